@@ -1,0 +1,5 @@
+//! Image formats: recognising them, reading them and writing them.
+
+mod sniff;
+
+pub use sniff::{Format, sniff};

@@ -1,0 +1,163 @@
+//! Recognises an image format by its first bytes, never by a file name or a declared content type: those are claims,
+//! and what an upload claims to be is not what decides which parser sees it.
+
+/// How many leading bytes [`sniff`] wants to see. Fewer are fine; formats whose signature is longer then go unseen.
+pub const SNIFF_LEN: usize = 64;
+
+/// An image format that is recognised. Not all of them can be read, and fewer written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// JPEG (ISO/IEC 10918-1), any process.
+    Jpeg,
+    /// PNG (W3C PNG 3rd edition), APNG included.
+    Png,
+    /// GIF87a and GIF89a.
+    Gif,
+    /// WebP (RFC 9649).
+    WebP,
+    /// AV1 image file format, still or sequence.
+    Avif,
+    /// HEIF with HEVC inside, as iPhones write it.
+    Heic,
+    /// TIFF 6.0 and BigTIFF, either byte order.
+    Tiff,
+    /// Windows bitmap.
+    Bmp,
+    /// Windows icon or cursor.
+    Ico,
+    /// The Quite OK Image format.
+    Qoi,
+    /// Netpbm: PBM, PGM, PPM and PAM.
+    Pnm,
+    /// JPEG XL, bare codestream or container.
+    JpegXl,
+    /// Scalable Vector Graphics: text that opens with an `<svg` element.
+    Svg,
+}
+
+impl Format {
+    /// The media type, as registered with IANA where it is.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Gif => "image/gif",
+            Self::WebP => "image/webp",
+            Self::Avif => "image/avif",
+            Self::Heic => "image/heic",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+            Self::Ico => "image/vnd.microsoft.icon",
+            Self::Qoi => "image/qoi",
+            Self::Pnm => "image/x-portable-anymap",
+            Self::JpegXl => "image/jxl",
+            Self::Svg => "image/svg+xml",
+        }
+    }
+
+    /// The short lower-case name that reports and messages use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::Gif => "gif",
+            Self::WebP => "webp",
+            Self::Avif => "avif",
+            Self::Heic => "heic",
+            Self::Tiff => "tiff",
+            Self::Bmp => "bmp",
+            Self::Ico => "ico",
+            Self::Qoi => "qoi",
+            Self::Pnm => "pnm",
+            Self::JpegXl => "jxl",
+            Self::Svg => "svg",
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The format that these leading bytes announce, or `None`.
+///
+/// Junk before the signature is not searched through: every format here is anchored at byte 0, except SVG, which may
+/// follow a byte order mark, white space, an XML declaration and comments.
+pub fn sniff(head: &[u8]) -> Option<Format> {
+    match head {
+        [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Format::Png),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
+        [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, _, 12..=124, 0, 0, 0, ..] => Some(Format::Bmp),
+        [0, 0, 1 | 2, 0, count, ..] if *count > 0 => Some(Format::Ico),
+        [b'q', b'o', b'i', b'f', ..] => Some(Format::Qoi),
+        [b'P', b'1'..=b'7', b' ' | b'\t' | b'\n' | b'\r', ..] => Some(Format::Pnm),
+        [0xff, 0x0a, ..] => Some(Format::JpegXl),
+        [0, 0, 0, 12, b'J', b'X', b'L', b' ', b'\r', b'\n', 0x87, b'\n', ..] => Some(Format::JpegXl),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => sniff_heif(head),
+        _ => sniff_svg(head),
+    }
+}
+
+/// HEIF's file type box lists a major brand, a version and compatible brands (ISO/IEC 14496-12, 4.3). AVIF files in
+/// the wild have `mif1` as their major brand and name `avif` only among the compatible ones.
+fn sniff_heif(head: &[u8]) -> Option<Format> {
+    let size = u32::from_be_bytes(head.first_chunk().copied()?) as usize;
+    let brands = head.get(8..size.min(head.len()))?;
+    let has = |wanted: &[&[u8; 4]]| {
+        brands.chunks_exact(4).enumerate().any(|(i, brand)| i != 1 && wanted.iter().any(|w| brand == w.as_slice()))
+    };
+    if has(&[b"avif", b"avis"]) {
+        Some(Format::Avif)
+    } else if has(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"]) {
+        Some(Format::Heic)
+    } else {
+        None
+    }
+}
+
+fn sniff_svg(head: &[u8]) -> Option<Format> {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let announces = |prefix: &[u8]| text.get(..prefix.len()).is_some_and(|t| t.eq_ignore_ascii_case(prefix));
+    let wrapped = announces(b"<?xml") || announces(b"<!--") || announces(b"<!doctype svg");
+    let names_svg = text.windows(4).any(|w| w.eq_ignore_ascii_case(b"<svg"));
+    (announces(b"<svg") || announces(b"<!doctype svg") || (wrapped && names_svg)).then_some(Format::Svg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_decide() {
+        let table: &[(&[u8], Option<Format>)] = &[
+            (b"\xff\xd8\xff\xe0", Some(Format::Jpeg)),
+            (b"\xff\xd8", None),
+            (b"\x89PNG\r\n\x1a\n", Some(Format::Png)),
+            (b"\x89PNG\n\x1a\n", None),
+            (b"GIF89a", Some(Format::Gif)),
+            (b"GIF88a", None),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", Some(Format::WebP)),
+            (b"RIFF\x10\0\0\0WAVE", None),
+            (b"II*\0", Some(Format::Tiff)),
+            (b"MM\0+", Some(Format::Tiff)),
+            (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", Some(Format::Avif)),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some(Format::Heic)),
+            (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", None),
+            (b"\xff\x0a\x01", Some(Format::JpegXl)),
+            (b"P6\n3 2\n255\n", Some(Format::Pnm)),
+            (b"PK\x03\x04", None),
+            (b"\xef\xbb\xbf  <svg xmlns=", Some(Format::Svg)),
+            (b"<?xml version=\"1.0\"?><svg>", Some(Format::Svg)),
+            (b"<html><svg>", None),
+            (b"", None),
+        ];
+        for (head, expected) in table {
+            assert_eq!(sniff(head), *expected, "{:?}", String::from_utf8_lossy(head));
+        }
+    }
+}

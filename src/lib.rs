@@ -1,0 +1,6 @@
+//! An on-demand image transformation origin.
+//!
+//! An original image and a query string come in; the image that a viewer needs goes out: small, sharp, upright and
+//! without camera metadata. See `ARCHITECTURE.md` for the way of the data and the map of the code.
+
+pub mod codec;
