@@ -1,5 +1,243 @@
 //! Image formats: recognising them, reading them and writing them.
+//!
+//! Bytes come in, a [`Raster`] goes out, and the other way round. A format is one file or folder here and one line in
+//! [`decoder`] or [`encoder`]. Nothing in here knows of queries, HTTP or storage, and no header is believed before it
+//! was held against the [`Budget`].
 
+mod gif;
+mod jpeg_codec;
+mod orientation;
+mod palette;
+mod png;
+mod raster;
+mod reader;
 mod sniff;
+mod webp;
+mod work;
 
+pub use orientation::Orientation;
+pub use raster::{Channels, Raster, Samples};
 pub use sniff::{Format, sniff};
+pub use work::{Stopped, Work};
+
+/// Why a picture could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no image, or one of a kind that is not read.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The bytes break their format's rules so far that no picture can be had.
+    #[error("the {format} is damaged: {reason}")]
+    Damaged {
+        /// The format that the bytes announce.
+        format: Format,
+        /// What is wrong, in the words of the decoder.
+        reason: String,
+    },
+    /// The picture needs more than the limits allow.
+    #[error("{what} is {needs}, and the limit is {allowed}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// What the picture needs.
+        needs: u64,
+        /// What is allowed.
+        allowed: u64,
+    },
+    /// The deadline has passed, or nobody waits for the answer any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// What one picture may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Most pixels (width times height) that an original may declare.
+    pub pixels: u64,
+    /// Most bytes that reading, changing and writing may hold at one time, beside the original itself.
+    pub memory: u64,
+}
+
+impl Budget {
+    /// Refuses a size in pixels that is over the limit.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] with both numbers.
+    pub fn check_pixels(&self, width: u32, height: u32) -> Result<(), Error> {
+        let needs = u64::from(width) * u64::from(height);
+        let allowed = self.pixels;
+        if needs > allowed {
+            return Err(Error::TooLarge { what: "the number of pixels", needs, allowed });
+        }
+        Ok(())
+    }
+
+    /// Refuses an amount of memory that is over the limit.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] with both numbers.
+    pub fn check_memory(&self, needs: u64) -> Result<(), Error> {
+        let allowed = self.memory;
+        if needs > allowed {
+            return Err(Error::TooLarge { what: "the memory for this picture in bytes", needs, allowed });
+        }
+        Ok(())
+    }
+}
+
+/// What the header of a picture says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The format, from the content.
+    pub format: Format,
+    /// Width in pixels as stored, before `orientation` is applied; at least 1.
+    pub width: u32,
+    /// Height in pixels as stored, before `orientation` is applied; at least 1.
+    pub height: u32,
+    /// How to turn the stored pixels upright.
+    pub orientation: Orientation,
+    /// What a pixel is made of once decoded.
+    pub channels: Channels,
+    /// Bytes that decoding the whole picture at full size allocates, at most.
+    pub decode_memory: u64,
+}
+
+/// An area in pixels of the stored picture. Width and height are positive.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Area {
+    /// Distance from the left edge.
+    pub x: f64,
+    /// Distance from the top edge.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+impl Area {
+    /// All of a picture of this size.
+    pub fn whole(width: u32, height: u32) -> Self {
+        Self { x: 0.0, y: 0.0, width: f64::from(width), height: f64::from(height) }
+    }
+}
+
+/// What a plan needs of a decoder: it may give more, never less.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    /// The area of the stored picture that is used.
+    pub area: Area,
+    /// The smallest scale that still serves, in `(0, 1]`: a decoder that can shrink while it decodes may give any scale
+    /// from here up to 1.
+    pub scale: f64,
+    /// Limits on what the decoder allocates.
+    pub budget: Budget,
+    /// Tells when to give up.
+    pub work: &'a Work,
+}
+
+/// A decoded picture, or the part of it that was needed.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The pixels.
+    pub raster: Raster,
+    /// The area of the stored picture that `raster` covers. It may reach past the picture's right and bottom edge by
+    /// less than one pixel of the raster.
+    pub area: Area,
+    /// The embedded ICC profile.
+    pub icc: Option<Vec<u8>>,
+}
+
+impl Decoded {
+    fn whole(raster: Raster, icc: Option<Vec<u8>>) -> Self {
+        let area = Area::whole(raster.width(), raster.height());
+        Self { raster, area, icc }
+    }
+}
+
+/// Reads one format.
+pub trait Decoder: Sync {
+    /// Reads the header, and nothing after it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::Unsupported`], or [`Error::TooLarge`] when the header itself wants too much.
+    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error>;
+
+    /// Decodes what is needed of the first picture.
+    ///
+    /// # Errors
+    /// Any [`Error`]; memory is checked before it is allocated.
+    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error>;
+
+    /// How many pictures there are one after the other.
+    ///
+    /// # Errors
+    /// As [`Decoder::probe`].
+    fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {
+        let _ = (bytes, work);
+        Ok(1)
+    }
+}
+
+/// How a picture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding {
+    /// Quality in `1..=100` on JPEG's scale.
+    pub quality: u8,
+    /// Whether nothing may be lost, where the format has the choice.
+    pub lossless: bool,
+    /// Whether a JPEG is written in several scans.
+    pub progressive: bool,
+}
+
+/// Writes one format.
+pub trait Encoder: Sync {
+    /// The format that is written.
+    fn format(&self) -> Format;
+
+    /// Whether pixels may be transparent.
+    fn has_alpha(&self) -> bool;
+
+    /// Whether [`Encoding::quality`] changes the size of what is written.
+    fn has_quality(&self, encoding: &Encoding) -> bool;
+
+    /// Encodes a picture of 8 bit samples, of any channels but CMYK; with alpha only if [`Encoder::has_alpha`].
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
+    fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
+}
+
+/// The decoder for a format, if there is one.
+pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
+    match format {
+        Format::Jpeg => Some(&jpeg_codec::Jpeg),
+        Format::Png => Some(&png::Png),
+        Format::WebP => Some(&webp::WebP),
+        Format::Gif => Some(&gif::Gif),
+        _ => None,
+    }
+}
+
+/// The encoder for a format, if there is one.
+pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
+    match format {
+        Format::Jpeg => Some(&jpeg_codec::Jpeg),
+        Format::Png => Some(&png::Png),
+        Format::WebP => Some(&webp::WebP),
+        Format::Gif => Some(&gif::Gif),
+        _ => None,
+    }
+}
+
+/// Recognises the bytes and finds their decoder.
+///
+/// # Errors
+/// [`Error::Unsupported`] says what the bytes are, if that is known, and what can be read.
+pub fn decoder_for(bytes: &[u8]) -> Result<&'static dyn Decoder, Error> {
+    let Some(format) = sniff(bytes) else {
+        return Err(Error::Unsupported("the file is no image that is recognised".to_owned()));
+    };
+    decoder(format)
+        .ok_or_else(|| Error::Unsupported(format!("the file is a picture of type {format}, which is not read here")))
+}

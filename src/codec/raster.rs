@@ -1,0 +1,157 @@
+//! Decoded pixels that know their own layout.
+
+use super::Orientation;
+
+/// What a pixel is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channels {
+    /// Grey.
+    L,
+    /// Grey and alpha.
+    La,
+    /// Red, green, blue.
+    Rgb,
+    /// Red, green, blue, alpha.
+    Rgba,
+    /// Cyan, magenta, yellow and black ink; 0 is no ink.
+    Cmyk,
+}
+
+impl Channels {
+    /// Samples in a pixel.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::L => 1,
+            Self::La => 2,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
+    }
+
+    /// Whether the last sample is alpha.
+    pub const fn has_alpha(self) -> bool {
+        matches!(self, Self::La | Self::Rgba)
+    }
+}
+
+/// Samples of one depth, pixel by pixel, row by row, without gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Samples {
+    /// 8 bits each.
+    U8(Vec<u8>),
+    /// 16 bits each, in the machine's byte order.
+    U16(Vec<u16>),
+}
+
+impl Samples {
+    /// `count` samples of value zero.
+    pub fn zeroed(count: usize, sixteen_bits: bool) -> Self {
+        if sixteen_bits { Self::U16(vec![0; count]) } else { Self::U8(vec![0; count]) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(samples) => samples.len(),
+            Self::U16(samples) => samples.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes that hold them.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::U8(samples) => samples,
+            Self::U16(samples) => bytemuck::cast_slice(samples),
+        }
+    }
+
+    /// The bytes that hold them, to be written to.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::U8(samples) => samples,
+            Self::U16(samples) => bytemuck::cast_slice_mut(samples),
+        }
+    }
+}
+
+/// A picture in memory: width and height are at least 1, alpha is straight (not premultiplied).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raster {
+    width: u32,
+    height: u32,
+    channels: Channels,
+    samples: Samples,
+}
+
+impl Raster {
+    /// Wraps samples; `None` unless there are exactly `width * height * channels` of them, and at least one pixel.
+    pub fn new(width: u32, height: u32, channels: Channels, samples: Samples) -> Option<Self> {
+        let expected = u64::from(width) * u64::from(height) * channels.count() as u64;
+        (expected > 0 && samples.len() as u64 == expected).then_some(Self { width, height, channels, samples })
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// What a pixel is made of.
+    pub fn channels(&self) -> Channels {
+        self.channels
+    }
+
+    /// The samples.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// The samples, whose values may be changed but not their number.
+    pub fn samples_mut(&mut self) -> &mut [u8] {
+        self.samples.as_bytes_mut()
+    }
+
+    /// The samples themselves.
+    pub fn into_samples(self) -> Samples {
+        self.samples
+    }
+
+    /// Turns and mirrors the pixels.
+    #[must_use]
+    pub fn oriented(self, orientation: Orientation) -> Self {
+        if orientation == Orientation::UPRIGHT {
+            return self;
+        }
+        let (columns, rows) = (self.width as usize, self.height as usize);
+        let samples = match &self.samples {
+            Samples::U8(samples) => Samples::U8(orient(samples, self.channels, orientation, columns, rows)),
+            Samples::U16(samples) => Samples::U16(orient(samples, self.channels, orientation, columns, rows)),
+        };
+        let (width, height) = orientation.size(self.width, self.height);
+        Self { width, height, channels: self.channels, samples }
+    }
+}
+
+fn orient<T: Copy>(
+    samples: &[T],
+    channels: Channels,
+    orientation: Orientation,
+    width: usize,
+    height: usize,
+) -> Vec<T> {
+    match channels.count() {
+        1 => orientation.apply::<T, 1>(samples.as_chunks().0, width, height).concat(),
+        2 => orientation.apply::<T, 2>(samples.as_chunks().0, width, height).concat(),
+        3 => orientation.apply::<T, 3>(samples.as_chunks().0, width, height).concat(),
+        _ => orientation.apply::<T, 4>(samples.as_chunks().0, width, height).concat(),
+    }
+}

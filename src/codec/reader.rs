@@ -1,0 +1,111 @@
+//! The shared way through the decoders of the `image` crate: they pull their bytes from a reader that watches the
+//! deadline, and their headers are held against the budget before a pixel is allocated.
+
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
+
+use image::{ColorType, ImageDecoder, ImageError, Limits};
+
+use super::{Budget, Channels, Decoded, Error, Format, Header, Need, Orientation, Raster, Samples, Stopped, Work};
+
+/// How many bytes are handed out between two looks at the clock.
+const STRIDE: usize = 16 * 1024;
+
+/// Reads from memory until the work is stopped; then every read fails.
+pub(super) struct WatchedReader<'a> {
+    bytes: Cursor<&'a [u8]>,
+    work: &'a Work,
+}
+
+impl<'a> WatchedReader<'a> {
+    pub(super) fn new(bytes: &'a [u8], work: &'a Work) -> Self {
+        Self { bytes: Cursor::new(bytes), work }
+    }
+}
+
+impl Read for WatchedReader<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.work.check().map_err(io::Error::other)?;
+        self.bytes.read(buf)
+    }
+}
+
+impl BufRead for WatchedReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.work.check().map_err(io::Error::other)?;
+        let rest = self.bytes.fill_buf()?;
+        Ok(&rest[..rest.len().min(STRIDE)])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.bytes.consume(amount);
+    }
+}
+
+impl Seek for WatchedReader<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(position)
+    }
+}
+
+/// Limits for a decoder of the `image` crate.
+pub(super) fn limits(budget: Budget) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(budget.memory);
+    limits
+}
+
+/// What an opened decoder says of its picture. `overhead` is what it needs beside the pixels it gives, in bytes a pixel.
+pub(super) fn header(
+    format: Format,
+    decoder: &mut impl ImageDecoder,
+    budget: Budget,
+    overhead: u64,
+) -> Result<Header, Error> {
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Error::Damaged { format, reason: "a side is zero".to_owned() });
+    }
+    budget.check_pixels(width, height)?;
+    let (channels, _) = layout(decoder.color_type());
+    let orientation = decoder.orientation().map_or(Orientation::UPRIGHT, |o| Orientation::from_exif(o.to_exif()));
+    let decode_memory = decoder.total_bytes() + u64::from(width) * u64::from(height) * overhead;
+    Ok(Header { format, width, height, orientation, channels, decode_memory })
+}
+
+/// Decodes the whole picture.
+pub(super) fn read(format: Format, mut decoder: impl ImageDecoder, need: &Need<'_>) -> Result<Decoded, Error> {
+    let (width, height) = decoder.dimensions();
+    need.budget.check_memory(decoder.total_bytes())?;
+    let (channels, sixteen_bits) = layout(decoder.color_type());
+    let icc = decoder.icc_profile().ok().flatten();
+    let count = width as usize * height as usize * channels.count();
+    let mut samples = Samples::zeroed(count, sixteen_bits);
+    decoder.read_image(samples.as_bytes_mut()).map_err(|error| map_error(format, &error, need.work))?;
+    let raster = Raster::new(width, height, channels, samples)
+        .ok_or_else(|| Error::Damaged { format, reason: "a side is zero".to_owned() })?;
+    Ok(Decoded::whole(raster, icc))
+}
+
+/// The stop shows up as one more I/O error; everything else is the file's fault.
+pub(super) fn map_error(format: Format, error: &ImageError, work: &Work) -> Error {
+    if work.check().is_err() {
+        return Error::Stopped(Stopped);
+    }
+    match error {
+        ImageError::Unsupported(error) => Error::Unsupported(format!("the {format} is of a kind that is not read: {error}")),
+        error => Error::Damaged { format, reason: error.to_string() },
+    }
+}
+
+fn layout(color: ColorType) -> (Channels, bool) {
+    match color {
+        ColorType::L8 => (Channels::L, false),
+        ColorType::L16 => (Channels::L, true),
+        ColorType::La8 => (Channels::La, false),
+        ColorType::La16 => (Channels::La, true),
+        ColorType::Rgb8 => (Channels::Rgb, false),
+        ColorType::Rgb16 => (Channels::Rgb, true),
+        ColorType::Rgba16 => (Channels::Rgba, true),
+        _ => (Channels::Rgba, false),
+    }
+}

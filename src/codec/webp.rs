@@ -1,0 +1,192 @@
+//! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels.
+
+#![allow(unsafe_code)] // libwebp's encoder has no safe interface; see `encode_with_libwebp` for the argument
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+use image::codecs::webp::WebPDecoder;
+use libwebp_sys as ffi;
+
+use super::{
+    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Samples, Stopped, Work,
+    reader,
+};
+
+/// WebP, both ways.
+pub(super) struct WebP;
+
+/// Luma and subsampled chroma of the lossy form, and the canvas of the lossless one, whichever is more: bytes a pixel.
+const OVERHEAD: u64 = 4;
+
+/// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
+const METHOD: c_int = 4;
+
+fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<WebPDecoder<reader::WatchedReader<'a>>, Error> {
+    let mut decoder = WebPDecoder::new(reader::WatchedReader::new(bytes, work))
+        .map_err(|error| reader::map_error(Format::WebP, &error, work))?;
+    image::ImageDecoder::set_limits(&mut decoder, reader::limits(budget))
+        .map_err(|error| reader::map_error(Format::WebP, &error, work))?;
+    Ok(decoder)
+}
+
+impl Decoder for WebP {
+    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+        let work = Work::unbounded();
+        reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget, OVERHEAD)
+    }
+
+    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        reader::read(Format::WebP, open(bytes, need.budget, need.work)?, need)
+    }
+
+    fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {
+        work.check()?;
+        let frames = riff_chunks(bytes).filter(|kind| kind == b"ANMF").count();
+        Ok(u32::try_from(frames).unwrap_or(u32::MAX).max(1))
+    }
+}
+
+/// The kinds of the chunks of a WebP file (RFC 9649, 2.3), as far as they are whole.
+fn riff_chunks(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (kind, after) = rest.split_first_chunk::<4>()?;
+        let (length, after) = after.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        rest = after.get(length + length % 2..).unwrap_or_default();
+        Some(*kind)
+    })
+}
+
+impl Encoder for WebP {
+    fn format(&self) -> Format {
+        Format::WebP
+    }
+
+    fn has_alpha(&self) -> bool {
+        true
+    }
+
+    fn has_quality(&self, encoding: &Encoding) -> bool {
+        !encoding.lossless
+    }
+
+    fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+        work.check()?;
+        let allowed = MAX_SIDE;
+        let needs = raster.width().max(raster.height());
+        if needs > allowed {
+            let (needs, allowed) = (needs.into(), allowed.into());
+            return Err(Error::TooLarge { what: "a side of a webp in pixels", needs, allowed });
+        }
+        let Samples::U8(samples) = raster.samples() else { return Err(Stopped.into()) };
+        let pixels = match raster.channels() {
+            Channels::L => samples.iter().flat_map(|l| [*l; 3]).collect(),
+            Channels::La => samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect(),
+            _ => samples.clone(),
+        };
+        let has_alpha = raster.channels().has_alpha();
+        encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, encoding, work)
+            .ok_or(Error::Stopped(Stopped))
+    }
+}
+
+/// The longest side that 14 bits can hold (RFC 9649, 2.5).
+const MAX_SIDE: u32 = 16_383;
+
+/// Runs libwebp's encoder; `None` when the work was stopped or memory ran out.
+///
+/// Safety rests on four facts, all local to this function: `pixels` holds exactly `width * height` pixels of the stride
+/// passed on (asserted first); config, picture and writer are initialised by libwebp's own functions before use and
+/// their results checked; picture and writer are freed once, on every way out; the progress hook's `user_data` points
+/// to `work`, which outlives the call, and is only read.
+fn encode_with_libwebp(
+    pixels: &[u8],
+    width: u32,
+    height: u32,
+    has_alpha: bool,
+    encoding: &Encoding,
+    work: &Work,
+) -> Option<Vec<u8>> {
+    let stride = width as usize * if has_alpha { 4 } else { 3 };
+    assert_eq!(pixels.len(), stride * height as usize, "the raster's own invariant");
+    let mut config = ffi::WebPConfig::new().ok()?;
+    let mut picture = ffi::WebPPicture::new().ok()?;
+    let mut writer = MaybeUninit::<ffi::WebPMemoryWriter>::uninit();
+    config.lossless = encoding.lossless.into();
+    config.quality = if encoding.lossless { 75.0 } else { encoding.quality.into() };
+    config.method = METHOD;
+    picture.use_argb = encoding.lossless.into();
+    picture.width = width as c_int;
+    picture.height = height as c_int;
+    picture.writer = Some(ffi::WebPMemoryWrite);
+    picture.progress_hook = Some(may_go_on);
+    picture.user_data = std::ptr::from_ref(work).cast_mut().cast();
+    // SAFETY: see above.
+    unsafe {
+        ffi::WebPMemoryWriterInit(writer.as_mut_ptr());
+        let mut writer = writer.assume_init();
+        picture.custom_ptr = (&raw mut writer).cast();
+        let import = if has_alpha { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
+        let done = import(&raw mut picture, pixels.as_ptr(), stride as c_int) != 0
+            && ffi::WebPEncode(&raw const config, &raw mut picture) != 0;
+        let bytes = (done && !writer.mem.is_null())
+            .then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
+        ffi::WebPPictureFree(&raw mut picture);
+        ffi::WebPMemoryWriterClear(&raw mut writer);
+        bytes
+    }
+}
+
+/// libwebp calls this between macroblock rows; 0 makes it give up.
+extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_int {
+    // SAFETY: libwebp passes the picture that `encode_with_libwebp` set up, whose `user_data` is a live `Work`.
+    let work = unsafe { &*(*picture).user_data.cast::<Work>() };
+    work.check().is_ok().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Area;
+
+    const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
+    const LOSSY: Encoding = Encoding { lossless: false, ..LOSSLESS };
+
+    fn raster(channels: Channels) -> Raster {
+        let samples = (0..40 * 30 * channels.count()).map(|i| (i / 7) as u8).collect();
+        Raster::new(40, 30, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn lossless_is_exact() {
+        for channels in [Channels::Rgb, Channels::Rgba] {
+            let picture = raster(channels);
+            let work = Work::unbounded();
+            let bytes = WebP.encode(&picture, &LOSSLESS, &work).unwrap();
+            let budget = Budget { pixels: 10_000, memory: 100_000 };
+            let need = Need { area: Area::whole(40, 30), scale: 1.0, budget, work: &work };
+            let decoded = WebP.decode(&bytes, &need).unwrap().raster;
+            // libwebp clears the colour of what is fully transparent.
+            let visible = |r: &Raster| match r.samples().as_bytes().as_chunks::<4>() {
+                (pixels, []) if r.channels() == Channels::Rgba => pixels.iter().filter(|p| p[3] != 0).copied().collect(),
+                _ => vec![],
+            };
+            assert_eq!(visible(&decoded), visible(&picture));
+            if channels == Channels::Rgb {
+                assert_eq!(decoded.samples(), picture.samples());
+            }
+        }
+    }
+
+    #[test]
+    fn grey_is_written_and_a_stop_is_obeyed() {
+        for channels in [Channels::L, Channels::La] {
+            assert!(WebP.encode(&raster(channels), &LOSSY, &Work::unbounded()).unwrap().starts_with(b"RIFF"));
+        }
+        let (stopped, picture) = (Work::unbounded(), raster(Channels::Rgb));
+        stopped.cancel();
+        assert_eq!(encode_with_libwebp(picture.samples().as_bytes(), 40, 30, false, &LOSSY, &stopped), None);
+    }
+}

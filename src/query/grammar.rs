@@ -1,0 +1,213 @@
+//! The query grammar, once: every parameter with its aliases, values, default and help.
+//!
+//! The [`parameters!`] table makes both the typed raw layer that `serde_qs` fills ([`RawParameters`]) and the
+//! description that `image-origin grammar` prints ([`PARAMETERS`]), so the two cannot differ. Documentation,
+//! infrastructure and the edge are generated from that description or checked against it.
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{Fit, Flip, FormatChoice, Rotation};
+
+/// Longest side of any output, in pixels. WebP cannot hold more (RFC 9649, 2.6 allows 14 bits less one).
+pub const MAX_SIDE: u32 = 16_383;
+
+/// What the value of a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Kind {
+    /// A whole number in `min..=max`.
+    Integer {
+        /// Smallest value allowed.
+        min: u32,
+        /// Largest value allowed.
+        max: u32,
+    },
+    /// A decimal number in `min..=max`; two decimals count.
+    Number {
+        /// Smallest value allowed.
+        min: f64,
+        /// Largest value allowed.
+        max: f64,
+    },
+    /// `true`, `1`, `on`, `yes` or nothing at all; `false`, `0`, `off`, `no`.
+    Bool,
+    /// One of these words.
+    Choice {
+        /// The words.
+        values: &'static [&'static str],
+    },
+    /// `RGB`, `RRGGBB` or `RRGGBBAA` in hex, or a CSS colour name.
+    Color,
+    /// A text of the given form.
+    Text {
+        /// The form, for people.
+        form: &'static str,
+    },
+}
+
+/// One parameter of the grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Parameter {
+    /// The canonical name, which the canonical text uses.
+    pub name: &'static str,
+    /// Other names for the same thing.
+    pub aliases: &'static [&'static str],
+    /// What the value may be.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// What holds when the parameter is absent.
+    pub default: &'static str,
+    /// One or two sentences on what it does.
+    pub help: &'static str,
+}
+
+impl Parameter {
+    /// What is allowed, as the end of the sentence "allowed: ...".
+    pub fn allowed(&self) -> String {
+        match self.kind {
+            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Number { min, max } => format!("a number from {min} to {max}"),
+            Kind::Bool => "true or false".to_owned(),
+            Kind::Choice { values } => format!("one of {}", values.join(", ")),
+            Kind::Color => "RRGGBB or RRGGBBAA in hex, or a CSS colour name".to_owned(),
+            Kind::Text { form } => form.to_owned(),
+        }
+    }
+}
+
+/// A parameter together with what the query gave for it, if anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) parameter: &'static Parameter,
+    pub(super) value: Option<&'a str>,
+}
+
+macro_rules! parameters {
+    ($($field:ident $name:literal $([$($alias:literal),+])?: $kind:expr, $default:literal, $help:literal;)+) => {
+        /// Every parameter, in the order in which people read about them.
+        pub static PARAMETERS: &[Parameter] = &[$(
+            Parameter { name: $name, aliases: &[$($($alias),+)?], kind: $kind, default: $default, help: $help },
+        )+];
+
+        /// Position of each parameter in [`PARAMETERS`].
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Index { $($field),+ }
+
+        /// What a query gave, by canonical name, not yet validated.
+        #[derive(Debug, Default, Deserialize)]
+        pub(super) struct RawParameters { $(
+            #[serde(default, rename = $name)]
+            pub(super) $field: Option<String>,
+        )+ }
+
+        impl RawParameters {
+            $(
+                pub(super) fn $field(&self) -> Given<'_> {
+                    Given { parameter: &PARAMETERS[Index::$field as usize], value: self.$field.as_deref() }
+                }
+            )+
+
+            /// Name and value of all that was given, sorted by name.
+            pub(super) fn into_pairs(self) -> Vec<(&'static str, String)> {
+                let mut pairs: Vec<_> = [$(($name, self.$field)),+]
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, value?)))
+                    .collect();
+                pairs.sort_unstable();
+                pairs
+            }
+        }
+    };
+}
+
+const SIDE: Kind = Kind::Integer { min: 1, max: MAX_SIDE };
+const FACTOR: Kind = Kind::Number { min: 0.0, max: 10.0 };
+
+parameters! {
+    w "w" ["width"]: SIDE, "from h, or the original's",
+        "Width of the target box in CSS pixels. Without h the aspect ratio is kept.";
+    h "h" ["height"]: SIDE, "from w, or the original's",
+        "Height of the target box in CSS pixels. Without w the aspect ratio is kept.";
+    dpr "dpr": Kind::Number { min: 1.0, max: 5.0 }, "1",
+        "Device pixel ratio: multiplies w and h.";
+    fit "fit": Kind::Choice { values: Fit::NAMES }, "inside",
+        "How the picture meets a box of w and h: inside and outside keep all of it, cover crops, contain pads with bg, \
+         fill stretches.";
+    enlarge "enlarge": Kind::Bool, "false for fit=inside, else true",
+        "Whether the picture may become larger than its original.";
+    gravity "gravity": Kind::Text {
+        form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, or X,Y \
+               with both from 0 to 1",
+    }, "center",
+        "What fit=cover keeps and where fit=contain puts the picture; entropy and attention look for the interesting part.";
+    crop "crop": Kind::Text {
+        form: "X,Y,W,H as whole pixels, or all four as fractions from 0 to 1 of which at least one has a decimal point",
+    }, "the whole picture",
+        "The area to take from the upright original, before anything else.";
+    trim "trim": Kind::Integer { min: 0, max: 255 }, "off",
+        "Cuts a border whose samples differ by no more than this from the top left pixel.";
+    rotate "rotate": Kind::Choice { values: Rotation::NAMES }, "0",
+        "Turns clockwise, after the EXIF orientation was applied.";
+    flip "flip": Kind::Choice { values: Flip::NAMES }, "none",
+        "Mirrors horizontally, vertically or both, after rotate.";
+    blur "blur": Kind::Number { min: 0.3, max: 100.0 }, "off",
+        "Gaussian blur; the value is sigma in output pixels.";
+    sharpen "sharpen": Kind::Number { min: 0.01, max: 10.0 }, "off",
+        "Unsharp mask with a radius of one output pixel; the value is the amount.";
+    brightness "brightness": FACTOR, "1",
+        "Multiplies every sample.";
+    contrast "contrast": FACTOR, "1",
+        "Multiplies each sample's distance from mid grey.";
+    saturation "saturation": FACTOR, "1",
+        "Multiplies each pixel's distance from its own grey; 0 is black and white.";
+    gamma "gamma": Kind::Number { min: 0.1, max: 10.0 }, "1",
+        "Raises samples to 1/gamma: above 1 lightens the middle tones.";
+    grayscale "grayscale" ["greyscale"]: Kind::Bool, "false",
+        "Drops colour, keeping luma.";
+    tint "tint": Kind::Color, "off",
+        "Colours the picture's luma with this colour.";
+    invert "invert": Kind::Bool, "false",
+        "Makes the negative; alpha stays.";
+    bg "bg" ["background"]: Kind::Color, "transparent, or white where the output has no alpha",
+        "Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.";
+    format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",
+        "Output format; auto picks the best one that the Accept header names.";
+    q "q" ["quality"]: Kind::Integer { min: 1, max: 100 }, "80",
+        "Quality of lossy output on JPEG's scale; above 90 JPEG keeps full chroma resolution.";
+    lossless "lossless": Kind::Bool, "false",
+        "Encodes without loss where the format can (webp); png always is.";
+    progressive "progressive": Kind::Bool, "false",
+        "Writes a JPEG that loads in passes.";
+    max_bytes "max_bytes": Kind::Integer { min: 1, max: 1_000_000_000 }, "off",
+        "Lowers q until the output fits; an answer of 422 when nothing does.";
+    info "info": Kind::Bool, "false",
+        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames, dominant colour, thumbhash.";
+    preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",
+        "A named set of parameters from the configuration; explicit ones win over it.";
+}
+
+/// The parameter with this name or alias.
+pub fn find(name: &str) -> Option<&'static Parameter> {
+    PARAMETERS.iter().find(|p| p.name == name || p.aliases.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_unique() {
+        let mut names: Vec<_> =
+            PARAMETERS.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn aliases_lead_to_their_parameter() {
+        assert_eq!(find("quality").map(|p| p.name), Some("q"));
+        assert_eq!(find("Width"), None, "names are case-sensitive");
+    }
+}

@@ -1,0 +1,91 @@
+//! From a query string to a [`Transform`], and back to its one canonical text.
+//!
+//! Comes in: the raw query, percent-encoded, and the presets of the configuration. Goes out: a `Transform` that cannot
+//! hold a bad state, or the one parameter that is wrong. Unknown parameters are dropped before anything is parsed, so
+//! that `utm_*` and its friends neither break a page nor enter a cache key. Nothing here knows of pixels or HTTP.
+
+mod grammar;
+mod transform;
+mod values;
+
+use std::collections::BTreeMap;
+
+pub use grammar::{Kind, MAX_SIDE, PARAMETERS, Parameter, find};
+pub use transform::{Effects, Output, TargetBox, Transform};
+pub use values::{Anchor, Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Rotation, Share};
+
+use grammar::RawParameters;
+
+/// Named sets of parameters; the value is a query text such as `w=200&fit=cover`.
+pub type Presets = BTreeMap<String, String>;
+
+/// A known parameter with a value that is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}={value} is not allowed: {name} takes {allowed}")]
+pub struct BadParameter {
+    /// The canonical name of the parameter.
+    pub name: &'static str,
+    /// What was given, shortened when it is long.
+    pub value: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+/// Longest part of a bad value that an error repeats.
+const SHOWN_VALUE: usize = 80;
+
+impl BadParameter {
+    fn new(parameter: &Parameter, value: &str, allowed: String) -> Self {
+        let mut shown: String = value.chars().take(SHOWN_VALUE).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        Self { name: parameter.name, value: shown, allowed }
+    }
+}
+
+/// Reads a query string, without its `?`.
+///
+/// Names are case-sensitive. Of a parameter that is given twice, by its name or an alias, the last one counts.
+///
+/// # Errors
+/// [`BadParameter`] names the first parameter, in the order of the grammar, whose value is not allowed.
+pub fn parse(query: &str, presets: &Presets) -> Result<Transform, BadParameter> {
+    let mut values = known_pairs(query);
+    let raw = typed(&values)?;
+    let Some(name) = raw.preset().value else { return Transform::from_raw(&raw) };
+    let Some(preset) = presets.get(name) else { return Err(raw.preset().bad(allowed_presets(presets))) };
+    for (name, value) in known_pairs(preset) {
+        values.entry(name).or_insert(value);
+    }
+    Transform::from_raw(&typed(&values)?)
+}
+
+fn allowed_presets(presets: &Presets) -> String {
+    if presets.is_empty() {
+        return "the name of a preset, and none is configured".to_owned();
+    }
+    let names: Vec<_> = presets.keys().map(String::as_str).collect();
+    format!("one of {}", names.join(", "))
+}
+
+/// The pairs whose names the grammar knows, aliases folded, the last of equals kept.
+fn known_pairs(query: &str) -> BTreeMap<&'static str, String> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter_map(|(name, value)| Some((find(&name)?.name, value.into_owned())))
+        .collect()
+}
+
+/// Fills the typed layer. Only known names with plain text values reach serde_qs, so its bracket syntax, duplicate keys
+/// and invalid UTF-8 cannot arise.
+fn typed(values: &BTreeMap<&'static str, String>) -> Result<RawParameters, BadParameter> {
+    let plain = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
+    serde_qs::from_str(&plain).map_err(|error| BadParameter {
+        name: "query",
+        value: plain.chars().take(SHOWN_VALUE).collect(),
+        allowed: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

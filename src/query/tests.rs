@@ -1,0 +1,141 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn canonical(query: &str) -> Result<String, BadParameter> {
+    parse(query, &Presets::new()).map(|t| t.canonical())
+}
+
+#[test]
+fn queries_have_one_canonical_text() {
+    let table = [
+        ("", ""),
+        ("w=300", "w=300"),
+        ("width=300&height=200", "h=200&w=300"),
+        ("w=300&dpr=2", "w=600"),
+        ("w=333&dpr=1.5", "w=500"),
+        ("dpr=2", ""),
+        ("w=1&w=2&width=3", "w=3"),
+        ("fit=inside&enlarge=false", ""),
+        ("fit=cover&enlarge=true&w=5", "fit=cover&w=5"),
+        ("fit=cover&enlarge=0&w=5", "enlarge=false&fit=cover&w=5"),
+        ("enlarge&w=5", "enlarge=true&w=5"),
+        ("gravity=0.5,1", "gravity=0.5,1.0"),
+        ("gravity=center", ""),
+        ("crop=0,0,1,1", "crop=0,0,1,1"),
+        ("crop=0,0,1.0,1", "crop=0.0,0.0,1.0,1.0"),
+        ("crop=0%2C0%2C.5%2C0.25", "crop=0.0,0.0,0.5,0.25"),
+        ("rotate=0&flip=none", ""),
+        ("blur=0.304&sharpen=1", "blur=0.3&sharpen=1"),
+        ("brightness=1.0&saturation=0", "saturation=0"),
+        ("greyscale=on&invert=no", "grayscale=true"),
+        ("bg=red", "bg=ff0000"),
+        ("background=%23F00A", "bg=ff0000aa"),
+        ("tint=ABCDEF&bg=transparent", "bg=00000000&tint=abcdef"),
+        ("fm=webp&quality=5&lossless=1", "format=webp&lossless=true&q=5"),
+        ("format=auto&max_bytes=2000&progressive=yes", "format=auto&max_bytes=2000&progressive=true"),
+        ("info", "info=true"),
+    ];
+    for (query, expected) in table {
+        assert_eq!(canonical(query).as_deref(), Ok(expected), "{query}");
+    }
+}
+
+#[test]
+fn unknown_parameters_break_nothing() {
+    for query in ["utm[=1&w=3", "a[b]c=1&w=3", "=1&w=3", "utm=1&utm[x]=2&w=3", "%ff=1&w=3", "W=9&w=3&w[]=5", "w=3&&;"] {
+        assert_eq!(canonical(query).as_deref(), Ok("w=3"), "{query}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_is_allowed() {
+    let table = [
+        ("w=abc", "w", "a whole number from 1 to 16383"),
+        ("width=0", "w", "a whole number from 1 to 16383"),
+        ("w=", "w", "a whole number from 1 to 16383"),
+        ("w=+5", "w", "a whole number from 1 to 16383"),
+        ("w=1e2", "w", "a whole number from 1 to 16383"),
+        ("h=99999999999", "h", "a whole number from 1 to 16383"),
+        ("w=10000&dpr=2", "dpr", "at most what keeps w times dpr within 16383"),
+        ("dpr=NaN", "dpr", "a number from 1 to 5"),
+        ("dpr=inf", "dpr", "a number from 1 to 5"),
+        ("dpr=0.99", "dpr", "a number from 1 to 5"),
+        ("fit=Cover", "fit", "one of inside, outside, cover, contain, fill"),
+        ("enlarge=maybe", "enlarge", "true or false"),
+        ("rotate=45", "rotate", "one of 0, 90, 180, 270"),
+        ("q=0", "q", "a whole number from 1 to 100"),
+        ("q=80.5", "q", "a whole number from 1 to 100"),
+        ("bg=rgb(1,2,3)", "bg", "RRGGBB or RRGGBBAA in hex, or a CSS colour name"),
+        ("bg=12345", "bg", "RRGGBB or RRGGBBAA in hex, or a CSS colour name"),
+        ("format=bmp", "format", "one of auto, jpeg, png, webp, gif"),
+        ("preset=thumb", "preset", "the name of a preset, and none is configured"),
+    ];
+    for (query, name, allowed) in table {
+        let error = canonical(query).expect_err(query);
+        assert_eq!((error.name, error.allowed.as_str()), (name, allowed), "{query}");
+    }
+    for query in ["crop=1,2,3", "crop=1,2,0,5", "crop=-1,0,5,5", "crop=0,0,1.5,1", "gravity=1.1,0", "gravity=up", "crop="] {
+        canonical(query).expect_err(query);
+    }
+}
+
+#[test]
+fn a_long_bad_value_is_shortened() {
+    let error = canonical(&format!("w={}", "é".repeat(5000))).unwrap_err();
+    assert_eq!(error.value.chars().count(), SHOWN_VALUE + 1);
+}
+
+#[test]
+fn explicit_parameters_win_over_a_preset() {
+    let presets = Presets::from([("thumb".to_owned(), "w=200&h=200&fit=cover".to_owned())]);
+    let text = |query| parse(query, &presets).map(|t| t.canonical());
+    assert_eq!(text("preset=thumb").as_deref(), Ok("fit=cover&h=200&w=200"));
+    assert_eq!(text("height=50&preset=thumb").as_deref(), Ok("fit=cover&h=50&w=200"));
+    assert_eq!(text("preset=big").unwrap_err().allowed, "one of thumb");
+}
+
+/// A value for this parameter, good or nearly so.
+fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
+    match parameter.kind {
+        Kind::Integer { min, max } => (min..=max).prop_map(|n| n.to_string()).boxed(),
+        Kind::Number { min, max } => (min..=max).prop_map(|n| n.to_string()).boxed(),
+        Kind::Bool => prop::sample::select(vec!["", "1", "false", "on"]).prop_map(str::to_owned).boxed(),
+        Kind::Choice { values } => prop::sample::select(values.to_vec()).prop_map(str::to_owned).boxed(),
+        Kind::Color => "[0-9a-f]{6}([0-9a-f]{2})?|rebeccapurple".boxed(),
+        Kind::Text { .. } if parameter.name == "crop" => "[0-9]{1,5},[0-9]{1,5},[1-9][0-9]{0,4},[1-9]".boxed(),
+        Kind::Text { .. } => "(0|1|0\\.[0-9]{1,6}),(0|1|0\\.[0-9]{1,6})|attention|northwest".boxed(),
+    }
+}
+
+fn queries() -> impl Strategy<Value = String> {
+    let usable: Vec<&'static Parameter> =
+        PARAMETERS.iter().filter(|p| p.name != "preset" && p.name != "dpr").collect();
+    let pair = prop::sample::select(usable)
+        .prop_flat_map(|parameter| value_for(parameter).prop_map(move |value| format!("{}={value}", parameter.name)));
+    prop::collection::vec(pair, 0..12).prop_map(|pairs| pairs.join("&"))
+}
+
+proptest! {
+    #[test]
+    fn canonical_text_round_trips(query in queries()) {
+        let transform = parse(&query, &Presets::new()).unwrap();
+        let text = transform.canonical();
+        prop_assert_eq!(text.is_empty(), transform.is_original());
+        prop_assert_eq!(text.parse::<Transform>(), Ok(transform));
+    }
+
+    #[test]
+    fn no_query_panics(query in ".{0,200}") {
+        let _ = parse(&query, &Presets::new());
+    }
+
+    #[test]
+    fn no_value_panics(index in 0..PARAMETERS.len(), value in "\\PC{0,20}|[0-9.,-]{0,20}") {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.append_pair(PARAMETERS[index].name, &value).finish();
+        if let Ok(transform) = parse(&query, &Presets::new()) {
+            prop_assert_eq!(transform.canonical().parse::<Transform>(), Ok(transform));
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
+
+use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
+use super::values::{Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Rotation, decimal_digits, decimal_number};
+use super::{BadParameter, Presets};
+
+/// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
+/// given; both are in `1..=`[`MAX_SIDE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TargetBox {
+    /// Only the width; the height follows.
+    Width(u32),
+    /// Only the height; the width follows.
+    Height(u32),
+    /// Both.
+    Both(u32, u32),
+}
+
+impl TargetBox {
+    fn new(width: Option<u32>, height: Option<u32>) -> Option<Self> {
+        match (width, height) {
+            (Some(width), Some(height)) => Some(Self::Both(width, height)),
+            (Some(width), None) => Some(Self::Width(width)),
+            (None, Some(height)) => Some(Self::Height(height)),
+            (None, None) => None,
+        }
+    }
+
+    /// The width, if it was given.
+    pub fn width(self) -> Option<u32> {
+        match self {
+            Self::Width(width) | Self::Both(width, _) => Some(width),
+            Self::Height(_) => None,
+        }
+    }
+
+    /// The height, if it was given.
+    pub fn height(self) -> Option<u32> {
+        match self {
+            Self::Height(height) | Self::Both(_, height) => Some(height),
+            Self::Width(_) => None,
+        }
+    }
+}
+
+/// Changes to the samples of the output, in the order in which they are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Effects {
+    /// Factor for every sample.
+    pub brightness: Hundredths,
+    /// Factor for the distance from mid grey.
+    pub contrast: Hundredths,
+    /// Factor for the distance from the pixel's own grey.
+    pub saturation: Hundredths,
+    /// Samples are raised to the inverse of this.
+    pub gamma: Hundredths,
+    /// Whether colour is dropped.
+    pub grayscale: bool,
+    /// The colour that luma is multiplied with.
+    pub tint: Option<Color>,
+    /// Whether samples are turned into their complement.
+    pub invert: bool,
+    /// Sigma of a Gaussian, in output pixels.
+    pub blur: Option<Hundredths>,
+    /// Amount of an unsharp mask.
+    pub sharpen: Option<Hundredths>,
+}
+
+impl Default for Effects {
+    fn default() -> Self {
+        Self {
+            brightness: Hundredths::ONE,
+            contrast: Hundredths::ONE,
+            saturation: Hundredths::ONE,
+            gamma: Hundredths::ONE,
+            grayscale: false,
+            tint: None,
+            invert: false,
+            blur: None,
+            sharpen: None,
+        }
+    }
+}
+
+/// How the result is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Output {
+    /// The format, or the original's.
+    pub format: Option<FormatChoice>,
+    /// Quality in `1..=100`, or the default.
+    pub quality: Option<u8>,
+    /// Whether to encode without loss.
+    pub lossless: bool,
+    /// Whether a JPEG is written in several scans.
+    pub progressive: bool,
+    /// Largest answer in bytes.
+    pub max_bytes: Option<u32>,
+}
+
+/// What a query asks for, validated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Transform {
+    /// The area to take from the upright original.
+    pub crop: Option<Crop>,
+    /// Threshold for cutting a uniform border.
+    pub trim: Option<u8>,
+    /// Turn after the EXIF orientation.
+    pub rotate: Rotation,
+    /// Mirroring after the turn.
+    pub flip: Flip,
+    /// The target box; none keeps the size.
+    pub target: Option<TargetBox>,
+    /// How the picture meets the box.
+    pub fit: Fit,
+    /// Whether the picture may grow.
+    pub enlarge: bool,
+    /// What `cover` keeps.
+    pub gravity: Gravity,
+    /// Changes to the samples.
+    pub effects: Effects,
+    /// Fills padding and lies under transparency.
+    pub background: Option<Color>,
+    /// How the result is encoded.
+    pub output: Output,
+    /// Whether the answer is facts about the original instead of a picture.
+    pub info: bool,
+}
+
+impl Default for Transform {
+    fn default() -> Self {
+        Self {
+            crop: None,
+            trim: None,
+            rotate: Rotation::None,
+            flip: Flip::None,
+            target: None,
+            fit: Fit::Inside,
+            enlarge: enlarges_by_default(Fit::Inside),
+            gravity: Gravity::CENTER,
+            effects: Effects::default(),
+            background: None,
+            output: Output::default(),
+            info: false,
+        }
+    }
+}
+
+fn enlarges_by_default(fit: Fit) -> bool {
+    fit != Fit::Inside
+}
+
+impl Transform {
+    /// Whether nothing is asked for, so that the answer is the original's own compressed pixels.
+    pub fn is_original(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn from_raw(raw: &RawParameters) -> Result<Self, BadParameter> {
+        let fit = raw.fit().choice(Fit::from_name)?.unwrap_or(Fit::Inside);
+        let one = Hundredths::ONE;
+        Ok(Self {
+            crop: raw.crop().parsed(Crop::parse)?,
+            trim: raw.trim().integer()?.map(|threshold| threshold as u8),
+            rotate: raw.rotate().choice(Rotation::from_name)?.unwrap_or(Rotation::None),
+            flip: raw.flip().choice(Flip::from_name)?.unwrap_or(Flip::None),
+            target: target_box(raw)?,
+            fit,
+            enlarge: raw.enlarge().flag()?.unwrap_or(enlarges_by_default(fit)),
+            gravity: raw.gravity().parsed(Gravity::parse)?.unwrap_or(Gravity::CENTER),
+            effects: Effects {
+                brightness: raw.brightness().number()?.unwrap_or(one),
+                contrast: raw.contrast().number()?.unwrap_or(one),
+                saturation: raw.saturation().number()?.unwrap_or(one),
+                gamma: raw.gamma().number()?.unwrap_or(one),
+                grayscale: raw.grayscale().flag()?.unwrap_or(false),
+                tint: raw.tint().parsed(Color::parse)?,
+                invert: raw.invert().flag()?.unwrap_or(false),
+                blur: raw.blur().number()?,
+                sharpen: raw.sharpen().number()?,
+            },
+            background: raw.bg().parsed(Color::parse)?,
+            output: Output {
+                format: raw.format().choice(FormatChoice::from_name)?,
+                quality: raw.q().integer()?.map(|quality| quality as u8),
+                lossless: raw.lossless().flag()?.unwrap_or(false),
+                progressive: raw.progressive().flag()?.unwrap_or(false),
+                max_bytes: raw.max_bytes().integer()?,
+            },
+            info: raw.info().flag()?.unwrap_or(false),
+        })
+    }
+
+    /// The one text for this transform: names sorted, aliases folded, defaults left out. Parsing it gives the same
+    /// transform again, and equal transforms have equal texts.
+    pub fn canonical(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in self.to_raw().into_pairs() {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(&value);
+        }
+        text
+    }
+
+    fn to_raw(&self) -> RawParameters {
+        fn shown<T: ToString>(value: Option<T>) -> Option<String> {
+            value.map(|v| v.to_string())
+        }
+        fn unless<T: PartialEq>(value: T, default: T) -> Option<T> {
+            (value != default).then_some(value)
+        }
+        let (effects, output) = (&self.effects, &self.output);
+        let one = Hundredths::ONE;
+        RawParameters {
+            w: shown(self.target.and_then(TargetBox::width)),
+            h: shown(self.target.and_then(TargetBox::height)),
+            fit: shown(unless(self.fit, Fit::Inside).map(Fit::name)),
+            enlarge: shown(unless(self.enlarge, enlarges_by_default(self.fit))),
+            gravity: shown(unless(self.gravity, Gravity::CENTER)),
+            crop: shown(self.crop),
+            trim: shown(self.trim),
+            rotate: shown(unless(self.rotate, Rotation::None).map(Rotation::name)),
+            flip: shown(unless(self.flip, Flip::None).map(Flip::name)),
+            blur: shown(effects.blur),
+            sharpen: shown(effects.sharpen),
+            brightness: shown(unless(effects.brightness, one)),
+            contrast: shown(unless(effects.contrast, one)),
+            saturation: shown(unless(effects.saturation, one)),
+            gamma: shown(unless(effects.gamma, one)),
+            grayscale: shown(unless(effects.grayscale, false)),
+            tint: shown(effects.tint),
+            invert: shown(unless(effects.invert, false)),
+            bg: shown(self.background),
+            format: shown(output.format.map(FormatChoice::name)),
+            q: shown(output.quality),
+            lossless: shown(unless(output.lossless, false)),
+            progressive: shown(unless(output.progressive, false)),
+            max_bytes: shown(output.max_bytes),
+            info: shown(unless(self.info, false)),
+            dpr: None,
+            preset: None,
+        }
+    }
+}
+
+impl std::str::FromStr for Transform {
+    type Err = BadParameter;
+
+    /// Reads a query that names no preset.
+    fn from_str(query: &str) -> Result<Self, BadParameter> {
+        super::parse(query, &Presets::new())
+    }
+}
+
+/// Multiplies the box by `dpr` once and for all: `w=300&dpr=2` is `w=600`, and both are one cache entry.
+fn target_box(raw: &RawParameters) -> Result<Option<TargetBox>, BadParameter> {
+    let ratio = raw.dpr().number()?.unwrap_or(Hundredths::ONE).get();
+    let scaled = |given: Given<'_>| -> Result<Option<u32>, BadParameter> {
+        let Some(side) = given.integer()? else { return Ok(None) };
+        let pixels = (f64::from(side) * ratio).round().max(1.0);
+        if pixels > f64::from(MAX_SIDE) {
+            let name = given.parameter.name;
+            return Err(raw.dpr().bad(format!("at most what keeps {name} times dpr within {MAX_SIDE}")));
+        }
+        Ok(Some(pixels as u32))
+    };
+    Ok(TargetBox::new(scaled(raw.w())?, scaled(raw.h())?))
+}
+
+impl<'a> Given<'a> {
+    pub(super) fn bad(self, allowed: String) -> BadParameter {
+        BadParameter::new(self.parameter, self.value.unwrap_or_default(), allowed)
+    }
+
+    /// The value as read by `parse`; an error that says what is allowed where that gives nothing.
+    fn parsed<T>(self, parse: impl FnOnce(&'a str) -> Option<T>) -> Result<Option<T>, BadParameter> {
+        let Some(value) = self.value else { return Ok(None) };
+        match parse(value) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => Err(self.bad(self.parameter.allowed())),
+        }
+    }
+
+    fn choice<T>(self, from_name: impl FnOnce(&'a str) -> Option<T>) -> Result<Option<T>, BadParameter> {
+        self.parsed(from_name)
+    }
+
+    fn integer(self) -> Result<Option<u32>, BadParameter> {
+        let Kind::Integer { min, max } = self.parameter.kind else { return Err(self.bad(self.parameter.allowed())) };
+        self.parsed(|text| decimal_digits(text).filter(|n| (min..=max).contains(n)))
+    }
+
+    fn number(self) -> Result<Option<Hundredths>, BadParameter> {
+        let Kind::Number { min, max } = self.parameter.kind else { return Err(self.bad(self.parameter.allowed())) };
+        self.parsed(|text| decimal_number(text).filter(|n| (min..=max).contains(n)).and_then(Hundredths::new))
+    }
+
+    fn flag(self) -> Result<Option<bool>, BadParameter> {
+        self.parsed(|text| match text.to_ascii_lowercase().as_str() {
+            "" | "true" | "1" | "on" | "yes" => Some(true),
+            "false" | "0" | "off" | "no" => Some(false),
+            _ => None,
+        })
+    }
+}
