@@ -230,6 +230,11 @@ pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     }
 }
 
+/// Whether an 8 bit picture has at most 256 colours, so that a palette holds it without loss.
+pub fn has_few_colours(raster: &Raster) -> bool {
+    palette::exact(raster, 256).is_some()
+}
+
 /// Recognises the bytes and finds their decoder.
 ///
 /// # Errors

@@ -1,0 +1,300 @@
+//! Changes to the samples of the finished size, as CSS filters define them (Filter Effects Module Level 1), in this
+//! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen.
+
+use super::colour::{with_colour, with_samples};
+use super::resize::resize;
+use crate::codec::{Area, Channels, Raster, Stopped, Work};
+use crate::query::{Color, Effects, Hundredths};
+
+/// Sigma of the Gaussian under the unsharp mask, in pixels.
+const SHARPEN_SIGMA: f64 = 1.0;
+
+/// Above this sigma a picture is blurred at a smaller size: what the detour loses, the blur would have removed.
+const LARGEST_DIRECT_SIGMA: f64 = 6.0;
+
+/// Applies all effects to an 8 bit picture.
+///
+/// # Errors
+/// [`Stopped`] between rows of a blur.
+pub(super) fn apply(raster: Raster, effects: &Effects, work: &Work) -> Result<Raster, Stopped> {
+    let mut raster = adjust(raster, effects);
+    if let Some(sigma) = effects.blur {
+        raster = blur(raster, sigma.get(), work)?;
+    }
+    if let Some(amount) = effects.sharpen {
+        raster = sharpen(raster, amount.get(), work)?;
+    }
+    Ok(raster)
+}
+
+fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
+    let (brightness, contrast) = (effects.brightness.get(), effects.contrast.get());
+    if (effects.brightness, effects.contrast) != (Hundredths::ONE, Hundredths::ONE) {
+        map_samples(&mut raster, |value| (value * brightness - 0.5) * contrast + 0.5);
+    }
+    if effects.saturation != Hundredths::ONE {
+        let factor = effects.saturation.get() as f32;
+        map_colours(&mut raster, |rgb, grey| rgb.map(|sample| grey + (sample - grey) * factor));
+    }
+    if effects.gamma != Hundredths::ONE {
+        let exponent = effects.gamma.get().recip();
+        map_samples(&mut raster, |value| value.powf(exponent));
+    }
+    if effects.grayscale {
+        raster = grey(&raster);
+    }
+    if let Some(Color { rgb, .. }) = effects.tint {
+        raster = with_colour(raster);
+        let tint = rgb.map(|sample| f32::from(sample) / 255.0);
+        map_colours(&mut raster, |_, grey| tint.map(|sample| sample * grey));
+    }
+    if effects.invert {
+        map_samples(&mut raster, |value| 1.0 - value);
+    }
+    raster
+}
+
+/// Replaces every sample but alpha by a function of itself, `0..=1` to `0..=1`.
+fn map_samples(raster: &mut Raster, function: impl Fn(f64) -> f64) {
+    let table: Vec<u8> = (0..=255).map(|value| (function(f64::from(value) / 255.0) * 255.0).round() as u8).collect();
+    let channels = raster.channels();
+    let colours = channels.count() - usize::from(channels.has_alpha());
+    for pixel in raster.samples_mut().chunks_exact_mut(channels.count()) {
+        for sample in &mut pixel[..colours] {
+            *sample = table[*sample as usize];
+        }
+    }
+}
+
+/// Replaces red, green and blue, `0..=255` each, by a function of themselves and their luma. Grey pictures have none.
+fn map_colours(raster: &mut Raster, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
+    let count = raster.channels().count();
+    if count < 3 {
+        return;
+    }
+    for pixel in raster.samples_mut().chunks_exact_mut(count) {
+        let rgb = [pixel[0], pixel[1], pixel[2]];
+        let changed = function(rgb.map(f32::from), luma(rgb));
+        for (to, from) in pixel.iter_mut().zip(changed) {
+            *to = from.round() as u8;
+        }
+    }
+}
+
+/// Luma of BT.709, `0..=255`.
+pub(super) fn luma([red, green, blue]: [u8; 3]) -> f32 {
+    0.2126 * f32::from(red) + 0.7152 * f32::from(green) + 0.0722 * f32::from(blue)
+}
+
+fn grey(raster: &Raster) -> Raster {
+    let samples = raster.samples().as_bytes();
+    let grey = |r, g, b| luma([r, g, b]).round() as u8;
+    match raster.channels() {
+        Channels::Rgb => {
+            with_samples(raster, Channels::L, samples.as_chunks().0.iter().map(|&[r, g, b]| grey(r, g, b)).collect())
+        }
+        Channels::Rgba => {
+            let la = samples.as_chunks().0.iter().flat_map(|&[r, g, b, a]| [grey(r, g, b), a]).collect();
+            with_samples(raster, Channels::La, la)
+        }
+        _ => raster.clone(),
+    }
+}
+
+fn blur(raster: Raster, sigma: f64, work: &Work) -> Result<Raster, Stopped> {
+    let (width, height) = (raster.width(), raster.height());
+    let detour = (sigma / (LARGEST_DIRECT_SIGMA / 2.0)).floor().max(1.0);
+    if sigma <= LARGEST_DIRECT_SIGMA {
+        return gaussian(raster, sigma, sigma, work);
+    }
+    let shrunk = |side: u32| (f64::from(side) / detour).ceil();
+    let (small_width, small_height) = (shrunk(width), shrunk(height));
+    let all = Area::whole(width, height);
+    let small = resize(raster, all, all, small_width as u32, small_height as u32);
+    work.check()?;
+    let across = sigma * small_width / f64::from(width);
+    let down = sigma * small_height / f64::from(height);
+    let small = gaussian(small, across, down, work)?;
+    let all = Area::whole(small.width(), small.height());
+    Ok(resize(small, all, all, width, height))
+}
+
+/// Convolves with a Gaussian across and then down. Edges are extended; alpha weighs the colours.
+fn gaussian(raster: Raster, sigma_across: f64, sigma_down: f64, work: &Work) -> Result<Raster, Stopped> {
+    let channels = raster.channels();
+    let count = channels.count();
+    let (width, height) = (raster.width() as usize, raster.height() as usize);
+    let mut planes: Vec<f32> = raster.samples().as_bytes().iter().map(|sample| f32::from(*sample)).collect();
+    if channels.has_alpha() {
+        weigh(&mut planes, count, |colour, alpha| colour * alpha / 255.0);
+    }
+    let kernel = kernel(sigma_across);
+    let mut row_out = vec![0.0; width * count];
+    for row in planes.chunks_exact_mut(width * count) {
+        work.check()?;
+        convolve_row(row, &mut row_out, count, &kernel);
+        row.copy_from_slice(&row_out);
+    }
+    let mut planes = convolve_down(&planes, width * count, height, &self::kernel(sigma_down), work)?;
+    if channels.has_alpha() {
+        weigh(&mut planes, count, |colour, alpha| if alpha > 0.0 { colour * 255.0 / alpha } else { 0.0 });
+    }
+    Ok(with_samples(&raster, channels, planes.iter().map(|sample| sample.round() as u8).collect()))
+}
+
+fn weigh(planes: &mut [f32], count: usize, function: impl Fn(f32, f32) -> f32) {
+    for pixel in planes.chunks_exact_mut(count) {
+        if let [colours @ .., alpha] = pixel {
+            colours.iter_mut().for_each(|colour| *colour = function(*colour, *alpha));
+        }
+    }
+}
+
+/// One half of a normalised Gaussian, the middle first; three sigma hold 99.7 % of it.
+fn kernel(sigma: f64) -> Vec<f32> {
+    let radius = (sigma * 3.0).ceil() as usize;
+    let weights: Vec<f64> = (0..=radius).map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp()).collect();
+    let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
+    weights.iter().map(|weight| (weight / sum) as f32).collect()
+}
+
+fn convolve_row(row: &[f32], out: &mut [f32], count: usize, kernel: &[f32]) {
+    let radius = kernel.len() - 1;
+    let pixels = row.len() / count;
+    let extended: Vec<f32> = (0..pixels + 2 * radius)
+        .flat_map(|x| {
+            let x = x.saturating_sub(radius).min(pixels - 1);
+            &row[x * count..(x + 1) * count]
+        })
+        .copied()
+        .collect();
+    for (to, from) in out.iter_mut().zip(&extended[radius * count..]) {
+        *to = from * kernel[0];
+    }
+    for (distance, weight) in kernel.iter().enumerate().skip(1) {
+        let left = &extended[(radius - distance) * count..];
+        let right = &extended[(radius + distance) * count..];
+        for ((to, left), right) in out.iter_mut().zip(left).zip(right) {
+            *to += (left + right) * weight;
+        }
+    }
+}
+
+fn convolve_down(
+    planes: &[f32],
+    stride: usize,
+    height: usize,
+    kernel: &[f32],
+    work: &Work,
+) -> Result<Vec<f32>, Stopped> {
+    let row = |y: isize| {
+        let y = y.clamp(0, height as isize - 1) as usize;
+        &planes[y * stride..(y + 1) * stride]
+    };
+    let mut out = vec![0.0; planes.len()];
+    for (y, to) in out.chunks_exact_mut(stride).enumerate() {
+        work.check()?;
+        let y = y as isize;
+        to.iter_mut().zip(row(y)).for_each(|(to, from)| *to = from * kernel[0]);
+        for (distance, weight) in kernel.iter().enumerate().skip(1) {
+            let (above, below) = (row(y - distance as isize), row(y + distance as isize));
+            for ((to, above), below) in to.iter_mut().zip(above).zip(below) {
+                *to += (above + below) * weight;
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Adds `amount` times what a blur takes away.
+fn sharpen(mut raster: Raster, amount: f64, work: &Work) -> Result<Raster, Stopped> {
+    let soft = gaussian(raster.clone(), SHARPEN_SIGMA, SHARPEN_SIGMA, work)?;
+    let channels = raster.channels();
+    let (count, colours) = (channels.count(), channels.count() - usize::from(channels.has_alpha()));
+    let amount = amount as f32;
+    let soft_pixels = soft.samples().as_bytes().chunks_exact(count);
+    for (pixel, soft) in raster.samples_mut().chunks_exact_mut(count).zip(soft_pixels) {
+        for (sample, soft) in pixel[..colours].iter_mut().zip(soft) {
+            let (value, soft) = (f32::from(*sample), f32::from(*soft));
+            *sample = (value + (value - soft) * amount).round() as u8;
+        }
+    }
+    Ok(raster)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Samples;
+    use crate::query::Transform;
+
+    fn applied(query: &str, width: u32, channels: Channels, samples: &[u8]) -> Raster {
+        let effects = query.parse::<Transform>().unwrap().effects;
+        let height = samples.len() as u32 / width / channels.count() as u32;
+        let raster = Raster::new(width, height, channels, Samples::U8(samples.to_vec())).unwrap();
+        apply(raster, &effects, &Work::unbounded()).unwrap()
+    }
+
+    #[test]
+    fn point_effects_follow_their_formulas() {
+        let pixel = [200, 100, 50, 7];
+        let table: [(&str, &[u8]); 9] = [
+            ("brightness=0.5", &[100, 50, 25, 7]),
+            ("brightness=2", &[255, 200, 100, 7]),
+            ("contrast=2", &[255, 73, 0, 7]),
+            ("contrast=0", &[128, 128, 128, 7]),
+            ("saturation=0", &[118, 118, 118, 7]),
+            ("gamma=2.2", &[228, 167, 122, 7]),
+            ("grayscale", &[118, 7]),
+            ("tint=ff8000", &[118, 59, 0, 7]),
+            ("invert", &[55, 155, 205, 7]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(applied(query, 1, Channels::Rgba, &pixel).samples().as_bytes(), expected, "{query}");
+        }
+        assert_eq!(applied("tint=ff0000", 1, Channels::L, &[100]).samples().as_bytes(), [100, 0, 0]);
+    }
+
+    #[test]
+    fn blur_spreads_a_point_as_a_gaussian_does() {
+        for sigma in [0.5, 1.0, 3.0, 6.0, 9.0, 20.0] {
+            let mut samples = vec![0; 151 * 151];
+            for y in 70..81 {
+                samples[y * 151 + 70..y * 151 + 81].fill(255);
+            }
+            let mass: f64 = 121.0 * 255.0;
+            let out = applied(&format!("blur={sigma}"), 151, Channels::L, &samples);
+            let bytes = out.samples().as_bytes();
+            let sum: f64 = bytes.iter().map(|b| f64::from(*b)).sum();
+            assert!((sum / mass - 1.0).abs() < 0.12, "sigma {sigma} keeps the light: {sum} of {mass}");
+            let variance: f64 =
+                bytes.iter().enumerate().map(|(i, b)| f64::from(*b) * ((i % 151) as f64 - 75.0).powi(2)).sum::<f64>()
+                    / sum;
+            let expected = sigma * sigma + 10.0;
+            assert!((variance / expected - 1.0).abs() < 0.15, "sigma {sigma}: {variance} for {expected}");
+        }
+    }
+
+    #[test]
+    fn blur_does_not_bleed_the_colour_of_the_transparent() {
+        let pixels = [[255, 255, 255, 255], [0, 0, 0, 0]].concat().repeat(8);
+        for pixel in applied("blur=2", 16, Channels::Rgba, &pixels).samples().as_bytes().as_chunks::<4>().0 {
+            assert_eq!(pixel[..3], [255; 3]);
+        }
+    }
+
+    #[test]
+    fn sharpening_steepens_an_edge_and_leaves_plains() {
+        let edge = applied("sharpen=1", 12, Channels::L, &[[100; 6], [150; 6]].concat());
+        let bytes = edge.samples().as_bytes();
+        assert!(bytes[5] < 95 && bytes[6] > 155 && bytes[0] == 100 && bytes[11] == 150, "{bytes:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_a_blur() {
+        let work = Work::unbounded();
+        work.cancel();
+        let raster = Raster::new(4, 4, Channels::L, Samples::U8(vec![0; 16])).unwrap();
+        assert_eq!(blur(raster, 50.0, &work), Err(Stopped));
+    }
+}

@@ -1,0 +1,80 @@
+//! Facts about an original, for `info=true`: what a page needs to lay out and paint a placeholder.
+
+use base64::Engine as _;
+use serde::Serialize;
+
+use super::colour::{with_alpha, with_colour};
+use super::{Error, Picture};
+use crate::codec::{self, Budget, Raster, Work};
+use crate::query::{TargetBox, Transform};
+
+/// Longest side that a ThumbHash is made from.
+const THUMBHASH_SIDE: u32 = 100;
+
+/// What is known of an original.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Info {
+    /// Name of the format, such as `jpeg`.
+    pub format: &'static str,
+    /// Width in pixels once upright.
+    pub width: u32,
+    /// Height in pixels once upright.
+    pub height: u32,
+    /// EXIF's orientation, `1..=8`.
+    pub orientation: u8,
+    /// Whether pixels may be transparent.
+    pub alpha: bool,
+    /// Pictures in the file; more than one is an animation.
+    pub frames: u32,
+    /// Size of the file.
+    pub bytes: u64,
+    /// The most frequent colour, as `#rrggbb`.
+    pub dominant_color: String,
+    /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
+    pub thumbhash: String,
+}
+
+/// Finds out about an original. It is decoded no larger than a thumbnail where its format allows that.
+///
+/// # Errors
+/// As [`super::render`].
+pub fn inspect(bytes: &[u8], budget: Budget, work: &Work) -> Result<Info, Error> {
+    let target = Some(TargetBox::Both(THUMBHASH_SIDE, THUMBHASH_SIDE));
+    let picture = Picture::decode(bytes, &Transform { target, ..Transform::default() }, budget, work)?;
+    let frames = codec::decoder_for(bytes)?.count_frames(bytes, work)?;
+    let (header, orientation) = (picture.header, picture.header.orientation);
+    let (width, height) = picture.original.upright_size();
+    let thumbnail = with_alpha(with_colour(picture.thumbnail(THUMBHASH_SIDE).oriented(orientation)));
+    Ok(Info {
+        format: header.format.name(),
+        width,
+        height,
+        orientation: orientation.to_exif(),
+        alpha: header.channels.has_alpha(),
+        frames,
+        bytes: bytes.len() as u64,
+        dominant_color: dominant_color(&thumbnail),
+        thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(
+            thumbnail.width() as usize,
+            thumbnail.height() as usize,
+            thumbnail.samples().as_bytes(),
+        )),
+    })
+}
+
+/// The mean of the fullest of 4096 bins, four bits of each primary.
+fn dominant_color(rgba: &Raster) -> String {
+    let mut bins = vec![[0u32; 4]; 4096];
+    for &[red, green, blue, alpha] in rgba.samples().as_bytes().as_chunks().0 {
+        if alpha < 128 {
+            continue;
+        }
+        let bin = usize::from(red >> 4) << 8 | usize::from(green >> 4) << 4 | usize::from(blue >> 4);
+        for (sum, value) in bins[bin].iter_mut().zip([1, u32::from(red), u32::from(green), u32::from(blue)]) {
+            *sum += value;
+        }
+    }
+    let [count, red, green, blue] = bins.into_iter().max_by_key(|bin| bin[0]).unwrap_or_default();
+    let mean = |sum: u32| sum / count.max(1);
+    format!("#{:02x}{:02x}{:02x}", mean(red), mean(green), mean(blue))
+}

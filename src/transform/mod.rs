@@ -1,0 +1,239 @@
+//! From the bytes of an original and a [`Transform`] to the bytes of the picture that was asked for.
+//!
+//! The way: probe the header, plan, decode (to size, where the format can), crop and resize in one pass, turn upright,
+//! convert to sRGB, apply effects, lay over the background, encode. Everything after the resize works on the small
+//! picture. Nothing here knows of HTTP or storage.
+
+mod colour;
+mod effects;
+mod info;
+mod output;
+mod plan;
+mod resize;
+mod smart_crop;
+mod trim;
+
+use std::time::{Duration, Instant};
+
+pub use info::{Info, inspect};
+pub use output::Accepted;
+pub use plan::{Canvas, Original, Plan};
+
+use crate::codec::{self, Area, Budget, Decoded, Format, Header, Need, Raster, Work};
+use crate::query::{Anchor, Color, Fit, Gravity, MAX_SIDE, TargetBox, Transform};
+use smart_crop::Interest;
+
+/// Why there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The original cannot be read, or the output not be written.
+    #[error(transparent)]
+    Codec(#[from] codec::Error),
+    /// `crop` names nothing of the picture.
+    #[error("crop={crop} lies outside the picture, which is {width} by {height} pixels once upright")]
+    CropOutside {
+        /// The crop that was asked for.
+        crop: String,
+        /// Width of the upright picture.
+        width: u32,
+        /// Height of the upright picture.
+        height: u32,
+    },
+    /// Not even the lowest quality fits into `max_bytes`.
+    #[error("the smallest output has {smallest} bytes, which is more than max_bytes={allowed}")]
+    MaxBytes {
+        /// Size of the smallest output that was tried.
+        smallest: u64,
+        /// What was asked for.
+        allowed: u64,
+    },
+}
+
+impl Error {
+    fn output_side(needs: u64) -> Self {
+        Self::Codec(codec::Error::TooLarge { what: "a side of the output in pixels", needs, allowed: MAX_SIDE.into() })
+    }
+}
+
+impl From<codec::Stopped> for Error {
+    fn from(stopped: codec::Stopped) -> Self {
+        Self::Codec(stopped.into())
+    }
+}
+
+/// A finished picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The encoded picture.
+    pub bytes: Vec<u8>,
+    /// Its format.
+    pub format: Format,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// How long the work took.
+    pub stages: Stages,
+}
+
+/// Time spent in each part of the work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Reading the header and the pixels.
+    pub decode: Duration,
+    /// Everything between decoding and encoding.
+    pub resize: Duration,
+    /// Writing the output.
+    pub encode: Duration,
+}
+
+/// Makes the picture that `transform` asks for. `accepted` matters for `format=auto` only.
+///
+/// # Errors
+/// Any [`Error`]. Limits are checked before memory is allocated, and `work` is asked throughout.
+pub fn render(
+    bytes: &[u8],
+    transform: &Transform,
+    accepted: Accepted,
+    budget: Budget,
+    work: &Work,
+) -> Result<Rendered, Error> {
+    let started = Instant::now();
+    let mut picture = Picture::decode(bytes, transform, budget, work)?;
+    let decoded = Instant::now();
+    picture.refine_plan(transform)?;
+    work.check()?;
+    let source = picture.header.format;
+    let canvas = picture.plan.canvas;
+    let raster = effects::apply(picture.finished(), &transform.effects, work)?;
+    let encoder = output::choose(transform.output.format, source, &raster, accepted)?;
+    let raster = lay_out(raster, canvas, transform.background, encoder.has_alpha());
+    let resized = Instant::now();
+    let bytes = output::encode(encoder, &raster, &transform.output, work)?;
+    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
+    Ok(Rendered { bytes, format: encoder.format(), width: raster.width(), height: raster.height(), stages })
+}
+
+/// A decoded original on its way to becoming the output.
+struct Picture {
+    header: Header,
+    original: Original,
+    crop: Area,
+    plan: Plan,
+    decoded: Decoded,
+}
+
+impl Picture {
+    fn decode(bytes: &[u8], transform: &Transform, budget: Budget, work: &Work) -> Result<Self, Error> {
+        work.check()?;
+        let decoder = codec::decoder_for(bytes)?;
+        let header = decoder.probe(bytes, budget)?;
+        let original = Original { width: header.width, height: header.height, orientation: header.orientation };
+        let crop = original.crop(transform.crop)?;
+        let plan = Plan::new(original, crop, transform, None)?;
+        let needs_field = transform.trim.is_some() || interest(transform).is_some();
+        let area = if needs_field { plan.field } else { plan.area };
+        // A border can only be found in all of the pixels.
+        let scale = if transform.trim.is_some() { 1.0 } else { plan.scale() };
+        budget.check_memory(memory(&header, &plan))?;
+        let decoded = decoder.decode(bytes, &Need { area, scale, budget, work })?;
+        Ok(Self { header, original, crop, plan, decoded })
+    }
+
+    /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
+    fn refine_plan(&mut self, transform: &Transform) -> Result<(), Error> {
+        if let Some(threshold) = transform.trim {
+            let field = self.in_raster(self.plan.field);
+            let inner = self.in_original(trim::inner(&self.decoded.raster, field, threshold));
+            self.crop = self.original.upright(inner);
+            self.plan = Plan::new(self.original, self.crop, transform, None)?;
+        }
+        if let Some(interest) = interest(transform) {
+            let focus = self.focus(interest);
+            self.plan = Plan::new(self.original, self.crop, transform, Some(focus))?;
+        }
+        Ok(())
+    }
+
+    fn focus(&self, interest: Interest) -> (f64, f64) {
+        let (field, area) = (self.plan.field, self.plan.area);
+        let thumbnail = self.thumbnail(smart_crop::THUMBNAIL_SIDE).oriented(self.plan.orientation);
+        let (share_x, share_y) = self.plan.orientation.size(area.width / field.width, area.height / field.height);
+        smart_crop::focus(&thumbnail, interest, share_x, share_y)
+    }
+
+    /// The field as sRGB in its stored position, both sides at most `side` pixels.
+    fn thumbnail(&self, side: u32) -> Raster {
+        let field = self.in_raster(self.plan.field);
+        let shrink = (field.width.max(field.height) / f64::from(side)).max(1.0);
+        let size = |length: f64| (length / shrink).round().max(1.0) as u32;
+        let small = resize::thumbnail(&self.decoded.raster, field, size(field.width), size(field.height));
+        colour::to_srgb(small, self.decoded.icc.as_deref())
+    }
+
+    /// The upright picture in sRGB, at the size of the plan.
+    fn finished(self) -> Raster {
+        let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
+        let (width, height) = self.plan.stored_size();
+        let resized = resize::resize(self.decoded.raster, field, area, width, height).oriented(self.plan.orientation);
+        colour::to_srgb(resized, self.decoded.icc.as_deref())
+    }
+
+    /// An area of the stored picture in pixels of the raster.
+    fn in_raster(&self, area: Area) -> Area {
+        let (covered, raster) = (self.decoded.area, &self.decoded.raster);
+        let (x, y) = (f64::from(raster.width()) / covered.width, f64::from(raster.height()) / covered.height);
+        Area {
+            x: (area.x - covered.x) * x,
+            y: (area.y - covered.y) * y,
+            width: area.width * x,
+            height: area.height * y,
+        }
+    }
+
+    /// The way back from [`Self::in_raster`].
+    fn in_original(&self, area: Area) -> Area {
+        let (covered, raster) = (self.decoded.area, &self.decoded.raster);
+        let (x, y) = (covered.width / f64::from(raster.width()), covered.height / f64::from(raster.height()));
+        Area { x: area.x * x + covered.x, y: area.y * y + covered.y, width: area.width * x, height: area.height * y }
+    }
+}
+
+/// Bytes that the whole work holds at one time, at most: what decoding takes, the resize, and three copies of the
+/// output, for turning, conversion and encoding each read one picture and write another.
+fn memory(header: &Header, plan: &Plan) -> u64 {
+    const OUTPUT_BYTES_PER_PIXEL: u64 = 3 * 4;
+    let (width, height) = plan.stored_size();
+    let (out_width, out_height) = plan.output_size();
+    let pixel = 2 * header.channels.count() as u64;
+    header.decode_memory
+        + resize::memory(plan.area.height, width, height, pixel)
+        + u64::from(out_width) * u64::from(out_height) * OUTPUT_BYTES_PER_PIXEL
+}
+
+fn interest(transform: &Transform) -> Option<Interest> {
+    let covers = transform.fit == Fit::Cover && matches!(transform.target, Some(TargetBox::Both(..)));
+    match transform.gravity {
+        Gravity::Named(Anchor::Entropy) if covers => Some(Interest::Entropy),
+        Gravity::Named(Anchor::Attention) if covers => Some(Interest::Attention),
+        _ => None,
+    }
+}
+
+/// Lays the picture over its background and onto its canvas.
+fn lay_out(raster: Raster, canvas: Option<Canvas>, background: Option<Color>, alpha_is_kept: bool) -> Raster {
+    let below = match background {
+        Some(color) if alpha_is_kept => color,
+        Some(color) => colour::flat(color),
+        None if alpha_is_kept => Color::TRANSPARENT,
+        None => Color::WHITE,
+    };
+    let raster = if below == Color::TRANSPARENT { raster } else { colour::over(raster, below) };
+    match canvas {
+        Some(canvas) => colour::pad(raster, canvas, below),
+        None => raster,
+    }
+}
+
+#[cfg(test)]
+mod tests;

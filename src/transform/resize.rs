@@ -1,0 +1,160 @@
+//! Crop and resize in one pass over the decoded pixels: Lanczos with a support of three lobes, alpha premultiplied.
+
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::codec::{Area, Channels, Raster, Samples};
+
+/// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`. No pixel outside `field` is looked
+/// at, while those between `area` and `field` lend the edges of the result what lies behind them.
+///
+/// No copy of the source is made: alpha is premultiplied in place, and the crop is the resizer's own.
+pub(super) fn resize(mut source: Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+    let whole = Area::whole(source.width(), source.height());
+    if area == whole && (width, height) == (source.width(), source.height()) {
+        return source;
+    }
+    let channels = source.channels();
+    let premultiplied = channels.has_alpha() && !is_opaque(&source);
+    if premultiplied {
+        change_alpha(&mut source, |ops, image| ops.multiply_alpha_inplace(image).is_ok());
+    }
+    let mut out = convolve(&source, field, area, width, height);
+    if premultiplied {
+        change_alpha(&mut out, |ops, image| ops.divide_alpha_inplace(image).is_ok());
+    }
+    out
+}
+
+/// Resizes without regard to alpha, for pictures that nobody sees.
+pub(super) fn thumbnail(source: &Raster, field: Area, width: u32, height: u32) -> Raster {
+    convolve(source, field, field, width, height)
+}
+
+fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+    let field = whole_pixels(field, source.width(), source.height());
+    let area = clamped(Area { x: area.x - field.x, y: area.y - field.y, ..area }, field);
+    let mut out = blank(width, height, source.channels(), matches!(source.samples(), Samples::U16(_)));
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .crop(area.x, area.y, area.width, area.height)
+        .use_alpha(false);
+    let pixel_type = pixel_type(source);
+    let from = ImageRef::new(source.width(), source.height(), source.samples().as_bytes(), pixel_type);
+    let to = Image::from_slice_u8(width, height, out.samples_mut(), pixel_type);
+    if let (Ok(from), Ok(mut to)) = (from, to) {
+        // Types and sizes agree by construction, so this cannot fail; a blank picture would show that it did.
+        let (left, top) = (field.x as u32, field.y as u32);
+        let Ok(from) = CroppedImage::new(&from, left, top, field.width as u32, field.height as u32) else { return out };
+        let resized = Resizer::new().resize(&from, &mut to, Some(&options));
+        debug_assert!(resized.is_ok(), "{resized:?}");
+    }
+    out
+}
+
+/// Bytes that [`resize`] holds beside its source: the rows between the two passes, and the result.
+pub(super) fn memory(source_rows: f64, width: u32, height: u32, bytes_per_pixel: u64) -> u64 {
+    u64::from(width) * (source_rows.ceil() as u64 + u64::from(height)) * bytes_per_pixel
+}
+
+/// A picture of zeros.
+pub(super) fn blank(width: u32, height: u32, channels: Channels, sixteen_bits: bool) -> Raster {
+    let (width, height) = (width.max(1), height.max(1));
+    let count = width as usize * height as usize * channels.count();
+    match Raster::new(width, height, channels, Samples::zeroed(count, sixteen_bits)) {
+        Some(raster) => raster,
+        None => unreachable!("the number of samples is that of the size"),
+    }
+}
+
+/// Whether no pixel is transparent.
+pub(super) fn is_opaque(raster: &Raster) -> bool {
+    let count = raster.channels().count();
+    match raster.samples() {
+        _ if !raster.channels().has_alpha() => true,
+        Samples::U8(samples) => samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == u8::MAX),
+        Samples::U16(samples) => samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == u16::MAX),
+    }
+}
+
+fn change_alpha(raster: &mut Raster, change: impl FnOnce(MulDiv, &mut Image<'_>) -> bool) {
+    let (width, height, pixel_type) = (raster.width(), raster.height(), pixel_type(raster));
+    let changed = Image::from_slice_u8(width, height, raster.samples_mut(), pixel_type)
+        .is_ok_and(|mut image| change(MulDiv::new(), &mut image));
+    debug_assert!(changed, "the pixel type has alpha");
+}
+
+fn pixel_type(raster: &Raster) -> PixelType {
+    match (raster.samples(), raster.channels()) {
+        (Samples::U8(_), Channels::L) => PixelType::U8,
+        (Samples::U8(_), Channels::La) => PixelType::U8x2,
+        (Samples::U8(_), Channels::Rgb) => PixelType::U8x3,
+        (Samples::U8(_), Channels::Rgba | Channels::Cmyk) => PixelType::U8x4,
+        (Samples::U16(_), Channels::L) => PixelType::U16,
+        (Samples::U16(_), Channels::La) => PixelType::U16x2,
+        (Samples::U16(_), Channels::Rgb) => PixelType::U16x3,
+        (Samples::U16(_), Channels::Rgba | Channels::Cmyk) => PixelType::U16x4,
+    }
+}
+
+/// The smallest area of whole pixels around `area`. A scaled raster may divide the field's edges; one whose decoder
+/// covers more than the picture ends before its area does.
+fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
+    let range = |start: f64, length: f64, side: u32| {
+        let side = f64::from(side);
+        let first = (start + ROUNDING).floor().clamp(0.0, side - 1.0);
+        (first, (start + length - ROUNDING).ceil().clamp(first + 1.0, side) - first)
+    };
+    let ((x, width), (y, height)) = (range(area.x, area.width, width), range(area.y, area.height, height));
+    Area { x, y, width, height }
+}
+
+/// What arithmetic on areas may be off by, in pixels.
+const ROUNDING: f64 = 1e-6;
+
+/// Rounding may leave an area a hair outside its field, which the resizer would refuse.
+fn clamped(area: Area, field: Area) -> Area {
+    let x = area.x.clamp(0.0, field.width - ROUNDING);
+    let y = area.y.clamp(0.0, field.height - ROUNDING);
+    Area { x, y, width: area.width.min(field.width - x), height: area.height.min(field.height - y) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
+        let height = samples.len() as u32 / width / channels.count() as u32;
+        Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn transparent_pixels_lend_no_colour() {
+        let mut pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(16);
+        pixels.truncate(8 * 4 * 4);
+        let out = resize(raster(8, Channels::Rgba, pixels), Area::whole(8, 4), Area::whole(8, 4), 2, 1);
+        for &[red, green, _, alpha] in out.samples().as_bytes().as_chunks::<4>().0 {
+            assert!(red == 255 && green == 0 && alpha.abs_diff(128) < 16, "{out:?}");
+        }
+    }
+
+    #[test]
+    fn the_area_is_cut_before_resizing() {
+        let half = raster(20, Channels::L, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
+        let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
+        assert_eq!(resize(half, right, right, 3, 5).samples(), &Samples::U8(vec![200; 15]));
+    }
+
+    #[test]
+    fn all_layouts_and_depths_work() {
+        let whole = Area::whole(8, 8);
+        for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba, Channels::Cmyk] {
+            let eight = raster(8, channels, vec![255; 64 * channels.count()]);
+            assert_eq!(resize(eight, whole, whole, 3, 2).samples(), &Samples::U8(vec![255; 6 * channels.count()]));
+            let samples = Samples::U16(vec![u16::MAX; 64 * channels.count()]);
+            let sixteen = Raster::new(8, 8, channels, samples).unwrap();
+            let expected = Samples::U16(vec![u16::MAX; 6 * channels.count()]);
+            assert_eq!(resize(sixteen, whole, whole, 3, 2).samples(), &expected);
+        }
+    }
+}
