@@ -1,0 +1,189 @@
+//! One error for everything that a viewer can be told, and the one table from error to status.
+//!
+//! A [`Problem`] is what RFC 9457 calls problem details. Its `code` is stable: programs may rely on it, and
+//! `docs/errors.md` explains each. The detail is for people and never names buckets, paths of this machine or keys.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::codec;
+use crate::query::BadParameter;
+use crate::source::SourceError;
+use crate::transform;
+
+/// Declares the codes with their status and title, and the list of all of them.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $name:literal, $status:ident, $title:literal;)+) => {
+        /// The stable name of a kind of error.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $code),+ }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// The name, as it appears in answers.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => $name),+ }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$code => StatusCode::$status),+ }
+            }
+
+            /// A short description that does not change from case to case.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$code => $title),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A parameter of the query has a value that is not allowed.
+    BadParameter = "bad_parameter", BAD_REQUEST, "A parameter has a value that is not allowed";
+    /// The path names no key: it is empty, not UTF-8 or holds a NUL.
+    BadPath = "bad_path", BAD_REQUEST, "The path is not the name of an image";
+    /// `crop` lies outside the picture.
+    CropOutside = "crop_outside", BAD_REQUEST, "The crop lies outside the picture";
+    /// The source keeps this image from us.
+    Forbidden = "forbidden", FORBIDDEN, "This image may not be read";
+    /// There is no such image.
+    NotFound = "not_found", NOT_FOUND, "There is no such image";
+    /// Only GET, HEAD and OPTIONS are served.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed";
+    /// The original has more bytes than the limit.
+    SourceTooLarge = "source_too_large", PAYLOAD_TOO_LARGE, "The original has too many bytes";
+    /// The original is no image, or of a kind that is not read.
+    UnsupportedImage = "unsupported_image", UNSUPPORTED_MEDIA_TYPE, "The file is not an image that can be read";
+    /// The requested range starts after the end.
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range lies outside the file";
+    /// The original is damaged beyond use.
+    DamagedImage = "damaged_image", UNPROCESSABLE_ENTITY, "The image is damaged";
+    /// The picture needs more pixels, memory or side length than the limits allow.
+    ImageTooLarge = "image_too_large", UNPROCESSABLE_ENTITY, "The picture is beyond the limits";
+    /// No quality makes the output fit into `max_bytes`.
+    MaxBytesImpossible = "max_bytes_impossible", UNPROCESSABLE_ENTITY, "The output does not fit into max_bytes";
+    /// Something is wrong with the server itself.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "The server has failed";
+    /// The store behind the server has failed.
+    SourceFailed = "source_failed", BAD_GATEWAY, "The store of originals has failed";
+    /// More work arrived than can be done.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The server is busy";
+    /// The store behind the server did not answer in time.
+    SourceTimeout = "source_timeout", GATEWAY_TIMEOUT, "The store of originals did not answer in time";
+    /// The work took longer than allowed.
+    Deadline = "deadline", GATEWAY_TIMEOUT, "The picture took too long";
+}
+
+/// Seconds after which a busy server may be asked again.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// What a viewer is told when there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind of error this is.
+    pub code: Code,
+    /// What happened in this case and what to do about it.
+    pub detail: String,
+    /// The parameter that is to blame.
+    pub parameter: Option<BadParameter>,
+}
+
+impl Problem {
+    /// A problem without a parameter to blame.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), parameter: None }
+    }
+
+    /// The document, as `application/problem+json`.
+    pub fn to_json(&self) -> Value {
+        let mut document = json!({
+            "type": format!("urn:image-origin:problem:{}", self.code.name()),
+            "title": self.code.title(),
+            "status": self.code.status().as_u16(),
+            "code": self.code.name(),
+            "detail": self.detail,
+        });
+        if let Some(bad) = &self.parameter {
+            document["parameter"] = json!({ "name": bad.name, "value": bad.value, "allowed": bad.allowed });
+        }
+        document
+    }
+
+    /// After how many seconds the same request may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<u32> {
+        (self.code == Code::Overloaded).then_some(RETRY_AFTER_SECONDS)
+    }
+
+    /// The caches between here and the viewer may keep an error that repeats itself for a moment, to take the load off
+    /// the origin; what may pass by itself is not kept.
+    pub fn cache_control(&self) -> &'static str {
+        if self.code.status().is_client_error() { "public, max-age=10" } else { "no-store" }
+    }
+}
+
+impl From<BadParameter> for Problem {
+    fn from(bad: BadParameter) -> Self {
+        Self { code: Code::BadParameter, detail: bad.to_string(), parameter: Some(bad) }
+    }
+}
+
+impl From<codec::Error> for Problem {
+    fn from(error: codec::Error) -> Self {
+        let code = match error {
+            codec::Error::Unsupported(_) => Code::UnsupportedImage,
+            codec::Error::Damaged { .. } => Code::DamagedImage,
+            codec::Error::TooLarge { .. } => Code::ImageTooLarge,
+            codec::Error::Stopped(_) => Code::Deadline,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<transform::Error> for Problem {
+    fn from(error: transform::Error) -> Self {
+        match error {
+            transform::Error::Codec(error) => error.into(),
+            transform::Error::CropOutside { .. } => Self::new(Code::CropOutside, error.to_string()),
+            transform::Error::MaxBytes { .. } => Self::new(Code::MaxBytesImpossible, error.to_string()),
+        }
+    }
+}
+
+impl From<SourceError> for Problem {
+    fn from(error: SourceError) -> Self {
+        let code = match error {
+            SourceError::NotFound => Code::NotFound,
+            SourceError::Forbidden => Code::Forbidden,
+            SourceError::TooLarge { .. } => Code::SourceTooLarge,
+            SourceError::TimedOut => Code::SourceTimeout,
+            SourceError::Busy => Code::Overloaded,
+            SourceError::Failed(_) => Code::SourceFailed,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented() {
+        let page = include_str!("../docs/errors.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} |", code.name(), code.status().as_u16());
+            assert!(page.contains(&row), "docs/errors.md lacks the row {row}");
+        }
+    }
+
+    #[test]
+    fn a_bad_parameter_is_a_member_of_the_document() {
+        let bad = BadParameter { name: "w", value: "x".into(), allowed: "a number".into() };
+        let document = Problem::from(bad).to_json();
+        assert_eq!(document["status"], 400);
+        assert_eq!(document["parameter"], json!({ "name": "w", "value": "x", "allowed": "a number" }));
+    }
+}

@@ -1,0 +1,119 @@
+//! Files of a folder. The folder cannot be left: not by `..`, not by an absolute name, not through a link.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::{BoxFuture, Key, Meta, Object, Source, SourceError};
+
+/// A folder of originals.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Absolute and free of links.
+    root: PathBuf,
+}
+
+impl Folder {
+    /// Opens the folder.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be used.
+    pub fn new(root: impl AsRef<Path>) -> Result<Self, String> {
+        let root = root.as_ref();
+        let absolute = root.canonicalize().map_err(|error| format!("the folder {} cannot be opened: {error}", root.display()))?;
+        if !absolute.is_dir() {
+            return Err(format!("{} is not a folder", root.display()));
+        }
+        Ok(Self { root: absolute })
+    }
+
+    fn open_blocking(&self, key: &Key) -> Result<Object, SourceError> {
+        let relative = Path::new(key.as_str());
+        let plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
+        // `components` swallows `//` and a trailing slash, which would give one file many names.
+        if !plain || key.as_str().contains("//") || key.as_str().ends_with('/') {
+            return Err(SourceError::NotFound);
+        }
+        let path = self.root.join(relative).canonicalize()?;
+        if !path.starts_with(&self.root) {
+            return Err(SourceError::NotFound);
+        }
+        // Asked before opening, because opening a named pipe waits for a writer.
+        if !path.metadata()?.is_file() {
+            return Err(SourceError::NotFound);
+        }
+        let file = std::fs::File::open(path)?;
+        let facts = file.metadata()?;
+        let modified = facts.modified().ok();
+        let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let etag = format!("{:x}.{:x}", facts.len(), age.as_nanos());
+        Ok(Object { meta: Meta { etag, modified, length: facts.len() }, file })
+    }
+}
+
+impl Source for Folder {
+    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object, SourceError>> {
+        let (folder, key) = (self.clone(), key.clone());
+        Box::pin(async move {
+            let opened = tokio::task::spawn_blocking(move || folder.open_blocking(&key)).await;
+            opened.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string())))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(folder: &Folder, path: &str) -> Result<Vec<u8>, SourceError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
+        runtime.block_on(async { folder.open(&key).await?.read(10).await })
+    }
+
+    #[test]
+    fn any_name_inside_is_found_and_nothing_outside() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().join("root");
+        std::fs::create_dir_all(root.join("sub dir")).unwrap();
+        std::fs::write(temporary.path().join("secret"), "secret").unwrap();
+        let names = ["a.jpg", "sub dir/b+c%20.jpg", "'()!*&=,;@$.jpg", "ünï-日本.jpg", "back\\slash", "..a..", "%2e%2e"];
+        for name in names {
+            std::fs::write(root.join(name), name.as_bytes().split_at(name.len().min(10)).0).unwrap();
+        }
+        std::os::unix::fs::symlink("a.jpg", root.join("inside-link")).unwrap();
+        std::os::unix::fs::symlink("../secret", root.join("outside-link")).unwrap();
+        std::os::unix::fs::symlink("loop", root.join("loop")).unwrap();
+        std::os::unix::fs::symlink("..", root.join("up")).unwrap();
+        let folder = Folder::new(&root).unwrap();
+        for name in names {
+            let path = format!("/{}", percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC));
+            assert!(read(&folder, &path).is_ok(), "{name}");
+        }
+        assert!(read(&folder, "/sub%20dir/b+c%2520.jpg").is_ok());
+        assert!(read(&folder, "/inside-link").is_ok());
+        let absolute = format!("/{}", temporary.path().join("secret").display());
+        let outside = [
+            "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/sub%20dir/../../secret", "/sub%20dir/../a.jpg", "/./a.jpg",
+            "/outside-link", "/up/secret", "/loop", "/a.jpg%00.png", "/a.jpg/", "/sub%20dir", "/sub%20dir//b", "//a.jpg",
+            "/a.jpg/b", absolute.as_str(), "/missing",
+        ];
+        for path in outside {
+            assert_eq!(read(&folder, path), Err(SourceError::NotFound), "{path}");
+        }
+        let long = format!("/{}", "x".repeat(5000));
+        assert_eq!(read(&folder, &long), Err(SourceError::NotFound));
+    }
+
+    #[test]
+    fn a_file_beyond_the_limit_is_not_read() {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::write(temporary.path().join("big"), [0; 11]).unwrap();
+        let folder = Folder::new(temporary.path()).unwrap();
+        assert_eq!(read(&folder, "/big"), Err(SourceError::TooLarge { length: 11, allowed: 10 }));
+    }
+
+    #[test]
+    fn a_root_that_is_no_folder_is_named() {
+        assert!(Folder::new("/no/such/folder").unwrap_err().contains("/no/such/folder"));
+    }
+}
