@@ -5,7 +5,7 @@
 //! was held against the [`Budget`].
 
 mod gif;
-mod jpeg_codec;
+pub mod jpeg;
 mod orientation;
 mod palette;
 mod png;
@@ -98,8 +98,6 @@ pub struct Header {
     pub orientation: Orientation,
     /// What a pixel is made of once decoded.
     pub channels: Channels,
-    /// Bytes that decoding the whole picture at full size allocates, at most.
-    pub decode_memory: u64,
 }
 
 /// An area in pixels of the stored picture. Width and height are positive.
@@ -211,7 +209,7 @@ pub trait Encoder: Sync {
 /// The decoder for a format, if there is one.
 pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
     match format {
-        Format::Jpeg => Some(&jpeg_codec::Jpeg),
+        Format::Jpeg => Some(&jpeg::Jpeg),
         Format::Png => Some(&png::Png),
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),
@@ -222,7 +220,7 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
 /// The encoder for a format, if there is one.
 pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     match format {
-        Format::Jpeg => Some(&jpeg_codec::Jpeg),
+        Format::Jpeg => Some(&jpeg::Jpeg),
         Format::Png => Some(&png::Png),
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),

@@ -1,0 +1,165 @@
+//! A JPEG decoder that decodes to size.
+//!
+//! The bytes of a JPEG and a [`Scale`] come in; the picture at that size goes out, made from the coefficients that it
+//! needs: at 1/8 the others are only counted off, and whole scans of a progressive file are skipped. It reads every
+//! Huffman-coded 8 bit JPEG (ISO/IEC 10918-1, also ITU-T T.81, which the comments cite); other kinds are
+//! [`Error::Unsupported`].
+//!
+//! What must hold: no input makes it panic, allocate more than [`Options::max_bytes`], or work longer than the size of
+//! the input and of the picture warrant. Damage before the first scan is an [`Error`]; after that the picture is given
+//! as far as it goes, with [`Warning`]s. Which of the two it is does not depend on the scale.
+
+mod bits;
+mod coefficients;
+mod colour;
+mod context;
+mod error;
+mod frame;
+mod header;
+mod huffman;
+mod idct;
+mod interval;
+mod kernel;
+mod layout;
+mod output;
+mod progressive;
+mod scans;
+mod segments;
+mod sequential;
+mod standard;
+mod tables;
+mod upsample;
+
+use std::ops::ControlFlow;
+
+pub use error::{Error, Warning};
+pub use frame::{Colour, Component, Process};
+pub use header::{Header, exif, icc_profile, read_header};
+
+/// The size to decode to, in each direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Scale {
+    /// One pixel for 8x8.
+    Eighth,
+    /// One pixel for 4x4.
+    Quarter,
+    /// One pixel for 2x2.
+    Half,
+    /// All pixels.
+    #[default]
+    Full,
+}
+
+impl Scale {
+    /// All scales, the smallest first.
+    pub const ALL: [Self; 4] = [Self::Eighth, Self::Quarter, Self::Half, Self::Full];
+
+    /// How many pixels come out for eight.
+    pub const fn eighths(self) -> usize {
+        match self {
+            Self::Eighth => 1,
+            Self::Quarter => 2,
+            Self::Half => 4,
+            Self::Full => 8,
+        }
+    }
+
+    /// The pixels that `length` pixels of the picture become.
+    pub const fn apply(self, length: usize) -> usize {
+        (length * self.eighths()).div_ceil(8)
+    }
+}
+
+/// A part of a picture, in its full-size pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rect {
+    /// Columns to the left of it.
+    pub x: u32,
+    /// Rows above it.
+    pub y: u32,
+    /// Columns in it.
+    pub width: u32,
+    /// Rows in it.
+    pub height: u32,
+}
+
+/// How chroma gets to the resolution of luma where it was stored with less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Upsampling {
+    /// Interpolated between sample centres: the better picture, and what other decoders give unless asked otherwise.
+    #[default]
+    Smooth,
+    /// Repeated.
+    Nearest,
+}
+
+/// How to decode.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// The size to decode to.
+    pub scale: Scale,
+    /// The part that is needed. What comes out holds it and more: see [`Image::area`].
+    pub region: Option<Rect>,
+    /// How chroma is enlarged.
+    pub upsampling: Upsampling,
+    /// Ceiling for the memory of the decode, the picture included; checked before anything is allocated.
+    pub max_bytes: u64,
+    /// Asked at least once for every row of MCUs whether to go on, so that a deadline really ends the work.
+    pub check: &'a dyn Fn() -> ControlFlow<()>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            scale: Scale::Full,
+            region: None,
+            upsampling: Upsampling::Smooth,
+            max_bytes: 512 << 20,
+            check: &|| ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// How the samples of [`Image::pixels`] are to be read; they alternate, a byte each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PixelFormat {
+    /// One sample.
+    Grey,
+    /// Red, green, blue.
+    Rgb,
+    /// Cyan, magenta, yellow, black: 0 is no ink and 255 full ink, whichever way the file stores it.
+    Cmyk,
+}
+
+impl PixelFormat {
+    /// Samples, and so bytes, of a pixel.
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+            Self::Cmyk => 4,
+        }
+    }
+}
+
+/// A decoded picture, or the part of it that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Columns of `pixels`.
+    pub width: usize,
+    /// Rows of `pixels`.
+    pub height: usize,
+    /// What `pixels` covers, in full-size pixels of the picture: the region grown to whole MCUs.
+    pub area: Rect,
+    /// What a pixel is made of.
+    pub format: PixelFormat,
+    /// The pixels row by row, without padding.
+    pub pixels: Vec<u8>,
+    /// What was wrong with the file, each kind once.
+    pub warnings: Vec<Warning>,
+}
+
+/// Decodes a picture.
+pub fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Image, Error> {
+    context::decode(bytes, options)
+}

@@ -1,0 +1,156 @@
+//! From component samples, a row of MCUs at a time, to the pixels of the picture.
+
+use super::colour::Converter;
+use super::kernel::{Kernel, dispatch};
+use super::layout::{ComponentLayout, Layout};
+use super::upsample::{Resampling, Samples};
+use super::{PixelFormat, Upsampling};
+
+/// The sample of a block that there is no data for.
+pub(super) const GREY: u8 = 128;
+
+/// The samples of one component in one row of MCUs, below the last row of the band before.
+#[derive(Debug)]
+pub(super) struct Band {
+    samples: Vec<u8>,
+    stride: usize,
+    height: usize,
+}
+
+impl Band {
+    fn new(component: &ComponentLayout, layout: &Layout) -> Self {
+        let (stride, height) = (component.stride(&layout.columns), component.band_height());
+        Self { samples: vec![GREY; stride * (height + 1)], stride, height }
+    }
+
+    /// One for each component.
+    pub(super) fn all(layout: &Layout) -> Vec<Self> {
+        layout.components.iter().map(|component| Self::new(component, layout)).collect()
+    }
+
+    /// Memory that the bands take.
+    pub(super) fn bytes(layout: &Layout) -> u64 {
+        layout.components.iter().map(|c| (c.stride(&layout.columns) * (c.band_height() + 1)) as u64).sum()
+    }
+
+    /// Samples from one row to the next.
+    #[inline(always)]
+    pub(super) const fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// A row of this row of MCUs, from the column `x`.
+    #[inline(always)]
+    pub(super) fn row_mut(&mut self, y: usize, x: usize) -> &mut [u8] {
+        let start = (y + 1) * self.stride;
+        &mut self.samples[start + x..start + self.stride]
+    }
+
+    /// The rows from `y` on, from the column `x`.
+    #[inline(always)]
+    pub(super) fn rows_mut(&mut self, y: usize, x: usize) -> &mut [u8] {
+        let start = (y + 1) * self.stride + x;
+        &mut self.samples[start..]
+    }
+
+    /// Makes some columns grey.
+    pub(super) fn clear_columns(&mut self, columns: std::ops::Range<usize>) {
+        for row in self.samples.chunks_exact_mut(self.stride).skip(1) {
+            row[columns.clone()].fill(GREY);
+        }
+    }
+
+    /// A row, 0 being the last one of the band before.
+    #[inline(always)]
+    pub(super) fn row(&self, y: usize) -> &[u8] {
+        &self.samples[y * self.stride..(y + 1) * self.stride]
+    }
+
+    /// Keeps the last row for the next row of MCUs.
+    fn carry(&mut self) {
+        let last = self.height * self.stride;
+        self.samples.copy_within(last..last + self.stride, 0);
+    }
+}
+
+/// The picture as far as it is done.
+pub(super) struct Output<'l> {
+    layout: &'l Layout,
+    converter: Converter,
+    resampling: Vec<Resampling>,
+    /// Pixel rows of a row of MCUs that have to wait for the samples below it.
+    waiting: usize,
+    pixels: Vec<u8>,
+    rows_done: usize,
+    /// A row of each component at the width of the picture.
+    rows: Vec<Vec<u8>>,
+}
+
+impl<'l> Output<'l> {
+    pub(super) fn new(layout: &'l Layout, converter: Converter, upsampling: Upsampling) -> Self {
+        let smooth = upsampling == Upsampling::Smooth;
+        let resampling: Vec<_> = layout.components.iter().map(|c| Resampling::new(layout, c, smooth)).collect();
+        Self {
+            layout,
+            converter,
+            waiting: usize::from(resampling.iter().any(|resampling| resampling.needs_neighbour_rows())),
+            resampling,
+            pixels: vec![0; layout.width * layout.height * converter.format().channels()],
+            rows_done: 0,
+            rows: vec![vec![0; layout.width + 1]; layout.components.len()],
+        }
+    }
+
+    /// Memory that the picture and its working rows take.
+    pub(super) fn bytes(layout: &Layout, format: PixelFormat) -> u64 {
+        let rows = layout.height as u64 * format.channels() as u64 + layout.components.len() as u64;
+        (layout.width as u64 + 1) * rows
+    }
+
+    /// Adds the pixels of a row of MCUs.
+    pub(super) fn emit(&mut self, bands: &mut [Band], row: usize) {
+        let row = row - self.layout.rows.start;
+        let is_last = row + 1 == self.layout.rows.len();
+        let end = (row + 1) * self.layout.band_height();
+        let end = if is_last { self.layout.height } else { end - self.waiting };
+        dispatch(Emit { output: self, bands, row, end });
+        for band in bands {
+            band.carry();
+        }
+    }
+
+    pub(super) fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+}
+
+/// The pixel rows up to `end` that have not been made yet.
+struct Emit<'e, 'l> {
+    output: &'e mut Output<'l>,
+    bands: &'e [Band],
+    row: usize,
+    end: usize,
+}
+
+impl Kernel for Emit<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { output, bands, row, end } = self;
+        let layout = output.layout;
+        let bytes = layout.width * output.converter.format().channels();
+        while output.rows_done < end {
+            let y = output.rows_done;
+            let out = &mut output.pixels[y * bytes..(y + 1) * bytes];
+            let mut sources: [&[u8]; 4] = [&[]; 4];
+            let parts = output.resampling.iter().zip(bands).zip(&layout.components).zip(&mut output.rows);
+            for (source, (((resampling, band), component), scratch)) in sources.iter_mut().zip(parts) {
+                let samples = Samples { band, first: row * component.band_height(), component };
+                *source = &resampling.row(&samples, y, scratch)[..layout.width];
+            }
+            output.converter.convert(sources, out);
+            output.rows_done += 1;
+        }
+    }
+}

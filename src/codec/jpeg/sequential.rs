@@ -1,0 +1,325 @@
+//! Sequential scans that hold all components (T.81 F.2): each row of MCUs is decoded, transformed and given out before
+//! the next, so that no coefficient is kept.
+
+use super::bits::{Bits, Window};
+use super::context::Context;
+use super::error::{Error, Warning};
+use super::frame::Scan;
+use super::huffman::{SkipTable, Table};
+use super::idct::{self, Block, Quarter, QuarterWeights};
+use super::interval::Interval;
+use super::kernel::{Kernel, dispatch};
+use super::layout::Layout;
+use super::output::Band;
+use super::tables::{Quantisation, ZIGZAG};
+
+/// Decodes the scan that starts at `start`, and with it the picture.
+pub(super) fn decode(context: &mut Context<'_>, scan: &Scan, start: usize) -> Result<Vec<u8>, Error> {
+    let layout = context.layout.clone();
+    let mut decoder = Sequential::new(context, &layout, scan, start)?;
+    let mut output = context.output(&layout);
+    for row in 0..layout.rows.end {
+        context.check()?;
+        decoder.decode_row(row);
+        if layout.rows.contains(&row) {
+            output.emit(&mut decoder.bands, row);
+        }
+    }
+    context.warn_if(decoder.is_truncated, Warning::Truncated);
+    context.warn_if(decoder.window.is_corrupt(), Warning::Corrupt);
+    Ok(output.into_pixels())
+}
+
+/// The state of a scan.
+struct Sequential<'a> {
+    layout: &'a Layout,
+    window: Window<'a>,
+    interval: Interval,
+    channels: Vec<Channel>,
+    /// The samples of one row of MCUs, in the order of the frame header.
+    bands: Vec<Band>,
+    is_truncated: bool,
+}
+
+impl<'a> Sequential<'a> {
+    fn new(context: &Context<'a>, layout: &'a Layout, scan: &Scan, start: usize) -> Result<Self, Error> {
+        let mut channels = Vec::with_capacity(scan.components.len());
+        let skips_blocks = layout.columns.len() < layout.mcus.0 || layout.rows.start > 0;
+        for part in &scan.components {
+            let component = &layout.components[part.index];
+            let ac = context.tables.ac_table(part.ac_table)?;
+            let quantisation = context.quantisation(part.index)?;
+            channels.push(Channel {
+                index: part.index,
+                h: component.h,
+                v: component.v,
+                dc: Table::new(&context.tables.dc_table(part.dc_table)?),
+                ac: Table::new(&ac),
+                skip: (component.size == 1 || skips_blocks).then(|| SkipTable::new(&ac)),
+                dc_step: i32::from(quantisation[0]),
+                method: Method::new(component.size, &quantisation),
+                prediction: 0,
+            });
+        }
+        Ok(Self {
+            layout,
+            window: Window::new(context.bytes, start),
+            interval: Interval::new(context.tables.restart_interval),
+            channels,
+            bands: Band::all(layout),
+            is_truncated: false,
+        })
+    }
+
+    /// Decodes one row of MCUs, restart interval by restart interval; grey where there is no data.
+    fn decode_row(&mut self, row: usize) {
+        let columns = self.layout.mcus.0;
+        let is_kept = self.layout.rows.contains(&row);
+        let first_kept = self.layout.rows.start * columns;
+        let mut column = 0;
+        while column < columns {
+            if self.interval.is_over() {
+                self.interval.restart(&mut self.window);
+                self.channels.iter_mut().for_each(|channel| channel.prediction = 0);
+            }
+            let end = column + self.interval.take(columns - column);
+            if self.interval.is_alive && self.interval.end() > first_kept {
+                column = self.decode_span(column, end, is_kept);
+            }
+            if column < end {
+                self.interval.is_alive = false;
+                self.is_truncated |= is_kept;
+                self.clear(column, end);
+            }
+            column = end;
+        }
+    }
+
+    /// Decodes the MCUs from `start` to `end`; returns where the data ended.
+    fn decode_span(&mut self, start: usize, end: usize, is_kept: bool) -> usize {
+        let kept = if is_kept { self.layout.columns.clone() } else { end..end };
+        let cuts = [kept.start, kept.end, usize::MAX].map(|cut| cut.clamp(start, end));
+        let mut column = start;
+        for (cut, keep) in cuts.into_iter().zip([false, true, false]) {
+            if column < cut {
+                column = dispatch(Span {
+                    window: &mut self.window,
+                    channels: &mut self.channels,
+                    bands: &mut self.bands,
+                    columns: column..cut,
+                    first_kept: self.layout.columns.start,
+                    keep,
+                });
+                if column < cut {
+                    break;
+                }
+            }
+        }
+        column
+    }
+
+    /// Makes those of the MCUs from `start` to `end` grey that are kept.
+    fn clear(&mut self, start: usize, end: usize) {
+        let kept = &self.layout.columns;
+        let (start, end) =
+            (start.clamp(kept.start, kept.end) - kept.start, end.clamp(kept.start, kept.end) - kept.start);
+        for (band, component) in self.bands.iter_mut().zip(&self.layout.components) {
+            let width = component.h * component.size;
+            band.clear_columns(start * width..end * width);
+        }
+    }
+}
+
+/// One component of the scan.
+struct Channel {
+    /// Its place in the frame header.
+    index: usize,
+    /// Its blocks in an MCU.
+    h: usize,
+    v: usize,
+    dc: Table,
+    ac: Table,
+    /// Present where blocks are skipped.
+    skip: Option<SkipTable>,
+    /// The first quantisation step.
+    dc_step: i32,
+    method: Method,
+    /// The DC coefficient of the block before (T.81 F.1.1.5.1).
+    prediction: i32,
+}
+
+/// What is made of a block.
+enum Method {
+    /// One sample, of the DC coefficient alone.
+    One,
+    /// 2x2 samples.
+    Two(Box<QuarterWeights>),
+    /// 4x4 samples; the steps are in zigzag order.
+    Four(Quantisation),
+    /// 8x8 samples.
+    Eight(Quantisation),
+}
+
+impl Method {
+    fn new(size: usize, quantisation: &Quantisation) -> Self {
+        let steps = ZIGZAG.map(|position| quantisation[usize::from(position)]);
+        match size {
+            1 => Self::One,
+            2 => Self::Two(Box::new(idct::quarter_weights(quantisation))),
+            4 => Self::Four(steps),
+            _ => Self::Eight(steps),
+        }
+    }
+}
+
+/// Consecutive MCUs of a row.
+struct Span<'s, 'a> {
+    window: &'s mut Window<'a>,
+    channels: &'s mut [Channel],
+    bands: &'s mut [Band],
+    columns: std::ops::Range<usize>,
+    /// The column that the bands begin with.
+    first_kept: usize,
+    /// Whether the samples are wanted.
+    keep: bool,
+}
+
+impl Kernel for Span<'_, '_> {
+    /// The column behind the last MCU that there was data for.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let Self { window, channels, bands, columns, first_kept, keep } = self;
+        let mut column = columns.start;
+        while column < columns.end && window.has_more() {
+            let (mut bits, limit) = window.reader();
+            loop {
+                for channel in channels.iter_mut() {
+                    if keep {
+                        channel.decode_blocks(&mut bits, &mut bands[channel.index], column - first_kept);
+                    } else {
+                        channel.skip_blocks(&mut bits);
+                    }
+                }
+                column += 1;
+                if column == columns.end || bits.is_beyond(limit) {
+                    break;
+                }
+            }
+            let place = bits.place();
+            window.keep(place);
+        }
+        column
+    }
+}
+
+impl Channel {
+    /// Decodes the blocks of one MCU into `band`, whose MCU has the number `column`.
+    #[inline(always)]
+    fn decode_blocks(&mut self, bits: &mut Bits<'_>, band: &mut Band, column: usize) {
+        match (&self.method, &self.skip) {
+            (Method::One, Some(skip)) => {
+                for y in 0..self.v {
+                    let row = band.row_mut(y, column * self.h);
+                    for out in row.iter_mut().take(self.h) {
+                        bits.refill();
+                        self.prediction = self.prediction.wrapping_add(self.dc.read(bits).1);
+                        skip.skip_block(bits, 0);
+                        *out = idct::flat(self.prediction.wrapping_mul(self.dc_step));
+                    }
+                }
+            }
+            (Method::Two(weights), _) => {
+                for y in 0..self.v {
+                    for x in 0..self.h {
+                        let mut quarter = Quarter::default();
+                        let dc = read_dc(bits, &self.dc, &mut self.prediction);
+                        read_ac(bits, &self.ac, |k, value| quarter.add(value, weights[k]));
+                        let samples = quarter.samples(dc.wrapping_mul(self.dc_step));
+                        for (line, samples) in samples.iter().enumerate() {
+                            let row = band.row_mut(y * 2 + line, (column * self.h + x) * 2);
+                            if let Some(out) = row.first_chunk_mut() {
+                                *out = *samples;
+                            }
+                        }
+                    }
+                }
+            }
+            (Method::Four(steps), _) => {
+                for y in 0..self.v {
+                    for x in 0..self.h {
+                        let block = read_block(bits, &self.dc, &self.ac, &mut self.prediction, steps);
+                        let stride = band.stride();
+                        idct::half(&block, band.rows_mut(y * 4, (column * self.h + x) * 4), stride);
+                    }
+                }
+            }
+            (Method::Eight(steps), _) => {
+                for y in 0..self.v {
+                    for x in 0..self.h {
+                        let block = read_block(bits, &self.dc, &self.ac, &mut self.prediction, steps);
+                        let stride = band.stride();
+                        idct::full(&block, band.rows_mut(y * 8, (column * self.h + x) * 8), stride);
+                    }
+                }
+            }
+            (Method::One, None) => {}
+        }
+    }
+
+    /// Moves over the blocks of one MCU, keeping only the prediction.
+    #[inline(always)]
+    fn skip_blocks(&mut self, bits: &mut Bits<'_>) {
+        let Some(skip) = &self.skip else { return };
+        for _ in 0..self.h * self.v {
+            bits.refill();
+            self.prediction = self.prediction.wrapping_add(self.dc.read(bits).1);
+            skip.skip_block(bits, 0);
+        }
+    }
+}
+
+/// Reads a DC coefficient (T.81 F.2.2.1).
+#[inline(always)]
+pub(super) fn read_dc(bits: &mut Bits<'_>, table: &Table, prediction: &mut i32) -> i32 {
+    bits.refill();
+    *prediction = prediction.wrapping_add(table.read(bits).1);
+    *prediction
+}
+
+/// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order.
+#[inline(always)]
+pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) {
+    let mut k = 1;
+    while k < 64 {
+        bits.refill();
+        let (symbol, value) = table.read(bits);
+        k += symbol.run();
+        if symbol.size() == 0 {
+            if symbol.run() != 15 {
+                return;
+            }
+        } else if k < 64 {
+            each(k, value);
+        }
+        k += 1;
+    }
+}
+
+/// Reads and dequantises a block; `steps` are in zigzag order.
+#[inline(always)]
+pub(super) fn read_block(
+    bits: &mut Bits<'_>,
+    dc: &Table,
+    ac: &Table,
+    prediction: &mut i32,
+    steps: &Quantisation,
+) -> Block {
+    let mut block = [0; 64];
+    block[0] = read_dc(bits, dc, prediction).wrapping_mul(i32::from(steps[0])) as i16;
+    read_ac(bits, ac, |k, value| {
+        block[usize::from(ZIGZAG[k & 63] & 63)] = value.wrapping_mul(i32::from(steps[k & 63])) as i16;
+    });
+    block
+}

@@ -1,0 +1,130 @@
+//! Brings subsampled components to the resolution of the picture.
+//!
+//! Where a sample stands for two, [`Upsampling::Smooth`](super::Upsampling::Smooth) interpolates with weights of 3/4 and
+//! 1/4 between the centres of the samples: the triangle filter that other decoders use by default.
+
+use super::layout::{ComponentLayout, Layout};
+use super::output::Band;
+
+/// How the rows of a component are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resampling {
+    /// The samples as they are.
+    Copy,
+    /// Interpolated in each row.
+    SmoothColumns,
+    /// Interpolated between rows.
+    SmoothRows,
+    /// Interpolated in both directions.
+    SmoothBoth,
+    /// Repeated; the output's resolution and the component's own, horizontally and vertically.
+    Repeat((usize, usize), (usize, usize)),
+}
+
+/// The samples of a component that are at hand.
+pub(super) struct Samples<'b> {
+    pub(super) band: &'b Band,
+    /// The number of the first row of the band.
+    pub(super) first: usize,
+    pub(super) component: &'b ComponentLayout,
+}
+
+impl<'b> Samples<'b> {
+    /// A row by its number, with those samples that are part of the picture; the nearest one outside of it.
+    #[inline(always)]
+    fn row(&self, y: usize) -> &'b [u8] {
+        let y = y.min(self.component.height - 1);
+        &self.band.row(y + 1 - self.first)[..self.component.width]
+    }
+}
+
+impl Resampling {
+    pub(super) fn new(layout: &Layout, component: &ComponentLayout, smooth: bool) -> Self {
+        let horizontal = (layout.max.0 * layout.scale, component.h * component.size);
+        let vertical = (layout.max.1 * layout.scale, component.v * component.size);
+        let is = |ratio: (usize, usize), factor: usize| ratio.0 == ratio.1 * factor;
+        // At 1/8 the interpolation would reach over the area of a whole block, and two samples are no slope.
+        let smooth_columns = smooth && layout.scale > 1 && component.width > 2;
+        let smooth_rows = smooth && layout.scale > 1;
+        if is(horizontal, 1) && is(vertical, 1) {
+            Self::Copy
+        } else if smooth_columns && is(horizontal, 2) && is(vertical, 1) {
+            Self::SmoothColumns
+        } else if smooth_rows && is(horizontal, 1) && is(vertical, 2) {
+            Self::SmoothRows
+        } else if smooth_columns && is(horizontal, 2) && is(vertical, 2) {
+            Self::SmoothBoth
+        } else {
+            Self::Repeat(horizontal, vertical)
+        }
+    }
+
+    /// Whether the first and last pixel row of a band need the samples above and below it.
+    pub(super) const fn needs_neighbour_rows(self) -> bool {
+        matches!(self, Self::SmoothRows | Self::SmoothBoth)
+    }
+
+    /// The samples for the pixel row `y`, made in `scratch` where they are not there as they are.
+    #[inline(always)]
+    pub(super) fn row<'s>(self, samples: &Samples<'s>, y: usize, scratch: &'s mut [u8]) -> &'s [u8] {
+        // With twice the rows, the nearest sample row and the next nearest.
+        let near_and_far = || {
+            let far = if y % 2 == 1 { y / 2 + 1 } else { (y / 2).saturating_sub(1) };
+            (samples.row(y / 2), samples.row(far))
+        };
+        match self {
+            Self::Copy => return samples.band.row(y + 1 - samples.first),
+            Self::SmoothColumns => smooth_columns(samples.row(y), scratch),
+            Self::SmoothRows => {
+                let (near, far) = near_and_far();
+                let rounding = if y.is_multiple_of(2) { 1 } else { 2 };
+                for ((out, &near), &far) in scratch.iter_mut().zip(near).zip(far) {
+                    *out = ((3 * u16::from(near) + u16::from(far) + rounding) >> 2) as u8;
+                }
+            }
+            Self::SmoothBoth => {
+                let (near, far) = near_and_far();
+                smooth_both(near, far, scratch);
+            }
+            Self::Repeat((out, own), (out_rows, own_rows)) => {
+                let row = samples.row(y * own_rows / out_rows);
+                for (x, sample) in scratch.iter_mut().enumerate() {
+                    *sample = row[(x * own / out).min(row.len() - 1)];
+                }
+            }
+        }
+        scratch
+    }
+}
+
+/// Two samples for each of `row`: three parts of it and one of its neighbour; the ends are repeated.
+#[inline(always)]
+fn smooth_columns(row: &[u8], out: &mut [u8]) {
+    let last = row.len() - 1;
+    for (pair, three) in out[1..].chunks_exact_mut(2).zip(row.windows(2)) {
+        let (left, right) = (u16::from(three[0]), u16::from(three[1]));
+        pair[0] = ((3 * left + right + 2) >> 2) as u8;
+        pair[1] = ((3 * right + left + 1) >> 2) as u8;
+    }
+    out[0] = row[0];
+    if let Some(end) = out.get_mut(2 * last + 1) {
+        *end = row[last];
+    }
+}
+
+/// The same between two rows, of which `near` has three parts, and then in the row.
+#[inline(always)]
+fn smooth_both(near: &[u8], far: &[u8], out: &mut [u8]) {
+    let last = near.len() - 1;
+    let column = |x: usize| 3 * u16::from(near[x]) + u16::from(far[x]);
+    for ((pair, near), far) in out[1..].chunks_exact_mut(2).zip(near.windows(2)).zip(far.windows(2)) {
+        let left = 3 * u16::from(near[0]) + u16::from(far[0]);
+        let right = 3 * u16::from(near[1]) + u16::from(far[1]);
+        pair[0] = ((3 * left + right + 7) >> 4) as u8;
+        pair[1] = ((3 * right + left + 8) >> 4) as u8;
+    }
+    out[0] = ((4 * column(0) + 8) >> 4) as u8;
+    if let Some(end) = out.get_mut(2 * last + 1) {
+        *end = ((4 * column(last) + 7) >> 4) as u8;
+    }
+}
