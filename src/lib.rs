@@ -4,3 +4,4 @@
 //! without camera metadata. See `ARCHITECTURE.md` for the way of the data and the map of the code.
 
 pub mod codec;
+pub mod metadata;
