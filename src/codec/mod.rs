@@ -2,4 +2,4 @@
 
 mod sniff;
 
-pub use sniff::{Format, sniff};
+pub use sniff::{Format, SNIFF_LEN, sniff};

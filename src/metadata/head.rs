@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn jpeg_orientation_is_that_of_the_exif_segment() {
         let exif = jpeg::segment(jpeg::APP1, &[jpeg::EXIF, &tiff::orientation_block(6)]);
-        let comment = jpeg::segment(jpeg::COM, &[b"hello"]);
+        let comment = jpeg::segment(0xfe, &[b"hello"]);
         assert_eq!(orientation(&jpeg_with(&[comment.clone(), exif]), Format::Jpeg), 6);
         assert_eq!(orientation(&jpeg_with(&[comment]), Format::Jpeg), 1);
         assert_eq!(orientation(b"\xff\xd8\xff", Format::Jpeg), 1);

@@ -11,11 +11,9 @@ use super::input::Input;
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
-pub(super) const COM: u8 = 0xfe;
 pub(super) const APP0: u8 = 0xe0;
 pub(super) const APP1: u8 = 0xe1;
 pub(super) const APP2: u8 = 0xe2;
-pub(super) const APP11: u8 = 0xeb;
 pub(super) const APP13: u8 = 0xed;
 pub(super) const APP14: u8 = 0xee;
 
@@ -24,9 +22,6 @@ pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 pub(super) const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 pub(super) const ICC: &[u8] = b"ICC_PROFILE\0";
 pub(super) const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
-pub(super) const MPF: &[u8] = b"MPF\0";
-/// ISO 21496-1, annex C: gain map metadata in a JPEG.
-pub(super) const ISO_GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 
 /// The most that one segment can hold: its length field counts itself (B.1.1.4).
 pub(super) const MAX_PAYLOAD: usize = 0xffff - 2;

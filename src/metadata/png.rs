@@ -4,6 +4,7 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
+use super::inflate::inflate;
 use super::input::Input;
 
 /// The eight bytes before the first chunk.
@@ -45,4 +46,47 @@ pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<
         chunks.push(chunk);
     }
     Ok(chunks)
+}
+
+/// Keyword and text of a tEXt, zTXt or iTXt chunk (section 11.3.3), inflated but not decoded.
+pub(super) fn text(name: [u8; 4], data: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let keyword_end = data.iter().take(80).position(|&b| b == 0)?;
+    let (keyword, rest) = (data.get(..keyword_end)?, data.get(keyword_end + 1..)?);
+    let text = match (&name, rest) {
+        (b"tEXt", text) => text.to_vec(),
+        (b"zTXt", [0, compressed @ ..]) => inflate(compressed)?,
+        (b"iTXt", [compressed, _method, rest @ ..]) => {
+            // Language tag and translated keyword, each ended by a zero, come before the text.
+            let text = rest.splitn(3, |&b| b == 0).nth(2)?;
+            if *compressed == 0 { text.to_vec() } else { inflate(text)? }
+        }
+        _ => return None,
+    };
+    Some((keyword.to_vec(), text))
+}
+
+/// Decodes ImageMagick's way of putting a profile into a text chunk: its name, its length in decimal, and hexadecimal
+/// digits, each on lines of their own.
+pub(super) fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = text.trim_ascii_start().splitn(3, |&b| b == b'\n');
+    let (_name, length, digits) = (lines.next()?, lines.next()?, lines.next()?);
+    let length: usize = std::str::from_utf8(length.trim_ascii()).ok()?.parse().ok()?;
+    let mut nibbles = digits.iter().filter(|b| !b.is_ascii_whitespace()).map(|&b| char::from(b).to_digit(16));
+    let mut profile = Vec::new();
+    while let (Some(high), Some(low)) = (nibbles.next(), nibbles.next()) {
+        profile.push((high? * 16 + low?) as u8);
+    }
+    (profile.len() == length).then_some(profile)
+}
+
+/// A whole chunk with its CRC (section 5.3).
+pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut out = (data.len() as u32).to_be_bytes().to_vec();
+    out.extend(name);
+    out.extend_from_slice(data);
+    let mut crc = flate2::Crc::new();
+    crc.update(&name);
+    crc.update(data);
+    out.extend(crc.sum().to_be_bytes());
+    out
 }

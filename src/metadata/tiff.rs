@@ -1,14 +1,12 @@
 //! The TIFF structure (TIFF 6.0, section 2; BigTIFF alike) that Exif blocks and TIFF files share: reading directories
 //! with every count and offset checked, and writing a small clean block.
 //!
-//! Whatever the input says, reading is bounded by [`MAX_FIELDS`] and [`MAX_VALUES`], and a directory is entered once.
+//! Whatever the input says, reading is bounded by [`MAX_FIELDS`] and by the block's own length.
 
 use std::borrow::Cow;
 
 /// Fields read from one block. A camera writes about a hundred.
 pub(super) const MAX_FIELDS: usize = 4096;
-/// Bytes of values read from one block; fields may share bytes, so the block's own length is no bound.
-pub(super) const MAX_VALUES: usize = 16 << 20;
 
 pub(super) const ORIENTATION: u16 = 0x0112;
 pub(super) const ICC_PROFILE: u16 = 0x8773;

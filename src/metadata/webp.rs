@@ -9,6 +9,10 @@ use super::input::Input;
 /// "RIFF", the size and "WEBP".
 pub(super) const HEADER_LEN: u64 = 12;
 
+/// Flags of VP8X (section 2.7).
+pub(super) const EXIF_FLAG: u8 = 0x08;
+pub(super) const XMP_FLAG: u8 = 0x04;
+
 /// One chunk's place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
@@ -57,4 +61,15 @@ pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chu
         }
     }
     Ok(chunks)
+}
+
+/// A whole chunk, padded to even length.
+pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut out = name.to_vec();
+    out.extend((data.len() as u32).to_le_bytes());
+    out.extend_from_slice(data);
+    if data.len() % 2 == 1 {
+        out.push(0);
+    }
+    out
 }
