@@ -4,5 +4,8 @@
 //! without camera metadata. See `ARCHITECTURE.md` for the way of the data and the map of the code.
 
 pub mod codec;
+pub mod error;
+pub mod metadata;
 pub mod query;
+pub mod source;
 pub mod transform;

@@ -24,11 +24,11 @@ fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<GifDecode
 impl Decoder for Gif {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
         let work = Work::unbounded();
-        reader::header(Format::Gif, &mut open(bytes, budget, &work)?, budget, OVERHEAD)
+        reader::header(Format::Gif, &mut open(bytes, budget, &work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        reader::read(Format::Gif, open(bytes, need.budget, need.work)?, need)
+        reader::read(Format::Gif, open(bytes, need.budget, need.work)?, OVERHEAD, need)
     }
 
     fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {

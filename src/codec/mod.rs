@@ -17,7 +17,7 @@ mod work;
 
 pub use orientation::Orientation;
 pub use raster::{Channels, Raster, Samples};
-pub use sniff::{Format, sniff};
+pub use sniff::{Format, SNIFF_LEN, sniff};
 pub use work::{Stopped, Work};
 
 /// Why a picture could not be read or written.
@@ -128,7 +128,7 @@ pub struct Need<'a> {
     /// The smallest scale that still serves, in `(0, 1]`: a decoder that can shrink while it decodes may give any scale
     /// from here up to 1.
     pub scale: f64,
-    /// Limits on what the decoder allocates.
+    /// What the decoder may allocate, what it returns included.
     pub budget: Budget,
     /// Tells when to give up.
     pub work: &'a Work,

@@ -18,11 +18,11 @@ fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<PngDecode
 impl Decoder for Png {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
         let work = Work::unbounded();
-        reader::header(Format::Png, &mut open(bytes, budget, &work)?, budget, 0)
+        reader::header(Format::Png, &mut open(bytes, budget, &work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        reader::read(Format::Png, open(bytes, need.budget, need.work)?, need)
+        reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)
     }
 
     fn count_frames(&self, bytes: &[u8], _: &Work) -> Result<u32, Error> {

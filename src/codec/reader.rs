@@ -54,13 +54,8 @@ pub(super) fn limits(budget: Budget) -> Limits {
     limits
 }
 
-/// What an opened decoder says of its picture. `overhead` is what it needs beside the pixels it gives, in bytes a pixel.
-pub(super) fn header(
-    format: Format,
-    decoder: &mut impl ImageDecoder,
-    budget: Budget,
-    overhead: u64,
-) -> Result<Header, Error> {
+/// What an opened decoder says of its picture.
+pub(super) fn header(format: Format, decoder: &mut impl ImageDecoder, budget: Budget) -> Result<Header, Error> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(Error::Damaged { format, reason: "a side is zero".to_owned() });
@@ -68,14 +63,18 @@ pub(super) fn header(
     budget.check_pixels(width, height)?;
     let (channels, _) = layout(decoder.color_type());
     let orientation = decoder.orientation().map_or(Orientation::UPRIGHT, |o| Orientation::from_exif(o.to_exif()));
-    let decode_memory = decoder.total_bytes() + u64::from(width) * u64::from(height) * overhead;
-    Ok(Header { format, width, height, orientation, channels, decode_memory })
+    Ok(Header { format, width, height, orientation, channels })
 }
 
-/// Decodes the whole picture.
-pub(super) fn read(format: Format, mut decoder: impl ImageDecoder, need: &Need<'_>) -> Result<Decoded, Error> {
+/// Decodes the whole picture. `overhead` is what the decoder needs beside the pixels it gives, in bytes a pixel.
+pub(super) fn read(
+    format: Format,
+    mut decoder: impl ImageDecoder,
+    overhead: u64,
+    need: &Need<'_>,
+) -> Result<Decoded, Error> {
     let (width, height) = decoder.dimensions();
-    need.budget.check_memory(decoder.total_bytes())?;
+    need.budget.check_memory(decoder.total_bytes() + u64::from(width) * u64::from(height) * overhead)?;
     let (channels, sixteen_bits) = layout(decoder.color_type());
     let icc = decoder.icc_profile().ok().flatten();
     let count = width as usize * height as usize * channels.count();

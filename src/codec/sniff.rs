@@ -1,6 +1,9 @@
 //! Recognises an image format by its first bytes, never by a file name or a declared content type: those are claims,
 //! and what an upload claims to be is not what decides which parser sees it.
 
+/// How many leading bytes [`sniff`] wants to see. Fewer are fine; formats whose signature is longer then go unseen.
+pub const SNIFF_LEN: usize = 64;
+
 /// An image format that is recognised. Not all of them can be read, and fewer written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {

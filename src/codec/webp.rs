@@ -33,11 +33,11 @@ fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<WebPDecod
 impl Decoder for WebP {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
         let work = Work::unbounded();
-        reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget, OVERHEAD)
+        reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        reader::read(Format::WebP, open(bytes, need.budget, need.work)?, need)
+        reader::read(Format::WebP, open(bytes, need.budget, need.work)?, OVERHEAD, need)
     }
 
     fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {

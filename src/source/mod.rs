@@ -65,8 +65,9 @@ impl From<std::io::Error> for SourceError {
             ErrorKind::NotFound
             | ErrorKind::NotADirectory
             | ErrorKind::IsADirectory
-            | ErrorKind::InvalidFilename
-            | ErrorKind::FilesystemLoop => Self::NotFound,
+            | ErrorKind::InvalidFilename => Self::NotFound,
+            // ELOOP, for which there is no stable kind.
+            _ if error.raw_os_error() == Some(40) => Self::NotFound,
             ErrorKind::PermissionDenied => Self::Forbidden,
             ErrorKind::TimedOut => Self::TimedOut,
             _ => Self::Failed(error.to_string()),

@@ -135,7 +135,9 @@ impl Picture {
         let area = if needs_field { plan.field } else { plan.area };
         // A border can only be found in all of the pixels.
         let scale = if transform.trim.is_some() { 1.0 } else { plan.scale() };
-        budget.check_memory(memory(&header, &plan))?;
+        let rest = memory(&header, &plan);
+        budget.check_memory(rest)?;
+        let budget = Budget { memory: budget.memory - rest, ..budget };
         let decoded = decoder.decode(bytes, &Need { area, scale, budget, work })?;
         Ok(Self { header, original, crop, plan, decoded })
     }
@@ -199,15 +201,14 @@ impl Picture {
     }
 }
 
-/// Bytes that the whole work holds at one time, at most: what decoding takes, the resize, and three copies of the
+/// Bytes that the work holds at one time beside the decoded picture, at most: the resize, and three copies of the
 /// output, for turning, conversion and encoding each read one picture and write another.
 fn memory(header: &Header, plan: &Plan) -> u64 {
     const OUTPUT_BYTES_PER_PIXEL: u64 = 3 * 4;
     let (width, height) = plan.stored_size();
     let (out_width, out_height) = plan.output_size();
     let pixel = 2 * header.channels.count() as u64;
-    header.decode_memory
-        + resize::memory(plan.area.height, width, height, pixel)
+    resize::memory(plan.area.height, width, height, pixel)
         + u64::from(out_width) * u64::from(out_height) * OUTPUT_BYTES_PER_PIXEL
 }
 

@@ -1,85 +1,98 @@
-//! JPEG: every process that is in use in, baseline or progressive out.
+//! JPEG as one of the formats of the pipeline: decodes to the size that a plan needs, and encodes.
+
+use std::ops::ControlFlow;
 
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, SamplingFactor};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
-use super::{
-    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster, Samples,
-    Stopped, Work,
+use super::{Colour, Options, PixelFormat, Rect, Scale, read_header};
+use crate::codec::{
+    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster,
+    Samples, Stopped, Work,
 };
+use crate::metadata;
 
 /// JPEG, both ways.
-pub(super) struct Jpeg;
+pub(in crate::codec) struct Jpeg;
 
 /// From this quality on chroma keeps its full resolution: below it, its loss is hidden by that of quantisation.
 const FULL_CHROMA_QUALITY: u8 = 91;
 
-fn damaged(reason: impl ToString) -> Error {
-    Error::Damaged { format: Format::Jpeg, reason: reason.to_string() }
-}
-
-fn open(bytes: &[u8]) -> Result<JpegDecoder<ZCursor<&[u8]>>, Error> {
-    let options = DecoderOptions::new_fast()
-        .set_max_width(65_535)
-        .set_max_height(65_535)
-        .set_strict_mode(false)
-        .jpeg_set_max_scans(100);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(damaged)?;
-    Ok(decoder)
-}
-
-fn channels_of(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> Channels {
-    match decoder.input_colorspace() {
-        Some(ColorSpace::Luma) => Channels::L,
-        Some(ColorSpace::CMYK | ColorSpace::YCCK) => Channels::Cmyk,
-        _ => Channels::Rgb,
+impl From<super::Error> for Error {
+    fn from(error: super::Error) -> Self {
+        match error {
+            super::Error::Unsupported(kind) => Self::Unsupported(format!("this kind of jpeg is not read: {kind}")),
+            super::Error::Damaged(reason) => Self::Damaged { format: Format::Jpeg, reason: reason.to_owned() },
+            super::Error::TooLarge { needed, limit } => Self::TooLarge {
+                what: "the memory for decoding this jpeg in bytes",
+                needs: needed,
+                allowed: limit,
+            },
+            super::Error::Stopped => Stopped.into(),
+        }
     }
 }
 
 impl Decoder for Jpeg {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let decoder = open(bytes)?;
-        let (width, height) = decoder.dimensions().ok_or_else(|| damaged("no size"))?;
-        let (width, height) = (width as u32, height as u32);
-        if width == 0 || height == 0 {
-            return Err(damaged("a side is zero"));
-        }
-        budget.check_pixels(width, height)?;
-        let exif = decoder.exif().and_then(|exif| image::metadata::Orientation::from_exif_chunk(exif));
-        let channels = channels_of(&decoder);
+        let header = read_header(bytes)?;
+        header.check_supported()?;
+        budget.check_pixels(header.width, header.height)?;
         Ok(Header {
             format: Format::Jpeg,
-            width,
-            height,
-            orientation: exif.map_or(Orientation::UPRIGHT, |o| Orientation::from_exif(o.to_exif())),
-            channels,
-            decode_memory: u64::from(width) * u64::from(height) * channels.count() as u64 * 3,
+            width: header.width,
+            height: header.height,
+            orientation: Orientation::from_exif(metadata::orientation(bytes, Format::Jpeg)),
+            channels: match header.colour {
+                Colour::Grey => Channels::L,
+                Colour::Cmyk | Colour::Ycck => Channels::Cmyk,
+                _ => Channels::Rgb,
+            },
         })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        need.work.check()?;
-        let mut decoder = open(bytes)?;
-        let (width, height) = decoder.dimensions().ok_or_else(|| damaged("no size"))?;
-        let channels = channels_of(&decoder);
-        let out = match channels {
-            Channels::L => ColorSpace::Luma,
-            Channels::Cmyk => ColorSpace::CMYK,
-            _ => ColorSpace::RGB,
+        let check = || if need.work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+        let options = Options {
+            scale: scale(need.scale),
+            region: Some(region(need.area)),
+            max_bytes: need.budget.memory,
+            check: &check,
+            ..Options::default()
         };
-        decoder.set_options(decoder.options().jpeg_set_out_colorspace(out));
-        let mut samples = decoder.decode().map_err(damaged)?;
-        if channels == Channels::Cmyk {
-            samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
+        let image = super::decode(bytes, &options)?;
+        if !image.warnings.is_empty() {
+            tracing::debug!(warnings = ?image.warnings, "the jpeg is damaged, and shown as far as it goes");
         }
-        let raster = Raster::new(width as u32, height as u32, channels, Samples::U8(samples))
-            .ok_or_else(|| damaged("the pixels do not fill the picture"))?;
-        Ok(Decoded::whole(raster, decoder.icc_profile()))
+        let channels = match image.format {
+            PixelFormat::Grey => Channels::L,
+            PixelFormat::Rgb => Channels::Rgb,
+            PixelFormat::Cmyk => Channels::Cmyk,
+        };
+        // A pixel of the raster stands for a whole square of the picture, even where the picture ends inside it.
+        let square = 8.0 / options.scale.eighths() as f64;
+        let area = Area {
+            x: image.area.x.into(),
+            y: image.area.y.into(),
+            width: image.width as f64 * square,
+            height: image.height as f64 * square,
+        };
+        let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
+            .ok_or(super::Error::Damaged("the pixels do not fill the picture"))?;
+        Ok(Decoded { raster, area, icc: metadata::icc_profile(bytes, Format::Jpeg).map(std::borrow::Cow::into_owned) })
     }
+}
+
+/// The smallest scale of the decoder that is no smaller than what is needed.
+fn scale(needed: f64) -> Scale {
+    let enough = |scale: &Scale| scale.eighths() as f64 / 8.0 >= needed;
+    Scale::ALL.into_iter().find(enough).unwrap_or(Scale::Full)
+}
+
+/// The whole pixels around an area.
+fn region(area: Area) -> Rect {
+    let (x, y) = (area.x.floor().max(0.0), area.y.floor().max(0.0));
+    let length = |start: f64, end: f64| (end.ceil() - start).max(1.0) as u32;
+    Rect { x: x as u32, y: y as u32, width: length(x, area.x + area.width), height: length(y, area.y + area.height) }
 }
 
 impl Encoder for Jpeg {
@@ -106,10 +119,10 @@ impl Encoder for Jpeg {
         };
         let (width, height) = (side(raster.width())?, side(raster.height())?);
         let color = if raster.channels() == Channels::L { ColorType::Luma } else { ColorType::Rgb };
-        let sampling = if encoding.quality < FULL_CHROMA_QUALITY { SamplingFactor::F_2_2 } else { SamplingFactor::F_1_1 };
+        let full_chroma = encoding.quality >= FULL_CHROMA_QUALITY;
         let mut out = Vec::new();
         let mut encoder = jpeg_encoder::Encoder::new(&mut out, encoding.quality);
-        encoder.set_sampling_factor(sampling);
+        encoder.set_sampling_factor(if full_chroma { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
         encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
         encoder.set_progressive(encoding.progressive);
         encoder.set_optimized_huffman_tables(true);

@@ -10,6 +10,7 @@
 //! as far as it goes, with [`Warning`]s. Which of the two it is does not depend on the scale.
 
 mod bits;
+mod codec;
 mod coefficients;
 mod colour;
 mod context;
@@ -32,6 +33,7 @@ mod upsample;
 
 use std::ops::ControlFlow;
 
+pub(super) use codec::Jpeg;
 pub use error::{Error, Warning};
 pub use frame::{Colour, Component, Process};
 pub use header::{Header, exif, icc_profile, read_header};

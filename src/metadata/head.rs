@@ -1,0 +1,139 @@
+//! The two things that the pixels cannot be shown without, read from the headers alone: which way is up, and what the
+//! numbers mean as colours.
+
+use std::borrow::Cow;
+use std::io::{self, Cursor};
+use std::ops::Range;
+
+use super::inflate::inflate;
+use super::input::Input;
+use super::{MAX_PARTS, jpeg, png, tiff, webp};
+use crate::codec::Format;
+
+/// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
+/// none is given.
+///
+/// It is taken from where viewers take it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF.
+pub fn orientation(bytes: &[u8], format: Format) -> u8 {
+    let block = match format {
+        Format::Tiff => Some(bytes),
+        _ => exif_block(bytes, format).ok().flatten(),
+    };
+    block.and_then(tiff::Block::new).and_then(|block| block.orientation()).unwrap_or(1)
+}
+
+/// The embedded ICC profile of a JPEG, PNG, WebP or TIFF file.
+pub fn icc_profile(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
+    let mut input = Input::new(Cursor::new(bytes)).ok()?;
+    match format {
+        Format::Jpeg => jpeg_icc(bytes, &mut input).ok()?,
+        Format::Png => {
+            let chunk = png::header_chunks(&mut input).ok()?.into_iter().find(|chunk| &chunk.name == b"iCCP")?;
+            png_icc(slice(bytes, &chunk.data)).map(Cow::Owned)
+        }
+        Format::WebP => {
+            let chunk = webp::chunks(&mut input).ok()?.into_iter().find(|chunk| &chunk.name == b"ICCP")?;
+            Some(Cow::Borrowed(slice(bytes, &chunk.data)))
+        }
+        Format::Tiff => Some(tiff::Block::new(bytes)?.primary(tiff::ICC_PROFILE)?.value),
+        _ => None,
+    }
+}
+
+/// The part of `bytes` that `range` names, as far as there is one.
+pub(super) fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(bytes.len());
+    usize::try_from(range.start).ok().and_then(|start| bytes.get(start..end)).unwrap_or_default()
+}
+
+/// iCCP (PNG 3rd edition, 11.3.2.3): a name of 1 to 79 bytes, a zero, the compression method, the zlib stream.
+pub(super) fn png_icc(data: &[u8]) -> Option<Vec<u8>> {
+    let name_end = data.iter().take(80).position(|&b| b == 0)?;
+    match data.get(name_end + 1..)? {
+        [0, compressed @ ..] => inflate(compressed),
+        _ => None,
+    }
+}
+
+fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<Cursor<&[u8]>>) -> io::Result<Option<Cow<'a, [u8]>>> {
+    let segments = jpeg::header_segments(input)?;
+    let chunks: Vec<_> = segments
+        .iter()
+        .filter(|segment| segment.marker == jpeg::APP2)
+        .filter_map(|segment| slice(bytes, &segment.payload).strip_prefix(jpeg::ICC))
+        .collect();
+    Ok(match chunks.as_slice() {
+        [[1, 1, whole @ ..]] => Some(Cow::Borrowed(whole)),
+        chunks => jpeg::join_icc(chunks).map(Cow::Owned),
+    })
+}
+
+/// The first TIFF block that the container holds as Exif.
+fn exif_block(bytes: &[u8], format: Format) -> io::Result<Option<&[u8]>> {
+    let mut input = Input::new(Cursor::new(bytes))?;
+    Ok(match format {
+        Format::Jpeg => jpeg::header_segments(&mut input)?
+            .iter()
+            .filter(|segment| segment.marker == jpeg::APP1)
+            .find_map(|segment| slice(bytes, &segment.payload).strip_prefix(jpeg::EXIF)),
+        Format::Png => {
+            let mut at = png::SIGNATURE_LEN;
+            for _ in 0..MAX_PARTS {
+                match png::next_chunk(&mut input, at)? {
+                    Some(chunk) if &chunk.name == b"eXIf" => return Ok(Some(slice(bytes, &chunk.data))),
+                    Some(chunk) => at = chunk.range.end,
+                    None => break,
+                }
+            }
+            None
+        }
+        Format::WebP => webp::chunks(&mut input)?
+            .iter()
+            .find(|chunk| &chunk.name == b"EXIF")
+            .map(|chunk| without_exif_header(slice(bytes, &chunk.data))),
+        _ => None,
+    })
+}
+
+/// Some writers of WebP and PNG put JPEG's six-byte header before the TIFF block.
+pub(super) fn without_exif_header(block: &[u8]) -> &[u8] {
+    block.strip_prefix(jpeg::EXIF).unwrap_or(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jpeg_with(segments: &[Vec<u8>]) -> Vec<u8> {
+        let mut file = vec![0xff, jpeg::SOI];
+        segments.iter().for_each(|segment| file.extend_from_slice(segment));
+        file.extend([0xff, jpeg::EOI]);
+        file
+    }
+
+    #[test]
+    fn jpeg_orientation_is_that_of_the_exif_segment() {
+        let exif = jpeg::segment(jpeg::APP1, &[jpeg::EXIF, &tiff::orientation_block(6)]);
+        let comment = jpeg::segment(0xfe, &[b"hello"]);
+        assert_eq!(orientation(&jpeg_with(&[comment.clone(), exif]), Format::Jpeg), 6);
+        assert_eq!(orientation(&jpeg_with(&[comment]), Format::Jpeg), 1);
+        assert_eq!(orientation(b"\xff\xd8\xff", Format::Jpeg), 1);
+    }
+
+    #[test]
+    fn jpeg_profile_chunks_are_joined_by_number() {
+        let chunk = |number: u8, data: &[u8]| jpeg::segment(jpeg::APP2, &[jpeg::ICC, &[number, 2], data]);
+        let file = jpeg_with(&[chunk(2, b"world"), chunk(1, b"hello ")]);
+        assert_eq!(icc_profile(&file, Format::Jpeg).as_deref(), Some(b"hello world".as_slice()));
+        assert_eq!(icc_profile(&jpeg_with(&[chunk(2, b"world")]), Format::Jpeg), None);
+    }
+
+    #[test]
+    fn webp_orientation_may_stand_behind_the_pixels() {
+        let mut file = b"RIFF\0\0\0\0WEBPVP8L\x03\0\0\0\x2f\0\0\0EXIF\x20\0\0\0Exif\0\0".to_vec();
+        file.extend(tiff::orientation_block(3));
+        let size = file.len() as u32 - 8;
+        file[4..8].copy_from_slice(&size.to_le_bytes());
+        assert_eq!(orientation(&file, Format::WebP), 3);
+    }
+}

@@ -1,0 +1,132 @@
+//! JPEG's marker segments (ISO/IEC 10918-1, annex B) and what applications put into them.
+//!
+//! The walk yields every segment with its place in the file; entropy-coded data is jumped over, not kept.
+
+use std::io::{self, Read, Seek};
+use std::ops::Range;
+
+use super::MAX_PARTS;
+use super::input::Input;
+
+pub(super) const SOI: u8 = 0xd8;
+pub(super) const EOI: u8 = 0xd9;
+pub(super) const SOS: u8 = 0xda;
+pub(super) const APP0: u8 = 0xe0;
+pub(super) const APP1: u8 = 0xe1;
+pub(super) const APP2: u8 = 0xe2;
+pub(super) const APP13: u8 = 0xed;
+pub(super) const APP14: u8 = 0xee;
+
+pub(super) const EXIF: &[u8] = b"Exif\0\0";
+pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+pub(super) const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+pub(super) const ICC: &[u8] = b"ICC_PROFILE\0";
+pub(super) const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
+
+/// The most that one segment can hold: its length field counts itself (B.1.1.4).
+pub(super) const MAX_PAYLOAD: usize = 0xffff - 2;
+
+/// A marker and, for most, its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) marker: u8,
+    /// From the marker's 0xff to the end of the parameters.
+    pub(super) range: Range<u64>,
+    /// The parameters without the length field.
+    pub(super) payload: Range<u64>,
+    /// The file ends before the segment does.
+    pub(super) cut: bool,
+}
+
+/// Markers that stand alone: TEM, RSTn, SOI, EOI (table B.1).
+const fn stands_alone(marker: u8) -> bool {
+    matches!(marker, 0x01 | 0xd0..=0xd9)
+}
+
+/// The first segment at or after `at`. Fill bytes and junk before it belong to no segment.
+pub(super) fn next_segment<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<Option<Segment>> {
+    let Some((start, marker)) = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))? else {
+        return Ok(None);
+    };
+    let after = start + 2;
+    if stands_alone(marker) {
+        return Ok(Some(Segment { marker, range: start..after, payload: after..after, cut: false }));
+    }
+    let end = input.len();
+    let Some(length) = input.array::<2>(after)?.map(u16::from_be_bytes) else {
+        return Ok(Some(Segment { marker, range: start..end, payload: end..end, cut: true }));
+    };
+    let full = after + u64::from(length.max(2));
+    let payload = after + 2..full.min(end);
+    Ok(Some(Segment { marker, range: start..full.min(end), payload, cut: full > end }))
+}
+
+/// Where the entropy-coded data from `at` on ends: at the next marker that is neither a stuffed zero nor a restart
+/// marker (B.1.1.5), or at the end of the file.
+pub(super) fn scan_end<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<u64> {
+    let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff | 0xd0..=0xd7))?;
+    Ok(found.map_or(input.len(), |(start, _)| start))
+}
+
+/// The place of the first 0xff from `at` on whose next byte is a marker that `wanted` accepts.
+fn find_marker<R: Read + Seek>(
+    input: &mut Input<R>,
+    mut at: u64,
+    wanted: impl Fn(u8) -> bool,
+) -> io::Result<Option<(u64, u8)>> {
+    loop {
+        let window = input.peek(at, 2)?;
+        if window.len() < 2 {
+            return Ok(None);
+        }
+        let body = &window[..window.len() - 1];
+        for offset in memchr::memchr_iter(0xff, body) {
+            let marker = window[offset + 1];
+            if wanted(marker) {
+                return Ok(Some((at + offset as u64, marker)));
+            }
+        }
+        at += body.len() as u64;
+    }
+}
+
+/// The segments before the first scan, in order.
+pub(super) fn header_segments<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    let mut at = 2;
+    while let Some(segment) = next_segment(input, at)? {
+        at = segment.range.end;
+        if matches!(segment.marker, SOS | EOI) || segments.len() == MAX_PARTS {
+            break;
+        }
+        segments.push(segment);
+    }
+    Ok(segments)
+}
+
+/// Puts the numbered chunks of an ICC profile together (ICC.1:2022, B.4). A profile with a chunk missing is no
+/// profile.
+pub(super) fn join_icc(chunks: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut numbered: Vec<_> = chunks
+        .iter()
+        .filter_map(|chunk| match chunk {
+            [number, total, data @ ..] => Some((*number, *total, data)),
+            _ => None,
+        })
+        .collect();
+    numbered.sort_by_key(|&(number, ..)| number);
+    numbered.dedup_by_key(|&mut (number, ..)| number);
+    let total = numbered.first()?.1;
+    let complete = numbered.iter().map(|&(number, ..)| number).eq(1..=total);
+    complete.then(|| numbered.iter().flat_map(|(.., data)| data.iter().copied()).collect())
+}
+
+/// Wraps parameters of up to [`MAX_PAYLOAD`] bytes into a segment; more cannot be said in one and gives nothing.
+pub(super) fn segment(marker: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let Ok(length) = u16::try_from(len + 2) else { return Vec::new() };
+    let mut out = vec![0xff, marker];
+    out.extend(length.to_be_bytes());
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}

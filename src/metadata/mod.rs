@@ -1,0 +1,44 @@
+//! What a file says besides its pixels: telling it, removing it, and carrying it into a new file.
+//!
+//! Bytes come in, values go out; nothing here knows of HTTP or decodes a pixel. Whatever the bytes are, every function
+//! returns: counts and offsets are checked before they are believed, and memory is bounded by the input's own size.
+
+mod blocks;
+mod gif;
+mod head;
+mod inflate;
+mod input;
+mod jpeg;
+mod parts;
+mod photoshop;
+mod png;
+mod rewrite;
+mod strip;
+mod tiff;
+mod webp;
+
+pub use head::{icc_profile, orientation};
+pub use rewrite::{Piece, Rewrite, RewriteReader};
+pub use strip::{Keep, strip};
+
+use crate::codec::Format;
+
+/// Segments, chunks or blocks that are looked at in one file; a real one has some hundred.
+const MAX_PARTS: usize = 1 << 16;
+
+/// Why a file's metadata could not be told or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are of no format that is recognised.
+    #[error("not an image of a known format")]
+    Unrecognised,
+    /// The format is known, but its container cannot be rewritten.
+    #[error("metadata of {0} files cannot be removed without decoding them")]
+    Unsupported(Format),
+    /// The container is damaged beyond use.
+    #[error("the file is damaged: {0}")]
+    Damaged(&'static str),
+    /// The source could not be read.
+    #[error("the source could not be read")]
+    Io(#[from] std::io::Error),
+}

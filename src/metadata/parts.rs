@@ -1,0 +1,184 @@
+//! The metadata blocks of a file, whatever its container: what report, strip and carry all start from.
+
+use std::io::{self, Read, Seek};
+
+use super::head::without_exif_header;
+use super::input::Input;
+use super::{gif, jpeg, photoshop, png, webp};
+
+/// The most that is read of one block.
+pub(super) const MAX_BLOCK: usize = 16 << 20;
+/// The most that is read of an Exif block for the orientation alone, which stands in its first directory.
+const MAX_ORIENTATION_BLOCK: usize = 1 << 20;
+
+/// Which blocks are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Exif, as far as the orientation needs it.
+    Orientation,
+    /// All of them, whole.
+    All,
+}
+
+impl Want {
+    const fn limit(self) -> usize {
+        match self {
+            Self::Orientation => MAX_ORIENTATION_BLOCK,
+            Self::All => MAX_BLOCK,
+        }
+    }
+}
+
+/// Raw blocks, taken out of their container.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// A TIFF structure.
+    pub(super) exif: Option<Vec<u8>>,
+    /// XMP packets: the main one first.
+    pub(super) xmp: Vec<Vec<u8>>,
+    /// IPTC-IIM data sets.
+    pub(super) iptc: Option<Vec<u8>>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Parts {
+    fn add_exif(&mut self, block: &[u8]) {
+        if self.exif.is_none() {
+            self.exif = Some(without_exif_header(block).to_vec());
+        }
+    }
+
+    fn add_photoshop(&mut self, resources: &[u8]) {
+        if self.iptc.is_none() {
+            self.iptc = photoshop::iptc(resources).map(<[u8]>::to_vec);
+        }
+    }
+}
+
+/// The blocks in a JPEG's segments.
+pub(super) fn of_jpeg<R: Read + Seek>(
+    input: &mut Input<R>,
+    segments: &[jpeg::Segment],
+    want: Want,
+) -> io::Result<Parts> {
+    let mut parts = Parts::default();
+    let (mut extended, mut resources) = (Vec::new(), Vec::new());
+    for segment in segments {
+        if segment.marker == jpeg::APP1 {
+            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
+            if let Some(block) = payload.strip_prefix(jpeg::EXIF) {
+                add_jpeg_exif(&mut parts, block, want.limit());
+            } else if want == Want::Orientation {
+                continue;
+            } else if let Some(packet) = payload.strip_prefix(jpeg::XMP) {
+                parts.xmp.push(packet.to_vec());
+            } else if let Some(piece) = payload.strip_prefix(jpeg::EXTENDED_XMP) {
+                extended.push(piece.to_vec());
+            }
+        } else if segment.marker == jpeg::APP13 && want == Want::All {
+            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
+            resources.extend_from_slice(payload.strip_prefix(jpeg::PHOTOSHOP).unwrap_or_default());
+        }
+    }
+    parts.xmp.extend(join_extended_xmp(&mut extended, &mut parts.warnings));
+    parts.add_photoshop(&resources);
+    Ok(parts)
+}
+
+/// An Exif block beyond 64 KiB goes on in the segments that follow, which then open without a TIFF header.
+fn add_jpeg_exif(parts: &mut Parts, block: &[u8], limit: usize) {
+    match &mut parts.exif {
+        None => parts.exif = Some(block.to_vec()),
+        Some(_) if matches!(block, [b'I', b'I', ..] | [b'M', b'M', ..]) => {
+            parts.warnings.push("a second Exif segment was left out".into());
+        }
+        Some(first) if first.len() + block.len() <= limit => first.extend_from_slice(block),
+        Some(_) => parts.warnings.push("Exif segments beyond the limit were left out".into()),
+    }
+}
+
+/// Puts extended XMP together (XMP part 3, 1.1.3.1): each segment has a 32-byte digest, the full length, its offset.
+fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Option<Vec<u8>> {
+    let digest = pieces.first()?.get(..32)?.to_vec();
+    pieces.sort_by_key(|piece| piece.get(36..40).map(<[u8]>::to_vec));
+    let mut whole = Vec::new();
+    for piece in pieces.iter().filter(|piece| piece.starts_with(&digest)) {
+        let Some((&offset, data)) = piece.get(36..).and_then(<[u8]>::split_first_chunk) else { continue };
+        if u32::from_be_bytes(offset) as usize != whole.len() || whole.len() + data.len() > MAX_BLOCK {
+            warnings.push("a part of the extended XMP is missing".into());
+            return None;
+        }
+        whole.extend_from_slice(data);
+    }
+    Some(whole)
+}
+
+/// The blocks in a PNG's chunks.
+pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
+    let mut parts = Parts::default();
+    for chunk in chunks.iter().filter(|chunk| !chunk.cut) {
+        match &chunk.name {
+            b"eXIf" => {
+                let block = input.copy(chunk.data.clone(), want.limit())?;
+                // The standard's own place wins over a raw profile, whatever their order.
+                parts.exif = Some(without_exif_header(&block).to_vec());
+            }
+            b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All => {
+                let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
+                if let Some((keyword, text)) = png::text(chunk.name, &data) {
+                    add_png_text(&mut parts, &keyword, text);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
+fn add_png_text(parts: &mut Parts, keyword: &[u8], text: Vec<u8>) {
+    if keyword == b"XML:com.adobe.xmp" {
+        parts.xmp.push(text);
+        return;
+    }
+    let Some(kind) = keyword.strip_prefix(b"Raw profile type ") else { return };
+    let Some(profile) = png::raw_profile(&text) else {
+        parts.warnings.push(format!("the raw profile \"{}\" is damaged", String::from_utf8_lossy(kind)));
+        return;
+    };
+    match kind.to_ascii_lowercase().as_slice() {
+        b"exif" | b"app1" => match profile.strip_prefix(jpeg::XMP) {
+            Some(packet) => parts.xmp.push(packet.to_vec()),
+            None => parts.add_exif(&profile),
+        },
+        b"xmp" => parts.xmp.push(profile),
+        b"iptc" | b"8bim" => match profile.first() {
+            Some(0x1c) => parts.iptc = parts.iptc.take().or(Some(profile)),
+            _ => parts.add_photoshop(&profile),
+        },
+        _ => {}
+    }
+}
+
+/// The blocks in a WebP's chunks.
+pub(super) fn of_webp<R: Read + Seek>(input: &mut Input<R>, chunks: &[webp::Chunk], want: Want) -> io::Result<Parts> {
+    let mut parts = Parts::default();
+    for chunk in chunks {
+        match &chunk.name {
+            b"EXIF" => parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?),
+            b"XMP " if want == Want::All => parts.xmp.push(input.copy(chunk.data.clone(), MAX_BLOCK)?),
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// The blocks in a GIF: XMP alone.
+pub(super) fn of_gif<R: Read + Seek>(input: &mut Input<R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
+    let mut parts = Parts::default();
+    if want == Want::All {
+        for range in blocks.iter().filter_map(gif::Block::xmp) {
+            parts.xmp.push(input.copy(range, MAX_BLOCK)?);
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,92 @@
+//! PNG's chunks (PNG 3rd edition, section 5).
+
+use std::io::{self, Read, Seek};
+use std::ops::Range;
+
+use super::MAX_PARTS;
+use super::inflate::inflate;
+use super::input::Input;
+
+/// The eight bytes before the first chunk.
+pub(super) const SIGNATURE_LEN: u64 = 8;
+
+/// One chunk's place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) name: [u8; 4],
+    /// Length, name, data and CRC.
+    pub(super) range: Range<u64>,
+    pub(super) data: Range<u64>,
+    /// The file ends before the chunk does.
+    pub(super) cut: bool,
+}
+
+/// The chunk at `at`, or `None` where no whole chunk header is left or the length is out of range (section 5.3).
+pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<Option<Chunk>> {
+    let Some([l0, l1, l2, l3, name @ ..]) = input.array::<8>(at)? else { return Ok(None) };
+    let length = u32::from_be_bytes([l0, l1, l2, l3]);
+    if length > 0x7fff_ffff || !name.iter().all(u8::is_ascii_alphabetic) {
+        return Ok(None);
+    }
+    let data = at + 8;
+    let data_end = data + u64::from(length);
+    let (end, len) = (data_end + 4, input.len());
+    Ok(Some(Chunk { name, range: at..end.min(len), data: data..data_end.min(len), cut: end > len }))
+}
+
+/// The chunks before the image data.
+pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
+    let mut chunks = Vec::new();
+    let mut at = SIGNATURE_LEN;
+    while let Some(chunk) = next_chunk(input, at)? {
+        at = chunk.range.end;
+        if matches!(&chunk.name, b"IDAT" | b"IEND") || chunks.len() == MAX_PARTS {
+            break;
+        }
+        chunks.push(chunk);
+    }
+    Ok(chunks)
+}
+
+/// Keyword and text of a tEXt, zTXt or iTXt chunk (section 11.3.3), inflated but not decoded.
+pub(super) fn text(name: [u8; 4], data: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let keyword_end = data.iter().take(80).position(|&b| b == 0)?;
+    let (keyword, rest) = (data.get(..keyword_end)?, data.get(keyword_end + 1..)?);
+    let text = match (&name, rest) {
+        (b"tEXt", text) => text.to_vec(),
+        (b"zTXt", [0, compressed @ ..]) => inflate(compressed)?,
+        (b"iTXt", [compressed, _method, rest @ ..]) => {
+            // Language tag and translated keyword, each ended by a zero, come before the text.
+            let text = rest.splitn(3, |&b| b == 0).nth(2)?;
+            if *compressed == 0 { text.to_vec() } else { inflate(text)? }
+        }
+        _ => return None,
+    };
+    Some((keyword.to_vec(), text))
+}
+
+/// Decodes ImageMagick's way of putting a profile into a text chunk: its name, its length in decimal, and hexadecimal
+/// digits, each on lines of their own.
+pub(super) fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = text.trim_ascii_start().splitn(3, |&b| b == b'\n');
+    let (_name, length, digits) = (lines.next()?, lines.next()?, lines.next()?);
+    let length: usize = std::str::from_utf8(length.trim_ascii()).ok()?.parse().ok()?;
+    let mut nibbles = digits.iter().filter(|b| !b.is_ascii_whitespace()).map(|&b| char::from(b).to_digit(16));
+    let mut profile = Vec::new();
+    while let (Some(high), Some(low)) = (nibbles.next(), nibbles.next()) {
+        profile.push((high? * 16 + low?) as u8);
+    }
+    (profile.len() == length).then_some(profile)
+}
+
+/// A whole chunk with its CRC (section 5.3).
+pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut out = (data.len() as u32).to_be_bytes().to_vec();
+    out.extend(name);
+    out.extend_from_slice(data);
+    let mut crc = flate2::Crc::new();
+    crc.update(&name);
+    crc.update(data);
+    out.extend(crc.sum().to_be_bytes());
+    out
+}

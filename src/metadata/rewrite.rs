@@ -1,0 +1,277 @@
+//! A plan for a file's new content: which ranges of the source stay, and what comes between them.
+//!
+//! A plan is small however large the file is, so its answer can be streamed, and any byte range of the answer can be
+//! had without producing what comes before it.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use super::input::Input;
+
+/// One run of bytes of the new content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes of the source.
+    Copy(Range<u64>),
+    /// Bytes that the source does not have.
+    Insert(Vec<u8>),
+    /// So many zero bytes, where data was removed and what follows must stay in its place.
+    Zeros(u64),
+}
+
+impl Piece {
+    /// How many bytes of the new content this piece gives.
+    pub const fn len(&self) -> u64 {
+        match self {
+            Self::Copy(range) => range.end.saturating_sub(range.start),
+            Self::Insert(bytes) => bytes.len() as u64,
+            Self::Zeros(len) => *len,
+        }
+    }
+
+    /// Whether the piece gives nothing at all.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn slice(&self, range: Range<u64>) -> Self {
+        match self {
+            Self::Copy(source) => Self::Copy(source.start + range.start..source.start + range.end),
+            Self::Insert(bytes) => Self::Insert(super::head::slice(bytes, &range).to_vec()),
+            Self::Zeros(_) => Self::Zeros(range.end - range.start),
+        }
+    }
+}
+
+/// The new content of a file, as pieces of the old one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrite {
+    pieces: Vec<Piece>,
+    source_len: u64,
+}
+
+impl Rewrite {
+    /// The plan that changes nothing.
+    pub(super) fn identity(source_len: u64) -> Self {
+        let mut rewrite = Self::new(source_len);
+        rewrite.copy(0..source_len);
+        rewrite
+    }
+
+    /// An empty plan for a source of this length.
+    pub(super) const fn new(source_len: u64) -> Self {
+        Self { pieces: Vec::new(), source_len }
+    }
+
+    pub(super) fn copy(&mut self, range: Range<u64>) {
+        match self.pieces.last_mut() {
+            Some(Piece::Copy(last)) if last.end == range.start => last.end = range.end,
+            _ if range.is_empty() => {}
+            _ => self.pieces.push(Piece::Copy(range)),
+        }
+    }
+
+    pub(super) fn insert(&mut self, bytes: &[u8]) {
+        match self.pieces.last_mut() {
+            Some(Piece::Insert(last)) => last.extend_from_slice(bytes),
+            _ if bytes.is_empty() => {}
+            _ => self.pieces.push(Piece::Insert(bytes.to_vec())),
+        }
+    }
+
+    pub(super) fn zeros(&mut self, len: u64) {
+        if len > 0 {
+            self.pieces.push(Piece::Zeros(len));
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        for piece in other.pieces {
+            match piece {
+                Piece::Copy(range) => self.copy(range),
+                Piece::Insert(bytes) => self.insert(&bytes),
+                Piece::Zeros(len) => self.zeros(len),
+            }
+        }
+    }
+
+    /// Turns what was inserted and stands in the source at that very place into copies, so that a file that is clean
+    /// already is recognised as such.
+    pub(super) fn recognise<R: Read + Seek>(self, input: &mut Input<R>) -> io::Result<Self> {
+        if self.len() != self.source_len {
+            return Ok(self);
+        }
+        let mut recognised = Self::new(self.source_len);
+        let mut at = 0;
+        for piece in self.pieces {
+            let range = at..at + piece.len();
+            at = range.end;
+            match piece {
+                Piece::Insert(bytes) if input.copy(range.clone(), bytes.len())? == bytes => recognised.copy(range),
+                Piece::Insert(bytes) => recognised.insert(&bytes),
+                Piece::Zeros(len) if is_zero(input, range.clone())? => recognised.copy(at - len..at),
+                Piece::Zeros(len) => recognised.zeros(len),
+                Piece::Copy(range) => recognised.copy(range),
+            }
+        }
+        Ok(recognised)
+    }
+
+    /// The pieces, in order.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// The length of the new content.
+    pub fn len(&self) -> u64 {
+        self.pieces.iter().map(Piece::len).sum()
+    }
+
+    /// Whether the new content has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the new content is the source itself: nothing was there to remove.
+    pub fn is_identity(&self) -> bool {
+        match self.pieces.as_slice() {
+            [] => self.source_len == 0,
+            [Piece::Copy(range)] => *range == (0..self.source_len),
+            _ => false,
+        }
+    }
+
+    /// The plan for these bytes of the new content, cut at its end.
+    pub fn slice(&self, range: Range<u64>) -> Self {
+        let mut part = Self::new(self.source_len);
+        let mut at = 0;
+        for piece in &self.pieces {
+            let (start, end) = (at, at + piece.len());
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                part.pieces.push(piece.slice(from - start..to - start));
+            }
+            at = end;
+        }
+        part
+    }
+
+    /// Writes the new content to `out` and says how many bytes that were.
+    pub fn write_to<R: Read + Seek, W: Write + ?Sized>(&self, source: R, out: &mut W) -> io::Result<u64> {
+        io::copy(&mut self.clone().reader(source), out)
+    }
+
+    /// The new content as a stream. A source that has become shorter in the meantime is an error, not a short answer.
+    pub fn reader<R: Read + Seek>(self, source: R) -> RewriteReader<R> {
+        RewriteReader { pieces: self.pieces.into_iter(), current: None, at: 0, source }
+    }
+}
+
+fn is_zero<R: Read + Seek>(input: &mut Input<R>, range: Range<u64>) -> io::Result<bool> {
+    let mut at = range.start;
+    while at < range.end {
+        let bytes = input.stream(at)?;
+        let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+        let bytes = bytes.get(..left.min(bytes.len())).unwrap_or_default();
+        if bytes.is_empty() || bytes.iter().any(|&b| b != 0) {
+            return Ok(false);
+        }
+        at += bytes.len() as u64;
+    }
+    Ok(true)
+}
+
+/// Streams the content that a [`Rewrite`] describes.
+#[derive(Debug)]
+pub struct RewriteReader<R> {
+    pieces: std::vec::IntoIter<Piece>,
+    current: Option<Piece>,
+    /// How much of the current piece has been given.
+    at: u64,
+    source: R,
+}
+
+impl<R: Read + Seek> Read for RewriteReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.as_ref().is_none_or(|piece| self.at >= piece.len()) {
+            let Some(next) = self.pieces.next() else { return Ok(0) };
+            if let Piece::Copy(range) = &next {
+                self.source.seek(SeekFrom::Start(range.start))?;
+            }
+            self.current = Some(next);
+            self.at = 0;
+        }
+        let Some(piece) = &self.current else { return Ok(0) };
+        let left = usize::try_from(piece.len() - self.at).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+        let given = match piece {
+            Piece::Copy(_) => self.source.read(buffer)?,
+            Piece::Insert(bytes) => super::head::slice(bytes, &(self.at..bytes.len() as u64)).read(buffer)?,
+            Piece::Zeros(_) => {
+                buffer.fill(0);
+                wanted
+            }
+        };
+        if given == 0 && wanted > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the source ended before the plan for it"));
+        }
+        self.at += given as u64;
+        Ok(given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn written(rewrite: &Rewrite, source: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        rewrite.write_to(Cursor::new(source), &mut out).unwrap();
+        out
+    }
+
+    fn plan() -> Rewrite {
+        let mut plan = Rewrite::new(10);
+        plan.copy(0..3);
+        plan.insert(b"xy");
+        plan.copy(5..7);
+        plan.zeros(2);
+        plan.copy(7..10);
+        plan
+    }
+
+    #[test]
+    fn every_slice_is_that_part_of_the_whole() {
+        let source = b"0123456789";
+        let whole = written(&plan(), source);
+        assert_eq!(whole, b"012xy56\0\x00789");
+        assert_eq!(plan().len(), whole.len() as u64);
+        for start in 0..=whole.len() {
+            for end in start..=whole.len() {
+                let part = plan().slice(start as u64..end as u64);
+                assert_eq!(written(&part, source), &whole[start..end]);
+            }
+        }
+        assert!(plan().slice(50..60).is_empty());
+    }
+
+    #[test]
+    fn a_plan_that_gives_the_source_is_the_identity() {
+        let mut plan = Rewrite::new(6);
+        plan.copy(0..2);
+        plan.insert(b"23");
+        plan.zeros(2);
+        let mut same = Input::new(Cursor::new(b"0123\0\0".as_slice())).unwrap();
+        assert!(plan.clone().recognise(&mut same).unwrap().is_identity());
+        let mut other = Input::new(Cursor::new(b"01x3\0\0".as_slice())).unwrap();
+        assert!(!plan.recognise(&mut other).unwrap().is_identity());
+    }
+
+    #[test]
+    fn a_source_that_shrank_is_an_error() {
+        let mut out = Vec::new();
+        assert!(plan().write_to(Cursor::new(b"0123"), &mut out).is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! GIF: keeps images, their graphic control extensions, the loop count and an ICC profile.
+
+use std::io::{Read, Seek};
+
+use super::{Keep, kept};
+use crate::metadata::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL};
+use crate::metadata::input::Input;
+use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
+
+/// Application extensions that change how the images are shown: loop counts and the ICC profile (ICC.1:2022, B.5).
+const KEPT: [&[u8; 11]; 3] = [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"];
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+    let (header, blocks) = gif::blocks(input)?;
+    if blocks.len() > MAX_PARTS {
+        return Err(Error::Damaged("too many blocks"));
+    }
+    let xmp = kept(&parts::of_gif(input, &blocks, keep.want())?, keep).xmp;
+    let mut out = Rewrite::new(input.len());
+    out.copy(header);
+    if let Some(packet) = xmp {
+        out.insert(&gif::xmp_extension(&packet));
+    }
+    for block in &blocks {
+        match block {
+            Block::Image { range, .. } | Block::Trailer { range } => out.copy(range.clone()),
+            Block::Extension { label, name, range, cut: false } if is_kept(*label, name.as_ref()) => {
+                out.copy(range.clone());
+            }
+            Block::Extension { .. } => {}
+        }
+    }
+    let complete = blocks.iter().any(|block| matches!(block, Block::Image { .. }));
+    if complete { Ok(out) } else { Err(Error::Damaged("no image data")) }
+}
+
+fn is_kept(label: u8, name: Option<&[u8; 11]>) -> bool {
+    match label {
+        GRAPHIC_CONTROL => true,
+        APPLICATION => name.is_some_and(|name| KEPT.contains(&name)),
+        _ => false,
+    }
+}

@@ -1,0 +1,113 @@
+//! JPEG: keeps the segments that decoding needs, the JFIF and Adobe headers, and the ICC profile.
+
+use std::io::{self, Read, Seek};
+
+use super::{Keep, kept};
+use crate::metadata::input::Input;
+use crate::metadata::jpeg::{self, Segment};
+use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
+
+/// "JFIF", version, unit, densities, and the size of a thumbnail (JFIF 1.02): what is left without the thumbnail.
+const JFIF_LEN: usize = 14;
+/// "Adobe", version, flags, and the colour transform (Adobe technical note 5116).
+const ADOBE_LEN: usize = 12;
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+    let segments = image(input, 0)?;
+    let parts = parts::of_jpeg(input, &segments, keep.want())?;
+    rewrite(input, &segments, &kept(&parts, keep).jpeg_segments())
+}
+
+/// The segments of the image that opens at `start`, up to its EOI; the entropy-coded data belongs to the SOS before it.
+fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Vec<Segment>, Error> {
+    let mut segments = Vec::new();
+    let mut at = start;
+    while let Some(mut segment) = jpeg::next_segment(input, at)? {
+        if segment.marker == jpeg::SOS {
+            segment.range.end = jpeg::scan_end(input, segment.range.end)?;
+        }
+        at = segment.range.end;
+        let last = segment.marker == jpeg::EOI;
+        segments.push(segment);
+        if last {
+            break;
+        }
+        if segments.len() > MAX_PARTS {
+            return Err(Error::Damaged("too many segments"));
+        }
+    }
+    Ok(segments)
+}
+
+/// Everything that is kept, with `blocks` where readers look for them: first of all, but after a JFIF header that
+/// opens the file (JFIF 1.02 wants to be first, and so does Exif; readers take either order).
+fn rewrite<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment], blocks: &[u8]) -> Result<Rewrite, Error> {
+    let mut out = Rewrite::new(input.len());
+    let jfif_first = match segments.get(1) {
+        Some(segment) if segment.marker == jpeg::APP0 => header(input, segment, b"JFIF\0", JFIF_LEN)?.is_some(),
+        _ => false,
+    };
+    let blocks_after = usize::from(jfif_first);
+    for (index, segment) in segments.iter().enumerate() {
+        keep_segment(input, segment, &mut out)?;
+        if index == blocks_after {
+            out.insert(blocks);
+        }
+    }
+    let complete = segments.iter().any(|segment| segment.marker == jpeg::SOS);
+    if complete { Ok(out) } else { Err(Error::Damaged("no image data")) }
+}
+
+fn keep_segment<R: Read + Seek>(input: &mut Input<R>, segment: &Segment, out: &mut Rewrite) -> io::Result<()> {
+    match segment.marker {
+        // SOFn, DHT, SOI, EOI, SOS, DQT, DNL, DRI, DHP, EXP, DAC (table B.1).
+        0xc0..=0xcf | jpeg::SOI..=0xdf => out.copy(segment.range.clone()),
+        jpeg::APP0 => keep_header(input, segment, b"JFIF\0", JFIF_LEN, out)?,
+        jpeg::APP2 if input.peek(segment.payload.start, jpeg::ICC.len())?.starts_with(jpeg::ICC) => {
+            out.copy(segment.range.clone());
+        }
+        jpeg::APP14 => keep_header(input, segment, b"Adobe", ADOBE_LEN, out)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Keeps the first `len` bytes of a segment that opens with `name`, where decoders look no further.
+fn keep_header<R: Read + Seek>(
+    input: &mut Input<R>,
+    segment: &Segment,
+    name: &[u8],
+    len: usize,
+    out: &mut Rewrite,
+) -> io::Result<()> {
+    if let Some(bytes) = header(input, segment, name, len)? {
+        let clean = jpeg::segment(segment.marker, &[&bytes]);
+        if input.copy(segment.range.clone(), jpeg::MAX_PAYLOAD)? == clean {
+            out.copy(segment.range.clone());
+        } else {
+            out.insert(&clean);
+        }
+    }
+    Ok(())
+}
+
+/// The first `len` bytes of a segment that opens with `name`, or `None` for one that is shorter: decoders pass it over.
+fn header<R: Read + Seek>(
+    input: &mut Input<R>,
+    segment: &Segment,
+    name: &[u8],
+    len: usize,
+) -> io::Result<Option<Vec<u8>>> {
+    if segment.payload.end - segment.payload.start < len as u64 {
+        return Ok(None);
+    }
+    let mut bytes = input.copy(segment.payload.clone(), len)?;
+    if !bytes.starts_with(name) {
+        return Ok(None);
+    }
+    if segment.marker == jpeg::APP0 {
+        // JFIF 1.02: bytes 12 and 13 are the size of a thumbnail, whose pixels follow.
+        bytes.get_mut(12..).unwrap_or_default().fill(0);
+    }
+    Ok(Some(bytes))
+}

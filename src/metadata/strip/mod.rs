@@ -1,0 +1,64 @@
+//! Takes metadata out of a file without touching a pixel: the container is written anew around the same compressed data.
+//!
+//! Each container keeps what is on its own list of things that a decoder needs, and nothing else: what is not known is
+//! not kept. Parts that cannot be read as the container's structure are not kept either, since they may hold anything.
+
+mod gif;
+mod jpeg;
+mod png;
+mod webp;
+
+use std::io::{Read, Seek};
+
+use super::blocks::Blocks;
+use super::input::Input;
+use super::parts::{Parts, Want};
+use super::{Error, Rewrite, tiff};
+use crate::codec::{Format, SNIFF_LEN, sniff};
+
+/// What is kept of the metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Keep {
+    /// Only what the picture cannot be shown without: the colour profile and the orientation.
+    #[default]
+    None,
+    /// Also who made it, who is to be credited, and who holds which rights.
+    Copyright,
+    /// Everything.
+    All,
+}
+
+impl Keep {
+    const fn want(self) -> Want {
+        match self {
+            Self::None => Want::Orientation,
+            Self::Copyright | Self::All => Want::All,
+        }
+    }
+}
+
+/// The plan for `source` without its metadata, as far as `keep` does not hold it.
+///
+/// Reads headers through a small window and jumps over pixels, so memory does not grow with the file.
+pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Error> {
+    let mut input = Input::new(source)?;
+    let format = sniff(input.peek(0, SNIFF_LEN)?).ok_or(Error::Unrecognised)?;
+    if keep == Keep::All || matches!(format, Format::Bmp | Format::Qoi) {
+        return Ok(Rewrite::identity(input.len()));
+    }
+    let rewrite = match format {
+        Format::Jpeg => jpeg::strip(&mut input, keep)?,
+        Format::Png => png::strip(&mut input, keep)?,
+        Format::WebP => webp::strip(&mut input, keep)?,
+        Format::Gif => gif::strip(&mut input, keep)?,
+        other => return Err(Error::Unsupported(other)),
+    };
+    Ok(rewrite.recognise(&mut input)?)
+}
+
+/// The blocks that go into the stripped file in place of those that were there.
+fn kept(parts: &Parts, _keep: Keep) -> Blocks {
+    let orientation = parts.exif.as_deref().and_then(tiff::Block::new).and_then(|block| block.orientation());
+    let exif = orientation.filter(|&o| o != 1).map(tiff::orientation_block);
+    Blocks { exif, ..Blocks::default() }
+}

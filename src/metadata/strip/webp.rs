@@ -1,0 +1,80 @@
+//! WebP: keeps the image data, alpha, animation and the ICC profile, and sets VP8X and the RIFF size right.
+
+use std::io::{self, Read, Seek};
+
+use super::{Keep, kept};
+use crate::metadata::input::Input;
+use crate::metadata::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
+use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
+
+/// Position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
+const ANMF_HEADER_LEN: u64 = 16;
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+    let chunks = webp::chunks(input)?;
+    if chunks.len() >= MAX_PARTS {
+        return Err(Error::Damaged("too many chunks"));
+    }
+    let (blocks, flags) = kept(&parts::of_webp(input, &chunks, keep.want())?, keep).webp_chunks();
+    // Without VP8X (simple format) no reader looks for metadata, and there is no place to announce any.
+    let extended = chunks.iter().any(|chunk| &chunk.name == b"VP8X");
+    let mut body = Rewrite::new(input.len());
+    let mut missing = 0;
+    for chunk in &chunks {
+        match &chunk.name {
+            b"VP8X" => keep_vp8x(input, chunk, flags, &mut body)?,
+            b"ANMF" => missing = keep_frame(input, chunk, &mut body)?,
+            b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ICCP" => {
+                body.copy(chunk.range.clone());
+                missing = chunk.missing;
+            }
+            _ => {}
+        }
+    }
+    if extended && missing == 0 {
+        body.insert(&blocks);
+    }
+    if !chunks.iter().any(|chunk| matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ANMF")) {
+        return Err(Error::Damaged("no image data"));
+    }
+    Ok(with_header(body, missing, input.len()))
+}
+
+/// A size that counts what a truncated file lacks tells decoders, as before, that more was meant to come.
+fn with_header(body: Rewrite, missing: u64, source_len: u64) -> Rewrite {
+    let size = u32::try_from(4 + body.len() + missing).unwrap_or(u32::MAX);
+    let mut out = Rewrite::new(source_len);
+    out.copy(0..4);
+    out.insert(&size.to_le_bytes());
+    out.copy(8..HEADER_LEN);
+    out.append(body);
+    out
+}
+
+/// Flags, reserved bytes, and the size of the canvas (RFC 9649, 2.7); what comes behind them has no meaning.
+fn keep_vp8x<R: Read + Seek>(input: &mut Input<R>, chunk: &Chunk, flags: u8, out: &mut Rewrite) -> io::Result<()> {
+    if let Some(mut data) = input.array::<10>(chunk.data.start)? {
+        data[0] = data[0] & !(EXIF_FLAG | XMP_FLAG) | flags;
+        out.insert(&webp::chunk(*b"VP8X", &data));
+    }
+    Ok(())
+}
+
+/// A frame holds chunks of its own, which may be any. Gives the bytes that the file lacks of what was kept.
+fn keep_frame<R: Read + Seek>(input: &mut Input<R>, frame: &Chunk, out: &mut Rewrite) -> io::Result<u64> {
+    let mut body = Rewrite::new(input.len());
+    let mut at = frame.data.start + ANMF_HEADER_LEN;
+    body.copy(frame.data.start..at.min(frame.data.end));
+    let mut missing = 0;
+    while let Some(chunk) = webp::next_chunk(input, at, frame.range.end)? {
+        at = chunk.range.end;
+        if matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ALPH") {
+            body.copy(chunk.range);
+            missing = chunk.missing;
+        }
+    }
+    out.copy(frame.range.start..frame.range.start + 4);
+    out.insert(&u32::try_from(body.len() + missing).unwrap_or(u32::MAX).to_le_bytes());
+    out.append(body);
+    Ok(missing)
+}

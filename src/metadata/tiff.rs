@@ -1,0 +1,278 @@
+//! The TIFF structure (TIFF 6.0, section 2; BigTIFF alike) that Exif blocks and TIFF files share: reading directories
+//! with every count and offset checked, and writing a small clean block.
+//!
+//! Whatever the input says, reading is bounded by [`MAX_FIELDS`] and by the block's own length.
+
+use std::borrow::Cow;
+
+/// Fields read from one block. A camera writes about a hundred.
+pub(super) const MAX_FIELDS: usize = 4096;
+
+pub(super) const ORIENTATION: u16 = 0x0112;
+pub(super) const ICC_PROFILE: u16 = 0x8773;
+
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+
+/// One entry of an image file directory, its value still in the block's byte order.
+#[derive(Debug, Clone)]
+pub(super) struct Field<'a> {
+    pub(super) tag: u16,
+    pub(super) kind: u16,
+    pub(super) count: u32,
+    pub(super) value: Cow<'a, [u8]>,
+}
+
+/// One directory and the offset of the next.
+#[derive(Debug, Default)]
+pub(super) struct Directory<'a> {
+    pub(super) fields: Vec<Field<'a>>,
+    pub(super) next: u64,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A block whose header has been read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block<'a> {
+    data: &'a [u8],
+    pub(super) little_endian: bool,
+    /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
+    big: bool,
+    /// Offset of the first directory.
+    pub(super) first: u64,
+}
+
+/// Bytes of one value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18).
+pub(super) const fn type_size(kind: u16) -> Option<usize> {
+    match kind {
+        1 | 2 | 6 | 7 => Some(1),
+        3 | 8 => Some(2),
+        4 | 9 | 11 | 13 => Some(4),
+        5 | 10 | 12 | 16 | 17 | 18 => Some(8),
+        _ => None,
+    }
+}
+
+impl<'a> Block<'a> {
+    /// Reads the header. `None` for anything that is neither TIFF nor BigTIFF.
+    pub(super) fn new(data: &'a [u8]) -> Option<Self> {
+        let (little_endian, rest) = match data {
+            [b'I', b'I', rest @ ..] => (true, rest),
+            [b'M', b'M', rest @ ..] => (false, rest),
+            _ => return None,
+        };
+        let mut block = Self { data, little_endian, big: false, first: 0 };
+        match block.u16(rest)? {
+            42 => block.first = u64::from(block.u32(data.get(4..)?)?),
+            43 => {
+                block.big = true;
+                block.first = block.u64(data.get(8..)?)?;
+            }
+            _ => return None,
+        }
+        Some(block)
+    }
+
+    pub(super) fn u16(&self, bytes: &[u8]) -> Option<u16> {
+        let bytes = *bytes.first_chunk()?;
+        Some(if self.little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+    }
+
+    pub(super) fn u32(&self, bytes: &[u8]) -> Option<u32> {
+        let bytes = *bytes.first_chunk()?;
+        Some(if self.little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    }
+
+    fn u64(&self, bytes: &[u8]) -> Option<u64> {
+        let bytes = *bytes.first_chunk()?;
+        Some(if self.little_endian { u64::from_le_bytes(bytes) } else { u64::from_be_bytes(bytes) })
+    }
+
+    fn tail(&self, offset: u64) -> Option<&'a [u8]> {
+        self.data.get(usize::try_from(offset).ok()?..)
+    }
+
+    /// The bytes that an offset and a length name, if the block holds them all.
+    pub(super) fn slice(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
+        self.tail(offset)?.get(..usize::try_from(len).ok()?)
+    }
+
+    /// The directory at `offset`. A damaged one gives the entries that can be read, and says what is missing.
+    pub(super) fn directory(&self, offset: u64) -> Directory<'a> {
+        let mut directory = Directory::default();
+        let entry_len = if self.big { 20 } else { 12 };
+        let Some((count, entries)) = self.entry_count(offset) else {
+            directory.warnings.push(format!("the directory at offset {offset} lies outside the block"));
+            return directory;
+        };
+        let whole = entries.chunks_exact(entry_len).take(usize::from(count));
+        if whole.len() < usize::from(count) {
+            directory.warnings.push(format!("the directory at offset {offset} is cut off"));
+        } else {
+            directory.next = entries.get(usize::from(count) * entry_len..).and_then(|b| self.offset(b)).unwrap_or(0);
+        }
+        for entry in whole.take(MAX_FIELDS) {
+            match self.field(entry) {
+                Some(field) => directory.fields.push(field),
+                None => directory.warnings.push(self.complaint(entry)),
+            }
+        }
+        directory
+    }
+
+    fn entry_count(&self, offset: u64) -> Option<(u16, &'a [u8])> {
+        let bytes = self.tail(offset)?;
+        if self.big {
+            Some((u16::try_from(self.u64(bytes)?).ok()?, bytes.get(8..)?))
+        } else {
+            Some((self.u16(bytes)?, bytes.get(2..)?))
+        }
+    }
+
+    fn offset(&self, bytes: &[u8]) -> Option<u64> {
+        if self.big { self.u64(bytes) } else { self.u32(bytes).map(u64::from) }
+    }
+
+    /// A value of up to 4 (BigTIFF: 8) bytes stands in the entry itself, a longer one where the entry points.
+    fn field(&self, entry: &'a [u8]) -> Option<Field<'a>> {
+        let (tag, kind) = (self.u16(entry)?, self.u16(entry.get(2..)?)?);
+        let (count, at) =
+            if self.big { (self.u64(entry.get(4..)?)?, 12) } else { (self.u32(entry.get(4..)?)?.into(), 8) };
+        let len = count.checked_mul(type_size(kind)? as u64)?;
+        let inline = entry.get(at..)?;
+        let value = match usize::try_from(len).ok().and_then(|len| inline.get(..len)) {
+            Some(value) => value,
+            None => self.slice(self.offset(inline)?, len)?,
+        };
+        Some(Field { tag, kind, count: u32::try_from(count).ok()?, value: Cow::Borrowed(value) })
+    }
+
+    fn complaint(&self, entry: &[u8]) -> String {
+        let tag = self.u16(entry).unwrap_or(0);
+        match entry.get(2..).and_then(|b| self.u16(b)).filter(|&kind| type_size(kind).is_none()) {
+            Some(kind) => format!("tag 0x{tag:04x} has the unknown type {kind}"),
+            None => format!("the value of tag 0x{tag:04x} lies outside the block"),
+        }
+    }
+
+    /// The field's first value, if it is an unsigned integer.
+    pub(super) fn uint(&self, field: &Field<'_>) -> Option<u64> {
+        match field.kind {
+            1 | 7 => field.value.first().map(|&v| v.into()),
+            SHORT => self.u16(&field.value).map(u64::from),
+            LONG | 13 => self.u32(&field.value).map(u64::from),
+            16 | 18 => self.u64(&field.value),
+            _ => None,
+        }
+    }
+
+    /// The first field with this tag in the first directory.
+    pub(super) fn primary(&self, tag: u16) -> Option<Field<'a>> {
+        self.directory(self.first).fields.into_iter().find(|field| field.tag == tag)
+    }
+
+    /// The orientation (1 to 8) of the first directory; anything else counts as absent.
+    pub(super) fn orientation(&self) -> Option<u8> {
+        let value = self.uint(&self.primary(ORIENTATION)?)?;
+        u8::try_from(value).ok().filter(|v| (1..=8).contains(v))
+    }
+}
+
+/// Serialises one directory in the given byte order, with values after it (TIFF 6.0, section 2: entries in ascending
+/// order of tag, values at even offsets). `base` is the offset of the directory within its block.
+pub(super) fn write_directory(fields: &[Field<'_>], next: u32, base: u32, little_endian: bool) -> Vec<u8> {
+    let order = Order { little_endian };
+    let mut sorted: Vec<_> = fields.iter().collect();
+    sorted.sort_by_key(|field| field.tag);
+    sorted.truncate(usize::from(u16::MAX));
+    let mut out = Vec::new();
+    out.extend(order.u16(sorted.len() as u16));
+    let mut values = Vec::new();
+    let values_at = base + 2 + sorted.len() as u32 * 12 + 4;
+    for field in sorted {
+        out.extend(order.u16(field.tag));
+        out.extend(order.u16(field.kind));
+        out.extend(order.u32(field.count));
+        if field.value.len() <= 4 {
+            let mut inline = [0; 4];
+            inline.iter_mut().zip(field.value.iter()).for_each(|(to, from)| *to = *from);
+            out.extend(inline);
+        } else {
+            out.extend(order.u32(values_at + values.len() as u32));
+            values.extend_from_slice(&field.value);
+            if values.len() % 2 == 1 {
+                values.push(0);
+            }
+        }
+    }
+    out.extend(order.u32(next));
+    out.extend(values);
+    out
+}
+
+/// The eight bytes that open a classic TIFF block whose first directory follows at once.
+pub(super) fn header(little_endian: bool) -> [u8; 8] {
+    if little_endian { *b"II*\0\x08\0\0\0" } else { *b"MM\0*\0\0\0\x08" }
+}
+
+/// A block that says nothing but the orientation: 26 bytes.
+pub(super) fn orientation_block(orientation: u8) -> Vec<u8> {
+    let value = Cow::Owned(vec![0, orientation]);
+    let mut block = header(false).to_vec();
+    block.extend(write_directory(&[Field { tag: ORIENTATION, kind: SHORT, count: 1, value }], 0, 8, false));
+    block
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    pub(super) little_endian: bool,
+}
+
+impl Order {
+    pub(super) const fn u16(self, value: u16) -> [u8; 2] {
+        if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
+    }
+
+    pub(super) const fn u32(self, value: u32) -> [u8; 4] {
+        if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_orientation_block_reads_back() {
+        for orientation in 1..=8 {
+            let block = orientation_block(orientation);
+            assert_eq!(block.len(), 26);
+            assert_eq!(Block::new(&block).unwrap().orientation(), Some(orientation));
+        }
+    }
+
+    #[test]
+    fn counts_and_offsets_beyond_the_block_are_left_out() {
+        let mut block = header(true).to_vec();
+        block.extend([2, 0]);
+        block.extend([0x0f, 0x01, 5, 0, 0xff, 0xff, 0xff, 0xff, 8, 0, 0, 0]);
+        block.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0]);
+        block.extend([8, 0, 0, 0]);
+        let parsed = Block::new(&block).unwrap();
+        let directory = parsed.directory(8);
+        assert_eq!((directory.fields.len(), directory.warnings.len(), directory.next), (1, 1, 8));
+        assert_eq!(parsed.orientation(), Some(6));
+        assert!(!parsed.directory(u64::MAX).warnings.is_empty());
+    }
+
+    #[test]
+    fn big_tiff_is_read_alike() {
+        let mut file = b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\0\0\x10".to_vec();
+        file.extend(1_u64.to_be_bytes());
+        file.extend([0x01, 0x12, 0, 3]);
+        file.extend(1_u64.to_be_bytes());
+        file.extend([0, 8, 0, 0, 0, 0, 0, 0]);
+        file.extend(0_u64.to_be_bytes());
+        assert_eq!(Block::new(&file).unwrap().orientation(), Some(8));
+    }
+}

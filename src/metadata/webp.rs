@@ -1,0 +1,75 @@
+//! WebP's RIFF chunks (RFC 9649, section 2).
+
+use std::io::{self, Read, Seek};
+use std::ops::Range;
+
+use super::MAX_PARTS;
+use super::input::Input;
+
+/// "RIFF", the size and "WEBP".
+pub(super) const HEADER_LEN: u64 = 12;
+
+/// Flags of VP8X (section 2.7).
+pub(super) const EXIF_FLAG: u8 = 0x08;
+pub(super) const XMP_FLAG: u8 = 0x04;
+
+/// One chunk's place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) name: [u8; 4],
+    /// Name, size, data and padding.
+    pub(super) range: Range<u64>,
+    pub(super) data: Range<u64>,
+    /// Bytes that the chunk announces and the file lacks.
+    pub(super) missing: u64,
+}
+
+/// The chunk at `at`, which may not reach beyond `end`.
+pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
+    if at.saturating_add(8) > end {
+        return Ok(None);
+    }
+    let Some([n0, n1, n2, n3, size @ ..]) = input.array::<8>(at)? else { return Ok(None) };
+    let size = u64::from(u32::from_le_bytes(size));
+    let data = at + 8;
+    let data_end = data + size;
+    let full = data_end + size % 2;
+    Ok(Some(Chunk {
+        name: [n0, n1, n2, n3],
+        range: at..full.min(end),
+        data: data..data_end.min(end),
+        missing: full.saturating_sub(end),
+    }))
+}
+
+/// Where the RIFF chunk ends by its own size; the file may end before, or go on with what is no part of it.
+pub(super) fn riff_end<R: Read + Seek>(input: &mut Input<R>) -> io::Result<u64> {
+    let size = input.array::<4>(4)?.map_or(0, u32::from_le_bytes);
+    Ok((8 + u64::from(size)).min(input.len()))
+}
+
+/// All chunks of the file.
+pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
+    let end = riff_end(input)?;
+    let mut chunks = Vec::new();
+    let mut at = HEADER_LEN;
+    while let Some(chunk) = next_chunk(input, at, end)? {
+        at = chunk.range.end;
+        chunks.push(chunk);
+        if chunks.len() == MAX_PARTS {
+            break;
+        }
+    }
+    Ok(chunks)
+}
+
+/// A whole chunk, padded to even length.
+pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut out = name.to_vec();
+    out.extend((data.len() as u32).to_le_bytes());
+    out.extend_from_slice(data);
+    if data.len() % 2 == 1 {
+        out.push(0);
+    }
+    out
+}
