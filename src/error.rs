@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::codec;
+use crate::metadata;
 use crate::query::BadParameter;
 use crate::source::SourceError;
 use crate::transform;
@@ -137,6 +138,20 @@ impl From<codec::Error> for Problem {
             codec::Error::Damaged { .. } => Code::DamagedImage,
             codec::Error::TooLarge { .. } => Code::ImageTooLarge,
             codec::Error::Stopped(_) => Code::Deadline,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<metadata::Error> for Problem {
+    fn from(error: metadata::Error) -> Self {
+        let code = match &error {
+            metadata::Error::Unrecognised | metadata::Error::Unsupported(_) => Code::UnsupportedImage,
+            metadata::Error::Damaged(_) => Code::DamagedImage,
+            metadata::Error::Io(cause) => {
+                tracing::error!(%cause, "an original could not be read");
+                Code::SourceFailed
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -4,8 +4,11 @@
 //! without camera metadata. See `ARCHITECTURE.md` for the way of the data and the map of the code.
 
 pub mod codec;
+pub mod config;
 pub mod error;
+pub mod front;
 pub mod metadata;
+pub mod origin;
 pub mod query;
 pub mod source;
 pub mod transform;

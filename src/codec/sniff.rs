@@ -55,6 +55,15 @@ impl Format {
         }
     }
 
+    /// The usual ending of a file's name, without its dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Tiff => "tif",
+            other => other.name(),
+        }
+    }
+
     /// The short lower-case name that reports and messages use.
     pub const fn name(self) -> &'static str {
         match self {

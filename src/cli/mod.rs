@@ -1,0 +1,175 @@
+//! What each command does. Work is the library's; here are only arguments, files and messages.
+
+mod batch;
+mod grammar;
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use image_origin::codec::Work;
+use image_origin::config::{Layer, LogFormat, Settings};
+use image_origin::origin::Origin;
+use image_origin::{front, source, transform};
+use tracing_subscriber::EnvFilter;
+
+/// Turns original images into the images that viewers need.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Try:\n  image-origin serve fixtures\n  image-origin transform photo.jpg 'w=300&format=webp' -o small.webp")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the images of a folder over HTTP
+    Serve {
+        /// The folder of originals
+        #[arg(env = "IMAGE_ORIGIN_SOURCE")]
+        source: String,
+        #[command(flatten)]
+        settings: Box<Layer>,
+    },
+    /// Transform image files as the server would
+    #[command(after_help = "The last of the plain arguments is the query, without its question mark.")]
+    Transform(Box<batch::Arguments>),
+    /// Print facts about an image as JSON
+    Info {
+        /// The image; - is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        settings: Box<Layer>,
+    },
+    /// Print every query parameter
+    Grammar {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A message for the one at the terminal.
+type Failure = String;
+
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve { source, settings } => serve(&source, *settings),
+        Command::Transform(arguments) => batch::transform(*arguments),
+        Command::Info { file, settings } => info(&file, *settings),
+        Command::Grammar { json } => grammar::print(json),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("image-origin: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn resolve(settings: Layer) -> Result<Settings, Failure> {
+    settings.resolve().map_err(|error| error.to_string())
+}
+
+fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
+    let settings = resolve(settings)?;
+    start_log(&settings)?;
+    let source = source::open(source_name)?;
+    let (listen, cors) = (settings.listen, settings.cors.clone());
+    let origin = Arc::new(Origin::new(source, settings));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the threads cannot be started: {error}"))?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+            format!("cannot listen on {listen}: {error}; choose another address with --listen")
+        })?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        print_welcome(source_name, &address.to_string());
+        front::serve::serve(listener, origin, cors.as_deref(), asked_to_stop())
+            .await
+            .map_err(|error| format!("the server has failed: {error}"))
+    })
+}
+
+/// Where it listens, and three addresses to try with a file that is really there.
+fn print_welcome(source_name: &str, address: &str) {
+    println!("image-origin serves {source_name} on http://{address}");
+    let example = example_file(Path::new(source_name)).unwrap_or_else(|| "photo.jpg".to_owned());
+    let example = percent_encoding::utf8_percent_encode(&example, percent_encoding::NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2E", ".")
+        .replace("%2D", "-");
+    println!("try  http://{address}/{example}?w=300");
+    println!("     http://{address}/{example}?w=200&h=200&fit=cover&gravity=attention&format=webp");
+    println!("     http://{address}/{example}?info=true");
+    // A closed standard output is no reason not to serve.
+    let _ = std::io::stdout().flush();
+}
+
+fn example_file(folder: &Path) -> Option<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| [".jpg", ".jpeg", ".png", ".webp", ".gif"].iter().any(|end| name.to_lowercase().ends_with(end)))
+        .collect();
+    names.sort_by_key(|name| (!name.starts_with("photo"), name.clone()));
+    names.into_iter().next()
+}
+
+/// Ctrl-C, or SIGTERM as sent by everything that runs containers.
+async fn asked_to_stop() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}
+
+fn start_log(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
+        format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log)
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn info(file: &Path, settings: Layer) -> Result<(), Failure> {
+    let settings = resolve(settings)?;
+    let bytes = read(file, settings.max_source_bytes)?;
+    let info = transform::inspect(&bytes, settings.budget, &Work::unbounded()).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&info).map_err(|error| error.to_string())?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Reads a file, or standard input for `-`, up to a limit.
+fn read(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
+    let mut bytes = Vec::new();
+    let reader: Box<dyn std::io::Read> =
+        if file == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(file).map_err(failed)?) };
+    reader.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("{} has more than {most} bytes; raise --max-source-bytes", file.display()));
+    }
+    Ok(bytes)
+}

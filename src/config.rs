@@ -1,0 +1,296 @@
+//! One set of settings for flags, `IMAGE_ORIGIN_*` variables and an optional TOML file, in that order of precedence.
+//!
+//! A [`Layer`] is what one of these places says; [`Settings`] is what holds, validated. A message about a bad setting
+//! names it.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::codec::Budget;
+use crate::query::{self, Presets};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings as one place gives them: whatever is absent is left to the next place, or the default.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Settings")]
+pub struct Layer {
+    /// A TOML file with any of these settings, with `_` for `-`, and a table of presets
+    #[arg(long, env = "IMAGE_ORIGIN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Largest original in bytes; K, M and G are understood [default: 200M]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_SOURCE_BYTES", value_name = "BYTES")]
+    pub max_source_bytes: Option<ByteSize>,
+    /// Most pixels of an original [default: 100000000]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS")]
+    pub max_pixels: Option<u64>,
+    /// Most memory that one picture may take, beside its original [default: 512M]
+    #[arg(long, env = "IMAGE_ORIGIN_REQUEST_MEMORY", value_name = "BYTES")]
+    pub request_memory: Option<ByteSize>,
+    /// Seconds that one request may take [default: 10]
+    #[arg(long, env = "IMAGE_ORIGIN_DEADLINE", value_name = "SECONDS")]
+    pub deadline: Option<f64>,
+    /// Pictures worked on at the same time [default: the number of cores]
+    #[arg(long, env = "IMAGE_ORIGIN_WORKERS", value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+    /// Pictures that may wait for a worker; beyond that requests are refused with 503 [default: 32 a worker]
+    #[arg(long, env = "IMAGE_ORIGIN_QUEUE", value_name = "N")]
+    pub queue: Option<usize>,
+    /// Memory for finished pictures; 0 keeps none [default: 64M]
+    #[arg(long, env = "IMAGE_ORIGIN_CACHE", value_name = "BYTES")]
+    pub cache: Option<ByteSize>,
+    /// Seconds that viewers and CDNs may keep a picture [default: 2592000, which is 30 days]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_AGE", value_name = "SECONDS")]
+    pub max_age: Option<u32>,
+    /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: *]
+    #[arg(long, env = "IMAGE_ORIGIN_CORS", value_name = "ORIGIN")]
+    pub cors: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "IMAGE_ORIGIN_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged: a level, or directives such as `image_origin=debug` [default: info]
+    #[arg(long, env = "IMAGE_ORIGIN_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Named sets of parameters, such as `thumb = "w=200&h=200&fit=cover"`.
+    #[arg(skip)]
+    pub presets: Presets,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read or is not TOML of the right shape.
+    #[error("the configuration file {path} cannot be used: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it, with the line where that is known.
+        reason: String,
+    },
+    /// A value is out of range.
+    #[error("the setting {name} cannot be {value}: {allowed}")]
+    Value {
+        /// Name of the setting, as in the file.
+        name: String,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+}
+
+/// The settings that hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Largest original in bytes.
+    pub max_source_bytes: u64,
+    /// What one picture may cost.
+    pub budget: Budget,
+    /// How long one request may take.
+    pub deadline: Duration,
+    /// Pictures worked on at the same time.
+    pub workers: usize,
+    /// Pictures that may wait for a worker.
+    pub queue: usize,
+    /// Bytes for finished pictures.
+    pub cache: u64,
+    /// How long viewers and CDNs may keep a picture, in seconds.
+    pub max_age: u32,
+    /// Web origin whose scripts may read pictures.
+    pub cors: Option<String>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log: String,
+    /// Named sets of parameters.
+    pub presets: Presets,
+}
+
+impl Layer {
+    /// Adds the file, if one is named, and the defaults, and validates the result.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file or the setting.
+    pub fn resolve(self) -> Result<Settings, ConfigError> {
+        let file = self.config.as_deref().map(Self::from_file).transpose()?.unwrap_or_default();
+        self.over(file).validate()
+    }
+
+    fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let failed = |reason: String| ConfigError::File { path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| failed(error.to_string().trim_end().to_owned()))
+    }
+
+    /// This layer, and `below` where it says nothing.
+    fn over(self, below: Self) -> Self {
+        Self {
+            config: self.config.or(below.config),
+            listen: self.listen.or(below.listen),
+            max_source_bytes: self.max_source_bytes.or(below.max_source_bytes),
+            max_pixels: self.max_pixels.or(below.max_pixels),
+            request_memory: self.request_memory.or(below.request_memory),
+            deadline: self.deadline.or(below.deadline),
+            workers: self.workers.or(below.workers),
+            queue: self.queue.or(below.queue),
+            cache: self.cache.or(below.cache),
+            max_age: self.max_age.or(below.max_age),
+            cors: self.cors.or(below.cors),
+            log_format: self.log_format.or(below.log_format),
+            log: self.log.or(below.log),
+            presets: if self.presets.is_empty() { below.presets } else { self.presets },
+        }
+    }
+
+    fn validate(self) -> Result<Settings, ConfigError> {
+        let deadline = self.deadline.unwrap_or(10.0);
+        if !(0.001..=900.0).contains(&deadline) {
+            return Err(bad("deadline", deadline, "seconds from 0.001 to 900"));
+        }
+        let pixels = self.max_pixels.unwrap_or(100_000_000);
+        if pixels == 0 {
+            return Err(bad("max_pixels", pixels, "at least 1"));
+        }
+        for (name, text) in &self.presets {
+            check_preset(name, text)?;
+        }
+        let cors = self.cors.unwrap_or_else(|| "*".to_owned());
+        if !cors.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(bad("cors", cors, "*, none, or one origin such as https://example.com"));
+        }
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let workers = self.workers.map_or_else(cores, NonZeroUsize::get);
+        Ok(Settings {
+            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            max_source_bytes: self.max_source_bytes.map_or(200 << 20, |size| size.0),
+            budget: Budget { pixels, memory: self.request_memory.map_or(512 << 20, |size| size.0) },
+            deadline: Duration::from_secs_f64(deadline),
+            workers,
+            queue: self.queue.unwrap_or(32 * workers),
+            cache: self.cache.map_or(64 << 20, |size| size.0),
+            max_age: self.max_age.unwrap_or(30 * 24 * 60 * 60),
+            cors: (cors != "none").then_some(cors),
+            log_format: self.log_format.unwrap_or(LogFormat::Text),
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            presets: self.presets,
+        })
+    }
+}
+
+fn bad(name: &str, value: impl ToString, allowed: &str) -> ConfigError {
+    ConfigError::Value { name: name.to_owned(), value: value.to_string(), allowed: allowed.to_owned() }
+}
+
+fn check_preset(name: &str, text: &str) -> Result<(), ConfigError> {
+    let setting = format!("presets.{name}");
+    for (parameter, _) in form_urlencoded::parse(text.as_bytes()) {
+        if query::find(&parameter).is_none_or(|p| p.name == "preset") {
+            return Err(bad(&setting, text, &format!("{parameter} is no parameter that a preset can hold")));
+        }
+    }
+    match query::parse(text, &Presets::new()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(bad(&setting, text, &error.to_string())),
+    }
+}
+
+/// A number of bytes, written plainly or with K, M or G for powers of 1024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ByteSizeText")]
+pub struct ByteSize(pub u64);
+
+/// TOML may give a number or a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ByteSizeText {
+    Number(u64),
+    Text(String),
+}
+
+impl TryFrom<ByteSizeText> for ByteSize {
+    type Error = String;
+
+    fn try_from(text: ByteSizeText) -> Result<Self, String> {
+        match text {
+            ByteSizeText::Number(bytes) => Ok(Self(bytes)),
+            ByteSizeText::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl std::str::FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (digits, unit) = match text.trim().split_at_checked(text.trim().len().saturating_sub(1)) {
+            Some((digits, "K" | "k")) => (digits, 1 << 10),
+            Some((digits, "M" | "m")) => (digits, 1 << 20),
+            Some((digits, "G" | "g")) => (digits, 1 << 30),
+            _ => (text.trim(), 1),
+        };
+        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+        bytes.map(Self).ok_or_else(|| format!("{text} is no number of bytes such as 1000, 64M or 1G"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_toml(text: &str) -> Result<Settings, String> {
+        let layer: Layer = toml::from_str(text).map_err(|error| error.to_string())?;
+        layer.validate().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_both_over_defaults() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "deadline = 3\nqueue = 5\ncache = \"2K\"\n[presets]\nthumb = \"w=10\"\n").unwrap();
+        let flags = Layer { config: Some(file.path().into()), queue: Some(6), ..Layer::default() };
+        let settings = flags.resolve().unwrap();
+        assert_eq!((settings.queue, settings.deadline.as_secs(), settings.cache), (6, 3, 2048));
+        assert_eq!(settings.presets["thumb"], "w=10");
+        assert_eq!(settings.max_age, 2_592_000);
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        let table = [
+            ("deadline = 0", "the setting deadline cannot be 0"),
+            ("deadline = nan", "the setting deadline cannot be NaN"),
+            ("max_pixels = 0", "the setting max_pixels cannot be 0"),
+            ("cache = \"5X\"", "5X is no number of bytes"),
+            ("cache = \"99999999999G\"", "is no number of bytes"),
+            ("listne = \"127.0.0.1:1\"", "unknown field `listne`"),
+            ("[presets]\nthumb = \"w=0\"", "the setting presets.thumb cannot be w=0: w=0 is not allowed"),
+            ("[presets]\nthumb = \"width=1&wid=2\"", "wid is no parameter that a preset can hold"),
+            ("[presets]\na = \"preset=b\"", "preset is no parameter that a preset can hold"),
+        ];
+        for (text, message) in table {
+            let error = from_toml(text).expect_err(text);
+            assert!(error.contains(message), "{text}: {error}");
+        }
+        let missing = Layer { config: Some("/no/such.toml".into()), ..Layer::default() };
+        assert!(missing.resolve().unwrap_err().to_string().contains("/no/such.toml"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Front doors: each turns its own protocol into one `OriginRequest`, and one `OriginResponse` back. No door knows
+//! anything of images.
+
+pub mod serve;

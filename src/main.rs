@@ -1,0 +1,9 @@
+//! The command line: `serve`, `transform`, `info` and `grammar`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

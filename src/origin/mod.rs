@@ -1,0 +1,293 @@
+//! The heart: one [`OriginRequest`] in, one [`OriginResponse`] out, whatever door it came through.
+//!
+//! The order matters: the query is parsed before the store is asked; the store's facts answer conditional requests
+//! before a byte is read; the cache answers before anything is decoded; and pixel work waits its turn in the pool. What
+//! goes wrong anywhere becomes a [`Problem`], and nothing else.
+
+mod body;
+mod conditional;
+mod pool;
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::Instant;
+
+pub use body::Body;
+
+use crate::codec::{SNIFF_LEN, Work, sniff};
+use crate::config::Settings;
+use crate::error::{Code, Problem};
+use crate::metadata::{self, Keep};
+use crate::query::{self, FormatChoice, Transform};
+use crate::source::{Key, Meta, Object, Source};
+use crate::transform::{self, Accepted, Stages};
+use conditional::RangeRequest;
+use pool::Pool;
+
+/// A request, free of the door's own protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct OriginRequest<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path as sent, percent-encoded.
+    pub path: &'a str,
+    /// The query as sent, without its `?`.
+    pub query: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// An answer, free of the door's own protocol.
+#[derive(Debug)]
+pub struct OriginResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, without those of the connection.
+    pub headers: HeaderMap,
+    /// The body; empty for HEAD, whose headers are those of GET.
+    pub body: Body,
+}
+
+/// A finished answer, as the cache keeps it.
+#[derive(Debug, Clone)]
+struct Answer {
+    bytes: Bytes,
+    media_type: &'static str,
+    fetch: Duration,
+    stages: Stages,
+}
+
+/// Bytes that a cache entry takes beside its answer, roughly.
+const ENTRY_OVERHEAD: usize = 512;
+
+/// Answers requests for the originals of one source.
+pub struct Origin {
+    source: Box<dyn Source>,
+    settings: Settings,
+    pool: Pool,
+    /// Finished answers by key and entity tag. It also sees to it that equal requests in flight are worked once.
+    cache: moka::future::Cache<String, Answer>,
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Origin").field("settings", &self.settings).field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    /// Serves the originals of `source`.
+    pub fn new(source: Box<dyn Source>, settings: Settings) -> Self {
+        let weigh = |key: &String, answer: &Answer| {
+            u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+        };
+        let cache = moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build();
+        let pool = Pool::new(settings.workers, settings.queue);
+        Self { source, settings, pool, cache }
+    }
+
+    /// Answers a request. This never fails: errors are answers, too.
+    pub async fn respond(&self, request: OriginRequest<'_>) -> OriginResponse {
+        let mut response = self.answer(request).await.unwrap_or_else(|problem| problem_response(&problem));
+        response.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if request.method == Method::HEAD {
+            response.body = Body::Empty;
+        }
+        response
+    }
+
+    async fn answer(&self, request: OriginRequest<'_>) -> Result<OriginResponse, Problem> {
+        if !matches!(*request.method, Method::GET | Method::HEAD) {
+            let detail = format!("{} is not served; use GET", request.method);
+            return Err(Problem::new(Code::MethodNotAllowed, detail));
+        }
+        let deadline = Instant::now() + self.settings.deadline;
+        let transform = query::parse(request.query, &self.settings.presets)?;
+        let key = Key::from_url_path(request.path).ok_or_else(|| {
+            Problem::new(Code::BadPath, "the path must name an image, percent-encoded as UTF-8, without NUL")
+        })?;
+        let started = Instant::now();
+        let object = tokio::time::timeout_at(deadline, self.source.open(&key))
+            .await
+            .map_err(|_| Problem::new(Code::SourceTimeout, "the store of originals did not answer in time"))??;
+        let fetch = started.elapsed();
+        let accepted = accepted(&transform, request.headers);
+        let tag = conditional::entity_tag(&object.meta, &variant(&transform, accepted));
+        let headers = self.headers(&object.meta, &transform, &tag);
+        if conditional::is_not_modified(request.headers, &tag, object.meta.modified) {
+            return Ok(OriginResponse { status: StatusCode::NOT_MODIFIED, headers, body: Body::Empty });
+        }
+        if transform.is_original() {
+            self.original(object, request, headers, &tag).await
+        } else {
+            let cache_key = format!("{}\n{tag}", key.as_str());
+            self.transformed(cache_key, object, transform, accepted, fetch, deadline, headers).await
+        }
+    }
+
+    /// The original's own compressed pixels, without its metadata.
+    async fn original(
+        &self,
+        object: Object,
+        request: OriginRequest<'_>,
+        mut headers: HeaderMap,
+        tag: &str,
+    ) -> Result<OriginResponse, Problem> {
+        let Object { meta, mut file } = object;
+        if meta.length > self.settings.max_source_bytes {
+            let detail =
+                format!("the original has {} bytes, and the limit is {}", meta.length, self.settings.max_source_bytes);
+            return Err(Problem::new(Code::SourceTooLarge, detail));
+        }
+        let planned = tokio::task::spawn_blocking(move || {
+            let mut head = [0; SNIFF_LEN];
+            let sniffed = file.read(&mut head).map(|length| sniff(&head[..length]))?;
+            let format = sniffed.ok_or(metadata::Error::Unrecognised)?;
+            let rewrite = metadata::strip(&mut file, Keep::None)?;
+            Ok::<_, metadata::Error>((format, rewrite, file))
+        });
+        let (format, rewrite, file) = planned.await.map_err(|_| panicked())??;
+        let length = rewrite.len();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let (status, rewrite) = match conditional::range(request.headers, tag, meta.modified, length) {
+            RangeRequest::All => (StatusCode::OK, rewrite),
+            RangeRequest::Part(range) => {
+                let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+                headers.insert(header::CONTENT_RANGE, ascii(&shown));
+                (StatusCode::PARTIAL_CONTENT, rewrite.slice(range))
+            }
+            RangeRequest::Unsatisfiable => {
+                let problem = Problem::new(Code::RangeNotSatisfiable, format!("the file has {length} bytes"));
+                let mut response = problem_response(&problem);
+                response.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{length}")));
+                return Ok(response);
+            }
+        };
+        headers.insert(header::CONTENT_LENGTH, rewrite.len().into());
+        Ok(OriginResponse { status, headers, body: Body::File(rewrite.reader(file)) })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one request, used once")]
+    async fn transformed(
+        &self,
+        cache_key: String,
+        object: Object,
+        transform: Transform,
+        accepted: Accepted,
+        opened: Duration,
+        deadline: Instant,
+        mut headers: HeaderMap,
+    ) -> Result<OriginResponse, Problem> {
+        let making = self.make(object, transform, accepted, opened, deadline);
+        let entry = self.cache.entry(cache_key).or_try_insert_with(making).await;
+        let entry = entry.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))?;
+        let fresh = entry.is_fresh();
+        let answer = entry.into_value();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.media_type));
+        headers.insert(header::CONTENT_LENGTH, answer.bytes.len().into());
+        headers.insert("server-timing", ascii(&server_timing(fresh, &answer)));
+        Ok(OriginResponse { status: StatusCode::OK, headers, body: Body::Bytes(answer.bytes) })
+    }
+
+    async fn make(
+        &self,
+        object: Object,
+        transform: Transform,
+        accepted: Accepted,
+        opened: Duration,
+        deadline: Instant,
+    ) -> Result<Answer, Problem> {
+        let (started, budget) = (Instant::now(), self.settings.budget);
+        let reading = object.read(self.settings.max_source_bytes);
+        let bytes = tokio::time::timeout_at(deadline, reading)
+            .await
+            .map_err(|_| Problem::new(Code::SourceTimeout, "the store of originals did not answer in time"))??;
+        let fetch = opened + started.elapsed();
+        let job = move |work: &Work| -> Result<Answer, transform::Error> {
+            if transform.info {
+                let info = transform::inspect(&bytes, budget, work)?;
+                let bytes = serde_json::to_vec(&info).unwrap_or_default().into();
+                return Ok(Answer { bytes, media_type: "application/json", fetch, stages: Stages::default() });
+            }
+            let rendered = transform::render(&bytes, &transform, accepted, budget, work)?;
+            let media_type = rendered.format.media_type();
+            Ok(Answer { bytes: rendered.bytes.into(), media_type, fetch, stages: rendered.stages })
+        };
+        Ok(self.pool.run(deadline, job).await??)
+    }
+
+    /// The headers that every good answer has, 304 included.
+    fn headers(&self, meta: &Meta, transform: &Transform, tag: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ETAG, ascii(tag));
+        headers.insert(header::CACHE_CONTROL, ascii(&format!("public, max-age={}", self.settings.max_age)));
+        if let Some(modified) = meta.modified {
+            headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(modified)));
+        }
+        if transform.output.format == Some(FormatChoice::Auto) {
+            headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        }
+        headers
+    }
+}
+
+/// What of `Accept` matters, which is nothing unless the format is left to us.
+fn accepted(transform: &Transform, headers: &HeaderMap) -> Accepted {
+    if transform.output.format != Some(FormatChoice::Auto) {
+        return Accepted::default();
+    }
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    Accepted::from_header(&values.collect::<Vec<_>>().join(","))
+}
+
+/// What distinguishes this answer from others made of the same original.
+fn variant(transform: &Transform, accepted: Accepted) -> String {
+    format!("{}\n{accepted:?}", transform.canonical())
+}
+
+/// Milliseconds by stage, for browsers' developer tools (W3C Server Timing).
+fn server_timing(fresh: bool, answer: &Answer) -> String {
+    if !fresh {
+        return "cache;desc=hit".to_owned();
+    }
+    let Stages { decode, resize, encode } = answer.stages;
+    let stages = [("fetch", answer.fetch), ("decode", decode), ("resize", resize), ("encode", encode)];
+    let mut text = String::new();
+    for (name, duration) in stages {
+        let separator = if text.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}{name};dur={:.3}", duration.as_secs_f64() * 1000.0);
+    }
+    text
+}
+
+fn panicked() -> Problem {
+    Problem::new(Code::DamagedImage, "the image is damaged in a way that its reader did not expect")
+}
+
+/// A header value of ASCII that this crate itself wrote.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A problem as an answer.
+pub fn problem_response(problem: &Problem) -> OriginResponse {
+    let body = Bytes::from(problem.to_json().to_string());
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(problem.cache_control()));
+    if let Some(seconds) = problem.retry_after() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if problem.code == Code::MethodNotAllowed {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    OriginResponse { status: problem.code.status(), headers, body: Body::Bytes(body) }
+}
