@@ -22,6 +22,9 @@ pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 pub(super) const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 pub(super) const ICC: &[u8] = b"ICC_PROFILE\0";
 pub(super) const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
+pub(super) const MPF: &[u8] = b"MPF\0";
+/// ISO 21496-1, annex C: gain map metadata in a JPEG.
+pub(super) const ISO_GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 
 /// The most that one segment can hold: its length field counts itself (B.1.1.4).
 pub(super) const MAX_PAYLOAD: usize = 0xffff - 2;

@@ -1,10 +1,11 @@
 //! The metadata blocks of a file, whatever its container: what report, strip and carry all start from.
 
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 
 use super::head::without_exif_header;
 use super::input::Input;
-use super::{gif, jpeg, photoshop, png, webp};
+use super::{exif, gif, jpeg, photoshop, png, tiff, webp};
+use crate::codec::Format;
 
 /// The most that is read of one block.
 pub(super) const MAX_BLOCK: usize = 16 << 20;
@@ -53,6 +54,52 @@ impl Parts {
             self.iptc = photoshop::iptc(resources).map(<[u8]>::to_vec);
         }
     }
+}
+
+/// The blocks of a file of this format.
+pub(super) fn of(bytes: &[u8], format: Format) -> Parts {
+    let read = || -> io::Result<Parts> {
+        let mut input = Input::new(Cursor::new(bytes))?;
+        match format {
+            Format::Jpeg => {
+                let segments = jpeg::header_segments(&mut input)?;
+                of_jpeg(&mut input, &segments, Want::All)
+            }
+            Format::Png => {
+                let chunks = png::chunks(&mut input)?;
+                of_png(&mut input, &chunks, Want::All)
+            }
+            Format::WebP => {
+                let chunks = webp::chunks(&mut input)?;
+                of_webp(&mut input, &chunks, Want::All)
+            }
+            Format::Gif => {
+                let (_, blocks) = gif::blocks(&mut input)?;
+                of_gif(&mut input, &blocks, Want::All)
+            }
+            Format::Tiff => Ok(of_tiff(bytes)),
+            _ => Ok(Parts::default()),
+        }
+    };
+    // Reading from memory cannot fail.
+    read().unwrap_or_default()
+}
+
+/// The blocks of a TIFF file: its first directory is its Exif block, in which the others are fields.
+fn of_tiff(bytes: &[u8]) -> Parts {
+    let mut parts = Parts::default();
+    let Some(block) = tiff::Block::new(bytes) else { return parts };
+    let field = |tag| block.primary(tag).filter(|f| f.value.len() <= MAX_BLOCK).map(|f| f.value.into_owned());
+    parts.xmp.extend(field(exif::XMP));
+    parts.iptc = field(exif::IPTC).filter(|data| data.first() == Some(&0x1c));
+    if let Some(resources) = field(exif::PHOTOSHOP) {
+        parts.add_photoshop(&resources);
+    }
+    if let Some(exif) = exif::ExifBlock::read_tiff_file(bytes) {
+        parts.exif = Some(exif.write());
+        parts.warnings = exif.warnings;
+    }
+    parts
 }
 
 /// The blocks in a JPEG's segments.

@@ -2,8 +2,9 @@
 
 use std::io::{self, Read, Seek};
 
-use super::{Keep, kept};
+use super::Keep;
 use crate::metadata::input::Input;
+use crate::metadata::rights::for_same_pixels;
 use crate::metadata::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 
@@ -15,7 +16,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     if chunks.len() >= MAX_PARTS {
         return Err(Error::Damaged("too many chunks"));
     }
-    let (blocks, flags) = kept(&parts::of_webp(input, &chunks, keep.want())?, keep).webp_chunks();
+    let (blocks, flags) = for_same_pixels(&parts::of_webp(input, &chunks, keep.want())?, keep).webp_chunks();
     // Without VP8X (simple format) no reader looks for metadata, and there is no place to announce any.
     let extended = chunks.iter().any(|chunk| &chunk.name == b"VP8X");
     let mut body = Rewrite::new(input.len());
