@@ -107,18 +107,19 @@ fn data_sets(mut bytes: &[u8]) -> impl Iterator<Item = DataSet<'_>> {
     })
 }
 
-/// The data sets by name; those without one under `record:number`.
+/// The data sets by name; those without one under `record:number`. What may be given more than once is an array.
 pub(super) fn to_json(bytes: &[u8]) -> Map<String, Value> {
     let mut out = Map::new();
     for set in data_sets(bytes) {
         let (key, repeats) = match name(set.record, set.number) {
             Some((name, repeats)) => (name.to_owned(), repeats),
-            None => (format!("{}:{}", set.record, set.number), false),
+            None => (format!("{}:{}", set.record, set.number), true),
         };
         let value = value(set);
         match out.get_mut(&key) {
             Some(Value::Array(values)) => values.push(value),
-            Some(first) => *first = Value::Array(vec![first.take(), value]),
+            // A data set that may be given once is given twice: the first counts.
+            Some(_) => {}
             None if repeats => _ = out.insert(key, Value::Array(vec![value])),
             None => _ = out.insert(key, value),
         }
@@ -218,7 +219,7 @@ mod tests {
             "DateCreated": "2026-03-14",
             "TimeCreated": "10:11:12+01:30",
             "By-line": ["Anné"],
-            "9:1": "x",
+            "9:1": ["x"],
         });
         assert_eq!(Value::Object(to_json(&bytes)), expected);
     }

@@ -1,6 +1,6 @@
 //! Names of tags, and which tags number the members of a list.
 
-use exif::{Context, Tag};
+use exif::{Context, Field, Tag, Value};
 
 /// The tag's name in the standard, or its number in hexadecimal.
 pub(super) fn name(tag: Tag) -> String {
@@ -48,6 +48,21 @@ fn further(tag: Tag) -> Option<&'static str> {
         (Context::Exif, 0xa43c) => "MetadataEditingSoftware",
         _ => return None,
     })
+}
+
+/// The words for the letter that a reference of latitude or longitude is (Exif 3.0, 4.6.7.1.2 and 4.6.7.1.4).
+pub(super) fn hemisphere(field: &Field) -> Option<&'static str> {
+    let references = [Tag::GPSLatitudeRef, Tag::GPSLongitudeRef, Tag::GPSDestLatitudeRef, Tag::GPSDestLongitudeRef];
+    match &field.value {
+        Value::Ascii(texts) if references.contains(&field.tag) => match texts.first()?.as_slice() {
+            b"N" => Some("north"),
+            b"S" => Some("south"),
+            b"E" => Some("east"),
+            b"W" => Some("west"),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Whether a value of this tag is a number, letter or list thereof that stands for words.

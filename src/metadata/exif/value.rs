@@ -12,13 +12,8 @@ use super::{names, text, time};
 const MAX_BYTE_ARRAY: usize = 64;
 
 pub(super) fn json(field: &Field, exif: &Exif) -> Value {
-    if let Some(text) = text::of(field, exif.little_endian()) {
-        return text.into();
-    }
-    if let Some(time) = time::of(field, exif) {
-        return time.into();
-    }
-    let plain = plain(field);
+    let text = time::of(field, exif).or_else(|| text::of(field, exif.little_endian()));
+    let plain = text.map_or_else(|| plain(field), Value::String);
     match words(field) {
         Some(text) => json!({ "value": plain, "text": text }),
         None => plain,
@@ -27,6 +22,9 @@ pub(super) fn json(field: &Field, exif: &Exif) -> Value {
 
 /// The words of an enumeration; a number that the standard has no words for gets none.
 fn words(field: &Field) -> Option<String> {
+    if let Some(words) = names::hemisphere(field) {
+        return Some(words.to_owned());
+    }
     if !names::is_enumeration(field.tag) {
         return None;
     }
