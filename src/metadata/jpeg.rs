@@ -41,6 +41,14 @@ pub(super) struct Segment {
     pub(super) cut: bool,
 }
 
+impl Segment {
+    /// Whether the parameters open with these bytes.
+    pub(super) fn opens_with<R: Read + Seek>(&self, input: &mut Input<R>, name: &[u8]) -> io::Result<bool> {
+        let long_enough = self.payload.end - self.payload.start >= name.len() as u64;
+        Ok(long_enough && input.peek(self.payload.start, name.len())?.starts_with(name))
+    }
+}
+
 /// Markers that stand alone: TEM, RSTn, SOI, EOI (table B.1).
 const fn stands_alone(marker: u8) -> bool {
     matches!(marker, 0x01 | 0xd0..=0xd9)

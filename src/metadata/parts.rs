@@ -33,6 +33,8 @@ impl Want {
 /// Raw blocks, taken out of their container.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
+    /// How viewers turn the picture, where the container says so in the place that they look at.
+    pub(super) orientation: Option<u8>,
     /// A TIFF structure.
     pub(super) exif: Option<Vec<u8>>,
     /// XMP packets: the main one first.
@@ -43,6 +45,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    fn with_orientation(mut self) -> Self {
+        self.orientation = self.exif.as_deref().and_then(tiff::Block::new).and_then(|block| block.orientation());
+        self
+    }
+
     fn add_exif(&mut self, block: &[u8]) {
         if self.exif.is_none() {
             self.exif = Some(without_exif_header(block).to_vec());
@@ -129,7 +136,7 @@ pub(super) fn of_jpeg<R: Read + Seek>(
     }
     parts.xmp.extend(join_extended_xmp(&mut extended, &mut parts.warnings));
     parts.add_photoshop(&resources);
-    Ok(parts)
+    Ok(parts.with_orientation())
 }
 
 /// An Exif block beyond 64 KiB goes on in the segments that follow, which then open without a TIFF header.
@@ -169,6 +176,7 @@ pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk]
                 let block = input.copy(chunk.data.clone(), want.limit())?;
                 // The standard's own place wins over a raw profile, whatever their order.
                 parts.exif = Some(without_exif_header(&block).to_vec());
+                parts = parts.with_orientation();
             }
             b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All => {
                 let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
@@ -216,7 +224,7 @@ pub(super) fn of_webp<R: Read + Seek>(input: &mut Input<R>, chunks: &[webp::Chun
             _ => {}
         }
     }
-    Ok(parts)
+    Ok(if webp::is_extended(chunks) { parts.with_orientation() } else { parts })
 }
 
 /// The blocks in a GIF: XMP alone.

@@ -9,8 +9,7 @@ use super::{iptc, tiff};
 
 /// The blocks for the same compressed pixels: they stay as they are, so the orientation must stay with them.
 pub(super) fn for_same_pixels(parts: &Parts, keep: Keep) -> Blocks {
-    let orientation = parts.exif.as_deref().and_then(tiff::Block::new).and_then(|block| block.orientation());
-    let orientation = orientation.filter(|&o| o != 1);
+    let orientation = parts.orientation.filter(|&o| o != 1);
     match keep {
         Keep::None => Blocks { exif: orientation.map(tiff::orientation_block), ..Blocks::default() },
         Keep::Copyright | Keep::All => {

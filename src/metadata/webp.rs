@@ -64,6 +64,11 @@ pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chu
     Ok(chunks)
 }
 
+/// Whether the file is in the extended format: only then does any reader look for metadata (section 2.7).
+pub(super) fn is_extended(chunks: &[Chunk]) -> bool {
+    chunks.first().is_some_and(|first| &first.name == b"VP8X" && first.data.end - first.data.start >= 10)
+}
+
 /// A whole chunk, padded to even length.
 pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut out = name.to_vec();

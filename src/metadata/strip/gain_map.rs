@@ -73,7 +73,7 @@ fn secondary<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Option<
 /// The XMP of these segments, if it speaks of a gain map.
 fn gain_map_xmp<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP1) {
-        if input.peek(segment.payload.start, jpeg::XMP.len())?.starts_with(jpeg::XMP) {
+        if segment.opens_with(input, jpeg::XMP)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
             let xmp = Xmp::new(&[payload.strip_prefix(jpeg::XMP).unwrap_or_default().to_vec()]);
             return Ok(xmp.gain_map().is_some().then_some(xmp));
@@ -85,7 +85,7 @@ fn gain_map_xmp<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> R
 fn iso_segments<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Vec<u8>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let short = segment.range.end - segment.range.start <= MAX_ISO_METADATA && !segment.cut;
-        if short && input.peek(segment.payload.start, jpeg::ISO_GAIN_MAP.len())?.starts_with(jpeg::ISO_GAIN_MAP) {
+        if short && segment.opens_with(input, jpeg::ISO_GAIN_MAP)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
             return Ok(jpeg::segment(jpeg::APP2, &[&payload]));
         }

@@ -114,7 +114,7 @@ pub(super) fn keep_segment<R: Read + Seek>(
         // SOFn, DHT, SOI, EOI, SOS, DQT, DNL, DRI, DHP, EXP, DAC (table B.1).
         0xc0..=0xcf | jpeg::SOI..=0xdf => out.copy(segment.range.clone()),
         jpeg::APP0 => keep_header(input, segment, b"JFIF\0", JFIF_LEN, out)?,
-        jpeg::APP2 if input.peek(segment.payload.start, jpeg::ICC.len())?.starts_with(jpeg::ICC) => {
+        jpeg::APP2 if segment.opens_with(input, jpeg::ICC)? => {
             out.copy(segment.range.clone());
         }
         jpeg::APP14 => keep_header(input, segment, b"Adobe", ADOBE_LEN, out)?,

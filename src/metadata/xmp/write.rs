@@ -9,12 +9,14 @@ use super::ns;
 pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
     let mut writer = Writer::default();
     let (mut attributes, mut named) = (String::new(), Vec::new());
-    for property in properties {
+    // Simple properties as attributes: some readers of gain maps know no other way (7.9.2.2). They come first, as they
+    // will when the packet is read again, so that what is written of that is the same packet.
+    let (simple, others): (Vec<_>, Vec<_>) = properties.iter().copied().partition(|property| is_simple(property));
+    for property in simple.into_iter().chain(others) {
         let name = writer.qualified(&property.name);
         if named.contains(&name) {
             continue;
         }
-        // Simple properties as attributes: some readers of gain maps know no other way (7.9.2.2).
         if is_simple(property) {
             attributes.push_str(&format!(" {name}=\"{}\"", escape(property.text.as_str())));
         } else {
