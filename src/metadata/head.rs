@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::inflate::inflate;
 use super::input::Input;
-use super::{MAX_PARTS, jpeg, png, tiff, webp};
+use super::parts::{self, Want};
+use super::{jpeg, png, tiff, webp};
 use crate::codec::Format;
 
 /// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
@@ -15,11 +16,33 @@ use crate::codec::Format;
 ///
 /// It is taken from where viewers take it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF.
 pub fn orientation(bytes: &[u8], format: Format) -> u8 {
-    let block = match format {
-        Format::Tiff => Some(bytes),
-        _ => exif_block(bytes, format).ok().flatten(),
+    let given = match format {
+        Format::Tiff => tiff::Block::new(bytes).and_then(|block| block.orientation()),
+        _ => Input::new(Cursor::new(bytes))
+            .and_then(|mut input| container_orientation(&mut input, format))
+            .ok()
+            .flatten(),
     };
-    block.and_then(tiff::Block::new).and_then(|block| block.orientation()).unwrap_or(1)
+    given.unwrap_or(1)
+}
+
+fn container_orientation(input: &mut Input<Cursor<&[u8]>>, format: Format) -> io::Result<Option<u8>> {
+    let parts = match format {
+        Format::Jpeg => {
+            let segments = jpeg::header_segments(input)?;
+            parts::of_jpeg(input, &segments, Want::Orientation)?
+        }
+        Format::Png => {
+            let chunks = png::chunks(input)?;
+            parts::of_png(input, &chunks, Want::Orientation)?
+        }
+        Format::WebP => {
+            let chunks = webp::chunks(input)?;
+            parts::of_webp(input, &chunks, Want::Orientation)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(parts.orientation)
 }
 
 /// The embedded ICC profile of a JPEG, PNG, WebP or TIFF file.
@@ -68,33 +91,6 @@ fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<Cursor<&[u8]>>) -> io::Result
     })
 }
 
-/// The first TIFF block that the container holds as Exif.
-fn exif_block(bytes: &[u8], format: Format) -> io::Result<Option<&[u8]>> {
-    let mut input = Input::new(Cursor::new(bytes))?;
-    Ok(match format {
-        Format::Jpeg => jpeg::header_segments(&mut input)?
-            .iter()
-            .filter(|segment| segment.marker == jpeg::APP1)
-            .find_map(|segment| slice(bytes, &segment.payload).strip_prefix(jpeg::EXIF)),
-        Format::Png => {
-            let mut at = png::SIGNATURE_LEN;
-            for _ in 0..MAX_PARTS {
-                match png::next_chunk(&mut input, at)? {
-                    Some(chunk) if &chunk.name == b"eXIf" => return Ok(Some(slice(bytes, &chunk.data))),
-                    Some(chunk) => at = chunk.range.end,
-                    None => break,
-                }
-            }
-            None
-        }
-        Format::WebP => webp::chunks(&mut input)?
-            .iter()
-            .find(|chunk| &chunk.name == b"EXIF")
-            .map(|chunk| without_exif_header(slice(bytes, &chunk.data))),
-        _ => None,
-    })
-}
-
 /// Some writers of WebP and PNG put JPEG's six-byte header before the TIFF block.
 pub(super) fn without_exif_header(block: &[u8]) -> &[u8] {
     block.strip_prefix(jpeg::EXIF).unwrap_or(block)
@@ -130,7 +126,9 @@ mod tests {
 
     #[test]
     fn webp_orientation_may_stand_behind_the_pixels() {
-        let mut file = b"RIFF\0\0\0\0WEBPVP8L\x03\0\0\0\x2f\0\0\0EXIF\x20\0\0\0Exif\0\0".to_vec();
+        let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
+        file.extend(webp::chunk(*b"VP8X", &[webp::EXIF_FLAG, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        file.extend(b"VP8L\x03\0\0\0\x2f\0\0\0EXIF\x20\0\0\0Exif\0\0");
         file.extend(tiff::orientation_block(3));
         let size = file.len() as u32 - 8;
         file[4..8].copy_from_slice(&size.to_le_bytes());

@@ -22,6 +22,9 @@ pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 pub(super) const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 pub(super) const ICC: &[u8] = b"ICC_PROFILE\0";
 pub(super) const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
+pub(super) const MPF: &[u8] = b"MPF\0";
+/// ISO 21496-1, annex C: gain map metadata in a JPEG.
+pub(super) const ISO_GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 
 /// The most that one segment can hold: its length field counts itself (B.1.1.4).
 pub(super) const MAX_PAYLOAD: usize = 0xffff - 2;
@@ -36,6 +39,14 @@ pub(super) struct Segment {
     pub(super) payload: Range<u64>,
     /// The file ends before the segment does.
     pub(super) cut: bool,
+}
+
+impl Segment {
+    /// Whether the parameters open with these bytes.
+    pub(super) fn opens_with<R: Read + Seek>(&self, input: &mut Input<R>, name: &[u8]) -> io::Result<bool> {
+        let long_enough = self.payload.end - self.payload.start >= name.len() as u64;
+        Ok(long_enough && input.peek(self.payload.start, name.len())?.starts_with(name))
+    }
 }
 
 /// Markers that stand alone: TEM, RSTn, SOI, EOI (table B.1).

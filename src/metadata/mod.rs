@@ -4,20 +4,31 @@
 //! returns: counts and offsets are checked before they are believed, and memory is bounded by the input's own size.
 
 mod blocks;
+mod carry;
+mod dimensions;
+mod exif;
 mod gif;
 mod head;
+mod icc;
 mod inflate;
 mod input;
+mod iptc;
 mod jpeg;
 mod parts;
 mod photoshop;
 mod png;
+mod report;
 mod rewrite;
+mod rights;
 mod strip;
 mod tiff;
 mod webp;
+mod xmp;
 
+pub use carry::{Carried, carry, embed};
+pub use exif::ExifGroups;
 pub use head::{icc_profile, orientation};
+pub use report::{Report, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip};
 

@@ -1,10 +1,11 @@
 //! The metadata blocks of a file, whatever its container: what report, strip and carry all start from.
 
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 
 use super::head::without_exif_header;
 use super::input::Input;
-use super::{gif, jpeg, photoshop, png, webp};
+use super::{exif, gif, jpeg, photoshop, png, tiff, webp};
+use crate::codec::Format;
 
 /// The most that is read of one block.
 pub(super) const MAX_BLOCK: usize = 16 << 20;
@@ -32,6 +33,8 @@ impl Want {
 /// Raw blocks, taken out of their container.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
+    /// How viewers turn the picture, where the container says so in the place that they look at.
+    pub(super) orientation: Option<u8>,
     /// A TIFF structure.
     pub(super) exif: Option<Vec<u8>>,
     /// XMP packets: the main one first.
@@ -42,6 +45,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    fn with_orientation(mut self) -> Self {
+        self.orientation = self.exif.as_deref().and_then(tiff::Block::new).and_then(|block| block.orientation());
+        self
+    }
+
     fn add_exif(&mut self, block: &[u8]) {
         if self.exif.is_none() {
             self.exif = Some(without_exif_header(block).to_vec());
@@ -53,6 +61,52 @@ impl Parts {
             self.iptc = photoshop::iptc(resources).map(<[u8]>::to_vec);
         }
     }
+}
+
+/// The blocks of a file of this format.
+pub(super) fn of(bytes: &[u8], format: Format) -> Parts {
+    let read = || -> io::Result<Parts> {
+        let mut input = Input::new(Cursor::new(bytes))?;
+        match format {
+            Format::Jpeg => {
+                let segments = jpeg::header_segments(&mut input)?;
+                of_jpeg(&mut input, &segments, Want::All)
+            }
+            Format::Png => {
+                let chunks = png::chunks(&mut input)?;
+                of_png(&mut input, &chunks, Want::All)
+            }
+            Format::WebP => {
+                let chunks = webp::chunks(&mut input)?;
+                of_webp(&mut input, &chunks, Want::All)
+            }
+            Format::Gif => {
+                let (_, blocks) = gif::blocks(&mut input)?;
+                of_gif(&mut input, &blocks, Want::All)
+            }
+            Format::Tiff => Ok(of_tiff(bytes)),
+            _ => Ok(Parts::default()),
+        }
+    };
+    // Reading from memory cannot fail.
+    read().unwrap_or_default()
+}
+
+/// The blocks of a TIFF file: its first directory is its Exif block, in which the others are fields.
+fn of_tiff(bytes: &[u8]) -> Parts {
+    let mut parts = Parts::default();
+    let Some(block) = tiff::Block::new(bytes) else { return parts };
+    let field = |tag| block.primary(tag).filter(|f| f.value.len() <= MAX_BLOCK).map(|f| f.value.into_owned());
+    parts.xmp.extend(field(exif::XMP));
+    parts.iptc = field(exif::IPTC).filter(|data| data.first() == Some(&0x1c));
+    if let Some(resources) = field(exif::PHOTOSHOP) {
+        parts.add_photoshop(&resources);
+    }
+    if let Some(exif) = exif::ExifBlock::read_tiff_file(bytes) {
+        parts.exif = Some(exif.write());
+        parts.warnings = exif.warnings;
+    }
+    parts
 }
 
 /// The blocks in a JPEG's segments.
@@ -82,7 +136,7 @@ pub(super) fn of_jpeg<R: Read + Seek>(
     }
     parts.xmp.extend(join_extended_xmp(&mut extended, &mut parts.warnings));
     parts.add_photoshop(&resources);
-    Ok(parts)
+    Ok(parts.with_orientation())
 }
 
 /// An Exif block beyond 64 KiB goes on in the segments that follow, which then open without a TIFF header.
@@ -122,6 +176,7 @@ pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk]
                 let block = input.copy(chunk.data.clone(), want.limit())?;
                 // The standard's own place wins over a raw profile, whatever their order.
                 parts.exif = Some(without_exif_header(&block).to_vec());
+                parts = parts.with_orientation();
             }
             b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All => {
                 let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
@@ -169,7 +224,7 @@ pub(super) fn of_webp<R: Read + Seek>(input: &mut Input<R>, chunks: &[webp::Chun
             _ => {}
         }
     }
-    Ok(parts)
+    Ok(if webp::is_extended(chunks) { parts.with_orientation() } else { parts })
 }
 
 /// The blocks in a GIF: XMP alone.

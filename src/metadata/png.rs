@@ -34,6 +34,21 @@ pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::R
     Ok(Some(Chunk { name, range: at..end.min(len), data: data..data_end.min(len), cut: end > len }))
 }
 
+/// The chunks up to IEND, behind which nothing belongs to the file.
+pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
+    let mut chunks = Vec::new();
+    let mut at = SIGNATURE_LEN;
+    while let Some(chunk) = next_chunk(input, at)? {
+        at = chunk.range.end;
+        let last = &chunk.name == b"IEND";
+        chunks.push(chunk);
+        if last || chunks.len() > MAX_PARTS {
+            break;
+        }
+    }
+    Ok(chunks)
+}
+
 /// The chunks before the image data.
 pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();

@@ -166,6 +166,23 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Turns offsets and BigTIFF's 8-byte integers into the 4-byte ones that every reader of a classic block knows, where
+    /// they fit.
+    pub(super) fn narrow(&self, field: &mut Field<'_>) {
+        match field.kind {
+            13 => return field.kind = LONG,
+            16 | 18 => {}
+            _ => return,
+        }
+        let order = Order { little_endian: self.little_endian };
+        let narrowed: Option<Vec<[u8; 4]>> =
+            field.value.chunks_exact(8).map(|v| Some(order.u32(u32::try_from(self.u64(v)?).ok()?))).collect();
+        if let Some(values) = narrowed {
+            field.kind = LONG;
+            field.value = Cow::Owned(values.concat());
+        }
+    }
+
     /// The first field with this tag in the first directory.
     pub(super) fn primary(&self, tag: u16) -> Option<Field<'a>> {
         self.directory(self.first).fields.into_iter().find(|field| field.tag == tag)

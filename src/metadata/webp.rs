@@ -10,6 +10,7 @@ use super::input::Input;
 pub(super) const HEADER_LEN: u64 = 12;
 
 /// Flags of VP8X (section 2.7).
+pub(super) const ALPHA_FLAG: u8 = 0x10;
 pub(super) const EXIF_FLAG: u8 = 0x08;
 pub(super) const XMP_FLAG: u8 = 0x04;
 
@@ -61,6 +62,11 @@ pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chu
         }
     }
     Ok(chunks)
+}
+
+/// Whether the file is in the extended format: only then does any reader look for metadata (section 2.7).
+pub(super) fn is_extended(chunks: &[Chunk]) -> bool {
+    chunks.first().is_some_and(|first| &first.name == b"VP8X" && first.data.end - first.data.start >= 10)
 }
 
 /// A whole chunk, padded to even length.

@@ -2,9 +2,10 @@
 
 use std::io::{Read, Seek};
 
-use super::{Keep, kept};
+use super::Keep;
 use crate::metadata::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL};
 use crate::metadata::input::Input;
+use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 
 /// Application extensions that change how the images are shown: loop counts and the ICC profile (ICC.1:2022, B.5).
@@ -15,7 +16,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     if blocks.len() > MAX_PARTS {
         return Err(Error::Damaged("too many blocks"));
     }
-    let xmp = kept(&parts::of_gif(input, &blocks, keep.want())?, keep).xmp;
+    let xmp = for_same_pixels(&parts::of_gif(input, &blocks, keep.want())?, keep).xmp;
     let mut out = Rewrite::new(input.len());
     out.copy(header);
     if let Some(packet) = xmp {

@@ -2,9 +2,12 @@
 
 use std::io::{self, Read, Seek};
 
-use super::{Keep, kept};
+use super::Keep;
+use super::gain_map::{self, GainMap, mp_segment};
+use crate::metadata::blocks::Blocks;
 use crate::metadata::input::Input;
 use crate::metadata::jpeg::{self, Segment};
+use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 
 /// "JFIF", version, unit, densities, and the size of a thumbnail (JFIF 1.02): what is left without the thumbnail.
@@ -12,14 +15,36 @@ const JFIF_LEN: usize = 14;
 /// "Adobe", version, flags, and the colour transform (Adobe technical note 5116).
 const ADOBE_LEN: usize = 12;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
-    let segments = image(input, 0)?;
-    let parts = parts::of_jpeg(input, &segments, keep.want())?;
-    rewrite(input, &segments, &kept(&parts, keep).jpeg_segments())
+/// One image of the file.
+pub(super) struct Image {
+    /// Its segments up to its EOI; the entropy-coded data belongs to the SOS before it.
+    pub(super) segments: Vec<Segment>,
+    /// Where it ends.
+    pub(super) end: u64,
 }
 
-/// The segments of the image that opens at `start`, up to its EOI; the entropy-coded data belongs to the SOS before it.
-fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Vec<Segment>, Error> {
+impl Image {
+    /// Whether the image has the end that it should have.
+    pub(super) fn is_complete(&self) -> bool {
+        self.segments.last().is_some_and(|segment| segment.marker == jpeg::EOI)
+    }
+}
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+    let image = image(input, 0)?;
+    if !image.segments.iter().any(|segment| segment.marker == jpeg::SOS) {
+        return Err(Error::Damaged("no image data"));
+    }
+    let parts = parts::of_jpeg(input, &image.segments, keep.want())?;
+    let blocks = for_same_pixels(&parts, keep);
+    match gain_map::find(input, &image)? {
+        Some(gain_map) if image.is_complete() => with_gain_map(input, &image, blocks, &gain_map, keep),
+        _ => rewrite(input, &image.segments, &blocks.jpeg_segments()).map(|(rewrite, _)| rewrite),
+    }
+}
+
+/// The image that opens at `start`.
+pub(super) fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Image, Error> {
     let mut segments = Vec::new();
     let mut at = start;
     while let Some(mut segment) = jpeg::next_segment(input, at)? {
@@ -36,34 +61,60 @@ fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Vec<Segment
             return Err(Error::Damaged("too many segments"));
         }
     }
-    Ok(segments)
+    Ok(Image { segments, end: at })
 }
 
-/// Everything that is kept, with `blocks` where readers look for them: first of all, but after a JFIF header that
-/// opens the file (JFIF 1.02 wants to be first, and so does Exif; readers take either order).
-fn rewrite<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment], blocks: &[u8]) -> Result<Rewrite, Error> {
+/// Both images, and in the first what leads to the second.
+fn with_gain_map<R: Read + Seek>(
+    input: &mut Input<R>,
+    image: &Image,
+    blocks: Blocks,
+    gain_map: &GainMap,
+    keep: Keep,
+) -> Result<Rewrite, Error> {
+    let gain_map_len = gain_map.content.len();
+    let xmp = gain_map.announcing.announce_gain_map(keep == Keep::Copyright, gain_map_len);
+    let mut segments = Blocks { xmp: Some(xmp), ..blocks }.jpeg_segments();
+    segments.extend_from_slice(&gain_map.iso_segments);
+    let mp_at = segments.len();
+    segments.extend(mp_segment(0, 0, 0));
+    let (first, blocks_at) = rewrite(input, &image.segments, &segments)?;
+    segments.truncate(mp_at);
+    segments.extend(mp_segment(blocks_at + mp_at as u64, first.len(), gain_map_len));
+    let (mut out, _) = rewrite(input, &image.segments, &segments)?;
+    out.append(gain_map.content.clone());
+    Ok(out)
+}
+
+/// Everything that is kept, with `blocks` where readers look for them, and that place: first of all, but after a JFIF
+/// header that opens the file (JFIF 1.02 wants to be first, and so does Exif; readers take either order).
+fn rewrite<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment], blocks: &[u8]) -> Result<(Rewrite, u64), Error> {
     let mut out = Rewrite::new(input.len());
     let jfif_first = match segments.get(1) {
         Some(segment) if segment.marker == jpeg::APP0 => header(input, segment, b"JFIF\0", JFIF_LEN)?.is_some(),
         _ => false,
     };
-    let blocks_after = usize::from(jfif_first);
+    let mut blocks_at = 0;
     for (index, segment) in segments.iter().enumerate() {
         keep_segment(input, segment, &mut out)?;
-        if index == blocks_after {
+        if index == usize::from(jfif_first) {
+            blocks_at = out.len();
             out.insert(blocks);
         }
     }
-    let complete = segments.iter().any(|segment| segment.marker == jpeg::SOS);
-    if complete { Ok(out) } else { Err(Error::Damaged("no image data")) }
+    Ok((out, blocks_at))
 }
 
-fn keep_segment<R: Read + Seek>(input: &mut Input<R>, segment: &Segment, out: &mut Rewrite) -> io::Result<()> {
+pub(super) fn keep_segment<R: Read + Seek>(
+    input: &mut Input<R>,
+    segment: &Segment,
+    out: &mut Rewrite,
+) -> io::Result<()> {
     match segment.marker {
         // SOFn, DHT, SOI, EOI, SOS, DQT, DNL, DRI, DHP, EXP, DAC (table B.1).
         0xc0..=0xcf | jpeg::SOI..=0xdf => out.copy(segment.range.clone()),
         jpeg::APP0 => keep_header(input, segment, b"JFIF\0", JFIF_LEN, out)?,
-        jpeg::APP2 if input.peek(segment.payload.start, jpeg::ICC.len())?.starts_with(jpeg::ICC) => {
+        jpeg::APP2 if segment.opens_with(input, jpeg::ICC)? => {
             out.copy(segment.range.clone());
         }
         jpeg::APP14 => keep_header(input, segment, b"Adobe", ADOBE_LEN, out)?,

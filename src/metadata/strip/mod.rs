@@ -3,6 +3,7 @@
 //! Each container keeps what is on its own list of things that a decoder needs, and nothing else: what is not known is
 //! not kept. Parts that cannot be read as the container's structure are not kept either, since they may hold anything.
 
+mod gain_map;
 mod gif;
 mod jpeg;
 mod png;
@@ -10,10 +11,9 @@ mod webp;
 
 use std::io::{Read, Seek};
 
-use super::blocks::Blocks;
 use super::input::Input;
-use super::parts::{Parts, Want};
-use super::{Error, Rewrite, tiff};
+use super::parts::Want;
+use super::{Error, Rewrite};
 use crate::codec::{Format, SNIFF_LEN, sniff};
 
 /// What is kept of the metadata.
@@ -54,11 +54,4 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Err
         other => return Err(Error::Unsupported(other)),
     };
     Ok(rewrite.recognise(&mut input)?)
-}
-
-/// The blocks that go into the stripped file in place of those that were there.
-fn kept(parts: &Parts, _keep: Keep) -> Blocks {
-    let orientation = parts.exif.as_deref().and_then(tiff::Block::new).and_then(|block| block.orientation());
-    let exif = orientation.filter(|&o| o != 1).map(tiff::orientation_block);
-    Blocks { exif, ..Blocks::default() }
 }

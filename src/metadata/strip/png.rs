@@ -2,14 +2,18 @@
 
 use std::io::{Read, Seek};
 
-use super::{Keep, kept};
+use super::Keep;
 use crate::metadata::input::Input;
 use crate::metadata::png::{self, Chunk, SIGNATURE_LEN};
+use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
-    let chunks = chunks(input)?;
-    let blocks = kept(&parts::of_png(input, &chunks, keep.want())?, keep).png_chunks();
+    let chunks = png::chunks(input)?;
+    if chunks.len() > MAX_PARTS {
+        return Err(Error::Damaged("too many chunks"));
+    }
+    let blocks = for_same_pixels(&parts::of_png(input, &chunks, keep.want())?, keep).png_chunks();
     let mut out = Rewrite::new(input.len());
     out.copy(0..SIGNATURE_LEN);
     for chunk in &chunks {
@@ -22,24 +26,6 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     }
     let complete = chunks.iter().any(|chunk| &chunk.name == b"IDAT");
     if complete { Ok(out) } else { Err(Error::Damaged("no image data")) }
-}
-
-/// The chunks up to IEND, behind which nothing belongs to the file.
-fn chunks<R: Read + Seek>(input: &mut Input<R>) -> Result<Vec<Chunk>, Error> {
-    let mut chunks = Vec::new();
-    let mut at = SIGNATURE_LEN;
-    while let Some(chunk) = png::next_chunk(input, at)? {
-        at = chunk.range.end;
-        let last = &chunk.name == b"IEND";
-        chunks.push(chunk);
-        if last {
-            break;
-        }
-        if chunks.len() > MAX_PARTS {
-            return Err(Error::Damaged("too many chunks"));
-        }
-    }
-    Ok(chunks)
 }
 
 /// A chunk that is cut off is kept only where decoders show what is there of it.

@@ -2,8 +2,9 @@
 
 use std::io::{self, Read, Seek};
 
-use super::{Keep, kept};
+use super::Keep;
 use crate::metadata::input::Input;
+use crate::metadata::rights::for_same_pixels;
 use crate::metadata::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 
@@ -15,14 +16,15 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     if chunks.len() >= MAX_PARTS {
         return Err(Error::Damaged("too many chunks"));
     }
-    let (blocks, flags) = kept(&parts::of_webp(input, &chunks, keep.want())?, keep).webp_chunks();
-    // Without VP8X (simple format) no reader looks for metadata, and there is no place to announce any.
-    let extended = chunks.iter().any(|chunk| &chunk.name == b"VP8X");
+    let (blocks, flags) = for_same_pixels(&parts::of_webp(input, &chunks, keep.want())?, keep).webp_chunks();
+    let mut head = Rewrite::new(input.len());
+    if webp::is_extended(&chunks) {
+        keep_vp8x(input, &chunks[0], flags, &mut head)?;
+    }
     let mut body = Rewrite::new(input.len());
     let mut missing = 0;
     for chunk in &chunks {
         match &chunk.name {
-            b"VP8X" => keep_vp8x(input, chunk, flags, &mut body)?,
             b"ANMF" => missing = keep_frame(input, chunk, &mut body)?,
             b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ICCP" => {
                 body.copy(chunk.range.clone());
@@ -31,13 +33,19 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
             _ => {}
         }
     }
-    if extended && missing == 0 {
-        body.insert(&blocks);
-    }
     if !chunks.iter().any(|chunk| matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ANMF")) {
         return Err(Error::Damaged("no image data"));
     }
-    Ok(with_header(body, missing, input.len()))
+    // Metadata comes behind the pixels, unless the pixels have no end.
+    let (before, after): (&[u8], &[u8]) = match (webp::is_extended(&chunks), missing) {
+        (false, _) => (&[], &[]),
+        (true, 0) => (&[], &blocks),
+        (true, _) => (&blocks, &[]),
+    };
+    head.insert(before);
+    head.append(body);
+    head.insert(after);
+    Ok(with_header(head, missing, input.len()))
 }
 
 /// A size that counts what a truncated file lacks tells decoders, as before, that more was meant to come.

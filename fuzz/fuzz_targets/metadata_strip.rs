@@ -1,0 +1,41 @@
+//! Any bytes give a plan or an error. What a plan gives is of the same format, has nothing left to remove, and says
+//! nothing of what was asked to be removed; any slice of it is that part of the whole.
+#![no_main]
+
+use std::io::Cursor;
+
+use image_origin::codec::sniff;
+use image_origin::metadata::{self, Keep, Rewrite};
+use libfuzzer_sys::fuzz_target;
+
+fn written(plan: &Rewrite, data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    plan.write_to(Cursor::new(data), &mut out).expect("memory can be read");
+    assert_eq!(out.len() as u64, plan.len());
+    out
+}
+
+fuzz_target!(|data: &[u8]| {
+    for keep in [Keep::None, Keep::Copyright, Keep::All] {
+        let Ok(plan) = metadata::strip(&mut Cursor::new(data), keep) else { continue };
+        let out = written(&plan, data);
+        assert!(!plan.is_identity() || out == data);
+        assert_eq!(sniff(&out), sniff(data));
+        let (from, to) = (plan.len() / 3, plan.len() / 2);
+        assert_eq!(written(&plan.slice(from..to), data), out[from as usize..to as usize]);
+        if keep != Keep::None {
+            continue;
+        }
+        let again = metadata::strip(&mut Cursor::new(&out), keep).expect("what was stripped can be stripped");
+        assert!(again.is_identity(), "stripping once was not enough");
+        let format = sniff(data).expect("a stripped file has a format");
+        assert_eq!(metadata::orientation(&out, format), metadata::orientation(data, format));
+        let report = metadata::report(&out).expect("a stripped file has a format");
+        assert!(report.iptc.is_empty());
+        assert!(report.exif.image.keys().all(|tag| tag == "Orientation"), "{:?}", report.exif);
+        for group in [&report.exif.photo, &report.exif.gps, &report.exif.interop, &report.exif.thumbnail] {
+            assert!(group.is_empty(), "{:?}", report.exif);
+        }
+        assert!(report.xmp.keys().all(|key| key.starts_with("hdrgm:") || key == "Container:Directory"));
+    }
+});

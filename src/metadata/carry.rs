@@ -1,0 +1,155 @@
+//! Metadata of an original on its way into the file with its transformed pixels.
+
+use std::io::Cursor;
+
+use super::blocks::Blocks;
+use super::exif::ExifBlock;
+use super::head::slice;
+use super::input::Input;
+use super::parts::{self, Parts};
+use super::rights::{rights_exif, rights_text};
+use super::strip::Keep;
+use super::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
+use super::xmp::{Selection, Xmp};
+use super::{gif, iptc, jpeg, png, webp};
+use crate::codec::{Format, sniff};
+
+/// What is carried over; see [`carry`].
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Carried {
+    blocks: Blocks,
+}
+
+impl Carried {
+    /// Whether there is nothing to embed.
+    pub fn is_empty(&self) -> bool {
+        self.blocks == Blocks::default()
+    }
+}
+
+/// What of this file's metadata belongs into a file with its transformed pixels: nothing, the rights, or everything
+/// that is still true of them. Orientation is reset, since transformed pixels are upright; thumbnails stay behind.
+pub fn carry(bytes: &[u8], keep: Keep) -> Carried {
+    let Some(format) = sniff(bytes) else { return Carried::default() };
+    let blocks = match keep {
+        Keep::None => Blocks::default(),
+        Keep::Copyright => {
+            let parts = parts::of(bytes, format);
+            let exif = rights_exif(&parts).filter(|exif| !exif.is_empty()).map(|exif| exif.write());
+            Blocks { exif, ..rights_text(&parts) }
+        }
+        Keep::All => everything(&parts::of(bytes, format)),
+    };
+    Carried { blocks }
+}
+
+fn everything(parts: &Parts) -> Blocks {
+    let exif = parts.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
+        // The size is not known yet, and is set when the block is embedded.
+        exif.describe_transformed(0, 0);
+        exif
+    });
+    let mut xmp = Xmp::new(&parts.xmp);
+    if let Some(iptc) = &parts.iptc {
+        xmp.add_iptc_rights(&iptc::to_json(iptc));
+    }
+    Blocks {
+        exif: exif.filter(|exif| !exif.is_empty()).map(|exif| exif.write()),
+        xmp: xmp.select(Selection::Transformed),
+        iptc: parts.iptc.clone(),
+    }
+}
+
+/// Puts what was carried into a freshly encoded file of this size. A format that has no place for it, and a file that
+/// is not of the format, stay as they are.
+pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, height: u32) -> Vec<u8> {
+    if carried.is_empty() || sniff(&encoded) != Some(format) {
+        return encoded;
+    }
+    let blocks = fitted(carried, format, width, height);
+    match format {
+        Format::Jpeg => into_jpeg(encoded, &blocks),
+        Format::Png => into_png(encoded, &blocks),
+        Format::WebP => into_webp(encoded, &blocks, width, height),
+        Format::Gif => into_gif(encoded, &blocks),
+        _ => encoded,
+    }
+}
+
+/// The blocks with the new size in them. In a JPEG, an Exif block has to fit one segment: if it does not, maker notes
+/// are left behind first.
+fn fitted(carried: &Carried, format: Format, width: u32, height: u32) -> Blocks {
+    let mut blocks = carried.blocks.clone();
+    blocks.exif = carried.blocks.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
+        exif.describe_transformed(width, height);
+        let written = exif.write();
+        if format != Format::Jpeg || written.len() + jpeg::EXIF.len() <= jpeg::MAX_PAYLOAD {
+            return written;
+        }
+        exif.drop_maker_note();
+        exif.write()
+    });
+    blocks
+}
+
+fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
+    let at = usize::try_from(at).unwrap_or(usize::MAX).min(file.len());
+    file.splice(at..at, bytes.iter().copied());
+    file
+}
+
+/// Behind SOI and a JFIF header.
+fn into_jpeg(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
+    let first = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| jpeg::next_segment(&mut input, 2));
+    let at = match first {
+        Ok(Some(segment)) if slice(&file, &segment.payload).starts_with(b"JFIF\0") => segment.range.end,
+        _ => 2,
+    };
+    insert(file, at, &blocks.jpeg_segments())
+}
+
+/// Behind IHDR, which comes first in every file that this program writes (PNG 3rd edition, 5.6).
+fn into_png(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
+    let first = Input::new(Cursor::new(file.as_slice())).and_then(|mut i| png::next_chunk(&mut i, png::SIGNATURE_LEN));
+    match first {
+        Ok(Some(header)) if &header.name == b"IHDR" => insert(file, header.range.end, &blocks.png_chunks()),
+        _ => file,
+    }
+}
+
+fn into_gif(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
+    let header = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| gif::blocks(&mut input));
+    match (header, &blocks.xmp) {
+        (Ok((header, _)), Some(packet)) => insert(file, header.end, &gif::xmp_extension(packet)),
+        _ => file,
+    }
+}
+
+/// Behind the pixels, and announced in VP8X, which a file in the simple format gets for it (RFC 9649, 2.7).
+fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec<u8> {
+    let chunks = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| webp::chunks(&mut input));
+    let Some(first) = chunks.ok().and_then(|chunks| chunks.into_iter().next()) else { return file };
+    let (chunks, flags) = blocks.webp_chunks();
+    let data = slice(&file, &first.data);
+    match &first.name {
+        b"VP8X" => {
+            let at = usize::try_from(first.data.start).unwrap_or(usize::MAX);
+            file.get_mut(at).into_iter().for_each(|byte| *byte = *byte & !(EXIF_FLAG | XMP_FLAG) | flags);
+        }
+        b"VP8 " | b"VP8L" => {
+            // VP8L says in its header whether alpha is used (RFC 9649, 3.4); VP8 has none without VP8X.
+            let has_alpha = &first.name == b"VP8L" && data.get(4).is_some_and(|byte| byte & 0x10 != 0);
+            let alpha = if has_alpha { ALPHA_FLAG } else { 0 };
+            let mut header = vec![flags | alpha, 0, 0, 0];
+            for side in [width, height] {
+                header.extend(side.saturating_sub(1).to_le_bytes().iter().take(3));
+            }
+            file = insert(file, HEADER_LEN, &webp::chunk(*b"VP8X", &header));
+        }
+        _ => return file,
+    }
+    file.extend(chunks);
+    let size = u32::try_from(file.len() - 8).unwrap_or(u32::MAX).to_le_bytes();
+    file.splice(4..8, size);
+    file
+}

@@ -1,0 +1,30 @@
+//! Exif (Exif 3.0): the block itself, and its fields as JSON.
+
+mod block;
+mod gps;
+mod json;
+mod names;
+mod text;
+mod time;
+mod value;
+
+pub(super) use block::{ExifBlock, IPTC, PHOTOSHOP, XMP};
+pub(super) use json::read;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The fields of the directories that the standard knows, by name.
+#[derive(Debug, Default, Clone, PartialEq, Serialize)]
+pub struct ExifGroups {
+    /// The first directory: camera, orientation, date, who made it.
+    pub image: Map<String, Value>,
+    /// The Exif directory: how the picture was taken.
+    pub photo: Map<String, Value>,
+    /// The GPS directory, and its coordinates as signed decimals.
+    pub gps: Map<String, Value>,
+    /// The interoperability directory.
+    pub interop: Map<String, Value>,
+    /// The directory of the embedded thumbnail.
+    pub thumbnail: Map<String, Value>,
+}

@@ -1,0 +1,240 @@
+//! IPTC-IIM (Information Interchange Model 4.2): records of numbered data sets.
+
+use serde_json::{Map, Value};
+
+/// Character set of the records that follow (1:90); `ESC % G` announces UTF-8 (ISO 2022).
+const CODED_CHARACTER_SET: (u8, u8) = (1, 90);
+const UTF_8: &[u8] = b"\x1b%G";
+
+/// One data set: record, number, content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct DataSet<'a> {
+    record: u8,
+    number: u8,
+    data: &'a [u8],
+}
+
+/// Name of a data set, and whether it may be given more than once (sections 5 and 6).
+const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
+    Some(match (record, number) {
+        (1, 0) => ("EnvelopeRecordVersion", false),
+        (1, 90) => ("CodedCharacterSet", false),
+        (2, 0) => ("ApplicationRecordVersion", false),
+        (2, 3) => ("ObjectTypeReference", false),
+        (2, 4) => ("ObjectAttributeReference", true),
+        (2, 5) => ("ObjectName", false),
+        (2, 7) => ("EditStatus", false),
+        (2, 10) => ("Urgency", false),
+        (2, 12) => ("SubjectReference", true),
+        (2, 15) => ("Category", false),
+        (2, 20) => ("SupplementalCategory", true),
+        (2, 22) => ("FixtureIdentifier", false),
+        (2, 25) => ("Keywords", true),
+        (2, 26) => ("ContentLocationCode", true),
+        (2, 27) => ("ContentLocationName", true),
+        (2, 30) => ("ReleaseDate", false),
+        (2, 35) => ("ReleaseTime", false),
+        (2, 37) => ("ExpirationDate", false),
+        (2, 38) => ("ExpirationTime", false),
+        (2, 40) => ("SpecialInstructions", false),
+        (2, 55) => ("DateCreated", false),
+        (2, 60) => ("TimeCreated", false),
+        (2, 62) => ("DigitalCreationDate", false),
+        (2, 63) => ("DigitalCreationTime", false),
+        (2, 65) => ("OriginatingProgram", false),
+        (2, 70) => ("ProgramVersion", false),
+        (2, 75) => ("ObjectCycle", false),
+        (2, 80) => ("By-line", true),
+        (2, 85) => ("By-lineTitle", true),
+        (2, 90) => ("City", false),
+        (2, 92) => ("Sub-location", false),
+        (2, 95) => ("Province-State", false),
+        (2, 100) => ("Country-PrimaryLocationCode", false),
+        (2, 101) => ("Country-PrimaryLocationName", false),
+        (2, 103) => ("OriginalTransmissionReference", false),
+        (2, 105) => ("Headline", false),
+        (2, 110) => ("Credit", false),
+        (2, 115) => ("Source", false),
+        (2, 116) => ("CopyrightNotice", false),
+        (2, 118) => ("Contact", true),
+        (2, 120) => ("Caption-Abstract", false),
+        (2, 122) => ("Writer-Editor", true),
+        (2, 130) => ("ImageType", false),
+        (2, 131) => ("ImageOrientation", false),
+        (2, 135) => ("LanguageIdentifier", false),
+        _ => return None,
+    })
+}
+
+/// Creator, credit and copyright, and what it takes to read them.
+const fn is_right(record: u8, number: u8) -> bool {
+    matches!((record, number), (1, 0 | 90) | (2, 0 | 80 | 85 | 110 | 116))
+}
+
+/// The members of [`to_json`] that say where a picture was taken.
+pub(super) const LOCATIONS: [&str; 7] = [
+    "ContentLocationCode",
+    "ContentLocationName",
+    "City",
+    "Sub-location",
+    "Province-State",
+    "Country-PrimaryLocationCode",
+    "Country-PrimaryLocationName",
+];
+
+/// Reads one data set: the marker 0x1c, record, number, and a length of two bytes, or of as many as the two say where
+/// their highest bit is set (section 1.6).
+fn next(bytes: &[u8]) -> Option<(DataSet<'_>, &[u8])> {
+    let [0x1c, record, number, l0, l1, rest @ ..] = bytes else { return None };
+    let length = u16::from_be_bytes([*l0, *l1]);
+    let (length, rest) = if length & 0x8000 == 0 {
+        (usize::from(length), rest)
+    } else {
+        let digits = usize::from(length & 0x7fff);
+        let (long, rest) = rest.split_at_checked(digits)?;
+        let length = long.iter().try_fold(0_usize, |sum, &b| Some(sum.checked_mul(256)? | usize::from(b)))?;
+        (length, rest)
+    };
+    let (data, rest) = rest.split_at_checked(length)?;
+    Some((DataSet { record: *record, number: *number, data }, rest))
+}
+
+fn data_sets(mut bytes: &[u8]) -> impl Iterator<Item = DataSet<'_>> {
+    std::iter::from_fn(move || {
+        let (data_set, rest) = next(bytes)?;
+        bytes = rest;
+        Some(data_set)
+    })
+}
+
+/// The data sets by name; those without one under `record:number`. What may be given more than once is an array.
+pub(super) fn to_json(bytes: &[u8]) -> Map<String, Value> {
+    let mut out = Map::new();
+    for set in data_sets(bytes) {
+        let (key, repeats) = match name(set.record, set.number) {
+            Some((name, repeats)) => (name.to_owned(), repeats),
+            None => (format!("{}:{}", set.record, set.number), true),
+        };
+        let value = value(set);
+        match out.get_mut(&key) {
+            Some(Value::Array(values)) => values.push(value),
+            // A data set that may be given once is given twice: the first counts.
+            Some(_) => {}
+            None if repeats => _ = out.insert(key, Value::Array(vec![value])),
+            None => _ = out.insert(key, value),
+        }
+    }
+    out
+}
+
+fn value(set: DataSet<'_>) -> Value {
+    match ((set.record, set.number), set.data) {
+        (CODED_CHARACTER_SET, UTF_8) => "UTF-8".into(),
+        ((_, 0), [high, low]) => u16::from_be_bytes([*high, *low]).into(),
+        ((2, 30 | 37 | 55 | 62), date) => iso_date(date).unwrap_or_else(|| text(date)).into(),
+        ((2, 35 | 38 | 60 | 63), time) => iso_time(time).unwrap_or_else(|| text(time)).into(),
+        (_, data) => text(data).into(),
+    }
+}
+
+/// UTF-8 where it is valid as such, whatever was announced; ISO 8859-1 else.
+pub(super) fn text(data: &[u8]) -> String {
+    match std::str::from_utf8(data) {
+        Ok(text) => text.trim_end_matches('\0').to_owned(),
+        Err(_) => data.iter().map(|&b| char::from(b)).collect(),
+    }
+}
+
+/// `CCYYMMDD`.
+fn iso_date(date: &[u8]) -> Option<String> {
+    let digits = digits(date).filter(|d| d.len() == 8)?;
+    Some(format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
+}
+
+/// `HHMMSS±HHMM`.
+fn iso_time(time: &[u8]) -> Option<String> {
+    let (clock, zone) = time.split_at_checked(6)?;
+    let clock = digits(clock)?;
+    let zone = match zone.split_first() {
+        None => String::new(),
+        Some((sign @ (b'+' | b'-'), zone)) => {
+            let zone = digits(zone).filter(|d| d.len() == 4)?;
+            format!("{}{}:{}", char::from(*sign), &zone[..2], &zone[2..])
+        }
+        Some(_) => return None,
+    };
+    Some(format!("{}:{}:{}{zone}", &clock[..2], &clock[2..4], &clock[4..]))
+}
+
+fn digits(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The data sets that name creator, credit and copyright, or `None` where there are none.
+pub(super) fn rights(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut any = false;
+    for set in data_sets(bytes).filter(|set| is_right(set.record, set.number)) {
+        let Ok(length) = u16::try_from(set.data.len()) else { continue };
+        if length & 0x8000 != 0 {
+            continue;
+        }
+        any |= set.record == 2 && set.number != 0;
+        out.extend([0x1c, set.record, set.number]);
+        out.extend(length.to_be_bytes());
+        out.extend_from_slice(set.data);
+    }
+    any.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn set(record: u8, number: u8, data: &[u8]) -> Vec<u8> {
+        let mut out = vec![0x1c, record, number];
+        out.extend((data.len() as u16).to_be_bytes());
+        out.extend_from_slice(data);
+        out
+    }
+
+    #[test]
+    fn data_sets_become_json() {
+        let bytes = [
+            set(1, 90, UTF_8),
+            set(2, 0, &[0, 4]),
+            set(2, 25, "Käse".as_bytes()),
+            set(2, 25, b"two"),
+            set(2, 55, b"20260314"),
+            set(2, 60, b"101112+0130"),
+            set(2, 80, b"Ann\xe9"),
+            set(9, 1, b"x"),
+        ]
+        .concat();
+        let expected = json!({
+            "CodedCharacterSet": "UTF-8",
+            "ApplicationRecordVersion": 4,
+            "Keywords": ["Käse", "two"],
+            "DateCreated": "2026-03-14",
+            "TimeCreated": "10:11:12+01:30",
+            "By-line": ["Anné"],
+            "9:1": ["x"],
+        });
+        assert_eq!(Value::Object(to_json(&bytes)), expected);
+    }
+
+    #[test]
+    fn rights_are_chosen() {
+        let bytes = [set(2, 0, &[0, 4]), set(2, 90, b"Berlin"), set(2, 116, b"(c) Ann")].concat();
+        assert_eq!(rights(&bytes), Some([set(2, 0, &[0, 4]), set(2, 116, b"(c) Ann")].concat()));
+        assert_eq!(rights(&set(2, 90, b"Berlin")), None);
+    }
+
+    #[test]
+    fn lengths_beyond_the_end_stop_the_reading() {
+        assert!(to_json(b"\x1c\x02\x19\xff\xffx").is_empty());
+        assert!(to_json(b"\x1c\x02\x19\x80\x08\xff\xff\xff\xff\xff\xff\xff\xff").is_empty());
+        assert_eq!(to_json(b"\x1c\x02\x05\x80\x01\x02hi").get("ObjectName"), Some(&json!("hi")));
+    }
+}

@@ -1,0 +1,118 @@
+//! Everything that a file says besides its pixels, as one value that serialises to JSON (docs/metadata.schema.json).
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::exif::{self, ExifBlock, ExifGroups};
+use super::xmp::Xmp;
+use super::{Error, dimensions, head, icc, iptc, parts};
+use crate::codec::sniff;
+
+/// A file's metadata.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The format's short name.
+    pub format: &'static str,
+    /// Width as shown: upright.
+    pub width: Option<u32>,
+    /// Height as shown: upright.
+    pub height: Option<u32>,
+    /// How the stored pixels are turned, 1 to 8; 1 where nothing is said.
+    pub orientation: u8,
+    /// The description of the colour profile.
+    pub icc: Option<String>,
+    /// Exif fields by group and name.
+    pub exif: ExifGroups,
+    /// XMP properties by prefix and name.
+    pub xmp: Map<String, Value>,
+    /// IPTC data sets by name.
+    pub iptc: Map<String, Value>,
+    /// What could not be read, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Reads what there is. Damaged parts are left out and named in `warnings`; only bytes of no known format are an error.
+pub fn report(bytes: &[u8]) -> Result<Report, Error> {
+    let format = sniff(bytes).ok_or(Error::Unrecognised)?;
+    let parts = parts::of(bytes, format);
+    let mut warnings = parts.warnings;
+    let exif = match parts.exif.as_deref().map(ExifBlock::read) {
+        Some(Some(block)) => exif::read(&block, &mut warnings),
+        Some(None) => {
+            warnings.push("Exif: the block has no TIFF header".to_owned());
+            ExifGroups::default()
+        }
+        None => ExifGroups::default(),
+    };
+    let xmp = Xmp::new(&parts.xmp);
+    let orientation = head::orientation(bytes, format);
+    let (width, height) = match dimensions::dimensions(bytes, format) {
+        Some((width, height)) if orientation >= 5 => (Some(height), Some(width)),
+        Some((width, height)) => (Some(width), Some(height)),
+        None => (None, None),
+    };
+    let report = Report {
+        format: format.name(),
+        width,
+        height,
+        orientation,
+        icc: head::icc_profile(bytes, format).and_then(|profile| icc::description(&profile)),
+        exif,
+        iptc: parts.iptc.as_deref().map(iptc::to_json).unwrap_or_default(),
+        xmp: xmp.to_json(),
+        warnings,
+    };
+    Ok(report.with_warnings(xmp.warnings))
+}
+
+impl Report {
+    fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// The report without what says where the picture was taken, in any of its parts. Maker notes go as well: nobody
+    /// but their maker knows what is in them.
+    #[must_use]
+    pub fn without_location(mut self) -> Self {
+        self.exif.gps.clear();
+        self.exif.photo.remove("MakerNote");
+        iptc::LOCATIONS.iter().for_each(|&name| _ = self.iptc.remove(name));
+        remove_locations(&mut self.xmp);
+        self
+    }
+}
+
+/// XMP has locations in its Exif, Photoshop and IPTC namespaces, in structures of these, and in vendors' own: what
+/// sounds like one is removed, at any depth.
+fn remove_locations(members: &mut Map<String, Value>) {
+    members.retain(|key, _| !is_location(key));
+    members.values_mut().for_each(remove_locations_in);
+}
+
+fn remove_locations_in(value: &mut Value) {
+    match value {
+        Value::Object(members) => remove_locations(members),
+        Value::Array(values) => values.iter_mut().for_each(remove_locations_in),
+        _ => {}
+    }
+}
+
+fn is_location(key: &str) -> bool {
+    const PARTS: [&str; 12] = [
+        "gps",
+        "location",
+        "latitude",
+        "longitude",
+        "altitude",
+        "geo",
+        "city",
+        "state",
+        "country",
+        "province",
+        "address",
+        "ciadr",
+    ];
+    let name = key.rsplit(':').next().unwrap_or(key).to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part)) || name == "worldregion"
+}

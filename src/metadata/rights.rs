@@ -1,0 +1,39 @@
+//! What `Keep` holds of a file's metadata, as blocks for a file with the same pixels or with transformed ones.
+
+use super::blocks::Blocks;
+use super::exif::ExifBlock;
+use super::parts::Parts;
+use super::strip::Keep;
+use super::xmp::{Selection, Xmp};
+use super::{iptc, tiff};
+
+/// The blocks for the same compressed pixels: they stay as they are, so the orientation must stay with them.
+pub(super) fn for_same_pixels(parts: &Parts, keep: Keep) -> Blocks {
+    let orientation = parts.orientation.filter(|&o| o != 1);
+    match keep {
+        Keep::None => Blocks { exif: orientation.map(tiff::orientation_block), ..Blocks::default() },
+        Keep::Copyright | Keep::All => {
+            let mut exif = rights_exif(parts).unwrap_or_default();
+            exif.set_orientation(orientation);
+            Blocks { exif: (!exif.is_empty()).then(|| exif.write()), ..rights_text(parts) }
+        }
+    }
+}
+
+/// Creator, credit and copyright of XMP and IPTC. What only IPTC says is said in XMP too, since no container but JPEG
+/// has a place for IPTC.
+pub(super) fn rights_text(parts: &Parts) -> Blocks {
+    let mut xmp = Xmp::new(&parts.xmp);
+    let iptc = parts.iptc.as_deref().and_then(iptc::rights);
+    if let Some(iptc) = &iptc {
+        xmp.add_iptc_rights(&iptc::to_json(iptc));
+    }
+    Blocks { exif: None, xmp: xmp.select(Selection::Rights), iptc }
+}
+
+/// Creator and copyright of the Exif block.
+pub(super) fn rights_exif(parts: &Parts) -> Option<ExifBlock<'_>> {
+    let mut exif = ExifBlock::read(parts.exif.as_deref()?)?;
+    exif.keep_rights();
+    Some(exif)
+}

@@ -1,0 +1,130 @@
+//! HDR gain maps in JPEG (Ultra HDR, Adobe's gain map specification; ISO 21496-1): a second JPEG behind the first, which
+//! HDR screens apply to it. It is part of what the picture looks like, so it stays, with no more than what applies it.
+//!
+//! Both images are stripped; the directory that leads to the second (CIPA DC-007, "MPF") and the XMP that says how to
+//! apply it are written anew. A gain map that cannot be found from these is dropped, with everything that announces it.
+
+use std::io::{Read, Seek};
+
+use super::jpeg::{Image, image, keep_segment};
+use crate::metadata::input::Input;
+use crate::metadata::jpeg::{self, Segment};
+use crate::metadata::tiff::Block;
+use crate::metadata::xmp::Xmp;
+use crate::metadata::{Error, Rewrite};
+
+/// MP entries (CIPA DC-007, 5.2.3.3): 16 bytes an image.
+const MP_ENTRIES: u16 = 0xb002;
+/// Images that are looked at in one MP directory; cameras write two to four.
+const MAX_IMAGES: usize = 16;
+/// ISO 21496-1 metadata is some 60 bytes a colour channel.
+const MAX_ISO_METADATA: u64 = 512;
+
+/// A gain map that is kept.
+pub(super) struct GainMap {
+    /// The stripped second image.
+    pub(super) content: Rewrite,
+    /// The XMP of the first image, which announces the gain map.
+    pub(super) announcing: Xmp,
+    /// ISO 21496-1 version segments of the first image, ready to be written.
+    pub(super) iso_segments: Vec<u8>,
+}
+
+/// The gain map that belongs to the first image of the file, if that announces one and it is where it should be.
+pub(super) fn find<R: Read + Seek>(input: &mut Input<R>, primary: &Image) -> Result<Option<GainMap>, Error> {
+    let announcing = gain_map_xmp(input, &primary.segments)?;
+    let iso_segments = iso_segments(input, &primary.segments)?;
+    if announcing.is_none() && iso_segments.is_empty() {
+        return Ok(None);
+    }
+    let mut candidates = mp_offsets(input, &primary.segments)?;
+    candidates.push(primary.end);
+    candidates.retain(|&start| start >= primary.end);
+    for start in candidates {
+        if input.array::<3>(start)? == Some([0xff, jpeg::SOI, 0xff])
+            && let Some(content) = secondary(input, start)?
+        {
+            return Ok(Some(GainMap { content, announcing: announcing.unwrap_or_default(), iso_segments }));
+        }
+    }
+    Ok(None)
+}
+
+/// The second image without what does not serve to apply it, or `None` if it is no gain map or has no end.
+fn secondary<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Option<Rewrite>, Error> {
+    let image = image(input, start)?;
+    let xmp = gain_map_xmp(input, &image.segments)?.and_then(|xmp| xmp.gain_map());
+    let iso = iso_segments(input, &image.segments)?;
+    let complete = image.is_complete() && image.segments.iter().any(|segment| segment.marker == jpeg::SOS);
+    if !complete || (xmp.is_none() && iso.is_empty()) {
+        return Ok(None);
+    }
+    let mut out = Rewrite::new(input.len());
+    for (index, segment) in image.segments.iter().enumerate() {
+        keep_segment(input, segment, &mut out)?;
+        if index == 0 {
+            out.insert(&xmp.as_ref().map(|packet| jpeg::segment(jpeg::APP1, &[jpeg::XMP, packet])).unwrap_or_default());
+            out.insert(&iso);
+        }
+    }
+    Ok(Some(out))
+}
+
+/// The XMP of these segments, if it speaks of a gain map.
+fn gain_map_xmp<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
+    for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP1) {
+        if segment.opens_with(input, jpeg::XMP)? {
+            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
+            let xmp = Xmp::new(&[payload.strip_prefix(jpeg::XMP).unwrap_or_default().to_vec()]);
+            return Ok(xmp.gain_map().is_some().then_some(xmp));
+        }
+    }
+    Ok(None)
+}
+
+fn iso_segments<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Vec<u8>, Error> {
+    for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
+        let short = segment.range.end - segment.range.start <= MAX_ISO_METADATA && !segment.cut;
+        if short && segment.opens_with(input, jpeg::ISO_GAIN_MAP)? {
+            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
+            return Ok(jpeg::segment(jpeg::APP2, &[&payload]));
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Where the MP directory says that further images begin.
+fn mp_offsets<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Vec<u64>, Error> {
+    for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
+        let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
+        let Some(data) = payload.strip_prefix(jpeg::MPF) else { continue };
+        let Some(block) = Block::new(data) else { continue };
+        // Offsets count from the header of the MP block (5.2.3.3.3).
+        let base = segment.payload.start + jpeg::MPF.len() as u64;
+        let entries = block.primary(MP_ENTRIES).map(|field| field.value).unwrap_or_default();
+        let offsets = entries.chunks_exact(16).take(MAX_IMAGES).filter_map(|entry| block.u32(entry.get(8..)?));
+        return Ok(offsets.filter(|&offset| offset != 0).map(|offset| base + u64::from(offset)).collect());
+    }
+    Ok(Vec::new())
+}
+
+/// The segment with the MP directory of two images (CIPA DC-007, 5.2). `at` is where it stands in the new file.
+pub(super) fn mp_segment(at: u64, primary_len: u64, gain_map_len: u64) -> Vec<u8> {
+    let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes();
+    let header_at = at + 4 + jpeg::MPF.len() as u64;
+    let mut block = b"MM\0\x2a\0\0\0\x08\0\x03".to_vec();
+    block.extend(b"\xb0\x00\0\x07\0\0\0\x040100");
+    block.extend(b"\xb0\x01\0\x04\0\0\0\x01\0\0\0\x02");
+    block.extend(b"\xb0\x02\0\x07\0\0\0\x20\0\0\0\x32");
+    block.extend([0; 4]);
+    // The first image: "baseline MP primary image", at offset 0 by definition.
+    block.extend(b"\0\x03\0\0");
+    block.extend(number(primary_len));
+    block.extend([0; 8]);
+    // The second: of undefined type, as the gain map specification wants it.
+    block.extend([0; 4]);
+    block.extend(number(gain_map_len));
+    block.extend(number(primary_len.saturating_sub(header_at)));
+    block.extend([0; 4]);
+    jpeg::segment(jpeg::APP2, &[jpeg::MPF, &block])
+}

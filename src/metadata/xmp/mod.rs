@@ -1,0 +1,181 @@
+//! XMP (ISO 16684-1): reading packets, choosing properties, and writing a packet with those that were chosen.
+
+mod container;
+mod dom;
+mod json;
+mod ns;
+mod select;
+mod write;
+
+use serde_json::{Map, Value};
+
+use dom::{Element, Name};
+
+pub(super) use select::Selection;
+
+/// The properties of one or more packets.
+#[derive(Debug, Default)]
+pub(super) struct Xmp {
+    properties: Vec<Element>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Xmp {
+    /// Reads packets, the main one first.
+    pub(super) fn new(packets: &[Vec<u8>]) -> Self {
+        let mut xmp = Self::default();
+        for packet in packets {
+            let (tree, problem) = dom::parse(&decode(packet));
+            tree.into_iter().for_each(|element| xmp.collect(element));
+            xmp.warnings.extend(problem);
+        }
+        xmp
+    }
+
+    /// Properties are what `rdf:Description` elements right under `rdf:RDF` have as attributes and children (7.4).
+    fn collect(&mut self, element: Element) {
+        if element.name.is(ns::RDF, "RDF") {
+            for description in element.children {
+                let attributes = description.attributes.into_iter();
+                let named = attributes.filter(|(name, _)| !matches!(&*name.namespace, ns::RDF | ns::XML | ""));
+                self.properties.extend(named.map(|(name, text)| Element::simple(name, text)));
+                self.properties.extend(description.children);
+            }
+        } else {
+            element.children.into_iter().for_each(|child| self.collect(child));
+        }
+    }
+
+    /// The properties as JSON, under their usual prefix.
+    pub(super) fn to_json(&self) -> Map<String, Value> {
+        json::properties(&self.properties)
+    }
+
+    /// A packet with the chosen properties, or `None` where there are none.
+    pub(super) fn select(&self, selection: Selection) -> Option<Vec<u8>> {
+        let chosen: Vec<_> = self.properties.iter().filter(|p| selection.wants(&p.name)).collect();
+        (!chosen.is_empty()).then(|| write::packet(&chosen))
+    }
+
+    /// A packet with what applies a gain map, if this is the XMP of one or of its first image.
+    pub(super) fn gain_map(&self) -> Option<Vec<u8>> {
+        self.text(ns::HDR_GAIN_MAP, "Version")?;
+        self.select(Selection::GainMap)
+    }
+
+    /// A packet that announces a gain map of this length behind the image (Ultra HDR image format 1.1, "XMP"), and the
+    /// rights where these are wanted.
+    pub(super) fn announce_gain_map(&self, rights: bool, length: u64) -> Vec<u8> {
+        let directory = container::directory(&length.to_string());
+        let wanted = |name: &Name| Selection::GainMap.wants(name) || (rights && Selection::Rights.wants(name));
+        let mut chosen: Vec<_> = self.properties.iter().filter(|p| wanted(&p.name)).collect();
+        chosen.push(&directory);
+        write::packet(&chosen)
+    }
+
+    /// Adds what IPTC says about creator, credit and copyright, as the IPTC Photo Metadata Standard maps it, where XMP
+    /// itself says nothing of it.
+    pub(super) fn add_iptc_rights(&mut self, iptc: &Map<String, Value>) {
+        for (key, namespace, local, list) in [
+            ("By-line", ns::DC, "creator", Some("Seq")),
+            ("Credit", ns::PHOTOSHOP, "Credit", None),
+            ("CopyrightNotice", ns::DC, "rights", Some("Alt")),
+        ] {
+            let said = self.properties.iter().any(|p| p.name.is(namespace, local));
+            if let (Some(value), false) = (iptc.get(key), said) {
+                self.properties.push(iptc_property(value, namespace, local, list));
+            }
+        }
+    }
+
+    /// The text of a simple property.
+    pub(super) fn text(&self, namespace: &str, local: &str) -> Option<&str> {
+        self.properties.iter().find(|p| p.name.is(namespace, local)).map(|p| p.text.as_str())
+    }
+}
+
+fn iptc_property(value: &Value, namespace: &str, local: &str, list: Option<&str>) -> Element {
+    let texts: Vec<_> = match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+        value => value.as_str().into_iter().collect(),
+    };
+    let name = Name::usual(namespace, local);
+    let Some(list) = list else { return Element::simple(name, texts.join(", ")) };
+    let item = |text: &str| {
+        let mut item = Element::simple(Name::usual(ns::RDF, "li"), text.to_owned());
+        if list == "Alt" {
+            item.attributes.push((Name::usual(ns::XML, "lang"), "x-default".to_owned()));
+        }
+        item
+    };
+    let items = texts.into_iter().map(item).collect();
+    Element::with_children(name, vec![Element::with_children(Name::usual(ns::RDF, list), items)])
+}
+
+/// Packets are UTF-8 in every container here, but some are stored as UTF-16.
+fn decode(packet: &[u8]) -> String {
+    let utf16 = |to_u16: fn([u8; 2]) -> u16, bytes: &[u8]| {
+        let units = bytes.chunks_exact(2).map(|pair| to_u16([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match packet {
+        [0xfe, 0xff, rest @ ..] => utf16(u16::from_be_bytes, rest),
+        [0xff, 0xfe, rest @ ..] => utf16(u16::from_le_bytes, rest),
+        [0, b'<', ..] => utf16(u16::from_be_bytes, packet),
+        [b'<', 0, ..] => utf16(u16::from_le_bytes, packet),
+        // Padding after the packet may be zero bytes, which are no XML.
+        _ => String::from_utf8_lossy(packet).trim_end_matches('\0').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PACKET: &str = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:d="http://purl.org/dc/elements/1.1/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" tiff:Orientation="6" exif:GPSLatitude="52,30.1N">
+<d:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) A &amp; B</rdf:li></rdf:Alt></d:rights>
+<d:subject><rdf:Bag><rdf:li>one</rdf:li><rdf:li>two</rdf:li></rdf:Bag></d:subject>
+<exif:Flash rdf:parseType="Resource"><exif:Fired>False</exif:Fired></exif:Flash>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"#;
+
+    fn json_of(packet: &[u8]) -> Value {
+        let xmp = Xmp::new(&[packet.to_vec()]);
+        assert_eq!(xmp.warnings, Vec::<String>::new());
+        Value::Object(xmp.to_json())
+    }
+
+    #[test]
+    fn the_data_model_becomes_json() {
+        let expected = json!({
+            "tiff:Orientation": "6",
+            "exif:GPSLatitude": "52,30.1N",
+            "dc:rights": { "x-default": "(c) A & B" },
+            "dc:subject": ["one", "two"],
+            "exif:Flash": { "exif:Fired": "False" },
+        });
+        assert_eq!(json_of(PACKET.as_bytes()), expected);
+        let utf16: Vec<u8> = PACKET.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(json_of(&utf16), expected);
+    }
+
+    #[test]
+    fn selected_properties_are_written_and_read_back() {
+        let xmp = Xmp::new(&[PACKET.as_bytes().to_vec()]);
+        let rights = xmp.select(Selection::Rights).unwrap();
+        assert_eq!(json_of(&rights), json!({ "dc:rights": { "x-default": "(c) A & B" } }));
+        let all = xmp.select(Selection::Transformed).unwrap();
+        let expected = json!({
+            "exif:GPSLatitude": "52,30.1N",
+            "dc:rights": { "x-default": "(c) A & B" },
+            "dc:subject": ["one", "two"],
+            "exif:Flash": { "exif:Fired": "False" },
+        });
+        assert_eq!(json_of(&all), expected);
+        assert_eq!(Xmp::new(std::slice::from_ref(&all)).select(Selection::Transformed), Some(all));
+        assert_eq!(xmp.select(Selection::GainMap), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Writing a packet (ISO 16684-1, 7.3): every namespace declared once, nothing that the properties do not need.
+
+use quick_xml::escape::escape;
+
+use super::dom::{Element, Name};
+use super::ns;
+
+/// A read-only packet with these properties.
+pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    let (mut attributes, mut named) = (String::new(), Vec::new());
+    // Simple properties as attributes: some readers of gain maps know no other way (7.9.2.2). They come first, as they
+    // will when the packet is read again, so that what is written of that is the same packet.
+    let (simple, others): (Vec<_>, Vec<_>) = properties.iter().copied().partition(|property| is_simple(property));
+    for property in simple.into_iter().chain(others) {
+        let name = writer.qualified(&property.name);
+        if named.contains(&name) {
+            continue;
+        }
+        if is_simple(property) {
+            attributes.push_str(&format!(" {name}=\"{}\"", escape(property.text.as_str())));
+        } else {
+            writer.element(property);
+        }
+        named.push(name);
+    }
+    let declarations: String = writer
+        .prefixes
+        .iter()
+        .map(|(namespace, prefix)| format!(" xmlns:{prefix}=\"{}\"", escape(namespace.as_str())))
+        .collect();
+    let (rdf, meta, body) = (ns::RDF, ns::META, writer.body);
+    format!(
+        "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?><x:xmpmeta xmlns:x=\"{meta}\">\
+         <rdf:RDF xmlns:rdf=\"{rdf}\"><rdf:Description rdf:about=\"\"{declarations}{attributes}>{body}</rdf:Description></rdf:RDF>\
+         </x:xmpmeta><?xpacket end=\"r\"?>"
+    )
+    .into_bytes()
+}
+
+/// Whether an attribute can hold this property: it would lose line breaks, and has no place for qualifiers.
+fn is_simple(property: &Element) -> bool {
+    property.attributes.is_empty() && property.children.is_empty() && !property.text.contains(|c: char| c < ' ')
+}
+
+#[derive(Default)]
+struct Writer {
+    body: String,
+    /// Namespaces in order of their appearance, and the prefixes chosen for them.
+    prefixes: Vec<(String, String)>,
+}
+
+impl Writer {
+    fn element(&mut self, element: &Element) {
+        let name = self.qualified(&element.name);
+        self.body.push('<');
+        self.body.push_str(&name);
+        for (attribute, value) in &element.attributes {
+            let attribute = self.qualified(attribute);
+            self.body.push_str(&format!(" {attribute}=\"{}\"", escape(clean(value))));
+        }
+        if element.children.is_empty() && element.text.is_empty() {
+            self.body.push_str("/>");
+            return;
+        }
+        self.body.push('>');
+        self.body.push_str(&escape(clean(&element.text)));
+        element.children.iter().for_each(|child| self.element(child));
+        self.body.push_str(&format!("</{name}>"));
+    }
+
+    fn qualified(&mut self, name: &Name) -> String {
+        match &*name.namespace {
+            "" => name.local.clone(),
+            ns::XML => format!("xml:{}", name.local),
+            ns::RDF => format!("rdf:{}", name.local),
+            namespace => format!("{}:{}", self.prefix(namespace, &name.prefix), name.local),
+        }
+    }
+
+    fn prefix(&mut self, namespace: &str, written: &str) -> String {
+        if let Some((_, prefix)) = self.prefixes.iter().find(|(known, _)| known == namespace) {
+            return prefix.clone();
+        }
+        let wanted = ns::usual_prefix(namespace).unwrap_or(written);
+        let taken = |prefix: &str| {
+            matches!(prefix, "" | "x" | "xml" | "rdf") || self.prefixes.iter().any(|(_, known)| known == prefix)
+        };
+        let prefix = if taken(wanted) { format!("ns{}", self.prefixes.len()) } else { wanted.to_owned() };
+        self.prefixes.push((namespace.to_owned(), prefix.clone()));
+        prefix
+    }
+}
+
+/// Without the control characters that XML cannot hold (XML 1.0, 2.2).
+fn clean(text: &str) -> String {
+    text.chars().filter(|&c| c >= ' ' || matches!(c, '\t' | '\n' | '\r')).collect()
+}

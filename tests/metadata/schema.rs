@@ -1,0 +1,92 @@
+//! Reports: what they say of the samples, and that each keeps to the published schema.
+
+use image_origin::metadata::{self, Report};
+use serde_json::{Value, json};
+
+use crate::exiftool::corpus;
+use crate::samples;
+
+fn validator() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_str(include_str!("../../docs/metadata.schema.json")).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn hold_to_schema(validator: &jsonschema::Validator, name: &str, report: &Report) {
+    let json = serde_json::to_value(report).unwrap();
+    let errors: Vec<_> = validator.iter_errors(&json).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{name}: {}", errors.join("\n"));
+}
+
+#[test]
+fn every_report_keeps_to_the_schema() {
+    let validator = validator();
+    for (name, file) in samples::all() {
+        // Cut-off files give damaged parts of every kind.
+        for end in (4..=file.len()).rev().step_by(9) {
+            let Ok(report) = metadata::report(&file[..end]) else { continue };
+            hold_to_schema(&validator, name, &report);
+            hold_to_schema(&validator, name, &report.without_location());
+        }
+    }
+    for file in corpus(&["exif", "photos", "orientation", "formats", "broken"]) {
+        let Ok(report) = metadata::report(&std::fs::read(&file).unwrap()) else { continue };
+        hold_to_schema(&validator, &file.display().to_string(), &report);
+    }
+}
+
+#[test]
+fn a_report_says_what_the_file_says() {
+    let report = serde_json::to_value(metadata::report(&samples::jpeg()).unwrap()).unwrap();
+    let expected = json!({
+        "/format": "jpeg",
+        // Turned by 90 degrees: 24 by 16 are shown as 16 by 24.
+        "/width": 16,
+        "/height": 24,
+        "/orientation": 6,
+        "/exif/image/Make": "SecretMake",
+        "/exif/image/Orientation": { "value": 6, "text": "row 0 at right and column 0 at top" },
+        "/exif/image/XResolution": 72,
+        "/exif/image/0xc4a5": { "base64": "AQIDBAU=" },
+        "/exif/image/DateTime": "2026-03-14T15:09:26",
+        "/exif/photo/DateTimeOriginal": "2026-03-14T15:09:26.53+01:00",
+        "/exif/photo/ExposureTime": { "value": 1.0 / 60.0, "exact": "1/60" },
+        "/exif/photo/UserComment": "See!",
+        "/exif/gps/GPSLatitude": [33, 51, 35.4],
+        "/exif/gps/GPSLatitudeRef": { "value": "S", "text": "south" },
+        "/exif/gps/latitude": -33.859833333,
+        "/exif/gps/longitude": 151.21125,
+        "/exif/gps/altitude": -2.5,
+        "/exif/interop/InteroperabilityIndex": "R98",
+        "/exif/thumbnail/Compression": { "value": 6, "text": "JPEG" },
+        "/xmp/photoshop:City": "SecretCity",
+        "/xmp/dc:rights": { "x-default": "Xmp Rights" },
+        "/iptc/Keywords": ["SecretIptc"],
+        "/warnings": [],
+    });
+    for (pointer, value) in expected.as_object().unwrap() {
+        assert_eq!(report.pointer(pointer), Some(value), "{pointer}");
+    }
+}
+
+#[test]
+fn no_location_is_left_where_none_is_wanted() {
+    for (name, file) in samples::all() {
+        let report = metadata::report(&file).unwrap().without_location();
+        let text = serde_json::to_string(&report).unwrap();
+        for word in ["SecretCity", "latitude", "GPSLatitude", "151"] {
+            assert!(!text.contains(word), "{name} says {word}");
+        }
+        assert!(text.contains("Xmp Rights"), "{name}");
+    }
+}
+
+#[test]
+fn files_without_metadata_give_empty_groups() {
+    for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png, image::ImageFormat::WebP] {
+        let report = metadata::report(&samples::picture(format)).unwrap();
+        let exif = serde_json::to_value(&report.exif).unwrap();
+        assert_eq!(exif, json!({ "image": {}, "photo": {}, "gps": {}, "interop": {}, "thumbnail": {} }));
+        assert_eq!((report.width, report.height, report.orientation), (Some(24), Some(16), 1));
+        assert!(report.xmp.is_empty() && report.iptc.is_empty() && report.warnings.is_empty());
+    }
+}

@@ -1,0 +1,214 @@
+//! Stripped files: what stays, what goes, and that no pixel changes.
+
+use std::fs::File;
+use std::io::Cursor;
+
+use image_origin::codec::{Format, sniff};
+use image_origin::metadata::{self, Keep, Rewrite};
+use serde_json::Value;
+
+use crate::exiftool::{corpus, exiftool};
+use crate::samples::{self, ORIENTATION, RIGHTS, SECRETS, contains};
+
+pub(crate) fn stripped(file: &[u8], keep: Keep) -> Vec<u8> {
+    written(&metadata::strip(&mut Cursor::new(file), keep).unwrap(), file)
+}
+
+fn written(plan: &Rewrite, file: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    plan.write_to(Cursor::new(file), &mut out).unwrap();
+    assert_eq!(out.len() as u64, plan.len());
+    out
+}
+
+#[test]
+fn nothing_survives_but_pixels_profile_and_orientation() {
+    for (name, file) in samples::all() {
+        let out = stripped(&file, Keep::None);
+        for secret in SECRETS.iter().chain(&RIGHTS) {
+            assert!(!contains(&out, secret), "{name} still says {secret}");
+        }
+        assert_eq!(samples::pixels(&out), samples::pixels(&file), "{name}");
+        let format = sniff(&out).unwrap();
+        assert_eq!(metadata::orientation(&out, format), metadata::orientation(&file, format), "{name}");
+        if name != "gif" {
+            assert_eq!(metadata::orientation(&out, format), ORIENTATION, "{name}");
+        }
+        assert_eq!(metadata::icc_profile(&out, format), metadata::icc_profile(&file, format), "{name}");
+        let report = metadata::report(&out).unwrap();
+        assert!(report.xmp.is_empty() && report.iptc.is_empty() && report.exif.photo.is_empty(), "{name}: {report:?}");
+    }
+}
+
+#[test]
+fn the_samples_do_say_what_is_then_removed() {
+    let said: Vec<u8> = samples::all().into_iter().flat_map(|(_, file)| file).collect();
+    for text in SECRETS.iter().chain(&RIGHTS).filter(|&&text| text != "SecretIptc") {
+        assert!(contains(&said, text), "no sample says {text}");
+    }
+    assert!(contains(&samples::jpeg(), "SecretIptc"));
+}
+
+#[test]
+fn rights_are_kept_where_that_is_asked() {
+    for (name, file) in samples::all() {
+        let out = stripped(&file, Keep::Copyright);
+        for secret in SECRETS {
+            assert!(!contains(&out, secret), "{name} still says {secret}");
+        }
+        let report = metadata::report(&out).unwrap();
+        assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{name}");
+        if name != "gif" {
+            assert_eq!(report.exif.image["Artist"], "Exif Artist", "{name}");
+            assert_eq!(report.orientation, ORIENTATION, "{name}");
+        }
+        if name == "jpeg" {
+            assert_eq!(report.iptc["Credit"], "Iptc Credit");
+        }
+        if name == "png" {
+            assert_eq!(report.xmp["photoshop:Credit"], "Iptc Credit");
+        }
+        assert_eq!(samples::pixels(&out), samples::pixels(&file), "{name}");
+    }
+}
+
+#[test]
+fn everything_is_the_file_as_it_was() {
+    for (name, file) in samples::all() {
+        let plan = metadata::strip(&mut Cursor::new(&file), Keep::All).unwrap();
+        assert!(plan.is_identity(), "{name}");
+        assert_eq!(written(&plan, &file), file, "{name}");
+    }
+}
+
+#[test]
+fn a_clean_file_passes_through_unchanged() {
+    for (name, file) in samples::all() {
+        for keep in [Keep::None, Keep::Copyright] {
+            let out = stripped(&file, keep);
+            let again = metadata::strip(&mut Cursor::new(&out), keep).unwrap();
+            assert!(again.is_identity(), "{name} {keep:?}: {:?}", again.pieces());
+        }
+    }
+}
+
+#[test]
+fn any_range_of_the_answer_can_be_had_alone() {
+    for (name, file) in samples::all() {
+        let plan = metadata::strip(&mut Cursor::new(&file), Keep::Copyright).unwrap();
+        let whole = written(&plan, &file);
+        for start in (0..whole.len()).step_by(37) {
+            for end in (start..=whole.len()).step_by(101) {
+                let part = plan.slice(start as u64..end as u64);
+                assert_eq!(written(&part, &file), &whole[start..end], "{name} {start}..{end}");
+            }
+        }
+    }
+}
+
+#[test]
+fn webp_flags_and_sizes_are_right() {
+    let out = stripped(&samples::webp(), Keep::None);
+    assert_eq!(u32::from_le_bytes(out[4..8].try_into().unwrap()) as usize, out.len() - 8);
+    assert_eq!(out[20] & 0x3c, 0x28, "ICC and Exif");
+    let mut upright = samples::webp();
+    let exif = memchr::memmem::find(&upright, b"EXIF").unwrap();
+    upright[exif..exif + 4].copy_from_slice(b"exif");
+    assert_eq!(stripped(&upright, Keep::None)[20] & 0x3c, 0x20, "ICC alone");
+}
+
+#[test]
+fn the_pixels_of_photographs_stay_as_they_are() {
+    for file in corpus(&["exif", "photos", "orientation", "formats"]) {
+        let bytes = std::fs::read(&file).unwrap();
+        let Some(format @ (Format::Jpeg | Format::Png | Format::WebP | Format::Gif)) = sniff(&bytes) else { continue };
+        let out = stripped(&bytes, Keep::None);
+        assert_eq!(compressed(&out, format), compressed(&bytes, format), "{}", file.display());
+        // Decoders of the development profile need minutes for the largest.
+        if bytes.len() < 300_000 {
+            assert_eq!(samples::pixels(&out), samples::pixels(&bytes), "{}", file.display());
+        }
+    }
+}
+
+/// The compressed image data: what carries pixels, in order.
+fn compressed(file: &[u8], format: Format) -> Vec<u8> {
+    let named = |name_at: usize, size: fn([u8; 4]) -> u32, overhead: usize, start: usize| {
+        let (mut at, mut out) = (start, Vec::new());
+        while let (Some(name), Some(length)) = (file.get(at + name_at..at + name_at + 4), file.get(at + 4 - name_at..))
+        {
+            let length = size(*length.first_chunk().unwrap()) as usize;
+            let length = if overhead == 8 { length.next_multiple_of(2) } else { length };
+            if matches!(name, b"IDAT" | b"fdAT" | b"fcTL" | b"PLTE" | b"tRNS" | b"VP8 " | b"VP8L" | b"ALPH" | b"ANMF") {
+                out.extend_from_slice(&file[at..(at + overhead + length).min(file.len())]);
+            }
+            at += overhead + length;
+        }
+        out
+    };
+    match format {
+        Format::Png => named(4, u32::from_be_bytes, 12, 8),
+        Format::WebP => named(0, u32::from_le_bytes, 8, 12),
+        Format::Jpeg => jpeg_scans(file),
+        _ => image::load_from_memory(file).unwrap().into_bytes(),
+    }
+}
+
+/// Tables, frame and scans of the first image: all segments but APPn and COM, each scan with its data.
+fn jpeg_scans(file: &[u8]) -> Vec<u8> {
+    let (mut at, mut out) = (2, Vec::new());
+    while let Some(&[0xff, marker, h, l]) = file.get(at..at + 4) {
+        let mut end = at + 2 + usize::from(u16::from_be_bytes([h, l]));
+        if marker == 0xd9 {
+            break;
+        }
+        if marker == 0xda {
+            let next = file[end..].windows(2).position(|w| w[0] == 0xff && !matches!(w[1], 0 | 0xd0..=0xd7 | 0xff));
+            end = next.map_or(file.len(), |next| end + next);
+        }
+        if !matches!(marker, 0xe0..=0xef | 0xfe) {
+            out.extend_from_slice(&file[at..end.min(file.len())]);
+        }
+        at = end;
+    }
+    assert!(!out.is_empty());
+    out
+}
+
+#[test]
+fn exiftool_finds_structure_profile_and_orientation_alone() {
+    let folder = std::env::temp_dir().join(format!("image-origin-strip-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut leftovers = Vec::new();
+    for file in corpus(&["exif", "photos", "orientation", "formats"]) {
+        let mut source = File::open(&file).unwrap();
+        let Ok(plan) = metadata::strip(&mut source, Keep::None) else { continue };
+        let out = folder.join(file.file_name().unwrap());
+        plan.write_to(&mut source, &mut File::create(&out).unwrap()).unwrap();
+        let Some(tags) = exiftool(&out, &["-a", "-u"]) else { return };
+        leftovers.extend(tags.iter().filter(|(key, _)| !is_structure(key)).map(|(k, v)| describe(&out, k, v)));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(leftovers.is_empty(), "{}", leftovers.join("\n"));
+}
+
+fn describe(file: &std::path::Path, key: &str, value: &Value) -> String {
+    format!("{}: {key} = {value}", file.display())
+}
+
+/// What a file cannot be without, or what the pixels are shown by: size, coding, colour, aspect, animation, the gain
+/// map's directory, and the orientation.
+fn is_structure(key: &str) -> bool {
+    let (group, name) = key.split_once(':').unwrap_or(("", key));
+    match group {
+        "" | "ExifTool" | "System" | "Composite" | "JFIF" | "Adobe" | "PNG-pHYs" | "RIFF" | "GIF" | "ICC_Profile" => {
+            true
+        }
+        "File" => name != "Comment" && name != "CurrentIPTCDigest",
+        "PNG" => !matches!(name, "Comment" | "ModifyDate" | "Software") && !name.starts_with("Date"),
+        "IFD0" => name == "Orientation",
+        "MPF0" | "MPImage1" | "MPImage2" | "XMP-hdrgm" | "XMP-Container" => true,
+        "QuickTime" | "Meta" => true,
+        _ => group.starts_with("ICC"),
+    }
+}

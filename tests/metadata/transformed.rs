@@ -1,0 +1,72 @@
+//! What is carried into files with transformed pixels.
+
+use image::ImageFormat;
+use image_origin::codec::Format;
+use image_origin::metadata::{self, Keep};
+
+use crate::samples::{self, SECRETS, contains};
+
+const TARGETS: [(ImageFormat, Format); 4] = [
+    (ImageFormat::Jpeg, Format::Jpeg),
+    (ImageFormat::Png, Format::Png),
+    (ImageFormat::WebP, Format::WebP),
+    (ImageFormat::Gif, Format::Gif),
+];
+
+#[test]
+fn everything_true_of_the_new_pixels_is_carried() {
+    for (name, source) in samples::all().into_iter().filter(|(name, _)| *name != "gif") {
+        let carried = metadata::carry(&source, Keep::All);
+        for (encoder, format) in TARGETS {
+            let encoded = samples::picture(encoder);
+            let out = metadata::embed(encoded.clone(), format, &carried, 24, 16);
+            assert_eq!(samples::pixels(&out), samples::pixels(&encoded), "{name} to {format}");
+            let report = metadata::report(&out).unwrap();
+            assert_eq!(
+                (report.width, report.height, report.orientation),
+                (Some(24), Some(16), 1),
+                "{name} to {format}"
+            );
+            assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{name} to {format}");
+            assert!(!report.xmp.contains_key("tiff:Orientation"), "{name} to {format}");
+            if format == Format::Gif {
+                continue;
+            }
+            assert_eq!(report.exif.image["Make"], "SecretMake", "{name} to {format}");
+            assert_eq!(report.exif.image["Orientation"]["value"], 1, "{name} to {format}");
+            assert_eq!(report.exif.photo["PixelXDimension"], 24, "{name} to {format}");
+            assert_eq!(report.exif.gps["latitude"], -33.859833333, "{name} to {format}");
+            assert!(report.exif.thumbnail.is_empty() && !contains(&out, "SecretThumbnail"), "{name} to {format}");
+            assert!(contains(&out, "SecretMakerNote"), "{name} to {format}");
+        }
+    }
+}
+
+#[test]
+fn rights_alone_are_carried_where_that_is_asked() {
+    for (name, source) in samples::all() {
+        let carried = metadata::carry(&source, Keep::Copyright);
+        for (encoder, format) in TARGETS {
+            let out = metadata::embed(samples::picture(encoder), format, &carried, 24, 16);
+            for secret in SECRETS {
+                assert!(!contains(&out, secret), "{name} to {format} says {secret}");
+            }
+            let report = metadata::report(&out).unwrap();
+            assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{name} to {format}");
+            if name == "jpeg" && format != Format::Gif {
+                assert_eq!(report.exif.image["Artist"], "Exif Artist");
+                assert_eq!(report.xmp["photoshop:Credit"], "Iptc Credit");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_carried_where_nothing_is_asked() {
+    for (_, source) in samples::all() {
+        let carried = metadata::carry(&source, Keep::None);
+        assert!(carried.is_empty());
+        let encoded = samples::picture(ImageFormat::Jpeg);
+        assert_eq!(metadata::embed(encoded.clone(), Format::Jpeg, &carried, 24, 16), encoded);
+    }
+}
