@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[arg(required = true, num_args = 2.., value_names = ["IN", "QUERY"])]
     plain: Vec<String>,
     /// Where to write the result of a single image; - is standard output
-    #[arg(short, long, value_name = "OUT", conflicts_with = "out_dir", required_unless_present = "out_dir")]
+    #[arg(short, long, value_name = "OUT", conflicts_with = "out_dir")]
     output: Option<PathBuf>,
     /// Folder for the results, which keep their names and get the ending of their format
     #[arg(long, value_name = "DIR")]

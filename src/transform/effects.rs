@@ -27,6 +27,13 @@ pub(super) fn apply(raster: Raster, effects: &Effects, work: &Work) -> Result<Ra
     Ok(raster)
 }
 
+/// Bytes that [`apply`] holds beside the picture: a blur works on two copies in 32 bit floats.
+pub(super) fn memory(effects: &Effects, (width, height): (u32, u32)) -> u64 {
+    const BLUR_BYTES_PER_PIXEL: u64 = 2 * 4 * 4;
+    let blurs = effects.blur.is_some() || effects.sharpen.is_some();
+    if blurs { u64::from(width) * u64::from(height) * BLUR_BYTES_PER_PIXEL } else { 0 }
+}
+
 fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
     let (brightness, contrast) = (effects.brightness.get(), effects.contrast.get());
     if (effects.brightness, effects.contrast) != (Hundredths::ONE, Hundredths::ONE) {

@@ -135,7 +135,7 @@ impl Picture {
         let area = if needs_field { plan.field } else { plan.area };
         // A border can only be found in all of the pixels.
         let scale = if transform.trim.is_some() { 1.0 } else { plan.scale() };
-        let rest = memory(&header, &plan);
+        let rest = memory(&header, &plan) + effects::memory(&transform.effects, plan.output_size());
         budget.check_memory(rest)?;
         let budget = Budget { memory: budget.memory - rest, ..budget };
         let decoded = decoder.decode(bytes, &Need { area, scale, budget, work })?;

@@ -1,0 +1,126 @@
+//! What the end-to-end tests share: a server on a real socket, and a client that sends exactly the bytes it is told to.
+
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use image_origin::config::Layer;
+use image_origin::origin::Origin;
+use image_origin::source::Source;
+use image_origin::{front, source};
+
+/// The folder of fixtures.
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// A folder of real images beside the checkout, if there is one.
+pub(crate) fn corpus(folder: &str) -> Option<Vec<PathBuf>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus").join(folder);
+    let Ok(entries) = std::fs::read_dir(&path) else {
+        println!("skipped: there is no {}", path.display());
+        return None;
+    };
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    Some(files)
+}
+
+/// A running server. It ends with the test.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Server {
+    /// Serves the fixtures with the default settings.
+    pub(crate) fn start() -> Self {
+        Self::with(Layer::default())
+    }
+
+    pub(crate) fn with(settings: Layer) -> Self {
+        Self::over(Box::new(source::Folder::new(fixtures()).unwrap()), settings)
+    }
+
+    pub(crate) fn over(source: Box<dyn Source>, settings: Layer) -> Self {
+        let settings = settings.resolve().unwrap();
+        let cors = settings.cors.clone();
+        let origin = Arc::new(Origin::new(source, settings));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (started, start) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                started.send(listener.local_addr().unwrap()).unwrap();
+                let stopped = async { drop(stopped.await) };
+                front::serve::serve(listener, origin, cors.as_deref(), stopped).await.unwrap();
+            });
+        });
+        Self { address: start.recv().unwrap(), _stop: stop }
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.request("GET", target, &[])
+    }
+
+    pub(crate) fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        stream.write_all((head + "\r\n").as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Response::parse(&bytes)
+    }
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> =
+            lines.map(|line| line.split_once(": ").unwrap()).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+        let body = bytes[end + 4..].to_vec();
+        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        assert!(!chunked, "every answer here has a known length");
+        Self { status, headers, body }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The status, and the code of the problem if it is one.
+    pub(crate) fn outcome(&self) -> (u16, String) {
+        let problem = self.header("content-type") == Some("application/problem+json");
+        (self.status, if problem { self.json()["code"].as_str().unwrap().to_owned() } else { String::new() })
+    }
+
+    /// Width and height of the picture in the body, by a decoder that is not ours.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        let reader = image::ImageReader::new(std::io::Cursor::new(&self.body)).with_guessed_format().unwrap();
+        reader.into_dimensions().unwrap()
+    }
+}

@@ -1,0 +1,355 @@
+//! The local door, end to end: real sockets, real files.
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{Server, fixtures};
+use image_origin::config::Layer;
+use image_origin::source::{BoxFuture, Folder, Key, Object, Source, SourceError};
+
+#[test]
+fn a_small_upright_picture_comes_out() {
+    let server = Server::start();
+    let response = server.get("/photo.jpg?w=300");
+    assert_eq!((response.status, response.header("content-type")), (200, Some("image/jpeg")));
+    assert_eq!(response.size(), (300, 225));
+    assert!(response.body.len() < 40_000, "{} bytes", response.body.len());
+    assert!(!response.body.windows(4).any(|window| window == b"Exif"), "no metadata");
+    let length = response.header("content-length").unwrap().parse::<usize>().unwrap();
+    assert_eq!(length, response.body.len());
+    assert_eq!(response.header("cache-control"), Some("public, max-age=2592000"));
+    assert_eq!(response.header("vary"), None);
+    assert!(response.header("last-modified").unwrap().ends_with("GMT"));
+    for stage in ["fetch;dur=", "decode;dur=", "resize;dur=", "encode;dur="] {
+        assert!(response.header("server-timing").unwrap().contains(stage));
+    }
+}
+
+#[test]
+fn every_readable_fixture_is_served() {
+    let server = Server::start();
+    for folder in ["", "orientation", "jpeg", "png", "webp", "gif"] {
+        for entry in std::fs::read_dir(fixtures().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() || name.ends_with(".md") {
+                continue;
+            }
+            let response = server.get(&format!("/{folder}/{name}?w=20").replace("//", "/"));
+            assert_eq!(response.status, 200, "{folder}/{name}: {}", String::from_utf8_lossy(&response.body));
+            assert_eq!(response.size().0, 20, "{folder}/{name}");
+            let original = server.get(&format!("/{folder}/{name}").replace("//", "/"));
+            assert_eq!((original.status, original.size().0 > 20), (200, true), "{folder}/{name}");
+        }
+    }
+}
+
+#[test]
+fn head_is_get_without_its_body() {
+    let server = Server::start();
+    for target in ["/photo.jpg?w=120", "/photo.jpg", "/missing.jpg", "/photo.jpg?info"] {
+        let (get, head) = (server.get(target), server.request("HEAD", target, &[]));
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{target}");
+        for name in ["content-type", "content-length", "etag", "cache-control", "accept-ranges"] {
+            assert_eq!(head.header(name), get.header(name), "{target} {name}");
+        }
+    }
+}
+
+#[test]
+fn conditional_requests_are_answered_without_work() {
+    let server = Server::start();
+    for target in ["/photo.jpg?w=130", "/photo.jpg", "/photo.jpg?w=130&format=auto"] {
+        let first = server.get(target);
+        let (etag, modified) = (first.header("etag").unwrap(), first.header("last-modified").unwrap());
+        assert!(etag.starts_with('"') && etag.ends_with('"'), "a strong tag: {etag}");
+        for condition in [("if-none-match", etag), ("if-modified-since", modified)] {
+            let again = server.request("GET", target, &[condition]);
+            assert_eq!((again.status, again.body.len()), (304, 0), "{target} {condition:?}");
+            for name in ["etag", "cache-control", "last-modified", "vary"] {
+                assert_eq!(again.header(name), first.header(name), "{name}");
+            }
+        }
+        assert_eq!(server.request("GET", target, &[("if-none-match", "\"other\"")]).status, 200);
+    }
+    // A tag of the picture's facts is known before decoding, so even a picture that cannot be decoded can be current.
+    let tag = |target| server.get(target).header("etag").map(str::to_owned);
+    assert_ne!(tag("/photo.jpg?w=130"), tag("/photo.jpg?w=131"));
+    assert_eq!(tag("/photo.jpg?w=130&utm_source=x"), tag("/photo.jpg?width=130"));
+}
+
+#[test]
+fn ranges_work_on_what_is_not_transformed() {
+    let server = Server::start();
+    let whole = server.get("/photo.jpg");
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    let length = whole.body.len();
+    for (range, expected) in [("bytes=0-9", 0..10), ("bytes=700-1299", 700..1300), ("bytes=-5", length - 5..length)] {
+        let part = server.request("GET", "/photo.jpg", &[("range", range)]);
+        assert_eq!((part.status, part.body.as_slice()), (206, &whole.body[expected.clone()]), "{range}");
+        let shown = format!("bytes {}-{}/{length}", expected.start, expected.end - 1);
+        assert_eq!(part.header("content-range"), Some(shown.as_str()));
+    }
+    let outside = server.request("GET", "/photo.jpg", &[("range", "bytes=99999999-")]);
+    assert_eq!(outside.outcome(), (416, "range_not_satisfiable".to_owned()));
+    assert_eq!(outside.header("content-range"), Some(format!("bytes */{length}").as_str()));
+    let stale = server.request("GET", "/photo.jpg", &[("range", "bytes=0-9"), ("if-range", "\"old\"")]);
+    assert_eq!((stale.status, stale.body.len()), (200, length));
+    assert_eq!(server.request("GET", "/photo.jpg?w=50", &[("range", "bytes=0-9")]).status, 200);
+}
+
+#[test]
+fn originals_keep_their_pixels_and_orientation_and_nothing_else() {
+    let server = Server::start();
+    let response = server.get("/photo.jpg");
+    let original = std::fs::read(fixtures().join("photo.jpg")).unwrap();
+    for secret in ["Example Corp.", "Pocket 7", "A. Photographer", "2026:05:04"] {
+        let contains = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(contains(&original) && !contains(&response.body), "{secret}");
+    }
+    let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8().into_raw();
+    assert_eq!(pixels(&response.body), pixels(&original));
+    assert_eq!(image_origin::metadata::orientation(&response.body, image_origin::codec::Format::Jpeg), 6);
+}
+
+#[test]
+fn auto_follows_accept_and_says_so() {
+    let server = Server::start();
+    let with = |accept| server.request("GET", "/photo.jpg?w=140&format=auto", &[("accept", accept)]);
+    let (webp, jpeg) = (with("image/webp,*/*"), with("*/*"));
+    assert_eq!(webp.header("content-type"), Some("image/webp"));
+    assert_eq!(jpeg.header("content-type"), Some("image/jpeg"));
+    assert_ne!(webp.header("etag"), jpeg.header("etag"));
+    for response in [webp, jpeg] {
+        assert_eq!(response.header("vary").map(str::to_lowercase).as_deref(), Some("accept"));
+    }
+}
+
+#[test]
+fn facts_are_json() {
+    let server = Server::start();
+    let info = server.get("/photo.jpg?info=true").json();
+    assert_eq!((&info["width"], &info["height"], &info["orientation"]), (&1200.into(), &900.into(), &6.into()));
+    assert_eq!(server.get("/gif/animated.gif?info").json()["frames"], 3);
+    assert_eq!(server.get("/drawing.png?info").json()["alpha"], true);
+}
+
+#[test]
+fn errors_are_problems_with_stable_codes() {
+    let server = Server::start();
+    let table = [
+        ("/photo.jpg?w=abc", 400, "bad_parameter"),
+        ("/photo.jpg?crop=5000,0,1,1", 400, "crop_outside"),
+        ("/%ff", 400, "bad_path"),
+        ("/a%00b", 400, "bad_path"),
+        ("/", 400, "bad_path"),
+        ("/missing.jpg", 404, "not_found"),
+        ("/missing.jpg?w=1", 404, "not_found"),
+        ("/../Cargo.toml", 404, "not_found"),
+        ("/%2e%2e/Cargo.toml", 404, "not_found"),
+        ("/..%2fCargo.toml?w=3", 404, "not_found"),
+        ("/orientation", 404, "not_found"),
+        ("/broken/text.jpg", 415, "unsupported_image"),
+        ("/broken/text.jpg?w=5", 415, "unsupported_image"),
+        ("/broken/empty.jpg?w=5", 415, "unsupported_image"),
+        ("/make/main.rs", 415, "unsupported_image"),
+        ("/broken/header-only.jpg?w=5", 422, "damaged_image"),
+        ("/broken/60000x60000.png?w=5", 422, "image_too_large"),
+        ("/photo.jpg?w=16383&h=16383&fit=fill", 422, "image_too_large"),
+        ("/photo.jpg?w=300&max_bytes=100", 422, "max_bytes_impossible"),
+    ];
+    for (target, status, code) in table {
+        let response = server.get(target);
+        assert_eq!(response.outcome(), (status, code.to_owned()), "{target}");
+        let document = response.json();
+        assert_eq!(document["status"], status);
+        assert!(document["detail"].as_str().is_some_and(|detail| detail.len() > 10), "{document}");
+        let folder = fixtures().display().to_string();
+        assert!(!document.to_string().contains(&folder), "no path of this machine: {document}");
+    }
+    let post = server.request("POST", "/photo.jpg", &[("content-length", "0")]);
+    assert_eq!((post.outcome(), post.header("allow")), ((405, "method_not_allowed".to_owned()), Some("GET, HEAD")));
+}
+
+#[test]
+fn names_of_all_kinds_are_found() {
+    let server = Server::start();
+    let table = [
+        "/names/a%20b+c%2520&d=e'()!*,;@$.jpg?w=30",
+        "/names/a%20b%2Bc%2520%26d%3De%27%28%29%21%2A%2C%3B%40%24.jpg?w=30",
+        "/names/gr%C3%BCn-%E6%97%A5%E6%9C%AC.jpg?w=30",
+        "/names/no-ending?w=30",
+        "/names%2Fno-ending?w=30",
+        "/names/really-a-png.jpg?w=30",
+    ];
+    for target in table {
+        assert_eq!(server.get(target).status, 200, "{target}");
+    }
+    assert_eq!(server.get("/names/really-a-png.jpg?w=30").header("content-type"), Some("image/png"));
+}
+
+#[test]
+fn other_web_origins_are_let_in_as_configured() {
+    let preflight = [("origin", "https://a.example"), ("access-control-request-method", "GET")];
+    let allowed = |cors: Option<&str>| {
+        let server = Server::with(Layer { cors: cors.map(str::to_owned), ..Layer::default() });
+        let answer = server.request("OPTIONS", "/photo.jpg", &preflight);
+        let get = server.request("GET", "/photo.jpg?w=20", &preflight[..1]);
+        let name = "access-control-allow-origin";
+        assert_eq!(answer.header(name), get.header(name));
+        get.header(name).map(str::to_owned)
+    };
+    assert_eq!(allowed(None).as_deref(), Some("*"));
+    assert_eq!(allowed(Some("https://a.example")).as_deref(), Some("https://a.example"));
+    assert_eq!(allowed(Some("none")), None);
+}
+
+#[test]
+fn presets_are_settings() {
+    let presets = [("thumb".to_owned(), "w=60&h=60&fit=cover".to_owned())].into();
+    let server = Server::with(Layer { presets, ..Layer::default() });
+    assert_eq!(server.get("/photo.jpg?preset=thumb").size(), (60, 60));
+    assert_eq!(server.get("/photo.jpg?preset=thumb&h=30").size(), (60, 30));
+    let unknown = server.get("/photo.jpg?preset=big");
+    assert_eq!(unknown.outcome(), (400, "bad_parameter".to_owned()));
+    assert_eq!(unknown.json()["parameter"]["allowed"], "one of thumb");
+}
+
+#[test]
+fn a_healthy_server_says_so() {
+    let server = Server::start();
+    assert_eq!((server.get("/healthz").status, server.get("/healthz").body), (200, b"ok\n".to_vec()));
+}
+
+/// Fixtures from a store that counts, and may take its time.
+struct Slow {
+    folder: Folder,
+    opened: Arc<AtomicUsize>,
+    delay: Duration,
+}
+
+impl Source for Slow {
+    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object, SourceError>> {
+        Box::pin(async {
+            self.opened.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(self.delay).await;
+            self.folder.open(key).await
+        })
+    }
+}
+
+fn slow(delay: Duration, settings: Layer) -> (Server, Arc<AtomicUsize>) {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let folder = Folder::new(fixtures()).unwrap();
+    (Server::over(Box::new(Slow { folder, opened: opened.clone(), delay }), settings), opened)
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_a_timeout() {
+    let settings = Layer { deadline: Some(0.05), ..Layer::default() };
+    let (server, _) = slow(Duration::from_secs(5), settings);
+    assert_eq!(server.get("/photo.jpg?w=10").outcome(), (504, "source_timeout".to_owned()));
+}
+
+#[test]
+fn a_picture_that_takes_too_long_is_stopped() {
+    let server = Server::with(Layer { deadline: Some(0.02), ..Layer::default() });
+    let response = server.get("/photo.jpg?w=4000&h=4000&fit=fill&blur=100&format=webp&lossless");
+    assert_eq!(response.outcome(), (504, "deadline".to_owned()));
+    // Its worker is free again at once, or this would have to wait for it.
+    assert_eq!(server.get("/orientation/1.jpg?w=5").status, 200);
+}
+
+#[test]
+fn equal_requests_are_worked_once_and_then_remembered() {
+    let server = Server::start();
+    let target = "/photo.jpg?w=800&format=webp&blur=3";
+    let timings: Vec<String> = std::thread::scope(|scope| {
+        let requests: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| server.get(target).header("server-timing").unwrap().to_owned()))
+            .collect();
+        requests.into_iter().map(|request| request.join().unwrap()).collect()
+    });
+    let worked = timings.iter().filter(|timing| timing.contains("decode")).count();
+    assert_eq!(worked, 1, "{timings:?}");
+    assert_eq!(server.get(target).header("server-timing"), Some("cache;desc=hit"));
+}
+
+#[test]
+fn the_cache_can_be_switched_off() {
+    let server = Server::with(Layer { cache: Some("0".parse().unwrap()), ..Layer::default() });
+    for _ in 0..3 {
+        let response = server.get("/photo.jpg?w=33");
+        assert!(response.header("server-timing").unwrap().contains("decode"));
+    }
+}
+
+#[test]
+fn a_changed_original_is_seen_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture");
+    std::fs::copy(fixtures().join("orientation/1.jpg"), &path).unwrap();
+    let server = Server::over(Box::new(Folder::new(folder.path()).unwrap()), Layer::default());
+    let before = server.get("/picture?w=20");
+    std::fs::copy(fixtures().join("photo.png"), &path).unwrap();
+    let after = server.get("/picture?w=20");
+    assert_eq!((before.header("content-type"), after.header("content-type")), (Some("image/jpeg"), Some("image/png")));
+    assert_ne!(before.header("etag"), after.header("etag"));
+}
+
+#[test]
+fn overload_is_refused_and_passes() {
+    let settings = Layer { workers: std::num::NonZeroUsize::new(1), queue: Some(1), ..Layer::default() };
+    let server = Server::with(settings);
+    let outcomes: Vec<(u16, Option<String>)> = std::thread::scope(|scope| {
+        let request = |i: usize| {
+            let response = server.get(&format!("/photo.jpg?w={}&blur=40&format=webp", 700 + i));
+            (response.status, response.header("retry-after").map(str::to_owned))
+        };
+        let requests: Vec<_> = (0..12).map(|i| scope.spawn(move || request(i))).collect();
+        requests.into_iter().map(|request| request.join().unwrap()).collect()
+    });
+    let refused = outcomes.iter().filter(|outcome| **outcome == (503, Some("1".to_owned()))).count();
+    let served = outcomes.iter().filter(|outcome| outcome.0 == 200).count();
+    assert!(refused > 0 && served >= 2 && refused + served == 12, "{outcomes:?}");
+    assert_eq!(server.get("/photo.jpg?w=50").status, 200);
+}
+
+#[test]
+fn a_viewer_that_hangs_up_frees_its_worker() {
+    let settings = Layer { workers: std::num::NonZeroUsize::new(1), queue: Some(0), ..Layer::default() };
+    let server = Server::with(settings);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"GET /photo.jpg?w=4000&h=4000&fit=fill&blur=100&format=png HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(stream);
+    let free = (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        server.get("/orientation/1.jpg?w=7").status == 200
+    });
+    assert!(free);
+}
+
+#[test]
+fn a_large_original_is_streamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(fixtures().join("photo.png")).unwrap();
+    let end = bytes.split_off(bytes.len() - 12);
+    let start = bytes.len();
+    bytes.extend_from_slice(&30_000_000u32.to_be_bytes());
+    bytes.extend_from_slice(b"IDAT");
+    bytes.resize(bytes.len() + 30_000_004, 7);
+    bytes.extend_from_slice(&end);
+    std::fs::write(folder.path().join("big.png"), &bytes).unwrap();
+    let server = Server::over(Box::new(Folder::new(folder.path()).unwrap()), Layer::default());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"GET /big.png HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.ends_with(&bytes[start..]), "{} bytes of {}", answer.len(), bytes.len());
+}
