@@ -5,7 +5,7 @@ use std::io::{self, Cursor};
 use super::head::slice;
 use super::input::Input;
 use super::tiff::Block;
-use super::{jpeg, png, webp};
+use super::{heif, jpeg, png, webp};
 use crate::codec::Format;
 
 /// Width and height of the stored pixels.
@@ -29,6 +29,7 @@ pub(super) fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
             let number = |tag| u32::try_from(block.uint(&block.primary(tag)?)?).ok();
             Some((number(0x0100)?, number(0x0101)?))
         }
+        Format::Avif | Format::Heic => heif::meta(&mut input).ok()??.dimensions(),
         _ => None,
     }
 }

@@ -8,13 +8,14 @@ use std::ops::Range;
 use super::inflate::inflate;
 use super::input::Input;
 use super::parts::{self, Want};
-use super::{jpeg, png, tiff, webp};
+use super::{heif, jpeg, png, tiff, webp};
 use crate::codec::Format;
 
 /// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
 /// none is given.
 ///
-/// It is taken from where viewers take it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF.
+/// It is taken from where viewers take it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF, and the
+/// properties `irot` and `imir` of AVIF and HEIF, whose Exif block has no say in it.
 pub fn orientation(bytes: &[u8], format: Format) -> u8 {
     let given = match format {
         Format::Tiff => tiff::Block::new(bytes).and_then(|block| block.orientation()),
@@ -40,12 +41,13 @@ fn container_orientation(input: &mut Input<Cursor<&[u8]>>, format: Format) -> io
             let chunks = webp::chunks(input)?;
             parts::of_webp(input, &chunks, Want::Orientation)?
         }
+        Format::Avif | Format::Heic => return Ok(heif::meta(input)?.and_then(|meta| meta.orientation())),
         _ => return Ok(None),
     };
     Ok(parts.orientation)
 }
 
-/// The embedded ICC profile of a JPEG, PNG, WebP or TIFF file.
+/// The embedded ICC profile of a JPEG, PNG, WebP, TIFF, AVIF or HEIF file.
 pub fn icc_profile(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
     let mut input = Input::new(Cursor::new(bytes)).ok()?;
     match format {
@@ -59,6 +61,7 @@ pub fn icc_profile(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
             Some(Cow::Borrowed(slice(bytes, &chunk.data)))
         }
         Format::Tiff => Some(tiff::Block::new(bytes)?.primary(tiff::ICC_PROFILE)?.value),
+        Format::Avif | Format::Heic => heif::meta(&mut input).ok()??.icc_profile().map(|icc| Cow::Owned(icc.to_vec())),
         _ => None,
     }
 }

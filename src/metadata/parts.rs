@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read, Seek};
 
 use super::head::without_exif_header;
 use super::input::Input;
-use super::{exif, gif, jpeg, photoshop, png, tiff, webp};
+use super::{exif, gif, heif, jpeg, photoshop, png, tiff, webp};
 use crate::codec::Format;
 
 /// The most that is read of one block.
@@ -85,6 +85,10 @@ pub(super) fn of(bytes: &[u8], format: Format) -> Parts {
                 of_gif(&mut input, &blocks, Want::All)
             }
             Format::Tiff => Ok(of_tiff(bytes)),
+            Format::Avif | Format::Heic => match heif::meta(&mut input)? {
+                Some(meta) => of_heif(&mut input, &meta, Want::All),
+                None => Ok(Parts::default()),
+            },
             _ => Ok(Parts::default()),
         }
     };
@@ -117,7 +121,8 @@ pub(super) fn of_jpeg<R: Read + Seek>(
 ) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let (mut extended, mut resources) = (Vec::new(), Vec::new());
-    for segment in segments {
+    // Readers look no further than the first scan.
+    for segment in segments.iter().take_while(|segment| segment.marker != jpeg::SOS) {
         if segment.marker == jpeg::APP1 {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
             if let Some(block) = payload.strip_prefix(jpeg::EXIF) {
@@ -225,6 +230,27 @@ pub(super) fn of_webp<R: Read + Seek>(input: &mut Input<R>, chunks: &[webp::Chun
         }
     }
     Ok(if webp::is_extended(chunks) { parts.with_orientation() } else { parts })
+}
+
+/// The blocks in the items of an AVIF or HEIF file. The Exif item opens with the offset of the TIFF header
+/// (ISO/IEC 23008-12, A.2.1).
+pub(super) fn of_heif<R: Read + Seek>(input: &mut Input<R>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
+    let mut parts = Parts { orientation: meta.orientation(), ..Parts::default() };
+    if want == Want::Orientation {
+        return Ok(parts);
+    }
+    // A file may hold images with metadata of their own: the first is the primary image's.
+    if let Some(id) = meta.exif_items().next() {
+        let data = meta.data(input, id, MAX_BLOCK)?;
+        if let Some((offset, rest)) = data.split_first_chunk() {
+            let offset = u32::from_be_bytes(*offset) as usize;
+            parts.add_exif(rest.get(offset..).unwrap_or_default());
+        }
+    }
+    if let Some(id) = meta.xmp_items().next() {
+        parts.xmp.push(meta.data(input, id, MAX_BLOCK)?);
+    }
+    Ok(parts)
 }
 
 /// The blocks in a GIF: XMP alone.

@@ -12,8 +12,8 @@ fn try_all(file: &[u8]) {
     if let Ok(report) = metadata::report(file) {
         serde_json::to_string(&report.without_location()).unwrap();
     }
-    for keep in [Keep::None, Keep::Copyright, Keep::All] {
-        metadata::carry(file, keep);
+    metadata::carry(file, Keep::All);
+    for keep in [Keep::None, Keep::Copyright] {
         let Ok(plan) = metadata::strip(&mut Cursor::new(file), keep) else { continue };
         let mut out = Vec::new();
         plan.write_to(Cursor::new(file), &mut out).unwrap();
@@ -25,9 +25,13 @@ fn try_all(file: &[u8]) {
     }
 }
 
+fn files() -> impl Iterator<Item = Vec<u8>> {
+    samples::all().into_iter().map(|(_, file)| file).chain([samples::avif()])
+}
+
 #[test]
 fn truncation_at_every_byte_is_survived() {
-    for (_, file) in samples::all() {
+    for file in files() {
         for end in 0..file.len() {
             try_all(&file[..end]);
         }
@@ -36,7 +40,7 @@ fn truncation_at_every_byte_is_survived() {
 
 #[test]
 fn a_change_of_every_byte_is_survived() {
-    for (_, mut file) in samples::all() {
+    for mut file in files() {
         for at in 0..file.len() {
             let original = file[at];
             for value in [0xff, original.wrapping_add(1)] {

@@ -4,6 +4,7 @@
 //! `exiftool` program are at hand, they are used as well; a line says so where they are not.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failure in here is a failed test")]
 
+mod browser;
 mod exiftool;
 mod hostile;
 mod samples;

@@ -247,7 +247,64 @@ pub(crate) fn gif() -> Vec<u8> {
     file
 }
 
-/// All of them, by name.
+/// The "pixels" of the AVIF sample, which no test decodes.
+pub(crate) const AVIF_DATA: &[u8] = b"the compressed image";
+
+/// An AVIF file with a thumbnail, metadata and a vendor's box, turned by a quarter to the left.
+pub(crate) fn avif() -> Vec<u8> {
+    let exif = [&[0; 4][..], &exif()].concat();
+    let xmp = xmp("SecretXmp");
+    let data: [&[u8]; 4] = [AVIF_DATA, &exif, &xmp, b"SecretThumbnail"];
+    let start = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf".to_vec();
+    let vendor = full_box(b"uuid", b"0123456789abcdefSecretVendor");
+    let meta_len = avif_meta(0, &data).len();
+    let media_at = start.len() + meta_len + vendor.len() + 8;
+    let media = full_box(b"mdat", &[data.concat().as_slice(), b"SecretTrailer"].concat());
+    [start, avif_meta(media_at as u32, &data), vendor, media, full_box(b"mpvd", b"SecretTrailer")].concat()
+}
+
+fn full_box(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as u32 + 8).to_be_bytes(), kind.as_slice(), payload].concat()
+}
+
+fn avif_meta(media_at: u32, data: &[&[u8]; 4]) -> Vec<u8> {
+    let entry =
+        |id: u8, kind: &[u8], rest: &[u8]| full_box(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0][..], kind, rest].concat());
+    let entries = [
+        entry(1, b"av01", b"\0"),
+        entry(2, b"Exif", b"\0"),
+        entry(3, b"mime", b"\0application/rdf+xml\0"),
+        entry(4, b"av01", b"\0"),
+    ];
+    let mut places = vec![0, 0, 0, 0, 0x44, 0, 0, 4];
+    let mut at = media_at;
+    for (id, data) in (1..).zip(data) {
+        places.extend([0, id, 0, 0, 0, 1]);
+        places.extend(at.to_be_bytes());
+        places.extend((data.len() as u32).to_be_bytes());
+        at += data.len() as u32;
+    }
+    let reference = |kind: &[u8; 4], from: u8| full_box(kind, &[0, from, 0, 1, 0, 1]);
+    let references = [reference(b"cdsc", 2), reference(b"cdsc", 3), reference(b"thmb", 4)];
+    let properties = [
+        full_box(b"ispe", &[0, 0, 0, 0, 0, 0, 0, 24, 0, 0, 0, 16]),
+        full_box(b"irot", &[1]),
+        full_box(b"colr", b"profthe profile"),
+        full_box(b"udes", b"\0\0\0\0en\0SecretText\0\0\0"),
+    ];
+    let associations = [0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 4, 1, 2, 3, 4, 0, 4, 1, 1];
+    let children = [
+        full_box(b"hdlr", b"\0\0\0\0\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        full_box(b"pitm", &[0, 0, 0, 0, 0, 1]),
+        full_box(b"iloc", &places),
+        full_box(b"iinf", &[&[0, 0, 0, 0, 0, 4][..], &entries.concat()].concat()),
+        full_box(b"iref", &[&[0; 4][..], &references.concat()].concat()),
+        full_box(b"iprp", &[full_box(b"ipco", &properties.concat()), full_box(b"ipma", &associations)].concat()),
+    ];
+    full_box(b"meta", &[&[0; 4][..], &children.concat()].concat())
+}
+
+/// All whose pixels can be decoded here, by name.
 pub(crate) fn all() -> [(&'static str, Vec<u8>); 4] {
     [("jpeg", jpeg()), ("png", png()), ("webp", webp()), ("gif", gif())]
 }

@@ -93,6 +93,29 @@ fn a_clean_file_passes_through_unchanged() {
 }
 
 #[test]
+fn avif_items_go_and_offsets_stay() {
+    let file = samples::avif();
+    let before = metadata::report(&file).unwrap();
+    assert_eq!((before.width, before.height, before.orientation), (Some(16), Some(24), 8));
+    assert_eq!(before.exif.image["Make"], "SecretMake");
+    assert_eq!(before.xmp["photoshop:City"], "SecretCity");
+    for (keep, right) in [(Keep::None, false), (Keep::Copyright, true)] {
+        let out = stripped(&file, keep);
+        for secret in SECRETS {
+            assert!(!contains(&out, secret), "{keep:?}: {secret}");
+        }
+        let at = memchr::memmem::find(&file, samples::AVIF_DATA).unwrap();
+        assert_eq!(&out[at..at + samples::AVIF_DATA.len()], samples::AVIF_DATA, "in its old place");
+        let after = metadata::report(&out).unwrap();
+        assert_eq!((after.width, after.height, after.orientation), (Some(16), Some(24), 8));
+        assert_eq!(metadata::icc_profile(&out, Format::Avif).as_deref(), Some(b"the profile".as_slice()));
+        assert_eq!(after.exif.image.contains_key("Artist"), right, "{keep:?}: {after:?}");
+        assert_eq!(after.xmp.contains_key("dc:rights"), right, "{keep:?}: {after:?}");
+        assert!(metadata::strip(&mut Cursor::new(&out), keep).unwrap().is_identity(), "{keep:?}");
+    }
+}
+
+#[test]
 fn any_range_of_the_answer_can_be_had_alone() {
     for (name, file) in samples::all() {
         let plan = metadata::strip(&mut Cursor::new(&file), Keep::Copyright).unwrap();

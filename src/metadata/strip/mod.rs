@@ -5,6 +5,8 @@
 
 mod gain_map;
 mod gif;
+mod heif;
+mod heif_meta;
 mod jpeg;
 mod png;
 mod webp;
@@ -51,6 +53,7 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Err
         Format::Png => png::strip(&mut input, keep)?,
         Format::WebP => webp::strip(&mut input, keep)?,
         Format::Gif => gif::strip(&mut input, keep)?,
+        Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
         other => return Err(Error::Unsupported(other)),
     };
     Ok(rewrite.recognise(&mut input)?)

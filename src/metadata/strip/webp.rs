@@ -78,7 +78,8 @@ fn keep_frame<R: Read + Seek>(input: &mut Input<R>, frame: &Chunk, out: &mut Rew
         at = chunk.range.end;
         if matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ALPH") {
             body.copy(chunk.range);
-            missing = chunk.missing;
+            // A chunk that goes beyond a frame which is whole lacks nothing: it is damaged.
+            missing = if frame.missing == 0 { 0 } else { chunk.missing };
         }
     }
     out.copy(frame.range.start..frame.range.start + 4);

@@ -29,6 +29,16 @@ impl Name {
         Self { namespace: namespace.into(), prefix: prefix.into(), local: local.to_owned() }
     }
 
+    /// Whether the name can be written again: the parser is lenient with what stands where a name should be (XML 1.0,
+    /// 2.3, as far as ASCII goes).
+    pub(super) fn is_well_formed(&self) -> bool {
+        let part = |part: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') || !c.is_ascii();
+            part.chars().all(allowed) && !part.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.'))
+        };
+        part(&self.prefix) && part(&self.local) && !self.local.is_empty()
+    }
+
     pub(super) fn is(&self, namespace: &str, local: &str) -> bool {
         &*self.namespace == namespace && self.local == local
     }
@@ -64,6 +74,11 @@ pub(super) fn parse(text: &str) -> (Vec<Element>, Option<String>) {
     let problem = builder.read(text).err();
     while builder.close() {}
     (builder.done, problem)
+}
+
+/// Without the control characters that XML cannot hold (XML 1.0, 2.2).
+fn clean(text: &str) -> String {
+    text.chars().filter(|&c| c >= ' ' || matches!(c, '\t' | '\n' | '\r')).collect()
 }
 
 #[derive(Default)]
@@ -108,7 +123,7 @@ impl Builder {
         let depth = self.open.len() + 1;
         for attribute in start.attributes().with_checks(false).flatten() {
             self.nodes += 1;
-            let value = unescape(&attribute.value).unwrap_or_else(|_| attribute.value.clone()).into_owned();
+            let value = clean(&unescape(&attribute.value).unwrap_or_else(|_| attribute.value.clone()));
             match attribute.key.as_ref() {
                 "xmlns" => self.scope.push((depth, "".into(), value.into())),
                 key => match key.strip_prefix("xmlns:") {
@@ -129,7 +144,7 @@ impl Builder {
 
     fn text(&mut self, text: &str) {
         if let Some(open) = self.open.last_mut() {
-            open.text.push_str(text);
+            open.text.push_str(&clean(text));
         }
     }
 

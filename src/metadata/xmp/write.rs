@@ -11,7 +11,11 @@ pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
     let (mut attributes, mut named) = (String::new(), Vec::new());
     // Simple properties as attributes: some readers of gain maps know no other way (7.9.2.2). They come first, as they
     // will when the packet is read again, so that what is written of that is the same packet.
-    let (simple, others): (Vec<_>, Vec<_>) = properties.iter().copied().partition(|property| is_simple(property));
+    let (simple, others): (Vec<_>, Vec<_>) = properties
+        .iter()
+        .copied()
+        .filter(|property| property.name.is_well_formed())
+        .partition(|property| is_simple(property));
     for property in simple.into_iter().chain(others) {
         let name = writer.qualified(&property.name);
         if named.contains(&name) {
@@ -52,19 +56,22 @@ struct Writer {
 
 impl Writer {
     fn element(&mut self, element: &Element) {
+        if !element.name.is_well_formed() {
+            return;
+        }
         let name = self.qualified(&element.name);
         self.body.push('<');
         self.body.push_str(&name);
-        for (attribute, value) in &element.attributes {
+        for (attribute, value) in element.attributes.iter().filter(|(name, _)| name.is_well_formed()) {
             let attribute = self.qualified(attribute);
-            self.body.push_str(&format!(" {attribute}=\"{}\"", escape(clean(value))));
+            self.body.push_str(&format!(" {attribute}=\"{}\"", escape(value.as_str())));
         }
         if element.children.is_empty() && element.text.is_empty() {
             self.body.push_str("/>");
             return;
         }
         self.body.push('>');
-        self.body.push_str(&escape(clean(&element.text)));
+        self.body.push_str(&escape(element.text.as_str()));
         element.children.iter().for_each(|child| self.element(child));
         self.body.push_str(&format!("</{name}>"));
     }
@@ -90,9 +97,4 @@ impl Writer {
         self.prefixes.push((namespace.to_owned(), prefix.clone()));
         prefix
     }
-}
-
-/// Without the control characters that XML cannot hold (XML 1.0, 2.2).
-fn clean(text: &str) -> String {
-    text.chars().filter(|&c| c >= ' ' || matches!(c, '\t' | '\n' | '\r')).collect()
 }

@@ -1,0 +1,91 @@
+//! Where the data of items is (`iloc`, ISO/IEC 14496-12, 8.11.3).
+
+use std::ops::Range;
+
+use crate::metadata::isobmff::Fields;
+
+/// Extents that are believed of one file; a photograph in tiles has some hundred.
+const MAX_EXTENTS: usize = 1 << 16;
+
+/// The place of one item's data.
+#[derive(Debug, Clone)]
+pub(in crate::metadata) struct Location {
+    pub(in crate::metadata) id: u32,
+    /// 0: offsets into the file; 1: into `idat`; 2: into another item.
+    pub(in crate::metadata) method: u16,
+    pub(in crate::metadata) extents: Vec<Range<u64>>,
+    /// The entry as it is written.
+    raw: Vec<u8>,
+}
+
+/// The whole box.
+#[derive(Debug, Default)]
+pub(in crate::metadata) struct Locations {
+    version: u8,
+    /// Version, flags and the sizes of the fields.
+    header: Vec<u8>,
+    entries: Vec<Location>,
+}
+
+impl Locations {
+    pub(in crate::metadata) fn read(payload: &[u8]) -> Option<Self> {
+        let mut fields = Fields(payload);
+        let version = fields.version()?;
+        let sizes = fields.uint(2)? as usize;
+        let [offset_len, length_len, base_len, index_len] = [sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15];
+        if [offset_len, length_len, base_len, index_len].iter().any(|len| ![0, 4, 8].contains(len)) || version > 2 {
+            return None;
+        }
+        let id_len = if version < 2 { 2 } else { 4 };
+        let count = fields.uint(id_len)?;
+        let header = payload.get(..6)?.to_vec();
+        let (mut entries, mut total) = (Vec::new(), 0);
+        for _ in 0..count {
+            let start = fields.0;
+            let id = fields.uint(id_len)? as u32;
+            let method = if version == 0 { 0 } else { fields.u16()? & 15 };
+            let data_reference = fields.u16()?;
+            let base = fields.uint(base_len)?;
+            let mut extents = Vec::new();
+            for _ in 0..fields.u16()? {
+                fields.uint(if version == 0 { 0 } else { index_len })?;
+                let offset = base.saturating_add(fields.uint(offset_len)?);
+                let length = fields.uint(length_len)?;
+                total += 1;
+                if total > MAX_EXTENTS {
+                    return None;
+                }
+                // No length means all of the file.
+                let end = if length == 0 { u64::MAX } else { offset.saturating_add(length) };
+                // Data in other files (8.7.2) is not ours to touch.
+                if data_reference == 0 {
+                    extents.push(offset..end);
+                }
+            }
+            let raw = start.get(..start.len() - fields.0.len())?.to_vec();
+            entries.push(Location { id, method, extents, raw });
+        }
+        Some(Self { version, header, entries })
+    }
+
+    pub(in crate::metadata) fn of(&self, id: u32) -> Option<&Location> {
+        self.entries.iter().find(|location| location.id == id)
+    }
+
+    pub(in crate::metadata) fn iter(&self) -> impl Iterator<Item = &Location> {
+        self.entries.iter()
+    }
+
+    /// The box's payload with the entries of these items alone.
+    pub(in crate::metadata) fn write(&self, keep: impl Fn(u32) -> bool) -> Vec<u8> {
+        let kept: Vec<_> = self.entries.iter().filter(|location| keep(location.id)).collect();
+        let mut out = self.header.clone();
+        if self.version < 2 {
+            out.extend((kept.len() as u16).to_be_bytes());
+        } else {
+            out.extend((kept.len() as u32).to_be_bytes());
+        }
+        kept.iter().for_each(|location| out.extend_from_slice(&location.raw));
+        out
+    }
+}

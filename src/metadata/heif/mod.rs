@@ -1,0 +1,265 @@
+//! The items of AVIF and HEIF files (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): what the `meta` box says of them, read
+//! from memory with every count checked against the bytes that are there.
+
+mod locations;
+
+use std::io::{self, Read, Seek};
+use std::ops::Range;
+
+use super::input::Input;
+use super::isobmff::{BoxAt, Fields, boxes, children};
+
+pub(super) use locations::{Location, Locations};
+
+/// The most that is read of a `meta` box; a real one has some kilobytes.
+const MAX_META: u64 = 4 << 20;
+
+/// One entry of the item information box.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) id: u32,
+    pub(super) kind: [u8; 4],
+    /// Of items of kind `mime`.
+    pub(super) content_type: Vec<u8>,
+    /// The whole entry within the meta box's payload.
+    pub(super) range: Range<u64>,
+}
+
+/// One reference, from an item to others.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    pub(super) kind: [u8; 4],
+    pub(super) from: u32,
+    pub(super) to: Vec<u32>,
+}
+
+/// The properties of one item, as indices into the property container, from 1.
+#[derive(Debug, Clone)]
+pub(super) struct Association {
+    pub(super) id: u32,
+    pub(super) properties: Vec<usize>,
+    /// The whole entry within the meta box's payload.
+    pub(super) range: Range<u64>,
+}
+
+/// What the top-level `meta` box says.
+#[derive(Debug, Default)]
+pub(super) struct Meta {
+    /// The box within the file.
+    pub(super) range: Range<u64>,
+    /// Its payload within the file.
+    pub(super) payload_at: u64,
+    pub(super) payload: Vec<u8>,
+    pub(super) primary: Option<u32>,
+    pub(super) items: Vec<Item>,
+    pub(super) references: Vec<Reference>,
+    pub(super) locations: Locations,
+    /// Kind and payload of each property.
+    pub(super) properties: Vec<([u8; 4], Range<u64>)>,
+    pub(super) associations: Vec<Association>,
+    /// The payload of `idat` within the meta box's payload.
+    pub(super) idat: Range<u64>,
+}
+
+/// The `meta` box of the file, or `None` if there is none that is whole.
+pub(super) fn meta<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Option<Meta>> {
+    let end = input.len();
+    let found = boxes(input, 0..end)?.into_iter().find(|found| &found.kind == b"meta" && !found.cut);
+    let Some(found) = found.filter(|found| found.range.end - found.range.start <= MAX_META) else { return Ok(None) };
+    let payload = input.copy(found.payload.clone(), MAX_META as usize)?;
+    let mut meta = Meta { range: found.range, payload_at: found.payload.start, ..Meta::default() };
+    for child in meta_children(&payload) {
+        meta.read_child(&payload, &child);
+    }
+    meta.payload = payload;
+    Ok(Some(meta))
+}
+
+/// The boxes inside a meta box's payload, which opens with version and flags.
+pub(super) fn meta_children(payload: &[u8]) -> Vec<BoxAt> {
+    children_at(payload, 4..payload.len() as u64)
+}
+
+/// The boxes in a part of the payload, with their places in the whole.
+pub(super) fn children_at(payload: &[u8], part: Range<u64>) -> Vec<BoxAt> {
+    let mut found = children(super::head::slice(payload, &part));
+    for child in &mut found {
+        child.range = child.range.start + part.start..child.range.end + part.start;
+        child.payload = child.payload.start + part.start..child.payload.end + part.start;
+    }
+    found
+}
+
+impl Meta {
+    fn read_child(&mut self, payload: &[u8], child: &BoxAt) {
+        let bytes = super::head::slice(payload, &child.payload);
+        match &child.kind {
+            b"pitm" => self.primary = primary_item(Fields(bytes)),
+            b"iinf" => self.items = items(payload, &child.payload),
+            b"iref" => self.references = references(payload, &child.payload),
+            b"iloc" => self.locations = Locations::read(bytes).unwrap_or_default(),
+            b"idat" => self.idat = child.payload.clone(),
+            b"iprp" => {
+                for part in children_at(payload, child.payload.clone()) {
+                    match &part.kind {
+                        b"ipco" => {
+                            let all = children_at(payload, part.payload);
+                            self.properties = all.into_iter().map(|p| (p.kind, p.payload)).collect();
+                        }
+                        b"ipma" => self.associations.extend(associations(payload, &part.payload)),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The payloads of an item's properties of this kind.
+    pub(super) fn properties_of(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = &[u8]> {
+        let of_item = self.associations.iter().filter(move |association| association.id == id);
+        of_item
+            .flat_map(|association| association.properties.iter())
+            .filter_map(|&index| self.properties.get(index.checked_sub(1)?))
+            .filter(move |(found, _)| *found == kind)
+            .map(|(_, range)| super::head::slice(&self.payload, range))
+    }
+
+    /// Where an item's data stands in the file, if it is in this file.
+    pub(super) fn extents(&self, location: &Location) -> Vec<Range<u64>> {
+        let idat_at = self.payload_at + self.idat.start;
+        let idat_end = self.payload_at + self.idat.end;
+        let place = |range: &Range<u64>| match location.method {
+            0 => Some(range.clone()),
+            1 => {
+                let start = idat_at.saturating_add(range.start).min(idat_end);
+                Some(start..idat_at.saturating_add(range.end).min(idat_end))
+            }
+            _ => None,
+        };
+        location.extents.iter().filter_map(place).collect()
+    }
+
+    /// The ids of items that hold metadata of this kind.
+    pub(super) fn exif_items(&self) -> impl Iterator<Item = u32> {
+        self.items.iter().filter(|item| &item.kind == b"Exif").map(|item| item.id)
+    }
+
+    pub(super) fn xmp_items(&self) -> impl Iterator<Item = u32> {
+        let is_xmp = |item: &&Item| &item.kind == b"mime" && item.content_type == b"application/rdf+xml";
+        self.items.iter().filter(is_xmp).map(|item| item.id)
+    }
+
+    /// An item's data, up to a limit.
+    pub(super) fn data<R: Read + Seek>(&self, input: &mut Input<R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
+        let mut data = Vec::new();
+        if let Some(location) = self.locations.of(id) {
+            for extent in self.extents(location) {
+                data.extend(input.copy(extent, limit.saturating_sub(data.len()))?);
+            }
+        }
+        Ok(data)
+    }
+
+    /// The size of the primary item (`ispe`, ISO/IEC 23008-12, 6.5.3).
+    pub(super) fn dimensions(&self) -> Option<(u32, u32)> {
+        let mut fields = Fields(self.properties_of(self.primary?, *b"ispe").next()?);
+        fields.version()?;
+        Some((fields.u32()?, fields.u32()?))
+    }
+
+    /// The turn that `irot` and `imir` make together (6.5.10 and 6.5.12), first the one, then the other, as Exif
+    /// numbers it.
+    pub(super) fn orientation(&self) -> Option<u8> {
+        let primary = self.primary?;
+        let first = |kind| self.properties_of(primary, kind).next().and_then(|bytes| bytes.first().copied());
+        let (turns, mirror) = (first(*b"irot").map(|b| b & 3), first(*b"imir").map(|b| b & 1));
+        if turns.is_none() && mirror.is_none() {
+            return None;
+        }
+        // Quarter turns are anti-clockwise. Axis 0 exchanges top and bottom, axis 1 left and right.
+        Some(match (turns.unwrap_or(0), mirror) {
+            (0, None) => 1,
+            (1, None) => 8,
+            (2, None) => 3,
+            (_, None) => 6,
+            (0, Some(1)) | (2, Some(0)) => 2,
+            (0, Some(_)) | (2, Some(_)) => 4,
+            (1, Some(0)) | (3, Some(1)) => 5,
+            _ => 7,
+        })
+    }
+
+    /// The ICC profile of the primary item (`colr`, ISO/IEC 14496-12, 12.1.5).
+    pub(super) fn icc_profile(&self) -> Option<&[u8]> {
+        let mut colours = self.properties_of(self.primary?, *b"colr");
+        colours.find_map(|bytes| bytes.strip_prefix(b"prof").or_else(|| bytes.strip_prefix(b"rICC")))
+    }
+}
+
+fn primary_item(mut fields: Fields<'_>) -> Option<u32> {
+    if fields.version()? == 0 { fields.u16().map(u32::from) } else { fields.u32() }
+}
+
+/// Item information (8.11.6): entries of version 2 have 2-byte ids, those of version 3 have 4-byte ones; earlier ones
+/// know no item types.
+fn items(payload: &[u8], part: &Range<u64>) -> Vec<Item> {
+    let mut fields = Fields(super::head::slice(payload, part));
+    let Some(version) = fields.version() else { return Vec::new() };
+    let header = if version == 0 { 6 } else { 8 };
+    let entries = children_at(payload, part.start + header..part.end);
+    let read = |entry: &BoxAt| {
+        let mut fields = Fields(super::head::slice(payload, &entry.payload));
+        let id = match fields.version()? {
+            2 => fields.u16()?.into(),
+            3 => fields.u32()?,
+            _ => return None,
+        };
+        fields.u16()?;
+        let kind = *fields.bytes(4)?.first_chunk()?;
+        let content_type = fields.0.split(|&b| b == 0).nth(1).unwrap_or_default().to_vec();
+        Some(Item { id, kind, content_type, range: entry.range.clone() })
+    };
+    entries.iter().filter(|entry| &entry.kind == b"infe").filter_map(read).collect()
+}
+
+/// Item references (8.11.12): boxes whose kind is that of the reference.
+fn references(payload: &[u8], part: &Range<u64>) -> Vec<Reference> {
+    let mut fields = Fields(super::head::slice(payload, part));
+    let Some(version) = fields.version() else { return Vec::new() };
+    let id_len = if version == 0 { 2 } else { 4 };
+    let read = |entry: &BoxAt| {
+        let mut fields = Fields(super::head::slice(payload, &entry.payload));
+        let from = fields.uint(id_len)? as u32;
+        let count = fields.u16()?;
+        let to: Option<Vec<_>> = (0..count).map(|_| fields.uint(id_len).map(|id| id as u32)).collect();
+        Some(Reference { kind: entry.kind, from, to: to? })
+    };
+    children_at(payload, part.start + 4..part.end).iter().filter_map(read).collect()
+}
+
+/// Item property associations (8.11.14): ids of 2 or 4 bytes, indices of 7 or 15 bits below a flag.
+fn associations(payload: &[u8], part: &Range<u64>) -> Vec<Association> {
+    let bytes = super::head::slice(payload, part);
+    let mut fields = Fields(bytes);
+    let place = |fields: &Fields<'_>| part.start + (bytes.len() - fields.0.len()) as u64;
+    let mut out = Vec::new();
+    let mut read = || {
+        let version_and_flags = fields.u32()?;
+        let id_len = if version_and_flags >> 24 == 0 { 2 } else { 4 };
+        let index_len = if version_and_flags & 1 == 0 { 1 } else { 2 };
+        for _ in 0..fields.u32()? {
+            let start = place(&fields);
+            let id = fields.uint(id_len)? as u32;
+            let count = fields.uint(1)?;
+            let mask = if index_len == 1 { 0x7f } else { 0x7fff };
+            let properties: Option<Vec<_>> =
+                (0..count).map(|_| fields.uint(index_len).map(|index| (index & mask) as usize)).collect();
+            out.push(Association { id, properties: properties?, range: start..place(&fields) });
+        }
+        Some(())
+    };
+    // What is cut off ends the list.
+    read();
+    out
+}

@@ -1,0 +1,99 @@
+//! Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2), which AVIF and HEIF are made of.
+
+use std::io::{self, Cursor, Read, Seek};
+use std::ops::Range;
+
+use super::MAX_PARTS;
+use super::input::Input;
+
+/// One box's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BoxAt {
+    pub(super) kind: [u8; 4],
+    /// Header and payload.
+    pub(super) range: Range<u64>,
+    pub(super) payload: Range<u64>,
+    /// What holds the box ends before the box does.
+    pub(super) cut: bool,
+}
+
+/// The box at `at`, which may not reach beyond `end`. A size of 1 is followed by a longer one, a size of 0 means
+/// everything up to the end.
+pub(super) fn next_box<R: Read + Seek>(input: &mut Input<R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
+    if at.saturating_add(8) > end {
+        return Ok(None);
+    }
+    let Some([s0, s1, s2, s3, kind @ ..]) = input.array::<8>(at)? else { return Ok(None) };
+    let (header, size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
+        0 => (8, end - at),
+        1 => match input.array::<8>(at + 8)? {
+            Some(large) if at + 16 <= end => (16, u64::from_be_bytes(large)),
+            _ => return Ok(None),
+        },
+        size => (8, size.into()),
+    };
+    if size < header {
+        return Ok(None);
+    }
+    let full = at.saturating_add(size);
+    Ok(Some(BoxAt { kind, range: at..full.min(end), payload: at + header..full.min(end), cut: full > end }))
+}
+
+/// The boxes in this range, up to the first place where there is none.
+pub(super) fn boxes<R: Read + Seek>(input: &mut Input<R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
+    let mut boxes = Vec::new();
+    let mut at = range.start;
+    while let Some(found) = next_box(input, at, range.end)? {
+        at = found.range.end;
+        boxes.push(found);
+        if boxes.len() == MAX_PARTS {
+            break;
+        }
+    }
+    Ok(boxes)
+}
+
+/// The boxes in these bytes.
+pub(super) fn children(bytes: &[u8]) -> Vec<BoxAt> {
+    let end = bytes.len() as u64;
+    // Reading from memory cannot fail.
+    Input::new(Cursor::new(bytes)).and_then(|mut input| boxes(&mut input, 0..end)).unwrap_or_default()
+}
+
+/// A whole box.
+pub(super) fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let mut out = ((payload.len() + 8) as u32).to_be_bytes().to_vec();
+    out.extend(kind);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// Big-endian fields, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    pub(super) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// An unsigned integer of up to 8 bytes; one of no bytes is 0.
+    pub(super) fn uint(&mut self, len: usize) -> Option<u64> {
+        self.bytes(len).map(|bytes| bytes.iter().fold(0, |sum, &b| sum << 8 | u64::from(b)))
+    }
+
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        self.uint(2).map(|v| v as u16)
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        self.uint(4).map(|v| v as u32)
+    }
+
+    /// Version and flags of a full box (4.2.2): the version.
+    pub(super) fn version(&mut self) -> Option<u8> {
+        self.uint(4).map(|v| (v >> 24) as u8)
+    }
+}

@@ -1,0 +1,254 @@
+//! AVIF and HEIF: everything stays in its place, since offsets into the file are all over it. Items that are not kept
+//! leave the `meta` box, which keeps its size; their data becomes zeros, and so does any other byte of the media data
+//! that no item uses. Boxes that are not kept become empty space of the same size.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Seek};
+use std::ops::Range;
+
+use super::Keep;
+use super::heif_meta::{kept_items, without_items};
+use crate::metadata::heif::{Meta, meta};
+use crate::metadata::input::Input;
+use crate::metadata::isobmff::{BoxAt, boxes};
+use crate::metadata::parts;
+use crate::metadata::rights::for_same_pixels;
+use crate::metadata::{Error, MAX_PARTS, Rewrite};
+
+/// New content for a range of the file, of the same length.
+enum Edit {
+    Bytes(Vec<u8>),
+    Zeros,
+}
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+    let all = top_level(input)?;
+    let meta = meta(input)?.ok_or(Error::Damaged("no meta box"))?;
+    let kept = kept_items(&meta);
+    let replaced = replacements(input, &meta, keep)?;
+    let sequence = all.iter().find(|found| &found.kind == b"moov");
+
+    let mut edits = Vec::new();
+    edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, &meta, &kept, &replaced)?)));
+    let used = extents_of(&meta, |id| kept.contains(&id));
+    let media = media_data(&all);
+    // The samples of a sequence lie between the items' data: there, only what is known to be metadata is cleared.
+    let unused = match sequence {
+        Some(_) => without(&extents_of(&meta, |id| !kept.contains(&id)), &used),
+        None => without(&media, &used),
+    };
+    let mut cleared = common(&media, &unused);
+    for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
+        let place = std::slice::from_ref(range);
+        if common(&cleared, place) == place {
+            cleared = without(&cleared, place);
+            edits.push((range.clone(), Edit::Bytes(bytes.clone())));
+        }
+    }
+    edits.extend(cleared.into_iter().map(|range| (range, Edit::Zeros)));
+    if let Some(movie) = sequence {
+        edit_movie(input, movie, &mut edits)?;
+    }
+    for found in all.iter().filter(|found| !is_kept(&found.kind)) {
+        edit_to_free(found, &mut edits);
+    }
+    Ok(apply(input.len(), end_of_kept(&all), edits))
+}
+
+fn top_level<R: Read + Seek>(input: &mut Input<R>) -> Result<Vec<BoxAt>, Error> {
+    let all = boxes(input, 0..input.len())?;
+    if all.len() >= MAX_PARTS { Err(Error::Damaged("too many boxes")) } else { Ok(all) }
+}
+
+fn is_kept(kind: &[u8; 4]) -> bool {
+    matches!(kind, b"ftyp" | b"meta" | b"mdat" | b"moov" | b"moof")
+}
+
+/// What comes behind the last box that is kept has nothing that offsets lead to, and is left out.
+fn end_of_kept(all: &[BoxAt]) -> u64 {
+    all.iter().filter(|found| is_kept(&found.kind)).map(|found| found.range.end).max().unwrap_or(0)
+}
+
+fn media_data(all: &[BoxAt]) -> Vec<Range<u64>> {
+    all.iter().filter(|found| &found.kind == b"mdat").map(|found| found.payload.clone()).collect()
+}
+
+fn extents_of(meta: &Meta, wanted: impl Fn(u32) -> bool) -> Vec<Range<u64>> {
+    meta.locations.iter().filter(|location| wanted(location.id)).flat_map(|location| meta.extents(location)).collect()
+}
+
+/// These ranges in order, overlapping and adjoining ones made one.
+fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted: Vec<_> = ranges.iter().filter(|range| range.start < range.end).cloned().collect();
+    sorted.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in sorted {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+/// The parts of `ranges` that no range of `holes` covers, in order.
+fn without(ranges: &[Range<u64>], holes: &[Range<u64>]) -> Vec<Range<u64>> {
+    let holes = merged(holes);
+    let mut out = Vec::new();
+    for range in merged(ranges) {
+        let first = holes.partition_point(|hole| hole.end <= range.start);
+        let mut at = range.start;
+        for hole in holes.iter().skip(first).take_while(|hole| hole.start < range.end) {
+            if hole.start > at {
+                out.push(at..hole.start);
+            }
+            at = hole.end;
+        }
+        if at < range.end {
+            out.push(at..range.end);
+        }
+    }
+    out
+}
+
+/// The parts that two lists of ranges have in common, in order.
+fn common(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
+    without(a, &without(a, b))
+}
+
+/// An item that stays with new content of the same length.
+struct Replacement {
+    id: u32,
+    extents: Vec<(Range<u64>, Vec<u8>)>,
+}
+
+/// The rights that are kept, in the place of the Exif and XMP items that they come from. Rights that need more room
+/// than there was are left out.
+fn replacements<R: Read + Seek>(input: &mut Input<R>, meta: &Meta, keep: Keep) -> Result<Vec<Replacement>, Error> {
+    if keep == Keep::None {
+        return Ok(Vec::new());
+    }
+    let mut parts = parts::of_heif(input, meta, keep.want())?;
+    // Items are shown as their properties say, so the block need not say it.
+    parts.orientation = None;
+    let blocks = for_same_pixels(&parts, keep);
+    // The offset of the TIFF header behind this field (ISO/IEC 23008-12, A.2.1).
+    let exif = blocks.exif.map(|exif| [vec![0; 4], exif].concat());
+    let exif = meta.exif_items().next().zip(exif).and_then(|(id, data)| fill(meta, id, &data, 0));
+    let xmp = meta.xmp_items().next().zip(blocks.xmp).and_then(|(id, data)| fill(meta, id, &data, b' '));
+    Ok(exif.into_iter().chain(xmp).collect())
+}
+
+/// The extents of an item filled with new data and padding, if it fits.
+fn fill(meta: &Meta, id: u32, data: &[u8], padding: u8) -> Option<Replacement> {
+    let ranges = meta.extents(meta.locations.of(id)?);
+    let room = ranges.iter().try_fold(0, |sum: u64, range| sum.checked_add(range.end.checked_sub(range.start)?))?;
+    if data.len() as u64 > room || room > parts::MAX_BLOCK as u64 {
+        return None;
+    }
+    let mut bytes = data.iter().copied().chain(std::iter::repeat(padding));
+    let take = |range: Range<u64>| {
+        let len = (range.end - range.start) as usize;
+        (range, bytes.by_ref().take(len).collect())
+    };
+    Some(Replacement { id, extents: ranges.into_iter().map(take).collect() })
+}
+
+/// The meta box with the items that stay, in the size that it had.
+fn new_meta<R: Read + Seek>(
+    input: &mut Input<R>,
+    meta: &Meta,
+    kept: &BTreeSet<u32>,
+    replaced: &[Replacement],
+) -> Result<Vec<u8>, Error> {
+    let mut ids = kept.clone();
+    ids.extend(replaced.iter().map(|replacement| replacement.id));
+    let mut payload = meta.payload.clone();
+    // Data of items inside the meta box itself (8.11.11).
+    let idat = meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end;
+    let used = extents_of(meta, |id| kept.contains(&id));
+    for range in without(std::slice::from_ref(&idat), &used) {
+        overwrite(&mut payload, meta.payload_at, &range, |_| 0);
+    }
+    for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
+        if range.start >= idat.start && range.end <= idat.end {
+            overwrite(&mut payload, meta.payload_at, range, |index| bytes.get(index).copied().unwrap_or(0));
+        }
+    }
+    let header = input.copy(meta.range.start..meta.payload_at, 16)?;
+    let rewritten = without_items(meta, &payload, &ids).ok_or(Error::Damaged("the meta box cannot be rewritten"))?;
+    Ok([header, rewritten].concat())
+}
+
+fn overwrite(payload: &mut [u8], payload_at: u64, range: &Range<u64>, byte: impl Fn(usize) -> u8) {
+    let start = usize::try_from(range.start.saturating_sub(payload_at)).unwrap_or(usize::MAX);
+    let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    payload.iter_mut().skip(start).take(len).enumerate().for_each(|(index, to)| *to = byte(index));
+}
+
+/// Turns a box into empty space.
+fn edit_to_free(found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) {
+    let kind_at = found.range.start + 4;
+    edits.push((kind_at..kind_at + 4, Edit::Bytes(b"free".to_vec())));
+    edits.push((found.payload.clone(), Edit::Zeros));
+}
+
+/// Takes user data, metadata and dates out of a sequence's movie box (8.2 to 8.4).
+fn edit_movie<R: Read + Seek>(
+    input: &mut Input<R>,
+    parent: &BoxAt,
+    edits: &mut Vec<(Range<u64>, Edit)>,
+) -> Result<(), Error> {
+    for child in boxes(input, parent.payload.clone())? {
+        match &child.kind {
+            b"mvhd" | b"tkhd" | b"mdhd" => {
+                // Version and flags, then the times of creation and modification.
+                let version = input.array::<1>(child.payload.start)?.unwrap_or_default();
+                let times = child.payload.start + 4;
+                let end = times + if version == [0] { 8 } else { 16 };
+                edits.push((times..end.min(child.payload.end).max(times), Edit::Zeros));
+            }
+            // Each of these is inside the one before, so this ends.
+            b"trak" if &parent.kind == b"moov" => edit_movie(input, &child, edits)?,
+            b"mdia" if &parent.kind == b"trak" => edit_movie(input, &child, edits)?,
+            b"trak" | b"mdia" | b"mvex" | b"tref" | b"edts" | b"hdlr" | b"minf" => {}
+            _ => edit_to_free(&child, edits),
+        }
+    }
+    Ok(())
+}
+
+/// The file up to `end` with the edits in it. Where they overlap, the one that begins first counts.
+fn apply(source_len: u64, end: u64, mut edits: Vec<(Range<u64>, Edit)>) -> Rewrite {
+    edits.retain(|(range, _)| range.start < range.end && range.end <= end);
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut out = Rewrite::new(source_len);
+    let mut at = 0;
+    for (range, edit) in edits {
+        if range.start < at {
+            continue;
+        }
+        out.copy(at..range.start);
+        match edit {
+            Edit::Bytes(bytes) => out.insert(&bytes),
+            Edit::Zeros => out.zeros(range.end - range.start),
+        }
+        at = range.end;
+    }
+    out.copy(at..end);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_subtracted_and_intersected() {
+        assert_eq!(without(&[0..10, 20..30], &[5..6, 8..22, 29..40]), [0..5, 6..8, 22..29]);
+        assert_eq!(without(&[0..10, 2..4, 20..21], &[]), [0..10, 20..21]);
+        assert_eq!(without(&[0..10, 12..14], &[0..11, 11..14]), []);
+        assert_eq!(common(&[0..10, 20..30], &[5..25, 26..27]), [5..10, 20..25, 26..27]);
+        assert_eq!(common(&[0..10, 30..40], &[10..20, 20..30]), []);
+    }
+}

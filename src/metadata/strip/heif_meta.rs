@@ -1,0 +1,189 @@
+//! Which items of an AVIF or HEIF file are kept, and the `meta` box without the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::metadata::head::slice;
+use crate::metadata::heif::{Association, Meta, Reference, children_at, meta_children};
+use crate::metadata::isobmff::{BoxAt, Fields, write_box};
+
+/// Auxiliary images that are part of what is shown: transparency, as AVIF and as HEVC in HEIF name it.
+const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];
+
+/// The primary image and what it is made of or shown with: tiles, transparency, and a tone-mapped rendition with its
+/// gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and metadata are not.
+pub(super) fn kept_items(meta: &Meta) -> BTreeSet<u32> {
+    let Some(primary) = meta.primary else {
+        let is_metadata = |kind: &[u8; 4]| matches!(kind, b"Exif" | b"mime" | b"uri ");
+        return meta.items.iter().filter(|item| !is_metadata(&item.kind)).map(|item| item.id).collect();
+    };
+    let leads_to = leads_to(meta);
+    let mut kept = BTreeSet::from([primary]);
+    let mut next = vec![primary];
+    while let Some(id) = next.pop() {
+        let further = leads_to.get(&id).into_iter().flatten();
+        next.extend(further.copied().filter(|&id| kept.insert(id)));
+    }
+    kept
+}
+
+/// Which items stay if an item stays.
+fn leads_to(meta: &Meta) -> BTreeMap<u32, Vec<u32>> {
+    let tone_mapped: BTreeSet<_> = meta.items.iter().filter(|item| &item.kind == b"tmap").map(|item| item.id).collect();
+    let alpha = alpha_items(meta);
+    let mut edges: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for Reference { kind, from, to } in &meta.references {
+        // Tiles and inputs, premultiplication, layers that others are predicted from.
+        if matches!(kind, b"dimg" | b"prem" | b"base" | b"exbl" | b"pred" | b"tbas") {
+            edges.entry(*from).or_default().extend(to);
+        }
+        if (kind == b"dimg" && tone_mapped.contains(from)) || (kind == b"auxl" && alpha.contains(from)) {
+            to.iter().for_each(|to| edges.entry(*to).or_default().push(*from));
+        }
+    }
+    edges
+}
+
+fn alpha_items(meta: &Meta) -> BTreeSet<u32> {
+    // Version and flags, then the name, ended by a zero (ISO/IEC 23008-12, 6.5.8).
+    let is_alpha = |(kind, range): &([u8; 4], Range<u64>)| {
+        let name = slice(&meta.payload, range).get(4..).and_then(|bytes| bytes.split(|&b| b == 0).next());
+        kind == b"auxC" && name.is_some_and(|name| ALPHA.contains(&name))
+    };
+    let alpha: BTreeSet<_> = (1..).zip(&meta.properties).filter(|(_, p)| is_alpha(p)).map(|(index, _)| index).collect();
+    let has_alpha = |association: &&Association| association.properties.iter().any(|index| alpha.contains(index));
+    meta.associations.iter().filter(has_alpha).map(|association| association.id).collect()
+}
+
+/// The payload of the meta box with the information, places, references and properties of these items alone, in the
+/// length that it had: empty space takes the place of what is gone. `None` where the room left is too small for that.
+pub(super) fn without_items(meta: &Meta, payload: &[u8], ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+    let mut out = payload.get(..4)?.to_vec();
+    for child in meta_children(payload) {
+        let bytes = slice(payload, &child.payload);
+        match &child.kind {
+            b"iinf" => out.extend(write_box(child.kind, &item_information(meta, payload, bytes, ids)?)),
+            b"iloc" => out.extend(write_box(child.kind, &meta.locations.write(|id| ids.contains(&id)))),
+            b"iref" => out.extend(item_references(meta, bytes, ids)?),
+            b"iprp" => out.extend(write_box(child.kind, &item_properties(meta, payload, &child, ids)?)),
+            b"grpl" => out.extend(groups(payload, &child, ids)),
+            b"hdlr" | b"pitm" | b"dinf" | b"idat" => out.extend_from_slice(slice(payload, &child.range)),
+            _ => {}
+        }
+    }
+    match payload.len().checked_sub(out.len())? {
+        0 => {}
+        room => out.extend(write_box(*b"free", &vec![0; room.checked_sub(8)?])),
+    }
+    Some(out)
+}
+
+fn item_information(meta: &Meta, payload: &[u8], bytes: &[u8], ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+    let kept: Vec<_> = meta.items.iter().filter(|item| ids.contains(&item.id)).collect();
+    let mut out = bytes.get(..4)?.to_vec();
+    match out.first()? {
+        0 => out.extend((kept.len() as u16).to_be_bytes()),
+        _ => out.extend((kept.len() as u32).to_be_bytes()),
+    }
+    kept.iter().for_each(|item| out.extend_from_slice(slice(payload, &item.range)));
+    Some(out)
+}
+
+/// References between items that stay. A box without any is left out.
+fn item_references(meta: &Meta, bytes: &[u8], ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+    let mut out = bytes.get(..4)?.to_vec();
+    let wide = *out.first()? != 0;
+    let id_bytes = |id: u32| if wide { id.to_be_bytes().to_vec() } else { (id as u16).to_be_bytes().to_vec() };
+    let empty = out.len();
+    for reference in meta.references.iter().filter(|reference| ids.contains(&reference.from)) {
+        let to: Vec<_> = reference.to.iter().filter(|id| ids.contains(id)).collect();
+        if !to.is_empty() {
+            let mut entry = id_bytes(reference.from);
+            entry.extend((to.len() as u16).to_be_bytes());
+            to.iter().for_each(|&&id| entry.extend(id_bytes(id)));
+            out.extend(write_box(reference.kind, &entry));
+        }
+    }
+    Some(if out.len() == empty { Vec::new() } else { write_box(*b"iref", &out) })
+}
+
+fn item_properties(meta: &Meta, payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for part in children_at(payload, parent.payload.clone()) {
+        match &part.kind {
+            b"ipco" => out.extend(properties(payload, &part)),
+            b"ipma" => out.extend(write_box(part.kind, &associations(meta, payload, &part.payload, ids)?)),
+            _ => {}
+        }
+    }
+    Some(out)
+}
+
+/// The property container. Associations count its boxes, so all stay; those that are not known to be needed for
+/// showing an image become zeros (names, descriptions, dates).
+fn properties(payload: &[u8], parent: &BoxAt) -> Vec<u8> {
+    let mut out = slice(payload, &parent.range).to_vec();
+    for property in children_at(payload, parent.payload.clone()) {
+        let needed = matches!(
+            &property.kind,
+            b"ispe"
+                | b"pixi"
+                | b"colr"
+                | b"pasp"
+                | b"clap"
+                | b"irot"
+                | b"imir"
+                | b"av1C"
+                | b"hvcC"
+                | b"lhvC"
+                | b"avcC"
+                | b"jpgC"
+                | b"auxC"
+                | b"clli"
+                | b"mdcv"
+                | b"amve"
+                | b"a1op"
+                | b"a1lx"
+                | b"lsel"
+                | b"oinf"
+                | b"tols"
+                | b"rloc"
+                | b"cclv"
+                | b"ndwt"
+                | b"reve"
+        );
+        if !needed {
+            let start = (property.payload.start - parent.range.start) as usize;
+            let len = (property.payload.end - property.payload.start) as usize;
+            out.iter_mut().skip(start).take(len).for_each(|byte| *byte = 0);
+        }
+    }
+    out
+}
+
+fn associations(meta: &Meta, payload: &[u8], part: &Range<u64>, ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+    let within = |range: &Range<u64>| range.start >= part.start && range.end <= part.end;
+    let kept: Vec<_> = meta.associations.iter().filter(|a| ids.contains(&a.id) && within(&a.range)).collect();
+    let mut out = slice(payload, part).get(..4)?.to_vec();
+    out.extend((kept.len() as u32).to_be_bytes());
+    kept.iter().for_each(|association| out.extend_from_slice(slice(payload, &association.range)));
+    Some(out)
+}
+
+/// Entity groups (ISO/IEC 14496-12, 8.18) of alternatives, all of which stay: a tone-mapped rendition and its base.
+fn groups(payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>) -> Vec<u8> {
+    let stays = |group: &BoxAt| {
+        let mut fields = Fields(slice(payload, &group.payload));
+        let mut read = || {
+            fields.version()?;
+            fields.u32()?;
+            let count = fields.u32()?;
+            (0..count).map(|_| fields.u32()).collect::<Option<Vec<_>>>()
+        };
+        &group.kind == b"altr" && read().is_some_and(|entities| entities.iter().all(|id| ids.contains(id)))
+    };
+    let groups = children_at(payload, parent.payload.clone());
+    let kept: Vec<u8> =
+        groups.iter().filter(|g| stays(g)).flat_map(|g| slice(payload, &g.range).iter().copied()).collect();
+    if kept.is_empty() { Vec::new() } else { write_box(*b"grpl", &kept) }
+}
