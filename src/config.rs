@@ -24,6 +24,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which metadata viewers may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExposeMetadata {
+    /// Whatever the file holds.
+    All,
+    /// `showExif` without anything that tells a place; `metadata=all` is refused.
+    NoLocation,
+    /// `showExif` and `metadata=all` are refused.
+    None,
+}
+
 /// Settings as one place gives them: whatever is absent is left to the next place, or the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +75,9 @@ pub struct Layer {
     /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: *]
     #[arg(long, env = "IMAGE_ORIGIN_CORS", value_name = "ORIGIN")]
     pub cors: Option<String>,
+    /// Which metadata viewers may see through showExif and metadata=all [default: all]
+    #[arg(long, env = "IMAGE_ORIGIN_EXPOSE_METADATA", value_name = "WHICH")]
+    pub expose_metadata: Option<ExposeMetadata>,
     /// How log lines look [default: text]
     #[arg(long, env = "IMAGE_ORIGIN_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -118,6 +133,8 @@ pub struct Settings {
     pub max_age: u32,
     /// Web origin whose scripts may read pictures.
     pub cors: Option<String>,
+    /// Which metadata viewers may see.
+    pub expose_metadata: ExposeMetadata,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -156,6 +173,7 @@ impl Layer {
             cache: self.cache.or(below.cache),
             max_age: self.max_age.or(below.max_age),
             cors: self.cors.or(below.cors),
+            expose_metadata: self.expose_metadata.or(below.expose_metadata),
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
             presets: if self.presets.is_empty() { below.presets } else { self.presets },
@@ -190,6 +208,7 @@ impl Layer {
             cache: self.cache.map_or(64 << 20, |size| size.0),
             max_age: self.max_age.unwrap_or(30 * 24 * 60 * 60),
             cors: (cors != "none").then_some(cors),
+            expose_metadata: self.expose_metadata.unwrap_or(ExposeMetadata::All),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             presets: self.presets,

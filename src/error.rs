@@ -50,6 +50,8 @@ codes! {
     CropOutside = "crop_outside", BAD_REQUEST, "The crop lies outside the picture";
     /// The source keeps this image from us.
     Forbidden = "forbidden", FORBIDDEN, "This image may not be read";
+    /// The configuration does not allow this metadata to be seen.
+    MetadataHidden = "metadata_hidden", FORBIDDEN, "This metadata is not shown";
     /// There is no such image.
     NotFound = "not_found", NOT_FOUND, "There is no such image";
     /// Only GET, HEAD and OPTIONS are served.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use image_origin::codec::{Budget, Work};
 use image_origin::config::Layer;
-use image_origin::query::{self, Transform};
+use image_origin::query::{self, Answer, Transform};
 use image_origin::transform::{self as pixels, Accepted, Rendered};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -33,8 +33,8 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     let query = plain.pop().unwrap_or_default();
     let transform = query::parse(query.trim_start_matches('?'), &settings.presets)
         .map_err(|error| format!("{error}\nimage-origin grammar lists all parameters"))?;
-    if transform.info {
-        return Err("transform makes pictures; use `image-origin info` for facts".to_owned());
+    if transform.answer != Answer::Picture {
+        return Err("transform makes pictures; use `image-origin info` or `image-origin exif` for facts".to_owned());
     }
     let job = Job { transform, budget: settings.budget, most: settings.max_source_bytes };
     match (output, out_dir) {

@@ -1,20 +1,45 @@
-//! Prints the query grammar, for people or for programs.
+//! Prints the query grammar: for people, for programs, and as the page of the documentation.
 
-use image_origin::query::PARAMETERS;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use image_origin::query::{PARAMETERS, Parameter};
 
 use super::Failure;
 
-pub(super) fn print(json: bool) -> Result<(), Failure> {
-    if json {
-        let text = serde_json::to_string_pretty(PARAMETERS).map_err(|error| error.to_string())?;
-        println!("{text}");
-        return Ok(());
-    }
+pub(super) fn print_text() -> Result<(), Failure> {
+    let mut text = String::new();
     for parameter in PARAMETERS {
-        let aliases = parameter.aliases.iter().fold(String::new(), |text, alias| text + ", " + alias);
-        println!("{}{aliases}", parameter.name);
-        println!("    {}", parameter.help);
-        println!("    takes {}; default: {}", parameter.allowed(), parameter.default);
+        let names = names(parameter).join(", ");
+        let (help, allowed, default) = (parameter.help, parameter.allowed(), parameter.default);
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{names}\n    {help}\n    takes {allowed}; default: {default}");
     }
-    Ok(())
+    print(&text)
+}
+
+pub(super) fn print_markdown() -> Result<(), Failure> {
+    let mut text = String::from(
+        "# The query grammar\n\nWritten by `image-origin grammar --markdown`. Names are case-sensitive. Of a parameter that \
+         is given twice the last one counts; unknown ones are ignored. A value that is not allowed is a 400 that says what is.\n\n\
+         | parameter | values | default | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for parameter in PARAMETERS {
+        let names: Vec<String> = names(parameter).iter().map(|name| format!("`{name}`")).collect();
+        let (names, allowed, default, help) = (names.join(", "), parameter.allowed(), parameter.default, parameter.help);
+        let _ = writeln!(text, "| {names} | {allowed} | {default} | {help} |");
+    }
+    text += "\nWithout any parameter the answer is the original's own compressed pixels, stripped of metadata; `metadata` alone \
+             chooses what is kept. Everything else is decoded and encoded anew: `crop` and `trim` first, then `rotate` and \
+             `flip`, then the size, the colours, and the effects in the order of this table from `brightness` to `invert`, \
+             `blur` and `sharpen` last, and `bg` under it all.\n";
+    print(&text)
+}
+
+fn names(parameter: &Parameter) -> Vec<&'static str> {
+    std::iter::once(parameter.name).chain(parameter.aliases.iter().copied()).collect()
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))
 }

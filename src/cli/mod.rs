@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use image_origin::codec::Work;
 use image_origin::config::{Layer, LogFormat, Settings};
 use image_origin::origin::Origin;
-use image_origin::{front, source, transform};
+use image_origin::{front, metadata, source, transform};
 use tracing_subscriber::EnvFilter;
 
 /// Turns original images into the images that viewers need.
@@ -43,11 +43,21 @@ enum Command {
         #[command(flatten)]
         settings: Box<Layer>,
     },
+    /// Print the metadata of an image as JSON
+    Exif {
+        /// The image; - is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        settings: Box<Layer>,
+    },
     /// Print every query parameter
     Grammar {
         /// As JSON, for programs
         #[arg(long)]
         json: bool,
+        /// As the page docs/grammar.md
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
     },
 }
 
@@ -59,7 +69,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve { source, settings } => serve(&source, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, *settings),
-        Command::Grammar { json } => grammar::print(json),
+        Command::Exif { file, settings } => exif(&file, *settings),
+        Command::Grammar { json: true, .. } => print_json(image_origin::query::PARAMETERS),
+        Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
+        Command::Grammar { .. } => grammar::print_text(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -156,9 +169,18 @@ fn info(file: &Path, settings: Layer) -> Result<(), Failure> {
     let settings = resolve(settings)?;
     let bytes = read(file, settings.max_source_bytes)?;
     let info = transform::inspect(&bytes, settings.budget, &Work::unbounded()).map_err(|error| error.to_string())?;
-    let text = serde_json::to_string_pretty(&info).map_err(|error| error.to_string())?;
-    println!("{text}");
-    Ok(())
+    print_json(&info)
+}
+
+fn exif(file: &Path, settings: Layer) -> Result<(), Failure> {
+    let bytes = read(file, resolve(settings)?.max_source_bytes)?;
+    print_json(&metadata::report(&bytes).map_err(|error| format!("{}: {error}", file.display()))?)
+}
+
+fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    // Not `println`, which panics when whoever reads has read enough.
+    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))
 }
 
 /// Reads a file, or standard input for `-`, up to a limit.

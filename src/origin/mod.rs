@@ -20,10 +20,10 @@ use tokio::time::Instant;
 pub use body::Body;
 
 use crate::codec::{SNIFF_LEN, Work, sniff};
-use crate::config::Settings;
+use crate::config::{ExposeMetadata, Settings};
 use crate::error::{Code, Problem};
-use crate::metadata::{self, Keep};
-use crate::query::{self, FormatChoice, Transform};
+use crate::metadata;
+use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
 use crate::source::{Key, Meta, Object, Source};
 use crate::transform::{self, Accepted, Stages};
 use conditional::RangeRequest;
@@ -108,6 +108,7 @@ impl Origin {
         }
         let deadline = Instant::now() + self.settings.deadline;
         let transform = query::parse(request.query, &self.settings.presets)?;
+        self.check_exposure(&transform)?;
         let key = Key::from_url_path(request.path).ok_or_else(|| {
             Problem::new(Code::BadPath, "the path must name an image, percent-encoded as UTF-8, without NUL")
         })?;
@@ -123,7 +124,7 @@ impl Origin {
             return Ok(OriginResponse { status: StatusCode::NOT_MODIFIED, headers, body: Body::Empty });
         }
         if transform.is_original() {
-            self.original(object, request, headers, &tag).await
+            self.original(object, &transform, request, headers, &tag).await
         } else {
             let cache_key = format!("{}\n{tag}", key.as_str());
             self.transformed(cache_key, object, transform, accepted, fetch, deadline, headers).await
@@ -134,6 +135,7 @@ impl Origin {
     async fn original(
         &self,
         object: Object,
+        transform: &Transform,
         request: OriginRequest<'_>,
         mut headers: HeaderMap,
         tag: &str,
@@ -144,11 +146,12 @@ impl Origin {
                 format!("the original has {} bytes, and the limit is {}", meta.length, self.settings.max_source_bytes);
             return Err(Problem::new(Code::SourceTooLarge, detail));
         }
+        let keep = transform.metadata.into();
         let planned = tokio::task::spawn_blocking(move || {
             let mut head = [0; SNIFF_LEN];
             let sniffed = file.read(&mut head).map(|length| sniff(&head[..length]))?;
             let format = sniffed.ok_or(metadata::Error::Unrecognised)?;
-            let rewrite = metadata::strip(&mut file, Keep::None)?;
+            let rewrite = metadata::strip(&mut file, keep)?;
             Ok::<_, metadata::Error>((format, rewrite, file))
         });
         let (format, rewrite, file) = planned.await.map_err(|_| panicked())??;
@@ -203,23 +206,40 @@ impl Origin {
         opened: Duration,
         deadline: Instant,
     ) -> Result<Answer, Problem> {
-        let (started, budget) = (Instant::now(), self.settings.budget);
+        let (started, budget, expose) = (Instant::now(), self.settings.budget, self.settings.expose_metadata);
         let reading = object.read(self.settings.max_source_bytes);
         let bytes = tokio::time::timeout_at(deadline, reading)
             .await
             .map_err(|_| Problem::new(Code::SourceTimeout, "the store of originals did not answer in time"))??;
         let fetch = opened + started.elapsed();
-        let job = move |work: &Work| -> Result<Answer, transform::Error> {
-            if transform.info {
-                let info = transform::inspect(&bytes, budget, work)?;
-                let bytes = serde_json::to_vec(&info).unwrap_or_default().into();
-                return Ok(Answer { bytes, media_type: "application/json", fetch, stages: Stages::default() });
+        let job = move |work: &Work| -> Result<Answer, Problem> {
+            match transform.answer {
+                Wanted::Picture => {
+                    let rendered = transform::render(&bytes, &transform, accepted, budget, work)?;
+                    let media_type = rendered.format.media_type();
+                    Ok(Answer { bytes: rendered.bytes.into(), media_type, fetch, stages: rendered.stages })
+                }
+                Wanted::Info => json_answer(&transform::inspect(&bytes, budget, work)?, fetch),
+                Wanted::Metadata => {
+                    let report = metadata::report(&bytes)?;
+                    let shown = if expose == ExposeMetadata::All { report } else { report.without_location() };
+                    json_answer(&shown, fetch)
+                }
             }
-            let rendered = transform::render(&bytes, &transform, accepted, budget, work)?;
-            let media_type = rendered.format.media_type();
-            Ok(Answer { bytes: rendered.bytes.into(), media_type, fetch, stages: rendered.stages })
         };
-        Ok(self.pool.run(deadline, job).await??)
+        self.pool.run(deadline, job).await?
+    }
+
+    /// Refuses to show metadata that the configuration hides.
+    fn check_exposure(&self, transform: &Transform) -> Result<(), Problem> {
+        let expose = self.settings.expose_metadata;
+        let parameter = match (transform.answer, transform.metadata) {
+            (Wanted::Metadata, _) if expose == ExposeMetadata::None => "showExif",
+            (_, Metadata::All) if expose != ExposeMetadata::All => "metadata=all",
+            _ => return Ok(()),
+        };
+        let detail = format!("{parameter} is switched off here by the setting expose_metadata");
+        Err(Problem::new(Code::MetadataHidden, detail))
     }
 
     /// The headers that every good answer has, 304 included.
@@ -235,6 +255,11 @@ impl Origin {
         }
         headers
     }
+}
+
+fn json_answer(value: &impl serde::Serialize, fetch: Duration) -> Result<Answer, Problem> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+    Ok(Answer { bytes: bytes.into(), media_type: "application/json", fetch, stages: Stages::default() })
 }
 
 /// What of `Accept` matters, which is nothing unless the format is left to us.

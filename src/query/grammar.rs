@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Fit, Flip, FormatChoice, Rotation};
+use super::values::{Fit, Flip, FormatChoice, Metadata, Rotation};
 
 /// Longest side of any output, in pixels. WebP cannot hold more (RFC 9649, 2.6 allows 14 bits less one).
 pub const MAX_SIDE: u32 = 16_383;
@@ -180,6 +180,10 @@ parameters! {
         "Writes a JPEG that loads in passes.";
     max_bytes "max_bytes": Kind::Integer { min: 1, max: 1_000_000_000 }, "off",
         "Lowers q until the output fits; an answer of 422 when nothing does.";
+    metadata "metadata": Kind::Choice { values: Metadata::NAMES }, "none",
+        "What is kept of the original's metadata: nothing, who made it and holds the rights, or all of it.";
+    show_exif "showExif": Kind::Bool, "false",
+        "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
     info "info": Kind::Bool, "false",
         "Answers with facts about the original as JSON: size, format, orientation, alpha, frames, dominant colour, thumbhash.";
     preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",

@@ -11,8 +11,8 @@ mod values;
 use std::collections::BTreeMap;
 
 pub use grammar::{Kind, MAX_SIDE, PARAMETERS, Parameter, find};
-pub use transform::{Effects, Output, TargetBox, Transform};
-pub use values::{Anchor, Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Rotation, Share};
+pub use transform::{Answer, Effects, Output, TargetBox, Transform};
+pub use values::{Anchor, Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share};
 
 use grammar::RawParameters;
 

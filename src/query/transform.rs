@@ -1,7 +1,7 @@
 //! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
 
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
-use super::values::{Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Rotation, decimal_digits, decimal_number};
+use super::values::{Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits, decimal_number};
 use super::{BadParameter, Presets};
 
 /// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
@@ -97,6 +97,18 @@ pub struct Output {
     pub max_bytes: Option<u32>,
 }
 
+/// What kind of answer is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Answer {
+    /// A picture.
+    #[default]
+    Picture,
+    /// Facts about the original, as JSON.
+    Info,
+    /// The original's metadata, as JSON.
+    Metadata,
+}
+
 /// What a query asks for, validated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Transform {
@@ -122,8 +134,10 @@ pub struct Transform {
     pub background: Option<Color>,
     /// How the result is encoded.
     pub output: Output,
-    /// Whether the answer is facts about the original instead of a picture.
-    pub info: bool,
+    /// What is kept of the original's metadata.
+    pub metadata: Metadata,
+    /// What kind of answer is asked for.
+    pub answer: Answer,
 }
 
 impl Default for Transform {
@@ -140,7 +154,8 @@ impl Default for Transform {
             effects: Effects::default(),
             background: None,
             output: Output::default(),
-            info: false,
+            metadata: Metadata::None,
+            answer: Answer::Picture,
         }
     }
 }
@@ -150,9 +165,9 @@ fn enlarges_by_default(fit: Fit) -> bool {
 }
 
 impl Transform {
-    /// Whether nothing is asked for, so that the answer is the original's own compressed pixels.
+    /// Whether nothing is asked of the pixels, so that the answer is the original's own compressed ones.
     pub fn is_original(&self) -> bool {
-        *self == Self::default()
+        Self { metadata: Metadata::None, ..self.clone() } == Self::default()
     }
 
     pub(super) fn from_raw(raw: &RawParameters) -> Result<Self, BadParameter> {
@@ -186,7 +201,12 @@ impl Transform {
                 progressive: raw.progressive().flag()?.unwrap_or(false),
                 max_bytes: raw.max_bytes().integer()?,
             },
-            info: raw.info().flag()?.unwrap_or(false),
+            metadata: raw.metadata().choice(Metadata::from_name)?.unwrap_or(Metadata::None),
+            answer: match (raw.show_exif().flag()?, raw.info().flag()?) {
+                (Some(true), _) => Answer::Metadata,
+                (_, Some(true)) => Answer::Info,
+                _ => Answer::Picture,
+            },
         })
     }
 
@@ -239,7 +259,9 @@ impl Transform {
             lossless: shown(unless(output.lossless, false)),
             progressive: shown(unless(output.progressive, false)),
             max_bytes: shown(output.max_bytes),
-            info: shown(unless(self.info, false)),
+            metadata: shown(unless(self.metadata, Metadata::None).map(Metadata::name)),
+            show_exif: (self.answer == Answer::Metadata).then(|| true.to_string()),
+            info: (self.answer == Answer::Info).then(|| true.to_string()),
             dpr: None,
             preset: None,
         }

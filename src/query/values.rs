@@ -88,6 +88,18 @@ choice! {
 }
 
 choice! {
+    /// What is kept of the metadata.
+    Metadata {
+        /// Nothing but what the picture cannot be shown without.
+        None = "none",
+        /// Creator, credit and rights.
+        Copyright = "copyright",
+        /// All of it.
+        All = "all",
+    }
+}
+
+choice! {
     /// A named gravity.
     Anchor {
         /// The middle.

@@ -20,7 +20,8 @@ pub use output::Accepted;
 pub use plan::{Canvas, Original, Plan};
 
 use crate::codec::{self, Area, Budget, Decoded, Format, Header, Need, Raster, Work};
-use crate::query::{Anchor, Color, Fit, Gravity, MAX_SIDE, TargetBox, Transform};
+use crate::metadata::{self, Keep};
+use crate::query::{Anchor, Color, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -58,6 +59,16 @@ impl Error {
 impl From<codec::Stopped> for Error {
     fn from(stopped: codec::Stopped) -> Self {
         Self::Codec(stopped.into())
+    }
+}
+
+impl From<Metadata> for Keep {
+    fn from(metadata: Metadata) -> Self {
+        match metadata {
+            Metadata::None => Self::None,
+            Metadata::Copyright => Self::Copyright,
+            Metadata::All => Self::All,
+        }
     }
 }
 
@@ -109,9 +120,12 @@ pub fn render(
     let encoder = output::choose(transform.output.format, source, &raster, accepted)?;
     let raster = lay_out(raster, canvas, transform.background, encoder.has_alpha());
     let resized = Instant::now();
-    let bytes = output::encode(encoder, &raster, &transform.output, work)?;
+    let carried = metadata::carry(bytes, transform.metadata.into());
+    let (format, width, height) = (encoder.format(), raster.width(), raster.height());
+    let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
+    let bytes = output::encode(encoder, &raster, &transform.output, finish, work)?;
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
-    Ok(Rendered { bytes, format: encoder.format(), width: raster.width(), height: raster.height(), stages })
+    Ok(Rendered { bytes, format, width, height, stages })
 }
 
 /// A decoded original on its way to becoming the output.

@@ -60,19 +60,22 @@ fn suitable(raster: &Raster) -> Format {
     if raster.channels().has_alpha() || codec::has_few_colours(raster) { Format::Png } else { Format::Jpeg }
 }
 
-/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`.
+/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `finish` adds what goes into the
+/// file beside the pixels, and counts.
 pub(super) fn encode(
     encoder: &dyn Encoder,
     raster: &Raster,
     output: &Output,
+    finish: impl Fn(Vec<u8>) -> Vec<u8>,
     work: &Work,
 ) -> Result<Vec<u8>, Error> {
+    let encode = |encoding: &Encoding| encoder.encode(raster, encoding, work).map(&finish);
     let quality = output.quality.unwrap_or(DEFAULT_QUALITY);
     let encoding = Encoding { quality, lossless: output.lossless, progressive: output.progressive };
-    let Some(allowed) = output.max_bytes else { return Ok(encoder.encode(raster, &encoding, work)?) };
+    let Some(allowed) = output.max_bytes else { return Ok(encode(&encoding)?) };
     let allowed = u64::from(allowed);
     if !encoder.has_quality(&encoding) {
-        let bytes = encoder.encode(raster, &encoding, work)?;
+        let bytes = encode(&encoding)?;
         let smallest = bytes.len() as u64;
         return if smallest <= allowed { Ok(bytes) } else { Err(Error::MaxBytes { smallest, allowed }) };
     }
@@ -82,7 +85,7 @@ pub(super) fn encode(
     let mut smallest = u64::MAX;
     while low <= high {
         let quality = low.midpoint(high);
-        let bytes = encoder.encode(raster, &Encoding { quality, ..encoding }, work)?;
+        let bytes = encode(&Encoding { quality, ..encoding })?;
         let length = bytes.len() as u64;
         smallest = smallest.min(length);
         if length <= allowed {
@@ -140,7 +143,7 @@ mod tests {
         let jpeg = codec::encoder(Format::Jpeg).unwrap();
         let work = Work::unbounded();
         let at = |quality, max_bytes| {
-            encode(jpeg, &photo, &Output { quality, max_bytes, ..Output::default() }, &work)
+            encode(jpeg, &photo, &Output { quality, max_bytes, ..Output::default() }, |bytes| bytes, &work)
         };
         let size_at_40 = at(Some(40), None).unwrap().len() as u32;
         assert_eq!(at(Some(90), Some(size_at_40)).unwrap(), at(Some(40), None).unwrap());
@@ -148,6 +151,6 @@ mod tests {
         assert!(matches!(at(None, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
         let png = codec::encoder(Format::Png).unwrap();
         let output = Output { max_bytes: Some(10), ..Output::default() };
-        assert!(matches!(encode(png, &photo, &output, &work), Err(Error::MaxBytes { .. })));
+        assert!(matches!(encode(png, &photo, &output, |bytes| bytes, &work), Err(Error::MaxBytes { .. })));
     }
 }
