@@ -51,7 +51,7 @@ fn pictures_come_out_as_asked() {
         ("w=20&h=20&fit=cover&gravity=east", (20, 20), (2, 1), "BB"),
         ("w=20&h=20&fit=contain&format=png", (20, 20), (2, 5), "../RB/RB/RB/.."),
         ("w=20&h=20&fit=contain&format=jpeg&q=95", (20, 20), (2, 5), "WW/RB/RB/RB/WW"),
-        ("w=20&h=20&fit=contain&bg=ff0000&q=95", (20, 20), (2, 5), "RR/RB/RB/RB/RR"),
+        ("w=20&h=20&fit=contain&bg=ff0000&q=95&lossless", (20, 20), (2, 5), "RR/RB/RB/RB/RR"),
         ("w=20&h=20&fit=fill", (20, 20), (2, 1), "RB"),
         ("w=160&enlarge=true", (160, 80), (2, 1), "RB"),
         ("trim=10", (40, 40), (1, 1), "B"),
