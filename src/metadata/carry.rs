@@ -11,7 +11,7 @@ use super::rights::{rights_exif, rights_text};
 use super::strip::Keep;
 use super::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use super::xmp::{Selection, Xmp};
-use super::{gif, iptc, jpeg, png, webp};
+use super::{gif, heif, iptc, jpeg, png, webp};
 use crate::codec::{Format, sniff};
 
 /// What is carried over; see [`carry`].
@@ -72,6 +72,7 @@ pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, he
         Format::Png => into_png(encoded, &blocks),
         Format::WebP => into_webp(encoded, &blocks, width, height),
         Format::Gif => into_gif(encoded, &blocks),
+        Format::Avif => heif::with_items(&encoded, blocks.exif.as_deref(), blocks.xmp.as_deref()).unwrap_or(encoded),
         _ => encoded,
     }
 }

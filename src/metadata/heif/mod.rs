@@ -1,6 +1,7 @@
 //! The items of AVIF and HEIF files (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): what the `meta` box says of them, read
 //! from memory with every count checked against the bytes that are there.
 
+mod insert;
 mod locations;
 
 use std::io::{self, Read, Seek};
@@ -9,6 +10,7 @@ use std::ops::Range;
 use super::input::Input;
 use super::isobmff::{BoxAt, Fields, boxes, children};
 
+pub(super) use insert::with_items;
 pub(super) use locations::{Location, Locations};
 
 /// The most that is read of a `meta` box; a real one has some kilobytes.
