@@ -26,7 +26,7 @@ fn try_all(file: &[u8]) {
 }
 
 fn files() -> impl Iterator<Item = Vec<u8>> {
-    samples::all().into_iter().map(|(_, file)| file).chain([samples::avif()])
+    samples::all().into_iter().map(|(_, file)| file).chain([samples::avif(), samples::tiff()])
 }
 
 #[test]

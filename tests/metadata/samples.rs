@@ -304,6 +304,48 @@ fn avif_meta(media_at: u32, data: &[&[u8]; 4]) -> Vec<u8> {
     full_box(b"meta", &[&[0; 4][..], &children.concat()].concat())
 }
 
+/// A TIFF file of two pages, the second a thumbnail, with metadata in fields and in directories.
+pub(crate) fn tiff() -> Vec<u8> {
+    let xmp = xmp("SecretXmp");
+    let exif = directory(&[Entry(0x9286, 7, 21, b"ASCII\0\0\0SecretComment")], 0, 0x400);
+    let strip = b"the strip of pixels";
+    let image = directory(
+        &[
+            Entry(0x0100, 3, 1, &[0, 24]),
+            Entry(0x0101, 3, 1, &[0, 16]),
+            Entry(0x010f, 2, 11, b"SecretMake\0"),
+            Entry(0x0111, 4, 1, &0x500_u32.to_be_bytes()),
+            Entry(0x0112, 3, 1, &[0, ORIENTATION]),
+            Entry(0x0117, 4, 1, &(strip.len() as u32).to_be_bytes()),
+            Entry(0x011a, 5, 1, &[0, 0, 0, 72, 0, 0, 0, 1]),
+            Entry(0x013b, 2, 12, b"Exif Artist\0"),
+            Entry(0x02bc, 1, xmp.len() as u32, &xmp),
+            Entry(0x8769, 4, 1, &0x400_u32.to_be_bytes()),
+        ],
+        0x480,
+        8,
+    );
+    let thumbnail = directory(
+        &[
+            Entry(0x00fe, 4, 1, &[0, 0, 0, 1]),
+            Entry(0x0111, 4, 1, &0x520_u32.to_be_bytes()),
+            Entry(0x0117, 4, 1, &15_u32.to_be_bytes()),
+        ],
+        0,
+        0x480,
+    );
+    let mut file = b"MM\0\x2a\0\0\0\x08".to_vec();
+    let parts =
+        [(8, image.as_slice()), (0x400, &exif), (0x480, &thumbnail), (0x500, strip), (0x520, b"SecretThumbnail")];
+    for (at, part) in parts {
+        assert!(file.len() <= at, "the parts overlap");
+        file.resize(at, 0);
+        file.extend_from_slice(part);
+    }
+    file.extend(b"SecretTrailer");
+    file
+}
+
 /// All whose pixels can be decoded here, by name.
 pub(crate) fn all() -> [(&'static str, Vec<u8>); 4] {
     [("jpeg", jpeg()), ("png", png()), ("webp", webp()), ("gif", gif())]
