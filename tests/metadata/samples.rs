@@ -187,7 +187,7 @@ pub(crate) fn jpeg() -> Vec<u8> {
     file
 }
 
-fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(&[name.as_slice(), data].concat());
     [&(data.len() as u32).to_be_bytes(), name.as_slice(), data, &crc.sum().to_be_bytes()].concat()

@@ -90,3 +90,18 @@ fn avif_gets_items_and_keeps_its_image() {
         assert_eq!(metadata::icc_profile(&again, Format::Avif).as_deref(), Some(b"the profile".as_slice()));
     }
 }
+
+#[test]
+fn what_is_too_long_for_a_jpeg_segment_leaves_the_rights() {
+    let long = String::from_utf8(samples::xmp("SecretXmp")).unwrap().replace("SecretXmp", &"long ".repeat(20_000));
+    let packet = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), long.as_bytes()].concat();
+    let mut source = samples::picture(ImageFormat::Png);
+    source.splice(33..33, samples::png_chunk(b"iTXt", &packet));
+    let carried = metadata::carry(&source, Keep::All);
+    for (encoder, format) in TARGETS {
+        let out = metadata::embed(samples::picture(encoder), format, &carried, 24, 16);
+        let report = metadata::report(&out).unwrap();
+        assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{format}");
+        assert_eq!(report.xmp.contains_key("photoshop:Instructions"), format != Format::Jpeg, "{format}");
+    }
+}

@@ -13,8 +13,10 @@ use crate::metadata::{Error, Rewrite};
 
 /// Pages of one file.
 const MAX_PAGES: usize = 4096;
-/// Strips and tiles of one file.
-const MAX_STRIPS: u64 = 1 << 20;
+/// Fields of all pages; directories may share bytes, so the file's own length is no bound.
+const MAX_FIELDS: usize = 1 << 16;
+/// Offsets and lengths of strips and tiles, of all pages.
+const MAX_OFFSETS: u64 = 1 << 21;
 
 const NEW_SUBFILE_TYPE: u16 = 0x00fe;
 const ARTIST: u16 = 0x013b;
@@ -75,6 +77,8 @@ struct Reader<'i, R> {
     order: Order,
     /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
+    fields_left: usize,
+    offsets_left: u64,
 }
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
@@ -82,7 +86,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     let header = input.copy(0..16, 16)?;
     let order = Order { little_endian: header.starts_with(b"II") };
     let big = header.get(2..4).is_some_and(|version| order.uint(version) == 43);
-    let mut reader = Reader { input, order, big };
+    let mut reader = Reader { input, order, big, fields_left: MAX_FIELDS, offsets_left: MAX_OFFSETS };
     let pages = reader.pages(keep)?;
     let mut used = Vec::new();
     for page in &pages {
@@ -132,6 +136,8 @@ impl<R: Read + Seek> Reader<'_, R> {
             }
             let Some(mut page) = self.directory(at)? else { break };
             at = page.next;
+            let left = self.fields_left.checked_sub(page.entries.len());
+            self.fields_left = left.ok_or(Error::Damaged("too many fields"))?;
             let reduced = match page.entries.iter().find(|entry| entry.tag == NEW_SUBFILE_TYPE) {
                 Some(entry) => self.values(entry)?.first().is_some_and(|value| value & 1 == 1),
                 None => false,
@@ -190,9 +196,8 @@ impl<R: Read + Seek> Reader<'_, R> {
             16 | 18 => 8,
             _ => return Ok(Vec::new()),
         };
-        if entry.count > MAX_STRIPS {
-            return Err(Error::Damaged("too many strips"));
-        }
+        let left = self.offsets_left.checked_sub(entry.count);
+        self.offsets_left = left.ok_or(Error::Damaged("too many strips"))?;
         let bytes = self.input.copy(entry.value.clone(), usize::MAX)?;
         Ok(bytes.chunks_exact(size).map(|value| self.order.uint(value)).collect())
     }
