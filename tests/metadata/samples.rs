@@ -263,6 +263,15 @@ pub(crate) fn avif() -> Vec<u8> {
     [start, avif_meta(media_at as u32, &data), vendor, media, full_box(b"mpvd", b"SecretTrailer")].concat()
 }
 
+/// The movie box of a sequence, with user data at both levels and times in all headers.
+pub(crate) fn movie() -> Vec<u8> {
+    let header = |kind: &[u8; 4]| full_box(kind, b"\0\0\0\0DATESDAT and so on");
+    let user_data = full_box(b"udta", &full_box(b"name", b"SecretVendor"));
+    let media = full_box(b"mdia", &[header(b"mdhd"), full_box(b"minf", b"the sample table")].concat());
+    let track = full_box(b"trak", &[header(b"tkhd"), media, user_data.clone()].concat());
+    full_box(b"moov", &[header(b"mvhd"), track, user_data].concat())
+}
+
 fn full_box(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 8).to_be_bytes(), kind.as_slice(), payload].concat()
 }

@@ -116,6 +116,23 @@ fn avif_items_go_and_offsets_stay() {
 }
 
 #[test]
+fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
+    let mut file = samples::avif();
+    let end = memchr::memmem::find(&file, b"mpvd").unwrap() - 4;
+    file.truncate(end);
+    file.extend(samples::movie());
+    let out = stripped(&file, Keep::None);
+    assert_eq!(out.len(), file.len());
+    for secret in SECRETS.iter().chain(&["DATES"]).filter(|&&secret| secret != "SecretTrailer") {
+        assert!(!contains(&out, secret), "{secret}");
+    }
+    // Samples lie anywhere in the media data, so only items are cleared from it.
+    assert!(contains(&out, "SecretTrailer"));
+    assert!(contains(&out, "the sample table"));
+    assert!(metadata::strip(&mut Cursor::new(&out), Keep::None).unwrap().is_identity());
+}
+
+#[test]
 fn tiff_fields_go_and_offsets_stay() {
     let file = samples::tiff();
     assert_eq!(metadata::report(&file).unwrap().exif.photo["UserComment"], "SecretComment");
