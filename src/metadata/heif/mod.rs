@@ -82,9 +82,10 @@ pub(super) fn meta_children(payload: &[u8]) -> Vec<BoxAt> {
     children_at(payload, 4..payload.len() as u64)
 }
 
-/// The boxes in a part of the payload, with their places in the whole.
+/// The boxes in a part of the payload, with their places in the whole. One that says it goes beyond the part is none.
 pub(super) fn children_at(payload: &[u8], part: Range<u64>) -> Vec<BoxAt> {
     let mut found = children(super::head::slice(payload, &part));
+    found.retain(|child| !child.cut);
     for child in &mut found {
         child.range = child.range.start + part.start..child.range.end + part.start;
         child.payload = child.payload.start + part.start..child.payload.end + part.start;
