@@ -133,6 +133,28 @@ fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
 }
 
 #[test]
+fn png_files_in_icons_are_stripped() {
+    let png = samples::png();
+    let bitmap = [&[40, 0, 0, 0][..], b"a bitmap and its pixels"].concat();
+    let mut file = b"\0\0\x01\0\x02\0".to_vec();
+    let mut at = 6 + 32;
+    for data in [&bitmap, &png] {
+        file.extend(b"\x18\x10\0\0\x01\0\x20\0");
+        file.extend([data.len() as u32, at].map(u32::to_le_bytes).concat());
+        at += data.len() as u32;
+    }
+    file.extend([bitmap.clone(), png.clone(), b"SecretTrailer".to_vec()].concat());
+    let out = stripped(&file, Keep::None);
+    for secret in SECRETS {
+        assert!(!contains(&out, secret), "{secret}");
+    }
+    assert!(contains(&out, "a bitmap and its pixels"));
+    assert!(out.ends_with(&stripped(&png, Keep::None)));
+    assert_eq!(u32::from_le_bytes(out[34..38].try_into().unwrap()) as usize, 38 + bitmap.len());
+    assert!(metadata::strip(&mut Cursor::new(&out), Keep::None).unwrap().is_identity());
+}
+
+#[test]
 fn tiff_fields_go_and_offsets_stay() {
     let file = samples::tiff();
     assert_eq!(metadata::report(&file).unwrap().exif.photo["UserComment"], "SecretComment");

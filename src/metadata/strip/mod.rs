@@ -8,6 +8,7 @@ mod gain_map;
 mod gif;
 mod heif;
 mod heif_meta;
+mod ico;
 mod jpeg;
 mod png;
 mod tiff;
@@ -55,6 +56,7 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Err
         Format::Png => png::strip(&mut input, keep)?,
         Format::WebP => webp::strip(&mut input, keep)?,
         Format::Gif => gif::strip(&mut input, keep)?,
+        Format::Ico => ico::strip(&mut input, keep)?,
         Format::Tiff => tiff::strip(&mut input, keep)?,
         Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
         other => return Err(Error::Unsupported(other)),
