@@ -1,8 +1,18 @@
-//! Any bytes give a report or an error, and a report serialises, with and without its locations.
+//! Any bytes give a report or an error, and a report serialises, with and without its locations. What is carried into
+//! another file leaves that a file of its format, and upright.
 #![no_main]
 
+use image_origin::codec::{Format, sniff};
 use image_origin::metadata::{self, Keep};
 use libfuzzer_sys::fuzz_target;
+
+/// The beginnings of files, as far as embedding looks at them.
+const FILES: [(Format, &[u8]); 4] = [
+    (Format::Jpeg, b"\xff\xd8\xff\xe0\0\x07JFIF\0\xff\xda\0\x02\xff\xd9"),
+    (Format::Png, b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\0\0\0\0\0\0\0\0\0\0\0\0IEND\0\0\0\0"),
+    (Format::WebP, b"RIFF\x12\0\0\0WEBPVP8L\x05\0\0\0\x2f\x02\x40\0\x10\0"),
+    (Format::Gif, b"GIF89a\x03\0\x02\0\0\0\0\x3b"),
+];
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(report) = metadata::report(data) {
@@ -12,6 +22,12 @@ fuzz_target!(|data: &[u8]| {
         serde_json::to_string(&report).expect("a report serialises");
     }
     for keep in [Keep::Copyright, Keep::All] {
-        let _ = metadata::carry(data, keep);
+        let carried = metadata::carry(data, keep);
+        for (format, file) in FILES {
+            let out = metadata::embed(file.to_vec(), format, &carried, 3, 2);
+            assert_eq!(sniff(&out), Some(format));
+            assert_eq!(metadata::orientation(&out, format), 1);
+            assert!(carried.is_empty() || metadata::report(&out).is_ok());
+        }
     }
 });

@@ -11,7 +11,7 @@ use super::rights::{rights_exif, rights_text};
 use super::strip::Keep;
 use super::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use super::xmp::{Selection, Xmp};
-use super::{gif, iptc, jpeg, png, webp};
+use super::{gif, heif, iptc, jpeg, photoshop, png, webp};
 use crate::codec::{Format, sniff};
 
 /// What is carried over; see [`carry`].
@@ -72,24 +72,47 @@ pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, he
         Format::Png => into_png(encoded, &blocks),
         Format::WebP => into_webp(encoded, &blocks, width, height),
         Format::Gif => into_gif(encoded, &blocks),
+        Format::Avif => heif::with_items(&encoded, blocks.exif.as_deref(), blocks.xmp.as_deref()).unwrap_or(encoded),
         _ => encoded,
     }
 }
 
-/// The blocks with the new size in them. In a JPEG, an Exif block has to fit one segment: if it does not, maker notes
-/// are left behind first.
+/// The blocks with the new size in them.
 fn fitted(carried: &Carried, format: Format, width: u32, height: u32) -> Blocks {
     let mut blocks = carried.blocks.clone();
-    blocks.exif = carried.blocks.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
+    let exif = carried.blocks.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
         exif.describe_transformed(width, height);
-        let written = exif.write();
-        if format != Format::Jpeg || written.len() + jpeg::EXIF.len() <= jpeg::MAX_PAYLOAD {
-            return written;
-        }
-        exif.drop_maker_note();
-        exif.write()
+        exif
     });
-    blocks
+    blocks.exif = exif.as_ref().map(ExifBlock::write);
+    if format == Format::Jpeg { fitted_to_segments(blocks, exif) } else { blocks }
+}
+
+/// In a JPEG, each block has to fit one segment. If it does not, maker notes are left behind first, then all but the
+/// rights.
+fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
+    let fits = |header: &[u8], block: &Vec<u8>| header.len() + block.len() <= jpeg::MAX_PAYLOAD;
+    let exif = blocks.exif.map(|written| match exif {
+        Some(mut exif) if !fits(jpeg::EXIF, &written) => {
+            exif.drop_maker_note();
+            let written = exif.write();
+            if fits(jpeg::EXIF, &written) {
+                return written;
+            }
+            exif.keep_rights();
+            exif.write()
+        }
+        _ => written,
+    });
+    let xmp = blocks.xmp.and_then(|packet| match fits(jpeg::XMP, &packet) {
+        true => Some(packet),
+        false => Xmp::new(&[packet]).select(Selection::Rights),
+    });
+    let iptc = blocks.iptc.and_then(|data| match fits(jpeg::PHOTOSHOP, &photoshop::iptc_resource(&data)) {
+        true => Some(data),
+        false => iptc::rights(&data),
+    });
+    Blocks { exif, xmp, iptc }
 }
 
 fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {

@@ -2,6 +2,22 @@
 //!
 //! Bytes come in, values go out; nothing here knows of HTTP or decodes a pixel. Whatever the bytes are, every function
 //! returns: counts and offsets are checked before they are believed, and memory is bounded by the input's own size.
+//! What is shown, removed and kept, and why, stands in `docs/metadata.md`.
+//!
+//! ```
+//! use std::io::Cursor;
+//! use image_origin::metadata::{self, Keep};
+//!
+//! // A JPEG with nothing but a comment and an empty scan.
+//! let file = b"\xff\xd8\xff\xfe\x00\x07hello\xff\xda\x00\x02\xff\xd9";
+//! let plan = metadata::strip(&mut Cursor::new(file), Keep::None)?;
+//! assert!(!plan.is_identity());
+//!
+//! let mut clean = Vec::new();
+//! plan.write_to(Cursor::new(file), &mut clean)?;
+//! assert_eq!(clean, b"\xff\xd8\xff\xda\x00\x02\xff\xd9");
+//! # Ok::<(), metadata::Error>(())
+//! ```
 
 mod blocks;
 mod carry;

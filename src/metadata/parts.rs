@@ -12,6 +12,12 @@ pub(super) const MAX_BLOCK: usize = 16 << 20;
 /// The most that is read of an Exif block for the orientation alone, which stands in its first directory.
 const MAX_ORIENTATION_BLOCK: usize = 1 << 20;
 
+/// Keywords of text chunks that hold metadata: XMP's own, and those that ImageMagick made up.
+const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp";
+const RAW_PROFILE: &[u8] = b"Raw profile type ";
+/// How many of them are read: each may grow to the bound of what is inflated.
+const MAX_PNG_TEXTS: usize = 16;
+
 /// Which blocks are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
@@ -59,6 +65,30 @@ impl Parts {
     fn add_photoshop(&mut self, resources: &[u8]) {
         if self.iptc.is_none() {
             self.iptc = photoshop::iptc(resources).map(<[u8]>::to_vec);
+        }
+    }
+
+    fn add_text(&mut self, keyword: &[u8], text: Vec<u8>) {
+        if keyword == XMP_KEYWORD {
+            self.xmp.push(text);
+            return;
+        }
+        let Some(kind) = keyword.strip_prefix(RAW_PROFILE) else { return };
+        let Some(profile) = png::raw_profile(&text) else {
+            self.warnings.push(format!("the raw profile \"{}\" is damaged", String::from_utf8_lossy(kind)));
+            return;
+        };
+        match kind.to_ascii_lowercase().as_slice() {
+            b"exif" | b"app1" => match profile.strip_prefix(jpeg::XMP) {
+                Some(packet) => self.xmp.push(packet.to_vec()),
+                None => self.add_exif(&profile),
+            },
+            b"xmp" => self.xmp.push(profile),
+            b"iptc" | b"8bim" => match profile.first() {
+                Some(0x1c) => self.iptc = self.iptc.take().or(Some(profile)),
+                _ => self.add_photoshop(&profile),
+            },
+            _ => {}
         }
     }
 }
@@ -175,6 +205,7 @@ fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Opti
 /// The blocks in a PNG's chunks.
 pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
+    let mut texts = 0;
     for chunk in chunks.iter().filter(|chunk| !chunk.cut) {
         match &chunk.name {
             b"eXIf" => {
@@ -183,11 +214,8 @@ pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk]
                 parts.exif = Some(without_exif_header(&block).to_vec());
                 parts = parts.with_orientation();
             }
-            b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All => {
-                let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
-                if let Some((keyword, text)) = png::text(chunk.name, &data) {
-                    add_png_text(&mut parts, &keyword, text);
-                }
+            b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All && texts < MAX_PNG_TEXTS => {
+                texts += usize::from(add_png_text(input, chunk, &mut parts)?);
             }
             _ => {}
         }
@@ -195,28 +223,17 @@ pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk]
     Ok(parts)
 }
 
-fn add_png_text(parts: &mut Parts, keyword: &[u8], text: Vec<u8>) {
-    if keyword == b"XML:com.adobe.xmp" {
-        parts.xmp.push(text);
-        return;
+/// Reads a text chunk, and says whether it is one that metadata is kept in.
+fn add_png_text<R: Read + Seek>(input: &mut Input<R>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
+    let head = input.peek(chunk.data.start, RAW_PROFILE.len())?;
+    if !head.starts_with(XMP_KEYWORD) && !head.starts_with(RAW_PROFILE) {
+        return Ok(false);
     }
-    let Some(kind) = keyword.strip_prefix(b"Raw profile type ") else { return };
-    let Some(profile) = png::raw_profile(&text) else {
-        parts.warnings.push(format!("the raw profile \"{}\" is damaged", String::from_utf8_lossy(kind)));
-        return;
-    };
-    match kind.to_ascii_lowercase().as_slice() {
-        b"exif" | b"app1" => match profile.strip_prefix(jpeg::XMP) {
-            Some(packet) => parts.xmp.push(packet.to_vec()),
-            None => parts.add_exif(&profile),
-        },
-        b"xmp" => parts.xmp.push(profile),
-        b"iptc" | b"8bim" => match profile.first() {
-            Some(0x1c) => parts.iptc = parts.iptc.take().or(Some(profile)),
-            _ => parts.add_photoshop(&profile),
-        },
-        _ => {}
+    let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
+    if let Some((keyword, text)) = png::text(chunk.name, &data) {
+        parts.add_text(&keyword, text);
     }
+    Ok(true)
 }
 
 /// The blocks in a WebP's chunks.

@@ -8,6 +8,9 @@ use super::xmp::Xmp;
 use super::{Error, dimensions, head, icc, iptc, parts};
 use crate::codec::sniff;
 
+/// Warnings that are told one by one.
+const MAX_WARNINGS: usize = 32;
+
 /// A file's metadata.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -51,7 +54,9 @@ pub fn report(bytes: &[u8]) -> Result<Report, Error> {
         Some((width, height)) => (Some(width), Some(height)),
         None => (None, None),
     };
-    let report = Report {
+    warnings.extend(xmp.warnings.iter().cloned());
+    bound(&mut warnings);
+    Ok(Report {
         format: format.name(),
         width,
         height,
@@ -61,16 +66,19 @@ pub fn report(bytes: &[u8]) -> Result<Report, Error> {
         iptc: parts.iptc.as_deref().map(iptc::to_json).unwrap_or_default(),
         xmp: xmp.to_json(),
         warnings,
-    };
-    Ok(report.with_warnings(xmp.warnings))
+    })
+}
+
+/// A file can be damaged in thousands of places; nobody reads of more than a few.
+fn bound(warnings: &mut Vec<String>) {
+    let more = warnings.len().saturating_sub(MAX_WARNINGS);
+    if more > 0 {
+        warnings.truncate(MAX_WARNINGS);
+        warnings.push(format!("and {more} more"));
+    }
 }
 
 impl Report {
-    fn with_warnings(mut self, warnings: Vec<String>) -> Self {
-        self.warnings.extend(warnings);
-        self
-    }
-
     /// The report without what says where the picture was taken, in any of its parts. Maker notes go as well: nobody
     /// but their maker knows what is in them.
     #[must_use]

@@ -253,6 +253,16 @@ impl Order {
     pub(super) const fn u32(self, value: u32) -> [u8; 4] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
+
+    pub(super) const fn u64(self, value: u64) -> [u8; 8] {
+        if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
+    }
+
+    /// The number that these bytes, 8 at most, are.
+    pub(super) fn uint(self, bytes: &[u8]) -> u64 {
+        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        if self.little_endian { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ use crate::strip::stripped;
 const SCRIPT: &str = "
 const draw = async url => {
     const image = new Image();
-    image.src = url;
-    await image.decode();
+    await new Promise((loaded, failed) => {
+        [image.onload, image.onerror] = [loaded, failed];
+        image.src = url;
+    });
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
     const context = canvas.getContext('2d');

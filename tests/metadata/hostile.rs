@@ -26,7 +26,7 @@ fn try_all(file: &[u8]) {
 }
 
 fn files() -> impl Iterator<Item = Vec<u8>> {
-    samples::all().into_iter().map(|(_, file)| file).chain([samples::avif()])
+    samples::all().into_iter().map(|(_, file)| file).chain([samples::avif(), samples::tiff()])
 }
 
 #[test]
@@ -43,10 +43,8 @@ fn a_change_of_every_byte_is_survived() {
     for mut file in files() {
         for at in 0..file.len() {
             let original = file[at];
-            for value in [0xff, original.wrapping_add(1)] {
-                file[at] = value;
-                try_all(&file);
-            }
+            file[at] = if at % 2 == 0 { 0xff } else { original.wrapping_add(1) };
+            try_all(&file);
             file[at] = original;
         }
     }

@@ -187,7 +187,7 @@ pub(crate) fn jpeg() -> Vec<u8> {
     file
 }
 
-fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(&[name.as_slice(), data].concat());
     [&(data.len() as u32).to_be_bytes(), name.as_slice(), data, &crc.sum().to_be_bytes()].concat()
@@ -263,6 +263,15 @@ pub(crate) fn avif() -> Vec<u8> {
     [start, avif_meta(media_at as u32, &data), vendor, media, full_box(b"mpvd", b"SecretTrailer")].concat()
 }
 
+/// The movie box of a sequence, with user data at both levels and times in all headers.
+pub(crate) fn movie() -> Vec<u8> {
+    let header = |kind: &[u8; 4]| full_box(kind, b"\0\0\0\0DATESDAT and so on");
+    let user_data = full_box(b"udta", &full_box(b"name", b"SecretVendor"));
+    let media = full_box(b"mdia", &[header(b"mdhd"), full_box(b"minf", b"the sample table")].concat());
+    let track = full_box(b"trak", &[header(b"tkhd"), media, user_data.clone()].concat());
+    full_box(b"moov", &[header(b"mvhd"), track, user_data].concat())
+}
+
 fn full_box(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 8).to_be_bytes(), kind.as_slice(), payload].concat()
 }
@@ -302,6 +311,48 @@ fn avif_meta(media_at: u32, data: &[&[u8]; 4]) -> Vec<u8> {
         full_box(b"iprp", &[full_box(b"ipco", &properties.concat()), full_box(b"ipma", &associations)].concat()),
     ];
     full_box(b"meta", &[&[0; 4][..], &children.concat()].concat())
+}
+
+/// A TIFF file of two pages, the second a thumbnail, with metadata in fields and in directories.
+pub(crate) fn tiff() -> Vec<u8> {
+    let xmp = xmp("SecretXmp");
+    let exif = directory(&[Entry(0x9286, 7, 21, b"ASCII\0\0\0SecretComment")], 0, 0x400);
+    let strip = b"the strip of pixels";
+    let image = directory(
+        &[
+            Entry(0x0100, 3, 1, &[0, 24]),
+            Entry(0x0101, 3, 1, &[0, 16]),
+            Entry(0x010f, 2, 11, b"SecretMake\0"),
+            Entry(0x0111, 4, 1, &0x500_u32.to_be_bytes()),
+            Entry(0x0112, 3, 1, &[0, ORIENTATION]),
+            Entry(0x0117, 4, 1, &(strip.len() as u32).to_be_bytes()),
+            Entry(0x011a, 5, 1, &[0, 0, 0, 72, 0, 0, 0, 1]),
+            Entry(0x013b, 2, 12, b"Exif Artist\0"),
+            Entry(0x02bc, 1, xmp.len() as u32, &xmp),
+            Entry(0x8769, 4, 1, &0x400_u32.to_be_bytes()),
+        ],
+        0x480,
+        8,
+    );
+    let thumbnail = directory(
+        &[
+            Entry(0x00fe, 4, 1, &[0, 0, 0, 1]),
+            Entry(0x0111, 4, 1, &0x520_u32.to_be_bytes()),
+            Entry(0x0117, 4, 1, &15_u32.to_be_bytes()),
+        ],
+        0,
+        0x480,
+    );
+    let mut file = b"MM\0\x2a\0\0\0\x08".to_vec();
+    let parts =
+        [(8, image.as_slice()), (0x400, &exif), (0x480, &thumbnail), (0x500, strip), (0x520, b"SecretThumbnail")];
+    for (at, part) in parts {
+        assert!(file.len() <= at, "the parts overlap");
+        file.resize(at, 0);
+        file.extend_from_slice(part);
+    }
+    file.extend(b"SecretTrailer");
+    file
 }
 
 /// All whose pixels can be decoded here, by name.

@@ -116,6 +116,65 @@ fn avif_items_go_and_offsets_stay() {
 }
 
 #[test]
+fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
+    let mut file = samples::avif();
+    let end = memchr::memmem::find(&file, b"mpvd").unwrap() - 4;
+    file.truncate(end);
+    file.extend(samples::movie());
+    let out = stripped(&file, Keep::None);
+    assert_eq!(out.len(), file.len());
+    for secret in SECRETS.iter().chain(&["DATES"]).filter(|&&secret| secret != "SecretTrailer") {
+        assert!(!contains(&out, secret), "{secret}");
+    }
+    // Samples lie anywhere in the media data, so only items are cleared from it.
+    assert!(contains(&out, "SecretTrailer"));
+    assert!(contains(&out, "the sample table"));
+    assert!(metadata::strip(&mut Cursor::new(&out), Keep::None).unwrap().is_identity());
+}
+
+#[test]
+fn png_files_in_icons_are_stripped() {
+    let png = samples::png();
+    let bitmap = [&[40, 0, 0, 0][..], b"a bitmap and its pixels"].concat();
+    let mut file = b"\0\0\x01\0\x02\0".to_vec();
+    let mut at = 6 + 32;
+    for data in [&bitmap, &png] {
+        file.extend(b"\x18\x10\0\0\x01\0\x20\0");
+        file.extend([data.len() as u32, at].map(u32::to_le_bytes).concat());
+        at += data.len() as u32;
+    }
+    file.extend([bitmap.clone(), png.clone(), b"SecretTrailer".to_vec()].concat());
+    let out = stripped(&file, Keep::None);
+    for secret in SECRETS {
+        assert!(!contains(&out, secret), "{secret}");
+    }
+    assert!(contains(&out, "a bitmap and its pixels"));
+    assert!(out.ends_with(&stripped(&png, Keep::None)));
+    assert_eq!(u32::from_le_bytes(out[34..38].try_into().unwrap()) as usize, 38 + bitmap.len());
+    assert!(metadata::strip(&mut Cursor::new(&out), Keep::None).unwrap().is_identity());
+}
+
+#[test]
+fn tiff_fields_go_and_offsets_stay() {
+    let file = samples::tiff();
+    assert_eq!(metadata::report(&file).unwrap().exif.photo["UserComment"], "SecretComment");
+    for (keep, right) in [(Keep::None, false), (Keep::Copyright, true)] {
+        let out = stripped(&file, keep);
+        for secret in SECRETS {
+            assert!(!contains(&out, secret), "{keep:?}: {secret}");
+        }
+        assert_eq!(out[0x500..], *b"the strip of pixels");
+        let report = metadata::report(&out).unwrap();
+        assert_eq!((report.width, report.height, report.orientation), (Some(16), Some(24), ORIENTATION));
+        assert_eq!(report.exif.image["XResolution"], 72);
+        assert_eq!(report.exif.image.contains_key("Artist"), right);
+        assert_eq!(report.exif.image.len(), if right { 7 } else { 6 }, "{:?}", report.exif.image);
+        assert!(report.exif.photo.is_empty() && report.xmp.is_empty(), "{report:?}");
+        assert!(metadata::strip(&mut Cursor::new(&out), keep).unwrap().is_identity(), "{keep:?}");
+    }
+}
+
+#[test]
 fn any_range_of_the_answer_can_be_had_alone() {
     for (name, file) in samples::all() {
         let plan = metadata::strip(&mut Cursor::new(&file), Keep::Copyright).unwrap();
@@ -209,7 +268,8 @@ fn exiftool_finds_structure_profile_and_orientation_alone() {
         let out = folder.join(file.file_name().unwrap());
         plan.write_to(&mut source, &mut File::create(&out).unwrap()).unwrap();
         let Some(tags) = exiftool(&out, &["-a", "-u"]) else { return };
-        leftovers.extend(tags.iter().filter(|(key, _)| !is_structure(key)).map(|(k, v)| describe(&out, k, v)));
+        let is_tiff = tags["File:FileType"] == "TIFF";
+        leftovers.extend(tags.iter().filter(|(key, _)| !is_structure(key, is_tiff)).map(|(k, v)| describe(&out, k, v)));
     }
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(leftovers.is_empty(), "{}", leftovers.join("\n"));
@@ -219,9 +279,28 @@ fn describe(file: &std::path::Path, key: &str, value: &Value) -> String {
     format!("{}: {key} = {value}", file.display())
 }
 
+/// Fields that the pixels of a TIFF file are described by.
+const TIFF_STRUCTURE: [&str; 15] = [
+    "Orientation",
+    "ImageWidth",
+    "ImageHeight",
+    "BitsPerSample",
+    "Compression",
+    "PhotometricInterpretation",
+    "StripOffsets",
+    "SamplesPerPixel",
+    "RowsPerStrip",
+    "StripByteCounts",
+    "XResolution",
+    "YResolution",
+    "ResolutionUnit",
+    "SampleFormat",
+    "PlanarConfiguration",
+];
+
 /// What a file cannot be without, or what the pixels are shown by: size, coding, colour, aspect, animation, the gain
 /// map's directory, and the orientation.
-fn is_structure(key: &str) -> bool {
+fn is_structure(key: &str, is_tiff: bool) -> bool {
     let (group, name) = key.split_once(':').unwrap_or(("", key));
     match group {
         "" | "ExifTool" | "System" | "Composite" | "JFIF" | "Adobe" | "PNG-pHYs" | "RIFF" | "GIF" | "ICC_Profile" => {
@@ -229,6 +308,7 @@ fn is_structure(key: &str) -> bool {
         }
         "File" => name != "Comment" && name != "CurrentIPTCDigest",
         "PNG" => !matches!(name, "Comment" | "ModifyDate" | "Software") && !name.starts_with("Date"),
+        "IFD0" if is_tiff => TIFF_STRUCTURE.contains(&name),
         "IFD0" => name == "Orientation",
         "MPF0" | "MPImage1" | "MPImage2" | "XMP-hdrgm" | "XMP-Container" => true,
         "QuickTime" | "Meta" => true,

@@ -70,3 +70,38 @@ fn nothing_is_carried_where_nothing_is_asked() {
         assert_eq!(metadata::embed(encoded.clone(), Format::Jpeg, &carried, 24, 16), encoded);
     }
 }
+
+#[test]
+fn avif_gets_items_and_keeps_its_image() {
+    let encoded = crate::strip::stripped(&samples::avif(), Keep::None);
+    let image_at = |file: &[u8]| memchr::memmem::find(file, samples::AVIF_DATA).unwrap();
+    for (keep, make) in [(Keep::All, true), (Keep::Copyright, false)] {
+        let carried = metadata::carry(&samples::jpeg(), keep);
+        let out = metadata::embed(encoded.clone(), Format::Avif, &carried, 24, 16);
+        let report = metadata::report(&out).unwrap();
+        assert_eq!(report.exif.image["Artist"], "Exif Artist");
+        assert_eq!(report.exif.image.contains_key("Make"), make);
+        assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights");
+        assert_eq!(report.warnings, Vec::<String>::new());
+        assert!(image_at(&out) > image_at(&encoded));
+        // The image is found where its item says: all that no item uses would become zeros.
+        let again = crate::strip::stripped(&out, Keep::None);
+        assert_eq!(image_at(&again), image_at(&out));
+        assert_eq!(metadata::icc_profile(&again, Format::Avif).as_deref(), Some(b"the profile".as_slice()));
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_jpeg_segment_leaves_the_rights() {
+    let long = String::from_utf8(samples::xmp("SecretXmp")).unwrap().replace("SecretXmp", &"long ".repeat(20_000));
+    let packet = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), long.as_bytes()].concat();
+    let mut source = samples::picture(ImageFormat::Png);
+    source.splice(33..33, samples::png_chunk(b"iTXt", &packet));
+    let carried = metadata::carry(&source, Keep::All);
+    for (encoder, format) in TARGETS {
+        let out = metadata::embed(samples::picture(encoder), format, &carried, 24, 16);
+        let report = metadata::report(&out).unwrap();
+        assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{format}");
+        assert_eq!(report.xmp.contains_key("photoshop:Instructions"), format != Format::Jpeg, "{format}");
+    }
+}

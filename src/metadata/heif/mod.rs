@@ -1,6 +1,7 @@
 //! The items of AVIF and HEIF files (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): what the `meta` box says of them, read
 //! from memory with every count checked against the bytes that are there.
 
+mod insert;
 mod locations;
 
 use std::io::{self, Read, Seek};
@@ -9,6 +10,7 @@ use std::ops::Range;
 use super::input::Input;
 use super::isobmff::{BoxAt, Fields, boxes, children};
 
+pub(super) use insert::with_items;
 pub(super) use locations::{Location, Locations};
 
 /// The most that is read of a `meta` box; a real one has some kilobytes.
@@ -80,9 +82,10 @@ pub(super) fn meta_children(payload: &[u8]) -> Vec<BoxAt> {
     children_at(payload, 4..payload.len() as u64)
 }
 
-/// The boxes in a part of the payload, with their places in the whole.
+/// The boxes in a part of the payload, with their places in the whole. One that says it goes beyond the part is none.
 pub(super) fn children_at(payload: &[u8], part: Range<u64>) -> Vec<BoxAt> {
     let mut found = children(super::head::slice(payload, &part));
+    found.retain(|child| !child.cut);
     for child in &mut found {
         child.range = child.range.start + part.start..child.range.end + part.start;
         child.payload = child.payload.start + part.start..child.payload.end + part.start;

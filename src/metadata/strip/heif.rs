@@ -7,6 +7,7 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::Keep;
+use super::edits::{Edit, apply, common, without};
 use super::heif_meta::{kept_items, without_items};
 use crate::metadata::heif::{Meta, meta};
 use crate::metadata::input::Input;
@@ -14,12 +15,6 @@ use crate::metadata::isobmff::{BoxAt, boxes};
 use crate::metadata::parts;
 use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite};
-
-/// New content for a range of the file, of the same length.
-enum Edit {
-    Bytes(Vec<u8>),
-    Zeros,
-}
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
     let all = top_level(input)?;
@@ -75,45 +70,6 @@ fn media_data(all: &[BoxAt]) -> Vec<Range<u64>> {
 
 fn extents_of(meta: &Meta, wanted: impl Fn(u32) -> bool) -> Vec<Range<u64>> {
     meta.locations.iter().filter(|location| wanted(location.id)).flat_map(|location| meta.extents(location)).collect()
-}
-
-/// These ranges in order, overlapping and adjoining ones made one.
-fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-    let mut sorted: Vec<_> = ranges.iter().filter(|range| range.start < range.end).cloned().collect();
-    sorted.sort_by_key(|range| range.start);
-    let mut out: Vec<Range<u64>> = Vec::new();
-    for range in sorted {
-        match out.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => out.push(range),
-        }
-    }
-    out
-}
-
-/// The parts of `ranges` that no range of `holes` covers, in order.
-fn without(ranges: &[Range<u64>], holes: &[Range<u64>]) -> Vec<Range<u64>> {
-    let holes = merged(holes);
-    let mut out = Vec::new();
-    for range in merged(ranges) {
-        let first = holes.partition_point(|hole| hole.end <= range.start);
-        let mut at = range.start;
-        for hole in holes.iter().skip(first).take_while(|hole| hole.start < range.end) {
-            if hole.start > at {
-                out.push(at..hole.start);
-            }
-            at = hole.end;
-        }
-        if at < range.end {
-            out.push(at..range.end);
-        }
-    }
-    out
-}
-
-/// The parts that two lists of ranges have in common, in order.
-fn common(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
-    without(a, &without(a, b))
 }
 
 /// An item that stays with new content of the same length.
@@ -216,39 +172,4 @@ fn edit_movie<R: Read + Seek>(
         }
     }
     Ok(())
-}
-
-/// The file up to `end` with the edits in it. Where they overlap, the one that begins first counts.
-fn apply(source_len: u64, end: u64, mut edits: Vec<(Range<u64>, Edit)>) -> Rewrite {
-    edits.retain(|(range, _)| range.start < range.end && range.end <= end);
-    edits.sort_by_key(|(range, _)| range.start);
-    let mut out = Rewrite::new(source_len);
-    let mut at = 0;
-    for (range, edit) in edits {
-        if range.start < at {
-            continue;
-        }
-        out.copy(at..range.start);
-        match edit {
-            Edit::Bytes(bytes) => out.insert(&bytes),
-            Edit::Zeros => out.zeros(range.end - range.start),
-        }
-        at = range.end;
-    }
-    out.copy(at..end);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_subtracted_and_intersected() {
-        assert_eq!(without(&[0..10, 20..30], &[5..6, 8..22, 29..40]), [0..5, 6..8, 22..29]);
-        assert_eq!(without(&[0..10, 2..4, 20..21], &[]), [0..10, 20..21]);
-        assert_eq!(without(&[0..10, 12..14], &[0..11, 11..14]), []);
-        assert_eq!(common(&[0..10, 20..30], &[5..25, 26..27]), [5..10, 20..25, 26..27]);
-        assert_eq!(common(&[0..10, 30..40], &[10..20, 20..30]), []);
-    }
 }

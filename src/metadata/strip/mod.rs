@@ -3,12 +3,15 @@
 //! Each container keeps what is on its own list of things that a decoder needs, and nothing else: what is not known is
 //! not kept. Parts that cannot be read as the container's structure are not kept either, since they may hold anything.
 
+mod edits;
 mod gain_map;
 mod gif;
 mod heif;
 mod heif_meta;
+mod ico;
 mod jpeg;
 mod png;
+mod tiff;
 mod webp;
 
 use std::io::{Read, Seek};
@@ -53,6 +56,8 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Err
         Format::Png => png::strip(&mut input, keep)?,
         Format::WebP => webp::strip(&mut input, keep)?,
         Format::Gif => gif::strip(&mut input, keep)?,
+        Format::Ico => ico::strip(&mut input, keep)?,
+        Format::Tiff => tiff::strip(&mut input, keep)?,
         Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
         other => return Err(Error::Unsupported(other)),
     };

@@ -13,6 +13,9 @@ use dom::{Element, Name};
 
 pub(super) use select::Selection;
 
+/// Packets that are read of one file: the main one, its extension, and some that have no business there.
+const MAX_PACKETS: usize = 16;
+
 /// The properties of one or more packets.
 #[derive(Debug, Default)]
 pub(super) struct Xmp {
@@ -24,7 +27,7 @@ impl Xmp {
     /// Reads packets, the main one first.
     pub(super) fn new(packets: &[Vec<u8>]) -> Self {
         let mut xmp = Self::default();
-        for packet in packets {
+        for packet in packets.iter().take(MAX_PACKETS) {
             let (tree, problem) = dom::parse(&decode(packet));
             tree.into_iter().for_each(|element| xmp.collect(element));
             xmp.warnings.extend(problem);

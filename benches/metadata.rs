@@ -1,0 +1,60 @@
+//! How long it takes to strip and to report a photograph's metadata.
+//!
+//! The peer is the machine itself: copying the file's bytes once, which no way of reading it all can beat. Where the
+//! folder `../shared/corpus` is at hand, its 12-megapixel JPEG is used, else one made up in its size.
+
+use std::hint::black_box;
+use std::io::Cursor;
+use std::path::Path;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use image_origin::metadata::{self, Keep};
+
+/// A JPEG of 1.3 MB whose entropy-coded data has a stuffed byte in every 256, as real ones have, and Exif to remove.
+fn made_up() -> Vec<u8> {
+    let mut file =
+        b"\xff\xd8\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    file.extend(b"\xff\xc0\x00\x0b\x08\x0b\xb8\x0f\xa0\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00");
+    for index in 0..1_300_000_u32 {
+        file.push((index.wrapping_mul(2_654_435_761) >> 24) as u8);
+        if file.last() == Some(&0xff) {
+            file.push(0);
+        }
+    }
+    file.extend(b"\xff\xd9");
+    file
+}
+
+fn photograph() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/photos/12mp-baseline.jpg");
+    std::fs::read(path).unwrap_or_else(|_| made_up())
+}
+
+fn strip(criterion: &mut Criterion) {
+    let plain = photograph();
+    let with_exif = made_up();
+    let mut group = criterion.benchmark_group("strip a 12-megapixel JPEG");
+    group.bench_function("plan, nothing to remove", |bencher| {
+        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&plain)), Keep::None));
+    });
+    group.bench_function("plan, Exif to remove", |bencher| {
+        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&with_exif)), Keep::None));
+    });
+    group.bench_function("plan and write, Exif to remove", |bencher| {
+        bencher.iter(|| {
+            let mut out = Vec::with_capacity(with_exif.len());
+            let mut source = Cursor::new(black_box(&with_exif));
+            metadata::strip(&mut source, Keep::None).and_then(|plan| Ok(plan.write_to(source, &mut out)?)).map(|_| out)
+        });
+    });
+    group.bench_function("peer: one copy of the file", |bencher| bencher.iter(|| black_box(&with_exif).clone()));
+    group.finish();
+}
+
+fn report(criterion: &mut Criterion) {
+    let file = made_up();
+    criterion.bench_function("report", |bencher| bencher.iter(|| metadata::report(black_box(&file))));
+}
+
+criterion_group!(benches, strip, report);
+criterion_main!(benches);

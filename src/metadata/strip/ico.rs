@@ -1,0 +1,57 @@
+//! Icons and cursors: a directory of bitmaps, which have no metadata, and of PNG files, which are stripped in turn. The
+//! directory is written anew, so that what it does not name is gone.
+
+use std::io::{Cursor, Read, Seek};
+use std::ops::Range;
+
+use super::Keep;
+use super::png;
+use crate::metadata::input::Input;
+use crate::metadata::{Error, Rewrite};
+
+const HEADER_LEN: u64 = 6;
+const ENTRY_LEN: u64 = 16;
+/// The most that all PNG files of one icon may be, since they are held in memory. Icons are of 256 pixels at most.
+const MAX_PNG: u64 = 16 << 20;
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+    let count = input.array::<6>(0)?.map_or(0, |header| u16::from_le_bytes([header[4], header[5]]));
+    let entries = input.copy(HEADER_LEN..HEADER_LEN + u64::from(count) * ENTRY_LEN, usize::MAX)?;
+    let entries: Vec<_> = entries.as_chunks::<{ ENTRY_LEN as usize }>().0.iter().map(|e| (*e, place(e))).collect();
+    let in_file = |range: &Range<u64>| range.start < range.end && range.end <= input.len();
+    let total: u64 = entries.iter().map(|(_, range)| range.end - range.start).sum();
+    if entries.len() != usize::from(count) || !entries.iter().all(|(_, r)| in_file(r)) || total > input.len() {
+        return Err(Error::Damaged("the directory of the icon"));
+    }
+    let mut out = Rewrite::new(input.len());
+    out.copy(0..HEADER_LEN);
+    let mut images = Rewrite::new(input.len());
+    let images_at = HEADER_LEN + entries.len() as u64 * ENTRY_LEN;
+    let mut room = MAX_PNG;
+    for (mut entry, range) in entries {
+        let at = images_at + images.len();
+        if input.peek(range.start, 8)?.starts_with(b"\x89PNG\r\n\x1a\n") {
+            let len = range.end - range.start;
+            room = room.checked_sub(len).ok_or(Error::Damaged("an icon too large"))?;
+            let file = input.copy(range, usize::MAX)?;
+            let mut clean = Vec::new();
+            png::strip(&mut Input::new(Cursor::new(&file))?, keep)?.write_to(Cursor::new(&file), &mut clean)?;
+            images.insert(&clean);
+        } else {
+            images.copy(range);
+        }
+        let len = images_at + images.len() - at;
+        let fields = [len, at].map(|field| u32::try_from(field).unwrap_or(u32::MAX).to_le_bytes()).concat();
+        entry.iter_mut().skip(8).zip(fields).for_each(|(to, from)| *to = from);
+        out.insert(&entry);
+    }
+    out.append(images);
+    Ok(out)
+}
+
+/// Length and offset of an image's data.
+fn place(entry: &[u8; ENTRY_LEN as usize]) -> Range<u64> {
+    let [.., l0, l1, l2, l3, o0, o1, o2, o3] = *entry;
+    let start = u64::from(u32::from_le_bytes([o0, o1, o2, o3]));
+    start..start + u64::from(u32::from_le_bytes([l0, l1, l2, l3]))
+}
