@@ -1,0 +1,67 @@
+// What is compared. `raw` cases encode bare pixels; the others go from the bytes of a file to the bytes of the output.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+
+const PHOTOGRAPHS = fileURLToPath(new URL("../../../shared/corpus/photos", import.meta.url));
+
+const JPEG = ["w=300&format=jpeg&q=80", "w=800&format=jpeg&q=80"];
+const WEBP = ["w=300&format=webp&q=80", "w=800&format=webp&q=80"];
+const PNG = ["w=300&format=png", "w=800&format=png"];
+
+/** Makes what is not there as a file, and lists the cases. */
+export async function cases(program, folder) {
+  mkdirSync(folder, { recursive: true });
+  if (!existsSync(join(folder, "made-drawing.png"))) spawnSync(program, ["make", folder], { stdio: "inherit" });
+  const real = existsSync(PHOTOGRAPHS);
+  if (!real) console.log(`No real photographs in ${PHOTOGRAPHS}: made pictures take their place.\n`);
+  const file = (photograph, made) => (real ? join(PHOTOGRAPHS, photograph) : join(folder, made));
+  const baseline = file("12mp-baseline.jpg", "made-12mp-baseline.jpg");
+  const of = (path, queries) => queries.map((query) => ({ name: basename(path), file: path, query }));
+  return [
+    ...of(baseline, [...JPEG, ...WEBP]),
+    ...of(file("12mp-progressive.jpg", "made-12mp-progressive.jpg"), JPEG),
+    ...(real ? ["3mp-baseline.jpg", "6mp-real.jpg", "iphone-8mp.jpg"] : []).flatMap((name) => of(file(name), JPEG)),
+    ...of(await converted(baseline, join(folder, "12mp-filtered.png"), true), [...JPEG, ...PNG]),
+    ...of(await converted(baseline, join(folder, "12mp-unfiltered.png"), false), JPEG),
+    ...of(file("paper-alpha.png", "made-4mp-alpha.png"), [...JPEG, ...PNG]),
+    ...of(file("4mp-lossy.webp", "made-4mp-lossy.webp"), [...JPEG, ...WEBP]),
+    ...(await encodes(baseline, folder)),
+  ];
+}
+
+/** The photograph as a PNG, as programs write it that choose a filter for each row, or without filters. */
+async function converted(from, to, adaptiveFiltering) {
+  if (!existsSync(to)) await sharp(from).png({ adaptiveFiltering }).toFile(to);
+  return to;
+}
+
+async function encodes(photograph, folder) {
+  const of = async (name, image, queries) => {
+    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+    const file = join(folder, `${name}.raw`);
+    writeFileSync(file, data);
+    const raw = { width: info.width, height: info.height, channels: info.channels };
+    return queries.map((query) => ({ name: `pixels ${info.width}x${info.height} ${name}`, file, query, raw }));
+  };
+  const photo = (width) => sharp(photograph).resize({ width }).removeAlpha();
+  const drawing = join(folder, "made-drawing.png");
+  const lossy = ["format=jpeg&q=80", "format=webp&q=80"];
+  const progressive = "format=jpeg&q=80&progressive=true";
+  return [
+    ...(await of("photo300", photo(300), [...lossy, "format=png"])),
+    ...(await of("photo800", photo(800), [...lossy, progressive, "format=png", "format=webp&lossless=true"])),
+    ...(await of("drawing", sharp(drawing).toColourspace("srgb").removeAlpha(), ["format=png", "format=webp&lossless=true"])),
+    // Lines that were made smaller have soft edges: more than 256 colours, and no texture.
+    ...(await of("lines", sharp(drawing).toColourspace("srgb").removeAlpha().resize({ width: 500 }), ["format=png"])),
+    ...(await of("photo800-alpha", photo(800).joinChannel(await mask(photograph)), ["format=png", "format=webp&q=80"])),
+  ];
+}
+
+/** An alpha channel from the brightness of the picture. */
+async function mask(photograph) {
+  return sharp(photograph).resize({ width: 800 }).greyscale().png().toBuffer();
+}

@@ -1,0 +1,126 @@
+//! This project's side of the comparison: does one piece of work for each line of JSON on standard input, and answers
+//! with a line of JSON that says how long it took. `peer make DIR` writes the pictures that are measured where no real
+//! photographs are.
+
+#[path = "../pictures/mod.rs"]
+mod pictures;
+
+use std::error::Error;
+use std::io::{BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
+use image_origin::query::{FormatChoice, Transform};
+use image_origin::transform::{Accepted, render};
+use pictures::{BUDGET, ENCODING};
+use serde::{Deserialize, Serialize};
+
+/// What the driver asks for.
+#[derive(Debug, Deserialize)]
+struct Job {
+    file: PathBuf,
+    query: String,
+    /// The file holds bare pixels, which are only encoded.
+    raw: Option<Size>,
+    /// Where to keep the result.
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Size {
+    width: u32,
+    height: u32,
+    channels: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// On the clock.
+    ms: f64,
+    /// On the processor, where the system tells.
+    cpu_ms: Option<f64>,
+    bytes: usize,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, folder] = arguments.as_slice()
+        && command == "make"
+    {
+        return make(Path::new(folder));
+    }
+    for line in std::io::stdin().lock().lines() {
+        let answer = work(&serde_json::from_str(&line?)?)?;
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer(&mut out, &answer)?;
+        writeln!(out)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn work(job: &Job) -> Result<Answer, Box<dyn Error>> {
+    let input = std::fs::read(&job.file)?;
+    let transform: Transform = job.query.parse()?;
+    let (bytes, ms, cpu_ms) = match &job.raw {
+        Some(size) => encode(input, size, &transform)?,
+        None => timed(|| Ok(render(&input, &transform, Accepted::default(), BUDGET, &Work::unbounded())?.bytes))?,
+    };
+    if let Some(out) = &job.out {
+        std::fs::write(out, &bytes)?;
+    }
+    Ok(Answer { ms, cpu_ms, bytes: bytes.len() })
+}
+
+fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, Box<dyn Error>> {
+    let format = match transform.output.format {
+        Some(FormatChoice::Png) => Format::Png,
+        Some(FormatChoice::WebP) => Format::WebP,
+        _ => Format::Jpeg,
+    };
+    let channels = if size.channels == 4 { Channels::Rgba } else { Channels::Rgb };
+    let raster = Raster::new(size.width, size.height, channels, Samples::U8(pixels)).ok_or("the pixels do not fit")?;
+    let encoder = codec::encoder(format).ok_or("the format is not written")?;
+    let encoding = Encoding {
+        quality: transform.output.quality.unwrap_or(80),
+        lossless: transform.output.lossless,
+        progressive: transform.output.progressive,
+    };
+    timed(|| Ok(encoder.encode(&raster, &encoding, &Work::unbounded())?))
+}
+
+/// The output, the time on the clock, and that on the processor.
+type Timed = (Vec<u8>, f64, Option<f64>);
+
+fn timed(work: impl FnOnce() -> Result<Vec<u8>, Box<dyn Error>>) -> Result<Timed, Box<dyn Error>> {
+    let cpu_start = cpu_ms();
+    let start = Instant::now();
+    let bytes = work()?;
+    let ms = start.elapsed().as_secs_f64() * 1e3;
+    let cpu_end = cpu_ms();
+    Ok((bytes, ms, cpu_end.zip(cpu_start).map(|(end, start)| end - start)))
+}
+
+/// Time that this thread, which does all of the work, has had on a processor. Linux tells it in nanoseconds, as of
+/// the last time that it looked, which is when a thread gives way.
+fn cpu_ms() -> Option<f64> {
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds / 1e6)
+}
+
+fn make(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let progressive = Encoding { progressive: true, ..ENCODING };
+    let (big, small) = (pictures::photo(12), pictures::photo(4));
+    for (name, raster, format, encoding) in [
+        ("made-12mp-baseline.jpg", &big, Format::Jpeg, ENCODING),
+        ("made-12mp-progressive.jpg", &big, Format::Jpeg, progressive),
+        ("made-4mp-lossy.webp", &small, Format::WebP, ENCODING),
+        ("made-4mp-alpha.png", &pictures::faded(&small), Format::Png, ENCODING),
+        ("made-drawing.png", &pictures::drawing(800, 600), Format::Png, ENCODING),
+    ] {
+        std::fs::write(folder.join(name), pictures::encoded(raster, format, encoding))?;
+    }
+    Ok(())
+}

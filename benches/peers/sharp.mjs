@@ -1,0 +1,47 @@
+// sharp's side of the comparison: one piece of work for each line of JSON on standard input, as peer.rs does it.
+// `node sharp.mjs once FILE QUERY OUT` does one and ends.
+
+import { readFile, writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import sharp from "sharp";
+
+// One thread, and no result that was already there.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/** The pipeline that does what the query asks of image-origin: upright, Lanczos with three lobes, 4:2:0. */
+function pipeline(input, raw, query) {
+  const asked = new URLSearchParams(query);
+  const image = sharp(input, raw ? { raw } : {});
+  if (!raw) image.autoOrient();
+  if (asked.has("w")) image.resize({ width: Number(asked.get("w")), kernel: "lanczos3", withoutEnlargement: true });
+  const quality = Number(asked.get("q") ?? 80);
+  switch (asked.get("format")) {
+    case "png":
+      return image.png();
+    case "webp":
+      return image.webp({ quality, lossless: asked.get("lossless") === "true", effort: 4, smartSubsample: false });
+    default:
+      return image
+        .flatten({ background: "#ffffff" })
+        .jpeg({ quality, chromaSubsampling: "4:2:0", progressive: asked.get("progressive") === "true" });
+  }
+}
+
+async function work({ file, query, raw, out }) {
+  const input = await readFile(file);
+  const [start, cpuStart] = [performance.now(), process.cpuUsage()];
+  const bytes = await pipeline(input, raw, query).toBuffer();
+  const [ms, cpu] = [performance.now() - start, process.cpuUsage(cpuStart)];
+  if (out) await writeFile(out, bytes);
+  return { ms, cpu_ms: (cpu.user + cpu.system) / 1000, bytes: bytes.length };
+}
+
+const [command, file, query, out] = process.argv.slice(2);
+if (command === "once") {
+  await pipeline(file, undefined, query).toFile(out);
+} else {
+  for await (const line of createInterface({ input: process.stdin })) {
+    console.log(JSON.stringify(await work(JSON.parse(line))));
+  }
+}
