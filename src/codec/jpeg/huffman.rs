@@ -246,26 +246,23 @@ impl SkipTable {
     pub(super) fn skip_block(&self, bits: &mut Bits<'_>, passed: usize) {
         let mut k = passed;
         loop {
-            let (before, k_before) = (*bits, k);
+            let (mark, k_before) = (bits.mark(), k);
             k += self.step(bits);
-            if k < LAST {
-                let (before, k_before) = (*bits, k);
-                bits.refill();
-                k += self.step(bits);
-                if k < LAST {
-                    continue;
+            if k >= LAST {
+                if !is_end(k) {
+                    *bits = self.skip_singly(bits.rewound(mark), k_before);
                 }
-                if is_end(k) {
-                    return;
-                }
-                *bits = before;
-                return self.skip_singly(bits, k_before);
-            }
-            if is_end(k) {
                 return;
             }
-            *bits = before;
-            return self.skip_singly(bits, k_before);
+            bits.refill();
+            let (mark, k_before) = (bits.mark(), k);
+            k += self.step(bits);
+            if k >= LAST {
+                if !is_end(k) {
+                    *bits = self.skip_singly(bits.rewound(mark), k_before);
+                }
+                return;
+            }
         }
     }
 
@@ -276,10 +273,11 @@ impl SkipTable {
         usize::from(entry >> 6)
     }
 
-    /// The same, code by code: for long codes, and where the lookup ran into the next block.
+    /// The same, code by code: for long codes, and where the lookup ran into the next block. Takes the bits by value,
+    /// since a reference would keep them in memory on the fast way, too.
     #[cold]
     #[inline(never)]
-    fn skip_singly(&self, bits: &mut Bits<'_>, passed: usize) {
+    fn skip_singly<'w>(&self, mut bits: Bits<'w>, passed: usize) -> Bits<'w> {
         let mut k = passed;
         while k < LAST {
             bits.refill();
@@ -288,10 +286,11 @@ impl SkipTable {
             let (run, size) = (usize::from(found.symbol >> 4), u32::from(found.symbol & 15));
             bits.consume(found.length + size);
             if size == 0 && run != 15 {
-                return;
+                break;
             }
             k += run + 1;
         }
+        bits
     }
 }
 

@@ -190,16 +190,6 @@ impl Quarter {
         self.0 = from_fn(|i| self.0[i].wrapping_add(coefficient.wrapping_mul(weights[i])));
     }
 
-    /// Adds all coefficients of a block in natural order.
-    #[inline(always)]
-    pub(super) fn of(block: &Block, weights: &QuarterWeights) -> Self {
-        let mut quarter = Self::default();
-        for (&position, &weights) in ZIGZAG.iter().zip(weights).skip(1) {
-            quarter.add(i32::from(block[usize::from(position)]), weights);
-        }
-        quarter
-    }
-
     /// The 2x2 samples, row by row, of a block with the dequantised DC coefficient `dc`.
     #[inline(always)]
     pub(super) fn samples(self, dc: i32) -> [[u8; 2]; 2] {

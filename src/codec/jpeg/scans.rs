@@ -93,7 +93,11 @@ fn decode_scan(
         }
     }
     let (first, is_refinement) = (scan.spectral.0, scan.approximation.0 > 0);
-    let is_needed = first == 0 || stores[scan.components[0].index].depth > 1;
+    let is_sequential = context.frame.process != Process::Progressive;
+    if first > 0 || is_sequential {
+        scan.components.iter().for_each(|part| stores[part.index].prepare_ac());
+    }
+    let is_needed = first == 0 || stores[scan.components[0].index].uses_ac();
     match context.frame.process {
         Process::Progressive if !is_needed => Ok(start),
         Process::Progressive if first > 0 && is_refinement => {
@@ -121,8 +125,8 @@ pub(super) trait Coder {
     /// Forgets what was carried over from block to block, at a restart.
     fn restart(&mut self);
 
-    /// Reads what the scan holds for a block of the scan's component `part`.
-    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: &mut [i16]);
+    /// Reads what the scan holds for block number `block` of the scan's component `part`, which `store` is for.
+    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, store: &mut Store, block: usize);
 }
 
 /// Takes a coder through all the blocks of a scan, in the order of T.81 A.2.
@@ -214,8 +218,8 @@ impl<C: Coder> Kernel for Units<'_, '_, C> {
                     let store = &mut stores[part.component];
                     for y in 0..part.v {
                         for x in 0..part.h {
-                            let block = store.block_mut(column * part.h + x, row * part.v + y);
-                            coder.decode(&mut bits, number, block);
+                            let block = (row * part.v + y) * store.blocks_per_row + column * part.h + x;
+                            coder.decode(&mut bits, number, store, block);
                         }
                     }
                 }
