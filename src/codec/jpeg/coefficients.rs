@@ -1,9 +1,10 @@
 //! The coefficients of a picture that comes in several scans, and the way from them to samples.
 
-use super::idct::{self, Block, Quarter, QuarterWeights};
+use super::idct::{self, Block, Quarter, QuarterWeights, Reduction};
 use super::kernel::{Kernel, dispatch};
 use super::layout::{ComponentLayout, Layout};
 use super::output::Band;
+use super::sequential::write_pairs;
 use super::tables::{Quantisation, ZIGZAG};
 
 /// What the scans have said so far about the blocks of one component.
@@ -13,6 +14,7 @@ pub(super) struct Store {
     pub(super) block_rows: usize,
     /// Samples made of each block in each direction.
     size: usize,
+    reduction: Reduction,
     /// The DC coefficients, apart from the others because they come in scans of their own.
     pub(super) dc: Vec<i16>,
     /// Which AC coefficients are not zero: a bit for each place in zigzag order. Empty until there is an AC scan.
@@ -84,6 +86,7 @@ impl Store {
             blocks_per_row,
             block_rows,
             size: component.size,
+            reduction: layout.reduction(),
             dc: vec![0; blocks_per_row * block_rows],
             history: Vec::new(),
             ac: Ac::Unused,
@@ -115,7 +118,10 @@ impl Store {
             let blocks = self.dc.len();
             self.ac = match self.size {
                 1 => return,
-                2 => Ac::Sums(vec![Sums::default(); blocks], Box::new(idct::quarter_weights(quantisation))),
+                2 => {
+                    let weights = idct::quarter_weights(quantisation, self.reduction);
+                    Ac::Sums(vec![Sums::default(); blocks], Box::new(weights))
+                }
                 _ => Ac::Blocks(vec![[0; 64]; blocks]),
             };
             self.history = vec![0; blocks];
@@ -165,11 +171,7 @@ impl Kernel for Reconstruct<'_> {
             Ac::Sums(sums, _) => {
                 for (x, (sums, dc)) in sums[blocks].iter().zip(dc).enumerate() {
                     let samples = sums.quarter.samples(dc);
-                    for (line, samples) in samples.iter().enumerate() {
-                        if let Some(out) = band.row_mut(y + line, x * 2).first_chunk_mut() {
-                            *out = *samples;
-                        }
-                    }
+                    write_pairs(samples, band, x * 2, y);
                 }
             }
             Ac::Blocks(stored) => {

@@ -3,8 +3,10 @@
 //! The full transform is the one of Loeffler, Ligtenberg and Moschytz (1989) in 13 bit fixed point with rounding after
 //! each pass, like the "islow" transform that other decoders are compared with.
 //!
-//! The reduced transforms give the mean of the full transform's samples under each output sample. In terms of
-//! coefficients, the mean of neighbours folds frequency `8-k` onto frequency `k`.
+//! The reduced transforms use the low frequencies only, as a transform with that many points, and weaken them by half
+//! (in decibels) of what the mean of the samples would. The plain mean, which is what other decoders give, is softer and
+//! lets high frequencies through as aliases; low frequencies at full strength ring. `NOTES.md` has the figures. At 1/8,
+//! where luma has no choice but the mean, chroma is the mean as well.
 
 use std::array::from_fn;
 use std::ops::{Add, Mul, Sub};
@@ -26,12 +28,12 @@ const fn fixed(value: f64) -> i32 {
     (value * (1 << FRACTION) as f64 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
 }
 
-/// Eight numbers that go the same way, so that the compiler can put them into vector registers. Arithmetic wraps:
+/// Numbers that go the same way, so that the compiler can put them into vector registers. Arithmetic wraps:
 /// only nonsense overflows, and it must not panic.
 #[derive(Debug, Clone, Copy)]
-struct Lanes([i32; 8]);
+struct Lanes<const N: usize>([i32; N]);
 
-impl Lanes {
+impl<const N: usize> Lanes<N> {
     #[inline(always)]
     fn map(self, f: impl Fn(i32) -> i32) -> Self {
         Self(self.0.map(f))
@@ -46,7 +48,7 @@ impl Lanes {
     }
 }
 
-impl Add for Lanes {
+impl<const N: usize> Add for Lanes<N> {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
@@ -54,7 +56,7 @@ impl Add for Lanes {
     }
 }
 
-impl Sub for Lanes {
+impl<const N: usize> Sub for Lanes<N> {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
@@ -62,7 +64,7 @@ impl Sub for Lanes {
     }
 }
 
-impl Mul<f64> for Lanes {
+impl<const N: usize> Mul<f64> for Lanes<N> {
     type Output = Self;
     #[inline(always)]
     fn mul(self, factor: f64) -> Self {
@@ -86,7 +88,7 @@ pub(super) fn flat(dc: i32) -> u8 {
 /// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` leads from row to row.
 #[inline(always)]
 pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
-    let rows: [Lanes; 8] = from_fn(|v| Lanes(from_fn(|u| i32::from(block[v * 8 + u]))));
+    let rows: [Lanes<8>; 8] = from_fn(|v| Lanes(from_fn(|u| i32::from(block[v * 8 + u]))));
     let columns = transpose(one_dimension(rows).map(|lanes| lanes.descale(FRACTION - BETWEEN)));
     let rows = transpose(one_dimension(columns).map(|lanes| lanes.descale(FRACTION + BETWEEN + GAIN)));
     for (row, line) in rows.iter().zip(out.chunks_mut(stride)) {
@@ -96,13 +98,13 @@ pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
 }
 
 #[inline(always)]
-fn transpose(rows: [Lanes; 8]) -> [Lanes; 8] {
+fn transpose<const N: usize>(rows: [Lanes<N>; N]) -> [Lanes<N>; N] {
     from_fn(|x| Lanes(from_fn(|y| rows[y].0[x])))
 }
 
 /// Eight one-dimensional transforms, scaled by the square root of 8 and by the fraction of the constants.
 #[inline(always)]
-fn one_dimension(x: [Lanes; 8]) -> [Lanes; 8] {
+fn one_dimension(x: [Lanes<8>; 8]) -> [Lanes<8>; 8] {
     // Even part: figure 1 of the paper, a rotation by 6 sixteenths of pi and a butterfly.
     let rotated = (x[2] + x[6]) * 0.541_196_100;
     let even2 = rotated - x[6] * 1.847_759_065;
@@ -124,54 +126,66 @@ fn one_dimension(x: [Lanes; 8]) -> [Lanes; 8] {
     [a0 + b3, a1 + b2, a2 + b1, a3 + b0, a3 - b0, a2 - b1, a1 - b2, a0 - b3]
 }
 
-/// Writes the 4x4 samples of a block, each the mean of 2x2 of the full transform.
+/// Writes the 4x4 samples of a block.
 #[inline(always)]
 pub(super) fn half(block: &Block, out: &mut [u8], stride: usize) {
-    let rows: [Lanes; 8] = from_fn(|v| Lanes(from_fn(|u| i32::from(block[v * 8 + u]))));
-    let halved = four_of_eight(rows).map(|lanes| lanes.descale(FRACTION - BETWEEN));
-    let columns: [Lanes; 8] = from_fn(|x| Lanes(from_fn(|y| if y < 4 { halved[y].0[x] } else { 0 })));
-    let columns = four_of_eight(columns).map(|lanes| lanes.descale(FRACTION + BETWEEN + GAIN));
-    for (y, line) in (0..4).zip(out.chunks_mut(stride)) {
+    let rows: [Lanes<4>; 4] = from_fn(|v| Lanes(from_fn(|u| i32::from(block[v * 8 + u]))));
+    let columns = transpose(four_points(rows).map(|lanes| lanes.descale(FRACTION - BETWEEN)));
+    let rows = transpose(four_points(columns).map(|lanes| lanes.descale(FRACTION + BETWEEN + GAIN)));
+    for (row, line) in rows.iter().zip(out.chunks_mut(stride)) {
         let Some(line) = line.first_chunk_mut::<4>() else { return };
-        *line = from_fn(|x| sample(columns[x].0[y]));
+        *line = row.0.map(sample);
     }
 }
 
-/// Cosines of odd sixteenths of pi: how much of each odd frequency is left in the mean of two neighbours.
-const PAIR: [f64; 4] = [0.980_785_280, 0.831_469_612, 0.555_570_233, 0.195_090_322];
-/// The rotation of the odd part of a four-point transform: cosines of 1 and 3 eighths of pi by the square root of 2.
-const ROTATION: (f64, f64) = (1.306_562_965, 0.541_196_100);
-
-/// The means of neighbours of eight one-dimensional transforms, scaled like [`one_dimension`].
-///
-/// They are a four-point transform of the coefficients, each weakened by the mean and with frequency `8-k` folded onto
-/// `k` with its sign turned; frequency 4 cancels out.
+/// Four-point transforms of the low half of the frequencies, scaled like [`one_dimension`].
 #[inline(always)]
-fn four_of_eight(x: [Lanes; 8]) -> [Lanes; 4] {
-    const A: [f64; 4] = [PAIR[0] * ROTATION.0, PAIR[1] * ROTATION.0, PAIR[2] * ROTATION.0, PAIR[3] * ROTATION.0];
-    const B: [f64; 4] = [PAIR[0] * ROTATION.1, PAIR[1] * ROTATION.1, PAIR[2] * ROTATION.1, PAIR[3] * ROTATION.1];
+fn four_points(x: [Lanes<4>; 4]) -> [Lanes<4>; 4] {
+    /// Cosines of 1 and 3 eighths of pi, by the square root of 2.
+    const ROTATION: (f64, f64) = (1.306_562_965, 0.541_196_100);
     let dc = x[0].shift_left(FRACTION);
-    let even = x[2] * 0.923_879_533 - x[6] * 0.382_683_432;
-    let odd0 = x[1] * A[0] - x[7] * A[3] + x[3] * B[1] - x[5] * B[2];
-    let odd1 = x[1] * B[0] - x[7] * B[3] - x[3] * A[1] + x[5] * A[2];
+    let even = x[2] * SOFT_HALF[2];
+    let odd0 = x[1] * (SOFT_HALF[1] * ROTATION.0) + x[3] * (SOFT_HALF[3] * ROTATION.1);
+    let odd1 = x[1] * (SOFT_HALF[1] * ROTATION.1) - x[3] * (SOFT_HALF[3] * ROTATION.0);
     [dc + even + odd0, dc - even + odd1, dc - even - odd1, dc + even - odd0]
 }
 
-/// What a coefficient adds to the horizontal, vertical and diagonal differences between the 2x2 samples of a block, each
-/// the mean of 4x4 of the full transform. Coefficients with an even frequency, other than 0, cancel out.
+/// Square roots of the cosines of 0 to 3 sixteenths of pi; see the head of this file.
+const SOFT_HALF: [f64; 4] = [1.0, 0.990_346_0, 0.961_186_5, 0.911_849_6];
+/// The same for the mean of four samples: the root of 0.906.
+const SOFT_QUARTER: f64 = 0.951_907_3;
+
+/// The last place in zigzag order that 4x4 samples depend on.
+pub(super) const LAST_OF_HALF: usize = 24;
+/// The last place that 2x2 samples depend on, unless they are means.
+pub(super) const LAST_OF_QUARTER: usize = 4;
+
+/// How the 2x2 samples of a block are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reduction {
+    /// From the low frequencies.
+    LowPass,
+    /// As means of 4x4 samples each, like the single sample of a block is the mean of all.
+    Mean,
+}
+
+/// What a coefficient adds to the horizontal, vertical and diagonal differences between the 2x2 samples of a block.
 pub(super) type QuarterWeights = [[i32; 4]; 64];
 
 /// The weights for a quantisation table, in zigzag order.
-pub(super) fn quarter_weights(quantisation: &[u16; 64]) -> QuarterWeights {
-    /// Means of the cosines of odd frequencies over four neighbours, by the square root of 2.
-    const MEAN: [f64; 8] = [0.0, 0.906_127_446, 0.0, -0.318_189_645, 0.0, 0.212_607_523, 0.0, -0.180_239_955];
+pub(super) fn quarter_weights(quantisation: &[u16; 64], reduction: Reduction) -> QuarterWeights {
+    // Means of the cosines of each frequency over four neighbours, by the square root of 2. Even ones cancel out.
+    let line = match reduction {
+        Reduction::LowPass => [0.0, SOFT_QUARTER, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        Reduction::Mean => [0.0, 0.906_127_446, 0.0, -0.318_189_645, 0.0, 0.212_607_523, 0.0, -0.180_239_955],
+    };
     ZIGZAG.map(|position| {
         let (v, u) = (usize::from(position / 8), usize::from(position % 8));
         let weights = match (u, v) {
             (0, 0) => [0.0; 3],
-            (_, 0) => [MEAN[u], 0.0, 0.0],
-            (0, _) => [0.0, MEAN[v], 0.0],
-            _ => [0.0, 0.0, MEAN[u] * MEAN[v]],
+            (_, 0) => [line[u], 0.0, 0.0],
+            (0, _) => [0.0, line[v], 0.0],
+            _ => [0.0, 0.0, line[u] * line[v]],
         };
         let step = i32::from(quantisation[usize::from(position)]);
         let [horizontal, vertical, diagonal] = weights.map(|weight| fixed(weight).wrapping_mul(step));

@@ -1,6 +1,7 @@
 //! Where everything lies: MCUs, blocks and samples of the part that is decoded, at the scale it is decoded at.
 
 use super::frame::Frame;
+use super::idct::Reduction;
 use super::{Error, Rect, Scale};
 
 /// Samples of a block in each direction at full size.
@@ -86,6 +87,11 @@ impl Layout {
             columns,
             rows,
         })
+    }
+
+    /// How 2x2 samples are made of a block: like those of the other components.
+    pub(super) const fn reduction(&self) -> Reduction {
+        if self.scale == 1 { Reduction::Mean } else { Reduction::LowPass }
     }
 
     /// Output rows of one row of MCUs.

@@ -1,0 +1,5 @@
+//! The JPEG decoder from outside.
+
+mod exactness;
+mod peers;
+mod quality;
