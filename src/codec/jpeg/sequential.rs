@@ -222,44 +222,46 @@ impl Channel {
     /// Decodes the blocks of one MCU into `band`, whose MCU has the number `column`.
     #[inline(always)]
     fn decode_blocks(&mut self, bits: &mut Bits<'_>, band: &mut Band, column: usize) {
-        let Self { h, v, dc, ac, skip, dc_step, method, prediction, .. } = self;
-        let column = column * *h;
-        let stride = band.stride();
-        match (method, skip) {
-            (Method::One, Some(skip)) => {
-                for y in 0..*v {
-                    for out in band.row_mut(y, column).iter_mut().take(*h) {
-                        let dc = read_dc(bits, dc, prediction);
-                        skip.skip_block(bits, 0);
-                        *out = idct::flat(dc.wrapping_mul(*dc_step));
-                    }
-                }
+        let column = column * self.h;
+        for y in 0..self.v {
+            for x in column..column + self.h {
+                self.decode_block(bits, band, x, y);
             }
-            (Method::Two(weights), Some(skip)) => each_block(*h, *v, |x, y| {
+        }
+    }
+
+    /// Decodes a block and makes its samples.
+    #[inline(always)]
+    fn decode_block(&mut self, bits: &mut Bits<'_>, band: &mut Band, x: usize, y: usize) {
+        let stride = band.stride();
+        let dc = read_dc(bits, &self.dc, &mut self.prediction).wrapping_mul(self.dc_step);
+        match (&self.method, &self.skip) {
+            (Method::One, Some(skip)) => {
+                skip.skip_block(bits, 0);
+                band.row_mut(y, x)[0] = idct::flat(dc);
+            }
+            (Method::Two(weights), Some(skip)) => {
                 let mut quarter = Quarter::default();
-                let dc = read_dc(bits, dc, prediction).wrapping_mul(*dc_step);
-                let each = |k, value| quarter.add(value, weights[k]);
-                read_low_ac(bits, ac, skip, LAST_OF_QUARTER, each);
-                write_pairs(quarter.samples(dc), band, (column + x) * 2, y * 2);
-            }),
-            (Method::TwoMeans(weights), _) => each_block(*h, *v, |x, y| {
+                read_low_ac(bits, &self.ac, skip, LAST_OF_QUARTER, |k, value| quarter.add(value, weights[k]));
+                write_pairs(quarter.samples(dc), band, x * 2, y * 2);
+            }
+            (Method::TwoMeans(weights), _) => {
                 let mut quarter = Quarter::default();
-                let dc = read_dc(bits, dc, prediction).wrapping_mul(*dc_step);
-                read_ac(bits, ac, |k, value| quarter.add(value, weights[k]));
-                write_pairs(quarter.samples(dc), band, (column + x) * 2, y * 2);
-            }),
-            (Method::Four(steps), Some(skip)) => each_block(*h, *v, |x, y| {
+                read_ac(bits, &self.ac, |k, value| quarter.add(value, weights[k]));
+                write_pairs(quarter.samples(dc), band, x * 2, y * 2);
+            }
+            (Method::Four(steps), Some(skip)) => {
                 let mut block = [0; 64];
-                block[0] = read_dc(bits, dc, prediction).wrapping_mul(*dc_step) as i16;
-                read_low_ac(bits, ac, skip, LAST_OF_HALF, |k, value| dequantise(&mut block, steps, k, value));
-                idct::half(&block, band.rows_mut(y * 4, (column + x) * 4), stride);
-            }),
-            (Method::Eight(steps), _) => each_block(*h, *v, |x, y| {
+                block[0] = dc as i16;
+                read_low_ac(bits, &self.ac, skip, LAST_OF_HALF, |k, value| dequantise(&mut block, steps, k, value));
+                idct::half(&block, band.rows_mut(y * 4, x * 4), stride);
+            }
+            (Method::Eight(steps), _) => {
                 let mut block = [0; 64];
-                block[0] = read_dc(bits, dc, prediction).wrapping_mul(*dc_step) as i16;
-                read_ac(bits, ac, |k, value| dequantise(&mut block, steps, k, value));
-                idct::full(&block, band.rows_mut(y * 8, (column + x) * 8), stride);
-            }),
+                block[0] = dc as i16;
+                read_ac(bits, &self.ac, |k, value| dequantise(&mut block, steps, k, value));
+                idct::full(&block, band.rows_mut(y * 8, x * 8), stride);
+            }
             // `skip` is there for all sizes below 8.
             (Method::One | Method::Two(_) | Method::Four(_), None) => {}
         }
@@ -321,16 +323,6 @@ fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize
         passed += symbol.run() + 1;
     }
     skip.skip_block(bits, passed);
-}
-
-/// Calls `each` for the blocks of an MCU, row by row.
-#[inline(always)]
-fn each_block(h: usize, v: usize, mut each: impl FnMut(usize, usize)) {
-    for y in 0..v {
-        for x in 0..h {
-            each(x, y);
-        }
-    }
 }
 
 /// Puts a coefficient in its natural place; `steps` are in zigzag order.
