@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folders of photos that are whole.
-pub const PEER_FOLDERS: [&str; 4] = ["photos", "orientation", "exif", "formats"];
+pub(crate) const PEER_FOLDERS: [&str; 4] = ["photos", "orientation", "exif", "formats"];
 
 /// A folder of photos beside the repository.
-pub fn corpus(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn corpus(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus").join(folder);
     let Ok(entries) = std::fs::read_dir(&folder) else {
         println!("skipped: no folder {}", folder.display());
@@ -20,7 +20,7 @@ pub fn corpus(folder: &str) -> Vec<PathBuf> {
 }
 
 /// What `djpeg` makes of a file: width, height and samples. `None` if it is absent or refuses the file.
-pub fn djpeg(file: &Path, arguments: &[&str]) -> Option<(usize, usize, Vec<u8>)> {
+pub(crate) fn djpeg(file: &Path, arguments: &[&str]) -> Option<(usize, usize, Vec<u8>)> {
     let output = Command::new("djpeg").args(["-dct", "int"]).args(arguments).arg(file).output();
     let Ok(output) = output.inspect_err(|error| println!("skipped: djpeg: {error}")) else { return None };
     // PNM: kind, width, height, largest sample; each followed by one white space.

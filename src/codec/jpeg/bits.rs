@@ -166,7 +166,7 @@ impl<'a> Window<'a> {
     }
 
     /// Whether bits behind the end of the data have been consumed.
-    const fn is_overrun(&self) -> bool {
+    pub(super) const fn is_overrun(&self) -> bool {
         self.complete && self.place.pos * 8 > self.end * 8 + self.place.count as usize
     }
 

@@ -40,6 +40,8 @@ pub(super) struct ComponentLayout {
     /// Samples in the kept MCUs that are part of the picture; those to the right and below are padding.
     pub(super) width: usize,
     pub(super) height: usize,
+    /// Whether the whole picture has so few columns that there is nothing to interpolate between.
+    pub(super) is_narrow: bool,
 }
 
 impl Layout {
@@ -66,6 +68,7 @@ impl Layout {
                 blocks: ((picture_width * h).div_ceil(h_max * BLOCK), (picture_height * v).div_ceil(v_max * BLOCK)),
                 width: kept(samples(picture_width, h, h_max), &columns, h * size),
                 height: kept(samples(picture_height, v, v_max), &rows, v * size),
+                is_narrow: samples(picture_width, h, h_max) <= 2,
             }
         });
         let output = |length: usize| (length * scale).div_ceil(BLOCK);

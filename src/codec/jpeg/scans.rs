@@ -47,6 +47,7 @@ pub(super) fn decode(context: &mut Context<'_>, first: Scan, segments: &mut Segm
         segments.set_offset(end_of_scan(context.bytes, end));
         next = next_scan(context, segments);
     }
+    context.warn_if(stores.iter().any(|store| store.quantisation.is_none()), Warning::Truncated);
     make_picture(context, &layout, &stores)
 }
 
@@ -73,7 +74,7 @@ fn next_scan(context: &mut Context<'_>, segments: &mut Segments<'_>) -> Option<S
             }
         }
     }
-    // Many files end without EOI; a progressive one that is cut between scans looks the same.
+    // A progressive file that merely lacks the marker looks like one that is cut between scans.
     context.warn_if(context.frame.process == Process::Progressive, Warning::Truncated);
     None
 }
@@ -162,10 +163,8 @@ fn walk<C: Coder>(
                 let (window, coder, parts) = (&mut window, &mut coder, parts.as_slice());
                 column = dispatch(Units { window, coder, parts, stores, row, columns: column..end });
             }
-            if column < end {
-                interval.is_alive = false;
-                is_truncated = true;
-            }
+            is_truncated |= column < end || window.is_overrun();
+            interval.is_alive &= column == end;
             column = end;
         }
         if !interval.is_alive && interval.end() == usize::MAX {

@@ -85,6 +85,7 @@ impl<'a> Sequential<'a> {
             let end = column + self.interval.take(columns - column);
             if self.interval.is_alive && self.interval.end() > first_kept {
                 column = self.decode_span(column, end, is_kept);
+                self.is_truncated |= is_kept && self.window.is_overrun();
             }
             if column < end {
                 self.interval.is_alive = false;
