@@ -224,6 +224,19 @@ impl Channel {
     #[inline(always)]
     fn decode_blocks(&mut self, bits: &mut Bits<'_>, band: &mut Band, column: usize) {
         let column = column * self.h;
+        if let (Method::One, Some(skip)) = (&self.method, &self.skip) {
+            // The commonest case by far, kept free of everything that does not belong to each block.
+            let mut prediction = self.prediction;
+            for y in 0..self.v {
+                for out in &mut band.row_mut(y, column)[..self.h] {
+                    let dc = read_dc(bits, &self.dc, &mut prediction);
+                    skip.skip_block(bits, 0);
+                    *out = idct::flat(dc.wrapping_mul(self.dc_step));
+                }
+            }
+            self.prediction = prediction;
+            return;
+        }
         for y in 0..self.v {
             for x in column..column + self.h {
                 self.decode_block(bits, band, x, y);
@@ -237,10 +250,6 @@ impl Channel {
         let stride = band.stride();
         let dc = read_dc(bits, &self.dc, &mut self.prediction).wrapping_mul(self.dc_step);
         match (&self.method, &self.skip) {
-            (Method::One, Some(skip)) => {
-                skip.skip_block(bits, 0);
-                band.row_mut(y, x)[0] = idct::flat(dc);
-            }
             (Method::Two(weights), Some(skip)) => {
                 let mut quarter = Quarter::default();
                 read_low_ac(bits, &self.ac, skip, LAST_OF_QUARTER, |k, value| quarter.add(value, weights[k]));
@@ -263,8 +272,8 @@ impl Channel {
                 read_ac(bits, &self.ac, |k, value| dequantise(&mut block, steps, k, value));
                 idct::full(&block, band.rows_mut(y * 8, x * 8), stride);
             }
-            // `skip` is there for all sizes below 8.
-            (Method::One | Method::Two(_) | Method::Four(_), None) => {}
+            // `One` is not for this function, and `skip` is there for all sizes below 8.
+            (Method::One, _) | (Method::Two(_) | Method::Four(_), None) => {}
         }
     }
 
