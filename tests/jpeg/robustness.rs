@@ -149,6 +149,15 @@ fn thousands_of_scans_buy_no_time() {
 }
 
 #[test]
+fn a_scan_that_is_not_needed_is_checked_all_the_same() {
+    // The first scan becomes one of AC coefficients with a table that is not there.
+    let mut bytes = Sample { progressive: true, ..Sample::default() }.encode();
+    let scan = bytes.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+    bytes.splice(scan.., [0xFF, 0xDA, 0, 8, 1, bytes[scan + 5], 0x33, 1, 5, 0, 0xFF, 0xD9]);
+    assert_eq!(decode_all(&bytes), Err(Error::Damaged("Huffman table missing")));
+}
+
+#[test]
 fn nonsense_regions_are_refused() {
     let bytes = FlatBlocks::default().encode();
     for region in [(40, 0, 1, 1), (0, 24, 1, 1), (0, 0, 0, 1), (u32::MAX, u32::MAX, u32::MAX, u32::MAX)] {

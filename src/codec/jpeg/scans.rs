@@ -100,7 +100,8 @@ fn decode_scan(
     }
     let is_needed = first == 0 || stores[scan.components[0].index].uses_ac();
     match context.frame.process {
-        Process::Progressive if !is_needed => Ok(start),
+        // What is wrong with the header of a scan must not depend on whether the scan is needed.
+        Process::Progressive if !is_needed => context.tables.ac_table(scan.components[0].ac_table).map(|_| start),
         Process::Progressive if first > 0 && is_refinement => {
             let coder = AcRefinement::new(&context.tables, scan)?;
             walk(context, layout, stores, scan, start, coder)

@@ -300,39 +300,35 @@ pub(super) fn read_dc(bits: &mut Bits<'_>, table: &Table, prediction: &mut i32) 
 /// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order.
 #[inline(always)]
 pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) {
-    let mut k = 1;
-    while k < 64 {
+    let mut k = 0;
+    while k < 63 {
         bits.refill();
         let (symbol, value) = table.read(bits);
-        k += symbol.run();
-        if symbol.size() == 0 {
-            if symbol.run() != 15 {
-                return;
-            }
-        } else if k < 64 {
-            each(k, value);
+        k += symbol.advance();
+        if k > 63 {
+            return;
         }
-        k += 1;
+        each(k, value);
     }
 }
 
-/// Reads AC coefficients as far as the place `last` and skips the others.
+/// Reads AC coefficients as far as the place `last` (at most 47) and skips the others.
 #[inline(always)]
 fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize, mut each: impl FnMut(usize, i32)) {
-    let mut passed = 0;
-    while passed < last {
+    let mut k = 0;
+    while k < last {
         bits.refill();
         let (symbol, value) = table.read(bits);
-        if symbol.size() == 0 {
-            if symbol.run() != 15 {
-                return;
-            }
-        } else if passed + symbol.run() < last {
-            each(passed + symbol.run() + 1, value);
+        k += symbol.advance();
+        if k > last {
+            break;
         }
-        passed += symbol.run() + 1;
+        each(k, value);
     }
-    skip.skip_block(bits, passed);
+    // Only an end of block leads further than the 16 places of a run.
+    if k < 64 {
+        skip.skip_block(bits, k);
+    }
 }
 
 /// Puts a coefficient in its natural place; `steps` are in zigzag order.
