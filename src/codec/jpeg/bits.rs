@@ -65,6 +65,20 @@ impl<'w> Bits<'w> {
         self.place.count = self.place.count.wrapping_sub(n);
     }
 
+    /// Remembers the place for [`rewound`](Self::rewound), as long as nothing is refilled.
+    #[inline(always)]
+    pub(super) const fn mark(&self) -> Mark {
+        Mark { reservoir: self.place.reservoir, count: self.place.count }
+    }
+
+    /// A reader at the place that was marked.
+    #[inline(always)]
+    pub(super) const fn rewound(mut self, mark: Mark) -> Self {
+        self.place.reservoir = mark.reservoir;
+        self.place.count = mark.count;
+        self
+    }
+
     /// Reads `n` bits (1 to 16) as a number.
     #[inline(always)]
     pub(super) const fn take(&mut self, n: u32) -> u32 {
@@ -90,6 +104,13 @@ impl<'w> Bits<'w> {
     pub(super) const fn is_beyond(&self, limit: usize) -> bool {
         self.place.pos > limit
     }
+}
+
+/// A place to go back to, small enough to stay in registers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    reservoir: u64,
+    count: u32,
 }
 
 /// Unstuffed bytes of one restart interval, a part at a time.
@@ -145,7 +166,7 @@ impl<'a> Window<'a> {
     }
 
     /// Whether bits behind the end of the data have been consumed.
-    const fn is_overrun(&self) -> bool {
+    pub(super) const fn is_overrun(&self) -> bool {
         self.complete && self.place.pos * 8 > self.end * 8 + self.place.count as usize
     }
 

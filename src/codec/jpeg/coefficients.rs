@@ -1,71 +1,151 @@
 //! The coefficients of a picture that comes in several scans, and the way from them to samples.
 
-use super::idct::{self, Block, Quarter, QuarterWeights};
+use super::idct::{self, Block, Quarter, QuarterWeights, Reduction};
 use super::kernel::{Kernel, dispatch};
 use super::layout::{ComponentLayout, Layout};
 use super::output::Band;
-use super::tables::Quantisation;
+use super::sequential::write_pairs;
+use super::tables::{Quantisation, ZIGZAG};
 
-/// The coefficients of one component, in natural order.
+/// What the scans have said so far about the blocks of one component.
 pub(super) struct Store {
     /// Blocks from one row to the next, padding to whole MCUs included.
     pub(super) blocks_per_row: usize,
     pub(super) block_rows: usize,
-    /// Coefficients that are kept of each block: 1 or 64.
-    pub(super) depth: usize,
-    pub(super) coefficients: Vec<i16>,
+    /// Samples made of each block in each direction.
+    size: usize,
+    reduction: Reduction,
+    /// The DC coefficients, apart from the others because they come in scans of their own.
+    pub(super) dc: Vec<i16>,
+    /// Which AC coefficients are not zero: a bit for each place in zigzag order. Empty until there is an AC scan.
+    pub(super) history: Vec<u64>,
+    pub(super) ac: Ac,
     /// As it was when the first scan of the component began (T.81 B.2.4.1 lets tables be redefined later).
     pub(super) quantisation: Option<Quantisation>,
+}
+
+/// AC coefficients, as far as the size calls for them.
+pub(super) enum Ac {
+    /// None.
+    Unused,
+    /// What they add to 2x2 samples.
+    Sums(Vec<Sums>, Box<QuarterWeights>),
+    /// All of them, in natural order.
+    Blocks(Vec<Block>),
+}
+
+/// The effect of a block's AC coefficients on 2x2 samples. It is a sum, so that the coefficients themselves need not be
+/// kept, only their signs for the scans that refine them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sums {
+    quarter: Quarter,
+    /// Which coefficients are negative, as in [`Store::history`].
+    negative: u64,
+}
+
+/// A block that AC coefficients are added to, at a place in zigzag order.
+pub(super) trait AcBlock {
+    /// Adds a coefficient that has been zero.
+    fn put(&mut self, k: usize, value: i16);
+
+    /// Moves a coefficient away from zero.
+    fn refine(&mut self, k: usize, by: i16);
+}
+
+impl AcBlock for &mut Block {
+    #[inline(always)]
+    fn put(&mut self, k: usize, value: i16) {
+        self[usize::from(ZIGZAG[k & 63] & 63)] = value;
+    }
+
+    #[inline(always)]
+    fn refine(&mut self, k: usize, by: i16) {
+        let coefficient = &mut self[usize::from(ZIGZAG[k & 63] & 63)];
+        *coefficient = coefficient.wrapping_add(if *coefficient < 0 { -by } else { by });
+    }
+}
+
+impl AcBlock for (&mut Sums, &QuarterWeights) {
+    #[inline(always)]
+    fn put(&mut self, k: usize, value: i16) {
+        self.0.negative |= u64::from(value < 0) << (k & 63);
+        self.0.quarter.add(i32::from(value), self.1[k & 63]);
+    }
+
+    #[inline(always)]
+    fn refine(&mut self, k: usize, by: i16) {
+        let by = if self.0.negative >> (k & 63) & 1 == 1 { -by } else { by };
+        self.0.quarter.add(i32::from(by), self.1[k & 63]);
+    }
 }
 
 impl Store {
     pub(super) fn new(layout: &Layout, component: &ComponentLayout) -> Self {
         let (blocks_per_row, block_rows) = (layout.mcus.0 * component.h, layout.rows.end * component.v);
-        let depth = if component.size == 1 { 1 } else { 64 };
-        let coefficients = vec![0; blocks_per_row * block_rows * depth];
-        Self { blocks_per_row, block_rows, depth, coefficients, quantisation: None }
+        Self {
+            blocks_per_row,
+            block_rows,
+            size: component.size,
+            reduction: layout.reduction(),
+            dc: vec![0; blocks_per_row * block_rows],
+            history: Vec::new(),
+            ac: Ac::Unused,
+            quantisation: None,
+        }
     }
 
     /// Memory that the coefficients of all components take.
     pub(super) fn bytes(layout: &Layout) -> u64 {
-        let blocks = |c: &ComponentLayout| (layout.mcus.0 * c.h * layout.rows.end * c.v) as u64;
-        layout.components.iter().map(|c| blocks(c) * if c.size == 1 { 2 } else { 128 }).sum()
+        let bytes = |c: &ComponentLayout| {
+            let ac = match c.size {
+                1 => 0,
+                2 => size_of::<u64>() + size_of::<Sums>(),
+                _ => size_of::<u64>() + size_of::<Block>(),
+            };
+            (layout.mcus.0 * c.h * layout.rows.end * c.v * (size_of::<i16>() + ac)) as u64
+        };
+        layout.components.iter().map(bytes).sum()
     }
 
-    /// The coefficients of a block.
-    #[inline(always)]
-    pub(super) fn block_mut(&mut self, x: usize, y: usize) -> &mut [i16] {
-        let start = (y * self.blocks_per_row + x) * self.depth;
-        &mut self.coefficients[start..start + self.depth]
+    /// Whether AC coefficients have an influence on the samples.
+    pub(super) const fn uses_ac(&self) -> bool {
+        self.size > 1
+    }
+
+    /// Makes room for AC coefficients if there is none yet.
+    pub(super) fn prepare_ac(&mut self) {
+        if let (Ac::Unused, Some(quantisation)) = (&self.ac, &self.quantisation) {
+            let blocks = self.dc.len();
+            self.ac = match self.size {
+                1 => return,
+                2 => {
+                    let weights = idct::quarter_weights(quantisation, self.reduction);
+                    Ac::Sums(vec![Sums::default(); blocks], Box::new(weights))
+                }
+                _ => Ac::Blocks(vec![[0; 64]; blocks]),
+            };
+            self.history = vec![0; blocks];
+        }
     }
 
     /// Makes the samples of a row of MCUs.
     pub(super) fn reconstruct(&self, layout: &Layout, component: &ComponentLayout, row: usize, band: &mut Band) {
         // Without a scan all coefficients are zero, and any steps will do.
-        let quantisation = self.quantisation.unwrap_or([1; 64]);
-        let weights = idct::quarter_weights(&quantisation);
-        let blocks = layout.columns.start * component.h..layout.columns.end * component.h;
+        let quantisation = &self.quantisation.unwrap_or([1; 64]);
         for y in 0..component.v {
             let start = (row * component.v + y) * self.blocks_per_row;
-            let row = &self.coefficients[(start + blocks.start) * self.depth..(start + blocks.end) * self.depth];
-            dispatch(Reconstruct {
-                blocks: row,
-                size: component.size,
-                quantisation: &quantisation,
-                weights: &weights,
-                y: y * component.size,
-                band,
-            });
+            let blocks = start + layout.columns.start * component.h..start + layout.columns.end * component.h;
+            let y = y * component.size;
+            dispatch(Reconstruct { store: self, blocks, quantisation, y, band });
         }
     }
 }
 
 /// A row of blocks of one component.
 struct Reconstruct<'s> {
-    blocks: &'s [i16],
-    size: usize,
+    store: &'s Store,
+    blocks: std::ops::Range<usize>,
     quantisation: &'s Quantisation,
-    weights: &'s QuarterWeights,
     /// The first sample row.
     y: usize,
     band: &'s mut Band,
@@ -76,33 +156,37 @@ impl Kernel for Reconstruct<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { blocks, size, quantisation, weights, y, band } = self;
-        let dc_step = i32::from(quantisation[0]);
+        let Self { store, blocks, quantisation, y, band } = self;
+        let step = i32::from(quantisation[0]);
         let stride = band.stride();
-        if size == 1 {
-            for (out, &dc) in band.row_mut(y, 0).iter_mut().zip(blocks) {
-                *out = idct::flat(i32::from(dc).wrapping_mul(dc_step));
-            }
-            return;
-        }
-        for (x, block) in blocks.as_chunks::<64>().0.iter().enumerate() {
-            match size {
-                2 => {
-                    let samples = Quarter::of(block, weights).samples(i32::from(block[0]).wrapping_mul(dc_step));
-                    for (line, samples) in samples.iter().enumerate() {
-                        if let Some(out) = band.row_mut(y + line, x * 2).first_chunk_mut() {
-                            *out = *samples;
-                        }
+        let dc = store.dc[blocks.clone()].iter().map(|&dc| i32::from(dc).wrapping_mul(step));
+        match &store.ac {
+            Ac::Unused => {
+                for (x, dc) in dc.enumerate() {
+                    for line in 0..store.size {
+                        band.row_mut(y + line, x * store.size)[..store.size].fill(idct::flat(dc));
                     }
                 }
-                4 => idct::half(&dequantise(block, quantisation), band.rows_mut(y, x * 4), stride),
-                _ => idct::full(&dequantise(block, quantisation), band.rows_mut(y, x * 8), stride),
+            }
+            Ac::Sums(sums, _) => {
+                for (x, (sums, dc)) in sums[blocks].iter().zip(dc).enumerate() {
+                    let samples = sums.quarter.samples(dc);
+                    write_pairs(samples, band, x * 2, y);
+                }
+            }
+            Ac::Blocks(stored) => {
+                for (x, (block, dc)) in stored[blocks].iter().zip(dc).enumerate() {
+                    let mut block: Block =
+                        std::array::from_fn(|i| block[i].wrapping_mul(quantisation[i].cast_signed()));
+                    block[0] = dc as i16;
+                    let out = band.rows_mut(y, x * store.size);
+                    if store.size == 4 {
+                        idct::half(&block, out, stride);
+                    } else {
+                        idct::full(&block, out, stride);
+                    }
+                }
             }
         }
     }
-}
-
-#[inline(always)]
-fn dequantise(block: &Block, quantisation: &Quantisation) -> Block {
-    std::array::from_fn(|i| block[i].wrapping_mul(quantisation[i].cast_signed()))
 }

@@ -110,33 +110,50 @@ struct Decoded {
 /// Symbols with how many bits to consume, for DC codes and for the AC codes of sequential and progressive scans.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    /// Length of the code, size of the magnitude, and symbol, a byte each; 0 where the code is longer than the lookup.
+    /// [`Symbol`]s by the bits that start with their codes; 0 where the code is longer than the lookup.
     fast: Box<[u32; 1 << LOOKUP_BITS]>,
     codes: Codes,
 }
 
-/// One decoded symbol. The magnitude bits have not been read.
+/// One decoded symbol. From the lowest bit: code and magnitude bits together (6 bits, so that a shift can take the entry
+/// as it is), code bits (from bit 8), magnitude bits (16), run (20), places to move on in sequential scans (24).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol(u32);
 
 impl Symbol {
+    /// More places than a block has: what an end of block moves on by.
+    const END: u32 = 64;
+
     const fn new(length: u32, symbol: u8) -> Self {
-        Self(length | ((symbol as u32 & 15) << 8) | ((symbol as u32) << 16))
+        let (run, size) = (symbol as u32 >> 4, symbol as u32 & 15);
+        let advance = if size == 0 && run != 15 { Self::END } else { run + 1 };
+        Self((length + size) | (length << 8) | (size << 16) | (run << 20) | (advance << 24))
+    }
+    /// Bits of the code and of the magnitude.
+    #[inline(always)]
+    const fn total(self) -> u32 {
+        self.0 & 63
     }
     /// Bits of the code.
     #[inline(always)]
     const fn length(self) -> u32 {
-        self.0 & 0xFF
+        (self.0 >> 8) & 31
     }
     /// Category of the magnitude: how many bits follow the code (T.81 F.1.2).
     #[inline(always)]
     pub(super) const fn size(self) -> u32 {
-        (self.0 >> 8) & 0xFF
+        (self.0 >> 16) & 15
     }
     /// Zero coefficients before the one that is coded.
     #[inline(always)]
     pub(super) const fn run(self) -> usize {
-        (self.0 >> 20) as usize
+        (self.0 >> 20 & 15) as usize
+    }
+    /// How many places further the coefficient stands than the one before; 64 at an end of block. A run of 16 zeros
+    /// counts as a coefficient of 0.
+    #[inline(always)]
+    pub(super) const fn advance(self) -> usize {
+        (self.0 >> 24) as usize
     }
 }
 
@@ -158,7 +175,7 @@ impl Table {
     pub(super) fn read(&self, bits: &mut Bits<'_>) -> (Symbol, i32) {
         let symbol = self.look_up(bits);
         let ahead = bits.ahead() << symbol.length();
-        bits.consume(symbol.length() + symbol.size());
+        bits.consume(symbol.total());
         (symbol, extend(ahead, symbol.size()))
     }
 
@@ -246,26 +263,23 @@ impl SkipTable {
     pub(super) fn skip_block(&self, bits: &mut Bits<'_>, passed: usize) {
         let mut k = passed;
         loop {
-            let (before, k_before) = (*bits, k);
+            let (mark, k_before) = (bits.mark(), k);
             k += self.step(bits);
-            if k < LAST {
-                let (before, k_before) = (*bits, k);
-                bits.refill();
-                k += self.step(bits);
-                if k < LAST {
-                    continue;
+            if k >= LAST {
+                if !is_end(k) {
+                    *bits = self.skip_singly(bits.rewound(mark), k_before);
                 }
-                if is_end(k) {
-                    return;
-                }
-                *bits = before;
-                return self.skip_singly(bits, k_before);
-            }
-            if is_end(k) {
                 return;
             }
-            *bits = before;
-            return self.skip_singly(bits, k_before);
+            bits.refill();
+            let (mark, k_before) = (bits.mark(), k);
+            k += self.step(bits);
+            if k >= LAST {
+                if !is_end(k) {
+                    *bits = self.skip_singly(bits.rewound(mark), k_before);
+                }
+                return;
+            }
         }
     }
 
@@ -276,10 +290,11 @@ impl SkipTable {
         usize::from(entry >> 6)
     }
 
-    /// The same, code by code: for long codes, and where the lookup ran into the next block.
+    /// The same, code by code: for long codes, and where the lookup ran into the next block. Takes the bits by value,
+    /// since a reference would keep them in memory on the fast way, too.
     #[cold]
     #[inline(never)]
-    fn skip_singly(&self, bits: &mut Bits<'_>, passed: usize) {
+    fn skip_singly<'w>(&self, mut bits: Bits<'w>, passed: usize) -> Bits<'w> {
         let mut k = passed;
         while k < LAST {
             bits.refill();
@@ -288,10 +303,11 @@ impl SkipTable {
             let (run, size) = (usize::from(found.symbol >> 4), u32::from(found.symbol & 15));
             bits.consume(found.length + size);
             if size == 0 && run != 15 {
-                return;
+                break;
             }
             k += run + 1;
         }
+        bits
     }
 }
 

@@ -1,9 +1,15 @@
 //! Runs the hot loops with the vector instructions that the machine has.
 //!
 //! The loops are plain Rust. Here they are compiled twice: once for every machine of the target, and once with AVX2 and
-//! BMI2 allowed, where the compiler finds wider vectors and shifts that leave the flags alone.
+//! BMI2 allowed, where the compiler finds wider vectors and shifts that leave the flags alone. The inverse DCT is
+//! written for SSE2, since compilers do not see through it.
+//!
+//! This is the only file of the decoder with `unsafe` in it, and calling functions that need CPU features the only use.
 
 #![allow(unsafe_code, reason = "calling a function for a CPU feature that was detected at run time")]
+
+#[cfg(target_arch = "x86_64")]
+use super::{idct::Block, idct_x86};
 
 /// A loop to be run. `run` and what it calls often must be `#[inline(always)]`, or they are compiled only once.
 pub(super) trait Kernel {
@@ -29,4 +35,20 @@ pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx2,bmi2")]
 fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
+}
+
+/// Writes the 8x8 samples of a block: see [`idct`](super::idct).
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn idct_full(block: &Block, out: &mut [u8], stride: usize) {
+    // SAFETY: every x86-64 CPU has SSE2; it is part of the target's baseline.
+    unsafe { idct_x86::full(block, out, stride) }
+}
+
+/// Writes the 4x4 samples of a block: see [`idct`](super::idct).
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn idct_half(block: &Block, out: &mut [u8], stride: usize) {
+    // SAFETY: every x86-64 CPU has SSE2; it is part of the target's baseline.
+    unsafe { idct_x86::half(block, out, stride) }
 }

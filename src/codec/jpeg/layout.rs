@@ -1,6 +1,7 @@
 //! Where everything lies: MCUs, blocks and samples of the part that is decoded, at the scale it is decoded at.
 
 use super::frame::Frame;
+use super::idct::Reduction;
 use super::{Error, Rect, Scale};
 
 /// Samples of a block in each direction at full size.
@@ -39,6 +40,8 @@ pub(super) struct ComponentLayout {
     /// Samples in the kept MCUs that are part of the picture; those to the right and below are padding.
     pub(super) width: usize,
     pub(super) height: usize,
+    /// Whether the whole picture has so few columns that there is nothing to interpolate between.
+    pub(super) is_narrow: bool,
 }
 
 impl Layout {
@@ -65,6 +68,7 @@ impl Layout {
                 blocks: ((picture_width * h).div_ceil(h_max * BLOCK), (picture_height * v).div_ceil(v_max * BLOCK)),
                 width: kept(samples(picture_width, h, h_max), &columns, h * size),
                 height: kept(samples(picture_height, v, v_max), &rows, v * size),
+                is_narrow: samples(picture_width, h, h_max) <= 2,
             }
         });
         let output = |length: usize| (length * scale).div_ceil(BLOCK);
@@ -86,6 +90,11 @@ impl Layout {
             columns,
             rows,
         })
+    }
+
+    /// How 2x2 samples are made of a block: like those of the other components.
+    pub(super) const fn reduction(&self) -> Reduction {
+        if self.scale == 1 { Reduction::Mean } else { Reduction::LowPass }
     }
 
     /// Output rows of one row of MCUs.

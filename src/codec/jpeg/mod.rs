@@ -19,6 +19,10 @@ mod frame;
 mod header;
 mod huffman;
 mod idct;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod idct_portable;
+#[cfg(target_arch = "x86_64")]
+mod idct_x86;
 mod interval;
 mod kernel;
 mod layout;

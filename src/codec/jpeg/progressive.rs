@@ -1,12 +1,13 @@
 //! What the kinds of scans do with a block (T.81 F.2.2 and Annex G).
 
 use super::bits::Bits;
+use super::coefficients::{Ac, AcBlock, Store};
 use super::error::Error;
 use super::frame::Scan;
 use super::huffman::{SkipTable, Table};
 use super::scans::Coder;
 use super::sequential::{read_ac, read_dc};
-use super::tables::{Tables, ZIGZAG};
+use super::tables::Tables;
 
 /// A sequential scan: all coefficients of a block.
 pub(super) struct Sequential {
@@ -37,12 +38,19 @@ impl Coder for Sequential {
     }
 
     #[inline(always)]
-    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: &mut [i16]) {
+    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, store: &mut Store, block: usize) {
         let part = &mut self.parts[part];
-        block[0] = read_dc(bits, &part.dc, &mut part.prediction) as i16;
-        match block.first_chunk_mut::<64>() {
-            Some(block) => read_ac(bits, &part.ac, |k, value| block[position(k)] = value as i16),
-            None => part.skip.skip_block(bits, 0),
+        store.dc[block] = read_dc(bits, &part.dc, &mut part.prediction) as i16;
+        match &mut store.ac {
+            Ac::Unused => part.skip.skip_block(bits, 0),
+            Ac::Sums(sums, weights) => {
+                let mut sums = (&mut sums[block], &**weights);
+                read_ac(bits, &part.ac, |k, value| sums.put(k, value as i16));
+            }
+            Ac::Blocks(blocks) => {
+                let mut block = &mut blocks[block];
+                read_ac(bits, &part.ac, |k, value| block.put(k, value as i16));
+            }
         }
     }
 }
@@ -66,9 +74,9 @@ impl Coder for DcFirst {
     }
 
     #[inline(always)]
-    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: &mut [i16]) {
+    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, store: &mut Store, block: usize) {
         let (table, prediction) = &mut self.parts[part];
-        block[0] = (read_dc(bits, table, prediction) << self.low) as i16;
+        store.dc[block] = (read_dc(bits, table, prediction) << self.low) as i16;
     }
 }
 
@@ -87,9 +95,9 @@ impl Coder for DcRefinement {
     fn restart(&mut self) {}
 
     #[inline(always)]
-    fn decode(&mut self, bits: &mut Bits<'_>, _: usize, block: &mut [i16]) {
+    fn decode(&mut self, bits: &mut Bits<'_>, _: usize, store: &mut Store, block: usize) {
         bits.refill();
-        block[0] |= (bits.take(1) << self.low) as i16;
+        store.dc[block] |= (bits.take(1) << self.low) as i16;
     }
 }
 
@@ -117,12 +125,25 @@ impl Coder for AcFirst {
     }
 
     #[inline(always)]
-    fn decode(&mut self, bits: &mut Bits<'_>, _: usize, block: &mut [i16]) {
+    fn decode(&mut self, bits: &mut Bits<'_>, _: usize, store: &mut Store, block: usize) {
         if self.end_of_band_run > 0 {
             self.end_of_band_run -= 1;
             return;
         }
-        let Some(block) = block.first_chunk_mut::<64>() else { return };
+        let Some(history) = store.history.get_mut(block) else { return };
+        *history |= match &mut store.ac {
+            Ac::Unused => 0,
+            Ac::Sums(sums, weights) => self.read(bits, (&mut sums[block], &**weights)),
+            Ac::Blocks(blocks) => self.read(bits, &mut blocks[block]),
+        };
+    }
+}
+
+impl AcFirst {
+    /// Reads the coefficients of a block up to an end of band; returns which there are.
+    #[inline(always)]
+    fn read(&mut self, bits: &mut Bits<'_>, mut block: impl AcBlock) -> u64 {
+        let mut found = 0;
         let mut k = self.first;
         while k <= self.last {
             bits.refill();
@@ -130,14 +151,16 @@ impl Coder for AcFirst {
             k += symbol.run();
             if symbol.size() > 0 {
                 if k < 64 {
-                    block[position(k)] = (value << self.low) as i16;
+                    block.put(k, (value << self.low) as i16);
+                    found |= 1 << k;
                 }
             } else if symbol.run() < 15 {
                 self.end_of_band_run = read_run(bits, symbol.run()) - 1;
-                return;
+                break;
             }
             k += 1;
         }
+        found
     }
 }
 
@@ -150,8 +173,8 @@ fn read_run(bits: &mut Bits<'_>, n: usize) -> u32 {
 /// One more bit of a band of AC coefficients (T.81 G.1.2.3).
 pub(super) struct AcRefinement {
     table: Table,
-    first: usize,
-    last: usize,
+    /// The places of the band in zigzag order, a bit for each.
+    band: u64,
     /// The bit, as the value of a new positive coefficient.
     bit: i16,
     /// Blocks, this one included, that have no new coefficients in the band.
@@ -162,28 +185,60 @@ impl AcRefinement {
     pub(super) fn new(tables: &Tables, scan: &Scan) -> Result<Self, Error> {
         let table = Table::new(&tables.ac_table(scan.components[0].ac_table)?);
         let ((first, last), (_, low)) = (scan.spectral, scan.approximation);
-        Ok(Self { table, first, last, bit: 1 << low, end_of_band_run: 0 })
+        let band = (u64::MAX >> (63 - last)) & (u64::MAX << first);
+        Ok(Self { table, band, bit: 1 << low, end_of_band_run: 0 })
     }
 
-    /// Refines the coefficients from `k` on that have a history, until `zeros` of those without one have been passed and
-    /// another is met. Returns the place of that.
+    /// Reads the new coefficients and the corrections of a block; returns which coefficients there are now.
     #[inline(always)]
-    fn refine(&self, bits: &mut Bits<'_>, block: &mut [i16; 64], mut k: usize, mut zeros: usize) -> usize {
-        while k <= self.last {
-            let coefficient = &mut block[position(k)];
-            if *coefficient != 0 {
-                bits.refill();
-                if bits.take(1) == 1 && *coefficient & self.bit == 0 {
-                    *coefficient = coefficient.wrapping_add(self.bit * coefficient.signum());
-                }
-            } else if zeros == 0 {
+    fn read(&mut self, bits: &mut Bits<'_>, history: u64, mut block: impl AcBlock) -> u64 {
+        let mut added = 0;
+        // What is still to come of the band.
+        let mut rest = self.band;
+        while self.end_of_band_run == 0 && rest != 0 {
+            bits.refill();
+            let symbol = self.table.read_symbol(bits);
+            if symbol.size() == 0 && symbol.run() < 15 {
+                self.end_of_band_run = read_run(bits, symbol.run());
                 break;
-            } else {
-                zeros -= 1;
             }
-            k += 1;
+            // The sign comes before the corrections of the coefficients that are passed.
+            let is_positive = symbol.size() > 0 && bits.take(1) == 1;
+            let mut zeros = rest & !history;
+            for _ in 0..symbol.run() {
+                zeros &= zeros.wrapping_sub(1);
+            }
+            // The place of the new coefficient is the lowest that is left; behind the band if there is none.
+            let place = zeros & zeros.wrapping_neg();
+            self.correct(bits, rest & history & place.wrapping_sub(1), &mut block);
+            if symbol.size() > 0 && place != 0 {
+                block.put(place.trailing_zeros() as usize, if is_positive { self.bit } else { -self.bit });
+                added |= place;
+            }
+            rest &= !(place | place.wrapping_sub(1));
         }
-        k
+        if self.end_of_band_run > 0 {
+            self.end_of_band_run -= 1;
+            self.correct(bits, rest & history, &mut block);
+        }
+        history | added
+    }
+
+    /// Reads a correction bit for each of `places`.
+    #[inline(always)]
+    fn correct(&self, bits: &mut Bits<'_>, mut places: u64, block: &mut impl AcBlock) {
+        while places != 0 {
+            bits.refill();
+            let count = places.count_ones().min(16);
+            let mut corrections = bits.take(count) << (32 - count);
+            for _ in 0..count {
+                if corrections >> 31 == 1 {
+                    block.refine(places.trailing_zeros() as usize, self.bit);
+                }
+                corrections <<= 1;
+                places &= places - 1;
+            }
+        }
     }
 }
 
@@ -193,37 +248,16 @@ impl Coder for AcRefinement {
     }
 
     #[inline(always)]
-    fn decode(&mut self, bits: &mut Bits<'_>, _: usize, block: &mut [i16]) {
-        let Some(block) = block.first_chunk_mut::<64>() else { return };
-        let mut k = self.first;
-        while self.end_of_band_run == 0 && k <= self.last {
-            bits.refill();
-            let symbol = self.table.read_symbol(bits);
-            if symbol.size() == 0 && symbol.run() < 15 {
-                self.end_of_band_run = read_run(bits, symbol.run());
-                break;
-            }
-            // The sign comes before the correction bits of the coefficients that are passed.
-            let new = match symbol.size() {
-                0 => 0,
-                _ if bits.take(1) == 1 => self.bit,
-                _ => -self.bit,
-            };
-            k = self.refine(bits, block, k, symbol.run());
-            if k <= self.last {
-                block[position(k)] = new;
-            }
-            k += 1;
-        }
-        if self.end_of_band_run > 0 {
-            self.refine(bits, block, k, 64);
+    fn decode(&mut self, bits: &mut Bits<'_>, _: usize, store: &mut Store, block: usize) {
+        let Some(&history) = store.history.get(block) else { return };
+        if self.end_of_band_run > 0 && history & self.band == 0 {
             self.end_of_band_run -= 1;
+            return;
         }
+        store.history[block] = match &mut store.ac {
+            Ac::Unused => return,
+            Ac::Sums(sums, weights) => self.read(bits, history, (&mut sums[block], &**weights)),
+            Ac::Blocks(blocks) => self.read(bits, history, &mut blocks[block]),
+        };
     }
-}
-
-/// The natural position of a place in zigzag order.
-#[inline(always)]
-fn position(k: usize) -> usize {
-    usize::from(ZIGZAG[k & 63] & 63)
 }

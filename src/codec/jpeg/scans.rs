@@ -47,6 +47,7 @@ pub(super) fn decode(context: &mut Context<'_>, first: Scan, segments: &mut Segm
         segments.set_offset(end_of_scan(context.bytes, end));
         next = next_scan(context, segments);
     }
+    context.warn_if(stores.iter().any(|store| store.quantisation.is_none()), Warning::Truncated);
     make_picture(context, &layout, &stores)
 }
 
@@ -73,7 +74,7 @@ fn next_scan(context: &mut Context<'_>, segments: &mut Segments<'_>) -> Option<S
             }
         }
     }
-    // Many files end without EOI; a progressive one that is cut between scans looks the same.
+    // A progressive file that merely lacks the marker looks like one that is cut between scans.
     context.warn_if(context.frame.process == Process::Progressive, Warning::Truncated);
     None
 }
@@ -93,9 +94,14 @@ fn decode_scan(
         }
     }
     let (first, is_refinement) = (scan.spectral.0, scan.approximation.0 > 0);
-    let is_needed = first == 0 || stores[scan.components[0].index].depth > 1;
+    let is_sequential = context.frame.process != Process::Progressive;
+    if first > 0 || is_sequential {
+        scan.components.iter().for_each(|part| stores[part.index].prepare_ac());
+    }
+    let is_needed = first == 0 || stores[scan.components[0].index].uses_ac();
     match context.frame.process {
-        Process::Progressive if !is_needed => Ok(start),
+        // What is wrong with the header of a scan must not depend on whether the scan is needed.
+        Process::Progressive if !is_needed => context.tables.ac_table(scan.components[0].ac_table).map(|_| start),
         Process::Progressive if first > 0 && is_refinement => {
             let coder = AcRefinement::new(&context.tables, scan)?;
             walk(context, layout, stores, scan, start, coder)
@@ -121,8 +127,8 @@ pub(super) trait Coder {
     /// Forgets what was carried over from block to block, at a restart.
     fn restart(&mut self);
 
-    /// Reads what the scan holds for a block of the scan's component `part`.
-    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, block: &mut [i16]);
+    /// Reads what the scan holds for block number `block` of the scan's component `part`, which `store` is for.
+    fn decode(&mut self, bits: &mut Bits<'_>, part: usize, store: &mut Store, block: usize);
 }
 
 /// Takes a coder through all the blocks of a scan, in the order of T.81 A.2.
@@ -158,10 +164,8 @@ fn walk<C: Coder>(
                 let (window, coder, parts) = (&mut window, &mut coder, parts.as_slice());
                 column = dispatch(Units { window, coder, parts, stores, row, columns: column..end });
             }
-            if column < end {
-                interval.is_alive = false;
-                is_truncated = true;
-            }
+            is_truncated |= column < end || window.is_overrun();
+            interval.is_alive &= column == end;
             column = end;
         }
         if !interval.is_alive && interval.end() == usize::MAX {
@@ -214,8 +218,8 @@ impl<C: Coder> Kernel for Units<'_, '_, C> {
                     let store = &mut stores[part.component];
                     for y in 0..part.v {
                         for x in 0..part.h {
-                            let block = store.block_mut(column * part.h + x, row * part.v + y);
-                            coder.decode(&mut bits, number, block);
+                            let block = (row * part.v + y) * store.blocks_per_row + column * part.h + x;
+                            coder.decode(&mut bits, number, store, block);
                         }
                     }
                 }

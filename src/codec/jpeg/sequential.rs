@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::{Error, Warning};
 use super::frame::Scan;
 use super::huffman::{SkipTable, Table};
-use super::idct::{self, Block, Quarter, QuarterWeights};
+use super::idct::{self, Block, LAST_OF_HALF, LAST_OF_QUARTER, Quarter, QuarterWeights, Reduction};
 use super::interval::Interval;
 use super::kernel::{Kernel, dispatch};
 use super::layout::Layout;
@@ -55,9 +55,9 @@ impl<'a> Sequential<'a> {
                 v: component.v,
                 dc: Table::new(&context.tables.dc_table(part.dc_table)?),
                 ac: Table::new(&ac),
-                skip: (component.size == 1 || skips_blocks).then(|| SkipTable::new(&ac)),
+                skip: (component.size < 8 || skips_blocks).then(|| SkipTable::new(&ac)),
                 dc_step: i32::from(quantisation[0]),
-                method: Method::new(component.size, &quantisation),
+                method: Method::new(component.size, &quantisation, layout.reduction()),
                 prediction: 0,
             });
         }
@@ -85,6 +85,7 @@ impl<'a> Sequential<'a> {
             let end = column + self.interval.take(columns - column);
             if self.interval.is_alive && self.interval.end() > first_kept {
                 column = self.decode_span(column, end, is_kept);
+                self.is_truncated |= is_kept && self.window.is_overrun();
             }
             if column < end {
                 self.interval.is_alive = false;
@@ -152,8 +153,10 @@ struct Channel {
 enum Method {
     /// One sample, of the DC coefficient alone.
     One,
-    /// 2x2 samples.
+    /// 2x2 samples of the low frequencies.
     Two(Box<QuarterWeights>),
+    /// 2x2 samples that depend on all coefficients.
+    TwoMeans(Box<QuarterWeights>),
     /// 4x4 samples; the steps are in zigzag order.
     Four(Quantisation),
     /// 8x8 samples.
@@ -161,11 +164,13 @@ enum Method {
 }
 
 impl Method {
-    fn new(size: usize, quantisation: &Quantisation) -> Self {
+    fn new(size: usize, quantisation: &Quantisation, reduction: Reduction) -> Self {
         let steps = ZIGZAG.map(|position| quantisation[usize::from(position)]);
+        let weights = || Box::new(idct::quarter_weights(quantisation, reduction));
         match size {
             1 => Self::One,
-            2 => Self::Two(Box::new(idct::quarter_weights(quantisation))),
+            2 if reduction == Reduction::Mean => Self::TwoMeans(weights()),
+            2 => Self::Two(weights()),
             4 => Self::Four(steps),
             _ => Self::Eight(steps),
         }
@@ -218,53 +223,57 @@ impl Channel {
     /// Decodes the blocks of one MCU into `band`, whose MCU has the number `column`.
     #[inline(always)]
     fn decode_blocks(&mut self, bits: &mut Bits<'_>, band: &mut Band, column: usize) {
+        let column = column * self.h;
+        if let (Method::One, Some(skip)) = (&self.method, &self.skip) {
+            // The commonest case by far, kept free of everything that does not belong to each block.
+            let mut prediction = self.prediction;
+            for y in 0..self.v {
+                for out in &mut band.row_mut(y, column)[..self.h] {
+                    let dc = read_dc(bits, &self.dc, &mut prediction);
+                    skip.skip_block(bits, 0);
+                    *out = idct::flat(dc.wrapping_mul(self.dc_step));
+                }
+            }
+            self.prediction = prediction;
+            return;
+        }
+        for y in 0..self.v {
+            for x in column..column + self.h {
+                self.decode_block(bits, band, x, y);
+            }
+        }
+    }
+
+    /// Decodes a block and makes its samples.
+    #[inline(always)]
+    fn decode_block(&mut self, bits: &mut Bits<'_>, band: &mut Band, x: usize, y: usize) {
+        let stride = band.stride();
+        let dc = read_dc(bits, &self.dc, &mut self.prediction).wrapping_mul(self.dc_step);
         match (&self.method, &self.skip) {
-            (Method::One, Some(skip)) => {
-                for y in 0..self.v {
-                    let row = band.row_mut(y, column * self.h);
-                    for out in row.iter_mut().take(self.h) {
-                        bits.refill();
-                        self.prediction = self.prediction.wrapping_add(self.dc.read(bits).1);
-                        skip.skip_block(bits, 0);
-                        *out = idct::flat(self.prediction.wrapping_mul(self.dc_step));
-                    }
-                }
+            (Method::Two(weights), Some(skip)) => {
+                let mut quarter = Quarter::default();
+                read_low_ac(bits, &self.ac, skip, LAST_OF_QUARTER, |k, value| quarter.add(value, weights[k]));
+                write_pairs(quarter.samples(dc), band, x * 2, y * 2);
             }
-            (Method::Two(weights), _) => {
-                for y in 0..self.v {
-                    for x in 0..self.h {
-                        let mut quarter = Quarter::default();
-                        let dc = read_dc(bits, &self.dc, &mut self.prediction);
-                        read_ac(bits, &self.ac, |k, value| quarter.add(value, weights[k]));
-                        let samples = quarter.samples(dc.wrapping_mul(self.dc_step));
-                        for (line, samples) in samples.iter().enumerate() {
-                            let row = band.row_mut(y * 2 + line, (column * self.h + x) * 2);
-                            if let Some(out) = row.first_chunk_mut() {
-                                *out = *samples;
-                            }
-                        }
-                    }
-                }
+            (Method::TwoMeans(weights), _) => {
+                let mut quarter = Quarter::default();
+                read_ac(bits, &self.ac, |k, value| quarter.add(value, weights[k]));
+                write_pairs(quarter.samples(dc), band, x * 2, y * 2);
             }
-            (Method::Four(steps), _) => {
-                for y in 0..self.v {
-                    for x in 0..self.h {
-                        let block = read_block(bits, &self.dc, &self.ac, &mut self.prediction, steps);
-                        let stride = band.stride();
-                        idct::half(&block, band.rows_mut(y * 4, (column * self.h + x) * 4), stride);
-                    }
-                }
+            (Method::Four(steps), Some(skip)) => {
+                let mut block = [0; 64];
+                block[0] = dc as i16;
+                read_low_ac(bits, &self.ac, skip, LAST_OF_HALF, |k, value| dequantise(&mut block, steps, k, value));
+                idct::half(&block, band.rows_mut(y * 4, x * 4), stride);
             }
             (Method::Eight(steps), _) => {
-                for y in 0..self.v {
-                    for x in 0..self.h {
-                        let block = read_block(bits, &self.dc, &self.ac, &mut self.prediction, steps);
-                        let stride = band.stride();
-                        idct::full(&block, band.rows_mut(y * 8, (column * self.h + x) * 8), stride);
-                    }
-                }
+                let mut block = [0; 64];
+                block[0] = dc as i16;
+                read_ac(bits, &self.ac, |k, value| dequantise(&mut block, steps, k, value));
+                idct::full(&block, band.rows_mut(y * 8, x * 8), stride);
             }
-            (Method::One, None) => {}
+            // `One` is not for this function, and `skip` is there for all sizes below 8.
+            (Method::One, _) | (Method::Two(_) | Method::Four(_), None) => {}
         }
     }
 
@@ -291,35 +300,49 @@ pub(super) fn read_dc(bits: &mut Bits<'_>, table: &Table, prediction: &mut i32) 
 /// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order.
 #[inline(always)]
 pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) {
-    let mut k = 1;
-    while k < 64 {
+    let mut k = 0;
+    while k < 63 {
         bits.refill();
         let (symbol, value) = table.read(bits);
-        k += symbol.run();
-        if symbol.size() == 0 {
-            if symbol.run() != 15 {
-                return;
-            }
-        } else if k < 64 {
-            each(k, value);
+        k += symbol.advance();
+        if k > 63 {
+            return;
         }
-        k += 1;
+        each(k, value);
     }
 }
 
-/// Reads and dequantises a block; `steps` are in zigzag order.
+/// Reads AC coefficients as far as the place `last` (at most 47) and skips the others.
 #[inline(always)]
-pub(super) fn read_block(
-    bits: &mut Bits<'_>,
-    dc: &Table,
-    ac: &Table,
-    prediction: &mut i32,
-    steps: &Quantisation,
-) -> Block {
-    let mut block = [0; 64];
-    block[0] = read_dc(bits, dc, prediction).wrapping_mul(i32::from(steps[0])) as i16;
-    read_ac(bits, ac, |k, value| {
-        block[usize::from(ZIGZAG[k & 63] & 63)] = value.wrapping_mul(i32::from(steps[k & 63])) as i16;
-    });
-    block
+fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize, mut each: impl FnMut(usize, i32)) {
+    let mut k = 0;
+    while k < last {
+        bits.refill();
+        let (symbol, value) = table.read(bits);
+        k += symbol.advance();
+        if k > last {
+            break;
+        }
+        each(k, value);
+    }
+    // Only an end of block leads further than the 16 places of a run.
+    if k < 64 {
+        skip.skip_block(bits, k);
+    }
+}
+
+/// Puts a coefficient in its natural place; `steps` are in zigzag order.
+#[inline(always)]
+fn dequantise(block: &mut Block, steps: &Quantisation, k: usize, value: i32) {
+    block[usize::from(ZIGZAG[k & 63] & 63)] = value.wrapping_mul(i32::from(steps[k & 63])) as i16;
+}
+
+/// Writes 2x2 samples.
+#[inline(always)]
+pub(super) fn write_pairs(samples: [[u8; 2]; 2], band: &mut Band, x: usize, y: usize) {
+    for (line, samples) in samples.iter().enumerate() {
+        if let Some(out) = band.row_mut(y + line, x).first_chunk_mut() {
+            *out = *samples;
+        }
+    }
 }

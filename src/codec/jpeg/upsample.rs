@@ -44,7 +44,7 @@ impl Resampling {
         let vertical = (layout.max.1 * layout.scale, component.v * component.size);
         let is = |ratio: (usize, usize), factor: usize| ratio.0 == ratio.1 * factor;
         // At 1/8 the interpolation would reach over the area of a whole block, and two samples are no slope.
-        let smooth_columns = smooth && layout.scale > 1 && component.width > 2;
+        let smooth_columns = smooth && layout.scale > 1 && !component.is_narrow;
         let smooth_rows = smooth && layout.scale > 1;
         if is(horizontal, 1) && is(vertical, 1) {
             Self::Copy

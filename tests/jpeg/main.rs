@@ -1,0 +1,10 @@
+//! The JPEG decoder from outside.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod exactness;
+mod kinds;
+mod peers;
+mod quality;
+mod robustness;
+mod samples;
