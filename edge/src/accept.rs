@@ -28,9 +28,14 @@ fn accepts(range: &str, media_type: &str) -> bool {
     let refused = parts.any(|parameter| {
         parameter
             .split_once('=')
-            .is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0_f32))
+            .is_some_and(|(name, weight)| name.trim().eq_ignore_ascii_case("q") && is_zero(weight.trim()))
     });
     named && !refused
+}
+
+/// `0`, `0.0` and so on, up to three decimals (RFC 9110, section 12.4.2).
+fn is_zero(weight: &str) -> bool {
+    weight.starts_with('0') && weight.bytes().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(
+    not(all(feature = "viewer-request", feature = "origin-request", feature = "origin-response")),
+    allow(dead_code, reason = "the build of one function leaves out what only the others use")
+)]
+
 #[cfg(feature = "viewer-request")]
 mod accept;
 #[cfg(feature = "viewer-request")]
@@ -47,6 +52,7 @@ mod outcome;
 mod path;
 mod problem;
 mod query;
+#[cfg(feature = "viewer-request")]
 mod rules;
 #[cfg(feature = "origin-request")]
 pub mod sigv4;
@@ -58,10 +64,15 @@ mod wasm;
 #[cfg(feature = "viewer-request")]
 pub use auth::{Refresh, SignUrlError, SignedUrlError, sign_url, verify_url};
 pub use call::Edge;
-pub use config::{Config, ConfigError, Grammar, Mode, Originals, Origins, Service, Target};
+#[cfg(feature = "viewer-request")]
+pub use config::Mode;
+pub use config::{Config, ConfigError, Grammar};
+#[cfg(feature = "origin")]
+pub use config::{Originals, Origins, Service, Target};
 pub use encoding::reencode_path;
 pub use event::{
-    BodyEncoding, Cf, Context, CustomOrigin, Event, Header, Headers, Origin, Record, Request, Response, S3Origin, Trigger,
+    BodyEncoding, Cf, Context, CustomOrigin, Event, Header, Headers, Origin, Record, Request, Response, S3Origin,
+    Trigger,
 };
 pub use keys::{Credentials, Keys};
 #[cfg(feature = "origin-request")]

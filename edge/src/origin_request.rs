@@ -55,7 +55,8 @@ pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     let (target, route) = choose(&path, &query, config);
     let mut routed = request.clone();
     // S3 takes dot segments for a part of the key; everybody else resolves them, so they had better be gone.
-    routed.uri = if matches!(target.service, Service::S3 | Service::S3ObjectLambda) { path } else { remove_dot_segments(&path) };
+    routed.uri =
+        if matches!(target.service, Service::S3 | Service::S3ObjectLambda) { path } else { remove_dot_segments(&path) };
     // A bucket has no use for a query, but for `?acl` and its kin it has ears.
     routed.querystring = if route.is_storage { String::new() } else { query.canonical() };
     routed.headers.retain(|name| FORWARDED.contains(&name));
@@ -127,3 +128,6 @@ fn sign(routed: &mut Request, target: &Target, request_id: &str, now: u64, keys:
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,6 @@ fn is_internal(name: &str) -> bool {
         || name.starts_with("x-amzn-")
         || matches!(name, "server" | "x-powered-by" | "set-cookie" | "x-aspnet-version" | "x-runtime")
 }
+
+#[cfg(test)]
+mod tests;

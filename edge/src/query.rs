@@ -30,12 +30,13 @@ impl Query {
     /// Reads a query and keeps what the grammar knows. Of a parameter given twice, the last one counts.
     #[must_use]
     pub fn parse(query: &str, grammar: &Grammar) -> Self {
-        let pairs = form_urlencoded::parse(query.as_bytes());
-        Self(
-            pairs
-                .filter_map(|(name, value)| Some((grammar.canonical_name(&name)?.to_owned(), value.into_owned())))
-                .collect(),
-        )
+        let mut known = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(name) = grammar.canonical_name(&name) {
+                known.insert(name.to_owned(), value.into_owned());
+            }
+        }
+        Self(known)
     }
 
     /// Whether no known parameter is there.

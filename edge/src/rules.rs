@@ -79,7 +79,9 @@ impl PathPattern {
             return Err("has no . or .. and no empty segments");
         }
         let (rest, deep) = match rest.strip_suffix('*') {
-            Some(parent) if parent.is_empty() || parent.ends_with('/') => (parent.strip_suffix('/').unwrap_or(""), true),
+            Some(parent) if parent.is_empty() || parent.ends_with('/') => {
+                (parent.strip_suffix('/').unwrap_or(""), true)
+            }
             _ => (rest, false),
         };
         let segments = if deep && rest.is_empty() {
@@ -193,7 +195,9 @@ mod tests {
 
     #[test]
     fn bad_patterns_are_refused() {
-        for pattern in ["", "a", "/a//b", "/a/../b", "/./a", "/a%20b", "/{}/x", "/u-{sub}/x", "/{a*}/x", "/a?b", "/a\\b"] {
+        for pattern in
+            ["", "a", "/a//b", "/a/../b", "/./a", "/a%20b", "/{}/x", "/u-{sub}/x", "/{a*}/x", "/a?b", "/a\\b"]
+        {
             assert!(PathPattern::parse(pattern).is_err(), "{pattern}");
         }
     }

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Identity;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
 };
 use aws_sigv4::sign::v4;
 use subtle::ConstantTimeEq;
@@ -162,7 +163,10 @@ pub fn verify(
     let shown = headers.single("authorization").ok_or(VerifyError::Unsigned)?;
     let fields = shown.strip_prefix(ALGORITHM).ok_or(VerifyError::Unsigned)?;
     let field = |name: &str| {
-        fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')).ok_or(VerifyError::Unsigned)
+        fields
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            .ok_or(VerifyError::Unsigned)
     };
     if !is_canonical(signable, &scheme) {
         return Err(VerifyError::NotCanonical);
@@ -217,7 +221,8 @@ fn parse_date(text: &str) -> Option<u64> {
     };
     let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
     let (hour, minute, second) = (number(9..11)?, number(11..13)?, number(13..15)?);
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60
+    {
         return None;
     }
     Some(days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
@@ -227,7 +232,9 @@ fn parse_date(text: &str) -> Option<u64> {
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     const DAYS_FROM_MARCH_OF_YEAR_0_TO_1970: u64 = 719_468;
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - DAYS_FROM_MARCH_OF_YEAR_0_TO_1970
+    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day
+        - 1
+        - DAYS_FROM_MARCH_OF_YEAR_0_TO_1970
 }
 
 #[cfg(test)]

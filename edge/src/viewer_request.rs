@@ -40,14 +40,14 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         Err(error @ PathError::TooLong) => return Outcome::refuse(&TOO_LONG, request, error.to_string()),
         Err(error) => return Outcome::refuse(&BAD_PATH, request, error.to_string()),
     };
-    let (index, plain, loose) = match select(&config.rules, &path) {
+    let (index, plain, loose) = match select(&config.access.rules, &path) {
         Selection::Rule { index, plain, loose } => (index, plain, loose),
         Selection::None => return Outcome::refuse(&FORBIDDEN, request, "no rule is about this path"),
         Selection::Ambiguous => {
             return Outcome::refuse(&BAD_PATH, request, "readings of this path fall under different rules");
         }
     };
-    let rule = &config.rules[index];
+    let rule = &config.access.rules[index];
     let query = Query::parse(&request.querystring, &config.grammar);
     let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
     let verdict = attempt.judge(config, &keys.auth, now);

@@ -115,10 +115,7 @@ fn find_key<'k>(header: &Claims, issuer: &IssuerConfig, keys: &'k AuthKeys) -> R
         Some(_) => return Err(JwtError::Malformed),
     };
     keys.find(&issuer.issuer, id).ok_or_else(|| JwtError::UnknownKey {
-        refresh: issuer
-            .jwks_uri
-            .clone()
-            .map(|jwks_uri| Refresh { issuer: issuer.issuer.clone(), jwks_uri }),
+        refresh: issuer.jwks_uri.clone().map(|jwks_uri| Refresh { issuer: issuer.issuer.clone(), jwks_uri }),
     })
 }
 

@@ -104,23 +104,26 @@ impl TryFrom<RawAuthKeys> for AuthKeys {
     type Error = String;
 
     fn try_from(raw: RawAuthKeys) -> Result<Self, String> {
-        let tokens = raw.tokens.into_iter().enumerate().map(|(index, token)| Token::from_raw(index, token));
-        let url_secrets = raw.url_secrets.into_iter().enumerate().map(|(index, RawSecret { name, secret })| {
+        let mut keys = Self::default();
+        for (index, token) in raw.tokens.into_iter().enumerate() {
+            keys.tokens.push(Token::from_raw(index, token)?);
+        }
+        for (index, RawSecret { name, secret }) in raw.url_secrets.into_iter().enumerate() {
             if secret.len() < MIN_SECRET_BYTES {
                 return Err(format!("url_secrets[{index}].secret: takes at least {MIN_SECRET_BYTES} bytes"));
             }
-            Ok(UrlSecret { name, secret: secret.into_bytes() })
-        });
-        let packaged = raw.jwks.into_iter().map(|(issuer, jwks)| match KeySet::from_json(&jwks, Provenance::Packaged) {
-            Some(set) if !set.is_empty() => Ok((issuer, set)),
-            _ => Err(format!("jwks[{issuer:?}]: holds no key for RS256, ES256, EdDSA or HS256 that is long enough")),
-        });
-        Ok(Self {
-            tokens: tokens.collect::<Result<_, _>>()?,
-            url_secrets: url_secrets.collect::<Result<_, _>>()?,
-            packaged: packaged.collect::<Result<_, _>>()?,
-            fetched: BTreeMap::new(),
-        })
+            keys.url_secrets.push(UrlSecret { name, secret: secret.into_bytes() });
+        }
+        for (issuer, jwks) in raw.jwks {
+            let set = KeySet::from_json(&jwks, Provenance::Packaged).filter(|set| !set.is_empty());
+            let Some(set) = set else {
+                return Err(format!(
+                    "jwks[{issuer:?}]: has no key for RS256, ES256, EdDSA or HS256 that is long enough"
+                ));
+            };
+            keys.packaged.insert(issuer, set);
+        }
+        Ok(keys)
     }
 }
 

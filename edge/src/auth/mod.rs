@@ -101,7 +101,7 @@ impl Attempt<'_> {
     }
 
     fn token(&self, config: &Config, keys: &AuthKeys) -> Verdict {
-        let candidates = bearer::candidates(self.request, config.token.cookie.as_deref());
+        let candidates = bearer::candidates(self.request, config.access.token.cookie.as_deref());
         match candidates.iter().find_map(|token| keys.token_name(token)) {
             Some(name) => Verdict::Allowed { why: format!("the token is `{name}`") },
             None if candidates.is_empty() => deny(DenialKind::Missing, "no token was shown"),
@@ -121,8 +121,8 @@ impl Attempt<'_> {
 
     fn jwt(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
         let mut denial = deny(DenialKind::Missing, "no token was shown");
-        for token in bearer::candidates(self.request, config.jwt.cookie.as_deref()) {
-            let verdict = match jwt::verify(&token, &config.jwt, keys, now) {
+        for token in bearer::candidates(self.request, config.access.jwt.cookie.as_deref()) {
+            let verdict = match jwt::verify(&token, &config.access.jwt, keys, now) {
                 Ok(claims) => self.with_claims(&claims),
                 Err(error) => refuse_jwt(error),
             };

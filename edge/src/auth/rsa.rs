@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
 
 /// `DigestInfo` of SHA-256 (RFC 8017, section 9.2, note 1).
-const SHA256_DIGEST_INFO: [u8; 19] =
+pub(super) const SHA256_DIGEST_INFO: [u8; 19] =
     [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 /// A public key whose numbers are in a sane range.
@@ -27,7 +27,8 @@ impl RsaPublicKey {
     /// Takes the modulus and the exponent as a JWK holds them, in big-endian bytes.
     pub(crate) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let modulus = strip_zeros(modulus);
-        let modulus_bits = u32::try_from(modulus.len()).ok()?.checked_mul(8)?.checked_sub(modulus.first()?.leading_zeros())?;
+        let modulus_bits =
+            u32::try_from(modulus.len()).ok()?.checked_mul(8)?.checked_sub(modulus.first()?.leading_zeros())?;
         if !MODULUS_BITS.contains(&modulus_bits) {
             return None;
         }
@@ -49,7 +50,7 @@ impl RsaPublicKey {
             return false;
         }
         let signature = BoxedUint::from_be_slice_vartime(signature).resize(self.params.bits_precision());
-        if &signature >= self.params.modulus().as_ref() {
+        if signature >= **self.params.modulus() {
             return false;
         }
         let recovered = self.raise(signature).to_be_bytes();

@@ -4,26 +4,32 @@
 //! structure from TOML. Goes out: a `Config` that is valid as a whole, or the field that is not and why. Secrets are no
 //! part of it; they are [`Keys`](crate::Keys).
 
+#[cfg(feature = "viewer-request")]
+mod access;
 mod grammar;
+#[cfg(feature = "origin")]
 mod origins;
 
 use std::fmt;
 
 use serde::Deserialize;
 
+#[cfg(feature = "viewer-request")]
+pub use access::Mode;
+#[cfg(feature = "viewer-request")]
+pub(crate) use access::{Access, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
 pub use grammar::Grammar;
+#[cfg(feature = "origin")]
 pub use origins::{Originals, Origins, Service, Target};
-
-use crate::rules::{PathPattern, Rule};
 
 /// A valid configuration. It comes from serde, so from JSON and TOML alike.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawConfig")]
 pub struct Config {
     pub(crate) grammar: Grammar,
-    pub(crate) rules: Vec<Rule>,
-    pub(crate) token: TokenConfig,
-    pub(crate) jwt: JwtConfig,
+    #[cfg(feature = "viewer-request")]
+    pub(crate) access: Access,
+    #[cfg(feature = "origin")]
     pub(crate) origins: Origins,
 }
 
@@ -43,6 +49,7 @@ impl Config {
     }
 
     /// Where requests go.
+    #[cfg(feature = "origin")]
     #[must_use]
     pub fn origins(&self) -> &Origins {
         &self.origins
@@ -57,7 +64,7 @@ pub struct ConfigError(String);
 impl ConfigError {
     /// Reads a document, or says where it is wrong.
     pub(crate) fn from_reading<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Self> {
-        serde_json::from_str(json).map_err(|error| Self(error.to_string()))
+        serde_json::from_slice(json.as_bytes()).map_err(|error| Self(error.to_string()))
     }
 }
 
@@ -71,114 +78,21 @@ impl Problems {
     }
 }
 
-/// A way of getting in, for one rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Everybody.
-    Public,
-    /// Whoever knows a shared token.
-    Token,
-    /// Whoever holds a URL that was signed for exactly this picture.
-    SignedUrl,
-    /// Whoever has a token of a configured issuer.
-    Jwt,
-}
-
-impl Mode {
-    /// The name in the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Token => "token",
-            Self::SignedUrl => "signed-url",
-            Self::Jwt => "jwt",
-        }
-    }
-}
-
-/// Where shared tokens are looked for, beside `Authorization: Bearer` and `?token=`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct TokenConfig {
-    pub(crate) cookie: Option<String>,
-}
-
-/// Which JWTs are good.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct JwtConfig {
-    pub(crate) cookie: Option<String>,
-    pub(crate) leeway_seconds: u64,
-    pub(crate) max_token_bytes: usize,
-    pub(crate) issuers: Vec<IssuerConfig>,
-}
-
-impl Default for JwtConfig {
-    fn default() -> Self {
-        Self { cookie: None, leeway_seconds: 60, max_token_bytes: 8192, issuers: Vec::new() }
-    }
-}
-
-/// One issuer of JWTs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct IssuerConfig {
-    /// Compared with `iss`, byte for byte.
-    pub(crate) issuer: String,
-    /// Where the issuer publishes its keys; without it only packaged keys count.
-    #[serde(default)]
-    pub(crate) jwks_uri: Option<String>,
-    /// Whom the tokens must be meant for.
-    pub(crate) audiences: Vec<String>,
-    #[serde(default)]
-    pub(crate) kind: IssuerKind,
-    /// For Cognito: which of its two kinds of token are good.
-    #[serde(default = "both_uses")]
-    pub(crate) token_use: Vec<TokenUse>,
-}
-
-/// How an issuer writes the audience.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum IssuerKind {
-    /// In `aud`, as RFC 7519 says.
-    #[default]
-    Oidc,
-    /// In `aud` of ID tokens and in `client_id` of access tokens, told apart by `token_use`.
-    Cognito,
-}
-
-/// Cognito's `token_use`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TokenUse {
-    Id,
-    Access,
-}
-
-fn both_uses() -> Vec<TokenUse> {
-    vec![TokenUse::Id, TokenUse::Access]
-}
-
+/// The document. What a function does not need is read over: the three share one document.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(all(feature = "viewer-request", feature = "origin"), serde(deny_unknown_fields))]
 struct RawConfig {
     grammar: Grammar,
-    rules: Vec<RawRule>,
+    #[cfg(feature = "viewer-request")]
+    rules: Vec<access::RawRule>,
+    #[cfg(feature = "viewer-request")]
     #[serde(default)]
-    token: TokenConfig,
+    token: access::TokenConfig,
+    #[cfg(feature = "viewer-request")]
     #[serde(default)]
-    jwt: JwtConfig,
+    jwt: access::JwtConfig,
+    #[cfg(feature = "origin")]
     origins: Origins,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    path: String,
-    allow: Vec<Mode>,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -187,82 +101,20 @@ impl TryFrom<RawConfig> for Config {
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         raw.grammar.check(&mut problems);
+        #[cfg(feature = "origin")]
         raw.origins.check(&mut problems);
-        check_cookie("token.cookie", raw.token.cookie.as_deref(), &mut problems);
-        check_jwt(&raw.jwt, &mut problems);
-        let rules = check_rules(raw.rules, &raw.jwt, &mut problems);
-        if problems.0.is_empty() {
-            Ok(Self { grammar: raw.grammar, rules, token: raw.token, jwt: raw.jwt, origins: raw.origins })
-        } else {
-            Err(ConfigError(problems.0.join("; ")))
+        #[cfg(feature = "viewer-request")]
+        let access = Access::check(raw.rules, raw.token, raw.jwt, &mut problems);
+        if !problems.0.is_empty() {
+            return Err(ConfigError(problems.0.join("; ")));
         }
-    }
-}
-
-fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> Vec<Rule> {
-    if raw.is_empty() {
-        problems.add("rules", "at least one is needed, for without a rule nobody sees anything");
-    }
-    let mut rules = Vec::with_capacity(raw.len());
-    for (index, RawRule { path, allow }) in raw.into_iter().enumerate() {
-        let field = format!("rules[{index}]");
-        if allow.is_empty() {
-            problems.add(format_args!("{field}.allow"), "name at least one of public, token, signed-url, jwt");
-        }
-        if allow.contains(&Mode::Public) && allow.len() > 1 {
-            problems.add(format_args!("{field}.allow"), "`public` makes the other modes pointless: leave them out");
-        }
-        if allow.contains(&Mode::Jwt) && jwt.issuers.is_empty() {
-            problems.add(format_args!("{field}.allow"), "`jwt` needs an entry in jwt.issuers");
-        }
-        match PathPattern::parse(&path) {
-            Ok(pattern) => {
-                if pattern.has_claims() && !allow.contains(&Mode::Jwt) {
-                    problems.add(format_args!("{field}.path"), "only `jwt` knows of claims, and it is not in `allow`");
-                }
-                rules.push(Rule { pattern, allow });
-            }
-            Err(problem) => problems.add(format_args!("{field}.path"), problem),
-        }
-    }
-    rules
-}
-
-fn check_jwt(jwt: &JwtConfig, problems: &mut Problems) {
-    check_cookie("jwt.cookie", jwt.cookie.as_deref(), problems);
-    if jwt.leeway_seconds > 600 {
-        problems.add("jwt.leeway_seconds", "more than 600 seconds keep dead tokens alive");
-    }
-    if !(256..=16384).contains(&jwt.max_token_bytes) {
-        problems.add("jwt.max_token_bytes", "takes 256 to 16384");
-    }
-    for (index, issuer) in jwt.issuers.iter().enumerate() {
-        let field = format!("jwt.issuers[{index}]");
-        if issuer.issuer.is_empty() {
-            problems.add(format_args!("{field}.issuer"), "is empty");
-        }
-        if jwt.issuers[..index].iter().any(|earlier| earlier.issuer == issuer.issuer) {
-            problems.add(format_args!("{field}.issuer"), "is configured twice");
-        }
-        if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
-            problems.add(
-                format_args!("{field}.audiences"),
-                "name the clients the tokens are meant for: without them any client's token would be good",
-            );
-        }
-        if issuer.token_use.is_empty() {
-            problems.add(format_args!("{field}.token_use"), "name `id`, `access` or both");
-        }
-        if issuer.jwks_uri.as_ref().is_some_and(|uri| !uri.starts_with("https://")) {
-            problems.add(format_args!("{field}.jwks_uri"), "must start with https://");
-        }
-    }
-}
-
-fn check_cookie(field: &str, name: Option<&str>, problems: &mut Problems) {
-    let token_char = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_some_and(|name| name.is_empty() || !name.chars().all(token_char)) {
-        problems.add(field, "is no name of a cookie");
+        Ok(Self {
+            grammar: raw.grammar,
+            #[cfg(feature = "viewer-request")]
+            access,
+            #[cfg(feature = "origin")]
+            origins: raw.origins,
+        })
     }
 }
 

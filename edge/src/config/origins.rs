@@ -69,7 +69,10 @@ impl Origins {
     pub(super) fn check(&self, problems: &mut Problems) {
         self.transformer.check("origins.transformer", problems);
         if self.transformer.service == Service::S3 {
-            problems.add("origins.transformer.service", "takes lambda, s3-object-lambda or none; a bucket transforms nothing");
+            problems.add(
+                "origins.transformer.service",
+                "takes lambda, s3-object-lambda or none; a bucket transforms nothing",
+            );
         }
         if let Some(storage) = &self.storage {
             storage.check("origins.storage", problems);
@@ -99,7 +102,12 @@ impl Target {
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
         let in_form = self.path.is_empty() || (self.path.starts_with('/') && !self.path.ends_with('/'));
-        if !in_form || self.path.len() > 255 || !self.path.chars().all(plain) || self.path.contains("//") || has_dots(&self.path) {
+        if !in_form
+            || self.path.len() > 255
+            || !self.path.chars().all(plain)
+            || self.path.contains("//")
+            || has_dots(&self.path)
+        {
             problems.add(
                 format_args!("{field}.path"),
                 "starts with a slash, ends without one and has only letters, digits and - . _ ~ in its segments",

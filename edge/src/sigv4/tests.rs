@@ -37,7 +37,8 @@ fn signed(path: &str, query: &str, service: Service) -> Headers {
     let also: &[_] = if service == Service::Lambda { &[] } else { &[("x-amz-cf-id", REQUEST_ID)] };
     let signable = Signable { method: "GET", path, query };
     let headers = signed_headers(signable, also, &target(service), &credentials(), NOW).unwrap();
-    let mut headers: Headers = headers.into_iter().chain(also.iter().map(|(n, v)| ((*n).into(), (*v).into()))).collect();
+    let mut headers: Headers =
+        headers.into_iter().chain(also.iter().map(|(n, v)| ((*n).into(), (*v).into()))).collect();
     headers.set("host", "origin.example.com");
     headers.set("user-agent", "Amazon CloudFront");
     headers
@@ -172,7 +173,10 @@ fn what_is_unsigned_is_refused() {
     assert_eq!(with("host", "other.example.com"), Err(VerifyError::Signature));
     assert_eq!(verify_sent("/a%41", "", Service::S3, &good), Err(VerifyError::NotCanonical));
     assert_eq!(verify_sent("/a", "b", Service::S3, &good), Err(VerifyError::NotCanonical));
-    assert_eq!(verify_sent("/a/../a", "", Service::Lambda, &signed("/a", "", Service::Lambda)), Err(VerifyError::NotCanonical));
+    assert_eq!(
+        verify_sent("/a/../a", "", Service::Lambda, &signed("/a", "", Service::Lambda)),
+        Err(VerifyError::NotCanonical)
+    );
 }
 
 #[test]
