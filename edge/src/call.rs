@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError};
 use crate::event::{Event, Trigger};
-use crate::keys::{Credentials, Keys};
+#[cfg(feature = "origin-request")]
+use crate::keys::Credentials;
+use crate::keys::Keys;
 use crate::outcome::{Action, Outcome};
 
 /// A configured function.
@@ -28,6 +30,7 @@ enum Call {
 struct EventCall {
     event: Event,
     now: u64,
+    #[cfg(feature = "origin-request")]
     #[serde(default)]
     credentials: Option<Credentials>,
 }
@@ -75,7 +78,10 @@ impl Edge {
 
     fn decide(&mut self, call: EventCall) -> Answer {
         let Some(cf) = call.event.into_cf() else { return Answer::Error("the event has no record".to_owned()) };
-        self.keys.credentials = call.credentials;
+        #[cfg(feature = "origin-request")]
+        {
+            self.keys.credentials = call.credentials;
+        }
         let function: fn(&_, &_, _, &_) -> Outcome = match cf.config.event_type {
             #[cfg(feature = "viewer-request")]
             Trigger::ViewerRequest => crate::viewer_request,

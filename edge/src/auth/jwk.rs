@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::signature::Verifier as _;
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -66,20 +65,26 @@ enum Material {
     Hmac(Hmac<Sha256>),
 }
 
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    kid: Option<String>,
-    alg: Option<String>,
-    #[serde(rename = "use")]
-    public_key_use: Option<String>,
-    key_ops: Option<Vec<String>>,
-    crv: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-    k: Option<String>,
+/// The members of a JWK. One that is there but of the wrong type is as bad as one that is missing.
+struct Jwk<'a>(&'a Value);
+
+impl<'a> Jwk<'a> {
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name)?.as_str()
+    }
+
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.text(name)?).ok()
+    }
+
+    /// Whether the member is absent, or this text, or a list with it.
+    fn allows(&self, name: &str, wanted: &str) -> bool {
+        match self.0.get(name) {
+            None => true,
+            Some(Value::Array(values)) => values.iter().any(|value| value == wanted),
+            Some(value) => value == wanted,
+        }
+    }
 }
 
 impl KeySet {
@@ -105,12 +110,16 @@ impl KeySet {
 
 impl Key {
     fn from_jwk(jwk: &Value, provenance: Provenance) -> Option<Self> {
-        let jwk = Jwk::deserialize(jwk).ok()?;
+        let jwk = Jwk(jwk);
         let material = Material::from_jwk(&jwk, provenance)?;
-        let for_signatures = jwk.public_key_use.as_deref().is_none_or(|value| value == "sig")
-            && jwk.key_ops.as_ref().is_none_or(|operations| operations.iter().any(|value| value == "verify"));
-        let for_algorithm = jwk.alg.as_deref().is_none_or(|name| name == material.algorithm().name());
-        (for_signatures && for_algorithm).then_some(Self { id: jwk.kid, material })
+        let id = match jwk.0.get("kid") {
+            None => None,
+            Some(id) => Some(id.as_str()?.to_owned()),
+        };
+        let usable = jwk.allows("use", "sig")
+            && jwk.allows("key_ops", "verify")
+            && jwk.allows("alg", material.algorithm().name());
+        usable.then_some(Self { id, material })
     }
 
     /// The one algorithm of this key.
@@ -134,11 +143,11 @@ impl Key {
 }
 
 impl Material {
-    fn from_jwk(jwk: &Jwk, provenance: Provenance) -> Option<Self> {
-        match (jwk.kty.as_str(), jwk.crv.as_deref()) {
-            ("RSA", _) => Some(Self::Rsa(Box::new(RsaPublicKey::new(&bytes(&jwk.n)?, &bytes(&jwk.e)?)?))),
+    fn from_jwk(jwk: &Jwk<'_>, provenance: Provenance) -> Option<Self> {
+        match (jwk.text("kty")?, jwk.text("crv")) {
+            ("RSA", _) => Some(Self::Rsa(Box::new(RsaPublicKey::new(&jwk.bytes("n")?, &jwk.bytes("e")?)?))),
             ("EC", Some("P-256")) => {
-                let (x, y) = (bytes(&jwk.x)?, bytes(&jwk.y)?);
+                let (x, y) = (jwk.bytes("x")?, jwk.bytes("y")?);
                 if x.len() != 32 || y.len() != 32 {
                     return None;
                 }
@@ -146,11 +155,11 @@ impl Material {
                 Some(Self::P256(Box::new(p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)))
             }
             ("OKP", Some("Ed25519")) => {
-                let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes(&jwk.x)?.try_into().ok()?).ok()?;
+                let key = ed25519_dalek::VerifyingKey::from_bytes(&jwk.bytes("x")?.try_into().ok()?).ok()?;
                 (!key.is_weak()).then(|| Self::Ed25519(Box::new(key)))
             }
             ("oct", _) if provenance == Provenance::Packaged => {
-                let secret = bytes(&jwk.k)?;
+                let secret = jwk.bytes("k")?;
                 // RFC 7518, section 3.2: as many bits as the hash has.
                 if secret.len() < 32 {
                     return None;
@@ -169,8 +178,4 @@ impl Material {
             Self::Hmac(_) => Algorithm::Hs256,
         }
     }
-}
-
-fn bytes(text: &Option<String>) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text.as_deref()?).ok()
 }

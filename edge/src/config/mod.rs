@@ -42,6 +42,21 @@ impl Config {
         ConfigError::from_reading(json)
     }
 
+    /// Makes the packaged document of what the operator wrote and of the grammar, which the origin describes itself.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that is wrong, or the `grammar` that somebody typed.
+    pub fn compile(written: serde_json::Value, grammar: serde_json::Value) -> Result<String, ConfigError> {
+        let serde_json::Value::Object(mut document) = written else {
+            return Err(ConfigError("the configuration is a table".to_owned()));
+        };
+        if document.insert("grammar".to_owned(), grammar).is_some() {
+            return Err(ConfigError("grammar: is generated, not written".to_owned()));
+        }
+        let json = serde_json::Value::Object(document).to_string();
+        Self::from_json(&json).map(|_| json)
+    }
+
     /// The grammar's parameters, for [`sign_url`](crate::sign_url).
     #[must_use]
     pub fn grammar(&self) -> &Grammar {

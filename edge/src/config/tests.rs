@@ -119,3 +119,15 @@ fn all_problems_are_told_at_once() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn the_packaged_document_is_compiled_of_what_is_written_and_the_grammar() {
+    let mut written = good();
+    let grammar = written.as_object_mut().unwrap().remove("grammar").unwrap();
+    let json = Config::compile(written.clone(), grammar.clone()).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), good());
+    assert!(Config::compile(good(), grammar.clone()).unwrap_err().to_string().contains("grammar: is generated"));
+    assert!(Config::compile(json!([]), grammar.clone()).is_err());
+    written["rules"] = json!([]);
+    assert!(Config::compile(written, grammar).unwrap_err().to_string().contains("rules: at least one"));
+}

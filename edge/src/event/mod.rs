@@ -40,6 +40,7 @@ pub struct Cf {
     /// The request as it is at this point.
     pub request: Request,
     /// The origin's answer, in response events.
+    #[cfg_attr(not(feature = "origin"), serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
 }
@@ -93,6 +94,7 @@ pub struct Request {
     #[serde(default)]
     pub querystring: String,
     /// Where the request will go, in origin events.
+    #[cfg_attr(not(feature = "origin"), serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// The body, where the trigger includes it; passed through untouched.
