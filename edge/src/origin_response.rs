@@ -34,7 +34,9 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
     let Some(response) = &cf.response else {
         return Outcome::refuse(&ORIGIN_FAILED, &cf.request, "there is no answer in the event");
     };
-    let status = response.status.parse().unwrap_or(500);
+    let Ok(status @ 100..600) = response.status.parse() else {
+        return Outcome::refuse(&ORIGIN_FAILED, &cf.request, "the answer has no status");
+    };
     let mut answer = response.clone();
     answer.headers.retain(|name| !is_internal(name));
     if status < 400 {

@@ -13,6 +13,8 @@ pub(crate) struct Rule {
     pub(crate) pattern: PathPattern,
     /// Any one of these suffices.
     pub(crate) allow: Vec<Mode>,
+    /// Whose JWTs are good here; empty means any configured issuer's.
+    pub(crate) issuers: Vec<String>,
 }
 
 /// A parsed path template.
@@ -160,7 +162,11 @@ mod tests {
     fn rules(patterns: &[&str]) -> Vec<Rule> {
         patterns
             .iter()
-            .map(|text| Rule { pattern: PathPattern::parse(text).unwrap(), allow: vec![Mode::Public] })
+            .map(|text| Rule {
+                pattern: PathPattern::parse(text).unwrap(),
+                allow: vec![Mode::Public],
+                issuers: Vec::new(),
+            })
             .collect()
     }
 

@@ -34,6 +34,9 @@ fn cookie_values<'a>(request: &'a Request, wanted: &'a str) -> impl Iterator<Ite
 mod tests {
     use super::*;
 
+    /// `Authorization` headers, query, `Cookie` headers; the tokens found.
+    type Case<'a> = (&'a [&'a str], &'a str, &'a [&'a str], &'a [&'a str]);
+
     fn request(authorization: &[&str], querystring: &str, cookies: &[&str]) -> Request {
         let headers = authorization.iter().map(|value| ("Authorization", *value));
         let headers = headers.chain(cookies.iter().map(|value| ("Cookie", *value))).collect();
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn tokens_are_found_where_they_may_be() {
-        let table: [(&[&str], &str, &[&str], &[&str]); 10] = [
+        let table: [Case<'_>; 10] = [
             (&[], "", &[], &[]),
             (&["Bearer abc"], "", &[], &["abc"]),
             (&["bearer  abc "], "", &[], &["abc"]),

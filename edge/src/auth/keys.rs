@@ -80,24 +80,18 @@ impl AuthKeys {
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 struct RawAuthKeys {
-    tokens: Vec<RawToken>,
+    tokens: Vec<RawSecret>,
     url_secrets: Vec<RawSecret>,
     jwks: BTreeMap<String, Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawToken {
-    name: String,
-    secret: Option<String>,
-    sha256: Option<String>,
-}
-
+/// A secret as it is written: itself, or for a token its hash.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSecret {
     name: String,
-    secret: String,
+    secret: Option<String>,
+    sha256: Option<String>,
 }
 
 impl TryFrom<RawAuthKeys> for AuthKeys {
@@ -108,17 +102,14 @@ impl TryFrom<RawAuthKeys> for AuthKeys {
         for (index, token) in raw.tokens.into_iter().enumerate() {
             keys.tokens.push(Token::from_raw(index, token)?);
         }
-        for (index, RawSecret { name, secret }) in raw.url_secrets.into_iter().enumerate() {
-            if secret.len() < MIN_SECRET_BYTES {
-                return Err(format!("url_secrets[{index}].secret: takes at least {MIN_SECRET_BYTES} bytes"));
-            }
-            keys.url_secrets.push(UrlSecret { name, secret: secret.into_bytes() });
+        for (index, raw) in raw.url_secrets.into_iter().enumerate() {
+            keys.url_secrets.push(UrlSecret::from_raw(index, raw)?);
         }
         for (issuer, jwks) in raw.jwks {
             let set = KeySet::from_json(&jwks, Provenance::Packaged).filter(|set| !set.is_empty());
             let Some(set) = set else {
                 return Err(format!(
-                    "jwks[{issuer:?}]: has no key for RS256, ES256, EdDSA or HS256 that is long enough"
+                    "jwks.`{issuer}`: has no key for RS256, ES256, EdDSA or HS256 that is long enough"
                 ));
             };
             keys.packaged.insert(issuer, set);
@@ -128,7 +119,7 @@ impl TryFrom<RawAuthKeys> for AuthKeys {
 }
 
 impl Token {
-    fn from_raw(index: usize, raw: RawToken) -> Result<Self, String> {
+    fn from_raw(index: usize, raw: RawSecret) -> Result<Self, String> {
         let sha256 = match (raw.secret, raw.sha256) {
             (Some(secret), None) if secret.len() >= MIN_TOKEN_BYTES => Sha256::digest(secret.as_bytes()).into(),
             (Some(_), None) => return Err(format!("tokens[{index}].secret: takes at least {MIN_TOKEN_BYTES} bytes")),
@@ -138,6 +129,17 @@ impl Token {
             _ => return Err(format!("tokens[{index}]: takes either secret or sha256")),
         };
         Ok(Self { name: raw.name, sha256 })
+    }
+}
+
+impl UrlSecret {
+    fn from_raw(index: usize, raw: RawSecret) -> Result<Self, String> {
+        match (raw.secret, raw.sha256) {
+            (Some(secret), None) if secret.len() >= MIN_SECRET_BYTES => {
+                Ok(Self { name: raw.name, secret: secret.into_bytes() })
+            }
+            _ => Err(format!("url_secrets[{index}].secret: takes at least {MIN_SECRET_BYTES} bytes")),
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Attempt<'_> {
     fn jwt(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
         let mut denial = deny(DenialKind::Missing, "no token was shown");
         for token in bearer::candidates(self.request, config.access.jwt.cookie.as_deref()) {
-            let verdict = match jwt::verify(&token, &config.access.jwt, keys, now) {
+            let verdict = match jwt::verify(&token, &config.access.jwt, &self.rule.issuers, keys, now) {
                 Ok(claims) => self.with_claims(&claims),
                 Err(error) => refuse_jwt(error),
             };

@@ -19,6 +19,8 @@ pub(crate) struct Access {
 pub(super) struct RawRule {
     path: String,
     allow: Vec<Mode>,
+    #[serde(default)]
+    issuers: Vec<String>,
 }
 
 impl Access {
@@ -125,7 +127,7 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
         problems.add("rules", "at least one is needed, for without a rule nobody sees anything");
     }
     let mut rules = Vec::with_capacity(raw.len());
-    for (index, RawRule { path, allow }) in raw.into_iter().enumerate() {
+    for (index, RawRule { path, allow, issuers }) in raw.into_iter().enumerate() {
         let field = format!("rules[{index}]");
         if allow.is_empty() {
             problems.add(format_args!("{field}.allow"), "name at least one of public, token, signed-url, jwt");
@@ -136,12 +138,23 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
         if allow.contains(&Mode::Jwt) && jwt.issuers.is_empty() {
             problems.add(format_args!("{field}.allow"), "`jwt` needs an entry in jwt.issuers");
         }
+        for issuer in &issuers {
+            if !jwt.issuers.iter().any(|known| known.issuer == *issuer) {
+                problems.add(format_args!("{field}.issuers"), format_args!("`{issuer}` is not in jwt.issuers"));
+            }
+        }
         match PathPattern::parse(&path) {
             Ok(pattern) => {
                 if pattern.has_claims() && !allow.contains(&Mode::Jwt) {
                     problems.add(format_args!("{field}.path"), "only `jwt` knows of claims, and it is not in `allow`");
                 }
-                rules.push(Rule { pattern, allow });
+                if pattern.has_claims() && issuers.is_empty() && jwt.issuers.len() > 1 {
+                    problems.add(
+                        format_args!("{field}.issuers"),
+                        "name the issuer whose claims these are: another's `sub` is another person",
+                    );
+                }
+                rules.push(Rule { pattern, allow, issuers });
             }
             Err(problem) => problems.add(format_args!("{field}.path"), problem),
         }

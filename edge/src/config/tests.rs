@@ -59,6 +59,11 @@ fn a_bad_field_is_named() {
         ("/rules/0", json!({"path": "/a/../b", "allow": ["public"]}), "rules[0].path: has no . or .."),
         ("/rules/0", json!({"path": "/{sub}/*", "allow": ["token"]}), "rules[0].path: only `jwt` knows"),
         ("/rules/0", json!({"path": "/*", "allow": ["public"], "if": 1}), "unknown field `if`"),
+        (
+            "/rules/0",
+            json!({"path": "/*", "allow": ["jwt"], "issuers": ["https://y/"]}),
+            "rules[0].issuers: `https://y/` is not",
+        ),
         ("/jwt/issuers", json!([{"issuer": "", "audiences": ["a"]}]), "jwt.issuers[0].issuer: is empty"),
         ("/jwt/issuers", json!([{"issuer": "x", "audiences": []}]), "jwt.issuers[0].audiences: name the clients"),
         ("/jwt/issuers", json!([{"issuer": "x"}]), "missing field `audiences`"),
@@ -103,6 +108,11 @@ fn a_bad_field_is_named() {
         let error = error_with("/origins/transformer/domain", json!(domain));
         assert!(error.contains("origins.transformer.domain"), "{domain}: {error}");
     }
+    let mut several = good();
+    several["rules"] = json!([{"path": "/{sub}/*", "allow": ["jwt"]}]);
+    several["jwt"]["issuers"] = json!([{"issuer": "x", "audiences": ["a"]}, {"issuer": "y", "audiences": ["a"]}]);
+    let error = Config::from_json(&several.to_string()).unwrap_err().to_string();
+    assert!(error.contains("rules[0].issuers: name the issuer"), "{error}");
     let mut direct = good();
     direct["origins"] = json!({"transformer": {"service": "none", "domain": "a"}, "originals": "direct"});
     let error = Config::from_json(&direct.to_string()).unwrap_err().to_string();

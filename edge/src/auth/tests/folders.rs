@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::mint::{NOW, POOL, claims, header, keys, token, with};
+use super::mint::{ISSUER, NOW, POOL, claims, header, keys, token, with};
 use super::{config, event, status, status_with_token};
 use crate::outcome::Action;
 use crate::viewer_request;
@@ -10,8 +10,8 @@ use crate::viewer_request;
 #[test]
 fn a_folder_opens_to_its_owner_only() {
     let rules = json!([
-        {"path": "/users/{sub}/*", "allow": ["jwt"]},
-        {"path": "/teams/{cognito:groups}/*", "allow": ["jwt"]},
+        {"path": "/users/{sub}/*", "allow": ["jwt"], "issuers": [ISSUER]},
+        {"path": "/teams/{cognito:groups}/*", "allow": ["jwt"], "issuers": [POOL]},
         {"path": "/*", "allow": ["public"]},
     ]);
     let alice = token(&header("ES256", "p256"), &claims(), "p256");
@@ -67,8 +67,8 @@ fn a_folder_opens_to_its_owner_only() {
         ("/public/%252e%252e/users/bob/a.jpg", 400),
         ("\\users\\bob\\a.jpg", 400),
         ("/\\users/bob/a.jpg", 400),
-        // A token without the claim.
-        ("/teams/editors/a.jpg", 403),
+        // A folder of another issuer's people.
+        ("/teams/editors/a.jpg", 401),
     ];
     for (url, expected) in table {
         assert_eq!(status_with_token(&rules, url, &alice, &keys()), expected, "{url}");
@@ -77,7 +77,7 @@ fn a_folder_opens_to_its_owner_only() {
 
 #[test]
 fn a_claim_may_be_a_list_but_must_be_a_text() {
-    let rules = json!([{"path": "/teams/{cognito:groups}/*", "allow": ["jwt"]}]);
+    let rules = json!([{"path": "/teams/{cognito:groups}/*", "allow": ["jwt"], "issuers": [POOL]}]);
     let member = |groups| {
         let claims = json!({"iss": POOL, "token_use": "id", "aud": "client", "exp": NOW + 9, "cognito:groups": groups});
         token(&header("RS256", "rsa"), &claims, "rsa")
@@ -103,8 +103,21 @@ fn a_claim_may_be_a_list_but_must_be_a_text() {
 }
 
 #[test]
+fn a_name_counts_with_its_issuer_only() {
+    let rules =
+        json!([{"path": "/users/{sub}/*", "allow": ["jwt"], "issuers": [ISSUER]}, {"path": "/*", "allow": ["jwt"]}]);
+    let other_alice = json!({"iss": POOL, "token_use": "id", "aud": "client", "exp": NOW + 9, "sub": "alice"});
+    let other_alice = token(&header("RS256", "rsa"), &other_alice, "rsa");
+    assert_eq!(status_with_token(&rules, "/users/alice/a.jpg", &other_alice, &keys()), 401);
+    assert_eq!(status_with_token(&rules, "/a.jpg", &other_alice, &keys()), 200);
+    let without_sub = with(claims(), &json!({"sub": null}));
+    let without_sub = token(&header("RS256", "rsa"), &without_sub, "rsa");
+    assert_eq!(status_with_token(&rules, "/users/alice/a.jpg", &without_sub, &keys()), 403);
+}
+
+#[test]
 fn what_was_judged_is_what_goes_on() {
-    let rules = json!([{"path": "/users/{sub}/*", "allow": ["jwt"]}]);
+    let rules = json!([{"path": "/users/{sub}/*", "allow": ["jwt"], "issuers": [ISSUER]}]);
     let alice = token(&header("ES256", "p256"), &claims(), "p256");
     let table = [
         ("/users/alice/x/../a.jpg", "/users/alice/a.jpg"),

@@ -65,5 +65,5 @@ fn status(outcome: &Outcome) -> u16 {
 /// Checks a token against the fixture's issuers and keys.
 fn verify(token: &str) -> Result<super::claims::Claims, super::JwtError> {
     let config = config(&json!([{"path": "/*", "allow": ["jwt"]}]));
-    jwt::verify(token, &config.access.jwt, &mint::keys().auth, NOW)
+    jwt::verify(token, &config.access.jwt, &[], &mint::keys().auth, NOW)
 }

@@ -12,6 +12,9 @@ use crate::viewer_request;
 const TOKEN: &str = "correct horse battery staple";
 const SECRET: &str = "a secret for signing urls, 32 bytes or more";
 
+/// The rule's modes, URL, `Authorization` header; the status and the problem's code.
+type Case<'a> = (&'a [&'a str], &'a str, Option<&'a str>, u16, &'a str);
+
 fn keys() -> Keys {
     let keys = json!({
         "tokens": [
@@ -131,7 +134,7 @@ fn any_of_the_modes_suffices_and_the_most_telling_refusal_speaks() {
     let signed = sign_url("/a.jpg", NOW + 1, SECRET.as_bytes(), &grammar).unwrap();
     let old = sign_url("/a.jpg", NOW - 1, SECRET.as_bytes(), &grammar).unwrap();
     let all: &[&str] = &["token", "signed-url", "jwt"];
-    let table: [(&[&str], &str, Option<&str>, u16, &str); 13] = [
+    let table: [Case<'_>; 13] = [
         (&["public"], "/a.jpg", None, 200, ""),
         (all, "/a.jpg", Some(&good), 200, ""),
         (all, "/a.jpg", Some(&shared), 200, ""),
@@ -184,7 +187,7 @@ fn secrets_that_are_no_good_are_refused_by_name() {
         (json!({"tokens": [{"name": "a"}]}), "tokens[0]: takes either"),
         (json!({"tokens": [{"name": "a", "secret": TOKEN, "sha256": "0".repeat(64)}]}), "tokens[0]: takes either"),
         (json!({"url_secrets": [{"name": "a", "secret": "short"}]}), "url_secrets[0].secret"),
-        (json!({"jwks": {"https://x/": {"keys": []}}}), "jwks[\"https://x/\"]"),
+        (json!({"jwks": {"https://x/": {"keys": []}}}), "jwks.`https://x/`"),
         (json!({"tokenz": []}), "unknown field `tokenz`"),
     ];
     for (keys, expected) in table {
