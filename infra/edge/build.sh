@@ -18,10 +18,12 @@ then
 elif [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && [ -d /usr/src/rustc-"$(/usr/bin/rustc --version | cut -d' ' -f2)" ] &&
     command -v wasm-ld-16 >/dev/null
 then
-    # The standard library is compiled along, so it may as well be compiled for size.
+    # Compiled for speed, as rustup's is.
+    for_speed="--config profile.edge.package.core.opt-level=3 --config profile.edge.package.alloc.opt-level=3"
+    for_speed="$for_speed --config profile.edge.package.std.opt-level=3"
     build() {
         PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-16 \
-            /usr/bin/cargo rustc -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size "$@"
+            /usr/bin/cargo rustc -Zbuild-std=std,panic_abort $for_speed "$@"
     }
 else
     echo "No standard library for $target: run 'rustup target add $target'," >&2

@@ -44,8 +44,10 @@ function withCredentials({ access_key_id, secret_access_key, session_token } = {
   set('AWS_SESSION_TOKEN', session_token);
 }
 
-function median(times) {
-  return times.sort((a, b) => a - b)[times.length >> 1];
+// The fastest is what the work takes; the median is what it takes on a machine that does other work as well.
+function spread(times) {
+  const sorted = times.sort((a, b) => a - b);
+  return `${sorted[0].toFixed(3)} ms (median ${sorted[sorted.length >> 1].toFixed(3)})`;
 }
 
 describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
@@ -166,7 +168,7 @@ describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
         await action();
         all.push(performance.now() - start);
       }
-      return median(all);
+      return spread(all);
     };
     for (const name of functions) {
       const { size } = await stat(join(root, 'target/edge', name, 'edge.wasm'));
@@ -179,8 +181,8 @@ describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
       const first = await times(fresh.length, async () => (await load(fresh.pop())).handler(events[name]));
       const later = await times(2000, () => handlers[name](events[name]));
       console.log(
-        `${name}: ${size} bytes of wasm, ${zipSize || '?'} zipped; compile and first call ${first.toFixed(1)} ms, ` +
-          `later calls ${later.toFixed(3)} ms`,
+        `${name}: ${size} bytes of wasm, ${zipSize || '?'} zipped; compile and first call ${first}, ` +
+          `later calls ${later}`,
       );
       assert.ok(size <= MAX_WASM_BYTES, `${name} has ${size} bytes`);
       assert.ok(zipSize <= MAX_ZIP_BYTES, `${name} has ${zipSize} bytes zipped`);
