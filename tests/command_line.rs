@@ -1,5 +1,7 @@
 //! The binary as a user runs it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -37,8 +39,11 @@ fn a_file_is_transformed() {
 
 #[test]
 fn standard_streams_are_files_too() {
-    let mut child =
-        image_origin(&["transform", "-", "?w=10", "-o", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = image_origin(&["transform", "-", "?w=10", "-o", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(&std::fs::read(fixture("drawing.png")).unwrap()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stdout.starts_with(b"\x89PNG"));
@@ -128,8 +133,11 @@ fn the_server_greets_with_addresses_that_work_and_ends_when_told() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let log = text(&output.stderr);
-    let answered: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &serde_json::Value| line["message"] == "answered").collect();
+    let answered: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["message"] == "answered")
+        .collect();
     assert_eq!(answered.len(), 3, "{log}");
     assert!(answered.iter().all(|line| line["status"] == 200 && line["path"].is_string()));
 }

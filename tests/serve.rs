@@ -1,5 +1,7 @@
 //! The local door, end to end: real sockets, real files.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::io::{Read as _, Write as _};
@@ -270,9 +272,8 @@ fn equal_requests_are_worked_once_and_then_remembered() {
     let server = Server::start();
     let target = "/photo.jpg?w=800&format=webp&blur=3";
     let timings: Vec<String> = std::thread::scope(|scope| {
-        let requests: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| server.get(target).header("server-timing").unwrap().to_owned()))
-            .collect();
+        let requests: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| server.get(target).header("server-timing").unwrap().to_owned())).collect();
         requests.into_iter().map(|request| request.join().unwrap()).collect()
     });
     let worked = timings.iter().filter(|timing| timing.contains("decode")).count();

@@ -26,7 +26,8 @@ pub(super) fn print_markdown() -> Result<(), Failure> {
     );
     for parameter in PARAMETERS {
         let names: Vec<String> = names(parameter).iter().map(|name| format!("`{name}`")).collect();
-        let (names, allowed, default, help) = (names.join(", "), parameter.allowed(), parameter.default, parameter.help);
+        let (names, allowed, default, help) =
+            (names.join(", "), parameter.allowed(), parameter.default, parameter.help);
         let _ = writeln!(text, "| {names} | {allowed} | {default} | {help} |");
     }
     text += "\nWithout any parameter the answer is the original's own compressed pixels, stripped of metadata; `metadata` alone \

@@ -17,7 +17,10 @@ use tracing_subscriber::EnvFilter;
 
 /// Turns original images into the images that viewers need.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Try:\n  image-origin serve fixtures\n  image-origin transform photo.jpg 'w=300&format=webp' -o small.webp")]
+#[command(
+    version,
+    after_help = "Try:\n  image-origin serve fixtures\n  image-origin transform photo.jpg 'w=300&format=webp' -o small.webp"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -98,9 +101,9 @@ fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
         .build()
         .map_err(|error| format!("the threads cannot be started: {error}"))?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
-            format!("cannot listen on {listen}: {error}; choose another address with --listen")
-        })?;
+        let listener = tokio::net::TcpListener::bind(listen)
+            .await
+            .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         print_welcome(source_name, &address.to_string());
         front::serve::serve(listener, origin, cors.as_deref(), asked_to_stop())
@@ -187,8 +190,11 @@ fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {
 fn read(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
     let mut bytes = Vec::new();
-    let reader: Box<dyn std::io::Read> =
-        if file == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(file).map_err(failed)?) };
+    let reader: Box<dyn std::io::Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).map_err(failed)?)
+    };
     reader.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > most {
         return Err(format!("{} has more than {most} bytes; raise --max-source-bytes", file.display()));

@@ -3,8 +3,7 @@
 use image::codecs::gif::GifDecoder;
 
 use super::{
-    Budget, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Stopped, Work, palette,
-    reader,
+    Budget, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Stopped, Work, palette, reader,
 };
 
 /// GIF, both ways.
@@ -84,8 +83,8 @@ impl Encoder for Gif {
         };
         let mut out = Vec::new();
         // Writing to memory fails only for sides or palettes that the types above rule out.
-        let written = ::gif::Encoder::new(&mut out, width, height, &[])
-            .and_then(|mut encoder| encoder.write_frame(&frame));
+        let written =
+            ::gif::Encoder::new(&mut out, width, height, &[]).and_then(|mut encoder| encoder.write_frame(&frame));
         written.map_err(|_| Stopped)?;
         Ok(out)
     }

@@ -142,9 +142,7 @@ fn grey_samples(raster: &Raster) -> Option<Vec<u8>> {
     let Samples::U8(samples) = raster.samples() else { return None };
     match raster.channels() {
         Channels::L | Channels::La => Some(samples.clone()),
-        Channels::Rgb => {
-            samples.as_chunks().0.iter().map(|&[r, g, b]| (r == g && g == b).then_some(r)).collect()
-        }
+        Channels::Rgb => samples.as_chunks().0.iter().map(|&[r, g, b]| (r == g && g == b).then_some(r)).collect(),
         Channels::Rgba => samples
             .as_chunks()
             .0
@@ -192,17 +190,25 @@ mod tests {
     fn nothing_is_lost_in_the_smallest_form() {
         let many = |pixel: fn(u32) -> Vec<u8>| (0..700).flat_map(pixel).collect::<Vec<u8>>();
         let table = [
-            (raster(3, Channels::Rgb, vec![9, 0, 0, 1, 2, 3, 9, 0, 0, 1, 2, 3, 1, 2, 3, 7, 7, 7]), ::png::ColorType::Indexed),
+            (
+                raster(3, Channels::Rgb, vec![9, 0, 0, 1, 2, 3, 9, 0, 0, 1, 2, 3, 1, 2, 3, 7, 7, 7]),
+                ::png::ColorType::Indexed,
+            ),
             (raster(1, Channels::Rgba, vec![1, 2, 3, 255, 4, 5, 6, 128, 0, 0, 0, 0]), ::png::ColorType::Indexed),
             (raster(7, Channels::Rgb, many(|i| vec![(i / 3) as u8; 3])), ::png::ColorType::Grayscale),
-            (raster(7, Channels::Rgba, many(|i| vec![i as u8, i as u8, i as u8, (i / 2) as u8])), ::png::ColorType::GrayscaleAlpha),
+            (
+                raster(7, Channels::Rgba, many(|i| vec![i as u8, i as u8, i as u8, (i / 2) as u8])),
+                ::png::ColorType::GrayscaleAlpha,
+            ),
             (raster(7, Channels::Rgb, many(|i| vec![i as u8, (i / 256) as u8, 3])), ::png::ColorType::Rgb),
             (raster(7, Channels::Rgba, many(|i| vec![i as u8, 1, 2, (1 + i / 256) as u8])), ::png::ColorType::Rgba),
         ];
         for (picture, color) in table {
             let (decoded, stored_as) = round_trip(&picture);
             assert_eq!(stored_as, color);
-            let rgba = |r: &Raster| palette::exact(r, 256).map(|p| p.indices.iter().map(|i| p.colors[*i as usize]).collect::<Vec<_>>());
+            let rgba = |r: &Raster| {
+                palette::exact(r, 256).map(|p| p.indices.iter().map(|i| p.colors[*i as usize]).collect::<Vec<_>>())
+            };
             match rgba(&picture) {
                 Some(colors) => assert_eq!(rgba(&decoded).unwrap(), colors),
                 None if grey_samples(&picture).is_some() => assert_eq!(grey_samples(&decoded), grey_samples(&picture)),

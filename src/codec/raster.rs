@@ -141,13 +141,7 @@ impl Raster {
     }
 }
 
-fn orient<T: Copy>(
-    samples: &[T],
-    channels: Channels,
-    orientation: Orientation,
-    width: usize,
-    height: usize,
-) -> Vec<T> {
+fn orient<T: Copy>(samples: &[T], channels: Channels, orientation: Orientation, width: usize, height: usize) -> Vec<T> {
     match channels.count() {
         1 => orientation.apply::<T, 1>(samples.as_chunks().0, width, height).concat(),
         2 => orientation.apply::<T, 2>(samples.as_chunks().0, width, height).concat(),

@@ -91,7 +91,9 @@ pub(super) fn map_error(format: Format, error: &ImageError, work: &Work) -> Erro
         return Error::Stopped(Stopped);
     }
     match error {
-        ImageError::Unsupported(error) => Error::Unsupported(format!("the {format} is of a kind that is not read: {error}")),
+        ImageError::Unsupported(error) => {
+            Error::Unsupported(format!("the {format} is of a kind that is not read: {error}"))
+        }
         error => Error::Damaged { format, reason: error.to_string() },
     }
 }

@@ -131,8 +131,8 @@ fn encode_with_libwebp(
         let import = if has_alpha { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
         let done = import(&raw mut picture, pixels.as_ptr(), stride as c_int) != 0
             && ffi::WebPEncode(&raw const config, &raw mut picture) != 0;
-        let bytes = (done && !writer.mem.is_null())
-            .then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
+        let bytes =
+            (done && !writer.mem.is_null()).then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
         ffi::WebPPictureFree(&raw mut picture);
         ffi::WebPMemoryWriterClear(&raw mut writer);
         bytes
@@ -170,7 +170,9 @@ mod tests {
             let decoded = WebP.decode(&bytes, &need).unwrap().raster;
             // libwebp clears the colour of what is fully transparent.
             let visible = |r: &Raster| match r.samples().as_bytes().as_chunks::<4>() {
-                (pixels, []) if r.channels() == Channels::Rgba => pixels.iter().filter(|p| p[3] != 0).copied().collect(),
+                (pixels, []) if r.channels() == Channels::Rgba => {
+                    pixels.iter().filter(|p| p[3] != 0).copied().collect()
+                }
                 _ => vec![],
             };
             assert_eq!(visible(&decoded), visible(&picture));

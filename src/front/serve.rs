@@ -58,7 +58,9 @@ pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(image)
         .with_state(origin)
-        .layer(CatchPanicLayer::custom(|_| answer(problem_response(&Problem::new(Code::Internal, "a bug; see the log")))))
+        .layer(CatchPanicLayer::custom(|_| {
+            answer(problem_response(&Problem::new(Code::Internal, "a bug; see the log")))
+        }))
         .layer(middleware::from_fn(access_log));
     match cors.and_then(|allowed| allowed.parse::<HeaderValue>().ok()) {
         Some(allowed) => router.layer(cors_layer(allowed)),

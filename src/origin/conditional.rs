@@ -26,9 +26,9 @@ pub(super) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<S
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         // Weak comparison: the opaque part decides (RFC 9110, 13.1.2).
-        return tags.filter_map(|value| value.to_str().ok()).any(|list| {
-            list.trim() == "*" || list.split(',').any(|item| item.trim().trim_start_matches("W/") == tag)
-        });
+        return tags
+            .filter_map(|value| value.to_str().ok())
+            .any(|list| list.trim() == "*" || list.split(',').any(|item| item.trim().trim_start_matches("W/") == tag));
     }
     let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
     let since = since.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -74,7 +74,8 @@ fn parse_range(text: &str, length: u64) -> Option<RangeRequest> {
     if !unit.trim().eq_ignore_ascii_case("bytes") || set.contains(',') {
         return None;
     }
-    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    let number =
+        |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
     let (start, end) = match (first.trim(), last.trim()) {
         ("", suffix) => (length.saturating_sub(number(suffix)?), length),
         (first, "") => (number(first)?, length),
@@ -149,7 +150,9 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(range(&headers(&[(header::RANGE, text)]), "\"t\"", None, 10), expected, "{text}");
         }
-        let with = |condition| range(&headers(&[(header::RANGE, "bytes=0-0"), (header::IF_RANGE, condition)]), "\"t\"", None, 10);
+        let with = |condition| {
+            range(&headers(&[(header::RANGE, "bytes=0-0"), (header::IF_RANGE, condition)]), "\"t\"", None, 10)
+        };
         assert_eq!((with("\"t\""), with("\"old\""), with("W/\"t\"")), (Part(0..1), All, All));
     }
 }

@@ -78,7 +78,9 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         let error = canonical(query).expect_err(query);
         assert_eq!((error.name, error.allowed.as_str()), (name, allowed), "{query}");
     }
-    for query in ["crop=1,2,3", "crop=1,2,0,5", "crop=-1,0,5,5", "crop=0,0,1.5,1", "gravity=1.1,0", "gravity=up", "crop="] {
+    for query in
+        ["crop=1,2,3", "crop=1,2,0,5", "crop=-1,0,5,5", "crop=0,0,1.5,1", "gravity=1.1,0", "gravity=up", "crop="]
+    {
         canonical(query).expect_err(query);
     }
 }
@@ -112,8 +114,7 @@ fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
 }
 
 fn queries() -> impl Strategy<Value = String> {
-    let usable: Vec<&'static Parameter> =
-        PARAMETERS.iter().filter(|p| p.name != "preset" && p.name != "dpr").collect();
+    let usable: Vec<&'static Parameter> = PARAMETERS.iter().filter(|p| p.name != "preset" && p.name != "dpr").collect();
     let pair = prop::sample::select(usable)
         .prop_flat_map(|parameter| value_for(parameter).prop_map(move |value| format!("{}={value}", parameter.name)));
     prop::collection::vec(pair, 0..12).prop_map(|pairs| pairs.join("&"))

@@ -1,7 +1,9 @@
 //! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
 
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
-use super::values::{Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits, decimal_number};
+use super::values::{
+    Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits, decimal_number,
+};
 use super::{BadParameter, Presets};
 
 /// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is

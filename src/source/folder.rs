@@ -19,7 +19,8 @@ impl Folder {
     /// A sentence that says why it cannot be used.
     pub fn new(root: impl AsRef<Path>) -> Result<Self, String> {
         let root = root.as_ref();
-        let absolute = root.canonicalize().map_err(|error| format!("the folder {} cannot be opened: {error}", root.display()))?;
+        let absolute =
+            root.canonicalize().map_err(|error| format!("the folder {} cannot be opened: {error}", root.display()))?;
         if !absolute.is_dir() {
             return Err(format!("{} is not a folder", root.display()));
         }
@@ -76,7 +77,8 @@ mod tests {
         let root = temporary.path().join("root");
         std::fs::create_dir_all(root.join("sub dir")).unwrap();
         std::fs::write(temporary.path().join("secret"), "secret").unwrap();
-        let names = ["a.jpg", "sub dir/b+c%20.jpg", "'()!*&=,;@$.jpg", "ünï-日本.jpg", "back\\slash", "..a..", "%2e%2e"];
+        let names =
+            ["a.jpg", "sub dir/b+c%20.jpg", "'()!*&=,;@$.jpg", "ünï-日本.jpg", "back\\slash", "..a..", "%2e%2e"];
         for name in names {
             std::fs::write(root.join(name), name.as_bytes().split_at(name.len().min(10)).0).unwrap();
         }
@@ -93,9 +95,23 @@ mod tests {
         assert!(read(&folder, "/inside-link").is_ok());
         let absolute = format!("/{}", temporary.path().join("secret").display());
         let outside = [
-            "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/sub%20dir/../../secret", "/sub%20dir/../a.jpg", "/./a.jpg",
-            "/outside-link", "/up/secret", "/loop", "/a.jpg%00.png", "/a.jpg/", "/sub%20dir", "/sub%20dir//b", "//a.jpg",
-            "/a.jpg/b", absolute.as_str(), "/missing",
+            "/../secret",
+            "/%2e%2e/secret",
+            "/..%2fsecret",
+            "/sub%20dir/../../secret",
+            "/sub%20dir/../a.jpg",
+            "/./a.jpg",
+            "/outside-link",
+            "/up/secret",
+            "/loop",
+            "/a.jpg%00.png",
+            "/a.jpg/",
+            "/sub%20dir",
+            "/sub%20dir//b",
+            "//a.jpg",
+            "/a.jpg/b",
+            absolute.as_str(),
+            "/missing",
         ];
         for path in outside {
             assert_eq!(read(&folder, path), Err(SourceError::NotFound), "{path}");

@@ -62,10 +62,9 @@ impl From<std::io::Error> for SourceError {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind;
         match error.kind() {
-            ErrorKind::NotFound
-            | ErrorKind::NotADirectory
-            | ErrorKind::IsADirectory
-            | ErrorKind::InvalidFilename => Self::NotFound,
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidFilename => {
+                Self::NotFound
+            }
             // ELOOP, for which there is no stable kind.
             _ if error.raw_os_error() == Some(40) => Self::NotFound,
             ErrorKind::PermissionDenied => Self::Forbidden,

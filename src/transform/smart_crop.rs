@@ -30,12 +30,12 @@ pub(super) fn focus(thumbnail: &Raster, interest: Interest, share_x: f64, share_
     let start = match interest {
         Interest::Attention => {
             let scores = attention(&pixels, width, height);
-            let sums: Vec<f64> =
-                (0..length).map(|i| line(i).into_iter().map(|p| f64::from(scores[p])).sum()).collect();
+            let sums: Vec<f64> = (0..length).map(|i| line(i).into_iter().map(|p| f64::from(scores[p])).sum()).collect();
             best_start(length, window, |start| sums[start..start + window].iter().sum())
         }
         Interest::Entropy => {
-            let lines: Vec<Histogram> = (0..length).map(|i| histogram(line(i).into_iter().map(|p| pixels[p]))).collect();
+            let lines: Vec<Histogram> =
+                (0..length).map(|i| histogram(line(i).into_iter().map(|p| pixels[p]))).collect();
             best_start(length, window, |start| entropy(&lines[start..start + window]))
         }
     };
@@ -137,7 +137,10 @@ mod tests {
             for x in [0, 40, 100] {
                 let (focus_x, focus_y) = focus(&scene(128, 32, x, 8), interest, 0.25, 1.0);
                 let window = (focus_x * 128.0 - 16.0)..=(focus_x * 128.0 + 16.0);
-                assert!(window.contains(&(x as f64)) && window.contains(&(x as f64 + 16.0)), "{interest:?} {x} {window:?}");
+                assert!(
+                    window.contains(&(x as f64)) && window.contains(&(x as f64 + 16.0)),
+                    "{interest:?} {x} {window:?}"
+                );
                 assert_eq!(focus_y, 0.5);
             }
             let (_, focus_y) = focus(&scene(32, 128, 8, 100), interest, 1.0, 0.25);

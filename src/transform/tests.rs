@@ -70,7 +70,8 @@ fn pictures_come_out_as_asked() {
             assert_eq!((picture.width, picture.height), size, "{format} {query}");
             let seen = cells(&raster, columns, rows);
             // A jpeg has no alpha to show what is transparent.
-            let expected = if picture.format == Format::Jpeg { expected.replace('.', "W") } else { expected.to_owned() };
+            let expected =
+                if picture.format == Format::Jpeg { expected.replace('.', "W") } else { expected.to_owned() };
             assert_eq!(seen, expected, "{format} {query}");
         }
     }

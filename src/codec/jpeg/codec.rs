@@ -22,11 +22,9 @@ impl From<super::Error> for Error {
         match error {
             super::Error::Unsupported(kind) => Self::Unsupported(format!("this kind of jpeg is not read: {kind}")),
             super::Error::Damaged(reason) => Self::Damaged { format: Format::Jpeg, reason: reason.to_owned() },
-            super::Error::TooLarge { needed, limit } => Self::TooLarge {
-                what: "the memory for decoding this jpeg in bytes",
-                needs: needed,
-                allowed: limit,
-            },
+            super::Error::TooLarge { needed, limit } => {
+                Self::TooLarge { what: "the memory for decoding this jpeg in bytes", needs: needed, allowed: limit }
+            }
             super::Error::Stopped => Stopped.into(),
         }
     }

@@ -1,0 +1,72 @@
+//! A JSON object whose names are unique: a token's header or its claims.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The members of the object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// Reads an object. One with a name twice is refused (RFC 7519, section 4): two readers might each believe another.
+    pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.0.get(name)?.as_f64()
+    }
+
+    /// Whether the claim is this text, or a list with this text in it.
+    pub(crate) fn has(&self, name: &str, wanted: &str) -> bool {
+        self.texts(name).any(|text| text == wanted)
+    }
+
+    /// Whether the claim is this text once both are in lower case, or a list with such a text in it.
+    pub(crate) fn has_folded(&self, name: &str, folded: &str) -> bool {
+        self.texts(name).any(|text| text.to_lowercase() == folded)
+    }
+
+    fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let value = self.0.get(name);
+        let list = value.and_then(Value::as_array).into_iter().flatten();
+        value.into_iter().chain(list).filter_map(Value::as_str)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct UniqueNames;
+
+        impl<'de> Visitor<'de> for UniqueNames {
+            type Value = Claims;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object with unique names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Claims, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name occurs twice"));
+                    }
+                }
+                Ok(Claims(members))
+            }
+        }
+
+        deserializer.deserialize_map(UniqueNames)
+    }
+}

@@ -1,0 +1,181 @@
+//! Keys as issuers publish them (RFC 7517), and the one algorithm that each kind of key may be used with.
+//!
+//! The key decides the algorithm, never the token (RFC 8725, section 3.1): an RSA key cannot be talked into being an
+//! HMAC secret.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use p256::ecdsa::signature::Verifier as _;
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::rsa::RsaPublicKey;
+
+/// A signature algorithm of RFC 7518 or RFC 8037.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Rs256,
+    Es256,
+    EdDsa,
+    Hs256,
+}
+
+impl Algorithm {
+    /// Reads the `alg` of a token's header; `none` and everything else that is not here is no algorithm.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Rs256, Self::Es256, Self::EdDsa, Self::Hs256].into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
+/// Where a key set comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Provenance {
+    /// Packaged with the function by its operator.
+    Packaged,
+    /// Fetched from the issuer. What the whole world can fetch is no secret, so symmetric keys in it do not count.
+    Fetched,
+}
+
+/// The usable keys of one issuer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeySet(Vec<Key>);
+
+/// One key for verifying signatures.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    id: Option<String>,
+    material: Material,
+}
+
+#[derive(Debug, Clone)]
+enum Material {
+    Rsa(Box<RsaPublicKey>),
+    P256(Box<p256::ecdsa::VerifyingKey>),
+    Ed25519(Box<ed25519_dalek::VerifyingKey>),
+    Hmac(Hmac<Sha256>),
+}
+
+/// The members of a JWK. One that is there but of the wrong type is as bad as one that is missing.
+struct Jwk<'a>(&'a Value);
+
+impl<'a> Jwk<'a> {
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name)?.as_str()
+    }
+
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.text(name)?).ok()
+    }
+
+    /// Whether the member is absent, or this text, or a list with it.
+    fn allows(&self, name: &str, wanted: &str) -> bool {
+        match self.0.get(name) {
+            None => true,
+            Some(Value::Array(values)) => values.iter().any(|value| value == wanted),
+            Some(value) => value == wanted,
+        }
+    }
+}
+
+impl KeySet {
+    /// Reads a JWK set. Keys that are not understood or not for signatures are left out, as RFC 7517 section 5 says.
+    pub(crate) fn from_json(set: &Value, provenance: Provenance) -> Option<Self> {
+        let keys = set.get("keys")?.as_array()?;
+        Some(Self(keys.iter().filter_map(|jwk| Key::from_jwk(jwk, provenance)).collect()))
+    }
+
+    /// The key that a token names. A token without `kid` is good only where there is no choice.
+    pub(crate) fn find(&self, id: Option<&str>) -> Option<&Key> {
+        match (id, self.0.as_slice()) {
+            (Some(id), keys) => keys.iter().find(|key| key.id.as_deref() == Some(id)),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Key {
+    fn from_jwk(jwk: &Value, provenance: Provenance) -> Option<Self> {
+        let jwk = Jwk(jwk);
+        let material = Material::from_jwk(&jwk, provenance)?;
+        let id = match jwk.0.get("kid") {
+            None => None,
+            Some(id) => Some(id.as_str()?.to_owned()),
+        };
+        let usable = jwk.allows("use", "sig")
+            && jwk.allows("key_ops", "verify")
+            && jwk.allows("alg", material.algorithm().name());
+        usable.then_some(Self { id, material })
+    }
+
+    /// The one algorithm of this key.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.material.algorithm()
+    }
+
+    /// Whether the signature over the message is by this key.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.material {
+            Material::Rsa(key) => key.verify(message, signature),
+            // JWA wants `r || s` (RFC 7518, section 3.4); DER has another length and fails here.
+            Material::P256(key) => p256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            Material::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+            // `verify_slice` takes the whole tag only, and compares in constant time.
+            Material::Hmac(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
+        }
+    }
+}
+
+impl Material {
+    fn from_jwk(jwk: &Jwk<'_>, provenance: Provenance) -> Option<Self> {
+        match (jwk.text("kty")?, jwk.text("crv")) {
+            ("RSA", _) => Some(Self::Rsa(Box::new(RsaPublicKey::new(&jwk.bytes("n")?, &jwk.bytes("e")?)?))),
+            ("EC", Some("P-256")) => {
+                let (x, y) = (jwk.bytes("x")?, jwk.bytes("y")?);
+                if x.len() != 32 || y.len() != 32 {
+                    return None;
+                }
+                let point = [&[0x04], x.as_slice(), y.as_slice()].concat();
+                Some(Self::P256(Box::new(p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)))
+            }
+            ("OKP", Some("Ed25519")) => {
+                let key = ed25519_dalek::VerifyingKey::from_bytes(&jwk.bytes("x")?.try_into().ok()?).ok()?;
+                (!key.is_weak()).then(|| Self::Ed25519(Box::new(key)))
+            }
+            ("oct", _) if provenance == Provenance::Packaged => {
+                let secret = jwk.bytes("k")?;
+                // RFC 7518, section 3.2: as many bits as the hash has.
+                if secret.len() < 32 {
+                    return None;
+                }
+                Some(Self::Hmac(Hmac::new_from_slice(&secret).ok()?))
+            }
+            _ => None,
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa(_) => Algorithm::Rs256,
+            Self::P256(_) => Algorithm::Es256,
+            Self::Ed25519(_) => Algorithm::EdDsa,
+            Self::Hmac(_) => Algorithm::Hs256,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! JSON Web Tokens: JWS in its compact form (RFC 7515) with the claims of RFC 7519, checked as RFC 8725 advises.
+//!
+//! Comes in: a token as somebody sent it. Goes out: the claims of a token that an issuer we trust made for us and for
+//! now. Nothing of a token is believed before its signature but which issuer and which key to try.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::Refresh;
+use super::claims::Claims;
+use super::jwk::{Algorithm, Key};
+use super::keys::AuthKeys;
+use crate::config::{IssuerConfig, IssuerKind, JwtConfig, TokenUse};
+
+/// Why a token is not good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JwtError {
+    #[error("the token is longer than allowed")]
+    TooLong,
+    #[error("the token is not three parts of base64url with JSON objects in the first two")]
+    Malformed,
+    #[error("the token's header has a critical extension")]
+    CriticalExtension,
+    #[error("the token's type is not JWT")]
+    Type,
+    #[error("the token's algorithm is not one of RS256, ES256, EdDSA and HS256")]
+    Algorithm,
+    #[error("the token's issuer is not one that counts here")]
+    Issuer,
+    #[error("no key of the issuer is known by the token's kid")]
+    UnknownKey {
+        /// Where a newer set of keys may be had.
+        refresh: Option<Refresh>,
+    },
+    #[error("the token's algorithm is not its key's")]
+    AlgorithmOfKey,
+    #[error("the signature is wrong")]
+    Signature,
+    #[error("the token has no exp, or one that is no number")]
+    NoExpiry,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    #[error("the token is meant for someone else")]
+    Audience,
+    #[error("the token is of another use")]
+    Use,
+}
+
+/// Checks a token of one of these issuers, or of any where none is named, and gives its claims.
+pub(crate) fn verify(
+    token: &str,
+    config: &JwtConfig,
+    issuers: &[String],
+    keys: &AuthKeys,
+    now: u64,
+) -> Result<Claims, JwtError> {
+    if token.len() > config.max_token_bytes {
+        return Err(JwtError::TooLong);
+    }
+    let parts = Parts::split(token)?;
+    let header = Claims::from_json(&parts.header).ok_or(JwtError::Malformed)?;
+    let algorithm = check_header(&header)?;
+    let claims = Claims::from_json(&parts.payload).ok_or(JwtError::Malformed)?;
+    let issuer = config
+        .issuers
+        .iter()
+        .find(|issuer| claims.text("iss") == Some(issuer.issuer.as_str()))
+        .filter(|issuer| issuers.is_empty() || issuers.contains(&issuer.issuer))
+        .ok_or(JwtError::Issuer)?;
+    let key = find_key(&header, issuer, keys)?;
+    if key.algorithm() != algorithm {
+        return Err(JwtError::AlgorithmOfKey);
+    }
+    if !key.verify(parts.signed.as_bytes(), &parts.signature) {
+        return Err(JwtError::Signature);
+    }
+    check_time(&claims, config.leeway_seconds, now)?;
+    check_audience(&claims, issuer)?;
+    Ok(claims)
+}
+
+struct Parts<'a> {
+    signed: &'a str,
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    /// RFC 7515, section 5.2. The decoder takes neither padding nor other alphabets nor stray bits at an end.
+    fn split(token: &'a str) -> Result<Self, JwtError> {
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::Malformed);
+        let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Malformed)?;
+        // Five parts would be an encrypted token (RFC 7516); what is left then has dots in it and does not decode.
+        let (header, payload) = signed.split_once('.').ok_or(JwtError::Malformed)?;
+        Ok(Self { signed, header: decode(header)?, payload: decode(payload)?, signature: decode(signature)? })
+    }
+}
+
+/// Of the header, `alg`, `kid`, `typ` and `crit` count. Keys that a token brings along or points to (`jwk`, `jku`,
+/// `x5c`, `x5u`) are never looked at (RFC 8725, section 3.10).
+fn check_header(header: &Claims) -> Result<Algorithm, JwtError> {
+    // RFC 7515, section 4.1.11: what we do not understand and is critical makes the token invalid. We understand none.
+    if header.get("crit").is_some() {
+        return Err(JwtError::CriticalExtension);
+    }
+    match header.get("typ") {
+        None => {}
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("JWT") || kind.eq_ignore_ascii_case("at+jwt") => {}
+        Some(_) => return Err(JwtError::Type),
+    }
+    header.text("alg").and_then(Algorithm::from_name).ok_or(JwtError::Algorithm)
+}
+
+fn find_key<'k>(header: &Claims, issuer: &IssuerConfig, keys: &'k AuthKeys) -> Result<&'k Key, JwtError> {
+    let id = match header.get("kid") {
+        None => None,
+        Some(Value::String(id)) => Some(id.as_str()),
+        Some(_) => return Err(JwtError::Malformed),
+    };
+    keys.find(&issuer.issuer, id).ok_or_else(|| JwtError::UnknownKey {
+        refresh: issuer.jwks_uri.clone().map(|jwks_uri| Refresh { issuer: issuer.issuer.clone(), jwks_uri }),
+    })
+}
+
+/// RFC 7519, sections 4.1.4 and 4.1.5, with the leeway they allow for clocks that differ.
+fn check_time(claims: &Claims, leeway: u64, now: u64) -> Result<(), JwtError> {
+    // Whole seconds up to 2^53 are exact in an f64, which is what a NumericDate is.
+    #[expect(clippy::cast_precision_loss)]
+    let (now, leeway) = (now as f64, leeway as f64);
+    let expiry = claims.number("exp").ok_or(JwtError::NoExpiry)?;
+    if now >= expiry + leeway {
+        return Err(JwtError::Expired);
+    }
+    match (claims.get("nbf"), claims.number("nbf")) {
+        (None, _) => Ok(()),
+        (Some(_), Some(start)) if now + leeway >= start => Ok(()),
+        (Some(_), _) => Err(JwtError::NotYetValid),
+    }
+}
+
+fn check_audience(claims: &Claims, issuer: &IssuerConfig) -> Result<(), JwtError> {
+    let claim = match issuer.kind {
+        IssuerKind::Oidc => "aud",
+        IssuerKind::Cognito => {
+            let (token_use, claim) = match claims.text("token_use") {
+                Some("id") => (TokenUse::Id, "aud"),
+                Some("access") => (TokenUse::Access, "client_id"),
+                _ => return Err(JwtError::Use),
+            };
+            if !issuer.token_use.contains(&token_use) {
+                return Err(JwtError::Use);
+            }
+            claim
+        }
+    };
+    let meant_for_us = issuer.audiences.iter().any(|audience| claims.has(claim, audience));
+    if meant_for_us { Ok(()) } else { Err(JwtError::Audience) }
+}

@@ -1,0 +1,155 @@
+//! The secrets and public keys that authorization compares with.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::jwk::{Key, KeySet, Provenance};
+
+/// Shorter secrets can be guessed.
+const MIN_TOKEN_BYTES: usize = 20;
+/// As many bytes as the hash has: RFC 2104, section 3.
+const MIN_SECRET_BYTES: usize = 32;
+
+/// What the viewer-request function knows.
+#[derive(Clone, Default, Deserialize)]
+#[serde(try_from = "RawAuthKeys")]
+pub(crate) struct AuthKeys {
+    tokens: Vec<Token>,
+    url_secrets: Vec<UrlSecret>,
+    packaged: BTreeMap<String, KeySet>,
+    fetched: BTreeMap<String, KeySet>,
+}
+
+/// A shared token, of which only the hash is kept.
+#[derive(Clone)]
+struct Token {
+    name: String,
+    sha256: [u8; 32],
+}
+
+/// A secret for signing URLs.
+#[derive(Clone)]
+pub(crate) struct UrlSecret {
+    pub(crate) name: String,
+    pub(crate) secret: Vec<u8>,
+}
+
+impl AuthKeys {
+    /// The name of the shared token that equals the given text.
+    ///
+    /// Hashes of equal length are compared in constant time, and always all of them: how long it takes tells nothing.
+    pub(crate) fn token_name(&self, presented: &str) -> Option<&str> {
+        let presented = Sha256::digest(presented.as_bytes());
+        let mut found = None;
+        for token in &self.tokens {
+            let equal: Choice = token.sha256.ct_eq(&presented);
+            if bool::from(equal) {
+                found = Some(token.name.as_str());
+            }
+        }
+        found
+    }
+
+    pub(crate) fn url_secrets(&self) -> &[UrlSecret] {
+        &self.url_secrets
+    }
+
+    /// An issuer's key: from the set it publishes now, else from the packaged one.
+    pub(crate) fn find(&self, issuer: &str, id: Option<&str>) -> Option<&Key> {
+        let fetched = self.fetched.get(issuer).and_then(|set| set.find(id));
+        fetched.or_else(|| self.packaged.get(issuer).and_then(|set| set.find(id)))
+    }
+
+    /// Takes a set that was fetched from the issuer; `false` if it holds nothing usable, and the old one stays.
+    pub(crate) fn replace_fetched(&mut self, issuer: &str, jwks: &Value) -> bool {
+        match KeySet::from_json(jwks, Provenance::Fetched) {
+            Some(set) if !set.is_empty() => {
+                self.fetched.insert(issuer.to_owned(), set);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct RawAuthKeys {
+    tokens: Vec<RawSecret>,
+    url_secrets: Vec<RawSecret>,
+    jwks: BTreeMap<String, Value>,
+}
+
+/// A secret as it is written: itself, or for a token its hash.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecret {
+    name: String,
+    secret: Option<String>,
+    sha256: Option<String>,
+}
+
+impl TryFrom<RawAuthKeys> for AuthKeys {
+    type Error = String;
+
+    fn try_from(raw: RawAuthKeys) -> Result<Self, String> {
+        let mut keys = Self::default();
+        for (index, token) in raw.tokens.into_iter().enumerate() {
+            keys.tokens.push(Token::from_raw(index, token)?);
+        }
+        for (index, raw) in raw.url_secrets.into_iter().enumerate() {
+            keys.url_secrets.push(UrlSecret::from_raw(index, raw)?);
+        }
+        for (issuer, jwks) in raw.jwks {
+            let set = KeySet::from_json(&jwks, Provenance::Packaged).filter(|set| !set.is_empty());
+            let Some(set) = set else {
+                return Err(format!(
+                    "jwks.`{issuer}`: has no key for RS256, ES256, EdDSA or HS256 that is long enough"
+                ));
+            };
+            keys.packaged.insert(issuer, set);
+        }
+        Ok(keys)
+    }
+}
+
+impl Token {
+    fn from_raw(index: usize, raw: RawSecret) -> Result<Self, String> {
+        let sha256 = match (raw.secret, raw.sha256) {
+            (Some(secret), None) if secret.len() >= MIN_TOKEN_BYTES => Sha256::digest(secret.as_bytes()).into(),
+            (Some(_), None) => return Err(format!("tokens[{index}].secret: takes at least {MIN_TOKEN_BYTES} bytes")),
+            (None, Some(hash)) => {
+                from_hex(&hash).ok_or_else(|| format!("tokens[{index}].sha256: takes 64 hexadecimal digits"))?
+            }
+            _ => return Err(format!("tokens[{index}]: takes either secret or sha256")),
+        };
+        Ok(Self { name: raw.name, sha256 })
+    }
+}
+
+impl UrlSecret {
+    fn from_raw(index: usize, raw: RawSecret) -> Result<Self, String> {
+        match (raw.secret, raw.sha256) {
+            (Some(secret), None) if secret.len() >= MIN_SECRET_BYTES => {
+                Ok(Self { name: raw.name, secret: secret.into_bytes() })
+            }
+            _ => Err(format!("url_secrets[{index}].secret: takes at least {MIN_SECRET_BYTES} bytes")),
+        }
+    }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,164 @@
+//! Who may see what.
+//!
+//! Comes in: a request, the rule that its path falls under, the time. Goes out: a verdict with its reason. The reason
+//! is for the operator's eyes; the viewer learns only what RFC 6750 has a word for.
+
+mod bearer;
+mod claims;
+mod jwk;
+mod jwt;
+mod keys;
+mod rsa;
+mod signed_url;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use keys::AuthKeys;
+pub use signed_url::{SignUrlError, SignedUrlError, sign_url, verify_url};
+
+use claims::Claims;
+use jwt::JwtError;
+
+use crate::config::{Config, Mode};
+use crate::event::Request;
+use crate::path::ViewerPath;
+use crate::query::Query;
+use crate::rules::{Capture, Rule};
+
+/// Whether a request may pass, and why.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Allowed { why: String },
+    Denied(Denial),
+}
+
+/// Why a request may not pass.
+#[derive(Debug)]
+pub(crate) struct Denial {
+    pub(crate) kind: DenialKind,
+    pub(crate) why: String,
+    /// A key set that might hold the key of an otherwise unknown token.
+    pub(crate) refresh: Option<Refresh>,
+}
+
+/// A wish for a newer key set of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Refresh {
+    /// The issuer, as configured.
+    pub issuer: String,
+    /// Where it publishes its keys.
+    pub jwks_uri: String,
+}
+
+/// What the viewer is told, from the least to the most telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DenialKind {
+    /// It showed nothing.
+    Missing,
+    /// What it showed is not good.
+    Invalid,
+    /// What it showed was good once.
+    Expired,
+    /// What it showed is good, but not for this.
+    Forbidden,
+}
+
+/// One request in front of one rule.
+pub(crate) struct Attempt<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) path: &'a ViewerPath,
+    pub(crate) query: &'a Query,
+    pub(crate) rule: &'a Rule,
+    /// The template's claims against the plain reading of the path.
+    pub(crate) plain: &'a [Capture<'a>],
+    /// The same against the loose reading.
+    pub(crate) loose: &'a [Capture<'a>],
+}
+
+impl Attempt<'_> {
+    /// Tries the rule's modes. Any one lets the request pass; the most telling denial speaks for all.
+    pub(crate) fn judge(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
+        let mut denial = Denial { kind: DenialKind::Missing, why: "nothing was shown".to_owned(), refresh: None };
+        for mode in &self.rule.allow {
+            let verdict = match mode {
+                Mode::Public => Verdict::Allowed { why: "everybody may".to_owned() },
+                Mode::Token => self.token(config, keys),
+                Mode::SignedUrl => self.signed_url(keys, now),
+                Mode::Jwt => self.jwt(config, keys, now),
+            };
+            match verdict {
+                Verdict::Allowed { why } => return Verdict::Allowed { why: format!("{}: {why}", mode.name()) },
+                Verdict::Denied(other) => {
+                    denial.refresh = denial.refresh.or(other.refresh);
+                    if other.kind > denial.kind {
+                        denial.kind = other.kind;
+                        denial.why = format!("{}: {}", mode.name(), other.why);
+                    }
+                }
+            }
+        }
+        Verdict::Denied(denial)
+    }
+
+    fn token(&self, config: &Config, keys: &AuthKeys) -> Verdict {
+        let candidates = bearer::candidates(self.request, config.access.token.cookie.as_deref());
+        match candidates.iter().find_map(|token| keys.token_name(token)) {
+            Some(name) => Verdict::Allowed { why: format!("the token is `{name}`") },
+            None if candidates.is_empty() => deny(DenialKind::Missing, "no token was shown"),
+            None => deny(DenialKind::Invalid, "the token is none of the shared ones"),
+        }
+    }
+
+    fn signed_url(&self, keys: &AuthKeys, now: u64) -> Verdict {
+        let secrets = keys.url_secrets();
+        match signed_url::verify(self.path, &self.request.querystring, self.query, now, secrets) {
+            Ok(signer) => Verdict::Allowed { why: format!("the URL is signed with `{}`", secrets[signer].name) },
+            Err(error @ SignedUrlError::Unsigned) => deny(DenialKind::Missing, error),
+            Err(error @ SignedUrlError::Expired) => deny(DenialKind::Expired, error),
+            Err(error) => deny(DenialKind::Invalid, error),
+        }
+    }
+
+    fn jwt(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
+        let mut denial = deny(DenialKind::Missing, "no token was shown");
+        for token in bearer::candidates(self.request, config.access.jwt.cookie.as_deref()) {
+            let verdict = match jwt::verify(&token, &config.access.jwt, &self.rule.issuers, keys, now) {
+                Ok(claims) => self.with_claims(&claims),
+                Err(error) => refuse_jwt(error),
+            };
+            match (&denial, verdict) {
+                (_, allowed @ Verdict::Allowed { .. }) => return allowed,
+                (Verdict::Denied(old), Verdict::Denied(new)) if new.kind > old.kind => denial = Verdict::Denied(new),
+                _ => {}
+            }
+        }
+        denial
+    }
+
+    /// The template's claims must be the token's, in both readings of the path.
+    fn with_claims(&self, claims: &Claims) -> Verdict {
+        let plain = self.plain.iter().find(|capture| !claims.has(capture.claim, capture.segment));
+        let loose = self.loose.iter().find(|capture| !claims.has_folded(capture.claim, capture.segment));
+        let empty = self.plain.iter().find(|capture| capture.segment.is_empty());
+        match plain.or(loose).or(empty) {
+            None => Verdict::Allowed { why: format!("the token of `{}` is good", claims.text("sub").unwrap_or("?")) },
+            Some(Capture { claim, segment }) => {
+                deny(DenialKind::Forbidden, format_args!("the token's `{claim}` is not `{segment}`"))
+            }
+        }
+    }
+}
+
+fn refuse_jwt(error: JwtError) -> Verdict {
+    let kind = if error == JwtError::Expired { DenialKind::Expired } else { DenialKind::Invalid };
+    let why = error.to_string();
+    let refresh = match error {
+        JwtError::UnknownKey { refresh } => refresh,
+        _ => None,
+    };
+    Verdict::Denied(Denial { kind, why, refresh })
+}
+
+fn deny(kind: DenialKind, why: impl std::fmt::Display) -> Verdict {
+    Verdict::Denied(Denial { kind, why: why.to_string(), refresh: None })
+}

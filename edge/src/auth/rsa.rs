@@ -1,0 +1,93 @@
+//! RSASSA-PKCS1-v1_5 verification with SHA-256 (RFC 8017, section 8.2.2), which JWA calls RS256.
+//!
+//! Only a public key is ever here, so there is no secret to leak by timing. The arithmetic is `crypto-bigint`'s; this
+//! file only forms the expected message and compares it whole, so there is no padding parser that could be lenient.
+
+use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+use crypto_bigint::{BoxedUint, Odd, Resize};
+use sha2::{Digest, Sha256};
+
+/// RFC 7518, section 3.3: at least 2048 bits. Beyond 4096 a check costs more than a request is worth.
+const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
+
+/// `DigestInfo` of SHA-256 (RFC 8017, section 9.2, note 1).
+pub(super) const SHA256_DIGEST_INFO: [u8; 19] =
+    [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
+
+/// A public key whose numbers are in a sane range.
+#[derive(Debug, Clone)]
+pub(crate) struct RsaPublicKey {
+    params: BoxedMontyParams,
+    exponent: u32,
+    /// The length of the modulus in bytes, and of every signature.
+    length: usize,
+}
+
+impl RsaPublicKey {
+    /// Takes the modulus and the exponent as a JWK holds them, in big-endian bytes.
+    pub(crate) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
+        let modulus = strip_zeros(modulus);
+        let modulus_bits =
+            u32::try_from(modulus.len()).ok()?.checked_mul(8)?.checked_sub(modulus.first()?.leading_zeros())?;
+        if !MODULUS_BITS.contains(&modulus_bits) {
+            return None;
+        }
+        let exponent = strip_zeros(exponent);
+        if exponent.len() > 4 {
+            return None;
+        }
+        let exponent = exponent.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+        if exponent < 3 || exponent % 2 == 0 {
+            return None;
+        }
+        let odd = Option::<Odd<BoxedUint>>::from(Odd::new(BoxedUint::from_be_slice_vartime(modulus)))?;
+        Some(Self { params: BoxedMontyParams::new_vartime(odd), exponent, length: modulus.len() })
+    }
+
+    /// Whether the signature is this key's, over this message.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        if signature.len() != self.length {
+            return false;
+        }
+        let signature = BoxedUint::from_be_slice_vartime(signature).resize(self.params.bits_precision());
+        if signature >= **self.params.modulus() {
+            return false;
+        }
+        let recovered = self.raise(signature).to_be_bytes();
+        let expected = self.encoded_message(message);
+        // The limbs of the number may be wider than the modulus; what is wider is zero.
+        let (wider, recovered) = recovered.split_at(recovered.len().saturating_sub(self.length));
+        wider.iter().all(|byte| *byte == 0) && recovered == expected
+    }
+
+    /// Square and multiply over the bits of the public exponent, from the top.
+    fn raise(&self, base: BoxedUint) -> BoxedUint {
+        let base = BoxedMontyForm::new(base, &self.params);
+        let mut power = base.clone();
+        for bit in (0..self.exponent.ilog2()).rev() {
+            power = power.square();
+            if self.exponent >> bit & 1 == 1 {
+                power = &power * &base;
+            }
+        }
+        power.retrieve()
+    }
+
+    /// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2).
+    fn encoded_message(&self, message: &[u8]) -> Vec<u8> {
+        let digest = Sha256::digest(message);
+        let tail = SHA256_DIGEST_INFO.len() + digest.len();
+        let mut encoded = vec![0xff; self.length];
+        encoded[0] = 0x00;
+        encoded[1] = 0x01;
+        encoded[self.length - tail - 1] = 0x00;
+        encoded[self.length - tail..self.length - digest.len()].copy_from_slice(&SHA256_DIGEST_INFO);
+        encoded[self.length - digest.len()..].copy_from_slice(&digest);
+        encoded
+    }
+}
+
+fn strip_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    &bytes[zeros..]
+}

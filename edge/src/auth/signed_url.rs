@@ -1,0 +1,128 @@
+//! URLs that let their holder see one picture until a given time.
+//!
+//! Signed is a text of four lines: a label with the version, the path in the one form of encoding, the canonical query
+//! and the expiry. The MAC is HMAC-SHA256 in base64url. Parameters without a meaning are not covered: whoever appends
+//! `utm_source` breaks nothing, and gains nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::keys::UrlSecret;
+use crate::config::Grammar;
+use crate::path::{PathError, ViewerPath};
+use crate::query::{self, Query, credential};
+
+const LABEL: &str = "image-origin-url-v1";
+/// Seconds have ten digits until the year 2286.
+const MAX_EXPIRY_DIGITS: usize = 10;
+
+/// Why a URL cannot be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot sign the URL: {0}")]
+pub struct SignUrlError(String);
+
+/// Why a signed URL is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignedUrlError {
+    /// It has no `expires` and `signature`, or one of them twice.
+    #[error("the URL is not signed")]
+    Unsigned,
+    /// `expires` is no time.
+    #[error("the URL's expiry is no number of seconds")]
+    BadExpiry,
+    /// The signature is by none of the secrets, or for another URL.
+    #[error("the URL's signature is wrong")]
+    BadSignature,
+    /// The signature is good, but its time is over.
+    #[error("the signed URL has expired")]
+    Expired,
+}
+
+/// Signs a path with its query, such as `/cats/a.jpg?w=300`, and gives the path and query to put into a page.
+///
+/// What is signed is the meaning: the result has the canonical query, and any way of writing it is good.
+///
+/// # Errors
+/// If the path cannot be read, or the secret is too short to be one.
+///
+/// ```
+/// # let grammar = serde_json::from_str(r#"{"parameters": [{"name": "w", "aliases": ["width"]}], "extensions": ["jpg"]}"#)?;
+/// let url = image_origin_edge::sign_url("/cats/a b.jpg?width=300", 1800000000, &[7; 32], &grammar)?;
+/// assert_eq!(url, "/cats/a%20b.jpg?w=300&expires=1800000000&signature=0U0dwuIUiX5SkajTwSbUs0kn3OkaHY6_4euGcfLvqcM");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8], grammar: &Grammar) -> Result<String, SignUrlError> {
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let path = ViewerPath::parse(path).map_err(|error: PathError| SignUrlError(error.to_string()))?;
+    if secret.len() < 32 {
+        return Err(SignUrlError("the secret takes at least 32 bytes".to_owned()));
+    }
+    let expires = expires.to_string();
+    if expires.len() > MAX_EXPIRY_DIGITS {
+        return Err(SignUrlError("the expiry is beyond the year 2286".to_owned()));
+    }
+    let (path, query) = (path.encoded(), Query::parse(query, grammar).canonical());
+    let signature = mac(secret, &path, &query, &expires)
+        .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+        .ok_or_else(|| SignUrlError("the secret is no key for HMAC".to_owned()))?;
+    let separator = if query.is_empty() { "" } else { "&" };
+    Ok(format!("{path}?{query}{separator}{}={expires}&{}={signature}", credential::EXPIRES, credential::SIGNATURE))
+}
+
+/// Checks a path and query that were signed; gives the position of the secret that signed them.
+///
+/// # Errors
+/// [`SignedUrlError`] says why the URL is not good.
+pub fn verify_url<S: AsRef<[u8]>>(
+    path_and_query: &str,
+    now: u64,
+    secrets: &[S],
+    grammar: &Grammar,
+) -> Result<usize, SignedUrlError> {
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let path = ViewerPath::parse(path).map_err(|_| SignedUrlError::BadSignature)?;
+    verify(&path, query, &Query::parse(query, grammar), now, secrets)
+}
+
+/// Checks a request whose path and query have been read already.
+pub(super) fn verify<S: AsRef<[u8]>>(
+    path: &ViewerPath,
+    raw_query: &str,
+    query: &Query,
+    now: u64,
+    secrets: &[S],
+) -> Result<usize, SignedUrlError> {
+    let (Some(expires), Some(signature)) =
+        (query::single(raw_query, credential::EXPIRES), query::single(raw_query, credential::SIGNATURE))
+    else {
+        return Err(SignedUrlError::Unsigned);
+    };
+    if expires.len() > MAX_EXPIRY_DIGITS || !expires.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(SignedUrlError::BadExpiry);
+    }
+    let end: u64 = expires.parse().map_err(|_| SignedUrlError::BadExpiry)?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SignedUrlError::BadSignature)?;
+    let (path, query) = (path.encoded(), query.canonical());
+    // `verify_slice` compares in constant time.
+    let signer = secrets
+        .iter()
+        .position(|secret| {
+            mac(secret.as_ref(), &path, &query, &expires).is_some_and(|mac| mac.verify_slice(&signature).is_ok())
+        })
+        .ok_or(SignedUrlError::BadSignature)?;
+    if now < end { Ok(signer) } else { Err(SignedUrlError::Expired) }
+}
+
+fn mac(secret: &[u8], path: &str, query: &str, expires: &str) -> Option<Hmac<Sha256>> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+    // No line can hold a line break: path and query are percent-encoded, the expiry is digits.
+    Some(mac.chain_update(format!("{LABEL}\n{path}\n{query}\n{expires}")))
+}
+
+impl AsRef<[u8]> for UrlSecret {
+    fn as_ref(&self) -> &[u8] {
+        &self.secret
+    }
+}

@@ -1,0 +1,101 @@
+//! The functions with JSON on both sides: what the WebAssembly module offers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, ConfigError};
+use crate::event::{Event, Trigger};
+#[cfg(feature = "origin-request")]
+use crate::keys::Credentials;
+use crate::keys::Keys;
+use crate::outcome::{Action, Outcome};
+
+/// A configured function.
+#[derive(Debug)]
+pub struct Edge {
+    config: Config,
+    keys: Keys,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Call {
+    /// Decide about an event.
+    Event(Box<EventCall>),
+    /// Take a key set that was fetched.
+    #[cfg(feature = "viewer-request")]
+    Jwks { issuer: String, document: serde_json::Value },
+}
+
+#[derive(Deserialize)]
+struct EventCall {
+    event: Event,
+    now: u64,
+    #[cfg(feature = "origin-request")]
+    #[serde(default)]
+    credentials: Option<Credentials>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answer {
+    /// What CloudFront is to get.
+    Result {
+        value: Action,
+        #[cfg(feature = "viewer-request")]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh: Option<crate::auth::Refresh>,
+    },
+    /// Whether the key set was taken.
+    #[cfg(feature = "viewer-request")]
+    Taken(bool),
+    /// Why there is no result.
+    Error(String),
+}
+
+impl Edge {
+    /// Makes a function of its packaged documents.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that is wrong.
+    pub fn new(config: &str, keys: &str) -> Result<Self, ConfigError> {
+        Ok(Self { config: Config::from_json(config)?, keys: Keys::from_json(keys)? })
+    }
+
+    /// Answers one call: `{"event": {"event", "now", "credentials"}}`, to which the answer is
+    /// `{"result": {"value", "refresh"}}`, or `{"jwks": {"issuer", "document"}}`, to which it is `{"taken"}`. What cannot
+    /// be read is answered with `{"error"}`.
+    #[must_use]
+    pub fn call(&mut self, input: &[u8]) -> Vec<u8> {
+        let answer = match serde_json::from_slice(input) {
+            Ok(Call::Event(call)) => self.decide(*call),
+            #[cfg(feature = "viewer-request")]
+            Ok(Call::Jwks { issuer, document }) => Answer::Taken(self.keys.refresh_jwks(&issuer, &document)),
+            Err(error) => Answer::Error(format!("cannot read the call: {error}")),
+        };
+        // Texts, numbers and maps with text keys: writing them cannot fail.
+        serde_json::to_vec(&answer).unwrap_or_default()
+    }
+
+    fn decide(&mut self, call: EventCall) -> Answer {
+        let Some(cf) = call.event.into_cf() else { return Answer::Error("the event has no record".to_owned()) };
+        #[cfg(feature = "origin-request")]
+        {
+            self.keys.credentials = call.credentials;
+        }
+        let function: fn(&_, &_, _, &_) -> Outcome = match cf.config.event_type {
+            #[cfg(feature = "viewer-request")]
+            Trigger::ViewerRequest => crate::viewer_request,
+            #[cfg(feature = "origin-request")]
+            Trigger::OriginRequest => crate::origin_request,
+            #[cfg(feature = "origin-response")]
+            Trigger::OriginResponse => crate::origin_response,
+            other => return Answer::Error(format!("this function is not for {other:?} events")),
+        };
+        let outcome = function(&cf, &self.config, call.now, &self.keys);
+        Answer::Result {
+            value: outcome.action,
+            #[cfg(feature = "viewer-request")]
+            refresh: outcome.refresh,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Who may see what: rules by path, shared tokens, issuers of JWTs.
+
+use serde::Deserialize;
+
+use super::Problems;
+use crate::rules::{PathPattern, Rule};
+
+/// The valid rules with what they refer to.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) token: TokenConfig,
+    pub(crate) jwt: JwtConfig,
+}
+
+/// One rule as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRule {
+    path: String,
+    allow: Vec<Mode>,
+    #[serde(default)]
+    issuers: Vec<String>,
+}
+
+impl Access {
+    pub(super) fn check(rules: Vec<RawRule>, token: TokenConfig, jwt: JwtConfig, problems: &mut Problems) -> Self {
+        check_cookie("token.cookie", token.cookie.as_deref(), problems);
+        check_jwt(&jwt, problems);
+        Self { rules: check_rules(rules, &jwt, problems), token, jwt }
+    }
+}
+
+/// A way of getting in, for one rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everybody.
+    Public,
+    /// Whoever knows a shared token.
+    Token,
+    /// Whoever holds a URL that was signed for exactly this picture.
+    SignedUrl,
+    /// Whoever has a token of a configured issuer.
+    Jwt,
+}
+
+impl Mode {
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Token => "token",
+            Self::SignedUrl => "signed-url",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
+/// Where shared tokens are looked for, beside `Authorization: Bearer` and `?token=`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TokenConfig {
+    pub(crate) cookie: Option<String>,
+}
+
+/// Which JWTs are good.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct JwtConfig {
+    pub(crate) cookie: Option<String>,
+    pub(crate) leeway_seconds: u64,
+    pub(crate) max_token_bytes: usize,
+    pub(crate) issuers: Vec<IssuerConfig>,
+}
+
+impl Default for JwtConfig {
+    fn default() -> Self {
+        Self { cookie: None, leeway_seconds: 60, max_token_bytes: 8192, issuers: Vec::new() }
+    }
+}
+
+/// One issuer of JWTs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerConfig {
+    /// Compared with `iss`, byte for byte.
+    pub(crate) issuer: String,
+    /// Where the issuer publishes its keys; without it only packaged keys count.
+    #[serde(default)]
+    pub(crate) jwks_uri: Option<String>,
+    /// Whom the tokens must be meant for.
+    pub(crate) audiences: Vec<String>,
+    #[serde(default)]
+    pub(crate) kind: IssuerKind,
+    /// For Cognito: which of its two kinds of token are good.
+    #[serde(default = "both_uses")]
+    pub(crate) token_use: Vec<TokenUse>,
+}
+
+/// How an issuer writes the audience.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum IssuerKind {
+    /// In `aud`, as RFC 7519 says.
+    #[default]
+    Oidc,
+    /// In `aud` of ID tokens and in `client_id` of access tokens, told apart by `token_use`.
+    Cognito,
+}
+
+/// Cognito's `token_use`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TokenUse {
+    Id,
+    Access,
+}
+
+fn both_uses() -> Vec<TokenUse> {
+    vec![TokenUse::Id, TokenUse::Access]
+}
+
+fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> Vec<Rule> {
+    if raw.is_empty() {
+        problems.add("rules", "at least one is needed, for without a rule nobody sees anything");
+    }
+    let mut rules = Vec::with_capacity(raw.len());
+    for (index, RawRule { path, allow, issuers }) in raw.into_iter().enumerate() {
+        let field = format!("rules[{index}]");
+        if allow.is_empty() {
+            problems.add(format_args!("{field}.allow"), "name at least one of public, token, signed-url, jwt");
+        }
+        if allow.contains(&Mode::Public) && allow.len() > 1 {
+            problems.add(format_args!("{field}.allow"), "`public` makes the other modes pointless: leave them out");
+        }
+        if allow.contains(&Mode::Jwt) && jwt.issuers.is_empty() {
+            problems.add(format_args!("{field}.allow"), "`jwt` needs an entry in jwt.issuers");
+        }
+        for issuer in &issuers {
+            if !jwt.issuers.iter().any(|known| known.issuer == *issuer) {
+                problems.add(format_args!("{field}.issuers"), format_args!("`{issuer}` is not in jwt.issuers"));
+            }
+        }
+        match PathPattern::parse(&path) {
+            Ok(pattern) => {
+                if pattern.has_claims() && !allow.contains(&Mode::Jwt) {
+                    problems.add(format_args!("{field}.path"), "only `jwt` knows of claims, and it is not in `allow`");
+                }
+                if pattern.has_claims() && issuers.is_empty() && jwt.issuers.len() > 1 {
+                    problems.add(
+                        format_args!("{field}.issuers"),
+                        "name the issuer whose claims these are: another's `sub` is another person",
+                    );
+                }
+                rules.push(Rule { pattern, allow, issuers });
+            }
+            Err(problem) => problems.add(format_args!("{field}.path"), problem),
+        }
+    }
+    rules
+}
+
+fn check_jwt(jwt: &JwtConfig, problems: &mut Problems) {
+    check_cookie("jwt.cookie", jwt.cookie.as_deref(), problems);
+    if jwt.leeway_seconds > 600 {
+        problems.add("jwt.leeway_seconds", "more than 600 seconds keep dead tokens alive");
+    }
+    if !(256..=16384).contains(&jwt.max_token_bytes) {
+        problems.add("jwt.max_token_bytes", "takes 256 to 16384");
+    }
+    for (index, issuer) in jwt.issuers.iter().enumerate() {
+        let field = format!("jwt.issuers[{index}]");
+        if issuer.issuer.is_empty() {
+            problems.add(format_args!("{field}.issuer"), "is empty");
+        }
+        if jwt.issuers[..index].iter().any(|earlier| earlier.issuer == issuer.issuer) {
+            problems.add(format_args!("{field}.issuer"), "is configured twice");
+        }
+        if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
+            problems.add(
+                format_args!("{field}.audiences"),
+                "name the clients the tokens are meant for: without them any client's token would be good",
+            );
+        }
+        if issuer.token_use.is_empty() {
+            problems.add(format_args!("{field}.token_use"), "name `id`, `access` or both");
+        }
+        if issuer.jwks_uri.as_ref().is_some_and(|uri| !uri.starts_with("https://")) {
+            problems.add(format_args!("{field}.jwks_uri"), "must start with https://");
+        }
+    }
+}
+
+fn check_cookie(field: &str, name: Option<&str>, problems: &mut Problems) {
+    let token_char = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_some_and(|name| name.is_empty() || !name.chars().all(token_char)) {
+        problems.add(field, "is no name of a cookie");
+    }
+}

@@ -1,0 +1,137 @@
+//! What the operator decides: who may see what, where requests go, which parameters mean a transformation.
+//!
+//! Comes in: one JSON document, packaged next to the function (Lambda@Edge has no environment variables), or the same
+//! structure from TOML. Goes out: a `Config` that is valid as a whole, or the field that is not and why. Secrets are no
+//! part of it; they are [`Keys`](crate::Keys).
+
+#[cfg(feature = "viewer-request")]
+mod access;
+mod grammar;
+#[cfg(feature = "origin")]
+mod origins;
+
+use std::fmt;
+
+use serde::Deserialize;
+
+#[cfg(feature = "viewer-request")]
+pub use access::Mode;
+#[cfg(feature = "viewer-request")]
+pub(crate) use access::{Access, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
+pub use grammar::Grammar;
+#[cfg(feature = "origin")]
+pub use origins::{Originals, Origins, Service, Target};
+
+/// A valid configuration. It comes from serde, so from JSON and TOML alike.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "RawConfig")]
+pub struct Config {
+    pub(crate) grammar: Grammar,
+    #[cfg(feature = "viewer-request")]
+    pub(crate) access: Access,
+    #[cfg(feature = "origin")]
+    pub(crate) origins: Origins,
+}
+
+impl Config {
+    /// Reads the packaged document.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field and says what is wrong with it.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        ConfigError::from_reading(json)
+    }
+
+    /// Makes the packaged document of what the operator wrote and of the grammar, which the origin describes itself.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that is wrong, or the `grammar` that somebody typed.
+    pub fn compile(written: serde_json::Value, grammar: serde_json::Value) -> Result<String, ConfigError> {
+        let serde_json::Value::Object(mut document) = written else {
+            return Err(ConfigError("the configuration is a table".to_owned()));
+        };
+        if document.insert("grammar".to_owned(), grammar).is_some() {
+            return Err(ConfigError("grammar: is generated, not written".to_owned()));
+        }
+        let json = serde_json::Value::Object(document).to_string();
+        Self::from_json(&json).map(|_| json)
+    }
+
+    /// The grammar's parameters, for [`sign_url`](crate::sign_url).
+    #[must_use]
+    pub fn grammar(&self) -> &Grammar {
+        &self.grammar
+    }
+
+    /// Where requests go.
+    #[cfg(feature = "origin")]
+    #[must_use]
+    pub fn origins(&self) -> &Origins {
+        &self.origins
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    /// Reads a document, or says where it is wrong.
+    pub(crate) fn from_reading<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Self> {
+        serde_json::from_slice(json.as_bytes()).map_err(|error| Self(error.to_string()))
+    }
+}
+
+/// The problems found in one pass, each with the field it is about.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<String>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, field: impl fmt::Display, problem: impl fmt::Display) {
+        self.0.push(format!("{field}: {problem}"));
+    }
+}
+
+/// The document. What a function does not need is read over: the three share one document.
+#[derive(Deserialize)]
+#[cfg_attr(all(feature = "viewer-request", feature = "origin"), serde(deny_unknown_fields))]
+struct RawConfig {
+    grammar: Grammar,
+    #[cfg(feature = "viewer-request")]
+    rules: Vec<access::RawRule>,
+    #[cfg(feature = "viewer-request")]
+    #[serde(default)]
+    token: access::TokenConfig,
+    #[cfg(feature = "viewer-request")]
+    #[serde(default)]
+    jwt: access::JwtConfig,
+    #[cfg(feature = "origin")]
+    origins: Origins,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        raw.grammar.check(&mut problems);
+        #[cfg(feature = "origin")]
+        raw.origins.check(&mut problems);
+        #[cfg(feature = "viewer-request")]
+        let access = Access::check(raw.rules, raw.token, raw.jwt, &mut problems);
+        if !problems.0.is_empty() {
+            return Err(ConfigError(problems.0.join("; ")));
+        }
+        Ok(Self {
+            grammar: raw.grammar,
+            #[cfg(feature = "viewer-request")]
+            access,
+            #[cfg(feature = "origin")]
+            origins: raw.origins,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

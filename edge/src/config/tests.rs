@@ -1,0 +1,143 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn good() -> Value {
+    json!({
+        "grammar": {
+            "parameters": [{"name": "w", "aliases": ["width"], "kind": "integer"}, {"name": "format"}],
+            "negotiated_by": [{"name": "format", "value": "auto"}],
+            "negotiable_types": ["image/avif"],
+            "extensions": ["jpg"],
+            "version": 1,
+        },
+        "rules": [{"path": "/*", "allow": ["public"]}],
+        "token": {"cookie": "access"},
+        "jwt": {"issuers": [{"issuer": "https://x/", "audiences": ["a"]}]},
+        "origins": {
+            "transformer": {"service": "lambda", "domain": "abc.lambda-url.eu-west-1.on.aws", "region": "eu-west-1"},
+            "storage": {"service": "s3", "domain": "b.s3.eu-west-1.amazonaws.com", "region": "eu-west-1", "path": "/a/b"},
+        },
+    })
+}
+
+fn error_with(pointer: &str, value: Value) -> String {
+    let mut config = good();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    match config.pointer_mut(parent).unwrap() {
+        Value::Object(members) => drop(members.insert(name.to_owned(), value)),
+        Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+        other => panic!("{other}"),
+    }
+    match Config::from_json(&config.to_string()) {
+        Ok(_) => "good".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_good_configuration_is_taken() {
+    Config::from_json(&good().to_string()).unwrap();
+    for (pointer, value) in [
+        ("/rules/0", json!({"path": "/u/{sub}/*", "allow": ["jwt", "signed-url", "token"]})),
+        ("/origins/transformer", json!({"service": "none", "domain": "localhost"})),
+        ("/origins/originals", json!("direct")),
+        ("/origins/storage", json!(null)),
+    ] {
+        assert_eq!(error_with(pointer, value.clone()), "good", "{pointer} {value}");
+    }
+}
+
+#[test]
+fn a_bad_field_is_named() {
+    let table = [
+        ("/colour", json!(1), "unknown field `colour`"),
+        ("/rules", json!([]), "rules: at least one"),
+        ("/rules/0", json!({"path": "/*", "allow": []}), "rules[0].allow: name at least one"),
+        ("/rules/0", json!({"path": "/*", "allow": ["publik"]}), "unknown variant `publik`"),
+        ("/rules/0", json!({"path": "/*", "allow": ["public", "jwt"]}), "rules[0].allow: `public` makes"),
+        ("/rules/0", json!({"path": "/a/../b", "allow": ["public"]}), "rules[0].path: has no . or .."),
+        ("/rules/0", json!({"path": "/{sub}/*", "allow": ["token"]}), "rules[0].path: only `jwt` knows"),
+        ("/rules/0", json!({"path": "/*", "allow": ["public"], "if": 1}), "unknown field `if`"),
+        (
+            "/rules/0",
+            json!({"path": "/*", "allow": ["jwt"], "issuers": ["https://y/"]}),
+            "rules[0].issuers: `https://y/` is not",
+        ),
+        ("/jwt/issuers", json!([{"issuer": "", "audiences": ["a"]}]), "jwt.issuers[0].issuer: is empty"),
+        ("/jwt/issuers", json!([{"issuer": "x", "audiences": []}]), "jwt.issuers[0].audiences: name the clients"),
+        ("/jwt/issuers", json!([{"issuer": "x"}]), "missing field `audiences`"),
+        (
+            "/jwt/issuers",
+            json!([{"issuer": "x", "audiences": ["a"]}, {"issuer": "x", "audiences": ["b"]}]),
+            "jwt.issuers[1].issuer: is configured twice",
+        ),
+        (
+            "/jwt/issuers",
+            json!([{"issuer": "x", "audiences": ["a"], "jwks_uri": "http://x/"}]),
+            "jwt.issuers[0].jwks_uri: must start with https://",
+        ),
+        ("/jwt/issuers", json!([{"issuer": "x", "audiences": ["a"], "token_use": []}]), "jwt.issuers[0].token_use"),
+        ("/jwt/leeway_seconds", json!(3600), "jwt.leeway_seconds: more than 600"),
+        ("/jwt/max_token_bytes", json!(10), "jwt.max_token_bytes: takes 256 to 16384"),
+        ("/jwt/cookie", json!("a b"), "jwt.cookie: is no name"),
+        ("/token/cookie", json!(""), "token.cookie: is no name"),
+        ("/grammar/parameters", json!([]), "grammar.parameters: is empty"),
+        ("/grammar/parameters", json!([{"name": "w"}, {"name": "x", "aliases": ["w"]}]), "`w` occurs twice"),
+        ("/grammar/parameters/0", json!({"name": "expires"}), "`expires` is a credential's name"),
+        ("/grammar/negotiated_by", json!([{"name": "f"}]), "grammar.negotiated_by: `f` is no parameter's name"),
+        ("/grammar/extensions", json!([]), "grammar.extensions: is empty"),
+        ("/origins/transformer/service", json!("s3"), "origins.transformer.service: takes lambda"),
+        ("/origins/storage/service", json!("lambda"), "origins.storage.service: takes s3 or none"),
+        ("/origins/transformer/region", json!(""), "origins.transformer.region: is needed"),
+        (
+            "/origins/transformer/read_timeout_seconds",
+            json!(61),
+            "origins.transformer.read_timeout_seconds: takes 4 to 60",
+        ),
+        ("/origins/storage/path", json!("/a/"), "origins.storage.path"),
+        ("/origins/storage/path", json!("a"), "origins.storage.path"),
+        ("/origins/storage/path", json!("/a/../b"), "origins.storage.path"),
+        ("/origins/storage/path", json!("/a b"), "origins.storage.path"),
+    ];
+    for (pointer, value, expected) in table {
+        let error = error_with(pointer, value.clone());
+        assert!(error.contains(expected), "{pointer} {value}: {error}");
+    }
+    for domain in ["", "10.0.0.1", "a:80", "https://a", "A.example", "a..b", "-a.b", "a b"] {
+        let error = error_with("/origins/transformer/domain", json!(domain));
+        assert!(error.contains("origins.transformer.domain"), "{domain}: {error}");
+    }
+    let mut several = good();
+    several["rules"] = json!([{"path": "/{sub}/*", "allow": ["jwt"]}]);
+    several["jwt"]["issuers"] = json!([{"issuer": "x", "audiences": ["a"]}, {"issuer": "y", "audiences": ["a"]}]);
+    let error = Config::from_json(&several.to_string()).unwrap_err().to_string();
+    assert!(error.contains("rules[0].issuers: name the issuer"), "{error}");
+    let mut direct = good();
+    direct["origins"] = json!({"transformer": {"service": "none", "domain": "a"}, "originals": "direct"});
+    let error = Config::from_json(&direct.to_string()).unwrap_err().to_string();
+    assert!(error.contains("origins.originals: `direct` needs origins.storage"), "{error}");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let mut config = good();
+    config["rules"] = json!([{"path": "x", "allow": []}]);
+    config["token"]["cookie"] = json!("");
+    let error = Config::from_json(&config.to_string()).unwrap_err().to_string();
+    for expected in ["rules[0].allow", "rules[0].path", "token.cookie"] {
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn the_packaged_document_is_compiled_of_what_is_written_and_the_grammar() {
+    let mut written = good();
+    let grammar = written.as_object_mut().unwrap().remove("grammar").unwrap();
+    let json = Config::compile(written.clone(), grammar.clone()).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), good());
+    assert!(Config::compile(good(), grammar.clone()).unwrap_err().to_string().contains("grammar: is generated"));
+    assert!(Config::compile(json!([]), grammar.clone()).is_err());
+    written["rules"] = json!([]);
+    assert!(Config::compile(written, grammar).unwrap_err().to_string().contains("rules: at least one"));
+}

@@ -1,0 +1,86 @@
+//! CloudFront's three edge functions, as plain functions.
+//!
+//! ```text
+//! viewer -> viewer_request -> cache -> origin_request -> origin -> origin_response -> cache -> viewer
+//! ```
+//!
+//! - [`viewer_request`] decides who sees what, takes the credentials away and reduces the request to what has a meaning;
+//! - [`origin_request`] chooses the origin and signs for it with Signature Version 4;
+//! - [`origin_response`] turns every error into problem JSON, and disarms what an upload may contain.
+//!
+//! Each is a pure function `(&Cf, &Config, now, &Keys) -> Outcome`: no input or output, no clock, no globals. The same
+//! code runs natively, in tests and in a CDN on a laptop, and as WebAssembly under Lambda@Edge, where [`Edge`] wraps it
+//! in JSON. What never leaves a function is [`Outcome::why`], the reason in words for whoever operates it.
+//!
+//! ```
+//! use image_origin_edge::{Action, Cf, Config, Keys, viewer_request};
+//!
+//! let config = Config::from_json(r#"{
+//!     "grammar": {"parameters": [{"name": "w", "aliases": ["width"]}], "extensions": ["jpg"]},
+//!     "rules": [{"path": "/public/*", "allow": ["public"]}, {"path": "/*", "allow": ["token"]}],
+//!     "origins": {"transformer": {"service": "none", "domain": "images.example.com"}}
+//! }"#)?;
+//! let keys = Keys::from_json(r#"{"tokens": [{"name": "spring", "secret": "correct horse battery staple"}]}"#)?;
+//! let cf: Cf = serde_json::from_str(r#"{
+//!     "config": {"eventType": "viewer-request"},
+//!     "request": {"method": "GET", "uri": "/cats/a.jpg", "querystring": "width=300&utm_source=x"}
+//! }"#)?;
+//! let outcome = viewer_request(&cf, &config, 1_800_000_000, &keys);
+//! assert!(matches!(outcome.action, Action::Respond(response) if response.status == "401"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![cfg_attr(
+    not(all(feature = "viewer-request", feature = "origin-request", feature = "origin-response")),
+    allow(dead_code, reason = "the build of one function leaves out what only the others use")
+)]
+
+#[cfg(feature = "viewer-request")]
+mod accept;
+#[cfg(feature = "viewer-request")]
+mod auth;
+mod call;
+mod config;
+mod encoding;
+mod event;
+mod keys;
+#[cfg(feature = "origin-request")]
+mod origin_request;
+#[cfg(feature = "origin-response")]
+mod origin_response;
+mod outcome;
+mod path;
+mod problem;
+mod query;
+#[cfg(feature = "viewer-request")]
+mod rules;
+#[cfg(feature = "origin-request")]
+pub mod sigv4;
+#[cfg(feature = "viewer-request")]
+mod viewer_request;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+
+#[cfg(feature = "viewer-request")]
+pub use auth::{Refresh, SignUrlError, SignedUrlError, sign_url, verify_url};
+pub use call::Edge;
+#[cfg(feature = "viewer-request")]
+pub use config::Mode;
+pub use config::{Config, ConfigError, Grammar};
+#[cfg(feature = "origin")]
+pub use config::{Originals, Origins, Service, Target};
+pub use encoding::reencode_path;
+pub use event::{
+    BodyEncoding, Cf, Context, CustomOrigin, Event, Header, Headers, Origin, Record, Request, Response, S3Origin,
+    Trigger,
+};
+pub use keys::{Credentials, Keys};
+#[cfg(feature = "origin-request")]
+pub use origin_request::origin_request;
+#[cfg(feature = "origin-response")]
+pub use origin_response::origin_response;
+pub use outcome::{Action, Outcome};
+pub use problem::Problem;
+pub use query::Query;
+#[cfg(feature = "viewer-request")]
+pub use viewer_request::viewer_request;

@@ -1,0 +1,133 @@
+//! After a cache miss: where the request goes, and signed with what.
+//!
+//! Comes in: a request that may pass. Goes out: the same request for one origin, signed for exactly the path and query
+//! that CloudFront will send. What must always hold: nothing of the viewer's identity goes on, and no parameter that
+//! the grammar does not know, for to S3 some of them are commands.
+
+use crate::config::{Config, Originals, Service, Target};
+use crate::encoding::reencode_path;
+use crate::event::{Cf, CustomOrigin, Headers, Origin, Request};
+use crate::keys::Keys;
+use crate::outcome::Outcome;
+use crate::path::remove_dot_segments;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::sigv4::{self, Signable};
+
+const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
+const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
+const NOT_SIGNED: Problem = Problem::new(500, "edge_failed", "The request could not be passed on.");
+
+/// What may go on. Identities (`Authorization`, `Cookie`, `X-Forwarded-*`) may not; CloudFront's read-only headers stay,
+/// for it refuses their removal.
+const FORWARDED: [&str; 15] = [
+    "accept",
+    "accept-encoding",
+    "cache-control",
+    "content-length",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "user-agent",
+    "via",
+];
+
+/// Chooses the origin of a request and signs for it.
+///
+/// `now` is in seconds since 1970.
+#[must_use]
+pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcome {
+    let request = &cf.request;
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
+        return Outcome::refuse(&METHOD, request, format!("{} is not answered", request.method));
+    }
+    if !request.uri.starts_with('/') {
+        return Outcome::refuse(&BAD_PATH, request, "the path must start with a slash");
+    }
+    let path = reencode_path(&request.uri);
+    let query = Query::parse(&request.querystring, &config.grammar);
+    let (target, route) = choose(&path, &query, config);
+    let mut routed = request.clone();
+    // S3 takes dot segments for a part of the key; everybody else resolves them, so they had better be gone.
+    routed.uri =
+        if matches!(target.service, Service::S3 | Service::S3ObjectLambda) { path } else { remove_dot_segments(&path) };
+    // A bucket has no use for a query, but for `?acl` and its kin it has ears.
+    routed.querystring = if route.is_storage { String::new() } else { query.canonical() };
+    routed.headers.retain(|name| FORWARDED.contains(&name));
+    routed.headers.set("Host", target.domain.as_str());
+    routed.origin = Some(Origin::Custom(origin(target, request.origin.as_ref())));
+    match sign(&mut routed, target, &cf.config.request_id, now, keys) {
+        Ok(()) => Outcome::forward(routed, format!("{} goes to {}", route.why, target.domain)),
+        Err(why) => Outcome::refuse(&NOT_SIGNED, request, why),
+    }
+}
+
+struct Route {
+    is_storage: bool,
+    why: &'static str,
+}
+
+fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Route) {
+    let origins = &config.origins;
+    let transformer = |why| (&origins.transformer, Route { is_storage: false, why });
+    let Some(storage) = &origins.storage else { return transformer("everything, without a storage origin,") };
+    let storage = |why| (storage, Route { is_storage: true, why });
+    match (config.grammar.reads(extension(path)), query.is_empty(), origins.originals) {
+        (false, _, _) => storage("a file that is no image by its name"),
+        (true, true, Originals::Direct) => storage("an original, which the configuration gives out directly,"),
+        (true, true, Originals::Strip) => transformer("an original, to lose its metadata,"),
+        (true, false, _) => transformer("a transformation"),
+    }
+}
+
+/// The extension of the last segment, if there is a name before it. An encoded path suffices: letters are never encoded.
+fn extension(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?;
+    let (stem, extension) = name.rsplit_once('.')?;
+    (!stem.is_empty() && !extension.is_empty()).then_some(extension)
+}
+
+fn origin(target: &Target, configured: Option<&Origin>) -> CustomOrigin {
+    let custom_headers = configured.map(|origin| {
+        let mut headers: Headers = origin.custom_headers().clone();
+        // CloudFront refuses a name that is among both the request's and the origin's headers.
+        headers.retain(|name| !name.starts_with("x-amz-") && name != "authorization" && name != "host");
+        headers
+    });
+    CustomOrigin {
+        custom_headers: custom_headers.unwrap_or_default(),
+        domain_name: target.domain.clone(),
+        keepalive_timeout: 5,
+        path: target.path.clone(),
+        port: 443,
+        protocol: "https".to_owned(),
+        read_timeout: target.read_timeout_seconds,
+        ssl_protocols: vec!["TLSv1.2".to_owned()],
+    }
+}
+
+fn sign(routed: &mut Request, target: &Target, request_id: &str, now: u64, keys: &Keys) -> Result<(), String> {
+    if target.service == Service::None {
+        return Ok(());
+    }
+    let credentials = keys.credentials.as_ref().ok_or("there are no credentials to sign with")?;
+    let path = format!("{}{}", target.path, routed.uri);
+    let signable = Signable { method: &routed.method, path: &path, query: &routed.querystring };
+    // CloudFront adds this header itself, with this value, and lets no function add it. S3 wants it signed.
+    let cf_id = [("x-amz-cf-id", request_id)];
+    let also: &[(&str, &str)] = if target.service == Service::Lambda || request_id.is_empty() { &[] } else { &cf_id };
+    let headers = sigv4::signed_headers(signable, also, target, credentials, now).map_err(|error| error.to_string())?;
+    for (name, value) in headers {
+        routed.headers.set(&name, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

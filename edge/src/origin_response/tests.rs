@@ -1,0 +1,126 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::outcome::Action;
+
+const BUCKET: &str = "originals.s3.eu-central-1.amazonaws.com";
+const LAMBDA: &str = "abc.lambda-url.eu-west-1.on.aws";
+
+fn config() -> Config {
+    let config = json!({
+        "grammar": {"parameters": [{"name": "w"}], "extensions": ["jpg"]},
+        "rules": [{"path": "/*", "allow": ["public"]}],
+        "origins": {
+            "transformer": {"service": "lambda", "domain": LAMBDA, "region": "eu-west-1"},
+            "storage": {"service": "s3", "domain": BUCKET, "region": "eu-central-1"},
+        },
+    });
+    Config::from_json(&config.to_string()).unwrap()
+}
+
+fn answer(method: &str, origin: &str, status: &str, headers: &Value) -> Response {
+    let mut event: Value = serde_json::from_str(include_str!("../../../fixtures/events/origin-response.json")).unwrap();
+    let mut cf = event["Records"][0]["cf"].take();
+    cf["request"]["method"] = json!(method);
+    cf["request"]["origin"]["custom"]["domainName"] = json!(origin);
+    cf["response"]["status"] = json!(status);
+    for (name, value) in headers.as_object().unwrap() {
+        cf["response"]["headers"][name] = json!([{"key": name, "value": value}]);
+    }
+    let cf: Cf = serde_json::from_value(cf).unwrap();
+    match origin_response(&cf, &config(), 0, &Keys::default()).action {
+        Action::Respond(response) => *response,
+        Action::Forward(request) => panic!("{request:?}"),
+    }
+}
+
+#[test]
+fn errors_become_problems() {
+    let table = [
+        ("400", LAMBDA, 400, "bad_request", "no-cache"),
+        ("401", LAMBDA, 502, "origin_failed", "no-cache"),
+        ("403", LAMBDA, 502, "origin_failed", "no-cache"),
+        ("403", BUCKET, 404, "not_found", "public, max-age=300"),
+        ("404", BUCKET, 404, "not_found", "public, max-age=300"),
+        ("410", LAMBDA, 404, "not_found", "public, max-age=300"),
+        ("405", LAMBDA, 405, "method_not_allowed", "no-cache"),
+        ("413", LAMBDA, 413, "too_large", "no-cache"),
+        ("415", LAMBDA, 415, "unsupported_format", "no-cache"),
+        ("416", BUCKET, 416, "range_not_satisfiable", "no-cache"),
+        ("418", LAMBDA, 400, "bad_request", "no-cache"),
+        ("422", LAMBDA, 422, "unprocessable", "no-cache"),
+        ("429", LAMBDA, 429, "too_many_requests", "no-cache"),
+        ("500", LAMBDA, 502, "origin_failed", "no-cache"),
+        ("502", LAMBDA, 502, "origin_failed", "no-cache"),
+        ("503", BUCKET, 503, "unavailable", "no-cache"),
+        ("504", LAMBDA, 504, "origin_timeout", "no-cache"),
+        ("599", LAMBDA, 502, "origin_failed", "no-cache"),
+        ("what", LAMBDA, 502, "origin_failed", "no-store"),
+        ("1000", LAMBDA, 502, "origin_failed", "no-store"),
+    ];
+    for (status, origin, expected, code, caching) in table {
+        let headers = json!({
+            "content-type": "application/xml", "x-amz-request-id": "1", "x-amz-bucket-region": "eu", "etag": "\"x\"",
+            "content-length": "243", "content-encoding": "gzip", "retry-after": "7",
+        });
+        let response = answer("GET", origin, status, &headers);
+        let problem: Value = serde_json::from_str(response.body.as_deref().unwrap()).unwrap();
+        assert_eq!(response.status, expected.to_string(), "{status} of {origin}");
+        assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(expected), Some(code)));
+        assert!(
+            problem["title"].as_str() == response.status_description.as_deref() && problem["type"] == "about:blank"
+        );
+        let names: Vec<_> = response.headers.iter().map(|(name, _)| name).collect();
+        let mut expected = vec!["cache-control", "content-security-policy", "content-type", "x-content-type-options"];
+        if caching != "no-store" {
+            expected.insert(3, "retry-after");
+        }
+        assert_eq!(names, expected, "{status}");
+        assert_eq!(response.headers.single("cache-control"), Some(caching), "{status}");
+        let head = answer("HEAD", origin, status, &headers);
+        assert_eq!((head.body.as_deref(), &head.headers), (Some(""), &response.headers), "HEAD {status}");
+    }
+}
+
+#[test]
+fn the_transformers_own_problems_stay() {
+    let headers = json!({"content-type": "application/problem+json; charset=utf-8", "x-amzn-requestid": "1", "cache-control": "max-age=9"});
+    for (status, caching) in
+        [("400", "no-cache"), ("403", "no-cache"), ("404", "public, max-age=300"), ("500", "no-cache")]
+    {
+        let response = answer("GET", LAMBDA, status, &headers);
+        assert_eq!((response.status.as_str(), response.body), (status, None), "CloudFront keeps the body");
+        assert_eq!(response.headers.single("cache-control"), Some(caching));
+        assert!(!response.headers.contains("x-amzn-requestid"));
+        assert!(response.headers.contains("content-security-policy"));
+    }
+}
+
+#[test]
+fn good_answers_lose_what_is_the_origins_own_business() {
+    let headers = json!({
+        "content-type": "image/svg+xml", "etag": "\"x\"", "cache-control": "max-age=9", "vary": "Accept", "set-cookie": "a=b",
+        "x-amz-id-2": "x", "x-amz-meta-camera": "x", "x-amz-server-side-encryption": "AES256", "x-amzn-trace-id": "x",
+        "x-amzn-remapped-content-length": "9", "server": "AmazonS3", "x-powered-by": "x",
+        "content-security-policy": "script-src *",
+    });
+    for status in ["200", "206", "304"] {
+        let response = answer("GET", BUCKET, status, &headers);
+        assert_eq!((response.status.as_str(), &response.body), (status, &None));
+        for (name, expected) in [
+            ("content-type", Some("image/svg+xml")),
+            ("etag", Some("\"x\"")),
+            ("cache-control", Some("max-age=9")),
+            ("vary", Some("Accept")),
+            ("content-length", Some("9593")),
+            ("x-content-type-options", Some("nosniff")),
+            ("content-security-policy", Some("default-src 'none'; style-src 'unsafe-inline'; sandbox")),
+            ("set-cookie", None),
+            ("server", None),
+            ("x-powered-by", None),
+        ] {
+            assert_eq!(response.headers.single(name), expected, "{name}");
+        }
+        assert!(response.headers.iter().all(|(name, _)| !name.starts_with("x-amz")));
+    }
+}

@@ -1,0 +1,186 @@
+//! The path of a viewer's request, in the two readings that authorization needs.
+//!
+//! The *plain* reading is decoded once and free of dot segments; it names the object, and it is what the origin gets.
+//! The *loose* reading is what a careless reader further along might make of it: decoded until nothing is left to
+//! decode, backslashes and repeated slashes folded, in lower case. Authorization insists that both readings obey the
+//! same rule, so no spelling of a protected path slips past its rule.
+
+use crate::encoding;
+
+/// CloudFront's limit for path and query together.
+const MAX_LENGTH: usize = 8192;
+/// Deeper encodings than this are nobody's honest file name.
+const MAX_DECODINGS: usize = 4;
+
+/// A path in both readings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ViewerPath {
+    /// Decoded once, dot segments removed.
+    pub(crate) plain: String,
+    /// Decoded fully and folded.
+    pub(crate) loose: String,
+}
+
+/// Why a path cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PathError {
+    #[error("the path must start with a slash")]
+    Relative,
+    #[error("the path is longer than {MAX_LENGTH} bytes")]
+    TooLong,
+    #[error("the path is not UTF-8 when it is decoded")]
+    NotUtf8,
+    #[error("the path contains a control character")]
+    Control,
+    #[error("the path is encoded more than {MAX_DECODINGS} times over")]
+    EncodedTooOften,
+}
+
+impl ViewerPath {
+    /// Reads the path of an event.
+    pub(crate) fn parse(uri: &str) -> Result<Self, PathError> {
+        if !uri.starts_with('/') {
+            return Err(PathError::Relative);
+        }
+        if uri.len() > MAX_LENGTH {
+            return Err(PathError::TooLong);
+        }
+        let once = encoding::decode(uri).ok_or(PathError::NotUtf8)?;
+        let full = decode_fully(&once)?;
+        // U+FEFF and the bidirectional controls are no `char::is_control`; they are ordinary characters of a key.
+        if full.chars().any(char::is_control) || once.chars().any(char::is_control) {
+            return Err(PathError::Control);
+        }
+        let plain = remove_dot_segments(&once);
+        let loose = fold(&full);
+        Ok(Self { plain, loose })
+    }
+
+    /// The path as it goes on: the plain reading in the one form of encoding.
+    pub(crate) fn encoded(&self) -> String {
+        encoding::encode_path(&self.plain)
+    }
+}
+
+fn decode_fully(once: &str) -> Result<String, PathError> {
+    let mut text = once.to_owned();
+    for _ in 0..MAX_DECODINGS {
+        // What is no UTF-8 beyond the first decoding cannot name a rule's path any more: it stays as it is.
+        match encoding::decode(&text) {
+            Some(next) if next != text => text = next.into_owned(),
+            _ => return Ok(text),
+        }
+    }
+    match encoding::decode(&text) {
+        Some(next) if next != text => Err(PathError::EncodedTooOften),
+        _ => Ok(text),
+    }
+}
+
+fn fold(full: &str) -> String {
+    let mut folded = String::with_capacity(full.len());
+    for c in full.chars().flat_map(char::to_lowercase) {
+        let c = if c == '\\' { '/' } else { c };
+        if !(c == '/' && folded.ends_with('/')) {
+            folded.push(c);
+        }
+    }
+    remove_dot_segments(&folded)
+}
+
+/// RFC 3986 section 5.2.4. Empty segments stay: to S3 they are part of the key.
+pub(crate) fn remove_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    let mut result = String::with_capacity(path.len());
+    for segment in &kept {
+        result.push('/');
+        result.push_str(segment);
+    }
+    if result.is_empty() {
+        result.push('/');
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_segments_are_removed_as_rfc_3986_says() {
+        let table = [
+            ("/", "/"),
+            ("/a/b/c/./../../g", "/a/g"),
+            ("/..", "/"),
+            ("/../..", "/"),
+            ("/.", "/"),
+            ("/a/.", "/a/"),
+            ("/a/..", "/"),
+            ("/a/b/..", "/a/"),
+            ("/a//b", "/a//b"),
+            ("//a", "//a"),
+            ("/a//../b", "/a/b"),
+            ("/a./b../...", "/a./b../..."),
+        ];
+        for (path, expected) in table {
+            assert_eq!(remove_dot_segments(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_two_readings() {
+        let table = [
+            ("/a%20b.jpg", "/a b.jpg", "/a b.jpg"),
+            ("/users/alice/../bob/x", "/users/bob/x", "/users/bob/x"),
+            ("/users/alice/%2e%2e/bob/x", "/users/bob/x", "/users/bob/x"),
+            ("/users/alice/%2E./bob/x", "/users/bob/x", "/users/bob/x"),
+            ("/users/alice%2f..%2fbob/x", "/users/bob/x", "/users/bob/x"),
+            ("/users/alice/%252e%252e/bob/x", "/users/alice/%2e%2e/bob/x", "/users/bob/x"),
+            ("/users/alice/..%5cbob", "/users/alice/..\\bob", "/users/bob"),
+            ("//users//bob/x", "//users//bob/x", "/users/bob/x"),
+            ("/USERS/Bob/x", "/USERS/Bob/x", "/users/bob/x"),
+            ("/100%25.jpg", "/100%.jpg", "/100%.jpg"),
+            ("/100%.jpg", "/100%.jpg", "/100%.jpg"),
+            ("/a+b", "/a+b", "/a+b"),
+            ("/a%2520b", "/a%20b", "/a b"),
+            ("/%C3%84.jpg", "/Ä.jpg", "/ä.jpg"),
+        ];
+        for (uri, plain, loose) in table {
+            let path = ViewerPath::parse(uri).expect(uri);
+            assert_eq!((path.plain.as_str(), path.loose.as_str()), (plain, loose), "{uri}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        let table = [
+            ("", PathError::Relative),
+            ("a", PathError::Relative),
+            ("/%00", PathError::Control),
+            ("/%2500", PathError::Control),
+            ("/a%0d%0ab", PathError::Control),
+            ("/%ff", PathError::NotUtf8),
+            ("/%c0%ae%c0%ae/x", PathError::NotUtf8),
+            ("/%252525252541", PathError::EncodedTooOften),
+        ];
+        for (uri, error) in table {
+            assert_eq!(ViewerPath::parse(uri), Err(error), "{uri}");
+        }
+        assert_eq!(ViewerPath::parse(&format!("/{}", "a".repeat(MAX_LENGTH))), Err(PathError::TooLong));
+    }
+}

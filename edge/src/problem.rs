@@ -1,0 +1,77 @@
+//! Error answers: problem JSON (RFC 9457) with a stable `code`.
+
+use serde::Serialize;
+
+use crate::event::{Headers, Response};
+
+/// What went wrong, in words that may be shown to anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The reason phrase of the status.
+    pub title: &'static str,
+    /// The status of the answer.
+    pub status: u16,
+    /// One sentence about this case.
+    pub detail: &'static str,
+    /// The stable name of the problem, for programs.
+    pub code: &'static str,
+}
+
+impl Problem {
+    pub(crate) const fn new(status: u16, code: &'static str, detail: &'static str) -> Self {
+        Self { kind: "about:blank", title: reason_phrase(status), status, detail, code }
+    }
+
+    /// The answer to a request with this method. It is not to be stored anywhere.
+    pub(crate) fn response(&self, method: &str) -> Response {
+        let mut headers = Headers::default();
+        headers.set("Cache-Control", "no-store");
+        self.write_into(method, headers)
+    }
+
+    /// The answer with these headers besides its own.
+    pub(crate) fn write_into(&self, method: &str, mut headers: Headers) -> Response {
+        headers.set("Content-Type", "application/problem+json");
+        disarm(&mut headers);
+        // A `Problem` is plain text and a number: writing it cannot fail. RFC 9110, section 9.3.2: HEAD has no body.
+        let body = if method == "HEAD" { String::new() } else { serde_json::to_string(self).unwrap_or_default() };
+        Response {
+            status: self.status.to_string(),
+            status_description: Some(self.title.to_owned()),
+            headers,
+            body: Some(body),
+            body_encoding: None,
+        }
+    }
+}
+
+/// The headers that every answer carries: an upload must not become a page that runs scripts on this host.
+pub(crate) fn disarm(headers: &mut Headers) {
+    headers.set("X-Content-Type-Options", "nosniff");
+    headers.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+}
+
+const fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        410 => "Gone",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ if status < 500 => "Client Error",
+        _ => "Server Error",
+    }
+}

@@ -1,0 +1,97 @@
+//! Before the cache: who asks, and for what.
+//!
+//! Comes in: a request as the viewer sent it. Goes out: the same request, allowed, with its path and query in their
+//! canonical form, `Accept` in its bucket and without credentials; or the answer that refuses it. What must always
+//! hold: what has been judged is what goes on, and two requests that mean the same become the same.
+
+use crate::accept;
+use crate::auth::{Attempt, Denial, DenialKind, Verdict};
+use crate::config::{Config, Mode};
+use crate::event::{Cf, Request};
+use crate::keys::Keys;
+use crate::outcome::Outcome;
+use crate::path::{PathError, ViewerPath};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::rules::{Rule, Selection, select};
+
+const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
+const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
+const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "The path is longer than 8192 bytes.");
+const UNAUTHORIZED: Problem = Problem::new(401, "unauthorized", "A valid token is needed for this.");
+const EXPIRED: Problem = Problem::new(401, "token_expired", "The token has expired.");
+const FORBIDDEN: Problem = Problem::new(403, "forbidden", "This is not for you.");
+const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "The URL needs a valid signature.");
+const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
+
+/// Decides whether a viewer's request may pass, and brings it into its canonical form.
+///
+/// `now` is in seconds since 1970.
+#[must_use]
+pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcome {
+    let request = &cf.request;
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
+        let mut response = METHOD.response(&request.method);
+        response.headers.set("Allow", "GET, HEAD");
+        return Outcome::respond(response, format!("{} is not answered", request.method));
+    }
+    let path = match ViewerPath::parse(&request.uri) {
+        Ok(path) => path,
+        Err(error @ PathError::TooLong) => return Outcome::refuse(&TOO_LONG, request, error.to_string()),
+        Err(error) => return Outcome::refuse(&BAD_PATH, request, error.to_string()),
+    };
+    let (index, plain, loose) = match select(&config.access.rules, &path) {
+        Selection::Rule { index, plain, loose } => (index, plain, loose),
+        Selection::None => return Outcome::refuse(&FORBIDDEN, request, "no rule is about this path"),
+        Selection::Ambiguous => {
+            return Outcome::refuse(&BAD_PATH, request, "readings of this path fall under different rules");
+        }
+    };
+    let rule = &config.access.rules[index];
+    let query = Query::parse(&request.querystring, &config.grammar);
+    let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
+    let verdict = attempt.judge(config, &keys.auth, now);
+    let heading = format!("rules[{index}] `{}`", rule.pattern.text());
+    match verdict {
+        Verdict::Allowed { why } => {
+            let canonical = canonical_request(request, &path, &query, config);
+            Outcome::forward(canonical, format!("{heading} lets it pass by {why}"))
+        }
+        Verdict::Denied(denial) => refuse(request, rule, denial, &heading),
+    }
+}
+
+/// The request as it goes on: one form for all ways of writing it.
+fn canonical_request(request: &Request, path: &ViewerPath, query: &Query, config: &Config) -> Request {
+    let mut canonical = request.clone();
+    canonical.uri = path.encoded();
+    canonical.querystring = query.canonical();
+    canonical.headers.remove("authorization");
+    canonical.headers.remove("cookie");
+    canonical.headers.set("Accept", accept::bucket(request.headers.all("accept"), query, &config.grammar));
+    canonical
+}
+
+fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outcome {
+    let takes_tokens = rule.allow.iter().any(|mode| matches!(mode, Mode::Token | Mode::Jwt));
+    // A 401 promises that a challenge could be met (RFC 9110, section 15.5.2). Nobody can sign a URL on being asked.
+    let problem = match (denial.kind, takes_tokens) {
+        (DenialKind::Forbidden, _) => FORBIDDEN,
+        (DenialKind::Expired, true) => EXPIRED,
+        (DenialKind::Missing | DenialKind::Invalid, true) => UNAUTHORIZED,
+        (DenialKind::Expired, false) => URL_EXPIRED,
+        (DenialKind::Missing | DenialKind::Invalid, false) => URL_UNSIGNED,
+    };
+    let mut response = problem.response(&request.method);
+    if problem.status == 401 {
+        // RFC 6750, section 3.1: no error code where nothing was shown.
+        let challenge = match denial.kind {
+            DenialKind::Missing => "Bearer realm=\"images\"",
+            _ => "Bearer realm=\"images\", error=\"invalid_token\"",
+        };
+        response.headers.set("WWW-Authenticate", challenge);
+    }
+    let mut outcome = Outcome::respond(response, format!("{heading} refuses it, {}", denial.why));
+    outcome.refresh = denial.refresh;
+    outcome
+}

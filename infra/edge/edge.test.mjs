@@ -1,0 +1,191 @@
+// The WebAssembly module under Node, as Lambda@Edge runs it: `node --test infra/edge/`.
+//
+// It must decide as the native code does (fixtures/edge/decisions.json), on the events that AWS publishes, within the
+// sizes and times that a viewer does not notice. Where no wasm can be built, the tests are skipped, and say so.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const functions = ['viewer-request', 'origin-request', 'origin-response'];
+const MAX_WASM_BYTES = 300 * 1024;
+const MAX_ZIP_BYTES = 1024 * 1024; // Lambda@Edge: 1 MB for viewer functions.
+
+const built = spawnSync(join(root, 'infra/edge/build.sh'), { encoding: 'utf8' });
+const skip = built.status === 3 && `no WebAssembly can be built here: ${built.stderr.trim()}`;
+if (skip) console.log(`SKIPPED infra/edge: ${skip}`);
+else assert.equal(built.status, 0, built.stderr);
+
+const json = async (path) => JSON.parse(await readFile(join(root, path), 'utf8'));
+const event = (name) => json(`fixtures/events/${name}.json`);
+const { config, keys, decisions } = await json('fixtures/edge/decisions.json');
+
+// A folder as it is packaged for one function; importing it from a new one gives a new instance.
+const folders = [];
+async function packaged(name, { configuration = config, secrets = name === 'viewer-request' ? keys : {} } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'edge-'));
+  folders.push(folder);
+  await copyFile(join(root, 'infra/edge/index.mjs'), join(folder, 'index.mjs'));
+  await copyFile(join(root, 'target/edge', name, 'edge.wasm'), join(folder, 'edge.wasm'));
+  await writeFile(join(folder, 'config.json'), JSON.stringify(configuration));
+  await writeFile(join(folder, 'keys.json'), JSON.stringify(secrets));
+  return folder;
+}
+const load = (folder) => import(pathToFileURL(join(folder, 'index.mjs')));
+
+function withCredentials({ access_key_id, secret_access_key, session_token } = {}) {
+  const set = (name, value) => (value === undefined ? delete process.env[name] : (process.env[name] = value));
+  set('AWS_ACCESS_KEY_ID', access_key_id);
+  set('AWS_SECRET_ACCESS_KEY', secret_access_key);
+  set('AWS_SESSION_TOKEN', session_token);
+}
+
+// The fastest is what the work takes; the median is what it takes on a machine that does other work as well.
+function spread(times) {
+  const sorted = times.sort((a, b) => a - b);
+  return `${sorted[0].toFixed(3)} ms (median ${sorted[sorted.length >> 1].toFixed(3)})`;
+}
+
+describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
+  const clock = Date.now;
+  const fetchOfNode = globalThis.fetch;
+  const handlers = {};
+
+  before(async () => {
+    for (const name of functions) handlers[name] = (await load(await packaged(name))).handler;
+  });
+  after(async () => {
+    Date.now = clock;
+    globalThis.fetch = fetchOfNode;
+    for (const folder of folders) await rm(folder, { recursive: true });
+  });
+
+  test('decide as the native code does', async () => {
+    globalThis.fetch = async () => ({ ok: false });
+    const seen = new Set();
+    for (const { call, answer } of decisions) {
+      const { event, now, credentials } = call.event;
+      const trigger = event.Records[0].cf.config.eventType;
+      Date.now = () => now * 1000;
+      withCredentials(credentials ?? {});
+      assert.deepEqual(await handlers[trigger](event), answer.result.value, JSON.stringify(event.Records[0].cf.request));
+      seen.add(trigger);
+    }
+    assert.deepEqual([...seen].sort(), [...functions].sort());
+    console.log(`${decisions.length} decisions are the native ones`);
+  });
+
+  test('answer the events that AWS publishes', async () => {
+    Date.now = clock;
+    withCredentials({ access_key_id: 'AKID', secret_access_key: 'secret', session_token: 'token' });
+    const viewer = await handlers['viewer-request'](await event('viewer-request'));
+    assert.equal(viewer.uri, '/');
+    assert.equal(viewer.clientIp, '203.0.113.178');
+    for (const name of ['origin-request', 'origin-request-s3']) {
+      const { origin, headers } = await handlers['origin-request'](await event(name));
+      assert.equal(origin.custom.domainName, config.origins.transformer.domain);
+      assert.equal(headers.host[0].value, config.origins.transformer.domain);
+      assert.match(headers.authorization[0].value, /^AWS4-HMAC-SHA256 Credential=AKID\/\d{8}\/eu-west-1\/lambda\/aws4_request, /);
+    }
+    const answer = await handlers['origin-response'](await event('origin-response'));
+    assert.equal(answer.status, '200');
+    assert.equal(answer.headers.server, undefined);
+    await assert.rejects(handlers['viewer-request'](await event('viewer-response')), /not for ViewerResponse/);
+    await assert.rejects(handlers['viewer-request']({}), /cannot read the call/);
+  });
+
+  test('sign with the credentials of the moment', async () => {
+    const authorization = async (access_key_id) => {
+      withCredentials({ access_key_id, secret_access_key: 'secret', session_token: 'token' });
+      return (await handlers['origin-request'](await event('origin-request'))).headers.authorization[0].value;
+    };
+    assert.match(await authorization('FIRST'), /Credential=FIRST\//);
+    assert.match(await authorization('SECOND'), /Credential=SECOND\//);
+    withCredentials();
+    assert.equal((await handlers['origin-request'](await event('origin-request'))).status, '500');
+  });
+
+  test('look for an unknown key once a minute, and keep the packaged ones', async () => {
+    const issuer = config.jwt.issuers[0];
+    const alice = decisions.find(({ call }) => call.event.event.Records[0].cf.request.headers.authorization).call.event.event;
+    const packagedKeys = { ...keys, jwks: { [issuer.issuer]: { keys: [keys.jwks[issuer.issuer].keys[1]] } } };
+    const { handler } = await load(await packaged('viewer-request', { secrets: packagedKeys }));
+    let looks = 0;
+    let answer = async () => { throw new Error('unreachable'); };
+    globalThis.fetch = async (uri, options) => {
+      looks += 1;
+      assert.equal(uri, issuer.jwks_uri);
+      assert.equal(options.redirect, 'error');
+      return answer();
+    };
+    let now = 1_800_000_000_000;
+    Date.now = () => now;
+    assert.equal((await handler(alice)).status, '401');
+    assert.equal((await handler(alice)).status, '401');
+    assert.equal(looks, 1, 'within the minute');
+    now += 60_000;
+    answer = async () => ({ ok: true, json: async () => ({ keys: [] }) });
+    assert.equal((await handler(alice)).status, '401');
+    now += 60_000;
+    answer = async () => ({ ok: true, json: async () => keys.jwks[issuer.issuer] });
+    assert.equal((await handler(alice)).uri, '/users/alice/a.jpg');
+    assert.equal(looks, 3);
+    assert.equal((await handler(alice)).uri, '/users/alice/a.jpg');
+    assert.equal(looks, 3, 'a known key needs no look');
+    globalThis.fetch = fetchOfNode;
+  });
+
+  test('say what is wrong with a configuration', async () => {
+    const broken = await packaged('viewer-request', { configuration: { ...config, rules: [] } });
+    await assert.rejects(load(broken), /rules: at least one is needed/);
+    const secrets = { tokens: [{ name: 'a', secret: 'short' }] };
+    await assert.rejects(load(await packaged('viewer-request', { secrets })), /tokens\[0\]\.secret: takes at least 20 bytes/);
+  });
+
+  test('stay in memory over many calls', async () => {
+    Date.now = () => 1_800_000_000_000;
+    const { call } = decisions[3];
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 2000; i += 1) await handlers['viewer-request'](call.event.event);
+    assert.ok(process.memoryUsage().arrayBuffers - before < 4 * 1024 * 1024);
+  });
+
+  test('are small and fast', async () => {
+    Date.now = () => 1_800_000_000_000;
+    withCredentials({ access_key_id: 'AKID', secret_access_key: 'secret', session_token: 'token' });
+    const signed = await event('origin-request');
+    const rs256 = decisions.find(({ call }) => call.event.event.Records[0].cf.request.headers.authorization).call.event.event;
+    const response = await event('origin-response');
+    const events = { 'viewer-request': rs256, 'origin-request': signed, 'origin-response': response };
+    const times = async (count, action) => {
+      const all = [];
+      for (let i = 0; i < count; i += 1) {
+        const start = performance.now();
+        await action();
+        all.push(performance.now() - start);
+      }
+      return spread(all);
+    };
+    for (const name of functions) {
+      const { size } = await stat(join(root, 'target/edge', name, 'edge.wasm'));
+      const folder = await packaged(name);
+      const zip = join(folder, 'function.zip');
+      const zipped = spawnSync('zip', ['-q', '-9', '-j', zip, ...['index.mjs', 'edge.wasm', 'config.json', 'keys.json'].map((file) => join(folder, file))]);
+      const zipSize = zipped.status === 0 ? (await stat(zip)).size : 0;
+      const fresh = [];
+      for (let i = 0; i < 15; i += 1) fresh.push(await packaged(name));
+      const first = await times(fresh.length, async () => (await load(fresh.pop())).handler(events[name]));
+      const later = await times(2000, () => handlers[name](events[name]));
+      console.log(
+        `${name}: ${size} bytes of wasm, ${zipSize || '?'} zipped; compile and first call ${first}, ` +
+          `later calls ${later}`,
+      );
+      assert.ok(size <= MAX_WASM_BYTES, `${name} has ${size} bytes`);
+      assert.ok(zipSize <= MAX_ZIP_BYTES, `${name} has ${zipSize} bytes zipped`);
+    }
+  });
+});

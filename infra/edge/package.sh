@@ -1,0 +1,31 @@
+#!/bin/sh
+# Packages the three edge functions: target/edge/<function>/ for the CDK, and the same as target/edge/<function>.zip.
+#
+#   infra/edge/package.sh CONFIG KEYS
+#
+# CONFIG is the compiled configuration; KEYS is a file with the secrets, or `ssm:NAME`, a SecureString that the AWS CLI
+# reads. Only the viewer-request function gets the keys.
+set -eu
+config=$(realpath "$1")
+keys=$2
+cd "$(dirname "$0")/../.."
+umask 077
+secrets=$(mktemp)
+trap 'rm -f "$secrets"' EXIT
+case $keys in
+ssm:*) aws ssm get-parameter --with-decryption --name "${keys#ssm:}" --query Parameter.Value --output text >"$secrets" ;;
+*) cat "$keys" >"$secrets" ;;
+esac
+
+infra/edge/build.sh
+for function in viewer-request origin-request origin-response; do
+    folder="target/edge/$function"
+    cp infra/edge/index.mjs "$folder/index.mjs"
+    cp "$config" "$folder/config.json"
+    if [ "$function" = viewer-request ]; then cp "$secrets" "$folder/keys.json"; else echo '{}' >"$folder/keys.json"; fi
+    # What is wrong with the configuration or the keys comes out here, not in the CDN.
+    node --input-type=module -e "await import('$PWD/$folder/index.mjs')"
+    rm -f "$folder.zip"
+    if command -v zip >/dev/null; then zip -q -9 -X -j "$folder.zip" "$folder"/*; else python3 -m zipfile -c "$folder.zip" "$folder"/*; fi
+    echo "$function: $(wc -c <"$folder.zip") bytes as $folder.zip"
+done
