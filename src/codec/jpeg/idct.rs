@@ -143,3 +143,52 @@ impl Quarter {
         [[descale(dc + h + v + d), descale(dc - h + v - d)], [descale(dc + h - v - d), descale(dc - h - v + d)]]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Block, full, half};
+    use crate::codec::jpeg::idct_portable;
+
+    /// Blocks from nearly flat to nonsense.
+    fn blocks() -> impl Iterator<Item = Block> {
+        let mut state = 7u32;
+        (0..3000).map(move |number| {
+            std::array::from_fn(|i| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let range = [4, 60, 600, 16_000][number % 4] / (1 + if number % 4 < 3 { i as i32 / 4 } else { 0 });
+                ((state >> 8) as i32 % (2 * range + 1) - range) as i16
+            })
+        })
+    }
+
+    #[test]
+    fn vector_and_portable_transforms_agree() {
+        for block in blocks() {
+            let (mut vector, mut portable) = ([0; 80], [0; 80]);
+            full(&block, &mut vector, 10);
+            idct_portable::full(&block, &mut portable, 10);
+            assert_eq!(vector, portable, "{block:?}");
+            half(&block, &mut vector, 10);
+            idct_portable::half(&block, &mut portable, 10);
+            assert_eq!(vector, portable, "{block:?}");
+        }
+    }
+
+    #[test]
+    fn full_transform_is_the_inverse_dct() {
+        for block in blocks().filter(|block| block.iter().all(|coefficient| coefficient.abs() <= 600)) {
+            let mut samples = [0; 64];
+            full(&block, &mut samples, 8);
+            for (i, sample) in samples.into_iter().enumerate() {
+                let (x, y) = ((i % 8) as f64, (i / 8) as f64);
+                let basis = |k: usize, at: f64| {
+                    let norm = if k == 0 { 0.5f64.sqrt() } else { 1.0 };
+                    norm * ((2.0 * at + 1.0) * k as f64 * std::f64::consts::PI / 16.0).cos()
+                };
+                let terms = block.iter().enumerate().map(|(k, &c)| f64::from(c) * basis(k % 8, x) * basis(k / 8, y));
+                let exact = (terms.sum::<f64>() / 4.0 + 128.0).clamp(0.0, 255.0);
+                assert!((f64::from(sample) - exact).abs() < 1.1, "{sample}, exactly {exact}");
+            }
+        }
+    }
+}
