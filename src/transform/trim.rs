@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn transparent_colours_do_not_count() {
-        let samples = vec![[1u16, 0], [60_000, 0], [5, 65_535], [7, 0]].concat();
+        let samples = [[1u16, 0], [60_000, 0], [5, 65_535], [7, 0]].concat();
         let raster = Raster::new(4, 1, Channels::La, Samples::U16(samples)).unwrap();
         assert_eq!(inner(&raster, Area::whole(4, 1), 0), Area { x: 2.0, y: 0.0, width: 1.0, height: 1.0 });
     }

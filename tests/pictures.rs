@@ -1,0 +1,179 @@
+//! What comes out, against stored references, by a perceptual measure. A picture that differs is saved with its
+//! difference in `tests/failures/`; `UPDATE_REFERENCES=1` writes the references anew, to be looked at before committing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::fixtures;
+use fast_image_resize as fir;
+use image::{DynamicImage, RgbImage, RgbaImage};
+use image_origin::codec::{Budget, Work};
+use image_origin::query::Transform;
+use image_origin::transform::{Accepted, render};
+
+const BUDGET: Budget = Budget { pixels: 300_000_000, memory: 2 << 30 };
+
+fn rendered(original: &[u8], query: &str) -> Result<DynamicImage, String> {
+    let transform: Transform = query.parse().unwrap();
+    let picture = render(original, &transform, Accepted::default(), BUDGET, &Work::unbounded());
+    let picture = picture.map_err(|error| error.to_string())?;
+    let decoded = image::load_from_memory(&picture.bytes).unwrap();
+    assert_eq!((decoded.width(), decoded.height()), (picture.width, picture.height));
+    Ok(decoded)
+}
+
+/// Structural similarity of two pictures of one size, 1 for equal ones, as they look on grey.
+fn similarity(one: &RgbaImage, other: &RgbaImage) -> f64 {
+    let flat = |rgba: &RgbaImage| {
+        RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+            let [r, g, b, a] = rgba.get_pixel(x, y).0;
+            image::Rgb([r, g, b].map(|c| ((u32::from(c) * u32::from(a) + 128 * (255 - u32::from(a))) / 255) as u8))
+        })
+    };
+    image_compare::rgb_similarity_structure(&image_compare::Algorithm::MSSIMSimple, &flat(one), &flat(other)).unwrap().score
+}
+
+#[test]
+fn pictures_look_like_their_references() {
+    let table = [
+        ("photo-small", "photo.jpg", "w=160"),
+        ("photo-progressive", "photo-progressive.jpg", "w=160"),
+        ("photo-cover-attention", "photo.jpg", "w=100&h=100&fit=cover&gravity=attention"),
+        ("photo-cover-entropy", "photo.jpg", "w=60&h=120&fit=cover&gravity=entropy"),
+        ("photo-contain", "photo.png", "w=120&h=120&fit=contain&bg=navy"),
+        ("photo-crop-rotate", "photo.webp", "crop=0.5,0.0,0.5,0.5&rotate=90&w=90"),
+        ("photo-flip", "photo.png", "w=120&flip=h"),
+        ("photo-blur", "photo.png", "w=120&blur=3"),
+        ("photo-sharpen", "photo.png", "w=120&sharpen=1.5"),
+        ("photo-colours", "photo.png", "w=120&brightness=1.1&contrast=1.3&saturation=1.5&gamma=1.2"),
+        ("photo-grey", "photo.png", "w=120&grayscale"),
+        ("photo-tint", "photo.png", "w=120&tint=ffcc88"),
+        ("photo-invert", "photo.png", "w=120&invert"),
+        ("photo-webp", "photo.jpg", "w=120&format=webp"),
+        ("photo-gif", "photo.jpg", "w=120&format=gif"),
+        ("photo-low-quality", "photo.jpg", "w=120&q=10"),
+        ("drawing-small", "drawing.png", "w=120"),
+        ("drawing-on-colour", "drawing.png", "w=120&format=jpeg&bg=tomato"),
+        ("drawing-trimmed", "drawing.png", "trim=20&w=120"),
+        ("cmyk", "jpeg/cmyk.jpg", "w=100&format=png"),
+        ("ycck", "jpeg/ycck.jpg", "w=100&format=png"),
+        ("wide-gamut", "jpeg/p3.jpg", "w=100&format=png"),
+        ("grey-16-bit", "png/grey-16.png", "w=40"),
+        ("palette", "png/palette-8.png", "w=40"),
+        ("interlaced", "png/interlaced.png", "w=40"),
+        ("alpha-webp", "webp/alpha.webp", "w=100"),
+        ("gif-first-frame", "gif/animated.gif", "w=50"),
+        ("truncated", "broken/truncated.jpg", "w=100&format=png"),
+    ];
+    let update = std::env::var_os("UPDATE_REFERENCES").is_some();
+    let mut failures = Vec::new();
+    for (name, file, query) in table {
+        let original = std::fs::read(fixtures().join(file)).unwrap();
+        let actual = rendered(&original, query).unwrap().into_rgba8();
+        let reference = tests_folder("references").join(format!("{name}.png"));
+        if update {
+            actual.save(&reference).unwrap();
+            continue;
+        }
+        let expected = image::open(&reference).unwrap().into_rgba8();
+        if expected.dimensions() != actual.dimensions() || similarity(&expected, &actual) < 0.99 {
+            save_failure(name, &expected, &actual);
+            failures.push(name);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:?} differ; look into tests/failures");
+}
+
+fn tests_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn save_failure(name: &str, expected: &RgbaImage, actual: &RgbaImage) {
+    let folder = tests_folder("failures");
+    actual.save(folder.join(format!("{name}.actual.png"))).unwrap();
+    if expected.dimensions() == actual.dimensions() {
+        let difference = RgbImage::from_fn(actual.width(), actual.height(), |x, y| {
+            let (one, other) = (expected.get_pixel(x, y).0, actual.get_pixel(x, y).0);
+            image::Rgb([0, 1, 2].map(|i| one[i].abs_diff(other[i]).saturating_mul(4)))
+        });
+        difference.save(folder.join(format!("{name}.difference.png"))).unwrap();
+    }
+}
+
+#[test]
+fn all_eight_orientations_come_out_upright() {
+    let upright = |value: u8| {
+        let original = std::fs::read(fixtures().join(format!("orientation/{value}.jpg"))).unwrap();
+        rendered(&original, "w=60&format=png").unwrap().into_rgba8()
+    };
+    let first = upright(1);
+    assert_eq!(first.dimensions(), (60, 40));
+    let corner = |picture: &RgbaImage, x, y| picture.get_pixel(x, y).0;
+    for value in 1..=8 {
+        let picture = upright(value);
+        assert!(similarity(&first, &picture) > 0.98, "orientation {value}");
+        assert!(corner(&picture, 5, 5)[0] > 200 && corner(&picture, 55, 5)[1] > 150 && corner(&picture, 5, 35)[2] > 180);
+    }
+}
+
+/// The plain way: decode all, turn upright, Lanczos3. What is smaller already stays as it is.
+fn reference(original: &[u8], width: u32) -> Option<RgbaImage> {
+    let mut decoder = image::ImageReader::new(std::io::Cursor::new(original)).with_guessed_format().unwrap().into_decoder().ok()?;
+    let orientation = image::ImageDecoder::orientation(&mut decoder).unwrap_or(image::metadata::Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).ok()?;
+    picture.apply_orientation(orientation);
+    let picture = DynamicImage::ImageRgba8(picture.into_rgba8());
+    let width = width.min(picture.width());
+    let height = (f64::from(picture.height()) * f64::from(width) / f64::from(picture.width())).round().max(1.0) as u32;
+    let mut out = fir::images::Image::new(width, height, fir::PixelType::U8x4);
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3));
+    let source = fir::images::ImageRef::new(picture.width(), picture.height(), picture.as_bytes(), fir::PixelType::U8x4);
+    fir::Resizer::new().resize(&source.unwrap(), &mut out, &options).unwrap();
+    RgbaImage::from_raw(width, height, out.into_vec())
+}
+
+#[test]
+fn real_pictures_look_like_a_full_decode_and_lanczos() {
+    // These carry profiles or inks that the plain way knows nothing of.
+    let other_colours = ["Channel_digital_image_CMYK_color.jpg", "p3.png"];
+    for folder in ["photos", "orientation", "formats"] {
+        for path in common::corpus(folder).unwrap_or_default() {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let original = std::fs::read(&path).unwrap();
+            for width in [300, 800] {
+                // Lossless, so that only what came before the encoder is judged.
+                let Ok(picture) = rendered(&original, &format!("w={width}&format=png")) else {
+                    assert!([".avif", ".icm", ".tiff"].iter().any(|end| name.ends_with(end)), "{name} is not read");
+                    continue;
+                };
+                let picture = picture.into_rgba8();
+                let Some(expected) = reference(&original, width) else { panic!("{name}: no reference") };
+                assert_eq!(picture.dimensions(), expected.dimensions(), "{name} w={width}");
+                if other_colours.contains(&name) || expected.width().min(expected.height()) < 8 {
+                    continue;
+                }
+                let score = similarity(&picture, &expected);
+                println!("{name} w={width}: {score:.4}");
+                assert!(score >= 0.97, "{name} w={width}: {score}");
+            }
+        }
+    }
+}
+
+#[test]
+fn broken_pictures_are_answered() {
+    for path in common::corpus("broken").unwrap_or_default() {
+        let original = std::fs::read(&path).unwrap();
+        for query in ["w=300", "w=800", "w=100&format=webp", "info"] {
+            let transform: Transform = query.parse().unwrap();
+            let small = Budget { pixels: 100_000_000, memory: 512 << 20 };
+            let outcome = render(&original, &transform, Accepted::default(), small, &Work::unbounded());
+            println!("{} {query}: {:?}", path.display(), outcome.map(|picture| (picture.width, picture.height)));
+        }
+    }
+}
