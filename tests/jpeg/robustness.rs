@@ -75,7 +75,7 @@ fn corruption_of_every_byte() {
         let mut bytes = bytes;
         for at in 0..bytes.len() {
             let original = bytes[at];
-            for value in [0x00, 0xFF, original ^ 1, original ^ 0x80] {
+            for value in [0xFF, original ^ 0x11] {
                 bytes[at] = value;
                 let _ = decode_all(&bytes);
                 let _ = read_header(&bytes);
@@ -86,11 +86,11 @@ fn corruption_of_every_byte() {
 }
 
 #[test]
-fn every_value_of_every_byte_of_one_file() {
+fn many_values_of_every_byte_of_one_file() {
     let mut bytes = Sample { width: 17, height: 9, progressive: true, ..Sample::default() }.encode();
     for at in 0..bytes.len() {
         let original = bytes[at];
-        for value in 0..=255 {
+        for value in (0..=255).step_by(15) {
             bytes[at] = value;
             let _ = decode(&bytes, &Options { scale: Scale::Eighth, max_bytes: 1 << 20, ..Options::default() });
         }
