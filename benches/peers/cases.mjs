@@ -57,11 +57,14 @@ async function encodes(photograph, folder) {
     ...(await of("drawing", sharp(drawing).toColourspace("srgb").removeAlpha(), ["format=png", "format=webp&lossless=true"])),
     // Lines that were made smaller have soft edges: more than 256 colours, and no texture.
     ...(await of("lines", sharp(drawing).toColourspace("srgb").removeAlpha().resize({ width: 500 }), ["format=png"])),
-    ...(await of("photo800-alpha", photo(800).joinChannel(await mask(photograph)), ["format=png", "format=webp&q=80"])),
+    ...(await of("photo800-alpha", await faded(photo(800)), ["format=png", "format=webp&q=80"])),
   ];
 }
 
-/** An alpha channel from the brightness of the picture. */
-async function mask(photograph) {
-  return sharp(photograph).resize({ width: 800 }).greyscale().png().toBuffer();
+/** The picture with its own brightness as alpha. */
+async function faded(image) {
+  const alpha = await image.clone().greyscale().raw().toBuffer();
+  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+  const raw = { width: info.width, height: info.height, channels: 1 };
+  return sharp(data, { raw: { ...raw, channels: 3 } }).joinChannel(alpha, { raw });
 }

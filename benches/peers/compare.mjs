@@ -10,6 +10,9 @@ import sharp from "sharp";
 import { cases } from "./cases.mjs";
 import { similarity } from "./quality.mjs";
 
+// Outputs of one name follow each other; a cache would go on showing the first.
+sharp.cache(false);
+
 const target = process.env.TARGET_DIR;
 const folder = join(target, "peers");
 const program = join(target, "release", "image-origin");

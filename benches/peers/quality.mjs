@@ -90,15 +90,21 @@ function ssim(one, other, width, height) {
   return total / count;
 }
 
-const originals = new Map();
+let [original, references] = [undefined, new Map()];
+
+/** The reference for an original at a size. Those of the original that was asked for last are kept. */
+async function reference({ file, raw }, size) {
+  if (original?.file !== file) {
+    original = { file, planes: await planes(raw ? await readFile(file) : file, raw) };
+    references = new Map();
+  }
+  const key = `${size.width}x${size.height}`;
+  if (!references.has(key)) references.set(key, luma(resized(original.planes, size)));
+  return references.get(key);
+}
 
 /** SSIM of the output in the file `out` to the reference that is made of the original. */
-export async function similarity({ file, raw }, out) {
-  if (!originals.has(file)) {
-    originals.clear();
-    originals.set(file, await planes(raw ? await readFile(file) : file, raw));
-  }
+export async function similarity(job, out) {
   const output = await planes(out);
-  const reference = resized(originals.get(file), output);
-  return ssim(luma(reference), luma(output.split), output.width, output.height);
+  return ssim(await reference(job, output), luma(output.split), output.width, output.height);
 }

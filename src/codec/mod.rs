@@ -11,6 +11,7 @@ mod palette;
 mod png;
 mod raster;
 mod reader;
+mod shrink;
 mod sniff;
 mod webp;
 mod work;

@@ -2,9 +2,10 @@
 
 use image::codecs::png::PngDecoder;
 
+use super::shrink::{self, Shrink};
 use super::{
-    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Samples, Stopped, Work,
-    palette, reader,
+    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Samples, Stopped,
+    Work, palette, reader,
 };
 
 /// PNG, both ways.
@@ -22,12 +23,53 @@ impl Decoder for Png {
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        let factor = shrink::factor(need.scale);
+        if factor > 1
+            && let Some(decoded) = decode_smaller(bytes, need, factor)?
+        {
+            return Ok(decoded);
+        }
         reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)
     }
 
     fn count_frames(&self, bytes: &[u8], _: &Work) -> Result<u32, Error> {
         Ok(animation_frames(bytes).unwrap_or(1).max(1))
     }
+}
+
+/// Decodes row by row into a picture that is `factor` times smaller; `None` for pictures of 16 bits and those whose rows
+/// do not come one after the other.
+fn decode_smaller(bytes: &[u8], need: &Need<'_>, factor: usize) -> Result<Option<Decoded>, Error> {
+    let broken = |error: ::png::DecodingError| match need.work.check() {
+        Ok(()) => Error::Damaged { format: Format::Png, reason: error.to_string() },
+        Err(stopped) => stopped.into(),
+    };
+    let limits = ::png::Limits { bytes: usize::try_from(need.budget.memory).unwrap_or(usize::MAX) };
+    let mut decoder = ::png::Decoder::new_with_limits(reader::WatchedReader::new(bytes, need.work), limits);
+    decoder.set_transformations(::png::Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    let mut rows = decoder.read_info().map_err(broken)?;
+    let channels = match rows.output_color_type() {
+        (::png::ColorType::Grayscale, ::png::BitDepth::Eight) => Channels::L,
+        (::png::ColorType::GrayscaleAlpha, ::png::BitDepth::Eight) => Channels::La,
+        (::png::ColorType::Rgb, ::png::BitDepth::Eight) => Channels::Rgb,
+        (::png::ColorType::Rgba, ::png::BitDepth::Eight) => Channels::Rgba,
+        _ => return Ok(None),
+    };
+    if rows.info().interlaced {
+        return Ok(None);
+    }
+    let (width, height) = rows.info().size();
+    need.budget.check_memory(Shrink::memory(width, height, channels, factor))?;
+    let mut shrink = Shrink::new(width, channels, factor);
+    while let Some(row) = rows.next_row().map_err(broken)? {
+        shrink.push(row.data());
+    }
+    let icc = rows.info().icc_profile.as_ref().map(|profile| profile.to_vec());
+    let Some(raster) = shrink.finish() else { return Ok(None) };
+    let square = factor as f64;
+    let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
+    Ok(Some(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc }))
 }
 
 /// The frame count of an APNG's `acTL` chunk, which stands before the first `IDAT` (PNG 3rd edition, 11.3.6.1).
@@ -68,28 +110,61 @@ impl Encoder for Png {
     fn encode(&self, raster: &Raster, _: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
         work.check()?;
         let stored = smallest(raster);
-        let mut out = WatchedWriter { bytes: Vec::new(), work };
-        write(&mut out, raster, stored).map_err(|_| Stopped)?;
-        Ok(out.bytes)
+        // Differences of palette indices mean nothing, so filters only cost (PNG 3rd edition, 12.7).
+        if stored.palette.is_some() {
+            return compress(raster, &stored, Method::Matches, work);
+        }
+        let quick = compress(raster, &stored, Method::Differences, work)?;
+        if quick.len() as u64 * FLAT_SHARE > stored.data.len() as u64 {
+            return Ok(quick);
+        }
+        let thorough = compress(raster, &stored, Method::Matches, work)?;
+        Ok(if thorough.len() < quick.len() { thorough } else { quick })
     }
 }
 
-/// Writing to memory fails only when the work is stopped: sizes and types fit by construction.
-fn write(out: &mut WatchedWriter<'_>, raster: &Raster, stored: Stored) -> Result<(), ::png::EncodingError> {
+/// Where differences alone make a picture this many times smaller, it is drawn rather than photographed, and searching
+/// for repetitions is likely to pay.
+const FLAT_SHARE: u64 = 4;
+
+/// How pixels are compressed. benches/NOTES.md has the figures behind the choice.
+#[derive(Debug, Clone, Copy)]
+enum Method {
+    /// The best filter for each row, then runs and Huffman codes only: for photographs, which hardly repeat anything.
+    Differences,
+    /// Unfiltered, then a search for repetitions: for drawings.
+    Matches,
+}
+
+fn compress(raster: &Raster, stored: &Stored, method: Method, work: &Work) -> Result<Vec<u8>, Error> {
+    work.check()?;
+    let mut out = WatchedWriter { bytes: Vec::new(), work };
+    // Writing to memory fails only when the work is stopped: sizes and types fit by construction.
+    write(&mut out, raster, stored, method).map_err(|_| Stopped)?;
+    Ok(out.bytes)
+}
+
+fn write(
+    out: &mut WatchedWriter<'_>,
+    raster: &Raster,
+    stored: &Stored,
+    method: Method,
+) -> Result<(), ::png::EncodingError> {
     let mut encoder = ::png::Encoder::new(out, raster.width(), raster.height());
     encoder.set_color(stored.color);
     encoder.set_depth(stored.depth);
-    encoder.set_compression(::png::Compression::Balanced);
+    let (compression, filter) = match method {
+        Method::Differences => (::png::Compression::Fast, ::png::Filter::Adaptive),
+        Method::Matches => (::png::Compression::Balanced, ::png::Filter::NoFilter),
+    };
+    encoder.set_compression(compression);
+    encoder.set_filter(filter);
     if let Some(colors) = &stored.palette {
         encoder.set_palette(colors.iter().flat_map(|color| [color[0], color[1], color[2]]).collect::<Vec<_>>());
         let alphas: Vec<u8> = colors.iter().map(|color| color[3]).take_while(|alpha| *alpha < 255).collect();
         if !alphas.is_empty() {
             encoder.set_trns(alphas);
         }
-        // Differences of palette indices mean nothing, so filters only cost (PNG 3rd edition, 12.7).
-        encoder.set_filter(::png::Filter::NoFilter);
-    } else {
-        encoder.set_filter(::png::Filter::Adaptive);
     }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&stored.data)?;
@@ -169,7 +244,6 @@ fn pack(indices: &[u8], width: usize, depth: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Area;
 
     fn round_trip(raster: &Raster) -> (Raster, ::png::ColorType) {
         let encoding = Encoding { quality: 80, lossless: false, progressive: false };
@@ -184,6 +258,22 @@ mod tests {
     fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
         let height = samples.len() as u32 / channels.count() as u32 / width;
         Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn a_smaller_picture_covers_all_of_the_original() {
+        let picture = raster(7, Channels::Rgb, (0..7 * 5 * 3u32).map(|i| (i * 2) as u8).collect());
+        let encoding = Encoding { quality: 80, lossless: false, progressive: false };
+        let work = Work::unbounded();
+        let bytes = Png.encode(&picture, &encoding, &work).unwrap();
+        let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
+        let need = Need { area: Area::whole(7, 5), scale: 0.25, budget, work: &work };
+        let decoded = Png.decode(&bytes, &need).unwrap();
+        assert_eq!((decoded.raster.width(), decoded.raster.height()), (4, 3));
+        assert_eq!(decoded.area, Area::whole(8, 6));
+        assert_eq!(decoded.raster.samples().as_bytes()[..3], [24, 26, 28], "of 0, 6, 42 and 48, and so on");
+        let cut = Png.decode(&bytes[..bytes.len() - 30], &need);
+        assert!(matches!(cut, Err(Error::Damaged { format: Format::Png, .. })), "{cut:?}");
     }
 
     #[test]

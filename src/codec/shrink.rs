@@ -1,0 +1,163 @@
+//! Makes a picture smaller while its rows come in, so that the whole of it is never held.
+//!
+//! Squares of pixels become their mean. That is no good filter by itself: it leaves at least twice the pixels that are
+//! needed in each direction, and what follows filters those properly (libvips does the same for sharp). Colours are
+//! weighted with their alpha, so that what is transparent lends none.
+
+use super::{Channels, Raster, Samples};
+
+/// Sums of squares this long stay within 32 bits even when every sample is weighted.
+const LONGEST: usize = 128;
+
+/// How many pixels in each direction may become one when the smallest scale that serves is `scale`.
+pub(super) fn factor(scale: f64) -> usize {
+    ((0.5 / scale) as usize).clamp(1, LONGEST)
+}
+
+/// A picture that is being made smaller.
+pub(super) struct Shrink {
+    factor: usize,
+    width: usize,
+    channels: Channels,
+    sums: Sums,
+    /// Rows in the sums.
+    rows: usize,
+    out: Vec<u8>,
+}
+
+/// For each sample of a row, its sum over the rows of the squares.
+enum Sums {
+    Plain(Vec<u16>),
+    /// Colours times alpha, and alpha.
+    Weighted(Vec<u32>),
+}
+
+impl Shrink {
+    /// For pictures `width` pixels wide. `factor` is at most what [`factor`] gives.
+    pub(super) fn new(width: u32, channels: Channels, factor: usize) -> Self {
+        let (width, count) = (width as usize, channels.count());
+        let sums = match channels.has_alpha() {
+            true => Sums::Weighted(vec![0; width * count]),
+            false => Sums::Plain(vec![0; width * count]),
+        };
+        Self { factor, width, channels, sums, rows: 0, out: Vec::new() }
+    }
+
+    /// Bytes that this comes to hold for a picture of that size.
+    pub(super) fn memory(width: u32, height: u32, channels: Channels, factor: usize) -> u64 {
+        let (width, height, factor) = (u64::from(width), u64::from(height), factor as u64);
+        // The output grows, and a vector that grows holds up to three times what is in it.
+        (width * 4 + width.div_ceil(factor) * height.div_ceil(factor) * 3) * channels.count() as u64
+    }
+
+    /// Takes the next row.
+    pub(super) fn push(&mut self, row: &[u8]) {
+        match (&mut self.sums, self.channels) {
+            (Sums::Plain(sums), _) => {
+                for (sum, sample) in sums.iter_mut().zip(row) {
+                    *sum += u16::from(*sample);
+                }
+            }
+            (Sums::Weighted(sums), Channels::La) => add_weighted::<2>(sums, row),
+            (Sums::Weighted(sums), _) => add_weighted::<4>(sums, row),
+        }
+        self.rows += 1;
+        if self.rows == self.factor {
+            self.end_squares();
+        }
+    }
+
+    /// The smaller picture; `None` if there was no row.
+    pub(super) fn finish(mut self) -> Option<Raster> {
+        if self.rows > 0 {
+            self.end_squares();
+        }
+        let width = self.width.div_ceil(self.factor);
+        let height = self.out.len() / (width * self.channels.count()).max(1);
+        Raster::new(width as u32, height as u32, self.channels, Samples::U8(self.out))
+    }
+
+    fn end_squares(&mut self) {
+        let count = self.channels.count();
+        match &mut self.sums {
+            Sums::Plain(sums) => {
+                for square in sums.chunks(self.factor * count) {
+                    let pixels = (square.len() / count * self.rows) as u32;
+                    let total = |channel| square[channel..].iter().step_by(count).map(|sum| u32::from(*sum)).sum();
+                    self.out.extend((0..count).map(|channel| mean(total(channel), pixels)));
+                }
+                sums.fill(0);
+            }
+            Sums::Weighted(sums) => {
+                for square in sums.chunks(self.factor * count) {
+                    let pixels = (square.len() / count * self.rows) as u32;
+                    let total = |channel: usize| square[channel..].iter().step_by(count).sum();
+                    let alpha = total(count - 1);
+                    self.out.extend((0..count - 1).map(|channel| mean(total(channel), alpha)));
+                    self.out.push(mean(alpha, pixels));
+                }
+                sums.fill(0);
+            }
+        }
+        self.rows = 0;
+    }
+}
+
+fn add_weighted<const COUNT: usize>(sums: &mut [u32], row: &[u8]) {
+    for (sum, pixel) in sums.as_chunks_mut::<COUNT>().0.iter_mut().zip(row.as_chunks::<COUNT>().0) {
+        let alpha = u32::from(pixel[COUNT - 1]);
+        for channel in 0..COUNT - 1 {
+            sum[channel] += u32::from(pixel[channel]) * alpha;
+        }
+        sum[COUNT - 1] += alpha;
+    }
+}
+
+/// The nearest whole number; 0 of nothing.
+fn mean(total: u32, weight: u32) -> u8 {
+    total.saturating_add(weight / 2).checked_div(weight).unwrap_or(0) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shrunk(width: u32, channels: Channels, factor: usize, rows: &[&[u8]]) -> (u32, u32, Vec<u8>) {
+        let mut shrink = Shrink::new(width, channels, factor);
+        rows.iter().for_each(|row| shrink.push(row));
+        let raster = shrink.finish().unwrap();
+        (raster.width(), raster.height(), raster.samples().as_bytes().to_vec())
+    }
+
+    #[test]
+    fn squares_become_their_mean_and_edges_that_of_what_is_there() {
+        let rows: [&[u8]; 3] = [&[0, 10, 20, 30, 7], &[2, 12, 22, 33, 9], &[1, 1, 2, 2, 3]];
+        assert_eq!(shrunk(5, Channels::L, 2, &rows), (3, 2, vec![6, 26, 8, 1, 2, 3]));
+        assert_eq!(shrunk(1, Channels::Rgb, 2, &[&[1, 2, 3], &[3, 4, 5]]), (1, 1, vec![2, 3, 4]));
+    }
+
+    #[test]
+    fn transparent_pixels_lend_no_colour() {
+        let rows: [&[u8]; 1] = [&[200, 100, 50, 255, 1, 2, 3, 0, 9, 9, 9, 0, 8, 8, 8, 0]];
+        assert_eq!(shrunk(4, Channels::Rgba, 2, &rows), (2, 1, vec![200, 100, 50, 128, 0, 0, 0, 0]));
+        assert_eq!(shrunk(2, Channels::La, 2, &[&[10, 255, 40, 51]]), (1, 1, vec![15, 153]));
+    }
+
+    #[test]
+    fn the_largest_sums_fit() {
+        let (side, factor) = (LONGEST, factor(0.0));
+        assert_eq!(factor, LONGEST);
+        for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba] {
+            let row = vec![255; side * channels.count()];
+            let white = shrunk(side as u32, channels, factor, &vec![row.as_slice(); side]);
+            assert_eq!(white, (1, 1, vec![255; channels.count()]));
+        }
+    }
+
+    #[test]
+    fn twice_the_pixels_are_left() {
+        for (scale, expected) in [(1.0, 1), (0.3, 1), (0.25, 2), (0.2, 2), (0.075, 6)] {
+            assert_eq!(factor(scale), expected, "{scale}");
+        }
+    }
+}
