@@ -61,9 +61,9 @@ impl Edge {
         Ok(Self { config: Config::from_json(config)?, keys: Keys::from_json(keys)? })
     }
 
-    /// Answers one call: `{"event": {"event", "now", "credentials"}}`, to which the answer is
-    /// `{"result": {"value", "refresh"}}`, or `{"jwks": {"issuer", "document"}}`, to which it is `{"taken"}`. What cannot
-    /// be read is answered with `{"error"}`.
+    /// Answers one call: `{"event": {"event", "now", "credentials"}}`, to which the answer is `{"result": {"value",
+    /// "refresh"}}`, or `{"jwks": {"issuer", "document"}}`, to which it is `{"taken"}`. What cannot be read is answered
+    /// with `{"error"}`.
     #[must_use]
     pub fn call(&mut self, input: &[u8]) -> Vec<u8> {
         let answer = match serde_json::from_slice(input) {

@@ -11,7 +11,7 @@ use crate::config::ConfigError;
 pub struct Keys {
     #[cfg(feature = "viewer-request")]
     pub(crate) auth: crate::auth::AuthKeys,
-    /// What [`origin_request`](crate::origin_request) signs with; fresh for every event, for they expire.
+    /// What [`origin_request`](crate::origin_request()) signs with; fresh for every event, for they expire.
     pub credentials: Option<Credentials>,
 }
 

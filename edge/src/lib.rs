@@ -4,9 +4,9 @@
 //! viewer -> viewer_request -> cache -> origin_request -> origin -> origin_response -> cache -> viewer
 //! ```
 //!
-//! - [`viewer_request`] decides who sees what, takes the credentials away and reduces the request to what has a meaning;
-//! - [`origin_request`] chooses the origin and signs for it with Signature Version 4;
-//! - [`origin_response`] turns every error into problem JSON, and disarms what an upload may contain.
+//! - [`viewer_request()`] decides who sees what, takes the credentials away and reduces the request to its meaning;
+//! - [`origin_request()`] chooses the origin and signs for it with Signature Version 4;
+//! - [`origin_response()`] turns every error into problem JSON, and disarms what an upload may contain.
 //!
 //! Each is a pure function `(&Cf, &Config, now, &Keys) -> Outcome`: no input or output, no clock, no globals. The same
 //! code runs natively, in tests and in a CDN on a laptop, and as WebAssembly under Lambda@Edge, where [`Edge`] wraps it

@@ -18,8 +18,8 @@ const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HE
 const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
 const NOT_SIGNED: Problem = Problem::new(500, "edge_failed", "The request could not be passed on.");
 
-/// What may go on. Identities (`Authorization`, `Cookie`, `X-Forwarded-*`) may not; CloudFront's read-only headers stay,
-/// for it refuses their removal.
+/// What may go on. Identities (`Authorization`, `Cookie`, `X-Forwarded-*`) may not; CloudFront's read-only headers
+/// stay, for it refuses their removal.
 const FORWARDED: [&str; 15] = [
     "accept",
     "accept-encoding",
@@ -86,7 +86,8 @@ fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Rou
     }
 }
 
-/// The extension of the last segment, if there is a name before it. An encoded path suffices: letters are never encoded.
+/// The extension of the last segment, if there is a name before it. An encoded path suffices: letters are never
+/// encoded.
 fn extension(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?;
     let (stem, extension) = name.rsplit_once('.')?;

@@ -65,7 +65,8 @@ fn caching(status: u16) -> &'static str {
     if status == 404 { NOT_FOUND_CACHING } else { "no-cache" }
 }
 
-/// The transformer's own problems name the parameter that is wrong. CloudFront keeps a body that the function leaves out.
+/// The transformer's own problems name the parameter that is wrong. CloudFront keeps a body that the function leaves
+/// out.
 fn own_problem(response: &Response) -> bool {
     let media_type = response.headers.single("content-type").and_then(|value| value.split(';').next());
     media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case(PROBLEM_TYPE))

@@ -1,8 +1,8 @@
 //! The query, reduced to what has a meaning.
 //!
 //! Comes in: the query as the viewer wrote it. Goes out: the parameters that the grammar knows, under their canonical
-//! names, each once, sorted, in one encoding: one text for all the ways of writing the same request, which is the key of
-//! the cache and what gets signed. Everything else is left behind, S3's own sub-resources such as `?acl` before all.
+//! names, each once, sorted, in one encoding: one text for all the ways of writing the same request, which is the key
+//! of the cache and what gets signed. Everything else is left behind, S3's own sub-resources such as `?acl` before all.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

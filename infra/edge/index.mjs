@@ -42,10 +42,15 @@ async function refreshed({ issuer, jwks_uri }) {
 }
 
 export async function handler(event) {
-  const { AWS_ACCESS_KEY_ID: access_key_id, AWS_SECRET_ACCESS_KEY: secret_access_key, AWS_SESSION_TOKEN: session_token } =
-    process.env; // Read afresh: the role's credentials expire.
-  const credentials = access_key_id && { access_key_id, secret_access_key, session_token };
-  const ask = () => call({ event: { event, now: Math.floor(Date.now() / 1000), credentials: credentials || null } }).result;
+  const { env } = process; // Read afresh: the role's credentials expire.
+  const credentials = env.AWS_ACCESS_KEY_ID
+    ? {
+        access_key_id: env.AWS_ACCESS_KEY_ID,
+        secret_access_key: env.AWS_SECRET_ACCESS_KEY,
+        session_token: env.AWS_SESSION_TOKEN,
+      }
+    : null;
+  const ask = () => call({ event: { event, now: Math.floor(Date.now() / 1000), credentials } }).result;
   let result = ask();
   if (result.refresh && (await refreshed(result.refresh))) result = ask();
   return result.value;

@@ -7,9 +7,11 @@
 # reads. Only the viewer-request function gets the keys.
 set -eu
 config=$(realpath "$1")
-keys=$2
+case $2 in
+ssm:*) keys=$2 ;;
+*) keys=$(realpath "$2") ;;
+esac
 cd "$(dirname "$0")/../.."
-umask 077
 secrets=$(mktemp)
 trap 'rm -f "$secrets"' EXIT
 case $keys in
@@ -20,12 +22,16 @@ esac
 infra/edge/build.sh
 for function in viewer-request origin-request origin-response; do
     folder="target/edge/$function"
+    chmod 700 "$folder"
     cp infra/edge/index.mjs "$folder/index.mjs"
     cp "$config" "$folder/config.json"
     if [ "$function" = viewer-request ]; then cp "$secrets" "$folder/keys.json"; else echo '{}' >"$folder/keys.json"; fi
+    # Lambda runs as another user than the one who owns these files there.
+    chmod 644 "$folder"/*
     # What is wrong with the configuration or the keys comes out here, not in the CDN.
     node --input-type=module -e "await import('$PWD/$folder/index.mjs')"
     rm -f "$folder.zip"
     if command -v zip >/dev/null; then zip -q -9 -X -j "$folder.zip" "$folder"/*; else python3 -m zipfile -c "$folder.zip" "$folder"/*; fi
+    chmod 600 "$folder.zip"
     echo "$function: $(wc -c <"$folder.zip") bytes as $folder.zip"
 done

@@ -48,7 +48,7 @@ pub enum SignedUrlError {
 /// If the path cannot be read, or the secret is too short to be one.
 ///
 /// ```
-/// # let grammar = serde_json::from_str(r#"{"parameters": [{"name": "w", "aliases": ["width"]}], "extensions": ["jpg"]}"#)?;
+/// # let grammar = serde_json::from_str(r#"{"parameters": [{"name": "w", "aliases": ["width"]}]}"#)?;
 /// let url = image_origin_edge::sign_url("/cats/a b.jpg?width=300", 1800000000, &[7; 32], &grammar)?;
 /// assert_eq!(url, "/cats/a%20b.jpg?w=300&expires=1800000000&signature=0U0dwuIUiX5SkajTwSbUs0kn3OkaHY6_4euGcfLvqcM");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
