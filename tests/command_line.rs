@@ -80,7 +80,7 @@ fn facts_and_grammar_are_json() {
     let info: serde_json::Value = serde_json::from_slice(&run(&["info", &fixture("photo.jpg")]).stdout).unwrap();
     assert_eq!((&info["width"], &info["format"]), (&1200.into(), &"jpeg".into()));
     let grammar: serde_json::Value = serde_json::from_slice(&run(&["grammar", "--json"]).stdout).unwrap();
-    let width = grammar.as_array().unwrap().iter().find(|parameter| parameter["name"] == "w").unwrap();
+    let width = grammar["parameters"].as_array().unwrap().iter().find(|parameter| parameter["name"] == "w").unwrap();
     assert_eq!((&width["type"], &width["min"], &width["aliases"][0]), (&"integer".into(), &1.into(), &"width".into()));
 }
 

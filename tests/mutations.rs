@@ -1,6 +1,6 @@
 //! Damaged fixtures through the whole core: an error or a picture, never a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -73,7 +73,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, *settings),
         Command::Exif { file, settings } => exif(&file, *settings),
-        Command::Grammar { json: true, .. } => print_json(image_origin::query::PARAMETERS),
+        Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
         Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
         Command::Grammar { .. } => grammar::print_text(),
     };

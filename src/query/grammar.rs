@@ -190,6 +190,40 @@ parameters! {
         "A named set of parameters from the configuration; explicit ones win over it.";
 }
 
+/// The whole grammar as one document, for the edge, infrastructure and documentation.
+#[derive(Debug, Serialize)]
+pub struct Grammar {
+    /// Every parameter.
+    pub parameters: &'static [Parameter],
+    /// The pairs that make an answer depend on the `Accept` header. A preset may hold such a pair.
+    pub negotiated_by: &'static [Condition],
+    /// The media types in `Accept` that can make a difference then.
+    pub negotiable_types: &'static [&'static str],
+    /// Endings of file names that are taken for images where nothing but the name is known.
+    pub extensions: &'static [&'static str],
+}
+
+/// A parameter, with a value or any.
+#[derive(Debug, Serialize)]
+pub struct Condition {
+    /// Name of the parameter.
+    pub name: &'static str,
+    /// The value that matters; none for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<&'static str>,
+}
+
+/// The grammar of this version.
+pub static GRAMMAR: Grammar = Grammar {
+    parameters: PARAMETERS,
+    negotiated_by: &[
+        Condition { name: "format", value: Some(FormatChoice::Auto.name()) },
+        Condition { name: "preset", value: None },
+    ],
+    negotiable_types: &["image/webp"],
+    extensions: &["jpg", "jpeg", "jpe", "png", "apng", "webp", "gif"],
+};
+
 /// The parameter with this name or alias.
 pub fn find(name: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|p| p.name == name || p.aliases.contains(&name))

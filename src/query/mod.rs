@@ -10,7 +10,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-pub use grammar::{Kind, MAX_SIDE, PARAMETERS, Parameter, find};
+pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{Anchor, Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share};
 
