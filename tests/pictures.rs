@@ -11,7 +11,6 @@ use common::fixtures;
 use fast_image_resize as fir;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use image_origin::codec::{Budget, Format, Work, jpeg, sniff};
-use image_origin::metadata;
 use image_origin::query::Transform;
 use image_origin::transform::{Accepted, render};
 
@@ -141,12 +140,9 @@ fn all_eight_orientations_come_out_upright() {
     }
 }
 
-/// The plain way: decode all, turn upright, Lanczos3. What is smaller already stays as it is.
+/// The plain way: decode all, upright and in sRGB, then Lanczos3. What is smaller already stays as it is.
 fn reference(original: &[u8], width: u32) -> Option<RgbaImage> {
-    let mut picture = decoded(original)?;
-    let orientation = metadata::orientation(original, sniff(original)?);
-    picture.apply_orientation(image::metadata::Orientation::from_exif(orientation)?);
-    let picture = DynamicImage::ImageRgba8(picture.into_rgba8());
+    let picture = DynamicImage::ImageRgba8(rendered(original, "format=png").ok()?.into_rgba8());
     let width = width.min(picture.width());
     let height = (f64::from(picture.height()) * f64::from(width) / f64::from(picture.width())).round().max(1.0) as u32;
     let mut out = fir::images::Image::new(width, height, fir::PixelType::U8x4);
@@ -159,12 +155,14 @@ fn reference(original: &[u8], width: u32) -> Option<RgbaImage> {
 
 #[test]
 fn real_pictures_look_like_a_full_decode_and_lanczos() {
-    // These carry profiles or inks that the plain way knows nothing of.
-    let other_colours = ["Channel_digital_image_CMYK_color.jpg", "p3.png", "concert.jpg"];
     for folder in ["photos", "orientation", "formats"] {
         for path in common::corpus(folder).unwrap_or_default() {
             let name = path.file_name().unwrap().to_str().unwrap();
             let original = std::fs::read(&path).unwrap();
+            if cfg!(debug_assertions) && original.len() > 300_000 {
+                println!("skipped: {name} is left to a release build");
+                continue;
+            }
             for width in [300, 800] {
                 // Lossless, so that only what came before the encoder is judged.
                 let Ok(picture) = rendered(&original, &format!("w={width}&format=png")) else {
@@ -174,16 +172,13 @@ fn real_pictures_look_like_a_full_decode_and_lanczos() {
                 let picture = picture.into_rgba8();
                 let Some(expected) = reference(&original, width) else { panic!("{name}: no reference") };
                 assert_eq!(picture.dimensions(), expected.dimensions(), "{name} w={width}");
-                if other_colours.contains(&name) || expected.width().min(expected.height()) < 8 {
+                if expected.width().min(expected.height()) < 8 {
                     continue;
                 }
                 let score = similarity(&picture, &expected);
                 println!("{name} w={width}: {score:.4}");
                 let most = picture.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max();
-                // Dark, flat and noisy: SSIM counts a difference of one step there, and the frequencies that the decoder
-                // leaves out at a quarter of the size are most of what there is.
-                let least = if name == "gain-map.jpg" { 0.96 } else { 0.97 };
-                assert!(score >= least, "{name} w={width}: {score}, differs by at most {most:?}");
+                assert!(score >= 0.97, "{name} w={width}: {score}, differs by at most {most:?}");
             }
         }
     }
