@@ -32,10 +32,10 @@ fn survive(bytes: &[u8], query: &str) {
 }
 
 const QUERIES: [&str; 4] = [
-    "w=40",
+    "w=40&h=40",
     "w=32&h=32&fit=cover&gravity=attention&format=webp&metadata=all",
     "trim=9&w=20&h=20&format=gif&rotate=90",
-    "crop=0.1,0.1,0.5,0.5&h=30&format=auto&blur=2",
+    "crop=0.1,0.1,0.5,0.5&w=64&h=30&format=auto&blur=2",
 ];
 
 proptest! {
