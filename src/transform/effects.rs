@@ -27,11 +27,19 @@ pub(super) fn apply(raster: Raster, effects: &Effects, work: &Work) -> Result<Ra
     Ok(raster)
 }
 
-/// Bytes that [`apply`] holds beside the picture: a blur works on two copies in 32 bit floats.
+/// Bytes that [`apply`] holds beside the picture: a blur works on two copies in 32 bit floats, at the size at which it is
+/// done.
 pub(super) fn memory(effects: &Effects, (width, height): (u32, u32)) -> u64 {
-    const BLUR_BYTES_PER_PIXEL: u64 = 2 * 4 * 4;
-    let blurs = effects.blur.is_some() || effects.sharpen.is_some();
-    if blurs { u64::from(width) * u64::from(height) * BLUR_BYTES_PER_PIXEL } else { 0 }
+    const BLUR_BYTES_PER_PIXEL: f64 = 2.0 * 4.0 * 4.0;
+    let pixels = f64::from(width) * f64::from(height);
+    let blurred = effects.blur.map_or(0.0, |sigma| pixels / detour(sigma.get()).powi(2));
+    let sharpened = effects.sharpen.map_or(0.0, |_| pixels);
+    (blurred.max(sharpened) * BLUR_BYTES_PER_PIXEL) as u64
+}
+
+/// How many times smaller, in each direction, a picture is while it is blurred.
+fn detour(sigma: f64) -> f64 {
+    if sigma <= LARGEST_DIRECT_SIGMA { 1.0 } else { (sigma / (LARGEST_DIRECT_SIGMA / 2.0)).floor() }
 }
 
 fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
@@ -110,8 +118,8 @@ fn grey(raster: &Raster) -> Raster {
 
 fn blur(raster: Raster, sigma: f64, work: &Work) -> Result<Raster, Stopped> {
     let (width, height) = (raster.width(), raster.height());
-    let detour = (sigma / (LARGEST_DIRECT_SIGMA / 2.0)).floor().max(1.0);
-    if sigma <= LARGEST_DIRECT_SIGMA {
+    let detour = detour(sigma);
+    if detour == 1.0 {
         return gaussian(raster, sigma, sigma, work);
     }
     let shrunk = |side: u32| (f64::from(side) / detour).ceil();
