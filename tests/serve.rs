@@ -400,5 +400,8 @@ fn metadata_is_hidden_as_configured() {
     let no_location = with(ExposeMetadata::NoLocation);
     assert_eq!(no_location.get("/photo.jpg?metadata=all").outcome(), hidden);
     let report = no_location.get("/photo.jpg?showExif=true").json();
-    assert_eq!((&report["exif"]["gps"], &report["exif"]["image"]["Make"]), (&serde_json::json!({}), &"Example Corp.".into()));
+    assert_eq!(
+        (&report["exif"]["gps"], &report["exif"]["image"]["Make"]),
+        (&serde_json::json!({}), &"Example Corp.".into())
+    );
 }
