@@ -90,14 +90,19 @@ fn resolve(settings: Layer) -> Result<Settings, Failure> {
     settings.resolve().map_err(|error| error.to_string())
 }
 
+/// Threads beside the workers that may wait for files. Few, because the allocator keeps an arena of freed memory for
+/// each thread, and pictures leave much behind.
+const FILE_THREADS: usize = 2;
+
 fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
     let settings = resolve(settings)?;
     start_log(&settings)?;
     let source = source::open(source_name)?;
-    let (listen, cors) = (settings.listen, settings.cors.clone());
+    let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
     let origin = Arc::new(Origin::new(source, settings));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(workers + FILE_THREADS)
         .build()
         .map_err(|error| format!("the threads cannot be started: {error}"))?;
     runtime.block_on(async {
