@@ -24,7 +24,7 @@ use crate::config::{ExposeMetadata, Settings};
 use crate::error::{Code, Problem};
 use crate::metadata;
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
-use crate::source::{Key, Meta, Object, Source};
+use crate::source::{Key, Meta, Object, Source, SourceError};
 use crate::transform::{self, Accepted, Stages};
 use conditional::RangeRequest;
 use pool::Pool;
@@ -142,9 +142,8 @@ impl Origin {
     ) -> Result<OriginResponse, Problem> {
         let Object { meta, mut file } = object;
         if meta.length > self.settings.max_source_bytes {
-            let detail =
-                format!("the original has {} bytes, and the limit is {}", meta.length, self.settings.max_source_bytes);
-            return Err(Problem::new(Code::SourceTooLarge, detail));
+            let (length, allowed) = (meta.length, self.settings.max_source_bytes);
+            return Err(SourceError::TooLarge { length, allowed }.into());
         }
         let keep = transform.metadata.into();
         let planned = tokio::task::spawn_blocking(move || {
