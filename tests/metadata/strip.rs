@@ -152,6 +152,10 @@ fn png_files_in_icons_are_stripped() {
     assert!(out.ends_with(&stripped(&png, Keep::None)));
     assert_eq!(u32::from_le_bytes(out[34..38].try_into().unwrap()) as usize, 38 + bitmap.len());
     assert!(metadata::strip(&mut Cursor::new(&out), Keep::None).unwrap().is_identity());
+    for end in 5..file.len() {
+        let Ok(plan) = metadata::strip(&mut Cursor::new(&file[..end]), Keep::None) else { continue };
+        plan.write_to(Cursor::new(&file[..end]), &mut Vec::new()).unwrap();
+    }
 }
 
 #[test]
