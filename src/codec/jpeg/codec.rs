@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, SamplingFactor};
 
-use super::{Colour, Options, PixelFormat, Rect, Scale, read_header};
+use super::{Colour, Options, PixelFormat, Rect, Scale, Warning, read_header};
 use crate::codec::{
-    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster,
-    Samples, Stopped, Work,
+    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation,
+    PlanarEncoder, Plane, Raster, Samples, Stopped, Work,
 };
 use crate::metadata;
 
@@ -49,18 +49,10 @@ impl Decoder for Jpeg {
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let check = || if need.work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-        let options = Options {
-            scale: scale(need.scale),
-            region: Some(region(need.area)),
-            max_bytes: need.budget.memory,
-            check: &check,
-            ..Options::default()
-        };
+        let check = || check(need);
+        let options = options(need, &check);
         let image = super::decode(bytes, &options)?;
-        if !image.warnings.is_empty() {
-            tracing::debug!(warnings = ?image.warnings, "the jpeg is damaged, and shown as far as it goes");
-        }
+        report(&image.warnings);
         let channels = match image.format {
             PixelFormat::Grey => Channels::L,
             PixelFormat::Rgb => Channels::Rgb,
@@ -77,6 +69,42 @@ impl Decoder for Jpeg {
         let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
             .ok_or(super::Error::Damaged("the pixels do not fill the picture"))?;
         Ok(Decoded { raster, area, icc: metadata::icc_profile(bytes, Format::Jpeg).map(std::borrow::Cow::into_owned) })
+    }
+
+    fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        let check = || check(need);
+        let Some(planes) = super::decode_planes(bytes, &options(need, &check))? else { return Ok(None) };
+        report(&planes.warnings);
+        let planes: Option<Vec<_>> = planes.planes.into_iter().map(plane).collect();
+        Ok(planes.and_then(|planes| planes.try_into().ok()))
+    }
+}
+
+/// A plane and where it lies, unless it is empty.
+fn plane(plane: super::Plane) -> Option<Plane> {
+    let (across, down) = plane.pixels_of_sample;
+    let area = Area {
+        x: plane.origin.0.into(),
+        y: plane.origin.1.into(),
+        width: plane.width as f64 * across,
+        height: plane.height as f64 * down,
+    };
+    let raster = Raster::new(plane.width as u32, plane.height as u32, Channels::L, Samples::U8(plane.samples))?;
+    Some(Plane { raster, area })
+}
+
+fn check(need: &Need<'_>) -> ControlFlow<()> {
+    if need.work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
+fn options<'a>(need: &Need<'_>, check: &'a dyn Fn() -> ControlFlow<()>) -> Options<'a> {
+    let region = Some(region(need.area));
+    Options { scale: scale(need.scale), region, max_bytes: need.budget.memory, check, ..Options::default() }
+}
+
+fn report(warnings: &[Warning]) {
+    if !warnings.is_empty() {
+        tracing::debug!(?warnings, "the jpeg is damaged, and shown as far as it goes");
     }
 }
 
@@ -112,26 +140,54 @@ impl Encoder for Jpeg {
     }
 
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        work.check()?;
-        let side = |pixels: u32| {
-            u16::try_from(pixels).map_err(|_| Error::TooLarge {
-                what: "a side of a jpeg in pixels",
-                needs: pixels.into(),
-                allowed: u16::MAX.into(),
-            })
-        };
-        let (width, height) = (side(raster.width())?, side(raster.height())?);
         let color = if raster.channels() == Channels::L { ColorType::Luma } else { ColorType::Rgb };
-        let full_chroma = encoding.quality >= FULL_CHROMA_QUALITY;
-        let mut out = Vec::new();
-        let mut encoder = jpeg_encoder::Encoder::new(&mut out, encoding.quality);
-        encoder.set_sampling_factor(if full_chroma { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
-        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-        encoder.set_progressive(encoding.progressive);
-        encoder.set_optimized_huffman_tables(true);
-        // Writing to memory fails only for sizes that were checked above.
-        encoder.encode(raster.samples().as_bytes(), width, height, color).map_err(|_| Stopped)?;
-        work.check()?;
-        Ok(out)
+        encode(raster.samples().as_bytes(), (raster.width(), raster.height()), color, encoding, work)
     }
+
+    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
+        (encoding.quality < FULL_CHROMA_QUALITY).then_some(self)
+    }
+}
+
+impl PlanarEncoder for Jpeg {
+    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+        let [luma, blue, red] = planes;
+        let (w, cw) = (luma.width() as usize, blue.width() as usize);
+        let [ys, bs, rs] = [luma, blue, red].map(|p| p.samples().as_bytes());
+        let mut out = vec![0; ys.len() * 3];
+        for (i, px) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            let c = i / w / 2 * cw + i % w / 2;
+            *px = [ys[i], bs[c], rs[c]];
+        }
+        encode(&out, (luma.width(), luma.height()), ColorType::Ycbcr, encoding, work)
+    }
+}
+
+fn encode(
+    samples: &[u8],
+    (width, height): (u32, u32),
+    color: ColorType,
+    encoding: &Encoding,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
+    work.check()?;
+    let side = |pixels: u32| {
+        u16::try_from(pixels).map_err(|_| Error::TooLarge {
+            what: "a side of a jpeg in pixels",
+            needs: pixels.into(),
+            allowed: u16::MAX.into(),
+        })
+    };
+    let (width, height) = (side(width)?, side(height)?);
+    let full_chroma = encoding.quality >= FULL_CHROMA_QUALITY;
+    let mut out = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut out, encoding.quality);
+    encoder.set_sampling_factor(if full_chroma { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+    encoder.set_progressive(encoding.progressive);
+    encoder.set_optimized_huffman_tables(true);
+    // Writing to memory fails only for sizes that were checked above.
+    encoder.encode(samples, width, height, color).map_err(|_| Stopped)?;
+    work.check()?;
+    Ok(out)
 }
