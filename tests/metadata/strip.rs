@@ -133,6 +133,18 @@ fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
 }
 
 #[test]
+fn metadata_is_no_primary_image() {
+    let file = samples::avif();
+    let at = file.windows(4).position(|kind| kind == b"pitm").unwrap() + 9;
+    for item in 0..8 {
+        let mut file = file.clone();
+        file[at] = item;
+        let report = metadata::report(&stripped(&file, Keep::None)).unwrap();
+        assert!(report.xmp.is_empty() && report.exif.image.is_empty(), "item {item}: {report:?}");
+    }
+}
+
+#[test]
 fn png_files_in_icons_are_stripped() {
     let png = samples::png();
     let bitmap = [&[40, 0, 0, 0][..], b"a bitmap and its pixels"].concat();

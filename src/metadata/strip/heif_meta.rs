@@ -13,10 +13,19 @@ const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn
 /// The primary image and what it is made of or shown with: tiles, transparency, and a tone-mapped rendition with its
 /// gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and metadata are not.
 pub(super) fn kept_items(meta: &Meta) -> BTreeSet<u32> {
-    let Some(primary) = meta.primary else {
-        let is_metadata = |kind: &[u8; 4]| matches!(kind, b"Exif" | b"mime" | b"uri ");
-        return meta.items.iter().filter(|item| !is_metadata(&item.kind)).map(|item| item.id).collect();
+    let (metadata, images): (Vec<_>, Vec<_>) =
+        meta.items.iter().partition(|item| matches!(&item.kind, b"Exif" | b"mime" | b"uri "));
+    let mut kept: BTreeSet<_> = match meta.primary {
+        Some(primary) => shown_with(meta, primary),
+        None => images.iter().map(|item| item.id).collect(),
     };
+    // A damaged file may call metadata its primary image, or give two items one number.
+    metadata.iter().for_each(|item| _ = kept.remove(&item.id));
+    kept
+}
+
+/// The primary image and what it leads to.
+fn shown_with(meta: &Meta, primary: u32) -> BTreeSet<u32> {
     let leads_to = leads_to(meta);
     let mut kept = BTreeSet::from([primary]);
     let mut next = vec![primary];
