@@ -2,8 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, SamplingFactor};
-
+use super::encode::{self, Picture, Pixels, Settings};
 use super::{Colour, Options, PixelFormat, Rect, Scale, Warning, read_header};
 use crate::codec::{
     Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation,
@@ -140,8 +139,9 @@ impl Encoder for Jpeg {
     }
 
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        let color = if raster.channels() == Channels::L { ColorType::Luma } else { ColorType::Rgb };
-        encode(raster.samples().as_bytes(), (raster.width(), raster.height()), color, encoding, work)
+        let samples = raster.samples().as_bytes();
+        let pixels = if raster.channels() == Channels::L { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
+        encode(pixels, raster, encoding, work)
     }
 
     fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
@@ -151,26 +151,12 @@ impl Encoder for Jpeg {
 
 impl PlanarEncoder for Jpeg {
     fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        let [luma, blue, red] = planes;
-        let (w, cw) = (luma.width() as usize, blue.width() as usize);
-        let [ys, bs, rs] = [luma, blue, red].map(|p| p.samples().as_bytes());
-        let mut out = vec![0; ys.len() * 3];
-        for (i, px) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let c = i / w / 2 * cw + i % w / 2;
-            *px = [ys[i], bs[c], rs[c]];
-        }
-        encode(&out, (luma.width(), luma.height()), ColorType::Ycbcr, encoding, work)
+        encode(Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes())), &planes[0], encoding, work)
     }
 }
 
-fn encode(
-    samples: &[u8],
-    (width, height): (u32, u32),
-    color: ColorType,
-    encoding: &Encoding,
-    work: &Work,
-) -> Result<Vec<u8>, Error> {
-    work.check()?;
+/// Encodes pixels, of which there are as many as `raster` has.
+fn encode(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
     let side = |pixels: u32| {
         u16::try_from(pixels).map_err(|_| Error::TooLarge {
             what: "a side of a jpeg in pixels",
@@ -178,16 +164,11 @@ fn encode(
             allowed: u16::MAX.into(),
         })
     };
-    let (width, height) = (side(width)?, side(height)?);
-    let full_chroma = encoding.quality >= FULL_CHROMA_QUALITY;
-    let mut out = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut out, encoding.quality);
-    encoder.set_sampling_factor(if full_chroma { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder.set_progressive(encoding.progressive);
-    encoder.set_optimized_huffman_tables(true);
-    // Writing to memory fails only for sizes that were checked above.
-    encoder.encode(samples, width, height, color).map_err(|_| Stopped)?;
-    work.check()?;
-    Ok(out)
+    let picture = Picture { width: side(raster.width())?, height: side(raster.height())?, pixels };
+    let settings = Settings {
+        quality: encoding.quality,
+        full_chroma: encoding.quality >= FULL_CHROMA_QUALITY,
+        progressive: encoding.progressive,
+    };
+    Ok(encode::encode(&picture, &settings, work)?)
 }

@@ -14,6 +14,7 @@ mod codec;
 mod coefficients;
 mod colour;
 mod context;
+mod encode;
 mod error;
 mod frame;
 mod header;
