@@ -131,8 +131,12 @@ impl Kernel for Convert<'_> {
         const CENTRE: i32 = (128 << 16) + HALF - 1;
         let count = self.pixels.len();
         let (luma, cb, cr) = (&mut self.luma[..count], &mut self.cb[..count], &mut self.cr[..count]);
-        for (i, pixel) in self.pixels.iter().enumerate() {
-            let [r, g, b] = pixel.map(i32::from);
+        // Channels are taken apart first, in a loop of their own: the compiler has vectors for each of the two.
+        for (i, &[r, g, b]) in self.pixels.iter().enumerate() {
+            (luma[i], cb[i], cr[i]) = (r, g, b);
+        }
+        for i in 0..count {
+            let [r, g, b] = [luma[i], cb[i], cr[i]].map(i32::from);
             luma[i] = ((19_595 * r + 38_470 * g + 7_471 * b + HALF) >> 16) as u8;
             cb[i] = ((-11_059 * r - 21_709 * g + 32_768 * b + CENTRE) >> 16) as u8;
             cr[i] = ((32_768 * r - 27_439 * g - 5_329 * b + CENTRE) >> 16) as u8;
