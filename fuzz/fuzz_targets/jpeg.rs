@@ -5,7 +5,9 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use image_origin::codec::jpeg::{Error, Options, Rect, Scale, Upsampling, decode, exif, icc_profile, read_header};
+use image_origin::codec::jpeg::{
+    Error, Options, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile, read_header,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
@@ -32,9 +34,15 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(image.height, scale.apply(header.height as usize));
             assert_eq!(image.pixels.len(), image.width * image.height * image.format.channels());
         }
-        if !matches!(result, Err(Error::TooLarge { .. })) {
-            let result = result.map(|_| ());
-            assert_eq!(*verdict.get_or_insert_with(|| result.clone()), result);
+        let planes = decode_planes(bytes, &options);
+        if let Ok(Some(planes)) = &planes {
+            assert_eq!(planes.planes.len(), 3);
+            assert!(planes.planes.iter().all(|plane| plane.samples.len() == plane.width * plane.height));
+        }
+        for result in [result.map(|_| ()), planes.map(|_| ())] {
+            if !matches!(result, Err(Error::TooLarge { .. })) {
+                assert_eq!(*verdict.get_or_insert_with(|| result.clone()), result);
+            }
         }
     }
     // The last bytes say which part is wanted, so that mutation finds the edges.
@@ -48,6 +56,7 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let scale = Scale::ALL[usize::from(x & 3)];
         let upsampling = if y & 1 == 0 { Upsampling::Smooth } else { Upsampling::Nearest };
-        let _ = decode(bytes, &Options { scale, region: Some(region), upsampling, max_bytes: MAX_BYTES, ..Options::default() });
+        let options = Options { scale, region: Some(region), upsampling, max_bytes: MAX_BYTES, ..Options::default() };
+        let _ = (decode(bytes, &options), decode_planes(bytes, &options));
     }
 });
