@@ -111,9 +111,8 @@ fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
             .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         print_welcome(source_name, &address.to_string());
-        front::serve::serve(listener, origin, cors.as_deref(), asked_to_stop())
-            .await
-            .map_err(|error| format!("the server has failed: {error}"))
+        front::serve::serve(listener, origin, cors.as_deref(), asked_to_stop()).await;
+        Ok(())
     })
 }
 

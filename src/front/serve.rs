@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::connections;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
 
@@ -22,22 +23,19 @@ use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
 /// Serves until `stop` resolves, then lets running requests end.
-///
-/// # Errors
-/// What the listener fails with.
 pub async fn serve(
     listener: TcpListener,
     origin: Arc<Origin>,
     cors: Option<&str>,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
         tracing::info!("stopping: no new connections, running requests may end");
         let _ = stopping.send(true);
     };
-    let server = axum::serve(listener, router(origin, cors)).with_graceful_shutdown(graceful);
+    let server = connections::serve(listener, router(origin, cors), connections::HEADER_TIMEOUT, graceful);
     let too_long = async move {
         // The sender lives as long as the server; when it is gone, so is the need to wait.
         if stopped.wait_for(|stopped| *stopped).await.is_ok() {
@@ -47,8 +45,8 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        ended = server => ended,
-        () = too_long => Ok(()),
+        () = server => {}
+        () = too_long => {}
     }
 }
 

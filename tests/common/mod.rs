@@ -58,7 +58,7 @@ impl Server {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 started.send(listener.local_addr().unwrap()).unwrap();
                 let stopped = async { drop(stopped.await) };
-                front::serve::serve(listener, origin, cors.as_deref(), stopped).await.unwrap();
+                front::serve::serve(listener, origin, cors.as_deref(), stopped).await;
             });
         });
         Self { address: start.recv().unwrap(), _stop: stop }
