@@ -145,6 +145,19 @@ fn metadata_is_no_primary_image() {
 }
 
 #[test]
+fn an_image_keeps_its_properties_if_metadata_has_its_number() {
+    let mut file = samples::avif();
+    let at = file.windows(4).position(|kind| kind == b"Exif").unwrap() - 4;
+    file[at..at + 2].copy_from_slice(&[0, 1]);
+    for keep in [Keep::None, Keep::Copyright] {
+        let out = stripped(&file, keep);
+        assert_eq!(metadata::orientation(&out, Format::Avif), metadata::orientation(&file, Format::Avif));
+        assert_ne!(metadata::orientation(&out, Format::Avif), 1);
+        assert!(metadata::report(&out).unwrap().exif.image.is_empty());
+    }
+}
+
+#[test]
 fn png_files_in_icons_are_stripped() {
     let png = samples::png();
     let bitmap = [&[40, 0, 0, 0][..], b"a bitmap and its pixels"].concat();
