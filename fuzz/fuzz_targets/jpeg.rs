@@ -45,7 +45,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(planes.planes.len(), 3);
             assert!(planes.planes.iter().all(|plane| plane.samples.len() == plane.width * plane.height));
         }
-        for result in [result.map(|_| ()), planes.map(|_| ())] {
+        // `None` says nothing but that there are no planes.
+        let planes = planes.map(|planes| planes.map(|_| ())).transpose();
+        for result in [Some(result.map(|_| ())), planes].into_iter().flatten() {
             if !matches!(result, Err(Error::TooLarge { .. })) {
                 assert_eq!(*verdict.get_or_insert_with(|| result.clone()), result);
             }
