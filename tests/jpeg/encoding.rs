@@ -70,17 +70,16 @@ fn cjpeg(raster: &Raster, quality: u8, progressive: bool) -> Option<Vec<u8>> {
     if progressive {
         command.arg("-progressive");
     }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .inspect_err(|error| println!("skipped: cjpeg: {error}"))
-        .ok()?;
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.inspect_err(|error| println!("skipped: cjpeg: {error}")).ok()?;
     let kind = if raster.channels() == Channels::L { "P5" } else { "P6" };
-    let mut input = format!("{kind}\n{} {}\n255\n", raster.width(), raster.height()).into_bytes();
-    input.extend(raster.samples().as_bytes());
-    child.stdin.take().unwrap().write_all(&input).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let head = format!("{kind}\n{} {}\n255\n", raster.width(), raster.height());
+    let mut input = child.stdin.take().unwrap();
+    // From another thread: neither side may wait for the other to empty its pipe.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || input.write_all(&[head.as_bytes(), raster.samples().as_bytes()].concat()).unwrap());
+        child.wait_with_output().unwrap()
+    });
     assert!(output.status.success());
     Some(output.stdout)
 }
@@ -98,9 +97,9 @@ fn compare_with_cjpeg(raster: &Raster, quality: u8, progressive: bool) -> Option
 }
 
 #[test]
-fn all_small_sizes_equal_the_peer() {
+fn small_sizes_equal_the_peer() {
     for width in 1..=33 {
-        for height in [1, 2, 7, 8, 9, 15, 16, 17, 24, 25, 31, 33] {
+        for height in [1, 8, 15, 17, 24] {
             for (channels, quality) in [(Channels::Rgb, 80), (Channels::Rgb, 95), (Channels::L, 80)] {
                 let scene = scene(width, height, channels);
                 let progressive = (width + height) % 2 == 0;
@@ -113,8 +112,8 @@ fn all_small_sizes_equal_the_peer() {
 }
 
 #[test]
-fn all_qualities_equal_the_peer() {
-    for quality in 1..=100 {
+fn qualities_equal_the_peer() {
+    for quality in [1, 2, 3, 7, 10, 25, 49, 50, 51, 66, 75, 80, 90, 91, 95, 99, 100] {
         for (channels, sample) in [(Channels::Rgb, None), (Channels::L, None), (Channels::Rgb, Some(noise))] {
             let raster = match sample {
                 Some(sample) => picture(50, 43, channels, sample),

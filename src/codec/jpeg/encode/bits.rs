@@ -73,3 +73,35 @@ fn push_byte(byte: u8, out: &mut Vec<u8>) {
         out.push(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_out_in_order_with_zeros_after_ones() {
+        let mut state = 1u32;
+        let pieces: Vec<(u64, u32)> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let length = state >> 27;
+            // Half of them all ones.
+            (if state & 1024 == 0 { u64::from(state >> 3) } else { u64::MAX } & ((1 << length) - 1), length)
+        })
+        .take(2000)
+        .collect();
+        for count in (0..pieces.len()).step_by(37) {
+            let (mut writer, mut out) = (BitWriter::default(), Vec::new());
+            let mut expected = Vec::new();
+            for &(bits, length) in &pieces[..count] {
+                writer.write(bits, length, &mut out);
+                expected.extend((0..length).rev().map(|place| bits >> place & 1 == 1));
+            }
+            writer.finish(&mut out);
+            expected.resize(expected.len().next_multiple_of(8), true);
+            let bytes = expected.chunks(8).map(|bits| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit)));
+            let stuffed: Vec<u8> =
+                bytes.flat_map(|byte| [byte, 0].into_iter().take(1 + usize::from(byte == 255))).collect();
+            assert!(out == stuffed, "{count} pieces");
+        }
+    }
+}

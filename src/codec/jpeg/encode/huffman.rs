@@ -99,3 +99,43 @@ fn limit(mut counts: [usize; DEEPEST]) -> [u8; LONGEST] {
     }
     std::array::from_fn(|length| counts[length] as u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Code lengths by symbol; codes must be prefix-free and leave all ones unused.
+    fn lengths(frequencies: &[u32]) -> Vec<u32> {
+        let codes = Codes::fit(frequencies).unwrap();
+        let mut lengths = vec![0; frequencies.len()];
+        let mut ends = 0;
+        for (symbol, code, length) in codes.codes() {
+            assert!((1..=16).contains(&length));
+            assert_eq!(code << (16 - length), ends, "codes follow one another without gaps");
+            ends = (code + 1) << (16 - length);
+            lengths[usize::from(symbol)] = length;
+        }
+        assert!(ends < 1 << 16, "the code of all ones is not used");
+        lengths
+    }
+
+    #[test]
+    fn frequent_symbols_have_short_codes() {
+        assert!(Codes::fit(&[0; 256]).is_none());
+        assert_eq!(lengths(&[0, 0, 9]), [0, 0, 1]);
+        assert_eq!(lengths(&[5, 5]), [2, 1]);
+        assert_eq!(lengths(&[1, 0, 2, 4, 8]), [4, 0, 3, 2, 1]);
+        assert_eq!(lengths(&[1000; 256]).iter().sum::<u32>(), 255 * 8 + 9);
+    }
+
+    #[test]
+    fn codes_have_at_most_sixteen_bits() {
+        let mut fibonacci = vec![1, 1];
+        while fibonacci.len() < 46 {
+            fibonacci.push(fibonacci[fibonacci.len() - 1] + fibonacci[fibonacci.len() - 2]);
+        }
+        let lengths = lengths(&fibonacci);
+        assert!(lengths.is_sorted_by(|rare, frequent| rare >= frequent));
+        assert_eq!((lengths[0], lengths[45]), (16, 1));
+    }
+}

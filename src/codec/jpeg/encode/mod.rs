@@ -61,18 +61,30 @@ pub(super) struct Settings {
     pub(super) progressive: bool,
 }
 
+/// Tokens that are gathered before codes are chosen for a scan, at most: 16 MB, or twelve megapixels at a usual quality.
+/// The codes of longer scans fit their beginning.
+const MOST_TOKENS: usize = 4 << 20;
+
 /// Encodes a picture. `work` is asked at every row of MCUs.
 pub(super) fn encode(picture: &Picture<'_>, settings: &Settings, work: &Work) -> Result<Vec<u8>, Stopped> {
+    encode_within(picture, settings, MOST_TOKENS, work)
+}
+
+fn encode_within(
+    picture: &Picture<'_>,
+    settings: &Settings,
+    most_tokens: usize,
+    work: &Work,
+) -> Result<Vec<u8>, Stopped> {
     let frame = Frame::new(picture, settings);
-    let quantisers: Vec<_> =
-        (0..frame.components.len().min(2)).map(|table| Quantiser::new(table, settings.quality)).collect();
+    let mut transform = Transform::new(picture, &frame, settings.quality);
     let mut out = Vec::new();
-    markers::begin(&frame, &quantisers, settings.progressive, &mut out);
-    let transform = Transform { picture, frame: &frame, quantisers: &quantisers };
+    markers::begin(&frame, &transform.quantisers, settings.progressive, &mut out);
+    let writer = ScanWriter::new(most_tokens, work, &mut out);
     if settings.progressive {
-        progressive::write(&frame, &transform.all(work)?, work, &mut out)?;
+        progressive::write(&frame, &transform.all(work)?, writer)?;
     } else {
-        transform.write_baseline(work, &mut out)?;
+        write_baseline(&frame, &mut transform, writer)?;
     }
     markers::end(&mut out);
     Ok(out)
@@ -82,63 +94,81 @@ pub(super) fn encode(picture: &Picture<'_>, settings: &Settings, work: &Work) ->
 struct Transform<'a> {
     picture: &'a Picture<'a>,
     frame: &'a Frame,
-    quantisers: &'a [Quantiser],
+    quantisers: Vec<Quantiser>,
+    samples: McuRow,
+    scratch: fdct::Scratch,
 }
 
-impl Transform<'_> {
-    /// Hands every row of MCUs, with its number, to `store`, which says where its blocks belong.
-    fn rows(
-        &self,
-        work: &Work,
-        blocks: &mut [Blocks],
-        first_row: impl Fn(usize) -> usize,
-        mut done: impl FnMut(usize, &[Blocks]),
-    ) -> Result<(), Stopped> {
-        let mut samples = McuRow::new(self.frame);
-        let mut scratch = fdct::Scratch::default();
-        for row in 0..self.frame.mcu_rows {
-            work.check()?;
-            samples.fill(self.picture, self.frame, row);
-            for ((component, plane), blocks) in self.frame.components.iter().zip(&samples.planes).zip(&mut *blocks) {
-                let quantiser = &self.quantisers[component.tables];
-                let inside = component.v.min(component.blocks_down - row * component.v);
-                for v in 0..inside {
-                    let blocks = blocks.row_mut(first_row(row) * component.v + v);
-                    fdct::transform(plane.block_row(v), plane.stride, quantiser, &mut scratch, blocks);
-                }
-            }
-            done(row, blocks);
+impl<'a> Transform<'a> {
+    fn new(picture: &'a Picture<'a>, frame: &'a Frame, quality: u8) -> Self {
+        let tables = frame.components.len().min(2);
+        Self {
+            picture,
+            frame,
+            quantisers: (0..tables).map(|table| Quantiser::new(table, quality)).collect(),
+            samples: McuRow::new(frame),
+            scratch: fdct::Scratch::default(),
         }
-        Ok(())
+    }
+
+    /// Makes the coefficients of a row of MCUs, which becomes row `to` of the blocks.
+    fn row(&mut self, row: usize, to: usize, blocks: &mut [Blocks]) {
+        self.samples.fill(self.picture, self.frame, row);
+        for ((component, plane), blocks) in self.frame.components.iter().zip(&self.samples.planes).zip(blocks) {
+            let quantiser = &self.quantisers[component.tables];
+            for v in 0..component.v.min(component.blocks_down - row * component.v) {
+                let blocks = blocks.row_mut(to * component.v + v);
+                fdct::transform(plane.block_row(v), plane.stride, quantiser, &mut self.scratch, blocks);
+            }
+        }
     }
 
     /// The coefficients of the whole picture.
-    fn all(&self, work: &Work) -> Result<Vec<Blocks>, Stopped> {
+    fn all(&mut self, work: &Work) -> Result<Vec<Blocks>, Stopped> {
         let components = self.frame.components.iter();
         let mut blocks: Vec<_> = components.map(|component| Blocks::new(component, component.blocks_down)).collect();
-        self.rows(work, &mut blocks, |row| row, |_, _| ())?;
+        for row in 0..self.frame.mcu_rows {
+            work.check()?;
+            self.row(row, row, &mut blocks);
+        }
         Ok(blocks)
     }
+}
 
-    /// The scan of a baseline picture.
-    fn write_baseline(&self, work: &Work, out: &mut Vec<u8>) -> Result<(), Stopped> {
-        let components = &self.frame.components;
-        let numbers: Vec<_> = (0..components.len()).collect();
-        let band = Band { components: &numbers, first: 0, last: 63, before: 0, bit: 0 };
-        let mut blocks: Vec<_> = components.iter().map(|component| Blocks::new(component, component.v)).collect();
-        let mut predictions = [0; 3];
-        let mut scan = ScanWriter::new();
-        self.rows(
-            work,
-            &mut blocks,
-            |_| 0,
-            |row, blocks| {
-                sequential::row_tokens(self.frame, row, blocks, &mut predictions, &mut scan.tokens);
-                scan.end_row(&band, out);
-            },
-        )?;
-        work.check()?;
-        scan.end_scan(&band, out);
-        Ok(())
+/// Writes the scan of a baseline picture.
+fn write_baseline(frame: &Frame, transform: &mut Transform<'_>, mut writer: ScanWriter<'_>) -> Result<(), Stopped> {
+    let components: Vec<_> = (0..frame.components.len()).collect();
+    let band = Band { components: &components, first: 0, last: 63, before: 0, bit: 0 };
+    let mut blocks: Vec<_> = frame.components.iter().map(|component| Blocks::new(component, component.v)).collect();
+    let mut predictions = [0; 3];
+    for row in 0..frame.mcu_rows {
+        transform.row(row, 0, &mut blocks);
+        sequential::row_tokens(frame, row, &blocks, &mut predictions, &mut writer.tokens);
+        writer.end_row(&band)?;
+    }
+    writer.end_scan(&band)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::jpeg::{Options, decode};
+
+    #[test]
+    fn scans_that_are_too_long_for_fitting_codes_are_whole() {
+        let samples: Vec<u8> = (0..160u32 * 120 * 3).map(|i| (i / 7 + i.wrapping_mul(i) % 61) as u8).collect();
+        let picture = Picture { width: 160, height: 120, pixels: Pixels::Rgb(&samples) };
+        for progressive in [false, true] {
+            let settings = Settings { quality: 90, full_chroma: false, progressive };
+            let encoded = |most| encode_within(&picture, &settings, most, &Work::unbounded()).unwrap();
+            let fitted = encoded(MOST_TOKENS);
+            for most in [0, 2000] {
+                let bytes = encoded(most);
+                let decoded = decode(&bytes, &Options::default()).unwrap();
+                assert_eq!(decoded.warnings, []);
+                assert!(decoded == decode(&fitted, &Options::default()).unwrap(), "{most}");
+                assert!((fitted.len() + 1..fitted.len() * 2).contains(&bytes.len()), "{most}: {}", bytes.len());
+            }
+        }
     }
 }

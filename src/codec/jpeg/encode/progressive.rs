@@ -5,9 +5,9 @@ use super::frame::{Block, Blocks, Component, Frame};
 use super::scan::{Band, ScanWriter};
 use super::tokens::{END_OF_BLOCK, SIXTEEN_ZEROS, Token, ac_table, dc_table};
 use super::zeros::places;
+use crate::codec::Stopped;
 use crate::codec::jpeg::kernel::{Kernel, dispatch};
 use crate::codec::jpeg::tables::ZIGZAG;
-use crate::codec::{Stopped, Work};
 
 /// A scan of all components, or of one.
 const fn scan(components: &[usize], (first, last): (u8, u8), (before, bit): (u8, u8)) -> Band<'_> {
@@ -39,30 +39,28 @@ const COLOUR_SCRIPT: [Band<'static>; 10] = [
 ];
 
 /// Writes all scans of a picture with these coefficients.
-pub(super) fn write(frame: &Frame, blocks: &[Blocks], work: &Work, out: &mut Vec<u8>) -> Result<(), Stopped> {
+pub(super) fn write(frame: &Frame, blocks: &[Blocks], mut writer: ScanWriter<'_>) -> Result<(), Stopped> {
     let script: &[Band<'_>] = if frame.components.len() == 1 { &GREY_SCRIPT } else { &COLOUR_SCRIPT };
-    let mut writer = ScanWriter::new();
     for band in script {
         match (band.first, band.components) {
             (1.., &[component]) => {
-                let mut ac = AcScan::new(*band, &frame.components[component]);
-                for row in 0..frame.components[component].blocks_down {
-                    work.check()?;
-                    dispatch(AcRow { scan: &mut ac, blocks: blocks[component].row(row), tokens: &mut writer.tokens });
-                    writer.end_row(band, out);
+                let (blocks, component) = (&blocks[component], &frame.components[component]);
+                let mut scan = AcScan::new(*band, component);
+                for row in 0..component.blocks_down {
+                    dispatch(AcRow { scan: &mut scan, blocks: blocks.row(row), tokens: &mut writer.tokens });
+                    writer.end_row(band)?;
                 }
-                ac.end_run(&mut writer.tokens);
+                scan.end_run(&mut writer.tokens);
             }
             _ => {
                 let mut predictions = [0; 3];
                 for row in 0..frame.mcu_rows {
-                    work.check()?;
                     dc_row(frame, row, blocks, band, &mut predictions, &mut writer.tokens);
-                    writer.end_row(band, out);
+                    writer.end_row(band)?;
                 }
             }
         }
-        writer.end_scan(band, out);
+        writer.end_scan(band)?;
     }
     Ok(())
 }

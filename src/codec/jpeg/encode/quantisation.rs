@@ -68,10 +68,10 @@ mod tests {
 
     #[test]
     fn quantisation_is_division_rounded_to_the_nearest() {
-        for quality in 1..=100 {
+        for quality in [1, 25, 50, 66, 80, 90, 97, 100] {
             for table in 0..2 {
                 let quantiser = Quantiser::new(table, quality);
-                for value in (-16_383i16..=16_383).step_by(13) {
+                for value in (-16_383i16..=16_383).step_by(11) {
                     let mut out = [0; 64];
                     quantiser.quantise(&[value; 64], &mut out);
                     for (out, step) in out.into_iter().zip(quantiser.steps) {

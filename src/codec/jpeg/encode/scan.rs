@@ -4,9 +4,7 @@ use super::bits::{BitWriter, Code};
 use super::huffman::Codes;
 use super::markers::{DHT, SOS, segment};
 use super::tokens::{INDICES, TABLES, Token, bits_after};
-
-/// Tokens that are gathered before codes are chosen, at most (16 MB). Longer scans have codes that fit their beginning.
-const MOST_TOKENS: usize = 4 << 20;
+use crate::codec::{Stopped, Work};
 
 /// What a scan codes (T.81 B.2.3).
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +20,11 @@ pub(super) struct Band<'a> {
     pub(super) bit: u8,
 }
 
+/// Tokens that are written between two questions whether to go on.
+const TOKENS_AT_ONCE: usize = 1 << 18;
+
 /// Writes scans, one after the other.
-#[derive(Debug)]
-pub(super) struct ScanWriter {
+pub(super) struct ScanWriter<'a> {
     /// To be filled.
     pub(super) tokens: Vec<Token>,
     /// How many of the tokens are in the frequencies.
@@ -33,48 +33,69 @@ pub(super) struct ScanWriter {
     /// Codes for all tokens, once they are chosen.
     codes: Option<Box<[Code; INDICES]>>,
     bits: BitWriter,
+    most_tokens: usize,
+    work: &'a Work,
+    out: &'a mut Vec<u8>,
 }
 
-impl ScanWriter {
-    pub(super) fn new() -> Self {
+impl<'a> ScanWriter<'a> {
+    /// Chooses codes at the latest when a scan has more than `most_tokens`.
+    pub(super) fn new(most_tokens: usize, work: &'a Work, out: &'a mut Vec<u8>) -> Self {
         Self {
             tokens: Vec::new(),
             counted: 0,
             frequencies: Box::new([0; INDICES]),
             codes: None,
             bits: BitWriter::default(),
+            most_tokens,
+            work,
+            out,
         }
     }
 
-    /// Takes in the tokens that were added for a row.
-    pub(super) fn end_row(&mut self, band: &Band<'_>, out: &mut Vec<u8>) {
+    /// Takes in the tokens that were added for a row of blocks or MCUs.
+    pub(super) fn end_row(&mut self, band: &Band<'_>) -> Result<(), Stopped> {
+        self.work.check()?;
         if self.codes.is_none() {
-            for token in &self.tokens[self.counted..] {
-                self.frequencies[token.index()] += 1;
-            }
-            self.counted = self.tokens.len();
-            if self.tokens.len() > MOST_TOKENS {
+            self.count();
+            if self.tokens.len() > self.most_tokens {
                 self.provide_for_all();
-                self.choose_codes(band, out);
+                self.choose_codes(band);
             }
         }
-        if let Some(codes) = &self.codes {
-            self.bits.write_tokens(&self.tokens, codes, out);
-            self.tokens.clear();
-        }
+        self.write()
     }
 
     /// Writes what is left of a scan.
-    pub(super) fn end_scan(&mut self, band: &Band<'_>, out: &mut Vec<u8>) {
-        self.end_row(band, out);
+    pub(super) fn end_scan(&mut self, band: &Band<'_>) -> Result<(), Stopped> {
         if self.codes.is_none() {
-            self.choose_codes(band, out);
-            self.end_row(band, out);
+            self.count();
+            self.choose_codes(band);
         }
-        std::mem::take(&mut self.bits).finish(out);
+        self.write()?;
+        std::mem::take(&mut self.bits).finish(self.out);
         self.codes = None;
         self.counted = 0;
         self.frequencies.fill(0);
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        for token in &self.tokens[self.counted..] {
+            self.frequencies[token.index()] += 1;
+        }
+        self.counted = self.tokens.len();
+    }
+
+    /// Writes all tokens, if they have codes.
+    fn write(&mut self) -> Result<(), Stopped> {
+        let Some(codes) = &self.codes else { return Ok(()) };
+        for tokens in self.tokens.chunks(TOKENS_AT_ONCE) {
+            self.work.check()?;
+            self.bits.write_tokens(tokens, codes, self.out);
+        }
+        self.tokens.clear();
+        Ok(())
     }
 
     /// Gives every symbol that may still come a code.
@@ -88,7 +109,7 @@ impl ScanWriter {
     }
 
     /// Fits codes to the tokens and writes the headers.
-    fn choose_codes(&mut self, band: &Band<'_>, out: &mut Vec<u8>) {
+    fn choose_codes(&mut self, band: &Band<'_>) {
         let mut codes = Box::new([Code::default(); INDICES]);
         let mut tables = Vec::new();
         let mut length = 0;
@@ -109,7 +130,7 @@ impl ScanWriter {
             length += count as u64 * u64::from(self.frequencies[TABLES * 256 + count]);
         }
         if !tables.is_empty() {
-            segment(DHT, &tables, out);
+            segment(DHT, &tables, self.out);
         }
         let mut header = vec![band.components.len() as u8];
         for &component in band.components {
@@ -117,9 +138,9 @@ impl ScanWriter {
             header.extend([component as u8 + 1, tables << 4 | tables]);
         }
         header.extend([band.first, band.last, band.before << 4 | band.bit]);
-        segment(SOS, &header, out);
+        segment(SOS, &header, self.out);
         // One byte in 256 is all ones in data that cannot be told from noise.
-        out.reserve((length / 8 + length / 1024) as usize + 64);
+        self.out.reserve((length / 8 + length / 1024) as usize + 64);
         self.codes = Some(codes);
     }
 }
