@@ -86,13 +86,13 @@ fn cjpeg(raster: &Raster, quality: u8, progressive: bool) -> Option<Vec<u8>> {
 
 /// Checks that the file has the pixels of `cjpeg`'s and is no larger. `None` without `cjpeg`.
 fn compare_with_cjpeg(raster: &Raster, quality: u8, progressive: bool) -> Option<()> {
-    /// Zero bytes after bytes that are all ones by chance.
-    const CHANCE: usize = 2;
     let case = (raster.width(), raster.height(), raster.channels(), quality, progressive);
     let theirs = cjpeg(raster, quality, progressive)?;
     let ours = encode(raster, quality, progressive);
     assert!(decoded(&ours).pixels == decoded(&theirs).pixels, "{case:?}: other pixels");
-    assert!(ours.len() <= theirs.len() + CHANCE, "{case:?}: {} bytes, and cjpeg {}", ours.len(), theirs.len());
+    // Zero bytes after bytes of ones are a matter of chance.
+    let allowed = theirs.len() + theirs.len() / 4000;
+    assert!(ours.len() <= allowed, "{case:?}: {} bytes, and cjpeg {}", ours.len(), theirs.len());
     Some(())
 }
 

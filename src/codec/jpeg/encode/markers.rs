@@ -6,7 +6,6 @@ use crate::codec::jpeg::tables::ZIGZAG;
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
-const APP0: u8 = 0xE0;
 const DQT: u8 = 0xDB;
 const SOF0: u8 = 0xC0;
 const SOF2: u8 = 0xC2;
@@ -20,11 +19,10 @@ pub(super) fn segment(marker: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend(payload);
 }
 
-/// Everything before the first scan.
+/// Everything before the first scan. A JFIF segment would say nothing that decoders do not assume: components 1, 2 and 3
+/// are Y, Cb and Cr, and pixels are square.
 pub(super) fn begin(frame: &Frame, quantisers: &[Quantiser], is_progressive: bool, out: &mut Vec<u8>) {
     out.extend([0xFF, SOI]);
-    // JFIF 1.01; pixels are square, of no known size, and there is no thumbnail.
-    segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0", out);
     let mut tables = Vec::new();
     for (number, quantiser) in (0..).zip(quantisers) {
         tables.push(number);
