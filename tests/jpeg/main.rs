@@ -1,4 +1,4 @@
-//! The JPEG decoder from outside.
+//! The JPEG decoder and encoder from outside.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 

@@ -22,7 +22,7 @@ mod zeros;
 
 use frame::{Blocks, Frame};
 use quantisation::Quantiser;
-use samples::McuRow;
+use samples::RowSamples;
 use scan::{Band, ScanWriter};
 
 use crate::codec::{Stopped, Work};
@@ -95,7 +95,7 @@ struct Transform<'a> {
     picture: &'a Picture<'a>,
     frame: &'a Frame,
     quantisers: Vec<Quantiser>,
-    samples: McuRow,
+    samples: RowSamples,
     scratch: fdct::Scratch,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Transform<'a> {
             picture,
             frame,
             quantisers: (0..tables).map(|table| Quantiser::new(table, quality)).collect(),
-            samples: McuRow::new(frame),
+            samples: RowSamples::new(frame),
             scratch: fdct::Scratch::default(),
         }
     }

@@ -36,14 +36,14 @@ impl Plane {
 
 /// The samples of one row of MCUs.
 #[derive(Debug)]
-pub(super) struct McuRow {
+pub(super) struct RowSamples {
     /// One for each component.
     pub(super) planes: Vec<Plane>,
     /// Cb and Cr of two rows of pixels, before they are halved.
     chroma: [Plane; 2],
 }
 
-impl McuRow {
+impl RowSamples {
     pub(super) fn new(frame: &Frame) -> Self {
         let planes =
             frame.components.iter().map(|component| Plane::new(frame.mcus_across * component.h * 8, component.v * 8));
@@ -83,8 +83,8 @@ impl McuRow {
     fn fill_from_rgb(&mut self, rows: &[&[[u8; 3]]], step: usize) {
         let [luma, cb, cr] = self.planes.as_mut_slice() else { return };
         for (y, rows) in rows.chunks(step).enumerate() {
-            if let (1, &[pixels]) = (step, rows) {
-                convert(pixels, [luma.row_mut(y), cb.row_mut(y), cr.row_mut(y)]);
+            if step == 1 {
+                convert(rows[0], [luma.row_mut(y), cb.row_mut(y), cr.row_mut(y)]);
                 continue;
             }
             let [whole_cb, whole_cr] = &mut self.chroma;

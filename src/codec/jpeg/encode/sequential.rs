@@ -41,6 +41,7 @@ impl Kernel for McuRow<'_> {
                     let is_inside = self.row * component.v + v < component.blocks_down;
                     let row = if is_inside { blocks.row(v) } else { &[] };
                     for h in 0..component.h {
+                        // There is room for every block of an MCU.
                         let Some(out) = buffer.get_mut(count..).and_then(<[Token]>::first_chunk_mut) else { return };
                         count += match row.get(mcu * component.h + h) {
                             Some(block) => block_tokens(block, dc, ac, prediction, out),
