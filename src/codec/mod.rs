@@ -6,6 +6,7 @@
 
 mod gif;
 pub mod jpeg;
+mod kernel;
 mod orientation;
 mod palette;
 mod png;

@@ -1,63 +1,17 @@
-//! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels.
+//! Writing WebP with libwebp, which only ever sees our own pixels.
 
 #![allow(unsafe_code)] // libwebp's encoder has no safe interface; see `encode_with_libwebp` for the argument
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
-use image::codecs::webp::WebPDecoder;
 use libwebp_sys as ffi;
 
-use super::{
-    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Samples, Stopped, Work,
-    reader,
-};
-
-/// WebP, both ways.
-pub(super) struct WebP;
-
-/// Luma and subsampled chroma of the lossy form, and the canvas of the lossless one, whichever is more: bytes a pixel.
-const OVERHEAD: u64 = 4;
+use super::WebP;
+use crate::codec::{Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
 const METHOD: c_int = 4;
-
-fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<WebPDecoder<reader::WatchedReader<'a>>, Error> {
-    let mut decoder = WebPDecoder::new(reader::WatchedReader::new(bytes, work))
-        .map_err(|error| reader::map_error(Format::WebP, &error, work))?;
-    image::ImageDecoder::set_limits(&mut decoder, reader::limits(budget))
-        .map_err(|error| reader::map_error(Format::WebP, &error, work))?;
-    Ok(decoder)
-}
-
-impl Decoder for WebP {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let work = Work::unbounded();
-        reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget)
-    }
-
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        reader::read(Format::WebP, open(bytes, need.budget, need.work)?, OVERHEAD, need)
-    }
-
-    fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {
-        work.check()?;
-        let frames = riff_chunks(bytes).filter(|kind| kind == b"ANMF").count();
-        Ok(u32::try_from(frames).unwrap_or(u32::MAX).max(1))
-    }
-}
-
-/// The kinds of the chunks of a WebP file (RFC 9649, 2.3), as far as they are whole.
-fn riff_chunks(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
-    let mut rest = bytes.get(12..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (kind, after) = rest.split_first_chunk::<4>()?;
-        let (length, after) = after.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        rest = after.get(length + length % 2..).unwrap_or_default();
-        Some(*kind)
-    })
-}
 
 impl Encoder for WebP {
     fn format(&self) -> Format {
