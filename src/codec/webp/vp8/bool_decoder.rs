@@ -93,7 +93,7 @@ impl<'a> BoolDecoder<'a> {
     }
 
     /// The next boolean, however many bits are valid.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&mut self, probability: u8) -> bool {
         self.refill();
         self.bit(probability)

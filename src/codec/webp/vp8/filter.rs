@@ -4,7 +4,7 @@
 //! behind, and could be left out.
 
 use super::header::FilterKind;
-use super::lanes::{Lanes, Segment, transposed, transposed_back};
+use super::lanes::{Lanes, transpose_back, transposed};
 
 /// How strongly a macroblock is filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,43 +49,23 @@ impl Strength {
     }
 }
 
-/// A row of macroblocks, the four rows of samples above it first: a cell is sixteen samples of one row of a macroblock.
-pub(super) struct Cells<'c> {
-    pub(super) cells: &'c mut [Lanes],
-    /// Macroblocks in a row.
-    pub(super) columns: usize,
+/// Rows of luma and of chroma above a macroblock that its filter looks at, or that are given away in pairs with those.
+pub(super) const HELD: (usize, usize) = (8, 4);
+
+/// The samples of a macroblock below the last rows of the one above it. A row of chroma is one of U and one of V.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) luma: [Lanes; HELD.0 + 16],
+    pub(super) chroma: [Lanes; HELD.1 + 8],
 }
 
-/// Rows of samples above a row of macroblocks that its filter looks at.
-const ABOVE: usize = 4;
-
-impl Cells<'_> {
-    #[inline(always)]
-    fn cell(&mut self, y: usize, column: usize) -> &mut Lanes {
-        &mut self.cells[y * self.columns + column]
-    }
-
-    #[inline(always)]
-    fn rows<const ROWS: usize>(&mut self, y: usize, column: usize) -> [Lanes; ROWS] {
-        std::array::from_fn(|row| *self.cell(y + row, column))
-    }
-
-    #[inline(always)]
-    fn set_rows(&mut self, y: usize, column: usize, rows: &[Lanes]) {
-        for (row, lanes) in rows.iter().enumerate() {
-            *self.cell(y + row, column) = *lanes;
-        }
-    }
-}
-
-/// Filters a macroblock. Those above and to the left must be done.
+/// Filters a macroblock. Those above and to the left must be done, except for the edges to this one.
 #[inline(always)]
 pub(super) fn filter_macroblock(
     kind: FilterKind,
     strength: Strength,
-    luma: &mut Cells<'_>,
-    chroma: &mut Cells<'_>,
-    column: usize,
+    mut left: Option<&mut Column>,
+    column: &mut Column,
     is_first_row: bool,
 ) {
     if strength.edge == 0 {
@@ -95,12 +75,12 @@ pub(super) fn filter_macroblock(
         FilterKind::None => {}
         FilterKind::Simple => {
             let filter = Simple { outer: strength.edge + MACROBLOCK_EDGE, inner: strength.edge };
-            filter_luma(&filter, strength.has_inner, luma, column, is_first_row);
+            filter_luma(&filter, strength.has_inner, left, column, is_first_row);
         }
         FilterKind::Normal => {
             let filter = Normal(strength);
-            filter_luma(&filter, strength.has_inner, luma, column, is_first_row);
-            filter_chroma(&filter, strength.has_inner, chroma, column, is_first_row);
+            filter_luma(&filter, strength.has_inner, left.as_deref_mut(), column, is_first_row);
+            filter_chroma(&filter, strength.has_inner, left, column, is_first_row);
         }
     }
 }
@@ -114,115 +94,112 @@ trait Filter {
 }
 
 #[inline(always)]
-fn filter_luma(filter: &impl Filter, has_inner: bool, cells: &mut Cells<'_>, column: usize, is_first_row: bool) {
-    if column > 0 {
-        let segments: [Segment; 16] = std::array::from_fn(|y| {
-            let (left, right) = (*cells.cell(y + ABOVE, column - 1), *cells.cell(y + ABOVE, column));
-            join(&left[12..], &right[..4])
-        });
+fn filter_luma(
+    filter: &impl Filter,
+    has_inner: bool,
+    left: Option<&mut Column>,
+    column: &mut Column,
+    is_first_row: bool,
+) {
+    if let Some(left) = left {
+        let mut segments = [[0; 8]; 16];
+        for y in 0..16 {
+            segments[y][..4].copy_from_slice(&left.luma[HELD.0 + y][12..]);
+            segments[y][4..].copy_from_slice(&column.luma[HELD.0 + y][..4]);
+        }
         let mut lanes = transposed(&segments);
         filter.outer(&mut lanes);
-        for (y, segment) in transposed_back(lanes).iter().enumerate() {
-            cells.cell(y + ABOVE, column - 1)[12..].copy_from_slice(&segment[..4]);
-            cells.cell(y + ABOVE, column)[..4].copy_from_slice(&segment[4..]);
+        transpose_back(lanes, &mut segments);
+        for y in 0..16 {
+            left.luma[HELD.0 + y][12..].copy_from_slice(&segments[y][..4]);
+            column.luma[HELD.0 + y][..4].copy_from_slice(&segments[y][4..]);
         }
     }
-    let mut rows: [Lanes; 16] = cells.rows(ABOVE, column);
     if has_inner {
-        filter_inner_columns(filter, &mut rows);
+        filter_inner_columns(filter, column);
     }
-    if !is_first_row {
-        let mut lanes = [[0; 16]; 8];
-        lanes[..4].copy_from_slice(&cells.rows::<4>(0, column));
-        lanes[4..].copy_from_slice(&rows[..4]);
-        filter.outer(&mut lanes);
-        cells.set_rows(1, column, &lanes[1..4]);
-        rows[..4].copy_from_slice(&lanes[4..]);
-    }
-    if has_inner {
-        for y in [0, 4, 8] {
-            if let Some(lanes) = rows[y..].first_chunk_mut() {
-                filter.inner(lanes);
-            }
+    let edges = if has_inner { 0..4 } else { 0..1 };
+    for edge in edges {
+        let Some(lanes) = column.luma[HELD.0 - 4 + 4 * edge..].first_chunk_mut() else { return };
+        match edge {
+            0 if is_first_row => {}
+            0 => filter.outer(lanes),
+            _ => filter.inner(lanes),
         }
     }
-    cells.set_rows(ABOVE, column, &rows);
 }
 
-/// The three edges between the columns of blocks of sixteen rows.
+/// The three edges between the columns of blocks.
 #[inline(always)]
-fn filter_inner_columns(filter: &impl Filter, rows: &mut [Lanes; 16]) {
-    let half = |start: usize| {
-        transposed(&std::array::from_fn(|y| join(&rows[y][start..start + 4], &rows[y][start + 4..start + 8])))
-    };
-    let (left, right) = (half(0), half(8));
-    let mut columns = [[0; 16]; 16];
-    columns[..8].copy_from_slice(&left);
-    columns[8..].copy_from_slice(&right);
+fn filter_inner_columns(filter: &impl Filter, column: &mut Column) {
+    let (mut left, mut right) = ([[0; 8]; 16], [[0; 8]; 16]);
+    for y in 0..16 {
+        left[y].copy_from_slice(&column.luma[HELD.0 + y][..8]);
+        right[y].copy_from_slice(&column.luma[HELD.0 + y][8..]);
+    }
+    let mut lanes = [transposed(&left), transposed(&right)];
+    let columns = lanes.as_flattened_mut();
     for x in [0, 4, 8] {
-        if let Some(lanes) = columns[x..].first_chunk_mut() {
-            filter.inner(lanes);
-        }
+        let Some(lanes) = columns[x..].first_chunk_mut() else { return };
+        filter.inner(lanes);
     }
-    let (left, right) = columns.split_at(8);
-    for (start, half) in [(0, left), (8, right)] {
-        let Some(lanes) = half.first_chunk() else { return };
-        for (row, segment) in rows.iter_mut().zip(transposed_back(*lanes)) {
-            row[start..start + 8].copy_from_slice(&segment);
-        }
+    let [before, after] = lanes;
+    transpose_back(before, &mut left);
+    transpose_back(after, &mut right);
+    for y in 0..16 {
+        column.luma[HELD.0 + y][..8].copy_from_slice(&left[y]);
+        column.luma[HELD.0 + y][8..].copy_from_slice(&right[y]);
     }
 }
 
-/// U and V at once: a cell holds a row of each.
+/// U and V at once.
 #[inline(always)]
-fn filter_chroma(filter: &impl Filter, has_inner: bool, cells: &mut Cells<'_>, column: usize, is_first_row: bool) {
-    if column > 0 {
-        let segments: [Segment; 16] = std::array::from_fn(|place| {
-            let (y, start) = (place % 8 + ABOVE, place / 8 * 8);
-            let (left, right) = (*cells.cell(y, column - 1), *cells.cell(y, column));
-            join(&left[start + 4..start + 8], &right[start..start + 4])
-        });
+fn filter_chroma(
+    filter: &impl Filter,
+    has_inner: bool,
+    left: Option<&mut Column>,
+    column: &mut Column,
+    is_first_row: bool,
+) {
+    let mut segments = [[0; 8]; 16];
+    if let Some(left) = left {
+        for y in 0..8 {
+            let (before, after) = (&left.chroma[HELD.1 + y], &column.chroma[HELD.1 + y]);
+            segments[y][..4].copy_from_slice(&before[4..8]);
+            segments[y][4..].copy_from_slice(&after[..4]);
+            segments[8 + y][..4].copy_from_slice(&before[12..]);
+            segments[8 + y][4..].copy_from_slice(&after[8..12]);
+        }
         let mut lanes = transposed(&segments);
         filter.outer(&mut lanes);
-        for (place, segment) in transposed_back(lanes).iter().enumerate() {
-            let (y, start) = (place % 8 + ABOVE, place / 8 * 8);
-            cells.cell(y, column - 1)[start + 4..start + 8].copy_from_slice(&segment[..4]);
-            cells.cell(y, column)[start..start + 4].copy_from_slice(&segment[4..]);
+        transpose_back(lanes, &mut segments);
+        for y in 0..8 {
+            let (before, after) = (&mut left.chroma[HELD.1 + y], &mut column.chroma[HELD.1 + y]);
+            before[4..8].copy_from_slice(&segments[y][..4]);
+            after[..4].copy_from_slice(&segments[y][4..]);
+            before[12..].copy_from_slice(&segments[8 + y][..4]);
+            after[8..12].copy_from_slice(&segments[8 + y][4..]);
         }
     }
-    let mut rows: [Lanes; 8] = cells.rows(ABOVE, column);
     if has_inner {
-        let segments: [Segment; 16] = std::array::from_fn(|place| {
-            let (row, start) = (&rows[place % 8], place / 8 * 8);
-            join(&row[start..start + 4], &row[start + 4..start + 8])
-        });
+        for y in 0..8 {
+            segments[y].copy_from_slice(&column.chroma[HELD.1 + y][..8]);
+            segments[8 + y].copy_from_slice(&column.chroma[HELD.1 + y][8..]);
+        }
         let mut lanes = transposed(&segments);
         filter.inner(&mut lanes);
-        for (place, segment) in transposed_back(lanes).iter().enumerate() {
-            let start = place / 8 * 8;
-            rows[place % 8][start..start + 8].copy_from_slice(segment);
+        transpose_back(lanes, &mut segments);
+        for y in 0..8 {
+            column.chroma[HELD.1 + y][..8].copy_from_slice(&segments[y]);
+            column.chroma[HELD.1 + y][8..].copy_from_slice(&segments[8 + y]);
         }
     }
-    if !is_first_row {
-        let mut lanes = [[0; 16]; 8];
-        lanes[..4].copy_from_slice(&cells.rows::<4>(0, column));
-        lanes[4..].copy_from_slice(&rows[..4]);
-        filter.outer(&mut lanes);
-        cells.set_rows(1, column, &lanes[1..4]);
-        rows[..4].copy_from_slice(&lanes[4..]);
+    if let (Some(lanes), false) = (column.chroma.first_chunk_mut(), is_first_row) {
+        filter.outer(lanes);
     }
-    if has_inner {
-        filter.inner(&mut rows);
+    if let (Some(lanes), true) = (column.chroma.last_chunk_mut(), has_inner) {
+        filter.inner(lanes);
     }
-    cells.set_rows(ABOVE, column, &rows);
-}
-
-#[inline(always)]
-fn join(before: &[u8], after: &[u8]) -> Segment {
-    let mut segment = [0; 8];
-    segment[..4].copy_from_slice(before);
-    segment[4..].copy_from_slice(after);
-    segment
 }
 
 #[inline(always)]
@@ -300,19 +277,24 @@ impl Filter for Simple {
 struct Normal(Strength);
 
 impl Normal {
-    /// Whether the samples of a segment are filtered, and whether they are of high variance.
+    /// Whether the samples of a segment are filtered.
     #[inline(always)]
-    fn judge(&self, limit: u8, [p3, p2, p1, p0, q0, q1, q2, q3]: Segment) -> (bool, bool) {
-        let Strength { interior, variance, .. } = self.0;
-        let (beside_p, beside_q) = (difference(p1, p0), difference(q1, q0));
-        let is_filtered = is_within(limit, p1, p0, q0, q1)
+    #[expect(clippy::too_many_arguments, reason = "as an array, they are not kept in vectors")]
+    fn is_filtered(&self, limit: u8, p3: u8, p2: u8, p1: u8, p0: u8, q0: u8, q1: u8, q2: u8, q3: u8) -> bool {
+        let interior = self.0.interior;
+        is_within(limit, p1, p0, q0, q1)
             & (difference(p3, p2) <= interior)
             & (difference(p2, p1) <= interior)
-            & (beside_p <= interior)
-            & (beside_q <= interior)
+            & (difference(p1, p0) <= interior)
+            & (difference(q1, q0) <= interior)
             & (difference(q2, q1) <= interior)
-            & (difference(q3, q2) <= interior);
-        (is_filtered, (beside_p > variance) | (beside_q > variance))
+            & (difference(q3, q2) <= interior)
+    }
+
+    /// Whether the samples beside an edge are of high variance.
+    #[inline(always)]
+    fn is_varied(&self, p1: u8, p0: u8, q0: u8, q1: u8) -> bool {
+        (difference(p1, p0) > self.0.variance) | (difference(q1, q0) > self.0.variance)
     }
 }
 
@@ -323,14 +305,17 @@ impl Filter for Normal {
         let [p3, p2, p1, p0, q0, q1, q2, q3] = *lanes;
         let mut out = [[0; 16]; 6];
         for i in 0..16 {
-            let segment = [p3[i], p2[i], p1[i], p0[i], q0[i], q1[i], q2[i], q3[i]];
-            let (is_filtered, is_varied) = self.judge(limit, segment);
-            let [_, s2, s1, s0, t0, t1, t2, _] = segment.map(signed);
+            let is_filtered = self.is_filtered(limit, p3[i], p2[i], p1[i], p0[i], q0[i], q1[i], q2[i], q3[i]);
+            let is_varied = self.is_varied(p1[i], p0[i], q0[i], q1[i]);
+            let (s2, s1, s0) = (signed(p2[i]), signed(p1[i]), signed(p0[i]));
+            let (t0, t1, t2) = (signed(q0[i]), signed(q1[i]), signed(q2[i]));
             let change = adjustment(s1.saturating_sub(t1), s0, t0);
             let change = if is_filtered { change } else { 0 };
             let (after, before) = halves(if is_varied { change } else { 0 });
             let wide = i16::from(if is_varied { 0 } else { change });
-            let [a, b, c] = [27, 18, 9].map(|weight| ((weight * wide + 63) >> 7) as i8);
+            let a = ((27 * wide + 63) >> 7) as i8;
+            let b = ((18 * wide + 63) >> 7) as i8;
+            let c = ((9 * wide + 63) >> 7) as i8;
             out[0][i] = unsigned(s2.saturating_add(c));
             out[1][i] = unsigned(s1.saturating_add(b));
             out[2][i] = unsigned(s0.saturating_add(before).saturating_add(a));
@@ -346,9 +331,9 @@ impl Filter for Normal {
         let [p3, p2, p1, p0, q0, q1, q2, q3] = *lanes;
         let mut out = [[0; 16]; 4];
         for i in 0..16 {
-            let segment = [p3[i], p2[i], p1[i], p0[i], q0[i], q1[i], q2[i], q3[i]];
-            let (is_filtered, is_varied) = self.judge(self.0.edge, segment);
-            let [_, _, s1, s0, t0, t1, _, _] = segment.map(signed);
+            let is_filtered = self.is_filtered(self.0.edge, p3[i], p2[i], p1[i], p0[i], q0[i], q1[i], q2[i], q3[i]);
+            let is_varied = self.is_varied(p1[i], p0[i], q0[i], q1[i]);
+            let (s1, s0, t0, t1) = (signed(p1[i]), signed(p0[i]), signed(q0[i]), signed(q1[i]));
             let change = adjustment(if is_varied { s1.saturating_sub(t1) } else { 0 }, s0, t0);
             let (after, before) = halves(if is_filtered { change } else { 0 });
             let outer = if is_varied { 0 } else { (after + 1) >> 1 };

@@ -1,8 +1,7 @@
 //! The way through a frame: a row of macroblocks is read, predicted and summed up, then filtered, then given away.
 
-use super::filter::{Cells, Strength, filter_macroblock};
+use super::filter::{Column, HELD, Strength, filter_macroblock};
 use super::header::{FilterKind, Header, Start};
-use super::lanes::Lanes;
 use super::modes::{self, Luma, Macroblock};
 use super::predict::{Neighbours, predict_block, predict_whole};
 use super::tokens::{self, Coefficients, Residue};
@@ -11,15 +10,13 @@ use super::workspace::{Block, Bottom, START, START_V, Workspace, block_mut};
 use super::{Error, Options, Sink, Work, damaged};
 use crate::codec::kernel::{Kernel, dispatch};
 
-/// Rows of luma and of chroma above a row of macroblocks that the filter may yet change, or needs; as many as keep pairs
-/// together.
-const HELD: (usize, usize) = (8, 4);
-
 /// Rows in a macroblock.
 const ROWS: (usize, usize) = (16, 8);
 
 /// A sample that there is no data for.
 const GREY: u8 = 128;
+
+const GREY_COLUMN: Column = Column { luma: [[GREY; 16]; HELD.0 + ROWS.0], chroma: [[GREY; 16]; HELD.1 + ROWS.1] };
 
 /// What a macroblock leaves for its neighbours to the right and below.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +45,8 @@ pub(super) struct Frame<'a> {
     coefficients: Coefficients,
     /// Of this row of macroblocks.
     strengths: Vec<Strength>,
-    /// Rows of luma, those that are held from before first.
-    luma: Vec<Lanes>,
-    /// The same of chroma, of which a cell holds eight samples of U and eight of V.
-    chroma: Vec<Lanes>,
+    /// The samples of this row of macroblocks.
+    samples: Vec<Column>,
     /// Whether the data has ended before the frame.
     is_cut: bool,
 }
@@ -59,8 +54,8 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Bytes that a frame of that width allocates, most of them for each column of macroblocks.
     pub(super) fn memory(width: u32) -> u64 {
-        let samples = 16 * (HELD.0 + ROWS.0 + HELD.1 + ROWS.1) + 16;
-        let column = samples + size_of::<Border>() + size_of::<Bottom>() + size_of::<Strength>();
+        let rows = 16 + 16 + 8 + 8;
+        let column = rows + size_of::<Column>() + size_of::<Border>() + size_of::<Bottom>() + size_of::<Strength>();
         u64::from(width.div_ceil(16)) * column as u64 + size_of::<tokens::Probabilities>() as u64
     }
 
@@ -77,8 +72,7 @@ impl<'a> Frame<'a> {
             workspace: Workspace::new(),
             coefficients: Coefficients::new(),
             strengths: vec![Strength::default(); columns],
-            luma: vec![[GREY; 16]; columns * (HELD.0 + ROWS.0)],
-            chroma: vec![[GREY; 16]; columns * (HELD.1 + ROWS.1)],
+            samples: vec![GREY_COLUMN; columns],
             is_cut: false,
         }
     }
@@ -197,39 +191,39 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     fn store(&mut self, column: usize) {
         self.bottoms[column] = self.workspace.bottom();
-        for (y, cells) in self.luma.chunks_exact_mut(self.columns).skip(HELD.0).enumerate() {
-            cells[column] = self.workspace.luma_row(y);
+        let Column { luma, chroma } = &mut self.samples[column];
+        for (y, row) in luma[HELD.0..].iter_mut().enumerate() {
+            *row = self.workspace.luma_row(y);
         }
-        for (y, cells) in self.chroma.chunks_exact_mut(self.columns).skip(HELD.1).enumerate() {
-            cells[column] = self.workspace.chroma_row(y);
+        for (y, row) in chroma[HELD.1..].iter_mut().enumerate() {
+            *row = self.workspace.chroma_row(y);
         }
     }
 
     /// Makes the macroblocks from a column on grey.
     fn make_grey(&mut self, column: usize) {
-        for cells in self.luma.chunks_exact_mut(self.columns).skip(HELD.0) {
-            cells[column..].fill([GREY; 16]);
-        }
-        for cells in self.chroma.chunks_exact_mut(self.columns).skip(HELD.1) {
-            cells[column..].fill([GREY; 16]);
+        for Column { luma, chroma } in &mut self.samples[column..] {
+            luma[HELD.0..].fill([GREY; 16]);
+            chroma[HELD.1..].fill([GREY; 16]);
         }
         self.strengths[column..].fill(Strength::default());
     }
 
     #[inline(always)]
     fn filter_row(&mut self, row: usize) {
-        let columns = self.columns;
-        let mut luma = Cells { cells: &mut self.luma[(HELD.0 - 4) * columns..], columns };
-        let mut chroma = Cells { cells: &mut self.chroma, columns };
-        for (column, strength) in self.strengths.iter().enumerate() {
-            filter_macroblock(self.header.filter, *strength, &mut luma, &mut chroma, column, row == 0);
+        let mut left = None;
+        for (column, strength) in self.samples.iter_mut().zip(&self.strengths) {
+            filter_macroblock(self.header.filter, *strength, left, column, row == 0);
+            left = Some(column);
         }
     }
 
     /// Keeps the last rows for the next row of macroblocks.
     fn carry(&mut self) {
-        self.luma.copy_within(self.columns * ROWS.0.., 0);
-        self.chroma.copy_within(self.columns * ROWS.1.., 0);
+        for Column { luma, chroma } in &mut self.samples {
+            luma.copy_within(ROWS.0.., 0);
+            chroma.copy_within(ROWS.1.., 0);
+        }
     }
 }
 
@@ -273,7 +267,8 @@ impl Kernel for FilterRow<'_, '_> {
 
 /// Gives rows away as soon as the filter is done with them.
 struct Emitter {
-    /// Rows of chroma, of whole macroblocks.
+    /// Rows of whole macroblocks: two of luma and one of each chroma plane.
+    luma: [Vec<u8>; 2],
     chroma: [Vec<u8>; 2],
     /// Rows of luma that were given.
     rows_done: usize,
@@ -281,28 +276,34 @@ struct Emitter {
 
 impl Emitter {
     fn new(frame: &Frame<'_>) -> Self {
-        Self { chroma: [vec![0; frame.columns * 8], vec![0; frame.columns * 8]], rows_done: 0 }
+        let row = |samples: usize| vec![0; frame.columns * samples];
+        Self { luma: [row(16), row(16)], chroma: [row(8), row(8)], rows_done: 0 }
     }
 
     fn emit(&mut self, frame: &Frame<'_>, row: usize, sink: &mut impl Sink) {
-        let (columns, width) = (frame.columns, frame.width);
         let first = if row == 0 { HELD.1 } else { 0 };
         let end = if row + 1 == frame.rows { HELD.1 + ROWS.1 } else { ROWS.1 };
         for y in first..end {
             if self.rows_done >= frame.height {
                 return;
             }
-            let [u, v] = &mut self.chroma;
-            let cells = frame.chroma[y * columns..][..columns].iter();
-            for ((cell, u), v) in cells.zip(u.as_chunks_mut::<8>().0).zip(v.as_chunks_mut::<8>().0) {
-                u.copy_from_slice(&cell[..8]);
-                v.copy_from_slice(&cell[8..]);
-            }
-            let luma = frame.luma[2 * y * columns..][..2 * columns].as_flattened();
-            let (one, other) = luma.split_at(16 * columns);
-            let half = width.div_ceil(2);
+            self.gather(&frame.samples, y);
+            let (width, half) = (frame.width, frame.width.div_ceil(2));
+            let ([one, other], [u, v]) = (&self.luma, &self.chroma);
             sink.pair([&one[..width], &other[..width]], [&u[..half], &v[..half]]);
             self.rows_done += 2;
+        }
+    }
+
+    /// Makes rows of the samples that belong to a row of chroma.
+    fn gather(&mut self, columns: &[Column], y: usize) {
+        let [one, other] = self.luma.each_mut().map(|row| row.as_chunks_mut::<16>().0);
+        let [u, v] = self.chroma.each_mut().map(|row| row.as_chunks_mut::<8>().0);
+        for ((((column, one), other), u), v) in columns.iter().zip(one).zip(other).zip(u).zip(v) {
+            *one = column.luma[2 * y];
+            *other = column.luma[2 * y + 1];
+            u.copy_from_slice(&column.chroma[y][..8]);
+            v.copy_from_slice(&column.chroma[y][8..]);
         }
     }
 }

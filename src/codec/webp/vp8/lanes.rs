@@ -18,11 +18,9 @@ pub(super) fn transposed(segments: &[Segment; 16]) -> [Lanes; 8] {
 
 /// The way back from [`transposed`].
 #[inline(always)]
-pub(super) fn transposed_back(mut lanes: [Lanes; 8]) -> [Segment; 16] {
+pub(super) fn transpose_back(mut lanes: [Lanes; 8], segments: &mut [Segment; 16]) {
     shuffle(&mut lanes, 3);
-    let mut segments = [[0; 8]; 16];
     segments.as_flattened_mut().copy_from_slice(lanes.as_flattened());
-    segments
 }
 
 /// Shuffles 128 samples like cards: those of the upper half go between those of the lower. Each round rotates the 7 bits
@@ -60,6 +58,8 @@ mod tests {
         for (x, column) in lanes.iter().enumerate() {
             assert_eq!(*column, std::array::from_fn(|y| (8 * y + x) as u8));
         }
-        assert_eq!(transposed_back(lanes), segments);
+        let mut again = [[0; 8]; 16];
+        transpose_back(lanes, &mut again);
+        assert_eq!(again, segments);
     }
 }

@@ -65,7 +65,7 @@ pub(super) const OUTSIDE: Border = [BlockMode::Dc; 4];
 
 impl Macroblock {
     /// Reads the next macroblock's. `above` and `left` become its own lower and right border.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(header: &mut Header<'_>, above: &mut Border, left: &mut Border) -> Self {
         let reader = &mut header.modes;
         let segment = header.segment_tree.map_or(0, |[first, low, high]| {
@@ -89,6 +89,7 @@ impl Macroblock {
     }
 }
 
+#[inline(always)]
 fn read_chroma(reader: &mut BoolDecoder<'_>) -> Mode {
     if !reader.read(142) {
         Mode::Dc
@@ -101,6 +102,7 @@ fn read_chroma(reader: &mut BoolDecoder<'_>) -> Mode {
     }
 }
 
+#[inline(always)]
 fn read_blocks(reader: &mut BoolDecoder<'_>, above: &mut Border, left: &mut Border) -> [BlockMode; 16] {
     let mut modes = [BlockMode::Dc; 16];
     let mut local = *reader;
