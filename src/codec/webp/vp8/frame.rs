@@ -4,9 +4,9 @@ use super::filter::{Column, HELD, Strength, filter_macroblock};
 use super::header::{FilterKind, Header, Start};
 use super::modes::{self, Luma, Macroblock};
 use super::predict::{Neighbours, predict_block, predict_whole};
-use super::tokens::{self, Coefficients, Residue};
-use super::transform::{add_dc, add_inverse_dct};
-use super::workspace::{Block, Bottom, START, START_V, Workspace, block_mut};
+use super::tokens::{self, Coefficients};
+use super::transform::{add_block, add_rows};
+use super::workspace::{Bottom, START, START_V, Workspace, block_mut};
 use super::{Error, Options, Sink, Work, damaged};
 use crate::codec::kernel::{Kernel, dispatch};
 
@@ -121,7 +121,7 @@ impl<'a> Frame<'a> {
         let in_blocks = matches!(macroblock.luma, Luma::Blocks(_));
         let partitions = self.header.partitions.len();
         let partition = &mut self.header.partitions[row % partitions];
-        let has_residue = if macroblock.is_skipped {
+        let has_coefficients = if macroblock.is_skipped {
             above.tokens.clear(!in_blocks);
             left.tokens.clear(!in_blocks);
             false
@@ -140,13 +140,13 @@ impl<'a> Frame<'a> {
             return;
         }
         let strength = self.header.strengths[macroblock.segment][usize::from(in_blocks)];
-        self.strengths[column] = strength.with_inner(in_blocks || has_residue);
-        self.predict(&macroblock, row, column, has_residue);
+        self.strengths[column] = strength.with_inner(in_blocks || has_coefficients);
+        self.predict(&macroblock, row, column);
         self.store(column);
     }
 
     #[inline(always)]
-    fn predict(&mut self, macroblock: &Macroblock, row: usize, column: usize, has_residue: bool) {
+    fn predict(&mut self, macroblock: &Macroblock, row: usize, column: usize) {
         let neighbours = Neighbours { above: row > 0, left: column > 0 };
         let above = &self.bottoms[column];
         let above_right = match self.bottoms.get(column + 1) {
@@ -157,32 +157,33 @@ impl<'a> Frame<'a> {
         workspace.advance(!neighbours.above, !neighbours.left);
         workspace.set_above(above, above_right);
         match &macroblock.luma {
-            Luma::Whole(mode) => predict_whole::<16, START>(&mut workspace.luma, *mode, neighbours),
+            Luma::Whole(mode) => {
+                predict_whole::<16, START>(&mut workspace.luma, *mode, neighbours);
+                for row in 0..4 {
+                    if let Some(values) = coefficients.take_row(row) {
+                        add_rows::<16>(&mut workspace.luma, START, 4 * row, &values, 0);
+                    }
+                }
+            }
             Luma::Blocks(modes) => {
-                for (place, mode) in modes.iter().enumerate() {
-                    if let Some(block) = block_mut(&mut workspace.luma, START + place % 4 * 4, place / 4 * 4) {
+                for (row, modes) in modes.as_chunks::<4>().0.iter().enumerate() {
+                    let values = coefficients.take_row(row);
+                    for (column, mode) in modes.iter().enumerate() {
+                        let Some(block) = block_mut(&mut workspace.luma, START + 4 * column, 4 * row) else { continue };
                         predict_block(block, *mode);
-                        add_residue(coefficients, place, block);
+                        if let Some(values) = &values {
+                            add_block(block, values, column);
+                        }
                     }
                 }
             }
         }
         predict_whole::<8, START>(&mut workspace.chroma, macroblock.chroma, neighbours);
         predict_whole::<8, START_V>(&mut workspace.chroma, macroblock.chroma, neighbours);
-        if !has_residue {
-            return;
-        }
-        if matches!(macroblock.luma, Luma::Whole(_)) {
-            for place in 0..16 {
-                if let Some(block) = block_mut(&mut workspace.luma, START + place % 4 * 4, place / 4 * 4) {
-                    add_residue(coefficients, place, block);
-                }
-            }
-        }
-        for place in 0..8 {
-            let start = if place < 4 { START } else { START_V };
-            if let Some(block) = block_mut(&mut workspace.chroma, start + place % 2 * 4, place / 2 % 2 * 4) {
-                add_residue(coefficients, 16 + place, block);
+        for row in 0..2 {
+            if let Some(values) = coefficients.take_row(4 + row) {
+                add_rows::<8>(&mut workspace.chroma, START, 4 * row, &values, 0);
+                add_rows::<8>(&mut workspace.chroma, START_V, 4 * row, &values, 8);
             }
         }
     }
@@ -224,16 +225,6 @@ impl<'a> Frame<'a> {
             luma.copy_within(ROWS.0.., 0);
             chroma.copy_within(ROWS.1.., 0);
         }
-    }
-}
-
-/// Adds what there is to add to the prediction of a block, and forgets it.
-#[inline(always)]
-fn add_residue(coefficients: &mut Coefficients, place: usize, block: &mut Block) {
-    match std::mem::take(&mut coefficients.residues[place]) {
-        Residue::None => {}
-        Residue::Dc => add_dc(std::mem::take(&mut coefficients.blocks[place][0]), block),
-        Residue::Full => add_inverse_dct(&std::mem::take(&mut coefficients.blocks[place]), block),
     }
 }
 

@@ -23,26 +23,27 @@ pub(super) fn transpose_back(mut lanes: [Lanes; 8], segments: &mut [Segment; 16]
     segments.as_flattened_mut().copy_from_slice(lanes.as_flattened());
 }
 
-/// Shuffles 128 samples like cards: those of the upper half go between those of the lower. Each round rotates the 7 bits
-/// of all indices by one, so that four rounds make columns of rows of 8, and three make columns of rows of 16.
-#[inline(never)] // Inlined, the rounds are unrolled and done sample by sample.
-fn shuffle(lanes: &mut [Lanes; 8], rounds: u32) {
+/// Shuffles like cards: what is in the upper half goes between what is in the lower. Each round rotates the bits of all
+/// indices by one to the left. So of 128 samples, four rounds make columns of rows of 8, and three make columns of rows
+/// of 16.
+#[inline(never)] // Inlined, the rounds are unrolled and done value by value.
+fn shuffle<T: Copy + Default, const ROWS: usize>(rows: &mut [[T; 16]; ROWS], rounds: u32) {
     for _ in 0..rounds {
-        let mut shuffled = [[0; 16]; 8];
-        for i in 0..4 {
-            [shuffled[2 * i], shuffled[2 * i + 1]] = zip(&lanes[i], &lanes[i + 4]);
+        let mut shuffled = [[T::default(); 16]; ROWS];
+        for i in 0..ROWS / 2 {
+            [shuffled[2 * i], shuffled[2 * i + 1]] = zip(&rows[i], &rows[i + ROWS / 2]);
         }
-        *lanes = shuffled;
+        *rows = shuffled;
     }
 }
 
 #[inline(always)]
-fn zip(low: &Lanes, high: &Lanes) -> [Lanes; 2] {
-    let mut pairs = [[0; 2]; 16];
+fn zip<T: Copy + Default>(low: &[T; 16], high: &[T; 16]) -> [[T; 16]; 2] {
+    let mut pairs = [[T::default(); 2]; 16];
     for i in 0..16 {
         pairs[i] = [low[i], high[i]];
     }
-    let mut zipped = [[0; 16]; 2];
+    let mut zipped = [[T::default(); 16]; 2];
     zipped.as_flattened_mut().copy_from_slice(pairs.as_flattened());
     zipped
 }

@@ -3,10 +3,27 @@
 use super::bool_decoder::BoolDecoder;
 use super::header::{Quantizer, Steps};
 use super::tables::TokenProbabilities;
-use super::transform;
+use super::transform::{self, BlockRow};
 
-/// Section 13.2: where in a block the coefficients stand, in the order in which they are stored.
-const ZIGZAG: [u8; 16] = [0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15];
+/// Section 13.2: the rows and columns of a block where coefficients stand, in the order in which they are stored.
+const ZIGZAG: [(usize, usize); 16] = [
+    (0, 0),
+    (0, 1),
+    (1, 0),
+    (2, 0),
+    (1, 1),
+    (0, 2),
+    (0, 3),
+    (1, 2),
+    (2, 1),
+    (3, 0),
+    (3, 1),
+    (2, 2),
+    (1, 3),
+    (2, 3),
+    (3, 2),
+    (3, 3),
+];
 
 /// Section 13.3: the band of each position, and one behind the last.
 const BANDS: [usize; 17] = [0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0];
@@ -53,29 +70,33 @@ impl Border {
     }
 }
 
-/// What there is to add to the prediction of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Residue {
-    #[default]
-    None,
-    /// The same everywhere.
-    Dc,
-    Full,
-}
+/// Rows of blocks: four of luma, and two of chroma, in which two blocks of U stand before two of V.
+pub(super) const BLOCK_ROWS: usize = 6;
 
-/// The coefficients of a macroblock: 16 blocks of luma, 4 of each chroma plane. Those of a block are zero unless its
-/// residue says otherwise.
+/// The coefficients of a macroblock.
 pub(super) struct Coefficients {
-    pub(super) blocks: [[i16; 16]; 24],
-    pub(super) residues: [Residue; 24],
+    /// Zero unless said otherwise in `present`.
+    rows: [BlockRow; BLOCK_ROWS],
+    present: [bool; BLOCK_ROWS],
 }
 
 impl Coefficients {
     pub(super) const fn new() -> Self {
-        Self { blocks: [[0; 16]; 24], residues: [Residue::None; 24] }
+        Self { rows: [[[0; 16]; 4]; BLOCK_ROWS], present: [false; BLOCK_ROWS] }
     }
 
-    /// Reads a macroblock's coefficients; whether there are any. The blocks must be zero before.
+    /// What is to be added to the prediction of a row of blocks, if there is anything. It is forgotten here.
+    #[inline(always)]
+    pub(super) fn take_row(&mut self, row: usize) -> Option<BlockRow> {
+        if !std::mem::take(&mut self.present[row]) {
+            return None;
+        }
+        let values = transform::inverse_dct(&self.rows[row]);
+        self.rows[row] = [[0; 16]; 4];
+        Some(values)
+    }
+
+    /// Reads a macroblock's coefficients; whether there are any. Those of the macroblock before must have been taken.
     #[inline(always)]
     pub(super) fn read(
         &mut self,
@@ -87,59 +108,42 @@ impl Coefficients {
         left: &mut Border,
     ) -> bool {
         let mut reader = *partition;
+        let (luma, chroma) = self.rows.split_at_mut(4);
         let (mut first, mut kind) = (0, &probabilities[LUMA_WITH_DC]);
-        let mut any = false;
         if has_dc_block {
-            let mut dc = [0; 16];
+            let mut dc = [[0; 16]; 4];
             let context = usize::from(above.dc) + usize::from(left.dc);
-            let end = read_block(&mut reader, &probabilities[LUMA_DC], context, &quantizer.y2, 0, &mut dc);
+            let end = read_block(&mut reader, &probabilities[LUMA_DC], context, &quantizer.y2, 0, &mut dc, 0);
             (above.dc, left.dc) = (end > 0, end > 0);
             if end > 0 {
-                transform::inverse_walsh_hadamard(&dc, end > 1, &mut self.blocks);
+                let dc = std::array::from_fn(|place| dc[place / 4][place % 4]);
+                transform::inverse_walsh_hadamard(&dc, end > 1, luma);
             }
             (first, kind) = (1, &probabilities[LUMA_WITHOUT_DC]);
         }
-        let (luma, chroma) = self.blocks.split_at_mut(16);
-        let (luma_residues, chroma_residues) = self.residues.split_at_mut(16);
-        for (row, left) in left.luma.iter_mut().enumerate() {
+        for ((row, present), left) in luma.iter_mut().zip(&mut self.present).zip(&mut left.luma) {
             for (column, above) in above.luma.iter_mut().enumerate() {
-                let block = &mut luma[4 * row + column];
                 let context = usize::from(*above) + usize::from(*left);
-                let end = read_block(&mut reader, kind, context, &quantizer.y1, first, block);
+                let end = read_block(&mut reader, kind, context, &quantizer.y1, first, row, column);
                 (*above, *left) = (end > first, end > first);
-                let residue = residue(end, block);
-                luma_residues[4 * row + column] = residue;
-                any |= residue != Residue::None;
+                *present |= end > 1 || row[0][4 * column] != 0;
             }
         }
         for place in 0..8 {
-            let (plane, row, column) = (place / 4, place / 2 % 2, place % 2);
-            let (above, left) = (&mut above.chroma[plane][column], &mut left.chroma[plane][row]);
-            let block = &mut chroma[place];
+            let (plane, y, x) = (place / 4, place / 2 % 2, place % 2);
+            let (above, left) = (&mut above.chroma[plane][x], &mut left.chroma[plane][y]);
+            let (row, column) = (&mut chroma[y], 2 * plane + x);
             let context = usize::from(*above) + usize::from(*left);
-            let end = read_block(&mut reader, &probabilities[CHROMA], context, &quantizer.chroma, 0, block);
+            let end = read_block(&mut reader, &probabilities[CHROMA], context, &quantizer.chroma, 0, row, column);
             (*above, *left) = (end > 0, end > 0);
-            let residue = residue(end, block);
-            chroma_residues[place] = residue;
-            any |= residue != Residue::None;
+            self.present[4 + y] |= end > 1 || row[0][4 * column] != 0;
         }
         *partition = reader;
-        any
+        self.present.contains(&true)
     }
 }
 
-#[inline(always)]
-fn residue(end: usize, block: &[i16; 16]) -> Residue {
-    if end > 1 {
-        Residue::Full
-    } else if block[0] != 0 {
-        Residue::Dc
-    } else {
-        Residue::None
-    }
-}
-
-/// Reads one block from the position `first` on; the position behind its last token, or `first` if there is none.
+/// Reads the block in a column of `row` from the position `first` on; the position behind its last token, or `first` if there is none.
 #[inline(always)]
 fn read_block(
     reader: &mut BoolDecoder<'_>,
@@ -147,7 +151,8 @@ fn read_block(
     context: usize,
     steps: &Steps,
     first: usize,
-    block: &mut [i16; 16],
+    row: &mut BlockRow,
+    column: usize,
 ) -> usize {
     let mut probabilities = &kind[first][context];
     let mut place = first;
@@ -175,7 +180,8 @@ fn read_block(
         };
         let step = steps[usize::from(place > 0)];
         // Only damaged files have values that do not fit.
-        block[usize::from(ZIGZAG[place])] = (reader.signed(magnitude) * step) as i16;
+        let (y, x) = ZIGZAG[place];
+        row[y][4 * column + x] = (reader.signed(magnitude) * step) as i16;
         place += 1;
     }
     16

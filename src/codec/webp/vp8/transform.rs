@@ -1,18 +1,22 @@
 //! The inverse transforms (RFC 6386, section 14).
 //!
-//! They work in 16 bits, as libwebp's vector code does: what an encoder writes fits, and for what does not, any picture
-//! is as good as another.
+//! A row of four blocks is transformed at once, so that vector instructions have sixteen values to work on. They work in
+//! 16 bits, as libwebp's vector code does: what an encoder writes fits, and for what does not, any picture is as good as
+//! another.
 
 use super::workspace::{Block, STRIDE};
 
-/// Section 14.3: from the coefficients of luma's DC coefficients to the first coefficient of each block. With `full`
+/// Four blocks beside each other: four rows of sixteen coefficients, and later of what is added to the prediction.
+pub(super) type BlockRow = [[i16; 16]; 4];
+
+/// Section 14.3: from the coefficients of luma's DC coefficients to the first coefficient of each block. With `is_full`
 /// unset, only the first of `input` is not zero.
 #[inline(always)]
-pub(super) fn inverse_walsh_hadamard(input: &[i16; 16], full: bool, blocks: &mut [[i16; 16]; 24]) {
-    if !full {
+pub(super) fn inverse_walsh_hadamard(input: &[i16; 16], is_full: bool, rows: &mut [BlockRow]) {
+    if !is_full {
         let dc = ((i32::from(input[0]) + 3) >> 3) as i16;
-        for block in &mut blocks[..16] {
-            block[0] = dc;
+        for row in rows {
+            [row[0][0], row[0][4], row[0][8], row[0][12]] = [dc; 4];
         }
         return;
     }
@@ -25,13 +29,41 @@ pub(super) fn inverse_walsh_hadamard(input: &[i16; 16], full: bool, blocks: &mut
         columns[2][i] = a0 - a1;
         columns[3][i] = a3 - a2;
     }
-    for (row, four) in columns.iter().zip(blocks.as_chunks_mut::<4>().0) {
-        let dc = row[0] + 3;
-        let (a0, a1, a2, a3) = (dc + row[3], row[1] + row[2], row[1] - row[2], dc - row[3]);
-        for (block, value) in four.iter_mut().zip([a0 + a1, a3 + a2, a0 - a1, a3 - a2]) {
-            block[0] = (value >> 3) as i16;
-        }
+    for (column, row) in columns.iter().zip(rows) {
+        let dc = column[0] + 3;
+        let (a0, a1, a2, a3) = (dc + column[3], column[1] + column[2], column[1] - column[2], dc - column[3]);
+        [row[0][0], row[0][4], row[0][8], row[0][12]] =
+            [a0 + a1, a3 + a2, a0 - a1, a3 - a2].map(|value| (value >> 3) as i16);
     }
+}
+
+/// Section 14.4: the inverse DCT.
+#[inline(always)]
+pub(super) fn inverse_dct(coefficients: &BlockRow) -> BlockRow {
+    let columns = transposed(transform_columns(coefficients, 0));
+    let mut rows = transposed(transform_columns(&columns, 4));
+    for value in rows.as_flattened_mut() {
+        *value >>= 3;
+    }
+    rows
+}
+
+/// The four-point transform of sixteen columns.
+#[inline(always)]
+fn transform_columns(rows: &BlockRow, rounding: i16) -> BlockRow {
+    let mut out = [[0; 16]; 4];
+    for i in 0..16 {
+        let dc = rows[0][i].wrapping_add(rounding);
+        let a = dc.wrapping_add(rows[2][i]);
+        let b = dc.wrapping_sub(rows[2][i]);
+        let c = times_sin(rows[1][i]).wrapping_sub(times_cos(rows[3][i]));
+        let d = times_cos(rows[1][i]).wrapping_add(times_sin(rows[3][i]));
+        out[0][i] = a.wrapping_add(d);
+        out[1][i] = b.wrapping_add(c);
+        out[2][i] = b.wrapping_sub(c);
+        out[3][i] = a.wrapping_sub(d);
+    }
+    out
 }
 
 /// `x * sqrt(2) * cos(pi / 8)`.
@@ -46,50 +78,44 @@ fn times_sin(x: i16) -> i16 {
     x.wrapping_add(((i32::from(x) * (35_468 - 65_536)) >> 16) as i16)
 }
 
-/// The four-point transform, of four columns at once.
+/// Turns each of the four blocks: first its quarters, and then the values of each quarter, change places.
 #[inline(always)]
-fn transform_columns(rows: &[[i16; 4]; 4], rounding: i16) -> [[i16; 4]; 4] {
-    let mut out = [[0i16; 4]; 4];
-    for i in 0..4 {
-        let dc = rows[0][i].wrapping_add(rounding);
-        let a = dc.wrapping_add(rows[2][i]);
-        let b = dc.wrapping_sub(rows[2][i]);
-        let c = times_sin(rows[1][i]).wrapping_sub(times_cos(rows[3][i]));
-        let d = times_cos(rows[1][i]).wrapping_add(times_sin(rows[3][i]));
-        out[0][i] = a.wrapping_add(d);
-        out[1][i] = b.wrapping_add(c);
-        out[2][i] = b.wrapping_sub(c);
-        out[3][i] = a.wrapping_sub(d);
+fn transposed(rows: BlockRow) -> BlockRow {
+    // A number is a row of one block. Numbers as they are read are in the machine's order, of which swaps know nothing.
+    let mut rows: [[u64; 4]; 4] = bytemuck::cast(rows);
+    for (high, low, shift, mask) in [
+        (0, 2, 32, 0x0000_0000_ffff_ffff),
+        (1, 3, 32, 0x0000_0000_ffff_ffff),
+        (0, 1, 16, 0x0000_ffff_0000_ffff),
+        (2, 3, 16, 0x0000_ffff_0000_ffff),
+    ] {
+        for block in 0..4 {
+            let (a, b) = (rows[high][block].to_le(), rows[low][block].to_le());
+            let swap = ((a >> shift) ^ b) & mask;
+            rows[high][block] = (a ^ swap << shift).to_le();
+            rows[low][block] = (b ^ swap).to_le();
+        }
     }
-    out
+    bytemuck::cast(rows)
 }
 
+/// Adds to rows of a macroblock, from its row `y` and the workspace's column `x` on, the values from `first` on.
 #[inline(always)]
-fn transposed(rows: &[[i16; 4]; 4]) -> [[i16; 4]; 4] {
-    let [a, b, c, d] = *rows;
-    [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]], [a[3], b[3], c[3], d[3]]]
-}
-
-/// Section 14.4: adds the inverse DCT of `coefficients` to the samples of `block`.
-#[inline(always)]
-pub(super) fn add_inverse_dct(coefficients: &[i16; 16], block: &mut Block) {
-    let &[a, b, c, d] = coefficients.as_chunks::<4>().0 else { return };
-    let columns = transform_columns(&[a, b, c, d], 0);
-    let rows = transposed(&transform_columns(&transposed(&columns), 4));
-    for (y, row) in rows.iter().enumerate() {
-        for (sample, value) in block[STRIDE * (y + 1) + 1..][..4].iter_mut().zip(row) {
-            *sample = add(*sample, value >> 3);
+pub(super) fn add_rows<const LENGTH: usize>(plane: &mut [u8], x: usize, y: usize, values: &BlockRow, first: usize) {
+    for (row, values) in plane.as_chunks_mut::<STRIDE>().0.iter_mut().skip(y + 1).zip(values) {
+        for (sample, value) in row[x..x + LENGTH].iter_mut().zip(&values[first..first + LENGTH]) {
+            *sample = add(*sample, *value);
         }
     }
 }
 
-/// The same for a block of which only the first coefficient is not zero.
+/// Adds to one block what there is for the one at that place in its row.
 #[inline(always)]
-pub(super) fn add_dc(dc: i16, block: &mut Block) {
-    let value = dc.wrapping_add(4) >> 3;
-    for y in 0..4 {
-        for sample in &mut block[STRIDE * (y + 1) + 1..][..4] {
-            *sample = add(*sample, value);
+pub(super) fn add_block(block: &mut Block, values: &BlockRow, place: usize) {
+    for (y, values) in values.iter().enumerate() {
+        let samples = &mut block[STRIDE * (y + 1) + 1..][..4];
+        for (sample, value) in samples.iter_mut().zip(&values[4 * place..4 * place + 4]) {
+            *sample = add(*sample, *value);
         }
     }
 }
