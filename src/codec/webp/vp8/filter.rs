@@ -4,7 +4,7 @@
 //! behind, and could be left out.
 
 use super::header::FilterKind;
-use super::lanes::{Lanes, transpose_back, transposed};
+use super::lanes::{Lanes, transposed};
 
 /// How strongly a macroblock is filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,17 +102,23 @@ fn filter_luma(
     is_first_row: bool,
 ) {
     if let Some(left) = left {
-        let mut segments = [[0; 8]; 16];
-        for y in 0..16 {
-            segments[y][..4].copy_from_slice(&left.luma[HELD.0 + y][12..]);
-            segments[y][4..].copy_from_slice(&column.luma[HELD.0 + y][..4]);
+        let mut rows = [[0; 16]; 8];
+        for y in 0..8 {
+            let (upper, lower) = (HELD.0 + y, HELD.0 + 8 + y);
+            rows[y][..4].copy_from_slice(&left.luma[upper][12..]);
+            rows[y][4..8].copy_from_slice(&column.luma[upper][..4]);
+            rows[y][8..12].copy_from_slice(&left.luma[lower][12..]);
+            rows[y][12..].copy_from_slice(&column.luma[lower][..4]);
         }
-        let mut lanes = transposed(&segments);
+        let mut lanes = transposed(rows);
         filter.outer(&mut lanes);
-        transpose_back(lanes, &mut segments);
-        for y in 0..16 {
-            left.luma[HELD.0 + y][12..].copy_from_slice(&segments[y][..4]);
-            column.luma[HELD.0 + y][..4].copy_from_slice(&segments[y][4..]);
+        let rows = transposed(lanes);
+        for y in 0..8 {
+            let (upper, lower) = (HELD.0 + y, HELD.0 + 8 + y);
+            left.luma[upper][12..].copy_from_slice(&rows[y][..4]);
+            column.luma[upper][..4].copy_from_slice(&rows[y][4..8]);
+            left.luma[lower][12..].copy_from_slice(&rows[y][8..12]);
+            column.luma[lower][..4].copy_from_slice(&rows[y][12..]);
         }
     }
     if has_inner {
@@ -132,23 +138,26 @@ fn filter_luma(
 /// The three edges between the columns of blocks.
 #[inline(always)]
 fn filter_inner_columns(filter: &impl Filter, column: &mut Column) {
-    let (mut left, mut right) = ([[0; 8]; 16], [[0; 8]; 16]);
-    for y in 0..16 {
-        left[y].copy_from_slice(&column.luma[HELD.0 + y][..8]);
-        right[y].copy_from_slice(&column.luma[HELD.0 + y][8..]);
+    let (mut left, mut right) = ([[0; 16]; 8], [[0; 16]; 8]);
+    for y in 0..8 {
+        let (upper, lower) = (&column.luma[HELD.0 + y], &column.luma[HELD.0 + 8 + y]);
+        left[y][..8].copy_from_slice(&upper[..8]);
+        left[y][8..].copy_from_slice(&lower[..8]);
+        right[y][..8].copy_from_slice(&upper[8..]);
+        right[y][8..].copy_from_slice(&lower[8..]);
     }
-    let mut lanes = [transposed(&left), transposed(&right)];
+    let mut lanes = [transposed(left), transposed(right)];
     let columns = lanes.as_flattened_mut();
     for x in [0, 4, 8] {
         let Some(lanes) = columns[x..].first_chunk_mut() else { return };
         filter.inner(lanes);
     }
-    let [before, after] = lanes;
-    transpose_back(before, &mut left);
-    transpose_back(after, &mut right);
-    for y in 0..16 {
-        column.luma[HELD.0 + y][..8].copy_from_slice(&left[y]);
-        column.luma[HELD.0 + y][8..].copy_from_slice(&right[y]);
+    let (left, right) = (transposed(lanes[0]), transposed(lanes[1]));
+    for y in 0..8 {
+        column.luma[HELD.0 + y][..8].copy_from_slice(&left[y][..8]);
+        column.luma[HELD.0 + y][8..].copy_from_slice(&right[y][..8]);
+        column.luma[HELD.0 + 8 + y][..8].copy_from_slice(&left[y][8..]);
+        column.luma[HELD.0 + 8 + y][8..].copy_from_slice(&right[y][8..]);
     }
 }
 
@@ -161,38 +170,30 @@ fn filter_chroma(
     column: &mut Column,
     is_first_row: bool,
 ) {
-    let mut segments = [[0; 8]; 16];
     if let Some(left) = left {
+        let mut rows = [[0; 16]; 8];
         for y in 0..8 {
             let (before, after) = (&left.chroma[HELD.1 + y], &column.chroma[HELD.1 + y]);
-            segments[y][..4].copy_from_slice(&before[4..8]);
-            segments[y][4..].copy_from_slice(&after[..4]);
-            segments[8 + y][..4].copy_from_slice(&before[12..]);
-            segments[8 + y][4..].copy_from_slice(&after[8..12]);
+            rows[y][..4].copy_from_slice(&before[4..8]);
+            rows[y][4..8].copy_from_slice(&after[..4]);
+            rows[y][8..12].copy_from_slice(&before[12..]);
+            rows[y][12..].copy_from_slice(&after[8..12]);
         }
-        let mut lanes = transposed(&segments);
+        let mut lanes = transposed(rows);
         filter.outer(&mut lanes);
-        transpose_back(lanes, &mut segments);
+        let rows = transposed(lanes);
         for y in 0..8 {
             let (before, after) = (&mut left.chroma[HELD.1 + y], &mut column.chroma[HELD.1 + y]);
-            before[4..8].copy_from_slice(&segments[y][..4]);
-            after[..4].copy_from_slice(&segments[y][4..]);
-            before[12..].copy_from_slice(&segments[8 + y][..4]);
-            after[8..12].copy_from_slice(&segments[8 + y][4..]);
+            before[4..8].copy_from_slice(&rows[y][..4]);
+            after[..4].copy_from_slice(&rows[y][4..8]);
+            before[12..].copy_from_slice(&rows[y][8..12]);
+            after[8..12].copy_from_slice(&rows[y][12..]);
         }
     }
-    if has_inner {
-        for y in 0..8 {
-            segments[y].copy_from_slice(&column.chroma[HELD.1 + y][..8]);
-            segments[8 + y].copy_from_slice(&column.chroma[HELD.1 + y][8..]);
-        }
-        let mut lanes = transposed(&segments);
+    if let (Some(rows), true) = (column.chroma.last_chunk_mut(), has_inner) {
+        let mut lanes = transposed(*rows);
         filter.inner(&mut lanes);
-        transpose_back(lanes, &mut segments);
-        for y in 0..8 {
-            column.chroma[HELD.1 + y][..8].copy_from_slice(&segments[y]);
-            column.chroma[HELD.1 + y][8..].copy_from_slice(&segments[8 + y]);
-        }
+        *rows = transposed(lanes);
     }
     if let (Some(lanes), false) = (column.chroma.first_chunk_mut(), is_first_row) {
         filter.outer(lanes);

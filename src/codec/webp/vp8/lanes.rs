@@ -1,51 +1,31 @@
 //! Sixteen samples side by side, in loops that compilers make vector instructions of: no branches, and nothing wider
 //! than the samples where that can be.
 
-/// Samples at the same distance from an edge, along it.
+/// Samples at the same distance from an edge, along it; or two times eight samples across it.
 pub(super) type Lanes = [u8; 16];
 
-/// Eight samples across an edge.
-pub(super) type Segment = [u8; 8];
-
-/// Sixteen segments, as what lies at each of their eight places.
+/// Makes columns of rows, in each half on its own: quarters change places, then quarters of those, then samples.
 #[inline(always)]
-pub(super) fn transposed(segments: &[Segment; 16]) -> [Lanes; 8] {
-    let mut lanes = [[0; 16]; 8];
-    lanes.as_flattened_mut().copy_from_slice(segments.as_flattened());
-    shuffle(&mut lanes, 4);
-    lanes
+pub(super) fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
+    // A number is a row of one half. Numbers as they are read are in the machine's order, of which swaps know nothing.
+    let mut rows: [[u64; 2]; 8] = bytemuck::cast(rows);
+    swap::<4>(&mut rows, [0, 1, 2, 3], 32, 0x0000_0000_ffff_ffff);
+    swap::<2>(&mut rows, [0, 1, 4, 5], 16, 0x0000_ffff_0000_ffff);
+    swap::<1>(&mut rows, [0, 2, 4, 6], 8, 0x00ff_00ff_00ff_00ff);
+    bytemuck::cast(rows)
 }
 
-/// The way back from [`transposed`].
+/// Exchanges parts of rows with parts of those `DISTANCE` below them.
 #[inline(always)]
-pub(super) fn transpose_back(mut lanes: [Lanes; 8], segments: &mut [Segment; 16]) {
-    shuffle(&mut lanes, 3);
-    segments.as_flattened_mut().copy_from_slice(lanes.as_flattened());
-}
-
-/// Shuffles like cards: what is in the upper half goes between what is in the lower. Each round rotates the bits of all
-/// indices by one to the left. So of 128 samples, four rounds make columns of rows of 8, and three make columns of rows
-/// of 16.
-#[inline(never)] // Inlined, the rounds are unrolled and done value by value.
-fn shuffle<T: Copy + Default, const ROWS: usize>(rows: &mut [[T; 16]; ROWS], rounds: u32) {
-    for _ in 0..rounds {
-        let mut shuffled = [[T::default(); 16]; ROWS];
-        for i in 0..ROWS / 2 {
-            [shuffled[2 * i], shuffled[2 * i + 1]] = zip(&rows[i], &rows[i + ROWS / 2]);
+fn swap<const DISTANCE: usize>(rows: &mut [[u64; 2]; 8], upper: [usize; 4], shift: u32, mask: u64) {
+    for row in upper {
+        for half in 0..2 {
+            let (a, b) = (rows[row][half].to_le(), rows[row + DISTANCE][half].to_le());
+            let part = ((a >> shift) ^ b) & mask;
+            rows[row][half] = (a ^ part << shift).to_le();
+            rows[row + DISTANCE][half] = (b ^ part).to_le();
         }
-        *rows = shuffled;
     }
-}
-
-#[inline(always)]
-fn zip<T: Copy + Default>(low: &[T; 16], high: &[T; 16]) -> [[T; 16]; 2] {
-    let mut pairs = [[T::default(); 2]; 16];
-    for i in 0..16 {
-        pairs[i] = [low[i], high[i]];
-    }
-    let mut zipped = [[T::default(); 16]; 2];
-    zipped.as_flattened_mut().copy_from_slice(pairs.as_flattened());
-    zipped
 }
 
 #[cfg(test)]
@@ -53,14 +33,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_become_columns_and_rows_again() {
-        let segments: [Segment; 16] = std::array::from_fn(|y| std::array::from_fn(|x| (8 * y + x) as u8));
-        let lanes = transposed(&segments);
-        for (x, column) in lanes.iter().enumerate() {
-            assert_eq!(*column, std::array::from_fn(|y| (8 * y + x) as u8));
+    fn rows_become_columns() {
+        let rows: [Lanes; 8] = std::array::from_fn(|y| std::array::from_fn(|x| (16 * y + x) as u8));
+        let columns = transposed(rows);
+        for (x, column) in columns.iter().enumerate() {
+            assert_eq!(*column, std::array::from_fn(|y| (16 * (y % 8) + y / 8 * 8 + x) as u8));
         }
-        let mut again = [[0; 8]; 16];
-        transpose_back(lanes, &mut again);
-        assert_eq!(again, segments);
+        assert_eq!(transposed(columns), rows);
     }
 }
