@@ -41,9 +41,18 @@ impl Encoder for WebP {
             _ => samples.clone(),
         };
         let has_alpha = raster.channels().has_alpha();
-        encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, encoding, work)
+        config(encoding)
+            .and_then(|config| encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, &config, work))
             .ok_or(Error::Stopped(Stopped))
     }
+}
+
+fn config(encoding: &Encoding) -> Option<ffi::WebPConfig> {
+    let mut config = ffi::WebPConfig::new().ok()?;
+    config.lossless = encoding.lossless.into();
+    config.quality = if encoding.lossless { 75.0 } else { encoding.quality.into() };
+    config.method = METHOD;
+    Some(config)
 }
 
 /// The longest side that 14 bits can hold (RFC 9649, 2.5).
@@ -52,26 +61,22 @@ const MAX_SIDE: u32 = 16_383;
 /// Runs libwebp's encoder; `None` when the work was stopped or memory ran out.
 ///
 /// Safety rests on four facts, all local to this function: `pixels` holds exactly `width * height` pixels of the stride
-/// passed on (asserted first); config, picture and writer are initialised by libwebp's own functions before use and
+/// passed on (asserted first); picture and writer are initialised by libwebp's own functions before use and
 /// their results checked; picture and writer are freed once, on every way out; the progress hook's `user_data` points
 /// to `work`, which outlives the call, and is only read.
-fn encode_with_libwebp(
+pub(super) fn encode_with_libwebp(
     pixels: &[u8],
     width: u32,
     height: u32,
     has_alpha: bool,
-    encoding: &Encoding,
+    config: &ffi::WebPConfig,
     work: &Work,
 ) -> Option<Vec<u8>> {
     let stride = width as usize * if has_alpha { 4 } else { 3 };
     assert_eq!(pixels.len(), stride * height as usize, "the raster's own invariant");
-    let mut config = ffi::WebPConfig::new().ok()?;
     let mut picture = ffi::WebPPicture::new().ok()?;
     let mut writer = MaybeUninit::<ffi::WebPMemoryWriter>::uninit();
-    config.lossless = encoding.lossless.into();
-    config.quality = if encoding.lossless { 75.0 } else { encoding.quality.into() };
-    config.method = METHOD;
-    picture.use_argb = encoding.lossless.into();
+    picture.use_argb = config.lossless;
     picture.width = width as c_int;
     picture.height = height as c_int;
     picture.writer = Some(ffi::WebPMemoryWrite);
@@ -84,7 +89,7 @@ fn encode_with_libwebp(
         picture.custom_ptr = (&raw mut writer).cast();
         let import = if has_alpha { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
         let done = import(&raw mut picture, pixels.as_ptr(), stride as c_int) != 0
-            && ffi::WebPEncode(&raw const config, &raw mut picture) != 0;
+            && ffi::WebPEncode(config, &raw mut picture) != 0;
         let bytes =
             (done && !writer.mem.is_null()).then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
         ffi::WebPPictureFree(&raw mut picture);
@@ -103,7 +108,7 @@ extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Area;
+    use crate::codec::{Area, Budget, Decoder, Need};
 
     const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
     const LOSSY: Encoding = Encoding { lossless: false, ..LOSSLESS };
@@ -143,6 +148,7 @@ mod tests {
         }
         let (stopped, picture) = (Work::unbounded(), raster(Channels::Rgb));
         stopped.cancel();
-        assert_eq!(encode_with_libwebp(picture.samples().as_bytes(), 40, 30, false, &LOSSY, &stopped), None);
+        let config = config(&LOSSY).unwrap();
+        assert_eq!(encode_with_libwebp(picture.samples().as_bytes(), 40, 30, false, &config, &stopped), None);
     }
 }

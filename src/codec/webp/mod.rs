@@ -57,3 +57,6 @@ impl Decoder for WebP {
         Ok(u32::try_from(frames).unwrap_or(u32::MAX).max(1))
     }
 }
+
+#[cfg(test)]
+mod tests;
