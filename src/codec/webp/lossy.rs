@@ -10,6 +10,9 @@ use crate::codec::shrink::{self, Shrink};
 use crate::codec::{Area, Channels, Decoded, Error, Format, Need, Raster};
 use crate::metadata;
 
+/// From here on the mean of a square hides what the loop filter would do, as NOTES.md shows.
+const UNFILTERED_FACTOR: usize = 8;
+
 /// Decodes the rows that are needed, and smaller where that serves.
 pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
     let factor = factor(need.scale, picture.alpha.is_some());
@@ -100,6 +103,6 @@ fn size(picture: &Lossy<'_>) -> (usize, usize) {
 }
 
 /// The last row is interpolated with chroma from below it.
-fn options(rows: &Range<usize>, _factor: usize) -> vp8::Options {
-    vp8::Options { is_filtered: true, rows: rows.end + 2 }
+fn options(rows: &Range<usize>, factor: usize) -> vp8::Options {
+    vp8::Options { is_filtered: factor < UNFILTERED_FACTOR, rows: rows.end + 2 }
 }

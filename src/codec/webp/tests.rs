@@ -50,7 +50,8 @@ fn oracle(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn pixels_are_libwebps() {
-    let table: &[(&str, fn(&mut WebPConfig))] = &[
+    type Case = (&'static str, fn(&mut WebPConfig));
+    let table: &[Case] = &[
         ("as it comes", |_| ()),
         ("worst", |c| c.quality = 0.0),
         ("coarse", |c| c.quality = 20.0),

@@ -103,22 +103,21 @@ fn filter_luma(
 ) {
     if let Some(left) = left {
         let mut rows = [[0; 16]; 8];
-        for y in 0..8 {
+        for (y, row) in rows.iter_mut().enumerate() {
             let (upper, lower) = (HELD.0 + y, HELD.0 + 8 + y);
-            rows[y][..4].copy_from_slice(&left.luma[upper][12..]);
-            rows[y][4..8].copy_from_slice(&column.luma[upper][..4]);
-            rows[y][8..12].copy_from_slice(&left.luma[lower][12..]);
-            rows[y][12..].copy_from_slice(&column.luma[lower][..4]);
+            row[..4].copy_from_slice(&left.luma[upper][12..]);
+            row[4..8].copy_from_slice(&column.luma[upper][..4]);
+            row[8..12].copy_from_slice(&left.luma[lower][12..]);
+            row[12..].copy_from_slice(&column.luma[lower][..4]);
         }
         let mut lanes = transposed(rows);
         filter.outer(&mut lanes);
-        let rows = transposed(lanes);
-        for y in 0..8 {
+        for (y, row) in transposed(lanes).iter().enumerate() {
             let (upper, lower) = (HELD.0 + y, HELD.0 + 8 + y);
-            left.luma[upper][12..].copy_from_slice(&rows[y][..4]);
-            column.luma[upper][..4].copy_from_slice(&rows[y][4..8]);
-            left.luma[lower][12..].copy_from_slice(&rows[y][8..12]);
-            column.luma[lower][..4].copy_from_slice(&rows[y][12..]);
+            left.luma[upper][12..].copy_from_slice(&row[..4]);
+            column.luma[upper][..4].copy_from_slice(&row[4..8]);
+            left.luma[lower][12..].copy_from_slice(&row[8..12]);
+            column.luma[lower][..4].copy_from_slice(&row[12..]);
         }
     }
     if has_inner {
@@ -172,22 +171,21 @@ fn filter_chroma(
 ) {
     if let Some(left) = left {
         let mut rows = [[0; 16]; 8];
-        for y in 0..8 {
+        for (y, row) in rows.iter_mut().enumerate() {
             let (before, after) = (&left.chroma[HELD.1 + y], &column.chroma[HELD.1 + y]);
-            rows[y][..4].copy_from_slice(&before[4..8]);
-            rows[y][4..8].copy_from_slice(&after[..4]);
-            rows[y][8..12].copy_from_slice(&before[12..]);
-            rows[y][12..].copy_from_slice(&after[8..12]);
+            row[..4].copy_from_slice(&before[4..8]);
+            row[4..8].copy_from_slice(&after[..4]);
+            row[8..12].copy_from_slice(&before[12..]);
+            row[12..].copy_from_slice(&after[8..12]);
         }
         let mut lanes = transposed(rows);
         filter.outer(&mut lanes);
-        let rows = transposed(lanes);
-        for y in 0..8 {
+        for (y, row) in transposed(lanes).iter().enumerate() {
             let (before, after) = (&mut left.chroma[HELD.1 + y], &mut column.chroma[HELD.1 + y]);
-            before[4..8].copy_from_slice(&rows[y][..4]);
-            after[..4].copy_from_slice(&rows[y][4..8]);
-            before[12..].copy_from_slice(&rows[y][8..12]);
-            after[8..12].copy_from_slice(&rows[y][12..]);
+            before[4..8].copy_from_slice(&row[..4]);
+            after[..4].copy_from_slice(&row[4..8]);
+            before[12..].copy_from_slice(&row[8..12]);
+            after[8..12].copy_from_slice(&row[12..]);
         }
     }
     if let (Some(rows), true) = (column.chroma.last_chunk_mut(), has_inner) {

@@ -105,17 +105,17 @@ impl<'a> Frame<'a> {
     fn read_row(&mut self, row: usize) -> usize {
         let mut left = Border::outside();
         for column in 0..self.columns {
+            self.is_cut = self.is_cut || !self.read_macroblock(row, column, &mut left);
             if self.is_cut {
                 return column;
             }
-            self.read_macroblock(row, column, &mut left);
         }
-        self.columns - usize::from(self.is_cut)
+        self.columns
     }
 
-    /// Reads a macroblock, and predicts it from its neighbours.
+    /// Reads a macroblock, and predicts it from its neighbours; whether the data was there.
     #[inline(always)]
-    fn read_macroblock(&mut self, row: usize, column: usize, left: &mut Border) {
+    fn read_macroblock(&mut self, row: usize, column: usize, left: &mut Border) -> bool {
         let above = &mut self.above[column];
         let macroblock = Macroblock::read(&mut self.header, &mut above.modes, &mut left.modes);
         let in_blocks = matches!(macroblock.luma, Luma::Blocks(_));
@@ -136,13 +136,13 @@ impl<'a> Frame<'a> {
             )
         };
         if partition.is_exhausted() && !macroblock.is_skipped || self.header.modes.is_exhausted() {
-            self.is_cut = true;
-            return;
+            return false;
         }
         let strength = self.header.strengths[macroblock.segment][usize::from(in_blocks)];
         self.strengths[column] = strength.with_inner(in_blocks || has_coefficients);
         self.predict(&macroblock, row, column);
         self.store(column);
+        true
     }
 
     #[inline(always)]

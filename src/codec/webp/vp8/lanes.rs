@@ -17,6 +17,7 @@ pub(super) fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
 
 /// Exchanges parts of rows with parts of those `DISTANCE` below them.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "two rows of one array")]
 fn swap<const DISTANCE: usize>(rows: &mut [[u64; 2]; 8], upper: [usize; 4], shift: u32, mask: u64) {
     for row in upper {
         for half in 0..2 {

@@ -61,7 +61,7 @@ pub(super) fn predict_whole<const SIZE: usize, const START: usize>(
 /// The mean of two samples.
 #[inline(always)]
 const fn mean(a: u8, b: u8) -> u8 {
-    ((a as u16 + b as u16 + 1) / 2) as u8
+    (a as u16 + b as u16).div_ceil(2) as u8
 }
 
 /// The mean of three, the middle one having twice the weight.

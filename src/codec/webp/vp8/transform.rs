@@ -80,6 +80,7 @@ fn times_sin(x: i16) -> i16 {
 
 /// Turns each of the four blocks: first its quarters, and then the values of each quarter, change places.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "two rows of one array")]
 fn transposed(rows: BlockRow) -> BlockRow {
     // A number is a row of one block. Numbers as they are read are in the machine's order, of which swaps know nothing.
     let mut rows: [[u64; 4]; 4] = bytemuck::cast(rows);
