@@ -3,6 +3,7 @@
 use image::ImageDecoder;
 use image::codecs::webp::WebPDecoder;
 
+use super::damaged;
 use crate::codec::{Budget, Error, Format, Work, reader};
 
 /// The header of a lossless stream: its signature, then 14 bits for each side less one, a bit for alpha and 3 bits of
@@ -92,10 +93,6 @@ fn unfilter(plane: &mut [u8], width: usize, filter: u8) {
         }
         above = row;
     }
-}
-
-fn damaged(reason: &str) -> Error {
-    Error::Damaged { format: Format::WebP, reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The container: RIFF chunks (RFC 9649, section 2).
 
-use super::vp8;
-use crate::codec::{Error, Format};
+use super::{damaged, vp8};
+use crate::codec::Error;
 
 /// "RIFF", the size and "WEBP".
 const HEADER_LEN: usize = 12;
@@ -60,8 +60,7 @@ impl<'a> Lossy<'a> {
     fn new(frame: &'a [u8], alpha: Option<&'a [u8]>, canvas: Option<Canvas>) -> Result<Self, Error> {
         let (width, height) = vp8::size(frame)?;
         if canvas.as_ref().is_some_and(|canvas| (canvas.width, canvas.height) != (width, height)) {
-            let reason = "the picture is not of the size that the file announces".to_owned();
-            return Err(Error::Damaged { format: Format::WebP, reason });
+            return Err(damaged("the picture is not of the size that the file announces"));
         }
         Ok(Self { frame, alpha, width, height, is_extended: canvas.is_some() })
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::container::Lossy;
 use super::full::{Full, Rows};
 use super::smaller::Smaller;
-use super::{alpha, vp8};
+use super::{alpha, damaged, vp8};
 use crate::codec::shrink::{self, Shrink};
 use crate::codec::{Area, Channels, Decoded, Error, Format, Need, Raster};
 use crate::metadata;
@@ -23,7 +23,7 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Resu
         None => decode_full(picture, rows.clone(), need)?,
     };
     let Some(raster) = raster else {
-        return Err(Error::Damaged { format: Format::WebP, reason: "no row could be decoded".to_owned() });
+        return Err(damaged("no row could be decoded"));
     };
     let icc = picture.is_extended.then(|| metadata::icc_profile(bytes, Format::WebP)).flatten();
     let square = factor as f64;

@@ -32,6 +32,10 @@ fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<WebPDecod
     Ok(decoder)
 }
 
+fn damaged(reason: &str) -> Error {
+    Error::Damaged { format: Format::WebP, reason: reason.to_owned() }
+}
+
 impl Decoder for WebP {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
         let Some(Lossy { width, height, alpha, .. }) = Lossy::find(bytes)? else {

@@ -137,7 +137,7 @@ impl Segmentation {
     }
 }
 
-/// Sections 9.6 and 15.1 to 15.4: from the levels to what samples are compared with.
+/// Sections 9.4, 15.2 and 15.3: from the levels to what samples are compared with.
 fn read_filter(reader: &mut BoolDecoder<'_>, segmentation: &Segmentation) -> (FilterKind, [[Strength; 2]; SEGMENTS]) {
     let is_simple = reader.flag();
     let level = reader.literal(6);
@@ -162,7 +162,7 @@ fn read_filter(reader: &mut BoolDecoder<'_>, segmentation: &Segmentation) -> (Fi
     (kind, std::array::from_fn(|segment| [false, true].map(|in_blocks| strength(segment, in_blocks))))
 }
 
-/// Sections 9.5: sizes of all partitions but the last, and then the partitions, of which the end may be missing.
+/// Section 9.5: sizes of all partitions but the last, and then the partitions, of which the end may be missing.
 fn split_partitions(count: usize, bytes: &[u8]) -> Result<Vec<BoolDecoder<'_>>, Error> {
     let Some((sizes, mut rest)) = bytes.split_at_checked(3 * (count - 1)) else {
         return Err(damaged("the frame ends before its partitions"));

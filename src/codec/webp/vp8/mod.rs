@@ -19,7 +19,8 @@ mod tokens;
 mod transform;
 mod workspace;
 
-use super::super::{Error, Format, Work};
+use super::damaged;
+use crate::codec::{Error, Work};
 use frame::Frame;
 use header::{Header, Start};
 
@@ -55,8 +56,4 @@ pub(super) fn decode(bytes: &[u8], options: Options, sink: &mut impl Sink, work:
     let start = Start::read(bytes)?;
     let header = Header::read(&start, bytes)?;
     Frame::new(&start, header).decode(options, sink, work)
-}
-
-fn damaged(reason: &str) -> Error {
-    Error::Damaged { format: Format::WebP, reason: reason.to_owned() }
 }
