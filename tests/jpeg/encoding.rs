@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use image_origin::codec::jpeg::{Image, Options, Process, decode, read_header};
+use image_origin::codec::jpeg::{Image, Options, PixelFormat, Process, Scale, decode, read_header};
 use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -131,8 +131,10 @@ fn qualities_equal_the_peer() {
 #[test]
 fn photographs_equal_the_peer() {
     for file in crate::peers::corpus("photos") {
-        let image = decoded(&std::fs::read(&file).unwrap());
-        let photo = raster(image.width as u32, image.height as u32, Channels::Rgb, image.pixels);
+        let options = Options { scale: Scale::Eighth, ..Options::default() };
+        let image = decode(&std::fs::read(&file).unwrap(), &options).unwrap();
+        let channels = if image.format == PixelFormat::Grey { Channels::L } else { Channels::Rgb };
+        let photo = raster(image.width as u32, image.height as u32, channels, image.pixels);
         for (quality, progressive) in [(80, false), (80, true), (92, false)] {
             if compare_with_cjpeg(&photo, quality, progressive).is_none() {
                 return;

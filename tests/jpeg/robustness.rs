@@ -1,5 +1,5 @@
-//! Damaged and hostile files: no panic, no hang, no more memory than allowed, and the same verdict at every scale, of
-//! pixels and of planes.
+//! Damaged and hostile files: no panic, no hang, no more memory than allowed, and the same verdict at every scale, and
+//! of pixels as of planes.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -16,8 +16,8 @@ fn decode_all(bytes: &[u8]) -> Result<Vec<Image>, Error> {
     let options = |scale| Options { scale, max_bytes: 1 << 20, ..Options::default() };
     let results = Scale::ALL.map(|scale| decode(bytes, &options(scale)));
     // `None` says nothing but that there are no planes.
-    let planes = Scale::ALL.map(|scale| decode_planes(bytes, &options(scale)).transpose());
-    let planes = planes.into_iter().flatten().map(|result| result.map(|_| ()));
+    let planes = decode_planes(bytes, &options(Scale::Quarter)).transpose();
+    let planes = planes.into_iter().map(|result| result.map(|_| ()));
     let verdicts: Vec<_> = results.iter().cloned().map(|result| result.map(|_| ())).chain(planes).collect();
     let by_memory = |verdict: &Result<(), Error>| matches!(verdict, Err(Error::TooLarge { .. }));
     assert!(verdicts.windows(2).all(|pair| pair[0] == pair[1] || pair.iter().any(by_memory)), "{verdicts:?}");
