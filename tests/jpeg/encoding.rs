@@ -194,7 +194,8 @@ fn planes_are_coded_like_the_pixels_that_they_come_from() {
     let encoder = codec::encoder(Format::Jpeg).unwrap();
     assert!(encoder.planar(&Encoding { quality: FULL_CHROMA, ..encoding }).is_none());
     let planar = encoder.planar(&encoding).unwrap();
-    for (width, height) in [(16, 16), (32, 31), (48, 33), (16, 1), (96, 98), (17, 31), (1, 1), (99, 40)] {
+    let sizes = [(16, 16), (32, 31), (48, 33), (16, 1), (96, 98), (17, 31), (1, 1), (99, 40)];
+    for (width, height, progressive) in sizes.map(|(width, height)| (width, height, height % 2 == 0)) {
         let scene = scene(width, height, Channels::Rgb);
         let pixels = scene.samples().as_bytes().as_chunks::<3>().0;
         let plane = |factors: [i32; 3], level: i32| -> Vec<u8> {
@@ -213,8 +214,9 @@ fn planes_are_coded_like_the_pixels_that_they_come_from() {
             })
         };
         let planes = [raster(width, height, Channels::L, luma), half(&cb), half(&cr)];
+        let encoding = Encoding { progressive, ..encoding };
         let from_planes = planar.encode_planes(&planes, &encoding, &Work::unbounded()).unwrap();
-        let from_pixels = encode(&scene, 80, false);
+        let from_pixels = encode(&scene, 80, progressive);
         if width % 16 == 0 {
             assert!(from_planes == from_pixels, "{width}x{height}");
         } else {
