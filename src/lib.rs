@@ -9,6 +9,6 @@ pub mod error;
 pub mod front;
 pub mod metadata;
 pub mod origin;
-pub mod query;
+pub use image_origin_query as query;
 pub mod source;
 pub mod transform;
