@@ -32,7 +32,12 @@ else
 fi
 
 # SHA-2 in its compact form: a signature hashes a kilobyte, and 20 KB of unrolled rounds are loaded at every cold start.
-export RUSTFLAGS='--cfg sha2_backend_soft="compact"'
+CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' --cfg 'sha2_backend_soft="compact"')
+# Messages of panics name source files; where they lie on the machine that builds is nobody's business.
+for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' "$CARGO_ENCODED_RUSTFLAGS" "--remap-path-prefix=$sources=")
+done
+export CARGO_ENCODED_RUSTFLAGS
 for function in viewer-request origin-request origin-response; do
     build --quiet --locked --package image-origin-edge --lib --crate-type cdylib --target "$target" --profile edge \
         --target-dir target/edge-build --no-default-features --features "$function"

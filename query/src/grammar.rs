@@ -124,11 +124,12 @@ macro_rules! parameters {
 
             /// Name and value of all that was given, sorted by name.
             pub(super) fn into_pairs(self) -> Vec<(&'static str, String)> {
-                let mut pairs: Vec<_> = [$(($name, self.$field)),+]
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name, value?)))
-                    .collect();
-                pairs.sort_unstable();
+                let mut pairs: Vec<(&'static str, String)> = Vec::new();
+                for (name, value) in [$(($name, self.$field)),+] {
+                    let Some(value) = value else { continue };
+                    // The standard sort would be the largest part of this crate at the edge.
+                    pairs.insert(pairs.partition_point(|(earlier, _)| *earlier < name), (name, value));
+                }
                 pairs
             }
         }
