@@ -1,6 +1,7 @@
 //! What each command does. Work is the library's; here are only arguments, files and messages.
 
 mod batch;
+mod edge;
 mod grammar;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
@@ -34,6 +35,8 @@ enum Command {
         #[arg(env = "IMAGE_ORIGIN_SOURCE")]
         source: String,
         #[command(flatten)]
+        cdn: Box<edge::CdnArguments>,
+        #[command(flatten)]
         settings: Box<Layer>,
     },
     /// Transform image files as the server would
@@ -53,6 +56,11 @@ enum Command {
         #[command(flatten)]
         settings: Box<Layer>,
     },
+    /// Sign URLs, so that whoever holds one sees that picture until it expires
+    Sign(edge::SignArguments),
+    /// The functions at the CDN's edge
+    #[command(subcommand)]
+    Edge(edge::EdgeCommand),
     /// Print every query parameter
     Grammar {
         /// As JSON, for programs
@@ -69,10 +77,12 @@ type Failure = String;
 
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve { source, settings } => serve(&source, *settings),
+        Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, *settings),
         Command::Exif { file, settings } => exif(&file, *settings),
+        Command::Sign(arguments) => edge::sign(&arguments),
+        Command::Edge(command) => edge::run(command),
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
         Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
         Command::Grammar { .. } => grammar::print_text(),
@@ -94,12 +104,18 @@ fn resolve(settings: Layer) -> Result<Settings, Failure> {
 /// each thread, and pictures leave much behind.
 const FILE_THREADS: usize = 2;
 
-fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
+fn serve(source_name: &str, cdn: &edge::CdnArguments, settings: Layer) -> Result<(), Failure> {
     let settings = resolve(settings)?;
     start_log(&settings)?;
     let source = source::open(source_name)?;
     let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
+    let sizes = (settings.cache, settings.max_source_bytes);
     let origin = Arc::new(Origin::new(source, settings));
+    let router = if cdn.cdn {
+        cdn.router(source_name, front::serve::router(origin, None), cors.as_deref(), sizes)?
+    } else {
+        front::serve::router(origin, cors.as_deref())
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(workers + FILE_THREADS)
@@ -111,7 +127,10 @@ fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
             .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         print_welcome(source_name, &address.to_string());
-        front::serve::serve(listener, origin, cors.as_deref(), asked_to_stop()).await;
+        if cdn.cdn {
+            println!("each request, step by step, through the CDN:  http://{address}/");
+        }
+        front::serve::serve(listener, router, asked_to_stop()).await;
         Ok(())
     })
 }

@@ -22,7 +22,7 @@ pub(super) fn entity_tag(meta: &Meta, variant: &str) -> String {
 }
 
 /// Whether the viewer already has this answer.
-pub(super) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
+pub(crate) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         // Weak comparison: the opaque part decides (RFC 9110, 13.1.2).
@@ -46,7 +46,7 @@ fn whole_seconds(time: SystemTime) -> Duration {
 
 /// What a `Range` header asks of an answer of known length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RangeRequest {
+pub(crate) enum RangeRequest {
     /// All of it: there is no range, or none that has to be honoured.
     All,
     /// These bytes, of which there is at least one.
@@ -56,7 +56,7 @@ pub(super) enum RangeRequest {
 }
 
 /// Reads `Range` and `If-Range`. Several ranges at once are answered with everything, as RFC 9110, 14.2 allows.
-pub(super) fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
+pub(crate) fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
     let Some(text) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return RangeRequest::All };
     if let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) {
         let date = httpdate::parse_http_date(condition).ok();

@@ -48,6 +48,13 @@ impl Config {
         Self::from_json(&json).map(|_| json)
     }
 
+    /// The names of the cookies in which viewers may show tokens.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn cookies(&self) -> Vec<&str> {
+        [&self.access.token.cookie, &self.access.jwt.cookie].into_iter().flatten().map(String::as_str).collect()
+    }
+
     /// Where requests go.
     #[cfg(feature = "origin")]
     #[must_use]
