@@ -23,10 +23,10 @@ pub(super) struct CdnArguments {
     #[arg(long)]
     pub(super) cdn: bool,
     /// The edge's configuration [default: everything is public]
-    #[arg(long, env = "IMAGE_ORIGIN_EDGE", value_name = "FILE", requires = "cdn")]
+    #[arg(long, value_name = "FILE", requires = "cdn")]
     edge: Option<PathBuf>,
     /// The edge's keys: tokens, secrets for signed URLs, key sets
-    #[arg(long, env = "IMAGE_ORIGIN_EDGE_KEYS", value_name = "FILE", requires = "cdn")]
+    #[arg(long, value_name = "FILE", requires = "cdn")]
     edge_keys: Option<PathBuf>,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct SignArguments {
     #[arg(required = true)]
     urls: Vec<String>,
     /// The edge's keys, which hold the secrets
-    #[arg(long, env = "IMAGE_ORIGIN_EDGE_KEYS", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     keys: PathBuf,
     /// Name of the secret [default: the last one, which is the newest]
     #[arg(long, value_name = "NAME")]
@@ -147,7 +147,13 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
     let viewer = viewer_request(&cf, config, now(), keys);
     let mut text = format!("\n{url}\n  viewer-request: {}\n", viewer.why);
     match viewer.action {
-        Action::Respond(response) => text += &format!("    the answer is {}\n  with access, ", response.status),
+        Action::Respond(response) => {
+            text += &format!("    the answer is {}", response.status);
+            if !matches!(response.status.as_str(), "401" | "403") {
+                return text;
+            }
+            text += "\n  with access, ";
+        }
         Action::Forward(request) => {
             let separator = if request.querystring.is_empty() { "" } else { "?" };
             let accept = request.headers.single("accept").unwrap_or_default();
