@@ -24,7 +24,7 @@ use crate::origin::conditional::{self, RangeRequest};
 
 const PAGE: &str = include_str!("page.html");
 /// The page runs its own script only, whatever it shows.
-const PAGE_POLICY: &str = "default-src 'none'; img-src 'self' blob:; connect-src 'self'; style-src 'unsafe-inline'; \
+const PAGE_POLICY: &str = "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; style-src 'unsafe-inline'; \
                            script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// All routes.
