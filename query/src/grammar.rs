@@ -1,7 +1,8 @@
 //! The query grammar, once: every parameter with its aliases, values, default and help.
 //!
-//! The [`parameters!`] table makes both what reads a query ([`RawParameters`]) and the description that `image-origin grammar` prints ([`PARAMETERS`]), so the two cannot differ. Documentation,
-//! infrastructure and the edge are generated from that description or checked against it.
+//! The [`parameters!`] table makes both what reads a query ([`RawParameters`]) and the description that `image-origin
+//! grammar` prints ([`PARAMETERS`]), so the two cannot differ. Documentation and infrastructure are generated from that
+//! description or checked against it.
 
 use serde::Serialize;
 
@@ -93,14 +94,17 @@ macro_rules! parameters {
         enum Index { $($field),+ }
 
         /// What a query gave, by canonical name, not yet validated.
-        #[derive(Debug, Default)]
+        #[derive(Debug, Default, PartialEq)]
+        #[cfg_attr(feature = "serde_qs", derive(serde::Deserialize))]
         pub(super) struct RawParameters { $(
+            #[cfg_attr(feature = "serde_qs", serde(default, rename = $name))]
             pub(super) $field: Option<String>,
         )+ }
 
         impl RawParameters {
-            /// Reads the pairs of a query. Unknown names are left out; of equals the last one counts.
-            pub(super) fn read(query: &str) -> Self {
+            /// The same as [`RawParameters::read`] in less code, for WebAssembly.
+            #[cfg(any(test, not(feature = "serde_qs")))]
+            pub(super) fn read_plainly(query: &str) -> Self {
                 let mut raw = Self::default();
                 for (name, value) in form_urlencoded::parse(query.as_bytes()) {
                     match &*name {
@@ -134,6 +138,27 @@ macro_rules! parameters {
             }
         }
     };
+}
+
+impl RawParameters {
+    /// Reads the pairs of a query. Unknown names are left out; of equals the last one counts.
+    ///
+    /// Only known names with plain text values reach serde_qs, so that its bracket syntax, duplicate keys and invalid
+    /// UTF-8 cannot arise, and it cannot fail.
+    #[cfg(feature = "serde_qs")]
+    pub(super) fn read(query: &str) -> Self {
+        let known: std::collections::BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes())
+            .filter_map(|(name, value)| Some((find(&name)?.name, value)))
+            .collect();
+        let plain = form_urlencoded::Serializer::new(String::new()).extend_pairs(known).finish();
+        serde_qs::from_str(&plain).unwrap_or_default()
+    }
+
+    /// Reads the pairs of a query. Unknown names are left out; of equals the last one counts.
+    #[cfg(not(feature = "serde_qs"))]
+    pub(super) fn read(query: &str) -> Self {
+        Self::read_plainly(query)
+    }
 }
 
 const SIDE: Kind = Kind::Integer { min: 1, max: MAX_SIDE };

@@ -155,6 +155,11 @@ proptest! {
     }
 
     #[test]
+    fn both_ways_of_reading_agree(query in r"((w|width|q|crop|showExif|utm|bg|W|w\[\]|%77)(=|%3D|\[)?[0-9a-z+%&\[\]ü=]{0,5}&?){0,8}") {
+        prop_assert_eq!(RawParameters::read(&query), RawParameters::read_plainly(&query));
+    }
+
+    #[test]
     fn no_value_panics(index in 0..PARAMETERS.len(), value in "\\PC{0,20}|[0-9.,-]{0,20}") {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let query = query.append_pair(PARAMETERS[index].name, &value).finish();
