@@ -183,7 +183,9 @@ fn properties(payload: &[u8], parent: &BoxAt) -> Vec<u8> {
 
 fn associations(meta: &Meta, payload: &[u8], part: &Range<u64>, ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
     let within = |range: &Range<u64>| range.start >= part.start && range.end <= part.end;
-    let kept: Vec<_> = meta.associations.iter().filter(|a| ids.contains(&a.id) && within(&a.range)).collect();
+    // The primary image of a damaged file may be no item that stays; it is upright as before all the same.
+    let stays = |id: u32| ids.contains(&id) || meta.primary == Some(id);
+    let kept: Vec<_> = meta.associations.iter().filter(|a| stays(a.id) && within(&a.range)).collect();
     let mut out = slice(payload, part).get(..4)?.to_vec();
     out.extend((kept.len() as u32).to_be_bytes());
     kept.iter().for_each(|association| out.extend_from_slice(slice(payload, &association.range)));
