@@ -177,7 +177,10 @@ impl From<SourceError> for Problem {
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
             SourceError::TimedOut => Code::SourceTimeout,
             SourceError::Busy => Code::Overloaded,
-            SourceError::Failed(_) => Code::SourceFailed,
+            SourceError::Failed(ref reason) => {
+                tracing::error!(reason, "the store of originals has failed");
+                Code::SourceFailed
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{Server, fixtures};
 use image_origin::config::Layer;
-use image_origin::source::{BoxFuture, Folder, Key, Object, Source, SourceError};
+use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
 
 #[test]
 fn a_small_upright_picture_comes_out() {
@@ -236,11 +236,11 @@ struct Slow {
 }
 
 impl Source for Slow {
-    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object, SourceError>> {
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
         Box::pin(async {
             self.opened.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(self.delay).await;
-            self.folder.open(key).await
+            self.folder.open(ask).await
         })
     }
 }

@@ -28,9 +28,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the images of a folder over HTTP
+    /// Serve the images of a folder or a bucket over HTTP
     Serve {
-        /// The folder of originals
+        /// The folder of originals, or s3://BUCKET/PREFIX
         #[arg(env = "IMAGE_ORIGIN_SOURCE")]
         source: String,
         #[command(flatten)]
@@ -97,7 +97,7 @@ const FILE_THREADS: usize = 2;
 fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
     let settings = resolve(settings)?;
     start_log(&settings)?;
-    let source = source::open(source_name)?;
+    let source = source::open(source_name, &settings.s3)?;
     let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
     let origin = Arc::new(Origin::new(source, settings));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -119,7 +119,7 @@ fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
 
 /// Where it listens, and three addresses to try with a file that is really there.
 fn print_welcome(source_name: &str, address: &str) {
-    println!("image-origin serves {source_name} on http://{address}");
+    println!("image-origin serves {} on http://{address}", source::shown(source_name));
     let example = example_file(Path::new(source_name)).unwrap_or_else(|| "photo.jpg".to_owned());
     let example = percent_encoding::utf8_percent_encode(&example, percent_encoding::NON_ALPHANUMERIC)
         .to_string()
@@ -161,10 +161,27 @@ async fn asked_to_stop() {
     }
 }
 
+const LIBRARIES_THAT_TELL_SECRETS: [&str; 9] = [
+    "aws_config=warn",
+    "aws_credential_types=off",
+    "aws_runtime=off",
+    "aws_sdk_s3=off",
+    "aws_sigv4=off",
+    "aws_smithy_http_client=off",
+    "aws_smithy_runtime=off",
+    "aws_smithy_runtime_api=off",
+    "hyper_util=off",
+];
+
 fn start_log(settings: &Settings) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log)
     })?;
+    // The AWS SDK logs whole requests, signatures and all.
+    let filter = LIBRARIES_THAT_TELL_SECRETS
+        .iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -85,6 +85,7 @@ async fn image(State(origin): State<Arc<Origin>>, request: Request) -> Response 
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
         headers: request.headers(),
+        deadline: None,
     };
     answer(origin.respond(request).await)
 }
