@@ -48,6 +48,17 @@ pub enum AccessDenied {
     Forbidden,
 }
 
+/// How answers leave a Lambda function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// As streams, which a function URL with the invoke mode `RESPONSE_STREAM` passes on.
+    #[default]
+    Streamed,
+    /// As documents, for API Gateway, and function URLs with the invoke mode `BUFFERED`.
+    Buffered,
+}
+
 /// How an S3 source is reached, beside what AWS programs take from their environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct S3Settings {
@@ -116,7 +127,10 @@ pub struct Layer {
     /// Whether versionId in the query names a version of the original in S3 [default: false]
     #[arg(long, env = "IMAGE_ORIGIN_VERSIONS", value_name = "BOOL")]
     pub versions: Option<bool>,
-    /// How log lines look [default: text]
+    /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
+    #[arg(long, env = "IMAGE_ORIGIN_LAMBDA_DELIVERY", value_name = "HOW", hide = true)]
+    pub lambda_delivery: Option<Delivery>,
+    /// How log lines look [default: text; json in Lambda]
     #[arg(long, env = "IMAGE_ORIGIN_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// What is logged: a level, or directives such as `image_origin=debug` [default: info]
@@ -179,6 +193,8 @@ pub struct Settings {
     pub s3: S3Settings,
     /// Whether viewers may ask for a version of an original.
     pub versions: bool,
+    /// How answers leave a Lambda function.
+    pub delivery: Delivery,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -223,6 +239,7 @@ impl Layer {
             s3_path_style: self.s3_path_style.or(below.s3_path_style),
             s3_access_denied: self.s3_access_denied.or(below.s3_access_denied),
             versions: self.versions.or(below.versions),
+            lambda_delivery: self.lambda_delivery.or(below.lambda_delivery),
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
             presets: if self.presets.is_empty() { below.presets } else { self.presets },
@@ -265,6 +282,7 @@ impl Layer {
                 denied: self.s3_access_denied.unwrap_or_default(),
             },
             versions: self.versions.unwrap_or(false),
+            delivery: self.lambda_delivery.unwrap_or_default(),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             presets: self.presets,

@@ -2,6 +2,7 @@
 
 mod batch;
 mod grammar;
+mod lambda;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -68,14 +69,9 @@ enum Command {
 type Failure = String;
 
 pub(crate) fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Serve { source, settings } => serve(&source, *settings),
-        Command::Transform(arguments) => batch::transform(*arguments),
-        Command::Info { file, settings } => info(&file, *settings),
-        Command::Exif { file, settings } => exif(&file, *settings),
-        Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
-        Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
-        Command::Grammar { .. } => grammar::print_text(),
+    let outcome = match lambda::runtime_api() {
+        Some(api) => lambda::run(&api),
+        None => command(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,6 +79,18 @@ pub(crate) fn run() -> ExitCode {
             eprintln!("image-origin: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn command() -> Result<(), Failure> {
+    match Cli::parse().command {
+        Command::Serve { source, settings } => serve(&source, *settings),
+        Command::Transform(arguments) => batch::transform(*arguments),
+        Command::Info { file, settings } => info(&file, *settings),
+        Command::Exif { file, settings } => exif(&file, *settings),
+        Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
+        Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
+        Command::Grammar { .. } => grammar::print_text(),
     }
 }
 
@@ -100,11 +108,7 @@ fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
     let source = source::open(source_name, &settings.s3)?;
     let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
     let origin = Arc::new(Origin::new(source, settings));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(workers + FILE_THREADS)
-        .build()
-        .map_err(|error| format!("the threads cannot be started: {error}"))?;
+    let runtime = runtime(workers)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)
             .await
@@ -115,6 +119,14 @@ fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
             .await
             .map_err(|error| format!("the server has failed: {error}"))
     })
+}
+
+fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(workers + FILE_THREADS)
+        .build()
+        .map_err(|error| format!("the threads cannot be started: {error}"))
 }
 
 /// Where it listens, and three addresses to try with a file that is really there.

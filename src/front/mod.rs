@@ -1,4 +1,5 @@
 //! Front doors: each turns its own protocol into one `OriginRequest`, and one `OriginResponse` back. No door knows
 //! anything of images.
 
+pub mod lambda;
 pub mod serve;

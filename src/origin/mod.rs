@@ -43,6 +43,8 @@ pub struct OriginRequest<'a> {
     pub headers: &'a HeaderMap,
     /// When the door must have its answer, if that is sooner than the setting says.
     pub deadline: Option<Instant>,
+    /// The id that errors and the log have in common.
+    pub request_id: Option<&'a str>,
 }
 
 /// An answer, free of the door's own protocol.
@@ -125,7 +127,9 @@ impl Origin {
     /// Answers a request for an original of another source.
     pub async fn respond_from(&self, source: &dyn Source, request: OriginRequest<'_>) -> OriginResponse {
         let answer = self.answer(source, request).await;
-        let mut response = answer.unwrap_or_else(|problem| problem_response(&problem));
+        let mut response = answer.unwrap_or_else(|problem| {
+            problem_response(&Problem { request_id: request.request_id.map(str::to_owned), ..problem })
+        });
         response.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if request.method == Method::HEAD {
             response.body = Body::Empty;

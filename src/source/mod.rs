@@ -133,6 +133,16 @@ pub trait Source: Send + Sync {
     fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>>;
 }
 
+/// The source of a function that was given none: it serves only events that bring their own.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl Source for Nowhere {
+    fn open<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        Box::pin(async { Err(SourceError::Failed("IMAGE_ORIGIN_SOURCE is not set".to_owned())) })
+    }
+}
+
 /// What the operator is told of a source. The name of a bucket is nobody's business.
 pub fn shown(name: &str) -> &str {
     if name.starts_with("s3://") { "an S3 bucket" } else { name }

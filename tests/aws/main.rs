@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod function_url;
+mod lambda;
 mod program;
 mod proxy;
 mod s3_source;

@@ -1,0 +1,53 @@
+//! The program as the bootstrap of a Lambda function: no arguments, everything from the environment.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use image_origin::config::{Layer, LogFormat};
+use image_origin::front::lambda;
+use image_origin::origin::Origin;
+use image_origin::source::{self, Nowhere, Source};
+
+use super::{Failure, resolve, runtime, start_log};
+
+/// What a function is configured with.
+#[derive(Debug, Parser)]
+struct Environment {
+    /// Absent where only S3 Object Lambda is served.
+    #[arg(long, env = "IMAGE_ORIGIN_SOURCE")]
+    source: Option<String>,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+/// The runtime API's address, if this process is to answer its events. A web function has one, too, but is asked over
+/// HTTP instead.
+pub(super) fn runtime_api() -> Option<String> {
+    let api = std::env::var("AWS_LAMBDA_RUNTIME_API").ok()?;
+    let serves = std::env::args().nth(1).is_some_and(|command| command == "serve");
+    (!serves && std::env::var_os("AWS_LAMBDA_HTTP_ENDPOINT").is_none()).then_some(api)
+}
+
+/// Answers events until the environment is taken down.
+pub(super) fn run(api: &str) -> Result<(), Failure> {
+    let origin = start().inspect_err(|failure| {
+        if let Err(error) = lambda::report_init_error(api, "Configuration", failure) {
+            eprintln!("image-origin: Lambda could not be told: {error}");
+        }
+    })?;
+    let runtime = runtime(origin.settings().workers)?;
+    runtime.block_on(lambda::run(origin)).map_err(|error| format!("the runtime API has failed: {error}"))
+}
+
+fn start() -> Result<Arc<Origin>, Failure> {
+    let Environment { source, mut settings } =
+        Environment::try_parse_from(["image-origin"]).map_err(|error| error.to_string())?;
+    settings.log_format = settings.log_format.or(Some(LogFormat::Json));
+    let settings = resolve(settings)?;
+    start_log(&settings)?;
+    let source: Box<dyn Source> = match source {
+        Some(name) => source::open(&name, &settings.s3)?,
+        None => Box::new(Nowhere),
+    };
+    Ok(Arc::new(Origin::new(source, settings)))
+}

@@ -1,0 +1,61 @@
+//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers.
+//!
+//! Events come in by the runtime API; what kind each is, its shape tells. Every event is answered before the function's
+//! time is over: what goes wrong is an answer, too.
+
+mod event;
+mod http;
+mod init;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use lambda_runtime::{Diagnostic, FunctionResponse, LambdaEvent, Runtime, service_fn};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::front::serve;
+use crate::origin::Origin;
+use event::Event;
+pub use init::report_init_error;
+
+/// The body of a streamed answer.
+type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// What the runtime is given for an event.
+type Answer = FunctionResponse<Value, Pieces>;
+
+/// Answers events for as long as the environment lives.
+///
+/// # Errors
+/// What the runtime API fails with.
+pub async fn run(origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
+    let settings = origin.settings();
+    let router = serve::router(origin.clone(), settings.cors.as_deref());
+    let door = Arc::new(http::Door::new(router, settings.delivery));
+    let handler = service_fn(move |event: LambdaEvent<Value>| {
+        let door = door.clone();
+        async move {
+            let (payload, context) = event.into_parts();
+            let deadline = deadline(&context);
+            match Event::read(payload) {
+                Ok(Event::Http(event)) => Ok(door.answer(event, &context, deadline).await),
+                Err(reason) => Err(Diagnostic { error_type: "UnknownEvent".to_owned(), error_message: reason }),
+            }
+        }
+    });
+    Runtime::new(handler).run().await
+}
+
+/// What is kept of the function's time to send an answer.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
+
+/// The moment by which work must have ended, so that there is time left to say so.
+fn deadline(context: &lambda_runtime::Context) -> Instant {
+    let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now() + left.saturating_sub(TIME_TO_ANSWER.min(left / 4))
+}
