@@ -56,6 +56,8 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is no such image";
     /// Only GET, HEAD and OPTIONS are served.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed";
+    /// The viewer wants this answer only if it were another.
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The picture is not the one that was meant";
     /// The original has more bytes than the limit.
     SourceTooLarge = "source_too_large", PAYLOAD_TOO_LARGE, "The original has too many bytes";
     /// The door cannot send so many bytes.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -51,6 +52,19 @@ pub enum Body {
 }
 
 impl Body {
+    /// These bytes of it.
+    #[must_use]
+    pub fn slice(self, range: Range<u64>) -> Self {
+        match self {
+            Self::Empty => Self::Empty,
+            Self::Bytes(bytes) => {
+                let within = |at: u64| (at as usize).min(bytes.len());
+                Self::Bytes(bytes.slice(within(range.start)..within(range.end)))
+            }
+            Self::Original(rewrite, original) => Self::Original(rewrite.slice(range), original),
+        }
+    }
+
     /// The body in pieces. Files are read off the async threads, one piece ahead of nobody; what is in memory is not
     /// copied.
     pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {

@@ -64,6 +64,18 @@ pub(super) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<S
     }
 }
 
+/// Whether the viewer wants the answer only if it were another than it is (RFC 9110, 13.1.1 and 13.1.4).
+pub(super) fn is_other(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
+    let mut tags = headers.get_all(header::IF_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        let mut items = tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+        return !items.any(|item| item.trim() == "*" || item.trim() == tag);
+    }
+    let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|value| value.to_str().ok());
+    let since = since.and_then(|date| httpdate::parse_http_date(date).ok());
+    matches!((since, modified), (Some(since), Some(modified)) if whole_seconds(modified) > whole_seconds(since))
+}
+
 /// HTTP dates have no fractions.
 fn whole_seconds(time: SystemTime) -> Duration {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -72,7 +84,7 @@ fn whole_seconds(time: SystemTime) -> Duration {
 
 /// What a `Range` header asks of an answer of known length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RangeRequest {
+pub enum RangeRequest {
     /// All of it: there is no range, or none that has to be honoured.
     All,
     /// These bytes, of which there is at least one.
@@ -82,7 +94,7 @@ pub(super) enum RangeRequest {
 }
 
 /// Reads `Range` and `If-Range`. Several ranges at once are answered with everything, as RFC 9110, 14.2 allows.
-pub(super) fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
+pub fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
     let Some(text) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return RangeRequest::All };
     if let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) {
         let date = httpdate::parse_http_date(condition).ok();
@@ -169,6 +181,26 @@ mod tests {
         ];
         for (pairs, expected) in table {
             assert_eq!(is_not_modified(&headers(pairs), "\"t\"", modified), *expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn preconditions_follow_the_rfc() {
+        let modified = Some(UNIX_EPOCH + Duration::from_millis(1_000_000_500));
+        let (matches, since) = (header::IF_MATCH, header::IF_UNMODIFIED_SINCE);
+        let table: &[(&[(header::HeaderName, &str)], bool)] = &[
+            (&[], false),
+            (&[(matches.clone(), "\"t\"")], false),
+            (&[(matches.clone(), "\"x\", \"t\"")], false),
+            (&[(matches.clone(), "*")], false),
+            (&[(matches.clone(), "W/\"t\"")], true),
+            (&[(matches.clone(), "\"x\"")], true),
+            (&[(since.clone(), "Mon, 12 Jan 1970 13:46:40 GMT")], false),
+            (&[(since.clone(), "Mon, 12 Jan 1970 13:46:39 GMT")], true),
+            (&[(since.clone(), "yesterday")], false),
+        ];
+        for (pairs, expected) in table {
+            assert_eq!(is_other(&headers(pairs), "\"t\"", modified), *expected, "{pairs:?}");
         }
     }
 

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
 pub use body::{Body, Original};
+pub use conditional::{RangeRequest, range};
 
 use crate::codec::{self, Work, sniff};
 use crate::config::{ExposeMetadata, Settings};
@@ -26,7 +27,7 @@ use crate::metadata;
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
 use crate::source::{Ask, Content, Found, Holds, Key, Meta, Object, Source, SourceError};
 use crate::transform::{self, Accepted, Stages};
-use conditional::{RangeRequest, Variant};
+use conditional::Variant;
 use download::Downloads;
 use pool::Pool;
 
@@ -148,11 +149,17 @@ impl Origin {
             let (Found::Object(Object { meta, .. }) | Found::Same(meta)) = &found;
             let tag = conditional::entity_tag(meta, &wish.variant);
             let headers = self.headers(meta, &wish.transform, &tag);
+            if conditional::is_other(request.headers, &tag, meta.modified) {
+                return Err(Problem::new(Code::PreconditionFailed, "the picture has changed"));
+            }
             if conditional::is_not_modified(request.headers, &tag, meta.modified) {
                 return Ok(OriginResponse { status: StatusCode::NOT_MODIFIED, headers, body: Body::Empty });
             }
             let cache_key = format!("{}\n{tag}", wish.key.as_str());
             match found {
+                Found::Object(Object { content: Content::Unavailable, .. }) => {
+                    return Ok(OriginResponse { status: StatusCode::OK, headers, body: Body::Empty });
+                }
                 Found::Object(object) if wish.transform.is_original() => {
                     return self.original(object, &wish, request, headers, &tag).await;
                 }
@@ -215,7 +222,7 @@ impl Origin {
         let length = rewrite.len();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        let (status, rewrite) = match conditional::range(request.headers, tag, meta.modified, length) {
+        let (status, rewrite) = match range(request.headers, tag, meta.modified, length) {
             RangeRequest::All => (StatusCode::OK, rewrite),
             RangeRequest::Part(range) => {
                 let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);

@@ -20,6 +20,8 @@ pub enum Content {
     File(File),
     /// What a store sends, once and from its beginning. Dropping it ends the download.
     Stream(ByteStream),
+    /// Nothing: only the facts were to be had.
+    Unavailable,
 }
 
 impl fmt::Debug for Content {
@@ -27,6 +29,7 @@ impl fmt::Debug for Content {
         match self {
             Self::File(file) => f.debug_tuple("File").field(file).finish(),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Unavailable => f.write_str("Unavailable"),
         }
     }
 }
@@ -73,6 +76,7 @@ impl Object {
         let bytes = match self.content {
             Content::File(file) => read_file(file, announced, most).await?,
             Content::Stream(stream) => read_stream(stream, announced, most, look).await?,
+            Content::Unavailable => return Err(SourceError::Failed("only facts were to be had".to_owned()).into()),
         };
         Ok(bytes.into())
     }

@@ -3,7 +3,7 @@
 
 mod content;
 mod folder;
-mod s3;
+pub mod s3;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 pub use content::{ByteStream, Content, Object};
 pub use folder::Folder;
-pub use s3::S3;
+use s3::S3;
 
 use crate::config::S3Settings;
 

@@ -7,7 +7,9 @@
 mod common;
 mod function_url;
 mod lambda;
+mod object_lambda;
 mod program;
 mod proxy;
 mod s3_source;
+mod signature;
 mod store;

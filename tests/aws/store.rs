@@ -2,17 +2,23 @@
 //! here: conditional requests, versions, denied keys, and WriteGetObjectResponse.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
+use axum::body::Bytes;
 use axum::error_handling::HandleError;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::post;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Timestamp, TimestampFormat,
+    ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Timestamp, TimestampFormat,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+
+use crate::signature;
 
 pub(crate) const BUCKET: &str = "very-private-originals";
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -23,10 +29,14 @@ pub(crate) struct Store {
     pub(crate) address: std::net::SocketAddr,
     folder: tempfile::TempDir,
     log: Log,
+    pub(crate) written: mpsc::Receiver<(HeaderMap, Bytes)>,
 }
 
 /// One line for each request that was let in.
 type Log = Arc<Mutex<Vec<String>>>;
+
+/// What came by WriteGetObjectResponse, with its body.
+type Written = mpsc::Sender<(HeaderMap, Bytes)>;
 
 struct Service {
     files: FileSystem,
@@ -38,6 +48,7 @@ impl Store {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let log = Log::default();
+        let (sender, written) = mpsc::channel();
         let service = Service { files: FileSystem::new(folder.path()).unwrap(), log: log.clone() };
         let (started, start) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -49,10 +60,12 @@ impl Store {
                 let service = HandleError::new(builder.build(), failed);
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 started.send(listener.local_addr().unwrap()).unwrap();
-                axum::serve(listener, axum::Router::new().fallback_service(service)).await.unwrap();
+                let written = post(take_written).with_state(sender).layer(DefaultBodyLimit::disable());
+                let router = axum::Router::new().route("/WriteGetObjectResponse", written).fallback_service(service);
+                axum::serve(listener, router).await.unwrap();
             });
         });
-        Self { address: start.recv().unwrap(), folder, log }
+        Self { address: start.recv().unwrap(), folder, log, written }
     }
 
     /// A store that has the fixture `photo.jpg`.
@@ -71,10 +84,30 @@ impl Store {
         std::fs::write(self.path(key), bytes).unwrap();
     }
 
+    /// Gives an object metadata, where s3s-fs looks for it.
+    pub(crate) fn note(&self, key: &str, name: &str, value: &str) {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        let file = format!(".bucket-{}.object-{}.metadata.json", encode(BUCKET), encode(key));
+        let noted = serde_json::json!({ "user_metadata": { name: value } });
+        std::fs::write(self.folder.path().join(file), noted.to_string()).unwrap();
+    }
+
     /// What was asked since the last time.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.log.lock().unwrap())
     }
+}
+
+/// WriteGetObjectResponse, which s3s knows, but not under its own name for signatures.
+async fn take_written(State(written): State<Written>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if !signature::is_right(&headers, "POST", "/WriteGetObjectResponse", "s3-object-lambda") {
+        return StatusCode::FORBIDDEN;
+    }
+    let announced: usize = headers["content-length"].to_str().unwrap().parse().unwrap();
+    assert_eq!(announced, body.len());
+    written.send((headers, body)).unwrap();
+    StatusCode::OK
 }
 
 impl Service {
@@ -164,5 +197,18 @@ impl S3 for Service {
         }
         self.say(format!("200 {key}"));
         self.files.get_object(request.map_input(|input| GetObjectInput { key, version_id: None, ..input })).await
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        let output = self.head(&request.input.key).await?;
+        self.say(format!("head {}", request.input.key));
+        Ok(S3Response::new(output))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.files.list_objects_v2(request).await
     }
 }

@@ -119,7 +119,7 @@ fn bad_uri() -> Problem {
     Problem::new(Code::BadPath, "the path or the query is no part of a URL")
 }
 
-fn header_map(pairs: impl Iterator<Item = (String, String)>) -> HeaderMap {
+pub(super) fn header_map(pairs: impl Iterator<Item = (String, String)>) -> HeaderMap {
     let pairs =
         pairs.filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
     let mut headers = HeaderMap::new();

@@ -1,11 +1,15 @@
-//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers.
+//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers, and
+//! S3 Object Lambda.
 //!
 //! Events come in by the runtime API; what kind each is, its shape tells. Every event is answered before the function's
 //! time is over: what goes wrong is an answer, too.
 
+mod body;
 mod event;
 mod http;
 mod init;
+mod object_lambda;
+mod part;
 
 use std::io;
 use std::pin::Pin;
@@ -37,13 +41,17 @@ pub async fn run(origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
     let settings = origin.settings();
     let router = serve::router(origin.clone(), settings.cors.as_deref());
     let door = Arc::new(http::Door::new(router, settings.delivery));
+    let objects = Arc::new(object_lambda::Door::new(origin));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
-        let door = door.clone();
+        let (door, objects) = (door.clone(), objects.clone());
         async move {
             let (payload, context) = event.into_parts();
             let deadline = deadline(&context);
             match Event::read(payload) {
                 Ok(Event::Http(event)) => Ok(door.answer(event, &context, deadline).await),
+                Ok(Event::ObjectLambda(event)) => {
+                    objects.answer(event, &context, deadline).await.map(FunctionResponse::BufferedResponse)
+                }
                 Err(reason) => Err(Diagnostic { error_type: "UnknownEvent".to_owned(), error_message: reason }),
             }
         }

@@ -2,12 +2,18 @@
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
+use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
 use crate::config::S3Settings;
 
 /// A request is sent this often at most, with a random pause before each repetition.
@@ -23,7 +29,7 @@ fn https() -> SharedHttpClient {
 }
 
 /// Reads the environment as every AWS program does: variables, profiles, container and instance roles.
-pub(super) async fn start(settings: &S3Settings) -> Client {
+pub(crate) async fn start(settings: &S3Settings) -> Client {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(https())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
@@ -37,4 +43,29 @@ pub(super) async fn start(settings: &S3Settings) -> Client {
     }
     let shared = loader.load().await;
     Client::from_conf(Builder::from(&shared).force_path_style(settings.path_style).build())
+}
+
+/// Sends WriteGetObjectResponse to an endpoint of our own, which has no host name for each of S3's routes.
+pub(crate) fn without_route() -> impl Intercept + 'static {
+    WithoutRoute
+}
+
+#[derive(Debug)]
+struct WithoutRoute;
+
+#[dyn_dispatch_hint]
+impl Intercept for WithoutRoute {
+    fn name(&self) -> &'static str {
+        "WithoutRoute"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().unset::<EndpointPrefix>();
+        Ok(())
+    }
 }

@@ -22,7 +22,7 @@ pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta>
     Some(Meta { etag, modified: modified as Option<SystemTime>, length: None })
 }
 
-/// The one table from what the store says to what the viewer is told.
+/// What an error of the SDK means.
 pub(super) fn of<E: ProvideErrorMetadata + Debug>(
     error: &SdkError<E, HttpResponse>,
     denied: AccessDenied,
@@ -31,6 +31,11 @@ pub(super) fn of<E: ProvideErrorMetadata + Debug>(
     let status = response.status().as_u16();
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     let request_id = response.headers().get("x-amz-request-id").unwrap_or_default();
+    meaning(status, code, request_id, denied)
+}
+
+/// The one table from what the store says to what the viewer is told.
+pub(super) fn meaning(status: u16, code: &str, request_id: &str, denied: AccessDenied) -> SourceError {
     let failed = || SourceError::Failed(format!("the store answered {status} {code}, request {request_id}"));
     match (status, code) {
         (_, "NoSuchKey" | "NoSuchVersion" | "KeyTooLongError") => SourceError::NotFound,

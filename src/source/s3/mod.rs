@@ -6,6 +6,7 @@
 
 mod client;
 mod failure;
+mod presigned;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,8 @@ use tokio::sync::OnceCell;
 
 use super::{Ask, BoxFuture, ByteStream, Content, Found, Holds, Meta, Object, Source, SourceError};
 use crate::config::S3Settings;
+pub(crate) use client::{start as start_client, without_route};
+pub use presigned::{Fetcher, Presigned, code_in};
 
 /// A bucket of originals, or the part of it below a prefix.
 pub struct S3 {
@@ -82,15 +85,18 @@ fn object(output: GetObjectOutput) -> Object {
         modified: output.last_modified.and_then(|time| SystemTime::try_from(time).ok()),
         length: output.content_length.and_then(|length| u64::try_from(length).ok()),
     };
-    let pieces = stream::try_unfold(output.body, |mut body| async move {
+    Object { meta, content: Content::Stream(pieces(output.body)) }
+}
+
+/// A body of the SDK's as this crate's.
+fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
+    Box::pin(stream::try_unfold(body, |mut body| async move {
         match body.next().await {
             Some(Ok(piece)) => Ok(Some((piece, body))),
             Some(Err(_)) => Err(SourceError::Failed("the download broke off".to_owned())),
             None => Ok(None),
         }
-    });
-    let content: ByteStream = Box::pin(pieces);
-    Object { meta, content: Content::Stream(content) }
+    }))
 }
 
 /// A store's entity tag as [`Meta::etag`]: S3's own are fit already, and anything else is replaced by a digest.
