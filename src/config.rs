@@ -48,6 +48,19 @@ pub enum AccessDenied {
     Forbidden,
 }
 
+/// Where figures of operation go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metrics {
+    /// To whoever asks at `/metrics`, in Prometheus' text format.
+    #[default]
+    Prometheus,
+    /// To standard output, a line of CloudWatch's Embedded Metric Format for each answer.
+    Emf,
+    /// Nowhere.
+    None,
+}
+
 /// How answers leave a Lambda function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -127,6 +140,10 @@ pub struct Layer {
     /// Whether versionId in the query names a version of the original in S3 [default: false]
     #[arg(long, env = "IMAGE_ORIGIN_VERSIONS", value_name = "BOOL")]
     pub versions: Option<bool>,
+    /// Where figures of operation go: to /metrics, or as CloudWatch's Embedded Metric Format to standard output [default:
+    /// prometheus; emf in Lambda]
+    #[arg(long, env = "IMAGE_ORIGIN_METRICS", value_name = "WHERE")]
+    pub metrics: Option<Metrics>,
     /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
     #[arg(long, env = "IMAGE_ORIGIN_LAMBDA_DELIVERY", value_name = "HOW", hide = true)]
     pub lambda_delivery: Option<Delivery>,
@@ -193,6 +210,8 @@ pub struct Settings {
     pub s3: S3Settings,
     /// Whether viewers may ask for a version of an original.
     pub versions: bool,
+    /// Where figures of operation go.
+    pub metrics: Metrics,
     /// How answers leave a Lambda function.
     pub delivery: Delivery,
     /// How log lines look.
@@ -239,6 +258,7 @@ impl Layer {
             s3_path_style: self.s3_path_style.or(below.s3_path_style),
             s3_access_denied: self.s3_access_denied.or(below.s3_access_denied),
             versions: self.versions.or(below.versions),
+            metrics: self.metrics.or(below.metrics),
             lambda_delivery: self.lambda_delivery.or(below.lambda_delivery),
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
@@ -282,6 +302,7 @@ impl Layer {
                 denied: self.s3_access_denied.unwrap_or_default(),
             },
             versions: self.versions.unwrap_or(false),
+            metrics: self.metrics.unwrap_or_default(),
             delivery: self.lambda_delivery.unwrap_or_default(),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
             log: self.log.unwrap_or_else(|| "info".to_owned()),

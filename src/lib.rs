@@ -11,4 +11,5 @@ pub mod metadata;
 pub mod origin;
 pub mod query;
 pub mod source;
+mod telemetry;
 pub mod transform;

@@ -405,3 +405,27 @@ fn metadata_is_hidden_as_configured() {
         (&serde_json::json!({}), &"Example Corp.".into())
     );
 }
+
+#[test]
+fn figures_are_told_to_prometheus_and_add_up() {
+    let server = Server::start();
+    let pictures = [server.get("/photo.jpg?w=300"), server.get("/photo.jpg?w=300"), server.get("/missing.jpg")];
+    let response = server.get("/metrics");
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = String::from_utf8(response.body).unwrap();
+    let sent: usize = pictures.iter().map(|picture| picture.body.len()).sum();
+    let original = std::fs::metadata(fixtures().join("photo.jpg")).unwrap().len();
+    for line in [
+        "image_origin_requests_total{status=\"200\",format=\"jpeg\"} 2".to_owned(),
+        "image_origin_requests_total{status=\"404\",format=\"problem+json\"} 1".to_owned(),
+        format!("image_origin_bytes_out_total {sent}"),
+        format!("image_origin_bytes_in_total {original}"),
+        "image_origin_pixels_total 67500".to_owned(),
+        "image_origin_duration_seconds_count{stage=\"decode\"} 1".to_owned(),
+        "image_origin_duration_seconds_count{stage=\"total\"} 3".to_owned(),
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line} is not in {text}");
+    }
+    let without = Server::with(Layer { metrics: Some(image_origin::config::Metrics::None), ..Layer::default() });
+    assert_eq!(without.get("/metrics").status, 404);
+}

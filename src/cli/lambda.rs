@@ -1,9 +1,10 @@
-//! The program as the bootstrap of a Lambda function: no arguments, everything from the environment.
+//! The program in AWS Lambda: as the bootstrap of a function, without arguments and with everything from the environment;
+//! or as the server of a web function, under the launcher `infra/web/index.js`.
 
 use std::sync::Arc;
 
 use clap::Parser;
-use image_origin::config::{Layer, LogFormat};
+use image_origin::config::{Layer, LogFormat, Metrics};
 use image_origin::front::lambda;
 use image_origin::origin::Origin;
 use image_origin::source::{self, Nowhere, Source};
@@ -43,6 +44,7 @@ fn start() -> Result<Arc<Origin>, Failure> {
     let Environment { source, mut settings } =
         Environment::try_parse_from(["image-origin"]).map_err(|error| error.to_string())?;
     settings.log_format = settings.log_format.or(Some(LogFormat::Json));
+    settings.metrics = settings.metrics.or(Some(Metrics::Emf));
     let settings = resolve(settings)?;
     start_log(&settings)?;
     let source: Box<dyn Source> = match source {
@@ -50,4 +52,27 @@ fn start() -> Result<Arc<Origin>, Failure> {
         None => Box::new(Nowhere),
     };
     Ok(Arc::new(Origin::new(source, settings)))
+}
+
+/// Listens where a web function is asked, unless something else is set, and logs as functions do.
+pub(super) fn serve_there(endpoint: &str, settings: &mut Layer) -> Result<(), Failure> {
+    let address = endpoint.parse().map_err(|_| format!("AWS_LAMBDA_HTTP_ENDPOINT is no address: {endpoint}"))?;
+    settings.listen = settings.listen.or(Some(address));
+    settings.log_format = settings.log_format.or(Some(LogFormat::Json));
+    settings.metrics = settings.metrics.or(Some(Metrics::Emf));
+    Ok(())
+}
+
+/// Waits for the end of the launcher, which holds our standard input open for as long as it lives.
+pub(super) async fn launcher_ended() {
+    if std::env::var_os("IMAGE_ORIGIN_STOP_WITH_STDIN").is_none() {
+        return std::future::pending().await;
+    }
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime's would have to be waited for in the end.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = end.await;
 }

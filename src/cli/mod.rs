@@ -102,7 +102,10 @@ fn resolve(settings: Layer) -> Result<Settings, Failure> {
 /// each thread, and pictures leave much behind.
 const FILE_THREADS: usize = 2;
 
-fn serve(source_name: &str, settings: Layer) -> Result<(), Failure> {
+fn serve(source_name: &str, mut settings: Layer) -> Result<(), Failure> {
+    if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
+        lambda::serve_there(&endpoint, &mut settings)?;
+    }
     let settings = resolve(settings)?;
     start_log(&settings)?;
     let source = source::open(source_name, &settings.s3)?;
@@ -154,7 +157,7 @@ fn example_file(folder: &Path) -> Option<String> {
     names.into_iter().next()
 }
 
-/// Ctrl-C, or SIGTERM as sent by everything that runs containers.
+/// Ctrl-C, SIGTERM as sent by everything that runs containers, or the end of a launcher that holds our standard input.
 async fn asked_to_stop() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -170,6 +173,7 @@ async fn asked_to_stop() {
     tokio::select! {
         () = interrupted => {}
         () = terminated => {}
+        () = lambda::launcher_ended() => {}
     }
 }
 

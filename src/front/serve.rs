@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::config::Metrics;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
 
@@ -84,10 +85,13 @@ fn new_request_id() -> String {
     format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// All routes: `/healthz`, and an image for every other path.
+/// All routes: `/healthz`, `/metrics` if figures are kept for it, and an image for every other path.
 pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+    let mut router = Router::new().route("/healthz", get(|| async { "ok\n" }));
+    if origin.settings().metrics == Metrics::Prometheus {
+        router = router.route("/metrics", get(metrics));
+    }
+    let router = router
         .fallback(image)
         .with_state(origin)
         .layer(CatchPanicLayer::custom(|_| {
@@ -98,6 +102,13 @@ pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
         Some(allowed) => router.layer(cors_layer(allowed)),
         None => router,
     }
+}
+
+async fn metrics(State(origin): State<Arc<Origin>>) -> Response {
+    let mut answer = Response::new(origin.metrics().unwrap_or_default().into());
+    let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, version);
+    answer
 }
 
 fn cors_layer(allowed: HeaderValue) -> CorsLayer {

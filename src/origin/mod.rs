@@ -26,6 +26,7 @@ use crate::error::{Code, Problem};
 use crate::metadata;
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
 use crate::source::{Ask, Content, Found, Holds, Key, Meta, Object, Source, SourceError};
+use crate::telemetry::{Cost, Observation, Telemetry};
 use crate::transform::{self, Accepted, Stages};
 use conditional::Variant;
 use download::Downloads;
@@ -64,8 +65,7 @@ pub struct OriginResponse {
 struct Answer {
     bytes: Bytes,
     media_type: &'static str,
-    fetch: Duration,
-    stages: Stages,
+    cost: Cost,
 }
 
 /// What a request comes down to.
@@ -90,6 +90,7 @@ pub struct Origin {
     settings: Settings,
     pool: Pool,
     downloads: Downloads,
+    telemetry: Telemetry,
     /// Finished answers by key and entity tag. It also sees to it that equal requests in flight are worked once.
     cache: moka::future::Cache<String, Answer>,
     /// The source's tag under which an answer was last made, by key and variant.
@@ -112,12 +113,18 @@ impl Origin {
         let tags = moka::future::Cache::new(if settings.cache == 0 { 0 } else { REMEMBERED_TAGS });
         let pool = Pool::new(settings.workers, settings.queue);
         let downloads = Downloads::new(settings.max_source_bytes, settings.download_memory);
-        Self { source, settings, pool, downloads, cache, tags }
+        let telemetry = Telemetry::new(settings.metrics);
+        Self { source, settings, pool, downloads, telemetry, cache, tags }
     }
 
     /// The settings that hold.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Figures of operation in Prometheus' text format, if they are kept.
+    pub fn metrics(&self) -> Option<String> {
+        self.telemetry.text()
     }
 
     /// Answers a request. This never fails: errors are answers, too.
@@ -127,18 +134,36 @@ impl Origin {
 
     /// Answers a request for an original of another source.
     pub async fn respond_from(&self, source: &dyn Source, request: OriginRequest<'_>) -> OriginResponse {
+        let started = Instant::now();
         let answer = self.answer(source, request).await;
-        let mut response = answer.unwrap_or_else(|problem| {
-            problem_response(&Problem { request_id: request.request_id.map(str::to_owned), ..problem })
+        let (mut response, cost) = answer.unwrap_or_else(|problem| {
+            let problem = Problem { request_id: request.request_id.map(str::to_owned), ..problem };
+            (problem_response(&problem), Cost::default())
         });
         response.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if request.method == Method::HEAD {
             response.body = Body::Empty;
         }
+        self.observe(&response, cost, started.elapsed(), request.request_id);
         response
     }
 
-    async fn answer(&self, source: &dyn Source, request: OriginRequest<'_>) -> Result<OriginResponse, Problem> {
+    fn observe(&self, response: &OriginResponse, cost: Cost, total: Duration, request_id: Option<&str>) {
+        let text = |name| response.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let format = text(header::CONTENT_TYPE).and_then(|media_type| media_type.split_once('/'));
+        let bodiless = matches!(response.body, Body::Empty);
+        let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+        self.telemetry.record(&Observation {
+            status: response.status.as_u16(),
+            format: format.map_or("", |(_, format)| format),
+            bytes_out: if bodiless { 0 } else { length },
+            total,
+            cost,
+            request_id,
+        });
+    }
+
+    async fn answer(&self, source: &dyn Source, request: OriginRequest<'_>) -> Result<(OriginResponse, Cost), Problem> {
         let wish = self.wish(request)?;
         let tags_key = format!("{}\n{:?}\n{:?}", wish.key.as_str(), wish.version, wish.variant);
         let viewers = conditional::held(request.headers, &wish.variant);
@@ -153,22 +178,24 @@ impl Origin {
                 return Err(Problem::new(Code::PreconditionFailed, "the picture has changed"));
             }
             if conditional::is_not_modified(request.headers, &tag, meta.modified) {
-                return Ok(OriginResponse { status: StatusCode::NOT_MODIFIED, headers, body: Body::Empty });
+                return Ok((bare(StatusCode::NOT_MODIFIED, headers), Cost::default()));
             }
             let cache_key = format!("{}\n{tag}", wish.key.as_str());
             match found {
                 Found::Object(Object { content: Content::Unavailable, .. }) => {
-                    return Ok(OriginResponse { status: StatusCode::OK, headers, body: Body::Empty });
+                    return Ok((bare(StatusCode::OK, headers), Cost::default()));
                 }
                 Found::Object(object) if wish.transform.is_original() => {
-                    return self.original(object, &wish, request, headers, &tag).await;
+                    let cost = Cost { bytes_in: object.meta.length.unwrap_or(0), ..Cost::default() };
+                    let response = self.original(object, &wish, request, headers, &tag).await?;
+                    return Ok((response, cost));
                 }
                 Found::Object(object) => {
                     self.tags.insert(tags_key, object.meta.etag.clone()).await;
                     return self.transformed(cache_key, object, wish, started.elapsed(), headers).await;
                 }
                 Found::Same(_) => match self.cache.get(&cache_key).await {
-                    Some(answer) => return Ok(finished(&answer, false, headers)),
+                    Some(answer) => return Ok((finished(&answer, false, headers), Cost::default())),
                     // It was dropped in the meantime.
                     None => found = open(source, &wish, None).await?,
                 },
@@ -247,12 +274,14 @@ impl Origin {
         wish: Wish,
         opened: Duration,
         headers: HeaderMap,
-    ) -> Result<OriginResponse, Problem> {
+    ) -> Result<(OriginResponse, Cost), Problem> {
         let making = self.make(object, wish, opened);
         let entry = self.cache.entry(cache_key).or_try_insert_with(making).await;
         let entry = entry.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))?;
         let fresh = entry.is_fresh();
-        Ok(finished(&entry.into_value(), fresh, headers))
+        let answer = entry.into_value();
+        let cost = if fresh { answer.cost } else { Cost::default() };
+        Ok((finished(&answer, fresh, headers), cost))
     }
 
     async fn make(&self, object: Object, wish: Wish, opened: Duration) -> Result<Answer, Problem> {
@@ -261,19 +290,21 @@ impl Origin {
         let reads_pixels = transform.answer != Wanted::Metadata;
         let look = |head: &[u8]| if reads_pixels { Ok(codec::look(head, budget)?) } else { look_at_format(head) };
         let bytes = self.downloads.read(object, deadline, look).await?;
-        let fetch = opened + started.elapsed();
+        let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + started.elapsed(), ..Cost::default() };
         let job = move |work: &Work| -> Result<Answer, Problem> {
             match transform.answer {
                 Wanted::Picture => {
                     let rendered = transform::render(&bytes, &transform, accepted, budget, work)?;
                     let media_type = rendered.format.media_type();
-                    Ok(Answer { bytes: rendered.bytes.into(), media_type, fetch, stages: rendered.stages })
+                    let pixels = u64::from(rendered.width) * u64::from(rendered.height);
+                    let cost = Cost { pixels, stages: rendered.stages, ..cost };
+                    Ok(Answer { bytes: rendered.bytes.into(), media_type, cost })
                 }
-                Wanted::Info => json_answer(&transform::inspect(&bytes, budget, work)?, fetch),
+                Wanted::Info => json_answer(&transform::inspect(&bytes, budget, work)?, cost),
                 Wanted::Metadata => {
                     let report = metadata::report(&bytes)?;
                     let shown = if expose == ExposeMetadata::All { report } else { report.without_location() };
-                    json_answer(&shown, fetch)
+                    json_answer(&shown, cost)
                 }
             }
         };
@@ -325,6 +356,11 @@ fn look_at_format(head: &[u8]) -> Result<bool, Problem> {
     if sniff(head).is_some() { Ok(true) } else { Err(metadata::Error::Unrecognised.into()) }
 }
 
+/// An answer without a body.
+const fn bare(status: StatusCode, headers: HeaderMap) -> OriginResponse {
+    OriginResponse { status, headers, body: Body::Empty }
+}
+
 fn finished(answer: &Answer, fresh: bool, mut headers: HeaderMap) -> OriginResponse {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.media_type));
     headers.insert(header::CONTENT_LENGTH, answer.bytes.len().into());
@@ -332,9 +368,9 @@ fn finished(answer: &Answer, fresh: bool, mut headers: HeaderMap) -> OriginRespo
     OriginResponse { status: StatusCode::OK, headers, body: Body::Bytes(answer.bytes.clone()) }
 }
 
-fn json_answer(value: &impl serde::Serialize, fetch: Duration) -> Result<Answer, Problem> {
+fn json_answer(value: &impl serde::Serialize, cost: Cost) -> Result<Answer, Problem> {
     let bytes = serde_json::to_vec(value).map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-    Ok(Answer { bytes: bytes.into(), media_type: "application/json", fetch, stages: Stages::default() })
+    Ok(Answer { bytes: bytes.into(), media_type: "application/json", cost })
 }
 
 /// What of `Accept` matters, which is nothing unless the format is left to us.
@@ -351,8 +387,8 @@ fn server_timing(fresh: bool, answer: &Answer) -> String {
     if !fresh {
         return "cache;desc=hit".to_owned();
     }
-    let Stages { decode, resize, encode } = answer.stages;
-    let stages = [("fetch", answer.fetch), ("decode", decode), ("resize", resize), ("encode", encode)];
+    let Stages { decode, resize, encode } = answer.cost.stages;
+    let stages = [("fetch", answer.cost.fetch), ("decode", decode), ("resize", resize), ("encode", encode)];
     let mut text = String::new();
     for (name, duration) in stages {
         let separator = if text.is_empty() { "" } else { ", " };

@@ -109,6 +109,27 @@ fn the_request_id_is_in_the_answer_the_error_and_the_log() {
     assert!(!function.log().contains("secret-token"));
 }
 
+#[test]
+fn figures_are_lines_of_cloudwatchs_format() {
+    let function = over_fixtures(&[]);
+    let bytes: Vec<usize> = (0..2).map(|_| get(&function, "/photo.jpg?w=300").body.len()).collect();
+    assert_eq!(get(&function, "/metrics").status, 404, "nobody is told here");
+    std::thread::sleep(Duration::from_millis(100));
+    let log = function.log();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let figures: Vec<&Value> = lines.iter().filter(|line| line.get("_aws").is_some()).collect();
+    assert_eq!(figures.len(), 3, "{log}");
+    for (index, line) in figures[..2].iter().enumerate() {
+        assert_eq!((&line["status"], &line["format"], &line["Requests"]), (&"200".into(), &"jpeg".into(), &1.into()));
+        assert_eq!(line["BytesOut"], bytes[index]);
+        assert_eq!(line["ColdStart"], u8::from(index == 0));
+        assert_eq!(line["Pixels"], if index == 0 { 67_500 } else { 0 });
+        assert_eq!(line.get("Decode").is_some(), index == 0);
+        assert!(line["Memory"].as_u64().unwrap() > 1_000_000 && line["Total"].as_f64().unwrap() > 0.0);
+        assert!(line["request_id"].as_str().unwrap().starts_with("8476a536"));
+    }
+}
+
 /// A picture of so many random bytes.
 fn large(folder: &std::path::Path, length: usize) {
     let mut bytes = std::fs::read(fixtures().join("photo.png")).unwrap();

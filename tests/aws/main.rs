@@ -13,3 +13,4 @@ mod proxy;
 mod s3_source;
 mod signature;
 mod store;
+mod web_function;

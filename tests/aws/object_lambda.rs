@@ -192,7 +192,7 @@ fn every_failure_is_answered_in_time_and_in_s3s_words() {
         ("/missing.jpg?w=3", 404, "NoSuchKey"),
         ("/denied/x.jpg?w=3", 403, "AccessDenied"),
         ("/photo.jpg?w=abc", 400, "InvalidArgument"),
-        ("/photo.jpg?max_bytes=1", 400, "MaxBytesImpossible"),
+        ("/photo.jpg?w=20&max_bytes=1", 400, "MaxBytesImpossible"),
         ("/broken/text.jpg?w=3", 400, "UnsupportedImage"),
         ("/broken/header-only.jpg?w=3", 400, "DamagedImage"),
         ("/broken/60000x60000.png?w=3", 400, "ImageTooLarge"),

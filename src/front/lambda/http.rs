@@ -9,10 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use lambda_runtime::{Context, FunctionResponse, MetadataPrelude, Service as _, StreamResponse};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use super::Answer;
 use super::event::{HttpEvent, PayloadOne, PayloadTwo};
+use super::{Answer, Deadlines};
 use crate::config::Delivery;
 use crate::error::{Code, Problem};
 use crate::front::serve::{Invocation, answer as http_answer};
@@ -47,7 +46,7 @@ impl Door {
         Self { router, delivery }
     }
 
-    pub(super) async fn answer(&self, event: HttpEvent, context: &Context, deadline: Instant) -> Answer {
+    pub(super) async fn answer(&self, event: HttpEvent, context: &Context, deadlines: Deadlines) -> Answer {
         let several = matches!(&event, HttpEvent::One(one) if one.multi_value_headers.is_some());
         let balanced = matches!(&event, HttpEvent::One(one) if one.request_context.elb.is_some());
         let most = if balanced { MOST_BALANCED } else { MOST_BUFFERED };
@@ -55,7 +54,7 @@ impl Door {
         let invocation = Invocation {
             request_id: context.request_id.clone(),
             trace: context.xray_trace_id.clone(),
-            deadline: Some(deadline),
+            deadline: Some(deadlines.work),
         };
         let response = match request(event, invocation) {
             Ok(request) => {

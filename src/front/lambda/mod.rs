@@ -46,11 +46,11 @@ pub async fn run(origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
         let (door, objects) = (door.clone(), objects.clone());
         async move {
             let (payload, context) = event.into_parts();
-            let deadline = deadline(&context);
+            let deadlines = Deadlines::of(&context);
             match Event::read(payload) {
-                Ok(Event::Http(event)) => Ok(door.answer(event, &context, deadline).await),
+                Ok(Event::Http(event)) => Ok(door.answer(event, &context, deadlines).await),
                 Ok(Event::ObjectLambda(event)) => {
-                    objects.answer(event, &context, deadline).await.map(FunctionResponse::BufferedResponse)
+                    objects.answer(event, &context, deadlines).await.map(FunctionResponse::BufferedResponse)
                 }
                 Err(reason) => Err(Diagnostic { error_type: "UnknownEvent".to_owned(), error_message: reason }),
             }
@@ -59,11 +59,21 @@ pub async fn run(origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
     Runtime::new(handler).run().await
 }
 
-/// What is kept of the function's time to send an answer.
+/// Until when what must have happened.
+#[derive(Debug, Clone, Copy)]
+struct Deadlines {
+    /// Work must have ended, so that there is time left to say so.
+    work: Instant,
+    /// The answer must have been sent.
+    end: Instant,
+}
+
+/// What is kept of the function's time to send an answer that work did not make in time.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
 
-/// The moment by which work must have ended, so that there is time left to say so.
-fn deadline(context: &lambda_runtime::Context) -> Instant {
-    let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-    Instant::now() + left.saturating_sub(TIME_TO_ANSWER.min(left / 4))
+impl Deadlines {
+    fn of(context: &lambda_runtime::Context) -> Self {
+        let (now, left) = (Instant::now(), context.deadline().duration_since(SystemTime::now()).unwrap_or_default());
+        Self { work: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 4)), end: now + left }
+    }
 }

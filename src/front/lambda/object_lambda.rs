@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::Deadlines;
 use super::body::Pieces;
 use super::event::{ObjectLambdaEvent, Operation, OutputRoute};
 use super::http::header_map;
@@ -43,10 +44,10 @@ impl Door {
         &self,
         event: ObjectLambdaEvent,
         context: &Context,
-        deadline: Instant,
+        deadlines: Deadlines,
     ) -> Result<Value, Diagnostic> {
         let headers = header_map(event.user_request.headers.into_iter());
-        let caller = Caller { url: &event.user_request.url, headers: &headers, context, deadline };
+        let caller = Caller { url: &event.user_request.url, headers: &headers, context, deadlines };
         match event.operation {
             Operation::Get { url, output } => self.get(url, &output, &caller).await,
             Operation::Head { url } => Ok(self.head(url, &caller).await),
@@ -60,7 +61,7 @@ impl Door {
         let response = part::of(response, caller.query(), caller.headers);
         let failure = Failure::of(&response);
         let status = failure.as_ref().map_or(response.status.as_u16(), |failure| failure.status);
-        self.write(response, failure, source.received(), output, caller.deadline).await.map_err(|reason| {
+        self.write(response, failure, source.received(), output, caller.deadlines.end).await.map_err(|reason| {
             tracing::error!(reason, request_id = caller.context.request_id, "S3 did not take the answer");
             Diagnostic { error_type: "WriteGetObjectResponse".to_owned(), error_message: reason }
         })?;
@@ -76,7 +77,7 @@ impl Door {
             path: caller.path(),
             query: caller.query(),
             headers: &headers,
-            deadline: Some(caller.deadline),
+            deadline: Some(caller.deadlines.work),
             request_id: Some(&caller.context.request_id),
         };
         let responding = std::panic::AssertUnwindSafe(self.origin.respond_from(source, request)).catch_unwind();
@@ -90,7 +91,7 @@ impl Door {
         failure: Option<Failure>,
         received: Option<&HeaderMap>,
         output: &OutputRoute,
-        deadline: Instant,
+        end: Instant,
     ) -> Result<(), String> {
         let settings = &self.origin.settings().s3;
         let client = self.client.get_or_init(|| start_client(settings)).await;
@@ -107,7 +108,7 @@ impl Door {
         if settings.endpoint.is_some() {
             sending = sending.interceptor(without_route());
         }
-        match tokio::time::timeout_at(deadline, sending.send()).await {
+        match tokio::time::timeout_at(end, sending.send()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => {
                 let status = error.raw_response().map(|response| response.status().as_u16());
@@ -137,7 +138,7 @@ impl Door {
     /// A listing, passed on as it is.
     async fn list(&self, url: String, caller: &Caller<'_>) -> Value {
         let source = Presigned::new(self.fetcher.clone(), Method::GET, url, caller.headers);
-        let fetched = tokio::time::timeout_at(caller.deadline, source.fetch(MOST_LISTED)).await;
+        let fetched = tokio::time::timeout_at(caller.deadlines.work, source.fetch(MOST_LISTED)).await;
         match fetched.unwrap_or(Err(SourceError::TimedOut)) {
             Ok((200, document)) => {
                 json!({ "statusCode": 200, "listResultXml": String::from_utf8_lossy(&document) })
@@ -160,7 +161,7 @@ struct Caller<'a> {
     url: &'a str,
     headers: &'a HeaderMap,
     context: &'a Context,
-    deadline: Instant,
+    deadlines: Deadlines,
 }
 
 impl Caller<'_> {
@@ -291,6 +292,7 @@ mod tests {
     fn urls_are_taken_apart_as_they_are() {
         let headers = HeaderMap::new();
         let context = Context::default();
+        let deadlines = Deadlines { work: Instant::now(), end: Instant::now() };
         let table = [
             ("https://ap.s3-object-lambda.example/a%20b/../c.jpg?w=3&x=?", "/a%20b/../c.jpg", "w=3&x=?"),
             ("https://ap.s3-object-lambda.example", "/", ""),
@@ -298,7 +300,7 @@ mod tests {
             ("", "/", ""),
         ];
         for (url, path, query) in table {
-            let caller = Caller { url, headers: &headers, context: &context, deadline: Instant::now() };
+            let caller = Caller { url, headers: &headers, context: &context, deadlines };
             assert_eq!((caller.path(), caller.query()), (path, query), "{url}");
         }
     }
