@@ -37,7 +37,7 @@ pub(super) fn run(api: &str) -> Result<(), Failure> {
         }
     })?;
     let runtime = runtime(origin.settings().workers)?;
-    runtime.block_on(lambda::run(origin)).map_err(|error| format!("the runtime API has failed: {error}"))
+    runtime.block_on(lambda::run(api, origin)).map_err(|error| format!("the runtime API has failed: {error}"))
 }
 
 fn start() -> Result<Arc<Origin>, Failure> {

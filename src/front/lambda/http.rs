@@ -4,14 +4,13 @@
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
-use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use lambda_runtime::{Context, FunctionResponse, MetadataPrelude, Service as _, StreamResponse};
+use lambda_runtime::{Context, Service as _};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::Deadlines;
 use super::event::{HttpEvent, PayloadOne, PayloadTwo};
-use super::{Answer, Deadlines};
 use crate::config::Delivery;
 use crate::error::{Code, Problem};
 use crate::front::serve::{Invocation, answer as http_answer};
@@ -46,11 +45,13 @@ impl Door {
         Self { router, delivery }
     }
 
-    pub(super) async fn answer(&self, event: HttpEvent, context: &Context, deadlines: Deadlines) -> Answer {
-        let several = matches!(&event, HttpEvent::One(one) if one.multi_value_headers.is_some());
-        let balanced = matches!(&event, HttpEvent::One(one) if one.request_context.elb.is_some());
-        let most = if balanced { MOST_BALANCED } else { MOST_BUFFERED };
-        let streamed = self.delivery == Delivery::Streamed && matches!(event, HttpEvent::Two(_));
+    /// Whether the answer to this is to be a stream.
+    pub(super) fn streams(&self, event: &HttpEvent) -> bool {
+        self.delivery == Delivery::Streamed && matches!(event, HttpEvent::Two(_))
+    }
+
+    /// The answer, which announces its length and is no longer than what can be streamed.
+    pub(super) async fn respond(&self, event: HttpEvent, context: &Context, deadlines: Deadlines) -> Response<Body> {
         let invocation = Invocation {
             request_id: context.request_id.clone(),
             trace: context.xray_trace_id.clone(),
@@ -63,11 +64,20 @@ impl Door {
             }
             Err(problem) => http_answer(problem_response(&problem)),
         };
-        if streamed {
-            stream(response)
-        } else {
-            FunctionResponse::BufferedResponse(document(response, most, several).await)
+        match announced(&response) {
+            length if length > MOST_STREAMED => {
+                too_large(format!("the answer has {length} bytes, and Lambda streams {MOST_STREAMED} at most"))
+            }
+            _ => response,
         }
+    }
+
+    /// The answer as one document.
+    pub(super) async fn document(&self, event: HttpEvent, context: &Context, deadlines: Deadlines) -> Value {
+        let several = matches!(&event, HttpEvent::One(one) if one.multi_value_headers.is_some());
+        let balanced = matches!(&event, HttpEvent::One(one) if one.request_context.elb.is_some());
+        let most = if balanced { MOST_BALANCED } else { MOST_BUFFERED };
+        document(self.respond(event, context, deadlines).await, most, several).await
     }
 }
 
@@ -144,25 +154,6 @@ fn query(event: &PayloadOne) -> String {
 fn announced(response: &Response<Body>) -> u64 {
     let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// An answer as a stream. Whatever can go wrong is known before its first byte.
-fn stream(response: Response<Body>) -> Answer {
-    let length = announced(&response);
-    let response = if length > MOST_STREAMED {
-        too_large(format!("the answer has {length} bytes, and Lambda streams {MOST_STREAMED} at most"))
-    } else {
-        response
-    };
-    let (mut parts, body) = response.into_parts();
-    // On AWS this would come out as x-amzn-remapped-content-length.
-    parts.headers.remove(header::CONTENT_LENGTH);
-    let cookies = parts.headers.get_all(header::SET_COOKIE).iter();
-    let cookies = cookies.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect();
-    parts.headers.remove(header::SET_COOKIE);
-    let metadata_prelude = MetadataPrelude { status_code: parts.status, headers: parts.headers, cookies };
-    let pieces = body.into_data_stream().map(|piece| piece.map_err(std::io::Error::other));
-    FunctionResponse::StreamingResponse(StreamResponse { metadata_prelude, stream: Box::pin(pieces) })
 }
 
 /// An answer as a document of at most so many bytes. Text stands in it as it is; all else is base64.

@@ -10,15 +10,12 @@ mod http;
 mod init;
 mod object_lambda;
 mod part;
+mod stream;
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use futures_util::Stream;
-use lambda_runtime::{Diagnostic, FunctionResponse, LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -27,20 +24,15 @@ use crate::origin::Origin;
 use event::Event;
 pub use init::report_init_error;
 
-/// The body of a streamed answer.
-type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
-/// What the runtime is given for an event.
-type Answer = FunctionResponse<Value, Pieces>;
-
-/// Answers events for as long as the environment lives.
+/// Answers the events of the runtime API at `host:port` for as long as the environment lives.
 ///
 /// # Errors
 /// What the runtime API fails with.
-pub async fn run(origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
+pub async fn run(api: &str, origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
     let settings = origin.settings();
     let router = serve::router(origin.clone(), settings.cors.as_deref());
     let door = Arc::new(http::Door::new(router, settings.delivery));
+    let streaming = stream::Streaming::new(door.clone(), api.to_owned());
     let objects = Arc::new(object_lambda::Door::new(origin));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let (door, objects) = (door.clone(), objects.clone());
@@ -48,15 +40,13 @@ pub async fn run(origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
             let (payload, context) = event.into_parts();
             let deadlines = Deadlines::of(&context);
             match Event::read(payload) {
-                Ok(Event::Http(event)) => Ok(door.answer(event, &context, deadlines).await),
-                Ok(Event::ObjectLambda(event)) => {
-                    objects.answer(event, &context, deadlines).await.map(FunctionResponse::BufferedResponse)
-                }
+                Ok(Event::Http(event)) => Ok(door.document(event, &context, deadlines).await),
+                Ok(Event::ObjectLambda(event)) => objects.answer(event, &context, deadlines).await,
                 Err(reason) => Err(Diagnostic { error_type: "UnknownEvent".to_owned(), error_message: reason }),
             }
         }
     });
-    Runtime::new(handler).run().await
+    Runtime::new(handler).layer(streaming).run().await
 }
 
 /// Until when what must have happened.
