@@ -21,10 +21,12 @@ struct Environment {
     settings: Layer,
 }
 
-/// The runtime API's address, if this process is to answer its events. A web function has one, too, but is asked over
+/// The runtime API, as `host:port` or that and a path, if this process is to answer its events. A web function has one, too, but is asked over
 /// HTTP instead.
 pub(super) fn runtime_api() -> Option<String> {
     let api = std::env::var("AWS_LAMBDA_RUNTIME_API").ok()?;
+    // Emulators give a URL where Lambda gives an address.
+    let api = api.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let serves = std::env::args().nth(1).is_some_and(|command| command == "serve");
     (!serves && std::env::var_os("AWS_LAMBDA_HTTP_ENDPOINT").is_none()).then_some(api)
 }

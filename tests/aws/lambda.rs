@@ -152,6 +152,13 @@ impl Function {
         self.replies.recv_timeout(within).unwrap_or_else(|_| panic!("no answer in {within:?}: {}", self.log()))
     }
 
+    /// Resident memory in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

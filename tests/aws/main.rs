@@ -7,7 +7,9 @@
 mod common;
 mod function_url;
 mod lambda;
+mod long_run;
 mod object_lambda;
+mod package;
 mod program;
 mod proxy;
 mod s3_source;

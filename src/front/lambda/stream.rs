@@ -34,7 +34,7 @@ pub(super) struct Streaming(Arc<Sender>);
 
 struct Sender {
     door: Arc<Door>,
-    /// `host:port` of the runtime API.
+    /// Where the runtime API is: `host:port`, and a path with some emulators.
     api: String,
     client: Client<HttpConnector, StreamBody<Frames>>,
 }
@@ -118,8 +118,9 @@ fn frames(response: Response<Body>) -> Result<Frames, serde_json::Error> {
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     let prelude = MetadataPrelude { status_code: parts.status, headers: parts.headers, cookies };
-    let mut prelude = serde_json::to_vec(&prelude)?;
-    prelude.extend([0; 8]);
+    let prelude = serde_json::to_vec(&prelude)?;
+    // cargo-lambda's emulator knows these only by their frames.
+    let head = [Frame::data(prelude.into()), Frame::data(Bytes::from_static(&[0; 8]))].map(Ok);
     let pieces = body.into_data_stream().map(|piece| match piece {
         Ok(bytes) => Ok(Frame::data(bytes)),
         Err(error) => {
@@ -127,7 +128,7 @@ fn frames(response: Response<Body>) -> Result<Frames, serde_json::Error> {
             Ok(Frame::trailers(broken_off()))
         }
     });
-    Ok(Box::pin(stream::once(async { Ok(Frame::data(prelude.into())) }).chain(pieces)))
+    Ok(Box::pin(stream::iter(head).chain(pieces)))
 }
 
 fn broken_off() -> HeaderMap {
@@ -153,13 +154,12 @@ mod tests {
         response.headers_mut().insert(header::CONTENT_LENGTH, 8.into());
         response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static("a=b"));
         let frames: Vec<_> = frames(response).unwrap().map(|frame| frame.unwrap()).collect().await;
-        let [prelude, half, trailers] = &frames[..] else { panic!("{frames:?}") };
-        let (metadata, zeros) = prelude.data_ref().unwrap().split_last_chunk::<8>().unwrap();
-        let metadata: serde_json::Value = serde_json::from_slice(metadata).unwrap();
+        let [prelude, zeros, half, trailers] = &frames[..] else { panic!("{frames:?}") };
+        let metadata: serde_json::Value = serde_json::from_slice(prelude.data_ref().unwrap()).unwrap();
         let expected = serde_json::json!({
             "statusCode": 200, "headers": { "content-type": "application/octet-stream" }, "cookies": ["a=b"],
         });
-        assert_eq!((&metadata, zeros), (&expected, &[0; 8]));
+        assert_eq!((&metadata, &zeros.data_ref().unwrap()[..]), (&expected, &[0; 8][..]));
         assert_eq!(half.data_ref().unwrap(), "half");
         let trailers = trailers.trailers_ref().unwrap();
         assert_eq!(trailers[ERROR_TYPE], "BrokenOff");
