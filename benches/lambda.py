@@ -98,7 +98,7 @@ def resident(process):
 
 
 def show(name, values, unit="ms"):
-    print("%-58s least %8.2f   median %8.2f %s" % (name, min(values), statistics.median(values), unit))
+    print("%-58s least %8.2f   median %8.2f %s" % (name, min(values), statistics.median(values), unit), flush=True)
 
 
 def main():
