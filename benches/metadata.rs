@@ -51,10 +51,38 @@ fn strip(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Prints how far the process grows while a file is stripped, the stripped copy included.
+fn memory(_: &mut Criterion) {
+    let file = made_up();
+    let growth = growth(|| {
+        let mut out = Vec::with_capacity(file.len());
+        let mut source = Cursor::new(&file);
+        let written = metadata::strip(&mut source, Keep::None).map(|plan| plan.write_to(source, &mut out));
+        black_box((written.is_ok(), out));
+    });
+    match growth {
+        Some(growth) => println!("memory for stripping a file of {} KiB: {growth} KiB", file.len() / 1024),
+        None => println!("memory for stripping: not measured, since this system has no /proc"),
+    }
+}
+
+/// By how many KiB `work` raises the memory of this process at its peak (proc(5): `clear_refs`, `VmHWM`).
+fn growth(work: impl FnOnce()) -> Option<u64> {
+    let status = |field: &str| {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    let before = status("VmRSS")?;
+    work();
+    Some(status("VmHWM")?.saturating_sub(before))
+}
+
 fn report(criterion: &mut Criterion) {
     let file = made_up();
     criterion.bench_function("report", |bencher| bencher.iter(|| metadata::report(black_box(&file))));
 }
 
-criterion_group!(benches, strip, report);
+criterion_group!(benches, memory, strip, report);
 criterion_main!(benches);

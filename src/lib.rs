@@ -3,13 +3,14 @@
 //! An original image and a query string come in; the image that a viewer needs goes out: small, sharp, upright and
 //! without camera metadata. See `ARCHITECTURE.md` for the way of the data and the map of the code.
 
+pub mod cdn;
 pub mod codec;
 pub mod config;
 pub mod error;
 pub mod front;
 pub mod metadata;
 pub mod origin;
-pub mod query;
+pub use image_origin_query as query;
 pub mod source;
 mod telemetry;
 pub mod transform;

@@ -141,3 +141,64 @@ fn the_server_greets_with_addresses_that_work_and_ends_when_told() {
     assert_eq!(answered.len(), 3, "{log}");
     assert!(answered.iter().all(|line| line["status"] == 200 && line["path"].is_string()));
 }
+
+#[test]
+fn the_edge_is_checked_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let good = file(
+        "edge.toml",
+        "[[rules]]\npath = \"/press/*\"\nallow = [\"token\", \"signed-url\"]\n\
+         [[rules]]\npath = \"/*\"\nallow = [\"public\"]\n[token]\ncookie = \"access\"\n\
+         [origins.transformer]\nservice = \"lambda\"\ndomain = \"abc.lambda-url.eu-west-1.on.aws\"\nregion = \"eu-west-1\"\n",
+    );
+    let secret = "a secret for signing urls, 32 bytes or more";
+    let keys = file(
+        "keys.json",
+        &format!(
+            r#"{{"tokens": [{{"name": "s", "secret": "correct horse battery staple"}}], "url_secrets": [{{"name": "a", "secret": "{secret}"}}]}}"#
+        ),
+    );
+    let signed = run(&["sign", "--keys", &keys, "--expires-in", "7d", "https://img.example/press/a b.jpg?width=0300"]);
+    let signed = text(&signed.stdout);
+    assert!(signed.starts_with("https://img.example/press/a%20b.jpg?w=300&expires="), "{signed}");
+    let table: [(&[&str], &[&str]); 5] = [
+        (
+            &["https://img.example/a.jpg?width=0300&fit=inside"],
+            &["rules[1] `/*`", "goes on as /a.jpg?w=300", "abc.lambda-url"],
+        ),
+        (&["/press/a.jpg"], &["rules[0] `/press/*` refuses it, nothing was shown", "answer is 401", "with access"]),
+        (&["/press/a.jpg", "-H", "cookie: access=correct horse battery staple"], &["by token: the token is `s`"]),
+        (&[signed.trim()], &["by signed-url: the URL is signed with `a`", "/press/a%20b.jpg?w=300"]),
+        (&["//press/a.jpg"], &["readings of this path fall under different rules", "answer is 400"]),
+    ];
+    for (arguments, expected) in table {
+        let output = run(&[&["edge", "check", &good, "--keys", &keys], arguments].concat());
+        let shown = text(&output.stdout);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        for part in expected {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+    }
+    let compiled: serde_json::Value = serde_json::from_slice(&run(&["edge", "compile", &good]).stdout).unwrap();
+    assert_eq!(compiled["rules"][1]["path"], "/*");
+    let bad = file(
+        "bad.toml",
+        "rules = [{ path = \"x\", allow = [] }]\n[origins.transformer]\nservice = \"none\"\ndomain = \"a\"\n",
+    );
+    let output = run(&["edge", "check", &bad]);
+    assert!(!output.status.success());
+    let message = text(&output.stderr);
+    assert!(message.contains("bad.toml: rules[0].allow") && message.contains("rules[0].path"), "{message}");
+    for refused in [
+        &["sign", "/a.jpg"][..],
+        &["sign", "--keys", &keys, "--secret", "b", "/a.jpg"],
+        &["sign", "--keys", &keys, "a.jpg"],
+    ] {
+        assert!(!run(refused).status.success(), "{refused:?}");
+    }
+}

@@ -12,7 +12,11 @@ pub(crate) const BUDGET: Budget = Budget { pixels: 100_000_000, memory: 2_000_00
 
 /// Something like a photograph of 4:3: soft light, shapes with edges, texture and grain.
 pub(crate) fn photo(megapixels: u32) -> Raster {
-    let width = (f64::from(megapixels) * 1e6 * 4.0 / 3.0).sqrt() as u32;
+    photo_of_width((f64::from(megapixels) * 1e6 * 4.0 / 3.0).sqrt() as u32)
+}
+
+/// The same with this many columns.
+pub(crate) fn photo_of_width(width: u32) -> Raster {
     let height = width * 3 / 4;
     let scale = 4000.0 / width as f32;
     let mut samples = Vec::with_capacity(width as usize * height as usize * 3);

@@ -3,19 +3,29 @@
 //! Browsers write dozens of `Accept` texts; what matters is which of the negotiable types they take. The result is the
 //! cache's key, so a request whose answer does not depend on `Accept` gets `*/*`, whatever the browser wrote.
 
-use crate::config::Grammar;
+use image_origin_query::GRAMMAR;
+
 use crate::query::Query;
 
 const ANY: &str = "*/*";
 
 /// The `Accept` value that goes on for a request.
-pub(crate) fn bucket<'a>(accept: impl Iterator<Item = &'a str>, query: &Query, grammar: &Grammar) -> String {
-    if !grammar.negotiates(query) {
-        return ANY.to_owned();
-    }
+pub(crate) fn bucket<'a>(accept: impl Iterator<Item = &'a str>, query: &Query) -> String {
+    if negotiates(query) { choose(accept, GRAMMAR.negotiable_types) } else { ANY.to_owned() }
+}
+
+/// Whether the answer depends on `Accept`.
+fn negotiates(query: &Query) -> bool {
+    GRAMMAR.negotiated_by.iter().any(|condition| {
+        query.get(condition.name).is_some_and(|value| condition.value.is_none_or(|wanted| wanted == value))
+    })
+}
+
+/// Those of the types that `Accept` names, in their order.
+fn choose<'a>(accept: impl Iterator<Item = &'a str>, types: &[&str]) -> String {
     let ranges: Vec<&str> = accept.flat_map(|value| value.split(',')).collect();
     let taken: Vec<&str> =
-        grammar.negotiable_types().filter(|media_type| ranges.iter().any(|range| accepts(range, media_type))).collect();
+        types.iter().copied().filter(|media_type| ranges.iter().any(|range| accepts(range, media_type))).collect();
     if taken.is_empty() { ANY.to_owned() } else { taken.join(",") }
 }
 
@@ -42,31 +52,32 @@ fn is_zero(weight: &str) -> bool {
 mod tests {
     use super::*;
 
+    const CHROME: &str = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
+
     #[test]
     fn accept_has_few_buckets() {
-        let grammar: Grammar = serde_json::from_str(
-            r#"{"parameters": [{"name": "w"}, {"name": "format", "aliases": ["f"]}, {"name": "preset"}],
-                "negotiated_by": [{"name": "format", "value": "auto"}, {"name": "preset"}],
-                "negotiable_types": ["image/avif", "image/webp"]}"#,
-        )
-        .unwrap();
-        let chrome = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
         let table = [
-            (chrome, "w=300", "*/*"),
-            (chrome, "f=jpeg", "*/*"),
-            (chrome, "f=auto", "image/avif,image/webp"),
-            (chrome, "preset=card", "image/avif,image/webp"),
-            ("image/webp , IMAGE/AVIF", "f=auto", "image/avif,image/webp"),
-            ("image/webp;q=0.8,*/*", "f=auto", "image/webp"),
-            ("image/avif;q=0,image/webp", "f=auto", "image/webp"),
-            ("image/avif; Q=0.000,image/*", "f=auto", "*/*"),
-            ("image/*,*/*", "f=auto", "*/*"),
-            ("", "f=auto", "*/*"),
-            (";;,,q=0", "f=auto", "*/*"),
+            (CHROME, "image/avif,image/webp"),
+            ("image/webp , IMAGE/AVIF", "image/avif,image/webp"),
+            ("image/webp;q=0.8,*/*", "image/webp"),
+            ("image/avif;q=0,image/webp", "image/webp"),
+            ("image/avif; Q=0.000,image/*", "*/*"),
+            ("image/*,*/*", "*/*"),
+            ("", "*/*"),
+            (";;,,q=0", "*/*"),
         ];
-        for (accept, query, expected) in table {
-            let query = Query::parse(query, &grammar);
-            assert_eq!(bucket([accept].into_iter(), &query, &grammar), expected, "{accept} {query:?}");
+        for (accept, expected) in table {
+            assert_eq!(choose([accept].into_iter(), &["image/avif", "image/webp"]), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn only_negotiated_answers_depend_on_accept() {
+        let table =
+            [("w=300", false), ("f=jpeg", false), ("f=auto", true), ("preset=card", true), ("f=auto&w=x", true)];
+        for (query, expected) in table {
+            let bucket = bucket([CHROME].into_iter(), &Query::parse(query));
+            assert_eq!(bucket != "*/*", expected, "{query}: {bucket}");
         }
     }
 }

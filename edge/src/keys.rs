@@ -47,6 +47,14 @@ impl Keys {
         Ok(Self::default())
     }
 
+    /// The secret of this name for signing URLs; without a name the last one, which is the newest.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn url_secret(&self, name: Option<&str>) -> Option<&[u8]> {
+        let mut newest_first = self.auth.url_secrets().iter().rev();
+        newest_first.find(|secret| name.is_none_or(|name| name == secret.name)).map(AsRef::as_ref)
+    }
+
     /// Takes a key set that an issuer publishes now; the packaged one remains for what it does not hold.
     ///
     /// Gives `false`, and changes nothing, if there is no usable key in it.

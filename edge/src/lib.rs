@@ -16,7 +16,6 @@
 //! use image_origin_edge::{Action, Cf, Config, Keys, viewer_request};
 //!
 //! let config = Config::from_json(r#"{
-//!     "grammar": {"parameters": [{"name": "w", "aliases": ["width"]}], "extensions": ["jpg"]},
 //!     "rules": [{"path": "/public/*", "allow": ["public"]}, {"path": "/*", "allow": ["token"]}],
 //!     "origins": {"transformer": {"service": "none", "domain": "images.example.com"}}
 //! }"#)?;
@@ -66,7 +65,7 @@ pub use auth::{Refresh, SignUrlError, SignedUrlError, sign_url, verify_url};
 pub use call::Edge;
 #[cfg(feature = "viewer-request")]
 pub use config::Mode;
-pub use config::{Config, ConfigError, Grammar};
+pub use config::{Config, ConfigError};
 #[cfg(feature = "origin")]
 pub use config::{Originals, Origins, Service, Target};
 pub use encoding::reencode_path;

@@ -4,6 +4,8 @@
 //! that CloudFront will send. What must always hold: nothing of the viewer's identity goes on, and no parameter that
 //! the grammar does not know, for to S3 some of them are commands.
 
+use image_origin_query::GRAMMAR;
+
 use crate::config::{Config, Originals, Service, Target};
 use crate::encoding::reencode_path;
 use crate::event::{Cf, CustomOrigin, Headers, Origin, Request};
@@ -51,7 +53,7 @@ pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         return Outcome::refuse(&BAD_PATH, request, "the path must start with a slash");
     }
     let path = reencode_path(&request.uri);
-    let query = Query::parse(&request.querystring, &config.grammar);
+    let query = Query::parse(&request.querystring);
     let (target, route) = choose(&path, &query, config);
     let mut routed = request.clone();
     // S3 takes dot segments for a part of the key; everybody else resolves them, so they had better be gone.
@@ -78,12 +80,18 @@ fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Rou
     let transformer = |why| (&origins.transformer, Route { is_storage: false, why });
     let Some(storage) = &origins.storage else { return transformer("everything, without a storage origin,") };
     let storage = |why| (storage, Route { is_storage: true, why });
-    match (config.grammar.reads(extension(path)), query.is_empty(), origins.originals) {
+    match (may_be_image(path), query.is_empty(), origins.originals) {
         (false, _, _) => storage("a file that is no image by its name"),
         (true, true, Originals::Direct) => storage("an original, which the configuration gives out directly,"),
         (true, true, Originals::Strip) => transformer("an original, to lose its metadata,"),
         (true, false, _) => transformer("a transformation"),
     }
+}
+
+/// Whether the transformer may read the file, as far as its name tells. Without an extension it may: the transformer looks
+/// at the bytes.
+fn may_be_image(path: &str) -> bool {
+    extension(path).is_none_or(|found| GRAMMAR.extensions.iter().any(|known| known.eq_ignore_ascii_case(found)))
 }
 
 /// The extension of the last segment, if there is a name before it. An encoded path suffices: letters are never

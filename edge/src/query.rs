@@ -1,13 +1,11 @@
 //! The query, reduced to what has a meaning.
 //!
-//! Comes in: the query as the viewer wrote it. Goes out: the parameters that the grammar knows, under their canonical
-//! names, each once, sorted, in one encoding: one text for all the ways of writing the same request, which is the key
-//! of the cache and what gets signed. Everything else is left behind, S3's own sub-resources such as `?acl` before all.
+//! Comes in: the query as the viewer wrote it. Goes out: the parameters that the grammar knows, as the origin itself would
+//! write them, in one encoding: one text for all the ways of writing the same request, which is the key of the cache and
+//! what gets signed. Everything else is left behind, S3's own sub-resources such as `?acl` before all.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::config::Grammar;
 use crate::encoding::encode_component;
 
 /// The parameters that authorize a request; they never go further than the viewer-request function.
@@ -18,28 +16,20 @@ pub(crate) mod credential {
     pub(crate) const EXPIRES: &str = "expires";
     /// The signature of a signed URL.
     pub(crate) const SIGNATURE: &str = "signature";
-    /// All of them.
-    pub(crate) const ALL: [&str; 3] = [TOKEN, EXPIRES, SIGNATURE];
 }
 
-/// Known parameters by canonical name.
+/// Known parameters by canonical name, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query(BTreeMap<String, String>);
+pub struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Reads a query and keeps what the grammar knows. Of a parameter given twice, the last one counts.
+    /// Reads a query and reduces it to its meaning.
     #[must_use]
-    pub fn parse(query: &str, grammar: &Grammar) -> Self {
-        let mut known = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if let Some(name) = grammar.canonical_name(&name) {
-                known.insert(name.to_owned(), value.into_owned());
-            }
-        }
-        Self(known)
+    pub fn parse(query: &str) -> Self {
+        Self(image_origin_query::canonical_pairs(query))
     }
 
-    /// Whether no known parameter is there.
+    /// Whether nothing is asked for but the original.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -48,13 +38,13 @@ impl Query {
     /// The value of a parameter, by canonical name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
     /// The one text of these parameters.
     #[must_use]
     pub fn canonical(&self) -> String {
-        encode(self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        encode(self.0.iter().map(|(name, value)| (*name, value.as_str())))
     }
 }
 
@@ -80,35 +70,39 @@ pub(crate) fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Str
 mod tests {
     use super::*;
 
-    fn grammar() -> Grammar {
-        serde_json::from_str(
-            r#"{"parameters": [{"name": "w", "aliases": ["width"]}, {"name": "crop"}, {"name": "showExif"}]}"#,
-        )
-        .unwrap()
-    }
-
     #[test]
     fn equivalent_queries_have_one_text() {
         let table = [
             ("", ""),
             ("w=300", "w=300"),
-            ("width=300", "w=300"),
+            ("width=0300&fit=inside&dpr=1.0", "w=300"),
             ("width=200&w=300", "w=300"),
             ("w=300&utm_source=x&acl&versionId=7&X-Amz-Date=1", "w=300"),
             ("w=300&crop=1,2,3,4", "crop=1%2C2%2C3%2C4&w=300"),
             ("crop=1%2c2%2C3,4&&w=300&", "crop=1%2C2%2C3%2C4&w=300"),
-            ("showExif", "showExif="),
+            ("showExif", "showExif=true"),
+            ("bg=%23F00&w=150&dpr=2", "bg=ff0000&w=300"),
             ("W=300&showexif=1", ""),
-            ("w=a+b%20c%2Bd", "w=a%20b%20c%2Bd"),
+            ("metadata=none", ""),
+            // What the origin answers with 400, and what only the origin knows.
+            ("width=a+b%20c%2Bd&fit=inside", "fit=inside&w=a%20b%20c%2Bd"),
             ("w=%", "w=%25"),
             ("w=ä'()*!~", "w=%C3%A4%27%28%29%2A%21~"),
+            ("preset=card&width=0300", "preset=card&w=0300"),
             ("w[]=1&=2&%77=3", "w=3"),
             ("token=a&expires=1&signature=b", ""),
         ];
         for (query, expected) in table {
-            let canonical = Query::parse(query, &grammar()).canonical();
+            let canonical = Query::parse(query).canonical();
             assert_eq!(canonical, expected, "{query}");
-            assert_eq!(Query::parse(&canonical, &grammar()).canonical(), expected, "{query} is not stable");
+            assert_eq!(Query::parse(&canonical).canonical(), expected, "{query} is not stable");
+        }
+    }
+
+    #[test]
+    fn no_parameter_is_a_credential() {
+        for name in [credential::TOKEN, credential::EXPIRES, credential::SIGNATURE] {
+            assert_eq!(image_origin_query::find(name), None, "{name}");
         }
     }
 

@@ -48,13 +48,13 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         }
     };
     let rule = &config.access.rules[index];
-    let query = Query::parse(&request.querystring, &config.grammar);
+    let query = Query::parse(&request.querystring);
     let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
     let verdict = attempt.judge(config, &keys.auth, now);
     let heading = format!("rules[{index}] `{}`", rule.pattern.text());
     match verdict {
         Verdict::Allowed { why } => {
-            let canonical = canonical_request(request, &path, &query, config);
+            let canonical = canonical_request(request, &path, &query);
             Outcome::forward(canonical, format!("{heading} lets it pass by {why}"))
         }
         Verdict::Denied(denial) => refuse(request, rule, denial, &heading),
@@ -62,13 +62,13 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
 }
 
 /// The request as it goes on: one form for all ways of writing it.
-fn canonical_request(request: &Request, path: &ViewerPath, query: &Query, config: &Config) -> Request {
+fn canonical_request(request: &Request, path: &ViewerPath, query: &Query) -> Request {
     let mut canonical = request.clone();
     canonical.uri = path.encoded();
     canonical.querystring = query.canonical();
     canonical.headers.remove("authorization");
     canonical.headers.remove("cookie");
-    canonical.headers.set("Accept", accept::bucket(request.headers.all("accept"), query, &config.grammar));
+    canonical.headers.set("Accept", accept::bucket(request.headers.all("accept"), query));
     canonical
 }
 

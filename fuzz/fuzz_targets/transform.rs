@@ -19,6 +19,8 @@ fuzz_target!(|input: &[u8]| {
     let _ = inspect(original, BUDGET, &work);
     let Ok(rendered) = render(original, &transform, Accepted { webp: true }, BUDGET, &work) else { return };
     let generous = Budget { pixels: u64::MAX, memory: u64::MAX };
-    let header = decoder_for(&rendered.bytes).and_then(|decoder| decoder.probe(&rendered.bytes, generous)).expect("our own file");
+    let header = decoder_for(&rendered.bytes)
+        .and_then(|decoder| decoder.probe(&rendered.bytes, generous))
+        .expect("our own file");
     assert_eq!((header.width, header.height), (rendered.width, rendered.height));
 });

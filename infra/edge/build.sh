@@ -32,19 +32,26 @@ else
 fi
 
 # SHA-2 in its compact form: a signature hashes a kilobyte, and 20 KB of unrolled rounds are loaded at every cold start.
-export RUSTFLAGS='--cfg sha2_backend_soft="compact"'
+CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' --cfg 'sha2_backend_soft="compact"')
+# Messages of panics name source files; where they lie on the machine that builds is nobody's business.
+for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' "$CARGO_ENCODED_RUSTFLAGS" "--remap-path-prefix=$sources=")
+done
+export CARGO_ENCODED_RUSTFLAGS
 for function in viewer-request origin-request origin-response; do
     build --quiet --locked --package image-origin-edge --lib --crate-type cdylib --target "$target" --profile edge \
         --target-dir target/edge-build --no-default-features --features "$function"
     mkdir -p "target/edge/$function"
     wasm="target/edge/$function/edge.wasm"
     built="target/edge-build/$target/edge/image_origin_edge.wasm"
-    if command -v wasm-opt >/dev/null; then
+    # Debian's binaryen, or npm's: npm install --prefix target/npm --no-save binaryen
+    if PATH="$PATH:$PWD/target/npm/node_modules/.bin" && command -v wasm-opt >/dev/null; then
         # What rustc uses by default, and Node 20 knows; with more, wasm-opt writes types that Node 20 refuses.
         wasm-opt -Oz --enable-bulk-memory --enable-multivalue --enable-mutable-globals --enable-nontrapping-float-to-int \
             --enable-reference-types --enable-sign-ext "$built" -o "$wasm"
     else
-        echo "no wasm-opt (apt-get install binaryen, or npm's binaryen): the module stays a tenth larger" >&2
+        echo "no wasm-opt (apt-get install binaryen, or npm install --prefix target/npm --no-save binaryen):" >&2
+        echo "the module stays an eighth larger" >&2
         cp "$built" "$wasm"
     fi
     echo "$function: $(wc -c <"$wasm") bytes of wasm, $(gzip -9 -c "$wasm" | wc -c) compressed"

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Packages the three edge functions: target/edge/<function>/ for the CDK, and the same as target/edge/<function>.zip.
 #
-#   infra/edge/package.sh CONFIG KEYS
+#   infra/edge/package.sh edge.toml KEYS
 #
-# CONFIG is the compiled configuration; KEYS is a file with the secrets, or `ssm:NAME`, a SecureString that the AWS CLI
-# reads. Only the viewer-request function gets the keys.
+# KEYS is a file with the secrets, or `ssm:NAME`, a SecureString that the AWS CLI reads. Only the viewer-request function
+# gets the keys. The configuration is compiled by the image-origin of this checkout.
 set -eu
 config=$(realpath "$1")
 case $2 in
@@ -12,8 +12,11 @@ ssm:*) keys=$2 ;;
 *) keys=$(realpath "$2") ;;
 esac
 cd "$(dirname "$0")/../.."
-secrets=$(mktemp)
-trap 'rm -f "$secrets"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+secrets=$work/keys.json
+(umask 077 && : >"$secrets")
+cargo run --quiet --locked -- edge compile "$config" >"$work/config.json"
 case $keys in
 ssm:*) aws ssm get-parameter --with-decryption --name "${keys#ssm:}" --query Parameter.Value --output text >"$secrets" ;;
 *) cat "$keys" >"$secrets" ;;
@@ -24,7 +27,7 @@ for function in viewer-request origin-request origin-response; do
     folder="target/edge/$function"
     chmod 700 "$folder"
     cp infra/edge/index.mjs "$folder/index.mjs"
-    cp "$config" "$folder/config.json"
+    cp "$work/config.json" "$folder/config.json"
     if [ "$function" = viewer-request ]; then cp "$secrets" "$folder/keys.json"; else echo '{}' >"$folder/keys.json"; fi
     # Lambda runs as another user than the one who owns these files there.
     chmod 644 "$folder"/*

@@ -1,6 +1,7 @@
 //! What each command does. Work is the library's; here are only arguments, files and messages.
 
 mod batch;
+mod edge;
 mod grammar;
 mod lambda;
 
@@ -35,6 +36,8 @@ enum Command {
         #[arg(env = "IMAGE_ORIGIN_SOURCE")]
         source: String,
         #[command(flatten)]
+        cdn: Box<edge::CdnArguments>,
+        #[command(flatten)]
         settings: Box<Layer>,
     },
     /// Transform image files as the server would
@@ -54,6 +57,11 @@ enum Command {
         #[command(flatten)]
         settings: Box<Layer>,
     },
+    /// Sign URLs, so that whoever holds one sees that picture until it expires
+    Sign(edge::SignArguments),
+    /// The functions at the CDN's edge
+    #[command(subcommand)]
+    Edge(edge::EdgeCommand),
     /// Print every query parameter
     Grammar {
         /// As JSON, for programs
@@ -84,10 +92,12 @@ pub(crate) fn run() -> ExitCode {
 
 fn command() -> Result<(), Failure> {
     match Cli::parse().command {
-        Command::Serve { source, settings } => serve(&source, *settings),
+        Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, *settings),
         Command::Exif { file, settings } => exif(&file, *settings),
+        Command::Sign(arguments) => edge::sign(&arguments),
+        Command::Edge(command) => edge::run(command),
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
         Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
         Command::Grammar { .. } => grammar::print_text(),
@@ -102,7 +112,7 @@ fn resolve(settings: Layer) -> Result<Settings, Failure> {
 /// each thread, and pictures leave much behind.
 const FILE_THREADS: usize = 2;
 
-fn serve(source_name: &str, mut settings: Layer) -> Result<(), Failure> {
+fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Result<(), Failure> {
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
         lambda::serve_there(&endpoint, &mut settings)?;
     }
@@ -110,7 +120,14 @@ fn serve(source_name: &str, mut settings: Layer) -> Result<(), Failure> {
     start_log(&settings)?;
     let source = source::open(source_name, &settings.s3)?;
     let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
+    let sizes = (settings.cache, settings.max_source_bytes);
+    let s3 = settings.s3.clone();
     let origin = Arc::new(Origin::new(source, settings));
+    let router = if cdn.cdn {
+        cdn.router(source::open(source_name, &s3)?, front::serve::router(origin, None), cors.as_deref(), sizes)?
+    } else {
+        front::serve::router(origin, cors.as_deref())
+    };
     let runtime = runtime(workers)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)
@@ -118,9 +135,11 @@ fn serve(source_name: &str, mut settings: Layer) -> Result<(), Failure> {
             .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         print_welcome(source_name, &address.to_string());
-        front::serve::serve(listener, origin, cors.as_deref(), asked_to_stop())
-            .await
-            .map_err(|error| format!("the server has failed: {error}"))
+        if cdn.cdn {
+            println!("each request, step by step, through the CDN:  http://{address}/");
+        }
+        front::serve::serve(listener, router, asked_to_stop()).await;
+        Ok(())
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod gif;
 pub mod jpeg;
+mod kernel;
 mod orientation;
 mod palette;
 mod png;
@@ -154,6 +155,16 @@ impl Decoded {
     }
 }
 
+/// One of a picture's luma (Y) and chroma (Cb, Cr), as JFIF defines them: ITU-R BT.601, full range, with the samples of
+/// chroma in the middle of those of luma.
+#[derive(Debug)]
+pub struct Plane {
+    /// The samples, as grey.
+    pub raster: Raster,
+    /// The area of the stored picture that they cover; it may reach past the picture's edges like that of [`Decoded`].
+    pub area: Area,
+}
+
 /// Reads one format.
 pub trait Decoder: Sync {
     /// Reads the header, and nothing after it.
@@ -167,6 +178,16 @@ pub trait Decoder: Sync {
     /// # Errors
     /// Any [`Error`]; memory is checked before it is allocated.
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error>;
+
+    /// Decodes luma and the two chromas apart, chroma with at least half of what is needed in each direction; `None`
+    /// where the picture is not stored so.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        let _ = (bytes, need);
+        Ok(None)
+    }
 
     /// How many pictures there are one after the other.
     ///
@@ -205,6 +226,22 @@ pub trait Encoder: Sync {
     /// # Errors
     /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
+
+    /// The way to write luma and chroma without a detour, if the format stores them so with this encoding and with
+    /// every lower quality.
+    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
+        let _ = encoding;
+        None
+    }
+}
+
+/// Writes luma and chroma as they are.
+pub trait PlanarEncoder: Sync {
+    /// Encodes luma and the two chromas (see [`Plane`]), which have half of its width and height, rounded up.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
 }
 
 /// The decoder for a format, if there is one.

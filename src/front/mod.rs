@@ -1,5 +1,6 @@
 //! Front doors: each turns its own protocol into one `OriginRequest`, and one `OriginResponse` back. No door knows
 //! anything of images.
 
+mod connections;
 pub mod lambda;
 pub mod serve;

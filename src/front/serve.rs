@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::connections;
 use crate::config::Metrics;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
@@ -23,23 +24,15 @@ use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
 /// How long running requests may take to end once the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
-/// Serves until `stop` resolves, then lets running requests end.
-///
-/// # Errors
-/// What the listener fails with.
-pub async fn serve(
-    listener: TcpListener,
-    origin: Arc<Origin>,
-    cors: Option<&str>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+/// Serves these routes until `stop` resolves, then lets running requests end.
+pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send + 'static) {
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
         tracing::info!("stopping: no new connections, running requests may end");
         let _ = stopping.send(true);
     };
-    let server = axum::serve(listener, router(origin, cors)).with_graceful_shutdown(graceful);
+    let server = connections::serve(listener, router, connections::HEADER_TIMEOUT, graceful);
     let too_long = async move {
         // The sender lives as long as the server; when it is gone, so is the need to wait.
         if stopped.wait_for(|stopped| *stopped).await.is_ok() {
@@ -49,8 +42,8 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        ended = server => ended,
-        () = too_long => Ok(()),
+        () = server => {}
+        () = too_long => {}
     }
 }
 
@@ -98,6 +91,11 @@ pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
             answer(problem_response(&Problem::new(Code::Internal, "a bug; see the log")))
         }))
         .layer(middleware::from_fn(access_log));
+    with_cors(router, cors)
+}
+
+/// Routes whose answers the scripts of this web origin may read.
+pub(crate) fn with_cors(router: Router, cors: Option<&str>) -> Router {
     match cors.and_then(|allowed| allowed.parse::<HeaderValue>().ok()) {
         Some(allowed) => router.layer(cors_layer(allowed)),
         None => router,

@@ -48,7 +48,7 @@ pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<Holds> {
 }
 
 /// Whether the viewer already has this answer.
-pub(super) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
+pub(crate) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         // Weak comparison: the opaque part decides (RFC 9110, 13.1.2).

@@ -5,7 +5,7 @@
 //! goes wrong anywhere becomes a [`Problem`], and nothing else.
 
 mod body;
-mod conditional;
+pub(crate) mod conditional;
 mod download;
 mod pool;
 

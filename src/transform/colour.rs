@@ -19,6 +19,22 @@ pub(super) fn to_srgb(raster: Raster, icc: Option<&[u8]>) -> Raster {
     }
 }
 
+/// Whether a profile leaves the colours of 8 bit RGB as they are, but for rounding: it is tried on a few of them.
+pub(super) fn is_srgb(icc: &[u8]) -> bool {
+    const STEPS: [u8; 6] = [0, 40, 90, 140, 200, 255];
+    const ROUNDING: u8 = 2;
+    let levels = || STEPS.into_iter();
+    let colours = levels().flat_map(|r| levels().flat_map(move |g| levels().flat_map(move |b| [r, g, b])));
+    let colours: Vec<u8> = colours.collect();
+    let Some(raster) = Raster::new(colours.len() as u32 / 3, 1, Channels::Rgb, Samples::U8(colours)) else {
+        return false;
+    };
+    through_profile(&raster, icc).is_none_or(|converted| {
+        let pairs = converted.samples().as_bytes().iter().zip(raster.samples().as_bytes());
+        pairs.into_iter().all(|(to, from)| to.abs_diff(*from) <= ROUNDING)
+    })
+}
+
 fn through_profile(raster: &Raster, icc: &[u8]) -> Option<Raster> {
     let profile = ColorProfile::new_from_slice(icc)
         .inspect_err(|error| tracing::warn!(%error, "the ICC profile cannot be read and is ignored"))
@@ -178,6 +194,15 @@ mod tests {
         assert_eq!(to_srgb(grey.clone(), Some(b"not a profile")), grey);
         let rgb_profile = ColorProfile::new_display_p3().encode().unwrap();
         assert_eq!(to_srgb(raster(Channels::Cmyk, &[0; 4]), Some(&rgb_profile)).samples().as_bytes(), [255; 3]);
+    }
+
+    #[test]
+    fn profiles_of_srgb_are_known_by_what_they_do() {
+        assert!(is_srgb(&ColorProfile::new_srgb().encode().unwrap()));
+        assert!(is_srgb(b"a profile that is ignored"));
+        for other in [ColorProfile::new_display_p3(), ColorProfile::new_adobe_rgb()] {
+            assert!(!is_srgb(&other.encode().unwrap()));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
-use super::{Error, Picture};
+use super::{Error, Prepared};
 use crate::codec::{self, Budget, Raster, Work};
 use crate::query::{TargetBox, Transform};
 
@@ -40,7 +40,8 @@ pub struct Info {
 /// As [`super::render`].
 pub fn inspect(bytes: &[u8], budget: Budget, work: &Work) -> Result<Info, Error> {
     let target = Some(TargetBox::Both(THUMBHASH_SIDE, THUMBHASH_SIDE));
-    let picture = Picture::decode(bytes, &Transform { target, ..Transform::default() }, budget, work)?;
+    let transform = Transform { target, ..Transform::default() };
+    let picture = Prepared::new(bytes, &transform, budget, work)?.decode(&transform)?;
     let frames = codec::decoder_for(bytes)?.count_frames(bytes, work)?;
     let (header, orientation) = (picture.header, picture.header.orientation);
     let (width, height) = picture.original.upright_size();

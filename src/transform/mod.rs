@@ -9,6 +9,7 @@ mod effects;
 mod info;
 mod output;
 mod plan;
+mod planes;
 mod resize;
 mod smart_crop;
 mod trim;
@@ -19,7 +20,7 @@ pub use info::{Info, inspect};
 pub use output::Accepted;
 pub use plan::{Canvas, Original, Plan};
 
-use crate::codec::{self, Area, Budget, Decoded, Format, Header, Need, Raster, Work};
+use crate::codec::{self, Area, Budget, Decoded, Decoder, Encoding, Format, Header, Need, Raster, Work};
 use crate::metadata::{self, Keep};
 use crate::query::{Anchor, Color, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
 use smart_crop::Interest;
@@ -110,7 +111,11 @@ pub fn render(
     work: &Work,
 ) -> Result<Rendered, Error> {
     let started = Instant::now();
-    let mut picture = Picture::decode(bytes, transform, budget, work)?;
+    let prepared = Prepared::new(bytes, transform, budget, work)?;
+    if let Some(rendered) = planes::render(&prepared, transform, started)? {
+        return Ok(rendered);
+    }
+    let mut picture = prepared.decode(transform)?;
     let decoded = Instant::now();
     picture.refine_plan(transform)?;
     work.check()?;
@@ -123,9 +128,53 @@ pub fn render(
     let carried = metadata::carry(bytes, transform.metadata.into());
     let (format, width, height) = (encoder.format(), raster.width(), raster.height());
     let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-    let bytes = output::encode(encoder, &raster, &transform.output, finish, work)?;
+    let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
+    let bytes = output::encode(&transform.output, |encoding| encoder.has_quality(encoding), encode)?;
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
     Ok(Rendered { bytes, format, width, height, stages })
+}
+
+/// An original of which only the header has been read.
+struct Prepared<'a> {
+    bytes: &'a [u8],
+    decoder: &'static dyn Decoder,
+    header: Header,
+    original: Original,
+    crop: Area,
+    plan: Plan,
+    /// What decoding may take of the budget.
+    budget: Budget,
+    work: &'a Work,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(bytes: &'a [u8], transform: &Transform, budget: Budget, work: &'a Work) -> Result<Self, Error> {
+        work.check()?;
+        let decoder = codec::decoder_for(bytes)?;
+        let header = decoder.probe(bytes, budget)?;
+        let original = Original { width: header.width, height: header.height, orientation: header.orientation };
+        let crop = original.crop(transform.crop)?;
+        let plan = Plan::new(original, crop, transform, None)?;
+        let rest = memory(&header, &plan) + effects::memory(&transform.effects, plan.output_size());
+        budget.check_memory(rest)?;
+        let budget = Budget { memory: budget.memory - rest, ..budget };
+        Ok(Self { bytes, decoder, header, original, crop, plan, budget, work })
+    }
+
+    /// What the output needs of the decoder.
+    fn need(&self, transform: &Transform) -> Need<'a> {
+        let needs_field = transform.trim.is_some() || interest(transform).is_some();
+        let area = if needs_field { self.plan.field } else { self.plan.area };
+        // A border can only be found in all of the pixels.
+        let scale = if transform.trim.is_some() { 1.0 } else { self.plan.scale() };
+        Need { area, scale, budget: self.budget, work: self.work }
+    }
+
+    fn decode(self, transform: &Transform) -> Result<Picture, Error> {
+        let decoded = self.decoder.decode(self.bytes, &self.need(transform))?;
+        let Self { header, original, crop, plan, .. } = self;
+        Ok(Picture { header, original, crop, plan, decoded })
+    }
 }
 
 /// A decoded original on its way to becoming the output.
@@ -138,24 +187,6 @@ struct Picture {
 }
 
 impl Picture {
-    fn decode(bytes: &[u8], transform: &Transform, budget: Budget, work: &Work) -> Result<Self, Error> {
-        work.check()?;
-        let decoder = codec::decoder_for(bytes)?;
-        let header = decoder.probe(bytes, budget)?;
-        let original = Original { width: header.width, height: header.height, orientation: header.orientation };
-        let crop = original.crop(transform.crop)?;
-        let plan = Plan::new(original, crop, transform, None)?;
-        let needs_field = transform.trim.is_some() || interest(transform).is_some();
-        let area = if needs_field { plan.field } else { plan.area };
-        // A border can only be found in all of the pixels.
-        let scale = if transform.trim.is_some() { 1.0 } else { plan.scale() };
-        let rest = memory(&header, &plan) + effects::memory(&transform.effects, plan.output_size());
-        budget.check_memory(rest)?;
-        let budget = Budget { memory: budget.memory - rest, ..budget };
-        let decoded = decoder.decode(bytes, &Need { area, scale, budget, work })?;
-        Ok(Self { header, original, crop, plan, decoded })
-    }
-
     /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
     fn refine_plan(&mut self, transform: &Transform) -> Result<(), Error> {
         if let Some(threshold) = transform.trim {

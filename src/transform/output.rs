@@ -1,7 +1,7 @@
 //! Which format to write, and at which quality.
 
 use super::Error;
-use crate::codec::{self, Encoder, Encoding, Format, Raster, Work};
+use crate::codec::{self, Encoder, Encoding, Format, Raster};
 use crate::query::{FormatChoice, Output};
 
 /// Quality on JPEG's scale where none is asked for.
@@ -60,27 +60,29 @@ fn suitable(raster: &Raster) -> Format {
     if raster.channels().has_alpha() || codec::has_few_colours(raster) { Format::Png } else { Format::Jpeg }
 }
 
-/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `finish` adds what goes into the
-/// file beside the pixels, and counts.
-pub(super) fn encode(
-    encoder: &dyn Encoder,
-    raster: &Raster,
-    output: &Output,
-    finish: impl Fn(Vec<u8>) -> Vec<u8>,
-    work: &Work,
-) -> Result<Vec<u8>, Error> {
-    let encode = |encoding: &Encoding| encoder.encode(raster, encoding, work).map(&finish);
+/// How a picture is to be written where nothing limits its size.
+pub(super) fn encoding(output: &Output) -> Encoding {
     let quality = output.quality.unwrap_or(DEFAULT_QUALITY);
-    let encoding = Encoding { quality, lossless: output.lossless, progressive: output.progressive };
+    Encoding { quality, lossless: output.lossless, progressive: output.progressive }
+}
+
+/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `encode` makes the whole file;
+/// `has_quality` tells whether a lower quality would make it smaller.
+pub(super) fn encode(
+    output: &Output,
+    has_quality: impl Fn(&Encoding) -> bool,
+    encode: impl Fn(&Encoding) -> Result<Vec<u8>, codec::Error>,
+) -> Result<Vec<u8>, Error> {
+    let encoding = encoding(output);
     let Some(allowed) = output.max_bytes else { return Ok(encode(&encoding)?) };
     let allowed = u64::from(allowed);
-    if !encoder.has_quality(&encoding) {
+    if !has_quality(&encoding) {
         let bytes = encode(&encoding)?;
         let smallest = bytes.len() as u64;
         return if smallest <= allowed { Ok(bytes) } else { Err(Error::MaxBytes { smallest, allowed }) };
     }
     // At most seven encodes: `1..=100` is halved each time.
-    let (mut low, mut high) = (1, quality);
+    let (mut low, mut high) = (1, encoding.quality);
     let mut best = None;
     let mut smallest = u64::MAX;
     while low <= high {
@@ -101,7 +103,7 @@ pub(super) fn encode(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Channels, Samples};
+    use crate::codec::{Channels, Samples, Work};
 
     #[test]
     fn accept_is_read_item_by_item() {
@@ -143,7 +145,8 @@ mod tests {
         let jpeg = codec::encoder(Format::Jpeg).unwrap();
         let work = Work::unbounded();
         let at = |quality, max_bytes| {
-            encode(jpeg, &photo, &Output { quality, max_bytes, ..Output::default() }, |bytes| bytes, &work)
+            let output = Output { quality, max_bytes, ..Output::default() };
+            encode(&output, |_| true, |encoding| jpeg.encode(&photo, encoding, &work))
         };
         let size_at_40 = at(Some(40), None).unwrap().len() as u32;
         assert_eq!(at(Some(90), Some(size_at_40)).unwrap(), at(Some(40), None).unwrap());
@@ -151,6 +154,7 @@ mod tests {
         assert!(matches!(at(None, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
         let png = codec::encoder(Format::Png).unwrap();
         let output = Output { max_bytes: Some(10), ..Output::default() };
-        assert!(matches!(encode(png, &photo, &output, |bytes| bytes, &work), Err(Error::MaxBytes { .. })));
+        let encoded = encode(&output, |_| false, |encoding| png.encode(&photo, encoding, &work));
+        assert!(matches!(encoded, Err(Error::MaxBytes { .. })));
     }
 }

@@ -99,7 +99,7 @@ fn pixel_type(raster: &Raster) -> PixelType {
 
 /// The smallest area of whole pixels around `area`. A scaled raster may divide the field's edges; one whose decoder
 /// covers more than the picture ends before its area does.
-fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
+pub(super) fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
     let range = |start: f64, length: f64, side: u32| {
         let side = f64::from(side);
         let first = (start + ROUNDING).floor().clamp(0.0, side - 1.0);
@@ -110,7 +110,7 @@ fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
 }
 
 /// What arithmetic on areas may be off by, in pixels.
-const ROUNDING: f64 = 1e-6;
+pub(super) const ROUNDING: f64 = 1e-6;
 
 /// Rounding may leave an area a hair outside its field, which the resizer would refuse.
 fn clamped(area: Area, field: Area) -> Area {

@@ -14,7 +14,8 @@ fn red_and_blue(format: Format) -> Vec<u8> {
 fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
     let transform = query.parse().unwrap();
     let rendered = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded())?;
-    let picture = Picture::decode(&rendered.bytes, &Transform::default(), BUDGET, &Work::unbounded())?;
+    let picture = Prepared::new(&rendered.bytes, &Transform::default(), BUDGET, &Work::unbounded())?
+        .decode(&Transform::default())?;
     Ok((rendered, colour::with_alpha(colour::with_colour(picture.finished()))))
 }
 
@@ -114,4 +115,32 @@ fn facts_are_those_of_the_original() {
     let hash = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &info.thumbhash).unwrap();
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).unwrap();
     assert!(width > height && rgba[0] > rgba[2], "the placeholder is wide and red on its left");
+}
+
+/// Colours that change steadily in both directions, as a JPEG with halved chroma.
+fn ramps(width: u32, height: u32) -> Vec<u8> {
+    let share = |at: u32, length: u32| (at * 255 / (length - 1)) as u8;
+    let pixel = |x, y| [share(x, width), share(y, height), 255 - share(x, width) / 2 - share(y, height) / 2];
+    let pixels: Vec<[u8; 3]> = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y))).collect();
+    let raster = Raster::new(width, height, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
+    let encoding = Encoding { quality: 90, lossless: false, progressive: false };
+    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &encoding, &Work::unbounded()).unwrap()
+}
+
+#[test]
+fn planes_give_the_same_picture_as_pixels() {
+    let queries = ["", "rotate=90", "rotate=180", "rotate=270", "flip=h", "flip=v", "rotate=90&flip=h"];
+    let sizes = ["w=16", "w=25", "w=40&h=27&fit=fill", "crop=13,7,111,90&h=19", "w=33&h=33&fit=cover&gravity=east"];
+    for original in [ramps(201, 151), ramps(64, 128)] {
+        for query in sizes.iter().flat_map(|size| queries.map(|turn| format!("{size}&{turn}&q=90"))) {
+            let (_, planes) = rendered(&original, &query).unwrap();
+            // Through PNG, so that the jpeg is made from pixels.
+            let (png, _) = rendered(&original, &format!("{query}&format=png")).unwrap();
+            let (_, pixels) = rendered(&png.bytes, "format=jpeg&q=90").unwrap();
+            assert_eq!((planes.width(), planes.height()), (pixels.width(), pixels.height()), "{query}");
+            let pairs = planes.samples().as_bytes().iter().zip(pixels.samples().as_bytes());
+            let worst = pairs.map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+            assert!(worst <= 12, "{query}: {worst}");
+        }
+    }
 }

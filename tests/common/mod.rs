@@ -49,7 +49,11 @@ impl Server {
     pub(crate) fn over(source: Box<dyn Source>, settings: Layer) -> Self {
         let settings = settings.resolve().unwrap();
         let cors = settings.cors.clone();
-        let origin = Arc::new(Origin::new(source, settings));
+        Self::serving(front::serve::router(Arc::new(Origin::new(source, settings)), cors.as_deref()))
+    }
+
+    /// Serves any routes.
+    pub(crate) fn serving(router: axum::Router) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (started, start) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -58,7 +62,7 @@ impl Server {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 started.send(listener.local_addr().unwrap()).unwrap();
                 let stopped = async { drop(stopped.await) };
-                front::serve::serve(listener, origin, cors.as_deref(), stopped).await.unwrap();
+                front::serve::serve(listener, router, stopped).await;
             });
         });
         Self { address: start.recv().unwrap(), _stop: stop }
@@ -77,7 +81,10 @@ impl Server {
 pub(crate) fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        head += "host: test\r\n";
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

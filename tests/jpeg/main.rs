@@ -1,7 +1,8 @@
-//! The JPEG decoder from outside.
+//! The JPEG decoder and encoder from outside.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod encoding;
 mod exactness;
 mod kinds;
 mod peers;

@@ -1,10 +1,11 @@
-//! Damaged and hostile files: no panic, no hang, no more memory than allowed, and the same verdict at every scale.
+//! Damaged and hostile files: no panic, no hang, no more memory than allowed, and the same verdict at every scale, and
+//! of pixels as of planes.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use image_origin::codec::jpeg::{Error, Image, Options, Rect, Scale, Warning, decode, read_header};
+use image_origin::codec::jpeg::{Error, Image, Options, Rect, Scale, Warning, decode, decode_planes, read_header};
 use proptest::prelude::*;
 
 use crate::peers::corpus;
@@ -12,8 +13,12 @@ use crate::samples::{FlatBlocks, Sample};
 
 /// Decodes at all scales; whether there is a picture, and else why not, must not depend on the scale.
 fn decode_all(bytes: &[u8]) -> Result<Vec<Image>, Error> {
-    let results = Scale::ALL.map(|scale| decode(bytes, &Options { scale, max_bytes: 1 << 20, ..Options::default() }));
-    let verdicts = results.clone().map(|result| result.map(|_| ()));
+    let options = |scale| Options { scale, max_bytes: 1 << 20, ..Options::default() };
+    let results = Scale::ALL.map(|scale| decode(bytes, &options(scale)));
+    // `None` says nothing but that there are no planes.
+    let planes = decode_planes(bytes, &options(Scale::Quarter)).transpose();
+    let planes = planes.into_iter().map(|result| result.map(|_| ()));
+    let verdicts: Vec<_> = results.iter().cloned().map(|result| result.map(|_| ())).chain(planes).collect();
     let by_memory = |verdict: &Result<(), Error>| matches!(verdict, Err(Error::TooLarge { .. }));
     assert!(verdicts.windows(2).all(|pair| pair[0] == pair[1] || pair.iter().any(by_memory)), "{verdicts:?}");
     results.into_iter().collect()

@@ -133,6 +133,31 @@ fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
 }
 
 #[test]
+fn metadata_is_no_primary_image() {
+    let file = samples::avif();
+    let at = file.windows(4).position(|kind| kind == b"pitm").unwrap() + 9;
+    for item in 0..8 {
+        let mut file = file.clone();
+        file[at] = item;
+        let report = metadata::report(&stripped(&file, Keep::None)).unwrap();
+        assert!(report.xmp.is_empty() && report.exif.image.is_empty(), "item {item}: {report:?}");
+    }
+}
+
+#[test]
+fn an_image_keeps_its_properties_if_metadata_has_its_number() {
+    let mut file = samples::avif();
+    let at = file.windows(4).position(|kind| kind == b"Exif").unwrap() - 4;
+    file[at..at + 2].copy_from_slice(&[0, 1]);
+    for keep in [Keep::None, Keep::Copyright] {
+        let out = stripped(&file, keep);
+        assert_eq!(metadata::orientation(&out, Format::Avif), metadata::orientation(&file, Format::Avif));
+        assert_ne!(metadata::orientation(&out, Format::Avif), 1);
+        assert!(metadata::report(&out).unwrap().exif.image.is_empty());
+    }
+}
+
+#[test]
 fn png_files_in_icons_are_stripped() {
     let png = samples::png();
     let bitmap = [&[40, 0, 0, 0][..], b"a bitmap and its pixels"].concat();
@@ -152,6 +177,10 @@ fn png_files_in_icons_are_stripped() {
     assert!(out.ends_with(&stripped(&png, Keep::None)));
     assert_eq!(u32::from_le_bytes(out[34..38].try_into().unwrap()) as usize, 38 + bitmap.len());
     assert!(metadata::strip(&mut Cursor::new(&out), Keep::None).unwrap().is_identity());
+    for end in 5..file.len() {
+        let Ok(plan) = metadata::strip(&mut Cursor::new(&file[..end]), Keep::None) else { continue };
+        plan.write_to(Cursor::new(&file[..end]), &mut Vec::new()).unwrap();
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod claims;
 mod jwk;
 mod jwt;
 mod keys;
+mod modulus;
 mod rsa;
 mod signed_url;
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! RSASSA-PKCS1-v1_5 verification with SHA-256 (RFC 8017, section 8.2.2), which JWA calls RS256.
 //!
-//! Only a public key is ever here, so there is no secret to leak by timing. The arithmetic is `crypto-bigint`'s; this
-//! file only forms the expected message and compares it whole, so there is no padding parser that could be lenient.
+//! Only a public key is ever here, so there is no secret to leak by timing. This file forms the expected message and
+//! compares it whole, so there is no padding parser that could be lenient.
 
-use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{BoxedUint, Odd, Resize};
 use sha2::{Digest, Sha256};
+
+use super::modulus::Modulus;
 
 /// RFC 7518, section 3.3: at least 2048 bits. Beyond 4096 a check costs more than a request is worth.
 const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
@@ -17,7 +17,7 @@ pub(super) const SHA256_DIGEST_INFO: [u8; 19] =
 /// A public key whose numbers are in a sane range.
 #[derive(Debug, Clone)]
 pub(crate) struct RsaPublicKey {
-    params: BoxedMontyParams,
+    modulus: Modulus,
     exponent: u32,
     /// The length of the modulus in bytes, and of every signature.
     length: usize,
@@ -40,8 +40,7 @@ impl RsaPublicKey {
         if exponent < 3 || exponent % 2 == 0 {
             return None;
         }
-        let odd = Option::<Odd<BoxedUint>>::from(Odd::new(BoxedUint::from_be_slice_vartime(modulus)))?;
-        Some(Self { params: BoxedMontyParams::new_vartime(odd), exponent, length: modulus.len() })
+        Some(Self { modulus: Modulus::new(modulus)?, exponent, length: modulus.len() })
     }
 
     /// Whether the signature is this key's, over this message.
@@ -49,28 +48,10 @@ impl RsaPublicKey {
         if signature.len() != self.length {
             return false;
         }
-        let signature = BoxedUint::from_be_slice_vartime(signature).resize(self.params.bits_precision());
-        if signature >= **self.params.modulus() {
-            return false;
-        }
-        let recovered = self.raise(signature).to_be_bytes();
-        let expected = self.encoded_message(message);
+        let Some(recovered) = self.modulus.power(signature, self.exponent) else { return false };
         // The limbs of the number may be wider than the modulus; what is wider is zero.
-        let (wider, recovered) = recovered.split_at(recovered.len().saturating_sub(self.length));
-        wider.iter().all(|byte| *byte == 0) && recovered == expected
-    }
-
-    /// Square and multiply over the bits of the public exponent, from the top.
-    fn raise(&self, base: BoxedUint) -> BoxedUint {
-        let base = BoxedMontyForm::new(base, &self.params);
-        let mut power = base.clone();
-        for bit in (0..self.exponent.ilog2()).rev() {
-            power = power.square();
-            if self.exponent >> bit & 1 == 1 {
-                power = &power * &base;
-            }
-        }
-        power.retrieve()
+        let (wider, recovered) = recovered.split_at(recovered.len() - self.length);
+        wider.iter().all(|byte| *byte == 0) && recovered == self.encoded_message(message)
     }
 
     /// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2).

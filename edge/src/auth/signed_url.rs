@@ -10,7 +10,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::keys::UrlSecret;
-use crate::config::Grammar;
 use crate::path::{PathError, ViewerPath};
 use crate::query::{self, Query, credential};
 
@@ -48,12 +47,11 @@ pub enum SignedUrlError {
 /// If the path cannot be read, or the secret is too short to be one.
 ///
 /// ```
-/// # let grammar = serde_json::from_str(r#"{"parameters": [{"name": "w", "aliases": ["width"]}]}"#)?;
-/// let url = image_origin_edge::sign_url("/cats/a b.jpg?width=300", 1800000000, &[7; 32], &grammar)?;
+/// let url = image_origin_edge::sign_url("/cats/a b.jpg?width=300", 1800000000, &[7; 32])?;
 /// assert_eq!(url, "/cats/a%20b.jpg?w=300&expires=1800000000&signature=0U0dwuIUiX5SkajTwSbUs0kn3OkaHY6_4euGcfLvqcM");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), image_origin_edge::SignUrlError>(())
 /// ```
-pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8], grammar: &Grammar) -> Result<String, SignUrlError> {
+pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8]) -> Result<String, SignUrlError> {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = ViewerPath::parse(path).map_err(|error: PathError| SignUrlError(error.to_string()))?;
     if secret.len() < 32 {
@@ -63,7 +61,7 @@ pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8], grammar: &Gra
     if expires.len() > MAX_EXPIRY_DIGITS {
         return Err(SignUrlError("the expiry is beyond the year 2286".to_owned()));
     }
-    let (path, query) = (path.encoded(), Query::parse(query, grammar).canonical());
+    let (path, query) = (path.encoded(), Query::parse(query).canonical());
     let signature = mac(secret, &path, &query, &expires)
         .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
         .ok_or_else(|| SignUrlError("the secret is no key for HMAC".to_owned()))?;
@@ -75,15 +73,10 @@ pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8], grammar: &Gra
 ///
 /// # Errors
 /// [`SignedUrlError`] says why the URL is not good.
-pub fn verify_url<S: AsRef<[u8]>>(
-    path_and_query: &str,
-    now: u64,
-    secrets: &[S],
-    grammar: &Grammar,
-) -> Result<usize, SignedUrlError> {
+pub fn verify_url<S: AsRef<[u8]>>(path_and_query: &str, now: u64, secrets: &[S]) -> Result<usize, SignedUrlError> {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = ViewerPath::parse(path).map_err(|_| SignedUrlError::BadSignature)?;
-    verify(&path, query, &Query::parse(query, grammar), now, secrets)
+    verify(&path, query, &Query::parse(query), now, secrets)
 }
 
 /// Checks a request whose path and query have been read already.

@@ -1,4 +1,4 @@
-//! What the operator decides: who may see what, where requests go, which parameters mean a transformation.
+//! What the operator decides: who may see what, and where requests go.
 //!
 //! Comes in: one JSON document, packaged next to the function (Lambda@Edge has no environment variables), or the same
 //! structure from TOML. Goes out: a `Config` that is valid as a whole, or the field that is not and why. Secrets are no
@@ -6,7 +6,6 @@
 
 #[cfg(feature = "viewer-request")]
 mod access;
-mod grammar;
 #[cfg(feature = "origin")]
 mod origins;
 
@@ -18,7 +17,6 @@ use serde::Deserialize;
 pub use access::Mode;
 #[cfg(feature = "viewer-request")]
 pub(crate) use access::{Access, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
-pub use grammar::Grammar;
 #[cfg(feature = "origin")]
 pub use origins::{Originals, Origins, Service, Target};
 
@@ -26,7 +24,6 @@ pub use origins::{Originals, Origins, Service, Target};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawConfig")]
 pub struct Config {
-    pub(crate) grammar: Grammar,
     #[cfg(feature = "viewer-request")]
     pub(crate) access: Access,
     #[cfg(feature = "origin")]
@@ -42,25 +39,20 @@ impl Config {
         ConfigError::from_reading(json)
     }
 
-    /// Makes the packaged document of what the operator wrote and of the grammar, which the origin describes itself.
+    /// Makes the packaged document of what the operator wrote.
     ///
     /// # Errors
-    /// [`ConfigError`] names the field that is wrong, or the `grammar` that somebody typed.
-    pub fn compile(written: serde_json::Value, grammar: serde_json::Value) -> Result<String, ConfigError> {
-        let serde_json::Value::Object(mut document) = written else {
-            return Err(ConfigError("the configuration is a table".to_owned()));
-        };
-        if document.insert("grammar".to_owned(), grammar).is_some() {
-            return Err(ConfigError("grammar: is generated, not written".to_owned()));
-        }
-        let json = serde_json::Value::Object(document).to_string();
+    /// [`ConfigError`] names the field that is wrong.
+    pub fn compile(written: &serde_json::Value) -> Result<String, ConfigError> {
+        let json = written.to_string();
         Self::from_json(&json).map(|_| json)
     }
 
-    /// The grammar's parameters, for [`sign_url`](crate::sign_url).
+    /// The names of the cookies in which viewers may show tokens.
+    #[cfg(feature = "viewer-request")]
     #[must_use]
-    pub fn grammar(&self) -> &Grammar {
-        &self.grammar
+    pub fn cookies(&self) -> Vec<&str> {
+        [&self.access.token.cookie, &self.access.jwt.cookie].into_iter().flatten().map(String::as_str).collect()
     }
 
     /// Where requests go.
@@ -97,7 +89,6 @@ impl Problems {
 #[derive(Deserialize)]
 #[cfg_attr(all(feature = "viewer-request", feature = "origin"), serde(deny_unknown_fields))]
 struct RawConfig {
-    grammar: Grammar,
     #[cfg(feature = "viewer-request")]
     rules: Vec<access::RawRule>,
     #[cfg(feature = "viewer-request")]
@@ -115,7 +106,6 @@ impl TryFrom<RawConfig> for Config {
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
-        raw.grammar.check(&mut problems);
         #[cfg(feature = "origin")]
         raw.origins.check(&mut problems);
         #[cfg(feature = "viewer-request")]
@@ -124,7 +114,6 @@ impl TryFrom<RawConfig> for Config {
             return Err(ConfigError(problems.0.join("; ")));
         }
         Ok(Self {
-            grammar: raw.grammar,
             #[cfg(feature = "viewer-request")]
             access,
             #[cfg(feature = "origin")]

@@ -4,13 +4,6 @@ use super::*;
 
 fn good() -> Value {
     json!({
-        "grammar": {
-            "parameters": [{"name": "w", "aliases": ["width"], "kind": "integer"}, {"name": "format"}],
-            "negotiated_by": [{"name": "format", "value": "auto"}],
-            "negotiable_types": ["image/avif"],
-            "extensions": ["jpg"],
-            "version": 1,
-        },
         "rules": [{"path": "/*", "allow": ["public"]}],
         "token": {"cookie": "access"},
         "jwt": {"issuers": [{"issuer": "https://x/", "audiences": ["a"]}]},
@@ -82,11 +75,6 @@ fn a_bad_field_is_named() {
         ("/jwt/max_token_bytes", json!(10), "jwt.max_token_bytes: takes 256 to 16384"),
         ("/jwt/cookie", json!("a b"), "jwt.cookie: is no name"),
         ("/token/cookie", json!(""), "token.cookie: is no name"),
-        ("/grammar/parameters", json!([]), "grammar.parameters: is empty"),
-        ("/grammar/parameters", json!([{"name": "w"}, {"name": "x", "aliases": ["w"]}]), "`w` occurs twice"),
-        ("/grammar/parameters/0", json!({"name": "expires"}), "`expires` is a credential's name"),
-        ("/grammar/negotiated_by", json!([{"name": "f"}]), "grammar.negotiated_by: `f` is no parameter's name"),
-        ("/grammar/extensions", json!([]), "grammar.extensions: is empty"),
         ("/origins/transformer/service", json!("s3"), "origins.transformer.service: takes lambda"),
         ("/origins/storage/service", json!("lambda"), "origins.storage.service: takes s3 or none"),
         ("/origins/transformer/region", json!(""), "origins.transformer.region: is needed"),
@@ -131,13 +119,11 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn the_packaged_document_is_compiled_of_what_is_written_and_the_grammar() {
-    let mut written = good();
-    let grammar = written.as_object_mut().unwrap().remove("grammar").unwrap();
-    let json = Config::compile(written.clone(), grammar.clone()).unwrap();
+fn the_packaged_document_is_what_is_written_if_it_is_good() {
+    let json = Config::compile(&good()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), good());
-    assert!(Config::compile(good(), grammar.clone()).unwrap_err().to_string().contains("grammar: is generated"));
-    assert!(Config::compile(json!([]), grammar.clone()).is_err());
+    let mut written = good();
     written["rules"] = json!([]);
-    assert!(Config::compile(written, grammar).unwrap_err().to_string().contains("rules: at least one"));
+    assert!(Config::compile(&written).unwrap_err().to_string().contains("rules: at least one"));
+    assert!(Config::compile(&json!([])).is_err());
 }

@@ -17,10 +17,6 @@ fn config(transformer: &str, originals: &str) -> Config {
         _ => json!({"service": "none", "domain": "images.example.com"}),
     };
     let config = json!({
-        "grammar": {
-            "parameters": [{"name": "w", "aliases": ["width"]}, {"name": "crop"}, {"name": "page"}],
-            "extensions": ["jpg", "jpeg", "png"],
-        },
         "rules": [{"path": "/*", "allow": ["public"]}],
         "origins": {
             "transformer": transformer,

@@ -8,7 +8,6 @@ const LAMBDA: &str = "abc.lambda-url.eu-west-1.on.aws";
 
 fn config() -> Config {
     let config = json!({
-        "grammar": {"parameters": [{"name": "w"}], "extensions": ["jpg"]},
         "rules": [{"path": "/*", "allow": ["public"]}],
         "origins": {
             "transformer": {"service": "lambda", "domain": LAMBDA, "region": "eu-west-1"},

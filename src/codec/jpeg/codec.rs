@@ -2,12 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, SamplingFactor};
-
-use super::{Colour, Options, PixelFormat, Rect, Scale, read_header};
+use super::encode::{self, Picture, Pixels, Settings};
+use super::{Colour, Options, PixelFormat, Rect, Scale, Warning, read_header};
 use crate::codec::{
-    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster,
-    Samples, Stopped, Work,
+    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation,
+    PlanarEncoder, Plane, Raster, Samples, Stopped, Work,
 };
 use crate::metadata;
 
@@ -49,18 +48,10 @@ impl Decoder for Jpeg {
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let check = || if need.work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-        let options = Options {
-            scale: scale(need.scale),
-            region: Some(region(need.area)),
-            max_bytes: need.budget.memory,
-            check: &check,
-            ..Options::default()
-        };
+        let check = || check(need);
+        let options = options(need, &check);
         let image = super::decode(bytes, &options)?;
-        if !image.warnings.is_empty() {
-            tracing::debug!(warnings = ?image.warnings, "the jpeg is damaged, and shown as far as it goes");
-        }
+        report(&image.warnings);
         let channels = match image.format {
             PixelFormat::Grey => Channels::L,
             PixelFormat::Rgb => Channels::Rgb,
@@ -78,16 +69,55 @@ impl Decoder for Jpeg {
             .ok_or(super::Error::Damaged("the pixels do not fill the picture"))?;
         Ok(Decoded { raster, area, icc: metadata::icc_profile(bytes, Format::Jpeg).map(std::borrow::Cow::into_owned) })
     }
+
+    fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        let check = || check(need);
+        let Some(planes) = super::decode_planes(bytes, &options(need, &check))? else { return Ok(None) };
+        report(&planes.warnings);
+        let planes: Option<Vec<_>> = planes.planes.into_iter().map(plane).collect();
+        Ok(planes.and_then(|planes| planes.try_into().ok()))
+    }
+}
+
+/// A plane and where it lies, unless it is empty.
+fn plane(plane: super::Plane) -> Option<Plane> {
+    let (across, down) = plane.pixels_of_sample;
+    let area = Area {
+        x: plane.origin.0.into(),
+        y: plane.origin.1.into(),
+        width: plane.width as f64 * across,
+        height: plane.height as f64 * down,
+    };
+    let raster = Raster::new(plane.width as u32, plane.height as u32, Channels::L, Samples::U8(plane.samples))?;
+    Some(Plane { raster, area })
+}
+
+fn check(need: &Need<'_>) -> ControlFlow<()> {
+    if need.work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
+fn options<'a>(need: &Need<'_>, check: &'a dyn Fn() -> ControlFlow<()>) -> Options<'a> {
+    let region = Some(region(need.area));
+    Options { scale: scale(need.scale), region, max_bytes: need.budget.memory, check, ..Options::default() }
+}
+
+fn report(warnings: &[Warning]) {
+    if !warnings.is_empty() {
+        tracing::debug!(?warnings, "the jpeg is damaged, and shown as far as it goes");
+    }
 }
 
 /// How many times the needed pixels are decoded at least, in each direction, so that the resampling after it shapes the
 /// result and not the decoder. A dark, noisy photograph of 3840 pixels at w=800, made from 960, is like a full decode with
-/// Lanczos by an SSIM of 0.964; with 1.25 times the pixels all photographs that were tried are above 0.97.
-const MARGIN: f64 = 1.25;
+/// Lanczos by an SSIM of 0.964; with 1.25 times the pixels all photographs that were tried are above 0.97. At 1/8 the
+/// pixels are plain means, which do with less.
+fn margin(scale: Scale) -> f64 {
+    if scale == Scale::Eighth { 1.1 } else { 1.25 }
+}
 
 /// The smallest scale of the decoder that gives enough pixels.
 fn scale(needed: f64) -> Scale {
-    let enough = |scale: &Scale| scale.eighths() as f64 / 8.0 >= needed * MARGIN;
+    let enough = |scale: &Scale| scale.eighths() as f64 / 8.0 >= needed * margin(*scale);
     Scale::ALL.into_iter().find(enough).unwrap_or(Scale::Full)
 }
 
@@ -112,26 +142,36 @@ impl Encoder for Jpeg {
     }
 
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        work.check()?;
-        let side = |pixels: u32| {
-            u16::try_from(pixels).map_err(|_| Error::TooLarge {
-                what: "a side of a jpeg in pixels",
-                needs: pixels.into(),
-                allowed: u16::MAX.into(),
-            })
-        };
-        let (width, height) = (side(raster.width())?, side(raster.height())?);
-        let color = if raster.channels() == Channels::L { ColorType::Luma } else { ColorType::Rgb };
-        let full_chroma = encoding.quality >= FULL_CHROMA_QUALITY;
-        let mut out = Vec::new();
-        let mut encoder = jpeg_encoder::Encoder::new(&mut out, encoding.quality);
-        encoder.set_sampling_factor(if full_chroma { SamplingFactor::F_1_1 } else { SamplingFactor::F_2_2 });
-        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-        encoder.set_progressive(encoding.progressive);
-        encoder.set_optimized_huffman_tables(true);
-        // Writing to memory fails only for sizes that were checked above.
-        encoder.encode(raster.samples().as_bytes(), width, height, color).map_err(|_| Stopped)?;
-        work.check()?;
-        Ok(out)
+        let samples = raster.samples().as_bytes();
+        let pixels = if raster.channels() == Channels::L { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
+        encode(pixels, raster, encoding, work)
     }
+
+    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
+        (encoding.quality < FULL_CHROMA_QUALITY).then_some(self)
+    }
+}
+
+impl PlanarEncoder for Jpeg {
+    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+        encode(Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes())), &planes[0], encoding, work)
+    }
+}
+
+/// Encodes pixels, of which there are as many as `raster` has.
+fn encode(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    let side = |pixels: u32| {
+        u16::try_from(pixels).map_err(|_| Error::TooLarge {
+            what: "a side of a jpeg in pixels",
+            needs: pixels.into(),
+            allowed: u16::MAX.into(),
+        })
+    };
+    let picture = Picture { width: side(raster.width())?, height: side(raster.height())?, pixels };
+    let settings = Settings {
+        quality: encoding.quality,
+        full_chroma: encoding.quality >= FULL_CHROMA_QUALITY,
+        progressive: encoding.progressive,
+    };
+    Ok(encode::encode(&picture, &settings, work)?)
 }

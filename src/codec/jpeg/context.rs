@@ -3,12 +3,13 @@
 use super::bits::Window;
 use super::coefficients::Store;
 use super::colour::Converter;
-use super::frame::{Frame, Process, Scan};
+use super::frame::{Colour, Frame, Process, Scan};
 use super::header::Start;
-use super::layout::Layout;
-use super::output::{Band, Output};
+use super::layout::{Chroma, Layout};
+use super::output::{self, Band, Output, Pixels};
+use super::segments::Segments;
 use super::tables::{Quantisation, Tables};
-use super::{Error, Image, Options, Warning, scans, sequential};
+use super::{Error, Image, Options, Plane, Planes, Warning, scans, sequential};
 
 /// More than the Huffman tables and weights of a scan take.
 const TABLE_BYTES: u64 = 256 * 1024;
@@ -18,53 +19,95 @@ pub(super) struct Context<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) frame: Frame,
     pub(super) tables: Tables,
-    pub(super) layout: Layout,
-    converter: Converter,
     options: &'a Options<'a>,
     warnings: Vec<Warning>,
 }
 
 /// Decodes a picture; see [`decode`](super::decode).
 pub(super) fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Image, Error> {
-    let Start { frame, tables, scan, mut segments } = Start::read(bytes)?;
-    frame.check_supported()?;
-    let scan = Scan::parse(&frame, scan)?;
-    let layout = Layout::new(&frame, options.scale, options.region)?;
-    let colour = frame.colour(tables.has_jfif, tables.adobe_transform);
-    let is_inverted = tables.adobe_transform.is_some();
-    let converter = Converter::new(colour, is_inverted);
-    let mut context = Context { bytes, frame, tables, layout, converter, options, warnings: Vec::new() };
-    let is_streamed =
-        context.frame.process != Process::Progressive && scan.components.len() == context.frame.components.len();
-    context.check_memory(is_streamed)?;
-    let pixels = if is_streamed {
-        sequential::decode(&mut context, &scan, segments.offset())?
-    } else {
-        scans::decode(&mut context, scan, &mut segments)?
-    };
-    let Context { layout, mut warnings, .. } = context;
-    warnings.sort();
-    warnings.dedup();
-    Ok(Image {
-        width: layout.width,
-        height: layout.height,
-        area: layout.area,
-        format: converter.format(),
-        pixels,
-        warnings,
-    })
+    let job = Job::new(bytes, options)?;
+    let layout = Layout::new(&job.context.frame, options.scale, options.region, Chroma::Full)?;
+    let converter = Converter::new(job.colour(), job.context.tables.adobe_transform.is_some());
+    let format = converter.format();
+    job.check_memory(&layout, Pixels::bytes(&layout, format))?;
+    let mut output = Pixels::new(&layout, converter, options.upsampling);
+    let warnings = job.run(&layout, &mut output)?;
+    let pixels = output.into_samples();
+    Ok(Image { width: layout.width, height: layout.height, area: layout.area, format, pixels, warnings })
 }
 
-impl<'a> Context<'a> {
-    fn check_memory(&self, is_streamed: bool) -> Result<(), Error> {
-        let layout = &self.layout;
-        let coefficients = if is_streamed { 0 } else { Store::bytes(layout) };
+/// Decodes luma and chroma; see [`decode_planes`](super::decode_planes).
+pub(super) fn decode_planes(bytes: &[u8], options: &Options<'_>) -> Result<Option<Planes>, Error> {
+    let job = Job::new(bytes, options)?;
+    let layout = Layout::new(&job.context.frame, options.scale, options.region, Chroma::Half)?;
+    if job.colour() != Colour::YCbCr || layout.components.first().is_none_or(|luma| (luma.h, luma.v) != layout.max) {
+        return Ok(None);
+    }
+    job.check_memory(&layout, output::Planes::bytes(&layout))?;
+    let mut output = output::Planes::new(&layout);
+    let warnings = job.run(&layout, &mut output)?;
+    let planes = output.into_samples().into_iter().zip(&layout.components).map(|(samples, component)| Plane {
+        width: component.width,
+        height: component.height,
+        origin: (layout.area.x, layout.area.y),
+        pixels_of_sample: layout.pixels_of_sample(component),
+        samples,
+    });
+    Ok(Some(Planes { planes: planes.collect(), warnings }))
+}
+
+/// A decode whose headers have been read.
+struct Job<'a> {
+    context: Context<'a>,
+    scan: Scan,
+    segments: Segments<'a>,
+}
+
+impl<'a> Job<'a> {
+    fn new(bytes: &'a [u8], options: &'a Options<'a>) -> Result<Self, Error> {
+        let Start { frame, tables, scan, segments } = Start::read(bytes)?;
+        frame.check_supported()?;
+        let scan = Scan::parse(&frame, scan)?;
+        let context = Context { bytes, frame, tables, options, warnings: Vec::new() };
+        Ok(Self { context, scan, segments })
+    }
+
+    fn colour(&self) -> Colour {
+        let Context { frame, tables, .. } = &self.context;
+        frame.colour(tables.has_jfif, tables.adobe_transform)
+    }
+
+    /// Whether the picture can be made row by row.
+    fn is_streamed(&self) -> bool {
+        let frame = &self.context.frame;
+        frame.process != Process::Progressive && self.scan.components.len() == frame.components.len()
+    }
+
+    fn check_memory(&self, layout: &Layout, output: u64) -> Result<(), Error> {
+        let coefficients = if self.is_streamed() { 0 } else { Store::bytes(layout) };
         let fixed = Window::BYTES as u64 + TABLE_BYTES;
-        let needed = Output::bytes(layout, self.converter.format()) + Band::bytes(layout) + coefficients + fixed;
-        let limit = self.options.max_bytes;
+        let needed = output + Band::bytes(layout) + coefficients + fixed;
+        let limit = self.context.options.max_bytes;
         if needed > limit { Err(Error::TooLarge { needed, limit }) } else { Ok(()) }
     }
 
+    /// Makes the picture; returns what was wrong with it, each kind once.
+    fn run(mut self, layout: &Layout, output: &mut impl Output) -> Result<Vec<Warning>, Error> {
+        let is_streamed = self.is_streamed();
+        let Self { context, scan, segments } = &mut self;
+        if is_streamed {
+            sequential::decode(context, layout, scan, segments.offset(), output)?;
+        } else {
+            scans::decode(context, layout, scan.clone(), segments, output)?;
+        }
+        let mut warnings = self.context.warnings;
+        warnings.sort();
+        warnings.dedup();
+        Ok(warnings)
+    }
+}
+
+impl<'a> Context<'a> {
     /// Asks the caller whether to go on.
     pub(super) fn check(&self) -> Result<(), Error> {
         if (self.options.check)().is_break() { Err(Error::Stopped) } else { Ok(()) }
@@ -74,11 +117,6 @@ impl<'a> Context<'a> {
         if condition {
             self.warnings.push(warning);
         }
-    }
-
-    /// An empty picture, to be filled from above.
-    pub(super) fn output<'l>(&self, layout: &'l Layout) -> Output<'l> {
-        Output::new(layout, self.converter, self.options.upsampling)
     }
 
     /// The quantisation table of a component.

@@ -1,41 +1,13 @@
 //! Runs the hot loops with the vector instructions that the machine has.
 //!
-//! The loops are plain Rust. Here they are compiled twice: once for every machine of the target, and once with AVX2 and
-//! BMI2 allowed, where the compiler finds wider vectors and shifts that leave the flags alone. The inverse DCT is
-//! written for SSE2, since compilers do not see through it.
-//!
-//! This is the only file of the decoder with `unsafe` in it, and calling functions that need CPU features the only use.
+//! Most are plain Rust for [`dispatch`] to choose from. The inverse DCT is written for SSE2, since compilers do not see
+//! through it; here are the calls.
 
-#![allow(unsafe_code, reason = "calling a function for a CPU feature that was detected at run time")]
+#![allow(unsafe_code, reason = "calling functions for a CPU feature that every CPU of the target has")]
 
 #[cfg(target_arch = "x86_64")]
 use super::{idct::Block, idct_x86};
-
-/// A loop to be run. `run` and what it calls often must be `#[inline(always)]`, or they are compiled only once.
-pub(super) trait Kernel {
-    /// What the loop results in.
-    type Output;
-
-    /// Runs the loop.
-    fn run(self) -> Self::Output;
-}
-
-/// Runs `kernel` in the best version that this machine can execute.
-#[inline]
-pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
-        // SAFETY: the only requirement of `with_avx2` is that the CPU has the two features, which was just detected.
-        return unsafe { with_avx2(kernel) };
-    }
-    kernel.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi2")]
-fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
-}
+pub(super) use crate::codec::kernel::{Kernel, dispatch};
 
 /// Writes the 8x8 samples of a block: see [`idct`](super::idct).
 #[cfg(target_arch = "x86_64")]

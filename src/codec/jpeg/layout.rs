@@ -7,6 +7,15 @@ use super::{Error, Rect, Scale};
 /// Samples of a block in each direction at full size.
 const BLOCK: usize = 8;
 
+/// How much chroma is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chroma {
+    /// As much as is stored, up to the resolution of luma.
+    Full,
+    /// Half the resolution of luma in each direction, and more only where the blocks give no less.
+    Half,
+}
+
 /// The geometry of one decode.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -45,7 +54,7 @@ pub(super) struct ComponentLayout {
 }
 
 impl Layout {
-    pub(super) fn new(frame: &Frame, scale: Scale, region: Option<Rect>) -> Result<Self, Error> {
+    pub(super) fn new(frame: &Frame, scale: Scale, region: Option<Rect>, chroma: Chroma) -> Result<Self, Error> {
         let scale = scale.eighths();
         let (picture_width, picture_height) = (usize::from(frame.width), usize::from(frame.height));
         let factors = sampling_factors(frame);
@@ -58,8 +67,11 @@ impl Layout {
         let kept = |length: usize, kept: &std::ops::Range<usize>, step: usize| {
             length.min(kept.end * step) - length.min(kept.start * step)
         };
-        let components = factors.iter().map(|&(h, v)| {
-            let size = block_size(scale, (h_max, v_max), (h, v));
+        let components = factors.iter().enumerate().map(|(index, &(h, v))| {
+            let size = match chroma {
+                Chroma::Half if index > 0 => half_block_size(scale, (h_max, v_max), (h, v)),
+                _ => block_size(scale, (h_max, v_max), (h, v)),
+            };
             let samples = |length: usize, factor: usize, max: usize| (length * factor * size).div_ceil(max * BLOCK);
             ComponentLayout {
                 h,
@@ -90,6 +102,12 @@ impl Layout {
             columns,
             rows,
         })
+    }
+
+    /// How many pixels of the picture a sample of `component` stands for, across and down.
+    pub(super) fn pixels_of_sample(&self, component: &ComponentLayout) -> (f64, f64) {
+        let pixels = |max: usize, own: usize| (BLOCK * max) as f64 / (own * component.size) as f64;
+        (pixels(self.max.0, component.h), pixels(self.max.1, component.v))
     }
 
     /// How 2x2 samples are made of a block: like those of the other components.
@@ -142,6 +160,15 @@ const fn block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> u
         && (max.0 * scale).is_multiple_of(own.0 * size * 2)
         && (max.1 * scale).is_multiple_of(own.1 * size * 2)
     {
+        size *= 2;
+    }
+    size
+}
+
+/// The smallest size that gives half of the resolution of the output.
+const fn half_block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
+    let mut size = 1;
+    while size < BLOCK && (own.0 * size * 2 < max.0 * scale || own.1 * size * 2 < max.1 * scale) {
         size *= 2;
     }
     size

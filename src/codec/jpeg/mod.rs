@@ -14,6 +14,7 @@ mod codec;
 mod coefficients;
 mod colour;
 mod context;
+mod encode;
 mod error;
 mod frame;
 mod header;
@@ -165,7 +166,40 @@ pub struct Image {
     pub warnings: Vec<Warning>,
 }
 
+/// Luma and chroma of a picture (JFIF's Y, Cb and Cr, in that order), or of the part of it that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planes {
+    /// The three of them.
+    pub planes: Vec<Plane>,
+    /// What was wrong with the file, each kind once.
+    pub warnings: Vec<Warning>,
+}
+
+/// The samples of one component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plane {
+    /// Samples in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Where the first sample begins, in full-size pixels of the picture.
+    pub origin: (u32, u32),
+    /// How many of the picture's full-size pixels a sample stands for, across and down.
+    pub pixels_of_sample: (f64, f64),
+    /// The samples row by row, without padding.
+    pub samples: Vec<u8>,
+}
+
 /// Decodes a picture.
 pub fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Image, Error> {
     context::decode(bytes, options)
+}
+
+/// Decodes luma and chroma as they are stored: luma at the scale of the options, chroma with at least half of its
+/// resolution. `None` if the picture is not made of them, or chroma has more samples than luma.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_planes(bytes: &[u8], options: &Options<'_>) -> Result<Option<Planes>, Error> {
+    context::decode_planes(bytes, options)
 }

@@ -1,4 +1,4 @@
-//! From component samples, a row of MCUs at a time, to the pixels of the picture.
+//! From component samples, a row of MCUs at a time, to the pixels of the picture, or to planes of samples.
 
 use super::colour::Converter;
 use super::kernel::{Kernel, dispatch};
@@ -73,8 +73,14 @@ impl Band {
     }
 }
 
-/// The picture as far as it is done.
-pub(super) struct Output<'l> {
+/// What takes the samples.
+pub(super) trait Output {
+    /// Takes a row of MCUs; `row` counts them from the top of the picture.
+    fn emit(&mut self, bands: &mut [Band], row: usize);
+}
+
+/// The pixels of the picture as far as they are done.
+pub(super) struct Pixels<'l> {
     layout: &'l Layout,
     converter: Converter,
     resampling: Vec<Resampling>,
@@ -86,7 +92,7 @@ pub(super) struct Output<'l> {
     rows: Vec<Vec<u8>>,
 }
 
-impl<'l> Output<'l> {
+impl<'l> Pixels<'l> {
     pub(super) fn new(layout: &'l Layout, converter: Converter, upsampling: Upsampling) -> Self {
         let smooth = upsampling == Upsampling::Smooth;
         let resampling: Vec<_> = layout.components.iter().map(|c| Resampling::new(layout, c, smooth)).collect();
@@ -107,8 +113,13 @@ impl<'l> Output<'l> {
         (layout.width as u64 + 1) * rows
     }
 
-    /// Adds the pixels of a row of MCUs.
-    pub(super) fn emit(&mut self, bands: &mut [Band], row: usize) {
+    pub(super) fn into_samples(self) -> Vec<u8> {
+        self.pixels
+    }
+}
+
+impl Output for Pixels<'_> {
+    fn emit(&mut self, bands: &mut [Band], row: usize) {
         let row = row - self.layout.rows.start;
         let is_last = row + 1 == self.layout.rows.len();
         let end = (row + 1) * self.layout.band_height();
@@ -118,15 +129,11 @@ impl<'l> Output<'l> {
             band.carry();
         }
     }
-
-    pub(super) fn into_pixels(self) -> Vec<u8> {
-        self.pixels
-    }
 }
 
 /// The pixel rows up to `end` that have not been made yet.
 struct Emit<'e, 'l> {
-    output: &'e mut Output<'l>,
+    output: &'e mut Pixels<'l>,
     bands: &'e [Band],
     row: usize,
     end: usize,
@@ -151,6 +158,40 @@ impl Kernel for Emit<'_, '_> {
             }
             output.converter.convert(sources, out);
             output.rows_done += 1;
+        }
+    }
+}
+
+/// The samples of each component, apart.
+pub(super) struct Planes<'l> {
+    layout: &'l Layout,
+    planes: Vec<Vec<u8>>,
+}
+
+impl<'l> Planes<'l> {
+    pub(super) fn new(layout: &'l Layout) -> Self {
+        let planes = layout.components.iter().map(|c| Vec::with_capacity(c.width * c.height)).collect();
+        Self { layout, planes }
+    }
+
+    /// Memory that the planes take.
+    pub(super) fn bytes(layout: &Layout) -> u64 {
+        layout.components.iter().map(|c| (c.width * c.height) as u64).sum()
+    }
+
+    pub(super) fn into_samples(self) -> Vec<Vec<u8>> {
+        self.planes
+    }
+}
+
+impl Output for Planes<'_> {
+    fn emit(&mut self, bands: &mut [Band], row: usize) {
+        let row = row - self.layout.rows.start;
+        for ((plane, band), component) in self.planes.iter_mut().zip(bands).zip(&self.layout.components) {
+            let done = row * component.band_height();
+            for y in 0..component.band_height().min(component.height - done) {
+                plane.extend_from_slice(&band.row(y + 1)[..component.width]);
+            }
         }
     }
 }

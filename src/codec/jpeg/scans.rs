@@ -11,6 +11,7 @@ use super::frame::{Process, Scan};
 use super::interval::Interval;
 use super::kernel::{Kernel, dispatch};
 use super::layout::Layout;
+use super::output::{Band, Output};
 use super::progressive::{AcFirst, AcRefinement, DcFirst, DcRefinement, Sequential};
 use super::segments::{EOI, SOS, Segments, end_of_scan};
 
@@ -20,9 +21,14 @@ const MAX_SCANS: usize = 1000;
 const MAX_VISITS: usize = 100;
 
 /// Decodes the scans from `first` on, whose data is next in `segments`, and makes the picture.
-pub(super) fn decode(context: &mut Context<'_>, first: Scan, segments: &mut Segments<'_>) -> Result<Vec<u8>, Error> {
-    let layout = context.layout.clone();
-    let mut stores: Vec<_> = layout.components.iter().map(|component| Store::new(&layout, component)).collect();
+pub(super) fn decode(
+    context: &mut Context<'_>,
+    layout: &Layout,
+    first: Scan,
+    segments: &mut Segments<'_>,
+    output: &mut impl Output,
+) -> Result<(), Error> {
+    let mut stores: Vec<_> = layout.components.iter().map(|component| Store::new(layout, component)).collect();
     let blocks: usize = stores.iter().map(|store| store.blocks_per_row * store.block_rows).sum();
     let mut visits_left = blocks.saturating_mul(MAX_VISITS);
     let mut next = Some(first);
@@ -36,7 +42,7 @@ pub(super) fn decode(context: &mut Context<'_>, first: Scan, segments: &mut Segm
         }
         visits_left -= visits;
         let start = segments.offset();
-        let end = match decode_scan(context, &layout, &mut stores, &scan, start) {
+        let end = match decode_scan(context, layout, &mut stores, &scan, start) {
             Ok(end) => end,
             Err(Error::Damaged(_)) if number > 0 => {
                 context.warn_if(true, Warning::BadSegment);
@@ -48,7 +54,7 @@ pub(super) fn decode(context: &mut Context<'_>, first: Scan, segments: &mut Segm
         next = next_scan(context, segments);
     }
     context.warn_if(stores.iter().any(|store| store.quantisation.is_none()), Warning::Truncated);
-    make_picture(context, &layout, &stores)
+    make_picture(context, layout, &stores, output)
 }
 
 /// Takes in the segments up to the next scan; `None` at the end of the file or where it cannot be understood.
@@ -236,9 +242,13 @@ impl<C: Coder> Kernel for Units<'_, '_, C> {
 }
 
 /// Makes the picture from the coefficients.
-fn make_picture(context: &Context<'_>, layout: &Layout, stores: &[Store]) -> Result<Vec<u8>, Error> {
-    let mut output = context.output(layout);
-    let mut bands = super::output::Band::all(layout);
+fn make_picture(
+    context: &Context<'_>,
+    layout: &Layout,
+    stores: &[Store],
+    output: &mut impl Output,
+) -> Result<(), Error> {
+    let mut bands = Band::all(layout);
     for row in layout.rows.clone() {
         context.check()?;
         for ((store, component), band) in stores.iter().zip(&layout.components).zip(&mut bands) {
@@ -246,5 +256,5 @@ fn make_picture(context: &Context<'_>, layout: &Layout, stores: &[Store]) -> Res
         }
         output.emit(&mut bands, row);
     }
-    Ok(output.into_pixels())
+    Ok(())
 }

@@ -10,14 +10,18 @@ use super::idct::{self, Block, LAST_OF_HALF, LAST_OF_QUARTER, Quarter, QuarterWe
 use super::interval::Interval;
 use super::kernel::{Kernel, dispatch};
 use super::layout::Layout;
-use super::output::Band;
+use super::output::{Band, Output};
 use super::tables::{Quantisation, ZIGZAG};
 
 /// Decodes the scan that starts at `start`, and with it the picture.
-pub(super) fn decode(context: &mut Context<'_>, scan: &Scan, start: usize) -> Result<Vec<u8>, Error> {
-    let layout = context.layout.clone();
-    let mut decoder = Sequential::new(context, &layout, scan, start)?;
-    let mut output = context.output(&layout);
+pub(super) fn decode(
+    context: &mut Context<'_>,
+    layout: &Layout,
+    scan: &Scan,
+    start: usize,
+    output: &mut impl Output,
+) -> Result<(), Error> {
+    let mut decoder = Sequential::new(context, layout, scan, start)?;
     for row in 0..layout.rows.end {
         context.check()?;
         decoder.decode_row(row);
@@ -27,7 +31,7 @@ pub(super) fn decode(context: &mut Context<'_>, scan: &Scan, start: usize) -> Re
     }
     context.warn_if(decoder.is_truncated, Warning::Truncated);
     context.warn_if(decoder.window.is_corrupt(), Warning::Corrupt);
-    Ok(output.into_pixels())
+    Ok(())
 }
 
 /// The state of a scan.

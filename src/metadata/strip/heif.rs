@@ -20,7 +20,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     let all = top_level(input)?;
     let meta = meta(input)?.ok_or(Error::Damaged("no meta box"))?;
     let kept = kept_items(&meta);
-    let replaced = replacements(input, &meta, keep)?;
+    let replaced = replacements(input, &meta, &kept, keep)?;
     let sequence = all.iter().find(|found| &found.kind == b"moov");
 
     let mut edits = Vec::new();
@@ -80,7 +80,12 @@ struct Replacement {
 
 /// The rights that are kept, in the place of the Exif and XMP items that they come from. Rights that need more room
 /// than there was are left out.
-fn replacements<R: Read + Seek>(input: &mut Input<R>, meta: &Meta, keep: Keep) -> Result<Vec<Replacement>, Error> {
+fn replacements<R: Read + Seek>(
+    input: &mut Input<R>,
+    meta: &Meta,
+    images: &BTreeSet<u32>,
+    keep: Keep,
+) -> Result<Vec<Replacement>, Error> {
     if keep == Keep::None {
         return Ok(Vec::new());
     }
@@ -92,7 +97,7 @@ fn replacements<R: Read + Seek>(input: &mut Input<R>, meta: &Meta, keep: Keep) -
     let exif = blocks.exif.map(|exif| [vec![0; 4], exif].concat());
     let exif = meta.exif_items().next().zip(exif).and_then(|(id, data)| fill(meta, id, &data, 0));
     let xmp = meta.xmp_items().next().zip(blocks.xmp).and_then(|(id, data)| fill(meta, id, &data, b' '));
-    Ok(exif.into_iter().chain(xmp).collect())
+    Ok(exif.into_iter().chain(xmp).filter(|replacement| !images.contains(&replacement.id)).collect())
 }
 
 /// The extents of an item filled with new data and padding, if it fits.
@@ -117,8 +122,7 @@ fn new_meta<R: Read + Seek>(
     kept: &BTreeSet<u32>,
     replaced: &[Replacement],
 ) -> Result<Vec<u8>, Error> {
-    let mut ids = kept.clone();
-    ids.extend(replaced.iter().map(|replacement| replacement.id));
+    let metadata = replaced.iter().map(|replacement| replacement.id).collect();
     let mut payload = meta.payload.clone();
     // Data of items inside the meta box itself (8.11.11).
     let idat = meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end;
@@ -132,7 +136,8 @@ fn new_meta<R: Read + Seek>(
         }
     }
     let header = input.copy(meta.range.start..meta.payload_at, 16)?;
-    let rewritten = without_items(meta, &payload, &ids).ok_or(Error::Damaged("the meta box cannot be rewritten"))?;
+    let rewritten =
+        without_items(meta, &payload, kept, &metadata).ok_or(Error::Damaged("the meta box cannot be rewritten"))?;
     Ok([header, rewritten].concat())
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::metadata::head::slice;
-use crate::metadata::heif::{Association, Meta, Reference, children_at, meta_children};
+use crate::metadata::heif::{Association, Item, Meta, Reference, children_at, meta_children};
 use crate::metadata::isobmff::{BoxAt, Fields, write_box};
 
 /// Auxiliary images that are part of what is shown: transparency, as AVIF and as HEVC in HEIF name it.
@@ -13,10 +13,21 @@ const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn
 /// The primary image and what it is made of or shown with: tiles, transparency, and a tone-mapped rendition with its
 /// gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and metadata are not.
 pub(super) fn kept_items(meta: &Meta) -> BTreeSet<u32> {
-    let Some(primary) = meta.primary else {
-        let is_metadata = |kind: &[u8; 4]| matches!(kind, b"Exif" | b"mime" | b"uri ");
-        return meta.items.iter().filter(|item| !is_metadata(&item.kind)).map(|item| item.id).collect();
-    };
+    let (metadata, images): (Vec<_>, Vec<_>) = meta.items.iter().partition(|item| is_metadata(item));
+    let images: BTreeSet<_> = images.iter().map(|item| item.id).collect();
+    let Some(primary) = meta.primary else { return images };
+    let mut kept = shown_with(meta, primary);
+    // A damaged file may call metadata its primary image, or give an image and metadata one number.
+    metadata.iter().filter(|item| !images.contains(&item.id)).for_each(|item| _ = kept.remove(&item.id));
+    kept
+}
+
+fn is_metadata(item: &Item) -> bool {
+    matches!(&item.kind, b"Exif" | b"mime" | b"uri ")
+}
+
+/// The primary image and what it leads to.
+fn shown_with(meta: &Meta, primary: u32) -> BTreeSet<u32> {
     let leads_to = leads_to(meta);
     let mut kept = BTreeSet::from([primary]);
     let mut next = vec![primary];
@@ -55,14 +66,23 @@ fn alpha_items(meta: &Meta) -> BTreeSet<u32> {
     meta.associations.iter().filter(has_alpha).map(|association| association.id).collect()
 }
 
-/// The payload of the meta box with the information, places, references and properties of these items alone, in the
-/// length that it had: empty space takes the place of what is gone. `None` where the room left is too small for that.
-pub(super) fn without_items(meta: &Meta, payload: &[u8], ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+/// The payload of the meta box with the information, places, references and properties of these images and items of
+/// metadata alone, in the length that it had: empty space takes the place of what is gone. `None` where the room left is
+/// too small for that.
+pub(super) fn without_items(
+    meta: &Meta,
+    payload: &[u8],
+    images: &BTreeSet<u32>,
+    metadata: &BTreeSet<u32>,
+) -> Option<Vec<u8>> {
+    let ids: &BTreeSet<u32> = &images.union(metadata).copied().collect();
+    // In a damaged file two items may have one number.
+    let stays = |item: &Item| if is_metadata(item) { metadata.contains(&item.id) } else { images.contains(&item.id) };
     let mut out = payload.get(..4)?.to_vec();
     for child in meta_children(payload) {
         let bytes = slice(payload, &child.payload);
         match &child.kind {
-            b"iinf" => out.extend(write_box(child.kind, &item_information(meta, payload, bytes, ids)?)),
+            b"iinf" => out.extend(write_box(child.kind, &item_information(meta, payload, bytes, stays)?)),
             b"iloc" => out.extend(write_box(child.kind, &meta.locations.write(|id| ids.contains(&id)))),
             b"iref" => out.extend(item_references(meta, bytes, ids)?),
             b"iprp" => out.extend(write_box(child.kind, &item_properties(meta, payload, &child, ids)?)),
@@ -78,8 +98,8 @@ pub(super) fn without_items(meta: &Meta, payload: &[u8], ids: &BTreeSet<u32>) ->
     Some(out)
 }
 
-fn item_information(meta: &Meta, payload: &[u8], bytes: &[u8], ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
-    let kept: Vec<_> = meta.items.iter().filter(|item| ids.contains(&item.id)).collect();
+fn item_information(meta: &Meta, payload: &[u8], bytes: &[u8], stays: impl Fn(&Item) -> bool) -> Option<Vec<u8>> {
+    let kept: Vec<_> = meta.items.iter().filter(|item| stays(item)).collect();
     let mut out = bytes.get(..4)?.to_vec();
     match out.first()? {
         0 => out.extend((kept.len() as u16).to_be_bytes()),

@@ -15,7 +15,8 @@ const ENTRY_LEN: u64 = 16;
 const MAX_PNG: u64 = 16 << 20;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
-    let count = input.array::<6>(0)?.map_or(0, |header| u16::from_le_bytes([header[4], header[5]]));
+    let [.., low, high] = input.array::<{ HEADER_LEN as usize }>(0)?.ok_or(Error::Damaged("the header of the icon"))?;
+    let count = u16::from_le_bytes([low, high]);
     let entries = input.copy(HEADER_LEN..HEADER_LEN + u64::from(count) * ENTRY_LEN, usize::MAX)?;
     let entries: Vec<_> = entries.as_chunks::<{ ENTRY_LEN as usize }>().0.iter().map(|e| (*e, place(e))).collect();
     let in_file = |range: &Range<u64>| range.start < range.end && range.end <= input.len();

@@ -16,12 +16,6 @@ use mint::{ISSUER, NOW, POOL};
 /// A configuration with these rules, and with both issuers of the fixture.
 fn config(rules: &serde_json::Value) -> Config {
     let config = json!({
-        "grammar": {
-            "parameters": [{"name": "w", "aliases": ["width"]}, {"name": "format"}],
-            "negotiated_by": [{"name": "format", "value": "auto"}],
-            "negotiable_types": ["image/avif", "image/webp"],
-            "extensions": ["jpg"],
-        },
         "rules": rules,
         "token": {"cookie": "access"},
         "jwt": {

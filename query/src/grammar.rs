@@ -1,12 +1,11 @@
 //! The query grammar, once: every parameter with its aliases, values, default and help.
 //!
-//! The [`parameters!`] table makes both the typed raw layer that `serde_qs` fills ([`RawParameters`]) and the
-//! description that `image-origin grammar` prints ([`PARAMETERS`]), so the two cannot differ. Documentation,
+//! The [`parameters!`] table makes both what reads a query ([`RawParameters`]) and the description that `image-origin grammar` prints ([`PARAMETERS`]), so the two cannot differ. Documentation,
 //! infrastructure and the edge are generated from that description or checked against it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::values::{Fit, Flip, FormatChoice, Metadata, Rotation};
+use super::values::{Fit, Flip, FormatChoice, Hundredths, Metadata, Rotation};
 
 /// Longest side of any output, in pixels. WebP cannot hold more (RFC 9649, 2.6 allows 14 bits less one).
 pub const MAX_SIDE: u32 = 16_383;
@@ -25,9 +24,9 @@ pub enum Kind {
     /// A decimal number in `min..=max`; two decimals count.
     Number {
         /// Smallest value allowed.
-        min: f64,
+        min: Hundredths,
         /// Largest value allowed.
-        max: f64,
+        max: Hundredths,
     },
     /// `true`, `1`, `on`, `yes` or nothing at all; `false`, `0`, `off`, `no`.
     Bool,
@@ -94,13 +93,29 @@ macro_rules! parameters {
         enum Index { $($field),+ }
 
         /// What a query gave, by canonical name, not yet validated.
-        #[derive(Debug, Default, Deserialize)]
+        #[derive(Debug, Default)]
         pub(super) struct RawParameters { $(
-            #[serde(default, rename = $name)]
             pub(super) $field: Option<String>,
         )+ }
 
         impl RawParameters {
+            /// Reads the pairs of a query. Unknown names are left out; of equals the last one counts.
+            pub(super) fn read(query: &str) -> Self {
+                let mut raw = Self::default();
+                for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+                    match &*name {
+                        $($name $($(| $alias)+)? => raw.$field = Some(value.into_owned()),)+
+                        _ => {}
+                    }
+                }
+                raw
+            }
+
+            /// What is given here, and from `other` where nothing is.
+            pub(super) fn or(self, other: Self) -> Self {
+                Self { $($field: self.$field.or(other.$field),)+ }
+            }
+
             $(
                 pub(super) fn $field(&self) -> Given<'_> {
                     Given { parameter: &PARAMETERS[Index::$field as usize], value: self.$field.as_deref() }
@@ -109,11 +124,12 @@ macro_rules! parameters {
 
             /// Name and value of all that was given, sorted by name.
             pub(super) fn into_pairs(self) -> Vec<(&'static str, String)> {
-                let mut pairs: Vec<_> = [$(($name, self.$field)),+]
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name, value?)))
-                    .collect();
-                pairs.sort_unstable();
+                let mut pairs: Vec<(&'static str, String)> = Vec::new();
+                for (name, value) in [$(($name, self.$field)),+] {
+                    let Some(value) = value else { continue };
+                    // The standard sort would be the largest part of this crate at the edge.
+                    pairs.insert(pairs.partition_point(|(earlier, _)| *earlier < name), (name, value));
+                }
                 pairs
             }
         }
@@ -121,14 +137,19 @@ macro_rules! parameters {
 }
 
 const SIDE: Kind = Kind::Integer { min: 1, max: MAX_SIDE };
-const FACTOR: Kind = Kind::Number { min: 0.0, max: 10.0 };
+/// A decimal number in a range of hundredths.
+const fn number(min: u32, max: u32) -> Kind {
+    Kind::Number { min: Hundredths::new(min), max: Hundredths::new(max) }
+}
+
+const FACTOR: Kind = number(0, 1000);
 
 parameters! {
     w "w" ["width"]: SIDE, "from h, or the original's",
         "Width of the target box in CSS pixels. Without h the aspect ratio is kept.";
     h "h" ["height"]: SIDE, "from w, or the original's",
         "Height of the target box in CSS pixels. Without w the aspect ratio is kept.";
-    dpr "dpr": Kind::Number { min: 1.0, max: 5.0 }, "1",
+    dpr "dpr": number(100, 500), "1",
         "Device pixel ratio: multiplies w and h.";
     fit "fit": Kind::Choice { values: Fit::NAMES }, "inside",
         "How the picture meets a box of w and h: inside and outside keep all of it, cover crops, contain pads with bg, \
@@ -150,9 +171,9 @@ parameters! {
         "Turns clockwise, after the EXIF orientation was applied.";
     flip "flip": Kind::Choice { values: Flip::NAMES }, "none",
         "Mirrors horizontally, vertically or both, after rotate.";
-    blur "blur": Kind::Number { min: 0.3, max: 100.0 }, "off",
+    blur "blur": number(30, 10000), "off",
         "Gaussian blur; the value is sigma in output pixels.";
-    sharpen "sharpen": Kind::Number { min: 0.01, max: 10.0 }, "off",
+    sharpen "sharpen": number(1, 1000), "off",
         "Unsharp mask with a radius of one output pixel; the value is the amount.";
     brightness "brightness": FACTOR, "1",
         "Multiplies every sample.";
@@ -160,7 +181,7 @@ parameters! {
         "Multiplies each sample's distance from mid grey.";
     saturation "saturation": FACTOR, "1",
         "Multiplies each pixel's distance from its own grey; 0 is black and white.";
-    gamma "gamma": Kind::Number { min: 0.1, max: 10.0 }, "1",
+    gamma "gamma": number(10, 1000), "1",
         "Raises samples to 1/gamma: above 1 lightens the middle tones.";
     grayscale "grayscale" ["greyscale"]: Kind::Bool, "false",
         "Drops colour, keeping luma.";

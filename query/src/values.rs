@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+use csscolorparser::NAMED_COLORS;
+use serde::{Serialize, Serializer};
+use uncased::UncasedStr;
+
 /// Declares an enum whose variants are words of the grammar.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -133,48 +137,59 @@ pub struct Hundredths(u32);
 
 impl Hundredths {
     /// The number 1.
-    pub const ONE: Self = Self(100);
+    pub const ONE: Self = Self::new(100);
 
-    /// The nearest representable value; `None` unless `value` is finite and in `0..=10_000_000`.
-    pub fn new(value: f64) -> Option<Self> {
-        (value.is_finite() && (0.0..=1e7).contains(&value)).then(|| Self((value * 100.0).round() as u32))
+    /// This many hundredths.
+    pub const fn new(hundredths: u32) -> Self {
+        Self(hundredths)
     }
 
     /// The number itself.
     pub fn get(self) -> f64 {
         f64::from(self.0) / 100.0
     }
+
+    /// A whole number times this one, rounded; `None` beyond 32 bits.
+    pub(super) fn times(self, whole: u32) -> Option<u32> {
+        u32::try_from((u64::from(whole) * u64::from(self.0) + 50) / 100).ok()
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        decimal::<2>(text).map(Self)
+    }
 }
 
 impl fmt::Display for Hundredths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.get())
+        write!(f, "{}{}", self.0 / 100, decimals::<2>(self.0).trim_end_matches(".0"))
+    }
+}
+
+impl Serialize for Hundredths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.get())
     }
 }
 
 /// A share of a side from 0 to 1, stored as whole ten-thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Share(u16);
+pub struct Share(u32);
 
 impl Share {
-    /// One half.
-    pub const HALF: Self = Self(5_000);
-
-    /// The nearest representable share; `None` outside 0..=1.
-    pub fn new(value: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&value).then(|| Self((value * 10_000.0).round() as u16))
-    }
-
     /// The share itself.
     pub fn get(self) -> f64 {
         f64::from(self.0) / 10_000.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        decimal::<4>(text).filter(|share| *share <= 10_000).map(Self)
     }
 }
 
 impl fmt::Display for Share {
     /// Always with a decimal point, which tells shares from pixels.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.get())
+        write!(f, "{}{}", self.0 / 10_000, decimals::<4>(self.0))
     }
 }
 
@@ -195,8 +210,8 @@ impl Gravity {
         if let Some(anchor) = Anchor::from_name(text) {
             return Some(Self::Named(anchor));
         }
-        let [x, y] = split_numbers(text)?;
-        Some(Self::Point(Share::new(x)?, Share::new(y)?))
+        let [x, y] = shares(text)?;
+        Some(Self::Point(x, y))
     }
 }
 
@@ -239,10 +254,8 @@ pub enum Crop {
 impl Crop {
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.contains('.') {
-            let [x, y, width, height] = split_numbers(text)?;
+            let [x, y, width, height] = shares(text)?;
             let nothing = Share(0);
-            let (x, y) = (Share::new(x)?, Share::new(y)?);
-            let (width, height) = (Share::new(width)?, Share::new(height)?);
             return (width > nothing && height > nothing).then_some(Self::Shares { x, y, width, height });
         }
         let mut numbers = text.split(',').map(decimal_digits);
@@ -276,14 +289,23 @@ impl Color {
     /// Transparent black.
     pub const TRANSPARENT: Self = Self { rgb: [0; 3], alpha: 0 };
 
-    /// Hex digits with or without `#`, or a name of CSS Color 4. The function forms of CSS are not part of the grammar.
+    /// Three, four, six or eight hex digits, with or without `#`, or a name of CSS Color 4. The function forms of CSS are
+    /// not part of the grammar.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let plain = text.strip_prefix('#').unwrap_or(text);
-        if plain.is_empty() || plain.len() > 24 || !plain.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return None;
+        if text.eq_ignore_ascii_case("transparent") {
+            return Some(Self::TRANSPARENT);
         }
-        let [red, green, blue, alpha] = csscolorparser::parse(text).ok()?.to_rgba8();
-        Some(Self { rgb: [red, green, blue], alpha })
+        if let Some(rgb) = NAMED_COLORS.get(UncasedStr::new(text)) {
+            return Some(Self { rgb: *rgb, alpha: 255 });
+        }
+        let digits = text.strip_prefix('#').unwrap_or(text);
+        let digits: Vec<u8> = digits.chars().map(|c| Some(c.to_digit(16)? as u8)).collect::<Option<_>>()?;
+        let channels: Vec<u8> = match digits.len() {
+            3 | 4 => digits.iter().map(|digit| digit * 17).collect(),
+            6 | 8 => digits.chunks_exact(2).map(|pair| pair[0] * 16 + pair[1]).collect(),
+            _ => return None,
+        };
+        Some(Self { rgb: [channels[0], channels[1], channels[2]], alpha: channels.get(3).copied().unwrap_or(255) })
     }
 }
 
@@ -295,11 +317,25 @@ impl fmt::Display for Color {
     }
 }
 
-/// A decimal number written with digits and at most one point: no sign, no exponent, no `inf`, no `NaN`.
-pub(super) fn decimal_number(text: &str) -> Option<f64> {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let points = text.bytes().filter(|b| *b == b'.').count();
-    (digits > 0 && points <= 1 && digits + points == text.len()).then(|| text.parse().ok())?
+/// Reads a decimal number into units of its last place, rounded: digits and at most one point, no sign, no exponent, no
+/// `inf`, no `NaN`. Whole numbers because these texts are keys of caches: they must not depend on how floats are printed.
+fn decimal<const PLACES: usize>(text: &str) -> Option<u32> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() && fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let whole = if whole.is_empty() { 0 } else { decimal_digits(whole)? };
+    let digit = |place: usize| fraction.as_bytes().get(place).map_or(0, |byte| u32::from(byte - b'0'));
+    let units = (0..PLACES).try_fold(whole, |units, place| units.checked_mul(10)?.checked_add(digit(place)))?;
+    units.checked_add(u32::from(digit(PLACES) >= 5))
+}
+
+/// The decimals of a number of such units, with the point and at least one digit.
+fn decimals<const PLACES: usize>(units: u32) -> String {
+    let fraction = units % 10_u32.pow(PLACES as u32);
+    let digits = format!("{fraction:0PLACES$}");
+    let kept = digits.trim_end_matches('0');
+    format!(".{}", if kept.is_empty() { "0" } else { kept })
 }
 
 /// A whole number written with digits only.
@@ -307,7 +343,7 @@ pub(super) fn decimal_digits(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-fn split_numbers<const N: usize>(text: &str) -> Option<[f64; N]> {
-    let numbers: Vec<f64> = text.split(',').map(decimal_number).collect::<Option<_>>()?;
-    numbers.try_into().ok()
+fn shares<const N: usize>(text: &str) -> Option<[Share; N]> {
+    let shares: Vec<Share> = text.split(',').map(Share::parse).collect::<Option<_>>()?;
+    shares.try_into().ok()
 }

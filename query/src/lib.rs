@@ -3,6 +3,8 @@
 //! Comes in: the raw query, percent-encoded, and the presets of the configuration. Goes out: a `Transform` that cannot
 //! hold a bad state, or the one parameter that is wrong. Unknown parameters are dropped before anything is parsed, so
 //! that `utm_*` and its friends neither break a page nor enter a cache key. Nothing here knows of pixels or HTTP.
+//!
+//! The origin and the functions at the CDN's edge share this crate, so what they take for the same request is the same.
 
 mod grammar;
 mod transform;
@@ -51,14 +53,25 @@ impl BadParameter {
 /// # Errors
 /// [`BadParameter`] names the first parameter, in the order of the grammar, whose value is not allowed.
 pub fn parse(query: &str, presets: &Presets) -> Result<Transform, BadParameter> {
-    let mut values = known_pairs(query);
-    let raw = typed(&values)?;
+    let raw = RawParameters::read(query);
     let Some(name) = raw.preset().value else { return Transform::from_raw(&raw) };
-    let Some(preset) = presets.get(name) else { return Err(raw.preset().bad(allowed_presets(presets))) };
-    for (name, value) in known_pairs(preset) {
-        values.entry(name).or_insert(value);
+    match presets.get(name) {
+        Some(preset) => Transform::from_raw(&raw.or(RawParameters::read(preset))),
+        None => Err(raw.preset().bad(allowed_presets(presets))),
     }
-    Transform::from_raw(&typed(&values)?)
+}
+
+/// The known pairs of a query, sorted by name, in the form that all ways of writing the same request share: what a cache
+/// may take as its key without knowing the presets.
+///
+/// Without a preset and a bad value, these are the pairs of [`Transform::canonical`]. With one of them, every pair keeps
+/// its value as it is written, for the origin to fill in or to refuse.
+pub fn canonical_pairs(query: &str) -> Vec<(&'static str, String)> {
+    let raw = RawParameters::read(query);
+    match Transform::from_raw(&raw) {
+        Ok(transform) if raw.preset().value.is_none() => transform.canonical_pairs(),
+        _ => raw.into_pairs(),
+    }
 }
 
 fn allowed_presets(presets: &Presets) -> String {
@@ -67,24 +80,6 @@ fn allowed_presets(presets: &Presets) -> String {
     }
     let names: Vec<_> = presets.keys().map(String::as_str).collect();
     format!("one of {}", names.join(", "))
-}
-
-/// The pairs whose names the grammar knows, aliases folded, the last of equals kept.
-fn known_pairs(query: &str) -> BTreeMap<&'static str, String> {
-    form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| Some((find(&name)?.name, value.into_owned())))
-        .collect()
-}
-
-/// Fills the typed layer. Only known names with plain text values reach serde_qs, so its bracket syntax, duplicate keys
-/// and invalid UTF-8 cannot arise.
-fn typed(values: &BTreeMap<&'static str, String>) -> Result<RawParameters, BadParameter> {
-    let plain = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
-    serde_qs::from_str(&plain).map_err(|error| BadParameter {
-        name: "query",
-        value: plain.chars().take(SHOWN_VALUE).collect(),
-        allowed: error.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -1,63 +1,17 @@
-//! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels.
+//! Writing WebP with libwebp, which only ever sees our own pixels.
 
 #![allow(unsafe_code)] // libwebp's encoder has no safe interface; see `encode_with_libwebp` for the argument
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
-use image::codecs::webp::WebPDecoder;
 use libwebp_sys as ffi;
 
-use super::{
-    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Samples, Stopped, Work,
-    reader,
-};
-
-/// WebP, both ways.
-pub(super) struct WebP;
-
-/// Luma and subsampled chroma of the lossy form, and the canvas of the lossless one, whichever is more: bytes a pixel.
-const OVERHEAD: u64 = 4;
+use super::WebP;
+use crate::codec::{Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
 const METHOD: c_int = 4;
-
-fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<WebPDecoder<reader::WatchedReader<'a>>, Error> {
-    let mut decoder = WebPDecoder::new(reader::WatchedReader::new(bytes, work))
-        .map_err(|error| reader::map_error(Format::WebP, &error, work))?;
-    image::ImageDecoder::set_limits(&mut decoder, reader::limits(budget))
-        .map_err(|error| reader::map_error(Format::WebP, &error, work))?;
-    Ok(decoder)
-}
-
-impl Decoder for WebP {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let work = Work::unbounded();
-        reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget)
-    }
-
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        reader::read(Format::WebP, open(bytes, need.budget, need.work)?, OVERHEAD, need)
-    }
-
-    fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {
-        work.check()?;
-        let frames = riff_chunks(bytes).filter(|kind| kind == b"ANMF").count();
-        Ok(u32::try_from(frames).unwrap_or(u32::MAX).max(1))
-    }
-}
-
-/// The kinds of the chunks of a WebP file (RFC 9649, 2.3), as far as they are whole.
-fn riff_chunks(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
-    let mut rest = bytes.get(12..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (kind, after) = rest.split_first_chunk::<4>()?;
-        let (length, after) = after.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        rest = after.get(length + length % 2..).unwrap_or_default();
-        Some(*kind)
-    })
-}
 
 impl Encoder for WebP {
     fn format(&self) -> Format {
@@ -87,9 +41,18 @@ impl Encoder for WebP {
             _ => samples.clone(),
         };
         let has_alpha = raster.channels().has_alpha();
-        encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, encoding, work)
+        config(encoding)
+            .and_then(|config| encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, &config, work))
             .ok_or(Error::Stopped(Stopped))
     }
+}
+
+fn config(encoding: &Encoding) -> Option<ffi::WebPConfig> {
+    let mut config = ffi::WebPConfig::new().ok()?;
+    config.lossless = encoding.lossless.into();
+    config.quality = if encoding.lossless { 75.0 } else { encoding.quality.into() };
+    config.method = METHOD;
+    Some(config)
 }
 
 /// The longest side that 14 bits can hold (RFC 9649, 2.5).
@@ -98,26 +61,22 @@ const MAX_SIDE: u32 = 16_383;
 /// Runs libwebp's encoder; `None` when the work was stopped or memory ran out.
 ///
 /// Safety rests on four facts, all local to this function: `pixels` holds exactly `width * height` pixels of the stride
-/// passed on (asserted first); config, picture and writer are initialised by libwebp's own functions before use and
+/// passed on (asserted first); picture and writer are initialised by libwebp's own functions before use and
 /// their results checked; picture and writer are freed once, on every way out; the progress hook's `user_data` points
 /// to `work`, which outlives the call, and is only read.
-fn encode_with_libwebp(
+pub(super) fn encode_with_libwebp(
     pixels: &[u8],
     width: u32,
     height: u32,
     has_alpha: bool,
-    encoding: &Encoding,
+    config: &ffi::WebPConfig,
     work: &Work,
 ) -> Option<Vec<u8>> {
     let stride = width as usize * if has_alpha { 4 } else { 3 };
     assert_eq!(pixels.len(), stride * height as usize, "the raster's own invariant");
-    let mut config = ffi::WebPConfig::new().ok()?;
     let mut picture = ffi::WebPPicture::new().ok()?;
     let mut writer = MaybeUninit::<ffi::WebPMemoryWriter>::uninit();
-    config.lossless = encoding.lossless.into();
-    config.quality = if encoding.lossless { 75.0 } else { encoding.quality.into() };
-    config.method = METHOD;
-    picture.use_argb = encoding.lossless.into();
+    picture.use_argb = config.lossless;
     picture.width = width as c_int;
     picture.height = height as c_int;
     picture.writer = Some(ffi::WebPMemoryWrite);
@@ -130,7 +89,7 @@ fn encode_with_libwebp(
         picture.custom_ptr = (&raw mut writer).cast();
         let import = if has_alpha { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
         let done = import(&raw mut picture, pixels.as_ptr(), stride as c_int) != 0
-            && ffi::WebPEncode(&raw const config, &raw mut picture) != 0;
+            && ffi::WebPEncode(config, &raw mut picture) != 0;
         let bytes =
             (done && !writer.mem.is_null()).then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
         ffi::WebPPictureFree(&raw mut picture);
@@ -149,7 +108,7 @@ extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Area;
+    use crate::codec::{Area, Budget, Decoder, Need};
 
     const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
     const LOSSY: Encoding = Encoding { lossless: false, ..LOSSLESS };
@@ -189,6 +148,7 @@ mod tests {
         }
         let (stopped, picture) = (Work::unbounded(), raster(Channels::Rgb));
         stopped.cancel();
-        assert_eq!(encode_with_libwebp(picture.samples().as_bytes(), 40, 30, false, &LOSSY, &stopped), None);
+        let config = config(&LOSSY).unwrap();
+        assert_eq!(encode_with_libwebp(picture.samples().as_bytes(), 40, 30, false, &config, &stopped), None);
     }
 }

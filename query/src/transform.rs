@@ -1,9 +1,7 @@
 //! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
 
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
-use super::values::{
-    Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits, decimal_number,
-};
+use super::values::{Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits};
 use super::{BadParameter, Presets};
 
 /// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
@@ -216,7 +214,7 @@ impl Transform {
     /// transform again, and equal transforms have equal texts.
     pub fn canonical(&self) -> String {
         let mut text = String::new();
-        for (name, value) in self.to_raw().into_pairs() {
+        for (name, value) in self.canonical_pairs() {
             if !text.is_empty() {
                 text.push('&');
             }
@@ -225,6 +223,11 @@ impl Transform {
             text.push_str(&value);
         }
         text
+    }
+
+    /// The names and values of [`Transform::canonical`].
+    pub fn canonical_pairs(&self) -> Vec<(&'static str, String)> {
+        self.to_raw().into_pairs()
     }
 
     fn to_raw(&self) -> RawParameters {
@@ -281,15 +284,14 @@ impl std::str::FromStr for Transform {
 
 /// Multiplies the box by `dpr` once and for all: `w=300&dpr=2` is `w=600`, and both are one cache entry.
 fn target_box(raw: &RawParameters) -> Result<Option<TargetBox>, BadParameter> {
-    let ratio = raw.dpr().number()?.unwrap_or(Hundredths::ONE).get();
+    let ratio = raw.dpr().number()?.unwrap_or(Hundredths::ONE);
     let scaled = |given: Given<'_>| -> Result<Option<u32>, BadParameter> {
         let Some(side) = given.integer()? else { return Ok(None) };
-        let pixels = (f64::from(side) * ratio).round().max(1.0);
-        if pixels > f64::from(MAX_SIDE) {
+        let Some(pixels) = ratio.times(side).filter(|pixels| *pixels <= MAX_SIDE) else {
             let name = given.parameter.name;
             return Err(raw.dpr().bad(format!("at most what keeps {name} times dpr within {MAX_SIDE}")));
-        }
-        Ok(Some(pixels as u32))
+        };
+        Ok(Some(pixels))
     };
     Ok(TargetBox::new(scaled(raw.w())?, scaled(raw.h())?))
 }
@@ -319,7 +321,7 @@ impl<'a> Given<'a> {
 
     fn number(self) -> Result<Option<Hundredths>, BadParameter> {
         let Kind::Number { min, max } = self.parameter.kind else { return Err(self.bad(self.parameter.allowed())) };
-        self.parsed(|text| decimal_number(text).filter(|n| (min..=max).contains(n)).and_then(Hundredths::new))
+        self.parsed(|text| Hundredths::parse(text).filter(|n| (min..=max).contains(n)))
     }
 
     fn flag(self) -> Result<Option<bool>, BadParameter> {

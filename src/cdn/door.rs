@@ -1,0 +1,149 @@
+//! The CDN's HTTP side: viewers, the page that shows what happens to their requests, and the origins' own doors.
+//!
+//! Comes in: HTTP requests. Those for an origin's host name reach its door directly, as they could in the cloud, where
+//! they are refused unless they are signed. `/` is the page, `/_cdn/requests` what it shows; all others are viewers'.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use image_origin_edge::{self as edge, Service};
+
+use super::cache::Answer;
+use super::origins::{Arrival, Origins};
+use super::{Cdn, Reply, VIA, pairs};
+use crate::front::serve::with_cors;
+use crate::origin::conditional::{self, RangeRequest};
+
+const PAGE: &str = include_str!("page.html");
+/// The page runs its own script only, whatever it shows.
+const PAGE_POLICY: &str = "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; style-src 'unsafe-inline'; \
+                           script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// All routes.
+pub fn router(cdn: Arc<Cdn>, cors: Option<&str>) -> Router {
+    let viewers = with_cors(Router::new().fallback(viewer).with_state(cdn.clone()), cors);
+    // Scripts of other web origins may read pictures, not what is told of requests.
+    Router::new()
+        .route("/", get(page))
+        .route("/_cdn/requests", get(requests))
+        .with_state(cdn.clone())
+        .fallback_service(viewers)
+        .layer(middleware::from_fn_with_state(cdn, origins_by_name))
+}
+
+async fn page() -> Response {
+    ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY), (header::CACHE_CONTROL, "no-store")], Html(PAGE)).into_response()
+}
+
+async fn requests(State(cdn): State<Arc<Cdn>>) -> Response {
+    let document = serde_json::json!({ "cookies": cdn.config.cookies(), "requests": cdn.traces.all() });
+    ([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response()
+}
+
+/// What comes under the name of an origin that takes signed requests is brought to its door.
+async fn origins_by_name(State(cdn): State<Arc<Cdn>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let Some(target) = Origins::target(&cdn.config, name).filter(|target| target.service != Service::None) else {
+        return next.run(request).await;
+    };
+    let mut headers: edge::Headers = pairs(request.headers()).collect();
+    headers.set("host", name);
+    let (method, uri) = (request.method(), request.uri());
+    let arrival = Arrival { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers };
+    let (response, why) = cdn.origins.answer(&cdn.config, target, &arrival).await;
+    tracing::info!(%method, path = uri.path(), origin = name, status = response.status().as_u16(), why, "asked directly");
+    response
+}
+
+async fn viewer(State(cdn): State<Arc<Cdn>>, request: Request) -> Response {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let id = format!("local-{:08}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let (parts, _) = request.into_parts();
+    let reply = cdn.respond(viewers_request(&parts), &id).await;
+    let x_cache = reply.x_cache;
+    let mut response = for_viewer(&reply, &parts);
+    let status = response.status().as_u16();
+    tracing::info!(method = %parts.method, path = parts.uri.path(), status, x_cache, id, "the viewer is answered");
+    let headers = response.headers_mut();
+    headers.insert("x-cache", HeaderValue::from_static(x_cache));
+    headers.insert(header::VIA, HeaderValue::from_static(VIA));
+    headers.insert("x-amz-cf-pop", HeaderValue::from_static("LOCAL1"));
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert("x-amz-cf-id", id);
+    }
+    if let Some(age) = reply.age {
+        headers.insert(header::AGE, age.as_secs().into());
+    }
+    response
+}
+
+fn viewers_request(parts: &Parts) -> edge::Request {
+    edge::Request {
+        client_ip: "127.0.0.1".to_owned(),
+        headers: pairs(&parts.headers).collect(),
+        method: parts.method.to_string(),
+        uri: parts.uri.path().to_owned(),
+        querystring: parts.uri.query().unwrap_or_default().to_owned(),
+        origin: None,
+        body: None,
+    }
+}
+
+/// The answer to this viewer, whose conditions and ranges are met from what the cache holds.
+fn for_viewer(reply: &Reply, parts: &Parts) -> Response {
+    let Answer { status, headers, body } = &*reply.answer;
+    let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut headers = headers.clone();
+    if parts.method == Method::HEAD {
+        // What came from the origin for HEAD has its length in the header; what came for GET has a body.
+        if !body.is_empty() {
+            headers.insert(header::CONTENT_LENGTH, body.len().into());
+        }
+        return response(status, headers, Body::empty());
+    }
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    if status != StatusCode::OK {
+        return response(status, headers, body.clone().into());
+    }
+    let tag = text(&headers, header::ETAG).unwrap_or_default().to_owned();
+    let modified = text(&headers, header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
+    if conditional::is_not_modified(&parts.headers, &tag, modified) {
+        headers.remove(header::CONTENT_LENGTH);
+        return response(StatusCode::NOT_MODIFIED, headers, Body::empty());
+    }
+    let length = body.len() as u64;
+    let (status, shown, body) = match conditional::range(&parts.headers, &tag, modified, length) {
+        RangeRequest::All => return response(status, headers, body.clone().into()),
+        RangeRequest::Part(part) => {
+            let shown = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+            (StatusCode::PARTIAL_CONTENT, shown, body.slice(part.start as usize..part.end as usize))
+        }
+        RangeRequest::Unsatisfiable => {
+            (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{length}"), bytes::Bytes::new())
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    if let Ok(shown) = HeaderValue::try_from(shown) {
+        headers.insert(header::CONTENT_RANGE, shown);
+    }
+    response(status, headers, body.into())
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
+    (*response.status_mut(), *response.headers_mut()) = (status, headers);
+    response
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,297 @@
+//! A CDN on a laptop: the whole way of a request through CloudFront, in one process.
+//!
+//! ```text
+//! viewer -> viewer-request -> cache -> origin-request -> origin's door -> origin-response -> cache -> viewer
+//! ```
+//!
+//! The three functions are those of `edge/`, called natively; the origin is the local server behind a door that verifies
+//! signatures. What is CloudFront's own, the cache and the headers around it, is here, by its Developer Guide.
+
+mod cache;
+mod door;
+mod origins;
+mod policy;
+mod trace;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger};
+
+pub use door::router;
+
+use crate::source::Source;
+use cache::{Answer, Cache, Entry, Key};
+use origins::{Arrival, Origins};
+use trace::{Trace, Traces, described, shown};
+
+/// The configuration that holds where none is given: everything is open, everything is signed.
+pub const OPEN: &str = include_str!("open.toml");
+
+/// The CDN with its two origins.
+pub struct Cdn {
+    config: Config,
+    keys: Keys,
+    origins: Origins,
+    cache: Cache,
+    traces: Traces,
+}
+
+/// What the cache had to say, as `X-Cache` tells the viewer.
+const HIT: &str = "Hit from cloudfront";
+const MISS: &str = "Miss from cloudfront";
+const REFRESHED: &str = "RefreshHit from cloudfront";
+const ERROR: &str = "Error from cloudfront";
+const GENERATED: &str = "LambdaGeneratedResponse from cloudfront";
+
+/// An answer on its way to the viewer.
+struct Reply {
+    answer: Arc<Answer>,
+    x_cache: &'static str,
+    /// How long it has been in the cache, if it comes from there.
+    age: Option<Duration>,
+}
+
+impl Cdn {
+    /// Puts a CDN in front of a transformer, which is any HTTP service, and a storage. `cache` and `most` are the bytes of
+    /// the cache and of the largest answer.
+    ///
+    /// # Errors
+    /// If the machine has no random numbers for the credentials.
+    pub fn new(
+        config: Config,
+        mut keys: Keys,
+        transformer: Router,
+        storage: Box<dyn Source>,
+        (cache, most): (u64, u64),
+    ) -> Result<Self, String> {
+        let origins = Origins::new(transformer, storage, most)?;
+        keys.credentials = Some(origins.credentials.clone());
+        Ok(Self { config, keys, origins, cache: Cache::new(cache), traces: Traces::default() })
+    }
+
+    async fn respond(&self, request: edge::Request, id: &str) -> Reply {
+        let mut trace = Trace::start(id.to_owned(), &request);
+        let reply = self.reply(request, id, &mut trace).await;
+        trace.step(
+            "viewer",
+            format!("gets {}, {}", reply.answer.status, reply.x_cache),
+            headers_in_lines(&reply.answer),
+        );
+        trace.end(reply.answer.status, reply.x_cache);
+        self.traces.add(trace);
+        reply
+    }
+
+    async fn reply(&self, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
+        let outcome = edge::viewer_request(&cf(Trigger::ViewerRequest, id, request), &self.config, now(), &self.keys);
+        if let Some(refresh) = &outcome.refresh {
+            let why = format!("a newer key set of {} is not fetched here: put it into the keys", refresh.issuer);
+            trace.step("viewer-request", why, Vec::new());
+        }
+        match outcome.action {
+            Action::Respond(response) => {
+                trace.step("viewer-request", outcome.why, Vec::new());
+                Reply { answer: Arc::new(generated(*response)), x_cache: GENERATED, age: None }
+            }
+            Action::Forward(request) => {
+                trace.step("viewer-request", outcome.why, described(&request));
+                self.through_cache(*request, id, trace).await
+            }
+        }
+    }
+
+    async fn through_cache(&self, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
+        let key = Key::of(&request);
+        if let Some(hit) = self.hit(&key, trace).await {
+            return hit;
+        }
+        let turn = self.cache.turn(&key).await;
+        // Whoever was on the way meanwhile may have brought it.
+        if let Some(hit) = self.hit(&key, trace).await {
+            return hit;
+        }
+        let stale = self.cache.find(&key).await;
+        trace.step("cache", if stale.is_some() { "has an old answer" } else { "has no answer" }, vec![key.to_string()]);
+        let answer = Arc::new(self.fetch(request, stale.as_ref(), id, trace).await);
+        if let Some(Entry { answer: old, .. }) = stale {
+            if answer.status == 304 {
+                let renewed = Arc::new(renewed(&old, &answer));
+                let lifetime = self.cache.keep(&key, &renewed).await;
+                trace.step("cache", format!("keeps the old answer for {} more s", lifetime.as_secs()), Vec::new());
+                return Reply { answer: renewed, x_cache: REFRESHED, age: None };
+            }
+            if answer.status >= 500 {
+                trace.step("cache", "gives the old answer, for the origin has failed", Vec::new());
+                return Reply { answer: old, x_cache: HIT, age: None };
+            }
+        }
+        let lifetime = self.cache.keep(&key, &answer).await;
+        if lifetime.is_zero() {
+            turn.was_pointless();
+            trace.step("cache", "does not keep the answer", Vec::new());
+        } else {
+            trace.step("cache", format!("keeps the answer for {} s", lifetime.as_secs()), Vec::new());
+        }
+        let x_cache = if answer.status >= 400 { ERROR } else { MISS };
+        Reply { answer, x_cache, age: None }
+    }
+
+    async fn hit(&self, key: &Key, trace: &mut Trace) -> Option<Reply> {
+        let entry = self.cache.find(key).await.filter(Entry::is_fresh)?;
+        let (age, lifetime) = (entry.age(), entry.lifetime);
+        let why = format!("has the answer, {} s old and good for {} s", age.as_secs(), lifetime.as_secs());
+        trace.step("cache", why, vec![key.to_string()]);
+        let x_cache = if entry.answer.status >= 400 { ERROR } else { HIT };
+        Some(Reply { answer: entry.answer, x_cache, age: Some(age) })
+    }
+
+    /// Asks the origin, between its two functions.
+    async fn fetch(&self, mut request: edge::Request, stale: Option<&Entry>, id: &str, trace: &mut Trace) -> Answer {
+        towards_origin(&mut request, stale);
+        let cf_request = cf(Trigger::OriginRequest, id, request);
+        let outcome = edge::origin_request(&cf_request, &self.config, now(), &self.keys);
+        let request = match outcome.action {
+            Action::Respond(response) => {
+                trace.step("origin-request", outcome.why, Vec::new());
+                return generated(*response);
+            }
+            Action::Forward(request) => *request,
+        };
+        trace.step("origin-request", outcome.why, described(&request));
+        let answer = match self.ask(&request, id, trace).await {
+            Ok(answer) => answer,
+            Err(status) => {
+                let text = format!("{status}: the local CDN got no answer from the origin\n");
+                return Answer { status: status.as_u16(), headers: HeaderMap::new(), body: text.into() };
+            }
+        };
+        let mut event = cf(Trigger::OriginResponse, id, request);
+        event.response = Some(edge::Response {
+            status: answer.status.to_string(),
+            status_description: None,
+            headers: pairs(&answer.headers).collect(),
+            body: None,
+            body_encoding: None,
+        });
+        let outcome = edge::origin_response(&event, &self.config, now(), &self.keys);
+        let answer = match outcome.action {
+            Action::Respond(response) => replaced(*response, answer.body),
+            Action::Forward(_) => answer,
+        };
+        trace.step("origin-response", outcome.why, headers_in_lines(&answer));
+        answer
+    }
+
+    /// Brings a request to an origin's door; the error is what CloudFront itself answers then.
+    async fn ask(&self, request: &edge::Request, id: &str, trace: &mut Trace) -> Result<Answer, StatusCode> {
+        let domain = request.origin.as_ref().map_or("", edge::Origin::domain_name);
+        let target = Origins::target(&self.config, domain).ok_or(StatusCode::BAD_GATEWAY)?;
+        let method: Method = request.method.parse().map_err(|_| StatusCode::BAD_REQUEST)?;
+        let mut headers = request.headers.clone();
+        headers.set("x-amz-cf-id", id);
+        let path = format!("{}{}", target.path, request.uri);
+        let arrival = Arrival { method: &method, path: &path, query: &request.querystring, headers };
+        let most = usize::try_from(self.origins.most).unwrap_or(usize::MAX);
+        let limit = Duration::from_secs(target.read_timeout_seconds.into());
+        let asked = async {
+            let (response, why) = self.origins.answer(&self.config, target, &arrival).await;
+            let (parts, body) = response.into_parts();
+            let body = axum::body::to_bytes(body, most).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((Answer { status: parts.status.as_u16(), headers: parts.headers, body }, why))
+        };
+        let (why, status) = match tokio::time::timeout(limit, asked).await {
+            Ok(Ok((answer, why))) => {
+                trace.step("origin", format!("{why}; answers {}", answer.status), headers_in_lines(&answer));
+                return Ok(answer);
+            }
+            Ok(Err(error)) => (format!("the answer cannot be read to its end: {error}"), StatusCode::BAD_GATEWAY),
+            Err(_) => (format!("no answer within {} s", limit.as_secs()), StatusCode::GATEWAY_TIMEOUT),
+        };
+        trace.step("origin", why, Vec::new());
+        Err(status)
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+fn cf(event_type: Trigger, id: &str, request: edge::Request) -> Cf {
+    let config = Context {
+        distribution_domain_name: "localhost".to_owned(),
+        distribution_id: "LOCAL".to_owned(),
+        event_type,
+        request_id: id.to_owned(),
+    };
+    Cf { config, request, response: None }
+}
+
+/// What CloudFront makes of the viewer's headers: those of the key go on, its own come instead of the viewer's. Conditions
+/// and ranges of the viewer are the cache's to answer; its own condition asks whether an old answer still holds.
+fn towards_origin(request: &mut edge::Request, stale: Option<&Entry>) {
+    request.headers.retain(|name| matches!(name, "accept" | "traceparent" | "tracestate"));
+    request.headers.set("User-Agent", "Amazon CloudFront");
+    request.headers.set("Via", VIA);
+    let Some(entry) = stale else { return };
+    for (validator, condition) in [(header::ETAG, "If-None-Match"), (header::LAST_MODIFIED, "If-Modified-Since")] {
+        if let Some(value) = entry.answer.headers.get(validator).and_then(|value| value.to_str().ok()) {
+            request.headers.set(condition, value);
+        }
+    }
+}
+
+const VIA: &str = "2.0 localhost (CloudFront)";
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+}
+
+fn header_map(headers: &edge::Headers) -> HeaderMap {
+    let parsed = headers
+        .iter()
+        .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?)));
+    let mut map = HeaderMap::new();
+    for (name, value) in parsed {
+        map.append(name, value);
+    }
+    map
+}
+
+/// The answer that a function gave instead of the origin.
+fn generated(response: edge::Response) -> Answer {
+    replaced(response, Bytes::new())
+}
+
+/// The answer as a function left it: without a body of its own, it has the origin's.
+fn replaced(response: edge::Response, body: Bytes) -> Answer {
+    let mut headers = header_map(&response.headers);
+    let body = match response.body {
+        Some(text) => {
+            headers.remove(header::CONTENT_LENGTH);
+            text.into()
+        }
+        None => body,
+    };
+    Answer { status: response.status.parse().unwrap_or(502), headers, body }
+}
+
+/// An old answer with the headers of the 304 that confirmed it (RFC 9111, section 4.3.4).
+fn renewed(old: &Answer, confirmed: &Answer) -> Answer {
+    let mut renewed = old.clone();
+    for (name, value) in &confirmed.headers {
+        if name != header::CONTENT_LENGTH {
+            renewed.headers.insert(name, value.clone());
+        }
+    }
+    renewed
+}
+
+fn headers_in_lines(answer: &Answer) -> Vec<String> {
+    let mut lines = vec![format!("{} with {} bytes", answer.status, answer.body.len())];
+    lines.extend(shown(&pairs(&answer.headers).collect()));
+    lines
+}

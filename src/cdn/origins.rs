@@ -1,0 +1,173 @@
+//! What stands behind the CDN: the transformer and the storage, each behind a door that takes signed requests only.
+//!
+//! Comes in: a request as it arrives at an origin. Goes out: its answer; for one that the credentials of this process have
+//! not signed, the refusal that AWS gives.
+
+use std::io::Read as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use image_origin_edge::sigv4::{self, Signable};
+use image_origin_edge::{Config, Credentials, Headers, Service, Target};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use crate::source::{Ask, Found, Key, Source, SourceError};
+
+/// A request at an origin's door.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) method: &'a Method,
+    /// The whole path, the origin's own prefix included.
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    /// All headers, with the host's name without a port.
+    pub(super) headers: Headers,
+}
+
+/// The two origins.
+pub(super) struct Origins {
+    transformer: Router,
+    storage: Box<dyn Source>,
+    /// Bytes of the largest answer.
+    pub(super) most: u64,
+    /// Whoever has these may come in. They live as long as the process.
+    pub(super) credentials: Credentials,
+}
+
+impl Origins {
+    pub(super) fn new(transformer: Router, storage: Box<dyn Source>, most: u64) -> Result<Self, String> {
+        let credentials = throw_away_credentials().map_err(|error| format!("no random numbers can be had: {error}"))?;
+        Ok(Self { transformer, storage, most, credentials })
+    }
+
+    /// The origin of this name.
+    pub(super) fn target<'c>(config: &'c Config, domain: &str) -> Option<&'c Target> {
+        let origins = config.origins();
+        std::iter::once(&origins.transformer).chain(&origins.storage).find(|target| target.domain == domain)
+    }
+
+    /// Answers a request at the door of an origin, if it is signed as that wants it. The text says what was found.
+    pub(super) async fn answer(&self, config: &Config, target: &Target, arrival: &Arrival<'_>) -> (Response, String) {
+        let Arrival { method, path, query, headers } = arrival;
+        let signable = Signable { method: method.as_str(), path, query };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        if let Err(error) = sigv4::verify(signable, headers, target, &self.credentials, now) {
+            return (refusal(target.service), error.to_string());
+        }
+        let found = if target.service == Service::None { "takes everybody" } else { "the signature is good" };
+        let path = path.strip_prefix(&target.path).unwrap_or(path);
+        let is_storage = config.origins().storage.as_ref() == Some(target);
+        let response = if is_storage {
+            self.stored(path).await.unwrap_or_else(|error| unstored(&error))
+        } else {
+            self.transformed(method, path, query, headers).await
+        };
+        (response, found.to_owned())
+    }
+
+    async fn transformed(&self, method: &Method, path: &str, query: &str, headers: &Headers) -> Response {
+        let separator = if query.is_empty() { "" } else { "?" };
+        let mut request = http::Request::builder().method(method).uri(format!("{path}{separator}{query}"));
+        for (name, value) in headers.iter() {
+            request = request.header(name, value);
+        }
+        match request.body(Body::empty()) {
+            Ok(request) => match self.transformer.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(_) => StatusCode::BAD_REQUEST.into_response(),
+        }
+    }
+
+    /// A file as it is, which is what a bucket gives.
+    async fn stored(&self, path: &str) -> Result<Response, SourceError> {
+        let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
+        let deadline = Instant::now() + STORAGE_TIMEOUT;
+        let ask = Ask { key: &key, version: None, holds: None, deadline };
+        let opened = tokio::time::timeout_at(deadline, self.storage.open(ask)).await;
+        let Found::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
+            return Err(SourceError::Failed("nothing was held that could be current".to_owned()));
+        };
+        let tag = format!("\"{}\"", object.meta.etag);
+        let modified = object.meta.modified.map(httpdate::fmt_http_date);
+        let reading = tokio::time::timeout_at(deadline, object.read::<SourceError>(self.most, |_| Ok(true))).await;
+        let bytes = reading.unwrap_or(Err(SourceError::TimedOut))?;
+        let mut response = Response::new(Body::from(bytes));
+        let media_type = HeaderValue::from_static(media_type(key.as_str()));
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        for (name, text) in [(header::ETAG, Some(tag)), (header::LAST_MODIFIED, modified)] {
+            if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// How long the storage may take for one file.
+const STORAGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What AWS answers to a request without a good signature.
+fn refusal(service: Service) -> Response {
+    match service {
+        Service::Lambda | Service::None => {
+            let body = r#"{"Message":"Forbidden"}"#;
+            (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
+        Service::S3 | Service::S3ObjectLambda => s3_error(StatusCode::FORBIDDEN, "AccessDenied"),
+    }
+}
+
+fn unstored(error: &SourceError) -> Response {
+    match error {
+        SourceError::NotFound => s3_error(StatusCode::NOT_FOUND, "NoSuchKey"),
+        SourceError::Forbidden => s3_error(StatusCode::FORBIDDEN, "AccessDenied"),
+        SourceError::TooLarge { .. } => s3_error(StatusCode::BAD_REQUEST, "EntityTooLarge"),
+        SourceError::Busy | SourceError::TimedOut => s3_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+        SourceError::Failed(_) => s3_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+    }
+}
+
+fn s3_error(status: StatusCode, code: &str) -> Response {
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code></Error>");
+    (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+}
+
+/// A bucket keeps what was said at the upload; a folder has only the name to go by.
+fn media_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "avif" => "image/avif",
+        "css" => "text/css",
+        "gif" => "image/gif",
+        "htm" | "html" => "text/html",
+        "jpe" | "jpeg" | "jpg" => "image/jpeg",
+        "js" | "mjs" => "text/javascript",
+        "json" => "application/json",
+        "mp4" => "video/mp4",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "svg" => "image/svg+xml",
+        "txt" => "text/plain; charset=utf-8",
+        "webm" => "video/webm",
+        "webp" => "image/webp",
+        _ => "binary/octet-stream",
+    }
+}
+
+fn throw_away_credentials() -> std::io::Result<Credentials> {
+    let mut random = [0; 48];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+    Ok(Credentials {
+        access_key_id: format!("ASIA{}", hex(&random[..8])),
+        secret_access_key: hex(&random[8..40]),
+        session_token: Some(hex(&random[40..])),
+    })
+}

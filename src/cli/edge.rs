@@ -1,0 +1,231 @@
+//! The edge on the command line: `serve --cdn`, `edge check`, `edge compile` and `sign`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use clap::{Args, Subcommand};
+use image_origin::cdn::{self, Cdn};
+use image_origin::source::Source;
+use image_origin_edge::{
+    Action, Cf, Config, Context, Credentials, Headers, Keys, Request, Trigger, origin_request, sign_url, viewer_request,
+};
+
+use super::Failure;
+
+/// What `serve` takes for its CDN.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "CDN")]
+pub(super) struct CdnArguments {
+    /// Serve through a CDN in the same process, with the functions of the edge and a page that shows each step
+    #[arg(long)]
+    pub(super) cdn: bool,
+    /// The edge's configuration [default: everything is public]
+    #[arg(long, value_name = "FILE", requires = "cdn")]
+    edge: Option<PathBuf>,
+    /// The edge's keys: tokens, secrets for signed URLs, key sets
+    #[arg(long, value_name = "FILE", requires = "cdn")]
+    edge_keys: Option<PathBuf>,
+}
+
+impl CdnArguments {
+    /// The CDN's routes, around those of the local server.
+    pub(super) fn router(
+        &self,
+        storage: Box<dyn Source>,
+        origin: Router,
+        cors: Option<&str>,
+        (cache, most): (u64, u64),
+    ) -> Result<Router, Failure> {
+        let config = match &self.edge {
+            Some(file) => read_config(file)?,
+            None => compile(cdn::OPEN)?,
+        };
+        let config = Config::from_json(&config).map_err(|error| error.to_string())?;
+        let keys = read_keys(self.edge_keys.as_deref())?;
+        let cdn = Cdn::new(config, keys, origin, storage, (cache, most))?;
+        Ok(cdn::router(Arc::new(cdn), cors))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EdgeCommand {
+    /// Validate a configuration, and explain what happens to example URLs
+    Check {
+        /// The configuration, as TOML
+        config: PathBuf,
+        /// URLs or paths to explain
+        urls: Vec<String>,
+        /// The edge's keys, to judge what is shown
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
+        /// A header that the viewer sends, such as 'cookie: access=TOKEN'
+        #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+        headers: Vec<String>,
+    },
+    /// Print a configuration as the JSON that is packaged with the functions
+    Compile {
+        /// The configuration, as TOML
+        config: PathBuf,
+    },
+}
+
+pub(super) fn run(command: EdgeCommand) -> Result<(), Failure> {
+    match command {
+        EdgeCommand::Check { config, urls, keys, headers } => check(&config, &urls, keys.as_deref(), &headers),
+        EdgeCommand::Compile { config } => print(&read_config(&config)?),
+    }
+}
+
+/// What `sign` takes.
+#[derive(Debug, Args)]
+pub(super) struct SignArguments {
+    /// URLs, or paths with their query
+    #[arg(required = true)]
+    urls: Vec<String>,
+    /// The edge's keys, which hold the secrets
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+    /// Name of the secret [default: the last one, which is the newest]
+    #[arg(long, value_name = "NAME")]
+    secret: Option<String>,
+    /// How long the URL is good: seconds, or a number with m, h or d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
+    expires_in: u64,
+}
+
+pub(super) fn sign(arguments: &SignArguments) -> Result<(), Failure> {
+    let keys = read_keys(Some(&arguments.keys))?;
+    let secret = keys.url_secret(arguments.secret.as_deref()).ok_or_else(|| match &arguments.secret {
+        Some(name) => format!("{} has no url_secrets of the name {name}", arguments.keys.display()),
+        None => format!("{} has no url_secrets", arguments.keys.display()),
+    })?;
+    let expires = now().saturating_add(arguments.expires_in);
+    for url in &arguments.urls {
+        let (host, path) = split(url);
+        let signed = sign_url(path, expires, secret).map_err(|error| format!("{url}: {error}"))?;
+        print(&format!("{host}{signed}"))?;
+    }
+    Ok(())
+}
+
+fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) -> Result<(), Failure> {
+    let config = Config::from_json(&read_config(file)?).map_err(|error| error.to_string())?;
+    let mut keys = read_keys(keys)?;
+    // Where requests go is explained, not their signature.
+    keys.credentials = Some(Credentials {
+        access_key_id: "example".to_owned(),
+        secret_access_key: "example".to_owned(),
+        session_token: None,
+    });
+    let headers = headers.iter().map(|text| header(text)).collect::<Result<Headers, _>>()?;
+    let origins = config.origins();
+    let storage = origins.storage.as_ref().map_or("none", |target| target.domain.as_str());
+    print(&format!("{} is good; transformer {}, storage {storage}", file.display(), origins.transformer.domain))?;
+    for url in urls {
+        print(&explain(url, &headers, &config, &keys))?;
+    }
+    Ok(())
+}
+
+/// What the functions make of a request, in words.
+fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String {
+    let (_, path) = split(url);
+    let (uri, querystring) = path.split_once('?').unwrap_or((path, ""));
+    let request = Request {
+        client_ip: String::new(),
+        headers: headers.clone(),
+        method: "GET".to_owned(),
+        uri: uri.to_owned(),
+        querystring: querystring.to_owned(),
+        origin: None,
+        body: None,
+    };
+    let mut cf = Cf { config: context(Trigger::ViewerRequest), request, response: None };
+    let viewer = viewer_request(&cf, config, now(), keys);
+    let mut text = format!("\n{url}\n  viewer-request: {}\n", viewer.why);
+    match viewer.action {
+        Action::Respond(response) => {
+            text += &format!("    the answer is {}", response.status);
+            if !matches!(response.status.as_str(), "401" | "403") {
+                return text;
+            }
+            text += "\n  with access, ";
+        }
+        Action::Forward(request) => {
+            let separator = if request.querystring.is_empty() { "" } else { "?" };
+            let accept = request.headers.single("accept").unwrap_or_default();
+            text += &format!("    goes on as {}{separator}{}, Accept: {accept}\n  ", request.uri, request.querystring);
+            cf.request = *request;
+        }
+    }
+    cf.config = context(Trigger::OriginRequest);
+    text += &format!("origin-request: {}", origin_request(&cf, config, now(), keys).why);
+    text
+}
+
+fn context(event_type: Trigger) -> Context {
+    Context {
+        distribution_domain_name: String::new(),
+        distribution_id: String::new(),
+        event_type,
+        request_id: "example".to_owned(),
+    }
+}
+
+fn read_config(file: &Path) -> Result<String, Failure> {
+    compile(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// From TOML to the packaged JSON.
+fn compile(text: &str) -> Result<String, Failure> {
+    let written: serde_json::Value = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    Config::compile(&written).map_err(|error| error.to_string())
+}
+
+fn read_keys(file: Option<&Path>) -> Result<Keys, Failure> {
+    let Some(file) = file else { return Ok(Keys::default()) };
+    Keys::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+}
+
+/// Scheme and host, if there are any, and path and query. A fragment never leaves a browser.
+fn split(url: &str) -> (&str, &str) {
+    let url = url.split_once('#').map_or(url, |(before, _)| before);
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    if host == 0 {
+        return ("", url);
+    }
+    url.split_at(url[host..].find('/').map_or(url.len(), |slash| host + slash))
+}
+
+fn header(text: &str) -> Result<(String, String), Failure> {
+    let (name, value) =
+        text.split_once(':').ok_or_else(|| format!("{text} is no header such as 'accept: image/webp'"))?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Reads `90`, `15m`, `12h` or `7d`.
+fn seconds(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((digits, "m")) => (digits, 60),
+        Some((digits, "h")) => (digits, 60 * 60),
+        Some((digits, "d")) => (digits, 24 * 60 * 60),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    number.filter(|seconds| *seconds > 0).ok_or_else(|| "takes seconds, or a number with m, h or d".to_owned())
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))
+}

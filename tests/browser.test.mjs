@@ -1,0 +1,185 @@
+// The CDN on a laptop in a real browser: `node --test tests/browser.test.mjs`. Chromium is driven through its DevTools
+// protocol over a pipe, so nothing has to be installed. Where there is no Chromium, the test is skipped, and says so.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const TOKEN = 'correct horse battery staple';
+const EDGE = `
+token = { cookie = "access" }
+
+[[rules]]
+path = "/photo.jpg"
+allow = ["token"]
+
+[[rules]]
+path = "/*"
+allow = ["public"]
+
+[origins.transformer]
+service = "lambda"
+domain = "transformer.localhost"
+region = "us-east-1"
+`;
+
+const browser = ['chromium', 'chromium-browser', 'google-chrome'].find(
+  (name) => spawnSync(name, ['--version']).status === 0,
+);
+const skip = !browser && 'there is no Chromium here';
+if (skip) console.log(`SKIPPED tests/browser: ${skip}`);
+
+/** A program's first line of output that matches. */
+async function line(program, pattern) {
+  for await (const text of createInterface({ input: program.stdout })) {
+    const match = text.match(pattern);
+    if (match) return match;
+  }
+  throw new Error(`the program ended without a line like ${pattern}`);
+}
+
+/** A page of a new browser. Messages are JSON, each ended by a zero byte. */
+async function openPage(folder) {
+  const options = [
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+    '--disable-background-networking', '--disable-component-update', '--remote-debugging-pipe',
+    `--user-data-dir=${folder}`, 'about:blank',
+  ];
+  const chromium = spawn(browser, options, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const [, , , input, output] = chromium.stdio;
+  const pending = new Map();
+  const images = [];
+  let last = 0;
+  let buffer = '';
+  output.setEncoding('utf8').on('data', (data) => {
+    const messages = (buffer + data).split('\0');
+    buffer = messages.pop();
+    for (const { id, result, error, method, params } of messages.map((text) => JSON.parse(text))) {
+      if (method === 'Network.responseReceived' && params.type === 'Image') images.push(params.response);
+      if (!pending.has(id)) continue;
+      const { resolve, reject } = pending.get(id);
+      pending.delete(id);
+      error ? reject(new Error(error.message)) : resolve(result);
+    }
+  });
+  const send = (method, params = {}, sessionId = undefined) =>
+    new Promise((resolve, reject) => {
+      pending.set((last += 1), { resolve, reject });
+      input.write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
+    });
+  const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
+  const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
+  await send('Network.enable', {}, sessionId);
+  await send('Network.setCacheDisabled', { cacheDisabled: true }, sessionId);
+  return {
+    chromium,
+    images,
+    open: (url) => send('Page.navigate', { url }, sessionId),
+    /** Runs a function in the page until it gives something. */
+    async run(code, ...args) {
+      const expression = `(${code})(...${JSON.stringify(args)})`;
+      for (const end = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+        const options = { expression, awaitPromise: true, returnByValue: true };
+        const { result, exceptionDetails } = await send('Runtime.evaluate', options, sessionId);
+        if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
+        if (result.value !== undefined && result.value !== null) return result.value;
+        if (Date.now() > end) throw new Error(`nothing came of ${code}`);
+      }
+    },
+  };
+}
+
+describe('the CDN in a browser', { skip, concurrency: false }, () => {
+  let folder, server, page, address;
+
+  before(async () => {
+    const built = spawnSync('cargo', ['build', '--quiet', '--locked'], { cwd: root, encoding: 'utf8' });
+    assert.equal(built.status, 0, built.stderr);
+    folder = await mkdtemp(join(tmpdir(), 'cdn-browser-'));
+    const [edge, keys] = [join(folder, 'edge.toml'), join(folder, 'keys.json')];
+    await writeFile(edge, EDGE);
+    await writeFile(keys, JSON.stringify({ tokens: [{ name: 'spring', secret: TOKEN }] }));
+    const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
+    const options = ['serve', 'fixtures', '--listen', '127.0.0.1:0', '--cdn', '--edge', edge, '--edge-keys', keys];
+    server = spawn(join(target, 'debug/image-origin'), options, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+    [, address] = await line(server, /on (http:\S+)/);
+    page = await openPage(join(folder, 'profile'));
+  });
+  after(async () => {
+    page?.chromium.kill();
+    server?.kill();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+
+  const width = (url) =>
+    page.run(
+      (url) => new Promise((resolve) => {
+        const image = new Image();
+        image.onload = () => resolve(image.naturalWidth);
+        image.onerror = () => resolve(0);
+        image.src = url;
+        document.body.append(image);
+      }),
+      url,
+    );
+  const outcome = (wanted) =>
+    page.run(
+      (wanted) => {
+        const text = document.querySelector('#outcome')?.textContent;
+        return text?.startsWith(wanted) ? text : null;
+      },
+      wanted,
+    );
+
+  test('without a token the picture does not load', async () => {
+    await page.open(`${address}/`);
+    await page.run(() => document.querySelector('#sign-in')?.hidden === false || null);
+    assert.equal(await width('/photo.jpg?w=300'), 0);
+    assert.equal(page.images.at(-1).status, 401);
+    await page.run(() => (document.querySelector('#ask').requestSubmit(), true));
+    assert.match(await outcome('401'), /LambdaGeneratedResponse from cloudfront .*"code":"unauthorized"/);
+  });
+
+  test('with a token as cookie it does', async () => {
+    await page.run((token) => {
+      document.querySelector('#token').value = token;
+      document.querySelector('#sign-in').requestSubmit();
+      return true;
+    }, TOKEN);
+    assert.equal(await outcome('200'), '200 Miss from cloudfront');
+    assert.equal(await page.run(() => document.querySelector('#picture').naturalWidth || null), 300);
+    const steps = await page.run(() => {
+      const stations = [...document.querySelectorAll('details[open] b')].map((station) => station.textContent);
+      return stations.length ? stations : null;
+    });
+    assert.deepEqual(steps, [
+      'viewer', 'viewer-request', 'cache', 'origin-request', 'origin', 'origin-response', 'cache', 'viewer',
+    ]);
+  });
+
+  test('the second load, and whatever means the same, is a hit', async () => {
+    await page.open(`${address}/`);
+    for (const url of ['/photo.jpg?w=300', '/photo.jpg?width=0300&fit=inside&utm_source=x', '/photo.jpg?w=150&dpr=2']) {
+      assert.equal(await width(url), 300, url);
+      const { status, headers } = page.images.at(-1);
+      assert.equal(status, 200);
+      assert.equal(headers['x-cache'], 'Hit from cloudfront', url);
+      assert.match(headers.age, /^\d+$/);
+    }
+    assert.equal(await width('/photo.jpg?w=301'), 301);
+    assert.equal(page.images.at(-1).headers['x-cache'], 'Miss from cloudfront');
+  });
+
+  test('after signing out the cache gives nothing away', async () => {
+    await page.run(() => document.querySelector('#sign-in')?.hidden === false || null);
+    await page.run(() => (document.querySelector('#sign-out').click(), true));
+    await outcome('401');
+    assert.equal(await width('/photo.jpg?w=300'), 0);
+  });
+});
