@@ -36,6 +36,53 @@ pub enum ExposeMetadata {
     None,
 }
 
+/// What viewers are told of originals that the store does not let us read. S3 denies access to what does not exist,
+/// unless whoever asks may list the bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessDenied {
+    /// 404, as for any original that is not there.
+    #[default]
+    NotFound,
+    /// 403.
+    Forbidden,
+}
+
+/// Where figures of operation go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metrics {
+    /// To whoever asks at `/metrics`, in Prometheus' text format.
+    #[default]
+    Prometheus,
+    /// To standard output, a line of CloudWatch's Embedded Metric Format for each answer.
+    Emf,
+    /// Nowhere.
+    None,
+}
+
+/// How answers leave a Lambda function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// As streams, which a function URL with the invoke mode `RESPONSE_STREAM` passes on.
+    #[default]
+    Streamed,
+    /// As documents, for API Gateway, and function URLs with the invoke mode `BUFFERED`.
+    Buffered,
+}
+
+/// How an S3 source is reached, beside what AWS programs take from their environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct S3Settings {
+    /// Base URL of a store other than AWS.
+    pub endpoint: Option<String>,
+    /// Whether the bucket stands in the path instead of the host name.
+    pub path_style: bool,
+    /// What viewers are told of originals that may not be read.
+    pub denied: AccessDenied,
+}
+
 /// Settings as one place gives them: whatever is absent is left to the next place, or the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -51,6 +98,9 @@ pub struct Layer {
     /// Largest original in bytes; K, M and G are understood [default: 200M]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_SOURCE_BYTES", value_name = "BYTES")]
     pub max_source_bytes: Option<ByteSize>,
+    /// Memory for all originals that are being read or handed on from memory [default: 1G]
+    #[arg(long, env = "IMAGE_ORIGIN_DOWNLOAD_MEMORY", value_name = "BYTES")]
+    pub download_memory: Option<ByteSize>,
     /// Most pixels of an original [default: 100000000]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS")]
     pub max_pixels: Option<u64>,
@@ -78,7 +128,26 @@ pub struct Layer {
     /// Which metadata viewers may see through showExif and metadata=all [default: all]
     #[arg(long, env = "IMAGE_ORIGIN_EXPOSE_METADATA", value_name = "WHICH")]
     pub expose_metadata: Option<ExposeMetadata>,
-    /// How log lines look [default: text]
+    /// Base URL of an S3-compatible store [default: that of AWS]
+    #[arg(long, env = "IMAGE_ORIGIN_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// Whether the bucket stands in the path, as S3-compatible stores want it [default: false]
+    #[arg(long, env = "IMAGE_ORIGIN_S3_PATH_STYLE", value_name = "BOOL")]
+    pub s3_path_style: Option<bool>,
+    /// What viewers are told of originals that S3 does not let us read [default: not-found]
+    #[arg(long, env = "IMAGE_ORIGIN_S3_ACCESS_DENIED", value_name = "ANSWER")]
+    pub s3_access_denied: Option<AccessDenied>,
+    /// Whether versionId in the query names a version of the original in S3 [default: false]
+    #[arg(long, env = "IMAGE_ORIGIN_VERSIONS", value_name = "BOOL")]
+    pub versions: Option<bool>,
+    /// Where figures of operation go: to /metrics, or as CloudWatch's Embedded Metric Format to standard output [default:
+    /// prometheus; emf in Lambda]
+    #[arg(long, env = "IMAGE_ORIGIN_METRICS", value_name = "WHERE")]
+    pub metrics: Option<Metrics>,
+    /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
+    #[arg(long, env = "IMAGE_ORIGIN_LAMBDA_DELIVERY", value_name = "HOW", hide = true)]
+    pub lambda_delivery: Option<Delivery>,
+    /// How log lines look [default: text; json in Lambda]
     #[arg(long, env = "IMAGE_ORIGIN_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// What is logged: a level, or directives such as `image_origin=debug` [default: info]
@@ -119,6 +188,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Largest original in bytes.
     pub max_source_bytes: u64,
+    /// Bytes for all originals that are in memory.
+    pub download_memory: u64,
     /// What one picture may cost.
     pub budget: Budget,
     /// How long one request may take.
@@ -135,6 +206,14 @@ pub struct Settings {
     pub cors: Option<String>,
     /// Which metadata viewers may see.
     pub expose_metadata: ExposeMetadata,
+    /// How an S3 source is reached.
+    pub s3: S3Settings,
+    /// Whether viewers may ask for a version of an original.
+    pub versions: bool,
+    /// Where figures of operation go.
+    pub metrics: Metrics,
+    /// How answers leave a Lambda function.
+    pub delivery: Delivery,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -165,6 +244,7 @@ impl Layer {
             config: self.config.or(below.config),
             listen: self.listen.or(below.listen),
             max_source_bytes: self.max_source_bytes.or(below.max_source_bytes),
+            download_memory: self.download_memory.or(below.download_memory),
             max_pixels: self.max_pixels.or(below.max_pixels),
             request_memory: self.request_memory.or(below.request_memory),
             deadline: self.deadline.or(below.deadline),
@@ -174,6 +254,12 @@ impl Layer {
             max_age: self.max_age.or(below.max_age),
             cors: self.cors.or(below.cors),
             expose_metadata: self.expose_metadata.or(below.expose_metadata),
+            s3_endpoint: self.s3_endpoint.or(below.s3_endpoint),
+            s3_path_style: self.s3_path_style.or(below.s3_path_style),
+            s3_access_denied: self.s3_access_denied.or(below.s3_access_denied),
+            versions: self.versions.or(below.versions),
+            metrics: self.metrics.or(below.metrics),
+            lambda_delivery: self.lambda_delivery.or(below.lambda_delivery),
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
             presets: if self.presets.is_empty() { below.presets } else { self.presets },
@@ -201,6 +287,7 @@ impl Layer {
         Ok(Settings {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_source_bytes: self.max_source_bytes.map_or(200 << 20, |size| size.0),
+            download_memory: self.download_memory.map_or(1 << 30, |size| size.0),
             budget: Budget { pixels, memory: self.request_memory.map_or(512 << 20, |size| size.0) },
             deadline: Duration::from_secs_f64(deadline),
             workers,
@@ -209,6 +296,14 @@ impl Layer {
             max_age: self.max_age.unwrap_or(30 * 24 * 60 * 60),
             cors: (cors != "none").then_some(cors),
             expose_metadata: self.expose_metadata.unwrap_or(ExposeMetadata::All),
+            s3: S3Settings {
+                endpoint: self.s3_endpoint.map(check_endpoint).transpose()?,
+                path_style: self.s3_path_style.unwrap_or(false),
+                denied: self.s3_access_denied.unwrap_or_default(),
+            },
+            versions: self.versions.unwrap_or(false),
+            metrics: self.metrics.unwrap_or_default(),
+            delivery: self.lambda_delivery.unwrap_or_default(),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             presets: self.presets,
@@ -218,6 +313,14 @@ impl Layer {
 
 fn bad(name: &str, value: impl ToString, allowed: &str) -> ConfigError {
     ConfigError::Value { name: name.to_owned(), value: value.to_string(), allowed: allowed.to_owned() }
+}
+
+fn check_endpoint(url: String) -> Result<String, ConfigError> {
+    let scheme = url.parse::<http::Uri>().ok().and_then(|uri| Some(uri.authority().and(uri.scheme_str())?.to_owned()));
+    match scheme.as_deref() {
+        Some("http" | "https") => Ok(url),
+        _ => Err(bad("s3_endpoint", url, "a URL such as https://store.example:9000")),
+    }
 }
 
 fn check_preset(name: &str, text: &str) -> Result<(), ConfigError> {
@@ -301,6 +404,8 @@ mod tests {
             ("cache = \"5X\"", "5X is no number of bytes"),
             ("cache = \"99999999999G\"", "is no number of bytes"),
             ("listne = \"127.0.0.1:1\"", "unknown field `listne`"),
+            ("s3_endpoint = \"store:9000\"", "the setting s3_endpoint cannot be store:9000: a URL such as"),
+            ("s3_access_denied = \"never\"", "unknown variant `never`"),
             ("[presets]\nthumb = \"w=0\"", "the setting presets.thumb cannot be w=0: w=0 is not allowed"),
             ("[presets]\nthumb = \"width=1&wid=2\"", "wid is no parameter that a preset can hold"),
             ("[presets]\na = \"preset=b\"", "preset is no parameter that a preset can hold"),

@@ -56,8 +56,12 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is no such image";
     /// Only GET, HEAD and OPTIONS are served.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed";
+    /// The viewer wants this answer only if it were another.
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The picture is not the one that was meant";
     /// The original has more bytes than the limit.
     SourceTooLarge = "source_too_large", PAYLOAD_TOO_LARGE, "The original has too many bytes";
+    /// The door cannot send so many bytes.
+    AnswerTooLarge = "answer_too_large", PAYLOAD_TOO_LARGE, "The answer has too many bytes";
     /// The original is no image, or of a kind that is not read.
     UnsupportedImage = "unsupported_image", UNSUPPORTED_MEDIA_TYPE, "The file is not an image that can be read";
     /// The requested range starts after the end.
@@ -92,12 +96,14 @@ pub struct Problem {
     pub detail: String,
     /// The parameter that is to blame.
     pub parameter: Option<BadParameter>,
+    /// The request, by the id that its log line has.
+    pub request_id: Option<String>,
 }
 
 impl Problem {
     /// A problem without a parameter to blame.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), parameter: None }
+        Self { code, detail: detail.into(), parameter: None, request_id: None }
     }
 
     /// The document, as `application/problem+json`.
@@ -111,6 +117,9 @@ impl Problem {
         });
         if let Some(bad) = &self.parameter {
             document["parameter"] = json!({ "name": bad.name, "value": bad.value, "allowed": bad.allowed });
+        }
+        if let Some(id) = &self.request_id {
+            document["request_id"] = json!(id);
         }
         document
     }
@@ -129,7 +138,7 @@ impl Problem {
 
 impl From<BadParameter> for Problem {
     fn from(bad: BadParameter) -> Self {
-        Self { code: Code::BadParameter, detail: bad.to_string(), parameter: Some(bad) }
+        Self { parameter: Some(bad.clone()), ..Self::new(Code::BadParameter, bad.to_string()) }
     }
 }
 
@@ -177,7 +186,10 @@ impl From<SourceError> for Problem {
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
             SourceError::TimedOut => Code::SourceTimeout,
             SourceError::Busy => Code::Overloaded,
-            SourceError::Failed(_) => Code::SourceFailed,
+            SourceError::Failed(ref reason) => {
+                tracing::error!(reason, "the store of originals has failed");
+                Code::SourceFailed
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -12,4 +12,5 @@ pub mod metadata;
 pub mod origin;
 pub use image_origin_query as query;
 pub mod source;
+mod telemetry;
 pub mod transform;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{Server, fixtures};
 use image_origin::config::Layer;
-use image_origin::source::{BoxFuture, Folder, Key, Object, Source, SourceError};
+use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
 
 #[test]
 fn a_small_upright_picture_comes_out() {
@@ -236,11 +236,11 @@ struct Slow {
 }
 
 impl Source for Slow {
-    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object, SourceError>> {
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
         Box::pin(async {
             self.opened.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(self.delay).await;
-            self.folder.open(key).await
+            self.folder.open(ask).await
         })
     }
 }
@@ -404,4 +404,28 @@ fn metadata_is_hidden_as_configured() {
         (&report["exif"]["gps"], &report["exif"]["image"]["Make"]),
         (&serde_json::json!({}), &"Example Corp.".into())
     );
+}
+
+#[test]
+fn figures_are_told_to_prometheus_and_add_up() {
+    let server = Server::start();
+    let pictures = [server.get("/photo.jpg?w=300"), server.get("/photo.jpg?w=300"), server.get("/missing.jpg")];
+    let response = server.get("/metrics");
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = String::from_utf8(response.body).unwrap();
+    let sent: usize = pictures.iter().map(|picture| picture.body.len()).sum();
+    let original = std::fs::metadata(fixtures().join("photo.jpg")).unwrap().len();
+    for line in [
+        "image_origin_requests_total{status=\"200\",format=\"jpeg\"} 2".to_owned(),
+        "image_origin_requests_total{status=\"404\",format=\"problem+json\"} 1".to_owned(),
+        format!("image_origin_bytes_out_total {sent}"),
+        format!("image_origin_bytes_in_total {original}"),
+        "image_origin_pixels_total 67500".to_owned(),
+        "image_origin_duration_seconds_count{stage=\"decode\"} 1".to_owned(),
+        "image_origin_duration_seconds_count{stage=\"total\"} 3".to_owned(),
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line} is not in {text}");
+    }
+    let without = Server::with(Layer { metrics: Some(image_origin::config::Metrics::None), ..Layer::default() });
+    assert_eq!(without.get("/metrics").status, 404);
 }

@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use image_origin_edge::sigv4::{self, Signable};
 use image_origin_edge::{Config, Credentials, Headers, Service, Target};
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use crate::source::{Key, Source, SourceError};
+use crate::source::{Ask, Found, Key, Source, SourceError};
 
 /// A request at an origin's door.
 #[derive(Debug)]
@@ -87,10 +87,16 @@ impl Origins {
     /// A file as it is, which is what a bucket gives.
     async fn stored(&self, path: &str) -> Result<Response, SourceError> {
         let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
-        let object = self.storage.open(&key).await?;
+        let deadline = Instant::now() + STORAGE_TIMEOUT;
+        let ask = Ask { key: &key, version: None, holds: None, deadline };
+        let opened = tokio::time::timeout_at(deadline, self.storage.open(ask)).await;
+        let Found::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
+            return Err(SourceError::Failed("nothing was held that could be current".to_owned()));
+        };
         let tag = format!("\"{}\"", object.meta.etag);
         let modified = object.meta.modified.map(httpdate::fmt_http_date);
-        let bytes = Bytes::from(object.read(self.most).await?);
+        let reading = tokio::time::timeout_at(deadline, object.read::<SourceError>(self.most, |_| Ok(true))).await;
+        let bytes = reading.unwrap_or(Err(SourceError::TimedOut))?;
         let mut response = Response::new(Body::from(bytes));
         let media_type = HeaderValue::from_static(media_type(key.as_str()));
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
@@ -103,6 +109,9 @@ impl Origins {
         Ok(response)
     }
 }
+
+/// How long the storage may take for one file.
+const STORAGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What AWS answers to a request without a good signature.
 fn refusal(service: Service) -> Response {

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use clap::{Args, Subcommand};
 use image_origin::cdn::{self, Cdn};
-use image_origin::source;
+use image_origin::source::Source;
 use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Request, Trigger, origin_request, sign_url, viewer_request,
 };
@@ -34,7 +34,7 @@ impl CdnArguments {
     /// The CDN's routes, around those of the local server.
     pub(super) fn router(
         &self,
-        source_name: &str,
+        storage: Box<dyn Source>,
         origin: Router,
         cors: Option<&str>,
         (cache, most): (u64, u64),
@@ -45,7 +45,7 @@ impl CdnArguments {
         };
         let config = Config::from_json(&config).map_err(|error| error.to_string())?;
         let keys = read_keys(self.edge_keys.as_deref())?;
-        let cdn = Cdn::new(config, keys, origin, source::open(source_name)?, (cache, most))?;
+        let cdn = Cdn::new(config, keys, origin, storage, (cache, most))?;
         Ok(cdn::router(Arc::new(cdn), cors))
     }
 }

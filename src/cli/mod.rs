@@ -3,6 +3,7 @@
 mod batch;
 mod edge;
 mod grammar;
+mod lambda;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -29,9 +30,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the images of a folder over HTTP
+    /// Serve the images of a folder or a bucket over HTTP
     Serve {
-        /// The folder of originals
+        /// The folder of originals, or s3://BUCKET/PREFIX
         #[arg(env = "IMAGE_ORIGIN_SOURCE")]
         source: String,
         #[command(flatten)]
@@ -76,7 +77,21 @@ enum Command {
 type Failure = String;
 
 pub(crate) fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match lambda::runtime_api() {
+        Some(api) => lambda::run(&api),
+        None => command(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("image-origin: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<(), Failure> {
+    match Cli::parse().command {
         Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, *settings),
@@ -86,13 +101,6 @@ pub(crate) fn run() -> ExitCode {
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
         Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
         Command::Grammar { .. } => grammar::print_text(),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("image-origin: {failure}");
-            ExitCode::FAILURE
-        }
     }
 }
 
@@ -104,23 +112,23 @@ fn resolve(settings: Layer) -> Result<Settings, Failure> {
 /// each thread, and pictures leave much behind.
 const FILE_THREADS: usize = 2;
 
-fn serve(source_name: &str, cdn: &edge::CdnArguments, settings: Layer) -> Result<(), Failure> {
+fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Result<(), Failure> {
+    if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
+        lambda::serve_there(&endpoint, &mut settings)?;
+    }
     let settings = resolve(settings)?;
     start_log(&settings)?;
-    let source = source::open(source_name)?;
+    let source = source::open(source_name, &settings.s3)?;
     let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
     let sizes = (settings.cache, settings.max_source_bytes);
+    let s3 = settings.s3.clone();
     let origin = Arc::new(Origin::new(source, settings));
     let router = if cdn.cdn {
-        cdn.router(source_name, front::serve::router(origin, None), cors.as_deref(), sizes)?
+        cdn.router(source::open(source_name, &s3)?, front::serve::router(origin, None), cors.as_deref(), sizes)?
     } else {
         front::serve::router(origin, cors.as_deref())
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(workers + FILE_THREADS)
-        .build()
-        .map_err(|error| format!("the threads cannot be started: {error}"))?;
+    let runtime = runtime(workers)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen)
             .await
@@ -135,9 +143,17 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, settings: Layer) -> Result
     })
 }
 
+fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(workers + FILE_THREADS)
+        .build()
+        .map_err(|error| format!("the threads cannot be started: {error}"))
+}
+
 /// Where it listens, and three addresses to try with a file that is really there.
 fn print_welcome(source_name: &str, address: &str) {
-    println!("image-origin serves {source_name} on http://{address}");
+    println!("image-origin serves {} on http://{address}", source::shown(source_name));
     let example = example_file(Path::new(source_name)).unwrap_or_else(|| "photo.jpg".to_owned());
     let example = percent_encoding::utf8_percent_encode(&example, percent_encoding::NON_ALPHANUMERIC)
         .to_string()
@@ -160,7 +176,7 @@ fn example_file(folder: &Path) -> Option<String> {
     names.into_iter().next()
 }
 
-/// Ctrl-C, or SIGTERM as sent by everything that runs containers.
+/// Ctrl-C, SIGTERM as sent by everything that runs containers, or the end of a launcher that holds our standard input.
 async fn asked_to_stop() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -176,13 +192,31 @@ async fn asked_to_stop() {
     tokio::select! {
         () = interrupted => {}
         () = terminated => {}
+        () = lambda::launcher_ended() => {}
     }
 }
+
+const LIBRARIES_THAT_TELL_SECRETS: [&str; 9] = [
+    "aws_config=warn",
+    "aws_credential_types=off",
+    "aws_runtime=off",
+    "aws_sdk_s3=off",
+    "aws_sigv4=off",
+    "aws_smithy_http_client=off",
+    "aws_smithy_runtime=off",
+    "aws_smithy_runtime_api=off",
+    "hyper_util=off",
+];
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log)
     })?;
+    // The AWS SDK logs whole requests, signatures and all.
+    let filter = LIBRARIES_THAT_TELL_SECRETS
+        .iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -266,6 +266,23 @@ pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     }
 }
 
+/// Looks at the first bytes of an original whose rest is still on its way, and refuses it as soon as they tell that it
+/// cannot be read or is beyond the limits. Says whether they have told all that they can.
+///
+/// # Errors
+/// [`Error::Unsupported`] and [`Error::TooLarge`], as [`Decoder::probe`] gives them for the whole.
+pub fn look(head: &[u8], budget: Budget) -> Result<bool, Error> {
+    if head.len() < SNIFF_LEN {
+        return Ok(false);
+    }
+    match decoder_for(head)?.probe(head, budget) {
+        Ok(_) => Ok(true),
+        Err(error @ Error::TooLarge { .. }) => Err(error),
+        // What is cut off looks damaged.
+        Err(_) => Ok(false),
+    }
+}
+
 /// Whether an 8 bit picture has at most 256 colours, so that a palette holds it without loss.
 pub fn has_few_colours(raster: &Raster) -> bool {
     palette::exact(raster, 256).is_some()

@@ -2,4 +2,5 @@
 //! anything of images.
 
 mod connections;
+pub mod lambda;
 pub mod serve;

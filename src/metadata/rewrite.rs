@@ -122,6 +122,11 @@ impl Rewrite {
         &self.pieces
     }
 
+    /// The pieces themselves, in order.
+    pub fn into_pieces(self) -> Vec<Piece> {
+        self.pieces
+    }
+
     /// The length of the new content.
     pub fn len(&self) -> u64 {
         self.pieces.iter().map(Piece::len).sum()

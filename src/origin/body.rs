@@ -1,15 +1,44 @@
-//! What an answer consists of: nothing, bytes in memory, or a file that is streamed piece by piece.
+//! What an answer consists of: nothing, bytes in memory, or an original that is handed on piece by piece, part of it left
+//! out or replaced.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek};
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use crate::metadata::RewriteReader;
+use crate::codec::{Format, SNIFF_LEN, sniff};
+use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 
 /// Bytes that are read from a file at once, and so held for each download in progress.
 const CHUNK: usize = 128 * 1024;
+
+/// The bytes of an original that is handed on without being decoded.
+#[derive(Debug)]
+pub enum Original {
+    /// A file, which is read as it is sent.
+    File(File),
+    /// All bytes, in memory.
+    Memory(Bytes),
+}
+
+impl Original {
+    /// The format, and the plan for the content without its metadata.
+    pub(super) fn strip(&mut self, keep: Keep) -> Result<(Format, Rewrite), metadata::Error> {
+        match self {
+            Self::File(file) => strip(file, keep),
+            Self::Memory(bytes) => strip(&mut Cursor::new(&**bytes), keep),
+        }
+    }
+}
+
+fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<(Format, Rewrite), metadata::Error> {
+    let mut head = [0; SNIFF_LEN];
+    let sniffed = source.read(&mut head).map(|length| sniff(&head[..length]))?;
+    let format = sniffed.ok_or(metadata::Error::Unrecognised)?;
+    Ok((format, metadata::strip(source, keep)?))
+}
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -18,19 +47,53 @@ pub enum Body {
     Empty,
     /// All bytes, in memory.
     Bytes(Bytes),
-    /// A file, part of which may be left out or replaced.
-    File(RewriteReader<File>),
+    /// An original, part of which may be left out or replaced.
+    Original(Rewrite, Original),
 }
 
 impl Body {
-    /// The body in pieces. Files are read off the async threads, one piece ahead of nobody.
-    pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    /// These bytes of it.
+    #[must_use]
+    pub fn slice(self, range: Range<u64>) -> Self {
         match self {
-            Self::Empty => stream::empty().left_stream(),
-            Self::Bytes(bytes) => stream::once(async { Ok(bytes) }).left_stream().right_stream(),
-            Self::File(reader) => stream::try_unfold(reader, next_piece).right_stream().right_stream(),
+            Self::Empty => Self::Empty,
+            Self::Bytes(bytes) => {
+                let within = |at: u64| (at as usize).min(bytes.len());
+                Self::Bytes(bytes.slice(within(range.start)..within(range.end)))
+            }
+            Self::Original(rewrite, original) => Self::Original(rewrite.slice(range), original),
         }
     }
+
+    /// The body in pieces. Files are read off the async threads, one piece ahead of nobody; what is in memory is not
+    /// copied.
+    pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        match self {
+            Self::Empty => stream::empty().left_stream().left_stream(),
+            Self::Bytes(bytes) => stream::once(async { Ok(bytes) }).right_stream().left_stream(),
+            Self::Original(rewrite, Original::Memory(bytes)) => {
+                stream::iter(pieces(rewrite, bytes).map(Ok)).left_stream().right_stream()
+            }
+            Self::Original(rewrite, Original::File(file)) => {
+                stream::try_unfold(rewrite.reader(file), next_piece).right_stream().right_stream()
+            }
+        }
+    }
+}
+
+fn pieces(rewrite: Rewrite, source: Bytes) -> impl Iterator<Item = Bytes> + Send {
+    static ZEROS: [u8; CHUNK] = [0; CHUNK];
+    rewrite.into_pieces().into_iter().flat_map(move |piece| {
+        let (bytes, zeros) = match piece {
+            // The plan was made for these very bytes, so its ranges lie inside.
+            Piece::Copy(range) => (source.slice(range.start as usize..range.end as usize), 0),
+            Piece::Insert(bytes) => (bytes.into(), 0),
+            Piece::Zeros(count) => (Bytes::new(), count),
+        };
+        let whole = (0..zeros / CHUNK as u64).map(|_| Bytes::from_static(&ZEROS));
+        let rest = Bytes::from_static(&ZEROS[..(zeros % CHUNK as u64) as usize]);
+        [bytes].into_iter().chain(whole).chain([rest]).filter(|bytes| !bytes.is_empty())
+    })
 }
 
 async fn next_piece(mut reader: RewriteReader<File>) -> io::Result<Option<(Bytes, RewriteReader<File>)>> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-use crate::source::Meta;
+use crate::source::{Holds, Meta};
 
 /// Counted up whenever the same original and query would give other bytes than before, so that no cache keeps the old
 /// ones.
@@ -15,10 +15,36 @@ const ENGINE: u32 = 1;
 ///
 /// The source's tag stays readable so that a store can be asked whether it is still current; the store's tags hold no
 /// character that would need escaping.
-pub(super) fn entity_tag(meta: &Meta, variant: &str) -> String {
-    let digest = Sha256::digest(format!("{ENGINE}\n{}\n{variant}", env!("CARGO_PKG_VERSION")));
-    let variant: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{}-{variant}\"", meta.etag)
+pub(super) fn entity_tag(meta: &Meta, variant: &Variant) -> String {
+    format!("\"{}-{}\"", meta.etag, variant.0)
+}
+
+/// What is made of an original, as a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Variant(String);
+
+impl Variant {
+    pub(super) fn new(text: &str) -> Self {
+        let digest = Sha256::digest(format!("{ENGINE}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
+        Self(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// What the viewer's conditions say of the original itself, so that the source can be asked: the source's own tag out of
+/// the first entity tag that is of this variant, or a date where there is no tag.
+pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<Holds> {
+    let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        let source_tag = |item: &str| {
+            let opaque = item.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?;
+            let source = opaque.strip_suffix(&variant.0)?.strip_suffix('-')?;
+            let sound = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            (sound && !source.is_empty()).then(|| Holds::Tag(source.to_owned()))
+        };
+        return tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).find_map(source_tag);
+    }
+    let since = headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?;
+    Some(Holds::Since(httpdate::parse_http_date(since).ok()?))
 }
 
 /// Whether the viewer already has this answer.
@@ -38,6 +64,18 @@ pub(crate) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<S
     }
 }
 
+/// Whether the viewer wants the answer only if it were another than it is (RFC 9110, 13.1.1 and 13.1.4).
+pub(super) fn is_other(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
+    let mut tags = headers.get_all(header::IF_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        let mut items = tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+        return !items.any(|item| item.trim() == "*" || item.trim() == tag);
+    }
+    let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|value| value.to_str().ok());
+    let since = since.and_then(|date| httpdate::parse_http_date(date).ok());
+    matches!((since, modified), (Some(since), Some(modified)) if whole_seconds(modified) > whole_seconds(since))
+}
+
 /// HTTP dates have no fractions.
 fn whole_seconds(time: SystemTime) -> Duration {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -46,7 +84,7 @@ fn whole_seconds(time: SystemTime) -> Duration {
 
 /// What a `Range` header asks of an answer of known length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RangeRequest {
+pub enum RangeRequest {
     /// All of it: there is no range, or none that has to be honoured.
     All,
     /// These bytes, of which there is at least one.
@@ -56,7 +94,7 @@ pub(crate) enum RangeRequest {
 }
 
 /// Reads `Range` and `If-Range`. Several ranges at once are answered with everything, as RFC 9110, 14.2 allows.
-pub(crate) fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
+pub fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
     let Some(text) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return RangeRequest::All };
     if let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) {
         let date = httpdate::parse_http_date(condition).ok();
@@ -100,11 +138,28 @@ mod tests {
 
     #[test]
     fn tags_depend_on_source_and_transform() {
-        let meta = |etag: &str| Meta { etag: etag.into(), modified: None, length: 0 };
-        let tag = entity_tag(&meta("abc"), "w=1");
-        assert!(tag.starts_with("\"abc-") && tag.ends_with('"'), "{tag}");
-        assert_ne!(tag, entity_tag(&meta("abd"), "w=1"));
-        assert_ne!(tag, entity_tag(&meta("abc"), "w=2"));
+        let tag = |etag: &str, variant: &str| {
+            entity_tag(&Meta { etag: etag.into(), modified: None, length: None }, &Variant::new(variant))
+        };
+        let one = tag("abc", "w=1");
+        assert!(one.starts_with("\"abc-") && one.ends_with('"'), "{one}");
+        assert_ne!(one, tag("abd", "w=1"));
+        assert_ne!(one, tag("abc", "w=2"));
+    }
+
+    #[test]
+    fn the_source_is_asked_for_its_own_tag() {
+        let variant = Variant::new("w=1");
+        let tag = entity_tag(&Meta { etag: "abc-2".into(), modified: None, length: None }, &variant);
+        let held = |list: &str| held(&headers(&[(header::IF_NONE_MATCH, list)]), &variant);
+        for list in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}, \"y\"")] {
+            assert_eq!(held(&list), Some(Holds::Tag("abc-2".into())), "{list}");
+        }
+        let other = entity_tag(&Meta { etag: "abc".into(), modified: None, length: None }, &Variant::new("w=2"));
+        let evil = tag.replace("abc", "a b");
+        for list in ["*", "\"x\"", other.as_str(), evil.as_str(), tag.trim_matches('"'), ""] {
+            assert_eq!(held(list), None, "{list}");
+        }
     }
 
     #[test]
@@ -126,6 +181,26 @@ mod tests {
         ];
         for (pairs, expected) in table {
             assert_eq!(is_not_modified(&headers(pairs), "\"t\"", modified), *expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn preconditions_follow_the_rfc() {
+        let modified = Some(UNIX_EPOCH + Duration::from_millis(1_000_000_500));
+        let (matches, since) = (header::IF_MATCH, header::IF_UNMODIFIED_SINCE);
+        let table: &[(&[(header::HeaderName, &str)], bool)] = &[
+            (&[], false),
+            (&[(matches.clone(), "\"t\"")], false),
+            (&[(matches.clone(), "\"x\", \"t\"")], false),
+            (&[(matches.clone(), "*")], false),
+            (&[(matches.clone(), "W/\"t\"")], true),
+            (&[(matches.clone(), "\"x\"")], true),
+            (&[(since.clone(), "Mon, 12 Jan 1970 13:46:40 GMT")], false),
+            (&[(since.clone(), "Mon, 12 Jan 1970 13:46:39 GMT")], true),
+            (&[(since.clone(), "yesterday")], false),
+        ];
+        for (pairs, expected) in table {
+            assert_eq!(is_other(&headers(pairs), "\"t\"", modified), *expected, "{pairs:?}");
         }
     }
 

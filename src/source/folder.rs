@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::{BoxFuture, Key, Meta, Object, Source, SourceError};
+use super::{Ask, BoxFuture, Content, Found, Key, Meta, Object, Source, SourceError};
 
 /// A folder of originals.
 #[derive(Debug, Clone)]
@@ -47,16 +47,16 @@ impl Folder {
         let modified = facts.modified().ok();
         let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let etag = format!("{:x}.{:x}", facts.len(), age.as_nanos());
-        Ok(Object { meta: Meta { etag, modified, length: facts.len() }, file })
+        Ok(Object { meta: Meta { etag, modified, length: Some(facts.len()) }, content: Content::File(file) })
     }
 }
 
 impl Source for Folder {
-    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object, SourceError>> {
-        let (folder, key) = (self.clone(), key.clone());
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        let (folder, key) = (self.clone(), ask.key.clone());
         Box::pin(async move {
             let opened = tokio::task::spawn_blocking(move || folder.open_blocking(&key)).await;
-            opened.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string())))
+            opened.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string()))).map(Found::Object)
         })
     }
 }
@@ -68,7 +68,13 @@ mod tests {
     fn read(folder: &Folder, path: &str) -> Result<Vec<u8>, SourceError> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
-        runtime.block_on(async { folder.open(&key).await?.read(10).await })
+        runtime.block_on(async {
+            let ask = Ask { key: &key, version: None, holds: None, deadline: tokio::time::Instant::now() };
+            match folder.open(ask).await? {
+                Found::Object(object) => Ok(object.read::<SourceError>(10, |_| Ok(true)).await?.to_vec()),
+                Found::Same(_) => panic!("nothing was held"),
+            }
+        })
     }
 
     #[test]

@@ -1,13 +1,21 @@
 //! Where originals come from. A source turns a [`Key`] into an [`Object`]: facts first, bytes only when they are asked
 //! for. Adding a store is a file here and a line in [`open`].
 
+mod content;
 mod folder;
+pub mod s3;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
+pub use content::{ByteStream, Content, Object};
 pub use folder::Folder;
+use s3::S3;
+
+use crate::config::S3Settings;
 
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -81,35 +89,39 @@ pub struct Meta {
     pub etag: String,
     /// When it was last changed.
     pub modified: Option<SystemTime>,
-    /// Its size in bytes.
-    pub length: u64,
+    /// Its size in bytes, where the store tells.
+    pub length: Option<u64>,
 }
 
-/// An original: facts and a handle on the bytes.
+/// What is asked of a source.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    /// The name of the original.
+    pub key: &'a Key,
+    /// A version other than the newest, in the store's own words.
+    pub version: Option<&'a str>,
+    /// What the asker has already and need not be sent again.
+    pub holds: Option<Holds>,
+    /// When the answer is of no use any more.
+    pub deadline: Instant,
+}
+
+/// A copy that the asker has already. Only a source that can compare cheaply takes notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// One with this [`Meta::etag`].
+    Tag(String),
+    /// One of this time.
+    Since(SystemTime),
+}
+
+/// What a source found.
 #[derive(Debug)]
-pub struct Object {
-    /// What is known of it.
-    pub meta: Meta,
-    /// Its bytes.
-    pub file: std::fs::File,
-}
-
-impl Object {
-    /// Reads all bytes.
-    ///
-    /// # Errors
-    /// [`SourceError::TooLarge`] when there are more than `most`, even if [`Meta::length`] promised fewer.
-    pub async fn read(self, most: u64) -> Result<Vec<u8>, SourceError> {
-        use tokio::io::AsyncReadExt as _;
-        let too_large = |length| SourceError::TooLarge { length, allowed: most };
-        if self.meta.length > most {
-            return Err(too_large(self.meta.length));
-        }
-        let mut bytes = Vec::with_capacity(self.meta.length as usize + 1);
-        let mut file = tokio::fs::File::from_std(self.file).take(most + 1);
-        file.read_to_end(&mut bytes).await?;
-        if bytes.len() as u64 > most { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
-    }
+pub enum Found {
+    /// The original.
+    Object(Object),
+    /// The copy that the asker holds is current; these are its facts.
+    Same(Meta),
 }
 
 /// A store of originals.
@@ -118,15 +130,33 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Any [`SourceError`].
-    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Object, SourceError>>;
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>>;
 }
 
-/// The source that a setting names: for now, a folder.
+/// The source of a function that was given none: it serves only events that bring their own.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl Source for Nowhere {
+    fn open<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        Box::pin(async { Err(SourceError::Failed("IMAGE_ORIGIN_SOURCE is not set".to_owned())) })
+    }
+}
+
+/// What the operator is told of a source. The name of a bucket is nobody's business.
+pub fn shown(name: &str) -> &str {
+    if name.starts_with("s3://") { "an S3 bucket" } else { name }
+}
+
+/// The source that a setting names: a folder, or `s3://bucket/prefix`.
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
-pub fn open(name: &str) -> Result<Box<dyn Source>, String> {
-    Ok(Box::new(Folder::new(name)?))
+pub fn open(name: &str, s3: &S3Settings) -> Result<Box<dyn Source>, String> {
+    match name.strip_prefix("s3://") {
+        Some(place) => Ok(Box::new(S3::new(place, s3.clone())?)),
+        None => Ok(Box::new(Folder::new(name)?)),
+    }
 }
 
 #[cfg(test)]

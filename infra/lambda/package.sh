@@ -1,0 +1,41 @@
+#!/bin/sh
+# Packs the Lambda function for provided.al2023: target/lambda-package/<arch>.zip with one file, bootstrap.
+#
+#   infra/lambda/package.sh [x86_64|arm64]
+#
+# The runtime has glibc 2.34. With cargo-zigbuild (pip install cargo-zigbuild ziglang, or cargo install) the binary is
+# linked for just that, on any machine and for either architecture; without it, natively, which the check below may
+# refuse on a newer system. arm64 also needs `rustup target add aarch64-unknown-linux-gnu`.
+set -eu
+arch=${1:-x86_64}
+case $arch in
+x86_64) target=x86_64-unknown-linux-gnu ;;
+arm64) target=aarch64-unknown-linux-gnu ;;
+*) echo "no such architecture: $arch" >&2; exit 2 ;;
+esac
+cd "$(dirname "$0")/../.."
+if command -v cargo-zigbuild >/dev/null; then
+    cargo zigbuild --locked --profile lambda --bin image-origin --target "$target.2.34"
+else
+    cargo build --locked --profile lambda --bin image-origin --target "$target"
+fi
+folder=target/lambda-package/$arch
+mkdir -p "$folder"
+cp "target/$target/lambda/image-origin" "$folder/bootstrap"
+infra/lambda/check-glibc.sh "$folder/bootstrap"
+# Lambda runs as another user; a fixed date makes equal contents equal archives.
+chmod 755 "$folder/bootstrap"
+touch -d '2000-01-01T00:00:00Z' "$folder/bootstrap"
+rm -f "$folder.zip"
+if command -v zip >/dev/null; then
+    (cd "$folder" && TZ=UTC zip -q -9 -X "../$arch.zip" bootstrap)
+else
+    python3 - "$folder" <<'PYTHON'
+import sys, zipfile
+entry = zipfile.ZipInfo("bootstrap", (2000, 1, 1, 0, 0, 0))
+entry.external_attr, entry.compress_type = 0o100755 << 16, zipfile.ZIP_DEFLATED
+with zipfile.ZipFile(sys.argv[1] + ".zip", "w") as archive, open(sys.argv[1] + "/bootstrap", "rb") as program:
+    archive.writestr(entry, program.read(), compresslevel=9)
+PYTHON
+fi
+echo "bootstrap: $(wc -c <"$folder/bootstrap") bytes; $folder.zip: $(wc -c <"$folder.zip") bytes"

@@ -1,0 +1,80 @@
+//! The program in AWS Lambda: as the bootstrap of a function, without arguments and with everything from the environment;
+//! or as the server of a web function, under the launcher `infra/web/index.js`.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use image_origin::config::{Layer, LogFormat, Metrics};
+use image_origin::front::lambda;
+use image_origin::origin::Origin;
+use image_origin::source::{self, Nowhere, Source};
+
+use super::{Failure, resolve, runtime, start_log};
+
+/// What a function is configured with.
+#[derive(Debug, Parser)]
+struct Environment {
+    /// Absent where only S3 Object Lambda is served.
+    #[arg(long, env = "IMAGE_ORIGIN_SOURCE")]
+    source: Option<String>,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+/// The runtime API, as `host:port` or that and a path, if this process is to answer its events. A web function has one, too, but is asked over
+/// HTTP instead.
+pub(super) fn runtime_api() -> Option<String> {
+    let api = std::env::var("AWS_LAMBDA_RUNTIME_API").ok()?;
+    // Emulators give a URL where Lambda gives an address.
+    let api = api.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let serves = std::env::args().nth(1).is_some_and(|command| command == "serve");
+    (!serves && std::env::var_os("AWS_LAMBDA_HTTP_ENDPOINT").is_none()).then_some(api)
+}
+
+/// Answers events until the environment is taken down.
+pub(super) fn run(api: &str) -> Result<(), Failure> {
+    let origin = start().inspect_err(|failure| {
+        if let Err(error) = lambda::report_init_error(api, "Configuration", failure) {
+            eprintln!("image-origin: Lambda could not be told: {error}");
+        }
+    })?;
+    let runtime = runtime(origin.settings().workers)?;
+    runtime.block_on(lambda::run(api, origin)).map_err(|error| format!("the runtime API has failed: {error}"))
+}
+
+fn start() -> Result<Arc<Origin>, Failure> {
+    let Environment { source, mut settings } =
+        Environment::try_parse_from(["image-origin"]).map_err(|error| error.to_string())?;
+    settings.log_format = settings.log_format.or(Some(LogFormat::Json));
+    settings.metrics = settings.metrics.or(Some(Metrics::Emf));
+    let settings = resolve(settings)?;
+    start_log(&settings)?;
+    let source: Box<dyn Source> = match source {
+        Some(name) => source::open(&name, &settings.s3)?,
+        None => Box::new(Nowhere),
+    };
+    Ok(Arc::new(Origin::new(source, settings)))
+}
+
+/// Listens where a web function is asked, unless something else is set, and logs as functions do.
+pub(super) fn serve_there(endpoint: &str, settings: &mut Layer) -> Result<(), Failure> {
+    let address = endpoint.parse().map_err(|_| format!("AWS_LAMBDA_HTTP_ENDPOINT is no address: {endpoint}"))?;
+    settings.listen = settings.listen.or(Some(address));
+    settings.log_format = settings.log_format.or(Some(LogFormat::Json));
+    settings.metrics = settings.metrics.or(Some(Metrics::Emf));
+    Ok(())
+}
+
+/// Waits for the end of the launcher, which holds our standard input open for as long as it lives.
+pub(super) async fn launcher_ended() {
+    if std::env::var_os("IMAGE_ORIGIN_STOP_WITH_STDIN").is_none() {
+        return std::future::pending().await;
+    }
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime's would have to be waited for in the end.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = end.await;
+}

@@ -1,0 +1,74 @@
+//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers, and
+//! S3 Object Lambda.
+//!
+//! Events come in by the runtime API; what kind each is, its shape tells. Every event is answered before the function's
+//! time is over: what goes wrong is an answer, too.
+
+mod body;
+mod event;
+mod http;
+mod init;
+mod object_lambda;
+mod part;
+mod stream;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::front::serve;
+use crate::origin::Origin;
+use event::Event;
+pub use init::report_init_error;
+
+/// Answers the events of the runtime API at `host:port` for as long as the environment lives.
+///
+/// # Errors
+/// What the runtime API fails with.
+pub async fn run(api: &str, origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
+    let settings = origin.settings();
+    let router = serve::router(origin.clone(), settings.cors.as_deref());
+    let door = Arc::new(http::Door::new(router, settings.delivery));
+    let streaming = stream::Streaming::new(door.clone(), api.to_owned());
+    let objects = Arc::new(object_lambda::Door::new(origin));
+    let handler = service_fn(move |event: LambdaEvent<Value>| {
+        let (door, objects) = (door.clone(), objects.clone());
+        async move {
+            let (payload, context) = event.into_parts();
+            let deadlines = Deadlines::of(&context);
+            match Event::read(payload) {
+                Ok(Event::Http(event)) => Ok(door.document(event, &context, deadlines).await),
+                Ok(Event::ObjectLambda(event)) => objects.answer(event, &context, deadlines).await,
+                Err(reason) => Err(Diagnostic { error_type: "UnknownEvent".to_owned(), error_message: reason }),
+            }
+        }
+    });
+    Runtime::new(handler).layer(streaming).run().await
+}
+
+/// Until when what must have happened.
+#[derive(Debug, Clone, Copy)]
+struct Deadlines {
+    /// Work must have ended, so that there is time left to say so.
+    work: Instant,
+    /// The answer must have been sent.
+    end: Instant,
+}
+
+/// What is kept of the function's time to send an answer that work did not make in time.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
+
+/// The longest that Lambda lets a function run.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+impl Deadlines {
+    fn of(context: &lambda_runtime::Context) -> Self {
+        let left = context.deadline().duration_since(SystemTime::now());
+        // Emulators give moments of their own invention. What is over already, Lambda does not send.
+        let (now, left) = (Instant::now(), left.unwrap_or(LONGEST));
+        Self { work: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 4)), end: now + left }
+    }
+}

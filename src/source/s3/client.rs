@@ -1,0 +1,71 @@
+//! Starting the SDK: credentials, region, time limits and retries.
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Builder, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
+use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+use crate::config::S3Settings;
+
+/// A request is sent this often at most, with a random pause before each repetition.
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// The region of stores that have none.
+const ANY_REGION: &str = "us-east-1";
+
+/// The SDK's own HTTP client, with `ring` for TLS.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// Reads the environment as every AWS program does: variables, profiles, container and instance roles.
+pub(crate) async fn start(settings: &S3Settings) -> Client {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT).build())
+        // The request's deadline bounds the download.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(endpoint) = &settings.endpoint {
+        // Without this, a machine outside AWS would be searched for its region over the network.
+        let region = std::env::var("AWS_REGION").unwrap_or_else(|_| ANY_REGION.to_owned());
+        loader = loader.endpoint_url(endpoint).region(Region::new(region));
+    }
+    let shared = loader.load().await;
+    Client::from_conf(Builder::from(&shared).force_path_style(settings.path_style).build())
+}
+
+/// Sends WriteGetObjectResponse to an endpoint of our own, which has no host name for each of S3's routes.
+pub(crate) fn without_route() -> impl Intercept + 'static {
+    WithoutRoute
+}
+
+#[derive(Debug)]
+struct WithoutRoute;
+
+#[dyn_dispatch_hint]
+impl Intercept for WithoutRoute {
+    fn name(&self) -> &'static str {
+        "WithoutRoute"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().unset::<EndpointPrefix>();
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! What the store's failures mean to a viewer. The log gets the store's error code and its request id, which lead to
+//! the rest in the store's own logs, and nothing that names buckets, keys or credentials.
+
+use std::fmt::Debug;
+use std::time::SystemTime;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::own_tag;
+use crate::config::AccessDenied;
+use crate::source::{Meta, SourceError};
+
+/// The facts from a 304, if that is what came.
+pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta> {
+    let response = error.raw_response()?;
+    if response.status().as_u16() != 304 {
+        return None;
+    }
+    let modified = response.headers().get("last-modified").and_then(|date| httpdate::parse_http_date(date).ok());
+    let etag = response.headers().get("etag").map(own_tag)?;
+    Some(Meta { etag, modified: modified as Option<SystemTime>, length: None })
+}
+
+/// What an error of the SDK means.
+pub(super) fn of<E: ProvideErrorMetadata + Debug>(
+    error: &SdkError<E, HttpResponse>,
+    denied: AccessDenied,
+) -> SourceError {
+    let Some(response) = error.raw_response() else { return without_answer(error) };
+    let status = response.status().as_u16();
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+    let request_id = response.headers().get("x-amz-request-id").unwrap_or_default();
+    meaning(status, code, request_id, denied)
+}
+
+/// The one table from what the store says to what the viewer is told.
+pub(super) fn meaning(status: u16, code: &str, request_id: &str, denied: AccessDenied) -> SourceError {
+    let failed = || SourceError::Failed(format!("the store answered {status} {code}, request {request_id}"));
+    match (status, code) {
+        (_, "NoSuchKey" | "NoSuchVersion" | "KeyTooLongError") => SourceError::NotFound,
+        // These come for a version id that is none, and for one that marks a deletion.
+        (400, "InvalidArgument") | (405, "MethodNotAllowed") => SourceError::NotFound,
+        (404, "" | "NotFound") => SourceError::NotFound,
+        (403, "AccessDenied" | "AllAccessDisabled" | "") => {
+            tracing::warn!(request_id, "the store denied access to an original");
+            match denied {
+                AccessDenied::NotFound => SourceError::NotFound,
+                AccessDenied::Forbidden => SourceError::Forbidden,
+            }
+        }
+        (429 | 503, _) => SourceError::Busy,
+        (_, "SlowDown" | "TooManyRequests" | "RequestLimitExceeded") => SourceError::Busy,
+        (_, "RequestTimeout") | (504, _) => SourceError::TimedOut,
+        _ => failed(),
+    }
+}
+
+fn without_answer<E, R>(error: &SdkError<E, R>) -> SourceError {
+    match error {
+        SdkError::TimeoutError(_) => SourceError::TimedOut,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => SourceError::TimedOut,
+        SdkError::DispatchFailure(failure) if failure.is_io() => {
+            SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned())
+        }
+        SdkError::ConstructionFailure(_) => {
+            SourceError::Failed("no request could be made: are there credentials and a region?".to_owned())
+        }
+        _ => SourceError::Failed("the request was not sent: are there credentials and a region?".to_owned()),
+    }
+}

@@ -1,0 +1,152 @@
+//! A bucket of S3, or of a store that speaks its protocol.
+//!
+//! Comes in: a key, and what the asker holds already; goes out: the facts from the head of the answer and the body as a
+//! stream that nobody has read yet. Nothing is read, connected or signed before the first request. No error, log line
+//! or `Debug` text names the bucket or carries what the store said beyond its error code.
+
+mod client;
+mod failure;
+mod presigned;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
+use futures_util::stream;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+
+use super::{Ask, BoxFuture, ByteStream, Content, Found, Holds, Meta, Object, Source, SourceError};
+use crate::config::S3Settings;
+pub(crate) use client::{start as start_client, without_route};
+pub use presigned::{Fetcher, Presigned, code_in};
+
+/// A bucket of originals, or the part of it below a prefix.
+pub struct S3 {
+    bucket: String,
+    /// Comes before every key; empty, or ends with a slash.
+    prefix: String,
+    settings: S3Settings,
+    client: OnceCell<Client>,
+}
+
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3").finish_non_exhaustive()
+    }
+}
+
+impl S3 {
+    /// Takes `bucket` or `bucket/prefix`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the name.
+    pub fn new(place: &str, settings: S3Settings) -> Result<Self, String> {
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if bucket.is_empty() || !bucket.bytes().all(allowed) {
+            return Err("an S3 source is s3://BUCKET or s3://BUCKET/PREFIX".to_owned());
+        }
+        let prefix = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
+        Ok(Self { bucket: bucket.to_owned(), prefix, settings, client: OnceCell::new() })
+    }
+
+    async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
+        let client = self.client.get_or_init(|| client::start(&self.settings)).await;
+        let key = format!("{}{}", self.prefix, ask.key.as_str());
+        let mut request = client.get_object().bucket(&self.bucket).key(key);
+        request = request.set_version_id(ask.version.map(str::to_owned));
+        request = match &ask.holds {
+            Some(Holds::Tag(tag)) => request.if_none_match(format!("\"{tag}\"")),
+            Some(Holds::Since(time)) => request.if_modified_since(DateTime::from(*time)),
+            None => request,
+        };
+        match request.send().await {
+            Ok(output) => Ok(Found::Object(object(output))),
+            Err(error) => match failure::not_modified(&error) {
+                Some(meta) => Ok(Found::Same(meta)),
+                None => Err(failure::of(&error, self.settings.denied)),
+            },
+        }
+    }
+}
+
+impl Source for S3 {
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        Box::pin(self.get(ask))
+    }
+}
+
+fn object(output: GetObjectOutput) -> Object {
+    let meta = Meta {
+        etag: own_tag(output.e_tag.as_deref().unwrap_or_default()),
+        modified: output.last_modified.and_then(|time| SystemTime::try_from(time).ok()),
+        length: output.content_length.and_then(|length| u64::try_from(length).ok()),
+    };
+    Object { meta, content: Content::Stream(pieces(output.body)) }
+}
+
+/// A body of the SDK's as this crate's.
+fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
+    Box::pin(stream::try_unfold(body, |mut body| async move {
+        match body.next().await {
+            Some(Ok(piece)) => Ok(Some((piece, body))),
+            Some(Err(_)) => Err(SourceError::Failed("the download broke off".to_owned())),
+            None => Ok(None),
+        }
+    }))
+}
+
+/// A store's entity tag as [`Meta::etag`]: S3's own are fit already, and anything else is replaced by a digest.
+pub(super) fn own_tag(etag: &str) -> String {
+    let opaque = etag.trim_start_matches("W/").trim_matches('"');
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !opaque.is_empty() && opaque.len() <= 128 && opaque.bytes().all(fit) {
+        return opaque.to_owned();
+    }
+    Sha256::digest(etag).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How long a connection may take. The request's own deadline holds beside all of these.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the store may be silent before it answers at all.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_a_bucket_and_a_prefix() {
+        let table = [
+            ("photos", Some(("photos", ""))),
+            ("photos/", Some(("photos", ""))),
+            ("photos/2026/may", Some(("photos", "2026/may/"))),
+            ("photos/2026/", Some(("photos", "2026/"))),
+            ("", None),
+            ("/prefix", None),
+            ("bucket?x", None),
+            ("user:secret@bucket", None),
+        ];
+        for (place, expected) in table {
+            let made = S3::new(place, S3Settings::default());
+            let parts = made.as_ref().ok().map(|s3| (s3.bucket.as_str(), s3.prefix.as_str()));
+            assert_eq!(parts, expected, "{place}");
+            assert!(!format!("{made:?}").contains("photos"), "no bucket is shown");
+        }
+    }
+
+    #[test]
+    fn tags_hold_no_character_that_needs_escaping() {
+        for tag in ["\"d41d8cd98f00b204e9800998ecf8427e\"", "\"d41d8cd98f00b204e9800998ecf8427e-12\""] {
+            assert_eq!(own_tag(tag), tag.trim_matches('"'));
+        }
+        for odd in ["", "\"a\\\"b\"", "\"ü\"", "\"a b\"", &format!("\"{}\"", "x".repeat(200))] {
+            assert!(own_tag(odd).bytes().all(|byte| byte.is_ascii_hexdigit()) && own_tag(odd).len() == 32, "{odd}");
+        }
+        assert_ne!(own_tag("a b"), own_tag("a c"));
+    }
+}

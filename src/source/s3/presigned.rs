@@ -1,0 +1,253 @@
+//! One original behind a URL that S3 has signed, as S3 Object Lambda hands it to its function.
+//!
+//! The URL is a credential: it appears in no error, log line or `Debug` text.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_s3::primitives::{ByteStream as SdkStream, SdkBody};
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, failure, own_tag, pieces};
+use crate::config::AccessDenied;
+use crate::source::{Ask, BoxFuture, Content, Found, Holds, Meta, Object, Source, SourceError};
+
+/// A request is sent this often at most.
+const ATTEMPTS: u32 = 3;
+
+/// The pause before the first repetition is at most this; before each further one, twice as much.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How much of an error's document is read to find its code.
+const ERROR_DOCUMENT: usize = 8 * 1024;
+
+/// Sends requests as they are, signed by somebody else. It starts with the first of them.
+#[derive(Debug, Default)]
+pub struct Fetcher(OnceLock<Connector>);
+
+impl Fetcher {
+    fn connector(&self) -> &Connector {
+        self.0.get_or_init(|| {
+            let times = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
+            Connector::builder()
+                .connector_settings(times.build())
+                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+                .build()
+        })
+    }
+
+    async fn send(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
+        let unfit = |_| SourceError::Failed("the signed URL cannot be asked".to_owned());
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_method(method.as_str()).map_err(|_| SourceError::Failed("no such method".to_owned()))?;
+        request.set_uri(url).map_err(unfit)?;
+        for (name, value) in headers {
+            if let Ok(value) = value.to_str() {
+                request.headers_mut().append(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        self.connector().call(request).await.map_err(|error| match error {
+            error if error.is_timeout() => SourceError::TimedOut,
+            _ => SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned()),
+        })
+    }
+
+    /// Sends until there is an answer that repeating would not change.
+    async fn ask(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
+        for attempt in 1.. {
+            let answer = self.send(method, url, headers).await;
+            let passing = match &answer {
+                Ok(response) => matches!(response.status().as_u16(), 500 | 502 | 503 | 504),
+                Err(error) => *error == SourceError::TimedOut || matches!(error, SourceError::Failed(_)),
+            };
+            if !passing || attempt == ATTEMPTS {
+                return answer;
+            }
+            tokio::time::sleep(jitter(FIRST_PAUSE * 2_u32.pow(attempt - 1))).await;
+        }
+        Err(SourceError::TimedOut)
+    }
+}
+
+/// Any part of `most`, so that many who failed together do not come back together.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    most.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+/// An original behind a signed URL.
+pub struct Presigned {
+    fetcher: Arc<Fetcher>,
+    method: Method,
+    url: String,
+    /// What the signature covers, and so must be sent.
+    headers: HeaderMap,
+    received: OnceLock<HeaderMap>,
+}
+
+impl fmt::Debug for Presigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presigned").finish_non_exhaustive()
+    }
+}
+
+impl Presigned {
+    /// Takes a URL that is signed for `method`, and the caller's headers, of which those that the signature covers are
+    /// sent again.
+    pub fn new(fetcher: Arc<Fetcher>, method: Method, url: String, callers: &HeaderMap) -> Self {
+        let headers = signed_headers(&url).into_iter().filter_map(|name| {
+            let value = callers.get(&name)?.clone();
+            Some((name, value))
+        });
+        Self { fetcher, method, headers: headers.collect(), url, received: OnceLock::new() }
+    }
+
+    /// The headers that came with the original's facts.
+    pub fn received(&self) -> Option<&HeaderMap> {
+        self.received.get()
+    }
+
+    /// What stands behind the URL, whatever it is, up to so many bytes, with its status.
+    ///
+    /// # Errors
+    /// [`SourceError`] when there is no answer at all, or a longer one.
+    pub async fn fetch(&self, most: usize) -> Result<(u16, Vec<u8>), SourceError> {
+        let response = self.fetcher.ask(&self.method, &self.url, &self.headers).await?;
+        let status = response.status().as_u16();
+        let body = SdkStream::new(response.into_body());
+        let object = Object {
+            meta: Meta { etag: String::new(), modified: None, length: None },
+            content: Content::Stream(pieces(body)),
+        };
+        Ok((status, object.read::<SourceError>(most as u64, |_| Ok(true)).await?.to_vec()))
+    }
+
+    async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
+        let mut headers = self.headers.clone();
+        let condition = match &ask.holds {
+            Some(Holds::Tag(tag)) => Some((header::IF_NONE_MATCH, format!("\"{tag}\""))),
+            Some(Holds::Since(time)) => Some((header::IF_MODIFIED_SINCE, httpdate::fmt_http_date(*time))),
+            None => None,
+        };
+        if let Some((name, value)) = condition
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            headers.entry(name).or_insert(value);
+        }
+        let response = self.fetcher.ask(&self.method, &self.url, &headers).await?;
+        let received = received(&response);
+        let text = |name: header::HeaderName| received.get(name).and_then(|value| value.to_str().ok());
+        let modified = text(header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
+        let etag = own_tag(text(header::ETAG).unwrap_or_default());
+        let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let status = response.status().as_u16();
+        match status {
+            200 => {
+                let meta = Meta { etag, modified, length };
+                let _ = self.received.set(received);
+                let content = match self.method {
+                    Method::HEAD => Content::Unavailable,
+                    _ => Content::Stream(pieces(SdkStream::new(response.into_body()))),
+                };
+                Ok(Found::Object(Object { meta, content }))
+            }
+            304 => Ok(Found::Same(Meta { etag, modified, length: None })),
+            _ => {
+                let request_id = received.get("x-amz-request-id").and_then(|value| value.to_str().ok());
+                let request_id = request_id.unwrap_or_default().to_owned();
+                let code = error_code(response).await;
+                // Whoever asks has been let in by S3 already.
+                Err(failure::meaning(status, &code, &request_id, AccessDenied::Forbidden))
+            }
+        }
+    }
+}
+
+impl Source for Presigned {
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        Box::pin(self.get(ask))
+    }
+}
+
+/// The headers that a URL's signature covers, without `host`, which the URL itself gives.
+fn signed_headers(url: &str) -> Vec<HeaderName> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let names = pairs.find(|(name, _)| name.eq_ignore_ascii_case("X-Amz-SignedHeaders")).map(|(_, value)| value);
+    let names = names.iter().flat_map(|names| names.split(';')).filter(|name| !name.eq_ignore_ascii_case("host"));
+    names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
+}
+
+fn received(response: &HttpResponse) -> HeaderMap {
+    let pairs = response.headers().iter();
+    pairs
+        .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?)))
+        .collect()
+}
+
+/// The code in an error's document, read without believing it to be XML.
+async fn error_code(response: HttpResponse) -> String {
+    let mut body = SdkStream::new(response.into_body());
+    let mut document = Vec::new();
+    while let Some(Ok(piece)) = body.next().await {
+        document.extend_from_slice(&piece);
+        if document.len() > ERROR_DOCUMENT {
+            break;
+        }
+    }
+    code_in(&String::from_utf8_lossy(&document)).unwrap_or_default().to_owned()
+}
+
+/// What stands between `<Code>` and its end, if that is a word.
+pub fn code_in(document: &str) -> Option<&str> {
+    let (code, _) = document.split_once("<Code>")?.1.split_once("</Code>")?;
+    (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signed_headers_are_those_of_the_url() {
+        let table: [(&str, &[&str]); 5] = [
+            ("https://b.example/k?X-Amz-SignedHeaders=host&w=3", &[]),
+            ("https://b.example/k?X-Amz-SignedHeaders=host%3Bx-amz-checksum-mode", &["x-amz-checksum-mode"]),
+            ("https://b.example/k?a=1&x-amz-signedheaders=Host;range;a%20b", &["range"]),
+            ("https://b.example/k", &[]),
+            ("https://b.example/k?X-Amz-SignedHeaders=", &[]),
+        ];
+        for (url, names) in table {
+            assert_eq!(signed_headers(url), names, "{url}");
+        }
+        let mut callers = HeaderMap::new();
+        callers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
+        callers.insert("authorization", HeaderValue::from_static("secret"));
+        let made = Presigned::new(Arc::default(), Method::GET, table[1].0.to_owned(), &callers);
+        assert_eq!(
+            (made.headers.len(), &made.headers["x-amz-checksum-mode"]),
+            (1, &HeaderValue::from_static("ENABLED"))
+        );
+        assert_eq!(format!("{made:?}"), "Presigned { .. }");
+    }
+
+    #[test]
+    fn codes_are_words() {
+        assert_eq!(code_in("<?xml?><Error><Code>NoSuchKey</Code><Message>x"), Some("NoSuchKey"));
+        for document in ["", "<Code>", "</Code><Code>", "<Code>a b</Code>", "<Code>x</code>"] {
+            assert_eq!(code_in(document), None, "{document}");
+        }
+    }
+
+    #[test]
+    fn pauses_differ_and_have_an_end() {
+        let pauses: Vec<_> = (0..20).map(|_| jitter(FIRST_PAUSE)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= FIRST_PAUSE) && pauses.iter().any(|pause| *pause != pauses[0]));
+    }
+}

@@ -1,0 +1,103 @@
+//! The binary as it runs in production: its environment, its log, its memory.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use crate::common::{Response, request};
+use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY};
+
+/// What must never be seen outside.
+const SECRETS: [&str; 5] = [ACCESS_KEY, SECRET_KEY, BUCKET, "X-Amz-Signature", "session-token-of-the-test"];
+
+/// A running `image-origin`, with AWS credentials in its environment.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+/// The binary, with credentials and without anything else that AWS programs look at.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_image-origin"));
+    command
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("AWS_SESSION_TOKEN", "session-token-of-the-test")
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Collects what a child writes.
+pub(crate) fn collect(mut from: impl std::io::Read + Send + 'static, into: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    });
+}
+
+impl Program {
+    /// Serves the bucket behind `store`.
+    pub(crate) fn serve(store: SocketAddr, environment: &[(&str, &str)]) -> Self {
+        Self::serve_place("", store, environment)
+    }
+
+    /// Serves what is below a prefix.
+    pub(crate) fn serve_place(prefix: &str, store: SocketAddr, environment: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        command
+            .args(["serve", &format!("s3://{BUCKET}/{prefix}"), "--listen", "127.0.0.1:0", "--log", "debug"])
+            .env("IMAGE_ORIGIN_S3_ENDPOINT", format!("http://{store}"))
+            .env("IMAGE_ORIGIN_S3_PATH_STYLE", "true")
+            .envs(environment.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().unwrap(), log.clone());
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{log:?}")).1.parse().unwrap();
+        log.lock().unwrap().push_str(&line);
+        collect(lines, log.clone());
+        Self { child, address, log }
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.request("GET", target, &[])
+    }
+
+    pub(crate) fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
+        let response = request(self.address, method, target, headers);
+        assert_discreet(&format!("{:?}{}", response.headers, String::from_utf8_lossy(&response.body)));
+        response
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            assert_discreet(&self.log());
+        }
+    }
+}
+
+/// Fails on anything that names a bucket or would let somebody in.
+pub(crate) fn assert_discreet(text: &str) {
+    for secret in SECRETS {
+        assert!(!text.contains(secret), "{secret} is seen in {text}");
+    }
+}

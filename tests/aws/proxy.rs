@@ -1,0 +1,134 @@
+//! A proxy that stands before the store and does it harm.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What is done to the next answers.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// An answer of this status and S3 error code instead, so often.
+    Status(u16, &'static str, usize),
+    /// Nothing is said for so long.
+    Silence(Duration),
+    /// The connection ends after so many bytes of the body.
+    Cut(usize),
+    /// The body comes in pieces of so many bytes, each after a pause.
+    Drip(usize, Duration),
+    /// The head announces another length than the body has.
+    Length(&'static str),
+    /// The connection ends before any answer.
+    Hangup,
+    /// The answer is not HTTP.
+    Noise,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    fault: Arc<Mutex<Fault>>,
+    asked: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Proxy {
+    pub(crate) fn before(store: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let fault = Arc::new(Mutex::new(Fault::None));
+        let asked = Arc::<std::sync::atomic::AtomicUsize>::default();
+        let (shared, count) = (fault.clone(), asked.clone());
+        std::thread::spawn(move || {
+            for viewer in listener.incoming() {
+                let (fault, count) = (shared.clone(), count.clone());
+                // A viewer that gives up is what some of these faults are about.
+                std::thread::spawn(move || {
+                    let _ = pass(viewer.unwrap(), store, &fault, &count);
+                });
+            }
+        });
+        Self { address, fault, asked }
+    }
+
+    pub(crate) fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Requests since the last time.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.swap(0, std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// One request for each connection.
+fn pass(
+    mut viewer: TcpStream,
+    store: SocketAddr,
+    fault: &Mutex<Fault>,
+    asked: &std::sync::atomic::AtomicUsize,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        viewer.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    let current = {
+        let mut fault = fault.lock().unwrap();
+        let current = fault.clone();
+        if let Fault::Status(_, _, times) = &mut *fault {
+            *times -= 1;
+            if *times == 0 {
+                *fault = Fault::None;
+            }
+        }
+        current
+    };
+    match current {
+        Fault::Status(status, code, _) => {
+            let body = format!("<Error><Code>{code}</Code><Message>bucket very-private-originals</Message></Error>");
+            let length = body.len();
+            return write!(
+                viewer,
+                "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+        }
+        Fault::Silence(time) => std::thread::sleep(time),
+        Fault::Hangup => return Ok(()),
+        Fault::Noise => return viewer.write_all(b"220 mail.example ESMTP very-private-originals\r\n"),
+        _ => {}
+    }
+    let mut answer = Vec::new();
+    let mut store = TcpStream::connect(store)?;
+    let head = String::from_utf8(head).unwrap().replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    store.write_all(head.as_bytes())?;
+    store.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let (head, body) = answer.split_at(end);
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let with_length = |length: &str| {
+        let lines = head.trim_end().split("\r\n").filter(|line| !line.to_lowercase().starts_with("content-length"));
+        lines.collect::<Vec<_>>().join("\r\n") + length + "\r\n\r\n"
+    };
+    match current {
+        Fault::Cut(length) => {
+            viewer.write_all(head.as_bytes())?;
+            viewer.write_all(&body[..length.min(body.len())])
+        }
+        Fault::Drip(size, pause) => {
+            viewer.write_all(head.as_bytes())?;
+            for piece in body.chunks(size) {
+                std::thread::sleep(pause);
+                viewer.write_all(piece)?;
+            }
+            Ok(())
+        }
+        Fault::Length(length) => {
+            viewer.write_all(with_length(length).as_bytes())?;
+            viewer.write_all(body)
+        }
+        _ => viewer.write_all(&answer),
+    }
+}

@@ -1,0 +1,240 @@
+//! Originals from S3.
+
+use std::time::{Duration, Instant};
+
+use crate::program::Program;
+use crate::proxy::{Fault, Proxy};
+use crate::store::Store;
+
+/// A program behind a proxy before a store with one photo; requests have two seconds.
+fn broken() -> (Store, Proxy, Program) {
+    let store = Store::with_photo();
+    let proxy = Proxy::before(store.address);
+    let program = Program::serve(proxy.address, &[("IMAGE_ORIGIN_DEADLINE", "2")]);
+    (store, proxy, program)
+}
+
+#[test]
+fn pictures_facts_metadata_and_originals_come_out_of_a_bucket() {
+    let store = Store::with_photo();
+    let program = Program::serve(store.address, &[]);
+    let small = program.get("/photo.jpg?w=300");
+    assert_eq!((small.status, small.size()), (200, (300, 225)));
+    assert_eq!(program.get("/photo.jpg?info").json()["width"], 1200);
+    assert_eq!(program.get("/photo.jpg?showExif").json()["exif"]["image"]["Make"], "Example Corp.");
+    let local = crate::common::Server::start();
+    let (ours, theirs) = (program.get("/photo.jpg"), local.get("/photo.jpg"));
+    assert_eq!((ours.status, ours.body == theirs.body), (200, true));
+    assert_eq!(ours.header("content-length"), theirs.header("content-length"));
+    let part = program.request("GET", "/photo.jpg", &[("range", "bytes=700-1299")]);
+    assert_eq!((part.status, part.body.as_slice()), (206, &theirs.body[700..1300]));
+    let head = program.request("HEAD", "/photo.jpg?w=300", &[]);
+    assert_eq!((head.status, head.header("content-length")), (200, small.header("content-length")));
+    assert_eq!(program.get("/missing.jpg?w=1").outcome(), (404, "not_found".to_owned()));
+}
+
+#[test]
+fn what_the_viewer_holds_is_not_downloaded() {
+    let store = Store::with_photo();
+    let program = Program::serve(store.address, &[]);
+    for target in ["/photo.jpg?w=130", "/photo.jpg"] {
+        let first = program.get(target);
+        assert_eq!(store.requests(), ["200 photo.jpg"]);
+        let (etag, modified) = (first.header("etag").unwrap(), first.header("last-modified").unwrap());
+        for condition in [("if-none-match", etag), ("if-modified-since", modified)] {
+            let again = program.request("GET", target, &[condition]);
+            assert_eq!((again.status, again.body.len()), (304, 0), "{target} {condition:?}");
+            for name in ["etag", "cache-control", "last-modified"] {
+                assert_eq!(again.header(name), first.header(name), "{name}");
+            }
+            assert_eq!(store.requests(), ["304 photo.jpg"], "{target} {condition:?}");
+        }
+    }
+    let other = program.get("/photo.jpg?w=131").header("etag").unwrap().to_owned();
+    store.requests();
+    assert_eq!(program.request("GET", "/photo.jpg?w=132", &[("if-none-match", &other)]).status, 200);
+    assert_eq!(store.requests(), ["200 photo.jpg"], "a tag of another picture is no tag of this one");
+}
+
+#[test]
+fn a_finished_picture_is_served_again_without_a_download_until_its_original_changes() {
+    let store = Store::with_photo();
+    let program = Program::serve(store.address, &[]);
+    let first = program.get("/photo.jpg?w=140");
+    let again = program.get("/photo.jpg?w=140");
+    assert_eq!(again.header("server-timing"), Some("cache;desc=hit"));
+    assert!(first.body == again.body && first.header("etag") == again.header("etag"));
+    assert_eq!(store.requests(), ["200 photo.jpg", "304 photo.jpg"]);
+    store.put("photo.jpg", &std::fs::read(crate::common::fixtures().join("photo.png")).unwrap());
+    assert_eq!(program.get("/photo.jpg?w=140").header("content-type"), Some("image/png"));
+    assert_eq!(store.requests(), ["200 photo.jpg"]);
+}
+
+#[test]
+fn any_key_is_found() {
+    let store = Store::start();
+    let photo = std::fs::read(crate::common::fixtures().join("orientation/1.jpg")).unwrap();
+    let keys = [
+        "a b+c%20&d=e'()!*,;@$.jpg",
+        "grün-日本 🦀.jpg",
+        "no-ending",
+        "a/b/c/deep.jpg",
+        "back\\slash",
+        "..dots..",
+        "~^`{}[]|\"<>#?x=1",
+    ];
+    for key in keys {
+        store.put(key, &photo);
+    }
+    let program = Program::serve(store.address, &[]);
+    for key in keys {
+        let path = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+        assert_eq!(program.get(&format!("/{path}?w=8")).status, 200, "{key}");
+    }
+    for path in ["/..%2fsecret?w=1", "/a/../../x?w=1", "//?w=1", "/a%2f?w=1", "/%2e%2e"] {
+        let status = program.get(path).status;
+        assert!((400..=502).contains(&status) && status != 500, "{path}: {status}");
+    }
+}
+
+#[test]
+fn a_prefix_comes_before_every_key() {
+    let store = Store::start();
+    let photo = std::fs::read(crate::common::fixtures().join("orientation/1.jpg")).unwrap();
+    store.put("public/a.jpg", &photo);
+    store.put("secret.jpg", &photo);
+    let program = Program::serve_place("public", store.address, &[]);
+    assert_eq!(program.get("/a.jpg?w=8").status, 200);
+    assert_eq!(program.get("/secret.jpg?w=8").status, 404);
+}
+
+#[test]
+fn a_version_can_be_named_where_that_is_allowed() {
+    let store = Store::with_photo();
+    let old = std::fs::read(crate::common::fixtures().join("photo.png")).unwrap();
+    store.put("photo.jpg.versions/3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY", &old);
+    let target = "/photo.jpg?w=20&versionId=3HL4kqtJlcpXroDTDmJ%2BrmSpXd3dIbrHY";
+    let program = Program::serve(store.address, &[("IMAGE_ORIGIN_VERSIONS", "true")]);
+    assert_eq!(program.get(target).header("content-type"), Some("image/png"));
+    assert_eq!(program.get("/photo.jpg?w=20").header("content-type"), Some("image/jpeg"));
+    assert_eq!(program.get("/photo.jpg?w=20&versionId=unknown").status, 404);
+    let closed = Program::serve(store.address, &[]);
+    assert_eq!(closed.get(target).header("content-type"), Some("image/jpeg"), "an unknown parameter by default");
+}
+
+#[test]
+fn what_the_store_says_becomes_a_status() {
+    let (_store, proxy, program) = broken();
+    let table = [
+        (404, "NoSuchKey", 404, "not_found"),
+        (404, "NoSuchBucket", 502, "source_failed"),
+        (403, "AccessDenied", 404, "not_found"),
+        (403, "SignatureDoesNotMatch", 502, "source_failed"),
+        (403, "InvalidAccessKeyId", 502, "source_failed"),
+        (400, "ExpiredToken", 502, "source_failed"),
+        (403, "InvalidObjectState", 502, "source_failed"),
+        (301, "PermanentRedirect", 502, "source_failed"),
+        (500, "InternalError", 502, "source_failed"),
+        (503, "SlowDown", 503, "overloaded"),
+        (503, "ServiceUnavailable", 503, "overloaded"),
+        (429, "TooManyRequests", 503, "overloaded"),
+    ];
+    for (said, code, status, ours) in table {
+        for target in ["/photo.jpg?w=90", "/photo.jpg"] {
+            proxy.set(Fault::Status(said, code, 100));
+            let answer = program.get(target);
+            assert_eq!(answer.outcome(), (status, ours.to_owned()), "{said} {code}");
+            assert_eq!(answer.header("retry-after").is_some(), status == 503);
+            let asked = proxy.asked();
+            assert!(asked == if said >= 500 { 3 } else { 1 }, "{said} {code}: asked {asked} times");
+        }
+    }
+}
+
+#[test]
+fn a_passing_fault_is_not_seen() {
+    let (_store, proxy, program) = broken();
+    for (said, code) in [(500, "InternalError"), (503, "SlowDown")] {
+        proxy.set(Fault::Status(said, code, 2));
+        assert_eq!(program.get("/photo.jpg?w=91").status, 200, "{code}");
+        assert_eq!(proxy.asked(), 3);
+    }
+}
+
+#[test]
+fn denied_keys_can_be_told_from_missing_ones() {
+    let store = Store::start();
+    let program = Program::serve(store.address, &[("IMAGE_ORIGIN_S3_ACCESS_DENIED", "forbidden")]);
+    assert_eq!(program.get("/denied/a.jpg?w=1").outcome(), (403, "forbidden".to_owned()));
+    let program = Program::serve(store.address, &[]);
+    assert_eq!(program.get("/denied/a.jpg?w=1").outcome(), (404, "not_found".to_owned()));
+}
+
+#[test]
+fn broken_downloads_end_in_time_and_with_their_status() {
+    let (_store, proxy, program) = broken();
+    let table = [
+        (Fault::Cut(0), 502, "source_failed"),
+        (Fault::Cut(1), 502, "source_failed"),
+        (Fault::Cut(50_000), 502, "source_failed"),
+        (Fault::Drip(1000, Duration::from_millis(200)), 504, "source_timeout"),
+        (Fault::Silence(Duration::from_secs(20)), 504, "source_timeout"),
+        (Fault::Length("\r\ncontent-length: 999999999999"), 413, "source_too_large"),
+        (Fault::Length("\r\ncontent-length: 1000000"), 502, "source_failed"),
+        (Fault::Length("\r\ncontent-length: -1"), 502, "source_failed"),
+        (Fault::Length("\r\ncontent-length: 5\r\ncontent-length: 6"), 502, "source_failed"),
+        (Fault::Hangup, 502, "source_failed"),
+        (Fault::Noise, 502, "source_failed"),
+    ];
+    for (fault, status, code) in table {
+        for target in ["/photo.jpg?w=92", "/photo.jpg"] {
+            proxy.set(fault.clone());
+            let started = Instant::now();
+            assert_eq!(program.get(target).outcome(), (status, code.to_owned()), "{fault:?} {target}");
+            assert!(started.elapsed() < Duration::from_millis(3500), "{fault:?}: {:?}", started.elapsed());
+        }
+    }
+    // Without any length, the end of the connection is the end of the body.
+    proxy.set(Fault::Length(""));
+    assert_eq!(program.get("/photo.jpg?w=93").status, 200);
+}
+
+#[test]
+fn an_original_is_refused_by_its_first_bytes() {
+    let store = Store::start();
+    let fixtures = crate::common::fixtures();
+    for (name, length) in [("broken/60000x60000.png", 4_000_000), ("broken/text.jpg", 4_000_000)] {
+        let mut bytes = std::fs::read(fixtures.join(name)).unwrap();
+        bytes.resize(length, b' ');
+        store.put(name, &bytes);
+    }
+    let proxy = Proxy::before(store.address);
+    // Each whole would take twelve seconds.
+    proxy.set(Fault::Drip(100_000, Duration::from_millis(300)));
+    let program = Program::serve(proxy.address, &[]);
+    let started = Instant::now();
+    assert_eq!(program.get("/broken/60000x60000.png?w=5").outcome(), (422, "image_too_large".to_owned()));
+    assert_eq!(program.get("/broken/text.jpg?w=5").outcome(), (415, "unsupported_image".to_owned()));
+    assert_eq!(program.get("/broken/text.jpg").outcome(), (415, "unsupported_image".to_owned()));
+    assert_eq!(program.get("/broken/text.jpg?showExif").outcome(), (415, "unsupported_image".to_owned()));
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_original_beyond_the_limit_is_refused_by_what_is_announced_and_by_what_comes() {
+    let store = Store::with_photo();
+    let proxy = Proxy::before(store.address);
+    let program = Program::serve(proxy.address, &[("IMAGE_ORIGIN_MAX_SOURCE_BYTES", "100K")]);
+    assert_eq!(program.get("/photo.jpg?w=5").outcome(), (413, "source_too_large".to_owned()));
+    proxy.set(Fault::Length(""));
+    assert_eq!(program.get("/photo.jpg?w=5").outcome(), (413, "source_too_large".to_owned()));
+}
+
+#[test]
+fn without_credentials_or_store_there_is_an_answer() {
+    let store = Store::with_photo();
+    let program = Program::serve(store.address, &[("AWS_SECRET_ACCESS_KEY", "another"), ("AWS_SESSION_TOKEN", "")]);
+    assert_eq!(program.get("/photo.jpg?w=5").outcome(), (502, "source_failed".to_owned()));
+    let nobody = Program::serve("127.0.0.1:9".parse().unwrap(), &[]);
+    assert_eq!(nobody.get("/photo.jpg?w=5").outcome(), (502, "source_failed".to_owned()));
+}
