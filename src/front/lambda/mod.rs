@@ -58,8 +58,8 @@ struct Deadlines {
     end: Instant,
 }
 
-/// What is kept of the function's time to send an answer that work did not make in time.
-const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
+/// What is kept of the function's time for work to notice that it is late, and to say so.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// The longest that Lambda lets a function run.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -69,6 +69,6 @@ impl Deadlines {
         let left = context.deadline().duration_since(SystemTime::now());
         // Emulators give moments of their own invention. What is over already, Lambda does not send.
         let (now, left) = (Instant::now(), left.unwrap_or(LONGEST));
-        Self { work: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 4)), end: now + left }
+        Self { work: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 3)), end: now + left }
     }
 }
