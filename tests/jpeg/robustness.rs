@@ -80,11 +80,9 @@ fn corruption_of_every_byte() {
         let mut bytes = bytes;
         for at in 0..bytes.len() {
             let original = bytes[at];
-            for value in [0xFF, original ^ 0x11] {
-                bytes[at] = value;
-                let _ = decode_all(&bytes);
-                let _ = read_header(&bytes);
-            }
+            bytes[at] = [0xFF, original ^ 0x11][at % 2];
+            let _ = decode_all(&bytes);
+            let _ = read_header(&bytes);
             bytes[at] = original;
         }
     }
