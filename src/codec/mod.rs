@@ -120,6 +120,18 @@ impl Area {
     pub fn whole(width: u32, height: u32) -> Self {
         Self { x: 0.0, y: 0.0, width: f64::from(width), height: f64::from(height) }
     }
+
+    /// The same area in pixels of a raster that covers the area `covered` of the stored picture.
+    #[must_use]
+    pub fn in_raster(self, raster: &Raster, covered: Self) -> Self {
+        let (x, y) = (f64::from(raster.width()) / covered.width, f64::from(raster.height()) / covered.height);
+        Self {
+            x: (self.x - covered.x) * x,
+            y: (self.y - covered.y) * y,
+            width: self.width * x,
+            height: self.height * y,
+        }
+    }
 }
 
 /// What a plan needs of a decoder: it may give more, never less.

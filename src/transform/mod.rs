@@ -228,14 +228,7 @@ impl Picture {
 
     /// An area of the stored picture in pixels of the raster.
     fn in_raster(&self, area: Area) -> Area {
-        let (covered, raster) = (self.decoded.area, &self.decoded.raster);
-        let (x, y) = (f64::from(raster.width()) / covered.width, f64::from(raster.height()) / covered.height);
-        Area {
-            x: (area.x - covered.x) * x,
-            y: (area.y - covered.y) * y,
-            width: area.width * x,
-            height: area.height * y,
-        }
+        area.in_raster(&self.decoded.raster, self.decoded.area)
     }
 
     /// The way back from [`Self::in_raster`].

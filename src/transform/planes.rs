@@ -65,11 +65,11 @@ fn resized(planes: [Plane; 3], plan: &Plan) -> [Raster; 3] {
     let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
     let [luma, blue, red] = planes;
     let luma = {
-        let (field, area) = (in_samples(plan.field, &luma), in_samples(plan.area, &luma));
+        let [field, area] = [plan.field, plan.area].map(|area| area.in_raster(&luma.raster, luma.area));
         resize(luma.raster, field, area, width, height)
     };
     let chroma = |plane: Plane| {
-        let (field, area) = (in_samples(plan.field, &plane), in_samples(chroma_area(plan), &plane));
+        let [field, area] = [plan.field, chroma_area(plan)].map(|area| area.in_raster(&plane.raster, plane.area));
         let (raster, field, area) = extended(plane.raster, field, area);
         resize(raster, field, area, half_width, half_height)
     };
@@ -89,13 +89,6 @@ fn chroma_area(plan: &Plan) -> Area {
         width: share.width * area.width,
         height: share.height * area.height,
     }
-}
-
-/// An area of the stored picture in samples of a plane.
-fn in_samples(area: Area, plane: &Plane) -> Area {
-    let (covered, raster) = (plane.area, &plane.raster);
-    let (x, y) = (f64::from(raster.width()) / covered.width, f64::from(raster.height()) / covered.height);
-    Area { x: (area.x - covered.x) * x, y: (area.y - covered.y) * y, width: area.width * x, height: area.height * y }
 }
 
 /// Cuts the field out of a plane and repeats its outermost samples, if the area reaches out of it.
