@@ -158,6 +158,18 @@ fn an_image_keeps_its_properties_if_metadata_has_its_number() {
 }
 
 #[test]
+fn a_primary_image_that_is_no_image_stays_upright() {
+    let mut file = samples::avif();
+    let entry = file.windows(4).position(|kind| kind == b"infe").unwrap();
+    file[entry + 3] = 5;
+    let at = file.windows(4).position(|kind| kind == b"Exif").unwrap() - 4;
+    file[at..at + 2].copy_from_slice(&[0, 1]);
+    let upright = metadata::orientation(&file, Format::Avif);
+    assert_ne!(upright, 1);
+    assert_eq!(metadata::orientation(&stripped(&file, Keep::None), Format::Avif), upright);
+}
+
+#[test]
 fn png_files_in_icons_are_stripped() {
     let png = samples::png();
     let bitmap = [&[40, 0, 0, 0][..], b"a bitmap and its pixels"].concat();
