@@ -1,5 +1,5 @@
-//! Any bytes as a JPEG: no panic, no more memory than allowed, bounded work, and one verdict at full size and at a scale
-//! that the last bytes choose.
+//! Any bytes as a JPEG: no panic, no more memory than allowed, bounded work, and one verdict at full size and in one of
+//! the other ways, which the last bytes choose.
 //!
 //! Tables are made anew for each decode, so this is fastest with `--no-trace-compares`, and `-s none` since the decoder
 //! has no unsafe code but calls of CPU features.
@@ -10,61 +10,71 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use image_origin::codec::jpeg::{
-    Error, Options, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile, read_header,
+    Error, Image, Options, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile, read_header,
 };
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
-const MAX_BYTES: u64 = 300 << 10;
+const MAX_BYTES: u64 = 64 << 10;
 /// Asked once for each row of MCUs of each scan: as often as 1000 scans of 2048 rows would have it at most.
 const MOST_CHECKS: usize = 2_100_000;
 
 fuzz_target!(|bytes: &[u8]| {
     let header = read_header(bytes);
     let _ = (exif(bytes), icc_profile(bytes));
-    let mut verdict = None;
-    let [.., x, y, width, height] = [&[0; 4], bytes].concat()[..] else { return };
-    let chosen = Scale::ALL[usize::from(x & 3)];
-    for scale in [Scale::Full, chosen] {
-        let checks = Cell::new(0);
-        let check = || {
-            checks.set(checks.get() + 1);
-            ControlFlow::Continue(())
-        };
-        let options = Options { scale, max_bytes: MAX_BYTES, check: &check, ..Options::default() };
-        let result = decode(bytes, &options);
-        assert!(checks.get() <= MOST_CHECKS);
-        if let Ok(image) = &result {
-            let header = header.as_ref().expect("a picture has a header");
-            assert_eq!(image.width, scale.apply(header.width as usize));
-            assert_eq!(image.height, scale.apply(header.height as usize));
-            assert_eq!(image.pixels.len(), image.width * image.height * image.format.channels());
-        }
-        let planes = decode_planes(bytes, &options);
-        if let Ok(Some(planes)) = &planes {
+    let [.., way, x, y, width, height] = [&[0; 5], bytes].concat()[..] else { return };
+    let whole = counted(bytes, Options::default(), |options| {
+        let image = decode(bytes, options)?;
+        let header = header.as_ref().expect("a picture has a header");
+        check_image(&image, header.width, header.height, Scale::Full);
+        Ok(())
+    });
+    let scale = Scale::ALL[usize::from(way & 3)];
+    let upsampling = if way & 4 == 0 { Upsampling::Smooth } else { Upsampling::Nearest };
+    // Mutation finds the edges of the wanted part.
+    let region = header.as_ref().ok().filter(|_| way & 8 != 0).map(|header| {
+        let scaled = |byte: u8, length: u32| u32::from(byte) * length / 255;
+        let (width, height) = (scaled(width, header.width), scaled(height, header.height));
+        Rect { x: scaled(x, header.width), y: scaled(y, header.height), width, height }
+    });
+    let other = counted(bytes, Options { scale, region, upsampling, ..Options::default() }, |options| {
+        if way & 16 != 0 {
+            let Some(planes) = decode_planes(bytes, options)? else { return whole.clone() };
             assert_eq!(planes.planes.len(), 3);
             assert!(planes.planes.iter().all(|plane| plane.samples.len() == plane.width * plane.height));
+            return Ok(());
         }
-        // `None` says nothing but that there are no planes.
-        let planes = planes.map(|planes| planes.map(|_| ())).transpose();
-        for result in [Some(result.map(|_| ())), planes].into_iter().flatten() {
-            if !matches!(result, Err(Error::TooLarge { .. })) {
-                assert_eq!(*verdict.get_or_insert_with(|| result.clone()), result);
-            }
+        let image = decode(bytes, options)?;
+        if let (Ok(header), None) = (&header, region) {
+            check_image(&image, header.width, header.height, scale);
         }
-    }
-    // They also say which part is wanted, so that mutation finds the edges.
-    if let Ok(header) = header {
-        let scaled = |byte: u8, length: u32| u32::from(byte) * length / 255;
-        let region = Rect {
-            x: scaled(x, header.width),
-            y: scaled(y, header.height),
-            width: scaled(width, header.width),
-            height: scaled(height, header.height),
-        };
-        let upsampling = if y & 1 == 0 { Upsampling::Smooth } else { Upsampling::Nearest };
-        let options =
-            Options { scale: chosen, region: Some(region), upsampling, max_bytes: MAX_BYTES, ..Options::default() };
-        let _ = (decode(bytes, &options), decode_planes(bytes, &options));
+        Ok(())
+    });
+    // Either may be too large alone, and a part may lie outside.
+    let is_own = |result: &Result<(), Error>| matches!(result, Err(Error::TooLarge { .. }));
+    if region.is_none() && !is_own(&whole) && !is_own(&other) {
+        assert_eq!(whole, other);
     }
 });
+
+/// Runs with all the checks of the work that are allowed, and no more memory.
+fn counted(
+    bytes: &[u8],
+    options: Options<'_>,
+    run: impl FnOnce(&Options<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let checks = Cell::new(0);
+    let check = || {
+        checks.set(checks.get() + 1);
+        ControlFlow::Continue(())
+    };
+    let result = run(&Options { max_bytes: MAX_BYTES, check: &check, ..options });
+    assert!(checks.get() <= MOST_CHECKS, "{} checks for {} bytes", checks.get(), bytes.len());
+    result
+}
+
+fn check_image(image: &Image, width: u32, height: u32, scale: Scale) {
+    assert_eq!(image.width, scale.apply(width as usize));
+    assert_eq!(image.height, scale.apply(height as usize));
+    assert_eq!(image.pixels.len(), image.width * image.height * image.format.channels());
+}

@@ -7,7 +7,7 @@
 #![allow(unsafe_code, reason = "calling a function for a CPU feature that was detected at run time")]
 
 /// A loop to be run. `run` and what it calls often must be `#[inline(always)]`, or they are compiled only once.
-pub(super) trait Kernel {
+pub(crate) trait Kernel {
     /// What the loop results in.
     type Output;
 
@@ -17,7 +17,7 @@ pub(super) trait Kernel {
 
 /// Runs `kernel` in the best version that this machine can execute.
 #[inline]
-pub(super) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") && is_x86_feature_detected!("lzcnt") {
         // SAFETY: the only requirement of `with_avx2` is that the CPU has the three features, which was just detected.

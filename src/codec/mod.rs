@@ -6,7 +6,7 @@
 
 mod gif;
 pub mod jpeg;
-mod kernel;
+pub(crate) mod kernel;
 mod orientation;
 mod palette;
 mod png;

@@ -7,6 +7,7 @@
 mod colour;
 mod effects;
 mod info;
+mod lanczos;
 mod output;
 mod plan;
 mod planes;

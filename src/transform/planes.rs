@@ -4,12 +4,11 @@
 //! are two conversions, and enlarging chroma only to halve it again. Whatever needs the colours of pixels takes the
 //! other way.
 
-use std::iter::repeat_n;
 use std::time::Instant;
 
-use super::resize::{ROUNDING, resize, whole_pixels};
-use super::{Error, Plan, Prepared, Rendered, Stages, colour, interest, output};
-use crate::codec::{self, Area, Channels, Format, PlanarEncoder, Plane, Raster, Samples};
+use super::resize::whole_pixels;
+use super::{Error, Plan, Prepared, Rendered, Stages, colour, interest, lanczos, output};
+use crate::codec::{self, Area, Channels, Format, PlanarEncoder, Plane, Raster};
 use crate::metadata;
 use crate::query::{Effects, FormatChoice, Transform};
 
@@ -29,6 +28,9 @@ pub(super) fn render(
     let Prepared { bytes, plan, work, .. } = prepared;
     let Some(planes) = prepared.decoder.decode_planes(bytes, &prepared.need(transform))? else { return Ok(None) };
     let decoded = Instant::now();
+    let held: u64 = planes.iter().map(|plane| plane.raster.samples().len() as u64).sum();
+    let [luma, ..] = &planes;
+    prepared.budget.check_memory(held + lanczos::memory(&luma.raster, plan.stored_size().1))?;
     let planes = resized(planes, plan);
     work.check()?;
     let resized = Instant::now();
@@ -60,24 +62,22 @@ fn encoder(prepared: &Prepared<'_>, transform: &Transform) -> Option<&'static dy
 }
 
 /// Upright planes at the size of the plan.
-fn resized(planes: [Plane; 3], plan: &Plan) -> [Raster; 3] {
+fn resized([luma, blue, red]: [Plane; 3], plan: &Plan) -> [Raster; 3] {
     let (width, height) = plan.stored_size();
-    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-    let [luma, blue, red] = planes;
-    let luma = {
-        let [field, area] = [plan.field, plan.area].map(|area| area.in_raster(&luma.raster, luma.area));
-        resize(luma.raster, field, area, width, height)
+    let resize = |Plane { raster, area: covered }, area: Area, width, height| {
+        let [field, area] = [plan.field, area].map(|area| area.in_raster(&raster, covered));
+        let (from_width, from_height) = (raster.width(), raster.height());
+        if area == Area::whole(from_width, from_height) && (width, height) == (from_width, from_height) {
+            return raster;
+        }
+        lanczos::resize(&raster, whole_pixels(field, from_width, from_height), area, width, height)
     };
-    let chroma = |plane: Plane| {
-        let [field, area] = [plan.field, chroma_area(plan)].map(|area| area.in_raster(&plane.raster, plane.area));
-        let (raster, field, area) = extended(plane.raster, field, area);
-        resize(raster, field, area, half_width, half_height)
-    };
-    [luma, chroma(blue), chroma(red)].map(|plane| plane.oriented(plan.orientation))
+    let chroma = |plane| resize(plane, chroma_area(plan), width.div_ceil(2), height.div_ceil(2));
+    [resize(luma, plan.area, width, height), chroma(blue), chroma(red)].map(|plane| plane.oriented(plan.orientation))
 }
 
 /// The area of the stored picture that the samples of chroma cover. With an odd number of columns or rows the last one,
-/// upright, lies half outside of the picture.
+/// upright, lies half outside of the picture, where the filter finds its edge repeated.
 fn chroma_area(plan: &Plan) -> Area {
     let times = |side: u32| f64::from(side.div_ceil(2) * 2) / f64::from(side);
     let upright = Area { x: 0.0, y: 0.0, width: times(plan.width), height: times(plan.height) };
@@ -89,37 +89,4 @@ fn chroma_area(plan: &Plan) -> Area {
         width: share.width * area.width,
         height: share.height * area.height,
     }
-}
-
-/// Cuts the field out of a plane and repeats its outermost samples, if the area reaches out of it.
-fn extended(plane: Raster, field: Area, area: Area) -> (Raster, Area, Area) {
-    let field = whole_pixels(field, plane.width(), plane.height());
-    let (left, right) = beyond(area.x, area.width, field.x, field.width);
-    let (top, bottom) = beyond(area.y, area.height, field.y, field.height);
-    if left + right + top + bottom == 0 {
-        return (plane, field, area);
-    }
-    let rows = plane.samples().as_bytes().chunks_exact(plane.width() as usize);
-    let rows: Vec<_> = rows.skip(field.y as usize).take(field.height as usize).collect();
-    let (first, last) = (field.x as usize, (field.x + field.width) as usize - 1);
-    let mut samples = Vec::new();
-    for y in 0..top + rows.len() + bottom {
-        let row = rows[y.saturating_sub(top).min(rows.len() - 1)];
-        samples.extend(repeat_n(row[first], left));
-        samples.extend_from_slice(&row[first..=last]);
-        samples.extend(repeat_n(row[last], right));
-    }
-    let (width, height) = (left + last + 1 - first + right, top + rows.len() + bottom);
-    let (width, height) = (width as u32, height as u32);
-    let Some(raster) = Raster::new(width, height, Channels::L, Samples::U8(samples)) else {
-        unreachable!("{height} rows of {width} samples were written")
-    };
-    let area = Area { x: area.x - field.x + left as f64, y: area.y - field.y + top as f64, ..area };
-    (raster, Area::whole(width, height), area)
-}
-
-/// How many samples before and after a range there must be for another one to lie inside.
-fn beyond(start: f64, length: f64, range_start: f64, range_length: f64) -> (usize, usize) {
-    let samples = |distance: f64| (distance - ROUNDING).ceil().max(0.0) as usize;
-    (samples(range_start - start), samples(start + length - range_start - range_length))
 }

@@ -110,7 +110,7 @@ pub(super) fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
 }
 
 /// What arithmetic on areas may be off by, in pixels.
-pub(super) const ROUNDING: f64 = 1e-6;
+const ROUNDING: f64 = 1e-6;
 
 /// Rounding may leave an area a hair outside its field, which the resizer would refuse.
 fn clamped(area: Area, field: Area) -> Area {

@@ -13,8 +13,12 @@ use crate::samples::{FlatBlocks, Sample};
 
 /// Decodes at all scales; whether there is a picture, and else why not, must not depend on the scale.
 fn decode_all(bytes: &[u8]) -> Result<Vec<Image>, Error> {
+    decode_at(bytes, &Scale::ALL)
+}
+
+fn decode_at(bytes: &[u8], scales: &[Scale]) -> Result<Vec<Image>, Error> {
     let options = |scale| Options { scale, max_bytes: 1 << 20, ..Options::default() };
-    let results = Scale::ALL.map(|scale| decode(bytes, &options(scale)));
+    let results: Vec<_> = scales.iter().map(|scale| decode(bytes, &options(*scale))).collect();
     // `None` says nothing but that there are no planes.
     let planes = decode_planes(bytes, &options(Scale::Quarter)).transpose();
     let planes = planes.into_iter().map(|result| result.map(|_| ()));
@@ -25,7 +29,7 @@ fn decode_all(bytes: &[u8]) -> Result<Vec<Image>, Error> {
 }
 
 fn samples() -> [Vec<u8>; 4] {
-    let sample = Sample { width: 41, height: 27, ..Sample::default() };
+    let sample = Sample { width: 23, height: 17, ..Sample::default() };
     [
         sample.encode(),
         Sample { restart_interval: 2, ..sample }.encode(),
@@ -81,7 +85,7 @@ fn corruption_of_every_byte() {
         for at in 0..bytes.len() {
             let original = bytes[at];
             bytes[at] = [0xFF, original ^ 0x11][at % 2];
-            let _ = decode_all(&bytes);
+            let _ = decode_at(&bytes, &[Scale::Full, Scale::ALL[at / 2 % 4]]);
             let _ = read_header(&bytes);
             bytes[at] = original;
         }
@@ -131,7 +135,7 @@ fn a_stop_is_obeyed_at_once() {
 
 #[test]
 fn thousands_of_scans_buy_no_time() {
-    let sample = Sample { width: 2000, height: 2000, progressive: true, ..Sample::default() };
+    let sample = Sample { width: 1000, height: 1000, progressive: true, ..Sample::default() };
     let bytes = sample.encode();
     let scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).unwrap();
     let end = bytes.len() - 2;

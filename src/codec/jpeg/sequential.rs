@@ -1,6 +1,8 @@
 //! Sequential scans that hold all components (T.81 F.2): each row of MCUs is decoded, transformed and given out before
 //! the next, so that no coefficient is kept.
 
+use std::rc::Rc;
+
 use super::bits::{Bits, Window};
 use super::context::Context;
 use super::error::{Error, Warning};
@@ -47,19 +49,24 @@ struct Sequential<'a> {
 
 impl<'a> Sequential<'a> {
     fn new(context: &Context<'a>, layout: &'a Layout, scan: &Scan, start: usize) -> Result<Self, Error> {
-        let mut channels = Vec::with_capacity(scan.components.len());
+        let mut channels: Vec<Channel> = Vec::with_capacity(scan.components.len());
         let skips_blocks = layout.columns.len() < layout.mcus.0 || layout.rows.start > 0;
         for part in &scan.components {
             let component = &layout.components[part.index];
             let ac = context.tables.ac_table(part.ac_table)?;
             let quantisation = context.quantisation(part.index)?;
+            // Both chromas have the same one as a rule, and making it takes as long as reading hundreds of blocks.
+            let made = channels.iter().find(|channel| channel.ac_number == part.ac_table);
+            let made = made.and_then(|channel| channel.skip.clone());
             channels.push(Channel {
                 index: part.index,
                 h: component.h,
                 v: component.v,
                 dc: Table::new(&context.tables.dc_table(part.dc_table)?),
                 ac: Table::new(&ac),
-                skip: (component.size < 8 || skips_blocks).then(|| SkipTable::new(&ac)),
+                ac_number: part.ac_table,
+                skip: (component.size < 8 || skips_blocks)
+                    .then(|| made.unwrap_or_else(|| Rc::new(SkipTable::new(&ac)))),
                 dc_step: i32::from(quantisation[0]),
                 method: Method::new(component.size, &quantisation, layout.reduction()),
                 prediction: 0,
@@ -144,8 +151,10 @@ struct Channel {
     v: usize,
     dc: Table,
     ac: Table,
+    /// Where the AC table is defined (T.81 B.2.3).
+    ac_number: usize,
     /// Present where blocks are skipped.
-    skip: Option<SkipTable>,
+    skip: Option<Rc<SkipTable>>,
     /// The first quantisation step.
     dc_step: i32,
     method: Method,
