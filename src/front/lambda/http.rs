@@ -1,16 +1,24 @@
-//! Requests over HTTP, in events. Each becomes a request for the very router that serves locally; its answer is streamed,
-//! or packed into a document where the protocol wants one.
+//! Requests over HTTP, in events. `lambda_http` reads each and writes the answer as Lambda wants it, a stream or a document;
+//! between the two it becomes a request for the very router that serves locally.
+//!
+//! Path and query do not go through `lambda_http`: it makes a URL of them, which resolves `..`, turns backslashes, and
+//! panics over a host or a query that is none.
+
+use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::Body;
-use base64::Engine as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use lambda_runtime::{Context, Service as _};
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use lambda_http::aws_lambda_events::query_map::QueryMap;
+use lambda_http::lambda_runtime::StreamResponse;
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Context, LambdaEvent, RequestExt as _, Service as _, StreamAdapter, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Deadlines;
-use super::event::{HttpEvent, PayloadOne, PayloadTwo};
 use crate::config::Delivery;
 use crate::error::{Code, Problem};
 use crate::front::serve::{Invocation, answer as http_answer};
@@ -46,65 +54,102 @@ impl Door {
     }
 
     /// Whether the answer to this is to be a stream.
-    pub(super) fn streams(&self, event: &HttpEvent) -> bool {
-        self.delivery == Delivery::Streamed && matches!(event, HttpEvent::Two(_))
+    pub(super) fn streams(&self, event: &LambdaRequest) -> bool {
+        self.delivery == Delivery::Streamed && matches!(event, LambdaRequest::ApiGatewayV2(_))
     }
 
-    /// The answer, which announces its length and is no longer than what can be streamed.
-    pub(super) async fn respond(&self, event: HttpEvent, context: &Context, deadlines: Deadlines) -> Response<Body> {
+    /// The answer as a stream.
+    pub(super) async fn stream(
+        &self,
+        mut event: LambdaRequest,
+        context: Context,
+        deadlines: Deadlines,
+    ) -> StreamResponse<impl Stream<Item = Result<Bytes, axum::Error>> + Send + 'static> {
+        let target = take_target(&mut event);
+        let service = service_fn(|request| self.respond(request, &target, deadlines));
+        let answering = StreamAdapter::from(service).call(LambdaEvent::new(event, context));
+        let Ok(mut answer) = answering.await;
+        // On AWS this would come out as x-amzn-remapped-content-length.
+        answer.metadata_prelude.headers.remove(header::CONTENT_LENGTH);
+        answer
+    }
+
+    /// The answer as one document.
+    pub(super) async fn document(
+        &self,
+        mut event: LambdaRequest,
+        context: Context,
+        deadlines: Deadlines,
+    ) -> Result<Value, serde_json::Error> {
+        let most = if matches!(event, LambdaRequest::Alb(_)) { MOST_BALANCED } else { MOST_BUFFERED };
+        let target = take_target(&mut event);
+        let service = service_fn(|request| async {
+            let response = self.respond(request, &target, deadlines).await?;
+            Ok::<_, Infallible>(collect(response, most).await)
+        });
+        let answering = Adapter::from(service).call(LambdaEvent::new(event, context));
+        let Ok(document) = answering.await;
+        serde_json::to_value(document)
+    }
+
+    /// The router's answer, which announces its length and is no longer than what can be streamed.
+    async fn respond(
+        &self,
+        request: lambda_http::Request,
+        target: &str,
+        deadlines: Deadlines,
+    ) -> Result<Response<Body>, Infallible> {
+        let Ok(uri) = target.parse::<Uri>() else {
+            let problem = Problem::new(Code::BadPath, "the path or the query is no part of a URL");
+            return Ok(http_answer(problem_response(&problem)));
+        };
+        let mut request = request.map(|_| Body::empty());
+        *request.uri_mut() = uri;
+        let context = request.lambda_context_ref();
         let invocation = Invocation {
-            request_id: context.request_id.clone(),
-            trace: context.xray_trace_id.clone(),
+            request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
+            trace: context.and_then(|context| context.xray_trace_id.clone()),
             deadline: Some(deadlines.work),
         };
-        let response = match request(event, invocation) {
-            Ok(request) => {
-                let mut router = self.router.clone();
-                router.call(request).await.unwrap_or_else(|never| match never {})
-            }
-            Err(problem) => http_answer(problem_response(&problem)),
-        };
-        match announced(&response) {
+        request.extensions_mut().insert(invocation);
+        let response = self.router.clone().call(request).await?;
+        Ok(match announced(&response) {
             length if length > MOST_STREAMED => {
                 too_large(format!("the answer has {length} bytes, and Lambda streams {MOST_STREAMED} at most"))
             }
             _ => response,
-        }
-    }
-
-    /// The answer as one document.
-    pub(super) async fn document(&self, event: HttpEvent, context: &Context, deadlines: Deadlines) -> Value {
-        let several = matches!(&event, HttpEvent::One(one) if one.multi_value_headers.is_some());
-        let balanced = matches!(&event, HttpEvent::One(one) if one.request_context.elb.is_some());
-        let most = if balanced { MOST_BALANCED } else { MOST_BUFFERED };
-        document(self.respond(event, context, deadlines).await, most, several).await
+        })
     }
 }
 
-/// The request in an event.
-fn request(event: HttpEvent, invocation: Invocation) -> Result<Request<Body>, Problem> {
-    let (method, path, query, headers) = match event {
-        HttpEvent::Two(PayloadTwo { raw_path, raw_query_string, headers, cookies, request_context }) => {
-            let mut headers = header_map(headers.into_iter());
-            if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; "))
-                && !cookies.is_empty()
-            {
-                headers.insert(header::COOKIE, cookies);
-            }
-            (request_context.http.method, raw_path, raw_query_string, headers)
+/// Takes path and query out of an event, as they were sent, and whatever else `lambda_http` would make a URL of. The body
+/// goes, too: nothing here has a use for it.
+fn take_target(event: &mut LambdaRequest) -> String {
+    let (path, query) = match event {
+        LambdaRequest::ApiGatewayV2(event) => {
+            event.headers.remove(header::HOST);
+            (event.request_context.domain_name, event.request_context.stage, event.body) = (None, None, None);
+            (event.raw_path.take(), event.raw_query_string.take().unwrap_or_default())
         }
-        HttpEvent::One(one) => {
-            let query = query(&one);
-            let single = one.headers.unwrap_or_default().into_iter();
-            let several = one.multi_value_headers.unwrap_or_default().into_iter();
-            let several = several.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
-            let mut headers = header_map(several);
-            if headers.is_empty() {
-                headers = header_map(single);
-            }
-            (one.http_method, one.path, query, headers)
+        LambdaRequest::ApiGatewayV1(event) => {
+            event.headers.remove(header::HOST);
+            (event.request_context.domain_name, event.request_context.stage, event.body) = (None, None, None);
+            let several = std::mem::take(&mut event.multi_value_query_string_parameters);
+            let one = std::mem::take(&mut event.query_string_parameters);
+            // API Gateway has decoded these.
+            (event.path.take(), if several.is_empty() { one } else { several }.to_query_string())
         }
+        LambdaRequest::Alb(event) => {
+            event.headers.remove(header::HOST);
+            event.body = None;
+            let several = std::mem::take(&mut event.multi_value_query_string_parameters);
+            let one = std::mem::take(&mut event.query_string_parameters);
+            (event.path.take(), as_sent(&if several.is_empty() { one } else { several }))
+        }
+        // There are no others with the features that are switched on.
+        _ => (None, String::new()),
     };
+    let path = path.unwrap_or_default();
     let mut target = utf8_percent_encode(&path, NOT_IN_PATHS).to_string();
     if !target.starts_with('/') {
         target.insert(0, '/');
@@ -113,21 +158,15 @@ fn request(event: HttpEvent, invocation: Invocation) -> Result<Request<Body>, Pr
         target.push('?');
         target.extend(utf8_percent_encode(&query, NOT_IN_QUERIES));
     }
-    let mut uri = http::uri::Parts::default();
-    uri.path_and_query = Some(target.parse().map_err(|_| bad_uri())?);
-    let mut request = Request::new(Body::empty());
-    *request.method_mut() = Method::from_bytes(method.as_bytes())
-        .map_err(|_| Problem::new(Code::MethodNotAllowed, "the method is none of HTTP"))?;
-    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| bad_uri())?;
-    *request.headers_mut() = headers;
-    request.extensions_mut().insert(invocation);
-    Ok(request)
+    target
 }
 
-fn bad_uri() -> Problem {
-    Problem::new(Code::BadPath, "the path or the query is no part of a URL")
+/// Load balancers leave the query encoded.
+fn as_sent(query: &QueryMap) -> String {
+    query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
+/// Headers out of an event. What is none is left out.
 pub(super) fn header_map(pairs: impl Iterator<Item = (String, String)>) -> HeaderMap {
     let pairs =
         pairs.filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
@@ -138,64 +177,46 @@ pub(super) fn header_map(pairs: impl Iterator<Item = (String, String)>) -> Heade
     headers
 }
 
-/// The query of payload format 1.0, put together again. Load balancers leave it encoded, API Gateway does not.
-fn query(event: &PayloadOne) -> String {
-    let one = event.query_string_parameters.iter().flatten();
-    let several = event.multi_value_query_string_parameters.iter().flatten();
-    let several: Vec<_> = several.flat_map(|(name, values)| values.iter().map(move |value| (name, value))).collect();
-    let pairs: Vec<_> = if several.is_empty() { one.collect() } else { several };
-    if event.request_context.elb.is_some() {
-        return pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
-    }
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-}
-
 /// The length that an answer announces; every answer here does.
 fn announced(response: &Response<Body>) -> u64 {
     let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// An answer as a document of at most so many bytes. Text stands in it as it is; all else is base64.
-async fn document(response: Response<Body>, most: u64, several: bool) -> Value {
-    let length = announced(&response);
-    let packed = if is_text(response.headers()) { length } else { length.div_ceil(3) * 4 } + DOCUMENT;
-    let response = if packed > most {
-        too_large(format!(
-            "the answer has {length} bytes, and as this function answers with whole documents of {most} bytes, in which \
-             pictures are base64, {} fit; a function URL with response streaming has no such limit",
-            (most - DOCUMENT) / 4 * 3
-        ))
-    } else {
-        response
-    };
-    let textual = is_text(response.headers());
-    let (mut parts, body) = response.into_parts();
-    let (status, body) = match axum::body::to_bytes(body, most as usize).await {
-        Ok(bytes) => (parts.status, bytes),
+/// An answer with all of its bytes, if they fit into a document of at most so many bytes. `lambda_http` puts text into it
+/// as it is, and all else as base64.
+async fn collect(response: Response<Body>, most: u64) -> Response<lambda_http::Body> {
+    let (mut parts, body) = fit(response, most).into_parts();
+    let bytes = match axum::body::to_bytes(body, most as usize).await {
+        Ok(bytes) => bytes,
         Err(error) => {
             tracing::error!(%error, "an answer broke off");
+            parts.status = StatusCode::BAD_GATEWAY;
             parts.headers.clear();
-            (StatusCode::BAD_GATEWAY, bytes::Bytes::new())
+            Bytes::new()
         }
     };
     // Whoever unpacks the document counts again. For HEAD the length of what is not sent must stay.
-    if !body.is_empty() {
+    if !bytes.is_empty() {
         parts.headers.remove(header::CONTENT_LENGTH);
     }
-    let text = textual.then(|| std::str::from_utf8(&body).ok()).flatten();
-    let mut document = json!({
-        "statusCode": status.as_u16(),
-        "isBase64Encoded": text.is_none() && !body.is_empty(),
-        "body": text.map_or_else(|| base64::engine::general_purpose::STANDARD.encode(&body), str::to_owned),
-    });
-    let values = parts.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    if several {
-        document["multiValueHeaders"] = values.map(|(name, value)| (name.to_owned(), json!([value]))).collect();
-    } else {
-        document["headers"] = values.map(|(name, value)| (name.to_owned(), json!(value))).collect();
+    Response::from_parts(parts, lambda_http::Body::Binary(bytes.to_vec()))
+}
+
+/// The answer, or in its place that it has too many bytes.
+fn fit(response: Response<Body>, most: u64) -> Response<Body> {
+    let length = announced(&response);
+    let room = most - DOCUMENT;
+    // The text that is sent here is JSON, which in JSON becomes twice as long at most: quotes and backslashes are escaped.
+    let packed = if is_text(response.headers()) { length * 2 } else { length.div_ceil(3) * 4 };
+    if packed <= room {
+        return response;
     }
-    document
+    too_large(format!(
+        "the answer has {length} bytes, and as this function answers with whole documents of {most} bytes, in which \
+         pictures are base64, {} fit; a function URL with response streaming has no such limit",
+        room / 4 * 3
+    ))
 }
 
 fn is_text(headers: &HeaderMap) -> bool {

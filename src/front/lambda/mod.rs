@@ -15,8 +15,9 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
-use serde_json::Value;
+use lambda_http::lambda_runtime::{Diagnostic, Runtime};
+use lambda_http::{Context, Error, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::front::serve;
@@ -28,21 +29,25 @@ pub use init::report_init_error;
 ///
 /// # Errors
 /// What the runtime API fails with.
-pub async fn run(api: &str, origin: Arc<Origin>) -> Result<(), lambda_runtime::Error> {
+pub async fn run(api: &str, origin: Arc<Origin>) -> Result<(), Error> {
     let settings = origin.settings();
     let router = serve::router(origin.clone(), settings.cors.as_deref());
     let door = Arc::new(http::Door::new(router, settings.delivery));
     let streaming = stream::Streaming::new(door.clone(), api.to_owned());
     let objects = Arc::new(object_lambda::Door::new(origin));
-    let handler = service_fn(move |event: LambdaEvent<Value>| {
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let (door, objects) = (door.clone(), objects.clone());
         async move {
             let (payload, context) = event.into_parts();
             let deadlines = Deadlines::of(&context);
-            match Event::read(payload) {
-                Ok(Event::Http(event)) => Ok(door.document(event, &context, deadlines).await),
+            let failed = |kind: &str, reason: String| Diagnostic { error_type: kind.to_owned(), error_message: reason };
+            match Event::read(payload.get().as_bytes()) {
+                Ok(Event::Http(event)) => {
+                    let document = door.document(*event, context, deadlines).await;
+                    document.map_err(|error| failed("Document", error.to_string()))
+                }
                 Ok(Event::ObjectLambda(event)) => objects.answer(event, &context, deadlines).await,
-                Err(reason) => Err(Diagnostic { error_type: "UnknownEvent".to_owned(), error_message: reason }),
+                Err(reason) => Err(failed("UnknownEvent", reason.to_owned())),
             }
         }
     });
@@ -65,7 +70,7 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 impl Deadlines {
-    fn of(context: &lambda_runtime::Context) -> Self {
+    fn of(context: &Context) -> Self {
         let left = context.deadline().duration_since(SystemTime::now());
         // Emulators give moments of their own invention. What is over already, Lambda does not send.
         let (now, left) = (Instant::now(), left.unwrap_or(LONGEST));

@@ -10,7 +10,8 @@ use aws_sdk_s3::operation::write_get_object_response::builders::WriteGetObjectRe
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat, SdkBody};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Method, header};
-use lambda_runtime::{Context, Diagnostic};
+use lambda_http::Context;
+use lambda_http::lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;

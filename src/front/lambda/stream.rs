@@ -8,23 +8,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
 use base64::Engine as _;
 use bytes::Bytes;
 use futures_util::future::Either;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use lambda_runtime::tower::Layer;
-use lambda_runtime::{Error, LambdaInvocation, MetadataPrelude, Service};
+use lambda_http::lambda_runtime::{LambdaInvocation, StreamResponse};
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::Layer;
+use lambda_http::{Error, Service};
 
+use super::Deadlines;
 use super::event::Event;
 use super::http::Door;
-use super::{Deadlines, event};
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send>>;
 
@@ -72,10 +73,10 @@ impl<S: Service<LambdaInvocation, Response = (), Error = Error>> Service<LambdaI
     }
 
     fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
-        match serde_json::from_slice(&invocation.body).map(Event::read) {
-            Ok(Ok(Event::Http(event))) if self.sender.door.streams(&event) => {
+        match Event::read(&invocation.body) {
+            Ok(Event::Http(event)) if self.sender.door.streams(&event) => {
                 let sender = self.sender.clone();
-                Either::Right(Box::pin(async move { sender.answer(event, invocation).await }))
+                Either::Right(Box::pin(async move { sender.answer(*event, invocation).await }))
             }
             _ => Either::Left(self.inner.call(invocation)),
         }
@@ -83,9 +84,9 @@ impl<S: Service<LambdaInvocation, Response = (), Error = Error>> Service<LambdaI
 }
 
 impl Sender {
-    async fn answer(&self, event: event::HttpEvent, invocation: LambdaInvocation) -> Result<(), Error> {
+    async fn answer(&self, event: LambdaRequest, invocation: LambdaInvocation) -> Result<(), Error> {
         let deadlines = Deadlines::of(&invocation.context);
-        let response = self.door.respond(event, &invocation.context, deadlines).await;
+        let answer = self.door.stream(event, invocation.context.clone(), deadlines).await;
         let id = &invocation.context.request_id;
         let mut request = Request::post(format!("http://{}/2018-06-01/runtime/invocation/{id}/response", self.api))
             .header(header::CONTENT_TYPE, "application/vnd.awslambda.http-integration-response")
@@ -94,7 +95,7 @@ impl Sender {
         if let Some(wire) = invocation.parts.headers.get(INVOCATION_ID) {
             request = request.header(INVOCATION_ID, wire);
         }
-        let taken = self.client.request(request.body(StreamBody::new(frames(response)?))?).await?;
+        let taken = self.client.request(request.body(StreamBody::new(frames(answer)?))?).await?;
         if !taken.status().is_success() {
             tracing::error!(status = taken.status().as_u16(), request_id = id, "Lambda did not take the answer");
         }
@@ -109,19 +110,16 @@ const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
 
 /// The metadata of an answer, eight zeros, its body; and trailers if that breaks off.
-fn frames(response: Response<Body>) -> Result<Frames, serde_json::Error> {
-    let (mut parts, body) = response.into_parts();
-    let cookies = parts.headers.get_all(header::SET_COOKIE).iter();
-    let cookies = cookies.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect();
-    parts.headers.remove(header::SET_COOKIE);
-    // On AWS this would come out as x-amzn-remapped-content-length.
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
-    let prelude = MetadataPrelude { status_code: parts.status, headers: parts.headers, cookies };
-    let prelude = serde_json::to_vec(&prelude)?;
+fn frames<S>(mut answer: StreamResponse<S>) -> Result<Frames, serde_json::Error>
+where
+    S: Stream<Item = Result<Bytes, axum::Error>> + Send + 'static,
+{
+    let headers = &mut answer.metadata_prelude.headers;
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
+    let prelude = serde_json::to_vec(&answer.metadata_prelude)?;
     // cargo-lambda's emulator knows these only by their frames.
     let head = [Frame::data(prelude.into()), Frame::data(Bytes::from_static(&[0; 8]))].map(Ok);
-    let pieces = body.into_data_stream().map(|piece| match piece {
+    let pieces = answer.stream.map(|piece| match piece {
         Ok(bytes) => Ok(Frame::data(bytes)),
         Err(error) => {
             tracing::error!(%error, "an answer broke off");
@@ -145,15 +143,16 @@ fn broken_off() -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use lambda_http::lambda_runtime::MetadataPrelude;
+
     use super::*;
 
     #[tokio::test]
     async fn a_stream_that_breaks_off_says_so_in_trailers() {
-        let pieces = [Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("/secret/path has ended"))];
-        let mut response = Response::new(Body::from_stream(stream::iter(pieces)));
-        response.headers_mut().insert(header::CONTENT_LENGTH, 8.into());
-        response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static("a=b"));
-        let frames: Vec<_> = frames(response).unwrap().map(|frame| frame.unwrap()).collect().await;
+        let pieces = [Ok(Bytes::from_static(b"half")), Err(axum::Error::new("/secret/path has ended"))];
+        let metadata_prelude = MetadataPrelude { cookies: vec!["a=b".to_owned()], ..MetadataPrelude::default() };
+        let answer = StreamResponse { metadata_prelude, stream: stream::iter(pieces) };
+        let frames: Vec<_> = frames(answer).unwrap().map(|frame| frame.unwrap()).collect().await;
         let [prelude, zeros, half, trailers] = &frames[..] else { panic!("{frames:?}") };
         let metadata: serde_json::Value = serde_json::from_slice(prelude.data_ref().unwrap()).unwrap();
         let expected = serde_json::json!({
