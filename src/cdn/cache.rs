@@ -107,11 +107,13 @@ impl Cache {
     /// Waits until nobody else is on the way to the origin for this key.
     pub(super) async fn turn(&self, key: &Key) -> Turn<'_> {
         let flight = self.flights().entry(key.clone()).or_default().clone();
-        let mut guard = Some(flight.turn.clone().lock_owned().await);
-        if flight.is_pointless.load(Ordering::Relaxed) {
-            guard = None;
+        // Made before the wait, so that a viewer who leaves meanwhile leaves nothing behind.
+        let mut turn = Turn { cache: self, key: key.clone(), flight, _guard: None };
+        let guard = turn.flight.turn.clone().lock_owned().await;
+        if !turn.flight.is_pointless.load(Ordering::Relaxed) {
+            turn._guard = Some(guard);
         }
-        Turn { cache: self, key: key.clone(), flight, _guard: guard }
+        turn
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
@@ -132,6 +134,7 @@ pub(super) struct Turn<'a> {
     cache: &'a Cache,
     key: Key,
     flight: Arc<Flight>,
+    /// Held until the turn is over, unless there is nothing to wait for.
     _guard: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
@@ -199,6 +202,8 @@ mod tests {
             .collect();
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(waiting.iter().all(|task| !task.is_finished()));
+        let left = cache.turn(&key("GET", ""));
+        assert!(tokio::time::timeout(Duration::from_millis(1), left).await.is_err());
         first.was_pointless();
         drop(first);
         for task in waiting {

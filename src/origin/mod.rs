@@ -183,7 +183,12 @@ impl Origin {
             let cache_key = format!("{}\n{tag}", wish.key.as_str());
             match found {
                 Found::Object(Object { content: Content::Unavailable, .. }) => {
-                    return Ok((bare(StatusCode::OK, headers), Cost::default()));
+                    // Type and length are known only of what has been made already.
+                    let response = match self.cache.get(&cache_key).await {
+                        Some(answer) => finished(&answer, false, headers),
+                        None => bare(StatusCode::OK, headers),
+                    };
+                    return Ok((response, Cost::default()));
                 }
                 Found::Object(object) if wish.transform.is_original() => {
                     let cost = Cost { bytes_in: object.meta.length.unwrap_or(0), ..Cost::default() };

@@ -236,9 +236,9 @@ fn an_answer_comes_before_the_functions_time_is_over() {
     let function = over_fixtures(&[]);
     let target = "/photo.jpg?w=3000&h=3000&fit=fill&blur=100&format=webp&lossless";
     let started = Instant::now();
-    let answer = function.invoke_within(request("GET", target, &[]), Duration::from_secs(4)).streamed();
+    let answer = function.invoke_within(request("GET", target, &[]), Duration::from_secs(3)).streamed();
     assert_eq!((answer.status, &answer.json()["code"]), (504, &"deadline".into()));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!(get(&function, "/photo.jpg?w=20").status, 200, "and the next is served");
 }
 

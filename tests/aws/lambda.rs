@@ -147,6 +147,13 @@ impl Function {
         reply
     }
 
+    /// The same for a listing, which names the bucket, as it comes from S3 and goes to S3.
+    pub(crate) fn pass_on(&self, event: Value) -> Reply {
+        let time = Duration::from_secs(30);
+        self.events.blocking_send((event, time)).unwrap();
+        self.reply(time)
+    }
+
     /// What the function says unasked, or to the last event.
     pub(crate) fn reply(&self, within: Duration) -> Reply {
         self.replies.recv_timeout(within).unwrap_or_else(|_| panic!("no answer in {within:?}: {}", self.log()))

@@ -58,7 +58,7 @@ fn case(number: usize, store: &Store) -> (Value, Fault, u16) {
         5 => (get("/small.jpg?w=x"), Fault::None, 400),
         6 => (get("/small.jpg"), Fault::Cut(1000), 502),
         // This one is asked again, with pauses.
-        7 if number % 50 == 7 => (get("/small.jpg?info"), Fault::Hangup, 502),
+        7 if number % 100 == 7 => (get("/small.jpg?info"), Fault::Hangup, 502),
         7 => (get("/small.jpg?info"), Fault::None, 200),
         8 => (request("GET", "/small.jpg?w=9", &[("range", "bytes=0-1")]), Fault::None, 200),
         _ => {

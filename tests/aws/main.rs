@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod boto;
 #[path = "../common/mod.rs"]
 mod common;
+mod emulator;
 mod function_url;
 mod lambda;
 mod long_run;
@@ -12,6 +14,7 @@ mod object_lambda;
 mod package;
 mod program;
 mod proxy;
+mod python;
 mod s3_source;
 mod signature;
 mod store;

@@ -15,26 +15,25 @@ use crate::proxy::{Fault, Proxy};
 use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 
 /// A store, a proxy before it, a client for signing, and the function.
-struct Place {
-    store: Store,
+pub(crate) struct Place {
+    pub(crate) store: Store,
     proxy: Proxy,
     client: Client,
-    runtime: tokio::runtime::Runtime,
-    function: Function,
+    pub(crate) function: Function,
 }
 
 /// What the caller of GetObject would get.
-struct Written {
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Written {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Written {
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.text("x-amz-fwd-status").unwrap().parse().unwrap()
     }
 
@@ -50,8 +49,13 @@ impl Written {
     }
 }
 
+/// Signing waits for nothing, but is asynchronous.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 impl Place {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let store = Store::with_photo();
         let proxy = Proxy::before(store.address);
         let config = aws_sdk_s3::Config::builder()
@@ -64,13 +68,17 @@ impl Place {
             .build();
         let endpoint = format!("http://{}", store.address);
         let function = Function::start(&[("IMAGE_ORIGIN_S3_ENDPOINT", &endpoint)]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { store, proxy, client: Client::from_conf(config), runtime, function }
+        Self { store, proxy, client: Client::from_conf(config), function }
     }
 
-    fn sign(&self, key: &str) -> PresignedRequest {
+    pub(crate) fn sign(&self, key: &str) -> PresignedRequest {
         let config = PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
-        self.runtime.block_on(self.client.get_object().bucket(BUCKET).key(key).presigned(config)).unwrap()
+        wait_for(self.client.get_object().bucket(BUCKET).key(key).presigned(config)).unwrap()
+    }
+
+    pub(crate) fn sign_head(&self, key: &str) -> PresignedRequest {
+        let config = PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
+        wait_for(self.client.head_object().bucket(BUCKET).key(key).presigned(config)).unwrap()
     }
 
     fn get_event(&self, signed: &PresignedRequest, target: &str, headers: &[(&str, &str)]) -> Value {
@@ -93,12 +101,17 @@ impl Place {
     fn send(&self, event: Value) -> Written {
         let reply = self.function.invoke(event);
         assert_eq!(reply.kind, "response", "{:?}", reply.body);
-        let (headers, body) = self.store.written.recv_timeout(Duration::from_secs(1)).expect("an answer to S3");
-        let written = Written { headers, body };
+        let written = self.written();
         assert_eq!(written.text("x-amz-request-route"), Some("io-use1-001"));
         assert_eq!(written.text("x-amz-request-token"), Some("OutputToken"));
         assert_eq!(reply.json()["statusCode"], written.status());
         written
+    }
+
+    /// What the function has written back just now.
+    pub(crate) fn written(&self) -> Written {
+        let (headers, body) = self.store.written.recv_timeout(Duration::from_secs(1)).expect("an answer to S3");
+        Written { headers, body }
     }
 }
 
@@ -124,7 +137,7 @@ fn signed_headers_are_honoured() {
     let place = Place::start();
     let config = PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
     let get = place.client.get_object().bucket(BUCKET).key("photo.jpg").expected_bucket_owner("111122223333");
-    let signed = place.runtime.block_on(get.presigned(config)).unwrap();
+    let signed = wait_for(get.presigned(config)).unwrap();
     assert!(signed.uri().contains("X-Amz-SignedHeaders=host%3Bx-amz-expected-bucket-owner"), "{}", signed.uri());
     assert_eq!(place.send(place.get_event(&signed, "/photo.jpg?w=20", &[])).status(), 200);
     let mut without = place.get_event(&signed, "/photo.jpg?w=20", &[]);
@@ -219,8 +232,7 @@ fn every_failure_is_answered_in_time_and_in_s3s_words() {
         let reply = place.function.invoke_within(event, Duration::from_secs(3));
         assert!(started.elapsed() < Duration::from_secs(3), "{fault:?}");
         assert_eq!(reply.kind, "response");
-        let (headers, body) = place.store.written.recv_timeout(Duration::from_secs(1)).unwrap();
-        assert_eq!(Written { headers, body }.error(), (status, code), "{fault:?}");
+        assert_eq!(place.written().error(), (status, code), "{fault:?}");
     }
     place.proxy.set(Fault::Status(503, "SlowDown", 2));
     assert_eq!(place.get("/photo.jpg?w=78", &[]).status(), 200, "a passing fault is not seen");
@@ -229,11 +241,9 @@ fn every_failure_is_answered_in_time_and_in_s3s_words() {
 #[test]
 fn heads_tell_what_is_known_without_the_bytes() {
     let place = Place::start();
-    let config = || PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
     let head = |key: &str, target: &str, headers: Value| {
-        let signing = place.client.head_object().bucket(BUCKET).key(key).presigned(config());
         let mut event = event("object-lambda-head.json");
-        event["headObjectContext"]["inputS3Url"] = place.runtime.block_on(signing).unwrap().uri().into();
+        event["headObjectContext"]["inputS3Url"] = place.sign_head(key).uri().into();
         event["userRequest"]["url"] = format!("https://ap.s3-object-lambda.us-east-1.amazonaws.com{target}").into();
         event["userRequest"]["headers"] = headers;
         let reply = place.function.invoke(event);
@@ -241,10 +251,18 @@ fn heads_tell_what_is_known_without_the_bytes() {
         reply.json()
     };
     let answer = head("photo.jpg", "/photo.jpg?w=130", json!({}));
-    let tag = place.get("/photo.jpg?w=130", &[]).header("etag").unwrap().to_owned();
+    assert_eq!(
+        (&answer["headers"]["content-length"], &answer["headers"]["content-type"]),
+        (&Value::Null, &Value::Null)
+    );
+    let made = place.get("/photo.jpg?w=130", &[]);
+    let tag = made.header("etag").unwrap().to_owned();
     assert_eq!((&answer["statusCode"], &answer["headers"]["etag"]), (&200.into(), &tag.as_str().into()), "{answer}");
     assert_eq!(answer["headers"]["cache-control"], "public, max-age=2592000");
     assert!(answer["headers"]["last-modified"].as_str().unwrap().ends_with("GMT"));
+    let again = head("photo.jpg", "/photo.jpg?w=130", json!({}));
+    assert_eq!(again["headers"]["content-length"], made.body.len().to_string(), "known by now");
+    assert_eq!(again["headers"]["content-type"], "image/jpeg");
     assert_eq!(head("photo.jpg", "/photo.jpg?w=130", json!({ "If-None-Match": tag }))["statusCode"], 304);
     let missing = head("missing.jpg", "/missing.jpg", json!({}));
     assert_eq!((&missing["statusCode"], &missing["errorCode"]), (&404.into(), &"NoSuchKey".into()), "{missing}");
@@ -255,17 +273,26 @@ fn heads_tell_what_is_known_without_the_bytes() {
 fn listings_pass_through() {
     let place = Place::start();
     place.store.put("a/b.jpg", b"x");
-    let url = format!("http://{}/{BUCKET}?list-type=2", place.store.address);
+    let host = place.store.address.to_string();
+    let unsigned = format!("http://{host}/{BUCKET}?list-type=2");
+    let signed = crate::signature::presigned(&host, &format!("/{BUCKET}"), "list-type=2");
+    let nowhere = "http://127.0.0.1:9/".to_owned();
     for name in ["object-lambda-list.json", "object-lambda-list-v2.json"] {
-        let mut event = event(name);
-        for context in ["listObjectsContext", "listObjectsV2Context"] {
-            if event.get(context).is_some() {
-                event[context]["inputS3Url"] = url.as_str().into();
-            }
+        for (url, status, code) in
+            [(&signed, 200, ""), (&unsigned, 403, "AccessDenied"), (&nowhere, 500, "SourceFailed")]
+        {
+            let mut event = event(name);
+            let context = if name.contains("v2") { "listObjectsV2Context" } else { "listObjectsContext" };
+            event[context]["inputS3Url"] = url.as_str().into();
+            let result = place.function.pass_on(event).json();
+            assert_eq!(
+                (&result["statusCode"], result["errorCode"].as_str().unwrap_or("")),
+                (&status.into(), code),
+                "{name}"
+            );
+            let listing = result["listResultXml"].as_str().unwrap_or_default();
+            assert_eq!(listing.contains("<Key>a/b.jpg</Key>"), status == 200, "{result}");
         }
-        // Nobody signed this one, so what is passed on is S3's refusal.
-        let reply = place.function.invoke(event);
-        assert_eq!((&reply.json()["statusCode"], &reply.json()["errorCode"]), (&403.into(), &"AccessDenied".into()));
     }
 }
 

@@ -61,6 +61,20 @@ impl Proxy {
     }
 }
 
+/// A request's head. No request to the store has a body here. `None` when the viewer leaves instead.
+pub(crate) fn read_head(viewer: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    let mut buffer = [0; 4096];
+    while !head.ends_with(b"\r\n\r\n") {
+        let length = viewer.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        head.extend_from_slice(&buffer[..length]);
+    }
+    Ok(Some(head))
+}
+
 /// One request for each connection.
 fn pass(
     mut viewer: TcpStream,
@@ -68,12 +82,7 @@ fn pass(
     fault: &Mutex<Fault>,
     asked: &std::sync::atomic::AtomicUsize,
 ) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        viewer.read_exact(&mut byte)?;
-        head.extend(byte);
-    }
+    let Some(head) = read_head(&mut viewer)? else { return Ok(()) };
     asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     let current = {
         let mut fault = fault.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Checks AWS's signature, version 4, of a request that has no query, without any code of AWS.
+//! AWS's signature, version 4, without any code of AWS: checks that of a request without a query, and signs URLs.
 
 use std::fmt::Write as _;
 
@@ -21,6 +21,28 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// The key for one day, region and service.
+fn signing_key(scope: &[&str]) -> Vec<u8> {
+    scope.iter().fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| mac(&key, part))
+}
+
+/// A URL that is signed for one GET, as S3 hands it to the function. `query` comes after `X-Amz-...` in the alphabet.
+pub(crate) fn presigned(host: &str, path: &str, query: &str) -> String {
+    let now = aws_smithy_types::DateTime::from(std::time::SystemTime::now());
+    let now = aws_smithy_types::DateTime::from_secs(now.secs());
+    let text = now.fmt(aws_smithy_types::date_time::Format::DateTime).unwrap();
+    let date = text.replace(['-', ':'], "");
+    let scope = [&date[..8], "eu-central-1", "s3", "aws4_request"];
+    let query = format!(
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={ACCESS_KEY}%2F{}&X-Amz-Date={date}&X-Amz-Expires=600&\
+         X-Amz-SignedHeaders=host&{query}",
+        scope.join("%2F")
+    );
+    let request = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope.join("/"), hex(&Sha256::digest(request)));
+    format!("http://{host}{path}?{query}&X-Amz-Signature={}", hex(&mac(&signing_key(&scope), &to_sign)))
+}
+
 /// Whether the request is signed by the one who has the test's key, for this service.
 pub(crate) fn is_right(headers: &HeaderMap, method: &str, path: &str, service: &str) -> bool {
     let text = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap());
@@ -34,7 +56,6 @@ pub(crate) fn is_right(headers: &HeaderMap, method: &str, path: &str, service: &
     let request = format!("{method}\n{path}\n\n{canonical}\n{signed}\n{payload}");
     let digest = hex(&Sha256::digest(request));
     let to_sign = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{digest}", text("x-amz-date"));
-    let key = mac(format!("AWS4{SECRET_KEY}").as_bytes(), day);
-    let key = [region, named, "aws4_request"].iter().fold(key, |key, part| mac(&key, part));
+    let key = signing_key(&[day, region, named, "aws4_request"]);
     named == service && signed.contains("x-amz-fwd-status") && hex(&mac(&key, &to_sign)) == field("Signature=")
 }

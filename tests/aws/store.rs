@@ -117,33 +117,26 @@ impl Service {
 
     async fn head(&self, key: &str) -> S3Result<HeadObjectOutput> {
         let input = HeadObjectInput { bucket: BUCKET.to_owned(), key: key.to_owned(), ..HeadObjectInput::default() };
-        let request = S3Request {
-            input,
-            method: http::Method::HEAD,
-            uri: http::Uri::default(),
-            headers: HeaderMap::new(),
-            extensions: http::Extensions::new(),
-            credentials: None,
-            region: None,
-            service: None,
-            trailing_headers: None,
-        };
-        let mut output = self.files.head_object(request).await?.output;
+        let mut output = self.files.head_object(inner(http::Method::HEAD, input)).await?.output;
         // s3s-fs tells no tag here.
         let input = GetObjectInput { bucket: BUCKET.to_owned(), key: key.to_owned(), ..GetObjectInput::default() };
-        let request = S3Request {
-            input,
-            method: http::Method::GET,
-            uri: http::Uri::default(),
-            headers: HeaderMap::new(),
-            extensions: http::Extensions::new(),
-            credentials: None,
-            region: None,
-            service: None,
-            trailing_headers: None,
-        };
-        output.e_tag = self.files.get_object(request).await?.output.e_tag;
+        output.e_tag = self.files.get_object(inner(http::Method::GET, input)).await?.output.e_tag;
         Ok(output)
+    }
+}
+
+/// A request of this server to the files behind it.
+fn inner<T>(method: http::Method, input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method,
+        uri: http::Uri::default(),
+        headers: HeaderMap::new(),
+        extensions: http::Extensions::new(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
     }
 }
 
