@@ -77,25 +77,28 @@ pub fn signed_headers(
     credentials: &Credentials,
     now: u64,
 ) -> Result<Vec<(String, String)>, SigningError> {
-    let Some(scheme) = Scheme::of(target.service) else { return Ok(Vec::new()) };
-    scheme.sign(signable, also, target, credentials, now)
+    let Some(signer) = Signer::new(target, credentials) else { return Ok(Vec::new()) };
+    signer.sign(signable, also, now)
 }
 
-/// How a service wants its requests signed.
-pub(crate) struct Scheme {
-    pub(crate) name: &'static str,
+/// Who signs, and how the service wants it.
+struct Signer<'a> {
+    target: &'a Target,
+    credentials: &'a Credentials,
+    service: &'static str,
     /// S3's ways, or everybody else's.
-    pub(crate) s3: bool,
+    s3: bool,
 }
 
-impl Scheme {
-    pub(crate) fn of(service: Service) -> Option<Self> {
-        match service {
-            Service::Lambda => Some(Self { name: "lambda", s3: false }),
-            Service::S3ObjectLambda => Some(Self { name: "s3-object-lambda", s3: true }),
-            Service::S3 => Some(Self { name: "s3", s3: true }),
-            Service::None => None,
-        }
+impl<'a> Signer<'a> {
+    fn new(target: &'a Target, credentials: &'a Credentials) -> Option<Self> {
+        let (service, s3) = match target.service {
+            Service::Lambda => ("lambda", false),
+            Service::S3ObjectLambda => ("s3-object-lambda", true),
+            Service::S3 => ("s3", true),
+            Service::None => return None,
+        };
+        Some(Self { target, credentials, service, s3 })
     }
 
     fn settings(&self) -> SigningSettings {
@@ -112,29 +115,27 @@ impl Scheme {
         if self.s3 { SignableBody::UnsignedPayload } else { SignableBody::Bytes(&[]) }
     }
 
-    pub(crate) fn sign(
+    fn sign(
         &self,
         signable: Signable<'_>,
         also: &[(&str, &str)],
-        target: &Target,
-        credentials: &Credentials,
         now: u64,
     ) -> Result<Vec<(String, String)>, SigningError> {
         let Signable { method, path, query } = signable;
         let separator = if query.is_empty() { "" } else { "?" };
-        let uri = format!("https://{}{path}{separator}{query}", target.domain);
+        let uri = format!("https://{}{path}{separator}{query}", self.target.domain);
         let identity = Identity::new(
-            credentials.access_key_id.as_str(),
-            credentials.secret_access_key.as_str(),
-            credentials.session_token.clone(),
+            self.credentials.access_key_id.as_str(),
+            self.credentials.secret_access_key.as_str(),
+            self.credentials.session_token.clone(),
             None,
             "edge",
         )
         .into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
-            .region(&target.region)
-            .name(self.name)
+            .region(&self.target.region)
+            .name(self.service)
             .time(SystemTime::UNIX_EPOCH + Duration::from_secs(now))
             .settings(self.settings())
             .build()
@@ -159,7 +160,7 @@ pub fn verify(
     credentials: &Credentials,
     now: u64,
 ) -> Result<(), VerifyError> {
-    let Some(scheme) = Scheme::of(target.service) else { return Ok(()) };
+    let Some(signer) = Signer::new(target, credentials) else { return Ok(()) };
     let shown = headers.single("authorization").ok_or(VerifyError::Unsigned)?;
     let fields = shown.strip_prefix(ALGORITHM).ok_or(VerifyError::Unsigned)?;
     let field = |name: &str| {
@@ -168,7 +169,7 @@ pub fn verify(
             .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
             .ok_or(VerifyError::Unsigned)
     };
-    if !is_canonical(signable, &scheme) {
+    if !is_canonical(signable, signer.s3) {
         return Err(VerifyError::NotCanonical);
     }
     let date = headers.single("x-amz-date").ok_or(VerifyError::Date)?;
@@ -176,37 +177,38 @@ pub fn verify(
     if signed_at.abs_diff(now) > MAX_SKEW_SECONDS {
         return Err(VerifyError::Date);
     }
-    let scope = format!("{}/{}/{}/{}/aws4_request", credentials.access_key_id, &date[..8], target.region, scheme.name);
+    let scope =
+        format!("{}/{}/{}/{}/aws4_request", credentials.access_key_id, &date[..8], target.region, signer.service);
     let same_token = headers.single("x-amz-security-token") == credentials.session_token.as_deref();
     if field("Credential")? != scope || !same_token {
         return Err(VerifyError::Credential);
     }
     let names: Vec<&str> = field("SignedHeaders")?.split(';').collect();
-    check_signed(&names, headers, target, &scheme)?;
+    check_signed(&names, headers, &signer)?;
     let also: Vec<(&str, &str)> = headers.iter().filter(|(name, _)| names.contains(name)).collect();
     // Signing again gives the same list of headers and the same signature, or the request is not what was signed.
-    let again = scheme.sign(signable, &also, target, credentials, signed_at).map_err(|_| VerifyError::Signature)?;
+    let again = signer.sign(signable, &also, signed_at).map_err(|_| VerifyError::Signature)?;
     let expected = again.iter().find(|(name, _)| name == "authorization").map_or("", |(_, value)| value.as_str());
     if bool::from(expected.as_bytes().ct_eq(shown.as_bytes())) { Ok(()) } else { Err(VerifyError::Signature) }
 }
 
-fn is_canonical(signable: Signable<'_>, scheme: &Scheme) -> bool {
+fn is_canonical(signable: Signable<'_>, s3: bool) -> bool {
     let pairs = form_urlencoded::parse(signable.query.as_bytes()).collect::<Vec<_>>();
     let query = crate::query::encode(pairs.iter().map(|(name, value)| (&**name, &**value)));
-    let resolved = scheme.s3 || remove_dot_segments(signable.path) == signable.path;
+    let resolved = s3 || remove_dot_segments(signable.path) == signable.path;
     query == signable.query && reencode_path(signable.path) == signable.path && resolved
 }
 
-fn check_signed(names: &[&str], headers: &Headers, target: &Target, scheme: &Scheme) -> Result<(), VerifyError> {
-    let amazon = headers.iter().filter(|(name, _)| scheme.s3 && name.starts_with("x-amz-"));
+fn check_signed(names: &[&str], headers: &Headers, signer: &Signer<'_>) -> Result<(), VerifyError> {
+    let amazon = headers.iter().filter(|(name, _)| signer.s3 && name.starts_with("x-amz-"));
     let required = ["host", "x-amz-date"].into_iter().chain(amazon.map(|(name, _)| name));
     if required.into_iter().any(|name| !names.contains(&name)) {
         return Err(VerifyError::HeaderUnsigned);
     }
-    if headers.single("host") != Some(target.domain.as_str()) {
+    if headers.single("host") != Some(signer.target.domain.as_str()) {
         return Err(VerifyError::Signature);
     }
-    if scheme.s3 && headers.single("x-amz-content-sha256") != Some(UNSIGNED_PAYLOAD) {
+    if signer.s3 && headers.single("x-amz-content-sha256") != Some(UNSIGNED_PAYLOAD) {
         return Err(VerifyError::HeaderUnsigned);
     }
     Ok(())

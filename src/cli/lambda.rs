@@ -21,8 +21,8 @@ struct Environment {
     settings: Layer,
 }
 
-/// The runtime API, as `host:port` or that and a path, if this process is to answer its events. A web function has one, too, but is asked over
-/// HTTP instead.
+/// The runtime API, as `host:port` or that and a path, if this process is to answer its events. A web function has one,
+/// too, but is asked over HTTP instead.
 pub(super) fn runtime_api() -> Option<String> {
     let api = std::env::var("AWS_LAMBDA_RUNTIME_API").ok()?;
     // Emulators give a URL where Lambda gives an address.

@@ -81,19 +81,19 @@ fn the_published_vectors_pass() {
 
     let vectors: Vec<Vector> = serde_json::from_str(include_str!("../../../fixtures/sigv4/aws-vectors.json")).unwrap();
     assert!(vectors.len() > 15);
-    let scheme = Scheme { name: "service", s3: false };
     let credentials = Credentials { session_token: None, ..credentials() };
     let target = Target {
         domain: "example.amazonaws.com".to_owned(),
         region: "us-east-1".to_owned(),
         ..target(Service::Lambda)
     };
+    let signer = Signer { target: &target, credentials: &credentials, service: "service", s3: false };
     for Vector { name, uri, headers, authorization } in vectors {
         let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
         let (path, query) = sent(path, query, Service::Lambda);
         let also: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let signable = Signable { method: "GET", path: &path, query: &query };
-        let result = scheme.sign(signable, &also, &target, &credentials, 1_440_938_160).unwrap();
+        let result = signer.sign(signable, &also, 1_440_938_160).unwrap();
         assert!(result.contains(&("authorization".to_owned(), authorization)), "{name}: {result:?}");
     }
 }

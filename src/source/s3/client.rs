@@ -9,11 +9,10 @@ use aws_sdk_s3::config::{Builder, SharedHttpClient, StalledStreamProtectionConfi
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
 use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
 use crate::config::S3Settings;
 
 /// A request is sent this often at most, with a random pause before each repetition.
