@@ -4,6 +4,8 @@
 //! that CloudFront will send. What must always hold: nothing of the viewer's identity goes on, and no parameter that
 //! the grammar does not know, for to S3 some of them are commands.
 
+use std::borrow::Cow;
+
 use image_origin_query::GRAMMAR;
 
 use crate::config::{Config, Originals, Service, Target};
@@ -55,6 +57,14 @@ pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     let path = reencode_path(&request.uri);
     let query = Query::parse(&request.querystring);
     let (target, route) = choose(&path, &query, config);
+    let target = &*named(target, request.origin.as_ref());
+    if target.domain.is_empty() {
+        return Outcome::refuse(
+            &NOT_SIGNED,
+            request,
+            "neither the configuration nor the distribution names the origin",
+        );
+    }
     let mut routed = request.clone();
     // S3 takes dot segments for a part of the key; everybody else resolves them, so they had better be gone.
     routed.uri =
@@ -85,6 +95,16 @@ fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Rou
         (true, true, Originals::Direct) => storage("an original, which the configuration gives out directly,"),
         (true, true, Originals::Strip) => transformer("an original, to lose its metadata,"),
         (true, false, _) => transformer("a transformation"),
+    }
+}
+
+/// The target, with the distribution's own origin where the configuration names none.
+fn named<'c>(target: &'c Target, origin: Option<&Origin>) -> Cow<'c, Target> {
+    match origin {
+        Some(origin) if target.domain.is_empty() => {
+            Cow::Owned(Target { domain: origin.domain_name().to_owned(), ..target.clone() })
+        }
+        _ => Cow::Borrowed(target),
     }
 }
 

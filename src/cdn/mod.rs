@@ -31,6 +31,9 @@ use trace::{Trace, Traces, described, shown};
 /// The configuration that holds where none is given: everything is open, everything is signed.
 pub const OPEN: &str = include_str!("open.toml");
 
+/// The transformer's name where the configuration leaves that to the distribution.
+const TRANSFORMER: &str = "transformer.localhost";
+
 /// The CDN with its two origins.
 pub struct Cdn {
     config: Config,
@@ -62,13 +65,14 @@ impl Cdn {
     /// # Errors
     /// If the machine has no random numbers for the credentials.
     pub fn new(
-        config: Config,
+        mut config: Config,
         mut keys: Keys,
         transformer: Router,
         storage: Box<dyn Source>,
         (cache, most): (u64, u64),
     ) -> Result<Self, String> {
         let origins = Origins::new(transformer, storage, most)?;
+        config.name_transformer(TRANSFORMER);
         keys.credentials = Some(origins.credentials.clone());
         Ok(Self { config, keys, origins, cache: Cache::new(cache), traces: Traces::default() })
     }

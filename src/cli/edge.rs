@@ -112,7 +112,8 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<(), Failure> {
 }
 
 fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) -> Result<(), Failure> {
-    let config = Config::from_json(&read_config(file)?).map_err(|error| error.to_string())?;
+    let mut config = Config::from_json(&read_config(file)?).map_err(|error| error.to_string())?;
+    config.name_transformer("origin-of-the-distribution");
     let mut keys = read_keys(keys)?;
     // Where requests go is explained, not their signature.
     keys.credentials = Some(Credentials {

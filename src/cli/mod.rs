@@ -3,9 +3,11 @@
 mod batch;
 mod edge;
 mod grammar;
+mod health;
 mod lambda;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -57,6 +59,12 @@ enum Command {
         #[command(flatten)]
         settings: Box<Layer>,
     },
+    /// Ask a server whether it is well, for containers that have no other program to ask with
+    Health {
+        /// Where it listens
+        #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
     /// Sign URLs, so that whoever holds one sees that picture until it expires
     Sign(edge::SignArguments),
     /// The functions at the CDN's edge
@@ -96,6 +104,7 @@ fn command() -> Result<(), Failure> {
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, *settings),
         Command::Exif { file, settings } => exif(&file, *settings),
+        Command::Health { listen } => health::check(listen),
         Command::Sign(arguments) => edge::sign(&arguments),
         Command::Edge(command) => edge::run(command),
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),

@@ -55,6 +55,15 @@ impl Config {
         [&self.access.token.cookie, &self.access.jwt.cookie].into_iter().flatten().map(String::as_str).collect()
     }
 
+    /// Gives the transformer a name where the configuration leaves that to the distribution.
+    #[cfg(feature = "origin")]
+    pub fn name_transformer(&mut self, domain: &str) {
+        let named = &mut self.origins.transformer.domain;
+        if named.is_empty() {
+            domain.clone_into(named);
+        }
+    }
+
     /// Where requests go.
     #[cfg(feature = "origin")]
     #[must_use]

@@ -34,7 +34,9 @@ pub enum Originals {
 pub struct Target {
     /// Whose signature it takes.
     pub service: Service,
-    /// Its DNS name.
+    /// Its DNS name. If the transformer has none here, it is the origin that the distribution itself names: a function
+    /// URL is known only once it is deployed, and this configuration is packaged before.
+    #[serde(default)]
     pub domain: String,
     /// Its region, where it takes a signature.
     #[serde(default)]
@@ -68,6 +70,9 @@ fn default_read_timeout() -> u32 {
 impl Origins {
     pub(super) fn check(&self, problems: &mut Problems) {
         self.transformer.check("origins.transformer", problems);
+        if !self.transformer.domain.is_empty() {
+            self.transformer.check_domain("origins.transformer", problems);
+        }
         if self.transformer.service == Service::S3 {
             problems.add(
                 "origins.transformer.service",
@@ -76,6 +81,7 @@ impl Origins {
         }
         if let Some(storage) = &self.storage {
             storage.check("origins.storage", problems);
+            storage.check_domain("origins.storage", problems);
             if !matches!(storage.service, Service::S3 | Service::None) {
                 problems.add("origins.storage.service", "takes s3 or none");
             }
@@ -86,7 +92,7 @@ impl Origins {
 }
 
 impl Target {
-    fn check(&self, field: &str, problems: &mut Problems) {
+    fn check_domain(&self, field: &str, problems: &mut Problems) {
         let dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
         // CloudFront refuses addresses as origins, and names in another form.
         if self.domain.is_empty()
@@ -97,6 +103,9 @@ impl Target {
         {
             problems.add(format_args!("{field}.domain"), "is no DNS name in lower case, without port and scheme");
         }
+    }
+
+    fn check(&self, field: &str, problems: &mut Problems) {
         if self.service != Service::None && self.region.is_empty() {
             problems.add(format_args!("{field}.region"), "is needed for the signature");
         }

@@ -92,7 +92,9 @@ fn a_bad_field_is_named() {
         let error = error_with(pointer, value.clone());
         assert!(error.contains(expected), "{pointer} {value}: {error}");
     }
-    for domain in ["", "10.0.0.1", "a:80", "https://a", "A.example", "a..b", "-a.b", "a b"] {
+    let error = error_with("/origins/storage/domain", json!(""));
+    assert!(error.contains("origins.storage.domain"), "{error}");
+    for domain in ["10.0.0.1", "a:80", "https://a", "A.example", "a..b", "-a.b", "a b"] {
         let error = error_with("/origins/transformer/domain", json!(domain));
         assert!(error.contains("origins.transformer.domain"), "{domain}: {error}");
     }

@@ -58,6 +58,24 @@ fn forwarded(outcome: Outcome) -> Request {
 }
 
 #[test]
+fn the_distribution_names_the_transformer_where_the_configuration_does_not() {
+    let mut config = config("lambda", "strip");
+    config.origins.transformer.domain.clear();
+    let mut cf = event("GET", "/a.jpg?w=300", &json!({}));
+    let named = cf.request.origin.as_ref().unwrap().domain_name().to_owned();
+    let request = forwarded(origin_request(&cf, &config, NOW, &keys()));
+    assert_eq!(request.origin.as_ref().unwrap().domain_name(), named);
+    let target = Target { domain: named, ..config.origins.transformer.clone() };
+    let signable = Signable { method: "GET", path: &request.uri, query: &request.querystring };
+    verify(signable, &request.headers, &target, &keys().credentials.unwrap(), NOW).unwrap();
+    let storage = forwarded(origin_request(&event("GET", "/a.pdf", &json!({})), &config, NOW, &keys()));
+    assert_eq!(storage.origin.unwrap().domain_name(), BUCKET);
+    cf.request.origin = None;
+    let Action::Respond(refused) = origin_request(&cf, &config, NOW, &keys()).action else { panic!("was passed on") };
+    assert_eq!(refused.status, "500");
+}
+
+#[test]
 fn requests_go_where_they_belong() {
     let table = [
         ("strip", "/a.jpg", LAMBDA, ""),

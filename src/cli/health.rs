@@ -1,0 +1,75 @@
+//! `image-origin health`: whether a server on this machine answers, as the exit status.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::Failure;
+
+/// How long a server that is well may take for each step.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Most bytes of an answer that are looked at; a status line is the first of them.
+const ENOUGH: u64 = 512;
+
+/// Asks the server that listens on this address; one that listens everywhere is asked here.
+pub(super) fn check(listen: SocketAddr) -> Result<(), Failure> {
+    let address = SocketAddr::new(reachable(listen.ip()), listen.port());
+    match status_line(address) {
+        Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Ok(line) => Err(format!("the server on {address} is not well: {line}")),
+        Err(error) => Err(format!("no answer from {address}: {error}")),
+    }
+}
+
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+fn status_line(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(ENOUGH).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn server(answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 256]);
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        address
+    }
+
+    #[test]
+    fn a_server_is_well_if_it_says_so() {
+        let well = server("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n");
+        assert_eq!(check(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), well.port())), Ok(()));
+        let table = [
+            (server("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "is not well: HTTP/1.1 503"),
+            (server(""), "is not well"),
+            (server("SSH-2.0-OpenSSH"), "is not well: SSH"),
+            (SocketAddr::from(([127, 0, 0, 1], 1)), "no answer"),
+        ];
+        for (address, expected) in table {
+            let error = check(address).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
