@@ -1,27 +1,35 @@
 #!/bin/sh
 # Packs the Lambda function for provided.al2023: target/lambda-package/<arch>.zip with one file, bootstrap.
 #
-#   infra/lambda/package.sh [x86_64|arm64]
+#   infra/lambda/package.sh [x86_64|arm64] [lambda|dev]
+#
+# The profile `dev` is what tests build: for this machine, at once, and slow in what it does.
 #
 # The runtime has glibc 2.34. With cargo-zigbuild (pip install cargo-zigbuild ziglang, or cargo install) the binary is
 # linked for just that, on any machine and for either architecture; without it, natively, which the check below may
 # refuse on a newer system. arm64 also needs `rustup target add aarch64-unknown-linux-gnu`.
 set -eu
 arch=${1:-x86_64}
+profile=${2:-lambda}
 case $arch in
 x86_64) target=x86_64-unknown-linux-gnu ;;
 arm64) target=aarch64-unknown-linux-gnu ;;
 *) echo "no such architecture: $arch" >&2; exit 2 ;;
 esac
 cd "$(dirname "$0")/../.."
-if command -v cargo-zigbuild >/dev/null; then
-    cargo zigbuild --locked --profile lambda --bin image-origin --target "$target.2.34"
-else
-    cargo build --locked --profile lambda --bin image-origin --target "$target"
-fi
 folder=target/lambda-package/$arch
 mkdir -p "$folder"
-cp "target/$target/lambda/image-origin" "$folder/bootstrap"
+if [ "$profile" = dev ]; then
+    [ "$arch" = "$(uname -m | sed s/aarch64/arm64/)" ] || { echo "dev is for this machine, which is no $arch" >&2; exit 2; }
+    cargo build --locked --bin image-origin
+    built=target/debug/image-origin
+elif command -v cargo-zigbuild >/dev/null; then
+    cargo zigbuild --locked --profile "$profile" --bin image-origin --target "$target.2.34"
+else
+    cargo build --locked --profile "$profile" --bin image-origin --target "$target"
+fi
+cp "${built:-target/$target/$profile/image-origin}" "$folder/bootstrap"
+[ "$profile" != dev ] || strip "$folder/bootstrap"
 infra/lambda/check-glibc.sh "$folder/bootstrap"
 # Lambda runs as another user; a fixed date makes equal contents equal archives.
 chmod 755 "$folder/bootstrap"

@@ -1,0 +1,23 @@
+// What `npx cdk` runs. The options' file is chosen by `-c options=FILE`.
+import { existsSync, readFileSync } from 'node:fs';
+import { App } from 'aws-cdk-lib';
+import { build, type Outputs } from '../lib/app.ts';
+import { load, OptionsError } from '../lib/options.ts';
+import { BuildError } from '../lib/program.ts';
+
+const app = new App();
+const tryContext = (name: string) => app.node.tryGetContext(name) as string | undefined;
+try {
+  const options = load(tryContext('options') ?? 'options.json');
+  // Where cdk.json lets the command line write what it has deployed.
+  const written = tryContext('outputs') ?? 'outputs.json';
+  const outputs = existsSync(written) ? (JSON.parse(readFileSync(written, 'utf8')) as Outputs) : {};
+  const whole = build(app, options, { outputs, packages: tryContext('packages') });
+  if (!whole) console.error(`${options.name}: the user pool comes first; deploy once more for the rest.`);
+  app.synth();
+} catch (error) {
+  if (!(error instanceof OptionsError || error instanceof BuildError)) throw error;
+  console.error(error.message);
+  // At once: an app that is left half made is synthesised on the way out.
+  process.exit(1);
+}

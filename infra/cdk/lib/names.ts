@@ -1,0 +1,32 @@
+// Names of everything that must be known before it is deployed, because another region's stack, a policy or a packaged
+// configuration speaks of it. All start with the deployment's name, so that two deployments never meet.
+import type { Options } from './options.ts';
+
+export class Names {
+  readonly bucket: string;
+  /** The bucket's own domain, in its region's form: the global one redirects while a bucket is young. */
+  readonly bucketDomain: string;
+  readonly bucketArn: string;
+  readonly objectsArn: string;
+  readonly function: string;
+  readonly functionArn: string;
+  readonly supportingAccessPoint: string;
+  readonly supportingAccessPointArn: string;
+  readonly objectLambda: string;
+  readonly objectLambdaArn: string;
+  readonly objectLambdaDomain: string;
+
+  constructor({ name, account, region, storage }: Options) {
+    this.bucket = storage.import ?? `${name}-${account}-${region}`;
+    this.bucketDomain = `${this.bucket}.s3.${region}.amazonaws.com`;
+    this.bucketArn = `arn:aws:s3:::${this.bucket}`;
+    this.objectsArn = `${this.bucketArn}${storage.prefix ?? ''}/*`;
+    this.function = `${name}-transformer`;
+    this.functionArn = `arn:aws:lambda:${region}:${account}:function:${this.function}`;
+    this.supportingAccessPoint = `${name}-originals`;
+    this.supportingAccessPointArn = `arn:aws:s3:${region}:${account}:accesspoint/${this.supportingAccessPoint}`;
+    this.objectLambda = `${name}-transformed`;
+    this.objectLambdaArn = `arn:aws:s3-object-lambda:${region}:${account}:accesspoint/${this.objectLambda}`;
+    this.objectLambdaDomain = `${this.objectLambda}-${account}.s3-object-lambda.${region}.amazonaws.com`;
+  }
+}

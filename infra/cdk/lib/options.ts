@@ -1,0 +1,157 @@
+// Every option of a deployment, in one file. What comes in is JSON that people write; what goes out is `Options`, complete
+// and valid, or one message that names each field that is wrong and says what it takes. Paths are absolute afterwards.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+
+const positive = (most: number) => z.int().min(1).max(most);
+
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; with dots, TLS to the bucket fails.
+const bucketName = z.string().regex(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, 'takes 3 to 63 lower case letters, digits and hyphens');
+const hostName = z.string().regex(/^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'takes a DNS name in lower case');
+const webOrigin = z.string().regex(/^(\*|https?:\/\/[^/]+)$/, 'takes * or an origin such as https://example.com');
+
+const Storage = z.strictObject({
+  import: bucketName.optional().describe('An existing bucket in the same region, instead of a new one'),
+  prefix: z
+    .string()
+    .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'starts with a slash, ends without one')
+    .optional()
+    .describe('Only keys below this are served, such as /originals'),
+  cors: z.array(webOrigin).min(1).default(['*']).describe('Web origins whose scripts may read pictures'),
+  noncurrentDays: positive(3650).default(30).describe('How long replaced and deleted originals are kept'),
+});
+
+const Function = z.strictObject({
+  architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
+  memory: z.int().min(512).max(10240).default(1769).describe('MB; a whole processor comes with 1769'),
+  timeout: z.int().min(5).max(60).default(30).describe('Seconds. CloudFront waits as long'),
+  concurrency: positive(10000).optional().describe('Reserved concurrency: a bound for costs. New accounts may have none to reserve'),
+  logDays: z.literal([1, 7, 14, 30, 90, 365]).default(30).describe('How long logs are kept'),
+  config: z.string().optional().describe('A file of settings and presets, packaged with the function'),
+  settings: z
+    .record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'takes names of settings'), z.union([z.string(), z.number(), z.boolean()]))
+    .default({})
+    .describe('Settings of `image-origin serve --help`, such as {"deadline": 5}'),
+});
+
+const Edge = z.strictObject({
+  config: z.string().default('examples/public.toml').describe('Who may see what: docs/auth.md, without its [origins]'),
+  keys: z.string().optional().describe('The secrets of the viewer-request function; a file outside the repository'),
+});
+
+const Domain = z.strictObject({
+  names: z.array(hostName).min(1).describe('Host names of the distribution'),
+  zone: z
+    .strictObject({ id: z.string().regex(/^Z[A-Z0-9]+$/, 'takes the id of a hosted zone, Z…'), name: hostName })
+    .describe('The hosted zone in Route 53 that holds all of them'),
+});
+
+const Alarms = z.strictObject({
+  email: z.email().optional().describe('Who is told'),
+  errorsPercent: z.number().min(0.1).max(100).default(1).describe('5xx of all answers, in five minutes'),
+  durationPercent: positive(100).default(80).describe('Of the timeout, by the slowest hundredth'),
+});
+
+export const Schema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{1,18}[a-z0-9]$/, 'takes 3 to 20 lower case letters, digits and hyphens')
+      .default('image-origin')
+      .describe('Starts the name of everything. Another name is another deployment'),
+    account: z.string().regex(/^\d{12}$/, 'takes 12 digits').describe('Default: the account of the credentials'),
+    region: z
+      .string()
+      .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'takes a region such as eu-west-1')
+      .describe('Of bucket and function. Default: the region of the credentials'),
+    signing: z
+      .enum(['edge', 'oac'])
+      .default('edge')
+      .describe('Who signs requests to the function: our origin-request function, or CloudFront’s origin access control'),
+    originals: z
+      .enum(['strip', 'direct'])
+      .default('strip')
+      .describe('Images without parameters: stripped of metadata by the function, or straight from the bucket'),
+    direct: z
+      .array(z.string().regex(/^[/*]/, 'starts with / or *'))
+      .max(20)
+      .default(['*.svg', '*.pdf', '*.mp4', '*.webm'])
+      .describe('With signing=oac: paths that go to the bucket. With signing=edge, all that is no image does'),
+    cacheKey: z
+      .enum(['canonical', 'listed'])
+      .default('canonical')
+      .describe('Query strings of the cache’s key: what viewer-request leaves, or the grammar’s names once more'),
+    objectLambda: z
+      .enum(['off', 'beside', 'behind-cdn'])
+      .default('off')
+      .describe('An S3 Object Lambda access point, for accounts that had one before 2025-11-07'),
+    storage: Storage.prefault({}),
+    function: Function.prefault({}),
+    edge: Edge.prefault({}),
+    domain: Domain.optional(),
+    waf: z.strictObject({ requestsPerFiveMinutes: z.int().min(10).max(2_000_000_000).default(5000) }).optional(),
+    cognito: z.boolean().default(false).describe('A user pool whose tokens are good at the edge'),
+    priceClass: z.enum(['100', '200', 'All']).default('100').describe('Where CloudFront answers: 100 is Europe and North America'),
+    accessLogDays: positive(3650).optional().describe('Keeps CloudFront’s access logs for so long'),
+    alarms: Alarms.prefault({}),
+  })
+  .superRefine((options, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    if (options.signing === 'oac' && options.objectLambda === 'behind-cdn')
+      problem(['objectLambda'], 'behind-cdn needs signing=edge: nothing else signs for it');
+    if (options.signing === 'oac' && options.originals === 'direct')
+      problem(['originals'], 'direct needs signing=edge: only a function tells originals from transformations');
+    const { zone, names } = options.domain ?? { names: [] };
+    for (const name of names)
+      if (zone && name !== zone.name && !name.endsWith(`.${zone.name}`))
+        problem(['domain', 'names'], `${name} is not in the zone ${zone.name}`);
+  });
+
+export type Options = z.output<typeof Schema>;
+
+/** What is wrong with the options, for the one who wrote them. */
+export class OptionsError extends Error {}
+
+/** Validates options; `folder` is what paths in them are relative to. */
+export function validate(written: unknown, folder: string, environment: NodeJS.ProcessEnv = process.env): Options {
+  const defaults = { account: environment['CDK_DEFAULT_ACCOUNT'], region: environment['CDK_DEFAULT_REGION'] };
+  const known = Object.fromEntries(Object.entries(defaults).filter(([, value]) => value));
+  const isObject = typeof written === 'object' && written !== null && !Array.isArray(written);
+  const { success, data, error } = Schema.safeParse(isObject ? { ...known, ...written } : written);
+  if (!success) throw new OptionsError(error.issues.map(explain).join('\n'));
+  const file = (path: string, field: string) => {
+    const found = resolve(folder, path);
+    if (!existsSync(found)) throw new OptionsError(`${field}: there is no file ${found}`);
+    return found;
+  };
+  data.edge.config = file(data.edge.config, 'edge.config');
+  if (data.edge.keys) data.edge.keys = file(data.edge.keys, 'edge.keys');
+  if (data.function.config) data.function.config = file(data.function.config, 'function.config');
+  return data;
+}
+
+/** Reads options from a file. */
+export function load(path: string): Options {
+  let written: unknown;
+  try {
+    written = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new OptionsError(`${path} cannot be read as JSON: ${(error as Error).message}`);
+  }
+  try {
+    return validate(written, dirname(resolve(path)));
+  } catch (error) {
+    if (error instanceof OptionsError) throw new OptionsError(`${path}:\n  ${error.message.replaceAll('\n', '\n  ')}`);
+    throw error;
+  }
+}
+
+function explain({ path, message, code, ...issue }: z.core.$ZodIssue): string {
+  const field = path.join('.') || 'the options';
+  if (code === 'unrecognized_keys') return `${field}: there is no option ${(issue as { keys: string[] }).keys.join(', ')}`;
+  if (path.length === 1 && (path[0] === 'account' || path[0] === 'region') && code === 'invalid_type')
+    return `${field}: is needed, as no AWS credentials tell it`;
+  return `${field}: ${message}`;
+}

@@ -1,0 +1,287 @@
+// What must hold of every deployment, read from the templates that `npx cdk synth` has written (test/synth.ts).
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { parameterNames, root } from '../lib/program.ts';
+import { code, only, resources, stacks, statements, template, type Json } from './templates.ts';
+import { variants, type Variant } from './variants.ts';
+
+const all = Object.keys(variants) as Variant[];
+const withBucket = all.filter((variant) => variant !== 'imported');
+const asList = (value: Json): Json[] => (Array.isArray(value) ? value : [value]);
+
+describe('storage', () => {
+  test('is private, encrypted, kept, and reached over TLS 1.2 only', () => {
+    for (const variant of withBucket) {
+      const storage = template(variant, 'storage');
+      const { Properties, DeletionPolicy } = only(storage, 'AWS::S3::Bucket');
+      assert.deepEqual(Object.values(Properties.PublicAccessBlockConfiguration), [true, true, true, true]);
+      assert.equal(Properties.OwnershipControls.Rules[0].ObjectOwnership, 'BucketOwnerEnforced');
+      assert.equal(Properties.BucketEncryption.ServerSideEncryptionConfiguration.length, 1);
+      assert.equal(DeletionPolicy, 'Retain');
+      assert.deepEqual(Properties.CorsConfiguration.CorsRules[0].AllowedMethods, ['GET', 'HEAD']);
+      const policy: Json[] = only(storage, 'AWS::S3::BucketPolicy').Properties.PolicyDocument.Statement;
+      const denied = policy.filter(({ Effect }) => Effect === 'Deny').map(({ Condition }) => JSON.stringify(Condition));
+      assert.deepEqual(denied.sort(), ['{"Bool":{"aws:SecureTransport":"false"}}', '{"NumericLessThan":{"s3:TlsVersion":1.2}}']);
+    }
+  });
+
+  test('lets in no one but, with OAC, the distributions of this account', () => {
+    for (const variant of withBucket) {
+      const policy: Json[] = only(template(variant, 'storage'), 'AWS::S3::BucketPolicy').Properties.PolicyDocument.Statement;
+      const allowed = policy.filter(({ Effect }) => Effect === 'Allow');
+      assert.equal(allowed.length, variant === 'oac' ? 1 : 0, variant);
+      for (const { Principal, Action, Resource, Condition } of allowed) {
+        assert.deepEqual([Principal, Action], [{ Service: 'cloudfront.amazonaws.com' }, 's3:GetObject']);
+        assert.equal(Resource, 'arn:aws:s3:::image-origin-111122223333-eu-west-1/originals/*');
+        assert.equal(Condition.ArnLike['aws:SourceArn'], 'arn:aws:cloudfront::111122223333:distribution/*');
+      }
+    }
+  });
+
+  test('is not made where a bucket is imported', () => {
+    assert.deepEqual(stacks('imported'), ['cdn', 'edge', 'origin', 'watch']);
+    const everything = stacks('imported').map((stack) => template('imported', stack));
+    assert.deepEqual(everything.flatMap((stack) => resources(stack, 'AWS::S3::Bucket')), []);
+  });
+});
+
+describe('the transformer', () => {
+  test('reads its bucket and writes its log, and nothing else', () => {
+    for (const variant of all) {
+      const origin = template(variant, 'origin');
+      const allowed = new Map<string, Json[]>();
+      for (const { Effect, Action, Resource } of statements(origin)) {
+        assert.equal(Effect, 'Allow');
+        for (const action of asList(Action)) allowed.set(action, asList(Resource));
+      }
+      const withObjectLambda = variant === 'object-lambda' || variant === 'domain';
+      const expected = ['logs:CreateLogStream', 'logs:PutLogEvents', 's3:GetObject'];
+      if (withObjectLambda) expected.push('s3-object-lambda:WriteGetObjectResponse');
+      assert.deepEqual([...allowed.keys()].sort(), expected.sort(), variant);
+      const bucket = { imported: 'my-photos/originals', oac: 'image-origin-111122223333-eu-west-1/originals', domain: 'pics-111122223333-eu-west-1' };
+      const readable = bucket[variant as 'oac'] ?? 'image-origin-111122223333-eu-west-1';
+      assert.deepEqual(allowed.get('s3:GetObject'), [`arn:aws:s3:::${readable}/*`]);
+      for (const resource of [...allowed.values()].flat()) assert.notEqual(resource, '*');
+      const { Environment } = only(origin, 'AWS::Lambda::Function').Properties;
+      assert.equal(Environment.Variables.IMAGE_ORIGIN_SOURCE, `s3://${readable}`);
+    }
+  });
+
+  test('streams, takes signed requests only, and has bounds', () => {
+    for (const variant of all) {
+      const origin = template(variant, 'origin');
+      const url = only(origin, 'AWS::Lambda::Url').Properties;
+      assert.deepEqual([url.AuthType, url.InvokeMode], ['AWS_IAM', 'RESPONSE_STREAM']);
+      const { Properties } = only(origin, 'AWS::Lambda::Function');
+      assert.deepEqual([Properties.Runtime, Properties.Handler, Properties.Timeout], ['provided.al2023', 'bootstrap', 30]);
+      assert.equal(Properties.ReservedConcurrentExecutions, variant === 'domain' ? 50 : undefined);
+      assert.equal(only(origin, 'AWS::Logs::LogGroup').Properties.RetentionInDays, 30);
+    }
+    const { Variables } = only(template('domain', 'origin'), 'AWS::Lambda::Function').Properties.Environment;
+    assert.deepEqual([Variables.IMAGE_ORIGIN_DEADLINE, Variables.IMAGE_ORIGIN_WORKERS], ['5', '2']);
+  });
+
+  test('lets in nobody by itself, and with OAC this distribution through the URL', () => {
+    for (const variant of all) {
+      for (const stack of stacks(variant).filter((name) => name !== 'cdn'))
+        assert.deepEqual(resources(template(variant, stack), 'AWS::Lambda::Permission'), [], `${variant} ${stack}`);
+      const permissions = resources(template(variant, 'cdn'), 'AWS::Lambda::Permission').map(({ Properties }) => Properties);
+      if (variant !== 'oac') assert.deepEqual(permissions, [], variant);
+    }
+    const cdn = template('oac', 'cdn');
+    const id = Object.keys(cdn.Resources).find((name) => cdn.Resources[name]?.Type === 'AWS::CloudFront::Distribution');
+    const permissions = resources(cdn, 'AWS::Lambda::Permission').map(({ Properties }) => Properties);
+    for (const { Principal, SourceArn } of permissions) {
+      assert.equal(Principal, 'cloudfront.amazonaws.com');
+      assert.ok(JSON.stringify(SourceArn).endsWith(`:distribution/",{"Ref":"${id}"}]]}`), JSON.stringify(SourceArn));
+    }
+    // Since October 2025 both are needed, the second bound to calls through the URL.
+    assert.deepEqual(
+      permissions.map(({ Action, InvokedViaFunctionUrl }) => [Action, InvokedViaFunctionUrl]).sort(),
+      [['lambda:InvokeFunction', true], ['lambda:InvokeFunctionUrl', undefined]],
+    );
+    for (const { Properties } of resources(cdn, 'AWS::CloudFront::OriginAccessControl'))
+      assert.equal(Properties.OriginAccessControlConfig.SigningBehavior, 'always');
+  });
+});
+
+describe('the edge', () => {
+  const functionsOf = (variant: Variant) => resources(template(variant, 'edge'), 'AWS::Lambda::Function');
+
+  test('has three functions that sign themselves, and two where CloudFront signs', () => {
+    for (const variant of all) {
+      const names = functionsOf(variant).map(({ Properties }) => Properties.FunctionName.replace(/^(image-origin|pics)-/, '')).sort();
+      const expected = ['origin-request', 'origin-response', 'viewer-request'];
+      assert.deepEqual(names, variant === 'oac' ? expected.slice(1) : expected, variant);
+    }
+  });
+
+  test('keeps within what Lambda@Edge takes', () => {
+    for (const variant of all)
+      for (const { Properties } of functionsOf(variant)) {
+        assert.equal(Properties.Environment, undefined);
+        assert.equal(Properties.Layers, undefined);
+        assert.ok(Properties.MemorySize <= 128 && Properties.Timeout <= 5);
+        assert.deepEqual(Properties.Architectures ?? ['x86_64'], ['x86_64']);
+      }
+    for (const variant of all)
+      for (const { Properties } of resources(template(variant, 'edge'), 'AWS::IAM::Role')) {
+        const services = Properties.AssumeRolePolicyDocument.Statement.flatMap(({ Principal }: Json) => asList(Principal.Service));
+        assert.deepEqual(services.sort(), ['edgelambda.amazonaws.com', 'lambda.amazonaws.com']);
+      }
+  });
+
+  test('keeps old versions, for their copies live on', () => {
+    for (const variant of all)
+      for (const { DeletionPolicy } of resources(template(variant, 'edge'), 'AWS::Lambda::Version')) assert.equal(DeletionPolicy, 'Retain');
+  });
+
+  test('asks for what it signs, and no more', () => {
+    const allowed = (variant: Variant) =>
+      statements(template(variant, 'edge'))
+        .flatMap(({ Action, Resource, Condition }) => asList(Action).map((action) => [action, asList(Resource).join(), Condition]))
+        .filter(([action]) => !action.startsWith('logs:'));
+    const transformer = 'arn:aws:lambda:eu-west-1:111122223333:function:image-origin-transformer';
+    const objects = 'arn:aws:s3:::image-origin-111122223333-eu-west-1/*';
+    assert.deepEqual(allowed('oac'), []);
+    assert.deepEqual(allowed('edge').sort(), [
+      ['lambda:InvokeFunction', transformer, { Bool: { 'lambda:InvokedViaFunctionUrl': 'true' } }],
+      ['lambda:InvokeFunctionUrl', transformer, { StringEquals: { 'lambda:FunctionUrlAuthType': 'AWS_IAM' } }],
+      ['s3:GetObject', objects, undefined],
+    ]);
+    const objectLambda = allowed('object-lambda').map(([action, resource]) => `${action} ${resource}`);
+    assert.deepEqual(objectLambda.sort(), [
+      `lambda:InvokeFunction ${transformer}`,
+      's3-object-lambda:GetObject arn:aws:s3-object-lambda:eu-west-1:111122223333:accesspoint/image-origin-transformed',
+      `s3:GetObject ${objects}`,
+      's3:GetObject arn:aws:s3:eu-west-1:111122223333:accesspoint/image-origin-originals/object/*',
+    ]);
+  });
+
+  test('knows where requests go, and who signs in', () => {
+    const config = (variant: Variant) => {
+      const [first] = functionsOf(variant);
+      assert.ok(first);
+      return JSON.parse(readFileSync(`${code(variant, first)}/config.json`, 'utf8'));
+    };
+    const { transformer, storage, originals } = config('edge').origins;
+    // Its name is the distribution's to tell.
+    assert.deepEqual(transformer, { service: 'lambda', region: 'eu-west-1', read_timeout_seconds: 30 });
+    assert.deepEqual([storage.domain, originals], ['image-origin-111122223333-eu-west-1.s3.eu-west-1.amazonaws.com', 'strip']);
+    assert.equal(config('object-lambda').origins.transformer.domain, 'image-origin-transformed-111122223333.s3-object-lambda.eu-west-1.amazonaws.com');
+    const imported = config('imported').origins;
+    assert.deepEqual([imported.storage.path, imported.originals], ['/originals', 'direct']);
+    const [issuer] = config('private').jwt.issuers;
+    assert.deepEqual([issuer.kind, issuer.audiences], ['cognito', ['1example23456789']]);
+    assert.equal(issuer.jwks_uri, 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI/.well-known/jwks.json');
+  });
+});
+
+describe('the distribution', () => {
+  const distribution = (variant: Variant) => only(template(variant, 'cdn'), 'AWS::CloudFront::Distribution').Properties.DistributionConfig;
+
+  test('speaks HTTP/2 and 3 over IPv6, HTTPS only, GET and HEAD only, without compressing pictures', () => {
+    for (const variant of all) {
+      const { HttpVersion, IPV6Enabled, DefaultCacheBehavior, CacheBehaviors = [], Origins } = distribution(variant);
+      assert.deepEqual([HttpVersion, IPV6Enabled], ['http2and3', true]);
+      for (const behaviour of [DefaultCacheBehavior, ...CacheBehaviors]) {
+        assert.deepEqual(behaviour.AllowedMethods, ['GET', 'HEAD']);
+        assert.equal(behaviour.ViewerProtocolPolicy, 'redirect-to-https');
+        assert.equal(behaviour.Compress, false);
+        const events = behaviour.LambdaFunctionAssociations.map(({ EventType }: Json) => EventType).sort();
+        assert.deepEqual(events, variant === 'oac' ? ['origin-response', 'viewer-request'] : ['origin-request', 'origin-response', 'viewer-request']);
+      }
+      for (const { CustomOriginConfig } of Origins.filter(({ S3OriginConfig }: Json) => !S3OriginConfig))
+        assert.deepEqual([CustomOriginConfig.OriginProtocolPolicy, CustomOriginConfig.OriginSSLProtocols], ['https-only', ['TLSv1.2']]);
+    }
+  });
+
+  test('keeps pictures for thirty days and errors as long as the origin says', () => {
+    for (const variant of all) {
+      for (const { ErrorCachingMinTTL } of distribution(variant).CustomErrorResponses) assert.equal(ErrorCachingMinTTL, 0);
+      const { MinTTL, DefaultTTL, MaxTTL } = only(template(variant, 'cdn'), 'AWS::CloudFront::CachePolicy').Properties.CachePolicyConfig;
+      assert.deepEqual([MinTTL, DefaultTTL, MaxTTL], [0, 2592000, 2592000]);
+    }
+  });
+
+  test('has the grammar’s names and nothing else in the key of its cache', () => {
+    for (const variant of all) {
+      const { ParametersInCacheKeyAndForwardedToOrigin: key } = only(template(variant, 'cdn'), 'AWS::CloudFront::CachePolicy').Properties.CachePolicyConfig;
+      assert.deepEqual(key.HeadersConfig, { HeaderBehavior: 'whitelist', Headers: ['Accept'] });
+      assert.equal(key.CookiesConfig.CookieBehavior, 'none');
+      assert.deepEqual([key.EnableAcceptEncodingGzip, key.EnableAcceptEncodingBrotli], [false, false]);
+      const listed = { QueryStringBehavior: 'whitelist', QueryStrings: parameterNames() };
+      // What is not listed, viewer-request has taken away: test/assets.test.ts.
+      assert.deepEqual(key.QueryStringsConfig, variant === 'domain' ? listed : { QueryStringBehavior: 'all' });
+    }
+    // CloudFront's quota for all names of a policy together.
+    assert.ok([...parameterNames(), 'Accept'].join('').length <= 1024);
+  });
+
+  test('has its own name with TLS 1.2 or newer, in both address families', () => {
+    const { Aliases, ViewerCertificate, WebACLId, Logging } = distribution('domain');
+    assert.deepEqual(Aliases, ['images.example.com', 'example.com']);
+    assert.deepEqual([ViewerCertificate.MinimumProtocolVersion, ViewerCertificate.SslSupportMethod], ['TLSv1.2_2021', 'sni-only']);
+    assert.ok(WebACLId && Logging);
+    const records = resources(template('domain', 'cdn'), 'AWS::Route53::RecordSet').map(({ Properties }) => `${Properties.Type} ${Properties.Name}`);
+    assert.deepEqual(records.sort(), ['A example.com.', 'A images.example.com.', 'AAAA example.com.', 'AAAA images.example.com.']);
+    assert.deepEqual(only(template('domain', 'edge'), 'AWS::CertificateManager::Certificate').Properties.SubjectAlternativeNames, ['example.com']);
+    assert.equal(only(template('domain', 'edge'), 'AWS::WAFv2::WebACL').Properties.Scope, 'CLOUDFRONT');
+  });
+
+  test('sends listed paths to the bucket where CloudFront signs', () => {
+    const { CacheBehaviors, Origins } = distribution('oac');
+    assert.deepEqual(CacheBehaviors.map(({ PathPattern }: Json) => PathPattern), ['*.svg', '*.pdf', '*.mp4', '*.webm']);
+    const bucket = Origins.find(({ S3OriginConfig }: Json) => S3OriginConfig);
+    assert.equal(bucket.OriginPath, '/originals');
+    assert.ok(Origins.every(({ OriginAccessControlId }: Json) => OriginAccessControlId));
+  });
+});
+
+describe('operation', () => {
+  const emf = readFileSync(`${root}src/telemetry/emf.rs`, 'utf8');
+
+  test('graphs metrics that the program writes', () => {
+    const body = JSON.stringify(only(template('edge', 'watch'), 'AWS::CloudWatch::Dashboard').Properties.DashboardBody);
+    const graphed = [...body.matchAll(/ImageOrigin\\+",\\+"(\w+)/g)].map(([, name]) => name as string);
+    assert.deepEqual([...new Set(graphed)].sort(), ['BytesIn', 'BytesOut', 'ColdStart', 'Decode', 'Encode', 'Fetch', 'Memory', 'Requests', 'Resize', 'Total']);
+    for (const name of [...graphed, 'ImageOrigin']) assert.ok(emf.includes(`"${name}"`), name);
+    assert.ok(emf.includes('[["function"], ["function", "status", "format"]]'), 'the dimensions that the widgets name');
+    assert.ok(body.includes('{ImageOrigin,format,function,status}'));
+    for (const statistic of ['p50', 'p95', 'p99', 'CacheHitRate']) assert.ok(body.includes(statistic));
+  });
+
+  test('alarms have a section in docs/operations.md, and somebody to tell', () => {
+    const operations = readFileSync(`${root}docs/operations.md`, 'utf8');
+    for (const variant of all) {
+      const alarms = ['origin', 'watch'].flatMap((stack) => resources(template(variant, stack), 'AWS::CloudWatch::Alarm'));
+      const names = alarms.map(({ Properties }) => Properties.AlarmName.split('-').pop());
+      assert.deepEqual(names.sort(), ['Crashes', 'Errors5xx', 'Slow', 'Throttles', 'Viewers5xx']);
+      for (const name of names) assert.ok(operations.includes(`### ${name}`), name);
+      for (const { Properties } of alarms) assert.equal(Properties.AlarmActions?.length, variant === 'oac' ? 1 : undefined);
+    }
+  });
+
+  test('log queries use fields that the program logs', () => {
+    const serve = readFileSync(`${root}src/front/serve.rs`, 'utf8');
+    const queries = resources(template('edge', 'origin'), 'AWS::Logs::QueryDefinition').map(({ Properties }) => Properties.QueryString).join('\n');
+    for (const field of ['path', 'status', 'milliseconds', 'request_id', 'bytes']) assert.ok(serve.includes(field) && queries.includes(field), field);
+  });
+});
+
+describe('the stacks together', () => {
+  test('refer to each other weakly, so that none keeps another from changing', () => {
+    for (const variant of all)
+      for (const stack of stacks(variant)) {
+        const text = JSON.stringify(template(variant, stack));
+        assert.ok(!text.includes('Fn::ImportValue') && !text.includes('Custom::'), `${variant} ${stack}`);
+      }
+    const references = JSON.stringify(template('edge', 'cdn')).match(/"Fn::GetStackOutput":\{[^}]*\}/g) ?? [];
+    assert.equal(references.filter((reference) => reference.includes('"us-east-1"')).length, 3, 'the versions of the three functions');
+  });
+
+  test('name everything after the deployment, so that two never meet', () => {
+    for (const stack of stacks('domain')) assert.ok(!JSON.stringify(template('domain', stack)).includes('image-origin-'), stack);
+  });
+});
