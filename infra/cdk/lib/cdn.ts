@@ -2,7 +2,8 @@
 // also what the function URL lets in.
 import { Duration, CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudfront from 'aws-cdk-lib/aws-cloudfront';
-import { FunctionUrlOrigin, HttpOrigin, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
+import { HttpOrigin, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
+import { CfnPermission } from 'aws-cdk-lib/aws-lambda';
 import { AaaaRecord, ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
@@ -59,6 +60,7 @@ export class CdnStack extends Stack {
     accept(this.distribution, 'CFR1', 'Pictures are for readers everywhere; whoever may see them is decided by the edge.');
     if (!options.waf) accept(this.distribution, 'CFR2', 'A choice of the operator: the option waf.');
     if (options.accessLogDays === undefined) accept(this.distribution, 'CFR3', 'A choice of the operator: the option accessLogDays.');
+    if (signing === 'oac') this.allowTransformer(names);
     if (bucket) this.allowBucket(options, names);
     new CfnOutput(this, 'Url', { value: `https://${domain?.names[0] ?? this.distribution.distributionDomainName}` });
     new CfnOutput(this, 'DistributionId', { value: this.distribution.distributionId });
@@ -129,16 +131,24 @@ export class CdnStack extends Stack {
   }
 
   private transformer(options: Options, names: Names, origin: OriginStack): cloudfront.IOrigin {
-    const readTimeout = Duration.seconds(options.function.timeout);
-    if (options.objectLambda === 'behind-cdn')
-      return new HttpOrigin(names.objectLambdaDomain, {
-        protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
-        originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
-        readTimeout,
-      });
-    return options.signing === 'oac'
-      ? FunctionUrlOrigin.withOriginAccessControl(origin.url, { readTimeout })
-      : new FunctionUrlOrigin(origin.url, { readTimeout });
+    const signed = options.signing === 'oac' ? new cloudfront.FunctionUrlOriginAccessControl(this, 'Signature') : undefined;
+    return new HttpOrigin(options.objectLambda === 'behind-cdn' ? names.objectLambdaDomain : origin.domain, {
+      protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+      originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
+      readTimeout: Duration.seconds(options.function.timeout),
+      originAccessControlId: signed?.originAccessControlId,
+    });
+  }
+
+  /** Lets this distribution, and none else, ask the function through its URL. Since October 2025 Lambda wants both. */
+  private allowTransformer(names: Names): void {
+    const who = {
+      principal: 'cloudfront.amazonaws.com',
+      functionName: names.functionArn,
+      sourceArn: `arn:aws:cloudfront::${this.account}:distribution/${this.distribution.distributionId}`,
+    };
+    new CfnPermission(this, 'MayInvokeUrl', { ...who, action: 'lambda:InvokeFunctionUrl', functionUrlAuthType: 'AWS_IAM' });
+    new CfnPermission(this, 'MayInvoke', { ...who, action: 'lambda:InvokeFunction', invokedViaFunctionUrl: true });
   }
 
   /** The bucket, whose policy is the storage stack's. */

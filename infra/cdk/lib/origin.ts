@@ -1,6 +1,6 @@
 // The transformer: the Lambda function with its URL, which streams and takes signed requests only, its role, its log, its
 // alarms; and the access point of S3 Object Lambda, for accounts that still have that.
-import { Duration, RemovalPolicy, Size, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Fn, RemovalPolicy, Size, Stack, type StackProps } from 'aws-cdk-lib';
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -15,7 +15,8 @@ import { CONFIG_FILE, lambdaPackage } from './packages.ts';
 import { queries } from './queries.ts';
 
 export class OriginStack extends Stack {
-  readonly url: lambda.FunctionUrl;
+  /** The domain of the function URL, for stacks that are deployed later. */
+  readonly domain: string;
 
   constructor(scope: Construct, id: string, options: Options, names: Names, props: StackProps & { packages?: string }) {
     super(scope, id, props);
@@ -40,10 +41,13 @@ export class OriginStack extends Stack {
       logGroup,
       reservedConcurrentExecutions: concurrency,
     });
-    this.url = transformer.addFunctionUrl({
+    const { url } = transformer.addFunctionUrl({
       authType: lambda.FunctionUrlAuthType.AWS_IAM,
       invokeMode: lambda.InvokeMode.RESPONSE_STREAM,
     });
+    // Taken out of the URL here: other stacks read outputs, and take nothing out of them.
+    new CfnOutput(this, 'Domain', { value: Fn.select(2, Fn.split('/', url)) });
+    this.domain = Fn.getStackOutput(this.stackName, 'Domain', this.region);
     if (options.objectLambda !== 'off') this.objectLambda(transformer, names);
     functionAlarms(this, transformer, options, topic(this, options));
     queries(this, options.name, logGroup);

@@ -19,13 +19,14 @@ describe('the transformer', () => {
 
   test('makes a picture over the runtime protocol, and tells what it took', async () => {
     assert.ok(zippedBytes < 50 * 1024 * 1024, `${zippedBytes} bytes zipped`);
-    const asked = { ...event('function-url'), rawPath: '/photo.jpg', rawQueryString: 'w=100' };
+    const asked = event('function-url');
+    Object.assign(asked, { rawPath: '/photo.jpg', rawQueryString: 'w=100' });
+    asked.requestContext.http.method = 'GET';
     const { statusCode, headers, body, figures, log } = await invoke(folder, Variables, `${root}fixtures`, asked);
     assert.equal(statusCode, 200, body.toString());
     assert.equal(headers['content-type'], 'image/jpeg');
     assert.equal(headers['cache-control'], 'public, max-age=2592000');
-    assert.equal(body.readUInt16BE(0), 0xffd8);
-    assert.equal(body.length, Number(headers['content-length']));
+    assert.deepEqual([body.readUInt16BE(0), body.readUInt16BE(body.length - 2)], [0xffd8, 0xffd9], 'a whole JPEG');
     const line = JSON.parse(figures.trim().split('\n').pop() as string);
     assert.equal(line._aws.CloudWatchMetrics[0].Namespace, 'ImageOrigin');
     assert.deepEqual([line.function, line.status, line.format, line.Requests, line.ColdStart], ['image-origin-transformer', '200', 'jpeg', 1, 1]);

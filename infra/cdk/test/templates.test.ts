@@ -92,8 +92,9 @@ describe('the transformer', () => {
     const cdn = template('oac', 'cdn');
     const id = Object.keys(cdn.Resources).find((name) => cdn.Resources[name]?.Type === 'AWS::CloudFront::Distribution');
     const permissions = resources(cdn, 'AWS::Lambda::Permission').map(({ Properties }) => Properties);
-    for (const { Principal, SourceArn } of permissions) {
+    for (const { Principal, SourceArn, FunctionName } of permissions) {
       assert.equal(Principal, 'cloudfront.amazonaws.com');
+      assert.equal(FunctionName, 'arn:aws:lambda:eu-west-1:111122223333:function:image-origin-transformer');
       assert.ok(JSON.stringify(SourceArn).endsWith(`:distribution/",{"Ref":"${id}"}]]}`), JSON.stringify(SourceArn));
     }
     // Since October 2025 both are needed, the second bound to calls through the URL.

@@ -1,0 +1,77 @@
+// What happens to a deployment that is there already: deployed again, renamed, or with another configuration of the edge.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { App } from 'aws-cdk-lib';
+import { build, type Surroundings } from '../lib/app.ts';
+import { validate } from '../lib/options.ts';
+import { BuildError } from '../lib/program.ts';
+import type { Json } from './templates.ts';
+import { base, outputs } from './variants.ts';
+import cdk from '../cdk.json' with { type: 'json' };
+
+const work = mkdtempSync(join(tmpdir(), 'changes-'));
+after(() => rmSync(work, { recursive: true }));
+
+/** A package whose program is nothing but the header of one for this architecture. */
+function packages(machine: number): string {
+  const folder = mkdtempSync(join(work, 'packages-'));
+  for (const architecture of ['arm64', 'x86_64']) {
+    const header = Buffer.alloc(64);
+    header.writeUInt32BE(0x7f454c46, 0);
+    header.writeUInt16LE(machine, 18);
+    mkdirSync(join(folder, architecture));
+    writeFileSync(join(folder, architecture, 'bootstrap'), header);
+  }
+  return folder;
+}
+const arm64 = packages(0xb7);
+
+function synthesise(change: Json = {}, surroundings: Surroundings = {}): Record<string, Json> {
+  // The rules are asked by test/synth.ts.
+  const context = { ...cdk.context, 'aws:cdk:validate-against-default-rules': false };
+  const app = new App({ context });
+  const options = validate({ ...base, function: {}, ...change }, work);
+  build(app, options, { packages: arm64, ...surroundings });
+  return Object.fromEntries(app.synth().stacks.map(({ stackName, template }) => [stackName, template]));
+}
+
+test('the same again is no change', () => {
+  assert.deepEqual(synthesise(), synthesise());
+});
+
+test('another name is another deployment, and nothing of the first', () => {
+  const other = synthesise({ name: 'pictures' });
+  assert.deepEqual(Object.keys(other).sort(), ['pictures-cdn', 'pictures-edge', 'pictures-origin', 'pictures-storage', 'pictures-watch']);
+  assert.ok(!JSON.stringify(other).includes('image-origin-'));
+});
+
+test('another configuration of the edge is a new version that the distribution goes over to', () => {
+  const rules = join(work, 'edge.toml');
+  writeFileSync(rules, '[[rules]]\npath = "/press/*"\nallow = ["public"]\n');
+  const [before, changed] = [synthesise(), synthesise({ edge: { config: rules } })];
+  const versions = (stacks: Record<string, Json>) =>
+    Object.entries<Json>(stacks['image-origin-edge'].Resources).filter(([, { Type }]) => Type === 'AWS::Lambda::Version').map(([id]) => id);
+  assert.equal(versions(before).filter((id) => versions(changed).includes(id)).length, 0);
+  assert.notDeepEqual(before['image-origin-cdn'], changed['image-origin-cdn'], 'else CloudFormation would see nothing to do');
+  for (const stack of ['storage', 'origin']) assert.deepEqual(before[`image-origin-${stack}`], changed[`image-origin-${stack}`]);
+});
+
+test('a private deployment is its pool first', () => {
+  const options = { cognito: true };
+  assert.deepEqual(Object.keys(synthesise(options)), ['image-origin-auth']);
+  assert.equal(Object.keys(synthesise(options, { outputs })).length, 6);
+});
+
+test('what cannot be packaged is told', () => {
+  const rules = join(work, 'wrong.toml');
+  writeFileSync(rules, '[[rules]]\npath = "x"\nallow = []\n');
+  assert.throws(() => synthesise({ edge: { config: rules } }), /wrong.toml: .*rules\[0\].allow.*rules\[0\].path/s);
+  writeFileSync(rules, '[origins]\n');
+  assert.throws(() => synthesise({ edge: { config: rules } }), /leave \[origins\] out/);
+  const wrong = { packages: packages(0x3e) };
+  assert.throws(() => synthesise({}, wrong), (error) => error instanceof BuildError && /is no program for arm64/.test(error.message));
+  assert.throws(() => synthesise({}, { packages: work }), /there is no .*arm64\/bootstrap: infra\/lambda\/package.sh arm64/);
+});

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# What a change to the infrastructure must pass; no AWS account and no container engine are needed.
+#
+# Every variant of the CDK app is synthesised and held against cdk-nag, CloudFormation's schemas, cfn-lint and the assertions
+# of infra/cdk/test; what was packaged is unpacked and run; the Dockerfile's steps are done, and the Kubernetes manifest is
+# held against the API's schemas. What is missing comes from npm and PyPI; without Node.js 20 or Python 3 this is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! [ "$(node --version 2>/dev/null | tr -d v | cut -d. -f1)" -ge 20 ] 2>/dev/null; then
+    echo "skipped: the infrastructure's checks take Node.js 20 or newer"
+    exit 0
+fi
+if ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "skipped: the infrastructure's checks take Python 3 with venv"
+    exit 0
+fi
+case $(uname -m) in
+x86_64) arch=x86_64 ;;
+aarch64 | arm64) arch=arm64 ;;
+*) echo "skipped: Lambda has no $(uname -m)"; exit 0 ;;
+esac
+
+status=0 && infra/edge/build.sh >/dev/null 2>&1 || status=$?
+if [ "$status" = 3 ]; then
+    echo "skipped: no WebAssembly can be built here; infra/edge/build.sh says why"
+    exit 0
+fi
+[ "$status" = 0 ]
+# What the tests were built with; it is no matter of speed here.
+infra/lambda/package.sh "$arch" dev
+
+venv=target/venv
+[ -x "$venv/bin/cfn-lint" ] && "$venv/bin/pip" freeze 2>/dev/null | grep -qxFf infra/cdk/requirements.txt ||
+    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check -r infra/cdk/requirements.txt; }
+
+(
+    cd infra/cdk
+    npm ci --silent
+    npm run --silent check
+    npm run --silent synth
+    "../../$venv/bin/cfn-lint"
+    echo "cfn-lint has nothing to say"
+    npm test --silent
+)
+
+infra/container/check.sh
+"$venv/bin/kubernetes-validate" --strict --quiet infra/kubernetes/image-origin.yaml
+echo "the Kubernetes manifest is valid"
