@@ -11,7 +11,7 @@ if ! [ "$(node --version 2>/dev/null | tr -d v | cut -d. -f1)" -ge 20 ] 2>/dev/n
     echo "skipped: the infrastructure's checks take Node.js 20 or newer"
     exit 0
 fi
-if ! python3 -m venv --help >/dev/null 2>&1; then
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     echo "skipped: the infrastructure's checks take Python 3 with venv"
     exit 0
 fi
@@ -29,6 +29,7 @@ fi
 [ "$status" = 0 ]
 # What the tests were built with; it is no matter of speed here.
 infra/lambda/package.sh "$arch" dev
+export IMAGE_ORIGIN=$PWD/target/debug/image-origin
 
 venv=target/venv
 [ -x "$venv/bin/cfn-lint" ] && "$venv/bin/pip" freeze 2>/dev/null | grep -qxFf infra/cdk/requirements.txt ||

@@ -14,7 +14,9 @@ fi
 options=$(realpath "$options")
 
 arch=$(node -p "require('$options').function?.architecture ?? 'arm64'")
-cargo build --release --locked
+# Tells the CDK app what the grammar is, and compiles the edge's configuration.
+cargo build --locked --bin image-origin
+export IMAGE_ORIGIN=$PWD/target/debug/image-origin
 infra/lambda/package.sh "$arch"
 infra/edge/build.sh
 

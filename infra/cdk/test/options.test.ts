@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { load, OptionsError, validate } from '../lib/options.ts';
+import { z } from 'zod';
+import { load, OptionsError, Schema, validate } from '../lib/options.ts';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
 const here = { CDK_DEFAULT_ACCOUNT: '111122223333', CDK_DEFAULT_REGION: 'eu-west-1' };
@@ -58,4 +59,15 @@ test('all problems are told at once, with the file', () => {
 test('the schema for editors is that of the program', () => {
   const { stdout } = spawnSync('npx', ['tsx', 'bin/schema.ts'], { cwd: folder, encoding: 'utf8' });
   assert.equal(stdout, readFileSync(`${folder}options.schema.json`, 'utf8'), 'npm run schema');
+});
+
+test('the README tells of every option', () => {
+  const paths = ({ properties }: z.core.JSONSchema.BaseSchema, path: string[] = []): string[] =>
+    Object.entries(properties ?? {}).flatMap(([name, schema]) =>
+      typeof schema === 'object' && schema.properties ? paths(schema, [...path, name]) : [[...path, name].join('.')],
+    );
+  const readme = readFileSync(`${folder}../README.md`, 'utf8');
+  const all = paths(z.toJSONSchema(Schema, { io: 'input' })).filter((path) => path !== '$schema');
+  assert.ok(all.length > 25);
+  for (const path of all) assert.ok(readme.includes(`\`${path}\``), path);
 });
