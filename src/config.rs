@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::codec::Budget;
 use crate::query::{self, Presets};
+use crate::transform::Limits;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -104,6 +105,12 @@ pub struct Layer {
     /// Most pixels of an original [default: 100000000]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS")]
     pub max_pixels: Option<u64>,
+    /// Most frames of an animation [default: 2000]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAMES", value_name = "N")]
+    pub max_frames: Option<u32>,
+    /// Most pixels of all frames of an animation together [default: 500000000]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAME_PIXELS", value_name = "PIXELS")]
+    pub max_frame_pixels: Option<u64>,
     /// Most memory that one picture may take, beside its original [default: 512M]
     #[arg(long, env = "IMAGE_ORIGIN_REQUEST_MEMORY", value_name = "BYTES")]
     pub request_memory: Option<ByteSize>,
@@ -190,8 +197,8 @@ pub struct Settings {
     pub max_source_bytes: u64,
     /// Bytes for all originals that are in memory.
     pub download_memory: u64,
-    /// What one picture may cost.
-    pub budget: Budget,
+    /// What one picture or animation may cost.
+    pub limits: Limits,
     /// How long one request may take.
     pub deadline: Duration,
     /// Pictures worked on at the same time.
@@ -246,6 +253,8 @@ impl Layer {
             max_source_bytes: self.max_source_bytes.or(below.max_source_bytes),
             download_memory: self.download_memory.or(below.download_memory),
             max_pixels: self.max_pixels.or(below.max_pixels),
+            max_frames: self.max_frames.or(below.max_frames),
+            max_frame_pixels: self.max_frame_pixels.or(below.max_frame_pixels),
             request_memory: self.request_memory.or(below.request_memory),
             deadline: self.deadline.or(below.deadline),
             workers: self.workers.or(below.workers),
@@ -282,13 +291,18 @@ impl Layer {
         if !cors.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bad("cors", cors, "*, none, or one origin such as https://example.com"));
         }
+        let usual = Limits::from(Budget { pixels, memory: self.request_memory.map_or(512 << 20, |size| size.0) });
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let workers = self.workers.map_or_else(cores, NonZeroUsize::get);
         Ok(Settings {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_source_bytes: self.max_source_bytes.map_or(200 << 20, |size| size.0),
             download_memory: self.download_memory.map_or(1 << 30, |size| size.0),
-            budget: Budget { pixels, memory: self.request_memory.map_or(512 << 20, |size| size.0) },
+            limits: Limits {
+                frames: self.max_frames.unwrap_or(usual.frames),
+                frame_pixels: self.max_frame_pixels.unwrap_or(usual.frame_pixels),
+                ..usual
+            },
             deadline: Duration::from_secs_f64(deadline),
             workers,
             queue: self.queue.unwrap_or(32 * workers),

@@ -48,6 +48,8 @@ codes! {
     BadPath = "bad_path", BAD_REQUEST, "The path is not the name of an image";
     /// `crop` lies outside the picture.
     CropOutside = "crop_outside", BAD_REQUEST, "The crop lies outside the picture";
+    /// `page` names no frame.
+    PageOutside = "page_outside", BAD_REQUEST, "There is no such frame";
     /// The source keeps this image from us.
     Forbidden = "forbidden", FORBIDDEN, "This image may not be read";
     /// The configuration does not allow this metadata to be seen.
@@ -173,6 +175,7 @@ impl From<transform::Error> for Problem {
         match error {
             transform::Error::Codec(error) => error.into(),
             transform::Error::CropOutside { .. } => Self::new(Code::CropOutside, error.to_string()),
+            transform::Error::PageOutside { .. } => Self::new(Code::PageOutside, error.to_string()),
             transform::Error::MaxBytes { .. } => Self::new(Code::MaxBytesImpossible, error.to_string()),
         }
     }

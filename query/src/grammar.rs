@@ -226,12 +226,14 @@ parameters! {
         "Writes a JPEG that loads in passes.";
     max_bytes "max_bytes": Kind::Integer { min: 1, max: 1_000_000_000 }, "off",
         "Lowers q until the output fits; an answer of 422 when nothing does.";
+    page "page" ["frame"]: Kind::Integer { min: 0, max: 999_999 }, "all of them, where the output can hold an animation",
+        "One frame of an animation, counted from 0, as a still picture.";
     metadata "metadata": Kind::Choice { values: Metadata::NAMES }, "none",
         "What is kept of the original's metadata: nothing, who made it and holds the rights, or all of it.";
     show_exif "showExif": Kind::Bool, "false",
         "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
     info "info": Kind::Bool, "false",
-        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames, dominant colour, thumbhash.";
+        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, dominant colour, thumbhash.";
     preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",
         "A named set of parameters from the configuration; explicit ones win over it.";
 }

@@ -128,6 +128,8 @@ pub struct Transform {
     pub enlarge: bool,
     /// What `cover` keeps.
     pub gravity: Gravity,
+    /// The frame of an animation that is taken as a still picture.
+    pub page: Option<u32>,
     /// Changes to the samples.
     pub effects: Effects,
     /// Fills padding and lies under transparency.
@@ -151,6 +153,7 @@ impl Default for Transform {
             fit: Fit::Inside,
             enlarge: enlarges_by_default(Fit::Inside),
             gravity: Gravity::CENTER,
+            page: None,
             effects: Effects::default(),
             background: None,
             output: Output::default(),
@@ -193,6 +196,7 @@ impl Transform {
                 blur: raw.blur().number()?,
                 sharpen: raw.sharpen().number()?,
             },
+            page: raw.page().integer()?,
             background: raw.bg().parsed(Color::parse)?,
             output: Output {
                 format: raw.format().choice(FormatChoice::from_name)?,
@@ -264,6 +268,7 @@ impl Transform {
             lossless: shown(unless(output.lossless, false)),
             progressive: shown(unless(output.progressive, false)),
             max_bytes: shown(output.max_bytes),
+            page: shown(self.page),
             metadata: shown(unless(self.metadata, Metadata::None).map(Metadata::name)),
             show_exif: (self.answer == Answer::Metadata).then(|| true.to_string()),
             info: (self.answer == Answer::Info).then(|| true.to_string()),

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use image_origin::codec::{Budget, Work};
+use image_origin::codec::Work;
 use image_origin::config::Layer;
 use image_origin::query::{self, Answer, Transform};
-use image_origin::transform::{self as pixels, Accepted, Rendered};
+use image_origin::transform::{self as pixels, Accepted, Limits, Rendered};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, read, resolve};
@@ -36,7 +36,7 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     if transform.answer != Answer::Picture {
         return Err("transform makes pictures; use `image-origin info` or `image-origin exif` for facts".to_owned());
     }
-    let job = Job { transform, budget: settings.budget, most: settings.max_source_bytes };
+    let job = Job { transform, limits: settings.limits, most: settings.max_source_bytes };
     match (output, out_dir) {
         (Some(output), _) => match plain.as_slice() {
             [input] => job.run(Path::new(input)).and_then(|rendered| write(&output, &rendered.bytes)),
@@ -49,14 +49,14 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
 
 struct Job {
     transform: Transform,
-    budget: Budget,
+    limits: Limits,
     most: u64,
 }
 
 impl Job {
     fn run(&self, input: &Path) -> Result<Rendered, Failure> {
         let bytes = read(input, self.most)?;
-        pixels::render(&bytes, &self.transform, Accepted::default(), self.budget, &Work::unbounded())
+        pixels::render(&bytes, &self.transform, Accepted::default(), self.limits, &Work::unbounded())
             .map_err(|error| format!("{}: {error}", input.display()))
     }
 

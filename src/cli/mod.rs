@@ -237,7 +237,7 @@ fn start_log(settings: &Settings) -> Result<(), Failure> {
 fn info(file: &Path, settings: Layer) -> Result<(), Failure> {
     let settings = resolve(settings)?;
     let bytes = read(file, settings.max_source_bytes)?;
-    let info = transform::inspect(&bytes, settings.budget, &Work::unbounded()).map_err(|error| error.to_string())?;
+    let info = transform::inspect(&bytes, settings.limits, &Work::unbounded()).map_err(|error| error.to_string())?;
     print_json(&info)
 }
 

@@ -4,6 +4,8 @@
 //! [`decoder`] or [`encoder`]. Nothing in here knows of queries, HTTP or storage, and no header is believed before it
 //! was held against the [`Budget`].
 
+mod animation;
+mod apng;
 mod gif;
 pub mod jpeg;
 pub(crate) mod kernel;
@@ -17,6 +19,7 @@ mod sniff;
 mod webp;
 mod work;
 
+pub use animation::{Animation, AnimationWriter, Frames};
 pub use orientation::Orientation;
 pub use raster::{Channels, Raster, Samples};
 pub use sniff::{Format, SNIFF_LEN, sniff};
@@ -161,7 +164,8 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    fn whole(raster: Raster, icc: Option<Vec<u8>>) -> Self {
+    /// All of a picture.
+    pub fn whole(raster: Raster, icc: Option<Vec<u8>>) -> Self {
         let area = Area::whole(raster.width(), raster.height());
         Self { raster, area, icc }
     }
@@ -201,13 +205,22 @@ pub trait Decoder: Sync {
         Ok(None)
     }
 
-    /// How many pictures there are one after the other.
+    /// What the file says of its animation, without a pixel being decoded; `None` for a still picture.
     ///
     /// # Errors
     /// As [`Decoder::probe`].
-    fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {
+    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
         let _ = (bytes, work);
-        Ok(1)
+        Ok(None)
+    }
+
+    /// Opens the frames of an animation.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`]; [`Error::Unsupported`] where [`Decoder::animation`] is always `None`.
+    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
+        let _ = (bytes, budget, work);
+        Err(Error::Unsupported("the file is no animation".to_owned()))
     }
 }
 
@@ -238,6 +251,17 @@ pub trait Encoder: Sync {
     /// # Errors
     /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
+
+    /// Whether the format holds animations, and [`Encoder::animation`] starts one.
+    fn has_animation(&self) -> bool {
+        false
+    }
+
+    /// Starts an animation that is played that many times, 0 standing for ever.
+    fn animation<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
+        let _ = (plays, encoding, work);
+        None
+    }
 
     /// The way to write luma and chroma without a detour, if the format stores them so with this encoding and with
     /// every lower quality.

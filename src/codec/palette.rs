@@ -14,11 +14,15 @@ pub(super) struct Indexed {
 
 /// The picture without any loss, if it has at most `most` colours (and `most` is at most 256).
 pub(super) fn exact(raster: &Raster, most: usize) -> Option<Indexed> {
+    indexed(pixels(raster)?, raster.width() as usize * raster.height() as usize, most)
+}
+
+fn indexed(pixels: impl Iterator<Item = [u8; 4]>, count: usize, most: usize) -> Option<Indexed> {
     let mut places: HashMap<[u8; 4], u8> = HashMap::with_capacity(most);
     let mut colors: Vec<[u8; 4]> = Vec::with_capacity(most);
-    let mut indices = Vec::with_capacity(raster.width() as usize * raster.height() as usize);
+    let mut indices = Vec::with_capacity(count);
     let mut last: Option<([u8; 4], u8)> = None;
-    for color in pixels(raster)? {
+    for color in pixels {
         // Runs of one colour are what pictures with few colours consist of.
         if let Some((_, index)) = last.filter(|(previous, _)| *previous == color) {
             indices.push(index);
@@ -40,21 +44,51 @@ pub(super) fn exact(raster: &Raster, most: usize) -> Option<Indexed> {
     Some(transparent_first(colors, indices))
 }
 
-/// The picture reduced to 256 colours with error diffusion; half transparent pixels keep their alpha.
-pub(super) fn quantized(raster: &Raster) -> Indexed {
-    let rgba: Vec<u8> = pixels(raster).into_iter().flatten().flatten().collect();
-    let (width, height) = (raster.width() as usize, raster.height() as usize);
-    let Ok(image) = quantizr::Image::new(&rgba, width, height) else {
-        return Indexed { colors: vec![[0; 4]], indices: vec![0; width * height] };
+/// How much of a pixel's error is passed on to its neighbours.
+const DITHERING: f32 = 0.8;
+
+/// Rows of pixels, each either opaque or zero, which stands for nothing. Without loss if there are at most 256 colours;
+/// else the opaque ones are reduced with error diffusion.
+pub(super) fn opaque(pixels: &[[u8; 4]], width: usize) -> Indexed {
+    indexed(pixels.iter().copied(), pixels.len(), 256).unwrap_or_else(|| quantized(pixels, width))
+}
+
+fn quantized(pixels: &[[u8; 4]], width: usize) -> Indexed {
+    let visible: Vec<u8> = pixels.iter().filter(|pixel| pixel[3] != 0).flatten().copied().collect();
+    let hidden = usize::from(visible.len() / 4 < pixels.len());
+    let nothing = || Indexed { colors: vec![[0; 4]], indices: vec![0; pixels.len()] };
+    let filled = filled(pixels);
+    let height = pixels.len() / width;
+    let (Ok(sample), Ok(image)) =
+        (quantizr::Image::new(&visible, visible.len() / 4, 1), quantizr::Image::new(&filled, width, height))
+    else {
+        return nothing();
     };
-    let mut result = quantizr::QuantizeResult::quantize(&image, &quantizr::Options::default());
-    let mut indices = vec![0; width * height];
-    // Both calls check sizes only, and these fit.
-    let _ = result.set_dithering_level(0.8);
+    let mut options = quantizr::Options::default();
+    // All three calls check ranges and sizes only, and these fit.
+    let _ = options.set_max_colors(256 - hidden as i32);
+    let mut result = quantizr::QuantizeResult::quantize(&sample, &options);
+    let _ = result.set_dithering_level(DITHERING);
+    let mut indices = vec![0; pixels.len()];
     let _ = result.remap_image(&image, &mut indices);
+    for (index, pixel) in indices.iter_mut().zip(pixels) {
+        *index = if pixel[3] == 0 { 0 } else { *index + hidden as u8 };
+    }
     let palette = result.get_palette();
-    let colors = palette.entries[..palette.count as usize].iter().map(|c| [c.r, c.g, c.b, c.a]).collect();
-    transparent_first(colors, indices)
+    let opaque = palette.entries[..palette.count as usize].iter().map(|c| [c.r, c.g, c.b, 255]);
+    Indexed { colors: std::iter::repeat_n([0; 4], hidden).chain(opaque).collect(), indices }
+}
+
+/// The pixels with the colour before them in place of nothing, so that no error is diffused from there.
+fn filled(pixels: &[[u8; 4]]) -> Vec<u8> {
+    let mut last = pixels.iter().find(|pixel| pixel[3] != 0).copied().unwrap_or_default();
+    let fill = |pixel: &[u8; 4]| {
+        if pixel[3] != 0 {
+            last = *pixel;
+        }
+        last
+    };
+    pixels.iter().flat_map(fill).collect()
 }
 
 fn transparent_first(colors: Vec<[u8; 4]>, mut indices: Vec<u8>) -> Indexed {
@@ -71,7 +105,7 @@ fn transparent_first(colors: Vec<[u8; 4]>, mut indices: Vec<u8>) -> Indexed {
 }
 
 /// The pixels as RGBA; `None` unless they are 8 bit grey or RGB. What is fully transparent has no colour.
-fn pixels(raster: &Raster) -> Option<Box<dyn Iterator<Item = [u8; 4]> + '_>> {
+pub(super) fn pixels(raster: &Raster) -> Option<Box<dyn Iterator<Item = [u8; 4]> + '_>> {
     let Samples::U8(samples) = raster.samples() else { return None };
     match raster.channels() {
         Channels::L => Some(Box::new(samples.iter().map(|l| [*l, *l, *l, 255]))),

@@ -1,11 +1,11 @@
-//! PNG: every depth and colour type in, the smallest that loses nothing out.
+//! PNG: every depth and colour type in, the smallest that loses nothing out; animations in `apng.rs`.
 
 use image::codecs::png::PngDecoder;
 
 use super::shrink::{self, Shrink};
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Raster, Samples, Stopped,
-    Work, palette, reader,
+    Animation, Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Frames, Header, Need,
+    Raster, Samples, Stopped, Work, apng, palette, reader,
 };
 
 /// PNG, both ways.
@@ -32,8 +32,12 @@ impl Decoder for Png {
         reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)
     }
 
-    fn count_frames(&self, bytes: &[u8], _: &Work) -> Result<u32, Error> {
-        Ok(animation_frames(bytes).unwrap_or(1).max(1))
+    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+        apng::animation(bytes, work)
+    }
+
+    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
+        Ok(Box::new(apng::PngFrames::open(bytes, budget, work)?))
     }
 }
 
@@ -70,20 +74,6 @@ fn decode_smaller(bytes: &[u8], need: &Need<'_>, factor: usize) -> Result<Option
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     Ok(Some(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc }))
-}
-
-/// The frame count of an APNG's `acTL` chunk, which stands before the first `IDAT` (PNG 3rd edition, 11.3.6.1).
-fn animation_frames(bytes: &[u8]) -> Option<u32> {
-    let mut rest = bytes.get(8..)?;
-    loop {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let (kind, after) = after.split_first_chunk::<4>()?;
-        match kind {
-            b"acTL" => return after.first_chunk().map(|frames| u32::from_be_bytes(*frames)),
-            b"IDAT" => return None,
-            _ => rest = after.get((u32::from_be_bytes(*length) as usize).checked_add(4)?..)?,
-        }
-    }
 }
 
 /// Pixel data in the form that PNG stores it, before filtering.

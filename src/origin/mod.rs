@@ -290,22 +290,23 @@ impl Origin {
     }
 
     async fn make(&self, object: Object, wish: Wish, opened: Duration) -> Result<Answer, Problem> {
-        let (started, budget, expose) = (Instant::now(), self.settings.budget, self.settings.expose_metadata);
+        let (started, limits, expose) = (Instant::now(), self.settings.limits, self.settings.expose_metadata);
         let Wish { transform, accepted, deadline, .. } = wish;
         let reads_pixels = transform.answer != Wanted::Metadata;
-        let look = |head: &[u8]| if reads_pixels { Ok(codec::look(head, budget)?) } else { look_at_format(head) };
+        let look =
+            |head: &[u8]| if reads_pixels { Ok(codec::look(head, limits.budget)?) } else { look_at_format(head) };
         let bytes = self.downloads.read(object, deadline, look).await?;
         let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + started.elapsed(), ..Cost::default() };
         let job = move |work: &Work| -> Result<Answer, Problem> {
             match transform.answer {
                 Wanted::Picture => {
-                    let rendered = transform::render(&bytes, &transform, accepted, budget, work)?;
+                    let rendered = transform::render(&bytes, &transform, accepted, limits, work)?;
                     let media_type = rendered.format.media_type();
                     let pixels = u64::from(rendered.width) * u64::from(rendered.height);
                     let cost = Cost { pixels, stages: rendered.stages, ..cost };
                     Ok(Answer { bytes: rendered.bytes.into(), media_type, cost })
                 }
-                Wanted::Info => json_answer(&transform::inspect(&bytes, budget, work)?, cost),
+                Wanted::Info => json_answer(&transform::inspect(&bytes, limits, work)?, cost),
                 Wanted::Metadata => {
                     let report = metadata::report(&bytes)?;
                     let shown = if expose == ExposeMetadata::All { report } else { report.without_location() };

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
-use super::{Error, Prepared};
-use crate::codec::{self, Budget, Raster, Work};
+use super::{Error, Limits, Prepared};
+use crate::codec::{Animation, Raster, Work};
 use crate::query::{TargetBox, Transform};
 
 /// Longest side that a ThumbHash is made from.
@@ -26,6 +26,12 @@ pub struct Info {
     pub alpha: bool,
     /// Pictures in the file; more than one is an animation.
     pub frames: u32,
+    /// How long each frame of an animation is shown, in milliseconds; left out for more frames than are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delays: Option<Vec<u32>>,
+    /// How often an animation is played; 0 is for ever.
+    #[serde(rename = "loop", skip_serializing_if = "Option::is_none")]
+    pub plays: Option<u32>,
     /// Size of the file.
     pub bytes: u64,
     /// The most frequent colour, as `#rrggbb`.
@@ -38,11 +44,13 @@ pub struct Info {
 ///
 /// # Errors
 /// As [`super::render`].
-pub fn inspect(bytes: &[u8], budget: Budget, work: &Work) -> Result<Info, Error> {
+pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<Info, Error> {
+    let limits = limits.into();
     let target = Some(TargetBox::Both(THUMBHASH_SIDE, THUMBHASH_SIDE));
     let transform = Transform { target, ..Transform::default() };
-    let picture = Prepared::new(bytes, &transform, budget, work)?.decode(&transform)?;
-    let frames = codec::decoder_for(bytes)?.count_frames(bytes, work)?;
+    let mut prepared = Prepared::new(bytes, &transform, limits, work)?;
+    let animation = prepared.animation.take();
+    let picture = prepared.decode(&transform)?;
     let (header, orientation) = (picture.header, picture.header.orientation);
     let (width, height) = picture.original.upright_size();
     let thumbnail = with_alpha(with_colour(picture.thumbnail(THUMBHASH_SIDE).oriented(orientation)));
@@ -52,7 +60,9 @@ pub fn inspect(bytes: &[u8], budget: Budget, work: &Work) -> Result<Info, Error>
         height,
         orientation: orientation.to_exif(),
         alpha: header.channels.has_alpha(),
-        frames,
+        frames: animation.as_ref().map_or(1, Animation::frames),
+        plays: animation.as_ref().map(|animation| animation.plays),
+        delays: animation.filter(|animation| animation.frames() <= limits.frames).map(|animation| animation.delays),
         bytes: bytes.len() as u64,
         dominant_color: dominant_color(&thumbnail),
         thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(

@@ -4,6 +4,7 @@
 //! convert to sRGB, apply effects, lay over the background, encode. Everything after the resize works on the small
 //! picture. Nothing here knows of HTTP or storage.
 
+mod animation;
 mod colour;
 mod effects;
 mod info;
@@ -21,7 +22,7 @@ pub use info::{Info, inspect};
 pub use output::Accepted;
 pub use plan::{Canvas, Original, Plan};
 
-use crate::codec::{self, Area, Budget, Decoded, Decoder, Encoding, Format, Header, Need, Raster, Work};
+use crate::codec::{self, Animation, Area, Budget, Decoded, Decoder, Encoding, Format, Header, Need, Raster, Work};
 use crate::metadata::{self, Keep};
 use crate::query::{Anchor, Color, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
 use smart_crop::Interest;
@@ -41,6 +42,14 @@ pub enum Error {
         width: u32,
         /// Height of the upright picture.
         height: u32,
+    },
+    /// `page` names no frame.
+    #[error("page={page} does not exist, since there are {frames} and the first one is 0")]
+    PageOutside {
+        /// The frame that was asked for.
+        page: u32,
+        /// How many frames there are.
+        frames: u32,
     },
     /// Not even the lowest quality fits into `max_bytes`.
     #[error("the smallest output has {smallest} bytes, which is more than max_bytes={allowed}")]
@@ -71,6 +80,24 @@ impl From<Metadata> for Keep {
             Metadata::Copyright => Self::Copyright,
             Metadata::All => Self::All,
         }
+    }
+}
+
+/// What one answer may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// What a picture, or a frame of an animation, may cost.
+    pub budget: Budget,
+    /// Most frames that are read of an animation.
+    pub frames: u32,
+    /// Most pixels of all these frames together.
+    pub frame_pixels: u64,
+}
+
+impl From<Budget> for Limits {
+    /// The usual limits for animations.
+    fn from(budget: Budget) -> Self {
+        Self { budget, frames: 2000, frame_pixels: 500_000_000 }
     }
 }
 
@@ -108,12 +135,15 @@ pub fn render(
     bytes: &[u8],
     transform: &Transform,
     accepted: Accepted,
-    budget: Budget,
+    limits: impl Into<Limits>,
     work: &Work,
 ) -> Result<Rendered, Error> {
     let started = Instant::now();
-    let prepared = Prepared::new(bytes, transform, budget, work)?;
+    let prepared = Prepared::new(bytes, transform, limits.into(), work)?;
     if let Some(rendered) = planes::render(&prepared, transform, started)? {
+        return Ok(rendered);
+    }
+    if let Some(rendered) = animation::render(&prepared, transform, accepted, started)? {
         return Ok(rendered);
     }
     let mut picture = prepared.decode(transform)?;
@@ -143,14 +173,17 @@ struct Prepared<'a> {
     original: Original,
     crop: Area,
     plan: Plan,
+    animation: Option<Animation>,
+    limits: Limits,
     /// What decoding may take of the budget.
     budget: Budget,
     work: &'a Work,
 }
 
 impl<'a> Prepared<'a> {
-    fn new(bytes: &'a [u8], transform: &Transform, budget: Budget, work: &'a Work) -> Result<Self, Error> {
+    fn new(bytes: &'a [u8], transform: &Transform, limits: Limits, work: &'a Work) -> Result<Self, Error> {
         work.check()?;
+        let budget = limits.budget;
         let decoder = codec::decoder_for(bytes)?;
         let header = decoder.probe(bytes, budget)?;
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
@@ -159,20 +192,32 @@ impl<'a> Prepared<'a> {
         let rest = memory(&header, &plan) + effects::memory(&transform.effects, plan.output_size());
         budget.check_memory(rest)?;
         let budget = Budget { memory: budget.memory - rest, ..budget };
-        Ok(Self { bytes, decoder, header, original, crop, plan, budget, work })
+        let animation = decoder.animation(bytes, work)?;
+        Ok(Self { bytes, decoder, header, original, crop, plan, animation, limits, budget, work })
+    }
+
+    /// Whether the plan is not complete before pixels are seen.
+    fn needs_pixels(&self, transform: &Transform) -> bool {
+        transform.trim.is_some() || interest(transform).is_some()
     }
 
     /// What the output needs of the decoder.
     fn need(&self, transform: &Transform) -> Need<'a> {
-        let needs_field = transform.trim.is_some() || interest(transform).is_some();
-        let area = if needs_field { self.plan.field } else { self.plan.area };
+        let area = if self.needs_pixels(transform) { self.plan.field } else { self.plan.area };
         // A border can only be found in all of the pixels.
         let scale = if transform.trim.is_some() { 1.0 } else { self.plan.scale() };
         Need { area, scale, budget: self.budget, work: self.work }
     }
 
     fn decode(self, transform: &Transform) -> Result<Picture, Error> {
-        let decoded = self.decoder.decode(self.bytes, &self.need(transform))?;
+        let frame = match transform.page {
+            Some(page) => animation::frame(&self, page)?,
+            None => None,
+        };
+        let decoded = match frame {
+            Some(frame) => frame,
+            None => self.decoder.decode(self.bytes, &self.need(transform))?,
+        };
         let Self { header, original, crop, plan, .. } = self;
         Ok(Picture { header, original, crop, plan, decoded })
     }

@@ -55,6 +55,23 @@ pub(super) fn choose(
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }
 
+/// The encoder that keeps an animation, if the format that is asked for has any.
+pub(super) fn choose_for_animation(
+    choice: Option<FormatChoice>,
+    source: Format,
+    accepted: Accepted,
+) -> Option<&'static dyn Encoder> {
+    let format = match choice {
+        Some(FormatChoice::WebP) => Format::WebP,
+        Some(FormatChoice::Gif) => Format::Gif,
+        Some(FormatChoice::Auto) if accepted.webp => Format::WebP,
+        Some(FormatChoice::Auto) => Format::Gif,
+        Some(_) => return None,
+        None => source,
+    };
+    codec::encoder(format).filter(|encoder| encoder.has_animation())
+}
+
 /// PNG where JPEG would lose transparency or smear drawings, JPEG for everything else.
 fn suitable(raster: &Raster) -> Format {
     if raster.channels().has_alpha() || codec::has_few_colours(raster) { Format::Png } else { Format::Jpeg }

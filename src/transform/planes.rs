@@ -48,6 +48,7 @@ fn encoder(prepared: &Prepared<'_>, transform: &Transform) -> Option<&'static dy
     let Prepared { bytes, header, plan, .. } = prepared;
     let is_jpeg = header.format == Format::Jpeg && matches!(transform.output.format, None | Some(FormatChoice::Jpeg));
     let is_plain = transform.effects == Effects::default()
+        && transform.page.is_none()
         && transform.trim.is_none()
         && plan.canvas.is_none()
         && interest(transform).is_none();

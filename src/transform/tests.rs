@@ -14,7 +14,7 @@ fn red_and_blue(format: Format) -> Vec<u8> {
 fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
     let transform = query.parse().unwrap();
     let rendered = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded())?;
-    let picture = Prepared::new(&rendered.bytes, &Transform::default(), BUDGET, &Work::unbounded())?
+    let picture = Prepared::new(&rendered.bytes, &Transform::default(), BUDGET.into(), &Work::unbounded())?
         .decode(&Transform::default())?;
     Ok((rendered, colour::with_alpha(colour::with_colour(picture.finished()))))
 }

@@ -3,6 +3,7 @@
 use image::ImageDecoder;
 use image::codecs::webp::WebPDecoder;
 
+use super::container::file_of;
 use super::damaged;
 use crate::codec::{Budget, Error, Format, Work, reader};
 
@@ -47,17 +48,8 @@ fn decode_lossless(data: &[u8], width: u32, height: u32, budget: Budget, work: &
 
 /// A file of its own for a lossless stream.
 fn lossless_file(data: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let length = data.len() as u32 + 5;
-    let mut file = Vec::with_capacity(data.len() + 26);
-    file.extend_from_slice(b"RIFF");
-    file.extend((length + length % 2 + 12).to_le_bytes());
-    file.extend_from_slice(b"WEBPVP8L");
-    file.extend(length.to_le_bytes());
-    file.push(SIGNATURE);
-    file.extend(((width - 1) | (height - 1) << 14 | HAS_ALPHA).to_le_bytes());
-    file.extend_from_slice(data);
-    file.resize(file.len() + file.len() % 2, 0);
-    file
+    let size = ((width - 1) | (height - 1) << 14 | HAS_ALPHA).to_le_bytes();
+    file_of(&[(*b"VP8L", &[&[SIGNATURE], size.as_slice(), data].concat())])
 }
 
 /// Adds to each value what is predicted for it from those before: the one to the left, the one above, or both and the

@@ -8,7 +8,8 @@ use std::mem::MaybeUninit;
 use libwebp_sys as ffi;
 
 use super::WebP;
-use crate::codec::{Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
+use super::writer::WebPWriter;
+use crate::codec::{AnimationWriter, Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
 const METHOD: c_int = 4;
@@ -27,24 +28,41 @@ impl Encoder for WebP {
     }
 
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        work.check()?;
-        let allowed = MAX_SIDE;
-        let needs = raster.width().max(raster.height());
-        if needs > allowed {
-            let (needs, allowed) = (needs.into(), allowed.into());
-            return Err(Error::TooLarge { what: "a side of a webp in pixels", needs, allowed });
-        }
-        let Samples::U8(samples) = raster.samples() else { return Err(Stopped.into()) };
-        let pixels = match raster.channels() {
-            Channels::L => samples.iter().flat_map(|l| [*l; 3]).collect(),
-            Channels::La => samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect(),
-            _ => samples.clone(),
-        };
-        let has_alpha = raster.channels().has_alpha();
-        config(encoding)
-            .and_then(|config| encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, &config, work))
-            .ok_or(Error::Stopped(Stopped))
+        encode(raster, encoding, work)
     }
+
+    fn has_animation(&self) -> bool {
+        true
+    }
+
+    fn animation<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
+        Some(Box::new(WebPWriter::new(plays, *encoding, work)))
+    }
+}
+
+/// Refuses what the format cannot hold.
+pub(super) fn check_sides(raster: &Raster) -> Result<(), Error> {
+    let (needs, allowed) = (raster.width().max(raster.height()).into(), MAX_SIDE.into());
+    if needs > allowed {
+        return Err(Error::TooLarge { what: "a side of a webp in pixels", needs, allowed });
+    }
+    Ok(())
+}
+
+/// Encodes one picture.
+pub(super) fn encode(raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    work.check()?;
+    check_sides(raster)?;
+    let Samples::U8(samples) = raster.samples() else { return Err(Stopped.into()) };
+    let pixels = match raster.channels() {
+        Channels::L => samples.iter().flat_map(|l| [*l; 3]).collect(),
+        Channels::La => samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect(),
+        _ => samples.clone(),
+    };
+    let has_alpha = raster.channels().has_alpha();
+    config(encoding)
+        .and_then(|config| encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, &config, work))
+        .ok_or(Error::Stopped(Stopped))
 }
 
 fn config(encoding: &Encoding) -> Option<ffi::WebPConfig> {

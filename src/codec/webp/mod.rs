@@ -1,20 +1,24 @@
 //! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels.
 //!
-//! Lossy pictures are read by our own decoder of VP8, which gives them smaller where that serves; lossless ones and
-//! animations by the `image` crate.
+//! Lossy pictures are read by our own decoder of VP8, which gives them smaller where that serves; lossless ones by the
+//! `image` crate. Animations are files of such pictures.
 
 mod alpha;
 mod colour;
 mod container;
 mod encode;
+mod frames;
 mod full;
 mod lossy;
 mod smaller;
 mod vp8;
+mod writer;
 
-use container::{Lossy, chunks};
+use container::{Extended, Lossy};
+use frames::WebPFrames;
 use image::codecs::webp::WebPDecoder;
 
+use super::animation::{Animation, Frames};
 use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work, reader};
 use crate::metadata;
 
@@ -38,27 +42,36 @@ fn damaged(reason: &str) -> Error {
 
 impl Decoder for WebP {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let Some(Lossy { width, height, alpha, .. }) = Lossy::find(bytes)? else {
-            let work = Work::unbounded();
-            return reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget);
+        let (width, height, channels) = match (Lossy::find(bytes)?, Extended::find(bytes)) {
+            (Some(Lossy { width, height, alpha: None, .. }), _) => (width, height, Channels::Rgb),
+            (Some(Lossy { width, height, .. }), _) => (width, height, Channels::Rgba),
+            (None, Some(Extended { width, height, is_animated: true })) => (width, height, Channels::Rgba),
+            (None, _) => {
+                let work = Work::unbounded();
+                return reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget);
+            }
         };
         budget.check_pixels(width, height)?;
         let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::WebP));
-        let channels = if alpha.is_some() { Channels::Rgba } else { Channels::Rgb };
         Ok(Header { format: Format::WebP, width, height, orientation, channels })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        match Lossy::find(bytes)? {
-            Some(picture) => lossy::decode(&picture, bytes, need),
-            None => reader::read(Format::WebP, open(bytes, need.budget, need.work)?, OVERHEAD, need),
+        match (Lossy::find(bytes)?, Extended::find(bytes)) {
+            (Some(picture), _) => lossy::decode(&picture, bytes, need),
+            (None, Some(Extended { is_animated: true, .. })) => {
+                WebPFrames::open(bytes, need.budget, need.work)?.into_first()
+            }
+            (None, _) => reader::read(Format::WebP, open(bytes, need.budget, need.work)?, OVERHEAD, need),
         }
     }
 
-    fn count_frames(&self, bytes: &[u8], work: &Work) -> Result<u32, Error> {
-        work.check()?;
-        let frames = chunks(bytes).filter(|(name, _)| name == b"ANMF").count();
-        Ok(u32::try_from(frames).unwrap_or(u32::MAX).max(1))
+    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+        frames::animation(bytes, work)
+    }
+
+    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
+        Ok(Box::new(WebPFrames::open(bytes, budget, work)?))
     }
 }
 

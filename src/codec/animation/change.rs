@@ -1,0 +1,118 @@
+//! What changes from one frame to the next, so that only that has to be written.
+
+use super::super::{Channels, Raster, Samples, palette};
+
+/// A rectangle of whole pixels that is not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codec) struct Rect {
+    pub(in crate::codec) left: usize,
+    pub(in crate::codec) top: usize,
+    pub(in crate::codec) width: usize,
+    pub(in crate::codec) height: usize,
+}
+
+impl Rect {
+    /// The smallest rectangle around both.
+    pub(in crate::codec) fn union(self, other: Self) -> Self {
+        let (left, top) = (self.left.min(other.left), self.top.min(other.top));
+        let right = (self.left + self.width).max(other.left + other.width);
+        let bottom = (self.top + self.height).max(other.top + other.height);
+        Self { left, top, width: right - left, height: bottom - top }
+    }
+}
+
+/// A picture as RGBA in which all fully transparent pixels are equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::codec) struct Pixels {
+    width: usize,
+    pixels: Vec<[u8; 4]>,
+}
+
+impl Pixels {
+    /// The pixels of a raster; `None` for 16 bit and CMYK.
+    pub(in crate::codec) fn new(raster: &Raster) -> Option<Self> {
+        Some(Self { width: raster.width() as usize, pixels: palette::pixels(raster)?.collect() })
+    }
+
+    /// A transparent picture.
+    pub(in crate::codec) fn transparent(width: usize, height: usize) -> Self {
+        Self { width, pixels: vec![[0; 4]; width * height] }
+    }
+
+    pub(in crate::codec) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(in crate::codec) fn height(&self) -> usize {
+        self.pixels.len() / self.width
+    }
+
+    pub(in crate::codec) fn all_mut(&mut self) -> &mut [[u8; 4]] {
+        &mut self.pixels
+    }
+
+    pub(in crate::codec) fn whole(&self) -> Rect {
+        Rect { left: 0, top: 0, width: self.width(), height: self.height() }
+    }
+
+    /// The smallest rectangle around the pixels for which `differs` holds of this picture and another one of its size;
+    /// `None` where there are none.
+    pub(in crate::codec) fn bounds(&self, other: &Self, differs: impl Fn([u8; 4], [u8; 4]) -> bool) -> Option<Rect> {
+        let mut bounds: Option<Rect> = None;
+        let rows = self.pixels.chunks_exact(self.width).zip(other.pixels.chunks_exact(self.width));
+        for (top, (row, others)) in rows.enumerate() {
+            let differs = |x: &usize| differs(row[*x], others[*x]);
+            let Some(left) = (0..self.width).find(differs) else { continue };
+            let right = (left..self.width).rfind(differs).unwrap_or(left);
+            let line = Rect { left, top, width: right + 1 - left, height: 1 };
+            bounds = Some(bounds.map_or(line, |bounds| bounds.union(line)));
+        }
+        bounds
+    }
+
+    /// The rows of a rectangle.
+    pub(in crate::codec) fn rows(&self, rect: Rect) -> impl Iterator<Item = &[[u8; 4]]> {
+        let rows = self.pixels.chunks_exact(self.width).skip(rect.top).take(rect.height);
+        rows.map(move |row| &row[rect.left..rect.left + rect.width])
+    }
+
+    /// Makes a rectangle transparent.
+    pub(in crate::codec) fn clear(&mut self, rect: Rect) {
+        for row in self.pixels.chunks_exact_mut(self.width).skip(rect.top).take(rect.height) {
+            row[rect.left..rect.left + rect.width].fill([0; 4]);
+        }
+    }
+
+    /// A rectangle as a raster, without alpha where all of it is opaque.
+    pub(in crate::codec) fn cut(&self, rect: Rect) -> Option<Raster> {
+        let pixels = || self.rows(rect).flatten();
+        let (channels, samples) = match pixels().all(|pixel| pixel[3] == 255) {
+            true => (Channels::Rgb, pixels().flat_map(|&[r, g, b, _]| [r, g, b]).collect()),
+            false => (Channels::Rgba, pixels().flatten().copied().collect()),
+        };
+        Raster::new(rect.width as u32, rect.height as u32, channels, Samples::U8(samples))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_changed_rectangle_is_the_smallest() {
+        let before = Pixels::transparent(5, 4);
+        let differs = |one, other| one != other;
+        assert_eq!(before.bounds(&before, differs), None);
+        for (changed, expected) in [
+            (vec![0], (0, 0, 1, 1)),
+            (vec![7, 11], (1, 1, 2, 2)),
+            (vec![19, 4, 0], (0, 0, 5, 4)),
+            (vec![13, 8], (3, 1, 1, 2)),
+        ] {
+            let mut after = before.clone();
+            changed.iter().for_each(|place| after.pixels[*place] = [1; 4]);
+            let (left, top, width, height) = expected;
+            assert_eq!(before.bounds(&after, differs), Some(Rect { left, top, width, height }), "{changed:?}");
+        }
+    }
+}

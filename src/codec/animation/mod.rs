@@ -1,0 +1,136 @@
+//! Animations: several pictures that are shown one after the other on one canvas.
+//!
+//! A [`Decoder`](super::Decoder) tells of an animation without decoding a pixel, then gives its frames one by one, each
+//! as the whole canvas looks while it is shown. An [`Encoder`](super::Encoder) takes such frames one by one and finds
+//! out itself what has changed. Neither holds more than a few frames, however long the animation is.
+
+mod canvas;
+mod change;
+
+pub(super) use canvas::{Canvas, Disposal, Place, over};
+pub(super) use change::{Pixels, Rect};
+
+use super::{Budget, Decoded, Error, Raster, Work};
+
+/// What a file says of its animation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Animation {
+    /// How long each frame is shown, in milliseconds; there are at least two.
+    pub delays: Vec<u32>,
+    /// How often all of it is played; 0 is for ever.
+    pub plays: u32,
+    /// Pixels that are decoded or composed for all frames together.
+    pub pixels: u64,
+}
+
+impl Animation {
+    /// An animation of a canvas of this size; `None` for fewer than two frames. Frames may be larger than the canvas.
+    pub(super) fn new(frames: &[FrameHeader], plays: u32, width: u32, height: u32) -> Option<Self> {
+        let canvas = u64::from(width) * u64::from(height);
+        let pixels = frames.iter().fold(0u64, |sum, frame| sum.saturating_add(frame.pixels.max(canvas)));
+        let delays = frames.iter().map(|frame| frame.delay).collect();
+        (frames.len() > 1).then_some(Self { delays, plays, pixels })
+    }
+
+    /// How many frames there are.
+    pub fn frames(&self) -> u32 {
+        u32::try_from(self.delays.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is known of a frame that has not been decoded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameHeader {
+    /// How long it is shown, in milliseconds.
+    pub(super) delay: u32,
+    /// Its own pixels, which need not be those of the canvas.
+    pub(super) pixels: u64,
+}
+
+/// Gives the frames of an animation one by one.
+pub trait Frames {
+    /// The whole canvas as it looks while the next frame is shown, as RGBA of 8 bits; `None` after the last frame. A
+    /// file that breaks off ends with the last frame before the break.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for the first frame only, [`Error::TooLarge`] or [`Error::Stopped`].
+    fn next_frame(&mut self) -> Result<Option<&Raster>, Error>;
+
+    /// The embedded ICC profile.
+    fn icc(&self) -> Option<Vec<u8>>;
+}
+
+/// Writes an animation frame by frame.
+pub trait AnimationWriter {
+    /// Adds a frame, to be shown for that many milliseconds. All frames are of one size and of 8 bit samples of any
+    /// channels but CMYK.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
+    fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error>;
+
+    /// How many bytes have been written so far.
+    fn written(&self) -> u64;
+
+    /// The whole file; at least one frame must have been added.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, Error>;
+}
+
+/// Knows one format's frames.
+pub(super) trait Source {
+    /// Draws the next frame; `false` after the last.
+    fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error>;
+
+    /// The embedded ICC profile.
+    fn icc(&self) -> Option<Vec<u8>>;
+}
+
+/// The frames of a file, composed on a canvas.
+pub(super) struct Composed<'a, S> {
+    source: S,
+    canvas: Canvas,
+    has_shown: bool,
+    work: &'a Work,
+}
+
+impl<'a, S: Source> Composed<'a, S> {
+    /// `open` gets what the canvas leaves of the budget.
+    pub(super) fn new(
+        (width, height): (u32, u32),
+        budget: Budget,
+        work: &'a Work,
+        open: impl FnOnce(Budget) -> Result<S, Error>,
+    ) -> Result<Self, Error> {
+        let canvas = Canvas::new(width, height, budget)?;
+        let source = open(Budget { memory: budget.memory - Canvas::memory(width, height), ..budget })?;
+        Ok(Self { source, canvas, has_shown: false, work })
+    }
+
+    /// The first frame.
+    pub(super) fn into_first(mut self) -> Result<Decoded, Error> {
+        if !self.source.draw_next(&mut self.canvas)? {
+            return Err(Error::Unsupported("the animation has no frame".to_owned()));
+        }
+        let icc = self.source.icc();
+        Ok(Decoded::whole(self.canvas.into_raster(), icc))
+    }
+}
+
+impl<S: Source> Frames for Composed<'_, S> {
+    fn next_frame(&mut self) -> Result<Option<&Raster>, Error> {
+        self.work.check()?;
+        let drawn = match self.source.draw_next(&mut self.canvas) {
+            Err(Error::Damaged { .. } | Error::Unsupported(_)) if self.has_shown => false,
+            drawn => drawn?,
+        };
+        self.has_shown = true;
+        Ok(drawn.then(|| self.canvas.raster()))
+    }
+
+    fn icc(&self) -> Option<Vec<u8>> {
+        self.source.icc()
+    }
+}

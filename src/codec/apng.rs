@@ -1,0 +1,131 @@
+//! Animated PNG (PNG 3rd edition, 4.9): frames that are stored as the picture itself is, and drawn onto its canvas.
+
+use ::png::{BlendOp, ColorType, DecodingError, DisposeOp, Transformations};
+
+use super::animation::{Animation, Canvas, Composed, Disposal, FrameHeader, Place, Source, over};
+use super::{Budget, Error, Format, Work, reader};
+
+/// What stands in front of the first chunk, and around the content of each.
+const SIGNATURE_LEN: usize = 8;
+const CRC_LEN: usize = 4;
+
+/// A PNG's chunks as name and content. The last one may be cut short.
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = bytes.get(SIGNATURE_LEN..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (name, after) = after.split_first_chunk::<4>()?;
+        let length = u32::from_be_bytes(*length) as usize;
+        rest = after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default();
+        Some((*name, &after[..length.min(after.len())]))
+    })
+}
+
+/// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
+pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+    let mut declared = None;
+    let mut size = (0, 0);
+    let mut frames = Vec::new();
+    for (name, content) in chunks(bytes) {
+        work.check()?;
+        match (&name, declared) {
+            (b"IHDR", _) => size = pair(content, 0).unwrap_or_default(),
+            (b"acTL", None) => declared = pair(content, 0),
+            (b"IDAT", None) => return Ok(None),
+            (b"fcTL", Some(_)) => frames.extend(frame_header(content)),
+            _ => {}
+        }
+    }
+    let Some((count, plays)) = declared else { return Ok(None) };
+    frames.truncate(count as usize);
+    Ok(Animation::new(&frames, plays, size.0, size.1))
+}
+
+/// Two numbers that stand one after the other.
+fn pair(content: &[u8], at: usize) -> Option<(u32, u32)> {
+    let bytes: &[u8; 8] = content.get(at..)?.first_chunk()?;
+    let &[a, b, c, d, e, f, g, h] = bytes;
+    Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
+}
+
+/// Reads size and delay of a `fcTL` chunk (11.3.6.2): after its number, width, height, and place stands the delay as a
+/// fraction of a second, in hundredths where the denominator is 0.
+fn frame_header(content: &[u8]) -> Option<FrameHeader> {
+    let (width, height) = pair(content, 4)?;
+    let &[n0, n1, d0, d1] = content.get(20..)?.first_chunk()?;
+    let (numerator, denominator) = (u32::from(u16::from_be_bytes([n0, n1])), u32::from(u16::from_be_bytes([d0, d1])));
+    let denominator = if denominator == 0 { 100 } else { denominator };
+    let delay = (numerator * 1000 + denominator / 2) / denominator;
+    Some(FrameHeader { delay, pixels: u64::from(width) * u64::from(height) })
+}
+
+/// Draws the frames of a file.
+pub(super) struct PngFrames<'a> {
+    reader: ::png::Reader<reader::WatchedReader<'a>>,
+    /// The current frame as it is stored.
+    samples: Vec<u8>,
+    work: &'a Work,
+}
+
+impl<'a> PngFrames<'a> {
+    pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
+        let limits = ::png::Limits { bytes: usize::try_from(budget.memory).unwrap_or(usize::MAX) };
+        let mut decoder = ::png::Decoder::new_with_limits(reader::WatchedReader::new(bytes, work), limits);
+        decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
+        decoder.set_ignore_text_chunk(true);
+        let reader = decoder.read_info().map_err(|error| map_error(&error, work))?;
+        let size = reader.info().size();
+        Composed::new(size, budget, work, |budget| {
+            let needed = reader.output_buffer_size().unwrap_or(usize::MAX);
+            budget.check_memory(needed as u64)?;
+            Ok(Self { reader, samples: vec![0; needed], work })
+        })
+    }
+}
+
+impl Source for PngFrames<'_> {
+    fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error> {
+        let stored = loop {
+            match self.reader.next_frame(&mut self.samples) {
+                // Without a `fcTL` chunk before it, the picture is no frame.
+                Ok(_) if self.reader.info().frame_control.is_none() => {}
+                Ok(stored) => break stored,
+                Err(DecodingError::Parameter(_)) => return Ok(false),
+                Err(error) => return Err(map_error(&error, self.work)),
+            }
+        };
+        let Some(control) = self.reader.info().frame_control else { return Ok(false) };
+        let place =
+            Place { left: control.x_offset, top: control.y_offset, width: control.width, height: control.height };
+        let disposal = match control.dispose_op {
+            DisposeOp::None => Disposal::Keep,
+            DisposeOp::Background => Disposal::Clear,
+            DisposeOp::Previous => Disposal::Restore,
+        };
+        let put = match control.blend_op {
+            BlendOp::Source => |to: &mut [u8; 4], from| *to = from,
+            BlendOp::Over => over,
+        };
+        // Rows of interlaced frames are as far apart as those of the whole picture.
+        let stride = if self.reader.info().interlaced { self.reader.info().width } else { stored.width } as usize;
+        match stored.color_type {
+            ColorType::GrayscaleAlpha => {
+                let pixels = self.samples.as_chunks::<2>().0;
+                canvas.draw(place, disposal, (pixels, stride), |to, [l, a]| put(to, [l, l, l, a]));
+            }
+            _ => canvas.draw(place, disposal, (self.samples.as_chunks::<4>().0, stride), put),
+        }
+        Ok(true)
+    }
+
+    fn icc(&self) -> Option<Vec<u8>> {
+        self.reader.info().icc_profile.as_ref().map(|profile| profile.to_vec())
+    }
+}
+
+fn map_error(error: &DecodingError, work: &Work) -> Error {
+    match work.check() {
+        Ok(()) => Error::Damaged { format: Format::Png, reason: error.to_string() },
+        Err(stopped) => stopped.into(),
+    }
+}

@@ -1,0 +1,95 @@
+//! GIF: pictures and animations, composed onto their canvas; writing both, with palettes of their own.
+
+mod read;
+mod write;
+
+use super::animation::{Animation, AnimationWriter, FrameHeader, Frames};
+use super::{
+    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster, Work,
+};
+use read::GifFrames;
+use write::GifWriter;
+
+/// GIF, both ways.
+pub(super) struct Gif;
+
+/// A unit of GIF's delays in milliseconds (GIF89a, section 23).
+const TICK: u32 = 10;
+
+impl Decoder for Gif {
+    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+        let work = Work::unbounded();
+        let (width, height) = read::size(&read::open(bytes, budget, &work)?);
+        if width == 0 || height == 0 {
+            return Err(Error::Damaged { format: Format::Gif, reason: "a side is zero".to_owned() });
+        }
+        budget.check_pixels(width, height)?;
+        let (orientation, channels) = (Orientation::UPRIGHT, Channels::Rgba);
+        Ok(Header { format: Format::Gif, width, height, orientation, channels })
+    }
+
+    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        GifFrames::open(bytes, need.budget, need.work)?.into_first()
+    }
+
+    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+        let mut decoder = read::open_skipping(bytes, work)?;
+        let mut frames = Vec::new();
+        loop {
+            match decoder.next_frame_info() {
+                Ok(Some(frame)) => frames.push(FrameHeader {
+                    delay: u32::from(frame.delay) * TICK,
+                    pixels: u64::from(frame.width) * u64::from(frame.height),
+                }),
+                Ok(None) => break,
+                // A file that breaks off still shows the frames before the break.
+                Err(_) => {
+                    work.check()?;
+                    break;
+                }
+            }
+        }
+        // The extension says how often all is repeated after it was played once.
+        let plays = match decoder.repeat() {
+            ::gif::Repeat::Infinite => 0,
+            ::gif::Repeat::Finite(repeats) => u32::from(repeats) + 1,
+        };
+        let (width, height) = read::size(&decoder);
+        Ok(Animation::new(&frames, plays, width, height))
+    }
+
+    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
+        Ok(Box::new(GifFrames::open(bytes, budget, work)?))
+    }
+}
+
+impl Encoder for Gif {
+    fn format(&self) -> Format {
+        Format::Gif
+    }
+
+    fn has_alpha(&self) -> bool {
+        true
+    }
+
+    fn has_quality(&self, _: &Encoding) -> bool {
+        false
+    }
+
+    fn encode(&self, raster: &Raster, _: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+        let mut writer = Box::new(GifWriter::new(1, work));
+        writer.push(raster, 0)?;
+        writer.finish()
+    }
+
+    fn has_animation(&self) -> bool {
+        true
+    }
+
+    fn animation<'a>(&self, plays: u32, _: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
+        Some(Box::new(GifWriter::new(plays, work)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

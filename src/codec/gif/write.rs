@@ -1,0 +1,174 @@
+//! Writing frames: of each only the rectangle that changes, in which what stays is transparent.
+
+use ::gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
+
+use super::super::animation::{AnimationWriter, Pixels, Rect};
+use super::super::palette::{self, Indexed};
+use super::super::{Error, Raster, Stopped, Work};
+use super::TICK;
+
+/// From here on a pixel is opaque: there is nothing between opaque and transparent in a GIF.
+const OPAQUE: u8 = 128;
+
+/// Writes one frame behind: how a frame is disposed of depends on the next one.
+pub(super) struct GifWriter<'a> {
+    plays: u32,
+    /// The file, once its first frame is known, whose palette all frames share that can.
+    file: Option<File>,
+    /// The last frame, which has not been written yet.
+    pending: Option<Pending>,
+    /// What earlier delays were longer than their whole ticks, in milliseconds.
+    owed: u32,
+    work: &'a Work,
+}
+
+struct File {
+    encoder: Encoder<Vec<u8>>,
+    palette: Vec<[u8; 4]>,
+}
+
+/// A frame and what it is drawn over.
+struct Pending {
+    below: Pixels,
+    frame: Pixels,
+    ticks: u16,
+}
+
+impl<'a> GifWriter<'a> {
+    pub(super) fn new(plays: u32, work: &'a Work) -> Self {
+        Self { plays, file: None, pending: None, owed: 0, work }
+    }
+
+    /// A delay in ticks. What is rounded off one frame is made up for by the next, so that all of it lasts as long as
+    /// it should.
+    fn ticks(&mut self, delay: u32) -> u16 {
+        let due = delay.saturating_add(self.owed);
+        let ticks = u16::try_from((due + TICK / 2) / TICK).unwrap_or(u16::MAX);
+        self.owed = due.saturating_sub(u32::from(ticks) * TICK).min(TICK);
+        ticks
+    }
+
+    /// Writes the pending frame, and gives what it leaves for the next one to be drawn over.
+    fn write_pending(&mut self, next: Option<&Pixels>) -> Result<Option<Pixels>, Error> {
+        let Some(Pending { below, mut frame, ticks }) = self.pending.take() else { return Ok(None) };
+        let changed = frame.bounds(&below, |new, old| new != old);
+        // What the next frame no longer shows can only be taken away with all of this frame's rectangle.
+        let vanishing = next.and_then(|next| frame.bounds(next, |now, then| now[3] != 0 && then[3] == 0));
+        let rect = match (changed, vanishing) {
+            (Some(changed), Some(vanishing)) => changed.union(vanishing),
+            (Some(rect), None) | (None, Some(rect)) => rect,
+            (None, None) => Rect { left: 0, top: 0, width: 1, height: 1 },
+        };
+        let dispose = if vanishing.is_some() { DisposalMethod::Background } else { DisposalMethod::Keep };
+        self.write(&below, &frame, rect, dispose, ticks)?;
+        if vanishing.is_some() {
+            frame.clear(rect);
+        }
+        Ok(Some(frame))
+    }
+
+    fn write(
+        &mut self,
+        below: &Pixels,
+        frame: &Pixels,
+        rect: Rect,
+        dispose: DisposalMethod,
+        delay: u16,
+    ) -> Result<(), Error> {
+        self.work.check()?;
+        let indexed = indexed(below, frame, rect);
+        self.work.check()?;
+        let transparent = indexed.colors.first().is_some_and(|color| color[3] == 0).then_some(0);
+        // Sides were checked when the frame came in.
+        let [left, top, width, height] =
+            [rect.left, rect.top, rect.width, rect.height].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
+        let mut out = Frame { left, top, width, height, dispose, delay, transparent, ..Frame::default() };
+        self.encode(frame, indexed, &mut out).map_err(|_| Stopped)?;
+        Ok(())
+    }
+
+    /// Writing to memory fails only for sides or palettes that types and checks rule out.
+    fn encode(&mut self, canvas: &Pixels, indexed: Indexed, frame: &mut Frame<'_>) -> Result<(), EncodingError> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(File::new(canvas, &indexed, self.plays)?),
+        };
+        match file.places(&indexed.colors) {
+            Some(places) => {
+                frame.transparent = frame.transparent.map(|index| places[usize::from(index)]);
+                frame.buffer = indexed.indices.iter().map(|index| places[usize::from(*index)]).collect();
+            }
+            None => {
+                frame.palette = Some(table(&indexed.colors));
+                frame.buffer = indexed.indices.into();
+            }
+        }
+        file.encoder.write_frame(frame)
+    }
+}
+
+impl File {
+    fn new(canvas: &Pixels, first: &Indexed, plays: u32) -> Result<Self, EncodingError> {
+        let [width, height] = [canvas.width(), canvas.height()].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
+        let mut palette = first.colors.clone();
+        // Later frames want to leave pixels out. Tables are padded to a power of two, so this costs nothing.
+        if !palette.contains(&[0; 4]) && !palette.len().is_power_of_two() {
+            palette.push([0; 4]);
+        }
+        let mut encoder = Encoder::new(Vec::new(), width, height, &table(&palette))?;
+        // The extension says how often all is repeated after it was played once.
+        encoder.set_repeat(match plays {
+            0 => Repeat::Infinite,
+            plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
+        })?;
+        Ok(Self { encoder, palette })
+    }
+
+    /// Where in the palette of the file these colours are, if all of them are there.
+    fn places(&self, colors: &[[u8; 4]]) -> Option<Vec<u8>> {
+        let place = |color| self.palette.iter().position(|own| own == color).and_then(|place| u8::try_from(place).ok());
+        colors.iter().map(place).collect()
+    }
+}
+
+impl AnimationWriter for GifWriter<'_> {
+    fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
+        self.work.check()?;
+        let needs = frame.width().max(frame.height()).into();
+        let allowed = u16::MAX.into();
+        if needs > allowed {
+            return Err(Error::TooLarge { what: "a side of a gif in pixels", needs, allowed });
+        }
+        let mut frame = Pixels::new(frame).ok_or(Stopped)?;
+        for pixel in frame.all_mut() {
+            *pixel = if pixel[3] >= OPAQUE { [pixel[0], pixel[1], pixel[2], 255] } else { [0; 4] };
+        }
+        let below = self.write_pending(Some(&frame))?;
+        let below = below.unwrap_or_else(|| Pixels::transparent(frame.width(), frame.height()));
+        let ticks = self.ticks(delay);
+        self.pending = Some(Pending { below, frame, ticks });
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        self.file.as_ref().map_or(0, |file| file.encoder.get_ref().len() as u64)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
+        self.write_pending(None)?;
+        let file = self.file.ok_or(Stopped)?;
+        Ok(file.encoder.into_inner().map_err(|_| Stopped)?)
+    }
+}
+
+/// The rectangle of a frame in which what is already there is transparent.
+fn indexed(below: &Pixels, frame: &Pixels, rect: Rect) -> Indexed {
+    let keep = |(new, old): (&[u8; 4], &[u8; 4])| if new == old { [0; 4] } else { *new };
+    let rows = frame.rows(rect).zip(below.rows(rect));
+    let pixels = rows.flat_map(|(row, below)| row.iter().zip(below).map(keep));
+    palette::opaque(&pixels.collect::<Vec<_>>(), rect.width)
+}
+
+fn table(colors: &[[u8; 4]]) -> Vec<u8> {
+    colors.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect()
+}

@@ -1,0 +1,125 @@
+//! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
+
+use super::super::animation::{Animation, Canvas, Composed, Disposal, FrameHeader, Place, Source, over};
+use super::super::{Area, Budget, Channels, Error, Format, Need, Raster, Work, reader};
+use super::container::{Chunk, Extended, Lossy, chunks, chunks_in, file_of};
+use super::{OVERHEAD, damaged, lossy, open};
+use crate::metadata;
+
+/// "Do not blend" and "dispose to background", in the last byte of a frame's header.
+const OVERWRITE: u8 = 0x02;
+const DISPOSE: u8 = 0x01;
+
+/// What a file says of its animation.
+pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+    work.check()?;
+    let Some(Extended { width, height, .. }) = Extended::find(bytes).filter(|canvas| canvas.is_animated) else {
+        return Ok(None);
+    };
+    let (mut plays, mut frames) = (1, Vec::new());
+    for (name, content) in chunks(bytes) {
+        match (&name, content) {
+            (b"ANIM", [_, _, _, _, low, high, ..]) => plays = u16::from_le_bytes([*low, *high]).into(),
+            (b"ANMF", content) => frames.extend(Frame::read(content).map(|frame| FrameHeader {
+                delay: frame.delay,
+                pixels: u64::from(frame.place.width) * u64::from(frame.place.height),
+            })),
+            _ => {}
+        }
+    }
+    Ok(Animation::new(&frames, plays, width, height))
+}
+
+/// A frame of the file.
+struct Frame<'a> {
+    place: Place,
+    /// In milliseconds.
+    delay: u32,
+    is_blended: bool,
+    disposal: Disposal,
+    /// The chunks of the picture.
+    data: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Reads an ANMF chunk: five numbers of 24 bits, flags, and chunks. Places are counted in steps of two pixels.
+    fn read(content: &'a [u8]) -> Option<Self> {
+        let (numbers, rest) = content.split_first_chunk::<15>()?;
+        let (&flags, data) = rest.split_first()?;
+        let number = |at: usize| u32::from_le_bytes([numbers[at], numbers[at + 1], numbers[at + 2], 0]);
+        let place = Place { left: number(0) * 2, top: number(3) * 2, width: number(6) + 1, height: number(9) + 1 };
+        let disposal = if flags & DISPOSE == 0 { Disposal::Keep } else { Disposal::Clear };
+        Some(Self { place, delay: number(12), is_blended: flags & OVERWRITE == 0, disposal, data })
+    }
+
+    fn decode(&self, budget: Budget, work: &Work) -> Result<Raster, Error> {
+        let (width, height) = (self.place.width, self.place.height);
+        budget.check_pixels(width, height)?;
+        let need = Need { area: Area::whole(width, height), scale: 1.0, budget, work };
+        let mut alpha = None;
+        for (name, content) in chunks_in(self.data) {
+            let raster = match &name {
+                b"ALPH" => {
+                    alpha = alpha.or(Some(content));
+                    continue;
+                }
+                b"VP8 " => lossy::decode(&Lossy::new(content, alpha)?, &[], &need)?.raster,
+                b"VP8L" => {
+                    let file = file_of(&[(*b"VP8L", content)]);
+                    reader::read(Format::WebP, open(&file, budget, work)?, OVERHEAD, &need)?.raster
+                }
+                _ => continue,
+            };
+            return match (raster.width(), raster.height()) == (width, height) {
+                true => Ok(raster),
+                false => Err(damaged("a frame is not of the size that it announces")),
+            };
+        }
+        Err(damaged("a frame has no picture"))
+    }
+}
+
+/// Draws the frames of a file.
+pub(super) struct WebPFrames<'a> {
+    bytes: &'a [u8],
+    chunks: Box<dyn Iterator<Item = Chunk<'a>> + 'a>,
+    budget: Budget,
+    work: &'a Work,
+}
+
+impl<'a> WebPFrames<'a> {
+    pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
+        let Some(Extended { width, height, is_animated: true }) = Extended::find(bytes) else {
+            return Err(Error::Unsupported("the webp is no animation".to_owned()));
+        };
+        let source = |budget| Ok(Self { bytes, chunks: Box::new(chunks(bytes)), budget, work });
+        Composed::new((width, height), budget, work, source)
+    }
+}
+
+impl Source for WebPFrames<'_> {
+    fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error> {
+        let Some((_, content)) = self.chunks.find(|(name, _)| name == b"ANMF") else { return Ok(false) };
+        let frame = Frame::read(content).ok_or_else(|| damaged("a frame is cut short"))?;
+        let raster = frame.decode(self.budget, self.work)?;
+        let (place, disposal, stride) = (frame.place, frame.disposal, frame.place.width as usize);
+        let samples = raster.samples().as_bytes();
+        match raster.channels() {
+            Channels::Rgba if frame.is_blended => {
+                canvas.draw(place, disposal, (samples.as_chunks::<4>().0, stride), over);
+            }
+            Channels::Rgba => {
+                canvas.draw(place, disposal, (samples.as_chunks::<4>().0, stride), |to, from| *to = from);
+            }
+            _ => {
+                let pixels = samples.as_chunks::<3>().0;
+                canvas.draw(place, disposal, (pixels, stride), |to, [r, g, b]| *to = [r, g, b, 255]);
+            }
+        }
+        Ok(true)
+    }
+
+    fn icc(&self) -> Option<Vec<u8>> {
+        metadata::icc_profile(self.bytes, Format::WebP).map(std::borrow::Cow::into_owned)
+    }
+}

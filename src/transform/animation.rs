@@ -1,0 +1,172 @@
+//! Animations: every frame goes the way of a still picture, from the canvas into the encoder, before the next one is
+//! read, so that memory does not depend on how many there are.
+//!
+//! The plan is made once. Where it needs pixels, for `trim` and the smart gravities, they are those of the first frame:
+//! anything else would make the picture jump.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, effects, lay_out, output};
+use crate::codec::{self, Animation, Budget, Decoded, Encoder, Encoding, Frames, Raster};
+use crate::metadata;
+use crate::query::Transform;
+
+/// Bytes a pixel of the canvas for the copy of it that is resized.
+const COPY: u64 = 4;
+
+/// Bytes a pixel of the output for what an encoder remembers of the last frames.
+const REMEMBERED: u64 = 16;
+
+impl Limits {
+    /// Refuses what is too long, if so many of its frames are to be read.
+    fn check(&self, animation: &Animation, frames: u32) -> Result<(), codec::Error> {
+        let (needs, allowed) = (frames.into(), self.frames.into());
+        if needs > allowed {
+            return Err(codec::Error::TooLarge { what: "the number of frames", needs, allowed });
+        }
+        let share = u128::from(animation.pixels) * u128::from(frames) / u128::from(animation.frames().max(1));
+        let (needs, allowed) = (u64::try_from(share).unwrap_or(u64::MAX), self.frame_pixels);
+        if needs > allowed {
+            return Err(codec::Error::TooLarge { what: "the number of pixels of all frames", needs, allowed });
+        }
+        Ok(())
+    }
+}
+
+/// Makes the animation, if the original is one and the output can be one.
+///
+/// # Errors
+/// As [`super::render`].
+pub(super) fn render(
+    prepared: &Prepared<'_>,
+    transform: &Transform,
+    accepted: Accepted,
+    started: Instant,
+) -> Result<Option<Rendered>, Error> {
+    let (Some(animation), None) = (&prepared.animation, transform.page) else { return Ok(None) };
+    let encoder = output::choose_for_animation(transform.output.format, prepared.header.format, accepted);
+    let Some(encoder) = encoder else { return Ok(None) };
+    prepared.limits.check(animation, animation.frames())?;
+    let plan = plan(prepared, transform)?;
+    let (width, height) = plan.output_size();
+    let needs = pixels(prepared) * COPY + u64::from(width) * u64::from(height) * REMEMBERED;
+    prepared.budget.check_memory(needs)?;
+    let budget = Budget { memory: prepared.budget.memory - needs, ..prepared.budget };
+    let pass = Pass { prepared, transform, animation, encoder, plan, budget, stages: Cell::default() };
+    pass.add(|stages| stages.decode += started.elapsed());
+    let carried = metadata::carry(prepared.bytes, transform.metadata.into());
+    let format = encoder.format();
+    let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
+    // Frames are not kept, so another quality takes another pass.
+    let encode = |encoding: &Encoding| pass.run(encoding).map(finish);
+    let bytes = output::encode(&transform.output, |encoding| encoder.has_quality(encoding), encode)?;
+    Ok(Some(Rendered { bytes, format, width, height, stages: pass.stages.get() }))
+}
+
+/// One frame of an animation; `None` if the original is a still picture, of which there is frame 0 only.
+///
+/// # Errors
+/// [`Error::PageOutside`], and those of [`super::render`].
+pub(super) fn frame(prepared: &Prepared<'_>, page: u32) -> Result<Option<Decoded>, Error> {
+    let frames = prepared.animation.as_ref().map_or(1, Animation::frames);
+    if page >= frames {
+        return Err(Error::PageOutside { page, frames });
+    }
+    let Some(animation) = &prepared.animation else { return Ok(None) };
+    prepared.limits.check(animation, page + 1)?;
+    Ok(Some(nth(prepared, page)?))
+}
+
+fn nth(prepared: &Prepared<'_>, page: u32) -> Result<Decoded, Error> {
+    let mut frames = open(prepared, prepared.budget)?;
+    for _ in 0..page {
+        frames.next_frame()?;
+    }
+    let last = frames.next_frame()?.cloned();
+    let raster = last.ok_or_else(|| damaged(prepared))?;
+    Ok(Decoded::whole(raster, frames.icc()))
+}
+
+fn open<'a>(prepared: &Prepared<'a>, budget: Budget) -> Result<Box<dyn Frames + 'a>, Error> {
+    let needs = pixels(prepared) * COPY;
+    budget.check_memory(needs)?;
+    let budget = Budget { memory: budget.memory - needs, ..budget };
+    Ok(prepared.decoder.frames(prepared.bytes, budget, prepared.work)?)
+}
+
+fn pixels(prepared: &Prepared<'_>) -> u64 {
+    u64::from(prepared.header.width) * u64::from(prepared.header.height)
+}
+
+/// The file announces a frame that it does not have.
+fn damaged(prepared: &Prepared<'_>) -> codec::Error {
+    codec::Error::Damaged { format: prepared.header.format, reason: "it ends before this frame".to_owned() }
+}
+
+/// The plan for all frames.
+fn plan(prepared: &Prepared<'_>, transform: &Transform) -> Result<Plan, Error> {
+    if !prepared.needs_pixels(transform) {
+        return Ok(prepared.plan);
+    }
+    let mut first = picture(prepared, prepared.plan, nth(prepared, 0)?);
+    first.refine_plan(transform)?;
+    Ok(first.plan)
+}
+
+fn picture(prepared: &Prepared<'_>, plan: Plan, decoded: Decoded) -> Picture {
+    let Prepared { header, original, crop, .. } = *prepared;
+    Picture { header, original, crop, plan, decoded }
+}
+
+/// What it takes to go through all frames.
+struct Pass<'a> {
+    prepared: &'a Prepared<'a>,
+    transform: &'a Transform,
+    animation: &'a Animation,
+    encoder: &'static dyn Encoder,
+    plan: Plan,
+    budget: Budget,
+    stages: Cell<Stages>,
+}
+
+impl Pass<'_> {
+    /// Encodes all frames as they are read.
+    fn run(&self, encoding: &Encoding) -> Result<Vec<u8>, codec::Error> {
+        let Prepared { bytes, decoder, work, .. } = *self.prepared;
+        let mut frames = decoder.frames(bytes, self.budget, work)?;
+        let Some(mut writer) = self.encoder.animation(self.animation.plays, encoding, work) else {
+            return Err(codec::Error::Unsupported(format!("{} holds no animation", self.encoder.format())));
+        };
+        let mut delays = self.animation.delays.iter();
+        while let (start, Some(canvas)) = (Instant::now(), frames.next_frame()?) {
+            let canvas = canvas.clone();
+            self.add(|stages| stages.decode += start.elapsed());
+            let frame = self.finished(Decoded::whole(canvas, frames.icc()))?;
+            let start = Instant::now();
+            writer.push(&frame, delays.next().copied().unwrap_or_default())?;
+            self.add(|stages| stages.encode += start.elapsed());
+            self.budget.check_memory(writer.written())?;
+        }
+        if delays.len() == self.animation.delays.len() {
+            return Err(damaged(self.prepared));
+        }
+        writer.finish()
+    }
+
+    /// A frame as it is to be encoded.
+    fn finished(&self, decoded: Decoded) -> Result<Raster, codec::Error> {
+        let start = Instant::now();
+        let raster = picture(self.prepared, self.plan, decoded).finished();
+        let raster = effects::apply(raster, &self.transform.effects, self.prepared.work)?;
+        let raster = lay_out(raster, self.plan.canvas, self.transform.background, self.encoder.has_alpha());
+        self.add(|stages| stages.resize += start.elapsed());
+        Ok(raster)
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Stages)) {
+        let mut stages = self.stages.get();
+        change(&mut stages);
+        self.stages.set(stages);
+    }
+}
