@@ -142,11 +142,33 @@ fn facts_are_json() {
 }
 
 #[test]
+fn animations_are_served_as_animations() {
+    let server = Server::start();
+    let info = server.get("/gif/disposing.gif?info").json();
+    assert_eq!((&info["delays"], &info["loop"]), (&serde_json::json!([100, 50, 200, 1000]), &3.into()));
+    assert!(server.get("/gif/still.gif?info").json().get("loop").is_none());
+    let types = |query: &str, accept| {
+        let response = server.request("GET", &format!("/gif/disposing.gif?{query}"), &[("accept", accept)]);
+        let frames = match &response.body {
+            body if body.starts_with(b"GIF8") => body.windows(3).filter(|w| *w == [0x21, 0xf9, 4]).count(),
+            body => body.windows(4).filter(|w| *w == b"ANMF").count(),
+        };
+        (response.header("content-type").unwrap().to_owned(), frames)
+    };
+    assert_eq!(types("w=20", "*/*"), ("image/gif".to_owned(), 4));
+    assert_eq!(types("w=20&format=auto", "image/webp"), ("image/webp".to_owned(), 4));
+    assert_eq!(types("w=20&frame=2", "*/*"), ("image/gif".to_owned(), 1));
+    assert_eq!(types("w=20&format=jpeg", "*/*"), ("image/jpeg".to_owned(), 0));
+}
+
+#[test]
 fn errors_are_problems_with_stable_codes() {
     let server = Server::start();
     let table = [
         ("/photo.jpg?w=abc", 400, "bad_parameter"),
         ("/photo.jpg?crop=5000,0,1,1", 400, "crop_outside"),
+        ("/photo.jpg?w=9&page=1", 400, "page_outside"),
+        ("/gif/animated.gif?frame=3", 400, "page_outside"),
         ("/%ff", 400, "bad_path"),
         ("/a%00b", 400, "bad_path"),
         ("/", 400, "bad_path"),

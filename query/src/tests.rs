@@ -34,6 +34,7 @@ fn queries_have_one_canonical_text() {
         ("tint=ABCDEF&bg=transparent", "bg=00000000&tint=abcdef"),
         ("fm=webp&quality=5&lossless=1", "format=webp&lossless=true&q=5"),
         ("format=auto&max_bytes=2000&progressive=yes", "format=auto&max_bytes=2000&progressive=true"),
+        ("frame=07", "page=7"),
         ("info", "info=true"),
         ("showExif", "showExif=true"),
         ("showExif=1&info=1&metadata=none", "showExif=true"),

@@ -252,13 +252,13 @@ pub trait Encoder: Sync {
     /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
 
-    /// Whether the format holds animations, and [`Encoder::animation`] starts one.
+    /// Whether the format holds animations, and [`Encoder::animate`] starts one.
     fn has_animation(&self) -> bool {
         false
     }
 
     /// Starts an animation that is played that many times, 0 standing for ever.
-    fn animation<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
+    fn animate<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
         let _ = (plays, encoding, work);
         None
     }

@@ -12,6 +12,31 @@ pub(super) struct Indexed {
     pub(super) indices: Vec<u8>,
 }
 
+/// How far a pixel may be from its colour in another palette: the mean of the squared distance.
+const UNSEEN: f64 = 12.0;
+
+impl Indexed {
+    /// The pixels as indices into another palette, if hardly anybody could tell.
+    pub(super) fn in_palette(&self, palette: &[[u8; 4]]) -> Option<Vec<u8>> {
+        let mut counts = [0u32; 256];
+        self.indices.iter().for_each(|index| counts[usize::from(*index)] += 1);
+        let mut places = [0u8; 256];
+        let mut error = 0.0;
+        for ((color, place), count) in self.colors.iter().zip(&mut places).zip(counts).filter(|(_, count)| *count > 0) {
+            let same = palette.iter().enumerate().filter(|(_, other)| other[3] == color[3]);
+            let (distance, nearest) = same.map(|(index, other)| (distance(*color, *other), index)).min()?;
+            *place = u8::try_from(nearest).ok()?;
+            error += f64::from(distance) * f64::from(count);
+        }
+        let is_unseen = error <= UNSEEN * self.indices.len() as f64;
+        is_unseen.then(|| self.indices.iter().map(|index| places[usize::from(*index)]).collect())
+    }
+}
+
+fn distance(one: [u8; 4], other: [u8; 4]) -> u32 {
+    (0..3).map(|i| u32::from(one[i].abs_diff(other[i])).pow(2)).sum()
+}
+
 /// The picture without any loss, if it has at most `most` colours (and `most` is at most 256).
 pub(super) fn exact(raster: &Raster, most: usize) -> Option<Indexed> {
     indexed(pixels(raster)?, raster.width() as usize * raster.height() as usize, most)
@@ -47,36 +72,44 @@ fn indexed(pixels: impl Iterator<Item = [u8; 4]>, count: usize, most: usize) -> 
 /// How much of a pixel's error is passed on to its neighbours.
 const DITHERING: f32 = 0.8;
 
-/// Rows of pixels, each either opaque or zero, which stands for nothing. Without loss if there are at most 256 colours;
-/// else the opaque ones are reduced with error diffusion.
-pub(super) fn opaque(pixels: &[[u8; 4]], width: usize) -> Indexed {
-    indexed(pixels.iter().copied(), pixels.len(), 256).unwrap_or_else(|| quantized(pixels, width))
+/// Rows of pixels, each either opaque or zero, which stands for nothing. Without loss if the colours are few enough; else
+/// the opaque ones are reduced with error diffusion. Nothing has index 0 if it occurs, or `has_nothing` asks for it.
+pub(super) fn opaque(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Indexed {
+    let has_nothing = has_nothing || pixels.contains(&[0; 4]);
+    let first = has_nothing.then_some([0; 4]);
+    let exact = indexed(first.into_iter().chain(pixels.iter().copied()), pixels.len() + 1, 256);
+    match exact {
+        Some(mut exact) => {
+            exact.indices.drain(..usize::from(has_nothing));
+            exact
+        }
+        None => quantized(pixels, width, has_nothing),
+    }
 }
 
-fn quantized(pixels: &[[u8; 4]], width: usize) -> Indexed {
+fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Indexed {
+    let shift = u8::from(has_nothing);
     let visible: Vec<u8> = pixels.iter().filter(|pixel| pixel[3] != 0).flatten().copied().collect();
-    let hidden = usize::from(visible.len() / 4 < pixels.len());
-    let nothing = || Indexed { colors: vec![[0; 4]], indices: vec![0; pixels.len()] };
     let filled = filled(pixels);
-    let height = pixels.len() / width;
-    let (Ok(sample), Ok(image)) =
-        (quantizr::Image::new(&visible, visible.len() / 4, 1), quantizr::Image::new(&filled, width, height))
-    else {
-        return nothing();
+    let (Ok(sample), Ok(image)) = (
+        quantizr::Image::new(&visible, visible.len() / 4, 1),
+        quantizr::Image::new(&filled, width, pixels.len() / width),
+    ) else {
+        return Indexed { colors: vec![[0; 4]], indices: vec![0; pixels.len()] };
     };
     let mut options = quantizr::Options::default();
-    // All three calls check ranges and sizes only, and these fit.
-    let _ = options.set_max_colors(256 - hidden as i32);
+    // These calls check ranges and sizes only, and all fit.
+    let _ = options.set_max_colors(256 - i32::from(shift));
     let mut result = quantizr::QuantizeResult::quantize(&sample, &options);
     let _ = result.set_dithering_level(DITHERING);
     let mut indices = vec![0; pixels.len()];
     let _ = result.remap_image(&image, &mut indices);
     for (index, pixel) in indices.iter_mut().zip(pixels) {
-        *index = if pixel[3] == 0 { 0 } else { *index + hidden as u8 };
+        *index = if pixel[3] == 0 { 0 } else { *index + shift };
     }
     let palette = result.get_palette();
     let opaque = palette.entries[..palette.count as usize].iter().map(|c| [c.r, c.g, c.b, 255]);
-    Indexed { colors: std::iter::repeat_n([0; 4], hidden).chain(opaque).collect(), indices }
+    Indexed { colors: std::iter::repeat_n([0; 4], shift.into()).chain(opaque).collect(), indices }
 }
 
 /// The pixels with the colour before them in place of nothing, so that no error is diffused from there.

@@ -135,7 +135,7 @@ impl Pass<'_> {
     fn run(&self, encoding: &Encoding) -> Result<Vec<u8>, codec::Error> {
         let Prepared { bytes, decoder, work, .. } = *self.prepared;
         let mut frames = decoder.frames(bytes, self.budget, work)?;
-        let Some(mut writer) = self.encoder.animation(self.animation.plays, encoding, work) else {
+        let Some(mut writer) = self.encoder.animate(self.animation.plays, encoding, work) else {
             return Err(codec::Error::Unsupported(format!("{} holds no animation", self.encoder.format())));
         };
         let mut delays = self.animation.delays.iter();

@@ -23,6 +23,7 @@ fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
 fn cells(raster: &Raster, columns: u32, rows: u32) -> String {
     let name = |rgba: [u8; 4]| match rgba {
         [200..=255, 0..60, 0..60, 255] => 'R',
+        [0..60, 200..=255, 0..60, 255] => 'G',
         [0..60, 0..60, 200..=255, 255] => 'B',
         [200..=255, 200..=255, 200..=255, 255] => 'W',
         [.., 0] => '.',
@@ -143,4 +144,150 @@ fn planes_give_the_same_picture_as_pixels() {
             assert!(worst <= 12, "{query}: {worst}");
         }
     }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap()
+}
+
+/// All frames of a file as RGBA, with their delays and how often they are played.
+fn frames(bytes: &[u8]) -> (Vec<Raster>, Vec<u32>, u32) {
+    let (decoder, work) = (codec::decoder_for(bytes).unwrap(), Work::unbounded());
+    let animation = decoder.animation(bytes, &work).unwrap().expect("an animation");
+    let mut frames = decoder.frames(bytes, BUDGET, &work).unwrap();
+    let rasters = std::iter::from_fn(|| frames.next_frame().unwrap().cloned()).collect();
+    (rasters, animation.delays, animation.plays)
+}
+
+const DISPOSING: [(&str, [&str; 4], [u32; 4], u32); 3] = [
+    (
+        "gif/disposing.gif",
+        ["BBBB/BBBB/BBBB", "BBBB/BRRB/BBBB", "BBGG/BBBB/BBBB", "BB../BBBB/RBBB"],
+        [100, 50, 200, 1000],
+        3,
+    ),
+    (
+        "png/disposing.png",
+        ["BBBB/BBBB/BBBB", "BBBB/BRRB/BBBB", "BBGG/BBBB/BBBB", "BB../BBBB/RBBB"],
+        [100, 50, 200, 1000],
+        3,
+    ),
+    (
+        "webp/disposing.webp",
+        ["BBBB/BBBB/BBBB", "BBBB/BRRB/BBBB", "BBGB/B..B/BBBB", "BB../B..B/BBBB"],
+        [100, 50, 200, 30],
+        0,
+    ),
+];
+
+#[test]
+fn animations_stay_what_they_are() {
+    for (name, looks, delays, plays) in DISPOSING {
+        let original = fixture(name);
+        for query in ["format=gif", "format=webp&lossless", "format=webp&w=80&enlarge=true&q=95", "w=20&format=gif"] {
+            let (picture, _) = rendered(&original, query).unwrap();
+            let (rasters, delays_now, plays_now) = frames(&picture.bytes);
+            assert_eq!((delays_now, plays_now), (delays.to_vec(), plays), "{name} {query}");
+            assert_eq!((picture.width, picture.height), (rasters[0].width(), rasters[0].height()));
+            let seen: Vec<_> = rasters.iter().map(|raster| cells(raster, 4, 3)).collect();
+            assert_eq!(seen, looks, "{name} {query}");
+        }
+        let info = inspect(&original, BUDGET, &Work::unbounded()).unwrap();
+        assert_eq!((info.frames, info.delays, info.plays), (4, Some(delays.to_vec()), Some(plays)), "{name}");
+    }
+}
+
+#[test]
+fn each_frame_is_what_its_page_is_as_a_still() {
+    let queries = [
+        "w=13",
+        "rotate=90",
+        "flip=h&w=20",
+        "crop=15,5,20,20&h=9",
+        "w=20&h=20&fit=cover&gravity=east",
+        "w=50&h=50&fit=contain&bg=ff000080",
+        "w=20&h=20&fit=cover&gravity=attention",
+        "trim=5&w=10",
+        "grayscale&invert&blur=1",
+    ];
+    for (name, query) in DISPOSING.iter().flat_map(|(name, ..)| queries.map(|query| (name, query))) {
+        let original = fixture(name);
+        let (rasters, ..) = frames(&rendered(&original, &format!("{query}&format=webp&lossless")).unwrap().0.bytes);
+        // Where pixels decide what is cut, the first frame does so for all.
+        let decided_by_pixels = query.contains("attention") || query.contains("trim");
+        for (page, raster) in rasters.into_iter().enumerate().take(if decided_by_pixels { 1 } else { 4 }) {
+            let (_, still) = rendered(&original, &format!("{query}&format=png&page={page}")).unwrap();
+            let visible = |raster: &Raster| -> Vec<[u8; 4]> {
+                let pixels = raster.samples().as_bytes().as_chunks::<4>().0.iter();
+                pixels.map(|pixel| if pixel[3] == 0 { [0; 4] } else { *pixel }).collect()
+            };
+            assert_eq!((raster.width(), raster.height()), (still.width(), still.height()), "{name} {query}");
+            assert_eq!(visible(&raster), visible(&still), "{name} {query} {page}");
+        }
+    }
+}
+
+#[test]
+fn the_output_decides_whether_all_frames_are_kept() {
+    let chosen = |name, query: &str, accepted| {
+        let transform = query.parse().unwrap();
+        let picture = render(&fixture(name), &transform, accepted, BUDGET, &Work::unbounded()).unwrap();
+        let animation = codec::decoder_for(&picture.bytes).unwrap().animation(&picture.bytes, &Work::unbounded());
+        (picture.format, animation.unwrap().map_or(1, |animation| animation.frames()))
+    };
+    let (neither, webp) = (Accepted::default(), Accepted { webp: true });
+    let (gif, png) = ("gif/disposing.gif", "png/disposing.png");
+    assert_eq!(chosen(gif, "w=20", neither), (Format::Gif, 4));
+    assert_eq!(chosen(gif, "w=20&format=auto", neither), (Format::Gif, 4));
+    assert_eq!(chosen(gif, "w=20&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(gif, "w=20&format=jpeg", webp), (Format::Jpeg, 1));
+    assert_eq!(chosen(gif, "w=20&page=3", webp), (Format::Gif, 1));
+    assert_eq!(chosen(gif, "w=20&page=3&format=auto", webp), (Format::WebP, 1));
+    assert_eq!(chosen(png, "w=20", webp), (Format::Png, 1));
+    assert_eq!(chosen(png, "w=20&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(png, "w=20&format=gif", neither), (Format::Gif, 4));
+    assert_eq!(chosen("gif/still.gif", "w=20&page=0", neither), (Format::Gif, 1));
+    let beyond = |name| rendered(&fixture(name), "w=20&page=4").unwrap_err();
+    assert_eq!(beyond(gif), Error::PageOutside { page: 4, frames: 4 });
+    assert_eq!(beyond("photo.jpg"), Error::PageOutside { page: 4, frames: 1 });
+}
+
+#[test]
+fn a_picture_that_is_no_frame_stands_for_the_animation_where_there_is_none() {
+    let seen = |query| cells(&rendered(&fixture("png/disposing.png"), query).unwrap().1, 4, 3);
+    assert_eq!(seen("format=png"), "GGGG/GGGG/GGGG");
+    assert_eq!(seen("format=png&page=0"), "BBBB/BBBB/BBBB");
+}
+
+#[test]
+fn animations_have_limits_of_their_own() {
+    let usual = Limits::from(BUDGET);
+    let outcome = |query: &str, limits: Limits, work: &Work| {
+        render(&fixture("gif/disposing.gif"), &query.parse().unwrap(), Accepted::default(), limits, work)
+    };
+    let unbounded = Work::unbounded();
+    let refused =
+        |query, limits| matches!(outcome(query, limits, &unbounded), Err(Error::Codec(codec::Error::TooLarge { .. })));
+    assert!(!refused("w=20", Limits { frames: 4, frame_pixels: 4 * 1200, ..usual }));
+    assert!(refused("w=20", Limits { frames: 3, ..usual }));
+    assert!(refused("w=20", Limits { frame_pixels: 4 * 1200 - 1, ..usual }));
+    assert!(!refused("w=20&page=2", Limits { frames: 3, frame_pixels: 3 * 1200, ..usual }));
+    assert!(refused("w=20&page=3", Limits { frames: 3, ..usual }));
+    assert!(!refused("w=20&format=png", Limits { frames: 1, frame_pixels: 1, ..usual }));
+    assert!(refused("w=20", Limits { budget: Budget { memory: 12 * 1200, ..BUDGET }, ..usual }));
+    let few = inspect(&fixture("gif/disposing.gif"), Limits { frames: 3, ..usual }, &unbounded).unwrap();
+    assert_eq!((few.frames, few.delays), (4, None));
+    let stopped = Work::unbounded();
+    stopped.cancel();
+    assert_eq!(outcome("w=20", usual, &stopped), Err(codec::Stopped.into()));
+}
+
+#[test]
+fn max_bytes_holds_for_all_frames_together() {
+    let original = fixture("webp/disposing.webp");
+    let size = |query: &str| rendered(&original, query).map(|(picture, _)| picture.bytes.len());
+    let (best, least) = (size("w=39&q=100").unwrap(), size("w=39&q=1").unwrap());
+    assert!(least < best);
+    assert!((least..best).contains(&size(&format!("w=39&q=100&max_bytes={}", best - 1)).unwrap()));
+    assert!(matches!(size("w=39&max_bytes=50"), Err(Error::MaxBytes { .. })));
 }

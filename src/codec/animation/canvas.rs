@@ -128,7 +128,7 @@ pub(in crate::codec) fn over(below: &mut [u8; 4], above: [u8; 4]) {
         (255, _) | (_, 0) => *below = above,
         (alpha, under) => {
             let (alpha, under) = (u32::from(alpha), u32::from(under));
-            let kept = under * (255 - alpha) / 255;
+            let kept = (under * (255 - alpha) + 127) / 255;
             let total = alpha + kept;
             for (below, above) in below[..3].iter_mut().zip(above) {
                 *below = ((u32::from(above) * alpha + u32::from(*below) * kept + total / 2) / total) as u8;
@@ -189,7 +189,7 @@ mod tests {
             ([0, 0, 0, 128], [255, 0, 0, 255], [127, 0, 0, 255]),
             ([0, 255, 0, 128], [255, 0, 0, 0], [0, 255, 0, 128]),
             ([0, 0, 255, 255], RED, BLUE),
-            ([0, 255, 0, 128], [255, 0, 0, 128], [85, 170, 0, 191]),
+            ([0, 255, 0, 128], [255, 0, 0, 128], [85, 170, 0, 192]),
         ];
         for (above, below, expected) in table {
             let mut pixel = below;

@@ -86,7 +86,7 @@ impl Encoder for Gif {
         true
     }
 
-    fn animation<'a>(&self, plays: u32, _: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
+    fn animate<'a>(&self, plays: u32, _: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
         Some(Box::new(GifWriter::new(plays, work)))
     }
 }

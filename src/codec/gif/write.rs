@@ -18,7 +18,7 @@ pub(super) struct GifWriter<'a> {
     /// The last frame, which has not been written yet.
     pending: Option<Pending>,
     /// What earlier delays were longer than their whole ticks, in milliseconds.
-    owed: u32,
+    owed: i64,
     work: &'a Work,
 }
 
@@ -39,13 +39,15 @@ impl<'a> GifWriter<'a> {
         Self { plays, file: None, pending: None, owed: 0, work }
     }
 
-    /// A delay in ticks. What is rounded off one frame is made up for by the next, so that all of it lasts as long as
-    /// it should.
+    /// A delay in ticks. What is rounded off one frame is made up for by the next ones, so that all of it lasts as long
+    /// as it should; but of a single tick browsers make ten.
     fn ticks(&mut self, delay: u32) -> u16 {
-        let due = delay.saturating_add(self.owed);
-        let ticks = u16::try_from((due + TICK / 2) / TICK).unwrap_or(u16::MAX);
-        self.owed = due.saturating_sub(u32::from(ticks) * TICK).min(TICK);
-        ticks
+        let tick = i64::from(TICK);
+        let due = i64::from(delay) + self.owed;
+        let least = if delay > TICK { 2 } else { 0 };
+        let ticks = (due + tick / 2).div_euclid(tick).clamp(least, u16::MAX.into());
+        self.owed = (due - ticks * tick).clamp(-tick, tick);
+        u16::try_from(ticks).unwrap_or(u16::MAX)
     }
 
     /// Writes the pending frame, and gives what it leaves for the next one to be drawn over.
@@ -55,66 +57,50 @@ impl<'a> GifWriter<'a> {
         // What the next frame no longer shows can only be taken away with all of this frame's rectangle.
         let vanishing = next.and_then(|next| frame.bounds(next, |now, then| now[3] != 0 && then[3] == 0));
         let rect = match (changed, vanishing) {
+            // Some programs take the first frame's size for that of the canvas.
+            _ if self.file.is_none() => frame.whole(),
             (Some(changed), Some(vanishing)) => changed.union(vanishing),
             (Some(rect), None) | (None, Some(rect)) => rect,
             (None, None) => Rect { left: 0, top: 0, width: 1, height: 1 },
         };
         let dispose = if vanishing.is_some() { DisposalMethod::Background } else { DisposalMethod::Keep };
-        self.write(&below, &frame, rect, dispose, ticks)?;
+        // Frames of an animation share a palette where they can, and later ones leave pixels out.
+        let is_still = self.file.is_none() && next.is_none();
+        let indexed = indexed(&below, &frame, rect, !is_still);
+        self.work.check()?;
+        // Sides were checked when the frame came in.
+        let [left, top, width, height] =
+            [rect.left, rect.top, rect.width, rect.height].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
+        let transparent = indexed.colors.first().is_some_and(|color| color[3] == 0).then_some(0);
+        let out = Frame { left, top, width, height, dispose, delay: ticks, transparent, ..Frame::default() };
+        self.write(&frame, indexed, out).map_err(|_| Stopped)?;
         if vanishing.is_some() {
             frame.clear(rect);
         }
         Ok(Some(frame))
     }
 
-    fn write(
-        &mut self,
-        below: &Pixels,
-        frame: &Pixels,
-        rect: Rect,
-        dispose: DisposalMethod,
-        delay: u16,
-    ) -> Result<(), Error> {
-        self.work.check()?;
-        let indexed = indexed(below, frame, rect);
-        self.work.check()?;
-        let transparent = indexed.colors.first().is_some_and(|color| color[3] == 0).then_some(0);
-        // Sides were checked when the frame came in.
-        let [left, top, width, height] =
-            [rect.left, rect.top, rect.width, rect.height].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
-        let mut out = Frame { left, top, width, height, dispose, delay, transparent, ..Frame::default() };
-        self.encode(frame, indexed, &mut out).map_err(|_| Stopped)?;
-        Ok(())
-    }
-
     /// Writing to memory fails only for sides or palettes that types and checks rule out.
-    fn encode(&mut self, canvas: &Pixels, indexed: Indexed, frame: &mut Frame<'_>) -> Result<(), EncodingError> {
+    fn write(&mut self, canvas: &Pixels, indexed: Indexed, mut frame: Frame<'static>) -> Result<(), EncodingError> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(File::new(canvas, &indexed, self.plays)?),
         };
-        match file.places(&indexed.colors) {
-            Some(places) => {
-                frame.transparent = frame.transparent.map(|index| places[usize::from(index)]);
-                frame.buffer = indexed.indices.iter().map(|index| places[usize::from(*index)]).collect();
-            }
+        match indexed.in_palette(&file.palette) {
+            Some(indices) => frame.buffer = indices.into(),
             None => {
                 frame.palette = Some(table(&indexed.colors));
                 frame.buffer = indexed.indices.into();
             }
         }
-        file.encoder.write_frame(frame)
+        file.encoder.write_frame(&frame)
     }
 }
 
 impl File {
     fn new(canvas: &Pixels, first: &Indexed, plays: u32) -> Result<Self, EncodingError> {
         let [width, height] = [canvas.width(), canvas.height()].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
-        let mut palette = first.colors.clone();
-        // Later frames want to leave pixels out. Tables are padded to a power of two, so this costs nothing.
-        if !palette.contains(&[0; 4]) && !palette.len().is_power_of_two() {
-            palette.push([0; 4]);
-        }
+        let palette = first.colors.clone();
         let mut encoder = Encoder::new(Vec::new(), width, height, &table(&palette))?;
         // The extension says how often all is repeated after it was played once.
         encoder.set_repeat(match plays {
@@ -122,12 +108,6 @@ impl File {
             plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
         })?;
         Ok(Self { encoder, palette })
-    }
-
-    /// Where in the palette of the file these colours are, if all of them are there.
-    fn places(&self, colors: &[[u8; 4]]) -> Option<Vec<u8>> {
-        let place = |color| self.palette.iter().position(|own| own == color).and_then(|place| u8::try_from(place).ok());
-        colors.iter().map(place).collect()
     }
 }
 
@@ -161,12 +141,12 @@ impl AnimationWriter for GifWriter<'_> {
     }
 }
 
-/// The rectangle of a frame in which what is already there is transparent.
-fn indexed(below: &Pixels, frame: &Pixels, rect: Rect) -> Indexed {
+/// The rectangle of a frame in which what is already there is nothing.
+fn indexed(below: &Pixels, frame: &Pixels, rect: Rect, has_nothing: bool) -> Indexed {
     let keep = |(new, old): (&[u8; 4], &[u8; 4])| if new == old { [0; 4] } else { *new };
     let rows = frame.rows(rect).zip(below.rows(rect));
-    let pixels = rows.flat_map(|(row, below)| row.iter().zip(below).map(keep));
-    palette::opaque(&pixels.collect::<Vec<_>>(), rect.width)
+    let pixels: Vec<_> = rows.flat_map(|(row, below)| row.iter().zip(below).map(keep)).collect();
+    palette::opaque(&pixels, rect.width, has_nothing)
 }
 
 fn table(colors: &[[u8; 4]]) -> Vec<u8> {

@@ -35,7 +35,7 @@ impl Encoder for WebP {
         true
     }
 
-    fn animation<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
+    fn animate<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
         Some(Box::new(WebPWriter::new(plays, *encoding, work)))
     }
 }

@@ -4,7 +4,7 @@ use libwebp_sys::WebPConfig;
 
 use super::encode::encode_with_libwebp;
 use super::{WebP, container};
-use crate::codec::{Area, Budget, Channels, Decoded, Decoder, Error, Need, Work};
+use crate::codec::{Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Need, Raster, Samples, Work};
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 16 << 20 };
 
@@ -209,4 +209,75 @@ fn a_frame_must_be_of_the_announced_size() {
     assert_eq!(bytes[12..16], *b"VP8X");
     bytes[24] += 1;
     assert!(matches!(WebP.probe(&bytes, BUDGET), Err(Error::Damaged { .. })));
+}
+
+/// Pictures in which a square wanders over a ramp, transparent in every third.
+fn wandering() -> Vec<Raster> {
+    let pixel = |frame: u32, x: u32, y: u32| match (x / 4, y / 4) {
+        place if place == (frame, frame % 3) && frame % 3 == 2 => [0; 4],
+        place if place == (frame, frame % 3) => [250, 10, 90, 255],
+        _ => [(x * 5) as u8, (y * 9) as u8, 77, 255],
+    };
+    let picture = |frame| (0..12 * 33).flat_map(|i| pixel(frame, i % 33, i / 33)).collect();
+    (0..8).map(|frame| Raster::new(33, 12, Channels::Rgba, Samples::U8(picture(frame))).unwrap()).collect()
+}
+
+#[test]
+fn animations_survive() {
+    let (work, budget) = (Work::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
+    let mut pictures = wandering();
+    pictures.push(pictures[7].clone());
+    for (lossless, plays) in [(true, 0), (false, 3)] {
+        let encoding = Encoding { quality: 90, lossless, progressive: false };
+        let mut writer = WebP.animate(plays, &encoding, &work).unwrap();
+        pictures.iter().zip(0..).for_each(|(picture, i)| writer.push(picture, i * 7).unwrap());
+        let bytes = writer.finish().unwrap();
+        let header = WebP.probe(&bytes, budget).unwrap();
+        assert_eq!((header.width, header.height), (33, 12));
+        let animation = WebP.animation(&bytes, &work).unwrap().unwrap();
+        assert_eq!((animation.plays, animation.delays), (plays, (0..9).map(|i| i * 7).collect()));
+        let mut frames = WebP.frames(&bytes, budget, &work).unwrap();
+        for (place, picture) in pictures.iter().enumerate() {
+            let shown = frames.next_frame().unwrap().unwrap();
+            let pairs = shown
+                .samples()
+                .as_bytes()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .zip(picture.samples().as_bytes().as_chunks::<4>().0);
+            let mut error = 0;
+            for (shown, meant) in pairs.filter(|(_, meant)| meant[3] != 0) {
+                error += shown.iter().zip(meant).map(|(one, other)| u32::from(one.abs_diff(*other))).sum::<u32>();
+            }
+            assert!(if lossless { error == 0 } else { error < 33 * 12 * 3 * 8 }, "frame {place}: {error}");
+        }
+        assert!(frames.next_frame().unwrap().is_none());
+    }
+}
+
+#[test]
+fn damage_ends_an_animation_but_not_before_its_first_frame() {
+    let (work, budget) = (Work::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
+    let encoding = Encoding { quality: 90, lossless: true, progressive: false };
+    let mut writer = WebP.animate(0, &encoding, &work).unwrap();
+    wandering().iter().for_each(|picture| writer.push(picture, 10).unwrap());
+    let bytes = writer.finish().unwrap();
+    let shown = |bytes: &[u8]| -> Result<usize, Error> {
+        let mut frames = WebP.frames(bytes, budget, &work)?;
+        let mut count = 0;
+        while frames.next_frame()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    };
+    assert_eq!(shown(&bytes), Ok(8));
+    assert!((1..8).contains(&shown(&bytes[..bytes.len() - 20]).unwrap()));
+    assert!(shown(&bytes[..80]).is_err());
+    // The width of the first frame.
+    let mut lying = bytes.clone();
+    lying[12 + 18 + 14 + 8 + 6] += 1;
+    assert!(matches!(shown(&lying), Err(Error::Damaged { .. })));
+    let small = Budget { memory: 33 * 12 * 8 - 1, ..budget };
+    assert!(matches!(WebP.frames(&bytes, small, &work).err(), Some(Error::TooLarge { .. })));
 }

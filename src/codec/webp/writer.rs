@@ -30,7 +30,9 @@ impl<'a> WebPWriter<'a> {
     }
 
     fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8) -> Result<(), Error> {
-        let file = encode::encode(picture, &self.encoding, self.work)?;
+        // Of a single pixel, the lossless form is the shorter one.
+        let lossless = self.encoding.lossless || rect.width * rect.height == 1;
+        let file = encode::encode(picture, &Encoding { lossless, ..self.encoding }, self.work)?;
         let mut content = Vec::with_capacity(file.len() + 16);
         for number in [rect.left / 2, rect.top / 2, rect.width - 1, rect.height - 1, delay.min(MAX_DELAY) as usize] {
             content.extend(&(number as u32).to_le_bytes()[..3]);
