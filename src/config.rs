@@ -11,9 +11,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::codec::Budget;
+use crate::codec::{self, Budget, Format};
 use crate::query::{self, Presets};
-use crate::transform::Limits;
+use crate::transform::{AUTO_FORMATS, Limits};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -154,6 +154,12 @@ pub struct Layer {
     /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
     #[arg(long, env = "IMAGE_ORIGIN_LAMBDA_DELIVERY", value_name = "HOW", hide = true)]
     pub lambda_delivery: Option<Delivery>,
+    /// What format=auto may choose beside JPEG and PNG, the best first: avif, webp, or none [default: avif,webp]
+    #[arg(long, env = "IMAGE_ORIGIN_AUTO_FORMATS", value_name = "FORMATS")]
+    pub auto_formats: Option<String>,
+    /// How fast AVIF is written, from 1, which makes the smallest files, to 4 [default: 3]
+    #[arg(long, env = "IMAGE_ORIGIN_AVIF_SPEED", value_name = "SPEED")]
+    pub avif_speed: Option<u8>,
     /// How log lines look [default: text; json in Lambda]
     #[arg(long, env = "IMAGE_ORIGIN_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -221,6 +227,10 @@ pub struct Settings {
     pub metrics: Metrics,
     /// How answers leave a Lambda function.
     pub delivery: Delivery,
+    /// What `format=auto` may choose beside JPEG and PNG, best first.
+    pub auto_formats: Vec<Format>,
+    /// How fast AVIF is written.
+    pub avif_speed: u8,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -269,6 +279,8 @@ impl Layer {
             versions: self.versions.or(below.versions),
             metrics: self.metrics.or(below.metrics),
             lambda_delivery: self.lambda_delivery.or(below.lambda_delivery),
+            auto_formats: self.auto_formats.or(below.auto_formats),
+            avif_speed: self.avif_speed.or(below.avif_speed),
             log_format: self.log_format.or(below.log_format),
             log: self.log.or(below.log),
             presets: if self.presets.is_empty() { below.presets } else { self.presets },
@@ -283,6 +295,10 @@ impl Layer {
         let pixels = self.max_pixels.unwrap_or(100_000_000);
         if pixels == 0 {
             return Err(bad("max_pixels", pixels, "at least 1"));
+        }
+        let avif_speed = self.avif_speed.unwrap_or(codec::avif::DEFAULT_SPEED);
+        if !codec::avif::SPEEDS.contains(&avif_speed) {
+            return Err(bad("avif_speed", avif_speed, "from 1 to 4"));
         }
         for (name, text) in &self.presets {
             check_preset(name, text)?;
@@ -318,6 +334,8 @@ impl Layer {
             versions: self.versions.unwrap_or(false),
             metrics: self.metrics.unwrap_or_default(),
             delivery: self.lambda_delivery.unwrap_or_default(),
+            auto_formats: self.auto_formats.map_or(Ok(AUTO_FORMATS.into()), |list| auto_formats(&list))?,
+            avif_speed,
             log_format: self.log_format.unwrap_or(LogFormat::Text),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             presets: self.presets,
@@ -327,6 +345,16 @@ impl Layer {
 
 fn bad(name: &str, value: impl ToString, allowed: &str) -> ConfigError {
     ConfigError::Value { name: name.to_owned(), value: value.to_string(), allowed: allowed.to_owned() }
+}
+
+/// The formats of a list such as `avif,webp`, in its order.
+fn auto_formats(list: &str) -> Result<Vec<Format>, ConfigError> {
+    if list.trim() == "none" {
+        return Ok(Vec::new());
+    }
+    let known = |name: &str| AUTO_FORMATS.into_iter().find(|format| format.name() == name.trim());
+    let formats: Option<Vec<Format>> = list.split(',').map(known).collect();
+    formats.ok_or_else(|| bad("auto_formats", list, "none, or some of avif and webp with commas between them"))
 }
 
 fn check_endpoint(url: String) -> Result<String, ConfigError> {
@@ -414,6 +442,11 @@ mod tests {
         let table = [
             ("deadline = 0", "the setting deadline cannot be 0"),
             ("deadline = nan", "the setting deadline cannot be NaN"),
+            (
+                "auto_formats = \"webp,png\"",
+                "the setting auto_formats cannot be webp,png: none, or some of avif and webp",
+            ),
+            ("avif_speed = 5", "the setting avif_speed cannot be 5: from 1 to 4"),
             ("max_pixels = 0", "the setting max_pixels cannot be 0"),
             ("cache = \"5X\"", "5X is no number of bytes"),
             ("cache = \"99999999999G\"", "is no number of bytes"),
@@ -428,6 +461,9 @@ mod tests {
             let error = from_toml(text).expect_err(text);
             assert!(error.contains(message), "{text}: {error}");
         }
+        let formats = |list: &str| from_toml(&format!("auto_formats = \"{list}\"")).unwrap().auto_formats;
+        assert_eq!(formats("webp, avif"), [Format::WebP, Format::Avif]);
+        assert_eq!(formats("none"), []);
         let missing = Layer { config: Some("/no/such.toml".into()), ..Layer::default() };
         assert!(missing.resolve().unwrap_err().to_string().contains("/no/such.toml"));
     }

@@ -25,7 +25,7 @@ fn originals() -> Vec<Vec<u8>> {
 fn survive(bytes: &[u8], query: &str) {
     let transform: Transform = query.parse().unwrap();
     let _ = inspect(bytes, BUDGET, &Work::unbounded());
-    if let Ok(picture) = render(bytes, &transform, Accepted { webp: true }, BUDGET, &Work::unbounded()) {
+    if let Ok(picture) = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded()) {
         assert_eq!(sniff(&picture.bytes), Some(picture.format));
         assert!(picture.width > 0 && picture.height > 0 && picture.width <= 64 && picture.height <= 64);
     }

@@ -21,31 +21,39 @@ fn negotiates(query: &Query) -> bool {
     })
 }
 
-/// Those of the types that `Accept` names, in their order.
+/// Those of the types that `Accept` gives the highest weight, in their order.
 fn choose<'a>(accept: impl Iterator<Item = &'a str>, types: &[&str]) -> String {
     let ranges: Vec<&str> = accept.flat_map(|value| value.split(',')).collect();
-    let taken: Vec<&str> =
-        types.iter().copied().filter(|media_type| ranges.iter().any(|range| accepts(range, media_type))).collect();
+    let weight = |media_type| ranges.iter().map(|range| weight(range, media_type)).max().unwrap_or(0);
+    let highest = types.iter().map(|media_type| weight(media_type)).max().unwrap_or(0).max(1);
+    let taken: Vec<&str> = types.iter().copied().filter(|media_type| weight(media_type) == highest).collect();
     if taken.is_empty() { ANY.to_owned() } else { taken.join(",") }
 }
 
-/// Whether one range of an `Accept` header (RFC 9110, section 12.5.1) names this type with a weight above zero.
+/// The weight in thousandths with which one range of an `Accept` header (RFC 9110, section 12.5.1) names this type; 0
+/// where it does not. A weight that cannot be read is passed over.
 ///
 /// `image/*` and `*/*` do not count: every browser sends them, also those that cannot show AVIF.
-fn accepts(range: &str, media_type: &str) -> bool {
+fn weight(range: &str, media_type: &str) -> u32 {
     let mut parts = range.split(';').map(str::trim);
-    let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(media_type));
-    let refused = parts.any(|parameter| {
-        parameter
-            .split_once('=')
-            .is_some_and(|(name, weight)| name.trim().eq_ignore_ascii_case("q") && is_zero(weight.trim()))
+    if !parts.next().is_some_and(|name| name.eq_ignore_ascii_case(media_type)) {
+        return 0;
+    }
+    let given = parts.find_map(|parameter| {
+        let (name, weight) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| thousandths(weight.trim())).flatten()
     });
-    named && !refused
+    given.unwrap_or(1000)
 }
 
-/// `0`, `0.0` and so on, up to three decimals (RFC 9110, section 12.4.2).
-fn is_zero(weight: &str) -> bool {
-    weight.starts_with('0') && weight.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+/// `0`, `0.5` and so on, up to three decimals (RFC 9110, section 12.4.2), without the size of reading floats.
+fn thousandths(weight: &str) -> Option<u32> {
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    if !weight.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.')) || decimals.len() > 3 {
+        return None;
+    }
+    let thousandths: u32 = format!("{decimals:0<3}").parse().ok()?;
+    Some((whole.parse::<u32>().ok()?.min(1) * 1000 + thousandths).min(1000))
 }
 
 #[cfg(test)]
@@ -60,6 +68,9 @@ mod tests {
             (CHROME, "image/avif,image/webp"),
             ("image/webp , IMAGE/AVIF", "image/avif,image/webp"),
             ("image/webp;q=0.8,*/*", "image/webp"),
+            ("image/webp,image/avif;q=0.9", "image/webp"),
+            ("image/avif;q=0.95, image/webp;q=0.9", "image/avif"),
+            ("image/avif;q=oops,image/webp", "image/avif,image/webp"),
             ("image/avif;q=0,image/webp", "image/webp"),
             ("image/avif; Q=0.000,image/*", "*/*"),
             ("image/*,*/*", "*/*"),

@@ -268,8 +268,8 @@ pub static GRAMMAR: Grammar = Grammar {
         Condition { name: "format", value: Some(FormatChoice::Auto.name()) },
         Condition { name: "preset", value: None },
     ],
-    negotiable_types: &["image/webp"],
-    extensions: &["jpg", "jpeg", "jpe", "png", "apng", "webp", "gif"],
+    negotiable_types: &["image/avif", "image/webp"],
+    extensions: &["jpg", "jpeg", "jpe", "png", "apng", "webp", "avif", "gif"],
 };
 
 /// The parameter with this name or alias.

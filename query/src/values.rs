@@ -84,6 +84,8 @@ choice! {
         Jpeg = "jpeg",
         /// PNG.
         Png = "png",
+        /// AVIF.
+        Avif = "avif",
         /// WebP.
         WebP = "webp",
         /// GIF.

@@ -6,6 +6,7 @@
 
 mod animation;
 mod apng;
+pub mod avif;
 mod gif;
 pub mod jpeg;
 pub(crate) mod kernel;
@@ -287,17 +288,19 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::Png => Some(&png::Png),
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),
+        Format::Avif => Some(&avif::DEFAULT),
         _ => None,
     }
 }
 
-/// The encoder for a format, if there is one.
+/// The encoder for a format, if there is one, at its usual speed where it has several.
 pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     match format {
         Format::Jpeg => Some(&jpeg::Jpeg),
         Format::Png => Some(&png::Png),
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),
+        Format::Avif => Some(&avif::DEFAULT),
         _ => None,
     }
 }

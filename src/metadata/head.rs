@@ -66,6 +66,12 @@ pub fn icc_profile(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// What has to be decoded of an AVIF or HEIF file, whose images are items of this kind (`av01`, `hvc1`).
+pub(crate) fn heif_picture(bytes: &[u8], kind: [u8; 4]) -> Result<heif::Picture<'_>, &'static str> {
+    let meta = Input::new(Cursor::new(bytes)).and_then(|mut input| heif::meta(&mut input)).ok().flatten();
+    meta.ok_or("it has no whole meta box")?.picture(bytes, kind)
+}
+
 /// The part of `bytes` that `range` names, as far as there is one.
 pub(super) fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(bytes.len());

@@ -61,7 +61,7 @@ pub(super) fn children(bytes: &[u8]) -> Vec<BoxAt> {
 }
 
 /// A whole box.
-pub(super) fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut out = ((payload.len() + 8) as u32).to_be_bytes().to_vec();
     out.extend(kind);
     out.extend_from_slice(payload);

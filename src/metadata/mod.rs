@@ -45,7 +45,10 @@ mod xmp;
 
 pub use carry::{Carried, carry, embed};
 pub use exif::ExifGroups;
+pub(crate) use head::heif_picture;
 pub use head::{icc_profile, orientation};
+pub(crate) use heif::{CleanAperture, Coded, Nclx, Picture};
+pub(crate) use isobmff::write_box;
 pub use report::{Report, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip};

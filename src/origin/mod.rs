@@ -20,14 +20,14 @@ use tokio::time::Instant;
 pub use body::{Body, Original};
 pub use conditional::{RangeRequest, range};
 
-use crate::codec::{self, Work, sniff};
+use crate::codec::{self, Format, Work, sniff};
 use crate::config::{ExposeMetadata, Settings};
 use crate::error::{Code, Problem};
 use crate::metadata;
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
 use crate::source::{Ask, Content, Found, Holds, Key, Meta, Object, Source, SourceError};
 use crate::telemetry::{Cost, Observation, Telemetry};
-use crate::transform::{self, Accepted, Stages};
+use crate::transform::{self, Accepted, Preferences, Stages};
 use conditional::Variant;
 use download::Downloads;
 use pool::Pool;
@@ -221,7 +221,7 @@ impl Origin {
         let key = Key::from_url_path(request.path).ok_or_else(|| {
             Problem::new(Code::BadPath, "the path must name an image, percent-encoded as UTF-8, without NUL")
         })?;
-        let accepted = accepted(&transform, request.headers);
+        let accepted = accepted(&transform, request.headers, &self.settings.auto_formats);
         let variant = Variant::new(&format!("{}\n{accepted:?}", transform.canonical()));
         let version = if self.settings.versions { version(request.query) } else { None };
         Ok(Wish { key, version, transform, accepted, variant, deadline })
@@ -292,6 +292,7 @@ impl Origin {
     async fn make(&self, object: Object, wish: Wish, opened: Duration) -> Result<Answer, Problem> {
         let (started, limits, expose) = (Instant::now(), self.settings.limits, self.settings.expose_metadata);
         let Wish { transform, accepted, deadline, .. } = wish;
+        let preferences = Preferences { accepted, avif_speed: self.settings.avif_speed };
         let reads_pixels = transform.answer != Wanted::Metadata;
         let look =
             |head: &[u8]| if reads_pixels { Ok(codec::look(head, limits.budget)?) } else { look_at_format(head) };
@@ -300,7 +301,7 @@ impl Origin {
         let job = move |work: &Work| -> Result<Answer, Problem> {
             match transform.answer {
                 Wanted::Picture => {
-                    let rendered = transform::render(&bytes, &transform, accepted, limits, work)?;
+                    let rendered = transform::render(&bytes, &transform, preferences, limits, work)?;
                     let media_type = rendered.format.media_type();
                     let pixels = u64::from(rendered.width) * u64::from(rendered.height);
                     let cost = Cost { pixels, stages: rendered.stages, ..cost };
@@ -380,12 +381,12 @@ fn json_answer(value: &impl serde::Serialize, cost: Cost) -> Result<Answer, Prob
 }
 
 /// What of `Accept` matters, which is nothing unless the format is left to us.
-fn accepted(transform: &Transform, headers: &HeaderMap) -> Accepted {
+fn accepted(transform: &Transform, headers: &HeaderMap, formats: &[Format]) -> Accepted {
     if transform.output.format != Some(FormatChoice::Auto) {
         return Accepted::default();
     }
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    Accepted::from_header(&values.collect::<Vec<_>>().join(","))
+    Accepted::from_header(&values.collect::<Vec<_>>().join(","), formats)
 }
 
 /// Milliseconds by stage, for browsers' developer tools (W3C Server Timing).

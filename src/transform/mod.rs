@@ -19,7 +19,7 @@ mod trim;
 use std::time::{Duration, Instant};
 
 pub use info::{Info, inspect};
-pub use output::Accepted;
+pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
 
 use crate::codec::{self, Animation, Area, Budget, Decoded, Decoder, Encoding, Format, Header, Need, Raster, Work};
@@ -127,23 +127,24 @@ pub struct Stages {
     pub encode: Duration,
 }
 
-/// Makes the picture that `transform` asks for. `accepted` matters for `format=auto` only.
+/// Makes the picture that `transform` asks for; `preferences` decide what that leaves open.
 ///
 /// # Errors
 /// Any [`Error`]. Limits are checked before memory is allocated, and `work` is asked throughout.
 pub fn render(
     bytes: &[u8],
     transform: &Transform,
-    accepted: Accepted,
+    preferences: impl Into<Preferences>,
     limits: impl Into<Limits>,
     work: &Work,
 ) -> Result<Rendered, Error> {
     let started = Instant::now();
+    let preferences = preferences.into();
     let prepared = Prepared::new(bytes, transform, limits.into(), work)?;
     if let Some(rendered) = planes::render(&prepared, transform, started)? {
         return Ok(rendered);
     }
-    if let Some(rendered) = animation::render(&prepared, transform, accepted, started)? {
+    if let Some(rendered) = animation::render(&prepared, transform, preferences.accepted, started)? {
         return Ok(rendered);
     }
     let mut picture = prepared.decode(transform)?;
@@ -153,7 +154,7 @@ pub fn render(
     let source = picture.header.format;
     let canvas = picture.plan.canvas;
     let raster = effects::apply(picture.finished(), &transform.effects, work)?;
-    let encoder = output::choose(transform.output.format, source, &raster, accepted)?;
+    let encoder = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
     let raster = lay_out(raster, canvas, transform.background, encoder.has_alpha());
     let resized = Instant::now();
     let carried = metadata::carry(bytes, transform.metadata.into());

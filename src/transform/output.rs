@@ -7,32 +7,69 @@ use crate::query::{FormatChoice, Output};
 /// Quality on JPEG's scale where none is asked for.
 const DEFAULT_QUALITY: u8 = 80;
 
-/// The newer formats that a viewer's `Accept` header names: those that `format=auto` may choose.
+/// The formats that `format=auto` chooses from where the configuration says nothing, best first.
+pub const AUTO_FORMATS: [Format; 2] = [Format::Avif, Format::WebP];
+
+/// The newer formats that a viewer's `Accept` header names, of those that the configuration allows, best first:
+/// `format=auto` chooses the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Accepted {
-    /// `image/webp` is accepted.
-    pub webp: bool,
+    formats: [Option<Format>; AUTO_FORMATS.len()],
 }
 
 impl Accepted {
-    /// Reads an `Accept` header (RFC 9110, 12.5.1). Only what is named counts: `image/*` and `*/*` are what programs
-    /// send that cannot show the newer formats.
-    pub fn from_header(accept: &str) -> Self {
-        Self { webp: names(accept, "image/webp") }
+    /// Reads an `Accept` header (RFC 9110, 12.5.1), with the formats of the configuration in their order. Of those, the
+    /// ones with the highest weight count. Only what is named does: `image/*` and `*/*` are what programs send that
+    /// cannot show the newer formats.
+    pub fn from_header(accept: &str, formats: &[Format]) -> Self {
+        let weighed = formats.iter().map(|format| (*format, weight(accept, format.media_type())));
+        let named: Vec<(Format, f32)> = weighed.filter(|(_, weight)| *weight > 0.0).collect();
+        let highest = named.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
+        let mut best = named.into_iter().filter(|(_, weight)| *weight == highest).map(|(format, _)| format);
+        Self { formats: [(); AUTO_FORMATS.len()].map(|()| best.next()) }
+    }
+
+    /// The best of them that holds animations.
+    fn best_animated(&self) -> Option<Format> {
+        let holds = |format: &Format| codec::encoder(*format).is_some_and(Encoder::has_animation);
+        self.formats.iter().flatten().copied().find(holds)
+    }
+
+    /// The best of them.
+    fn best(&self, lossless: bool) -> Option<Format> {
+        // AVIF is not written without loss.
+        self.formats.iter().flatten().copied().find(|format| !(lossless && *format == Format::Avif))
     }
 }
 
-/// Whether `accept` names this media type with a quality above 0. An item that cannot be read is passed over.
-fn names(accept: &str, media_type: &str) -> bool {
-    accept.split(',').any(|item| {
+/// What neither the query nor the original decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preferences {
+    /// What `format=auto` may choose.
+    pub accepted: Accepted,
+    /// One of [`codec::avif::SPEEDS`].
+    pub avif_speed: u8,
+}
+
+impl From<Accepted> for Preferences {
+    fn from(accepted: Accepted) -> Self {
+        Self { accepted, avif_speed: codec::avif::DEFAULT_SPEED }
+    }
+}
+
+/// The weight with which `accept` names this media type; 0 where it does not. A weight that cannot be read is passed
+/// over.
+fn weight(accept: &str, media_type: &str) -> f32 {
+    let weights = accept.split(',').filter_map(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(media_type));
-        let refused = parts.any(|parameter| {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|q| q <= 0.0)
+        parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
+        let given = parts.find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().ok()).flatten()
         });
-        named && !refused
-    })
+        Some(given.filter(|weight: &f32| weight.is_finite()).unwrap_or(1.0))
+    });
+    weights.fold(0.0, f32::max)
 }
 
 /// The encoder for what was asked for, or what suits the picture.
@@ -40,18 +77,22 @@ pub(super) fn choose(
     choice: Option<FormatChoice>,
     source: Format,
     raster: &Raster,
-    accepted: Accepted,
+    lossless: bool,
+    preferences: Preferences,
 ) -> Result<&'static dyn Encoder, Error> {
     let format = match choice {
+        Some(FormatChoice::Avif) => Format::Avif,
         Some(FormatChoice::Jpeg) => Format::Jpeg,
         Some(FormatChoice::Png) => Format::Png,
         Some(FormatChoice::WebP) => Format::WebP,
         Some(FormatChoice::Gif) => Format::Gif,
-        Some(FormatChoice::Auto) if accepted.webp => Format::WebP,
-        Some(FormatChoice::Auto) => suitable(raster),
+        Some(FormatChoice::Auto) => preferences.accepted.best(lossless).unwrap_or_else(|| suitable(raster)),
         None if codec::encoder(source).is_some() => source,
         None => suitable(raster),
     };
+    if format == Format::Avif {
+        return Ok(codec::avif::with_speed(preferences.avif_speed));
+    }
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }
 
@@ -64,8 +105,7 @@ pub(super) fn choose_for_animation(
     let format = match choice {
         Some(FormatChoice::WebP) => Format::WebP,
         Some(FormatChoice::Gif) => Format::Gif,
-        Some(FormatChoice::Auto) if accepted.webp => Format::WebP,
-        Some(FormatChoice::Auto) => Format::Gif,
+        Some(FormatChoice::Auto) => accepted.best_animated().unwrap_or(Format::Gif),
         Some(_) => return None,
         None => source,
     };
@@ -124,18 +164,27 @@ mod tests {
 
     #[test]
     fn accept_is_read_item_by_item() {
+        let (avif, webp) = (Some(Format::Avif), Some(Format::WebP));
         let table = [
-            ("image/avif,image/webp,*/*;q=0.8", true),
-            ("image/*,*/*", false),
-            ("IMAGE/WEBP ; q=0.1", true),
-            ("image/webp;q=0", false),
-            ("image/webp;q=0.000, text/html", false),
-            (";;;=,image/webp;q=oops", true),
-            ("", false),
+            ("image/avif,image/webp,*/*;q=0.8", [avif, webp]),
+            ("image/webp,image/avif", [avif, webp]),
+            ("image/webp,image/avif;q=0.9", [webp, None]),
+            ("image/avif;q=0.5;x,image/webp;q=0.2", [avif, None]),
+            ("image/*,*/*", [None; 2]),
+            ("IMAGE/WEBP ; q=0.1", [webp, None]),
+            ("image/webp;q=0", [None; 2]),
+            ("image/webp;q=0.000, text/html", [None; 2]),
+            (";;;=,image/webp;q=oops", [webp, None]),
+            ("", [None; 2]),
         ];
-        for (accept, webp) in table {
-            assert_eq!(Accepted::from_header(accept), Accepted { webp }, "{accept}");
+        for (accept, formats) in table {
+            assert_eq!(Accepted::from_header(accept, &AUTO_FORMATS), Accepted { formats }, "{accept}");
         }
+        let [first, second] = AUTO_FORMATS;
+        let both = "image/avif,image/webp";
+        assert_eq!(Accepted::from_header(both, &[second, first]).formats, [webp, avif]);
+        assert_eq!(Accepted::from_header(both, &[second]).formats, [webp, None]);
+        assert_eq!(Accepted::from_header(both, &[]).formats, [None; 2]);
     }
 
     #[test]
@@ -144,15 +193,19 @@ mod tests {
             let samples = (0..32 * 32 * channels.count()).map(|i| (i % different) as u8).collect();
             Raster::new(32, 32, channels, Samples::U8(samples)).unwrap()
         };
-        let chosen = |raster: &Raster, webp| {
-            choose(Some(FormatChoice::Auto), Format::Png, raster, Accepted { webp }).unwrap().format()
+        let chosen = |raster: &Raster, accept| {
+            let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
+            choose(Some(FormatChoice::Auto), Format::Png, raster, false, accepted.into()).unwrap().format()
         };
-        assert_eq!(chosen(&picture(Channels::Rgb, 251), true), Format::WebP);
-        assert_eq!(chosen(&picture(Channels::Rgb, 251), false), Format::Png, "251 colours");
-        assert_eq!(chosen(&picture(Channels::Rgba, 251), false), Format::Png);
+        assert_eq!(chosen(&picture(Channels::Rgb, 251), "image/avif,image/webp"), Format::Avif);
+        assert_eq!(chosen(&picture(Channels::Rgb, 251), "image/webp"), Format::WebP);
+        let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
+        assert_eq!((accepted.best(false), accepted.best(true)), (Some(Format::Avif), Some(Format::WebP)));
+        assert_eq!(chosen(&picture(Channels::Rgb, 251), ""), Format::Png, "251 colours");
+        assert_eq!(chosen(&picture(Channels::Rgba, 251), ""), Format::Png);
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let photo = Raster::new(32, 32, Channels::Rgb, Samples::U8(noise)).unwrap();
-        assert_eq!(chosen(&photo, false), Format::Jpeg);
+        assert_eq!(chosen(&photo, "image/*"), Format::Jpeg);
     }
 
     #[test]

@@ -235,11 +235,14 @@ fn the_output_decides_whether_all_frames_are_kept() {
         let animation = codec::decoder_for(&picture.bytes).unwrap().animation(&picture.bytes, &Work::unbounded());
         (picture.format, animation.unwrap().map_or(1, |animation| animation.frames()))
     };
-    let (neither, webp) = (Accepted::default(), Accepted { webp: true });
+    let (neither, webp) = (Accepted::default(), Accepted::from_header("image/webp", &AUTO_FORMATS));
+    let avif = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
     let (gif, png) = ("gif/disposing.gif", "png/disposing.png");
     assert_eq!(chosen(gif, "w=20", neither), (Format::Gif, 4));
     assert_eq!(chosen(gif, "w=20&format=auto", neither), (Format::Gif, 4));
     assert_eq!(chosen(gif, "w=20&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(gif, "w=20&format=auto", avif), (Format::WebP, 4));
+    assert_eq!(chosen(gif, "w=20&page=1&format=auto", avif), (Format::Avif, 1));
     assert_eq!(chosen(gif, "w=20&format=jpeg", webp), (Format::Jpeg, 1));
     assert_eq!(chosen(gif, "w=20&page=3", webp), (Format::Gif, 1));
     assert_eq!(chosen(gif, "w=20&page=3&format=auto", webp), (Format::WebP, 1));

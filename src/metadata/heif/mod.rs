@@ -3,6 +3,7 @@
 
 mod insert;
 mod locations;
+mod picture;
 
 use std::io::{self, Read, Seek};
 use std::ops::Range;
@@ -12,6 +13,7 @@ use super::isobmff::{BoxAt, Fields, boxes, children};
 
 pub(super) use insert::with_items;
 pub(super) use locations::{Location, Locations};
+pub(crate) use picture::{CleanAperture, Coded, Nclx, Picture};
 
 /// The most that is read of a `meta` box; a real one has some kilobytes.
 const MAX_META: u64 = 4 << 20;
@@ -166,9 +168,7 @@ impl Meta {
 
     /// The size of the primary item (`ispe`, ISO/IEC 23008-12, 6.5.3).
     pub(super) fn dimensions(&self) -> Option<(u32, u32)> {
-        let mut fields = Fields(self.properties_of(self.primary?, *b"ispe").next()?);
-        fields.version()?;
-        Some((fields.u32()?, fields.u32()?))
+        self.size_of(self.primary?)
     }
 
     /// The turn that `irot` and `imir` make together (6.5.10 and 6.5.12), first the one, then the other, as Exif

@@ -1,0 +1,242 @@
+//! From planes of luma and chroma to interleaved samples of grey or red, green and blue (ITU-T H.273, 8.3).
+//!
+//! Rows go through floats: every depth, range and matrix is one affine map then, and the vectors of the machine are kept
+//! busy all the same.
+
+use super::av1::{Planes, Row};
+use super::stream::Sequence;
+use crate::codec::kernel::{Kernel, dispatch};
+use crate::metadata::Nclx;
+
+/// What samples of 8 bits come out as, and deeper ones.
+const EIGHT: f32 = 255.0;
+const SIXTEEN: f32 = 65_535.0;
+
+/// Three rows of a matrix, each with what is added at its end: from samples as they are stored to output samples.
+type Affine = [[f32; 4]; 3];
+
+/// Converts the rows of one picture.
+pub(super) struct Converter<'p> {
+    planes: &'p Planes,
+    to_rgb: Affine,
+    /// Luma and both chromas of the row, at the width of luma.
+    rows: [Vec<f32>; 3],
+    /// A row of chroma as it is stored.
+    narrow: Vec<f32>,
+}
+
+/// Output samples of a row.
+pub(super) enum Out<'o> {
+    Eight(&'o mut [u8]),
+    Sixteen(&'o mut [u16]),
+}
+
+impl<'p> Converter<'p> {
+    /// For output of 8 bits, or of 16 if it is deep; `None` for matrices that are no matrices.
+    pub(super) fn new(planes: &'p Planes, meaning: Nclx, is_deep: bool) -> Option<Self> {
+        let sequence = planes.sequence();
+        let width = sequence.width as usize;
+        let to_rgb = affine(meaning, sequence, if is_deep { SIXTEEN } else { EIGHT })?;
+        Some(Self { planes, to_rgb, rows: [(); 3].map(|()| vec![0.0; width]), narrow: vec![0.0; width] })
+    }
+
+    /// Writes the first samples of `channels`, one for grey and three for colour, of as many pixels of row `y` as `out`
+    /// has place for.
+    pub(super) fn row(&mut self, y: usize, channels: usize, out: Out<'_>) {
+        load(self.planes.row(0, y), 1.0, &mut self.rows[0]);
+        if !self.planes.sequence().is_monochrome {
+            self.load_chroma(y);
+        }
+        let [luma, blue, red] = &self.rows;
+        let (rows, to_rgb) = ([luma.as_slice(), blue, red], &self.to_rgb);
+        match (out, channels) {
+            (Out::Eight(out), 1) => dispatch(Store::<u8, 1> { rows, to_rgb, out }),
+            (Out::Eight(out), 2) => dispatch(Store::<u8, 2> { rows, to_rgb, out }),
+            (Out::Eight(out), 3) => dispatch(Store::<u8, 3> { rows, to_rgb, out }),
+            (Out::Eight(out), _) => dispatch(Store::<u8, 4> { rows, to_rgb, out }),
+            (Out::Sixteen(out), 1) => dispatch(Store::<u16, 1> { rows, to_rgb, out }),
+            (Out::Sixteen(out), 2) => dispatch(Store::<u16, 2> { rows, to_rgb, out }),
+            (Out::Sixteen(out), 3) => dispatch(Store::<u16, 3> { rows, to_rgb, out }),
+            (Out::Sixteen(out), _) => dispatch(Store::<u16, 4> { rows, to_rgb, out }),
+        }
+    }
+
+    /// Samples of halved chroma lie in the middle of those of luma: the nearer one counts three times.
+    fn load_chroma(&mut self, y: usize) {
+        let sequence = self.planes.sequence();
+        let [halved_columns, halved_rows] = sequence.subsampling;
+        let width = (sequence.width as usize).div_ceil(if halved_columns { 2 } else { 1 });
+        let last = (sequence.height as usize).div_ceil(2) - 1;
+        for plane in [1, 2] {
+            let wide = &mut self.rows[plane];
+            let stored = if halved_columns { &mut self.narrow[..width] } else { &mut wide[..] };
+            if halved_rows {
+                let (near, far) = (y / 2, if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
+                load(self.planes.row(plane, near), 0.75, stored);
+                add(self.planes.row(plane, far), 0.25, stored);
+            } else {
+                load(self.planes.row(plane, y), 1.0, stored);
+            }
+            if halved_columns {
+                dispatch(Widen { narrow: &self.narrow[..width], wide });
+            }
+        }
+    }
+}
+
+/// Writes alpha behind the colours of each pixel.
+pub(super) fn write_alpha(planes: &Planes, y: usize, full_range: bool, channels: usize, out: Out<'_>) {
+    let (max, depth) = (
+        match out {
+            Out::Eight(_) => EIGHT,
+            Out::Sixteen(_) => SIXTEEN,
+        },
+        planes.sequence().depth,
+    );
+    let (zero, span) = luma_range(depth, full_range);
+    let alpha = |sample: f32| (sample - zero) * max / span + 0.5;
+    let mut row = vec![0.0; planes.sequence().width as usize];
+    load(planes.row(0, y), 1.0, &mut row);
+    match out {
+        Out::Eight(out) => {
+            out.chunks_exact_mut(channels).zip(row).for_each(|(pixel, s)| pixel[channels - 1] = alpha(s) as u8);
+        }
+        Out::Sixteen(out) => {
+            out.chunks_exact_mut(channels).zip(row).for_each(|(pixel, s)| pixel[channels - 1] = alpha(s) as u16);
+        }
+    }
+}
+
+fn load(row: Row<'_>, weight: f32, out: &mut [f32]) {
+    match row {
+        Row::Eight(row) => out.iter_mut().zip(row).for_each(|(out, s)| *out = f32::from(*s) * weight),
+        Row::Sixteen(row) => {
+            out.iter_mut().zip(row).for_each(|(out, s)| *out = f32::from(u16::from_ne_bytes(*s)) * weight);
+        }
+    }
+}
+
+fn add(row: Row<'_>, weight: f32, out: &mut [f32]) {
+    match row {
+        Row::Eight(row) => out.iter_mut().zip(row).for_each(|(out, s)| *out += f32::from(*s) * weight),
+        Row::Sixteen(row) => {
+            out.iter_mut().zip(row).for_each(|(out, s)| *out += f32::from(u16::from_ne_bytes(*s)) * weight);
+        }
+    }
+}
+
+/// Where luma begins, and how far it goes.
+fn luma_range(depth: u8, full_range: bool) -> (f32, f32) {
+    let unit = f32::from(1u16 << (depth - 8));
+    if full_range { (0.0, unit * 256.0 - 1.0) } else { (16.0 * unit, 219.0 * unit) }
+}
+
+fn affine(meaning: Nclx, sequence: &Sequence, max: f32) -> Option<Affine> {
+    let (zero, span) = luma_range(sequence.depth, meaning.full_range);
+    let middle = f32::from(1u16 << (sequence.depth - 1));
+    let chroma_span = if meaning.full_range { span } else { span / 219.0 * 224.0 };
+    let matrix = match meaning.matrix {
+        _ if sequence.is_monochrome => [[1.0, 0.0, 0.0]; 3],
+        // Green, blue, red.
+        0 => {
+            let row = |place: usize| {
+                let mut row = [0.0, 0.0, 0.0, 0.5 - zero * max / span];
+                row[place] = max / span;
+                row
+            };
+            return Some([row(2), row(0), row(1)]);
+        }
+        8 => [[1.0, -1.0, 1.0], [1.0, 1.0, 0.0], [1.0, -1.0, -1.0]],
+        code => {
+            let (red, blue) = luma_weights(code, meaning.primaries)?;
+            let green = 1.0 - red - blue;
+            let (from_red, from_blue) = (2.0 * (1.0 - red), 2.0 * (1.0 - blue));
+            [[1.0, 0.0, from_red], [1.0, -from_blue * blue / green, -from_red * red / green], [1.0, from_blue, 0.0]]
+        }
+    };
+    Some(matrix.map(|[y, u, v]| {
+        let [y, u, v] = [y * max / span, u * max / chroma_span, v * max / chroma_span];
+        [y, u, v, 0.5 - y * zero - (u + v) * middle]
+    }))
+}
+
+/// What red and blue weigh in luma (table 4). What is not said is ITU-R BT.601, as with JPEG.
+fn luma_weights(matrix: u16, primaries: u16) -> Option<(f32, f32)> {
+    Some(match (matrix, primaries) {
+        (1, _) | (12, 1) => (0.2126, 0.0722),
+        (4, _) => (0.3, 0.11),
+        (7, _) => (0.212, 0.087),
+        (9 | 10, _) | (12, 9) => (0.2627, 0.0593),
+        (12, 12) => (0.228_974_6, 0.079_286_9),
+        (2 | 5 | 6 | 12, _) => (0.299, 0.114),
+        _ => return None,
+    })
+}
+
+/// Doubles the width of a row.
+struct Widen<'r> {
+    narrow: &'r [f32],
+    wide: &'r mut [f32],
+}
+
+impl Kernel for Widen<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { narrow, wide } = self;
+        let (Some(first), Some(last)) = (narrow.first(), narrow.last()) else { return };
+        let Some((start, rest)) = wide.split_first_mut() else { return };
+        *start = *first;
+        let pairs = rest.as_chunks_mut::<2>().0.iter_mut();
+        for (([left, right], near), far) in pairs.zip(narrow).zip(narrow.iter().skip(1)) {
+            *left = 0.75 * near + 0.25 * far;
+            *right = 0.25 * near + 0.75 * far;
+        }
+        if let Some(end) = rest.get_mut(2 * (narrow.len() - 1)) {
+            *end = *last;
+        }
+    }
+}
+
+/// Writes pixels of `N` samples, of which the first, or the first three, are grey or colour.
+struct Store<'r, T, const N: usize> {
+    rows: [&'r [f32]; 3],
+    to_rgb: &'r Affine,
+    out: &'r mut [T],
+}
+
+/// An output sample. Floats saturate.
+trait Sample: Copy {
+    fn from_float(value: f32) -> Self;
+}
+
+impl Sample for u8 {
+    #[inline(always)]
+    fn from_float(value: f32) -> Self {
+        value as Self
+    }
+}
+
+impl Sample for u16 {
+    #[inline(always)]
+    fn from_float(value: f32) -> Self {
+        value as Self
+    }
+}
+
+impl<T: Sample, const N: usize> Kernel for Store<'_, T, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rows: [luma, blue, red], to_rgb, out } = self;
+        let pixels = out.as_chunks_mut::<N>().0.iter_mut();
+        let used = if N < 3 { 1 } else { 3 };
+        for (((pixel, y), u), v) in pixels.zip(luma).zip(blue).zip(red) {
+            for (sample, row) in pixel.iter_mut().zip(to_rgb).take(used) {
+                *sample = T::from_float(row[0] * y + row[1] * u + row[2] * v + row[3]);
+            }
+        }
+    }
+}

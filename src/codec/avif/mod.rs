@@ -1,0 +1,270 @@
+//! AVIF (AV1 Image File Format 1.1): AV1 pictures in boxes, with alpha as a picture of its own.
+//!
+//! The boxes are read by `metadata`; headers of the AV1 streams are read here and held against the budget before the
+//! decoder sees them. Pictures of 8 bits come out with 8, deeper ones with 16. Reading and writing of the streams is
+//! Rust, see ARCHITECTURE.md for the choice.
+
+mod av1;
+mod colour;
+mod encode;
+mod stream;
+mod write;
+
+use av1::Planes;
+use colour::{Converter, Out};
+pub(super) use encode::{Avif, DEFAULT};
+pub use encode::{DEFAULT_SPEED, SPEEDS, with_speed};
+use stream::Sequence;
+
+use super::{
+    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work,
+};
+use crate::metadata::{self, CleanAperture, Coded, Nclx, Picture};
+
+fn damaged(reason: impl Into<String>) -> Error {
+    Error::Damaged { format: Format::Avif, reason: reason.into() }
+}
+
+/// What the headers of a file tell.
+struct Opened<'a> {
+    picture: Picture<'a>,
+    /// Of the first cell.
+    sequence: Sequence,
+    /// Of the picture, before the clean aperture is cut out.
+    width: u32,
+    height: u32,
+    /// What is shown.
+    shown: Area,
+}
+
+impl<'a> Opened<'a> {
+    fn new(bytes: &'a [u8], budget: Budget) -> Result<Self, Error> {
+        let picture = metadata::heif_picture(bytes, *b"av01").map_err(damaged)?;
+        if let Some((width, height)) = picture.colour.size {
+            budget.check_pixels(width, height)?;
+        }
+        let sequence = Sequence::read(&picture.colour.cell(0)).map_err(damaged)?;
+        let (width, height) = match picture.colour.size {
+            Some(size) if picture.colour.len() > 1 => size,
+            _ => (sequence.width, sequence.height),
+        };
+        budget.check_pixels(width, height)?;
+        if width == 0 || height == 0 {
+            return Err(damaged("a side is zero"));
+        }
+        let shown = picture.clean_aperture.and_then(|clean| aperture(clean, width, height));
+        let shown = shown.unwrap_or_else(|| Area::whole(width, height));
+        Ok(Self { picture, sequence, width, height, shown })
+    }
+
+    fn channels(&self) -> Channels {
+        match (self.sequence.is_monochrome, self.picture.alpha.is_some()) {
+            (true, false) => Channels::L,
+            (true, true) => Channels::La,
+            (false, false) => Channels::Rgb,
+            (false, true) => Channels::Rgba,
+        }
+    }
+
+    /// What the colours' numbers mean: the container has the last word (MIAF, ISO/IEC 23000-22, 7.3.6.4).
+    fn meaning(&self) -> Nclx {
+        let Sequence { primaries, transfer, matrix, full_range, .. } = self.sequence;
+        let of_stream =
+            Nclx { primaries: primaries.into(), transfer: transfer.into(), matrix: matrix.into(), full_range };
+        self.picture.nclx.unwrap_or(of_stream)
+    }
+}
+
+/// Whole pixels that lie in the picture; `None` where there are none.
+fn aperture(clean: CleanAperture, width: u32, height: u32) -> Option<Area> {
+    let CleanAperture { width: columns, height: rows, right, down } = clean;
+    let (x, y) = (f64::from(width) / 2.0 + right - columns / 2.0, f64::from(height) / 2.0 + down - rows / 2.0);
+    let (x, y, columns, rows) = (x.round(), y.round(), columns.round(), rows.round());
+    let lies_inside = x >= 0.0
+        && y >= 0.0
+        && columns >= 1.0
+        && rows >= 1.0
+        && x + columns <= f64::from(width)
+        && y + rows <= f64::from(height);
+    lies_inside.then_some(Area { x, y, width: columns, height: rows })
+}
+
+impl Decoder for Avif {
+    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+        let opened = Opened::new(bytes, budget)?;
+        Ok(Header {
+            format: Format::Avif,
+            width: opened.shown.width as u32,
+            height: opened.shown.height as u32,
+            orientation: Orientation::from_exif(opened.picture.orientation),
+            channels: opened.channels(),
+        })
+    }
+
+    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        let opened = Opened::new(bytes, need.budget)?;
+        let mut canvas = Canvas::new(&opened, need)?;
+        canvas.draw(&opened.picture.colour, Layer::Colour(opened.meaning()))?;
+        if let Some(alpha) = &opened.picture.alpha {
+            canvas.draw(alpha, Layer::Alpha)?;
+        }
+        if opened.picture.is_premultiplied {
+            canvas.divide_by_alpha();
+        }
+        let raster = canvas.finish(opened.shown)?;
+        let icc = opened.picture.icc.clone().or_else(|| profile(opened.meaning()));
+        Ok(Decoded::whole(raster, icc))
+    }
+}
+
+/// An ICC profile for primaries other than sRGB's, whose transfer is one of those that browsers take for sRGB's.
+fn profile(meaning: Nclx) -> Option<Vec<u8>> {
+    let profile = match meaning.primaries {
+        9 => moxcms::ColorProfile::new_bt2020(),
+        11 | 12 => moxcms::ColorProfile::new_display_p3(),
+        _ => return None,
+    };
+    profile.encode().ok()
+}
+
+/// Which samples of the canvas a picture becomes.
+#[derive(Clone, Copy)]
+enum Layer {
+    Colour(Nclx),
+    Alpha,
+}
+
+/// The pixels of all cells.
+struct Canvas<'n> {
+    width: u32,
+    height: u32,
+    channels: Channels,
+    samples: Samples,
+    /// What is left for the decoder.
+    budget: Budget,
+    work: &'n Work,
+}
+
+impl<'n> Canvas<'n> {
+    fn new(opened: &Opened<'_>, need: &Need<'n>) -> Result<Self, Error> {
+        let (width, height, channels) = (opened.width, opened.height, opened.channels());
+        let is_deep = opened.sequence.depth > 8;
+        let count = u64::from(width) * u64::from(height) * channels.count() as u64;
+        let bytes = count * if is_deep { 2 } else { 1 };
+        // Cutting the clean aperture out makes a copy.
+        let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
+        need.budget.check_memory(bytes * copies + av1::memory(&opened.sequence, &opened.picture.colour.cell(0)))?;
+        let budget = Budget { memory: need.budget.memory - bytes * copies, ..need.budget };
+        let samples = Samples::zeroed(count as usize, is_deep);
+        Ok(Self { width, height, channels, samples, budget, work: need.work })
+    }
+
+    /// Decodes the cells one after the other and puts them where they belong.
+    fn draw(&mut self, coded: &Coded<'_>, layer: Layer) -> Result<(), Error> {
+        let mut cell_size = None;
+        for index in 0..coded.len() {
+            self.work.check()?;
+            let planes = self.decode(&coded.cell(index))?;
+            let Sequence { width, height, .. } = *planes.sequence();
+            let rows = coded.len() / coded.columns;
+            let covers = u64::from(width) * coded.columns as u64 >= u64::from(self.width)
+                && u64::from(height) * rows as u64 >= u64::from(self.height);
+            if *cell_size.get_or_insert((width, height)) != (width, height) || !covers {
+                return Err(damaged("its parts are of sizes that do not fit"));
+            }
+            let place = ((index % coded.columns) as u32, (index / coded.columns) as u32);
+            let (Some(x), Some(y)) = (place.0.checked_mul(width), place.1.checked_mul(height)) else { continue };
+            self.convert(&planes, layer, x, y)?;
+        }
+        Ok(())
+    }
+
+    fn decode(&self, stream: &[u8]) -> Result<Planes, Error> {
+        let sequence = Sequence::read(stream).map_err(damaged)?;
+        self.budget.check_pixels(sequence.width, sequence.height)?;
+        self.budget.check_memory(av1::memory(&sequence, stream))?;
+        av1::decode(stream, sequence).map_err(damaged)
+    }
+
+    /// Writes a decoded cell, as far as it lies on the canvas.
+    fn convert(&mut self, planes: &Planes, layer: Layer, x: u32, y: u32) -> Result<(), Error> {
+        let (width, count) = (self.width as usize, self.channels.count());
+        if x >= self.width {
+            return Ok(());
+        }
+        let columns = planes.sequence().width.min(self.width - x) as usize;
+        let is_deep = matches!(self.samples, Samples::U16(_));
+        let mut converter = match layer {
+            Layer::Colour(meaning) => {
+                let is_grey = matches!(self.channels, Channels::L | Channels::La);
+                if planes.sequence().is_monochrome != is_grey {
+                    return Err(damaged("its parts are of different kinds"));
+                }
+                let unknown = || Error::Unsupported("the avif has a colour matrix that is not read".to_owned());
+                Some(Converter::new(planes, meaning, is_deep).ok_or_else(unknown)?)
+            }
+            Layer::Alpha => None,
+        };
+        for row in 0..planes.sequence().height.min(self.height.saturating_sub(y)) as usize {
+            self.work.check()?;
+            let start = ((y as usize + row) * width + x as usize) * count;
+            let place = start..start + columns * count;
+            let out = match &mut self.samples {
+                Samples::U8(samples) => Out::Eight(&mut samples[place]),
+                Samples::U16(samples) => Out::Sixteen(&mut samples[place]),
+            };
+            match &mut converter {
+                Some(converter) => converter.row(row, count, out),
+                None => colour::write_alpha(planes, row, planes.sequence().full_range, count, out),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes alpha straight.
+    fn divide_by_alpha(&mut self) {
+        let count = self.channels.count();
+        match &mut self.samples {
+            Samples::U8(samples) => {
+                for pixel in samples.chunks_exact_mut(count) {
+                    let Some((alpha, colours)) = pixel.split_last_mut() else { continue };
+                    let alpha = u32::from(*alpha).max(1);
+                    colours.iter_mut().for_each(|c| *c = ((u32::from(*c) * 255 + alpha / 2) / alpha).min(255) as u8);
+                }
+            }
+            Samples::U16(samples) => {
+                for pixel in samples.chunks_exact_mut(count) {
+                    let Some((alpha, colours)) = pixel.split_last_mut() else { continue };
+                    let alpha = u64::from(*alpha).max(1);
+                    let straight = |c: u16| ((u64::from(c) * 65_535 + alpha / 2) / alpha).min(65_535) as u16;
+                    colours.iter_mut().for_each(|c| *c = straight(*c));
+                }
+            }
+        }
+    }
+
+    /// The part that is shown.
+    fn finish(self, shown: Area) -> Result<Raster, Error> {
+        let Self { width, height, channels, samples, .. } = self;
+        let (samples, width, height) = if shown == Area::whole(width, height) {
+            (samples, width, height)
+        } else {
+            let samples = match &samples {
+                Samples::U8(samples) => Samples::U8(cut(samples, width, channels, shown)),
+                Samples::U16(samples) => Samples::U16(cut(samples, width, channels, shown)),
+            };
+            (samples, shown.width as u32, shown.height as u32)
+        };
+        Raster::new(width, height, channels, samples).ok_or_else(|| damaged("a side is zero"))
+    }
+}
+
+fn cut<T: Copy>(samples: &[T], width: u32, channels: Channels, area: Area) -> Vec<T> {
+    let count = channels.count();
+    let columns = area.x as usize * count..(area.x + area.width) as usize * count;
+    let rows = samples.chunks_exact(width as usize * count).skip(area.y as usize).take(area.height as usize);
+    rows.flat_map(|row| row.get(columns.clone()).unwrap_or_default()).copied().collect()
+}
+
+#[cfg(test)]
+mod tests;

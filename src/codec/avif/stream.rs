@@ -1,0 +1,250 @@
+//! What an AV1 stream says of itself before it is decoded (AV1 Bitstream & Decoding Process Specification, 5.3 to 5.5).
+//!
+//! The decoder believes its stream; so size and depth are read here first, and a stream that could make it work longer
+//! than its one picture is worth is refused.
+
+/// Frames that a still picture may have: layers, and those that others are predicted from.
+const MAX_FRAMES: usize = 8;
+
+/// Kinds of open bitstream units (6.2.2).
+const SEQUENCE_HEADER: u8 = 1;
+const FRAME_HEADER: u8 = 3;
+const FRAME: u8 = 6;
+
+/// The sequence header, as far as it matters for a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sequence {
+    /// The largest width of a frame.
+    pub(super) width: u32,
+    /// The largest height of a frame.
+    pub(super) height: u32,
+    /// 8, 10 or 12.
+    pub(super) depth: u8,
+    pub(super) is_monochrome: bool,
+    /// Whether chroma has half of luma's columns, and half of its rows.
+    pub(super) subsampling: [bool; 2],
+    pub(super) primaries: u8,
+    pub(super) transfer: u8,
+    pub(super) matrix: u8,
+    pub(super) full_range: bool,
+    pub(super) has_film_grain: bool,
+}
+
+impl Sequence {
+    /// Reads the sequence header of the stream of a still picture.
+    pub(super) fn read(stream: &[u8]) -> Result<Self, &'static str> {
+        let first = units(stream).find(|unit| unit.kind == SEQUENCE_HEADER).ok_or("it has no sequence header")?;
+        read_header(&mut Bits(first.payload, 0)).ok_or("its sequence header is cut off")
+    }
+
+    /// Refuses a stream whose frames are many, or not all of one sequence.
+    pub(super) fn check(stream: &[u8]) -> Result<(), &'static str> {
+        let mut header = None;
+        let mut frames = 0;
+        for unit in units(stream) {
+            match unit.kind {
+                SEQUENCE_HEADER if *header.get_or_insert(unit.payload) != unit.payload => {
+                    return Err("its sequence header changes");
+                }
+                FRAME | FRAME_HEADER => frames += 1,
+                _ => {}
+            }
+        }
+        if frames > MAX_FRAMES { Err("it has too many frames for a still picture") } else { Ok(()) }
+    }
+
+    /// Samples of luma and chroma for each pixel, times 4.
+    pub(super) fn samples_by_four(&self) -> u64 {
+        match (self.is_monochrome, self.subsampling) {
+            (true, _) => 4,
+            (false, [true, true]) => 6,
+            (false, [true, false]) => 8,
+            (false, _) => 12,
+        }
+    }
+}
+
+/// One open bitstream unit.
+struct Unit<'a> {
+    kind: u8,
+    payload: &'a [u8],
+}
+
+/// The units of a stream, up to the first that is cut off.
+fn units(mut stream: &[u8]) -> impl Iterator<Item = Unit<'_>> {
+    std::iter::from_fn(move || {
+        let (&first, rest) = stream.split_first()?;
+        let rest = if first & 4 != 0 { rest.get(1..)? } else { rest };
+        // Without a size, a unit goes on to the end.
+        let (size, rest) = if first & 2 != 0 { leb128(rest)? } else { (rest.len(), rest) };
+        let (payload, after) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+        stream = after;
+        Some(Unit { kind: first >> 3 & 15, payload })
+    })
+}
+
+/// An integer in groups of 7 bits, the lowest first (4.10.5).
+fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0u64;
+    for (i, byte) in bytes.iter().take(8).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            return Some((usize::try_from(value).ok()?, &bytes[i + 1..]));
+        }
+    }
+    None
+}
+
+/// Bits, the highest first, from a position on.
+struct Bits<'a>(&'a [u8], usize);
+
+impl Bits<'_> {
+    fn take(&mut self, count: usize) -> Option<u32> {
+        (0..count).try_fold(0u32, |value, _| {
+            let byte = self.0.get(self.1 / 8)?;
+            let bit = byte >> (7 - self.1 % 8) & 1;
+            self.1 += 1;
+            Some(value << 1 | u32::from(bit))
+        })
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        self.take(1).map(|bit| bit == 1)
+    }
+
+    /// `uvlc()` (4.10.3), whose value is of no interest.
+    fn skip_uvlc(&mut self) -> Option<()> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+        }
+        if zeros < 32 { self.take(zeros).map(|_| ()) } else { Some(()) }
+    }
+}
+
+/// `sequence_header_obu()` (5.5.1).
+fn read_header(bits: &mut Bits<'_>) -> Option<Sequence> {
+    let profile = bits.take(3)?;
+    let _still_picture = bits.flag()?;
+    let is_reduced = bits.flag()?;
+    if is_reduced {
+        bits.take(5)?;
+    } else {
+        skip_operating_points(bits)?;
+    }
+    let (width_bits, height_bits) = (bits.take(4)? as usize + 1, bits.take(4)? as usize + 1);
+    let (width, height) = (bits.take(width_bits)? + 1, bits.take(height_bits)? + 1);
+    if !is_reduced && bits.flag()? {
+        bits.take(4 + 3)?; // lengths of frame ids
+    }
+    bits.take(3)?; // superblock size, filter intra, intra edge filter
+    if !is_reduced {
+        skip_inter_tools(bits)?;
+    }
+    bits.take(3)?; // superres, cdef, restoration
+    let mut sequence = Sequence { width, height, ..read_colour(bits, profile)? };
+    sequence.has_film_grain = bits.flag()?;
+    Some(sequence)
+}
+
+/// From `timing_info_present_flag` to the end of the operating points.
+fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
+    let mut delay_length = None;
+    if bits.flag()? {
+        bits.take(32)?;
+        bits.take(32)?;
+        if bits.flag()? {
+            bits.skip_uvlc()?;
+        }
+        if bits.flag()? {
+            delay_length = Some(bits.take(5)? as usize + 1);
+            bits.take(32)?;
+            bits.take(5 + 5)?;
+        }
+    }
+    let has_display_delay = bits.flag()?;
+    for _ in 0..=bits.take(5)? {
+        bits.take(12)?;
+        if bits.take(5)? > 7 {
+            bits.flag()?; // tier
+        }
+        if let Some(length) = delay_length
+            && bits.flag()?
+        {
+            bits.take(length)?;
+            bits.take(length)?;
+            bits.flag()?;
+        }
+        if has_display_delay && bits.flag()? {
+            bits.take(4)?;
+        }
+    }
+    Some(())
+}
+
+/// From `enable_interintra_compound` to `order_hint_bits_minus_1`.
+fn skip_inter_tools(bits: &mut Bits<'_>) -> Option<()> {
+    bits.take(4)?;
+    let has_order_hint = bits.flag()?;
+    if has_order_hint {
+        bits.take(2)?;
+    }
+    let may_force_screen_content = bits.flag()? || bits.flag()?;
+    if may_force_screen_content && !bits.flag()? {
+        bits.flag()?;
+    }
+    if has_order_hint {
+        bits.take(3)?;
+    }
+    Some(())
+}
+
+/// `color_config()` (5.5.2). The size stays 0.
+fn read_colour(bits: &mut Bits<'_>, profile: u32) -> Option<Sequence> {
+    let is_high = bits.flag()?;
+    let depth = match (is_high, profile) {
+        (false, _) => 8,
+        (true, 2) if bits.flag()? => 12,
+        (true, _) => 10,
+    };
+    let is_monochrome = profile != 1 && bits.flag()?;
+    let [primaries, transfer, matrix] = match bits.flag()? {
+        true => [bits.take(8)? as u8, bits.take(8)? as u8, bits.take(8)? as u8],
+        false => [2; 3],
+    };
+    let mut sequence = Sequence {
+        width: 0,
+        height: 0,
+        depth,
+        is_monochrome,
+        subsampling: [true; 2],
+        primaries,
+        transfer,
+        matrix,
+        full_range: true,
+        has_film_grain: false,
+    };
+    if is_monochrome {
+        sequence.full_range = bits.flag()?;
+        return Some(sequence);
+    }
+    if [primaries, transfer, matrix] == [1, 13, 0] {
+        sequence.subsampling = [false; 2];
+    } else {
+        sequence.full_range = bits.flag()?;
+        sequence.subsampling = match (profile, depth) {
+            (0, _) => [true; 2],
+            (1, _) => [false; 2],
+            (_, 12) => {
+                let columns = bits.flag()?;
+                [columns, columns && bits.flag()?]
+            }
+            _ => [true, false],
+        };
+        if sequence.subsampling == [true; 2] {
+            bits.take(2)?; // place of chroma
+        }
+    }
+    bits.flag()?; // quantizers of the two chromas apart
+    Some(sequence)
+}

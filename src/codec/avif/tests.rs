@@ -1,0 +1,129 @@
+use super::*;
+use crate::codec::{Encoder, Encoding};
+
+const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
+const ENCODING: Encoding = Encoding { quality: 90, lossless: false, progressive: false };
+
+fn decode(bytes: &[u8], budget: Budget) -> Result<Decoded, Error> {
+    let header = DEFAULT.probe(bytes, budget)?;
+    let area = Area::whole(header.width, header.height);
+    DEFAULT.decode(bytes, &Need { area, scale: 1.0, budget, work: &Work::unbounded() })
+}
+
+/// Smooth in every channel, since fine detail is what is lost.
+fn gradient(width: u32, height: u32, channels: Channels) -> Raster {
+    let pixel = |x: u32, y: u32| {
+        (0..channels.count() as u32).map(move |c| (40 + x * (c + 1) * 20 / width + y * (4 - c) * 20 / height) as u8)
+    };
+    let samples = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
+    Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+}
+
+fn mean_difference(a: &Raster, b: &Raster) -> f64 {
+    let (a, b) = (a.samples().as_bytes(), b.samples().as_bytes());
+    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let (small, odd) = ((48, 32), (37, 21));
+    for ((width, height), channels, quality) in [
+        (small, Channels::Rgb, 90),
+        (odd, Channels::Rgb, 95),
+        (odd, Channels::Rgba, 90),
+        (small, Channels::L, 90),
+        (odd, Channels::La, 90),
+        ((1, 1), Channels::Rgb, 80),
+    ] {
+        let picture = gradient(width, height, channels);
+        let bytes = with_speed(4).encode(&picture, &Encoding { quality, ..ENCODING }, &Work::unbounded()).unwrap();
+        let decoded = decode(&bytes, BUDGET).unwrap().raster;
+        assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (width, height, channels));
+        let difference = mean_difference(&decoded, &picture);
+        assert!(difference < 4.0, "{width}x{height} {channels:?}: {difference}");
+    }
+}
+
+#[test]
+fn large_pictures_are_grids() {
+    let picture = gradient(1602, 2, Channels::La);
+    let fastest = with_speed(4);
+    let bytes = fastest.encode(&picture, &ENCODING, &Work::unbounded()).unwrap();
+    let opened = Opened::new(&bytes, BUDGET).unwrap();
+    assert_eq!((opened.picture.colour.len(), opened.picture.colour.columns), (2, 2));
+    let decoded = decode(&bytes, BUDGET).unwrap().raster;
+    assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (1602, 2, Channels::La));
+    assert!(mean_difference(&decoded, &picture) < 4.0);
+}
+
+#[test]
+fn time_and_stops_are_kept() {
+    let picture = gradient(640, 480, Channels::Rgb);
+    let stopped = Work::unbounded();
+    stopped.cancel();
+    let late = Work::until(std::time::Instant::now() + std::time::Duration::from_millis(20));
+    for work in [stopped, late] {
+        let started = std::time::Instant::now();
+        assert!(matches!(DEFAULT.encode(&picture, &ENCODING, &work), Err(Error::Stopped(_))));
+        assert!(started.elapsed().as_millis() < 100);
+    }
+}
+
+#[test]
+fn a_file_is_refused_by_its_headers() {
+    let picture = gradient(64, 64, Channels::Rgb);
+    let bytes = with_speed(4).encode(&picture, &ENCODING, &Work::unbounded()).unwrap();
+    let small = Budget { pixels: 64 * 64 - 1, ..BUDGET };
+    assert!(matches!(DEFAULT.probe(&bytes, small), Err(Error::TooLarge { .. })));
+    let tight = Budget { memory: 64 * 64 * 3, ..BUDGET };
+    assert!(matches!(decode(&bytes, tight), Err(Error::TooLarge { .. })));
+    // What the boxes say of the size is held against the budget, too.
+    let place = bytes.windows(4).position(|kind| kind == b"ispe").unwrap() + 8;
+    let mut huge = bytes.clone();
+    huge[place..place + 8].copy_from_slice(&[0xff; 8]);
+    assert!(matches!(DEFAULT.probe(&huge, BUDGET), Err(Error::TooLarge { .. })));
+    for cut in (0..bytes.len()).step_by(9) {
+        let _ = decode(&bytes[..cut], BUDGET);
+    }
+}
+
+#[test]
+fn streams_of_many_frames_are_refused() {
+    // A sequence header of 64 by 64 (reduced), and frames.
+    let header = [0x0a, 0x06, 0x18, 0x15, 0x7f, 0xfc, 0x00, 0x02];
+    let frame = [0x32, 0x01, 0x00];
+    let stream = |frames: usize| [&header[..], &frame.repeat(frames)].concat();
+    assert!(Sequence::check(&stream(8)).is_ok());
+    assert!(Sequence::check(&stream(9)).is_err());
+    let changed = [&stream(1)[..], &[0x0a, 0x02, 0x18, 0x16]].concat();
+    assert!(Sequence::check(&changed).is_err());
+}
+
+#[test]
+fn apertures_lie_inside() {
+    let clean = |width, height, right, down| CleanAperture { width, height, right, down };
+    assert_eq!(aperture(clean(10.0, 8.0, 0.0, 0.0), 20, 20), Some(Area { x: 5.0, y: 6.0, width: 10.0, height: 8.0 }));
+    assert_eq!(aperture(clean(10.0, 8.0, 5.0, -6.0), 20, 20), Some(Area { x: 10.0, y: 0.0, width: 10.0, height: 8.0 }));
+    for outside in [
+        clean(21.0, 8.0, 0.0, 0.0),
+        clean(10.0, 8.0, 6.0, 0.0),
+        clean(0.0, 8.0, 0.0, 0.0),
+        clean(f64::NAN, 8.0, 0.0, 0.0),
+    ] {
+        assert_eq!(aperture(outside, 20, 20), None);
+    }
+}
+
+#[test]
+fn premultiplied_colours_are_divided() {
+    let mut canvas = Canvas {
+        width: 2,
+        height: 1,
+        channels: Channels::Rgba,
+        samples: Samples::U8(vec![100, 50, 0, 128, 9, 9, 9, 0]),
+        budget: BUDGET,
+        work: &Work::unbounded(),
+    };
+    canvas.divide_by_alpha();
+    assert_eq!(canvas.samples.as_bytes()[..4], [199, 100, 0, 128]);
+}
