@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::values::{Fit, Flip, FormatChoice, Hundredths, Metadata, Rotation};
+use super::values::{Colorspace, Fit, Flip, FormatChoice, Hundredths, Metadata, Rotation};
 
 /// Longest side of any output, in pixels. WebP cannot hold more (RFC 9649, 2.6 allows 14 bits less one).
 pub const MAX_SIDE: u32 = 16_383;
@@ -181,6 +181,9 @@ parameters! {
          fill stretches.";
     enlarge "enlarge": Kind::Bool, "false for fit=inside, else true",
         "Whether the picture may become larger than its original.";
+    linear "linear": Kind::Bool, "false",
+        "Resizes in linear light, which keeps the brightness of fine detail; slower, since nothing is made smaller while it \
+         is decoded.";
     gravity "gravity": Kind::Text {
         form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, or X,Y \
                with both from 0 to 1",
@@ -218,6 +221,9 @@ parameters! {
         "Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.";
     format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",
         "Output format; auto picks the best one that the Accept header names.";
+    colorspace "colorspace": Kind::Choice { values: Colorspace::NAMES }, "srgb",
+        "Colours of the output. p3 keeps those of originals with more than sRGB: as Display P3, with its profile, in jpeg, \
+         png and webp.";
     q "q" ["quality"]: Kind::Integer { min: 1, max: 100 }, "80",
         "Quality of lossy output on JPEG's scale; above 90 JPEG keeps full chroma resolution.";
     lossless "lossless": Kind::Bool, "false",

@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
-pub use values::{Anchor, Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share};
+pub use values::{
+    Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share,
+};
 
 use grammar::RawParameters;
 

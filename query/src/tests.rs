@@ -39,6 +39,8 @@ fn queries_have_one_canonical_text() {
         ("showExif", "showExif=true"),
         ("showExif=1&info=1&metadata=none", "showExif=true"),
         ("metadata=copyright&w=1", "metadata=copyright&w=1"),
+        ("linear=1&w=1&colorspace=srgb", "linear=true&w=1"),
+        ("linear=off&colorspace=p3", "colorspace=p3"),
     ];
     for (query, expected) in table {
         assert_eq!(canonical(query).as_deref(), Ok(expected), "{query}");

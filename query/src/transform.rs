@@ -1,7 +1,9 @@
 //! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
 
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
-use super::values::{Color, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits};
+use super::values::{
+    Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits,
+};
 use super::{BadParameter, Presets};
 
 /// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
@@ -126,6 +128,8 @@ pub struct Transform {
     pub fit: Fit,
     /// Whether the picture may grow.
     pub enlarge: bool,
+    /// Whether to resize in linear light.
+    pub linear: bool,
     /// What `cover` keeps.
     pub gravity: Gravity,
     /// The frame of an animation that is taken as a still picture.
@@ -134,6 +138,8 @@ pub struct Transform {
     pub effects: Effects,
     /// Fills padding and lies under transparency.
     pub background: Option<Color>,
+    /// The colours that the output can hold.
+    pub colorspace: Colorspace,
     /// How the result is encoded.
     pub output: Output,
     /// What is kept of the original's metadata.
@@ -152,10 +158,12 @@ impl Default for Transform {
             target: None,
             fit: Fit::Inside,
             enlarge: enlarges_by_default(Fit::Inside),
+            linear: false,
             gravity: Gravity::CENTER,
             page: None,
             effects: Effects::default(),
             background: None,
+            colorspace: Colorspace::Srgb,
             output: Output::default(),
             metadata: Metadata::None,
             answer: Answer::Picture,
@@ -184,6 +192,7 @@ impl Transform {
             target: target_box(raw)?,
             fit,
             enlarge: raw.enlarge().flag()?.unwrap_or(enlarges_by_default(fit)),
+            linear: raw.linear().flag()?.unwrap_or(false),
             gravity: raw.gravity().parsed(Gravity::parse)?.unwrap_or(Gravity::CENTER),
             effects: Effects {
                 brightness: raw.brightness().number()?.unwrap_or(one),
@@ -198,6 +207,7 @@ impl Transform {
             },
             page: raw.page().integer()?,
             background: raw.bg().parsed(Color::parse)?,
+            colorspace: raw.colorspace().choice(Colorspace::from_name)?.unwrap_or(Colorspace::Srgb),
             output: Output {
                 format: raw.format().choice(FormatChoice::from_name)?,
                 quality: raw.q().integer()?.map(|quality| quality as u8),
@@ -248,6 +258,7 @@ impl Transform {
             h: shown(self.target.and_then(TargetBox::height)),
             fit: shown(unless(self.fit, Fit::Inside).map(Fit::name)),
             enlarge: shown(unless(self.enlarge, enlarges_by_default(self.fit))),
+            linear: shown(unless(self.linear, false)),
             gravity: shown(unless(self.gravity, Gravity::CENTER)),
             crop: shown(self.crop),
             trim: shown(self.trim),
@@ -264,6 +275,7 @@ impl Transform {
             invert: shown(unless(effects.invert, false)),
             bg: shown(self.background),
             format: shown(output.format.map(FormatChoice::name)),
+            colorspace: shown(unless(self.colorspace, Colorspace::Srgb).map(Colorspace::name)),
             q: shown(output.quality),
             lossless: shown(unless(output.lossless, false)),
             progressive: shown(unless(output.progressive, false)),

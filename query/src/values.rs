@@ -94,6 +94,16 @@ choice! {
 }
 
 choice! {
+    /// The colours that the output can hold.
+    Colorspace {
+        /// sRGB, which every viewer takes for granted.
+        Srgb = "srgb",
+        /// Display P3 where the original has colours beyond sRGB.
+        DisplayP3 = "p3",
+    }
+}
+
+choice! {
     /// What is kept of the metadata.
     Metadata {
         /// Nothing but what the picture cannot be shown without.

@@ -3,7 +3,7 @@
 use ::png::{BlendOp, ColorType, DecodingError, DisposeOp, Transformations};
 
 use super::animation::{Animation, Canvas, Composed, Disposal, FrameHeader, Place, Source, over};
-use super::{Budget, Error, Format, Work, reader};
+use super::{Budget, Error, Format, Work, png, reader};
 
 /// What stands in front of the first chunk, and around the content of each.
 const SIGNATURE_LEN: usize = 8;
@@ -119,7 +119,8 @@ impl Source for PngFrames<'_> {
     }
 
     fn icc(&self) -> Option<Vec<u8>> {
-        self.reader.info().icc_profile.as_ref().map(|profile| profile.to_vec())
+        // Grey was drawn as colour.
+        png::colours(self.reader.info(), false)
     }
 }
 

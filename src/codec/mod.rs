@@ -13,6 +13,7 @@ pub(crate) mod kernel;
 mod orientation;
 mod palette;
 mod png;
+mod profile;
 mod raster;
 mod reader;
 mod shrink;
@@ -160,7 +161,8 @@ pub struct Decoded {
     /// The area of the stored picture that `raster` covers. It may reach past the picture's right and bottom edge by
     /// less than one pixel of the raster.
     pub area: Area,
-    /// The embedded ICC profile.
+    /// What the samples mean as colours, as an ICC profile: the embedded one, or one made from what else the file says.
+    /// None for sRGB, and for inks of which nothing is known.
     pub icc: Option<Vec<u8>>,
 }
 
@@ -243,6 +245,12 @@ pub trait Encoder: Sync {
 
     /// Whether pixels may be transparent.
     fn has_alpha(&self) -> bool;
+
+    /// Whether the format has a place for a colour profile, which [`crate::metadata::embed`] knows. Without one, colours
+    /// are sRGB.
+    fn has_profile(&self) -> bool {
+        false
+    }
 
     /// Whether [`Encoding::quality`] changes the size of what is written.
     fn has_quality(&self, encoding: &Encoding) -> bool;

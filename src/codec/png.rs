@@ -2,6 +2,7 @@
 
 use image::codecs::png::PngDecoder;
 
+use super::profile::{self, Chromaticities};
 use super::shrink::{self, Shrink};
 use super::{
     Animation, Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Frames, Header, Need,
@@ -29,7 +30,9 @@ impl Decoder for Png {
         {
             return Ok(decoded);
         }
-        reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)
+        let decoded = reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)?;
+        let icc = header(bytes, need).read_info().ok().and_then(|reader| colours(reader.info(), is_grey(reader.info())));
+        Ok(Decoded { icc, ..decoded })
     }
 
     fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
@@ -48,10 +51,8 @@ fn decode_smaller(bytes: &[u8], need: &Need<'_>, factor: usize) -> Result<Option
         Ok(()) => Error::Damaged { format: Format::Png, reason: error.to_string() },
         Err(stopped) => stopped.into(),
     };
-    let limits = ::png::Limits { bytes: usize::try_from(need.budget.memory).unwrap_or(usize::MAX) };
-    let mut decoder = ::png::Decoder::new_with_limits(reader::WatchedReader::new(bytes, need.work), limits);
+    let mut decoder = header(bytes, need);
     decoder.set_transformations(::png::Transformations::EXPAND);
-    decoder.set_ignore_text_chunk(true);
     let mut rows = decoder.read_info().map_err(broken)?;
     let channels = match rows.output_color_type() {
         (::png::ColorType::Grayscale, ::png::BitDepth::Eight) => Channels::L,
@@ -69,11 +70,44 @@ fn decode_smaller(bytes: &[u8], need: &Need<'_>, factor: usize) -> Result<Option
     while let Some(row) = rows.next_row().map_err(broken)? {
         shrink.push(row.data());
     }
-    let icc = rows.info().icc_profile.as_ref().map(|profile| profile.to_vec());
+    let icc = colours(rows.info(), is_grey(rows.info()));
     let Some(raster) = shrink.finish() else { return Ok(None) };
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     Ok(Some(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc }))
+}
+
+fn header<'a>(bytes: &'a [u8], need: &Need<'a>) -> ::png::Decoder<reader::WatchedReader<'a>> {
+    let limits = ::png::Limits { bytes: usize::try_from(need.budget.memory).unwrap_or(usize::MAX) };
+    let mut decoder = ::png::Decoder::new_with_limits(reader::WatchedReader::new(bytes, need.work), limits);
+    decoder.set_ignore_text_chunk(true);
+    decoder
+}
+
+fn is_grey(info: &::png::Info<'_>) -> bool {
+    matches!(info.color_type, ::png::ColorType::Grayscale | ::png::ColorType::GrayscaleAlpha)
+}
+
+/// What the samples mean, from the first of cICP, iCCP, sRGB and gAMA with cHRM that there is (PNG 3rd edition, 4.3).
+/// `grey` tells whether the samples are given out as grey.
+pub(super) fn colours(info: &::png::Info<'_>, grey: bool) -> Option<Vec<u8>> {
+    if let Some(points) = info.coding_independent_code_points
+        && points.is_video_full_range_image
+    {
+        return profile::from_code_points(points.color_primaries, points.transfer_function, grey);
+    }
+    if let Some(icc) = &info.icc_profile {
+        return Some(icc.to_vec());
+    }
+    if info.srgb.is_some() {
+        return None;
+    }
+    let chromaticities = info.chrm_chunk.map(|chunk| {
+        let [white, red, green, blue] =
+            [chunk.white, chunk.red, chunk.green, chunk.blue].map(|(x, y)| (x.into_value(), y.into_value()));
+        Chromaticities { white, red, green, blue }
+    });
+    profile::from_gamma(info.gama_chunk?.into_value(), chromaticities, grey)
 }
 
 /// Pixel data in the form that PNG stores it, before filtering.
@@ -90,6 +124,10 @@ impl Encoder for Png {
     }
 
     fn has_alpha(&self) -> bool {
+        true
+    }
+
+    fn has_profile(&self) -> bool {
         true
     }
 
@@ -264,6 +302,55 @@ mod tests {
         assert_eq!(decoded.raster.samples().as_bytes()[..3], [24, 26, 28], "of 0, 6, 42 and 48, and so on");
         let cut = Png.decode(&bytes[..bytes.len() - 30], &need);
         assert!(matches!(cut, Err(Error::Damaged { format: Format::Png, .. })), "{cut:?}");
+    }
+
+    /// A chunk (PNG 3rd edition, 5.3).
+    fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let mut crc = flate2::Crc::new();
+        crc.update(name);
+        crc.update(data);
+        [&(data.len() as u32).to_be_bytes(), name.as_slice(), data, &crc.sum().to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn the_best_description_of_colours_counts() {
+        let numbers = |values: &[u32]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>();
+        let cicp = |points: [u8; 4]| chunk(b"cICP", &points);
+        let icc = profile::from_code_points(9, 13, false).unwrap();
+        let mut zlib = flate2::write::ZlibEncoder::new(b"x\0\0".to_vec(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut zlib, &icc).unwrap();
+        let iccp = chunk(b"iCCP", &zlib.finish().unwrap());
+        let (srgb, linear) = (chunk(b"sRGB", &[0]), chunk(b"gAMA", &numbers(&[100_000])));
+        let wide = chunk(b"cHRM", &numbers(&[31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000]));
+        let p3 = profile::from_code_points(12, 13, false);
+        let table = [
+            ("nothing", vec![], None),
+            ("primaries alone", vec![wide.clone()], None),
+            ("gamma", vec![linear.clone()], profile::from_gamma(1.0, None, false)),
+            ("sRGB before gamma", vec![srgb.clone(), linear.clone(), wide.clone()], None),
+            ("a profile before sRGB", vec![iccp.clone(), linear.clone()], Some(icc.clone())),
+            ("code points before all", vec![cicp([12, 13, 0, 1]), iccp.clone(), linear.clone()], p3),
+            ("code points of sRGB", vec![cicp([1, 13, 0, 1]), iccp.clone()], None),
+            ("narrow range, which no picture has", vec![cicp([12, 13, 0, 0]), iccp], Some(icc)),
+        ];
+        let same = |one: Option<Vec<u8>>, other: Option<Vec<u8>>| {
+            // Profiles name the second in which they were made.
+            let without_date = |profile: Vec<u8>| [&profile[..24], &profile[36..]].concat();
+            one.map(without_date) == other.map(without_date)
+        };
+        let work = Work::unbounded();
+        let picture = raster(40, Channels::Rgb, (0..40 * 40 * 3u32).map(|i| (i * 7) as u8).collect());
+        let encoding = Encoding { quality: 80, lossless: false, progressive: false };
+        let plain = Png.encode(&picture, &encoding, &work).unwrap();
+        let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
+        for (name, chunks, expected) in table {
+            let file = [&plain[..33], &chunks.concat(), &plain[33..]].concat();
+            for scale in [1.0, 0.1] {
+                let need = Need { area: Area::whole(40, 40), scale, budget, work: &work };
+                let decoded = Png.decode(&file, &need).unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert!(same(decoded.icc, expected.clone()), "{name} at {scale}");
+            }
+        }
     }
 
     #[test]

@@ -79,6 +79,18 @@ impl Samples {
     }
 }
 
+impl From<Vec<u8>> for Samples {
+    fn from(samples: Vec<u8>) -> Self {
+        Self::U8(samples)
+    }
+}
+
+impl From<Vec<u16>> for Samples {
+    fn from(samples: Vec<u16>) -> Self {
+        Self::U16(samples)
+    }
+}
+
 /// A picture in memory: width and height are at least 1, alpha is straight (not premultiplied).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raster {

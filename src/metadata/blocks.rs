@@ -1,5 +1,7 @@
 //! Metadata blocks on their way into a file: how each container wraps them.
 
+use std::io::Write as _;
+
 use super::{jpeg, photoshop, png, webp};
 
 /// What is to be written, in the form in which containers hold it.
@@ -11,6 +13,8 @@ pub(super) struct Blocks {
     pub(super) xmp: Option<Vec<u8>>,
     /// IPTC-IIM data sets.
     pub(super) iptc: Option<Vec<u8>>,
+    /// An ICC profile.
+    pub(super) icc: Option<Vec<u8>>,
 }
 
 impl Blocks {
@@ -26,13 +30,19 @@ impl Blocks {
         if let Some(iptc) = &self.iptc {
             out.extend(jpeg::segment(jpeg::APP13, &[jpeg::PHOTOSHOP, &photoshop::iptc_resource(iptc)]));
         }
+        if let Some(icc) = &self.icc {
+            out.extend(jpeg::segment(jpeg::APP2, &[jpeg::ICC, &[1, 1], icc]));
+        }
         out
     }
 
-    /// PNG chunks (11.3.4.5 for eXIf, 11.3.3.4 for iTXt), which go between IHDR and the image data. IPTC has no place
+    /// PNG chunks (11.3.4.5 for eXIf, 11.3.3.4 for iTXt, 11.3.2.3 for iCCP), which go between IHDR and the image data. IPTC has no place
     /// in a PNG.
     pub(super) fn png_chunks(&self) -> Vec<u8> {
         let mut out = Vec::new();
+        if let Some(icc) = &self.icc {
+            out.extend(png::chunk(*b"iCCP", &png_icc(icc)));
+        }
         if let Some(exif) = &self.exif {
             out.extend(png::chunk(*b"eXIf", exif));
         }
@@ -43,6 +53,11 @@ impl Blocks {
             out.extend(png::chunk(*b"iTXt", &data));
         }
         out
+    }
+
+    /// The WebP chunk that goes before the image data, and its flag in VP8X (RFC 9649, 2.7.1.4).
+    pub(super) fn webp_profile(&self) -> (Vec<u8>, u8) {
+        self.icc.as_ref().map_or((Vec::new(), 0), |icc| (webp::chunk(*b"ICCP", icc), webp::ICC_FLAG))
     }
 
     /// WebP chunks, which go behind the image data, and the flags of VP8X that announce them (RFC 9649, 2.7).
@@ -58,4 +73,12 @@ impl Blocks {
         }
         (out, flags)
     }
+}
+
+/// A name, the method, and the profile as a zlib stream.
+fn png_icc(icc: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(b"icc\0\0".to_vec(), flate2::Compression::best());
+    // Writing to memory does not fail.
+    let written = encoder.write_all(icc).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
 }

@@ -25,6 +25,13 @@ impl Carried {
     pub fn is_empty(&self) -> bool {
         self.blocks == Blocks::default()
     }
+
+    /// Also carries the profile that the new pixels are in, of less than 64 KiB.
+    #[must_use]
+    pub fn with_profile(mut self, icc: Option<Vec<u8>>) -> Self {
+        self.blocks.icc = icc;
+        self
+    }
 }
 
 /// What of this file's metadata belongs into a file with its transformed pixels: nothing, the rights, or everything
@@ -57,6 +64,7 @@ fn everything(parts: &Parts) -> Blocks {
         exif: exif.filter(|exif| !exif.is_empty()).map(|exif| exif.write()),
         xmp: xmp.select(Selection::Transformed),
         iptc: parts.iptc.clone(),
+        icc: None,
     }
 }
 
@@ -112,7 +120,7 @@ fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
         true => Some(data),
         false => iptc::rights(&data),
     });
-    Blocks { exif, xmp, iptc }
+    Blocks { exif, xmp, iptc, icc: blocks.icc }
 }
 
 fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
@@ -148,22 +156,25 @@ fn into_gif(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
     }
 }
 
-/// Behind the pixels, and announced in VP8X, which a file in the simple format gets for it (RFC 9649, 2.7).
+/// Behind the pixels, but for the profile, and announced in VP8X, which a file in the simple format gets for it (RFC
+/// 9649, 2.7).
 fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec<u8> {
     let chunks = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| webp::chunks(&mut input));
     let Some(first) = chunks.ok().and_then(|chunks| chunks.into_iter().next()) else { return file };
-    let (chunks, flags) = blocks.webp_chunks();
+    let ((profile, profile_flag), (chunks, flags)) = (blocks.webp_profile(), blocks.webp_chunks());
     let data = slice(&file, &first.data);
     match &first.name {
         b"VP8X" => {
             let at = usize::try_from(first.data.start).unwrap_or(usize::MAX);
-            file.get_mut(at).into_iter().for_each(|byte| *byte = *byte & !(EXIF_FLAG | XMP_FLAG) | flags);
+            file.get_mut(at)
+                .into_iter()
+                .for_each(|byte| *byte = *byte & !(EXIF_FLAG | XMP_FLAG) | flags | profile_flag);
         }
         b"VP8 " | b"VP8L" => {
             // VP8L says in its header whether alpha is used (RFC 9649, 3.4); VP8 has none without VP8X.
             let has_alpha = &first.name == b"VP8L" && data.get(4).is_some_and(|byte| byte & 0x10 != 0);
             let alpha = if has_alpha { ALPHA_FLAG } else { 0 };
-            let mut header = vec![flags | alpha, 0, 0, 0];
+            let mut header = vec![flags | profile_flag | alpha, 0, 0, 0];
             for side in [width, height] {
                 header.extend(side.saturating_sub(1).to_le_bytes().iter().take(3));
             }
@@ -171,6 +182,8 @@ fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec
         }
         _ => return file,
     }
+    // VP8X has 10 bytes, and stands first.
+    file = insert(file, HEADER_LEN + 8 + 10, &profile);
     file.extend(chunks);
     let size = u32::try_from(file.len() - 8).unwrap_or(u32::MAX).to_le_bytes();
     file.splice(4..8, size);

@@ -28,7 +28,7 @@ pub(super) fn rights_text(parts: &Parts) -> Blocks {
     if let Some(iptc) = &iptc {
         xmp.add_iptc_rights(&iptc::to_json(iptc));
     }
-    Blocks { exif: None, xmp: xmp.select(Selection::Rights), iptc }
+    Blocks { xmp: xmp.select(Selection::Rights), iptc, ..Blocks::default() }
 }
 
 /// Creator and copyright of the Exif block.

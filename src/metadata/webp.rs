@@ -10,6 +10,7 @@ use super::input::Input;
 pub(super) const HEADER_LEN: u64 = 12;
 
 /// Flags of VP8X (section 2.7).
+pub(super) const ICC_FLAG: u8 = 0x20;
 pub(super) const ALPHA_FLAG: u8 = 0x10;
 pub(super) const EXIF_FLAG: u8 = 0x08;
 pub(super) const XMP_FLAG: u8 = 0x04;

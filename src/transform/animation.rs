@@ -7,10 +7,10 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, effects, lay_out, output};
+use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output};
 use crate::codec::{self, Animation, Budget, Decoded, Encoder, Encoding, Frames, Raster};
 use crate::metadata;
-use crate::query::Transform;
+use crate::query::{Colorspace, Transform};
 
 /// Bytes a pixel of the canvas for the copy of it that is resized.
 const COPY: u64 = 4;
@@ -53,11 +53,15 @@ pub(super) fn render(
     let needs = pixels(prepared) * COPY + u64::from(width) * u64::from(height) * REMEMBERED;
     prepared.budget.check_memory(needs)?;
     let budget = Budget { memory: prepared.budget.memory - needs, ..prepared.budget };
-    let pass = Pass { prepared, transform, animation, encoder, plan, budget, stages: Cell::default() };
+    let (stages, space) = (Cell::default(), Cell::new(Colorspace::Srgb));
+    let pass = Pass { prepared, transform, animation, encoder, plan, budget, stages, space };
     pass.add(|stages| stages.decode += started.elapsed());
-    let carried = metadata::carry(prepared.bytes, transform.metadata.into());
     let format = encoder.format();
-    let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
+    let finish = |encoded| {
+        let carried = metadata::carry(prepared.bytes, transform.metadata.into());
+        let carried = carried.with_profile(conversion::profile(pass.space.get()));
+        metadata::embed(encoded, format, &carried, width, height)
+    };
     // Frames are not kept, so another quality takes another pass.
     let encode = |encoding: &Encoding| pass.run(encoding).map(finish);
     let bytes = output::encode(&transform.output, |encoding| encoder.has_quality(encoding), encode)?;
@@ -128,6 +132,8 @@ struct Pass<'a> {
     plan: Plan,
     budget: Budget,
     stages: Cell<Stages>,
+    /// What the frames are in; all have the profile of the file.
+    space: Cell<Colorspace>,
 }
 
 impl Pass<'_> {
@@ -157,9 +163,10 @@ impl Pass<'_> {
     /// A frame as it is to be encoded.
     fn finished(&self, decoded: Decoded) -> Result<Raster, codec::Error> {
         let start = Instant::now();
-        let raster = picture(self.prepared, self.plan, decoded).finished();
-        let raster = effects::apply(raster, &self.transform.effects, self.prepared.work)?;
-        let raster = lay_out(raster, self.plan.canvas, self.transform.background, self.encoder.has_alpha());
+        let picture = picture(self.prepared, self.plan, decoded);
+        let (raster, space) = picture.with_effects(self.transform, self.prepared.work)?;
+        let (raster, space) = on_background(raster, space, self.plan.canvas, self.transform, self.encoder);
+        self.space.set(space);
         self.add(|stages| stages.resize += start.elapsed());
         Ok(raster)
     }

@@ -1,106 +1,50 @@
-//! From the colours of the original to 8 bit sRGB, on the small picture rather than on the big one.
-
-use moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformOptions};
+//! Layouts of pixels, transparency and backgrounds, on the small picture rather than on the big one.
 
 use super::resize::{blank, is_opaque};
-use crate::codec::{Channels, Raster, Samples};
+use crate::codec::{Channels, Raster, Samples, Stopped};
 use crate::query::Color;
 
-/// Converts to 8 bit sRGB, grey where the original is grey, without an alpha channel that says nothing.
-///
-/// A profile that cannot be used is ignored: its picture is shown as if it were sRGB.
-pub(super) fn to_srgb(raster: Raster, icc: Option<&[u8]>) -> Raster {
-    let raster = to_eight_bits(raster);
-    let raster = if is_opaque(&raster) { without_alpha(raster) } else { raster };
-    match icc.and_then(|icc| through_profile(&raster, icc)) {
-        Some(converted) => converted,
-        None if raster.channels() == Channels::Cmyk => naive_cmyk(&raster),
-        None => raster,
-    }
-}
-
-/// Whether a profile leaves the colours of 8 bit RGB as they are, but for rounding: it is tried on a few of them.
-pub(super) fn is_srgb(icc: &[u8]) -> bool {
-    const STEPS: [u8; 6] = [0, 40, 90, 140, 200, 255];
-    const ROUNDING: u8 = 2;
-    let levels = || STEPS.into_iter();
-    let colours = levels().flat_map(|r| levels().flat_map(move |g| levels().flat_map(move |b| [r, g, b])));
-    let colours: Vec<u8> = colours.collect();
-    let Some(raster) = Raster::new(colours.len() as u32 / 3, 1, Channels::Rgb, Samples::U8(colours)) else {
-        return false;
-    };
-    through_profile(&raster, icc).is_none_or(|converted| {
-        let pairs = converted.samples().as_bytes().iter().zip(raster.samples().as_bytes());
-        pairs.into_iter().all(|(to, from)| to.abs_diff(*from) <= ROUNDING)
-    })
-}
-
-fn through_profile(raster: &Raster, icc: &[u8]) -> Option<Raster> {
-    let profile = ColorProfile::new_from_slice(icc)
-        .inspect_err(|error| tracing::warn!(%error, "the ICC profile cannot be read and is ignored"))
-        .ok()?;
-    let alpha = raster.channels().has_alpha();
-    let (space, from) = match raster.channels() {
-        Channels::L => (DataColorSpace::Gray, Layout::Gray),
-        Channels::La => (DataColorSpace::Gray, Layout::GrayAlpha),
-        Channels::Rgb => (DataColorSpace::Rgb, Layout::Rgb),
-        Channels::Rgba => (DataColorSpace::Rgb, Layout::Rgba),
-        Channels::Cmyk => (DataColorSpace::Cmyk, Layout::Rgba),
-    };
-    if profile.color_space != space {
-        tracing::warn!(profile = ?profile.color_space, picture = ?space, "the ICC profile is of another kind and is ignored");
-        return None;
-    }
-    let (to, channels) = if alpha { (Layout::Rgba, Channels::Rgba) } else { (Layout::Rgb, Channels::Rgb) };
-    let options = TransformOptions { rendering_intent: RenderingIntent::Perceptual, ..TransformOptions::default() };
-    let transform = profile
-        .create_transform_8bit(from, &ColorProfile::new_srgb(), to, options)
-        .inspect_err(|error| tracing::warn!(%error, "the ICC profile does not fit the picture and is ignored"))
-        .ok()?;
-    let mut out = blank(raster.width(), raster.height(), channels, false);
-    transform.transform(raster.samples().as_bytes(), out.samples_mut()).ok()?;
-    Some(out)
-}
-
-/// Ink as a filter of light. Untagged CMYK says no more of its colours than this.
-fn naive_cmyk(raster: &Raster) -> Raster {
-    let light = |ink: u8, black: u8| {
-        let product = u16::from(255 - ink) * u16::from(255 - black);
-        ((product + 127) / 255) as u8
-    };
-    let samples = raster.samples().as_bytes().as_chunks().0.iter();
-    let rgb = samples.flat_map(|&[c, m, y, k]| [light(c, k), light(m, k), light(y, k)]).collect();
-    with_samples(raster, Channels::Rgb, rgb)
-}
-
 /// Rounds to the nearest 8 bit value.
-fn to_eight_bits(raster: Raster) -> Raster {
+pub(super) fn to_eight_bits(raster: Raster) -> Raster {
     let Samples::U16(samples) = raster.samples() else { return raster };
-    let eight = samples.iter().map(|sample| ((u32::from(*sample) * 255 + 32_767) / 65_535) as u8).collect();
+    let eight: Vec<u8> = samples.iter().map(|sample| ((u32::from(*sample) * 255 + 32_767) / 65_535) as u8).collect();
     with_samples(&raster, raster.channels(), eight)
 }
 
+/// Whether there is no colour but grey.
+pub(super) fn is_grey(raster: &Raster) -> bool {
+    matches!(raster.channels(), Channels::L | Channels::La)
+}
+
+/// The picture without an alpha channel that says nothing.
+pub(super) fn without_idle_alpha(raster: Raster) -> Raster {
+    if is_opaque(&raster) { without_alpha(raster) } else { raster }
+}
+
 fn without_alpha(raster: Raster) -> Raster {
-    let samples = raster.samples().as_bytes();
     match raster.channels() {
-        Channels::La => with_samples(&raster, Channels::L, samples.as_chunks().0.iter().map(|&[l, _]| l).collect()),
-        Channels::Rgba => {
-            let rgb = samples.as_chunks().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect();
-            with_samples(&raster, Channels::Rgb, rgb)
-        }
+        Channels::La => picked::<2, 1>(&raster, Channels::L, [0]),
+        Channels::Rgba => picked::<4, 3>(&raster, Channels::Rgb, [0, 1, 2]),
         _ => raster,
+    }
+}
+
+/// The picture with these samples of each of its pixels, in this order.
+fn picked<const FROM: usize, const TO: usize>(raster: &Raster, channels: Channels, which: [usize; TO]) -> Raster {
+    fn pick<T: Copy, const FROM: usize, const TO: usize>(samples: &[T], which: [usize; TO]) -> Vec<T> {
+        samples.as_chunks::<FROM>().0.iter().flat_map(|pixel| which.map(|sample| pixel[sample])).collect()
+    }
+    match raster.samples() {
+        Samples::U8(samples) => with_samples(raster, channels, pick::<u8, FROM, TO>(samples, which)),
+        Samples::U16(samples) => with_samples(raster, channels, pick::<u16, FROM, TO>(samples, which)),
     }
 }
 
 /// The picture with red, green and blue of its own, which effects that add colour need.
 pub(super) fn with_colour(raster: Raster) -> Raster {
-    let samples = raster.samples().as_bytes();
     match raster.channels() {
-        Channels::L => with_samples(&raster, Channels::Rgb, samples.iter().flat_map(|l| [*l; 3]).collect()),
-        Channels::La => {
-            let rgba = samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect();
-            with_samples(&raster, Channels::Rgba, rgba)
-        }
+        Channels::L => picked::<1, 3>(&raster, Channels::Rgb, [0, 0, 0]),
+        Channels::La => picked::<2, 4>(&raster, Channels::Rgba, [0, 0, 0, 1]),
         _ => raster,
     }
 }
@@ -119,7 +63,7 @@ pub(super) fn over(raster: Raster, color: Color) -> Raster {
         let mix = |top: u8, bottom: u8| ((u32::from(top) * above + u32::from(bottom) * kept + total / 2) / total) as u8;
         [mix(r, color.rgb[0]), mix(g, color.rgb[1]), mix(b, color.rgb[2]), (above + kept) as u8]
     };
-    let rgba = raster.samples().as_bytes().as_chunks().0.iter().flat_map(blend).collect();
+    let rgba: Vec<u8> = raster.samples().as_bytes().as_chunks().0.iter().flat_map(blend).collect();
     let blended = with_samples(&raster, Channels::Rgba, rgba);
     if color.alpha == 255 { without_alpha(blended) } else { blended }
 }
@@ -149,21 +93,52 @@ pub(super) fn pad(raster: Raster, canvas: super::plan::Canvas, color: Color) -> 
     out
 }
 
-/// The picture with an alpha channel, opaque where it had none. Grey stays without.
+/// The 8 bit picture with an alpha channel, opaque where it had none. Grey stays without.
 pub(super) fn with_alpha(raster: Raster) -> Raster {
     if raster.channels() != Channels::Rgb {
         return raster;
     }
-    let rgba = raster.samples().as_bytes().as_chunks().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
-    with_samples(&raster, Channels::Rgba, rgba)
+    let rgba = raster.samples().as_bytes().as_chunks().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]);
+    with_samples(&raster, Channels::Rgba, rgba.collect::<Vec<_>>())
 }
 
 /// A raster of the same size with other samples.
-pub(super) fn with_samples(raster: &Raster, channels: Channels, samples: Vec<u8>) -> Raster {
-    match Raster::new(raster.width(), raster.height(), channels, Samples::U8(samples)) {
+pub(super) fn with_samples(raster: &Raster, channels: Channels, samples: impl Into<Samples>) -> Raster {
+    match Raster::new(raster.width(), raster.height(), channels, samples.into()) {
         Some(raster) => raster,
         None => unreachable!("one sample a channel for every pixel of the raster it was made from"),
     }
+}
+
+/// Rows that are worked on at a time.
+const BAND: usize = 64;
+
+/// Converts a picture band by band to one of 16 bits; `convert` keeps the size of what it gets.
+///
+/// # Errors
+/// Those of `convert`.
+pub(super) fn over_rows(
+    raster: &Raster,
+    mut convert: impl FnMut(Raster) -> Result<Raster, Stopped>,
+) -> Result<Raster, Stopped> {
+    let (width, count) = (raster.width(), raster.channels().count());
+    let length = width as usize * count * BAND;
+    let bands: Box<dyn Iterator<Item = Samples> + '_> = match raster.samples() {
+        Samples::U8(samples) => Box::new(samples.chunks(length).map(|band| band.to_vec().into())),
+        Samples::U16(samples) => Box::new(samples.chunks(length).map(|band| band.to_vec().into())),
+    };
+    let (mut out, mut channels) = (Vec::new(), raster.channels());
+    for band in bands {
+        let height = (band.len() / count / width as usize) as u32;
+        let Some(band) = Raster::new(width, height, raster.channels(), band) else { continue };
+        let converted = convert(band)?;
+        if out.is_empty() {
+            channels = converted.channels();
+            out.reserve_exact(width as usize * raster.height() as usize * channels.count());
+        }
+        out.extend_from_slice(bytemuck::cast_slice::<u8, u16>(converted.samples().as_bytes()));
+    }
+    Ok(with_samples(raster, channels, out))
 }
 
 #[cfg(test)]
@@ -176,42 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn inks_filter_light() {
-        let inks = raster(Channels::Cmyk, &[0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 255, 0, 128, 0, 128]);
-        assert_eq!(to_srgb(inks, None).samples().as_bytes(), [255, 255, 255, 0, 255, 255, 0, 0, 0, 127, 63, 127]);
-    }
-
-    #[test]
     fn sixteen_bits_are_rounded_and_idle_alpha_dropped() {
         let samples = Samples::U16(vec![0, 65_535, 32_767, 65_535, 65_535, 65_535]);
-        let out = to_srgb(Raster::new(3, 1, Channels::La, samples).unwrap(), None);
+        let out = to_eight_bits(without_idle_alpha(Raster::new(3, 1, Channels::La, samples).unwrap()));
         assert_eq!((out.channels(), out.samples().as_bytes()), (Channels::L, [0, 127, 255].as_slice()));
     }
 
     #[test]
-    fn a_useless_profile_is_ignored() {
-        let grey = raster(Channels::L, &[1, 2, 3]);
-        assert_eq!(to_srgb(grey.clone(), Some(b"not a profile")), grey);
-        let rgb_profile = ColorProfile::new_display_p3().encode().unwrap();
-        assert_eq!(to_srgb(raster(Channels::Cmyk, &[0; 4]), Some(&rgb_profile)).samples().as_bytes(), [255; 3]);
-    }
-
-    #[test]
-    fn profiles_of_srgb_are_known_by_what_they_do() {
-        assert!(is_srgb(&ColorProfile::new_srgb().encode().unwrap()));
-        assert!(is_srgb(b"a profile that is ignored"));
-        for other in [ColorProfile::new_display_p3(), ColorProfile::new_adobe_rgb()] {
-            assert!(!is_srgb(&other.encode().unwrap()));
-        }
-    }
-
-    #[test]
-    fn wide_gamut_is_converted() {
-        let p3 = ColorProfile::new_display_p3().encode().unwrap();
-        let out = to_srgb(raster(Channels::Rgb, &[200, 100, 50, 128, 128, 128]), Some(&p3));
-        let bytes = out.samples().as_bytes();
-        assert!(bytes[0] > 205 && bytes[2] < 48, "the same colour has larger differences in sRGB: {bytes:?}");
-        assert!(bytes[3..].iter().all(|grey| grey.abs_diff(128) <= 1), "{bytes:?}");
+    fn bands_make_a_whole() {
+        let samples: Vec<u16> = (0..3 * 150).collect();
+        let tall = Raster::new(3, 150, Channels::L, Samples::U16(samples)).unwrap();
+        let mut heights = Vec::new();
+        let same = over_rows(&tall, |band| {
+            heights.push(band.height());
+            Ok(band)
+        });
+        assert_eq!((same, heights), (Ok(tall), vec![64, 64, 22]));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Changes to the samples of the finished size, as CSS filters define them (Filter Effects Module Level 1), in this
 //! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen.
 
-use super::colour::{with_colour, with_samples};
+use super::colour::{to_eight_bits, with_colour, with_samples};
 use super::resize::resize;
-use crate::codec::{Area, Channels, Raster, Stopped, Work};
+use crate::codec::{Area, Channels, Raster, Samples, Stopped, Work};
 use crate::query::{Color, Effects, Hundredths};
 
 /// Sigma of the Gaussian under the unsharp mask, in pixels.
@@ -12,12 +12,13 @@ const SHARPEN_SIGMA: f64 = 1.0;
 /// Above this sigma a picture is blurred at a smaller size: what the detour loses, the blur would have removed.
 const LARGEST_DIRECT_SIGMA: f64 = 6.0;
 
-/// Applies all effects to an 8 bit picture.
+/// Applies all effects. What has 16 bits keeps them until the samples have been adjusted, so that nothing that is
+/// stretched shows bands; the result has 8.
 ///
 /// # Errors
 /// [`Stopped`] between rows of a blur.
 pub(super) fn apply(raster: Raster, effects: &Effects, work: &Work) -> Result<Raster, Stopped> {
-    let mut raster = adjust(raster, effects);
+    let mut raster = to_eight_bits(adjust(raster, effects));
     if let Some(sigma) = effects.blur {
         raster = blur(raster, sigma.get(), work)?;
     }
@@ -69,50 +70,108 @@ fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
     raster
 }
 
+/// A sample of either depth.
+trait Sample: bytemuck::Pod {
+    /// The largest.
+    const MAX: f64;
+    /// Its place among all.
+    fn index(self) -> usize;
+    /// The nearest sample.
+    fn nearest(value: f64) -> Self;
+
+    /// Its value in `0..=255`.
+    fn eight_bits(self) -> f32 {
+        self.index() as f32 * (255.0 / Self::MAX as f32)
+    }
+
+    fn from_eight_bits(value: f32) -> Self {
+        Self::nearest(f64::from(value) * (Self::MAX / 255.0))
+    }
+}
+
+impl Sample for u8 {
+    const MAX: f64 = 255.0;
+
+    fn index(self) -> usize {
+        self.into()
+    }
+
+    fn nearest(value: f64) -> Self {
+        value.round() as Self
+    }
+}
+
+impl Sample for u16 {
+    const MAX: f64 = 65_535.0;
+
+    fn index(self) -> usize {
+        self.into()
+    }
+
+    fn nearest(value: f64) -> Self {
+        value.round() as Self
+    }
+}
+
 /// Replaces every sample but alpha by a function of itself, `0..=1` to `0..=1`.
-fn map_samples(raster: &mut Raster, function: impl Fn(f64) -> f64) {
-    let table: Vec<u8> = (0..=255).map(|value| (function(f64::from(value) / 255.0) * 255.0).round() as u8).collect();
-    let channels = raster.channels();
-    let colours = channels.count() - usize::from(channels.has_alpha());
-    for pixel in raster.samples_mut().chunks_exact_mut(channels.count()) {
-        for sample in &mut pixel[..colours] {
-            *sample = table[*sample as usize];
+pub(super) fn map_samples(raster: &mut Raster, function: impl Fn(f64) -> f64) {
+    fn map<T: Sample>(bytes: &mut [u8], channels: Channels, function: impl Fn(f64) -> f64) {
+        let table: Vec<T> =
+            (0..=T::MAX as u32).map(|value| T::nearest(function(f64::from(value) / T::MAX) * T::MAX)).collect();
+        let colours = channels.count() - usize::from(channels.has_alpha());
+        for pixel in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(channels.count()) {
+            for sample in &mut pixel[..colours] {
+                *sample = table[sample.index()];
+            }
         }
+    }
+    let channels = raster.channels();
+    match raster.samples() {
+        Samples::U8(_) => map::<u8>(raster.samples_mut(), channels, function),
+        Samples::U16(_) => map::<u16>(raster.samples_mut(), channels, function),
     }
 }
 
 /// Replaces red, green and blue, `0..=255` each, by a function of themselves and their luma. Grey pictures have none.
 fn map_colours(raster: &mut Raster, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
-    let count = raster.channels().count();
-    if count < 3 {
-        return;
-    }
-    for pixel in raster.samples_mut().chunks_exact_mut(count) {
-        let rgb = [pixel[0], pixel[1], pixel[2]];
-        let changed = function(rgb.map(f32::from), luma(rgb));
-        for (to, from) in pixel.iter_mut().zip(changed) {
-            *to = from.round() as u8;
+    fn map<T: Sample>(bytes: &mut [u8], count: usize, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
+        for pixel in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(count) {
+            let rgb = [pixel[0], pixel[1], pixel[2]].map(T::eight_bits);
+            for (to, from) in pixel.iter_mut().zip(function(rgb, luma(rgb))) {
+                *to = T::from_eight_bits(from);
+            }
         }
+    }
+    let count = raster.channels().count();
+    match raster.samples() {
+        _ if count < 3 => {}
+        Samples::U8(_) => map::<u8>(raster.samples_mut(), count, function),
+        Samples::U16(_) => map::<u16>(raster.samples_mut(), count, function),
     }
 }
 
-/// Luma of BT.709, `0..=255`.
-pub(super) fn luma([red, green, blue]: [u8; 3]) -> f32 {
-    0.2126 * f32::from(red) + 0.7152 * f32::from(green) + 0.0722 * f32::from(blue)
+/// Luma of BT.709, in the unit of the samples.
+pub(super) fn luma([red, green, blue]: [f32; 3]) -> f32 {
+    0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
 fn grey(raster: &Raster) -> Raster {
-    let samples = raster.samples().as_bytes();
-    let grey = |r, g, b| luma([r, g, b]).round() as u8;
-    match raster.channels() {
-        Channels::Rgb => {
-            with_samples(raster, Channels::L, samples.as_chunks().0.iter().map(|&[r, g, b]| grey(r, g, b)).collect())
+    fn grey<T: Sample>(samples: &[T], channels: Channels) -> Vec<T> {
+        let luma = |pixel: &[T]| T::from_eight_bits(luma([pixel[0], pixel[1], pixel[2]].map(T::eight_bits)));
+        let pixels = samples.chunks_exact(channels.count());
+        match channels.has_alpha() {
+            true => pixels.flat_map(|pixel| [luma(pixel), pixel[3]]).collect(),
+            false => pixels.map(luma).collect(),
         }
-        Channels::Rgba => {
-            let la = samples.as_chunks().0.iter().flat_map(|&[r, g, b, a]| [grey(r, g, b), a]).collect();
-            with_samples(raster, Channels::La, la)
-        }
-        _ => raster.clone(),
+    }
+    let channels = match raster.channels() {
+        Channels::Rgb => Channels::L,
+        Channels::Rgba => Channels::La,
+        _ => return raster.clone(),
+    };
+    match raster.samples() {
+        Samples::U8(samples) => with_samples(raster, channels, grey(samples, raster.channels())),
+        Samples::U16(samples) => with_samples(raster, channels, grey(samples, raster.channels())),
     }
 }
 
@@ -154,7 +213,7 @@ fn gaussian(raster: Raster, sigma_across: f64, sigma_down: f64, work: &Work) -> 
     if channels.has_alpha() {
         weigh(&mut planes, count, |colour, alpha| if alpha > 0.0 { colour * 255.0 / alpha } else { 0.0 });
     }
-    Ok(with_samples(&raster, channels, planes.iter().map(|sample| sample.round() as u8).collect()))
+    Ok(with_samples(&raster, channels, planes.iter().map(|sample| sample.round() as u8).collect::<Vec<_>>()))
 }
 
 fn weigh(planes: &mut [f32], count: usize, function: impl Fn(f32, f32) -> f32) {
@@ -268,6 +327,25 @@ mod tests {
             assert_eq!(applied(query, 1, Channels::Rgba, &pixel).samples().as_bytes(), expected, "{query}");
         }
         assert_eq!(applied("tint=ff0000", 1, Channels::L, &[100]).samples().as_bytes(), [100, 0, 0]);
+    }
+
+    #[test]
+    fn sixteen_bits_are_stretched_before_they_are_reduced() {
+        let ramp: Vec<u16> = (0..256).map(|i| i * 16).collect();
+        for query in
+            ["brightness=10", "gamma=3", "brightness=5&contrast=2&grayscale&tint=ffffff", "brightness=9&saturation=0.5"]
+        {
+            let effects = query.parse::<Transform>().unwrap().effects;
+            for (channels, count) in [(Channels::L, 1), (Channels::Rgb, 3), (Channels::Rgba, 4)] {
+                let samples: Vec<u16> = ramp.iter().flat_map(|sample| std::iter::repeat_n(*sample, count)).collect();
+                let raster = Raster::new(256, 1, channels, Samples::U16(samples)).unwrap();
+                let out = apply(raster, &effects, &Work::unbounded()).unwrap();
+                let Samples::U8(samples) = out.samples() else { panic!("{query}") };
+                let mut levels: Vec<u8> = samples.iter().step_by(out.channels().count()).copied().collect();
+                levels.dedup();
+                assert!(levels.len() > 30, "{query} has {} levels; 8 bits had 17", levels.len());
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! From the bytes of an original and a [`Transform`] to the bytes of the picture that was asked for.
 //!
 //! The way: probe the header, plan, decode (to size, where the format can), crop and resize in one pass, turn upright,
-//! convert to sRGB, apply effects, lay over the background, encode. Everything after the resize works on the small
+//! convert the colours, apply effects, lay over the background, encode. Everything after the resize works on the small
 //! picture. Nothing here knows of HTTP or storage.
 
 mod animation;
 mod colour;
+mod conversion;
 mod effects;
 mod info;
 mod lanczos;
@@ -22,9 +23,10 @@ pub use info::{Info, inspect};
 pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
 
-use crate::codec::{self, Animation, Area, Budget, Decoded, Decoder, Encoding, Format, Header, Need, Raster, Work};
+use crate::codec::{self, Animation, Area, Budget, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work};
 use crate::metadata::{self, Keep};
-use crate::query::{Anchor, Color, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
+use crate::query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
+use conversion::Conversion;
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -153,11 +155,11 @@ pub fn render(
     work.check()?;
     let source = picture.header.format;
     let canvas = picture.plan.canvas;
-    let raster = effects::apply(picture.finished(), &transform.effects, work)?;
+    let (raster, space) = picture.with_effects(transform, work)?;
     let encoder = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
-    let raster = lay_out(raster, canvas, transform.background, encoder.has_alpha());
+    let (raster, space) = on_background(raster, space, canvas, transform, encoder);
     let resized = Instant::now();
-    let carried = metadata::carry(bytes, transform.metadata.into());
+    let carried = metadata::carry(bytes, transform.metadata.into()).with_profile(conversion::profile(space));
     let (format, width, height) = (encoder.format(), raster.width(), raster.height());
     let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
     let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
@@ -190,7 +192,7 @@ impl<'a> Prepared<'a> {
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
         let crop = original.crop(transform.crop)?;
         let plan = Plan::new(original, crop, transform, None)?;
-        let rest = memory(&header, &plan) + effects::memory(&transform.effects, plan.output_size());
+        let rest = memory(&header, &plan, transform.linear) + effects::memory(&transform.effects, plan.output_size());
         budget.check_memory(rest)?;
         let budget = Budget { memory: budget.memory - rest, ..budget };
         let animation = decoder.animation(bytes, work)?;
@@ -205,8 +207,9 @@ impl<'a> Prepared<'a> {
     /// What the output needs of the decoder.
     fn need(&self, transform: &Transform) -> Need<'a> {
         let area = if self.needs_pixels(transform) { self.plan.field } else { self.plan.area };
-        // A border can only be found in all of the pixels.
-        let scale = if transform.trim.is_some() { 1.0 } else { self.plan.scale() };
+        // A border can only be found in all of the pixels, and decoders shrink without regard to light.
+        let whole = transform.trim.is_some() || transform.linear;
+        let scale = if whole { 1.0 } else { self.plan.scale() };
         Need { area, scale, budget: self.budget, work: self.work }
     }
 
@@ -262,15 +265,30 @@ impl Picture {
         let shrink = (field.width.max(field.height) / f64::from(side)).max(1.0);
         let size = |length: f64| (length / shrink).round().max(1.0) as u32;
         let small = resize::thumbnail(&self.decoded.raster, field, size(field.width), size(field.height));
-        colour::to_srgb(small, self.decoded.icc.as_deref())
+        colour::to_eight_bits(Conversion::new(&self.decoded, Colorspace::Srgb).apply(small))
     }
 
-    /// The upright picture in sRGB, at the size of the plan.
-    fn finished(self) -> Raster {
+    /// The upright picture at the size of the plan and in its original's depth, and the space that its colours are in.
+    fn finished(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Stopped> {
+        let conversion = Conversion::new(&self.decoded, transform.colorspace);
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
-        let resized = resize::resize(self.decoded.raster, field, area, width, height).oriented(self.plan.orientation);
-        colour::to_srgb(resized, self.decoded.icc.as_deref())
+        let resize = |raster| resize::resize(raster, field, area, width, height).oriented(self.plan.orientation);
+        let raster = if transform.linear {
+            let light = conversion.to_linear(&self.decoded.raster, work)?;
+            drop(self.decoded);
+            conversion::from_linear(resize(light))
+        } else {
+            conversion.apply(resize(self.decoded.raster))
+        };
+        Ok((raster, conversion.to))
+    }
+
+    /// The same with the effects that are asked for.
+    fn with_effects(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Stopped> {
+        let (raster, space) = self.finished(transform, work)?;
+        let tint = transform.effects.tint.map(|color| conversion::color(color, space));
+        Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, work)?, space))
     }
 
     /// An area of the stored picture in pixels of the raster.
@@ -287,13 +305,16 @@ impl Picture {
 }
 
 /// Bytes that the work holds at one time beside the decoded picture, at most: the resize, and three copies of the
-/// output, for turning, conversion and encoding each read one picture and write another.
-fn memory(header: &Header, plan: &Plan) -> u64 {
+/// output, for turning, conversion and encoding each read one picture and write another. Linear light takes one of the
+/// whole original, in 16 bits.
+fn memory(header: &Header, plan: &Plan, linear: bool) -> u64 {
     const OUTPUT_BYTES_PER_PIXEL: u64 = 3 * 4;
     let (width, height) = plan.stored_size();
     let (out_width, out_height) = plan.output_size();
     let pixel = 2 * header.channels.count() as u64;
-    resize::memory(plan.area.height, width, height, pixel)
+    let light = if linear { u64::from(header.width) * u64::from(header.height) * pixel } else { 0 };
+    light
+        + resize::memory(plan.area.height, width, height, pixel)
         + u64::from(out_width) * u64::from(out_height) * OUTPUT_BYTES_PER_PIXEL
 }
 
@@ -304,6 +325,28 @@ fn interest(transform: &Transform) -> Option<Interest> {
         Gravity::Named(Anchor::Attention) if covers => Some(Interest::Attention),
         _ => None,
     }
+}
+
+/// The picture in colours that a file can announce: grey and sRGB need no profile, and others only go where one fits.
+fn carried_colours(raster: Raster, space: Colorspace, has_profile: bool) -> (Raster, Colorspace) {
+    match space {
+        Colorspace::DisplayP3 if has_profile && !colour::is_grey(&raster) => (raster, space),
+        Colorspace::DisplayP3 => (conversion::clipped(raster), Colorspace::Srgb),
+        Colorspace::Srgb => (raster, space),
+    }
+}
+
+/// The picture over its background and on its canvas, in colours that the format can tell of.
+fn on_background(
+    raster: Raster,
+    space: Colorspace,
+    canvas: Option<Canvas>,
+    transform: &Transform,
+    encoder: &dyn Encoder,
+) -> (Raster, Colorspace) {
+    let (raster, space) = carried_colours(raster, space, encoder.has_profile());
+    let background = transform.background.map(|color| conversion::color(color, space));
+    (lay_out(raster, canvas, background, encoder.has_alpha()), space)
 }
 
 /// Lays the picture over its background and onto its canvas.

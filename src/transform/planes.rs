@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::resize::whole_pixels;
-use super::{Error, Plan, Prepared, Rendered, Stages, colour, interest, lanczos, output};
+use super::{Error, Plan, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
 use crate::codec::{self, Area, Channels, Format, PlanarEncoder, Plane, Raster};
 use crate::metadata;
 use crate::query::{Effects, FormatChoice, Transform};
@@ -50,13 +50,14 @@ fn encoder(prepared: &Prepared<'_>, transform: &Transform) -> Option<&'static dy
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
         && transform.trim.is_none()
+        && !transform.linear
         && plan.canvas.is_none()
         && interest(transform).is_none();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(is_jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
         return None;
     }
-    if metadata::icc_profile(bytes, Format::Jpeg).is_some_and(|icc| !colour::is_srgb(&icc)) {
+    if metadata::icc_profile(bytes, Format::Jpeg).is_some_and(|icc| !conversion::is_srgb(&icc)) {
         return None;
     }
     codec::encoder(Format::Jpeg)?.planar(&output::encoding(&transform.output))

@@ -70,7 +70,7 @@ type Histogram = [u32; 64];
 
 fn histogram(pixels: impl Iterator<Item = [u8; 3]>) -> Histogram {
     let mut counts = [0; 64];
-    pixels.for_each(|rgb| counts[luma(rgb) as usize / 4] += 1);
+    pixels.for_each(|rgb| counts[luma(rgb.map(f32::from)) as usize / 4] += 1);
     counts
 }
 
@@ -84,7 +84,7 @@ fn entropy(lines: &[Histogram]) -> f64 {
 /// How much each pixel draws the eye. The three signals and their order of weight are libvips' own: edges in luma,
 /// colours close to human skin, and saturation, the latter two where it is neither dark nor glaring.
 fn attention(pixels: &[[u8; 3]], width: usize, height: usize) -> Vec<f32> {
-    let lumas: Vec<f32> = pixels.iter().map(|rgb| luma(*rgb)).collect();
+    let lumas: Vec<f32> = pixels.iter().map(|rgb| luma(rgb.map(f32::from))).collect();
     let at = |x: usize, y: usize| lumas[y.min(height - 1) * width + x.min(width - 1)];
     let mut scores = Vec::with_capacity(pixels.len());
     for y in 0..height {

@@ -14,9 +14,10 @@ fn red_and_blue(format: Format) -> Vec<u8> {
 fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
     let transform = query.parse().unwrap();
     let rendered = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded())?;
-    let picture = Prepared::new(&rendered.bytes, &Transform::default(), BUDGET.into(), &Work::unbounded())?
-        .decode(&Transform::default())?;
-    Ok((rendered, colour::with_alpha(colour::with_colour(picture.finished()))))
+    let (same, work) = (Transform::default(), Work::unbounded());
+    let picture = Prepared::new(&rendered.bytes, &same, BUDGET.into(), &work)?.decode(&same)?;
+    let (raster, _) = picture.finished(&same, &work)?;
+    Ok((rendered, colour::with_alpha(colour::with_colour(raster))))
 }
 
 /// The colour in the middle of each of the cells of a grid.
@@ -293,4 +294,43 @@ fn max_bytes_holds_for_all_frames_together() {
     assert!(least < best);
     assert!((least..best).contains(&size(&format!("w=39&q=100&max_bytes={}", best - 1)).unwrap()));
     assert!(matches!(size("w=39&max_bytes=50"), Err(Error::MaxBytes { .. })));
+}
+
+#[test]
+fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
+    let p3 = conversion::profile(Colorspace::DisplayP3);
+    let bare = red_and_blue(Format::Png);
+    let wide = metadata::embed(bare.clone(), Format::Png, &metadata::carry(&bare, Keep::None).with_profile(p3), 80, 40);
+    let table = [
+        ("w=40", false),
+        ("w=40&colorspace=p3", true),
+        ("w=40&colorspace=p3&format=jpeg", true),
+        ("w=40&colorspace=p3&format=webp", true),
+        ("w=40&colorspace=p3&format=webp&lossless&metadata=all", true),
+        ("w=40&colorspace=p3&linear", true),
+        ("w=40&colorspace=p3&format=gif", false),
+        ("w=40&colorspace=p3&grayscale", false),
+    ];
+    for (query, kept) in table {
+        let (rendered, raster) = rendered(&wide, query).unwrap();
+        let icc = metadata::icc_profile(&rendered.bytes, rendered.format);
+        assert_eq!(icc.is_some(), kept, "{query}");
+        if !query.contains("grayscale") {
+            assert_eq!(cells(&raster, 2, 1), "RB", "{query}");
+        }
+        assert!(icc.is_none_or(|icc| !conversion::is_srgb(&icc)), "{query}");
+    }
+    let (unchanged, _) = rendered(&bare, "w=40&colorspace=p3").unwrap();
+    assert_eq!(metadata::icc_profile(&unchanged.bytes, Format::Png), None, "sRGB has nothing beyond sRGB");
+}
+
+#[test]
+fn linear_light_keeps_the_brightness_of_fine_detail() {
+    let lines: Vec<u8> = (0..64 * 64).map(|i| if i / 64 % 2 == 0 { 255 } else { 0 }).collect();
+    let raster = Raster::new(64, 64, Channels::L, Samples::U8(lines)).unwrap();
+    let encoding = Encoding { quality: 100, lossless: true, progressive: false };
+    let bytes = codec::encoder(Format::Png).unwrap().encode(&raster, &encoding, &Work::unbounded()).unwrap();
+    let middle = |query: &str| rendered(&bytes, query).unwrap().1.samples().as_bytes()[4 * (8 * 16 + 8)];
+    assert!(middle("w=16").abs_diff(128) < 4, "half of the samples");
+    assert!(middle("w=16&linear").abs_diff(188) < 4, "half of the light");
 }

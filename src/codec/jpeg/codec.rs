@@ -137,6 +137,10 @@ impl Encoder for Jpeg {
         false
     }
 
+    fn has_profile(&self) -> bool {
+        true
+    }
+
     fn has_quality(&self, _: &Encoding) -> bool {
         true
     }

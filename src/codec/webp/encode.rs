@@ -23,6 +23,10 @@ impl Encoder for WebP {
         true
     }
 
+    fn has_profile(&self) -> bool {
+        true
+    }
+
     fn has_quality(&self, encoding: &Encoding) -> bool {
         !encoding.lossless
     }
