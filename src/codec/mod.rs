@@ -8,16 +8,20 @@ mod animation;
 mod apng;
 pub mod avif;
 mod gif;
+mod ico;
 pub mod jpeg;
 pub(crate) mod kernel;
 mod orientation;
 mod palette;
+mod plain;
 mod png;
 mod profile;
+mod qoi;
 mod raster;
 mod reader;
 mod shrink;
 mod sniff;
+mod tiff;
 mod webp;
 mod work;
 
@@ -297,6 +301,11 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),
         Format::Avif => Some(&avif::DEFAULT),
+        Format::Tiff => Some(&tiff::Tiff),
+        Format::Bmp => Some(&plain::Bmp),
+        Format::Ico => Some(&ico::Ico),
+        Format::Qoi => Some(&qoi::Qoi),
+        Format::Pnm => Some(&plain::Pnm),
         _ => None,
     }
 }

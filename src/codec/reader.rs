@@ -91,6 +91,10 @@ pub(super) fn map_error(format: Format, error: &ImageError, work: &Work) -> Erro
         return Error::Stopped(Stopped);
     }
     match error {
+        // Sides that nobody could hold are the file's fault as well.
+        ImageError::Unsupported(error) if error.to_string().ends_with("are too large") => {
+            Error::Damaged { format, reason: error.to_string() }
+        }
         ImageError::Unsupported(error) => {
             Error::Unsupported(format!("the {format} is of a kind that is not read: {error}"))
         }

@@ -39,7 +39,7 @@ mod report;
 mod rewrite;
 mod rights;
 mod strip;
-mod tiff;
+pub(crate) mod tiff;
 mod webp;
 mod xmp;
 

@@ -16,30 +16,30 @@ const LONG: u16 = 4;
 
 /// One entry of an image file directory, its value still in the block's byte order.
 #[derive(Debug, Clone)]
-pub(super) struct Field<'a> {
-    pub(super) tag: u16,
-    pub(super) kind: u16,
-    pub(super) count: u32,
-    pub(super) value: Cow<'a, [u8]>,
+pub(crate) struct Field<'a> {
+    pub(crate) tag: u16,
+    pub(crate) kind: u16,
+    pub(crate) count: u32,
+    pub(crate) value: Cow<'a, [u8]>,
 }
 
 /// One directory and the offset of the next.
 #[derive(Debug, Default)]
-pub(super) struct Directory<'a> {
-    pub(super) fields: Vec<Field<'a>>,
+pub(crate) struct Directory<'a> {
+    pub(crate) fields: Vec<Field<'a>>,
     pub(super) next: u64,
     pub(super) warnings: Vec<String>,
 }
 
 /// A block whose header has been read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     data: &'a [u8],
-    pub(super) little_endian: bool,
+    pub(crate) little_endian: bool,
     /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
     /// Offset of the first directory.
-    pub(super) first: u64,
+    pub(crate) first: u64,
 }
 
 /// Bytes of one value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18).
@@ -55,7 +55,7 @@ pub(super) const fn type_size(kind: u16) -> Option<usize> {
 
 impl<'a> Block<'a> {
     /// Reads the header. `None` for anything that is neither TIFF nor BigTIFF.
-    pub(super) fn new(data: &'a [u8]) -> Option<Self> {
+    pub(crate) fn new(data: &'a [u8]) -> Option<Self> {
         let (little_endian, rest) = match data {
             [b'I', b'I', rest @ ..] => (true, rest),
             [b'M', b'M', rest @ ..] => (false, rest),
@@ -93,12 +93,12 @@ impl<'a> Block<'a> {
     }
 
     /// The bytes that an offset and a length name, if the block holds them all.
-    pub(super) fn slice(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
+    pub(crate) fn slice(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
         self.tail(offset)?.get(..usize::try_from(len).ok()?)
     }
 
     /// The directory at `offset`. A damaged one gives the entries that can be read, and says what is missing.
-    pub(super) fn directory(&self, offset: u64) -> Directory<'a> {
+    pub(crate) fn directory(&self, offset: u64) -> Directory<'a> {
         let mut directory = Directory::default();
         let entry_len = if self.big { 20 } else { 12 };
         let Some((count, entries)) = self.entry_count(offset) else {
@@ -157,11 +157,18 @@ impl<'a> Block<'a> {
 
     /// The field's first value, if it is an unsigned integer.
     pub(super) fn uint(&self, field: &Field<'_>) -> Option<u64> {
+        self.uint_at(field, 0)
+    }
+
+    /// The unsigned integer in place `index` of the field's values.
+    pub(crate) fn uint_at(&self, field: &Field<'_>, index: usize) -> Option<u64> {
+        let start = index.checked_mul(type_size(field.kind)?)?;
+        let value = field.value.get(start..)?;
         match field.kind {
-            1 | 7 => field.value.first().map(|&v| v.into()),
-            SHORT => self.u16(&field.value).map(u64::from),
-            LONG | 13 => self.u32(&field.value).map(u64::from),
-            16 | 18 => self.u64(&field.value),
+            1 | 7 => value.first().map(|&value| value.into()),
+            SHORT => self.u16(value).map(u64::from),
+            LONG | 13 => self.u32(value).map(u64::from),
+            16 | 18 => self.u64(value),
             _ => None,
         }
     }

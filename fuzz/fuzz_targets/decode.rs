@@ -1,0 +1,45 @@
+//! Any bytes as a picture of any format, whatever they announce: no panic, and what is decoded is of the size that the
+//! header gave, in no more memory than allowed. The first byte chooses the format, the second the scale, and the four
+//! after that the part that is needed.
+#![no_main]
+
+use image_origin::codec::{Area, Budget, Format, Need, Work, decoder};
+use libfuzzer_sys::fuzz_target;
+
+const FORMATS: [Format; 13] = [
+    Format::Tiff,
+    Format::Bmp,
+    Format::Ico,
+    Format::Qoi,
+    Format::Pnm,
+    Format::Png,
+    Format::Gif,
+    Format::WebP,
+    Format::Jpeg,
+    Format::JpegXl,
+    Format::Heic,
+    Format::Avif,
+    Format::Svg,
+];
+/// Small, since large pictures cost time and have no bugs of their own.
+const BUDGET: Budget = Budget { pixels: 1 << 16, memory: 1 << 22 };
+
+fuzz_target!(|data: &[u8]| {
+    let [format, scale, x, y, width, height, bytes @ ..] = data else { return };
+    let Some(decoder) = decoder(FORMATS[usize::from(*format) % FORMATS.len()]) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET) else { return };
+    assert!(u64::from(header.width) * u64::from(header.height) <= BUDGET.pixels);
+    let part = |start: u8, length: u8, side: u32| {
+        let start = f64::from(start) / 256.0 * f64::from(side);
+        (start, (f64::from(length) + 1.0) / 256.0 * (f64::from(side) - start))
+    };
+    let ((x, width), (y, height)) = (part(*x, *width, header.width), part(*y, *height, header.height));
+    let work = Work::unbounded();
+    let need =
+        Need { area: Area { x, y, width, height }, scale: f64::from(*scale) / 255.0 + 0.004, budget: BUDGET, work: &work };
+    let Ok(decoded) = decoder.decode(bytes, &need) else { return };
+    assert_eq!(decoded.raster.channels(), header.channels);
+    let covered = decoded.area;
+    assert!(covered.x <= x + 1e-6 && covered.x + covered.width >= x + width - 1e-6, "{covered:?}");
+    assert!(covered.y <= y + 1e-6 && covered.y + covered.height >= y + height - 1e-6, "{covered:?}");
+});

@@ -1,0 +1,153 @@
+//! Windows icons and cursors: the largest of their pictures, which is a PNG or a bitmap without its file's header.
+
+use image::codecs::ico::IcoDecoder;
+
+use super::png::Png;
+use super::reader::{self, WatchedReader};
+use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Work};
+
+/// Icons and cursors, to be read only.
+pub(super) struct Ico;
+
+const ENTRY_LEN: usize = 16;
+
+/// The picture that is read.
+enum Picture<'a> {
+    Png(&'a [u8]),
+    /// An icon of nothing but this bitmap.
+    Bitmap(Vec<u8>),
+}
+
+fn damaged(reason: &str) -> Error {
+    Error::Damaged { format: Format::Ico, reason: reason.to_owned() }
+}
+
+/// The largest picture; of two of one size, the one of more bytes, which has more colours.
+fn largest(bytes: &[u8]) -> Result<Picture<'_>, Error> {
+    let [_, _, _, _, low, high, directory @ ..] = bytes else { return Err(damaged("the directory is cut off")) };
+    let count = usize::from(u16::from_le_bytes([*low, *high]));
+    let pictures = directory.as_chunks::<ENTRY_LEN>().0.iter().take(count).filter_map(|entry| picture(bytes, entry));
+    let (_, data) = pictures.max_by_key(|(pixels, data)| (*pixels, data.len())).ok_or_else(|| damaged("no picture"))?;
+    if data.starts_with(b"\x89PNG") { Ok(Picture::Png(data)) } else { bitmap(data) }
+}
+
+/// What an entry of the directory names, if it lies in the file: the number of pixels and the picture. A side of 0 is 256.
+fn picture<'a>(bytes: &'a [u8], entry: &[u8; ENTRY_LEN]) -> Option<(u32, &'a [u8])> {
+    let side = |byte: u8| if byte == 0 { 256 } else { u32::from(byte) };
+    let [width, height, _, _, _, _, _, _, l0, l1, l2, l3, o0, o1, o2, o3] = *entry;
+    let start = usize::try_from(u32::from_le_bytes([o0, o1, o2, o3])).ok()?;
+    let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).ok()?;
+    Some((side(width) * side(height), bytes.get(start..start.checked_add(length)?)?))
+}
+
+/// A directory that says of the bitmap what the bitmap says itself: that of the file may be a cursor's, or wrong.
+fn bitmap(data: &[u8]) -> Result<Picture<'_>, Error> {
+    let [_, _, _, _, w0, w1, w2, w3, h0, h1, h2, h3, ..] = *data else { return Err(damaged("a bitmap is cut off")) };
+    // Colours and mask one above the other.
+    let (width, height) = (u32::from_le_bytes([w0, w1, w2, w3]), u32::from_le_bytes([h0, h1, h2, h3]) / 2);
+    let side = |length: u32| u8::try_from(length).unwrap_or(0);
+    let length = u32::try_from(data.len()).map_err(|_| damaged("a bitmap is too long"))?;
+    let entry =
+        [&[side(width), side(height), 0, 0, 1, 0, 32, 0], &length.to_le_bytes()[..], &22u32.to_le_bytes()].concat();
+    Ok(Picture::Bitmap([&[0, 0, 1, 0, 1, 0], entry.as_slice(), data].concat()))
+}
+
+fn open<'a>(icon: &'a [u8], work: &'a Work) -> Result<IcoDecoder<WatchedReader<'a>>, Error> {
+    IcoDecoder::new(WatchedReader::new(icon, work)).map_err(|error| reader::map_error(Format::Ico, &error, work))
+}
+
+impl Decoder for Ico {
+    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+        let header = match largest(bytes)? {
+            Picture::Png(file) => Png.probe(file, budget)?,
+            Picture::Bitmap(icon) => reader::header(Format::Ico, &mut open(&icon, &Work::unbounded())?, budget)?,
+        };
+        Ok(Header { format: Format::Ico, ..header })
+    }
+
+    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        match largest(bytes)? {
+            Picture::Png(file) => Png.decode(file, need),
+            Picture::Bitmap(icon) => reader::read(Format::Ico, open(&icon, need.work)?, 1, need),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Area, Channels, Encoder, Encoding, Raster, Samples};
+    use super::*;
+
+    /// An icon of these pictures: declared sides, and data.
+    fn icon(kind: u8, pictures: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let mut out = vec![0, 0, kind, 0, pictures.len() as u8, 0];
+        let mut at = 6 + 16 * pictures.len();
+        for (side, data) in pictures {
+            out.extend([*side, *side, 0, 0, 255, 255, 255, 255]);
+            out.extend([(data.len() as u32).to_le_bytes(), (at as u32).to_le_bytes()].concat());
+            at += data.len();
+        }
+        out.extend(pictures.iter().flat_map(|(_, data)| data));
+        out
+    }
+
+    /// Blue with one transparent pixel, at the top left.
+    fn bitmap_of(side: i32, bits: u16) -> Vec<u8> {
+        let mut out = 40u32.to_le_bytes().to_vec();
+        out.extend([side.to_le_bytes(), (2 * side).to_le_bytes()].concat());
+        out.extend([1u16.to_le_bytes(), bits.to_le_bytes()].concat());
+        out.extend([0; 24]);
+        let pixel: &[u8] = if bits == 32 { &[255, 0, 0, 255] } else { &[255, 0, 0] };
+        for _ in 0..side {
+            let row = pixel.repeat(side as usize);
+            out.extend([row.as_slice(), &vec![0; (4 - row.len() % 4) % 4]].concat());
+        }
+        let mut mask = vec![0u8; (side as usize).div_ceil(32) * 4 * side as usize];
+        let top = mask.len() - (side as usize).div_ceil(32) * 4;
+        mask[top] = 0x80;
+        out.extend(mask);
+        out
+    }
+
+    fn png(side: u32) -> Vec<u8> {
+        let red =
+            Raster::new(side, side, Channels::Rgb, Samples::U8([255, 0, 0].repeat((side * side) as usize))).unwrap();
+        Png.encode(&red, &Encoding { quality: 80, lossless: true, progressive: false }, &Work::unbounded()).unwrap()
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<Raster, Error> {
+        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Work::unbounded());
+        let header = Ico.probe(bytes, budget)?;
+        assert_eq!(header.format, Format::Ico);
+        let area = Area::whole(header.width, header.height);
+        Ok(Ico.decode(bytes, &Need { area, scale: 1.0, budget, work: &work })?.raster)
+    }
+
+    #[test]
+    fn the_largest_picture_is_shown() {
+        for kind in [1, 2] {
+            let bitmap_wins = icon(kind, &[(16, bitmap_of(16, 32)), (20, bitmap_of(20, 24)), (8, png(8))]);
+            let raster = decoded(&bitmap_wins).unwrap();
+            assert_eq!((raster.width(), raster.channels()), (20, Channels::Rgba));
+            let pixels = raster.samples().as_bytes();
+            assert_eq!((pixels[3], &pixels[4..8]), (0, [0, 0, 255, 255].as_slice()));
+            let raster = decoded(&icon(kind, &[(16, bitmap_of(16, 32)), (0, png(256))])).unwrap();
+            assert_eq!((raster.width(), &raster.samples().as_bytes()[..3]), (256, [255, 0, 0].as_slice()));
+        }
+    }
+
+    #[test]
+    fn claims_are_checked_before_they_cost_anything() {
+        let mut huge = bitmap_of(4, 32);
+        huge[4..12].copy_from_slice(&[0x50, 0xc3, 0, 0, 0xa0, 0x86, 1, 0]);
+        let outside = [&icon(1, &[(4, vec![])])[..18], &[0xff; 4]].concat();
+        for bytes in [icon(1, &[(4, huge)]), outside, icon(1, &[]), icon(1, &[(4, vec![1, 2, 3])]), vec![0, 0, 1, 0]] {
+            let refused = decoded(&bytes);
+            assert!(matches!(refused, Err(Error::TooLarge { .. } | Error::Damaged { .. })), "{refused:?}");
+        }
+        let whole = icon(1, &[(4, bitmap_of(4, 24))]);
+        for end in 0..whole.len() {
+            let _ = decoded(&whole[..end]);
+        }
+    }
+}

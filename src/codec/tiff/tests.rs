@@ -1,0 +1,239 @@
+use super::*;
+use crate::codec::{Channels, Work};
+
+/// A field's tag and its values of 32 bits.
+type Entry<'a> = (u16, &'a [u32]);
+/// A name, the fields and bytes of a row, and what it becomes.
+type Sample<'a> = (&'a str, &'a [Entry<'a>], &'a [u8], Channels, Samples);
+
+/// A TIFF of one page with these fields and its chunks behind them.
+fn file(fields: &[Entry<'_>], tiled: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let (offsets_tag, lengths_tag) = if tiled { (0x0144, 0x0145) } else { (0x0111, 0x0117) };
+    let count = fields.len() + 2;
+    let mut values = Vec::new();
+    let values_at = 8 + 2 + count * 12 + 4;
+    let value_bytes: usize = fields.iter().map(|(_, v)| if v.len() > 1 { v.len() * 4 } else { 0 }).sum();
+    let lists = if chunks.len() > 1 { chunks.len() * 4 } else { 0 };
+    let mut at = (values_at + value_bytes + 2 * lists) as u32;
+    let offsets: Vec<u32> = chunks
+        .iter()
+        .map(|chunk| {
+            at += chunk.len() as u32;
+            at - chunk.len() as u32
+        })
+        .collect();
+    let lengths: Vec<u32> = chunks.iter().map(|chunk| chunk.len() as u32).collect();
+    let mut all: Vec<Entry<'_>> = fields.to_vec();
+    all.extend([(offsets_tag, offsets.as_slice()), (lengths_tag, lengths.as_slice())]);
+    all.sort_by_key(|(tag, _)| *tag);
+    let mut out = b"II*\0\x08\0\0\0".to_vec();
+    out.extend((count as u16).to_le_bytes());
+    for (tag, list) in all {
+        out.extend(tag.to_le_bytes());
+        out.extend(4u16.to_le_bytes());
+        out.extend((list.len() as u32).to_le_bytes());
+        match list {
+            [one] => out.extend(one.to_le_bytes()),
+            more => {
+                out.extend(((values_at + values.len()) as u32).to_le_bytes());
+                values.extend(more.iter().flat_map(|value| value.to_le_bytes()));
+            }
+        }
+    }
+    out.extend([0; 4]);
+    out.extend(values);
+    out.extend(chunks.concat());
+    out
+}
+
+fn decoded(bytes: &[u8], area: Option<Area>, scale: f64) -> Result<Decoded, Error> {
+    let budget = Budget { pixels: 1 << 20, memory: 1 << 22 };
+    let work = Work::unbounded();
+    let header = Tiff.probe(bytes, budget)?;
+    let area = area.unwrap_or(Area::whole(header.width, header.height));
+    let decoded = Tiff.decode(bytes, &Need { area, scale, budget, work: &work })?;
+    assert_eq!(decoded.raster.channels(), header.channels);
+    Ok(decoded)
+}
+
+fn packed_bits(row: &[u8]) -> Vec<u8> {
+    row.chunks(128).flat_map(|run| [&[run.len() as u8 - 1], run].concat()).collect()
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn lzw(bytes: &[u8]) -> Vec<u8> {
+    weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(bytes).unwrap()
+}
+
+const W: Entry<'_> = (0x0100, &[5]);
+const H: Entry<'_> = (0x0101, &[3]);
+
+/// 5 by 3 pixels of red, green and blue, each sample another.
+fn picture() -> Vec<u8> {
+    (0..45).map(|i| i * 5).collect()
+}
+
+#[test]
+fn every_compression_gives_the_same_picture() {
+    let none: fn(&[u8]) -> Vec<u8> = <[u8]>::to_vec;
+    for (name, number, compress) in [
+        ("none", 1, none),
+        ("lzw", 5, lzw as fn(&[u8]) -> Vec<u8>),
+        ("deflate", 8, deflated),
+        ("packbits", 32_773, packed_bits),
+    ] {
+        let base = [W, H, (0x0102, &[8, 8, 8]), (0x0103, &[number]), (0x0106, &[2]), (0x0115, &[3])];
+        let rows: Vec<Vec<u8>> = picture().chunks(15).map(<[u8]>::to_vec).collect();
+        let strips: Vec<Vec<u8>> = [rows[..2].concat(), rows[2].clone()].iter().map(|strip| compress(strip)).collect();
+        let striped = file(&[&base[..], &[(0x0116, &[2])]].concat(), false, &strips);
+        let tile = |left: usize, top: usize| {
+            let at = |x: usize, y: usize| {
+                if x < 5 && y < 3 { picture()[(y * 5 + x) * 3..][..3].to_vec() } else { vec![9; 3] }
+            };
+            compress(&(top..top + 2).flat_map(|y| (left..left + 4).flat_map(move |x| at(x, y))).collect::<Vec<_>>())
+        };
+        let tiles = [tile(0, 0), tile(4, 0), tile(0, 2), tile(4, 2)];
+        let tiled = file(&[&base[..], &[(0x0142, &[4]), (0x0143, &[2])]].concat(), true, &tiles);
+        for bytes in [&striped, &tiled] {
+            let whole = decoded(bytes, None, 1.0).unwrap();
+            assert_eq!(whole.raster.samples().as_bytes(), picture(), "{name}");
+            let part = decoded(bytes, Some(Area { x: 3.2, y: 1.0, width: 1.5, height: 2.0 }), 1.0).unwrap();
+            assert_eq!(part.area, Area { x: 3.0, y: 1.0, width: 2.0, height: 2.0 }, "{name}");
+            let expected: Vec<u8> = [&picture()[24..30], &picture()[39..45]].concat();
+            assert_eq!(part.raster.samples().as_bytes(), expected, "{name}");
+            let small = decoded(bytes, None, 0.2).unwrap();
+            assert_eq!((small.raster.width(), small.raster.height()), (3, 2), "{name}");
+            for end in 8..bytes.len() {
+                let _ = decoded(&bytes[..end], None, 1.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn samples_become_what_they_mean() {
+    let table: [Sample<'_>; 10] = [
+        (
+            "bits, white is zero",
+            &[(0x0102, &[1]), (0x0106, &[0])],
+            &[0b1010_0000],
+            Channels::L,
+            vec![0u8, 255, 0].into(),
+        ),
+        ("two bits", &[(0x0102, &[2]), (0x0106, &[1])], &[0b0001_1000], Channels::L, vec![0u8, 85, 170].into()),
+        (
+            "a palette of four bits",
+            &[(0x0102, &[4]), (0x0106, &[3]), (0x0140, &[0x0100; 48])],
+            &[0x01, 0x20],
+            Channels::Rgb,
+            vec![1u8; 9].into(),
+        ),
+        (
+            "16 bits of grey in differences",
+            &[(0x0102, &[16]), (0x0106, &[1]), (0x013d, &[2])],
+            &[1, 2, 0, 1, 255, 255],
+            Channels::L,
+            vec![0x0201u16, 0x0301, 0x0300].into(),
+        ),
+        (
+            "grey with straight alpha",
+            &[(0x0102, &[8, 8]), (0x0106, &[1]), (0x0115, &[2]), (0x0152, &[2])],
+            &[1, 2, 3, 4, 5, 6],
+            Channels::La,
+            vec![1u8, 2, 3, 4, 5, 6].into(),
+        ),
+        (
+            "grey with associated alpha",
+            &[(0x0102, &[8, 8]), (0x0106, &[1]), (0x0115, &[2]), (0x0152, &[1])],
+            &[64, 128, 9, 0, 200, 100],
+            Channels::La,
+            vec![128u8, 128, 0, 0, 255, 100].into(),
+        ),
+        (
+            "planes",
+            &[(0x0102, &[8, 8, 8]), (0x0106, &[2]), (0x0115, &[3]), (0x011c, &[2])],
+            &[1, 2, 3],
+            Channels::Rgb,
+            vec![1u8, 11, 21, 2, 12, 22, 3, 13, 23].into(),
+        ),
+        (
+            "inks",
+            &[(0x0102, &[8; 4]), (0x0106, &[5]), (0x0115, &[4])],
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            Channels::Cmyk,
+            vec![1u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].into(),
+        ),
+        (
+            "luma and chroma",
+            &[(0x0102, &[8; 3]), (0x0106, &[6]), (0x0115, &[3]), (0x0212, &[1, 1])],
+            &[100, 128, 128, 76, 85, 255, 0, 0, 0],
+            Channels::Rgb,
+            vec![100u8, 100, 100, 254, 0, 0, 0, 135, 0].into(),
+        ),
+        (
+            "more samples than are known",
+            &[(0x0102, &[8; 5]), (0x0106, &[2]), (0x0115, &[5]), (0x0152, &[0, 0])],
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+            Channels::Rgb,
+            vec![1u8, 2, 3, 6, 7, 8, 11, 12, 13].into(),
+        ),
+    ];
+    for (name, fields, row, channels, expected) in table {
+        let fields = [&[(0x0100, [3].as_slice()), (0x0101, &[1])], fields].concat();
+        let more = |step: u8| row.iter().map(|byte| byte.wrapping_add(step)).collect();
+        let planes = [row.to_vec(), more(10), more(20)];
+        let chunks = if name == "planes" { &planes[..] } else { &planes[..1] };
+        let decoded =
+            decoded(&file(&fields, false, chunks), None, 1.0).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((decoded.raster.channels(), decoded.raster.samples()), (channels, &expected), "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_read_says_so() {
+    let rgb: [Entry<'_>; 5] = [W, H, (0x0102, &[8, 8, 8]), (0x0106, &[2]), (0x0115, &[3])];
+    let table: [(&[Entry<'_>], &str); 6] = [
+        (&[(0x0103, &[4])], "fax"),
+        (&[(0x0103, &[50_000])], "compression 50000"),
+        (&[(0xc612, &[1])], "digital negative"),
+        (&[(0x0153, &[3, 3, 3])], "whole numbers"),
+        (&[(0x013d, &[3])], "floating point"),
+        (&[(0x010a, &[2])], "unusual order"),
+    ];
+    for (more, reason) in table {
+        let bytes = file(&[&rgb[..], more].concat(), false, &[picture()]);
+        let error = decoded(&bytes, None, 1.0).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(text) if text.contains(reason)), "{error:?}");
+    }
+}
+
+#[test]
+fn claims_are_checked_before_they_cost_anything() {
+    const HUGE: u32 = u32::MAX;
+    let table: [(&str, Vec<Entry<'_>>, bool); 6] = [
+        ("pixels", vec![(0x0100, &[70_000]), (0x0101, &[70_000])], false),
+        (
+            "2^32 tiles of one pixel",
+            vec![(0x0100, &[65_536]), (0x0101, &[65_536]), (0x0142, &[1]), (0x0143, &[1])],
+            true,
+        ),
+        (
+            "a row of a million tiles",
+            vec![(0x0100, &[1_000_000]), (0x0101, &[1]), (0x0142, &[1]), (0x0143, &[1])],
+            true,
+        ),
+        ("a tile wider than memory", vec![W, H, (0x0142, &[HUGE]), (0x0143, &[HUGE])], true),
+        ("missing strips", vec![W, H, (0x0116, &[1])], false),
+        ("more samples than there are", vec![W, H, (0x0115, &[31])], false),
+    ];
+    for (name, sides, tiled) in table {
+        let fields = [&sides[..], &[(0x0102, &[8]), (0x0103, &[8]), (0x0106, &[1])]].concat();
+        let error = decoded(&file(&fields, tiled, &[vec![0; 64]]), None, 1.0).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. } | Error::Damaged { .. }), "{name}: {error:?}");
+    }
+}
