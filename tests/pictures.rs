@@ -83,6 +83,15 @@ fn pictures_look_like_their_references() {
         ("interlaced", "png/interlaced.png", "w=40"),
         ("alpha-webp", "webp/alpha.webp", "w=100"),
         ("gif-first-frame", "gif/animated.gif", "w=50"),
+        ("tiff-strips", "tiff/strips.tif", "w=40&format=png"),
+        ("tiff-tiles", "tiff/tiles.tif", "crop=10,5,40,30&format=png"),
+        ("tiff-alpha", "tiff/alpha.tif", "w=40"),
+        ("tiff-inks", "tiff/cmyk.tif", "w=40&format=png"),
+        ("tiff-16-bit", "tiff/16-bit.tif", "w=40&format=png&linear"),
+        ("bmp", "plain/photo.bmp", "w=40&format=png"),
+        ("ico", "plain/icon.ico", "w=40&format=png"),
+        ("qoi", "plain/photo.qoi", "w=10&format=png"),
+        ("pnm", "plain/photo.ppm", "w=40&format=png"),
         ("truncated", "broken/truncated.jpg", "w=100&format=png"),
     ];
     let update = std::env::var_os("UPDATE_REFERENCES").is_some();
