@@ -6,8 +6,8 @@
 # The profile `dev` is what tests build: for this machine, at once, and slow in what it does.
 #
 # The runtime has glibc 2.34. With cargo-zigbuild (pip install cargo-zigbuild ziglang, or cargo install) the binary is
-# linked for just that, on any machine and for either architecture; without it, natively, which the check below may
-# refuse on a newer system. arm64 also needs `rustup target add aarch64-unknown-linux-gnu`.
+# linked for just that, on any machine and for either architecture; without it, for this machine's, which the check below
+# may refuse on a newer system. Another architecture than this machine's needs its Rust, too: `rustup target add TARGET`.
 set -eu
 arch=${1:-x86_64}
 profile=${2:-lambda}
@@ -17,18 +17,24 @@ arm64) target=aarch64-unknown-linux-gnu ;;
 *) echo "no such architecture: $arch" >&2; exit 2 ;;
 esac
 cd "$(dirname "$0")/../.."
-folder=target/lambda-package/$arch
-mkdir -p "$folder"
+here=$(rustc -vV | sed -n 's/^host: //p')
 if [ "$profile" = dev ]; then
-    [ "$arch" = "$(uname -m | sed s/aarch64/arm64/)" ] || { echo "dev is for this machine, which is no $arch" >&2; exit 2; }
+    [ "$target" = "$here" ] || { echo "dev is for this machine, which is no $arch" >&2; exit 2; }
     cargo build --locked --bin image-origin
-    built=target/debug/image-origin
+    built=target/debug
 elif command -v cargo-zigbuild >/dev/null; then
     cargo zigbuild --locked --profile "$profile" --bin image-origin --target "$target.2.34"
+    built=target/$target/$profile
+elif [ "$target" = "$here" ]; then
+    cargo build --locked --profile "$profile" --bin image-origin
+    built=target/$profile
 else
-    cargo build --locked --profile "$profile" --bin image-origin --target "$target"
+    echo "$arch is not built on this machine without cargo-zigbuild: pip install cargo-zigbuild ziglang" >&2
+    exit 1
 fi
-cp "${built:-target/$target/$profile/image-origin}" "$folder/bootstrap"
+folder=target/lambda-package/$arch
+mkdir -p "$folder"
+cp "$built/image-origin" "$folder/bootstrap"
 [ "$profile" != dev ] || strip "$folder/bootstrap"
 infra/lambda/check-glibc.sh "$folder/bootstrap"
 # Lambda runs as another user; a fixed date makes equal contents equal archives.

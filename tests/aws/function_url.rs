@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::common::{Server, fixtures};
 use crate::lambda::{Answer, Function, event};
+use crate::proxy::Proxy;
+use crate::store::Store;
 
 /// A request through a function URL, in the event that Lambda makes of it.
 pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Value {
@@ -296,10 +298,11 @@ fn a_function_that_cannot_start_says_why() {
 
 #[test]
 fn originals_of_s3_come_through_this_door_too() {
-    let store = crate::store::Store::with_photo();
+    let store = Store::with_photo();
+    let proxy = Proxy::before(store.address);
     let function = Function::start(&[
         ("IMAGE_ORIGIN_SOURCE", "s3://very-private-originals"),
-        ("IMAGE_ORIGIN_S3_ENDPOINT", &format!("http://{}", store.address)),
+        ("IMAGE_ORIGIN_S3_ENDPOINT", &format!("http://{}", proxy.address)),
         ("IMAGE_ORIGIN_S3_PATH_STYLE", "true"),
     ]);
     let first = get(&function, "/photo.jpg?w=300");
@@ -307,4 +310,7 @@ fn originals_of_s3_come_through_this_door_too() {
     let again = request("GET", "/photo.jpg?w=300", &[("if-none-match", first.header("etag").unwrap())]);
     assert_eq!(function.invoke(again).streamed().status, 304);
     assert_eq!(store.requests(), ["200 photo.jpg", "304 photo.jpg"]);
+    let traced =
+        |head: &String| head.to_lowercase().contains("x-amzn-trace-id: root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700");
+    assert!(proxy.asked().iter().all(traced), "S3 is told of the trace");
 }

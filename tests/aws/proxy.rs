@@ -29,7 +29,7 @@ pub(crate) enum Fault {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     fault: Arc<Mutex<Fault>>,
-    asked: Arc<std::sync::atomic::AtomicUsize>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
@@ -37,14 +37,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let fault = Arc::new(Mutex::new(Fault::None));
-        let asked = Arc::<std::sync::atomic::AtomicUsize>::default();
-        let (shared, count) = (fault.clone(), asked.clone());
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let (shared, heads) = (fault.clone(), asked.clone());
         std::thread::spawn(move || {
             for viewer in listener.incoming() {
-                let (fault, count) = (shared.clone(), count.clone());
+                let (fault, heads) = (shared.clone(), heads.clone());
                 // A viewer that gives up is what some of these faults are about.
                 std::thread::spawn(move || {
-                    let _ = pass(viewer.unwrap(), store, &fault, &count);
+                    let _ = pass(viewer.unwrap(), store, &fault, &heads);
                 });
             }
         });
@@ -55,17 +55,17 @@ impl Proxy {
         *self.fault.lock().unwrap() = fault;
     }
 
-    /// Requests since the last time.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.swap(0, std::sync::atomic::Ordering::SeqCst)
+    /// The heads of all requests since the last time.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
     }
 }
 
-/// A request's head. No request to the store has a body here. `None` when the viewer leaves instead.
+/// A request's head, with what came together with it of a body. `None` when the viewer leaves instead.
 pub(crate) fn read_head(viewer: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         let length = viewer.read(&mut buffer)?;
         if length == 0 {
             return Ok(None);
@@ -80,10 +80,11 @@ fn pass(
     mut viewer: TcpStream,
     store: SocketAddr,
     fault: &Mutex<Fault>,
-    asked: &std::sync::atomic::AtomicUsize,
+    asked: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let Some(head) = read_head(&mut viewer)? else { return Ok(()) };
-    asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    let head = String::from_utf8_lossy(&head).into_owned();
+    asked.lock().unwrap().push(head.clone());
     let current = {
         let mut fault = fault.lock().unwrap();
         let current = fault.clone();
@@ -111,7 +112,7 @@ fn pass(
     }
     let mut answer = Vec::new();
     let mut store = TcpStream::connect(store)?;
-    let head = String::from_utf8(head).unwrap().replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    let head = head.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
     store.write_all(head.as_bytes())?;
     store.read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
