@@ -49,7 +49,12 @@ function alarm(scope: Construct, { name, says, metric, above, periods = 1 }: Wha
 }
 
 /** A metric of Lambda's for one function. */
-export function lambdaMetric(functionName: string, metricName: string, statistic: string, region?: string): cloudwatch.Metric {
+export function lambdaMetric(
+  functionName: string,
+  metricName: string,
+  statistic: string,
+  region?: string,
+): cloudwatch.Metric {
   return new cloudwatch.Metric({
     namespace: 'AWS/Lambda',
     metricName,
@@ -62,49 +67,72 @@ export function lambdaMetric(functionName: string, metricName: string, statistic
 
 /** The alarms of the transformer, in its region. */
 export function functionAlarms(scope: Construct, transformer: Function, options: Options, told?: Topic): void {
-  const { alarms, function: { timeout } } = options;
+  const {
+    alarms,
+    function: { timeout },
+  } = options;
   const metric = (name: string, statistic = 'Sum') => lambdaMetric(transformer.functionName, name, statistic);
-  alarm(scope, {
-    name: 'Errors5xx',
-    says: `More than ${alarms.errorsPercent} % of the transformer's answers are 5xx.`,
-    metric: new cloudwatch.MathExpression({
-      expression: 'IF(all >= 20, 100 * bad / all, 0)',
-      usingMetrics: { bad: metric('Url5xxCount'), all: metric('UrlRequestCount') },
-      label: '5xx of all answers, %',
-      period: PERIOD,
-    }),
-    above: alarms.errorsPercent,
-    periods: 2,
-  }, told);
-  alarm(scope, {
-    name: 'Crashes',
-    says: 'The transformer ended without an answer: out of memory, out of time, or a bug.',
-    metric: metric('Errors'),
-    above: 5,
-  }, told);
-  alarm(scope, {
-    name: 'Throttles',
-    says: 'Lambda turned requests away, because no more copies of the transformer may run.',
-    metric: metric('Throttles'),
-    above: 0,
-    periods: 2,
-  }, told);
-  alarm(scope, {
-    name: 'Slow',
-    says: `The slowest hundredth takes more than ${alarms.durationPercent} % of the time limit.`,
-    metric: metric('Duration', 'p99'),
-    above: timeout * 10 * alarms.durationPercent,
-    periods: 3,
-  }, told);
+  alarm(
+    scope,
+    {
+      name: 'Errors5xx',
+      says: `More than ${alarms.errorsPercent} % of the transformer's answers are 5xx.`,
+      metric: new cloudwatch.MathExpression({
+        expression: 'IF(all >= 20, 100 * bad / all, 0)',
+        usingMetrics: { bad: metric('Url5xxCount'), all: metric('UrlRequestCount') },
+        label: '5xx of all answers, %',
+        period: PERIOD,
+      }),
+      above: alarms.errorsPercent,
+      periods: 2,
+    },
+    told,
+  );
+  alarm(
+    scope,
+    {
+      name: 'Crashes',
+      says: 'The transformer ended without an answer: out of memory, out of time, or a bug.',
+      metric: metric('Errors'),
+      above: 5,
+    },
+    told,
+  );
+  alarm(
+    scope,
+    {
+      name: 'Throttles',
+      says: 'Lambda turned requests away, because no more copies of the transformer may run.',
+      metric: metric('Throttles'),
+      above: 0,
+      periods: 2,
+    },
+    told,
+  );
+  alarm(
+    scope,
+    {
+      name: 'Slow',
+      says: `The slowest hundredth takes more than ${alarms.durationPercent} % of the time limit.`,
+      metric: metric('Duration', 'p99'),
+      above: timeout * 10 * alarms.durationPercent,
+      periods: 3,
+    },
+    told,
+  );
 }
 
 /** The alarm of the distribution, whose metrics are in us-east-1. */
 export function distributionAlarms(scope: Construct, errors: cloudwatch.IMetric, options: Options, told?: Topic): void {
-  alarm(scope, {
-    name: 'Viewers5xx',
-    says: `More than ${options.alarms.errorsPercent} % of what viewers get is 5xx.`,
-    metric: errors,
-    above: options.alarms.errorsPercent,
-    periods: 2,
-  }, told);
+  alarm(
+    scope,
+    {
+      name: 'Viewers5xx',
+      says: `More than ${options.alarms.errorsPercent} % of what viewers get is 5xx.`,
+      metric: errors,
+      above: options.alarms.errorsPercent,
+      periods: 2,
+    },
+    told,
+  );
 }

@@ -28,10 +28,24 @@ const EVENTS: Record<EdgeFunction, cloudfront.LambdaEdgeEventType> = {
   'origin-response': cloudfront.LambdaEdgeEventType.ORIGIN_RESPONSE,
 };
 
+const PRICE_CLASSES = {
+  '100': cloudfront.PriceClass.PRICE_CLASS_100,
+  '200': cloudfront.PriceClass.PRICE_CLASS_200,
+  All: cloudfront.PriceClass.PRICE_CLASS_ALL,
+};
+
 export class CdnStack extends Stack {
   readonly distribution: cloudfront.Distribution;
 
-  constructor(scope: Construct, id: string, options: Options, names: Names, origin: OriginStack, edge: EdgeStack, props: StackProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    options: Options,
+    names: Names,
+    origin: OriginStack,
+    edge: EdgeStack,
+    props: StackProps,
+  ) {
     super(scope, id, props);
     const { domain, signing } = options;
     const behaviour = this.behaviour(options, edge);
@@ -41,10 +55,12 @@ export class CdnStack extends Stack {
     this.distribution = new cloudfront.Distribution(this, 'Distribution', {
       comment: options.name,
       defaultBehavior: { ...behaviour, origin: transformer },
-      additionalBehaviors: Object.fromEntries(direct.map((path) => [path, { ...behaviour, origin: bucket as cloudfront.IOrigin }])),
+      additionalBehaviors: Object.fromEntries(
+        direct.map((path) => [path, { ...behaviour, origin: bucket as cloudfront.IOrigin }]),
+      ),
       httpVersion: cloudfront.HttpVersion.HTTP2_AND_3,
       enableIpv6: true,
-      priceClass: cloudfront.PriceClass[`PRICE_CLASS_${options.priceClass.toUpperCase()}` as keyof typeof cloudfront.PriceClass],
+      priceClass: PRICE_CLASSES[options.priceClass],
       minimumProtocolVersion: domain ? cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 : undefined,
       errorResponses: ERRORS.map((httpStatus) => ({ httpStatus, ttl: Duration.seconds(0) })),
       // Cache hit rate is one of the additional metrics.
@@ -56,10 +72,7 @@ export class CdnStack extends Stack {
       logBucket: this.accessLog(options),
     });
     if (domain) this.records(domain);
-    else accept(this.distribution, 'CFR4', 'The certificate of cloudfront.net comes with its own TLS policy; the option domain brings TLS 1.2.');
-    accept(this.distribution, 'CFR1', 'Pictures are for readers everywhere; whoever may see them is decided by the edge.');
-    if (!options.waf) accept(this.distribution, 'CFR2', 'A choice of the operator: the option waf.');
-    if (options.accessLogDays === undefined) accept(this.distribution, 'CFR3', 'A choice of the operator: the option accessLogDays.');
+    this.acceptChoices(options);
     if (signing === 'oac') this.allowTransformer(names);
     if (bucket) this.allowBucket(options, names);
     new CfnOutput(this, 'Url', { value: `https://${domain?.names[0] ?? this.distribution.distributionDomainName}` });
@@ -67,8 +80,24 @@ export class CdnStack extends Stack {
     new CfnOutput(this, 'Bucket', { value: names.bucket });
   }
 
+  private acceptChoices({ domain, waf, accessLogDays }: Options): void {
+    const choices: [string, string, boolean][] = [
+      ['CFR1', 'Pictures are for readers everywhere; who may see them, the edge decides.', true],
+      ['CFR2', 'A choice of the operator: the option waf.', !waf],
+      ['CFR3', 'A choice of the operator: the option accessLogDays.', accessLogDays === undefined],
+      [
+        'CFR4',
+        "The certificate of cloudfront.net has a policy of CloudFront's; the option domain brings TLS 1.2.",
+        !domain,
+      ],
+    ];
+    for (const [rule, reason, chosen] of choices) if (chosen) accept(this.distribution, rule, reason);
+  }
+
   /** What is the same for every path. */
   private behaviour(options: Options, edge: EdgeStack): Omit<cloudfront.BehaviorOptions, 'origin'> {
+    // With OAC, CloudFront signs for the origin that the behaviour names; a function that chooses another is in its way.
+    const called = [...edge.versions].filter(([name]) => options.signing === 'edge' || name !== 'origin-request');
     return {
       allowedMethods: cloudfront.AllowedMethods.ALLOW_GET_HEAD,
       cachedMethods: cloudfront.CachedMethods.CACHE_GET_HEAD,
@@ -82,7 +111,7 @@ export class CdnStack extends Stack {
         headerBehavior: cloudfront.OriginRequestHeaderBehavior.allowList('traceparent', 'tracestate'),
       }),
       responseHeadersPolicy: this.headers(options),
-      edgeLambdas: [...edge.versions].map(([name, functionVersion]) => ({ functionVersion, eventType: EVENTS[name] })),
+      edgeLambdas: called.map(([name, functionVersion]) => ({ functionVersion, eventType: EVENTS[name] })),
     };
   }
 
@@ -131,7 +160,8 @@ export class CdnStack extends Stack {
   }
 
   private transformer(options: Options, names: Names, origin: OriginStack): cloudfront.IOrigin {
-    const signed = options.signing === 'oac' ? new cloudfront.FunctionUrlOriginAccessControl(this, 'Signature') : undefined;
+    const signed =
+      options.signing === 'oac' ? new cloudfront.FunctionUrlOriginAccessControl(this, 'Signature') : undefined;
     return new HttpOrigin(options.objectLambda === 'behind-cdn' ? names.objectLambdaDomain : origin.domain, {
       protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
       originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
@@ -147,7 +177,11 @@ export class CdnStack extends Stack {
       functionName: names.functionArn,
       sourceArn: `arn:aws:cloudfront::${this.account}:distribution/${this.distribution.distributionId}`,
     };
-    new CfnPermission(this, 'MayInvokeUrl', { ...who, action: 'lambda:InvokeFunctionUrl', functionUrlAuthType: 'AWS_IAM' });
+    new CfnPermission(this, 'MayInvokeUrl', {
+      ...who,
+      action: 'lambda:InvokeFunctionUrl',
+      functionUrlAuthType: 'AWS_IAM',
+    });
     new CfnPermission(this, 'MayInvoke', { ...who, action: 'lambda:InvokeFunction', invokedViaFunctionUrl: true });
   }
 
@@ -160,7 +194,11 @@ export class CdnStack extends Stack {
   /** The policy of a bucket that this deployment has not made is its owner's to change. */
   private allowBucket(options: Options, names: Names): void {
     const warning = '@aws-cdk/aws-cloudfront-origins:updateImportedBucketPolicyOac';
-    acceptWarning(this.distribution, warning, "The storage stack's policy says it; for an imported bucket, an output does.");
+    acceptWarning(
+      this.distribution,
+      warning,
+      "The storage stack's policy says it; for an imported bucket, an output does.",
+    );
     if (!options.storage.import) return;
     const value = JSON.stringify(cloudFrontMayRead(options, names).toStatementJson());
     new CfnOutput(this, 'BucketPolicyStatement', { description: "To be added to the bucket's policy", value });
@@ -183,7 +221,10 @@ export class CdnStack extends Stack {
   }
 
   private records({ names, zone }: NonNullable<Options['domain']>): void {
-    const hostedZone = HostedZone.fromHostedZoneAttributes(this, 'Zone', { hostedZoneId: zone.id, zoneName: zone.name });
+    const hostedZone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+      hostedZoneId: zone.id,
+      zoneName: zone.name,
+    });
     const target = RecordTarget.fromAlias(new CloudFrontTarget(this.distribution));
     for (const recordName of names) {
       new ARecord(this, `A ${recordName}`, { zone: hostedZone, recordName: `${recordName}.`, target });

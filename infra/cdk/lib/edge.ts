@@ -13,7 +13,7 @@ import { accept, acceptWildcards } from './accepted.ts';
 import type { Names } from './names.ts';
 import type { Options } from './options.ts';
 import { mayAsk } from './origin.ts';
-import { edgeConfig, edgeFunctions, edgePackage, type EdgeFunction, type Issuer } from './packages.ts';
+import { EDGE_FUNCTIONS, edgeConfig, edgePackage, type EdgeFunction, type Issuer } from './packages.ts';
 
 export class EdgeStack extends Stack {
   readonly versions = new Map<EdgeFunction, lambda.IVersion>();
@@ -23,10 +23,13 @@ export class EdgeStack extends Stack {
   constructor(scope: Construct, id: string, options: Options, names: Names, props: StackProps & { issuer?: Issuer }) {
     super(scope, id, props);
     const config = edgeConfig(options, names, props.issuer);
-    for (const name of edgeFunctions(options)) this.versions.set(name, this.version(name, config, options, names));
+    for (const name of EDGE_FUNCTIONS) this.versions.set(name, this.version(name, config, options, names));
     if (options.domain) {
       const { names: hosts, zone } = options.domain;
-      const hostedZone = HostedZone.fromHostedZoneAttributes(this, 'Zone', { hostedZoneId: zone.id, zoneName: zone.name });
+      const hostedZone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+        hostedZoneId: zone.id,
+        zoneName: zone.name,
+      });
       this.certificate = new Certificate(this, 'Certificate', {
         domainName: hosts[0] as string,
         subjectAlternativeNames: hosts.slice(1),
@@ -48,17 +51,18 @@ export class EdgeStack extends Stack {
       code: lambda.Code.fromAsset(edgePackage(name, config, options)),
       memorySize: 128,
       timeout: Duration.seconds(5),
-      role: this.role(id, functionName, name === 'origin-request' ? mayAsk(options, names) : [], [
-        names.objectsArn,
-        `${names.supportingAccessPointArn}/object/*`,
-      ]),
+      role: this.role(
+        id,
+        functionName,
+        name === 'origin-request' && options.signing === 'edge' ? mayAsk(options, names) : [],
+      ),
       currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
     });
     accept(made, 'L1', 'The newest that Lambda@Edge is documented to take.');
     return made.currentVersion;
   }
 
-  private role(id: string, functionName: string, statements: PolicyStatement[], objects: string[]): Role {
+  private role(id: string, functionName: string, statements: PolicyStatement[]): Role {
     // Each region that runs a copy has a log of its own, in a group that is made there at the first event.
     const log = `arn:aws:logs:*:${this.account}:log-group:/aws/lambda/us-east-1.${functionName}`;
     const logs = new PolicyStatement({
@@ -73,12 +77,17 @@ export class EdgeStack extends Stack {
       inlinePolicies: { edge: new PolicyDocument({ statements: [logs, ...statements] }) },
     });
     acceptWildcards(role, 'Copies run in every region, and write their own streams.', log, `${log}:*`);
-    if (statements.length > 0) acceptWildcards(role, 'All originals are what it signs for.', ...objects);
+    const objects = statements.flatMap(({ resources }) => resources).filter((resource) => resource.includes('*'));
+    acceptWildcards(role, 'All originals are what it signs for.', ...objects);
     return role;
   }
 
   private firewall(name: string, limit: number): CfnWebACL {
-    const visible = (metricName: string) => ({ metricName, cloudWatchMetricsEnabled: true, sampledRequestsEnabled: false });
+    const visible = (metricName: string) => ({
+      metricName,
+      cloudWatchMetricsEnabled: true,
+      sampledRequestsEnabled: false,
+    });
     const managed = (priority: number, group: string) => ({
       name: group,
       priority,

@@ -7,8 +7,12 @@ import { z } from 'zod';
 const positive = (most: number) => z.int().min(1).max(most);
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; with dots, TLS to the bucket fails.
-const bucketName = z.string().regex(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, 'takes 3 to 63 lower case letters, digits and hyphens');
-const hostName = z.string().regex(/^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'takes a DNS name in lower case');
+const bucketName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, 'takes 3 to 63 lower case letters, digits and hyphens');
+const hostName = z
+  .string()
+  .regex(/^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'takes a DNS name in lower case');
 const webOrigin = z.string().regex(/^(\*|https?:\/\/[^/]+)$/, 'takes * or an origin such as https://example.com');
 
 const Storage = z.strictObject({
@@ -26,11 +30,16 @@ const Function = z.strictObject({
   architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
   memory: z.int().min(512).max(10240).default(1769).describe('MB; a whole processor comes with 1769'),
   timeout: z.int().min(5).max(60).default(30).describe('Seconds. CloudFront waits as long'),
-  concurrency: positive(10000).optional().describe('Reserved concurrency: a bound for costs. New accounts may have none to reserve'),
+  concurrency: positive(10000)
+    .optional()
+    .describe('Reserved concurrency: a bound for costs. New accounts may have none to reserve'),
   logDays: z.literal([1, 7, 14, 30, 90, 365]).default(30).describe('How long logs are kept'),
   config: z.string().optional().describe('A file of settings and presets, packaged with the function'),
   settings: z
-    .record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'takes names of settings'), z.union([z.string(), z.number(), z.boolean()]))
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*$/, 'takes names of settings'),
+      z.union([z.string(), z.number(), z.boolean()]),
+    )
     .default({})
     .describe('Settings of `image-origin serve --help`, such as {"deadline": 5}'),
 });
@@ -61,7 +70,10 @@ export const Schema = z
       .regex(/^[a-z][a-z0-9-]{1,18}[a-z0-9]$/, 'takes 3 to 20 lower case letters, digits and hyphens')
       .default('image-origin')
       .describe('Starts the name of everything. Another name is another deployment'),
-    account: z.string().regex(/^\d{12}$/, 'takes 12 digits').describe('Default: the account of the credentials'),
+    account: z
+      .string()
+      .regex(/^\d{12}$/, 'takes 12 digits')
+      .describe('Default: the account of the credentials'),
     region: z
       .string()
       .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'takes a region such as eu-west-1')
@@ -69,7 +81,9 @@ export const Schema = z
     signing: z
       .enum(['edge', 'oac'])
       .default('edge')
-      .describe('Who signs requests to the function: our origin-request function, or CloudFront’s origin access control'),
+      .describe(
+        'Who signs requests to the function: our origin-request function, or CloudFront’s origin access control',
+      ),
     originals: z
       .enum(['strip', 'direct'])
       .default('strip')
@@ -93,7 +107,10 @@ export const Schema = z
     domain: Domain.optional(),
     waf: z.strictObject({ requestsPerFiveMinutes: z.int().min(10).max(2_000_000_000).default(5000) }).optional(),
     cognito: z.boolean().default(false).describe('A user pool whose tokens are good at the edge'),
-    priceClass: z.enum(['100', '200', 'All']).default('100').describe('Where CloudFront answers: 100 is Europe and North America'),
+    priceClass: z
+      .enum(['100', '200', 'All'])
+      .default('100')
+      .describe('Where CloudFront answers: 100 is Europe and North America'),
     accessLogDays: positive(3650).optional().describe('Keeps CloudFront’s access logs for so long'),
     alarms: Alarms.prefault({}),
   })
@@ -150,7 +167,8 @@ export function load(path: string): Options {
 
 function explain({ path, message, code, ...issue }: z.core.$ZodIssue): string {
   const field = path.join('.') || 'the options';
-  if (code === 'unrecognized_keys') return `${field}: there is no option ${(issue as { keys: string[] }).keys.join(', ')}`;
+  if (code === 'unrecognized_keys')
+    return `${field}: there is no option ${(issue as { keys: string[] }).keys.join(', ')}`;
   if (path.length === 1 && (path[0] === 'account' || path[0] === 'region') && code === 'invalid_type')
     return `${field}: is needed, as no AWS credentials tell it`;
   return `${field}: ${message}`;

@@ -57,11 +57,17 @@ export class OriginStack extends Stack {
   private role({ objectLambda }: Options, names: Names, logGroup: LogGroup): Role {
     const statements = [
       new PolicyStatement({ actions: ['s3:GetObject'], resources: [names.objectsArn] }),
-      new PolicyStatement({ actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [logGroup.logGroupArn] }),
+      new PolicyStatement({
+        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        resources: [logGroup.logGroupArn],
+      }),
     ];
     if (objectLambda !== 'off')
       statements.push(
-        new PolicyStatement({ actions: ['s3-object-lambda:WriteGetObjectResponse'], resources: [names.objectLambdaArn] }),
+        new PolicyStatement({
+          actions: ['s3-object-lambda:WriteGetObjectResponse'],
+          resources: [names.objectLambdaArn],
+        }),
       );
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
@@ -72,7 +78,12 @@ export class OriginStack extends Stack {
   }
 
   private objectLambda(transformer: lambda.Function, names: Names): void {
-    const blocked = { blockPublicAcls: true, blockPublicPolicy: true, ignorePublicAcls: true, restrictPublicBuckets: true };
+    const blocked = {
+      blockPublicAcls: true,
+      blockPublicPolicy: true,
+      ignorePublicAcls: true,
+      restrictPublicBuckets: true,
+    };
     const supporting = new CfnAccessPoint(this, 'SupportingAccessPoint', {
       bucket: names.bucket,
       name: names.supportingAccessPoint,
@@ -97,13 +108,19 @@ export class OriginStack extends Stack {
 }
 
 /** The settings, as variables. What memory is for follows from how much there is, unless the operator says otherwise. */
-function environment({ function: { memory, config, settings }, storage }: Options, names: Names): Record<string, string> {
+function environment(
+  { function: { memory, config, settings }, storage }: Options,
+  names: Names,
+): Record<string, string> {
   const derived = {
     request_memory: `${Math.floor(memory / 2)}M`,
     download_memory: `${Math.floor(memory / 4)}M`,
     cache: `${Math.floor(memory / 16)}M`,
   };
-  const variables = Object.entries({ ...derived, ...settings }).map(([name, value]) => [`IMAGE_ORIGIN_${name.toUpperCase()}`, `${value}`]);
+  const variables = Object.entries({ ...derived, ...settings }).map(([name, value]) => [
+    `IMAGE_ORIGIN_${name.toUpperCase()}`,
+    `${value}`,
+  ]);
   return {
     ...Object.fromEntries(variables),
     IMAGE_ORIGIN_SOURCE: `s3://${names.bucket}${storage.prefix ?? ''}`,
@@ -133,7 +150,11 @@ export function mayAsk({ objectLambda }: Options, names: Names): PolicyStatement
   return [
     ...statements,
     new PolicyStatement({ actions: ['s3-object-lambda:GetObject'], resources: [names.objectLambdaArn] }),
-    new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [names.functionArn], conditions: viaObjectLambda }),
+    new PolicyStatement({
+      actions: ['lambda:InvokeFunction'],
+      resources: [names.functionArn],
+      conditions: viaObjectLambda,
+    }),
     new PolicyStatement({
       effect: Effect.ALLOW,
       actions: ['s3:GetObject'],

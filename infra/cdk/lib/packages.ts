@@ -16,16 +16,20 @@ export interface Issuer {
   readonly audience: string;
 }
 
-/** With OAC, CloudFront signs for the origin that the behaviour names; a function that chooses another is in its way. */
-export function edgeFunctions({ signing }: Options): EdgeFunction[] {
-  return signing === 'edge' ? ['viewer-request', 'origin-request', 'origin-response'] : ['viewer-request', 'origin-response'];
-}
+/**
+ * All there are. They are always deployed, whether the distribution calls them or not: a function that it has called a
+ * moment ago cannot be deleted, nor its name be used again.
+ */
+export const EDGE_FUNCTIONS: readonly EdgeFunction[] = ['viewer-request', 'origin-request', 'origin-response'];
 
 // What `e_machine` of the ELF header is for each architecture.
 const MACHINES = { x86_64: 0x3e, arm64: 0xb7 };
 
 /** The folder of the Lambda function: `bootstrap`, and the file of settings if there is one. */
-export function lambdaPackage({ function: { architecture, config } }: Options, packages = `${root}target/lambda-package`): string {
+export function lambdaPackage(
+  { function: { architecture, config } }: Options,
+  packages = `${root}target/lambda-package`,
+): string {
   const bootstrap = join(packages, architecture, 'bootstrap');
   if (!existsSync(bootstrap)) throw new BuildError(`there is no ${bootstrap}: infra/lambda/package.sh ${architecture}`);
   const header = readFileSync(bootstrap).subarray(0, 20);
@@ -80,7 +84,10 @@ jwks_uri = "${issuer}/.well-known/jwks.json"
 `;
 }
 
-function origins({ signing, originals, objectLambda, region, storage, function: { timeout } }: Options, names: Names): string {
+function origins(
+  { signing, originals, objectLambda, region, storage, function: { timeout } }: Options,
+  names: Names,
+): string {
   // The function URL has no name before it is deployed: then the origin is whichever the distribution names.
   const transformer = { edge: `service = "lambda"\nregion = "${region}"`, oac: 'service = "none"' }[signing];
   const objects = `service = "s3-object-lambda"\ndomain = "${names.objectLambdaDomain}"\nregion = "${region}"`;

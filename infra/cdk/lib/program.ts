@@ -11,14 +11,21 @@ export const root = fileURLToPath(new URL('../../../', import.meta.url));
 export class BuildError extends Error {}
 
 function program(): string {
-  const places = [process.env['IMAGE_ORIGIN'], `${root}target/release/image-origin`, `${root}target/debug/image-origin`];
+  const places = [
+    process.env['IMAGE_ORIGIN'],
+    `${root}target/release/image-origin`,
+    `${root}target/debug/image-origin`,
+  ];
   const found = places.find((place) => place && existsSync(place));
   if (!found) throw new BuildError('image-origin is not built: cargo build --release');
   return found;
 }
 
 function run(...args: string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(program(), args, { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+  const { status, stdout, stderr, error } = spawnSync(program(), args, {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'] },
+  });
   if (status !== 0) throw new BuildError((error?.message ?? stderr).trim());
   return stdout;
 }

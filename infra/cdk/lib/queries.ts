@@ -17,16 +17,22 @@ const QUERIES = {
   },
   'time by stage': {
     filterStatements: ['ispresent(Total)'],
-    statsStatements: ['pct(Fetch, 99) as fetch, pct(Decode, 99) as decode, pct(Resize, 99) as resize, pct(Encode, 99) as encode, pct(Total, 99) as total by bin(5m)'],
+    statsStatements: [
+      'pct(Fetch, 99) as fetch, pct(Decode, 99) as decode, pct(Resize, 99) as resize, pct(Encode, 99) as encode, pct(Total, 99) as total by bin(5m)',
+    ],
   },
   'bytes by format': {
     filterStatements: ['ispresent(BytesOut)'],
-    statsStatements: ['count(*) as answers, sum(BytesIn) as read, sum(BytesOut) as sent, avg(BytesOut) as mean by format, status'],
+    statsStatements: [
+      'count(*) as answers, sum(BytesIn) as read, sum(BytesOut) as sent, avg(BytesOut) as mean by format, status',
+    ],
     sort: 'answers desc',
   },
   'cold starts and memory': {
     filterStatements: ['@type = "REPORT"'],
-    statsStatements: ['count(@initDuration) as cold, pct(@initDuration, 50) as init, max(@maxMemoryUsed) as memory, pct(@duration, 99) as slow by bin(1h)'],
+    statsStatements: [
+      'count(@initDuration) as cold, pct(@initDuration, 50) as init, max(@maxMemoryUsed) as memory, pct(@duration, 99) as slow by bin(1h)',
+    ],
   },
 };
 

@@ -35,7 +35,11 @@ export class StorageStack extends Stack {
       ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    accept(bucket, 'S1', 'Every reader is a role of this deployment; data events in CloudTrail tell more than access logs would.');
+    accept(
+      bucket,
+      'S1',
+      'Every reader is a role of this deployment; data events in CloudTrail tell more than access logs would.',
+    );
     if (options.signing === 'oac') bucket.addToResourcePolicy(cloudFrontMayRead(options, names));
   }
 }

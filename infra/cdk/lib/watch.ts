@@ -36,10 +36,12 @@ export class WatchStack extends Stack {
         region: options.region,
         label,
       });
-    const ofLambda = (metricName: string, statistic: string) => lambdaMetric(names.function, metricName, statistic, options.region);
+    const ofLambda = (metricName: string, statistic: string) =>
+      lambdaMetric(names.function, metricName, statistic, options.region);
     const graph = (title: string, left: cloudwatch.IMetric[], more: Partial<cloudwatch.GraphWidgetProps> = {}) =>
       new cloudwatch.GraphWidget({ title, left, width: WIDTH, region: options.region, ...more });
-    const refused = `{${NAMESPACE},format,function,status} MetricName="Requests" function="${names.function}" NOT status="200" NOT status="304"`;
+    const requests = `{${NAMESPACE},format,function,status} MetricName="Requests" function="${names.function}"`;
+    const refused = `${requests} NOT status="200" NOT status="304"`;
     const byStatus = new cloudwatch.SearchExpression({
       expression: `SEARCH('${refused}', 'Sum', 300)`,
       searchRegion: options.region,
@@ -52,29 +54,50 @@ export class WatchStack extends Stack {
       defaultInterval: Duration.hours(12),
       widgets: [
         [
-          graph('Requests', [viewers('Requests', 'Sum', 'of viewers'), transformer('Requests', 'Sum', 'to the transformer')]),
+          graph('Requests', [
+            viewers('Requests', 'Sum', 'of viewers'),
+            transformer('Requests', 'Sum', 'to the transformer'),
+          ]),
           graph('Cache hit rate', [viewers('CacheHitRate', 'Average', 'hits')], percent),
-          graph('Errors that viewers get', [viewers('4xxErrorRate', 'Average', '4xx'), viewers('5xxErrorRate', 'Average', '5xx')], percent),
+          graph(
+            'Errors that viewers get',
+            [viewers('4xxErrorRate', 'Average', '4xx'), viewers('5xxErrorRate', 'Average', '5xx')],
+            percent,
+          ),
         ],
         ['p50', 'p95', 'p99'].map((statistic) =>
-          graph(`Time by stage, ${statistic}`, STAGES.map((stage) => transformer(stage, statistic, stage))),
+          graph(
+            `Time by stage, ${statistic}`,
+            STAGES.map((stage) => transformer(stage, statistic, stage)),
+          ),
         ),
         [
           graph('Answers of the transformer that are no picture, by status', [byStatus]),
           graph('Bytes saved', [
             new cloudwatch.MathExpression({
               expression: 'FILL(read, 0) - FILL(sent, 0)',
-              usingMetrics: { read: transformer('BytesIn', 'Sum', 'read'), sent: transformer('BytesOut', 'Sum', 'sent') },
+              usingMetrics: {
+                read: transformer('BytesIn', 'Sum', 'read'),
+                sent: transformer('BytesOut', 'Sum', 'sent'),
+              },
               label: 'originals read less answers sent',
               period: PERIOD,
               searchRegion: options.region,
             }),
           ]),
-          graph('Cold starts', [transformer('ColdStart', 'Sum', 'cold starts')], { right: [transformer('Memory', 'Maximum', 'memory')] }),
+          graph('Cold starts', [transformer('ColdStart', 'Sum', 'cold starts')], {
+            right: [transformer('Memory', 'Maximum', 'memory')],
+          }),
         ],
         [
-          graph('Function: time', [ofLambda('Duration', 'p50'), ofLambda('Duration', 'p99'), ofLambda('Duration', 'Maximum')]),
-          graph('Function: copies', [ofLambda('ConcurrentExecutions', 'Maximum')], { right: [ofLambda('Throttles', 'Sum')] }),
+          graph('Function: time', [
+            ofLambda('Duration', 'p50'),
+            ofLambda('Duration', 'p99'),
+            ofLambda('Duration', 'Maximum'),
+          ]),
+          graph('Function: copies', [ofLambda('ConcurrentExecutions', 'Maximum')], {
+            right: [ofLambda('Throttles', 'Sum')],
+          }),
           graph('Function: failures', [ofLambda('Errors', 'Sum'), ofLambda('Url5xxCount', 'Sum')]),
         ],
       ],

@@ -29,21 +29,35 @@ describe('the transformer', () => {
     assert.deepEqual([body.readUInt16BE(0), body.readUInt16BE(body.length - 2)], [0xffd8, 0xffd9], 'a whole JPEG');
     const line = JSON.parse(figures.trim().split('\n').pop() as string);
     assert.equal(line._aws.CloudWatchMetrics[0].Namespace, 'ImageOrigin');
-    assert.deepEqual([line.function, line.status, line.format, line.Requests, line.ColdStart], ['image-origin-transformer', '200', 'jpeg', 1, 1]);
+    assert.deepEqual(
+      [line.function, line.status, line.format, line.Requests, line.ColdStart],
+      ['image-origin-transformer', '200', 'jpeg', 1, 1],
+    );
     assert.ok(line.Total > 0 && line.Decode > 0 && line.BytesIn > line.BytesOut);
-    const entry = log.trim().split('\n').map((text) => JSON.parse(text)).find(({ path }) => path === '/photo.jpg');
+    const entry = log
+      .trim()
+      .split('\n')
+      .map((text) => JSON.parse(text))
+      .find(({ path }) => path === '/photo.jpg');
     assert.deepEqual([entry.status, typeof entry.milliseconds], [200, 'number']);
   });
 
   test('reports a setting that it cannot use before it takes an event', async () => {
-    const wrong = invoke(folder, { ...Variables, IMAGE_ORIGIN_DEADLINE: '-1' }, `${root}fixtures`, event('function-url'));
+    const wrong = invoke(
+      folder,
+      { ...Variables, IMAGE_ORIGIN_DEADLINE: '-1' },
+      `${root}fixtures`,
+      event('function-url'),
+    );
     await assert.rejects(wrong, /init\/error.*deadline/s);
   });
 });
 
 describe('the edge', () => {
   const packaged = (variant: Variant, name: string) => {
-    const fn = resources(template(variant, 'edge'), 'AWS::Lambda::Function').find(({ Properties }) => Properties.FunctionName.endsWith(name));
+    const fn = resources(template(variant, 'edge'), 'AWS::Lambda::Function').find(({ Properties }) =>
+      Properties.FunctionName.endsWith(name),
+    );
     assert.ok(fn);
     return through(code(variant, fn));
   };
@@ -73,20 +87,29 @@ describe('the edge', () => {
     assert.equal(await query('utm_source=x&width=0300&fit=inside&versionId=3&acl'), 'w=300');
     assert.equal(await query('height=20&width=30&q=70'), 'h=20&q=70&w=30');
     // With a preset every parameter stays as it is: the most that a query can hold.
-    const everything = [...parameterNames(), 'width', 'quality', 'utm_source', 'token'].map((name) => `${name}=1`).join('&');
+    const everything = [...parameterNames(), 'width', 'quality', 'utm_source', 'token']
+      .map((name) => `${name}=1`)
+      .join('&');
     const left = [...new URLSearchParams(await query(everything)).keys()];
     assert.ok(left.length > 20 && left.every((name) => parameterNames().includes(name)), left.join());
   });
 
   test('signs for the origin that the distribution names', async () => {
-    Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'AKID', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'token' });
+    Object.assign(process.env, {
+      AWS_ACCESS_KEY_ID: 'AKID',
+      AWS_SECRET_ACCESS_KEY: 'secret',
+      AWS_SESSION_TOKEN: 'token',
+    });
     const originRequest = await load('edge', 'origin-request');
     const transformation = asked('origin-request', { uri: '/a.jpg', querystring: 'w=300', method: 'GET' });
     transformation.Records[0].cf.request.origin.custom.domainName = 'abc.lambda-url.eu-west-1.on.aws';
     const { origin, headers } = await originRequest(transformation);
     assert.equal(origin.custom.domainName, 'abc.lambda-url.eu-west-1.on.aws');
     assert.equal(headers.host[0].value, 'abc.lambda-url.eu-west-1.on.aws');
-    assert.match(headers.authorization[0].value, /^AWS4-HMAC-SHA256 Credential=AKID\/\d{8}\/eu-west-1\/lambda\/aws4_request/);
+    assert.match(
+      headers.authorization[0].value,
+      /^AWS4-HMAC-SHA256 Credential=AKID\/\d{8}\/eu-west-1\/lambda\/aws4_request/,
+    );
     const file = await originRequest(asked('origin-request', { uri: '/a.pdf', querystring: 'acl', method: 'GET' }));
     assert.equal(file.origin.custom.domainName, 'image-origin-111122223333-eu-west-1.s3.eu-west-1.amazonaws.com');
     assert.equal(file.querystring, '');
@@ -95,14 +118,18 @@ describe('the edge', () => {
   test('hides what failed behind it', async () => {
     const originResponse = await load('oac', 'origin-response');
     const failed = event('origin-response');
-    Object.assign(failed.Records[0].cf.response, { status: '403', headers: { server: [{ key: 'Server', value: 'AmazonS3' }] } });
+    Object.assign(failed.Records[0].cf.response, {
+      status: '403',
+      headers: { server: [{ key: 'Server', value: 'AmazonS3' }] },
+    });
     const { status, headers } = await originResponse(failed);
     assert.deepEqual([status, headers.server], ['502', undefined]);
   });
 
   test('keeps the private demo private', async () => {
     const viewerRequest = await load('private', 'viewer-request');
-    const status = async (uri: string) => (await viewerRequest(asked('viewer-request', { uri, querystring: '', method: 'GET' }))).status;
+    const status = async (uri: string) =>
+      (await viewerRequest(asked('viewer-request', { uri, querystring: '', method: 'GET' }))).status;
     assert.equal(await status('/users/alice/a.jpg'), '401');
     assert.equal(await status('/other/a.jpg'), '403');
     assert.equal(await status('/public/a.jpg'), undefined);

@@ -30,9 +30,7 @@ function packages(machine: number): string {
 const arm64 = packages(0xb7);
 
 function synthesise(change: Json = {}, surroundings: Surroundings = {}): Record<string, Json> {
-  // The rules are asked by test/synth.ts.
-  const context = { ...cdk.context, 'aws:cdk:validate-against-default-rules': false };
-  const app = new App({ context });
+  const app = new App({ context: cdk.context });
   const options = validate({ ...base, function: {}, ...change }, work);
   build(app, options, { packages: arm64, ...surroundings });
   return Object.fromEntries(app.synth().stacks.map(({ stackName, template }) => [stackName, template]));
@@ -44,7 +42,13 @@ test('the same again is no change', () => {
 
 test('another name is another deployment, and nothing of the first', () => {
   const other = synthesise({ name: 'pictures' });
-  assert.deepEqual(Object.keys(other).sort(), ['pictures-cdn', 'pictures-edge', 'pictures-origin', 'pictures-storage', 'pictures-watch']);
+  assert.deepEqual(Object.keys(other).sort(), [
+    'pictures-cdn',
+    'pictures-edge',
+    'pictures-origin',
+    'pictures-storage',
+    'pictures-watch',
+  ]);
   assert.ok(!JSON.stringify(other).includes('image-origin-'));
 });
 
@@ -53,10 +57,17 @@ test('another configuration of the edge is a new version that the distribution g
   writeFileSync(rules, '[[rules]]\npath = "/press/*"\nallow = ["public"]\n');
   const [before, changed] = [synthesise(), synthesise({ edge: { config: rules } })];
   const versions = (stacks: Record<string, Json>) =>
-    Object.entries<Json>(stacks['image-origin-edge'].Resources).filter(([, { Type }]) => Type === 'AWS::Lambda::Version').map(([id]) => id);
+    Object.entries<Json>(stacks['image-origin-edge'].Resources)
+      .filter(([, { Type }]) => Type === 'AWS::Lambda::Version')
+      .map(([id]) => id);
   assert.equal(versions(before).filter((id) => versions(changed).includes(id)).length, 0);
-  assert.notDeepEqual(before['image-origin-cdn'], changed['image-origin-cdn'], 'else CloudFormation would see nothing to do');
-  for (const stack of ['storage', 'origin']) assert.deepEqual(before[`image-origin-${stack}`], changed[`image-origin-${stack}`]);
+  assert.notDeepEqual(
+    before['image-origin-cdn'],
+    changed['image-origin-cdn'],
+    'else CloudFormation would see nothing to do',
+  );
+  for (const stack of ['storage', 'origin'])
+    assert.deepEqual(before[`image-origin-${stack}`], changed[`image-origin-${stack}`]);
 });
 
 test('a private deployment is its pool first', () => {
@@ -72,6 +83,12 @@ test('what cannot be packaged is told', () => {
   writeFileSync(rules, '[origins]\n');
   assert.throws(() => synthesise({ edge: { config: rules } }), /leave \[origins\] out/);
   const wrong = { packages: packages(0x3e) };
-  assert.throws(() => synthesise({}, wrong), (error) => error instanceof BuildError && /is no program for arm64/.test(error.message));
-  assert.throws(() => synthesise({}, { packages: work }), /there is no .*arm64\/bootstrap: infra\/lambda\/package.sh arm64/);
+  assert.throws(
+    () => synthesise({}, wrong),
+    (error) => error instanceof BuildError && /is no program for arm64/.test(error.message),
+  );
+  assert.throws(
+    () => synthesise({}, { packages: work }),
+    /there is no .*arm64\/bootstrap: infra\/lambda\/package.sh arm64/,
+  );
 });

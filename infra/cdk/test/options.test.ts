@@ -12,7 +12,10 @@ const here = { CDK_DEFAULT_ACCOUNT: '111122223333', CDK_DEFAULT_REGION: 'eu-west
 
 test('the options of the repository are good, and everything has a default', () => {
   const options = validate(JSON.parse(readFileSync(`${folder}options.json`, 'utf8')), folder, here);
-  assert.deepEqual([options.account, options.region, options.signing, options.function.architecture], ['111122223333', 'eu-west-1', 'edge', 'arm64']);
+  assert.deepEqual(
+    [options.account, options.region, options.signing, options.function.architecture],
+    ['111122223333', 'eu-west-1', 'edge', 'arm64'],
+  );
   assert.deepEqual([options.storage.cors, options.function.timeout, options.objectLambda], [['*'], 30, 'off']);
   assert.ok(options.edge.config.startsWith('/'));
   const empty = validate({}, folder, here);
@@ -37,22 +40,32 @@ test('what is wrong is named, with what is allowed', () => {
     [{ edge: { keys: 'no.json' } }, /edge.keys: there is no file/],
     [{ signing: 'oac', objectLambda: 'behind-cdn' }, /objectLambda: behind-cdn needs signing=edge/],
     [{ signing: 'oac', originals: 'direct' }, /originals: direct needs signing=edge/],
-    [{ domain: { names: ['a.example.org'], zone: { id: 'Z1', name: 'example.com' } } }, /domain.names: a.example.org is not in the zone example.com/],
-    [{ domain: { names: ['badexample.com'], zone: { id: 'Z1', name: 'example.com' } } }, /badexample.com is not in the zone/],
+    [
+      { domain: { names: ['a.example.org'], zone: { id: 'Z1', name: 'example.com' } } },
+      /domain.names: a.example.org is not in the zone example.com/,
+    ],
+    [
+      { domain: { names: ['badexample.com'], zone: { id: 'Z1', name: 'example.com' } } },
+      /badexample.com is not in the zone/,
+    ],
     [{ alarms: { email: 'x' } }, /alarms.email: /],
     ['text', /the options: /],
     [[], /the options: /],
     [null, /the options: /],
   ];
-  for (const [written, expected] of table) assert.throws(() => validate(written, folder, here), expected, JSON.stringify(written));
+  for (const [written, expected] of table)
+    assert.throws(() => validate(written, folder, here), expected, JSON.stringify(written));
   assert.throws(() => validate({}, folder, {}), /account: is needed, as no AWS credentials tell it\nregion: is needed/);
 });
 
 test('all problems are told at once, with the file', () => {
-  assert.throws(() => validate({ name: 'X', signing: 'y', waf: { rate: 1 } }, folder, here), (error: Error) => {
-    assert.ok(error instanceof OptionsError);
-    return ['name:', 'signing:', 'waf:'].every((field) => error.message.includes(field));
-  });
+  assert.throws(
+    () => validate({ name: 'X', signing: 'y', waf: { rate: 1 } }, folder, here),
+    (error: Error) => {
+      assert.ok(error instanceof OptionsError);
+      return ['name:', 'signing:', 'waf:'].every((field) => error.message.includes(field));
+    },
+  );
   assert.throws(() => load('/no/such/options.json'), /options.json cannot be read as JSON/);
 });
 

@@ -26,7 +26,9 @@ export function through(source: string): Unpacked {
   const parent = mkdtempSync(join(tmpdir(), 'package-'));
   process.once('exit', () => rmSync(parent, { recursive: true, force: true }));
   const folder = join(parent, 'task');
-  const { status, stdout, stderr } = spawnSync('python3', ['-c', SCRIPT, source, join(parent, 'code.zip'), folder], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync('python3', ['-c', SCRIPT, source, join(parent, 'code.zip'), folder], {
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr);
   return { folder, zippedBytes: Number(stdout) };
 }

@@ -35,7 +35,11 @@ function bucket(name: string, folder: string): Promise<Server> {
     const signed = request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ');
     if (!signed || !path.startsWith(`/${name}/`)) return void response.writeHead(403).end();
     const content = readFileSync(join(folder, path.slice(name.length + 2)));
-    const headers = { etag: '"original"', 'content-length': content.length, 'last-modified': 'Sat, 01 Aug 2026 00:00:00 GMT' };
+    const headers = {
+      etag: '"original"',
+      'content-length': content.length,
+      'last-modified': 'Sat, 01 Aug 2026 00:00:00 GMT',
+    };
     response.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : content);
   });
 }
@@ -55,7 +59,8 @@ async function runtimeApi(event: Json): Promise<{ server: Server; answered: Prom
       const headers = {
         'lambda-runtime-aws-request-id': '8476a536-e9f4-11e8-9739-2dfe598c3fcd',
         'lambda-runtime-deadline-ms': `${Date.now() + 30_000}`,
-        'lambda-runtime-invoked-function-arn': 'arn:aws:lambda:eu-west-1:111122223333:function:image-origin-transformer',
+        'lambda-runtime-invoked-function-arn':
+          'arn:aws:lambda:eu-west-1:111122223333:function:image-origin-transformer',
       };
       return void response.writeHead(200, headers).end(JSON.stringify(event));
     }
@@ -72,7 +77,12 @@ async function runtimeApi(event: Json): Promise<{ server: Server; answered: Prom
 }
 
 /** Runs the `bootstrap` of an unpacked function with the variables of its template on one event. */
-export async function invoke(task: string, variables: Record<string, string>, originals: string, event: Json): Promise<Answer> {
+export async function invoke(
+  task: string,
+  variables: Record<string, string>,
+  originals: string,
+  event: Json,
+): Promise<Answer> {
   const store = await bucket((variables['IMAGE_ORIGIN_SOURCE'] as string).replace('s3://', ''), originals);
   const { server, answered } = await runtimeApi(event);
   const env = {
@@ -94,8 +104,12 @@ export async function invoke(task: string, variables: Record<string, string>, or
   let [figures, log] = ['', ''];
   bootstrap.stdout.on('data', (data) => (figures += data));
   bootstrap.stderr.on('data', (data) => (log += data));
-  const ended = new Promise<never>((_, fail) => bootstrap.on('close', (status) => fail(new Error(`bootstrap ended (${status}): ${log}`))));
-  const late = new Promise<never>((_, fail) => setTimeout(() => fail(new Error(`no answer: ${log}`)), PATIENCE).unref());
+  const ended = new Promise<never>((_, fail) =>
+    bootstrap.on('close', (status) => fail(new Error(`bootstrap ended (${status}): ${log}`))),
+  );
+  const late = new Promise<never>((_, fail) =>
+    setTimeout(() => fail(new Error(`no answer: ${log}`)), PATIENCE).unref(),
+  );
   try {
     const packed = await Promise.race([answered, ended, late]);
     const end = packed.indexOf(PRELUDE_END);

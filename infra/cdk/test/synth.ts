@@ -6,7 +6,18 @@ import { assembly, variants, written, type Variant } from './variants.ts';
 async function synthesise(variant: Variant): Promise<void> {
   const { options, outputs } = written(variant);
   rmSync(assembly(variant), { recursive: true, force: true });
-  const args = ['cdk', 'synth', '--quiet', '--strict', '-o', assembly(variant), '-c', `options=${options}`, '-c', `outputs=${outputs}`];
+  const args = [
+    'cdk',
+    'synth',
+    '--quiet',
+    '--strict',
+    '-o',
+    assembly(variant),
+    '-c',
+    `options=${options}`,
+    '-c',
+    `outputs=${outputs}`,
+  ];
   const started = performance.now();
   const child = spawn('npx', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';

@@ -28,7 +28,9 @@ export function template(variant: Variant, stack: string): Template {
 /** All stacks of a variant, in the order of their names. */
 export function stacks(variant: Variant): string[] {
   const manifest = JSON.parse(readFileSync(join(assembly(variant), 'manifest.json'), 'utf8'));
-  const names = Object.entries<Json>(manifest.artifacts).filter(([, artifact]) => artifact.type === 'aws:cloudformation:stack');
+  const names = Object.entries<Json>(manifest.artifacts).filter(
+    ([, artifact]) => artifact.type === 'aws:cloudformation:stack',
+  );
   return names.map(([name]) => name.replace(`${NAMES[variant] ?? 'image-origin'}-`, '')).sort();
 }
 
@@ -46,7 +48,9 @@ export function only(from: Template, type: string): Resource {
 
 /** All statements of the roles' policies in a template. */
 export function statements(from: Template): Json[] {
-  return resources(from, 'AWS::IAM::Role').flatMap(({ Properties }) => Properties.Policies ?? []).flatMap((policy: Json) => policy.PolicyDocument.Statement);
+  return resources(from, 'AWS::IAM::Role')
+    .flatMap(({ Properties }) => Properties.Policies ?? [])
+    .flatMap((policy: Json) => policy.PolicyDocument.Statement);
 }
 
 /** The folder that is uploaded as a function's code. */
