@@ -1,5 +1,6 @@
 #!/bin/sh
-# Packages the three edge functions: target/edge/<function>/ for the CDK, and the same as target/edge/<function>.zip.
+# Packages the three edge functions as target/edge/<function>.zip, for deployments by other means than infra/cdk, which does
+# this itself.
 #
 #   infra/edge/package.sh edge.toml KEYS
 #
