@@ -12,24 +12,35 @@ pub(super) struct Indexed {
     pub(super) indices: Vec<u8>,
 }
 
-/// How far a pixel may be from its colour in another palette: the mean of the squared distance.
-const UNSEEN: f64 = 12.0;
+/// How far pixels may be from their colours in another palette, in the mean: a squared distance that nobody sees.
+const UNSEEN: u32 = 12;
 
 impl Indexed {
-    /// The pixels as indices into another palette, if hardly anybody could tell.
-    pub(super) fn in_palette(&self, palette: &[[u8; 4]]) -> Option<Vec<u8>> {
+    /// The pixels as indices into a palette that others use, too, if hardly anybody could tell. It gets the colours that
+    /// it lacks, as long as there is room.
+    pub(super) fn in_palette(&self, palette: &mut Vec<[u8; 4]>) -> Option<Vec<u8>> {
         let mut counts = [0u32; 256];
         self.indices.iter().for_each(|index| counts[usize::from(*index)] += 1);
-        let mut places = [0u8; 256];
-        let mut error = 0.0;
+        let (mut places, mut error, before) = ([0u8; 256], 0, palette.len());
         for ((color, place), count) in self.colors.iter().zip(&mut places).zip(counts).filter(|(_, count)| *count > 0) {
             let same = palette.iter().enumerate().filter(|(_, other)| other[3] == color[3]);
-            let (distance, nearest) = same.map(|(index, other)| (distance(*color, *other), index)).min()?;
-            *place = u8::try_from(nearest).ok()?;
-            error += f64::from(distance) * f64::from(count);
+            let nearest = same.map(|(index, other)| (distance(*color, *other), index)).min();
+            let (distance, index) = match nearest {
+                Some((distance, _)) if distance > UNSEEN && palette.len() < 256 => {
+                    palette.push(*color);
+                    (0, palette.len() - 1)
+                }
+                Some(nearest) => nearest,
+                None => (u32::MAX, 0),
+            };
+            *place = index as u8;
+            error += u64::from(distance) * u64::from(count);
         }
-        let is_unseen = error <= UNSEEN * self.indices.len() as f64;
-        is_unseen.then(|| self.indices.iter().map(|index| places[usize::from(*index)]).collect())
+        if error > u64::from(UNSEEN) * self.indices.len() as u64 {
+            palette.truncate(before);
+            return None;
+        }
+        Some(self.indices.iter().map(|index| places[usize::from(*index)]).collect())
     }
 }
 

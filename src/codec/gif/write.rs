@@ -13,7 +13,7 @@ const OPAQUE: u8 = 128;
 /// Writes one frame behind: how a frame is disposed of depends on the next one.
 pub(super) struct GifWriter<'a> {
     plays: u32,
-    /// The file, once its first frame is known, whose palette all frames share that can.
+    /// The file, once its first frame is known.
     file: Option<File>,
     /// The last frame, which has not been written yet.
     pending: Option<Pending>,
@@ -23,9 +23,16 @@ pub(super) struct GifWriter<'a> {
 }
 
 struct File {
+    /// Has written a table of full size, to be replaced in the end.
     encoder: Encoder<Vec<u8>>,
+    /// The colours that frames share.
     palette: Vec<[u8; 4]>,
 }
+
+/// Bytes before the colour table (GIF89a, sections 17 and 18), the place of its size, and its own bytes at most.
+const HEADER_LEN: usize = 13;
+const FLAGS: usize = 10;
+const TABLE_LEN: usize = 3 * 256;
 
 /// A frame and what it is drawn over.
 struct Pending {
@@ -86,7 +93,7 @@ impl<'a> GifWriter<'a> {
             Some(file) => file,
             None => self.file.insert(File::new(canvas, &indexed, self.plays)?),
         };
-        match indexed.in_palette(&file.palette) {
+        match indexed.in_palette(&mut file.palette) {
             Some(indices) => frame.buffer = indices.into(),
             None => {
                 frame.palette = Some(table(&indexed.colors));
@@ -100,14 +107,25 @@ impl<'a> GifWriter<'a> {
 impl File {
     fn new(canvas: &Pixels, first: &Indexed, plays: u32) -> Result<Self, EncodingError> {
         let [width, height] = [canvas.width(), canvas.height()].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
-        let palette = first.colors.clone();
-        let mut encoder = Encoder::new(Vec::new(), width, height, &table(&palette))?;
+        let mut encoder = Encoder::new(Vec::new(), width, height, &[0; TABLE_LEN])?;
         // The extension says how often all is repeated after it was played once.
         encoder.set_repeat(match plays {
             0 => Repeat::Infinite,
             plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
         })?;
-        Ok(Self { encoder, palette })
+        Ok(Self { encoder, palette: first.colors.clone() })
+    }
+
+    /// The whole file, with the palette as it has become.
+    fn finish(self) -> Result<Vec<u8>, EncodingError> {
+        let mut bytes = self.encoder.into_inner()?;
+        // The size of the table is written as the power of two less one (GIF89a, section 18).
+        let bits = (self.palette.len().next_power_of_two().max(2)).trailing_zeros() as usize;
+        let mut table = table(&self.palette);
+        table.resize(3 << bits, 0);
+        bytes[FLAGS] = bytes[FLAGS] & !7 | (bits - 1) as u8;
+        bytes.splice(HEADER_LEN..HEADER_LEN + TABLE_LEN, table);
+        Ok(bytes)
     }
 }
 
@@ -136,8 +154,7 @@ impl AnimationWriter for GifWriter<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
         self.write_pending(None)?;
-        let file = self.file.ok_or(Stopped)?;
-        Ok(file.encoder.into_inner().map_err(|_| Stopped)?)
+        Ok(self.file.ok_or(Stopped)?.finish().map_err(|_| Stopped)?)
     }
 }
 
