@@ -2,7 +2,7 @@
 
 use ::png::{BlendOp, ColorType, DecodingError, DisposeOp, Transformations};
 
-use super::animation::{Animation, Canvas, Composed, Disposal, FrameHeader, Place, Source, over};
+use super::animation::{Animation, Canvas, Composed, Disposal, Place, Source, over};
 use super::{Budget, Error, Format, Work, png, reader};
 
 /// What stands in front of the first chunk, and around the content of each.
@@ -23,22 +23,23 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 
 /// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-    let mut declared = None;
-    let mut size = (0, 0);
-    let mut frames = Vec::new();
+    let (mut frames, mut canvas) = (None, 0);
+    let mut animation = Animation::empty();
     for (name, content) in chunks(bytes) {
         work.check()?;
-        match (&name, declared) {
-            (b"IHDR", _) => size = pair(content, 0).unwrap_or_default(),
-            (b"acTL", None) => declared = pair(content, 0),
+        match (&name, frames) {
+            (b"IHDR", _) => canvas = pair(content, 0).map_or(0, |(width, height)| u64::from(width) * u64::from(height)),
+            (b"acTL", None) => frames = pair(content, 0),
             (b"IDAT", None) => return Ok(None),
-            (b"fcTL", Some(_)) => frames.extend(frame_header(content)),
+            (b"fcTL", Some((frames, plays))) if animation.frames() < frames => {
+                animation.plays = plays;
+                let Some((delay, pixels)) = frame(content) else { continue };
+                animation.add(delay, pixels, canvas);
+            }
             _ => {}
         }
     }
-    let Some((count, plays)) = declared else { return Ok(None) };
-    frames.truncate(count as usize);
-    Ok(Animation::new(&frames, plays, size.0, size.1))
+    Ok(animation.with_frames())
 }
 
 /// Two numbers that stand one after the other.
@@ -48,15 +49,15 @@ fn pair(content: &[u8], at: usize) -> Option<(u32, u32)> {
     Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
 }
 
-/// Reads size and delay of a `fcTL` chunk (11.3.6.2): after its number, width, height, and place stands the delay as a
-/// fraction of a second, in hundredths where the denominator is 0.
-fn frame_header(content: &[u8]) -> Option<FrameHeader> {
+/// Delay and number of pixels of a frame, from its `fcTL` chunk (11.3.6.2): after its number, width, height, and place
+/// stands the delay as a fraction of a second, in hundredths where the denominator is 0.
+fn frame(content: &[u8]) -> Option<(u32, u64)> {
     let (width, height) = pair(content, 4)?;
     let &[n0, n1, d0, d1] = content.get(20..)?.first_chunk()?;
     let (numerator, denominator) = (u32::from(u16::from_be_bytes([n0, n1])), u32::from(u16::from_be_bytes([d0, d1])));
     let denominator = if denominator == 0 { 100 } else { denominator };
     let delay = (numerator * 1000 + denominator / 2) / denominator;
-    Some(FrameHeader { delay, pixels: u64::from(width) * u64::from(height) })
+    Some((delay, u64::from(width) * u64::from(height)))
 }
 
 /// Draws the frames of a file.

@@ -24,27 +24,26 @@ pub struct Animation {
 }
 
 impl Animation {
-    /// An animation of a canvas of this size; `None` for fewer than two frames. Frames may be larger than the canvas.
-    pub(super) fn new(frames: &[FrameHeader], plays: u32, width: u32, height: u32) -> Option<Self> {
-        let canvas = u64::from(width) * u64::from(height);
-        let pixels = frames.iter().fold(0u64, |sum, frame| sum.saturating_add(frame.pixels.max(canvas)));
-        let delays = frames.iter().map(|frame| frame.delay).collect();
-        (frames.len() > 1).then_some(Self { delays, plays, pixels })
+    /// An animation that has no frames yet, and is played once.
+    pub(super) fn empty() -> Self {
+        Self { delays: Vec::new(), plays: 1, pixels: 0 }
+    }
+
+    /// Adds a frame with that many pixels of its own, on a canvas that may have more.
+    pub(super) fn add(&mut self, delay: u32, pixels: u64, canvas: u64) {
+        self.delays.push(delay);
+        self.pixels = self.pixels.saturating_add(pixels.max(canvas));
+    }
+
+    /// `None` if this is no animation.
+    pub(super) fn with_frames(self) -> Option<Self> {
+        (self.delays.len() > 1).then_some(self)
     }
 
     /// How many frames there are.
     pub fn frames(&self) -> u32 {
         u32::try_from(self.delays.len()).unwrap_or(u32::MAX)
     }
-}
-
-/// What is known of a frame that has not been decoded.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FrameHeader {
-    /// How long it is shown, in milliseconds.
-    pub(super) delay: u32,
-    /// Its own pixels, which need not be those of the canvas.
-    pub(super) pixels: u64,
 }
 
 /// Gives the frames of an animation one by one.

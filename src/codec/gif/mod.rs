@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-use super::animation::{Animation, AnimationWriter, FrameHeader, Frames};
+use super::animation::{Animation, AnimationWriter, Frames};
 use super::{
     Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster, Work,
 };
@@ -34,28 +34,21 @@ impl Decoder for Gif {
 
     fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
         let mut decoder = read::open_skipping(bytes, work)?;
-        let mut frames = Vec::new();
-        loop {
-            match decoder.next_frame_info() {
-                Ok(Some(frame)) => frames.push(FrameHeader {
-                    delay: u32::from(frame.delay) * TICK,
-                    pixels: u64::from(frame.width) * u64::from(frame.height),
-                }),
-                Ok(None) => break,
-                // A file that breaks off still shows the frames before the break.
-                Err(_) => {
-                    work.check()?;
-                    break;
-                }
-            }
+        let (width, height) = read::size(&decoder);
+        let canvas = u64::from(width) * u64::from(height);
+        let mut animation = Animation::empty();
+        // A file that breaks off still shows the frames before the break.
+        while let Ok(Some(frame)) = decoder.next_frame_info() {
+            let pixels = u64::from(frame.width) * u64::from(frame.height);
+            animation.add(u32::from(frame.delay) * TICK, pixels, canvas);
         }
+        work.check()?;
         // The extension says how often all is repeated after it was played once.
-        let plays = match decoder.repeat() {
+        animation.plays = match decoder.repeat() {
             ::gif::Repeat::Infinite => 0,
             ::gif::Repeat::Finite(repeats) => u32::from(repeats) + 1,
         };
-        let (width, height) = read::size(&decoder);
-        Ok(Animation::new(&frames, plays, width, height))
+        Ok(animation.with_frames())
     }
 
     fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {

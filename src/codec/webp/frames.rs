@@ -1,6 +1,6 @@
 //! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
-use super::super::animation::{Animation, Canvas, Composed, Disposal, FrameHeader, Place, Source, over};
+use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source, over};
 use super::super::{Area, Budget, Channels, Error, Format, Need, Raster, Work, reader};
 use super::container::{Chunk, Extended, Lossy, chunks, chunks_in, file_of};
 use super::{OVERHEAD, damaged, lossy, open};
@@ -16,18 +16,19 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     let Some(Extended { width, height, .. }) = Extended::find(bytes).filter(|canvas| canvas.is_animated) else {
         return Ok(None);
     };
-    let (mut plays, mut frames) = (1, Vec::new());
+    let canvas = u64::from(width) * u64::from(height);
+    let mut animation = Animation::empty();
     for (name, content) in chunks(bytes) {
         match (&name, content) {
-            (b"ANIM", [_, _, _, _, low, high, ..]) => plays = u16::from_le_bytes([*low, *high]).into(),
-            (b"ANMF", content) => frames.extend(Frame::read(content).map(|frame| FrameHeader {
-                delay: frame.delay,
-                pixels: u64::from(frame.place.width) * u64::from(frame.place.height),
-            })),
+            (b"ANIM", [_, _, _, _, low, high, ..]) => animation.plays = u16::from_le_bytes([*low, *high]).into(),
+            (b"ANMF", content) => {
+                let Some(Frame { place, delay, .. }) = Frame::read(content) else { continue };
+                animation.add(delay, u64::from(place.width) * u64::from(place.height), canvas);
+            }
             _ => {}
         }
     }
-    Ok(Animation::new(&frames, plays, width, height))
+    Ok(animation.with_frames())
 }
 
 /// A frame of the file.
