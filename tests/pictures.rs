@@ -175,7 +175,7 @@ fn real_pictures_look_like_a_full_decode_and_lanczos() {
             for width in [300, 800] {
                 // Lossless, so that only what came before the encoder is judged.
                 let Ok(picture) = rendered(&original, &format!("w={width}&format=png")) else {
-                    assert!([".avif", ".icm", ".tiff"].iter().any(|end| name.ends_with(end)), "{name} is not read");
+                    assert!([".icm", ".tiff"].iter().any(|end| name.ends_with(end)), "{name} is not read");
                     continue;
                 };
                 let picture = picture.into_rgba8();

@@ -123,13 +123,27 @@ fn originals_keep_their_pixels_and_orientation_and_nothing_else() {
 fn auto_follows_accept_and_says_so() {
     let server = Server::start();
     let with = |accept| server.request("GET", "/photo.jpg?w=140&format=auto", &[("accept", accept)]);
-    let (webp, jpeg) = (with("image/webp,*/*"), with("*/*"));
+    let (avif, webp, jpeg) = (with("image/avif,image/webp,*/*"), with("image/webp,*/*"), with("*/*"));
+    assert_eq!(avif.header("content-type"), Some("image/avif"));
     assert_eq!(webp.header("content-type"), Some("image/webp"));
     assert_eq!(jpeg.header("content-type"), Some("image/jpeg"));
     assert_ne!(webp.header("etag"), jpeg.header("etag"));
-    for response in [webp, jpeg] {
+    assert_ne!(webp.header("etag"), avif.header("etag"));
+    for response in [avif, webp, jpeg] {
         assert_eq!(response.header("vary").map(str::to_lowercase).as_deref(), Some("accept"));
     }
+}
+
+#[test]
+fn the_configuration_orders_what_auto_chooses() {
+    let chosen = |formats: &str| {
+        let server = Server::with(Layer { auto_formats: Some(formats.to_owned()), ..Layer::default() });
+        let accept = [("accept", "image/avif,image/webp,*/*")];
+        let response = server.request("GET", "/photo.jpg?w=40&format=auto", &accept);
+        response.header("content-type").map(str::to_owned)
+    };
+    assert_eq!(chosen("webp,avif").as_deref(), Some("image/webp"));
+    assert_eq!(chosen("none").as_deref(), Some("image/jpeg"));
 }
 
 #[test]

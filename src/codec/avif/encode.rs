@@ -47,8 +47,8 @@ const MAX_SIDE: u32 = 32_767;
 /// Above this quality chroma keeps its resolution.
 const SUBSAMPLED_UP_TO: u8 = 90;
 
-/// The quantizer for some qualities on JPEG's scale, with what lies between in proportion. `benches/avif/calibrate.py`
-/// made it: the mean over photographs at 800 pixels of the quantizer that gives SSIMULACRA2's score of our own JPEG.
+/// The quantizer for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
+/// made it: at these quantizers, photographs have the SSIMULACRA2 of our JPEG.
 const QUANTIZERS: [(u8, u8); 11] = [
     (1, 255),
     (10, 240),
@@ -63,7 +63,8 @@ const QUANTIZERS: [(u8, u8); 11] = [
     (100, 10),
 ];
 
-fn quantizer(quality: u8) -> u8 {
+/// AV1's quantizer for a quality on JPEG's scale.
+pub fn quantizer(quality: u8) -> u8 {
     let above = QUANTIZERS.iter().position(|(q, _)| *q >= quality).unwrap_or(QUANTIZERS.len() - 1);
     let ((q0, low), (q1, high)) = (QUANTIZERS[above.saturating_sub(1)], QUANTIZERS[above]);
     let share = f32::from(quality.saturating_sub(q0)) / f32::from((q1 - q0).max(1));

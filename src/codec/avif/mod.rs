@@ -13,7 +13,7 @@ mod write;
 use av1::Planes;
 use colour::{Converter, Out};
 pub(super) use encode::{Avif, DEFAULT};
-pub use encode::{DEFAULT_SPEED, SPEEDS, with_speed};
+pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer, with_speed};
 use stream::Sequence;
 
 use super::{
