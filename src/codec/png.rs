@@ -31,7 +31,8 @@ impl Decoder for Png {
             return Ok(decoded);
         }
         let decoded = reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)?;
-        let icc = header(bytes, need).read_info().ok().and_then(|reader| colours(reader.info(), is_grey(reader.info())));
+        let icc =
+            header(bytes, need).read_info().ok().and_then(|reader| colours(reader.info(), is_grey(reader.info())));
         Ok(Decoded { icc, ..decoded })
     }
 

@@ -23,7 +23,9 @@ pub use info::{Info, inspect};
 pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
 
-use crate::codec::{self, Animation, Area, Budget, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work};
+use crate::codec::{
+    self, Animation, Area, Budget, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work,
+};
 use crate::metadata::{self, Keep};
 use crate::query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
 use conversion::Conversion;
