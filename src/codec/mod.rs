@@ -8,8 +8,12 @@ mod animation;
 mod apng;
 pub mod avif;
 mod gif;
+#[cfg(feature = "heic")]
+mod heic;
 mod ico;
 pub mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 pub(crate) mod kernel;
 mod orientation;
 mod palette;
@@ -306,6 +310,10 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::Ico => Some(&ico::Ico),
         Format::Qoi => Some(&qoi::Qoi),
         Format::Pnm => Some(&plain::Pnm),
+        #[cfg(feature = "jxl")]
+        Format::JpegXl => Some(&jxl::Jxl),
+        #[cfg(feature = "heic")]
+        Format::Heic => Some(&heic::Heic),
         _ => None,
     }
 }
@@ -352,6 +360,16 @@ pub fn decoder_for(bytes: &[u8]) -> Result<&'static dyn Decoder, Error> {
     let Some(format) = sniff(bytes) else {
         return Err(Error::Unsupported("the file is no image that is recognised".to_owned()));
     };
-    decoder(format)
-        .ok_or_else(|| Error::Unsupported(format!("the file is a picture of type {format}, which is not read here")))
+    decoder(format).ok_or_else(|| Error::Unsupported(not_read(format)))
+}
+
+/// Why a format that is recognised has no decoder.
+fn not_read(format: Format) -> String {
+    let reason = match format {
+        Format::Svg => "which is a drawing in text that may hold scripts and links, and is not rendered here",
+        Format::Heic => "whose HEVC is covered by patents; it is read where the cargo feature heic is switched on",
+        Format::JpegXl => "which is read where the cargo feature jxl is switched on",
+        _ => "which is not read here",
+    };
+    format!("the file is a picture of type {format}, {reason}")
 }

@@ -9,7 +9,7 @@ use super::{heif, jpeg, png, webp};
 use crate::codec::Format;
 
 /// Width and height of the stored pixels.
-pub(super) fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
+pub(crate) fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
     let mut input = Input::new(Cursor::new(bytes)).ok()?;
     match format {
         Format::Jpeg => of_jpeg(bytes, &mut input).ok()?,

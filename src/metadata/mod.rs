@@ -44,6 +44,8 @@ mod webp;
 mod xmp;
 
 pub use carry::{Carried, carry, embed};
+#[cfg(feature = "heic")]
+pub(crate) use dimensions::dimensions as stored_size;
 pub use exif::ExifGroups;
 pub(crate) use head::heif_picture;
 pub use head::{icc_profile, orientation};

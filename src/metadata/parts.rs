@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read, Seek};
 
 use super::head::without_exif_header;
 use super::input::Input;
-use super::{exif, gif, heif, jpeg, photoshop, png, tiff, webp};
+use super::{exif, gif, heif, isobmff, jpeg, photoshop, png, tiff, webp};
 use crate::codec::Format;
 
 /// The most that is read of one block.
@@ -115,6 +115,7 @@ pub(super) fn of(bytes: &[u8], format: Format) -> Parts {
                 of_gif(&mut input, &blocks, Want::All)
             }
             Format::Tiff => Ok(of_tiff(bytes)),
+            Format::JpegXl => of_jxl(&mut input),
             Format::Avif | Format::Heic => match heif::meta(&mut input)? {
                 Some(meta) => of_heif(&mut input, &meta, Want::All),
                 None => Ok(Parts::default()),
@@ -141,6 +142,25 @@ fn of_tiff(bytes: &[u8]) -> Parts {
         parts.warnings = exif.warnings;
     }
     parts
+}
+
+/// The blocks in a container of JPEG XL (ISO/IEC 18181-2, 9): Exif behind the offset of its header, and XMP.
+fn of_jxl<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Parts> {
+    let mut parts = Parts::default();
+    let end = input.len();
+    for found in isobmff::boxes(input, 0..end)? {
+        match &found.kind {
+            b"Exif" => {
+                let block = input.copy(found.payload, MAX_BLOCK)?;
+                if let Some((offset, rest)) = block.split_first_chunk().map(|(o, r)| (u32::from_be_bytes(*o), r)) {
+                    parts.add_exif(rest.get(offset as usize..).unwrap_or_default());
+                }
+            }
+            b"xml " if parts.xmp.len() < MAX_PNG_TEXTS => parts.xmp.push(input.copy(found.payload, MAX_BLOCK)?),
+            _ => {}
+        }
+    }
+    Ok(parts)
 }
 
 /// The blocks in a JPEG's segments.

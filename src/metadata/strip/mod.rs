@@ -10,6 +10,7 @@ mod heif;
 mod heif_meta;
 mod ico;
 mod jpeg;
+mod jxl;
 mod png;
 mod tiff;
 mod webp;
@@ -59,6 +60,7 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Err
         Format::Ico => ico::strip(&mut input, keep)?,
         Format::Tiff => tiff::strip(&mut input, keep)?,
         Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
+        Format::JpegXl => jxl::strip(&mut input)?,
         other => return Err(Error::Unsupported(other)),
     };
     Ok(rewrite.recognise(&mut input)?)

@@ -1,0 +1,52 @@
+//! JPEG XL: a bare codestream holds no metadata, and of a container (ISO/IEC 18181-2) the boxes that the picture is made
+//! of are kept. Orientation and colour stand in the codestream.
+
+use std::io::{Read, Seek};
+
+use crate::metadata::input::Input;
+use crate::metadata::isobmff::boxes;
+use crate::metadata::{Error, Rewrite};
+
+/// What is kept: signature, file type, level, and the codestream, whole or in parts.
+const KEPT: [&[u8; 4]; 5] = [b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp"];
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>) -> Result<Rewrite, Error> {
+    let len = input.len();
+    if input.peek(0, 2)?.starts_with(&[0xff, 0x0a]) {
+        return Ok(Rewrite::identity(len));
+    }
+    let mut out = Rewrite::new(len);
+    let mut has_picture = false;
+    for found in boxes(input, 0..len)? {
+        if KEPT.contains(&&found.kind) {
+            has_picture |= matches!(&found.kind, b"jxlc" | b"jxlp");
+            out.copy(found.range);
+        }
+    }
+    if has_picture { Ok(out) } else { Err(Error::Damaged("no codestream")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use crate::metadata::isobmff::write_box;
+    use crate::metadata::{Keep, report, strip};
+
+    #[test]
+    fn only_the_picture_stays() {
+        let signature = b"\0\0\0\x0cJXL \r\n\x87\n".to_vec();
+        let picture = [write_box(*b"jxlp", b"\0\0\0\0\xff\x0a"), write_box(*b"jxlp", b"\x80\0\0\x01rest")];
+        let exif = write_box(*b"Exif", b"\0\0\0\0MM\0*\0\0\0\x08\0\x01\x01\x3b\0\x02\0\0\0\x03me\0\0\0\0\0\0");
+        let xmp = write_box(*b"xml ", b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>");
+        let file = [&signature, &exif, &picture[0], &xmp, &write_box(*b"jbrd", b"a JPEG's segments"), &picture[1]];
+        let file = file.map(Vec::as_slice).concat();
+        assert_eq!(report(&file).unwrap().exif.image["Artist"], "me");
+        let mut out = Vec::new();
+        strip(&mut Cursor::new(&file), Keep::None).unwrap().write_to(Cursor::new(&file), &mut out).unwrap();
+        assert_eq!(out, [signature.clone(), picture.concat()].concat());
+        assert!(strip(&mut Cursor::new(&[signature, exif].concat()), Keep::None).is_err());
+        let bare = b"\xff\x0a and what follows";
+        assert!(strip(&mut Cursor::new(bare), Keep::None).unwrap().is_identity());
+    }
+}
