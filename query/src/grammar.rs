@@ -275,7 +275,10 @@ pub static GRAMMAR: Grammar = Grammar {
         Condition { name: "preset", value: None },
     ],
     negotiable_types: &["image/avif", "image/webp"],
-    extensions: &["jpg", "jpeg", "jpe", "png", "apng", "webp", "avif", "gif"],
+    extensions: &[
+        "jpg", "jpeg", "jpe", "png", "apng", "webp", "avif", "gif", "tif", "tiff", "bmp", "ico", "qoi", "pbm", "pgm",
+        "ppm", "pam", "jxl", "heic",
+    ],
 };
 
 /// The parameter with this name or alias.
