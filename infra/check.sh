@@ -31,19 +31,26 @@ fi
 infra/lambda/package.sh "$arch" dev
 export IMAGE_ORIGIN=$PWD/target/debug/image-origin
 
+# Fetched while the rest is under way.
 venv=target/venv
-[ -x "$venv/bin/cfn-lint" ] && "$venv/bin/pip" freeze 2>/dev/null | grep -qxFf infra/cdk/requirements.txt ||
-    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check -r infra/cdk/requirements.txt; }
+{
+    if ! cmp -s infra/cdk/requirements.txt "$venv/requirements.txt"; then
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check -r infra/cdk/requirements.txt
+        cp infra/cdk/requirements.txt "$venv/requirements.txt"
+    fi
+} &
+linters=$!
 
-(
-    cd infra/cdk
-    npm ci --silent
-    npm run --silent check
-    npm run --silent synth
-    "../../$venv/bin/cfn-lint"
-    echo "cfn-lint has nothing to say"
-    npm test --silent
-)
+cd infra/cdk
+npm ci --loglevel=error
+npm run --silent check
+npm run --silent synth
+wait "$linters"
+"../../$venv/bin/cfn-lint"
+echo "cfn-lint has nothing to say about $(ls ../../target/cdk/*/*.template.json | wc -l) templates"
+npm test --silent
+cd ../..
 
 infra/container/check.sh
 "$venv/bin/kubernetes-validate" --strict --quiet infra/kubernetes/image-origin.yaml
