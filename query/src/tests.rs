@@ -93,7 +93,7 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("q=80.5", "q", "a whole number from 1 to 100"),
         ("bg=rgb(1,2,3)", "bg", "RRGGBB or RRGGBBAA in hex, or a CSS colour name"),
         ("bg=12345", "bg", "RRGGBB or RRGGBBAA in hex, or a CSS colour name"),
-        ("format=bmp", "format", "one of auto, jpeg, png, webp, gif"),
+        ("format=bmp", "format", "one of auto, jpeg, png, avif, webp, gif"),
         ("preset=thumb", "preset", "the name of a preset, and none is configured"),
     ];
     for (query, name, allowed) in table {
