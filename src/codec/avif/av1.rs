@@ -38,18 +38,10 @@ pub(super) fn memory(sequence: &Sequence, stream: &[u8]) -> u64 {
 
 /// Decodes the stream's first picture, which has the size and the kind that its header announces.
 pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'static str> {
-    const BROKEN: &str = "its AV1 data are broken";
     Sequence::check(stream)?;
-    let mut settings = Settings::new();
-    settings.set_n_threads(1);
-    settings.set_max_frame_delay(1);
-    settings.set_all_layers(false);
-    settings.set_frame_size_limit(sequence.width.saturating_mul(sequence.height));
-    let mut decoder = Decoder::with_settings(&settings).map_err(|_| BROKEN)?;
-    // What goes wrong shows as the lack of a picture. The second question tells that no more data will come, and gets
-    // the best of several layers.
-    let _ = decoder.send_data(stream.into(), None, None, None);
-    let picture = decoder.get_picture().or_else(|_| decoder.get_picture()).map_err(|_| BROKEN)?;
+    // The decoder panics over some streams that are broken. It is made and dropped within the call.
+    let picture = std::panic::catch_unwind(|| first_picture(stream, &sequence));
+    let picture = picture.ok().flatten().ok_or("its AV1 data are broken")?;
     let layout = match (sequence.is_monochrome, sequence.subsampling) {
         (true, _) => PixelLayout::I400,
         (false, [true, true]) => PixelLayout::I420,
@@ -64,6 +56,19 @@ pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'stat
     } else {
         Err("its picture is of another kind than its header")
     }
+}
+
+fn first_picture(stream: &[u8], sequence: &Sequence) -> Option<Picture> {
+    let mut settings = Settings::new();
+    settings.set_n_threads(1);
+    settings.set_max_frame_delay(1);
+    settings.set_all_layers(false);
+    settings.set_frame_size_limit(sequence.width.saturating_mul(sequence.height));
+    let mut decoder = Decoder::with_settings(&settings).ok()?;
+    // What goes wrong shows as the lack of a picture. The second question tells that no more data will come, and gets
+    // the best of several layers.
+    let _ = decoder.send_data(stream.into(), None, None, None);
+    decoder.get_picture().or_else(|_| decoder.get_picture()).ok()
 }
 
 impl Planes {

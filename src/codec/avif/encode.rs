@@ -49,18 +49,21 @@ const SUBSAMPLED_UP_TO: u8 = 90;
 
 /// The quantizer for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
 /// made it: at these quantizers, photographs have the SSIMULACRA2 of our JPEG.
-const QUANTIZERS: [(u8, u8); 11] = [
+const QUANTIZERS: [(u8, u8); 14] = [
     (1, 255),
-    (10, 240),
-    (20, 220),
-    (30, 200),
-    (40, 180),
-    (50, 160),
-    (60, 145),
-    (70, 125),
-    (80, 100),
-    (90, 60),
-    (100, 10),
+    (5, 255),
+    (10, 225),
+    (20, 187),
+    (30, 166),
+    (40, 151),
+    (50, 141),
+    (60, 133),
+    (70, 120),
+    (75, 112),
+    (80, 102),
+    (85, 82),
+    (90, 59),
+    (100, 1),
 ];
 
 /// AV1's quantizer for a quality on JPEG's scale.
@@ -81,7 +84,7 @@ fn search(speed: u8) -> (SpeedSettings, Duration) {
     settings.transform.rdo_tx_decision = speed == 1;
     settings.transform.reduced_tx_set = false;
     settings.cdef = speed <= 2;
-    let nanoseconds = [4300, 1600, 1300, 1000][usize::from(speed.clamp(1, 4)) - 1];
+    let nanoseconds = [4100, 1500, 1200, 1100][usize::from(speed.clamp(1, 4)) - 1];
     (settings, Duration::from_nanos(nanoseconds))
 }
 

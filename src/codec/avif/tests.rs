@@ -127,3 +127,19 @@ fn premultiplied_colours_are_divided() {
     canvas.divide_by_alpha();
     assert_eq!(canvas.samples.as_bytes()[..4], [199, 100, 0, 128]);
 }
+
+#[test]
+fn broken_streams_are_damage() {
+    let picture = gradient(16, 16, Channels::Rgb);
+    let bytes = with_speed(4).encode(&picture, &ENCODING, &Work::unbounded()).unwrap();
+    let stream = bytes.windows(4).position(|kind| kind == b"mdat").unwrap() + 4;
+    for at in stream..bytes.len() {
+        for change in [0xff, 0x10, 0x01] {
+            let mut broken = bytes.clone();
+            broken[at] ^= change;
+            if let Err(error) = decode(&broken, BUDGET) {
+                assert!(matches!(error, Error::Damaged { .. } | Error::TooLarge { .. }), "{at} {change}: {error}");
+            }
+        }
+    }
+}
