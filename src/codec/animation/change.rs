@@ -55,6 +55,19 @@ impl Pixels {
         Rect { left: 0, top: 0, width: self.width(), height: self.height() }
     }
 
+    /// Takes over the pixels of another picture of its size that are as transparent, and differ in no sample by more
+    /// than `tolerance`, or the more the less there is to be seen of them. What a frame changes is to be told from what is
+    /// shown then, or small changes would add up.
+    pub(in crate::codec) fn settle(&mut self, shown: &Self, tolerance: u8) {
+        for (pixel, shown) in self.pixels.iter_mut().zip(&shown.pixels) {
+            let (alpha, tolerance) = (u16::from(pixel[3]), u16::from(tolerance) * 255);
+            let is_near = |(one, other): (&u8, &u8)| u16::from(one.abs_diff(*other)) * alpha <= tolerance;
+            if pixel[3] == shown[3] && pixel.iter().zip(shown).all(is_near) {
+                *pixel = *shown;
+            }
+        }
+    }
+
     /// The smallest rectangle around the pixels for which `differs` holds of this picture and another one of its size;
     /// `None` where there are none.
     pub(in crate::codec) fn bounds(&self, other: &Self, differs: impl Fn([u8; 4], [u8; 4]) -> bool) -> Option<Rect> {
@@ -97,6 +110,27 @@ impl Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn near_pixels_settle_but_do_not_drift() {
+        let picture = |pixel| Pixels { width: 1, pixels: vec![pixel] };
+        let mut shown = picture([10, 20, 30, 255]);
+        for (sample, settled) in [(12, 10), (13, 13), (14, 13), (15, 13), (16, 16)] {
+            let mut frame = picture([sample, 20, 30, 255]);
+            frame.settle(&shown, 2);
+            assert_eq!(frame, picture([settled, 20, 30, 255]), "{sample}");
+            shown = frame;
+        }
+        for (pixel, other, is_near) in [
+            ([16, 20, 30, 254], [16, 20, 30, 255], false),
+            ([100, 20, 30, 50], [110, 20, 30, 50], true),
+            ([100, 20, 30, 52], [110, 20, 30, 52], false),
+        ] {
+            let mut frame = picture(pixel);
+            frame.settle(&picture(other), 2);
+            assert_eq!(frame == picture(other), is_near, "{pixel:?}");
+        }
+    }
 
     #[test]
     fn the_changed_rectangle_is_the_smallest() {

@@ -10,6 +10,9 @@ use super::TICK;
 /// From here on a pixel is opaque: there is nothing between opaque and transparent in a GIF.
 const OPAQUE: u8 = 128;
 
+/// By how much samples may change before a pixel is written anew.
+const UNSEEN: u8 = 2;
+
 /// Writes one frame behind: how a frame is disposed of depends on the next one.
 pub(super) struct GifWriter<'a> {
     plays: u32,
@@ -60,6 +63,7 @@ impl<'a> GifWriter<'a> {
     /// Writes the pending frame, and gives what it leaves for the next one to be drawn over.
     fn write_pending(&mut self, next: Option<&Pixels>) -> Result<Option<Pixels>, Error> {
         let Some(Pending { below, mut frame, ticks }) = self.pending.take() else { return Ok(None) };
+        frame.settle(&below, UNSEEN);
         let changed = frame.bounds(&below, |new, old| new != old);
         // What the next frame no longer shows can only be taken away with all of this frame's rectangle.
         let vanishing = next.and_then(|next| frame.bounds(next, |now, then| now[3] != 0 && then[3] == 0));

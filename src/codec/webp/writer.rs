@@ -16,8 +16,8 @@ const MAX_DELAY: u32 = (1 << 24) - 1;
 pub(super) struct WebPWriter<'a> {
     plays: u32,
     encoding: Encoding,
-    /// The frame that the next one is drawn over.
-    last: Option<Pixels>,
+    /// What the next frame is drawn over, as it was before it was encoded.
+    shown: Option<Pixels>,
     /// The chunks of all frames.
     frames: Vec<u8>,
     has_alpha: bool,
@@ -26,7 +26,7 @@ pub(super) struct WebPWriter<'a> {
 
 impl<'a> WebPWriter<'a> {
     pub(super) fn new(plays: u32, encoding: Encoding, work: &'a Work) -> Self {
-        Self { plays, encoding, last: None, frames: Vec::new(), has_alpha: false, work }
+        Self { plays, encoding, shown: None, frames: Vec::new(), has_alpha: false, work }
     }
 
     fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8) -> Result<(), Error> {
@@ -50,9 +50,12 @@ impl<'a> WebPWriter<'a> {
 impl AnimationWriter for WebPWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
         encode::check_sides(frame)?;
-        let frame = Pixels::new(frame).ok_or(Stopped)?;
-        let changed = match &self.last {
-            Some(last) => frame.bounds(last, |new, old| new != old).map(even),
+        let mut frame = Pixels::new(frame).ok_or(Stopped)?;
+        let changed = match &self.shown {
+            Some(shown) => {
+                frame.settle(shown, tolerance(&self.encoding));
+                frame.bounds(shown, |new, old| new != old).map(even)
+            }
             None => Some(frame.whole()),
         };
         match changed {
@@ -63,7 +66,7 @@ impl AnimationWriter for WebPWriter<'_> {
                 self.write(&nothing, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND)?;
             }
         }
-        self.last = Some(frame);
+        self.shown = Some(frame);
         Ok(())
     }
 
@@ -72,7 +75,7 @@ impl AnimationWriter for WebPWriter<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
-        let size = self.last.as_ref().ok_or(Stopped)?.whole();
+        let size = self.shown.as_ref().ok_or(Stopped)?.whole();
         let mut extended = vec![ANIMATION | if self.has_alpha { ALPHA } else { 0 }, 0, 0, 0];
         for side in [size.width, size.height] {
             extended.extend(&(side as u32 - 1).to_le_bytes()[..3]);
@@ -84,6 +87,11 @@ impl AnimationWriter for WebPWriter<'_> {
         file[4..8].copy_from_slice(&length.to_le_bytes());
         Ok(file)
     }
+}
+
+/// By how much samples may change before a pixel is written anew: less than what the quality does to them anyway.
+fn tolerance(encoding: &Encoding) -> u8 {
+    if encoding.lossless { 0 } else { (100 - encoding.quality.min(100)) / 5 }
 }
 
 /// The rectangle grown so that it starts at even places, which are all that can be written.
