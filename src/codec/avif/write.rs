@@ -48,7 +48,7 @@ impl Image {
     /// What a grid's item holds; `None` for an image in one piece.
     fn grid(&self) -> Option<Vec<u8>> {
         let [rows, columns] = [self.rows, self.columns].map(|count| (count - 1) as u8);
-        let size = self.size.map(|side| side.to_be_bytes());
+        let size = self.size.map(u32::to_be_bytes);
         (self.streams.len() > 1).then(|| [&[0, 1, rows, columns], &size[0][..], &size[1]].concat())
     }
 }
