@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench calibrate -- PHOTOGRAPH...`
 
+#![allow(clippy::expect_used, clippy::panic)] // a picture that cannot be read or written is no measurement
+
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use image_origin::codec::{self, Area, Budget, Channels, Encoder, Encoding, Format, Need, Raster, Samples, Work, avif};
 use image_origin::transform::{Accepted, render};
@@ -13,8 +15,12 @@ const QUALITIES: [u8; 14] = [5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 
 const TRIED: [u8; 12] = [1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100];
 
 fn main() {
-    let photographs = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    // `cargo bench` runs all benches, and hands each what is meant for another.
+    let photographs = std::env::args().skip(1).filter(|argument| std::path::Path::new(argument).is_file());
     let columns: Vec<Vec<(f64, f64)>> = photographs.map(|path| quantizers(&path)).collect();
+    if columns.is_empty() {
+        return println!("calibrate: name photographs to compare AVIF with JPEG");
+    }
     println!("quality  SSIMULACRA2  quantizer of each, and the mean");
     for (row, quality) in QUALITIES.iter().enumerate() {
         let found: Vec<(f64, f64)> = columns.iter().map(|column| column[row]).collect();

@@ -71,7 +71,8 @@ impl<'p> Converter<'p> {
             let wide = &mut self.rows[plane];
             let stored = if halved_columns { &mut self.narrow[..width] } else { &mut wide[..] };
             if halved_rows {
-                let (near, far) = (y / 2, if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
+                let (near, far) =
+                    (y / 2, if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) });
                 load(self.planes.row(plane, near), 0.75, stored);
                 add(self.planes.row(plane, far), 0.25, stored);
             } else {
