@@ -296,7 +296,7 @@ fn a_store_that_does_not_answer_is_a_timeout() {
 
 #[test]
 fn a_picture_that_takes_too_long_is_stopped() {
-    let server = Server::with(Layer { deadline: Some(0.02), ..Layer::default() });
+    let server = Server::with(Layer { deadline: Some(0.25), ..Layer::default() });
     let response = server.get("/photo.jpg?w=3000&h=3000&fit=fill&blur=100&format=webp&lossless");
     assert_eq!(response.outcome(), (504, "deadline".to_owned()));
 }
