@@ -1,16 +1,12 @@
 //! The CDN on a laptop, end to end: viewers, cache, signatures, origins.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::common::{Response, Server, fixtures};
 use axum::Router;
 use axum::response::IntoResponse as _;
-use common::{Response, Server, fixtures};
 use image_origin::cdn::{self, Cdn};
 use image_origin::config::Layer;
 use image_origin::origin::Origin;

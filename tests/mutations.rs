@@ -1,9 +1,5 @@
 //! Damaged fixtures through the whole core: an error or a picture, never a panic.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use image_origin::codec::{Budget, Work, sniff};
 use image_origin::query::Transform;
 use image_origin::transform::{Accepted, inspect, render};
@@ -14,7 +10,7 @@ const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
 fn originals() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for folder in ["jpeg", "png", "webp", "gif", "orientation", "tiff", "plain", "jxl"] {
-        for entry in std::fs::read_dir(common::fixtures().join(folder)).unwrap() {
+        for entry in std::fs::read_dir(crate::common::fixtures().join(folder)).unwrap() {
             files.push(std::fs::read(entry.unwrap().path()).unwrap());
         }
     }

@@ -1,13 +1,9 @@
 //! What comes out, against stored references, by a perceptual measure. A picture that differs is saved with its
 //! difference in `tests/failures/`; `UPDATE_REFERENCES=1` writes the references anew, to be looked at before committing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::fixtures;
+use crate::common::fixtures;
 use fast_image_resize as fir;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use image_origin::codec::{Budget, Format, Work, jpeg, sniff};
@@ -165,7 +161,7 @@ fn reference(original: &[u8], width: u32) -> Option<RgbaImage> {
 #[test]
 fn real_pictures_look_like_a_full_decode_and_lanczos() {
     for folder in ["photos", "orientation", "formats"] {
-        for path in common::corpus(folder).unwrap_or_default() {
+        for path in crate::common::corpus(folder).unwrap_or_default() {
             let name = path.file_name().unwrap().to_str().unwrap();
             let original = std::fs::read(&path).unwrap();
             if cfg!(debug_assertions) && original.len() > 100_000 {
@@ -195,7 +191,7 @@ fn real_pictures_look_like_a_full_decode_and_lanczos() {
 
 #[test]
 fn broken_pictures_are_answered() {
-    for path in common::corpus("broken").unwrap_or_default() {
+    for path in crate::common::corpus("broken").unwrap_or_default() {
         let original = std::fs::read(&path).unwrap();
         for query in ["w=300", "w=800", "w=100&format=webp", "info"] {
             let transform: Transform = query.parse().unwrap();

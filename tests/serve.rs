@@ -1,16 +1,12 @@
 //! The local door, end to end: real sockets, real files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Server, fixtures};
+use crate::common::{Server, fixtures};
 use image_origin::config::Layer;
 use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
 

@@ -12,11 +12,11 @@ use axum::extract::{Request, State};
 use http::{HeaderName, Method, Response};
 use serde_json::{Value, json};
 
+use super::lambda::event;
+use super::object_lambda::{Place, Written};
+use super::store::BUCKET;
+use super::{python, signature};
 use crate::common::Server;
-use crate::lambda::event;
-use crate::object_lambda::{Place, Written};
-use crate::store::BUCKET;
-use crate::{python, signature};
 
 type Shared = Arc<Mutex<Place>>;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use super::program::command;
+use super::python;
 use crate::common::{Response, Server, fixtures};
-use crate::program::command;
-use crate::python;
 
 /// The emulator and the function under it.
 struct Emulator {

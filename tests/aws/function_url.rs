@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::lambda::{Answer, Function, event};
+use super::proxy::Proxy;
+use super::store::Store;
 use crate::common::{Server, fixtures};
-use crate::lambda::{Answer, Function, event};
-use crate::proxy::Proxy;
-use crate::store::Store;
 
 /// A request through a function URL, in the event that Lambda makes of it.
 pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Value {

@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use crate::program::{assert_discreet, collect, command};
+use super::program::{assert_discreet, collect, command};
 
 /// What the function said.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::function_url::request;
-use crate::lambda::{Function, event};
-use crate::proxy::{Fault, Proxy};
-use crate::store::{BUCKET, Store};
+use super::function_url::request;
+use super::lambda::{Function, event};
+use super::proxy::{Fault, Proxy};
+use super::store::{BUCKET, Store};
 
 const REQUESTS: usize = 1000;
 

@@ -9,10 +9,10 @@ use axum::body::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::lambda::{Function, event};
+use super::proxy::{Fault, Proxy};
+use super::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use crate::common::{Server, fixtures};
-use crate::lambda::{Function, event};
-use crate::proxy::{Fault, Proxy};
-use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 
 /// A store, a proxy before it, a client for signing, and the function.
 pub(crate) struct Place {
@@ -275,7 +275,7 @@ fn listings_pass_through() {
     place.store.put("a/b.jpg", b"x");
     let host = place.store.address.to_string();
     let unsigned = format!("http://{host}/{BUCKET}?list-type=2");
-    let signed = crate::signature::presigned(&host, &format!("/{BUCKET}"), "list-type=2");
+    let signed = super::signature::presigned(&host, &format!("/{BUCKET}"), "list-type=2");
     let nowhere = "http://127.0.0.1:9/".to_owned();
     for name in ["object-lambda-list.json", "object-lambda-list-v2.json"] {
         for (url, status, code) in
@@ -302,7 +302,7 @@ fn one_deployment_serves_both_doors() {
     let source = fixtures().display().to_string();
     let endpoint = format!("http://{}", store.address);
     let function = Function::start(&[("IMAGE_ORIGIN_S3_ENDPOINT", &endpoint), ("IMAGE_ORIGIN_SOURCE", &source)]);
-    let url = crate::function_url::request("GET", "/photo.jpg?w=31", &[]);
+    let url = super::function_url::request("GET", "/photo.jpg?w=31", &[]);
     assert_eq!(function.invoke(url.clone()).streamed().status, 200);
     let mut object = event("object-lambda-get.json");
     object["getObjectContext"]["inputS3Url"] = format!("{endpoint}/{BUCKET}/photo.jpg").into();
@@ -312,7 +312,7 @@ fn one_deployment_serves_both_doors() {
     assert_eq!(headers["x-amz-fwd-error-code"], "AccessDenied");
     assert_eq!(function.invoke(url).streamed().status, 200);
     let nowhere = Function::start(&[]);
-    let answer = nowhere.invoke(crate::function_url::request("GET", "/photo.jpg?w=31", &[])).streamed();
+    let answer = nowhere.invoke(super::function_url::request("GET", "/photo.jpg?w=31", &[])).streamed();
     assert_eq!((answer.status, &answer.json()["code"]), (502, &"source_failed".into()));
 }
 

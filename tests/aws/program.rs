@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use super::store::{ACCESS_KEY, BUCKET, SECRET_KEY};
 use crate::common::{Response, request};
-use crate::store::{ACCESS_KEY, BUCKET, SECRET_KEY};
 
 /// What must never be seen outside.
 const SECRETS: [&str; 5] = [ACCESS_KEY, SECRET_KEY, BUCKET, "X-Amz-Signature", "session-token-of-the-test"];

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::program::Program;
-use crate::proxy::{Fault, Proxy, read_head};
-use crate::store::Store;
+use super::program::Program;
+use super::proxy::{Fault, Proxy, read_head};
+use super::store::Store;
 
 /// A program behind a proxy before a store with one photo; requests have two seconds.
 fn broken() -> (Store, Proxy, Program) {

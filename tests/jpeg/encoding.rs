@@ -130,7 +130,7 @@ fn qualities_equal_the_peer() {
 
 #[test]
 fn photographs_equal_the_peer() {
-    for file in crate::peers::corpus("photos") {
+    for file in super::peers::corpus("photos") {
         let options = Options { scale: Scale::Eighth, ..Options::default() };
         let image = decode(&std::fs::read(&file).unwrap(), &options).unwrap();
         let channels = if image.format == PixelFormat::Grey { Channels::L } else { Channels::Rgb };

@@ -2,7 +2,7 @@
 
 use image_origin::codec::jpeg::{Image, Options, Scale, Upsampling, decode};
 
-use crate::peers::{PEER_FOLDERS, corpus, djpeg};
+use super::peers::{PEER_FOLDERS, corpus, djpeg};
 
 /// The share of samples that differ by more than `tolerance`, and the largest difference.
 fn difference(image: &Image, (width, height, samples): &(usize, usize, Vec<u8>), tolerance: u8) -> (f64, u8) {

@@ -7,7 +7,7 @@ use image_origin::codec::jpeg::{
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
-use crate::samples::{FlatBlocks, Sample};
+use super::samples::{FlatBlocks, Sample};
 
 const SAMPLINGS: [SamplingFactor; 8] = [
     SamplingFactor::R_4_4_4,

@@ -6,7 +6,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use image_origin::codec::jpeg::{Options, PixelFormat, Scale, decode};
 
-use crate::peers::{corpus, djpeg};
+use super::peers::{corpus, djpeg};
 
 const WIDTHS: [usize; 7] = [100, 200, 300, 450, 640, 800, 1600];
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use image_origin::codec::jpeg::{Error, Image, Options, Rect, Scale, Warning, decode, decode_planes, read_header};
 use proptest::prelude::*;
 
-use crate::peers::corpus;
-use crate::samples::{FlatBlocks, Sample};
+use super::peers::corpus;
+use super::samples::{FlatBlocks, Sample};
 
 /// Decodes at all scales; whether there is a picture, and else why not, must not depend on the scale.
 fn decode_all(bytes: &[u8]) -> Result<Vec<Image>, Error> {

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image_origin::metadata::Keep;
 
-use crate::samples;
-use crate::strip::stripped;
+use super::samples;
+use super::strip::stripped;
 
 /// Draws each pair of pictures, and writes into the page what their sizes are and whether their pixels are the same.
 const SCRIPT: &str = "

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use image_origin::codec::sniff;
 use image_origin::metadata::{self, Keep};
 
-use crate::samples;
+use super::samples;
 
 fn try_all(file: &[u8]) {
     if let Ok(report) = metadata::report(file) {

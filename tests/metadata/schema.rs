@@ -7,8 +7,8 @@ use std::io::{BufWriter, Write as _};
 use image_origin::metadata;
 use serde_json::json;
 
-use crate::exiftool::corpus;
-use crate::samples;
+use super::exiftool::corpus;
+use super::samples;
 
 /// Where the reports are left for `tests/schema.test.mjs`, one a line.
 const REPORTS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/metadata-reports.jsonl");

@@ -7,8 +7,8 @@ use image_origin::codec::{Format, sniff};
 use image_origin::metadata::{self, Keep, Rewrite};
 use serde_json::Value;
 
-use crate::exiftool::{corpus, exiftool};
-use crate::samples::{self, ORIENTATION, RIGHTS, SECRETS, contains};
+use super::exiftool::{corpus, exiftool};
+use super::samples::{self, ORIENTATION, RIGHTS, SECRETS, contains};
 
 pub(crate) fn stripped(file: &[u8], keep: Keep) -> Vec<u8> {
     written(&metadata::strip(&mut Cursor::new(file), keep).unwrap(), file)

@@ -4,7 +4,7 @@ use image::ImageFormat;
 use image_origin::codec::Format;
 use image_origin::metadata::{self, Keep};
 
-use crate::samples::{self, SECRETS, contains};
+use super::samples::{self, SECRETS, contains};
 
 const TARGETS: [(ImageFormat, Format); 4] = [
     (ImageFormat::Jpeg, Format::Jpeg),
@@ -73,7 +73,7 @@ fn nothing_is_carried_where_nothing_is_asked() {
 
 #[test]
 fn avif_gets_items_and_keeps_its_image() {
-    let encoded = crate::strip::stripped(&samples::avif(), Keep::None);
+    let encoded = super::strip::stripped(&samples::avif(), Keep::None);
     let image_at = |file: &[u8]| memchr::memmem::find(file, samples::AVIF_DATA).unwrap();
     for (keep, make) in [(Keep::All, true), (Keep::Copyright, false)] {
         let carried = metadata::carry(&samples::jpeg(), keep);
@@ -85,7 +85,7 @@ fn avif_gets_items_and_keeps_its_image() {
         assert_eq!(report.warnings, Vec::<String>::new());
         assert!(image_at(&out) > image_at(&encoded));
         // The image is found where its item says: all that no item uses would become zeros.
-        let again = crate::strip::stripped(&out, Keep::None);
+        let again = super::strip::stripped(&out, Keep::None);
         assert_eq!(image_at(&again), image_at(&out));
         assert_eq!(metadata::icc_profile(&again, Format::Avif).as_deref(), Some(b"the profile".as_slice()));
     }

@@ -1,7 +1,5 @@
 //! The JPEG decoder and encoder from outside.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
-
 mod encoding;
 mod exactness;
 mod kinds;

@@ -2,8 +2,6 @@
 //!
 //! The tests build the small files that they need. Where a folder `../shared/corpus` of real photographs and the
 //! `exiftool` program are at hand, they are used as well; a line says so where they are not.
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failure in here is a failed test")]
-
 mod browser;
 mod exiftool;
 mod hostile;

@@ -1,11 +1,7 @@
 //! The doors and the source that belong to AWS, end to end: the real binary, against an S3 server that checks
 //! signatures, a proxy that breaks what passes it, and a server of the Lambda Runtime API.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
-
 mod boto;
-#[path = "../common/mod.rs"]
-mod common;
 mod emulator;
 mod function_url;
 mod lambda;

@@ -1,0 +1,14 @@
+//! All tests from outside, in one program: it is linked once, and slow tests of one file run beside those of another.
+//! `cargo test --test all serve` runs those of one file.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod aws;
+mod cdn;
+mod command_line;
+mod common;
+mod jpeg;
+mod metadata;
+mod mutations;
+mod pictures;
+mod serve;
