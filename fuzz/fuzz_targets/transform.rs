@@ -17,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
     let Some(Ok(transform)) = std::str::from_utf8(query).ok().map(str::parse) else { return };
     let work = Work::unbounded();
     let _ = inspect(original, BUDGET, &work);
-    let Ok(rendered) = render(original, &transform, Accepted { webp: true }, BUDGET, &work) else { return };
+    let Ok(rendered) = render(original, &transform, Accepted::default(), BUDGET, &work) else { return };
     let generous = Budget { pixels: u64::MAX, memory: u64::MAX };
     let header = decoder_for(&rendered.bytes)
         .and_then(|decoder| decoder.probe(&rendered.bytes, generous))
