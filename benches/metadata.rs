@@ -26,7 +26,7 @@ fn made_up() -> Vec<u8> {
 }
 
 fn photograph() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/photos/12mp-baseline.jpg");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/photos/12mp-baseline.jpg");
     std::fs::read(path).unwrap_or_else(|_| made_up())
 }
 

@@ -97,7 +97,7 @@ pub(crate) const ENCODING: Encoding = Encoding { quality: 90, lossless: false, p
 
 /// The folder of real photographs, when it is there; otherwise a line says that it is not.
 pub(crate) fn photographs() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/photos");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/photos");
     if folder.is_dir() {
         return Some(folder);
     }

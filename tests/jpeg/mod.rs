@@ -4,6 +4,5 @@ mod encoding;
 mod exactness;
 mod kinds;
 mod peers;
-mod quality;
 mod robustness;
 mod samples;
