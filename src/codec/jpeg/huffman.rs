@@ -170,7 +170,8 @@ impl Table {
         Self { fast, codes: Codes::new(spec) }
     }
 
-    /// Reads one symbol and the magnitude that belongs to it, sign-extended as T.81 F.2.2.1 says. At most 31 bits.
+    /// Reads one symbol and the magnitude that belongs to it, sign-extended as T.81 F.2.2.1 says. One refill suffices for
+    /// two: they take 25 bits each, and a longer one, which takes up to 31, refills for itself.
     #[inline(always)]
     pub(super) fn read(&self, bits: &mut Bits<'_>) -> (Symbol, i32) {
         let symbol = self.look_up(bits);
@@ -179,7 +180,7 @@ impl Table {
         (symbol, extend(ahead, symbol.size()))
     }
 
-    /// Reads one symbol and no magnitude. At most 16 bits.
+    /// Reads one symbol and no magnitude: up to 16 bits.
     #[inline(always)]
     pub(super) fn read_symbol(&self, bits: &mut Bits<'_>) -> Symbol {
         let symbol = self.look_up(bits);
@@ -193,6 +194,7 @@ impl Table {
         if entry != 0 {
             return Symbol(entry);
         }
+        bits.refill();
         let found = self.codes.decode(bits.ahead());
         bits.note_corrupt(!found.valid);
         Symbol::new(found.length, found.symbol)

@@ -310,38 +310,53 @@ pub(super) fn read_dc(bits: &mut Bits<'_>, table: &Table, prediction: &mut i32) 
     *prediction
 }
 
-/// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order.
+/// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order. The caller has
+/// refilled, and has read one symbol since.
 #[inline(always)]
-pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) {
-    let mut k = 0;
-    while k < 63 {
+pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, each: impl FnMut(usize, i32)) {
+    read_ac_to(63, bits, table, each);
+}
+
+/// Reads AC coefficients as far as the place `last` (at most 47) and skips the others. Otherwise like [`read_ac`].
+#[inline(always)]
+fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize, each: impl FnMut(usize, i32)) {
+    let k = read_ac_to(last, bits, table, each);
+    // Only an end of block leads further than the 16 places of a run.
+    if k < 64 {
         bits.refill();
-        let (symbol, value) = table.read(bits);
-        k += symbol.advance();
-        if k > 63 {
-            return;
-        }
-        each(k, value);
+        skip.skip_block(bits, k);
     }
 }
 
-/// Reads AC coefficients as far as the place `last` (at most 47) and skips the others.
+/// Reads AC coefficients as far as the place `last`; returns the place of the last one that was read, which may be
+/// further. Refills for every second symbol: see [`Table::read`].
 #[inline(always)]
-fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize, mut each: impl FnMut(usize, i32)) {
+fn read_ac_to(last: usize, bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) -> usize {
     let mut k = 0;
-    while k < last {
+    while read_next_ac(last, bits, table, &mut k, &mut each) {
         bits.refill();
-        let (symbol, value) = table.read(bits);
-        k += symbol.advance();
-        if k > last {
+        if !read_next_ac(last, bits, table, &mut k, &mut each) {
             break;
         }
-        each(k, value);
     }
-    // Only an end of block leads further than the 16 places of a run.
-    if k < 64 {
-        skip.skip_block(bits, k);
+    k
+}
+
+/// Reads the coefficient after the place `k`; returns whether there may be another one up to `last`.
+#[inline(always)]
+fn read_next_ac(
+    last: usize,
+    bits: &mut Bits<'_>,
+    table: &Table,
+    k: &mut usize,
+    each: &mut impl FnMut(usize, i32),
+) -> bool {
+    let (symbol, value) = table.read(bits);
+    *k += symbol.advance();
+    if *k <= last {
+        each(*k, value);
     }
+    *k < last
 }
 
 /// Puts a coefficient in its natural place; `steps` are in zigzag order.
