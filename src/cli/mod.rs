@@ -256,12 +256,16 @@ fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {
 fn read(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
     let mut bytes = Vec::new();
-    let reader: Box<dyn std::io::Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
+    let most_and_one = most.saturating_add(1);
+    if file == Path::new("-") {
+        std::io::stdin().take(most_and_one).read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        Box::new(std::fs::File::open(file).map_err(failed)?)
-    };
-    reader.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        let file = std::fs::File::open(file).map_err(failed)?;
+        // A buffer that has to grow is twice as large in the end.
+        let length = file.metadata().map_or(0, |facts| facts.len()).min(most);
+        let _ = bytes.try_reserve_exact(length as usize + 1);
+        file.take(most_and_one).read_to_end(&mut bytes).map_err(failed)?;
+    }
     if bytes.len() as u64 > most {
         return Err(format!("{} has more than {most} bytes; raise --max-source-bytes", file.display()));
     }

@@ -1,6 +1,6 @@
 //! How the first page stores its pixels: its directory, checked for being complete and of a kind that is read.
 
-use super::super::Error;
+use super::super::{Budget, Error};
 use super::{damaged, unsupported};
 use crate::metadata::tiff::{Block, Field};
 
@@ -90,12 +90,14 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Error> {
+    /// Reads the directory. A size beyond the budget is refused before anything that grows with it is looked at.
+    pub(super) fn read(bytes: &'a [u8], budget: Budget) -> Result<Self, Error> {
         let block = Block::new(bytes).ok_or_else(|| damaged("no header"))?;
         let fields = Fields { block, fields: block.directory(block.first).fields };
         let missing = |name: &str| damaged(format!("{name} is missing"));
         let width = fields.side(0x0100).ok_or_else(|| missing("the width"))?;
         let height = fields.side(0x0101).ok_or_else(|| missing("the height"))?;
+        budget.check_pixels(width, height)?;
         if fields.find(0xc612).is_some() {
             return Err(unsupported("a digital negative"));
         }
@@ -107,7 +109,9 @@ impl<'a> Layout<'a> {
                 (offsets.clone(), fields.find(0x0145), width, height)
             }
             None => {
-                let offsets = fields.find(0x0111).ok_or_else(|| missing("image data"))?;
+                let offsets = fields
+                    .find(0x0111)
+                    .ok_or_else(|| damaged("the list of its strips or tiles is missing or cut off"))?;
                 let rows = fields.side(0x0116).unwrap_or(height).min(height);
                 (offsets.clone(), fields.find(0x0117), width, rows)
             }

@@ -29,15 +29,14 @@ fn unsupported(what: &str) -> Error {
 
 impl Decoder for Tiff {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let layout = Layout::read(bytes)?;
-        budget.check_pixels(layout.width, layout.height)?;
+        let layout = Layout::read(bytes, budget)?;
         let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Tiff));
         let channels = Pixels::new(&layout)?.channels;
         Ok(Header { format: Format::Tiff, width: layout.width, height: layout.height, orientation, channels })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let layout = Layout::read(bytes)?;
+        let layout = Layout::read(bytes, need.budget)?;
         let mut pixels = Pixels::new(&layout)?;
         let window = Window::new(need.area, &layout);
         let factor = if pixels.sixteen_bits { 1 } else { shrink::factor(need.scale) };
