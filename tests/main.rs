@@ -7,6 +7,7 @@ mod aws;
 mod cdn;
 mod command_line;
 mod common;
+mod foreign;
 mod hostile;
 mod jpeg;
 mod metadata;

@@ -17,10 +17,12 @@ pub(super) struct Chromaticities {
     pub(super) blue: (f32, f32),
 }
 
-/// The profile for code points of ITU-T H.273 (section 8.1 and 8.2); `None` for sRGB and for what is not specified.
+/// The profile for code points of ITU-T H.273 (section 8.1 and 8.2); `None` for sRGB and for primaries that are not
+/// specified.
 pub(super) fn from_code_points(primaries: u8, transfer: u8, grey: bool) -> Option<Vec<u8>> {
-    // Like browsers: video's own curve differs from that of sRGB by less than viewing conditions do.
-    let transfer = if matches!(transfer, 1 | 6 | 14 | 15) { SRGB_TRANSFER } else { transfer };
+    // Like browsers: video's own curve differs from that of sRGB by less than viewing conditions do. A curve that is not
+    // specified is that of sRGB, too.
+    let transfer = if matches!(transfer, 1 | 2 | 6 | 14 | 15) { SRGB_TRANSFER } else { transfer };
     if transfer == SRGB_TRANSFER && (primaries == 1 || grey) {
         return None;
     }
@@ -167,7 +169,7 @@ mod tests {
         assert_eq!(from_code_points(2, 2, false), None);
         assert_eq!(from_gamma(0.45455, None, false), None);
         assert_eq!(from_gamma(0.45455, Some(Chromaticities::SRGB), false), None);
-        for (primaries, transfer) in [(12, 13), (9, 16), (9, 18), (1, 8), (9, 14)] {
+        for (primaries, transfer) in [(12, 13), (12, 2), (9, 16), (9, 18), (1, 8), (9, 14)] {
             assert!(from_code_points(primaries, transfer, false).is_some(), "{primaries} {transfer}");
         }
     }

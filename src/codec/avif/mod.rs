@@ -17,7 +17,7 @@ pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer, with_speed};
 use stream::Sequence;
 
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work,
+    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work, profile,
 };
 use crate::metadata::{self, CleanAperture, Coded, Nclx, Picture};
 
@@ -112,19 +112,15 @@ impl Decoder for Avif {
             canvas.divide_by_alpha();
         }
         let raster = canvas.finish(opened.shown)?;
-        let icc = opened.picture.icc.clone().or_else(|| profile(opened.meaning()));
+        let icc = opened.picture.icc.clone().or_else(|| profile(opened.meaning(), opened.sequence.is_monochrome));
         Ok(Decoded::whole(raster, icc))
     }
 }
 
-/// An ICC profile for primaries other than sRGB's, whose transfer is one of those that browsers take for sRGB's.
-fn profile(meaning: Nclx) -> Option<Vec<u8>> {
-    let profile = match meaning.primaries {
-        9 => moxcms::ColorProfile::new_bt2020(),
-        11 | 12 => moxcms::ColorProfile::new_display_p3(),
-        _ => return None,
-    };
-    profile.encode().ok()
+/// The colours that the code points name, if they are others than those of sRGB.
+fn profile(meaning: Nclx, is_grey: bool) -> Option<Vec<u8>> {
+    let [primaries, transfer] = [meaning.primaries, meaning.transfer].map(|code| u8::try_from(code).ok());
+    profile::from_code_points(primaries?, transfer?, is_grey)
 }
 
 /// Which samples of the canvas a picture becomes.

@@ -31,12 +31,11 @@ impl Pixels {
             Photometric::Cmyk => (Photometric::Cmyk, 4),
             other => (other, 1),
         };
-        // Four samples of red, green and blue without a word on the last are taken for alpha, as by libtiff's own tools.
-        let alpha = layout.samples > colours
-            && match layout.extra {
-                Some(extra) => extra != Extra::Other,
-                None => photometric == Photometric::Rgb && layout.samples == 4,
-            };
+        // A single further sample of which nothing is said is taken for alpha, as by other programs.
+        let alpha = match layout.extra {
+            Some(Extra::Associated | Extra::Unassociated) => layout.samples > colours,
+            Some(Extra::Other) | None => layout.samples == colours + 1,
+        };
         let channels = match photometric {
             Photometric::WhiteIsZero | Photometric::BlackIsZero if alpha => Channels::La,
             Photometric::WhiteIsZero | Photometric::BlackIsZero => Channels::L,

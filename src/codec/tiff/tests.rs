@@ -117,7 +117,7 @@ fn every_compression_gives_the_same_picture() {
 
 #[test]
 fn samples_become_what_they_mean() {
-    let table: [Sample<'_>; 10] = [
+    let table: [Sample<'_>; 11] = [
         (
             "bits, white is zero",
             &[(0x0102, &[1]), (0x0106, &[0])],
@@ -174,6 +174,13 @@ fn samples_become_what_they_mean() {
             &[100, 128, 128, 76, 85, 255, 0, 0, 0],
             Channels::Rgb,
             vec![100u8, 100, 100, 254, 0, 0, 0, 135, 0].into(),
+        ),
+        (
+            "a sample of which nothing is said",
+            &[(0x0102, &[8; 4]), (0x0106, &[2]), (0x0115, &[4]), (0x0152, &[0])],
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            Channels::Rgba,
+            vec![1u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].into(),
         ),
         (
             "more samples than are known",
