@@ -1,5 +1,5 @@
 // Whether every picture of a folder decodes to what sharp decodes: the same size and transparency, and a mean colour
-// difference (CIEDE2000) that nobody sees.
+// difference (CIEDE2000) that nobody sees. Animations are made smaller, too, and compared frame by frame.
 //
 //   node formats.mjs PROGRAM FOLDER...
 //
@@ -8,10 +8,13 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import sharp from "sharp";
 
-const [LIMIT, LIMIT_OF_INKS] = [1, 2];
+// Outputs take the names of earlier ones.
+sharp.cache(false);
+
+const [LIMIT, LIMIT_OF_INKS, LIMIT_OF_FRAMES] = [1, 2, 2];
 const [program, ...folders] = process.argv.slice(2);
 const out = mkdtempSync(join(tmpdir(), "formats-"));
 
@@ -106,14 +109,59 @@ async function compare(file) {
   return { verdict, failed: mean > limit || alpha > 1 };
 }
 
+/** Delays, plays and all frames one below the other. */
+async function frames(input, width) {
+  const image = sharp(input, { animated: true }).resize({ width, withoutEnlargement: true });
+  const { loop, delay } = await sharp(input, { animated: true }).metadata();
+  const { data, info } = await image.toColourspace("srgb").ensureAlpha().raw().toBuffer({ resolveWithObject: true });
+  return { data, loop, delay, width: info.width, height: info.height / delay.length };
+}
+
+/** The mean difference of each frame, as it looks on grey: small pictures of few colours have half-transparent edges. */
+function apart(ours, theirs) {
+  const size = theirs.width * theirs.height * 4;
+  return theirs.delay.map((_, frame) => {
+    let sum = 0;
+    for (let i = frame * size; i < (frame + 1) * size; i += 4) {
+      const shown = ({ data }) => lab(...[0, 1, 2].map((c) => 128 + ((data[i + c] - 128) * data[i + 3]) / 255));
+      sum += difference(shown(ours), shown(theirs));
+    }
+    return (sum * 4) / size;
+  });
+}
+
+/** An animation at another width, as WebP without loss or as GIF. */
+async function compareFrames(file, width) {
+  const theirs = await frames(file, width);
+  execFileSync(program, ["transform", file, `w=${width}&lossless`, "--out-dir", out], { stdio: "ignore" });
+  const [name] = readdirSync(out);
+  const ours = await frames(join(out, name));
+  rmSync(join(out, name));
+  const facts = ({ width, height, loop, delay }) => JSON.stringify({ width, height, loop, delay });
+  if (facts(ours) !== facts(theirs)) {
+    return { verdict: `${facts(ours)}, sharp has ${facts(theirs)}`, failed: true };
+  }
+  const means = apart(ours, theirs);
+  const worst = Math.max(...means);
+  const mean = means.reduce((sum, one) => sum + one) / means.length;
+  const verdict = `${means.length} frames, dE2000 mean ${mean.toFixed(3)}, of one frame at most ${worst.toFixed(3)}`;
+  return { verdict, failed: worst > LIMIT_OF_FRAMES };
+}
+
 let failures = 0;
+function report(name, { verdict, failed }) {
+  failures += failed ? 1 : 0;
+  console.log(`${failed ? "FAILED" : "ok    "} ${name.padEnd(52)} ${verdict}`);
+}
+
 for (const folder of folders) {
   for (const name of readdirSync(folder).sort()) {
     const file = join(folder, name);
     if (!statSync(file).isFile() || /\.(icm|icc|md|txt)$/i.test(name)) continue;
-    const { verdict, failed } = await compare(file);
-    failures += failed ? 1 : 0;
-    console.log(`${failed ? "FAILED" : "ok    "} ${basename(file).padEnd(52)} ${verdict}`);
+    report(name, await compare(file));
+    const { pages, delay } = await sharp(file).metadata().catch(() => ({}));
+    if (!(pages > 1 && delay)) continue;
+    for (const width of [100, 50]) report(`${name} w=${width}`, await compareFrames(file, width));
   }
 }
 rmSync(out, { recursive: true });
