@@ -5,8 +5,8 @@
 //! was held against the [`Budget`].
 
 mod animation;
-mod apng;
 pub mod avif;
+mod blend;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
@@ -30,6 +30,7 @@ mod webp;
 mod work;
 
 pub use animation::{Animation, AnimationWriter, Frames};
+pub(crate) use blend::over;
 pub use orientation::Orientation;
 pub use raster::{Channels, Raster, Samples};
 pub use sniff::{Format, SNIFF_LEN, sniff};
@@ -190,6 +191,12 @@ pub struct Plane {
     pub raster: Raster,
     /// The area of the stored picture that they cover; it may reach past the picture's edges like that of [`Decoded`].
     pub area: Area,
+}
+
+/// Refuses a picture with a side that is longer than a format can hold. `what` names such a side.
+fn check_sides(raster: &Raster, what: &'static str, allowed: u32) -> Result<(), Error> {
+    let (needs, allowed) = (raster.width().max(raster.height()).into(), allowed.into());
+    if needs > allowed { Err(Error::TooLarge { what, needs, allowed }) } else { Ok(()) }
 }
 
 /// Reads one format.

@@ -1,6 +1,7 @@
 //! The shared way through the decoders of the `image` crate: they pull their bytes from a reader that watches the
 //! deadline, and their headers are held against the budget before a pixel is allocated.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use image::{ColorType, ImageDecoder, ImageError, Limits};
@@ -12,13 +13,13 @@ const STRIDE: usize = 16 * 1024;
 
 /// Reads from memory until the work is stopped; then every read fails.
 pub(super) struct WatchedReader<'a> {
-    bytes: Cursor<&'a [u8]>,
+    bytes: Cursor<Cow<'a, [u8]>>,
     work: &'a Work,
 }
 
 impl<'a> WatchedReader<'a> {
-    pub(super) fn new(bytes: &'a [u8], work: &'a Work) -> Self {
-        Self { bytes: Cursor::new(bytes), work }
+    pub(super) fn new(bytes: impl Into<Cow<'a, [u8]>>, work: &'a Work) -> Self {
+        Self { bytes: Cursor::new(bytes.into()), work }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Layouts of pixels, transparency and backgrounds, on the small picture rather than on the big one.
 
 use super::resize::{blank, is_opaque};
-use crate::codec::{Channels, Raster, Samples, Stopped};
+use crate::codec::{self, Channels, Raster, Samples, Stopped};
 use crate::query::Color;
 
 /// Rounds to the nearest 8 bit value.
@@ -49,19 +49,17 @@ pub(super) fn with_colour(raster: Raster) -> Raster {
     }
 }
 
-/// Lays the picture over a colour (Porter and Duff's "over", straight alpha). The result is opaque where the colour is.
+/// Lays the picture over a colour. The result is opaque where the colour is.
 pub(super) fn over(raster: Raster, color: Color) -> Raster {
     if !raster.channels().has_alpha() {
         return raster;
     }
     let raster = with_colour(raster);
-    let below = u32::from(color.alpha);
-    let blend = |&[r, g, b, alpha]: &[u8; 4]| {
-        let above = u32::from(alpha);
-        let kept = below * (255 - above) / 255;
-        let total = (above + kept).max(1);
-        let mix = |top: u8, bottom: u8| ((u32::from(top) * above + u32::from(bottom) * kept + total / 2) / total) as u8;
-        [mix(r, color.rgb[0]), mix(g, color.rgb[1]), mix(b, color.rgb[2]), (above + kept) as u8]
+    let [r, g, b] = color.rgb;
+    let blend = |above: &[u8; 4]| {
+        let mut pixel = [r, g, b, color.alpha];
+        codec::over(&mut pixel, *above);
+        pixel
     };
     let rgba: Vec<u8> = raster.samples().as_bytes().as_chunks().0.iter().flat_map(blend).collect();
     let blended = with_samples(&raster, Channels::Rgba, rgba);

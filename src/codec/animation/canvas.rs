@@ -121,23 +121,6 @@ impl Canvas {
     }
 }
 
-/// Lays a pixel over another one (Porter and Duff's "over", straight alpha).
-pub(in crate::codec) fn over(below: &mut [u8; 4], above: [u8; 4]) {
-    match (above[3], below[3]) {
-        (0, _) => {}
-        (255, _) | (_, 0) => *below = above,
-        (alpha, under) => {
-            let (alpha, under) = (u32::from(alpha), u32::from(under));
-            let kept = (under * (255 - alpha) + 127) / 255;
-            let total = alpha + kept;
-            for (below, above) in below[..3].iter_mut().zip(above) {
-                *below = ((u32::from(above) * alpha + u32::from(*below) * kept + total / 2) / total) as u8;
-            }
-            below[3] = total as u8;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,21 +163,5 @@ mod tests {
         assert_eq!(draw(&mut canvas, place(0, 1), Disposal::Keep, BLUE), "b...");
         assert!(matches!(Canvas::new(11, 10, BUDGET), Err(Error::TooLarge { .. })));
         assert!(matches!(Canvas::new(60_000, 1, Budget { pixels: 1 << 40, memory: 99 }), Err(Error::TooLarge { .. })));
-    }
-
-    #[test]
-    fn half_transparent_pixels_are_mixed() {
-        let table = [
-            ([0, 0, 0, 0], RED, RED),
-            ([0, 0, 0, 128], [255, 0, 0, 255], [127, 0, 0, 255]),
-            ([0, 255, 0, 128], [255, 0, 0, 0], [0, 255, 0, 128]),
-            ([0, 0, 255, 255], RED, BLUE),
-            ([0, 255, 0, 128], [255, 0, 0, 128], [85, 170, 0, 192]),
-        ];
-        for (above, below, expected) in table {
-            let mut pixel = below;
-            over(&mut pixel, above);
-            assert_eq!(pixel, expected, "{above:?} over {below:?}");
-        }
     }
 }

@@ -7,7 +7,7 @@
 mod canvas;
 mod change;
 
-pub(super) use canvas::{Canvas, Disposal, Place, over};
+pub(super) use canvas::{Canvas, Disposal, Place};
 pub(super) use change::{Pixels, Rect};
 
 use super::{Budget, Decoded, Error, Raster, Work};

@@ -4,7 +4,7 @@ use ::gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
 
 use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::palette::{self, Indexed};
-use super::super::{Error, Raster, Stopped, Work};
+use super::super::{Error, Raster, Stopped, Work, check_sides};
 use super::TICK;
 
 /// From here on a pixel is opaque: there is nothing between opaque and transparent in a GIF.
@@ -136,11 +136,7 @@ impl File {
 impl AnimationWriter for GifWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
         self.work.check()?;
-        let needs = frame.width().max(frame.height()).into();
-        let allowed = u16::MAX.into();
-        if needs > allowed {
-            return Err(Error::TooLarge { what: "a side of a gif in pixels", needs, allowed });
-        }
+        check_sides(frame, "a side of a gif in pixels", u16::MAX.into())?;
         let mut frame = Pixels::new(frame).ok_or(Stopped)?;
         for pixel in frame.all_mut() {
             *pixel = if pixel[3] >= OPAQUE { [pixel[0], pixel[1], pixel[2], 255] } else { [0; 4] };
@@ -153,7 +149,9 @@ impl AnimationWriter for GifWriter<'_> {
     }
 
     fn written(&self) -> u64 {
-        self.file.as_ref().map_or(0, |file| file.encoder.get_ref().len() as u64)
+        // Of the table only what is used will be left.
+        let length = |file: &File| file.encoder.get_ref().len() + 3 * file.palette.len() - TABLE_LEN;
+        self.file.as_ref().map_or(0, |file| length(file) as u64)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>, Error> {

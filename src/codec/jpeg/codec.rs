@@ -6,7 +6,7 @@ use super::encode::{self, Picture, Pixels, Settings};
 use super::{Colour, Options, PixelFormat, Rect, Scale, Warning, read_header};
 use crate::codec::{
     Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation,
-    PlanarEncoder, Plane, Raster, Samples, Stopped, Work,
+    PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
 };
 use crate::metadata;
 
@@ -164,14 +164,8 @@ impl PlanarEncoder for Jpeg {
 
 /// Encodes pixels, of which there are as many as `raster` has.
 fn encode(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-    let side = |pixels: u32| {
-        u16::try_from(pixels).map_err(|_| Error::TooLarge {
-            what: "a side of a jpeg in pixels",
-            needs: pixels.into(),
-            allowed: u16::MAX.into(),
-        })
-    };
-    let picture = Picture { width: side(raster.width())?, height: side(raster.height())?, pixels };
+    check_sides(raster, "a side of a jpeg in pixels", u16::MAX.into())?;
+    let picture = Picture { width: raster.width() as u16, height: raster.height() as u16, pixels };
     let settings = Settings {
         quality: encoding.quality,
         full_chroma: encoding.quality >= FULL_CHROMA_QUALITY,

@@ -9,7 +9,7 @@ use libwebp_sys as ffi;
 
 use super::WebP;
 use super::writer::WebPWriter;
-use crate::codec::{AnimationWriter, Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
+use crate::codec::{self, AnimationWriter, Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
 const METHOD: c_int = 4;
@@ -46,11 +46,7 @@ impl Encoder for WebP {
 
 /// Refuses what the format cannot hold.
 pub(super) fn check_sides(raster: &Raster) -> Result<(), Error> {
-    let (needs, allowed) = (raster.width().max(raster.height()).into(), MAX_SIDE.into());
-    if needs > allowed {
-        return Err(Error::TooLarge { what: "a side of a webp in pixels", needs, allowed });
-    }
-    Ok(())
+    codec::check_sides(raster, "a side of a webp in pixels", MAX_SIDE)
 }
 
 /// Encodes one picture.

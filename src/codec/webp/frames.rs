@@ -1,7 +1,7 @@
 //! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
-use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source, over};
-use super::super::{Area, Budget, Channels, Error, Format, Need, Raster, Work, reader};
+use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
+use super::super::{Area, Budget, Channels, Error, Format, Need, Raster, Work, over, reader};
 use super::container::{Chunk, Extended, Lossy, chunks, chunks_in, file_of};
 use super::{OVERHEAD, damaged, lossy, open};
 use crate::metadata;

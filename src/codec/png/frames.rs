@@ -2,24 +2,10 @@
 
 use ::png::{BlendOp, ColorType, DecodingError, DisposeOp, Transformations};
 
-use super::animation::{Animation, Canvas, Composed, Disposal, Place, Source, over};
-use super::{Budget, Error, Format, Work, png, reader};
-
-/// What stands in front of the first chunk, and around the content of each.
-const SIGNATURE_LEN: usize = 8;
-const CRC_LEN: usize = 4;
-
-/// A PNG's chunks as name and content. The last one may be cut short.
-fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    let mut rest = bytes.get(SIGNATURE_LEN..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let (name, after) = after.split_first_chunk::<4>()?;
-        let length = u32::from_be_bytes(*length) as usize;
-        rest = after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default();
-        Some((*name, &after[..length.min(after.len())]))
-    })
-}
+use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
+use super::super::{Budget, Error, Work, over};
+use super::chunks::chunks;
+use super::{WatchedReader, colours, header, map_error};
 
 /// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
@@ -62,7 +48,7 @@ fn frame(content: &[u8]) -> Option<(u32, u64)> {
 
 /// Draws the frames of a file.
 pub(super) struct PngFrames<'a> {
-    reader: ::png::Reader<reader::WatchedReader<'a>>,
+    reader: ::png::Reader<WatchedReader<'a>>,
     /// The current frame as it is stored.
     samples: Vec<u8>,
     work: &'a Work,
@@ -70,10 +56,8 @@ pub(super) struct PngFrames<'a> {
 
 impl<'a> PngFrames<'a> {
     pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
-        let limits = ::png::Limits { bytes: usize::try_from(budget.memory).unwrap_or(usize::MAX) };
-        let mut decoder = ::png::Decoder::new_with_limits(reader::WatchedReader::new(bytes, work), limits);
+        let mut decoder = header(bytes, budget, work)?;
         decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
-        decoder.set_ignore_text_chunk(true);
         let reader = decoder.read_info().map_err(|error| map_error(&error, work))?;
         let size = reader.info().size();
         Composed::new(size, budget, work, |budget| {
@@ -121,13 +105,6 @@ impl Source for PngFrames<'_> {
 
     fn icc(&self) -> Option<Vec<u8>> {
         // Grey was drawn as colour.
-        png::colours(self.reader.info(), false)
-    }
-}
-
-fn map_error(error: &DecodingError, work: &Work) -> Error {
-    match work.check() {
-        Ok(()) => Error::Damaged { format: Format::Png, reason: error.to_string() },
-        Err(stopped) => stopped.into(),
+        colours(self.reader.info(), false)
     }
 }
