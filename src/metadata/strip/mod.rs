@@ -12,6 +12,7 @@ mod ico;
 mod jpeg;
 mod jxl;
 mod png;
+mod pnm;
 mod tiff;
 mod webp;
 
@@ -61,6 +62,7 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Err
         Format::Tiff => tiff::strip(&mut input, keep)?,
         Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
         Format::JpegXl => jxl::strip(&mut input)?,
+        Format::Pnm => pnm::strip(&mut input)?,
         other => return Err(Error::Unsupported(other)),
     };
     Ok(rewrite.recognise(&mut input)?)
