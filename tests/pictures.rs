@@ -8,7 +8,7 @@ use fast_image_resize as fir;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use image_origin::codec::{Budget, Format, Work, jpeg, sniff};
 use image_origin::query::Transform;
-use image_origin::transform::{Accepted, render};
+use image_origin::transform::{AUTO_FORMATS, Accepted, render};
 
 const BUDGET: Budget = Budget { pixels: 300_000_000, memory: 2 << 30 };
 
@@ -145,6 +145,30 @@ fn all_eight_orientations_come_out_upright() {
     }
 }
 
+#[test]
+fn of_a_gain_map_and_its_picture_the_picture_is_shown() {
+    let read = |name: &str| std::fs::read(fixtures().join("jpeg").join(name)).unwrap();
+    let (picture, map) = (read("422.jpg"), read("grey.jpg"));
+    let segment =
+        |marker: u8, content: &[u8]| [&[0xff, marker], &(content.len() as u16 + 2).to_be_bytes()[..], content].concat();
+    // The XMP of ISO 21496-1's forerunner, and a directory of two images (CIPA DC-007) as far as anybody looks for it.
+    let xmp = segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/' hdrgm:Version='1.0'/></rdf:RDF></x:xmpmeta>");
+    let directory = segment(0xe2, b"MPF\0II*\0\x08\0\0\0\0\0\0\0\0\0");
+    let both = [&picture[..2], &xmp, &directory, &picture[2..], &map].concat();
+    for query in ["w=60", "w=60&format=png", "w=150&metadata=all", "crop=10,10,50,50&format=webp"] {
+        let transform: Transform = query.parse().unwrap();
+        let bytes = |original: &[u8]| {
+            render(original, &transform, Accepted::default(), BUDGET, &Work::unbounded()).unwrap().bytes
+        };
+        let shown = bytes(&both);
+        assert_eq!(rendered(&both, query).unwrap(), rendered(&picture, query).unwrap(), "{query}");
+        for name in ["MPF", "hdrgm", "hdr-gain-map"] {
+            let found = shown.windows(name.len()).any(|window| window == name.as_bytes());
+            assert!(!found, "{query}: the output announces a gain map that it does not have");
+        }
+    }
+}
+
 /// The plain way: decode all, upright and in sRGB, then Lanczos3. What is smaller already stays as it is.
 fn reference(original: &[u8], width: u32) -> Option<RgbaImage> {
     let picture = DynamicImage::ImageRgba8(rendered(original, "format=png").ok()?.into_rgba8());
@@ -185,6 +209,36 @@ fn real_pictures_look_like_a_full_decode_and_lanczos() {
                 let most = picture.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max();
                 assert!(score >= 0.97, "{name} w={width}: {score}, differs by at most {most:?}");
             }
+        }
+    }
+}
+
+/// How many bytes `format=auto` sends to a viewer that sends this `Accept`, and in which format.
+fn automatic(original: &[u8], query: &str, accept: &str) -> Option<(usize, Format)> {
+    let transform: Transform = format!("{query}&format=auto").parse().unwrap();
+    let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
+    let picture = render(original, &transform, accepted, BUDGET, &Work::unbounded()).ok()?;
+    Some((picture.bytes.len(), picture.format))
+}
+
+#[test]
+fn newer_formats_are_never_larger_than_what_they_replace() {
+    let mut files = Vec::new();
+    for folder in ["", "jpeg", "png", "webp", "gif", "tiff", "plain", "foreign"] {
+        let entries = std::fs::read_dir(fixtures().join(folder)).unwrap();
+        files.extend(entries.map(|entry| (entry.unwrap().path(), "w=24")));
+    }
+    // What debug builds take too long for.
+    for folder in ["photos", "formats"].iter().filter(|_| !cfg!(debug_assertions)) {
+        files.extend(crate::common::corpus(folder).unwrap_or_default().into_iter().map(|path| (path, "w=300")));
+    }
+    for (path, query) in files.into_iter().filter(|(path, _)| path.is_file()) {
+        let (original, name) = (std::fs::read(&path).unwrap(), path.display());
+        let Some((old, format)) = automatic(&original, query, "*/*") else { continue };
+        assert!(matches!(format, Format::Jpeg | Format::Png | Format::Gif), "{name}: {format}");
+        for accept in ["image/webp", "image/avif,image/webp"] {
+            let (new, format) = automatic(&original, query, accept).unwrap();
+            assert!(new <= old, "{name}: {format} has {new} bytes, and {old} would have done");
         }
     }
 }

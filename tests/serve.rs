@@ -166,7 +166,7 @@ fn animations_are_served_as_animations() {
         (response.header("content-type").unwrap().to_owned(), frames)
     };
     assert_eq!(types("w=20", "*/*"), ("image/gif".to_owned(), 4));
-    assert_eq!(types("w=20&format=auto", "image/webp"), ("image/webp".to_owned(), 4));
+    assert_eq!(types("w=20&blur=3&format=auto", "image/webp"), ("image/webp".to_owned(), 4));
     assert_eq!(types("w=20&frame=2", "*/*"), ("image/gif".to_owned(), 1));
     assert_eq!(types("w=20&format=jpeg", "*/*"), ("image/jpeg".to_owned(), 0));
 }

@@ -45,27 +45,30 @@ pub(super) fn render(
     started: Instant,
 ) -> Result<Option<Rendered>, Error> {
     let (Some(animation), None) = (&prepared.animation, transform.page) else { return Ok(None) };
-    let encoder = output::choose_for_animation(transform.output.format, prepared.header.format, accepted);
-    let Some(encoder) = encoder else { return Ok(None) };
+    let encoders = output::choose_for_animation(&transform.output, prepared.header.format, accepted);
+    let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     prepared.limits.check(animation, animation.frames())?;
     let plan = plan(prepared, transform)?;
     let (width, height) = plan.output_size();
     let needs = pixels(prepared) * COPY + u64::from(width) * u64::from(height) * REMEMBERED;
     prepared.budget.check_memory(needs)?;
     let budget = Budget { memory: prepared.budget.memory - needs, ..prepared.budget };
-    let (stages, space) = (Cell::default(), Cell::new(Colorspace::Srgb));
-    let pass = Pass { prepared, transform, animation, encoder, plan, budget, stages, space };
+    let pass = Pass { prepared, transform, animation, plan, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
-    let format = encoder.format();
-    let finish = |encoded| {
-        let carried = metadata::carry(prepared.bytes, transform.metadata.into());
-        let carried = carried.with_profile(conversion::profile(pass.space.get()));
-        metadata::embed(encoded, format, &carried, width, height)
-    };
-    // Frames are not kept, so another quality takes another pass.
-    let encode = |encoding: &Encoding| pass.run(encoding).map(finish);
-    let bytes = output::encode(&transform.output, |encoding| encoder.has_quality(encoding), encode)?;
-    Ok(Some(Rendered { bytes, format, width, height, stages: pass.stages.get() }))
+    let mut best = pass.rendered(*encoder, budget.memory);
+    for encoder in others {
+        let most = match &best {
+            Ok(best) => best.bytes.len() as u64,
+            Err(Error::MaxBytes { allowed, .. }) => *allowed,
+            Err(_) => break,
+        };
+        match pass.rendered(*encoder, most) {
+            // It is not the smaller one, which mostly shows long before its last frame.
+            Err(Error::Codec(codec::Error::TooLarge { .. }) | Error::MaxBytes { .. }) => {}
+            other => best = other,
+        }
+    }
+    Ok(Some(Rendered { stages: pass.stages.get(), ..best? }))
 }
 
 /// One frame of an animation; `None` if the original is a still picture, of which there is frame 0 only.
@@ -128,47 +131,62 @@ struct Pass<'a> {
     prepared: &'a Prepared<'a>,
     transform: &'a Transform,
     animation: &'a Animation,
-    encoder: &'static dyn Encoder,
     plan: Plan,
     budget: Budget,
     stages: Cell<Stages>,
-    /// What the frames are in; all have the profile of the file.
-    space: Cell<Colorspace>,
 }
 
 impl Pass<'_> {
-    /// Encodes all frames as they are read.
-    fn run(&self, encoding: &Encoding) -> Result<Vec<u8>, codec::Error> {
+    /// The whole file, unless its frames take more than `most` bytes. They are not kept, so another quality takes another
+    /// pass.
+    fn rendered(&self, encoder: &'static dyn Encoder, most: u64) -> Result<Rendered, Error> {
+        let (format, (width, height)) = (encoder.format(), self.plan.output_size());
+        let encode = |encoding: &Encoding| {
+            let (encoded, space) = self.run(encoder, encoding, most)?;
+            let carried = metadata::carry(self.prepared.bytes, self.transform.metadata.into());
+            let carried = carried.with_profile(conversion::profile(space));
+            Ok(metadata::embed(encoded, format, &carried, width, height))
+        };
+        let bytes = output::encode(&self.transform.output, |encoding| encoder.has_quality(encoding), encode)?;
+        Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
+    }
+
+    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file.
+    fn run(
+        &self,
+        encoder: &'static dyn Encoder,
+        encoding: &Encoding,
+        most: u64,
+    ) -> Result<(Vec<u8>, Colorspace), codec::Error> {
         let Prepared { bytes, decoder, work, .. } = *self.prepared;
         let mut frames = decoder.frames(bytes, self.budget, work)?;
-        let Some(mut writer) = self.encoder.animate(self.animation.plays, encoding, work) else {
-            return Err(codec::Error::Unsupported(format!("{} holds no animation", self.encoder.format())));
+        let Some(mut writer) = encoder.animate(self.animation.plays, encoding, work) else {
+            return Err(codec::Error::Unsupported(format!("{} holds no animation", encoder.format())));
         };
         let mut delays = self.animation.delays.iter();
+        let mut space = Colorspace::Srgb;
         while let (start, Some(canvas)) = (Instant::now(), frames.next_frame()?) {
             let canvas = canvas.clone();
             self.add(|stages| stages.decode += start.elapsed());
-            let frame = self.finished(Decoded::whole(canvas, frames.icc()))?;
+            let start = Instant::now();
+            let decoded = Decoded::whole(canvas, frames.icc());
+            let (frame, its_space) = self.with_effects(decoded)?;
+            let (frame, its_space) = on_background(&frame, its_space, self.plan.canvas, self.transform, encoder);
+            self.add(|stages| stages.resize += start.elapsed());
+            space = its_space;
             let start = Instant::now();
             writer.push(&frame, delays.next().copied().unwrap_or_default())?;
             self.add(|stages| stages.encode += start.elapsed());
-            self.budget.check_memory(writer.written())?;
+            Budget { memory: most, ..self.budget }.check_memory(writer.written())?;
         }
         if delays.len() == self.animation.delays.len() {
             return Err(damaged(self.prepared));
         }
-        writer.finish()
+        Ok((writer.finish()?, space))
     }
 
-    /// A frame as it is to be encoded.
-    fn finished(&self, decoded: Decoded) -> Result<Raster, codec::Error> {
-        let start = Instant::now();
-        let picture = picture(self.prepared, self.plan, decoded);
-        let (raster, space) = picture.with_effects(self.transform, self.prepared.work)?;
-        let (raster, space) = on_background(raster, space, self.plan.canvas, self.transform, self.encoder);
-        self.space.set(space);
-        self.add(|stages| stages.resize += start.elapsed());
-        Ok(raster)
+    fn with_effects(&self, decoded: Decoded) -> Result<(Raster, Colorspace), codec::Stopped> {
+        picture(self.prepared, self.plan, decoded).with_effects(self.transform, self.prepared.work)
     }
 
     fn add(&self, change: impl FnOnce(&mut Stages)) {

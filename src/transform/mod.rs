@@ -17,6 +17,7 @@ mod resize;
 mod smart_crop;
 mod trim;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 pub use info::{Info, inspect};
@@ -158,16 +159,19 @@ pub fn render(
     let source = picture.header.format;
     let canvas = picture.plan.canvas;
     let (raster, space) = picture.with_effects(transform, work)?;
-    let encoder = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
-    let (raster, space) = on_background(raster, space, canvas, transform, encoder);
+    let encoders = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
     let resized = Instant::now();
-    let carried = metadata::carry(bytes, transform.metadata.into()).with_profile(conversion::profile(space));
-    let (format, width, height) = (encoder.format(), raster.width(), raster.height());
-    let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-    let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
-    let bytes = output::encode(&transform.output, |encoding| encoder.has_quality(encoding), encode)?;
-    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
-    Ok(Rendered { bytes, format, width, height, stages })
+    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
+    let rendered = output::smallest(&encoders, &transform.output, |encoder, output| {
+        let (raster, space) = on_background(&raster, space, canvas, transform, encoder);
+        let carried = metadata::carry(bytes, transform.metadata.into()).with_profile(conversion::profile(space));
+        let (format, width, height) = (encoder.format(), raster.width(), raster.height());
+        let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
+        let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
+        let bytes = output::encode(output, |encoding| encoder.has_quality(encoding), encode)?;
+        Ok(Rendered { bytes, format, width, height, stages })
+    })?;
+    Ok(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered })
 }
 
 /// An original of which only the header has been read.
@@ -306,11 +310,11 @@ impl Picture {
     }
 }
 
-/// Bytes that the work holds at one time beside the decoded picture, at most: the resize, and three copies of the
-/// output, for turning, conversion and encoding each read one picture and write another. Linear light takes one of the
-/// whole original, in 16 bits.
+/// Bytes that the work holds at one time beside the decoded picture, at most: the resize, and four copies of the
+/// output, for turning, conversion and encoding each read one picture and write another, and another format may want the
+/// same picture. Linear light takes one of the whole original, in 16 bits.
 fn memory(header: &Header, plan: &Plan, linear: bool) -> u64 {
-    const OUTPUT_BYTES_PER_PIXEL: u64 = 3 * 4;
+    const OUTPUT_BYTES_PER_PIXEL: u64 = 4 * 4;
     let (width, height) = plan.stored_size();
     let (out_width, out_height) = plan.output_size();
     let pixel = 2 * header.channels.count() as u64;
@@ -330,38 +334,44 @@ fn interest(transform: &Transform) -> Option<Interest> {
 }
 
 /// The picture in colours that a file can announce: grey and sRGB need no profile, and others only go where one fits.
-fn carried_colours(raster: Raster, space: Colorspace, has_profile: bool) -> (Raster, Colorspace) {
+fn carried_colours(raster: Cow<'_, Raster>, space: Colorspace, has_profile: bool) -> (Cow<'_, Raster>, Colorspace) {
     match space {
         Colorspace::DisplayP3 if has_profile && !colour::is_grey(&raster) => (raster, space),
-        Colorspace::DisplayP3 => (conversion::clipped(raster), Colorspace::Srgb),
+        Colorspace::DisplayP3 => (Cow::Owned(conversion::clipped(raster.into_owned())), Colorspace::Srgb),
         Colorspace::Srgb => (raster, space),
     }
 }
 
 /// The picture over its background and on its canvas, in colours that the format can tell of.
-fn on_background(
-    raster: Raster,
+fn on_background<'r>(
+    raster: &'r Raster,
     space: Colorspace,
     canvas: Option<Canvas>,
     transform: &Transform,
     encoder: &dyn Encoder,
-) -> (Raster, Colorspace) {
-    let (raster, space) = carried_colours(raster, space, encoder.has_profile());
+) -> (Cow<'r, Raster>, Colorspace) {
+    let (raster, space) = carried_colours(Cow::Borrowed(raster), space, encoder.has_profile());
     let background = transform.background.map(|color| conversion::color(color, space));
     (lay_out(raster, canvas, background, encoder.has_alpha()), space)
 }
 
 /// Lays the picture over its background and onto its canvas.
-fn lay_out(raster: Raster, canvas: Option<Canvas>, background: Option<Color>, alpha_is_kept: bool) -> Raster {
+fn lay_out(
+    raster: Cow<'_, Raster>,
+    canvas: Option<Canvas>,
+    background: Option<Color>,
+    alpha_is_kept: bool,
+) -> Cow<'_, Raster> {
     let below = match background {
         Some(color) if alpha_is_kept => color,
         Some(color) => colour::flat(color),
         None if alpha_is_kept => Color::TRANSPARENT,
         None => Color::WHITE,
     };
-    let raster = if below == Color::TRANSPARENT { raster } else { colour::over(raster, below) };
+    let shows_through = below != Color::TRANSPARENT && raster.channels().has_alpha();
+    let raster = if shows_through { Cow::Owned(colour::over(raster.into_owned(), below)) } else { raster };
     match canvas {
-        Some(canvas) => colour::pad(raster, canvas, below),
+        Some(canvas) => Cow::Owned(colour::pad(raster.into_owned(), canvas, below)),
         None => raster,
     }
 }

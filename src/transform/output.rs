@@ -1,6 +1,6 @@
 //! Which format to write, and at which quality.
 
-use super::Error;
+use super::{Error, Rendered};
 use crate::codec::{self, Encoder, Encoding, Format, Raster};
 use crate::query::{FormatChoice, Output};
 
@@ -35,10 +35,10 @@ impl Accepted {
         self.formats.iter().flatten().copied().find(holds)
     }
 
-    /// The best of them.
-    fn best(&self, lossless: bool) -> Option<Format> {
+    /// Those that can be written as is asked for.
+    fn formats(&self, lossless: bool) -> impl Iterator<Item = Format> {
         // AVIF is not written without loss.
-        self.formats.iter().flatten().copied().find(|format| !(lossless && *format == Format::Avif))
+        self.formats.into_iter().flatten().filter(move |format| !(lossless && *format == Format::Avif))
     }
 }
 
@@ -72,49 +72,84 @@ fn weight(accept: &str, media_type: &str) -> f32 {
     weights.fold(0.0, f32::max)
 }
 
-/// The encoder for what was asked for, or what suits the picture.
+/// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
+/// last the one that every viewer knows: see [`smallest`].
 pub(super) fn choose(
     choice: Option<FormatChoice>,
     source: Format,
     raster: &Raster,
     lossless: bool,
     preferences: Preferences,
-) -> Result<&'static dyn Encoder, Error> {
+) -> Result<Vec<&'static dyn Encoder>, Error> {
     let format = match choice {
         Some(FormatChoice::Avif) => Format::Avif,
         Some(FormatChoice::Jpeg) => Format::Jpeg,
         Some(FormatChoice::Png) => Format::Png,
         Some(FormatChoice::WebP) => Format::WebP,
         Some(FormatChoice::Gif) => Format::Gif,
-        Some(FormatChoice::Auto) => preferences.accepted.best(lossless).unwrap_or_else(|| suitable(raster)),
         None if codec::encoder(source).is_some() => source,
-        None => suitable(raster),
+        Some(FormatChoice::Auto) | None => suitable(raster, lossless),
     };
+    let newer = match choice {
+        Some(FormatChoice::Auto) => Some(preferences.accepted.formats(lossless)),
+        _ => None,
+    };
+    newer.into_iter().flatten().chain([format]).map(|format| encoder(format, preferences.avif_speed)).collect()
+}
+
+fn encoder(format: Format, avif_speed: u8) -> Result<&'static dyn Encoder, Error> {
     if format == Format::Avif {
-        return Ok(codec::avif::with_speed(preferences.avif_speed));
+        return Ok(codec::avif::with_speed(avif_speed));
     }
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }
 
-/// The encoder that keeps an animation, if the format that is asked for has any.
-pub(super) fn choose_for_animation(
-    choice: Option<FormatChoice>,
-    source: Format,
-    accepted: Accepted,
-) -> Option<&'static dyn Encoder> {
-    let format = match choice {
-        Some(FormatChoice::WebP) => Format::WebP,
-        Some(FormatChoice::Gif) => Format::Gif,
-        Some(FormatChoice::Auto) => accepted.best_animated().unwrap_or(Format::Gif),
-        Some(_) => return None,
-        None => source,
+/// Writes with the first of the encoders whose file is no larger than that of the last one. Drawings, and pictures of a
+/// few pixels, are often smallest in an old format.
+pub(super) fn smallest(
+    encoders: &[&'static dyn Encoder],
+    output: &Output,
+    write: impl Fn(&'static dyn Encoder, &Output) -> Result<Rendered, Error>,
+) -> Result<Rendered, Error> {
+    let (old, newer) = match encoders {
+        [] => return Err(codec::Error::Unsupported("there is no format to write".to_owned()).into()),
+        [only] => return write(*only, output),
+        [newer @ .., old] => (*old, newer),
     };
-    codec::encoder(format).filter(|encoder| encoder.has_animation())
+    // A limit leaves the best quality to the format that needs fewer bytes for it, so they are compared without.
+    let plain = write(old, &Output { max_bytes: None, ..*output })?;
+    for encoder in newer {
+        match write(*encoder, output) {
+            Ok(rendered) if rendered.bytes.len() <= plain.bytes.len() => return Ok(rendered),
+            Ok(_) | Err(Error::MaxBytes { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let fits = output.max_bytes.is_none_or(|allowed| plain.bytes.len() as u64 <= allowed.into());
+    if fits { Ok(plain) } else { write(old, output) }
 }
 
-/// PNG where JPEG would lose transparency or smear drawings, JPEG for everything else.
-fn suitable(raster: &Raster) -> Format {
-    if raster.channels().has_alpha() || codec::has_few_colours(raster) { Format::Png } else { Format::Jpeg }
+/// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
+/// file counts; GIF loses colours.
+pub(super) fn choose_for_animation(output: &Output, source: Format, accepted: Accepted) -> Vec<&'static dyn Encoder> {
+    let formats = match output.format {
+        Some(FormatChoice::WebP) => [Some(Format::WebP), None],
+        Some(FormatChoice::Gif) => [Some(Format::Gif), None],
+        Some(FormatChoice::Auto) => match accepted.best_animated() {
+            Some(newer) if output.lossless => [Some(newer), None],
+            newer => [newer, Some(Format::Gif)],
+        },
+        Some(_) => [None; 2],
+        None => [Some(source), None],
+    };
+    let encoders = formats.into_iter().flatten().filter_map(codec::encoder);
+    encoders.filter(|encoder| encoder.has_animation()).collect()
+}
+
+/// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else.
+fn suitable(raster: &Raster, lossless: bool) -> Format {
+    let is_png = lossless || raster.channels().has_alpha() || codec::has_few_colours(raster);
+    if is_png { Format::Png } else { Format::Jpeg }
 }
 
 /// How a picture is to be written where nothing limits its size.
@@ -193,19 +228,53 @@ mod tests {
             let samples = (0..32 * 32 * channels.count()).map(|i| (i % different) as u8).collect();
             Raster::new(32, 32, channels, Samples::U8(samples)).unwrap()
         };
-        let chosen = |raster: &Raster, accept| {
+        let chosen = |raster: &Raster, accept, lossless| {
             let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
-            choose(Some(FormatChoice::Auto), Format::Png, raster, false, accepted.into()).unwrap().format()
+            let encoders = choose(Some(FormatChoice::Auto), Format::Png, raster, lossless, accepted.into()).unwrap();
+            encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
         };
-        assert_eq!(chosen(&picture(Channels::Rgb, 251), "image/avif,image/webp"), Format::Avif);
-        assert_eq!(chosen(&picture(Channels::Rgb, 251), "image/webp"), Format::WebP);
-        let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
-        assert_eq!((accepted.best(false), accepted.best(true)), (Some(Format::Avif), Some(Format::WebP)));
-        assert_eq!(chosen(&picture(Channels::Rgb, 251), ""), Format::Png, "251 colours");
-        assert_eq!(chosen(&picture(Channels::Rgba, 251), ""), Format::Png);
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let photo = Raster::new(32, 32, Channels::Rgb, Samples::U8(noise)).unwrap();
-        assert_eq!(chosen(&photo, "image/*"), Format::Jpeg);
+        let both = "image/avif,image/webp";
+        for (raster, accept, lossless, formats) in [
+            (&photo, both, false, &[Format::Avif, Format::WebP, Format::Jpeg] as &[Format]),
+            (&photo, both, true, &[Format::WebP, Format::Png]),
+            (&photo, "image/webp", false, &[Format::WebP, Format::Jpeg]),
+            (&photo, "image/*", false, &[Format::Jpeg]),
+            (&photo, "image/*", true, &[Format::Png]),
+            (&picture(Channels::Rgb, 251), both, false, &[Format::Avif, Format::WebP, Format::Png]),
+            (&picture(Channels::Rgb, 251), "", false, &[Format::Png]),
+            (&picture(Channels::Rgba, 251), "", false, &[Format::Png]),
+        ] {
+            assert_eq!(chosen(raster, accept, lossless), formats, "{accept} {lossless}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_has_to_be_worth_it() {
+        let sizes = |sizes: [(Format, usize); 3]| {
+            move |encoder: &'static dyn Encoder, output: &Output| {
+                let (format, length) = sizes.into_iter().find(|(format, _)| *format == encoder.format()).unwrap();
+                let allowed = output.max_bytes.map_or(u64::MAX, u64::from);
+                if length as u64 > allowed {
+                    return Err(Error::MaxBytes { smallest: length as u64, allowed });
+                }
+                let (bytes, stages) = (vec![0; length], super::super::Stages::default());
+                Ok(Rendered { bytes, format, width: 1, height: 1, stages })
+            }
+        };
+        let encoders = [Format::Avif, Format::WebP, Format::Png].map(|format| codec::encoder(format).unwrap());
+        let chosen = |[avif, webp, png]: [usize; 3], max_bytes| {
+            let lengths = [(Format::Avif, avif), (Format::WebP, webp), (Format::Png, png)];
+            let rendered = smallest(&encoders, &Output { max_bytes, ..Output::default() }, sizes(lengths));
+            rendered.map(|rendered| rendered.format)
+        };
+        assert_eq!(chosen([5, 4, 5], None), Ok(Format::Avif));
+        assert_eq!(chosen([6, 4, 5], None), Ok(Format::WebP));
+        assert_eq!(chosen([6, 7, 5], None), Ok(Format::Png));
+        assert_eq!(chosen([9, 3, 10], Some(4)), Ok(Format::WebP));
+        assert_eq!(chosen([9, 8, 3], Some(4)), Ok(Format::Png));
+        assert_eq!(chosen([9, 8, 7], Some(4)), Err(Error::MaxBytes { smallest: 7, allowed: 4 }));
     }
 
     #[test]

@@ -241,14 +241,17 @@ fn the_output_decides_whether_all_frames_are_kept() {
     let (gif, png) = ("gif/disposing.gif", "png/disposing.png");
     assert_eq!(chosen(gif, "w=20", neither), (Format::Gif, 4));
     assert_eq!(chosen(gif, "w=20&format=auto", neither), (Format::Gif, 4));
-    assert_eq!(chosen(gif, "w=20&format=auto", webp), (Format::WebP, 4));
-    assert_eq!(chosen(gif, "w=20&format=auto", avif), (Format::WebP, 4));
-    assert_eq!(chosen(gif, "w=20&page=1&format=auto", avif), (Format::Avif, 1));
+    assert_eq!(chosen(gif, "w=20&blur=3&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(gif, "w=20&blur=3&format=auto", avif), (Format::WebP, 4));
+    // Where GIF and PNG are smaller, nothing newer is sent.
+    assert_eq!(chosen(gif, "w=20&format=auto", webp), (Format::Gif, 4));
+    assert_eq!(chosen("gif/animated.gif", "w=60&format=auto", webp), (Format::Gif, 3));
+    assert_eq!(chosen(gif, "w=20&page=1&format=auto", avif), (Format::Png, 1));
     assert_eq!(chosen(gif, "w=20&format=jpeg", webp), (Format::Jpeg, 1));
     assert_eq!(chosen(gif, "w=20&page=3", webp), (Format::Gif, 1));
     assert_eq!(chosen(gif, "w=20&page=3&format=auto", webp), (Format::WebP, 1));
     assert_eq!(chosen(png, "w=20", webp), (Format::Png, 1));
-    assert_eq!(chosen(png, "w=20&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(png, "w=20&blur=3&format=auto", webp), (Format::WebP, 4));
     assert_eq!(chosen(png, "w=20&format=gif", neither), (Format::Gif, 4));
     assert_eq!(chosen("gif/still.gif", "w=20&page=0", neither), (Format::Gif, 1));
     let beyond = |name| rendered(&fixture(name), "w=20&page=4").unwrap_err();
