@@ -53,7 +53,7 @@ fn what_others_wrote_shows_the_scene() {
         ("jpeg-strips.tif", "scene.png", "crop=0,0,48,32", 4.0),
         ("inks.tif", "scene.png", "crop=0,0,48,32", 0.0),
         ("associated.tif", "scene-alpha.png", "crop=0,0,48,32", 1.0),
-        ("unspecified.tif", "scene-alpha.png", "crop=0,0,48,32", 1.0),
+        ("unspecified.tif", "scene-alpha.png", "crop=0,0,48,32", 0.0),
         ("palette.tif", "scene.png", "crop=0,0,48,32", 2.5),
     ];
     for (file, scene, change, most) in table {

@@ -15,7 +15,11 @@ pub(super) fn resize(mut source: Raster, field: Area, area: Area, width: u32, he
         return source;
     }
     let channels = source.channels();
-    let premultiplied = channels.has_alpha() && !is_opaque(&source);
+    // What is only cut out keeps its colours, however little is seen of them.
+    let is_cut = area.x.fract() == 0.0
+        && area.y.fract() == 0.0
+        && area == Area { width: width.into(), height: height.into(), ..area };
+    let premultiplied = channels.has_alpha() && !is_cut && !is_opaque(&source);
     if premultiplied {
         change_alpha(&mut source, |ops, image| ops.multiply_alpha_inplace(image).is_ok());
     }
@@ -143,6 +147,16 @@ mod tests {
         let half = raster(20, Channels::L, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
         let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
         assert_eq!(resize(half, right, right, 3, 5).samples(), &Samples::U8(vec![200; 15]));
+    }
+
+    #[test]
+    fn what_is_cut_out_keeps_its_colours() {
+        let pixels: Vec<u8> = (0..80u8).flat_map(|i| [i * 3, 255 - i, i, i % 5]).collect();
+        let right = Area { x: 6.0, y: 3.0, width: 4.0, height: 5.0 };
+        let rows = pixels.chunks(40).skip(3);
+        let expected: Vec<u8> = rows.flat_map(|row| row[24..].to_vec()).collect();
+        let cut = resize(raster(10, Channels::Rgba, pixels.clone()), right, right, 4, 5);
+        assert_eq!(cut.samples(), &Samples::U8(expected));
     }
 
     #[test]
