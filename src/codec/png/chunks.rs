@@ -35,13 +35,15 @@ pub(super) fn forgiving<'a>(bytes: &'a [u8], budget: Budget) -> Result<Cow<'a, [
             b"PLTE" => needs_palette = false,
             _ if breaks_rules(name, content, needs_palette) => {
                 budget.check_memory(bytes.len() as u64)?;
-                tracing::warn!(chunk = %name.escape_ascii(), "a chunk of the PNG breaks its rules and is ignored");
                 // Its checksum no longer fits, which decoders do not mind in a chunk that they do not know.
                 file.to_mut()[at + 4..at + 8].copy_from_slice(PASSED_OVER);
             }
             _ => {}
         }
         at += content.len() + FRAME_LEN;
+    }
+    if let Cow::Owned(_) = file {
+        tracing::warn!("the PNG has chunks that break their rules and are ignored");
     }
     Ok(file)
 }
