@@ -292,7 +292,7 @@ fn a_function_that_cannot_start_says_why() {
         assert_eq!(reply.headers["lambda-runtime-function-error-type"], "Configuration");
         let message = reply.json()["errorMessage"].as_str().unwrap().to_owned();
         assert!(message.contains(why), "{message}");
-        assert!(!function.child.wait().unwrap().success());
+        assert!(!function.watched.child.wait().unwrap().success());
     }
 }
 

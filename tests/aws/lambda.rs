@@ -1,8 +1,7 @@
 //! A server of the Lambda Runtime API, and the binary as a function under it.
 
 use std::collections::HashMap;
-use std::process::Child;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -13,7 +12,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use super::program::{assert_discreet, collect, command};
+use super::program::{Watched, assert_discreet, command};
 
 /// What the function said.
 #[derive(Debug)]
@@ -96,10 +95,9 @@ struct Api {
 
 /// The binary as a function.
 pub(crate) struct Function {
-    pub(crate) child: Child,
+    pub(crate) watched: Watched,
     events: tokio::sync::mpsc::Sender<(Value, Duration)>,
     replies: mpsc::Receiver<Reply>,
-    log: Arc<Mutex<String>>,
 }
 
 impl Function {
@@ -118,7 +116,8 @@ impl Function {
             });
         });
         let address = start.recv().unwrap();
-        let mut child = command()
+        let mut command = command();
+        command
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "image-origin")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
@@ -126,13 +125,11 @@ impl Function {
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/image-origin")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
             .env("IMAGE_ORIGIN_LOG", "debug")
-            .envs(environment.iter().copied())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().unwrap(), log.clone());
-        collect(child.stdout.take().unwrap(), log.clone());
-        Self { child, events, replies, log }
+            .envs(environment.iter().copied());
+        let mut watched = Watched::spawn(&mut command);
+        let stdout = watched.child.stdout.take().unwrap();
+        watched.keep(stdout);
+        Self { watched, events, replies }
     }
 
     /// Sends an event and waits for what the function says to it.
@@ -161,23 +158,13 @@ impl Function {
 
     /// Resident memory in KiB.
     pub(crate) fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.watched.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if !std::thread::panicking() {
-            assert_discreet(&self.log());
-        }
+        self.watched.log()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The binary as it runs in production: its environment, its log, its memory.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,16 @@ use crate::common::{Response, request};
 /// What must never be seen outside.
 const SECRETS: [&str; 5] = [ACCESS_KEY, SECRET_KEY, BUCKET, "X-Amz-Signature", "session-token-of-the-test"];
 
+/// A child whose log is kept, that ends with this, and that may have told no secrets by then.
+pub(crate) struct Watched {
+    pub(crate) child: Child,
+    log: Arc<Mutex<String>>,
+}
+
 /// A running `image-origin`, with AWS credentials in its environment.
 pub(crate) struct Program {
-    child: Child,
     pub(crate) address: SocketAddr,
-    log: Arc<Mutex<String>>,
+    _watched: Watched,
 }
 
 /// The binary, with credentials and without anything else that AWS programs look at.
@@ -34,14 +39,40 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// Collects what a child writes.
-pub(crate) fn collect(mut from: impl std::io::Read + Send + 'static, into: Arc<Mutex<String>>) {
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
-            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+impl Watched {
+    /// Starts a program and keeps what it writes to standard error.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let watched = Self { child, log: Arc::default() };
+        watched.keep(stderr);
+        watched
+    }
+
+    /// Keeps what comes from here, too.
+    pub(crate) fn keep(&self, mut from: impl std::io::Read + Send + 'static) {
+        let log = self.log.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = from.read(&mut buffer) {
+                log.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+        });
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            assert_discreet(&self.log());
         }
-    });
+    }
 }
 
 impl Program {
@@ -58,16 +89,14 @@ impl Program {
             .env("IMAGE_ORIGIN_S3_ENDPOINT", format!("http://{store}"))
             .env("IMAGE_ORIGIN_S3_PATH_STYLE", "true")
             .envs(environment.iter().copied());
-        let mut child = command.spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stderr.take().unwrap(), log.clone());
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut watched = Watched::spawn(&mut command);
+        let mut lines = BufReader::new(watched.child.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{log:?}")).1.parse().unwrap();
-        log.lock().unwrap().push_str(&line);
-        collect(lines, log.clone());
-        Self { child, address, log }
+        let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{}", watched.log()));
+        let address = address.1.parse().unwrap();
+        watched.keep(std::io::Cursor::new(line).chain(lines));
+        Self { address, _watched: watched }
     }
 
     pub(crate) fn get(&self, target: &str) -> Response {
@@ -78,20 +107,6 @@ impl Program {
         let response = request(self.address, method, target, headers);
         assert_discreet(&format!("{:?}{}", response.headers, String::from_utf8_lossy(&response.body)));
         response
-    }
-
-    pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if !std::thread::panicking() {
-            assert_discreet(&self.log());
-        }
     }
 }
 
