@@ -185,7 +185,9 @@ impl From<SourceError> for Problem {
     fn from(error: SourceError) -> Self {
         let code = match error {
             SourceError::NotFound => Code::NotFound,
-            SourceError::Forbidden => Code::Forbidden,
+            SourceError::Forbidden | SourceError::Unsigned(_) => Code::Forbidden,
+            SourceError::Changed => Code::PreconditionFailed,
+            SourceError::Partial => Code::RangeNotSatisfiable,
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
             SourceError::TimedOut => Code::SourceTimeout,
             SourceError::Busy => Code::Overloaded,

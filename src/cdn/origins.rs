@@ -127,7 +127,9 @@ fn refusal(service: Service) -> Response {
 fn unstored(error: &SourceError) -> Response {
     match error {
         SourceError::NotFound => s3_error(StatusCode::NOT_FOUND, "NoSuchKey"),
-        SourceError::Forbidden => s3_error(StatusCode::FORBIDDEN, "AccessDenied"),
+        SourceError::Forbidden | SourceError::Unsigned(_) => s3_error(StatusCode::FORBIDDEN, "AccessDenied"),
+        SourceError::Changed => s3_error(StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
+        SourceError::Partial => s3_error(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange"),
         SourceError::TooLarge { .. } => s3_error(StatusCode::BAD_REQUEST, "EntityTooLarge"),
         SourceError::Busy | SourceError::TimedOut => s3_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
         SourceError::Failed(_) => s3_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),

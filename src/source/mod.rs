@@ -47,6 +47,17 @@ pub enum SourceError {
     /// The store keeps it from us.
     #[error("the store does not allow this image to be read")]
     Forbidden,
+    /// It is not the one that the asker's conditions mean.
+    #[error("the original is not the one that the conditions mean, which the store holds against its own entity tag")]
+    Changed,
+    /// Only a part of it can be had.
+    #[error(
+        "the signed URL gives a part of the original, and it takes all of it to make something of: leave out Range"
+    )]
+    Partial,
+    /// The signature that lets us in covers a header whose value nobody told us.
+    #[error("the signed URL is of no use without the header {0}, which its signature covers and the request lacks")]
+    Unsigned(String),
     /// It has too many bytes.
     #[error("the original has {length} bytes, and the limit is {allowed}")]
     TooLarge {

@@ -20,6 +20,8 @@ use crate::common::Server;
 
 type Shared = Arc<Mutex<Place>>;
 
+const CHECKSUM_MODE: &str = "x-amz-checksum-mode";
+
 /// What S3 hands to the function.
 fn event_of(place: &Place, request: &Request) -> Value {
     let headers: HashMap<_, _> =
@@ -27,16 +29,21 @@ fn event_of(place: &Place, request: &Request) -> Value {
     let (_, path) = request.uri().path()[1..].split_once('/').unwrap_or_default();
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     let key = percent_encoding::percent_decode_str(path).decode_utf8().unwrap().into_owned();
+    let host = place.store.address.to_string();
     let mut event = match (request.method(), path) {
         (&Method::GET, "") => {
             let mut event = event("object-lambda-list-v2.json");
             event["listObjectsV2Context"]["inputS3Url"] =
-                signature::presigned(&place.store.address.to_string(), &format!("/{BUCKET}"), "list-type=2").into();
+                signature::presigned(&host, &format!("/{BUCKET}"), "list-type=2", None).into();
             event
         }
         (&Method::GET, _) => {
             let mut event = event("object-lambda-get.json");
-            event["getObjectContext"]["inputS3Url"] = place.sign(&key).uri().into();
+            // S3's signature covers what the caller asks for by `x-amz-` headers.
+            let signed = request.headers().get(CHECKSUM_MODE).map(|value| (CHECKSUM_MODE, value.to_str().unwrap()));
+            let path = format!("/{BUCKET}/{path}");
+            event["getObjectContext"]["inputS3Url"] =
+                signature::presigned(&host, &path, "x-id=GetObject", signed).into();
             event
         }
         _ => {

@@ -54,6 +54,10 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+fn expiring() -> PresigningConfig {
+    PresigningConfig::expires_in(Duration::from_secs(600)).unwrap()
+}
+
 impl Place {
     pub(crate) fn start() -> Self {
         let store = Store::with_photo();
@@ -72,13 +76,30 @@ impl Place {
     }
 
     pub(crate) fn sign(&self, key: &str) -> PresignedRequest {
-        let config = PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
-        wait_for(self.client.get_object().bucket(BUCKET).key(key).presigned(config)).unwrap()
+        wait_for(self.client.get_object().bucket(BUCKET).key(key).presigned(expiring())).unwrap()
+    }
+
+    /// An event for the photograph whose URL's signature covers a header of the caller's.
+    fn event_with_signed(&self, query: &str, name: &str, value: &str) -> Value {
+        let host = self.proxy.address.to_string();
+        let path = format!("/{BUCKET}/photo.jpg");
+        let url = super::signature::presigned(&host, &path, "x-id=GetObject", Some((name, value)));
+        let mut event = event("object-lambda-get.json");
+        event["getObjectContext"]["inputS3Url"] = url.into();
+        event["userRequest"]["url"] =
+            format!("https://ap.s3-object-lambda.us-east-1.amazonaws.com/photo.jpg?{query}").into();
+        event["userRequest"]["headers"][name] = value.into();
+        event
     }
 
     pub(crate) fn sign_head(&self, key: &str) -> PresignedRequest {
-        let config = PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
-        wait_for(self.client.head_object().bucket(BUCKET).key(key).presigned(config)).unwrap()
+        wait_for(self.client.head_object().bucket(BUCKET).key(key).presigned(expiring())).unwrap()
+    }
+
+    /// The entity tag that the store itself gives.
+    fn original_tag(&self, key: &str) -> String {
+        let head = self.client.head_object().bucket(BUCKET).key(key);
+        wait_for(head.send()).unwrap().e_tag.unwrap()
     }
 
     fn get_event(&self, signed: &PresignedRequest, target: &str, headers: &[(&str, &str)]) -> Value {
@@ -133,16 +154,53 @@ fn pictures_originals_and_reports_are_written_back() {
 }
 
 #[test]
-fn signed_headers_are_honoured() {
+fn signed_headers_are_sent_as_the_caller_sent_them() {
     let place = Place::start();
-    let config = PresigningConfig::expires_in(Duration::from_secs(600)).unwrap();
-    let get = place.client.get_object().bucket(BUCKET).key("photo.jpg").expected_bucket_owner("111122223333");
-    let signed = wait_for(get.presigned(config)).unwrap();
-    assert!(signed.uri().contains("X-Amz-SignedHeaders=host%3Bx-amz-expected-bucket-owner"), "{}", signed.uri());
-    assert_eq!(place.send(place.get_event(&signed, "/photo.jpg?w=20", &[])).status(), 200);
-    let mut without = place.get_event(&signed, "/photo.jpg?w=20", &[]);
-    without["userRequest"]["headers"] = json!({});
-    assert_eq!(place.send(without).error(), (500, "SourceFailed"), "the store does check");
+    let whole = place.get("/photo.jpg?w=20", &[]);
+    let length = std::fs::metadata(fixtures().join("photo.jpg")).unwrap().len();
+    let tag = place.original_tag("photo.jpg");
+    let (all, ours) = (format!("bytes=0-{}", length - 1), whole.header("etag").unwrap());
+    let table = [
+        ("x-amz-expected-bucket-owner", "111122223333", 200, ""),
+        ("x-amz-checksum-mode", "ENABLED", 200, ""),
+        // A picture is made of all bytes: a part gives none, even if the caller wants but a part of the picture.
+        ("range", &all, 206, ""),
+        ("range", "bytes=0-99", 416, "InvalidRange"),
+        ("range", "bytes=99999999-", 416, "InvalidRange"),
+        // S3 knows nothing of the picture's own entity tag.
+        ("if-match", "\"other\"", 412, "PreconditionFailed"),
+        ("if-match", ours, 412, "PreconditionFailed"),
+        ("if-none-match", ours, 304, ""),
+        ("if-none-match", "\"other\"", 200, ""),
+        ("if-none-match", &tag, 200, ""),
+    ];
+    for (index, (name, value, status, code)) in table.into_iter().enumerate() {
+        // A part of what has been made already is to be had.
+        let width = if name == "range" { 30 + index } else { 20 };
+        let event = place.event_with_signed(&format!("w={width}"), name, value);
+        let mut without = event.clone();
+        let written = place.send(event);
+        assert_eq!(written.status(), status, "{name}: {value}");
+        if !code.is_empty() {
+            assert_eq!(written.error(), (status, code), "{name}: {value}");
+        }
+        without["userRequest"]["headers"] = Value::Null;
+        let written = place.send(without);
+        assert_eq!(written.error(), (403, "AccessDenied"), "{name}");
+        assert!(written.text("x-amz-fwd-error-message").unwrap().contains(name), "the answer says what is missing");
+    }
+}
+
+#[test]
+fn a_signed_condition_that_holds_for_the_original_alone_ends() {
+    let place = Place::start();
+    let tag = place.original_tag("photo.jpg");
+    place.store.requests();
+    let event = place.event_with_signed("w=20", "if-none-match", &tag);
+    assert_eq!(place.send(event.clone()).status(), 304);
+    assert_eq!(place.store.requests(), ["304 photo.jpg", "304 photo.jpg"]);
+    let made = place.get("/photo.jpg?w=20", &[]);
+    assert_eq!((made.status(), place.send(event).body), (200, made.body), "from the cache");
 }
 
 #[test]
@@ -275,7 +333,7 @@ fn listings_pass_through() {
     place.store.put("a/b.jpg", b"x");
     let host = place.store.address.to_string();
     let unsigned = format!("http://{host}/{BUCKET}?list-type=2");
-    let signed = super::signature::presigned(&host, &format!("/{BUCKET}"), "list-type=2");
+    let signed = super::signature::presigned(&host, &format!("/{BUCKET}"), "list-type=2", None);
     let nowhere = "http://127.0.0.1:9/".to_owned();
     for name in ["object-lambda-list.json", "object-lambda-list-v2.json"] {
         for (url, status, code) in

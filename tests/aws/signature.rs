@@ -26,19 +26,23 @@ fn signing_key(scope: &[&str]) -> Vec<u8> {
     scope.iter().fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| mac(&key, part))
 }
 
-/// A URL that is signed for one GET, as S3 hands it to the function. `query` comes after `X-Amz-...` in the alphabet.
-pub(crate) fn presigned(host: &str, path: &str, query: &str) -> String {
+/// A URL that is signed for one GET, as S3 hands it to the function. `query` comes after `X-Amz-...` in the alphabet, and
+/// the header, if there is one, after `host`.
+pub(crate) fn presigned(host: &str, path: &str, query: &str, header: Option<(&str, &str)>) -> String {
     let now = aws_smithy_types::DateTime::from(std::time::SystemTime::now());
     let now = aws_smithy_types::DateTime::from_secs(now.secs());
     let text = now.fmt(aws_smithy_types::date_time::Format::DateTime).unwrap();
     let date = text.replace(['-', ':'], "");
     let scope = [&date[..8], "eu-central-1", "s3", "aws4_request"];
+    let (name, line) = header.map_or_else(Default::default, |(name, value)| (name, format!("{name}:{value}\n")));
+    let names = if name.is_empty() { "host".to_owned() } else { format!("host;{name}") };
     let query = format!(
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={ACCESS_KEY}%2F{}&X-Amz-Date={date}&X-Amz-Expires=600&\
-         X-Amz-SignedHeaders=host&{query}",
-        scope.join("%2F")
+         X-Amz-SignedHeaders={}&{query}",
+        scope.join("%2F"),
+        names.replace(';', "%3B")
     );
-    let request = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+    let request = format!("GET\n{path}\n{query}\nhost:{host}\n{line}\n{names}\nUNSIGNED-PAYLOAD");
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope.join("/"), hex(&Sha256::digest(request)));
     format!("http://{host}{path}?{query}&X-Amz-Signature={}", hex(&mac(&signing_key(&scope), &to_sign)))
 }

@@ -11,7 +11,7 @@ use axum::routing::post;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+    ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
     ListObjectsV2Output, Timestamp, TimestampFormat,
 };
 use s3s::service::S3ServiceBuilder;
@@ -176,8 +176,14 @@ impl S3 for Service {
             }
         }
         let facts = self.head(&key).await?;
+        let is_tag = |tag: &ETag| facts.e_tag.as_ref().is_some_and(|own| own.value() == tag.value());
+        if let Some(ETagCondition::ETag(tag)) = &input.if_match
+            && !is_tag(tag)
+        {
+            return Err(s3_error!(PreconditionFailed));
+        }
         let same = match (&input.if_none_match, &input.if_modified_since) {
-            (Some(ETagCondition::ETag(tag)), _) => facts.e_tag.as_ref().is_some_and(|e| e.value() == tag.value()),
+            (Some(ETagCondition::ETag(tag)), _) => is_tag(tag),
             (Some(ETagCondition::Any), _) => true,
             (None, Some(since)) => {
                 facts.last_modified.as_ref().is_some_and(|t| whole_seconds(t) == whole_seconds(since))

@@ -1,8 +1,6 @@
 //! What Lambda is invoked with. Requests over HTTP are `lambda_http`'s; those of S3 Object Lambda are ours, which hold what
 //! is read here and no more: an event is not lost over a field that nobody needs, and no URL or token can be printed.
 
-use std::collections::BTreeMap;
-
 use lambda_http::request::LambdaRequest;
 use serde::Deserialize;
 use serde_json::Value;
@@ -72,7 +70,15 @@ pub(super) struct OutputRoute {
 pub(super) struct UserRequest {
     pub(super) url: String,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    headers: Value,
+}
+
+impl UserRequest {
+    /// Headers, as far as they are some.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        let pairs = self.headers.as_object().into_iter().flatten();
+        pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+    }
 }
 
 /// Where the contexts of S3 Object Lambda stand in an event.

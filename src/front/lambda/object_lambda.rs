@@ -47,7 +47,7 @@ impl Door {
         context: &Context,
         deadlines: Deadlines,
     ) -> Result<Value, Diagnostic> {
-        let headers = header_map(event.user_request.headers.into_iter());
+        let headers = header_map(event.user_request.headers());
         let caller = Caller { url: &event.user_request.url, headers: &headers, context, deadlines };
         match event.operation {
             Operation::Get { url, output } => self.get(url, &output, &caller).await,

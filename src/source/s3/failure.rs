@@ -49,6 +49,9 @@ pub(super) fn meaning(status: u16, code: &str, request_id: &str, denied: AccessD
                 AccessDenied::Forbidden => SourceError::Forbidden,
             }
         }
+        // What the signature of a URL covers is asked as well.
+        (412, _) => SourceError::Changed,
+        (416, _) => SourceError::Partial,
         (429 | 503, _) => SourceError::Busy,
         (_, "SlowDown" | "TooManyRequests" | "RequestLimitExceeded") => SourceError::Busy,
         (_, "RequestTimeout") | (504, _) => SourceError::TimedOut,

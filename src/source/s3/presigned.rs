@@ -48,9 +48,8 @@ impl Fetcher {
         request.set_method(method.as_str()).map_err(|_| SourceError::Failed("no such method".to_owned()))?;
         request.set_uri(url).map_err(unfit)?;
         for (name, value) in headers {
-            if let Ok(value) = value.to_str() {
-                request.headers_mut().append(name.as_str().to_owned(), value.to_owned());
-            }
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            request.headers_mut().try_append(name.as_str().to_owned(), value).map_err(unfit)?;
         }
         self.connector().call(request).await.map_err(|error| match error {
             error if error.is_timeout() => SourceError::TimedOut,
@@ -88,6 +87,8 @@ pub struct Presigned {
     url: String,
     /// What the signature covers, and so must be sent.
     headers: HeaderMap,
+    /// A header that the signature covers, and that the caller's do not hold.
+    missing: Option<HeaderName>,
     received: OnceLock<HeaderMap>,
 }
 
@@ -101,11 +102,22 @@ impl Presigned {
     /// Takes a URL that is signed for `method`, and the caller's headers, of which those that the signature covers are
     /// sent again.
     pub fn new(fetcher: Arc<Fetcher>, method: Method, url: String, callers: &HeaderMap) -> Self {
-        let headers = signed_headers(&url).into_iter().filter_map(|name| {
-            let value = callers.get(&name)?.clone();
-            Some((name, value))
-        });
-        Self { fetcher, method, headers: headers.collect(), url, received: OnceLock::new() }
+        let (mut headers, mut missing) = (HeaderMap::new(), None);
+        for name in signed_headers(&url) {
+            match callers.get(&name) {
+                Some(value) => drop(headers.insert(name, value.clone())),
+                None => missing = Some(name),
+            }
+        }
+        Self { fetcher, method, headers, missing, url, received: OnceLock::new() }
+    }
+
+    /// Asks the store, unless it would find the signature wrong.
+    async fn ask(&self, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
+        match &self.missing {
+            Some(name) => Err(SourceError::Unsigned(name.to_string())),
+            None => self.fetcher.ask(&self.method, &self.url, headers).await,
+        }
     }
 
     /// The headers that came with the original's facts.
@@ -118,7 +130,7 @@ impl Presigned {
     /// # Errors
     /// [`SourceError`] when there is no answer at all, or a longer one.
     pub async fn fetch(&self, most: usize) -> Result<(u16, Vec<u8>), SourceError> {
-        let response = self.fetcher.ask(&self.method, &self.url, &self.headers).await?;
+        let response = self.ask(&self.headers).await?;
         let status = response.status().as_u16();
         let body = SdkStream::new(response.into_body());
         let object = Object {
@@ -140,7 +152,7 @@ impl Presigned {
         {
             headers.entry(name).or_insert(value);
         }
-        let response = self.fetcher.ask(&self.method, &self.url, &headers).await?;
+        let response = self.ask(&headers).await?;
         let received = received(&response);
         let text = |name: header::HeaderName| received.get(name).and_then(|value| value.to_str().ok());
         let modified = text(header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
@@ -148,7 +160,11 @@ impl Presigned {
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let status = response.status().as_u16();
         match status {
-            200 => {
+            // A range that the signature covers has to be asked for, and may be that of all bytes.
+            206 if self.method != Method::HEAD && !is_whole(text(header::CONTENT_RANGE).unwrap_or_default()) => {
+                Err(SourceError::Partial)
+            }
+            200 | 206 => {
                 let meta = Meta { etag, modified, length };
                 let _ = self.received.set(received);
                 let content = match self.method {
@@ -182,6 +198,16 @@ fn signed_headers(url: &str) -> Vec<HeaderName> {
     let names = pairs.find(|(name, _)| name.eq_ignore_ascii_case("X-Amz-SignedHeaders")).map(|(_, value)| value);
     let names = names.iter().flat_map(|names| names.split(';')).filter(|name| !name.eq_ignore_ascii_case("host"));
     names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
+}
+
+/// Whether a `Content-Range` is that of all bytes there are.
+fn is_whole(range: &str) -> bool {
+    let numbers = || {
+        let (part, length) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = part.split_once('-')?;
+        Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?, length.parse::<u64>().ok()?))
+    };
+    numbers().is_some_and(|(first, last, length)| first == 0 && last.checked_add(1) == Some(length))
 }
 
 fn received(response: &HttpResponse) -> HeaderMap {
@@ -234,7 +260,25 @@ mod tests {
             (made.headers.len(), &made.headers["x-amz-checksum-mode"]),
             (1, &HeaderValue::from_static("ENABLED"))
         );
+        assert_eq!(made.missing, None);
         assert_eq!(format!("{made:?}"), "Presigned { .. }");
+        let made = Presigned::new(Arc::default(), Method::GET, table[1].0.to_owned(), &HeaderMap::new());
+        assert_eq!(made.missing.unwrap(), "x-amz-checksum-mode");
+    }
+
+    #[test]
+    fn all_bytes_are_no_part() {
+        let table = [
+            ("bytes 0-9/10", true),
+            ("bytes 0-8/10", false),
+            ("bytes 1-9/10", false),
+            ("bytes 0-9/*", false),
+            ("bytes 0-18446744073709551615/0", false),
+            ("", false),
+        ];
+        for (range, whole) in table {
+            assert_eq!(is_whole(range), whole, "{range}");
+        }
     }
 
     #[test]
