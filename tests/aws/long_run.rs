@@ -19,7 +19,7 @@ fn a_thousand_mixed_requests_leak_nothing() {
     let store = Store::start();
     let small = std::fs::read(crate::common::fixtures().join("orientation/6.jpg")).unwrap();
     store.put("small.jpg", &small);
-    store.put("text.jpg", &[b'x'; 100_000]);
+    store.put("text.jpg", &[b'x'; 10_000]);
     let proxy = Proxy::before(store.address);
     let function = Function::start(&[
         ("IMAGE_ORIGIN_SOURCE", &format!("s3://{BUCKET}")),
@@ -49,7 +49,7 @@ fn a_thousand_mixed_requests_leak_nothing() {
 fn case(number: usize, store: &Store) -> (Value, Fault, u16) {
     let get = |target: &str| request("GET", target, &[]);
     let width = 8 + number % 40;
-    match number % 10 {
+    match number % 20 {
         0 => (get(&format!("/small.jpg?w={width}")), Fault::None, 200),
         1 => (get("/small.jpg"), Fault::None, 200),
         2 => (get("/missing.jpg?w=5"), Fault::None, 404),
@@ -61,10 +61,21 @@ fn case(number: usize, store: &Store) -> (Value, Fault, u16) {
         7 if number % 100 == 7 => (get("/small.jpg?info"), Fault::Hangup, 502),
         7 => (get("/small.jpg?info"), Fault::None, 200),
         8 => (request("GET", "/small.jpg?w=9", &[("range", "bytes=0-1")]), Fault::None, 200),
-        _ => {
+        9 => {
             let mut object = event("object-lambda-get.json");
             object["getObjectContext"]["inputS3Url"] = format!("http://{}/{BUCKET}/small.jpg", store.address).into();
             (object, Fault::None, 0)
         }
+        // The store has no part in what follows.
+        10 => (get("/%ff"), Fault::None, 400),
+        11 => (get("/"), Fault::None, 400),
+        12 => (get(&format!("/small.jpg?preset={width}")), Fault::None, 400),
+        13 => (get(&format!("/small.jpg?w={}", "9".repeat(5000))), Fault::None, 400),
+        14 => (get("/healthz"), Fault::None, 200),
+        15 => (request("POST", "/small.jpg", &[("content-type", "image/jpeg")]), Fault::None, 405),
+        16 => (event("load-balancer.json"), Fault::None, 0),
+        17 => (serde_json::json!({ "rawPath": "/small.jpg" }), Fault::None, 0),
+        18 => (serde_json::json!({ "getObjectContext": { "inputS3Url": "http://127.0.0.1:9/" } }), Fault::None, 0),
+        _ => (serde_json::json!(["x".repeat(5000)]), Fault::None, 0),
     }
 }
