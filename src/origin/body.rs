@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -82,7 +83,8 @@ impl Body {
 }
 
 fn pieces(rewrite: Rewrite, source: Bytes) -> impl Iterator<Item = Bytes> + Send {
-    static ZEROS: [u8; CHUNK] = [0; CHUNK];
+    // Made when they are needed: they would be as many bytes of the program.
+    static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; CHUNK].into());
     rewrite.into_pieces().into_iter().flat_map(move |piece| {
         let (bytes, zeros) = match piece {
             // The plan was made for these very bytes, so its ranges lie inside.
@@ -90,8 +92,8 @@ fn pieces(rewrite: Rewrite, source: Bytes) -> impl Iterator<Item = Bytes> + Send
             Piece::Insert(bytes) => (bytes.into(), 0),
             Piece::Zeros(count) => (Bytes::new(), count),
         };
-        let whole = (0..zeros / CHUNK as u64).map(|_| Bytes::from_static(&ZEROS));
-        let rest = Bytes::from_static(&ZEROS[..(zeros % CHUNK as u64) as usize]);
+        let whole = (0..zeros / CHUNK as u64).map(|_| ZEROS.clone());
+        let rest = ZEROS.slice(..(zeros % CHUNK as u64) as usize);
         [bytes].into_iter().chain(whole).chain([rest]).filter(|bytes| !bytes.is_empty())
     })
 }

@@ -1,7 +1,8 @@
 //! Crop and resize in one pass over the decoded pixels: Lanczos with a support of three lobes, alpha premultiplied.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
+use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::codec::{Area, Channels, Raster, Samples};
 
@@ -21,11 +22,11 @@ pub(super) fn resize(mut source: Raster, field: Area, area: Area, width: u32, he
         && area == Area { width: width.into(), height: height.into(), ..area };
     let premultiplied = channels.has_alpha() && !is_cut && !is_opaque(&source);
     if premultiplied {
-        change_alpha(&mut source, |ops, image| ops.multiply_alpha_inplace(image).is_ok());
+        change_alpha(&mut source, Alpha::Multiply);
     }
     let mut out = convolve(&source, field, area, width, height);
     if premultiplied {
-        change_alpha(&mut out, |ops, image| ops.divide_alpha_inplace(image).is_ok());
+        change_alpha(&mut out, Alpha::Divide);
     }
     out
 }
@@ -39,21 +40,34 @@ fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -
     let field = whole_pixels(field, source.width(), source.height());
     let area = clamped(Area { x: area.x - field.x, y: area.y - field.y, ..area }, field);
     let mut out = blank(width, height, source.channels(), matches!(source.samples(), Samples::U16(_)));
+    let convolve = match pixel_type(source) {
+        PixelType::U8 => convolve_typed::<U8>,
+        PixelType::U8x2 => convolve_typed::<U8x2>,
+        PixelType::U8x3 => convolve_typed::<U8x3>,
+        PixelType::U8x4 => convolve_typed::<U8x4>,
+        PixelType::U16 => convolve_typed::<U16>,
+        PixelType::U16x2 => convolve_typed::<U16x2>,
+        PixelType::U16x3 => convolve_typed::<U16x3>,
+        _ => convolve_typed::<U16x4>,
+    };
+    let done = convolve(source, field, area, &mut out);
+    // Types and sizes agree by construction, so this cannot fail; a blank picture would show that it did.
+    debug_assert!(done.is_some());
+    out
+}
+
+/// What is known when this is compiled is left out of the program: the resizer's other filters are half a megabyte.
+fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: &mut Raster) -> Option<()> {
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .crop(area.x, area.y, area.width, area.height)
         .use_alpha(false);
-    let pixel_type = pixel_type(source);
-    let from = ImageRef::new(source.width(), source.height(), source.samples().as_bytes(), pixel_type);
-    let to = Image::from_slice_u8(width, height, out.samples_mut(), pixel_type);
-    if let (Ok(from), Ok(mut to)) = (from, to) {
-        // Types and sizes agree by construction, so this cannot fail; a blank picture would show that it did.
-        let (left, top) = (field.x as u32, field.y as u32);
-        let Ok(from) = CroppedImage::new(&from, left, top, field.width as u32, field.height as u32) else { return out };
-        let resized = Resizer::new().resize(&from, &mut to, Some(&options));
-        debug_assert!(resized.is_ok(), "{resized:?}");
-    }
-    out
+    let (width, height) = (out.width(), out.height());
+    let from = TypedImageRef::<P>::from_buffer(source.width(), source.height(), source.samples().as_bytes()).ok()?;
+    let (left, top) = (field.x as u32, field.y as u32);
+    let from = TypedCroppedImage::from_ref(&from, left, top, field.width as u32, field.height as u32).ok()?;
+    let mut to = TypedImage::<P>::from_buffer(width, height, out.samples_mut()).ok()?;
+    Resizer::new().resize_typed(&from, &mut to, Some(&options)).ok()
 }
 
 /// Bytes that [`resize`] holds beside its source: the rows between the two passes, and the result.
@@ -81,11 +95,45 @@ pub(super) fn is_opaque(raster: &Raster) -> bool {
     }
 }
 
-fn change_alpha(raster: &mut Raster, change: impl FnOnce(MulDiv, &mut Image<'_>) -> bool) {
-    let (width, height, pixel_type) = (raster.width(), raster.height(), pixel_type(raster));
-    let changed = Image::from_slice_u8(width, height, raster.samples_mut(), pixel_type)
-        .is_ok_and(|mut image| change(MulDiv::new(), &mut image));
-    debug_assert!(changed, "the pixel type has alpha");
+/// What happens to the colours of transparent pixels.
+#[derive(Debug, Clone, Copy)]
+enum Alpha {
+    Multiply,
+    Divide,
+}
+
+fn change_alpha(raster: &mut Raster, change: Alpha) {
+    match pixel_type(raster) {
+        PixelType::U8x2 => change_alpha_of_8_bits::<U8x2>(raster, change),
+        PixelType::U8x4 => change_alpha_of_8_bits::<U8x4>(raster, change),
+        _ => change_alpha_of_16_bits(raster, change),
+    }
+}
+
+fn change_alpha_of_8_bits<P: PixelTrait>(raster: &mut Raster, change: Alpha) {
+    let (width, height) = (raster.width(), raster.height());
+    let done = TypedImage::<P>::from_buffer(width, height, raster.samples_mut()).is_ok_and(|mut image| match change {
+        Alpha::Multiply => MulDiv::new().multiply_alpha_inplace_typed(&mut image).is_ok(),
+        Alpha::Divide => MulDiv::new().divide_alpha_inplace_typed(&mut image).is_ok(),
+    });
+    debug_assert!(done, "the pixel type has alpha");
+}
+
+/// The resizer has a way for 16 bits as well, with half a megabyte of tables.
+fn change_alpha_of_16_bits(raster: &mut Raster, change: Alpha) {
+    let channels = raster.channels().count();
+    for pixel in bytemuck::cast_slice_mut::<u8, u16>(raster.samples_mut()).chunks_exact_mut(channels) {
+        let [colours @ .., alpha] = pixel else { continue };
+        let share = f32::from(*alpha) / f32::from(u16::MAX);
+        let factor = match change {
+            Alpha::Multiply => share,
+            // What cannot be seen is black, as with 8 bits.
+            Alpha::Divide if *alpha == 0 => 0.0,
+            Alpha::Divide => share.recip(),
+        };
+        // The conversion stops at the largest sample.
+        colours.iter_mut().for_each(|colour| *colour = (f32::from(*colour) * factor + 0.5) as u16);
+    }
 }
 
 fn pixel_type(raster: &Raster) -> PixelType {
@@ -139,6 +187,20 @@ mod tests {
         let out = resize(raster(8, Channels::Rgba, pixels), Area::whole(8, 4), Area::whole(8, 4), 2, 1);
         for &[red, green, _, alpha] in out.samples().as_bytes().as_chunks::<4>().0 {
             assert!(red == 255 && green == 0 && alpha.abs_diff(128) < 16, "{out:?}");
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_are_weighted_by_alpha_as_eight_are() {
+        let pixels = (0..64 * 4).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+        let eight = raster(8, Channels::Rgba, pixels.clone().collect());
+        let wide = Samples::U16(pixels.map(|sample| u16::from(sample) * 257).collect());
+        let sixteen = Raster::new(8, 8, Channels::Rgba, wide).unwrap();
+        let whole = Area::whole(8, 8);
+        let (eight, sixteen) = (resize(eight, whole, whole, 3, 2), resize(sixteen, whole, whole, 3, 2));
+        let Samples::U16(sixteen) = sixteen.samples() else { panic!("samples keep their size") };
+        for (narrow, wide) in eight.samples().as_bytes().iter().zip(sixteen) {
+            assert!((f32::from(*narrow) - f32::from(*wide) / 257.0).abs() < 3.0, "{narrow} {wide}");
         }
     }
 
