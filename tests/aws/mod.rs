@@ -14,4 +14,5 @@ mod python;
 mod s3_source;
 mod signature;
 mod store;
+mod tls;
 mod web_function;

@@ -5,13 +5,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Builder, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
+use super::https::Https;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
 use crate::config::S3Settings;
 
@@ -22,15 +22,10 @@ const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// The region of stores that have none.
 const ANY_REGION: &str = "us-east-1";
 
-/// The SDK's own HTTP client, with `ring` for TLS.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
-}
-
 /// Reads the environment as every AWS program does: variables, profiles, container and instance roles.
 pub(crate) async fn start(settings: &S3Settings) -> Client {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https())
+        .http_client(Https::new())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT).build())
         // The request's deadline bounds the download.

@@ -6,6 +6,7 @@
 
 mod client;
 mod failure;
+mod https;
 mod presigned;
 
 use std::fmt;

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::primitives::{ByteStream as SdkStream, SdkBody};
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, failure, own_tag, pieces};
+use super::https::Https;
+use super::{failure, own_tag, pieces};
 use crate::config::AccessDenied;
 use crate::source::{Ask, BoxFuture, Content, Found, Holds, Meta, Object, Source, SourceError};
 
@@ -29,19 +28,9 @@ const ERROR_DOCUMENT: usize = 8 * 1024;
 
 /// Sends requests as they are, signed by somebody else. It starts with the first of them.
 #[derive(Debug, Default)]
-pub struct Fetcher(OnceLock<Connector>);
+pub struct Fetcher(OnceLock<Https>);
 
 impl Fetcher {
-    fn connector(&self) -> &Connector {
-        self.0.get_or_init(|| {
-            let times = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
-            Connector::builder()
-                .connector_settings(times.build())
-                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .build()
-        })
-    }
-
     async fn send(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
         let unfit = |_| SourceError::Failed("the signed URL cannot be asked".to_owned());
         let mut request = HttpRequest::new(SdkBody::empty());
@@ -51,7 +40,7 @@ impl Fetcher {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             request.headers_mut().try_append(name.as_str().to_owned(), value).map_err(unfit)?;
         }
-        self.connector().call(request).await.map_err(|error| match error {
+        self.0.get_or_init(Https::new).call(request).await.map_err(|error| match error {
             error if error.is_timeout() => SourceError::TimedOut,
             _ => SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned()),
         })

@@ -1,0 +1,111 @@
+//! The way to a store over the network: HTTP/1.1 by `hyper`, and TLS by `rustls` with `ring`.
+//!
+//! The SDK would bring a client of its own, which is built around HTTP/2. S3 does not speak that, and it would be a
+//! megabyte of the program.
+
+use std::error::Error as _;
+use std::io::{self, ErrorKind::TimedOut};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use aws_sdk_s3::config::RuntimeComponents;
+use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use http::Uri;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
+
+/// What makes connections.
+type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+
+/// A client with its connections, which its clones share.
+#[derive(Debug, Clone)]
+pub(super) struct Https {
+    client: Client<Connect, SdkBody>,
+    /// How long a server may be silent before it answers.
+    silence: Duration,
+}
+
+/// Servers are known by the certificates that the system trusts, which are read once.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if known == 0 {
+        // A store over plain HTTP can be asked all the same.
+        tracing::warn!("this system trusts no root certificates, so no HTTPS server can be asked");
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    match config.with_safe_default_protocol_versions() {
+        Ok(config) => config.with_root_certificates(roots).with_no_client_auth(),
+        Err(_) => unreachable!("the provider has suites for these versions"),
+    }
+});
+
+impl Https {
+    pub(super) fn new() -> Self {
+        let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(TLS.clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let connector = connector.map_future(|connecting| async {
+            timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::Error::from(TimedOut).into()))
+        });
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(Connect::new(connector));
+        Self { client, silence: ANSWER_TIMEOUT }
+    }
+}
+
+impl HttpClient for Https {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let silence = settings.read_timeout().unwrap_or(self.silence);
+        SharedHttpConnector::new(Self { silence, ..self.clone() })
+    }
+}
+
+impl HttpConnector for Https {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { client, silence } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let response = match timeout(silence, client.request(request)).await {
+                Ok(answered) => answered.map_err(meaning)?,
+                Err(elapsed) => return Err(ConnectorError::timeout(elapsed.into())),
+            };
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// What the SDK makes of an error: what comes of the network may pass, and the request is sent again.
+fn meaning(error: legacy::Error) -> ConnectorError {
+    let causes = || std::iter::successors(error.source(), |&cause| cause.source());
+    let io = causes().find_map(|cause| cause.downcast_ref::<io::Error>());
+    let http = causes().find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    if io.is_some_and(|error| error.kind() == TimedOut) {
+        ConnectorError::timeout(error.into())
+    } else if http.is_some_and(hyper::Error::is_user) {
+        ConnectorError::user(error.into())
+    } else if http.is_some_and(hyper::Error::is_parse) {
+        ConnectorError::other(error.into(), None)
+    } else {
+        ConnectorError::io(error.into())
+    }
+}
