@@ -17,7 +17,9 @@ use image_origin::codec::Work;
 use image_origin::config::{Layer, LogFormat, Settings};
 use image_origin::origin::Origin;
 use image_origin::{front, metadata, source, transform};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Turns original images into the images that viewers need.
 #[derive(Debug, Parser)]
@@ -205,31 +207,29 @@ async fn asked_to_stop() {
     }
 }
 
-const LIBRARIES_THAT_TELL_SECRETS: [&str; 9] = [
-    "aws_config=warn",
-    "aws_credential_types=off",
-    "aws_runtime=off",
-    "aws_sdk_s3=off",
-    "aws_sigv4=off",
-    "aws_smithy_http_client=off",
-    "aws_smithy_runtime=off",
-    "aws_smithy_runtime_api=off",
-    "hyper_util=off",
+/// The AWS SDK logs whole requests, signatures and all: of these nothing is logged but warnings, if that.
+const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 8] = [
+    ("aws_config", LevelFilter::WARN),
+    ("aws_credential_types", LevelFilter::OFF),
+    ("aws_runtime", LevelFilter::OFF),
+    ("aws_sdk_s3", LevelFilter::OFF),
+    ("aws_sigv4", LevelFilter::OFF),
+    ("aws_smithy_runtime", LevelFilter::OFF),
+    ("aws_smithy_runtime_api", LevelFilter::OFF),
+    ("hyper_util", LevelFilter::OFF),
 ];
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
+    let wanted: Targets = settings.log.parse().map_err(|error| {
         format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log)
     })?;
-    // The AWS SDK logs whole requests, signatures and all.
-    let filter = LIBRARIES_THAT_TELL_SECRETS
-        .iter()
-        .filter_map(|directive| directive.parse().ok())
-        .fold(filter, EnvFilter::add_directive);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let discreet = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES_THAT_TELL_SECRETS);
+    // A line has to pass both, so that no setting brings secrets to light.
+    let log = tracing_subscriber::registry().with(wanted).with(discreet);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match settings.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).init(),
     }
     Ok(())
 }
