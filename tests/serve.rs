@@ -113,6 +113,10 @@ fn originals_keep_their_pixels_and_orientation_and_nothing_else() {
     let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8().into_raw();
     assert_eq!(pixels(&response.body), pixels(&original));
     assert_eq!(image_origin::metadata::orientation(&response.body, image_origin::codec::Format::Jpeg), 6);
+    let plain = server.get("/plain/photo.ppm");
+    assert_eq!((plain.status, plain.header("content-type")), (200, Some("image/x-portable-anymap")));
+    let header = b"P6\n\n60 40\n255\n";
+    assert!(plain.body.starts_with(header) && plain.body.len() == header.len() + 60 * 40 * 3, "only its comment goes");
 }
 
 #[test]
