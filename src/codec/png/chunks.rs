@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{Budget, Error};
+use super::super::{Budget, Error, Format};
 
 /// What stands in front of the first chunk, and around the content of each: length, name, and checksum.
 const SIGNATURE_LEN: usize = 8;
@@ -26,12 +26,19 @@ const PASSED_OVER: &[u8; 4] = b"ioXx";
 
 /// The file, in which ancillary chunks that break their rules are passed over instead of being errors. Where there are
 /// any, that is a copy.
+///
+/// # Errors
+/// [`Error::Damaged`] where colours of the palette are cut short, at which the `png` crate panics.
 pub(super) fn forgiving<'a>(bytes: &'a [u8], budget: Budget) -> Result<Cow<'a, [u8]>, Error> {
     let mut file = Cow::Borrowed(bytes);
     let (mut at, mut needs_palette) = (SIGNATURE_LEN, false);
     for (name, content) in chunks(bytes).take_while(|(name, _)| name != b"IDAT") {
         match &name {
             b"IHDR" => needs_palette = content.get(9) == Some(&3),
+            b"PLTE" if needs_palette && !content.len().is_multiple_of(3) => {
+                let reason = "a colour of the palette is cut short".to_owned();
+                return Err(Error::Damaged { format: Format::Png, reason });
+            }
             b"PLTE" => needs_palette = false,
             _ if breaks_rules(name, content, needs_palette) => {
                 budget.check_memory(bytes.len() as u64)?;
@@ -74,6 +81,16 @@ mod tests {
         let header = chunk(b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, colour_type, 0, 0, 0]);
         [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunks.concat(), &chunk(b"IDAT", &[]), &chunk(b"cICP", &[9; 4])]
             .concat()
+    }
+
+    #[test]
+    fn a_palette_holds_whole_colours() {
+        for (colour_type, length, is_good) in
+            [(3, 3, true), (3, 768, true), (3, 49, false), (3, 2, false), (2, 49, true)]
+        {
+            let file = file(colour_type, &[chunk(b"PLTE", &vec![7; length])]);
+            assert_eq!(forgiving(&file, BUDGET).is_ok(), is_good, "{colour_type} {length}");
+        }
     }
 
     #[test]
