@@ -6,11 +6,28 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 
-const PHOTOGRAPHS = fileURLToPath(new URL("../../../shared/corpus/photos", import.meta.url));
+const CORPUS = process.env.CORPUS ?? fileURLToPath(new URL("../../../shared/corpus", import.meta.url));
+const PHOTOGRAPHS = join(CORPUS, "photos");
 
 const JPEG = ["w=300&format=jpeg&q=80", "w=800&format=jpeg&q=80"];
 const WEBP = ["w=300&format=webp&q=80", "w=800&format=webp&q=80"];
 const PNG = ["w=300&format=png", "w=800&format=png"];
+
+const of = (path, queries) => queries.map((query) => ({ name: basename(path), file: path, query }));
+
+/** Those that are compared at the same likeness, at sharp's default quality. */
+export function equalCases(folder) {
+  const queries = ["avif", "webp"].flatMap((format) => [`w=300&format=${format}`, `w=800&format=${format}`]);
+  if (!existsSync(PHOTOGRAPHS)) return of(join(folder, "made-12mp-baseline.jpg"), queries);
+  return ["12mp-baseline.jpg", "6mp-real.jpg", "iphone-8mp.jpg"].flatMap((name) => of(join(PHOTOGRAPHS, name), queries));
+}
+
+/** Animations of the corpus, where it is there. */
+function animations() {
+  const names = ["animated-loop-3.gif", "rotating-squares.gif", "animated-loop-3.webp", "rotating-squares.webp"];
+  const found = names.map((name) => join(CORPUS, "formats", name)).filter((file) => existsSync(file));
+  return found.flatMap((file) => of(file, ["w=100&format=gif&animated", "w=100&format=webp&animated&q=80"]));
+}
 
 /** Makes what is not there as a file, and lists the cases. */
 export async function cases(program, folder) {
@@ -20,7 +37,6 @@ export async function cases(program, folder) {
   if (!real) console.log(`No real photographs in ${PHOTOGRAPHS}: made pictures take their place.\n`);
   const file = (photograph, made) => (real ? join(PHOTOGRAPHS, photograph) : join(folder, made));
   const baseline = file("12mp-baseline.jpg", "made-12mp-baseline.jpg");
-  const of = (path, queries) => queries.map((query) => ({ name: basename(path), file: path, query }));
   return [
     ...of(baseline, [...JPEG, ...WEBP]),
     ...of(file("12mp-progressive.jpg", "made-12mp-progressive.jpg"), JPEG),
@@ -29,6 +45,7 @@ export async function cases(program, folder) {
     ...of(await converted(baseline, join(folder, "12mp-unfiltered.png"), false), JPEG),
     ...of(file("paper-alpha.png", "made-4mp-alpha.png"), [...JPEG, ...PNG]),
     ...of(file("4mp-lossy.webp", "made-4mp-lossy.webp"), [...JPEG, ...WEBP]),
+    ...animations(),
     ...(await encodes(baseline, folder)),
   ];
 }
@@ -40,7 +57,7 @@ async function converted(from, to, adaptiveFiltering) {
 }
 
 async function encodes(photograph, folder) {
-  const of = async (name, image, queries) => {
+  const pixels = async (name, image, queries) => {
     const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
     const file = join(folder, `${name}.raw`);
     writeFileSync(file, data);
@@ -52,12 +69,12 @@ async function encodes(photograph, folder) {
   const lossy = ["format=jpeg&q=80", "format=webp&q=80"];
   const progressive = "format=jpeg&q=80&progressive=true";
   return [
-    ...(await of("photo300", photo(300), [...lossy, "format=png"])),
-    ...(await of("photo800", photo(800), [...lossy, progressive, "format=png", "format=webp&lossless=true"])),
-    ...(await of("drawing", sharp(drawing).toColourspace("srgb").removeAlpha(), ["format=png", "format=webp&lossless=true"])),
+    ...(await pixels("photo300", photo(300), [...lossy, "format=png"])),
+    ...(await pixels("photo800", photo(800), [...lossy, progressive, "format=png", "format=webp&lossless=true"])),
+    ...(await pixels("drawing", sharp(drawing).toColourspace("srgb").removeAlpha(), ["format=png", "format=webp&lossless=true"])),
     // Lines that were made smaller have soft edges: more than 256 colours, and no texture.
-    ...(await of("lines", sharp(drawing).toColourspace("srgb").removeAlpha().resize({ width: 500 }), ["format=png"])),
-    ...(await of("photo800-alpha", await faded(photo(800)), ["format=png", "format=webp&q=80"])),
+    ...(await pixels("lines", sharp(drawing).toColourspace("srgb").removeAlpha().resize({ width: 500 }), ["format=png"])),
+    ...(await pixels("photo800-alpha", await faded(photo(800)), ["format=png", "format=webp&q=80"])),
   ];
 }
 

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
-import { cases } from "./cases.mjs";
+import { cases, equalCases } from "./cases.mjs";
+import { atEqualScore } from "./equal.mjs";
 import { similarity } from "./quality.mjs";
 
 // Outputs of one name follow each other; a cache would go on showing the first.
@@ -46,18 +47,25 @@ const sorted = (times) => [...times].sort((a, b) => a - b);
 const median = (times) => sorted(times)[Math.floor(times.length / 2)];
 const least = (times) => sorted(times)[0];
 
-async function compare(ours, theirs, { file, query, raw }) {
-  const out = (name) => join(folder, `${name}.out`);
-  const [a, b] = [await ours.ask({ file, query, raw, out: out("ours") }), await theirs.ask({ file, query, raw, out: out("sharp") })];
+/** Asks both in turn, each for its own job. */
+async function rounds(ours, theirs, ourJob, theirJob) {
   const [times, cpu] = [{ ours: [], sharp: [] }, { ours: [], sharp: [] }];
   const start = performance.now();
   for (let round = 0; round < MOST && (round < FEWEST || performance.now() - start < ENOUGH_MS); round++) {
-    for (const [name, peer] of [["ours", ours], ["sharp", theirs]]) {
-      const { ms, cpu_ms } = await peer.ask({ file, query, raw });
+    for (const [name, peer, job] of [["ours", ours, ourJob], ["sharp", theirs, theirJob]]) {
+      const { ms, cpu_ms } = await peer.ask(job);
       times[name].push(ms);
       cpu[name].push(cpu_ms ?? NaN);
     }
   }
+  return { times, cpu };
+}
+
+async function compare(ours, theirs, { file, query, raw }) {
+  const out = (name) => join(folder, `${name}.out`);
+  const [a, b] = [await ours.ask({ file, query, raw, out: out("ours") }), await theirs.ask({ file, query, raw, out: out("sharp") })];
+  const job = { file, query, raw };
+  const { times, cpu } = await rounds(ours, theirs, job, job);
   const [p, q] = [await similarity({ file, raw }, out("ours")), await similarity({ file, raw }, out("sharp"))];
   return { times, cpu, bytes: [a.bytes, b.bytes], ssim: [p, q] };
 }
@@ -68,6 +76,22 @@ function row(name, query, { times, cpu, bytes, ssim }) {
   const quality = ssim.map((value) => value.toFixed(4)).join(" / ");
   const cells = [name, query, pair(times.ours), pair(times.sharp), `**${ratio(times, median)}**`, ratio(times, least), ratio(cpu, median), bytes.join(" / "), quality];
   return `| ${cells.join(" | ")} |`;
+}
+
+async function printEqual(ours, theirs) {
+  const all = equalCases(folder).filter(({ name, query }) => `${name} ${query}`.includes(filter));
+  if (all.length === 0) return;
+  console.log("\n| at equal SSIMULACRA2: file | query | score | CPU ms, ours / sharp, least | ratio | of medians | bytes, ours / sharp | ratio |");
+  console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
+  for (const { name, file, query } of all) {
+    const found = await atEqualScore(ours, theirs, { file, query }, folder);
+    const { cpu } = await rounds(ours, theirs, { file, query: found.query }, { file, query });
+    const [a, b] = found.bytes;
+    const times = `${least(cpu.ours).toFixed(1)} / ${least(cpu.sharp).toFixed(1)}`;
+    const ratios = [least, median].map((of) => (of(cpu.ours) / of(cpu.sharp)).toFixed(2));
+    const cells = [name, found.query, found.score.toFixed(1), times, `**${ratios[0]}**`, ratios[1], `${a.toFixed(0)} / ${b}`, `**${(a / b).toFixed(3)}**`];
+    console.log(`| ${cells.join(" | ")} |`);
+  }
 }
 
 /** One process for one picture: wall time, and peak memory where GNU time is installed. */
@@ -115,6 +139,7 @@ const [ours, theirs] = [new Peer(peer, []), new Peer(process.execPath, [sharpPee
 console.log("| file | query | ours ms, min / median | sharp ms | ratio of medians | of mins | of CPU time | bytes, ours / sharp | SSIM, ours / sharp |");
 console.log("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
 for (const one of all) console.log(row(one.name, one.query, await compare(ours, theirs, one)));
+await printEqual(ours, theirs);
 ours.end();
 theirs.end();
 printOneShots(all);

@@ -10,6 +10,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
 use image_origin::query::{FormatChoice, Transform};
 use image_origin::transform::{Accepted, render};
@@ -17,6 +18,23 @@ use pictures::{BUDGET, ENCODING};
 use serde::{Deserialize, Serialize};
 
 /// What the driver asks for.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Request {
+    Score(Pair),
+    Work(Job),
+}
+
+/// Two pictures of red, green and blue in 8 bits, of one size.
+#[derive(Debug, Deserialize)]
+struct Pair {
+    expected: PathBuf,
+    picture: PathBuf,
+    width: u32,
+    height: u32,
+}
+
+/// A picture to make.
 #[derive(Debug, Deserialize)]
 struct Job {
     file: PathBuf,
@@ -35,12 +53,19 @@ struct Size {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
-    /// On the clock.
-    ms: f64,
-    /// On the processor, where the system tells.
-    cpu_ms: Option<f64>,
-    bytes: usize,
+#[serde(untagged)]
+enum Answer {
+    Done {
+        /// On the clock.
+        ms: f64,
+        /// On the processor, where the system tells.
+        cpu_ms: Option<f64>,
+        bytes: usize,
+    },
+    Scored {
+        /// SSIMULACRA2.
+        score: f64,
+    },
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,7 +76,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return make(Path::new(folder));
     }
     for line in std::io::stdin().lock().lines() {
-        let answer = work(&serde_json::from_str(&line?)?)?;
+        let answer = match serde_json::from_str(&line?)? {
+            Request::Score(pair) => score(&pair)?,
+            Request::Work(job) => work(&job)?,
+        };
         let mut out = std::io::stdout().lock();
         serde_json::to_writer(&mut out, &answer)?;
         writeln!(out)?;
@@ -70,7 +98,17 @@ fn work(job: &Job) -> Result<Answer, Box<dyn Error>> {
     if let Some(out) = &job.out {
         std::fs::write(out, &bytes)?;
     }
-    Ok(Answer { ms, cpu_ms, bytes: bytes.len() })
+    Ok(Answer::Done { ms, cpu_ms, bytes: bytes.len() })
+}
+
+fn score(pair: &Pair) -> Result<Answer, Box<dyn Error>> {
+    let (expected, picture) = (std::fs::read(&pair.expected)?, std::fs::read(&pair.picture)?);
+    let slice = |samples| {
+        let Pair { width, height, .. } = *pair;
+        PixelSlice::new(samples, width, height, width as usize * 3, PixelDescriptor::RGB8_SRGB)
+    };
+    let [expected, picture] = [slice(&expected), slice(&picture)].map(|slice| slice.map_err(|e| format!("{e:?}")));
+    Ok(Answer::Scored { score: compute_ssimulacra2(&expected?, &picture?).map_err(|e| format!("{e:?}"))? })
 }
 
 fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, Box<dyn Error>> {

@@ -3,19 +3,22 @@
 import { readFile } from "node:fs/promises";
 import sharp from "sharp";
 
-/** Red, green and blue over white, each in its own plane of floats, upright. */
-async function planes(input, raw) {
+/** Red, green and blue over white, upright. */
+export async function pixels(input, raw) {
   const image = sharp(input, raw ? { raw } : {});
   if (!raw) image.autoOrient();
   const white = image.flatten({ background: "#ffffff" }).toColourspace("srgb");
   const { data, info } = await white.raw().toBuffer({ resolveWithObject: true });
-  const count = info.width * info.height;
-  const split = [0, 1, 2].map((channel) => {
-    const plane = new Float32Array(count);
-    for (let i = 0; i < count; i++) plane[i] = data[i * info.channels + Math.min(channel, info.channels - 1)];
-    return plane;
-  });
-  return { split, width: info.width, height: info.height };
+  if (info.channels === 3) return { data, width: info.width, height: info.height };
+  const wide = Uint8Array.from({ length: info.width * info.height * 3 }, (_, i) => data[Math.floor(i / 3) * info.channels]);
+  return { data: wide, width: info.width, height: info.height };
+}
+
+/** The same, each in its own plane of floats. */
+async function planes(input, raw) {
+  const { data, width, height } = await pixels(input, raw);
+  const split = [0, 1, 2].map((channel) => Float32Array.from({ length: width * height }, (_, i) => data[i * 3 + channel]));
+  return { split, width, height };
 }
 
 function lanczos3(x) {
@@ -92,19 +95,25 @@ function ssim(one, other, width, height) {
 
 let [original, references] = [undefined, new Map()];
 
-/** The reference for an original at a size. Those of the original that was asked for last are kept. */
-async function reference({ file, raw }, size) {
+/** The best picture of a size in planes. Those of the original that was asked for last are kept. */
+async function best({ file, raw }, size) {
   if (original?.file !== file) {
     original = { file, planes: await planes(raw ? await readFile(file) : file, raw) };
     references = new Map();
   }
   const key = `${size.width}x${size.height}`;
-  if (!references.has(key)) references.set(key, luma(resized(original.planes, size)));
+  if (!references.has(key)) references.set(key, resized(original.planes, size));
   return references.get(key);
+}
+
+/** The reference for an original at a size, as bytes of red, green and blue. */
+export async function reference(job, size) {
+  const split = await best(job, size);
+  return Uint8Array.from({ length: size.width * size.height * 3 }, (_, i) => Math.round(split[i % 3][Math.floor(i / 3)]));
 }
 
 /** SSIM of the output in the file `out` to the reference that is made of the original. */
 export async function similarity(job, out) {
   const output = await planes(out);
-  return ssim(await reference(job, output), luma(output.split), output.width, output.height);
+  return ssim(luma(await best(job, output)), luma(output.split), output.width, output.height);
 }

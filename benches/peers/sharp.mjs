@@ -9,18 +9,25 @@ import sharp from "sharp";
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** The pipeline that does what the query asks of image-origin: upright, Lanczos with three lobes, 4:2:0. */
+/**
+ * The pipeline that does what the query asks of image-origin: upright, Lanczos with three lobes, 4:2:0 for JPEG. All
+ * frames only where the query says `animated`, which image-origin ignores.
+ */
 function pipeline(input, raw, query) {
   const asked = new URLSearchParams(query);
-  const image = sharp(input, raw ? { raw } : {});
+  const image = sharp(input, raw ? { raw } : { animated: asked.has("animated") });
   if (!raw) image.autoOrient();
   if (asked.has("w")) image.resize({ width: Number(asked.get("w")), kernel: "lanczos3", withoutEnlargement: true });
-  const quality = Number(asked.get("q") ?? 80);
+  const quality = asked.has("q") ? Number(asked.get("q")) : undefined;
   switch (asked.get("format")) {
     case "png":
       return image.png();
     case "webp":
       return image.webp({ quality, lossless: asked.get("lossless") === "true", effort: 4, smartSubsample: false });
+    case "avif":
+      return image.avif({ quality });
+    case "gif":
+      return image.gif();
     default:
       return image
         .flatten({ background: "#ffffff" })

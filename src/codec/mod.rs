@@ -267,6 +267,11 @@ pub trait Encoder: Sync {
         false
     }
 
+    /// The encoder for pixels in Display P3, where the format tells that by code points instead of a profile.
+    fn in_display_p3(&self) -> Option<&'static dyn Encoder> {
+        None
+    }
+
     /// Whether [`Encoding::quality`] changes the size of what is written.
     fn has_quality(&self, encoding: &Encoding) -> bool;
 

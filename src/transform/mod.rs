@@ -146,7 +146,7 @@ pub fn render(
     let started = Instant::now();
     let preferences = preferences.into();
     let prepared = Prepared::new(bytes, transform, limits.into(), work)?;
-    if let Some(rendered) = planes::render(&prepared, transform, started)? {
+    if let Some(rendered) = planes::render(&prepared, transform, preferences, started)? {
         return Ok(rendered);
     }
     if let Some(rendered) = animation::render(&prepared, transform, preferences.accepted, started)? {
@@ -164,7 +164,8 @@ pub fn render(
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
     let rendered = output::smallest(&encoders, &transform.output, |encoder, output| {
         let (raster, space) = on_background(&raster, space, canvas, transform, encoder);
-        let carried = metadata::carry(bytes, transform.metadata.into()).with_profile(conversion::profile(space));
+        let (encoder, profile) = announcing(space, encoder);
+        let carried = metadata::carry(bytes, transform.metadata.into()).with_profile(profile);
         let (format, width, height) = (encoder.format(), raster.width(), raster.height());
         let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
         let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
@@ -333,10 +334,18 @@ fn interest(transform: &Transform) -> Option<Interest> {
     }
 }
 
-/// The picture in colours that a file can announce: grey and sRGB need no profile, and others only go where one fits.
-fn carried_colours(raster: Cow<'_, Raster>, space: Colorspace, has_profile: bool) -> (Cow<'_, Raster>, Colorspace) {
+/// How a file in these colours says so: by an encoder that writes their code points, or by a profile.
+fn announcing(space: Colorspace, encoder: &'static dyn Encoder) -> (&'static dyn Encoder, Option<Vec<u8>>) {
+    match encoder.in_display_p3() {
+        Some(encoder) if space == Colorspace::DisplayP3 => (encoder, None),
+        _ => (encoder, conversion::profile(space)),
+    }
+}
+
+/// The picture in colours that a file can announce: grey and sRGB need no words, and others only go where a place is.
+fn carried_colours(raster: Cow<'_, Raster>, space: Colorspace, has_place: bool) -> (Cow<'_, Raster>, Colorspace) {
     match space {
-        Colorspace::DisplayP3 if has_profile && !colour::is_grey(&raster) => (raster, space),
+        Colorspace::DisplayP3 if has_place && !colour::is_grey(&raster) => (raster, space),
         Colorspace::DisplayP3 => (Cow::Owned(conversion::clipped(raster.into_owned())), Colorspace::Srgb),
         Colorspace::Srgb => (raster, space),
     }
@@ -350,7 +359,8 @@ fn on_background<'r>(
     transform: &Transform,
     encoder: &dyn Encoder,
 ) -> (Cow<'r, Raster>, Colorspace) {
-    let (raster, space) = carried_colours(Cow::Borrowed(raster), space, encoder.has_profile());
+    let has_place = encoder.has_profile() || encoder.in_display_p3().is_some();
+    let (raster, space) = carried_colours(Cow::Borrowed(raster), space, has_place);
     let background = transform.background.map(|color| conversion::color(color, space));
     (lay_out(raster, canvas, background, encoder.has_alpha()), space)
 }

@@ -81,25 +81,38 @@ pub(super) fn choose(
     lossless: bool,
     preferences: Preferences,
 ) -> Result<Vec<&'static dyn Encoder>, Error> {
-    let format = match choice {
-        Some(FormatChoice::Avif) => Format::Avif,
-        Some(FormatChoice::Jpeg) => Format::Jpeg,
-        Some(FormatChoice::Png) => Format::Png,
-        Some(FormatChoice::WebP) => Format::WebP,
-        Some(FormatChoice::Gif) => Format::Gif,
-        None if codec::encoder(source).is_some() => source,
-        Some(FormatChoice::Auto) | None => suitable(raster, lossless),
-    };
+    let format = settled(choice, source).unwrap_or_else(|| suitable(raster, lossless));
     let newer = match choice {
         Some(FormatChoice::Auto) => Some(preferences.accepted.formats(lossless)),
         _ => None,
     };
-    newer.into_iter().flatten().chain([format]).map(|format| encoder(format, preferences.avif_speed)).collect()
+    newer.into_iter().flatten().chain([format]).map(|format| encoder(format, preferences)).collect()
 }
 
-fn encoder(format: Format, avif_speed: u8) -> Result<&'static dyn Encoder, Error> {
+/// The encoder where the picture has no say in it, else `None`.
+pub(super) fn choose_unseen(
+    choice: Option<FormatChoice>,
+    source: Format,
+    preferences: Preferences,
+) -> Option<&'static dyn Encoder> {
+    encoder(settled(choice, source)?, preferences).ok()
+}
+
+fn settled(choice: Option<FormatChoice>, source: Format) -> Option<Format> {
+    match choice {
+        Some(FormatChoice::Avif) => Some(Format::Avif),
+        Some(FormatChoice::Jpeg) => Some(Format::Jpeg),
+        Some(FormatChoice::Png) => Some(Format::Png),
+        Some(FormatChoice::WebP) => Some(Format::WebP),
+        Some(FormatChoice::Gif) => Some(Format::Gif),
+        Some(FormatChoice::Auto) => None,
+        None => codec::encoder(source).is_some().then_some(source),
+    }
+}
+
+fn encoder(format: Format, preferences: Preferences) -> Result<&'static dyn Encoder, Error> {
     if format == Format::Avif {
-        return Ok(codec::avif::with_speed(avif_speed));
+        return Ok(codec::avif::with_speed(preferences.avif_speed));
     }
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }

@@ -1,4 +1,4 @@
-//! From JPEG to JPEG without leaving luma and chroma: each plane is resized as it is stored.
+//! From JPEG to JPEG, WebP or AVIF without leaving luma and chroma: each plane is resized as it is stored.
 //!
 //! Both the resize and the conversion to RGB are linear, so their order does not matter but for rounding. What is saved
 //! are two conversions, and enlarging chroma only to halve it again. Whatever needs the colours of pixels takes the
@@ -7,10 +7,10 @@
 use std::time::Instant;
 
 use super::resize::whole_pixels;
-use super::{Error, Plan, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
-use crate::codec::{self, Area, Channels, Format, PlanarEncoder, Plane, Raster};
+use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
+use crate::codec::{Area, Channels, Format, PlanarEncoder, Plane, Raster};
 use crate::metadata;
-use crate::query::{Effects, FormatChoice, Transform};
+use crate::query::{Effects, Transform};
 
 /// Smaller pictures are not worth the trouble at their edges.
 const SMALLEST_SIDE: u32 = 16;
@@ -22,9 +22,10 @@ const SMALLEST_SIDE: u32 = 16;
 pub(super) fn render(
     prepared: &Prepared<'_>,
     transform: &Transform,
+    preferences: Preferences,
     started: Instant,
 ) -> Result<Option<Rendered>, Error> {
-    let Some(encoder) = encoder(prepared, transform) else { return Ok(None) };
+    let Some((format, encoder)) = encoder(prepared, transform, preferences) else { return Ok(None) };
     let Prepared { bytes, plan, work, .. } = prepared;
     let Some(planes) = prepared.decoder.decode_planes(bytes, &prepared.need(transform))? else { return Ok(None) };
     let decoded = Instant::now();
@@ -35,7 +36,7 @@ pub(super) fn render(
     work.check()?;
     let resized = Instant::now();
     let carried = metadata::carry(bytes, transform.metadata.into());
-    let (format, width, height) = (Format::Jpeg, plan.width, plan.height);
+    let (width, height) = (plan.width, plan.height);
     let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
     let encode = |encoding: &_| encoder.encode_planes(&planes, encoding, work).map(finish);
     let bytes = output::encode(&transform.output, |_| true, encode)?;
@@ -44,9 +45,12 @@ pub(super) fn render(
 }
 
 /// The encoder, if nothing that is asked for needs more than luma and chroma at their size.
-fn encoder(prepared: &Prepared<'_>, transform: &Transform) -> Option<&'static dyn PlanarEncoder> {
+fn encoder(
+    prepared: &Prepared<'_>,
+    transform: &Transform,
+    preferences: Preferences,
+) -> Option<(Format, &'static dyn PlanarEncoder)> {
     let Prepared { bytes, header, plan, .. } = prepared;
-    let is_jpeg = header.format == Format::Jpeg && matches!(transform.output.format, None | Some(FormatChoice::Jpeg));
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
         && transform.trim.is_none()
@@ -54,13 +58,15 @@ fn encoder(prepared: &Prepared<'_>, transform: &Transform) -> Option<&'static dy
         && plan.canvas.is_none()
         && interest(transform).is_none();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
-    if !(is_jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
+    if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
         return None;
     }
     if metadata::icc_profile(bytes, Format::Jpeg).is_some_and(|icc| !conversion::is_srgb(&icc)) {
         return None;
     }
-    codec::encoder(Format::Jpeg)?.planar(&output::encoding(&transform.output))
+    let wanted = &transform.output;
+    let encoder = output::choose_unseen(wanted.format, header.format, preferences)?;
+    Some((encoder.format(), encoder.planar(&output::encoding(wanted))?))
 }
 
 /// Upright planes at the size of the plan.

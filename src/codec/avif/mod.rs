@@ -7,6 +7,7 @@
 mod av1;
 mod colour;
 mod encode;
+mod source;
 mod stream;
 mod write;
 

@@ -70,6 +70,22 @@ fn time_and_stops_are_kept() {
 }
 
 #[test]
+fn a_frame_is_stopped_on_its_way() {
+    // Minutes of work where nothing is optimised, and seconds where it is.
+    let samples = (0..1024 * 1024 * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let picture = Raster::new(1024, 1024, Channels::Rgb, Samples::U8(samples)).unwrap();
+    let work = Work::unbounded();
+    let started = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| with_speed(1).encode(&picture, &ENCODING, &work));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        work.cancel();
+        assert!(matches!(worker.join().unwrap(), Err(Error::Stopped(_))));
+    });
+    assert!(started.elapsed().as_secs() < 20);
+}
+
+#[test]
 fn a_file_is_refused_by_its_headers() {
     let picture = gradient(64, 64, Channels::Rgb);
     let bytes = with_speed(4).encode(&picture, &ENCODING, &Work::unbounded()).unwrap();

@@ -9,7 +9,9 @@ use libwebp_sys as ffi;
 
 use super::WebP;
 use super::writer::WebPWriter;
-use crate::codec::{self, AnimationWriter, Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work};
+use crate::codec::{
+    self, AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Samples, Stopped, Work,
+};
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
 const METHOD: c_int = 4;
@@ -42,6 +44,29 @@ impl Encoder for WebP {
     fn animate<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
         Some(Box::new(WebPWriter::new(plays, *encoding, work)))
     }
+
+    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
+        (!encoding.lossless).then_some(self)
+    }
+}
+
+impl PlanarEncoder for WebP {
+    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+        work.check()?;
+        let [luma, blue, red] = planes;
+        check_sides(luma)?;
+        // WebP keeps to the range of video (RFC 6386, 9.2).
+        let scaled = |raster: &Raster, scale: fn(u16) -> u16| {
+            let table: [u8; 256] = std::array::from_fn(|sample| scale(sample as u16) as u8);
+            raster.samples().as_bytes().iter().map(|sample| table[usize::from(*sample)]).collect::<Vec<u8>>()
+        };
+        let chroma = |raster| scaled(raster, |sample| (sample * 224 + 128 * 31 + 127) / 255);
+        let planes = [scaled(luma, |sample| (sample * 219 + 16 * 255 + 127) / 255), chroma(blue), chroma(red)];
+        let pixels = Pixels::Planes(planes.each_ref().map(Vec::as_slice));
+        config(encoding)
+            .and_then(|config| encode_with_libwebp(pixels, luma.width(), luma.height(), &config, work))
+            .ok_or(Error::Stopped(Stopped))
+    }
 }
 
 /// Refuses what the format cannot hold.
@@ -59,9 +84,9 @@ pub(super) fn encode(raster: &Raster, encoding: &Encoding, work: &Work) -> Resul
         Channels::La => samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect(),
         _ => samples.clone(),
     };
-    let has_alpha = raster.channels().has_alpha();
+    let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
     config(encoding)
-        .and_then(|config| encode_with_libwebp(&pixels, raster.width(), raster.height(), has_alpha, &config, work))
+        .and_then(|config| encode_with_libwebp(pixels, raster.width(), raster.height(), &config, work))
         .ok_or(Error::Stopped(Stopped))
 }
 
@@ -76,22 +101,45 @@ fn config(encoding: &Encoding) -> Option<ffi::WebPConfig> {
 /// The longest side that 14 bits can hold (RFC 9649, 2.5).
 const MAX_SIDE: u32 = 16_383;
 
+/// What is to be encoded.
+#[derive(Clone, Copy)]
+pub(super) enum Pixels<'p> {
+    Rgb(&'p [u8]),
+    Rgba(&'p [u8]),
+    /// Luma, and two chromas of half of its width and height, rounded up.
+    Planes([&'p [u8]; 3]),
+}
+
+impl Pixels<'_> {
+    /// Whether these are all samples of a picture of this size.
+    fn fill(&self, width: usize, height: usize) -> bool {
+        match self {
+            Self::Rgb(pixels) => pixels.len() == width * height * 3,
+            Self::Rgba(pixels) => pixels.len() == width * height * 4,
+            Self::Planes([luma, chromas @ ..]) => {
+                let quarter = width.div_ceil(2) * height.div_ceil(2);
+                luma.len() == width * height && chromas.iter().all(|chroma| chroma.len() == quarter)
+            }
+        }
+    }
+}
+
 /// Runs libwebp's encoder; `None` when the work was stopped or memory ran out.
 ///
-/// Safety rests on four facts, all local to this function: `pixels` holds exactly `width * height` pixels of the stride
-/// passed on (asserted first); picture and writer are initialised by libwebp's own functions before use and
+/// Safety rests on five facts, all local to this function: `pixels` holds exactly the samples of the size and the
+/// strides that are passed on (asserted first); planes are lent to a lossy encoder, which reads them and leaves them to
+/// their owner; picture and writer are initialised by libwebp's own functions before use and
 /// their results checked; picture and writer are freed once, on every way out; the progress hook's `user_data` points
 /// to `work`, which outlives the call, and is only read.
 pub(super) fn encode_with_libwebp(
-    pixels: &[u8],
+    pixels: Pixels<'_>,
     width: u32,
     height: u32,
-    has_alpha: bool,
     config: &ffi::WebPConfig,
     work: &Work,
 ) -> Option<Vec<u8>> {
-    let stride = width as usize * if has_alpha { 4 } else { 3 };
-    assert_eq!(pixels.len(), stride * height as usize, "the raster's own invariant");
+    assert!(pixels.fill(width as usize, height as usize), "the raster's own invariant");
+    let stride = width as c_int;
     let mut picture = ffi::WebPPicture::new().ok()?;
     let mut writer = MaybeUninit::<ffi::WebPMemoryWriter>::uninit();
     picture.use_argb = config.lossless;
@@ -105,9 +153,17 @@ pub(super) fn encode_with_libwebp(
         ffi::WebPMemoryWriterInit(writer.as_mut_ptr());
         let mut writer = writer.assume_init();
         picture.custom_ptr = (&raw mut writer).cast();
-        let import = if has_alpha { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
-        let done = import(&raw mut picture, pixels.as_ptr(), stride as c_int) != 0
-            && ffi::WebPEncode(config, &raw mut picture) != 0;
+        let imported = match pixels {
+            Pixels::Rgb(pixels) => ffi::WebPPictureImportRGB(&raw mut picture, pixels.as_ptr(), stride * 3) != 0,
+            Pixels::Rgba(pixels) => ffi::WebPPictureImportRGBA(&raw mut picture, pixels.as_ptr(), stride * 4) != 0,
+            Pixels::Planes(planes) => {
+                let [luma, blue, red] = planes.map(|plane| plane.as_ptr().cast_mut());
+                (picture.y, picture.u, picture.v) = (luma, blue, red);
+                (picture.y_stride, picture.uv_stride) = (stride, (stride + 1) / 2);
+                true
+            }
+        };
+        let done = imported && ffi::WebPEncode(config, &raw mut picture) != 0;
         let bytes =
             (done && !writer.mem.is_null()).then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
         ffi::WebPPictureFree(&raw mut picture);
@@ -167,6 +223,6 @@ mod tests {
         let (stopped, picture) = (Work::unbounded(), raster(Channels::Rgb));
         stopped.cancel();
         let config = config(&LOSSY).unwrap();
-        assert_eq!(encode_with_libwebp(picture.samples().as_bytes(), 40, 30, false, &config, &stopped), None);
+        assert_eq!(encode_with_libwebp(Pixels::Rgb(picture.samples().as_bytes()), 40, 30, &config, &stopped), None);
     }
 }

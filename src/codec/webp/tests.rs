@@ -2,7 +2,7 @@
 
 use libwebp_sys::WebPConfig;
 
-use super::encode::encode_with_libwebp;
+use super::encode::{Pixels, encode_with_libwebp};
 use super::{WebP, container};
 use crate::codec::{Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Need, Raster, Samples, Work};
 
@@ -29,7 +29,8 @@ fn encoded(width: usize, height: usize, channels: usize, change: impl Fn(&mut We
     change(&mut config);
     let pixels = pixels(width, height, channels);
     let (width, height) = (width as u32, height as u32);
-    encode_with_libwebp(&pixels, width, height, channels == 4, &config, &Work::unbounded()).unwrap()
+    let pixels = if channels == 4 { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
+    encode_with_libwebp(pixels, width, height, &config, &Work::unbounded()).unwrap()
 }
 
 fn decoded_at(bytes: &[u8], scale: f64, area: Option<Area>) -> Result<Decoded, Error> {
