@@ -147,6 +147,22 @@ fn planes_give_the_same_picture_as_pixels() {
     }
 }
 
+#[test]
+fn planes_go_into_other_formats_as_well() {
+    let original = ramps(201, 151);
+    for (size, format) in [("w=25", "webp"), ("w=40&h=27&fit=fill&rotate=90", "webp"), ("w=33", "avif")] {
+        let query = format!("{size}&format={format}&q=85");
+        let (_, planes) = rendered(&original, &query).unwrap();
+        let (png, _) = rendered(&original, &format!("{size}&format=png")).unwrap();
+        let (_, pixels) = rendered(&png.bytes, &format!("format={format}&q=85")).unwrap();
+        assert_eq!((planes.width(), planes.height()), (pixels.width(), pixels.height()), "{query}");
+        let pairs = planes.samples().as_bytes().iter().zip(pixels.samples().as_bytes());
+        let mean =
+            pairs.map(|(one, other)| f64::from(one.abs_diff(*other))).sum::<f64>() / planes.samples().len() as f64;
+        assert!(mean < 3.0, "{query}: {mean}");
+    }
+}
+
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap()
 }
@@ -323,6 +339,8 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
         }
         assert!(icc.is_none_or(|icc| !conversion::is_srgb(&icc)), "{query}");
     }
+    let (avif, _) = rendered(&wide, "w=40&colorspace=p3&format=avif").unwrap();
+    assert!(memchr::memmem::find(&avif.bytes, b"nclx\0\x0c\0\x0d").is_some(), "AVIF has code points");
     let (unchanged, _) = rendered(&bare, "w=40&colorspace=p3").unwrap();
     assert_eq!(metadata::icc_profile(&unchanged.bytes, Format::Png), None, "sRGB has nothing beyond sRGB");
 }
