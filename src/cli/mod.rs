@@ -207,8 +207,9 @@ async fn asked_to_stop() {
     }
 }
 
-/// The AWS SDK logs whole requests, signatures and all: of these nothing is logged but warnings, if that.
-const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 8] = [
+/// The AWS SDK logs whole requests, signatures and all, and Lambda's runtime whole events: of these comes only what is
+/// known to be harmless.
+const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
     ("aws_config", LevelFilter::WARN),
     ("aws_credential_types", LevelFilter::OFF),
     ("aws_runtime", LevelFilter::OFF),
@@ -217,6 +218,7 @@ const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 8] = [
     ("aws_smithy_runtime", LevelFilter::OFF),
     ("aws_smithy_runtime_api", LevelFilter::OFF),
     ("hyper_util", LevelFilter::OFF),
+    ("lambda_runtime", LevelFilter::INFO),
 ];
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {

@@ -124,7 +124,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/image-origin")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-            .env("IMAGE_ORIGIN_LOG", "debug")
+            .env("IMAGE_ORIGIN_LOG", "trace")
             .envs(environment.iter().copied());
         let mut watched = Watched::spawn(&mut command);
         let stdout = watched.child.stdout.take().unwrap();

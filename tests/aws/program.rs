@@ -85,7 +85,7 @@ impl Program {
     pub(crate) fn serve_place(prefix: &str, store: SocketAddr, environment: &[(&str, &str)]) -> Self {
         let mut command = command();
         command
-            .args(["serve", &format!("s3://{BUCKET}/{prefix}"), "--listen", "127.0.0.1:0", "--log", "debug"])
+            .args(["serve", &format!("s3://{BUCKET}/{prefix}"), "--listen", "127.0.0.1:0", "--log", "trace"])
             .env("IMAGE_ORIGIN_S3_ENDPOINT", format!("http://{store}"))
             .env("IMAGE_ORIGIN_S3_PATH_STYLE", "true")
             .envs(environment.iter().copied());
