@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 
 /// What tables are counted with (`TABLE_BYTES` of the decoder), and a small picture: large ones cost time and have no bugs
 /// of their own.
-const MAX_BYTES: u64 = (320 + 64) << 10;
+const MAX_BYTES: u64 = (320 + 20) << 10;
 /// Asked once for each row of MCUs of each scan: as often as 1000 scans of 2048 rows would have it at most.
 const MOST_CHECKS: usize = 2_100_000;
 
