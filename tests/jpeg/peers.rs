@@ -16,8 +16,8 @@ pub(crate) fn corpus(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "jpg"));
     if cfg!(debug_assertions) {
-        println!("skipped: files above 200 KB of {}; run with --release for them", folder.display());
-        files.retain(|file| file.metadata().is_ok_and(|metadata| metadata.len() <= 200_000));
+        println!("skipped: files above 100 KB of {}; run with --release for them", folder.display());
+        files.retain(|file| file.metadata().is_ok_and(|metadata| metadata.len() <= 100_000));
     }
     files.sort();
     files
