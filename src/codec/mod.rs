@@ -194,8 +194,8 @@ pub struct Plane {
 }
 
 /// Refuses a picture with a side that is longer than a format can hold. `what` names such a side.
-fn check_sides(raster: &Raster, what: &'static str, allowed: u32) -> Result<(), Error> {
-    let (needs, allowed) = (raster.width().max(raster.height()).into(), allowed.into());
+fn check_sides(size: [u32; 2], what: &'static str, allowed: u32) -> Result<(), Error> {
+    let (needs, allowed) = (size[0].max(size[1]).into(), allowed.into());
     if needs > allowed { Err(Error::TooLarge { what, needs, allowed }) } else { Ok(()) }
 }
 

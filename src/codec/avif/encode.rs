@@ -17,7 +17,7 @@ use zenrav1e::{Stop, StopReason};
 
 use super::source::{Cell, Source};
 use super::write::{self, Image};
-use crate::codec::{Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Stopped, Work};
+use crate::codec::{Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Stopped, Work, check_sides};
 
 /// AVIF, both ways.
 pub(crate) struct Avif {
@@ -184,11 +184,7 @@ impl Avif {
     fn image(&self, source: Source<'_>, sampling: ChromaSampling, quality: u8, work: &Work) -> Result<Image, Error> {
         work.check()?;
         let [width, height] = source.size();
-        let (needs, allowed) = (width.max(height), MAX_SIDE);
-        if needs > allowed {
-            let (needs, allowed) = (needs.into(), allowed.into());
-            return Err(Error::TooLarge { what: "a side of an avif in pixels", needs, allowed });
-        }
+        check_sides([width, height], "a side of an avif in pixels", MAX_SIDE)?;
         let speed_settings = affordable(self.speed, width as usize * height as usize, work)?;
         // Cells of a grid have even sides (MIAF, 7.3.11.4.2).
         let cell = |side: u32| {

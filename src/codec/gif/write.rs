@@ -136,7 +136,7 @@ impl File {
 impl AnimationWriter for GifWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
         self.work.check()?;
-        check_sides(frame, "a side of a gif in pixels", u16::MAX.into())?;
+        check_sides([frame.width(), frame.height()], "a side of a gif in pixels", u16::MAX.into())?;
         let mut frame = Pixels::new(frame).ok_or(Stopped)?;
         for pixel in frame.all_mut() {
             *pixel = if pixel[3] >= OPAQUE { [pixel[0], pixel[1], pixel[2], 255] } else { [0; 4] };

@@ -164,7 +164,7 @@ impl PlanarEncoder for Jpeg {
 
 /// Encodes pixels, of which there are as many as `raster` has.
 fn encode(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-    check_sides(raster, "a side of a jpeg in pixels", u16::MAX.into())?;
+    check_sides([raster.width(), raster.height()], "a side of a jpeg in pixels", u16::MAX.into())?;
     let picture = Picture { width: raster.width() as u16, height: raster.height() as u16, pixels };
     let settings = Settings {
         quality: encoding.quality,

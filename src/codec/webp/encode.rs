@@ -71,7 +71,7 @@ impl PlanarEncoder for WebP {
 
 /// Refuses what the format cannot hold.
 pub(super) fn check_sides(raster: &Raster) -> Result<(), Error> {
-    codec::check_sides(raster, "a side of a webp in pixels", MAX_SIDE)
+    codec::check_sides([raster.width(), raster.height()], "a side of a webp in pixels", MAX_SIDE)
 }
 
 /// Encodes one picture.
