@@ -359,9 +359,28 @@ pub fn look(head: &[u8], budget: Budget) -> Result<bool, Error> {
     }
 }
 
-/// Whether an 8 bit picture has at most 256 colours, so that a palette holds it without loss.
-pub fn has_few_colours(raster: &Raster) -> bool {
-    palette::exact(raster, 256).is_some()
+/// How many colours a picture has, as far as the choice between PNG and JPEG depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variety {
+    /// As many as a palette holds.
+    Few,
+    /// Shades of grey: those of a photograph fit into a palette, too.
+    Greys,
+    /// More.
+    Many,
+}
+
+/// How many colours an 8 bit picture has.
+pub fn variety(raster: &Raster) -> Variety {
+    // A drawing in grey can be told by so few.
+    const SHADES_OF_DRAWINGS: usize = 16;
+    match palette::exact(raster, 256) {
+        None => Variety::Many,
+        Some(indexed) => {
+            let is_grey = indexed.colors.iter().all(|[r, g, b, _]| r == g && g == b);
+            if is_grey && indexed.colors.len() > SHADES_OF_DRAWINGS { Variety::Greys } else { Variety::Few }
+        }
+    }
 }
 
 /// Recognises the bytes and finds their decoder.

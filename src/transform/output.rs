@@ -1,7 +1,7 @@
 //! Which format to write, and at which quality.
 
 use super::{Error, Rendered};
-use crate::codec::{self, Encoder, Encoding, Format, Raster};
+use crate::codec::{self, Encoder, Encoding, Format, Raster, Variety};
 use crate::query::{FormatChoice, Output};
 
 /// Quality on JPEG's scale where none is asked for.
@@ -81,12 +81,12 @@ pub(super) fn choose(
     lossless: bool,
     preferences: Preferences,
 ) -> Result<Vec<&'static dyn Encoder>, Error> {
-    let format = settled(choice, source).unwrap_or_else(|| suitable(raster, lossless));
-    let newer = match choice {
-        Some(FormatChoice::Auto) => Some(preferences.accepted.formats(lossless)),
-        _ => None,
-    };
-    newer.into_iter().flatten().chain([format]).map(|format| encoder(format, preferences)).collect()
+    if let Some(format) = settled(choice, source) {
+        return Ok(vec![encoder(format, preferences)?]);
+    }
+    let newer = if choice.is_some() { preferences.accepted } else { Accepted::default() };
+    let old = suitable(raster, lossless).iter().copied();
+    newer.formats(lossless).chain(old).map(|format| encoder(format, preferences)).collect()
 }
 
 /// The encoder where the picture has no say in it, else `None`.
@@ -159,10 +159,15 @@ pub(super) fn choose_for_animation(output: &Output, source: Format, accepted: Ac
     encoders.filter(|encoder| encoder.has_animation()).collect()
 }
 
-/// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else.
-fn suitable(raster: &Raster, lossless: bool) -> Format {
-    let is_png = lossless || raster.channels().has_alpha() || codec::has_few_colours(raster);
-    if is_png { Format::Png } else { Format::Jpeg }
+/// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else. Grey may
+/// be a drawing or a photograph, so there PNG counts if it is no larger.
+fn suitable(raster: &Raster, lossless: bool) -> &'static [Format] {
+    match codec::variety(raster) {
+        _ if lossless || raster.channels().has_alpha() => &[Format::Png],
+        Variety::Few => &[Format::Png],
+        Variety::Greys => &[Format::Png, Format::Jpeg],
+        Variety::Many => &[Format::Jpeg],
+    }
 }
 
 /// How a picture is to be written where nothing limits its size.
@@ -258,6 +263,9 @@ mod tests {
             (&picture(Channels::Rgb, 251), both, false, &[Format::Avif, Format::WebP, Format::Png]),
             (&picture(Channels::Rgb, 251), "", false, &[Format::Png]),
             (&picture(Channels::Rgba, 251), "", false, &[Format::Png]),
+            (&picture(Channels::L, 251), "image/webp", false, &[Format::WebP, Format::Png, Format::Jpeg]),
+            (&picture(Channels::L, 251), "", true, &[Format::Png]),
+            (&picture(Channels::L, 16), "", false, &[Format::Png]),
         ] {
             assert_eq!(chosen(raster, accept, lossless), formats, "{accept} {lossless}");
         }
