@@ -12,7 +12,7 @@ use image_origin::transform::{Accepted, render};
 const BUDGET: Budget = Budget { pixels: 1 << 28, memory: 2 << 30 };
 const QUALITIES: [u8; 14] = [5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100];
 /// Qualities of AVIF that are tried; what lies between is interpolated.
-const TRIED: [u8; 12] = [1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100];
+const TRIED: [u8; 14] = [1, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100];
 
 fn main() {
     // `cargo bench` runs all benches, and hands each what is meant for another.
