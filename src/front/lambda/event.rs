@@ -91,9 +91,11 @@ impl Event {
             serde_json::from_slice(payload).map_err(|_| "the event is no object")?;
         // Emulators and older versions say null where others say nothing.
         members.retain(|_, value| !value.is_null());
-        // Its reader expects a value of every parameter.
-        if let Some(Value::Object(parameters)) = members.get_mut("multiValueQueryStringParameters") {
-            parameters.retain(|_, values| values.as_array().is_none_or(|values| !values.is_empty()));
+        // Their reader expects a value of every parameter.
+        for name in ["queryStringParameters", "multiValueQueryStringParameters"] {
+            if let Some(Value::Object(parameters)) = members.get_mut(name) {
+                parameters.retain(|_, values| values.as_array().is_none_or(|values| !values.is_empty()));
+            }
         }
         if members.contains_key("rawPath") || members.contains_key("httpMethod") {
             return serde_json::from_value(members.into())
