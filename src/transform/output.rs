@@ -89,13 +89,14 @@ pub(super) fn choose(
     newer.formats(lossless).chain(old).map(|format| encoder(format, preferences)).collect()
 }
 
-/// The encoder where the picture has no say in it, else `None`.
-pub(super) fn choose_unseen(
-    choice: Option<FormatChoice>,
-    source: Format,
-    preferences: Preferences,
-) -> Option<&'static dyn Encoder> {
-    encoder(settled(choice, source)?, preferences).ok()
+/// The encoders where the pixels have no say in it, else none. What came as a JPEG is a photograph, and may stay one.
+pub(super) fn choose_unseen(output: &Output, source: Format, preferences: Preferences) -> Vec<&'static dyn Encoder> {
+    let newer = match settled(output.format, source) {
+        Some(format) => return encoder(format, preferences).into_iter().collect(),
+        None if source == Format::Jpeg && !output.lossless => preferences.accepted.formats(false),
+        None => return Vec::new(),
+    };
+    newer.chain([Format::Jpeg]).filter_map(|format| encoder(format, preferences).ok()).collect()
 }
 
 fn settled(choice: Option<FormatChoice>, source: Format) -> Option<Format> {
@@ -119,10 +120,10 @@ fn encoder(format: Format, preferences: Preferences) -> Result<&'static dyn Enco
 
 /// Writes with the first of the encoders whose file is no larger than that of the last one. Drawings, and pictures of a
 /// few pixels, are often smallest in an old format.
-pub(super) fn smallest(
-    encoders: &[&'static dyn Encoder],
+pub(super) fn smallest<E: Copy>(
+    encoders: &[E],
     output: &Output,
-    write: impl Fn(&'static dyn Encoder, &Output) -> Result<Rendered, Error>,
+    write: impl Fn(E, &Output) -> Result<Rendered, Error>,
 ) -> Result<Rendered, Error> {
     let (old, newer) = match encoders {
         [] => return Err(codec::Error::Unsupported("there is no format to write".to_owned()).into()),

@@ -4,11 +4,11 @@
 //! are two conversions, and enlarging chroma only to halve it again. Whatever needs the colours of pixels takes the
 //! other way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::resize::whole_pixels;
 use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
-use crate::codec::{Area, Channels, Format, PlanarEncoder, Plane, Raster};
+use crate::codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Raster};
 use crate::metadata;
 use crate::query::{Effects, Transform};
 
@@ -25,7 +25,10 @@ pub(super) fn render(
     preferences: Preferences,
     started: Instant,
 ) -> Result<Option<Rendered>, Error> {
-    let Some((format, encoder)) = encoder(prepared, transform, preferences) else { return Ok(None) };
+    let encoders = encoders(prepared, transform, preferences);
+    if encoders.is_empty() {
+        return Ok(None);
+    }
     let Prepared { bytes, plan, work, .. } = prepared;
     let Some(planes) = prepared.decoder.decode_planes(bytes, &prepared.need(transform))? else { return Ok(None) };
     let decoded = Instant::now();
@@ -37,19 +40,22 @@ pub(super) fn render(
     let resized = Instant::now();
     let carried = metadata::carry(bytes, transform.metadata.into());
     let (width, height) = (plan.width, plan.height);
-    let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-    let encode = |encoding: &_| encoder.encode_planes(&planes, encoding, work).map(finish);
-    let bytes = output::encode(&transform.output, |_| true, encode)?;
-    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
-    Ok(Some(Rendered { bytes, format, width, height, stages }))
+    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
+    let rendered = output::smallest(&encoders, &transform.output, |(format, encoder), output| {
+        let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
+        let encode = |encoding: &_| encoder.encode_planes(&planes, encoding, work).map(finish);
+        let bytes = output::encode(output, |_| true, encode)?;
+        Ok(Rendered { bytes, format, width, height, stages })
+    })?;
+    Ok(Some(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered }))
 }
 
-/// The encoder, if nothing that is asked for needs more than luma and chroma at their size.
-fn encoder(
+/// The encoders, if nothing that is asked for needs more than luma and chroma at their size; else none.
+fn encoders(
     prepared: &Prepared<'_>,
     transform: &Transform,
     preferences: Preferences,
-) -> Option<(Format, &'static dyn PlanarEncoder)> {
+) -> Vec<(Format, &'static dyn PlanarEncoder)> {
     let Prepared { bytes, header, plan, .. } = prepared;
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
@@ -59,14 +65,15 @@ fn encoder(
         && interest(transform).is_none();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
-        return None;
+        return Vec::new();
     }
     if metadata::icc_profile(bytes, Format::Jpeg).is_some_and(|icc| !conversion::is_srgb(&icc)) {
-        return None;
+        return Vec::new();
     }
     let wanted = &transform.output;
-    let encoder = output::choose_unseen(wanted.format, header.format, preferences)?;
-    Some((encoder.format(), encoder.planar(&output::encoding(wanted))?))
+    let encoders = output::choose_unseen(wanted, header.format, preferences);
+    let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&output::encoding(wanted))?));
+    encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Upright planes at the size of the plan.

@@ -163,6 +163,22 @@ fn planes_go_into_other_formats_as_well() {
     }
 }
 
+#[test]
+fn a_jpeg_takes_the_same_way_whoever_chooses_the_format() {
+    let original = ramps(201, 151);
+    let made = |query: &str, accept| {
+        let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
+        let rendered = render(&original, &query.parse().unwrap(), accepted, BUDGET, &Work::unbounded()).unwrap();
+        (rendered.format, rendered.bytes)
+    };
+    for (accept, format) in [("", "jpeg"), ("image/webp", "webp"), ("image/avif,image/webp", "avif")] {
+        let (chosen, asked) = (made("w=120&format=auto", accept), made(&format!("w=120&format={format}"), ""));
+        let (_, jpeg) = made("w=120&format=jpeg", "");
+        let smaller = if asked.1.len() <= jpeg.len() { asked } else { (Format::Jpeg, jpeg) };
+        assert!(chosen == smaller, "{accept}: {:?} instead of {:?}", chosen.0, smaller.0);
+    }
+}
+
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap()
 }
