@@ -1,5 +1,5 @@
 //! Where the table in `src/codec/avif/encode.rs` comes from: for each quality, the quantizer at which AVIF has the
-//! SSIMULACRA2 of our JPEG of that quality, as the mean over photographs at 600 pixels.
+//! SSIMULACRA2 of our JPEG of that quality, as the mean over photographs in colour at 600 pixels.
 //!
 //! `cargo bench --bench calibrate -- PHOTOGRAPH...`
 

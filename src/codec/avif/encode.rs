@@ -81,20 +81,21 @@ const SUBSAMPLED_UP_TO: u8 = 90;
 
 /// The quantizer for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
 /// made it: at these quantizers, photographs have the SSIMULACRA2 of our JPEG.
-const QUANTIZERS: [(u8, u8); 14] = [
+const QUANTIZERS: [(u8, u8); 15] = [
     (1, 255),
     (5, 255),
-    (10, 225),
-    (20, 187),
-    (30, 166),
-    (40, 151),
-    (50, 141),
-    (60, 133),
-    (70, 120),
-    (75, 112),
-    (80, 102),
-    (85, 82),
-    (90, 59),
+    (10, 227),
+    (20, 185),
+    (30, 164),
+    (40, 149),
+    (50, 138),
+    (60, 128),
+    (70, 117),
+    (75, 108),
+    (80, 95),
+    (85, 78),
+    (90, 58),
+    (95, 26),
     (100, 1),
 ];
 
@@ -115,9 +116,11 @@ const FINEST_WITH_MATRICES: u8 = 60;
 /// How each speed searches, and roughly how long it takes for a pixel. What each gives stands in ARCHITECTURE.md.
 fn search(speed: u8) -> (SpeedSettings, Duration) {
     // What rav1e's other presets change is for moving pictures, or takes more time than it is worth.
+    // Its filters of intra prediction must stay off: with them, decoders see another picture than the encoder.
     let mut settings = SpeedSettings::from_preset(9);
     let smallest = if speed == 4 { BlockSize::BLOCK_16X16 } else { BlockSize::BLOCK_8X8 };
     settings.partition.partition_range = PartitionRange::new(smallest, BlockSize::BLOCK_16X16);
+    settings.prediction.fine_directional_intra = speed <= 2;
     settings.transform.rdo_tx_decision = speed == 1;
     settings.transform.reduced_tx_set = false;
     settings.cdef = speed <= 2;
