@@ -124,7 +124,7 @@ fn search(speed: u8) -> (SpeedSettings, Duration) {
     settings.transform.rdo_tx_decision = speed == 1;
     settings.transform.reduced_tx_set = false;
     settings.cdef = speed <= 2;
-    let nanoseconds = [4100, 1500, 1200, 1100][usize::from(speed.clamp(1, 4)) - 1];
+    let nanoseconds = [7500, 2000, 1200, 700][usize::from(speed.clamp(1, 4)) - 1];
     (settings, Duration::from_nanos(nanoseconds))
 }
 
