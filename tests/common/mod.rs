@@ -47,7 +47,8 @@ impl Server {
     }
 
     pub(crate) fn over(source: Box<dyn Source>, settings: Layer) -> Self {
-        let settings = settings.resolve().unwrap();
+        // Without optimisation and on a busy machine, work takes longer than it may elsewhere.
+        let settings = Layer { deadline: settings.deadline.or(Some(120.0)), ..settings }.resolve().unwrap();
         let cors = settings.cors.clone();
         Self::serving(front::serve::router(Arc::new(Origin::new(source, settings)), cors.as_deref()))
     }
