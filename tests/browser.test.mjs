@@ -119,7 +119,8 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
 
   const width = (url) =>
     page.run(
-      (url) => new Promise((resolve) => {
+      // A page that has only begun has no body.
+      (url) => document.body && new Promise((resolve) => {
         const image = new Image();
         image.onload = () => resolve(image.naturalWidth);
         image.onerror = () => resolve(0);
