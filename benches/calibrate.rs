@@ -3,13 +3,15 @@
 //!
 //! `cargo bench --bench calibrate -- PHOTOGRAPH...`
 
-#![allow(clippy::expect_used, clippy::panic)] // a picture that cannot be read or written is no measurement
+#![allow(clippy::expect_used)] // a picture that cannot be read or written is no measurement
 
-use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use image_origin::codec::{self, Area, Budget, Channels, Encoder, Encoding, Format, Need, Raster, Samples, Work, avif};
+#[path = "pictures/mod.rs"]
+mod pictures;
+
+use image_origin::codec::{self, Area, Channels, Encoder, Encoding, Format, Need, Raster, Work, avif};
 use image_origin::transform::{Accepted, render};
+use pictures::BUDGET;
 
-const BUDGET: Budget = Budget { pixels: 1 << 28, memory: 2 << 30 };
 const QUALITIES: [u8; 14] = [5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100];
 /// Qualities of AVIF that are tried; what lies between is interpolated.
 const TRIED: [u8; 14] = [1, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 100];
@@ -40,7 +42,9 @@ fn quantizers(path: &str) -> Vec<(f64, f64)> {
     let scored = |encoder: &dyn Encoder, quality| {
         let encoding = Encoding { quality, lossless: false, progressive: false };
         let bytes = encoder.encode(&picture, &encoding, &Work::unbounded()).expect("it is encoded");
-        score(&picture, &decode(&bytes, encoder.format()))
+        let decoded = decode(&bytes, encoder.format());
+        let [expected, picture] = [&picture, &decoded].map(|raster| raster.samples().as_bytes());
+        pictures::score(expected, picture, decoded.width(), decoded.height())
     };
     let avif = avif::with_speed(avif::DEFAULT_SPEED);
     let tried = TRIED.map(|quality| (scored(avif, quality), f64::from(avif::quantizer(quality))));
@@ -63,13 +67,4 @@ fn decode(bytes: &[u8], format: Format) -> Raster {
     let raster = decoder.decode(bytes, &need).expect("it is decoded").raster;
     assert_eq!(raster.channels(), Channels::Rgb, "photographs have colours");
     raster
-}
-
-fn score(reference: &Raster, picture: &Raster) -> f64 {
-    let (width, height) = (reference.width(), reference.height());
-    let slice = |raster| {
-        let Samples::U8(samples) = Raster::samples(raster) else { panic!("samples have 8 bits") };
-        PixelSlice::new(samples, width, height, width as usize * 3, PixelDescriptor::RGB8_SRGB).expect("it is whole")
-    };
-    compute_ssimulacra2(&slice(reference), &slice(picture)).expect("it can be scored")
 }

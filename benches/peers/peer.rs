@@ -10,7 +10,6 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
 use image_origin::query::{FormatChoice, Transform};
 use image_origin::transform::{Accepted, render};
@@ -103,12 +102,7 @@ fn work(job: &Job) -> Result<Answer, Box<dyn Error>> {
 
 fn score(pair: &Pair) -> Result<Answer, Box<dyn Error>> {
     let (expected, picture) = (std::fs::read(&pair.expected)?, std::fs::read(&pair.picture)?);
-    let slice = |samples| {
-        let Pair { width, height, .. } = *pair;
-        PixelSlice::new(samples, width, height, width as usize * 3, PixelDescriptor::RGB8_SRGB)
-    };
-    let [expected, picture] = [slice(&expected), slice(&picture)].map(|slice| slice.map_err(|e| format!("{e:?}")));
-    Ok(Answer::Scored { score: compute_ssimulacra2(&expected?, &picture?).map_err(|e| format!("{e:?}"))? })
+    Ok(Answer::Scored { score: pictures::score(&expected, &picture, pair.width, pair.height) })
 }
 
 fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, Box<dyn Error>> {

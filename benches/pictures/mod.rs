@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use image_origin::codec::{self, Budget, Channels, Encoding, Format, Raster, Samples, Work};
 
 /// Room for every picture here.
@@ -94,6 +95,14 @@ pub(crate) fn encoded(raster: &Raster, format: Format, encoding: Encoding) -> Ve
 
 /// The usual way to encode.
 pub(crate) const ENCODING: Encoding = Encoding { quality: 90, lossless: false, progressive: false };
+
+/// The SSIMULACRA2 of a picture to what it should be, both of red, green and blue in 8 bits.
+pub(crate) fn score(expected: &[u8], picture: &[u8], width: u32, height: u32) -> f64 {
+    let slice = |samples| {
+        PixelSlice::new(samples, width, height, width as usize * 3, PixelDescriptor::RGB8_SRGB).expect("it is whole")
+    };
+    compute_ssimulacra2(&slice(expected), &slice(picture)).expect("it can be scored")
+}
 
 /// The folder of real photographs, when it is there; otherwise a line says that it is not.
 pub(crate) fn photographs() -> Option<PathBuf> {
