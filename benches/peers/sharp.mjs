@@ -9,6 +9,9 @@ import sharp from "sharp";
 sharp.concurrency(1);
 sharp.cache(false);
 
+/** libwebp's quality for the one that is asked for, which is on JPEG's scale (src/codec/webp/encode.rs). */
+const LIBWEBP_QUALITY = { 80: 83 };
+
 /**
  * The pipeline that does what the query asks of image-origin: upright, Lanczos with three lobes, 4:2:0 for JPEG. All
  * frames only where the query says `animated`, which image-origin ignores.
@@ -23,7 +26,12 @@ function pipeline(input, raw, query) {
     case "png":
       return image.png();
     case "webp":
-      return image.webp({ quality, lossless: asked.get("lossless") === "true", effort: 4, smartSubsample: false });
+      return image.webp({
+        quality: LIBWEBP_QUALITY[quality] ?? quality,
+        lossless: asked.get("lossless") === "true",
+        effort: 4,
+        smartSubsample: false,
+      });
     case "avif":
       return image.avif({ quality });
     case "gif":

@@ -26,7 +26,7 @@ mod reader;
 mod shrink;
 mod sniff;
 mod tiff;
-mod webp;
+pub mod webp;
 mod work;
 
 pub use animation::{Animation, AnimationWriter, Frames};
@@ -300,9 +300,24 @@ pub trait Encoder: Sync {
     }
 }
 
+/// The levels between which samples of luma and chroma lie (ITU-T H.273, 8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// All that there are, as JFIF has it.
+    Full,
+    /// Those of video: luma in `16..=235`, chroma in `16..=240`.
+    Narrow,
+}
+
 /// Writes luma and chroma as they are.
 pub trait PlanarEncoder: Sync {
-    /// Encodes luma and the two chromas (see [`Plane`]), which have half of its width and height, rounded up.
+    /// The range of the samples that are written.
+    fn range(&self) -> Range {
+        Range::Full
+    }
+
+    /// Encodes luma and the two chromas (see [`Plane`]) of [`PlanarEncoder::range`]. Chroma has half of luma's width and
+    /// height, rounded up.
     ///
     /// # Errors
     /// As [`Encoder::encode`].

@@ -18,15 +18,34 @@ const LANES: usize = 8;
 /// Columns that are made together; rows in between are padded to a multiple of it.
 const COLUMNS: usize = 32;
 
-/// Resizes the part `area` of a grey 8-bit raster, in its own pixels, to `width` by `height`. No sample outside `field`,
-/// which is of whole pixels, is looked at.
-pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+/// What becomes of the levels of samples, in the same step as the resize, so that they are rounded once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Levels {
+    pub(super) scale: f32,
+    pub(super) offset: f32,
+}
+
+impl Levels {
+    /// They stay as they are.
+    pub(super) const SAME: Self = Self { scale: 1.0, offset: 0.0 };
+
+    /// The level that a sample gets, before it is rounded.
+    #[inline(always)]
+    pub(super) fn of(self, sample: f32) -> f32 {
+        sample.clamp(0.0, 255.0) * self.scale + self.offset
+    }
+}
+
+/// Resizes the part `area` of a grey 8-bit raster, in its own pixels, to `width` by `height`, and gives it new levels. No
+/// sample outside `field`, which is of whole pixels, is looked at.
+pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
     debug_assert!(plane.channels() == Channels::L && matches!(plane.samples(), Samples::U8(_)));
     let stride = plane.width() as usize;
     let kernel = Resize {
         samples: &plane.samples().as_bytes()[field.y as usize * stride + field.x as usize..],
         stride,
         length: field.width as usize,
+        levels,
         columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
         rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
     };
@@ -34,6 +53,16 @@ pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height
         Some(raster) => raster,
         None => unreachable!("there are as many samples as there are weights for"),
     }
+}
+
+/// The same at the size that it has.
+pub(super) fn copy(plane: &Raster, levels: Levels) -> Raster {
+    let mut copy = plane.clone();
+    if levels != Levels::SAME {
+        let table: [u8; 256] = std::array::from_fn(|sample| levels.of(sample as f32).round() as u8);
+        copy.samples_mut().iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+    }
+    copy
 }
 
 /// Bytes that [`resize`] holds beside its source and its result, at most.
@@ -126,6 +155,7 @@ struct Resize<'a> {
     stride: usize,
     /// Samples of a row that are looked at.
     length: usize,
+    levels: Levels,
     columns: Weights,
     rows: Weights,
 }
@@ -147,7 +177,7 @@ impl Kernel for Resize<'_> {
                 window.blend(start, weights, |x, value| columns[x][lane] = value);
             }
             for (narrow, (start, weights)) in narrow.iter_mut().zip(self.columns.iter()) {
-                *narrow = blend_columns(&columns[start..], weights);
+                *narrow = blend_columns(&columns[start..], weights, self.levels);
             }
             for (lane, row) in out.chunks_exact_mut(width).enumerate() {
                 row.iter_mut().zip(&narrow).for_each(|(out, samples)| *out = samples[lane] as u8);
@@ -204,12 +234,12 @@ impl Window {
 
 /// One sample in each of [`LANES`] rows.
 #[inline(always)]
-fn blend_columns(columns: &[[f32; LANES]], weights: &[f32]) -> [u32; LANES] {
+fn blend_columns(columns: &[[f32; LANES]], weights: &[f32], levels: Levels) -> [u32; LANES] {
     let mut sums = [0.0; LANES];
     for (weight, column) in weights.iter().zip(columns) {
         sums.iter_mut().zip(column).for_each(|(sum, sample)| *sum += weight * sample);
     }
-    sums.map(|sum| (sum.clamp(0.0, 255.0) + INTEGERS).to_bits())
+    sums.map(|sum| (levels.of(sum) + INTEGERS).to_bits())
 }
 
 #[cfg(test)]
@@ -265,9 +295,13 @@ mod tests {
         for (area, width, height) in
             [(whole, 30, 23), (whole, 7, 11), (whole, 1, 1), (whole, 100, 60), (inner, 33, 9), (outer, 31, 24)]
         {
-            let out = resize(&plane, whole, area, width, height);
-            for (got, expected) in out.samples().as_bytes().iter().zip(by_definition(&plane, area, width, height)) {
-                assert!((f64::from(*got) - expected).abs() < 0.51, "{area:?} to {width}x{height}: {got}, {expected}");
+            for levels in [Levels::SAME, Levels { scale: 0.75, offset: 16.0 }] {
+                let out = resize(&plane, whole, area, width, height, levels);
+                for (got, expected) in out.samples().as_bytes().iter().zip(by_definition(&plane, area, width, height)) {
+                    let expected = expected * f64::from(levels.scale) + f64::from(levels.offset);
+                    let is_near = (f64::from(*got) - expected).abs() < 0.51;
+                    assert!(is_near, "{area:?} to {width}x{height}, {levels:?}: {got}, {expected}");
+                }
             }
         }
     }
@@ -276,12 +310,12 @@ mod tests {
     fn samples_outside_the_field_are_not_looked_at() {
         let half = plane(20, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
         let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
-        assert_eq!(resize(&half, right, right, 3, 5).samples(), &Samples::U8(vec![200; 15]));
+        assert_eq!(resize(&half, right, right, 3, 5, Levels::SAME).samples(), &Samples::U8(vec![200; 15]));
     }
 
     #[test]
     fn a_single_sample_fills_any_size() {
-        let out = resize(&plane(1, vec![77]), Area::whole(1, 1), Area::whole(1, 1), 9, 17);
+        let out = resize(&plane(1, vec![77]), Area::whole(1, 1), Area::whole(1, 1), 9, 17, Levels::SAME);
         assert_eq!(out.samples(), &Samples::U8(vec![77; 9 * 17]));
     }
 }

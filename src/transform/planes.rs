@@ -6,9 +6,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::lanczos::Levels;
 use super::resize::whole_pixels;
 use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
-use crate::codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Raster};
+use crate::codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use crate::metadata;
 use crate::query::{Effects, Transform};
 
@@ -35,15 +36,25 @@ pub(super) fn render(
     let held: u64 = planes.iter().map(|plane| plane.raster.samples().len() as u64).sum();
     let [luma, ..] = &planes;
     prepared.budget.check_memory(held + lanczos::memory(&luma.raster, plan.stored_size().1))?;
-    let planes = resized(planes, plan);
+    let ranges = [Range::Full, Range::Narrow].into_iter();
+    let wanted = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range));
+    let made: Vec<_> = wanted.map(|range| (range, resized(&planes, plan, range))).collect();
+    drop(planes);
+    let ways: Vec<_> = encoders
+        .into_iter()
+        .filter_map(|(format, encoder)| {
+            let (_, planes) = made.iter().find(|(range, _)| *range == encoder.range())?;
+            Some((format, encoder, planes))
+        })
+        .collect();
     work.check()?;
     let resized = Instant::now();
     let carried = metadata::carry(bytes, transform.metadata.into());
     let (width, height) = (plan.width, plan.height);
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let rendered = output::smallest(&encoders, &transform.output, |(format, encoder), output| {
+    let rendered = output::smallest(&ways, &transform.output, |(format, encoder, planes), output| {
         let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-        let encode = |encoding: &_| encoder.encode_planes(&planes, encoding, work).map(finish);
+        let encode = |encoding: &_| encoder.encode_planes(planes, encoding, work).map(finish);
         let bytes = output::encode(output, |_| true, encode)?;
         Ok(Rendered { bytes, format, width, height, stages })
     })?;
@@ -76,19 +87,31 @@ fn encoders(
     encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// Upright planes at the size of the plan.
-fn resized([luma, blue, red]: [Plane; 3], plan: &Plan) -> [Raster; 3] {
+/// Upright planes of a range, at the size of the plan.
+fn resized([luma, blue, red]: &[Plane; 3], plan: &Plan, range: Range) -> [Raster; 3] {
     let (width, height) = plan.stored_size();
-    let resize = |Plane { raster, area: covered }, area: Area, width, height| {
-        let [field, area] = [plan.field, area].map(|area| area.in_raster(&raster, covered));
+    let [of_luma, of_chroma] = levels(range);
+    let resize = |Plane { raster, area: covered }: &Plane, area: Area, width, height, levels| {
+        let [field, area] = [plan.field, area].map(|area| area.in_raster(raster, *covered));
         let (from_width, from_height) = (raster.width(), raster.height());
         if area == Area::whole(from_width, from_height) && (width, height) == (from_width, from_height) {
-            return raster;
+            return lanczos::copy(raster, levels);
         }
-        lanczos::resize(&raster, whole_pixels(field, from_width, from_height), area, width, height)
+        lanczos::resize(raster, whole_pixels(field, from_width, from_height), area, width, height, levels)
     };
-    let chroma = |plane| resize(plane, chroma_area(plan), width.div_ceil(2), height.div_ceil(2));
-    [resize(luma, plan.area, width, height), chroma(blue), chroma(red)].map(|plane| plane.oriented(plan.orientation))
+    let chroma = |plane| resize(plane, chroma_area(plan), width.div_ceil(2), height.div_ceil(2), of_chroma);
+    [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)]
+        .map(|plane| plane.oriented(plan.orientation))
+}
+
+/// What the levels of luma and of chroma become.
+fn levels(range: Range) -> [Levels; 2] {
+    let narrow = |levels: f32, offset: f32| Levels { scale: levels / 255.0, offset };
+    match range {
+        Range::Full => [Levels::SAME; 2],
+        // Chroma has its middle at 128 in both.
+        Range::Narrow => [narrow(219.0, 16.0), narrow(224.0, 128.0 - 128.0 * 224.0 / 255.0)],
+    }
 }
 
 /// The area of the stored picture that the samples of chroma cover. With an odd number of columns or rows the last one,

@@ -150,7 +150,9 @@ fn planes_give_the_same_picture_as_pixels() {
 #[test]
 fn planes_go_into_other_formats_as_well() {
     let original = ramps(201, 151);
-    for (size, format) in [("w=25", "webp"), ("w=40&h=27&fit=fill&rotate=90", "webp"), ("w=33", "avif")] {
+    for (size, format) in
+        [("w=25", "webp"), ("w=40&h=27&fit=fill&rotate=90", "webp"), ("flip=h", "webp"), ("w=33", "avif")]
+    {
         let query = format!("{size}&format={format}&q=85");
         let (_, planes) = rendered(&original, &query).unwrap();
         let (png, _) = rendered(&original, &format!("{size}&format=png")).unwrap();
@@ -281,7 +283,7 @@ fn the_output_decides_whether_all_frames_are_kept() {
     assert_eq!(chosen(gif, "w=20&page=1&format=auto", avif), (Format::Png, 1));
     assert_eq!(chosen(gif, "w=20&format=jpeg", webp), (Format::Jpeg, 1));
     assert_eq!(chosen(gif, "w=20&page=3", webp), (Format::Gif, 1));
-    assert_eq!(chosen(gif, "w=20&page=3&format=auto", webp), (Format::WebP, 1));
+    assert_eq!(chosen(gif, "w=20&page=3&blur=3&format=auto", webp), (Format::WebP, 1));
     assert_eq!(chosen(png, "w=20", webp), (Format::Png, 1));
     assert_eq!(chosen(png, "w=20&blur=3&format=auto", webp), (Format::WebP, 4));
     assert_eq!(chosen(png, "w=20&format=gif", neither), (Format::Gif, 4));

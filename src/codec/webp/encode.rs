@@ -10,11 +10,47 @@ use libwebp_sys as ffi;
 use super::WebP;
 use super::writer::WebPWriter;
 use crate::codec::{
-    self, AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Samples, Stopped, Work,
+    self, AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples, Stopped,
+    Work,
 };
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
 const METHOD: c_int = 4;
+
+/// That of small opaque pictures: NOTES.md tells what it takes and gives. Alpha would take more than twice as long.
+const METHOD_OF_SMALL: c_int = 5;
+
+/// Most pixels of a picture that is small.
+const SMALL: u64 = 200_000;
+
+/// libwebp's quality for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
+/// made it: with these, photographs have the SSIMULACRA2 of our JPEG.
+const QUALITIES: [(u8, u8); 16] = [
+    (1, 0),
+    (10, 1),
+    (20, 16),
+    (30, 33),
+    (40, 47),
+    (50, 59),
+    (60, 69),
+    (70, 77),
+    (75, 80),
+    (80, 83),
+    (85, 86),
+    (90, 91),
+    (91, 96),
+    (93, 99),
+    (95, 100),
+    (100, 100),
+];
+
+/// libwebp's quality for a quality on JPEG's scale.
+pub fn libwebp_quality(quality: u8) -> f32 {
+    let above = QUALITIES.iter().position(|(q, _)| *q >= quality).unwrap_or(QUALITIES.len() - 1);
+    let ((q0, low), (q1, high)) = (QUALITIES[above.saturating_sub(1)], QUALITIES[above]);
+    let share = f32::from(quality.saturating_sub(q0)) / f32::from((q1 - q0).max(1));
+    f32::from(low) + f32::from(high - low) * share.min(1.0)
+}
 
 impl Encoder for WebP {
     fn format(&self) -> Format {
@@ -51,21 +87,17 @@ impl Encoder for WebP {
 }
 
 impl PlanarEncoder for WebP {
+    /// RFC 6386, 9.2.
+    fn range(&self) -> Range {
+        Range::Narrow
+    }
+
     fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
         work.check()?;
-        let [luma, blue, red] = planes;
+        let [luma, ..] = planes;
         check_sides(luma)?;
-        // WebP keeps to the range of video (RFC 6386, 9.2).
-        let scaled = |raster: &Raster, scale: fn(u16) -> u16| {
-            let table: [u8; 256] = std::array::from_fn(|sample| scale(sample as u16) as u8);
-            raster.samples().as_bytes().iter().map(|sample| table[usize::from(*sample)]).collect::<Vec<u8>>()
-        };
-        let chroma = |raster| scaled(raster, |sample| (sample * 224 + 128 * 31 + 127) / 255);
-        let planes = [scaled(luma, |sample| (sample * 219 + 16 * 255 + 127) / 255), chroma(blue), chroma(red)];
-        let pixels = Pixels::Planes(planes.each_ref().map(Vec::as_slice));
-        config(encoding)
-            .and_then(|config| encode_with_libwebp(pixels, luma.width(), luma.height(), &config, work))
-            .ok_or(Error::Stopped(Stopped))
+        let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
+        encode_pixels(pixels, luma, encoding, work)
     }
 }
 
@@ -85,16 +117,27 @@ pub(super) fn encode(raster: &Raster, encoding: &Encoding, work: &Work) -> Resul
         _ => samples.clone(),
     };
     let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    config(encoding)
-        .and_then(|config| encode_with_libwebp(pixels, raster.width(), raster.height(), &config, work))
+    encode_pixels(pixels, raster, encoding, work)
+}
+
+/// Encodes pixels, of which there are as many as `raster` has.
+fn encode_pixels(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    let (width, height) = (raster.width(), raster.height());
+    let is_small = u64::from(width) * u64::from(height) <= SMALL;
+    let method = match is_small && !encoding.lossless && !raster.channels().has_alpha() {
+        true => METHOD_OF_SMALL,
+        false => METHOD,
+    };
+    config(encoding, method)
+        .and_then(|config| encode_with_libwebp(pixels, width, height, &config, work))
         .ok_or(Error::Stopped(Stopped))
 }
 
-fn config(encoding: &Encoding) -> Option<ffi::WebPConfig> {
+fn config(encoding: &Encoding, method: c_int) -> Option<ffi::WebPConfig> {
     let mut config = ffi::WebPConfig::new().ok()?;
     config.lossless = encoding.lossless.into();
-    config.quality = if encoding.lossless { 75.0 } else { encoding.quality.into() };
-    config.method = METHOD;
+    config.quality = if encoding.lossless { 75.0 } else { libwebp_quality(encoding.quality) };
+    config.method = method;
     Some(config)
 }
 
@@ -216,13 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn a_higher_quality_is_never_a_lower_one_of_libwebp() {
+        assert_eq!((libwebp_quality(0), libwebp_quality(1), libwebp_quality(255)), (0.0, 0.0, 100.0));
+        assert_eq!((libwebp_quality(80), libwebp_quality(82)), (83.0, 84.2));
+        for quality in 1..=100 {
+            assert!(libwebp_quality(quality - 1) <= libwebp_quality(quality), "{quality}");
+        }
+    }
+
+    #[test]
     fn grey_is_written_and_a_stop_is_obeyed() {
         for channels in [Channels::L, Channels::La] {
             assert!(WebP.encode(&raster(channels), &LOSSY, &Work::unbounded()).unwrap().starts_with(b"RIFF"));
         }
         let (stopped, picture) = (Work::unbounded(), raster(Channels::Rgb));
         stopped.cancel();
-        let config = config(&LOSSY).unwrap();
+        let config = config(&LOSSY, METHOD).unwrap();
         assert_eq!(encode_with_libwebp(Pixels::Rgb(picture.samples().as_bytes()), 40, 30, &config, &stopped), None);
     }
 }

@@ -14,6 +14,8 @@ mod smaller;
 mod vp8;
 mod writer;
 
+pub use encode::libwebp_quality;
+
 use container::{Extended, Lossy};
 use frames::WebPFrames;
 use image::codecs::webp::WebPDecoder;
