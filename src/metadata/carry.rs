@@ -26,11 +26,10 @@ impl Carried {
         self.blocks == Blocks::default()
     }
 
-    /// Also carries the profile that the new pixels are in, of less than 64 KiB.
+    /// The same with the profile that the new pixels are in, of less than 64 KiB.
     #[must_use]
-    pub fn with_profile(mut self, icc: Option<Vec<u8>>) -> Self {
-        self.blocks.icc = icc;
-        self
+    pub fn with_profile(&self, icc: Option<Vec<u8>>) -> Self {
+        Self { blocks: Blocks { icc, ..self.blocks.clone() } }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output};
 use crate::codec::{self, Animation, Budget, Decoded, Encoder, Encoding, Frames, Raster};
-use crate::metadata;
+use crate::metadata::{self, Carried};
 use crate::query::{Colorspace, Transform};
 
 /// Bytes a pixel of the canvas for the copy of it that is resized.
@@ -53,7 +53,8 @@ pub(super) fn render(
     let needs = pixels(prepared) * COPY + u64::from(width) * u64::from(height) * REMEMBERED;
     prepared.budget.check_memory(needs)?;
     let budget = Budget { memory: prepared.budget.memory - needs, ..prepared.budget };
-    let pass = Pass { prepared, transform, animation, plan, budget, stages: Cell::default() };
+    let carried = metadata::carry(prepared.bytes, transform.metadata.into());
+    let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
     let mut best = pass.rendered(*encoder, budget.memory);
     for encoder in others {
@@ -132,6 +133,7 @@ struct Pass<'a> {
     transform: &'a Transform,
     animation: &'a Animation,
     plan: Plan,
+    carried: Carried,
     budget: Budget,
     stages: Cell<Stages>,
 }
@@ -143,8 +145,7 @@ impl Pass<'_> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
         let encode = |encoding: &Encoding| {
             let (encoded, space) = self.run(encoder, encoding, most)?;
-            let carried = metadata::carry(self.prepared.bytes, self.transform.metadata.into());
-            let carried = carried.with_profile(conversion::profile(space));
+            let carried = self.carried.with_profile(conversion::profile(space));
             Ok(metadata::embed(encoded, format, &carried, width, height))
         };
         let bytes = output::encode(&self.transform.output, |encoding| encoder.has_quality(encoding), encode)?;

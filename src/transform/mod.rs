@@ -162,10 +162,11 @@ pub fn render(
     let encoders = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
     let resized = Instant::now();
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
+    let carried = metadata::carry(bytes, transform.metadata.into());
     let rendered = output::smallest(&encoders, &transform.output, |encoder, output| {
         let (raster, space) = on_background(&raster, space, canvas, transform, encoder);
         let (encoder, profile) = announcing(space, encoder);
-        let carried = metadata::carry(bytes, transform.metadata.into()).with_profile(profile);
+        let carried = carried.with_profile(profile);
         let (format, width, height) = (encoder.format(), raster.width(), raster.height());
         let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
         let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
