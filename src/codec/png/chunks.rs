@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use super::super::{Budget, Error, Format};
 
-/// What stands in front of the first chunk, and around the content of each: length, name, and checksum.
+/// What stands in front of the first chunk; in front of the content of each: length and name; and behind it: checksum.
 const SIGNATURE_LEN: usize = 8;
-const FRAME_LEN: usize = 12;
+const HEADER_LEN: usize = 8;
 const CRC_LEN: usize = 4;
 
 /// The chunks as name and content. The last one may be cut short.
@@ -19,6 +19,13 @@ pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
         rest = after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default();
         Some((*name, &after[..length.min(after.len())]))
     })
+}
+
+/// All that tells of the picture: what stands in front of its data.
+pub(super) fn head(bytes: &[u8]) -> &[u8] {
+    let before = chunks(bytes).take_while(|(name, _)| name != b"IDAT");
+    let length: usize = before.map(|(_, content)| HEADER_LEN + content.len() + CRC_LEN).sum();
+    bytes.get(..SIGNATURE_LEN + length + HEADER_LEN).unwrap_or(bytes)
 }
 
 /// A private and ancillary chunk, which decoders pass over.
@@ -47,7 +54,7 @@ pub(super) fn forgiving<'a>(bytes: &'a [u8], budget: Budget) -> Result<Cow<'a, [
             }
             _ => {}
         }
-        at += content.len() + FRAME_LEN;
+        at += HEADER_LEN + content.len() + CRC_LEN;
     }
     if let Cow::Owned(_) = file {
         tracing::warn!("the PNG has chunks that break their rules and are ignored");
@@ -117,8 +124,9 @@ mod tests {
             let names = chunks(&forgiven).filter(|(name, _)| name == PASSED_OVER).count();
             assert_eq!(names, usize::from(is_changed), "{parts:?}");
             for end in 0..file.len() {
-                let _ = forgiving(&file[..end], BUDGET);
+                let _ = forgiving(head(&file[..end]), BUDGET);
             }
+            assert!(head(&file).ends_with(b"\0\0\0\0IDAT"));
         }
         let bad = file(2, &[chunk(b"cICP", &[1; 4])]);
         assert!(matches!(forgiving(&bad, Budget { memory: 60, ..BUDGET }), Err(Error::TooLarge { .. })));

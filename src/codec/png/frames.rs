@@ -4,7 +4,7 @@ use ::png::{BlendOp, ColorType, DecodingError, DisposeOp, Transformations};
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
 use super::super::{Budget, Error, Work, over};
-use super::chunks::chunks;
+use super::chunks::{chunks, forgiving};
 use super::{WatchedReader, colours, header, map_error};
 
 /// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
@@ -56,7 +56,7 @@ pub(super) struct PngFrames<'a> {
 
 impl<'a> PngFrames<'a> {
     pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
-        let mut decoder = header(bytes, budget, work)?;
+        let mut decoder = header(forgiving(bytes, budget)?, budget, work);
         decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
         let reader = decoder.read_info().map_err(|error| map_error(&error, work))?;
         let size = reader.info().size();

@@ -4,6 +4,8 @@ mod chunks;
 mod encode;
 mod frames;
 
+use std::borrow::Cow;
+
 use image::codecs::png::PngDecoder;
 
 use super::profile::{self, Chromaticities};
@@ -14,20 +16,18 @@ use super::{Animation, Area, Budget, Channels, Decoded, Decoder, Error, Format, 
 /// PNG, both ways.
 pub(super) struct Png;
 
-/// For whole pictures, by way of `image`.
-fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<PngDecoder<WatchedReader<'a>>, Error> {
-    let reader = WatchedReader::new(chunks::forgiving(bytes, budget)?, work);
-    PngDecoder::with_limits(reader, reader::limits(budget))
+/// Opens a file that is [`chunks::forgiving`] for whole pictures, by way of `image`.
+fn open<'a>(file: &'a [u8], budget: Budget, work: &'a Work) -> Result<PngDecoder<WatchedReader<'a>>, Error> {
+    PngDecoder::with_limits(WatchedReader::new(file, work), reader::limits(budget))
         .map_err(|error| reader::map_error(Format::Png, &error, work))
 }
 
-/// For single rows and frames.
-fn header<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<::png::Decoder<WatchedReader<'a>>, Error> {
+/// Opens such a file for single rows and frames.
+fn header<'a>(file: Cow<'a, [u8]>, budget: Budget, work: &'a Work) -> ::png::Decoder<WatchedReader<'a>> {
     let limits = ::png::Limits { bytes: usize::try_from(budget.memory).unwrap_or(usize::MAX) };
-    let reader = WatchedReader::new(chunks::forgiving(bytes, budget)?, work);
-    let mut decoder = ::png::Decoder::new_with_limits(reader, limits);
+    let mut decoder = ::png::Decoder::new_with_limits(WatchedReader::new(file, work), limits);
     decoder.set_ignore_text_chunk(true);
-    Ok(decoder)
+    decoder
 }
 
 /// The stop shows up as one more I/O error.
@@ -41,18 +41,20 @@ fn map_error(error: &::png::DecodingError, work: &Work) -> Error {
 impl Decoder for Png {
     fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
         let work = Work::unbounded();
-        reader::header(Format::Png, &mut open(bytes, budget, &work)?, budget)
+        let head = chunks::forgiving(chunks::head(bytes), budget)?;
+        reader::header(Format::Png, &mut open(&head, budget, &work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        let file = chunks::forgiving(bytes, need.budget)?;
         let factor = shrink::factor(need.scale);
         if factor > 1
-            && let Some(decoded) = decode_smaller(bytes, need, factor)?
+            && let Some(decoded) = decode_smaller(&file, need, factor)?
         {
             return Ok(decoded);
         }
-        let decoded = reader::read(Format::Png, open(bytes, need.budget, need.work)?, 0, need)?;
-        let reader = header(bytes, need.budget, need.work)?.read_info().ok();
+        let decoded = reader::read(Format::Png, open(&file, need.budget, need.work)?, 0, need)?;
+        let reader = header(Cow::Borrowed(&file), need.budget, need.work).read_info().ok();
         let icc = reader.and_then(|reader| colours(reader.info(), is_grey(reader.info())));
         Ok(Decoded { icc, ..decoded })
     }
@@ -68,9 +70,9 @@ impl Decoder for Png {
 
 /// Decodes row by row into a picture that is `factor` times smaller; `None` for pictures of 16 bits and those whose rows
 /// do not come one after the other.
-fn decode_smaller(bytes: &[u8], need: &Need<'_>, factor: usize) -> Result<Option<Decoded>, Error> {
+fn decode_smaller(file: &[u8], need: &Need<'_>, factor: usize) -> Result<Option<Decoded>, Error> {
     let broken = |error| map_error(&error, need.work);
-    let mut decoder = header(bytes, need.budget, need.work)?;
+    let mut decoder = header(Cow::Borrowed(file), need.budget, need.work);
     decoder.set_transformations(::png::Transformations::EXPAND);
     let mut rows = decoder.read_info().map_err(broken)?;
     let channels = match rows.output_color_type() {
