@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // libwebp's encoder has no safe interface; see `encode_with_libwebp` for the argument
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
@@ -10,8 +11,8 @@ use libwebp_sys as ffi;
 use super::WebP;
 use super::writer::WebPWriter;
 use crate::codec::{
-    self, AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples, Stopped,
-    Work,
+    AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples, Stopped, Work,
+    check_sides,
 };
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
@@ -93,28 +94,18 @@ impl PlanarEncoder for WebP {
     }
 
     fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        work.check()?;
-        let [luma, ..] = planes;
-        check_sides(luma)?;
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode_pixels(pixels, luma, encoding, work)
+        encode_pixels(pixels, &planes[0], encoding, work)
     }
-}
-
-/// Refuses what the format cannot hold.
-pub(super) fn check_sides(raster: &Raster) -> Result<(), Error> {
-    codec::check_sides([raster.width(), raster.height()], "a side of a webp in pixels", MAX_SIDE)
 }
 
 /// Encodes one picture.
 pub(super) fn encode(raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-    work.check()?;
-    check_sides(raster)?;
     let Samples::U8(samples) = raster.samples() else { return Err(Stopped.into()) };
-    let pixels = match raster.channels() {
+    let pixels: Cow<'_, [u8]> = match raster.channels() {
         Channels::L => samples.iter().flat_map(|l| [*l; 3]).collect(),
         Channels::La => samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect(),
-        _ => samples.clone(),
+        _ => samples.into(),
     };
     let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
     encode_pixels(pixels, raster, encoding, work)
@@ -122,7 +113,9 @@ pub(super) fn encode(raster: &Raster, encoding: &Encoding, work: &Work) -> Resul
 
 /// Encodes pixels, of which there are as many as `raster` has.
 fn encode_pixels(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    work.check()?;
     let (width, height) = (raster.width(), raster.height());
+    check_sides([width, height], "a side of a webp in pixels", MAX_SIDE)?;
     let is_small = u64::from(width) * u64::from(height) <= SMALL;
     let method = match is_small && !encoding.lossless && !raster.channels().has_alpha() {
         true => METHOD_OF_SMALL,

@@ -49,7 +49,6 @@ impl<'a> WebPWriter<'a> {
 
 impl AnimationWriter for WebPWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
-        encode::check_sides(frame)?;
         let mut frame = Pixels::new(frame).ok_or(Stopped)?;
         let changed = match &self.shown {
             Some(shown) => {
