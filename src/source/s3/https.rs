@@ -34,13 +34,14 @@ type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, Bo
 /// A client with its connections, which its clones share.
 #[derive(Debug, Clone)]
 pub(super) struct Https {
-    client: Client<Connect, SdkBody>,
+    /// Without TLS, every request is answered with what is wrong with it.
+    client: Result<Client<Connect, SdkBody>, rustls::Error>,
     /// How long a server may be silent before it answers.
     silence: Duration,
 }
 
 /// Servers are known by the certificates that the system trusts, which are read once.
-static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
     let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if known == 0 {
@@ -48,28 +49,25 @@ static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
         tracing::warn!("this system trusts no root certificates, so no HTTPS server can be asked");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    match config.with_safe_default_protocol_versions() {
-        Ok(config) => config.with_root_certificates(roots).with_no_client_auth(),
-        Err(_) => unreachable!("the provider has suites for these versions"),
-    }
+    Ok(config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 });
 
 impl Https {
     pub(super) fn new() -> Self {
-        let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(TLS.clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let connector = connector.map_future(|connecting| async {
-            timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::Error::from(TimedOut).into()))
-        });
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(Connect::new(connector));
-        Self { client, silence: ANSWER_TIMEOUT }
+        Self { client: TLS.clone().map(client), silence: ANSWER_TIMEOUT }
     }
+}
+
+fn client(tls: ClientConfig) -> Client<Connect, SdkBody> {
+    let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
+    let connector = connector.map_future(|connecting| async {
+        timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::Error::from(TimedOut).into()))
+    });
+    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(Connect::new(connector))
 }
 
 impl HttpClient for Https {
@@ -83,6 +81,7 @@ impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let Self { client, silence } = self.clone();
         HttpConnectorFuture::new(async move {
+            let client = client.map_err(|error| ConnectorError::user(error.into()))?;
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let response = match timeout(silence, client.request(request)).await {
                 Ok(answered) => answered.map_err(meaning)?,
