@@ -7,7 +7,7 @@ use image_origin::codec::{Area, Budget, Format, Need, Work, decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
-const BUDGET: Budget = Budget { pixels: 64 << 10, memory: 24 << 20 };
+const BUDGET: Budget = Budget { pixels: 4 << 10, memory: 24 << 20 };
 
 // Panics of the AV1 decoder are caught and count as broken data; those that are not caught still end the run.
 fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |bytes: &[u8]| {

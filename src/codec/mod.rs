@@ -5,6 +5,7 @@
 //! was held against the [`Budget`].
 
 mod animation;
+mod av1;
 pub mod avif;
 mod blend;
 mod gif;
@@ -191,6 +192,14 @@ pub struct Plane {
     pub raster: Raster,
     /// The area of the stored picture that they cover; it may reach past the picture's edges like that of [`Decoded`].
     pub area: Area,
+}
+
+/// What a table has for a quality on JPEG's scale, in proportion between the two entries around it. Qualities ascend.
+fn calibrated(table: &[(u8, u8)], quality: u8) -> f32 {
+    let above = table.partition_point(|(known, _)| *known < quality).min(table.len() - 1);
+    let ((q0, from), (q1, to)) = (table[above.saturating_sub(1)], table[above]);
+    let share = f32::from(quality.saturating_sub(q0)) / f32::from((q1 - q0).max(1));
+    f32::from(from) + (f32::from(to) - f32::from(from)) * share.min(1.0)
 }
 
 /// Refuses a picture with a side that is longer than a format can hold. `what` names such a side.

@@ -3,7 +3,7 @@
 //! Rows go through floats: every depth, range and matrix is one affine map then, and the vectors of the machine are kept
 //! busy all the same.
 
-use super::av1::{Planes, Row};
+use super::decode::{Planes, Row};
 use super::stream::Sequence;
 use crate::codec::kernel::{Kernel, dispatch};
 use crate::metadata::Nclx;

@@ -4,15 +4,15 @@
 //! decoder sees them. Pictures of 8 bits come out with 8, deeper ones with 16. Reading and writing of the streams is
 //! Rust, see ARCHITECTURE.md for the choice.
 
-mod av1;
 mod colour;
+mod decode;
 mod encode;
 mod source;
 mod stream;
 mod write;
 
-use av1::Planes;
 use colour::{Converter, Out};
+use decode::Planes;
 pub(super) use encode::{Avif, DEFAULT};
 pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer, with_speed};
 use stream::Sequence;
@@ -150,7 +150,7 @@ impl<'n> Canvas<'n> {
         let bytes = count * if is_deep { 2 } else { 1 };
         // Cutting the clean aperture out makes a copy.
         let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
-        need.budget.check_memory(bytes * copies + av1::memory(&opened.sequence, &opened.picture.colour.cell(0)))?;
+        need.budget.check_memory(bytes * copies + decode::memory(&opened.sequence, &opened.picture.colour.cell(0)))?;
         let budget = Budget { memory: need.budget.memory - bytes * copies, ..need.budget };
         let samples = Samples::zeroed(count as usize, is_deep);
         Ok(Self { width, height, channels, samples, budget, work: need.work })
@@ -179,8 +179,8 @@ impl<'n> Canvas<'n> {
     fn decode(&self, stream: &[u8]) -> Result<Planes, Error> {
         let sequence = Sequence::read(stream).map_err(damaged)?;
         self.budget.check_pixels(sequence.width, sequence.height)?;
-        self.budget.check_memory(av1::memory(&sequence, stream))?;
-        av1::decode(stream, sequence).map_err(damaged)
+        self.budget.check_memory(decode::memory(&sequence, stream))?;
+        decode::decode(stream, sequence).map_err(damaged)
     }
 
     /// Writes a decoded cell, as far as it lies on the canvas.

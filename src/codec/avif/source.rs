@@ -1,7 +1,5 @@
 //! The samples that the encoder gets: luma and chroma of one cell of a picture, from pixels or from planes.
 
-use zenrav1e::prelude::ChromaSampling;
-
 use crate::codec::{Raster, Samples, Stopped};
 
 /// Where samples come from.
@@ -13,6 +11,15 @@ pub(super) enum Source<'r> {
     Alpha(&'r Raster),
     /// Luma and two chromas at half of its size, ready to be written.
     Planes(&'r [Raster; 3]),
+}
+
+/// How much chroma there is beside luma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sampling {
+    Grey,
+    /// Half of the columns and of the rows.
+    Halved,
+    Full,
 }
 
 /// The part of a picture that is encoded by itself.
@@ -34,7 +41,7 @@ impl Source<'_> {
     }
 
     /// The samples of each plane. Beyond the picture's edges its last pixels go on.
-    pub(super) fn planes(&self, cell: Cell, sampling: ChromaSampling) -> Result<Vec<Vec<u8>>, Stopped> {
+    pub(super) fn planes(&self, cell: Cell, sampling: Sampling) -> Result<Vec<Vec<u8>>, Stopped> {
         match *self {
             Self::Planes([luma, chromas @ ..]) => {
                 let half = |length: usize| length.div_ceil(2);
@@ -44,10 +51,8 @@ impl Source<'_> {
                 std::iter::once(rows(luma, cell, grey).map(|rows| rows.concat())).chain(chromas).collect()
             }
             Self::Alpha(raster) => Ok(vec![rows(raster, cell, alpha)?.concat()]),
-            Self::Colour(raster) if sampling == ChromaSampling::Cs400 => Ok(vec![rows(raster, cell, grey)?.concat()]),
-            Self::Colour(raster) => {
-                luma_and_chroma(raster, cell, if sampling == ChromaSampling::Cs420 { 2 } else { 1 })
-            }
+            Self::Colour(raster) if sampling == Sampling::Grey => Ok(vec![rows(raster, cell, grey)?.concat()]),
+            Self::Colour(raster) => luma_and_chroma(raster, cell, if sampling == Sampling::Halved { 2 } else { 1 }),
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Image {
     pub(super) columns: usize,
     pub(super) is_grey: bool,
     /// `av1C`.
-    pub(super) configuration: Vec<u8>,
+    pub(super) configuration: [u8; 4],
     /// Of each cell, row by row.
     pub(super) streams: Vec<Vec<u8>>,
 }

@@ -12,7 +12,7 @@ use super::WebP;
 use super::writer::WebPWriter;
 use crate::codec::{
     AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples, Stopped, Work,
-    check_sides,
+    calibrated, check_sides,
 };
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
@@ -47,10 +47,7 @@ const QUALITIES: [(u8, u8); 16] = [
 
 /// libwebp's quality for a quality on JPEG's scale.
 pub fn libwebp_quality(quality: u8) -> f32 {
-    let above = QUALITIES.iter().position(|(q, _)| *q >= quality).unwrap_or(QUALITIES.len() - 1);
-    let ((q0, low), (q1, high)) = (QUALITIES[above.saturating_sub(1)], QUALITIES[above]);
-    let share = f32::from(quality.saturating_sub(q0)) / f32::from((q1 - q0).max(1));
-    f32::from(low) + f32::from(high - low) * share.min(1.0)
+    calibrated(&QUALITIES, quality)
 }
 
 impl Encoder for WebP {

@@ -1,0 +1,193 @@
+//! Coefficients of a transform: their order, what their probabilities depend on, and how they are written (5.11.39).
+
+use std::sync::LazyLock;
+
+use super::probabilities::Probabilities;
+use super::quantizer::Steps;
+use super::size::Size;
+use super::symbols::Writer;
+use super::tables::BASE_CONTEXT_OFFSET;
+
+/// Positions in the order in which they are coded, from the lowest frequency, for each size of a transform.
+pub(super) static SCANS: LazyLock<Vec<Vec<u16>>> =
+    LazyLock::new(|| Size::transforms().map(|size| scan(size.coded())).collect());
+
+/// `get_default_scan` (5.11.41): diagonals, which go down in a tall transform, up in a wide one, and by turns in squares.
+fn scan(size: Size) -> Vec<u16> {
+    let (w, h) = (size.width(), size.height());
+    let mut positions = Vec::with_capacity(w * h);
+    for diagonal in 0..w + h - 1 {
+        let rows = diagonal.saturating_sub(w - 1)..=diagonal.min(h - 1);
+        let position = |y: usize| (y * w + diagonal - y) as u16;
+        if w < h || (w == h && diagonal % 2 == 1) {
+            positions.extend(rows.map(position));
+        } else {
+            positions.extend(rows.rev().map(position));
+        }
+    }
+    positions
+}
+
+/// What a block's levels are written with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site {
+    pub(super) size: Size,
+    pub(super) is_chroma: bool,
+    /// Of `all_zero`.
+    pub(super) zero_context: usize,
+    /// Of `dc_sign`.
+    pub(super) sign_context: usize,
+}
+
+/// Levels of the coefficients in the order of the scan, up to the last that is not 0.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Levels(pub(super) Vec<i16>);
+
+impl Levels {
+    /// `culLevel` and `dcCategory`, which later blocks look at.
+    pub(super) fn contexts(&self) -> [u8; 2] {
+        let sum: u32 = self.0.iter().map(|level| u32::from(level.unsigned_abs())).sum();
+        let sign = match self.0.first() {
+            Some(..=-1) => 1,
+            Some(1..) => 2,
+            _ => 0,
+        };
+        [sum.min(63) as u8, sign]
+    }
+}
+
+/// Levels around a position, for contexts: rows of the transform with a margin of zeros at the right and below, in `N`
+/// bytes.
+pub(super) struct Neighbours<const N: usize> {
+    levels: [u8; N],
+    stride: usize,
+}
+
+/// How far contexts look.
+const MARGIN: usize = 2;
+
+/// Room for transforms of up to 8 by 8, and for all.
+pub(super) const SMALL: usize = (8 + MARGIN) * (8 + MARGIN);
+pub(super) const LARGE: usize = (32 + MARGIN) * (32 + MARGIN);
+
+impl<const N: usize> Neighbours<N> {
+    pub(super) fn new(size: Size) -> Self {
+        Self { levels: [0; N], stride: size.width() + MARGIN }
+    }
+
+    pub(super) fn set(&mut self, [row, column]: [usize; 2], level: u32) {
+        self.levels[row * self.stride + column] = level.min(15) as u8;
+    }
+
+    /// The context of `coeff_base`, without the offset of the position.
+    pub(super) fn base(&self, [row, column]: [usize; 2]) -> usize {
+        let at = row * self.stride + column;
+        let near = [at + 1, at + 2, at + self.stride, at + self.stride + 1, at + 2 * self.stride];
+        let sum: u8 = near.into_iter().map(|i| self.levels[i].min(3)).sum();
+        usize::from(sum).div_ceil(2).min(4)
+    }
+
+    /// The context of `coeff_br`.
+    pub(super) fn range(&self, place @ [row, column]: [usize; 2]) -> usize {
+        let at = row * self.stride + column;
+        let sum: u8 = [at + 1, at + self.stride, at + self.stride + 1].into_iter().map(|i| self.levels[i]).sum();
+        range_offset(place) + usize::from(sum).div_ceil(2).min(6)
+    }
+}
+
+/// What the context of `coeff_br` is among zeros.
+pub(super) fn range_offset(place: [usize; 2]) -> usize {
+    match place {
+        [0, 0] => 0,
+        [..2, ..2] => 7,
+        _ => 14,
+    }
+}
+
+pub(super) fn base_offset(size: Size, [row, column]: [usize; 2]) -> usize {
+    BASE_CONTEXT_OFFSET[size.transform_index()][row.min(4)][column.min(4)].into()
+}
+
+/// The context of `coeff_base_eob` for the last position.
+pub(super) fn last_context(last: usize, area: usize) -> usize {
+    match last {
+        0 => 0,
+        _ if last <= area / 8 => 1,
+        _ if last <= area / 4 => 2,
+        _ => 3,
+    }
+}
+
+/// The group of a number of coefficients, and the bits that tell it from others of the group.
+pub(super) fn group(count: usize) -> (usize, u32) {
+    if count <= 2 { (count, 0) } else { ((count - 1).ilog2() as usize + 2, (count - 1).ilog2()) }
+}
+
+/// Dequantizes levels into the coded part's coefficients, row by row, as decoders do (7.12.3).
+pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: Size, coefficients: &mut [i32]) {
+    let shift = match (size.longest(), size.w + size.h) {
+        (6, 11..) => 2,
+        (6, _) | (5, 9..) => 1,
+        _ => 0,
+    };
+    coefficients.fill(0);
+    for (level, position) in levels.0.iter().zip(&SCANS[size.transform_index()]) {
+        let magnitude = (i32::from(level.unsigned_abs()) * steps.step[usize::from(*position)] as i32) & 0xff_ffff;
+        let value = magnitude >> shift;
+        coefficients[usize::from(*position)] =
+            (if *level < 0 { -value } else { value }).clamp(-(1 << 15), (1 << 15) - 1);
+    }
+}
+
+/// Writes levels, but for `all_zero` and the transform's type, which stand before them. There is at least one.
+pub(super) fn write(levels: &Levels, site: Site, p: &mut Probabilities, writer: &mut Writer) {
+    let size = site.size.coded();
+    let scan = &SCANS[site.size.transform_index()];
+    let (context, plane) = (site.size.context(), usize::from(site.is_chroma));
+    let count = levels.0.len();
+    let (group, extra) = group(count);
+    writer.symbol(p.eob(size.w + size.h, plane), group - 1);
+    if extra > 0 {
+        let offset = (count - 1 - (1 << extra)) as u32;
+        writer.symbol(&mut p.eob_extra[context][plane][group - 3], (offset >> (extra - 1) & 1) as usize);
+        writer.literal(offset, extra - 1);
+    }
+    let mut near = Neighbours::<LARGE>::new(size);
+    for (c, level) in levels.0.iter().enumerate().rev() {
+        let level = u32::from(level.unsigned_abs());
+        let position = usize::from(scan[c]);
+        let place = [position >> size.w, position & (size.width() - 1)];
+        if c == count - 1 {
+            let cdf = &mut p.base_eob[context][plane][last_context(c, size.area())];
+            writer.symbol(cdf, level.min(3) as usize - 1);
+        } else {
+            let base = if c == 0 { 0 } else { near.base(place) + base_offset(site.size, place) };
+            writer.symbol(&mut p.base[context][plane][base], level.min(3) as usize);
+        }
+        if level > 2 {
+            let cdf = &mut p.range[context.min(3)][plane][near.range(place)];
+            let mut rest = level.min(15) - 3;
+            for _ in 0..4 {
+                writer.symbol(cdf, rest.min(3) as usize);
+                if rest < 3 {
+                    break;
+                }
+                rest -= 3;
+            }
+        }
+        near.set(place, level);
+    }
+    for (c, level) in levels.0.iter().enumerate().filter(|(_, level)| **level != 0) {
+        if c == 0 {
+            writer.symbol(&mut p.dc_sign[plane][site.sign_context], usize::from(*level < 0));
+        } else {
+            writer.literal(u32::from(*level < 0), 1);
+        }
+        let magnitude = u32::from(level.unsigned_abs());
+        if magnitude > 14 {
+            let rest = magnitude - 14;
+            writer.literal(0, rest.ilog2());
+            writer.literal(rest, rest.ilog2() + 1);
+        }
+    }
+}

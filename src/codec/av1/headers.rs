@@ -1,0 +1,162 @@
+//! Open bitstream units and their headers (5.3 to 5.9).
+
+use super::matrices;
+use super::tile::DELTA_SHIFT;
+
+/// Bits, the highest first.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, bits: u32) {
+        for bit in (0..bits).rev() {
+            if self.count.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= ((value >> bit & 1) as u8) << (7 - self.count % 8);
+            }
+            self.count += 1;
+        }
+    }
+
+    fn flag(&mut self, value: bool) {
+        self.put(value.into(), 1);
+    }
+}
+
+/// What a stream's headers say.
+pub(super) struct Headers {
+    pub(super) size: [usize; 2],
+    pub(super) is_monochrome: bool,
+    pub(super) is_halved: bool,
+    /// Code points of primaries, transfer and matrix (6.4.2).
+    pub(super) colour: [u8; 3],
+    /// `base_q_idx`.
+    pub(super) quantizer: u8,
+    pub(super) with_matrices: bool,
+    /// The level of the deblocking filter, 0 to 63.
+    pub(super) filter: u8,
+}
+
+impl Headers {
+    fn profile(&self) -> u8 {
+        u8::from(!self.is_monochrome && !self.is_halved)
+    }
+
+    /// The first level whose pictures may be so large (A.3).
+    fn level(&self) -> u8 {
+        let [w, h] = self.size;
+        match (w * h, w, h) {
+            (..=147_456, ..=2048, ..=1152) => 0,
+            (..=278_784, ..=2816, ..=1584) => 1,
+            (..=665_856, ..=4352, ..=2448) => 4,
+            (..=1_065_024, ..=5504, ..=3096) => 5,
+            (..=2_359_296, ..=6144, ..=3456) => 8,
+            (..=8_912_896, ..=8192, ..=4352) => 12,
+            _ => 16,
+        }
+    }
+
+    /// `av1C` (AV1 Codec ISO Media File Format Binding, 2.3), without the optional units.
+    pub(super) fn configuration(&self) -> [u8; 4] {
+        let subsampling = if self.is_halved || self.is_monochrome { 0b1100 } else { 0 };
+        [0x81, self.profile() << 5 | self.level(), u8::from(self.is_monochrome) << 4 | subsampling, 0]
+    }
+
+    fn sequence(&self) -> Vec<u8> {
+        let mut bits = Bits::default();
+        bits.put(self.profile().into(), 3);
+        bits.flag(true); // still_picture
+        bits.flag(true); // reduced_still_picture_header
+        bits.put(self.level().into(), 5);
+        let lengths = self.size.map(|side| side.ilog2() + 1);
+        bits.put(lengths[0] - 1, 4);
+        bits.put(lengths[1] - 1, 4);
+        bits.put(self.size[0] as u32 - 1, lengths[0]);
+        bits.put(self.size[1] as u32 - 1, lengths[1]);
+        bits.flag(false); // use_128x128_superblock
+        bits.flag(true); // enable_filter_intra
+        bits.flag(true); // enable_intra_edge_filter
+        bits.flag(false); // enable_superres
+        bits.flag(false); // enable_cdef
+        bits.flag(false); // enable_restoration
+        bits.flag(false); // high_bitdepth
+        if self.profile() == 0 {
+            bits.flag(self.is_monochrome);
+        }
+        bits.flag(true); // color_description_present_flag
+        for code in self.colour {
+            bits.put(code.into(), 8);
+        }
+        bits.flag(true); // color_range: full
+        if !self.is_monochrome {
+            if self.is_halved {
+                bits.put(0, 2); // chroma_sample_position: unknown
+            }
+            bits.flag(false); // separate_uv_delta_q
+        }
+        bits.flag(false); // film_grain_params_present
+        bits.flag(true); // trailing_one_bit
+        bits.bytes
+    }
+
+    fn frame(&self) -> Vec<u8> {
+        let mut bits = Bits::default();
+        bits.flag(false); // disable_cdf_update
+        bits.flag(false); // allow_screen_content_tools
+        bits.flag(false); // render_and_frame_size_different
+        bits.flag(true); // uniform_tile_spacing_flag
+        for side in self.size {
+            if side > 64 {
+                bits.flag(false); // increment_tile_cols_log2, increment_tile_rows_log2
+            }
+        }
+        bits.put(self.quantizer.into(), 8);
+        bits.flag(false); // DeltaQYDc
+        if !self.is_monochrome {
+            bits.put(0, 2); // DeltaQUDc, DeltaQUAc
+        }
+        bits.flag(self.with_matrices);
+        if self.with_matrices {
+            bits.put(matrices::LEVEL.into(), 4);
+            bits.put(matrices::LEVEL.into(), 4);
+        }
+        bits.flag(false); // segmentation_enabled
+        bits.flag(true); // delta_q_present
+        bits.put(DELTA_SHIFT, 2); // delta_q_res
+        bits.flag(false); // delta_lf_present
+        // Luma's vertical and horizontal edges, and those of both chromas.
+        let levels = if self.is_monochrome || self.filter == 0 { 2 } else { 4 };
+        for _ in 0..levels {
+            bits.put(self.filter.into(), 6);
+        }
+        bits.put(0, 3); // loop_filter_sharpness
+        bits.flag(false); // loop_filter_delta_enabled
+        bits.flag(false); // tx_mode_select
+        bits.flag(false); // reduced_tx_set
+        bits.bytes
+    }
+
+    /// The stream of a frame whose tile is coded.
+    pub(super) fn stream(&self, tile: &[u8]) -> Vec<u8> {
+        let mut stream = unit(1, &[&self.sequence()]);
+        stream.extend(unit(6, &[&self.frame(), tile]));
+        stream
+    }
+}
+
+fn unit(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = vec![kind << 3 | 2];
+    let mut size = parts.iter().map(|part| part.len()).sum::<usize>();
+    while size > 127 {
+        bytes.push(size as u8 | 0x80);
+        size >>= 7;
+    }
+    bytes.push(size as u8);
+    bytes.extend(parts.concat());
+    bytes
+}

@@ -1,0 +1,262 @@
+//! The search for blocks: how a superblock is divided so that what is lost and what is spent together are least.
+//!
+//! Every way is tried as it would be coded, on the frame itself, and the best is put back.
+
+use super::Effort;
+use super::coefficients::{Levels, dequantize};
+use super::inverse::{self, Kind};
+use super::size::Size;
+use super::symbols::{BIT, cost};
+use super::tile::{Block, Node, Partition, Plane, Residual, SUPERBLOCK, Tile, Unit};
+
+/// How many bits' worth a square must cost before dividing it can be of use: as many as four quarters take at least, and
+/// where these are of 4 by 4 samples, as many as experience shows.
+fn worth_dividing(side: u8) -> u32 {
+    if side == 3 { 60 } else { 10 }
+}
+
+/// What a search changes of a square.
+struct Snapshot {
+    pixels: Vec<Vec<u8>>,
+    above: Vec<Unit>,
+    left: [Unit; SUPERBLOCK],
+}
+
+/// A square of `1 << side` samples of luma, at a place in units of 4.
+#[derive(Clone, Copy)]
+pub(super) struct Square {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) side: u8,
+}
+
+impl Square {
+    /// The four quarters, row by row.
+    pub(super) fn quarters(self) -> [Self; 4] {
+        let half = 1 << (self.side - 3);
+        [[0, 0], [0, half], [half, 0], [half, half]].map(|[down, across]| Self {
+            row: self.row + down,
+            column: self.column + across,
+            side: self.side - 1,
+        })
+    }
+
+    /// The size of its blocks if it is not divided into quarters.
+    fn block(self, partition: Partition) -> Size {
+        match partition {
+            Partition::Horizontal => Size::new(self.side, self.side - 1),
+            Partition::Vertical => Size::new(self.side - 1, self.side),
+            _ => Size::square(self.side),
+        }
+    }
+
+    /// The place of its second block.
+    fn second(self, partition: Partition) -> Option<[usize; 2]> {
+        match partition {
+            Partition::Horizontal => Some([self.row + (1 << (self.side - 3)), self.column]),
+            Partition::Vertical => Some([self.row, self.column + (1 << (self.side - 3))]),
+            _ => None,
+        }
+    }
+}
+
+/// The best that was found for a square.
+struct Best {
+    node: Node,
+    total: f32,
+    after: Snapshot,
+}
+
+impl Tile {
+    /// Decides on a square and leaves the frame as decoders will see it. Returns what it costs, too.
+    pub(super) fn search(&mut self, square: Square, effort: &Effort) -> (Node, f32) {
+        if square.row >= self.rows || square.column >= self.columns {
+            return (Node::Outside, 0.0);
+        }
+        let before = self.snapshot(square);
+        let mut best: Option<Best> = None;
+        let mut totals = [f32::INFINITY; 4];
+        // Blocks of 32 and 64 are rare; what their quarters are tells whether they might be of use.
+        let [first, second] = match square.side {
+            5.. => [Partition::Split, Partition::None],
+            _ => [Partition::None, Partition::Split],
+        };
+        for way in [first, second, Partition::Horizontal, Partition::Vertical] {
+            let is_plain = way != Partition::None || best.as_ref().is_none_or(|best| best.node.whole_quarters() >= 2);
+            if !is_plain || !self.is_worth_trying(square, way, totals, effort) {
+                continue;
+            }
+            if best.is_some() {
+                self.restore(square, &before);
+            }
+            self.forget(square);
+            let limit = best.as_ref().map_or(f32::INFINITY, |best| best.total);
+            let (node, total) = self.attempt(square, way, limit * effort.patience, effort);
+            totals[way as usize] = total;
+            if total < limit {
+                best = Some(Best { node, total, after: self.snapshot(square) });
+            }
+            if way == Partition::None && total <= self.lambda * (worth_dividing(square.side) * BIT) as f32 {
+                break;
+            }
+        }
+        let Some(Best { node, total, after }) = best else { return (Node::Outside, f32::INFINITY) };
+        self.restore(square, &after);
+        (node, total)
+    }
+
+    /// Whether a way is allowed, and looks promising after what others cost.
+    fn is_worth_trying(&self, square: Square, way: Partition, totals: [f32; 4], effort: &Effort) -> bool {
+        let [has_row, has_column] = self.has_middle(square);
+        let is_whole = has_row && has_column;
+        match way {
+            _ if square.side == 2 => way == Partition::None,
+            Partition::None => is_whole && square.side <= self.largest_block(),
+            Partition::Split => !is_whole || square.side > effort.smallest,
+            _ if square.side == 3 && !is_whole => false,
+            Partition::Horizontal if !has_column => false,
+            Partition::Vertical if !has_row => false,
+            _ if square.side > effort.halves_up_to => false,
+            _ => {
+                // Where the whole and the quarters differ much, halves are seldom better than both.
+                let [none, .., split] = totals;
+                !is_whole || square.side <= effort.smallest || none.max(split) <= none.min(split) * effort.patience
+            }
+        }
+    }
+
+    /// Chroma in full resolution has no transforms of 64 (5.11.37).
+    fn largest_block(&self) -> u8 {
+        if self.source.len() > 1 && !self.is_halved { 5 } else { 6 }
+    }
+
+    /// Codes a square in one way; not to its end if that costs more than `limit`.
+    fn attempt(&mut self, square: Square, way: Partition, limit: f32, effort: &Effort) -> (Node, f32) {
+        let mut total = self.partition_cost(square, way) as f32 * self.lambda;
+        if way == Partition::Split {
+            let mut nodes = Vec::with_capacity(4);
+            for quarter in square.quarters() {
+                let (node, cost) = self.search(quarter, effort);
+                nodes.push(node);
+                total += cost;
+                if total >= limit {
+                    break;
+                }
+            }
+            return (Node::Split(nodes), total);
+        }
+        let size = square.block(way);
+        let (first, cost) = self.code([square.row, square.column], size, effort);
+        total += cost;
+        let mut blocks = vec![first];
+        let second = square.second(way).filter(|[row, column]| *row < self.rows && *column < self.columns);
+        if let Some(place) = second
+            && total < limit
+        {
+            let (block, cost) = self.code(place, size, effort);
+            blocks.push(block);
+            total += cost;
+        }
+        (Node::Blocks(way, blocks), total)
+    }
+
+    /// Decides on a block and leaves it as decoders will see it.
+    fn code(&mut self, [row, column]: [usize; 2], size: Size, effort: &Effort) -> (Block, f32) {
+        let luma = self.best_luma([row, column], size, effort);
+        let mut total = luma.total;
+        let mut block = Block { row, column, size, mode: luma.mode, chroma: None, residuals: Vec::with_capacity(3) };
+        let place = [column * 4, row * 4];
+        block.residuals.push(self.settle(0, place, size, luma.kind, luma.quantized.levels, &luma.prediction));
+        if self.has_chroma(row, column, size) {
+            let chroma = self.best_chroma([row, column], size, luma.mode, effort);
+            block.chroma = Some(chroma.chroma);
+            total += chroma.total;
+            let kind = chroma.kind;
+            for (plane, (quantized, prediction)) in chroma.parts.into_iter().enumerate() {
+                block.residuals.push(self.settle(
+                    plane + 1,
+                    chroma.place,
+                    chroma.size,
+                    kind,
+                    quantized.levels,
+                    &prediction,
+                ));
+            }
+        }
+        let [above, left] = self.beside(row, column, false).map(|unit| usize::from(unit.is_skipped));
+        total += self.lambda * cost(&self.probabilities.skip[above + left], usize::from(block.is_skipped())) as f32;
+        self.note_block(&block);
+        (block, total)
+    }
+
+    /// Puts what a transform results in into the frame.
+    fn settle(
+        &mut self,
+        plane: usize,
+        [x, y]: [usize; 2],
+        size: Size,
+        kind: Kind,
+        levels: Levels,
+        prediction: &[u8],
+    ) -> Residual {
+        let Plane { samples, stride } = &mut self.frame[plane];
+        let samples = &mut samples[y * *stride + x..];
+        for (line, predicted) in samples.chunks_mut(*stride).zip(prediction.chunks_exact(size.width())) {
+            line[..size.width()].copy_from_slice(predicted);
+        }
+        if !levels.0.is_empty() {
+            let mut coefficients = [0; 1024];
+            let coefficients = &mut coefficients[..size.coded().area()];
+            dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);
+            inverse::add(coefficients, size, kind, samples, *stride);
+        }
+        self.note_levels(plane, x, y, size, &levels);
+        self.mark_decoded(plane, x, y, size, true);
+        Residual { plane, x, y, size, kind, levels }
+    }
+
+    fn snapshot(&self, square: Square) -> Snapshot {
+        let pixels = self.frame.iter().enumerate().map(|(plane, Plane { samples, stride })| {
+            let ([x, y], size) = self.area(plane, square);
+            let lines = samples[y * stride + x..].chunks(*stride).take(size.height());
+            lines.flat_map(|line| &line[..size.width()]).copied().collect()
+        });
+        let units = 1 << (square.side - 2);
+        Snapshot {
+            pixels: pixels.collect(),
+            above: self.above[square.column..square.column + units].to_vec(),
+            left: self.left,
+        }
+    }
+
+    fn restore(&mut self, square: Square, snapshot: &Snapshot) {
+        for (plane, pixels) in snapshot.pixels.iter().enumerate() {
+            let ([x, y], size) = self.area(plane, square);
+            let Plane { samples, stride } = &mut self.frame[plane];
+            let lines = samples[y * *stride + x..].chunks_mut(*stride);
+            for (line, pixels) in lines.zip(pixels.chunks_exact(size.width())) {
+                line[..size.width()].copy_from_slice(pixels);
+            }
+            self.mark_decoded(plane, x, y, size, true);
+        }
+        self.above[square.column..square.column + snapshot.above.len()].copy_from_slice(&snapshot.above);
+        self.left = snapshot.left;
+    }
+
+    /// Marks a square as not decoded yet. Halved chroma of a square of 4 belongs to that of 8.
+    fn forget(&mut self, square: Square) {
+        for plane in 0..self.frame.len() {
+            if square.side > 2 || !self.is_chroma_halved(plane) {
+                let ([x, y], size) = self.area(plane, square);
+                self.mark_decoded(plane, x, y, size, false);
+            }
+        }
+    }
+
+    /// A square's place and size in a plane, in samples.
+    fn area(&self, plane: usize, square: Square) -> ([usize; 2], Size) {
+        let shift = u32::from(self.is_chroma_halved(plane));
+        let at = |unit: usize| (unit >> shift) * 4;
+        ([at(square.column), at(square.row)], Size::square(square.side).in_plane(shift > 0))
+    }
+}

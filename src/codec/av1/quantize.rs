@@ -1,0 +1,185 @@
+//! Which levels are worth their bits.
+
+use super::coefficients::{LARGE, Levels, Neighbours, SCANS, SMALL, Site, base_offset, last_context, range_offset};
+use super::quantizer::Steps;
+use super::rates::{Costs, LevelCosts};
+use super::symbols::BIT;
+
+/// Levels, what they cost and what they lose.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Quantized {
+    pub(super) levels: Levels,
+    /// Bits times [`BIT`].
+    pub(super) rate: u32,
+    /// Weighted squares of what is lost, in samples.
+    pub(super) distortion: f32,
+}
+
+/// What is to be quantized, and by what.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    /// Of the coded part, row by row.
+    pub(super) coefficients: &'a [f32],
+    pub(super) steps: &'a Steps,
+    pub(super) site: Site,
+    pub(super) costs: &'a Costs,
+    /// What a [`BIT`]th of a bit is worth.
+    pub(super) lambda: f32,
+    /// Bits for the transform's type, which is told where there are coefficients.
+    pub(super) type_rate: u32,
+}
+
+/// A level for the coefficient at a position, with what all from there on cost.
+#[derive(Clone, Copy)]
+struct Choice {
+    level: u32,
+    rate: u32,
+    distortion: f32,
+    total: f32,
+}
+
+/// Chooses the levels that are worth most, by trying for each coefficient, from the last, the nearest level and the one
+/// below, and whether to end there.
+pub(super) fn quantize(task: Task<'_>) -> Quantized {
+    let (lost, largest) = task.all_lost();
+    let none = Quantized { rate: task.costs.all_zero(task.site), distortion: lost, ..Quantized::default() };
+    if largest < 0.5 {
+        return none;
+    }
+    let some = if task.site.size.longest() <= 3 { task.levels::<SMALL>(lost) } else { task.levels::<LARGE>(lost) };
+    let total = |quantized: &Quantized| quantized.distortion + task.lambda * quantized.rate as f32;
+    if total(&some) < total(&none) { some } else { none }
+}
+
+impl Task<'_> {
+    /// What is lost if all levels are zero, and the largest coefficient in steps.
+    fn all_lost(&self) -> (f32, f32) {
+        // The sums of eight columns, which vectors hold.
+        let (mut lost, mut largest) = ([0.0f32; 8], [0.0f32; 8]);
+        let values = self.coefficients.as_chunks::<8>().0.iter();
+        for ((values, weights), inverses) in
+            values.zip(self.steps.weight.as_chunks::<8>().0).zip(self.steps.inverse.as_chunks::<8>().0)
+        {
+            for i in 0..8 {
+                lost[i] += values[i] * values[i] * weights[i];
+                let steps = values[i].abs() * inverses[i];
+                largest[i] = if steps > largest[i] { steps } else { largest[i] };
+            }
+        }
+        (lost.iter().sum(), largest.into_iter().fold(0.0, f32::max))
+    }
+
+    #[inline(always)]
+    fn nearest(&self, position: usize) -> u32 {
+        (self.coefficients[position].abs() * self.steps.inverse[position] + 0.5) as u32
+    }
+
+    #[inline(always)]
+    fn lost(&self, position: usize, level: u32) -> f32 {
+        let error = self.coefficients[position].abs() - level as f32 * self.steps.step[position];
+        error * error * self.steps.weight[position]
+    }
+
+    /// The best levels of which one at least is not zero. `lost` is what is lost if all are.
+    fn levels<const N: usize>(&self, lost: f32) -> Quantized {
+        let size = self.site.size.coded();
+        let scan = &SCANS[self.site.size.transform_index()];
+        let is_some = |position: &u16| self.nearest(usize::from(*position)) > 0;
+        let last = scan.iter().rposition(is_some).unwrap_or(0);
+        let mut levels = vec![0i16; last + 1];
+        let mut near = Neighbours::<N>::new(size);
+        // What the coefficients after the present one lose if they are zeros, and the best choice for them.
+        let mut zeros = 0.0;
+        let mut after: Option<Choice> = None;
+        let mut count = 0;
+        for c in (0..=last).rev() {
+            let position = usize::from(scan[c]);
+            let place = [position >> size.w, position & (size.width() - 1)];
+            let onward = after.map(|after| self.go_on(c, place, after, &near));
+            let end = self.end(c, place, zeros);
+            zeros += self.lost(position, 0);
+            let ends = match (onward, end) {
+                (Some(onward), Some(end)) => end.total < onward.total,
+                (_, end) => end.is_some(),
+            };
+            if ends {
+                // What was chosen after it is not coded.
+                if count > 0 {
+                    near = Neighbours::new(size);
+                }
+                count = c + 1;
+            }
+            let Some(choice) = (if ends { end } else { onward }) else { continue };
+            let level = choice.level as i16;
+            levels[c] = if self.coefficients[position] < 0.0 { -level } else { level };
+            near.set(place, choice.level);
+            after = Some(choice);
+        }
+        levels.truncate(count);
+        let not_zero = self.costs.zero[self.site.size.context()][self.site.zero_context][0];
+        let (rate, distortion) = after.map_or((0, 0.0), |after| (after.rate, after.distortion));
+        // Those beyond the last are lost in any case.
+        let distortion = distortion + (lost - zeros);
+        Quantized { levels: Levels(levels), rate: rate + not_zero + self.type_rate, distortion }
+    }
+
+    fn level_costs(&self) -> &LevelCosts {
+        &self.costs.levels[self.site.size.context()][usize::from(self.site.is_chroma)]
+    }
+
+    /// Bits of the sign of the coefficient at a place in the scan.
+    fn sign(&self, c: usize) -> u32 {
+        let signs = &self.costs.sign[usize::from(self.site.is_chroma)][self.site.sign_context];
+        if c == 0 { signs[usize::from(self.coefficients[0] < 0.0)] } else { BIT }
+    }
+
+    /// The best level for a coefficient after which there are others.
+    #[inline(always)]
+    fn go_on<const N: usize>(&self, c: usize, place: [usize; 2], after: Choice, near: &Neighbours<N>) -> Choice {
+        let position = (place[0] << self.site.size.coded().w) + place[1];
+        let context = if c == 0 { 0 } else { near.base(place) + base_offset(self.site.size, place) };
+        let (costs, level) = (self.level_costs(), self.nearest(position));
+        let base = &costs.base[context];
+        if level == 0 {
+            return self.choice(position, 0, after.rate + base[0], after.distortion);
+        }
+        let rate = after.rate + self.sign(c);
+        let range = if level < 3 { 0 } else { near.range(place) };
+        let nearest = rate + base[level.min(3) as usize] + costs.above(level, range);
+        let nearest = self.choice(position, level, nearest, after.distortion);
+        let below = match level - 1 {
+            0 => after.rate + base[0],
+            level => rate + base[level.min(3) as usize] + costs.above(level, range),
+        };
+        let below = self.choice(position, level - 1, below, after.distortion);
+        if below.total <= nearest.total { below } else { nearest }
+    }
+
+    /// The best level for a coefficient that is the last; `zeros` is what those after it lose.
+    #[inline(always)]
+    fn end(&self, c: usize, place: [usize; 2], zeros: f32) -> Option<Choice> {
+        let size = self.site.size.coded();
+        let position = (place[0] << size.w) + place[1];
+        let level = self.nearest(position);
+        if level == 0 {
+            return None;
+        }
+        let costs = self.level_costs();
+        let base = &costs.base_eob[last_context(c, size.area())];
+        let (common, range) = (self.costs.count(self.site, costs, c + 1) + self.sign(c), range_offset(place));
+        let rate = common + base[level.min(3) as usize - 1] + costs.above(level, range);
+        let nearest = self.choice(position, level, rate, zeros);
+        if level == 1 {
+            return Some(nearest);
+        }
+        let rate = common + base[(level - 1).min(3) as usize - 1] + costs.above(level - 1, range);
+        let below = self.choice(position, level - 1, rate, zeros);
+        Some(if below.total <= nearest.total { below } else { nearest })
+    }
+
+    #[inline(always)]
+    fn choice(&self, position: usize, level: u32, rate: u32, lost: f32) -> Choice {
+        let distortion = lost + self.lost(position, level);
+        Choice { level, rate, distortion, total: distortion + self.lambda * rate as f32 }
+    }
+}

@@ -1,0 +1,71 @@
+//! What coefficients are divided by (7.12.2, 7.12.3), and what it counts if they are not exact.
+
+use super::matrices::MATRICES;
+use super::size::Size;
+use super::tables::{AC_QUANTIZER, DC_QUANTIZER};
+
+/// `Qm_Offset` (9.5.2): where the matrix of each transform starts.
+const OFFSETS: [usize; 19] =
+    [0, 16, 80, 336, 336, 1360, 1392, 1424, 1552, 1680, 2192, 336, 336, 2704, 2768, 2832, 3088, 1680, 2192];
+
+/// The step of a matrix that changes nothing.
+const NEUTRAL: u8 = 32;
+
+/// The steps of the coefficients of a transform, row by row.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// What a level of 1 stands for, at the scale of the transforms.
+    pub(super) step: Vec<f32>,
+    pub(super) inverse: Vec<f32>,
+    /// What the square of an error counts for: less at high frequencies, to the degree that the matrix has them coarser.
+    pub(super) weight: Vec<f32>,
+}
+
+/// Steps for every transform of luma, and of chroma.
+pub(super) struct Quantizer {
+    steps: [Vec<Steps>; 2],
+}
+
+impl Quantizer {
+    /// For a `qindex`; with matrices, or with the same step for all frequencies.
+    pub(super) fn new(index: u8, with_matrices: bool) -> Self {
+        let steps =
+            |matrix| Size::transforms().map(|size| steps(size, index, with_matrices.then_some(matrix))).collect();
+        Self { steps: MATRICES.each_ref().map(steps) }
+    }
+
+    pub(super) fn steps(&self, is_chroma: bool, size: Size) -> &Steps {
+        &self.steps[usize::from(is_chroma)][size.transform_index()]
+    }
+}
+
+/// The quantizer of a `qindex`, as a step between samples.
+pub(super) fn step_of_samples(index: u8) -> f32 {
+    f32::from(AC_QUANTIZER[usize::from(index)]) / 8.0
+}
+
+/// The `qindex` whose step is the next to that of `index` divided by `ratio`.
+pub(super) fn finer(index: u8, ratio: f32) -> u8 {
+    let wanted = f32::from(AC_QUANTIZER[usize::from(index)]) / ratio;
+    AC_QUANTIZER.partition_point(|step| f32::from(*step) < wanted).min(index.into()) as u8
+}
+
+fn steps(size: Size, index: u8, matrix: Option<&[u8; 3344]>) -> Steps {
+    let coded = size.coded();
+    let entry = |i: usize| f32::from(matrix.map_or(NEUTRAL, |matrix| matrix[OFFSETS[size.transform_index()] + i]));
+    // A transform of 64 samples has a matrix of 32, of which it shows the lower half of the frequencies.
+    let shown = |i: usize| {
+        let (x, y) = (i % coded.width(), i / coded.width());
+        (y >> (size.h / 6)) * coded.width() + (x >> (size.w / 6))
+    };
+    let mut steps = Steps::default();
+    for i in 0..coded.area() {
+        let table = if i == 0 { &DC_QUANTIZER } else { &AC_QUANTIZER };
+        let step = (f32::from(table[usize::from(index)]) * entry(i) / 32.0 + 0.5).floor();
+        steps.step.push(step);
+        steps.inverse.push(1.0 / step);
+        // Transforms are scaled by 8.
+        steps.weight.push((f32::from(NEUTRAL) / entry(shown(i))).powi(2) / 64.0);
+    }
+    steps
+}

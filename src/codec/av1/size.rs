@@ -1,0 +1,141 @@
+//! Sizes of blocks and of transforms, which the specification numbers differently (6.10.4, 6.10.16).
+
+/// Logarithms to base 2 of a width and a height in samples, each between 2 and 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) w: u8,
+    pub(super) h: u8,
+}
+
+/// `BLOCK_4X4` and its successors, but for those of 128.
+const BLOCKS: [[u8; 2]; 22] = [
+    [2, 2],
+    [2, 3],
+    [3, 2],
+    [3, 3],
+    [3, 4],
+    [4, 3],
+    [4, 4],
+    [4, 5],
+    [5, 4],
+    [5, 5],
+    [5, 6],
+    [6, 5],
+    [6, 6],
+    [0, 0],
+    [0, 0],
+    [0, 0],
+    [2, 4],
+    [4, 2],
+    [3, 5],
+    [5, 3],
+    [4, 6],
+    [6, 4],
+];
+
+/// `TX_4X4` and its successors.
+const TRANSFORMS: [[u8; 2]; 19] = [
+    [2, 2],
+    [3, 3],
+    [4, 4],
+    [5, 5],
+    [6, 6],
+    [2, 3],
+    [3, 2],
+    [3, 4],
+    [4, 3],
+    [4, 5],
+    [5, 4],
+    [5, 6],
+    [6, 5],
+    [2, 4],
+    [4, 2],
+    [3, 5],
+    [5, 3],
+    [4, 6],
+    [6, 4],
+];
+
+const fn index<const N: usize>(sizes: &[[u8; 2]; N]) -> [[u8; 5]; 5] {
+    let mut table = [[0; 5]; 5];
+    let mut i = 0;
+    while i < N {
+        if sizes[i][0] > 0 {
+            table[sizes[i][0] as usize - 2][sizes[i][1] as usize - 2] = i as u8;
+        }
+        i += 1;
+    }
+    table
+}
+
+static BLOCK_INDEX: [[u8; 5]; 5] = index(&BLOCKS);
+static TRANSFORM_INDEX: [[u8; 5]; 5] = index(&TRANSFORMS);
+
+impl Size {
+    pub(super) const fn new(w: u8, h: u8) -> Self {
+        Self { w, h }
+    }
+
+    pub(super) const fn square(side: u8) -> Self {
+        Self { w: side, h: side }
+    }
+
+    pub(super) fn width(self) -> usize {
+        1 << self.w
+    }
+
+    pub(super) fn height(self) -> usize {
+        1 << self.h
+    }
+
+    /// Those of all transforms, in the specification's order.
+    pub(super) fn transforms() -> impl Iterator<Item = Self> {
+        TRANSFORMS.iter().map(|[w, h]| Self::new(*w, *h))
+    }
+
+    /// Width and height in units of 4 samples.
+    pub(super) fn units(self) -> [usize; 2] {
+        [1 << (self.w - 2), 1 << (self.h - 2)]
+    }
+
+    pub(super) fn area(self) -> usize {
+        1 << (self.w + self.h)
+    }
+
+    pub(super) fn longest(self) -> u8 {
+        self.w.max(self.h)
+    }
+
+    pub(super) fn shortest(self) -> u8 {
+        self.w.min(self.h)
+    }
+
+    pub(super) fn block_index(self) -> usize {
+        BLOCK_INDEX[usize::from(self.w) - 2][usize::from(self.h) - 2].into()
+    }
+
+    pub(super) fn transform_index(self) -> usize {
+        TRANSFORM_INDEX[usize::from(self.w) - 2][usize::from(self.h) - 2].into()
+    }
+
+    /// Whether blocks of this size have angles between those of the modes (5.11.42): those from 8 by 8 on in the
+    /// specification's order.
+    pub(super) fn has_angles(self) -> bool {
+        self.block_index() >= 3
+    }
+
+    /// What a block of this size has of a plane whose chroma is halved, or is not (5.11.38).
+    pub(super) fn in_plane(self, halved: bool) -> Self {
+        if halved { Self { w: (self.w - 1).max(2), h: (self.h - 1).max(2) } } else { self }
+    }
+
+    /// The part of a transform whose coefficients are coded: all but the high frequencies of 64 samples.
+    pub(super) fn coded(self) -> Self {
+        Self { w: self.w.min(5), h: self.h.min(5) }
+    }
+
+    /// `txSzCtx` (5.11.39).
+    pub(super) fn context(self) -> usize {
+        (usize::from(self.w) + usize::from(self.h) - 3) >> 1
+    }
+}

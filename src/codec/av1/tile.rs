@@ -1,0 +1,347 @@
+//! What is known while a frame is coded: samples, and what blocks above and to the left say of themselves.
+
+use std::rc::Rc;
+
+use super::coefficients::{Levels, Site};
+use super::inverse::Kind;
+use super::partition::Square;
+use super::predict::{Mode, Place};
+use super::probabilities::Probabilities;
+use super::quantizer::Quantizer;
+use super::rates::Costs;
+use super::size::Size;
+use super::symbols::cost;
+
+/// Side of a superblock in units of 4 samples of luma.
+pub(super) const SUPERBLOCK: usize = 16;
+
+/// Quantizers of superblocks differ by multiples of 1 << this.
+pub(super) const DELTA_SHIFT: u32 = 2;
+
+/// Samples of one plane, with room to whole superblocks.
+#[derive(Clone)]
+pub(super) struct Plane {
+    pub(super) samples: Vec<u8>,
+    pub(super) stride: usize,
+}
+
+/// What is remembered of 4 by 4 samples of luma along an edge of what is coded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unit {
+    pub(super) mode: u8,
+    pub(super) chroma_mode: u8,
+    pub(super) is_skipped: bool,
+    pub(super) block: Size,
+    /// `culLevel` of each plane; that of halved chroma stands at even units.
+    pub(super) level: [u8; 3],
+    /// `dcCategory` of each plane.
+    pub(super) sign: [u8; 3],
+}
+
+impl Unit {
+    /// What stands for blocks beyond the frame.
+    pub(super) const OUTSIDE: Self =
+        Self { mode: 0, chroma_mode: 0, is_skipped: false, block: Size::square(15), level: [0; 3], sign: [0; 3] };
+}
+
+/// The levels of one transform of a block.
+#[derive(Debug, Clone)]
+pub(super) struct Residual {
+    pub(super) plane: usize,
+    /// The place in the plane, in samples.
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) size: Size,
+    pub(super) kind: Kind,
+    pub(super) levels: Levels,
+}
+
+/// How chroma is predicted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chroma {
+    pub(super) mode: Mode,
+    /// By how much luma's deviations count, in eighths, if `mode` is from luma.
+    pub(super) alphas: [i8; 2],
+}
+
+/// A block as it was decided on.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    /// The place in units of 4 samples of luma.
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) size: Size,
+    pub(super) mode: Mode,
+    pub(super) chroma: Option<Chroma>,
+    pub(super) residuals: Vec<Residual>,
+}
+
+impl Block {
+    pub(super) fn is_skipped(&self) -> bool {
+        self.residuals.iter().all(|residual| residual.levels.0.is_empty())
+    }
+}
+
+/// How a square is divided; the numbers are those of `partition`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Partition {
+    None = 0,
+    Horizontal = 1,
+    Vertical = 2,
+    Split = 3,
+}
+
+/// A square of blocks.
+pub(super) enum Node {
+    Outside,
+    Blocks(Partition, Vec<Block>),
+    Split(Vec<Node>),
+}
+
+impl Node {
+    /// How many of the quarters that it is divided into are divided no further.
+    pub(super) fn whole_quarters(&self) -> usize {
+        let Self::Split(quarters) = self else { return 0 };
+        quarters.iter().filter(|quarter| matches!(quarter, Self::Blocks(Partition::None, _))).count()
+    }
+}
+
+/// The state of a frame.
+pub(super) struct Tile {
+    pub(super) source: Vec<Plane>,
+    pub(super) frame: Vec<Plane>,
+    /// Width and height in units of 4 samples of luma; even.
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    /// Whether chroma has half of the columns and of the rows.
+    pub(super) is_halved: bool,
+    pub(super) above: Vec<Unit>,
+    pub(super) left: [Unit; SUPERBLOCK],
+    /// What of the present superblock is decoded: rows from -1 on, whose bits are columns from -1 on.
+    decoded: [[u32; SUPERBLOCK + 2]; 3],
+    pub(super) probabilities: Probabilities,
+    pub(super) costs: Costs,
+    pub(super) quantizer: Rc<Quantizer>,
+    /// That of the present superblock, and of the last that was written.
+    pub(super) quantizer_index: u8,
+    pub(super) written_quantizer_index: u8,
+    /// What a bit's [`BIT`](super::symbols::BIT)th is worth in squares of samples.
+    pub(super) lambda: f32,
+    /// Room for what one transform takes and gives.
+    pub(super) differences: Box<[f32; 64 * 64]>,
+    pub(super) coefficients: Box<[f32; 32 * 32]>,
+}
+
+impl Tile {
+    /// The state before the first superblock. `units` are the width and the height in units of 4 samples of luma.
+    pub(super) fn new(source: Vec<Plane>, units: [usize; 2], is_halved: bool, index: u8, with_matrices: bool) -> Self {
+        let [columns, rows] = units;
+        let mut probabilities = Probabilities::new(index);
+        Self {
+            frame: source.clone(),
+            source,
+            columns,
+            rows,
+            is_halved,
+            above: vec![Unit::OUTSIDE; columns.next_multiple_of(SUPERBLOCK)],
+            left: [Unit::OUTSIDE; SUPERBLOCK],
+            decoded: [[0; SUPERBLOCK + 2]; 3],
+            costs: Costs::new(&mut probabilities),
+            probabilities,
+            quantizer: Rc::new(Quantizer::new(index, with_matrices)),
+            quantizer_index: index,
+            written_quantizer_index: index,
+            lambda: 0.0,
+            differences: Box::new([0.0; 64 * 64]),
+            coefficients: Box::new([0.0; 32 * 32]),
+        }
+    }
+
+    pub(super) fn is_chroma_halved(&self, plane: usize) -> bool {
+        plane > 0 && self.is_halved
+    }
+
+    fn shift(&self, plane: usize) -> u32 {
+        u32::from(self.is_chroma_halved(plane))
+    }
+
+    /// Whether a block carries the chroma of its place (5.11.5).
+    pub(super) fn has_chroma(&self, row: usize, column: usize, size: Size) -> bool {
+        let whole = |length: u8, at: usize| length > 2 || at % 2 == 1 || !self.is_halved;
+        self.source.len() > 1 && whole(size.h, row) && whole(size.w, column)
+    }
+
+    /// `clear_block_decoded_flags` (5.11.3).
+    pub(super) fn clear_decoded(&mut self, row: usize, column: usize) {
+        for plane in 0..self.source.len() {
+            let shift = self.shift(plane);
+            let side = SUPERBLOCK >> shift;
+            let (right, below) = ((self.columns - column) >> shift, (self.rows - row) >> shift);
+            let rows = &mut self.decoded[plane];
+            for (y, bits) in rows.iter_mut().enumerate().take(side + 2) {
+                *bits = if y == 0 { (1 << (right + 1).min(side + 2)) - 1 } else { u32::from(y - 1 < below) };
+            }
+            rows[side + 1] = 0;
+        }
+    }
+
+    /// Marks a block's samples as decoded, or as not.
+    pub(super) fn mark_decoded(&mut self, plane: usize, x: usize, y: usize, size: Size, decoded: bool) {
+        let side = SUPERBLOCK >> self.shift(plane);
+        let [w, h] = size.units();
+        let (left, top) = (x / 4 % side + 1, y / 4 % side + 1);
+        let bits = ((1u32 << w) - 1) << left;
+        for row in &mut self.decoded[plane][top..(top + h).min(side + 1)] {
+            *row = if decoded { *row | bits } else { *row & !bits };
+        }
+    }
+
+    fn is_decoded(&self, plane: usize, row: usize, column: usize) -> bool {
+        self.decoded[plane][row] >> column & 1 != 0
+    }
+
+    /// Where a transform stands among what is decoded.
+    pub(super) fn place(&self, plane: usize, x: usize, y: usize, size: Size, beside_smooth: bool) -> Place {
+        let shift = self.shift(plane);
+        let side = SUPERBLOCK >> shift;
+        let [w, h] = size.units();
+        let (column, row) = (x / 4 % side, y / 4 % side);
+        Place {
+            x,
+            y,
+            have_above: y > 0,
+            have_left: x > 0,
+            have_above_right: self.is_decoded(plane, row, column + w + 1),
+            have_below_left: self.is_decoded(plane, row + h + 1, column),
+            end: [(self.columns * 4) >> shift, (self.rows * 4) >> shift],
+            beside_smooth,
+        }
+    }
+
+    /// The intra filter type process (7.11.2.8).
+    pub(super) fn is_beside_smooth(&self, is_chroma: bool, row: usize, column: usize) -> bool {
+        let [above, left] = self.beside(row, column, is_chroma && self.is_halved);
+        let is_smooth = |unit: &Unit| Mode::is_smooth(if is_chroma { unit.chroma_mode } else { unit.mode });
+        is_smooth(above) || is_smooth(left)
+    }
+
+    /// The units above and to the left; those that carry chroma if asked for.
+    pub(super) fn beside(&self, row: usize, column: usize, with_chroma: bool) -> [&Unit; 2] {
+        let odd = usize::from(with_chroma);
+        [&self.above[column | odd], &self.left[(row | odd) % SUPERBLOCK]]
+    }
+
+    /// What a transform's levels are coded with.
+    pub(super) fn site(&self, plane: usize, x: usize, y: usize, size: Size, block: Size) -> Site {
+        let shift = self.shift(plane);
+        let [w, h] = size.units();
+        let (x4, y4) = (x / 4, y / 4);
+        let across = (x4..(x4 + w).min(self.columns >> shift)).map(|x| &self.above[x << shift]);
+        let down = (y4..(y4 + h).min(self.rows >> shift)).map(|y| &self.left[(y << shift) % SUPERBLOCK]);
+        let signs = across.clone().chain(down.clone()).map(|unit| match unit.sign[plane] {
+            1 => -1,
+            2 => 1,
+            _ => 0,
+        });
+        let sign_context = match signs.sum::<i32>() {
+            ..0 => 1,
+            0 => 0,
+            _ => 2,
+        };
+        let block = block.in_plane(shift > 0);
+        let zero_context = if plane == 0 {
+            let top = across.map(|unit| unit.level[0]).max().unwrap_or(0);
+            let left = down.map(|unit| unit.level[0]).max().unwrap_or(0);
+            match (top.min(left), top.max(left)) {
+                _ if block == size => 0,
+                (0, 0) => 1,
+                (0, most) => 2 + usize::from(most > 3),
+                (_, ..=3) => 4,
+                (..=3, _) => 5,
+                _ => 6,
+            }
+        } else {
+            let is_set = |unit: &Unit| unit.level[plane] != 0 || unit.sign[plane] != 0;
+            let smaller = if block.area() > size.area() { 3 } else { 0 };
+            7 + smaller + usize::from(across.clone().any(is_set)) + usize::from(down.clone().any(is_set))
+        };
+        Site { size, is_chroma: plane > 0, zero_context, sign_context }
+    }
+
+    /// Notes a transform's levels for the contexts of later ones.
+    pub(super) fn note_levels(&mut self, plane: usize, x: usize, y: usize, size: Size, levels: &Levels) {
+        let shift = self.shift(plane);
+        let [w, h] = size.units();
+        let [level, sign] = levels.contexts();
+        for x in x / 4..x / 4 + w {
+            let unit = &mut self.above[x << shift];
+            (unit.level[plane], unit.sign[plane]) = (level, sign);
+        }
+        for y in y / 4..y / 4 + h {
+            let unit = &mut self.left[(y << shift) % SUPERBLOCK];
+            (unit.level[plane], unit.sign[plane]) = (level, sign);
+        }
+    }
+
+    /// Notes a block for the contexts of later ones.
+    pub(super) fn note_block(&mut self, block: &Block) {
+        let [w, h] = block.size.units();
+        let is_skipped = block.is_skipped();
+        let note = |unit: &mut Unit| {
+            unit.mode = block.mode.base;
+            unit.is_skipped = is_skipped;
+            unit.block = block.size;
+            if let Some(chroma) = block.chroma {
+                unit.chroma_mode = chroma.mode.base;
+            }
+        };
+        self.above[block.column..block.column + w].iter_mut().for_each(note);
+        let top = block.row % SUPERBLOCK;
+        self.left[top..top + h].iter_mut().for_each(note);
+    }
+
+    /// Whether the middle of a square lies within the frame: its row, and its column.
+    pub(super) fn has_middle(&self, square: Square) -> [bool; 2] {
+        let half = 1 << (square.side.max(3) - 3);
+        [square.row + half < self.rows, square.column + half < self.columns]
+    }
+
+    /// What there is to say of how a square is divided.
+    pub(super) fn partition_symbol(&mut self, square: Square) -> PartitionSymbol {
+        let [above, left] = self.beside(square.row, square.column, false);
+        let context = usize::from(left.block.h < square.side) * 2 + usize::from(above.block.w < square.side);
+        match self.has_middle(square) {
+            _ if square.side == 2 => PartitionSymbol::None,
+            [true, true] => PartitionSymbol::Partition(context),
+            [false, false] => PartitionSymbol::None,
+            [has_row, _] => {
+                // What stands for a split, as opposed to halves one above the other, or side by side.
+                let symbols: [usize; 6] = if has_row { [1, 3, 4, 5, 6, 8] } else { [2, 3, 4, 6, 7, 9] };
+                let cdf = self.probabilities.partition(square.side, context);
+                let sum: u16 = symbols.iter().map(|i| cdf[*i] - cdf[i - 1]).sum();
+                PartitionSymbol::SplitOr([(1 << 15) - sum, 1 << 15, 0])
+            }
+        }
+    }
+
+    /// Bits that a partition costs, times [`BIT`](super::symbols::BIT).
+    pub(super) fn partition_cost(&mut self, square: Square, partition: Partition) -> u32 {
+        match self.partition_symbol(square) {
+            PartitionSymbol::None => 0,
+            PartitionSymbol::Partition(context) => {
+                cost(self.probabilities.partition(square.side, context), partition as usize)
+            }
+            PartitionSymbol::SplitOr(cdf) => cost(&cdf, usize::from(partition == Partition::Split)),
+        }
+    }
+}
+
+/// The symbol that tells how a square is divided.
+pub(super) enum PartitionSymbol {
+    /// There is no choice.
+    None,
+    /// `partition`, in a context.
+    Partition(usize),
+    /// `split_or_horz` or `split_or_vert` (8.3.2), with its probabilities, which do not adapt.
+    SplitOr([u16; 3]),
+}
