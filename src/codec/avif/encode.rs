@@ -181,11 +181,15 @@ impl Avif {
         let size @ [width, height] = source.size();
         check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
         let effort = affordable(self.speed, width as usize * height as usize, work)?;
-        // Cells of a grid have even sides (MIAF, 7.3.11.4.2).
+        let is_grid = width.max(height) as usize > CELL;
+        // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
+        // 7.3.11.4.2).
         let cell = |side: u32| {
             let side = side as usize;
-            if side <= CELL { side } else { side.div_ceil(side.div_ceil(CELL)).next_multiple_of(2) }
+            if is_grid { side.div_ceil(side.div_ceil(CELL)).next_multiple_of(2).max(64) } else { side }
         };
+        let is_odd = size.iter().any(|side| side % 2 == 1);
+        let sampling = if is_grid && is_odd && sampling == Sampling::Halved { Sampling::Full } else { sampling };
         let cell @ [cell_width, cell_height] = [cell(width), cell(height)];
         let (columns, rows) = ((width as usize).div_ceil(cell_width), (height as usize).div_ceil(cell_height));
         let colour = [self.primaries.code(), SRGB_TRANSFER, BT601];

@@ -47,7 +47,10 @@ impl Source<'_> {
                 let half = |length: usize| length.div_ceil(2);
                 let Cell { x, y, width, height } = cell;
                 let halved = Cell { x: half(x), y: half(y), width: half(width), height: half(height) };
-                let chromas = chromas.iter().map(|chroma| rows(chroma, halved, grey).map(|rows| rows.concat()));
+                let chromas = chromas.iter().map(|chroma| {
+                    let rows = rows(chroma, halved, grey)?;
+                    Ok(if sampling == Sampling::Full { doubled(&rows, cell) } else { rows.concat() })
+                });
                 std::iter::once(rows(luma, cell, grey).map(|rows| rows.concat())).chain(chromas).collect()
             }
             Self::Alpha(raster) => Ok(vec![rows(raster, cell, alpha)?.concat()]),
@@ -84,6 +87,12 @@ fn rows<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) ->
         pixels
     };
     Ok((cell.y..cell.y + cell.height).map(row).collect())
+}
+
+/// Each sample twice in its row, and each row twice, as far as the cell goes.
+fn doubled(rows: &[Vec<u8>], cell: Cell) -> Vec<u8> {
+    let sample = |i: usize| rows[i / cell.width / 2][i % cell.width / 2];
+    (0..cell.width * cell.height).map(sample).collect()
 }
 
 /// Planes of luma and of the chroma of squares of `size` pixels.

@@ -46,14 +46,27 @@ fn what_is_written_is_read_again() {
 
 #[test]
 fn large_pictures_are_grids() {
-    let picture = gradient(3074, 2, Channels::La);
+    let picture = gradient(3075, 3, Channels::La);
     let fastest = with_speed(4);
     let bytes = fastest.encode(&picture, &ENCODING, &Work::unbounded()).unwrap();
     let opened = Opened::new(&bytes, BUDGET).unwrap();
     assert_eq!((opened.picture.colour.len(), opened.picture.colour.columns), (2, 2));
     let decoded = decode(&bytes, BUDGET).unwrap().raster;
-    assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (3074, 2, Channels::La));
+    assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (3075, 3, Channels::La));
     assert!(mean_difference(&decoded, &picture) < 4.0);
+}
+
+#[test]
+fn cells_are_of_sizes_that_other_readers_take() {
+    let planes = [gradient(3075, 6, Channels::L), gradient(1538, 3, Channels::L), gradient(1538, 3, Channels::L)];
+    let encoder = with_speed(4).planar(&ENCODING).unwrap();
+    let bytes = encoder.encode_planes(&planes, &ENCODING, &Work::unbounded()).unwrap();
+    let opened = Opened::new(&bytes, BUDGET).unwrap();
+    let sequence = stream::Sequence::read(&opened.picture.colour.cell(0)).unwrap();
+    // Even sides, and of 64 at least; with an odd side of the whole, all of chroma.
+    assert_eq!((sequence.width, sequence.height, sequence.subsampling), (1538, 64, [false, false]));
+    let decoded = decode(&bytes, BUDGET).unwrap().raster;
+    assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (3075, 6, Channels::Rgb));
 }
 
 #[test]
