@@ -227,7 +227,7 @@ parameters! {
     q "q" ["quality"]: Kind::Integer { min: 1, max: 100 }, "80",
         "Quality of lossy output on JPEG's scale; above 90 JPEG keeps full chroma resolution.";
     lossless "lossless": Kind::Bool, "false",
-        "Encodes without loss where the format can (webp); png always is, and avif never.";
+        "Encodes without loss where the format can (webp, avif); png always is.";
     progressive "progressive": Kind::Bool, "false",
         "Writes a JPEG that loads in passes.";
     max_bytes "max_bytes": Kind::Integer { min: 1, max: 1_000_000_000 }, "off",

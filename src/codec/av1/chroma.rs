@@ -5,8 +5,9 @@ use super::inverse::Kind;
 use super::predict::{self, DC, Edges, FROM_LUMA, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::Quantized;
 use super::size::Size;
+use super::symbols::Tally;
 use super::tile::{Chroma, Plane, Tile};
-use super::write::{Tally, can_be_from_luma};
+use super::write::can_be_from_luma;
 
 /// A way to code the chroma of a block.
 pub(super) struct Coded {

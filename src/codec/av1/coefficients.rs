@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::probabilities::Probabilities;
 use super::quantizer::Steps;
 use super::size::Size;
-use super::symbols::Writer;
+use super::symbols::Sink;
 use super::tables::BASE_CONTEXT_OFFSET;
 
 /// Positions in the order in which they are coded, from the lowest frequency, for each size of a transform.
@@ -140,7 +140,7 @@ pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: Size, coefficient
 }
 
 /// Writes levels, but for `all_zero` and the transform's type, which stand before them. There is at least one.
-pub(super) fn write(levels: &Levels, site: Site, p: &mut Probabilities, writer: &mut Writer) {
+pub(super) fn write(levels: &Levels, site: Site, p: &mut Probabilities, writer: &mut impl Sink) {
     let size = site.size.coded();
     let scan = &SCANS[site.size.transform_index()];
     let (context, plane) = (site.size.context(), usize::from(site.is_chroma));

@@ -92,7 +92,10 @@ impl Headers {
         for code in self.colour {
             bits.put(code.into(), 8);
         }
-        bits.flag(true); // color_range: full
+        // Colours as they are, in sRGB, say all of the rest.
+        if self.is_monochrome || self.colour != [1, 13, 0] {
+            bits.flag(true); // color_range: full
+        }
         if !self.is_monochrome {
             if self.is_halved {
                 bits.put(0, 2); // chroma_sample_position: unknown
@@ -126,6 +129,15 @@ impl Headers {
             bits.put(matrices::LEVEL.into(), 4);
         }
         bits.flag(false); // segmentation_enabled
+        // Without loss there is nothing to choose, nor to filter.
+        if self.quantizer > 0 {
+            self.quantizers_and_filters(&mut bits);
+        }
+        bits.flag(false); // reduced_tx_set
+        bits.bytes
+    }
+
+    fn quantizers_and_filters(&self, bits: &mut Bits) {
         bits.flag(true); // delta_q_present
         bits.put(DELTA_SHIFT, 2); // delta_q_res
         bits.flag(false); // delta_lf_present
@@ -137,8 +149,6 @@ impl Headers {
         bits.put(0, 3); // loop_filter_sharpness
         bits.flag(false); // loop_filter_delta_enabled
         bits.flag(false); // tx_mode_select
-        bits.flag(false); // reduced_tx_set
-        bits.bytes
     }
 
     /// The stream of a frame whose tile is coded.

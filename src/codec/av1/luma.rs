@@ -1,13 +1,13 @@
 //! The search for the best prediction and the best transform of a block of luma, and what it shares with chroma.
 
-use super::coefficients::Site;
+use super::coefficients::{self, Site};
 use super::inverse::Kind;
 use super::predict::{D67, DC, Edges, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::{self, Quantized, quantize};
 use super::size::Size;
+use super::symbols::{Sink, Tally};
 use super::tile::{Plane, Tile};
-use super::write::Tally;
-use super::{Effort, forward};
+use super::{Effort, forward, lossless};
 
 /// What a bit costs beside a guess of what coding differences costs: the root of what it costs beside squares of
 /// errors, times this.
@@ -63,7 +63,7 @@ impl Tile {
         let likely = self.likely(&task, effort);
         let mut coded: Vec<Luma> = likely.iter().map(|likely| self.coded(&task, *likely, &[Kind::DCT])).collect();
         let least = coded.iter().map(|coded| coded.total).fold(f32::INFINITY, f32::min);
-        let kinds: &[Kind] = if size.longest() <= 4 { &Kind::WITH_ADST } else { &[] };
+        let kinds: &[Kind] = if size.longest() <= 4 && !self.is_lossless { &Kind::WITH_ADST } else { &[] };
         // Types of transforms make less of a difference than modes that are not alike.
         let limit = least * if effort.kinds_of_each { 1.05 } else { 1.0 };
         for (i, likely) in likely.into_iter().enumerate().filter(|_| !kinds.is_empty()) {
@@ -163,6 +163,9 @@ impl Tile {
         kind: Kind,
         kind_rate: u32,
     ) -> Quantized {
+        if self.is_lossless {
+            return self.exact(wanted, prediction, site);
+        }
         let size = site.size;
         let differences = &mut self.differences[..size.area()];
         for ((difference, wanted), predicted) in differences.iter_mut().zip(wanted).zip(prediction) {
@@ -187,6 +190,19 @@ impl Tile {
             quantized.distortion += (all - coded).max(0.0) * weight;
         }
         quantized
+    }
+
+    /// The levels of a transform without loss.
+    fn exact(&mut self, wanted: &[u8], prediction: &[u8], site: Site) -> Quantized {
+        let difference = |i: usize| i32::from(wanted[i]) - i32::from(prediction[i]);
+        let levels = lossless::levels(&std::array::from_fn(difference));
+        let mut rate = Tally(0);
+        let is_zero = levels.0.is_empty();
+        rate.symbol(&mut self.probabilities.all_zero[site.size.context()][site.zero_context], usize::from(is_zero));
+        if !is_zero {
+            coefficients::write(&levels, site, &mut self.probabilities, &mut rate);
+        }
+        Quantized { levels, rate: rate.0, distortion: 0.0 }
     }
 }
 

@@ -14,6 +14,7 @@ mod defaults;
 mod forward;
 mod headers;
 mod inverse;
+mod lossless;
 mod luma;
 mod matrices;
 mod partition;
@@ -89,12 +90,11 @@ pub(crate) struct Stream {
     pub(crate) configuration: [u8; 4],
 }
 
-/// Codes a picture with `base_q_idx` of 1 to 255, the coarsest.
+/// Codes a picture with `base_q_idx` of 0, without loss, to 255, the coarsest.
 ///
 /// # Errors
 /// [`Stopped`], within the time that a superblock takes, when there is no time left.
 pub(crate) fn encode(picture: &Picture<'_>, quantizer: u8, effort: &Effort, work: &Work) -> Result<Stream, Stopped> {
-    let quantizer = quantizer.max(1);
     let with_matrices = quantizer >= FINEST_WITH_MATRICES;
     let (_, symbols) = code(picture, quantizer, with_matrices, effort, work)?;
     let filter = (FILTER * step_of_samples(quantizer)).round().min(63.0) as u8;

@@ -2,12 +2,12 @@
 //!
 //! Every way is tried as it would be coded, on the frame itself, and the best is put back.
 
-use super::Effort;
 use super::coefficients::{Levels, dequantize};
 use super::inverse::{self, Kind};
 use super::size::Size;
 use super::symbols::{BIT, cost};
 use super::tile::{Block, Node, Partition, Plane, Residual, SUPERBLOCK, Tile, Unit};
+use super::{Effort, lossless};
 
 /// How many bits' worth a square must cost before dividing it can be of use: as many as four quarters take at least, and
 /// where these are of 4 by 4 samples, as many as experience shows.
@@ -111,6 +111,7 @@ impl Tile {
         let is_whole = has_row && has_column;
         match way {
             _ if square.side == 2 => way == Partition::None,
+            _ if self.is_lossless => way == Partition::Split,
             Partition::None => is_whole && square.side <= self.largest_block(),
             Partition::Split => !is_whole || square.side > effort.smallest,
             _ if square.side == 3 && !is_whole => false,
@@ -204,7 +205,9 @@ impl Tile {
         for (line, predicted) in samples.chunks_mut(*stride).zip(prediction.chunks_exact(size.width())) {
             line[..size.width()].copy_from_slice(predicted);
         }
-        if !levels.0.is_empty() {
+        if self.is_lossless {
+            lossless::add(&levels, samples, *stride);
+        } else if !levels.0.is_empty() {
             let mut coefficients = [0; 1024];
             let coefficients = &mut coefficients[..size.coded().area()];
             dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);

@@ -5,6 +5,15 @@ use std::sync::LazyLock;
 /// Bits of a symbol are counted in parts of this.
 pub(super) const BIT: u32 = 256;
 
+/// Takes symbols: to write them, or to see what they cost.
+pub(super) trait Sink {
+    /// Takes a symbol, which `cdf` may adapt to. The last number of `cdf` counts.
+    fn symbol(&mut self, cdf: &mut [u16], symbol: usize);
+
+    /// Takes the low bits of `value`, the highest first, each as likely as not.
+    fn literal(&mut self, value: u32, bits: u32);
+}
+
 /// Writes symbols.
 pub(super) struct Writer {
     /// The low end of the interval; its upper bits wait for a carry.
@@ -22,12 +31,6 @@ impl Writer {
         Self { low: 0, range: 1 << 15, count: -9, bytes: Vec::new() }
     }
 
-    /// Writes `symbol` and lets `cdf` adapt to it. The last number of `cdf` counts.
-    pub(super) fn symbol(&mut self, cdf: &mut [u16], symbol: usize) {
-        self.encode(cdf, symbol);
-        adapt(cdf, symbol);
-    }
-
     /// Writes `symbol` by probabilities that do not adapt.
     pub(super) fn encode(&mut self, cdf: &[u16], symbol: usize) {
         let symbols = cdf.len() as u32 - 1;
@@ -40,13 +43,6 @@ impl Writer {
         self.low += u64::from(self.range - from);
         self.range = from - to;
         self.renormalize();
-    }
-
-    /// Writes the low bits of `value`, the highest first.
-    pub(super) fn literal(&mut self, value: u32, bits: u32) {
-        for bit in (0..bits).rev() {
-            self.encode(&[1 << 14, 1 << 15, 0], (value >> bit & 1) as usize);
-        }
     }
 
     fn renormalize(&mut self) {
@@ -95,6 +91,32 @@ impl Writer {
             .collect();
         bytes.reverse();
         bytes
+    }
+}
+
+impl Sink for Writer {
+    fn symbol(&mut self, cdf: &mut [u16], symbol: usize) {
+        self.encode(cdf, symbol);
+        adapt(cdf, symbol);
+    }
+
+    fn literal(&mut self, value: u32, bits: u32) {
+        for bit in (0..bits).rev() {
+            self.encode(&[1 << 14, 1 << 15, 0], (value >> bit & 1) as usize);
+        }
+    }
+}
+
+/// Adds up what symbols cost, in [`BIT`]ths of a bit.
+pub(super) struct Tally(pub(super) u32);
+
+impl Sink for Tally {
+    fn symbol(&mut self, cdf: &mut [u16], symbol: usize) {
+        self.0 += cost(cdf, symbol);
+    }
+
+    fn literal(&mut self, _: u32, bits: u32) {
+        self.0 += bits * BIT;
     }
 }
 

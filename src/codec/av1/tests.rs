@@ -76,10 +76,11 @@ fn decoders_show_what_the_encoder_has_reckoned_with() {
         for (count, is_halved) in [(1, false), (3, true), (3, false)] {
             let planes = planes(size, count, is_halved);
             let picture = Picture { size, planes: &planes, is_halved, colour: [1, 13, 6] };
-            for (quantizer, effort) in [(10, FAST), (60, THOROUGH), (130, FAST), (255, THOROUGH)] {
+            for (quantizer, effort) in [(0, FAST), (10, FAST), (60, THOROUGH), (130, FAST), (255, THOROUGH)] {
                 let (stream, reckoned) = unfiltered(&picture, quantizer, &effort);
                 let shown = decoded(&stream);
                 assert!(shown == reckoned, "{size:?}, {count} planes, quantizer {quantizer}, {effort:?}");
+                assert!(quantizer > 0 || shown == planes, "{size:?}, {count} planes: lossy");
             }
         }
     }

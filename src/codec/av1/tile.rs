@@ -115,6 +115,7 @@ pub(super) struct Tile {
     pub(super) rows: usize,
     /// Whether chroma has half of the columns and of the rows.
     pub(super) is_halved: bool,
+    pub(super) is_lossless: bool,
     pub(super) above: Vec<Unit>,
     pub(super) left: [Unit; SUPERBLOCK],
     /// What of the present superblock is decoded: rows from -1 on, whose bits are columns from -1 on.
@@ -143,6 +144,7 @@ impl Tile {
             columns,
             rows,
             is_halved,
+            is_lossless: index == 0,
             above: vec![Unit::OUTSIDE; columns.next_multiple_of(SUPERBLOCK)],
             left: [Unit::OUTSIDE; SUPERBLOCK],
             decoded: [[0; SUPERBLOCK + 2]; 3],

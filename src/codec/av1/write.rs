@@ -5,7 +5,7 @@ use super::inverse::Kind;
 use super::partition::Square;
 use super::predict::{DC, FROM_LUMA, Mode};
 use super::size::Size;
-use super::symbols::{Writer, cost};
+use super::symbols::{Sink, Writer};
 use super::tile::{Block, Chroma, DELTA_SHIFT, Node, Partition, PartitionSymbol, SUPERBLOCK, Tile};
 
 /// `Intra_Mode_Context`.
@@ -13,26 +13,6 @@ const MODE_CONTEXT: [usize; 13] = [0, 1, 2, 3, 4, 4, 4, 4, 3, 0, 1, 2, 0];
 
 /// What a block with filter intra counts as where the type of its transform is coded.
 const FILTER_DIRECTION: [u8; 5] = [0, 1, 2, 6, 0];
-
-/// Takes symbols with their probabilities: to write them, or to see what they cost.
-pub(super) trait Sink {
-    fn symbol(&mut self, cdf: &mut [u16], symbol: usize);
-}
-
-impl Sink for Writer {
-    fn symbol(&mut self, cdf: &mut [u16], symbol: usize) {
-        Writer::symbol(self, cdf, symbol);
-    }
-}
-
-/// Adds up bits, times [`BIT`](super::symbols::BIT).
-pub(super) struct Tally(pub(super) u32);
-
-impl Sink for Tally {
-    fn symbol(&mut self, cdf: &mut [u16], symbol: usize) {
-        self.0 += cost(cdf, symbol);
-    }
-}
 
 /// Whether chroma can be predicted from luma.
 pub(super) fn can_be_from_luma(block: Size) -> bool {
@@ -92,7 +72,7 @@ impl Tile {
     /// Says of which type a luma transform is, where there is a choice.
     pub(super) fn put_kind(&mut self, size: Size, mode: Mode, kind: Kind, sink: &mut impl Sink) {
         let direction = usize::from(mode.filter.map_or(mode.base, |filter| FILTER_DIRECTION[usize::from(filter)]));
-        if size.longest() > 4 {
+        if size.longest() > 4 || self.is_lossless {
             return;
         }
         let square = usize::from(size.shortest()) - 2;
@@ -158,7 +138,8 @@ impl Tile {
         let is_skipped = block.is_skipped();
         let [above, left] = self.beside(row, column, false).map(|unit| usize::from(unit.is_skipped));
         writer.symbol(&mut self.probabilities.skip[above + left], usize::from(is_skipped));
-        if self.is_first_of_superblock(row, column) && !(is_skipped && size == Size::square(6)) {
+        let tells_quantizer = self.is_first_of_superblock(row, column) && !self.is_lossless;
+        if tells_quantizer && !(is_skipped && size == Size::square(6)) {
             self.put_quantizer(writer);
         }
         self.put_mode(row, column, mode, writer);

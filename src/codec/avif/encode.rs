@@ -1,7 +1,7 @@
 //! Writing AVIF with our own encoder of AV1.
 //!
-//! Colours are written as ITU-R BT.601 of full range, the numbers of JPEG, with sRGB's primaries and transfer; alpha is
-//! a grey picture of its own. The encoder asks at every superblock whether it may go on, and goes about it less
+//! Colours are written as ITU-R BT.601 of full range, the numbers of JPEG, with sRGB's primaries and transfer, and without
+//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on, and goes about it less
 //! thoroughly when the time that is left calls for it. Large pictures are grids of cells.
 
 use std::ops::RangeInclusive;
@@ -23,14 +23,14 @@ pub(crate) struct Avif {
 
 /// What full red, green and blue are; the transfer is that of sRGB with both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Primaries {
+enum Primaries {
     Srgb,
     DisplayP3,
 }
 
 impl Primaries {
     /// The code point (ITU-T H.273, 8.1).
-    pub(super) fn code(self) -> u8 {
+    fn code(self) -> u8 {
         match self {
             Self::Srgb => 1,
             Self::DisplayP3 => 12,
@@ -74,6 +74,7 @@ const MAX_SIDE: u32 = 32_767;
 /// Code points of ITU-T H.273.
 const SRGB_TRANSFER: u8 = 13;
 const BT601: u8 = 6;
+const IDENTITY: u8 = 0;
 
 /// Above this quality chroma keeps its resolution.
 const SUBSAMPLED_UP_TO: u8 = 90;
@@ -137,8 +138,8 @@ impl Encoder for Avif {
         true
     }
 
-    fn has_quality(&self, _: &Encoding) -> bool {
-        true
+    fn has_quality(&self, encoding: &Encoding) -> bool {
+        !encoding.lossless
     }
 
     fn in_display_p3(&self) -> Option<&'static dyn Encoder> {
@@ -148,35 +149,37 @@ impl Encoder for Avif {
     fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
         let sampling = match raster.channels() {
             Channels::L | Channels::La => Sampling::Grey,
+            _ if encoding.lossless => Sampling::Rgb,
             _ if encoding.quality > SUBSAMPLED_UP_TO => Sampling::Full,
             _ => Sampling::Halved,
         };
-        let colour = self.image(Source::Colour(raster), sampling, encoding.quality, work)?;
+        let index = |quality: u8| if encoding.lossless { 0 } else { quantizer(quality) };
+        let colour = self.image(Source::Colour(raster), sampling, index(encoding.quality), work)?;
         let alpha = match raster.channels().has_alpha() {
             // Edges of alpha show more than what lies behind them.
             true => {
-                let quality = encoding.quality.midpoint(100);
-                Some(self.image(Source::Alpha(raster), Sampling::Grey, quality, work)?)
+                let index = index(encoding.quality.midpoint(100));
+                Some(self.image(Source::Alpha(raster), Sampling::Grey, index, work)?)
             }
             false => None,
         };
-        Ok(write::file(&colour, alpha.as_ref(), self.primaries))
+        Ok(write::file(&colour, alpha.as_ref()))
     }
 
     fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
-        (encoding.quality <= SUBSAMPLED_UP_TO).then_some(self)
+        (!encoding.lossless && encoding.quality <= SUBSAMPLED_UP_TO).then_some(self)
     }
 }
 
 impl PlanarEncoder for Avif {
     fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        let colour = self.image(Source::Planes(planes), Sampling::Halved, encoding.quality, work)?;
-        Ok(write::file(&colour, None, self.primaries))
+        let colour = self.image(Source::Planes(planes), Sampling::Halved, quantizer(encoding.quality), work)?;
+        Ok(write::file(&colour, None))
     }
 }
 
 impl Avif {
-    fn image(&self, source: Source<'_>, sampling: Sampling, quality: u8, work: &Work) -> Result<Image, Error> {
+    fn image(&self, source: Source<'_>, sampling: Sampling, index: u8, work: &Work) -> Result<Image, Error> {
         work.check()?;
         let size @ [width, height] = source.size();
         check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
@@ -192,19 +195,20 @@ impl Avif {
         let sampling = if is_grid && is_odd && sampling == Sampling::Halved { Sampling::Full } else { sampling };
         let cell @ [cell_width, cell_height] = [cell(width), cell(height)];
         let (columns, rows) = ((width as usize).div_ceil(cell_width), (height as usize).div_ceil(cell_height));
-        let colour = [self.primaries.code(), SRGB_TRANSFER, BT601];
+        let matrix = if sampling == Sampling::Rgb { IDENTITY } else { BT601 };
+        let colour = [self.primaries.code(), SRGB_TRANSFER, matrix];
         let (mut streams, mut configuration) = (Vec::new(), [0; 4]);
         for i in 0..columns * rows {
             let (x, y) = (i % columns * cell_width, i / columns * cell_height);
             let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
             let is_halved = sampling == Sampling::Halved;
             let picture = av1::Picture { size: cell, planes: &planes, is_halved, colour };
-            let stream = av1::encode(&picture, quantizer(quality), &effort, work)?;
+            let stream = av1::encode(&picture, index, &effort, work)?;
             streams.push(stream.units);
             configuration = stream.configuration;
         }
         let is_grey = sampling == Sampling::Grey;
         let cell = cell.map(|side| side as u32);
-        Ok(Image { size, cell, rows, columns, is_grey, configuration, streams })
+        Ok(Image { size, cell, rows, columns, is_grey, colour, configuration, streams })
     }
 }

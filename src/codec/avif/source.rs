@@ -20,6 +20,8 @@ pub(super) enum Sampling {
     /// Half of the columns and of the rows.
     Halved,
     Full,
+    /// Green, blue and red as they are.
+    Rgb,
 }
 
 /// The part of a picture that is encoded by itself.
@@ -55,6 +57,11 @@ impl Source<'_> {
             }
             Self::Alpha(raster) => Ok(vec![rows(raster, cell, alpha)?.concat()]),
             Self::Colour(raster) if sampling == Sampling::Grey => Ok(vec![rows(raster, cell, grey)?.concat()]),
+            Self::Colour(raster) if sampling == Sampling::Rgb => {
+                let rows = rows(raster, cell, bytes)?;
+                let channel = |channel: usize| rows.iter().flatten().map(|pixel| pixel[channel]).collect();
+                Ok([1, 2, 0].map(channel).into())
+            }
             Self::Colour(raster) => luma_and_chroma(raster, cell, if sampling == Sampling::Halved { 2 } else { 1 }),
         }
     }
@@ -69,9 +76,13 @@ fn alpha(pixel: &[u8]) -> u8 {
 }
 
 fn colour(pixel: &[u8]) -> [i32; 3] {
+    bytes(pixel).map(i32::from)
+}
+
+fn bytes(pixel: &[u8]) -> [u8; 3] {
     match *pixel {
-        [r, g, b, ..] => [r, g, b].map(i32::from),
-        _ => [grey(pixel).into(); 3],
+        [r, g, b, ..] => [r, g, b],
+        _ => [grey(pixel); 3],
     }
 }
 

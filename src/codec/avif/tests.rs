@@ -45,6 +45,20 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
+fn lossless_is_exact() {
+    let lossless = Encoding { lossless: true, ..ENCODING };
+    for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba] {
+        let picture = gradient(37, 21, channels);
+        for encoder in [with_speed(3), with_speed(3).in_display_p3().unwrap()] {
+            let bytes = encoder.encode(&picture, &lossless, &Work::unbounded()).unwrap();
+            let decoded = decode(&bytes, BUDGET).unwrap().raster;
+            assert_eq!(decoded.channels(), channels);
+            assert_eq!(decoded.samples().as_bytes(), picture.samples().as_bytes(), "{channels:?}");
+        }
+    }
+}
+
+#[test]
 fn large_pictures_are_grids() {
     let picture = gradient(3075, 3, Channels::La);
     let fastest = with_speed(4);

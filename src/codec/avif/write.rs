@@ -1,6 +1,5 @@
 //! The boxes around AV1 streams (ISO/IEC 14496-12, ISO/IEC 23008-12, AVIF 1.1).
 
-use super::encode::Primaries;
 use crate::metadata::write_box;
 
 /// An encoded image: one stream, or a grid of cells.
@@ -10,6 +9,8 @@ pub(super) struct Image {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) is_grey: bool,
+    /// Code points of primaries, transfer and matrix (ITU-T H.273).
+    pub(super) colour: [u8; 3],
     /// `av1C`.
     pub(super) configuration: [u8; 4],
     /// Of each cell, row by row.
@@ -31,10 +32,11 @@ struct File<'i> {
 const ESSENTIAL: u8 = 0x80;
 
 /// The whole file.
-pub(super) fn file(colour: &Image, alpha: Option<&Image>, primaries: Primaries) -> Vec<u8> {
+pub(super) fn file(colour: &Image, alpha: Option<&Image>) -> Vec<u8> {
     let (colour_grid, alpha_grid) = (colour.grid(), alpha.and_then(Image::grid));
     let mut file = File::default();
-    let nclx = [&b"nclx"[..], &[0, primaries.code(), 0, 13, 0, 6, 0x80]].concat();
+    let [primaries, transfer, matrix] = colour.colour;
+    let nclx = [&b"nclx"[..], &[0, primaries, 0, transfer, 0, matrix, 0x80]].concat();
     let nclx = file.property(*b"colr", &nclx);
     let primary = file.image(colour, colour_grid.as_deref(), &[nclx]);
     if let Some(alpha) = alpha {
