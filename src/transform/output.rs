@@ -37,7 +37,7 @@ impl Accepted {
 
     /// Those that can be written as is asked for.
     fn formats(&self, lossless: bool) -> impl Iterator<Item = Format> {
-        // AVIF is not written without loss.
+        // Without loss, AVIF has drawings several times as large as WebP.
         self.formats.into_iter().flatten().filter(move |format| !(lossless && *format == Format::Avif))
     }
 }
