@@ -51,7 +51,8 @@ fn every_readable_fixture_is_served() {
 fn head_is_get_without_its_body() {
     let server = Server::start();
     for target in ["/photo.jpg?w=120", "/photo.jpg", "/missing.jpg", "/photo.jpg?info"] {
-        let (get, head) = (server.get(target), server.request("HEAD", target, &[]));
+        // Errors name the request; the server's own names get longer.
+        let [get, head] = ["GET", "HEAD"].map(|method| server.request(method, target, &[("x-request-id", "same")]));
         assert_eq!((head.status, head.body.len()), (get.status, 0), "{target}");
         for name in ["content-type", "content-length", "etag", "cache-control", "accept-ranges"] {
             assert_eq!(head.header(name), get.header(name), "{target} {name}");
