@@ -61,14 +61,20 @@ impl Tile {
             site: self.site(0, x, y, size, size),
         };
         let likely = self.likely(&task, effort);
-        let mut coded: Vec<Luma> = likely.iter().map(|likely| self.coded(&task, *likely, &[Kind::DCT])).collect();
+        let plain = |likely: &Likely| {
+            let mut prediction = vec![0; size.area()];
+            task.edges.predict(likely.mode, size, &mut prediction);
+            self.coded(&task, *likely, prediction, &[Kind::DCT])
+        };
+        let mut coded: Vec<Luma> = likely.iter().map(plain).collect();
         let least = coded.iter().map(|coded| coded.total).fold(f32::INFINITY, f32::min);
         let kinds: &[Kind] = if size.longest() <= 4 && !self.is_lossless { &Kind::WITH_ADST } else { &[] };
         // Types of transforms make less of a difference than modes that are not alike.
         let limit = least * if effort.kinds_of_each { 1.05 } else { 1.0 };
         for (i, likely) in likely.into_iter().enumerate().filter(|_| !kinds.is_empty()) {
             if coded[i].total <= limit {
-                coded.push(self.coded(&task, likely, kinds));
+                let prediction = coded[i].prediction.clone();
+                coded.push(self.coded(&task, likely, prediction, kinds));
             }
         }
         let best = coded.into_iter().reduce(|best, coded| if coded.total < best.total { coded } else { best });
@@ -120,11 +126,9 @@ impl Tile {
         rate.0
     }
 
-    /// A block coded in one mode by the best of some transforms, of which there is at least one.
-    fn coded(&mut self, task: &Task, likely: Likely, kinds: &[Kind]) -> Luma {
+    /// A block coded in one mode, with its prediction, by the best of some transforms, of which there is at least one.
+    fn coded(&mut self, task: &Task, likely: Likely, prediction: Vec<u8>, kinds: &[Kind]) -> Luma {
         let Likely { mode, rate, .. } = likely;
-        let mut prediction = vec![0; task.size.area()];
-        task.edges.predict(mode, task.size, &mut prediction);
         let mut best = (Kind::DCT, Quantized::default(), f32::INFINITY);
         for kind in kinds {
             let mut kind_rate = Tally(0);

@@ -3,9 +3,8 @@
 //!
 //! Planes come in, a stream of one key frame goes out. The frame is cut into superblocks of 64 by 64. For each,
 //! `partition` searches blocks, `luma` and `chroma` search predictions and transforms, `quantize` weighs levels against the
-//! bits they cost, and `write` puts down what was decided. The `Tile` is at any time what a decoder would
-//! know at that point, so that it shows exactly what the encoder has reckoned with; only the deblocking filter comes
-//! after.
+//! bits they cost, and `write` puts down what was decided. The `Tile` is at any time what a decoder would know at that
+//! point, so that it shows exactly what the encoder has reckoned with; only the deblocking filter comes after.
 
 mod adapt;
 mod chroma;
@@ -132,9 +131,11 @@ fn code(
             tile.costs = Costs::new(&mut tile.probabilities);
             tile.clear_decoded(row, column);
             let square = Square { row, column, side: 6 };
-            let (above, left) = (tile.above.clone(), tile.left);
+            let beside = column..column + SUPERBLOCK;
+            let (above, left) = (tile.above[beside.clone()].to_vec(), tile.left);
             let (node, _) = tile.search(square, effort);
-            (tile.above, tile.left) = (above, left);
+            tile.above[beside].copy_from_slice(&above);
+            tile.left = left;
             tile.put_node(&node, square, &mut writer);
         }
     }

@@ -1,8 +1,8 @@
 //! Writing AVIF with our own encoder of AV1.
 //!
 //! Colours are written as ITU-R BT.601 of full range, the numbers of JPEG, with sRGB's primaries and transfer, and without
-//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on, and goes about it less
-//! thoroughly when the time that is left calls for it. Large pictures are grids of cells.
+//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on, and
+//! goes about it less thoroughly when the time that is left calls for it. Large pictures are grids of cells.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
