@@ -16,8 +16,8 @@ sharp.cache(false);
 
 const target = process.env.TARGET_DIR;
 const folder = join(target, "peers");
-const program = join(target, "release", "image-origin");
-const peer = join(target, "release", "examples", "peer");
+const program = join(target, "dist", "image-origin");
+const peer = join(target, "dist", "examples", "peer");
 const sharpPeer = fileURLToPath(new URL("sharp.mjs", import.meta.url));
 const filter = process.argv[2] ?? "";
 

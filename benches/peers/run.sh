@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 
 command -v npm > /dev/null || { echo "npm is not installed; sharp comes from it" >&2; exit 1; }
 npm install --no-package-lock --no-audit --no-fund --loglevel=error >&2
-cargo build --release --bin image-origin >&2
-cargo build --release --package image-origin-benches --features peer --example peer >&2
+cargo build --profile dist --bin image-origin >&2
+cargo build --profile dist --package image-origin-benches --features peer --example peer >&2
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 TARGET_DIR="$target" exec node compare.mjs "$@"
