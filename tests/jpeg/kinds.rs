@@ -1,8 +1,8 @@
 //! The kinds of JPEG that there are, decoded from small samples.
 
 use image_origin::codec::jpeg::{
-    Colour, Error, Image, Options, PixelFormat, Process, Rect, Scale, Upsampling, Warning, decode, exif, icc_profile,
-    read_header,
+    Colour, Error, Image, Inks, Options, PixelFormat, Process, Rect, Scale, Upsampling, Warning, decode, exif,
+    icc_profile, read_header,
 };
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -209,6 +209,20 @@ fn unusual_files_are_read() {
     }
     let grey = FlatBlocks { components: vec![(2, 2, 77)], scans: vec![vec![0]], ..FlatBlocks::default() };
     assert_eq!(flat_colour(&grey), Ok(vec![77]));
+}
+
+#[test]
+fn the_caller_says_which_way_inks_count_and_no_marker_does() {
+    let components = [40, 80, 120, 200].map(|value| (1, 1, value)).to_vec();
+    let plain = FlatBlocks { components, scans: vec![vec![0, 1, 2, 3]], ..FlatBlocks::default() }.encode();
+    let adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
+    let marked = [&plain[..2], adobe, &plain[2..]].concat();
+    for bytes in [plain, marked] {
+        for (inks, expected) in [(Inks::Complemented, [215, 175, 135, 55]), (Inks::Plain, [40, 80, 120, 200])] {
+            let image = decode(&bytes, &Options { inks, ..Options::default() }).unwrap();
+            assert_eq!((image.format, &image.pixels[..4]), (PixelFormat::Cmyk, expected.as_slice()), "{inks:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,18 +1,17 @@
 //! From the components' colours to the output's.
 
-use super::{Colour, PixelFormat};
+use super::{Colour, Inks, PixelFormat};
 
 /// Converts rows of samples to pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Converter {
     colour: Colour,
-    /// Whether inks are stored as their complements, as Adobe does.
-    is_inverted: bool,
+    inks: Inks,
 }
 
 impl Converter {
-    pub(super) const fn new(colour: Colour, is_inverted: bool) -> Self {
-        Self { colour, is_inverted }
+    pub(super) const fn new(colour: Colour, inks: Inks) -> Self {
+        Self { colour, inks }
     }
 
     /// What it makes.
@@ -28,7 +27,10 @@ impl Converter {
     #[inline(always)]
     pub(super) fn convert(self, [first, second, third, fourth]: [&[u8]; 4], out: &mut [u8]) {
         let three = first.iter().zip(second).zip(third).map(|((&a, &b), &c)| (a, b, c));
-        let ink = |sample: u8| if self.is_inverted { 255 - sample } else { sample };
+        let ink = |sample: u8| match self.inks {
+            Inks::Complemented => 255 - sample,
+            Inks::Plain => sample,
+        };
         match self.colour {
             Colour::Grey => out.copy_from_slice(first),
             Colour::Rgb => {

@@ -27,7 +27,7 @@ pub(super) struct Context<'a> {
 pub(super) fn decode(bytes: &[u8], options: &Options<'_>) -> Result<Image, Error> {
     let job = Job::new(bytes, options)?;
     let layout = Layout::new(&job.context.frame, options.scale, options.region, Chroma::Full)?;
-    let converter = Converter::new(job.colour(), job.context.tables.adobe_transform.is_some());
+    let converter = Converter::new(job.colour(), options.inks);
     let format = converter.format();
     job.check_memory(&layout, Pixels::bytes(&layout, format))?;
     let mut output = Pixels::new(&layout, converter, options.upsampling);

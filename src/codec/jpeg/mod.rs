@@ -100,6 +100,16 @@ pub enum Upsampling {
     Nearest,
 }
 
+/// Which way samples of ink count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inks {
+    /// 255 is no ink, as in files on their own: whether Adobe's marker says so or is missing, viewers take them so.
+    #[default]
+    Complemented,
+    /// 0 is no ink, as in containers that define the samples themselves, such as TIFF (6.0, section 16).
+    Plain,
+}
+
 /// How to decode.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -109,6 +119,8 @@ pub struct Options<'a> {
     pub region: Option<Rect>,
     /// How chroma is enlarged.
     pub upsampling: Upsampling,
+    /// Which way the samples of CMYK and YCCK count.
+    pub inks: Inks,
     /// Ceiling for the memory of the decode, the picture included; checked before anything is allocated.
     pub max_bytes: u64,
     /// Asked at least once for every row of MCUs whether to go on, so that a deadline really ends the work.
@@ -121,6 +133,7 @@ impl Default for Options<'_> {
             scale: Scale::Full,
             region: None,
             upsampling: Upsampling::Smooth,
+            inks: Inks::Complemented,
             max_bytes: 512 << 20,
             check: &|| ControlFlow::Continue(()),
         }

@@ -124,7 +124,9 @@ fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Resu
     let body = chunk.strip_prefix(&SOI).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
     let file = [tables.strip_suffix(&EOI).unwrap_or(tables), &colours, body].concat();
     let check = || if work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-    let image = jpeg::decode(&file, &jpeg::Options { max_bytes: spare, check: &check, ..jpeg::Options::default() })?;
+    let options =
+        jpeg::Options { inks: jpeg::Inks::Plain, max_bytes: spare, check: &check, ..jpeg::Options::default() };
+    let image = jpeg::decode(&file, &options)?;
     let samples = layout.chunk_samples();
     if image.format.channels() != samples || image.width != layout.chunk_width as usize {
         return Err(unsupported("a JPEG inside that is not of the size or the colours of its strip or tile"));
