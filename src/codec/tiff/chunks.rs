@@ -5,10 +5,16 @@ use std::ops::ControlFlow;
 
 use super::super::{Error, Work, jpeg};
 use super::layout::{Compression, Layout, Photometric};
-use super::{Window, damaged, unsupported};
+use super::{Window, damaged};
 
-/// What a decompressor holds at most.
+/// What a decompressor holds at most: LZW's tables, or Deflate's window with its Huffman tables.
 const DECOMPRESSOR: u64 = 64 << 10;
+
+/// Rows that a decoded JPEG may have beyond those of its strip: it is decoded in whole MCUs, and with a margin.
+const JPEG_MARGIN: u64 = 32;
+
+/// What a band holds for each chunk beside its decompressor.
+const CHUNK: u64 = 64;
 
 /// One row of chunks that is being read from top to bottom, as far as the window needs it.
 pub(super) struct Band<'a, 'w> {
@@ -36,7 +42,10 @@ impl<'a, 'w> Band<'a, 'w> {
         let planes = if layout.planar { layout.samples } else { 1 };
         let mut chunks = Vec::with_capacity(planes);
         for plane in 0..planes {
-            let open = |across| open(layout, layout.chunk(bytes, plane, down, across)?, spare, work);
+            let open = |across| {
+                work.check()?;
+                open(layout, layout.chunk(bytes, plane, down, across)?, spare, work)
+            };
             chunks.push(across.clone().map(open).collect::<Result<Vec<_>, Error>>()?);
         }
         Ok(Self {
@@ -53,19 +62,20 @@ impl<'a, 'w> Band<'a, 'w> {
     pub(super) fn memory(layout: &Layout<'_>, window: &Window) -> u64 {
         let planes = if layout.planar { layout.samples as u64 } else { 1 };
         let chunks = columns(layout, window).len() as u64 * planes;
-        let held = match layout.compression {
-            // They are decompressed as a whole.
-            Compression::Jpeg => layout.row_bytes().saturating_mul(layout.chunk_height.into()),
-            Compression::None | Compression::PackBits => 64,
+        let decompressor = match layout.compression {
+            // They are decompressed as a whole; `check_jpeg` sees to it that they are no larger than this.
+            Compression::Jpeg => layout.row_bytes().saturating_mul(u64::from(layout.chunk_height) + JPEG_MARGIN),
+            Compression::None | Compression::PackBits => 0,
             Compression::Lzw | Compression::Deflate => DECOMPRESSOR,
         };
+        let held = decompressor.saturating_add(CHUNK);
         // A row in bytes, and as samples before and after they are converted.
         let rows = layout.row_bytes().saturating_mul(1 + 8 * 4).saturating_mul(columns(layout, window).len() as u64);
         chunks.saturating_mul(held).saturating_add(rows)
     }
 
     /// The samples of the window's columns, pixel by pixel.
-    pub(super) fn next_row(&mut self) -> Result<&[u16], Error> {
+    pub(super) fn next_row(&mut self, work: &Work) -> Result<&[u16], Error> {
         let Self { layout, chunks, origin, window, bytes, row } = self;
         let (samples, planes) = (layout.samples, chunks.len());
         row.clear();
@@ -73,6 +83,7 @@ impl<'a, 'w> Band<'a, 'w> {
         for (plane, chunks) in chunks.iter_mut().enumerate() {
             let mut left = *origin;
             for chunk in chunks {
+                work.check()?;
                 chunk.read_exact(bytes).map_err(|error| damaged(format!("a strip or tile breaks off: {error}")))?;
                 if layout.differences {
                     add_up(layout, bytes);
@@ -123,15 +134,27 @@ fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Resu
     };
     let body = chunk.strip_prefix(&SOI).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
     let file = [tables.strip_suffix(&EOI).unwrap_or(tables), &colours, body].concat();
+    check_jpeg(layout, &file)?;
     let check = || if work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    let region = Some(jpeg::Rect { x: 0, y: 0, width: layout.chunk_width, height: layout.chunk_height });
     let options =
-        jpeg::Options { inks: jpeg::Inks::Plain, max_bytes: spare, check: &check, ..jpeg::Options::default() };
-    let image = jpeg::decode(&file, &options)?;
-    let samples = layout.chunk_samples();
-    if image.format.channels() != samples || image.width != layout.chunk_width as usize {
-        return Err(unsupported("a JPEG inside that is not of the size or the colours of its strip or tile"));
+        jpeg::Options { region, inks: jpeg::Inks::Plain, max_bytes: spare, check: &check, ..jpeg::Options::default() };
+    Ok(jpeg::decode(&file, &options)?.pixels)
+}
+
+/// Holds the header of a JPEG against its strip or tile before anything is decoded. Only a strip may be longer than the
+/// rows that it has to give, since some writers fill up the last one; libtiff reads these alike.
+fn check_jpeg(layout: &Layout<'_>, file: &[u8]) -> Result<(), Error> {
+    let header = jpeg::read_header(file)?;
+    if header.components.len() != layout.chunk_samples() {
+        return Err(damaged("a JPEG inside has other components than its strip or tile"));
     }
-    Ok(image.pixels)
+    if header.width != layout.chunk_width || (layout.tiled && header.height > layout.chunk_height) {
+        let (inner, outer) = ((header.width, header.height), (layout.chunk_width, layout.chunk_height));
+        let reason = format!("a JPEG inside has {inner:?} pixels, and its strip or tile {outer:?}");
+        return Err(damaged(reason));
+    }
+    Ok(())
 }
 
 /// Turns differences into samples (TIFF 6.0, section 14).

@@ -51,6 +51,8 @@ pub(super) struct Layout<'a> {
     /// Whether each sample has chunks of its own.
     pub(super) planar: bool,
     pub(super) extra: Option<Extra>,
+    /// Whether chunks are tiles; else they are strips, as wide as the picture.
+    pub(super) tiled: bool,
     /// Width of a tile, or of the picture.
     pub(super) chunk_width: u32,
     /// Height of a tile or strip.
@@ -139,6 +141,7 @@ impl<'a> Layout<'a> {
             },
             planar: fields.uint(0x011c) == Some(2) && samples > 1,
             extra: extra(&fields),
+            tiled: tiles.is_some(),
             chunk_width,
             chunk_height,
             offsets,

@@ -50,7 +50,7 @@ impl Decoder for Tiff {
             let top = row_of_chunks * layout.chunk_height;
             for y in top..(top.saturating_add(layout.chunk_height)).min(window.bottom) {
                 need.work.check()?;
-                let row = band.next_row()?;
+                let row = band.next_row(need.work)?;
                 if y >= window.top {
                     out.push(pixels.convert(row));
                 }

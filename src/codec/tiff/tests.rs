@@ -244,3 +244,69 @@ fn claims_are_checked_before_they_cost_anything() {
         assert!(matches!(error, Error::TooLarge { .. } | Error::Damaged { .. }), "{name}: {error:?}");
     }
 }
+
+/// A grey JPEG of one colour.
+fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    use crate::codec::{Encoder, Encoding, Raster};
+    let samples = Samples::U8(vec![128; (width * height) as usize]);
+    let grey = Raster::new(width, height, Channels::L, samples).unwrap();
+    let encoding = Encoding { quality: 80, lossless: false, progressive: false };
+    crate::codec::jpeg::Jpeg.encode(&grey, &encoding, &Work::unbounded()).unwrap()
+}
+
+#[test]
+fn a_jpeg_inside_is_held_against_its_strip_or_tile() {
+    let grey = |side: [u32; 2]| vec![(0x0100, side[0]), (0x0101, side[1]), (0x0102, 8), (0x0103, 7), (0x0106, 1)];
+    let tile = |side: [u32; 2]| [grey([64, 16]), vec![(0x0142, side[0]), (0x0143, side[1])]].concat();
+    let table = [
+        ("as large as its tile", tile([16, 16]), true, jpeg(16, 16), true),
+        ("much higher than its tile", tile([16, 16]), true, jpeg(16, 65_500), false),
+        ("higher than its tile", tile([16, 16]), true, jpeg(16, 17), false),
+        ("wider than its tile", tile([16, 16]), true, jpeg(17, 16), false),
+        ("narrower than its tile", tile([16, 16]), true, jpeg(15, 16), false),
+        ("as large as its strip", grey([64, 16]), false, jpeg(64, 16), true),
+        ("a strip that is filled up", grey([64, 5]), false, jpeg(64, 8), true),
+        ("a strip with far more rows", grey([64, 5]), false, jpeg(64, 65_500), true),
+        ("wider than its strip", grey([64, 16]), false, jpeg(72, 16), false),
+    ];
+    for (name, fields, tiled, inside, is_read) in table {
+        let fields: Vec<_> = fields.iter().map(|(tag, value)| (*tag, std::slice::from_ref(value))).collect();
+        let chunks = vec![inside; if tiled { 4 } else { 1 }];
+        let outcome = decoded(&file(&fields, tiled, &chunks), None, 1.0);
+        match outcome {
+            Ok(decoded) => assert!(is_read && decoded.raster.samples().as_bytes().iter().all(|s| *s == 128), "{name}"),
+            Err(error) => assert!(!is_read && matches!(error, Error::Damaged { .. }), "{name}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn all_chunks_of_a_band_count() {
+    const TILES: usize = 3_000;
+    for (compression, chunk) in [(1, vec![0; 256]), (5, lzw(&[0; 256])), (7, jpeg(16, 16)), (8, deflated(&[0; 256]))] {
+        let width = 16 * TILES as u32;
+        let fields = [
+            (0x0100, width),
+            (0x0101, 16),
+            (0x0102, 8),
+            (0x0103, compression),
+            (0x0106, 1),
+            (0x0142, 16),
+            (0x0143, 16),
+        ];
+        let fields: Vec<_> = fields.iter().map(|(tag, value)| (*tag, std::slice::from_ref(value))).collect();
+        let bytes = file(&fields, true, &vec![chunk; TILES]);
+        let work = Work::unbounded();
+        let outcome = |area: Area, memory: u64| {
+            let budget = Budget { pixels: 1 << 20, memory };
+            Tiff.decode(&bytes, &Need { area, scale: 0.01, budget, work: &work }).map(|decoded| decoded.raster.width())
+        };
+        let whole = Area::whole(width, 16);
+        assert!(matches!(outcome(whole, 1 << 20), Err(Error::TooLarge { .. })), "{compression}");
+        // A part of it needs less.
+        assert_eq!(outcome(Area { width: 64.0, ..whole }, 1 << 20), Ok(2), "{compression}");
+        assert_eq!(outcome(whole, 512 << 20), Ok(960), "{compression}");
+        work.cancel();
+        assert!(matches!(outcome(whole, 512 << 20), Err(Error::Stopped(_))), "{compression}");
+    }
+}
