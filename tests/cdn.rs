@@ -1,5 +1,6 @@
 //! The CDN on a laptop, end to end: viewers, cache, signatures, origins.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,12 +18,17 @@ use serde_json::{Value, json};
 const TOKEN: &str = "correct horse battery staple";
 const SECRET: &str = "a secret for signing urls, 32 bytes or more";
 
-fn folder() -> Box<source::Folder> {
-    Box::new(source::Folder::new(fixtures()).unwrap())
+fn opened(folder: &Path) -> Box<source::Folder> {
+    Box::new(source::Folder::new(folder).unwrap())
 }
 
 /// A CDN with some rules in front of any HTTP service.
 fn in_front_of(transformer: Router, change: impl Fn(&mut Value)) -> Server {
+    with_storage(transformer, &fixtures(), change)
+}
+
+/// The same with this folder as its storage.
+fn with_storage(transformer: Router, storage: &Path, change: impl Fn(&mut Value)) -> Server {
     let mut config = json!({
         "rules": [
             {"path": "/gif/*", "allow": ["token", "signed-url"]},
@@ -41,14 +47,19 @@ fn in_front_of(transformer: Router, change: impl Fn(&mut Value)) -> Server {
         "url_secrets": [{"name": "a", "secret": SECRET}],
     });
     let (config, keys) = (Config::from_json(&config.to_string()).unwrap(), Keys::from_json(&keys.to_string()).unwrap());
-    let cdn = Cdn::new(config, keys, transformer, folder(), (64 << 20, 200 << 20)).unwrap();
+    let cdn = Cdn::new(config, keys, transformer, opened(storage), (64 << 20, 200 << 20)).unwrap();
     Server::serving(cdn::router(Arc::new(cdn), Some("*")))
 }
 
 /// A CDN in front of the origin with the fixtures.
 fn cdn(settings: Layer, change: impl Fn(&mut Value)) -> Server {
-    let origin = Origin::new(folder(), settings.resolve().unwrap());
-    in_front_of(front::serve::router(Arc::new(origin), None), change)
+    cdn_of(&fixtures(), settings, change)
+}
+
+/// A CDN in front of the origin with this folder.
+fn cdn_of(folder: &Path, settings: Layer, change: impl Fn(&mut Value)) -> Server {
+    let origin = Origin::new(opened(folder), settings.resolve().unwrap());
+    with_storage(front::serve::router(Arc::new(origin), None), folder, change)
 }
 
 /// What the cache said of an answer.
@@ -137,7 +148,7 @@ fn errors_are_kept_as_cloudfront_keeps_them() {
     let server = cdn(Layer::default(), |_| {});
     let table = [
         ("/missing.jpg?w=1", 404, "not_found", true),
-        ("/missing.txt", 404, "not_found", true),
+        ("/missing.svg", 404, "not_found", true),
         ("/photo.jpg?width=abc", 400, "bad_parameter", false),
         ("/photo.jpg?w=9999&preset=none", 400, "bad_parameter", false),
         ("/photo.jpg?crop=90000,0,10,10", 400, "crop_outside", false),
@@ -161,9 +172,46 @@ fn originals_and_other_files_take_their_own_ways() {
     assert_ne!(strip.get("/photo.jpg").body, original, "its metadata is gone");
     assert_eq!(direct.get("/photo.jpg?metadata=none").body, original);
     assert_eq!(direct.get("/photo.jpg?w=30").size().0, 30);
-    let page = strip.get("/README.md?acl");
-    assert_eq!(page.body, std::fs::read(fixtures().join("README.md")).unwrap());
+}
+
+#[test]
+fn only_listed_files_leave_the_storage_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let original = std::fs::read(fixtures().join("photo.jpg")).unwrap();
+    let images =
+        ["a.jfif", "b.pjpeg", "c.JPG_large", "d.heif", "e.jpg.bak", "f.jpg~", "g", "h.dng", "i.json", "j.jpg.orig"];
+    for name in images {
+        std::fs::write(folder.path().join(name), &original).unwrap();
+    }
+    for (name, content) in [("keys.json", "{}"), ("page.html", "<p>"), (".env", "A=1"), ("table.csv", "1")] {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let stripped = cdn(Layer::default(), |_| {}).get("/photo.jpg").body;
+    assert_ne!(stripped, original);
+    let server = cdn_of(folder.path(), Layer::default(), |_| {});
+    for name in images {
+        let plain = server.get(&format!("/{name}"));
+        assert_eq!((plain.status, plain.header("content-type")), (200, Some("image/jpeg")), "{name}");
+        assert!(plain.body == stripped, "{name}");
+        assert_eq!(server.get(&format!("/{name}?w=30")).size().0, 30, "{name}");
+    }
+    for name in ["keys.json", "table.csv", ".env"] {
+        assert_eq!(server.get(&format!("/{name}")).outcome().0, 415, "{name}");
+    }
+    let page = server.get("/page.html?acl");
+    assert_eq!(page.body, b"<p>");
     assert!(page.header("content-security-policy").unwrap().contains("sandbox"));
+    let listed = cdn_of(folder.path(), Layer::default(), |config| config["origins"]["files"] = json!(["json"]));
+    assert_eq!(listed.get("/keys.json").body, b"{}");
+    assert_eq!(listed.get("/page.html").status, 415);
+}
+
+#[test]
+fn operators_ask_the_server_itself() {
+    let server = cdn(Layer::default(), |_| {});
+    for target in ["/metrics", "/healthz", "/%6Detrics?w=1"] {
+        assert_eq!(server.get(target).outcome(), (404, "not_found".to_owned()), "{target}");
+    }
 }
 
 #[test]

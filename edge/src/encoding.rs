@@ -34,6 +34,17 @@ pub fn reencode_path(path: &str) -> String {
     percent_encode(&bytes, RESERVED_IN_PATH).to_string()
 }
 
+/// Decodes once what is UTF-8 when it is decoded; escapes of other bytes stay.
+pub(crate) fn decode_text(text: &str) -> String {
+    let bytes: Cow<'_, [u8]> = percent_decode_str(text).into();
+    let mut decoded = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        decoded.extend(percent_encode(chunk.invalid(), NON_ALPHANUMERIC));
+    }
+    decoded
+}
+
 /// Decodes once; `None` when the result is not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()

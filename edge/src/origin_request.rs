@@ -6,9 +6,7 @@
 
 use std::borrow::Cow;
 
-use image_origin_query::GRAMMAR;
-
-use crate::config::{Config, Originals, Service, Target};
+use crate::config::{Config, FileKind, Originals, Service, Target};
 use crate::encoding::reencode_path;
 use crate::event::{Cf, CustomOrigin, Headers, Origin, Request};
 use crate::keys::Keys;
@@ -90,11 +88,13 @@ fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Rou
     let transformer = |why| (&origins.transformer, Route { is_storage: false, why });
     let Some(storage) = &origins.storage else { return transformer("everything, without a storage origin,") };
     let storage = |why| (storage, Route { is_storage: true, why });
-    match (may_be_image(path), query.is_empty(), origins.originals) {
-        (false, _, _) => storage("a file that is no image by its name"),
-        (true, true, Originals::Direct) => storage("an original, which the configuration gives out directly,"),
-        (true, true, Originals::Strip) => transformer("an original, to lose its metadata,"),
-        (true, false, _) => transformer("a transformation"),
+    match (origins.kind(path), query.is_empty(), origins.originals) {
+        (FileKind::File, _, _) => storage("a file whose ending is in origins.files"),
+        (FileKind::Image, true, Originals::Direct) => {
+            storage("an original, which the configuration gives out directly,")
+        }
+        (_, true, _) => transformer("an original, to lose its metadata,"),
+        (_, false, _) => transformer("a transformation"),
     }
 }
 
@@ -106,20 +106,6 @@ fn named<'c>(target: &'c Target, origin: Option<&Origin>) -> Cow<'c, Target> {
         }
         _ => Cow::Borrowed(target),
     }
-}
-
-/// Whether the transformer may read the file, as far as its name tells. Without an extension it may: the transformer looks
-/// at the bytes.
-fn may_be_image(path: &str) -> bool {
-    extension(path).is_none_or(|found| GRAMMAR.extensions.iter().any(|known| known.eq_ignore_ascii_case(found)))
-}
-
-/// The extension of the last segment, if there is a name before it. An encoded path suffices: letters are never
-/// encoded.
-fn extension(path: &str) -> Option<&str> {
-    let name = path.rsplit('/').next()?;
-    let (stem, extension) = name.rsplit_once('.')?;
-    (!stem.is_empty() && !extension.is_empty()).then_some(extension)
 }
 
 fn origin(target: &Target, configured: Option<&Origin>) -> CustomOrigin {

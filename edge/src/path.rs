@@ -62,24 +62,30 @@ impl ViewerPath {
     }
 }
 
+/// Decodes until nothing is left to decode. Escapes of bytes that are not UTF-8 stay; those around them are decoded.
 fn decode_fully(once: &str) -> Result<String, PathError> {
     let mut text = once.to_owned();
-    for _ in 0..MAX_DECODINGS {
-        // What is no UTF-8 beyond the first decoding cannot name a rule's path any more: it stays as it is.
-        match encoding::decode(&text) {
-            Some(next) if next != text => text = next.into_owned(),
-            _ => return Ok(text),
+    for _ in 0..=MAX_DECODINGS {
+        let next = encoding::decode_text(&text);
+        // An escape that stays may have been written in lower case.
+        if next.eq_ignore_ascii_case(&text) {
+            return Ok(next);
         }
+        text = next;
     }
-    match encoding::decode(&text) {
-        Some(next) if next != text => Err(PathError::EncodedTooOften),
-        _ => Ok(text),
-    }
+    Err(PathError::EncodedTooOften)
+}
+
+/// Lower case, character by character: the one folding that paths, rules and claims are compared in.
+///
+/// `str::to_lowercase` is another, since it looks at a sigma's neighbours.
+pub(crate) fn fold_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 fn fold(full: &str) -> String {
     let mut folded = String::with_capacity(full.len());
-    for c in full.chars().flat_map(char::to_lowercase) {
+    for c in fold_case(full).chars() {
         let c = if c == '\\' { '/' } else { c };
         if !(c == '/' && folded.ends_with('/')) {
             folded.push(c);
@@ -159,6 +165,10 @@ mod tests {
             ("/a+b", "/a+b", "/a+b"),
             ("/a%2520b", "/a%20b", "/a b"),
             ("/%C3%84.jpg", "/Ä.jpg", "/ä.jpg"),
+            ("/ΛΟΓΟΣ/x", "/ΛΟΓΟΣ/x", "/λογοσ/x"),
+            ("/a/%252e%252e/b%25ff", "/a/%2e%2e/b%ff", "/b%ff"),
+            ("/a/%25ff/%252e%252e/%252e%252e/b", "/a/%ff/%2e%2e/%2e%2e/b", "/b"),
+            ("/%25c3%2541", "/%c3%41", "/%c3a"),
         ];
         for (uri, plain, loose) in table {
             let path = ViewerPath::parse(uri).expect(uri);

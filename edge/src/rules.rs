@@ -5,7 +5,7 @@
 //! see [`ViewerPath`].
 
 use crate::config::Mode;
-use crate::path::{ViewerPath, remove_dot_segments};
+use crate::path::{ViewerPath, fold_case, remove_dot_segments};
 
 /// One rule of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,19 @@ impl PathPattern {
         self.segments.iter().any(|segment| matches!(segment, Segment::Claim(_)))
     }
 
+    /// Whether every path that the other template matches is one that this matches. A `false` may be wrong where stars
+    /// stand in the middle of both.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let (mine, others) = (self.segments.len(), other.segments.len());
+        let long_enough = match (self.deep, other.deep) {
+            (false, false) => mine == others,
+            (false, true) => false,
+            (true, false) => mine < others,
+            (true, true) => mine <= others,
+        };
+        long_enough && self.segments.iter().zip(&other.segments).all(|(segment, other)| segment.covers(other))
+    }
+
     fn captures<'a>(&'a self, path: &'a str, reading: Reading) -> Option<Vec<Capture<'a>>> {
         let mut parts = path.split('/').skip(1);
         let mut captures = Vec::new();
@@ -138,7 +151,19 @@ impl Segment {
         if text.contains(['{', '}']) {
             return Err("has a claim that is only a part of a segment");
         }
-        Ok(Self::Glob { exact: text.to_owned(), folded: text.to_lowercase() })
+        Ok(Self::Glob { exact: text.to_owned(), folded: fold_case(text) })
+    }
+}
+
+impl Segment {
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            // The rule is chosen whatever the segment is; whether it equals the claim is judged afterwards.
+            (Self::Claim(_), _) => true,
+            (Self::Glob { exact, .. }, Self::Claim(_)) => exact == "*",
+            // A star of the other's is one more character here, which only a star matches.
+            (Self::Glob { exact, .. }, Self::Glob { exact: other, .. }) => glob_matches(exact, other),
+        }
     }
 }
 
@@ -210,17 +235,19 @@ mod tests {
 
     #[test]
     fn every_reading_must_choose_the_same_rule() {
-        let rules = rules(&["/users/{sub}/*", "/Team/*", "/pub*/*"]);
+        let rules = rules(&["/users/{sub}/*", "/Team/*", "/pub*/*", "/ΛΟΓΟΣ/*"]);
         let table = [
             ("/users/bob/x", Some(0)),
             ("/Team/x", Some(1)),
             ("/public/x", Some(2)),
+            ("/ΛΟΓΟΣ/x", Some(3)),
             // Only a reader that folds them finds these under the first two rules.
             ("/USERS/bob/x", None),
             ("/team/x", None),
             ("//users/bob/x", None),
             ("/public/..%5c../users/bob/x", None),
             ("/public/%252e%252e/users/bob/x", None),
+            ("/public/%252e%252e/users/bob/x%25ff/%252e%252e/a", None),
             ("/%2575sers/bob/x", None),
             // Plain to every reader.
             ("/public/%2e%2e/users/bob/x", Some(0)),

@@ -18,11 +18,15 @@ use crate::rules::{Rule, Selection, select};
 const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
 const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
 const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "The path is longer than 8192 bytes.");
+const NOT_FOUND: Problem = Problem::new(404, "not_found", "There is no such image.");
 const UNAUTHORIZED: Problem = Problem::new(401, "unauthorized", "A valid token is needed for this.");
 const EXPIRED: Problem = Problem::new(401, "token_expired", "The token has expired.");
 const FORBIDDEN: Problem = Problem::new(403, "forbidden", "This is not for you.");
 const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "The URL needs a valid signature.");
 const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
+
+/// What a server tells its operators. It is asked at the server itself, never through the CDN.
+const OPERATORS_PATHS: [&str; 2] = ["/healthz", "/metrics"];
 
 /// Decides whether a viewer's request may pass, and brings it into its canonical form.
 ///
@@ -40,6 +44,9 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         Err(error @ PathError::TooLong) => return Outcome::refuse(&TOO_LONG, request, error.to_string()),
         Err(error) => return Outcome::refuse(&BAD_PATH, request, error.to_string()),
     };
+    if OPERATORS_PATHS.contains(&path.plain.as_str()) {
+        return Outcome::refuse(&NOT_FOUND, request, "what is for the server's operators does not go through the CDN");
+    }
     let (index, plain, loose) = match select(&config.access.rules, &path) {
         Selection::Rule { index, plain, loose } => (index, plain, loose),
         Selection::None => return Outcome::refuse(&FORBIDDEN, request, "no rule is about this path"),

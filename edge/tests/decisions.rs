@@ -129,6 +129,8 @@ fn viewer_calls() -> Vec<Value> {
         "/users/alice/x/../ä b+%25.jpg",
         "/users/%ff/a.jpg",
         "/elsewhere",
+        "/metrics",
+        "/public/%252e%252e/users/bob/x%25ff/%252e%252e/a.jpg",
         "/public/a.jpg",
     ] {
         calls.push(viewer("GET", path, &[("cookie", &cookie)]));
@@ -148,6 +150,9 @@ fn viewer_calls() -> Vec<Value> {
         "w=abc&fit=inside",
     ] {
         calls.push(viewer("GET", &format!("/public/a.jpg?{query}"), &[("accept", chrome)]));
+    }
+    for accept in ["image/avif;q=0.12345,image/webp", "image/avif;q=1.5,image/webp;v=\"a,b\"", "image/avif;q=0"] {
+        calls.push(viewer("GET", "/public/a.jpg?format=auto", &[("accept", accept)]));
     }
     let sign = |path, expires| sign_url(path, expires, SECRET.as_bytes()).unwrap();
     for url in [
@@ -173,6 +178,8 @@ fn origin_calls() -> Vec<Value> {
         "/ä//日本.jpg?w=&width=%2B+",
         "/a/../b.jpg?w=1",
         "/doc.pdf?acl&page=1",
+        "/p.jfif",
+        "/keys.json",
         "/%41%7e%2520.jpg?utm=1",
         "/a",
         "a.jpg",

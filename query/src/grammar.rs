@@ -253,8 +253,6 @@ pub struct Grammar {
     pub negotiated_by: &'static [Condition],
     /// The media types in `Accept` that can make a difference then.
     pub negotiable_types: &'static [&'static str],
-    /// Endings of file names that are taken for images where nothing but the name is known.
-    pub extensions: &'static [&'static str],
 }
 
 /// A parameter, with a value or any.
@@ -275,10 +273,6 @@ pub static GRAMMAR: Grammar = Grammar {
         Condition { name: "preset", value: None },
     ],
     negotiable_types: &["image/avif", "image/webp"],
-    extensions: &[
-        "jpg", "jpeg", "jpe", "png", "apng", "webp", "avif", "gif", "tif", "tiff", "bmp", "ico", "qoi", "pbm", "pgm",
-        "ppm", "pam", "jxl", "heic",
-    ],
 };
 
 /// The parameter with this name or alias.

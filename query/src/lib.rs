@@ -2,10 +2,12 @@
 //!
 //! Comes in: the raw query, percent-encoded, and the presets of the configuration. Goes out: a `Transform` that cannot
 //! hold a bad state, or the one parameter that is wrong. Unknown parameters are dropped before anything is parsed, so
-//! that `utm_*` and its friends neither break a page nor enter a cache key. Nothing here knows of pixels or HTTP.
+//! that `utm_*` and its friends neither break a page nor enter a cache key. Nothing here knows of pixels; of
+//! HTTP it knows the `Accept` header, which takes part in the choice of the format.
 //!
 //! The origin and the functions at the CDN's edge share this crate, so what they take for the same request is the same.
 
+pub mod accept;
 mod grammar;
 mod transform;
 mod values;

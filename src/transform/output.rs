@@ -2,7 +2,7 @@
 
 use super::{Error, Rendered};
 use crate::codec::{self, Encoder, Encoding, Format, Raster, Variety};
-use crate::query::{FormatChoice, Output};
+use crate::query::{FormatChoice, Output, accept};
 
 /// Quality on JPEG's scale where none is asked for.
 const DEFAULT_QUALITY: u8 = 80;
@@ -21,11 +21,10 @@ impl Accepted {
     /// Reads an `Accept` header (RFC 9110, 12.5.1), with the formats of the configuration in their order. Of those, the
     /// ones with the highest weight count. Only what is named does: `image/*` and `*/*` are what programs send that
     /// cannot show the newer formats.
-    pub fn from_header(accept: &str, formats: &[Format]) -> Self {
-        let weighed = formats.iter().map(|format| (*format, weight(accept, format.media_type())));
-        let named: Vec<(Format, f32)> = weighed.filter(|(_, weight)| *weight > 0.0).collect();
-        let highest = named.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
-        let mut best = named.into_iter().filter(|(_, weight)| *weight == highest).map(|(format, _)| format);
+    pub fn from_header(header: &str, formats: &[Format]) -> Self {
+        let types: Vec<&str> = formats.iter().map(|format| format.media_type()).collect();
+        let preferred = accept::preferred(header, &types);
+        let mut best = formats.iter().copied().filter(|format| preferred.contains(&format.media_type()));
         Self { formats: [(); AUTO_FORMATS.len()].map(|()| best.next()) }
     }
 
@@ -55,21 +54,6 @@ impl From<Accepted> for Preferences {
     fn from(accepted: Accepted) -> Self {
         Self { accepted, avif_speed: codec::avif::DEFAULT_SPEED }
     }
-}
-
-/// The weight with which `accept` names this media type; 0 where it does not. A weight that cannot be read is passed
-/// over.
-fn weight(accept: &str, media_type: &str) -> f32 {
-    let weights = accept.split(',').filter_map(|item| {
-        let mut parts = item.split(';').map(str::trim);
-        parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
-        let given = parts.find_map(|parameter| {
-            let (name, value) = parameter.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().ok()).flatten()
-        });
-        Some(given.filter(|weight: &f32| weight.is_finite()).unwrap_or(1.0))
-    });
-    weights.fold(0.0, f32::max)
 }
 
 /// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
@@ -226,9 +210,9 @@ mod tests {
             ("image/avif;q=0.5;x,image/webp;q=0.2", [avif, None]),
             ("image/*,*/*", [None; 2]),
             ("IMAGE/WEBP ; q=0.1", [webp, None]),
+            ("image/avif;q=0.12345,image/webp", [webp, None]),
+            ("image/avif;q=1.5,image/webp", [avif, webp]),
             ("image/webp;q=0", [None; 2]),
-            ("image/webp;q=0.000, text/html", [None; 2]),
-            (";;;=,image/webp;q=oops", [webp, None]),
             ("", [None; 2]),
         ];
         for (accept, formats) in table {

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::path::fold_case;
+
 /// The members of the object.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Claims(Map<String, Value>);
@@ -33,9 +35,9 @@ impl Claims {
         self.texts(name).any(|text| text == wanted)
     }
 
-    /// Whether the claim is this text once both are in lower case, or a list with such a text in it.
+    /// Whether the claim is this text once it is folded, or a list with such a text in it.
     pub(crate) fn has_folded(&self, name: &str, folded: &str) -> bool {
-        self.texts(name).any(|text| text.to_lowercase() == folded)
+        self.texts(name).any(|text| fold_case(text) == folded)
     }
 
     fn texts(&self, name: &str) -> impl Iterator<Item = &str> {

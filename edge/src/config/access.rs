@@ -126,7 +126,8 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
     if raw.is_empty() {
         problems.add("rules", "at least one is needed, for without a rule nobody sees anything");
     }
-    let mut rules = Vec::with_capacity(raw.len());
+    let count = raw.len();
+    let mut rules = Vec::with_capacity(count);
     for (index, RawRule { path, allow, issuers }) in raw.into_iter().enumerate() {
         let field = format!("rules[{index}]");
         if allow.is_empty() {
@@ -159,7 +160,23 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
             Err(problem) => problems.add(format_args!("{field}.path"), problem),
         }
     }
+    // Without those that cannot be read, positions would not be those of the document.
+    if rules.len() == count {
+        problems.extend(unreachable(&rules));
+    }
     rules
+}
+
+/// The rules whose paths an earlier one takes: whoever wrote them meant something else.
+fn unreachable(rules: &[Rule]) -> impl Iterator<Item = (String, String)> + '_ {
+    rules.iter().enumerate().filter_map(|(index, rule)| {
+        let earlier = rules[..index].iter().position(|earlier| earlier.pattern.covers(&rule.pattern))?;
+        let taken = rules[earlier].pattern.text();
+        Some((
+            format!("rules[{index}].path"),
+            format!("is never reached: rules[{earlier}] `{taken}` takes all of it, and the first that matches decides"),
+        ))
+    })
 }
 
 fn check_jwt(jwt: &JwtConfig, problems: &mut Problems) {

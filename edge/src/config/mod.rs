@@ -18,6 +18,8 @@ pub use access::Mode;
 #[cfg(feature = "viewer-request")]
 pub(crate) use access::{Access, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
 #[cfg(feature = "origin")]
+pub(crate) use origins::FileKind;
+#[cfg(feature = "origin")]
 pub use origins::{Originals, Origins, Service, Target};
 
 /// A valid configuration. It comes from serde, so from JSON and TOML alike.
@@ -89,6 +91,13 @@ impl ConfigError {
 pub(crate) struct Problems(Vec<String>);
 
 impl Problems {
+    #[cfg(feature = "viewer-request")]
+    pub(crate) fn extend(&mut self, found: impl Iterator<Item = (String, String)>) {
+        for (field, problem) in found {
+            self.add(field, problem);
+        }
+    }
+
     pub(crate) fn add(&mut self, field: impl fmt::Display, problem: impl fmt::Display) {
         self.0.push(format!("{field}: {problem}"));
     }

@@ -15,6 +15,38 @@ pub struct Origins {
     /// What happens to an image without parameters.
     #[serde(default)]
     pub originals: Originals,
+    /// Endings of files that come from the storage as they are, in lower case and without a dot. Everything else goes to
+    /// the transformer, which recognises images by their content and gives out nothing that is not one.
+    #[serde(default = "default_files")]
+    pub files: Vec<String>,
+}
+
+/// What web pages are made of, beside images. Formats that hold data, such as `json`, `csv`, `txt` and `zip`, are not
+/// here: a bucket may hold some that nobody meant to publish, so an operator has to name them.
+const DEFAULT_FILES: &[&str] = &[
+    "css", "eot", "htm", "html", "js", "m4a", "m4v", "mjs", "mp3", "mp4", "ogg", "otf", "pdf", "svg", "ttf", "vtt",
+    "wasm", "webm", "woff", "woff2",
+];
+
+/// Endings of images. [`Originals::Direct`] gives these out from the storage; no image is withheld for having another.
+const IMAGES: &[&str] = &[
+    "apng", "avif", "bmp", "cur", "dib", "gif", "heic", "heif", "hif", "ico", "jfif", "jif", "jpe", "jpeg", "jpg",
+    "jxl", "pam", "pbm", "pgm", "pjp", "pjpeg", "png", "pnm", "ppm", "qoi", "tif", "tiff", "webp",
+];
+
+fn default_files() -> Vec<String> {
+    DEFAULT_FILES.iter().map(|ending| (*ending).to_owned()).collect()
+}
+
+/// What the ending of a path says about the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    /// It has the ending of an image.
+    Image,
+    /// It has one of the endings in [`Origins::files`].
+    File,
+    /// It has another ending, or none.
+    Unknown,
 }
 
 /// The way of an image that is asked for without parameters.
@@ -68,6 +100,18 @@ fn default_read_timeout() -> u32 {
 }
 
 impl Origins {
+    /// What the path says about the file. An encoded path suffices: letters are never encoded.
+    pub(crate) fn kind(&self, path: &str) -> FileKind {
+        let Some(ending) = extension(path) else { return FileKind::Unknown };
+        if IMAGES.iter().any(|image| image.eq_ignore_ascii_case(ending)) {
+            FileKind::Image
+        } else if self.files.iter().any(|file| file.eq_ignore_ascii_case(ending)) {
+            FileKind::File
+        } else {
+            FileKind::Unknown
+        }
+    }
+
     pub(super) fn check(&self, problems: &mut Problems) {
         self.transformer.check("origins.transformer", problems);
         if !self.transformer.domain.is_empty() {
@@ -87,6 +131,17 @@ impl Origins {
             }
         } else if self.originals == Originals::Direct {
             problems.add("origins.originals", "`direct` needs origins.storage");
+        }
+        for (index, ending) in self.files.iter().enumerate() {
+            let field = format!("origins.files[{index}]");
+            if ending.is_empty() || !ending.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+                problems.add(
+                    field,
+                    format_args!("`{ending}` is not an ending such as \"pdf\", in lower case, without a dot"),
+                );
+            } else if IMAGES.contains(&ending.as_str()) {
+                problems.add(field, format_args!("`{ending}` is an image's, of which `originals` decides"));
+            }
         }
     }
 }
@@ -130,4 +185,11 @@ impl Target {
 
 fn has_dots(path: &str) -> bool {
     path.split('/').any(|segment| segment == "." || segment == "..")
+}
+
+/// The extension of the last segment, if there is a name before it.
+fn extension(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?;
+    let (stem, extension) = name.rsplit_once('.')?;
+    (!stem.is_empty() && !extension.is_empty()).then_some(extension)
 }

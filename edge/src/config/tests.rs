@@ -36,9 +36,19 @@ fn a_good_configuration_is_taken() {
         ("/origins/transformer", json!({"service": "none", "domain": "localhost"})),
         ("/origins/originals", json!("direct")),
         ("/origins/storage", json!(null)),
+        ("/origins/files", json!([])),
+        ("/origins/files", json!(["json", "7z"])),
     ] {
         assert_eq!(error_with(pointer, value.clone()), "good", "{pointer} {value}");
     }
+}
+
+#[test]
+fn the_documentation_lists_the_files_of_the_default() {
+    let documentation = include_str!("../../../docs/edge.md");
+    let listed = documentation.split_once("Where the setting is absent it is").unwrap().1.split_once(':').unwrap().0;
+    let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    assert_eq!(Config::from_json(&good().to_string()).unwrap().origins().files, listed);
 }
 
 #[test]
@@ -83,6 +93,9 @@ fn a_bad_field_is_named() {
             json!(61),
             "origins.transformer.read_timeout_seconds: takes 4 to 60",
         ),
+        ("/origins/files", json!(["pdf", ".svg"]), "origins.files[1]: `.svg` is not an ending"),
+        ("/origins/files", json!(["PDF"]), "origins.files[0]: `PDF` is not an ending"),
+        ("/origins/files", json!(["jpg"]), "origins.files[0]: `jpg` is an image's"),
         ("/origins/storage/path", json!("/a/"), "origins.storage.path"),
         ("/origins/storage/path", json!("a"), "origins.storage.path"),
         ("/origins/storage/path", json!("/a/../b"), "origins.storage.path"),
@@ -107,6 +120,36 @@ fn a_bad_field_is_named() {
     direct["origins"] = json!({"transformer": {"service": "none", "domain": "a"}, "originals": "direct"});
     let error = Config::from_json(&direct.to_string()).unwrap_err().to_string();
     assert!(error.contains("origins.originals: `direct` needs origins.storage"), "{error}");
+}
+
+#[test]
+fn a_rule_that_is_never_reached_is_a_problem() {
+    let table: [(&[&str], Option<&str>); 14] = [
+        (&["/*", "/private/*"], Some("rules[1].path: is never reached: rules[0] `/*` takes all of it")),
+        (&["/private/*", "/*"], None),
+        (&["/a/*", "/a/*"], Some("rules[1].path: is never reached")),
+        (&["/a/*", "/a/b"], Some("rules[1].path: is never reached")),
+        (&["/a/*", "/a"], None),
+        (&["/a", "/a/*"], None),
+        (&["/a/*", "/*", "/b/c.jpg"], Some("rules[2].path: is never reached: rules[1] `/*`")),
+        (&["/press/*.jpg", "/press/a.jpg"], Some("rules[1].path: is never reached")),
+        (&["/press/*.jpg", "/press/*.png"], None),
+        (&["/press/a*", "/press/ab*/*"], None),
+        (&["/press/a*/*", "/press/ab*/*"], Some("rules[1].path: is never reached")),
+        (&["/*/x", "/a*/x"], Some("rules[1].path: is never reached")),
+        (&["/a*b/x", "/a*/x"], None),
+        (&["/A/*", "/a/*"], None),
+    ];
+    for (paths, expected) in table {
+        let rules: Vec<Value> = paths.iter().map(|path| json!({"path": path, "allow": ["public"]})).collect();
+        let outcome = error_with("/rules", json!(rules));
+        match expected {
+            Some(expected) => assert!(outcome.contains(expected), "{paths:?}: {outcome}"),
+            None => assert_eq!(outcome, "good", "{paths:?}"),
+        }
+    }
+    let claimed = json!([{"path": "/u/{sub}/*", "allow": ["jwt"]}, {"path": "/u/shared/*", "allow": ["public"]}]);
+    assert!(error_with("/rules", claimed).contains("rules[1].path: is never reached: rules[0] `/u/{sub}/*`"));
 }
 
 #[test]

@@ -86,12 +86,23 @@ fn requests_go_where_they_belong() {
         ("strip", "/x.pdf/a", LAMBDA, ""),
         ("strip", "/.hidden", LAMBDA, ""),
         ("strip", "/a.", LAMBDA, ""),
+        ("strip", "/a.jfif", LAMBDA, ""),
+        ("strip", "/a.JPG_large?w=300", LAMBDA, "w=300"),
+        ("strip", "/a.heif", LAMBDA, ""),
+        ("strip", "/a.jpg~", LAMBDA, ""),
+        ("strip", "/keys.json", LAMBDA, ""),
+        ("strip", "/.env.local", LAMBDA, ""),
+        ("strip", "/backup.sql?w=1", LAMBDA, "w=1"),
         ("strip", "/a.pdf", BUCKET, ""),
+        ("strip", "/a.PDF", BUCKET, ""),
         ("strip", "/a.jpg.pdf?page=2", BUCKET, ""),
         ("strip", "/a.svg?acl", BUCKET, ""),
         ("direct", "/a.jpg", BUCKET, ""),
         ("direct", "/a.jpg?utm_source=x&acl&versionId=3", BUCKET, ""),
         ("direct", "/a.%6Apg", BUCKET, ""),
+        ("direct", "/a.jfif", BUCKET, ""),
+        ("direct", "/a", LAMBDA, ""),
+        ("direct", "/keys.json", LAMBDA, ""),
         ("direct", "/a.jpg?w=300", LAMBDA, "w=300"),
         ("direct", "/a.pdf?w=300", BUCKET, ""),
     ];
@@ -104,6 +115,16 @@ fn requests_go_where_they_belong() {
         assert_eq!(request.headers.single("host"), Some(domain));
         assert_eq!(origin.path, if domain == BUCKET { "/v1" } else { "" });
         assert_eq!(origin.custom_headers.single("x-from-cdn"), Some("1"));
+    }
+}
+
+#[test]
+fn the_configuration_says_which_files_come_from_the_bucket() {
+    let mut config = config("lambda", "strip");
+    config.origins.files = vec!["json".to_owned()];
+    for (url, domain) in [("/a.json", BUCKET), ("/a.JSON?w=1", BUCKET), ("/a.pdf", LAMBDA), ("/json", LAMBDA)] {
+        let request = forwarded(origin_request(&event("GET", url, &json!({})), &config, NOW, &keys()));
+        assert_eq!(request.headers.single("host"), Some(domain), "{url}");
     }
 }
 

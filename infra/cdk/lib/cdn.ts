@@ -11,7 +11,7 @@ import type { Construct } from 'constructs';
 import { accept, acceptWarning } from './accepted.ts';
 import type { EdgeStack } from './edge.ts';
 import type { Names } from './names.ts';
-import type { Options } from './options.ts';
+import { files, type Options } from './options.ts';
 import type { OriginStack } from './origin.ts';
 import type { EdgeFunction } from './packages.ts';
 import { parameterNames } from './program.ts';
@@ -50,7 +50,8 @@ export class CdnStack extends Stack {
     const { domain, signing } = options;
     const behaviour = this.behaviour(options, edge);
     const transformer = this.transformer(options, names, origin);
-    const direct = signing === 'oac' ? options.direct : [];
+    // With signing=edge a function chooses the bucket; CloudFront chooses by the path.
+    const direct = signing === 'oac' ? files(options).map((ending) => `*.${ending}`) : [];
     const bucket = direct.length > 0 ? this.bucketOrigin(options, names) : undefined;
     this.distribution = new cloudfront.Distribution(this, 'Distribution', {
       comment: options.name,

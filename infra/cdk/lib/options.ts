@@ -88,11 +88,13 @@ export const Schema = z
       .enum(['strip', 'direct'])
       .default('strip')
       .describe('Images without parameters: stripped of metadata by the function, or straight from the bucket'),
-    direct: z
-      .array(z.string().regex(/^[/*]/, 'starts with / or *'))
+    files: z
+      .array(z.string().regex(/^[a-z0-9]+$/, 'takes an ending such as pdf, in lower case, without a dot'))
       .max(20)
-      .default(['*.svg', '*.pdf', '*.mp4', '*.webm'])
-      .describe('With signing=oac: paths that go to the bucket. With signing=edge, all that is no image does'),
+      .optional()
+      .describe(
+        'Endings of files that come from the bucket as they are. Default: svg, pdf, mp4, webm; none from storage.import',
+      ),
     cacheKey: z
       .enum(['canonical', 'listed'])
       .default('canonical')
@@ -127,6 +129,14 @@ export const Schema = z
   });
 
 export type Options = z.output<typeof Schema>;
+
+/** What web pages often hold beside images. An imported bucket was not made for the web: its operator says what may leave. */
+const FILES = ['svg', 'pdf', 'mp4', 'webm'];
+
+/** The endings of files that come from the bucket as they are. */
+export function files({ files, storage }: Options): string[] {
+  return files ?? (storage.import ? [] : FILES);
+}
 
 /** What is wrong with the options, for the one who wrote them. */
 export class OptionsError extends Error {}

@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Names } from './names.ts';
-import type { Options } from './options.ts';
+import { files, type Options } from './options.ts';
 import { BuildError, compileEdge, root } from './program.ts';
 
 export type EdgeFunction = 'viewer-request' | 'origin-request' | 'origin-response';
@@ -84,19 +84,18 @@ jwks_uri = "${issuer}/.well-known/jwks.json"
 `;
 }
 
-function origins(
-  { signing, originals, objectLambda, region, storage, function: { timeout } }: Options,
-  names: Names,
-): string {
+function origins(options: Options, names: Names): string {
+  const { signing, originals, objectLambda, region, storage } = options;
   // The function URL has no name before it is deployed: then the origin is whichever the distribution names.
   const transformer = { edge: `service = "lambda"\nregion = "${region}"`, oac: 'service = "none"' }[signing];
   const objects = `service = "s3-object-lambda"\ndomain = "${names.objectLambdaDomain}"\nregion = "${region}"`;
   return `[origins]
 originals = "${originals}"
+files = ${JSON.stringify(files(options))}
 
 [origins.transformer]
 ${objectLambda === 'behind-cdn' ? objects : transformer}
-read_timeout_seconds = ${timeout}
+read_timeout_seconds = ${options.function.timeout}
 
 [origins.storage]
 service = "s3"

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { load, OptionsError, Schema, validate } from '../lib/options.ts';
+import { files, load, OptionsError, Schema, validate } from '../lib/options.ts';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
 const here = { CDK_DEFAULT_ACCOUNT: '111122223333', CDK_DEFAULT_REGION: 'eu-west-1' };
@@ -19,6 +19,8 @@ test('the options of the repository are good, and everything has a default', () 
   assert.deepEqual([options.storage.cors, options.function.timeout, options.objectLambda], [['*'], 30, 'off']);
   assert.ok(options.edge.config.startsWith('/'));
   const empty = validate({}, folder, here);
+  assert.deepEqual(files(empty), ['svg', 'pdf', 'mp4', 'webm']);
+  assert.deepEqual(files(validate({ storage: { import: 'my-photos' } }, folder, here)), []);
   assert.equal(empty.name, 'image-origin');
 });
 
@@ -33,6 +35,7 @@ test('what is wrong is named, with what is allowed', () => {
     [{ function: { timeout: 61 } }, /function.timeout: .*60/],
     [{ function: { logDays: 31 } }, /function.logDays: /],
     [{ function: { settings: { 'Dead-line': 1 } } }, /function.settings.Dead-line: /],
+    [{ files: ['.svg'] }, /files.0: takes an ending such as pdf/],
     [{ storage: { import: 'a.b' } }, /storage.import: takes 3 to 63/],
     [{ storage: { prefix: 'x/' } }, /storage.prefix: starts with a slash/],
     [{ storage: { cors: ['example.com'] } }, /storage.cors.0: takes \* or an origin/],

@@ -200,7 +200,7 @@ describe('the edge', () => {
       'image-origin-transformed-111122223333.s3-object-lambda.eu-west-1.amazonaws.com',
     );
     const imported = config('imported').origins;
-    assert.deepEqual([imported.storage.path, imported.originals], ['/originals', 'direct']);
+    assert.deepEqual([imported.storage.path, imported.originals, imported.files], ['/originals', 'direct', []]);
     const [issuer] = config('private').jwt.issuers;
     assert.deepEqual([issuer.kind, issuer.audiences], ['cognito', ['1example23456789']]);
     assert.equal(

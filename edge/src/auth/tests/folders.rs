@@ -86,6 +86,8 @@ fn a_claim_may_be_a_list_but_must_be_a_text() {
         (json!(["editors", "staff"]), "/teams/staff/a.jpg", 200),
         (json!("staff"), "/teams/staff/a.jpg", 200),
         (json!(["Größe"]), "/teams/Gr%C3%B6%C3%9Fe/a.jpg", 200),
+        (json!(["ΝΙΚΟΣ"]), "/teams/ΝΙΚΟΣ/a.jpg", 200),
+        (json!(["ΝΙΚΟΣ"]), "/teams/νικος/a.jpg", 403),
         (json!(["editors"]), "/teams/staff/a.jpg", 403),
         (json!(["editors,staff"]), "/teams/staff/a.jpg", 403),
         (json!([["staff"]]), "/teams/staff/a.jpg", 403),
@@ -134,6 +136,24 @@ fn what_was_judged_is_what_goes_on() {
         assert_eq!((request.uri.as_str(), request.querystring.as_str()), (expected, "w=300"));
         let left: Vec<_> = request.headers.iter().collect();
         assert_eq!(left, [("accept", "*/*")], "{url}");
+    }
+}
+
+#[test]
+fn what_is_for_operators_does_not_go_through_the_cdn() {
+    let rules = json!([{"path": "/*", "allow": ["public"]}]);
+    let table = [
+        ("/metrics", 404),
+        ("/healthz", 404),
+        ("/metrics?w=1", 404),
+        ("/%6detrics", 404),
+        ("/x/../healthz", 404),
+        ("/metrics.jpg", 200),
+        ("/a/metrics", 200),
+    ];
+    for (url, expected) in table {
+        let outcome = viewer_request(&event("GET", url, &[]), &config(&rules), NOW, &keys());
+        assert_eq!(status(&outcome), expected, "{url}: {}", outcome.why);
     }
 }
 
