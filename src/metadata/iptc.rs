@@ -1,6 +1,10 @@
 //! IPTC-IIM (Information Interchange Model 4.2): records of numbered data sets.
 
-use serde_json::{Map, Value};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::exif::windows_1252;
 
 /// Character set of the records that follow (1:90); `ESC % G` announces UTF-8 (ISO 2022).
 const CODED_CHARACTER_SET: (u8, u8) = (1, 90);
@@ -18,12 +22,25 @@ struct DataSet<'a> {
 const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
     Some(match (record, number) {
         (1, 0) => ("EnvelopeRecordVersion", false),
+        (1, 5) => ("Destination", true),
+        (1, 20) => ("FileFormat", false),
+        (1, 22) => ("FileVersion", false),
+        (1, 30) => ("ServiceIdentifier", false),
+        (1, 40) => ("EnvelopeNumber", false),
+        (1, 50) => ("ProductID", true),
+        (1, 60) => ("EnvelopePriority", false),
+        (1, 70) => ("DateSent", false),
+        (1, 80) => ("TimeSent", false),
         (1, 90) => ("CodedCharacterSet", false),
+        (1, 100) => ("UniqueObjectName", false),
+        (1, 120) => ("ARMIdentifier", false),
+        (1, 122) => ("ARMVersion", false),
         (2, 0) => ("ApplicationRecordVersion", false),
         (2, 3) => ("ObjectTypeReference", false),
         (2, 4) => ("ObjectAttributeReference", true),
         (2, 5) => ("ObjectName", false),
         (2, 7) => ("EditStatus", false),
+        (2, 8) => ("EditorialUpdate", false),
         (2, 10) => ("Urgency", false),
         (2, 12) => ("SubjectReference", true),
         (2, 15) => ("Category", false),
@@ -37,6 +54,10 @@ const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
         (2, 37) => ("ExpirationDate", false),
         (2, 38) => ("ExpirationTime", false),
         (2, 40) => ("SpecialInstructions", false),
+        (2, 42) => ("ActionAdvised", false),
+        (2, 45) => ("ReferenceService", true),
+        (2, 47) => ("ReferenceDate", true),
+        (2, 50) => ("ReferenceNumber", true),
         (2, 55) => ("DateCreated", false),
         (2, 60) => ("TimeCreated", false),
         (2, 62) => ("DigitalCreationDate", false),
@@ -59,9 +80,30 @@ const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
         (2, 118) => ("Contact", true),
         (2, 120) => ("Caption-Abstract", false),
         (2, 122) => ("Writer-Editor", true),
+        (2, 125) => ("RasterizedCaption", false),
         (2, 130) => ("ImageType", false),
         (2, 131) => ("ImageOrientation", false),
         (2, 135) => ("LanguageIdentifier", false),
+        (2, 150) => ("AudioType", false),
+        (2, 151) => ("AudioSamplingRate", false),
+        (2, 152) => ("AudioSamplingResolution", false),
+        (2, 153) => ("AudioDuration", false),
+        (2, 154) => ("AudioOutcue", false),
+        (2, 200) => ("ObjectPreviewFileFormat", false),
+        (2, 201) => ("ObjectPreviewFileVersion", false),
+        (2, 202) => ("ObjectPreviewData", false),
+        // What programs added.
+        (2, 184) => ("JobID", false),
+        (2, 185) => ("MasterDocumentID", false),
+        (2, 186) => ("ShortDocumentID", false),
+        (2, 187) => ("UniqueDocumentID", false),
+        (2, 188) => ("OwnerID", false),
+        (2, 221) => ("Prefs", false),
+        (2, 225) => ("ClassifyState", false),
+        (2, 228) => ("SimilarityIndex", false),
+        (2, 230) => ("DocumentNotes", false),
+        (2, 231) => ("DocumentHistory", false),
+        (2, 232) => ("ExifCameraInfo", false),
         _ => return None,
     })
 }
@@ -130,18 +172,20 @@ pub(super) fn to_json(bytes: &[u8]) -> Map<String, Value> {
 fn value(set: DataSet<'_>) -> Value {
     match ((set.record, set.number), set.data) {
         (CODED_CHARACTER_SET, UTF_8) => "UTF-8".into(),
-        ((_, 0), [high, low]) => u16::from_be_bytes([*high, *low]).into(),
-        ((2, 30 | 37 | 55 | 62), date) => iso_date(date).unwrap_or_else(|| text(date)).into(),
-        ((2, 35 | 38 | 60 | 63), time) => iso_time(time).unwrap_or_else(|| text(time)).into(),
+        ((_, 0) | (1, 20 | 22 | 120 | 122) | (2, 200 | 201), [high, low]) => u16::from_be_bytes([*high, *low]).into(),
+        ((1, 70) | (2, 30 | 37 | 47 | 55 | 62), date) => iso_date(date).unwrap_or_else(|| text(date)).into(),
+        ((1, 80) | (2, 35 | 38 | 60 | 63), time) => iso_time(time).unwrap_or_else(|| text(time)).into(),
+        // Pictures.
+        ((2, 125 | 202), data) => json!({ "base64": STANDARD.encode(data) }),
         (_, data) => text(data).into(),
     }
 }
 
-/// UTF-8 where it is valid as such, whatever was announced; ISO 8859-1 else.
+/// UTF-8 where it is valid as such, whatever was announced; Windows-1252 else.
 pub(super) fn text(data: &[u8]) -> String {
     match std::str::from_utf8(data) {
         Ok(text) => text.trim_end_matches('\0').to_owned(),
-        Err(_) => data.iter().map(|&b| char::from(b)).collect(),
+        Err(_) => windows_1252(data),
     }
 }
 
@@ -209,6 +253,8 @@ mod tests {
             set(2, 55, b"20260314"),
             set(2, 60, b"101112+0130"),
             set(2, 80, b"Ann\xe9"),
+            set(2, 202, &[0xff, 0xd8]),
+            set(2, 230, b"a note \x97 long"),
             set(9, 1, b"x"),
         ]
         .concat();
@@ -219,6 +265,8 @@ mod tests {
             "DateCreated": "2026-03-14",
             "TimeCreated": "10:11:12+01:30",
             "By-line": ["Anné"],
+            "ObjectPreviewData": { "base64": "/9g=" },
+            "DocumentNotes": "a note — long",
             "9:1": ["x"],
         });
         assert_eq!(Value::Object(to_json(&bytes)), expected);

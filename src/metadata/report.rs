@@ -79,12 +79,11 @@ fn bound(warnings: &mut Vec<String>) {
 }
 
 impl Report {
-    /// The report without what says where the picture was taken, in any of its parts. Maker notes go as well: nobody
-    /// but their maker knows what is in them.
+    /// The report without what says where the picture was taken, in any of its parts. Maker notes and whole blocks that
+    /// stand in a field go as well: what is in them is not known here.
     #[must_use]
     pub fn without_location(mut self) -> Self {
-        self.exif.gps.clear();
-        self.exif.photo.remove("MakerNote");
+        self.exif.remove_locations();
         iptc::LOCATIONS.iter().for_each(|&name| _ = self.iptc.remove(name));
         remove_locations(&mut self.xmp);
         self

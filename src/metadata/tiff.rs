@@ -11,8 +11,11 @@ pub(super) const MAX_FIELDS: usize = 4096;
 pub(super) const ORIENTATION: u16 = 0x0112;
 pub(super) const ICC_PROFILE: u16 = 0x8773;
 
+const ASCII: u16 = 2;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
+/// Text in UTF-8 (Exif 3.0, 4.6.2).
+const UTF_8: u16 = 129;
 
 /// One entry of an image file directory, its value still in the block's byte order.
 #[derive(Debug, Clone)]
@@ -42,10 +45,10 @@ pub(crate) struct Block<'a> {
     pub(crate) first: u64,
 }
 
-/// Bytes of one value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18).
+/// Bytes of one value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18, Exif 3.0 adds 129).
 pub(super) const fn type_size(kind: u16) -> Option<usize> {
     match kind {
-        1 | 2 | 6 | 7 => Some(1),
+        1 | 2 | 6 | 7 | UTF_8 => Some(1),
         3 | 8 => Some(2),
         4 | 9 | 11 | 13 => Some(4),
         5 | 10 | 12 | 16 | 17 | 18 => Some(8),
@@ -174,10 +177,11 @@ impl<'a> Block<'a> {
     }
 
     /// Turns offsets and BigTIFF's 8-byte integers into the 4-byte ones that every reader of a classic block knows, where
-    /// they fit.
+    /// they fit, and text of Exif 3.0's own type into ASCII's, in which readers expect UTF-8 anyway.
     pub(super) fn narrow(&self, field: &mut Field<'_>) {
         match field.kind {
             13 => return field.kind = LONG,
+            UTF_8 => return field.kind = ASCII,
             16 | 18 => {}
             _ => return,
         }

@@ -48,7 +48,7 @@ fn a_report_says_what_the_file_says() {
         "/exif/image/Make": "SecretMake",
         "/exif/image/Orientation": { "value": 6, "text": "row 0 at right and column 0 at top" },
         "/exif/image/XResolution": 72,
-        "/exif/image/0xc4a5": { "base64": "AQIDBAU=" },
+        "/exif/image/PrintImageMatching": { "base64": "AQIDBAU=" },
         "/exif/image/DateTime": "2026-03-14T15:09:26",
         "/exif/photo/DateTimeOriginal": "2026-03-14T15:09:26.53+01:00",
         "/exif/photo/ExposureTime": { "value": 1.0 / 60.0, "exact": "1/60" },

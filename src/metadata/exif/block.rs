@@ -58,8 +58,9 @@ impl<'a> ExifBlock<'a> {
         let mut reader = Reader { block, budget: MAX_VALUES, warnings: Vec::new() };
         let (image, next) = reader.directory(block.first);
         let photo = reader.child(&image, EXIF_POINTER);
-        let gps = reader.child(&image, GPS_POINTER);
-        let interop = reader.child(&photo, INTEROP_POINTER);
+        // Some writers put a pointer into the other of the two directories.
+        let gps = reader.child(holder([&image, &photo], GPS_POINTER), GPS_POINTER);
+        let interop = reader.child(holder([&photo, &image], INTEROP_POINTER), INTEROP_POINTER);
         let thumbnail = if next == 0 || next == block.first { Vec::new() } else { reader.directory(next).0 };
         let mut parsed = Self {
             little_endian: block.little_endian,
@@ -229,6 +230,12 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// The first of two directories that has this field, else the first.
+fn holder<'f, 'a>(directories: [&'f [Field<'a>]; 2], tag: u16) -> &'f [Field<'a>] {
+    let has_field = |directory: &&[Field<'_>]| directory.iter().any(|field| field.tag == tag);
+    directories.into_iter().find(has_field).unwrap_or(directories[0])
 }
 
 fn maker_note_offset(data: &[u8], photo: &[Field<'_>]) -> Option<usize> {

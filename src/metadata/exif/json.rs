@@ -1,10 +1,12 @@
 //! Exif fields as JSON, sorted into the groups of the standard.
 
-use exif::{Context, Error, Exif, Field, In, Reader};
+use std::collections::HashSet;
+
+use exif::{Context, Error, Exif, Field, In, Reader, Tag, Value as Raw};
 use serde_json::{Map, Value};
 
 use super::block::ExifBlock;
-use super::{ExifGroups, gps, names, value};
+use super::{ExifGroups, gps, names, text};
 
 /// Reads a block that was taken apart. What cannot be read is told in `warnings`.
 pub(in crate::metadata) fn read(block: &ExifBlock<'_>, warnings: &mut Vec<String>) -> ExifGroups {
@@ -22,11 +24,18 @@ pub(in crate::metadata) fn read(block: &ExifBlock<'_>, warnings: &mut Vec<String
             return groups;
         }
     };
+    let mut seen = HashSet::new();
     for field in exif.fields() {
-        if let Some(group) = groups.group(field) {
-            // A directory may hold a tag twice; readers take the first.
-            group.entry(names::name(field.tag)).or_insert_with(|| value::json(field, &exif));
+        let Some(group) = groups.group(field) else { continue };
+        // A directory may hold a tag twice; readers take the first.
+        if !seen.insert((field.ifd_num.index(), field.tag)) {
+            continue;
         }
+        let tag = names::canonical(field.tag);
+        let name = names::name(tag);
+        // TIFF/EP and Exif have some fields under two numbers.
+        let name = if group.contains_key(name.as_ref()) { names::number(tag) } else { name.into_owned() };
+        group.insert(name, super::value::json(tag, field, &exif));
     }
     gps::add_decimals(&exif, &mut groups.gps, warnings);
     groups
@@ -45,10 +54,139 @@ impl ExifGroups {
     }
 }
 
-/// The first text of a field.
-pub(super) fn ascii(exif: &Exif, tag: exif::Tag) -> Option<&[u8]> {
-    match &exif.get_field(tag, In::PRIMARY)?.value {
-        exif::Value::Ascii(texts) => texts.first().map(Vec::as_slice),
-        _ => None,
+/// The value of a canonical tag in this directory, or where writers misplace it: in the first directory in place of the
+/// Exif directory, or the other way round.
+pub(super) fn value(exif: &Exif, tag: Tag, directory: In) -> Option<&Raw> {
+    let misplaced = match tag.context() {
+        Context::Tiff => Context::Exif,
+        Context::Exif => Context::Tiff,
+        other => other,
+    };
+    let field = exif.get_field(tag, directory).or_else(|| exif.get_field(Tag(misplaced, tag.number()), directory))?;
+    Some(&field.value)
+}
+
+/// The first text of such a field.
+pub(super) fn ascii(exif: &Exif, tag: Tag, directory: In) -> Option<&[u8]> {
+    value(exif, tag, directory).and_then(text::first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::metadata::tiff;
+    use serde_json::json;
+
+    fn field(tag: u16, kind: u16, count: u32, value: &[u8]) -> tiff::Field<'_> {
+        tiff::Field { tag, kind, count, value: Cow::Borrowed(value) }
+    }
+
+    fn groups(image: &[tiff::Field<'_>], photo: &[tiff::Field<'_>]) -> Value {
+        const PHOTO: u32 = 0x200;
+        let mut image = image.to_vec();
+        let pointer = PHOTO.to_be_bytes();
+        image.push(field(0x8769, 4, 1, &pointer));
+        let mut block = tiff::header(false).to_vec();
+        block.extend(tiff::write_directory(&image, 0, 8, false));
+        block.resize(PHOTO as usize, 0);
+        block.extend(tiff::write_directory(photo, 0, PHOTO, false));
+        let mut warnings = Vec::new();
+        let groups = read(&ExifBlock::read(&block).unwrap(), &mut warnings);
+        assert_eq!(warnings, Vec::<String>::new());
+        serde_json::to_value(groups).unwrap()
+    }
+
+    #[test]
+    fn fields_are_known_by_their_number_in_any_directory() {
+        let image = [
+            field(0x0132, 2, 20, b"2026:03:14 15:09:26\0"),
+            field(0x1001, 3, 1, &[0, 24]),
+            field(0x9291, 2, 3, b"53\0"),
+            field(0xa401, 3, 1, &[0, 1]),
+            field(0xc4a5, 7, 5, b"\x01\x02\x03\x04\x05"),
+            field(0xc6d2, 7, 5, b"\x01\x02\x03\x04\x05"),
+        ];
+        let photo = [
+            field(0x010f, 2, 6, b"Maker\0"),
+            field(0x0112, 3, 1, &[0, 6]),
+            field(0x9003, 2, 20, b"2026:03:14 15:09:26\0"),
+        ];
+        let expected = json!({
+            "/image/DateTime": "2026-03-14T15:09:26",
+            "/image/RelatedImageWidth": 24,
+            "/image/CustomRendered": { "value": 1, "text": "custom process" },
+            "/image/PrintImageMatching": { "base64": "AQIDBAU=" },
+            "/image/0xc6d2": { "base64": "AQIDBAU=" },
+            "/photo/Make": "Maker",
+            "/photo/Orientation": { "value": 6, "text": "row 0 at right and column 0 at top" },
+            "/photo/DateTimeOriginal": "2026-03-14T15:09:26.53",
+        });
+        let groups = groups(&image, &photo);
+        for (pointer, value) in expected.as_object().unwrap() {
+            assert_eq!(groups.pointer(pointer), Some(value), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn no_field_hides_another() {
+        let image = [
+            field(0x920b, 3, 1, &[0, 1]),
+            field(0xa20b, 3, 1, &[0, 2]),
+            field(0xa401, 3, 1, &[0, 0]),
+            field(0xa401, 3, 1, &[0, 1]),
+        ];
+        let groups = groups(&image, &[]);
+        let expected = json!({
+            "FlashEnergy": 1,
+            "0xa20b": 2,
+            "CustomRendered": { "value": 0, "text": "normal process" },
+        });
+        assert_eq!(groups["image"], expected);
+    }
+
+    #[test]
+    fn utf_8_is_a_type() {
+        let groups = groups(&[field(0x013b, 129, 6, "K\u{e4}se\0".as_bytes())], &[]);
+        assert_eq!(groups["image"]["Artist"], "K\u{e4}se");
+    }
+
+    #[test]
+    fn directories_are_found_by_pointers_in_the_wrong_one() {
+        const GPS: u32 = 0x300;
+        const INTEROP: u32 = 0x400;
+        let (gps_at, interop_at) = (GPS.to_be_bytes(), INTEROP.to_be_bytes());
+        let photo_at = 0x200_u32.to_be_bytes();
+        let parts = [
+            (8, vec![field(0x8769, 4, 1, &photo_at), field(0xa005, 4, 1, &interop_at)]),
+            (0x200, vec![field(0x8825, 4, 1, &gps_at)]),
+            (GPS, vec![field(1, 2, 2, b"N\0")]),
+            (INTEROP, vec![field(1, 2, 4, b"R98\0")]),
+        ];
+        let mut block = tiff::header(false).to_vec();
+        for (at, fields) in parts {
+            block.resize(at as usize, 0);
+            block.extend(tiff::write_directory(&fields, 0, at, false));
+        }
+        let groups = read(&ExifBlock::read(&block).unwrap(), &mut Vec::new());
+        assert_eq!(groups.gps["GPSLatitudeRef"]["value"], "N");
+        assert_eq!(groups.interop["InteroperabilityIndex"], "R98");
+    }
+
+    #[test]
+    fn locations_are_removed_wherever_they_stand() {
+        let image = [
+            field(0x010f, 2, 6, b"Maker\0"),
+            field(0x8482, 12, 1, b"\x3f\xf8\0\0\0\0\0\0"),
+            field(0x927c, 7, 5, b"notes"),
+            field(0x02bc, 1, 5, b"<xmp>"),
+        ];
+        let mut block = tiff::header(false).to_vec();
+        block.extend(tiff::write_directory(&image, 0, 8, false));
+        let mut groups = read(&ExifBlock::read(&block).unwrap(), &mut Vec::new());
+        assert_eq!(groups.image.len(), 4);
+        groups.remove_locations();
+        assert_eq!(groups.image.keys().collect::<Vec<_>>(), ["Make"]);
     }
 }

@@ -10,6 +10,7 @@ mod value;
 
 pub(super) use block::{ExifBlock, IPTC, PHOTOSHOP, XMP};
 pub(super) use json::read;
+pub(super) use text::windows_1252;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -27,4 +28,31 @@ pub struct ExifGroups {
     pub interop: Map<String, Value>,
     /// The directory of the embedded thumbnail.
     pub thumbnail: Map<String, Value>,
+}
+
+impl ExifGroups {
+    /// Removes the GPS directory, the fields by which maps lay a picture out, and those that hold a whole block, in which
+    /// there may be a location.
+    pub(super) fn remove_locations(&mut self) {
+        const FIELDS: [&str; 14] = [
+            "MakerNote",
+            "DNGPrivateData",
+            "XMP",
+            "IPTC",
+            "Photoshop",
+            "GDALMetadata",
+            "ModelPixelScale",
+            "IntergraphMatrix",
+            "ModelTiepoint",
+            "ModelTransformation",
+            "GeoKeyDirectory",
+            "GeoDoubleParams",
+            "GeoAsciiParams",
+            "OriginalRawFileData",
+        ];
+        self.gps.clear();
+        for group in [&mut self.image, &mut self.photo, &mut self.interop, &mut self.thumbnail] {
+            group.retain(|name, _| !FIELDS.contains(&name.as_str()));
+        }
+    }
 }

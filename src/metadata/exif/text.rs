@@ -1,12 +1,17 @@
 //! Text in fields: ASCII that is often something else, the encodings of UserComment, and versions.
 
-use exif::{Field, Tag, Value};
+use exif::{Context, Tag, Value};
 
-/// The text of a field whose bytes are text though its type does not say so.
-pub(super) fn of(field: &Field, little_endian: bool) -> Option<String> {
-    match (&field.value, field.tag) {
+/// The text of a field with this canonical tag, whatever type the writer gave it. `None` where the value is no text.
+pub(super) fn of(tag: Tag, value: &Value, little_endian: bool) -> Option<String> {
+    match (value, tag) {
         (Value::Undefined(bytes, _), Tag::UserComment | Tag::GPSProcessingMethod | Tag::GPSAreaInformation) => {
             encoded(bytes, little_endian)
+        }
+        // With a type that ends at zeros, of which the codes have some.
+        (Value::Ascii(texts), Tag::UserComment | Tag::GPSProcessingMethod | Tag::GPSAreaInformation) => {
+            let whole = texts.join(&0);
+            encoded(&whole, little_endian).or_else(|| Some(decode(&whole)))
         }
         (
             Value::Undefined(bytes, _),
@@ -14,10 +19,71 @@ pub(super) fn of(field: &Field, little_endian: bool) -> Option<String> {
         ) => Some(decode(bytes)),
         (Value::Byte(bytes), Tag::GPSVersionID) => Some(bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(".")),
         // XPTitle to XPSubject: UTF-16, little-endian whatever the block's order is.
-        (Value::Byte(bytes), Tag(exif::Context::Tiff, 0x9c9b..=0x9c9f)) => Some(utf16(bytes, true)),
-        (Value::Ascii(texts), _) => ascii(texts, field.tag),
+        (Value::Byte(bytes) | Value::Undefined(bytes, _), Tag(Context::Tiff | Context::Exif, 0x9c9b..=0x9c9f)) => {
+            Some(utf16(bytes, true))
+        }
+        (Value::Ascii(texts), _) => ascii(texts, tag),
+        (Value::Byte(bytes) | Value::Undefined(bytes, _), _) if is_text(tag) => printable(bytes),
         _ => None,
     }
+}
+
+/// The first text of a field that holds text, as bytes.
+pub(super) fn first(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Ascii(texts) => texts.first().map(Vec::as_slice),
+        Value::Byte(bytes) | Value::Undefined(bytes, _) => bytes.split(|&b| b == 0).next(),
+        _ => None,
+    }
+}
+
+/// Fields that are text by the standard. Some writers give them a type of bytes.
+fn is_text(tag: Tag) -> bool {
+    const TEXTS: [Tag; 36] = [
+        Tag::ImageDescription,
+        Tag::Make,
+        Tag::Model,
+        Tag::Software,
+        Tag::DateTime,
+        Tag::Artist,
+        Tag::Copyright,
+        Tag::SpectralSensitivity,
+        Tag::ExifVersion,
+        Tag::DateTimeOriginal,
+        Tag::DateTimeDigitized,
+        Tag::OffsetTime,
+        Tag::OffsetTimeOriginal,
+        Tag::OffsetTimeDigitized,
+        Tag::SubSecTime,
+        Tag::SubSecTimeOriginal,
+        Tag::SubSecTimeDigitized,
+        Tag::FlashpixVersion,
+        Tag::RelatedSoundFile,
+        Tag::ImageUniqueID,
+        Tag::CameraOwnerName,
+        Tag::BodySerialNumber,
+        Tag::LensMake,
+        Tag::LensModel,
+        Tag::LensSerialNumber,
+        Tag::GPSLatitudeRef,
+        Tag::GPSLongitudeRef,
+        Tag::GPSSatellites,
+        Tag::GPSMapDatum,
+        Tag::GPSDestLatitudeRef,
+        Tag::GPSDestLongitudeRef,
+        Tag::GPSImgDirectionRef,
+        Tag::GPSDateStamp,
+        Tag::InteroperabilityIndex,
+        Tag::InteroperabilityVersion,
+        Tag::RelatedImageFileFormat,
+    ];
+    TEXTS.contains(&tag)
+}
+
+/// The bytes as text, if they are some.
+fn printable(bytes: &[u8]) -> Option<String> {
+    let text = decode(bytes);
+    (!text.is_empty() && !text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace())).then_some(text)
 }
 
 /// An ASCII field as one text. Its type allows several, ended by zeros each, but only Copyright has two (4.6.5.4.4);
@@ -31,13 +97,27 @@ fn ascii(texts: &[Vec<u8>], tag: Tag) -> Option<String> {
     }
 }
 
-/// UTF-8 where it is valid, ISO 8859-1 else; without what pads it.
+/// UTF-8 where it is valid, Windows-1252 else; without what pads it.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let bytes = bytes.split(|&b| b == 0).next().unwrap_or_default().trim_ascii_end();
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
+        Err(_) => windows_1252(bytes),
     }
+}
+
+/// Windows-1252, which is ISO 8859-1 with letters and signs in place of the second block of control codes (WHATWG
+/// Encoding, 9).
+pub(in crate::metadata) fn windows_1252(bytes: &[u8]) -> String {
+    const UPPER: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
+        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    ];
+    let letter = |&byte: &u8| match byte {
+        0x80..=0x9f => UPPER[usize::from(byte - 0x80)],
+        byte => char::from(byte),
+    };
+    bytes.iter().map(letter).collect()
 }
 
 /// Text after an 8-byte code for its encoding (4.6.6.4.2). JIS is not decoded, and stays base64.
@@ -103,6 +183,24 @@ mod tests {
         ];
         for &(bytes, little_endian, expected) in table {
             assert_eq!(encoded(bytes, little_endian).as_deref(), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_found_in_any_type() {
+        let le = true;
+        let table = [
+            (Tag::Make, Value::Undefined(b"Maker\0\0".to_vec(), 0), Some("Maker")),
+            (Tag::Make, Value::Byte(b"Maker".to_vec()), Some("Maker")),
+            (Tag::Make, Value::Byte(vec![1, 2, 3]), None),
+            (Tag::Make, Value::Ascii(vec![b"L\x92appareil \x80 \xe9".to_vec()]), Some("L’appareil € é")),
+            (Tag::Flash, Value::Byte(b"7".to_vec()), None),
+            (Tag::UserComment, Value::Ascii(vec![b"ASCII".to_vec(), vec![], vec![], b"hello".to_vec()]), Some("hello")),
+            (Tag::UserComment, Value::Ascii(vec![b"hello".to_vec()]), Some("hello")),
+            (Tag(Context::Tiff, 0x9c9b), Value::Undefined(b"h\0i\0\0\0".to_vec(), 0), Some("hi")),
+        ];
+        for (tag, value, expected) in table {
+            assert_eq!(of(tag, &value, le).as_deref(), expected, "{tag} {value:?}");
         }
     }
 }

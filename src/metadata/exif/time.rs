@@ -1,36 +1,49 @@
 //! Dates as ISO 8601, with the fraction of the second and the offset from UTC that stand in fields of their own
 //! (Exif 3.0, 4.6.5.3 and 4.6.6.5).
 
-use exif::{Exif, Field, Tag, Value};
+use exif::{Exif, Field, Tag};
 
 use super::json::ascii;
+use super::text;
 
-/// The time that this field gives, or `None` if it is no time or none that can be.
-pub(super) fn of(field: &Field, exif: &Exif) -> Option<String> {
-    let Value::Ascii(texts) = &field.value else { return None };
-    let text = texts.first()?;
-    let (sub_seconds, offset) = match field.tag {
+/// The time that a field with this canonical tag gives, or `None` if it is no time or none that can be.
+pub(super) fn of(tag: Tag, field: &Field, exif: &Exif) -> Option<String> {
+    let (sub_seconds, offset) = match tag {
         Tag::DateTime => (Tag::SubSecTime, Tag::OffsetTime),
         Tag::DateTimeOriginal => (Tag::SubSecTimeOriginal, Tag::OffsetTimeOriginal),
         Tag::DateTimeDigitized => (Tag::SubSecTimeDigitized, Tag::OffsetTimeDigitized),
-        Tag::GPSDateStamp => return date(text),
+        Tag::GPSDateStamp => return date(text::first(&field.value)?),
         _ => return None,
     };
-    date_time(text, ascii(exif, sub_seconds), ascii(exif, offset))
+    let beside = |tag| ascii(exif, tag, field.ifd_num);
+    date_time(text::first(&field.value)?, beside(sub_seconds), beside(offset))
 }
 
+/// `YYYY:MM:DD HH:MM:SS`. A fraction and an offset that some writers put behind it give way to the fields that are made
+/// for them.
 fn date_time(text: &[u8], sub_seconds: Option<&[u8]>, offset: Option<&[u8]>) -> Option<String> {
     let (day, clock) = text.trim_ascii().split_at_checked(10)?;
     let day = date(day)?;
     let [b' ' | b'T', clock @ ..] = clock else { return None };
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return None };
+    let [h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = clock else { return None };
     let (hour, minute, second) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?);
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
+    let (own_fraction, own_offset) = match rest.strip_prefix(b".") {
+        Some(rest) => rest.split_at(rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len())),
+        None => (&[][..], rest),
+    };
+    let own_offset = match own_offset.trim_ascii() {
+        [] => None,
+        own_offset => Some(utc_offset(own_offset)?),
+    };
     let fraction = sub_seconds.map(<[u8]>::trim_ascii).filter(|digits| !digits.is_empty() && number(digits).is_some());
-    let fraction = fraction.map(|digits| format!(".{}", String::from_utf8_lossy(digits))).unwrap_or_default();
-    let offset = offset.and_then(utc_offset).unwrap_or_default();
+    let fraction = match String::from_utf8_lossy(fraction.unwrap_or(own_fraction)) {
+        digits if digits.is_empty() => String::new(),
+        digits => format!(".{digits}"),
+    };
+    let offset = offset.and_then(utc_offset).or(own_offset).unwrap_or_default();
     Some(format!("{day}T{hour:02}:{minute:02}:{second:02}{fraction}{offset}"))
 }
 
@@ -72,6 +85,9 @@ mod tests {
             (b"2008:10:22 16:28:39", Some(b"045 "), Some(b"-03:30"), Some("2008-10-22T16:28:39.045-03:30")),
             (b"2008:10:22 16:28:39", Some(b"   "), Some(b"   :  "), Some("2008-10-22T16:28:39")),
             (b"2008-10-22T16:28:39", None, Some(b"Z"), Some("2008-10-22T16:28:39Z")),
+            (b"2008:10:22 16:28:39.25+02:00", None, None, Some("2008-10-22T16:28:39.25+02:00")),
+            (b"2008:10:22 16:28:39 Z", Some(b"5"), Some(b"-03:00"), Some("2008-10-22T16:28:39.5-03:00")),
+            (b"2008:10:22 16:28:39 PM", None, None, None),
             (b"0000:00:00 00:00:00", None, None, None),
             (b"    :  :     :  :  ", None, None, None),
             (b"2008:13:22 16:28:39", None, None, None),

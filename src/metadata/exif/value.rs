@@ -11,29 +11,31 @@ use super::{names, text, time};
 /// Arrays of bytes beyond this are told as base64.
 const MAX_BYTE_ARRAY: usize = 64;
 
-pub(super) fn json(field: &Field, exif: &Exif) -> Value {
-    let text = time::of(field, exif).or_else(|| text::of(field, exif.little_endian()));
-    let plain = text.map_or_else(|| plain(field), Value::String);
-    match words(field) {
+/// The value of a field whose canonical tag is `tag`.
+pub(super) fn json(tag: Tag, field: &Field, exif: &Exif) -> Value {
+    let raw = &field.value;
+    let text = time::of(tag, field, exif).or_else(|| text::of(tag, raw, exif.little_endian()));
+    let plain = text.map_or_else(|| plain(tag, raw), Value::String);
+    match words(tag, raw) {
         Some(text) => json!({ "value": plain, "text": text }),
         None => plain,
     }
 }
 
 /// The words of an enumeration; a number that the standard has no words for gets none.
-fn words(field: &Field) -> Option<String> {
-    if let Some(words) = names::hemisphere(field) {
+fn words(tag: Tag, raw: &Raw) -> Option<String> {
+    if let Some(words) = names::hemisphere(tag, raw) {
         return Some(words.to_owned());
     }
-    if !names::is_enumeration(field.tag) {
+    if !names::is_enumeration(tag) {
         return None;
     }
-    let words = field.display_value().to_string();
+    let words = raw.display_as(tag).to_string();
     (!words.starts_with('[')).then(|| words.trim_matches('_').to_owned())
 }
 
-fn plain(field: &Field) -> Value {
-    match &field.value {
+fn plain(tag: Tag, raw: &Raw) -> Value {
+    match raw {
         Raw::Byte(v) if v.len() > MAX_BYTE_ARRAY => base64(v),
         Raw::Byte(v) => list(v, |&v| v.into()),
         Raw::SByte(v) => list(v, |&v| v.into()),
@@ -46,7 +48,7 @@ fn plain(field: &Field) -> Value {
         Raw::Float(v) => list(v, |&v| float(v.into())),
         Raw::Double(v) => list(v, |&v| float(v)),
         Raw::Ascii(v) => list(v, |v| text::decode(v).into()),
-        Raw::Undefined(v, _) if is_number(field.tag) => list(v, |&v| v.into()),
+        Raw::Undefined(v, _) if is_number(tag) => list(v, |&v| v.into()),
         Raw::Undefined(v, _) => base64(v),
         Raw::Unknown(..) => Value::Null,
     }
