@@ -162,7 +162,7 @@ fn the_edge_is_checked_and_explained() {
     let signed = run(&["sign", "--keys", &keys, "--expires-in", "7d", "https://img.example/press/a b.jpg?width=0300"]);
     let signed = text(&signed.stdout);
     assert!(signed.starts_with("https://img.example/press/a%20b.jpg?w=300&expires="), "{signed}");
-    let table: [(&[&str], &[&str]); 5] = [
+    let table: [(&[&str], &[&str]); 6] = [
         (
             &["https://img.example/a.jpg?width=0300&fit=inside"],
             &["rules[1] `/*`", "goes on as /a.jpg?w=300", "abc.lambda-url"],
@@ -170,6 +170,7 @@ fn the_edge_is_checked_and_explained() {
         (&["/press/a.jpg"], &["rules[0] `/press/*` refuses it, nothing was shown", "answer is 401", "with access"]),
         (&["/press/a.jpg", "-H", "cookie: access=correct horse battery staple"], &["by token: the token is `s`"]),
         (&[signed.trim()], &["by signed-url: the URL is signed with `a`", "/press/a%20b.jpg?w=300"]),
+        (&["/a.jpg?wdith=3&utm=1"], &["ignored: wdith (did you mean width?), utm"]),
         (&["//press/a.jpg"], &["readings of this path fall under different rules", "answer is 400"]),
     ];
     for (arguments, expected) in table {

@@ -83,6 +83,24 @@ fn conditional_requests_are_answered_without_work() {
 }
 
 #[test]
+fn values_of_real_pages_are_taken_and_slips_are_named() {
+    let server = Server::start();
+    let table = [
+        ("w=300.0&dpr=0.8999999761581421&format=jpg&fit=Inside", (270, 203), None),
+        ("w=%20150%20&utm_source=x", (150, 113), Some("\"utm_source\"")),
+        ("wdith=300&W=20&w=100", (100, 75), Some("\"wdith\";meant=\"width\", \"W\";meant=\"w\"")),
+    ];
+    for (query, size, ignored) in table {
+        // The second answer comes from the cache.
+        for _ in 0..2 {
+            let answer = server.get(&format!("/photo.jpg?{query}"));
+            assert_eq!((answer.status, answer.size()), (200, size), "{query}");
+            assert_eq!(answer.header("image-ignored-parameters"), ignored, "{query}");
+        }
+    }
+}
+
+#[test]
 fn ranges_work_on_what_is_not_transformed() {
     let server = Server::start();
     let whole = server.get("/photo.jpg");

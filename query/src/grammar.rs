@@ -15,7 +15,7 @@ pub const MAX_SIDE: u32 = 16_383;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Kind {
-    /// A whole number in `min..=max`.
+    /// A whole number in `min..=max`; a decimal one is rounded first.
     Integer {
         /// Smallest value allowed.
         min: u32,
@@ -31,13 +31,16 @@ pub enum Kind {
     },
     /// `true`, `1`, `on`, `yes` or nothing at all; `false`, `0`, `off`, `no`.
     Bool,
-    /// One of these words.
+    /// One of these words, in upper or lower case.
     Choice {
         /// The words.
         values: &'static [&'static str],
     },
-    /// `RGB`, `RRGGBB` or `RRGGBBAA` in hex, or a CSS colour name.
-    Color,
+    /// `RGB` or `RRGGBB` in hex, or a CSS colour name.
+    Color {
+        /// Whether `RGBA`, `RRGGBBAA` and `transparent` are allowed as well.
+        alpha: bool,
+    },
     /// A text of the given form.
     Text {
         /// The form, for people.
@@ -69,7 +72,8 @@ impl Parameter {
             Kind::Number { min, max } => format!("a number from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
             Kind::Choice { values } => format!("one of {}", values.join(", ")),
-            Kind::Color => "RRGGBB or RRGGBBAA in hex, or a CSS colour name".to_owned(),
+            Kind::Color { alpha: false } => "RRGGBB in hex, or a CSS colour name".to_owned(),
+            Kind::Color { alpha: true } => "RRGGBB or RRGGBBAA in hex, or a CSS colour name".to_owned(),
             Kind::Text { form } => form.to_owned(),
         }
     }
@@ -174,8 +178,8 @@ parameters! {
         "Width of the target box in CSS pixels. Without h the aspect ratio is kept.";
     h "h" ["height"]: SIDE, "from w, or the original's",
         "Height of the target box in CSS pixels. Without w the aspect ratio is kept.";
-    dpr "dpr": number(100, 500), "1",
-        "Device pixel ratio: multiplies w and h.";
+    dpr "dpr": number(10, 1000), "1",
+        "Device pixel ratio: multiplies w and h. Zoomed pages have ratios below 1 and above 5.";
     fit "fit": Kind::Choice { values: Fit::NAMES }, "inside",
         "How the picture meets a box of w and h: inside and outside keep all of it, cover crops, contain pads with bg, \
          fill stretches.";
@@ -213,17 +217,17 @@ parameters! {
         "Raises samples to 1/gamma: above 1 lightens the middle tones.";
     grayscale "grayscale" ["greyscale"]: Kind::Bool, "false",
         "Drops colour, keeping luma.";
-    tint "tint": Kind::Color, "off",
+    tint "tint": Kind::Color { alpha: false }, "off",
         "Colours the picture's luma with this colour.";
     invert "invert": Kind::Bool, "false",
         "Makes the negative; alpha stays.";
-    bg "bg" ["background"]: Kind::Color, "transparent, or white where the output has no alpha",
+    bg "bg" ["background"]: Kind::Color { alpha: true }, "transparent, or white where the output has no alpha",
         "Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.";
     format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",
-        "Output format; auto picks the best one that the Accept header names.";
+        "Output format; auto picks the best one that the Accept header names. jpg is jpeg.";
     colorspace "colorspace": Kind::Choice { values: Colorspace::NAMES }, "srgb",
         "Colours of the output. p3 keeps those of originals with more than sRGB: as Display P3, with its profile, in jpeg, \
-         png and webp.";
+         png, webp and avif.";
     q "q" ["quality"]: Kind::Integer { min: 1, max: 100 }, "80",
         "Quality of lossy output on JPEG's scale; above 90 JPEG keeps full chroma resolution.";
     lossless "lossless": Kind::Bool, "false",

@@ -9,12 +9,14 @@
 
 pub mod accept;
 mod grammar;
+mod ignored;
 mod transform;
 mod values;
 
 use std::collections::BTreeMap;
 
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
+pub use ignored::{IgnoredName, ignored_names};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
     Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share,
@@ -52,13 +54,14 @@ impl BadParameter {
 
 /// Reads a query string, without its `?`.
 ///
-/// Names are case-sensitive. Of a parameter that is given twice, by its name or an alias, the last one counts.
+/// Names are case-sensitive, words among the values are not, and spaces around a value do not count. Of a parameter that is
+/// given twice, by its name or an alias, the last one counts.
 ///
 /// # Errors
 /// [`BadParameter`] names the first parameter, in the order of the grammar, whose value is not allowed.
 pub fn parse(query: &str, presets: &Presets) -> Result<Transform, BadParameter> {
     let raw = RawParameters::read(query);
-    let Some(name) = raw.preset().value else { return Transform::from_raw(&raw) };
+    let Some(name) = raw.preset().value.map(str::trim) else { return Transform::from_raw(&raw) };
     match presets.get(name) {
         Some(preset) => Transform::from_raw(&raw.or(RawParameters::read(preset))),
         None => Err(raw.preset().bad(allowed_presets(presets))),

@@ -41,6 +41,20 @@ fn queries_have_one_canonical_text() {
         ("metadata=copyright&w=1", "metadata=copyright&w=1"),
         ("linear=1&w=1&colorspace=srgb", "linear=true&w=1"),
         ("linear=off&colorspace=p3", "colorspace=p3"),
+        // What pages really send.
+        ("format=jpg&fm=JPG", "format=jpeg"),
+        (
+            "f=WebP&fit=Cover&flip=HV&gravity=NorthEast&metadata=Copyright",
+            "fit=cover&flip=hv&format=webp&gravity=northeast&metadata=copyright",
+        ),
+        ("w=300.5&h=299.4", "h=299&w=301"),
+        ("w=300.0&q=80.50", "q=81&w=300"),
+        ("w=+300+&fit=%20cover%09&bg=%20Red", "bg=ff0000&fit=cover&w=300"),
+        ("crop=0,+0,+10,+10&gravity=0.5,+1", "crop=0,0,10,10&gravity=0.5,1.0"),
+        ("w=300&dpr=0.8999999761581421", "w=270"),
+        ("w=300&dpr=1.100000023841858", "w=330"),
+        ("w=1&h=2&dpr=0.1", "h=1&w=1"),
+        ("w=100&dpr=10", "w=1000"),
     ];
     for (query, expected) in table {
         assert_eq!(canonical(query).as_deref(), Ok(expected), "{query}");
@@ -74,25 +88,58 @@ fn unknown_parameters_break_nothing() {
 }
 
 #[test]
+fn ignored_names_come_with_what_may_be_meant() {
+    let table = [
+        ("", ""),
+        ("w=1&quality=2&fm=auto&info", ""),
+        ("wdith=300", "wdith:width"),
+        ("W=300&showexif=true", "W:w showexif:showExif"),
+        ("Width=3&WIDTH=4&Width=5", "Width:width WIDTH:width"),
+        ("hieght=1&qualty=2", "hieght:height qualty:quality"),
+        ("max-bytes=1&maxBytes=1", "max-bytes:max_bytes maxBytes:max_bytes"),
+        ("colourspace=p3", "colourspace:colorspace"),
+        ("utm_source=x&v=3", "utm_source v"),
+        ("x=1&ar=16:9&size=3", "x ar size"),
+        ("w[]=1", "w[]"),
+        ("b.jpg", "b.jpg"),
+    ];
+    for (query, expected) in table {
+        let names = ignored_names(query).into_iter().map(|IgnoredName { name, meant }| match meant {
+            Some(meant) => format!("{name}:{meant}"),
+            None => name,
+        });
+        assert_eq!(names.collect::<Vec<_>>().join(" "), expected, "{query}");
+    }
+}
+
+#[test]
 fn a_bad_value_is_named_with_what_is_allowed() {
     let table = [
         ("w=abc", "w", "a whole number from 1 to 16383"),
         ("width=0", "w", "a whole number from 1 to 16383"),
         ("w=", "w", "a whole number from 1 to 16383"),
-        ("w=+5", "w", "a whole number from 1 to 16383"),
+        ("w=%2B5", "w", "a whole number from 1 to 16383"),
         ("w=1e2", "w", "a whole number from 1 to 16383"),
         ("h=99999999999", "h", "a whole number from 1 to 16383"),
         ("w=10000&dpr=2", "dpr", "at most what keeps w times dpr within 16383"),
-        ("dpr=NaN", "dpr", "a number from 1 to 5"),
-        ("dpr=inf", "dpr", "a number from 1 to 5"),
-        ("dpr=0.99", "dpr", "a number from 1 to 5"),
-        ("fit=Cover", "fit", "one of inside, outside, cover, contain, fill"),
+        ("w=0.4", "w", "a whole number from 1 to 16383"),
+        ("w=16383.5", "w", "a whole number from 1 to 16383"),
+        ("w=3 0", "w", "a whole number from 1 to 16383"),
+        ("w=.", "w", "a whole number from 1 to 16383"),
+        ("w=1.5px", "w", "a whole number from 1 to 16383"),
+        ("dpr=NaN", "dpr", "a number from 0.1 to 10"),
+        ("dpr=inf", "dpr", "a number from 0.1 to 10"),
+        ("dpr=0.09", "dpr", "a number from 0.1 to 10"),
+        ("fit=covers", "fit", "one of inside, outside, cover, contain, fill"),
         ("enlarge=maybe", "enlarge", "true or false"),
         ("rotate=45", "rotate", "one of 0, 90, 180, 270"),
         ("q=0", "q", "a whole number from 1 to 100"),
-        ("q=80.5", "q", "a whole number from 1 to 100"),
+        ("q=100.5", "q", "a whole number from 1 to 100"),
+        ("q=undefined", "q", "a whole number from 1 to 100"),
         ("bg=rgb(1,2,3)", "bg", "RRGGBB or RRGGBBAA in hex, or a CSS colour name"),
         ("bg=12345", "bg", "RRGGBB or RRGGBBAA in hex, or a CSS colour name"),
+        ("tint=80808080", "tint", "RRGGBB in hex, or a CSS colour name"),
+        ("tint=transparent", "tint", "RRGGBB in hex, or a CSS colour name"),
         ("format=bmp", "format", "one of auto, jpeg, png, avif, webp, gif"),
         ("preset=thumb", "preset", "the name of a preset, and none is configured"),
     ];
@@ -125,11 +172,19 @@ fn explicit_parameters_win_over_a_preset() {
 /// A value for this parameter, good or nearly so.
 fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
     match parameter.kind {
-        Kind::Integer { min, max } => (min..=max).prop_map(|n| n.to_string()).boxed(),
+        Kind::Integer { min, max } => (min..=max, 0..5_u8)
+            .prop_map(|(n, tenth)| if tenth == 0 { n.to_string() } else { format!(" {n}.{tenth} ") })
+            .boxed(),
         Kind::Number { min, max } => (min.get()..=max.get()).prop_map(|n| n.to_string()).boxed(),
         Kind::Bool => prop::sample::select(vec!["", "1", "false", "on"]).prop_map(str::to_owned).boxed(),
-        Kind::Choice { values } => prop::sample::select(values.to_vec()).prop_map(str::to_owned).boxed(),
-        Kind::Color => "[0-9a-f]{6}([0-9a-f]{2})?|rebeccapurple".boxed(),
+        Kind::Choice { values } => {
+            let word = prop::sample::select(values.to_vec());
+            (word, any::<bool>())
+                .prop_map(|(word, shout)| if shout { word.to_uppercase() } else { word.to_owned() })
+                .boxed()
+        }
+        Kind::Color { alpha: true } => "[0-9a-fA-F]{6}([0-9a-f]{2})?|rebeccapurple".boxed(),
+        Kind::Color { alpha: false } => "[0-9a-fA-F]{6}|#[0-9a-f]{3}|rebeccapurple".boxed(),
         Kind::Text { .. } if parameter.name == "crop" => "[0-9]{1,5},[0-9]{1,5},[1-9][0-9]{0,4},[1-9]".boxed(),
         Kind::Text { .. } => "(0|1|0\\.[0-9]{1,6}),(0|1|0\\.[0-9]{1,6})|attention|northwest".boxed(),
     }

@@ -2,7 +2,7 @@
 
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
 use super::values::{
-    Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, decimal_digits,
+    Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, whole_number,
 };
 use super::{BadParameter, Presets};
 
@@ -200,7 +200,7 @@ impl Transform {
                 saturation: raw.saturation().number()?.unwrap_or(one),
                 gamma: raw.gamma().number()?.unwrap_or(one),
                 grayscale: raw.grayscale().flag()?.unwrap_or(false),
-                tint: raw.tint().parsed(Color::parse)?,
+                tint: raw.tint().parsed(Color::parse_opaque)?,
                 invert: raw.invert().flag()?.unwrap_or(false),
                 blur: raw.blur().number()?,
                 sharpen: raw.sharpen().number()?,
@@ -321,7 +321,7 @@ impl<'a> Given<'a> {
     /// The value as read by `parse`; an error that says what is allowed where that gives nothing.
     fn parsed<T>(self, parse: impl FnOnce(&'a str) -> Option<T>) -> Result<Option<T>, BadParameter> {
         let Some(value) = self.value else { return Ok(None) };
-        match parse(value) {
+        match parse(value.trim()) {
             Some(parsed) => Ok(Some(parsed)),
             None => Err(self.bad(self.parameter.allowed())),
         }
@@ -333,7 +333,7 @@ impl<'a> Given<'a> {
 
     fn integer(self) -> Result<Option<u32>, BadParameter> {
         let Kind::Integer { min, max } = self.parameter.kind else { return Err(self.bad(self.parameter.allowed())) };
-        self.parsed(|text| decimal_digits(text).filter(|n| (min..=max).contains(n)))
+        self.parsed(|text| whole_number(text).filter(|n| (min..=max).contains(n)))
     }
 
     fn number(self) -> Result<Option<Hundredths>, BadParameter> {

@@ -9,7 +9,9 @@ use uncased::UncasedStr;
 
 /// Declares an enum whose variants are words of the grammar.
 macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*),+ $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
@@ -18,9 +20,11 @@ macro_rules! choice {
             /// The words of the grammar, in the order in which help lists them.
             pub const NAMES: &'static [&'static str] = &[$($word),+];
 
-            /// The value that this word stands for.
+            /// The value that this word, or another for the same, stands for. Case does not matter.
             pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($word => Some(Self::$variant),)+ _ => None }
+                let is = |word: &str| name.eq_ignore_ascii_case(word);
+                $(if is($word) $(|| is($alias))* { return Some(Self::$variant); })+
+                None
             }
 
             /// The word that stands for this value.
@@ -81,7 +85,7 @@ choice! {
         /// The best format that the `Accept` header names.
         Auto = "auto",
         /// JPEG.
-        Jpeg = "jpeg",
+        Jpeg = "jpeg" | "jpg",
         /// PNG.
         Png = "png",
         /// AVIF.
@@ -161,9 +165,9 @@ impl Hundredths {
         f64::from(self.0) / 100.0
     }
 
-    /// A whole number times this one, rounded; `None` beyond 32 bits.
+    /// A whole number times this one, rounded, at least 1; `None` beyond 32 bits.
     pub(super) fn times(self, whole: u32) -> Option<u32> {
-        u32::try_from((u64::from(whole) * u64::from(self.0) + 50) / 100).ok()
+        u32::try_from((u64::from(whole) * u64::from(self.0) + 50) / 100).ok().map(|product| product.max(1))
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -270,7 +274,7 @@ impl Crop {
             let nothing = Share(0);
             return (width > nothing && height > nothing).then_some(Self::Shares { x, y, width, height });
         }
-        let mut numbers = text.split(',').map(decimal_digits);
+        let mut numbers = text.split(',').map(str::trim).map(decimal_digits);
         let (x, y) = (numbers.next()??, numbers.next()??);
         let (width, height) = (numbers.next()??, numbers.next()??);
         (numbers.next().is_none() && width > 0 && height > 0).then_some(Self::Pixels { x, y, width, height })
@@ -300,6 +304,11 @@ impl Color {
     pub const WHITE: Self = Self { rgb: [255; 3], alpha: 255 };
     /// Transparent black.
     pub const TRANSPARENT: Self = Self { rgb: [0; 3], alpha: 0 };
+
+    /// The same for a colour that cannot be transparent.
+    pub(super) fn parse_opaque(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|color| color.alpha == 255)
+    }
 
     /// Three, four, six or eight hex digits, with or without `#`, or a name of CSS Color 4. The function forms of CSS are
     /// not part of the grammar.
@@ -350,12 +359,17 @@ fn decimals<const PLACES: usize>(units: u32) -> String {
     format!(".{}", if kept.is_empty() { "0" } else { kept })
 }
 
+/// A whole number; one that is written with decimals is rounded, half of it up.
+pub(super) fn whole_number(text: &str) -> Option<u32> {
+    decimal::<0>(text)
+}
+
 /// A whole number written with digits only.
-pub(super) fn decimal_digits(text: &str) -> Option<u32> {
+fn decimal_digits(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn shares<const N: usize>(text: &str) -> Option<[Share; N]> {
-    let shares: Vec<Share> = text.split(',').map(Share::parse).collect::<Option<_>>()?;
+    let shares: Vec<Share> = text.split(',').map(str::trim).map(Share::parse).collect::<Option<_>>()?;
     shares.try_into().ok()
 }

@@ -91,7 +91,8 @@ impl Cdn {
     }
 
     async fn reply(&self, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
-        let outcome = edge::viewer_request(&cf(Trigger::ViewerRequest, id, request), &self.config, now(), &self.keys);
+        let event = cf(Trigger::ViewerRequest, id, request);
+        let outcome = edge::viewer_request(&event, &self.config, now(), &self.keys);
         if let Some(refresh) = &outcome.refresh {
             let why = format!("a newer key set of {} is not fetched here: put it into the keys", refresh.issuer);
             trace.step("viewer-request", why, Vec::new());
@@ -101,8 +102,10 @@ impl Cdn {
                 trace.step("viewer-request", outcome.why, Vec::new());
                 Reply { answer: Arc::new(generated(*response)), x_cache: GENERATED, age: None }
             }
-            Action::Forward(request) => {
-                trace.step("viewer-request", outcome.why, described(&request));
+            Action::Forward(forwarded) => {
+                let ignored = explain_ignored(&event.request.querystring);
+                trace.step("viewer-request", outcome.why, described(&forwarded).into_iter().chain(ignored).collect());
+                let request = forwarded;
                 self.through_cache(*request, id, trace).await
             }
         }
@@ -218,6 +221,18 @@ impl Cdn {
         trace.step("origin", why, Vec::new());
         Err(status)
     }
+}
+
+/// Parameters that do not get past the edge, and what may have been meant; none where all are known.
+pub fn explain_ignored(query: &str) -> Option<String> {
+    let credentials = ["token", "expires", "signature"];
+    let ignored = crate::query::ignored_names(query).into_iter().filter(|i| !credentials.contains(&i.name.as_str()));
+    let names = ignored.map(|ignored| match ignored.meant {
+        Some(meant) => format!("{} (did you mean {meant}?)", ignored.name),
+        None => ignored.name,
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| format!("ignored: {names}"))
 }
 
 fn now() -> u64 {

@@ -135,6 +135,7 @@ fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) 
 fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String {
     let (_, path) = split(url);
     let (uri, querystring) = path.split_once('?').unwrap_or((path, ""));
+    let ignored = cdn::explain_ignored(querystring).map(|ignored| format!("    {ignored}\n")).unwrap_or_default();
     let request = Request {
         client_ip: String::new(),
         headers: headers.clone(),
@@ -146,7 +147,7 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
     };
     let mut cf = Cf { config: context(Trigger::ViewerRequest), request, response: None };
     let viewer = viewer_request(&cf, config, now(), keys);
-    let mut text = format!("\n{url}\n  viewer-request: {}\n", viewer.why);
+    let mut text = format!("\n{url}\n  viewer-request: {}\n{ignored}", viewer.why);
     match viewer.action {
         Action::Respond(response) => {
             text += &format!("    the answer is {}", response.status);

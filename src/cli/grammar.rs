@@ -20,8 +20,16 @@ pub(super) fn print_text() -> Result<(), Failure> {
 
 pub(super) fn print_markdown() -> Result<(), Failure> {
     let mut text = String::from(
-        "# The query grammar\n\nWritten by `image-origin grammar --markdown`. Names are case-sensitive. Of a parameter that \
-         is given twice the last one counts; unknown ones are ignored. A value that is not allowed is a 400 that says what is.\n\n\
+        "# The query grammar\n\nWritten by `image-origin grammar --markdown`. Names are case-sensitive; words, colours and \
+         booleans may be written in any case, and spaces around a value do not count. Of a parameter that is given twice the \
+         last one counts. A whole number may have decimals, as layouts and zoomed browsers write them (`w=300.5`, \
+         `dpr=0.8999999761581421`): it is rounded, half of it up, and other numbers are rounded to two decimals, before they are \
+         held against their range. Booleans are `true`, `1`, `on`, `yes` or nothing at all (`?invert`), and `false`, `0`, `off`, \
+         `no`. Colours may be short (`fff`) and may have a `#` (`%23fff`). A value that is not allowed is a 400 that says what \
+         is.\n\n\
+         Unknown parameters are ignored, so that `utm_source` and its like break no page. The server's header \
+         `Image-Ignored-Parameters` lists them, with what may have been meant: `\"wdith\";meant=\"width\"`. `image-origin \
+         transform` and `image-origin sign` refuse them.\n\n\
          | parameter | values | default | meaning |\n| --- | --- | --- | --- |\n",
     );
     for parameter in PARAMETERS {

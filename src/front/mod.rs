@@ -2,5 +2,6 @@
 //! anything of images.
 
 mod connections;
+mod ignored;
 pub mod lambda;
 pub mod serve;

@@ -17,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::connections;
+use super::ignored::ignored_parameters;
 use crate::config::Metrics;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
@@ -125,6 +126,7 @@ async fn image(
     request: Request,
 ) -> Response {
     let uri = request.uri();
+    let ignored = ignored_parameters(uri.query().unwrap_or_default(), origin.settings().versions);
     let request = OriginRequest {
         method: request.method(),
         path: uri.path(),
@@ -133,7 +135,11 @@ async fn image(
         deadline: invocation.deadline,
         request_id: Some(&invocation.request_id),
     };
-    answer(origin.respond(request).await)
+    let mut answer = answer(origin.respond(request).await);
+    if let Some(ignored) = ignored {
+        answer.headers_mut().insert("image-ignored-parameters", ignored);
+    }
+    answer
 }
 
 /// The origin's answer as one of HTTP.

@@ -1,0 +1,61 @@
+//! The names in a query that the grammar does not know, with what their authors may have meant.
+
+use super::grammar::PARAMETERS;
+
+/// A name that has no meaning here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoredName {
+    /// The name, decoded.
+    pub name: String,
+    /// A name of the grammar that is so near that this is probably a slip.
+    pub meant: Option<&'static str>,
+}
+
+/// The names in a query that are ignored, each once, in the order in which they occur.
+pub fn ignored_names(query: &str) -> Vec<IgnoredName> {
+    let mut ignored: Vec<IgnoredName> = Vec::new();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        if super::find(&name).is_none() && !ignored.iter().any(|earlier| earlier.name == name) {
+            ignored.push(IgnoredName { meant: meant(&name), name: name.into_owned() });
+        }
+    }
+    ignored
+}
+
+/// Longer names are no slips, and comparing them would take time.
+const MAX_NAME: usize = 20;
+
+/// The name of the grammar, or an alias, that differs in case or separators only, or by so few letters that most of it is
+/// the same.
+fn meant(name: &str) -> Option<&'static str> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
+    let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+    let given = plain(name);
+    let names = PARAMETERS.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied()));
+    let near = names.map(|known| (distance(given.as_bytes(), plain(known).as_bytes()), known));
+    // One letter in three may differ: with less in common, `x` would be taken for `w`.
+    near.filter(|(distance, known)| distance * 3 < known.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// The letters to insert, delete, replace or swap with a neighbour to make one text of the other (optimal string
+/// alignment).
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let mut least = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                least = least.min(before_last[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
+}

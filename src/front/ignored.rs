@@ -1,0 +1,57 @@
+//! The header `Image-Ignored-Parameters`: which parameters of a query had no effect, with what may have been meant.
+//!
+//! Unknown parameters break nothing, so `?wdith=300` gives the picture in its own size; whoever wonders why finds the
+//! reason here. The value is a list of strings by RFC 9651: `"wdith";meant="width", "utm_source"`.
+
+use http::HeaderValue;
+
+use crate::query;
+
+/// More names say nothing that these do not.
+const MAX_NAMES: usize = 8;
+/// Longest part of a name that is repeated.
+const MAX_NAME: usize = 40;
+
+/// The header's value for a query; none where no parameter is ignored. `versions` tells whether `versionId` counts.
+pub(super) fn ignored_parameters(query: &str, versions: bool) -> Option<HeaderValue> {
+    if query.is_empty() {
+        return None;
+    }
+    let ignored = query::ignored_names(query).into_iter().filter(|ignored| !(versions && ignored.name == "versionId"));
+    let items = ignored.take(MAX_NAMES).map(|query::IgnoredName { name, meant }| {
+        let meant = meant.map(|name| format!(";meant=\"{name}\"")).unwrap_or_default();
+        format!("\"{}\"{meant}", harmless(&name))
+    });
+    HeaderValue::try_from(items.collect::<Vec<_>>().join(", ")).ok().filter(|value| !value.is_empty())
+}
+
+/// The name as it may stand in a header: what is not printable ASCII, and what would end the string, is a `?`.
+fn harmless(name: &str) -> String {
+    let plain = |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '?' };
+    name.chars().take(MAX_NAME).map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_parameters_are_listed() {
+        let many: String = (0..20).map(|index| format!("utm{index}=1&")).collect();
+        let table = [
+            ("", None),
+            ("w=1&format=auto", None),
+            ("wdith=300", Some("\"wdith\";meant=\"width\"".to_owned())),
+            ("W=1&utm_source=x&w=1", Some("\"W\";meant=\"w\", \"utm_source\"".to_owned())),
+            ("a%22%0d%0a%C3%A4%5c=1", Some("\"a?????\"".to_owned())),
+            ("versionId=1", Some("\"versionId\"".to_owned())),
+            (&"a".repeat(90), Some(format!("\"{}\"", "a".repeat(40)))),
+            (&many, Some((0..8).map(|index| format!("\"utm{index}\"")).collect::<Vec<_>>().join(", "))),
+        ];
+        for (query, expected) in table {
+            let value = ignored_parameters(query, false);
+            assert_eq!(value.as_ref().map(|value| value.to_str().unwrap().to_owned()), expected, "{query}");
+        }
+        assert_eq!(ignored_parameters("versionId=1", true), None);
+    }
+}
