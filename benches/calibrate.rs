@@ -100,7 +100,7 @@ fn scores(photograph: &Raster, format: Format, qualities: &[u8]) -> Vec<f64> {
 
 fn decode(bytes: &[u8], format: Format) -> Raster {
     let decoder = codec::decoder(format).expect("it is read");
-    let header = decoder.probe(bytes, BUDGET).expect("it has a header");
+    let header = decoder.probe(bytes, BUDGET, &Work::unbounded()).expect("it has a header");
     let area = Area::whole(header.width, header.height);
     let need = Need { area, scale: 1.0, budget: BUDGET, work: &Work::unbounded() };
     let raster = decoder.decode(bytes, &need).expect("it is decoded").raster;

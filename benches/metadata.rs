@@ -8,6 +8,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use image_origin::codec::Work;
 use image_origin::metadata::{self, Keep};
 
 /// A JPEG of 1.3 MB whose entropy-coded data has a stuffed byte in every 256, as real ones have, and Exif to remove.
@@ -35,16 +36,18 @@ fn strip(criterion: &mut Criterion) {
     let with_exif = made_up();
     let mut group = criterion.benchmark_group("strip a 12-megapixel JPEG");
     group.bench_function("plan, nothing to remove", |bencher| {
-        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&plain)), Keep::None));
+        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&plain)), Keep::None, &Work::unbounded()));
     });
     group.bench_function("plan, Exif to remove", |bencher| {
-        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&with_exif)), Keep::None));
+        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&with_exif)), Keep::None, &Work::unbounded()));
     });
     group.bench_function("plan and write, Exif to remove", |bencher| {
         bencher.iter(|| {
             let mut out = Vec::with_capacity(with_exif.len());
             let mut source = Cursor::new(black_box(&with_exif));
-            metadata::strip(&mut source, Keep::None).and_then(|plan| Ok(plan.write_to(source, &mut out)?)).map(|_| out)
+            metadata::strip(&mut source, Keep::None, &Work::unbounded())
+                .and_then(|plan| Ok(plan.write_to(source, &mut out)?))
+                .map(|_| out)
         });
     });
     group.bench_function("peer: one copy of the file", |bencher| bencher.iter(|| black_box(&with_exif).clone()));
@@ -57,7 +60,8 @@ fn memory(_: &mut Criterion) {
     let growth = growth(|| {
         let mut out = Vec::with_capacity(file.len());
         let mut source = Cursor::new(&file);
-        let written = metadata::strip(&mut source, Keep::None).map(|plan| plan.write_to(source, &mut out));
+        let written =
+            metadata::strip(&mut source, Keep::None, &Work::unbounded()).map(|plan| plan.write_to(source, &mut out));
         black_box((written.is_ok(), out));
     });
     match growth {
@@ -81,7 +85,8 @@ fn growth(work: impl FnOnce()) -> Option<u64> {
 
 fn report(criterion: &mut Criterion) {
     let file = made_up();
-    criterion.bench_function("report", |bencher| bencher.iter(|| metadata::report(black_box(&file))));
+    criterion
+        .bench_function("report", |bencher| bencher.iter(|| metadata::report(black_box(&file), &Work::unbounded())));
 }
 
 criterion_group!(benches, memory, strip, report);

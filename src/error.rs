@@ -161,6 +161,7 @@ impl From<metadata::Error> for Problem {
         let code = match &error {
             metadata::Error::Unrecognised | metadata::Error::Unsupported(_) => Code::UnsupportedImage,
             metadata::Error::Damaged(_) => Code::DamagedImage,
+            metadata::Error::Exhausted(exhausted) => return codec::Error::from(*exhausted).into(),
             metadata::Error::Io(cause) => {
                 tracing::error!(%cause, "an original could not be read");
                 Code::SourceFailed

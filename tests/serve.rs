@@ -131,7 +131,15 @@ fn originals_keep_their_pixels_and_orientation_and_nothing_else() {
     }
     let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8().into_raw();
     assert_eq!(pixels(&response.body), pixels(&original));
-    assert_eq!(image_origin::metadata::orientation(&response.body, image_origin::codec::Format::Jpeg), 6);
+    assert_eq!(
+        image_origin::metadata::orientation(
+            &response.body,
+            image_origin::codec::Format::Jpeg,
+            &image_origin::codec::Work::unbounded()
+        )
+        .unwrap(),
+        6
+    );
     let plain = server.get("/plain/photo.ppm");
     assert_eq!((plain.status, plain.header("content-type")), (200, Some("image/x-portable-anymap")));
     let header = b"P6\n\n60 40\n255\n";
@@ -439,7 +447,15 @@ fn metadata_is_kept_in_pictures_on_request() {
     }
     let turned = server.get("/photo.jpg?metadata=all&w=100");
     assert_eq!(turned.size(), (100, 75));
-    assert_eq!(image_origin::metadata::orientation(&turned.body, image_origin::codec::Format::Jpeg), 1);
+    assert_eq!(
+        image_origin::metadata::orientation(
+            &turned.body,
+            image_origin::codec::Format::Jpeg,
+            &image_origin::codec::Work::unbounded()
+        )
+        .unwrap(),
+        1
+    );
 }
 
 #[test]

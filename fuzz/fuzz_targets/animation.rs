@@ -45,7 +45,7 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], content: &[u8]) {
 fn read(bytes: &[u8]) {
     let work = Work::unbounded();
     let Ok(decoder) = decoder_for(bytes) else { return };
-    let Ok(header) = decoder.probe(bytes, BUDGET) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
     let Ok(Some(animation)) = decoder.animation(bytes, &work) else { return };
     let mut shown = 0;
     if let Ok(mut frames) = decoder.frames(bytes, BUDGET, &work) {

@@ -23,7 +23,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |bytes: &[u8]| {
 fn read(bytes: &[u8]) {
     let decoder = decoder(Format::Avif).expect("AVIF is read");
     let work = Work::unbounded();
-    let Ok(header) = decoder.probe(bytes, BUDGET) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
     let area = Area::whole(header.width, header.height);
     if let Ok(decoded) = decoder.decode(bytes, &Need { area, scale: 1.0, budget: BUDGET, work: &work }) {
         assert_eq!(decoded.raster.channels(), header.channels);

@@ -27,7 +27,7 @@ const BUDGET: Budget = Budget { pixels: 1 << 16, memory: 1 << 22 };
 fuzz_target!(|data: &[u8]| {
     let [format, scale, x, y, width, height, bytes @ ..] = data else { return };
     let Some(decoder) = decoder(FORMATS[usize::from(*format) % FORMATS.len()]) else { return };
-    let Ok(header) = decoder.probe(bytes, BUDGET) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
     assert!(u64::from(header.width) * u64::from(header.height) <= BUDGET.pixels);
     let part = |start: u8, length: u8, side: u32| {
         let start = f64::from(start) / 256.0 * f64::from(side);

@@ -3,6 +3,7 @@
 #![no_main]
 
 use image_origin::codec::{Format, sniff};
+use image_origin::codec::Work;
 use image_origin::metadata::{self, Keep};
 use libfuzzer_sys::fuzz_target;
 
@@ -15,19 +16,19 @@ const FILES: [(Format, &[u8]); 4] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(report) = metadata::report(data) {
+    if let Ok(report) = metadata::report(data, &Work::unbounded()) {
         serde_json::to_string(&report).expect("a report serialises");
         let report = report.without_location();
         assert!(report.exif.gps.is_empty());
         serde_json::to_string(&report).expect("a report serialises");
     }
     for keep in [Keep::Copyright, Keep::All] {
-        let carried = metadata::carry(data, keep);
+        let carried = metadata::carry(data, keep, &Work::unbounded()).unwrap();
         for (format, file) in FILES {
             let out = metadata::embed(file.to_vec(), format, &carried, 3, 2);
             assert_eq!(sniff(&out), Some(format));
-            assert_eq!(metadata::orientation(&out, format), 1);
-            assert!(carried.is_empty() || metadata::report(&out).is_ok());
+            assert_eq!(metadata::orientation(&out, format, &Work::unbounded()).unwrap(), 1);
+            assert!(carried.is_empty() || metadata::report(&out, &Work::unbounded()).is_ok());
         }
     }
 });

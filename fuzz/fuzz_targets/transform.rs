@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(rendered) = render(original, &transform, Accepted::default(), BUDGET, &work) else { return };
     let generous = Budget { pixels: u64::MAX, memory: u64::MAX };
     let header = decoder_for(&rendered.bytes)
-        .and_then(|decoder| decoder.probe(&rendered.bytes, generous))
+        .and_then(|decoder| decoder.probe(&rendered.bytes, generous, &Work::unbounded()))
         .expect("our own file");
     assert_eq!((header.width, header.height), (rendered.width, rendered.height));
 });

@@ -40,7 +40,7 @@ fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
 fn read(bytes: &[u8]) {
     let decoder = decoder(Format::WebP).expect("WebP is read");
     let work = Work::unbounded();
-    let Ok(header) = decoder.probe(bytes, BUDGET) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
     let whole = Area::whole(header.width, header.height);
     let mut verdict = None;
     for scale in [1.0, 0.3, 0.25, 0.1, 0.03] {

@@ -245,7 +245,7 @@ fn info(file: &Path, settings: Layer) -> Result<(), Failure> {
 
 fn exif(file: &Path, settings: Layer) -> Result<(), Failure> {
     let bytes = read(file, resolve(settings)?.max_source_bytes)?;
-    print_json(&metadata::report(&bytes).map_err(|error| format!("{}: {error}", file.display()))?)
+    print_json(&metadata::report(&bytes, &Work::unbounded()).map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
 fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {

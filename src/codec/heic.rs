@@ -2,7 +2,9 @@
 //!
 //! Size and memory are checked on the container before HEVC is touched. The decoder cannot be interrupted.
 
-use super::{Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples};
+use super::{
+    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Meter, Need, Orientation, Raster, Samples, Work,
+};
 use crate::metadata;
 
 /// HEIC, to be read only.
@@ -21,21 +23,21 @@ fn failure(error: &heifer::Error) -> Error {
 }
 
 impl Decoder for Heic {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let size = metadata::stored_size(bytes, Format::Heic);
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        let size = metadata::stored_size(bytes, Format::Heic, &Meter::new(bytes.len() as u64, work))?;
         let (width, height) = size
             .filter(|(width, height)| *width > 0 && *height > 0)
             .ok_or_else(|| Error::Damaged { format: Format::Heic, reason: "the size is missing".to_owned() })?;
         budget.check_pixels(width, height)?;
         // What is decoded is upright already.
-        let turn = Orientation::from_exif(metadata::orientation(bytes, Format::Heic));
+        let turn = Orientation::from_exif(metadata::orientation(bytes, Format::Heic, work)?);
         let (width, height) = turn.size(width, height);
         let orientation = Orientation::UPRIGHT;
         Ok(Header { format: Format::Heic, width, height, orientation, channels: Channels::Rgba })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let header = self.probe(bytes, need.budget)?;
+        let header = self.probe(bytes, need.budget, need.work)?;
         let pixels = u64::from(header.width) * u64::from(header.height);
         need.budget.check_memory(pixels * BYTES_PER_PIXEL)?;
         need.work.check()?;
@@ -44,7 +46,7 @@ impl Decoder for Heic {
         need.work.check()?;
         let raster = Raster::new(image.width, image.height, Channels::Rgba, Samples::U8(image.data));
         let raster = raster.ok_or_else(|| failure(&heifer::Error::Invalid("the pixels do not fill the picture")))?;
-        let icc = metadata::icc_profile(bytes, Format::Heic).map(std::borrow::Cow::into_owned);
+        let icc = metadata::icc_profile(bytes, Format::Heic, need.work)?.map(std::borrow::Cow::into_owned);
         // A crop inside the file makes it smaller than its header says.
         Ok(Decoded { raster, area: Area::whole(header.width, header.height), icc })
     }
@@ -52,7 +54,6 @@ impl Decoder for Heic {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Work;
     use super::*;
 
     #[test]
@@ -61,14 +62,14 @@ mod tests {
         image.has_alpha = false;
         let bytes = heifer::encode(&image, &heifer::EncodeOptions::default()).unwrap();
         let (budget, work) = (Budget { pixels: 1 << 16, memory: 1 << 22 }, Work::unbounded());
-        let header = Heic.probe(&bytes, budget).unwrap();
+        let header = Heic.probe(&bytes, budget, &Work::unbounded()).unwrap();
         assert_eq!((header.width, header.height), (64, 48));
         let need = Need { area: Area::whole(64, 48), scale: 1.0, budget, work: &work };
         let raster = Heic.decode(&bytes, &need).unwrap().raster;
         let pixel = &raster.samples().as_bytes()[..4];
         assert!(pixel[0].abs_diff(200) < 8 && pixel[1].abs_diff(40) < 8 && pixel[3] == 255, "{pixel:?}");
         let tight = Budget { pixels: 64 * 48 - 1, ..budget };
-        assert!(matches!(Heic.probe(&bytes, tight), Err(Error::TooLarge { .. })));
+        assert!(matches!(Heic.probe(&bytes, tight, &Work::unbounded()), Err(Error::TooLarge { .. })));
         for end in (0..bytes.len()).step_by(5) {
             let _ = Heic.decode(&bytes[..end], &need);
         }

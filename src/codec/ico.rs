@@ -57,10 +57,10 @@ fn open<'a>(icon: &'a [u8], work: &'a Work) -> Result<IcoDecoder<WatchedReader<'
 }
 
 impl Decoder for Ico {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let header = match largest(bytes)? {
-            Picture::Png(file) => Png.probe(file, budget)?,
-            Picture::Bitmap(icon) => reader::header(Format::Ico, &mut open(&icon, &Work::unbounded())?, budget)?,
+            Picture::Png(file) => Png.probe(file, budget, work)?,
+            Picture::Bitmap(icon) => reader::header(Format::Ico, &mut open(&icon, work)?, budget)?,
         };
         Ok(Header { format: Format::Ico, ..header })
     }
@@ -117,7 +117,7 @@ mod tests {
 
     fn decoded(bytes: &[u8]) -> Result<Raster, Error> {
         let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Work::unbounded());
-        let header = Ico.probe(bytes, budget)?;
+        let header = Ico.probe(bytes, budget, &Work::unbounded())?;
         assert_eq!(header.format, Format::Ico);
         let area = Area::whole(header.width, header.height);
         Ok(Ico.decode(bytes, &Need { area, scale: 1.0, budget, work: &work })?.raster)

@@ -6,7 +6,8 @@
 use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, JxlThreadPool, PixelFormat};
 
 use super::{
-    Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work, profile,
+    Budget, Channels, Decoded, Decoder, Error, Exhausted, Format, Header, Meter, Need, Orientation, Raster, Samples,
+    Work, profile,
 };
 
 /// JPEG XL, to be read only.
@@ -23,12 +24,14 @@ fn damaged(reason: impl ToString) -> Error {
 }
 
 /// The codestream: the file itself, or what its boxes `jxlc` and `jxlp` hold (ISO/IEC 18181-2, 9).
-fn codestream(bytes: &[u8]) -> Vec<&[u8]> {
+fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhausted> {
     if bytes.starts_with(&[0xff, 0x0a]) {
-        return vec![bytes];
+        return Ok(vec![bytes]);
     }
+    let meter = Meter::new(bytes.len() as u64, work);
     let (mut parts, mut rest) = (Vec::new(), bytes);
     while let Some((header, after)) = rest.split_first_chunk::<8>() {
+        meter.entry::<&[u8]>()?;
         let [s0, s1, s2, s3, kind @ ..] = *header;
         let (header_len, length) = match u32::from_be_bytes([s0, s1, s2, s3]) {
             0 => (8, rest.len()),
@@ -47,7 +50,7 @@ fn codestream(bytes: &[u8]) -> Vec<&[u8]> {
         }
         rest = rest.get(length..).unwrap_or_default();
     }
-    parts
+    Ok(parts)
 }
 
 /// Reads the header; `feed` says whether to read the first frame as well.
@@ -55,7 +58,7 @@ fn open(bytes: &[u8], budget: Budget, work: &Work, whole: bool) -> Result<JxlIma
     let tracker = AllocTracker::with_limit(usize::try_from(budget.memory).unwrap_or(usize::MAX));
     let mut waiting = Some(JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit());
     let mut opened = None;
-    let parts = codestream(bytes);
+    let parts = codestream(bytes, work)?;
     for piece in parts.iter().flat_map(|part| part.chunks(PIECE)) {
         work.check()?;
         match (&mut opened, waiting.take()) {
@@ -97,8 +100,8 @@ fn channels(image: &JxlImage) -> Result<Channels, Error> {
 }
 
 impl Decoder for Jxl {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let image = open(bytes, budget, &Work::unbounded(), false)?;
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        let image = open(bytes, budget, work, false)?;
         let (width, height) = (image.width(), image.height());
         if width == 0 || height == 0 {
             return Err(damaged("a side is zero"));
@@ -157,7 +160,7 @@ mod tests {
     fn files_with_and_without_a_container_are_read() {
         for name in ["lossless.jxl", "container.jxl"] {
             let bytes = fixture(name);
-            let header = Jxl.probe(&bytes, BUDGET).unwrap();
+            let header = Jxl.probe(&bytes, BUDGET, &Work::unbounded()).unwrap();
             assert_eq!((header.width, header.height, header.channels), (60, 40, Channels::Rgb), "{name}");
             let work = Work::unbounded();
             let need = Need { area: Area::whole(60, 40), scale: 1.0, budget: BUDGET, work: &work };
@@ -174,6 +177,6 @@ mod tests {
     fn limits_are_checked_on_the_header() {
         let bytes = fixture("lossless.jxl");
         let tight = Budget { pixels: 60 * 40 - 1, ..BUDGET };
-        assert!(matches!(Jxl.probe(&bytes, tight), Err(Error::TooLarge { .. })));
+        assert!(matches!(Jxl.probe(&bytes, tight, &Work::unbounded()), Err(Error::TooLarge { .. })));
     }
 }

@@ -16,6 +16,7 @@ pub mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
 pub(crate) mod kernel;
+mod meter;
 mod orientation;
 mod palette;
 mod plain;
@@ -32,6 +33,7 @@ mod work;
 
 pub use animation::{Animation, AnimationWriter, Frames};
 pub(crate) use blend::over;
+pub use meter::{Exhausted, Meter};
 pub use orientation::Orientation;
 pub use raster::{Channels, Raster, Samples};
 pub use sniff::{Format, SNIFF_LEN, sniff};
@@ -214,7 +216,7 @@ pub trait Decoder: Sync {
     ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::Unsupported`], or [`Error::TooLarge`] when the header itself wants too much.
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error>;
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error>;
 
     /// Decodes what is needed of the first picture.
     ///
@@ -371,11 +373,11 @@ pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] and [`Error::TooLarge`], as [`Decoder::probe`] gives them for the whole.
-pub fn look(head: &[u8], budget: Budget) -> Result<bool, Error> {
+pub fn look(head: &[u8], budget: Budget, work: &Work) -> Result<bool, Error> {
     if head.len() < SNIFF_LEN {
         return Ok(false);
     }
-    match decoder_for(head)?.probe(head, budget) {
+    match decoder_for(head)?.probe(head, budget, work) {
         Ok(_) => Ok(true),
         Err(error @ Error::TooLarge { .. }) => Err(error),
         // What is cut off looks damaged.

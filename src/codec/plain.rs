@@ -25,8 +25,8 @@ fn pnm<'a>(bytes: &'a [u8], work: &'a Work) -> Result<impl ImageDecoder + use<'a
 }
 
 impl Decoder for Bmp {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        reader::header(Format::Bmp, &mut bmp(bytes, &Work::unbounded())?, budget)
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        reader::header(Format::Bmp, &mut bmp(bytes, work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
@@ -35,8 +35,8 @@ impl Decoder for Bmp {
 }
 
 impl Decoder for Pnm {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        reader::header(Format::Pnm, &mut pnm(bytes, &Work::unbounded())?, budget)
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        reader::header(Format::Pnm, &mut pnm(bytes, work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
@@ -51,7 +51,7 @@ mod tests {
 
     fn decoded(decoder: &dyn Decoder, bytes: &[u8]) -> Result<(Channels, Samples), Error> {
         let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 22 }, Work::unbounded());
-        let header = decoder.probe(bytes, budget)?;
+        let header = decoder.probe(bytes, budget, &Work::unbounded())?;
         let need = Need { area: Area::whole(header.width, header.height), scale: 1.0, budget, work: &work };
         let raster = decoder.decode(bytes, &need)?.raster;
         assert_eq!(

@@ -1,7 +1,9 @@
 //! QOI (the Quite OK Image format, specification 1.0): row by row, made smaller on the way where that is enough.
 
 use super::shrink::{self, Shrink};
-use super::{Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples};
+use super::{
+    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work,
+};
 
 /// QOI, to be read only.
 pub(super) struct Qoi;
@@ -27,7 +29,7 @@ fn header(bytes: &[u8]) -> Result<(u32, u32, Channels), Error> {
 }
 
 impl Decoder for Qoi {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, _: &Work) -> Result<Header, Error> {
         let (width, height, channels) = header(bytes)?;
         budget.check_pixels(width, height)?;
         Ok(Header { format: Format::Qoi, width, height, orientation: Orientation::UPRIGHT, channels })
@@ -115,7 +117,6 @@ impl Iterator for Pixels<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Work;
 
     fn file(width: u32, height: u32, channels: u8, chunks: &[u8]) -> Vec<u8> {
         [b"qoif".as_slice(), &width.to_be_bytes(), &height.to_be_bytes(), &[channels, 0], chunks].concat()
@@ -123,7 +124,7 @@ mod tests {
 
     fn decoded(bytes: &[u8], scale: f64) -> Result<Decoded, Error> {
         let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 16 }, Work::unbounded());
-        let header = Qoi.probe(bytes, budget)?;
+        let header = Qoi.probe(bytes, budget, &Work::unbounded())?;
         let area = Area::whole(header.width, header.height);
         Qoi.decode(bytes, &Need { area, scale, budget, work: &work })
     }

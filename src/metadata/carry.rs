@@ -1,6 +1,6 @@
 //! Metadata of an original on its way into the file with its transformed pixels.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 
 use super::blocks::Blocks;
 use super::exif::ExifBlock;
@@ -12,7 +12,7 @@ use super::strip::Keep;
 use super::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use super::xmp::{Selection, Xmp};
 use super::{gif, heif, iptc, jpeg, photoshop, png, webp};
-use crate::codec::{Format, sniff};
+use crate::codec::{Exhausted, Format, Meter, Work, sniff};
 
 /// What is carried over; see [`carry`].
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -35,36 +35,40 @@ impl Carried {
 
 /// What of this file's metadata belongs into a file with its transformed pixels: nothing, the rights, or everything
 /// that is still true of them. Orientation is reset, since transformed pixels are upright; thumbnails stay behind.
-pub fn carry(bytes: &[u8], keep: Keep) -> Carried {
-    let Some(format) = sniff(bytes) else { return Carried::default() };
+///
+/// # Errors
+/// [`Exhausted`] when `work` is stopped, or the file's metadata cost more than its length can pay for.
+pub fn carry(bytes: &[u8], keep: Keep, work: &Work) -> Result<Carried, Exhausted> {
+    let Some(format) = sniff(bytes) else { return Ok(Carried::default()) };
+    let meter = &Meter::new(bytes.len() as u64, work);
     let blocks = match keep {
         Keep::None => Blocks::default(),
         Keep::Copyright => {
-            let parts = parts::of(bytes, format);
+            let parts = parts::of(bytes, format, meter)?;
             let exif = rights_exif(&parts).filter(|exif| !exif.is_empty()).map(|exif| exif.write());
-            Blocks { exif, ..rights_text(&parts) }
+            Blocks { exif, ..rights_text(&parts, meter)? }
         }
-        Keep::All => everything(&parts::of(bytes, format)),
+        Keep::All => everything(&parts::of(bytes, format, meter)?, meter)?,
     };
-    Carried { blocks }
+    Ok(Carried { blocks })
 }
 
-fn everything(parts: &Parts) -> Blocks {
+fn everything(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     let exif = parts.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
         // The size is not known yet, and is set when the block is embedded.
         exif.describe_transformed(0, 0);
         exif
     });
-    let mut xmp = Xmp::new(&parts.xmp);
+    let mut xmp = Xmp::new(&parts.xmp, meter)?;
     if let Some(iptc) = &parts.iptc {
         xmp.add_iptc_rights(&iptc::to_json(iptc));
     }
-    Blocks {
+    Ok(Blocks {
         exif: exif.filter(|exif| !exif.is_empty()).map(|exif| exif.write()),
         xmp: xmp.select(Selection::Transformed),
         iptc: parts.iptc.clone(),
         icc: None,
-    }
+    })
 }
 
 /// Puts what was carried into a freshly encoded file of this size. A format that has no place for it, and a file that
@@ -113,7 +117,12 @@ fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
     });
     let xmp = blocks.xmp.and_then(|packet| match fits(jpeg::XMP, &packet) {
         true => Some(packet),
-        false => Xmp::new(&[packet]).select(Selection::Rights),
+        false => {
+            // A packet of our own, of which only a part stays.
+            let work = Work::unbounded();
+            let xmp = Xmp::new(std::slice::from_ref(&packet), &Meter::new(packet.len() as u64, &work));
+            xmp.ok().and_then(|xmp| xmp.select(Selection::Rights))
+        }
     });
     let iptc = blocks.iptc.and_then(|data| match fits(jpeg::PHOTOSHOP, &photoshop::iptc_resource(&data)) {
         true => Some(data),
@@ -128,10 +137,16 @@ fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
     file
 }
 
+/// Reads from a file of our own, which nobody has to be protected from.
+fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>) -> io::Result<T>) -> io::Result<T> {
+    let work = Work::unbounded();
+    let meter = Meter::new(file.len() as u64, &work);
+    read(&mut Input::new(Cursor::new(file), &meter)?)
+}
+
 /// Behind SOI and a JFIF header.
 fn into_jpeg(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
-    let first = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| jpeg::next_segment(&mut input, 2));
-    let at = match first {
+    let at = match own(&file, |input| jpeg::next_segment(input, 2)) {
         Ok(Some(segment)) if slice(&file, &segment.payload).starts_with(b"JFIF\0") => segment.range.end,
         _ => 2,
     };
@@ -140,16 +155,14 @@ fn into_jpeg(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
 
 /// Behind IHDR, which comes first in every file that this program writes (PNG 3rd edition, 5.6).
 fn into_png(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
-    let first = Input::new(Cursor::new(file.as_slice())).and_then(|mut i| png::next_chunk(&mut i, png::SIGNATURE_LEN));
-    match first {
+    match own(&file, |input| png::next_chunk(input, png::SIGNATURE_LEN)) {
         Ok(Some(header)) if &header.name == b"IHDR" => insert(file, header.range.end, &blocks.png_chunks()),
         _ => file,
     }
 }
 
 fn into_gif(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
-    let header = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| gif::blocks(&mut input));
-    match (header, &blocks.xmp) {
+    match (own(&file, gif::blocks), &blocks.xmp) {
         (Ok((header, _)), Some(packet)) => insert(file, header.end, &gif::xmp_extension(packet)),
         _ => file,
     }
@@ -158,7 +171,7 @@ fn into_gif(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
 /// Behind the pixels, but for the profile, and announced in VP8X, which a file in the simple format gets for it (RFC
 /// 9649, 2.7).
 fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec<u8> {
-    let chunks = Input::new(Cursor::new(file.as_slice())).and_then(|mut input| webp::chunks(&mut input));
+    let chunks = own(&file, webp::chunks);
     let Some(first) = chunks.ok().and_then(|chunks| chunks.into_iter().next()) else { return file };
     let ((profile, profile_flag), (chunks, flags)) = (blocks.webp_profile(), blocks.webp_chunks());
     let data = slice(&file, &first.data);

@@ -3,39 +3,43 @@
 use std::io::{self, Cursor};
 
 use super::head::slice;
-use super::input::Input;
+use super::input::{Input, from_memory};
 use super::tiff::Block;
 use super::{heif, jpeg, png, webp};
-use crate::codec::Format;
+use crate::codec::{Exhausted, Format, Meter};
 
 /// Width and height of the stored pixels.
-pub(crate) fn dimensions(bytes: &[u8], format: Format) -> Option<(u32, u32)> {
-    let mut input = Input::new(Cursor::new(bytes)).ok()?;
-    match format {
-        Format::Jpeg => of_jpeg(bytes, &mut input).ok()?,
+pub(crate) fn dimensions(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Option<(u32, u32)>, Exhausted> {
+    Ok(from_memory(read(bytes, format, meter))?.flatten())
+}
+
+fn read(bytes: &[u8], format: Format, meter: &Meter<'_>) -> io::Result<Option<(u32, u32)>> {
+    let mut input = Input::new(Cursor::new(bytes), meter)?;
+    Ok(match format {
+        Format::Jpeg => of_jpeg(bytes, &mut input)?,
         Format::Png => {
-            let header = png::next_chunk(&mut input, png::SIGNATURE_LEN).ok()??;
-            let data = slice(bytes, &header.data);
-            (&header.name == b"IHDR").then_some(())?;
-            Some((u32::from_be_bytes(*data.first_chunk()?), u32::from_be_bytes(*data.get(4..)?.first_chunk()?)))
+            let header = png::next_chunk(&mut input, png::SIGNATURE_LEN)?.filter(|chunk| &chunk.name == b"IHDR");
+            header.and_then(|header| {
+                let sides = slice(bytes, &header.data).first_chunk::<8>()?.as_chunks::<4>().0;
+                Some((u32::from_be_bytes(*sides.first()?), u32::from_be_bytes(*sides.get(1)?)))
+            })
         }
-        Format::Gif => match bytes.get(6..10)? {
+        Format::Gif => match bytes.get(6..10).unwrap_or_default() {
             [w0, w1, h0, h1] => Some((u16::from_le_bytes([*w0, *w1]).into(), u16::from_le_bytes([*h0, *h1]).into())),
             _ => None,
         },
-        Format::WebP => of_webp(bytes, &mut input).ok()?,
-        Format::Tiff => {
-            let block = Block::new(bytes)?;
+        Format::WebP => of_webp(bytes, &mut input)?,
+        Format::Tiff => Block::new(bytes).and_then(|block| {
             let number = |tag| u32::try_from(block.uint(&block.primary(tag)?)?).ok();
             Some((number(0x0100)?, number(0x0101)?))
-        }
-        Format::Avif | Format::Heic => heif::meta(&mut input).ok()??.dimensions(),
+        }),
+        Format::Avif | Format::Heic => heif::meta(&mut input)?.and_then(|meta| meta.dimensions()),
         _ => None,
-    }
+    })
 }
 
 /// SOFn: precision, lines, samples per line (ISO/IEC 10918-1, B.2.2).
-fn of_jpeg(bytes: &[u8], input: &mut Input<Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
+fn of_jpeg(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
     let segments = jpeg::header_segments(input)?;
     let frame = segments.iter().find(|s| matches!(s.marker, 0xc0..=0xcf) && !matches!(s.marker, 0xc4 | 0xc8 | 0xcc));
     Ok(frame.and_then(|segment| match slice(bytes, &segment.payload) {
@@ -45,7 +49,7 @@ fn of_jpeg(bytes: &[u8], input: &mut Input<Cursor<&[u8]>>) -> io::Result<Option<
 }
 
 /// VP8X, or the header of the one bitstream there is (RFC 9649, 2.5 to 2.7 and 3.4).
-fn of_webp(bytes: &[u8], input: &mut Input<Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
+fn of_webp(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
     let end = webp::riff_end(input)?;
     let Some(first) = webp::next_chunk(input, webp::HEADER_LEN, end)? else { return Ok(None) };
     let u24 = |b: &[u8; 3]| u32::from_le_bytes([b[0], b[1], b[2], 0]);

@@ -45,7 +45,7 @@ impl Block {
 
 /// The blocks of the file, and the range of header and global colour table that comes before them. Ends at the trailer,
 /// the end of the file, or the first byte that opens no block.
-pub(super) fn blocks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<(Range<u64>, Vec<Block>)> {
+pub(super) fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64>, Vec<Block>)> {
     let packed = input.array::<11>(0)?.map_or(0, |head| head[10]);
     let start = (13 + colour_table_len(packed)).min(input.len());
     let mut blocks = Vec::new();
@@ -56,6 +56,7 @@ pub(super) fn blocks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<(Range<
             Block::Trailer { range } => (range.end, true),
         };
         at = end;
+        input.entry::<Block>()?;
         blocks.push(block);
         if last || blocks.len() > MAX_PARTS {
             break;
@@ -64,7 +65,7 @@ pub(super) fn blocks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<(Range<
     Ok((0..start, blocks))
 }
 
-fn next_block<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<Option<Block>> {
+fn next_block<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Block>> {
     let len = input.len();
     Ok(match input.peek(at, 14)? {
         [IMAGE, descriptor @ ..] => {
@@ -93,7 +94,7 @@ fn colour_table_len(packed: u8) -> u64 {
 }
 
 /// Where the chain of sub-blocks from `at` on ends, and whether the file ended first (section 15).
-fn sub_blocks_end<R: Read + Seek>(input: &mut Input<R>, mut at: u64) -> io::Result<(u64, bool)> {
+fn sub_blocks_end<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<(u64, bool)> {
     loop {
         match input.stream(at)?.first() {
             None => return Ok((input.len(), true)),

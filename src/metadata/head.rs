@@ -5,29 +5,37 @@ use std::borrow::Cow;
 use std::io::{self, Cursor};
 use std::ops::Range;
 
+use super::Error;
 use super::inflate::inflate;
-use super::input::Input;
+use super::input::{Input, from_memory};
 use super::parts::{self, Want};
 use super::{heif, jpeg, png, tiff, webp};
-use crate::codec::Format;
+use crate::codec::{Exhausted, Format, Meter, Work};
 
 /// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
 /// none is given.
 ///
 /// It is taken from where viewers take it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF, and the
 /// properties `irot` and `imir` of AVIF and HEIF, whose Exif block has no say in it.
-pub fn orientation(bytes: &[u8], format: Format) -> u8 {
-    let given = match format {
-        Format::Tiff => tiff::Block::new(bytes).and_then(|block| block.orientation()),
-        _ => Input::new(Cursor::new(bytes))
-            .and_then(|mut input| container_orientation(&mut input, format))
-            .ok()
-            .flatten(),
-    };
-    given.unwrap_or(1)
+///
+/// # Errors
+/// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
+pub fn orientation(bytes: &[u8], format: Format, work: &Work) -> Result<u8, Exhausted> {
+    orientation_of(bytes, format, &Meter::new(bytes.len() as u64, work))
 }
 
-fn container_orientation(input: &mut Input<Cursor<&[u8]>>, format: Format) -> io::Result<Option<u8>> {
+pub(super) fn orientation_of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<u8, Exhausted> {
+    let given = match format {
+        Format::Tiff => tiff::Block::new(bytes).and_then(|block| block.orientation()),
+        _ => {
+            let input = Input::new(Cursor::new(bytes), meter);
+            from_memory(input.and_then(|mut input| container_orientation(&mut input, format)))?.flatten()
+        }
+    };
+    Ok(given.unwrap_or(1))
+}
+
+fn container_orientation(input: &mut Input<'_, Cursor<&[u8]>>, format: Format) -> io::Result<Option<u8>> {
     let parts = match format {
         Format::Jpeg => {
             let segments = jpeg::header_segments(input)?;
@@ -47,29 +55,62 @@ fn container_orientation(input: &mut Input<Cursor<&[u8]>>, format: Format) -> io
     Ok(parts.orientation)
 }
 
-/// The embedded ICC profile of a JPEG, PNG, WebP, TIFF, AVIF or HEIF file.
-pub fn icc_profile(bytes: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
-    let mut input = Input::new(Cursor::new(bytes)).ok()?;
-    match format {
-        Format::Jpeg => jpeg_icc(bytes, &mut input).ok()?,
+/// The most that a colour profile may have: those of printing presses, the largest, have 1 to 3 MiB.
+pub(crate) const MAX_PROFILE: usize = 4 << 20;
+
+/// The embedded ICC profile of a JPEG, PNG, WebP, TIFF, AVIF or HEIF file. One of more than 4 MiB counts as none.
+///
+/// # Errors
+/// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
+pub fn icc_profile<'a>(bytes: &'a [u8], format: Format, work: &Work) -> Result<Option<Cow<'a, [u8]>>, Exhausted> {
+    icc_profile_of(bytes, format, &Meter::new(bytes.len() as u64, work))
+}
+
+pub(super) fn icc_profile_of<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    meter: &Meter<'_>,
+) -> Result<Option<Cow<'a, [u8]>>, Exhausted> {
+    let input = Input::new(Cursor::new(bytes), meter);
+    let profile = from_memory(input.and_then(|mut input| container_icc(bytes, format, &mut input)))?.flatten();
+    Ok(profile.filter(|profile| profile.len() <= MAX_PROFILE))
+}
+
+fn container_icc<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    input: &mut Input<'_, Cursor<&[u8]>>,
+) -> io::Result<Option<Cow<'a, [u8]>>> {
+    Ok(match format {
+        Format::Jpeg => jpeg_icc(bytes, input)?,
         Format::Png => {
-            let chunk = png::header_chunks(&mut input).ok()?.into_iter().find(|chunk| &chunk.name == b"iCCP")?;
-            png_icc(slice(bytes, &chunk.data)).map(Cow::Owned)
+            let chunk = png::header_chunks(input)?.into_iter().find(|chunk| &chunk.name == b"iCCP");
+            let profile = chunk.map(|chunk| png_icc(slice(bytes, &chunk.data), input.meter())).transpose();
+            profile.map_err(io::Error::other)?.flatten().map(Cow::Owned)
         }
         Format::WebP => {
-            let chunk = webp::chunks(&mut input).ok()?.into_iter().find(|chunk| &chunk.name == b"ICCP")?;
-            Some(Cow::Borrowed(slice(bytes, &chunk.data)))
+            let chunk = webp::chunks(input)?.into_iter().find(|chunk| &chunk.name == b"ICCP");
+            chunk.map(|chunk| Cow::Borrowed(slice(bytes, &chunk.data)))
         }
-        Format::Tiff => Some(tiff::Block::new(bytes)?.primary(tiff::ICC_PROFILE)?.value),
-        Format::Avif | Format::Heic => heif::meta(&mut input).ok()??.icc_profile().map(|icc| Cow::Owned(icc.to_vec())),
+        Format::Tiff => {
+            let field = tiff::Block::new(bytes).and_then(|block| block.primary(tiff::ICC_PROFILE));
+            field.map(|field| field.value)
+        }
+        Format::Avif | Format::Heic => {
+            heif::meta(input)?.and_then(|meta| meta.icc_profile().map(|icc| Cow::Owned(icc.to_vec())))
+        }
         _ => None,
-    }
+    })
 }
 
 /// What has to be decoded of an AVIF or HEIF file, whose images are items of this kind (`av01`, `hvc1`).
-pub(crate) fn heif_picture(bytes: &[u8], kind: [u8; 4]) -> Result<heif::Picture<'_>, &'static str> {
-    let meta = Input::new(Cursor::new(bytes)).and_then(|mut input| heif::meta(&mut input)).ok().flatten();
-    meta.ok_or("it has no whole meta box")?.picture(bytes, kind)
+///
+/// # Errors
+/// [`Error::Damaged`] says what is missing; [`Error::Exhausted`] as for [`icc_profile`].
+pub(crate) fn heif_picture<'a>(bytes: &'a [u8], kind: [u8; 4], work: &Work) -> Result<heif::Picture<'a>, Error> {
+    let meter = Meter::new(bytes.len() as u64, work);
+    let meta = from_memory(Input::new(Cursor::new(bytes), &meter).and_then(|mut input| heif::meta(&mut input)))?;
+    meta.flatten().ok_or(Error::Damaged("it has no whole meta box"))?.picture(bytes, kind, &meter)
 }
 
 /// The part of `bytes` that `range` names, as far as there is one.
@@ -79,21 +120,22 @@ pub(super) fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
 }
 
 /// iCCP (PNG 3rd edition, 11.3.2.3): a name of 1 to 79 bytes, a zero, the compression method, the zlib stream.
-pub(super) fn png_icc(data: &[u8]) -> Option<Vec<u8>> {
-    let name_end = data.iter().take(80).position(|&b| b == 0)?;
-    match data.get(name_end + 1..)? {
-        [0, compressed @ ..] => inflate(compressed),
-        _ => None,
+pub(super) fn png_icc(data: &[u8], meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
+    let name_end = data.iter().take(80).position(|&b| b == 0);
+    match name_end.and_then(|end| data.get(end + 1..)) {
+        Some([0, compressed @ ..]) => inflate(compressed, MAX_PROFILE, meter),
+        _ => Ok(None),
     }
 }
 
-fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<Cursor<&[u8]>>) -> io::Result<Option<Cow<'a, [u8]>>> {
+fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<Cow<'a, [u8]>>> {
     let segments = jpeg::header_segments(input)?;
     let chunks: Vec<_> = segments
         .iter()
         .filter(|segment| segment.marker == jpeg::APP2)
         .filter_map(|segment| slice(bytes, &segment.payload).strip_prefix(jpeg::ICC))
         .collect();
+    input.meter().steps(chunks.len() as u64).map_err(io::Error::other)?;
     Ok(match chunks.as_slice() {
         [[1, 1, whole @ ..]] => Some(Cow::Borrowed(whole)),
         chunks => jpeg::join_icc(chunks).map(Cow::Owned),
@@ -120,17 +162,20 @@ mod tests {
     fn jpeg_orientation_is_that_of_the_exif_segment() {
         let exif = jpeg::segment(jpeg::APP1, &[jpeg::EXIF, &tiff::orientation_block(6)]);
         let comment = jpeg::segment(0xfe, &[b"hello"]);
-        assert_eq!(orientation(&jpeg_with(&[comment.clone(), exif]), Format::Jpeg), 6);
-        assert_eq!(orientation(&jpeg_with(&[comment]), Format::Jpeg), 1);
-        assert_eq!(orientation(b"\xff\xd8\xff", Format::Jpeg), 1);
+        assert_eq!(orientation(&jpeg_with(&[comment.clone(), exif]), Format::Jpeg, &Work::unbounded()).unwrap(), 6);
+        assert_eq!(orientation(&jpeg_with(&[comment]), Format::Jpeg, &Work::unbounded()).unwrap(), 1);
+        assert_eq!(orientation(b"\xff\xd8\xff", Format::Jpeg, &Work::unbounded()).unwrap(), 1);
     }
 
     #[test]
     fn jpeg_profile_chunks_are_joined_by_number() {
         let chunk = |number: u8, data: &[u8]| jpeg::segment(jpeg::APP2, &[jpeg::ICC, &[number, 2], data]);
         let file = jpeg_with(&[chunk(2, b"world"), chunk(1, b"hello ")]);
-        assert_eq!(icc_profile(&file, Format::Jpeg).as_deref(), Some(b"hello world".as_slice()));
-        assert_eq!(icc_profile(&jpeg_with(&[chunk(2, b"world")]), Format::Jpeg), None);
+        assert_eq!(
+            icc_profile(&file, Format::Jpeg, &Work::unbounded()).unwrap().as_deref(),
+            Some(b"hello world".as_slice())
+        );
+        assert_eq!(icc_profile(&jpeg_with(&[chunk(2, b"world")]), Format::Jpeg, &Work::unbounded()).unwrap(), None);
     }
 
     #[test]
@@ -141,6 +186,6 @@ mod tests {
         file.extend(tiff::orientation_block(3));
         let size = file.len() as u32 - 8;
         file[4..8].copy_from_slice(&size.to_le_bytes());
-        assert_eq!(orientation(&file, Format::WebP), 3);
+        assert_eq!(orientation(&file, Format::WebP, &Work::unbounded()).unwrap(), 3);
     }
 }

@@ -2,12 +2,25 @@
 
 use std::io::Read;
 
-/// The most that one compressed profile or text may become.
-const MAX_INFLATED: u64 = 16 << 20;
+use crate::codec::{Exhausted, Meter};
 
-/// What the stream holds, or `None` if it is damaged or grows beyond the bound.
-pub(super) fn inflate(compressed: &[u8]) -> Option<Vec<u8>> {
+/// Bytes that are inflated at a time.
+const PIECE: usize = 64 << 10;
+
+/// What the stream holds, or `None` if it is damaged or grows beyond `max_bytes`.
+pub(super) fn inflate(compressed: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
+    let mut stream = flate2::read::ZlibDecoder::new(compressed);
     let mut out = Vec::new();
-    flate2::read::ZlibDecoder::new(compressed).take(MAX_INFLATED + 1).read_to_end(&mut out).ok()?;
-    (out.len() as u64 <= MAX_INFLATED).then_some(out)
+    loop {
+        let before = out.len();
+        if stream.by_ref().take(PIECE as u64).read_to_end(&mut out).is_err() || out.len() > max_bytes {
+            return Ok(None);
+        }
+        let grown = (out.len() - before) as u64;
+        if grown == 0 {
+            return Ok(Some(out));
+        }
+        meter.hold(grown)?;
+        meter.steps(grown / 16)?;
+    }
 }

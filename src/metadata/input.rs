@@ -1,33 +1,50 @@
 //! Random access to a source through one small window, so that a walk over a 200 MB file needs 64 KiB of memory.
 //!
 //! What comes in is anything that reads and seeks; what goes out are short slices of it. Asking beyond the end gives
-//! fewer bytes, never an error: a truncated file is the rule here, not the exception.
+//! fewer bytes, never an error: a truncated file is the rule here, not the exception. What is asked for is counted by a
+//! [`Meter`], so that no parser that reads from here can run on without end.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
+use crate::codec::{Exhausted, Meter};
+
 /// How much is read at a time.
 const WINDOW: usize = 64 * 1024;
+/// Bytes that are read or copied in the time of a step.
+const BYTES_PER_STEP: u64 = 64;
 
-pub(super) struct Input<R> {
+#[derive(Debug)]
+pub(super) struct Input<'m, R> {
     source: R,
     len: u64,
     window: Vec<u8>,
     start: u64,
+    meter: &'m Meter<'m>,
 }
 
-impl<R: Read + Seek> Input<R> {
-    pub(super) fn new(mut source: R) -> io::Result<Self> {
+impl<'m, R: Read + Seek> Input<'m, R> {
+    pub(super) fn new(mut source: R, meter: &'m Meter<'_>) -> io::Result<Self> {
         let len = source.seek(SeekFrom::End(0))?;
-        Ok(Self { source, len, window: Vec::new(), start: 0 })
+        Ok(Self { source, len, window: Vec::new(), start: 0, meter })
     }
 
     pub(super) const fn len(&self) -> u64 {
         self.len
     }
 
+    pub(super) const fn meter(&self) -> &'m Meter<'m> {
+        self.meter
+    }
+
+    /// Counts an entry of a list that is made from this source.
+    pub(super) fn entry<T>(&self) -> io::Result<()> {
+        self.meter.entry::<T>().map_err(io::Error::other)
+    }
+
     /// The buffered bytes from `at` on: at least `want` of them, or all that the source has left.
     pub(super) fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]> {
+        self.meter.step().map_err(io::Error::other)?;
         let wanted_end = at.saturating_add(want as u64).min(self.len);
         let window_end = self.start + self.window.len() as u64;
         if at < self.start || at > window_end || wanted_end > window_end {
@@ -50,17 +67,73 @@ impl<R: Read + Seek> Input<R> {
     /// A copy of `range`, cut at the end of the source and at `limit` bytes.
     pub(super) fn copy(&mut self, range: Range<u64>, limit: usize) -> io::Result<Vec<u8>> {
         let len = range.end.min(self.len).saturating_sub(range.start).min(limit as u64);
-        let mut bytes = Vec::new();
+        if len == 0 {
+            return Ok(Vec::new());
+        }
+        self.meter.hold(len).and_then(|()| self.meter.steps(1 + len / BYTES_PER_STEP)).map_err(io::Error::other)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
         self.source.seek(SeekFrom::Start(range.start))?;
         self.source.by_ref().take(len).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
+    /// Seeking beyond the end is an error for some sources, such as files at offsets beyond 2^63.
     fn fill(&mut self, at: u64, want: usize) -> io::Result<()> {
+        self.meter.steps(WINDOW as u64 / BYTES_PER_STEP).map_err(io::Error::other)?;
         self.window.clear();
-        self.start = at;
-        self.source.seek(SeekFrom::Start(at))?;
-        self.source.by_ref().take(want as u64).read_to_end(&mut self.window)?;
+        self.start = at.min(self.len);
+        if at < self.len {
+            self.source.seek(SeekFrom::Start(at))?;
+            self.source.by_ref().take(want as u64).read_to_end(&mut self.window)?;
+        }
         Ok(())
+    }
+}
+
+/// The outcome of reading from memory, which fails for no other reason than that the meter has run out.
+pub(super) fn from_memory<T>(outcome: io::Result<T>) -> Result<Option<T>, Exhausted> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => exhausted(&error).map_or(Ok(None), Err),
+    }
+}
+
+/// What the meter said, if that is why reading failed.
+pub(super) fn exhausted(error: &io::Error) -> Option<Exhausted> {
+    error.get_ref()?.downcast_ref().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::codec::Work;
+
+    #[test]
+    fn what_lies_beyond_the_end_is_empty() {
+        let work = Work::unbounded();
+        let meter = Meter::new(4, &work);
+        let mut input = Input::new(Cursor::new(b"0123"), &meter).unwrap();
+        for at in [4, 5, 1 << 40, 1 << 63, u64::MAX] {
+            assert_eq!(input.peek(at, 8).unwrap(), b"", "{at}");
+            assert_eq!(input.array::<1>(at).unwrap(), None);
+            assert_eq!(input.copy(at..u64::MAX, 9).unwrap(), b"");
+        }
+        assert_eq!(input.peek(2, 8).unwrap(), b"23");
+        assert_eq!(input.copy(1..u64::MAX, 2).unwrap(), b"12");
+    }
+
+    #[test]
+    fn reading_is_counted() {
+        let work = Work::unbounded();
+        let meter = Meter::new(0, &work);
+        let bytes = vec![0; 1 << 20];
+        let mut input = Input::new(Cursor::new(&bytes), &meter).unwrap();
+        let copies = (0..).map_while(|_| input.copy(0..1 << 20, usize::MAX).ok()).count();
+        assert_eq!(copies, 4, "of a megabyte, where four may be held");
+        work.cancel();
+        let outcome = (0..100_000).try_for_each(|at| input.peek(at, 1).map(|_| ()));
+        assert!(matches!(exhausted(&outcome.unwrap_err()), Some(Exhausted::Stopped(_))));
     }
 }

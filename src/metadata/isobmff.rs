@@ -4,7 +4,8 @@ use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
-use super::input::Input;
+use super::input::{Input, from_memory};
+use crate::codec::{Exhausted, Meter};
 
 /// One box's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) struct BoxAt {
 
 /// The box at `at`, which may not reach beyond `end`. A size of 1 is followed by a longer one, a size of 0 means
 /// everything up to the end.
-pub(super) fn next_box<R: Read + Seek>(input: &mut Input<R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
+pub(super) fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
     if at.saturating_add(8) > end {
         return Ok(None);
     }
@@ -40,11 +41,12 @@ pub(super) fn next_box<R: Read + Seek>(input: &mut Input<R>, at: u64, end: u64) 
 }
 
 /// The boxes in this range, up to the first place where there is none.
-pub(super) fn boxes<R: Read + Seek>(input: &mut Input<R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
+pub(super) fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
     let mut boxes = Vec::new();
     let mut at = range.start;
     while let Some(found) = next_box(input, at, range.end)? {
         at = found.range.end;
+        input.entry::<BoxAt>()?;
         boxes.push(found);
         if boxes.len() == MAX_PARTS {
             break;
@@ -54,10 +56,10 @@ pub(super) fn boxes<R: Read + Seek>(input: &mut Input<R>, range: Range<u64>) -> 
 }
 
 /// The boxes in these bytes.
-pub(super) fn children(bytes: &[u8]) -> Vec<BoxAt> {
+pub(super) fn children(bytes: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
     let end = bytes.len() as u64;
-    // Reading from memory cannot fail.
-    Input::new(Cursor::new(bytes)).and_then(|mut input| boxes(&mut input, 0..end)).unwrap_or_default()
+    let found = Input::new(Cursor::new(bytes), meter).and_then(|mut input| boxes(&mut input, 0..end));
+    Ok(from_memory(found)?.unwrap_or_default())
 }
 
 /// A whole box.

@@ -43,7 +43,7 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Whether the parameters open with these bytes.
-    pub(super) fn opens_with<R: Read + Seek>(&self, input: &mut Input<R>, name: &[u8]) -> io::Result<bool> {
+    pub(super) fn opens_with<R: Read + Seek>(&self, input: &mut Input<'_, R>, name: &[u8]) -> io::Result<bool> {
         let long_enough = self.payload.end - self.payload.start >= name.len() as u64;
         Ok(long_enough && input.peek(self.payload.start, name.len())?.starts_with(name))
     }
@@ -55,7 +55,7 @@ const fn stands_alone(marker: u8) -> bool {
 }
 
 /// The first segment at or after `at`. Fill bytes and junk before it belong to no segment.
-pub(super) fn next_segment<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<Option<Segment>> {
+pub(super) fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Segment>> {
     let Some((start, marker)) = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))? else {
         return Ok(None);
     };
@@ -74,14 +74,14 @@ pub(super) fn next_segment<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io:
 
 /// Where the entropy-coded data from `at` on ends: at the next marker that is neither a stuffed zero nor a restart
 /// marker (B.1.1.5), or at the end of the file.
-pub(super) fn scan_end<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<u64> {
+pub(super) fn scan_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff | 0xd0..=0xd7))?;
     Ok(found.map_or(input.len(), |(start, _)| start))
 }
 
 /// The place of the first 0xff from `at` on whose next byte is a marker that `wanted` accepts.
 fn find_marker<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     mut at: u64,
     wanted: impl Fn(u8) -> bool,
 ) -> io::Result<Option<(u64, u8)>> {
@@ -91,25 +91,33 @@ fn find_marker<R: Read + Seek>(
             return Ok(None);
         }
         let body = &window[..window.len() - 1];
+        let mut tried = 0;
         for offset in memchr::memchr_iter(0xff, body) {
             let marker = window[offset + 1];
             if wanted(marker) {
                 return Ok(Some((at + offset as u64, marker)));
             }
+            tried += 1;
         }
         at += body.len() as u64;
+        input.meter().steps(tried).map_err(io::Error::other)?;
     }
 }
 
 /// The segments before the first scan, in order.
-pub(super) fn header_segments<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Segment>> {
+pub(super) fn header_segments<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Segment>> {
+    header_segments_from(input, 2)
+}
+
+/// The segments from `at` on before the next scan, in order.
+pub(super) fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
-    let mut at = 2;
     while let Some(segment) = next_segment(input, at)? {
         at = segment.range.end;
         if matches!(segment.marker, SOS | EOI) || segments.len() == MAX_PARTS {
             break;
         }
+        input.entry::<Segment>()?;
         segments.push(segment);
     }
     Ok(segments)

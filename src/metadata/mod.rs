@@ -1,16 +1,18 @@
 //! What a file says besides its pixels: telling it, removing it, and carrying it into a new file.
 //!
 //! Bytes come in, values go out; nothing here knows of HTTP or decodes a pixel. Whatever the bytes are, every function
-//! returns: counts and offsets are checked before they are believed, and memory is bounded by the input's own size.
+//! returns: counts and offsets are checked before they are believed, and a `Meter` bounds steps and memory by the file's
+//! own length and asks whether to go on.
 //! What is shown, removed and kept, and why, stands in `docs/metadata.md`.
 //!
 //! ```
 //! use std::io::Cursor;
+//! use image_origin::codec::Work;
 //! use image_origin::metadata::{self, Keep};
 //!
 //! // A JPEG with nothing but a comment and an empty scan.
 //! let file = b"\xff\xd8\xff\xfe\x00\x07hello\xff\xda\x00\x02\xff\xd9";
-//! let plan = metadata::strip(&mut Cursor::new(file), Keep::None)?;
+//! let plan = metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded())?;
 //! assert!(!plan.is_identity());
 //!
 //! let mut clean = Vec::new();
@@ -55,7 +57,7 @@ pub use report::{Report, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip};
 
-use crate::codec::Format;
+use crate::codec::{self, Exhausted, Format};
 
 /// Segments, chunks or blocks that are looked at in one file; a real one has some hundred.
 const MAX_PARTS: usize = 1 << 16;
@@ -72,7 +74,29 @@ pub enum Error {
     /// The container is damaged beyond use.
     #[error("the file is damaged: {0}")]
     Damaged(&'static str),
+    /// The work was stopped, or the metadata cost more than the file's length can pay for.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// The source could not be read.
     #[error("the source could not be read")]
-    Io(#[from] std::io::Error),
+    Io(#[source] std::io::Error),
+}
+
+impl Error {
+    /// The same in the words of the codecs, of a file of this format.
+    pub(crate) fn into_codec(self, format: Format) -> codec::Error {
+        match self {
+            Self::Exhausted(exhausted) => exhausted.into(),
+            error => codec::Error::Damaged { format, reason: error.to_string() },
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match input::exhausted(&error) {
+            Some(exhausted) => Self::Exhausted(exhausted),
+            None => Self::Io(error),
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use std::io::{self, Cursor, Read, Seek};
 
 use super::head::without_exif_header;
-use super::input::Input;
+use super::input::{Input, from_memory};
 use super::{exif, gif, heif, isobmff, jpeg, photoshop, png, tiff, webp};
-use crate::codec::Format;
+use crate::codec::{Exhausted, Format, Meter};
 
 /// The most that is read of one block.
 pub(super) const MAX_BLOCK: usize = 16 << 20;
@@ -15,8 +15,10 @@ const MAX_ORIENTATION_BLOCK: usize = 1 << 20;
 /// Keywords of text chunks that hold metadata: XMP's own, and those that ImageMagick made up.
 const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp";
 const RAW_PROFILE: &[u8] = b"Raw profile type ";
-/// How many of them are read: each may grow to the bound of what is inflated.
+/// How many of them are read.
 const MAX_PNG_TEXTS: usize = 16;
+/// The most that one of them may inflate to.
+const MAX_PNG_TEXT: usize = 8 << 20;
 
 /// Which blocks are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +96,9 @@ impl Parts {
 }
 
 /// The blocks of a file of this format.
-pub(super) fn of(bytes: &[u8], format: Format) -> Parts {
+pub(super) fn of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Parts, Exhausted> {
     let read = || -> io::Result<Parts> {
-        let mut input = Input::new(Cursor::new(bytes))?;
+        let mut input = Input::new(Cursor::new(bytes), meter)?;
         match format {
             Format::Jpeg => {
                 let segments = jpeg::header_segments(&mut input)?;
@@ -123,8 +125,7 @@ pub(super) fn of(bytes: &[u8], format: Format) -> Parts {
             _ => Ok(Parts::default()),
         }
     };
-    // Reading from memory cannot fail.
-    read().unwrap_or_default()
+    Ok(from_memory(read())?.unwrap_or_default())
 }
 
 /// The blocks of a TIFF file: its first directory is its Exif block, in which the others are fields.
@@ -145,7 +146,7 @@ fn of_tiff(bytes: &[u8]) -> Parts {
 }
 
 /// The blocks in a container of JPEG XL (ISO/IEC 18181-2, 9): Exif behind the offset of its header, and XMP.
-fn of_jxl<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Parts> {
+fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let end = input.len();
     for found in isobmff::boxes(input, 0..end)? {
@@ -165,7 +166,7 @@ fn of_jxl<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Parts> {
 
 /// The blocks in a JPEG's segments.
 pub(super) fn of_jpeg<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     segments: &[jpeg::Segment],
     want: Want,
 ) -> io::Result<Parts> {
@@ -182,6 +183,7 @@ pub(super) fn of_jpeg<R: Read + Seek>(
             } else if let Some(packet) = payload.strip_prefix(jpeg::XMP) {
                 parts.xmp.push(packet.to_vec());
             } else if let Some(piece) = payload.strip_prefix(jpeg::EXTENDED_XMP) {
+                input.entry::<Vec<u8>>()?;
                 extended.push(piece.to_vec());
             }
         } else if segment.marker == jpeg::APP13 && want == Want::All {
@@ -209,7 +211,7 @@ fn add_jpeg_exif(parts: &mut Parts, block: &[u8], limit: usize) {
 /// Puts extended XMP together (XMP part 3, 1.1.3.1): each segment has a 32-byte digest, the full length, its offset.
 fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Option<Vec<u8>> {
     let digest = pieces.first()?.get(..32)?.to_vec();
-    pieces.sort_by_key(|piece| piece.get(36..40).map(<[u8]>::to_vec));
+    pieces.sort_by_key(|piece| piece.get(36..40).and_then(|offset| offset.first_chunk::<4>().copied()));
     let mut whole = Vec::new();
     for piece in pieces.iter().filter(|piece| piece.starts_with(&digest)) {
         let Some((&offset, data)) = piece.get(36..).and_then(<[u8]>::split_first_chunk) else { continue };
@@ -223,7 +225,7 @@ fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Opti
 }
 
 /// The blocks in a PNG's chunks.
-pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
+pub(super) fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let mut texts = 0;
     for chunk in chunks.iter().filter(|chunk| !chunk.cut) {
@@ -244,20 +246,25 @@ pub(super) fn of_png<R: Read + Seek>(input: &mut Input<R>, chunks: &[png::Chunk]
 }
 
 /// Reads a text chunk, and says whether it is one that metadata is kept in.
-fn add_png_text<R: Read + Seek>(input: &mut Input<R>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
+fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
     let head = input.peek(chunk.data.start, RAW_PROFILE.len())?;
     if !head.starts_with(XMP_KEYWORD) && !head.starts_with(RAW_PROFILE) {
         return Ok(false);
     }
     let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
-    if let Some((keyword, text)) = png::text(chunk.name, &data) {
+    let text = png::text(chunk.name, &data, MAX_PNG_TEXT, input.meter()).map_err(io::Error::other)?;
+    if let Some(png::Text { keyword, text }) = text {
         parts.add_text(&keyword, text);
     }
     Ok(true)
 }
 
 /// The blocks in a WebP's chunks.
-pub(super) fn of_webp<R: Read + Seek>(input: &mut Input<R>, chunks: &[webp::Chunk], want: Want) -> io::Result<Parts> {
+pub(super) fn of_webp<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    chunks: &[webp::Chunk],
+    want: Want,
+) -> io::Result<Parts> {
     let mut parts = Parts::default();
     for chunk in chunks {
         match &chunk.name {
@@ -271,7 +278,7 @@ pub(super) fn of_webp<R: Read + Seek>(input: &mut Input<R>, chunks: &[webp::Chun
 
 /// The blocks in the items of an AVIF or HEIF file. The Exif item opens with the offset of the TIFF header
 /// (ISO/IEC 23008-12, A.2.1).
-pub(super) fn of_heif<R: Read + Seek>(input: &mut Input<R>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
+pub(super) fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
     let mut parts = Parts { orientation: meta.orientation(), ..Parts::default() };
     if want == Want::Orientation {
         return Ok(parts);
@@ -291,7 +298,7 @@ pub(super) fn of_heif<R: Read + Seek>(input: &mut Input<R>, meta: &heif::Meta, w
 }
 
 /// The blocks in a GIF: XMP alone.
-pub(super) fn of_gif<R: Read + Seek>(input: &mut Input<R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
+pub(super) fn of_gif<R: Read + Seek>(input: &mut Input<'_, R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     if want == Want::All {
         for range in blocks.iter().filter_map(gif::Block::xmp) {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::MAX_PARTS;
 use super::inflate::inflate;
 use super::input::Input;
+use crate::codec::{Exhausted, Meter};
 
 /// The eight bytes before the first chunk.
 pub(super) const SIGNATURE_LEN: u64 = 8;
@@ -22,7 +23,7 @@ pub(super) struct Chunk {
 }
 
 /// The chunk at `at`, or `None` where no whole chunk header is left or the length is out of range (section 5.3).
-pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::Result<Option<Chunk>> {
+pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
     let Some([l0, l1, l2, l3, name @ ..]) = input.array::<8>(at)? else { return Ok(None) };
     let length = u32::from_be_bytes([l0, l1, l2, l3]);
     if length > 0x7fff_ffff || !name.iter().all(u8::is_ascii_alphabetic) {
@@ -35,12 +36,13 @@ pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64) -> io::R
 }
 
 /// The chunks up to IEND, behind which nothing belongs to the file.
-pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
+pub(super) fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
     while let Some(chunk) = next_chunk(input, at)? {
         at = chunk.range.end;
         let last = &chunk.name == b"IEND";
+        input.entry::<Chunk>()?;
         chunks.push(chunk);
         if last || chunks.len() > MAX_PARTS {
             break;
@@ -50,7 +52,7 @@ pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chu
 }
 
 /// The chunks before the image data.
-pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
+pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
     while let Some(chunk) = next_chunk(input, at)? {
@@ -58,26 +60,38 @@ pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<
         if matches!(&chunk.name, b"IDAT" | b"IEND") || chunks.len() == MAX_PARTS {
             break;
         }
+        input.entry::<Chunk>()?;
         chunks.push(chunk);
     }
     Ok(chunks)
 }
 
-/// Keyword and text of a tEXt, zTXt or iTXt chunk (section 11.3.3), inflated but not decoded.
-pub(super) fn text(name: [u8; 4], data: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let keyword_end = data.iter().take(80).position(|&b| b == 0)?;
-    let (keyword, rest) = (data.get(..keyword_end)?, data.get(keyword_end + 1..)?);
+/// What a text chunk says.
+pub(super) struct Text {
+    pub(super) keyword: Vec<u8>,
+    /// Not decoded: Latin-1 or UTF-8.
+    pub(super) text: Vec<u8>,
+}
+
+/// Keyword and text of a tEXt, zTXt or iTXt chunk (section 11.3.3), inflated but not decoded; `None` for a chunk that is
+/// damaged, and for a text that inflates to more than `max_bytes`.
+pub(super) fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Text>, Exhausted> {
+    let Some(keyword_end) = data.iter().take(80).position(|&b| b == 0) else { return Ok(None) };
+    let (keyword, rest) = (&data[..keyword_end], &data[keyword_end + 1..]);
     let text = match (&name, rest) {
-        (b"tEXt", text) => text.to_vec(),
-        (b"zTXt", [0, compressed @ ..]) => inflate(compressed)?,
+        (b"tEXt", text) => Some(text.to_vec()),
+        (b"zTXt", [0, compressed @ ..]) => inflate(compressed, max_bytes, meter)?,
         (b"iTXt", [compressed, _method, rest @ ..]) => {
             // Language tag and translated keyword, each ended by a zero, come before the text.
-            let text = rest.splitn(3, |&b| b == 0).nth(2)?;
-            if *compressed == 0 { text.to_vec() } else { inflate(text)? }
+            match (*compressed, rest.splitn(3, |&b| b == 0).nth(2)) {
+                (0, text) => text.map(<[u8]>::to_vec),
+                (_, Some(text)) => inflate(text, max_bytes, meter)?,
+                (_, None) => None,
+            }
         }
-        _ => return None,
+        _ => None,
     };
-    Some((keyword.to_vec(), text))
+    Ok(text.map(|text| Text { keyword: keyword.to_vec(), text }))
 }
 
 /// Decodes ImageMagick's way of putting a profile into a text chunk: its name, its length in decimal, and hexadecimal

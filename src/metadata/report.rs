@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::exif::{self, ExifBlock, ExifGroups};
 use super::xmp::Xmp;
 use super::{Error, dimensions, head, icc, iptc, parts};
-use crate::codec::sniff;
+use crate::codec::{Meter, Work, sniff};
 
 /// Warnings that are told one by one.
 const MAX_WARNINGS: usize = 32;
@@ -34,10 +34,15 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Reads what there is. Damaged parts are left out and named in `warnings`; only bytes of no known format are an error.
-pub fn report(bytes: &[u8]) -> Result<Report, Error> {
+/// Reads what there is. Damaged parts are left out and named in `warnings`.
+///
+/// # Errors
+/// [`Error::Unrecognised`] for bytes of no known format; [`Error::Exhausted`] when `work` is stopped, or the metadata cost
+/// more than the file's length can pay for.
+pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
     let format = sniff(bytes).ok_or(Error::Unrecognised)?;
-    let parts = parts::of(bytes, format);
+    let meter = &Meter::new(bytes.len() as u64, work);
+    let parts = parts::of(bytes, format, meter)?;
     let mut warnings = parts.warnings;
     let exif = match parts.exif.as_deref().map(ExifBlock::read) {
         Some(Some(block)) => exif::read(&block, &mut warnings),
@@ -47,9 +52,9 @@ pub fn report(bytes: &[u8]) -> Result<Report, Error> {
         }
         None => ExifGroups::default(),
     };
-    let xmp = Xmp::new(&parts.xmp);
-    let orientation = head::orientation(bytes, format);
-    let (width, height) = match dimensions::dimensions(bytes, format) {
+    let xmp = Xmp::new(&parts.xmp, meter)?;
+    let orientation = head::orientation_of(bytes, format, meter)?;
+    let (width, height) = match dimensions::dimensions(bytes, format, meter)? {
         Some((width, height)) if orientation >= 5 => (Some(height), Some(width)),
         Some((width, height)) => (Some(width), Some(height)),
         None => (None, None),
@@ -61,7 +66,7 @@ pub fn report(bytes: &[u8]) -> Result<Report, Error> {
         width,
         height,
         orientation,
-        icc: head::icc_profile(bytes, format).and_then(|profile| icc::description(&profile)),
+        icc: head::icc_profile_of(bytes, format, meter)?.and_then(|profile| icc::description(&profile)),
         exif,
         iptc: parts.iptc.as_deref().map(iptc::to_json).unwrap_or_default(),
         xmp: xmp.to_json(),

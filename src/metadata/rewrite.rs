@@ -97,7 +97,7 @@ impl Rewrite {
 
     /// Turns what was inserted and stands in the source at that very place into copies, so that a file that is clean
     /// already is recognised as such.
-    pub(super) fn recognise<R: Read + Seek>(self, input: &mut Input<R>) -> io::Result<Self> {
+    pub(super) fn recognise<R: Read + Seek>(self, input: &mut Input<'_, R>) -> io::Result<Self> {
         if self.len() != self.source_len {
             return Ok(self);
         }
@@ -172,7 +172,7 @@ impl Rewrite {
     }
 }
 
-fn is_zero<R: Read + Seek>(input: &mut Input<R>, range: Range<u64>) -> io::Result<bool> {
+fn is_zero<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<bool> {
     let mut at = range.start;
     while at < range.end {
         let bytes = input.stream(at)?;
@@ -229,6 +229,7 @@ impl<R: Read + Seek> Read for RewriteReader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{Meter, Work};
     use std::io::Cursor;
 
     fn written(rewrite: &Rewrite, source: &[u8]) -> Vec<u8> {
@@ -268,9 +269,11 @@ mod tests {
         plan.copy(0..2);
         plan.insert(b"23");
         plan.zeros(2);
-        let mut same = Input::new(Cursor::new(b"0123\0\0".as_slice())).unwrap();
+        let work = Work::unbounded();
+        let meter = Meter::new(6, &work);
+        let mut same = Input::new(Cursor::new(b"0123\0\0".as_slice()), &meter).unwrap();
         assert!(plan.clone().recognise(&mut same).unwrap().is_identity());
-        let mut other = Input::new(Cursor::new(b"01x3\0\0".as_slice())).unwrap();
+        let mut other = Input::new(Cursor::new(b"01x3\0\0".as_slice()), &meter).unwrap();
         assert!(!plan.recognise(&mut other).unwrap().is_identity());
     }
 

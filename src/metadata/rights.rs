@@ -6,29 +6,30 @@ use super::parts::Parts;
 use super::strip::Keep;
 use super::xmp::{Selection, Xmp};
 use super::{iptc, tiff};
+use crate::codec::{Exhausted, Meter};
 
 /// The blocks for the same compressed pixels: they stay as they are, so the orientation must stay with them.
-pub(super) fn for_same_pixels(parts: &Parts, keep: Keep) -> Blocks {
+pub(super) fn for_same_pixels(parts: &Parts, keep: Keep, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     let orientation = parts.orientation.filter(|&o| o != 1);
-    match keep {
+    Ok(match keep {
         Keep::None => Blocks { exif: orientation.map(tiff::orientation_block), ..Blocks::default() },
         Keep::Copyright | Keep::All => {
             let mut exif = rights_exif(parts).unwrap_or_default();
             exif.set_orientation(orientation);
-            Blocks { exif: (!exif.is_empty()).then(|| exif.write()), ..rights_text(parts) }
+            Blocks { exif: (!exif.is_empty()).then(|| exif.write()), ..rights_text(parts, meter)? }
         }
-    }
+    })
 }
 
 /// Creator, credit and copyright of XMP and IPTC. What only IPTC says is said in XMP too, since no container but JPEG
 /// has a place for IPTC.
-pub(super) fn rights_text(parts: &Parts) -> Blocks {
-    let mut xmp = Xmp::new(&parts.xmp);
+pub(super) fn rights_text(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
+    let mut xmp = Xmp::new(&parts.xmp, meter)?;
     let iptc = parts.iptc.as_deref().and_then(iptc::rights);
     if let Some(iptc) = &iptc {
         xmp.add_iptc_rights(&iptc::to_json(iptc));
     }
-    Blocks { xmp: xmp.select(Selection::Rights), iptc, ..Blocks::default() }
+    Ok(Blocks { xmp: xmp.select(Selection::Rights), iptc, ..Blocks::default() })
 }
 
 /// Creator and copyright of the Exif block.

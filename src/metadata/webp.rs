@@ -27,7 +27,7 @@ pub(super) struct Chunk {
 }
 
 /// The chunk at `at`, which may not reach beyond `end`.
-pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
+pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
     if at.saturating_add(8) > end {
         return Ok(None);
     }
@@ -45,18 +45,19 @@ pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<R>, at: u64, end: u64
 }
 
 /// Where the RIFF chunk ends by its own size; the file may end before, or go on with what is no part of it.
-pub(super) fn riff_end<R: Read + Seek>(input: &mut Input<R>) -> io::Result<u64> {
+pub(super) fn riff_end<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<u64> {
     let size = input.array::<4>(4)?.map_or(0, u32::from_le_bytes);
     Ok((8 + u64::from(size)).min(input.len()))
 }
 
 /// All chunks of the file.
-pub(super) fn chunks<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Vec<Chunk>> {
+pub(super) fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let end = riff_end(input)?;
     let mut chunks = Vec::new();
     let mut at = HEADER_LEN;
     while let Some(chunk) = next_chunk(input, at, end)? {
         at = chunk.range.end;
+        input.entry::<Chunk>()?;
         chunks.push(chunk);
         if chunks.len() == MAX_PARTS {
             break;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use crate::codec::{Format, SNIFF_LEN, sniff};
+use crate::codec::{Format, SNIFF_LEN, Work, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 
 /// Bytes that are read from a file at once, and so held for each download in progress.
@@ -26,19 +26,19 @@ pub enum Original {
 
 impl Original {
     /// The format, and the plan for the content without its metadata.
-    pub(super) fn strip(&mut self, keep: Keep) -> Result<(Format, Rewrite), metadata::Error> {
+    pub(super) fn strip(&mut self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
-            Self::File(file) => strip(file, keep),
-            Self::Memory(bytes) => strip(&mut Cursor::new(&**bytes), keep),
+            Self::File(file) => strip(file, keep, work),
+            Self::Memory(bytes) => strip(&mut Cursor::new(&**bytes), keep, work),
         }
     }
 }
 
-fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<(Format, Rewrite), metadata::Error> {
+fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
     let mut head = [0; SNIFF_LEN];
     let sniffed = source.read(&mut head).map(|length| sniff(&head[..length]))?;
     let format = sniffed.ok_or(metadata::Error::Unrecognised)?;
-    Ok((format, metadata::strip(source, keep)?))
+    Ok((format, metadata::strip(source, keep, work)?))
 }
 
 /// The body of an answer.

@@ -250,8 +250,9 @@ impl Origin {
             }
         };
         let keep = wish.transform.metadata.into();
+        let work = Work::until(wish.deadline.into_std());
         let planned = tokio::task::spawn_blocking(move || {
-            let (format, rewrite) = original.strip(keep)?;
+            let (format, rewrite) = original.strip(keep, &work)?;
             Ok::<_, metadata::Error>((format, rewrite, original))
         });
         let (format, rewrite, original) = planned.await.map_err(|_| panicked())??;
@@ -298,8 +299,10 @@ impl Origin {
         let Wish { transform, accepted, deadline, .. } = wish;
         let preferences = Preferences { accepted, avif_speed: self.settings.avif_speed };
         let reads_pixels = transform.answer != Wanted::Metadata;
-        let look =
-            |head: &[u8]| if reads_pixels { Ok(codec::look(head, limits.budget)?) } else { look_at_format(head) };
+        let looking = Work::until(deadline.into_std());
+        let look = |head: &[u8]| {
+            if reads_pixels { Ok(codec::look(head, limits.budget, &looking)?) } else { look_at_format(head) }
+        };
         let bytes = self.downloads.read(object, deadline, look).await?;
         let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + started.elapsed(), ..Cost::default() };
         let job = move |work: &Work| -> Result<Answer, Problem> {
@@ -313,7 +316,7 @@ impl Origin {
                 }
                 Wanted::Info => json_answer(&transform::inspect(&bytes, limits, work)?, cost),
                 Wanted::Metadata => {
-                    let report = metadata::report(&bytes)?;
+                    let report = metadata::report(&bytes, work)?;
                     let shown = if expose == ExposeMetadata::All { report } else { report.without_location() };
                     json_answer(&shown, cost)
                 }

@@ -53,7 +53,7 @@ pub(super) fn render(
     let needs = pixels(prepared) * COPY + u64::from(width) * u64::from(height) * REMEMBERED;
     prepared.budget.check_memory(needs)?;
     let budget = Budget { memory: prepared.budget.memory - needs, ..prepared.budget };
-    let carried = metadata::carry(prepared.bytes, transform.metadata.into());
+    let carried = metadata::carry(prepared.bytes, transform.metadata.into(), prepared.work)?;
     let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
     let mut best = pass.rendered(*encoder, budget.memory);

@@ -72,6 +72,12 @@ impl Error {
     }
 }
 
+impl From<codec::Exhausted> for Error {
+    fn from(exhausted: codec::Exhausted) -> Self {
+        Self::Codec(exhausted.into())
+    }
+}
+
 impl From<codec::Stopped> for Error {
     fn from(stopped: codec::Stopped) -> Self {
         Self::Codec(stopped.into())
@@ -162,7 +168,7 @@ pub fn render(
     let encoders = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
     let resized = Instant::now();
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let carried = metadata::carry(bytes, transform.metadata.into());
+    let carried = metadata::carry(bytes, transform.metadata.into(), work)?;
     let rendered = output::smallest(&encoders, &transform.output, |encoder, output| {
         let (raster, space) = on_background(&raster, space, canvas, transform, encoder);
         let (encoder, profile) = announcing(space, encoder);
@@ -196,7 +202,7 @@ impl<'a> Prepared<'a> {
         work.check()?;
         let budget = limits.budget;
         let decoder = codec::decoder_for(bytes)?;
-        let header = decoder.probe(bytes, budget)?;
+        let header = decoder.probe(bytes, budget, work)?;
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
         let crop = original.crop(transform.crop)?;
         let plan = Plan::new(original, crop, transform, None)?;

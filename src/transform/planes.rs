@@ -26,7 +26,7 @@ pub(super) fn render(
     preferences: Preferences,
     started: Instant,
 ) -> Result<Option<Rendered>, Error> {
-    let encoders = encoders(prepared, transform, preferences);
+    let encoders = encoders(prepared, transform, preferences)?;
     if encoders.is_empty() {
         return Ok(None);
     }
@@ -49,7 +49,7 @@ pub(super) fn render(
         .collect();
     work.check()?;
     let resized = Instant::now();
-    let carried = metadata::carry(bytes, transform.metadata.into());
+    let carried = metadata::carry(bytes, transform.metadata.into(), work)?;
     let (width, height) = (plan.width, plan.height);
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
     let rendered = output::smallest(&ways, &transform.output, |(format, encoder, planes), output| {
@@ -66,7 +66,7 @@ fn encoders(
     prepared: &Prepared<'_>,
     transform: &Transform,
     preferences: Preferences,
-) -> Vec<(Format, &'static dyn PlanarEncoder)> {
+) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
     let Prepared { bytes, header, plan, .. } = prepared;
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
@@ -76,15 +76,15 @@ fn encoders(
         && interest(transform).is_none();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    if metadata::icc_profile(bytes, Format::Jpeg).is_some_and(|icc| !conversion::is_srgb(&icc)) {
-        return Vec::new();
+    if metadata::icc_profile(bytes, Format::Jpeg, prepared.work)?.is_some_and(|icc| !conversion::is_srgb(&icc)) {
+        return Ok(Vec::new());
     }
     let wanted = &transform.output;
     let encoders = output::choose_unseen(wanted, header.format, preferences);
     let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&output::encoding(wanted))?));
-    encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default()
+    Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
 }
 
 /// Upright planes of a range, at the size of the plan.

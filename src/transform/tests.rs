@@ -337,7 +337,13 @@ fn max_bytes_holds_for_all_frames_together() {
 fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     let p3 = conversion::profile(Colorspace::DisplayP3);
     let bare = red_and_blue(Format::Png);
-    let wide = metadata::embed(bare.clone(), Format::Png, &metadata::carry(&bare, Keep::None).with_profile(p3), 80, 40);
+    let wide = metadata::embed(
+        bare.clone(),
+        Format::Png,
+        &metadata::carry(&bare, Keep::None, &Work::unbounded()).unwrap().with_profile(p3),
+        80,
+        40,
+    );
     let table = [
         ("w=40", false),
         ("w=40&colorspace=p3", true),
@@ -350,7 +356,7 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     ];
     for (query, kept) in table {
         let (rendered, raster) = rendered(&wide, query).unwrap();
-        let icc = metadata::icc_profile(&rendered.bytes, rendered.format);
+        let icc = metadata::icc_profile(&rendered.bytes, rendered.format, &Work::unbounded()).unwrap();
         assert_eq!(icc.is_some(), kept, "{query}");
         if !query.contains("grayscale") {
             assert_eq!(cells(&raster, 2, 1), "RB", "{query}");
@@ -360,7 +366,11 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     let (avif, _) = rendered(&wide, "w=40&colorspace=p3&format=avif").unwrap();
     assert!(memchr::memmem::find(&avif.bytes, b"nclx\0\x0c\0\x0d").is_some(), "AVIF has code points");
     let (unchanged, _) = rendered(&bare, "w=40&colorspace=p3").unwrap();
-    assert_eq!(metadata::icc_profile(&unchanged.bytes, Format::Png), None, "sRGB has nothing beyond sRGB");
+    assert_eq!(
+        metadata::icc_profile(&unchanged.bytes, Format::Png, &Work::unbounded()).unwrap(),
+        None,
+        "sRGB has nothing beyond sRGB"
+    );
 }
 
 #[test]

@@ -3,23 +3,24 @@
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
+use image_origin::codec::Work;
 use image_origin::codec::sniff;
 use image_origin::metadata::{self, Keep};
 
 use super::samples;
 
 fn try_all(file: &[u8]) {
-    if let Ok(report) = metadata::report(file) {
+    if let Ok(report) = metadata::report(file, &Work::unbounded()) {
         serde_json::to_string(&report.without_location()).unwrap();
     }
-    metadata::carry(file, Keep::All);
+    metadata::carry(file, Keep::All, &Work::unbounded()).unwrap();
     for keep in [Keep::None, Keep::Copyright] {
-        let Ok(plan) = metadata::strip(&mut Cursor::new(file), keep) else { continue };
+        let Ok(plan) = metadata::strip(&mut Cursor::new(file), keep, &Work::unbounded()) else { continue };
         let mut out = Vec::new();
         plan.write_to(Cursor::new(file), &mut out).unwrap();
         assert_eq!(sniff(&out), sniff(file));
         if keep == Keep::None {
-            let again = metadata::strip(&mut Cursor::new(&out), keep).unwrap();
+            let again = metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).unwrap();
             assert!(again.is_identity(), "{:?}, then {:?}", plan.pieces(), again.pieces());
         }
     }
@@ -63,7 +64,10 @@ fn ten_thousand_segments_are_read_in_no_time() {
     try_all(&file);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let mut out = Vec::new();
-    metadata::strip(&mut Cursor::new(&file), Keep::None).unwrap().write_to(Cursor::new(&file), &mut out).unwrap();
+    metadata::strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())
+        .unwrap()
+        .write_to(Cursor::new(&file), &mut out)
+        .unwrap();
     assert_eq!(out, picture);
 }
 

@@ -39,8 +39,8 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    fn new(bytes: &'a [u8], budget: Budget) -> Result<Self, Error> {
-        let picture = metadata::heif_picture(bytes, *b"av01").map_err(damaged)?;
+    fn new(bytes: &'a [u8], budget: Budget, work: &Work) -> Result<Self, Error> {
+        let picture = metadata::heif_picture(bytes, *b"av01", work).map_err(|error| error.into_codec(Format::Avif))?;
         if let Some((width, height)) = picture.colour.size {
             budget.check_pixels(width, height)?;
         }
@@ -91,8 +91,8 @@ fn aperture(clean: CleanAperture, width: u32, height: u32) -> Option<Area> {
 }
 
 impl Decoder for Avif {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let opened = Opened::new(bytes, budget)?;
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        let opened = Opened::new(bytes, budget, work)?;
         Ok(Header {
             format: Format::Avif,
             width: opened.shown.width as u32,
@@ -103,7 +103,7 @@ impl Decoder for Avif {
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let opened = Opened::new(bytes, need.budget)?;
+        let opened = Opened::new(bytes, need.budget, need.work)?;
         let mut canvas = Canvas::new(&opened, need)?;
         canvas.draw(&opened.picture.colour, Layer::Colour(opened.meaning()))?;
         if let Some(alpha) = &opened.picture.alpha {

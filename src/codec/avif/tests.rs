@@ -5,7 +5,7 @@ const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
 const ENCODING: Encoding = Encoding { quality: 90, lossless: false, progressive: false };
 
 fn decode(bytes: &[u8], budget: Budget) -> Result<Decoded, Error> {
-    let header = DEFAULT.probe(bytes, budget)?;
+    let header = DEFAULT.probe(bytes, budget, &Work::unbounded())?;
     let area = Area::whole(header.width, header.height);
     DEFAULT.decode(bytes, &Need { area, scale: 1.0, budget, work: &Work::unbounded() })
 }
@@ -63,7 +63,7 @@ fn large_pictures_are_grids() {
     let picture = gradient(3075, 3, Channels::La);
     let fastest = with_speed(4);
     let bytes = fastest.encode(&picture, &ENCODING, &Work::unbounded()).unwrap();
-    let opened = Opened::new(&bytes, BUDGET).unwrap();
+    let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
     assert_eq!((opened.picture.colour.len(), opened.picture.colour.columns), (2, 2));
     let decoded = decode(&bytes, BUDGET).unwrap().raster;
     assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (3075, 3, Channels::La));
@@ -75,7 +75,7 @@ fn cells_are_of_sizes_that_other_readers_take() {
     let planes = [gradient(3075, 6, Channels::L), gradient(1538, 3, Channels::L), gradient(1538, 3, Channels::L)];
     let encoder = with_speed(4).planar(&ENCODING).unwrap();
     let bytes = encoder.encode_planes(&planes, &ENCODING, &Work::unbounded()).unwrap();
-    let opened = Opened::new(&bytes, BUDGET).unwrap();
+    let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
     let sequence = stream::Sequence::read(&opened.picture.colour.cell(0)).unwrap();
     // Even sides, and of 64 at least; with an odd side of the whole, all of chroma.
     assert_eq!((sequence.width, sequence.height, sequence.subsampling), (1538, 64, [false, false]));
@@ -117,14 +117,14 @@ fn a_file_is_refused_by_its_headers() {
     let picture = gradient(64, 64, Channels::Rgb);
     let bytes = with_speed(4).encode(&picture, &ENCODING, &Work::unbounded()).unwrap();
     let small = Budget { pixels: 64 * 64 - 1, ..BUDGET };
-    assert!(matches!(DEFAULT.probe(&bytes, small), Err(Error::TooLarge { .. })));
+    assert!(matches!(DEFAULT.probe(&bytes, small, &Work::unbounded()), Err(Error::TooLarge { .. })));
     let tight = Budget { memory: 64 * 64 * 3, ..BUDGET };
     assert!(matches!(decode(&bytes, tight), Err(Error::TooLarge { .. })));
     // What the boxes say of the size is held against the budget, too.
     let place = bytes.windows(4).position(|kind| kind == b"ispe").unwrap() + 8;
     let mut huge = bytes.clone();
     huge[place..place + 8].copy_from_slice(&[0xff; 8]);
-    assert!(matches!(DEFAULT.probe(&huge, BUDGET), Err(Error::TooLarge { .. })));
+    assert!(matches!(DEFAULT.probe(&huge, BUDGET, &Work::unbounded()), Err(Error::TooLarge { .. })));
     for cut in (0..bytes.len()).step_by(9) {
         let _ = decode(&bytes[..cut], BUDGET);
     }

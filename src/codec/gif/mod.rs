@@ -17,9 +17,8 @@ pub(super) struct Gif;
 const TICK: u32 = 10;
 
 impl Decoder for Gif {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let work = Work::unbounded();
-        let (width, height) = read::size(&read::open(bytes, budget, &work)?);
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        let (width, height) = read::size(&read::open(bytes, budget, work)?);
         if width == 0 || height == 0 {
             return Err(Error::Damaged { format: Format::Gif, reason: "a side is zero".to_owned() });
         }

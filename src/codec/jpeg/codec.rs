@@ -30,7 +30,7 @@ impl From<super::Error> for Error {
 }
 
 impl Decoder for Jpeg {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let header = read_header(bytes)?;
         header.check_supported()?;
         budget.check_pixels(header.width, header.height)?;
@@ -38,7 +38,7 @@ impl Decoder for Jpeg {
             format: Format::Jpeg,
             width: header.width,
             height: header.height,
-            orientation: Orientation::from_exif(metadata::orientation(bytes, Format::Jpeg)),
+            orientation: Orientation::from_exif(metadata::orientation(bytes, Format::Jpeg, work)?),
             channels: match header.colour {
                 Colour::Grey => Channels::L,
                 Colour::Cmyk | Colour::Ycck => Channels::Cmyk,
@@ -67,7 +67,11 @@ impl Decoder for Jpeg {
         };
         let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
             .ok_or(super::Error::Damaged("the pixels do not fill the picture"))?;
-        Ok(Decoded { raster, area, icc: metadata::icc_profile(bytes, Format::Jpeg).map(std::borrow::Cow::into_owned) })
+        Ok(Decoded {
+            raster,
+            area,
+            icc: metadata::icc_profile(bytes, Format::Jpeg, need.work)?.map(std::borrow::Cow::into_owned),
+        })
     }
 
     fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {

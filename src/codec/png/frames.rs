@@ -3,7 +3,7 @@
 use ::png::{BlendOp, ColorType, DecodingError, DisposeOp, Transformations};
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Budget, Error, Work, over};
+use super::super::{Budget, Error, Meter, Work, over};
 use super::chunks::{chunks, forgiving};
 use super::{WatchedReader, colours, header, map_error};
 
@@ -11,8 +11,9 @@ use super::{WatchedReader, colours, header, map_error};
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
     let (mut frames, mut canvas) = (None, 0);
     let mut animation = Animation::empty();
+    let meter = Meter::new(bytes.len() as u64, work);
     for (name, content) in chunks(bytes) {
-        work.check()?;
+        meter.step()?;
         match (&name, frames) {
             (b"IHDR", _) => canvas = pair(content, 0).map_or(0, |(width, height)| u64::from(width) * u64::from(height)),
             (b"acTL", None) => frames = pair(content, 0),

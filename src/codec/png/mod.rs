@@ -39,10 +39,9 @@ fn map_error(error: &::png::DecodingError, work: &Work) -> Error {
 }
 
 impl Decoder for Png {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
-        let work = Work::unbounded();
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let head = chunks::forgiving(chunks::head(bytes), budget)?;
-        reader::header(Format::Png, &mut open(&head, budget, &work)?, budget)
+        reader::header(Format::Png, &mut open(&head, budget, work)?, budget)
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {

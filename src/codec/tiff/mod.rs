@@ -10,7 +10,7 @@ mod layout;
 mod pixels;
 
 use super::shrink::{self, Shrink};
-use super::{Area, Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples};
+use super::{Area, Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work};
 use crate::metadata;
 use chunks::Band;
 use layout::Layout;
@@ -28,9 +28,9 @@ fn unsupported(what: &str) -> Error {
 }
 
 impl Decoder for Tiff {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let layout = Layout::read(bytes, budget)?;
-        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Tiff));
+        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Tiff, work)?);
         let channels = Pixels::new(&layout)?.channels;
         Ok(Header { format: Format::Tiff, width: layout.width, height: layout.height, orientation, channels })
     }
@@ -64,7 +64,11 @@ impl Decoder for Tiff {
             width: f64::from(raster.width()) * side,
             height: f64::from(raster.height()) * side,
         };
-        Ok(Decoded { raster, area, icc: metadata::icc_profile(bytes, Format::Tiff).map(std::borrow::Cow::into_owned) })
+        Ok(Decoded {
+            raster,
+            area,
+            icc: metadata::icc_profile(bytes, Format::Tiff, need.work)?.map(std::borrow::Cow::into_owned),
+        })
     }
 }
 

@@ -49,7 +49,7 @@ fn file(fields: &[Entry<'_>], tiled: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
 fn decoded(bytes: &[u8], area: Option<Area>, scale: f64) -> Result<Decoded, Error> {
     let budget = Budget { pixels: 1 << 20, memory: 1 << 22 };
     let work = Work::unbounded();
-    let header = Tiff.probe(bytes, budget)?;
+    let header = Tiff.probe(bytes, budget, &Work::unbounded())?;
     let area = area.unwrap_or(Area::whole(header.width, header.height));
     let decoded = Tiff.decode(bytes, &Need { area, scale, budget, work: &work })?;
     assert_eq!(decoded.raster.channels(), header.channels);

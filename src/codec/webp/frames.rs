@@ -1,7 +1,7 @@
 //! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Area, Budget, Channels, Error, Format, Need, Raster, Work, over, reader};
+use super::super::{Area, Budget, Channels, Error, Format, Meter, Need, Raster, Work, over, reader};
 use super::container::{Chunk, Extended, Lossy, chunks, chunks_in, file_of};
 use super::{OVERHEAD, damaged, lossy, open};
 use crate::metadata;
@@ -18,7 +18,9 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     };
     let canvas = u64::from(width) * u64::from(height);
     let mut animation = Animation::empty();
+    let meter = Meter::new(bytes.len() as u64, work);
     for (name, content) in chunks(bytes) {
+        meter.step()?;
         match (&name, content) {
             (b"ANIM", [_, _, _, _, low, high, ..]) => animation.plays = u16::from_le_bytes([*low, *high]).into(),
             (b"ANMF", content) => {
@@ -82,7 +84,7 @@ impl<'a> Frame<'a> {
 
 /// Draws the frames of a file.
 pub(super) struct WebPFrames<'a> {
-    bytes: &'a [u8],
+    icc: Option<Vec<u8>>,
     chunks: Box<dyn Iterator<Item = Chunk<'a>> + 'a>,
     budget: Budget,
     work: &'a Work,
@@ -93,7 +95,8 @@ impl<'a> WebPFrames<'a> {
         let Some(Extended { width, height, is_animated: true }) = Extended::find(bytes) else {
             return Err(Error::Unsupported("the webp is no animation".to_owned()));
         };
-        let source = |budget| Ok(Self { bytes, chunks: Box::new(chunks(bytes)), budget, work });
+        let icc = metadata::icc_profile(bytes, Format::WebP, work)?.map(std::borrow::Cow::into_owned);
+        let source = |budget| Ok(Self { icc: icc.clone(), chunks: Box::new(chunks(bytes)), budget, work });
         Composed::new((width, height), budget, work, source)
     }
 }
@@ -121,6 +124,6 @@ impl Source for WebPFrames<'_> {
     }
 
     fn icc(&self) -> Option<Vec<u8>> {
-        metadata::icc_profile(self.bytes, Format::WebP).map(std::borrow::Cow::into_owned)
+        self.icc.clone()
     }
 }

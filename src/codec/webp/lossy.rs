@@ -25,7 +25,7 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Resu
     let Some(raster) = raster else {
         return Err(damaged("no row could be decoded"));
     };
-    let icc = picture.is_extended.then(|| metadata::icc_profile(bytes, Format::WebP)).flatten();
+    let icc = if picture.is_extended { metadata::icc_profile(bytes, Format::WebP, need.work)? } else { None };
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     let area = Area { x: 0.0, y: rows.start as f64, width, height };

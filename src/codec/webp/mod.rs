@@ -43,18 +43,17 @@ fn damaged(reason: &str) -> Error {
 }
 
 impl Decoder for WebP {
-    fn probe(&self, bytes: &[u8], budget: Budget) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let (width, height, channels) = match (Lossy::find(bytes)?, Extended::find(bytes)) {
             (Some(Lossy { width, height, alpha: None, .. }), _) => (width, height, Channels::Rgb),
             (Some(Lossy { width, height, .. }), _) => (width, height, Channels::Rgba),
             (None, Some(Extended { width, height, is_animated: true })) => (width, height, Channels::Rgba),
             (None, _) => {
-                let work = Work::unbounded();
-                return reader::header(Format::WebP, &mut open(bytes, budget, &work)?, budget);
+                return reader::header(Format::WebP, &mut open(bytes, budget, work)?, budget);
             }
         };
         budget.check_pixels(width, height)?;
-        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::WebP));
+        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::WebP, work)?);
         Ok(Header { format: Format::WebP, width, height, orientation, channels })
     }
 

@@ -34,7 +34,7 @@ fn encoded(width: usize, height: usize, channels: usize, change: impl Fn(&mut We
 }
 
 fn decoded_at(bytes: &[u8], scale: f64, area: Option<Area>) -> Result<Decoded, Error> {
-    let header = WebP.probe(bytes, BUDGET)?;
+    let header = WebP.probe(bytes, BUDGET, &Work::unbounded())?;
     let area = area.unwrap_or(Area::whole(header.width, header.height));
     let decoded = WebP.decode(bytes, &Need { area, scale, budget: BUDGET, work: &Work::unbounded() })?;
     assert_eq!(decoded.raster.channels(), header.channels);
@@ -198,7 +198,7 @@ fn limits_hold() {
     assert!(matches!(WebP.decode(&bytes, &need(1.0, 180_000)), Err(Error::TooLarge { .. })));
     assert!(WebP.decode(&bytes, &need(0.1, 40_000)).is_ok(), "smaller pictures need little");
     let small = Budget { pixels: 59_999, ..BUDGET };
-    assert!(matches!(WebP.probe(&bytes, small), Err(Error::TooLarge { .. })));
+    assert!(matches!(WebP.probe(&bytes, small, &Work::unbounded()), Err(Error::TooLarge { .. })));
     work.cancel();
     assert!(matches!(WebP.decode(&bytes, &need(1.0, 1 << 20)), Err(Error::Stopped(_))));
 }
@@ -206,10 +206,10 @@ fn limits_hold() {
 #[test]
 fn a_frame_must_be_of_the_announced_size() {
     let mut bytes = encoded(40, 30, 4, |_| ());
-    assert_eq!(WebP.probe(&bytes, BUDGET).unwrap().channels, Channels::Rgba);
+    assert_eq!(WebP.probe(&bytes, BUDGET, &Work::unbounded()).unwrap().channels, Channels::Rgba);
     assert_eq!(bytes[12..16], *b"VP8X");
     bytes[24] += 1;
-    assert!(matches!(WebP.probe(&bytes, BUDGET), Err(Error::Damaged { .. })));
+    assert!(matches!(WebP.probe(&bytes, BUDGET, &Work::unbounded()), Err(Error::Damaged { .. })));
 }
 
 /// Pictures in which a square wanders over a ramp, transparent in every third.
@@ -233,7 +233,7 @@ fn animations_survive() {
         let mut writer = WebP.animate(plays, &encoding, &work).unwrap();
         pictures.iter().zip(0..).for_each(|(picture, i)| writer.push(picture, i * 7).unwrap());
         let bytes = writer.finish().unwrap();
-        let header = WebP.probe(&bytes, budget).unwrap();
+        let header = WebP.probe(&bytes, budget, &Work::unbounded()).unwrap();
         assert_eq!((header.width, header.height), (33, 12));
         let animation = WebP.animation(&bytes, &work).unwrap().unwrap();
         assert_eq!((animation.plays, animation.delays), (plays, (0..9).map(|i| i * 7).collect()));

@@ -4,6 +4,7 @@
 use std::io::Cursor;
 
 use super::{Location, Meta, meta, meta_children};
+use crate::codec::{Meter, Work};
 use crate::metadata::head::slice;
 use crate::metadata::input::Input;
 use crate::metadata::isobmff::{BoxAt, write_box};
@@ -19,14 +20,17 @@ struct NewItem {
 /// The file with an Exif block and an XMP packet as items that describe its primary image. `None` where the file is not
 /// of the plain kind that encoders write.
 pub(in crate::metadata) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<u8>> {
-    let meta = Input::new(Cursor::new(file)).and_then(|mut input| meta(&mut input)).ok().flatten()?;
+    // The file is one of our own.
+    let work = Work::unbounded();
+    let meter = Meter::new(file.len() as u64, &work);
+    let meta = Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)).ok().flatten()?;
     let first_id = u16::try_from(meta.items.iter().map(|item| item.id).max()?).ok()?.checked_add(1)?;
     let items = new_items(first_id, exif, xmp)?;
     // The length does not depend on what the offsets are.
-    let grown = write_meta(&meta, &items, 0, 0)?.len() as u64;
+    let grown = write_meta(&meta, &items, 0, 0, &meter)?.len() as u64;
     let shift = grown.checked_sub(meta.range.end - meta.range.start)?;
     let data_at = file.len() as u64 + shift + 8;
-    let written = write_meta(&meta, &items, shift, data_at)?;
+    let written = write_meta(&meta, &items, shift, data_at, &meter)?;
     let data: Vec<u8> = items.iter().flat_map(|item| item.data.iter().copied()).collect();
     let before = slice(file, &(0..meta.range.start));
     let after = slice(file, &(meta.range.end..file.len() as u64));
@@ -48,9 +52,9 @@ fn new_items(first_id: u16, exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<V
 }
 
 /// The whole box with the items in it. What lies behind the box moves by `shift`; the items' data begins at `data_at`.
-fn write_meta(meta: &Meta, items: &[NewItem], shift: u64, data_at: u64) -> Option<Vec<u8>> {
+fn write_meta(meta: &Meta, items: &[NewItem], shift: u64, data_at: u64, meter: &Meter<'_>) -> Option<Vec<u8>> {
     let mut out = meta.payload.get(..4)?.to_vec();
-    let children = meta_children(&meta.payload);
+    let children = meta_children(&meta.payload, meter).ok()?;
     for child in &children {
         match &child.kind {
             b"iinf" => out.extend(information(meta, child, items)?),

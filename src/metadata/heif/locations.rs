@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use crate::codec::{Exhausted, Meter};
 use crate::metadata::isobmff::Fields;
 
-/// Extents that are believed of one file; a photograph in tiles has some hundred.
+/// Extents and items that are believed of one file; a photograph in tiles has some hundred.
 const MAX_EXTENTS: usize = 1 << 16;
 
 /// The place of one item's data.
@@ -27,8 +28,65 @@ pub(in crate::metadata) struct Locations {
     entries: Vec<Location>,
 }
 
+/// How many bytes each field of an entry has.
+struct Layout {
+    version: u8,
+    id_len: usize,
+    offset_len: usize,
+    length_len: usize,
+    base_len: usize,
+    index_len: usize,
+}
+
+impl Layout {
+    fn entry(&self, fields: &mut Fields<'_>) -> Option<Location> {
+        let start = fields.0;
+        let id = fields.uint(self.id_len)? as u32;
+        let method = if self.version == 0 { 0 } else { fields.u16()? & 15 };
+        let data_reference = fields.u16()?;
+        let base = fields.uint(self.base_len)?;
+        let count = fields.u16()?;
+        // Extents without offset and length would all be the same, and cost the file nothing.
+        if count > 1 && self.offset_len + self.length_len == 0 {
+            return None;
+        }
+        let mut extents = Vec::new();
+        for _ in 0..count {
+            fields.uint(self.index_len)?;
+            let offset = base.saturating_add(fields.uint(self.offset_len)?);
+            let length = fields.uint(self.length_len)?;
+            // No length means all of the file.
+            let end = if length == 0 { u64::MAX } else { offset.saturating_add(length) };
+            // Data in other files (8.7.2) is not ours to touch.
+            if data_reference == 0 {
+                extents.push(offset..end);
+            }
+        }
+        let raw = start.get(..start.len() - fields.0.len())?.to_vec();
+        Some(Location { id, method, extents, raw })
+    }
+}
+
 impl Locations {
-    pub(in crate::metadata) fn read(payload: &[u8]) -> Option<Self> {
+    /// `None` where the box is damaged.
+    pub(in crate::metadata) fn read(payload: &[u8], meter: &Meter<'_>) -> Result<Option<Self>, Exhausted> {
+        let Some((mut locations, count, layout, mut fields)) = Self::head(payload) else { return Ok(None) };
+        let mut total = 0;
+        for _ in 0..count {
+            let Some(location) = layout.entry(&mut fields) else { return Ok(None) };
+            meter.entry::<Location>()?;
+            meter.hold((location.extents.len() * size_of::<Range<u64>>() + location.raw.len()) as u64)?;
+            total += 1 + location.extents.len();
+            if total > MAX_EXTENTS {
+                return Ok(None);
+            }
+            locations.entries.push(location);
+        }
+        Ok(Some(locations))
+    }
+
+    /// What comes before the entries: their number, and the sizes of their fields.
+    fn head(payload: &[u8]) -> Option<(Self, u64, Layout, Fields<'_>)> {
         let mut fields = Fields(payload);
         let version = fields.version()?;
         let sizes = fields.uint(2)? as usize;
@@ -39,33 +97,9 @@ impl Locations {
         let id_len = if version < 2 { 2 } else { 4 };
         let count = fields.uint(id_len)?;
         let header = payload.get(..6)?.to_vec();
-        let (mut entries, mut total) = (Vec::new(), 0);
-        for _ in 0..count {
-            let start = fields.0;
-            let id = fields.uint(id_len)? as u32;
-            let method = if version == 0 { 0 } else { fields.u16()? & 15 };
-            let data_reference = fields.u16()?;
-            let base = fields.uint(base_len)?;
-            let mut extents = Vec::new();
-            for _ in 0..fields.u16()? {
-                fields.uint(if version == 0 { 0 } else { index_len })?;
-                let offset = base.saturating_add(fields.uint(offset_len)?);
-                let length = fields.uint(length_len)?;
-                total += 1;
-                if total > MAX_EXTENTS {
-                    return None;
-                }
-                // No length means all of the file.
-                let end = if length == 0 { u64::MAX } else { offset.saturating_add(length) };
-                // Data in other files (8.7.2) is not ours to touch.
-                if data_reference == 0 {
-                    extents.push(offset..end);
-                }
-            }
-            let raw = start.get(..start.len() - fields.0.len())?.to_vec();
-            entries.push(Location { id, method, extents, raw });
-        }
-        Some(Self { version, header, entries })
+        let index_len = if version == 0 { 0 } else { index_len };
+        let layout = Layout { version, id_len, offset_len, length_len, base_len, index_len };
+        Some((Self { version, header, entries: Vec::new() }, count, layout, fields))
     }
 
     pub(in crate::metadata) fn of(&self, id: u32) -> Option<&Location> {

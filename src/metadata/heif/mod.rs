@@ -5,11 +5,13 @@ mod insert;
 mod locations;
 mod picture;
 
+use std::collections::HashMap;
 use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::input::Input;
 use super::isobmff::{BoxAt, Fields, boxes, children};
+use crate::codec::{Exhausted, Meter};
 
 pub(super) use insert::with_items;
 pub(super) use locations::{Location, Locations};
@@ -17,6 +19,8 @@ pub(crate) use picture::{CleanAperture, Coded, Nclx, Picture};
 
 /// The most that is read of a `meta` box; a real one has some kilobytes.
 const MAX_META: u64 = 4 << 20;
+/// Entries in which items are associated with properties; the standard has one an item (8.11.14).
+const MAX_ASSOCIATIONS: usize = 1 << 16;
 
 /// One entry of the item information box.
 #[derive(Debug, Clone)]
@@ -41,7 +45,7 @@ pub(super) struct Reference {
 #[derive(Debug, Clone)]
 pub(super) struct Association {
     pub(super) id: u32,
-    pub(super) properties: Vec<usize>,
+    pub(super) properties: Vec<u16>,
     /// The whole entry within the meta box's payload.
     pub(super) range: Range<u64>,
 }
@@ -61,71 +65,112 @@ pub(super) struct Meta {
     /// Kind and payload of each property.
     pub(super) properties: Vec<([u8; 4], Range<u64>)>,
     pub(super) associations: Vec<Association>,
+    /// The places in `associations` of each item's entries.
+    associations_of: HashMap<u32, Vec<usize>>,
     /// The payload of `idat` within the meta box's payload.
     pub(super) idat: Range<u64>,
 }
 
 /// The `meta` box of the file, or `None` if there is none that is whole.
-pub(super) fn meta<R: Read + Seek>(input: &mut Input<R>) -> io::Result<Option<Meta>> {
+pub(super) fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Option<Meta>> {
     let end = input.len();
     let found = boxes(input, 0..end)?.into_iter().find(|found| &found.kind == b"meta" && !found.cut);
     let Some(found) = found.filter(|found| found.range.end - found.range.start <= MAX_META) else { return Ok(None) };
     let payload = input.copy(found.payload.clone(), MAX_META as usize)?;
     let mut meta = Meta { range: found.range, payload_at: found.payload.start, ..Meta::default() };
-    for child in meta_children(&payload) {
-        meta.read_child(&payload, &child);
+    let read = |meta: &mut Meta| {
+        for child in meta_children(&payload, input.meter())? {
+            meta.read_child(&payload, &child, input.meter())?;
+        }
+        Ok::<_, Exhausted>(())
+    };
+    read(&mut meta).map_err(io::Error::other)?;
+    for (index, association) in meta.associations.iter().enumerate() {
+        meta.associations_of.entry(association.id).or_default().push(index);
     }
     meta.payload = payload;
     Ok(Some(meta))
 }
 
 /// The boxes inside a meta box's payload, which opens with version and flags.
-pub(super) fn meta_children(payload: &[u8]) -> Vec<BoxAt> {
-    children_at(payload, 4..payload.len() as u64)
+pub(super) fn meta_children(payload: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
+    children_at(payload, 4..payload.len() as u64, meter)
 }
 
 /// The boxes in a part of the payload, with their places in the whole. One that says it goes beyond the part is none.
-pub(super) fn children_at(payload: &[u8], part: Range<u64>) -> Vec<BoxAt> {
-    let mut found = children(super::head::slice(payload, &part));
+pub(super) fn children_at(payload: &[u8], part: Range<u64>, meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
+    let mut found = children(super::head::slice(payload, &part), meter)?;
     found.retain(|child| !child.cut);
     for child in &mut found {
         child.range = child.range.start + part.start..child.range.end + part.start;
         child.payload = child.payload.start + part.start..child.payload.end + part.start;
     }
-    found
+    Ok(found)
 }
 
 impl Meta {
-    fn read_child(&mut self, payload: &[u8], child: &BoxAt) {
+    fn read_child(&mut self, payload: &[u8], child: &BoxAt, meter: &Meter<'_>) -> Result<(), Exhausted> {
         let bytes = super::head::slice(payload, &child.payload);
         match &child.kind {
             b"pitm" => self.primary = primary_item(Fields(bytes)),
-            b"iinf" => self.items = items(payload, &child.payload),
-            b"iref" => self.references = references(payload, &child.payload),
-            b"iloc" => self.locations = Locations::read(bytes).unwrap_or_default(),
+            b"iinf" => self.items = items(payload, &child.payload, meter)?,
+            b"iref" => self.references = references(payload, &child.payload, meter)?,
+            b"iloc" => self.locations = Locations::read(bytes, meter)?.unwrap_or_default(),
             b"idat" => self.idat = child.payload.clone(),
             b"iprp" => {
-                for part in children_at(payload, child.payload.clone()) {
+                for part in children_at(payload, child.payload.clone(), meter)? {
                     match &part.kind {
                         b"ipco" => {
-                            let all = children_at(payload, part.payload);
+                            let all = children_at(payload, part.payload, meter)?;
                             self.properties = all.into_iter().map(|p| (p.kind, p.payload)).collect();
                         }
-                        b"ipma" => self.associations.extend(associations(payload, &part.payload)),
+                        b"ipma" => self.add_associations(payload, &part.payload, meter)?,
                         _ => {}
                     }
                 }
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Item property associations (8.11.14): ids of 2 or 4 bytes, indices of 7 or 15 bits below a flag. What is cut off,
+    /// or too much, ends the list.
+    fn add_associations(&mut self, payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<(), Exhausted> {
+        let bytes = super::head::slice(payload, part);
+        let mut fields = Fields(bytes);
+        let place = |fields: &Fields<'_>| part.start + (bytes.len() - fields.0.len()) as u64;
+        let (Some(version_and_flags), Some(count)) = (fields.u32(), fields.u32()) else { return Ok(()) };
+        let id_len = if version_and_flags >> 24 == 0 { 2 } else { 4 };
+        let index_len = if version_and_flags & 1 == 0 { 1 } else { 2 };
+        let mut read = || {
+            let start = place(&fields);
+            let id = fields.uint(id_len)? as u32;
+            let count = fields.uint(1)?;
+            let mask = if index_len == 1 { 0x7f } else { 0x7fff };
+            let properties: Option<Vec<_>> =
+                (0..count).map(|_| fields.uint(index_len).map(|index| index as u16 & mask)).collect();
+            Some(Association { id, properties: properties?, range: start..place(&fields) })
+        };
+        for _ in 0..count {
+            if self.associations.len() == MAX_ASSOCIATIONS {
+                break;
+            }
+            let Some(association) = read() else { break };
+            meter.entry::<Association>()?;
+            meter.hold(4 * association.properties.len() as u64)?;
+            self.associations.push(association);
+        }
+        Ok(())
     }
 
     /// The payloads of an item's properties of this kind.
     pub(super) fn properties_of(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = &[u8]> {
-        let of_item = self.associations.iter().filter(move |association| association.id == id);
+        let of_item = self.associations_of.get(&id).into_iter().flatten();
         of_item
+            .filter_map(|&index| self.associations.get(index))
             .flat_map(|association| association.properties.iter())
-            .filter_map(|&index| self.properties.get(index.checked_sub(1)?))
+            .filter_map(|&index| self.properties.get(usize::from(index).checked_sub(1)?))
             .filter(move |(found, _)| *found == kind)
             .map(|(_, range)| super::head::slice(&self.payload, range))
     }
@@ -156,7 +201,7 @@ impl Meta {
     }
 
     /// An item's data, up to a limit.
-    pub(super) fn data<R: Read + Seek>(&self, input: &mut Input<R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn data<R: Read + Seek>(&self, input: &mut Input<'_, R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
         let mut data = Vec::new();
         if let Some(location) = self.locations.of(id) {
             for extent in self.extents(location) {
@@ -206,11 +251,12 @@ fn primary_item(mut fields: Fields<'_>) -> Option<u32> {
 
 /// Item information (8.11.6): entries of version 2 have 2-byte ids, those of version 3 have 4-byte ones; earlier ones
 /// know no item types.
-fn items(payload: &[u8], part: &Range<u64>) -> Vec<Item> {
+fn items(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Item>, Exhausted> {
     let mut fields = Fields(super::head::slice(payload, part));
-    let Some(version) = fields.version() else { return Vec::new() };
+    let Some(version) = fields.version() else { return Ok(Vec::new()) };
     let header = if version == 0 { 6 } else { 8 };
-    let entries = children_at(payload, part.start + header..part.end);
+    let entries = children_at(payload, part.start + header..part.end, meter)?;
+    meter.hold((entries.len() * size_of::<Item>()) as u64)?;
     let read = |entry: &BoxAt| {
         let mut fields = Fields(super::head::slice(payload, &entry.payload));
         let id = match fields.version()? {
@@ -223,13 +269,13 @@ fn items(payload: &[u8], part: &Range<u64>) -> Vec<Item> {
         let content_type = fields.0.split(|&b| b == 0).nth(1).unwrap_or_default().to_vec();
         Some(Item { id, kind, content_type, range: entry.range.clone() })
     };
-    entries.iter().filter(|entry| &entry.kind == b"infe").filter_map(read).collect()
+    Ok(entries.iter().filter(|entry| &entry.kind == b"infe").filter_map(read).collect())
 }
 
 /// Item references (8.11.12): boxes whose kind is that of the reference.
-fn references(payload: &[u8], part: &Range<u64>) -> Vec<Reference> {
+fn references(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Reference>, Exhausted> {
     let mut fields = Fields(super::head::slice(payload, part));
-    let Some(version) = fields.version() else { return Vec::new() };
+    let Some(version) = fields.version() else { return Ok(Vec::new()) };
     let id_len = if version == 0 { 2 } else { 4 };
     let read = |entry: &BoxAt| {
         let mut fields = Fields(super::head::slice(payload, &entry.payload));
@@ -238,31 +284,7 @@ fn references(payload: &[u8], part: &Range<u64>) -> Vec<Reference> {
         let to: Option<Vec<_>> = (0..count).map(|_| fields.uint(id_len).map(|id| id as u32)).collect();
         Some(Reference { kind: entry.kind, from, to: to? })
     };
-    children_at(payload, part.start + 4..part.end).iter().filter_map(read).collect()
-}
-
-/// Item property associations (8.11.14): ids of 2 or 4 bytes, indices of 7 or 15 bits below a flag.
-fn associations(payload: &[u8], part: &Range<u64>) -> Vec<Association> {
-    let bytes = super::head::slice(payload, part);
-    let mut fields = Fields(bytes);
-    let place = |fields: &Fields<'_>| part.start + (bytes.len() - fields.0.len()) as u64;
-    let mut out = Vec::new();
-    let mut read = || {
-        let version_and_flags = fields.u32()?;
-        let id_len = if version_and_flags >> 24 == 0 { 2 } else { 4 };
-        let index_len = if version_and_flags & 1 == 0 { 1 } else { 2 };
-        for _ in 0..fields.u32()? {
-            let start = place(&fields);
-            let id = fields.uint(id_len)? as u32;
-            let count = fields.uint(1)?;
-            let mask = if index_len == 1 { 0x7f } else { 0x7fff };
-            let properties: Option<Vec<_>> =
-                (0..count).map(|_| fields.uint(index_len).map(|index| (index & mask) as usize)).collect();
-            out.push(Association { id, properties: properties?, range: start..place(&fields) });
-        }
-        Some(())
-    };
-    // What is cut off ends the list.
-    read();
-    out
+    // Targets take at most twice the memory that they take in the box.
+    meter.hold(2 * (part.end - part.start))?;
+    Ok(children_at(payload, part.start + 4..part.end, meter)?.iter().filter_map(read).collect())
 }

@@ -3,10 +3,13 @@
 //! Only places and properties are told here; whoever decodes holds the sizes against its budget.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::{Location, Meta};
+use crate::codec::{Exhausted, Meter};
+use crate::metadata::Error;
 use crate::metadata::head::slice;
 use crate::metadata::isobmff::Fields;
 
@@ -15,6 +18,9 @@ const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 
 /// A cell is 64 pixels wide and high at least (MIAF, 7.3.11.4.2), so this is beyond every limit on pixels.
 const MAX_CELLS: usize = 1 << 15;
+
+/// How many times over the cells of a picture may use the bytes of the file: a grid may show one cell in many places.
+const MAX_SHARING: u64 = 16;
 
 /// The primary image.
 #[derive(Debug)]
@@ -44,7 +50,7 @@ pub(crate) struct Coded<'a> {
     /// Cells in a row.
     pub(crate) columns: usize,
     /// The places of each cell's data, row by row.
-    cells: Vec<Vec<Range<u64>>>,
+    cells: Vec<Rc<[Range<u64>]>>,
 }
 
 /// Code points of ITU-T H.273.
@@ -73,13 +79,9 @@ impl<'a> Coded<'a> {
 
     /// The data of a cell, joined if it is scattered.
     pub(crate) fn cell(&self, index: usize) -> Cow<'a, [u8]> {
-        match self.cells.get(index).map(Vec::as_slice) {
+        match self.cells.get(index).map(AsRef::as_ref) {
             Some([range]) => Cow::Borrowed(slice(self.file, range)),
-            // Extents may overlap, and so claim more than there is.
-            Some(ranges) => {
-                let bytes = ranges.iter().flat_map(|range| slice(self.file, range));
-                Cow::Owned(bytes.take(self.file.len()).copied().collect())
-            }
+            Some(ranges) => Cow::Owned(ranges.iter().map(|range| slice(self.file, range)).collect::<Vec<_>>().concat()),
             None => Cow::Borrowed(&[]),
         }
     }
@@ -87,10 +89,10 @@ impl<'a> Coded<'a> {
 
 impl Meta {
     /// The primary image, if it is of this kind or a grid of such.
-    pub(crate) fn picture<'a>(&self, file: &'a [u8], kind: [u8; 4]) -> Result<Picture<'a>, &'static str> {
-        let primary = self.primary.ok_or("it names no primary image")?;
-        let items = Items::new(self);
-        let alpha_item = items.alpha_of(primary);
+    pub(crate) fn picture<'a>(&self, file: &'a [u8], kind: [u8; 4], meter: &Meter<'_>) -> Result<Picture<'a>, Error> {
+        let primary = self.primary.ok_or(Error::Damaged("it names no primary image"))?;
+        let items = Items::new(self, meter)?;
+        let alpha_item = items.alpha_of(primary)?;
         let is_premultiplied = alpha_item.is_some_and(|alpha| self.refers(b"prem", primary, alpha));
         let nclx = self.properties_of(primary, *b"colr").find_map(Nclx::read);
         Ok(Picture {
@@ -121,53 +123,107 @@ struct Items<'m> {
     meta: &'m Meta,
     kinds: HashMap<u32, [u8; 4]>,
     locations: HashMap<u32, &'m Location>,
+    meter: &'m Meter<'m>,
 }
 
 impl<'m> Items<'m> {
-    fn new(meta: &'m Meta) -> Self {
-        let kinds = meta.items.iter().map(|item| (item.id, item.kind)).collect();
-        let locations = meta.locations.iter().map(|location| (location.id, location)).collect();
-        Self { meta, kinds, locations }
+    /// Where two entries have one id, the first counts, as it does everywhere else.
+    fn new(meta: &'m Meta, meter: &'m Meter<'_>) -> Result<Self, Exhausted> {
+        let (mut kinds, mut locations) = (HashMap::new(), HashMap::new());
+        for item in &meta.items {
+            meter.entry::<(u32, [u8; 4])>()?;
+            kinds.entry(item.id).or_insert(item.kind);
+        }
+        for location in meta.locations.iter() {
+            meter.entry::<(u32, &Location)>()?;
+            locations.entry(location.id).or_insert(location);
+        }
+        Ok(Self { meta, kinds, locations, meter })
     }
 
     /// The auxiliary image (`auxl`, ISO/IEC 23008-12, 6.4.4) of an image that is its alpha.
-    fn alpha_of(&self, image: u32) -> Option<u32> {
-        let auxiliaries = self.meta.references.iter().filter(|r| &r.kind == b"auxl" && r.to.contains(&image));
-        // Version and flags stand before the name (6.5.8).
-        let is_alpha = |id: &u32| {
-            let mut names = self.meta.properties_of(*id, *b"auxC").filter_map(|bytes| bytes.get(4..));
-            names.any(|name| name.starts_with(ALPHA))
-        };
-        auxiliaries.map(|r| r.from).find(is_alpha)
+    fn alpha_of(&self, image: u32) -> Result<Option<u32>, Exhausted> {
+        let mut others = HashSet::new();
+        for reference in self.meta.references.iter().filter(|reference| &reference.kind == b"auxl") {
+            self.meter.steps(1 + reference.to.len() as u64)?;
+            if reference.to.contains(&image) && others.insert(reference.from) && self.is_alpha(reference.from)? {
+                return Ok(Some(reference.from));
+            }
+        }
+        Ok(None)
     }
 
-    fn coded<'a>(&self, file: &'a [u8], id: u32, kind: [u8; 4]) -> Result<Coded<'a>, &'static str> {
+    fn is_alpha(&self, id: u32) -> Result<bool, Exhausted> {
+        for name in self.meta.properties_of(id, *b"auxC") {
+            self.meter.step()?;
+            // Version and flags stand before the name (6.5.8).
+            if name.get(4..).is_some_and(|name| name.starts_with(ALPHA)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn coded<'a>(&self, file: &'a [u8], id: u32, kind: [u8; 4]) -> Result<Coded<'a>, Error> {
         let size = self.meta.size_of(id);
         match self.kinds.get(&id) {
-            Some(found) if *found == kind => Ok(Coded { file, size, columns: 1, cells: vec![self.extents(id)?] }),
+            Some(found) if *found == kind => {
+                let cell = self.extents(id, file.len() as u64)?;
+                self.check_sharing(file, [&cell].into_iter())?;
+                Ok(Coded { file, size, columns: 1, cells: vec![cell] })
+            }
             Some(b"grid") => self.grid(file, id, kind),
-            _ => Err("the primary image is of a kind that is not known"),
+            _ => Err(Error::Damaged("the primary image is of a kind that is not known")),
         }
     }
 
-    fn grid<'a>(&self, file: &'a [u8], id: u32, kind: [u8; 4]) -> Result<Coded<'a>, &'static str> {
-        let [range] = self.extents(id)?.try_into().map_err(|_| "its grid is scattered")?;
-        let (rows, columns, width, height) = grid(slice(file, &range)).ok_or("its grid is cut off")?;
+    fn grid<'a>(&self, file: &'a [u8], id: u32, kind: [u8; 4]) -> Result<Coded<'a>, Error> {
+        let extents = self.extents(id, file.len() as u64)?;
+        let [range] = &*extents else { return Err(Error::Damaged("its grid is scattered")) };
+        let (rows, columns, width, height) = grid(slice(file, range)).ok_or(Error::Damaged("its grid is cut off"))?;
         let of_grid = self.meta.references.iter().find(|r| &r.kind == b"dimg" && r.from == id);
         let ids = of_grid.map(|r| r.to.as_slice()).unwrap_or_default();
         if ids.len() != rows * columns || ids.len() > MAX_CELLS {
-            return Err("its grid has another number of cells than it says");
+            return Err(Error::Damaged("its grid has another number of cells than it says"));
         }
         if ids.iter().any(|id| self.kinds.get(id) != Some(&kind)) {
-            return Err("its grid has cells of different kinds");
+            return Err(Error::Damaged("its grid has cells of different kinds"));
         }
-        let cells = ids.iter().map(|id| self.extents(*id)).collect::<Result<_, _>>()?;
+        let mut places: HashMap<u32, Rc<[Range<u64>]>> = HashMap::new();
+        let mut cells = Vec::new();
+        for &id in ids {
+            self.meter.entry::<Rc<[Range<u64>]>>()?;
+            let cell = match places.get(&id) {
+                Some(cell) => Rc::clone(cell),
+                None => self.extents(id, file.len() as u64)?,
+            };
+            places.insert(id, Rc::clone(&cell));
+            cells.push(cell);
+        }
+        self.check_sharing(file, cells.iter())?;
         Ok(Coded { file, size: Some((width, height)), columns, cells })
     }
 
-    fn extents(&self, id: u32) -> Result<Vec<Range<u64>>, &'static str> {
-        let location = self.locations.get(&id).ok_or("the data of an image are nowhere")?;
-        Ok(self.meta.extents(location))
+    /// Where an item's data stands in a file of this length.
+    fn extents(&self, id: u32, len: u64) -> Result<Rc<[Range<u64>]>, Error> {
+        let location = self.locations.get(&id).ok_or(Error::Damaged("the data of an image are nowhere"))?;
+        self.meter.hold((location.extents.len() * size_of::<Range<u64>>()) as u64)?;
+        self.meter.steps(location.extents.len() as u64)?;
+        let extents = self.meta.extents(location).into_iter().map(|range| range.start.min(len)..range.end.min(len));
+        Ok(extents.collect())
+    }
+
+    /// Refuses cells that together have many times the bytes that there are, since each is read on its own.
+    fn check_sharing<'c>(&self, file: &[u8], cells: impl Iterator<Item = &'c Rc<[Range<u64>]>>) -> Result<(), Error> {
+        let mut total = 0_u64;
+        for cell in cells {
+            self.meter.steps(1 + cell.len() as u64)?;
+            total += cell.iter().map(|range| range.end.saturating_sub(range.start)).sum::<u64>();
+            if total > file.len() as u64 * MAX_SHARING {
+                return Err(Error::Damaged("its cells use the same bytes over and over"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,8 @@ use crate::metadata::{Error, Rewrite};
 const MP_ENTRIES: u16 = 0xb002;
 /// Images that are looked at in one MP directory; cameras write two to four.
 const MAX_IMAGES: usize = 16;
+/// Images whose pixels are walked through in search of their end; a file has one gain map.
+const MAX_WALKS: usize = 2;
 /// ISO 21496-1 metadata is some 60 bytes a colour channel.
 const MAX_ISO_METADATA: u64 = 512;
 
@@ -31,7 +33,7 @@ pub(super) struct GainMap {
 }
 
 /// The gain map that belongs to the first image of the file, if that announces one and it is where it should be.
-pub(super) fn find<R: Read + Seek>(input: &mut Input<R>, primary: &Image) -> Result<Option<GainMap>, Error> {
+pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) -> Result<Option<GainMap>, Error> {
     let announcing = gain_map_xmp(input, &primary.segments)?;
     let iso_segments = iso_segments(input, &primary.segments)?;
     if announcing.is_none() && iso_segments.is_empty() {
@@ -40,18 +42,30 @@ pub(super) fn find<R: Read + Seek>(input: &mut Input<R>, primary: &Image) -> Res
     let mut candidates = mp_offsets(input, &primary.segments)?;
     candidates.push(primary.end);
     candidates.retain(|&start| start >= primary.end);
+    let mut walks = 0;
     for start in candidates {
-        if input.array::<3>(start)? == Some([0xff, jpeg::SOI, 0xff])
-            && let Some(content) = secondary(input, start)?
-        {
+        if input.array::<3>(start)? != Some([0xff, jpeg::SOI, 0xff]) || !opens_gain_map(input, start)? {
+            continue;
+        }
+        if walks == MAX_WALKS {
+            break;
+        }
+        walks += 1;
+        if let Some(content) = secondary(input, start)? {
             return Ok(Some(GainMap { content, announcing: announcing.unwrap_or_default(), iso_segments }));
         }
     }
     Ok(None)
 }
 
+/// Whether the image that begins at `start` says in its header, before its pixels, that it is a gain map.
+fn opens_gain_map<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<bool, Error> {
+    let header = jpeg::header_segments_from(input, start + 2)?;
+    Ok(gain_map_xmp(input, &header)?.is_some() || !iso_segments(input, &header)?.is_empty())
+}
+
 /// The second image without what does not serve to apply it, or `None` if it is no gain map or has no end.
-fn secondary<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Option<Rewrite>, Error> {
+fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Option<Rewrite>, Error> {
     let image = image(input, start)?;
     let xmp = gain_map_xmp(input, &image.segments)?.and_then(|xmp| xmp.gain_map());
     let iso = iso_segments(input, &image.segments)?;
@@ -71,18 +85,18 @@ fn secondary<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Option<
 }
 
 /// The XMP of these segments, if it speaks of a gain map.
-fn gain_map_xmp<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
+fn gain_map_xmp<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP1) {
         if segment.opens_with(input, jpeg::XMP)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
-            let xmp = Xmp::new(&[payload.strip_prefix(jpeg::XMP).unwrap_or_default().to_vec()]);
+            let xmp = Xmp::new(&[payload.strip_prefix(jpeg::XMP).unwrap_or_default().to_vec()], input.meter())?;
             return Ok(xmp.gain_map().is_some().then_some(xmp));
         }
     }
     Ok(None)
 }
 
-fn iso_segments<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Vec<u8>, Error> {
+fn iso_segments<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<u8>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let short = segment.range.end - segment.range.start <= MAX_ISO_METADATA && !segment.cut;
         if short && segment.opens_with(input, jpeg::ISO_GAIN_MAP)? {
@@ -94,7 +108,7 @@ fn iso_segments<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> R
 }
 
 /// Where the MP directory says that further images begin.
-fn mp_offsets<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment]) -> Result<Vec<u64>, Error> {
+fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<u64>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
         let Some(data) = payload.strip_prefix(jpeg::MPF) else { continue };

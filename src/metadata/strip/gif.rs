@@ -11,12 +11,12 @@ use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 /// Application extensions that change how the images are shown: loop counts and the ICC profile (ICC.1:2022, B.5).
 const KEPT: [&[u8; 11]; 3] = [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"];
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let (header, blocks) = gif::blocks(input)?;
     if blocks.len() > MAX_PARTS {
         return Err(Error::Damaged("too many blocks"));
     }
-    let xmp = for_same_pixels(&parts::of_gif(input, &blocks, keep.want())?, keep).xmp;
+    let xmp = for_same_pixels(&parts::of_gif(input, &blocks, keep.want())?, keep, input.meter())?.xmp;
     let mut out = Rewrite::new(input.len());
     out.copy(header);
     if let Some(packet) = xmp {

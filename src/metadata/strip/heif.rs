@@ -7,8 +7,9 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::Keep;
-use super::edits::{Edit, apply, common, without};
+use super::edits::{Edit, apply, common, merged, without};
 use super::heif_meta::{kept_items, without_items};
+use crate::codec::{Exhausted, Meter};
 use crate::metadata::heif::{Meta, meta};
 use crate::metadata::input::Input;
 use crate::metadata::isobmff::{BoxAt, boxes};
@@ -16,7 +17,7 @@ use crate::metadata::parts;
 use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite};
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let all = top_level(input)?;
     let meta = meta(input)?.ok_or(Error::Damaged("no meta box"))?;
     let kept = kept_items(&meta);
@@ -32,15 +33,15 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
         Some(_) => without(&extents_of(&meta, |id| !kept.contains(&id)), &used),
         None => without(&media, &used),
     };
-    let mut cleared = common(&media, &unused);
+    let cleared = common(&media, &unused);
+    let mut filled = Vec::new();
     for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
-        let place = std::slice::from_ref(range);
-        if common(&cleared, place) == place {
-            cleared = without(&cleared, place);
+        if covers(&cleared, range) {
+            filled.push(range.clone());
             edits.push((range.clone(), Edit::Bytes(bytes.clone())));
         }
     }
-    edits.extend(cleared.into_iter().map(|range| (range, Edit::Zeros)));
+    edits.extend(without(&cleared, &filled).into_iter().map(|range| (range, Edit::Zeros)));
     if let Some(movie) = sequence {
         edit_movie(input, movie, &mut edits)?;
     }
@@ -50,7 +51,13 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
     Ok(apply(input.len(), end_of_kept(&all), edits))
 }
 
-fn top_level<R: Read + Seek>(input: &mut Input<R>) -> Result<Vec<BoxAt>, Error> {
+/// Whether one of these ranges, which are in order and apart from each other, holds all of `range`.
+fn covers(ranges: &[Range<u64>], range: &Range<u64>) -> bool {
+    let after = ranges.partition_point(|other| other.start <= range.start);
+    after.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|other| range.end <= other.end)
+}
+
+fn top_level<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Vec<BoxAt>, Error> {
     let all = boxes(input, 0..input.len())?;
     if all.len() >= MAX_PARTS { Err(Error::Damaged("too many boxes")) } else { Ok(all) }
 }
@@ -81,7 +88,7 @@ struct Replacement {
 /// The rights that are kept, in the place of the Exif and XMP items that they come from. Rights that need more room
 /// than there was are left out.
 fn replacements<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     meta: &Meta,
     images: &BTreeSet<u32>,
     keep: Keep,
@@ -92,32 +99,45 @@ fn replacements<R: Read + Seek>(
     let mut parts = parts::of_heif(input, meta, keep.want())?;
     // Items are shown as their properties say, so the block need not say it.
     parts.orientation = None;
-    let blocks = for_same_pixels(&parts, keep);
+    let blocks = for_same_pixels(&parts, keep, input.meter())?;
+    let meter = input.meter();
     // The offset of the TIFF header behind this field (ISO/IEC 23008-12, A.2.1).
     let exif = blocks.exif.map(|exif| [vec![0; 4], exif].concat());
-    let exif = meta.exif_items().next().zip(exif).and_then(|(id, data)| fill(meta, id, &data, 0));
-    let xmp = meta.xmp_items().next().zip(blocks.xmp).and_then(|(id, data)| fill(meta, id, &data, b' '));
-    Ok(exif.into_iter().chain(xmp).filter(|replacement| !images.contains(&replacement.id)).collect())
+    let exif = meta.exif_items().next().zip(exif).map(|(id, data)| fill(meta, id, &data, 0, meter)).transpose()?;
+    let xmp =
+        meta.xmp_items().next().zip(blocks.xmp).map(|(id, data)| fill(meta, id, &data, b' ', meter)).transpose()?;
+    let replacements = exif.flatten().into_iter().chain(xmp.flatten());
+    Ok(without_overlaps(replacements.filter(|replacement| !images.contains(&replacement.id)).collect()))
+}
+
+/// None at all where two of their extents overlap, since neither content would be whole.
+fn without_overlaps(replacements: Vec<Replacement>) -> Vec<Replacement> {
+    let ranges: Vec<_> = replacements.iter().flat_map(|r| r.extents.iter().map(|(range, _)| range.clone())).collect();
+    let length = |ranges: &[Range<u64>]| ranges.iter().map(|range| range.end - range.start).sum::<u64>();
+    if length(&merged(&ranges)) == length(&ranges) { replacements } else { Vec::new() }
 }
 
 /// The extents of an item filled with new data and padding, if it fits.
-fn fill(meta: &Meta, id: u32, data: &[u8], padding: u8) -> Option<Replacement> {
-    let ranges = meta.extents(meta.locations.of(id)?);
-    let room = ranges.iter().try_fold(0, |sum: u64, range| sum.checked_add(range.end.checked_sub(range.start)?))?;
-    if data.len() as u64 > room || room > parts::MAX_BLOCK as u64 {
-        return None;
-    }
+fn fill(meta: &Meta, id: u32, data: &[u8], padding: u8, meter: &Meter<'_>) -> Result<Option<Replacement>, Exhausted> {
+    let Some(location) = meta.locations.of(id) else { return Ok(None) };
+    let ranges = meta.extents(location);
+    let room = ranges.iter().try_fold(0, |sum: u64, range| sum.checked_add(range.end.checked_sub(range.start)?));
+    let Some(room) = room.filter(|room| (data.len() as u64..=parts::MAX_BLOCK as u64).contains(room)) else {
+        return Ok(None);
+    };
+    meter.hold(room)?;
+    meter.steps(ranges.len() as u64 + room / 16)?;
     let mut bytes = data.iter().copied().chain(std::iter::repeat(padding));
     let take = |range: Range<u64>| {
         let len = (range.end - range.start) as usize;
         (range, bytes.by_ref().take(len).collect())
     };
-    Some(Replacement { id, extents: ranges.into_iter().map(take).collect() })
+    Ok(Some(Replacement { id, extents: ranges.into_iter().map(take).collect() }))
 }
 
 /// The meta box with the items that stay, in the size that it had.
 fn new_meta<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     meta: &Meta,
     kept: &BTreeSet<u32>,
     replaced: &[Replacement],
@@ -136,9 +156,7 @@ fn new_meta<R: Read + Seek>(
         }
     }
     let header = input.copy(meta.range.start..meta.payload_at, 16)?;
-    let rewritten =
-        without_items(meta, &payload, kept, &metadata).ok_or(Error::Damaged("the meta box cannot be rewritten"))?;
-    Ok([header, rewritten].concat())
+    Ok([header, without_items(meta, &payload, kept, &metadata, input.meter())?].concat())
 }
 
 fn overwrite(payload: &mut [u8], payload_at: u64, range: &Range<u64>, byte: impl Fn(usize) -> u8) {
@@ -156,7 +174,7 @@ fn edit_to_free(found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) {
 
 /// Takes user data, metadata and dates out of a sequence's movie box (8.2 to 8.4).
 fn edit_movie<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     parent: &BoxAt,
     edits: &mut Vec<(Range<u64>, Edit)>,
 ) -> Result<(), Error> {

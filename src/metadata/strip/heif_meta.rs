@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::codec::{Exhausted, Meter};
+use crate::metadata::Error;
 use crate::metadata::head::slice;
 use crate::metadata::heif::{Association, Item, Meta, Reference, children_at, meta_children};
 use crate::metadata::isobmff::{BoxAt, Fields, write_box};
@@ -61,41 +63,49 @@ fn alpha_items(meta: &Meta) -> BTreeSet<u32> {
         let name = slice(&meta.payload, range).get(4..).and_then(|bytes| bytes.split(|&b| b == 0).next());
         kind == b"auxC" && name.is_some_and(|name| ALPHA.contains(&name))
     };
-    let alpha: BTreeSet<_> = (1..).zip(&meta.properties).filter(|(_, p)| is_alpha(p)).map(|(index, _)| index).collect();
+    let alpha: BTreeSet<u16> =
+        (1..).zip(&meta.properties).filter(|(_, p)| is_alpha(p)).map(|(index, _)| index).collect();
     let has_alpha = |association: &&Association| association.properties.iter().any(|index| alpha.contains(index));
     meta.associations.iter().filter(has_alpha).map(|association| association.id).collect()
 }
 
 /// The payload of the meta box with the information, places, references and properties of these images and items of
-/// metadata alone, in the length that it had: empty space takes the place of what is gone. `None` where the room left is
+/// metadata alone, in the length that it had: empty space takes the place of what is gone. Damage where the room left is
 /// too small for that.
 pub(super) fn without_items(
     meta: &Meta,
     payload: &[u8],
     images: &BTreeSet<u32>,
     metadata: &BTreeSet<u32>,
-) -> Option<Vec<u8>> {
+    meter: &Meter<'_>,
+) -> Result<Vec<u8>, Error> {
     let ids: &BTreeSet<u32> = &images.union(metadata).copied().collect();
     // In a damaged file two items may have one number.
     let stays = |item: &Item| if is_metadata(item) { metadata.contains(&item.id) } else { images.contains(&item.id) };
-    let mut out = payload.get(..4)?.to_vec();
-    for child in meta_children(payload) {
+    let mut out = payload.get(..4).ok_or_else(broken)?.to_vec();
+    for child in meta_children(payload, meter)? {
         let bytes = slice(payload, &child.payload);
         match &child.kind {
-            b"iinf" => out.extend(write_box(child.kind, &item_information(meta, payload, bytes, stays)?)),
+            b"iinf" => {
+                out.extend(write_box(child.kind, &item_information(meta, payload, bytes, stays).ok_or_else(broken)?));
+            }
             b"iloc" => out.extend(write_box(child.kind, &meta.locations.write(|id| ids.contains(&id)))),
-            b"iref" => out.extend(item_references(meta, bytes, ids)?),
-            b"iprp" => out.extend(write_box(child.kind, &item_properties(meta, payload, &child, ids)?)),
-            b"grpl" => out.extend(groups(payload, &child, ids)),
+            b"iref" => out.extend(item_references(meta, bytes, ids).ok_or_else(broken)?),
+            b"iprp" => out.extend(write_box(child.kind, &item_properties(meta, payload, &child, ids, meter)?)),
+            b"grpl" => out.extend(groups(payload, &child, ids, meter)?),
             b"hdlr" | b"pitm" | b"dinf" | b"idat" => out.extend_from_slice(slice(payload, &child.range)),
             _ => {}
         }
     }
-    match payload.len().checked_sub(out.len())? {
+    match payload.len().checked_sub(out.len()).ok_or_else(broken)? {
         0 => {}
-        room => out.extend(write_box(*b"free", &vec![0; room.checked_sub(8)?])),
+        room => out.extend(write_box(*b"free", &vec![0; room.checked_sub(8).ok_or_else(broken)?])),
     }
-    Some(out)
+    Ok(out)
+}
+
+fn broken() -> Error {
+    Error::Damaged("the meta box cannot be rewritten")
 }
 
 fn item_information(meta: &Meta, payload: &[u8], bytes: &[u8], stays: impl Fn(&Item) -> bool) -> Option<Vec<u8>> {
@@ -127,23 +137,31 @@ fn item_references(meta: &Meta, bytes: &[u8], ids: &BTreeSet<u32>) -> Option<Vec
     Some(if out.len() == empty { Vec::new() } else { write_box(*b"iref", &out) })
 }
 
-fn item_properties(meta: &Meta, payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
+fn item_properties(
+    meta: &Meta,
+    payload: &[u8],
+    parent: &BoxAt,
+    ids: &BTreeSet<u32>,
+    meter: &Meter<'_>,
+) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
-    for part in children_at(payload, parent.payload.clone()) {
+    for part in children_at(payload, parent.payload.clone(), meter)? {
         match &part.kind {
-            b"ipco" => out.extend(properties(payload, &part)),
-            b"ipma" => out.extend(write_box(part.kind, &associations(meta, payload, &part.payload, ids)?)),
+            b"ipco" => out.extend(properties(payload, &part, meter)?),
+            b"ipma" => {
+                out.extend(write_box(part.kind, &associations(meta, payload, &part.payload, ids).ok_or_else(broken)?));
+            }
             _ => {}
         }
     }
-    Some(out)
+    Ok(out)
 }
 
 /// The property container. Associations count its boxes, so all stay; those that are not known to be needed for
 /// showing an image become zeros (names, descriptions, dates).
-fn properties(payload: &[u8], parent: &BoxAt) -> Vec<u8> {
+fn properties(payload: &[u8], parent: &BoxAt, meter: &Meter<'_>) -> Result<Vec<u8>, Exhausted> {
     let mut out = slice(payload, &parent.range).to_vec();
-    for property in children_at(payload, parent.payload.clone()) {
+    for property in children_at(payload, parent.payload.clone(), meter)? {
         let needed = matches!(
             &property.kind,
             b"ispe"
@@ -178,7 +196,7 @@ fn properties(payload: &[u8], parent: &BoxAt) -> Vec<u8> {
             out.iter_mut().skip(start).take(len).for_each(|byte| *byte = 0);
         }
     }
-    out
+    Ok(out)
 }
 
 fn associations(meta: &Meta, payload: &[u8], part: &Range<u64>, ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
@@ -193,7 +211,7 @@ fn associations(meta: &Meta, payload: &[u8], part: &Range<u64>, ids: &BTreeSet<u
 }
 
 /// Entity groups (ISO/IEC 14496-12, 8.18) of alternatives, all of which stay: a tone-mapped rendition and its base.
-fn groups(payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>) -> Vec<u8> {
+fn groups(payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>, meter: &Meter<'_>) -> Result<Vec<u8>, Exhausted> {
     let stays = |group: &BoxAt| {
         let mut fields = Fields(slice(payload, &group.payload));
         let mut read = || {
@@ -204,8 +222,8 @@ fn groups(payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>) -> Vec<u8> {
         };
         &group.kind == b"altr" && read().is_some_and(|entities| entities.iter().all(|id| ids.contains(id)))
     };
-    let groups = children_at(payload, parent.payload.clone());
+    let groups = children_at(payload, parent.payload.clone(), meter)?;
     let kept: Vec<u8> =
         groups.iter().filter(|g| stays(g)).flat_map(|g| slice(payload, &g.range).iter().copied()).collect();
-    if kept.is_empty() { Vec::new() } else { write_box(*b"grpl", &kept) }
+    Ok(if kept.is_empty() { Vec::new() } else { write_box(*b"grpl", &kept) })
 }

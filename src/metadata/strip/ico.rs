@@ -14,7 +14,7 @@ const ENTRY_LEN: u64 = 16;
 /// The most that all PNG files of one icon may be, since they are held in memory. Icons are of 256 pixels at most.
 const MAX_PNG: u64 = 16 << 20;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let [.., low, high] = input.array::<{ HEADER_LEN as usize }>(0)?.ok_or(Error::Damaged("the header of the icon"))?;
     let count = u16::from_le_bytes([low, high]);
     let entries = input.copy(HEADER_LEN..HEADER_LEN + u64::from(count) * ENTRY_LEN, usize::MAX)?;
@@ -36,7 +36,8 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
             room = room.checked_sub(len).ok_or(Error::Damaged("an icon too large"))?;
             let file = input.copy(range, usize::MAX)?;
             let mut clean = Vec::new();
-            png::strip(&mut Input::new(Cursor::new(&file))?, keep)?.write_to(Cursor::new(&file), &mut clean)?;
+            png::strip(&mut Input::new(Cursor::new(&file), input.meter())?, keep)?
+                .write_to(Cursor::new(&file), &mut clean)?;
             images.insert(&clean);
         } else {
             images.copy(range);

@@ -30,13 +30,13 @@ impl Image {
     }
 }
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let image = image(input, 0)?;
     if !image.segments.iter().any(|segment| segment.marker == jpeg::SOS) {
         return Err(Error::Damaged("no image data"));
     }
     let parts = parts::of_jpeg(input, &image.segments, keep.want())?;
-    let blocks = for_same_pixels(&parts, keep);
+    let blocks = for_same_pixels(&parts, keep, input.meter())?;
     match gain_map::find(input, &image)? {
         Some(gain_map) if image.is_complete() => with_gain_map(input, &image, blocks, &gain_map, keep),
         _ => rewrite(input, &image.segments, &blocks.jpeg_segments()).map(|(rewrite, _)| rewrite),
@@ -44,7 +44,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<
 }
 
 /// The image that opens at `start`.
-pub(super) fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<Image, Error> {
+pub(super) fn image<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Image, Error> {
     let mut segments = Vec::new();
     let mut at = start;
     while let Some(mut segment) = jpeg::next_segment(input, at)? {
@@ -53,6 +53,7 @@ pub(super) fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<
         }
         at = segment.range.end;
         let last = segment.marker == jpeg::EOI;
+        input.entry::<Segment>()?;
         segments.push(segment);
         if last {
             break;
@@ -66,7 +67,7 @@ pub(super) fn image<R: Read + Seek>(input: &mut Input<R>, start: u64) -> Result<
 
 /// Both images, and in the first what leads to the second.
 fn with_gain_map<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     image: &Image,
     blocks: Blocks,
     gain_map: &GainMap,
@@ -88,7 +89,11 @@ fn with_gain_map<R: Read + Seek>(
 
 /// Everything that is kept, with `blocks` where readers look for them, and that place: first of all, but after a JFIF
 /// header that opens the file (JFIF 1.02 wants to be first, and so does Exif; readers take either order).
-fn rewrite<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment], blocks: &[u8]) -> Result<(Rewrite, u64), Error> {
+fn rewrite<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    segments: &[Segment],
+    blocks: &[u8],
+) -> Result<(Rewrite, u64), Error> {
     let mut out = Rewrite::new(input.len());
     let jfif_first = match segments.get(1) {
         Some(segment) if segment.marker == jpeg::APP0 => header(input, segment, b"JFIF\0", JFIF_LEN)?.is_some(),
@@ -106,7 +111,7 @@ fn rewrite<R: Read + Seek>(input: &mut Input<R>, segments: &[Segment], blocks: &
 }
 
 pub(super) fn keep_segment<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     segment: &Segment,
     out: &mut Rewrite,
 ) -> io::Result<()> {
@@ -125,7 +130,7 @@ pub(super) fn keep_segment<R: Read + Seek>(
 
 /// Keeps the first `len` bytes of a segment that opens with `name`, where decoders look no further.
 fn keep_header<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     segment: &Segment,
     name: &[u8],
     len: usize,
@@ -144,7 +149,7 @@ fn keep_header<R: Read + Seek>(
 
 /// The first `len` bytes of a segment that opens with `name`, or `None` for one that is shorter: decoders pass it over.
 fn header<R: Read + Seek>(
-    input: &mut Input<R>,
+    input: &mut Input<'_, R>,
     segment: &Segment,
     name: &[u8],
     len: usize,

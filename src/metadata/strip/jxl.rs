@@ -10,7 +10,7 @@ use crate::metadata::{Error, Rewrite};
 /// What is kept: signature, file type, level, and the codestream, whole or in parts.
 const KEPT: [&[u8; 4]; 5] = [b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp"];
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
     let len = input.len();
     if input.peek(0, 2)?.starts_with(&[0xff, 0x0a]) {
         return Ok(Rewrite::identity(len));
@@ -30,6 +30,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>) -> Result<Rewrite, Err
 mod tests {
     use std::io::Cursor;
 
+    use crate::codec::Work;
     use crate::metadata::isobmff::write_box;
     use crate::metadata::{Keep, report, strip};
 
@@ -41,12 +42,15 @@ mod tests {
         let xmp = write_box(*b"xml ", b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>");
         let file = [&signature, &exif, &picture[0], &xmp, &write_box(*b"jbrd", b"a JPEG's segments"), &picture[1]];
         let file = file.map(Vec::as_slice).concat();
-        assert_eq!(report(&file).unwrap().exif.image["Artist"], "me");
+        assert_eq!(report(&file, &Work::unbounded()).unwrap().exif.image["Artist"], "me");
         let mut out = Vec::new();
-        strip(&mut Cursor::new(&file), Keep::None).unwrap().write_to(Cursor::new(&file), &mut out).unwrap();
+        strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())
+            .unwrap()
+            .write_to(Cursor::new(&file), &mut out)
+            .unwrap();
         assert_eq!(out, [signature.clone(), picture.concat()].concat());
-        assert!(strip(&mut Cursor::new(&[signature, exif].concat()), Keep::None).is_err());
+        assert!(strip(&mut Cursor::new(&[signature, exif].concat()), Keep::None, &Work::unbounded()).is_err());
         let bare = b"\xff\x0a and what follows";
-        assert!(strip(&mut Cursor::new(bare), Keep::None).unwrap().is_identity());
+        assert!(strip(&mut Cursor::new(bare), Keep::None, &Work::unbounded()).unwrap().is_identity());
     }
 }

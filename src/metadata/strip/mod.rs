@@ -16,12 +16,12 @@ mod pnm;
 mod tiff;
 mod webp;
 
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 
 use super::input::Input;
 use super::parts::Want;
 use super::{Error, Rewrite};
-use crate::codec::{Format, SNIFF_LEN, sniff};
+use crate::codec::{Format, Meter, SNIFF_LEN, Work, sniff};
 
 /// What is kept of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -47,8 +47,12 @@ impl Keep {
 /// The plan for `source` without its metadata, as far as `keep` does not hold it.
 ///
 /// Reads headers through a small window and jumps over pixels, so memory does not grow with the file.
-pub fn strip(source: &mut (impl Read + Seek), keep: Keep) -> Result<Rewrite, Error> {
-    let mut input = Input::new(source)?;
+///
+/// # Errors
+/// Any [`Error`]; `work` is asked throughout.
+pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<Rewrite, Error> {
+    let meter = Meter::new(source.seek(SeekFrom::End(0))?, work);
+    let mut input = Input::new(source, &meter)?;
     let format = sniff(input.peek(0, SNIFF_LEN)?).ok_or(Error::Unrecognised)?;
     if keep == Keep::All || matches!(format, Format::Bmp | Format::Qoi) {
         return Ok(Rewrite::identity(input.len()));

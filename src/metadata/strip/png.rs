@@ -8,12 +8,12 @@ use crate::metadata::png::{self, Chunk, SIGNATURE_LEN};
 use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let chunks = png::chunks(input)?;
     if chunks.len() > MAX_PARTS {
         return Err(Error::Damaged("too many chunks"));
     }
-    let blocks = for_same_pixels(&parts::of_png(input, &chunks, keep.want())?, keep).png_chunks();
+    let blocks = for_same_pixels(&parts::of_png(input, &chunks, keep.want())?, keep, input.meter())?.png_chunks();
     let mut out = Rewrite::new(input.len());
     out.copy(0..SIGNATURE_LEN);
     for chunk in &chunks {

@@ -10,7 +10,7 @@ use crate::metadata::{Error, MAX_PARTS, Rewrite};
 /// The longest line of a PAM's header.
 const MAX_LINE: usize = 4096;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
     let [_, kind] = input.array::<2>(0)?.ok_or(Error::Damaged("the header"))?;
     let mut out = Rewrite::new(input.len());
     out.copy(0..2);
@@ -38,7 +38,12 @@ fn raster(counts: &[u64], most: u64) -> Option<u64> {
     counts.iter().try_fold(size, |product: u64, count| product.checked_mul(*count))
 }
 
-fn pixels<R: Read + Seek>(input: &Input<R>, out: &mut Rewrite, start: u64, length: Option<u64>) -> Result<(), Error> {
+fn pixels<R: Read + Seek>(
+    input: &Input<'_, R>,
+    out: &mut Rewrite,
+    start: u64,
+    length: Option<u64>,
+) -> Result<(), Error> {
     let length = length.ok_or(Error::Damaged("the header"))?;
     out.copy(start..start.saturating_add(length).min(input.len()));
     Ok(())
@@ -46,7 +51,7 @@ fn pixels<R: Read + Seek>(input: &Input<R>, out: &mut Rewrite, start: u64, lengt
 
 /// Copies text without comments up to the white space that ends the last of `count` numbers, or to the end of the file.
 /// Gives the place behind it, and the numbers.
-fn text<R: Read + Seek>(input: &mut Input<R>, out: &mut Rewrite, count: usize) -> Result<(u64, Vec<u64>), Error> {
+fn text<R: Read + Seek>(input: &mut Input<'_, R>, out: &mut Rewrite, count: usize) -> Result<(u64, Vec<u64>), Error> {
     let (mut at, mut start, mut comments, mut in_comment) = (2, 2, 0, false);
     let (mut numbers, mut number) = (Vec::new(), None);
     loop {
@@ -91,7 +96,7 @@ fn text<R: Read + Seek>(input: &mut Input<R>, out: &mut Rewrite, count: usize) -
 }
 
 /// Copies the lines of a PAM's header that are no comments, and the pixels.
-fn lines<R: Read + Seek>(input: &mut Input<R>, out: &mut Rewrite) -> Result<(), Error> {
+fn lines<R: Read + Seek>(input: &mut Input<'_, R>, out: &mut Rewrite) -> Result<(), Error> {
     let (mut at, mut counts, mut most) = (2, [None; 3], None);
     for _ in 0..MAX_PARTS {
         let window = input.peek(at, MAX_LINE)?;
@@ -124,10 +129,13 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
+    use crate::codec::{Meter, Work};
 
     fn stripped(file: &[u8]) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
-        strip(&mut Input::new(Cursor::new(file))?)?.write_to(Cursor::new(file), &mut out)?;
+        let work = Work::unbounded();
+        let meter = Meter::new(file.len() as u64, &work);
+        strip(&mut Input::new(Cursor::new(file), &meter)?)?.write_to(Cursor::new(file), &mut out)?;
         Ok(out)
     }
 

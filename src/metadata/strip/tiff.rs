@@ -72,8 +72,8 @@ struct Directory {
     next: u64,
 }
 
-struct Reader<'i, R> {
-    input: &'i mut Input<R>,
+struct Reader<'i, 'm, R> {
+    input: &'i mut Input<'m, R>,
     order: Order,
     /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
@@ -81,7 +81,7 @@ struct Reader<'i, R> {
     offsets_left: u64,
 }
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let len = input.len();
     let header = input.copy(0..16, 16)?;
     let order = Order { little_endian: header.starts_with(b"II") };
@@ -121,7 +121,7 @@ fn any_overlap(ranges: &[Range<u64>]) -> bool {
     sorted.windows(2).any(|pair| matches!(pair, [a, b] if b.start < a.end))
 }
 
-impl<R: Read + Seek> Reader<'_, R> {
+impl<R: Read + Seek> Reader<'_, '_, R> {
     /// The pages that are kept, with the fields that are kept: all but reduced-resolution copies of others.
     fn pages(&mut self, keep: Keep) -> Result<Vec<Directory>, Error> {
         let first = if self.big { self.input.array::<8>(8)?.map(|b| self.order.uint(&b)) } else { None };

@@ -6,17 +6,18 @@ use super::Keep;
 use crate::metadata::input::Input;
 use crate::metadata::rights::for_same_pixels;
 use crate::metadata::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
-use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
+use crate::metadata::{Error, MAX_PARTS, Piece, Rewrite, parts};
 
 /// Position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
 const ANMF_HEADER_LEN: u64 = 16;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let chunks = webp::chunks(input)?;
     if chunks.len() >= MAX_PARTS {
         return Err(Error::Damaged("too many chunks"));
     }
-    let (blocks, flags) = for_same_pixels(&parts::of_webp(input, &chunks, keep.want())?, keep).webp_chunks();
+    let parts = parts::of_webp(input, &chunks, keep.want())?;
+    let (blocks, flags) = for_same_pixels(&parts, keep, input.meter())?.webp_chunks();
     let mut head = Rewrite::new(input.len());
     if webp::is_extended(&chunks) {
         keep_vp8x(input, &chunks[0], flags, &mut head)?;
@@ -60,7 +61,7 @@ fn with_header(body: Rewrite, missing: u64, source_len: u64) -> Rewrite {
 }
 
 /// Flags, reserved bytes, and the size of the canvas (RFC 9649, 2.7); what comes behind them has no meaning.
-fn keep_vp8x<R: Read + Seek>(input: &mut Input<R>, chunk: &Chunk, flags: u8, out: &mut Rewrite) -> io::Result<()> {
+fn keep_vp8x<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk, flags: u8, out: &mut Rewrite) -> io::Result<()> {
     if let Some(mut data) = input.array::<10>(chunk.data.start)? {
         data[0] = data[0] & !(EXIF_FLAG | XMP_FLAG) | flags;
         out.insert(&webp::chunk(*b"VP8X", &data));
@@ -69,7 +70,7 @@ fn keep_vp8x<R: Read + Seek>(input: &mut Input<R>, chunk: &Chunk, flags: u8, out
 }
 
 /// A frame holds chunks of its own, which may be any. Gives the bytes that the file lacks of what was kept.
-fn keep_frame<R: Read + Seek>(input: &mut Input<R>, frame: &Chunk, out: &mut Rewrite) -> io::Result<u64> {
+fn keep_frame<R: Read + Seek>(input: &mut Input<'_, R>, frame: &Chunk, out: &mut Rewrite) -> io::Result<u64> {
     let mut body = Rewrite::new(input.len());
     let mut at = frame.data.start + ANMF_HEADER_LEN;
     body.copy(frame.data.start..at.min(frame.data.end));
@@ -77,6 +78,7 @@ fn keep_frame<R: Read + Seek>(input: &mut Input<R>, frame: &Chunk, out: &mut Rew
     while let Some(chunk) = webp::next_chunk(input, at, frame.range.end)? {
         at = chunk.range.end;
         if matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ALPH") {
+            input.entry::<Piece>()?;
             body.copy(chunk.range);
             // A chunk that goes beyond a frame which is whole lacks nothing: it is damaged.
             missing = if frame.missing == 0 { 0 } else { chunk.missing };

@@ -1,17 +1,20 @@
 //! An XML tree with namespaces resolved, as far as XMP needs one.
 //!
-//! Depth and number of nodes are bounded, entities other than XML's own are not expanded, and whatever ends early or is
+//! Depth and number of nodes are bounded, names are looked up in maps, entities other than XML's own are not expanded, and whatever ends early or is
 //! not well-formed gives the tree up to there.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::codec::{Exhausted, Meter};
 use crate::metadata::xmp::ns;
 
 const MAX_DEPTH: usize = 64;
+/// Elements and attributes of all packets of a file.
 const MAX_NODES: usize = 1 << 16;
 
 /// A name as it was written, and the namespace that its prefix stands for.
@@ -68,12 +71,42 @@ impl Element {
     }
 }
 
-/// The tree under one invisible root, and what was wrong with the text.
-pub(super) fn parse(text: &str) -> (Vec<Element>, Option<String>) {
-    let mut builder = Builder::default();
-    let problem = builder.read(text).err();
-    while builder.close() {}
-    (builder.done, problem)
+/// Why a packet is not read to its end.
+enum Problem {
+    /// The text is no XMP from here on.
+    Text(String),
+    Exhausted(Exhausted),
+}
+
+impl From<Exhausted> for Problem {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Exhausted(exhausted)
+    }
+}
+
+/// Reads the packets of one file, which share a bound on the number of nodes.
+pub(super) struct Parser<'m> {
+    meter: &'m Meter<'m>,
+    nodes: usize,
+}
+
+impl<'m> Parser<'m> {
+    pub(super) fn new(meter: &'m Meter<'_>) -> Self {
+        Self { meter, nodes: 0 }
+    }
+
+    /// The tree under one invisible root, and what was wrong with the text.
+    pub(super) fn parse(&mut self, text: &str) -> Result<(Vec<Element>, Option<String>), Exhausted> {
+        let mut builder =
+            Builder { parser: self, open: Vec::new(), done: Vec::new(), declared: Vec::new(), scope: HashMap::new() };
+        let problem = match builder.read(text) {
+            Ok(()) => None,
+            Err(Problem::Text(problem)) => Some(problem),
+            Err(Problem::Exhausted(exhausted)) => return Err(exhausted),
+        };
+        while builder.close() {}
+        Ok((builder.done, problem))
+    }
 }
 
 /// Without the control characters that XML cannot hold (XML 1.0, 2.2).
@@ -81,21 +114,24 @@ fn clean(text: &str) -> String {
     text.chars().filter(|&c| c >= ' ' || matches!(c, '\t' | '\n' | '\r')).collect()
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'p, 'm> {
+    parser: &'p mut Parser<'m>,
     open: Vec<Element>,
     done: Vec<Element>,
     /// Declared prefixes, innermost last, each with the depth of the element that declares it.
-    scope: Vec<(usize, Rc<str>, Rc<str>)>,
-    nodes: usize,
+    declared: Vec<(usize, Rc<str>)>,
+    /// What each declared prefix stands for, innermost last.
+    scope: HashMap<Rc<str>, Vec<Rc<str>>>,
 }
 
-impl Builder {
-    fn read(&mut self, text: &str) -> Result<(), String> {
+impl Builder<'_, '_> {
+    fn read(&mut self, text: &str) -> Result<(), Problem> {
         let mut reader = Reader::from_str(text);
         reader.config_mut().check_end_names = false;
         loop {
-            let event = reader.read_event().map_err(|e| format!("XMP is not well-formed: {e}"))?;
+            let event =
+                reader.read_event().map_err(|error| Problem::Text(format!("XMP is not well-formed: {error}")))?;
+            self.parser.meter.step()?;
             match event {
                 Event::Start(start) => self.start(&start)?,
                 Event::Empty(start) => {
@@ -105,54 +141,74 @@ impl Builder {
                 Event::End(_) => {
                     self.close();
                 }
-                Event::Text(text) => self.text(&text),
-                Event::CData(text) => self.text(&text),
+                Event::Text(text) => self.text(&text)?,
+                Event::CData(text) => self.text(&text)?,
                 Event::GeneralRef(reference) => {
                     let written = format!("&{};", &*reference);
-                    self.text(&unescape(&written).unwrap_or(written.as_str().into()));
+                    self.text(&unescape(&written).unwrap_or(written.as_str().into()))?;
                 }
                 Event::Eof if self.open.is_empty() => return Ok(()),
-                Event::Eof => return Err("XMP is cut off".into()),
+                Event::Eof => return Err(Problem::Text("XMP is cut off".into())),
                 _ => {}
             }
         }
     }
 
-    fn start(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
+    /// Counts one element or attribute with so many bytes of text.
+    fn node(&mut self, text: usize) -> Result<(), Problem> {
+        self.parser.nodes += 1;
+        if self.parser.nodes > MAX_NODES {
+            return Err(Problem::Text("XMP is too large or too deep to be read whole".into()));
+        }
+        self.parser.meter.entry::<Element>()?;
+        // A name, its prefix and a value are texts of their own.
+        self.parser.meter.hold(text as u64 + 64)?;
+        Ok(())
+    }
+
+    fn start(&mut self, start: &BytesStart<'_>) -> Result<(), Problem> {
         let mut attributes = Vec::new();
         let depth = self.open.len() + 1;
+        if depth > MAX_DEPTH {
+            return Err(Problem::Text("XMP is too large or too deep to be read whole".into()));
+        }
         for attribute in start.attributes().with_checks(false).flatten() {
-            self.nodes += 1;
+            self.node(attribute.key.as_ref().len() + attribute.value.len())?;
             let value = clean(&unescape(&attribute.value).unwrap_or_else(|_| attribute.value.clone()));
             match attribute.key.as_ref() {
-                "xmlns" => self.scope.push((depth, "".into(), value.into())),
+                "xmlns" => self.declare(depth, "", &value),
                 key => match key.strip_prefix("xmlns:") {
-                    Some(prefix) => self.scope.push((depth, prefix.into(), value.into())),
+                    Some(prefix) => self.declare(depth, prefix, &value),
                     None => attributes.push((key.to_owned(), value)),
                 },
             }
         }
-        self.nodes += 1;
-        if self.nodes > MAX_NODES || depth > MAX_DEPTH {
-            return Err("XMP is too large or too deep to be read whole".into());
-        }
+        self.node(start.name().as_ref().len())?;
         let attributes = attributes.into_iter().map(|(key, value)| (self.resolve(&key), value)).collect();
         let name = self.resolve(start.name().as_ref());
         self.open.push(Element { name, attributes, children: Vec::new(), text: String::new() });
         Ok(())
     }
 
-    fn text(&mut self, text: &str) {
+    fn declare(&mut self, depth: usize, prefix: &str, namespace: &str) {
+        let prefix: Rc<str> = prefix.into();
+        self.scope.entry(Rc::clone(&prefix)).or_default().push(namespace.into());
+        self.declared.push((depth, prefix));
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Problem> {
         if let Some(open) = self.open.last_mut() {
+            self.parser.meter.hold(text.len() as u64)?;
             open.text.push_str(&clean(text));
         }
+        Ok(())
     }
 
     fn close(&mut self) -> bool {
         let depth = self.open.len();
         let Some(mut element) = self.open.pop() else { return false };
-        while self.scope.last().is_some_and(|&(declared, ..)| declared >= depth) {
-            self.scope.pop();
+        while let Some((_, prefix)) = self.declared.pop_if(|(declared, _)| *declared >= depth) {
+            self.scope.get_mut(&prefix).map(Vec::pop);
         }
         if !element.children.is_empty() && element.text.trim().is_empty() {
             element.text.clear();
@@ -163,9 +219,9 @@ impl Builder {
 
     fn resolve(&self, qualified: &str) -> Name {
         let (prefix, local) = qualified.split_once(':').unwrap_or(("", qualified));
-        let declared = self.scope.iter().rev().find(|(_, declared, _)| &**declared == prefix);
+        let declared = self.scope.get(prefix).and_then(|namespaces| namespaces.last());
         let namespace = match (declared, prefix) {
-            (Some((.., namespace)), _) => Rc::clone(namespace),
+            (Some(namespace), _) => Rc::clone(namespace),
             (None, "xml") => ns::XML.into(),
             (None, _) => "".into(),
         };
@@ -176,6 +232,12 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Work;
+
+    fn parse(text: &str) -> (Vec<Element>, Option<String>) {
+        let work = Work::unbounded();
+        Parser::new(&Meter::new(1 << 20, &work)).parse(text).unwrap()
+    }
 
     #[test]
     fn namespaces_follow_their_scope() {

@@ -9,7 +9,9 @@ mod write;
 
 use serde_json::{Map, Value};
 
-use dom::{Element, Name};
+use dom::{Element, Name, Parser};
+
+use crate::codec::{Exhausted, Meter};
 
 pub(super) use select::Selection;
 
@@ -25,14 +27,16 @@ pub(super) struct Xmp {
 
 impl Xmp {
     /// Reads packets, the main one first.
-    pub(super) fn new(packets: &[Vec<u8>]) -> Self {
+    pub(super) fn new(packets: &[Vec<u8>], meter: &Meter<'_>) -> Result<Self, Exhausted> {
         let mut xmp = Self::default();
+        let mut parser = Parser::new(meter);
         for packet in packets.iter().take(MAX_PACKETS) {
-            let (tree, problem) = dom::parse(&decode(packet));
+            meter.hold(packet.len() as u64)?;
+            let (tree, problem) = parser.parse(&decode(packet))?;
             tree.into_iter().for_each(|element| xmp.collect(element));
             xmp.warnings.extend(problem);
         }
-        xmp
+        Ok(xmp)
     }
 
     /// Properties are what `rdf:Description` elements right under `rdf:RDF` have as attributes and children (7.4).
@@ -134,6 +138,7 @@ fn decode(packet: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Work;
     use serde_json::json;
 
     const PACKET: &str = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -146,7 +151,8 @@ mod tests {
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"#;
 
     fn json_of(packet: &[u8]) -> Value {
-        let xmp = Xmp::new(&[packet.to_vec()]);
+        let work = Work::unbounded();
+        let xmp = Xmp::new(&[packet.to_vec()], &Meter::new(packet.len() as u64, &work)).unwrap();
         assert_eq!(xmp.warnings, Vec::<String>::new());
         Value::Object(xmp.to_json())
     }
@@ -167,7 +173,9 @@ mod tests {
 
     #[test]
     fn selected_properties_are_written_and_read_back() {
-        let xmp = Xmp::new(&[PACKET.as_bytes().to_vec()]);
+        let work = Work::unbounded();
+        let meter = Meter::new(1 << 20, &work);
+        let xmp = Xmp::new(&[PACKET.as_bytes().to_vec()], &meter).unwrap();
         let rights = xmp.select(Selection::Rights).unwrap();
         assert_eq!(json_of(&rights), json!({ "dc:rights": { "x-default": "(c) A & B" } }));
         let all = xmp.select(Selection::Transformed).unwrap();
@@ -178,7 +186,7 @@ mod tests {
             "exif:Flash": { "exif:Fired": "False" },
         });
         assert_eq!(json_of(&all), expected);
-        assert_eq!(Xmp::new(std::slice::from_ref(&all)).select(Selection::Transformed), Some(all));
+        assert_eq!(Xmp::new(std::slice::from_ref(&all), &meter).unwrap().select(Selection::Transformed), Some(all));
         assert_eq!(xmp.select(Selection::GainMap), None);
     }
 }

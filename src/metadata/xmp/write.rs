@@ -1,5 +1,7 @@
 //! Writing a packet (ISO 16684-1, 7.3): every namespace declared once, nothing that the properties do not need.
 
+use std::collections::{HashMap, HashSet};
+
 use quick_xml::escape::escape;
 
 use super::dom::{Element, Name};
@@ -8,7 +10,7 @@ use super::ns;
 /// A read-only packet with these properties.
 pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
     let mut writer = Writer::default();
-    let (mut attributes, mut named) = (String::new(), Vec::new());
+    let (mut attributes, mut named) = (String::new(), HashSet::new());
     // Simple properties as attributes: some readers of gain maps know no other way (7.9.2.2). They come first, as they
     // will when the packet is read again, so that what is written of that is the same packet.
     let (simple, others): (Vec<_>, Vec<_>) = properties
@@ -18,7 +20,7 @@ pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
         .partition(|property| is_simple(property));
     for property in simple.into_iter().chain(others) {
         let name = writer.qualified(&property.name);
-        if named.contains(&name) {
+        if !named.insert(name.clone()) {
             continue;
         }
         if is_simple(property) {
@@ -26,10 +28,9 @@ pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
         } else {
             writer.element(property);
         }
-        named.push(name);
     }
     let declarations: String = writer
-        .prefixes
+        .declared
         .iter()
         .map(|(namespace, prefix)| format!(" xmlns:{prefix}=\"{}\"", escape(namespace.as_str())))
         .collect();
@@ -51,7 +52,13 @@ fn is_simple(property: &Element) -> bool {
 struct Writer {
     body: String,
     /// Namespaces in order of their appearance, and the prefixes chosen for them.
-    prefixes: Vec<(String, String)>,
+    declared: Vec<(String, String)>,
+    /// The prefix of each of these namespaces.
+    prefixes: HashMap<String, String>,
+    /// All of these prefixes.
+    taken: HashSet<String>,
+    /// The number of the next prefix that is made up; it only grows, so that the search for a free one does not start over.
+    number: usize,
 }
 
 impl Writer {
@@ -86,15 +93,27 @@ impl Writer {
     }
 
     fn prefix(&mut self, namespace: &str, written: &str) -> String {
-        if let Some((_, prefix)) = self.prefixes.iter().find(|(known, _)| known == namespace) {
+        if let Some(prefix) = self.prefixes.get(namespace) {
             return prefix.clone();
         }
         let wanted = ns::usual_prefix(namespace).unwrap_or(written);
-        let taken = |prefix: &str| {
-            matches!(prefix, "" | "x" | "xml" | "rdf") || self.prefixes.iter().any(|(_, known)| known == prefix)
-        };
-        let prefix = if taken(wanted) { format!("ns{}", self.prefixes.len()) } else { wanted.to_owned() };
-        self.prefixes.push((namespace.to_owned(), prefix.clone()));
+        let is_taken = matches!(wanted, "" | "x" | "xml" | "rdf") || self.taken.contains(wanted);
+        let prefix = if is_taken { self.free_prefix() } else { wanted.to_owned() };
+        self.declared.push((namespace.to_owned(), prefix.clone()));
+        self.prefixes.insert(namespace.to_owned(), prefix.clone());
+        self.taken.insert(prefix.clone());
         prefix
+    }
+
+    /// A prefix that no namespace has, even if one was written with such a number.
+    fn free_prefix(&mut self) -> String {
+        self.number = self.number.max(self.declared.len());
+        loop {
+            let prefix = format!("ns{}", self.number);
+            self.number += 1;
+            if !self.taken.contains(&prefix) {
+                return prefix;
+            }
+        }
     }
 }
