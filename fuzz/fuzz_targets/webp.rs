@@ -11,6 +11,9 @@ const BUDGET: Budget = Budget { pixels: 256 << 10, memory: 4 << 20 };
 
 fuzz_target!(|bytes: &[u8]| {
     read(bytes);
+    if bytes.first() == Some(&0x2f) {
+        read(&file(&[(b"VP8L", bytes)]));
+    }
     // As the frame of a file that is well-formed, since mutation seldom keeps lengths right.
     if bytes.get(3..6) == Some(&[0x9d, 0x01, 0x2a]) {
         read(&file(&[(b"VP8 ", bytes)]));

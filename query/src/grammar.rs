@@ -243,7 +243,7 @@ parameters! {
     show_exif "showExif": Kind::Bool, "false",
         "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
     info "info": Kind::Bool, "false",
-        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, dominant colour, thumbhash.";
+        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, dominant colour, thumbhash, warnings.";
     preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",
         "A named set of parameters from the configuration; explicit ones win over it.";
 }

@@ -48,7 +48,7 @@ impl Decoder for Heic {
         let raster = raster.ok_or_else(|| failure(&heifer::Error::Invalid("the pixels do not fill the picture")))?;
         let icc = metadata::icc_profile(bytes, Format::Heic, need.work)?.map(std::borrow::Cow::into_owned);
         // A crop inside the file makes it smaller than its header says.
-        Ok(Decoded { raster, area: Area::whole(header.width, header.height), icc })
+        Ok(Decoded { raster, area: Area::whole(header.width, header.height), icc, flaw: None })
     }
 }
 

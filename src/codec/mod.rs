@@ -165,6 +165,20 @@ pub struct Need<'a> {
     pub work: &'a Work,
 }
 
+/// Why a picture is not shown as it was meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// The file ends before the picture does. What is missing is transparent, or grey in a picture without alpha.
+    #[error("the file is cut short")]
+    CutShort,
+    /// Data breaks the rules of its format, and what depends on it is wrong or missing.
+    #[error("the file is damaged")]
+    Damaged,
+}
+
+/// The samples of what is missing in a picture without alpha, in 8 bits.
+const MISSING: u8 = 0x80;
+
 /// A decoded picture, or the part of it that was needed.
 #[derive(Debug)]
 pub struct Decoded {
@@ -176,13 +190,15 @@ pub struct Decoded {
     /// What the samples mean as colours, as an ICC profile: the embedded one, or one made from what else the file says.
     /// None for sRGB, and for inks of which nothing is known.
     pub icc: Option<Vec<u8>>,
+    /// What is wrong with the picture, as far as the decoder has seen.
+    pub flaw: Option<Flaw>,
 }
 
 impl Decoded {
-    /// All of a picture.
+    /// All of a picture that has no flaw.
     pub fn whole(raster: Raster, icc: Option<Vec<u8>>) -> Self {
         let area = Area::whole(raster.width(), raster.height());
-        Self { raster, area, icc }
+        Self { raster, area, icc, flaw: None }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
 use super::{Error, Limits, Prepared};
-use crate::codec::{Animation, Raster, Work};
+use crate::codec::{Animation, Flaw, Raster, Work};
 use crate::query::{TargetBox, Transform};
 
 /// Longest side that a ThumbHash is made from.
@@ -38,6 +38,8 @@ pub struct Info {
     pub dominant_color: String,
     /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
     pub thumbhash: String,
+    /// What is wrong with the file, in words for people; empty for most. It is said of what had to be decoded for this.
+    pub warnings: Vec<String>,
 }
 
 /// Finds out about an original. It is decoded no larger than a thumbnail where its format allows that.
@@ -51,6 +53,8 @@ pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<I
     let mut prepared = Prepared::new(bytes, &transform, limits, work)?;
     let animation = prepared.animation.take();
     let picture = prepared.decode(&transform)?;
+    let is_cut = animation.as_ref().is_some_and(|animation| animation.is_cut);
+    let flaw = if is_cut { Some(Flaw::CutShort) } else { picture.decoded.flaw };
     let (header, orientation) = (picture.header, picture.header.orientation);
     let (width, height) = picture.original.upright_size();
     let thumbnail = with_alpha(with_colour(picture.thumbnail(THUMBHASH_SIDE).oriented(orientation)));
@@ -70,6 +74,7 @@ pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<I
             thumbnail.height() as usize,
             thumbnail.samples().as_bytes(),
         )),
+        warnings: flaw.iter().map(Flaw::to_string).collect(),
     })
 }
 

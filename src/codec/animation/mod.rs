@@ -21,12 +21,14 @@ pub struct Animation {
     pub plays: u32,
     /// Pixels that are decoded or composed for all frames together.
     pub pixels: u64,
+    /// Whether the file ends before its last frame does.
+    pub is_cut: bool,
 }
 
 impl Animation {
     /// An animation that has no frames yet, and is played once.
     pub(super) fn empty() -> Self {
-        Self { delays: Vec::new(), plays: 1, pixels: 0 }
+        Self { delays: Vec::new(), plays: 1, pixels: 0, is_cut: false }
     }
 
     /// Adds a frame with that many pixels of its own, on a canvas that may have more.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::encode::{self, Picture, Pixels, Settings};
 use super::{Colour, Options, PixelFormat, Rect, Scale, Warning, read_header};
 use crate::codec::{
-    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation,
+    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Flaw, Format, Header, Need, Orientation,
     PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
 };
 use crate::metadata;
@@ -67,11 +67,8 @@ impl Decoder for Jpeg {
         };
         let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
             .ok_or(super::Error::Damaged("the pixels do not fill the picture"))?;
-        Ok(Decoded {
-            raster,
-            area,
-            icc: metadata::icc_profile(bytes, Format::Jpeg, need.work)?.map(std::borrow::Cow::into_owned),
-        })
+        let icc = metadata::icc_profile(bytes, Format::Jpeg, need.work)?.map(std::borrow::Cow::into_owned);
+        Ok(Decoded { raster, area, icc, flaw: flaw(&image.warnings) })
     }
 
     fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
@@ -103,6 +100,12 @@ fn check(need: &Need<'_>) -> ControlFlow<()> {
 fn options<'a>(need: &Need<'_>, check: &'a dyn Fn() -> ControlFlow<()>) -> Options<'a> {
     let region = Some(region(need.area));
     Options { scale: scale(need.scale), region, max_bytes: need.budget.memory, check, ..Options::default() }
+}
+
+/// What is wrong in one word: the first of the kinds, which come in order.
+fn flaw(warnings: &[Warning]) -> Option<Flaw> {
+    let flaw = |warning: &Warning| if *warning == Warning::Truncated { Flaw::CutShort } else { Flaw::Damaged };
+    warnings.first().map(flaw)
 }
 
 fn report(warnings: &[Warning]) {

@@ -94,7 +94,7 @@ fn decode_smaller(file: &[u8], need: &Need<'_>, factor: usize) -> Result<Option<
     let Some(raster) = shrink.finish() else { return Ok(None) };
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
-    Ok(Some(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc }))
+    Ok(Some(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc, flaw: None }))
 }
 
 fn is_grey(info: &::png::Info<'_>) -> bool {

@@ -64,11 +64,8 @@ impl Decoder for Tiff {
             width: f64::from(raster.width()) * side,
             height: f64::from(raster.height()) * side,
         };
-        Ok(Decoded {
-            raster,
-            area,
-            icc: metadata::icc_profile(bytes, Format::Tiff, need.work)?.map(std::borrow::Cow::into_owned),
-        })
+        let icc = metadata::icc_profile(bytes, Format::Tiff, need.work)?.map(std::borrow::Cow::into_owned);
+        Ok(Decoded { raster, area, icc, flaw: None })
     }
 }
 

@@ -1,16 +1,7 @@
 //! The alpha of a lossy picture (RFC 9649, section 2.7.1.2).
 
-use image::ImageDecoder;
-use image::codecs::webp::WebPDecoder;
-
-use super::container::file_of;
-use super::damaged;
-use crate::codec::{Budget, Error, Format, Work, reader};
-
-/// The header of a lossless stream: its signature, then 14 bits for each side less one, a bit for alpha and 3 bits of
-/// version (section 3.4). The stream in an alpha chunk has none.
-const SIGNATURE: u8 = 0x2f;
-const HAS_ALPHA: u32 = 1 << 28;
+use super::{damaged, vp8l};
+use crate::codec::{Budget, Error, Work};
 
 /// Bytes a pixel while an alpha plane is decoded: four of the lossless picture that holds it, and the plane.
 pub(super) const MEMORY: u64 = 5;
@@ -34,22 +25,11 @@ pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work
 
 /// Decodes a lossless stream without header, of which green is the alpha.
 fn decode_lossless(data: &[u8], width: u32, height: u32, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-    let file = lossless_file(data, width, height);
-    let broken = |error| reader::map_error(Format::WebP, &error, work);
-    let mut decoder = WebPDecoder::new(reader::WatchedReader::new(&file, work)).map_err(broken)?;
-    decoder.set_limits(reader::limits(budget)).map_err(broken)?;
-    let mut pixels = vec![0; width as usize * height as usize * 4];
-    if decoder.total_bytes() != pixels.len() as u64 {
-        return Err(damaged("the alpha is not of the picture's size"));
+    let picture = vp8l::decode_headless(data, (width, height), budget, work)?;
+    if picture.rows < height as usize {
+        return Err(damaged("the alpha ends before the picture does"));
     }
-    decoder.read_image(&mut pixels).map_err(broken)?;
-    Ok(pixels.as_chunks::<4>().0.iter().map(|pixel| pixel[1]).collect())
-}
-
-/// A file of its own for a lossless stream.
-fn lossless_file(data: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let size = ((width - 1) | (height - 1) << 14 | HAS_ALPHA).to_le_bytes();
-    file_of(&[(*b"VP8L", &[&[SIGNATURE], size.as_slice(), data].concat())])
+    Ok(picture.samples.as_chunks::<4>().0.iter().map(|pixel| pixel[1]).collect())
 }
 
 /// Adds to each value what is predicted for it from those before: the one to the left, the one above, or both and the

@@ -1,9 +1,9 @@
 //! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Area, Budget, Channels, Error, Format, Meter, Need, Raster, Work, over, reader};
-use super::container::{Chunk, Extended, Lossy, chunks, chunks_in, file_of};
-use super::{OVERHEAD, damaged, lossy, open};
+use super::super::{Area, Budget, Channels, Error, Format, Meter, Need, Raster, Work, over};
+use super::container::{Chunk, Extended, Picture, chunks, chunks_in};
+use super::{damaged, lossless, lossy};
 use crate::metadata;
 
 /// "Do not blend" and "dispose to background", in the last byte of a frame's header.
@@ -19,11 +19,12 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     let canvas = u64::from(width) * u64::from(height);
     let mut animation = Animation::empty();
     let meter = Meter::new(bytes.len() as u64, work);
-    for (name, content) in chunks(bytes) {
+    for chunk in chunks(bytes) {
         meter.step()?;
-        match (&name, content) {
+        match (&chunk.name, chunk.content) {
             (b"ANIM", [_, _, _, _, low, high, ..]) => animation.plays = u16::from_le_bytes([*low, *high]).into(),
             (b"ANMF", content) => {
+                animation.is_cut |= chunk.is_cut;
                 let Some(Frame { place, delay, .. }) = Frame::read(content) else { continue };
                 animation.add(delay, u64::from(place.width) * u64::from(place.height), canvas);
             }
@@ -59,26 +60,15 @@ impl<'a> Frame<'a> {
         let (width, height) = (self.place.width, self.place.height);
         budget.check_pixels(width, height)?;
         let need = Need { area: Area::whole(width, height), scale: 1.0, budget, work };
-        let mut alpha = None;
-        for (name, content) in chunks_in(self.data) {
-            let raster = match &name {
-                b"ALPH" => {
-                    alpha = alpha.or(Some(content));
-                    continue;
-                }
-                b"VP8 " => lossy::decode(&Lossy::new(content, alpha)?, &[], &need)?.raster,
-                b"VP8L" => {
-                    let file = file_of(&[(*b"VP8L", content)]);
-                    reader::read(Format::WebP, open(&file, budget, work)?, OVERHEAD, &need)?.raster
-                }
-                _ => continue,
-            };
-            return match (raster.width(), raster.height()) == (width, height) {
-                true => Ok(raster),
-                false => Err(damaged("a frame is not of the size that it announces")),
-            };
+        let raster = match Picture::first(chunks_in(self.data), true)? {
+            Some(Picture::Lossy(picture)) => lossy::decode(&picture, &[], &need)?.raster,
+            Some(Picture::Lossless(picture)) => lossless::decode_frame(&picture, &need)?,
+            _ => return Err(damaged("a frame has no picture")),
+        };
+        if (raster.width(), raster.height()) != (width, height) {
+            return Err(damaged("a frame is not of the size that it announces"));
         }
-        Err(damaged("a frame has no picture"))
+        Ok(raster)
     }
 }
 
@@ -103,8 +93,8 @@ impl<'a> WebPFrames<'a> {
 
 impl Source for WebPFrames<'_> {
     fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error> {
-        let Some((_, content)) = self.chunks.find(|(name, _)| name == b"ANMF") else { return Ok(false) };
-        let frame = Frame::read(content).ok_or_else(|| damaged("a frame is cut short"))?;
+        let Some(chunk) = self.chunks.find(|chunk| &chunk.name == b"ANMF") else { return Ok(false) };
+        let frame = Frame::read(chunk.content).ok_or_else(|| damaged("a frame is cut short"))?;
         let raster = frame.decode(self.budget, self.work)?;
         let (place, disposal, stride) = (frame.place, frame.disposal, frame.place.width as usize);
         let samples = raster.samples().as_bytes();

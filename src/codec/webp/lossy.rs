@@ -7,7 +7,7 @@ use super::full::{Full, Rows};
 use super::smaller::Smaller;
 use super::{alpha, damaged, vp8};
 use crate::codec::shrink::{self, Shrink};
-use crate::codec::{Area, Channels, Decoded, Error, Format, Need, Raster};
+use crate::codec::{Area, Channels, Decoded, Error, Flaw, Format, Need, Raster};
 use crate::metadata;
 
 /// From here on the mean of a square hides what the loop filter would do, as NOTES.md shows.
@@ -29,7 +29,8 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Resu
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     let area = Area { x: 0.0, y: rows.start as f64, width, height };
-    Ok(Decoded { raster, area, icc: icc.map(std::borrow::Cow::into_owned) })
+    let flaw = picture.is_cut.then_some(Flaw::CutShort);
+    Ok(Decoded { raster, area, icc: icc.map(std::borrow::Cow::into_owned), flaw })
 }
 
 /// How many pixels in each direction become one. Chroma has half the resolution, so that it takes an even number for

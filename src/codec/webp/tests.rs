@@ -97,7 +97,7 @@ fn alpha_is_that_of_the_file() {
             let bytes = encoded(width, height, 4, |config| {
                 (config.alpha_compression, config.alpha_filtering) = (compression, filtering);
             });
-            assert!(container::Lossy::find(&bytes).unwrap().unwrap().alpha.is_some());
+            assert!(container::Picture::find(&bytes).unwrap().has_alpha());
             assert!(decoded(&bytes) == oracle(&bytes), "{compression} {filtering} {width}x{height}");
         }
     }

@@ -38,8 +38,8 @@ impl<'a> WebPWriter<'a> {
             content.extend(&(number as u32).to_le_bytes()[..3]);
         }
         content.push(blending);
-        for (name, data) in chunks(&file).filter(|(name, _)| matches!(name, b"ALPH" | b"VP8 " | b"VP8L")) {
-            chunk(&mut content, name, data);
+        for part in chunks(&file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L")) {
+            chunk(&mut content, part.name, part.content);
         }
         chunk(&mut self.frames, *b"ANMF", &content);
         self.has_alpha |= picture.channels().has_alpha();

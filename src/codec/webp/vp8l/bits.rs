@@ -1,0 +1,106 @@
+//! Numbers of some bits each, the lowest first (section 3.3).
+
+/// Reads bits. Behind the end there are zeros, and [`Bits::is_overrun`] tells.
+pub(super) struct Bits<'a> {
+    rest: &'a [u8],
+    buffer: u64,
+    /// Bits in the buffer; negative once more were taken than there are.
+    count: i32,
+}
+
+impl<'a> Bits<'a> {
+    /// Bits that are in the buffer after [`Bits::fill`], unless the end is near.
+    pub(super) const FILLED: u32 = 56;
+
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, buffer: 0, count: 0 }
+    }
+
+    /// Fills the buffer.
+    #[inline(always)]
+    pub(super) fn fill(&mut self) {
+        match self.rest.first_chunk::<8>() {
+            Some(bytes) if self.count >= 0 => {
+                self.buffer |= u64::from_le_bytes(*bytes) << self.count;
+                self.rest = &self.rest[(63 - self.count) as usize / 8..];
+                self.count |= Self::FILLED as i32;
+            }
+            _ => self.fill_slowly(),
+        }
+    }
+
+    #[cold]
+    fn fill_slowly(&mut self) {
+        while self.count >= 0
+            && self.count < Self::FILLED as i32
+            && let Some((byte, rest)) = self.rest.split_first()
+        {
+            self.buffer |= u64::from(*byte) << self.count;
+            self.count += 8;
+            self.rest = rest;
+        }
+    }
+
+    /// The next bits, of which as many count as have been filled.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> u64 {
+        self.buffer
+    }
+
+    /// Passes over bits that have been filled.
+    #[inline(always)]
+    pub(super) fn consume(&mut self, count: u32) {
+        self.buffer >>= count;
+        self.count -= count as i32;
+    }
+
+    /// Takes a number of up to 32 bits that have been filled.
+    #[inline(always)]
+    pub(super) fn take(&mut self, count: u32) -> u32 {
+        let value = self.buffer & ((1 << count) - 1);
+        self.consume(count);
+        value as u32
+    }
+
+    /// Fills the buffer and takes a number of up to 32 bits.
+    pub(super) fn read(&mut self, count: u32) -> u32 {
+        self.fill();
+        self.take(count)
+    }
+
+    /// Fills the buffer and takes a flag.
+    pub(super) fn flag(&mut self) -> bool {
+        self.read(1) == 1
+    }
+
+    /// Whether more bits were taken than there are.
+    #[inline(always)]
+    pub(super) fn is_overrun(&self) -> bool {
+        self.count < 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_lowest_first_and_the_end_is_told() {
+        let bytes: Vec<u8> = (0..40u8).map(|i| i.wrapping_mul(37) ^ 11).collect();
+        let expected = |at: usize, count: usize| {
+            (at..at + count).rev().fold(0, |value, bit| value << 1 | u32::from(bytes[bit / 8] >> (bit % 8) & 1))
+        };
+        for count in 1..=32 {
+            let mut bits = Bits::new(&bytes);
+            for at in (0..=bytes.len() * 8 - count).step_by(count) {
+                assert_eq!(bits.read(count as u32), expected(at, count), "{count} at {at}");
+                assert!(!bits.is_overrun());
+            }
+            for _ in 0..40 {
+                bits.read(32);
+            }
+            assert!(bits.is_overrun());
+            assert_eq!(bits.read(9), 0);
+        }
+    }
+}

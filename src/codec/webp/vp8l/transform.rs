@@ -1,0 +1,249 @@
+//! What was done to the pixels to make them smaller, undone (section 3.5).
+
+use super::pixels::Source;
+use super::{Pixel, damaged};
+use crate::codec::{Error, Work};
+
+/// The transforms of a picture, in the order in which they were applied.
+pub(super) struct Transforms {
+    list: Vec<Transform>,
+    /// Pixels in a row of the picture, and of what is left of it after all transforms.
+    width: usize,
+    coded_width: usize,
+}
+
+enum Transform {
+    /// Pixels are differences from what their neighbours predict, in a way that each square chooses.
+    Predictor(Squares),
+    /// Red and blue are differences from what other colours predict.
+    Colour(Squares),
+    /// Red and blue are differences from green.
+    Green,
+    /// Pixels are indices; several of them share one where there are few colours.
+    Palette { colours: Vec<Pixel>, pixels_per_pixel_bits: u32 },
+}
+
+/// One pixel for each square of a picture.
+struct Squares {
+    /// Squares have sides of two to this power.
+    bits: u32,
+    across: usize,
+    samples: Vec<u8>,
+}
+
+impl Squares {
+    fn read(source: &mut Source<'_, '_>, width: usize, height: usize) -> Result<Self, Error> {
+        let bits = source.bits.read(3) + 2;
+        let across = width.div_ceil(1 << bits);
+        let samples = source.sub_image(across, height.div_ceil(1 << bits))?;
+        Ok(Self { bits, across, samples })
+    }
+
+    /// The squares that a row goes through: which columns, and the pixel of each.
+    fn row(&self, y: usize, width: usize) -> impl Iterator<Item = (std::ops::Range<usize>, Pixel)> {
+        let row = self.samples.as_chunks::<4>().0.iter().skip((y >> self.bits) * self.across).take(self.across);
+        let side = 1 << self.bits;
+        row.zip((0..width).step_by(side)).map(move |(pixel, x)| (x..(x + side).min(width), *pixel))
+    }
+}
+
+impl Transforms {
+    pub(super) fn read(source: &mut Source<'_, '_>, width: usize, height: usize) -> Result<Self, Error> {
+        let mut transforms = Self { list: Vec::new(), width, coded_width: width };
+        let mut seen = [false; 4];
+        while source.bits.flag() {
+            let kind = source.bits.read(2);
+            if std::mem::replace(&mut seen[kind as usize], true) {
+                return Err(damaged("a transform is applied twice"));
+            }
+            let transform = match kind {
+                0 => Transform::Predictor(Squares::read(source, transforms.coded_width, height)?),
+                1 => Transform::Colour(Squares::read(source, transforms.coded_width, height)?),
+                2 => Transform::Green,
+                _ => {
+                    let palette = Transform::palette(source)?;
+                    if let Transform::Palette { pixels_per_pixel_bits, .. } = palette {
+                        transforms.coded_width = width.div_ceil(1 << pixels_per_pixel_bits);
+                    }
+                    palette
+                }
+            };
+            transforms.list.push(transform);
+        }
+        Ok(transforms)
+    }
+
+    /// Pixels in a row that is coded.
+    pub(super) fn coded_width(&self) -> usize {
+        self.coded_width
+    }
+
+    /// Makes coded rows, which stand at the beginning of `pixels`, the rows of the picture, which fill it.
+    pub(super) fn undo(&self, pixels: &mut [Pixel], rows: usize, work: &Work) -> Result<(), Error> {
+        let mut width = self.coded_width;
+        for transform in self.list.iter().rev() {
+            work.check()?;
+            let coded = &mut pixels[..width * rows];
+            match transform {
+                Transform::Predictor(squares) => undo_predictor(squares, coded, width, work)?,
+                Transform::Colour(squares) => undo_colour(squares, coded, width, work)?,
+                Transform::Green => coded.iter_mut().for_each(|pixel| *pixel = with_green(*pixel)),
+                Transform::Palette { colours, pixels_per_pixel_bits } => {
+                    undo_palette(colours, *pixels_per_pixel_bits, pixels, width, self.width);
+                    width = self.width;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Transform {
+    /// The colours of the palette are stored as differences from the one before (section 3.5.4).
+    fn palette(source: &mut Source<'_, '_>) -> Result<Self, Error> {
+        let count = source.bits.read(8) as usize + 1;
+        let samples = source.sub_image(count, 1)?;
+        let mut last = [0; 4];
+        let colours = samples.as_chunks::<4>().0.iter().map(|difference| {
+            last = add(last, *difference);
+            last
+        });
+        let pixels_per_pixel_bits = match count {
+            0..=2 => 3,
+            3..=4 => 2,
+            5..=16 => 1,
+            _ => 0,
+        };
+        Ok(Self::Palette { colours: colours.collect(), pixels_per_pixel_bits })
+    }
+}
+
+fn add(one: Pixel, other: Pixel) -> Pixel {
+    std::array::from_fn(|sample| one[sample].wrapping_add(other[sample]))
+}
+
+fn with_green([red, green, blue, alpha]: Pixel) -> Pixel {
+    [red.wrapping_add(green), green, blue.wrapping_add(green), alpha]
+}
+
+/// Section 3.5.1.
+fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, work: &Work) -> Result<(), Error> {
+    const BLACK: Pixel = [0, 0, 0, 255];
+    let (first, rest) = pixels.split_at_mut(width);
+    let mut left = BLACK;
+    for pixel in &mut *first {
+        *pixel = add(*pixel, left);
+        left = *pixel;
+    }
+    let mut above: &[Pixel] = first;
+    for (row, y) in rest.chunks_exact_mut(width).zip(1..) {
+        work.check()?;
+        row[0] = add(row[0], above[0]);
+        for (columns, [_, mode, _, _]) in squares.row(y, width) {
+            let columns = columns.start.max(1)..columns.end;
+            match mode & 0x0f {
+                1 => predict(row, above, columns, |n| n.left),
+                2 => predict(row, above, columns, |n| n.top),
+                3 => predict(row, above, columns, |n| n.top_right),
+                4 => predict(row, above, columns, |n| n.top_left),
+                5 => predict(row, above, columns, |n| mean(mean(n.left, n.top_right), n.top)),
+                6 => predict(row, above, columns, |n| mean(n.left, n.top_left)),
+                7 => predict(row, above, columns, |n| mean(n.left, n.top)),
+                8 => predict(row, above, columns, |n| mean(n.top_left, n.top)),
+                9 => predict(row, above, columns, |n| mean(n.top, n.top_right)),
+                10 => predict(row, above, columns, |n| mean(mean(n.left, n.top_left), mean(n.top, n.top_right))),
+                11 => predict(row, above, columns, select),
+                12 => predict(row, above, columns, |n| gradient(n.left, n.top, n.top_left)),
+                13 => predict(row, above, columns, |n| half_gradient(mean(n.left, n.top), n.top_left)),
+                // The last two numbers have no meaning, and libwebp takes them for 0.
+                _ => predict(row, above, columns, |_| BLACK),
+            }
+        }
+        above = row;
+    }
+    Ok(())
+}
+
+/// The pixels from which one is predicted.
+struct Neighbours {
+    left: Pixel,
+    top: Pixel,
+    top_left: Pixel,
+    top_right: Pixel,
+}
+
+#[inline(always)]
+fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, mode: impl Fn(Neighbours) -> Pixel) {
+    // In the last column, what is right of the row above is the beginning of this one.
+    let behind = row[0];
+    for x in columns {
+        let top_right = above.get(x + 1).copied().unwrap_or(behind);
+        let neighbours = Neighbours { left: row[x - 1], top: above[x], top_left: above[x - 1], top_right };
+        row[x] = add(row[x], mode(neighbours));
+    }
+}
+
+#[inline(always)]
+fn mean(one: Pixel, other: Pixel) -> Pixel {
+    std::array::from_fn(|sample| one[sample].midpoint(other[sample]))
+}
+
+/// Left or top, whichever is nearer to their gradient.
+#[inline(always)]
+fn select(n: Neighbours) -> Pixel {
+    let difference = |one: Pixel, other: Pixel| -> u32 {
+        one.into_iter().zip(other).map(|(one, other)| u32::from(one.abs_diff(other))).sum()
+    };
+    if difference(n.top, n.top_left) < difference(n.left, n.top_left) { n.left } else { n.top }
+}
+
+#[inline(always)]
+fn gradient(one: Pixel, other: Pixel, corner: Pixel) -> Pixel {
+    std::array::from_fn(|sample| {
+        let sum = i16::from(one[sample]) + i16::from(other[sample]) - i16::from(corner[sample]);
+        sum.clamp(0, 255) as u8
+    })
+}
+
+#[inline(always)]
+fn half_gradient(mean: Pixel, corner: Pixel) -> Pixel {
+    std::array::from_fn(|sample| {
+        let (mean, corner) = (i16::from(mean[sample]), i16::from(corner[sample]));
+        (mean + (mean - corner) / 2).clamp(0, 255) as u8
+    })
+}
+
+/// Section 3.5.2.
+fn undo_colour(squares: &Squares, pixels: &mut [Pixel], width: usize, work: &Work) -> Result<(), Error> {
+    for (row, y) in pixels.chunks_exact_mut(width).zip(0..) {
+        work.check()?;
+        for (columns, [red_to_blue, green_to_blue, green_to_red, _]) in squares.row(y, width) {
+            for pixel in &mut row[columns] {
+                let [red, green, blue, alpha] = *pixel;
+                let red = red.wrapping_add(share(green_to_red, green));
+                let blue = blue.wrapping_add(share(green_to_blue, green)).wrapping_add(share(red_to_blue, red));
+                *pixel = [red, green, blue, alpha];
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The product of two signed numbers, in parts of 32.
+#[inline(always)]
+fn share(factor: u8, sample: u8) -> u8 {
+    ((i16::from(factor.cast_signed()) * i16::from(sample.cast_signed())) >> 5) as u8
+}
+
+/// Section 3.5.4. Indices that name no colour are transparent. Rows grow in their place, from the last pixel on.
+fn undo_palette(colours: &[Pixel], shared_bits: u32, pixels: &mut [Pixel], coded_width: usize, width: usize) {
+    let bits = 8 >> shared_bits;
+    let rows = pixels.len() / width;
+    for y in (0..rows).rev() {
+        for x in (0..width).rev() {
+            let indices = pixels[y * coded_width + (x >> shared_bits)][1];
+            let index = u32::from(indices) >> ((x as u32 & ((1 << shared_bits) - 1)) * bits) & ((1 << bits) - 1);
+            pixels[y * width + x] = colours.get(index as usize).copied().unwrap_or_default();
+        }
+    }
+}
