@@ -169,48 +169,55 @@ fn of_a_gain_map_and_its_picture_the_picture_is_shown() {
     }
 }
 
-/// The plain way: decode all, upright and in sRGB, then Lanczos3. What is smaller already stays as it is.
-fn reference(original: &[u8], width: u32) -> Option<RgbaImage> {
-    let picture = DynamicImage::ImageRgba8(rendered(original, "format=png").ok()?.into_rgba8());
-    let width = width.min(picture.width());
+/// The plain way: decode all, upright and in sRGB, then Lanczos3.
+fn whole(original: &[u8]) -> Option<RgbaImage> {
+    Some(rendered(original, "format=png").ok()?.into_rgba8())
+}
+
+fn lanczos(picture: &RgbaImage, width: u32) -> RgbaImage {
     let height = (f64::from(picture.height()) * f64::from(width) / f64::from(picture.width())).round().max(1.0) as u32;
     let mut out = fir::images::Image::new(width, height, fir::PixelType::U8x4);
     let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3));
-    let source =
-        fir::images::ImageRef::new(picture.width(), picture.height(), picture.as_bytes(), fir::PixelType::U8x4);
+    let source = fir::images::ImageRef::new(picture.width(), picture.height(), picture, fir::PixelType::U8x4);
     fir::Resizer::new().resize(&source.unwrap(), &mut out, &options).unwrap();
-    RgbaImage::from_raw(width, height, out.into_vec())
+    RgbaImage::from_raw(width, height, out.into_vec()).unwrap()
 }
 
 #[test]
-fn real_pictures_look_like_a_full_decode_and_lanczos() {
-    for folder in ["photos", "orientation", "formats"] {
-        for path in crate::common::corpus(folder).unwrap_or_default() {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            let original = std::fs::read(&path).unwrap();
-            if cfg!(debug_assertions) && original.len() > 100_000 {
-                println!("skipped: {name} is left to a release build");
+fn all_fixtures_look_like_a_full_decode_and_lanczos() {
+    let (mut compared, mut unread) = (0, Vec::new());
+    for path in crate::common::files("") {
+        let name = path.strip_prefix(fixtures()).unwrap().display().to_string();
+        let original = std::fs::read(&path).unwrap();
+        // Half a picture is resized with half the edge that it ends in.
+        if sniff(&original).is_none() || name.starts_with("broken/") {
+            continue;
+        }
+        let Some(whole) = whole(&original) else {
+            unread.push(name);
+            continue;
+        };
+        for width in [whole.width() / 5, whole.width() / 2].map(|width| width.max(1)) {
+            // Lossless, so that only what came before the encoder is judged.
+            let picture = rendered(&original, &format!("w={width}&format=png")).unwrap().into_rgba8();
+            let expected = lanczos(&whole, width);
+            assert_eq!(picture.dimensions(), expected.dimensions(), "{name} w={width}");
+            if expected.width().min(expected.height()) < 8 {
                 continue;
             }
-            for width in [300, 800] {
-                // Lossless, so that only what came before the encoder is judged.
-                let Ok(picture) = rendered(&original, &format!("w={width}&format=png")) else {
-                    assert!([".icm", ".tiff"].iter().any(|end| name.ends_with(end)), "{name} is not read");
-                    continue;
-                };
-                let picture = picture.into_rgba8();
-                let Some(expected) = reference(&original, width) else { panic!("{name}: no reference") };
-                assert_eq!(picture.dimensions(), expected.dimensions(), "{name} w={width}");
-                if expected.width().min(expected.height()) < 8 {
-                    continue;
-                }
-                let score = similarity(&picture, &expected);
-                println!("{name} w={width}: {score:.4}");
-                let most = picture.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max();
-                assert!(score >= 0.97, "{name} w={width}: {score}, differs by at most {most:?}");
-            }
+            let score = similarity(&picture, &expected);
+            let most = picture.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+            // Flat areas have no structure but the last bits of JPEG. Where chroma is coarser in one direction alone, the
+            // small scales of the decoder halve the other one as well, as libjpeg-turbo's do.
+            let wanted = if ["jpeg/411.jpg", "jpeg/440.jpg"].contains(&name.as_str()) { 0.83 } else { 0.95 };
+            let is_alike = score >= wanted || most <= Some(10);
+            assert!(is_alike, "{name} w={width}: {score}, differs by at most {most:?}");
+            compared += 1;
         }
     }
+    let is_optional = |name: &String| name.starts_with("jxl/");
+    assert!(unread.iter().all(is_optional), "{unread:?} are not read");
+    assert!(compared > 130, "{compared}");
 }
 
 /// How many bytes `format=auto` sends to a viewer that sends this `Accept`, and in which format.
@@ -223,16 +230,8 @@ fn automatic(original: &[u8], query: &str, accept: &str) -> Option<(usize, Forma
 
 #[test]
 fn newer_formats_are_never_larger_than_what_they_replace() {
-    let mut files = Vec::new();
-    for folder in ["", "jpeg", "png", "webp", "gif", "tiff", "plain", "foreign"] {
-        let entries = std::fs::read_dir(fixtures().join(folder)).unwrap();
-        files.extend(entries.map(|entry| (entry.unwrap().path(), "w=24")));
-    }
-    // What debug builds take too long for.
-    for folder in ["photos", "formats"].iter().filter(|_| !cfg!(debug_assertions)) {
-        files.extend(crate::common::corpus(folder).unwrap_or_default().into_iter().map(|path| (path, "w=300")));
-    }
-    for (path, query) in files.into_iter().filter(|(path, _)| path.is_file()) {
+    for path in crate::common::files("") {
+        let query = "w=24";
         let (original, name) = (std::fs::read(&path).unwrap(), path.display());
         let Some((old, format)) = automatic(&original, query, "*/*") else { continue };
         assert!(matches!(format, Format::Jpeg | Format::Png | Format::Gif), "{name}: {format}");
@@ -245,13 +244,20 @@ fn newer_formats_are_never_larger_than_what_they_replace() {
 
 #[test]
 fn broken_pictures_are_answered() {
-    for path in crate::common::corpus("broken").unwrap_or_default() {
-        let original = std::fs::read(&path).unwrap();
-        for query in ["w=300", "w=800", "w=100&format=webp", "info"] {
+    let table = [
+        ("truncated.jpg", Ok(())),
+        ("header-only.jpg", Err(())),
+        ("60000x60000.png", Err(())),
+        ("text.jpg", Err(())),
+        ("empty.jpg", Err(())),
+    ];
+    let small = Budget { pixels: 100_000_000, memory: 512 << 20 };
+    for (name, expected) in table {
+        let original = std::fs::read(fixtures().join("broken").join(name)).unwrap();
+        for query in ["w=300", "w=8", "w=100&format=webp"] {
             let transform: Transform = query.parse().unwrap();
-            let small = Budget { pixels: 100_000_000, memory: 512 << 20 };
             let outcome = render(&original, &transform, Accepted::default(), small, &Work::unbounded());
-            println!("{} {query}: {:?}", path.display(), outcome.map(|picture| (picture.width, picture.height)));
+            assert_eq!(outcome.map(|_| ()).map_err(|_| ()), expected, "{name} {query}");
         }
     }
 }

@@ -6,11 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{fixtures, request};
 
-fn launcher(environment: &[(&str, &str)]) -> Option<(Child, SocketAddr)> {
-    if Command::new("node").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("skipped: there is no node");
-        return None;
-    }
+fn launcher(environment: &[(&str, &str)]) -> (Child, SocketAddr) {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let child = Command::new("node")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/infra/web/index.js"))
@@ -24,8 +20,8 @@ fn launcher(environment: &[(&str, &str)]) -> Option<(Child, SocketAddr)> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
-    Some((child, address))
+        .expect("Node.js is installed");
+    (child, address)
 }
 
 fn within(time: Duration, mut what: impl FnMut() -> bool) -> bool {
@@ -44,9 +40,10 @@ fn listens(address: SocketAddr) -> bool {
 }
 
 #[test]
+#[ignore = "runs Node.js: cargo test --test all -- --ignored"]
 fn the_server_answers_where_lambda_asks_and_ends_with_its_launcher() {
     for signal in ["TERM", "INT", "HUP", "KILL"] {
-        let Some((mut child, address)) = launcher(&[]) else { return };
+        let (mut child, address) = launcher(&[]);
         assert!(within(Duration::from_secs(10), || listens(address)), "{signal}");
         assert_eq!(request(address, "GET", "/photo.jpg?w=20", &[]).status, 200);
         assert_eq!(request(address, "GET", "/metrics", &[]).status, 404, "figures go to the log");
@@ -58,13 +55,14 @@ fn the_server_answers_where_lambda_asks_and_ends_with_its_launcher() {
 }
 
 #[test]
+#[ignore = "runs Node.js: cargo test --test all -- --ignored"]
 fn a_server_that_cannot_start_ends_its_launcher() {
     for (name, value) in [
         ("IMAGE_ORIGIN_SOURCE", "/no/such/folder"),
         ("IMAGE_ORIGIN_PROGRAM", "/no/such/program"),
         ("AWS_LAMBDA_HTTP_ENDPOINT", "nowhere"),
     ] {
-        let Some((mut child, _)) = launcher(&[(name, value)]) else { return };
+        let (mut child, _) = launcher(&[(name, value)]);
         assert_eq!(child.wait().unwrap().code(), Some(1), "{name}");
     }
 }

@@ -18,16 +18,17 @@ pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// A folder of real images beside the checkout, if there is one.
-pub(crate) fn corpus(folder: &str) -> Option<Vec<PathBuf>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus").join(folder);
-    let Ok(entries) = std::fs::read_dir(&path) else {
-        println!("skipped: there is no {}", path.display());
-        return None;
-    };
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+/// Every file of a folder of fixtures and of the folders in it.
+pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![fixtures().join(folder)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
     files.sort();
-    Some(files)
+    files
 }
 
 /// A running server. It ends with the test.

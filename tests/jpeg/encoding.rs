@@ -1,12 +1,13 @@
 //! The encoder, read back by this project's decoder and by another, and beside `cjpeg` (libjpeg-turbo).
 
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image_origin::codec::jpeg::{Image, Options, PixelFormat, Process, Scale, decode, read_header};
 use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
 use zune_jpeg::zune_core::bytestream::ZCursor;
+
+use super::peers::{self, Recorded, checksum};
+use crate::common::fixtures;
 
 /// The lowest quality at which chroma keeps its full resolution.
 const FULL_CHROMA: u8 = 91;
@@ -62,85 +63,80 @@ fn psnr(one: &[u8], other: &[u8]) -> f64 {
     10.0 * (255.0 * 255.0 * one.len() as f64 / squares.max(1.0)).log10()
 }
 
-/// What `cjpeg` makes of a picture; `None` with a printed line where it is absent.
-fn cjpeg(raster: &Raster, quality: u8, progressive: bool) -> Option<Vec<u8>> {
+/// What `cjpeg` makes of a picture: the length of the file, and its pixels.
+fn cjpeg(raster: &Raster, quality: u8, progressive: bool) -> String {
     let sampling = if quality >= FULL_CHROMA { "1x1" } else { "2x2" };
-    let mut command = Command::new("cjpeg");
-    command.args(["-quality", &quality.to_string(), "-baseline", "-optimize", "-dct", "int", "-sample", sampling]);
+    let quality = quality.to_string();
+    let mut arguments = vec!["-quality", &quality, "-baseline", "-optimize", "-dct", "int", "-sample", sampling];
     if progressive {
-        command.arg("-progressive");
+        arguments.push("-progressive");
     }
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = child.inspect_err(|error| println!("skipped: cjpeg: {error}")).ok()?;
     let kind = if raster.channels() == Channels::L { "P5" } else { "P6" };
     let head = format!("{kind}\n{} {}\n255\n", raster.width(), raster.height());
-    let mut input = child.stdin.take().unwrap();
-    // From another thread: neither side may wait for the other to empty its pipe.
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || input.write_all(&[head.as_bytes(), raster.samples().as_bytes()].concat()).unwrap());
-        child.wait_with_output().unwrap()
-    });
-    assert!(output.status.success());
-    Some(output.stdout)
+    let file = peers::cjpeg(&[head.as_bytes(), raster.samples().as_bytes()].concat(), &arguments);
+    format!("{} {}", file.len(), checksum(&decoded(&file).pixels))
 }
 
-/// Checks that the file has the pixels of `cjpeg`'s and is no larger. `None` without `cjpeg`.
-fn compare_with_cjpeg(raster: &Raster, quality: u8, progressive: bool) -> Option<()> {
-    let case = (raster.width(), raster.height(), raster.channels(), quality, progressive);
-    let theirs = cjpeg(raster, quality, progressive)?;
+/// Checks that the file has the pixels of `cjpeg`'s and is no larger.
+fn compare_with_cjpeg(peer: &mut Recorded, name: &str, raster: &Raster, quality: u8, progressive: bool) {
+    let way = if progressive { "progressive" } else { "baseline" };
+    let case = format!("{name} {}x{} {:?} {quality} {way}", raster.width(), raster.height(), raster.channels());
+    let (length, pixels) = peer.answer(&case, || cjpeg(raster, quality, progressive)).split_once(' ').unwrap();
+    let length: usize = length.parse().unwrap();
     let ours = encode(raster, quality, progressive);
-    assert!(decoded(&ours).pixels == decoded(&theirs).pixels, "{case:?}: other pixels");
+    assert_eq!(checksum(&decoded(&ours).pixels), pixels, "{case}: other pixels");
     // Zero bytes after bytes of ones are a matter of chance.
-    let allowed = theirs.len() + theirs.len() / 4000;
-    assert!(ours.len() <= allowed, "{case:?}: {} bytes, and cjpeg {}", ours.len(), theirs.len());
-    Some(())
+    let allowed = length + length / 4000;
+    assert!(ours.len() <= allowed, "{case}: {} bytes, and cjpeg {length}", ours.len());
 }
 
 #[test]
 fn small_sizes_equal_the_peer() {
+    let mut peer = Recorded::open("cjpeg-sizes.txt");
     for width in 1..=33 {
         for height in [1, 8, 15, 17, 24] {
             for (channels, quality) in [(Channels::Rgb, 80), (Channels::Rgb, 95), (Channels::L, 80)] {
                 let scene = scene(width, height, channels);
-                let progressive = (width + height) % 2 == 0;
-                if compare_with_cjpeg(&scene, quality, progressive).is_none() {
-                    return;
-                }
+                compare_with_cjpeg(&mut peer, "scene", &scene, quality, (width + height) % 2 == 0);
             }
         }
     }
+    peer.close(33 * 5 * 3);
 }
 
 #[test]
 fn qualities_equal_the_peer() {
-    for quality in [1, 2, 3, 7, 10, 25, 49, 50, 51, 66, 75, 80, 90, 91, 95, 99, 100] {
-        for (channels, sample) in [(Channels::Rgb, None), (Channels::L, None), (Channels::Rgb, Some(noise))] {
-            let raster = match sample {
-                Some(sample) => picture(50, 43, channels, sample),
-                None => scene(70, 43, channels),
-            };
+    const QUALITIES: [u8; 17] = [1, 2, 3, 7, 10, 25, 49, 50, 51, 66, 75, 80, 90, 91, 95, 99, 100];
+    let mut peer = Recorded::open("cjpeg-qualities.txt");
+    for quality in QUALITIES {
+        for (name, raster) in [
+            ("scene", scene(70, 43, Channels::Rgb)),
+            ("scene", scene(70, 43, Channels::L)),
+            ("noise", picture(50, 43, Channels::Rgb, noise)),
+        ] {
             for progressive in [false, true] {
-                if compare_with_cjpeg(&raster, quality, progressive).is_none() {
-                    return;
-                }
+                compare_with_cjpeg(&mut peer, name, &raster, quality, progressive);
             }
         }
     }
+    peer.close(QUALITIES.len() * 6);
 }
 
 #[test]
 fn photographs_equal_the_peer() {
-    for file in super::peers::corpus("photos") {
-        let options = Options { scale: Scale::Eighth, ..Options::default() };
-        let image = decode(&std::fs::read(&file).unwrap(), &options).unwrap();
+    const FILES: [&str; 4] = ["photo.jpg", "jpeg/444.jpg", "jpeg/grey.jpg", "orientation/1.jpg"];
+    let mut peer = Recorded::open("cjpeg-photographs.txt");
+    for file in FILES {
+        let scale = if file == "photo.jpg" { Scale::Quarter } else { Scale::Full };
+        let image = decode(&std::fs::read(fixtures().join(file)).unwrap(), &Options { scale, ..Options::default() });
+        let image = image.unwrap();
         let channels = if image.format == PixelFormat::Grey { Channels::L } else { Channels::Rgb };
         let photo = raster(image.width as u32, image.height as u32, channels, image.pixels);
         for (quality, progressive) in [(80, false), (80, true), (92, false)] {
-            if compare_with_cjpeg(&photo, quality, progressive).is_none() {
-                return;
-            }
+            compare_with_cjpeg(&mut peer, file, &photo, quality, progressive);
         }
     }
+    peer.close(FILES.len() * 3);
 }
 
 #[test]

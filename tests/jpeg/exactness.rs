@@ -1,48 +1,63 @@
-//! The decoder beside `djpeg` (libjpeg-turbo) on real photos. Skips with a printed line where one of them is absent.
+//! The decoder beside `djpeg` (libjpeg-turbo).
 
 use image_origin::codec::jpeg::{Image, Options, Scale, Upsampling, decode};
 
-use super::peers::{PEER_FOLDERS, corpus, djpeg};
+use super::peers::{Recorded, checksum, djpeg};
+use crate::common::fixtures;
 
-/// The share of samples that differ by more than `tolerance`, and the largest difference.
-fn difference(image: &Image, (width, height, samples): &(usize, usize, Vec<u8>), tolerance: u8) -> (f64, u8) {
-    assert_eq!((image.width, image.height, image.pixels.len()), (*width, *height, samples.len()));
-    let differences = image.pixels.iter().zip(samples).map(|(&a, &b)| a.abs_diff(b));
-    let beyond = differences.clone().filter(|&difference| difference > tolerance).count();
-    (beyond as f64 / samples.len() as f64, differences.max().unwrap_or(0))
+/// Pictures of each subsampling, baseline and progressive, with restarts, of one component, and upright ones in turns.
+const FILES: [&str; 12] = [
+    "jpeg/411.jpg",
+    "jpeg/422.jpg",
+    "jpeg/440.jpg",
+    "jpeg/444.jpg",
+    "jpeg/grey.jpg",
+    "jpeg/p3.jpg",
+    "jpeg/progressive.jpg",
+    "jpeg/restart.jpg",
+    "orientation/1.jpg",
+    "orientation/6.jpg",
+    "photo.jpg",
+    "photo-progressive.jpg",
+];
+
+fn decoded(file: &[u8], scale: Scale, upsampling: Upsampling) -> Image {
+    decode(file, &Options { scale, upsampling, ..Options::default() }).unwrap()
 }
 
-/// Compares all photos that both decoders make three or one channels of.
-fn compare(scale: Scale, upsampling: Upsampling, tolerance: u8, share: f64) {
-    let scale_argument = format!("{}/8", scale.eighths());
-    let mut arguments = vec!["-scale", &scale_argument];
-    if upsampling == Upsampling::Nearest {
-        arguments.push("-nosmooth");
-    }
-    for file in PEER_FOLDERS.into_iter().flat_map(corpus) {
-        let options = Options { scale, upsampling, ..Options::default() };
-        let Ok(image) = decode(&std::fs::read(&file).unwrap(), &options) else { continue };
-        if image.format.channels() == 4 {
-            continue;
+#[test]
+fn pixels_are_those_of_the_peer_to_the_bit() {
+    let mut peer = Recorded::open("djpeg.txt");
+    for name in FILES {
+        let file = std::fs::read(fixtures().join(name)).unwrap();
+        for (way, upsampling, arguments) in
+            [("smooth", Upsampling::Smooth, &[][..]), ("nearest", Upsampling::Nearest, &["-nosmooth"])]
+        {
+            let image = decoded(&file, Scale::Full, upsampling);
+            let ours = format!("{}x{} {}", image.width, image.height, checksum(&image.pixels));
+            let theirs = peer.answer(&format!("{name} {way}"), || {
+                let (width, height, samples) = djpeg(&file, arguments);
+                format!("{width}x{height} {}", checksum(&samples))
+            });
+            assert_eq!(ours, theirs, "{name} {way}");
         }
-        let Some(expected) = djpeg(&file, &arguments) else { continue };
-        let (beyond, largest) = difference(&image, &expected, tolerance);
-        println!("{scale:?} {upsampling:?} {}: {beyond:.6} beyond, largest {largest}", file.display());
-        assert!(beyond <= share, "{}: {beyond} of the samples differ by more than {tolerance}", file.display());
     }
+    peer.close(2 * FILES.len());
 }
 
+/// At an eighth the peer takes chroma of halved resolution from more than the first coefficient.
 #[test]
-fn full_scale_is_within_one_level() {
-    compare(Scale::Full, Upsampling::Nearest, 1, 0.001);
-}
-
-#[test]
-fn smooth_upsampling_is_within_one_level() {
-    compare(Scale::Full, Upsampling::Smooth, 1, 0.001);
-}
-
-#[test]
-fn eighth_scale_is_within_two_levels() {
-    compare(Scale::Eighth, Upsampling::Smooth, 2, 0.0);
+fn an_eighth_is_within_two_levels() {
+    let reference = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/references/djpeg-eighth.png");
+    let file = std::fs::read(fixtures().join("photo.jpg")).unwrap();
+    if std::env::var_os("UPDATE_REFERENCES").is_some() {
+        let (width, height, samples) = djpeg(&file, &["-scale", "1/8"]);
+        image::RgbImage::from_raw(width as u32, height as u32, samples).unwrap().save(&reference).unwrap();
+    }
+    let theirs = image::open(&reference).unwrap().into_rgb8();
+    let ours = decoded(&file, Scale::Eighth, Upsampling::Smooth);
+    assert_eq!((ours.width as u32, ours.height as u32), theirs.dimensions());
+    assert_eq!(ours.pixels.len(), theirs.len());
+    let most = ours.pixels.iter().zip(theirs.iter()).map(|(one, other)| one.abs_diff(*other)).max();
+    assert!(most <= Some(2), "{most:?}");
 }

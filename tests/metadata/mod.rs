@@ -1,7 +1,4 @@
 //! Metadata end to end: files in, reports and stripped files out, and ExifTool as the judge of both.
-//!
-//! The tests build the small files that they need. Where a folder `../shared/corpus` of real photographs and the
-//! `exiftool` program are at hand, they are used as well; a line says so where they are not.
 mod browser;
 mod exiftool;
 mod hostile;

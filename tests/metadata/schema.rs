@@ -8,25 +8,25 @@ use image_origin::codec::Work;
 use image_origin::metadata;
 use serde_json::json;
 
-use super::exiftool::corpus;
 use super::samples;
+use crate::common::files;
 
 /// Where the reports are left for `tests/schema.test.mjs`, one a line.
 const REPORTS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/metadata-reports.jsonl");
 
-/// Whole files, files cut off anywhere, which have damaged parts of every kind, and all that is beside the checkout.
+/// Whole files, files cut off anywhere, which have damaged parts of every kind, and all fixtures.
 #[test]
 fn reports_are_made_of_whole_and_of_damaged_files() {
-    let mut files = Vec::new();
+    let mut cases = Vec::new();
     for (name, file) in samples::all().into_iter().chain([("avif", samples::avif()), ("tiff", samples::tiff())]) {
-        files.extend((4..=file.len()).rev().step_by(9).map(|end| (format!("{end} of {name}"), file[..end].to_vec())));
+        cases.extend((4..=file.len()).rev().step_by(9).map(|end| (format!("{end} of {name}"), file[..end].to_vec())));
     }
-    for file in corpus(&["exif", "photos", "orientation", "formats", "broken"]) {
-        files.push((file.display().to_string(), std::fs::read(&file).unwrap()));
+    for file in files("") {
+        cases.push((file.display().to_string(), std::fs::read(&file).unwrap()));
     }
     let mut out = BufWriter::new(File::create(REPORTS).unwrap());
     let mut count = 0;
-    for (name, file) in files {
+    for (name, file) in cases {
         let Ok(report) = metadata::report(&file, &Work::unbounded()) else { continue };
         for report in [&report, &report.clone().without_location()] {
             writeln!(out, "{}", json!({ "name": name, "report": report })).unwrap();
@@ -34,7 +34,7 @@ fn reports_are_made_of_whole_and_of_damaged_files() {
         }
     }
     out.flush().unwrap();
-    assert!(count > 500, "{count}");
+    assert!(count > 2500, "{count}");
 }
 
 #[test]
