@@ -90,7 +90,7 @@ fn scores(photograph: &Raster, format: Format, qualities: &[u8]) -> Vec<f64> {
     let encoder = codec::encoder(format).expect("it is written");
     let score = |quality: &u8| {
         let encoding = Encoding { quality: *quality, lossless: false, progressive: false };
-        let bytes = encoder.encode(photograph, &encoding, &Work::unbounded()).expect("it is encoded");
+        let bytes = encoder.encode(photograph, &encoding, BUDGET, &Work::unbounded()).expect("it is encoded");
         let decoded = decode(&bytes, format);
         let [expected, picture] = [photograph, &decoded].map(|raster| raster.samples().as_bytes());
         pictures::score(expected, picture, photograph.width(), photograph.height())

@@ -151,6 +151,10 @@ impl From<codec::Error> for Problem {
             codec::Error::Damaged { .. } => Code::DamagedImage,
             codec::Error::TooLarge { .. } => Code::ImageTooLarge,
             codec::Error::Stopped(_) => Code::Deadline,
+            codec::Error::Internal(reason) => {
+                tracing::error!(reason, "a picture could not be made");
+                Code::Internal
+            }
         };
         Self::new(code, error.to_string())
     }

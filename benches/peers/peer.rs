@@ -119,7 +119,7 @@ fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, 
         lossless: transform.output.lossless,
         progressive: transform.output.progressive,
     };
-    timed(|| Ok(encoder.encode(&raster, &encoding, &Work::unbounded())?))
+    timed(|| Ok(encoder.encode(&raster, &encoding, BUDGET, &Work::unbounded())?))
 }
 
 /// The output, the time on the clock, and that on the processor.

@@ -90,7 +90,7 @@ fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Raster {
 /// Encodes with the crate's own encoders.
 pub(crate) fn encoded(raster: &Raster, format: Format, encoding: Encoding) -> Vec<u8> {
     let encoder = codec::encoder(format).expect("the format is written");
-    encoder.encode(raster, &encoding, &Work::unbounded()).expect("nothing stops it")
+    encoder.encode(raster, &encoding, BUDGET, &Work::unbounded()).expect("nothing stops it")
 }
 
 /// The usual way to encode.

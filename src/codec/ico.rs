@@ -112,7 +112,13 @@ mod tests {
     fn png(side: u32) -> Vec<u8> {
         let red =
             Raster::new(side, side, Channels::Rgb, Samples::U8([255, 0, 0].repeat((side * side) as usize))).unwrap();
-        Png.encode(&red, &Encoding { quality: 80, lossless: true, progressive: false }, &Work::unbounded()).unwrap()
+        Png.encode(
+            &red,
+            &Encoding { quality: 80, lossless: true, progressive: false },
+            Budget::UNLIMITED,
+            &Work::unbounded(),
+        )
+        .unwrap()
     }
 
     fn decoded(bytes: &[u8]) -> Result<Raster, Error> {

@@ -8,6 +8,7 @@ mod animation;
 mod av1;
 pub mod avif;
 mod blend;
+mod buffer;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
@@ -66,7 +67,13 @@ pub enum Error {
     /// The deadline has passed, or nobody waits for the answer any more.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// A bug: what cannot happen has happened.
+    #[error("{0}")]
+    Internal(&'static str),
 }
+
+/// How [`Error::TooLarge`] calls memory.
+pub(crate) const MEMORY: &str = "the memory for this picture in bytes";
 
 /// What one picture may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +85,9 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// No limit at all.
+    pub const UNLIMITED: Self = Self { pixels: u64::MAX, memory: u64::MAX };
+
     /// Refuses a size in pixels that is over the limit.
     ///
     /// # Errors
@@ -98,9 +108,18 @@ impl Budget {
     pub fn check_memory(&self, needs: u64) -> Result<(), Error> {
         let allowed = self.memory;
         if needs > allowed {
-            return Err(Error::TooLarge { what: "the memory for this picture in bytes", needs, allowed });
+            return Err(Error::TooLarge { what: MEMORY, needs, allowed });
         }
         Ok(())
+    }
+
+    /// The budget for what is held beside `held` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if those alone are over the limit.
+    pub fn beside(&self, held: u64) -> Result<Self, Error> {
+        self.check_memory(held)?;
+        Ok(Self { memory: self.memory - held, ..*self })
     }
 }
 
@@ -302,20 +321,28 @@ pub trait Encoder: Sync {
     /// Whether [`Encoding::quality`] changes the size of what is written.
     fn has_quality(&self, encoding: &Encoding) -> bool;
 
-    /// Encodes a picture of 8 bit samples, of any channels but CMYK; with alpha only if [`Encoder::has_alpha`].
+    /// Encodes a picture of 8 bit samples, of any channels but CMYK; with alpha only if [`Encoder::has_alpha`]. `budget`
+    /// is for what is held beside the raster: working memory, and the file.
     ///
     /// # Errors
-    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
-    fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
+    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold and for memory.
+    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error>;
 
     /// Whether the format holds animations, and [`Encoder::animate`] starts one.
     fn has_animation(&self) -> bool {
         false
     }
 
-    /// Starts an animation that is played that many times, 0 standing for ever.
-    fn animate<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
-        let _ = (plays, encoding, work);
+    /// Starts an animation that is played that many times, 0 standing for ever. `budget` is for what the writer holds
+    /// beside the frame that it is given.
+    fn animate<'a>(
+        &self,
+        plays: u32,
+        encoding: &Encoding,
+        budget: Budget,
+        work: &'a Work,
+    ) -> Option<Box<dyn AnimationWriter + 'a>> {
+        let _ = (plays, encoding, budget, work);
         None
     }
 
@@ -344,11 +371,17 @@ pub trait PlanarEncoder: Sync {
     }
 
     /// Encodes luma and the two chromas (see [`Plane`]) of [`PlanarEncoder::range`]. Chroma has half of luma's width and
-    /// height, rounded up.
+    /// height, rounded up. `budget` is for what is held beside the planes.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
-    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error>;
+    fn encode_planes(
+        &self,
+        planes: &[Raster; 3],
+        encoding: &Encoding,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Vec<u8>, Error>;
 }
 
 /// The decoder for a format, if there is one.

@@ -48,6 +48,11 @@ fn distance(one: [u8; 4], other: [u8; 4]) -> u32 {
     (0..3).map(|i| u32::from(one[i].abs_diff(other[i])).pow(2)).sum()
 }
 
+/// Bytes that [`exact`] holds beside the picture.
+pub(super) fn memory(raster: &Raster) -> u64 {
+    u64::from(raster.width()) * u64::from(raster.height()) + (16 << 10)
+}
+
 /// The picture without any loss, if it has at most `most` colours (and `most` is at most 256).
 pub(super) fn exact(raster: &Raster, most: usize) -> Option<Indexed> {
     indexed(pixels(raster)?, raster.width() as usize * raster.height() as usize, most)
@@ -98,9 +103,21 @@ pub(super) fn opaque(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Ind
     }
 }
 
+/// Bytes that [`opaque`] holds with so many pixels, which themselves are included: those with their gaps filled, and
+/// their indices; and what colours are chosen from, with places for each of them.
+pub(super) fn opaque_memory(pixels: u64) -> u64 {
+    const CHOSEN: u64 = 4 + 60;
+    pixels * (4 + 4 + 1) + pixels.min(MOST_CHOSEN as u64) * CHOSEN
+}
+
+/// Most pixels that colours are chosen from; of larger pictures they are a regular sample.
+const MOST_CHOSEN: usize = 1 << 18;
+
 fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Indexed {
     let shift = u8::from(has_nothing);
-    let visible: Vec<u8> = pixels.iter().filter(|pixel| pixel[3] != 0).flatten().copied().collect();
+    let mut visible = Vec::with_capacity(4 * pixels.len().min(MOST_CHOSEN));
+    let chosen = pixels.iter().filter(|pixel| pixel[3] != 0).step_by(pixels.len().div_ceil(MOST_CHOSEN));
+    visible.extend(chosen.flatten());
     let filled = filled(pixels);
     let (Ok(sample), Ok(image)) = (
         quantizr::Image::new(&visible, visible.len() / 4, 1),
@@ -132,7 +149,9 @@ fn filled(pixels: &[[u8; 4]]) -> Vec<u8> {
         }
         last
     };
-    pixels.iter().flat_map(fill).collect()
+    let mut filled = Vec::with_capacity(4 * pixels.len());
+    filled.extend(pixels.iter().flat_map(fill));
+    filled
 }
 
 fn transparent_first(colors: Vec<[u8; 4]>, mut indices: Vec<u8>) -> Indexed {

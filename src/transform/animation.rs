@@ -161,7 +161,7 @@ impl Pass<'_> {
     ) -> Result<(Vec<u8>, Colorspace), codec::Error> {
         let Prepared { bytes, decoder, work, .. } = *self.prepared;
         let mut frames = decoder.frames(bytes, self.budget, work)?;
-        let Some(mut writer) = encoder.animate(self.animation.plays, encoding, work) else {
+        let Some(mut writer) = encoder.animate(self.animation.plays, encoding, self.budget, work) else {
             return Err(codec::Error::Unsupported(format!("{} holds no animation", encoder.format())));
         };
         let mut delays = self.animation.delays.iter();

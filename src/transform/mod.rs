@@ -151,7 +151,8 @@ pub fn render(
 ) -> Result<Rendered, Error> {
     let started = Instant::now();
     let preferences = preferences.into();
-    let prepared = Prepared::new(bytes, transform, limits.into(), work)?;
+    let limits = limits.into();
+    let prepared = Prepared::new(bytes, transform, limits, work)?;
     if let Some(rendered) = planes::render(&prepared, transform, preferences, started)? {
         return Ok(rendered);
     }
@@ -175,7 +176,7 @@ pub fn render(
         let carried = carried.with_profile(profile);
         let (format, width, height) = (encoder.format(), raster.width(), raster.height());
         let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-        let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, work).map(finish);
+        let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, limits.budget, work).map(finish);
         let bytes = output::encode(output, |encoding| encoder.has_quality(encoding), encode)?;
         Ok(Rendered { bytes, format, width, height, stages })
     })?;

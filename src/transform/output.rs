@@ -198,7 +198,7 @@ pub(super) fn encode(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Channels, Samples, Work};
+    use crate::codec::{Budget, Channels, Samples, Work};
 
     #[test]
     fn accept_is_read_item_by_item() {
@@ -291,7 +291,7 @@ mod tests {
         let work = Work::unbounded();
         let at = |quality, max_bytes| {
             let output = Output { quality, max_bytes, ..Output::default() };
-            encode(&output, |_| true, |encoding| jpeg.encode(&photo, encoding, &work))
+            encode(&output, |_| true, |encoding| jpeg.encode(&photo, encoding, Budget::UNLIMITED, &work))
         };
         let size_at_40 = at(Some(40), None).unwrap().len() as u32;
         assert_eq!(at(Some(90), Some(size_at_40)).unwrap(), at(Some(40), None).unwrap());
@@ -299,7 +299,7 @@ mod tests {
         assert!(matches!(at(None, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
         let png = codec::encoder(Format::Png).unwrap();
         let output = Output { max_bytes: Some(10), ..Output::default() };
-        let encoded = encode(&output, |_| false, |encoding| png.encode(&photo, encoding, &work));
+        let encoded = encode(&output, |_| false, |encoding| png.encode(&photo, encoding, Budget::UNLIMITED, &work));
         assert!(matches!(encoded, Err(Error::MaxBytes { .. })));
     }
 }

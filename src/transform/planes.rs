@@ -54,7 +54,7 @@ pub(super) fn render(
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
     let rendered = output::smallest(&ways, &transform.output, |(format, encoder, planes), output| {
         let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-        let encode = |encoding: &_| encoder.encode_planes(planes, encoding, work).map(finish);
+        let encode = |encoding: &_| encoder.encode_planes(planes, encoding, prepared.budget, work).map(finish);
         let bytes = output::encode(output, |_| true, encode)?;
         Ok(Rendered { bytes, format, width, height, stages })
     })?;

@@ -8,7 +8,7 @@ fn red_and_blue(format: Format) -> Vec<u8> {
     let pixels: Vec<[u8; 3]> = (0..80 * 40).map(|i| if i % 80 < 40 { [255, 0, 0] } else { [0, 0, 255] }).collect();
     let raster = Raster::new(80, 40, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
     let encoding = Encoding { quality: 100, lossless: true, progressive: false };
-    codec::encoder(format).unwrap().encode(&raster, &encoding, &Work::unbounded()).unwrap()
+    codec::encoder(format).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
@@ -126,7 +126,7 @@ fn ramps(width: u32, height: u32) -> Vec<u8> {
     let pixels: Vec<[u8; 3]> = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y))).collect();
     let raster = Raster::new(width, height, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
     let encoding = Encoding { quality: 90, lossless: false, progressive: false };
-    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &encoding, &Work::unbounded()).unwrap()
+    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 #[test]
@@ -378,7 +378,8 @@ fn linear_light_keeps_the_brightness_of_fine_detail() {
     let lines: Vec<u8> = (0..64 * 64).map(|i| if i / 64 % 2 == 0 { 255 } else { 0 }).collect();
     let raster = Raster::new(64, 64, Channels::L, Samples::U8(lines)).unwrap();
     let encoding = Encoding { quality: 100, lossless: true, progressive: false };
-    let bytes = codec::encoder(Format::Png).unwrap().encode(&raster, &encoding, &Work::unbounded()).unwrap();
+    let bytes =
+        codec::encoder(Format::Png).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let middle = |query: &str| rendered(&bytes, query).unwrap().1.samples().as_bytes()[4 * (8 * 16 + 8)];
     assert!(middle("w=16").abs_diff(128) < 4, "half of the samples");
     assert!(middle("w=16&linear").abs_diff(188) < 4, "half of the light");

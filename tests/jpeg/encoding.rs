@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use image_origin::codec::jpeg::{Image, Options, PixelFormat, Process, Scale, decode, read_header};
-use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
+use image_origin::codec::{self, Budget, Channels, Encoding, Format, Raster, Samples, Work};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
 use super::peers::{self, Recorded, checksum};
@@ -14,7 +14,7 @@ const FULL_CHROMA: u8 = 91;
 
 fn encode_until(raster: &Raster, quality: u8, progressive: bool, work: &Work) -> Result<Vec<u8>, codec::Error> {
     let encoding = Encoding { quality, lossless: false, progressive };
-    codec::encoder(Format::Jpeg).unwrap().encode(raster, &encoding, work)
+    codec::encoder(Format::Jpeg).unwrap().encode(raster, &encoding, Budget::UNLIMITED, work)
 }
 
 fn encode(raster: &Raster, quality: u8, progressive: bool) -> Vec<u8> {
@@ -211,7 +211,7 @@ fn planes_are_coded_like_the_pixels_that_they_come_from() {
         };
         let planes = [raster(width, height, Channels::L, luma), half(&cb), half(&cr)];
         let encoding = Encoding { progressive, ..encoding };
-        let from_planes = planar.encode_planes(&planes, &encoding, &Work::unbounded()).unwrap();
+        let from_planes = planar.encode_planes(&planes, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
         let from_pixels = encode(&scene, 80, progressive);
         if width % 16 == 0 {
             assert!(from_planes == from_pixels, "{width}x{height}");

@@ -1,6 +1,6 @@
 //! What changes from one frame to the next, so that only that has to be written.
 
-use super::super::{Channels, Raster, Samples, palette};
+use super::super::{Channels, Raster, palette};
 
 /// A rectangle of whole pixels that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +99,11 @@ impl Pixels {
     /// A rectangle as a raster, without alpha where all of it is opaque.
     pub(in crate::codec) fn cut(&self, rect: Rect) -> Option<Raster> {
         let pixels = || self.rows(rect).flatten();
-        let (channels, samples) = match pixels().all(|pixel| pixel[3] == 255) {
-            true => (Channels::Rgb, pixels().flat_map(|&[r, g, b, _]| [r, g, b]).collect()),
-            false => (Channels::Rgba, pixels().flatten().copied().collect()),
-        };
-        Raster::new(rect.width as u32, rect.height as u32, channels, Samples::U8(samples))
+        let is_opaque = pixels().all(|pixel| pixel[3] == 255);
+        let channels = if is_opaque { Channels::Rgb } else { Channels::Rgba };
+        let mut samples = Vec::with_capacity(rect.width * rect.height * channels.count());
+        pixels().for_each(|pixel| samples.extend_from_slice(&pixel[..channels.count()]));
+        Raster::new(rect.width as u32, rect.height as u32, channels, samples.into())
     }
 }
 

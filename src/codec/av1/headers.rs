@@ -153,20 +153,25 @@ impl Headers {
 
     /// The stream of a frame whose tile is coded.
     pub(super) fn stream(&self, tile: &[u8]) -> Vec<u8> {
-        let mut stream = unit(1, &[&self.sequence()]);
-        stream.extend(unit(6, &[&self.frame(), tile]));
+        let (sequence, frame) = (self.sequence(), self.frame());
+        let mut stream = Vec::with_capacity(sequence.len() + frame.len() + tile.len() + 2 * UNIT_HEADER);
+        unit(1, &[&sequence], &mut stream);
+        unit(6, &[&frame, tile], &mut stream);
         stream
     }
 }
 
-fn unit(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = vec![kind << 3 | 2];
+/// Bytes before the content of a unit, at most.
+const UNIT_HEADER: usize = 11;
+
+/// Appends an open bitstream unit (5.3).
+fn unit(kind: u8, parts: &[&[u8]], bytes: &mut Vec<u8>) {
+    bytes.push(kind << 3 | 2);
     let mut size = parts.iter().map(|part| part.len()).sum::<usize>();
     while size > 127 {
         bytes.push(size as u8 | 0x80);
         size >>= 7;
     }
     bytes.push(size as u8);
-    bytes.extend(parts.concat());
-    bytes
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
 }

@@ -41,13 +41,16 @@ use rates::Costs;
 use symbols::{BIT, Writer};
 use tile::{Plane, SUPERBLOCK, Tile, Unit};
 
-use crate::codec::{Stopped, Work};
+use crate::codec::{Budget, Error, Work};
 
 /// How much a bit may cost, in squares of a quantizer's step.
 const LAMBDA: f32 = 0.06;
 
 /// The deblocking filter's level for each step between samples.
 const FILTER: f32 = 0.15;
+
+/// Bytes that a column of a row of superblocks is likely to take at most: a bit for each sample.
+const LIKELY_BYTES: usize = 64 * 3 / 2 / 8;
 
 /// Where hardly anything is lost, all frequencies are quantized alike.
 const FINEST_WITH_MATRICES: u8 = 24;
@@ -89,13 +92,31 @@ pub(crate) struct Stream {
     pub(crate) configuration: [u8; 4],
 }
 
-/// Codes a picture with `base_q_idx` of 0, without loss, to 255, the coarsest.
+/// Bytes that [`encode`] holds at most beside the picture and the stream, for as many samples as all planes have.
+pub(crate) fn memory(size: [usize; 2], samples: u64) -> u64 {
+    /// Quantizers, probabilities and costs, and the blocks of a superblock while they are searched.
+    const FIXED: u64 = 2 << 20;
+    let [width, height] = size.map(|side| side as u64);
+    // What whole superblocks have more.
+    let padding = 3 * (64 * (width + height) + 64 * 64);
+    // What is to be coded, and what has been.
+    2 * (samples + padding) + width / 4 * size_of::<Unit>() as u64 + FIXED
+}
+
+/// Codes a picture with `base_q_idx` of 0, without loss, to 255, the coarsest. `budget` is for the stream.
 ///
 /// # Errors
-/// [`Stopped`], within the time that a superblock takes, when there is no time left.
-pub(crate) fn encode(picture: &Picture<'_>, quantizer: u8, effort: &Effort, work: &Work) -> Result<Stream, Stopped> {
+/// [`Error::Stopped`], within the time that a superblock takes, when there is no time left; [`Error::TooLarge`] when
+/// the stream does not fit into the budget.
+pub(crate) fn encode(
+    picture: &Picture<'_>,
+    quantizer: u8,
+    effort: &Effort,
+    budget: Budget,
+    work: &Work,
+) -> Result<Stream, Error> {
     let with_matrices = quantizer >= FINEST_WITH_MATRICES;
-    let (_, symbols) = code(picture, quantizer, with_matrices, effort, work)?;
+    let (_, symbols) = code(picture, quantizer, with_matrices, effort, budget, work)?;
     let filter = (FILTER * step_of_samples(quantizer)).round().min(63.0) as u8;
     let headers = headers(picture, quantizer, with_matrices, filter);
     Ok(Stream { units: headers.stream(&symbols), configuration: headers.configuration() })
@@ -112,8 +133,9 @@ fn code(
     quantizer: u8,
     with_matrices: bool,
     effort: &Effort,
+    budget: Budget,
     work: &Work,
-) -> Result<(Tile, Vec<u8>), Stopped> {
+) -> Result<(Tile, Vec<u8>), Error> {
     let units = picture.size.map(|side| side.div_ceil(8) * 2);
     let source = (0..picture.planes.len()).map(|plane| padded(picture, plane)).collect();
     let mut tile = Tile::new(source, units, picture.is_halved, quantizer, with_matrices);
@@ -121,6 +143,7 @@ fn code(
     let mut writer = Writer::new();
     for row in (0..tile.rows).step_by(SUPERBLOCK) {
         tile.left = [Unit::OUTSIDE; SUPERBLOCK];
+        writer.reserve(picture.size[0] * LIKELY_BYTES, &budget)?;
         for column in (0..tile.columns).step_by(SUPERBLOCK) {
             work.check()?;
             let index = adapt::quantizer(quantizer, &tile.source[0], [column * 4, row * 4], picture.size);
@@ -139,6 +162,8 @@ fn code(
             tile.put_node(&node, square, &mut writer);
         }
     }
+    // Twice as numbers with their carries, and once as bytes.
+    budget.check_memory(writer.held() * 3 / 2)?;
     Ok((tile, writer.finish()))
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::codec::{Budget, Error};
+
 /// Bits of a symbol are counted in parts of this.
 pub(super) const BIT: u32 = 256;
 
@@ -29,6 +31,26 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new() -> Self {
         Self { low: 0, range: 1 << 15, count: -9, bytes: Vec::new() }
+    }
+
+    /// Makes room for about `bytes` more bytes, by half of what there is at a time.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]: what there is and its larger copy together are more than the budget.
+    pub(super) fn reserve(&mut self, bytes: usize, budget: &Budget) -> Result<(), Error> {
+        let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
+        if capacity - length >= bytes {
+            return Ok(());
+        }
+        let larger = (length + bytes).max(capacity + capacity / 2);
+        budget.check_memory(((capacity + larger) * size_of::<u16>()) as u64)?;
+        self.bytes.reserve_exact(larger - length);
+        Ok(())
+    }
+
+    /// Bytes that are set aside.
+    pub(super) fn held(&self) -> u64 {
+        (self.bytes.capacity() * size_of::<u16>()) as u64
     }
 
     /// Writes `symbol` by probabilities that do not adapt.

@@ -61,7 +61,8 @@ fn decoded(stream: &[u8]) -> Vec<Vec<u8>> {
 /// The stream of a picture without the deblocking filter, and the planes that the encoder has reckoned with.
 fn unfiltered(picture: &Picture<'_>, quantizer: u8, effort: &Effort) -> (Vec<u8>, Vec<Vec<u8>>) {
     let with_matrices = quantizer >= FINEST_WITH_MATRICES;
-    let (tile, symbols) = code(picture, quantizer, with_matrices, effort, &Work::unbounded()).unwrap();
+    let (tile, symbols) =
+        code(picture, quantizer, with_matrices, effort, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let planes = tile.frame.iter().enumerate().map(|(i, plane)| {
         let shift = u32::from(i > 0 && picture.is_halved);
         let [width, height] = picture.size.map(|side| side.div_ceil(1 << shift));
@@ -90,7 +91,7 @@ fn decoders_show_what_the_encoder_has_reckoned_with() {
 fn flat_pictures_take_few_bytes_and_keep_their_colour() {
     let planes = [vec![200; 300 * 200], vec![90; 150 * 100], vec![140; 150 * 100]];
     let picture = Picture { size: [300, 200], planes: &planes, is_halved: true, colour: [1, 13, 6] };
-    let stream = encode(&picture, 120, &FAST, &Work::unbounded()).unwrap();
+    let stream = encode(&picture, 120, &FAST, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     assert!(stream.units.len() < 100, "{} bytes", stream.units.len());
     for (shown, planes) in decoded(&stream.units).iter().zip(&planes) {
         assert!(shown.iter().zip(planes).all(|(a, b)| a.abs_diff(*b) <= 2));
@@ -104,7 +105,7 @@ fn finer_quantizers_lose_less_and_cost_more() {
     let picture = Picture { size, planes: &planes, is_halved: true, colour: [1, 13, 6] };
     let mut before = (usize::MAX, 0.0);
     for quantizer in [1, 40, 110, 200] {
-        let stream = encode(&picture, quantizer, &FAST, &Work::unbounded()).unwrap().units;
+        let stream = encode(&picture, quantizer, &FAST, Budget::UNLIMITED, &Work::unbounded()).unwrap().units;
         let shown = decoded(&stream);
         let squares = shown[0].iter().zip(&planes[0]).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>();
         let loss = squares / shown[0].len() as f64;
@@ -120,7 +121,7 @@ fn work_stops_when_nobody_waits() {
     let picture = Picture { size: [200, 200], planes: &planes, is_halved: false, colour: [1, 13, 6] };
     let work = Work::unbounded();
     work.cancel();
-    assert!(encode(&picture, 100, &FAST, &work).is_err());
+    assert!(encode(&picture, 100, &FAST, Budget::UNLIMITED, &work).is_err());
 }
 
 #[test]

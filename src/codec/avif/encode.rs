@@ -1,17 +1,17 @@
 //! Writing AVIF with our own encoder of AV1.
 //!
 //! Colours are written as ITU-R BT.601 of full range, the numbers of JPEG, with sRGB's primaries and transfer, and without
-//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on, and
-//! goes about it less thoroughly when the time that is left calls for it. Large pictures are grids of cells.
+//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on. How
+//! thorough it is follows from the setting and the size, so that equal requests get equal bytes however busy the machine
+//! is. Large pictures are grids of cells.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use super::source::{Cell, Sampling, Source};
 use super::write::{self, Image};
 use crate::codec::av1::{self, Effort};
 use crate::codec::{
-    Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Stopped, Work, calibrated, check_sides,
+    Budget, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Work, calibrated, check_sides,
 };
 
 /// AVIF, both ways.
@@ -106,27 +106,36 @@ pub fn quantizer(quality: u8) -> u8 {
     calibrated(&QUANTIZERS, quality).round() as u8
 }
 
-/// How each speed searches, and roughly how long it takes for a pixel. What each gives stands in ARCHITECTURE.md.
-fn effort(speed: u8) -> (Effort, Duration) {
-    let thorough =
-        Effort { smallest: 2, halves_up_to: 5, patience: 10.0, modes: 5, chroma_modes: 4, kinds_of_each: true };
-    let halves = Effort { halves_up_to: 4, patience: 1.05, modes: 2, chroma_modes: 2, ..thorough };
-    let squares = Effort { smallest: 3, halves_up_to: 0, ..halves };
-    let (effort, nanoseconds) = match speed {
-        1 => (thorough, 2200),
-        2 => (halves, 1000),
-        3 => (squares, 600),
-        _ => (Effort { modes: 1, chroma_modes: 1, kinds_of_each: false, ..squares }, 500),
-    };
-    (effort, Duration::from_nanos(nanoseconds))
+/// A way to search, and the most pixels that it is for: as many as a core does in about four seconds.
+struct Search {
+    effort: Effort,
+    most_pixels: u64,
 }
 
-/// The speed that was asked for, or the next that is fast enough for the time that is left.
-fn affordable(speed: u8, pixels: usize, work: &Work) -> Result<Effort, Stopped> {
-    let pixels = u32::try_from(pixels).unwrap_or(u32::MAX);
-    let left = work.remaining();
-    let fits = |(_, cost): &(_, Duration)| left.is_none_or(|left| cost.saturating_mul(pixels) <= left);
-    (speed..=*SPEEDS.end()).map(effort).find(fits).map(|(effort, _)| effort).ok_or(Stopped)
+const THOROUGH: Effort =
+    Effort { smallest: 2, halves_up_to: 5, patience: 10.0, modes: 5, chroma_modes: 4, kinds_of_each: true };
+const HALVES: Effort = Effort { halves_up_to: 4, patience: 1.05, modes: 2, chroma_modes: 2, ..THOROUGH };
+const SQUARES: Effort = Effort { smallest: 3, halves_up_to: 0, ..HALVES };
+const QUICK: Effort = Effort { modes: 1, chroma_modes: 1, kinds_of_each: false, ..SQUARES };
+/// Details of large pictures spread over more pixels, and so may blocks.
+const LARGE: Effort = Effort { smallest: 4, modes: 2, ..QUICK };
+const LARGEST: Effort = Effort { smallest: 5, ..QUICK };
+
+/// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
+/// ARCHITECTURE.md.
+const SEARCHES: [Search; 6] = [
+    Search { effort: THOROUGH, most_pixels: 2_500_000 },
+    Search { effort: HALVES, most_pixels: 6_000_000 },
+    Search { effort: SQUARES, most_pixels: 10_000_000 },
+    Search { effort: QUICK, most_pixels: 10_000_000 },
+    Search { effort: LARGE, most_pixels: 1 << 24 },
+    Search { effort: LARGEST, most_pixels: u64::MAX },
+];
+
+/// The search of the speed that was asked for, or the next that is fast enough for so many pixels.
+pub(super) fn effort(speed: u8, pixels: u64) -> Effort {
+    let from = usize::from(speed.clamp(1, 4)) - 1;
+    SEARCHES[from..].iter().find(|search| pixels <= search.most_pixels).map_or(LARGEST, |search| search.effort)
 }
 
 impl Encoder for Avif {
@@ -146,7 +155,7 @@ impl Encoder for Avif {
         Some(&P3_ENCODERS[usize::from(self.speed.clamp(1, 4)) - 1])
     }
 
-    fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         let sampling = match raster.channels() {
             Channels::L | Channels::La => Sampling::Grey,
             _ if encoding.lossless => Sampling::Rgb,
@@ -154,16 +163,15 @@ impl Encoder for Avif {
             _ => Sampling::Halved,
         };
         let index = |quality: u8| if encoding.lossless { 0 } else { quantizer(quality) };
-        let colour = self.image(Source::Colour(raster), sampling, index(encoding.quality), work)?;
-        let alpha = match raster.channels().has_alpha() {
-            // Edges of alpha show more than what lies behind them.
-            true => {
-                let index = index(encoding.quality.midpoint(100));
-                Some(self.image(Source::Alpha(raster), Sampling::Grey, index, work)?)
-            }
-            false => None,
-        };
-        Ok(write::file(&colour, alpha.as_ref()))
+        let colour = self.image(Source::Colour(raster), sampling, index(encoding.quality), budget, work)?;
+        if !raster.channels().has_alpha() {
+            return file(&colour, None, budget);
+        }
+        // Edges of alpha show more than what lies behind them.
+        let index = index(encoding.quality.midpoint(100));
+        let rest = budget.beside(colour.length())?;
+        let alpha = self.image(Source::Alpha(raster), Sampling::Grey, index, rest, work)?;
+        file(&colour, Some(&alpha), budget)
     }
 
     fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
@@ -172,18 +180,41 @@ impl Encoder for Avif {
 }
 
 impl PlanarEncoder for Avif {
-    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        let colour = self.image(Source::Planes(planes), Sampling::Halved, quantizer(encoding.quality), work)?;
-        Ok(write::file(&colour, None))
+    fn encode_planes(
+        &self,
+        planes: &[Raster; 3],
+        encoding: &Encoding,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Vec<u8>, Error> {
+        let index = quantizer(encoding.quality);
+        let colour = self.image(Source::Planes(planes), Sampling::Halved, index, budget, work)?;
+        file(&colour, None, budget)
     }
 }
 
+/// Puts boxes around the streams, which are copied once.
+fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>, Error> {
+    let images = [Some(colour), alpha];
+    let streams: usize = images.iter().flatten().map(|image| image.streams.len()).sum();
+    let length: u64 = images.iter().flatten().map(|image| image.length()).sum();
+    budget.check_memory(2 * length + (streams as u64 + 1) * write::BOXES)?;
+    Ok(write::file(colour, alpha))
+}
+
 impl Avif {
-    fn image(&self, source: Source<'_>, sampling: Sampling, index: u8, work: &Work) -> Result<Image, Error> {
+    fn image(
+        &self,
+        source: Source<'_>,
+        sampling: Sampling,
+        index: u8,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Image, Error> {
         work.check()?;
         let size @ [width, height] = source.size();
         check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
-        let effort = affordable(self.speed, width as usize * height as usize, work)?;
+        let effort = effort(self.speed, u64::from(width) * u64::from(height));
         let is_grid = width.max(height) as usize > CELL;
         // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
         // 7.3.11.4.2).
@@ -198,12 +229,15 @@ impl Avif {
         let matrix = if sampling == Sampling::Rgb { IDENTITY } else { BT601 };
         let colour = [self.primaries.code(), SRGB_TRANSFER, matrix];
         let (mut streams, mut configuration) = (Vec::new(), [0; 4]);
+        let working = source.memory(cell, sampling) + av1::memory(cell, sampling.samples(cell));
+        let mut budget = budget.beside(working)?;
         for i in 0..columns * rows {
             let (x, y) = (i % columns * cell_width, i / columns * cell_height);
             let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
             let is_halved = sampling == Sampling::Halved;
             let picture = av1::Picture { size: cell, planes: &planes, is_halved, colour };
-            let stream = av1::encode(&picture, index, &effort, work)?;
+            let stream = av1::encode(&picture, index, &effort, budget, work)?;
+            budget = budget.beside(stream.units.len() as u64)?;
             streams.push(stream.units);
             configuration = stream.configuration;
         }

@@ -1,6 +1,6 @@
 //! The samples that the encoder gets: luma and chroma of one cell of a picture, from pixels or from planes.
 
-use crate::codec::{Raster, Samples, Stopped};
+use crate::codec::{Error, Raster, Samples};
 
 /// Where samples come from.
 #[derive(Clone, Copy)]
@@ -33,7 +33,32 @@ pub(super) struct Cell {
     pub(super) height: usize,
 }
 
+impl Sampling {
+    /// Samples of a cell in all planes, at most.
+    pub(super) fn samples(self, cell: [usize; 2]) -> u64 {
+        let [luma, halved] = [1, 2].map(|step| cell.iter().map(|side| side.div_ceil(step) as u64).product::<u64>());
+        match self {
+            Self::Grey => luma,
+            Self::Halved => luma + 2 * halved,
+            Self::Full | Self::Rgb => luma * 3,
+        }
+    }
+}
+
 impl Source<'_> {
+    /// Bytes that [`Self::planes`] gives and holds to make them.
+    pub(super) fn memory(&self, cell: [usize; 2], sampling: Sampling) -> u64 {
+        /// Bytes of two rows of pixels as numbers.
+        const BAND: u64 = 2 * 12;
+        let band = match self {
+            // Chroma before it is doubled.
+            Self::Planes(_) if sampling == Sampling::Full => Sampling::Halved.samples(cell) / 6,
+            Self::Colour(_) if sampling != Sampling::Grey => cell[0] as u64 * BAND,
+            _ => 0,
+        };
+        sampling.samples(cell) + band
+    }
+
     pub(super) fn size(&self) -> [u32; 2] {
         let raster = match self {
             Self::Colour(raster) | Self::Alpha(raster) => raster,
@@ -43,24 +68,24 @@ impl Source<'_> {
     }
 
     /// The samples of each plane. Beyond the picture's edges its last pixels go on.
-    pub(super) fn planes(&self, cell: Cell, sampling: Sampling) -> Result<Vec<Vec<u8>>, Stopped> {
+    pub(super) fn planes(&self, cell: Cell, sampling: Sampling) -> Result<Vec<Vec<u8>>, Error> {
         match *self {
             Self::Planes([luma, chromas @ ..]) => {
                 let half = |length: usize| length.div_ceil(2);
                 let Cell { x, y, width, height } = cell;
                 let halved = Cell { x: half(x), y: half(y), width: half(width), height: half(height) };
                 let chromas = chromas.iter().map(|chroma| {
-                    let rows = rows(chroma, halved, grey)?;
-                    Ok(if sampling == Sampling::Full { doubled(&rows, cell) } else { rows.concat() })
+                    let samples = pixels(chroma, halved, grey)?;
+                    Ok(if sampling == Sampling::Full { doubled(&samples, cell) } else { samples })
                 });
-                std::iter::once(rows(luma, cell, grey).map(|rows| rows.concat())).chain(chromas).collect()
+                std::iter::once(pixels(luma, cell, grey)).chain(chromas).collect()
             }
-            Self::Alpha(raster) => Ok(vec![rows(raster, cell, alpha)?.concat()]),
-            Self::Colour(raster) if sampling == Sampling::Grey => Ok(vec![rows(raster, cell, grey)?.concat()]),
+            Self::Alpha(raster) => Ok(vec![pixels(raster, cell, alpha)?]),
+            Self::Colour(raster) if sampling == Sampling::Grey => Ok(vec![pixels(raster, cell, grey)?]),
             Self::Colour(raster) if sampling == Sampling::Rgb => {
-                let rows = rows(raster, cell, bytes)?;
-                let channel = |channel: usize| rows.iter().flatten().map(|pixel| pixel[channel]).collect();
-                Ok([1, 2, 0].map(channel).into())
+                let channels =
+                    [|pixel: &[u8]| bytes(pixel)[1], |pixel: &[u8]| bytes(pixel)[2], |pixel: &[u8]| bytes(pixel)[0]];
+                channels.into_iter().map(|channel| pixels(raster, cell, channel)).collect()
             }
             Self::Colour(raster) => luma_and_chroma(raster, cell, if sampling == Sampling::Halved { 2 } else { 1 }),
         }
@@ -86,42 +111,45 @@ fn bytes(pixel: &[u8]) -> [u8; 3] {
     }
 }
 
-/// The rows of a cell, each pixel as `read` reads it.
-fn rows<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) -> Result<Vec<Vec<T>>, Stopped> {
-    let Samples::U8(samples) = raster.samples() else { return Err(Stopped) };
-    let (count, columns, rows) = (raster.channels().count(), raster.width() as usize, raster.height() as usize);
-    let row = |y: usize| {
-        let start = y.min(rows - 1) * columns * count;
-        let pixels = samples[start..start + columns * count].chunks_exact(count).skip(cell.x).map(read);
-        let mut pixels: Vec<T> = pixels.take(cell.width).collect();
-        pixels.resize(cell.width, pixels.last().copied().unwrap_or_default());
-        pixels
+/// The pixels of a cell, each as `read` reads it.
+fn pixels<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) -> Result<Vec<T>, Error> {
+    let Samples::U8(samples) = raster.samples() else {
+        return Err(Error::Internal("the encoder of AV1 takes samples of 8 bits"));
     };
-    Ok((cell.y..cell.y + cell.height).map(row).collect())
+    let (count, columns, rows) = (raster.channels().count(), raster.width() as usize, raster.height() as usize);
+    let mut pixels = Vec::with_capacity(cell.width * cell.height);
+    for y in cell.y..cell.y + cell.height {
+        let start = y.min(rows - 1) * columns * count;
+        let row = samples[start..start + columns * count].chunks_exact(count).skip(cell.x);
+        pixels.extend(row.take(cell.width).map(read));
+        let last = pixels.last().copied().unwrap_or_default();
+        pixels.resize((y + 1 - cell.y) * cell.width, last);
+    }
+    Ok(pixels)
 }
 
 /// Each sample twice in its row, and each row twice, as far as the cell goes.
-fn doubled(rows: &[Vec<u8>], cell: Cell) -> Vec<u8> {
-    let sample = |i: usize| rows[i / cell.width / 2][i % cell.width / 2];
+fn doubled(samples: &[u8], cell: Cell) -> Vec<u8> {
+    let narrow = cell.width.div_ceil(2);
+    let sample = |i: usize| samples[i / cell.width / 2 * narrow + i % cell.width / 2];
     (0..cell.width * cell.height).map(sample).collect()
 }
 
 /// Planes of luma and of the chroma of squares of `size` pixels.
-fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u8>>, Stopped> {
-    let mut planes = vec![Vec::new(); 3];
+fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u8>>, Error> {
+    let chroma_length = cell.width.div_ceil(size) * cell.height.div_ceil(size);
+    let mut planes = [cell.width * cell.height, chroma_length, chroma_length].map(Vec::with_capacity);
     for top in (0..cell.height).step_by(size) {
-        let band = rows(raster, Cell { y: cell.y + top, height: size.min(cell.height - top), ..cell }, colour)?;
-        for row in &band {
-            planes[0].extend(row.iter().copied().map(luma));
-        }
+        let band = pixels(raster, Cell { y: cell.y + top, height: size.min(cell.height - top), ..cell }, colour)?;
+        planes[0].extend(band.iter().copied().map(luma));
         for left in (0..cell.width).step_by(size) {
-            let square = band.iter().flat_map(|row| &row[left..(left + size).min(cell.width)]);
+            let square = band.chunks_exact(cell.width).flat_map(|row| &row[left..(left + size).min(cell.width)]);
             let [blue, red] = chroma(square);
             planes[1].push(blue);
             planes[2].push(red);
         }
     }
-    Ok(planes)
+    Ok(planes.into())
 }
 
 /// ITU-R BT.601 in 16 bits behind the point, as JFIF has it.

@@ -31,6 +31,9 @@ struct File<'i> {
 /// Marks a property that has to be understood (8.11.14).
 const ESSENTIAL: u8 = 0x80;
 
+/// More bytes than the boxes around the streams take, for each stream and beside all of them.
+pub(super) const BOXES: u64 = 2 << 10;
+
 /// The whole file.
 pub(super) fn file(colour: &Image, alpha: Option<&Image>) -> Vec<u8> {
     let (colour_grid, alpha_grid) = (colour.grid(), alpha.and_then(Image::grid));
@@ -48,6 +51,11 @@ pub(super) fn file(colour: &Image, alpha: Option<&Image>) -> Vec<u8> {
 }
 
 impl Image {
+    /// Bytes of the streams.
+    pub(super) fn length(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.len() as u64).sum()
+    }
+
     /// What a grid's item holds; `None` for an image in one piece.
     fn grid(&self) -> Option<Vec<u8>> {
         let [rows, columns] = [self.rows, self.columns].map(|count| (count - 1) as u8);
@@ -111,7 +119,14 @@ impl<'i> File<'i> {
         // The length of the box does not depend on where the data are.
         let data_at = brands.len() + self.meta(primary, 0).len() + 8;
         let meta = self.meta(primary, data_at);
-        [brands, meta, write_box(*b"mdat", &self.data.concat())].concat()
+        let length: usize = self.data.iter().map(|data| data.len()).sum();
+        let mut out = Vec::with_capacity(data_at + length);
+        out.extend(brands);
+        out.extend(meta);
+        out.extend(((8 + length) as u32).to_be_bytes());
+        out.extend(b"mdat");
+        self.data.iter().for_each(|data| out.extend_from_slice(data));
+        out
     }
 
     fn meta(&self, primary: u16, data_at: usize) -> Vec<u8> {

@@ -68,8 +68,8 @@ impl Encoder for Gif {
         false
     }
 
-    fn encode(&self, raster: &Raster, _: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        let mut writer = Box::new(GifWriter::new(1, work));
+    fn encode(&self, raster: &Raster, _: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+        let mut writer = Box::new(GifWriter::new(1, budget, work));
         writer.push(raster, 0)?;
         writer.finish()
     }
@@ -78,8 +78,14 @@ impl Encoder for Gif {
         true
     }
 
-    fn animate<'a>(&self, plays: u32, _: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
-        Some(Box::new(GifWriter::new(plays, work)))
+    fn animate<'a>(
+        &self,
+        plays: u32,
+        _: &Encoding,
+        budget: Budget,
+        work: &'a Work,
+    ) -> Option<Box<dyn AnimationWriter + 'a>> {
+        Some(Box::new(GifWriter::new(plays, budget, work)))
     }
 }
 

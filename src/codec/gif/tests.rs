@@ -10,7 +10,7 @@ fn raster(width: u32, pixels: &[[u8; 4]]) -> Raster {
 
 fn written(frames: &[(Raster, u32)], plays: u32) -> Vec<u8> {
     let work = Work::unbounded();
-    let mut writer = Box::new(GifWriter::new(plays, &work));
+    let mut writer = Box::new(GifWriter::new(plays, Budget::UNLIMITED, &work));
     frames.iter().for_each(|(frame, delay)| writer.push(frame, *delay).unwrap());
     writer.finish().unwrap()
 }
@@ -25,7 +25,7 @@ fn read(bytes: &[u8]) -> Vec<Raster> {
 fn few_colours_and_transparency_survive() {
     let picture = raster(2, &[[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 0, 0], [9, 8, 7, 255]]);
     let encoding = Encoding { quality: 80, lossless: false, progressive: false };
-    let bytes = Gif.encode(&picture, &encoding, &Work::unbounded()).unwrap();
+    let bytes = Gif.encode(&picture, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let need = Need { area: Area::whole(2, 2), scale: 1.0, budget: BUDGET, work: &Work::unbounded() };
     let decoded = Gif.decode(&bytes, &need).unwrap().raster;
     assert_eq!(decoded.samples(), picture.samples());
@@ -108,9 +108,12 @@ fn delays_keep_the_whole_time_in_ticks_of_ten() {
 fn what_a_gif_cannot_hold_or_has_no_time_for_is_refused() {
     let work = Work::unbounded();
     let wide = Raster::new(65_536, 1, Channels::L, Samples::U8(vec![0; 65_536])).unwrap();
-    assert!(matches!(GifWriter::new(1, &work).push(&wide, 0), Err(Error::TooLarge { .. })));
+    assert!(matches!(GifWriter::new(1, Budget::UNLIMITED, &work).push(&wide, 0), Err(Error::TooLarge { .. })));
     work.cancel();
-    assert!(matches!(GifWriter::new(1, &work).push(&raster(1, &[[0; 4]]), 0), Err(Error::Stopped(_))));
+    assert!(matches!(
+        GifWriter::new(1, Budget::UNLIMITED, &work).push(&raster(1, &[[0; 4]]), 0),
+        Err(Error::Stopped(_))
+    ));
 }
 
 #[test]

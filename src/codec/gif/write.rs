@@ -3,8 +3,9 @@
 use ::gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
 
 use super::super::animation::{AnimationWriter, Pixels, Rect};
+use super::super::buffer::OutputWriter;
 use super::super::palette::{self, Indexed};
-use super::super::{Error, Raster, Stopped, Work, check_sides};
+use super::super::{Budget, Error, Raster, Work, check_sides};
 use super::TICK;
 
 /// From here on a pixel is opaque: there is nothing between opaque and transparent in a GIF.
@@ -13,21 +14,28 @@ const OPAQUE: u8 = 128;
 /// By how much samples may change before a pixel is written anew.
 const UNSEEN: u8 = 2;
 
+/// Bytes a pixel that are held of each frame.
+const FRAME: u64 = 4;
+
+/// Bytes that are held whatever the size: tables of colours, and the dictionary of what was written.
+const FIXED: u64 = 256 << 10;
+
 /// Writes one frame behind: how a frame is disposed of depends on the next one.
 pub(super) struct GifWriter<'a> {
     plays: u32,
     /// The file, once its first frame is known.
-    file: Option<File>,
+    file: Option<File<'a>>,
     /// The last frame, which has not been written yet.
     pending: Option<Pending>,
     /// What earlier delays were longer than their whole ticks, in milliseconds.
     owed: i64,
+    budget: Budget,
     work: &'a Work,
 }
 
-struct File {
+struct File<'a> {
     /// Has written a table of full size, to be replaced in the end.
-    encoder: Encoder<Vec<u8>>,
+    encoder: Encoder<OutputWriter<'a>>,
     /// The colours that frames share.
     palette: Vec<[u8; 4]>,
 }
@@ -45,8 +53,8 @@ struct Pending {
 }
 
 impl<'a> GifWriter<'a> {
-    pub(super) fn new(plays: u32, work: &'a Work) -> Self {
-        Self { plays, file: None, pending: None, owed: 0, work }
+    pub(super) fn new(plays: u32, budget: Budget, work: &'a Work) -> Self {
+        Self { plays, file: None, pending: None, owed: 0, budget, work }
     }
 
     /// A delay in ticks. What is rounded off one frame is made up for by the next ones, so that all of it lasts as long
@@ -63,6 +71,7 @@ impl<'a> GifWriter<'a> {
     /// Writes the pending frame, and gives what it leaves for the next one to be drawn over.
     fn write_pending(&mut self, next: Option<&Pixels>) -> Result<Option<Pixels>, Error> {
         let Some(Pending { below, mut frame, ticks }) = self.pending.take() else { return Ok(None) };
+        let budget = self.budget(&frame, if next.is_some() { 3 } else { 2 })?;
         frame.settle(&below, UNSEEN);
         let changed = frame.bounds(&below, |new, old| new != old);
         // What the next frame no longer shows can only be taken away with all of this frame's rectangle.
@@ -84,19 +93,25 @@ impl<'a> GifWriter<'a> {
             [rect.left, rect.top, rect.width, rect.height].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
         let transparent = indexed.colors.first().is_some_and(|color| color[3] == 0).then_some(0);
         let out = Frame { left, top, width, height, dispose, delay: ticks, transparent, ..Frame::default() };
-        self.write(&frame, indexed, out).map_err(|_| Stopped)?;
+        self.write(&frame, indexed, out, budget)?;
         if vanishing.is_some() {
             frame.clear(rect);
         }
         Ok(Some(frame))
     }
 
-    /// Writing to memory fails only for sides or palettes that types and checks rule out.
-    fn write(&mut self, canvas: &Pixels, indexed: Indexed, mut frame: Frame<'static>) -> Result<(), EncodingError> {
+    fn write(
+        &mut self,
+        canvas: &Pixels,
+        indexed: Indexed,
+        mut frame: Frame<'static>,
+        budget: Budget,
+    ) -> Result<(), Error> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::new(canvas, &indexed, self.plays)?),
+            None => self.file.insert(File::new(canvas, &indexed, self.plays, budget, self.work)?),
         };
+        file.encoder.get_mut().set_budget(budget);
         match indexed.in_palette(&mut file.palette) {
             Some(indices) => frame.buffer = indices.into(),
             None => {
@@ -104,25 +119,33 @@ impl<'a> GifWriter<'a> {
                 frame.buffer = indexed.indices.into();
             }
         }
-        file.encoder.write_frame(&frame)
+        file.encoder.write_frame(&frame).map_err(refused)
+    }
+
+    /// The budget for what is written beside frames of that size; `frames` of them are held at one time.
+    fn budget(&self, frame: &Pixels, frames: u64) -> Result<Budget, Error> {
+        let pixels = (frame.width() * frame.height()) as u64;
+        self.budget.beside(frames * FRAME * pixels + palette::opaque_memory(pixels) + FIXED)
     }
 }
 
-impl File {
-    fn new(canvas: &Pixels, first: &Indexed, plays: u32) -> Result<Self, EncodingError> {
+impl<'a> File<'a> {
+    fn new(canvas: &Pixels, first: &Indexed, plays: u32, budget: Budget, work: &'a Work) -> Result<Self, Error> {
         let [width, height] = [canvas.width(), canvas.height()].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
-        let mut encoder = Encoder::new(Vec::new(), width, height, &[0; TABLE_LEN])?;
+        let out = OutputWriter::new(budget, work);
+        let mut encoder = Encoder::new(out, width, height, &[0; TABLE_LEN]).map_err(refused)?;
         // The extension says how often all is repeated after it was played once.
-        encoder.set_repeat(match plays {
+        let repeat = match plays {
             0 => Repeat::Infinite,
             plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
-        })?;
+        };
+        encoder.set_repeat(repeat).map_err(refused)?;
         Ok(Self { encoder, palette: first.colors.clone() })
     }
 
     /// The whole file, with the palette as it has become.
-    fn finish(self) -> Result<Vec<u8>, EncodingError> {
-        let mut bytes = self.encoder.into_inner()?;
+    fn finish(self) -> Result<Vec<u8>, Error> {
+        let mut bytes = self.encoder.into_inner().map_err(refused)?.into_bytes();
         // The size of the table is written as the power of two less one (GIF89a, section 18).
         let bits = (self.palette.len().next_power_of_two().max(2)).trailing_zeros() as usize;
         let mut table = table(&self.palette);
@@ -133,11 +156,22 @@ impl File {
     }
 }
 
+/// What the encoder says of a file that was not taken. Sides and palettes were checked, so that nothing else fails.
+fn refused(error: EncodingError) -> Error {
+    let cause = if let EncodingError::Io(cause) = error { cause.into_inner() } else { None };
+    let cause = cause.and_then(|cause| cause.downcast::<Error>().ok());
+    cause.map_or(Error::Internal("a gif could not be written"), |cause| *cause)
+}
+
+/// What happens when a frame is not of 8 bit samples.
+const NO_PIXELS: Error = Error::Internal("a gif is made from samples of 8 bits");
+
 impl AnimationWriter for GifWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
         self.work.check()?;
         check_sides([frame.width(), frame.height()], "a side of a gif in pixels", u16::MAX.into())?;
-        let mut frame = Pixels::new(frame).ok_or(Stopped)?;
+        self.budget.check_memory(FRAME * u64::from(frame.width()) * u64::from(frame.height()))?;
+        let mut frame = Pixels::new(frame).ok_or(NO_PIXELS)?;
         for pixel in frame.all_mut() {
             *pixel = if pixel[3] >= OPAQUE { [pixel[0], pixel[1], pixel[2], 255] } else { [0; 4] };
         }
@@ -150,13 +184,13 @@ impl AnimationWriter for GifWriter<'_> {
 
     fn written(&self) -> u64 {
         // Of the table only what is used will be left.
-        let length = |file: &File| file.encoder.get_ref().len() + 3 * file.palette.len() - TABLE_LEN;
+        let length = |file: &File<'_>| file.encoder.get_ref().bytes().len() + 3 * file.palette.len() - TABLE_LEN;
         self.file.as_ref().map_or(0, |file| length(file) as u64)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
         self.write_pending(None)?;
-        Ok(self.file.ok_or(Stopped)?.finish().map_err(|_| Stopped)?)
+        self.file.ok_or(Error::Internal("an animation without a frame"))?.finish()
     }
 }
 
@@ -164,7 +198,8 @@ impl AnimationWriter for GifWriter<'_> {
 fn indexed(below: &Pixels, frame: &Pixels, rect: Rect, has_nothing: bool) -> Indexed {
     let keep = |(new, old): (&[u8; 4], &[u8; 4])| if new == old { [0; 4] } else { *new };
     let rows = frame.rows(rect).zip(below.rows(rect));
-    let pixels: Vec<_> = rows.flat_map(|(row, below)| row.iter().zip(below).map(keep)).collect();
+    let mut pixels = Vec::with_capacity(rect.width * rect.height);
+    rows.for_each(|(row, below)| pixels.extend(row.iter().zip(below).map(keep)));
     palette::opaque(&pixels, rect.width, has_nothing)
 }
 

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use super::encode::{self, Picture, Pixels, Settings};
 use super::{Colour, Options, PixelFormat, Rect, Scale, Warning, read_header};
 use crate::codec::{
-    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Flaw, Format, Header, Need, Orientation,
-    PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
+    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Flaw, Format, Header, MEMORY, Need,
+    Orientation, PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
 };
 use crate::metadata;
 
@@ -21,9 +21,7 @@ impl From<super::Error> for Error {
         match error {
             super::Error::Unsupported(kind) => Self::Unsupported(format!("this kind of jpeg is not read: {kind}")),
             super::Error::Damaged(reason) => Self::Damaged { format: Format::Jpeg, reason: reason.to_owned() },
-            super::Error::TooLarge { needed, limit } => {
-                Self::TooLarge { what: "the memory for decoding this jpeg in bytes", needs: needed, allowed: limit }
-            }
+            super::Error::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
             super::Error::Stopped => Stopped.into(),
         }
     }
@@ -152,10 +150,10 @@ impl Encoder for Jpeg {
         true
     }
 
-    fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         let samples = raster.samples().as_bytes();
         let pixels = if raster.channels() == Channels::L { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-        encode(pixels, raster, encoding, work)
+        encode(pixels, raster, encoding, budget, work)
     }
 
     fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
@@ -164,13 +162,26 @@ impl Encoder for Jpeg {
 }
 
 impl PlanarEncoder for Jpeg {
-    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        encode(Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes())), &planes[0], encoding, work)
+    fn encode_planes(
+        &self,
+        planes: &[Raster; 3],
+        encoding: &Encoding,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Vec<u8>, Error> {
+        let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
+        encode(pixels, &planes[0], encoding, budget, work)
     }
 }
 
 /// Encodes pixels, of which there are as many as `raster` has.
-fn encode(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+fn encode(
+    pixels: Pixels<'_>,
+    raster: &Raster,
+    encoding: &Encoding,
+    budget: Budget,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
     check_sides([raster.width(), raster.height()], "a side of a jpeg in pixels", u16::MAX.into())?;
     let picture = Picture { width: raster.width() as u16, height: raster.height() as u16, pixels };
     let settings = Settings {
@@ -178,5 +189,5 @@ fn encode(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work)
         full_chroma: encoding.quality >= FULL_CHROMA_QUALITY,
         progressive: encoding.progressive,
     };
-    Ok(encode::encode(&picture, &settings, work)?)
+    encode::encode(&picture, &settings, budget, work)
 }

@@ -1,15 +1,28 @@
 //! Writing: the colour type that takes the least, and the compression that suits the picture.
 
-use super::super::{Channels, Encoder, Encoding, Error, Format, Raster, Samples, Stopped, Work, palette};
+use std::borrow::Cow;
+use std::io::Write;
+
+use super::super::buffer::OutputWriter;
+use super::super::{Budget, Channels, Encoder, Encoding, Error, Format, Raster, Work, palette};
 use super::Png;
 
 /// Pixel data in the form that PNG stores it, before filtering.
-struct Stored {
+struct Stored<'r> {
     color: ::png::ColorType,
     depth: ::png::BitDepth,
-    data: Vec<u8>,
+    data: Cow<'r, [u8]>,
     palette: Option<Vec<[u8; 4]>>,
 }
+
+/// Bytes of an IDAT chunk, which are gathered before they are written.
+const CHUNK: usize = 64 << 10;
+
+/// What compression holds: the window, hash chains and symbols of a level with a search for repetitions.
+const COMPRESSOR: u64 = 512 << 10;
+
+/// Rows that filters hold: two of the picture, and two that are tried.
+const ROWS: u64 = 5;
 
 impl Encoder for Png {
     fn format(&self) -> Format {
@@ -28,18 +41,22 @@ impl Encoder for Png {
         false
     }
 
-    fn encode(&self, raster: &Raster, _: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, _: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         work.check()?;
-        let stored = smallest(raster);
+        let stored = smallest(raster, budget)?;
+        let row = u64::from(raster.width()) * raster.channels().count() as u64;
+        let copied = if let Cow::Owned(data) = &stored.data { data.capacity() as u64 } else { 0 };
+        let budget = budget.beside(copied + row * ROWS + CHUNK as u64 + COMPRESSOR)?;
         // Differences of palette indices mean nothing, so filters only cost (PNG 3rd edition, 12.7).
         if stored.palette.is_some() {
-            return compress(raster, &stored, Method::Matches, work);
+            return compress(raster, &stored, Method::Matches, budget, work);
         }
-        let quick = compress(raster, &stored, Method::Differences, work)?;
+        let quick = compress(raster, &stored, Method::Differences, budget, work)?;
         if quick.len() as u64 * FLAT_SHARE > stored.data.len() as u64 {
             return Ok(quick);
         }
-        let thorough = compress(raster, &stored, Method::Matches, work)?;
+        let budget = budget.beside(quick.capacity() as u64)?;
+        let thorough = compress(raster, &stored, Method::Matches, budget, work)?;
         Ok(if thorough.len() < quick.len() { thorough } else { quick })
     }
 }
@@ -57,18 +74,25 @@ enum Method {
     Matches,
 }
 
-fn compress(raster: &Raster, stored: &Stored, method: Method, work: &Work) -> Result<Vec<u8>, Error> {
+fn compress(
+    raster: &Raster,
+    stored: &Stored<'_>,
+    method: Method,
+    budget: Budget,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
     work.check()?;
-    let mut out = WatchedWriter { bytes: Vec::new(), work };
-    // Writing to memory fails only when the work is stopped: sizes and types fit by construction.
-    write(&mut out, raster, stored, method).map_err(|_| Stopped)?;
-    Ok(out.bytes)
+    let mut out = OutputWriter::new(budget, work);
+    match write(&mut out, raster, stored, method) {
+        Ok(()) => Ok(out.into_bytes()),
+        Err(_) => Err(out.failure()),
+    }
 }
 
 fn write(
-    out: &mut WatchedWriter<'_>,
+    out: &mut OutputWriter<'_>,
     raster: &Raster,
-    stored: &Stored,
+    stored: &Stored<'_>,
     method: Method,
 ) -> Result<(), ::png::EncodingError> {
     let mut encoder = ::png::Encoder::new(out, raster.width(), raster.height());
@@ -87,90 +111,84 @@ fn write(
             encoder.set_trns(alphas);
         }
     }
+    // Row by row: in one piece, the compressed data would be held a second time.
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&stored.data)?;
+    let mut rows = writer.stream_writer_with_size(CHUNK)?;
+    rows.write_all(&stored.data)?;
+    rows.finish()?;
     writer.finish()
 }
 
-/// Collects the output, and refuses more of it once the work is stopped.
-struct WatchedWriter<'a> {
-    bytes: Vec<u8>,
-    work: &'a Work,
-}
-
-impl std::io::Write for WatchedWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.work.check().map_err(std::io::Error::other)?;
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Chooses a palette where there are at most 256 colours, grey where there is no colour, and truecolour otherwise.
-fn smallest(raster: &Raster) -> Stored {
-    let grey = grey_samples(raster);
-    let few = if grey.is_some() && !raster.channels().has_alpha() { 16 } else { 256 };
-    if let Some(indexed) = palette::exact(raster, few) {
+fn smallest(raster: &Raster, budget: Budget) -> Result<Stored<'_>, Error> {
+    let is_grey = is_grey(raster);
+    let has_alpha = raster.channels().has_alpha();
+    // Its indices, and what they are packed into.
+    budget.check_memory(palette::memory(raster) * 3 / 2)?;
+    if let Some(indexed) = palette::exact(raster, if is_grey && !has_alpha { 16 } else { 256 }) {
         let depth = match indexed.colors.len() {
             0..=2 => ::png::BitDepth::One,
             3..=4 => ::png::BitDepth::Two,
             5..=16 => ::png::BitDepth::Four,
             _ => ::png::BitDepth::Eight,
         };
-        let data = pack(&indexed.indices, raster.width() as usize, depth as usize);
-        return Stored { color: ::png::ColorType::Indexed, depth, data, palette: Some(indexed.colors) };
+        let data = pack(indexed.indices, raster.width() as usize, depth as usize).into();
+        return Ok(Stored { color: ::png::ColorType::Indexed, depth, data, palette: Some(indexed.colors) });
     }
-    let (color, data) = match (grey, raster.channels()) {
-        (Some(grey), channels) if channels.has_alpha() => (::png::ColorType::GrayscaleAlpha, grey),
-        (Some(grey), _) => (::png::ColorType::Grayscale, grey),
-        (None, Channels::Rgba) => (::png::ColorType::Rgba, raster.samples().as_bytes().to_vec()),
-        (None, _) => (::png::ColorType::Rgb, raster.samples().as_bytes().to_vec()),
+    let color = match (is_grey, has_alpha) {
+        (true, true) => ::png::ColorType::GrayscaleAlpha,
+        (true, false) => ::png::ColorType::Grayscale,
+        (false, true) => ::png::ColorType::Rgba,
+        (false, false) => ::png::ColorType::Rgb,
     };
-    Stored { color, depth: ::png::BitDepth::Eight, data, palette: None }
+    let samples = raster.samples().as_bytes();
+    let count = raster.channels().count();
+    let data = if is_grey && count > 2 {
+        let wanted = if has_alpha { 2 } else { 1 };
+        budget.check_memory((samples.len() / count * wanted) as u64)?;
+        let mut grey = Vec::with_capacity(samples.len() / count * wanted);
+        samples.chunks_exact(count).for_each(|pixel| grey.extend_from_slice(&pixel[3 - 1..][..wanted]));
+        grey.into()
+    } else {
+        samples.into()
+    };
+    Ok(Stored { color, depth: ::png::BitDepth::Eight, data, palette: None })
 }
 
-/// Grey, with alpha if there is any, of a picture in which red, green and blue are equal everywhere.
-fn grey_samples(raster: &Raster) -> Option<Vec<u8>> {
-    let Samples::U8(samples) = raster.samples() else { return None };
+/// Whether red, green and blue are equal everywhere.
+fn is_grey(raster: &Raster) -> bool {
+    let samples = raster.samples().as_bytes();
     match raster.channels() {
-        Channels::L | Channels::La => Some(samples.clone()),
-        Channels::Rgb => samples.as_chunks().0.iter().map(|&[r, g, b]| (r == g && g == b).then_some(r)).collect(),
-        Channels::Rgba => samples
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&[r, g, b, a]| (r == g && g == b).then_some([r, a]))
-            .collect::<Option<Vec<_>>>()
-            .map(|pixels| pixels.concat()),
-        Channels::Cmyk => None,
+        Channels::L | Channels::La => true,
+        Channels::Rgb => samples.as_chunks().0.iter().all(|&[r, g, b]| r == g && g == b),
+        Channels::Rgba => samples.as_chunks().0.iter().all(|&[r, g, b, _]| r == g && g == b),
+        Channels::Cmyk => false,
     }
 }
 
 /// Packs indices into bytes, the leftmost pixel in the high bits; every row starts a new byte (PNG 3rd edition, 7.2).
-fn pack(indices: &[u8], width: usize, depth: usize) -> Vec<u8> {
+fn pack(indices: Vec<u8>, width: usize, depth: usize) -> Vec<u8> {
     if depth == 8 {
-        return indices.to_vec();
+        return indices;
     }
     let per_byte = 8 / depth;
     let byte = |group: &[u8]| {
         group.iter().enumerate().fold(0, |byte, (place, index)| byte | (index << (8 - depth * (place + 1))))
     };
-    indices.chunks(width).flat_map(|row| row.chunks(per_byte).map(byte)).collect()
+    let mut packed = Vec::with_capacity(width.div_ceil(per_byte) * (indices.len() / width));
+    packed.extend(indices.chunks(width).flat_map(|row| row.chunks(per_byte).map(byte)));
+    packed
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Area, Budget, Decoder as _, Need};
+    use super::super::super::{Area, Decoder as _, Need, Samples};
     use super::*;
 
     fn round_trip(raster: &Raster) -> (Raster, ::png::ColorType) {
         let encoding = Encoding { quality: 80, lossless: false, progressive: false };
         let work = Work::unbounded();
-        let bytes = Png.encode(raster, &encoding, &work).unwrap();
+        let bytes = Png.encode(raster, &encoding, Budget::UNLIMITED, &work).unwrap();
         let info = ::png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap().info().color_type;
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         let need = Need { area: Area::whole(raster.width(), raster.height()), scale: 1.0, budget, work: &work };
@@ -180,6 +198,10 @@ mod tests {
     fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
         let height = samples.len() as u32 / channels.count() as u32 / width;
         Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+    }
+
+    fn grey_and_alpha(raster: &Raster) -> Vec<[u8; 2]> {
+        palette::pixels(raster).unwrap().map(|[grey, _, _, alpha]| [grey, alpha]).collect()
     }
 
     #[test]
@@ -207,7 +229,7 @@ mod tests {
             };
             match rgba(&picture) {
                 Some(colors) => assert_eq!(rgba(&decoded).unwrap(), colors),
-                None if grey_samples(&picture).is_some() => assert_eq!(grey_samples(&decoded), grey_samples(&picture)),
+                None if is_grey(&picture) => assert_eq!(grey_and_alpha(&decoded), grey_and_alpha(&picture)),
                 None => assert_eq!(decoded.samples(), picture.samples()),
             }
         }

@@ -138,7 +138,7 @@ mod tests {
         let picture = raster(7, Channels::Rgb, (0..7 * 5 * 3u32).map(|i| (i * 2) as u8).collect());
         let encoding = Encoding { quality: 80, lossless: false, progressive: false };
         let work = Work::unbounded();
-        let bytes = Png.encode(&picture, &encoding, &work).unwrap();
+        let bytes = Png.encode(&picture, &encoding, Budget::UNLIMITED, &work).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         let need = Need { area: Area::whole(7, 5), scale: 0.25, budget, work: &work };
         let decoded = Png.decode(&bytes, &need).unwrap();
@@ -187,7 +187,7 @@ mod tests {
         let work = Work::unbounded();
         let picture = raster(40, Channels::Rgb, (0..40 * 40 * 3u32).map(|i| (i * 7) as u8).collect());
         let encoding = Encoding { quality: 80, lossless: false, progressive: false };
-        let plain = Png.encode(&picture, &encoding, &work).unwrap();
+        let plain = Png.encode(&picture, &encoding, Budget::UNLIMITED, &work).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         for (name, chunks, expected) in table {
             let file = [&plain[..33], &chunks.concat(), &plain[33..]].concat();

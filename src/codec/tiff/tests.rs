@@ -251,7 +251,7 @@ fn jpeg(width: u32, height: u32) -> Vec<u8> {
     let samples = Samples::U8(vec![128; (width * height) as usize]);
     let grey = Raster::new(width, height, Channels::L, samples).unwrap();
     let encoding = Encoding { quality: 80, lossless: false, progressive: false };
-    crate::codec::jpeg::Jpeg.encode(&grey, &encoding, &Work::unbounded()).unwrap()
+    crate::codec::jpeg::Jpeg.encode(&grey, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 #[test]

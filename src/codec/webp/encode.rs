@@ -4,15 +4,15 @@
 
 use std::borrow::Cow;
 use std::ffi::c_int;
-use std::mem::MaybeUninit;
 
 use libwebp_sys as ffi;
 
 use super::WebP;
 use super::writer::WebPWriter;
+use crate::codec::buffer::OutputBuffer;
 use crate::codec::{
-    AnimationWriter, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples, Stopped, Work,
-    calibrated, check_sides,
+    AnimationWriter, Budget, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples,
+    Stopped, Work, calibrated, check_sides,
 };
 
 /// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
@@ -23,6 +23,22 @@ const METHOD_OF_SMALL: c_int = 5;
 
 /// Most pixels of a picture that is small.
 const SMALL: u64 = 200_000;
+
+/// Most pixels of a picture whose symbols are held until all of them are known. Of larger ones they are found twice, which
+/// takes up to twice the time: libwebp holds as many as the pixels call for, and of noise that is [`TOKENS`].
+const LARGE: u64 = 4 << 20;
+
+/// Bytes a pixel that libwebp's symbols take of noise, at some of its qualities.
+const TOKENS: [(u8, u8); 4] = [(0, 12), (75, 19), (90, 25), (100, 32)];
+
+/// Bytes a pixel that libwebp holds without loss: pixels, what they become, and chains and references of repetitions.
+const LOSSLESS: u64 = 40;
+
+/// Bytes a pixel for alpha: planes, and what is held to write it without loss.
+const ALPHA: u64 = 30;
+
+/// What happens when libwebp does not take what is right.
+const BUG: Error = Error::Internal("libwebp refuses a picture that it should take");
 
 /// libwebp's quality for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
 /// made it: with these, photographs have the SSIMULACRA2 of our JPEG.
@@ -67,16 +83,22 @@ impl Encoder for WebP {
         !encoding.lossless
     }
 
-    fn encode(&self, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-        encode(raster, encoding, work)
+    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+        encode(raster, encoding, budget, work)
     }
 
     fn has_animation(&self) -> bool {
         true
     }
 
-    fn animate<'a>(&self, plays: u32, encoding: &Encoding, work: &'a Work) -> Option<Box<dyn AnimationWriter + 'a>> {
-        Some(Box::new(WebPWriter::new(plays, *encoding, work)))
+    fn animate<'a>(
+        &self,
+        plays: u32,
+        encoding: &Encoding,
+        budget: Budget,
+        work: &'a Work,
+    ) -> Option<Box<dyn AnimationWriter + 'a>> {
+        Some(Box::new(WebPWriter::new(plays, *encoding, budget, work)))
     }
 
     fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
@@ -90,45 +112,83 @@ impl PlanarEncoder for WebP {
         Range::Narrow
     }
 
-    fn encode_planes(&self, planes: &[Raster; 3], encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode_planes(
+        &self,
+        planes: &[Raster; 3],
+        encoding: &Encoding,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode_pixels(pixels, &planes[0], encoding, work)
+        encode_pixels(pixels, &planes[0], encoding, budget, work)
     }
 }
 
 /// Encodes one picture.
-pub(super) fn encode(raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
-    let Samples::U8(samples) = raster.samples() else { return Err(Stopped.into()) };
+pub(super) fn encode(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
+    let channels = if raster.channels().has_alpha() { 4 } else { 3 };
+    let count = samples.len() / raster.channels().count() * channels;
+    let mut budget = budget;
     let pixels: Cow<'_, [u8]> = match raster.channels() {
-        Channels::L => samples.iter().flat_map(|l| [*l; 3]).collect(),
-        Channels::La => samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a]).collect(),
+        Channels::L | Channels::La => {
+            budget = budget.beside(count as u64)?;
+            let mut pixels = Vec::with_capacity(count);
+            match raster.channels() {
+                Channels::L => pixels.extend(samples.iter().flat_map(|l| [*l; 3])),
+                _ => pixels.extend(samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a])),
+            }
+            pixels.into()
+        }
         _ => samples.into(),
     };
     let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    encode_pixels(pixels, raster, encoding, work)
+    encode_pixels(pixels, raster, encoding, budget, work)
 }
 
 /// Encodes pixels, of which there are as many as `raster` has.
-fn encode_pixels(pixels: Pixels<'_>, raster: &Raster, encoding: &Encoding, work: &Work) -> Result<Vec<u8>, Error> {
+fn encode_pixels(
+    pixels: Pixels<'_>,
+    raster: &Raster,
+    encoding: &Encoding,
+    budget: Budget,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
     work.check()?;
-    let (width, height) = (raster.width(), raster.height());
-    check_sides([width, height], "a side of a webp in pixels", MAX_SIDE)?;
-    let is_small = u64::from(width) * u64::from(height) <= SMALL;
-    let method = match is_small && !encoding.lossless && !raster.channels().has_alpha() {
-        true => METHOD_OF_SMALL,
-        false => METHOD,
-    };
-    config(encoding, method)
-        .and_then(|config| encode_with_libwebp(pixels, width, height, &config, work))
-        .ok_or(Error::Stopped(Stopped))
-}
-
-fn config(encoding: &Encoding, method: c_int) -> Option<ffi::WebPConfig> {
-    let mut config = ffi::WebPConfig::new().ok()?;
+    let size @ [width, height] = [raster.width(), raster.height()];
+    check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
+    let area = u64::from(width) * u64::from(height);
+    let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
     config.lossless = encoding.lossless.into();
     config.quality = if encoding.lossless { 75.0 } else { libwebp_quality(encoding.quality) };
-    config.method = method;
-    Some(config)
+    let is_small = area <= SMALL && !encoding.lossless && !raster.channels().has_alpha();
+    config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
+    config.low_memory = (area > LARGE).into();
+    let budget = budget.beside(memory(pixels, area, &config))?;
+    encode_with_libwebp(pixels, width, height, &config, budget, work)
+}
+
+/// Bytes that libwebp holds at most, the file aside. It has no limit that could be set, so where they depend on the
+/// pixels they are those of noise, which NOTES.md has measured.
+fn memory(pixels: Pixels<'_>, area: u64, config: &ffi::WebPConfig) -> u64 {
+    /// The state of the encoder whatever the size.
+    const FIXED: u64 = 256 << 10;
+    /// The longest partition that the format has room for (RFC 6386, 9.5); it grows by doubling.
+    const PARTITION: u64 = 1 << 24;
+    if config.lossless != 0 {
+        return FIXED + area * LOSSLESS;
+    }
+    // Luma and half of both chromas, unless they are there already.
+    let planes = if let Pixels::Planes(_) = pixels { 0 } else { area * 3 / 2 };
+    let alpha = if let Pixels::Rgba(_) = pixels { area * ALPHA } else { 0 };
+    let tokens = if config.low_memory == 0 {
+        (area as f32 * calibrated(&TOKENS, config.quality.ceil() as u8)) as u64
+    } else {
+        0
+    };
+    // Modes, contexts and statistics of blocks.
+    let blocks = area / 8;
+    FIXED + planes + alpha + tokens + blocks + (area * 4).min(3 * PARTITION)
 }
 
 /// The longest side that 14 bits can hold (RFC 9649, 2.5).
@@ -157,35 +217,42 @@ impl Pixels<'_> {
     }
 }
 
-/// Runs libwebp's encoder; `None` when the work was stopped or memory ran out.
+/// Where libwebp puts the file, and what it asks whether to go on.
+struct Output<'w> {
+    file: OutputBuffer,
+    /// Why the file was not taken.
+    failure: Option<Error>,
+    work: &'w Work,
+}
+
+/// Runs libwebp's encoder; `budget` is for the file.
 ///
 /// Safety rests on five facts, all local to this function: `pixels` holds exactly the samples of the size and the
 /// strides that are passed on (asserted first); planes are lent to a lossy encoder, which reads them and leaves them to
-/// their owner; picture and writer are initialised by libwebp's own functions before use and
-/// their results checked; picture and writer are freed once, on every way out; the progress hook's `user_data` points
-/// to `work`, which outlives the call, and is only read.
+/// their owner; the picture is initialised by libwebp's own function before use and its result checked; the picture is
+/// freed once, on every way out; `custom_ptr` and `user_data` point to `output`, which outlives the call, and which
+/// nobody else touches until libwebp has returned.
 pub(super) fn encode_with_libwebp(
     pixels: Pixels<'_>,
     width: u32,
     height: u32,
     config: &ffi::WebPConfig,
+    budget: Budget,
     work: &Work,
-) -> Option<Vec<u8>> {
+) -> Result<Vec<u8>, Error> {
     assert!(pixels.fill(width as usize, height as usize), "the raster's own invariant");
+    let mut output = Output { file: OutputBuffer::new(budget), failure: None, work };
     let stride = width as c_int;
-    let mut picture = ffi::WebPPicture::new().ok()?;
-    let mut writer = MaybeUninit::<ffi::WebPMemoryWriter>::uninit();
+    let mut picture = ffi::WebPPicture::new().map_err(|()| BUG)?;
     picture.use_argb = config.lossless;
     picture.width = width as c_int;
     picture.height = height as c_int;
-    picture.writer = Some(ffi::WebPMemoryWrite);
+    picture.writer = Some(append);
+    picture.custom_ptr = (&raw mut output).cast();
     picture.progress_hook = Some(may_go_on);
-    picture.user_data = std::ptr::from_ref(work).cast_mut().cast();
+    picture.user_data = (&raw mut output).cast();
     // SAFETY: see above.
-    unsafe {
-        ffi::WebPMemoryWriterInit(writer.as_mut_ptr());
-        let mut writer = writer.assume_init();
-        picture.custom_ptr = (&raw mut writer).cast();
+    let done = unsafe {
         let imported = match pixels {
             Pixels::Rgb(pixels) => ffi::WebPPictureImportRGB(&raw mut picture, pixels.as_ptr(), stride * 3) != 0,
             Pixels::Rgba(pixels) => ffi::WebPPictureImportRGBA(&raw mut picture, pixels.as_ptr(), stride * 4) != 0,
@@ -197,25 +264,60 @@ pub(super) fn encode_with_libwebp(
             }
         };
         let done = imported && ffi::WebPEncode(config, &raw mut picture) != 0;
-        let bytes =
-            (done && !writer.mem.is_null()).then(|| std::slice::from_raw_parts(writer.mem, writer.size).to_vec());
         ffi::WebPPictureFree(&raw mut picture);
-        ffi::WebPMemoryWriterClear(&raw mut writer);
-        bytes
+        done
+    };
+    match output.failure {
+        None if done => Ok(output.file.into_bytes()),
+        Some(error) => Err(error),
+        None => Err(failure(picture.error_code, output.work)),
     }
+}
+
+/// What an error of libwebp's means.
+fn failure(code: ffi::WebPEncodingError, work: &Work) -> Error {
+    use ffi::WebPEncodingError as Code;
+    let too_large = |what, allowed| Error::TooLarge { what, needs: allowed + 1, allowed };
+    match code {
+        Code::VP8_ENC_ERROR_USER_ABORT if work.check().is_err() => Stopped.into(),
+        // RFC 6386, 9.3 and 9.5: lengths of 19 and of 24 bits.
+        Code::VP8_ENC_ERROR_PARTITION0_OVERFLOW => {
+            too_large("the length of a webp's first partition in bytes", (1 << 19) - 1)
+        }
+        Code::VP8_ENC_ERROR_PARTITION_OVERFLOW => too_large("the length of a webp's partition in bytes", (1 << 24) - 1),
+        Code::VP8_ENC_ERROR_FILE_TOO_BIG => too_large("the length of a webp in bytes", u32::MAX.into()),
+        Code::VP8_ENC_ERROR_BAD_DIMENSION => too_large("a side of a webp in pixels", MAX_SIDE.into()),
+        Code::VP8_ENC_ERROR_OUT_OF_MEMORY | Code::VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY => {
+            Error::Internal("there is no memory left for libwebp")
+        }
+        _ => BUG,
+    }
+}
+
+/// libwebp gives the next bytes of the file; 0 makes it give up.
+extern "C" fn append(bytes: *const u8, length: usize, picture: *const ffi::WebPPicture) -> c_int {
+    if length == 0 {
+        return 1;
+    }
+    // SAFETY: libwebp passes `length` bytes, and the picture that `encode_with_libwebp` set up, whose `custom_ptr` is a
+    // live `Output` that nobody else has a reference to.
+    let (bytes, output) =
+        unsafe { (std::slice::from_raw_parts(bytes, length), &mut *(*picture).custom_ptr.cast::<Output<'_>>()) };
+    output.failure = output.file.extend(bytes).err();
+    output.failure.is_none().into()
 }
 
 /// libwebp calls this between macroblock rows; 0 makes it give up.
 extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_int {
-    // SAFETY: libwebp passes the picture that `encode_with_libwebp` set up, whose `user_data` is a live `Work`.
-    let work = unsafe { &*(*picture).user_data.cast::<Work>() };
-    work.check().is_ok().into()
+    // SAFETY: as above, with `user_data`.
+    let output = unsafe { &*(*picture).user_data.cast::<Output<'_>>() };
+    output.work.check().is_ok().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Area, Budget, Decoder, Need};
+    use crate::codec::{Area, Decoder, Need};
 
     const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
     const LOSSY: Encoding = Encoding { lossless: false, ..LOSSLESS };
@@ -230,7 +332,7 @@ mod tests {
         for channels in [Channels::Rgb, Channels::Rgba] {
             let picture = raster(channels);
             let work = Work::unbounded();
-            let bytes = WebP.encode(&picture, &LOSSLESS, &work).unwrap();
+            let bytes = WebP.encode(&picture, &LOSSLESS, Budget::UNLIMITED, &work).unwrap();
             let budget = Budget { pixels: 10_000, memory: 100_000 };
             let need = Need { area: Area::whole(40, 30), scale: 1.0, budget, work: &work };
             let decoded = WebP.decode(&bytes, &need).unwrap().raster;
@@ -259,12 +361,44 @@ mod tests {
 
     #[test]
     fn grey_is_written_and_a_stop_is_obeyed() {
+        let encode = |channels, budget, work: &Work| WebP.encode(&raster(channels), &LOSSY, budget, work);
         for channels in [Channels::L, Channels::La] {
-            assert!(WebP.encode(&raster(channels), &LOSSY, &Work::unbounded()).unwrap().starts_with(b"RIFF"));
+            assert!(encode(channels, Budget::UNLIMITED, &Work::unbounded()).unwrap().starts_with(b"RIFF"));
         }
-        let (stopped, picture) = (Work::unbounded(), raster(Channels::Rgb));
+        let stopped = Work::unbounded();
         stopped.cancel();
-        let config = config(&LOSSY, METHOD).unwrap();
-        assert_eq!(encode_with_libwebp(Pixels::Rgb(picture.samples().as_bytes()), 40, 30, &config, &stopped), None);
+        assert_eq!(encode(Channels::Rgb, Budget::UNLIMITED, &stopped), Err(Stopped.into()));
+        let (config, picture) = (ffi::WebPConfig::new().unwrap(), raster(Channels::Rgb));
+        let pixels = Pixels::Rgb(picture.samples().as_bytes());
+        let run = |budget, work| encode_with_libwebp(pixels, 40, 30, &config, budget, work);
+        assert_eq!(run(Budget::UNLIMITED, &stopped), Err(Stopped.into()), "the hook was asked");
+        let tight = Budget { memory: 100, ..Budget::UNLIMITED };
+        assert!(matches!(run(tight, &Work::unbounded()), Err(Error::TooLarge { allowed: 100, .. })));
+    }
+
+    #[test]
+    fn what_goes_wrong_in_libwebp_is_told_as_it_is() {
+        use ffi::WebPEncodingError as Code;
+        let (work, stopped) = (Work::unbounded(), Work::unbounded());
+        stopped.cancel();
+        for (code, is_too_large) in [
+            (Code::VP8_ENC_ERROR_PARTITION0_OVERFLOW, true),
+            (Code::VP8_ENC_ERROR_PARTITION_OVERFLOW, true),
+            (Code::VP8_ENC_ERROR_FILE_TOO_BIG, true),
+            (Code::VP8_ENC_ERROR_BAD_DIMENSION, true),
+            (Code::VP8_ENC_ERROR_OUT_OF_MEMORY, false),
+            (Code::VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY, false),
+            (Code::VP8_ENC_ERROR_INVALID_CONFIGURATION, false),
+            (Code::VP8_ENC_ERROR_USER_ABORT, false),
+        ] {
+            match failure(code, &work) {
+                Error::TooLarge { needs, allowed, .. } => assert!(is_too_large && needs > allowed, "{code:?}"),
+                error => assert!(!is_too_large && matches!(error, Error::Internal(_)), "{code:?}"),
+            }
+        }
+        assert_eq!(failure(Code::VP8_ENC_ERROR_USER_ABORT, &stopped), Stopped.into());
+        let wide = Raster::new(2, 1, Channels::L, Samples::U16(vec![1, 2])).unwrap();
+        let refused = WebP.encode(&wide, &LOSSY, Budget::UNLIMITED, &work);
+        assert!(matches!(refused, Err(Error::Internal(_))), "{refused:?}");
     }
 }

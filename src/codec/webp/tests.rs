@@ -30,7 +30,7 @@ fn encoded(width: usize, height: usize, channels: usize, change: impl Fn(&mut We
     let pixels = pixels(width, height, channels);
     let (width, height) = (width as u32, height as u32);
     let pixels = if channels == 4 { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    encode_with_libwebp(pixels, width, height, &config, &Work::unbounded()).unwrap()
+    encode_with_libwebp(pixels, width, height, &config, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 fn decoded_at(bytes: &[u8], scale: f64, area: Option<Area>) -> Result<Decoded, Error> {
@@ -230,7 +230,7 @@ fn animations_survive() {
     pictures.push(pictures[7].clone());
     for (lossless, plays) in [(true, 0), (false, 3)] {
         let encoding = Encoding { quality: 90, lossless, progressive: false };
-        let mut writer = WebP.animate(plays, &encoding, &work).unwrap();
+        let mut writer = WebP.animate(plays, &encoding, Budget::UNLIMITED, &work).unwrap();
         pictures.iter().zip(0..).for_each(|(picture, i)| writer.push(picture, i * 7).unwrap());
         let bytes = writer.finish().unwrap();
         let header = WebP.probe(&bytes, budget, &Work::unbounded()).unwrap();
@@ -261,7 +261,7 @@ fn animations_survive() {
 fn damage_ends_an_animation_but_not_before_its_first_frame() {
     let (work, budget) = (Work::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
     let encoding = Encoding { quality: 90, lossless: true, progressive: false };
-    let mut writer = WebP.animate(0, &encoding, &work).unwrap();
+    let mut writer = WebP.animate(0, &encoding, Budget::UNLIMITED, &work).unwrap();
     wandering().iter().for_each(|picture| writer.push(picture, 10).unwrap());
     let bytes = writer.finish().unwrap();
     let shown = |bytes: &[u8]| -> Result<usize, Error> {

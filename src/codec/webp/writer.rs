@@ -2,13 +2,23 @@
 //! without blending, so that nothing ever has to be disposed of.
 
 use super::super::animation::{AnimationWriter, Pixels, Rect};
-use super::super::{Channels, Encoding, Error, Raster, Samples, Stopped, Work};
+use super::super::buffer::OutputBuffer;
+use super::super::{Budget, Channels, Encoding, Error, Raster, Samples, Work};
 use super::container::{ALPHA, ANIMATION, chunk, chunks, file_of};
 use super::encode;
 
 /// The last byte of a frame's header: do not blend, or blend; dispose of nothing.
 const OVERWRITE: u8 = 0x02;
 const BLEND: u8 = 0;
+
+/// Bytes of an ANMF chunk before the picture: place, size, delay and flags.
+const FRAME_HEADER: usize = 16;
+
+/// Bytes a pixel beside the frame that is given: what is shown, the frame as it is compared, and what is cut out of it.
+const HELD: u64 = 3 * 4;
+
+/// What happens when a frame is not of 8 bit samples, or there is none.
+const NO_PIXELS: Error = Error::Internal("a webp is made from frames of 8 bit samples");
 
 /// The longest time that 24 bits can hold.
 const MAX_DELAY: u32 = (1 << 24) - 1;
@@ -19,29 +29,35 @@ pub(super) struct WebPWriter<'a> {
     /// What the next frame is drawn over, as it was before it was encoded.
     shown: Option<Pixels>,
     /// The chunks of all frames.
-    frames: Vec<u8>,
+    frames: OutputBuffer,
     has_alpha: bool,
+    budget: Budget,
     work: &'a Work,
 }
 
 impl<'a> WebPWriter<'a> {
-    pub(super) fn new(plays: u32, encoding: Encoding, work: &'a Work) -> Self {
-        Self { plays, encoding, shown: None, frames: Vec::new(), has_alpha: false, work }
+    pub(super) fn new(plays: u32, encoding: Encoding, budget: Budget, work: &'a Work) -> Self {
+        Self { plays, encoding, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, work }
     }
 
-    fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8) -> Result<(), Error> {
+    /// `budget` is for what is held beside the file so far.
+    fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8, budget: Budget) -> Result<(), Error> {
         // Of a single pixel, the lossless form is the shorter one.
         let lossless = self.encoding.lossless || rect.width * rect.height == 1;
-        let file = encode::encode(picture, &Encoding { lossless, ..self.encoding }, self.work)?;
-        let mut content = Vec::with_capacity(file.len() + 16);
+        let beside = budget.beside(self.frames.capacity() as u64)?;
+        let file = encode::encode(picture, &Encoding { lossless, ..self.encoding }, beside, self.work)?;
+        let parts = || chunks(&file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L"));
+        let length = FRAME_HEADER + parts().map(|part| 8 + part.content.len().next_multiple_of(2)).sum::<usize>();
+        self.frames.set_budget(budget.beside(file.capacity() as u64)?);
+        self.frames.reserve(8 + length)?;
+        let frames = self.frames.bytes_mut();
+        frames.extend(b"ANMF");
+        frames.extend((length as u32).to_le_bytes());
         for number in [rect.left / 2, rect.top / 2, rect.width - 1, rect.height - 1, delay.min(MAX_DELAY) as usize] {
-            content.extend(&(number as u32).to_le_bytes()[..3]);
+            frames.extend(&(number as u32).to_le_bytes()[..3]);
         }
-        content.push(blending);
-        for part in chunks(&file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L")) {
-            chunk(&mut content, part.name, part.content);
-        }
-        chunk(&mut self.frames, *b"ANMF", &content);
+        frames.push(blending);
+        parts().for_each(|part| chunk(frames, part.name, part.content));
         self.has_alpha |= picture.channels().has_alpha();
         Ok(())
     }
@@ -49,7 +65,9 @@ impl<'a> WebPWriter<'a> {
 
 impl AnimationWriter for WebPWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
-        let mut frame = Pixels::new(frame).ok_or(Stopped)?;
+        let pixels = u64::from(frame.width()) * u64::from(frame.height());
+        let budget = self.budget.beside(HELD * pixels)?;
+        let mut frame = Pixels::new(frame).ok_or(NO_PIXELS)?;
         let changed = match &self.shown {
             Some(shown) => {
                 frame.settle(shown, tolerance(&self.encoding));
@@ -58,11 +76,11 @@ impl AnimationWriter for WebPWriter<'_> {
             None => Some(frame.whole()),
         };
         match changed {
-            Some(rect) => self.write(&frame.cut(rect).ok_or(Stopped)?, rect, delay, OVERWRITE)?,
+            Some(rect) => self.write(&frame.cut(rect).ok_or(NO_PIXELS)?, rect, delay, OVERWRITE, budget)?,
             None => {
                 // A frame has to have a pixel, and a transparent one is laid over the picture unseen.
-                let nothing = Raster::new(1, 1, Channels::Rgba, Samples::U8(vec![0; 4])).ok_or(Stopped)?;
-                self.write(&nothing, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND)?;
+                let nothing = Raster::new(1, 1, Channels::Rgba, Samples::U8(vec![0; 4])).ok_or(NO_PIXELS)?;
+                self.write(&nothing, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND, budget)?;
             }
         }
         self.shown = Some(frame);
@@ -70,20 +88,30 @@ impl AnimationWriter for WebPWriter<'_> {
     }
 
     fn written(&self) -> u64 {
-        self.frames.len() as u64
+        self.frames.bytes().len() as u64
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
-        let size = self.shown.as_ref().ok_or(Stopped)?.whole();
-        let mut extended = vec![ANIMATION | if self.has_alpha { ALPHA } else { 0 }, 0, 0, 0];
+        let Self { plays, shown, mut frames, has_alpha, budget, .. } = *self;
+        let size = shown.ok_or(NO_PIXELS)?.whole();
+        let mut extended = vec![ANIMATION | if has_alpha { ALPHA } else { 0 }, 0, 0, 0];
         for side in [size.width, size.height] {
             extended.extend(&(side as u32 - 1).to_le_bytes()[..3]);
         }
-        let plays = u16::try_from(self.plays).unwrap_or(u16::MAX).to_le_bytes();
-        let mut file = file_of(&[(*b"VP8X", &extended), (*b"ANIM", &[0, 0, 0, 0, plays[0], plays[1]])]);
-        file.extend(self.frames);
-        let length = u32::try_from(file.len() - 8).map_err(|_| Stopped)?;
-        file[4..8].copy_from_slice(&length.to_le_bytes());
+        let plays = u16::try_from(plays).unwrap_or(u16::MAX).to_le_bytes();
+        let mut head = file_of(&[(*b"VP8X", &extended), (*b"ANIM", &[0, 0, 0, 0, plays[0], plays[1]])]);
+        let length = (head.len() + frames.bytes().len() - 8) as u64;
+        let allowed = u32::MAX.into();
+        let length = u32::try_from(length).map_err(|_| Error::TooLarge {
+            what: "the length of a webp in bytes",
+            needs: length,
+            allowed,
+        })?;
+        head[4..8].copy_from_slice(&length.to_le_bytes());
+        frames.set_budget(budget);
+        frames.reserve(head.len())?;
+        let mut file = std::mem::take(frames.bytes_mut());
+        file.splice(..0, head);
         Ok(file)
     }
 }

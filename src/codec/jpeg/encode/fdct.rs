@@ -4,7 +4,7 @@
 //! along columns, rounded after each: coefficients come out equal to those of libjpeg's "islow" transform. The loops
 //! run over samples side by side, so that the compiler makes vectors of them; hence blocks are transposed first.
 
-use super::frame::Block;
+use super::frame::{Block, Frame};
 use super::quantisation::Quantiser;
 use crate::codec::jpeg::kernel::{Kernel, dispatch};
 
@@ -25,6 +25,14 @@ pub(super) struct Scratch {
     columns: Vec<u8>,
     /// What the first pass made of each row of samples.
     rows: Vec<[i16; 8]>,
+}
+
+impl Scratch {
+    /// Bytes that this comes to hold.
+    pub(super) fn memory(frame: &Frame) -> u64 {
+        let across = frame.components.first().map_or(0, |component| frame.mcus_across * component.h);
+        (across * (64 + 8 * size_of::<[i16; 8]>())) as u64
+    }
 }
 
 /// Makes blocks of eight rows of samples, of which `stride` leads from one to the next.

@@ -20,12 +20,13 @@ mod sequential;
 mod tokens;
 mod zeros;
 
-use frame::{Blocks, Frame};
+use frame::{Block, Blocks, Component, Frame};
 use quantisation::Quantiser;
 use samples::RowSamples;
 use scan::{Band, ScanWriter};
 
-use crate::codec::{Stopped, Work};
+use crate::codec::buffer::OutputBuffer;
+use crate::codec::{Budget, Error, Stopped, Work};
 
 /// A picture to be encoded.
 #[derive(Debug, Clone, Copy)]
@@ -65,29 +66,46 @@ pub(super) struct Settings {
 /// The codes of longer scans fit their beginning.
 const MOST_TOKENS: usize = 4 << 20;
 
-/// Encodes a picture. `work` is asked at every row of MCUs.
-pub(super) fn encode(picture: &Picture<'_>, settings: &Settings, work: &Work) -> Result<Vec<u8>, Stopped> {
-    encode_within(picture, settings, MOST_TOKENS, work)
+/// Encodes a picture. `budget` is for what is held beside the pixels; `work` is asked at every row of MCUs.
+pub(super) fn encode(
+    picture: &Picture<'_>,
+    settings: &Settings,
+    budget: Budget,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
+    encode_within(picture, settings, MOST_TOKENS, budget, work)
 }
 
 fn encode_within(
     picture: &Picture<'_>,
     settings: &Settings,
     most_tokens: usize,
+    budget: Budget,
     work: &Work,
-) -> Result<Vec<u8>, Stopped> {
+) -> Result<Vec<u8>, Error> {
     let frame = Frame::new(picture, settings);
+    let budget = budget.beside(memory(&frame, settings.progressive))?;
     let mut transform = Transform::new(picture, &frame, settings.quality);
-    let mut out = Vec::new();
-    markers::begin(&frame, &transform.quantisers, settings.progressive, &mut out);
-    let writer = ScanWriter::new(most_tokens, work, &mut out);
+    let mut out = OutputBuffer::new(budget);
+    out.reserve(scan::HEADERS)?;
+    markers::begin(&frame, &transform.quantisers, settings.progressive, out.bytes_mut());
+    let writer = ScanWriter::new(most_tokens, budget, work, &mut out);
     if settings.progressive {
         progressive::write(&frame, &transform.all(work)?, writer)?;
     } else {
         write_baseline(&frame, &mut transform, writer)?;
     }
-    markers::end(&mut out);
-    Ok(out)
+    markers::end(out.bytes_mut());
+    Ok(out.into_bytes())
+}
+
+/// Bytes that are held beside tokens and file: the samples of a row of MCUs, and the coefficients of that row, or of the
+/// whole picture.
+fn memory(frame: &Frame, progressive: bool) -> u64 {
+    let blocks =
+        |component: &Component| component.blocks_across * if progressive { component.blocks_down } else { component.v };
+    let blocks: usize = frame.components.iter().map(blocks).sum();
+    (blocks * size_of::<Block>()) as u64 + RowSamples::memory(frame) + fdct::Scratch::memory(frame) + scan::FIXED
 }
 
 /// From pixels to coefficients.
@@ -136,12 +154,13 @@ impl<'a> Transform<'a> {
 }
 
 /// Writes the scan of a baseline picture.
-fn write_baseline(frame: &Frame, transform: &mut Transform<'_>, mut writer: ScanWriter<'_>) -> Result<(), Stopped> {
+fn write_baseline(frame: &Frame, transform: &mut Transform<'_>, mut writer: ScanWriter<'_>) -> Result<(), Error> {
     let components: Vec<_> = (0..frame.components.len()).collect();
     let band = Band { components: &components, first: 0, last: 63, before: 0, bit: 0 };
     let mut blocks: Vec<_> = frame.components.iter().map(|component| Blocks::new(component, component.v)).collect();
     let mut predictions = [0; 3];
     for row in 0..frame.mcu_rows {
+        writer.begin_row(sequential::most_tokens(frame))?;
         transform.row(row, 0, &mut blocks);
         sequential::row_tokens(frame, row, &blocks, &mut predictions, &mut writer.tokens);
         writer.end_row(&band)?;
@@ -160,7 +179,8 @@ mod tests {
         let picture = Picture { width: 160, height: 120, pixels: Pixels::Rgb(&samples) };
         for progressive in [false, true] {
             let settings = Settings { quality: 90, full_chroma: false, progressive };
-            let encoded = |most| encode_within(&picture, &settings, most, &Work::unbounded()).unwrap();
+            let encoded =
+                |most| encode_within(&picture, &settings, most, Budget::UNLIMITED, &Work::unbounded()).unwrap();
             let fitted = encoded(MOST_TOKENS);
             for most in [0, 2000] {
                 let bytes = encoded(most);

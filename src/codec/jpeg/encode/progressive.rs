@@ -5,7 +5,7 @@ use super::frame::{Block, Blocks, Component, Frame};
 use super::scan::{Band, ScanWriter};
 use super::tokens::{END_OF_BLOCK, SIXTEEN_ZEROS, Token, ac_table, dc_table};
 use super::zeros::places;
-use crate::codec::Stopped;
+use crate::codec::Error;
 use crate::codec::jpeg::kernel::{Kernel, dispatch};
 use crate::codec::jpeg::tables::ZIGZAG;
 
@@ -39,7 +39,7 @@ const COLOUR_SCRIPT: [Band<'static>; 10] = [
 ];
 
 /// Writes all scans of a picture with these coefficients.
-pub(super) fn write(frame: &Frame, blocks: &[Blocks], mut writer: ScanWriter<'_>) -> Result<(), Stopped> {
+pub(super) fn write(frame: &Frame, blocks: &[Blocks], mut writer: ScanWriter<'_>) -> Result<(), Error> {
     let script: &[Band<'_>] = if frame.components.len() == 1 { &GREY_SCRIPT } else { &COLOUR_SCRIPT };
     for band in script {
         match (band.first, band.components) {
@@ -47,14 +47,18 @@ pub(super) fn write(frame: &Frame, blocks: &[Blocks], mut writer: ScanWriter<'_>
                 let (blocks, component) = (&blocks[component], &frame.components[component]);
                 let mut scan = AcScan::new(*band, component);
                 for row in 0..component.blocks_down {
+                    writer.begin_row(component.blocks_across * MOST_IN_BLOCK)?;
                     dispatch(AcRow { scan: &mut scan, blocks: blocks.row(row), tokens: &mut writer.tokens });
                     writer.end_row(band)?;
                 }
+                writer.begin_row(scan.corrections.len() + 1)?;
                 scan.end_run(&mut writer.tokens);
             }
             _ => {
                 let mut predictions = [0; 3];
+                let most = frame.mcus_across * frame.components.iter().map(|c| c.h * c.v).sum::<usize>();
                 for row in 0..frame.mcu_rows {
+                    writer.begin_row(most)?;
                     dc_row(frame, row, blocks, band, &mut predictions, &mut writer.tokens);
                     writer.end_row(band)?;
                 }
@@ -64,6 +68,9 @@ pub(super) fn write(frame: &Frame, blocks: &[Blocks], mut writer: ScanWriter<'_>
     }
     Ok(())
 }
+
+/// Tokens of a block, at most: one for each coefficient, and one for a run that it ends.
+const MOST_IN_BLOCK: usize = 65;
 
 /// Appends the tokens of the DC coefficients of a row of MCUs.
 fn dc_row(

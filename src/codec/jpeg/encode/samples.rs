@@ -3,7 +3,7 @@
 //! Colours and the halving of chroma follow libjpeg to the bit, and so does what fills the MCUs at the right and bottom
 //! edge: the last column of pixels and the last row of samples, repeated.
 
-use super::frame::Frame;
+use super::frame::{Component, Frame};
 use super::{Picture, Pixels};
 use crate::codec::jpeg::kernel::{Kernel, dispatch};
 
@@ -50,6 +50,13 @@ impl RowSamples {
         let planes: Vec<_> = planes.collect();
         let chroma = std::array::from_fn(|_| Plane::new(planes[0].stride, 2));
         Self { planes, chroma }
+    }
+
+    /// Bytes that this holds.
+    pub(super) fn memory(frame: &Frame) -> u64 {
+        let stride = |component: &Component| frame.mcus_across * component.h * 8;
+        let planes: usize = frame.components.iter().map(|component| stride(component) * component.v * 8).sum();
+        (planes + 2 * 2 * frame.components.first().map_or(0, stride)) as u64
     }
 
     /// Takes in the pixels of a row of MCUs.

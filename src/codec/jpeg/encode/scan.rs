@@ -4,7 +4,8 @@ use super::bits::{BitWriter, Code};
 use super::huffman::Codes;
 use super::markers::{DHT, SOS, segment};
 use super::tokens::{INDICES, TABLES, Token, bits_after};
-use crate::codec::{Stopped, Work};
+use crate::codec::buffer::OutputBuffer;
+use crate::codec::{Budget, Error, Work};
 
 /// What a scan codes (T.81 B.2.3).
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,15 @@ pub(super) struct Band<'a> {
 /// Tokens that are written between two questions whether to go on.
 const TOKENS_AT_ONCE: usize = 1 << 18;
 
+/// Bytes of a token at most: a code of 16 bits and 11 bits behind it, with room for zeros after bytes of ones.
+const LONGEST: usize = 4;
+
+/// More bytes than the headers of a scan have.
+pub(super) const HEADERS: usize = 2 << 10;
+
+/// Bytes that a [`ScanWriter`] holds whatever the size: frequencies and codes.
+pub(super) const FIXED: u64 = 16 * INDICES as u64;
+
 /// Writes scans, one after the other.
 pub(super) struct ScanWriter<'a> {
     /// To be filled.
@@ -34,13 +44,15 @@ pub(super) struct ScanWriter<'a> {
     codes: Option<Box<[Code; INDICES]>>,
     bits: BitWriter,
     most_tokens: usize,
+    /// For tokens and file together.
+    budget: Budget,
     work: &'a Work,
-    out: &'a mut Vec<u8>,
+    out: &'a mut OutputBuffer,
 }
 
 impl<'a> ScanWriter<'a> {
     /// Chooses codes at the latest when a scan has more than `most_tokens`.
-    pub(super) fn new(most_tokens: usize, work: &'a Work, out: &'a mut Vec<u8>) -> Self {
+    pub(super) fn new(most_tokens: usize, budget: Budget, work: &'a Work, out: &'a mut OutputBuffer) -> Self {
         Self {
             tokens: Vec::new(),
             counted: 0,
@@ -48,32 +60,53 @@ impl<'a> ScanWriter<'a> {
             codes: None,
             bits: BitWriter::default(),
             most_tokens,
+            budget,
             work,
             out,
         }
     }
 
+    /// Makes room for as many tokens as the next row may have.
+    pub(super) fn begin_row(&mut self, tokens: usize) -> Result<(), Error> {
+        let (length, capacity) = (self.tokens.len(), self.tokens.capacity());
+        if capacity - length >= tokens {
+            return Ok(());
+        }
+        // More than the row after the last one that may be gathered is never needed.
+        let larger = (capacity + capacity / 2).min(self.most_tokens + tokens).max(length + tokens);
+        let held = (capacity + larger) * size_of::<Token>() + self.out.capacity();
+        self.budget.check_memory(held as u64)?;
+        self.tokens.reserve_exact(larger - length);
+        self.out.set_budget(self.budget.beside((self.tokens.capacity() * size_of::<Token>()) as u64)?);
+        Ok(())
+    }
+
     /// Takes in the tokens that were added for a row of blocks or MCUs.
-    pub(super) fn end_row(&mut self, band: &Band<'_>) -> Result<(), Stopped> {
+    pub(super) fn end_row(&mut self, band: &Band<'_>) -> Result<(), Error> {
         self.work.check()?;
         if self.codes.is_none() {
             self.count();
             if self.tokens.len() > self.most_tokens {
                 self.provide_for_all();
-                self.choose_codes(band);
+                self.choose_codes(band)?;
             }
+        } else {
+            self.out.reserve(self.tokens.len() * LONGEST)?;
         }
         self.write()
     }
 
     /// Writes what is left of a scan.
-    pub(super) fn end_scan(&mut self, band: &Band<'_>) -> Result<(), Stopped> {
+    pub(super) fn end_scan(&mut self, band: &Band<'_>) -> Result<(), Error> {
         if self.codes.is_none() {
             self.count();
-            self.choose_codes(band);
+            self.choose_codes(band)?;
+        } else {
+            self.out.reserve(self.tokens.len() * LONGEST)?;
         }
         self.write()?;
-        std::mem::take(&mut self.bits).finish(self.out);
+        self.out.reserve(size_of::<u64>() * 2)?;
+        std::mem::take(&mut self.bits).finish(self.out.bytes_mut());
         self.codes = None;
         self.counted = 0;
         self.frequencies.fill(0);
@@ -88,11 +121,11 @@ impl<'a> ScanWriter<'a> {
     }
 
     /// Writes all tokens, if they have codes.
-    fn write(&mut self) -> Result<(), Stopped> {
+    fn write(&mut self) -> Result<(), Error> {
         let Some(codes) = &self.codes else { return Ok(()) };
         for tokens in self.tokens.chunks(TOKENS_AT_ONCE) {
             self.work.check()?;
-            self.bits.write_tokens(tokens, codes, self.out);
+            self.bits.write_tokens(tokens, codes, self.out.bytes_mut());
         }
         self.tokens.clear();
         Ok(())
@@ -109,7 +142,7 @@ impl<'a> ScanWriter<'a> {
     }
 
     /// Fits codes to the tokens and writes the headers.
-    fn choose_codes(&mut self, band: &Band<'_>) {
+    fn choose_codes(&mut self, band: &Band<'_>) -> Result<(), Error> {
         let mut codes = Box::new([Code::default(); INDICES]);
         let mut tables = Vec::new();
         let mut length = 0;
@@ -129,8 +162,11 @@ impl<'a> ScanWriter<'a> {
             codes[TABLES * 256 + count] = Code { bits: 0, length: count as u32 };
             length += count as u64 * u64::from(self.frequencies[TABLES * 256 + count]);
         }
+        // One byte in 256 is all ones in data that cannot be told from noise.
+        self.out.reserve(HEADERS + (length / 8 + length / 1024) as usize + 64)?;
+        let out = self.out.bytes_mut();
         if !tables.is_empty() {
-            segment(DHT, &tables, self.out);
+            segment(DHT, &tables, out);
         }
         let mut header = vec![band.components.len() as u8];
         for &component in band.components {
@@ -138,9 +174,8 @@ impl<'a> ScanWriter<'a> {
             header.extend([component as u8 + 1, tables << 4 | tables]);
         }
         header.extend([band.first, band.last, band.before << 4 | band.bit]);
-        segment(SOS, &header, self.out);
-        // One byte in 256 is all ones in data that cannot be told from noise.
-        self.out.reserve((length / 8 + length / 1024) as usize + 64);
+        segment(SOS, &header, out);
         self.codes = Some(codes);
+        Ok(())
     }
 }

@@ -65,6 +65,13 @@ const MOST_IN_BLOCK: usize = 64;
 /// Tokens of an MCU, at most: four blocks of luma and two of chroma.
 const MOST_IN_MCU: usize = 6 * MOST_IN_BLOCK;
 
+/// Tokens of a row of MCUs, at most.
+pub(super) fn most_tokens(frame: &Frame) -> usize {
+    frame.mcus_across
+        * frame.components.iter().map(|component| component.h * component.v).sum::<usize>()
+        * MOST_IN_BLOCK
+}
+
 /// Writes the tokens of a block and tells how many there are.
 #[inline(always)]
 fn block_tokens(
