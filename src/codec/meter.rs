@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::work::Spent;
 use super::{Error, Stopped, Work};
 
 /// Steps that every file may take, however short it is.
@@ -112,10 +113,11 @@ impl<'w> Meter<'w> {
         self.hold(2 * size_of::<T>() as u64)?;
         self.step()
     }
+}
 
-    /// Steps and bytes of memory so far.
-    pub fn spent(&self) -> (u64, u64) {
-        (self.steps.get(), self.memory.get())
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        self.work.add(Spent { steps: self.steps.get(), memory: self.memory.get() });
     }
 }
 
@@ -136,6 +138,17 @@ mod tests {
             assert!(matches!(meter.hold(1), Err(Exhausted::TooMuch { .. })));
         }
         assert!(Meter::new(u64::MAX, &work).hold(MAX_MEMORY + 1).is_err());
+    }
+
+    #[test]
+    fn the_work_is_told_what_was_spent() {
+        let work = Work::unbounded();
+        for _ in 0..2 {
+            let meter = Meter::new(100, &work);
+            meter.steps(7).unwrap();
+            meter.hold(5).unwrap();
+        }
+        assert_eq!(work.clone().spent(), Spent { steps: 14, memory: 10 });
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use meter::{Exhausted, Meter};
 pub use orientation::Orientation;
 pub use raster::{Channels, Raster, Samples};
 pub use sniff::{Format, SNIFF_LEN, sniff};
-pub use work::{Stopped, Work};
+pub use work::{Spent, Stopped, Work};
 
 /// Why a picture could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! The right to go on working: a deadline, and whether anybody still waits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// The work was given up before it was done.
@@ -13,13 +13,29 @@ pub struct Stopped;
 #[derive(Debug, Clone, Default)]
 pub struct Work {
     deadline: Option<Instant>,
-    cancelled: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    steps: AtomicU64,
+    memory: AtomicU64,
+}
+
+/// What reading the structure of files has cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// Steps, as [`Meter`](super::Meter) counts them.
+    pub steps: u64,
+    /// Bytes that were allocated, whether or not they were given back.
+    pub memory: u64,
 }
 
 impl Work {
     /// Work that must end by `deadline`.
     pub fn until(deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), cancelled: Arc::default() }
+        Self { deadline: Some(deadline), shared: Arc::default() }
     }
 
     /// Work without a deadline.
@@ -29,7 +45,19 @@ impl Work {
 
     /// Tells the worker that nobody waits for the result any more.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// What has been spent on it.
+    pub fn spent(&self) -> Spent {
+        let Shared { steps, memory, .. } = &*self.shared;
+        Spent { steps: steps.load(Ordering::Relaxed), memory: memory.load(Ordering::Relaxed) }
+    }
+
+    /// Adds to what has been spent on it.
+    pub(super) fn add(&self, Spent { steps, memory }: Spent) {
+        self.shared.steps.fetch_add(steps, Ordering::Relaxed);
+        self.shared.memory.fetch_add(memory, Ordering::Relaxed);
     }
 
     /// Whether to go on.
@@ -38,7 +66,7 @@ impl Work {
     /// [`Stopped`] once the deadline has passed or the work was cancelled.
     pub fn check(&self) -> Result<(), Stopped> {
         let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if late || self.cancelled.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+        if late || self.shared.cancelled.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
     }
 }
 

@@ -61,7 +61,7 @@ fn everything(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     });
     let mut xmp = Xmp::new(&parts.xmp, meter)?;
     if let Some(iptc) = &parts.iptc {
-        xmp.add_iptc_rights(&iptc::to_json(iptc));
+        xmp.add_iptc_rights(&iptc::to_json(iptc, meter)?);
     }
     Ok(Blocks {
         exif: exif.filter(|exif| !exif.is_empty()).map(|exif| exif.write()),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::exif::windows_1252;
+use crate::codec::{Exhausted, Meter};
 
 /// Character set of the records that follow (1:90); `ESC % G` announces UTF-8 (ISO 2022).
 const CODED_CHARACTER_SET: (u8, u8) = (1, 90);
@@ -150,9 +151,11 @@ fn data_sets(mut bytes: &[u8]) -> impl Iterator<Item = DataSet<'_>> {
 }
 
 /// The data sets by name; those without one under `record:number`. What may be given more than once is an array.
-pub(super) fn to_json(bytes: &[u8]) -> Map<String, Value> {
+pub(super) fn to_json(bytes: &[u8], meter: &Meter<'_>) -> Result<Map<String, Value>, Exhausted> {
     let mut out = Map::new();
     for set in data_sets(bytes) {
+        meter.entry::<(String, Value)>()?;
+        meter.hold(set.data.len() as u64)?;
         let (key, repeats) = match name(set.record, set.number) {
             Some((name, repeats)) => (name.to_owned(), repeats),
             None => (format!("{}:{}", set.record, set.number), true),
@@ -166,7 +169,7 @@ pub(super) fn to_json(bytes: &[u8]) -> Map<String, Value> {
             None => _ = out.insert(key, value),
         }
     }
-    out
+    Ok(out)
 }
 
 fn value(set: DataSet<'_>) -> Value {
@@ -234,7 +237,13 @@ pub(super) fn rights(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Work;
     use serde_json::json;
+
+    fn told(bytes: &[u8]) -> Map<String, Value> {
+        let work = Work::unbounded();
+        to_json(bytes, &Meter::new(bytes.len() as u64, &work)).unwrap()
+    }
 
     fn set(record: u8, number: u8, data: &[u8]) -> Vec<u8> {
         let mut out = vec![0x1c, record, number];
@@ -269,7 +278,7 @@ mod tests {
             "DocumentNotes": "a note — long",
             "9:1": ["x"],
         });
-        assert_eq!(Value::Object(to_json(&bytes)), expected);
+        assert_eq!(Value::Object(told(&bytes)), expected);
     }
 
     #[test]
@@ -281,8 +290,8 @@ mod tests {
 
     #[test]
     fn lengths_beyond_the_end_stop_the_reading() {
-        assert!(to_json(b"\x1c\x02\x19\xff\xffx").is_empty());
-        assert!(to_json(b"\x1c\x02\x19\x80\x08\xff\xff\xff\xff\xff\xff\xff\xff").is_empty());
-        assert_eq!(to_json(b"\x1c\x02\x05\x80\x01\x02hi").get("ObjectName"), Some(&json!("hi")));
+        assert!(told(b"\x1c\x02\x19\xff\xffx").is_empty());
+        assert!(told(b"\x1c\x02\x19\x80\x08\xff\xff\xff\xff\xff\xff\xff\xff").is_empty());
+        assert_eq!(told(b"\x1c\x02\x05\x80\x01\x02hi").get("ObjectName"), Some(&json!("hi")));
     }
 }

@@ -87,6 +87,7 @@ impl Error {
     pub(crate) fn into_codec(self, format: Format) -> codec::Error {
         match self {
             Self::Exhausted(exhausted) => exhausted.into(),
+            Self::Damaged(reason) => codec::Error::Damaged { format, reason: reason.to_owned() },
             error => codec::Error::Damaged { format, reason: error.to_string() },
         }
     }

@@ -45,7 +45,7 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
     let parts = parts::of(bytes, format, meter)?;
     let mut warnings = parts.warnings;
     let exif = match parts.exif.as_deref().map(ExifBlock::read) {
-        Some(Some(block)) => exif::read(&block, &mut warnings),
+        Some(Some(block)) => exif::read(&block, &mut warnings, meter)?,
         Some(None) => {
             warnings.push("Exif: the block has no TIFF header".to_owned());
             ExifGroups::default()
@@ -68,7 +68,7 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
         orientation,
         icc: head::icc_profile_of(bytes, format, meter)?.and_then(|profile| icc::description(&profile)),
         exif,
-        iptc: parts.iptc.as_deref().map(iptc::to_json).unwrap_or_default(),
+        iptc: parts.iptc.as_deref().map(|data| iptc::to_json(data, meter)).transpose()?.unwrap_or_default(),
         xmp: xmp.to_json(),
         warnings,
     })

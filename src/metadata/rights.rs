@@ -27,7 +27,7 @@ pub(super) fn rights_text(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Ex
     let mut xmp = Xmp::new(&parts.xmp, meter)?;
     let iptc = parts.iptc.as_deref().and_then(iptc::rights);
     if let Some(iptc) = &iptc {
-        xmp.add_iptc_rights(&iptc::to_json(iptc));
+        xmp.add_iptc_rights(&iptc::to_json(iptc, meter)?);
     }
     Ok(Blocks { xmp: xmp.select(Selection::Rights), iptc, ..Blocks::default() })
 }

@@ -1,5 +1,6 @@
 //! Metadata end to end: files in, reports and stripped files out, and ExifTool as the judge of both.
 mod browser;
+mod cost;
 mod exiftool;
 mod hostile;
 mod samples;

@@ -161,7 +161,7 @@ fn photoshop() -> Vec<u8> {
     out
 }
 
-fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
     [&[0xff, marker][..], &(payload.len() as u16 + 2).to_be_bytes(), payload].concat()
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn png() -> Vec<u8> {
     file
 }
 
-fn riff_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn riff_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut out = [name.as_slice(), &(data.len() as u32).to_le_bytes(), data].concat();
     out.resize(out.len().next_multiple_of(2), 0);
     out
@@ -272,7 +272,8 @@ pub(crate) fn movie() -> Vec<u8> {
     full_box(b"moov", &[header(b"mvhd"), track, user_data].concat())
 }
 
-fn full_box(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+/// A box of the ISO base media file format.
+pub(crate) fn full_box(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 8).to_be_bytes(), kind.as_slice(), payload].concat()
 }
 

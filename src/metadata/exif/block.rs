@@ -12,8 +12,11 @@ const MAX_VALUES: usize = 2 << 20;
 /// How far into a block maker notes may begin for their place to be kept.
 const MAX_MAKER_NOTE_OFFSET: usize = 16 << 10;
 
+const BYTE: u16 = 1;
+const ASCII: u16 = 2;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
+const UNDEFINED: u16 = 7;
 const IFD: u16 = 13;
 
 const EXIF_POINTER: u16 = 0x8769;
@@ -93,6 +96,10 @@ impl<'a> ExifBlock<'a> {
         }
     }
 
+    fn directories(&self) -> [&Vec<Field<'a>>; 5] {
+        [&self.image, &self.photo, &self.gps, &self.interop, &self.thumbnail]
+    }
+
     fn directories_mut(&mut self) -> [&mut Vec<Field<'a>>; 5] {
         [&mut self.image, &mut self.photo, &mut self.gps, &mut self.interop, &mut self.thumbnail]
     }
@@ -141,8 +148,18 @@ impl<'a> ExifBlock<'a> {
         self.maker_note_at = None;
     }
 
+    /// How many values the fields have together: numbers, and texts that are ended by a zero.
+    pub(super) fn value_count(&self) -> u64 {
+        let count = |field: &Field<'_>| match field.kind {
+            ASCII => field.value.iter().filter(|&&byte| byte == 0).count() as u64 + 1,
+            BYTE | UNDEFINED => 1,
+            _ => field.count.into(),
+        };
+        self.directories().iter().flat_map(|fields| fields.iter()).map(count).sum()
+    }
+
     pub(in crate::metadata) fn is_empty(&self) -> bool {
-        [&self.image, &self.photo, &self.gps, &self.interop, &self.thumbnail].iter().all(|fields| fields.is_empty())
+        self.directories().iter().all(|fields| fields.is_empty())
     }
 
     /// Puts the block together: the first directory right behind the header, where the simplest readers look for it,

@@ -5,11 +5,22 @@ use std::collections::HashSet;
 use exif::{Context, Error, Exif, Field, In, Reader, Tag, Value as Raw};
 use serde_json::{Map, Value};
 
+use crate::codec::{Exhausted, Meter};
+
 use super::block::ExifBlock;
 use super::{ExifGroups, gps, names, text};
 
+/// Memory of one value of a field: an element of an array in the parser, and one in JSON.
+const VALUE_BYTES: u64 = 64;
+
 /// Reads a block that was taken apart. What cannot be read is told in `warnings`.
-pub(in crate::metadata) fn read(block: &ExifBlock<'_>, warnings: &mut Vec<String>) -> ExifGroups {
+pub(in crate::metadata) fn read(
+    block: &ExifBlock<'_>,
+    warnings: &mut Vec<String>,
+    meter: &Meter<'_>,
+) -> Result<ExifGroups, Exhausted> {
+    // Each value becomes one of the parser and one of JSON.
+    meter.hold(block.value_count().saturating_mul(VALUE_BYTES))?;
     warnings.extend(block.warnings.iter().map(|warning| format!("Exif: {warning}")));
     let mut groups = ExifGroups::default();
     let exif = match Reader::new().continue_on_error(true).read_raw(block.write()) {
@@ -21,7 +32,7 @@ pub(in crate::metadata) fn read(block: &ExifBlock<'_>, warnings: &mut Vec<String
         }
         Err(error) => {
             warnings.push(format!("Exif: {error}"));
-            return groups;
+            return Ok(groups);
         }
     };
     let mut seen = HashSet::new();
@@ -38,7 +49,7 @@ pub(in crate::metadata) fn read(block: &ExifBlock<'_>, warnings: &mut Vec<String
         group.insert(name, super::value::json(tag, field, &exif));
     }
     gps::add_decimals(&exif, &mut groups.gps, warnings);
-    groups
+    Ok(groups)
 }
 
 impl ExifGroups {
@@ -76,11 +87,17 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::codec::Work;
     use crate::metadata::tiff;
     use serde_json::json;
 
     fn field(tag: u16, kind: u16, count: u32, value: &[u8]) -> tiff::Field<'_> {
         tiff::Field { tag, kind, count, value: Cow::Borrowed(value) }
+    }
+
+    fn told(block: &[u8], warnings: &mut Vec<String>) -> ExifGroups {
+        let work = Work::unbounded();
+        read(&ExifBlock::read(block).unwrap(), warnings, &Meter::new(block.len() as u64, &work)).unwrap()
     }
 
     fn groups(image: &[tiff::Field<'_>], photo: &[tiff::Field<'_>]) -> Value {
@@ -93,7 +110,7 @@ mod tests {
         block.resize(PHOTO as usize, 0);
         block.extend(tiff::write_directory(photo, 0, PHOTO, false));
         let mut warnings = Vec::new();
-        let groups = read(&ExifBlock::read(&block).unwrap(), &mut warnings);
+        let groups = told(&block, &mut warnings);
         assert_eq!(warnings, Vec::<String>::new());
         serde_json::to_value(groups).unwrap()
     }
@@ -169,7 +186,7 @@ mod tests {
             block.resize(at as usize, 0);
             block.extend(tiff::write_directory(&fields, 0, at, false));
         }
-        let groups = read(&ExifBlock::read(&block).unwrap(), &mut Vec::new());
+        let groups = told(&block, &mut Vec::new());
         assert_eq!(groups.gps["GPSLatitudeRef"]["value"], "N");
         assert_eq!(groups.interop["InteroperabilityIndex"], "R98");
     }
@@ -184,7 +201,7 @@ mod tests {
         ];
         let mut block = tiff::header(false).to_vec();
         block.extend(tiff::write_directory(&image, 0, 8, false));
-        let mut groups = read(&ExifBlock::read(&block).unwrap(), &mut Vec::new());
+        let mut groups = told(&block, &mut Vec::new());
         assert_eq!(groups.image.len(), 4);
         groups.remove_locations();
         assert_eq!(groups.image.keys().collect::<Vec<_>>(), ["Make"]);
