@@ -60,6 +60,230 @@ fn one_bad_file_does_not_stop_the_others() {
     assert!(folder.path().join("photo.jpg").exists() && folder.path().join("rgb-8.png").exists());
 }
 
+/// A folder with these files, each of which is a copy of a fixture.
+fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(fixture(source), path).unwrap();
+    }
+    folder
+}
+
+/// All files below a folder, sorted.
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(current) = folders.pop() {
+        for entry in std::fs::read_dir(current).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    let mut names: Vec<_> = found.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect();
+    names.sort();
+    names
+}
+
+fn run_in(folder: &Path, arguments: &[&str]) -> Output {
+    image_origin(arguments).current_dir(folder).output().unwrap()
+}
+
+#[test]
+fn no_result_takes_anothers_name() {
+    let files =
+        [("a/one.jpg", "orientation/1.jpg"), ("b/one.jpg", "orientation/2.jpg"), ("b/one.png", "png/rgb-8.png")];
+    let folder = folder_with(&files);
+    let table: &[&[&str]] = &[
+        &["a/one.jpg", "b/one.jpg", "w=9"],
+        &["b/one.jpg", "b/one.png", "w=9&format=webp"],
+        &["b/one.jpg", "b/one.png", "w=9&format=auto"],
+        &["a/one.jpg", "a/one.jpg", "w=9"],
+        &["a", "b/one.jpg", "w=9"],
+    ];
+    for names in table {
+        let output = run_in(folder.path(), &[&["transform", "--out-dir", "out", "--force"], *names].concat());
+        let message = text(&output.stderr);
+        assert!(message.contains("would both become out/one"), "{names:?}: {message}");
+        assert_eq!(output.status.code(), Some(2), "{names:?}");
+        assert!(!folder.path().join("out").exists(), "{names:?}");
+    }
+    let all = ["a/one.jpg", "b/one.jpg", "b/one.png"];
+    let kept =
+        run_in(folder.path(), &[&["transform", "--out-dir", "kept", "--keep-paths"], &all[..], &["w=9"]].concat());
+    assert!(kept.status.success(), "{}", text(&kept.stderr));
+    assert_eq!(files_below(&folder.path().join("kept")), all);
+    let outside =
+        run_in(&folder.path().join("a"), &["transform", "../b/one.jpg", "w=9", "--keep-paths", "--out-dir", "o"]);
+    assert!(text(&outside.stderr).contains("holds `..`"));
+}
+
+#[test]
+fn nothing_that_exists_is_overwritten_unless_that_is_asked_for() {
+    let folder = folder_with(&[("a.jpg", "orientation/1.jpg"), ("out/a.jpg", "orientation/2.jpg")]);
+    let path = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink(path("a.jpg"), path("link.jpg")).unwrap();
+    std::fs::hard_link(path("a.jpg"), path("hard.jpg")).unwrap();
+    let [original, other] = ["a.jpg", "out/a.jpg"].map(|name| std::fs::read(path(name)).unwrap());
+    let table: &[(&[&str], &str)] = &[
+        (&["-o", "a.jpg"], "a.jpg would overwrite its own original; --force replaces it"),
+        (&["-o", "link.jpg"], "link.jpg would overwrite its own original; --force"),
+        (&["-o", "hard.jpg"], "hard.jpg would overwrite its own original; --force"),
+        (&["-o", "out/a.jpg"], "out/a.jpg exists; --force replaces it"),
+        (&["--out-dir", "."], "./a.jpg would overwrite its own original"),
+        (&["--out-dir", "out"], "out/a.jpg exists"),
+    ];
+    for (arguments, expected) in table {
+        let output = run_in(folder.path(), &[&["transform", "a.jpg", "w=9"], *arguments].concat());
+        let message = text(&output.stderr);
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(std::fs::read(path("a.jpg")).unwrap(), original);
+        assert_eq!(std::fs::read(path("out/a.jpg")).unwrap(), other);
+    }
+    let skipped = run_in(folder.path(), &["transform", "a.jpg", "w=9", "--out-dir", "out", "--skip-existing"]);
+    assert!(
+        skipped.status.success() && text(&skipped.stderr).contains("0 of 1 images written to out, 0 bytes; 1 results")
+    );
+    assert_eq!(std::fs::read(path("out/a.jpg")).unwrap(), other);
+    for arguments in [["--out-dir", "out"], ["-o", "link.jpg"]] {
+        let forced = run_in(folder.path(), &[&["transform", "a.jpg", "w=9", "--force"], &arguments[..]].concat());
+        assert!(forced.status.success(), "{}", text(&forced.stderr));
+    }
+    assert_eq!(image::image_dimensions(path("out/a.jpg")).unwrap().0, 9);
+    assert_eq!(image::image_dimensions(path("link.jpg")).unwrap().0, 9);
+    assert_eq!(std::fs::read(path("a.jpg")).unwrap(), original, "the link is replaced, not what it leads to");
+}
+
+#[test]
+fn the_ending_of_the_output_chooses_the_format() {
+    let folder = folder_with(&[("a.jpg", "orientation/1.jpg")]);
+    let table: &[(&str, &str, &[u8], &str)] = &[
+        ("w=9", "t.webp", b"RIFF", ""),
+        ("w=9", "t.PNG", b"\x89PNG", ""),
+        ("w=9", "t.jfif", b"\xff\xd8\xff", ""),
+        ("w=9", "t.bin", b"\xff\xd8\xff", ""),
+        ("w=9&format=webp", "t.gif", b"RIFF", "warning: t.gif holds a picture in webp"),
+        ("w=9&format=auto", "t.avif", b"\x89PNG", "warning: t.avif holds a picture in png"),
+        ("w=9&format=png", "t.tiff", b"\x89PNG", ""),
+    ];
+    for (query, name, magic, warning) in table {
+        let output = run_in(folder.path(), &["transform", "a.jpg", query, "-o", name]);
+        let message = text(&output.stderr);
+        assert!(output.status.success() && message.contains(warning), "{query} {name}: {message}");
+        assert_eq!(message.is_empty(), warning.is_empty(), "{message}");
+        assert!(std::fs::read(folder.path().join(name)).unwrap().starts_with(magic), "{query} {name}");
+    }
+    let refused = run_in(folder.path(), &["transform", "a.jpg", "w=9", "-o", "u.tiff"]);
+    assert!(text(&refused.stderr).contains("u.tiff: no such format is written, but jpeg, png, avif, webp, gif"));
+    let accepting = ["transform", "photo.jpg", "w=60&format=auto", "--accept", "image/webp", "-o"];
+    let target = folder.path().join("u.webp").display().to_string();
+    assert!(run_in(&fixtures(), &[&accepting[..], &[&target]].concat()).stderr.is_empty());
+}
+
+#[test]
+fn folders_and_lists_are_inputs() {
+    let files = [
+        ("in/a.jpg", "orientation/1.jpg"),
+        ("in/deep/er/b.png", "png/rgb-8.png"),
+        ("in/c", "orientation/3.jpg"),
+        ("in/notes.txt", "README.md"),
+        ("in/.hidden/d.jpg", "orientation/4.jpg"),
+        ("e f.jpg", "orientation/5.jpg"),
+    ];
+    let folder = folder_with(&files);
+    // A link in a circle, and an output folder within the input.
+    std::os::unix::fs::symlink(folder.path().join("in"), folder.path().join("in/deep/circle")).unwrap();
+    let walk = ["transform", "in", "w=9&format=webp", "--out-dir", "in/out"];
+    let walked = run_in(folder.path(), &walk);
+    assert!(walked.status.success(), "{}", text(&walked.stderr));
+    assert!(text(&walked.stderr).contains("3 of 3 images written to in/out"), "{}", text(&walked.stderr));
+    assert!(text(&walked.stderr).contains("1 files in folders are not images"), "{}", text(&walked.stderr));
+    let expected = ["a.webp", "c.webp", "deep/er/b.webp"];
+    assert_eq!(files_below(&folder.path().join("in/out")), expected);
+    let again = run_in(folder.path(), &[&walk[..], &["--skip-existing"]].concat());
+    assert!(text(&again.stderr).contains("0 of 3 images written to in/out, 0 bytes; 3 results existed"));
+    for list in ["in/a.jpg\r\n\ne f.jpg\n", "in/a.jpg\0e f.jpg"] {
+        let out = tempfile::tempdir().unwrap();
+        let query = ["transform", "--files-from", "-", "-q", "w=9", "--out-dir", out.path().to_str().unwrap()];
+        let mut child = image_origin(&query)
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(files_below(out.path()), ["a.jpg", "e f.jpg"]);
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = run_in(folder.path(), &["transform", empty.path().to_str().unwrap(), "w=9", "--out-dir", "o"]);
+    assert!(text(&nothing.stderr).contains("there are no images among what was named"));
+}
+
+#[test]
+fn a_batch_tells_programs_what_became_of_each_image() {
+    let folder = folder_with(&[("a.jpg", "photo.jpg"), ("b.jpg", "broken/text.jpg"), ("c.png", "png/rgb-8.png")]);
+    let all = ["transform", "a.jpg", "b.jpg", "c.png", "w=20&format=webp", "--out-dir", "out", "--json"];
+    let output = run_in(folder.path(), &all);
+    assert_eq!(output.status.code(), Some(3), "some have failed");
+    let stdout = text(&output.stdout);
+    let mut lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.sort_by_key(|line| line["input"].to_string());
+    let written = folder.path().join("out/a.webp").metadata().unwrap().len();
+    let expected = serde_json::json!({
+        "input": "a.jpg", "status": "written", "output": "out/a.webp", "format": "webp", "width": 20, "height": 15,
+        "bytes": written,
+    });
+    assert_eq!(lines[0], expected);
+    assert_eq!((&lines[1]["status"], &lines[2]["status"]), (&"failed".into(), &"written".into()));
+    assert!(lines[1]["error"].as_str().unwrap().starts_with("b.jpg: "), "{stdout}");
+    let failing = run_in(folder.path(), &["transform", "b.jpg", "w=20", "--out-dir", "none"]);
+    assert_eq!(failing.status.code(), Some(1), "all have failed");
+    // Where standard error is not a terminal, lines tell how far it is.
+    let message = text(&output.stderr);
+    assert!(message.contains("1 of 3, ") && message.contains("2 of 3 images written to out"), "{message}");
+    let skipped = run_in(folder.path(), &[&all[..], &["--skip-existing", "--workers", "1"]].concat());
+    assert!(text(&skipped.stdout).contains(r#""status":"skipped","output":"out/a.webp""#), "{}", text(&skipped.stdout));
+}
+
+#[test]
+fn settings_do_what_they_say_or_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let photo = fixture("photo.jpg");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let shown = |arguments: &[&str]| text(&run(&[&["exif", &photo], arguments].concat()).stdout);
+    assert!(shown(&[]).contains("GPSLatitude"));
+    assert!(!shown(&["--expose-metadata", "no-location"]).contains("GPS"));
+    let hidden = run(&["exif", &photo, "--expose-metadata", "none"]);
+    assert!(hidden.stdout.is_empty() && text(&hidden.stderr).contains("the setting expose_metadata is none"));
+    let late = run(&["transform", &photo, "w=1200&format=avif", "-o", &path("late.avif"), "--deadline", "0.001"]);
+    assert!(text(&late.stderr).contains("the deadline for this picture has passed"), "{}", text(&late.stderr));
+    let lengths = [1, 4].map(|speed| {
+        let output = path(&format!("{speed}.avif"));
+        let speed = speed.to_string();
+        assert!(run(&["transform", &photo, "w=200", "-o", &output, "--avif-speed", &speed]).status.success());
+        std::fs::metadata(output).unwrap().len()
+    });
+    assert_ne!(lengths[0], lengths[1], "another speed writes another file");
+    for (command, absent) in [
+        (
+            "transform",
+            &["--listen", "--cors", "--queue", "--cache", "--s3-endpoint", "--metrics", "--max-age", "--log"][..],
+        ),
+        ("info", &["--listen", "--workers", "--expose-metadata", "--avif-speed", "--download-memory", "--versions"]),
+        ("exif", &["--listen", "--deadline", "--workers", "--max-pixels", "--request-memory"]),
+    ] {
+        let help = text(&run(&[command, "--help"]).stdout);
+        for option in absent {
+            assert!(!help.contains(option), "{command} has no use for {option}");
+            assert_eq!(run(&[command, &photo, option, "1"]).status.code(), Some(2), "{command} {option}");
+        }
+    }
+}
+
 #[test]
 fn an_original_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,8 +310,19 @@ fn mistakes_are_explained() {
     let table: &[(&[&str], &str)] = &[
         (&["transform", &photo, "w=0", "-o", "x"], "w=0 is not allowed: w takes a whole number from 1 to 16383"),
         (&["transform", &photo, "w=5"], "--out-dir"),
+        (&["transform", &photo, &photo, "--out-dir", "x"], "photo.jpg is not a query such as 'w=300'"),
+        (&["transform", "--out-dir", "x"], "there is no query such as"),
+        (&["transform", "w=5", "--out-dir", "x"], "no images are named"),
+        (&["transform", &photo, "wdith=5", "-o", "x"], "wdith is not a parameter; did you mean width?"),
+        (&["transform", &photo, "w=5&utm_source=y", "-o", "x"], "utm_source is not a parameter"),
+        (&["transform", &photo, "w=5&h", "-o", "x"], "h has no value"),
+        (&["transform", "-", "w=5", "-o", "-", "--json"], "standard output cannot take the picture and --json"),
+        (
+            &["transform", "-", "w=5", "--out-dir", "x", "--files-from", "-"],
+            "standard input cannot be an image and the",
+        ),
         (&["transform", &photo, &photo, "w=5", "-o", "x"], "-o takes a single image; use --out-dir"),
-        (&["transform", &photo, "info", "-o", "x"], "use `image-origin info`"),
+        (&["transform", &photo, "info=true", "-o", "x"], "use `image-origin info`"),
         (&["info", "/missing"], "/missing cannot be read"),
         (&["serve", "/missing"], "the folder /missing cannot be opened"),
         (&["serve", ".", "--deadline", "0"], "the setting deadline cannot be 0"),

@@ -118,7 +118,7 @@ function printOneShots(all) {
     if (raw || seen.has(name)) continue;
     seen.add(name);
     const [query, out] = ["w=300&format=jpeg&q=80", join(folder, "once.jpg")];
-    const ours = oneShot(program, ["transform", file, query, "-o", out]);
+    const ours = oneShot(program, ["transform", file, query, "-o", out, "--force"]);
     const theirs = oneShot(process.execPath, [sharpPeer, "once", file, query, out]);
     const cells = [name, query, ours.ms.toFixed(0), theirs.ms.toFixed(0), `**${(ours.ms / theirs.ms).toFixed(2)}**`];
     console.log(`| ${[...cells, ours.mebibytes, theirs.mebibytes].join(" | ")} |`);

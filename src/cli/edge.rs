@@ -1,6 +1,5 @@
 //! The edge on the command line: `serve --cdn`, `edge check`, `edge compile` and `sign`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +12,7 @@ use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Request, Trigger, origin_request, sign_url, viewer_request,
 };
 
-use super::Failure;
+use super::{Failure, print_line};
 
 /// What `serve` takes for its CDN.
 #[derive(Debug, Args)]
@@ -75,7 +74,7 @@ pub(super) enum EdgeCommand {
 pub(super) fn run(command: EdgeCommand) -> Result<(), Failure> {
     match command {
         EdgeCommand::Check { config, urls, keys, headers } => check(&config, &urls, keys.as_deref(), &headers),
-        EdgeCommand::Compile { config } => print(&read_config(&config)?),
+        EdgeCommand::Compile { config } => print_line(&read_config(&config)?),
     }
 }
 
@@ -106,7 +105,7 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<(), Failure> {
     for url in &arguments.urls {
         let (host, path) = split(url);
         let signed = sign_url(path, expires, secret).map_err(|error| format!("{url}: {error}"))?;
-        print(&format!("{host}{signed}"))?;
+        print_line(&format!("{host}{signed}"))?;
     }
     Ok(())
 }
@@ -124,9 +123,9 @@ fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) 
     let headers = headers.iter().map(|text| header(text)).collect::<Result<Headers, _>>()?;
     let origins = config.origins();
     let storage = origins.storage.as_ref().map_or("none", |target| target.domain.as_str());
-    print(&format!("{} is good; transformer {}, storage {storage}", file.display(), origins.transformer.domain))?;
+    print_line(&format!("{} is good; transformer {}, storage {storage}", file.display(), origins.transformer.domain))?;
     for url in urls {
-        print(&explain(url, &headers, &config, &keys))?;
+        print_line(&explain(url, &headers, &config, &keys))?;
     }
     Ok(())
 }
@@ -177,22 +176,22 @@ fn context(event_type: Trigger) -> Context {
     }
 }
 
-fn read_config(file: &Path) -> Result<String, Failure> {
+fn read_config(file: &Path) -> Result<String, String> {
     compile(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// From TOML to the packaged JSON.
-fn compile(text: &str) -> Result<String, Failure> {
+fn compile(text: &str) -> Result<String, String> {
     let written: serde_json::Value = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     Config::compile(&written).map_err(|error| error.to_string())
 }
 
-fn read_keys(file: Option<&Path>) -> Result<Keys, Failure> {
+fn read_keys(file: Option<&Path>) -> Result<Keys, String> {
     let Some(file) = file else { return Ok(Keys::default()) };
     Keys::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+fn read(file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
 }
 
@@ -206,7 +205,7 @@ fn split(url: &str) -> (&str, &str) {
     url.split_at(url[host..].find('/').map_or(url.len(), |slash| host + slash))
 }
 
-fn header(text: &str) -> Result<(String, String), Failure> {
+fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once(':').ok_or_else(|| format!("{text} is no header such as 'accept: image/webp'"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -226,8 +225,4 @@ fn seconds(text: &str) -> Result<u64, String> {
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))
 }

@@ -50,5 +50,5 @@ fn names(parameter: &Parameter) -> Vec<&'static str> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))
+    Ok(std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))?)
 }

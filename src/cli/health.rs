@@ -17,8 +17,8 @@ pub(super) fn check(listen: SocketAddr) -> Result<(), Failure> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     match status_line(address) {
         Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(line) => Err(format!("the server on {address} is not well: {line}")),
-        Err(error) => Err(format!("no answer from {address}: {error}")),
+        Ok(line) => Err(format!("the server on {address} is not well: {line}").into()),
+        Err(error) => Err(format!("no answer from {address}: {error}").into()),
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
         ];
         for (address, expected) in table {
             let error = check(address).unwrap_err();
-            assert!(error.contains(expected), "{error}");
+            assert!(error.message.contains(expected), "{error:?}");
         }
     }
 }

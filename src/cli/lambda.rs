@@ -34,12 +34,12 @@ pub(super) fn runtime_api() -> Option<String> {
 /// Answers events until the environment is taken down.
 pub(super) fn run(api: &str) -> Result<(), Failure> {
     let origin = start().inspect_err(|failure| {
-        if let Err(error) = lambda::report_init_error(api, "Configuration", failure) {
+        if let Err(error) = lambda::report_init_error(api, "Configuration", &failure.message) {
             eprintln!("image-origin: Lambda could not be told: {error}");
         }
     })?;
     let runtime = runtime(origin.settings().workers)?;
-    runtime.block_on(lambda::run(api, origin)).map_err(|error| format!("the runtime API has failed: {error}"))
+    Ok(runtime.block_on(lambda::run(api, origin)).map_err(|error| format!("the runtime API has failed: {error}"))?)
 }
 
 fn start() -> Result<Arc<Origin>, Failure> {

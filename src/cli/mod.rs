@@ -2,9 +2,12 @@
 
 mod batch;
 mod edge;
+mod failure;
 mod grammar;
 mod health;
 mod lambda;
+mod local;
+mod query;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -13,8 +16,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use failure::Failure;
 use image_origin::codec::Work;
-use image_origin::config::{Layer, LogFormat, Settings};
+use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings};
 use image_origin::origin::Origin;
 use image_origin::{front, metadata, source, transform};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -45,21 +49,27 @@ enum Command {
         settings: Box<Layer>,
     },
     /// Transform image files as the server would
-    #[command(after_help = "The last of the plain arguments is the query, without its question mark.")]
+    #[command(
+        after_help = batch::HELP,
+        override_usage = "image-origin transform [OPTIONS] <IN>... <QUERY> <-o OUT | --out-dir DIR>"
+    )]
     Transform(Box<batch::Arguments>),
     /// Print facts about an image as JSON
     Info {
         /// The image; - is standard input
         file: PathBuf,
         #[command(flatten)]
-        settings: Box<Layer>,
+        limits: Box<local::DecodeArguments>,
     },
     /// Print the metadata of an image as JSON
     Exif {
         /// The image; - is standard input
         file: PathBuf,
+        /// Which metadata is shown, as the server would [default: all]
+        #[arg(long, env = "IMAGE_ORIGIN_EXPOSE_METADATA", value_name = "WHICH")]
+        expose_metadata: Option<ExposeMetadata>,
         #[command(flatten)]
-        settings: Box<Layer>,
+        read: Box<local::ReadArguments>,
     },
     /// Ask a server whether it is well, for containers that have no other program to ask with
     Health {
@@ -83,9 +93,6 @@ enum Command {
     },
 }
 
-/// A message for the one at the terminal.
-type Failure = String;
-
 pub(crate) fn run() -> ExitCode {
     let outcome = match lambda::runtime_api() {
         Some(api) => lambda::run(&api),
@@ -93,10 +100,7 @@ pub(crate) fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("image-origin: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.end(),
     }
 }
 
@@ -104,8 +108,8 @@ fn command() -> Result<(), Failure> {
     match Cli::parse().command {
         Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
-        Command::Info { file, settings } => info(&file, *settings),
-        Command::Exif { file, settings } => exif(&file, *settings),
+        Command::Info { file, limits } => info(&file, &limits),
+        Command::Exif { file, expose_metadata, read } => exif(&file, expose_metadata, &read),
         Command::Health { listen } => health::check(listen),
         Command::Sign(arguments) => edge::sign(&arguments),
         Command::Edge(command) => edge::run(command),
@@ -116,7 +120,7 @@ fn command() -> Result<(), Failure> {
 }
 
 fn resolve(settings: Layer) -> Result<Settings, Failure> {
-    settings.resolve().map_err(|error| error.to_string())
+    settings.resolve().map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// Threads beside the workers that may wait for files. Few, because the allocator keeps an arena of freed memory for
@@ -154,7 +158,7 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
     })
 }
 
-fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(workers + FILE_THREADS)
@@ -236,26 +240,39 @@ fn start_log(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn info(file: &Path, settings: Layer) -> Result<(), Failure> {
-    let settings = resolve(settings)?;
+fn info(file: &Path, limits: &local::DecodeArguments) -> Result<(), Failure> {
+    let settings = resolve(limits.layer())?;
     let bytes = read(file, settings.max_source_bytes)?;
-    let info = transform::inspect(&bytes, settings.limits, &Work::unbounded()).map_err(|error| error.to_string())?;
-    print_json(&info)
+    let work = local::TimeLimit::new(limits, settings.deadline).work();
+    let info = transform::inspect(&bytes, settings.limits, &work);
+    print_json(&info.map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
-fn exif(file: &Path, settings: Layer) -> Result<(), Failure> {
-    let bytes = read(file, resolve(settings)?.max_source_bytes)?;
-    print_json(&metadata::report(&bytes, &Work::unbounded()).map_err(|error| format!("{}: {error}", file.display()))?)
+fn exif(file: &Path, expose: Option<ExposeMetadata>, arguments: &local::ReadArguments) -> Result<(), Failure> {
+    let settings = resolve(Layer { expose_metadata: expose, ..arguments.layer() })?;
+    if settings.expose_metadata == ExposeMetadata::None {
+        return Err(Failure::usage("the setting expose_metadata is none, so there is nothing to show"));
+    }
+    let bytes = read(file, settings.max_source_bytes)?;
+    let report =
+        metadata::report(&bytes, &Work::unbounded()).map_err(|error| format!("{}: {error}", file.display()))?;
+    match settings.expose_metadata {
+        ExposeMetadata::All => print_json(&report),
+        ExposeMetadata::NoLocation | ExposeMetadata::None => print_json(&report.without_location()),
+    }
 }
 
 fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    print_line(&serde_json::to_string_pretty(value).map_err(|error| error.to_string())?)
+}
+
+fn print_line(text: &str) -> Result<(), Failure> {
     // Not `println`, which panics when whoever reads has read enough.
-    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))
+    Ok(writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?)
 }
 
 /// Reads a file, or standard input for `-`, up to a limit.
-fn read(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path, most: u64) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
     let mut bytes = Vec::new();
     let most_and_one = most.saturating_add(1);

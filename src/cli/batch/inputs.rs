@@ -1,0 +1,139 @@
+//! Which files are to be transformed: those that are named, those of a list, and the images in folders.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use image_origin::codec::{Format, SNIFF_LEN, sniff};
+
+use super::Failure;
+
+/// One file, and where its result goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Input {
+    /// The file; `-` is standard input.
+    pub(super) path: PathBuf,
+    /// The path of the result below the output folder, with the file's own ending.
+    pub(super) below: PathBuf,
+}
+
+/// What the names on the command line came to.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pub(super) files: Vec<Input>,
+    /// Files in folders that are not images.
+    pub(super) others: usize,
+}
+
+/// How names become inputs.
+#[derive(Debug)]
+pub(super) struct Naming<'a> {
+    /// Whether results keep the folders of their originals.
+    pub(super) keep_paths: bool,
+    /// Where results go: no input, though it may be in a folder that is.
+    pub(super) out_dir: Option<&'a Path>,
+}
+
+/// The format of a file by its content; none if it is not an image or cannot be read.
+pub(super) fn format_of(path: &Path) -> Option<Format> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(SNIFF_LEN as u64).read_to_end(&mut head).ok()?;
+    sniff(&head)
+}
+
+/// The paths of a list: a line each, or separated by NUL as `find -print0` writes them.
+pub(super) fn read_list(file: &Path) -> Result<Vec<OsString>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    // No path holds a NUL, so one tells how the list is written.
+    let separator = if bytes.contains(&0) { 0 } else { b'\n' };
+    let line = |line: &[u8]| line.strip_suffix(b"\r").filter(|_| separator != 0).unwrap_or(line).to_vec();
+    Ok(bytes
+        .split(|byte| *byte == separator)
+        .map(line)
+        .filter(|line| !line.is_empty())
+        .map(OsString::from_vec)
+        .collect())
+}
+
+impl Inputs {
+    /// Looks at each name: a file is taken as it is, of a folder the images, in the order of their names.
+    pub(super) fn collect(names: Vec<OsString>, naming: &Naming<'_>) -> Result<Self, Failure> {
+        let mut inputs = Self::default();
+        let out_dir = naming.out_dir.and_then(|folder| folder.canonicalize().ok());
+        for name in names {
+            let path = PathBuf::from(name);
+            if path != Path::new("-") && path.is_dir() {
+                let mut folder = Folder { out_dir: out_dir.as_deref(), entered: HashSet::new(), inputs: &mut inputs };
+                let below = if naming.keep_paths { below(&path)? } else { PathBuf::new() };
+                folder.walk(&path, &below)?;
+            } else {
+                let below = if naming.keep_paths { below(&path)? } else { file_name(&path) };
+                inputs.files.push(Input { path, below });
+            }
+        }
+        Ok(inputs)
+    }
+}
+
+/// A folder whose images are collected.
+struct Folder<'a> {
+    out_dir: Option<&'a Path>,
+    /// Links may lead in a circle.
+    entered: HashSet<PathBuf>,
+    inputs: &'a mut Inputs,
+}
+
+impl Folder<'_> {
+    fn walk(&mut self, folder: &Path, below: &Path) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| format!("the folder {} cannot be read: {error}", folder.display());
+        let real = folder.canonicalize().map_err(failed)?;
+        if self.out_dir == Some(real.as_path()) || !self.entered.insert(real) {
+            return Ok(());
+        }
+        let entries = std::fs::read_dir(folder).map_err(failed)?;
+        let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        names.sort();
+        for name in names.into_iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
+            let (path, below) = (folder.join(&name), below.join(&name));
+            if path.is_dir() {
+                self.walk(&path, &below)?;
+            } else if path.is_file() && format_of(&path).is_some() {
+                self.inputs.files.push(Input { path, below });
+            } else {
+                self.inputs.others += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file_name(path: &Path) -> PathBuf {
+    if path == Path::new("-") { "stdin".into() } else { path.file_name().unwrap_or(path.as_os_str()).into() }
+}
+
+/// The path without what leads out of the output folder.
+fn below(path: &Path) -> Result<PathBuf, Failure> {
+    if path == Path::new("-") {
+        return Ok("stdin".into());
+    }
+    let mut below = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => below.push(name),
+            Component::ParentDir => {
+                return Err(Failure::usage(format!("{} holds `..`, which --keep-paths cannot keep", path.display())));
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(below)
+}

@@ -1,0 +1,407 @@
+//! `transform`: one file or many. A bad file does not stop the others; the exit code tells.
+
+mod inputs;
+mod plan;
+mod progress;
+mod write;
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use clap::Args;
+use image_origin::config::Layer;
+use image_origin::query::{Answer, FormatChoice, Transform};
+use image_origin::transform::{self as pixels, Accepted, Limits, Preferences, Rendered};
+use serde::Serialize;
+
+use super::local::{DecodeArguments, TimeLimit};
+use super::query::{looks_like_query, parse_strictly};
+use super::{Failure, print_line, read, resolve};
+use inputs::{Inputs, Naming, read_list};
+use plan::{Ending, Existing, Job, Output, explain_existing, into_folder};
+use progress::Progress;
+use write::Written;
+
+/// What `transform --help` ends with.
+pub(super) const HELP: &str = "\
+The query is the last of the plain arguments unless --query gives it. Parameters that do not exist, values that are not
+allowed and names that two results would share are errors before anything is written. Results are written whole or not at all.
+
+Exit codes: 0 when all results are there, 1 when none could be made, 2 when the command line is wrong and nothing was
+written, 3 when some images have failed, 130 after Ctrl-C.
+
+Examples:
+  image-origin transform photo.jpg 'w=300' -o small.webp
+  image-origin transform photos 'w=1200&format=webp' --out-dir small
+  find . -name '*.png' -print0 | image-origin transform --files-from - -q 'format=avif' --out-dir avif --keep-paths";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Images and folders of images, and after them the query such as 'w=300&format=webp'; - is standard input
+    #[arg(value_names = ["IN", "QUERY"])]
+    plain: Vec<OsString>,
+    /// The query; all plain arguments are images then. An empty one only changes the format
+    #[arg(short, long, value_name = "QUERY")]
+    query: Option<String>,
+    /// Where to write the result of a single image, whose ending chooses the format if the query does not; - is standard
+    /// output
+    #[arg(short, long, value_name = "OUT", conflicts_with_all = ["out_dir", "files_from", "keep_paths", "skip_existing"])]
+    output: Option<PathBuf>,
+    /// Folder for the results, which keep their names, and below a folder of images their paths, and get the ending of their
+    /// format
+    #[arg(long, value_name = "DIR", required_unless_present = "output")]
+    out_dir: Option<PathBuf>,
+    /// A file with paths of more images, one a line or separated by NUL; - is standard input
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+    /// Keep the whole paths of the images below --out-dir
+    #[arg(long)]
+    keep_paths: bool,
+    /// Replace files that exist, originals as well
+    #[arg(long, conflicts_with = "skip_existing")]
+    force: bool,
+    /// Leave out images whose results exist
+    #[arg(long)]
+    skip_existing: bool,
+    /// Print a line of JSON for each image to standard output
+    #[arg(long)]
+    json: bool,
+    /// The Accept header that format=auto chooses by, such as image/avif,image/webp [default: JPEG, PNG and GIF only]
+    #[arg(long, value_name = "TYPES")]
+    accept: Option<String>,
+    /// Images worked on at the same time [default: the number of cores]
+    #[arg(long, env = "IMAGE_ORIGIN_WORKERS", value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// How fast AVIF is written, from 1, which makes the smallest files, to 4 [default: 3]
+    #[arg(long, env = "IMAGE_ORIGIN_AVIF_SPEED", value_name = "SPEED")]
+    avif_speed: Option<u8>,
+    #[command(flatten)]
+    limits: DecodeArguments,
+}
+
+pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { workers, avif_speed, .. } = arguments;
+    let settings = resolve(Layer { workers, avif_speed, ..arguments.limits.layer() })?;
+    let (names, query) = names_and_query(&arguments)?;
+    let mut transform = parse_strictly(&query, &settings.presets).map_err(Failure::usage)?;
+    if transform.answer != Answer::Picture {
+        let facts = "transform makes pictures; use `image-origin info` or `image-origin exif` for facts";
+        return Err(Failure::usage(facts));
+    }
+    let existing = match (arguments.force, arguments.skip_existing) {
+        (true, _) => Existing::Replace,
+        (_, true) => Existing::Skip,
+        _ => Existing::Refuse,
+    };
+    let naming = Naming { keep_paths: arguments.keep_paths, out_dir: arguments.out_dir.as_deref() };
+    let inputs = Inputs::collect(names, &naming)?;
+    let jobs = match (&arguments.output, &arguments.out_dir) {
+        (Some(output), _) => vec![single(&inputs, output, existing, &mut transform, arguments.json)?],
+        (None, Some(folder)) => into_folder(&inputs.files, folder, transform.output.format, existing)?,
+        (None, None) => return Err(Failure::usage("name the output with -o or --out-dir")),
+    };
+    if jobs.is_empty() {
+        return Err(Failure::usage("there are no images among what was named"));
+    }
+    let accepted = Accepted::from_header(arguments.accept.as_deref().unwrap_or_default(), &settings.auto_formats);
+    let batch = Batch {
+        transform,
+        preferences: Preferences { accepted, avif_speed: settings.avif_speed },
+        limits: settings.limits,
+        max_source_bytes: settings.max_source_bytes,
+        time: TimeLimit::new(&arguments.limits, settings.deadline),
+        existing,
+        json: arguments.json,
+    };
+    let summary = batch.run(&jobs, settings.workers)?;
+    match arguments.out_dir {
+        Some(folder) => summary.report(&folder, inputs.others),
+        None => summary.of_one(),
+    }
+}
+
+/// Tells the images from the query, and adds those of the list.
+fn names_and_query(arguments: &Arguments) -> Result<(Vec<OsString>, String), Failure> {
+    let mut names = arguments.plain.clone();
+    let query = match &arguments.query {
+        Some(query) => query.clone(),
+        None => {
+            let last = names.pop().unwrap_or_default().to_string_lossy().into_owned();
+            if !looks_like_query(&last) {
+                let last =
+                    if last.is_empty() { "there is no query".to_owned() } else { format!("{last} is not a query") };
+                let how = "such as 'w=300': it comes after the images, or with --query";
+                return Err(Failure::usage(format!("{last} {how}")));
+            }
+            last
+        }
+    };
+    if let Some(list) = &arguments.files_from {
+        if list == Path::new("-") && names.iter().any(|name| name == "-") {
+            return Err(Failure::usage("standard input cannot be an image and the list of images"));
+        }
+        names.extend(read_list(list)?);
+    }
+    if names.is_empty() {
+        return Err(Failure::usage("no images are named"));
+    }
+    Ok((names, query))
+}
+
+/// The job of `-o`, whose ending has a say in the format.
+fn single(
+    inputs: &Inputs,
+    output: &Path,
+    existing: Existing,
+    transform: &mut Transform,
+    json: bool,
+) -> Result<Job, Failure> {
+    let [input] = inputs.files.as_slice() else {
+        return Err(Failure::usage("-o takes a single image; use --out-dir for several"));
+    };
+    if json && output == Path::new("-") {
+        return Err(Failure::usage("standard output cannot take the picture and --json"));
+    }
+    let choice = &mut transform.output.format;
+    match (Ending::of(output), *choice) {
+        (Ending::Format(format), None) => *choice = plan::choice(format),
+        (Ending::Unwritten, None) => {
+            let known = FormatChoice::NAMES[1..].join(", ");
+            return Err(Failure::usage(format!("{}: no such format is written, but {known}", output.display())));
+        }
+        _ => {}
+    }
+    let is_file = output.symlink_metadata().is_ok() && output.metadata().is_ok_and(|metadata| metadata.is_file());
+    if existing == Existing::Refuse && is_file {
+        let why = explain_existing(&input.path, output);
+        return Err(Failure::usage(format!("{why}; --force replaces it")));
+    }
+    Ok(Job { input: input.path.clone(), output: Output::File(output.to_owned()) })
+}
+
+/// What holds for all images.
+struct Batch {
+    transform: Transform,
+    preferences: Preferences,
+    limits: Limits,
+    max_source_bytes: u64,
+    time: TimeLimit,
+    existing: Existing,
+    json: bool,
+}
+
+/// What became of an image.
+enum Made {
+    Written {
+        output: PathBuf,
+        rendered: Rendered,
+    },
+    /// There was a result already.
+    Skipped {
+        output: PathBuf,
+    },
+}
+
+impl Batch {
+    /// Does all jobs, as many at a time as there are workers. The error is that of standard output.
+    fn run(&self, jobs: &[Job], workers: usize) -> Result<Summary, Failure> {
+        let stop = stop_at_ctrl_c();
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        let mut summary = Summary { all: jobs.len(), ..Summary::default() };
+        std::thread::scope(|scope| {
+            for _ in 0..workers.min(jobs.len()) {
+                let (sender, stop, next) = (sender.clone(), &stop, &next);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                        if sender.send((job, self.make(job))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let mut progress = Progress::new(jobs.len());
+            for (job, made) in receiver {
+                let told = self.tell(job, &made, &progress);
+                summary.count(&made);
+                progress.count(&job.input.to_string_lossy(), made.as_ref().err().map(String::as_str));
+                if told.is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                    return told;
+                }
+            }
+            progress.end();
+            Ok(())
+        })?;
+        summary.interrupted = stop.load(Ordering::Relaxed);
+        Ok(summary)
+    }
+
+    fn make(&self, Job { input, output }: &Job) -> Result<Made, String> {
+        if let (Existing::Skip, Output::File(path)) = (self.existing, output)
+            && path.symlink_metadata().is_ok()
+        {
+            return Ok(Made::Skipped { output: path.clone() });
+        }
+        let bytes = read(input, self.max_source_bytes)?;
+        let rendered = pixels::render(&bytes, &self.transform, self.preferences, self.limits, &self.time.work())
+            .map_err(|error| format!("{}: {error}", input.display()))?;
+        let output = output.path(rendered.format);
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => format!("{}; --force replaces it", explain_existing(input, &output)),
+            _ => format!("{} cannot be written: {error}", output.display()),
+        };
+        if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            // What cannot be made is told by the writing.
+            let _ = if folder.is_dir() { Ok(()) } else { std::fs::create_dir_all(folder) };
+        }
+        match write::write(&output, &rendered.bytes, self.existing).map_err(failed)? {
+            Written::Now => Ok(Made::Written { output, rendered }),
+            Written::Before => Ok(Made::Skipped { output }),
+        }
+    }
+
+    /// Prints the line of JSON, and warns of a name that says another thing than the content.
+    fn tell(&self, job: &Job, made: &Result<Made, String>, progress: &Progress) -> Result<(), Failure> {
+        if let Ok(Made::Written { output, rendered }) = made
+            && let Ending::Format(named) = Ending::of(output)
+            && named != rendered.format
+        {
+            let (output, format) = (output.display(), rendered.format);
+            progress.print(&format!("image-origin: warning: {output} holds a picture in {format}, as the query says"));
+        }
+        if !self.json {
+            return Ok(());
+        }
+        let line = serde_json::to_string(&Line::new(&job.input, made)).map_err(|error| error.to_string())?;
+        print_line(&line)
+    }
+}
+
+/// Whether Ctrl-C was pressed. Pictures under way are finished then; a second one ends the program at once.
+fn stop_at_ctrl_c() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = stop.clone();
+    // Lives as long as the process.
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stopping.store(true, Ordering::Relaxed);
+                eprintln!("image-origin: stopping after the pictures under way");
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(Failure::INTERRUPTED.into());
+                }
+            }
+        });
+    });
+    stop
+}
+
+/// The line of JSON about an image.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    input: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn new(input: &Path, made: &'a Result<Made, String>) -> Self {
+        let shown = |path: &Path| path.to_string_lossy().into_owned();
+        let line = Self {
+            input: shown(input),
+            status: "failed",
+            output: None,
+            format: None,
+            width: None,
+            height: None,
+            bytes: None,
+            error: None,
+        };
+        match made {
+            Ok(Made::Written { output, rendered }) => Self {
+                status: "written",
+                output: Some(shown(output)),
+                format: Some(rendered.format.name()),
+                width: Some(rendered.width),
+                height: Some(rendered.height),
+                bytes: Some(rendered.bytes.len()),
+                ..line
+            },
+            Ok(Made::Skipped { output }) => Self { status: "skipped", output: Some(shown(output)), ..line },
+            Err(error) => Self { error: Some(error), ..line },
+        }
+    }
+}
+
+/// What became of all images.
+#[derive(Debug, Default)]
+struct Summary {
+    all: usize,
+    written: usize,
+    skipped: usize,
+    failed: usize,
+    bytes: u64,
+    interrupted: bool,
+}
+
+impl Summary {
+    fn count(&mut self, made: &Result<Made, String>) {
+        match made {
+            Ok(Made::Written { rendered, .. }) => {
+                self.written += 1;
+                self.bytes += rendered.bytes.len() as u64;
+            }
+            Ok(Made::Skipped { .. }) => self.skipped += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+
+    /// Says what is in the folder now, and how the program ends.
+    fn report(&self, folder: &Path, others: usize) -> Result<(), Failure> {
+        let Self { all, written, skipped, failed, bytes, .. } = self;
+        let mut line = format!("{written} of {all} images written to {}, {bytes} bytes", folder.display());
+        if *skipped > 0 {
+            line += &format!("; {skipped} results existed");
+        }
+        if others > 0 {
+            line += &format!("; {others} files in folders are not images");
+        }
+        eprintln!("{line}");
+        if self.interrupted {
+            return Err(Failure::interrupted(format!("{} images are left", all - written - skipped - failed)));
+        }
+        match failed {
+            0 => Ok(()),
+            _ if failed == all => Err(format!("{failed} of {all} images failed").into()),
+            _ => Err(Failure::partly(format!("{failed} of {all} images failed"))),
+        }
+    }
+
+    /// How the program ends after a single image, of which all has been said.
+    fn of_one(&self) -> Result<(), Failure> {
+        match self {
+            Self { failed: 0, interrupted: false, .. } => Ok(()),
+            Self { failed: 0, .. } => Err(Failure::interrupted("stopped")),
+            _ => Err(Failure::told()),
+        }
+    }
+}

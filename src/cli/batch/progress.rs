@@ -1,0 +1,79 @@
+//! How far a batch is: a bar on a terminal, and some lines where a terminal is not.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Where there is no bar, a line is written whenever another such part of the work is done.
+const PARTS: usize = 20;
+
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    done: usize,
+    failed: usize,
+    all: usize,
+}
+
+impl Progress {
+    /// Nothing is shown of a single image.
+    pub(super) fn new(all: usize) -> Self {
+        let bar = (std::io::stderr().is_terminal() && all > 1).then(|| {
+            let bar = ProgressBar::new(all as u64);
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, done: 0, failed: 0, all }
+    }
+
+    /// Counts an image, after the message about it if it has failed.
+    pub(super) fn count(&mut self, name: &str, failure: Option<&str>) {
+        if let Some(failure) = failure {
+            self.failed += 1;
+            self.print(&format!("image-origin: {failure}"));
+        }
+        self.done += 1;
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(name.to_owned());
+                bar.inc(1);
+            }
+            None if is_due(self.done, self.all) => eprintln!("{} of {}, {} failed", self.done, self.all, self.failed),
+            None => {}
+        }
+    }
+
+    /// A line on standard error, above the bar.
+    pub(super) fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Whether another part of the work is done, but not all of it: that is said in the end.
+fn is_due(done: usize, all: usize) -> bool {
+    done < all && done * PARTS / all > (done - 1) * PARTS / all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_at_every_twentieth() {
+        let due = |all| (1..=all).filter(|done| is_due(*done, all)).collect::<Vec<_>>();
+        assert!(due(1).is_empty());
+        assert_eq!(due(3), [1, 2]);
+        assert_eq!(due(20_000).len(), 19);
+        assert_eq!(due(20_000)[0], 1000);
+    }
+}
