@@ -3,6 +3,9 @@
 //! An original image and a query string come in; the image that a viewer needs goes out: small, sharp, upright and
 //! without camera metadata. See `ARCHITECTURE.md` for the way of the data and the map of the code.
 
+// Tests read files of their own.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod cdn;
 pub mod codec;
 pub mod config;

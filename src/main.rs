@@ -1,5 +1,6 @@
 //! The command line: `serve`, `transform`, `info` and `grammar`.
 
+#[allow(clippy::disallowed_methods, reason = "the files on a command line are its user's own")]
 mod cli;
 
 use std::process::ExitCode;

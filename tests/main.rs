@@ -1,6 +1,7 @@
 //! All tests from outside, in one program: it is linked once, and slow tests of one file run beside those of another.
 //! `cargo test --test all serve` runs those of one file.
 
+#![allow(clippy::disallowed_methods, reason = "tests read files of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod aws;

@@ -119,6 +119,7 @@ fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
         true => Some(packet),
         false => {
             // A packet of our own, of which only a part stays.
+            #[allow(clippy::disallowed_methods, reason = "it is our own")]
             let work = Work::unbounded();
             let xmp = Xmp::new(std::slice::from_ref(&packet), &Meter::new(packet.len() as u64, &work));
             xmp.ok().and_then(|xmp| xmp.select(Selection::Rights))
@@ -139,6 +140,7 @@ fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
 
 /// Reads from a file of our own, which nobody has to be protected from.
 fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>) -> io::Result<T>) -> io::Result<T> {
+    #[allow(clippy::disallowed_methods, reason = "it is our own")]
     let work = Work::unbounded();
     let meter = Meter::new(file.len() as u64, &work);
     read(&mut Input::new(Cursor::new(file), &meter)?)

@@ -73,6 +73,7 @@ impl<'m, R: Read + Seek> Input<'m, R> {
         self.meter.hold(len).and_then(|()| self.meter.steps(1 + len / BYTES_PER_STEP)).map_err(io::Error::other)?;
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
         self.source.seek(SeekFrom::Start(range.start))?;
+        #[allow(clippy::disallowed_methods, reason = "the bytes are counted")]
         self.source.by_ref().take(len).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
@@ -84,6 +85,7 @@ impl<'m, R: Read + Seek> Input<'m, R> {
         self.start = at.min(self.len);
         if at < self.len {
             self.source.seek(SeekFrom::Start(at))?;
+            #[allow(clippy::disallowed_methods, reason = "a window is counted")]
             self.source.by_ref().take(want as u64).read_to_end(&mut self.window)?;
         }
         Ok(())

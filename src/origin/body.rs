@@ -101,6 +101,7 @@ fn pieces(rewrite: Rewrite, source: Bytes) -> impl Iterator<Item = Bytes> + Send
 async fn next_piece(mut reader: RewriteReader<File>) -> io::Result<Option<(Bytes, RewriteReader<File>)>> {
     let read = tokio::task::spawn_blocking(move || {
         let mut piece = Vec::with_capacity(CHUNK);
+        #[allow(clippy::disallowed_methods, reason = "a piece has a fixed length")]
         reader.by_ref().take(CHUNK as u64).read_to_end(&mut piece)?;
         Ok((!piece.is_empty()).then(|| (piece.into(), reader)))
     });

@@ -107,6 +107,7 @@ fn columns(layout: &Layout<'_>, window: &Window) -> std::ops::Range<u32> {
     window.left / layout.chunk_width..(window.right - 1) / layout.chunk_width + 1
 }
 
+#[allow(clippy::disallowed_methods, reason = "rows are read one at a time")]
 fn open<'a>(layout: &Layout<'a>, chunk: &'a [u8], spare: u64, work: &Work) -> Result<Box<dyn Read + 'a>, Error> {
     Ok(match layout.compression {
         Compression::None => Box::new(chunk),

@@ -20,7 +20,7 @@ struct NewItem {
 /// The file with an Exif block and an XMP packet as items that describe its primary image. `None` where the file is not
 /// of the plain kind that encoders write.
 pub(in crate::metadata) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<u8>> {
-    // The file is one of our own.
+    #[allow(clippy::disallowed_methods, reason = "it is our own, and small")]
     let work = Work::unbounded();
     let meter = Meter::new(file.len() as u64, &work);
     let meta = Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)).ok().flatten()?;
