@@ -4,7 +4,7 @@ use image::codecs::ico::IcoDecoder;
 
 use super::png::Png;
 use super::reader::{self, WatchedReader};
-use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Work};
+use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
 
 /// Icons and cursors, to be read only.
 pub(super) struct Ico;
@@ -62,7 +62,8 @@ impl Decoder for Ico {
             Picture::Png(file) => Png.probe(file, budget, work)?,
             Picture::Bitmap(icon) => reader::header(Format::Ico, &mut open(&icon, work)?, budget)?,
         };
-        Ok(Header { format: Format::Ico, ..header })
+        // Viewers look for no Exif in icons.
+        Ok(Header { format: Format::Ico, orientation: Orientation::UPRIGHT, ..header })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {

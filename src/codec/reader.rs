@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
-use image::{ColorType, ImageDecoder, ImageError, Limits};
+use image::{ColorType, ImageDecoder, ImageError};
 
 use super::{Budget, Channels, Decoded, Error, Format, Header, Need, Orientation, Raster, Samples, Stopped, Work};
 
@@ -48,13 +48,6 @@ impl Seek for WatchedReader<'_> {
     }
 }
 
-/// Limits for a decoder of the `image` crate.
-pub(super) fn limits(budget: Budget) -> Limits {
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(budget.memory);
-    limits
-}
-
 /// What an opened decoder says of its picture.
 pub(super) fn header(format: Format, decoder: &mut impl ImageDecoder, budget: Budget) -> Result<Header, Error> {
     let (width, height) = decoder.dimensions();
@@ -63,8 +56,8 @@ pub(super) fn header(format: Format, decoder: &mut impl ImageDecoder, budget: Bu
     }
     budget.check_pixels(width, height)?;
     let (channels, _) = layout(decoder.color_type());
-    let orientation = decoder.orientation().map_or(Orientation::UPRIGHT, |o| Orientation::from_exif(o.to_exif()));
-    Ok(Header { format, width, height, orientation, channels })
+    // None of the formats that are read so says which way is up.
+    Ok(Header { format, width, height, orientation: Orientation::UPRIGHT, channels })
 }
 
 /// Decodes the whole picture. `overhead` is what the decoder needs beside the pixels it gives, in bytes a pixel.

@@ -53,6 +53,7 @@ pub(crate) use head::heif_picture;
 pub use head::{icc_profile, orientation};
 pub(crate) use heif::{CleanAperture, Coded, Nclx, Picture};
 pub(crate) use isobmff::write_box;
+pub(crate) use png::chunk as png_chunk;
 pub use report::{Report, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip};

@@ -228,13 +228,19 @@ fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Opti
 pub(super) fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let mut texts = 0;
+    let (mut has_exif, mut is_before_pixels) = (false, true);
     for chunk in chunks.iter().filter(|chunk| !chunk.cut) {
         match &chunk.name {
-            b"eXIf" => {
+            b"IDAT" => is_before_pixels = false,
+            b"eXIf" if !has_exif => {
+                has_exif = true;
                 let block = input.copy(chunk.data.clone(), want.limit())?;
                 // The standard's own place wins over a raw profile, whatever their order.
                 parts.exif = Some(without_exif_header(&block).to_vec());
-                parts = parts.with_orientation();
+                // Viewers look for the orientation before the pixels only, and not behind JPEG's header.
+                if is_before_pixels {
+                    parts.orientation = tiff::Block::new(&block).and_then(|block| block.orientation());
+                }
             }
             b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All && texts < MAX_PNG_TEXTS => {
                 texts += usize::from(add_png_text(input, chunk, &mut parts)?);

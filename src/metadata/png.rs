@@ -95,21 +95,22 @@ pub(super) fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'
 }
 
 /// Decodes ImageMagick's way of putting a profile into a text chunk: its name, its length in decimal, and hexadecimal
-/// digits, each on lines of their own.
+/// digits, each on lines of their own. What stands behind the last digit has no meaning.
 pub(super) fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     let mut lines = text.trim_ascii_start().splitn(3, |&b| b == b'\n');
     let (_name, length, digits) = (lines.next()?, lines.next()?, lines.next()?);
     let length: usize = std::str::from_utf8(length.trim_ascii()).ok()?.parse().ok()?;
     let mut nibbles = digits.iter().filter(|b| !b.is_ascii_whitespace()).map(|&b| char::from(b).to_digit(16));
     let mut profile = Vec::new();
-    while let (Some(high), Some(low)) = (nibbles.next(), nibbles.next()) {
-        profile.push((high? * 16 + low?) as u8);
+    while profile.len() < length {
+        let (high, low) = (nibbles.next()??, nibbles.next()??);
+        profile.push((high * 16 + low) as u8);
     }
-    (profile.len() == length).then_some(profile)
+    Some(profile)
 }
 
 /// A whole chunk with its CRC (section 5.3).
-pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut out = (data.len() as u32).to_be_bytes().to_vec();
     out.extend(name);
     out.extend_from_slice(data);

@@ -196,7 +196,8 @@ pub(crate) fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
 pub(crate) fn png() -> Vec<u8> {
     let picture = picture(ImageFormat::Png);
     let hex: String = iptc().iter().map(|byte| format!("{byte:02x}")).collect();
-    let raw_profile = format!("Raw profile type iptc\0\niptc\n{:8}\n{hex}\n", iptc().len());
+    // Some writers leave bytes behind the digits.
+    let raw_profile = format!("Raw profile type iptc\0\niptc\n{:8}\n{hex}\n\0\u{1}x", iptc().len());
     let mut file = picture[..33].to_vec();
     file.extend(png_chunk(b"gAMA", &45_455_u32.to_be_bytes()));
     file.extend(png_chunk(b"pHYs", &[0, 0, 0, 2, 0, 0, 0, 1, 0]));

@@ -3,45 +3,60 @@
 use std::borrow::Cow;
 
 use super::super::{Budget, Error, Format};
+use crate::metadata;
 
 /// What stands in front of the first chunk; in front of the content of each: length and name; and behind it: checksum.
 const SIGNATURE_LEN: usize = 8;
 const HEADER_LEN: usize = 8;
 const CRC_LEN: usize = 4;
 
-/// The chunks as name and content. The last one may be cut short.
-pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+/// A part of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    pub(super) name: [u8; 4],
+    /// What there is of the content.
+    pub(super) content: &'a [u8],
+    /// Whether the content ends before the chunk does.
+    pub(super) is_cut: bool,
+}
+
+/// The chunks of a file.
+pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = bytes.get(SIGNATURE_LEN..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let (name, after) = after.split_first_chunk::<4>()?;
         let length = u32::from_be_bytes(*length) as usize;
         rest = after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default();
-        Some((*name, &after[..length.min(after.len())]))
+        let content = after.get(..length).unwrap_or(after);
+        Some(Chunk { name: *name, content, is_cut: content.len() < length })
     })
 }
 
 /// All that tells of the picture: what stands in front of its data.
 pub(super) fn head(bytes: &[u8]) -> &[u8] {
-    let before = chunks(bytes).take_while(|(name, _)| name != b"IDAT");
-    let length: usize = before.map(|(_, content)| HEADER_LEN + content.len() + CRC_LEN).sum();
+    let before = chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT");
+    let length: usize = before.map(|chunk| HEADER_LEN + chunk.content.len() + CRC_LEN).sum();
     bytes.get(..SIGNATURE_LEN + length + HEADER_LEN).unwrap_or(bytes)
 }
 
 /// A private and ancillary chunk, which decoders pass over.
 const PASSED_OVER: &[u8; 4] = b"ioXx";
 
-/// The file, in which ancillary chunks that break their rules are passed over instead of being errors. Where there are
-/// any, that is a copy.
+/// The file as the `png` crate reads it: ancillary chunks that break their rules are passed over instead of being errors,
+/// and of a colour that is transparent only the bits count that samples have. Where something is changed, this is a copy.
 ///
 /// # Errors
 /// [`Error::Damaged`] where colours of the palette are cut short, at which the `png` crate panics.
-pub(super) fn forgiving<'a>(bytes: &'a [u8], budget: Budget) -> Result<Cow<'a, [u8]>, Error> {
+pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, Error> {
     let mut file = Cow::Borrowed(bytes);
-    let (mut at, mut needs_palette) = (SIGNATURE_LEN, false);
-    for (name, content) in chunks(bytes).take_while(|(name, _)| name != b"IDAT") {
+    let (mut at, mut needs_palette, mut depth_of_colour) = (SIGNATURE_LEN, false, None);
+    for Chunk { name, content, .. } in chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT") {
         match &name {
-            b"IHDR" => needs_palette = content.get(9) == Some(&3),
+            b"IHDR" => {
+                needs_palette = content.get(9) == Some(&3);
+                depth_of_colour = content.get(8).copied().filter(|_| !needs_palette);
+            }
             b"PLTE" if needs_palette && !content.len().is_multiple_of(3) => {
                 let reason = "a colour of the palette is cut short".to_owned();
                 return Err(Error::Damaged { format: Format::Png, reason });
@@ -52,14 +67,34 @@ pub(super) fn forgiving<'a>(bytes: &'a [u8], budget: Budget) -> Result<Cow<'a, [
                 // Its checksum no longer fits, which decoders do not mind in a chunk that they do not know.
                 file.to_mut()[at + 4..at + 8].copy_from_slice(PASSED_OVER);
             }
+            b"tRNS" => {
+                let whole = at..at + HEADER_LEN + content.len() + CRC_LEN;
+                if let Some(colour) = depth_of_colour.and_then(|depth| transparent_colour(content, depth))
+                    && whole.end <= bytes.len()
+                {
+                    budget.check_memory(bytes.len() as u64)?;
+                    file.to_mut()[whole].copy_from_slice(&metadata::png_chunk(name, &colour));
+                }
+            }
             _ => {}
         }
         at += HEADER_LEN + content.len() + CRC_LEN;
     }
     if let Cow::Owned(_) = file {
-        tracing::warn!("the PNG has chunks that break their rules and are ignored");
+        tracing::warn!("the PNG has chunks that break their rules and are ignored or mended");
     }
     Ok(file)
+}
+
+/// The colour in a tRNS chunk, two bytes a sample, in as many bits as samples have (section 11.3.1.1), if it has more.
+fn transparent_colour(content: &[u8], depth: u8) -> Option<Vec<u8>> {
+    if !matches!(content.len(), 2 | 6) {
+        return None;
+    }
+    let mask = 1u16.checked_shl(depth.into()).map_or(u16::MAX, |next| next - 1);
+    let samples = content.as_chunks::<2>().0.iter().map(|sample| u16::from_be_bytes(*sample) & mask);
+    let colour: Vec<u8> = samples.flat_map(u16::to_be_bytes).collect();
+    (colour != content).then_some(colour)
 }
 
 /// The rules of sections 11.3.2.6 to 11.3.2.8 and 11.3.4.1, as far as the crate holds a file to them.
@@ -96,7 +131,7 @@ mod tests {
             [(3, 3, true), (3, 768, true), (3, 49, false), (3, 2, false), (2, 49, true)]
         {
             let file = file(colour_type, &[chunk(b"PLTE", &vec![7; length])]);
-            assert_eq!(forgiving(&file, BUDGET).is_ok(), is_good, "{colour_type} {length}");
+            assert_eq!(sanitized(&file, BUDGET).is_ok(), is_good, "{colour_type} {length}");
         }
     }
 
@@ -119,16 +154,35 @@ mod tests {
         ];
         for (colour_type, parts, is_changed) in table {
             let file = file(colour_type, &parts);
-            let forgiven = forgiving(&file, BUDGET).unwrap();
-            assert_eq!(*forgiven != *file, is_changed, "{parts:?}");
-            let names = chunks(&forgiven).filter(|(name, _)| name == PASSED_OVER).count();
+            let mended = sanitized(&file, BUDGET).unwrap();
+            assert_eq!(*mended != *file, is_changed, "{parts:?}");
+            let names = chunks(&mended).filter(|chunk| &chunk.name == PASSED_OVER).count();
             assert_eq!(names, usize::from(is_changed), "{parts:?}");
             for end in 0..file.len() {
-                let _ = forgiving(head(&file[..end]), BUDGET);
+                let _ = sanitized(head(&file[..end]), BUDGET);
             }
             assert!(head(&file).ends_with(b"\0\0\0\0IDAT"));
         }
         let bad = file(2, &[chunk(b"cICP", &[1; 4])]);
-        assert!(matches!(forgiving(&bad, Budget { memory: 60, ..BUDGET }), Err(Error::TooLarge { .. })));
+        assert!(matches!(sanitized(&bad, Budget { memory: 60, ..BUDGET }), Err(Error::TooLarge { .. })));
+    }
+    #[test]
+    fn a_transparent_colour_has_the_bits_of_samples() {
+        for (depth, content, expected) in [
+            (1, vec![0, 0xff], Some(vec![0, 1])),
+            (1, vec![0, 1], None),
+            (2, vec![0xab, 0xfe], Some(vec![0, 2])),
+            (4, vec![0, 0x17], Some(vec![0, 7])),
+            (8, vec![1, 2, 3, 4, 5, 6], Some(vec![0, 2, 0, 4, 0, 6])),
+            (8, vec![0, 2, 0, 4, 0, 6], None),
+            (16, vec![0xff, 0xff], None),
+            (8, vec![1, 2, 3], None),
+        ] {
+            assert_eq!(transparent_colour(&content, depth), expected, "{depth} {content:?}");
+        }
+        let mended = file(0, &[chunk(b"tRNS", &[1, 7])]);
+        assert_eq!(chunks(&sanitized(&mended, BUDGET).unwrap()).nth(1).unwrap().content, [0, 7]);
+        let palette = file(3, &[chunk(b"PLTE", &[1; 6]), chunk(b"tRNS", &[1, 7])]);
+        assert_eq!(*sanitized(&palette, BUDGET).unwrap(), palette);
     }
 }

@@ -5,29 +5,37 @@ mod encode;
 mod frames;
 
 use std::borrow::Cow;
-
-use image::codecs::png::PngDecoder;
+use std::io::ErrorKind;
 
 use super::profile::{self, Chromaticities};
-use super::reader::{self, WatchedReader};
+use super::reader::WatchedReader;
 use super::shrink::{self, Shrink};
-use super::{Animation, Area, Budget, Channels, Decoded, Decoder, Error, Format, Frames, Header, Need, Work};
+use super::{
+    Animation, Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Frames, Header, MISSING, Need,
+    Orientation, Raster, Samples, Work,
+};
+use crate::metadata;
 
 /// PNG, both ways.
 pub(super) struct Png;
 
-/// Opens a file that is [`chunks::forgiving`] for whole pictures, by way of `image`.
-fn open<'a>(file: &'a [u8], budget: Budget, work: &'a Work) -> Result<PngDecoder<WatchedReader<'a>>, Error> {
-    PngDecoder::with_limits(WatchedReader::new(file, work), reader::limits(budget))
-        .map_err(|error| reader::map_error(Format::Png, &error, work))
-}
+/// Reads rows.
+type Reader<'a> = ::png::Reader<WatchedReader<'a>>;
 
-/// Opens such a file for single rows and frames.
-fn header<'a>(file: Cow<'a, [u8]>, budget: Budget, work: &'a Work) -> ::png::Decoder<WatchedReader<'a>> {
+/// Opens a file that is [`chunks::sanitized`], to read rows of samples that are changed so.
+fn open<'a>(
+    file: Cow<'a, [u8]>,
+    transformations: ::png::Transformations,
+    budget: Budget,
+    work: &'a Work,
+) -> Result<Reader<'a>, Error> {
     let limits = ::png::Limits { bytes: usize::try_from(budget.memory).unwrap_or(usize::MAX) };
     let mut decoder = ::png::Decoder::new_with_limits(WatchedReader::new(file, work), limits);
+    // Texts and profiles are read by `metadata`, which bounds what they may grow to.
     decoder.set_ignore_text_chunk(true);
-    decoder
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(transformations);
+    decoder.read_info().map_err(|error| map_error(&error, work))
 }
 
 /// The stop shows up as one more I/O error.
@@ -38,24 +46,48 @@ fn map_error(error: &::png::DecodingError, work: &Work) -> Error {
     }
 }
 
+/// What is wrong where rows can no longer be read, unless that is the work's end.
+fn flaw(error: &::png::DecodingError, work: &Work) -> Result<Flaw, Error> {
+    work.check()?;
+    Ok(match error {
+        ::png::DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Flaw::CutShort,
+        _ => Flaw::Damaged,
+    })
+}
+
+/// What a pixel of the output is made of, and whether its samples have 16 bits.
+fn layout(reader: &Reader<'_>) -> (Channels, bool) {
+    let (color, depth) = reader.output_color_type();
+    let channels = match color {
+        ::png::ColorType::Grayscale => Channels::L,
+        ::png::ColorType::GrayscaleAlpha => Channels::La,
+        ::png::ColorType::Rgba => Channels::Rgba,
+        ::png::ColorType::Rgb | ::png::ColorType::Indexed => Channels::Rgb,
+    };
+    (channels, depth == ::png::BitDepth::Sixteen)
+}
+
 impl Decoder for Png {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let head = chunks::forgiving(chunks::head(bytes), budget)?;
-        reader::header(Format::Png, &mut open(&head, budget, work)?, budget)
+        let head = chunks::sanitized(chunks::head(bytes), budget)?;
+        let reader = open(head, ::png::Transformations::EXPAND, budget, work)?;
+        let (width, height) = reader.info().size();
+        budget.check_pixels(width, height)?;
+        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Png, work)?);
+        Ok(Header { format: Format::Png, width, height, orientation, channels: layout(&reader).0 })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let file = chunks::forgiving(bytes, need.budget)?;
-        let factor = shrink::factor(need.scale);
-        if factor > 1
-            && let Some(decoded) = decode_smaller(&file, need, factor)?
-        {
-            return Ok(decoded);
+        let file = chunks::sanitized(bytes, need.budget)?;
+        let icc = metadata::icc_profile(bytes, Format::Png, need.work)?.map(Cow::into_owned);
+        let picture = Picture { file: &file, icc, need };
+        let reader = picture.open()?;
+        let (factor, (_, has_sixteen_bits)) = (shrink::factor(need.scale), layout(&reader));
+        match reader.info().interlaced {
+            true => picture.interlaced(reader),
+            false if factor > 1 && !has_sixteen_bits => picture.smaller(reader, factor),
+            false => picture.whole(reader),
         }
-        let decoded = reader::read(Format::Png, open(&file, need.budget, need.work)?, 0, need)?;
-        let reader = header(Cow::Borrowed(&file), need.budget, need.work).read_info().ok();
-        let icc = reader.and_then(|reader| colours(reader.info(), is_grey(reader.info())));
-        Ok(Decoded { icc, ..decoded })
     }
 
     fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
@@ -67,53 +99,161 @@ impl Decoder for Png {
     }
 }
 
-/// Decodes row by row into a picture that is `factor` times smaller; `None` for pictures of 16 bits and those whose rows
-/// do not come one after the other.
-fn decode_smaller(file: &[u8], need: &Need<'_>, factor: usize) -> Result<Option<Decoded>, Error> {
-    let broken = |error| map_error(&error, need.work);
-    let mut decoder = header(Cow::Borrowed(file), need.budget, need.work);
-    decoder.set_transformations(::png::Transformations::EXPAND);
-    let mut rows = decoder.read_info().map_err(broken)?;
-    let channels = match rows.output_color_type() {
-        (::png::ColorType::Grayscale, ::png::BitDepth::Eight) => Channels::L,
-        (::png::ColorType::GrayscaleAlpha, ::png::BitDepth::Eight) => Channels::La,
-        (::png::ColorType::Rgb, ::png::BitDepth::Eight) => Channels::Rgb,
-        (::png::ColorType::Rgba, ::png::BitDepth::Eight) => Channels::Rgba,
-        _ => return Ok(None),
-    };
-    if rows.info().interlaced {
-        return Ok(None);
+/// A file whose picture is wanted.
+struct Picture<'f> {
+    file: &'f [u8],
+    icc: Option<Vec<u8>>,
+    need: &'f Need<'f>,
+}
+
+impl<'f> Picture<'f> {
+    fn open(&self) -> Result<Reader<'f>, Error> {
+        open(Cow::Borrowed(self.file), ::png::Transformations::EXPAND, self.need.budget, self.need.work)
     }
-    let (width, height) = rows.info().size();
-    need.budget.check_memory(Shrink::memory(width, height, channels, factor))?;
-    let mut shrink = Shrink::new(width, channels, factor);
-    while let Some(row) = rows.next_row().map_err(broken)? {
-        shrink.push(row.data());
+
+    /// Reads the rows of a picture from top to bottom into `row`, gives each to `take`, and tells whether all are there.
+    /// Those that are not are given as what stands for missing pixels.
+    fn rows(
+        &self,
+        reader: &mut Reader<'_>,
+        row: &mut [u8],
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<Option<Flaw>, Error> {
+        let (_, height) = reader.info().size();
+        for y in 0..height {
+            if let Err(error) = reader.read_row(row) {
+                let flaw = flaw(&error, self.need.work)?;
+                if y == 0 {
+                    return Err(map_error(&error, self.need.work));
+                }
+                row.fill(missing(layout(reader).0));
+                (y..height).for_each(|_| take(row));
+                return Ok(Some(flaw));
+            }
+            take(row);
+        }
+        Ok(None)
     }
-    let icc = colours(rows.info(), is_grey(rows.info()));
-    let Some(raster) = shrink.finish() else { return Ok(None) };
-    let square = factor as f64;
-    let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
-    Ok(Some(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc, flaw: None }))
+
+    fn whole(self, mut reader: Reader<'_>) -> Result<Decoded, Error> {
+        let mut samples = self.zeroed(&reader)?;
+        let mut row = vec![0; line_length(&reader)];
+        let mut rest = samples.as_bytes_mut();
+        let flaw = self.rows(&mut reader, &mut row, |row| {
+            let (this, below) = std::mem::take(&mut rest).split_at_mut(row.len());
+            this.copy_from_slice(row);
+            rest = below;
+        })?;
+        self.decoded(&reader, samples, flaw)
+    }
+
+    /// A picture that is `factor` times smaller, made while the rows come in.
+    fn smaller(self, mut reader: Reader<'_>, factor: usize) -> Result<Decoded, Error> {
+        let (channels, (width, height)) = (layout(&reader).0, reader.info().size());
+        self.need.budget.check_memory(Shrink::memory(width, height, channels, factor))?;
+        let mut shrink = Shrink::new(width, channels, factor);
+        let mut row = vec![0; line_length(&reader)];
+        let flaw = self.rows(&mut reader, &mut row, |row| shrink.push(row))?;
+        let raster = shrink.finish().ok_or_else(no_pixels)?;
+        let square = factor as f64;
+        let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
+        let icc = colours(reader.info(), self.icc, is_grey(reader.info()));
+        Ok(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc, flaw })
+    }
+
+    /// A picture of seven passes (section 8.1). Where some are missing, the pixels of those before stand for more.
+    fn interlaced(self, mut reader: Reader<'_>) -> Result<Decoded, Error> {
+        let mut samples = self.zeroed(&reader)?;
+        let flaw = self.passes(&mut reader, samples.as_bytes_mut(), ::png::expand_interlaced_row)?;
+        if flaw.is_some() {
+            samples.as_bytes_mut().fill(missing(layout(&reader).0));
+            self.passes(&mut self.open()?, samples.as_bytes_mut(), ::png::splat_interlaced_row)?;
+        }
+        self.decoded(&reader, samples, flaw)
+    }
+
+    fn passes(
+        &self,
+        reader: &mut Reader<'_>,
+        out: &mut [u8],
+        put: fn(&mut [u8], usize, &[u8], &::png::Adam7Info, u8),
+    ) -> Result<Option<Flaw>, Error> {
+        let (channels, has_sixteen_bits) = layout(reader);
+        let stride = line_length(reader);
+        let bits = channels.count() as u8 * if has_sixteen_bits { 16 } else { 8 };
+        let (width, height) = reader.info().size();
+        for number in 0..rows_of_passes(width, height) {
+            match reader.next_interlaced_row() {
+                Ok(Some(row)) => {
+                    if let ::png::InterlaceInfo::Adam7(place) = row.interlace() {
+                        put(out, stride, row.data(), place, bits);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) if number == 0 => return Err(map_error(&error, self.need.work)),
+                Err(error) => return flaw(&error, self.need.work).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Room for all samples.
+    fn zeroed(&self, reader: &Reader<'_>) -> Result<Samples, Error> {
+        let (width, height) = reader.info().size();
+        let (channels, has_sixteen_bits) = layout(reader);
+        let count = u64::from(width) * u64::from(height) * channels.count() as u64;
+        self.need.budget.check_memory(count * if has_sixteen_bits { 2 } else { 1 })?;
+        Ok(Samples::zeroed(count as usize, has_sixteen_bits))
+    }
+
+    /// The picture of all samples, as they are stored.
+    fn decoded(self, reader: &Reader<'_>, mut samples: Samples, flaw: Option<Flaw>) -> Result<Decoded, Error> {
+        if let Samples::U16(samples) = &mut samples {
+            samples.iter_mut().for_each(|sample| *sample = u16::from_be(*sample));
+        }
+        let (width, height) = reader.info().size();
+        let raster = Raster::new(width, height, layout(reader).0, samples).ok_or_else(no_pixels)?;
+        let icc = colours(reader.info(), self.icc, is_grey(reader.info()));
+        Ok(Decoded { flaw, ..Decoded::whole(raster, icc) })
+    }
+}
+
+/// How many rows all passes of a picture have together (section 8.1). Behind them, the file may end as it likes.
+fn rows_of_passes(width: u32, height: u32) -> u32 {
+    // Where each pass starts, and its step downwards.
+    const PASSES: [[u32; 3]; 7] = [[0, 0, 8], [4, 0, 8], [0, 4, 8], [2, 0, 4], [0, 2, 4], [1, 0, 2], [0, 1, 2]];
+    let passes = PASSES.iter().filter(|[left, _, _]| *left < width);
+    passes.map(|&[_, top, down]| height.saturating_sub(top).div_ceil(down)).sum()
+}
+
+fn no_pixels() -> Error {
+    Error::Damaged { format: Format::Png, reason: "a side is zero".to_owned() }
+}
+
+/// What stands for the samples of pixels that are missing.
+fn missing(channels: Channels) -> u8 {
+    if channels.has_alpha() { 0 } else { MISSING }
+}
+
+/// Bytes in a row of the output.
+fn line_length(reader: &Reader<'_>) -> usize {
+    reader.output_line_size(reader.info().width).unwrap_or_default()
 }
 
 fn is_grey(info: &::png::Info<'_>) -> bool {
     matches!(info.color_type, ::png::ColorType::Grayscale | ::png::ColorType::GrayscaleAlpha)
 }
 
-/// What the samples mean, from the first of cICP, iCCP, sRGB and gAMA with cHRM that there is (PNG 3rd edition, 4.3).
-/// `grey` tells whether the samples are given out as grey.
-fn colours(info: &::png::Info<'_>, grey: bool) -> Option<Vec<u8>> {
+/// What the samples mean, from the first of cICP, iCCP (which is `icc`), sRGB and gAMA with cHRM that there is (PNG 3rd
+/// edition, 4.3). `grey` tells whether the samples are given out as grey.
+fn colours(info: &::png::Info<'_>, icc: Option<Vec<u8>>, grey: bool) -> Option<Vec<u8>> {
     if let Some(points) = info.coding_independent_code_points
         && points.is_video_full_range_image
     {
         return profile::from_code_points(points.color_primaries, points.transfer_function, grey);
     }
-    if let Some(icc) = &info.icc_profile {
-        return Some(icc.to_vec());
-    }
-    if info.srgb.is_some() {
-        return None;
+    if icc.is_some() || info.srgb.is_some() {
+        return icc;
     }
     let chromaticities = info.chrm_chunk.map(|chunk| {
         let [white, red, green, blue] =
@@ -145,8 +285,6 @@ mod tests {
         assert_eq!((decoded.raster.width(), decoded.raster.height()), (4, 3));
         assert_eq!(decoded.area, Area::whole(8, 6));
         assert_eq!(decoded.raster.samples().as_bytes()[..3], [24, 26, 28], "of 0, 6, 42 and 48, and so on");
-        let cut = Png.decode(&bytes[..bytes.len() - 30], &need);
-        assert!(matches!(cut, Err(Error::Damaged { format: Format::Png, .. })), "{cut:?}");
     }
 
     /// A chunk (PNG 3rd edition, 5.3).
@@ -196,6 +334,117 @@ mod tests {
                 let decoded = Png.decode(&file, &need).unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert!(same(decoded.icc, expected.clone()), "{name} at {scale}");
             }
+        }
+    }
+    /// A file of random grey values, in rows that are all of their own.
+    fn written(colour: ::png::ColorType, depth: ::png::BitDepth, interlaced: bool) -> Vec<u8> {
+        let (width, height) = (19, 23);
+        let channels = if colour == ::png::ColorType::Indexed { 1 } else { colour.samples() };
+        let bits = depth as usize;
+        let random = |index: usize| ((index as u32 + 77).wrapping_mul(2_654_435_761) >> 23) as u8;
+        let row = |y: usize, columns: usize| {
+            let length = (columns * channels * bits).div_ceil(8);
+            std::iter::once(0).chain((0..length).map(move |byte| random(y * 61 + byte))).collect::<Vec<_>>()
+        };
+        // Start and step of each pass across and down (section 8.1).
+        let passes: &[[usize; 4]] = match interlaced {
+            true => &[[0, 8, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8], [2, 4, 0, 4], [0, 2, 2, 4], [1, 2, 0, 2], [0, 1, 1, 2]],
+            false => &[[0, 1, 0, 1]],
+        };
+        let mut rows = Vec::new();
+        for &[left, across, top, down] in passes {
+            (top..height).step_by(down).for_each(|y| rows.extend(row(y + left, (width - left).div_ceil(across))));
+        }
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut zlib, &rows).unwrap();
+        let sides = [(width as u32).to_be_bytes(), (height as u32).to_be_bytes()].concat();
+        let header = [sides.as_slice(), &[depth as u8, colour as u8, 0, 0, interlaced.into()]].concat();
+        let palette: Vec<u8> = (0..3 << bits.min(8)).map(|sample| (sample * 7) as u8).collect();
+        let mut file = [b"\x89PNG\r\n\x1a\n".as_slice(), &chunk(b"IHDR", &header)].concat();
+        if colour == ::png::ColorType::Indexed {
+            file.extend(chunk(b"PLTE", &palette));
+        }
+        file.extend(chunk(b"IDAT", &zlib.finish().unwrap()));
+        file.extend(chunk(b"IEND", &[]));
+        file
+    }
+
+    fn decoded(bytes: &[u8], scale: f64) -> Result<Decoded, Error> {
+        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 24 }, Work::unbounded());
+        let header = Png.probe(bytes, budget, &work)?;
+        let area = Area::whole(header.width, header.height);
+        let decoded = Png.decode(bytes, &Need { area, scale, budget, work: &work })?;
+        assert_eq!(decoded.raster.channels(), header.channels);
+        Ok(decoded)
+    }
+
+    #[test]
+    fn what_is_there_of_a_file_is_shown() {
+        use ::png::{BitDepth, ColorType};
+        let kinds = [
+            (ColorType::Grayscale, BitDepth::One),
+            (ColorType::Grayscale, BitDepth::Sixteen),
+            (ColorType::GrayscaleAlpha, BitDepth::Eight),
+            (ColorType::Indexed, BitDepth::Four),
+            (ColorType::Rgb, BitDepth::Eight),
+            (ColorType::Rgba, BitDepth::Eight),
+            (ColorType::Rgba, BitDepth::Sixteen),
+        ];
+        for ((colour, depth), interlaced) in kinds.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+            let name = format!("{colour:?} {depth:?} {interlaced}");
+            let bytes = written(colour, depth, interlaced);
+            let image = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png).unwrap();
+            let whole = decoded(&bytes, 1.0).unwrap();
+            assert!(whole.raster.samples().as_bytes() == image.as_bytes() && whole.flaw.is_none(), "{name}");
+            // The last checksum and the end are not needed.
+            for end in [bytes.len() - 12, bytes.len() - 14, bytes.len() - 16] {
+                let picture = decoded(&bytes[..end], 1.0).unwrap();
+                assert!(picture.raster == whole.raster && picture.flaw.is_none(), "{name} {end}");
+            }
+            let line = whole.raster.samples().as_bytes().len() / 23;
+            let filling = missing(whole.raster.channels());
+            let (mut most, mut refused) = (0, 0);
+            for end in (0..bytes.len() - 20).step_by(5) {
+                match decoded(&bytes[..end], 1.0) {
+                    Ok(part) => {
+                        let samples = part.raster.samples().as_bytes();
+                        let same = samples.iter().zip(whole.raster.samples().as_bytes());
+                        let same = same.take_while(|(one, other)| one == other).count();
+                        if !interlaced {
+                            assert!(same >= most, "{name} {end}");
+                            assert!(samples[same.next_multiple_of(line)..].iter().all(|sample| *sample == filling));
+                        }
+                        most = most.max(same);
+                        assert_eq!(part.flaw, (same < samples.len()).then_some(Flaw::CutShort), "{name} {end}");
+                    }
+                    Err(Error::Damaged { .. }) => refused = end,
+                    Err(error) => panic!("{name} {end}: {error}"),
+                }
+            }
+            assert!(most >= line * 18 || interlaced && most > 0, "{name}: {most} of {}", line * 23);
+            assert!(refused < bytes.len() / 2, "{name}: {refused} of {}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn pixels_of_later_passes_are_filled_from_those_before() {
+        let bytes = written(::png::ColorType::Rgba, ::png::BitDepth::Eight, true);
+        let part = (0..bytes.len()).find_map(|end| decoded(&bytes[..end], 1.0).ok()).unwrap();
+        assert_eq!(part.flaw, Some(Flaw::CutShort));
+        let rows: Vec<_> = part.raster.samples().as_bytes().as_chunks::<4>().0.chunks(19).collect();
+        // The first row of the first pass, of three pixels.
+        let expected: Vec<[u8; 4]> = (0..19).map(|x| rows[0][x / 8 * 8]).collect();
+        assert!(rows[..8].iter().all(|row| *row == expected) && expected[0] != expected[8]);
+        assert!(rows[8..].iter().all(|row| *row == [[0; 4]; 19]));
+    }
+
+    #[test]
+    fn a_cut_picture_can_be_made_smaller() {
+        for (colour, filling) in [(::png::ColorType::Rgb, [MISSING; 4]), (::png::ColorType::Rgba, [0; 4])] {
+            let bytes = written(colour, ::png::BitDepth::Eight, false);
+            let part = decoded(&bytes[..bytes.len() * 3 / 4], 0.2).unwrap();
+            assert_eq!((part.raster.width(), part.raster.height(), part.flaw), (10, 12, Some(Flaw::CutShort)));
+            assert!(part.raster.samples().as_bytes().ends_with(&filling));
         }
     }
 }
