@@ -76,6 +76,11 @@ impl<'a> Block<'a> {
         Some(block)
     }
 
+    /// Bytes of the block.
+    pub(crate) fn len(&self) -> u64 {
+        self.data.len() as u64
+    }
+
     pub(super) fn u16(&self, bytes: &[u8]) -> Option<u16> {
         let bytes = *bytes.first_chunk()?;
         Some(if self.little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
@@ -174,6 +179,14 @@ impl<'a> Block<'a> {
             16 | 18 => self.u64(value),
             _ => None,
         }
+    }
+
+    /// The unsigned fraction in place `index` of the field's values, unless it is one by zero.
+    pub(crate) fn ratio_at(&self, field: &Field<'_>, index: usize) -> Option<f64> {
+        const RATIONAL: u16 = 5;
+        let value = field.value.get(index.checked_mul(8)?..).filter(|_| field.kind == RATIONAL)?;
+        let (numerator, denominator) = (self.u32(value)?, self.u32(value.get(4..)?)?);
+        (denominator > 0).then(|| f64::from(numerator) / f64::from(denominator))
     }
 
     /// Turns offsets and BigTIFF's 8-byte integers into the 4-byte ones that every reader of a classic block knows, where

@@ -235,6 +235,25 @@ fn tiff_fields_go_and_offsets_stay() {
 }
 
 #[test]
+fn strips_of_a_tiff_without_a_length_keep_their_pixels() {
+    let mut file = samples::tiff();
+    let lengths = file.windows(4).position(|field| field == [0x01, 0x17, 0, 4]).unwrap();
+    file[lengths + 8..lengths + 12].fill(0);
+    let out = stripped(&file, Keep::None);
+    assert_eq!(out[0x500..0x513], *b"the strip of pixels");
+    assert_eq!(image_origin::codec::sniff(&out), Some(image_origin::codec::Format::Tiff));
+    // What has a place of its own behind it is no pixels: the directory of Exif's fields.
+    let offsets = lengths - 2 * 12;
+    assert_eq!(file[offsets..offsets + 2], [0x01, 0x11]);
+    file[offsets + 8..offsets + 12].copy_from_slice(&0x3f8u32.to_be_bytes());
+    let out = stripped(&file, Keep::None);
+    assert_eq!(out[0x3f8..0x400], file[0x3f8..0x400]);
+    for secret in SECRETS {
+        assert!(!contains(&out, secret), "{secret}");
+    }
+}
+
+#[test]
 fn any_range_of_the_answer_can_be_had_alone() {
     for (name, file) in samples::all() {
         let plan = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, &Work::unbounded()).unwrap();

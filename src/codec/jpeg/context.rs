@@ -67,14 +67,17 @@ impl<'a> Job<'a> {
     fn new(bytes: &'a [u8], options: &'a Options<'a>) -> Result<Self, Error> {
         let Start { frame, tables, scan, segments } = Start::read(bytes)?;
         frame.check_supported()?;
+        if options.colour.is_some_and(|colour| colour.components() != frame.components.len()) {
+            return Err(Error::Damaged("other components than its container tells"));
+        }
         let scan = Scan::parse(&frame, scan)?;
         let context = Context { bytes, frame, tables, options, warnings: Vec::new() };
         Ok(Self { context, scan, segments })
     }
 
     fn colour(&self) -> Colour {
-        let Context { frame, tables, .. } = &self.context;
-        frame.colour(tables.has_jfif, tables.adobe_transform)
+        let Context { frame, tables, options, .. } = &self.context;
+        options.colour.unwrap_or_else(|| frame.colour(tables.has_jfif, tables.adobe_transform))
     }
 
     /// Whether the picture can be made row by row.

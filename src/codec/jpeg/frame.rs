@@ -49,6 +49,17 @@ pub enum Colour {
     Ycck,
 }
 
+impl Colour {
+    /// How many components it takes.
+    pub const fn components(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::YCbCr | Self::Rgb => 3,
+            Self::Cmyk | Self::Ycck => 4,
+        }
+    }
+}
+
 /// One component of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Component {

@@ -119,6 +119,8 @@ pub struct Options<'a> {
     pub region: Option<Rect>,
     /// How chroma is enlarged.
     pub upsampling: Upsampling,
+    /// What the components mean, where a container says so: markers inside do not count then.
+    pub colour: Option<Colour>,
     /// Which way the samples of CMYK and YCCK count.
     pub inks: Inks,
     /// Ceiling for the memory of the decode, the picture included; checked before anything is allocated.
@@ -133,6 +135,7 @@ impl Default for Options<'_> {
             scale: Scale::Full,
             region: None,
             upsampling: Upsampling::Smooth,
+            colour: None,
             inks: Inks::Complemented,
             max_bytes: 512 << 20,
             check: &|| ControlFlow::Continue(()),

@@ -1,18 +1,24 @@
-//! TIFF (TIFF 6.0 and its supplements, BigTIFF): the first page, in strips or tiles, of any depth up to 16 bits.
+//! TIFF (TIFF 6.0 and its supplements, BigTIFF): the first page, in strips or tiles.
 //!
 //! Bytes come in; the rows that are needed go out, made smaller on the way where that is enough. A strip or tile is read
 //! row by row, so that what is held does not grow with its size, and no offset or count is believed before it was held
-//! against the file and the budget. What no reader here knows (fax, floating point, Lab, digital negatives) is
-//! [`Error::Unsupported`] and says so.
+//! against the file and the budget. Strips and tiles that are damaged or cut off are shown as far as they go, and what is
+//! missing is blank. What no reader here knows is [`Error::Unsupported`] and says so.
 
 mod chunks;
+mod colours;
+mod decompress;
+mod fax;
 mod layout;
 mod pixels;
+mod samples;
+
+use std::borrow::Cow;
 
 use super::shrink::{self, Shrink};
 use super::{Area, Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work};
 use crate::metadata;
-use chunks::Band;
+use chunks::Rows;
 use layout::Layout;
 use pixels::Pixels;
 
@@ -31,31 +37,41 @@ impl Decoder for Tiff {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let layout = Layout::read(bytes, budget)?;
         let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Tiff, work)?);
-        let channels = Pixels::new(&layout)?.channels;
+        let channels = Pixels::new(&layout, None)?.channels;
         Ok(Header { format: Format::Tiff, width: layout.width, height: layout.height, orientation, channels })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
         let layout = Layout::read(bytes, need.budget)?;
-        let mut pixels = Pixels::new(&layout)?;
         let window = Window::new(need.area, &layout);
+        let icc = metadata::icc_profile(bytes, Format::Tiff, need.work)?;
+        let mut pixels = Pixels::new(&layout, icc.as_deref())?;
         let factor = if pixels.sixteen_bits { 1 } else { shrink::factor(need.scale) };
-        let held = memory(&layout, &pixels, &window, factor);
+        let held = memory(&layout, &pixels, &window, factor).saturating_add(Pixels::memory(&layout, icc.as_deref()));
         need.budget.check_memory(held)?;
-        let spare = need.budget.memory - held;
+        let data = if layout.reversed { Cow::Owned(in_order(bytes)) } else { Cow::Borrowed(bytes) };
+        let mut rows = Rows::new(&data, &layout, &window, need.budget.memory - held, need.work);
         let mut out = Out::new(&pixels, &window, factor);
         let (first, last) = (window.top / layout.chunk_height, (window.bottom - 1) / layout.chunk_height);
-        for row_of_chunks in first..=last {
-            let mut band = Band::open(bytes, &layout, row_of_chunks, &window, spare, need.work)?;
-            let top = row_of_chunks * layout.chunk_height;
+        for band in first..=last {
+            rows.open_band(band)?;
+            let top = band * layout.chunk_height;
             for y in top..(top.saturating_add(layout.chunk_height)).min(window.bottom) {
                 need.work.check()?;
-                let row = band.next_row(need.work)?;
+                let row = rows.next_row()?;
                 if y >= window.top {
                     out.push(pixels.convert(row));
                 }
             }
         }
+        let flaw = match rows.flaw {
+            Some((_, reason)) if !rows.has_data => return Err(damaged(reason)),
+            Some((flaw, reason)) => {
+                tracing::debug!(reason, "the tiff is shown as far as it goes");
+                Some(flaw)
+            }
+            None => None,
+        };
         let (raster, side) = (out.finish(&pixels, &window), factor as f64);
         let raster = raster.ok_or_else(|| damaged("the rows do not fill the picture"))?;
         let area = Area {
@@ -64,9 +80,14 @@ impl Decoder for Tiff {
             width: f64::from(raster.width()) * side,
             height: f64::from(raster.height()) * side,
         };
-        let icc = metadata::icc_profile(bytes, Format::Tiff, need.work)?.map(std::borrow::Cow::into_owned);
-        Ok(Decoded { raster, area, icc, flaw: None })
+        let icc = icc.filter(|_| !pixels.is_srgb).map(Cow::into_owned);
+        Ok(Decoded { raster, area, icc, flaw })
     }
+}
+
+/// The bytes with the first of their bits as the highest.
+fn in_order(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| byte.reverse_bits()).collect()
 }
 
 /// The whole pixels that are needed; at least one.
@@ -102,7 +123,7 @@ fn memory(layout: &Layout<'_>, pixels: &Pixels, window: &Window, factor: usize) 
         }
         factor => Shrink::memory(width, height, pixels.channels, factor),
     };
-    out.saturating_add(Band::memory(layout, window))
+    out.saturating_add(Rows::memory(layout, window))
 }
 
 /// Where rows go.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::codec::{Channels, Work};
+use crate::codec::{Channels, Flaw, Work};
 
 /// A field's tag and its values of 32 bits.
 type Entry<'a> = (u16, &'a [u32]);
@@ -117,7 +117,7 @@ fn every_compression_gives_the_same_picture() {
 
 #[test]
 fn samples_become_what_they_mean() {
-    let table: [Sample<'_>; 11] = [
+    let table: [Sample<'_>; 27] = [
         (
             "bits, white is zero",
             &[(0x0102, &[1]), (0x0106, &[0])],
@@ -183,6 +183,121 @@ fn samples_become_what_they_mean() {
             vec![1u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].into(),
         ),
         (
+            "12 bits",
+            &[(0x0102, &[12]), (0x0106, &[1])],
+            &[0x00, 0x0f, 0xff, 0x80, 0x00],
+            Channels::L,
+            vec![0u16, 65_535, 32_776].into(),
+        ),
+        (
+            "24 bits",
+            &[(0x0102, &[24]), (0x0106, &[1])],
+            &[1, 2, 3, 4, 5, 6, 0xff, 0xfe, 0xfd],
+            Channels::L,
+            vec![0x0302u16, 0x0605, 0xfdfe].into(),
+        ),
+        (
+            "32 bits in differences",
+            &[(0x0102, &[32]), (0x0106, &[1]), (0x013d, &[2])],
+            &[0, 0, 1, 2, 0, 0, 1, 0, 0, 0, 0, 0x80],
+            Channels::L,
+            vec![0x0201u16, 0x0202, 0x8202].into(),
+        ),
+        (
+            "signed numbers",
+            &[(0x0102, &[16]), (0x0106, &[1]), (0x0153, &[2])],
+            &[0xff, 0xff, 0x01, 0x02, 0xff, 0x7f],
+            Channels::L,
+            vec![0u16, 0x0201, 0x7fff].into(),
+        ),
+        (
+            "signed numbers of 8 bits",
+            &[(0x0102, &[8]), (0x0106, &[1]), (0x0153, &[2])],
+            &[0xff, 1, 0x7f],
+            Channels::L,
+            vec![0u8, 1, 127].into(),
+        ),
+        (
+            "floating point of 32 bits",
+            &[(0x0102, &[32]), (0x0106, &[1]), (0x0153, &[3])],
+            &[0, 0, 0, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0xc0, 0x7f],
+            Channels::L,
+            // A half, -2, and no number.
+            vec![32_768u16, 0, 0].into(),
+        ),
+        (
+            "floating point of 16 bits",
+            &[(0x0102, &[16]), (0x0106, &[0]), (0x0153, &[3])],
+            &[0x00, 0x38, 0x00, 0x34, 0x00, 0x7c],
+            Channels::L,
+            // A half, a quarter, and infinity, where white is zero.
+            vec![32_767u16, 49_151, 0].into(),
+        ),
+        (
+            "floating point of 24 bits",
+            &[(0x0102, &[24]), (0x0106, &[1]), (0x0153, &[3])],
+            &[0, 0, 0x3e, 0, 0, 0x3f, 0, 0, 0],
+            Channels::L,
+            vec![32_768u16, 65_535, 0].into(),
+        ),
+        (
+            "floating point of 64 bits with the predictor for it",
+            &[(0x0102, &[64]), (0x0106, &[1]), (0x0153, &[3]), (0x013d, &[3])],
+            // 0.5, 1.0 and 0.25 as 3fe0, 3ff0 and 3fd0 with zeros behind, the highest bytes first, in differences.
+            &[&[0x3f, 0, 0, 0xa1, 0x10, 0xe0, 0x30], [0u8; 17].as_slice()].concat(),
+            Channels::L,
+            vec![32_768u16, 65_535, 16_384].into(),
+        ),
+        (
+            "the lowest bits first",
+            &[(0x0102, &[1]), (0x0106, &[1]), (0x010a, &[2])],
+            &[0b0000_0101],
+            Channels::L,
+            vec![255u8, 0, 255].into(),
+        ),
+        (
+            "a palette of 16 bits with straight alpha",
+            &[(0x0102, &[16; 2]), (0x0106, &[3]), (0x0115, &[2]), (0x0140, &[0x0700; 3 << 16]), (0x0152, &[2])],
+            &[1, 0, 255, 255, 2, 0, 0, 0, 3, 0, 0, 128],
+            Channels::Rgba,
+            vec![7u8, 7, 7, 255, 7, 7, 7, 0, 7, 7, 7, 128].into(),
+        ),
+        (
+            "inks with alpha",
+            &[(0x0102, &[8; 5]), (0x0106, &[5]), (0x0115, &[5]), (0x0152, &[2])],
+            &[0, 0, 0, 0, 9, 255, 0, 0, 0, 8, 0, 0, 0, 255, 7],
+            Channels::Rgba,
+            vec![255u8, 255, 255, 9, 0, 255, 255, 8, 0, 0, 0, 7].into(),
+        ),
+        (
+            "inks with a fifth of which nothing is said",
+            &[(0x0102, &[8; 5]), (0x0106, &[5]), (0x0115, &[5]), (0x0152, &[0])],
+            &[1, 2, 3, 4, 9, 5, 6, 7, 8, 9, 9, 10, 11, 12, 9],
+            Channels::Cmyk,
+            vec![1u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].into(),
+        ),
+        (
+            "alpha behind another sample",
+            &[(0x0102, &[8; 3]), (0x0106, &[1]), (0x0115, &[3]), (0x0152, &[0, 2])],
+            &[1, 9, 2, 3, 9, 4, 5, 9, 6],
+            Channels::La,
+            vec![1u8, 2, 3, 4, 5, 6].into(),
+        ),
+        (
+            "L*a*b* in two's complement",
+            &[(0x0102, &[8; 3]), (0x0106, &[8]), (0x0115, &[3])],
+            &[255, 0, 0, 128, 2, 210, 138, 81, 70],
+            Channels::Rgb,
+            vec![255u8, 255, 255, 72, 121, 198, 255, 0, 0].into(),
+        ),
+        (
+            "L*a*b* with an offset, in 16 bits",
+            &[(0x0102, &[16; 3]), (0x0106, &[9]), (0x0115, &[3])],
+            &[0, 255, 0, 128, 0, 128, 0, 0, 0, 128, 0, 128, 0, 128, 0, 130, 0, 82],
+            Channels::Rgb,
+            vec![65_535u16, 65_535, 65_535, 0, 0, 0, 18_555, 31_094, 50_930].into(),
+        ),
+        (
             "more samples than are known",
             &[(0x0102, &[8; 5]), (0x0106, &[2]), (0x0115, &[5]), (0x0152, &[0, 0])],
             &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
@@ -204,19 +319,116 @@ fn samples_become_what_they_mean() {
 #[test]
 fn what_is_not_read_says_so() {
     let rgb: [Entry<'_>; 5] = [W, H, (0x0102, &[8, 8, 8]), (0x0106, &[2]), (0x0115, &[3])];
-    let table: [(&[Entry<'_>], &str); 6] = [
-        (&[(0x0103, &[4])], "fax"),
-        (&[(0x0103, &[50_000])], "compression 50000"),
-        (&[(0xc612, &[1])], "digital negative"),
-        (&[(0x0153, &[3, 3, 3])], "whole numbers"),
-        (&[(0x013d, &[3])], "floating point"),
-        (&[(0x010a, &[2])], "unusual order"),
+    let grey = |bits: &'static [u32]| [W, H, (0x0102, bits), (0x0106, &[1])];
+    let luma: [Entry<'_>; 5] = [W, H, (0x0102, &[8, 8, 8]), (0x0106, &[6]), (0x0115, &[3])];
+    let table: [(&[Entry<'_>], &[Entry<'_>], &str); 13] = [
+        (&rgb, &[(0x0103, &[6])], "JPEG of the old kind"),
+        (&rgb, &[(0x0103, &[50_000])], "Zstandard"),
+        (&rgb, &[(0x0103, &[12_345])], "compression 12345"),
+        (&rgb, &[(0xc612, &[1])], "digital negative"),
+        (&rgb, &[(0x0153, &[6, 6, 6])], "complex numbers"),
+        (&grey(&[33]), &[], "whole numbers of 33 bits"),
+        (&grey(&[8]), &[(0x0153, &[3])], "floating point numbers of 8 bits"),
+        (&grey(&[12]), &[(0x013d, &[2])], "differences of samples of other than"),
+        (&[W, H, (0x0102, &[5, 6, 5]), (0x0106, &[2]), (0x0115, &[3])], &[], "samples of different kinds"),
+        (&[W, H, (0x0102, &[8]), (0x0106, &[32_803])], &[], "raw samples of a sensor"),
+        (&[W, H, (0x0102, &[32]), (0x0106, &[3]), (0x0140, &[0; 8])], &[], "whole numbers of up to 16 bits"),
+        (&luma, &[(0x0103, &[5]), (0x013d, &[2])], "subsampled chroma with a predictor"),
+        (&luma, &[(0x011c, &[2])], "subsampled chroma in planes"),
     ];
-    for (more, reason) in table {
-        let bytes = file(&[&rgb[..], more].concat(), false, &[picture()]);
+    for (base, more, reason) in table {
+        let bytes = file(&[base, more].concat(), false, &[picture()]);
         let error = decoded(&bytes, None, 1.0).unwrap_err();
-        assert!(matches!(&error, Error::Unsupported(text) if text.contains(reason)), "{error:?}");
+        assert!(matches!(&error, Error::Unsupported(text) if text.contains(reason)), "{reason}: {error:?}");
     }
+}
+
+#[test]
+fn subsampled_chroma_stands_for_several_pixels() {
+    // Units of 2 by 2 in a strip of 5 by 3: three beside each other, the last of which reach beyond the edges.
+    let unit = |luma: u8, blue: u8, red: u8| [luma, luma + 1, luma + 2, luma + 3, blue, red];
+    let units = [unit(10, 128, 128), unit(20, 128, 128), unit(30, 128, 228), unit(40, 28, 128), unit(50, 128, 128)];
+    let strip = [units.concat(), unit(60, 128, 128).to_vec()].concat();
+    let luma: [Entry<'_>; 5] = [W, H, (0x0102, &[8, 8, 8]), (0x0106, &[6]), (0x0115, &[3])];
+    for (compression, strip) in [(1, strip.clone()), (5, lzw(&strip)), (8, deflated(&strip))] {
+        let compression = [compression];
+        let bytes = file(&[&luma[..], &[(0x0103, &compression)]].concat(), false, &[strip]);
+        let raster = decoded(&bytes, None, 1.0).unwrap().raster;
+        let reds: Vec<u8> = raster.samples().as_bytes().iter().step_by(3).copied().collect();
+        let blues: Vec<u8> = raster.samples().as_bytes().iter().skip(2).step_by(3).copied().collect();
+        // 1.402 times 100 is added to red, and 1.772 times 100 taken from blue.
+        assert_eq!(reds, [10, 11, 20, 21, 170, 12, 13, 22, 23, 172, 40, 41, 50, 51, 60]);
+        assert_eq!(blues, [10, 11, 20, 21, 30, 12, 13, 22, 23, 32, 0, 0, 50, 51, 60]);
+    }
+}
+
+#[test]
+fn what_is_missing_is_blank() {
+    let grey = |photometric| -> Vec<(u16, u32)> {
+        vec![(0x0100, 4), (0x0101, 4), (0x0102, 8), (0x0106, photometric), (0x0116, 2)]
+    };
+    let shown = |fields: &[(u16, u32)], strips: &[Vec<u8>], cut: usize| {
+        let fields: Vec<_> = fields.iter().map(|(tag, value)| (*tag, std::slice::from_ref(value))).collect();
+        let bytes = file(&fields, false, strips);
+        let decoded = decoded(&bytes[..bytes.len() - cut], None, 1.0)?;
+        Ok::<_, Error>((decoded.raster.samples().as_bytes().to_vec(), decoded.flaw))
+    };
+    let strip = vec![1, 2, 3, 4, 5, 6, 7, 8];
+    let both = [strip.clone(), strip.clone()];
+    let whole = [strip.as_slice(), &strip].concat();
+    for (cut, missing) in [(0, 0), (1, 1), (3, 3), (8, 8), (14, 14), (15, 15)] {
+        let expected = [&whole[..16 - missing], &vec![0; missing]].concat();
+        let flaw = (cut > 0).then_some(Flaw::CutShort);
+        assert_eq!(shown(&grey(1), &both, cut).unwrap(), (expected, flaw), "{cut}");
+    }
+    assert!(matches!(shown(&grey(1), &both, 16), Err(Error::Damaged { .. })), "nothing is left");
+    // White is zero, so what is missing is white.
+    assert_eq!(shown(&grey(0), &both, 15).unwrap().0[..2], [254, 255]);
+    // Broken data in the first strip leaves the second.
+    let deflate = [grey(1), vec![(0x0103, 8)]].concat();
+    let broken = [vec![0xff; 9], deflated(&strip)];
+    let expected = [&[0; 8], strip.as_slice()].concat();
+    assert_eq!(shown(&deflate, &broken, 0).unwrap(), (expected, Some(Flaw::Damaged)));
+}
+
+#[test]
+fn lists_of_strips_and_tiles_are_taken_as_libtiff_takes_them() {
+    let quarters = [vec![1; 4], vec![2; 4], vec![3; 4], vec![4; 4]];
+    let sides: [Entry<'_>; 6] =
+        [(0x0100, &[4]), (0x0101, &[4]), (0x0102, &[8]), (0x0106, &[1]), (0x0142, &[2]), (0x0143, &[2])];
+    let expected = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4];
+    for in_fields_of_tiles in [true, false] {
+        let bytes = file(&sides, in_fields_of_tiles, &quarters);
+        assert_eq!(decoded(&bytes, None, 1.0).unwrap().raster.samples().as_bytes(), expected);
+    }
+    // A length of zero is none.
+    let mut bytes = file(&sides[..4], false, &[expected.to_vec()]);
+    let entry = bytes.windows(4).position(|field| field == [0x17, 0x01, 4, 0]).unwrap();
+    bytes[entry + 8..entry + 12].fill(0);
+    assert_eq!(decoded(&bytes, None, 1.0).unwrap().raster.samples().as_bytes(), expected);
+    // LZW with the lowest bits first, as the first writers had it.
+    let old = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&expected).unwrap();
+    let bytes = file(&[&sides[..4], &[(0x0103, &[5])]].concat(), false, &[old]);
+    assert_eq!(decoded(&bytes, None, 1.0).unwrap().raster.samples().as_bytes(), expected);
+}
+
+#[test]
+fn the_tiff_says_what_the_samples_of_a_jpeg_mean() {
+    // A JPEG of grey with the mark of JFIF, and in a field of its own nothing but the end of its tables.
+    let fields: [Entry<'_>; 5] = [(0x0100, &[8]), (0x0101, &[8]), (0x0102, &[8]), (0x0103, &[7]), (0x0106, &[0])];
+    let bytes = file(&fields, false, &[jpeg(8, 8)]);
+    assert_eq!(decoded(&bytes, None, 1.0).unwrap().raster.samples().as_bytes(), [127; 64]);
+    // In colour it has JFIF's luma and chroma, which are red, green and blue where the TIFF says so.
+    let gray = |photometric: &'static [u32]| -> Vec<Entry<'static>> {
+        let base = [(0x0100u16, [8].as_slice()), (0x0101, &[8]), (0x0102, &[8, 8, 8]), (0x0103, &[7])];
+        [base.as_slice(), &[(0x0106, photometric), (0x0115, &[3])]].concat()
+    };
+    let pixels = |photometric| {
+        let raster = decoded(&file(&gray(photometric), false, &[colour_jpeg()]), None, 1.0).unwrap().raster;
+        raster.samples().as_bytes()[..3].to_vec()
+    };
+    assert_eq!(pixels(&[6]), [200, 200, 200]);
+    assert_eq!(pixels(&[2]), [200, 128, 128]);
 }
 
 #[test]
@@ -247,11 +459,20 @@ fn claims_are_checked_before_they_cost_anything() {
 
 /// A grey JPEG of one colour.
 fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    jpeg_of(width, height, Channels::L, 128)
+}
+
+/// A JPEG of 8 by 8 pixels of one grey, as luma and chroma.
+fn colour_jpeg() -> Vec<u8> {
+    jpeg_of(8, 8, Channels::Rgb, 200)
+}
+
+fn jpeg_of(width: u32, height: u32, channels: Channels, sample: u8) -> Vec<u8> {
     use crate::codec::{Encoder, Encoding, Raster};
-    let samples = Samples::U8(vec![128; (width * height) as usize]);
-    let grey = Raster::new(width, height, Channels::L, samples).unwrap();
-    let encoding = Encoding { quality: 80, lossless: false, progressive: false };
-    crate::codec::jpeg::Jpeg.encode(&grey, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    let samples = Samples::U8(vec![sample; (width * height) as usize * channels.count()]);
+    let raster = Raster::new(width, height, channels, samples).unwrap();
+    let encoding = Encoding { quality: 100, lossless: false, progressive: false };
+    crate::codec::jpeg::Jpeg.encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 #[test]

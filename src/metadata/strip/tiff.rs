@@ -29,6 +29,9 @@ const DATA: [(u16, u16); 3] = [(0x0111, 0x0117), (0x0144, 0x0145), (0x0201, 0x02
 /// Offsets of the tables of old-style JPEG, and how long these are at most (section 22).
 const TABLES: [(u16, u64); 3] = [(0x0207, 64), (0x0208, 16 + 17), (0x0209, 16 + 256)];
 
+/// Fields that hold offsets of directories: of further pictures, and of Exif's.
+const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
+
 /// What decoding and showing the pixels needs: TIFF 6.0 and its supplements, colour, orientation, aspect, page number.
 fn is_kept(tag: u16, keep: Keep) -> bool {
     match tag {
@@ -79,6 +82,8 @@ struct Reader<'i, 'm, R> {
     big: bool,
     fields_left: usize,
     offsets_left: u64,
+    /// Where directories, values and the data of dropped pages begin.
+    places: Vec<u64>,
 }
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
@@ -86,21 +91,24 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     let header = input.copy(0..16, 16)?;
     let order = Order { little_endian: header.starts_with(b"II") };
     let big = header.get(2..4).is_some_and(|version| order.uint(version) == 43);
-    let mut reader = Reader { input, order, big, fields_left: MAX_FIELDS, offsets_left: MAX_OFFSETS };
+    let mut reader =
+        Reader { input, order, big, fields_left: MAX_FIELDS, offsets_left: MAX_OFFSETS, places: Vec::new() };
     let pages = reader.pages(keep)?;
-    let mut used = Vec::new();
+    let mut data = Vec::new();
     for page in &pages {
-        used.extend(reader.image_data(page)?);
+        data.extend(reader.image_data(page)?);
     }
-    if used.is_empty() {
+    let places: Vec<_> = pages.iter().map(|page| page.at..page.at + reader.directory_len(page)).collect();
+    let mut used: Vec<_> =
+        pages.iter().flat_map(|page| &page.entries).filter(|e| !e.inline).map(|e| e.value.clone()).collect();
+    let data = closed(&data, &reader.places, len);
+    if data.is_empty() {
         return Err(Error::Damaged("no image data"));
     }
-    let header = 0..if big { 16 } else { 8 };
-    used.push(header.clone());
-    used.extend(pages.iter().flat_map(|page| &page.entries).filter(|e| !e.inline).map(|e| e.value.clone()));
+    used.extend(data);
+    used.push(0..if big { 16 } else { 8 });
     let used = merged(&used);
 
-    let places: Vec<_> = pages.iter().map(|page| page.at..page.at + reader.directory_len(page)).collect();
     if any_overlap(&places) || !common(&places, &used).is_empty() {
         return Err(Error::Damaged("directories overlap"));
     }
@@ -113,6 +121,17 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     let end = all_used.last().map_or(0, |last| last.end.min(len));
     edits.extend(without(std::slice::from_ref(&(0..end)), &all_used).into_iter().map(|range| (range, Edit::Zeros)));
     Ok(apply(len, end, edits))
+}
+
+/// Image data of which only the start may be known, as ranges within the file: such data ends where something else begins.
+fn closed(data: &[(u64, Option<u64>)], others: &[u64], len: u64) -> Vec<Range<u64>> {
+    let mut starts: Vec<u64> = data.iter().map(|(start, _)| *start).chain(others.iter().copied()).collect();
+    starts.sort_unstable();
+    let range = |&(start, length): &(u64, Option<u64>)| {
+        let next = || starts.get(starts.partition_point(|other| *other <= start)).copied().unwrap_or(len);
+        start..length.map_or_else(next, |length| start.saturating_add(length)).min(len)
+    };
+    data.iter().map(range).filter(|range| range.start < range.end).collect()
 }
 
 fn any_overlap(ranges: &[Range<u64>]) -> bool {
@@ -145,6 +164,17 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
             let negative = page.entries.iter().any(|entry| entry.tag == DNG_VERSION);
             if pages.is_empty() && (reduced || negative) {
                 return Err(Error::Unsupported(crate::codec::Format::Tiff));
+            }
+            self.places.push(page.at);
+            for entry in &page.entries {
+                if !entry.inline {
+                    self.places.push(entry.value.start);
+                }
+                let leads_to_data = reduced && DATA.iter().any(|(offsets, _)| *offsets == entry.tag);
+                if DIRECTORIES.contains(&entry.tag) || leads_to_data {
+                    let offsets = self.values(entry)?;
+                    self.places.extend(offsets);
+                }
             }
             if !reduced {
                 page.entries.retain(|entry| is_kept(entry.tag, keep));
@@ -202,29 +232,27 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         Ok(bytes.chunks_exact(size).map(|value| self.order.uint(value)).collect())
     }
 
-    /// Where the pixels of a page are.
-    fn image_data(&mut self, page: &Directory) -> Result<Vec<Range<u64>>, Error> {
-        let len = self.input.len();
-        let mut ranges = Vec::new();
+    /// Where the pixels of a page are: their offsets, and their lengths as far as there are some. One of zero is none.
+    fn image_data(&mut self, page: &Directory) -> Result<Vec<(u64, Option<u64>)>, Error> {
+        let mut data = Vec::new();
         let field = |tag: u16| page.entries.iter().find(|entry| entry.tag == tag);
         for (offsets, lengths) in DATA {
             let Some(offsets) = field(offsets) else { continue };
             let offsets = self.values(offsets)?;
-            // Without lengths, the data may go on to the end of the file.
             let lengths = match field(lengths) {
                 Some(lengths) => self.values(lengths)?,
-                None => vec![len; offsets.len()],
+                None => Vec::new(),
             };
-            let place = |(offset, length): (u64, u64)| offset.min(len)..offset.saturating_add(length).min(len);
-            ranges.extend(offsets.into_iter().zip(lengths).map(place));
+            let lengths = lengths.into_iter().map(|length| Some(length).filter(|length| *length > 0));
+            data.extend(offsets.into_iter().zip(lengths.chain(std::iter::repeat(None))));
         }
         for (offsets, length) in TABLES {
             let Some(offsets) = field(offsets) else { continue };
-            let offsets = self.values(offsets)?.into_iter();
-            ranges.extend(offsets.map(|offset| offset.min(len)..offset.saturating_add(length).min(len)));
+            data.extend(self.values(offsets)?.into_iter().map(|offset| (offset, Some(length))));
         }
-        ranges.retain(|range| range.start < range.end);
-        Ok(ranges)
+        // Where nothing was written, there is no offset.
+        data.retain(|(start, _)| *start > 0);
+        Ok(data)
     }
 
     fn directory_len(&self, page: &Directory) -> u64 {
