@@ -1,0 +1,92 @@
+//! What reading the structure of a file costs: for every byte of it, a bounded number of steps and of bytes that are held at
+//! one time, whatever it claims. The first byte chooses a container to wrap the rest in, so that packets of XMP and blocks
+//! of Exif can be tried alone.
+#![no_main]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use image_origin::codec::{Budget, Work, decoder_for};
+use image_origin::metadata::{self, Keep};
+use libfuzzer_sys::fuzz_target;
+
+/// Counts the bytes that are allocated, and the most that they were at one time.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed on to the system's allocator as it came; the counters are no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(LIVE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: the caller keeps the promises of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the promises of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that may be held beside those that the file's length pays for: a profile or text that inflates, twice while it
+/// grows, and the windows that files are read through.
+const BASE_MEMORY: usize = 12 << 20;
+const MEMORY_PER_BYTE: usize = 64;
+/// Steps beside those of the file's length: inflating takes one for 16 bytes, and a window is a thousand.
+const BASE_STEPS: u64 = 1 << 19;
+const STEPS_PER_BYTE: u64 = 64;
+const BUDGET: Budget = Budget { pixels: 1 << 24, memory: 64 << 20 };
+
+/// A PNG or JPEG around a block of metadata, or the bytes as they are.
+fn file(container: u8, bytes: &[u8]) -> Vec<u8> {
+    let chunk = |name: &[u8; 4], parts: &[&[u8]]| {
+        let data = parts.concat();
+        [&(data.len() as u32).to_be_bytes()[..], name, &data, &[0; 4]].concat()
+    };
+    let header = chunk(b"IHDR", &[&[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]]);
+    let png = |inner: Vec<u8>| {
+        [b"\x89PNG\r\n\x1a\n".to_vec(), header.clone(), inner, chunk(b"IDAT", &[b"x"]), chunk(b"IEND", &[])].concat()
+    };
+    match container {
+        0 => png(chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0", bytes])),
+        1 => png(chunk(b"eXIf", &[bytes])),
+        2 => png(chunk(b"tEXt", &[b"Raw profile type 8bim\0", bytes])),
+        3 => {
+            let parts = bytes.chunks(65_000).flat_map(|part| {
+                let length = (part.len() as u16 + 16).to_be_bytes();
+                [&[0xff, 0xed][..], &length, b"Photoshop 3.0\0", part].concat()
+            });
+            [0xff, 0xd8].into_iter().chain(parts).chain(*b"\xff\xda\0\x02\xff\xd9").collect()
+        }
+        _ => bytes.to_vec(),
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&container, bytes)) = data.split_first() else { return };
+    let file = file(container, bytes);
+    let ways: [(&str, &dyn Fn(&Work)); 7] = [
+        ("report", &|work| _ = metadata::report(&file, work).map(|report| serde_json::to_vec(&report.without_location()))),
+        ("carry rights", &|work| _ = metadata::carry(&file, Keep::Copyright, work)),
+        ("carry all", &|work| _ = metadata::carry(&file, Keep::All, work)),
+        ("strip", &|work| _ = metadata::strip(&mut Cursor::new(&file), Keep::None, work)),
+        ("strip to rights", &|work| _ = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, work)),
+        ("probe", &|work| _ = decoder_for(&file).map(|decoder| decoder.probe(&file, BUDGET, work))),
+        ("animation", &|work| _ = decoder_for(&file).map(|decoder| decoder.animation(&file, work))),
+    ];
+    for (name, way) in ways {
+        let (work, before) = (Work::unbounded(), LIVE.load(Relaxed));
+        PEAK.store(before, Relaxed);
+        way(&work);
+        let (held, steps) = (PEAK.load(Relaxed).saturating_sub(before), work.spent().steps);
+        assert!(held <= BASE_MEMORY + MEMORY_PER_BYTE * file.len(), "{name} holds {held} bytes of {}", file.len());
+        assert!(steps <= BASE_STEPS + STEPS_PER_BYTE * file.len() as u64, "{name} takes {steps} steps of {}", file.len());
+    }
+});
