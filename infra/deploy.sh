@@ -6,15 +6,49 @@
 # Needs Rust, Node.js 20 and credentials for AWS. infra/README.md tells the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+fail() {
+    printf 'infra/deploy.sh: %s\n' "$*" >&2
+    exit 1
+}
+
 options=infra/cdk/options.json
 if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
     options=$1
     shift
 fi
+[ -f "$options" ] || fail "there is no file $options"
 options=$(realpath "$options")
 
-arch=$(node -p "require('$options').function?.architecture ?? 'arm64'")
-# Tells the CDK app what the grammar is, and compiles the edge's configuration.
+# What is missing is said before anything is built.
+for program in cargo node npm aws; do
+    command -v "$program" >/dev/null || fail "$program is needed; infra/README.md says what else"
+done
+
+# The value of an option such as function.architecture; nothing where it is not set.
+option() {
+    node -e '
+        const [file, path] = process.argv.slice(1);
+        const options = JSON.parse(require("fs").readFileSync(file, "utf8"));
+        console.log(path.split(".").reduce((value, name) => value?.[name], options) ?? "");
+    ' "$options" "$1"
+}
+
+arch=$(option function.architecture) || fail "$options cannot be read as JSON"
+arch=${arch:-arm64}
+region=$(option region)
+region=${region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}}
+[ -n "$region" ] || fail "no region: set it in $options, as AWS_REGION, or with aws configure"
+# For the CDK, which looks for it in fewer places.
+export AWS_REGION=$region
+account=$(option account)
+account=${account:-$(aws sts get-caller-identity --query Account --output text)} ||
+    fail "no account: AWS takes no credentials from here"
+name=$(option name)
+name=${name:-image-origin}
+days=$(option function.logDays)
+
+# Tells the CDK app what the grammar is, compiles the edge's configuration, and checks settings and keys.
 cargo build --locked --bin image-origin
 export IMAGE_ORIGIN=$PWD/target/debug/image-origin
 infra/lambda/package.sh "$arch"
@@ -23,12 +57,10 @@ infra/edge/build.sh
 cd infra/cdk
 npm ci
 cdk() { npx cdk "$@" --context "options=$options"; }
-region=$(node -p "require('$options').region ?? process.env.AWS_REGION ?? ''")
-account=$(node -p "require('$options').account ?? ''")
-account=${account:-$(aws sts get-caller-identity --query Account --output text)}
-region=${region:-$(aws configure get region)}
 # Once for each region of an account; later it does nothing.
 npx cdk bootstrap "aws://$account/$region" "aws://$account/us-east-1" --context "options=$options"
 # A private deployment is its user pool first, whose names are packaged with the rest.
-cdk list | grep -q -- '-cdn$' || cdk deploy --all "$@"
+stacks=$(cdk list)
+grep -q -- '-cdn$' <<<"$stacks" || cdk deploy --all "$@"
 cdk deploy --all "$@"
+../edge/logs.sh "$name" "${days:-30}"

@@ -426,11 +426,113 @@ fn the_edge_is_checked_and_explained() {
     assert!(!output.status.success());
     let message = text(&output.stderr);
     assert!(message.contains("bad.toml: rules[0].allow") && message.contains("rules[0].path"), "{message}");
+    let table: [(&[&str], &str); 5] = [
+        (&["/a.jpg?wdith=300"], "/a.jpg?wdith=300: wdith is not a parameter; did you mean width?"),
+        (&["/a.jpg?w=0"], "w=0 is not allowed"),
+        (&["/a.jpg?utm_source=x"], "utm_source is not a parameter"),
+        (&["https://x.example/../a.jpg"], "the path has dot segments"),
+        (&["/x/%2e%2E/a.jpg"], "the path has dot segments"),
+    ];
+    for (arguments, expected) in table {
+        let output = run(&[&["sign", "--keys", &keys], arguments].concat());
+        let message = text(&output.stderr);
+        assert!(output.stdout.is_empty() && message.contains(expected), "{arguments:?}: {message}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+    // The preset is the origin's to know, and other keys need not be good.
+    let poor = file(
+        "poor.json",
+        &format!(r#"{{"url_secrets": [{{"name": "a", "secret": "{secret}"}}], "jwks": {{"x": {{"keys": []}}}}}}"#),
+    );
+    let preset = text(&run(&["sign", "--keys", &poor, "/a.jpg?preset=card&w=3"]).stdout);
+    assert!(preset.starts_with("/a.jpg?preset=card&w=3&expires="), "{preset}");
     for refused in [
         &["sign", "/a.jpg"][..],
         &["sign", "--keys", &keys, "--secret", "b", "/a.jpg"],
         &["sign", "--keys", &keys, "a.jpg"],
     ] {
         assert!(!run(refused).status.success(), "{refused:?}");
+    }
+}
+
+#[test]
+fn examples_and_the_documentations_configurations_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let block = |page: &str, start: &str, index: usize| {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        text.split(start).nth(index).unwrap().split("```").next().unwrap().to_owned()
+    };
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let example = |name: &str| root.join(name).display().to_string();
+    let (rules, keys) = (example("examples/edge.toml"), example("examples/keys.json"));
+    let documented = block("docs/auth.md", "```toml\n", 1);
+    assert!(std::fs::read_to_string(&rules).unwrap().ends_with(&documented), "docs/auth.md shows examples/edge.toml");
+    let documented_keys = block("docs/edge.md", "```json\n", 1);
+    assert_eq!(std::fs::read_to_string(&keys).unwrap(), documented_keys);
+    let tokens = file("tokens.json", &block("docs/auth.md", "```json\n", 1));
+    let edge = file("edge.toml", &block("docs/edge.md", "```toml\n", 1));
+    let press = file("press.toml", "[[rules]]\npath = \"/*\"\nallow = [\"token\"]\n");
+    let token = ["-H", "authorization: Bearer correct horse battery staple"];
+    let table: [(&[&str], &str); 6] = [
+        (&[&rules, "--keys", &keys, "/press/a.jpg", token[0], token[1]], "the token is `2026-autumn`"),
+        (&[&rules, "--keys", &keys, "/users/alice/a.jpg"], "the answer is 401"),
+        (&[&rules, "/a.jpg"], "no rule is about this path"),
+        (&[&edge, "/press/a.jpg?width=0300&fit=inside"], "goes on as /press/a.jpg?w=300"),
+        (&[&press, "--keys", &tokens, "/a.jpg", token[0], token[1]], "the token is `2026-autumn`"),
+        (&[&example("infra/cdk/examples/public.toml"), "/a.jpg?w=3"], "it has no [origins]"),
+    ];
+    for (arguments, expected) in table {
+        let output = run(&[&["edge", "check"], arguments].concat());
+        let shown = text(&output.stdout);
+        assert!(output.status.success() && shown.contains(expected), "{arguments:?}: {shown}{}", text(&output.stderr));
+    }
+    let signed = text(&run(&["sign", "--keys", &keys, "/press/a.jpg?w=300"]).stdout);
+    let checked = text(&run(&["edge", "check", &rules, "--keys", &keys, signed.trim()]).stdout);
+    assert!(checked.contains("the URL is signed with `2026`"), "{checked}");
+    let compiled = run(&["edge", "compile", &rules]);
+    assert!(!compiled.status.success() && text(&compiled.stderr).trim_end().ends_with("missing field `origins`"));
+    let none = file("none.json", "{}");
+    for command in [&["edge", "check", &press, "--keys", &none][..], &["serve", ".", "--cdn", "--edge", &press]] {
+        let output = run(command);
+        let message = text(&output.stderr);
+        assert!(message.contains("rules[0].allow: `token` lets nobody pass, for the keys have no tokens"), "{message}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn settings_are_checked_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let good = file("good.toml", "workers = 2\n[presets]\nthumb = \"w=200\"\n");
+    let typo = file("typo.toml", "wokers = 2\n");
+    let preset = file("preset.toml", "[presets]\nthumb = \"w=0\"\n");
+    let none = "UNRELATED=";
+    let table: [(&[&str], &str, i32, &str); 9] = [
+        (&[&good], none, 0, "good.toml is good"),
+        (&[], none, 0, "the settings are good"),
+        (&[&good], "IMAGE_ORIGIN_WORKERS=", 0, "good.toml is good"),
+        (&[&typo], none, 2, "unknown field `wokers`"),
+        (&[&preset], none, 2, "presets.thumb"),
+        (&[&good, "--deadline", "0"], none, 2, "deadline"),
+        (&[], "IMAGE_ORIGIN_WOKERS=2", 2, "IMAGE_ORIGIN_WOKERS is no setting; did you mean IMAGE_ORIGIN_WORKERS?"),
+        (&[], "IMAGE_ORIGIN_WORKERS=two", 2, "the value comes from the variable IMAGE_ORIGIN_WORKERS"),
+        (&[], "IMAGE_ORIGIN_LOG=a=b=c", 2, "the setting log cannot be a=b=c"),
+    ];
+    for (arguments, variable, code, expected) in table {
+        let (name, value) = variable.split_once('=').unwrap();
+        let output = image_origin(&[&["config", "check"], arguments].concat()).env(name, value).output().unwrap();
+        let shown = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {variable}: {shown}");
+        assert!(shown.contains(expected), "{arguments:?} {variable}: {shown}");
     }
 }

@@ -8,7 +8,7 @@
 use crate::encoding;
 
 /// CloudFront's limit for path and query together.
-const MAX_LENGTH: usize = 8192;
+pub(crate) const MAX_LENGTH: usize = 8192;
 /// Deeper encodings than this are nobody's honest file name.
 const MAX_DECODINGS: usize = 4;
 

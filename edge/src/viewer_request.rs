@@ -10,14 +10,14 @@ use crate::config::{Config, Mode};
 use crate::event::{Cf, Request};
 use crate::keys::Keys;
 use crate::outcome::Outcome;
-use crate::path::{PathError, ViewerPath};
+use crate::path::{MAX_LENGTH, PathError, ViewerPath};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::rules::{Rule, Selection, select};
 
 const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
 const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
-const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "The path is longer than 8192 bytes.");
+const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "Path and query are longer than 8192 bytes.");
 const NOT_FOUND: Problem = Problem::new(404, "not_found", "There is no such image.");
 const UNAUTHORIZED: Problem = Problem::new(401, "unauthorized", "A valid token is needed for this.");
 const EXPIRED: Problem = Problem::new(401, "token_expired", "The token has expired.");
@@ -62,6 +62,10 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     match verdict {
         Verdict::Allowed { why } => {
             let canonical = canonical_request(request, &path, &query);
+            // The one form of encoding is up to three times as long, and CloudFront fails on what is too long.
+            if canonical.uri.len() + "?".len() + canonical.querystring.len() > MAX_LENGTH {
+                return Outcome::refuse(&TOO_LONG, request, "path and query are too long in their canonical form");
+            }
             Outcome::forward(canonical, format!("{heading} lets it pass by {why}"))
         }
         Verdict::Denied(denial) => refuse(request, rule, denial, &heading),

@@ -23,22 +23,24 @@ pub fn ignored_names(query: &str) -> Vec<IgnoredName> {
 }
 
 /// Longer names are no slips, and comparing them would take time.
-const MAX_NAME: usize = 20;
+const MAX_NAME: usize = 40;
 
-/// The name of the grammar, or an alias, that differs in case or separators only, or by so few letters that most of it is
-/// the same.
+/// The name of the grammar, or an alias, that may be meant.
 fn meant(name: &str) -> Option<&'static str> {
+    nearest(name, PARAMETERS.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())))
+}
+
+/// The known name that a name is a slip for: it differs in case or separators only, or by less than a third of its letters.
+pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > MAX_NAME {
         return None;
     }
     let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
     let given = plain(name);
-    let names = PARAMETERS.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied()));
-    let near = names.map(|known| (distance(given.as_bytes(), plain(known).as_bytes()), known));
-    // One letter in three may differ: with less in common, `x` would be taken for `w`.
-    near.filter(|(distance, known)| distance * 3 < known.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+    let near = known.map(|known| (distance(given.as_bytes(), plain(known).as_bytes()), known));
+    // With less in common, `x` would be taken for `w`. A long name is no excuse for more than three slips.
+    let near = near.filter(|(distance, known)| distance * 3 < known.len() && *distance <= 3);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
 /// The letters to insert, delete, replace or swap with a neighbour to make one text of the other (optimal string

@@ -16,7 +16,7 @@ mod values;
 use std::collections::BTreeMap;
 
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
-pub use ignored::{IgnoredName, ignored_names};
+pub use ignored::{IgnoredName, ignored_names, nearest};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
     Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share,

@@ -12,6 +12,7 @@ use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Request, Trigger, origin_request, sign_url, viewer_request,
 };
 
+use super::query::parse_strictly;
 use super::{Failure, print_line};
 
 /// What `serve` takes for its CDN.
@@ -39,11 +40,11 @@ impl CdnArguments {
         (cache, most): (u64, u64),
     ) -> Result<Router, Failure> {
         let config = match &self.edge {
-            Some(file) => read_config(file)?,
-            None => compile(cdn::OPEN)?,
+            Some(file) => read_config(file, WithoutOrigins::Local)?.config,
+            None => read_text(cdn::OPEN, WithoutOrigins::Refused)?.config,
         };
-        let config = Config::from_json(&config).map_err(|error| error.to_string())?;
         let keys = read_keys(self.edge_keys.as_deref())?;
+        refuse_unmet(&config, &keys)?;
         let cdn = Cdn::new(config, keys, origin, storage, (cache, most))?;
         Ok(cdn::router(Arc::new(cdn), cors))
     }
@@ -74,7 +75,7 @@ pub(super) enum EdgeCommand {
 pub(super) fn run(command: EdgeCommand) -> Result<(), Failure> {
     match command {
         EdgeCommand::Check { config, urls, keys, headers } => check(&config, &urls, keys.as_deref(), &headers),
-        EdgeCommand::Compile { config } => print_line(&read_config(&config)?),
+        EdgeCommand::Compile { config } => print_line(&read_config(&config, WithoutOrigins::Refused)?.json),
     }
 }
 
@@ -96,38 +97,68 @@ pub(super) struct SignArguments {
 }
 
 pub(super) fn sign(arguments: &SignArguments) -> Result<(), Failure> {
-    let keys = read_keys(Some(&arguments.keys))?;
-    let secret = keys.url_secret(arguments.secret.as_deref()).ok_or_else(|| match &arguments.secret {
-        Some(name) => format!("{} has no url_secrets of the name {name}", arguments.keys.display()),
-        None => format!("{} has no url_secrets", arguments.keys.display()),
+    let file = arguments.keys.display();
+    let secrets = read_secrets(&arguments.keys)?;
+    let secret = secrets.url_secret(arguments.secret.as_deref()).ok_or_else(|| match &arguments.secret {
+        Some(name) => format!("{file} has no url_secrets of the name {name}"),
+        None => format!("{file} has no url_secrets"),
     })?;
     let expires = now().saturating_add(arguments.expires_in);
     for url in &arguments.urls {
         let (host, path) = split(url);
-        let signed = sign_url(path, expires, secret).map_err(|error| format!("{url}: {error}"))?;
+        check_signable(path).map_err(|error| Failure::usage(format!("{url}: {error}")))?;
+        let signed = sign_url(path, expires, secret).map_err(|error| Failure::usage(format!("{url}: {error}")))?;
         print_line(&format!("{host}{signed}"))?;
     }
     Ok(())
 }
 
+/// Refuses what would sign something else than is written: a slip in the query signs the picture without it, in its full
+/// size, and dot segments another path.
+fn check_signable(path_and_query: &str) -> Result<(), String> {
+    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    if decoded.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err("the path has dot segments; write the path that is meant".to_owned());
+    }
+    // Presets live in the origin's configuration.
+    let preset = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "preset").last();
+    let presets = preset.map(|(_, name)| (name.trim().to_owned(), String::new())).into_iter().collect();
+    parse_strictly(query, &presets).map(drop)
+}
+
 fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) -> Result<(), Failure> {
-    let mut config = Config::from_json(&read_config(file)?).map_err(|error| error.to_string())?;
+    let ReadConfig { mut config, local, .. } = read_config(file, WithoutOrigins::Local).map_err(Failure::usage)?;
     config.name_transformer("origin-of-the-distribution");
-    let mut keys = read_keys(keys)?;
+    let headers = headers.iter().map(|text| header(text)).collect::<Result<Headers, _>>().map_err(Failure::usage)?;
+    let mut known = read_keys(keys).map_err(Failure::usage)?;
+    if keys.is_some() {
+        refuse_unmet(&config, &known)?;
+    }
     // Where requests go is explained, not their signature.
-    keys.credentials = Some(Credentials {
+    known.credentials = Some(Credentials {
         access_key_id: "example".to_owned(),
         secret_access_key: "example".to_owned(),
         session_token: None,
     });
-    let headers = headers.iter().map(|text| header(text)).collect::<Result<Headers, _>>()?;
     let origins = config.origins();
     let storage = origins.storage.as_ref().map_or("none", |target| target.domain.as_str());
-    print_line(&format!("{} is good; transformer {}, storage {storage}", file.display(), origins.transformer.domain))?;
+    let note = if local { " (it has no [origins]: these are those of `serve --cdn`)" } else { "" };
+    print_line(&format!(
+        "{} is good; transformer {}, storage {storage}{note}",
+        file.display(),
+        origins.transformer.domain
+    ))?;
     for url in urls {
-        print_line(&explain(url, &headers, &config, &keys))?;
+        print_line(&explain(url, &headers, &config, &known))?;
     }
     Ok(())
+}
+
+/// Refuses rules by which nobody would pass.
+fn refuse_unmet(config: &Config, keys: &Keys) -> Result<(), Failure> {
+    let unmet = config.unmet_by(keys);
+    if unmet.is_empty() { Ok(()) } else { Err(Failure::usage(unmet.join("\n"))) }
 }
 
 /// What the functions make of a request, in words.
@@ -176,19 +207,54 @@ fn context(event_type: Trigger) -> Context {
     }
 }
 
-fn read_config(file: &Path) -> Result<String, String> {
-    compile(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
+/// What a configuration without `[origins]` means. Those who deploy may write that table themselves, as the CDK app does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WithoutOrigins {
+    /// The origins of a CDN on a laptop.
+    Local,
+    /// An error.
+    Refused,
+}
+
+/// A configuration in both forms.
+struct ReadConfig {
+    config: Config,
+    /// What is packaged with the functions.
+    json: String,
+    /// Whether the origins are those of a CDN on a laptop.
+    local: bool,
+}
+
+fn read_config(file: &Path, without_origins: WithoutOrigins) -> Result<ReadConfig, String> {
+    read_text(&read(file)?, without_origins).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// From TOML to the packaged JSON.
-fn compile(text: &str) -> Result<String, String> {
-    let written: serde_json::Value = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    Config::compile(&written).map_err(|error| error.to_string())
+fn read_text(text: &str, without_origins: WithoutOrigins) -> Result<ReadConfig, String> {
+    let parse = |text: &str| toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned());
+    let mut written: serde_json::Map<String, serde_json::Value> = parse(text)?;
+    let local = without_origins == WithoutOrigins::Local && !written.contains_key("origins");
+    if local {
+        let mut open = parse(cdn::OPEN)?;
+        written.extend(open.remove_entry("origins"));
+    }
+    let json = Config::compile(&written.into()).map_err(|error| error.to_string())?;
+    let config = Config::from_json(&json).map_err(|error| error.to_string())?;
+    Ok(ReadConfig { config, json, local })
 }
 
 fn read_keys(file: Option<&Path>) -> Result<Keys, String> {
     let Some(file) = file else { return Ok(Keys::default()) };
     Keys::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The secrets for signing URLs: nothing else of the keys has to be good for that.
+fn read_secrets(file: &Path) -> Result<Keys, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let mut keys: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&read(file)?).map_err(|error| failed(&error))?;
+    keys.retain(|name, _| name == "url_secrets");
+    Keys::from_json(&serde_json::Value::from(keys).to_string()).map_err(|error| failed(&error))
 }
 
 fn read(file: &Path) -> Result<String, String> {

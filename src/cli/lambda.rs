@@ -49,6 +49,9 @@ fn start() -> Result<Arc<Origin>, Failure> {
     settings.metrics = settings.metrics.or(Some(Metrics::Emf));
     let settings = resolve(settings)?;
     start_log(&settings)?;
+    for unknown in super::environment::unknown_variables() {
+        tracing::warn!("{unknown}");
+    }
     let source: Box<dyn Source> = match source {
         Some(name) => source::open(&name, &settings.s3)?,
         None => Box::new(Nowhere),

@@ -1,7 +1,9 @@
 //! What each command does. Work is the library's; here are only arguments, files and messages.
 
 mod batch;
+mod config;
 mod edge;
+mod environment;
 mod failure;
 mod grammar;
 mod health;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
 use image_origin::codec::Work;
 use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings};
@@ -82,6 +84,9 @@ enum Command {
     /// The functions at the CDN's edge
     #[command(subcommand)]
     Edge(edge::EdgeCommand),
+    /// The settings of the server
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Print every query parameter
     Grammar {
         /// As JSON, for programs
@@ -105,7 +110,18 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn command() -> Result<(), Failure> {
-    match Cli::parse().command {
+    let mut command = environment::without_empty(Cli::command());
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
+        // Names of values are the derived ones, so this cannot fail.
+        Cli::from_arg_matches_mut(&mut matches)
+    });
+    let cli = parsed.unwrap_or_else(|error| {
+        if let Some(variable) = environment::source_of(&error, &command) {
+            eprintln!("image-origin: the value comes from the variable {variable}");
+        }
+        error.exit()
+    });
+    match cli.command {
         Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, limits } => info(&file, &limits),
@@ -113,6 +129,7 @@ fn command() -> Result<(), Failure> {
         Command::Health { listen } => health::check(listen),
         Command::Sign(arguments) => edge::sign(&arguments),
         Command::Edge(command) => edge::run(command),
+        Command::Config(command) => config::run(command),
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
         Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
         Command::Grammar { .. } => grammar::print_text(),
@@ -133,6 +150,9 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
     }
     let settings = resolve(settings)?;
     start_log(&settings)?;
+    for unknown in environment::unknown_variables() {
+        tracing::warn!("{unknown}");
+    }
     let source = source::open(source_name, &settings.s3)?;
     let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
     let sizes = (settings.cache, settings.max_source_bytes);
@@ -227,7 +247,8 @@ const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
     let wanted: Targets = settings.log.parse().map_err(|error| {
-        format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log)
+        let message = format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log);
+        Failure::usage(message)
     })?;
     let discreet = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES_THAT_TELL_SECRETS);
     // A line has to pass both, so that no setting brings secrets to light.

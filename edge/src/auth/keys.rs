@@ -54,6 +54,18 @@ impl AuthKeys {
         found
     }
 
+    pub(crate) fn has_tokens(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    pub(crate) fn has_packaged(&self, issuer: &str) -> bool {
+        self.packaged.contains_key(issuer)
+    }
+
+    pub(crate) fn packaged_issuers(&self) -> impl Iterator<Item = &str> {
+        self.packaged.keys().map(String::as_str)
+    }
+
     pub(crate) fn url_secrets(&self) -> &[UrlSecret] {
         &self.url_secrets
     }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Problems;
+use crate::auth::AuthKeys;
 use crate::rules::{PathPattern, Rule};
 
 /// The valid rules with what they refer to.
@@ -28,6 +29,32 @@ impl Access {
         check_cookie("token.cookie", token.cookie.as_deref(), problems);
         check_jwt(&jwt, problems);
         Self { rules: check_rules(rules, &jwt, problems), token, jwt }
+    }
+
+    /// Holds the rules against the keys.
+    pub(super) fn check_keys(&self, keys: &AuthKeys, problems: &mut Problems) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            for mode in &rule.allow {
+                let missing = match mode {
+                    Mode::Token if !keys.has_tokens() => "tokens",
+                    Mode::SignedUrl if keys.url_secrets().is_empty() => "url_secrets",
+                    _ => continue,
+                };
+                let field = format_args!("rules[{index}].allow");
+                problems.add(field, format_args!("`{}` lets nobody pass, for the keys have no {missing}", mode.name()));
+            }
+        }
+        for (index, issuer) in self.jwt.issuers.iter().enumerate() {
+            if issuer.jwks_uri.is_none() && !keys.has_packaged(&issuer.issuer) {
+                let problem = "no token of it is good, for there is neither jwks_uri nor an entry in jwks of the keys";
+                problems.add(format_args!("jwt.issuers[{index}]"), problem);
+            }
+        }
+        for issuer in keys.packaged_issuers() {
+            if !self.jwt.issuers.iter().any(|known| known.issuer == issuer) {
+                problems.add(format_args!("the keys' jwks.`{issuer}`"), "there is no such issuer in jwt.issuers");
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub use access::Mode;
 #[cfg(feature = "viewer-request")]
 pub(crate) use access::{Access, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
-#[cfg(feature = "origin")]
+#[cfg(feature = "origin-request")]
 pub(crate) use origins::FileKind;
 #[cfg(feature = "origin")]
 pub use origins::{Originals, Origins, Service, Target};
@@ -46,8 +46,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the field that is wrong.
     pub fn compile(written: &serde_json::Value) -> Result<String, ConfigError> {
-        let json = written.to_string();
-        Self::from_json(&json).map(|_| json)
+        // Positions would be those of a document that nobody has written.
+        serde_json::from_value::<Self>(written.clone()).map_err(|error| ConfigError(error.to_string()))?;
+        Ok(written.to_string())
+    }
+
+    /// What these keys cannot meet: modes that the rules allow but by which nobody would pass, and keys for issuers that are
+    /// not configured.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn unmet_by(&self, keys: &crate::Keys) -> Vec<String> {
+        let mut problems = Problems::default();
+        self.access.check_keys(&keys.auth, &mut problems);
+        problems.0
     }
 
     /// The names of the cookies in which viewers may show tokens.

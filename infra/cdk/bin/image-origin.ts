@@ -1,11 +1,14 @@
 // What `npx cdk` runs. The options' file is chosen by `-c options=FILE`.
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import { build, type Outputs } from '../lib/app.ts';
 import { load, OptionsError } from '../lib/options.ts';
 import { BuildError } from '../lib/program.ts';
 
 const app = new App();
+// The assembly holds the secrets of the edge: it is for nobody else on this machine.
+mkdirSync(app.outdir, { recursive: true });
+chmodSync(app.outdir, 0o700);
 const tryContext = (name: string) => app.node.tryGetContext(name) as string | undefined;
 try {
   const options = load(tryContext('options') ?? 'options.json');
@@ -13,6 +16,10 @@ try {
   const written = tryContext('outputs') ?? 'outputs.json';
   const outputs = existsSync(written) ? (JSON.parse(readFileSync(written, 'utf8')) as Outputs) : {};
   const whole = build(app, options, { outputs, packages: tryContext('packages') });
+  if (options.accessLogDays !== undefined)
+    console.error(
+      `${options.name}: access logs hold tokens and signatures that viewers send in the query (infra/README.md).`,
+    );
   if (!whole) console.error(`${options.name}: the user pool comes first; deploy once more for the rest.`);
   app.synth();
 } catch (error) {

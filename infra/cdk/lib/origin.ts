@@ -12,6 +12,7 @@ import { functionAlarms, topic } from './alarms.ts';
 import type { Names } from './names.ts';
 import type { Options } from './options.ts';
 import { CONFIG_FILE, lambdaPackage } from './packages.ts';
+import { checkSettings } from './program.ts';
 import { queries } from './queries.ts';
 
 export class OriginStack extends Stack {
@@ -107,11 +108,23 @@ export class OriginStack extends Stack {
   }
 }
 
+/**
+ * Everything the function is told by variables. Settings are checked here: with one that it cannot use it would not start,
+ * and every miss would be a 502.
+ */
+function environment(options: Options, names: Names): Record<string, string> {
+  const { config } = options.function;
+  const variables = settings(options);
+  checkSettings(config, variables);
+  return {
+    ...variables,
+    IMAGE_ORIGIN_SOURCE: `s3://${names.bucket}${options.storage.prefix ?? ''}`,
+    ...(config ? { IMAGE_ORIGIN_CONFIG: `/var/task/${CONFIG_FILE}` } : {}),
+  };
+}
+
 /** The settings, as variables. What memory is for follows from how much there is, unless the operator says otherwise. */
-function environment(
-  { function: { memory, config, settings }, storage }: Options,
-  names: Names,
-): Record<string, string> {
+function settings({ function: { memory, settings } }: Options): Record<string, string> {
   const derived = {
     request_memory: `${Math.floor(memory / 2)}M`,
     download_memory: `${Math.floor(memory / 4)}M`,
@@ -121,11 +134,7 @@ function environment(
     `IMAGE_ORIGIN_${name.toUpperCase()}`,
     `${value}`,
   ]);
-  return {
-    ...Object.fromEntries(variables),
-    IMAGE_ORIGIN_SOURCE: `s3://${names.bucket}${storage.prefix ?? ''}`,
-    ...(config ? { IMAGE_ORIGIN_CONFIG: `/var/task/${CONFIG_FILE}` } : {}),
-  };
+  return Object.fromEntries(variables);
 }
 
 /** What the role of whoever signs requests needs, so that the transformer and the bucket take them. */

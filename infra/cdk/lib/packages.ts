@@ -67,8 +67,10 @@ export function edgeConfig(options: Options, names: Names, issuer?: Issuer): str
   const folder = temporary();
   const file = join(folder, 'edge.toml');
   writeFileSync(file, [rules, ...(issuer ? [issuerTable(issuer)] : []), origins(options, names)].join('\n'));
+  const keys = options.edge.keys ?? join(folder, 'keys.json');
+  if (!options.edge.keys) writeFileSync(keys, '{}');
   try {
-    return compileEdge(file);
+    return compileEdge(file, keys);
   } catch (error) {
     // The file is made of theirs.
     throw error instanceof BuildError ? new BuildError(error.message.replaceAll(file, options.edge.config)) : error;

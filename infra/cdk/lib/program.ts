@@ -21,10 +21,10 @@ function program(): string {
   return found;
 }
 
-function run(...args: string[]): string {
+function run(args: string[], variables: Record<string, string> = {}): string {
   const { status, stdout, stderr, error } = spawnSync(program(), args, {
     encoding: 'utf8',
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], ...variables },
   });
   if (status !== 0) throw new BuildError((error?.message ?? stderr).trim());
   return stdout;
@@ -32,11 +32,20 @@ function run(...args: string[]): string {
 
 /** The names that a canonical query is made of: aliases are folded into them at the edge. */
 export function parameterNames(): string[] {
-  const { parameters } = JSON.parse(run('grammar', '--json')) as { parameters: { name: string }[] };
+  const { parameters } = JSON.parse(run(['grammar', '--json'])) as { parameters: { name: string }[] };
   return parameters.map(({ name }) => name);
 }
 
-/** The document that is packaged with the edge's functions, from the TOML file at `path`. */
-export function compileEdge(path: string): string {
-  return run('edge', 'compile', path).trim();
+/**
+ * The document that is packaged with the edge's functions, from the TOML file at `path`. The keys in the other file must be
+ * readable, and enough for the rules: functions that cannot read theirs answer every viewer with 503.
+ */
+export function compileEdge(path: string, keys: string): string {
+  run(['edge', 'check', path, '--keys', keys]);
+  return run(['edge', 'compile', path]).trim();
+}
+
+/** Checks that the transformer would start with this file of settings, if there is one, and these variables. */
+export function checkSettings(config: string | undefined, variables: Record<string, string>): void {
+  run(['config', 'check', ...(config ? [config] : [])], variables);
 }

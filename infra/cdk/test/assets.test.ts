@@ -1,6 +1,6 @@
 // The functions as they were packaged by `npx cdk synth`: zipped, unpacked elsewhere, and run.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -8,7 +8,7 @@ import { parameterNames, root } from '../lib/program.ts';
 import { through } from './packages.ts';
 import { invoke } from './runtime.ts';
 import { code, only, resources, template, type Json } from './templates.ts';
-import type { Variant } from './variants.ts';
+import { assembly, type Variant } from './variants.ts';
 
 const event = (name: string) => JSON.parse(readFileSync(`${root}fixtures/events/${name}.json`, 'utf8'));
 
@@ -69,7 +69,8 @@ describe('the edge', () => {
     return made;
   };
 
-  test('is small enough, and only viewer-request has keys', () => {
+  test('is small enough, and only viewer-request has keys, for nobody else on this machine', () => {
+    assert.equal(statSync(assembly('edge')).mode & 0o077, 0);
     for (const name of ['viewer-request', 'origin-request', 'origin-response']) {
       const { folder, zippedBytes } = packaged('edge', name);
       // Lambda@Edge: 1 MB for viewer functions, 50 MB for the others. All three are within the smaller.

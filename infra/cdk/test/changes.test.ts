@@ -76,6 +76,32 @@ test('a private deployment is its pool first', () => {
   assert.equal(Object.keys(synthesise(options, { outputs })).length, 6);
 });
 
+test('keys and settings that would not work are told before anything is deployed', () => {
+  const file = (name: string, content: string) => {
+    writeFileSync(join(work, name), content);
+    return join(work, name);
+  };
+  const open = base.edge.config;
+  const tokens = file('tokens.toml', '[[rules]]\npath = "/*"\nallow = ["token"]\n');
+  const table: [Json, RegExp][] = [
+    [{ edge: { config: open, keys: file('bad.json', 'this is not json') } }, /bad.json: /],
+    [{ edge: { config: open, keys: file('short.json', '{"tokens": [{"name": "a", "secret": "b"}]}') } }, /at least 20/],
+    [{ edge: { config: tokens } }, /rules\[0\].allow: `token` lets nobody pass/],
+    [{ function: { config: file('wokers.toml', 'wokers = 2') } }, /wokers.toml.*unknown field `wokers`/s],
+    [{ function: { config: file('preset.toml', '[presets]\nthumb = "w=0"') } }, /presets.thumb/],
+    [{ function: { settings: { wokers: 2 } } }, /IMAGE_ORIGIN_WOKERS is no setting; did you mean IMAGE_ORIGIN_WORKERS/],
+    [{ function: { settings: { cache: '1X' } } }, /the variable IMAGE_ORIGIN_CACHE.*1X/s],
+  ];
+  for (const [change, expected] of table)
+    assert.throws(
+      () => synthesise(change),
+      (error) => error instanceof BuildError && expected.test(error.message),
+      JSON.stringify(change),
+    );
+  const good = '{"tokens": [{"name": "a", "secret": "correct horse battery staple"}]}';
+  synthesise({ edge: { config: tokens, keys: file('good.json', good) } });
+});
+
 test('what cannot be packaged is told', () => {
   const rules = join(work, 'wrong.toml');
   writeFileSync(rules, '[[rules]]\npath = "x"\nallow = []\n');

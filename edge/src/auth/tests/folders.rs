@@ -158,6 +158,22 @@ fn what_is_for_operators_does_not_go_through_the_cdn() {
 }
 
 #[test]
+fn what_is_too_long_once_it_is_encoded_is_refused() {
+    let rules = json!([{"path": "/*", "allow": ["public"]}]);
+    let table = [
+        (format!("/{}", "a".repeat(8190)), 200),
+        (format!("/{}", "'".repeat(2730)), 200),
+        (format!("/{}", "'".repeat(2731)), 414),
+        (format!("/{}?preset={}", "a".repeat(4000), "'".repeat(1400)), 414),
+        (format!("/{}", "a".repeat(8192)), 414),
+    ];
+    for (url, expected) in table {
+        let outcome = viewer_request(&event("GET", &url, &[]), &config(&rules), NOW, &keys());
+        assert_eq!(status(&outcome), expected, "{} bytes: {}", url.len(), outcome.why);
+    }
+}
+
+#[test]
 fn a_token_is_found_in_header_query_and_cookie() {
     let rules = json!([{"path": "/*", "allow": ["jwt"]}]);
     let good = token(&header("ES256", "p256"), &claims(), "p256");

@@ -1,0 +1,33 @@
+//! `config check`: whether a server would start with these settings.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use image_origin::config::Layer;
+
+use super::environment::unknown_variables;
+use super::{Failure, print_line, resolve, start_log};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Validate the settings of a file, of `IMAGE_ORIGIN_*` variables and of flags, as `serve` would take them
+    Check {
+        /// The configuration, as TOML
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Box<Layer>,
+    },
+}
+
+pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
+    let ConfigCommand::Check { file, mut settings } = command;
+    settings.config = file.or(settings.config);
+    let place = settings.config.as_ref().map(|file| file.display().to_string());
+    let unknown = unknown_variables();
+    if !unknown.is_empty() {
+        return Err(Failure::usage(unknown.join("\n")));
+    }
+    // What is logged is looked at where the log is started.
+    start_log(&resolve(*settings)?)?;
+    print_line(&format!("{} good", place.map_or_else(|| "the settings are".to_owned(), |file| format!("{file} is"))))
+}

@@ -1,0 +1,85 @@
+//! `IMAGE_ORIGIN_*` variables: an empty one is none, one that is no setting is named, and so is one whose value is wrong.
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args as _, Command};
+use image_origin::config::Layer;
+use image_origin::query::nearest;
+
+const PREFIX: &str = "IMAGE_ORIGIN_";
+
+/// Variables that are no settings of the server.
+const OTHERS: [&str; 3] = ["IMAGE_ORIGIN_PROGRAM", "IMAGE_ORIGIN_SOURCE", "IMAGE_ORIGIN_STOP_WITH_STDIN"];
+
+/// The command without the variables that are empty: compose files have such for what is left open.
+pub(super) fn without_empty(command: Command) -> Command {
+    let command = command.mut_args(|argument| {
+        let is_empty = argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { argument.env(Resettable::Reset) } else { argument }
+    });
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty))
+}
+
+/// The variable that a wrong value comes from, if it is not from the command line.
+pub(super) fn source_of(error: &clap::Error, command: &Command) -> Option<String> {
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        return None;
+    }
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = argument.split([' ', '=']).next()?;
+    let given = |text: String| text == flag || text.split_once('=').is_some_and(|(name, _)| name == flag);
+    if std::env::args_os().any(|text| given(text.to_string_lossy().into_owned())) {
+        return None;
+    }
+    let all = std::iter::once(command).chain(command.get_subcommands()).flat_map(Command::get_arguments);
+    let found = all.filter(|known| known.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)));
+    found.filter_map(|known| known.get_env()).map(|name| name.to_string_lossy().into_owned()).next()
+}
+
+/// What is wrong with the names of variables, a line each.
+pub(super) fn unknown_variables() -> Vec<String> {
+    unknown_among(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
+}
+
+fn unknown_among(names: impl Iterator<Item = String>) -> Vec<String> {
+    let settings = Layer::augment_args(Command::new(""));
+    let known = settings.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+    let known: Vec<&str> = known.chain(OTHERS).collect();
+    // Kubernetes tells each container of a service `image-origin` in variables of these names.
+    let of_kubernetes = |rest: &str| ["PORT", "SERVICE_"].iter().any(|start| rest.starts_with(start));
+    let unknown = names.filter(|name| {
+        name.strip_prefix(PREFIX).is_some_and(|rest| !of_kubernetes(rest)) && !known.contains(&name.as_str())
+    });
+    let explained = unknown.map(|name| match nearest(&name, known.iter().copied()) {
+        Some(meant) => format!("the variable {name} is no setting; did you mean {meant}?"),
+        None => format!("the variable {name} is no setting"),
+    });
+    let mut explained: Vec<String> = explained.collect();
+    explained.sort();
+    explained
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_are_no_settings_are_named() {
+        let names = [
+            "IMAGE_ORIGIN_WORKERS",
+            "IMAGE_ORIGIN_SOURCE",
+            "IMAGE_ORIGIN_LAMBDA_DELIVERY",
+            "IMAGE_ORIGIN_PORT_8080_TCP",
+            "IMAGE_ORIGIN_SERVICE_HOST",
+            "PATH",
+            "IMAGE_ORIGIN_WOKERS",
+            "IMAGE_ORIGIN_COLOUR",
+        ];
+        let expected = [
+            "the variable IMAGE_ORIGIN_COLOUR is no setting",
+            "the variable IMAGE_ORIGIN_WOKERS is no setting; did you mean IMAGE_ORIGIN_WORKERS?",
+        ];
+        assert_eq!(unknown_among(names.iter().map(|name| (*name).to_owned())), expected);
+    }
+}
