@@ -5,13 +5,19 @@ use std::ops::Range;
 
 use super::MAX_PARTS;
 use super::input::Input;
+use crate::codec::{Stopped, Work};
 
 pub(super) const IMAGE: u8 = 0x2c;
 pub(super) const TRAILER: u8 = 0x3b;
 const EXTENSION: u8 = 0x21;
 
-pub(super) const GRAPHIC_CONTROL: u8 = 0xf9;
-pub(super) const APPLICATION: u8 = 0xff;
+pub(crate) const GRAPHIC_CONTROL: u8 = 0xf9;
+pub(crate) const APPLICATION: u8 = 0xff;
+
+/// Application extensions that say how often an animation is played: Netscape's, and one of the same content.
+pub(crate) const LOOPS: [&[u8; 11]; 2] = [b"NETSCAPE2.0", b"ANIMEXTS1.0"];
+/// The application extension that holds an ICC profile (ICC.1:2022, B.5).
+pub(crate) const ICC: &[u8; 11] = b"ICCRGBG1012";
 
 /// Identifier and authentication code of the application extension that holds XMP (XMP part 3, 1.1.2).
 pub(super) const XMP: &[u8; 11] = b"XMP DataXMP";
@@ -20,7 +26,7 @@ const XMP_TRAILER_LEN: u64 = 257;
 
 /// One block of the data stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Block {
+pub(crate) enum Block {
     /// An image: descriptor, local colour table and data. `cut` where the file ends inside.
     Image { range: Range<u64>, cut: bool },
     /// An extension with its label; `name` is the first sub-block where that has 11 bytes.
@@ -46,26 +52,109 @@ impl Block {
 /// The blocks of the file, and the range of header and global colour table that comes before them. Ends at the trailer,
 /// the end of the file, or the first byte that opens no block.
 pub(super) fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64>, Vec<Block>)> {
-    let packed = input.array::<11>(0)?.map_or(0, |head| head[10]);
-    let start = (13 + colour_table_len(packed)).min(input.len());
+    let header = header(input)?;
     let mut blocks = Vec::new();
-    let mut at = start;
-    while let Some(block) = next_block(input, at)? {
-        let (end, last) = match &block {
-            Block::Image { range, cut } | Block::Extension { range, cut, .. } => (range.end, *cut),
-            Block::Trailer { range } => (range.end, true),
-        };
-        at = end;
+    let mut at = Some(header.end);
+    while let Some(block) = following_block(input, &mut at)? {
         input.entry::<Block>()?;
         blocks.push(block);
-        if last || blocks.len() > MAX_PARTS {
+        if blocks.len() > MAX_PARTS {
             break;
         }
     }
-    Ok((0..start, blocks))
+    Ok((header, blocks))
 }
 
-fn next_block<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Block>> {
+/// The blocks of a file in memory, read one by one: those of [`blocks`].
+pub(crate) struct Blocks<'b> {
+    memory: Memory<'b>,
+    /// Where the next one begins; `None` behind the last.
+    at: Option<u64>,
+}
+
+impl<'b> Blocks<'b> {
+    pub(crate) fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Stopped> {
+        let mut memory = Memory { bytes, work, looks: 0 };
+        // Reading from memory fails for no other reason than that the work was stopped.
+        let at = Some(header(&mut memory).map_err(|_| Stopped)?.end);
+        Ok(Self { memory, at })
+    }
+
+    /// The next block; `None` after the last.
+    pub(crate) fn next_block(&mut self) -> Result<Option<Block>, Stopped> {
+        following_block(&mut self.memory, &mut self.at).map_err(|_| Stopped)
+    }
+}
+
+/// What blocks are read from.
+trait Source {
+    fn len(&self) -> u64;
+
+    /// The bytes from `at` on: at least `want` of them, or all that there are.
+    fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]>;
+}
+
+impl<R: Read + Seek> Source for Input<'_, R> {
+    fn len(&self) -> u64 {
+        Input::len(self)
+    }
+
+    fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]> {
+        Input::peek(self, at, want)
+    }
+}
+
+/// A file in memory. A walk over its blocks holds nothing, and takes as long as the file is.
+struct Memory<'b> {
+    bytes: &'b [u8],
+    work: &'b Work,
+    /// Looks at the bytes since the work was asked whether to go on.
+    looks: u32,
+}
+
+impl Source for Memory<'_> {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn peek(&mut self, at: u64, _: usize) -> io::Result<&[u8]> {
+        self.looks += 1;
+        if self.looks.is_multiple_of(1 << 14) {
+            self.work.check().map_err(io::Error::other)?;
+        }
+        Ok(usize::try_from(at).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default())
+    }
+}
+
+/// The content of a block's sub-blocks (section 15), which begin at `start`, as far as it is there.
+pub(crate) fn sub_blocks(bytes: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes.get(start..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (&length, after) = rest.split_first().filter(|(length, _)| **length > 0)?;
+        let (content, after) = after.split_at(usize::from(length).min(after.len()));
+        rest = after;
+        Some(content)
+    })
+}
+
+/// Where header and global colour table are (sections 17 to 19).
+fn header(input: &mut impl Source) -> io::Result<Range<u64>> {
+    let packed = input.peek(0, 11)?.get(10).copied().unwrap_or(0);
+    Ok(0..(13 + colour_table_len(packed)).min(input.len()))
+}
+
+/// The block at `at`, which then is the place behind it.
+fn following_block(input: &mut impl Source, at: &mut Option<u64>) -> io::Result<Option<Block>> {
+    let Some(start) = *at else { return Ok(None) };
+    let block = next_block(input, start)?;
+    *at = match &block {
+        Some(Block::Image { range, cut: false } | Block::Extension { range, cut: false, .. }) => Some(range.end),
+        _ => None,
+    };
+    Ok(block)
+}
+
+fn next_block(input: &mut impl Source, at: u64) -> io::Result<Option<Block>> {
     let len = input.len();
     Ok(match input.peek(at, 14)? {
         [IMAGE, descriptor @ ..] => {
@@ -89,14 +178,14 @@ fn next_block<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<O
 }
 
 /// Bytes of a colour table that these packed fields announce (sections 18 and 20).
-fn colour_table_len(packed: u8) -> u64 {
+pub(crate) fn colour_table_len(packed: u8) -> u64 {
     if packed & 0x80 == 0 { 0 } else { 3 << ((packed & 7) + 1) }
 }
 
 /// Where the chain of sub-blocks from `at` on ends, and whether the file ended first (section 15).
-fn sub_blocks_end<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<(u64, bool)> {
+fn sub_blocks_end(input: &mut impl Source, mut at: u64) -> io::Result<(u64, bool)> {
     loop {
-        match input.stream(at)?.first() {
+        match input.peek(at, 1)?.first() {
             None => return Ok((input.len(), true)),
             Some(0) => return Ok((at + 1, false)),
             Some(&size) => at += 1 + u64::from(size),

@@ -9,7 +9,7 @@ use super::Error;
 use super::inflate::inflate;
 use super::input::{Input, from_memory};
 use super::parts::{self, Want};
-use super::{heif, jpeg, png, tiff, webp};
+use super::{gif, heif, jpeg, png, tiff, webp};
 use crate::codec::{Exhausted, Format, Meter, Work};
 
 /// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
@@ -58,7 +58,7 @@ fn container_orientation(input: &mut Input<'_, Cursor<&[u8]>>, format: Format) -
 /// The most that a colour profile may have: those of printing presses, the largest, have 1 to 3 MiB.
 pub(crate) const MAX_PROFILE: usize = 4 << 20;
 
-/// The embedded ICC profile of a JPEG, PNG, WebP, TIFF, AVIF or HEIF file. One of more than 4 MiB counts as none.
+/// The embedded ICC profile of a JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIF file. One of more than 4 MiB counts as none.
 ///
 /// # Errors
 /// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
@@ -92,6 +92,7 @@ fn container_icc<'a>(
             let chunk = webp::chunks(input)?.into_iter().find(|chunk| &chunk.name == b"ICCP");
             chunk.map(|chunk| Cow::Borrowed(slice(bytes, &chunk.data)))
         }
+        Format::Gif => gif_icc(bytes, input)?.map(Cow::Owned),
         Format::Tiff => {
             let field = tiff::Block::new(bytes).and_then(|block| block.primary(tiff::ICC_PROFILE));
             field.map(|field| field.value)
@@ -140,6 +141,20 @@ fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Re
         [[1, 1, whole @ ..]] => Some(Cow::Borrowed(whole)),
         chunks => jpeg::join_icc(chunks).map(Cow::Owned),
     })
+}
+
+/// The sub-blocks of the first extension that holds a profile, behind its name.
+fn gif_icc(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<Vec<u8>>> {
+    let (_, blocks) = gif::blocks(input)?;
+    let found = blocks.iter().find_map(|block| match block {
+        gif::Block::Extension { label: gif::APPLICATION, name: Some(name), range, cut: false } if name == gif::ICC => {
+            Some(range)
+        }
+        _ => None,
+    });
+    let Some(range) = found else { return Ok(None) };
+    input.meter().hold(range.end - range.start).map_err(io::Error::other)?;
+    Ok(Some(gif::sub_blocks(slice(bytes, range), 2).skip(1).collect::<Vec<_>>().concat()))
 }
 
 /// Some writers of WebP and PNG put JPEG's six-byte header before the TIFF block.

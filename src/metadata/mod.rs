@@ -25,7 +25,7 @@ mod blocks;
 mod carry;
 mod dimensions;
 mod exif;
-mod gif;
+pub(crate) mod gif;
 mod head;
 mod heif;
 mod icc;

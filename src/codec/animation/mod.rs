@@ -10,7 +10,7 @@ mod change;
 pub(super) use canvas::{Canvas, Disposal, Place};
 pub(super) use change::{Pixels, Rect};
 
-use super::{Budget, Decoded, Error, Raster, Work};
+use super::{Budget, Decoded, Error, Flaw, Format, Raster, Work};
 
 /// What a file says of its animation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,9 @@ pub(super) trait Source {
 
     /// The embedded ICC profile.
     fn icc(&self) -> Option<Vec<u8>>;
+
+    /// What is wrong with the frame that was drawn last.
+    fn flaw(&self) -> Option<Flaw>;
 }
 
 /// The frames of a file, composed on a canvas.
@@ -110,13 +113,13 @@ impl<'a, S: Source> Composed<'a, S> {
         Ok(Self { source, canvas, has_shown: false, work })
     }
 
-    /// The first frame.
-    pub(super) fn into_first(mut self) -> Result<Decoded, Error> {
+    /// The first frame of a file of that format.
+    pub(super) fn into_first(mut self, format: Format) -> Result<Decoded, Error> {
         if !self.source.draw_next(&mut self.canvas)? {
-            return Err(Error::Unsupported("the animation has no frame".to_owned()));
+            return Err(Error::Damaged { format, reason: "there is no picture".to_owned() });
         }
-        let icc = self.source.icc();
-        Ok(Decoded::whole(self.canvas.into_raster(), icc))
+        let (icc, flaw) = (self.source.icc(), self.source.flaw());
+        Ok(Decoded { flaw, ..Decoded::whole(self.canvas.into_raster(), icc) })
     }
 }
 

@@ -18,36 +18,18 @@ const TICK: u32 = 10;
 
 impl Decoder for Gif {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let (width, height) = read::size(&read::open(bytes, budget, work)?);
-        if width == 0 || height == 0 {
-            return Err(Error::Damaged { format: Format::Gif, reason: "a side is zero".to_owned() });
-        }
+        let (width, height) = read::size(bytes, work)?;
         budget.check_pixels(width, height)?;
         let (orientation, channels) = (Orientation::UPRIGHT, Channels::Rgba);
         Ok(Header { format: Format::Gif, width, height, orientation, channels })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        GifFrames::open(bytes, need.budget, need.work)?.into_first()
+        GifFrames::open(bytes, need.budget, need.work)?.into_first(Format::Gif)
     }
 
     fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-        let mut decoder = read::open_skipping(bytes, work)?;
-        let (width, height) = read::size(&decoder);
-        let canvas = u64::from(width) * u64::from(height);
-        let mut animation = Animation::empty();
-        // A file that breaks off still shows the frames before the break.
-        while let Ok(Some(frame)) = decoder.next_frame_info() {
-            let pixels = u64::from(frame.width) * u64::from(frame.height);
-            animation.add(u32::from(frame.delay) * TICK, pixels, canvas);
-        }
-        work.check()?;
-        // The extension says how often all is repeated after it was played once.
-        animation.plays = match decoder.repeat() {
-            ::gif::Repeat::Infinite => 0,
-            ::gif::Repeat::Finite(repeats) => u32::from(repeats) + 1,
-        };
-        Ok(animation.with_frames())
+        read::animation(bytes, work)
     }
 
     fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {

@@ -1,88 +1,275 @@
-//! Reading frames.
+//! Reading frames (GIF89a, whose sections the comments cite). The blocks are those that [`metadata`] finds.
 
-use std::num::NonZeroU64;
+use ::weezl::decode::{Configuration, Decoder as Lzw};
+use ::weezl::{BitOrder, LzwStatus};
 
-use ::gif::{ColorOutput, DecodeOptions, DecodingError, DisposalMethod, MemoryLimit};
+use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
+use super::super::{Budget, Error, Flaw, Format, Work};
+use super::TICK;
+use crate::metadata::{
+    self,
+    gif::{APPLICATION, Block, Blocks, GRAPHIC_CONTROL, LOOPS, colour_table_len, sub_blocks},
+};
 
-use super::super::animation::{Canvas, Composed, Disposal, Place, Source};
-use super::super::reader::WatchedReader;
-use super::super::{Budget, Error, Format, Work};
+/// Signature and logical screen descriptor (sections 17 and 18).
+const HEADER_LEN: usize = 13;
+/// Separator, place, size and flags of an image (section 20).
+const DESCRIPTOR_LEN: usize = 10;
 
-/// A decoder of the `gif` crate.
-pub(super) type GifDecoder<'a> = ::gif::Decoder<WatchedReader<'a>>;
+/// "Interlaced", in the flags of an image.
+const INTERLACED: u8 = 0x40;
 
-/// Reads the header.
-pub(super) fn open<'a>(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<GifDecoder<'a>, Error> {
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
-    options.set_memory_limit(NonZeroU64::new(budget.memory).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
-    options.read_info(WatchedReader::new(bytes, work)).map_err(|error| map_error(&error, work))
+/// Bits of the longest code of the alphabet that pixels have (appendix F).
+const MAX_CODE_BITS: u8 = 11;
+
+fn damaged(reason: &str) -> Error {
+    Error::Damaged { format: Format::Gif, reason: reason.to_owned() }
 }
 
-/// Reads the header, to go on from frame to frame without their pixels.
-pub(super) fn open_skipping<'a>(bytes: &'a [u8], work: &'a Work) -> Result<GifDecoder<'a>, Error> {
-    let mut options = DecodeOptions::new();
-    options.skip_frame_decoding(true);
-    options.read_info(WatchedReader::new(bytes, work)).map_err(|error| map_error(&error, work))
+/// What a graphic control extension says of the image behind it (section 23).
+#[derive(Debug, Clone, Copy, Default)]
+struct Control {
+    /// In units of [`TICK`].
+    delay: u16,
+    disposal: u8,
+    transparent: Option<u8>,
 }
 
-/// Size of the canvas.
-pub(super) fn size(decoder: &GifDecoder<'_>) -> (u32, u32) {
-    (decoder.width().into(), decoder.height().into())
-}
-
-/// The stop shows up as one more I/O error.
-fn map_error(error: &DecodingError, work: &Work) -> Error {
-    match work.check() {
-        Ok(()) => Error::Damaged { format: Format::Gif, reason: error.to_string() },
-        Err(stopped) => stopped.into(),
+impl Control {
+    fn read(extension: &[u8]) -> Option<Self> {
+        let &[flags, low, high, index] = sub_blocks(extension, 2).next()?.first_chunk()?;
+        let transparent = (flags & 1 == 1).then_some(index);
+        Some(Self { delay: u16::from_le_bytes([low, high]), disposal: flags >> 2 & 7, transparent })
     }
+
+    fn disposal(self) -> Disposal {
+        match self.disposal {
+            2 => Disposal::Clear,
+            // 4 is not defined, and viewers take it for 3.
+            3 | 4 => Disposal::Restore,
+            _ => Disposal::Keep,
+        }
+    }
+}
+
+/// An image of the file.
+#[derive(Debug, Clone, Copy)]
+struct Image<'b> {
+    control: Control,
+    place: Place,
+    is_interlaced: bool,
+    /// Its own table of colours; empty for that of the file.
+    table: &'b [u8],
+    code_bits: u8,
+    /// From the first sub-block of pixels on.
+    data: &'b [u8],
+    /// Whether the file ends before the image does.
+    is_cut: bool,
+}
+
+impl<'b> Image<'b> {
+    /// Reads a block of the file; `None` where it ends before the pixels begin.
+    fn read(block: &'b [u8], control: Control, is_cut: bool) -> Option<Self> {
+        let &[_, x0, x1, y0, y1, w0, w1, h0, h1, flags] = block.first_chunk::<DESCRIPTOR_LEN>()?;
+        let number = |low, high| u32::from(u16::from_le_bytes([low, high]));
+        let place = Place { left: number(x0, x1), top: number(y0, y1), width: number(w0, w1), height: number(h0, h1) };
+        let (table, rest) = block[DESCRIPTOR_LEN..].split_at_checked(colour_table_len(flags) as usize)?;
+        let (&code_bits, data) = rest.split_first().filter(|(_, data)| !data.is_empty())?;
+        Some(Self { control, place, is_interlaced: flags & INTERLACED != 0, table, code_bits, data, is_cut })
+    }
+
+    fn pixels(&self) -> u64 {
+        u64::from(self.place.width) * u64::from(self.place.height)
+    }
+
+    /// Decodes the indices of pixels, as they are stored, and tells how many there are and what is wrong with them.
+    fn decode(&self, indices: &mut [u8], work: &Work) -> Result<(usize, Option<Flaw>), Error> {
+        if !(1..=MAX_CODE_BITS).contains(&self.code_bits) {
+            return Ok((0, Some(Flaw::Damaged)));
+        }
+        let configuration = Configuration::new(BitOrder::Lsb, self.code_bits).with_yield_on_full_buffer(true);
+        let mut lzw: Lzw = configuration.build();
+        let mut count = 0;
+        // The last codes may still be in the decoder when the data ends.
+        for mut codes in sub_blocks(self.data, 0).chain([[].as_slice()]) {
+            work.check()?;
+            while count < indices.len() {
+                let result = lzw.decode_bytes(codes, &mut indices[count..]);
+                codes = &codes[result.consumed_in..];
+                count += result.consumed_out;
+                match result.status {
+                    Ok(LzwStatus::Done) => break,
+                    Ok(_) if result.consumed_in == 0 && result.consumed_out == 0 => break,
+                    Ok(_) => {}
+                    Err(_) => return Ok((count, Some(Flaw::Damaged))),
+                }
+            }
+        }
+        // Whoever ends the data early wants no more pixels.
+        Ok((count, (self.is_cut && count < indices.len()).then_some(Flaw::CutShort)))
+    }
+}
+
+/// The images of a file, one by one.
+struct Images<'b> {
+    bytes: &'b [u8],
+    blocks: Blocks<'b>,
+    control: Control,
+    /// How often the animation is played, 0 for ever, as far as the file has said so.
+    plays: u32,
+}
+
+impl<'b> Images<'b> {
+    fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Error> {
+        let blocks = Blocks::new(bytes, work)?;
+        Ok(Self { bytes, blocks, control: Control::default(), plays: 1 })
+    }
+
+    fn next_image(&mut self) -> Result<Option<Image<'b>>, Error> {
+        while let Some(block) = self.blocks.next_block()? {
+            match block {
+                Block::Image { range, cut } => {
+                    let control = std::mem::take(&mut self.control);
+                    if let Some(image) = Image::read(self.slice(&range), control, cut) {
+                        return Ok(Some(image));
+                    }
+                }
+                Block::Extension { label: GRAPHIC_CONTROL, range, cut: false, .. } => {
+                    // Of several, the last one counts.
+                    self.control = Control::read(self.slice(&range)).unwrap_or_default();
+                }
+                Block::Extension { label: APPLICATION, name: Some(name), range, .. } if LOOPS.contains(&&name) => {
+                    self.plays = plays(self.slice(&range)).unwrap_or(self.plays);
+                }
+                Block::Extension { .. } | Block::Trailer { .. } => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn slice(&self, range: &std::ops::Range<u64>) -> &'b [u8] {
+        self.bytes.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+}
+
+/// How often all is played, 0 for ever: the extension says how often it is repeated after it was played once.
+fn plays(extension: &[u8]) -> Option<u32> {
+    let repeats = sub_blocks(extension, 2).skip(1).find_map(|block| match block {
+        [id, low, high, ..] if id & 7 == 1 => Some(u16::from_le_bytes([*low, *high])),
+        _ => None,
+    })?;
+    Some(if repeats == 0 { 0 } else { u32::from(repeats) + 1 })
+}
+
+/// Size of the canvas: that of the logical screen, grown to the first image, as browsers do.
+pub(super) fn size(bytes: &[u8], work: &Work) -> Result<(u32, u32), Error> {
+    let Some(&[w0, w1, h0, h1]) = bytes.get(6..).and_then(<[u8]>::first_chunk) else {
+        return Err(damaged("it ends within its header"));
+    };
+    let [mut width, mut height] = [[w0, w1], [h0, h1]].map(u16::from_le_bytes).map(u32::from);
+    if let Some(Image { place, .. }) = Images::new(bytes, work)?.next_image()? {
+        width = width.max(place.left + place.width);
+        height = height.max(place.top + place.height);
+    }
+    if width == 0 || height == 0 { Err(damaged("a side is zero")) } else { Ok((width, height)) }
+}
+
+/// What a file says of its animation.
+pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+    let (width, height) = size(bytes, work)?;
+    let canvas = u64::from(width) * u64::from(height);
+    let mut animation = Animation::empty();
+    let mut images = Images::new(bytes, work)?;
+    while let Some(image) = images.next_image()? {
+        animation.add(u32::from(image.control.delay) * TICK, image.pixels(), canvas);
+        animation.is_cut |= image.is_cut;
+    }
+    animation.plays = images.plays;
+    Ok(animation.with_frames())
 }
 
 /// Draws the frames of a file.
 pub(super) struct GifFrames<'a> {
-    decoder: GifDecoder<'a>,
+    images: Images<'a>,
+    /// The table of colours of images that have none of their own.
+    table: &'a [u8],
+    icc: Option<Vec<u8>>,
     /// Indices of the current frame.
     indices: Vec<u8>,
+    flaw: Option<Flaw>,
     budget: Budget,
     work: &'a Work,
 }
 
 impl<'a> GifFrames<'a> {
     pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
-        let decoder = open(bytes, budget, work)?;
-        let size = size(&decoder);
-        Composed::new(size, budget, work, |budget| Ok(Self { decoder, indices: Vec::new(), budget, work }))
+        let size = size(bytes, work)?;
+        let table_len = bytes.get(HEADER_LEN - 3).map_or(0, |flags| colour_table_len(*flags)) as usize;
+        let table = bytes.get(HEADER_LEN..HEADER_LEN + table_len).unwrap_or_default();
+        let icc = metadata::icc_profile(bytes, Format::Gif, work)?.map(std::borrow::Cow::into_owned);
+        let images = Images::new(bytes, work)?;
+        let source = |budget| Ok(Self { images, table, icc, indices: Vec::new(), flaw: None, budget, work });
+        Composed::new(size, budget, work, source)
     }
 }
 
 impl Source for GifFrames<'_> {
     fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error> {
-        let failed = |error: DecodingError| map_error(&error, self.work);
-        let Some(frame) = self.decoder.next_frame_info().map_err(failed)? else { return Ok(false) };
-        let [left, top, width, height] = [frame.left, frame.top, frame.width, frame.height].map(u32::from);
-        let (disposal, transparent) = (disposal(frame.dispose), frame.transparent);
+        let Some(image) = self.images.next_image()? else { return Ok(false) };
+        let Place { width, height, .. } = image.place;
         self.budget.check_pixels(width, height)?;
-        let pixels = u64::from(width) * u64::from(height);
-        self.budget.check_memory(pixels)?;
+        self.budget.check_memory(image.pixels() * if image.is_interlaced { 2 } else { 1 })?;
         self.indices.clear();
-        self.indices.resize(pixels as usize, 0);
-        if pixels > 0 {
-            self.decoder.read_into_buffer(&mut self.indices).map_err(failed)?;
+        self.indices.resize(image.pixels() as usize, 0);
+        let (count, flaw) = image.decode(&mut self.indices, self.work)?;
+        // Of interlaced images, whole rows are shown.
+        let count = if image.is_interlaced { count - count % width.max(1) as usize } else { count };
+        if count == 0 && flaw.is_some() {
+            return Err(damaged("an image has no pixel that could be decoded"));
         }
-        let colors = colors(self.decoder.palette().map_err(failed)?, transparent);
-        let place = Place { left, top, width, height };
-        canvas.draw(place, disposal, (&self.indices, width as usize), |to, index: u8| {
+        self.flaw = flaw;
+        let colors = colors(if image.table.is_empty() { self.table } else { image.table }, image.control.transparent);
+        let (disposal, stride) = (image.control.disposal(), width as usize);
+        let put = |to: &mut [u8; 4], index: u8| {
             if let Some(color) = colors[usize::from(index)] {
                 *to = color;
             }
-        });
+        };
+        if image.is_interlaced {
+            let pixels = in_order(&self.indices[..count], stride, height as usize);
+            canvas.draw(image.place, disposal, (&pixels, stride), put);
+        } else {
+            canvas.draw(image.place, disposal, (&self.indices[..count], stride), put);
+        }
         Ok(true)
     }
 
     fn icc(&self) -> Option<Vec<u8>> {
-        self.decoder.icc_profile().map(<[u8]>::to_vec)
+        self.icc.clone()
     }
+
+    fn flaw(&self) -> Option<Flaw> {
+        self.flaw
+    }
+}
+
+/// The rows of an interlaced image from top to bottom (appendix E). Where later ones are missing, those before them are
+/// repeated.
+pub(super) fn in_order(stored: &[u8], width: usize, height: usize) -> Vec<u8> {
+    // Where each pass starts, its step downwards, and how many rows each of its rows stands for until others come.
+    const PASSES: [[usize; 3]; 4] = [[0, 8, 8], [4, 8, 4], [2, 4, 2], [1, 2, 1]];
+    let width = width.max(1);
+    let places = PASSES
+        .iter()
+        .flat_map(|&[top, step, repeats]| (top..height).step_by(step).map(move |y| y..(y + repeats).min(height)));
+    let mut rows = vec![0; width * height];
+    let mut end = 0;
+    for (row, place) in stored.chunks_exact(width).zip(places) {
+        end = end.max(place.end);
+        rows[place.start * width..place.end * width].chunks_exact_mut(width).for_each(|to| to.copy_from_slice(row));
+    }
+    rows.truncate(end * width);
+    rows
 }
 
 /// What each index draws: nothing, where it is the transparent one or names no colour.
@@ -95,12 +282,4 @@ fn colors(palette: &[u8], transparent: Option<u8>) -> [Option<[u8; 4]>; 256] {
         colors[usize::from(index)] = None;
     }
     colors
-}
-
-fn disposal(method: DisposalMethod) -> Disposal {
-    match method {
-        DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
-        DisposalMethod::Background => Disposal::Clear,
-        DisposalMethod::Previous => Disposal::Restore,
-    }
 }

@@ -7,7 +7,7 @@ use ::png::{
 };
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Budget, Error, Format, Meter, Work, over};
+use super::super::{Budget, Error, Flaw, Format, Meter, Work, over};
 use super::chunks::{chunks, sanitized};
 use super::{Reader, colours, flaw, map_error, open, rows_of_passes};
 use crate::metadata;
@@ -69,8 +69,8 @@ pub(super) struct PngFrames<'a> {
     /// The current frame as it is stored.
     samples: Vec<u8>,
     icc: Option<Vec<u8>>,
-    /// What becomes of the reader's place before the next frame.
     next: Next,
+    flaw: Option<Flaw>,
     work: &'a Work,
 }
 
@@ -94,7 +94,7 @@ impl<'a> PngFrames<'a> {
         Composed::new(size, budget, work, |budget| {
             let needed = reader.output_buffer_size().unwrap_or(usize::MAX);
             budget.check_memory(needed as u64)?;
-            Ok(Self { reader, samples: vec![0; needed], icc, next: Next::First, work })
+            Ok(Self { reader, samples: vec![0; needed], icc, next: Next::First, flaw: None, work })
         })
     }
 
@@ -146,7 +146,7 @@ impl<'a> PngFrames<'a> {
             rows = if is_interlaced { height as usize } else { number + 1 };
         }
         if let Err(error) = end {
-            flaw(&error, self.work)?;
+            self.flaw = Some(flaw(&error, self.work)?);
             self.next = Next::Nothing;
             if rows == 0 {
                 return Err(map_error(&error, self.work));
@@ -188,6 +188,10 @@ impl Source for PngFrames<'_> {
     fn icc(&self) -> Option<Vec<u8>> {
         // Grey was drawn as colour.
         colours(self.reader.info(), self.icc.clone(), false)
+    }
+
+    fn flaw(&self) -> Option<Flaw> {
+        self.flaw
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Area, Budget, Channels, Error, Format, Meter, Need, Raster, Work, over};
+use super::super::{Area, Budget, Channels, Error, Flaw, Format, Meter, Need, Raster, Work, over};
 use super::container::{Chunk, Extended, Picture, chunks, chunks_in};
 use super::{damaged, lossless, lossy};
 use crate::metadata;
@@ -75,6 +75,7 @@ impl<'a> Frame<'a> {
 /// Draws the frames of a file.
 pub(super) struct WebPFrames<'a> {
     icc: Option<Vec<u8>>,
+    flaw: Option<Flaw>,
     chunks: Box<dyn Iterator<Item = Chunk<'a>> + 'a>,
     budget: Budget,
     work: &'a Work,
@@ -86,7 +87,7 @@ impl<'a> WebPFrames<'a> {
             return Err(Error::Unsupported("the webp is no animation".to_owned()));
         };
         let icc = metadata::icc_profile(bytes, Format::WebP, work)?.map(std::borrow::Cow::into_owned);
-        let source = |budget| Ok(Self { icc: icc.clone(), chunks: Box::new(chunks(bytes)), budget, work });
+        let source = |budget| Ok(Self { icc, flaw: None, chunks: Box::new(chunks(bytes)), budget, work });
         Composed::new((width, height), budget, work, source)
     }
 }
@@ -96,6 +97,7 @@ impl Source for WebPFrames<'_> {
         let Some(chunk) = self.chunks.find(|chunk| &chunk.name == b"ANMF") else { return Ok(false) };
         let frame = Frame::read(chunk.content).ok_or_else(|| damaged("a frame is cut short"))?;
         let raster = frame.decode(self.budget, self.work)?;
+        self.flaw = chunk.is_cut.then_some(Flaw::CutShort);
         let (place, disposal, stride) = (frame.place, frame.disposal, frame.place.width as usize);
         let samples = raster.samples().as_bytes();
         match raster.channels() {
@@ -115,5 +117,9 @@ impl Source for WebPFrames<'_> {
 
     fn icc(&self) -> Option<Vec<u8>> {
         self.icc.clone()
+    }
+
+    fn flaw(&self) -> Option<Flaw> {
+        self.flaw
     }
 }

@@ -46,7 +46,7 @@ impl Decoder for WebP {
         match Picture::find(bytes)? {
             Picture::Lossy(picture) => lossy::decode(&picture, bytes, need),
             Picture::Lossless(picture) => lossless::decode(&picture, bytes, need),
-            Picture::Animation(_) => WebPFrames::open(bytes, need.budget, need.work)?.into_first(),
+            Picture::Animation(_) => WebPFrames::open(bytes, need.budget, need.work)?.into_first(Format::WebP),
         }
     }
 

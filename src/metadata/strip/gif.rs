@@ -3,13 +3,10 @@
 use std::io::{Read, Seek};
 
 use super::Keep;
-use crate::metadata::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL};
+use crate::metadata::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL, ICC, LOOPS};
 use crate::metadata::input::Input;
 use crate::metadata::rights::for_same_pixels;
 use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
-
-/// Application extensions that change how the images are shown: loop counts and the ICC profile (ICC.1:2022, B.5).
-const KEPT: [&[u8; 11]; 3] = [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"];
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let (header, blocks) = gif::blocks(input)?;
@@ -38,7 +35,8 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
 fn is_kept(label: u8, name: Option<&[u8; 11]>) -> bool {
     match label {
         GRAPHIC_CONTROL => true,
-        APPLICATION => name.is_some_and(|name| KEPT.contains(&name)),
+        // What changes how the images are shown.
+        APPLICATION => name.is_some_and(|name| LOOPS.contains(&name) || name == ICC),
         _ => false,
     }
 }
