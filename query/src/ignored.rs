@@ -1,5 +1,7 @@
 //! The names in a query that the grammar does not know, with what their authors may have meant.
 
+use std::collections::HashSet;
+
 use super::grammar::PARAMETERS;
 
 /// A name that has no meaning here.
@@ -11,15 +13,13 @@ pub struct IgnoredName {
     pub meant: Option<&'static str>,
 }
 
-/// The names in a query that are ignored, each once, in the order in which they occur.
-pub fn ignored_names(query: &str) -> Vec<IgnoredName> {
-    let mut ignored: Vec<IgnoredName> = Vec::new();
-    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
-        if super::find(&name).is_none() && !ignored.iter().any(|earlier| earlier.name == name) {
-            ignored.push(IgnoredName { meant: meant(&name), name: name.into_owned() });
-        }
-    }
-    ignored
+/// The names in a query that are ignored, each once, in the order in which they occur. A query may hold thousands, so
+/// whoever shows them takes a few: no more is compared than is taken.
+pub fn ignored_names(query: &str) -> impl Iterator<Item = IgnoredName> {
+    let mut seen = HashSet::new();
+    let names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    let ignored = names.filter(move |name| super::find(name).is_none() && seen.insert(name.to_string()));
+    ignored.map(|name| IgnoredName { meant: meant(&name), name: name.into_owned() })
 }
 
 /// Longer names are no slips, and comparing them would take time.

@@ -104,7 +104,7 @@ fn ignored_names_come_with_what_may_be_meant() {
         ("b.jpg", "b.jpg"),
     ];
     for (query, expected) in table {
-        let names = ignored_names(query).into_iter().map(|IgnoredName { name, meant }| match meant {
+        let names = ignored_names(query).map(|IgnoredName { name, meant }| match meant {
             Some(meant) => format!("{name}:{meant}"),
             None => name,
         });

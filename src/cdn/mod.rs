@@ -223,15 +223,15 @@ impl Cdn {
     }
 }
 
-/// Parameters that do not get past the edge, and what may have been meant; none where all are known.
+/// The first parameters that do not get past the edge, and what may have been meant; none where all are known.
 pub fn explain_ignored(query: &str) -> Option<String> {
     let credentials = ["token", "expires", "signature"];
-    let ignored = crate::query::ignored_names(query).into_iter().filter(|i| !credentials.contains(&i.name.as_str()));
+    let ignored = crate::query::ignored_names(query).filter(|i| !credentials.contains(&i.name.as_str()));
     let names = ignored.map(|ignored| match ignored.meant {
         Some(meant) => format!("{} (did you mean {meant}?)", ignored.name),
         None => ignored.name,
     });
-    let names = names.collect::<Vec<_>>().join(", ");
+    let names = names.take(8).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| format!("ignored: {names}"))
 }
 

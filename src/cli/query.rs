@@ -9,7 +9,7 @@ use image_origin::query::{self, Kind, Presets, Transform};
 /// `lossless`.
 pub(super) fn parse_strictly(text: &str, presets: &Presets) -> Result<Transform, String> {
     let text = text.strip_prefix('?').unwrap_or(text);
-    if let Some(ignored) = query::ignored_names(text).first() {
+    if let Some(ignored) = query::ignored_names(text).next() {
         let meant = ignored.meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
         return Err(format!("{} is not a parameter{meant}\nimage-origin grammar lists all parameters", ignored.name));
     }

@@ -17,7 +17,7 @@ pub(super) fn ignored_parameters(query: &str, versions: bool) -> Option<HeaderVa
     if query.is_empty() {
         return None;
     }
-    let ignored = query::ignored_names(query).into_iter().filter(|ignored| !(versions && ignored.name == "versionId"));
+    let ignored = query::ignored_names(query).filter(|ignored| !(versions && ignored.name == "versionId"));
     let items = ignored.take(MAX_NAMES).map(|query::IgnoredName { name, meant }| {
         let meant = meant.map(|name| format!(";meant=\"{name}\"")).unwrap_or_default();
         format!("\"{}\"{meant}", harmless(&name))
