@@ -37,6 +37,17 @@ pub enum ExposeMetadata {
     None,
 }
 
+impl ExposeMetadata {
+    /// The name, as in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::NoLocation => "no-location",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What viewers are told of originals that the store does not let us read. S3 denies access to what does not exist,
 /// unless whoever asks may list the bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -53,7 +64,7 @@ pub enum AccessDenied {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metrics {
-    /// To whoever asks at `/metrics`, in Prometheus' text format.
+    /// To whoever asks for `/metrics` at [`Settings::metrics_listen`], in Prometheus' text format.
     #[default]
     Prometheus,
     /// To standard output, a line of CloudWatch's Embedded Metric Format for each answer.
@@ -96,6 +107,19 @@ pub struct Layer {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// Connections at the same time; more wait to be accepted [default: half of the file descriptors that the system
+    /// allows, less some for other files, and 10000 at most]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<NonZeroUsize>,
+    /// Seconds that a client may take over a request's header, or between two requests [default: 90]
+    #[arg(long, env = "IMAGE_ORIGIN_IDLE_TIMEOUT", value_name = "SECONDS")]
+    pub idle_timeout: Option<f64>,
+    /// Seconds of waiting for a client to take its answer after which it must have taken enough of it [default: 30]
+    #[arg(long, env = "IMAGE_ORIGIN_WRITE_TIMEOUT", value_name = "SECONDS")]
+    pub write_timeout: Option<f64>,
+    /// Bytes that a client must take in each of these seconds; one that is slower loses its connection [default: 8K]
+    #[arg(long, env = "IMAGE_ORIGIN_WRITE_RATE", value_name = "BYTES")]
+    pub write_rate: Option<ByteSize>,
     /// Largest original in bytes; K, M and G are understood [default: 200M]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_SOURCE_BYTES", value_name = "BYTES")]
     pub max_source_bytes: Option<ByteSize>,
@@ -129,7 +153,8 @@ pub struct Layer {
     /// Seconds that viewers and CDNs may keep a picture [default: 2592000, which is 30 days]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_AGE", value_name = "SECONDS")]
     pub max_age: Option<u32>,
-    /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: *]
+    /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: none; * in
+    /// Lambda]
     #[arg(long, env = "IMAGE_ORIGIN_CORS", value_name = "ORIGIN")]
     pub cors: Option<String>,
     /// Which metadata viewers may see through showExif and metadata=all [default: all]
@@ -147,10 +172,13 @@ pub struct Layer {
     /// Whether versionId in the query names a version of the original in S3 [default: false]
     #[arg(long, env = "IMAGE_ORIGIN_VERSIONS", value_name = "BOOL")]
     pub versions: Option<bool>,
-    /// Where figures of operation go: to /metrics, or as CloudWatch's Embedded Metric Format to standard output [default:
-    /// prometheus; emf in Lambda]
+    /// Where figures of operation go: to Prometheus by way of metrics_listen, or as CloudWatch's Embedded Metric Format to
+    /// standard output [default: prometheus; emf in Lambda]
     #[arg(long, env = "IMAGE_ORIGIN_METRICS", value_name = "WHERE")]
     pub metrics: Option<Metrics>,
+    /// Address and port of their own for Prometheus' /metrics, and for /healthz [default: none]
+    #[arg(long, env = "IMAGE_ORIGIN_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
     #[arg(long, env = "IMAGE_ORIGIN_LAMBDA_DELIVERY", value_name = "HOW", hide = true)]
     pub lambda_delivery: Option<Delivery>,
@@ -163,6 +191,9 @@ pub struct Layer {
     /// How log lines look [default: text; json in Lambda]
     #[arg(long, env = "IMAGE_ORIGIN_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Whether log lines repeat X-Forwarded-For, which is true only where a proxy in front sets it [default: false]
+    #[arg(long, env = "IMAGE_ORIGIN_LOG_FORWARDED_FOR", value_name = "BOOL")]
+    pub log_forwarded_for: Option<bool>,
     /// What is logged: a level, or directives such as `image_origin=debug` [default: info]
     #[arg(long, env = "IMAGE_ORIGIN_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -199,6 +230,14 @@ pub enum ConfigError {
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Connections at the same time, if not by the number of file descriptors.
+    pub max_connections: Option<usize>,
+    /// How long a client may take over a request's header, or between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may keep us waiting with its answer before it must have taken enough of it.
+    pub write_timeout: Duration,
+    /// Bytes a second of that time that are enough.
+    pub write_rate: u64,
     /// Largest original in bytes.
     pub max_source_bytes: u64,
     /// Bytes for all originals that are in memory.
@@ -225,6 +264,8 @@ pub struct Settings {
     pub versions: bool,
     /// Where figures of operation go.
     pub metrics: Metrics,
+    /// Where Prometheus finds them.
+    pub metrics_listen: Option<SocketAddr>,
     /// How answers leave a Lambda function.
     pub delivery: Delivery,
     /// What `format=auto` may choose beside JPEG and PNG, best first.
@@ -233,6 +274,8 @@ pub struct Settings {
     pub avif_speed: u8,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Whether log lines repeat `X-Forwarded-For`.
+    pub log_forwarded_for: bool,
     /// What is logged.
     pub log: String,
     /// Named sets of parameters.
@@ -260,6 +303,10 @@ impl Layer {
         Self {
             config: self.config.or(below.config),
             listen: self.listen.or(below.listen),
+            max_connections: self.max_connections.or(below.max_connections),
+            idle_timeout: self.idle_timeout.or(below.idle_timeout),
+            write_timeout: self.write_timeout.or(below.write_timeout),
+            write_rate: self.write_rate.or(below.write_rate),
             max_source_bytes: self.max_source_bytes.or(below.max_source_bytes),
             download_memory: self.download_memory.or(below.download_memory),
             max_pixels: self.max_pixels.or(below.max_pixels),
@@ -278,20 +325,21 @@ impl Layer {
             s3_access_denied: self.s3_access_denied.or(below.s3_access_denied),
             versions: self.versions.or(below.versions),
             metrics: self.metrics.or(below.metrics),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
             lambda_delivery: self.lambda_delivery.or(below.lambda_delivery),
             auto_formats: self.auto_formats.or(below.auto_formats),
             avif_speed: self.avif_speed.or(below.avif_speed),
             log_format: self.log_format.or(below.log_format),
+            log_forwarded_for: self.log_forwarded_for.or(below.log_forwarded_for),
             log: self.log.or(below.log),
             presets: if self.presets.is_empty() { below.presets } else { self.presets },
         }
     }
 
     fn validate(self) -> Result<Settings, ConfigError> {
-        let deadline = self.deadline.unwrap_or(10.0);
-        if !(0.001..=900.0).contains(&deadline) {
-            return Err(bad("deadline", deadline, "seconds from 0.001 to 900"));
-        }
+        let deadline = seconds("deadline", self.deadline.unwrap_or(10.0), 900.0)?;
+        let idle_timeout = seconds("idle_timeout", self.idle_timeout.unwrap_or(90.0), 3600.0)?;
+        let write_timeout = seconds("write_timeout", self.write_timeout.unwrap_or(30.0), 3600.0)?;
         let pixels = self.max_pixels.unwrap_or(100_000_000);
         if pixels == 0 {
             return Err(bad("max_pixels", pixels, "at least 1"));
@@ -300,10 +348,14 @@ impl Layer {
         if !codec::avif::SPEEDS.contains(&avif_speed) {
             return Err(bad("avif_speed", avif_speed, "from 1 to 4"));
         }
+        let metrics = self.metrics.unwrap_or_default();
+        if let Some(address) = self.metrics_listen.filter(|_| metrics != Metrics::Prometheus) {
+            return Err(bad("metrics_listen", address, "used with metrics = prometheus only"));
+        }
         for (name, text) in &self.presets {
             check_preset(name, text)?;
         }
-        let cors = self.cors.unwrap_or_else(|| "*".to_owned());
+        let cors = self.cors.unwrap_or_else(|| "none".to_owned());
         if !cors.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bad("cors", cors, "*, none, or one origin such as https://example.com"));
         }
@@ -312,6 +364,10 @@ impl Layer {
         let workers = self.workers.map_or_else(cores, NonZeroUsize::get);
         Ok(Settings {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            max_connections: self.max_connections.map(NonZeroUsize::get),
+            idle_timeout,
+            write_timeout,
+            write_rate: self.write_rate.map_or(8 << 10, |size| size.0),
             max_source_bytes: self.max_source_bytes.map_or(200 << 20, |size| size.0),
             download_memory: self.download_memory.map_or(1 << 30, |size| size.0),
             limits: Limits {
@@ -319,7 +375,7 @@ impl Layer {
                 frame_pixels: self.max_frame_pixels.unwrap_or(usual.frame_pixels),
                 ..usual
             },
-            deadline: Duration::from_secs_f64(deadline),
+            deadline,
             workers,
             queue: self.queue.unwrap_or(32 * workers),
             cache: self.cache.map_or(64 << 20, |size| size.0),
@@ -332,11 +388,13 @@ impl Layer {
                 denied: self.s3_access_denied.unwrap_or_default(),
             },
             versions: self.versions.unwrap_or(false),
-            metrics: self.metrics.unwrap_or_default(),
+            metrics,
+            metrics_listen: self.metrics_listen,
             delivery: self.lambda_delivery.unwrap_or_default(),
             auto_formats: self.auto_formats.map_or(Ok(AUTO_FORMATS.into()), |list| auto_formats(&list))?,
             avif_speed,
             log_format: self.log_format.unwrap_or(LogFormat::Text),
+            log_forwarded_for: self.log_forwarded_for.unwrap_or(false),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             presets: self.presets,
         })
@@ -345,6 +403,13 @@ impl Layer {
 
 fn bad(name: &str, value: impl ToString, allowed: &str) -> ConfigError {
     ConfigError::Value { name: name.to_owned(), value: value.to_string(), allowed: allowed.to_owned() }
+}
+
+fn seconds(name: &str, value: f64, most: f64) -> Result<Duration, ConfigError> {
+    if (0.001..=most).contains(&value) {
+        return Ok(Duration::from_secs_f64(value));
+    }
+    Err(bad(name, value, &format!("seconds from 0.001 to {most}")))
 }
 
 /// The formats of a list such as `avif,webp`, in its order.
@@ -442,6 +507,10 @@ mod tests {
         let table = [
             ("deadline = 0", "the setting deadline cannot be 0"),
             ("deadline = nan", "the setting deadline cannot be NaN"),
+            ("idle_timeout = -1", "the setting idle_timeout cannot be -1: seconds from 0.001 to 3600"),
+            ("write_timeout = 1e9", "the setting write_timeout cannot be 1000000000"),
+            ("max_connections = 0", "nonzero"),
+            ("metrics = \"emf\"\nmetrics_listen = \"127.0.0.1:9\"", "used with metrics = prometheus only"),
             (
                 "auto_formats = \"webp,png\"",
                 "the setting auto_formats cannot be webp,png: none, or some of avif and webp",

@@ -132,9 +132,14 @@ impl Problem {
     }
 
     /// The caches between here and the viewer may keep an error that repeats itself for a moment, to take the load off
-    /// the origin; what may pass by itself is not kept.
+    /// the origin. What may pass by itself is not kept, nor what depends on the method or on headers that are part of no
+    /// cache's key: one request would spoil the answer for all others.
     pub fn cache_control(&self) -> &'static str {
-        if self.code.status().is_client_error() { "public, max-age=10" } else { "no-store" }
+        match self.code {
+            Code::MethodNotAllowed | Code::PreconditionFailed | Code::RangeNotSatisfiable => "no-store",
+            code if code.status().is_client_error() => "public, max-age=10",
+            _ => "no-store",
+        }
     }
 }
 
@@ -195,7 +200,7 @@ impl From<SourceError> for Problem {
             SourceError::Partial => Code::RangeNotSatisfiable,
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
             SourceError::TimedOut => Code::SourceTimeout,
-            SourceError::Busy => Code::Overloaded,
+            SourceError::Busy | SourceError::OutOfDescriptors => Code::Overloaded,
             SourceError::Failed(ref reason) => {
                 tracing::error!(reason, "the store of originals has failed");
                 Code::SourceFailed

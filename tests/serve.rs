@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::common::{Server, fixtures};
 use image_origin::config::Layer;
+use image_origin::front::Connections;
+use image_origin::front::serve::{metrics_router, router};
+use image_origin::origin::{Origin, OriginRequest};
 use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
 
 #[test]
@@ -269,7 +272,8 @@ fn other_web_origins_are_let_in_as_configured() {
         assert_eq!(answer.header(name), get.header(name));
         get.header(name).map(str::to_owned)
     };
-    assert_eq!(allowed(None).as_deref(), Some("*"));
+    assert_eq!(allowed(None), None);
+    assert_eq!(allowed(Some("*")).as_deref(), Some("*"));
     assert_eq!(allowed(Some("https://a.example")).as_deref(), Some("https://a.example"));
     assert_eq!(allowed(Some("none")), None);
 }
@@ -478,10 +482,13 @@ fn metadata_is_hidden_as_configured() {
 }
 
 #[test]
-fn figures_are_told_to_prometheus_and_add_up() {
-    let server = Server::start();
-    let pictures = [server.get("/photo.jpg?w=300"), server.get("/photo.jpg?w=300"), server.get("/missing.jpg")];
-    let response = server.get("/metrics");
+fn figures_are_told_to_prometheus_at_a_port_of_their_own_and_add_up() {
+    let origin = over_fixtures(Layer::default());
+    let connections = Connections::new(origin.settings());
+    let viewers = Server::serving(router(origin.clone(), None));
+    let operators = Server::serving(metrics_router(origin, connections));
+    let pictures = ["/photo.jpg?w=300", "/photo.jpg?w=300", "/missing.jpg"].map(|target| viewers.get(target));
+    let response = operators.get("/metrics");
     assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = String::from_utf8(response.body).unwrap();
     let sent: usize = pictures.iter().map(|picture| picture.body.len()).sum();
@@ -489,14 +496,214 @@ fn figures_are_told_to_prometheus_and_add_up() {
     for line in [
         "image_origin_requests_total{status=\"200\",format=\"jpeg\"} 2".to_owned(),
         "image_origin_requests_total{status=\"404\",format=\"problem+json\"} 1".to_owned(),
+        "image_origin_cache_requests_total{result=\"miss\"} 1".to_owned(),
+        "image_origin_cache_requests_total{result=\"hit\"} 1".to_owned(),
+        "image_origin_problems_total{code=\"not_found\"} 1".to_owned(),
         format!("image_origin_bytes_out_total {sent}"),
         format!("image_origin_bytes_in_total {original}"),
         "image_origin_pixels_total 67500".to_owned(),
         "image_origin_duration_seconds_count{stage=\"decode\"} 1".to_owned(),
         "image_origin_duration_seconds_count{stage=\"total\"} 3".to_owned(),
+        "image_origin_queue_length{pool=\"pixels\"} 0".to_owned(),
+        "image_origin_workers_busy{pool=\"headers\"} 0".to_owned(),
+        "image_origin_download_memory_bytes 0".to_owned(),
+        "image_origin_connections 0".to_owned(),
+        format!("image_origin_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
     ] {
         assert!(text.lines().any(|written| written == line), "{line} is not in {text}");
     }
-    let without = Server::with(Layer { metrics: Some(image_origin::config::Metrics::None), ..Layer::default() });
-    assert_eq!(without.get("/metrics").status, 404);
+    assert_eq!((operators.get("/healthz").status, operators.get("/photo.jpg").status), (200, 404));
+    assert_eq!(viewers.get("/metrics").outcome(), (404, "not_found".to_owned()), "a name like any other");
+}
+
+/// Fixtures with these settings.
+fn over_fixtures(settings: Layer) -> Arc<Origin> {
+    let settings = Layer { deadline: Some(120.0), ..settings }.resolve().unwrap();
+    Arc::new(Origin::new(Box::new(Folder::new(fixtures()).unwrap()), settings))
+}
+
+/// Fixtures from a store that lets nobody through until it is told to, and counts.
+struct Gated {
+    folder: Folder,
+    opened: Arc<AtomicUsize>,
+    gate: Arc<tokio::sync::Semaphore>,
+}
+
+impl Source for Gated {
+    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        Box::pin(async {
+            self.opened.fetch_add(1, Ordering::SeqCst);
+            self.gate.acquire().await.unwrap().forget();
+            self.folder.open(ask).await
+        })
+    }
+}
+
+/// A server over such a store, how often that was opened, and the gate.
+fn gated(settings: Layer) -> (Server, Arc<AtomicUsize>, Arc<tokio::sync::Semaphore>) {
+    let (opened, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let source = Gated { folder: Folder::new(fixtures()).unwrap(), opened: opened.clone(), gate: gate.clone() };
+    (Server::over(Box::new(source), settings), opened, gate)
+}
+
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An origin over such a store.
+fn gated_origin() -> (Arc<Origin>, Arc<AtomicUsize>, Arc<tokio::sync::Semaphore>) {
+    let (opened, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let source = Gated { folder: Folder::new(fixtures()).unwrap(), opened: opened.clone(), gate: gate.clone() };
+    let settings = Layer { deadline: Some(120.0), ..Layer::default() }.resolve().unwrap();
+    (Arc::new(Origin::new(Box::new(source), settings)), opened, gate)
+}
+
+/// The status of an answer for which no socket is needed.
+async fn status(origin: Arc<Origin>, path: &str, query: &str, deadline: Option<tokio::time::Instant>) -> u16 {
+    let (method, headers) = (axum::http::Method::GET, axum::http::HeaderMap::new());
+    let request = OriginRequest { method: &method, path, query, headers: &headers, deadline, request_id: None };
+    origin.respond(request).await.status.as_u16()
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_requests_open_the_original_once() {
+    let table =
+        [("/photo.jpg", "w=60", 200), ("/photo.jpg", "", 200), ("/photo.jpg", "showExif", 200), ("/x", "", 404)];
+    for (path, query, expected) in table {
+        let (origin, opened, gate) = gated_origin();
+        let requests: Vec<_> = (0..8).map(|_| tokio::spawn(status(origin.clone(), path, query, None))).collect();
+        // Time stands still until all of them wait.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(opened.load(Ordering::SeqCst), 1, "{path}?{query}");
+        tokio::time::resume();
+        gate.add_permits(1);
+        for request in requests {
+            assert_eq!(request.await.unwrap(), expected, "{path}?{query}");
+        }
+        assert_eq!(opened.load(Ordering::SeqCst), 1, "{path}?{query}");
+        tokio::time::pause();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_an_equal_request_costs_nobody_its_own_deadline() {
+    let (origin, opened, gate) = gated_origin();
+    // The first has less time than the second, as its handler says.
+    let soon = tokio::time::Instant::now() + Duration::from_secs(1);
+    let first = tokio::spawn(status(origin.clone(), "/photo.jpg", "w=60", Some(soon)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let second = tokio::spawn(status(origin, "/photo.jpg", "w=60", None));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(opened.load(Ordering::SeqCst), 1);
+    assert_eq!(first.await.unwrap(), 504);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(opened.load(Ordering::SeqCst), 2, "it asks for itself when the first has failed");
+    tokio::time::resume();
+    gate.add_permits(1);
+    assert_eq!(second.await.unwrap(), 200);
+}
+
+#[test]
+fn the_place_in_the_queue_is_taken_before_the_original_is_opened() {
+    let one = std::num::NonZeroUsize::new(1);
+    for query in ["", "?w=60", "?info"] {
+        let (server, opened, gate) = gated(Layer { workers: one, queue: Some(1), ..Layer::default() });
+        std::thread::scope(|scope| {
+            let ask = |name: &'static str| server.get(&format!("/orientation/{name}.jpg{query}")).status;
+            let held = ["1", "2"].map(|name| scope.spawn(move || ask(name)));
+            until(|| opened.load(Ordering::SeqCst) == 2);
+            let refused = server.get(&format!("/orientation/3.jpg{query}"));
+            assert_eq!(refused.outcome(), (503, "overloaded".to_owned()), "{query}");
+            assert_eq!((refused.header("retry-after"), opened.load(Ordering::SeqCst)), (Some("1"), 2), "{query}");
+            gate.add_permits(3);
+            assert_eq!(held.map(|request| request.join().unwrap()), [200, 200]);
+            assert_eq!(ask("3"), 200);
+        });
+    }
+}
+
+#[test]
+fn what_is_in_the_cache_is_answered_while_the_queue_is_full() {
+    let one = std::num::NonZeroUsize::new(1);
+    let (server, opened, gate) = gated(Layer { workers: one, queue: Some(0), ..Layer::default() });
+    gate.add_permits(1);
+    assert_eq!(server.get("/photo.jpg?w=60").status, 200);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| server.get("/photo.jpg?w=61").status);
+        until(|| opened.load(Ordering::SeqCst) == 2);
+        assert_eq!(server.get("/photo.jpg?w=62").status, 503);
+        let cached = scope.spawn(|| server.get("/photo.jpg?w=60").header("server-timing").map(str::to_owned));
+        until(|| opened.load(Ordering::SeqCst) == 3);
+        gate.add_permits(2);
+        assert_eq!((held.join().unwrap(), cached.join().unwrap().as_deref()), (200, Some("cache;desc=hit")));
+    });
+}
+
+#[test]
+fn conditions_are_met_only_by_what_would_be_an_answer() {
+    let server = Server::start();
+    let far = "Fri, 01 Jan 2100 00:00:00 GMT";
+    let table = [
+        ("/broken/text.jpg", 415),
+        ("/broken/text.jpg?w=5", 415),
+        ("/broken/header-only.jpg?w=5", 422),
+        ("/make/main.rs?showExif", 415),
+        ("/missing.jpg?w=5", 404),
+    ];
+    for condition in [("if-none-match", "*"), ("if-modified-since", far), ("if-match", "\"x\""), ("if-match", "*")] {
+        for (target, status) in table {
+            let response = server.request("GET", target, &[condition]);
+            assert_eq!((response.status, response.header("etag")), (status, None), "{target} {condition:?}");
+        }
+    }
+    for target in ["/photo.jpg", "/photo.jpg?w=51", "/photo.jpg?info"] {
+        for condition in [("if-none-match", "*"), ("if-modified-since", far)] {
+            for _ in 0..2 {
+                assert_eq!(server.request("GET", target, &[condition]).status, 304, "{target} {condition:?}");
+            }
+        }
+        assert_eq!(server.request("GET", target, &[("if-match", "\"x\"")]).outcome().1, "precondition_failed");
+        assert_eq!(server.request("GET", target, &[("if-match", "*")]).status, 200, "{target}");
+    }
+}
+
+#[test]
+fn errors_that_depend_on_the_request_alone_are_kept_by_no_cache() {
+    let server = Server::start();
+    let kept = |method, target, headers: &[(&str, &str)]| {
+        let response = server.request(method, target, headers);
+        (response.status, response.header("cache-control").unwrap().to_owned())
+    };
+    let no_store = |status: u16| (status, "no-store".to_owned());
+    assert_eq!(kept("GET", "/photo.jpg", &[("range", "bytes=99999999-")]), no_store(416));
+    assert_eq!(kept("GET", "/photo.jpg?w=50", &[("if-match", "\"x\"")]), no_store(412));
+    assert_eq!(kept("POST", "/photo.jpg", &[("content-length", "0")]), no_store(405));
+    assert_eq!(kept("GET", "/missing.jpg", &[]), (404, "public, max-age=10".to_owned()));
+    let impossible = server.get("/photo.jpg?w=300&max_bytes=100&format=auto");
+    assert_eq!((impossible.status, impossible.header("vary")), (422, Some("accept")));
+    assert_eq!(server.get("/photo.jpg?w=300&max_bytes=100").header("vary"), None);
+}
+
+#[test]
+fn a_range_is_for_get_alone() {
+    let server = Server::start();
+    let [whole, ranged] = [&[][..], &[("range", "bytes=0-9")][..]].map(|headers| {
+        let response = server.request("HEAD", "/photo.jpg", headers);
+        (response.status, response.header("content-length").map(str::to_owned))
+    });
+    assert_eq!((ranged.0, &ranged), (200, &whole));
+}
+
+#[test]
+fn settings_that_change_bytes_change_tags() {
+    use image_origin::config::ExposeMetadata;
+    let tag = |settings: Layer, target: &str| Server::with(settings).get(target).header("etag").unwrap().to_owned();
+    let exposed = |expose| Layer { expose_metadata: Some(expose), ..Layer::default() };
+    let fast = |speed| Layer { avif_speed: Some(speed), ..Layer::default() };
+    let report = "/photo.jpg?showExif";
+    assert_ne!(tag(exposed(ExposeMetadata::All), report), tag(exposed(ExposeMetadata::NoLocation), report));
+    assert_ne!(tag(fast(3), "/photo.jpg?w=40&format=avif"), tag(fast(4), "/photo.jpg?w=40&format=avif"));
+    assert_eq!(tag(fast(3), "/photo.jpg"), tag(fast(4), "/photo.jpg"));
 }

@@ -93,15 +93,15 @@ impl Origins {
         let Found::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
             return Err(SourceError::Failed("nothing was held that could be current".to_owned()));
         };
-        let tag = format!("\"{}\"", object.meta.etag);
+        let tag = object.meta.etag.as_ref().map(|tag| format!("\"{tag}\""));
         let modified = object.meta.modified.map(httpdate::fmt_http_date);
-        let reading = tokio::time::timeout_at(deadline, object.read::<SourceError>(self.most, |_| Ok(true))).await;
+        let reading = tokio::time::timeout_at(deadline, object.read(self.most)).await;
         let bytes = reading.unwrap_or(Err(SourceError::TimedOut))?;
         let mut response = Response::new(Body::from(bytes));
         let media_type = HeaderValue::from_static(media_type(key.as_str()));
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
         response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        for (name, text) in [(header::ETAG, Some(tag)), (header::LAST_MODIFIED, modified)] {
+        for (name, text) in [(header::ETAG, tag), (header::LAST_MODIFIED, modified)] {
             if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
                 response.headers_mut().insert(name, value);
             }
@@ -131,7 +131,9 @@ fn unstored(error: &SourceError) -> Response {
         SourceError::Changed => s3_error(StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
         SourceError::Partial => s3_error(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange"),
         SourceError::TooLarge { .. } => s3_error(StatusCode::BAD_REQUEST, "EntityTooLarge"),
-        SourceError::Busy | SourceError::TimedOut => s3_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+        SourceError::Busy | SourceError::OutOfDescriptors | SourceError::TimedOut => {
+            s3_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")
+        }
         SourceError::Failed(_) => s3_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(api: &str) -> Result<(), Failure> {
             eprintln!("image-origin: Lambda could not be told: {error}");
         }
     })?;
-    let runtime = runtime(origin.settings().workers)?;
+    let runtime = runtime()?;
     Ok(runtime.block_on(lambda::run(api, origin)).map_err(|error| format!("the runtime API has failed: {error}"))?)
 }
 
@@ -47,6 +47,7 @@ fn start() -> Result<Arc<Origin>, Failure> {
         Environment::try_parse_from(["image-origin"]).map_err(|error| error.to_string())?;
     settings.log_format = settings.log_format.or(Some(LogFormat::Json));
     settings.metrics = settings.metrics.or(Some(Metrics::Emf));
+    settings.cors = settings.cors.take().or_else(|| Some("*".to_owned()));
     let settings = resolve(settings)?;
     start_log(&settings)?;
     for unknown in super::environment::unknown_variables() {
@@ -65,6 +66,7 @@ pub(super) fn serve_there(endpoint: &str, settings: &mut Layer) -> Result<(), Fa
     settings.listen = settings.listen.or(Some(address));
     settings.log_format = settings.log_format.or(Some(LogFormat::Json));
     settings.metrics = settings.metrics.or(Some(Metrics::Emf));
+    settings.cors = settings.cors.take().or_else(|| Some("*".to_owned()));
     Ok(())
 }
 

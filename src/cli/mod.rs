@@ -140,9 +140,8 @@ fn resolve(settings: Layer) -> Result<Settings, Failure> {
     settings.resolve().map_err(|error| Failure::usage(error.to_string()))
 }
 
-/// Threads beside the workers that may wait for files. Few, because the allocator keeps an arena of freed memory for
-/// each thread, and pictures leave much behind.
-const FILE_THREADS: usize = 2;
+/// Threads that may wait for files and name servers. Those that work on pictures are the origin's own.
+const FILE_THREADS: usize = 32;
 
 fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Result<(), Failure> {
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
@@ -154,34 +153,71 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
         tracing::warn!("{unknown}");
     }
     let source = source::open(source_name, &settings.s3)?;
-    let (listen, cors, workers) = (settings.listen, settings.cors.clone(), settings.workers);
-    let sizes = (settings.cache, settings.max_source_bytes);
-    let s3 = settings.s3.clone();
-    let origin = Arc::new(Origin::new(source, settings));
+    front::raise_limit();
+    let connections = front::Connections::new(&settings);
+    let origin = Arc::new(Origin::new(source, settings.clone()));
+    let (router, cors) = (front::serve::router(origin.clone(), None), settings.cors.as_deref());
     let router = if cdn.cdn {
-        cdn.router(source::open(source_name, &s3)?, front::serve::router(origin, None), cors.as_deref(), sizes)?
+        let sizes = (settings.cache, settings.max_source_bytes);
+        cdn.router(source::open(source_name, &settings.s3)?, router, cors, sizes)?
     } else {
-        front::serve::router(origin, cors.as_deref())
+        front::serve::with_cors(router, cors)
     };
-    let runtime = runtime(workers)?;
+    let runtime = runtime()?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(listen)
-            .await
-            .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
+        let listener = listen(settings.listen, "--listen").await?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        print_welcome(source_name, &address.to_string());
-        if cdn.cdn {
-            println!("each request, step by step, through the CDN:  http://{address}/");
+        if let Some(address) = settings.metrics_listen {
+            let listener = listen(address, "--metrics-listen").await?;
+            let router = front::serve::metrics_router(origin, connections.clone());
+            let connections = connections.of_operators();
+            tokio::spawn(
+                async move { front::serve::serve(listener, router, &connections, std::future::pending()).await },
+            );
         }
-        front::serve::serve(listener, router, asked_to_stop()).await;
+        log_start(source_name, address, &settings, &connections);
+        if settings.log_format == LogFormat::Text {
+            print_welcome(source_name, &address.to_string());
+            if cdn.cdn {
+                println!("each request, step by step, through the CDN:  http://{address}/");
+            }
+        }
+        front::serve::serve(listener, router, &connections, asked_to_stop()).await;
         Ok(())
     })
 }
 
-fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, String> {
+async fn listen(address: SocketAddr, flag: &str) -> Result<tokio::net::TcpListener, Failure> {
+    let listener = tokio::net::TcpListener::bind(address).await;
+    Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}; choose another address with {flag}"))?)
+}
+
+/// One line that says what runs here, and within which limits.
+fn log_start(source_name: &str, address: SocketAddr, settings: &Settings, connections: &front::Connections) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        source = source::shown(source_name),
+        listen = %address,
+        metrics_listen = settings.metrics_listen.map(tracing::field::display),
+        workers = settings.workers,
+        queue = settings.queue,
+        deadline_seconds = settings.deadline.as_secs_f64(),
+        max_source_bytes = settings.max_source_bytes,
+        max_pixels = settings.limits.budget.pixels,
+        request_memory = settings.limits.budget.memory,
+        download_memory = settings.download_memory,
+        cache = settings.cache,
+        max_connections = connections.capacity(),
+        expose_metadata = settings.expose_metadata.name(),
+        cors = settings.cors,
+        "started"
+    );
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(workers + FILE_THREADS)
+        .max_blocking_threads(FILE_THREADS)
         .build()
         .map_err(|error| format!("the threads cannot be started: {error}"))
 }
@@ -218,12 +254,15 @@ async fn asked_to_stop() {
             std::future::pending::<()>().await;
         }
     };
+    #[cfg(unix)]
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
             Err(_) => std::future::pending().await,
         }
     };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
     tokio::select! {
         () = interrupted => {}
         () = terminated => {}

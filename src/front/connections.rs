@@ -1,60 +1,147 @@
-//! Connections of the local door: each is served by a task of its own, and none is waited for without end.
+//! Connections of the local door: a limited number, each served by a task of its own, and none is waited for without end.
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
 
-/// How long a client may take to send the header of a request, or to think of the next one: longer than proxies keep
-/// idle connections, so that it is they who close them.
-pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+use super::descriptors;
+use super::socket::{Pace, Socket, SocketIo};
+use crate::config::Settings;
 
 /// How long to wait when the machine has no more sockets to give.
 const BREATHER: Duration = Duration::from_secs(1);
 
-/// Accepts and serves connections until `stop` resolves, then closes the idle ones and returns when the others have
-/// ended.
-pub(super) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    header_timeout: Duration,
-    stop: impl Future<Output = ()>,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            stream = accept(&listener) => stream,
-            () = &mut stop => break,
-        };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
-            }
-        });
+/// How many connections operators may have.
+const OPERATORS: usize = 16;
+
+/// What connections may take: how many there may be, and how long they may be waited for. Copies count together.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    capacity: usize,
+    slots: Arc<Semaphore>,
+    open: Arc<AtomicUsize>,
+    idle_timeout: Duration,
+    pace: Pace,
+}
+
+/// The address from which a request came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// A connection that is counted as open for as long as this lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
     }
-    drop(listener);
-    graceful.shutdown().await;
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The client went away while its request was worked on.
+#[derive(Debug, thiserror::Error)]
+#[error("the client has gone")]
+struct Gone;
+
+impl Connections {
+    /// By the settings. Without one for it, the number follows from how many descriptors this process may have.
+    pub fn new(settings: &Settings) -> Self {
+        let capacity = settings.max_connections.unwrap_or_else(descriptors::connections);
+        Self {
+            capacity,
+            slots: Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS))),
+            open: Arc::default(),
+            idle_timeout: settings.idle_timeout,
+            pace: Pace { timeout: settings.write_timeout, rate: settings.write_rate },
+        }
+    }
+
+    /// Those of operators, who are few and must not have to wait for viewers.
+    pub fn of_operators(&self) -> Self {
+        Self { slots: Arc::new(Semaphore::new(OPERATORS)), capacity: OPERATORS, open: Arc::default(), ..*self }
+    }
+
+    /// How many there may be.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many there are.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Accepts and serves connections until `stop` resolves, then closes the idle ones and returns when the others have
+    /// ended. Where there are as many as there may be, the next one waits in the listener's queue.
+    pub(super) async fn serve(&self, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout).half_close(true);
+        let graceful = GracefulShutdown::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let next = async {
+                let slot = self.slots.clone().acquire_owned().await;
+                (accept(&listener).await, slot)
+            };
+            let ((stream, peer), slot) = tokio::select! {
+                next = next => next,
+                () = &mut stop => break,
+            };
+            let socket = Socket::new(stream);
+            let io = TokioIo::new(SocketIo::new(socket.clone(), self.pace));
+            let router = router.clone();
+            let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                let (router, socket) = (router.clone(), socket.clone());
+                request.extensions_mut().insert(Peer(peer));
+                async move {
+                    let probes = request.version() >= hyper::Version::HTTP_11;
+                    tokio::select! {
+                        biased;
+                        Ok(response) = router.oneshot(request) => Ok(response),
+                        () = socket.gone(probes) => Err(Gone),
+                    }
+                }
+            });
+            let connection = graceful.watch(http.serve_connection(io, service));
+            let counted = Counted::new(self.open.clone());
+            tokio::spawn(async move {
+                let _held = (slot, counted);
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, %peer, "a connection broke off");
+                }
+            });
+        }
+        drop(listener);
+        graceful.shutdown().await;
+    }
 }
 
 /// The next connection. A client that is gone again is no reason to stop, nor are too many of them.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are written whole; waiting for more to send would only delay them.
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, peer);
             }
             Err(error) => match error.kind() {
                 ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
@@ -69,25 +156,155 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::config::Layer;
+
+    async fn started(settings: Layer, router: Router) -> (SocketAddr, Connections) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Connections::new(&settings.resolve().unwrap());
+        let serving = connections.clone();
+        tokio::spawn(async move { serving.serve(listener, router, std::future::pending()).await });
+        (address, connections)
+    }
+
+    /// A request that says when it is worked on and when that ends, and is answered when it is let.
+    fn gated() -> (Router, mpsc::UnboundedReceiver<&'static str>, Arc<Semaphore>) {
+        struct End(mpsc::UnboundedSender<&'static str>);
+        impl Drop for End {
+            fn drop(&mut self) {
+                let _ = self.0.send("end");
+            }
+        }
+        let (tell, told) = mpsc::unbounded_channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let opened = gate.clone();
+        let work = get(move || async move {
+            tell.send("start").unwrap();
+            let _end = End(tell);
+            opened.acquire().await.unwrap().forget();
+            "done"
+        });
+        (Router::new().route("/work", work).fallback(|| async { "here" }), told, gate)
+    }
+
+    const WORK: &[u8] = b"GET /work HTTP/1.1\r\nhost: x\r\n\r\n";
+    const NEXT: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    async fn all(client: &mut TcpStream) -> String {
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
 
     #[tokio::test]
     async fn a_client_that_dawdles_is_let_go() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(|| async { "here" });
-        tokio::spawn(serve(listener, router, Duration::from_millis(200), std::future::pending()));
+        let settings = Layer { idle_timeout: Some(0.2), ..Layer::default() };
+        let (address, _) = started(settings, Router::new().fallback(|| async { "here" })).await;
         let mut slow = TcpStream::connect(address).await.unwrap();
         slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
-        let mut answer = String::new();
         // Ends when the server closes the connection.
-        let _ = slow.read_to_string(&mut answer).await;
-        assert_eq!(answer, "");
+        assert_eq!(all(&mut slow).await, "");
         let mut quick = TcpStream::connect(address).await.unwrap();
-        quick.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-        let _ = quick.read_to_string(&mut answer).await;
+        quick.write_all(NEXT).await.unwrap();
+        let answer = all(&mut quick).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("here"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn work_ends_when_the_client_has_gone_whatever_it_sent_before() {
+        let (router, mut told, _gate) = gated();
+        let (address, _) = started(Layer::default(), router).await;
+        let flood = vec![b'a'; 300_000];
+        for more in [b"".as_slice(), NEXT, b"half a request", &flood] {
+            for reset in [false, true] {
+                let client = TcpStream::connect(address).await.unwrap();
+                let mut client = client;
+                client.write_all(WORK).await.unwrap();
+                let _ = client.write_all(more).await;
+                assert_eq!(told.recv().await, Some("start"));
+                if reset {
+                    client.set_zero_linger().unwrap();
+                }
+                drop(client);
+                assert_eq!(told.recv().await, Some("end"), "{} bytes more, reset: {reset}", more.len());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_ended_its_side_gets_its_answers() {
+        let (router, mut told, gate) = gated();
+        let (address, _) = started(Layer::default(), router).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(&[WORK, NEXT].concat()).await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(told.recv().await, Some("start"));
+        // It is asked whether it is still there.
+        let mut probe = [0; 25];
+        client.read_exact(&mut probe).await.unwrap();
+        assert_eq!(&probe, b"HTTP/1.1 100 Continue\r\n\r\n");
+        gate.add_permits(1);
+        let answers = all(&mut client).await;
+        let bodies: Vec<_> =
+            answers.split("HTTP/1.1 200 OK\r\n").skip(1).map(|answer| &answer[answer.len() - 4..]).collect();
+        assert_eq!(bodies, ["done", "here"], "{answers}");
+    }
+
+    #[tokio::test]
+    async fn requests_that_come_while_another_is_worked_on_are_answered_in_order() {
+        let (router, mut told, gate) = gated();
+        let (address, _) = started(Layer::default(), router).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(WORK).await.unwrap();
+        assert_eq!(told.recv().await, Some("start"));
+        client.write_all(NEXT).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+        gate.add_permits(1);
+        let answers = all(&mut client).await;
+        assert_eq!(answers.matches("here").count(), 2, "{answers}");
+        assert!(answers.find("done") < answers.find("here"), "{answers}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_loses_its_connection_and_what_it_holds() {
+        let body = bytes::Bytes::from(vec![0; 64 << 20]);
+        let sent = body.clone();
+        let router = Router::new().fallback(move || std::future::ready(sent.clone()));
+        let settings = Layer { write_timeout: Some(0.3), ..Layer::default() };
+        let (address, connections) = started(settings, router).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(NEXT).await.unwrap();
+        client.readable().await.unwrap();
+        assert_eq!(connections.open(), 1);
+        while connections.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut received = Vec::new();
+        let _ = client.read_to_end(&mut received).await;
+        assert!(received.len() < body.len(), "{} bytes", received.len());
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_are_accepted_than_there_may_be() {
+        let settings = Layer { max_connections: std::num::NonZeroUsize::new(2), ..Layer::default() };
+        let (address, connections) = started(settings, Router::new().fallback(|| async { "here" })).await;
+        let mut clients = Vec::new();
+        for _ in 0..5 {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        while connections.open() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((connections.open(), connections.capacity()), (2, 2));
+        // Those who came later are served when the first have gone.
+        let mut last = clients.pop().unwrap();
+        last.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+        drop(clients);
+        assert!(all(&mut last).await.ends_with("here"));
     }
 }

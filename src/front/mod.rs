@@ -2,6 +2,11 @@
 //! anything of images.
 
 mod connections;
+mod descriptors;
 mod ignored;
 pub mod lambda;
 pub mod serve;
+mod socket;
+
+pub use connections::Connections;
+pub use descriptors::raise_limit;

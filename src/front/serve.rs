@@ -2,6 +2,7 @@
 //! graceful end.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -16,24 +17,29 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::connections;
+use super::connections::{Connections, Peer};
 use super::ignored::ignored_parameters;
-use crate::config::Metrics;
 use crate::error::{Code, Problem};
-use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
+use crate::origin::{Origin, OriginRequest, OriginResponse, Report, problem_response};
+use crate::telemetry::{CacheResult, Gauge};
 
 /// How long running requests may take to end once the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
 /// Serves these routes until `stop` resolves, then lets running requests end.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send + 'static) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections: &Connections,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
         tracing::info!("stopping: no new connections, running requests may end");
         let _ = stopping.send(true);
     };
-    let server = connections::serve(listener, router, connections::HEADER_TIMEOUT, graceful);
+    let server = connections.serve(listener, router, graceful);
     let too_long = async move {
         // The sender lives as long as the server; when it is gone, so is the need to wait.
         if stopped.wait_for(|stopped| *stopped).await.is_ok() {
@@ -47,6 +53,18 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         () = too_long => {}
     }
 }
+
+/// Longest id of a request that is taken from its header.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Longest trace header that is taken: root, parent, sampling and lineage together.
+const MAX_TRACE: usize = 512;
+
+/// Longest part of `X-Forwarded-For` that stands in a log line, in bytes.
+const MAX_FORWARDED_FOR: usize = 256;
+
+/// Most of a text that stands in a log line, in bytes.
+const MAX_LOGGED: usize = 1024;
 
 /// What is known of a request beside what it says.
 #[derive(Debug, Clone)]
@@ -62,10 +80,13 @@ pub struct Invocation {
 impl Invocation {
     /// As a request over the network tells it.
     fn of(headers: &HeaderMap) -> Self {
-        let sane = |value: &&str| value.len() <= 128 && value.bytes().all(|byte| byte.is_ascii_graphic());
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let request_id = header("x-request-id").filter(sane).map_or_else(new_request_id, str::to_owned);
-        Self { request_id, trace: header("x-amzn-trace-id").map(str::to_owned), deadline: None }
+        let header = |name, most: usize| {
+            let value = headers.get(name)?.to_str().ok()?;
+            let sane = value.len() <= most && value.bytes().all(|byte| byte.is_ascii_graphic());
+            sane.then(|| value.to_owned())
+        };
+        let request_id = header("x-request-id", MAX_REQUEST_ID).unwrap_or_else(new_request_id);
+        Self { request_id, trace: header("x-amzn-trace-id", MAX_TRACE), deadline: None }
     }
 }
 
@@ -79,35 +100,45 @@ fn new_request_id() -> String {
     format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// All routes: `/healthz`, `/metrics` if figures are kept for it, and an image for every other path.
+/// The routes of viewers: `/healthz`, and an image for every other path.
 pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
-    let mut router = Router::new().route("/healthz", get(|| async { "ok\n" }));
-    if origin.settings().metrics == Metrics::Prometheus {
-        router = router.route("/metrics", get(metrics));
-    }
-    let router = router
+    let forwarded = origin.settings().log_forwarded_for;
+    let router = Router::new()
+        .route("/healthz", get(healthz))
         .fallback(image)
         .with_state(origin)
         .layer(CatchPanicLayer::custom(|_| {
             answer(problem_response(&Problem::new(Code::Internal, "a bug; see the log")))
         }))
-        .layer(middleware::from_fn(access_log));
+        .layer(middleware::from_fn_with_state(forwarded, access_log));
     with_cors(router, cors)
 }
 
+/// The routes of operators: `/healthz`, and `/metrics` with figures of the origin and of the viewers' connections.
+pub fn metrics_router(origin: Arc<Origin>, connections: Connections) -> Router {
+    let metrics = move || {
+        let gauge = |name, help, value| Gauge { name, help, value: value as u64 };
+        let gauges = vec![
+            gauge("connections", "Connections of viewers.", connections.open()),
+            gauge("connections_limit", "Connections that viewers may have.", connections.capacity()),
+        ];
+        let text = origin.metrics(gauges).unwrap_or_default();
+        let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        std::future::ready(([(header::CONTENT_TYPE, version)], text))
+    };
+    Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics))
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
 /// Routes whose answers the scripts of this web origin may read.
-pub(crate) fn with_cors(router: Router, cors: Option<&str>) -> Router {
+pub fn with_cors(router: Router, cors: Option<&str>) -> Router {
     match cors.and_then(|allowed| allowed.parse::<HeaderValue>().ok()) {
         Some(allowed) => router.layer(cors_layer(allowed)),
         None => router,
     }
-}
-
-async fn metrics(State(origin): State<Arc<Origin>>) -> Response {
-    let mut answer = Response::new(origin.metrics().unwrap_or_default().into());
-    let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, version);
-    answer
 }
 
 fn cors_layer(allowed: HeaderValue) -> CorsLayer {
@@ -147,31 +178,137 @@ pub(super) fn answer(response: OriginResponse) -> Response {
     let mut answer = Response::new(axum::body::Body::from_stream(response.body.into_stream()));
     *answer.status_mut() = response.status;
     *answer.headers_mut() = response.headers;
+    answer.extensions_mut().insert(response.report);
     answer
 }
 
-/// One line a request. Queries may carry tokens, so they are not logged.
-async fn access_log(mut request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+/// One line a request. Queries may carry tokens, so the canonical text is logged, which holds none.
+async fn access_log(State(forwarded): State<bool>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let invocation = request.extensions().get::<Invocation>().cloned();
     let invocation = invocation.unwrap_or_else(|| Invocation::of(request.headers()));
     request.extensions_mut().insert(invocation.clone());
+    let line = Line {
+        method: request.method().clone(),
+        path: bounded(request.uri().path()).to_owned(),
+        client: request.extensions().get::<Peer>().map(|Peer(address)| address.ip()),
+        forwarded_for: forwarded_for(request.headers()).filter(|_| forwarded),
+        invocation,
+    };
     let mut response = next.run(request).await;
-    if let Ok(id) = HeaderValue::from_str(&invocation.request_id) {
+    if let Ok(id) = HeaderValue::from_str(&line.invocation.request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    let header = |name: header::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
-    tracing::info!(
-        %method,
-        path,
-        status = response.status().as_u16(),
-        bytes = header(header::CONTENT_LENGTH),
-        media_type = header(header::CONTENT_TYPE),
-        milliseconds = started.elapsed().as_secs_f64() * 1000.0,
-        request_id = invocation.request_id,
-        trace = invocation.trace,
-        "answered"
-    );
+    line.write(&response, started.elapsed());
     response
+}
+
+/// What a log line tells of a request.
+struct Line {
+    method: Method,
+    path: String,
+    client: Option<IpAddr>,
+    forwarded_for: Option<String>,
+    invocation: Invocation,
+}
+
+impl Line {
+    fn write(&self, response: &Response, took: Duration) {
+        let header = |name: header::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let report = response.extensions().get::<Report>();
+        let cost = report.map(|report| report.cost).unwrap_or_default();
+        let [fetch, decode, resize, encode] = cost.durations().map(|(_, took)| (!took.is_zero()).then(|| millis(took)));
+        // The level has to be known when the program is compiled.
+        macro_rules! write {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    method = %self.method,
+                    path = self.path,
+                    query = report.and_then(|report| report.query.as_deref()).map(bounded),
+                    status = response.status().as_u16(),
+                    bytes = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
+                    media_type = header(header::CONTENT_TYPE),
+                    problem = report.and_then(|report| report.problem),
+                    cache = report.and_then(|report| report.cache).map(CacheResult::name),
+                    bytes_in = Some(cost.bytes_in).filter(|bytes| *bytes > 0),
+                    fetch_milliseconds = fetch,
+                    decode_milliseconds = decode,
+                    resize_milliseconds = resize,
+                    encode_milliseconds = encode,
+                    milliseconds = millis(took),
+                    client = self.client.map(tracing::field::display),
+                    forwarded_for = self.forwarded_for,
+                    request_id = self.invocation.request_id,
+                    trace = self.invocation.trace,
+                    "answered"
+                )
+            };
+        }
+        // Those who ask whether the server is well ask often.
+        if self.path == "/healthz" {
+            write!(tracing::Level::DEBUG);
+        } else {
+            write!(tracing::Level::INFO);
+        }
+    }
+}
+
+/// Milliseconds with three digits.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// As much of a text as a log line may hold.
+fn bounded(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_LOGGED)).unwrap_or_default()
+}
+
+/// The end of `X-Forwarded-For`, which is what the nearest proxies have written.
+fn forwarded_for(headers: &HeaderMap) -> Option<String> {
+    let lists: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let list = lists.join(", ");
+    let start = list.len().saturating_sub(MAX_FORWARDED_FOR);
+    list.get(start..).filter(|list| !list.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn what_a_request_says_of_itself_is_bounded() {
+        let root = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
+        let table = [(root.to_owned(), Some(root)), ("x".repeat(513), None), ("a b".to_owned(), None)];
+        for (trace, expected) in table {
+            let invocation = Invocation::of(&headers("x-amzn-trace-id", &[&trace]));
+            assert_eq!(invocation.trace.as_deref(), expected, "{trace}");
+        }
+        assert_eq!(Invocation::of(&headers("x-request-id", &["mine"])).request_id, "mine");
+        let long = "x".repeat(129);
+        assert_ne!(Invocation::of(&headers("x-request-id", &[&long])).request_id, long);
+        assert_eq!((bounded("short"), bounded(&"ü".repeat(600)).len()), ("short", 1024));
+    }
+
+    #[test]
+    fn the_nearest_proxies_are_believed_first() {
+        let list = |values: &[&str]| forwarded_for(&headers("x-forwarded-for", values));
+        assert_eq!(list(&[]), None);
+        assert_eq!(list(&["10.0.0.1, 10.0.0.2", "10.0.0.3"]).as_deref(), Some("10.0.0.1, 10.0.0.2, 10.0.0.3"));
+        let long = list(&[&"1".repeat(10_000), "10.0.0.3"]).unwrap();
+        assert!(long.len() == 256 && long.ends_with("1, 10.0.0.3"), "{long}");
+    }
+
+    #[test]
+    fn milliseconds_have_three_digits() {
+        assert_eq!(millis(Duration::from_nanos(1_826_804_993)), 1826.805);
+    }
 }

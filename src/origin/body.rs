@@ -2,9 +2,9 @@
 //! out or replaced.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -15,20 +15,20 @@ use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 /// Bytes that are read from a file at once, and so held for each download in progress.
 const CHUNK: usize = 128 * 1024;
 
-/// The bytes of an original that is handed on without being decoded.
-#[derive(Debug)]
+/// The bytes of an original that is handed on without being decoded. Copies share them.
+#[derive(Debug, Clone)]
 pub enum Original {
     /// A file, which is read as it is sent.
-    File(File),
+    File(Arc<File>),
     /// All bytes, in memory.
     Memory(Bytes),
 }
 
 impl Original {
     /// The format, and the plan for the content without its metadata.
-    pub(super) fn strip(&mut self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
+    pub(super) fn strip(&self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
-            Self::File(file) => strip(file, keep, work),
+            Self::File(file) => strip(&mut FileView::new(file.clone()), keep, work),
             Self::Memory(bytes) => strip(&mut Cursor::new(&**bytes), keep, work),
         }
     }
@@ -36,9 +36,50 @@ impl Original {
 
 fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
     let mut head = [0; SNIFF_LEN];
-    let sniffed = source.read(&mut head).map(|length| sniff(&head[..length]))?;
-    let format = sniffed.ok_or(metadata::Error::Unrecognised)?;
+    let length = source.read(&mut head)?;
+    let format = sniffed(&head[..length])?;
     Ok((format, metadata::strip(source, keep, work)?))
+}
+
+/// The format of a file that begins like this.
+pub(super) fn sniffed(head: &[u8]) -> Result<Format, metadata::Error> {
+    sniff(head).ok_or(metadata::Error::Unrecognised)
+}
+
+/// A file with a position of its own, so that several readers can share one descriptor.
+#[derive(Debug)]
+struct FileView {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl FileView {
+    const fn new(file: Arc<File>) -> Self {
+        Self { file, position: 0 }
+    }
+}
+
+impl Read for FileView {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let length = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.position)?;
+        #[cfg(windows)]
+        let length = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.position)?;
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for FileView {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::End(offset) => self.file.metadata()?.len().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
 }
 
 /// The body of an answer.
@@ -53,6 +94,15 @@ pub enum Body {
 }
 
 impl Body {
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Original(rewrite, _) => rewrite.len(),
+        }
+    }
+
     /// These bytes of it.
     #[must_use]
     pub fn slice(self, range: Range<u64>) -> Self {
@@ -76,7 +126,7 @@ impl Body {
                 stream::iter(pieces(rewrite, bytes).map(Ok)).left_stream().right_stream()
             }
             Self::Original(rewrite, Original::File(file)) => {
-                stream::try_unfold(rewrite.reader(file), next_piece).right_stream().right_stream()
+                stream::try_unfold(rewrite.reader(FileView::new(file)), next_piece).right_stream().right_stream()
             }
         }
     }
@@ -98,7 +148,7 @@ fn pieces(rewrite: Rewrite, source: Bytes) -> impl Iterator<Item = Bytes> + Send
     })
 }
 
-async fn next_piece(mut reader: RewriteReader<File>) -> io::Result<Option<(Bytes, RewriteReader<File>)>> {
+async fn next_piece(mut reader: RewriteReader<FileView>) -> io::Result<Option<(Bytes, RewriteReader<FileView>)>> {
     let read = tokio::task::spawn_blocking(move || {
         let mut piece = Vec::with_capacity(CHUNK);
         #[allow(clippy::disallowed_methods, reason = "a piece has a fixed length")]

@@ -5,8 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-use crate::source::{Holds, Meta};
-
 /// Counted up whenever the same original and query would give other bytes than before, so that no cache keeps the old
 /// ones.
 const ENGINE: u32 = 1;
@@ -15,8 +13,8 @@ const ENGINE: u32 = 1;
 ///
 /// The source's tag stays readable so that a store can be asked whether it is still current; the store's tags hold no
 /// character that would need escaping.
-pub(super) fn entity_tag(meta: &Meta, variant: &Variant) -> String {
-    format!("\"{}-{}\"", meta.etag, variant.0)
+pub(super) fn entity_tag(source_tag: &str, variant: &Variant) -> String {
+    format!("\"{source_tag}-{}\"", variant.0)
 }
 
 /// What is made of an original, as a digest.
@@ -24,37 +22,52 @@ pub(super) fn entity_tag(meta: &Meta, variant: &Variant) -> String {
 pub(super) struct Variant(String);
 
 impl Variant {
-    pub(super) fn new(text: &str) -> Self {
-        let digest = Sha256::digest(format!("{ENGINE}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
-        Self(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    /// The digest of all that decides over the bytes beside the original: the canonical query, what was negotiated, and the
+    /// settings that count.
+    pub(super) fn new(parts: &[(&str, &str)]) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(format!("{ENGINE}\n{}\n", env!("CARGO_PKG_VERSION")));
+        for (name, value) in parts {
+            digest.update(format!("{name}={value}\n"));
+        }
+        Self(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The digest.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-/// What the viewer's conditions say of the original itself, so that the source can be asked: the source's own tag out of
-/// the first entity tag that is of this variant, or a date where there is no tag.
-pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<Holds> {
-    let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
-    if tags.peek().is_some() {
-        let source_tag = |item: &str| {
-            let opaque = item.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?;
-            let source = opaque.strip_suffix(&variant.0)?.strip_suffix('-')?;
-            let sound = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-            (sound && !source.is_empty()).then(|| Holds::Tag(source.to_owned()))
-        };
-        return tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).find_map(source_tag);
-    }
-    let since = headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?;
-    Some(Holds::Since(httpdate::parse_http_date(since).ok()?))
+/// The source's own tag out of the first entity tag of the viewer's `If-None-Match` that is of this variant, so that the
+/// source can be asked.
+pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<String> {
+    let source_tag = |item: &str| {
+        let opaque = item.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?;
+        let source = opaque.strip_suffix(&variant.0)?.strip_suffix('-')?;
+        let sound = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        (sound && !source.is_empty()).then(|| source.to_owned())
+    };
+    let tags = headers.get_all(header::IF_NONE_MATCH).iter();
+    tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).find_map(source_tag)
 }
 
-/// Whether the viewer already has this answer.
+/// Whether there is any condition.
+pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
+    [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
+
+/// Whether the viewer already has this answer. An empty tag is none, and equals no other.
 pub(crate) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         // Weak comparison: the opaque part decides (RFC 9110, 13.1.2).
+        let is_same = |item: &str| !tag.is_empty() && item.trim().trim_start_matches("W/") == tag;
         return tags
             .filter_map(|value| value.to_str().ok())
-            .any(|list| list.trim() == "*" || list.split(',').any(|item| item.trim().trim_start_matches("W/") == tag));
+            .any(|list| list.trim() == "*" || list.split(',').any(is_same));
     }
     let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
     let since = since.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -69,7 +82,7 @@ pub(super) fn is_other(headers: &HeaderMap, tag: &str, modified: Option<SystemTi
     let mut tags = headers.get_all(header::IF_MATCH).iter().peekable();
     if tags.peek().is_some() {
         let mut items = tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-        return !items.any(|item| item.trim() == "*" || item.trim() == tag);
+        return !items.any(|item| item.trim() == "*" || (!tag.is_empty() && item.trim() == tag));
     }
     let since = headers.get(header::IF_UNMODIFIED_SINCE).and_then(|value| value.to_str().ok());
     let since = since.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -137,28 +150,41 @@ mod tests {
     }
 
     #[test]
-    fn tags_depend_on_source_and_transform() {
-        let tag = |etag: &str, variant: &str| {
-            entity_tag(&Meta { etag: etag.into(), modified: None, length: None }, &Variant::new(variant))
-        };
-        let one = tag("abc", "w=1");
+    fn tags_depend_on_source_and_everything_that_is_made_of_it() {
+        let tag = |etag: &str, parts: &[(&str, &str)]| entity_tag(etag, &Variant::new(parts));
+        let parts = [("query", "w=1"), ("accept", "avif")];
+        let one = tag("abc", &parts);
         assert!(one.starts_with("\"abc-") && one.ends_with('"'), "{one}");
-        assert_ne!(one, tag("abd", "w=1"));
-        assert_ne!(one, tag("abc", "w=2"));
+        assert_ne!(one, tag("abd", &parts));
+        for other in [[("query", "w=2"), parts[1]], [parts[0], ("accept", "")], [parts[1], parts[0]]] {
+            assert_ne!(one, tag("abc", &other), "{other:?}");
+        }
     }
 
     #[test]
     fn the_source_is_asked_for_its_own_tag() {
-        let variant = Variant::new("w=1");
-        let tag = entity_tag(&Meta { etag: "abc-2".into(), modified: None, length: None }, &variant);
+        let variant = Variant::new(&[("query", "w=1")]);
+        let tag = entity_tag("abc-2", &variant);
         let held = |list: &str| held(&headers(&[(header::IF_NONE_MATCH, list)]), &variant);
         for list in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}, \"y\"")] {
-            assert_eq!(held(&list), Some(Holds::Tag("abc-2".into())), "{list}");
+            assert_eq!(held(&list).as_deref(), Some("abc-2"), "{list}");
         }
-        let other = entity_tag(&Meta { etag: "abc".into(), modified: None, length: None }, &Variant::new("w=2"));
+        let other = entity_tag("abc", &Variant::new(&[("query", "w=2")]));
         let evil = tag.replace("abc", "a b");
         for list in ["*", "\"x\"", other.as_str(), evil.as_str(), tag.trim_matches('"'), ""] {
             assert_eq!(held(list), None, "{list}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_tag_equals_nothing() {
+        for name in [header::IF_NONE_MATCH, header::IF_MATCH] {
+            for list in ["", "\"\"", "\"a\",,\"b\"", "W/"] {
+                let headers = headers(&[(name.clone(), list)]);
+                let same =
+                    is_not_modified(&headers, "", None) || !(name != header::IF_MATCH || is_other(&headers, "", None));
+                assert!(!same, "{name}: {list}");
+            }
         }
     }
 

@@ -1,13 +1,17 @@
 //! The heart: one [`OriginRequest`] in, one [`OriginResponse`] out, whatever door it came through.
 //!
-//! The order matters: the query is parsed before the store is asked; the store's facts answer conditional requests
-//! before a byte is read; the cache answers before anything is decoded; and pixel work waits its turn in the pool. What
-//! goes wrong anywhere becomes a [`Problem`], and nothing else.
+//! The order matters. The query is parsed before the store is asked; a place in the queue is taken before anything is
+//! opened; equal requests go through the [`pipeline`] once; and the viewer's conditions are looked at when it is known that
+//! there is an answer, so that a 304 stands only for what would have been a 200. What goes wrong anywhere becomes a
+//! [`Problem`], and nothing else.
 
 mod body;
 pub(crate) mod conditional;
 mod download;
+mod flight;
+mod pipeline;
 mod pool;
+mod threads;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,17 +24,16 @@ use tokio::time::Instant;
 pub use body::{Body, Original};
 pub use conditional::{RangeRequest, range};
 
-use crate::codec::{self, Format, Work, sniff};
+use crate::codec::Format;
 use crate::config::{ExposeMetadata, Settings};
 use crate::error::{Code, Problem};
-use crate::metadata;
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
-use crate::source::{Ask, Content, Found, Holds, Key, Meta, Object, Source, SourceError};
-use crate::telemetry::{Cost, Observation, Telemetry};
-use crate::transform::{self, Accepted, Preferences, Stages};
+use crate::source::{Key, Meta, Source};
+use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
+use crate::transform::Accepted;
 use conditional::Variant;
-use download::Downloads;
-use pool::Pool;
+use flight::{Flights, Role};
+use pipeline::{Outcome, Pipeline};
 
 /// A request, free of the door's own protocol.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +61,20 @@ pub struct OriginResponse {
     pub headers: HeaderMap,
     /// The body; empty for HEAD, whose headers are those of GET.
     pub body: Body,
+    /// What the log and the metrics tell of it.
+    pub(crate) report: Report,
+}
+
+/// How a request was answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report {
+    /// The canonical text of the query, if it is a valid one. It holds no tokens.
+    pub(crate) query: Option<String>,
+    /// Where a finished answer came from.
+    pub(crate) cache: Option<CacheResult>,
+    pub(crate) cost: Cost,
+    /// The code of the problem, if that is the answer.
+    pub(crate) problem: Option<&'static str>,
 }
 
 /// A finished answer, as the cache keeps it.
@@ -68,8 +85,9 @@ struct Answer {
     cost: Cost,
 }
 
-/// What a request comes down to.
-struct Wish {
+/// A parsed request: the original, what is to be made of it, and until when.
+#[derive(Debug)]
+struct ParsedRequest {
     key: Key,
     version: Option<String>,
     transform: Transform,
@@ -78,256 +96,212 @@ struct Wish {
     deadline: Instant,
 }
 
-/// Bytes that a cache entry takes beside its answer, roughly.
-const ENTRY_OVERHEAD: usize = 512;
-
-/// Originals whose newest tag is remembered, so that a store can be asked whether a finished answer is current.
-const REMEMBERED_TAGS: u64 = 10_000;
+impl ParsedRequest {
+    /// What requests for the same answer have in common.
+    fn id(&self) -> String {
+        format!("{}\n{}\n{}", self.key.as_str(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())
+    }
+}
 
 /// Answers requests for the originals of one source.
 pub struct Origin {
-    source: Box<dyn Source>,
-    settings: Settings,
-    pool: Pool,
-    downloads: Downloads,
+    source: Arc<dyn Source>,
+    pipeline: Arc<Pipeline>,
+    flights: Flights<Outcome>,
     telemetry: Telemetry,
-    /// Finished answers by key and entity tag. It also sees to it that equal requests in flight are worked once.
-    cache: moka::future::Cache<String, Answer>,
-    /// The source's tag under which an answer was last made, by key and variant.
-    tags: moka::future::Cache<String, String>,
 }
 
 impl std::fmt::Debug for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Origin").field("pool", &self.pool).finish_non_exhaustive()
+        f.debug_struct("Origin").field("load", &self.pipeline.load()).finish_non_exhaustive()
     }
+}
+
+/// Where a request's original is.
+#[derive(Clone, Copy)]
+enum Store<'a> {
+    /// In the origin's own source, for which equal requests are answered together.
+    Own,
+    /// In one that was opened for this request alone.
+    Other(&'a dyn Source),
 }
 
 impl Origin {
     /// Serves the originals of `source`.
     pub fn new(source: Box<dyn Source>, settings: Settings) -> Self {
-        let weigh = |key: &String, answer: &Answer| {
-            u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
-        };
-        let cache = moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build();
-        let tags = moka::future::Cache::new(if settings.cache == 0 { 0 } else { REMEMBERED_TAGS });
-        let pool = Pool::new(settings.workers, settings.queue);
-        let downloads = Downloads::new(settings.max_source_bytes, settings.download_memory);
-        let telemetry = Telemetry::new(settings.metrics);
-        Self { source, settings, pool, downloads, telemetry, cache, tags }
+        let telemetry = Telemetry::new(settings.metrics, settings.deadline);
+        let pipeline = Arc::new(Pipeline::new(settings));
+        Self { source: source.into(), pipeline, flights: Flights::default(), telemetry }
     }
 
     /// The settings that hold.
-    pub const fn settings(&self) -> &Settings {
-        &self.settings
+    pub fn settings(&self) -> &Settings {
+        &self.pipeline.settings
     }
 
-    /// Figures of operation in Prometheus' text format, if they are kept.
-    pub fn metrics(&self) -> Option<String> {
-        self.telemetry.text()
+    /// Figures of operation in Prometheus' text format, if they are kept, with those of whoever passes requests on.
+    pub(crate) fn metrics(&self, mut gauges: Vec<Gauge>) -> Option<String> {
+        gauges.extend(self.pipeline.gauges());
+        self.telemetry.text(&gauges)
     }
 
     /// Answers a request. This never fails: errors are answers, too.
     pub async fn respond(&self, request: OriginRequest<'_>) -> OriginResponse {
-        self.respond_from(&*self.source, request).await
+        self.respond_to(Store::Own, request).await
     }
 
     /// Answers a request for an original of another source.
     pub async fn respond_from(&self, source: &dyn Source, request: OriginRequest<'_>) -> OriginResponse {
+        self.respond_to(Store::Other(source), request).await
+    }
+
+    async fn respond_to(&self, store: Store<'_>, request: OriginRequest<'_>) -> OriginResponse {
         let started = Instant::now();
-        let answer = self.answer(source, request).await;
-        let (mut response, cost) = answer.unwrap_or_else(|problem| {
-            let problem = Problem { request_id: request.request_id.map(str::to_owned), ..problem };
-            (problem_response(&problem), Cost::default())
+        let (mut depends_on_accept, mut report) = (false, Report::default());
+        let answer = async {
+            let parsed = Arc::new(self.parse(request)?);
+            depends_on_accept = parsed.transform.output.format == Some(FormatChoice::Auto);
+            report.query = Some(parsed.transform.canonical());
+            self.answer(store, &parsed, request, &mut report).await
+        };
+        let answer = answer.await;
+        let mut response = answer.unwrap_or_else(|problem| {
+            problem_response(&Problem { request_id: request.request_id.map(str::to_owned), ..problem })
         });
+        response.report = Report { problem: response.report.problem, ..report };
+        if depends_on_accept {
+            response.headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        }
         response.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if request.method == Method::HEAD {
             response.body = Body::Empty;
         }
-        self.observe(&response, cost, started.elapsed(), request.request_id);
+        self.observe(&response, started.elapsed(), request.request_id);
         response
     }
 
-    fn observe(&self, response: &OriginResponse, cost: Cost, total: Duration, request_id: Option<&str>) {
+    fn observe(&self, response: &OriginResponse, total: Duration, request_id: Option<&str>) {
         let text = |name| response.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let format = text(header::CONTENT_TYPE).and_then(|media_type| media_type.split_once('/'));
         let bodiless = matches!(response.body, Body::Empty);
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+        let Report { cache, cost, problem, .. } = response.report;
         self.telemetry.record(&Observation {
             status: response.status.as_u16(),
             format: format.map_or("", |(_, format)| format),
             bytes_out: if bodiless { 0 } else { length },
             total,
             cost,
+            cache,
+            problem,
             request_id,
         });
     }
 
-    async fn answer(&self, source: &dyn Source, request: OriginRequest<'_>) -> Result<(OriginResponse, Cost), Problem> {
-        let wish = self.wish(request)?;
-        let tags_key = format!("{}\n{:?}\n{:?}", wish.key.as_str(), wish.version, wish.variant);
-        let viewers = conditional::held(request.headers, &wish.variant);
-        let ours = if viewers.is_none() { self.tags.get(&tags_key).await.map(Holds::Tag) } else { None };
-        let started = Instant::now();
-        let mut found = open(source, &wish, viewers.or(ours)).await?;
+    async fn answer(
+        &self,
+        store: Store<'_>,
+        parsed: &Arc<ParsedRequest>,
+        request: OriginRequest<'_>,
+        report: &mut Report,
+    ) -> Result<OriginResponse, Problem> {
+        let mut holds = self.holds(parsed, request.headers).await;
         loop {
-            let (Found::Object(Object { meta, .. }) | Found::Same(meta)) = &found;
-            let tag = conditional::entity_tag(meta, &wish.variant);
-            let headers = self.headers(meta, &wish.transform, &tag);
+            let is_asked = holds.is_some();
+            let (outcome, role) = self.run(store, parsed, holds.take()).await?;
+            let meta = outcome.meta();
+            let tag = meta.etag.as_deref().map(|tag| conditional::entity_tag(tag, &parsed.variant));
+            let headers = self.headers(meta, tag.as_deref());
+            let tag = tag.unwrap_or_default();
             if conditional::is_other(request.headers, &tag, meta.modified) {
                 return Err(Problem::new(Code::PreconditionFailed, "the picture has changed"));
             }
             if conditional::is_not_modified(request.headers, &tag, meta.modified) {
-                return Ok((bare(StatusCode::NOT_MODIFIED, headers), Cost::default()));
+                return Ok(bare(StatusCode::NOT_MODIFIED, headers));
             }
-            let cache_key = format!("{}\n{tag}", wish.key.as_str());
-            match found {
-                Found::Object(Object { content: Content::Unavailable, .. }) => {
-                    // Type and length are known only of what has been made already.
-                    let response = match self.cache.get(&cache_key).await {
-                        Some(answer) => finished(&answer, false, headers),
-                        None => bare(StatusCode::OK, headers),
+            return match outcome {
+                // The answer was dropped in the meantime, or the condition was another's.
+                Outcome::Same(_) if is_asked => continue,
+                // The signature of a URL may cover the viewer's own condition, which has to be asked as it is.
+                Outcome::Same(_) => Ok(bare(StatusCode::NOT_MODIFIED, headers)),
+                // Type and length are known only of what has been made already.
+                Outcome::Facts(_) => Ok(bare(StatusCode::OK, headers)),
+                Outcome::Finished { answer, cached, .. } => {
+                    let cache = match role {
+                        _ if cached => CacheResult::Hit,
+                        Role::Follower => CacheResult::Coalesced,
+                        Role::Leader => CacheResult::Miss,
                     };
-                    return Ok((response, Cost::default()));
+                    report.cache = Some(cache);
+                    if cache == CacheResult::Miss {
+                        report.cost = answer.cost;
+                    }
+                    Ok(finished(&answer, cache, headers))
                 }
-                Found::Object(object) if wish.transform.is_original() => {
-                    let cost = Cost { bytes_in: object.meta.length.unwrap_or(0), ..Cost::default() };
-                    let response = self.original(object, &wish, request, headers, &tag).await?;
-                    return Ok((response, cost));
+                Outcome::Original { meta, format, rewrite, original } => {
+                    if role == Role::Leader {
+                        report.cost.bytes_in = meta.length.unwrap_or(0);
+                    }
+                    let whole = Body::Original(Arc::unwrap_or_clone(rewrite), original);
+                    original_response(request, &meta, &tag, format, whole, headers)
                 }
-                Found::Object(object) => {
-                    self.tags.insert(tags_key, object.meta.etag.clone()).await;
-                    return self.transformed(cache_key, object, wish, started.elapsed(), headers).await;
-                }
-                Found::Same(_) => match self.cache.get(&cache_key).await {
-                    Some(answer) => return Ok((finished(&answer, false, headers), Cost::default())),
-                    // It was dropped in the meantime.
-                    None => match open(source, &wish, None).await? {
-                        // The signature of a URL may cover the viewer's own condition, which has to be asked as it is.
-                        Found::Same(_) => return Ok((bare(StatusCode::NOT_MODIFIED, headers), Cost::default())),
-                        object => found = object,
-                    },
-                },
+            };
+        }
+    }
+
+    /// The source's tag of a copy that is likely to be current, whose answer is in the cache or with the viewer.
+    async fn holds(&self, parsed: &ParsedRequest, headers: &HeaderMap) -> Option<String> {
+        let verified = self.pipeline.verified(parsed).await;
+        let cached = verified.as_ref().filter(|tag| self.pipeline.is_cached(parsed, tag));
+        // An entity tag was given out with a good answer, while a date or `*` says nothing of whether there was one.
+        let viewers = || conditional::held(headers, &parsed.variant);
+        let conditional = || verified.clone().filter(|_| conditional::is_conditional(headers));
+        cached.cloned().or_else(viewers).or_else(conditional)
+    }
+
+    async fn run(
+        &self,
+        store: Store<'_>,
+        parsed: &Arc<ParsedRequest>,
+        holds: Option<String>,
+    ) -> Result<(Outcome, Role), Problem> {
+        match store {
+            Store::Other(source) => Ok((self.pipeline.run(source, parsed, holds).await?, Role::Leader)),
+            Store::Own => {
+                let id = format!("{}\n{}", parsed.id(), holds.as_deref().unwrap_or_default());
+                let work = || {
+                    let (pipeline, source, parsed) = (self.pipeline.clone(), self.source.clone(), parsed.clone());
+                    let holds = holds.clone();
+                    async move { pipeline.run(&*source, &parsed, holds).await }
+                };
+                self.flights.join(&id, parsed.deadline, work).await
             }
         }
     }
 
     /// Reads the request, as far as that needs no original.
-    fn wish(&self, request: OriginRequest<'_>) -> Result<Wish, Problem> {
+    fn parse(&self, request: OriginRequest<'_>) -> Result<ParsedRequest, Problem> {
         if !matches!(*request.method, Method::GET | Method::HEAD) {
             let detail = format!("{} is not served; use GET", request.method);
             return Err(Problem::new(Code::MethodNotAllowed, detail));
         }
-        let deadline = Instant::now() + self.settings.deadline;
+        let settings = self.settings();
+        let deadline = Instant::now() + settings.deadline;
         let deadline = request.deadline.map_or(deadline, |doors| doors.min(deadline));
-        let transform = query::parse(request.query, &self.settings.presets)?;
+        let transform = query::parse(request.query, &settings.presets)?;
         self.check_exposure(&transform)?;
         let key = Key::from_url_path(request.path).ok_or_else(|| {
             Problem::new(Code::BadPath, "the path must name an image, percent-encoded as UTF-8, without NUL")
         })?;
-        let accepted = accepted(&transform, request.headers, &self.settings.auto_formats);
-        let variant = Variant::new(&format!("{}\n{accepted:?}", transform.canonical()));
-        let version = if self.settings.versions { version(request.query) } else { None };
-        Ok(Wish { key, version, transform, accepted, variant, deadline })
-    }
-
-    /// The original's own compressed pixels, without its metadata.
-    async fn original(
-        &self,
-        object: Object,
-        wish: &Wish,
-        request: OriginRequest<'_>,
-        mut headers: HeaderMap,
-        tag: &str,
-    ) -> Result<OriginResponse, Problem> {
-        object.check_length(self.settings.max_source_bytes)?;
-        let Object { meta, content } = object;
-        let mut original = match content {
-            Content::File(file) => Original::File(file),
-            stream => {
-                let object = Object { meta: meta.clone(), content: stream };
-                Original::Memory(self.downloads.read(object, wish.deadline, look_at_format).await?)
-            }
-        };
-        let keep = wish.transform.metadata.into();
-        let work = Work::until(wish.deadline.into_std());
-        let planned = tokio::task::spawn_blocking(move || {
-            let (format, rewrite) = original.strip(keep, &work)?;
-            Ok::<_, metadata::Error>((format, rewrite, original))
-        });
-        let (format, rewrite, original) = planned.await.map_err(|_| panicked())??;
-        let length = rewrite.len();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        let (status, rewrite) = match range(request.headers, tag, meta.modified, length) {
-            RangeRequest::All => (StatusCode::OK, rewrite),
-            RangeRequest::Part(range) => {
-                let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-                headers.insert(header::CONTENT_RANGE, ascii(&shown));
-                (StatusCode::PARTIAL_CONTENT, rewrite.slice(range))
-            }
-            RangeRequest::Unsatisfiable => {
-                let problem = Problem::new(Code::RangeNotSatisfiable, format!("the file has {length} bytes"));
-                let mut response = problem_response(&problem);
-                response.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{length}")));
-                return Ok(response);
-            }
-        };
-        headers.insert(header::CONTENT_LENGTH, rewrite.len().into());
-        Ok(OriginResponse { status, headers, body: Body::Original(rewrite, original) })
-    }
-
-    async fn transformed(
-        &self,
-        cache_key: String,
-        object: Object,
-        wish: Wish,
-        opened: Duration,
-        headers: HeaderMap,
-    ) -> Result<(OriginResponse, Cost), Problem> {
-        let making = self.make(object, wish, opened);
-        let entry = self.cache.entry(cache_key).or_try_insert_with(making).await;
-        let entry = entry.map_err(|problem: Arc<Problem>| Arc::unwrap_or_clone(problem))?;
-        let fresh = entry.is_fresh();
-        let answer = entry.into_value();
-        let cost = if fresh { answer.cost } else { Cost::default() };
-        Ok((finished(&answer, fresh, headers), cost))
-    }
-
-    async fn make(&self, object: Object, wish: Wish, opened: Duration) -> Result<Answer, Problem> {
-        let (started, limits, expose) = (Instant::now(), self.settings.limits, self.settings.expose_metadata);
-        let Wish { transform, accepted, deadline, .. } = wish;
-        let preferences = Preferences { accepted, avif_speed: self.settings.avif_speed };
-        let reads_pixels = transform.answer != Wanted::Metadata;
-        let looking = Work::until(deadline.into_std());
-        let look = |head: &[u8]| {
-            if reads_pixels { Ok(codec::look(head, limits.budget, &looking)?) } else { look_at_format(head) }
-        };
-        let bytes = self.downloads.read(object, deadline, look).await?;
-        let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + started.elapsed(), ..Cost::default() };
-        let job = move |work: &Work| -> Result<Answer, Problem> {
-            match transform.answer {
-                Wanted::Picture => {
-                    let rendered = transform::render(&bytes, &transform, preferences, limits, work)?;
-                    let media_type = rendered.format.media_type();
-                    let pixels = u64::from(rendered.width) * u64::from(rendered.height);
-                    let cost = Cost { pixels, stages: rendered.stages, ..cost };
-                    Ok(Answer { bytes: rendered.bytes.into(), media_type, cost })
-                }
-                Wanted::Info => json_answer(&transform::inspect(&bytes, limits, work)?, cost),
-                Wanted::Metadata => {
-                    let report = metadata::report(&bytes, work)?;
-                    let shown = if expose == ExposeMetadata::All { report } else { report.without_location() };
-                    json_answer(&shown, cost)
-                }
-            }
-        };
-        self.pool.run(deadline, job).await?
+        let accepted = accepted(&transform, request.headers, &settings.auto_formats);
+        let variant = variant(&transform, accepted, settings);
+        let version = if settings.versions { version(request.query) } else { None };
+        Ok(ParsedRequest { key, version, transform, accepted, variant, deadline })
     }
 
     /// Refuses to show metadata that the configuration hides.
     fn check_exposure(&self, transform: &Transform) -> Result<(), Problem> {
-        let expose = self.settings.expose_metadata;
+        let expose = self.settings().expose_metadata;
         let parameter = match (transform.answer, transform.metadata) {
             (Wanted::Metadata, _) if expose == ExposeMetadata::None => "showExif",
             (_, Metadata::All) if expose != ExposeMetadata::All => "metadata=all",
@@ -338,25 +312,65 @@ impl Origin {
     }
 
     /// The headers that every good answer has, 304 included.
-    fn headers(&self, meta: &Meta, transform: &Transform, tag: &str) -> HeaderMap {
+    fn headers(&self, meta: &Meta, tag: Option<&str>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::ETAG, ascii(tag));
-        headers.insert(header::CACHE_CONTROL, ascii(&format!("public, max-age={}", self.settings.max_age)));
+        if let Some(tag) = tag {
+            headers.insert(header::ETAG, ascii(tag));
+        }
+        headers.insert(header::CACHE_CONTROL, ascii(&format!("public, max-age={}", self.settings().max_age)));
         if let Some(modified) = meta.modified {
             headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(modified)));
-        }
-        if transform.output.format == Some(FormatChoice::Auto) {
-            headers.insert(header::VARY, HeaderValue::from_static("accept"));
         }
         headers
     }
 }
 
-/// Asks the source, until the deadline.
-async fn open(source: &dyn Source, wish: &Wish, holds: Option<Holds>) -> Result<Found, Problem> {
-    let ask = Ask { key: &wish.key, version: wish.version.as_deref(), holds, deadline: wish.deadline };
-    let opened = tokio::time::timeout_at(wish.deadline, source.open(ask)).await;
-    Ok(opened.unwrap_or(Err(SourceError::TimedOut))?)
+/// An original's own compressed pixels, or the range of them that GET asks for (RFC 9110, 14.2).
+fn original_response(
+    request: OriginRequest<'_>,
+    meta: &Meta,
+    tag: &str,
+    format: Format,
+    whole: Body,
+    mut headers: HeaderMap,
+) -> Result<OriginResponse, Problem> {
+    let length = whole.len();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let wanted = match *request.method {
+        Method::GET => range(request.headers, tag, meta.modified, length),
+        _ => RangeRequest::All,
+    };
+    let (status, body) = match wanted {
+        RangeRequest::All => (StatusCode::OK, whole),
+        RangeRequest::Part(range) => {
+            let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+            headers.insert(header::CONTENT_RANGE, ascii(&shown));
+            (StatusCode::PARTIAL_CONTENT, whole.slice(range))
+        }
+        RangeRequest::Unsatisfiable => {
+            let problem = Problem::new(Code::RangeNotSatisfiable, format!("the file has {length} bytes"));
+            let mut response = problem_response(&problem);
+            response.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{length}")));
+            return Ok(response);
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    Ok(OriginResponse { status, headers, body, report: Report::default() })
+}
+
+/// All that decides over the bytes of an answer beside its original.
+fn variant(transform: &Transform, accepted: Accepted, settings: &Settings) -> Variant {
+    let (expose, speed) = (settings.expose_metadata.name(), settings.avif_speed.to_string());
+    let setting = match transform.answer {
+        Wanted::Picture if transform.is_original() => None,
+        Wanted::Picture => Some(("avif_speed", speed.as_str())),
+        Wanted::Info => None,
+        Wanted::Metadata => Some(("expose_metadata", expose)),
+    };
+    let (query, accept) = (transform.canonical(), accepted.canonical());
+    let parts = [("query", query.as_str()), ("accept", accept.as_str())];
+    Variant::new(&parts.into_iter().chain(setting).collect::<Vec<_>>())
 }
 
 /// The version that the query names, in S3's own word for it.
@@ -365,26 +379,17 @@ fn version(query: &str) -> Option<String> {
     pairs.find(|(name, value)| name == "versionId" && !value.is_empty()).map(|(_, value)| value.into_owned())
 }
 
-/// Refuses a download that is no image as soon as its first bytes are there.
-fn look_at_format(head: &[u8]) -> Result<bool, Problem> {
-    if sniff(head).is_some() { Ok(true) } else { Err(metadata::Error::Unrecognised.into()) }
-}
-
 /// An answer without a body.
-const fn bare(status: StatusCode, headers: HeaderMap) -> OriginResponse {
-    OriginResponse { status, headers, body: Body::Empty }
+fn bare(status: StatusCode, headers: HeaderMap) -> OriginResponse {
+    OriginResponse { status, headers, body: Body::Empty, report: Report::default() }
 }
 
-fn finished(answer: &Answer, fresh: bool, mut headers: HeaderMap) -> OriginResponse {
+fn finished(answer: &Answer, cache: CacheResult, mut headers: HeaderMap) -> OriginResponse {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.media_type));
     headers.insert(header::CONTENT_LENGTH, answer.bytes.len().into());
-    headers.insert("server-timing", ascii(&server_timing(fresh, answer)));
-    OriginResponse { status: StatusCode::OK, headers, body: Body::Bytes(answer.bytes.clone()) }
-}
-
-fn json_answer(value: &impl serde::Serialize, cost: Cost) -> Result<Answer, Problem> {
-    let bytes = serde_json::to_vec(value).map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-    Ok(Answer { bytes: bytes.into(), media_type: "application/json", cost })
+    headers.insert("server-timing", ascii(&server_timing(cache, answer)));
+    let body = Body::Bytes(answer.bytes.clone());
+    OriginResponse { status: StatusCode::OK, headers, body, report: Report::default() }
 }
 
 /// What of `Accept` matters, which is nothing unless the format is left to us.
@@ -397,23 +402,17 @@ fn accepted(transform: &Transform, headers: &HeaderMap, formats: &[Format]) -> A
 }
 
 /// Milliseconds by stage, for browsers' developer tools (W3C Server Timing).
-fn server_timing(fresh: bool, answer: &Answer) -> String {
-    if !fresh {
-        return "cache;desc=hit".to_owned();
+fn server_timing(cache: CacheResult, answer: &Answer) -> String {
+    if cache != CacheResult::Miss {
+        return format!("cache;desc={}", cache.name());
     }
-    let Stages { decode, resize, encode } = answer.cost.stages;
-    let stages = [("fetch", answer.cost.fetch), ("decode", decode), ("resize", resize), ("encode", encode)];
     let mut text = String::new();
-    for (name, duration) in stages {
+    for (name, duration) in answer.cost.durations() {
         let separator = if text.is_empty() { "" } else { ", " };
         // Writing to a string does not fail.
         let _ = write!(text, "{separator}{name};dur={:.3}", duration.as_secs_f64() * 1000.0);
     }
     text
-}
-
-fn panicked() -> Problem {
-    Problem::new(Code::DamagedImage, "the image is damaged in a way that its reader did not expect")
 }
 
 /// A header value of ASCII that this crate itself wrote.
@@ -434,5 +433,6 @@ pub fn problem_response(problem: &Problem) -> OriginResponse {
     if problem.code == Code::MethodNotAllowed {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
-    OriginResponse { status: problem.code.status(), headers, body: Body::Bytes(body) }
+    let report = Report { problem: Some(problem.code.name()), ..Report::default() };
+    OriginResponse { status: problem.code.status(), headers, body: Body::Bytes(body), report }
 }

@@ -1,11 +1,15 @@
-//! A bounded number of threads for pixel work, and a bounded queue before them.
+//! A bounded number of threads for work, and a bounded queue in front of them.
+//!
+//! A job takes its [`Place`] first, before anything is opened or read for it: a full queue, and one so long that the
+//! deadline would pass in it, refuses at once. It becomes a [`Worker`] when one is free, and only then runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::threads::Threads;
 use crate::codec::Work;
 use crate::error::{Code, Problem};
 
@@ -13,13 +17,65 @@ use crate::error::{Code, Problem};
 /// busy until it is really done.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Where pixel work is done: never on the threads that serve connections.
+/// Where work is done that takes a processor: never on the threads that serve connections.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    /// One permit for each picture that is being worked on.
-    workers: Arc<Semaphore>,
-    /// One permit for each picture that is worked on or waits.
+    workers: usize,
+    /// One permit for each job that is being worked on.
+    working: Arc<Semaphore>,
+    /// One permit for each job that is worked on, waits, or is about to.
     places: Arc<Semaphore>,
+    /// How many places there are.
+    capacity: usize,
+    threads: Arc<Threads>,
+    pace: Arc<Mutex<Pace>>,
+}
+
+/// How many jobs there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Jobs that are worked on.
+    pub(crate) busy: usize,
+    /// Jobs that wait.
+    pub(crate) queued: usize,
+}
+
+/// A place in the queue. It is given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A worker that is free for one job.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pool: Pool,
+    deadline: Instant,
+    since: Instant,
+    place: Option<Place>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// How long jobs took lately.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The mean, in which the newest job weighs most.
+    mean: Duration,
+    /// The shortest, which is forgotten little by little.
+    least: Duration,
+}
+
+impl Pace {
+    /// The weight of the newest job.
+    const WEIGHT: f64 = 0.125;
+
+    fn note(&mut self, took: Duration) {
+        if self.mean.is_zero() {
+            (self.mean, self.least) = (took, took);
+        }
+        self.mean = self.mean.mul_f64(1.0 - Self::WEIGHT) + took.mul_f64(Self::WEIGHT);
+        self.least = took.min(self.least.mul_f64(1.0 + Self::WEIGHT));
+    }
 }
 
 /// Cancels the work when the one who waits for it goes away.
@@ -31,40 +87,103 @@ impl Drop for CancelOnDrop {
     }
 }
 
+fn late() -> Problem {
+    Problem::new(Code::Deadline, "the picture was not ready in time")
+}
+
 impl Pool {
-    pub(super) fn new(workers: usize, queue: usize) -> Self {
-        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-        Self { workers: permits(workers), places: permits(workers.saturating_add(queue)) }
+    /// `workers` threads of this name, and `queue` jobs that may wait for them.
+    pub(super) fn new(name: &'static str, workers: usize, queue: usize) -> Self {
+        let capacity = workers.saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        Self {
+            workers,
+            working: Arc::new(Semaphore::new(workers.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            threads: Arc::new(Threads::new(name, workers)),
+            pace: Arc::default(),
+        }
     }
 
-    /// Runs `job` on a thread of its own as soon as a worker is free.
+    /// How many jobs there are at the moment.
+    pub(super) fn load(&self) -> Load {
+        let busy = self.workers.saturating_sub(self.working.available_permits());
+        let taken = self.capacity.saturating_sub(self.places.available_permits());
+        Load { busy, queued: taken.saturating_sub(busy) }
+    }
+
+    /// A place in the queue.
     ///
     /// # Errors
-    /// [`Code::Overloaded`] at once when the queue is full, [`Code::Deadline`] when no worker was free in time or the
-    /// job did not end, [`Code::DamagedImage`] when a decoder panicked.
+    /// [`Code::Overloaded`] when the queue is full, or when those who are in it already will take until the deadline by
+    /// the time that jobs took lately.
+    pub(super) fn place(&self, deadline: Instant) -> Result<Place, Problem> {
+        let ahead = self.capacity.saturating_sub(self.places.available_permits());
+        let refused = || Problem::new(Code::Overloaded, "too many pictures are waiting to be made; try again shortly");
+        if Instant::now() + self.expected(ahead) > deadline {
+            return Err(refused());
+        }
+        self.places.clone().try_acquire_owned().map(|permit| Place { _permit: permit }).map_err(|_| refused())
+    }
+
+    /// How long a job will take that finds so many before it. Nothing, if a worker is free: then the job may be a short one.
+    fn expected(&self, ahead: usize) -> Duration {
+        let waiting = (ahead + 1).saturating_sub(self.workers);
+        if waiting == 0 {
+            return Duration::ZERO;
+        }
+        let mean = self.pace.lock().unwrap_or_else(PoisonError::into_inner).mean;
+        mean + mean.mul_f64(waiting as f64 / self.workers as f64)
+    }
+
+    /// Waits for a worker. A job that depends on another's place needs none of its own.
+    ///
+    /// # Errors
+    /// [`Code::Deadline`] when none is free in time, or so late that not even the shortest job of late would have ended.
+    pub(super) async fn worker(&self, place: Option<Place>, deadline: Instant) -> Result<Worker, Problem> {
+        let permit = match self.working.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let waited = timeout_at(deadline, self.working.clone().acquire_owned()).await;
+                let Ok(Ok(permit)) = waited else { return Err(late()) };
+                let least = self.pace.lock().unwrap_or_else(PoisonError::into_inner).least;
+                if deadline.saturating_duration_since(Instant::now()) <= least {
+                    return Err(late());
+                }
+                permit
+            }
+        };
+        Ok(Worker { pool: self.clone(), deadline, since: Instant::now(), place, permit })
+    }
+}
+
+impl Worker {
+    /// Runs `job` on a thread of the pool.
+    ///
+    /// # Errors
+    /// [`Code::Deadline`] when the job did not end in time, [`Code::DamagedImage`] when it panicked.
     pub(super) async fn run<T: Send + 'static>(
-        &self,
-        deadline: Instant,
+        self,
         job: impl FnOnce(&Work) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
-            return Err(Problem::new(Code::Overloaded, "too many pictures are waiting to be made; try again shortly"));
-        };
-        let late = || Problem::new(Code::Deadline, "the picture was not ready in time");
-        let waited = timeout_at(deadline, self.workers.clone().acquire_owned()).await;
-        let Ok(Ok(worker)) = waited else { return Err(late()) };
+        let Self { pool, deadline, since, place, permit } = self;
         let work = Work::until(deadline.into_std());
         let _cancel = CancelOnDrop(work.clone());
-        let running = tokio::task::spawn_blocking(move || {
-            let _held = (place, worker);
-            job(&work)
+        let pace = pool.pace.clone();
+        let running = pool.threads.run(move || {
+            let _held = (place, permit);
+            let done = job(&work);
+            pace.lock().unwrap_or_else(PoisonError::into_inner).note(since.elapsed());
+            done
         });
         match timeout_at(deadline + GRACE, running).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(panic)) => {
-                tracing::error!(%panic, "a picture made its decoder panic");
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(panic))) => {
+                let panic = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref().copied());
+                tracing::error!(panic, "a picture made its decoder panic");
                 Err(Problem::new(Code::DamagedImage, "the image is damaged in a way that its decoder did not expect"))
             }
+            Ok(Err(_)) => Err(Problem::new(Code::Overloaded, "there is no thread left to work on; try again shortly")),
             Err(_) => Err(late()),
         }
     }
@@ -80,33 +199,74 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
+    /// Runs a job as those do that need nothing read.
+    async fn run<T: Send + 'static>(
+        pool: &Pool,
+        deadline: Instant,
+        job: impl FnOnce(&Work) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = pool.place(deadline)?;
+        pool.worker(Some(place), deadline).await?.run(job).await
+    }
+
     #[tokio::test]
     async fn what_exceeds_the_queue_is_refused_and_the_rest_is_done() {
-        let pool = Pool::new(1, 1);
+        let pool = Pool::new("test", 1, 1);
         let (release, gate) = mpsc::channel::<()>();
         let first = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.run(soon(), move |_| gate.recv().is_ok()).await }
+            async move { run(&pool, soon(), move |_| gate.recv().is_ok()).await }
         });
-        while pool.workers.available_permits() > 0 {
+        while pool.load() != (Load { busy: 1, queued: 0 }) {
             tokio::task::yield_now().await;
         }
         let second = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.run(soon(), |_| 2).await }
+            async move { run(&pool, soon(), |_| 2).await }
         });
-        while pool.places.available_permits() > 0 {
+        while pool.load() != (Load { busy: 1, queued: 1 }) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(pool.run(soon(), |_| 3).await.unwrap_err().code, Code::Overloaded);
+        assert_eq!(pool.place(soon()).unwrap_err().code, Code::Overloaded);
         release.send(()).unwrap();
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(true), Ok(2)));
-        assert_eq!(pool.run(soon(), |_| 4).await, Ok(4));
+        assert_eq!(run(&pool, soon(), |_| 4).await, Ok(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_lasts_beyond_the_deadline_refuses_at_once() {
+        let pool = Pool::new("test", 2, 10);
+        pool.pace.lock().unwrap().note(Duration::from_secs(2));
+        let held: Vec<_> = (0..2).map(|_| pool.place(soon()).unwrap()).collect();
+        let deadline = |seconds| Instant::now() + Duration::from_secs(seconds);
+        // One before it at each worker: half of their time is over on average, and it takes 2 s itself.
+        assert_eq!(pool.place(deadline(2)).unwrap_err().code, Code::Overloaded);
+        let third = pool.place(deadline(3)).unwrap();
+        assert_eq!(pool.place(deadline(3)).unwrap_err().code, Code::Overloaded);
+        drop((held, third));
+        assert!(pool.place(deadline(1)).is_ok(), "where nobody waits, a job may be shorter than others were");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_waited_is_not_begun_when_no_job_of_late_would_have_ended_in_time() {
+        let pool = Pool::new("test", 1, 1);
+        pool.pace.lock().unwrap().note(Duration::from_secs(8));
+        pool.pace.lock().unwrap().note(Duration::from_secs(2));
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let first = pool.worker(None, at(1)).await.unwrap();
+        let waits = |seconds| {
+            let (pool, deadline) = (pool.clone(), at(seconds));
+            tokio::spawn(async move { pool.worker(None, deadline).await.map(drop).map_err(|problem| problem.code) })
+        };
+        let (short, long) = (waits(2), waits(3));
+        tokio::task::yield_now().await;
+        drop(first);
+        assert_eq!((short.await.unwrap(), long.await.unwrap()), (Err(Code::Deadline), Ok(())));
     }
 
     #[tokio::test]
     async fn a_deadline_ends_the_work_and_frees_the_worker() {
-        let pool = Pool::new(1, 0);
+        let pool = Pool::new("test", 1, 0);
         let (ended, end) = mpsc::channel();
         let deadline = Instant::now() + Duration::from_millis(30);
         let endless = move |work: &Work| {
@@ -116,14 +276,15 @@ mod tests {
             ended.send(()).unwrap();
             Err::<(), _>(Problem::new(Code::Deadline, "stopped"))
         };
-        assert_eq!(pool.run(deadline, endless).await.and_then(|r| r).unwrap_err().code, Code::Deadline);
+        assert_eq!(run(&pool, deadline, endless).await.and_then(|r| r).unwrap_err().code, Code::Deadline);
         end.recv().unwrap();
-        assert_eq!(pool.run(soon(), |_| 1).await, Ok(1));
+        let worker = pool.worker(None, soon()).await.unwrap();
+        assert_eq!(worker.run(|_| 1).await, Ok(1));
     }
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_cancelled() {
-        let pool = Pool::new(1, 0);
+        let pool = Pool::new("test", 1, 0);
         let (ended, end) = mpsc::channel();
         let abandoned = tokio::spawn({
             let pool = pool.clone();
@@ -134,10 +295,10 @@ mod tests {
                     }
                     ended.send(()).unwrap();
                 };
-                pool.run(soon(), job).await
+                run(&pool, soon(), job).await
             }
         });
-        while pool.workers.available_permits() > 0 {
+        while pool.load().busy == 0 {
             tokio::task::yield_now().await;
         }
         abandoned.abort();
@@ -146,9 +307,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_answer() {
-        let pool = Pool::new(1, 0);
-        let outcome = pool.run(soon(), |_| -> () { panic!("as a decoder might") }).await;
+        let pool = Pool::new("test", 1, 0);
+        let outcome = run(&pool, soon(), |_| -> () { panic!("as a decoder might") }).await;
         assert_eq!(outcome.unwrap_err().code, Code::DamagedImage);
-        assert_eq!(pool.run(soon(), |_| 1).await, Ok(1));
+        let worker = pool.worker(None, soon()).await.unwrap();
+        assert_eq!(worker.run(|_| 1).await, Ok(1));
     }
 }

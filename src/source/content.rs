@@ -1,13 +1,14 @@
 //! The bytes of an original: a file, or a stream from elsewhere. Comes in: an [`Object`]; goes out: its bytes in memory,
-//! never more than allowed, and given up on as soon as the first of them tell that there is no use for the rest.
+//! never more than allowed, piece by piece for those who want to look at the first of them before the rest comes.
 
 use std::fmt;
 use std::fs::File;
+use std::io::Read as _;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use tokio::io::AsyncReadExt as _;
 
 use super::{Meta, SourceError};
 
@@ -43,10 +44,8 @@ pub struct Object {
     pub content: Content,
 }
 
-/// How many bytes of a download are there when they are first looked at, and how much more there must be for each
-/// further look.
-const FIRST_LOOK: usize = 16 * 1024;
-const NEXT_LOOK: usize = 8;
+/// Bytes that a buffer begins with where nothing is known of the length.
+const UNANNOUNCED: usize = 16 * 1024;
 
 impl Object {
     /// Refuses more bytes than `most`, as far as they are announced.
@@ -60,64 +59,106 @@ impl Object {
         }
     }
 
-    /// Reads all bytes. Of a stream, `look` is shown what has come so far, again and again until it says that it has
-    /// seen enough, so that an original that cannot be used costs no whole download.
+    /// Begins to read.
     ///
     /// # Errors
-    /// [`SourceError::TooLarge`] when there are more than `most`, even if [`Meta::length`] promised fewer,
-    /// [`SourceError::Failed`] when there are fewer than it promised; and what `look` refuses.
-    pub async fn read<E: From<SourceError>>(
-        self,
-        most: u64,
-        look: impl FnMut(&[u8]) -> Result<bool, E>,
-    ) -> Result<Bytes, E> {
-        self.check_length(most)?;
+    /// [`SourceError::TooLarge`] when more than `max_bytes` are announced, [`SourceError::Failed`] when only facts were to
+    /// be had.
+    pub fn start(self, max_bytes: u64) -> Result<Reading, SourceError> {
+        self.check_length(max_bytes)?;
         let announced = self.meta.length;
-        let bytes = match self.content {
-            Content::File(file) => read_file(file, announced, most).await?,
-            Content::Stream(stream) => read_stream(stream, announced, most, look).await?,
-            Content::Unavailable => return Err(SourceError::Failed("only facts were to be had".to_owned()).into()),
+        let rest = match self.content {
+            Content::File(file) => Rest::File(Arc::new(file)),
+            Content::Stream(stream) => Rest::Stream(stream),
+            Content::Unavailable => return Err(SourceError::Failed("only facts were to be had".to_owned())),
         };
-        Ok(bytes.into())
+        let capacity = announced.map_or(UNANNOUNCED, |length| length as usize + 1);
+        Ok(Reading { bytes: Vec::with_capacity(capacity), rest, announced, max_bytes })
+    }
+
+    /// Reads all bytes.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`] and [`Reading::read_to`].
+    pub async fn read(self, max_bytes: u64) -> Result<Bytes, SourceError> {
+        let mut reading = self.start(max_bytes)?;
+        while !reading.read_to(usize::MAX).await? {}
+        Ok(reading.take().into())
     }
 }
 
-fn buffer(announced: Option<u64>) -> Vec<u8> {
-    Vec::with_capacity(announced.map_or(FIRST_LOOK, |length| length as usize + 1))
-}
-
-async fn read_file(file: File, announced: Option<u64>, most: u64) -> Result<Vec<u8>, SourceError> {
-    let mut bytes = buffer(announced);
-    tokio::fs::File::from_std(file).take(most + 1).read_to_end(&mut bytes).await?;
-    let length = bytes.len() as u64;
-    if length > most { Err(SourceError::TooLarge { length, allowed: most }) } else { Ok(bytes) }
-}
-
-async fn read_stream<E: From<SourceError>>(
-    mut stream: ByteStream,
+/// An original that is being read into memory.
+pub struct Reading {
+    bytes: Vec<u8>,
+    rest: Rest,
     announced: Option<u64>,
-    most: u64,
-    mut look: impl FnMut(&[u8]) -> Result<bool, E>,
-) -> Result<Vec<u8>, E> {
-    let mut bytes = buffer(announced);
-    let mut next_look = FIRST_LOOK;
-    while let Some(piece) = stream.next().await {
-        bytes.extend_from_slice(&piece?);
-        let length = bytes.len() as u64;
-        if length > most {
-            return Err(SourceError::TooLarge { length, allowed: most }.into());
-        }
-        if bytes.len() >= next_look {
-            let enough = look(&bytes)?;
-            next_look = if enough { usize::MAX } else { bytes.len().saturating_mul(NEXT_LOOK) };
-        }
+    max_bytes: u64,
+}
+
+/// What has not been read yet.
+enum Rest {
+    File(Arc<File>),
+    Stream(ByteStream),
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("bytes", &self.bytes.len()).finish_non_exhaustive()
     }
-    match announced {
-        Some(length) if length != bytes.len() as u64 => {
-            Err(SourceError::Failed(format!("{} bytes came of {length} announced", bytes.len())).into())
+}
+
+impl Reading {
+    /// Reads on until there are `count` bytes, and says whether these are all. A file is read to its end at once.
+    ///
+    /// # Errors
+    /// [`SourceError::TooLarge`] when there are more bytes than allowed, even if [`Meta::length`] promised fewer,
+    /// [`SourceError::Failed`] when there are fewer than it promised.
+    pub async fn read_to(&mut self, count: usize) -> Result<bool, SourceError> {
+        let stream = match &mut self.rest {
+            Rest::File(file) => {
+                let file = file.clone();
+                let (bytes, max_bytes) = (self.take(), self.max_bytes);
+                let read = tokio::task::spawn_blocking(move || read_file(&file, bytes, max_bytes)).await;
+                self.bytes = read.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string())))?;
+                return Ok(true);
+            }
+            Rest::Stream(stream) => stream,
+        };
+        while self.bytes.len() < count {
+            let Some(piece) = stream.next().await else {
+                return match self.announced {
+                    Some(length) if length != self.bytes.len() as u64 => {
+                        let came = self.bytes.len();
+                        Err(SourceError::Failed(format!("{came} bytes came of {length} announced")))
+                    }
+                    _ => Ok(true),
+                };
+            };
+            self.bytes.extend_from_slice(&piece?);
+            let length = self.bytes.len() as u64;
+            if length > self.max_bytes {
+                return Err(SourceError::TooLarge { length, allowed: self.max_bytes });
+            }
         }
-        _ => Ok(bytes),
+        Ok(false)
     }
+
+    /// Takes what has been read so far.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Puts what was taken back, so that reading can go on.
+    pub fn put_back(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+    }
+}
+
+fn read_file(file: &File, mut bytes: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
+    #[allow(clippy::disallowed_methods, reason = "the bytes are limited, and nothing is made of them here")]
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    let length = bytes.len() as u64;
+    if length > max_bytes { Err(SourceError::TooLarge { length, allowed: max_bytes }) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -127,12 +168,12 @@ mod tests {
     fn streamed(length: Option<u64>, pieces: Vec<Result<&'static [u8], SourceError>>) -> Object {
         let pieces = pieces.into_iter().map(|piece| piece.map(Bytes::from_static));
         let stream = futures_util::stream::iter(pieces.collect::<Vec<_>>());
-        let meta = Meta { etag: "t".into(), modified: None, length };
+        let meta = Meta { etag: Some("t".into()), modified: None, length };
         Object { meta, content: Content::Stream(Box::pin(stream)) }
     }
 
     async fn read(object: Object) -> Result<Bytes, SourceError> {
-        object.read(10, |_| Ok(false)).await
+        object.read(10).await
     }
 
     #[tokio::test]
@@ -150,14 +191,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_ends_the_download() {
-        static KILOBYTES: [u8; 20_000] = [0; 20_000];
-        let mut looks = Vec::new();
-        let pieces = vec![Ok(KILOBYTES.as_slice()), Ok(KILOBYTES.as_slice()), Err(SourceError::TimedOut)];
-        let read = streamed(None, pieces).read(1_000_000, |seen| {
-            looks.push(seen.len());
-            Err(SourceError::Forbidden)
-        });
-        assert_eq!((read.await, looks), (Err(SourceError::Forbidden), vec![20_000]));
+    async fn a_stream_is_read_as_far_as_it_is_wanted() {
+        let pieces = vec![Ok(b"12345".as_slice()), Ok(b"678".as_slice()), Err(SourceError::TimedOut)];
+        let mut reading = streamed(None, pieces).start(10).unwrap();
+        assert_eq!(reading.read_to(1).await, Ok(false));
+        let seen = reading.take();
+        assert_eq!(seen, b"12345");
+        reading.put_back(seen);
+        assert_eq!(reading.read_to(6).await, Ok(false));
+        assert_eq!((reading.read_to(9).await, reading.take()), (Err(SourceError::TimedOut), b"12345678".to_vec()));
     }
 }

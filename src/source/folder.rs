@@ -30,8 +30,8 @@ impl Folder {
     fn open_blocking(&self, key: &Key) -> Result<Object, SourceError> {
         let relative = Path::new(key.as_str());
         let plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
-        // `components` swallows `//` and a trailing slash, which would give one file many names.
-        if !plain || key.as_str().contains("//") || key.as_str().ends_with('/') {
+        // `components` swallows `.`, `//` and a trailing slash, and knows what else is no name on other systems.
+        if !plain || !key.is_plain() {
             return Err(SourceError::NotFound);
         }
         let path = self.root.join(relative).canonicalize()?;
@@ -44,11 +44,22 @@ impl Folder {
         }
         let file = std::fs::File::open(path)?;
         let facts = file.metadata()?;
-        let modified = facts.modified().ok();
-        let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-        let etag = format!("{:x}.{:x}", facts.len(), age.as_nanos());
-        Ok(Object { meta: Meta { etag, modified, length: Some(facts.len()) }, content: Content::File(file) })
+        let meta = Meta { etag: Some(tag(&facts)), modified: facts.modified().ok(), length: Some(facts.len()) };
+        Ok(Object { meta, content: Content::File(file) })
     }
+}
+
+/// Length and time of the last change, and where the system tells them, the time at which the file was put into its place
+/// and its number. Copies that keep the first two, as `cp -p` and `rsync -t` make them, differ in the others.
+fn tag(facts: &std::fs::Metadata) -> String {
+    let age = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let tag = format!("{:x}.{:x}", facts.len(), age.as_nanos());
+    #[cfg(unix)]
+    let tag = {
+        use std::os::unix::fs::MetadataExt as _;
+        format!("{tag}.{:x}.{:x}.{:x}", facts.ctime(), facts.ctime_nsec(), facts.ino())
+    };
+    tag
 }
 
 impl Source for Folder {
@@ -71,7 +82,7 @@ mod tests {
         runtime.block_on(async {
             let ask = Ask { key: &key, version: None, holds: None, deadline: tokio::time::Instant::now() };
             match folder.open(ask).await? {
-                Found::Object(object) => Ok(object.read::<SourceError>(10, |_| Ok(true)).await?.to_vec()),
+                Found::Object(object) => Ok(object.read(10).await?.to_vec()),
                 Found::Same(_) => panic!("nothing was held"),
             }
         })
@@ -124,6 +135,20 @@ mod tests {
         }
         let long = format!("/{}", "x".repeat(5000));
         assert_eq!(read(&folder, &long), Err(SourceError::NotFound));
+    }
+
+    #[test]
+    fn a_file_that_takes_the_place_of_another_has_another_tag() {
+        let temporary = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| temporary.path().join(name));
+        let modified = UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        for path in [&old, &new] {
+            std::fs::write(path, "12345").unwrap();
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+        }
+        let facts = [&old, &new].map(|path| path.metadata().unwrap());
+        assert_eq!(facts[0].modified().unwrap(), facts[1].modified().unwrap());
+        assert_ne!(tag(&facts[0]), tag(&facts[1]));
     }
 
     #[test]

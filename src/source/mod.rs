@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-pub use content::{ByteStream, Content, Object};
+pub use content::{ByteStream, Content, Object, Reading};
 pub use folder::Folder;
 use s3::S3;
 
@@ -36,6 +36,16 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether its segments are names: none is empty, `.` or `..`, which would lead elsewhere, or give one original many
+    /// names, in stores that clean paths.
+    pub fn is_plain(&self) -> bool {
+        has_plain_segments(&self.0)
+    }
+}
+
+fn has_plain_segments(path: &str) -> bool {
+    path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 /// Why an original cannot be had.
@@ -69,6 +79,9 @@ pub enum SourceError {
     /// The store did not answer in time.
     #[error("the store of originals did not answer in time")]
     TimedOut,
+    /// This process has as many files and connections open as it may.
+    #[error("the server has too many files open; try again shortly")]
+    OutOfDescriptors,
     /// The store asks us to slow down.
     #[error("the store of originals is busy")]
     Busy,
@@ -84,8 +97,8 @@ impl From<std::io::Error> for SourceError {
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidFilename => {
                 Self::NotFound
             }
-            // ELOOP, for which there is no stable kind.
-            _ if error.raw_os_error() == Some(40) => Self::NotFound,
+            _ if is_link_loop(&error) => Self::NotFound,
+            _ if is_out_of_descriptors(&error) => Self::OutOfDescriptors,
             ErrorKind::PermissionDenied => Self::Forbidden,
             ErrorKind::TimedOut => Self::TimedOut,
             _ => Self::Failed(error.to_string()),
@@ -93,11 +106,39 @@ impl From<std::io::Error> for SourceError {
     }
 }
 
+/// Whether a path leads through more symbolic links than the system follows, for which there is no stable kind.
+fn is_link_loop(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP);
+    #[cfg(not(unix))]
+    return false;
+}
+
+/// Whether an error comes of there being no file descriptors left.
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustix::io::Errno;
+    let is_that = |error: &std::io::Error| {
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+            // What such an error wraps is not its source.
+            || error.get_ref().is_some_and(|inner| is_out_of_descriptors(inner))
+    };
+    let mut errors = std::iter::successors(Some(error), |error| error.source());
+    errors.any(|error| error.downcast_ref().is_some_and(is_that))
+}
+
+/// Whether an error comes of there being no file descriptors left, which is not told here.
+#[cfg(not(unix))]
+fn is_out_of_descriptors(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
+}
+
 /// What is known of an original before its bytes are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
-    /// Changes whenever the bytes do. ASCII letters, digits, `-`, `_` and `.` only.
-    pub etag: String,
+    /// Changes whenever the bytes do. ASCII letters, digits, `-`, `_` and `.` only. `None` where nothing tells one state
+    /// from another: then nothing that is made of it may be kept.
+    pub etag: Option<String>,
     /// When it was last changed.
     pub modified: Option<SystemTime>,
     /// Its size in bytes, where the store tells.
@@ -111,19 +152,11 @@ pub struct Ask<'a> {
     pub key: &'a Key,
     /// A version other than the newest, in the store's own words.
     pub version: Option<&'a str>,
-    /// What the asker has already and need not be sent again.
-    pub holds: Option<Holds>,
+    /// The [`Meta::etag`] of a copy that the asker has already and need not be sent again. Only a source that can compare
+    /// cheaply takes notice.
+    pub holds: Option<&'a str>,
     /// When the answer is of no use any more.
     pub deadline: Instant,
-}
-
-/// A copy that the asker has already. Only a source that can compare cheaply takes notice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holds {
-    /// One with this [`Meta::etag`].
-    Tag(String),
-    /// One of this time.
-    Since(SystemTime),
 }
 
 /// What a source found.
@@ -181,6 +214,7 @@ mod tests {
             ("/a%20b+c%2525.jpg", Some("a b+c%25.jpg")),
             ("/%C3%BC/'()!*.jpg", Some("ü/'()!*.jpg")),
             ("//etc/passwd", Some("/etc/passwd")),
+            ("/../a.jpg", Some("../a.jpg")),
             ("/%ff.jpg", None),
             ("/a%00.jpg", None),
             ("/", None),
@@ -188,6 +222,35 @@ mod tests {
         ];
         for (path, key) in table {
             assert_eq!(Key::from_url_path(path).as_ref().map(Key::as_str), key, "{path}");
+        }
+    }
+
+    #[test]
+    fn segments_of_keys_are_names() {
+        for path in ["/a.jpg", "/a/b/c", "/...", "/..a/.b/c..", "/a%5c..%5cb"] {
+            assert!(Key::from_url_path(path).unwrap().is_plain(), "{path}");
+        }
+        for path in ["/..", "/.", "//a", "/a/", "/a//b", "/a/../b", "/a%2f..%2fb", "/%2e%2e/a", "/./a", "/a/."] {
+            assert!(!Key::from_url_path(path).unwrap().is_plain(), "{path}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_systems_errors_are_known_by_name() {
+        use rustix::io::Errno;
+        let table = [
+            (Errno::NOENT, SourceError::NotFound),
+            (Errno::LOOP, SourceError::NotFound),
+            (Errno::ACCESS, SourceError::Forbidden),
+            (Errno::MFILE, SourceError::OutOfDescriptors),
+            (Errno::NFILE, SourceError::OutOfDescriptors),
+        ];
+        for (errno, expected) in table {
+            let error = std::io::Error::from(errno);
+            assert_eq!(SourceError::from(error), expected, "{errno}");
+            let wrapped = std::io::Error::other(std::io::Error::from(errno));
+            assert_eq!(is_out_of_descriptors(&wrapped), expected == SourceError::OutOfDescriptors, "{errno}");
         }
     }
 }

@@ -19,7 +19,32 @@ pub(crate) struct Observation<'a> {
     pub(crate) bytes_out: u64,
     pub(crate) total: Duration,
     pub(crate) cost: Cost,
+    /// Where the answer came from, if it is one that is made of an original.
+    pub(crate) cache: Option<CacheResult>,
+    /// The code of the problem, if that is the answer.
+    pub(crate) problem: Option<&'static str>,
     pub(crate) request_id: Option<&'a str>,
+}
+
+/// Where a finished answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CacheResult {
+    /// It was in the cache.
+    Hit,
+    /// It was made for this request.
+    Miss,
+    /// It was made for an equal request at the same time.
+    Coalesced,
+}
+
+impl CacheResult {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Coalesced => "coalesced",
+        }
+    }
 }
 
 /// What making an answer took, beside time. All zero for what was there already.
@@ -36,15 +61,26 @@ pub(crate) struct Cost {
 impl Observation<'_> {
     /// Time by stage; the last is all of it.
     fn durations(&self) -> [(&'static str, Duration); 5] {
-        let Cost { fetch, stages, .. } = self.cost;
-        [
-            ("fetch", fetch),
-            ("decode", stages.decode),
-            ("resize", stages.resize),
-            ("encode", stages.encode),
-            ("total", self.total),
-        ]
+        let [fetch, decode, resize, encode] = self.cost.durations();
+        [fetch, decode, resize, encode, ("total", self.total)]
     }
+}
+
+impl Cost {
+    /// Time by stage.
+    pub(crate) const fn durations(&self) -> [(&'static str, Duration); 4] {
+        let Stages { decode, resize, encode } = self.stages;
+        [("fetch", self.fetch), ("decode", decode), ("resize", resize), ("encode", encode)]
+    }
+}
+
+/// A figure that is looked at when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gauge {
+    /// With its labels, and without what all names begin with.
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) value: u64,
 }
 
 /// Where figures go.
@@ -56,9 +92,10 @@ pub(crate) enum Telemetry {
 }
 
 impl Telemetry {
-    pub(crate) fn new(metrics: Metrics) -> Self {
+    /// `deadline` is the longest that answers usually take.
+    pub(crate) fn new(metrics: Metrics, deadline: Duration) -> Self {
         match metrics {
-            Metrics::Prometheus => Self::Prometheus(prometheus::Registry::default()),
+            Metrics::Prometheus => Self::Prometheus(prometheus::Registry::new(deadline)),
             Metrics::Emf => Self::Emf(emf::Lines::from_environment()),
             Metrics::None => Self::Nothing,
         }
@@ -73,9 +110,9 @@ impl Telemetry {
     }
 
     /// Prometheus' text, where figures are kept for it.
-    pub(crate) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self, gauges: &[Gauge]) -> Option<String> {
         match self {
-            Self::Prometheus(registry) => Some(registry.text()),
+            Self::Prometheus(registry) => Some(registry.text(gauges)),
             _ => None,
         }
     }

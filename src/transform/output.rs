@@ -28,6 +28,12 @@ impl Accepted {
         Self { formats: [(); AUTO_FORMATS.len()].map(|()| best.next()) }
     }
 
+    /// Their names with commas between them, best first: a text that is part of entity tags.
+    pub fn canonical(&self) -> String {
+        let names: Vec<_> = self.formats.iter().flatten().map(|format| format.name()).collect();
+        names.join(",")
+    }
+
     /// The best of them that holds animations.
     fn best_animated(&self) -> Option<Format> {
         let holds = |format: &Format| codec::encoder(*format).is_some_and(Encoder::has_animation);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_origin::config::Layer;
+use image_origin::front::Connections;
 use image_origin::origin::Origin;
 use image_origin::source::Source;
 use image_origin::{front, source};
@@ -50,12 +51,16 @@ impl Server {
     pub(crate) fn over(source: Box<dyn Source>, settings: Layer) -> Self {
         // Without optimisation and on a busy machine, work takes longer than it may elsewhere.
         let settings = Layer { deadline: settings.deadline.or(Some(120.0)), ..settings }.resolve().unwrap();
-        let cors = settings.cors.clone();
-        Self::serving(front::serve::router(Arc::new(Origin::new(source, settings)), cors.as_deref()))
+        let (cors, connections) = (settings.cors.clone(), Connections::new(&settings));
+        Self::listening(front::serve::router(Arc::new(Origin::new(source, settings)), cors.as_deref()), connections)
     }
 
     /// Serves any routes.
     pub(crate) fn serving(router: axum::Router) -> Self {
+        Self::listening(router, Connections::new(&Layer::default().resolve().unwrap()))
+    }
+
+    fn listening(router: axum::Router, connections: Connections) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (started, start) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -64,7 +69,7 @@ impl Server {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 started.send(listener.local_addr().unwrap()).unwrap();
                 let stopped = async { drop(stopped.await) };
-                front::serve::serve(listener, router, stopped).await;
+                front::serve::serve(listener, router, &connections, stopped).await;
             });
         });
         Self { address: start.recv().unwrap(), _stop: stop }

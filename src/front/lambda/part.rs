@@ -66,6 +66,7 @@ fn outside(length: u64) -> OriginResponse {
 mod tests {
     use super::*;
     use crate::origin::Body;
+    use crate::origin::Report;
 
     #[test]
     fn parts_are_ranges_or_numbered() {
@@ -85,7 +86,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_LENGTH, length.into());
             let body = Body::Bytes(vec![0; length as usize].into());
-            let whole = OriginResponse { status: StatusCode::OK, headers, body };
+            let whole = OriginResponse { status: StatusCode::OK, headers, body, report: Report::default() };
             let mut wanted = HeaderMap::new();
             if !ranged.is_empty() {
                 wanted.insert(header::RANGE, ranged.parse().unwrap());

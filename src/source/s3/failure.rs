@@ -2,14 +2,13 @@
 //! the rest in the store's own logs, and nothing that names buckets, keys or credentials.
 
 use std::fmt::Debug;
-use std::time::SystemTime;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::own_tag;
 use crate::config::AccessDenied;
-use crate::source::{Meta, SourceError};
+use crate::source::{Meta, SourceError, is_out_of_descriptors};
 
 /// The facts from a 304, if that is what came.
 pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta> {
@@ -18,8 +17,7 @@ pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta>
         return None;
     }
     let modified = response.headers().get("last-modified").and_then(|date| httpdate::parse_http_date(date).ok());
-    let etag = response.headers().get("etag").map(own_tag)?;
-    Some(Meta { etag, modified: modified as Option<SystemTime>, length: None })
+    Some(Meta { etag: own_tag(response.headers().get("etag"), None, None), modified, length: None })
 }
 
 /// What an error of the SDK means.
@@ -63,6 +61,11 @@ fn without_answer<E, R>(error: &SdkError<E, R>) -> SourceError {
     match error {
         SdkError::TimeoutError(_) => SourceError::TimedOut,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => SourceError::TimedOut,
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_some_and(|e| is_out_of_descriptors(e)) =>
+        {
+            SourceError::OutOfDescriptors
+        }
         SdkError::DispatchFailure(failure) if failure.is_io() => {
             SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned())
         }

@@ -10,16 +10,15 @@ mod https;
 mod presigned;
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::DateTime;
 use futures_util::stream;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Ask, BoxFuture, ByteStream, Content, Found, Holds, Meta, Object, Source, SourceError};
+use super::{Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, Source, SourceError, has_plain_segments};
 use crate::config::S3Settings;
 pub(crate) use client::{start as start_client, without_route};
 pub use presigned::{Fetcher, Presigned, code_in};
@@ -50,20 +49,23 @@ impl S3 {
         if bucket.is_empty() || !bucket.bytes().all(allowed) {
             return Err("an S3 source is s3://BUCKET or s3://BUCKET/PREFIX".to_owned());
         }
+        let segments = prefix.strip_suffix('/').unwrap_or(prefix);
+        if !prefix.is_empty() && !has_plain_segments(segments) {
+            return Err("the prefix of an S3 source has no empty segments and none that are . or ..".to_owned());
+        }
         let prefix = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
         Ok(Self { bucket: bucket.to_owned(), prefix, settings, client: OnceCell::new() })
     }
 
     async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
+        if !ask.key.is_plain() {
+            return Err(SourceError::NotFound);
+        }
         let client = self.client.get_or_init(|| client::start(&self.settings)).await;
         let key = format!("{}{}", self.prefix, ask.key.as_str());
         let mut request = client.get_object().bucket(&self.bucket).key(key);
         request = request.set_version_id(ask.version.map(str::to_owned));
-        request = match &ask.holds {
-            Some(Holds::Tag(tag)) => request.if_none_match(format!("\"{tag}\"")),
-            Some(Holds::Since(time)) => request.if_modified_since(DateTime::from(*time)),
-            None => request,
-        };
+        request = request.set_if_none_match(ask.holds.filter(|tag| !is_made_up(tag)).map(|tag| format!("\"{tag}\"")));
         match request.send().await {
             Ok(output) => Ok(Found::Object(object(output))),
             Err(error) => match failure::not_modified(&error) {
@@ -81,11 +83,9 @@ impl Source for S3 {
 }
 
 fn object(output: GetObjectOutput) -> Object {
-    let meta = Meta {
-        etag: own_tag(output.e_tag.as_deref().unwrap_or_default()),
-        modified: output.last_modified.and_then(|time| SystemTime::try_from(time).ok()),
-        length: output.content_length.and_then(|length| u64::try_from(length).ok()),
-    };
+    let modified = output.last_modified.and_then(|time| SystemTime::try_from(time).ok());
+    let length = output.content_length.and_then(|length| u64::try_from(length).ok());
+    let meta = Meta { etag: own_tag(output.e_tag.as_deref(), modified, length), modified, length };
     Object { meta, content: Content::Stream(pieces(output.body)) }
 }
 
@@ -100,14 +100,26 @@ fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
     }))
 }
 
-/// A store's entity tag as [`Meta::etag`]: S3's own are fit already, and anything else is replaced by a digest.
-pub(super) fn own_tag(etag: &str) -> String {
+/// What tags begin with that the store did not give, and so cannot compare.
+const MADE_UP: &str = "lm.";
+
+fn is_made_up(tag: &str) -> bool {
+    tag.starts_with(MADE_UP)
+}
+
+/// A store's entity tag as [`Meta::etag`]: S3's own are fit already, and anything else is replaced by a digest. Where the
+/// store gives none, length and time of the last change stand in for it, if there are both.
+pub(super) fn own_tag(etag: Option<&str>, modified: Option<SystemTime>, length: Option<u64>) -> Option<String> {
+    let Some(etag) = etag.filter(|etag| !etag.is_empty()) else {
+        let since_epoch = modified?.duration_since(UNIX_EPOCH).ok()?;
+        return Some(format!("{MADE_UP}{:x}.{:x}", length?, since_epoch.as_secs()));
+    };
     let opaque = etag.trim_start_matches("W/").trim_matches('"');
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !opaque.is_empty() && opaque.len() <= 128 && opaque.bytes().all(fit) {
-        return opaque.to_owned();
+    if !opaque.is_empty() && opaque.len() <= 128 && opaque.bytes().all(fit) && !is_made_up(opaque) {
+        return Some(opaque.to_owned());
     }
-    Sha256::digest(etag).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    Some(Sha256::digest(etag).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// How long a connection may take. The request's own deadline holds beside all of these.
@@ -129,6 +141,10 @@ mod tests {
             ("photos/2026/", Some(("photos", "2026/"))),
             ("", None),
             ("/prefix", None),
+            ("photos//", None),
+            ("photos/a//b", None),
+            ("photos/../other", None),
+            ("photos/./a/", None),
             ("bucket?x", None),
             ("user:secret@bucket", None),
         ];
@@ -142,12 +158,29 @@ mod tests {
 
     #[test]
     fn tags_hold_no_character_that_needs_escaping() {
-        for tag in ["\"d41d8cd98f00b204e9800998ecf8427e\"", "\"d41d8cd98f00b204e9800998ecf8427e-12\""] {
-            assert_eq!(own_tag(tag), tag.trim_matches('"'));
+        let tag = |etag: &str| own_tag(Some(etag), None, None).unwrap();
+        for etag in ["\"d41d8cd98f00b204e9800998ecf8427e\"", "\"d41d8cd98f00b204e9800998ecf8427e-12\""] {
+            assert_eq!(tag(etag), etag.trim_matches('"'));
         }
-        for odd in ["", "\"a\\\"b\"", "\"ü\"", "\"a b\"", &format!("\"{}\"", "x".repeat(200))] {
-            assert!(own_tag(odd).bytes().all(|byte| byte.is_ascii_hexdigit()) && own_tag(odd).len() == 32, "{odd}");
+        for odd in ["\"\"", "\"a\\\"b\"", "\"ü\"", "\"a b\"", "\"lm.1.2\"", &format!("\"{}\"", "x".repeat(200))] {
+            assert!(tag(odd).bytes().all(|byte| byte.is_ascii_hexdigit()) && tag(odd).len() == 32, "{odd}");
         }
-        assert_ne!(own_tag("a b"), own_tag("a c"));
+        assert_ne!(tag("a b"), tag("a c"));
+    }
+
+    #[test]
+    fn a_store_without_tags_gets_them_from_length_and_time() {
+        let at = |seconds| Some(UNIX_EPOCH + Duration::from_secs(seconds));
+        let table = [
+            (None, at(255), Some(16), Some("lm.10.ff")),
+            (Some(""), at(255), Some(17), Some("lm.11.ff")),
+            (None, at(256), Some(16), Some("lm.10.100")),
+            (None, None, Some(16), None),
+            (None, at(255), None, None),
+            (Some("\"a\""), at(255), Some(16), Some("a")),
+        ];
+        for (etag, modified, length, expected) in table {
+            assert_eq!(own_tag(etag, modified, length).as_deref(), expected, "{etag:?} {modified:?} {length:?}");
+        }
     }
 }

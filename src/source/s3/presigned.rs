@@ -13,9 +13,9 @@ use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::https::Https;
-use super::{failure, own_tag, pieces};
+use super::{failure, is_made_up, own_tag, pieces};
 use crate::config::AccessDenied;
-use crate::source::{Ask, BoxFuture, Content, Found, Holds, Meta, Object, Source, SourceError};
+use crate::source::{Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors};
 
 /// A request is sent this often at most.
 const ATTEMPTS: u32 = 3;
@@ -42,6 +42,7 @@ impl Fetcher {
         }
         self.0.get_or_init(Https::new).call(request).await.map_err(|error| match error {
             error if error.is_timeout() => SourceError::TimedOut,
+            error if is_out_of_descriptors(&error) => SourceError::OutOfDescriptors,
             _ => SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned()),
         })
     }
@@ -122,31 +123,23 @@ impl Presigned {
         let response = self.ask(&self.headers).await?;
         let status = response.status().as_u16();
         let body = SdkStream::new(response.into_body());
-        let object = Object {
-            meta: Meta { etag: String::new(), modified: None, length: None },
-            content: Content::Stream(pieces(body)),
-        };
-        Ok((status, object.read::<SourceError>(most as u64, |_| Ok(true)).await?.to_vec()))
+        let object =
+            Object { meta: Meta { etag: None, modified: None, length: None }, content: Content::Stream(pieces(body)) };
+        Ok((status, object.read(most as u64).await?.to_vec()))
     }
 
     async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
         let mut headers = self.headers.clone();
-        let condition = match &ask.holds {
-            Some(Holds::Tag(tag)) => Some((header::IF_NONE_MATCH, format!("\"{tag}\""))),
-            Some(Holds::Since(time)) => Some((header::IF_MODIFIED_SINCE, httpdate::fmt_http_date(*time))),
-            None => None,
-        };
-        if let Some((name, value)) = condition
-            && let Ok(value) = HeaderValue::try_from(value)
-        {
-            headers.entry(name).or_insert(value);
+        let held = ask.holds.filter(|tag| !is_made_up(tag)).map(|tag| HeaderValue::try_from(format!("\"{tag}\"")));
+        if let Some(Ok(value)) = held {
+            headers.entry(header::IF_NONE_MATCH).or_insert(value);
         }
         let response = self.ask(&headers).await?;
         let received = received(&response);
         let text = |name: header::HeaderName| received.get(name).and_then(|value| value.to_str().ok());
         let modified = text(header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
-        let etag = own_tag(text(header::ETAG).unwrap_or_default());
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let etag = own_tag(text(header::ETAG), modified, length);
         let status = response.status().as_u16();
         match status {
             // A range that the signature covers has to be asked for, and may be that of all bytes.
@@ -162,7 +155,7 @@ impl Presigned {
                 };
                 Ok(Found::Object(Object { meta, content }))
             }
-            304 => Ok(Found::Same(Meta { etag, modified, length: None })),
+            304 => Ok(Found::Same(Meta { etag: own_tag(text(header::ETAG), None, None), modified, length: None })),
             _ => {
                 let request_id = received.get("x-amz-request-id").and_then(|value| value.to_str().ok());
                 let request_id = request_id.unwrap_or_default().to_owned();

@@ -1,0 +1,324 @@
+//! The socket of a connection: it notices while a request is worked on that the client has gone, and lets no client take
+//! its answer more slowly than it must.
+//!
+//! hyper reads nothing while it waits for an answer. Then this reads ahead, into a buffer of limited size, until the
+//! client's end of the stream: what is left in the system's buffers would hide it. A client that has ended its side may still wait for the answer (TCP tells no difference
+//! between `shutdown` and `close`), so it is sent an informational response, which every client of HTTP/1.1 must expect
+//! (RFC 9110, 15.2): one that has gone answers with a reset.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Bytes that are kept for hyper: many requests, but no upload. A client that sends more before it has its answer is not
+/// listened to any further.
+const AHEAD: usize = 64 * 1024;
+
+/// How long a client that has ended its side waits for an answer before it is asked whether it is still there. Most are
+/// answered sooner.
+const PROBE_AFTER: Duration = Duration::from_millis(200);
+
+/// Old programs know this informational response and no other.
+const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A socket, shared between hyper and whoever watches the client.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    ahead: Mutex<Ahead>,
+    /// Whether everything is written that hyper has buffered.
+    flushed: AtomicBool,
+}
+
+/// What has been read and hyper has not seen yet.
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: BytesMut,
+    /// Whether nothing comes after these bytes that hyper may see: the client has ended its side, or sent too much.
+    last: bool,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
+        Arc::new(Self { stream, ahead: Mutex::default(), flushed: AtomicBool::new(true) })
+    }
+
+    /// Resolves when the client has gone. For use while a request is worked on: hyper must not be reading. `probes` says
+    /// whether the client understands informational responses; one that does not counts as gone when it ends its side.
+    pub(super) async fn gone(&self, probes: bool) {
+        tokio::select! {
+            () = self.failed() => {}
+            () = self.left(probes) => {}
+        }
+    }
+
+    async fn failed(&self) {
+        while self.stream.ready(Interest::ERROR).await.is_ok_and(|ready| !ready.is_error()) {}
+    }
+
+    async fn left(&self, probes: bool) {
+        self.read_to_end().await;
+        sleep(PROBE_AFTER).await;
+        if !probes {
+            return;
+        }
+        if self.flushed.load(Ordering::Relaxed) {
+            match self.stream.try_write(PROBE) {
+                Ok(length) if length == PROBE.len() => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Part of a response would spoil the next one.
+                Ok(_) | Err(_) => return,
+            }
+        }
+        // The reset comes as an error.
+        std::future::pending::<()>().await;
+    }
+
+    /// Reads ahead until the client has ended its side.
+    async fn read_to_end(&self) {
+        loop {
+            // Gives way to other tasks however much a client sends.
+            if self.stream.ready(Interest::READABLE).await.is_err() || self.read_ahead() {
+                return;
+            }
+        }
+    }
+
+    /// Reads some bytes, and says whether these were the last.
+    fn read_ahead(&self) -> bool {
+        let mut buffer = [0; 4096];
+        let mut ahead = self.ahead();
+        match self.stream.try_read(&mut buffer) {
+            Ok(length @ 1..) => {
+                if ahead.bytes.len() + length > AHEAD {
+                    ahead.last = true;
+                } else if !ahead.last {
+                    ahead.bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
+                }
+                false
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            // An error is met by the watcher as well.
+            Ok(_) | Err(_) => {
+                ahead.last = true;
+                true
+            }
+        }
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How slowly a client may take its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// How long it may keep us waiting in all, before it is looked at how much it has taken.
+    pub(super) timeout: Duration,
+    /// Bytes that it must have taken for each second of waiting.
+    pub(super) rate: u64,
+}
+
+impl Pace {
+    fn least(self) -> u64 {
+        (self.timeout.as_secs_f64() * self.rate as f64).max(1.0) as u64
+    }
+}
+
+/// How long a client has kept us waiting, and what it took in that time.
+#[derive(Debug)]
+struct Meter {
+    pace: Pace,
+    /// When the present wait began.
+    since: Option<Instant>,
+    /// How long the waits before it were.
+    waited: Duration,
+    taken: u64,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Meter {
+    const fn new(pace: Pace) -> Self {
+        Self { pace, since: None, waited: Duration::ZERO, taken: 0, timer: None }
+    }
+
+    /// Notes that a client took some bytes.
+    fn take(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+        if let Some(since) = self.since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
+    /// Resolves when the client has been too slow.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        if self.since.is_none() {
+            self.since = Some(now);
+            self.wait_until(now + self.pace.timeout.saturating_sub(self.waited));
+        }
+        loop {
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            ready!(timer.as_mut().poll(cx));
+            if self.taken < self.pace.least() {
+                return Poll::Ready(());
+            }
+            let now = Instant::now();
+            (self.since, self.waited, self.taken) = (Some(now), Duration::ZERO, 0);
+            self.wait_until(now + self.pace.timeout);
+        }
+    }
+
+    fn wait_until(&mut self, end: Instant) {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(end),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(end))),
+        }
+    }
+}
+
+/// A socket as hyper sees it.
+#[derive(Debug)]
+pub(super) struct SocketIo {
+    socket: Arc<Socket>,
+    meter: Meter,
+}
+
+impl SocketIo {
+    pub(super) const fn new(socket: Arc<Socket>, pace: Pace) -> Self {
+        Self { socket, meter: Meter::new(pace) }
+    }
+
+    fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.socket.flushed.store(false, Ordering::Relaxed);
+        loop {
+            match self.socket.stream.poll_write_ready(cx) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => {
+                    ready!(self.meter.poll_slow(cx));
+                    return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+                }
+            }
+            match write(&self.socket.stream) {
+                Ok(length) => {
+                    self.meter.take(length);
+                    return Poll::Ready(Ok(length));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncRead for SocketIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut ahead = self.socket.ahead();
+        if !ahead.bytes.is_empty() {
+            let length = ahead.bytes.len().min(buffer.remaining());
+            buffer.put_slice(ahead.bytes.get(..length).unwrap_or_default());
+            ahead.bytes.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        if ahead.last {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            ready!(self.socket.stream.poll_read_ready(cx))?;
+            match self.socket.stream.try_read(buffer.initialize_unfilled()) {
+                Ok(length) => {
+                    buffer.advance(length);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for SocketIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, |stream| stream.try_write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, |stream| stream.try_write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// hyper asks for this when it has nothing left to write.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.flushed.store(true, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing comes after this but the end of the connection, which closes the socket.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_must_take_what_it_is_sent_at_a_pace() {
+        let pace = Pace { timeout: Duration::from_secs(10), rate: 100 };
+        // Seconds that pass, and bytes that are taken then; and after how many seconds it is found too slow.
+        let table: [(&[(u64, usize)], u64); 5] = [
+            (&[], 10),
+            (&[(9, 999)], 10),
+            (&[(9, 1000)], 20),
+            (&[(5, 500), (4, 500), (9, 1000)], 30),
+            (&[(3, 100), (3, 100), (3, 100)], 10),
+        ];
+        for (steps, expected) in table {
+            let (mut meter, started) = (Meter::new(pace), Instant::now());
+            for (seconds, bytes) in steps {
+                let wait = tokio::time::timeout(Duration::from_secs(*seconds), poll_fn(|cx| meter.poll_slow(cx)));
+                assert!(wait.await.is_err(), "{steps:?}");
+                meter.take(*bytes);
+            }
+            poll_fn(|cx| meter.poll_slow(cx)).await;
+            assert_eq!(started.elapsed().as_secs(), expected, "{steps:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_there_is_nothing_to_send_is_not_counted() {
+        let mut meter = Meter::new(Pace { timeout: Duration::from_secs(10), rate: 100 });
+        for _ in 0..3 {
+            let wait = tokio::time::timeout(Duration::from_secs(3), poll_fn(|cx| meter.poll_slow(cx))).await;
+            assert!(wait.is_err());
+            meter.take(1);
+            sleep(Duration::from_secs(60)).await;
+        }
+        let last = Instant::now();
+        poll_fn(|cx| meter.poll_slow(cx)).await;
+        assert_eq!(last.elapsed(), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,293 @@
+//! From a parsed request to its outcome: place, source, cache, bytes, work.
+//!
+//! The place in the queue comes first, so that nothing is opened or read for a request that will be refused. Headers and
+//! metadata have a pool of their own beside that of pixels, so that an original without parameters waits for no picture.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::body::{Original, sniffed};
+use super::conditional::entity_tag;
+use super::download::{Downloads, Look};
+use super::pool::{Load, Place, Pool};
+use super::{Answer, ParsedRequest};
+use crate::codec::{self, Format, Work};
+use crate::config::{ExposeMetadata, Settings};
+use crate::error::{Code, Problem};
+use crate::metadata::{self, Rewrite};
+use crate::query::Answer as Wanted;
+use crate::source::{Ask, Content, Found, Meta, Object, Source, SourceError};
+use crate::telemetry::{Cost, Gauge};
+use crate::transform::{self, Preferences};
+
+/// Bytes that a cache entry takes beside its answer, roughly.
+const ENTRY_OVERHEAD: usize = 512;
+
+/// Originals whose newest tag is remembered.
+const REMEMBERED_TAGS: u64 = 10_000;
+
+/// What requests are answered with, before their conditions are looked at.
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    /// The original is still the one whose entity tag was held against it.
+    Same(Meta),
+    /// Only facts about the original can be had.
+    Facts(Meta),
+    /// A finished answer, made or found.
+    Finished {
+        meta: Meta,
+        answer: Answer,
+        /// Whether it was found in the cache.
+        cached: bool,
+    },
+    /// The original's own compressed pixels, without its metadata.
+    Original { meta: Meta, format: Format, rewrite: Arc<Rewrite>, original: Original },
+}
+
+impl Outcome {
+    pub(super) const fn meta(&self) -> &Meta {
+        match self {
+            Self::Same(meta) | Self::Facts(meta) | Self::Finished { meta, .. } | Self::Original { meta, .. } => meta,
+        }
+    }
+}
+
+/// What all requests share.
+pub(super) struct Pipeline {
+    pub(super) settings: Settings,
+    /// For pictures.
+    pixels: Pool,
+    /// For headers and metadata.
+    headers: Pool,
+    downloads: Downloads,
+    /// Finished answers by key and entity tag.
+    cache: moka::future::Cache<String, Answer>,
+    /// The source's tag of which it is known that the answer is good, by key and variant.
+    verified: moka::future::Cache<String, String>,
+}
+
+impl Pipeline {
+    pub(super) fn new(settings: Settings) -> Self {
+        let weigh = |key: &String, answer: &Answer| {
+            u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+        };
+        Self {
+            pixels: Pool::new("pixels", settings.workers, settings.queue),
+            headers: Pool::new("headers", settings.workers, settings.queue),
+            downloads: Downloads::new(settings.max_source_bytes, settings.download_memory),
+            cache: moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build(),
+            verified: moka::future::Cache::new(REMEMBERED_TAGS),
+            settings,
+        }
+    }
+
+    /// The jobs of the pool of pictures.
+    pub(super) fn load(&self) -> Load {
+        self.pixels.load()
+    }
+
+    /// How much there is to do, and what is held.
+    pub(super) fn gauges(&self) -> [Gauge; 7] {
+        let gauge = |name, help, value| Gauge { name, help, value };
+        let (pixels, headers) = (self.pixels.load(), self.headers.load());
+        let (queued, busy) = ("Jobs that wait for a worker.", "Jobs that are worked on.");
+        [
+            gauge("queue_length{pool=\"pixels\"}", queued, pixels.queued as u64),
+            gauge("queue_length{pool=\"headers\"}", queued, headers.queued as u64),
+            gauge("workers_busy{pool=\"pixels\"}", busy, pixels.busy as u64),
+            gauge("workers_busy{pool=\"headers\"}", busy, headers.busy as u64),
+            gauge("download_memory_bytes", "Memory that originals hold.", self.downloads.held()),
+            gauge("cache_bytes", "Memory that finished answers hold.", self.cache.weighted_size()),
+            gauge("cache_entries", "Finished answers in the cache.", self.cache.entry_count()),
+        ]
+    }
+
+    /// The source's tag for which this request's answer was good the last time.
+    pub(super) async fn verified(&self, parsed: &ParsedRequest) -> Option<String> {
+        self.verified.get(&parsed.id()).await
+    }
+
+    /// Whether the answer to this request is in the cache, if the original still has this tag.
+    pub(super) fn is_cached(&self, parsed: &ParsedRequest, source_tag: &str) -> bool {
+        self.cache.contains_key(&cache_key(parsed, source_tag))
+    }
+
+    /// Takes a request through all stages. `holds` is a tag that the original is likely to have still.
+    pub(super) async fn run(
+        &self,
+        source: &dyn Source,
+        parsed: &ParsedRequest,
+        holds: Option<String>,
+    ) -> Result<Outcome, Problem> {
+        let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
+        // Where nothing is likely to be done there is nothing to wait for.
+        let mut place = if holds.is_none() { Some(pool.place(parsed.deadline)?) } else { None };
+        let started = Instant::now();
+        let found = match open(source, parsed, holds.as_deref()).await? {
+            // Not every source compares.
+            Found::Object(object) if holds.is_some() && object.meta.etag == holds => Found::Same(object.meta),
+            found => found,
+        };
+        let opened = started.elapsed();
+        let (Found::Object(Object { meta, .. }) | Found::Same(meta)) = &found;
+        let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
+        let cached = match &key {
+            Some(key) => self.cache.get(key).await,
+            None => None,
+        };
+        let outcome = match (found, cached) {
+            (Found::Object(Object { meta, .. }) | Found::Same(meta), Some(answer)) => {
+                Outcome::Finished { meta, answer, cached: true }
+            }
+            (Found::Same(meta), None) => return Ok(Outcome::Same(meta)),
+            (Found::Object(Object { meta, content: Content::Unavailable }), None) => return Ok(Outcome::Facts(meta)),
+            (Found::Object(object), None) => {
+                let place = match place.take() {
+                    Some(place) => place,
+                    None => pool.place(parsed.deadline)?,
+                };
+                if parsed.transform.is_original() {
+                    self.original(object, place, parsed).await?
+                } else {
+                    let meta = object.meta.clone();
+                    let answer = self.finished(object, place, parsed, opened).await?;
+                    if let Some(key) = key {
+                        self.cache.insert(key, answer.clone()).await;
+                    }
+                    Outcome::Finished { meta, answer, cached: false }
+                }
+            }
+        };
+        if let Some(tag) = &outcome.meta().etag {
+            self.verified.insert(parsed.id(), tag.clone()).await;
+        }
+        Ok(outcome)
+    }
+
+    /// Plans how to leave the metadata out.
+    async fn original(&self, object: Object, place: Place, parsed: &ParsedRequest) -> Result<Outcome, Problem> {
+        object.check_length(self.settings.max_source_bytes)?;
+        let Object { meta, content } = object;
+        let deadline = parsed.deadline;
+        // Reading a file's headers takes memory by its length, while reading what is in memory already is paid for.
+        let (worker, original, room) = match content {
+            Content::File(file) => {
+                let worker = self.headers.worker(Some(place), deadline).await?;
+                let room = self.downloads.room(meta.length.unwrap_or(0), deadline).await?;
+                (worker, Original::File(Arc::new(file)), Some(room))
+            }
+            content => {
+                let object = Object { meta: meta.clone(), content };
+                let bytes = self.downloads.read(object, deadline, recognised).await?;
+                (self.headers.worker(Some(place), deadline).await?, Original::Memory(bytes), None)
+            }
+        };
+        let keep = parsed.transform.metadata.into();
+        let planned = worker.run(move |work| {
+            let _room = room;
+            let (format, rewrite) = original.strip(keep, work)?;
+            Ok::<_, metadata::Error>((format, Arc::new(rewrite), original))
+        });
+        let (format, rewrite, original) = planned.await??;
+        Ok(Outcome::Original { meta, format, rewrite, original })
+    }
+
+    /// Makes a picture, or a report about one.
+    async fn finished(
+        &self,
+        object: Object,
+        place: Place,
+        parsed: &ParsedRequest,
+        opened: Duration,
+    ) -> Result<Answer, Problem> {
+        let deadline = parsed.deadline;
+        // A file is there when a worker is free, so it need not be in memory before. What a store sends is on its way.
+        let (worker, bytes, took) = if matches!(object.content, Content::File(_)) {
+            let worker = self.pixels.worker(Some(place), deadline).await?;
+            let started = Instant::now();
+            let bytes = self.downloads.read(object, deadline, recognised).await?;
+            (worker, bytes, started.elapsed())
+        } else {
+            let started = Instant::now();
+            let bytes = match parsed.transform.answer {
+                Wanted::Metadata => self.downloads.read(object, deadline, recognised).await?,
+                _ => self.downloads.read(object, deadline, |head| self.probe(head, deadline)).await?,
+            };
+            let took = started.elapsed();
+            (self.pixels.worker(Some(place), deadline).await?, bytes, took)
+        };
+        let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + took, ..Cost::default() };
+        let job = Job {
+            transform: parsed.transform.clone(),
+            preferences: Preferences { accepted: parsed.accepted, avif_speed: self.settings.avif_speed },
+            limits: self.settings.limits,
+            expose: self.settings.expose_metadata,
+            cost,
+        };
+        worker.run(move |work| job.run(&bytes, work)).await?
+    }
+
+    /// Refuses a download whose header is beyond the limits, or that is no image.
+    async fn probe(&self, head: Vec<u8>, deadline: Instant) -> Result<Look, Problem> {
+        let budget = self.settings.limits.budget;
+        let worker = self.headers.worker(None, deadline).await?;
+        let looked = worker.run(move |work| {
+            let enough = codec::look(&head, budget, work)?;
+            Ok(Look { bytes: head, enough })
+        });
+        looked.await?
+    }
+}
+
+/// What is done on a worker's thread.
+struct Job {
+    transform: crate::query::Transform,
+    preferences: Preferences,
+    limits: transform::Limits,
+    expose: ExposeMetadata,
+    cost: Cost,
+}
+
+impl Job {
+    fn run(&self, bytes: &Bytes, work: &Work) -> Result<Answer, Problem> {
+        match self.transform.answer {
+            Wanted::Picture => {
+                let rendered = transform::render(bytes, &self.transform, self.preferences, self.limits, work)?;
+                let media_type = rendered.format.media_type();
+                let pixels = u64::from(rendered.width) * u64::from(rendered.height);
+                let cost = Cost { pixels, stages: rendered.stages, ..self.cost };
+                Ok(Answer { bytes: rendered.bytes.into(), media_type, cost })
+            }
+            Wanted::Info => self.json(&transform::inspect(bytes, self.limits, work)?),
+            Wanted::Metadata => {
+                let report = metadata::report(bytes, work)?;
+                self.json(&if self.expose == ExposeMetadata::All { report } else { report.without_location() })
+            }
+        }
+    }
+
+    fn json(&self, value: &impl serde::Serialize) -> Result<Answer, Problem> {
+        let bytes = serde_json::to_vec(value).map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+        Ok(Answer { bytes: bytes.into(), media_type: "application/json", cost: self.cost })
+    }
+}
+
+fn cache_key(parsed: &ParsedRequest, source_tag: &str) -> String {
+    format!("{}\n{}", parsed.key.as_str(), entity_tag(source_tag, &parsed.variant))
+}
+
+/// Asks the source, until the deadline.
+async fn open(source: &dyn Source, parsed: &ParsedRequest, holds: Option<&str>) -> Result<Found, Problem> {
+    let ask = Ask { key: &parsed.key, version: parsed.version.as_deref(), holds, deadline: parsed.deadline };
+    let opened = tokio::time::timeout_at(parsed.deadline, source.open(ask)).await;
+    Ok(opened.unwrap_or(Err(SourceError::TimedOut))?)
+}
+
+/// Refuses a download that is no image as soon as its first bytes are there.
+async fn recognised(head: Vec<u8>) -> Result<Look, Problem> {
+    sniffed(&head)?;
+    Ok(Look { bytes: head, enough: true })
+}
