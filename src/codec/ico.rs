@@ -1,10 +1,8 @@
 //! Windows icons and cursors: the largest of their pictures, which is a PNG or a bitmap without its file's header.
 
-use image::codecs::ico::IcoDecoder;
-
+use super::bmp::{Alpha, Bitmap};
 use super::png::Png;
-use super::reader::{self, WatchedReader};
-use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
+use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
 
 /// Icons and cursors, to be read only.
 pub(super) struct Ico;
@@ -14,53 +12,67 @@ const ENTRY_LEN: usize = 16;
 /// The picture that is read.
 enum Picture<'a> {
     Png(&'a [u8]),
-    /// An icon of nothing but this bitmap.
-    Bitmap(Vec<u8>),
+    /// A bitmap and its mask.
+    Bitmap(Bitmap<'a>, &'a [u8]),
 }
 
 fn damaged(reason: &str) -> Error {
     Error::Damaged { format: Format::Ico, reason: reason.to_owned() }
 }
 
-/// The largest picture; of two of one size, the one of more bytes, which has more colours.
+/// The largest picture by the directory; of those of one size, the first of those with most bits a pixel.
 fn largest(bytes: &[u8]) -> Result<Picture<'_>, Error> {
     let [_, _, _, _, low, high, directory @ ..] = bytes else { return Err(damaged("the directory is cut off")) };
     let count = usize::from(u16::from_le_bytes([*low, *high]));
     let pictures = directory.as_chunks::<ENTRY_LEN>().0.iter().take(count).filter_map(|entry| picture(bytes, entry));
-    let (_, data) = pictures.max_by_key(|(pixels, data)| (*pixels, data.len())).ok_or_else(|| damaged("no picture"))?;
-    if data.starts_with(b"\x89PNG") { Ok(Picture::Png(data)) } else { bitmap(data) }
+    // The last of equal ones is the greatest.
+    let (_, data) =
+        pictures.rev().max_by_key(|(pixels, data)| (*pixels, bits(data))).ok_or_else(|| damaged("no picture"))?;
+    if is_png(data) {
+        return Ok(Picture::Png(data));
+    }
+    let (bitmap, mask) = Bitmap::of_icon(data).map_err(of_icon)?;
+    Ok(Picture::Bitmap(bitmap, mask))
 }
 
-/// What an entry of the directory names, if it lies in the file: the number of pixels and the picture. A side of 0 is 256.
+/// What an entry of the directory names, as far as it lies in the file: the number of pixels and the picture. A side of 0
+/// is 256.
 fn picture<'a>(bytes: &'a [u8], entry: &[u8; ENTRY_LEN]) -> Option<(u32, &'a [u8])> {
     let side = |byte: u8| if byte == 0 { 256 } else { u32::from(byte) };
     let [width, height, _, _, _, _, _, _, l0, l1, l2, l3, o0, o1, o2, o3] = *entry;
     let start = usize::try_from(u32::from_le_bytes([o0, o1, o2, o3])).ok()?;
     let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).ok()?;
-    Some((side(width) * side(height), bytes.get(start..start.checked_add(length)?)?))
+    let rest = bytes.get(start..).filter(|rest| !rest.is_empty())?;
+    Some((side(width) * side(height), &rest[..length.min(rest.len())]))
 }
 
-/// A directory that says of the bitmap what the bitmap says itself: that of the file may be a cursor's, or wrong.
-fn bitmap(data: &[u8]) -> Result<Picture<'_>, Error> {
-    let [_, _, _, _, w0, w1, w2, w3, h0, h1, h2, h3, ..] = *data else { return Err(damaged("a bitmap is cut off")) };
-    // Colours and mask one above the other.
-    let (width, height) = (u32::from_le_bytes([w0, w1, w2, w3]), u32::from_le_bytes([h0, h1, h2, h3]) / 2);
-    let side = |length: u32| u8::try_from(length).unwrap_or(0);
-    let length = u32::try_from(data.len()).map_err(|_| damaged("a bitmap is too long"))?;
-    let entry =
-        [&[side(width), side(height), 0, 0, 1, 0, 32, 0], &length.to_le_bytes()[..], &22u32.to_le_bytes()].concat();
-    Ok(Picture::Bitmap([&[0, 0, 1, 0, 1, 0], entry.as_slice(), data].concat()))
+fn is_png(data: &[u8]) -> bool {
+    data.starts_with(b"\x89PNG")
 }
 
-fn open<'a>(icon: &'a [u8], work: &'a Work) -> Result<IcoDecoder<WatchedReader<'a>>, Error> {
-    IcoDecoder::new(WatchedReader::new(icon, work)).map_err(|error| reader::map_error(Format::Ico, &error, work))
+/// Bits of a pixel, by the header of a bitmap.
+fn bits(data: &[u8]) -> u16 {
+    match data {
+        _ if is_png(data) => 32,
+        [12, 0, 0, 0, _, _, _, _, _, _, low, high, ..] => u16::from_le_bytes([*low, *high]),
+        [_, _, _, _, _, _, _, _, _, _, _, _, _, _, low, high, ..] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    }
+}
+
+/// What is wrong with a bitmap, as what is wrong with its icon.
+fn of_icon(error: Error) -> Error {
+    match error {
+        Error::Damaged { reason, .. } => damaged(&reason),
+        error => error,
+    }
 }
 
 impl Decoder for Ico {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let header = match largest(bytes)? {
             Picture::Png(file) => Png.probe(file, budget, work)?,
-            Picture::Bitmap(icon) => reader::header(Format::Ico, &mut open(&icon, work)?, budget)?,
+            Picture::Bitmap(bitmap, _) => Header { channels: Channels::Rgba, ..bitmap.header(budget)? },
         };
         // Viewers look for no Exif in icons.
         Ok(Header { format: Format::Ico, orientation: Orientation::UPRIGHT, ..header })
@@ -69,7 +81,7 @@ impl Decoder for Ico {
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
         match largest(bytes)? {
             Picture::Png(file) => Png.decode(file, need),
-            Picture::Bitmap(icon) => reader::read(Format::Ico, open(&icon, need.work)?, 1, need),
+            Picture::Bitmap(bitmap, mask) => bitmap.decode(&Alpha::Mask(mask), need).map_err(of_icon),
         }
     }
 }
@@ -141,6 +153,48 @@ mod tests {
             let raster = decoded(&icon(kind, &[(16, bitmap_of(16, 32)), (0, png(256))])).unwrap();
             assert_eq!((raster.width(), &raster.samples().as_bytes()[..3]), (256, [255, 0, 0].as_slice()));
         }
+    }
+
+    #[test]
+    fn the_mask_counts_where_there_is_no_alpha() {
+        let alphas = |data: Vec<u8>| -> Vec<u8> {
+            let raster = decoded(&icon(1, &[(4, data)])).unwrap();
+            raster.samples().as_bytes().iter().skip(3).step_by(4).copied().collect()
+        };
+        let masked = [&[0], [255; 15].as_slice()].concat();
+        let with_alpha = bitmap_of(4, 32);
+        let mut without = with_alpha.clone();
+        without[40..104].iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 0);
+        let mut half = without.clone();
+        half[43] = 128;
+        // Rows are stored from the bottom up.
+        let bottom_left = [vec![0; 12], vec![128, 0, 0, 0]].concat();
+        let table = [
+            ("alpha alone", with_alpha.clone(), vec![255; 16]),
+            ("alpha that is zero in places", half, bottom_left),
+            ("alpha that is zero everywhere", without.clone(), masked.clone()),
+            ("no alpha", bitmap_of(4, 24), masked),
+            ("a mask that is cut off", bitmap_of(4, 24)[..40 + 48 + 3].to_vec(), vec![255; 16]),
+            ("no mask", without[..40 + 64].to_vec(), vec![255; 16]),
+            ("colours that are cut off", bitmap_of(4, 24)[..40 + 24].to_vec(), [[0; 8], [255; 8]].concat()),
+        ];
+        for (name, data, expected) in table {
+            assert_eq!(alphas(data), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_equal_pictures_the_first_is_shown() {
+        let red = |mut data: Vec<u8>| {
+            data[40..].as_chunks_mut::<4>().0.iter_mut().take(16).for_each(|pixel| pixel.swap(0, 2));
+            data
+        };
+        let first_pixel =
+            |pictures: &[(u8, Vec<u8>)]| decoded(&icon(1, pictures)).unwrap().samples().as_bytes()[..3].to_vec();
+        let (blue, more) = (bitmap_of(4, 32), [bitmap_of(4, 32), vec![0; 9]].concat());
+        assert_eq!(first_pixel(&[(4, blue.clone()), (4, red(more))]), [0, 0, 255]);
+        assert_eq!(first_pixel(&[(4, red(blue.clone())), (4, blue.clone())]), [255, 0, 0]);
+        assert_eq!(first_pixel(&[(4, bitmap_of(4, 24)), (4, red(blue))]), [255, 0, 0], "more bits count first");
     }
 
     #[test]

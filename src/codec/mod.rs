@@ -8,6 +8,7 @@ mod animation;
 mod av1;
 pub mod avif;
 mod blend;
+mod bmp;
 mod buffer;
 mod gif;
 #[cfg(feature = "heic")]
@@ -20,8 +21,8 @@ pub(crate) mod kernel;
 mod meter;
 mod orientation;
 mod palette;
-mod plain;
 mod png;
+mod pnm;
 mod profile;
 mod qoi;
 mod raster;
@@ -393,10 +394,10 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::Gif => Some(&gif::Gif),
         Format::Avif => Some(&avif::DEFAULT),
         Format::Tiff => Some(&tiff::Tiff),
-        Format::Bmp => Some(&plain::Bmp),
+        Format::Bmp => Some(&bmp::Bmp),
         Format::Ico => Some(&ico::Ico),
         Format::Qoi => Some(&qoi::Qoi),
-        Format::Pnm => Some(&plain::Pnm),
+        Format::Pnm => Some(&pnm::Pnm),
         #[cfg(feature = "jxl")]
         Format::JpegXl => Some(&jxl::Jxl),
         #[cfg(feature = "heic")]

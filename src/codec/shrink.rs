@@ -4,7 +4,7 @@
 //! needed in each direction, and what follows filters those properly (libvips does the same for sharp). Colours are
 //! weighted with their alpha, so that what is transparent lends none.
 
-use super::{Channels, Raster, Samples};
+use super::{Area, Channels, Raster, Samples};
 
 /// Sums of squares this long stay within 32 bits even when every sample is weighted.
 const LONGEST: usize = 128;
@@ -12,6 +12,41 @@ const LONGEST: usize = 128;
 /// How many pixels in each direction may become one when the smallest scale that serves is `scale`.
 pub(super) fn factor(scale: f64) -> usize {
     ((0.5 / scale) as usize).clamp(1, LONGEST)
+}
+
+/// The whole pixels that are needed of a picture; at least one.
+pub(super) struct Window {
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) top: u32,
+    pub(super) bottom: u32,
+}
+
+impl Window {
+    /// Those that an area touches, in a picture of this size.
+    pub(super) fn new(area: Area, width: u32, height: u32) -> Self {
+        let range = |start: f64, length: f64, side: u32| {
+            let first = (start.floor().max(0.0) as u32).min(side - 1);
+            (first, ((start + length).ceil() as u32).clamp(first + 1, side))
+        };
+        let ((left, right), (top, bottom)) = (range(area.x, area.width, width), range(area.y, area.height, height));
+        Self { left, right, top, bottom }
+    }
+
+    pub(super) fn width(&self) -> u32 {
+        self.right - self.left
+    }
+
+    pub(super) fn height(&self) -> u32 {
+        self.bottom - self.top
+    }
+
+    /// The area of the picture that a raster covers, in which squares of `factor` pixels became one.
+    pub(super) fn covered_by(&self, raster: &Raster, factor: usize) -> Area {
+        let side = factor as f64;
+        let (width, height) = (f64::from(raster.width()) * side, f64::from(raster.height()) * side);
+        Area { x: self.left.into(), y: self.top.into(), width, height }
+    }
 }
 
 /// A picture that is being made smaller.

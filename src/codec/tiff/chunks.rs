@@ -2,9 +2,10 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::super::shrink::Window;
 use super::super::{Error, Flaw, Work};
 use super::layout::{Compression, Layout, Photometric, Predictor};
-use super::{Window, decompress, samples};
+use super::{decompress, samples};
 
 /// What a band holds for each chunk beside its decompressor.
 const CHUNK: u64 = 64;

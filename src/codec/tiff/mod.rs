@@ -15,8 +15,8 @@ mod samples;
 
 use std::borrow::Cow;
 
-use super::shrink::{self, Shrink};
-use super::{Area, Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work};
+use super::shrink::{self, Shrink, Window};
+use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work};
 use crate::metadata;
 use chunks::Rows;
 use layout::Layout;
@@ -43,7 +43,7 @@ impl Decoder for Tiff {
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
         let layout = Layout::read(bytes, need.budget)?;
-        let window = Window::new(need.area, &layout);
+        let window = Window::new(need.area, layout.width, layout.height);
         let icc = metadata::icc_profile(bytes, Format::Tiff, need.work)?;
         let mut pixels = Pixels::new(&layout, icc.as_deref())?;
         let factor = if pixels.sixteen_bits { 1 } else { shrink::factor(need.scale) };
@@ -72,14 +72,8 @@ impl Decoder for Tiff {
             }
             None => None,
         };
-        let (raster, side) = (out.finish(&pixels, &window), factor as f64);
-        let raster = raster.ok_or_else(|| damaged("the rows do not fill the picture"))?;
-        let area = Area {
-            x: window.left.into(),
-            y: window.top.into(),
-            width: f64::from(raster.width()) * side,
-            height: f64::from(raster.height()) * side,
-        };
+        let raster = out.finish(&pixels, &window).ok_or_else(|| damaged("the rows do not fill the picture"))?;
+        let area = window.covered_by(&raster, factor);
         let icc = icc.filter(|_| !pixels.is_srgb).map(Cow::into_owned);
         Ok(Decoded { raster, area, icc, flaw })
     }
@@ -90,33 +84,9 @@ fn in_order(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|byte| byte.reverse_bits()).collect()
 }
 
-/// The whole pixels that are needed; at least one.
-struct Window {
-    left: u32,
-    right: u32,
-    top: u32,
-    bottom: u32,
-}
-
-impl Window {
-    fn new(area: Area, layout: &Layout<'_>) -> Self {
-        let range = |start: f64, length: f64, side: u32| {
-            let first = (start.floor().max(0.0) as u32).min(side - 1);
-            (first, ((start + length).ceil() as u32).clamp(first + 1, side))
-        };
-        let (left, right) = range(area.x, area.width, layout.width);
-        let (top, bottom) = range(area.y, area.height, layout.height);
-        Self { left, right, top, bottom }
-    }
-
-    fn width(&self) -> u32 {
-        self.right - self.left
-    }
-}
-
 /// Bytes that decoding holds beside what a JPEG inside takes.
 fn memory(layout: &Layout<'_>, pixels: &Pixels, window: &Window, factor: usize) -> u64 {
-    let (width, height) = (window.width(), window.bottom - window.top);
+    let (width, height) = (window.width(), window.height());
     let out = match factor {
         1 => {
             u64::from(width) * u64::from(height) * pixels.channels.count() as u64 * (1 + u64::from(pixels.sixteen_bits))
@@ -134,7 +104,7 @@ enum Out {
 
 impl Out {
     fn new(pixels: &Pixels, window: &Window, factor: usize) -> Self {
-        let count = window.width() as usize * (window.bottom - window.top) as usize * pixels.channels.count();
+        let count = window.width() as usize * window.height() as usize * pixels.channels.count();
         match factor {
             1 if pixels.sixteen_bits => Self::Whole(Samples::U16(Vec::with_capacity(count))),
             1 => Self::Whole(Samples::U8(Vec::with_capacity(count))),
@@ -152,7 +122,7 @@ impl Out {
 
     fn finish(self, pixels: &Pixels, window: &Window) -> Option<Raster> {
         match self {
-            Self::Whole(samples) => Raster::new(window.width(), window.bottom - window.top, pixels.channels, samples),
+            Self::Whole(samples) => Raster::new(window.width(), window.height(), pixels.channels, samples),
             Self::Smaller(shrink) => shrink.finish(),
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::codec::{Channels, Flaw, Work};
+use crate::codec::{Area, Channels, Flaw, Work};
 
 /// A field's tag and its values of 32 bits.
 type Entry<'a> = (u16, &'a [u32]);
