@@ -5,9 +5,9 @@
 
 #![allow(clippy::expect_used)] // a picture that cannot be written is no measurement
 
+mod measure;
 mod pictures;
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
@@ -39,14 +39,13 @@ fn main() {
     let mut criterion = criterion.measurement_time(Duration::from_secs(1)).configure_from_args();
     for width in [300, 800, 4000] {
         let photo = pictures::photo_of_width(width);
+        let bytes = photo.samples().as_bytes().len();
         let mut group = criterion.benchmark_group(format!("JPEG {}x{}", photo.width(), photo.height()));
         group.throughput(Throughput::Elements(u64::from(photo.width()) * u64::from(photo.height())));
         for (name, encoding) in KINDS {
-            group.bench_function(name, |bencher| {
-                bencher.iter(|| pictures::encoded(black_box(&photo), Format::Jpeg, encoding));
-            });
+            measure::bench(&mut group, name, bytes, || pictures::encoded(&photo, Format::Jpeg, encoding));
         }
-        group.bench_function("baseline, peer", |bencher| bencher.iter(|| peer(black_box(&photo))));
+        measure::bench(&mut group, "baseline, peer", bytes, || peer(&photo));
         group.finish();
     }
     criterion.final_summary();

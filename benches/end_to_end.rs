@@ -4,9 +4,9 @@
 
 #![allow(clippy::expect_used)] // an answer that fails is no measurement
 
+mod measure;
 mod pictures;
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
@@ -31,8 +31,9 @@ fn measure(criterion: &mut Criterion, name: &str, original: &[u8], pixels: u64) 
     group.throughput(Throughput::Elements(pixels));
     for query in QUERIES {
         let transform: Transform = query.parse().expect("the query is right");
-        group.bench_function(query, |bencher| {
-            bencher.iter(|| render(black_box(original), &transform, Accepted::default(), BUDGET, &Work::unbounded()));
+        measure::bench(&mut group, query, original.len(), || {
+            render(original, &transform, Accepted::default(), BUDGET, &Work::unbounded())
+                .expect("the original is whole")
         });
     }
     group.finish();
@@ -72,8 +73,8 @@ fn photographs(criterion: &mut Criterion) {
 }
 
 fn main() {
-    let criterion = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300));
-    let mut criterion = criterion.measurement_time(Duration::from_secs(1)).configure_from_args();
+    let criterion = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(200));
+    let mut criterion = criterion.measurement_time(Duration::from_millis(700)).configure_from_args();
     made_pictures(&mut criterion);
     photographs(&mut criterion);
     criterion.final_summary();

@@ -3,11 +3,14 @@
 //! The peer is the machine itself: copying the file's bytes once, which no way of reading it all can beat. Where the
 //! folder `../shared/corpus` is at hand, its 12-megapixel JPEG is used, else one made up in its size.
 
+mod measure;
+
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::Path;
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use image_origin::codec::Work;
 use image_origin::metadata::{self, Keep};
 
@@ -34,28 +37,20 @@ fn photograph() -> Vec<u8> {
 fn strip(criterion: &mut Criterion) {
     let plain = photograph();
     let with_exif = made_up();
+    let plan = |file: &[u8]| metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded());
     let mut group = criterion.benchmark_group("strip a 12-megapixel JPEG");
-    group.bench_function("plan, nothing to remove", |bencher| {
-        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&plain)), Keep::None, &Work::unbounded()));
+    measure::bench(&mut group, "plan, nothing to remove", plain.len(), || plan(&plain));
+    measure::bench(&mut group, "plan, Exif to remove", with_exif.len(), || plan(&with_exif));
+    measure::bench(&mut group, "plan and write, Exif to remove", with_exif.len(), || {
+        let mut out = Vec::with_capacity(with_exif.len());
+        plan(&with_exif).and_then(|plan| Ok(plan.write_to(Cursor::new(&with_exif), &mut out)?)).map(|_| out)
     });
-    group.bench_function("plan, Exif to remove", |bencher| {
-        bencher.iter(|| metadata::strip(&mut Cursor::new(black_box(&with_exif)), Keep::None, &Work::unbounded()));
-    });
-    group.bench_function("plan and write, Exif to remove", |bencher| {
-        bencher.iter(|| {
-            let mut out = Vec::with_capacity(with_exif.len());
-            let mut source = Cursor::new(black_box(&with_exif));
-            metadata::strip(&mut source, Keep::None, &Work::unbounded())
-                .and_then(|plan| Ok(plan.write_to(source, &mut out)?))
-                .map(|_| out)
-        });
-    });
-    group.bench_function("peer: one copy of the file", |bencher| bencher.iter(|| black_box(&with_exif).clone()));
+    measure::bench(&mut group, "peer: one copy of the file", with_exif.len(), || with_exif.clone());
     group.finish();
 }
 
 /// Prints how far the process grows while a file is stripped, the stripped copy included.
-fn memory(_: &mut Criterion) {
+fn memory() {
     let file = made_up();
     let growth = growth(|| {
         let mut out = Vec::with_capacity(file.len());
@@ -85,9 +80,17 @@ fn growth(work: impl FnOnce()) -> Option<u64> {
 
 fn report(criterion: &mut Criterion) {
     let file = made_up();
-    criterion
-        .bench_function("report", |bencher| bencher.iter(|| metadata::report(black_box(&file), &Work::unbounded())));
+    let mut group = criterion.benchmark_group("report");
+    // Its segments, not its scan.
+    measure::bench(&mut group, "of a 12-megapixel JPEG", 64, || metadata::report(&file, &Work::unbounded()));
+    group.finish();
 }
 
-criterion_group!(benches, memory, strip, report);
-criterion_main!(benches);
+fn main() {
+    let criterion = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(200));
+    let mut criterion = criterion.measurement_time(Duration::from_secs(1)).configure_from_args();
+    memory();
+    strip(&mut criterion);
+    report(&mut criterion);
+    criterion.final_summary();
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used)] // a query that fails is no measurement
 
+mod measure;
 mod pictures;
 
 use std::hint::black_box;
@@ -21,36 +22,41 @@ const QUERIES: [&str; 3] = [
 
 fn queries(criterion: &mut Criterion) {
     let presets = Presets::from([("card".to_owned(), "h=200&fit=cover&format=auto".to_owned())]);
+    let mut group = criterion.benchmark_group("query");
     for (place, text) in QUERIES.into_iter().enumerate() {
-        criterion.bench_function(&format!("parse query {}", place + 1), |bencher| {
-            bencher.iter(|| query::parse(black_box(text), &presets));
+        measure::bench(&mut group, &format!("parse {}", place + 1), text.len(), || {
+            query::parse(black_box(text), &presets)
         });
         let transform = query::parse(text, &presets).expect("the query is right");
-        criterion.bench_function(&format!("canonical text of query {}", place + 1), |bencher| {
-            bencher.iter(|| black_box(&transform).canonical());
+        let canonical = transform.canonical().len();
+        measure::bench(&mut group, &format!("canonical text of {}", place + 1), canonical, || {
+            black_box(&transform).canonical()
         });
     }
+    group.finish();
 }
 
 fn planning(criterion: &mut Criterion) {
     let original = Original { width: 4000, height: 3000, orientation: Orientation::from_exif(6) };
     let transform: Transform = "w=640&h=480&fit=cover&crop=0.1,0.1,0.8,0.8".parse().expect("the query is right");
-    criterion.bench_function("plan", |bencher| {
-        bencher.iter(|| {
-            let original = black_box(original);
-            original.crop(transform.crop).and_then(|crop| Plan::new(original, crop, &transform, None))
-        });
+    let mut group = criterion.benchmark_group("plan");
+    measure::bench(&mut group, "cover", size_of::<Original>(), || {
+        let original = black_box(original);
+        original.crop(transform.crop).and_then(|crop| Plan::new(original, crop, &transform, None))
     });
+    group.finish();
 }
 
 fn info(criterion: &mut Criterion) {
     let photo = pictures::photo(12);
+    let mut group = criterion.benchmark_group("info");
     for format in [Format::Jpeg, Format::Png] {
         let bytes = pictures::encoded(&photo, format, ENCODING);
-        criterion.bench_function(&format!("info of 12 MP {format}"), |bencher| {
-            bencher.iter(|| inspect(black_box(&bytes), BUDGET, &Work::unbounded()));
+        measure::bench(&mut group, &format!("12 MP {format}"), bytes.len(), || {
+            inspect(&bytes, BUDGET, &Work::unbounded()).expect("the original is whole")
         });
     }
+    group.finish();
 }
 
 fn main() {

@@ -14,13 +14,17 @@ const LIBWEBP_QUALITY = { 80: 83 };
 
 /**
  * The pipeline that does what the query asks of image-origin: upright, Lanczos with three lobes, 4:2:0 for JPEG. All
- * frames only where the query says `animated`, which image-origin ignores.
+ * frames only where the query says `animated`, which image-origin ignores; `format=raw` is the resize alone.
  */
 function pipeline(input, raw, query) {
   const asked = new URLSearchParams(query);
   const image = sharp(input, raw ? { raw } : { animated: asked.has("animated") });
   if (!raw) image.autoOrient();
-  if (asked.has("w")) image.resize({ width: Number(asked.get("w")), kernel: "lanczos3", withoutEnlargement: true });
+  const side = (name) => (asked.has(name) ? Number(asked.get(name)) : undefined);
+  const fit = asked.get("fit") ?? "inside";
+  if (asked.has("w")) {
+    image.resize({ width: side("w"), height: side("h"), fit, kernel: "lanczos3", withoutEnlargement: true });
+  }
   const quality = asked.has("q") ? Number(asked.get("q")) : undefined;
   switch (asked.get("format")) {
     case "png":
@@ -36,6 +40,8 @@ function pipeline(input, raw, query) {
       return image.avif({ quality });
     case "gif":
       return image.gif();
+    case "raw":
+      return image.raw();
     default:
       return image
         .flatten({ background: "#ffffff" })

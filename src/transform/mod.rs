@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 pub use info::{Info, inspect};
 pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
+pub use resize::resize;
 
 use crate::codec::{
     self, Animation, Area, Budget, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work,

@@ -6,11 +6,13 @@ use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, Re
 
 use crate::codec::{Area, Channels, Raster, Samples};
 
-/// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`. No pixel outside `field` is looked
-/// at, while those between `area` and `field` lend the edges of the result what lies behind them.
+/// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`render`](super::render) does
+/// between decoding and encoding. No pixel outside `field` is looked at, while those between `area` and `field` lend the
+/// edges of the result what lies behind them.
 ///
 /// No copy of the source is made: alpha is premultiplied in place, and the crop is the resizer's own.
-pub(super) fn resize(mut source: Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+#[must_use]
+pub fn resize(mut source: Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
     let whole = Area::whole(source.width(), source.height());
     if area == whole && (width, height) == (source.width(), source.height()) {
         return source;
