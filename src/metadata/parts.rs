@@ -45,6 +45,8 @@ pub(super) struct Parts {
     pub(super) orientation: Option<u8>,
     /// A TIFF structure.
     pub(super) exif: Option<Vec<u8>>,
+    /// Where in the file its header is, if the structure stands there as it is.
+    pub(super) exif_at: Option<u64>,
     /// XMP packets: the main one first.
     pub(super) xmp: Vec<Vec<u8>>,
     /// IPTC-IIM data sets.
@@ -58,10 +60,17 @@ impl Parts {
         self
     }
 
-    fn add_exif(&mut self, block: &[u8]) {
+    /// Adds a block that begins at `at` in the file, unless there is one already.
+    fn add_exif(&mut self, block: &[u8], at: Option<u64>) {
         if self.exif.is_none() {
-            self.exif = Some(without_exif_header(block).to_vec());
+            self.set_exif(block, at);
         }
+    }
+
+    fn set_exif(&mut self, block: &[u8], at: Option<u64>) {
+        let bare = without_exif_header(block);
+        self.exif_at = at.map(|at| at + (block.len() - bare.len()) as u64);
+        self.exif = Some(bare.to_vec());
     }
 
     fn add_photoshop(&mut self, resources: &[u8]) {
@@ -83,7 +92,7 @@ impl Parts {
         match kind.to_ascii_lowercase().as_slice() {
             b"exif" | b"app1" => match profile.strip_prefix(jpeg::XMP) {
                 Some(packet) => self.xmp.push(packet.to_vec()),
-                None => self.add_exif(&profile),
+                None => self.add_exif(&profile, None),
             },
             b"xmp" => self.xmp.push(profile),
             b"iptc" | b"8bim" => match profile.first() {
@@ -140,6 +149,7 @@ fn of_tiff(bytes: &[u8]) -> Parts {
     }
     if let Some(exif) = exif::ExifBlock::read_tiff_file(bytes) {
         parts.exif = Some(exif.write());
+        parts.exif_at = Some(0);
         parts.warnings = exif.warnings;
     }
     parts
@@ -152,9 +162,11 @@ fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
     for found in isobmff::boxes(input, 0..end)? {
         match &found.kind {
             b"Exif" => {
+                let start = found.payload.start;
                 let block = input.copy(found.payload, MAX_BLOCK)?;
                 if let Some((offset, rest)) = block.split_first_chunk().map(|(o, r)| (u32::from_be_bytes(*o), r)) {
-                    parts.add_exif(rest.get(offset as usize..).unwrap_or_default());
+                    let at = start + 4 + u64::from(offset);
+                    parts.add_exif(rest.get(offset as usize..).unwrap_or_default(), Some(at));
                 }
             }
             b"xml " if parts.xmp.len() < MAX_PNG_TEXTS => parts.xmp.push(input.copy(found.payload, MAX_BLOCK)?),
@@ -177,7 +189,8 @@ pub(super) fn of_jpeg<R: Read + Seek>(
         if segment.marker == jpeg::APP1 {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
             if let Some(block) = payload.strip_prefix(jpeg::EXIF) {
-                add_jpeg_exif(&mut parts, block, want.limit());
+                let at = segment.payload.start + jpeg::EXIF.len() as u64;
+                add_jpeg_exif(&mut parts, block, at, want.limit());
             } else if want == Want::Orientation {
                 continue;
             } else if let Some(packet) = payload.strip_prefix(jpeg::XMP) {
@@ -197,9 +210,12 @@ pub(super) fn of_jpeg<R: Read + Seek>(
 }
 
 /// An Exif block beyond 64 KiB goes on in the segments that follow, which then open without a TIFF header.
-fn add_jpeg_exif(parts: &mut Parts, block: &[u8], limit: usize) {
+fn add_jpeg_exif(parts: &mut Parts, block: &[u8], at: u64, limit: usize) {
     match &mut parts.exif {
-        None => parts.exif = Some(block.to_vec()),
+        None => {
+            parts.exif = Some(block.to_vec());
+            parts.exif_at = Some(at);
+        }
         Some(_) if matches!(block, [b'I', b'I', ..] | [b'M', b'M', ..]) => {
             parts.warnings.push("a second Exif segment was left out".into());
         }
@@ -236,7 +252,7 @@ pub(super) fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Ch
                 has_exif = true;
                 let block = input.copy(chunk.data.clone(), want.limit())?;
                 // The standard's own place wins over a raw profile, whatever their order.
-                parts.exif = Some(without_exif_header(&block).to_vec());
+                parts.set_exif(&block, Some(chunk.data.start));
                 // Viewers look for the orientation before the pixels only, and not behind JPEG's header.
                 if is_before_pixels {
                     parts.orientation = tiff::Block::new(&block).and_then(|block| block.orientation());
@@ -274,7 +290,7 @@ pub(super) fn of_webp<R: Read + Seek>(
     let mut parts = Parts::default();
     for chunk in chunks {
         match &chunk.name {
-            b"EXIF" => parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?),
+            b"EXIF" => parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?, Some(chunk.data.start)),
             b"XMP " if want == Want::All => parts.xmp.push(input.copy(chunk.data.clone(), MAX_BLOCK)?),
             _ => {}
         }
@@ -294,7 +310,7 @@ pub(super) fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Met
         let data = meta.data(input, id, MAX_BLOCK)?;
         if let Some((offset, rest)) = data.split_first_chunk() {
             let offset = u32::from_be_bytes(*offset) as usize;
-            parts.add_exif(rest.get(offset..).unwrap_or_default());
+            parts.add_exif(rest.get(offset..).unwrap_or_default(), None);
         }
     }
     if let Some(id) = meta.xmp_items().next() {

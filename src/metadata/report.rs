@@ -45,7 +45,7 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
     let parts = parts::of(bytes, format, meter)?;
     let mut warnings = parts.warnings;
     let exif = match parts.exif.as_deref().map(ExifBlock::read) {
-        Some(Some(block)) => exif::read(&block, &mut warnings, meter)?,
+        Some(Some(block)) => exif::read(&block, parts.exif_at.unwrap_or(0), &mut warnings, meter)?,
         Some(None) => {
             warnings.push("Exif: the block has no TIFF header".to_owned());
             ExifGroups::default()

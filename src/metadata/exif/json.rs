@@ -13,9 +13,13 @@ use super::{ExifGroups, gps, names, text};
 /// Memory of one value of a field: an element of an array in the parser, and one in JSON.
 const VALUE_BYTES: u64 = 64;
 
-/// Reads a block that was taken apart. What cannot be read is told in `warnings`.
+/// Fields that hold the places of pixels, counted from the start of the block.
+const OFFSETS: [Tag; 3] = [Tag::JPEGInterchangeFormat, Tag::StripOffsets, Tag::TileOffsets];
+
+/// Reads a block that was taken apart and begins at `start` in its file. What cannot be read is told in `warnings`.
 pub(in crate::metadata) fn read(
     block: &ExifBlock<'_>,
+    start: u64,
     warnings: &mut Vec<String>,
     meter: &Meter<'_>,
 ) -> Result<ExifGroups, Exhausted> {
@@ -46,10 +50,23 @@ pub(in crate::metadata) fn read(
         let name = names::name(tag);
         // TIFF/EP and Exif have some fields under two numbers.
         let name = if group.contains_key(name.as_ref()) { names::number(tag) } else { name.into_owned() };
-        group.insert(name, super::value::json(tag, field, &exif));
+        let mut value = super::value::json(tag, field, &exif);
+        if OFFSETS.contains(&tag) {
+            advance(&mut value, start);
+        }
+        group.insert(name, value);
     }
     gps::add_decimals(&exif, &mut groups.gps, warnings);
     Ok(groups)
+}
+
+/// Makes places in a block places in its file.
+fn advance(value: &mut Value, start: u64) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| advance(value, start)),
+        Value::Number(number) => *value = number.as_u64().map_or(Value::Null, |at| at.saturating_add(start).into()),
+        _ => {}
+    }
 }
 
 impl ExifGroups {
@@ -96,8 +113,12 @@ mod tests {
     }
 
     fn told(block: &[u8], warnings: &mut Vec<String>) -> ExifGroups {
+        told_from(0, block, warnings)
+    }
+
+    fn told_from(start: u64, block: &[u8], warnings: &mut Vec<String>) -> ExifGroups {
         let work = Work::unbounded();
-        read(&ExifBlock::read(block).unwrap(), warnings, &Meter::new(block.len() as u64, &work)).unwrap()
+        read(&ExifBlock::read(block).unwrap(), start, warnings, &Meter::new(block.len() as u64, &work)).unwrap()
     }
 
     fn groups(image: &[tiff::Field<'_>], photo: &[tiff::Field<'_>]) -> Value {
@@ -144,6 +165,24 @@ mod tests {
         for (pointer, value) in expected.as_object().unwrap() {
             assert_eq!(groups.pointer(pointer), Some(value), "{pointer}");
         }
+    }
+
+    #[test]
+    fn places_are_those_in_the_file() {
+        let fields = [
+            field(0x0111, 4, 2, &[0, 0, 1, 0, 0, 0, 2, 0]),
+            field(0x0117, 4, 2, &[0, 0, 1, 0, 0, 0, 2, 0]),
+            field(0x0201, 3, 1, &[1, 0]),
+        ];
+        let mut block = tiff::header(false).to_vec();
+        block.extend(tiff::write_directory(&fields, 0, 8, false));
+        let image = told_from(12, &block, &mut Vec::new()).image;
+        let expected = json!({
+            "JPEGInterchangeFormat": 268,
+            "StripByteCounts": [256, 512],
+            "StripOffsets": [268, 524],
+        });
+        assert_eq!(Value::Object(image), expected);
     }
 
     #[test]
