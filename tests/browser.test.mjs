@@ -141,6 +141,8 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
   test('without a token the picture does not load', async () => {
     await page.open(`${address}/`);
     await page.run(() => document.querySelector('#sign-in')?.hidden === false || null);
+    // The page proposes a picture that is there.
+    await page.run(() => document.querySelector('#url').value === '/photo.jpg?w=300' || null);
     assert.equal(await width('/photo.jpg?w=300'), 0);
     assert.equal(page.images.at(-1).status, 401);
     await page.run(() => (document.querySelector('#ask').requestSubmit(), true));
@@ -153,7 +155,7 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
       document.querySelector('#sign-in').requestSubmit();
       return true;
     }, TOKEN);
-    assert.equal(await outcome('200'), '200 Miss from cloudfront');
+    assert.match(await outcome('200'), /^200 Miss from cloudfront: image\/jpeg, \d+ bytes$/);
     assert.equal(await page.run(() => document.querySelector('#picture').naturalWidth || null), 300);
     const steps = await page.run(() => {
       const stations = [...document.querySelectorAll('details[open] b')].map((station) => station.textContent);
@@ -162,6 +164,23 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
     assert.deepEqual(steps, [
       'viewer', 'viewer-request', 'cache', 'origin-request', 'origin', 'origin-response', 'cache', 'viewer',
     ]);
+  });
+
+  test('a browser gets what it shows', async () => {
+    const type = async (accept) => {
+      await page.run((accept) => {
+        const select = document.querySelector('#accept');
+        select.value = [...select.options].map(({ value }) => value).find((value) => value.startsWith(accept));
+        document.querySelector('#url').value = '/photo.jpg?w=60&format=auto';
+        document.querySelector('#outcome').textContent = '';
+        document.querySelector('#ask').requestSubmit();
+        return true;
+      }, accept);
+      return (await outcome('200')).match(/: (\S+),/)[1];
+    };
+    assert.equal(await type('image/avif'), 'image/avif');
+    assert.equal(await type('image/webp'), 'image/webp');
+    assert.equal(await type('*/*'), 'image/jpeg');
   });
 
   test('the second load, and whatever means the same, is a hit', async () => {
@@ -179,8 +198,15 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
 
   test('after signing out the cache gives nothing away', async () => {
     await page.run(() => document.querySelector('#sign-in')?.hidden === false || null);
+    await page.run(() => (document.querySelector('#ask').requestSubmit(), true));
+    await outcome('200');
     await page.run(() => (document.querySelector('#sign-out').click(), true));
     await outcome('401');
+    const left = await page.run(() => {
+      const { display } = getComputedStyle(document.querySelector('#picture'));
+      return { display, token: document.querySelector('#token').value };
+    });
+    assert.deepEqual(left, { display: 'none', token: '' }, 'what was seen and shown before is gone');
     assert.equal(await width('/photo.jpg?w=300'), 0);
   });
 });

@@ -235,6 +235,8 @@ fn each_step_is_told() {
     let server = cdn(Layer::default(), |_| {});
     let page = server.get("/");
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let text = String::from_utf8(page.body).unwrap();
+    assert!(text.contains("[hidden] { display: none !important; }"), "what is hidden is not shown by other styles");
     server.get("/photo.jpg?width=40");
     server.get("/photo.jpg?w=40");
     let told = server.get("/_cdn/requests").json();

@@ -44,7 +44,8 @@ async fn page() -> Response {
 }
 
 async fn requests(State(cdn): State<Arc<Cdn>>) -> Response {
-    let document = serde_json::json!({ "cookies": cdn.config.cookies(), "requests": cdn.traces.all() });
+    let (cookies, requests) = (cdn.config.cookies(), cdn.traces.all());
+    let document = serde_json::json!({ "cookies": cookies, "example": cdn.example, "requests": requests });
     ([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response()
 }
 

@@ -41,6 +41,8 @@ pub struct Cdn {
     origins: Origins,
     cache: Cache,
     traces: Traces,
+    /// The path of a picture that is there, for the page to propose.
+    example: Option<String>,
 }
 
 /// What the cache had to say, as `X-Cache` tells the viewer.
@@ -74,7 +76,13 @@ impl Cdn {
         let origins = Origins::new(transformer, storage, most)?;
         config.name_transformer(TRANSFORMER);
         keys.credentials = Some(origins.credentials.clone());
-        Ok(Self { config, keys, origins, cache: Cache::new(cache), traces: Traces::default() })
+        Ok(Self { config, keys, origins, cache: Cache::new(cache), traces: Traces::default(), example: None })
+    }
+
+    /// The same with the path of a picture that the page proposes.
+    #[must_use]
+    pub fn proposing(self, example: Option<String>) -> Self {
+        Self { example, ..self }
     }
 
     async fn respond(&self, request: edge::Request, id: &str) -> Reply {

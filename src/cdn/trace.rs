@@ -82,14 +82,14 @@ pub(super) fn described(request: &edge::Request) -> Vec<String> {
     lines
 }
 
-/// Headers in lines. Signatures of throw-away credentials are worth seeing, viewers' credentials are not to be seen.
+/// Headers in lines, without those that browsers tell of themselves and nobody here reads. Signatures of throw-away credentials are worth seeing, viewers' credentials are not to be seen.
 pub(super) fn shown(headers: &edge::Headers) -> Vec<String> {
     let line = |(name, value): (&str, &str)| match name {
         "cookie" => format!("{name}: ({} bytes)", value.len()),
         "authorization" if !value.starts_with("AWS4-") => format!("{name}: ({} bytes)", value.len()),
         _ => format!("{name}: {value}"),
     };
-    headers.iter().map(line).collect()
+    headers.iter().filter(|(name, _)| !name.starts_with("sec-")).map(line).collect()
 }
 
 fn without_credentials(query: &str) -> String {

@@ -38,6 +38,7 @@ impl CdnArguments {
         origin: Router,
         cors: Option<&str>,
         (cache, most): (u64, u64),
+        example: Option<String>,
     ) -> Result<Router, Failure> {
         let config = match &self.edge {
             Some(file) => read_config(file, WithoutOrigins::Local)?.config,
@@ -45,7 +46,7 @@ impl CdnArguments {
         };
         let keys = read_keys(self.edge_keys.as_deref())?;
         refuse_unmet(&config, &keys)?;
-        let cdn = Cdn::new(config, keys, origin, storage, (cache, most))?;
+        let cdn = Cdn::new(config, keys, origin, storage, (cache, most))?.proposing(example);
         Ok(cdn::router(Arc::new(cdn), cors))
     }
 }

@@ -23,6 +23,7 @@ use image_origin::codec::Work;
 use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings};
 use image_origin::origin::Origin;
 use image_origin::{front, metadata, source, transform};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -157,9 +158,10 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
     let connections = front::Connections::new(&settings);
     let origin = Arc::new(Origin::new(source, settings.clone()));
     let (router, cors) = (front::serve::router(origin.clone(), None), settings.cors.as_deref());
+    let example = example_path(source_name);
     let router = if cdn.cdn {
         let sizes = (settings.cache, settings.max_source_bytes);
-        cdn.router(source::open(source_name, &settings.s3)?, router, cors, sizes)?
+        cdn.router(source::open(source_name, &settings.s3)?, router, cors, sizes, example.clone())?
     } else {
         front::serve::with_cors(router, cors)
     };
@@ -177,7 +179,7 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
         }
         log_start(source_name, address, &settings, &connections);
         if settings.log_format == LogFormat::Text {
-            print_welcome(source_name, &address.to_string());
+            print_welcome(source_name, &address.to_string(), example.as_deref());
             if cdn.cdn {
                 println!("each request, step by step, through the CDN:  http://{address}/");
             }
@@ -223,28 +225,34 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 }
 
 /// Where it listens, and three addresses to try with a file that is really there.
-fn print_welcome(source_name: &str, address: &str) {
+fn print_welcome(source_name: &str, address: &str, example: Option<&str>) {
     println!("image-origin serves {} on http://{address}", source::shown(source_name));
-    let example = example_file(Path::new(source_name)).unwrap_or_else(|| "photo.jpg".to_owned());
-    let example = percent_encoding::utf8_percent_encode(&example, percent_encoding::NON_ALPHANUMERIC)
-        .to_string()
-        .replace("%2E", ".")
-        .replace("%2D", "-");
-    println!("try  http://{address}/{example}?w=300");
-    println!("     http://{address}/{example}?w=200&h=200&fit=cover&gravity=attention&format=webp");
-    println!("     http://{address}/{example}?info=true");
+    match example {
+        // In quotes, since an `&` means something to a shell.
+        Some(example) => {
+            println!("try  'http://{address}{example}?w=300'");
+            println!("     'http://{address}{example}?w=200&h=200&fit=cover&gravity=attention&format=webp'");
+            println!("     'http://{address}{example}?info=true'");
+        }
+        None => println!("try  'http://{address}/PATH/OF/A/PICTURE?w=300'"),
+    }
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().flush();
 }
 
-fn example_file(folder: &Path) -> Option<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
+/// What is encoded in the path of a URL, beside control characters and what is not ASCII.
+const IN_PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
+
+/// The path of an image of a folder: the first by its name, one whose stem is `photo` before all others.
+fn example_path(source_name: &str) -> Option<String> {
+    let mut names: Vec<String> = std::fs::read_dir(source_name)
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| [".jpg", ".jpeg", ".png", ".webp", ".gif"].iter().any(|end| name.to_lowercase().ends_with(end)))
         .collect();
-    names.sort_by_key(|name| (!name.starts_with("photo"), name.clone()));
-    names.into_iter().next()
+    names.sort_by_key(|name| (!name.starts_with("photo."), name.clone()));
+    names.first().map(|name| format!("/{}", utf8_percent_encode(name, IN_PATH)))
 }
 
 /// Ctrl-C, SIGTERM as sent by everything that runs containers, or the end of a launcher that holds our standard input.
