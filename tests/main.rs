@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read files of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod agreement;
 mod aws;
 mod cdn;
 mod command_line;

@@ -4,9 +4,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::exif::{self, ExifBlock, ExifGroups};
+use super::parts::{self, MAX_BLOCK};
 use super::xmp::Xmp;
-use super::{Error, dimensions, head, icc, iptc, parts};
-use crate::codec::{Meter, Work, sniff};
+use super::{Error, dimensions, head, icc, iptc};
+use crate::codec::{self, Budget, Exhausted, Format, Meter, Orientation, Work, decoder, sniff};
+
+/// What a decoder may take to read a header, whatever the size that it tells.
+const PROBE: Budget = Budget { pixels: u64::MAX, memory: MAX_BLOCK as u64 };
 
 /// Warnings that are told one by one.
 const MAX_WARNINGS: usize = 32;
@@ -53,25 +57,40 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
         None => ExifGroups::default(),
     };
     let xmp = Xmp::new(&parts.xmp, meter)?;
-    let orientation = head::orientation_of(bytes, format, meter)?;
-    let (width, height) = match dimensions::dimensions(bytes, format, meter)? {
-        Some((width, height)) if orientation >= 5 => (Some(height), Some(width)),
-        Some((width, height)) => (Some(width), Some(height)),
-        None => (None, None),
-    };
+    let (size, orientation) = shown(bytes, format, meter, work)?;
+    let (width, height) = size.map(|(width, height)| orientation.size(width, height)).unzip();
     warnings.extend(xmp.warnings.iter().cloned());
     bound(&mut warnings);
     Ok(Report {
         format: format.name(),
         width,
         height,
-        orientation,
+        orientation: orientation.to_exif(),
         icc: head::icc_profile_of(bytes, format, meter)?.and_then(|profile| icc::description(&profile)),
         exif,
         iptc: parts.iptc.as_deref().map(|data| iptc::to_json(data, meter)).transpose()?.unwrap_or_default(),
         xmp: xmp.to_json(),
         warnings,
     })
+}
+
+/// The size of the stored pixels and what makes them upright: what the decoder goes by where there is one that reads the
+/// file, and else what the headers say.
+fn shown(
+    bytes: &[u8],
+    format: Format,
+    meter: &Meter<'_>,
+    work: &Work,
+) -> Result<(Option<(u32, u32)>, Orientation), Error> {
+    let probed = decoder(format).map(|decoder| decoder.probe(bytes, PROBE, work));
+    match probed {
+        Some(Ok(header)) => Ok((Some((header.width, header.height)), header.orientation)),
+        Some(Err(codec::Error::Stopped(stopped))) => Err(Exhausted::from(stopped).into()),
+        _ => {
+            let orientation = Orientation::from_exif(head::orientation_of(bytes, format, meter)?);
+            Ok((dimensions::dimensions(bytes, format, meter)?, orientation))
+        }
+    }
 }
 
 /// A file can be damaged in thousands of places; nobody reads of more than a few.

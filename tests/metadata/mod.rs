@@ -3,7 +3,7 @@ mod browser;
 mod cost;
 mod exiftool;
 mod hostile;
-mod samples;
+pub(crate) mod samples;
 mod schema;
 mod strip;
 mod transformed;
