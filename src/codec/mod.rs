@@ -305,6 +305,9 @@ pub trait Encoder: Sync {
     /// The format that is written.
     fn format(&self) -> Format;
 
+    /// The longest side that is written, in pixels.
+    fn max_side(&self) -> u32;
+
     /// Whether pixels may be transparent.
     fn has_alpha(&self) -> bool;
 

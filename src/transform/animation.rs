@@ -45,7 +45,8 @@ pub(super) fn render(
     started: Instant,
 ) -> Result<Option<Rendered>, Error> {
     let (Some(animation), None) = (&prepared.animation, transform.page) else { return Ok(None) };
-    let encoders = output::choose_for_animation(&transform.output, prepared.header.format, accepted);
+    let encoders =
+        output::choose_for_animation(&transform.output, prepared.header.format, prepared.plan.output_size(), accepted);
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     prepared.limits.check(animation, animation.frames())?;
     let plan = plan(prepared, transform)?;

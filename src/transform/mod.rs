@@ -29,7 +29,7 @@ use crate::codec::{
     self, Animation, Area, Budget, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work,
 };
 use crate::metadata::{self, Keep};
-use crate::query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, MAX_SIDE, Metadata, TargetBox, Transform};
+use crate::query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, Metadata, Output, TargetBox, Transform};
 use conversion::Conversion;
 use smart_crop::Interest;
 
@@ -68,8 +68,8 @@ pub enum Error {
 }
 
 impl Error {
-    fn output_side(needs: u64) -> Self {
-        Self::Codec(codec::Error::TooLarge { what: "a side of the output in pixels", needs, allowed: MAX_SIDE.into() })
+    fn output_side(needs: u64, allowed: u64) -> Self {
+        Self::Codec(codec::Error::TooLarge { what: "a side of the output in pixels", needs, allowed })
     }
 }
 
@@ -167,7 +167,9 @@ pub fn render(
     let source = picture.header.format;
     let canvas = picture.plan.canvas;
     let (raster, space) = picture.with_effects(transform, work)?;
-    let encoders = output::choose(transform.output.format, source, &raster, transform.output.lossless, preferences)?;
+    let size = canvas.map_or((raster.width(), raster.height()), |canvas| (canvas.width, canvas.height));
+    let Output { format, lossless, .. } = transform.output;
+    let encoders = output::choose(format, source, &raster, size, lossless, preferences)?;
     let resized = Instant::now();
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
     let carried = metadata::carry(bytes, transform.metadata.into(), work)?;

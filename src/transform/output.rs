@@ -68,6 +68,7 @@ pub(super) fn choose(
     choice: Option<FormatChoice>,
     source: Format,
     raster: &Raster,
+    size: (u32, u32),
     lossless: bool,
     preferences: Preferences,
 ) -> Result<Vec<&'static dyn Encoder>, Error> {
@@ -76,17 +77,36 @@ pub(super) fn choose(
     }
     let newer = if choice.is_some() { preferences.accepted } else { Accepted::default() };
     let old = suitable(raster, lossless).iter().copied();
-    newer.formats(lossless).chain(old).map(|format| encoder(format, preferences)).collect()
+    let formats = newer.formats(lossless).chain(old).map(|format| encoder(format, preferences));
+    let mut encoders = formats.collect::<Result<Vec<_>, _>>()?;
+    encoders.retain(|encoder| holds(*encoder, size));
+    if encoders.is_empty() {
+        // Of all formats, this one holds the longest sides.
+        encoders.push(encoder(Format::Png, preferences)?);
+    }
+    Ok(encoders)
 }
 
-/// The encoders where the pixels have no say in it, else none. What came as a JPEG is a photograph, and may stay one.
-pub(super) fn choose_unseen(output: &Output, source: Format, preferences: Preferences) -> Vec<&'static dyn Encoder> {
+/// Whether a picture of that size can be written.
+fn holds(encoder: &dyn Encoder, (width, height): (u32, u32)) -> bool {
+    width.max(height) <= encoder.max_side()
+}
+
+/// The encoders of a picture of that size where its pixels have no say in it, else none. What came as a JPEG is a
+/// photograph, and may stay one.
+pub(super) fn choose_unseen(
+    output: &Output,
+    source: Format,
+    size: (u32, u32),
+    preferences: Preferences,
+) -> Vec<&'static dyn Encoder> {
     let newer = match settled(output.format, source) {
         Some(format) => return encoder(format, preferences).into_iter().collect(),
         None if source == Format::Jpeg && !output.lossless => preferences.accepted.formats(false),
         None => return Vec::new(),
     };
-    newer.chain([Format::Jpeg]).filter_map(|format| encoder(format, preferences).ok()).collect()
+    let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format, preferences).ok());
+    encoders.filter(|encoder| holds(*encoder, size)).collect()
 }
 
 fn settled(choice: Option<FormatChoice>, source: Format) -> Option<Format> {
@@ -135,7 +155,12 @@ pub(super) fn smallest<E: Copy>(
 
 /// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
 /// file counts; GIF loses colours.
-pub(super) fn choose_for_animation(output: &Output, source: Format, accepted: Accepted) -> Vec<&'static dyn Encoder> {
+pub(super) fn choose_for_animation(
+    output: &Output,
+    source: Format,
+    size: (u32, u32),
+    accepted: Accepted,
+) -> Vec<&'static dyn Encoder> {
     let formats = match output.format {
         Some(FormatChoice::WebP) => [Some(Format::WebP), None],
         Some(FormatChoice::Gif) => [Some(Format::Gif), None],
@@ -147,7 +172,8 @@ pub(super) fn choose_for_animation(output: &Output, source: Format, accepted: Ac
         None => [Some(source), None],
     };
     let encoders = formats.into_iter().flatten().filter_map(codec::encoder);
-    encoders.filter(|encoder| encoder.has_animation()).collect()
+    let is_settled = output.format != Some(FormatChoice::Auto);
+    encoders.filter(|encoder| encoder.has_animation() && (is_settled || holds(*encoder, size))).collect()
 }
 
 /// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else. Grey may
@@ -239,7 +265,9 @@ mod tests {
         };
         let chosen = |raster: &Raster, accept, lossless| {
             let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
-            let encoders = choose(Some(FormatChoice::Auto), Format::Png, raster, lossless, accepted.into()).unwrap();
+            let size = (raster.width(), raster.height());
+            let encoders =
+                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, accepted.into()).unwrap();
             encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
         };
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -82,7 +82,7 @@ fn encoders(
         return Ok(Vec::new());
     }
     let wanted = &transform.output;
-    let encoders = output::choose_unseen(wanted, header.format, preferences);
+    let encoders = output::choose_unseen(wanted, header.format, plan.output_size(), preferences);
     let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&output::encoding(wanted))?));
     Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
 }

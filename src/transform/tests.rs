@@ -20,6 +20,40 @@ fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
     Ok((rendered, colour::with_alpha(colour::with_colour(raster))))
 }
 
+/// Screenshots of whole pages are longer than some formats hold.
+#[test]
+fn long_sides_are_kept_where_the_format_holds_them() {
+    let rows = (0..16_400u32).flat_map(|y| [[(y / 9 % 251) as u8, (y / 3) as u8, (y % 256) as u8]; 2]);
+    let raster = Raster::new(2, 16_400, Channels::Rgb, Samples::U8(rows.flatten().collect())).unwrap();
+    let encoding = Encoding { quality: 90, lossless: false, progressive: false };
+    let bytes = |format| {
+        let encoder = codec::encoder(format).unwrap();
+        encoder.encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    };
+    let viewer = Accepted::from_header("image/webp", &AUTO_FORMATS);
+    let drawn = |bytes: &[u8], query: &str| {
+        let rendered = render(bytes, &query.parse().unwrap(), viewer, BUDGET, &Work::unbounded());
+        rendered.map(|rendered| (rendered.format, rendered.width, rendered.height))
+    };
+    for source in [Format::Png, Format::Jpeg] {
+        for (query, format, size) in [
+            ("q=60", source, (2, 16_400)),
+            ("format=jpeg", Format::Jpeg, (2, 16_400)),
+            ("format=png", Format::Png, (2, 16_400)),
+            ("format=auto", Format::Jpeg, (2, 16_400)),
+            ("format=auto&lossless=true", Format::Png, (2, 16_400)),
+            ("rotate=90", source, (16_400, 2)),
+            ("format=auto&h=16000&fit=fill", Format::WebP, (2, 16_000)),
+        ] {
+            assert_eq!(drawn(&bytes(source), query), Ok((format, size.0, size.1)), "{source} {query}");
+        }
+        for query in ["format=webp", "w=3&enlarge=true"] {
+            let refused = drawn(&bytes(source), query);
+            assert!(matches!(refused, Err(Error::Codec(codec::Error::TooLarge { .. }))), "{query}: {refused:?}");
+        }
+    }
+}
+
 /// The colour in the middle of each of the cells of a grid.
 fn cells(raster: &Raster, columns: u32, rows: u32) -> String {
     let name = |rgba: [u8; 4]| match rgba {

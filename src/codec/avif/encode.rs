@@ -143,6 +143,10 @@ impl Encoder for Avif {
         Format::Avif
     }
 
+    fn max_side(&self) -> u32 {
+        MAX_SIDE
+    }
+
     fn has_alpha(&self) -> bool {
         true
     }

@@ -42,6 +42,10 @@ impl Encoder for Gif {
         Format::Gif
     }
 
+    fn max_side(&self) -> u32 {
+        u16::MAX.into()
+    }
+
     fn has_alpha(&self) -> bool {
         true
     }

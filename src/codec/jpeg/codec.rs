@@ -138,6 +138,10 @@ impl Encoder for Jpeg {
         Format::Jpeg
     }
 
+    fn max_side(&self) -> u32 {
+        u16::MAX.into()
+    }
+
     fn has_alpha(&self) -> bool {
         false
     }

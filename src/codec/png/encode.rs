@@ -24,9 +24,16 @@ const COMPRESSOR: u64 = 512 << 10;
 /// Rows that filters hold: two of the picture, and two that are tried.
 const ROWS: u64 = 5;
 
+/// The longest side that the format holds (PNG 3rd edition, 11.2.1).
+const MAX_SIDE: u32 = i32::MAX.cast_unsigned();
+
 impl Encoder for Png {
     fn format(&self) -> Format {
         Format::Png
+    }
+
+    fn max_side(&self) -> u32 {
+        MAX_SIDE
     }
 
     fn has_alpha(&self) -> bool {

@@ -71,6 +71,10 @@ impl Encoder for WebP {
         Format::WebP
     }
 
+    fn max_side(&self) -> u32 {
+        MAX_SIDE
+    }
+
     fn has_alpha(&self) -> bool {
         true
     }
