@@ -94,6 +94,11 @@ impl<'a> OutputWriter<'a> {
         self.buffer.bytes()
     }
 
+    /// Bytes that are set aside.
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// As [`OutputBuffer::set_budget`].
     pub(super) fn set_budget(&mut self, budget: Budget) {
         self.buffer.set_budget(budget);

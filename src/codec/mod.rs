@@ -224,7 +224,7 @@ impl Decoded {
 
 /// One of a picture's luma (Y) and chroma (Cb, Cr), as JFIF defines them: ITU-R BT.601, full range, with the samples of
 /// chroma in the middle of those of luma.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plane {
     /// The samples, as grey.
     pub raster: Raster,
@@ -449,17 +449,21 @@ pub enum Variety {
     Many,
 }
 
-/// How many colours an 8 bit picture has.
-pub fn variety(raster: &Raster) -> Variety {
+/// How many colours an 8 bit picture has. `budget` is for what is held beside it.
+///
+/// # Errors
+/// [`Error::TooLarge`] before anything is allocated.
+pub fn variety(raster: &Raster, budget: Budget) -> Result<Variety, Error> {
     // A drawing in grey can be told by so few.
     const SHADES_OF_DRAWINGS: usize = 16;
-    match palette::exact(raster, 256) {
+    budget.check_memory(palette::memory(raster))?;
+    Ok(match palette::exact(raster, 256) {
         None => Variety::Many,
         Some(indexed) => {
             let is_grey = indexed.colors.iter().all(|[r, g, b, _]| r == g && g == b);
             if is_grey && indexed.colors.len() > SHADES_OF_DRAWINGS { Variety::Greys } else { Variety::Few }
         }
-    }
+    })
 }
 
 /// Recognises the bytes and finds their decoder.

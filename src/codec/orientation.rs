@@ -88,22 +88,34 @@ impl Orientation {
         at
     }
 
-    /// Applies this to pixels of `N` samples, given as rows without gaps.
-    pub(super) fn apply<T: Copy, const N: usize>(self, pixels: &[[T; N]], width: usize, height: usize) -> Vec<[T; N]> {
-        let mut out = Vec::with_capacity(pixels.len());
-        let rows = || pixels.chunks_exact(width.max(1));
-        let at = |x: usize, y: usize| pixels[y * width + x];
+    /// Applies this to pixels of `N` samples, given as rows without gaps. Only what changes places of width and height
+    /// needs room for the result beside the pixels.
+    pub(super) fn apply<T: Copy, const N: usize>(self, mut samples: Vec<T>, width: usize, height: usize) -> Vec<T> {
+        let pixels = samples.as_chunks_mut::<N>().0;
+        let at = |x: usize, y: usize, pixels: &[[T; N]]| pixels[y * width + x];
         match (self.turns, self.mirrored) {
-            (0, false) => out.extend_from_slice(pixels),
-            (0, true) => rows().for_each(|row| out.extend(row.iter().rev())),
-            (2, false) => out.extend(pixels.iter().rev()),
-            (2, true) => rows().rev().for_each(|row| out.extend_from_slice(row)),
-            (1, false) => (0..width).for_each(|x| out.extend((0..height).rev().map(|y| at(x, y)))),
-            (1, true) => (0..width).rev().for_each(|x| out.extend((0..height).rev().map(|y| at(x, y)))),
-            (_, false) => (0..width).rev().for_each(|x| out.extend((0..height).map(|y| at(x, y)))),
-            (_, true) => (0..width).for_each(|x| out.extend((0..height).map(|y| at(x, y)))),
+            (0, false) => {}
+            (0, true) => pixels.chunks_exact_mut(width.max(1)).for_each(<[_]>::reverse),
+            (2, false) => pixels.reverse(),
+            (2, true) => {
+                let (upper, lower) = pixels.split_at_mut(height.div_ceil(2) * width);
+                let rows = upper.chunks_exact_mut(width.max(1)).zip(lower.chunks_exact_mut(width.max(1)).rev());
+                rows.for_each(|(one, other)| one.swap_with_slice(other));
+            }
+            (turns, mirrored) => {
+                let mut out = Vec::with_capacity(pixels.len());
+                for x in 0..width {
+                    let x = if (turns == 1) == mirrored { width - 1 - x } else { x };
+                    let rows = 0..height;
+                    match turns {
+                        1 => out.extend(rows.rev().map(|y| at(x, y, pixels))),
+                        _ => out.extend(rows.map(|y| at(x, y, pixels))),
+                    }
+                }
+                return out.into_flattened();
+            }
         }
-        out
+        samples
     }
 }
 
@@ -118,24 +130,24 @@ mod tests {
     /// `A B C / D E F`, as EXIF describes the eight: "the 0th row is at the visual ... side".
     #[test]
     fn pixels_become_upright() {
-        let stored: Vec<[u8; 1]> = b"ABCDEF".iter().map(|b| [*b]).collect();
+        let stored = b"ABCDEF".to_vec();
         let table = ["ABCDEF", "CBAFED", "FEDCBA", "DEFABC", "ADBECF", "DAEBFC", "FCEBDA", "CFBEAD"];
         for (orientation, expected) in all().zip(table) {
-            let upright = orientation.apply(&stored, 3, 2).concat();
+            let upright = orientation.apply::<_, 1>(stored.clone(), 3, 2);
             assert_eq!(String::from_utf8_lossy(&upright), expected, "orientation {}", orientation.to_exif());
         }
     }
 
     #[test]
     fn the_group_is_closed_and_inverses_undo() {
-        let stored: Vec<[u8; 1]> = (0..6).map(|b| [b]).collect();
+        let stored: Vec<u8> = (0..6).collect();
         for first in all() {
             assert_eq!(Orientation::from_exif(first.to_exif()), first);
             assert_eq!(first.then(first.inverse()), Orientation::UPRIGHT);
             for second in all() {
                 let (width, height) = first.size(3, 2);
-                let one_by_one = second.apply(&first.apply(&stored, 3, 2), width, height);
-                assert_eq!(first.then(second).apply(&stored, 3, 2), one_by_one);
+                let one_by_one = second.apply::<_, 1>(first.apply::<_, 1>(stored.clone(), 3, 2), width, height);
+                assert_eq!(first.then(second).apply::<_, 1>(stored.clone(), 3, 2), one_by_one);
             }
         }
     }
@@ -143,9 +155,9 @@ mod tests {
     #[test]
     fn areas_follow_their_pixels() {
         for orientation in all() {
-            let stored: Vec<[u8; 1]> = (0..12).map(|i| [u8::from(i == 6)]).collect();
+            let stored: Vec<u8> = (0..12).map(|i| u8::from(i == 6)).collect();
             let (width, _) = orientation.size(4, 3);
-            let place = orientation.apply(&stored, 4, 3).iter().position(|p| p[0] == 1).unwrap();
+            let place = orientation.apply::<_, 1>(stored, 4, 3).iter().position(|p| *p == 1).unwrap();
             let area = orientation.area(Area { x: 2.0, y: 1.0, width: 1.0, height: 1.0 }, 4.0, 3.0);
             assert_eq!((area.x, area.y), ((place % width) as f64, (place / width) as f64));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Channels, Raster, Samples};
+use super::{Budget, Channels, Error, Raster, Samples};
 
 /// A picture as indices into a palette of at most 256 colours.
 pub(super) struct Indexed {
@@ -90,40 +90,48 @@ const DITHERING: f32 = 0.8;
 
 /// Rows of pixels, each either opaque or zero, which stands for nothing. Without loss if the colours are few enough; else
 /// the opaque ones are reduced with error diffusion. Nothing has index 0 if it occurs, or `has_nothing` asks for it.
-pub(super) fn opaque(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Indexed {
+/// `budget` is for what is held beside the pixels.
+///
+/// # Errors
+/// [`Error::TooLarge`] before anything is allocated.
+pub(super) fn opaque(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget) -> Result<Indexed, Error> {
+    // Their indices, and those in the palette that frames share.
+    budget.check_memory(2 * pixels.len() as u64)?;
     let has_nothing = has_nothing || pixels.contains(&[0; 4]);
     let first = has_nothing.then_some([0; 4]);
     let exact = indexed(first.into_iter().chain(pixels.iter().copied()), pixels.len() + 1, 256);
     match exact {
         Some(mut exact) => {
             exact.indices.drain(..usize::from(has_nothing));
-            exact
+            Ok(exact)
         }
-        None => quantized(pixels, width, has_nothing),
+        None => quantized(pixels, width, has_nothing, budget),
     }
-}
-
-/// Bytes that [`opaque`] holds with so many pixels, which themselves are included: those with their gaps filled, and
-/// their indices; and what colours are chosen from, with places for each of them.
-pub(super) fn opaque_memory(pixels: u64) -> u64 {
-    const CHOSEN: u64 = 4 + 60;
-    pixels * (4 + 4 + 1) + pixels.min(MOST_CHOSEN as u64) * CHOSEN
 }
 
 /// Most pixels that colours are chosen from; of larger pictures they are a regular sample.
 const MOST_CHOSEN: usize = 1 << 18;
 
-fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Indexed {
+/// Bytes for each different colour that the palette is chosen from: its place in a table that has grown, and in the groups
+/// that it is put into.
+const COLOR: usize = 72;
+
+fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget) -> Result<Indexed, Error> {
     let shift = u8::from(has_nothing);
-    let mut visible = Vec::with_capacity(4 * pixels.len().min(MOST_CHOSEN));
+    let chosen = pixels.len().min(MOST_CHOSEN);
+    // The pixels with their gaps filled, their indices, and those that are chosen, twice until they are counted.
+    let held = pixels.len() * (4 + 1) + chosen * 4;
+    budget.check_memory((held + chosen * 4) as u64)?;
+    let mut visible = Vec::with_capacity(4 * chosen);
     let chosen = pixels.iter().filter(|pixel| pixel[3] != 0).step_by(pixels.len().div_ceil(MOST_CHOSEN));
     visible.extend(chosen.flatten());
+    budget.check_memory((held + different(&visible) * COLOR) as u64)?;
     let filled = filled(pixels);
     let (Ok(sample), Ok(image)) = (
         quantizr::Image::new(&visible, visible.len() / 4, 1),
         quantizr::Image::new(&filled, width, pixels.len() / width),
     ) else {
-        return Indexed { colors: vec![[0; 4]], indices: vec![0; pixels.len()] };
+        return Ok(Indexed { colors: vec![[0; 4]], indices: vec![0; pixels.len()] });
     };
     let mut options = quantizr::Options::default();
     // These calls check ranges and sizes only, and all fit.
@@ -137,7 +145,14 @@ fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool) -> Indexed {
     }
     let palette = result.get_palette();
     let opaque = palette.entries[..palette.count as usize].iter().map(|c| [c.r, c.g, c.b, 255]);
-    Indexed { colors: std::iter::repeat_n([0; 4], shift.into()).chain(opaque).collect(), indices }
+    Ok(Indexed { colors: std::iter::repeat_n([0; 4], shift.into()).chain(opaque).collect(), indices })
+}
+
+/// How many different colours pixels have.
+fn different(rgba: &[u8]) -> usize {
+    let mut colors = rgba.as_chunks::<4>().0.to_vec();
+    colors.sort_unstable();
+    colors.chunk_by(|one, other| one == other).count()
 }
 
 /// The pixels with the colour before them in place of nothing, so that no error is diffused from there.

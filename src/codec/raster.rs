@@ -62,6 +62,14 @@ impl Samples {
         self.len() == 0
     }
 
+    /// Bytes that are set aside for them.
+    fn capacity(&self) -> u64 {
+        match self {
+            Self::U8(samples) => samples.capacity() as u64,
+            Self::U16(samples) => 2 * samples.capacity() as u64,
+        }
+    }
+
     /// The bytes that hold them.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -137,14 +145,22 @@ impl Raster {
         self.samples
     }
 
+    /// Bytes that are set aside for the samples.
+    pub fn bytes(&self) -> u64 {
+        self.samples.capacity()
+    }
+
+    /// Bytes that [`Self::oriented`] holds, the raster included: quarter turns write another one.
+    pub fn oriented_memory(&self, orientation: Orientation) -> u64 {
+        let turned = if orientation.transposes() { self.samples.as_bytes().len() as u64 } else { 0 };
+        self.bytes() + turned
+    }
+
     /// Turns and mirrors the pixels.
     #[must_use]
     pub fn oriented(self, orientation: Orientation) -> Self {
-        if orientation == Orientation::UPRIGHT {
-            return self;
-        }
         let (columns, rows) = (self.width as usize, self.height as usize);
-        let samples = match &self.samples {
+        let samples = match self.samples {
             Samples::U8(samples) => Samples::U8(orient(samples, self.channels, orientation, columns, rows)),
             Samples::U16(samples) => Samples::U16(orient(samples, self.channels, orientation, columns, rows)),
         };
@@ -153,11 +169,17 @@ impl Raster {
     }
 }
 
-fn orient<T: Copy>(samples: &[T], channels: Channels, orientation: Orientation, width: usize, height: usize) -> Vec<T> {
+fn orient<T: Copy>(
+    samples: Vec<T>,
+    channels: Channels,
+    orientation: Orientation,
+    width: usize,
+    height: usize,
+) -> Vec<T> {
     match channels.count() {
-        1 => orientation.apply::<T, 1>(samples.as_chunks().0, width, height).concat(),
-        2 => orientation.apply::<T, 2>(samples.as_chunks().0, width, height).concat(),
-        3 => orientation.apply::<T, 3>(samples.as_chunks().0, width, height).concat(),
-        _ => orientation.apply::<T, 4>(samples.as_chunks().0, width, height).concat(),
+        1 => orientation.apply::<T, 1>(samples, width, height),
+        2 => orientation.apply::<T, 2>(samples, width, height),
+        3 => orientation.apply::<T, 3>(samples, width, height),
+        _ => orientation.apply::<T, 4>(samples, width, height),
     }
 }

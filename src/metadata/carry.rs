@@ -26,6 +26,18 @@ impl Carried {
         self.blocks == Blocks::default()
     }
 
+    /// Bytes that this holds.
+    pub fn bytes(&self) -> u64 {
+        let Blocks { exif, xmp, iptc, icc } = &self.blocks;
+        [exif, xmp, iptc, icc].into_iter().flatten().map(|block| block.len() as u64).sum()
+    }
+
+    /// Bytes that [`embed`] holds at most, a file of that length included: it is copied once, and the blocks are made to fit
+    /// and then wrapped as its format has them.
+    pub fn embed_memory(&self, file: u64) -> u64 {
+        if self.is_empty() { file } else { 2 * file + 4 * self.bytes() }
+    }
+
     /// The same with the profile that the new pixels are in, of less than 64 KiB.
     #[must_use]
     pub fn with_profile(&self, icc: Option<Vec<u8>>) -> Self {
@@ -134,6 +146,7 @@ fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
 
 fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
     let at = usize::try_from(at).unwrap_or(usize::MAX).min(file.len());
+    file.reserve_exact(bytes.len());
     file.splice(at..at, bytes.iter().copied());
     file
 }

@@ -4,19 +4,17 @@
 //! The plan is made once. Where it needs pixels, for `trim` and the smart gravities, they are those of the first frame:
 //! anything else would make the picture jump.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Instant;
 
 use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output};
-use crate::codec::{self, Animation, Budget, Decoded, Encoder, Encoding, Frames, Raster};
+use crate::codec::{self, Animation, AnimationWriter, Budget, Decoded, Encoder, Encoding, Frames, Raster};
 use crate::metadata::{self, Carried};
 use crate::query::{Colorspace, Transform};
 
-/// Bytes a pixel of the canvas for the copy of it that is resized.
-const COPY: u64 = 4;
-
-/// Bytes a pixel of the output for what an encoder remembers of the last frames.
-const REMEMBERED: u64 = 16;
+/// Bytes a pixel of the canvas, or of a frame that is handed to an encoder.
+const PIXEL: u64 = 4;
 
 impl Limits {
     /// Refuses what is too long, if so many of its frames are to be read.
@@ -50,15 +48,14 @@ pub(super) fn render(
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     prepared.limits.check(animation, animation.frames())?;
     let plan = plan(prepared, transform)?;
-    let (width, height) = plan.output_size();
-    let needs = pixels(prepared) * COPY + u64::from(width) * u64::from(height) * REMEMBERED;
-    prepared.budget.check_memory(needs)?;
-    let budget = Budget { memory: prepared.budget.memory - needs, ..prepared.budget };
     let carried = metadata::carry(prepared.bytes, transform.metadata.into(), prepared.work)?;
+    let budget = prepared.budget.beside(carried.bytes())?;
     let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
     let mut best = pass.rendered(*encoder, budget.memory);
     for encoder in others {
+        let held = best.as_ref().map_or(0, |best| best.bytes.capacity() as u64);
+        let pass = Pass { budget: budget.beside(held)?, ..pass.clone() };
         let most = match &best {
             Ok(best) => best.bytes.len() as u64,
             Err(Error::MaxBytes { allowed, .. }) => *allowed,
@@ -97,10 +94,9 @@ fn nth(prepared: &Prepared<'_>, page: u32) -> Result<Decoded, Error> {
     Ok(Decoded::whole(raster, frames.icc()))
 }
 
+/// Opens the frames, of which one is copied.
 fn open<'a>(prepared: &Prepared<'a>, budget: Budget) -> Result<Box<dyn Frames + 'a>, Error> {
-    let needs = pixels(prepared) * COPY;
-    budget.check_memory(needs)?;
-    let budget = Budget { memory: budget.memory - needs, ..budget };
+    let budget = budget.beside(pixels(prepared) * PIXEL)?;
     Ok(prepared.decoder.frames(prepared.bytes, budget, prepared.work)?)
 }
 
@@ -124,11 +120,12 @@ fn plan(prepared: &Prepared<'_>, transform: &Transform) -> Result<Plan, Error> {
 }
 
 fn picture(prepared: &Prepared<'_>, plan: Plan, decoded: Decoded) -> Picture {
-    let Prepared { header, original, crop, .. } = *prepared;
-    Picture { header, original, crop, plan, decoded }
+    let Prepared { header, original, crop, budget, .. } = *prepared;
+    Picture { header, original, crop, plan, decoded, budget }
 }
 
 /// What it takes to go through all frames.
+#[derive(Clone)]
 struct Pass<'a> {
     prepared: &'a Prepared<'a>,
     transform: &'a Transform,
@@ -144,12 +141,14 @@ impl Pass<'_> {
     /// pass.
     fn rendered(&self, encoder: &'static dyn Encoder, most: u64) -> Result<Rendered, Error> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
-        let encode = |encoding: &Encoding| {
-            let (encoded, space) = self.run(encoder, encoding, most)?;
+        let encode = |encoding: &Encoding, budget: Budget| {
+            let (encoded, space) = self.run(encoder, encoding, most, budget)?;
             let carried = self.carried.with_profile(conversion::profile(space));
+            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
             Ok(metadata::embed(encoded, format, &carried, width, height))
         };
-        let bytes = output::encode(&self.transform.output, |encoding| encoder.has_quality(encoding), encode)?;
+        let has_quality = |encoding: &Encoding| encoder.has_quality(encoding);
+        let bytes = output::encode(&self.transform.output, has_quality, self.budget, encode)?;
         Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
     }
 
@@ -159,36 +158,53 @@ impl Pass<'_> {
         encoder: &'static dyn Encoder,
         encoding: &Encoding,
         most: u64,
+        budget: Budget,
     ) -> Result<(Vec<u8>, Colorspace), codec::Error> {
         let Prepared { bytes, decoder, work, .. } = *self.prepared;
-        let mut frames = decoder.frames(bytes, self.budget, work)?;
-        let Some(mut writer) = encoder.animate(self.animation.plays, encoding, self.budget, work) else {
-            return Err(codec::Error::Unsupported(format!("{} holds no animation", encoder.format())));
-        };
+        let mut frames = decoder.frames(bytes, budget, work)?;
+        let mut writer: Option<Box<dyn AnimationWriter + '_>> = None;
         let mut delays = self.animation.delays.iter();
         let mut space = Colorspace::Srgb;
-        while let (start, Some(canvas)) = (Instant::now(), frames.next_frame()?) {
+        loop {
+            let start = Instant::now();
+            let written = writer.as_ref().map_or(0, |writer| writer.held());
+            let (held, copy) = (frames.held() + written, pixels(self.prepared) * PIXEL);
+            // A frame may be a picture of its own before it is drawn, and the canvas is copied after that.
+            budget.check_memory(held + copy)?;
+            let Some(canvas) = frames.next_frame()? else { break };
             let canvas = canvas.clone();
             self.add(|stages| stages.decode += start.elapsed());
             let start = Instant::now();
             let decoded = Decoded::whole(canvas, frames.icc());
-            let (frame, its_space) = self.with_effects(decoded)?;
-            let (frame, its_space) = on_background(&frame, its_space, self.plan.canvas, self.transform, encoder);
+            let rest = budget.beside(held)?;
+            let (frame, its_space) = self.with_effects(decoded, rest)?;
+            let (frame, its_space) =
+                on_background(Cow::Owned(frame), its_space, self.plan.canvas, self.transform, encoder, rest)?;
             self.add(|stages| stages.resize += start.elapsed());
             space = its_space;
             let start = Instant::now();
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                None => {
+                    let rest = budget.beside(frames.held() + frame.bytes())?;
+                    let started = encoder.animate(self.animation.plays, encoding, rest, work);
+                    let none = || codec::Error::Unsupported(format!("{} holds no animation", encoder.format()));
+                    writer.insert(started.ok_or_else(none)?)
+                }
+            };
             writer.push(&frame, delays.next().copied().unwrap_or_default())?;
             self.add(|stages| stages.encode += start.elapsed());
-            Budget { memory: most, ..self.budget }.check_memory(writer.written())?;
+            Budget { memory: most, ..budget }.check_memory(writer.written())?;
         }
-        if delays.len() == self.animation.delays.len() {
-            return Err(damaged(self.prepared));
+        match writer {
+            Some(writer) if delays.len() < self.animation.delays.len() => Ok((writer.finish()?, space)),
+            _ => Err(damaged(self.prepared)),
         }
-        Ok((writer.finish()?, space))
     }
 
-    fn with_effects(&self, decoded: Decoded) -> Result<(Raster, Colorspace), codec::Stopped> {
-        picture(self.prepared, self.plan, decoded).with_effects(self.transform, self.prepared.work)
+    fn with_effects(&self, decoded: Decoded, budget: Budget) -> Result<(Raster, Colorspace), codec::Error> {
+        let picture = picture(self.prepared, self.plan, decoded);
+        Picture { budget, ..picture }.with_effects(self.transform, self.prepared.work)
     }
 
     fn add(&self, change: impl FnOnce(&mut Stages)) {

@@ -23,47 +23,77 @@ pub(super) fn without_idle_alpha(raster: Raster) -> Raster {
 
 fn without_alpha(raster: Raster) -> Raster {
     match raster.channels() {
-        Channels::La => picked::<2, 1>(&raster, Channels::L, [0]),
-        Channels::Rgba => picked::<4, 3>(&raster, Channels::Rgb, [0, 1, 2]),
+        Channels::La => picked::<2, 1>(raster, Channels::L, [0]),
+        Channels::Rgba => picked::<4, 3>(raster, Channels::Rgb, [0, 1, 2]),
         _ => raster,
     }
 }
 
-/// The picture with these samples of each of its pixels, in this order.
-fn picked<const FROM: usize, const TO: usize>(raster: &Raster, channels: Channels, which: [usize; TO]) -> Raster {
-    fn pick<T: Copy, const FROM: usize, const TO: usize>(samples: &[T], which: [usize; TO]) -> Vec<T> {
-        samples.as_chunks::<FROM>().0.iter().flat_map(|pixel| which.map(|sample| pixel[sample])).collect()
+/// The picture with these samples of each of its pixels, in this order. If they are fewer, that is done in place.
+fn picked<const FROM: usize, const TO: usize>(raster: Raster, channels: Channels, which: [usize; TO]) -> Raster {
+    fn pick<T: Copy, const FROM: usize, const TO: usize>(samples: Vec<T>, which: [usize; TO]) -> Vec<T> {
+        let pick = |pixel: [T; FROM]| which.map(|sample| pixel[sample]);
+        if TO <= FROM { fewer(samples, pick) } else { samples.as_chunks().0.iter().copied().flat_map(pick).collect() }
     }
-    match raster.samples() {
-        Samples::U8(samples) => with_samples(raster, channels, pick::<u8, FROM, TO>(samples, which)),
-        Samples::U16(samples) => with_samples(raster, channels, pick::<u16, FROM, TO>(samples, which)),
+    let (width, height) = (raster.width(), raster.height());
+    let samples = match raster.into_samples() {
+        Samples::U8(samples) => Samples::U8(pick::<u8, FROM, TO>(samples, which)),
+        Samples::U16(samples) => Samples::U16(pick::<u16, FROM, TO>(samples, which)),
+    };
+    of_samples(width, height, channels, samples)
+}
+
+/// Puts as many or fewer samples in the place of each pixel's, without another copy.
+pub(super) fn fewer<T: Copy, const FROM: usize, const TO: usize>(
+    mut samples: Vec<T>,
+    change: impl Fn([T; FROM]) -> [T; TO],
+) -> Vec<T> {
+    let pixels = samples.len() / FROM;
+    for pixel in 0..pixels {
+        let Some(from) = samples[pixel * FROM..].first_chunk() else { break };
+        let to = change(*from);
+        samples[pixel * TO..(pixel + 1) * TO].copy_from_slice(&to);
     }
+    samples.truncate(pixels * TO);
+    samples
+}
+
+/// Bytes that [`with_colour`] holds, the raster included.
+pub(super) fn with_colour_memory(raster: &Raster) -> u64 {
+    let more = if is_grey(raster) { 2 + raster.channels().count() } else { 0 };
+    raster.bytes() + raster.samples().as_bytes().len() as u64 / raster.channels().count() as u64 * more as u64
 }
 
 /// The picture with red, green and blue of its own, which effects that add colour need.
 pub(super) fn with_colour(raster: Raster) -> Raster {
     match raster.channels() {
-        Channels::L => picked::<1, 3>(&raster, Channels::Rgb, [0, 0, 0]),
-        Channels::La => picked::<2, 4>(&raster, Channels::Rgba, [0, 0, 0, 1]),
+        Channels::L => picked::<1, 3>(raster, Channels::Rgb, [0, 0, 0]),
+        Channels::La => picked::<2, 4>(raster, Channels::Rgba, [0, 0, 0, 1]),
         _ => raster,
     }
 }
 
-/// Lays the picture over a colour. The result is opaque where the colour is.
-pub(super) fn over(raster: Raster, color: Color) -> Raster {
-    if !raster.channels().has_alpha() {
-        return raster;
-    }
-    let raster = with_colour(raster);
+/// Lays the picture, whose pixels are 8 bit and have alpha, over a colour. The result is opaque where the colour is.
+pub(super) fn over(raster: &Raster, color: Color) -> Raster {
     let [r, g, b] = color.rgb;
-    let blend = |above: &[u8; 4]| {
+    let blend = |above: [u8; 4]| {
         let mut pixel = [r, g, b, color.alpha];
-        codec::over(&mut pixel, *above);
+        codec::over(&mut pixel, above);
         pixel
     };
-    let rgba: Vec<u8> = raster.samples().as_bytes().as_chunks().0.iter().flat_map(blend).collect();
-    let blended = with_samples(&raster, Channels::Rgba, rgba);
-    if color.alpha == 255 { without_alpha(blended) } else { blended }
+    let opaque = |above| {
+        let [r, g, b, _] = blend(above);
+        [r, g, b]
+    };
+    let samples = raster.samples().as_bytes();
+    let (greys, colours) = (samples.as_chunks().0.iter().map(|&[l, a]| [l, l, l, a]), samples.as_chunks().0.iter());
+    let (channels, samples): (_, Vec<u8>) = match (raster.channels(), color.alpha) {
+        (Channels::La, 255) => (Channels::Rgb, greys.flat_map(opaque).collect()),
+        (Channels::La, _) => (Channels::Rgba, greys.flat_map(blend).collect()),
+        (_, 255) => (Channels::Rgb, colours.copied().flat_map(opaque).collect()),
+        _ => (Channels::Rgba, colours.copied().flat_map(blend).collect()),
+    };
+    with_samples(raster, channels, samples)
 }
 
 /// The colour as it looks on white.
@@ -73,20 +103,28 @@ pub(super) fn flat(color: Color) -> Color {
     Color { rgb, alpha: 255 }
 }
 
-/// Puts the picture onto a larger canvas of one colour.
-pub(super) fn pad(raster: Raster, canvas: super::plan::Canvas, color: Color) -> Raster {
-    let raster = with_colour(raster);
-    let raster = if color.alpha < 255 { with_alpha(raster) } else { raster };
-    let channels = raster.channels();
+/// Puts the 8 bit picture onto a larger canvas of one colour.
+pub(super) fn pad(raster: &Raster, canvas: super::plan::Canvas, color: Color) -> Raster {
+    let has_alpha = raster.channels().has_alpha() || color.alpha < 255;
+    let channels = if has_alpha { Channels::Rgba } else { Channels::Rgb };
     let [r, g, b] = color.rgb;
     let mut out = blank(canvas.width, canvas.height, channels, false);
-    let pixel: &[u8] = if channels.has_alpha() { &[r, g, b, color.alpha] } else { &[r, g, b] };
+    let pixel: &[u8] = if has_alpha { &[r, g, b, color.alpha] } else { &[r, g, b] };
     out.samples_mut().chunks_exact_mut(pixel.len()).for_each(|to| to.copy_from_slice(pixel));
-    let (stride, row) = (canvas.width as usize * pixel.len(), raster.width() as usize * pixel.len());
+    let (count, width) = (raster.channels().count(), raster.width() as usize);
+    let stride = canvas.width as usize * pixel.len();
     let start = canvas.top as usize * stride + canvas.left as usize * pixel.len();
-    let rows = raster.samples().as_bytes().chunks_exact(row);
+    let rows = raster.samples().as_bytes().chunks_exact(width * count);
     for (to, from) in out.samples_mut()[start..].chunks_mut(stride).zip(rows) {
-        to[..row].copy_from_slice(from);
+        for (to, from) in to.chunks_exact_mut(pixel.len()).zip(from.chunks_exact(count)) {
+            let rgba = match *from {
+                [l] => [l, l, l, 255],
+                [l, a] => [l, l, l, a],
+                [r, g, b] => [r, g, b, 255],
+                _ => [from[0], from[1], from[2], from[3]],
+            };
+            to.copy_from_slice(&rgba[..pixel.len()]);
+        }
     }
     out
 }
@@ -102,14 +140,26 @@ pub(super) fn with_alpha(raster: Raster) -> Raster {
 
 /// A raster of the same size with other samples.
 pub(super) fn with_samples(raster: &Raster, channels: Channels, samples: impl Into<Samples>) -> Raster {
-    match Raster::new(raster.width(), raster.height(), channels, samples.into()) {
+    of_samples(raster.width(), raster.height(), channels, samples)
+}
+
+/// A raster of a size with as many samples as it has.
+pub(super) fn of_samples(width: u32, height: u32, channels: Channels, samples: impl Into<Samples>) -> Raster {
+    match Raster::new(width, height, channels, samples.into()) {
         Some(raster) => raster,
-        None => unreachable!("one sample a channel for every pixel of the raster it was made from"),
+        None => unreachable!("one sample a channel for every pixel"),
     }
 }
 
 /// Rows that are worked on at a time.
 const BAND: usize = 64;
+
+/// Bytes that [`over_rows`] holds, the raster included: the result, of at most as many channels, and a band as it was, as
+/// numbers of 16 bits, and as it becomes.
+pub(super) fn over_rows_memory(raster: &Raster) -> u64 {
+    let row = u64::from(raster.width()) * raster.channels().count() as u64;
+    raster.bytes() + 2 * raster.samples().len() as u64 + 3 * 2 * row * BAND as u64
+}
 
 /// Converts a picture band by band to one of 16 bits; `convert` keeps the size of what it gets.
 ///
@@ -170,8 +220,8 @@ mod tests {
     #[test]
     fn transparency_lets_the_background_through() {
         let half = raster(Channels::Rgba, &[255, 0, 0, 128, 9, 9, 9, 0]);
-        assert_eq!(over(half.clone(), Color::WHITE).samples().as_bytes(), [255, 127, 127, 255, 255, 255]);
+        assert_eq!(over(&half, Color::WHITE).samples().as_bytes(), [255, 127, 127, 255, 255, 255]);
         let veil = Color { rgb: [0, 0, 255], alpha: 128 };
-        assert_eq!(over(half, veil).samples().as_bytes()[4..], [0, 0, 255, 128]);
+        assert_eq!(over(&half, veil).samples().as_bytes()[4..], [0, 0, 255, 128]);
     }
 }

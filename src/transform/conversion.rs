@@ -6,10 +6,9 @@
 
 use moxcms::{ColorDateTime, ColorProfile, DataColorSpace, Layout, RenderingIntent, ToneReprCurve, TransformOptions};
 
-use super::colour::{is_grey, over_rows, with_samples, without_idle_alpha};
+use super::colour::{fewer, is_grey, of_samples, over_rows, over_rows_memory, with_samples, without_idle_alpha};
 use super::effects::{luma, map_samples};
-use super::resize::blank;
-use crate::codec::{Channels, Decoded, Raster, Samples, Stopped, Work};
+use crate::codec::{self, Budget, Channels, Decoded, Raster, Samples, Work};
 use crate::query::{Color, Colorspace};
 
 /// How one original's colours become the output's.
@@ -34,38 +33,51 @@ impl Conversion {
     }
 
     /// The picture in the output's colours, without an alpha channel that says nothing.
+    ///
+    /// This is done in place.
     pub(super) fn apply(&self, raster: Raster) -> Raster {
         let raster = without_idle_alpha(raster);
-        match self.from.as_ref().and_then(|from| through(&raster, from, &target(self.to, is_grey(&raster)))) {
-            Some(mut converted) if self.black > 0.0 => {
+        let to = target(self.to, is_grey(&raster));
+        match self.through(raster, &to) {
+            Ok(mut converted) if self.black > 0.0 => {
                 map_samples(&mut converted, |sample| encoded(self.darkened(decoded(sample))));
                 converted
             }
-            Some(converted) => converted,
-            None if raster.channels() == Channels::Cmyk => naive_cmyk(&raster),
-            None => raster,
+            Ok(converted) => converted,
+            Err(raster) if raster.channels() == Channels::Cmyk => naive_cmyk(raster),
+            Err(raster) => raster,
         }
     }
 
     /// The picture in linear light of the output's primaries, in 16 bits. Works through it in bands, so that no other
-    /// copy of it is made.
+    /// copy of it is made. `budget` is for all that is held, the raster included.
     ///
     /// # Errors
-    /// [`Stopped`] between bands.
-    pub(super) fn to_linear(&self, raster: &Raster, work: &Work) -> Result<Raster, Stopped> {
+    /// [`codec::Error::Stopped`] between bands, and [`codec::Error::TooLarge`] before anything is allocated.
+    pub(super) fn to_linear(&self, raster: &Raster, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+        budget.check_memory(over_rows_memory(raster) + TABLES)?;
         let linear = linear(target(self.to, is_grey(raster)));
         let table = table_of(decoded);
         let darker = table_of(|light| self.darkened(light));
-        over_rows(raster, |band| {
+        let light = over_rows(raster, |band| {
             work.check()?;
             let band = to_sixteen_bits(band);
-            Ok(match self.from.as_ref().and_then(|from| through(&band, from, &linear)) {
-                Some(converted) if self.black > 0.0 => through_table(converted, &darker),
-                Some(converted) => converted,
-                None if band.channels() == Channels::Cmyk => through_table(naive_cmyk(&band), &table),
-                None => through_table(band, &table),
+            Ok(match self.through(band, &linear) {
+                Ok(converted) if self.black > 0.0 => through_table(converted, &darker),
+                Ok(converted) => converted,
+                Err(band) if band.channels() == Channels::Cmyk => through_table(naive_cmyk(band), &table),
+                Err(band) => through_table(band, &table),
             })
-        })
+        })?;
+        Ok(light)
+    }
+
+    /// The picture in another profile, or as it was if it has none of its own.
+    fn through(&self, raster: Raster, to: &ColorProfile) -> Result<Raster, Raster> {
+        match &self.from {
+            Some(from) => through(raster, from, to),
+            None => Err(raster),
+        }
     }
 
     /// Light after black point compensation: black becomes black and white stays, as with ISO 18619 where both are
@@ -91,8 +103,11 @@ pub(super) fn profile(space: Colorspace) -> Option<Vec<u8>> {
 /// A colour of the query, which is in sRGB, in the samples of another space.
 pub(super) fn color(color: Color, space: Colorspace) -> Color {
     let Some(raster) = Raster::new(1, 1, Channels::Rgb, Samples::U8(color.rgb.to_vec())) else { return color };
-    let converted = (space != Colorspace::Srgb).then(|| through(&raster, &ColorProfile::new_srgb(), &display_p3()));
-    match converted.flatten().as_ref().and_then(|raster| raster.samples().as_bytes().first_chunk().copied()) {
+    if space == Colorspace::Srgb {
+        return color;
+    }
+    let converted = through(raster, &ColorProfile::new_srgb(), &display_p3());
+    match converted.ok().as_ref().and_then(|raster| raster.samples().as_bytes().first_chunk().copied()) {
         Some(rgb) => Color { rgb, ..color },
         None => color,
     }
@@ -102,7 +117,7 @@ pub(super) fn color(color: Color, space: Colorspace) -> Color {
 pub(super) fn clipped(raster: Raster) -> Raster {
     match is_grey(&raster) {
         true => raster,
-        false => through(&raster, &display_p3(), &ColorProfile::new_srgb()).unwrap_or(raster),
+        false => through(raster, &display_p3(), &ColorProfile::new_srgb()).unwrap_or_else(|raster| raster),
     }
 }
 
@@ -124,7 +139,7 @@ fn has_other_colours(profile: &ColorProfile, channels: Channels) -> bool {
     };
     let width = (colours.len() / channels.count()) as u32;
     let Some(raster) = Raster::new(width, 1, channels, Samples::U8(colours)) else { return false };
-    through(&raster, profile, &ColorProfile::new_srgb()).is_some_and(|converted| {
+    through(raster.clone(), profile, &ColorProfile::new_srgb()).is_ok_and(|converted| {
         let mut pairs = converted.samples().as_bytes().iter().zip(raster.samples().as_bytes());
         channels == Channels::Cmyk || pairs.any(|(to, from)| to.abs_diff(*from) > ROUNDING)
     })
@@ -143,7 +158,7 @@ fn black_point(profile: &ColorProfile, channels: Channels) -> f64 {
         Channels::Rgb | Channels::Rgba => Raster::new(1, 1, Channels::Rgb, vec![0u16; 3].into()),
         Channels::Cmyk => printed_black(profile),
     };
-    let light = black.and_then(|black| through(&black, profile, &linear(target(Colorspace::Srgb, false))));
+    let light = black.and_then(|black| through(black, profile, &linear(target(Colorspace::Srgb, false))).ok());
     let Some(Samples::U16(light)) = light.as_ref().map(Raster::samples) else { return 0.0 };
     let Some(rgb) = light.first_chunk::<3>() else { return 0.0 };
     (f64::from(luma(rgb.map(f32::from))) / 65_535.0).min(LIGHTEST)
@@ -212,8 +227,9 @@ fn linear(mut profile: ColorProfile) -> ColorProfile {
     profile
 }
 
-/// The picture with its colours in another profile; `None`, told in the log, if the two do not fit.
-fn through(raster: &Raster, from: &ColorProfile, to: &ColorProfile) -> Option<Raster> {
+/// The picture with its colours in another profile, in the place of the old ones; as it was, told in the log, if the two do
+/// not fit.
+fn through(raster: Raster, from: &ColorProfile, to: &ColorProfile) -> Result<Raster, Raster> {
     let (from_layout, to_layout, channels) = match raster.channels() {
         Channels::L => (Layout::Gray, Layout::Gray, Channels::L),
         Channels::La => (Layout::GrayAlpha, Layout::GrayAlpha, Channels::La),
@@ -222,38 +238,70 @@ fn through(raster: &Raster, from: &ColorProfile, to: &ColorProfile) -> Option<Ra
         Channels::Cmyk => (Layout::Rgba, Layout::Rgb, Channels::Rgb),
     };
     let options = TransformOptions { rendering_intent: intent(from), ..TransformOptions::default() };
-    let (width, height) = (raster.width(), raster.height());
-    let converted = match raster.samples() {
-        Samples::U8(samples) => from.create_transform_8bit(from_layout, to, to_layout, options).and_then(|transform| {
-            let mut out = blank(width, height, channels, false);
-            transform.transform(samples, out.samples_mut()).map(|()| out)
-        }),
-        Samples::U16(samples) => {
+    let (width, height, before) = (raster.width(), raster.height(), raster.channels());
+    let counts = [before.count(), channels.count()];
+    let (samples, failure) = match raster.into_samples() {
+        Samples::U8(mut samples) => {
+            let made = from.create_transform_8bit(from_layout, to, to_layout, options);
+            let failure =
+                made.and_then(|made| in_place(&mut samples, counts, |from, to| made.transform(from, to))).err();
+            (Samples::U8(samples), failure)
+        }
+        Samples::U16(mut samples) => {
             // 13 bits, which fixed point has, would show as bands in linear light.
             let options = TransformOptions { prefer_fixed_point: false, ..options };
-            from.create_transform_16bit(from_layout, to, to_layout, options).and_then(|transform| {
-                let mut out = blank(width, height, channels, true);
-                transform.transform(samples, bytemuck::cast_slice_mut(out.samples_mut())).map(|()| out)
-            })
+            let made = from.create_transform_16bit(from_layout, to, to_layout, options);
+            let failure =
+                made.and_then(|made| in_place(&mut samples, counts, |from, to| made.transform(from, to))).err();
+            (Samples::U16(samples), failure)
         }
     };
-    converted
-        .inspect_err(|error| tracing::warn!(%error, "the ICC profile does not fit the picture and is ignored"))
-        .ok()
+    match failure {
+        None => Ok(of_samples(width, height, channels, samples)),
+        Some(error) => {
+            tracing::warn!(%error, "the ICC profile does not fit the picture and is ignored");
+            Err(of_samples(width, height, before, samples))
+        }
+    }
+}
+
+/// Pixels that are converted at a time.
+const AT_ONCE: usize = 4096;
+
+/// Converts pixels of `from` samples to ones of as many or fewer, some of them at a time; nothing is changed if the first of
+/// them cannot be.
+fn in_place<T: bytemuck::Zeroable + Copy, E>(
+    samples: &mut Vec<T>,
+    [from, to]: [usize; 2],
+    convert: impl Fn(&[T], &mut [T]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut converted = vec![T::zeroed(); AT_ONCE * to];
+    let pixels = samples.len() / from;
+    for start in (0..pixels).step_by(AT_ONCE) {
+        let end = pixels.min(start + AT_ONCE);
+        let converted = &mut converted[..(end - start) * to];
+        convert(&samples[start * from..end * from], converted)?;
+        samples[start * to..end * to].copy_from_slice(converted);
+    }
+    samples.truncate(pixels * to);
+    Ok(())
 }
 
 /// Ink as a filter of light. Untagged CMYK says no more of its colours than this.
-fn naive_cmyk(raster: &Raster) -> Raster {
-    fn light<T: Copy + Into<u32>>(inks: &[T], max: u32) -> impl Iterator<Item = u32> {
-        let filter = move |ink: T, black: T| ((max - ink.into()) * (max - black.into()) + max / 2) / max;
-        inks.as_chunks().0.iter().flat_map(move |&[c, m, y, k]| [filter(c, k), filter(m, k), filter(y, k)])
+fn naive_cmyk(raster: Raster) -> Raster {
+    fn light<T: Copy + Into<u32>>([c, m, y, k]: [T; 4], max: u32) -> [u32; 3] {
+        [c, m, y].map(|ink| ((max - ink.into()) * (max - k.into()) + max / 2) / max)
     }
-    let samples: Samples = match raster.samples() {
-        Samples::U8(inks) => light(inks, u8::MAX.into()).map(|sample| sample as u8).collect::<Vec<_>>().into(),
-        Samples::U16(inks) => light(inks, u16::MAX.into()).map(|sample| sample as u16).collect::<Vec<_>>().into(),
+    let (width, height) = (raster.width(), raster.height());
+    let samples: Samples = match raster.into_samples() {
+        Samples::U8(inks) => fewer(inks, |inks| light(inks, u8::MAX.into()).map(|sample| sample as u8)).into(),
+        Samples::U16(inks) => fewer(inks, |inks| light(inks, u16::MAX.into()).map(|sample| sample as u16)).into(),
     };
-    with_samples(raster, Channels::Rgb, samples)
+    of_samples(width, height, Channels::Rgb, samples)
 }
+
+/// Bytes of the tables that linear light takes.
+const TABLES: u64 = 2 * (2 << 16);
 
 /// A function from `0..=1` to `0..=1` for every 16 bit sample.
 fn table_of(function: impl Fn(f64) -> f64) -> Vec<u16> {
@@ -385,11 +433,12 @@ mod tests {
         let work = Work::unbounded();
         let samples: Vec<u8> = (0..=255).flat_map(|i| [i, 255 - i, i / 2, i]).collect();
         let picture = raster(Channels::Rgba, samples);
-        let linear = conversion(&picture, None, Colorspace::Srgb).to_linear(&picture, &work).unwrap();
+        let linear =
+            conversion(&picture, None, Colorspace::Srgb).to_linear(&picture, Budget::UNLIMITED, &work).unwrap();
         assert_eq!(to_eight_bits(from_linear(linear)), picture);
         let p3 = ColorProfile::new_display_p3();
         let converted = conversion(&picture, Some(&p3), Colorspace::Srgb);
-        let linear = converted.to_linear(&picture, &work).unwrap();
+        let linear = converted.to_linear(&picture, Budget::UNLIMITED, &work).unwrap();
         let (light, direct) = (to_eight_bits(from_linear(linear)), converted.apply(picture));
         let pairs = light.samples().as_bytes().iter().zip(direct.samples().as_bytes());
         assert!(pairs.into_iter().all(|(a, b)| a.abs_diff(*b) <= 1));

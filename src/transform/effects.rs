@@ -1,9 +1,9 @@
 //! Changes to the samples of the finished size, as CSS filters define them (Filter Effects Module Level 1), in this
 //! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen.
 
-use super::colour::{to_eight_bits, with_colour, with_samples};
+use super::colour::{fewer, of_samples, to_eight_bits, with_colour, with_colour_memory};
 use super::resize::resize;
-use crate::codec::{Area, Channels, Raster, Samples, Stopped, Work};
+use crate::codec::{self, Area, Budget, Channels, Raster, Samples, Work};
 use crate::query::{Color, Effects, Hundredths};
 
 /// Sigma of the Gaussian under the unsharp mask, in pixels.
@@ -13,29 +13,29 @@ const SHARPEN_SIGMA: f64 = 1.0;
 const LARGEST_DIRECT_SIGMA: f64 = 6.0;
 
 /// Applies all effects. What has 16 bits keeps them until the samples have been adjusted, so that nothing that is
-/// stretched shows bands; the result has 8.
+/// stretched shows bands; the result has 8. `budget` is for all that is held, the raster included: most is done in place.
 ///
 /// # Errors
-/// [`Stopped`] between rows of a blur.
-pub(super) fn apply(raster: Raster, effects: &Effects, work: &Work) -> Result<Raster, Stopped> {
-    let mut raster = to_eight_bits(adjust(raster, effects));
+/// [`codec::Error::Stopped`] between rows of a blur, and [`codec::Error::TooLarge`] before anything is allocated.
+pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+    let raster = adjust(raster, effects, budget)?;
+    budget.check_memory(raster.bytes() + narrowed(&raster))?;
+    let mut raster = to_eight_bits(raster);
     if let Some(sigma) = effects.blur {
-        raster = blur(raster, sigma.get(), work)?;
+        raster = blur(raster, sigma.get(), budget, work)?;
     }
     if let Some(amount) = effects.sharpen {
-        raster = sharpen(raster, amount.get(), work)?;
+        sharpen(&mut raster, amount.get(), budget, work)?;
     }
     Ok(raster)
 }
 
-/// Bytes that [`apply`] holds beside the picture: a blur works on two copies in 32 bit floats, at the size at which it is
-/// done.
-pub(super) fn memory(effects: &Effects, (width, height): (u32, u32)) -> u64 {
-    const BLUR_BYTES_PER_PIXEL: f64 = 2.0 * 4.0 * 4.0;
-    let pixels = f64::from(width) * f64::from(height);
-    let blurred = effects.blur.map_or(0.0, |sigma| pixels / detour(sigma.get()).powi(2));
-    let sharpened = effects.sharpen.map_or(0.0, |_| pixels);
-    (blurred.max(sharpened) * BLUR_BYTES_PER_PIXEL) as u64
+/// Bytes of the samples that [`to_eight_bits`] writes.
+fn narrowed(raster: &Raster) -> u64 {
+    match raster.samples() {
+        Samples::U8(_) => 0,
+        Samples::U16(samples) => samples.len() as u64,
+    }
 }
 
 /// How many times smaller, in each direction, a picture is while it is blurred.
@@ -43,7 +43,7 @@ fn detour(sigma: f64) -> f64 {
     if sigma <= LARGEST_DIRECT_SIGMA { 1.0 } else { (sigma / (LARGEST_DIRECT_SIGMA / 2.0)).floor() }
 }
 
-fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
+fn adjust(mut raster: Raster, effects: &Effects, budget: Budget) -> Result<Raster, codec::Error> {
     let (brightness, contrast) = (effects.brightness.get(), effects.contrast.get());
     if (effects.brightness, effects.contrast) != (Hundredths::ONE, Hundredths::ONE) {
         map_samples(&mut raster, |value| (value * brightness - 0.5) * contrast + 0.5);
@@ -57,9 +57,10 @@ fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
         map_samples(&mut raster, |value| value.powf(exponent));
     }
     if effects.grayscale {
-        raster = grey(&raster);
+        raster = grey(raster);
     }
     if let Some(Color { rgb, .. }) = effects.tint {
+        budget.check_memory(with_colour_memory(&raster))?;
         raster = with_colour(raster);
         let tint = rgb.map(|sample| f32::from(sample) / 255.0);
         map_colours(&mut raster, |_, grey| tint.map(|sample| sample * grey));
@@ -67,7 +68,7 @@ fn adjust(mut raster: Raster, effects: &Effects) -> Raster {
     if effects.invert {
         map_samples(&mut raster, |value| 1.0 - value);
     }
-    raster
+    Ok(raster)
 }
 
 /// A sample of either depth.
@@ -155,65 +156,98 @@ pub(super) fn luma([red, green, blue]: [f32; 3]) -> f32 {
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
-fn grey(raster: &Raster) -> Raster {
-    fn grey<T: Sample>(samples: &[T], channels: Channels) -> Vec<T> {
-        let luma = |pixel: &[T]| T::from_eight_bits(luma([pixel[0], pixel[1], pixel[2]].map(T::eight_bits)));
-        let pixels = samples.chunks_exact(channels.count());
-        match channels.has_alpha() {
-            true => pixels.flat_map(|pixel| [luma(pixel), pixel[3]]).collect(),
-            false => pixels.map(luma).collect(),
+fn grey(raster: Raster) -> Raster {
+    fn luma_of<T: Sample>([r, g, b]: [T; 3]) -> T {
+        T::from_eight_bits(luma([r, g, b].map(T::eight_bits)))
+    }
+    fn grey<T: Sample>(samples: Vec<T>, has_alpha: bool) -> Vec<T> {
+        match has_alpha {
+            true => fewer(samples, |[r, g, b, alpha]| [luma_of([r, g, b]), alpha]),
+            false => fewer(samples, |rgb| [luma_of(rgb)]),
         }
     }
+    let (width, height, has_alpha) = (raster.width(), raster.height(), raster.channels().has_alpha());
     let channels = match raster.channels() {
         Channels::Rgb => Channels::L,
         Channels::Rgba => Channels::La,
-        _ => return raster.clone(),
+        _ => return raster,
     };
-    match raster.samples() {
-        Samples::U8(samples) => with_samples(raster, channels, grey(samples, raster.channels())),
-        Samples::U16(samples) => with_samples(raster, channels, grey(samples, raster.channels())),
-    }
+    let samples = match raster.into_samples() {
+        Samples::U8(samples) => Samples::U8(grey(samples, has_alpha)),
+        Samples::U16(samples) => Samples::U16(grey(samples, has_alpha)),
+    };
+    of_samples(width, height, channels, samples)
 }
 
-fn blur(raster: Raster, sigma: f64, work: &Work) -> Result<Raster, Stopped> {
+fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
     let (width, height) = (raster.width(), raster.height());
     let detour = detour(sigma);
     if detour == 1.0 {
-        return gaussian(raster, sigma, sigma, work);
+        gaussian(&mut raster, sigma, sigma, budget, work, replace)?;
+        return Ok(raster);
     }
     let shrunk = |side: u32| (f64::from(side) / detour).ceil();
     let (small_width, small_height) = (shrunk(width), shrunk(height));
     let all = Area::whole(width, height);
-    let small = resize(raster, all, all, small_width as u32, small_height as u32);
+    let mut small = resize(raster, all, all, small_width as u32, small_height as u32, budget)?;
     work.check()?;
     let across = sigma * small_width / f64::from(width);
     let down = sigma * small_height / f64::from(height);
-    let small = gaussian(small, across, down, work)?;
+    gaussian(&mut small, across, down, budget, work, replace)?;
     let all = Area::whole(small.width(), small.height());
-    Ok(resize(small, all, all, width, height))
+    resize(small, all, all, width, height, budget)
 }
 
-/// Convolves with a Gaussian across and then down. Edges are extended; alpha weighs the colours.
-fn gaussian(raster: Raster, sigma_across: f64, sigma_down: f64, work: &Work) -> Result<Raster, Stopped> {
+/// A sample becomes what the blur makes of it.
+fn replace(sample: &mut u8, soft: f32, _is_alpha: bool) {
+    *sample = soft.round() as u8;
+}
+
+/// Convolves with a Gaussian across and then down, and has `put` change every sample of the picture, with its blurred value
+/// and whether it is alpha. Edges are extended; alpha weighs the colours.
+///
+/// This is done in place: a row is written once all rows that it is part of have been read, and only those between, blurred
+/// across, are held as floats.
+fn gaussian(
+    raster: &mut Raster,
+    sigma_across: f64,
+    sigma_down: f64,
+    budget: Budget,
+    work: &Work,
+    put: impl Fn(&mut u8, f32, bool),
+) -> Result<(), codec::Error> {
     let channels = raster.channels();
     let count = channels.count();
-    let (width, height) = (raster.width() as usize, raster.height() as usize);
-    let mut planes: Vec<f32> = raster.samples().as_bytes().iter().map(|sample| f32::from(*sample)).collect();
-    if channels.has_alpha() {
-        weigh(&mut planes, count, |colour, alpha| colour * alpha / 255.0);
-    }
-    let kernel = kernel(sigma_across);
-    let mut row_out = vec![0.0; width * count];
-    for row in planes.chunks_exact_mut(width * count) {
+    let (length, height) = (raster.width() as usize * count, raster.height() as usize);
+    let (across, down) = (kernel(sigma_across), kernel(sigma_down));
+    let radius = down.len() - 1;
+    let held = (2 * radius + 1).min(height);
+    let floats = (held + 2) * length + length + 2 * (across.len() - 1) * count;
+    budget.check_memory(raster.bytes() + (floats * size_of::<f32>()) as u64)?;
+    let (mut window, mut row, mut soft) = (vec![0.0; held * length], vec![0.0; length], vec![0.0; length]);
+    let mut extended = Vec::with_capacity(length + 2 * (across.len() - 1) * count);
+    let mut read = 0;
+    for y in 0..height {
         work.check()?;
-        convolve_row(row, &mut row_out, count, &kernel);
-        row.copy_from_slice(&row_out);
+        while read < height && read <= y + radius {
+            let samples = &raster.samples().as_bytes()[read * length..][..length];
+            row.iter_mut().zip(samples).for_each(|(float, sample)| *float = f32::from(*sample));
+            if channels.has_alpha() {
+                weigh(&mut row, count, |colour, alpha| colour * alpha / 255.0);
+            }
+            convolve_row(&row, &mut extended, &mut window[read % held * length..][..length], count, &across);
+            read += 1;
+        }
+        convolve_down(&window, &mut soft, y, height, held, &down);
+        if channels.has_alpha() {
+            weigh(&mut soft, count, |colour, alpha| if alpha > 0.0 { colour * 255.0 / alpha } else { 0.0 });
+        }
+        let out = &mut raster.samples_mut()[y * length..][..length];
+        for (i, (sample, soft)) in out.iter_mut().zip(&soft).enumerate() {
+            put(sample, *soft, channels.has_alpha() && i % count == count - 1);
+        }
     }
-    let mut planes = convolve_down(&planes, width * count, height, &self::kernel(sigma_down), work)?;
-    if channels.has_alpha() {
-        weigh(&mut planes, count, |colour, alpha| if alpha > 0.0 { colour * 255.0 / alpha } else { 0.0 });
-    }
-    Ok(with_samples(&raster, channels, planes.iter().map(|sample| sample.round() as u8).collect::<Vec<_>>()))
+    Ok(())
 }
 
 fn weigh(planes: &mut [f32], count: usize, function: impl Fn(f32, f32) -> f32) {
@@ -232,16 +266,14 @@ fn kernel(sigma: f64) -> Vec<f32> {
     weights.iter().map(|weight| (weight / sum) as f32).collect()
 }
 
-fn convolve_row(row: &[f32], out: &mut [f32], count: usize, kernel: &[f32]) {
+fn convolve_row(row: &[f32], extended: &mut Vec<f32>, out: &mut [f32], count: usize, kernel: &[f32]) {
     let radius = kernel.len() - 1;
     let pixels = row.len() / count;
-    let extended: Vec<f32> = (0..pixels + 2 * radius)
-        .flat_map(|x| {
-            let x = x.saturating_sub(radius).min(pixels - 1);
-            &row[x * count..(x + 1) * count]
-        })
-        .copied()
-        .collect();
+    extended.clear();
+    extended.extend((0..pixels + 2 * radius).flat_map(|x| {
+        let x = x.saturating_sub(radius).min(pixels - 1);
+        &row[x * count..(x + 1) * count]
+    }));
     for (to, from) in out.iter_mut().zip(&extended[radius * count..]) {
         *to = from * kernel[0];
     }
@@ -254,46 +286,28 @@ fn convolve_row(row: &[f32], out: &mut [f32], count: usize, kernel: &[f32]) {
     }
 }
 
-fn convolve_down(
-    planes: &[f32],
-    stride: usize,
-    height: usize,
-    kernel: &[f32],
-    work: &Work,
-) -> Result<Vec<f32>, Stopped> {
-    let row = |y: isize| {
-        let y = y.clamp(0, height as isize - 1) as usize;
-        &planes[y * stride..(y + 1) * stride]
-    };
-    let mut out = vec![0.0; planes.len()];
-    for (y, to) in out.chunks_exact_mut(stride).enumerate() {
-        work.check()?;
-        let y = y as isize;
-        to.iter_mut().zip(row(y)).for_each(|(to, from)| *to = from * kernel[0]);
-        for (distance, weight) in kernel.iter().enumerate().skip(1) {
-            let (above, below) = (row(y - distance as isize), row(y + distance as isize));
-            for ((to, above), below) in to.iter_mut().zip(above).zip(below) {
-                *to += (above + below) * weight;
-            }
+/// One row of the result; row `y` of the picture stands at `y % held` of the window.
+fn convolve_down(window: &[f32], out: &mut [f32], y: usize, height: usize, held: usize, kernel: &[f32]) {
+    let length = out.len();
+    let row = |y: usize| &window[y.min(height - 1) % held * length..][..length];
+    out.iter_mut().zip(row(y)).for_each(|(to, from)| *to = from * kernel[0]);
+    for (distance, weight) in kernel.iter().enumerate().skip(1) {
+        let (above, below) = (row(y.saturating_sub(distance)), row(y + distance));
+        for ((to, above), below) in out.iter_mut().zip(above).zip(below) {
+            *to += (above + below) * weight;
         }
     }
-    Ok(out)
 }
 
 /// Adds `amount` times what a blur takes away.
-fn sharpen(mut raster: Raster, amount: f64, work: &Work) -> Result<Raster, Stopped> {
-    let soft = gaussian(raster.clone(), SHARPEN_SIGMA, SHARPEN_SIGMA, work)?;
-    let channels = raster.channels();
-    let (count, colours) = (channels.count(), channels.count() - usize::from(channels.has_alpha()));
+fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, work: &Work) -> Result<(), codec::Error> {
     let amount = amount as f32;
-    let soft_pixels = soft.samples().as_bytes().chunks_exact(count);
-    for (pixel, soft) in raster.samples_mut().chunks_exact_mut(count).zip(soft_pixels) {
-        for (sample, soft) in pixel[..colours].iter_mut().zip(soft) {
-            let (value, soft) = (f32::from(*sample), f32::from(*soft));
+    gaussian(raster, SHARPEN_SIGMA, SHARPEN_SIGMA, budget, work, |sample, soft, is_alpha| {
+        if !is_alpha {
+            let (value, soft) = (f32::from(*sample), soft.round());
             *sample = (value + (value - soft) * amount).round() as u8;
         }
-    }
-    Ok(raster)
+    })
 }
 
 #[cfg(test)]
@@ -306,7 +320,7 @@ mod tests {
         let effects = query.parse::<Transform>().unwrap().effects;
         let height = samples.len() as u32 / width / channels.count() as u32;
         let raster = Raster::new(width, height, channels, Samples::U8(samples.to_vec())).unwrap();
-        apply(raster, &effects, &Work::unbounded()).unwrap()
+        apply(raster, &effects, Budget::UNLIMITED, &Work::unbounded()).unwrap()
     }
 
     #[test]
@@ -339,7 +353,7 @@ mod tests {
             for (channels, count) in [(Channels::L, 1), (Channels::Rgb, 3), (Channels::Rgba, 4)] {
                 let samples: Vec<u16> = ramp.iter().flat_map(|sample| std::iter::repeat_n(*sample, count)).collect();
                 let raster = Raster::new(256, 1, channels, Samples::U16(samples)).unwrap();
-                let out = apply(raster, &effects, &Work::unbounded()).unwrap();
+                let out = apply(raster, &effects, Budget::UNLIMITED, &Work::unbounded()).unwrap();
                 let Samples::U8(samples) = out.samples() else { panic!("{query}") };
                 let mut levels: Vec<u8> = samples.iter().step_by(out.channels().count()).copied().collect();
                 levels.dedup();
@@ -388,6 +402,6 @@ mod tests {
         let work = Work::unbounded();
         work.cancel();
         let raster = Raster::new(4, 4, Channels::L, Samples::U8(vec![0; 16])).unwrap();
-        assert_eq!(blur(raster, 50.0, &work), Err(Stopped));
+        assert_eq!(blur(raster, 50.0, Budget::UNLIMITED, &work), Err(codec::Stopped.into()));
     }
 }

@@ -55,22 +55,25 @@ pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height
     }
 }
 
-/// The same at the size that it has.
-pub(super) fn copy(plane: &Raster, levels: Levels) -> Raster {
-    let mut copy = plane.clone();
+/// New levels for a plane of the size that is wanted.
+pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
     if levels != Levels::SAME {
         let table: [u8; 256] = std::array::from_fn(|sample| levels.of(sample as f32).round() as u8);
-        copy.samples_mut().iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+        plane.samples_mut().iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
     }
-    copy
+    plane
 }
 
-/// Bytes that [`resize`] holds beside its source and its result, at most.
-pub(super) fn memory(plane: &Raster, height: u32) -> u64 {
-    let scale = f64::from(plane.height()) / f64::from(height);
-    let taps = (2.0 * LOBES * scale.max(1.0)) as u64 + 2;
-    let floats = taps.min(u64::from(plane.height())) + LANES as u64;
-    (u64::from(plane.width()) + COLUMNS as u64) * floats * size_of::<f32>() as u64
+/// Bytes that [`resize`] holds beside its source and its result of that size, at most: rows of floats, and weights.
+pub(super) fn memory(plane: &Raster, (width, height): (u32, u32)) -> u64 {
+    let taps = |length: u32, side: u32| {
+        let scale = f64::from(length) / f64::from(side);
+        ((2.0 * LOBES * scale.max(1.0)) as u64 + 2).min(length.into())
+    };
+    let (across, down) = (taps(plane.width(), width), taps(plane.height(), height));
+    let rows = (u64::from(plane.width()) + COLUMNS as u64) * (down + LANES as u64);
+    let weights = u64::from(width) * (across + 2 + LANES as u64) + u64::from(height) * (down + 2);
+    (rows + weights) * size_of::<f32>() as u64
 }
 
 /// What each sample of the result takes from the source, in one direction.

@@ -26,7 +26,7 @@ pub use plan::{Canvas, Original, Plan};
 pub use resize::resize;
 
 use crate::codec::{
-    self, Animation, Area, Budget, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work,
+    self, Animation, Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Format, Header, Need, Raster, Work,
 };
 use crate::metadata::{self, Keep};
 use crate::query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, Metadata, Output, TargetBox, Transform};
@@ -68,6 +68,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Tells of memory in terms of the whole budget, not of what others had left of it.
+    fn in_all(self, budget: Budget) -> Self {
+        match self {
+            Self::Codec(codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }) => {
+                let held = budget.memory.saturating_sub(allowed);
+                let (needs, allowed) = (needs.saturating_add(held), allowed + held);
+                codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }.into()
+            }
+            other => other,
+        }
+    }
+
     fn output_side(needs: u64, allowed: u64) -> Self {
         Self::Codec(codec::Error::TooLarge { what: "a side of the output in pixels", needs, allowed })
     }
@@ -150,9 +162,19 @@ pub fn render(
     limits: impl Into<Limits>,
     work: &Work,
 ) -> Result<Rendered, Error> {
-    let started = Instant::now();
-    let preferences = preferences.into();
-    let limits = limits.into();
+    let (started, limits) = (Instant::now(), limits.into());
+    let rendered = render_within(bytes, transform, preferences.into(), limits, work, started);
+    rendered.map_err(|error| error.in_all(limits.budget))
+}
+
+fn render_within(
+    bytes: &[u8],
+    transform: &Transform,
+    preferences: Preferences,
+    limits: Limits,
+    work: &Work,
+    started: Instant,
+) -> Result<Rendered, Error> {
     let prepared = Prepared::new(bytes, transform, limits, work)?;
     if let Some(rendered) = planes::render(&prepared, transform, preferences, started)? {
         return Ok(rendered);
@@ -166,23 +188,40 @@ pub fn render(
     work.check()?;
     let source = picture.header.format;
     let canvas = picture.plan.canvas;
+    let budget = picture.budget;
     let (raster, space) = picture.with_effects(transform, work)?;
+    let rest = budget.beside(raster.bytes())?;
     let size = canvas.map_or((raster.width(), raster.height()), |canvas| (canvas.width, canvas.height));
     let Output { format, lossless, .. } = transform.output;
-    let encoders = output::choose(format, source, &raster, size, lossless, preferences)?;
+    let encoders = output::choose(format, source, &raster, size, lossless, preferences, rest)?;
     let resized = Instant::now();
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
     let carried = metadata::carry(bytes, transform.metadata.into(), work)?;
-    let rendered = output::smallest(&encoders, &transform.output, |encoder, output| {
-        let (raster, space) = on_background(&raster, space, canvas, transform, encoder);
-        let (encoder, profile) = announcing(space, encoder);
+    let write = |raster: &Raster, space, encoder, output: &Output, budget: Budget| {
+        let (encoder, profile): (&dyn Encoder, _) = announcing(space, encoder);
         let carried = carried.with_profile(profile);
         let (format, width, height) = (encoder.format(), raster.width(), raster.height());
-        let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-        let encode = |encoding: &Encoding| encoder.encode(&raster, encoding, limits.budget, work).map(finish);
-        let bytes = output::encode(output, |encoding| encoder.has_quality(encoding), encode)?;
+        let budget = budget.beside(2 * carried.bytes())?;
+        let encode = |encoding: &Encoding, budget: Budget| {
+            let encoded = encoder.encode(raster, encoding, budget, work)?;
+            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
+            Ok(metadata::embed(encoded, format, &carried, width, height))
+        };
+        let bytes = output::encode(output, |encoding| encoder.has_quality(encoding), budget, encode)?;
         Ok(Rendered { bytes, format, width, height, stages })
-    })?;
+    };
+    let rendered = if let [only] = encoders.as_slice() {
+        let (raster, space) = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
+        write(&raster, space, *only, &transform.output, budget.beside(raster.bytes())?)?
+    } else {
+        // Each format may want it in other colours, or without alpha.
+        output::smallest(&encoders, &transform.output, rest, |encoder, output, rest| {
+            let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
+            let (changed, space) = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
+            let held = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
+            write(&changed, space, encoder, output, rest.beside(held)?)
+        })?
+    };
     Ok(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered })
 }
 
@@ -196,7 +235,6 @@ struct Prepared<'a> {
     plan: Plan,
     animation: Option<Animation>,
     limits: Limits,
-    /// What decoding may take of the budget.
     budget: Budget,
     work: &'a Work,
 }
@@ -210,9 +248,8 @@ impl<'a> Prepared<'a> {
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
         let crop = original.crop(transform.crop)?;
         let plan = Plan::new(original, crop, transform, None)?;
-        let rest = memory(&header, &plan, transform.linear) + effects::memory(&transform.effects, plan.output_size());
-        budget.check_memory(rest)?;
-        let budget = Budget { memory: budget.memory - rest, ..budget };
+        // What is known to be too much need not be decoded first.
+        budget.check_memory(least_memory(&header, &plan))?;
         let animation = decoder.animation(bytes, work)?;
         Ok(Self { bytes, decoder, header, original, crop, plan, animation, limits, budget, work })
     }
@@ -240,8 +277,8 @@ impl<'a> Prepared<'a> {
             Some(frame) => frame,
             None => self.decoder.decode(self.bytes, &self.need(transform))?,
         };
-        let Self { header, original, crop, plan, .. } = self;
-        Ok(Picture { header, original, crop, plan, decoded })
+        let Self { header, original, crop, plan, budget, .. } = self;
+        Ok(Picture { header, original, crop, plan, decoded, budget })
     }
 }
 
@@ -252,6 +289,8 @@ struct Picture {
     crop: Area,
     plan: Plan,
     decoded: Decoded,
+    /// For all that is held, the decoded picture included.
+    budget: Budget,
 }
 
 impl Picture {
@@ -264,49 +303,56 @@ impl Picture {
             self.plan = Plan::new(self.original, self.crop, transform, None)?;
         }
         if let Some(interest) = interest(transform) {
-            let focus = self.focus(interest);
+            let focus = self.focus(interest)?;
             self.plan = Plan::new(self.original, self.crop, transform, Some(focus))?;
         }
         Ok(())
     }
 
-    fn focus(&self, interest: Interest) -> (f64, f64) {
+    fn focus(&self, interest: Interest) -> Result<(f64, f64), codec::Error> {
         let (field, area) = (self.plan.field, self.plan.area);
-        let thumbnail = self.thumbnail(smart_crop::THUMBNAIL_SIDE).oriented(self.plan.orientation);
+        let thumbnail = self.thumbnail(smart_crop::THUMBNAIL_SIDE)?.oriented(self.plan.orientation);
         let (share_x, share_y) = self.plan.orientation.size(area.width / field.width, area.height / field.height);
-        smart_crop::focus(&thumbnail, interest, share_x, share_y)
+        Ok(smart_crop::focus(&thumbnail, interest, share_x, share_y))
     }
 
     /// The field as sRGB in its stored position, both sides at most `side` pixels.
-    fn thumbnail(&self, side: u32) -> Raster {
+    fn thumbnail(&self, side: u32) -> Result<Raster, codec::Error> {
         let field = self.in_raster(self.plan.field);
         let shrink = (field.width.max(field.height) / f64::from(side)).max(1.0);
         let size = |length: f64| (length / shrink).round().max(1.0) as u32;
-        let small = resize::thumbnail(&self.decoded.raster, field, size(field.width), size(field.height));
-        colour::to_eight_bits(Conversion::new(&self.decoded, Colorspace::Srgb).apply(small))
+        let (width, height) = (size(field.width), size(field.height));
+        let small = resize::thumbnail(&self.decoded.raster, field, width, height, self.budget)?;
+        Ok(colour::to_eight_bits(Conversion::new(&self.decoded, Colorspace::Srgb).apply(small)))
     }
 
     /// The upright picture at the size of the plan and in its original's depth, and the space that its colours are in.
-    fn finished(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Stopped> {
+    fn finished(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Error> {
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
-        let resize = |raster| resize::resize(raster, field, area, width, height).oriented(self.plan.orientation);
+        let Self { plan: Plan { orientation, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
+        let upright = |raster| {
+            let resized = resize::resize(raster, field, area, width, height, budget)?;
+            budget.check_memory(resized.oriented_memory(orientation))?;
+            Ok::<_, codec::Error>(resized.oriented(orientation))
+        };
         let raster = if transform.linear {
-            let light = conversion.to_linear(&self.decoded.raster, work)?;
-            drop(self.decoded);
-            conversion::from_linear(resize(light))
+            let light = conversion.to_linear(&raster, budget, work)?;
+            drop(raster);
+            conversion::from_linear(upright(light)?)
         } else {
-            conversion.apply(resize(self.decoded.raster))
+            conversion.apply(upright(raster)?)
         };
         Ok((raster, conversion.to))
     }
 
     /// The same with the effects that are asked for.
-    fn with_effects(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Stopped> {
+    fn with_effects(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Error> {
+        let budget = self.budget;
         let (raster, space) = self.finished(transform, work)?;
         let tint = transform.effects.tint.map(|color| conversion::color(color, space));
-        Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, work)?, space))
+        Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, work)?, space))
     }
 
     /// An area of the stored picture in pixels of the raster.
@@ -322,18 +368,11 @@ impl Picture {
     }
 }
 
-/// Bytes that the work holds at one time beside the decoded picture, at most: the resize, and four copies of the
-/// output, for turning, conversion and encoding each read one picture and write another, and another format may want the
-/// same picture. Linear light takes one of the whole original, in 16 bits.
-fn memory(header: &Header, plan: &Plan, linear: bool) -> u64 {
-    const OUTPUT_BYTES_PER_PIXEL: u64 = 4 * 4;
-    let (width, height) = plan.stored_size();
-    let (out_width, out_height) = plan.output_size();
-    let pixel = 2 * header.channels.count() as u64;
-    let light = if linear { u64::from(header.width) * u64::from(header.height) * pixel } else { 0 };
-    light
-        + resize::memory(plan.area.height, width, height, pixel)
-        + u64::from(out_width) * u64::from(out_height) * OUTPUT_BYTES_PER_PIXEL
+/// Bytes that the output takes at least: its pixels, without alpha, which may turn out to be idle.
+fn least_memory(header: &Header, plan: &Plan) -> u64 {
+    let (width, height) = plan.output_size();
+    let samples = if matches!(header.channels, Channels::L | Channels::La) { 1 } else { 3 };
+    u64::from(width) * u64::from(height) * samples
 }
 
 fn interest(transform: &Transform) -> Option<Interest> {
@@ -354,26 +393,40 @@ fn announcing(space: Colorspace, encoder: &'static dyn Encoder) -> (&'static dyn
 }
 
 /// The picture in colours that a file can announce: grey and sRGB need no words, and others only go where a place is.
-fn carried_colours(raster: Cow<'_, Raster>, space: Colorspace, has_place: bool) -> (Cow<'_, Raster>, Colorspace) {
+fn carried_colours(
+    raster: Cow<'_, Raster>,
+    space: Colorspace,
+    has_place: bool,
+    budget: Budget,
+) -> Result<(Cow<'_, Raster>, Colorspace), codec::Error> {
     match space {
-        Colorspace::DisplayP3 if has_place && !colour::is_grey(&raster) => (raster, space),
-        Colorspace::DisplayP3 => (Cow::Owned(conversion::clipped(raster.into_owned())), Colorspace::Srgb),
-        Colorspace::Srgb => (raster, space),
+        Colorspace::DisplayP3 if has_place && !colour::is_grey(&raster) => Ok((raster, space)),
+        Colorspace::DisplayP3 => {
+            let copied = if let Cow::Borrowed(raster) = &raster { raster.samples().len() as u64 } else { 0 };
+            budget.check_memory(raster.bytes() + copied)?;
+            Ok((Cow::Owned(conversion::clipped(raster.into_owned())), Colorspace::Srgb))
+        }
+        Colorspace::Srgb => Ok((raster, space)),
     }
 }
 
-/// The picture over its background and on its canvas, in colours that the format can tell of.
+/// The picture over its background and on its canvas, in colours that the format can tell of. `budget` is for all that is
+/// held, the raster included.
 fn on_background<'r>(
-    raster: &'r Raster,
+    raster: Cow<'r, Raster>,
     space: Colorspace,
     canvas: Option<Canvas>,
     transform: &Transform,
     encoder: &dyn Encoder,
-) -> (Cow<'r, Raster>, Colorspace) {
+    budget: Budget,
+) -> Result<(Cow<'r, Raster>, Colorspace), codec::Error> {
     let has_place = encoder.has_profile() || encoder.in_display_p3().is_some();
-    let (raster, space) = carried_colours(Cow::Borrowed(raster), space, has_place);
+    let held = if let Cow::Borrowed(raster) = &raster { raster.bytes() } else { 0 };
+    let (raster, space) = carried_colours(raster, space, has_place, budget)?;
+    // Where the colours were changed, the raster is held beside them.
+    let budget = if let Cow::Owned(_) = &raster { budget.beside(held)? } else { budget };
     let background = transform.background.map(|color| conversion::color(color, space));
-    (lay_out(raster, canvas, background, encoder.has_alpha()), space)
+    Ok((lay_out(raster, canvas, background, encoder.has_alpha(), budget)?, space))
 }
 
 /// Lays the picture over its background and onto its canvas.
@@ -382,19 +435,29 @@ fn lay_out(
     canvas: Option<Canvas>,
     background: Option<Color>,
     alpha_is_kept: bool,
-) -> Cow<'_, Raster> {
+    budget: Budget,
+) -> Result<Cow<'_, Raster>, codec::Error> {
     let below = match background {
         Some(color) if alpha_is_kept => color,
         Some(color) => colour::flat(color),
         None if alpha_is_kept => Color::TRANSPARENT,
         None => Color::WHITE,
     };
+    let rgb =
+        |width: u32, height: u32, has_alpha: bool| u64::from(width) * u64::from(height) * if has_alpha { 4 } else { 3 };
+    let mut held = raster.bytes();
     let shows_through = below != Color::TRANSPARENT && raster.channels().has_alpha();
-    let raster = if shows_through { Cow::Owned(colour::over(raster.into_owned(), below)) } else { raster };
-    match canvas {
-        Some(canvas) => Cow::Owned(colour::pad(raster.into_owned(), canvas, below)),
-        None => raster,
-    }
+    let raster = if shows_through {
+        held += rgb(raster.width(), raster.height(), below.alpha < 255);
+        budget.check_memory(held)?;
+        Cow::Owned(colour::over(&raster, below))
+    } else {
+        raster
+    };
+    let Some(canvas) = canvas else { return Ok(raster) };
+    let has_alpha = below.alpha < 255 || raster.channels().has_alpha();
+    budget.check_memory(held + rgb(canvas.width, canvas.height, has_alpha))?;
+    Ok(Cow::Owned(colour::pad(&raster, canvas, below)))
 }
 
 #[cfg(test)]

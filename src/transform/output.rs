@@ -1,8 +1,12 @@
 //! Which format to write, and at which quality.
 
 use super::{Error, Rendered};
-use crate::codec::{self, Encoder, Encoding, Format, Raster, Variety};
+use crate::codec::{self, Budget, Encoder, Encoding, Format, Raster, Variety};
 use crate::query::{FormatChoice, Output, accept};
+
+/// Most pixels that `format=auto` makes an AVIF of, which take a core three to four seconds; a viewer who wants more has to
+/// ask for it.
+const MOST_AVIF_PIXELS: u64 = 1 << 24;
 
 /// Quality on JPEG's scale where none is asked for.
 const DEFAULT_QUALITY: u8 = 80;
@@ -40,10 +44,11 @@ impl Accepted {
         self.formats.iter().flatten().copied().find(holds)
     }
 
-    /// Those that can be written as is asked for.
-    fn formats(&self, lossless: bool) -> impl Iterator<Item = Format> {
+    /// Those that can be written as is asked for, of a picture of this size.
+    fn formats(&self, lossless: bool, (width, height): (u32, u32)) -> impl Iterator<Item = Format> {
         // Without loss, AVIF has drawings several times as large as WebP.
-        self.formats.into_iter().flatten().filter(move |format| !(lossless && *format == Format::Avif))
+        let is_for_avif = !lossless && u64::from(width) * u64::from(height) <= MOST_AVIF_PIXELS;
+        self.formats.into_iter().flatten().filter(move |format| *format != Format::Avif || is_for_avif)
     }
 }
 
@@ -63,7 +68,7 @@ impl From<Accepted> for Preferences {
 }
 
 /// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
-/// last the one that every viewer knows: see [`smallest`].
+/// last the one that every viewer knows: see [`smallest`]. `budget` is for what is held beside the raster.
 pub(super) fn choose(
     choice: Option<FormatChoice>,
     source: Format,
@@ -71,13 +76,14 @@ pub(super) fn choose(
     size: (u32, u32),
     lossless: bool,
     preferences: Preferences,
+    budget: Budget,
 ) -> Result<Vec<&'static dyn Encoder>, Error> {
     if let Some(format) = settled(choice, source) {
         return Ok(vec![encoder(format, preferences)?]);
     }
     let newer = if choice.is_some() { preferences.accepted } else { Accepted::default() };
-    let old = suitable(raster, lossless).iter().copied();
-    let formats = newer.formats(lossless).chain(old).map(|format| encoder(format, preferences));
+    let old = suitable(raster, lossless, budget)?.iter().copied();
+    let formats = newer.formats(lossless, size).chain(old).map(|format| encoder(format, preferences));
     let mut encoders = formats.collect::<Result<Vec<_>, _>>()?;
     encoders.retain(|encoder| holds(*encoder, size));
     if encoders.is_empty() {
@@ -102,7 +108,7 @@ pub(super) fn choose_unseen(
 ) -> Vec<&'static dyn Encoder> {
     let newer = match settled(output.format, source) {
         Some(format) => return encoder(format, preferences).into_iter().collect(),
-        None if source == Format::Jpeg && !output.lossless => preferences.accepted.formats(false),
+        None if source == Format::Jpeg && !output.lossless => preferences.accepted.formats(false, size),
         None => return Vec::new(),
     };
     let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format, preferences).ok());
@@ -129,28 +135,34 @@ fn encoder(format: Format, preferences: Preferences) -> Result<&'static dyn Enco
 }
 
 /// Writes with the first of the encoders whose file is no larger than that of the last one. Drawings, and pictures of a
-/// few pixels, are often smallest in an old format.
+/// few pixels, are often smallest in an old format, and a newer one may have no room for a large picture.
 pub(super) fn smallest<E: Copy>(
     encoders: &[E],
     output: &Output,
-    write: impl Fn(E, &Output) -> Result<Rendered, Error>,
+    budget: Budget,
+    write: impl Fn(E, &Output, Budget) -> Result<Rendered, Error>,
 ) -> Result<Rendered, Error> {
     let (old, newer) = match encoders {
         [] => return Err(codec::Error::Unsupported("there is no format to write".to_owned()).into()),
-        [only] => return write(*only, output),
+        [only] => return write(*only, output, budget),
         [newer @ .., old] => (*old, newer),
     };
     // A limit leaves the best quality to the format that needs fewer bytes for it, so they are compared without.
-    let plain = write(old, &Output { max_bytes: None, ..*output })?;
+    let plain = write(old, &Output { max_bytes: None, ..*output }, budget)?;
+    let rest = budget.beside(plain.bytes.capacity() as u64)?;
     for encoder in newer {
-        match write(*encoder, output) {
+        match write(*encoder, output, rest) {
             Ok(rendered) if rendered.bytes.len() <= plain.bytes.len() => return Ok(rendered),
-            Ok(_) | Err(Error::MaxBytes { .. }) => {}
+            Ok(_) | Err(Error::MaxBytes { .. } | Error::Codec(codec::Error::TooLarge { .. })) => {}
             Err(error) => return Err(error),
         }
     }
     let fits = output.max_bytes.is_none_or(|allowed| plain.bytes.len() as u64 <= allowed.into());
-    if fits { Ok(plain) } else { write(old, output) }
+    if fits {
+        return Ok(plain);
+    }
+    drop(plain);
+    write(old, output, budget)
 }
 
 /// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
@@ -178,13 +190,15 @@ pub(super) fn choose_for_animation(
 
 /// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else. Grey may
 /// be a drawing or a photograph, so there PNG counts if it is no larger.
-fn suitable(raster: &Raster, lossless: bool) -> &'static [Format] {
-    match codec::variety(raster) {
-        _ if lossless || raster.channels().has_alpha() => &[Format::Png],
+fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static [Format], Error> {
+    if lossless || raster.channels().has_alpha() {
+        return Ok(&[Format::Png]);
+    }
+    Ok(match codec::variety(raster, budget)? {
         Variety::Few => &[Format::Png],
         Variety::Greys => &[Format::Png, Format::Jpeg],
         Variety::Many => &[Format::Jpeg],
-    }
+    })
 }
 
 /// How a picture is to be written where nothing limits its size.
@@ -193,28 +207,30 @@ pub(super) fn encoding(output: &Output) -> Encoding {
     Encoding { quality, lossless: output.lossless, progressive: output.progressive }
 }
 
-/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `encode` makes the whole file;
-/// `has_quality` tells whether a lower quality would make it smaller.
+/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `encode` makes the whole file within
+/// a budget; `has_quality` tells whether a lower quality would make it smaller.
 pub(super) fn encode(
     output: &Output,
     has_quality: impl Fn(&Encoding) -> bool,
-    encode: impl Fn(&Encoding) -> Result<Vec<u8>, codec::Error>,
+    budget: Budget,
+    encode: impl Fn(&Encoding, Budget) -> Result<Vec<u8>, codec::Error>,
 ) -> Result<Vec<u8>, Error> {
     let encoding = encoding(output);
-    let Some(allowed) = output.max_bytes else { return Ok(encode(&encoding)?) };
+    let Some(allowed) = output.max_bytes else { return Ok(encode(&encoding, budget)?) };
     let allowed = u64::from(allowed);
     if !has_quality(&encoding) {
-        let bytes = encode(&encoding)?;
+        let bytes = encode(&encoding, budget)?;
         let smallest = bytes.len() as u64;
         return if smallest <= allowed { Ok(bytes) } else { Err(Error::MaxBytes { smallest, allowed }) };
     }
     // At most seven encodes: `1..=100` is halved each time.
     let (mut low, mut high) = (1, encoding.quality);
-    let mut best = None;
+    let mut best: Option<Vec<u8>> = None;
     let mut smallest = u64::MAX;
     while low <= high {
         let quality = low.midpoint(high);
-        let bytes = encode(&Encoding { quality, ..encoding })?;
+        let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
+        let bytes = encode(&Encoding { quality, ..encoding }, rest)?;
         let length = bytes.len() as u64;
         smallest = smallest.min(length);
         if length <= allowed {
@@ -230,7 +246,7 @@ pub(super) fn encode(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Budget, Channels, Samples, Work};
+    use crate::codec::{Channels, Samples, Work};
 
     #[test]
     fn accept_is_read_item_by_item() {
@@ -265,9 +281,9 @@ mod tests {
         };
         let chosen = |raster: &Raster, accept, lossless| {
             let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
-            let size = (raster.width(), raster.height());
+            let (size, preferences) = ((raster.width(), raster.height()), accepted.into());
             let encoders =
-                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, accepted.into()).unwrap();
+                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, preferences, Budget::UNLIMITED).unwrap();
             encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
         };
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -291,9 +307,19 @@ mod tests {
     }
 
     #[test]
+    fn auto_makes_no_avif_that_takes_too_long() {
+        let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
+        let auto = Output { format: Some(FormatChoice::Auto), ..Output::default() };
+        for (size, newest) in [((4096, 4096), Format::Avif), ((4097, 4096), Format::WebP)] {
+            let unseen = choose_unseen(&auto, Format::Jpeg, size, accepted.into());
+            assert_eq!(unseen.first().unwrap().format(), newest, "{size:?}");
+        }
+    }
+
+    #[test]
     fn a_newer_format_has_to_be_worth_it() {
         let sizes = |sizes: [(Format, usize); 3]| {
-            move |encoder: &'static dyn Encoder, output: &Output| {
+            move |encoder: &'static dyn Encoder, output: &Output, _: Budget| {
                 let (format, length) = sizes.into_iter().find(|(format, _)| *format == encoder.format()).unwrap();
                 let allowed = output.max_bytes.map_or(u64::MAX, u64::from);
                 if length as u64 > allowed {
@@ -306,7 +332,8 @@ mod tests {
         let encoders = [Format::Avif, Format::WebP, Format::Png].map(|format| codec::encoder(format).unwrap());
         let chosen = |[avif, webp, png]: [usize; 3], max_bytes| {
             let lengths = [(Format::Avif, avif), (Format::WebP, webp), (Format::Png, png)];
-            let rendered = smallest(&encoders, &Output { max_bytes, ..Output::default() }, sizes(lengths));
+            let rendered =
+                smallest(&encoders, &Output { max_bytes, ..Output::default() }, Budget::UNLIMITED, sizes(lengths));
             rendered.map(|rendered| rendered.format)
         };
         assert_eq!(chosen([5, 4, 5], None), Ok(Format::Avif));
@@ -325,7 +352,12 @@ mod tests {
         let work = Work::unbounded();
         let at = |quality, max_bytes| {
             let output = Output { quality, max_bytes, ..Output::default() };
-            encode(&output, |_| true, |encoding| jpeg.encode(&photo, encoding, Budget::UNLIMITED, &work))
+            encode(
+                &output,
+                |_| true,
+                Budget::UNLIMITED,
+                |encoding, budget| jpeg.encode(&photo, encoding, budget, &work),
+            )
         };
         let size_at_40 = at(Some(40), None).unwrap().len() as u32;
         assert_eq!(at(Some(90), Some(size_at_40)).unwrap(), at(Some(40), None).unwrap());
@@ -333,7 +365,12 @@ mod tests {
         assert!(matches!(at(None, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
         let png = codec::encoder(Format::Png).unwrap();
         let output = Output { max_bytes: Some(10), ..Output::default() };
-        let encoded = encode(&output, |_| false, |encoding| png.encode(&photo, encoding, Budget::UNLIMITED, &work));
+        let encoded = encode(
+            &output,
+            |_| false,
+            Budget::UNLIMITED,
+            |encoding, budget| png.encode(&photo, encoding, budget, &work),
+        );
         assert!(matches!(encoded, Err(Error::MaxBytes { .. })));
     }
 }

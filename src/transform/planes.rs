@@ -4,12 +4,13 @@
 //! are two conversions, and enlarging chroma only to halve it again. Whatever needs the colours of pixels takes the
 //! other way.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::lanczos::Levels;
 use super::resize::whole_pixels;
 use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
-use crate::codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
+use crate::codec::{Area, Budget, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use crate::metadata;
 use crate::query::{Effects, Transform};
 
@@ -33,13 +34,10 @@ pub(super) fn render(
     let Prepared { bytes, plan, work, .. } = prepared;
     let Some(planes) = prepared.decoder.decode_planes(bytes, &prepared.need(transform))? else { return Ok(None) };
     let decoded = Instant::now();
-    let held: u64 = planes.iter().map(|plane| plane.raster.samples().len() as u64).sum();
-    let [luma, ..] = &planes;
-    prepared.budget.check_memory(held + lanczos::memory(&luma.raster, plan.stored_size().1))?;
     let ranges = [Range::Full, Range::Narrow].into_iter();
-    let wanted = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range));
-    let made: Vec<_> = wanted.map(|range| (range, resized(&planes, plan, range))).collect();
-    drop(planes);
+    let wanted: Vec<_> = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range)).collect();
+    prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
+    let made = all_made(planes, plan, &wanted);
     let ways: Vec<_> = encoders
         .into_iter()
         .filter_map(|(format, encoder)| {
@@ -50,15 +48,43 @@ pub(super) fn render(
     work.check()?;
     let resized = Instant::now();
     let carried = metadata::carry(bytes, transform.metadata.into(), work)?;
+    let held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
+    let budget = prepared.budget.beside(held + carried.bytes())?;
     let (width, height) = (plan.width, plan.height);
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let rendered = output::smallest(&ways, &transform.output, |(format, encoder, planes), output| {
-        let finish = |encoded| metadata::embed(encoded, format, &carried, width, height);
-        let encode = |encoding: &_| encoder.encode_planes(planes, encoding, prepared.budget, work).map(finish);
-        let bytes = output::encode(output, |_| true, encode)?;
+    let rendered = output::smallest(&ways, &transform.output, budget, |(format, encoder, planes), output, budget| {
+        let encode = |encoding: &_, budget: Budget| {
+            let encoded = encoder.encode_planes(planes, encoding, budget, work)?;
+            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
+            Ok(metadata::embed(encoded, format, &carried, width, height))
+        };
+        let bytes = output::encode(output, |_| true, budget, encode)?;
         Ok(Rendered { bytes, format, width, height, stages })
     })?;
     Ok(Some(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered }))
+}
+
+/// The planes of each range that is wanted. The last one takes the decoded planes over where they have the size already.
+fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [Raster; 3])> {
+    let Some((last, others)) = wanted.split_last() else { return Vec::new() };
+    let mut made: Vec<_> =
+        others.iter().map(|range| (*range, resized(planes.each_ref().map(Cow::Borrowed), plan, *range))).collect();
+    made.push((*last, resized(planes.map(Cow::Owned), plan, *last)));
+    made
+}
+
+/// Bytes that [`all_made`] holds at most, the decoded planes included.
+fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
+    let decoded: u64 = planes.iter().map(|plane| plane.raster.bytes()).sum();
+    let (width, height) = plan.stored_size();
+    let luma = u64::from(width) * u64::from(height);
+    let all = luma + 2 * u64::from(width.div_ceil(2)) * u64::from(height.div_ceil(2));
+    let [Plane { raster, area }, ..] = planes;
+    let keeps_size = is_whole(plan.area.in_raster(raster, *area), raster, width, height);
+    let copies = if keeps_size { ranges as u64 - 1 } else { ranges as u64 };
+    let working = if keeps_size { 0 } else { lanczos::memory(raster, (width, height)) };
+    let turned = if plan.orientation.transposes() { luma } else { 0 };
+    decoded + copies * all + working + turned
 }
 
 /// The encoders, if nothing that is asked for needs more than luma and chroma at their size; else none.
@@ -88,20 +114,28 @@ fn encoders(
 }
 
 /// Upright planes of a range, at the size of the plan.
-fn resized([luma, blue, red]: &[Plane; 3], plan: &Plan, range: Range) -> [Raster; 3] {
+fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) -> [Raster; 3] {
     let (width, height) = plan.stored_size();
     let [of_luma, of_chroma] = levels(range);
-    let resize = |Plane { raster, area: covered }: &Plane, area: Area, width, height, levels| {
+    let resize = |plane: Cow<'_, Plane>, area: Area, width, height, levels| {
+        let Plane { raster, area: covered } = &*plane;
         let [field, area] = [plan.field, area].map(|area| area.in_raster(raster, *covered));
-        let (from_width, from_height) = (raster.width(), raster.height());
-        if area == Area::whole(from_width, from_height) && (width, height) == (from_width, from_height) {
-            return lanczos::copy(raster, levels);
-        }
-        lanczos::resize(raster, whole_pixels(field, from_width, from_height), area, width, height, levels)
+        let resized = if is_whole(area, raster, width, height) {
+            lanczos::with_levels(plane.into_owned().raster, levels)
+        } else {
+            let field = whole_pixels(field, raster.width(), raster.height());
+            lanczos::resize(raster, field, area, width, height, levels)
+        };
+        resized.oriented(plan.orientation)
     };
     let chroma = |plane| resize(plane, chroma_area(plan), width.div_ceil(2), height.div_ceil(2), of_chroma);
     [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)]
-        .map(|plane| plane.oriented(plan.orientation))
+}
+
+/// Whether an area is all of a plane, and becomes a picture of the plane's size.
+fn is_whole(area: Area, raster: &Raster, width: u32, height: u32) -> bool {
+    let size = (raster.width(), raster.height());
+    area == Area::whole(size.0, size.1) && (width, height) == size
 }
 
 /// What the levels of luma and of chroma become.

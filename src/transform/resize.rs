@@ -4,19 +4,29 @@ use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
 use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::codec::{Area, Channels, Raster, Samples};
+use crate::codec::{self, Area, Budget, Channels, Raster, Samples};
 
 /// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`render`](super::render) does
 /// between decoding and encoding. No pixel outside `field` is looked at, while those between `area` and `field` lend the
-/// edges of the result what lies behind them.
+/// edges of the result what lies behind them. `budget` is for all that is held, the source included.
 ///
 /// No copy of the source is made: alpha is premultiplied in place, and the crop is the resizer's own.
-#[must_use]
-pub fn resize(mut source: Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+///
+/// # Errors
+/// [`codec::Error::TooLarge`] before anything is allocated.
+pub fn resize(
+    mut source: Raster,
+    field: Area,
+    area: Area,
+    width: u32,
+    height: u32,
+    budget: Budget,
+) -> Result<Raster, codec::Error> {
     let whole = Area::whole(source.width(), source.height());
     if area == whole && (width, height) == (source.width(), source.height()) {
-        return source;
+        return Ok(source);
     }
+    budget.check_memory(source.bytes() + memory(&source, area, width, height))?;
     let channels = source.channels();
     // What is only cut out keeps its colours, however little is seen of them.
     let is_cut = area.x.fract() == 0.0
@@ -30,12 +40,22 @@ pub fn resize(mut source: Raster, field: Area, area: Area, width: u32, height: u
     if premultiplied {
         change_alpha(&mut out, Alpha::Divide);
     }
-    out
+    Ok(out)
 }
 
 /// Resizes without regard to alpha, for pictures that nobody sees.
-pub(super) fn thumbnail(source: &Raster, field: Area, width: u32, height: u32) -> Raster {
-    convolve(source, field, field, width, height)
+///
+/// # Errors
+/// As [`resize`].
+pub(super) fn thumbnail(
+    source: &Raster,
+    field: Area,
+    width: u32,
+    height: u32,
+    budget: Budget,
+) -> Result<Raster, codec::Error> {
+    budget.check_memory(source.bytes() + memory(source, field, width, height))?;
+    Ok(convolve(source, field, field, width, height))
 }
 
 fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
@@ -72,10 +92,29 @@ fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: 
     Resizer::new().resize_typed(&from, &mut to, Some(&options)).ok()
 }
 
-/// Bytes that [`resize`] holds beside its source: the rows between the two passes, and the result.
-pub(super) fn memory(source_rows: f64, width: u32, height: u32, bytes_per_pixel: u64) -> u64 {
-    u64::from(width) * (source_rows.ceil() as u64 + u64::from(height)) * bytes_per_pixel
+/// Bytes that [`convolve`] holds beside its source: the result, weights, and what is between the two passes if it takes
+/// both. Samples of 8 bits are resized down their columns first, those of 16 bits across.
+fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
+    /// A weight of each sample as a float and as an integer, times lobes to both sides and some more.
+    const WEIGHTS: u64 = 12 * 8;
+    let sample = source.samples().as_bytes().len() / source.samples().len().max(1);
+    let pixel = (source.channels().count() * sample) as u64;
+    let weights = |length: f64, side: u32| {
+        if length == f64::from(side) { 0 } else { WEIGHTS * (length.max(side.into()) as u64 + 1) }
+    };
+    let (columns, rows) = (area.width.ceil() as u64 + REACH, area.height.ceil() as u64 + REACH);
+    let (across, down) = (weights(area.width, width), weights(area.height, height));
+    let between = match sample {
+        _ if across == 0 || down == 0 => 0,
+        1 => columns * u64::from(height),
+        _ => u64::from(width) * rows,
+    };
+    (u64::from(width) * u64::from(height) + between) * pixel + across + down
 }
+
+/// Columns or rows that the filter reaches beyond an area where what lies behind its edges is looked at, at most, while
+/// pictures are enlarged; when they are made smaller, what lies between is so small that this does not count.
+const REACH: u64 = 16;
 
 /// A picture of zeros.
 pub(super) fn blank(width: u32, height: u32, channels: Channels, sixteen_bits: bool) -> Raster {
@@ -186,7 +225,9 @@ mod tests {
     fn transparent_pixels_lend_no_colour() {
         let mut pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(16);
         pixels.truncate(8 * 4 * 4);
-        let out = resize(raster(8, Channels::Rgba, pixels), Area::whole(8, 4), Area::whole(8, 4), 2, 1);
+        let out =
+            resize(raster(8, Channels::Rgba, pixels), Area::whole(8, 4), Area::whole(8, 4), 2, 1, Budget::UNLIMITED)
+                .unwrap();
         for &[red, green, _, alpha] in out.samples().as_bytes().as_chunks::<4>().0 {
             assert!(red == 255 && green == 0 && alpha.abs_diff(128) < 16, "{out:?}");
         }
@@ -199,7 +240,10 @@ mod tests {
         let wide = Samples::U16(pixels.map(|sample| u16::from(sample) * 257).collect());
         let sixteen = Raster::new(8, 8, Channels::Rgba, wide).unwrap();
         let whole = Area::whole(8, 8);
-        let (eight, sixteen) = (resize(eight, whole, whole, 3, 2), resize(sixteen, whole, whole, 3, 2));
+        let (eight, sixteen) = (
+            resize(eight, whole, whole, 3, 2, Budget::UNLIMITED).unwrap(),
+            resize(sixteen, whole, whole, 3, 2, Budget::UNLIMITED).unwrap(),
+        );
         let Samples::U16(sixteen) = sixteen.samples() else { panic!("samples keep their size") };
         for (narrow, wide) in eight.samples().as_bytes().iter().zip(sixteen) {
             assert!((f32::from(*narrow) - f32::from(*wide) / 257.0).abs() < 3.0, "{narrow} {wide}");
@@ -210,7 +254,7 @@ mod tests {
     fn the_area_is_cut_before_resizing() {
         let half = raster(20, Channels::L, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
         let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
-        assert_eq!(resize(half, right, right, 3, 5).samples(), &Samples::U8(vec![200; 15]));
+        assert_eq!(resize(half, right, right, 3, 5, Budget::UNLIMITED).unwrap().samples(), &Samples::U8(vec![200; 15]));
     }
 
     #[test]
@@ -219,7 +263,7 @@ mod tests {
         let right = Area { x: 6.0, y: 3.0, width: 4.0, height: 5.0 };
         let rows = pixels.chunks(40).skip(3);
         let expected: Vec<u8> = rows.flat_map(|row| row[24..].to_vec()).collect();
-        let cut = resize(raster(10, Channels::Rgba, pixels.clone()), right, right, 4, 5);
+        let cut = resize(raster(10, Channels::Rgba, pixels.clone()), right, right, 4, 5, Budget::UNLIMITED).unwrap();
         assert_eq!(cut.samples(), &Samples::U8(expected));
     }
 
@@ -228,11 +272,14 @@ mod tests {
         let whole = Area::whole(8, 8);
         for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba, Channels::Cmyk] {
             let eight = raster(8, channels, vec![255; 64 * channels.count()]);
-            assert_eq!(resize(eight, whole, whole, 3, 2).samples(), &Samples::U8(vec![255; 6 * channels.count()]));
+            assert_eq!(
+                resize(eight, whole, whole, 3, 2, Budget::UNLIMITED).unwrap().samples(),
+                &Samples::U8(vec![255; 6 * channels.count()])
+            );
             let samples = Samples::U16(vec![u16::MAX; 64 * channels.count()]);
             let sixteen = Raster::new(8, 8, channels, samples).unwrap();
             let expected = Samples::U16(vec![u16::MAX; 6 * channels.count()]);
-            assert_eq!(resize(sixteen, whole, whole, 3, 2).samples(), &expected);
+            assert_eq!(resize(sixteen, whole, whole, 3, 2, Budget::UNLIMITED).unwrap().samples(), &expected);
         }
     }
 }

@@ -33,24 +33,31 @@ pub(in crate::codec) struct Canvas {
     disposal: Disposal,
     /// What lay in `place` before the frame there, if that is to be restored.
     saved: Vec<[u8; 4]>,
+    /// For what is held beside the canvas itself.
+    budget: Budget,
 }
 
 impl Canvas {
     /// A transparent canvas.
     pub(in crate::codec) fn new(width: u32, height: u32, budget: Budget) -> Result<Self, Error> {
         budget.check_pixels(width, height)?;
-        budget.check_memory(Self::memory(width, height))?;
+        let budget = budget.beside(Self::memory(width, height))?;
         let samples = Samples::zeroed(width as usize * height as usize * 4, false);
         let Some(raster) = Raster::new(width, height, Channels::Rgba, samples) else {
             return Err(Error::Unsupported("the animation has no pixels".to_owned()));
         };
         let place = Place { left: 0, top: 0, width: 0, height: 0 };
-        Ok(Self { raster, place, disposal: Disposal::Keep, saved: Vec::new() })
+        Ok(Self { raster, place, disposal: Disposal::Keep, saved: Vec::new(), budget })
     }
 
-    /// Bytes that a canvas of this size may take: itself, and what is saved of it.
+    /// Bytes that a canvas of this size takes, but for what is saved of it.
     pub(in crate::codec) fn memory(width: u32, height: u32) -> u64 {
-        u64::from(width) * u64::from(height) * 8
+        u64::from(width) * u64::from(height) * 4
+    }
+
+    /// Bytes that this canvas holds.
+    pub(in crate::codec) fn held(&self) -> u64 {
+        self.raster.bytes() + (self.saved.capacity() * size_of::<[u8; 4]>()) as u64
     }
 
     pub(in crate::codec) fn raster(&self) -> &Raster {
@@ -63,28 +70,36 @@ impl Canvas {
 
     /// Disposes of the last frame and draws the next one, whose rows are `stride` pixels apart. `put` lays a pixel of
     /// it over one of the canvas.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] before what lies below is saved.
     pub(in crate::codec) fn draw<P: Copy>(
         &mut self,
         place: Place,
         disposal: Disposal,
         (pixels, stride): (&[P], usize),
         put: impl Fn(&mut [u8; 4], P),
-    ) {
+    ) -> Result<(), Error> {
         self.dispose();
         self.place = self.clipped(place);
         self.disposal = disposal;
         if disposal == Disposal::Restore {
             let mut saved = std::mem::take(&mut self.saved);
             saved.clear();
+            let pixels = self.place.width as usize * self.place.height as usize;
+            // What is saved, and the frame as its decoder holds it.
+            self.budget.check_memory((2 * pixels * size_of::<[u8; 4]>()) as u64)?;
+            saved.reserve_exact(pixels);
             self.rows().for_each(|row| saved.extend_from_slice(row));
             self.saved = saved;
         }
         if stride == 0 {
-            return;
+            return Ok(());
         }
         for (to, from) in self.rows().zip(pixels.chunks(stride)) {
             to.iter_mut().zip(from).for_each(|(to, from)| put(to, *from));
         }
+        Ok(())
     }
 
     fn dispose(&mut self) {
@@ -135,7 +150,7 @@ mod tests {
 
     fn draw(canvas: &mut Canvas, place: Place, disposal: Disposal, color: [u8; 4]) -> String {
         let pixels = vec![color; place.width as usize];
-        canvas.draw(place, disposal, (&pixels, pixels.len()), |to, from| *to = from);
+        canvas.draw(place, disposal, (&pixels, pixels.len()), |to, from| *to = from).unwrap();
         let name = |pixel: &[u8; 4]| match *pixel {
             RED => 'r',
             BLUE => 'b',

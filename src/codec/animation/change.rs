@@ -47,6 +47,11 @@ impl Pixels {
         self.pixels.len() / self.width
     }
 
+    /// Bytes that this holds.
+    pub(in crate::codec) fn bytes(&self) -> u64 {
+        (self.pixels.capacity() * size_of::<[u8; 4]>()) as u64
+    }
+
     pub(in crate::codec) fn all_mut(&mut self) -> &mut [[u8; 4]] {
         &mut self.pixels
     }

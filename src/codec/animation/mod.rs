@@ -59,6 +59,9 @@ pub trait Frames {
 
     /// The embedded ICC profile.
     fn icc(&self) -> Option<Vec<u8>>;
+
+    /// Bytes that are held between frames.
+    fn held(&self) -> u64;
 }
 
 /// Writes an animation frame by frame.
@@ -72,6 +75,9 @@ pub trait AnimationWriter {
 
     /// How many bytes have been written so far.
     fn written(&self) -> u64;
+
+    /// Bytes that are held between frames, those that have been written included.
+    fn held(&self) -> u64;
 
     /// The whole file; at least one frame must have been added.
     ///
@@ -90,6 +96,11 @@ pub(super) trait Source {
 
     /// What is wrong with the frame that was drawn last.
     fn flaw(&self) -> Option<Flaw>;
+
+    /// Bytes that are held between frames, beside the canvas.
+    fn held(&self) -> u64 {
+        0
+    }
 }
 
 /// The frames of a file, composed on a canvas.
@@ -136,5 +147,9 @@ impl<S: Source> Frames for Composed<'_, S> {
 
     fn icc(&self) -> Option<Vec<u8>> {
         self.source.icc()
+    }
+
+    fn held(&self) -> u64 {
+        self.canvas.held() + self.source.held()
     }
 }

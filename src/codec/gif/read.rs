@@ -237,11 +237,15 @@ impl Source for GifFrames<'_> {
         };
         if image.is_interlaced {
             let pixels = in_order(&self.indices[..count], stride, height as usize);
-            canvas.draw(image.place, disposal, (&pixels, stride), put);
+            canvas.draw(image.place, disposal, (&pixels, stride), put)?;
         } else {
-            canvas.draw(image.place, disposal, (&self.indices[..count], stride), put);
+            canvas.draw(image.place, disposal, (&self.indices[..count], stride), put)?;
         }
         Ok(true)
+    }
+
+    fn held(&self) -> u64 {
+        self.indices.capacity() as u64
     }
 
     fn icc(&self) -> Option<Vec<u8>> {

@@ -17,6 +17,9 @@ const UNSEEN: u8 = 2;
 /// Bytes a pixel that are held of each frame.
 const FRAME: u64 = 4;
 
+/// Bytes that an index takes at most once it is compressed, in a buffer that has grown.
+const COMPRESSED: u64 = 3;
+
 /// Bytes that are held whatever the size: tables of colours, and the dictionary of what was written.
 const FIXED: u64 = 256 << 10;
 
@@ -86,7 +89,9 @@ impl<'a> GifWriter<'a> {
         let dispose = if vanishing.is_some() { DisposalMethod::Background } else { DisposalMethod::Keep };
         // Frames of an animation share a palette where they can, and later ones leave pixels out.
         let is_still = self.file.is_none() && next.is_none();
-        let indexed = indexed(&below, &frame, rect, !is_still);
+        let written = self.file.as_ref().map_or(0, |file| file.encoder.get_ref().capacity() as u64);
+        let rest = budget.beside(written)?;
+        let indexed = indexed(&below, &frame, rect, !is_still, rest)?;
         self.work.check()?;
         // Sides were checked when the frame came in.
         let [left, top, width, height] =
@@ -111,7 +116,9 @@ impl<'a> GifWriter<'a> {
             Some(file) => file,
             None => self.file.insert(File::new(canvas, &indexed, self.plays, budget, self.work)?),
         };
-        file.encoder.get_mut().set_budget(budget);
+        // Indices twice, and as they are compressed, which of noise grows to more than they are.
+        let indices = indexed.indices.len() as u64;
+        file.encoder.get_mut().set_budget(budget.beside(indices * (2 + COMPRESSED))?);
         match indexed.in_palette(&mut file.palette) {
             Some(indices) => frame.buffer = indices.into(),
             None => {
@@ -125,7 +132,7 @@ impl<'a> GifWriter<'a> {
     /// The budget for what is written beside frames of that size; `frames` of them are held at one time.
     fn budget(&self, frame: &Pixels, frames: u64) -> Result<Budget, Error> {
         let pixels = (frame.width() * frame.height()) as u64;
-        self.budget.beside(frames * FRAME * pixels + palette::opaque_memory(pixels) + FIXED)
+        self.budget.beside(frames * FRAME * pixels + FIXED)
     }
 }
 
@@ -182,6 +189,11 @@ impl AnimationWriter for GifWriter<'_> {
         Ok(())
     }
 
+    fn held(&self) -> u64 {
+        let frames = self.pending.as_ref().map_or(0, |pending| 2 * pending.frame.bytes());
+        frames + self.file.as_ref().map_or(0, |file| file.encoder.get_ref().capacity() as u64)
+    }
+
     fn written(&self) -> u64 {
         // Of the table only what is used will be left.
         let length = |file: &File<'_>| file.encoder.get_ref().bytes().len() + 3 * file.palette.len() - TABLE_LEN;
@@ -195,12 +207,13 @@ impl AnimationWriter for GifWriter<'_> {
 }
 
 /// The rectangle of a frame in which what is already there is nothing.
-fn indexed(below: &Pixels, frame: &Pixels, rect: Rect, has_nothing: bool) -> Indexed {
+fn indexed(below: &Pixels, frame: &Pixels, rect: Rect, has_nothing: bool, budget: Budget) -> Result<Indexed, Error> {
     let keep = |(new, old): (&[u8; 4], &[u8; 4])| if new == old { [0; 4] } else { *new };
     let rows = frame.rows(rect).zip(below.rows(rect));
+    let budget = budget.beside(FRAME * (rect.width * rect.height) as u64)?;
     let mut pixels = Vec::with_capacity(rect.width * rect.height);
     rows.for_each(|(row, below)| pixels.extend(row.iter().zip(below).map(keep)));
-    palette::opaque(&pixels, rect.width, has_nothing)
+    palette::opaque(&pixels, rect.width, has_nothing, budget)
 }
 
 fn table(colors: &[[u8; 4]]) -> Vec<u8> {

@@ -175,14 +175,18 @@ impl Source for PngFrames<'_> {
         match self.reader.output_color_type().0 {
             ColorType::GrayscaleAlpha => {
                 let pixels = &self.samples.as_chunks::<2>().0[..rows * stride];
-                canvas.draw(place, disposal, (pixels, stride), |to, [l, a]| put(to, [l, l, l, a]));
+                canvas.draw(place, disposal, (pixels, stride), |to, [l, a]| put(to, [l, l, l, a]))?;
             }
             _ => {
                 let pixels = &self.samples.as_chunks::<4>().0[..rows * stride];
-                canvas.draw(place, disposal, (pixels, stride), put);
+                canvas.draw(place, disposal, (pixels, stride), put)?;
             }
         }
         Ok(true)
+    }
+
+    fn held(&self) -> u64 {
+        self.samples.capacity() as u64
     }
 
     fn icc(&self) -> Option<Vec<u8>> {

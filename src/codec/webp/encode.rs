@@ -32,7 +32,10 @@ const LARGE: u64 = 4 << 20;
 const TOKENS: [(u8, u8); 4] = [(0, 12), (75, 19), (90, 25), (100, 32)];
 
 /// Bytes a pixel that libwebp holds without loss: pixels, what they become, and chains and references of repetitions.
-const LOSSLESS: u64 = 40;
+const LOSSLESS: u64 = 36;
+
+/// Bytes a pixel, and at most, for the frequencies of symbols in each part of the picture: there are no more than 2600 parts.
+const FREQUENCIES: (u64, u64) = (72, 48 << 20);
 
 /// Bytes a pixel for alpha: planes, and what is held to write it without loss.
 const ALPHA: u64 = 30;
@@ -180,7 +183,7 @@ fn memory(pixels: Pixels<'_>, area: u64, config: &ffi::WebPConfig) -> u64 {
     /// The longest partition that the format has room for (RFC 6386, 9.5); it grows by doubling.
     const PARTITION: u64 = 1 << 24;
     if config.lossless != 0 {
-        return FIXED + area * LOSSLESS;
+        return FIXED + area * LOSSLESS + (area * FREQUENCIES.0).min(FREQUENCIES.1);
     }
     // Luma and half of both chromas, unless they are there already.
     let planes = if let Pixels::Planes(_) = pixels { 0 } else { area * 3 / 2 };

@@ -102,14 +102,14 @@ impl Source for WebPFrames<'_> {
         let samples = raster.samples().as_bytes();
         match raster.channels() {
             Channels::Rgba if frame.is_blended => {
-                canvas.draw(place, disposal, (samples.as_chunks::<4>().0, stride), over);
+                canvas.draw(place, disposal, (samples.as_chunks::<4>().0, stride), over)?;
             }
             Channels::Rgba => {
-                canvas.draw(place, disposal, (samples.as_chunks::<4>().0, stride), |to, from| *to = from);
+                canvas.draw(place, disposal, (samples.as_chunks::<4>().0, stride), |to, from| *to = from)?;
             }
             _ => {
                 let pixels = samples.as_chunks::<3>().0;
-                canvas.draw(place, disposal, (pixels, stride), |to, [r, g, b]| *to = [r, g, b, 255]);
+                canvas.draw(place, disposal, (pixels, stride), |to, [r, g, b]| *to = [r, g, b, 255])?;
             }
         }
         Ok(true)

@@ -279,6 +279,6 @@ fn damage_ends_an_animation_but_not_before_its_first_frame() {
     let mut lying = bytes.clone();
     lying[12 + 18 + 14 + 8 + 6] += 1;
     assert!(matches!(shown(&lying), Err(Error::Damaged { .. })));
-    let small = Budget { memory: 33 * 12 * 8 - 1, ..budget };
+    let small = Budget { memory: 33 * 12 * 4 - 1, ..budget };
     assert!(matches!(WebP.frames(&bytes, small, &work).err(), Some(Error::TooLarge { .. })));
 }

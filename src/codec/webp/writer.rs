@@ -87,6 +87,10 @@ impl AnimationWriter for WebPWriter<'_> {
         Ok(())
     }
 
+    fn held(&self) -> u64 {
+        self.shown.as_ref().map_or(0, Pixels::bytes) + self.frames.capacity() as u64
+    }
+
     fn written(&self) -> u64 {
         self.frames.bytes().len() as u64
     }

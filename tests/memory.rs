@@ -1,0 +1,317 @@
+//! What a picture is reckoned to take, against what it takes: `malloc` and its kin are counted, those of C code included.
+//!
+//! For each original and query the least `memory` with which a picture is made is found, and the peak of what is
+//! allocated while it is made. The first must never be below the second, or a server goes beyond its limits, nor far
+//! above it, or it refuses what it could do.
+
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+#![allow(unsafe_code)] // takes the place of the C library's allocator, which is called by its inner names
+
+use image_origin::codec::{Budget, Channels, Encoding, Error, Format, Raster, Samples, Work, encoder};
+use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, render};
+
+/// The allocator of the C library, with a count of what is live.
+mod counted {
+    use std::ffi::{c_int, c_void};
+    use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
+
+    unsafe extern "C" {
+        fn __libc_malloc(size: usize) -> *mut c_void;
+        fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+        fn __libc_realloc(old: *mut c_void, size: usize) -> *mut c_void;
+        fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
+        fn __libc_free(block: *mut c_void);
+        fn malloc_usable_size(block: *mut c_void) -> usize;
+    }
+
+    static LIVE: AtomicIsize = AtomicIsize::new(0);
+    static PEAK: AtomicIsize = AtomicIsize::new(0);
+
+    /// The most that was live at one time during `run`, less what was before, and what came of it.
+    pub(super) fn peak<T>(run: impl FnOnce() -> T) -> (u64, T) {
+        let before = LIVE.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        let result = run();
+        ((PEAK.load(Relaxed) - before) as u64, result)
+    }
+
+    fn size(block: *mut c_void) -> isize {
+        // SAFETY: a block of the allocator's, or null.
+        unsafe { malloc_usable_size(block) as isize }
+    }
+
+    fn taken(block: *mut c_void) -> *mut c_void {
+        let size = size(block);
+        PEAK.fetch_max(LIVE.fetch_add(size, Relaxed) + size, Relaxed);
+        block
+    }
+
+    // SAFETY of all: as the C library's own, whose contracts their callers keep, and which do the work.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+        taken(unsafe { __libc_malloc(size) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+        taken(unsafe { __libc_calloc(count, size) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
+        taken(unsafe { __libc_memalign(alignment, size) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
+        taken(unsafe { __libc_memalign(alignment, size) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
+        unsafe { *block = taken(__libc_memalign(alignment, size)) };
+        0
+    }
+
+    /// The program's own allocator copies what grows, so that old and new are live at one time. This one may have moved
+    /// pages instead, and counts as if it had copied.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn realloc(old: *mut c_void, new_size: usize) -> *mut c_void {
+        let before = size(old);
+        let new = unsafe { __libc_realloc(old, new_size) };
+        let after = size(new);
+        if after > before {
+            PEAK.fetch_max(LIVE.load(Relaxed) + after, Relaxed);
+        }
+        LIVE.fetch_add(after - before, Relaxed);
+        new
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn free(block: *mut c_void) {
+        LIVE.fetch_sub(size(block), Relaxed);
+        unsafe { __libc_free(block) };
+    }
+}
+
+/// The share of the memory by which it grows at least.
+const STEP: u64 = 32;
+
+/// Below this, constant parts count for more than pictures do.
+const SMALL: u64 = 1 << 20;
+
+/// What was measured, and what was reckoned.
+struct Outcome {
+    peak: u64,
+    reckoned: u64,
+}
+
+/// Finds the least memory for a picture: each refusal says how much more it takes.
+fn outcome(original: &[u8], query: &str) -> Outcome {
+    let transform = query.parse().unwrap();
+    let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
+    let work = Work::unbounded();
+    let mut memory = 0;
+    for _ in 0..1000 {
+        let limits = Limits::from(Budget { pixels: 100_000_000, memory });
+        match counted::peak(|| render(original, &transform, accepted, limits, &work)) {
+            (_, Err(transform::Error::Codec(Error::TooLarge { needs, allowed, .. }))) => {
+                assert_eq!(allowed, memory, "{query}: the limit is told as it was set");
+                // What grows is refused at each step, of which the small ones are passed over.
+                memory = needs.max(memory + memory / STEP);
+            }
+            (peak, Ok(_)) => return Outcome { peak, reckoned: memory },
+            (_, Err(error)) => panic!("{query}: {error}"),
+        }
+    }
+    panic!("{query}: no end is in sight at {memory} bytes");
+}
+
+/// Slopes with the noise of a sensor on them.
+fn photograph(width: u32, height: u32, channels: Channels) -> Raster {
+    let mut state = 1u32;
+    let mut samples = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let edge = if (x / 37 + y / 53) % 3 == 0 { 60 } else { 0 };
+            let slopes = [x * 120 / width + edge, y * 130 / height + edge, (x + y) * 60 / width];
+            let alpha = 255 - y * 200 / height;
+            let pixel = slopes.map(|slope| (slope + (state >> 29)) as u8);
+            samples.extend(match channels {
+                Channels::L => vec![pixel[0]],
+                Channels::La => vec![pixel[0], alpha as u8],
+                Channels::Rgba => vec![pixel[0], pixel[1], pixel[2], alpha as u8],
+                _ => pixel.to_vec(),
+            });
+        }
+    }
+    Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+}
+
+/// Black and white at random, of which nothing can be foretold.
+fn noise(width: u32, height: u32) -> Raster {
+    let mut state = 1u32;
+    let samples = (0..width * height * 3).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if state >> 31 == 0 { 0 } else { 255 }
+    });
+    Raster::new(width, height, Channels::Rgb, Samples::U8(samples.collect())).unwrap()
+}
+
+/// Few colours and large areas.
+fn drawing(width: u32, height: u32) -> Raster {
+    let color = |x: u32, y: u32| if (x / 40 + y / 30) % 2 == 0 { [200, 30, 30] } else { [240, 240, (x / 90) as u8] };
+    let samples = (0..height).flat_map(|y| (0..width).flat_map(move |x| color(x, y))).collect();
+    Raster::new(width, height, Channels::Rgb, Samples::U8(samples)).unwrap()
+}
+
+const LOSSY: Encoding = Encoding { quality: 85, lossless: false, progressive: false };
+const LOSSLESS: Encoding = Encoding { lossless: true, ..LOSSY };
+const PROGRESSIVE: Encoding = Encoding { progressive: true, ..LOSSY };
+
+fn encoded(format: Format, raster: &Raster, encoding: Encoding) -> Vec<u8> {
+    encoder(format).unwrap().encode(raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+}
+
+/// Four frames in each of which other pixels change.
+fn animated(format: Format, width: u32, height: u32) -> Vec<u8> {
+    let work = Work::unbounded();
+    let mut writer = encoder(format).unwrap().animate(0, &LOSSY, Budget::UNLIMITED, &work).unwrap();
+    for frame in 0..4 {
+        let mut picture = drawing(width, height);
+        picture.samples_mut().iter_mut().skip(frame).step_by(7).for_each(|sample| *sample ^= 64);
+        writer.push(&picture, 50).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// An uncompressed TIFF in one strip.
+fn tiff(raster: &Raster) -> Vec<u8> {
+    let samples = raster.samples().as_bytes();
+    let entry = |tag: u16, kind: u16, value: u32| {
+        [&tag.to_le_bytes()[..], &kind.to_le_bytes(), &1u32.to_le_bytes(), &value.to_le_bytes()].concat()
+    };
+    let entries = [
+        (256, raster.width()),
+        (257, raster.height()),
+        (258, 8),
+        (259, 1),
+        (262, 2),
+        (273, 8),
+        (277, 3),
+        (278, raster.height()),
+        (279, samples.len() as u32),
+    ];
+    let count = (entries.len() as u16).to_le_bytes();
+    let entries: Vec<u8> = entries.into_iter().flat_map(|(tag, value)| entry(tag, 4, value)).collect();
+    let directory = [&count[..], &entries, &[0; 4]].concat();
+    [b"II*\0", &(8 + samples.len() as u32).to_le_bytes()[..], samples, &directory].concat()
+}
+
+/// A file of the `image` crate's, for what is only read here.
+fn foreign(picture: &image::DynamicImage, format: image::ImageFormat) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut file, format).unwrap();
+    file.into_inner()
+}
+
+fn sixteen_bits(raster: &Raster) -> image::DynamicImage {
+    let samples = raster.samples().as_bytes().iter().map(|sample| u16::from(*sample) * 257).collect();
+    image::ImageBuffer::<image::Rgb<u16>, _>::from_raw(raster.width(), raster.height(), samples).unwrap().into()
+}
+
+fn cmyk(width: u16, height: u16) -> Vec<u8> {
+    let inks: Vec<u8> = (0..usize::from(width) * usize::from(height) * 4).map(|i| (i / 5) as u8).collect();
+    let mut file = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut file, 80);
+    encoder.encode(&inks, width, height, jpeg_encoder::ColorType::Cmyk).unwrap();
+    file
+}
+
+/// What every original is asked for.
+const QUERIES: [&str; 4] = ["format=jpeg", "rotate=90&format=png", "w=300&format=png", "linear&w=500&format=jpeg"];
+
+/// What an original is asked for of which nothing else is kept.
+const MORE_QUERIES: [&str; 24] = [
+    "q=70",
+    "format=jpeg&progressive",
+    "format=jpeg&q=95",
+    "format=gif",
+    "w=300&format=jpeg",
+    "w=1500&enlarge&format=jpeg",
+    "w=1500&enlarge&format=png&rotate=90",
+    "rotate=180&format=png",
+    "flip=v&format=png",
+    "blur=3&format=jpeg",
+    "blur=30&format=png",
+    "sharpen=1&format=png",
+    "grayscale&tint=ff8000&format=png",
+    "w=400&h=400&fit=contain&bg=ff000080&format=png",
+    "w=300&h=300&fit=cover&gravity=attention&format=jpeg",
+    "w=300&h=300&fit=cover&gravity=entropy&format=png",
+    "crop=10,10,500,400&format=png",
+    "trim=20&format=jpeg",
+    "metadata=all&format=png",
+    "metadata=all&format=jpeg",
+    "max_bytes=60000&format=jpeg",
+    "w=200&format=avif",
+    "w=200&format=avif&lossless",
+    "colorspace=p3&format=png",
+];
+
+/// What an animation is asked for.
+const OF_ANIMATIONS: [&str; 3] = ["format=gif", "w=200", "page=2&format=png"];
+
+/// What libwebp writes, which is reckoned at the most that it might hold.
+const AS_WEBP: [&str; 3] = ["format=webp", "format=webp&q=100", "format=webp&lossless"];
+
+/// Asks an original for everything, and holds what comes of it against the bounds.
+fn check(table: &[(&str, Vec<u8>)], queries: &[&str]) {
+    let (mut below, mut above) = (Vec::new(), Vec::new());
+    for (name, original) in table {
+        for query in queries {
+            let Outcome { peak, reckoned } = outcome(original, query);
+            let line = format!("{name} {query}: {reckoned} of {peak}, {:.2}", reckoned as f64 / peak as f64);
+            println!("{line}");
+            if reckoned < peak && peak > SMALL / 4 {
+                below.push(line);
+            } else if reckoned > peak + peak / 2 && peak > SMALL {
+                above.push(line);
+            }
+        }
+    }
+    assert!(below.is_empty() && above.is_empty(), "too little: {below:#?}, too much: {above:#?}");
+}
+
+/// One test, for what is live is counted for the whole program.
+#[test]
+fn memory_is_reckoned_as_it_is_held() {
+    let (width, height) = (700, 560);
+    let photo = photograph(width, height, Channels::Rgb);
+    let (grey, alpha) = (photograph(width, height, Channels::L), photograph(width, height, Channels::Rgba));
+    let jpeg = encoded(Format::Jpeg, &photo, LOSSY);
+    let table = [
+        ("jpeg", jpeg.clone()),
+        ("progressive jpeg", encoded(Format::Jpeg, &photo, PROGRESSIVE)),
+        ("grey jpeg", encoded(Format::Jpeg, &grey, LOSSY)),
+        ("cmyk jpeg", cmyk(width as u16, height as u16)),
+        ("png", encoded(Format::Png, &photo, LOSSY)),
+        ("png with alpha", encoded(Format::Png, &alpha, LOSSY)),
+        ("png with a palette", encoded(Format::Png, &drawing(width, height), LOSSY)),
+        ("png of 16 bits", foreign(&sixteen_bits(&photo), image::ImageFormat::Png)),
+        ("webp", encoded(Format::WebP, &photo, LOSSY)),
+        ("webp with alpha", encoded(Format::WebP, &alpha, LOSSY)),
+        ("lossless webp", encoded(Format::WebP, &photo, LOSSLESS)),
+        ("gif", encoded(Format::Gif, &photo, LOSSY)),
+        ("tiff", tiff(&photo)),
+        ("bmp", foreign(&sixteen_bits(&photo).into_rgb8().into(), image::ImageFormat::Bmp)),
+    ];
+    check(&table, &QUERIES);
+    for (name, original) in table.iter().filter(|(name, _)| ["jpeg", "png with alpha"].contains(name)) {
+        check(&[(*name, original.clone())], &MORE_QUERIES);
+    }
+    let animations = [Format::Gif, Format::WebP].map(|format| (format.name(), animated(format, width / 2, height / 2)));
+    check(&animations, &OF_ANIMATIONS);
+    check(&[("noise", encoded(Format::Png, &noise(width, height), LOSSY))], &AS_WEBP);
+}
