@@ -283,7 +283,8 @@ mod tests {
             let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
             let (size, preferences) = ((raster.width(), raster.height()), accepted.into());
             let encoders =
-                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, preferences, Budget::UNLIMITED).unwrap();
+                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, preferences, Budget::UNLIMITED)
+                    .unwrap();
             encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
         };
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -95,7 +95,7 @@ pub(crate) struct Stream {
 /// Bytes that [`encode`] holds at most beside the picture and the stream, for as many samples as all planes have.
 pub(crate) fn memory(size: [usize; 2], samples: u64) -> u64 {
     /// Quantizers, probabilities and costs, and the blocks of a superblock while they are searched.
-    const FIXED: u64 = 2 << 20;
+    const FIXED: u64 = 5 << 18;
     let [width, height] = size.map(|side| side as u64);
     // What whole superblocks have more.
     let padding = 3 * (64 * (width + height) + 64 * 64);

@@ -11,13 +11,16 @@ use super::profile::{self, Chromaticities};
 use super::reader::WatchedReader;
 use super::shrink::{self, Shrink};
 use super::{
-    Animation, Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Frames, Header, MISSING, Need,
+    Animation, Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Frames, Header, MEMORY, MISSING, Need,
     Orientation, Raster, Samples, Work,
 };
 use crate::metadata;
 
 /// PNG, both ways.
 pub(super) struct Png;
+
+/// Bytes that reading takes whatever the size: what was inflated last, and what was read.
+const READER: u64 = 192 << 10;
 
 /// Reads rows.
 type Reader<'a> = ::png::Reader<WatchedReader<'a>>;
@@ -35,7 +38,13 @@ fn open<'a>(
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(transformations);
-    decoder.read_info().map_err(|error| map_error(&error, work))
+    decoder.read_info().map_err(|error| match error {
+        // By how much is not told.
+        ::png::DecodingError::LimitsExceeded => {
+            Error::TooLarge { what: MEMORY, needs: budget.memory.saturating_add(1), allowed: budget.memory }
+        }
+        error => map_error(&error, work),
+    })
 }
 
 /// The stop shows up as one more I/O error.
@@ -79,6 +88,8 @@ impl Decoder for Png {
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
         let file = chunks::sanitized(bytes, need.budget)?;
+        let copied = if let Cow::Owned(file) = &file { file.len() as u64 } else { 0 };
+        let need = &Need { budget: need.budget.beside(copied)?, ..*need };
         let icc = metadata::icc_profile(bytes, Format::Png, need.work)?.map(Cow::into_owned);
         let picture = Picture { file: &file, icc, need };
         let reader = picture.open()?;
@@ -150,7 +161,7 @@ impl<'f> Picture<'f> {
     /// A picture that is `factor` times smaller, made while the rows come in.
     fn smaller(self, mut reader: Reader<'_>, factor: usize) -> Result<Decoded, Error> {
         let (channels, (width, height)) = (layout(&reader).0, reader.info().size());
-        self.need.budget.check_memory(Shrink::memory(width, height, channels, factor))?;
+        self.need.budget.check_memory(Shrink::memory(width, height, channels, factor) + reading(&reader))?;
         let mut shrink = Shrink::new(width, channels, factor);
         let mut row = vec![0; line_length(&reader)];
         let flaw = self.rows(&mut reader, &mut row, |row| shrink.push(row))?;
@@ -202,7 +213,7 @@ impl<'f> Picture<'f> {
         let (width, height) = reader.info().size();
         let (channels, has_sixteen_bits) = layout(reader);
         let count = u64::from(width) * u64::from(height) * channels.count() as u64;
-        self.need.budget.check_memory(count * if has_sixteen_bits { 2 } else { 1 })?;
+        self.need.budget.check_memory(count * if has_sixteen_bits { 2 } else { 1 } + reading(reader))?;
         Ok(Samples::zeroed(count as usize, has_sixteen_bits))
     }
 
@@ -233,6 +244,11 @@ fn no_pixels() -> Error {
 /// What stands for the samples of pixels that are missing.
 fn missing(channels: Channels) -> u8 {
     if channels.has_alpha() { 0 } else { MISSING }
+}
+
+/// Bytes that reading holds beside the picture: rows as they are stored, before and after filters, and as they are given.
+fn reading(reader: &Reader<'_>) -> u64 {
+    READER + 4 * line_length(reader) as u64
 }
 
 /// Bytes in a row of the output.
