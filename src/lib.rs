@@ -6,6 +6,7 @@
 // Tests read files of their own.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+#[cfg(feature = "cdn")]
 pub mod cdn;
 pub mod codec;
 pub mod config;

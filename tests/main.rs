@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod agreement;
+#[cfg(feature = "lambda")]
 mod aws;
+#[cfg(feature = "cdn")]
 mod cdn;
 mod command_line;
 mod common;

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use clap::{Args, Subcommand};
 use image_origin::cdn::{self, Cdn};
-use image_origin::source::Source;
+use image_origin::config::Settings;
+use image_origin::front::serve::with_cors;
+use image_origin::source;
 use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Request, Trigger, origin_request, sign_url, viewer_request,
 };
@@ -21,7 +23,7 @@ use super::{Failure, print_line};
 pub(super) struct CdnArguments {
     /// Serve through a CDN in the same process, with the functions of the edge and a page that shows each step
     #[arg(long)]
-    pub(super) cdn: bool,
+    cdn: bool,
     /// The edge's configuration [default: everything is public]
     #[arg(long, value_name = "FILE", requires = "cdn")]
     edge: Option<PathBuf>,
@@ -31,22 +33,32 @@ pub(super) struct CdnArguments {
 }
 
 impl CdnArguments {
-    /// The CDN's routes, around those of the local server.
+    /// Whether there is to be a CDN.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.cdn
+    }
+
+    /// The routes of the local server, behind the CDN where one is wanted, whose page proposes the path `example`.
     pub(super) fn router(
         &self,
-        storage: Box<dyn Source>,
+        source: &str,
         origin: Router,
-        cors: Option<&str>,
-        (cache, most): (u64, u64),
+        settings: &Settings,
         example: Option<String>,
     ) -> Result<Router, Failure> {
+        let cors = settings.cors.as_deref();
+        if !self.cdn {
+            return Ok(with_cors(origin, cors));
+        }
+        let storage = source::open(source, &settings.s3)?;
         let config = match &self.edge {
             Some(file) => read_config(file, WithoutOrigins::Local)?.config,
             None => read_text(cdn::OPEN, WithoutOrigins::Refused)?.config,
         };
         let keys = read_keys(self.edge_keys.as_deref())?;
         refuse_unmet(&config, &keys)?;
-        let cdn = Cdn::new(config, keys, origin, storage, (cache, most))?.proposing(example);
+        let cdn =
+            Cdn::new(config, keys, origin, storage, (settings.cache, settings.max_source_bytes))?.proposing(example);
         Ok(cdn::router(Arc::new(cdn), cors))
     }
 }

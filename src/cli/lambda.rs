@@ -1,5 +1,4 @@
-//! The program in AWS Lambda: as the bootstrap of a function, without arguments and with everything from the environment;
-//! or as the server of a web function, under the launcher `infra/web/index.js`.
+//! The program as the bootstrap of a function in AWS Lambda, without arguments and with everything from the environment.
 
 use std::sync::Arc;
 
@@ -58,28 +57,4 @@ fn start() -> Result<Arc<Origin>, Failure> {
         None => Box::new(Nowhere),
     };
     Ok(Arc::new(Origin::new(source, settings)))
-}
-
-/// Listens where a web function is asked, unless something else is set, and logs as functions do.
-pub(super) fn serve_there(endpoint: &str, settings: &mut Layer) -> Result<(), Failure> {
-    let address = endpoint.parse().map_err(|_| format!("AWS_LAMBDA_HTTP_ENDPOINT is no address: {endpoint}"))?;
-    settings.listen = settings.listen.or(Some(address));
-    settings.log_format = settings.log_format.or(Some(LogFormat::Json));
-    settings.metrics = settings.metrics.or(Some(Metrics::Emf));
-    settings.cors = settings.cors.take().or_else(|| Some("*".to_owned()));
-    Ok(())
-}
-
-/// Waits for the end of the launcher, which holds our standard input open for as long as it lives.
-pub(super) async fn launcher_ended() {
-    if std::env::var_os("IMAGE_ORIGIN_STOP_WITH_STDIN").is_none() {
-        return std::future::pending().await;
-    }
-    let (ended, end) = tokio::sync::oneshot::channel();
-    // A thread of its own: the runtime's would have to be waited for in the end.
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        let _ = ended.send(());
-    });
-    let _ = end.await;
 }

@@ -2,14 +2,20 @@
 
 mod batch;
 mod config;
+#[cfg(feature = "cdn")]
+mod edge;
+#[cfg(not(feature = "cdn"))]
+#[path = "without_edge.rs"]
 mod edge;
 mod environment;
 mod failure;
 mod grammar;
 mod health;
+#[cfg(feature = "lambda")]
 mod lambda;
 mod local;
 mod query;
+mod web_function;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -80,8 +86,10 @@ enum Command {
         #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
     },
+    #[cfg(feature = "cdn")]
     /// Sign URLs, so that whoever holds one sees that picture until it expires
     Sign(edge::SignArguments),
+    #[cfg(feature = "cdn")]
     /// The functions at the CDN's edge
     #[command(subcommand)]
     Edge(edge::EdgeCommand),
@@ -100,8 +108,12 @@ enum Command {
 }
 
 pub(crate) fn run() -> ExitCode {
-    let outcome = match lambda::runtime_api() {
-        Some(api) => lambda::run(&api),
+    #[cfg(feature = "lambda")]
+    let function = lambda::runtime_api().map(|api| lambda::run(&api));
+    #[cfg(not(feature = "lambda"))]
+    let function: Option<Result<(), Failure>> = None;
+    let outcome = match function {
+        Some(outcome) => outcome,
         None => command(),
     };
     match outcome {
@@ -128,7 +140,9 @@ fn command() -> Result<(), Failure> {
         Command::Info { file, limits } => info(&file, &limits),
         Command::Exif { file, expose_metadata, read } => exif(&file, expose_metadata, &read),
         Command::Health { listen } => health::check(listen),
+        #[cfg(feature = "cdn")]
         Command::Sign(arguments) => edge::sign(&arguments),
+        #[cfg(feature = "cdn")]
         Command::Edge(command) => edge::run(command),
         Command::Config(command) => config::run(command),
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
@@ -146,7 +160,7 @@ const FILE_THREADS: usize = 32;
 
 fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Result<(), Failure> {
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
-        lambda::serve_there(&endpoint, &mut settings)?;
+        web_function::serve_there(&endpoint, &mut settings)?;
     }
     let settings = resolve(settings)?;
     start_log(&settings)?;
@@ -157,14 +171,8 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
     front::raise_limit();
     let connections = front::Connections::new(&settings);
     let origin = Arc::new(Origin::new(source, settings.clone()));
-    let (router, cors) = (front::serve::router(origin.clone(), None), settings.cors.as_deref());
     let example = example_path(source_name);
-    let router = if cdn.cdn {
-        let sizes = (settings.cache, settings.max_source_bytes);
-        cdn.router(source::open(source_name, &settings.s3)?, router, cors, sizes, example.clone())?
-    } else {
-        front::serve::with_cors(router, cors)
-    };
+    let router = cdn.router(source_name, front::serve::router(origin.clone(), None), &settings, example.clone())?;
     let runtime = runtime()?;
     runtime.block_on(async {
         let listener = listen(settings.listen, "--listen").await?;
@@ -180,7 +188,7 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
         log_start(source_name, address, &settings, &connections);
         if settings.log_format == LogFormat::Text {
             print_welcome(source_name, &address.to_string(), example.as_deref());
-            if cdn.cdn {
+            if cdn.is_wanted() {
                 println!("each request, step by step, through the CDN:  http://{address}/");
             }
         }
@@ -274,7 +282,7 @@ async fn asked_to_stop() {
     tokio::select! {
         () = interrupted => {}
         () = terminated => {}
-        () = lambda::launcher_ended() => {}
+        () = web_function::launcher_ended() => {}
     }
 }
 

@@ -4,6 +4,7 @@
 mod connections;
 mod descriptors;
 mod ignored;
+#[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod serve;
 mod socket;

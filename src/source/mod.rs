@@ -3,6 +3,7 @@
 
 mod content;
 mod folder;
+#[cfg(feature = "s3")]
 pub mod s3;
 
 use std::future::Future;
@@ -13,7 +14,6 @@ use tokio::time::Instant;
 
 pub use content::{ByteStream, Content, Object, Reading};
 pub use folder::Folder;
-use s3::S3;
 
 use crate::config::S3Settings;
 
@@ -192,13 +192,19 @@ pub fn shown(name: &str) -> &str {
     if name.starts_with("s3://") { "an S3 bucket" } else { name }
 }
 
-/// The source that a setting names: a folder, or `s3://bucket/prefix`.
+/// The source that a setting names: a folder, or `s3://bucket/prefix` where the cargo feature `s3` is on.
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
-pub fn open(name: &str, s3: &S3Settings) -> Result<Box<dyn Source>, String> {
+pub fn open(name: &str, settings: &S3Settings) -> Result<Box<dyn Source>, String> {
     match name.strip_prefix("s3://") {
-        Some(place) => Ok(Box::new(S3::new(place, s3.clone())?)),
+        #[cfg(feature = "s3")]
+        Some(place) => Ok(Box::new(s3::S3::new(place, settings.clone())?)),
+        #[cfg(not(feature = "s3"))]
+        Some(_) => {
+            let _ = settings;
+            Err("this program cannot read from S3: it was built without the cargo feature s3".to_owned())
+        }
         None => Ok(Box::new(Folder::new(name)?)),
     }
 }

@@ -10,6 +10,7 @@ mod http;
 mod init;
 mod object_lambda;
 mod part;
+mod route;
 mod stream;
 
 use std::sync::Arc;

@@ -21,10 +21,11 @@ use super::body::Pieces;
 use super::event::{ObjectLambdaEvent, Operation, OutputRoute};
 use super::http::header_map;
 use super::part;
+use super::route::without_route;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
 use crate::source::SourceError;
-use crate::source::s3::{Fetcher, Presigned, code_in, start_client, without_route};
+use crate::source::s3::{Fetcher, Presigned, code_in, start_client};
 
 /// Most bytes of a listing, which is passed on in the function's result.
 const MOST_LISTED: usize = 5 << 20;

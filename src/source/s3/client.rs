@@ -2,14 +2,9 @@
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
-use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
-use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
 use super::https::Https;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
@@ -37,29 +32,4 @@ pub(crate) async fn start(settings: &S3Settings) -> Client {
     }
     let shared = loader.load().await;
     Client::from_conf(Builder::from(&shared).force_path_style(settings.path_style).build())
-}
-
-/// Sends WriteGetObjectResponse to an endpoint of our own, which has no host name for each of S3's routes.
-pub(crate) fn without_route() -> impl Intercept + 'static {
-    WithoutRoute
-}
-
-#[derive(Debug)]
-struct WithoutRoute;
-
-#[dyn_dispatch_hint]
-impl Intercept for WithoutRoute {
-    fn name(&self) -> &'static str {
-        "WithoutRoute"
-    }
-
-    fn modify_before_retry_loop(
-        &self,
-        _: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        config.interceptor_state().unset::<EndpointPrefix>();
-        Ok(())
-    }
 }

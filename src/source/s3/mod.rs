@@ -20,7 +20,8 @@ use tokio::sync::OnceCell;
 
 use super::{Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, Source, SourceError, has_plain_segments};
 use crate::config::S3Settings;
-pub(crate) use client::{start as start_client, without_route};
+#[cfg(feature = "lambda")]
+pub(crate) use client::start as start_client;
 pub use presigned::{Fetcher, Presigned, code_in};
 
 /// A bucket of originals, or the part of it below a prefix.
