@@ -9,7 +9,7 @@ use super::jpeg::Jpeg;
 use super::png::Png;
 use super::shrink::{self, Shrink, Window};
 use super::{
-    Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, Need, Orientation, Raster, Samples, Work,
+    Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Need, Orientation, Raster, Samples, Work,
 };
 
 /// Bitmaps with a file's header, to be read only.
@@ -289,7 +289,7 @@ impl<'a> Bitmap<'a> {
             self.convert(self.row(self.data, self.stride(), y), &window, channels, keeps_alpha, &mut row);
             is_empty &= row.is_empty();
             if row.len() < row_bytes as usize {
-                row.resize(row_bytes as usize, 0);
+                row.resize(row_bytes as usize, if channels.has_alpha() { 0 } else { MISSING });
                 flaw = Some(Flaw::CutShort);
             }
             if let (Alpha::Mask(mask), false) = (alpha, keeps_alpha) {
@@ -690,7 +690,7 @@ mod tests {
         assert_eq!((small.raster.width(), small.raster.samples().as_bytes()[0]), (2, 14));
         let cut = decoded(&bytes[..bytes.len() - 40], None, 1.0).unwrap();
         let shown = cut.raster.samples().as_bytes();
-        assert_eq!((cut.flaw, shown[53 * 3], &shown[54 * 3..]), (Some(Flaw::CutShort), 53, [0; 30].as_slice()));
+        assert_eq!((cut.flaw, shown[53 * 3], &shown[54 * 3..]), (Some(Flaw::CutShort), 53, [MISSING; 30].as_slice()));
     }
 
     #[test]

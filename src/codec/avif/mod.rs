@@ -18,7 +18,8 @@ pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer, with_speed};
 use stream::Sequence;
 
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work, profile,
+    Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Need, Orientation, Raster, Samples,
+    Work, profile,
 };
 use crate::metadata::{self, CleanAperture, Coded, Nclx, Picture};
 
@@ -105,16 +106,16 @@ impl Decoder for Avif {
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
         let opened = Opened::new(bytes, need.budget, need.work)?;
         let mut canvas = Canvas::new(&opened, need)?;
-        canvas.draw(&opened.picture.colour, Layer::Colour(opened.meaning()))?;
+        let mut flaw = canvas.draw(&opened.picture.colour, Layer::Colour(opened.meaning()))?;
         if let Some(alpha) = &opened.picture.alpha {
-            canvas.draw(alpha, Layer::Alpha)?;
+            flaw = flaw.or(canvas.draw(alpha, Layer::Alpha)?);
         }
         if opened.picture.is_premultiplied {
             canvas.divide_by_alpha();
         }
         let raster = canvas.finish(opened.shown)?;
         let icc = opened.picture.icc.clone().or_else(|| profile(opened.meaning(), opened.sequence.is_monochrome));
-        Ok(Decoded::whole(raster, icc))
+        Ok(Decoded { flaw, ..Decoded::whole(raster, icc) })
     }
 }
 
@@ -152,16 +153,29 @@ impl<'n> Canvas<'n> {
         let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
         need.budget.check_memory(bytes * copies + decode::memory(&opened.sequence, &opened.picture.colour.cell(0)))?;
         let budget = Budget { memory: need.budget.memory - bytes * copies, ..need.budget };
-        let samples = Samples::zeroed(count as usize, is_deep);
+        let mut samples = Samples::zeroed(count as usize, is_deep);
+        if !channels.has_alpha() && opened.picture.colour.len() > 1 {
+            // What is not drawn is missing.
+            samples.as_bytes_mut().fill(MISSING);
+        }
         Ok(Self { width, height, channels, samples, budget, work: need.work })
     }
 
-    /// Decodes the cells one after the other and puts them where they belong.
-    fn draw(&mut self, coded: &Coded<'_>, layer: Layer) -> Result<(), Error> {
-        let mut cell_size = None;
+    /// Decodes the cells one after the other and puts them where they belong. Of a grid, cells that are damaged are left
+    /// out, as long as there is one that is not.
+    fn draw(&mut self, coded: &Coded<'_>, layer: Layer) -> Result<Option<Flaw>, Error> {
+        let (mut cell_size, mut flaw, mut first_error) = (None, None, None);
         for index in 0..coded.len() {
             self.work.check()?;
-            let planes = self.decode(&coded.cell(index))?;
+            let planes = match self.decode(&coded.cell(index)) {
+                Ok(planes) => planes,
+                Err(error @ Error::Damaged { .. }) => {
+                    flaw.get_or_insert(if coded.ends_file(index) { Flaw::CutShort } else { Flaw::Damaged });
+                    first_error.get_or_insert(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let Sequence { width, height, .. } = *planes.sequence();
             let rows = coded.len() / coded.columns;
             let covers = u64::from(width) * coded.columns as u64 >= u64::from(self.width)
@@ -173,7 +187,10 @@ impl<'n> Canvas<'n> {
             let (Some(x), Some(y)) = (place.0.checked_mul(width), place.1.checked_mul(height)) else { continue };
             self.convert(&planes, layer, x, y)?;
         }
-        Ok(())
+        match first_error {
+            Some(error) if cell_size.is_none() => Err(error),
+            _ => Ok(flaw),
+        }
     }
 
     fn decode(&self, stream: &[u8]) -> Result<Planes, Error> {

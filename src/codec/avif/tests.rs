@@ -201,3 +201,50 @@ fn effort_follows_from_the_setting_and_the_size_alone() {
     }
     assert_eq!([1, 3].map(|speed| super::encode::effort(speed, 2_000_000).smallest), [2, 3]);
 }
+
+#[test]
+fn cells_of_a_grid_that_are_cut_off_are_missing() {
+    let (fastest, work) = (with_speed(4), Work::unbounded());
+    for channels in [Channels::L, Channels::La] {
+        let picture = gradient(3075, 3, channels);
+        let bytes = fastest.encode(&picture, &ENCODING, Budget::UNLIMITED, &work).unwrap();
+        let whole = decode(&bytes, BUDGET).unwrap().raster;
+        // The last of the data is the second cell, of the colours or of alpha.
+        let cut = decode(&bytes[..bytes.len() - 1], BUDGET).unwrap();
+        assert_eq!(cut.flaw, Some(Flaw::CutShort));
+        let (count, middle) = (channels.count(), 1538 * channels.count());
+        let (shown, expected) = (cut.raster.samples().as_bytes(), whole.samples().as_bytes());
+        assert_eq!(shown[..middle], expected[..middle], "{channels:?}");
+        let missing = if channels.has_alpha() { 0 } else { MISSING };
+        assert_eq!(shown[middle + count - 1], missing, "{channels:?}");
+    }
+}
+
+#[test]
+fn alpha_may_hang_on_the_cells_of_a_grid() {
+    let picture = gradient(3075, 3, Channels::La);
+    let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let whole = decode(&bytes, BUDGET).unwrap().raster;
+    assert_eq!(whole.channels(), Channels::La);
+    let changed = alpha_of_cells(&bytes);
+    let decoded = decode(&changed, BUDGET).unwrap().raster;
+    assert_eq!(decoded, whole);
+}
+
+/// The same file of two cells, with the alpha of each as that of a cell instead of a grid of its own.
+fn alpha_of_cells(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let find = |from: usize, what: &[u8]| from + bytes[from..].windows(what.len()).position(|at| at == what).unwrap();
+    // The items are the grid 1 of 2 and 3, and its alpha, the grid 4 of 5 and 6.
+    let references = find(0, b"\0\0\0\x10dimg\0\x04");
+    let (one, two) = (b"\0\0\0\x0eauxl\0\x05\0\x01\0\x02", b"\0\0\0\x0eauxl\0\x06\0\x01\0\x03");
+    out[references..references + 28].copy_from_slice(&[&one[..], two].concat());
+    out[references + 28..references + 30].fill(0);
+    // What says that it is alpha, in place of the size.
+    let associations = find(0, b"ipma");
+    let kind = bytes[find(associations, b"\0\x04\x03") + 5];
+    for cell in [b"\0\x05\x03", b"\0\x06\x03"] {
+        out[find(associations, cell) + 3] = kind;
+    }
+    out
+}

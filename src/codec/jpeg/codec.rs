@@ -101,7 +101,7 @@ fn options<'a>(need: &Need<'_>, check: &'a dyn Fn() -> ControlFlow<()>) -> Optio
 }
 
 /// What is wrong in one word: the first of the kinds, which come in order.
-fn flaw(warnings: &[Warning]) -> Option<Flaw> {
+pub(in crate::codec) fn flaw(warnings: &[Warning]) -> Option<Flaw> {
     let flaw = |warning: &Warning| if *warning == Warning::Truncated { Flaw::CutShort } else { Flaw::Damaged };
     warnings.first().map(flaw)
 }

@@ -38,7 +38,7 @@ mod upsample;
 
 use std::ops::ControlFlow;
 
-pub(super) use codec::Jpeg;
+pub(super) use codec::{Jpeg, flaw};
 pub use error::{Error, Warning};
 pub use frame::{Colour, Component, Process};
 pub use header::{Header, exif, icc_profile, read_header};

@@ -1,10 +1,11 @@
 //! Rows of raw samples out of compressed strips and tiles.
 
 use std::io::{ErrorKind, Read};
+use std::ops::Range;
 
 use super::super::shrink::Window;
 use super::super::{Error, Flaw, Work};
-use super::layout::{Compression, Layout, Photometric, Predictor};
+use super::layout::{Layout, Predictor};
 use super::{decompress, samples};
 
 /// What a band holds for each chunk beside its decompressor.
@@ -13,7 +14,15 @@ const CHUNK: u64 = 64;
 /// A chunk whose rows are being read, until they end or cannot be read.
 type Chunk<'a> = Option<Box<dyn Read + 'a>>;
 
-/// The rows of a picture, from a row of chunks ("band") after the other. What is missing of a chunk is blank.
+/// The needed columns of a row.
+pub(super) struct Row<'r> {
+    /// Pixel by pixel.
+    pub(super) samples: &'r [u16],
+    /// The pixels that are missing, whose samples mean nothing.
+    pub(super) missing: &'r [Range<usize>],
+}
+
+/// The rows of a picture, from a row of chunks ("band") after the other.
 pub(super) struct Rows<'a> {
     bytes: &'a [u8],
     layout: &'a Layout<'a>,
@@ -26,6 +35,7 @@ pub(super) struct Rows<'a> {
     stored: Vec<u8>,
     scratch: Vec<u8>,
     row: Vec<u16>,
+    missing: Vec<Range<usize>>,
     /// Whether anything was read.
     pub(super) has_data: bool,
     /// What was wrong first, and in words.
@@ -36,8 +46,20 @@ impl<'a> Rows<'a> {
     /// Rows that are read from `bytes`, the file with its bits in order.
     pub(super) fn new(bytes: &'a [u8], layout: &'a Layout<'a>, window: &'a Window, spare: u64, work: &'a Work) -> Self {
         let stored = vec![0; layout.row_bytes() as usize];
-        let (chunks, scratch, row) = (Vec::new(), Vec::new(), Vec::new());
-        Self { bytes, layout, window, work, spare, chunks, stored, scratch, row, has_data: false, flaw: None }
+        Self {
+            bytes,
+            layout,
+            window,
+            work,
+            spare,
+            chunks: Vec::new(),
+            stored,
+            scratch: Vec::new(),
+            row: Vec::new(),
+            missing: Vec::new(),
+            has_data: false,
+            flaw: None,
+        }
     }
 
     /// Bytes that are held, beside what a JPEG takes while it is decoded.
@@ -54,7 +76,7 @@ impl<'a> Rows<'a> {
     /// Begins with a row of chunks.
     ///
     /// # Errors
-    /// As [`decompress::open`], but for damage, which leaves a chunk blank.
+    /// As [`decompress::open`], but for damage: the pixels of such a chunk are missing.
     pub(super) fn open_band(&mut self, down: u32) -> Result<(), Error> {
         self.chunks.clear();
         for plane in 0..self.layout.planes() {
@@ -70,7 +92,11 @@ impl<'a> Rows<'a> {
                     }
                 };
                 chunks.push(match decompress::open(self.layout, chunk, self.spare, self.work) {
-                    Ok(reader) => Some(reader),
+                    Ok((reader, flaw)) => {
+                        let of_jpeg = flaw.map(|flaw| (flaw, "a JPEG inside is damaged".to_owned()));
+                        self.flaw = self.flaw.take().or(of_jpeg);
+                        Some(reader)
+                    }
                     Err(Error::Damaged { reason, .. }) => {
                         self.flaw.get_or_insert((Flaw::Damaged, reason));
                         None
@@ -83,15 +109,16 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The samples of the window's columns, pixel by pixel.
+    /// The next row of the band.
     ///
     /// # Errors
     /// [`Error::Stopped`].
-    pub(super) fn next_row(&mut self) -> Result<&[u16], Error> {
-        let Self { layout, window, stored, row, .. } = self;
+    pub(super) fn next_row(&mut self) -> Result<Row<'_>, Error> {
+        let Self { layout, window, stored, row, missing, .. } = self;
         let (samples, planes) = (layout.samples, self.chunks.len());
         row.clear();
         row.resize(window.width() as usize * samples, 0);
+        missing.clear();
         for (plane, chunks) in self.chunks.iter_mut().enumerate() {
             let mut left = columns(layout, window).start * layout.chunk_width;
             for chunk in chunks {
@@ -108,22 +135,27 @@ impl<'a> Rows<'a> {
                     None => 0,
                 };
                 self.has_data |= filled > 0;
-                complete(layout, stored, filled, &mut self.scratch);
+                let known = restore(layout, stored, filled, &mut self.scratch);
                 let right = left.saturating_add(layout.chunk_width).min(window.right);
                 let first = left.max(window.left);
+                let columns = (first - window.left) as usize..(right - window.left) as usize;
+                let there = left.saturating_add(known).clamp(first, right);
+                if there < right {
+                    missing.push((there - window.left) as usize..columns.end);
+                }
                 let skipped = (first - left) as usize * layout.chunk_samples();
-                let to = &mut row[(first - window.left) as usize * samples..(right - window.left) as usize * samples];
+                let to = &mut row[columns.start * samples..columns.end * samples];
                 let step = if planes > 1 { samples } else { 1 };
                 samples::unpack(layout, stored, skipped, to.iter_mut().skip(plane).step_by(step));
                 left = right;
             }
         }
-        Ok(row)
+        Ok(Row { samples: row, missing })
     }
 }
 
 /// The chunks that the window touches, from left to right.
-fn columns(layout: &Layout<'_>, window: &Window) -> std::ops::Range<u32> {
+fn columns(layout: &Layout<'_>, window: &Window) -> Range<u32> {
     window.left / layout.chunk_width..(window.right - 1) / layout.chunk_width + 1
 }
 
@@ -143,20 +175,13 @@ fn read(reader: &mut dyn Read, row: &mut [u8]) -> (usize, Option<(Flaw, String)>
     (filled, None)
 }
 
-/// Undoes the predictor where the row is whole, and blanks what is missing.
-fn complete(layout: &Layout<'_>, row: &mut [u8], filled: usize, scratch: &mut Vec<u8>) {
+/// Undoes the predictor of a row of which so many bytes were read, and says how many pixels are known.
+fn restore(layout: &Layout<'_>, row: &mut [u8], filled: usize, scratch: &mut Vec<u8>) -> u32 {
     let known = match layout.predictor {
         // Its bytes are those of the whole row.
         Predictor::FloatingPoint if filled < row.len() => 0,
         _ => filled,
     };
     samples::restore(layout, &mut row[..known], scratch);
-    let is_chroma = |index: usize| {
-        let plane = layout.chunk_samples() > 1 && !index.is_multiple_of(layout.chunk_samples());
-        plane && layout.photometric == Photometric::YCbCr && layout.compression != Compression::Jpeg
-    };
-    for (index, byte) in row.iter_mut().enumerate().skip(known) {
-        // Without chroma, what has no light is black.
-        *byte = if is_chroma(index) { 128 } else { 0 };
-    }
+    (known as u64 * 8 / (u64::from(layout.bits) * layout.chunk_samples() as u64)) as u32
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
-use super::super::{Error, Work, jpeg};
+use super::super::{Error, Flaw, Work, jpeg};
 use super::fax::Fax;
 use super::layout::{Compression, Layout, Photometric};
 use super::{damaged, unsupported};
@@ -28,7 +28,8 @@ pub(super) fn memory(layout: &Layout<'_>) -> u64 {
     decompressor.saturating_add(subsampled)
 }
 
-/// A reader of the chunk's rows, each of [`Layout::row_bytes`]. A JPEG may take `spare` bytes while it is decoded.
+/// A reader of the chunk's rows, each of [`Layout::row_bytes`], and what is wrong with them as far as that is known. A JPEG
+/// may take `spare` bytes while it is decoded.
 ///
 /// # Errors
 /// [`Error::Damaged`] if there is nothing to be read; [`Error::TooLarge`], [`Error::Unsupported`] and
@@ -39,20 +40,25 @@ pub(super) fn open<'a>(
     chunk: &'a [u8],
     spare: u64,
     work: &Work,
-) -> Result<Box<dyn Read + 'a>, Error> {
+) -> Result<(Box<dyn Read + 'a>, Option<Flaw>), Error> {
+    let mut flaw = None;
     let reader: Box<dyn Read + 'a> = match layout.compression {
         Compression::None => Box::new(chunk),
         Compression::Deflate => Box::new(flate2::bufread::ZlibDecoder::new(chunk)),
         Compression::PackBits => Box::new(PackBits { input: chunk, literals: 0, repeated: (0, 0) }),
         Compression::Lzw => Box::new(Lzw::new(chunk)),
-        Compression::Jpeg => Box::new(Cursor::new(open_jpeg(layout, chunk, spare, work)?)),
+        Compression::Jpeg => {
+            let image = open_jpeg(layout, chunk, spare, work)?;
+            flaw = jpeg::flaw(&image.warnings);
+            Box::new(Cursor::new(image.pixels))
+        }
         Compression::Fax(scheme) => Box::new(Fax::new(chunk, scheme, layout.chunk_width)),
     };
-    Ok(if layout.is_subsampled() { Box::new(Subsampled::new(layout, reader)) } else { reader })
+    Ok((if layout.is_subsampled() { Box::new(Subsampled::new(layout, reader)) } else { reader }, flaw))
 }
 
-/// The samples of a JPEG, whose tables may stand in a field of their own (TIFF technical note 2).
-fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Result<Vec<u8>, Error> {
+/// The pixels of a JPEG, whose tables may stand in a field of their own (TIFF technical note 2).
+fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Result<jpeg::Image, Error> {
     const SOI: [u8; 2] = [0xff, 0xd8];
     const EOI: [u8; 2] = [0xff, 0xd9];
     let body = chunk.strip_prefix(&SOI).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
@@ -77,7 +83,7 @@ fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Resu
         check: &check,
         ..jpeg::Options::default()
     };
-    Ok(jpeg::decode(&file, &options)?.pixels)
+    Ok(jpeg::decode(&file, &options)?)
 }
 
 /// What the components of JPEGs mean, whatever markers these have: like libtiff, by what the TIFF says. But for luma and

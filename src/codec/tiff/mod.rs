@@ -2,8 +2,7 @@
 //!
 //! Bytes come in; the rows that are needed go out, made smaller on the way where that is enough. A strip or tile is read
 //! row by row, so that what is held does not grow with its size, and no offset or count is believed before it was held
-//! against the file and the budget. Strips and tiles that are damaged or cut off are shown as far as they go, and what is
-//! missing is blank. What no reader here knows is [`Error::Unsupported`] and says so.
+//! against the file and the budget. Strips and tiles that are damaged or cut off are shown as far as they go. What no reader here knows is [`Error::Unsupported`] and says so.
 
 mod chunks;
 mod colours;
@@ -60,7 +59,7 @@ impl Decoder for Tiff {
                 need.work.check()?;
                 let row = rows.next_row()?;
                 if y >= window.top {
-                    out.push(pixels.convert(row));
+                    out.push(pixels.convert(&row));
                 }
             }
         }

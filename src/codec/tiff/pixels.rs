@@ -1,6 +1,7 @@
 //! From the samples of a TIFF to those of a raster.
 
-use super::super::{Channels, Error};
+use super::super::{Channels, Error, MISSING};
+use super::chunks::Row;
 use super::colours::{Inks, Lab, YCbCr};
 use super::damaged;
 use super::layout::{Alpha, Compression, Kind, Layout, Photometric};
@@ -82,10 +83,10 @@ impl Pixels {
     }
 
     /// The row in samples of the raster.
-    pub(super) fn convert(&mut self, row: &[u16]) -> &[u16] {
+    pub(super) fn convert(&mut self, row: &Row<'_>) -> &[u16] {
         let mut out = std::mem::take(&mut self.row);
         out.clear();
-        for pixel in row.chunks_exact(self.samples) {
+        for pixel in row.samples.chunks_exact(self.samples) {
             let start = out.len();
             match &self.colours {
                 Colours::Kept(count) => out.extend(pixel[..*count].iter().map(|sample| self.scaled(*sample))),
@@ -106,8 +107,25 @@ impl Pixels {
         if let Colours::Inks(inks) = &mut self.colours {
             inks.convert(&mut out);
         }
+        let count = self.channels.count();
+        for missing in row.missing {
+            out[missing.start * count..missing.end * count].chunks_exact_mut(count).for_each(|pixel| self.blank(pixel));
+        }
         self.row = out;
         &self.row
+    }
+
+    /// Makes a pixel one that is missing: transparent, or grey.
+    fn blank(&self, pixel: &mut [u16]) {
+        let grey = if self.sixteen_bits { u16::from(MISSING) * 257 } else { MISSING.into() };
+        match (pixel, self.channels) {
+            (pixel, Channels::La | Channels::Rgba) => pixel.fill(0),
+            ([inks @ .., black], Channels::Cmyk) => {
+                inks.fill(0);
+                *black = grey;
+            }
+            (pixel, _) => pixel.fill(grey),
+        }
     }
 
     fn scaled(&self, sample: u16) -> u16 {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::codec::{Area, Channels, Flaw, Work};
+use crate::codec::{Area, Channels, Flaw, MISSING, Work};
 
 /// A field's tag and its values of 32 bits.
 type Entry<'a> = (u16, &'a [u32]);
@@ -363,7 +363,7 @@ fn subsampled_chroma_stands_for_several_pixels() {
 }
 
 #[test]
-fn what_is_missing_is_blank() {
+fn what_is_missing_is_grey_or_transparent() {
     let grey = |photometric| -> Vec<(u16, u32)> {
         vec![(0x0100, 4), (0x0101, 4), (0x0102, 8), (0x0106, photometric), (0x0116, 2)]
     };
@@ -377,18 +377,27 @@ fn what_is_missing_is_blank() {
     let both = [strip.clone(), strip.clone()];
     let whole = [strip.as_slice(), &strip].concat();
     for (cut, missing) in [(0, 0), (1, 1), (3, 3), (8, 8), (14, 14), (15, 15)] {
-        let expected = [&whole[..16 - missing], &vec![0; missing]].concat();
+        let expected = [&whole[..16 - missing], &vec![MISSING; missing]].concat();
         let flaw = (cut > 0).then_some(Flaw::CutShort);
         assert_eq!(shown(&grey(1), &both, cut).unwrap(), (expected, flaw), "{cut}");
     }
     assert!(matches!(shown(&grey(1), &both, 16), Err(Error::Damaged { .. })), "nothing is left");
-    // White is zero, so what is missing is white.
-    assert_eq!(shown(&grey(0), &both, 15).unwrap().0[..2], [254, 255]);
+    let alpha = [grey(1), vec![(0x0115, 2)]].concat().into_iter().filter(|(tag, _)| *tag != 0x0116).collect::<Vec<_>>();
+    let (shown_with_alpha, _) = shown(&alpha, &[vec![9; 32]], 11).unwrap();
+    assert_eq!(shown_with_alpha, [[9; 20].as_slice(), &[0; 12]].concat(), "a pixel of which alpha is cut off");
     // Broken data in the first strip leaves the second.
     let deflate = [grey(1), vec![(0x0103, 8)]].concat();
     let broken = [vec![0xff; 9], deflated(&strip)];
-    let expected = [&[0; 8], strip.as_slice()].concat();
+    let expected = [&[MISSING; 8], strip.as_slice()].concat();
     assert_eq!(shown(&deflate, &broken, 0).unwrap(), (expected, Some(Flaw::Damaged)));
+}
+
+#[test]
+fn a_jpeg_inside_may_break_off() {
+    let fields: [Entry<'_>; 5] = [(0x0100, &[64]), (0x0101, &[64]), (0x0102, &[8]), (0x0103, &[7]), (0x0106, &[1])];
+    let whole = jpeg(64, 64);
+    let decoded = decoded(&file(&fields, false, &[whole[..whole.len() - 8].to_vec()]), None, 1.0).unwrap();
+    assert_eq!((decoded.flaw, decoded.raster.samples().as_bytes()[0]), (Some(Flaw::CutShort), 128));
 }
 
 #[test]
@@ -495,7 +504,10 @@ fn a_jpeg_inside_is_held_against_its_strip_or_tile() {
         let chunks = vec![inside; if tiled { 4 } else { 1 }];
         let outcome = decoded(&file(&fields, tiled, &chunks), None, 1.0);
         match outcome {
-            Ok(decoded) => assert!(is_read && decoded.raster.samples().as_bytes().iter().all(|s| *s == 128), "{name}"),
+            Ok(decoded) => assert!(
+                is_read && decoded.flaw.is_none() && decoded.raster.samples().as_bytes().iter().all(|s| *s == 128),
+                "{name}"
+            ),
             Err(error) => assert!(!is_read && matches!(error, Error::Damaged { .. }), "{name}: {error:?}"),
         }
     }

@@ -3,7 +3,7 @@
 //! Only places and properties are told here; whoever decodes holds the sizes against its budget.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -77,6 +77,12 @@ impl<'a> Coded<'a> {
         self.cells.len()
     }
 
+    /// Whether the file ends before the data of a cell does, or with it.
+    pub(crate) fn ends_file(&self, index: usize) -> bool {
+        let end = self.file.len() as u64;
+        self.cells.get(index).is_none_or(|ranges| ranges.iter().any(|range| range.end >= end))
+    }
+
     /// The data of a cell, joined if it is scattered.
     pub(crate) fn cell(&self, index: usize) -> Cow<'a, [u8]> {
         match self.cells.get(index).map(AsRef::as_ref) {
@@ -92,12 +98,17 @@ impl Meta {
     pub(crate) fn picture<'a>(&self, file: &'a [u8], kind: [u8; 4], meter: &Meter<'_>) -> Result<Picture<'a>, Error> {
         let primary = self.primary.ok_or(Error::Damaged("it names no primary image"))?;
         let items = Items::new(self, meter)?;
-        let alpha_item = items.alpha_of(primary)?;
-        let is_premultiplied = alpha_item.is_some_and(|alpha| self.refers(b"prem", primary, alpha));
+        let colour = items.tiling(file, primary, kind)?;
+        let alpha = items.alpha(file, &colour, kind)?;
+        let is_premultiplied = alpha.as_ref().is_some_and(|alpha| {
+            let cells = colour.cells.first().zip(alpha.cells.first());
+            self.refers(b"prem", primary, alpha.item)
+                || cells.is_some_and(|(colour, alpha)| self.refers(b"prem", *colour, *alpha))
+        });
         let nclx = self.properties_of(primary, *b"colr").find_map(Nclx::read);
         Ok(Picture {
-            colour: items.coded(file, primary, kind)?,
-            alpha: alpha_item.map(|alpha| items.coded(file, alpha, kind)).transpose()?,
+            colour: items.coded(file, colour)?,
+            alpha: alpha.map(|alpha| items.coded(file, alpha)).transpose()?,
             is_premultiplied,
             clean_aperture: self.properties_of(primary, *b"clap").next().and_then(CleanAperture::read),
             orientation: self.orientation().unwrap_or(1),
@@ -116,6 +127,15 @@ impl Meta {
         fields.version()?;
         Some((fields.u32()?, fields.u32()?))
     }
+}
+
+/// What an image is made of: itself, or the cells of a grid.
+struct Tiling {
+    item: u32,
+    size: Option<(u32, u32)>,
+    columns: usize,
+    /// Items, row by row; at least one.
+    cells: Vec<u32>,
 }
 
 /// Items by their ids, since a grid asks for thousands.
@@ -141,16 +161,44 @@ impl<'m> Items<'m> {
         Ok(Self { meta, kinds, locations, meter })
     }
 
-    /// The auxiliary image (`auxl`, ISO/IEC 23008-12, 6.4.4) of an image that is its alpha.
-    fn alpha_of(&self, image: u32) -> Result<Option<u32>, Exhausted> {
-        let mut others = HashSet::new();
+    /// What an image of this kind, or a grid of such, is made of.
+    fn tiling(&self, file: &[u8], id: u32, kind: [u8; 4]) -> Result<Tiling, Error> {
+        match self.kinds.get(&id) {
+            Some(found) if *found == kind => {
+                Ok(Tiling { item: id, size: self.meta.size_of(id), columns: 1, cells: vec![id] })
+            }
+            Some(b"grid") => self.grid(file, id, kind),
+            _ => Err(Error::Damaged("the primary image is of a kind that is not known")),
+        }
+    }
+
+    /// The alpha of an image, or that of each cell of a grid that has none itself, as old versions of libavif wrote it.
+    fn alpha(&self, file: &[u8], colour: &Tiling, kind: [u8; 4]) -> Result<Option<Tiling>, Error> {
+        let alphas = self.alphas()?;
+        if let Some(alpha) = alphas.get(&colour.item) {
+            return self.tiling(file, *alpha, kind).map(Some);
+        }
+        let of_cell = |cell: &u32| alphas.get(cell).copied().filter(|alpha| self.kinds.get(alpha) == Some(&kind));
+        let cells: Option<Vec<u32>> = colour.cells.iter().map(of_cell).collect();
+        Ok(cells.map(|cells| Tiling { cells, ..*colour }))
+    }
+
+    /// The auxiliary images (`auxl`, ISO/IEC 23008-12, 6.4.4) that are the alpha of others, by these.
+    fn alphas(&self) -> Result<HashMap<u32, u32>, Exhausted> {
+        let (mut alphas, mut known) = (HashMap::new(), HashMap::new());
         for reference in self.meta.references.iter().filter(|reference| &reference.kind == b"auxl") {
             self.meter.steps(1 + reference.to.len() as u64)?;
-            if reference.to.contains(&image) && others.insert(reference.from) && self.is_alpha(reference.from)? {
-                return Ok(Some(reference.from));
+            let is_alpha = match known.get(&reference.from) {
+                Some(is_alpha) => *is_alpha,
+                None => self.is_alpha(reference.from)?,
+            };
+            known.insert(reference.from, is_alpha);
+            for image in reference.to.iter().filter(|_| is_alpha) {
+                self.meter.entry::<(u32, u32)>()?;
+                alphas.entry(*image).or_insert(reference.from);
             }
         }
-        Ok(None)
+        Ok(alphas)
     }
 
     fn is_alpha(&self, id: u32) -> Result<bool, Exhausted> {
@@ -164,34 +212,27 @@ impl<'m> Items<'m> {
         Ok(false)
     }
 
-    fn coded<'a>(&self, file: &'a [u8], id: u32, kind: [u8; 4]) -> Result<Coded<'a>, Error> {
-        let size = self.meta.size_of(id);
-        match self.kinds.get(&id) {
-            Some(found) if *found == kind => {
-                let cell = self.extents(id, file.len() as u64)?;
-                self.check_sharing(file, [&cell].into_iter())?;
-                Ok(Coded { file, size, columns: 1, cells: vec![cell] })
-            }
-            Some(b"grid") => self.grid(file, id, kind),
-            _ => Err(Error::Damaged("the primary image is of a kind that is not known")),
-        }
-    }
-
-    fn grid<'a>(&self, file: &'a [u8], id: u32, kind: [u8; 4]) -> Result<Coded<'a>, Error> {
+    fn grid(&self, file: &[u8], id: u32, kind: [u8; 4]) -> Result<Tiling, Error> {
         let extents = self.extents(id, file.len() as u64)?;
         let [range] = &*extents else { return Err(Error::Damaged("its grid is scattered")) };
         let (rows, columns, width, height) = grid(slice(file, range)).ok_or(Error::Damaged("its grid is cut off"))?;
         let of_grid = self.meta.references.iter().find(|r| &r.kind == b"dimg" && r.from == id);
-        let ids = of_grid.map(|r| r.to.as_slice()).unwrap_or_default();
-        if ids.len() != rows * columns || ids.len() > MAX_CELLS {
+        let cells = of_grid.map(|r| r.to.as_slice()).unwrap_or_default();
+        if cells.len() != rows * columns || cells.len() > MAX_CELLS {
             return Err(Error::Damaged("its grid has another number of cells than it says"));
         }
-        if ids.iter().any(|id| self.kinds.get(id) != Some(&kind)) {
+        if cells.iter().any(|cell| self.kinds.get(cell) != Some(&kind)) {
             return Err(Error::Damaged("its grid has cells of different kinds"));
         }
+        self.meter.hold(size_of_val(cells) as u64)?;
+        Ok(Tiling { item: id, size: Some((width, height)), columns, cells: cells.to_vec() })
+    }
+
+    /// The places of what an image is made of.
+    fn coded<'a>(&self, file: &'a [u8], tiling: Tiling) -> Result<Coded<'a>, Error> {
         let mut places: HashMap<u32, Rc<[Range<u64>]>> = HashMap::new();
         let mut cells = Vec::new();
-        for &id in ids {
+        for id in tiling.cells {
             self.meter.entry::<Rc<[Range<u64>]>>()?;
             let cell = match places.get(&id) {
                 Some(cell) => Rc::clone(cell),
@@ -201,7 +242,7 @@ impl<'m> Items<'m> {
             cells.push(cell);
         }
         self.check_sharing(file, cells.iter())?;
-        Ok(Coded { file, size: Some((width, height)), columns, cells })
+        Ok(Coded { file, size: tiling.size, columns: tiling.columns, cells })
     }
 
     /// Where an item's data stands in a file of this length.
