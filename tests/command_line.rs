@@ -380,6 +380,15 @@ fn the_server_greets_with_addresses_that_work_and_ends_when_told() {
 }
 
 #[test]
+fn health_asks_where_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "listen = \"127.0.0.1:1\"\n").unwrap();
+    let output = image_origin(&["health"]).env("IMAGE_ORIGIN_CONFIG", &config).output().unwrap();
+    assert!(!output.status.success() && text(&output.stderr).contains("127.0.0.1:1:"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_log_for_machines_is_json_alone() {
     let mut child = serving("json");
     let mut stderr = BufReader::new(child.stderr.take().unwrap());

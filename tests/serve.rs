@@ -11,7 +11,7 @@ use image_origin::config::Layer;
 use image_origin::front::Connections;
 use image_origin::front::serve::{metrics_router, router};
 use image_origin::origin::{Origin, OriginRequest};
-use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
+use image_origin::source::{Ask, BoxFuture, Content, Folder, Found, Meta, Object, Source, SourceError};
 
 #[test]
 fn a_small_upright_picture_comes_out() {
@@ -639,6 +639,34 @@ fn what_is_in_the_cache_is_answered_while_the_queue_is_full() {
         gate.add_permits(2);
         assert_eq!((held.join().unwrap(), cached.join().unwrap().as_deref()), (200, Some("cache;desc=hit")));
     });
+}
+
+/// One original as a store sends it: in pieces, into memory.
+struct Streamed(Vec<u8>);
+
+impl Source for Streamed {
+    fn open<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+        let pieces: Vec<_> = self.0.chunks(1 << 20).map(|piece| Ok(piece.to_vec().into())).collect();
+        let meta = Meta { etag: Some("t".to_owned()), modified: None, length: Some(self.0.len() as u64) };
+        let content = Content::Stream(Box::pin(futures_util::stream::iter(pieces)));
+        Box::pin(async { Ok(Found::Object(Object { meta, content })) })
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_gives_back_the_memory_of_its_original() {
+    let mut original = std::fs::read(fixtures().join("photo.jpg")).unwrap();
+    original.resize(60 << 20, 0);
+    let memory = Some("64M".parse().unwrap());
+    let settings =
+        Layer { max_source_bytes: memory, download_memory: memory, write_timeout: Some(0.5), ..Layer::default() };
+    let server = Server::over(Box::new(Streamed(original)), settings);
+    let mut stalled = TcpStream::connect(server.address).unwrap();
+    stalled.write_all(b"GET /a.jpg HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    stalled.read_exact(&mut [0; 16]).unwrap();
+    // It holds all of the memory for as long as it is let.
+    assert_eq!(server.get("/b.jpg?w=20").status, 200);
+    drop(stalled);
 }
 
 #[test]

@@ -82,9 +82,12 @@ enum Command {
     },
     /// Ask a server whether it is well, for containers that have no other program to ask with
     Health {
-        /// Where it listens
-        #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-        listen: SocketAddr,
+        /// Where it listens [default: 127.0.0.1:8080]
+        #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT")]
+        listen: Option<SocketAddr>,
+        /// The configuration of the server, if that says where it listens
+        #[arg(long, env = "IMAGE_ORIGIN_CONFIG", value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     #[cfg(feature = "cdn")]
     /// Sign URLs, so that whoever holds one sees that picture until it expires
@@ -139,7 +142,9 @@ fn command() -> Result<(), Failure> {
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, limits } => info(&file, &limits),
         Command::Exif { file, expose_metadata, read } => exif(&file, expose_metadata, &read),
-        Command::Health { listen } => health::check(listen),
+        Command::Health { listen, config } => {
+            health::check(resolve(Layer { listen, config, ..Layer::default() })?.listen)
+        }
         #[cfg(feature = "cdn")]
         Command::Sign(arguments) => edge::sign(&arguments),
         #[cfg(feature = "cdn")]

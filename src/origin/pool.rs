@@ -126,14 +126,15 @@ impl Pool {
         self.places.clone().try_acquire_owned().map(|permit| Place { _permit: permit }).map_err(|_| refused())
     }
 
-    /// How long a job will take that finds so many before it. Nothing, if a worker is free: then the job may be a short one.
+    /// How long a job will take at least that finds so many before it: until a worker is free by the mean of late, where
+    /// those that are worked on are half done, and itself as long as the shortest. Nothing, if a worker is free.
     fn expected(&self, ahead: usize) -> Duration {
         let waiting = (ahead + 1).saturating_sub(self.workers);
         if waiting == 0 {
             return Duration::ZERO;
         }
-        let mean = self.pace.lock().unwrap_or_else(PoisonError::into_inner).mean;
-        mean + mean.mul_f64(waiting as f64 / self.workers as f64)
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.mean.mul_f64((waiting as f64 - 0.5) / self.workers as f64) + pace.least
     }
 
     /// Waits for a worker. A job that depends on another's place needs none of its own.

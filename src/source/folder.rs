@@ -24,6 +24,8 @@ impl Folder {
         if !absolute.is_dir() {
             return Err(format!("{} is not a folder", root.display()));
         }
+        // Takes the right to open files in it, and none to list them.
+        absolute.join(".").metadata().map_err(|error| format!("nothing in {} can be read: {error}", root.display()))?;
         Ok(Self { root: absolute })
     }
 

@@ -197,14 +197,16 @@ pub fn shown(name: &str) -> &str {
 /// # Errors
 /// A sentence that says what is wrong with it.
 pub fn open(name: &str, settings: &S3Settings) -> Result<Box<dyn Source>, String> {
-    match name.strip_prefix("s3://") {
+    match name.split_once("://") {
         #[cfg(feature = "s3")]
-        Some(place) => Ok(Box::new(s3::S3::new(place, settings.clone())?)),
+        Some(("s3", place)) => Ok(Box::new(s3::S3::new(place, settings.clone())?)),
         #[cfg(not(feature = "s3"))]
-        Some(_) => {
+        Some(("s3", _)) => {
             let _ = settings;
             Err("this program cannot read from S3: it was built without the cargo feature s3".to_owned())
         }
+        // The rest may hold a password.
+        Some((scheme, _)) => Err(format!("{scheme}:// is no source; one is a folder, or s3://BUCKET/PREFIX")),
         None => Ok(Box::new(Folder::new(name)?)),
     }
 }
@@ -228,6 +230,16 @@ mod tests {
         ];
         for (path, key) in table {
             assert_eq!(Key::from_url_path(path).as_ref().map(Key::as_str), key, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_a_folder_or_a_bucket() {
+        let opened = |name: &str| open(name, &S3Settings::default()).map(drop);
+        assert_eq!((opened("."), opened("s3://bucket/prefix").is_ok()), (Ok(()), cfg!(feature = "s3")));
+        for name in ["https://user:password@example.com/", "gs://bucket", "S3://bucket", "s3://", "/no/such/folder"] {
+            let error = opened(name).expect_err(name);
+            assert!(!error.contains("password") && error.len() > 20, "{error}");
         }
     }
 
