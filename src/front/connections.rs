@@ -256,6 +256,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn work_ends_when_a_client_leaves_that_had_ended_its_side_before() {
+        let (router, mut told, _gate) = gated();
+        let (address, _) = started(Layer::default(), router).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(WORK).await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(told.recv().await, Some("start"));
+        // What is sent now is answered by no reset yet.
+        client.read_exact(&mut [0; 25]).await.unwrap();
+        drop(client);
+        assert_eq!(told.recv().await, Some("end"));
+    }
+
+    #[tokio::test]
     async fn requests_that_come_while_another_is_worked_on_are_answered_in_order() {
         let (router, mut told, gate) = gated();
         let (address, _) = started(Layer::default(), router).await;

@@ -26,6 +26,9 @@ const AHEAD: usize = 64 * 1024;
 /// answered sooner.
 const PROBE_AFTER: Duration = Duration::from_millis(200);
 
+/// How often it is asked again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
 /// Old programs know this informational response and no other.
 const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -70,16 +73,18 @@ impl Socket {
         if !probes {
             return;
         }
-        if self.flushed.load(Ordering::Relaxed) {
-            match self.stream.try_write(PROBE) {
-                Ok(length) if length == PROBE.len() => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // Part of a response would spoil the next one.
-                Ok(_) | Err(_) => return,
+        // The reset, which may answer any of them, comes as an error.
+        loop {
+            if self.flushed.load(Ordering::Relaxed) {
+                match self.stream.try_write(PROBE) {
+                    Ok(length) if length == PROBE.len() => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    // Part of a response would spoil the next one.
+                    Ok(_) | Err(_) => return,
+                }
             }
+            sleep(PROBE_EVERY).await;
         }
-        // The reset comes as an error.
-        std::future::pending::<()>().await;
     }
 
     /// Reads ahead until the client has ended its side.
