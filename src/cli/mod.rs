@@ -173,12 +173,13 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
         tracing::warn!("{unknown}");
     }
     let source = source::open(source_name, &settings.s3)?;
+    let runtime = runtime()?;
+    runtime.block_on(source.check())?;
     front::raise_limit();
     let connections = front::Connections::new(&settings);
     let origin = Arc::new(Origin::new(source, settings.clone()));
     let example = example_path(source_name);
     let router = cdn.router(source_name, front::serve::router(origin.clone(), None), &settings, example.clone())?;
-    let runtime = runtime()?;
     runtime.block_on(async {
         let listener = listen(settings.listen, "--listen").await?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;

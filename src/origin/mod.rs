@@ -1,7 +1,7 @@
 //! The heart: one [`OriginRequest`] in, one [`OriginResponse`] out, whatever door it came through.
 //!
 //! The order matters. The query is parsed before the store is asked; a place in the queue is taken before anything is
-//! opened; equal requests go through the [`pipeline`] once; and the viewer's conditions are looked at when it is known that
+//! opened; equal requests go through the pipeline once; and the viewer's conditions are looked at when it is known that
 //! there is an answer, so that a 304 stands only for what would have been a 200. What goes wrong anywhere becomes a
 //! [`Problem`], and nothing else.
 

@@ -175,6 +175,14 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Any [`SourceError`].
     fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>>;
+
+    /// Whether there is everything that finding originals takes, as far as that is known without asking for one.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// The source of a function that was given none: it serves only events that bring their own.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::program::Program;
+use super::program::{Program, command};
 use super::proxy::{Fault, Proxy, read_head};
 use super::store::Store;
 
@@ -273,6 +273,16 @@ fn an_original_beyond_the_limit_is_refused_by_what_is_announced_and_by_what_come
     assert_eq!(program.get("/photo.jpg?w=5").outcome(), (413, "source_too_large".to_owned()));
     proxy.set(Fault::Length(""));
     assert_eq!(program.get("/photo.jpg?w=5").outcome(), (413, "source_too_large".to_owned()));
+}
+
+#[test]
+fn a_server_without_region_or_credentials_does_not_start() {
+    for (missing, said) in [("AWS_REGION", "AWS_REGION"), ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")] {
+        let output = command().args(["serve", "s3://bucket", "--listen", "127.0.0.1:0"]).env_remove(missing).output();
+        let output = output.unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && message.contains(said), "{missing}: {message}");
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Starting the SDK: credentials, region, time limits and retries.
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{Builder, ProvideCredentials as _, StalledStreamProtectionConfig};
 
 use super::https::Https;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
@@ -17,8 +17,29 @@ const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// The region of stores that have none.
 const ANY_REGION: &str = "us-east-1";
 
-/// Reads the environment as every AWS program does: variables, profiles, container and instance roles.
+/// A client for S3.
 pub(crate) async fn start(settings: &S3Settings) -> Client {
+    Client::from_conf(Builder::from(&load(settings).await).force_path_style(settings.path_style).build())
+}
+
+/// Whether there are a region and credentials.
+///
+/// # Errors
+/// A sentence that says what is missing.
+pub(super) async fn check(settings: &S3Settings) -> Result<(), String> {
+    let shared = load(settings).await;
+    if shared.region().is_none() {
+        return Err("no AWS region is configured: set AWS_REGION".to_owned());
+    }
+    let missing =
+        "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role";
+    let provider = shared.credentials_provider().ok_or(missing)?;
+    // What the provider says may hold parts of them.
+    provider.provide_credentials().await.map(drop).map_err(|_| missing.to_owned())
+}
+
+/// Reads the environment as every AWS program does: variables, profiles, container and instance roles.
+async fn load(settings: &S3Settings) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(Https::new())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
@@ -30,6 +51,5 @@ pub(crate) async fn start(settings: &S3Settings) -> Client {
         let region = std::env::var("AWS_REGION").unwrap_or_else(|_| ANY_REGION.to_owned());
         loader = loader.endpoint_url(endpoint).region(Region::new(region));
     }
-    let shared = loader.load().await;
-    Client::from_conf(Builder::from(&shared).force_path_style(settings.path_style).build())
+    loader.load().await
 }

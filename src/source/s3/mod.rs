@@ -78,6 +78,10 @@ impl S3 {
 }
 
 impl Source for S3 {
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(client::check(&self.settings))
+    }
+
     fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
         Box::pin(self.get(ask))
     }
