@@ -3,6 +3,8 @@
 //! A [`Layer`] is what one of these places says; [`Settings`] is what holds, validated. A message about a bad setting
 //! names it.
 
+mod quantity;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+
+use quantity::in_toml;
+pub use quantity::{ByteSize, parse_listen_address, parse_pixels, parse_seconds, parse_whole_seconds};
 
 use crate::codec::{self, Budget, Format};
 use crate::query::{self, Presets};
@@ -104,18 +109,21 @@ pub struct Layer {
     #[arg(long, env = "IMAGE_ORIGIN_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT")]
+    /// Address and port to listen on; :8080 is port 8080 of all addresses [default: 127.0.0.1:8080]
+    #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_listen_address)]
+    #[serde(deserialize_with = "in_toml::listen_address")]
     pub listen: Option<SocketAddr>,
     /// Connections at the same time; more wait to be accepted [default: half of the file descriptors that the system
     /// allows, less some for other files, and 10000 at most]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<NonZeroUsize>,
     /// Seconds that a client may take over a request's header, or between two requests [default: 90]
-    #[arg(long, env = "IMAGE_ORIGIN_IDLE_TIMEOUT", value_name = "SECONDS")]
+    #[arg(long, env = "IMAGE_ORIGIN_IDLE_TIMEOUT", value_name = "SECONDS", value_parser = parse_seconds)]
+    #[serde(deserialize_with = "in_toml::seconds")]
     pub idle_timeout: Option<f64>,
     /// Seconds of waiting for a client to take its answer after which it must have taken enough of it [default: 30]
-    #[arg(long, env = "IMAGE_ORIGIN_WRITE_TIMEOUT", value_name = "SECONDS")]
+    #[arg(long, env = "IMAGE_ORIGIN_WRITE_TIMEOUT", value_name = "SECONDS", value_parser = parse_seconds)]
+    #[serde(deserialize_with = "in_toml::seconds")]
     pub write_timeout: Option<f64>,
     /// Bytes that a client must take in each of these seconds; one that is slower loses its connection [default: 8K]
     #[arg(long, env = "IMAGE_ORIGIN_WRITE_RATE", value_name = "BYTES")]
@@ -126,20 +134,23 @@ pub struct Layer {
     /// Memory for all originals that are being read or handed on from memory [default: 1G]
     #[arg(long, env = "IMAGE_ORIGIN_DOWNLOAD_MEMORY", value_name = "BYTES")]
     pub download_memory: Option<ByteSize>,
-    /// Most pixels of an original [default: 100000000]
-    #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS")]
+    /// Most pixels of an original; 100M are 100 million [default: 100M]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS", value_parser = parse_pixels)]
+    #[serde(deserialize_with = "in_toml::pixels")]
     pub max_pixels: Option<u64>,
     /// Most frames of an animation [default: 2000]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAMES", value_name = "N")]
     pub max_frames: Option<u32>,
-    /// Most pixels of all frames of an animation together [default: 500000000]
-    #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAME_PIXELS", value_name = "PIXELS")]
+    /// Most pixels of all frames of an animation together [default: 500M]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAME_PIXELS", value_name = "PIXELS", value_parser = parse_pixels)]
+    #[serde(deserialize_with = "in_toml::pixels")]
     pub max_frame_pixels: Option<u64>,
     /// Most memory that one picture may take, beside its original [default: 512M]
     #[arg(long, env = "IMAGE_ORIGIN_REQUEST_MEMORY", value_name = "BYTES")]
     pub request_memory: Option<ByteSize>,
-    /// Seconds that one request may take [default: 10]
-    #[arg(long, env = "IMAGE_ORIGIN_DEADLINE", value_name = "SECONDS")]
+    /// Time that one request may take, in seconds or with ms, s, m, h or d [default: 10]
+    #[arg(long, env = "IMAGE_ORIGIN_DEADLINE", value_name = "SECONDS", value_parser = parse_seconds)]
+    #[serde(deserialize_with = "in_toml::seconds")]
     pub deadline: Option<f64>,
     /// Pictures worked on at the same time [default: the number of cores]
     #[arg(long, env = "IMAGE_ORIGIN_WORKERS", value_name = "N")]
@@ -150,8 +161,9 @@ pub struct Layer {
     /// Memory for finished pictures; 0 keeps none [default: 64M]
     #[arg(long, env = "IMAGE_ORIGIN_CACHE", value_name = "BYTES")]
     pub cache: Option<ByteSize>,
-    /// Seconds that viewers and CDNs may keep a picture [default: 2592000, which is 30 days]
-    #[arg(long, env = "IMAGE_ORIGIN_MAX_AGE", value_name = "SECONDS")]
+    /// Time that viewers and CDNs may keep a picture, in seconds or with s, m, h or d [default: 30d]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_AGE", value_name = "SECONDS", value_parser = parse_whole_seconds)]
+    #[serde(deserialize_with = "in_toml::whole_seconds")]
     pub max_age: Option<u32>,
     /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: none; * in
     /// Lambda]
@@ -177,7 +189,8 @@ pub struct Layer {
     #[arg(long, env = "IMAGE_ORIGIN_METRICS", value_name = "WHERE")]
     pub metrics: Option<Metrics>,
     /// Address and port of their own for Prometheus' /metrics, and for /healthz [default: none]
-    #[arg(long, env = "IMAGE_ORIGIN_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "IMAGE_ORIGIN_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_listen_address)]
+    #[serde(deserialize_with = "in_toml::listen_address")]
     pub metrics_listen: Option<SocketAddr>,
     /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
     #[arg(long, env = "IMAGE_ORIGIN_LAMBDA_DELIVERY", value_name = "HOW", hide = true)]
@@ -443,45 +456,6 @@ fn check_preset(name: &str, text: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// A number of bytes, written plainly or with K, M or G for powers of 1024.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "ByteSizeText")]
-pub struct ByteSize(pub u64);
-
-/// TOML may give a number or a text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ByteSizeText {
-    Number(u64),
-    Text(String),
-}
-
-impl TryFrom<ByteSizeText> for ByteSize {
-    type Error = String;
-
-    fn try_from(text: ByteSizeText) -> Result<Self, String> {
-        match text {
-            ByteSizeText::Number(bytes) => Ok(Self(bytes)),
-            ByteSizeText::Text(text) => text.parse(),
-        }
-    }
-}
-
-impl std::str::FromStr for ByteSize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (digits, unit) = match text.trim().split_at_checked(text.trim().len().saturating_sub(1)) {
-            Some((digits, "K" | "k")) => (digits, 1 << 10),
-            Some((digits, "M" | "m")) => (digits, 1 << 20),
-            Some((digits, "G" | "g")) => (digits, 1 << 30),
-            _ => (text.trim(), 1),
-        };
-        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-        bytes.map(Self).ok_or_else(|| format!("{text} is no number of bytes such as 1000, 64M or 1G"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,6 +490,12 @@ mod tests {
                 "the setting auto_formats cannot be webp,png: none, or some of avif and webp",
             ),
             ("avif_speed = 5", "the setting avif_speed cannot be 5: from 1 to 4"),
+            ("max_pixels = \"1X\"", "1X is no number of pixels such as"),
+            ("max_age = -1", "-1 is no number of whole seconds"),
+            ("deadline = \"soon\"", "soon is no time such as 10, 2.5s"),
+            ("cache = 1.5", "1.5 is no number of bytes"),
+            ("cache = true", "expected a number or a text"),
+            ("listen = \"8081\"", "8081 is no address such as 127.0.0.1:8080, localhost:8080"),
             ("max_pixels = 0", "the setting max_pixels cannot be 0"),
             ("cache = \"5X\"", "5X is no number of bytes"),
             ("cache = \"99999999999G\"", "is no number of bytes"),

@@ -325,7 +325,15 @@ fn mistakes_are_explained() {
         (&["transform", &photo, "info=true", "-o", "x"], "use `image-origin info`"),
         (&["info", "/missing"], "/missing cannot be read"),
         (&["serve", "/missing"], "the folder /missing cannot be opened"),
-        (&["serve", ".", "--deadline", "0"], "the setting deadline cannot be 0"),
+        (&["serve"], "as an argument or in the variable IMAGE_ORIGIN_SOURCE"),
+        (
+            &["serve", ".", "--listen", "8081"],
+            "8081 is no address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080",
+        ),
+        (&["serve", ".", "--max-pixels", "1X"], "1X is no number of pixels such as 1000000 or 100M"),
+        (&["serve", ".", "--max-age", "soon"], "soon is no time such as 10"),
+        (&["transform", &photo, "w=5", "-o", "x", "--max-pixels", "1K"], "and the limit is 1000"),
+        (&["serve", ".", "--deadline", "0s"], "the setting deadline cannot be 0"),
         (&["serve", ".", "--cache", "lots"], "lots is no number of bytes"),
         (&["serve", ".", "--log", "a=b=c"], "the setting log cannot be a=b=c"),
         (&["serve", ".", "--listen", "192.0.2.1:1"], "choose another address with --listen"),
@@ -560,10 +568,16 @@ fn settings_are_checked_without_a_server() {
     let typo = file("typo.toml", "wokers = 2\n");
     let preset = file("preset.toml", "[presets]\nthumb = \"w=0\"\n");
     let none = "UNRELATED=";
-    let table: [(&[&str], &str, i32, &str); 9] = [
+    let table: [(&[&str], &str, i32, &str); 10] = [
         (&[&good], none, 0, "good.toml is good"),
         (&[], none, 0, "the settings are good"),
         (&[&good], "IMAGE_ORIGIN_WORKERS=", 0, "good.toml is good"),
+        (
+            &["--listen", "localhost:80", "--max-pixels", "100M", "--max-age", "30d", "--deadline", "500ms"],
+            none,
+            0,
+            "good",
+        ),
         (&[&typo], none, 2, "unknown field `wokers`"),
         (&[&preset], none, 2, "presets.thumb"),
         (&[&good, "--deadline", "0"], none, 2, "deadline"),

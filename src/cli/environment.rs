@@ -37,6 +37,15 @@ pub(super) fn source_of(error: &clap::Error, command: &Command) -> Option<String
     found.filter_map(|known| known.get_env()).map(|name| name.to_string_lossy().into_owned()).next()
 }
 
+/// Whether an argument is missing that a variable may give: the source of `serve`.
+pub(super) fn source_is_missing(error: &clap::Error) -> bool {
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(arguments)) => arguments.iter().any(|argument| argument == "<SOURCE>"),
+        _ => false,
+    };
+    error.kind() == ErrorKind::MissingRequiredArgument && missing
+}
+
 /// What is wrong with the names of variables, a line each.
 pub(super) fn unknown_variables() -> Vec<String> {
     unknown_among(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))

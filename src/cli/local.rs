@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use image_origin::codec::Work;
-use image_origin::config::{ByteSize, Layer};
+use image_origin::config::{ByteSize, Layer, parse_pixels, parse_seconds};
 
 /// Where settings come from, and how large a file may be.
 #[derive(Debug, Default, Args)]
@@ -28,20 +28,20 @@ pub(super) struct ReadArguments {
 pub(super) struct DecodeArguments {
     #[command(flatten)]
     read: ReadArguments,
-    /// Most pixels of an original [default: 100000000]
-    #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS")]
+    /// Most pixels of an original; 100M are 100 million [default: 100M]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_PIXELS", value_name = "PIXELS", value_parser = parse_pixels)]
     max_pixels: Option<u64>,
     /// Most frames of an animation [default: 2000]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAMES", value_name = "N")]
     max_frames: Option<u32>,
-    /// Most pixels of all frames of an animation together [default: 500000000]
-    #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAME_PIXELS", value_name = "PIXELS")]
+    /// Most pixels of all frames of an animation together [default: 500M]
+    #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAME_PIXELS", value_name = "PIXELS", value_parser = parse_pixels)]
     max_frame_pixels: Option<u64>,
     /// Most memory that one picture may take, beside its original [default: 512M]
     #[arg(long, env = "IMAGE_ORIGIN_REQUEST_MEMORY", value_name = "BYTES")]
     request_memory: Option<ByteSize>,
-    /// Seconds that one picture may take [default: as long as it takes]
-    #[arg(long, env = "IMAGE_ORIGIN_DEADLINE", value_name = "SECONDS")]
+    /// Time that one picture may take, in seconds or with ms, s, m, h or d [default: as long as it takes]
+    #[arg(long, env = "IMAGE_ORIGIN_DEADLINE", value_name = "SECONDS", value_parser = parse_seconds)]
     deadline: Option<f64>,
 }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
 use image_origin::codec::Work;
-use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings};
+use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings, parse_listen_address};
 use image_origin::origin::Origin;
 use image_origin::{front, metadata, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -82,12 +82,12 @@ enum Command {
     },
     /// Ask a server whether it is well, for containers that have no other program to ask with
     Health {
-        /// Where it listens [default: 127.0.0.1:8080]
-        #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT")]
-        listen: Option<SocketAddr>,
-        /// The configuration of the server, if that says where it listens
+        /// The server's TOML file
         #[arg(long, env = "IMAGE_ORIGIN_CONFIG", value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Where it listens [default: as the file says, or 127.0.0.1:8080]
+        #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_listen_address)]
+        listen: Option<SocketAddr>,
     },
     #[cfg(feature = "cdn")]
     /// Sign URLs, so that whoever holds one sees that picture until it expires
@@ -134,6 +134,9 @@ fn command() -> Result<(), Failure> {
     let cli = parsed.unwrap_or_else(|error| {
         if let Some(variable) = environment::source_of(&error, &command) {
             eprintln!("image-origin: the value comes from the variable {variable}");
+        }
+        if environment::source_is_missing(&error) {
+            eprintln!("image-origin: name a folder or a bucket, as an argument or in the variable IMAGE_ORIGIN_SOURCE");
         }
         error.exit()
     });
