@@ -3,7 +3,7 @@
 //! A job takes its [`Place`] first, before anything is opened or read for it: a full queue, and one so long that the
 //! deadline would pass in it, refuses at once. It becomes a [`Worker`] when one is free, and only then runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -51,14 +51,48 @@ pub(super) struct Place {
 pub(super) struct Worker {
     pool: Pool,
     deadline: Instant,
-    since: Instant,
+    busy: Busy,
     place: Option<Place>,
     permit: OwnedSemaphorePermit,
 }
 
-/// How long jobs took lately.
+/// A job that is worked on, until this is dropped.
+#[derive(Debug)]
+struct Busy {
+    since: Instant,
+    pace: Arc<Mutex<Pace>>,
+}
+
+impl Busy {
+    fn new(pace: Arc<Mutex<Pace>>) -> Self {
+        let since = Instant::now();
+        lock(&pace).running.push(since);
+        Self { since, pace }
+    }
+
+    /// Notes how long the job took. What was given up early tells nothing of how long it would have taken.
+    fn note(&self, work: &Work) {
+        let (took, mut pace) = (self.since.elapsed(), lock(&self.pace));
+        if work.check().is_ok() || took > pace.mean {
+            pace.note(took);
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let running = &mut lock(&self.pace).running;
+        if let Some(place) = running.iter().position(|since| *since == self.since) {
+            running.swap_remove(place);
+        }
+    }
+}
+
+/// How long jobs took lately, and how long those take that are worked on.
 #[derive(Debug, Default)]
 struct Pace {
+    /// When the jobs began that are worked on.
+    running: Vec<Instant>,
     /// The mean, in which the newest job weighs most.
     mean: Duration,
     /// The shortest, which is forgotten little by little.
@@ -76,6 +110,11 @@ impl Pace {
         self.mean = self.mean.mul_f64(1.0 - Self::WEIGHT) + took.mul_f64(Self::WEIGHT);
         self.least = took.min(self.least.mul_f64(1.0 + Self::WEIGHT));
     }
+}
+
+fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
+    // Nothing panics while it is locked.
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Cancels the work when the one who waits for it goes away.
@@ -126,15 +165,16 @@ impl Pool {
         self.places.clone().try_acquire_owned().map(|permit| Place { _permit: permit }).map_err(|_| refused())
     }
 
-    /// How long a job will take at least that finds so many before it: until a worker is free by the mean of late, where
-    /// those that are worked on are half done, and itself as long as the shortest. Nothing, if a worker is free.
+    /// How long a job will take at least that finds so many before it: until a worker is free, if jobs take as long as the
+    /// mean of late, and itself as long as the shortest. Nothing, if a worker is free.
     fn expected(&self, ahead: usize) -> Duration {
-        let waiting = (ahead + 1).saturating_sub(self.workers);
-        if waiting == 0 {
+        if ahead < self.workers {
             return Duration::ZERO;
         }
-        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.mean.mul_f64((waiting as f64 - 0.5) / self.workers as f64) + pace.least
+        let pace = lock(&self.pace);
+        let waiting = ahead.saturating_sub(pace.running.len());
+        let begun: Duration = pace.running.iter().map(|since| pace.mean.saturating_sub(since.elapsed())).sum();
+        (begun + pace.mean.mul_f64(waiting as f64)).div_f64(self.workers as f64) + pace.least
     }
 
     /// Waits for a worker. A job that depends on another's place needs none of its own.
@@ -147,14 +187,14 @@ impl Pool {
             Err(_) => {
                 let waited = timeout_at(deadline, self.working.clone().acquire_owned()).await;
                 let Ok(Ok(permit)) = waited else { return Err(late()) };
-                let least = self.pace.lock().unwrap_or_else(PoisonError::into_inner).least;
+                let least = lock(&self.pace).least;
                 if deadline.saturating_duration_since(Instant::now()) <= least {
                     return Err(late());
                 }
                 permit
             }
         };
-        Ok(Worker { pool: self.clone(), deadline, since: Instant::now(), place, permit })
+        Ok(Worker { pool: self.clone(), deadline, busy: Busy::new(self.pace.clone()), place, permit })
     }
 }
 
@@ -167,18 +207,13 @@ impl Worker {
         self,
         job: impl FnOnce(&Work) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let Self { pool, deadline, since, place, permit } = self;
+        let Self { pool, deadline, busy, place, permit } = self;
         let work = Work::until(deadline.into_std());
         let _cancel = CancelOnDrop(work.clone());
-        let pace = pool.pace.clone();
         let running = pool.threads.run(move || {
-            let _held = (place, permit);
+            let (busy, _held) = (busy, (place, permit));
             let done = job(&work);
-            let (took, mut pace) = (since.elapsed(), pace.lock().unwrap_or_else(PoisonError::into_inner));
-            // What was given up early tells nothing of how long it would have taken.
-            if work.check().is_ok() || took > pace.mean {
-                pace.note(took);
-            }
+            busy.note(&work);
             done
         });
         match timeout_at(deadline + GRACE, running).await {
@@ -241,15 +276,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_queue_that_lasts_beyond_the_deadline_refuses_at_once() {
         let pool = Pool::new("test", 2, 10);
-        pool.pace.lock().unwrap().note(Duration::from_secs(2));
-        let held: Vec<_> = (0..2).map(|_| pool.place(soon()).unwrap()).collect();
-        let deadline = |seconds| Instant::now() + Duration::from_secs(seconds);
-        // One before it at each worker: half of their time is over on average, and it takes 2 s itself.
-        assert_eq!(pool.place(deadline(2)).unwrap_err().code, Code::Overloaded);
-        let third = pool.place(deadline(3)).unwrap();
-        assert_eq!(pool.place(deadline(3)).unwrap_err().code, Code::Overloaded);
-        drop((held, third));
-        assert!(pool.place(deadline(1)).is_ok(), "where nobody waits, a job may be shorter than others were");
+        pool.pace.lock().unwrap().note(Duration::from_secs(4));
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let code = |seconds| pool.place(at(seconds)).map(drop).map_err(|problem| problem.code);
+        let refused = Err(Code::Overloaded);
+        let [first, second] = [pool.worker(None, at(9)).await.unwrap(), pool.worker(None, at(9)).await.unwrap()];
+        assert_eq!(code(1), Ok(()), "where nobody has a place, a job may be shorter than others were");
+        let places = [pool.place(at(9)).unwrap(), pool.place(at(9)).unwrap()];
+        // Each worker has 4 s of work, and it takes 4 s itself.
+        assert_eq!((code(7), code(9)), (refused, Ok(())));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!((code(4), code(6)), (refused, Ok(())));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!((code(3), code(5)), (refused, Ok(())), "what takes longer than others may end at any time");
+        drop((first, second));
+        assert_eq!((code(7), code(9)), (refused, Ok(())), "those with places have not begun");
+        drop(places);
+        assert_eq!(code(1), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
