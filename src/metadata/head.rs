@@ -111,7 +111,13 @@ fn container_icc<'a>(
 pub(crate) fn heif_picture<'a>(bytes: &'a [u8], kind: [u8; 4], work: &Work) -> Result<heif::Picture<'a>, Error> {
     let meter = Meter::new(bytes.len() as u64, work);
     let meta = from_memory(Input::new(Cursor::new(bytes), &meter).and_then(|mut input| heif::meta(&mut input)))?;
-    meta.flatten().ok_or(Error::Damaged("it has no whole meta box"))?.picture(bytes, kind, &meter)
+    let meta = meta.flatten();
+    if meta.as_ref().is_none_or(|meta| meta.primary.is_none())
+        && let Some(frame) = heif::first_frame(bytes, kind, &meter)?
+    {
+        return Ok(frame);
+    }
+    meta.ok_or(Error::Damaged("it has no whole meta box"))?.picture(bytes, kind, &meter)
 }
 
 /// The part of `bytes` that `range` names, as far as there is one.

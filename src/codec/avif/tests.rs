@@ -62,14 +62,27 @@ fn lossless_is_exact() {
 
 #[test]
 fn large_pictures_are_grids() {
-    let picture = gradient(3075, 3, Channels::La);
-    let fastest = with_speed(4);
-    let bytes = fastest.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
-    let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
-    assert_eq!((opened.picture.colour.len(), opened.picture.colour.columns), (2, 2));
-    let decoded = decode(&bytes, BUDGET).unwrap().raster;
-    assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (3075, 3, Channels::La));
-    assert!(mean_difference(&decoded, &picture) < 4.0);
+    for channels in [Channels::L, Channels::La] {
+        let picture = gradient(3075, 3, channels);
+        let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+        let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
+        assert_eq!((opened.picture.colour.len(), opened.picture.colour.columns), (2, 2));
+        let decoded = decode(&bytes, BUDGET).unwrap();
+        let whole = decoded.raster;
+        assert_eq!((whole.width(), whole.height(), whole.channels(), decoded.flaw), (3075, 3, channels, None));
+        assert!(mean_difference(&whole, &picture) < 4.0);
+        if channels.has_alpha() {
+            assert_eq!(decode(&alpha_of_cells(&bytes), BUDGET).unwrap().raster, whole);
+        }
+        // The last of the data is the second cell, of the colours or of alpha: it is missing if it is cut off.
+        let cut = decode(&bytes[..bytes.len() - 1], BUDGET).unwrap();
+        assert_eq!(cut.flaw, Some(Flaw::CutShort));
+        let (count, middle) = (channels.count(), 1538 * channels.count());
+        let (shown, expected) = (cut.raster.samples().as_bytes(), whole.samples().as_bytes());
+        assert_eq!(shown[..middle], expected[..middle], "{channels:?}");
+        let missing = if channels.has_alpha() { 0 } else { MISSING };
+        assert_eq!(shown[middle + count - 1], missing, "{channels:?}");
+    }
 }
 
 #[test]
@@ -202,35 +215,6 @@ fn effort_follows_from_the_setting_and_the_size_alone() {
     assert_eq!([1, 3].map(|speed| super::encode::effort(speed, 2_000_000).smallest), [2, 3]);
 }
 
-#[test]
-fn cells_of_a_grid_that_are_cut_off_are_missing() {
-    let (fastest, work) = (with_speed(4), Work::unbounded());
-    for channels in [Channels::L, Channels::La] {
-        let picture = gradient(3075, 3, channels);
-        let bytes = fastest.encode(&picture, &ENCODING, Budget::UNLIMITED, &work).unwrap();
-        let whole = decode(&bytes, BUDGET).unwrap().raster;
-        // The last of the data is the second cell, of the colours or of alpha.
-        let cut = decode(&bytes[..bytes.len() - 1], BUDGET).unwrap();
-        assert_eq!(cut.flaw, Some(Flaw::CutShort));
-        let (count, middle) = (channels.count(), 1538 * channels.count());
-        let (shown, expected) = (cut.raster.samples().as_bytes(), whole.samples().as_bytes());
-        assert_eq!(shown[..middle], expected[..middle], "{channels:?}");
-        let missing = if channels.has_alpha() { 0 } else { MISSING };
-        assert_eq!(shown[middle + count - 1], missing, "{channels:?}");
-    }
-}
-
-#[test]
-fn alpha_may_hang_on_the_cells_of_a_grid() {
-    let picture = gradient(3075, 3, Channels::La);
-    let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
-    let whole = decode(&bytes, BUDGET).unwrap().raster;
-    assert_eq!(whole.channels(), Channels::La);
-    let changed = alpha_of_cells(&bytes);
-    let decoded = decode(&changed, BUDGET).unwrap().raster;
-    assert_eq!(decoded, whole);
-}
-
 /// The same file of two cells, with the alpha of each as that of a cell instead of a grid of its own.
 fn alpha_of_cells(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
@@ -247,4 +231,47 @@ fn alpha_of_cells(bytes: &[u8]) -> Vec<u8> {
         out[find(associations, cell) + 3] = kind;
     }
     out
+}
+
+/// A track of one sample (ISO/IEC 14496-12, section 8).
+fn track(handler: &[u8], sample: (u32, u32), boxes: &[Vec<u8>]) -> Vec<u8> {
+    use crate::metadata::write_box;
+    let entry = write_box(*b"av01", &[vec![0; 78], boxes.concat()].concat());
+    let number = u32::to_be_bytes;
+    let table = [
+        write_box(*b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1], entry.as_slice()].concat()),
+        write_box(*b"stsz", &[[0; 4], [0; 4], number(1), number(sample.1)].concat()),
+        write_box(*b"stco", &[[0; 4], number(1), number(sample.0)].concat()),
+    ];
+    let handler = write_box(*b"hdlr", &[&[0; 8], handler, &[0; 13]].concat());
+    let table = write_box(*b"minf", &write_box(*b"stbl", &table.concat()));
+    write_box(*b"trak", &write_box(*b"mdia", &[handler, table].concat()))
+}
+
+#[test]
+fn a_sequence_without_a_primary_image_shows_its_first_frame() {
+    use crate::metadata::write_box;
+    let picture = gradient(48, 32, Channels::La);
+    let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let whole = decode(&bytes, BUDGET).unwrap().raster;
+    let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
+    let (colour, alpha) = (opened.picture.colour.cell(0), opened.picture.alpha.unwrap().cell(0));
+    let alpha_box = write_box(*b"auxi", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
+    let file = |colour_at: u32| {
+        let (one, other) = ((colour_at, colour.len() as u32), (colour_at + colour.len() as u32, alpha.len() as u32));
+        let tracks = [
+            track(b"soun", other, &[]),
+            track(b"pict", one, &[]),
+            track(b"auxv", other, std::slice::from_ref(&alpha_box)),
+        ];
+        let brands = write_box(*b"ftyp", b"avis\0\0\0\0avismsf1");
+        [brands, write_box(*b"moov", &tracks.concat()), write_box(*b"mdat", &[&colour[..], &alpha].concat())].concat()
+    };
+    let data_at = file(0).len() - colour.len() - alpha.len();
+    let sequence = file(data_at as u32);
+    assert_eq!(decode(&sequence, BUDGET).unwrap().raster, whole);
+    for cut in 0..sequence.len() {
+        let _ = decode(&sequence[..cut], BUDGET);
+    }
+    assert!(matches!(decode(&file(1 << 31), BUDGET), Err(Error::Damaged { .. })));
 }

@@ -4,6 +4,7 @@
 mod insert;
 mod locations;
 mod picture;
+mod sequence;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Seek};
@@ -16,6 +17,7 @@ use crate::codec::{Exhausted, Meter};
 pub(super) use insert::with_items;
 pub(super) use locations::{Location, Locations};
 pub(crate) use picture::{CleanAperture, Coded, Nclx, Picture};
+pub(crate) use sequence::first_frame;
 
 /// The most that is read of a `meta` box; a real one has some kilobytes.
 const MAX_META: u64 = 4 << 20;

@@ -14,7 +14,7 @@ use crate::metadata::head::slice;
 use crate::metadata::isobmff::Fields;
 
 /// The name of the auxiliary image that is alpha (MIAF, ISO/IEC 23000-22, 7.3.5.2).
-const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
+pub(super) const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 
 /// A cell is 64 pixels wide and high at least (MIAF, 7.3.11.4.2), so this is beyond every limit on pixels.
 const MAX_CELLS: usize = 1 << 15;
@@ -72,6 +72,11 @@ pub(crate) struct CleanAperture {
 }
 
 impl<'a> Coded<'a> {
+    /// An image in one piece.
+    pub(super) fn single(file: &'a [u8], places: Rc<[Range<u64>]>) -> Self {
+        Self { file, size: None, columns: 1, cells: vec![places] }
+    }
+
     /// How many cells there are; at least one.
     pub(crate) fn len(&self) -> usize {
         self.cells.len()
@@ -278,7 +283,7 @@ fn grid(payload: &[u8]) -> Option<(usize, usize, u32, u32)> {
 }
 
 impl Nclx {
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes.strip_prefix(b"nclx")?);
         let (primaries, transfer, matrix) = (fields.u16()?, fields.u16()?, fields.u16()?);
         Some(Self { primaries, transfer, matrix, full_range: fields.uint(1)? & 0x80 != 0 })
