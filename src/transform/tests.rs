@@ -20,6 +20,38 @@ fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
     Ok((rendered, colour::with_alpha(colour::with_colour(raster))))
 }
 
+#[test]
+fn what_is_missing_of_a_file_is_told() {
+    macro_rules! fixtures {
+        ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("../../fixtures/", $name)).as_slice())),*] };
+    }
+    let files = fixtures![
+        "jpeg/444.jpg",
+        "jpeg/progressive.jpg",
+        "png/rgb-8.png",
+        "png/rgba-16.png",
+        "png/palette-4.png",
+        "png/interlaced.png",
+        "png/disposing.png",
+        "webp/lossy.webp",
+        "webp/lossless.webp",
+        "webp/alpha.webp",
+        "webp/disposing.webp",
+        "gif/still.gif",
+        "gif/animated.gif",
+    ];
+    for (name, bytes) in files {
+        let info = |bytes: &[u8]| inspect(bytes, BUDGET, &Work::unbounded());
+        let whole = info(bytes).unwrap();
+        assert_eq!(whole.warnings, [""; 0], "{name}");
+        let part = info(&bytes[..bytes.len() * 17 / 20]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(part.warnings, ["the file is cut short"], "{name}");
+        assert_eq!((part.width, part.height, part.alpha), (whole.width, whole.height, whole.alpha), "{name}");
+        let nothing = info(&bytes[..40]);
+        assert!(matches!(nothing, Err(Error::Codec(codec::Error::Damaged { .. }))), "{name}: {nothing:?}");
+    }
+}
+
 /// Screenshots of whole pages are longer than some formats hold.
 #[test]
 fn long_sides_are_kept_where_the_format_holds_them() {

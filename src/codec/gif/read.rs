@@ -117,16 +117,19 @@ struct Images<'b> {
     control: Control,
     /// How often the animation is played, 0 for ever, as far as the file has said so.
     plays: u32,
+    /// Whether the file has ended within a block.
+    is_cut: bool,
 }
 
 impl<'b> Images<'b> {
     fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Error> {
         let blocks = Blocks::new(bytes, work)?;
-        Ok(Self { bytes, blocks, control: Control::default(), plays: 1 })
+        Ok(Self { bytes, blocks, control: Control::default(), plays: 1, is_cut: false })
     }
 
     fn next_image(&mut self) -> Result<Option<Image<'b>>, Error> {
         while let Some(block) = self.blocks.next_block()? {
+            self.is_cut |= matches!(block, Block::Image { cut: true, .. } | Block::Extension { cut: true, .. });
             match block {
                 Block::Image { range, cut } => {
                     let control = std::mem::take(&mut self.control);
@@ -182,9 +185,8 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     let mut images = Images::new(bytes, work)?;
     while let Some(image) = images.next_image()? {
         animation.add(u32::from(image.control.delay) * TICK, image.pixels(), canvas);
-        animation.is_cut |= image.is_cut;
     }
-    animation.plays = images.plays;
+    (animation.plays, animation.is_cut) = (images.plays, images.is_cut);
     Ok(animation.with_frames())
 }
 

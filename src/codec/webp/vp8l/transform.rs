@@ -118,8 +118,12 @@ impl Transform {
     }
 }
 
+#[inline(always)]
 fn add(one: Pixel, other: Pixel) -> Pixel {
-    std::array::from_fn(|sample| one[sample].wrapping_add(other[sample]))
+    const HALF: u32 = 0x00ff_00ff;
+    let (one, other) = (u32::from_ne_bytes(one), u32::from_ne_bytes(other));
+    let sum = |mask: u32| (one & mask).wrapping_add(other & mask) & mask;
+    (sum(HALF) | sum(!HALF)).to_ne_bytes()
 }
 
 fn with_green([red, green, blue, alpha]: Pixel) -> Pixel {
@@ -176,16 +180,20 @@ struct Neighbours {
 fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, mode: impl Fn(Neighbours) -> Pixel) {
     // In the last column, what is right of the row above is the beginning of this one.
     let behind = row[0];
-    for x in columns {
-        let top_right = above.get(x + 1).copied().unwrap_or(behind);
-        let neighbours = Neighbours { left: row[x - 1], top: above[x], top_left: above[x - 1], top_right };
-        row[x] = add(row[x], mode(neighbours));
+    let mut left = row[columns.start - 1];
+    let neighbours = above[columns.start - 1..].windows(3).map(|window| (window[0], window[1], window[2]));
+    let last = above[above.len().saturating_sub(2)..].first_chunk().map(|&[top_left, top]| (top_left, top, behind));
+    for (pixel, (top_left, top, top_right)) in row[columns].iter_mut().zip(neighbours.chain(last)) {
+        left = add(*pixel, mode(Neighbours { left, top, top_left, top_right }));
+        *pixel = left;
     }
 }
 
+/// The mean of each sample, rounded down.
 #[inline(always)]
 fn mean(one: Pixel, other: Pixel) -> Pixel {
-    std::array::from_fn(|sample| one[sample].midpoint(other[sample]))
+    let (one, other) = (u32::from_ne_bytes(one), u32::from_ne_bytes(other));
+    ((one & other) + (((one ^ other) & 0xfefe_fefe) >> 1)).to_ne_bytes()
 }
 
 /// Left or top, whichever is nearer to their gradient.
