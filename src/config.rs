@@ -369,7 +369,7 @@ impl Layer {
             check_preset(name, text)?;
         }
         let cors = self.cors.unwrap_or_else(|| "none".to_owned());
-        if !cors.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !matches!(cors.as_str(), "*" | "none") && !is_web_origin(&cors) {
             return Err(bad("cors", cors, "*, none, or one origin such as https://example.com"));
         }
         let usual = Limits::from(Budget { pixels, memory: self.request_memory.map_or(512 << 20, |size| size.0) });
@@ -423,6 +423,14 @@ fn seconds(name: &str, value: f64, most: f64) -> Result<Duration, ConfigError> {
         return Ok(Duration::from_secs_f64(value));
     }
     Err(bad(name, value, &format!("seconds from 0.001 to {most}")))
+}
+
+/// Whether a browser may send this as `Origin`: scheme, host and port, in lower case, without a slash at the end.
+fn is_web_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, host)| {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"/,?#@\"\\".contains(&byte);
+        !scheme.is_empty() && !host.is_empty() && scheme.bytes().chain(host.bytes()).all(plain)
+    })
 }
 
 /// The formats of a list such as `avif,webp`, in its order.
@@ -496,6 +504,11 @@ mod tests {
             ("cache = 1.5", "1.5 is no number of bytes"),
             ("cache = true", "expected a number or a text"),
             ("listen = \"8081\"", "8081 is no address such as 127.0.0.1:8080, localhost:8080"),
+            ("cors = \"example.com\"", "the setting cors cannot be example.com: *, none, or one origin such as"),
+            ("cors = \"https://example.com/\"", "the setting cors cannot be"),
+            ("cors = \"https://a.example,https://b.example\"", "the setting cors cannot be"),
+            ("cors = \"https://Example.com\"", "the setting cors cannot be"),
+            ("cors = \"https://\"", "the setting cors cannot be"),
             ("max_pixels = 0", "the setting max_pixels cannot be 0"),
             ("cache = \"5X\"", "5X is no number of bytes"),
             ("cache = \"99999999999G\"", "is no number of bytes"),

@@ -335,6 +335,12 @@ fn mistakes_are_explained() {
         (&["transform", &photo, "w=5", "-o", "x", "--max-pixels", "1K"], "and the limit is 1000"),
         (&["serve", ".", "--deadline", "0s"], "the setting deadline cannot be 0"),
         (&["serve", ".", "--cache", "lots"], "lots is no number of bytes"),
+        (
+            &["serve", ".", "--log", "loud"],
+            "the setting log cannot be loud: loud is no level; use a level such as info",
+        ),
+        (&["serve", ".", "--log", "info,hyper"], "hyper is no level"),
+        (&["serve", ".", "--cors", "example.com"], "the setting cors cannot be example.com"),
         (&["serve", ".", "--log", "a=b=c"], "the setting log cannot be a=b=c"),
         (&["serve", ".", "--listen", "192.0.2.1:1"], "choose another address with --listen"),
         (&["serve", ".", "--config", "/missing.toml"], "the configuration file /missing.toml cannot be used"),

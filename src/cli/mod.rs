@@ -310,6 +310,15 @@ const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
 ];
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
+    // A word alone would be taken for the name of a target, and nothing else would be logged.
+    let words = settings.log.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    if let Some(word) = words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err()) {
+        let allowed = "use a level such as info or debug, or directives such as image_origin=debug";
+        return Err(Failure::usage(format!(
+            "the setting log cannot be {}: {word} is no level; {allowed}",
+            settings.log
+        )));
+    }
     let wanted: Targets = settings.log.parse().map_err(|error| {
         let message = format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log);
         Failure::usage(message)
