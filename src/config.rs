@@ -145,7 +145,8 @@ pub struct Layer {
     #[arg(long, env = "IMAGE_ORIGIN_MAX_FRAME_PIXELS", value_name = "PIXELS", value_parser = parse_pixels)]
     #[serde(deserialize_with = "in_toml::pixels")]
     pub max_frame_pixels: Option<u64>,
-    /// Most memory that one picture may take, beside its original [default: 512M]
+    /// Most memory that one picture may take, beside its original; 512M is enough for 48 megapixels in most formats
+    /// [default: 512M]
     #[arg(long, env = "IMAGE_ORIGIN_REQUEST_MEMORY", value_name = "BYTES")]
     pub request_memory: Option<ByteSize>,
     /// Time that one request may take, in seconds or with ms, s, m, h or d [default: 10]
@@ -198,7 +199,7 @@ pub struct Layer {
     /// What format=auto may choose beside JPEG and PNG, the best first: avif, webp, or none [default: avif,webp]
     #[arg(long, env = "IMAGE_ORIGIN_AUTO_FORMATS", value_name = "FORMATS")]
     pub auto_formats: Option<String>,
-    /// How fast AVIF is written, from 1, which makes the smallest files, to 4 [default: 3]
+    /// How fast AVIF is written, from 1, which makes the smallest files, to 4; large pictures are written faster [default: 3]
     #[arg(long, env = "IMAGE_ORIGIN_AVIF_SPEED", value_name = "SPEED")]
     pub avif_speed: Option<u8>,
     /// How log lines look [default: text; json in Lambda]

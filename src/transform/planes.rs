@@ -75,16 +75,20 @@ fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [R
 
 /// Bytes that [`all_made`] holds at most, the decoded planes included.
 fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
-    let decoded: u64 = planes.iter().map(|plane| plane.raster.bytes()).sum();
-    let (width, height) = plan.stored_size();
-    let luma = u64::from(width) * u64::from(height);
-    let all = luma + 2 * u64::from(width.div_ceil(2)) * u64::from(height.div_ceil(2));
-    let [Plane { raster, area }, ..] = planes;
-    let keeps_size = is_whole(plan.area.in_raster(raster, *area), raster, width, height);
-    let copies = if keeps_size { ranges as u64 - 1 } else { ranges as u64 };
-    let working = if keeps_size { 0 } else { lanczos::memory(raster, (width, height)) };
-    let turned = if plan.orientation.transposes() { luma } else { 0 };
-    decoded + copies * all + working + turned
+    let size @ (width, height) = plan.stored_size();
+    let (half, chroma) = ((width.div_ceil(2), height.div_ceil(2)), chroma_area(plan));
+    let [luma, blue, red] = planes;
+    let (mut held, mut working) = (0, 0);
+    for (Plane { raster, area: covered }, area, (width, height)) in
+        [(luma, plan.area, size), (blue, chroma, half), (red, chroma, half)]
+    {
+        let keeps_size = is_whole(area.in_raster(raster, *covered), raster, width, height);
+        let copies = ranges as u64 - u64::from(keeps_size);
+        held += raster.bytes() + copies * u64::from(width) * u64::from(height);
+        working = if keeps_size { working } else { lanczos::memory(raster, (width, height)).max(working) };
+    }
+    let turned = if plan.orientation.transposes() { u64::from(width) * u64::from(height) } else { 0 };
+    held + working + turned
 }
 
 /// The encoders, if nothing that is asked for needs more than luma and chroma at their size; else none.

@@ -123,7 +123,10 @@ function environment(options: Options, names: Names): Record<string, string> {
   };
 }
 
-/** The settings, as variables. What memory is for follows from how much there is, unless the operator says otherwise. */
+/**
+ * The settings, as variables. What memory is for follows from how much there is, unless the operator says otherwise: a
+ * function works on one picture at a time, and some 50 MB are the program's own.
+ */
 function settings({ function: { memory, settings } }: Options): Record<string, string> {
   const derived = {
     request_memory: `${Math.floor(memory / 2)}M`,

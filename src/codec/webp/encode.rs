@@ -37,9 +37,6 @@ const LOSSLESS: u64 = 36;
 /// Bytes a pixel, and at most, for the frequencies of symbols in each part of the picture: there are no more than 2600 parts.
 const FREQUENCIES: (u64, u64) = (72, 48 << 20);
 
-/// Bytes a pixel for alpha: planes, and what is held to write it without loss.
-const ALPHA: u64 = 30;
-
 /// What happens when libwebp does not take what is right.
 const BUG: Error = Error::Internal("libwebp refuses a picture that it should take");
 
@@ -182,12 +179,14 @@ fn memory(pixels: Pixels<'_>, area: u64, config: &ffi::WebPConfig) -> u64 {
     const FIXED: u64 = 256 << 10;
     /// The longest partition that the format has room for (RFC 6386, 9.5); it grows by doubling.
     const PARTITION: u64 = 1 << 24;
+    let lossless = area * LOSSLESS + (area * FREQUENCIES.0).min(FREQUENCIES.1);
     if config.lossless != 0 {
-        return FIXED + area * LOSSLESS + (area * FREQUENCIES.0).min(FREQUENCIES.1);
+        return FIXED + lossless;
     }
     // Luma and half of both chromas, unless they are there already.
     let planes = if let Pixels::Planes(_) = pixels { 0 } else { area * 3 / 2 };
-    let alpha = if let Pixels::Rgba(_) = pixels { area * ALPHA } else { 0 };
+    // Alpha is written without loss, from a plane of its own and a filtered one.
+    let alpha = if let Pixels::Rgba(_) = pixels { 2 * area + lossless } else { 0 };
     let tokens = if config.low_memory == 0 {
         (area as f32 * calibrated(&TOKENS, config.quality.ceil() as u8)) as u64
     } else {
