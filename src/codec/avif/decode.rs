@@ -8,7 +8,7 @@ use super::stream::Sequence;
 const OVERHEAD_PER_PIXEL: u64 = 2;
 
 /// What it holds whatever the size: tables of probabilities, buffers of a superblock, rows for the filters.
-const OVERHEAD: u64 = 4 << 20;
+const OVERHEAD: u64 = 2 << 20;
 
 /// A decoded picture.
 pub(super) struct Planes {
