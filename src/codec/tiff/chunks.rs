@@ -9,7 +9,7 @@ use super::layout::{Layout, Predictor};
 use super::{decompress, samples};
 
 /// What a band holds for each chunk beside its decompressor.
-const CHUNK: u64 = 64;
+const CHUNK: u64 = 96;
 
 /// A chunk whose rows are being read, until they end or cannot be read.
 type Chunk<'a> = Option<Box<dyn Read + 'a>>;
@@ -123,22 +123,21 @@ impl<'a> Rows<'a> {
             let mut left = columns(layout, window).start * layout.chunk_width;
             for chunk in chunks {
                 self.work.check()?;
-                let filled = match chunk {
-                    Some(reader) => {
-                        let (filled, flaw) = read(reader, stored);
-                        if flaw.is_some() {
-                            self.flaw = self.flaw.take().or(flaw);
-                            *chunk = None;
-                        }
-                        filled
-                    }
-                    None => 0,
-                };
-                self.has_data |= filled > 0;
-                let known = restore(layout, stored, filled, &mut self.scratch);
                 let right = left.saturating_add(layout.chunk_width).min(window.right);
                 let first = left.max(window.left);
                 let columns = (first - window.left) as usize..(right - window.left) as usize;
+                let Some(reader) = chunk else {
+                    missing.push(columns);
+                    left = right;
+                    continue;
+                };
+                let (filled, flaw) = read(reader, stored);
+                if flaw.is_some() {
+                    self.flaw = self.flaw.take().or(flaw);
+                    *chunk = None;
+                }
+                self.has_data |= filled > 0;
+                let known = restore(layout, stored, filled, &mut self.scratch);
                 let there = left.saturating_add(known).clamp(first, right);
                 if there < right {
                     missing.push((there - window.left) as usize..columns.end);
