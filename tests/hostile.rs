@@ -39,7 +39,7 @@ fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
     [name.as_slice(), &(content.len() as u32).to_le_bytes(), content, &padding].concat()
 }
 
-/// An APNG whose frames are announced and never come (PNG 3rd edition, 11.3.6).
+/// An APNG of frames of one pixel, of which all but the first are empty (PNG 3rd edition, 11.3.6).
 fn png(frames: u32) -> Vec<u8> {
     let chunk = |name: &[u8; 4], content: &[u8]| {
         let mut crc = flate2::Crc::new();
@@ -51,11 +51,16 @@ fn png(frames: u32) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     file.extend(chunk(b"IHDR", &[&number(1)[..], &number(1), &[8, 0, 0, 0, 0]].concat()));
     file.extend(chunk(b"acTL", &[number(frames), number(0)].concat()));
-    for frame in 0..frames {
-        let place = [number(frame), number(1), number(1), [0; 4], [0; 4], [0, 1, 0, 10]].concat();
-        file.extend(chunk(b"fcTL", &[&place[..], &[0, 0]].concat()));
-    }
+    let control = |sequence: u32| {
+        let place = [number(sequence), number(1), number(1), [0; 4], [0; 4], [0, 1, 0, 10]].concat();
+        chunk(b"fcTL", &[&place[..], &[0, 0]].concat())
+    };
+    file.extend(control(0));
     file.extend(chunk(b"IDAT", &[0x78, 0x9c, 0x63, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01]));
+    for frame in 1..frames {
+        file.extend(control(2 * frame - 1));
+        file.extend(chunk(b"fdAT", &number(2 * frame)));
+    }
     file
 }
 
