@@ -8,6 +8,7 @@
 mod body;
 pub(crate) mod conditional;
 mod download;
+mod fairness;
 mod flight;
 mod pipeline;
 mod pool;

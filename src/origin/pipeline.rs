@@ -124,7 +124,7 @@ impl Pipeline {
     ) -> Result<Outcome, Problem> {
         let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
         // Where nothing is likely to be done there is nothing to wait for.
-        let mut place = if holds.is_none() { Some(pool.place(parsed.deadline)?) } else { None };
+        let mut place = if holds.is_none() { Some(pool.place(parsed.key.as_str(), parsed.deadline)?) } else { None };
         let started = Instant::now();
         let found = match open(source, parsed, holds.as_deref()).await? {
             // Not every source compares.
@@ -147,7 +147,7 @@ impl Pipeline {
             (Found::Object(object), None) => {
                 let place = match place.take() {
                     Some(place) => place,
-                    None => pool.place(parsed.deadline)?,
+                    None => pool.place(parsed.key.as_str(), parsed.deadline)?,
                 };
                 if parsed.transform.is_original() {
                     self.original(object, place, parsed).await?

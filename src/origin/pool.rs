@@ -1,14 +1,17 @@
 //! A bounded number of threads for work, and a bounded queue in front of them.
 //!
 //! A job takes its [`Place`] first, before anything is opened or read for it: a full queue, and one so long that the
-//! deadline would pass in it, refuses at once. It becomes a [`Worker`] when one is free, and only then runs.
+//! deadline would pass in it, refuses at once. It becomes a [`Worker`] when one is free, and only then runs. No original
+//! takes all workers for itself: see [`Fairness`].
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::fairness::{Entry, Fairness, Turn};
 use super::threads::Threads;
 use crate::codec::Work;
 use crate::error::{Code, Problem};
@@ -29,6 +32,7 @@ pub(super) struct Pool {
     capacity: usize,
     threads: Arc<Threads>,
     pace: Arc<Mutex<Pace>>,
+    fairness: Fairness,
 }
 
 /// How many jobs there are.
@@ -43,6 +47,7 @@ pub(crate) struct Load {
 /// A place in the queue. It is given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
+    entry: Entry,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -53,6 +58,7 @@ pub(super) struct Worker {
     deadline: Instant,
     busy: Busy,
     place: Option<Place>,
+    turn: Turn,
     permit: OwnedSemaphorePermit,
 }
 
@@ -73,7 +79,7 @@ impl Busy {
     /// Notes how long the job took. What was given up early tells nothing of how long it would have taken.
     fn note(&self, work: &Work) {
         let (took, mut pace) = (self.since.elapsed(), lock(&self.pace));
-        if work.check().is_ok() || took > pace.mean {
+        if work.check().is_ok() || took > pace.median() {
             pace.note(took);
         }
     }
@@ -93,22 +99,34 @@ impl Drop for Busy {
 struct Pace {
     /// When the jobs began that are worked on.
     running: Vec<Instant>,
-    /// The mean, in which the newest job weighs most.
-    mean: Duration,
+    /// The latest jobs, the newest last.
+    latest: VecDeque<Duration>,
     /// The shortest, which is forgotten little by little.
     least: Duration,
 }
 
 impl Pace {
-    /// The weight of the newest job.
-    const WEIGHT: f64 = 0.125;
+    /// How many jobs are remembered.
+    const REMEMBERED: usize = 31;
+    /// By how much the shortest is forgotten with each job.
+    const FORGOTTEN: f64 = 0.125;
 
     fn note(&mut self, took: Duration) {
-        if self.mean.is_zero() {
-            (self.mean, self.least) = (took, took);
+        if self.latest.is_empty() {
+            self.least = took;
         }
-        self.mean = self.mean.mul_f64(1.0 - Self::WEIGHT) + took.mul_f64(Self::WEIGHT);
-        self.least = took.min(self.least.mul_f64(1.0 + Self::WEIGHT));
+        if self.latest.len() == Self::REMEMBERED {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(took);
+        self.least = took.min(self.least.mul_f64(1.0 + Self::FORGOTTEN));
+    }
+
+    /// What half of the jobs did not exceed: a few that were made to be slow do not count.
+    fn median(&self) -> Duration {
+        let mut sorted: Vec<_> = self.latest.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
     }
 }
 
@@ -141,6 +159,7 @@ impl Pool {
             capacity,
             threads: Arc::new(Threads::new(name, workers)),
             pace: Arc::default(),
+            fairness: Fairness::new(workers, capacity),
         }
     }
 
@@ -151,30 +170,32 @@ impl Pool {
         Load { busy, queued: taken.saturating_sub(busy) }
     }
 
-    /// A place in the queue.
+    /// A place in the queue for work on this original.
     ///
     /// # Errors
     /// [`Code::Overloaded`] when the queue is full, or when those who are in it already will take until the deadline by
     /// the time that jobs took lately.
-    pub(super) fn place(&self, deadline: Instant) -> Result<Place, Problem> {
+    pub(super) fn place(&self, original: &str, deadline: Instant) -> Result<Place, Problem> {
+        let entry = self.fairness.enter(original)?;
         let ahead = self.capacity.saturating_sub(self.places.available_permits());
         let refused = || Problem::new(Code::Overloaded, "too many pictures are waiting to be made; try again shortly");
         if Instant::now() + self.expected(ahead) > deadline {
             return Err(refused());
         }
-        self.places.clone().try_acquire_owned().map(|permit| Place { _permit: permit }).map_err(|_| refused())
+        self.places.clone().try_acquire_owned().map(|permit| Place { entry, _permit: permit }).map_err(|_| refused())
     }
 
     /// How long a job will take at least that finds so many before it: until a worker is free, if jobs take as long as the
-    /// mean of late, and itself as long as the shortest. Nothing, if a worker is free.
+    /// median of late, and itself as long as the shortest. Nothing, if a worker is free.
     fn expected(&self, ahead: usize) -> Duration {
         if ahead < self.workers {
             return Duration::ZERO;
         }
         let pace = lock(&self.pace);
+        let median = pace.median();
         let waiting = ahead.saturating_sub(pace.running.len());
-        let begun: Duration = pace.running.iter().map(|since| pace.mean.saturating_sub(since.elapsed())).sum();
-        (begun + pace.mean.mul_f64(waiting as f64)).div_f64(self.workers as f64) + pace.least
+        let begun: Duration = pace.running.iter().map(|since| median.saturating_sub(since.elapsed())).sum();
+        (begun + median.mul_f64(waiting as f64)).div_f64(self.workers as f64) + pace.least
     }
 
     /// Waits for a worker. A job that depends on another's place needs none of its own.
@@ -182,6 +203,10 @@ impl Pool {
     /// # Errors
     /// [`Code::Deadline`] when none is free in time, or so late that not even the shortest job of late would have ended.
     pub(super) async fn worker(&self, place: Option<Place>, deadline: Instant) -> Result<Worker, Problem> {
+        let turn = match &place {
+            Some(place) => place.entry.turn(deadline).await?,
+            None => None,
+        };
         let permit = match self.working.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -194,7 +219,7 @@ impl Pool {
                 permit
             }
         };
-        Ok(Worker { pool: self.clone(), deadline, busy: Busy::new(self.pace.clone()), place, permit })
+        Ok(Worker { pool: self.clone(), deadline, busy: Busy::new(self.pace.clone()), place, turn, permit })
     }
 }
 
@@ -207,13 +232,16 @@ impl Worker {
         self,
         job: impl FnOnce(&Work) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let Self { pool, deadline, busy, place, permit } = self;
+        let Self { pool, deadline, busy, place, turn, permit } = self;
         let work = Work::until(deadline.into_std());
         let _cancel = CancelOnDrop(work.clone());
         let running = pool.threads.run(move || {
-            let (busy, _held) = (busy, (place, permit));
+            let (busy, place, _held) = (busy, place, (turn, permit));
             let done = job(&work);
             busy.note(&work);
+            if let Some(Place { entry, .. }) = &place {
+                entry.took(busy.since.elapsed());
+            }
             done
         });
         match timeout_at(deadline + GRACE, running).await {
@@ -231,6 +259,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -239,13 +268,19 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
+    /// The name of an original that no other job has.
+    fn original() -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        COUNT.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
     /// Runs a job as those do that need nothing read.
     async fn run<T: Send + 'static>(
         pool: &Pool,
         deadline: Instant,
         job: impl FnOnce(&Work) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let place = pool.place(deadline)?;
+        let place = pool.place(&original(), deadline)?;
         pool.worker(Some(place), deadline).await?.run(job).await
     }
 
@@ -267,7 +302,7 @@ mod tests {
         while pool.load() != (Load { busy: 1, queued: 1 }) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(pool.place(soon()).unwrap_err().code, Code::Overloaded);
+        assert_eq!(pool.place(&original(), soon()).unwrap_err().code, Code::Overloaded);
         release.send(()).unwrap();
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(true), Ok(2)));
         assert_eq!(run(&pool, soon(), |_| 4).await, Ok(4));
@@ -278,11 +313,11 @@ mod tests {
         let pool = Pool::new("test", 2, 10);
         pool.pace.lock().unwrap().note(Duration::from_secs(4));
         let at = |seconds| Instant::now() + Duration::from_secs(seconds);
-        let code = |seconds| pool.place(at(seconds)).map(drop).map_err(|problem| problem.code);
+        let code = |seconds| pool.place(&original(), at(seconds)).map(drop).map_err(|problem| problem.code);
         let refused = Err(Code::Overloaded);
         let [first, second] = [pool.worker(None, at(9)).await.unwrap(), pool.worker(None, at(9)).await.unwrap()];
         assert_eq!(code(1), Ok(()), "where nobody has a place, a job may be shorter than others were");
-        let places = [pool.place(at(9)).unwrap(), pool.place(at(9)).unwrap()];
+        let places = [pool.place(&original(), at(9)).unwrap(), pool.place(&original(), at(9)).unwrap()];
         // Each worker has 4 s of work, and it takes 4 s itself.
         assert_eq!((code(7), code(9)), (refused, Ok(())));
         tokio::time::advance(Duration::from_secs(3)).await;
