@@ -102,10 +102,19 @@ pub struct Problem {
     pub request_id: Option<String>,
 }
 
+/// Characters of a detail; sentences have a tenth of that.
+const MAX_DETAIL: usize = 1000;
+
 impl Problem {
     /// A problem without a parameter to blame.
+    ///
+    /// A detail that is too long for people is cut off: it may repeat what an upload says.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), parameter: None, request_id: None }
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
+            detail.truncate(end);
+        }
+        Self { code, detail, parameter: None, request_id: None }
     }
 
     /// The document, as `application/problem+json`.

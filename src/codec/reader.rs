@@ -11,28 +11,42 @@ use super::{Budget, Channels, Decoded, Error, Format, Header, Need, Orientation,
 /// How many bytes are handed out between two looks at the clock.
 const STRIDE: usize = 16 * 1024;
 
-/// Reads from memory until the work is stopped; then every read fails.
+/// Reads from memory until the work is stopped: then the next read fails, and the file ends. Decoders that pass over
+/// errors would otherwise ask for ever.
 pub(super) struct WatchedReader<'a> {
     bytes: Cursor<Cow<'a, [u8]>>,
     work: &'a Work,
+    has_failed: bool,
 }
 
 impl<'a> WatchedReader<'a> {
     pub(super) fn new(bytes: impl Into<Cow<'a, [u8]>>, work: &'a Work) -> Self {
-        Self { bytes: Cursor::new(bytes.into()), work }
+        Self { bytes: Cursor::new(bytes.into()), work, has_failed: false }
+    }
+
+    /// Whether there is more to read.
+    fn goes_on(&mut self) -> io::Result<bool> {
+        if self.has_failed {
+            return Ok(false);
+        }
+        self.work.check().map(|()| true).map_err(|stopped| {
+            self.has_failed = true;
+            io::Error::other(stopped)
+        })
     }
 }
 
 impl Read for WatchedReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.work.check().map_err(io::Error::other)?;
-        self.bytes.read(buf)
+        if self.goes_on()? { self.bytes.read(buf) } else { Ok(0) }
     }
 }
 
 impl BufRead for WatchedReader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.work.check().map_err(io::Error::other)?;
+        if !self.goes_on()? {
+            return Ok(&[]);
+        }
         let rest = self.bytes.fill_buf()?;
         Ok(&rest[..rest.len().min(STRIDE)])
     }
@@ -87,13 +101,24 @@ pub(super) fn map_error(format: Format, error: &ImageError, work: &Work) -> Erro
     match error {
         // Sides that nobody could hold are the file's fault as well.
         ImageError::Unsupported(error) if error.to_string().ends_with("are too large") => {
-            Error::Damaged { format, reason: error.to_string() }
+            Error::Damaged { format, reason: shortened(error.to_string()) }
         }
         ImageError::Unsupported(error) => {
+            let error = shortened(error.to_string());
             Error::Unsupported(format!("the {format} is of a kind that is not read: {error}"))
         }
-        error => Error::Damaged { format, reason: error.to_string() },
+        error => Error::Damaged { format, reason: shortened(error.to_string()) },
     }
+}
+
+/// A reason in the words of a decoder, which may repeat any length of the file.
+fn shortened(mut reason: String) -> String {
+    const MOST: usize = 200;
+    if let Some((end, _)) = reason.char_indices().nth(MOST) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
 }
 
 fn layout(color: ColorType) -> (Channels, bool) {
@@ -106,5 +131,27 @@ fn layout(color: ColorType) -> (Channels, bool) {
         ColorType::Rgb16 => (Channels::Rgb, true),
         ColorType::Rgba16 => (Channels::Rgba, true),
         _ => (Channels::Rgba, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoder_that_passes_over_errors_comes_to_an_end() {
+        let work = Work::unbounded();
+        let mut reader = WatchedReader::new(vec![1; 3 * STRIDE], &work);
+        assert_eq!(reader.read(&mut [0; 4]).unwrap(), 4);
+        work.cancel();
+        assert!(reader.fill_buf().is_err());
+        assert_eq!(reader.fill_buf().unwrap(), b"");
+        assert_eq!(reader.bytes().filter(Result::is_ok).count(), 0);
+    }
+
+    #[test]
+    fn reasons_are_short() {
+        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(shortened("ä".repeat(1000)).chars().count(), 201);
     }
 }

@@ -287,6 +287,23 @@ fn cost_grows_no_faster_than_the_file() {
 }
 
 #[test]
+fn one_item_in_overlapping_pieces_is_refused_before_it_is_joined() {
+    let file = |extents: Vec<(u32, u32)>| {
+        Avif {
+            items: &[(1, b"av01")],
+            references: Vec::new(),
+            associations: vec![(1, &[1])],
+            extents: vec![(1, extents)],
+            data: vec![0; 4096],
+        }
+        .file()
+    };
+    let refusal = |extents| cost(&file(extents)).2.into_iter().filter_map(Result::err).collect::<Vec<_>>().join("\n");
+    assert!(refusal(vec![(0, 4096); 16]).contains("over and over"));
+    assert!(!refusal(vec![(0, 2048), (2048, 2048)]).contains("over and over"));
+}
+
+#[test]
 fn reading_ends_when_the_work_is_stopped() {
     let file = gain_maps(4096);
     let work = Work::unbounded();

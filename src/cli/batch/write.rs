@@ -4,9 +4,9 @@
 //! its name is replaced, not followed.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::plan::Existing;
 
@@ -45,10 +45,12 @@ struct Part(PathBuf);
 
 impl Part {
     fn write(output: &Path, bytes: &[u8]) -> std::io::Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let part = Self(output.with_file_name(format!(".image-origin-{}-{count}.part", std::process::id())));
-        let mut file = File::create_new(&part.0)?;
+        // Another program may work in this folder under the same process number, in a container of its own.
+        let number = RandomState::new().hash_one(std::process::id());
+        let path = output.with_file_name(format!(".image-origin-{number:016x}.part"));
+        let created = File::create_new(&path);
+        // Only what is ours is removed.
+        let (mut file, part) = (created?, Self(path));
         file.write_all(bytes)?;
         Ok(part)
     }
@@ -64,7 +66,7 @@ impl Part {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 // File systems without links: the name is taken first, and nobody else can have it then.
                 File::create_new(output)?;
-                self.replace(output)
+                self.replace(output).inspect_err(|_| _ = std::fs::remove_file(output))
             }
             linked => linked,
         }

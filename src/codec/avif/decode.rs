@@ -2,7 +2,7 @@
 
 use rusty_av1d::rust_api::{Decoder, Picture, PixelLayout, PlanarImageComponent as Component, Settings};
 
-use super::stream::Sequence;
+use super::stream::{self, Sequence};
 
 /// What the decoder holds for each pixel beside samples: block levels, motion vectors, filter masks.
 const OVERHEAD_PER_PIXEL: u64 = 2;
@@ -29,16 +29,18 @@ pub(super) fn memory(sequence: &Sequence, stream: &[u8]) -> u64 {
     let side = |length: u32| u64::from(length).next_multiple_of(128);
     let pixels = side(sequence.width) * side(sequence.height);
     let sample = if sequence.depth > 8 { 2 } else { 1 };
-    let pictures = if sequence.has_film_grain { 2 } else { 1 };
+    // Frames that are not shown are kept for others to be predicted from, with what is known of their blocks.
+    let frames = u64::from(Sequence::frames(stream).clamp(1, stream::MAX_FRAMES));
+    let pictures = frames + u64::from(sequence.has_film_grain);
     pixels * sequence.samples_by_four() * sample * pictures / 4
-        + pixels * OVERHEAD_PER_PIXEL
+        + pixels * OVERHEAD_PER_PIXEL * frames
         + OVERHEAD
         + stream.len() as u64
 }
 
-/// Decodes the stream's first picture, which has the size and the kind that its header announces.
+/// Decodes the first picture of a stream that [`Sequence::check`] has let pass; it has the size and the kind that its
+/// header announces.
 pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'static str> {
-    Sequence::check(stream)?;
     // The decoder panics over some streams that are broken. It is made and dropped within the call.
     let picture = std::panic::catch_unwind(|| first_picture(stream, &sequence));
     let picture = picture.ok().flatten().ok_or("its AV1 data are broken")?;

@@ -11,6 +11,8 @@ mod source;
 mod stream;
 mod write;
 
+use std::borrow::Cow;
+
 use colour::{Converter, Out};
 use decode::Planes;
 pub(super) use encode::{Avif, DEFAULT};
@@ -45,7 +47,7 @@ impl<'a> Opened<'a> {
         if let Some((width, height)) = picture.colour.size {
             budget.check_pixels(width, height)?;
         }
-        let sequence = Sequence::read(&picture.colour.cell(0)).map_err(damaged)?;
+        let sequence = Sequence::read(&cell(&picture.colour, 0, budget)?.0).map_err(damaged)?;
         let (width, height) = match picture.colour.size {
             Some(size) if picture.colour.len() > 1 => size,
             _ => (sequence.width, sequence.height),
@@ -75,6 +77,12 @@ impl<'a> Opened<'a> {
             Nclx { primaries: primaries.into(), transfer: transfer.into(), matrix: matrix.into(), full_range };
         self.picture.nclx.unwrap_or(of_stream)
     }
+}
+
+/// The data of a cell, and the budget for what is held beside them.
+fn cell<'a>(coded: &Coded<'a>, index: usize, budget: Budget) -> Result<(Cow<'a, [u8]>, Budget), Error> {
+    let budget = budget.beside(coded.joined_len(index))?;
+    Ok((coded.cell(index), budget))
 }
 
 /// Whole pixels that lie in the picture; `None` where there are none.
@@ -151,8 +159,10 @@ impl<'n> Canvas<'n> {
         let bytes = count * if is_deep { 2 } else { 1 };
         // Cutting the clean aperture out makes a copy.
         let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
-        need.budget.check_memory(bytes * copies + decode::memory(&opened.sequence, &opened.picture.colour.cell(0)))?;
-        let budget = Budget { memory: need.budget.memory - bytes * copies, ..need.budget };
+        let budget = need.budget.beside(bytes * copies)?;
+        let (first, beside) = cell(&opened.picture.colour, 0, budget)?;
+        beside.check_memory(decode::memory(&opened.sequence, &first))?;
+        drop(first);
         let mut samples = Samples::zeroed(count as usize, is_deep);
         if !channels.has_alpha() && opened.picture.colour.len() > 1 {
             // What is not drawn is missing.
@@ -167,7 +177,8 @@ impl<'n> Canvas<'n> {
         let (mut cell_size, mut flaw, mut first_error) = (None, None, None);
         for index in 0..coded.len() {
             self.work.check()?;
-            let planes = match self.decode(&coded.cell(index)) {
+            let (stream, budget) = cell(coded, index, self.budget)?;
+            let planes = match Self::decode(&stream, budget) {
                 Ok(planes) => planes,
                 Err(error @ Error::Damaged { .. }) => {
                     flaw.get_or_insert(if coded.ends_file(index) { Flaw::CutShort } else { Flaw::Damaged });
@@ -193,10 +204,12 @@ impl<'n> Canvas<'n> {
         }
     }
 
-    fn decode(&self, stream: &[u8]) -> Result<Planes, Error> {
+    fn decode(stream: &[u8], budget: Budget) -> Result<Planes, Error> {
         let sequence = Sequence::read(stream).map_err(damaged)?;
-        self.budget.check_pixels(sequence.width, sequence.height)?;
-        self.budget.check_memory(decode::memory(&sequence, stream))?;
+        let frames = Sequence::check(stream).map_err(damaged)?;
+        // Each frame is worked on without a pause, whether it is shown or not.
+        budget.check_pixels(sequence.width, sequence.height.saturating_mul(frames))?;
+        budget.check_memory(decode::memory(&sequence, stream))?;
         decode::decode(stream, sequence).map_err(damaged)
     }
 

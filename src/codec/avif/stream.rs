@@ -4,7 +4,7 @@
 //! than its one picture is worth is refused.
 
 /// Frames that a still picture may have: layers, and those that others are predicted from.
-const MAX_FRAMES: usize = 8;
+pub(super) const MAX_FRAMES: u32 = 8;
 
 /// Kinds of open bitstream units (6.2.2).
 const SEQUENCE_HEADER: u8 = 1;
@@ -37,20 +37,26 @@ impl Sequence {
         read_header(&mut Bits(first.payload, 0)).ok_or("its sequence header is cut off")
     }
 
-    /// Refuses a stream whose frames are many, or not all of one sequence.
-    pub(super) fn check(stream: &[u8]) -> Result<(), &'static str> {
+    /// The number of frames, whether they are shown or not.
+    pub(super) fn frames(stream: &[u8]) -> u32 {
+        units(stream).filter(|unit| matches!(unit.kind, FRAME | FRAME_HEADER)).count() as u32
+    }
+
+    /// Refuses a stream whose frames are many, or not all of one sequence; else tells how many there are, one at least.
+    pub(super) fn check(stream: &[u8]) -> Result<u32, &'static str> {
         let mut header = None;
-        let mut frames = 0;
         for unit in units(stream) {
             match unit.kind {
                 SEQUENCE_HEADER if *header.get_or_insert(unit.payload) != unit.payload => {
                     return Err("its sequence header changes");
                 }
-                FRAME | FRAME_HEADER => frames += 1,
                 _ => {}
             }
         }
-        if frames > MAX_FRAMES { Err("it has too many frames for a still picture") } else { Ok(()) }
+        match Self::frames(stream) {
+            frames @ 0..=MAX_FRAMES => Ok(frames.max(1)),
+            _ => Err("it has too many frames for a still picture"),
+        }
     }
 
     /// Samples of luma and chroma for each pixel, times 4.

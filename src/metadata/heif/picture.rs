@@ -88,6 +88,14 @@ impl<'a> Coded<'a> {
         self.cells.get(index).is_none_or(|ranges| ranges.iter().any(|range| range.end >= end))
     }
 
+    /// Bytes of memory that the data of a cell take: none if they are in one piece, as they stand in the file.
+    pub(crate) fn joined_len(&self, index: usize) -> u64 {
+        match self.cells.get(index).map(AsRef::as_ref) {
+            Some([] | [_]) | None => 0,
+            Some(ranges) => ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum(),
+        }
+    }
+
     /// The data of a cell, joined if it is scattered.
     pub(crate) fn cell(&self, index: usize) -> Cow<'a, [u8]> {
         match self.cells.get(index).map(AsRef::as_ref) {
@@ -264,8 +272,9 @@ impl<'m> Items<'m> {
         let mut total = 0_u64;
         for cell in cells {
             self.meter.steps(1 + cell.len() as u64)?;
-            total += cell.iter().map(|range| range.end.saturating_sub(range.start)).sum::<u64>();
-            if total > file.len() as u64 * MAX_SHARING {
+            let length = cell.iter().map(|range| range.end.saturating_sub(range.start)).sum::<u64>();
+            total += length;
+            if length > file.len() as u64 || total > file.len() as u64 * MAX_SHARING {
                 return Err(Error::Damaged("its cells use the same bytes over and over"));
             }
         }
