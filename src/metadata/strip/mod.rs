@@ -3,6 +3,7 @@
 //! Each container keeps what is on its own list of things that a decoder needs, and nothing else: what is not known is
 //! not kept. Parts that cannot be read as the container's structure are not kept either, since they may hold anything.
 
+mod bmp;
 mod edits;
 mod gain_map;
 mod gif;
@@ -13,6 +14,7 @@ mod jpeg;
 mod jxl;
 mod png;
 mod pnm;
+mod qoi;
 mod tiff;
 mod webp;
 
@@ -54,7 +56,7 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result
     let meter = Meter::new(source.seek(SeekFrom::End(0))?, work);
     let mut input = Input::new(source, &meter)?;
     let format = sniff(input.peek(0, SNIFF_LEN)?).ok_or(Error::Unrecognised)?;
-    if keep == Keep::All || matches!(format, Format::Bmp | Format::Qoi) {
+    if keep == Keep::All {
         return Ok(Rewrite::identity(input.len()));
     }
     let rewrite = match format {
@@ -67,6 +69,8 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result
         Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
         Format::JpegXl => jxl::strip(&mut input)?,
         Format::Pnm => pnm::strip(&mut input)?,
+        Format::Bmp => bmp::strip(&mut input)?,
+        Format::Qoi => qoi::strip(&mut input)?,
         other => return Err(Error::Unsupported(other)),
     };
     Ok(rewrite.recognise(&mut input)?)

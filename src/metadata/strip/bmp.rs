@@ -1,0 +1,140 @@
+//! Bitmaps: the headers, the table of colours, the pixels and an embedded profile stay in their places. What lies between
+//! them becomes zeros, and what comes behind is left out ("[MS-WMF]" 2.2.2.3 to 2.2.2.5).
+
+use std::io::{Read, Seek};
+use std::ops::Range;
+
+use super::edits::{Edit, apply, merged, without};
+use crate::codec::Format;
+use crate::metadata::input::Input;
+use crate::metadata::{Error, Rewrite};
+
+const FILE_HEADER: u64 = 14;
+const CORE_LEN: u32 = 12;
+const INFO_LEN: u32 = 40;
+const V5_LEN: u32 = 124;
+/// "MBED" as a number: the profile is in the file, not at a path.
+const EMBEDDED: u32 = u32::from_be_bytes(*b"MBED");
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
+    let len = input.len();
+    let header = input.copy(0..FILE_HEADER + u64::from(V5_LEN), usize::MAX)?;
+    let used = used(&header, len)?;
+    let end = used.last().map_or(0, |range| range.end);
+    let mut edits: Vec<(Range<u64>, Edit)> =
+        without(&[0..end], &used).into_iter().map(|range| (range, Edit::Zeros)).collect();
+    // The length of the file, and two numbers for whatever wrote it.
+    let size = u32::try_from(end).unwrap_or(u32::MAX).to_le_bytes();
+    edits.push((2..10, Edit::Bytes([size, [0; 4]].concat())));
+    Ok(apply(len, end, edits))
+}
+
+/// The parts of the file that show the picture, in order.
+fn used(header: &[u8], len: u64) -> Result<Vec<Range<u64>>, Error> {
+    let number = |at: usize| {
+        let bytes = header.get(at..).and_then(|rest| rest.first_chunk());
+        bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Error::Damaged("the header of the bitmap"))
+    };
+    let (pixels_at, dib_len) = (u64::from(number(10)?), number(14)?);
+    let (width, height, bits, compression, size, colours) = if dib_len == CORE_LEN {
+        let sides = number(18)?;
+        (sides & 0xffff, sides >> 16, number(22)? >> 16, 0, 0, 0)
+    } else {
+        // OS/2's shortest headers end before the later fields.
+        let field = |at: usize| if at + 4 <= 14 + dib_len as usize { number(at) } else { Ok(0) };
+        let height = number(22)?.cast_signed().unsigned_abs();
+        (number(18)?, height, number(26)? >> 16, field(30)?, field(34)?, field(46)?)
+    };
+    let is_os2 = !matches!(dib_len, CORE_LEN | INFO_LEN | 52 | 56 | 108 | V5_LEN);
+    if compression == 5 || (compression == 4 && !is_os2) {
+        // A JPEG or PNG inside, with metadata of its own.
+        return Err(Error::Unsupported(Format::Bmp));
+    }
+    let masks = match (dib_len, compression) {
+        (INFO_LEN, 3) => 12,
+        (INFO_LEN, 6) => 16,
+        _ => 0,
+    };
+    let entry = if dib_len == CORE_LEN { 3 } else { 4 };
+    let table = if colours == 0 && bits <= 8 { 1 << bits } else { u64::from(colours) };
+    let colours_at = FILE_HEADER + u64::from(dib_len) + masks;
+    let behind = colours_at.saturating_add(table * entry);
+    // An offset that cannot be right is none, as for those who decode.
+    let pixels_at = if (colours_at..len).contains(&pixels_at) { pixels_at } else { behind };
+    let pixels = match (compression, size) {
+        (0 | 3 | 6, _) => (u64::from(width) * u64::from(bits)).div_ceil(32) * 4 * u64::from(height),
+        (_, 0) => u64::MAX,
+        (_, size) => size.into(),
+    };
+    let mut used = vec![0..behind.min(pixels_at.max(colours_at)), pixels_at..pixels_at.saturating_add(pixels)];
+    if dib_len == V5_LEN && number(70)? == EMBEDDED {
+        let start = FILE_HEADER + u64::from(number(126)?);
+        used.push(start..start.saturating_add(number(130)?.into()));
+    }
+    let within: Vec<_> = used.into_iter().map(|range| range.start.min(len)..range.end.min(len)).collect();
+    Ok(merged(&within))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use crate::codec::Work;
+    use crate::metadata::{self, Keep};
+
+    fn stripped(file: &[u8]) -> Result<Vec<u8>, metadata::Error> {
+        let mut out = Vec::new();
+        metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded())?
+            .write_to(Cursor::new(file), &mut out)?;
+        Ok(out)
+    }
+
+    /// A bitmap of 2 by 2 pixels of 24 bits behind a header of this length, with a gap before its pixels.
+    fn bitmap(dib_len: u32, compression: u32, gap: &[u8]) -> Vec<u8> {
+        let mut dib = dib_len.to_le_bytes().to_vec();
+        dib.extend([2_u32.to_le_bytes(), 2_u32.to_le_bytes(), [1, 0, 24, 0], compression.to_le_bytes()].concat());
+        dib.resize(dib_len as usize, 0);
+        let pixels_at = 14 + dib_len + gap.len() as u32;
+        let file_len = pixels_at + 16;
+        let head = [b"BM".as_slice(), &file_len.to_le_bytes(), &[0; 4], &pixels_at.to_le_bytes()].concat();
+        [head, dib, gap.to_vec(), (1..=16).collect()].concat()
+    }
+
+    #[test]
+    fn only_the_picture_stays() {
+        for dib_len in [40, 108, 124] {
+            let plain = bitmap(dib_len, 0, b"");
+            assert_eq!(stripped(&plain).unwrap(), plain);
+            assert_eq!(stripped(&[&plain[..], b"secret"].concat()).unwrap(), plain);
+            let clean = bitmap(dib_len, 0, &[0; 6]);
+            assert_eq!(stripped(&bitmap(dib_len, 0, b"secret")).unwrap(), clean);
+            for end in 2..clean.len() {
+                let _ = stripped(&clean[..end]);
+            }
+        }
+        let mut named = bitmap(40, 0, b"");
+        named[6..10].copy_from_slice(b"me!!");
+        assert_eq!(stripped(&named).unwrap(), bitmap(40, 0, b""));
+    }
+
+    #[test]
+    fn an_embedded_profile_stays_and_the_path_of_one_goes() {
+        for (kind, stays) in [(0x4d42_4544_u32, true), (0x4c49_4e4b, false)] {
+            let mut file = bitmap(124, 0, b"");
+            file[70..74].copy_from_slice(&kind.to_le_bytes());
+            file[126..130].copy_from_slice(&140_u32.to_le_bytes());
+            file[130..134].copy_from_slice(&7_u32.to_le_bytes());
+            file.extend(b"profile and secret");
+            let out = stripped(&file).unwrap();
+            assert_eq!(out.ends_with(b"profile"), stays);
+            assert_eq!(out.len(), if stays { 161 } else { 154 });
+        }
+    }
+
+    #[test]
+    fn pictures_inside_are_not_let_pass() {
+        for compression in [4, 5] {
+            assert!(matches!(stripped(&bitmap(40, compression, b"")), Err(metadata::Error::Unsupported(_))));
+        }
+    }
+}
