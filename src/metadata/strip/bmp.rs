@@ -22,7 +22,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
     let used = used(&header, len)?;
     let end = used.last().map_or(0, |range| range.end);
     let mut edits: Vec<(Range<u64>, Edit)> =
-        without(&[0..end], &used).into_iter().map(|range| (range, Edit::Zeros)).collect();
+        without(std::slice::from_ref(&(0..end)), &used).into_iter().map(|range| (range, Edit::Zeros)).collect();
     // The length of the file, and two numbers for whatever wrote it.
     let size = u32::try_from(end).unwrap_or(u32::MAX).to_le_bytes();
     edits.push((2..10, Edit::Bytes([size, [0; 4]].concat())));
