@@ -26,7 +26,7 @@ pub(super) struct Chunk {
 pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
     let Some([l0, l1, l2, l3, name @ ..]) = input.array::<8>(at)? else { return Ok(None) };
     let length = u32::from_be_bytes([l0, l1, l2, l3]);
-    if length > 0x7fff_ffff || !name.iter().all(u8::is_ascii_alphabetic) {
+    if length > 0x7fff_ffff {
         return Ok(None);
     }
     let data = at + 8;

@@ -20,14 +20,15 @@ pub(super) struct Chunk<'a> {
     pub(super) is_cut: bool,
 }
 
-/// The chunks of a file.
+/// The chunks of a file up to IEND, behind which nothing belongs to it.
 pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = bytes.get(SIGNATURE_LEN..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let (name, after) = after.split_first_chunk::<4>()?;
         let length = u32::from_be_bytes(*length) as usize;
-        rest = after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default();
+        let is_last = name == b"IEND";
+        rest = if is_last { &[] } else { after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default() };
         let content = after.get(..length).unwrap_or(after);
         Some(Chunk { name: *name, content, is_cut: content.len() < length })
     })
