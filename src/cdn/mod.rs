@@ -4,7 +4,7 @@
 //! viewer -> viewer-request -> cache -> origin-request -> origin's door -> origin-response -> cache -> viewer
 //! ```
 //!
-//! The three functions are those of `edge/`, called natively; the origin is the local server behind a door that verifies
+//! The three functions are those of `crates/edge/`, called natively; the origin is the local server behind a door that verifies
 //! signatures. What is CloudFront's own, the cache and the headers around it, is here, by its Developer Guide.
 
 mod cache;

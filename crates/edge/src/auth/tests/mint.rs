@@ -17,7 +17,7 @@ pub(super) const POOL: &str = "https://cognito-idp.eu-west-1.amazonaws.com/eu-we
 
 /// The fixture's keys.
 pub(super) fn fixture() -> Value {
-    serde_json::from_str(include_str!("../../../../fixtures/jwt/keys.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../../fixtures/jwt/keys.json")).unwrap()
 }
 
 /// The JWK with this `kid`.

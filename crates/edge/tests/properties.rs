@@ -32,7 +32,7 @@ static CONFIG: LazyLock<String> = LazyLock::new(|| {
 });
 
 fn keys() -> String {
-    let keys: Value = serde_json::from_str(include_str!("../../fixtures/jwt/keys.json")).unwrap();
+    let keys: Value = serde_json::from_str(include_str!("../../../fixtures/jwt/keys.json")).unwrap();
     let secret = std::str::from_utf8(SECRET).unwrap();
     json!({"jwks": {"https://login.example.com/": keys["jwks"]}, "url_secrets": [{"name": "a", "secret": secret}]})
         .to_string()

@@ -18,7 +18,8 @@ fn config() -> Config {
 }
 
 fn answer(method: &str, origin: &str, status: &str, headers: &Value) -> Response {
-    let mut event: Value = serde_json::from_str(include_str!("../../../fixtures/events/origin-response.json")).unwrap();
+    let mut event: Value =
+        serde_json::from_str(include_str!("../../../../fixtures/events/origin-response.json")).unwrap();
     let mut cf = event["Records"][0]["cf"].take();
     cf["request"]["method"] = json!(method);
     cf["request"]["origin"]["custom"]["domainName"] = json!(origin);

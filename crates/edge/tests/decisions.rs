@@ -44,7 +44,7 @@ fn config() -> Value {
 }
 
 fn keys() -> Value {
-    let keys: Value = serde_json::from_str(include_str!("../../fixtures/jwt/keys.json")).unwrap();
+    let keys: Value = serde_json::from_str(include_str!("../../../fixtures/jwt/keys.json")).unwrap();
     let mut first = keys["jwks"].clone();
     first["keys"].as_array_mut().unwrap().push(keys["hmac"].clone());
     json!({
@@ -60,9 +60,9 @@ fn keys() -> Value {
 /// A call about one of the published events, with another URL and further headers.
 fn call(trigger: &str, method: &str, url: &str, headers: &[(&str, &str)], change: impl Fn(&mut Value)) -> Value {
     let event = match trigger {
-        "viewer-request" => include_str!("../../fixtures/events/viewer-request.json"),
-        "origin-request" => include_str!("../../fixtures/events/origin-request.json"),
-        _ => include_str!("../../fixtures/events/origin-response.json"),
+        "viewer-request" => include_str!("../../../fixtures/events/viewer-request.json"),
+        "origin-request" => include_str!("../../../fixtures/events/origin-request.json"),
+        _ => include_str!("../../../fixtures/events/origin-response.json"),
     };
     let mut event: Value = serde_json::from_str(event).unwrap();
     let (uri, query) = url.split_once('?').unwrap_or((url, ""));
@@ -81,7 +81,7 @@ fn call(trigger: &str, method: &str, url: &str, headers: &[(&str, &str)], change
 
 /// Tokens that another implementation made, and what attackers make of them.
 fn tokens() -> Vec<String> {
-    let made: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/jwt/tokens.json")).unwrap();
+    let made: Vec<Value> = serde_json::from_str(include_str!("../../../fixtures/jwt/tokens.json")).unwrap();
     let mut tokens: Vec<String> = made.iter().map(|token| token["token"].as_str().unwrap().to_owned()).collect();
     let parts: Vec<Vec<String>> = tokens.iter().map(|token| token.split('.').map(str::to_owned).collect()).collect();
     let (rsa, ecdsa, pool) = (&parts[0], &parts[1], &parts[5]);
@@ -228,7 +228,7 @@ fn decisions_are_as_written_down() {
     };
     let decisions: Vec<Value> = calls.map(decide).collect();
     let document = json!({"config": config, "keys": keys, "decisions": decisions});
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/edge/decisions.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/edge/decisions.json");
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         let lines: Vec<String> = document["decisions"].as_array().unwrap().iter().map(Value::to_string).collect();
         let text = format!(

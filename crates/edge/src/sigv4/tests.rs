@@ -51,7 +51,7 @@ fn verify_sent(path: &str, query: &str, service: Service, headers: &Headers) -> 
 /// `fixtures/sigv4/generate.py` computes the canonical forms and the signatures independently, with botocore.
 #[test]
 fn botocore_computes_the_same_signatures() {
-    let table = include_str!("../../../fixtures/sigv4/botocore.tsv");
+    let table = include_str!("../../../../fixtures/sigv4/botocore.tsv");
     let mut cases = 0;
     for line in table.split_terminator('\n') {
         let columns: Vec<&str> = line.split('\t').collect();
@@ -79,7 +79,8 @@ fn the_published_vectors_pass() {
         authorization: String,
     }
 
-    let vectors: Vec<Vector> = serde_json::from_str(include_str!("../../../fixtures/sigv4/aws-vectors.json")).unwrap();
+    let vectors: Vec<Vector> =
+        serde_json::from_str(include_str!("../../../../fixtures/sigv4/aws-vectors.json")).unwrap();
     assert!(vectors.len() > 15);
     let credentials = Credentials { session_token: None, ..credentials() };
     let target = Target {

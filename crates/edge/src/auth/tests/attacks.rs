@@ -29,7 +29,7 @@ fn assert_refused(cases: Vec<(&str, String, JwtError)>) {
 
 #[test]
 fn tokens_of_another_implementation_are_good() {
-    let tokens: Vec<Value> = serde_json::from_str(include_str!("../../../../fixtures/jwt/tokens.json")).unwrap();
+    let tokens: Vec<Value> = serde_json::from_str(include_str!("../../../../../fixtures/jwt/tokens.json")).unwrap();
     assert_eq!(tokens.len(), 7);
     for entry in tokens {
         let token = entry["token"].as_str().unwrap();

@@ -38,7 +38,8 @@ fn keys() -> Keys {
 
 fn event(method: &str, url: &str, headers: &Value) -> Cf {
     let (uri, querystring) = url.split_once('?').unwrap_or((url, ""));
-    let mut event: Value = serde_json::from_str(include_str!("../../../fixtures/events/origin-request.json")).unwrap();
+    let mut event: Value =
+        serde_json::from_str(include_str!("../../../../fixtures/events/origin-request.json")).unwrap();
     let mut cf = event["Records"][0]["cf"].take();
     cf["request"]["method"] = json!(method);
     cf["request"]["uri"] = json!(uri);
