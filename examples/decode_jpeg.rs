@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use image_origin::codec::jpeg::{Options, PixelFormat, Scale, Upsampling, decode};
+use image_origin_jpeg::{DecodeOptions, PixelFormat, Scale, Upsampling, decode};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scale = Scale::ALL.into_iter().find(|scale| arguments.get(1) == Some(&scale.eighths().to_string()));
     let nearest = arguments.iter().any(|argument| argument == "nearest");
     let upsampling = if nearest { Upsampling::Nearest } else { Upsampling::Smooth };
-    let options = Options { scale: scale.unwrap_or_default(), upsampling, ..Options::default() };
+    let options = DecodeOptions::default().scale(scale.unwrap_or_default()).upsampling(upsampling);
     if let Some(runs) = arguments.last().filter(|_| arguments.len() > 2).and_then(|runs| runs.parse::<usize>().ok()) {
         let mut times: Vec<_> = (0..runs)
             .map(|_| {

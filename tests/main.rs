@@ -13,7 +13,6 @@ mod command_line;
 mod common;
 mod foreign;
 mod hostile;
-mod jpeg;
 mod metadata;
 mod mutations;
 mod pictures;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::common::fixtures;
 use fast_image_resize as fir;
 use image::{DynamicImage, RgbImage, RgbaImage};
-use image_origin::codec::{Budget, Format, Work, jpeg, sniff};
+use image_origin::codec::{Budget, Format, Work, sniff};
 use image_origin::query::Transform;
 use image_origin::transform::{AUTO_FORMATS, Accepted, render};
+use image_origin_jpeg::{self as jpeg, PixelFormat};
 
 const BUDGET: Budget = Budget { pixels: 300_000_000, memory: 2 << 30 };
 
@@ -27,12 +28,12 @@ fn decoded(bytes: &[u8]) -> Option<DynamicImage> {
     if sniff(bytes) != Some(Format::Jpeg) {
         return image::load_from_memory(bytes).ok();
     }
-    let picture = jpeg::decode(bytes, &jpeg::Options::default()).ok()?;
+    let picture = jpeg::decode(bytes, &jpeg::DecodeOptions::default()).ok()?;
     let (width, height) = (picture.width as u32, picture.height as u32);
     match picture.format {
-        jpeg::PixelFormat::Grey => Some(image::GrayImage::from_raw(width, height, picture.pixels)?.into()),
-        jpeg::PixelFormat::Rgb => Some(RgbImage::from_raw(width, height, picture.pixels)?.into()),
-        jpeg::PixelFormat::Cmyk => Some(RgbaImage::from_raw(width, height, picture.pixels)?.into()),
+        PixelFormat::Grey => Some(image::GrayImage::from_raw(width, height, picture.pixels)?.into()),
+        PixelFormat::Rgb => Some(RgbImage::from_raw(width, height, picture.pixels)?.into()),
+        PixelFormat::Cmyk => Some(RgbaImage::from_raw(width, height, picture.pixels)?.into()),
     }
 }
 

@@ -9,8 +9,8 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use image_origin::codec::jpeg::{
-    Error, Image, Options, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile, read_header,
+use image_origin_jpeg::{
+    DecodeError, DecodeOptions, Image, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile, read_header,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     let header = read_header(bytes);
     let _ = (exif(bytes), icc_profile(bytes));
     let [.., way, x, y, width, height] = [&[0; 5], bytes].concat()[..] else { return };
-    let whole = counted(bytes, Options::default(), |options| {
+    let whole = counted(bytes, DecodeOptions::default(), |options| {
         let image = decode(bytes, options)?;
         let header = header.as_ref().expect("a picture has a header");
         check_image(&image, header.width, header.height, Scale::Full);
@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
         let (width, height) = (scaled(width, header.width), scaled(height, header.height));
         Rect { x: scaled(x, header.width), y: scaled(y, header.height), width, height }
     });
-    let other = counted(bytes, Options { scale, region, upsampling, ..Options::default() }, |options| {
+    let other = counted(bytes, DecodeOptions::default().scale(scale).region(region).upsampling(upsampling), |options| {
         if way & 16 != 0 {
             let Some(planes) = decode_planes(bytes, options)? else { return whole.clone() };
             assert_eq!(planes.planes.len(), 3);
@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(())
     });
     // Either may be too large alone, and a part may lie outside.
-    let is_own = |result: &Result<(), Error>| matches!(result, Err(Error::TooLarge { .. }));
+    let is_own = |result: &Result<(), DecodeError>| matches!(result, Err(DecodeError::TooLarge { .. }));
     if region.is_none() && !is_own(&whole) && !is_own(&other) {
         assert_eq!(whole, other);
     }
@@ -61,15 +61,15 @@ fuzz_target!(|bytes: &[u8]| {
 /// Runs with all the checks of the work that are allowed, and no more memory.
 fn counted(
     bytes: &[u8],
-    options: Options<'_>,
-    run: impl FnOnce(&Options<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    options: DecodeOptions<'_>,
+    run: impl FnOnce(&DecodeOptions<'_>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
     let checks = Cell::new(0);
     let check = || {
         checks.set(checks.get() + 1);
         ControlFlow::Continue(())
     };
-    let result = run(&Options { max_bytes: MAX_BYTES, check: &check, ..options });
+    let result = run(&options.max_bytes(MAX_BYTES).check(&check));
     assert!(checks.get() <= MOST_CHECKS, "{} checks for {} bytes", checks.get(), bytes.len());
     result
 }

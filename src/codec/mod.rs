@@ -14,10 +14,9 @@ mod gif;
 #[cfg(feature = "heic")]
 mod heic;
 mod ico;
-pub mod jpeg;
+mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
-pub(crate) mod kernel;
 mod meter;
 mod orientation;
 mod palette;

@@ -1,5 +1,6 @@
 //! The right to go on working: a deadline, and whether anybody still waits.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -67,6 +68,11 @@ impl Work {
     pub fn check(&self) -> Result<(), Stopped> {
         let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if late || self.shared.cancelled.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+    }
+
+    /// [`Work::check`] as the codecs in crates of their own ask it.
+    pub(crate) fn go_on(&self) -> ControlFlow<()> {
+        if self.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 

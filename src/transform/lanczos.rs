@@ -8,8 +8,8 @@
 
 use std::f64::consts::PI;
 
-use crate::codec::kernel::{Kernel, dispatch};
 use crate::codec::{Area, Channels, Raster, Samples};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// Lobes of the filter to each side.
 const LOBES: f64 = 3.0;

@@ -5,8 +5,8 @@
 
 use super::decode::{Planes, Row};
 use super::stream::Sequence;
-use crate::codec::kernel::{Kernel, dispatch};
 use crate::metadata::Nclx;
+use image_origin_kernel::{Kernel, dispatch};
 
 /// What samples of 8 bits come out as, and deeper ones.
 const EIGHT: f32 = 255.0;

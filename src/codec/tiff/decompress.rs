@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
-use std::ops::ControlFlow;
 
-use super::super::{Error, Flaw, Work, jpeg};
+use image_origin_jpeg::{self as jpeg, Colour, DecodeOptions, Inks};
+
+use super::super::{Error, Flaw, Work};
 use super::fax::Fax;
 use super::layout::{Compression, Layout, Photometric};
 use super::{damaged, unsupported};
@@ -49,7 +50,7 @@ pub(super) fn open<'a>(
         Compression::Lzw => Box::new(Lzw::new(chunk)),
         Compression::Jpeg => {
             let image = open_jpeg(layout, chunk, spare, work)?;
-            flaw = jpeg::flaw(&image.warnings);
+            flaw = super::super::jpeg::flaw(&image.warnings);
             Box::new(Cursor::new(image.pixels))
         }
         Compression::Fax(scheme) => Box::new(Fax::new(chunk, scheme, layout.chunk_width)),
@@ -74,27 +75,25 @@ fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Resu
     };
     check_jpeg(layout, &file)?;
     let copied = if matches!(file, Cow::Owned(_)) { file.len() as u64 } else { 0 };
-    let check = || if work.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-    let options = jpeg::Options {
-        region: Some(jpeg::Rect { x: 0, y: 0, width: layout.chunk_width, height: layout.chunk_height }),
-        colour: Some(jpeg_colour(layout)?),
-        inks: jpeg::Inks::Plain,
-        max_bytes: spare - copied,
-        check: &check,
-        ..jpeg::Options::default()
-    };
+    let check = || work.go_on();
+    let options = DecodeOptions::default()
+        .region(jpeg::Rect { x: 0, y: 0, width: layout.chunk_width, height: layout.chunk_height })
+        .colour(jpeg_colour(layout)?)
+        .inks(Inks::Plain)
+        .max_bytes(spare - copied)
+        .check(&check);
     Ok(jpeg::decode(&file, &options)?)
 }
 
 /// What the components of JPEGs mean, whatever markers these have: like libtiff, by what the TIFF says. But for luma and
 /// chroma, samples are taken as they are.
-fn jpeg_colour(layout: &Layout<'_>) -> Result<jpeg::Colour, Error> {
+fn jpeg_colour(layout: &Layout<'_>) -> Result<Colour, Error> {
     match (layout.chunk_samples(), layout.photometric) {
-        (1, _) => Ok(jpeg::Colour::Grey),
-        (3, Photometric::YCbCr) => Ok(jpeg::Colour::YCbCr),
+        (1, _) => Ok(Colour::Grey),
+        (3, Photometric::YCbCr) => Ok(Colour::YCbCr),
         (_, Photometric::YCbCr) => Err(unsupported("JPEGs of luma and chroma with further samples")),
-        (3, _) => Ok(jpeg::Colour::Rgb),
-        (4, _) => Ok(jpeg::Colour::Cmyk),
+        (3, _) => Ok(Colour::Rgb),
+        (4, _) => Ok(Colour::Cmyk),
         (count, _) => Err(unsupported(&format!("JPEGs of {count} components"))),
     }
 }

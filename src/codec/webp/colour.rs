@@ -1,6 +1,6 @@
 //! From rows of luma and chroma to rows of red, green and blue, as libwebp does it.
 
-use crate::codec::kernel::Kernel;
+use image_origin_kernel::Kernel;
 
 /// Converts a row of samples of one resolution to pixels of `SIZE` bytes; what is behind blue is left as it is.
 pub(super) struct Convert<'r, const SIZE: usize> {

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::colour::{Convert, Upsample};
 use super::vp8::Sink;
-use crate::codec::kernel::dispatch;
 use crate::codec::shrink::Shrink;
 use crate::codec::{Channels, Raster, Samples};
+use image_origin_kernel::dispatch;
 
 /// What becomes of the rows of pixels.
 pub(super) enum Rows {

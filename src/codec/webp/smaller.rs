@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::colour::Convert;
 use super::vp8::Sink;
-use crate::codec::kernel::{Kernel, dispatch};
 use crate::codec::{Channels, Raster, Samples};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// Sums of samples over the rows of the squares.
 struct Sums {

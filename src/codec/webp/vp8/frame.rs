@@ -8,7 +8,7 @@ use super::tokens::{self, Coefficients};
 use super::transform::{add_block, add_rows};
 use super::workspace::{Bottom, START, START_V, Workspace, block_mut};
 use super::{Error, Options, Sink, Work, damaged};
-use crate::codec::kernel::{Kernel, dispatch};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// Rows in a macroblock.
 const ROWS: (usize, usize) = (16, 8);

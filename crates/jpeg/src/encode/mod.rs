@@ -1,0 +1,288 @@
+//! The encoder: pixels of grey or RGB, or planes, become a baseline or progressive file with Huffman codes that fit it.
+//!
+//! Its coefficients are those that libjpeg makes at the same quality and sampling, so that pictures look exactly alike. A
+//! row of MCUs at a time goes through colour conversion, transform and quantisation, and becomes [tokens](tokens); only
+//! these are kept, or the coefficients of a progressive picture.
+
+mod bits;
+mod buffer;
+mod fdct;
+mod frame;
+mod huffman;
+mod markers;
+mod progressive;
+mod quantisation;
+mod samples;
+mod scan;
+mod sequential;
+mod tokens;
+mod zeros;
+
+use std::ops::ControlFlow;
+
+use buffer::{Allowance, OutputBuffer};
+use frame::{Block, Blocks, Component, Frame};
+use quantisation::Quantiser;
+use samples::RowSamples;
+use scan::{Band, ScanWriter};
+
+use crate::EncodeError;
+
+/// A picture to be encoded: a size, and as many samples as it asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Picture<'a> {
+    width: u16,
+    height: u16,
+    pixels: Pixels<'a>,
+}
+
+/// Samples of 8 bits, row by row, without padding.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Pixels<'a> {
+    /// One for each pixel.
+    Grey(&'a [u8]),
+    /// Red, green and blue for each pixel.
+    Rgb(&'a [u8]),
+    /// JFIF's Y, Cb and Cr apart, of full range; chroma has half the columns and rows, rounded up.
+    Planes([&'a [u8]; 3]),
+}
+
+impl<'a> Picture<'a> {
+    /// A picture of this size in pixels.
+    ///
+    /// # Errors
+    /// [`EncodeError::Empty`] if a side is 0, and [`EncodeError::SampleCount`] if there are more or fewer samples than the
+    /// size asks for.
+    pub fn new(width: u16, height: u16, pixels: Pixels<'a>) -> Result<Self, EncodeError> {
+        if width == 0 || height == 0 {
+            return Err(EncodeError::Empty);
+        }
+        let area = |width: u16, height: u16| u64::from(width) * u64::from(height);
+        let filled = |samples: &[u8], expected: u64| {
+            let actual = samples.len() as u64;
+            if actual == expected { Ok(()) } else { Err(EncodeError::SampleCount { expected, actual }) }
+        };
+        match pixels {
+            Pixels::Grey(samples) => filled(samples, area(width, height))?,
+            Pixels::Rgb(samples) => filled(samples, 3 * area(width, height))?,
+            Pixels::Planes([luma, cb, cr]) => {
+                let chroma = area(width.div_ceil(2), height.div_ceil(2));
+                filled(luma, area(width, height))?;
+                filled(cb, chroma)?;
+                filled(cr, chroma)?;
+            }
+        }
+        Ok(Self { width, height, pixels })
+    }
+}
+
+/// Asked between pieces of work whether to go on.
+type Check<'a> = &'a dyn Fn() -> ControlFlow<()>;
+
+/// Asks whether to go on.
+fn go_on(check: Check<'_>) -> Result<(), EncodeError> {
+    if check().is_break() { Err(EncodeError::Cancelled) } else { Ok(()) }
+}
+
+/// How to encode. Each method sets one option and returns the options.
+#[derive(Clone, Copy)]
+pub struct EncodeOptions<'a> {
+    quality: u8,
+    full_chroma: bool,
+    progressive: bool,
+    max_bytes: u64,
+    check: Check<'a>,
+}
+
+impl Default for EncodeOptions<'_> {
+    fn default() -> Self {
+        Self {
+            quality: 80,
+            full_chroma: false,
+            progressive: false,
+            max_bytes: 512 << 20,
+            check: &|| ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for EncodeOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EncodeOptions")
+            .field("quality", &self.quality)
+            .field("full_chroma", &self.full_chroma)
+            .field("progressive", &self.progressive)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> EncodeOptions<'a> {
+    /// The quality on libjpeg's scale, from 1 to 100; what lies outside is taken as the nearer end. 80 unless set.
+    #[must_use]
+    pub const fn quality(mut self, quality: u8) -> Self {
+        self.quality = match quality {
+            0 => 1,
+            101.. => 100,
+            _ => quality,
+        };
+        self
+    }
+
+    /// Whether chroma keeps the resolution of luma (4:4:4) instead of half of it in both directions (4:2:0), which is the
+    /// default. It does not apply to [`Pixels::Planes`], whose chroma is halved already.
+    #[must_use]
+    pub const fn full_chroma(mut self, full_chroma: bool) -> Self {
+        self.full_chroma = full_chroma;
+        self
+    }
+
+    /// Whether the picture comes in several scans, each of which refines it. Off unless set.
+    #[must_use]
+    pub const fn progressive(mut self, progressive: bool) -> Self {
+        self.progressive = progressive;
+        self
+    }
+
+    /// The ceiling for the memory that the encoder holds beside the pixels, the file included; checked before anything is
+    /// allocated. 512 MiB unless set.
+    #[must_use]
+    pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// Asked at every row of MCUs whether to go on. It always says yes unless set.
+    #[must_use]
+    pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
+        self.check = check;
+        self
+    }
+}
+
+/// Tokens that are gathered before codes are chosen for a scan, at most: 16 MB, or twelve megapixels at a usual quality.
+/// The codes of longer scans fit their beginning.
+const MOST_TOKENS: usize = 4 << 20;
+
+/// Encodes a picture as a JPEG file.
+///
+/// # Errors
+/// [`EncodeError::TooLarge`], or [`EncodeError::Cancelled`].
+pub fn encode(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<Vec<u8>, EncodeError> {
+    encode_within(picture, options, MOST_TOKENS)
+}
+
+fn encode_within(
+    picture: &Picture<'_>,
+    options: &EncodeOptions<'_>,
+    most_tokens: usize,
+) -> Result<Vec<u8>, EncodeError> {
+    let frame = Frame::new(picture, options);
+    let allowance = Allowance(options.max_bytes).beside(memory(&frame, options.progressive))?;
+    let mut transform = Transform::new(picture, &frame, options.quality);
+    let mut out = OutputBuffer::new(allowance);
+    out.reserve(scan::HEADERS)?;
+    markers::begin(&frame, &transform.quantisers, options.progressive, out.bytes_mut());
+    let writer = ScanWriter::new(most_tokens, allowance, options.check, &mut out);
+    if options.progressive {
+        progressive::write(&frame, &transform.all(options.check)?, writer)?;
+    } else {
+        write_baseline(&frame, &mut transform, writer)?;
+    }
+    markers::end(out.bytes_mut());
+    Ok(out.into_bytes())
+}
+
+/// Bytes that are held beside tokens and file: the samples of a row of MCUs, and the coefficients of that row, or of the
+/// whole picture.
+fn memory(frame: &Frame, progressive: bool) -> u64 {
+    let blocks =
+        |component: &Component| component.blocks_across * if progressive { component.blocks_down } else { component.v };
+    let blocks: usize = frame.components.iter().map(blocks).sum();
+    (blocks * size_of::<Block>()) as u64 + RowSamples::memory(frame) + fdct::Scratch::memory(frame) + scan::FIXED
+}
+
+/// From pixels to coefficients.
+struct Transform<'a> {
+    picture: &'a Picture<'a>,
+    frame: &'a Frame,
+    quantisers: Vec<Quantiser>,
+    samples: RowSamples,
+    scratch: fdct::Scratch,
+}
+
+impl<'a> Transform<'a> {
+    fn new(picture: &'a Picture<'a>, frame: &'a Frame, quality: u8) -> Self {
+        let tables = frame.components.len().min(2);
+        Self {
+            picture,
+            frame,
+            quantisers: (0..tables).map(|table| Quantiser::new(table, quality)).collect(),
+            samples: RowSamples::new(frame),
+            scratch: fdct::Scratch::default(),
+        }
+    }
+
+    /// Makes the coefficients of a row of MCUs, which becomes row `to` of the blocks.
+    fn row(&mut self, row: usize, to: usize, blocks: &mut [Blocks]) {
+        self.samples.fill(self.picture, self.frame, row);
+        for ((component, plane), blocks) in self.frame.components.iter().zip(&self.samples.planes).zip(blocks) {
+            let quantiser = &self.quantisers[component.tables];
+            for v in 0..component.v.min(component.blocks_down - row * component.v) {
+                let blocks = blocks.row_mut(to * component.v + v);
+                fdct::transform(plane.block_row(v), plane.stride, quantiser, &mut self.scratch, blocks);
+            }
+        }
+    }
+
+    /// The coefficients of the whole picture.
+    fn all(&mut self, check: Check<'_>) -> Result<Vec<Blocks>, EncodeError> {
+        let components = self.frame.components.iter();
+        let mut blocks: Vec<_> = components.map(|component| Blocks::new(component, component.blocks_down)).collect();
+        for row in 0..self.frame.mcu_rows {
+            go_on(check)?;
+            self.row(row, row, &mut blocks);
+        }
+        Ok(blocks)
+    }
+}
+
+/// Writes the scan of a baseline picture.
+fn write_baseline(frame: &Frame, transform: &mut Transform<'_>, mut writer: ScanWriter<'_>) -> Result<(), EncodeError> {
+    let components: Vec<_> = (0..frame.components.len()).collect();
+    let band = Band { components: &components, first: 0, last: 63, before: 0, bit: 0 };
+    let mut blocks: Vec<_> = frame.components.iter().map(|component| Blocks::new(component, component.v)).collect();
+    let mut predictions = [0; 3];
+    for row in 0..frame.mcu_rows {
+        writer.begin_row(sequential::most_tokens(frame))?;
+        transform.row(row, 0, &mut blocks);
+        sequential::row_tokens(frame, row, &blocks, &mut predictions, &mut writer.tokens);
+        writer.end_row(&band)?;
+    }
+    writer.end_scan(&band)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DecodeOptions, decode};
+
+    #[test]
+    fn scans_that_are_too_long_for_fitting_codes_are_whole() {
+        let samples: Vec<u8> = (0..160u32 * 120 * 3).map(|i| (i / 7 + i.wrapping_mul(i) % 61) as u8).collect();
+        let picture = Picture::new(160, 120, Pixels::Rgb(&samples)).unwrap();
+        for progressive in [false, true] {
+            let options = EncodeOptions::default().quality(90).progressive(progressive);
+            let encoded = |most| encode_within(&picture, &options, most).unwrap();
+            let fitted = encoded(MOST_TOKENS);
+            for most in [0, 2000] {
+                let bytes = encoded(most);
+                let decoded = decode(&bytes, &DecodeOptions::default()).unwrap();
+                assert_eq!(decoded.warnings, []);
+                assert!(decoded == decode(&fitted, &DecodeOptions::default()).unwrap(), "{most}");
+                assert!((fitted.len() + 1..fitted.len() * 2).contains(&bytes.len()), "{most}: {}", bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Huffman tables (T.81 Annex C) in the shapes that the scans want to look them up in.
+//!
+//! A code is resolved by its own bits alone: the magnitude bits that follow it (T.81 F.1.2) are counted from the symbol,
+//! so one entry tells how far to move even where the magnitude lies outside the bits that were looked up.
+
+use super::DecodeError;
+use super::bits::Bits;
+
+/// Bits of a DC or AC code that the direct lookup covers; longer codes are rare by construction.
+const LOOKUP_BITS: u32 = 10;
+/// Bits that the skip table looks at: codes of several coefficients at once.
+const SKIP_BITS: u32 = 12;
+/// Larger magnitudes are not part of 8 bit JPEG (T.81 F.1.2.2); they take the slow way, which keeps the sum of what two
+/// fast lookups consume below what one refill guarantees.
+const MAX_FAST_SIZE: u32 = 11;
+
+/// A table as DHT defines it.
+#[derive(Debug, Clone)]
+pub(super) struct HuffmanSpec {
+    counts: [u8; 16],
+    values: [u8; 256],
+}
+
+impl HuffmanSpec {
+    /// Reads one table from the front of `payload` (behind the class and destination byte); returns it with its length.
+    pub(super) fn parse(payload: &[u8]) -> Result<(Self, usize), DecodeError> {
+        let counts: [u8; 16] =
+            payload.get(..16).and_then(|c| c.try_into().ok()).ok_or(DecodeError::Damaged("Huffman table cut short"))?;
+        let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
+        let symbols = payload.get(16..16 + total).ok_or(DecodeError::Damaged("Huffman table cut short"))?;
+        if total > 256 {
+            return Err(DecodeError::Damaged("Huffman table with more than 256 codes"));
+        }
+        let mut values = [0; 256];
+        values[..total].copy_from_slice(symbols);
+        let spec = Self { counts, values };
+        let mut space = 0u32;
+        for (length, &count) in (1..).zip(&spec.counts) {
+            space += u32::from(count) << (16 - length);
+        }
+        if space > 1 << 16 {
+            Err(DecodeError::Damaged("Huffman table with too many codes"))
+        } else {
+            Ok((spec, 16 + total))
+        }
+    }
+
+    /// A table from the lists of T.81 Annex K.3, for files that leave theirs out.
+    pub(super) fn standard(counts: [u8; 16], symbols: &[u8]) -> Self {
+        let mut values = [0; 256];
+        values[..symbols.len()].copy_from_slice(symbols);
+        Self { counts, values }
+    }
+
+    /// Calls `each` with (code left-aligned in 16 bits, length, symbol) in the order of T.81 C.2.
+    fn for_each_code(&self, mut each: impl FnMut(u32, u32, u8)) {
+        let mut code = 0u32;
+        let mut values = self.values.iter();
+        for (length, &count) in (1..).zip(&self.counts) {
+            for &symbol in values.by_ref().take(usize::from(count)) {
+                each(code, length, symbol);
+                code += 1 << (16 - length);
+            }
+        }
+    }
+}
+
+/// Canonical decoding of codes of any length, for what the lookups do not cover.
+#[derive(Debug, Clone)]
+struct Codes {
+    /// For each length, the first left-aligned code that is longer.
+    limits: [u32; 17],
+    /// For each length, what to add to a code of that length to get its place in `values`.
+    offsets: [i32; 17],
+    values: [u8; 256],
+}
+
+impl Codes {
+    fn new(spec: &HuffmanSpec) -> Self {
+        let (mut limits, mut offsets) = ([0; 17], [0; 17]);
+        let (mut code, mut place) = (0u32, 0i32);
+        for (length, &count) in (1..).zip(&spec.counts) {
+            let shift = 16 - length;
+            offsets[length] = place - (code >> shift).cast_signed();
+            code += u32::from(count) << shift;
+            place += i32::from(count);
+            limits[length] = code;
+        }
+        Self { limits, offsets, values: spec.values }
+    }
+
+    /// Consumes one code. Bits that are no code count as symbol 0, which ends a block, and mark the data as corrupt.
+    #[cold]
+    #[inline(never)]
+    fn decode(&self, ahead: u64) -> Decoded {
+        let top = (ahead >> 48) as u32;
+        for length in 1..=16 {
+            if top < self.limits[length as usize] {
+                let place = (top >> (16 - length)).cast_signed() + self.offsets[length as usize];
+                return Decoded { length, symbol: self.values[(place & 255) as usize], valid: true };
+            }
+        }
+        Decoded { length: 16, symbol: 0, valid: false }
+    }
+}
+
+/// One code as [`Codes::decode`] found it.
+struct Decoded {
+    length: u32,
+    symbol: u8,
+    valid: bool,
+}
+
+/// Symbols with how many bits to consume, for DC codes and for the AC codes of sequential and progressive scans.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// [`Symbol`]s by the bits that start with their codes; 0 where the code is longer than the lookup.
+    fast: Box<[u32; 1 << LOOKUP_BITS]>,
+    codes: Codes,
+}
+
+/// One decoded symbol. From the lowest bit: code and magnitude bits together (6 bits, so that a shift can take the entry
+/// as it is), code bits (from bit 8), magnitude bits (16), run (20), places to move on in sequential scans (24).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Symbol(u32);
+
+impl Symbol {
+    /// More places than a block has: what an end of block moves on by.
+    const END: u32 = 64;
+
+    const fn new(length: u32, symbol: u8) -> Self {
+        let (run, size) = (symbol as u32 >> 4, symbol as u32 & 15);
+        let advance = if size == 0 && run != 15 { Self::END } else { run + 1 };
+        Self((length + size) | (length << 8) | (size << 16) | (run << 20) | (advance << 24))
+    }
+    /// Bits of the code and of the magnitude.
+    #[inline(always)]
+    const fn total(self) -> u32 {
+        self.0 & 63
+    }
+    /// Bits of the code.
+    #[inline(always)]
+    const fn length(self) -> u32 {
+        (self.0 >> 8) & 31
+    }
+    /// Category of the magnitude: how many bits follow the code (T.81 F.1.2).
+    #[inline(always)]
+    pub(super) const fn size(self) -> u32 {
+        (self.0 >> 16) & 15
+    }
+    /// Zero coefficients before the one that is coded.
+    #[inline(always)]
+    pub(super) const fn run(self) -> usize {
+        (self.0 >> 20 & 15) as usize
+    }
+    /// How many places further the coefficient stands than the one before; 64 at an end of block. A run of 16 zeros
+    /// counts as a coefficient of 0.
+    #[inline(always)]
+    pub(super) const fn advance(self) -> usize {
+        (self.0 >> 24) as usize
+    }
+}
+
+impl Table {
+    pub(super) fn new(spec: &HuffmanSpec) -> Self {
+        let mut fast = Box::new([0; 1 << LOOKUP_BITS]);
+        spec.for_each_code(|code, length, symbol| {
+            if length <= LOOKUP_BITS {
+                let first = (code >> (16 - LOOKUP_BITS)) as usize;
+                let entries = 1 << (LOOKUP_BITS - length);
+                fast[first..first + entries].fill(Symbol::new(length, symbol).0);
+            }
+        });
+        Self { fast, codes: Codes::new(spec) }
+    }
+
+    /// Reads one symbol and the magnitude that belongs to it, sign-extended as T.81 F.2.2.1 says. One refill suffices for
+    /// two: they take 25 bits each, and a longer one, which takes up to 31, refills for itself.
+    #[inline(always)]
+    pub(super) fn read(&self, bits: &mut Bits<'_>) -> (Symbol, i32) {
+        let symbol = self.look_up(bits);
+        let ahead = bits.ahead() << symbol.length();
+        bits.consume(symbol.total());
+        (symbol, extend(ahead, symbol.size()))
+    }
+
+    /// Reads one symbol and no magnitude: up to 16 bits.
+    #[inline(always)]
+    pub(super) fn read_symbol(&self, bits: &mut Bits<'_>) -> Symbol {
+        let symbol = self.look_up(bits);
+        bits.consume(symbol.length());
+        symbol
+    }
+
+    #[inline(always)]
+    fn look_up(&self, bits: &mut Bits<'_>) -> Symbol {
+        let entry = self.fast[bits.peek::<LOOKUP_BITS>()];
+        if entry != 0 {
+            return Symbol(entry);
+        }
+        bits.refill();
+        let found = self.codes.decode(bits.ahead());
+        bits.note_corrupt(!found.valid);
+        Symbol::new(found.length, found.symbol)
+    }
+}
+
+/// The signed value of the `size` magnitude bits at the top of `ahead`, without a branch: a leading 0 means negative.
+#[inline(always)]
+const fn extend(ahead: u64, size: u32) -> i32 {
+    let magnitude = ((ahead >> 1) >> (63 - size)) as i32;
+    let negative = !((ahead.cast_signed() >> 63) as i32);
+    magnitude + (negative & ((-1i32 << size) + 1))
+}
+
+/// Moves over the AC coefficients of a block without reading them, several at a time.
+#[derive(Debug, Clone)]
+pub(super) struct SkipTable {
+    /// Bits to consume in the low six bits, coefficients passed above them: see [`END`] and [`UNKNOWN`].
+    fast: Box<[u16; 1 << SKIP_BITS]>,
+    codes: Codes,
+}
+
+/// Added to the coefficients passed when the last code was an end of block.
+const END: usize = 128;
+/// Coefficients passed when the first code is longer than the lookup.
+const UNKNOWN: u16 = 512;
+/// AC coefficients of a block.
+const LAST: usize = 63;
+
+impl SkipTable {
+    pub(super) fn new(spec: &HuffmanSpec) -> Self {
+        // First the single codes: (length with magnitude, coefficients passed), by the bits that start with them.
+        let mut single = vec![(0u32, 0u32, UNKNOWN); 1 << SKIP_BITS];
+        spec.for_each_code(|code, length, symbol| {
+            let (run, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
+            if length <= SKIP_BITS && size <= MAX_FAST_SIZE {
+                let passed = if size == 0 && run != 15 { END as u16 } else { run + 1 };
+                let first = (code >> (16 - SKIP_BITS)) as usize;
+                let entries = 1 << (SKIP_BITS - length);
+                single[first..first + entries].fill((length, length + size, passed));
+            }
+        });
+        let mut fast = Box::new([0; 1 << SKIP_BITS]);
+        for (start, entry) in fast.iter_mut().enumerate() {
+            let (mut used, mut passed) = (0, 0);
+            let mut ahead = start;
+            // A further code counts as long as all of its own bits are inside; its magnitude may lie outside.
+            while used < SKIP_BITS {
+                let (length, total, next) = single[ahead];
+                if next == UNKNOWN || used + length > SKIP_BITS || usize::from(passed + next % END as u16) > LAST {
+                    break;
+                }
+                used += total;
+                passed += next;
+                ahead = (ahead << total) & ((1 << SKIP_BITS) - 1);
+                if next == END as u16 {
+                    break;
+                }
+            }
+            *entry = if used == 0 { UNKNOWN << 6 } else { used as u16 | (passed << 6) };
+        }
+        Self { fast, codes: Codes::new(spec) }
+    }
+
+    /// Moves behind the block of which `passed` AC coefficients (0..=62) have been read. The caller has refilled, and has
+    /// used at most 30 bits since.
+    #[inline(always)]
+    pub(super) fn skip_block(&self, bits: &mut Bits<'_>, passed: usize) {
+        let mut k = passed;
+        loop {
+            let (mark, k_before) = (bits.mark(), k);
+            k += self.step(bits);
+            if k >= LAST {
+                if !is_end(k) {
+                    *bits = self.skip_singly(bits.rewound(mark), k_before);
+                }
+                return;
+            }
+            bits.refill();
+            let (mark, k_before) = (bits.mark(), k);
+            k += self.step(bits);
+            if k >= LAST {
+                if !is_end(k) {
+                    *bits = self.skip_singly(bits.rewound(mark), k_before);
+                }
+                return;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn step(&self, bits: &mut Bits<'_>) -> usize {
+        let entry = self.fast[bits.peek::<SKIP_BITS>()];
+        bits.consume(u32::from(entry & 63));
+        usize::from(entry >> 6)
+    }
+
+    /// The same, code by code: for long codes, and where the lookup ran into the next block. Takes the bits by value,
+    /// since a reference would keep them in memory on the fast way, too.
+    #[cold]
+    #[inline(never)]
+    fn skip_singly<'w>(&self, mut bits: Bits<'w>, passed: usize) -> Bits<'w> {
+        let mut k = passed;
+        while k < LAST {
+            bits.refill();
+            let found = self.codes.decode(bits.ahead());
+            bits.note_corrupt(!found.valid);
+            let (run, size) = (usize::from(found.symbol >> 4), u32::from(found.symbol & 15));
+            bits.consume(found.length + size);
+            if size == 0 && run != 15 {
+                break;
+            }
+            k += run + 1;
+        }
+        bits
+    }
+}
+
+/// Whether a block ends exactly here: with its last coefficient, or with an end of block before that.
+#[inline(always)]
+const fn is_end(k: usize) -> bool {
+    k == LAST || k.wrapping_sub(END) < LAST
+}

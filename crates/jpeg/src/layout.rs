@@ -1,0 +1,175 @@
+//! Where everything lies: MCUs, blocks and samples of the part that is decoded, at the scale it is decoded at.
+
+use super::frame::Frame;
+use super::idct::Reduction;
+use super::{DecodeError, Rect, Scale};
+
+/// Samples of a block in each direction at full size.
+const BLOCK: usize = 8;
+
+/// How much chroma is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chroma {
+    /// As much as is stored, up to the resolution of luma.
+    Full,
+    /// Half the resolution of luma in each direction, and more only where the blocks give no less.
+    Half,
+}
+
+/// The geometry of one decode.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// Output samples for eight of the picture, in the components with the largest sampling factors.
+    pub(super) scale: usize,
+    /// The largest sampling factors of the frame.
+    pub(super) max: (usize, usize),
+    /// MCUs of the whole picture.
+    pub(super) mcus: (usize, usize),
+    /// The MCUs that are kept: columns and rows.
+    pub(super) columns: std::ops::Range<usize>,
+    pub(super) rows: std::ops::Range<usize>,
+    /// Output pixels.
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// What they cover of the picture, in its own pixels.
+    pub(super) area: Rect,
+    pub(super) components: Vec<ComponentLayout>,
+}
+
+/// The geometry of one component.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ComponentLayout {
+    /// Sampling factors: blocks in an MCU.
+    pub(super) h: usize,
+    pub(super) v: usize,
+    /// Samples that are made of each block in each direction: 1, 2, 4 or 8.
+    pub(super) size: usize,
+    /// Blocks of the whole picture, as scans of this component alone count them (T.81 A.2.2).
+    pub(super) blocks: (usize, usize),
+    /// Samples in the kept MCUs that are part of the picture; those to the right and below are padding.
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Whether the whole picture has so few columns that there is nothing to interpolate between.
+    pub(super) is_narrow: bool,
+}
+
+impl Layout {
+    pub(super) fn new(frame: &Frame, scale: Scale, region: Option<Rect>, chroma: Chroma) -> Result<Self, DecodeError> {
+        let scale = scale.eighths();
+        let (picture_width, picture_height) = (usize::from(frame.width), usize::from(frame.height));
+        let factors = sampling_factors(frame);
+        let h_max = factors.iter().map(|f| f.0).max().unwrap_or(1);
+        let v_max = factors.iter().map(|f| f.1).max().unwrap_or(1);
+        let mcus = (picture_width.div_ceil(BLOCK * h_max), picture_height.div_ceil(BLOCK * v_max));
+        let region = region.unwrap_or(Rect { x: 0, y: 0, width: frame.width.into(), height: frame.height.into() });
+        let columns = covering(region.x, region.width, picture_width, BLOCK * h_max)?;
+        let rows = covering(region.y, region.height, picture_height, BLOCK * v_max)?;
+        let kept = |length: usize, kept: &std::ops::Range<usize>, step: usize| {
+            length.min(kept.end * step) - length.min(kept.start * step)
+        };
+        let components = factors.iter().enumerate().map(|(index, &(h, v))| {
+            let size = match chroma {
+                Chroma::Half if index > 0 => half_block_size(scale, (h_max, v_max), (h, v)),
+                _ => block_size(scale, (h_max, v_max), (h, v)),
+            };
+            let samples = |length: usize, factor: usize, max: usize| (length * factor * size).div_ceil(max * BLOCK);
+            ComponentLayout {
+                h,
+                v,
+                size,
+                blocks: ((picture_width * h).div_ceil(h_max * BLOCK), (picture_height * v).div_ceil(v_max * BLOCK)),
+                width: kept(samples(picture_width, h, h_max), &columns, h * size),
+                height: kept(samples(picture_height, v, v_max), &rows, v * size),
+                is_narrow: samples(picture_width, h, h_max) <= 2,
+            }
+        });
+        let output = |length: usize| (length * scale).div_ceil(BLOCK);
+        let (area_width, area_height) =
+            (kept(picture_width, &columns, BLOCK * h_max), kept(picture_height, &rows, BLOCK * v_max));
+        Ok(Self {
+            scale,
+            max: (h_max, v_max),
+            mcus,
+            width: kept(output(picture_width), &columns, scale * h_max),
+            height: kept(output(picture_height), &rows, scale * v_max),
+            area: Rect {
+                x: (columns.start * BLOCK * h_max) as u32,
+                y: (rows.start * BLOCK * v_max) as u32,
+                width: area_width as u32,
+                height: area_height as u32,
+            },
+            components: components.collect(),
+            columns,
+            rows,
+        })
+    }
+
+    /// How many pixels of the picture a sample of `component` stands for, across and down.
+    pub(super) fn pixels_of_sample(&self, component: &ComponentLayout) -> (f64, f64) {
+        let pixels = |max: usize, own: usize| (BLOCK * max) as f64 / (own * component.size) as f64;
+        (pixels(self.max.0, component.h), pixels(self.max.1, component.v))
+    }
+
+    /// How 2x2 samples are made of a block: like those of the other components.
+    pub(super) const fn reduction(&self) -> Reduction {
+        if self.scale == 1 { Reduction::Mean } else { Reduction::LowPass }
+    }
+
+    /// Output rows of one row of MCUs.
+    pub(super) const fn band_height(&self) -> usize {
+        self.max.1 * self.scale
+    }
+}
+
+impl ComponentLayout {
+    /// Samples from one row of the kept MCUs to the next.
+    pub(super) const fn stride(&self, columns: &std::ops::Range<usize>) -> usize {
+        (columns.end - columns.start) * self.h * self.size
+    }
+
+    /// Sample rows of one row of MCUs.
+    pub(super) const fn band_height(&self) -> usize {
+        self.v * self.size
+    }
+}
+
+/// A single component is coded block by block whatever its sampling factors say (T.81 A.2.2).
+fn sampling_factors(frame: &Frame) -> Vec<(usize, usize)> {
+    match frame.components.as_slice() {
+        [_] => vec![(1, 1)],
+        components => components.iter().map(|c| (c.h.into(), c.v.into())).collect(),
+    }
+}
+
+/// The MCUs that hold `start..start + length`, with a margin that lets chroma be interpolated across its edges.
+fn covering(start: u32, length: u32, picture: usize, mcu: usize) -> Result<std::ops::Range<usize>, DecodeError> {
+    const MARGIN: usize = 8;
+    let (start, length) = (start as usize, length as usize);
+    if length == 0 || start >= picture {
+        return Err(DecodeError::Damaged("region outside of the picture"));
+    }
+    let end = start.saturating_add(length).saturating_add(MARGIN).min(picture);
+    Ok(start.saturating_sub(MARGIN) / mcu..end.div_ceil(mcu))
+}
+
+/// How large a block becomes: at a reduced scale a subsampled component keeps more of its own resolution, up to the
+/// one of the output, instead of being reduced and enlarged again.
+const fn block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
+    let mut size = scale;
+    while size < BLOCK
+        && (max.0 * scale).is_multiple_of(own.0 * size * 2)
+        && (max.1 * scale).is_multiple_of(own.1 * size * 2)
+    {
+        size *= 2;
+    }
+    size
+}
+
+/// The smallest size that gives half of the resolution of the output.
+const fn half_block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
+    let mut size = 1;
+    while size < BLOCK && (own.0 * size * 2 < max.0 * scale || own.1 * size * 2 < max.1 * scale) {
+        size *= 2;
+    }
+    size
+}

@@ -1,0 +1,376 @@
+//! Sequential scans that hold all components (T.81 F.2): each row of MCUs is decoded, transformed and given out before
+//! the next, so that no coefficient is kept.
+
+use std::rc::Rc;
+
+use super::bits::{Bits, Window};
+use super::context::Context;
+use super::error::{DecodeError, Warning};
+use super::frame::Scan;
+use super::huffman::{SkipTable, Table};
+use super::idct::{self, Block, LAST_OF_HALF, LAST_OF_QUARTER, Quarter, QuarterWeights, Reduction};
+use super::interval::Interval;
+use super::kernel::{Kernel, dispatch};
+use super::layout::Layout;
+use super::output::{Band, Output};
+use super::tables::{Quantisation, ZIGZAG};
+
+/// Decodes the scan that starts at `start`, and with it the picture.
+pub(super) fn decode(
+    context: &mut Context<'_>,
+    layout: &Layout,
+    scan: &Scan,
+    start: usize,
+    output: &mut impl Output,
+) -> Result<(), DecodeError> {
+    let mut decoder = Sequential::new(context, layout, scan, start)?;
+    for row in 0..layout.rows.end {
+        context.check()?;
+        decoder.decode_row(row);
+        if layout.rows.contains(&row) {
+            output.emit(&mut decoder.bands, row);
+        }
+    }
+    context.warn_if(decoder.is_truncated, Warning::Truncated);
+    context.warn_if(decoder.window.is_corrupt(), Warning::Corrupt);
+    Ok(())
+}
+
+/// The state of a scan.
+struct Sequential<'a> {
+    layout: &'a Layout,
+    window: Window<'a>,
+    interval: Interval,
+    channels: Vec<Channel>,
+    /// The samples of one row of MCUs, in the order of the frame header.
+    bands: Vec<Band>,
+    is_truncated: bool,
+}
+
+impl<'a> Sequential<'a> {
+    fn new(context: &Context<'a>, layout: &'a Layout, scan: &Scan, start: usize) -> Result<Self, DecodeError> {
+        let mut channels: Vec<Channel> = Vec::with_capacity(scan.components.len());
+        let skips_blocks = layout.columns.len() < layout.mcus.0 || layout.rows.start > 0;
+        for part in &scan.components {
+            let component = &layout.components[part.index];
+            let ac = context.tables.ac_table(part.ac_table)?;
+            let quantisation = context.quantisation(part.index)?;
+            // Both chromas have the same one as a rule, and making it takes as long as reading hundreds of blocks.
+            let made = channels.iter().find(|channel| channel.ac_number == part.ac_table);
+            let made = made.and_then(|channel| channel.skip.clone());
+            channels.push(Channel {
+                index: part.index,
+                h: component.h,
+                v: component.v,
+                dc: Table::new(&context.tables.dc_table(part.dc_table)?),
+                ac: Table::new(&ac),
+                ac_number: part.ac_table,
+                skip: (component.size < 8 || skips_blocks)
+                    .then(|| made.unwrap_or_else(|| Rc::new(SkipTable::new(&ac)))),
+                dc_step: i32::from(quantisation[0]),
+                method: Method::new(component.size, &quantisation, layout.reduction()),
+                prediction: 0,
+            });
+        }
+        Ok(Self {
+            layout,
+            window: Window::new(context.bytes, start),
+            interval: Interval::new(context.tables.restart_interval),
+            channels,
+            bands: Band::all(layout),
+            is_truncated: false,
+        })
+    }
+
+    /// Decodes one row of MCUs, restart interval by restart interval; grey where there is no data.
+    fn decode_row(&mut self, row: usize) {
+        let columns = self.layout.mcus.0;
+        let is_kept = self.layout.rows.contains(&row);
+        let first_kept = self.layout.rows.start * columns;
+        let mut column = 0;
+        while column < columns {
+            if self.interval.is_over() {
+                self.interval.restart(&mut self.window);
+                self.channels.iter_mut().for_each(|channel| channel.prediction = 0);
+            }
+            let end = column + self.interval.take(columns - column);
+            if self.interval.is_alive && self.interval.end() > first_kept {
+                column = self.decode_span(column, end, is_kept);
+                self.is_truncated |= is_kept && self.window.is_overrun();
+            }
+            if column < end {
+                self.interval.is_alive = false;
+                self.is_truncated |= is_kept;
+                self.clear(column, end);
+            }
+            column = end;
+        }
+    }
+
+    /// Decodes the MCUs from `start` to `end`; returns where the data ended.
+    fn decode_span(&mut self, start: usize, end: usize, is_kept: bool) -> usize {
+        let kept = if is_kept { self.layout.columns.clone() } else { end..end };
+        let cuts = [kept.start, kept.end, usize::MAX].map(|cut| cut.clamp(start, end));
+        let mut column = start;
+        for (cut, keep) in cuts.into_iter().zip([false, true, false]) {
+            if column < cut {
+                column = dispatch(Span {
+                    window: &mut self.window,
+                    channels: &mut self.channels,
+                    bands: &mut self.bands,
+                    columns: column..cut,
+                    first_kept: self.layout.columns.start,
+                    keep,
+                });
+                if column < cut {
+                    break;
+                }
+            }
+        }
+        column
+    }
+
+    /// Makes those of the MCUs from `start` to `end` grey that are kept.
+    fn clear(&mut self, start: usize, end: usize) {
+        let kept = &self.layout.columns;
+        let (start, end) =
+            (start.clamp(kept.start, kept.end) - kept.start, end.clamp(kept.start, kept.end) - kept.start);
+        for (band, component) in self.bands.iter_mut().zip(&self.layout.components) {
+            let width = component.h * component.size;
+            band.clear_columns(start * width..end * width);
+        }
+    }
+}
+
+/// One component of the scan.
+struct Channel {
+    /// Its place in the frame header.
+    index: usize,
+    /// Its blocks in an MCU.
+    h: usize,
+    v: usize,
+    dc: Table,
+    ac: Table,
+    /// Where the AC table is defined (T.81 B.2.3).
+    ac_number: usize,
+    /// Present where blocks are skipped.
+    skip: Option<Rc<SkipTable>>,
+    /// The first quantisation step.
+    dc_step: i32,
+    method: Method,
+    /// The DC coefficient of the block before (T.81 F.1.1.5.1).
+    prediction: i32,
+}
+
+/// What is made of a block.
+enum Method {
+    /// One sample, of the DC coefficient alone.
+    One,
+    /// 2x2 samples of the low frequencies.
+    Two(Box<QuarterWeights>),
+    /// 2x2 samples that depend on all coefficients.
+    TwoMeans(Box<QuarterWeights>),
+    /// 4x4 samples; the steps are in zigzag order.
+    Four(Quantisation),
+    /// 8x8 samples.
+    Eight(Quantisation),
+}
+
+impl Method {
+    fn new(size: usize, quantisation: &Quantisation, reduction: Reduction) -> Self {
+        let steps = ZIGZAG.map(|position| quantisation[usize::from(position)]);
+        let weights = || Box::new(idct::quarter_weights(quantisation, reduction));
+        match size {
+            1 => Self::One,
+            2 if reduction == Reduction::Mean => Self::TwoMeans(weights()),
+            2 => Self::Two(weights()),
+            4 => Self::Four(steps),
+            _ => Self::Eight(steps),
+        }
+    }
+}
+
+/// Consecutive MCUs of a row.
+struct Span<'s, 'a> {
+    window: &'s mut Window<'a>,
+    channels: &'s mut [Channel],
+    bands: &'s mut [Band],
+    columns: std::ops::Range<usize>,
+    /// The column that the bands begin with.
+    first_kept: usize,
+    /// Whether the samples are wanted.
+    keep: bool,
+}
+
+impl Kernel for Span<'_, '_> {
+    /// The column behind the last MCU that there was data for.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let Self { window, channels, bands, columns, first_kept, keep } = self;
+        let mut column = columns.start;
+        while column < columns.end && window.has_more() {
+            let (mut bits, limit) = window.reader();
+            loop {
+                for channel in channels.iter_mut() {
+                    if keep {
+                        channel.decode_blocks(&mut bits, &mut bands[channel.index], column - first_kept);
+                    } else {
+                        channel.skip_blocks(&mut bits);
+                    }
+                }
+                column += 1;
+                if column == columns.end || bits.is_beyond(limit) {
+                    break;
+                }
+            }
+            let place = bits.place();
+            window.keep(place);
+        }
+        column
+    }
+}
+
+impl Channel {
+    /// Decodes the blocks of one MCU into `band`, whose MCU has the number `column`.
+    #[inline(always)]
+    fn decode_blocks(&mut self, bits: &mut Bits<'_>, band: &mut Band, column: usize) {
+        let column = column * self.h;
+        if let (Method::One, Some(skip)) = (&self.method, &self.skip) {
+            // The commonest case by far, kept free of everything that does not belong to each block.
+            let mut prediction = self.prediction;
+            for y in 0..self.v {
+                for out in &mut band.row_mut(y, column)[..self.h] {
+                    let dc = read_dc(bits, &self.dc, &mut prediction);
+                    skip.skip_block(bits, 0);
+                    *out = idct::flat(dc.wrapping_mul(self.dc_step));
+                }
+            }
+            self.prediction = prediction;
+            return;
+        }
+        for y in 0..self.v {
+            for x in column..column + self.h {
+                self.decode_block(bits, band, x, y);
+            }
+        }
+    }
+
+    /// Decodes a block and makes its samples.
+    #[inline(always)]
+    fn decode_block(&mut self, bits: &mut Bits<'_>, band: &mut Band, x: usize, y: usize) {
+        let stride = band.stride();
+        let dc = read_dc(bits, &self.dc, &mut self.prediction).wrapping_mul(self.dc_step);
+        match (&self.method, &self.skip) {
+            (Method::Two(weights), Some(skip)) => {
+                let mut quarter = Quarter::default();
+                read_low_ac(bits, &self.ac, skip, LAST_OF_QUARTER, |k, value| quarter.add(value, weights[k]));
+                write_pairs(quarter.samples(dc), band, x * 2, y * 2);
+            }
+            (Method::TwoMeans(weights), _) => {
+                let mut quarter = Quarter::default();
+                read_ac(bits, &self.ac, |k, value| quarter.add(value, weights[k]));
+                write_pairs(quarter.samples(dc), band, x * 2, y * 2);
+            }
+            (Method::Four(steps), Some(skip)) => {
+                let mut block = [0; 64];
+                block[0] = dc as i16;
+                read_low_ac(bits, &self.ac, skip, LAST_OF_HALF, |k, value| dequantise(&mut block, steps, k, value));
+                idct::half(&block, band.rows_mut(y * 4, x * 4), stride);
+            }
+            (Method::Eight(steps), _) => {
+                let mut block = [0; 64];
+                block[0] = dc as i16;
+                read_ac(bits, &self.ac, |k, value| dequantise(&mut block, steps, k, value));
+                idct::full(&block, band.rows_mut(y * 8, x * 8), stride);
+            }
+            // `One` is not for this function, and `skip` is there for all sizes below 8.
+            (Method::One, _) | (Method::Two(_) | Method::Four(_), None) => {}
+        }
+    }
+
+    /// Moves over the blocks of one MCU, keeping only the prediction.
+    #[inline(always)]
+    fn skip_blocks(&mut self, bits: &mut Bits<'_>) {
+        let Some(skip) = &self.skip else { return };
+        for _ in 0..self.h * self.v {
+            bits.refill();
+            self.prediction = self.prediction.wrapping_add(self.dc.read(bits).1);
+            skip.skip_block(bits, 0);
+        }
+    }
+}
+
+/// Reads a DC coefficient (T.81 F.2.2.1).
+#[inline(always)]
+pub(super) fn read_dc(bits: &mut Bits<'_>, table: &Table, prediction: &mut i32) -> i32 {
+    bits.refill();
+    *prediction = prediction.wrapping_add(table.read(bits).1);
+    *prediction
+}
+
+/// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order. The caller has
+/// refilled, and has read one symbol since.
+#[inline(always)]
+pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, each: impl FnMut(usize, i32)) {
+    read_ac_to(63, bits, table, each);
+}
+
+/// Reads AC coefficients as far as the place `last` (at most 47) and skips the others. Otherwise like [`read_ac`].
+#[inline(always)]
+fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize, each: impl FnMut(usize, i32)) {
+    let k = read_ac_to(last, bits, table, each);
+    // Only an end of block leads further than the 16 places of a run.
+    if k < 64 {
+        bits.refill();
+        skip.skip_block(bits, k);
+    }
+}
+
+/// Reads AC coefficients as far as the place `last`; returns the place of the last one that was read, which may be
+/// further. Refills for every second symbol: see [`Table::read`].
+#[inline(always)]
+fn read_ac_to(last: usize, bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) -> usize {
+    let mut k = 0;
+    while read_next_ac(last, bits, table, &mut k, &mut each) {
+        bits.refill();
+        if !read_next_ac(last, bits, table, &mut k, &mut each) {
+            break;
+        }
+    }
+    k
+}
+
+/// Reads the coefficient after the place `k`; returns whether there may be another one up to `last`.
+#[inline(always)]
+fn read_next_ac(
+    last: usize,
+    bits: &mut Bits<'_>,
+    table: &Table,
+    k: &mut usize,
+    each: &mut impl FnMut(usize, i32),
+) -> bool {
+    let (symbol, value) = table.read(bits);
+    *k += symbol.advance();
+    if *k <= last {
+        each(*k, value);
+    }
+    *k < last
+}
+
+/// Puts a coefficient in its natural place; `steps` are in zigzag order.
+#[inline(always)]
+fn dequantise(block: &mut Block, steps: &Quantisation, k: usize, value: i32) {
+    block[usize::from(ZIGZAG[k & 63] & 63)] = value.wrapping_mul(i32::from(steps[k & 63])) as i16;
+}
+
+/// Writes 2x2 samples.
+#[inline(always)]
+pub(super) fn write_pairs(samples: [[u8; 2]; 2], band: &mut Band, x: usize, y: usize) {
+    for (line, samples) in samples.iter().enumerate() {
+        if let Some(out) = band.row_mut(y + line, x).first_chunk_mut() {
+            *out = *samples;
+        }
+    }
+}
