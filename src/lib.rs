@@ -9,6 +9,7 @@
 #[cfg(feature = "cdn")]
 pub mod cdn;
 pub mod codec;
+pub use image_origin_container as container;
 pub mod config;
 pub mod error;
 pub mod front;

@@ -5,7 +5,7 @@
 use super::{
     Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Meter, Need, Orientation, Raster, Samples, Work,
 };
-use crate::metadata;
+use image_origin_container as container;
 
 /// HEIC, to be read only.
 pub(super) struct Heic;
@@ -24,13 +24,13 @@ fn failure(error: &heifer::Error) -> Error {
 
 impl Decoder for Heic {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let size = metadata::stored_size(bytes, Format::Heic, &Meter::new(bytes.len() as u64, work))?;
+        let size = container::stored_size(bytes, Format::Heic, &Meter::new(bytes.len() as u64, work))?;
         let (width, height) = size
             .filter(|(width, height)| *width > 0 && *height > 0)
             .ok_or_else(|| Error::Damaged { format: Format::Heic, reason: "the size is missing".to_owned() })?;
         budget.check_pixels(width, height)?;
         // What is decoded is upright already.
-        let turn = Orientation::from_exif(metadata::orientation(bytes, Format::Heic, work)?);
+        let turn = Orientation::from_exif(container::orientation(bytes, Format::Heic, work)?);
         let (width, height) = turn.size(width, height);
         let orientation = Orientation::UPRIGHT;
         Ok(Header { format: Format::Heic, width, height, orientation, channels: Channels::Rgba })
@@ -46,7 +46,7 @@ impl Decoder for Heic {
         need.work.check()?;
         let raster = Raster::new(image.width, image.height, Channels::Rgba, Samples::U8(image.data));
         let raster = raster.ok_or_else(|| failure(&heifer::Error::Invalid("the pixels do not fill the picture")))?;
-        let icc = metadata::icc_profile(bytes, Format::Heic, need.work)?.map(std::borrow::Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::Heic, need.work)?.map(std::borrow::Cow::into_owned);
         // A crop inside the file makes it smaller than its header says.
         Ok(Decoded { raster, area: Area::whole(header.width, header.height), icc, flaw: None })
     }

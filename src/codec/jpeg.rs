@@ -10,7 +10,7 @@ use super::{
     Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Flaw, Format, Header, MEMORY, Need,
     Orientation, PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
 };
-use crate::metadata;
+use image_origin_container as container;
 
 /// JPEG, both ways.
 pub(super) struct Jpeg;
@@ -49,7 +49,7 @@ impl Decoder for Jpeg {
             format: Format::Jpeg,
             width: header.width,
             height: header.height,
-            orientation: Orientation::from_exif(metadata::orientation(bytes, Format::Jpeg, work)?),
+            orientation: Orientation::from_exif(container::orientation(bytes, Format::Jpeg, work)?),
             channels: match header.colour {
                 Colour::Grey => Channels::L,
                 Colour::Cmyk | Colour::Ycck => Channels::Cmyk,
@@ -77,7 +77,7 @@ impl Decoder for Jpeg {
         };
         let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
             .ok_or(DecodeError::Damaged("the pixels do not fill the picture"))?;
-        let icc = metadata::icc_profile(bytes, Format::Jpeg, need.work)?.map(std::borrow::Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::Jpeg, need.work)?.map(std::borrow::Cow::into_owned);
         Ok(Decoded { raster, area, icc, flaw: flaw(&image.warnings) })
     }
 

@@ -17,8 +17,7 @@ mod ico;
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
-mod meter;
-mod orientation;
+mod oriented;
 mod palette;
 mod png;
 mod pnm;
@@ -27,18 +26,15 @@ mod qoi;
 mod raster;
 mod reader;
 mod shrink;
-mod sniff;
 mod tiff;
 pub mod webp;
-mod work;
 
 pub use animation::{Animation, AnimationWriter, Frames};
 pub(crate) use blend::over;
-pub use meter::{Exhausted, Meter};
-pub use orientation::Orientation;
+pub use image_origin_container::{Exhausted, Format, Meter, Orientation, SNIFF_LEN, Spent, Stopped, Work, sniff};
 pub use raster::{Channels, Raster, Samples};
-pub use sniff::{Format, SNIFF_LEN, sniff};
-pub use work::{Spent, Stopped, Work};
+
+use image_origin_container as container;
 
 /// Why a picture could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +66,25 @@ pub enum Error {
     /// A bug: what cannot happen has happened.
     #[error("{0}")]
     Internal(&'static str),
+}
+
+impl From<Exhausted> for Error {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::Stopped(stopped) => Self::Stopped(stopped),
+            Exhausted::TooMuch { what, allowed } => Self::TooLarge { what, needs: allowed.saturating_add(1), allowed },
+        }
+    }
+}
+
+impl Error {
+    /// What kept the container of a file of this format from being read.
+    fn of_container(format: Format, error: container::Error) -> Self {
+        match error {
+            container::Error::Exhausted(exhausted) => exhausted.into(),
+            container::Error::Damaged(reason) => Self::Damaged { format, reason: reason.to_owned() },
+        }
+    }
 }
 
 /// How [`Error::TooLarge`] calls memory.

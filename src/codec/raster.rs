@@ -1,6 +1,7 @@
 //! Decoded pixels that know their own layout.
 
 use super::Orientation;
+use super::oriented::oriented;
 
 /// What a pixel is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -177,9 +178,9 @@ fn orient<T: Copy>(
     height: usize,
 ) -> Vec<T> {
     match channels.count() {
-        1 => orientation.apply::<T, 1>(samples, width, height),
-        2 => orientation.apply::<T, 2>(samples, width, height),
-        3 => orientation.apply::<T, 3>(samples, width, height),
-        _ => orientation.apply::<T, 4>(samples, width, height),
+        1 => oriented::<T, 1>(orientation, samples, width, height),
+        2 => oriented::<T, 2>(orientation, samples, width, height),
+        3 => oriented::<T, 3>(orientation, samples, width, height),
+        _ => oriented::<T, 4>(orientation, samples, width, height),
     }
 }

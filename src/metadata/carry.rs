@@ -2,17 +2,19 @@
 
 use std::io::{self, Cursor};
 
-use super::blocks::Blocks;
 use super::exif::ExifBlock;
-use super::head::slice;
-use super::input::Input;
-use super::parts::{self, Parts};
+use super::parts;
 use super::rights::{rights_exif, rights_text};
 use super::strip::Keep;
-use super::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use super::xmp::{Selection, Xmp};
-use super::{gif, heif, iptc, jpeg, photoshop, png, webp};
-use crate::codec::{Exhausted, Format, Meter, Work, sniff};
+use super::{heif_items, iptc};
+use image_origin_container::Input;
+use image_origin_container::blocks::Blocks;
+use image_origin_container::parts::Parts;
+use image_origin_container::slice;
+use image_origin_container::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
+use image_origin_container::{Exhausted, Format, Meter, Work, sniff};
+use image_origin_container::{gif, jpeg, photoshop, png, webp};
 
 /// What is carried over; see [`carry`].
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -95,7 +97,9 @@ pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, he
         Format::Png => into_png(encoded, &blocks),
         Format::WebP => into_webp(encoded, &blocks, width, height),
         Format::Gif => into_gif(encoded, &blocks),
-        Format::Avif => heif::with_items(&encoded, blocks.exif.as_deref(), blocks.xmp.as_deref()).unwrap_or(encoded),
+        Format::Avif => {
+            heif_items::with_items(&encoded, blocks.exif.as_deref(), blocks.xmp.as_deref()).unwrap_or(encoded)
+        }
         _ => encoded,
     }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::exif::windows_1252;
-use crate::codec::{Exhausted, Meter};
+use image_origin_container::{Exhausted, Meter};
 
 /// Character set of the records that follow (1:90); `ESC % G` announces UTF-8 (ISO 2022).
 const CODED_CHARACTER_SET: (u8, u8) = (1, 90);
@@ -237,7 +237,7 @@ pub(super) fn rights(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Work;
+    use image_origin_container::Work;
     use serde_json::json;
 
     fn told(bytes: &[u8]) -> Map<String, Value> {

@@ -21,47 +21,26 @@
 //! # Ok::<(), metadata::Error>(())
 //! ```
 
-mod blocks;
 mod carry;
-mod dimensions;
 mod exif;
-pub(crate) mod gif;
-mod head;
-mod heif;
+mod heif_items;
 mod icc;
-mod inflate;
-mod input;
 mod iptc;
-mod isobmff;
-mod jpeg;
 mod parts;
-mod photoshop;
-mod png;
 mod report;
 mod rewrite;
 mod rights;
 mod strip;
-pub(crate) mod tiff;
-mod webp;
 mod xmp;
 
 pub use carry::{Carried, carry, embed};
-#[cfg(feature = "heic")]
-pub(crate) use dimensions::dimensions as stored_size;
 pub use exif::ExifGroups;
-pub(crate) use head::heif_picture;
-pub use head::{icc_profile, orientation};
-pub(crate) use heif::{CleanAperture, Coded, Nclx, Picture};
-pub(crate) use isobmff::write_box;
-pub(crate) use png::chunk as png_chunk;
+pub use image_origin_container::{icc_profile, orientation};
 pub use report::{Report, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip};
 
-use crate::codec::{self, Exhausted, Format};
-
-/// Segments, chunks or blocks that are looked at in one file; a real one has some hundred.
-const MAX_PARTS: usize = 1 << 16;
+use image_origin_container::{self as container, Exhausted, Format};
 
 /// Why a file's metadata could not be told or removed.
 #[derive(Debug, thiserror::Error)]
@@ -83,20 +62,18 @@ pub enum Error {
     Io(#[source] std::io::Error),
 }
 
-impl Error {
-    /// The same in the words of the codecs, of a file of this format.
-    pub(crate) fn into_codec(self, format: Format) -> codec::Error {
-        match self {
-            Self::Exhausted(exhausted) => exhausted.into(),
-            Self::Damaged(reason) => codec::Error::Damaged { format, reason: reason.to_owned() },
-            error => codec::Error::Damaged { format, reason: error.to_string() },
+impl From<container::Error> for Error {
+    fn from(error: container::Error) -> Self {
+        match error {
+            container::Error::Damaged(reason) => Self::Damaged(reason),
+            container::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
         }
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        match input::exhausted(&error) {
+        match container::exhausted(&error) {
             Some(exhausted) => Self::Exhausted(exhausted),
             None => Self::Io(error),
         }

@@ -1,108 +1,11 @@
 //! The metadata blocks of a file, whatever its container: what report, strip and carry all start from.
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 
-use super::head::without_exif_header;
-use super::input::{Input, from_memory};
-use super::{exif, gif, heif, isobmff, jpeg, photoshop, png, tiff, webp};
-use crate::codec::{Exhausted, Format, Meter};
+use image_origin_container::parts::{self, MAX_BLOCK, Parts, Want};
+use image_origin_container::{Exhausted, Format, Input, Meter, from_memory, gif, heif, jpeg, png, tiff, webp};
 
-/// The most that is read of one block.
-pub(super) const MAX_BLOCK: usize = 16 << 20;
-/// The most that is read of an Exif block for the orientation alone, which stands in its first directory.
-const MAX_ORIENTATION_BLOCK: usize = 1 << 20;
-
-/// Keywords of text chunks that hold metadata: XMP's own, and those that ImageMagick made up.
-const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp";
-const RAW_PROFILE: &[u8] = b"Raw profile type ";
-/// How many of them are read.
-const MAX_PNG_TEXTS: usize = 16;
-/// The most that one of them may inflate to.
-const MAX_PNG_TEXT: usize = 8 << 20;
-
-/// Which blocks are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
-    /// Exif, as far as the orientation needs it.
-    Orientation,
-    /// All of them, whole.
-    All,
-}
-
-impl Want {
-    const fn limit(self) -> usize {
-        match self {
-            Self::Orientation => MAX_ORIENTATION_BLOCK,
-            Self::All => MAX_BLOCK,
-        }
-    }
-}
-
-/// Raw blocks, taken out of their container.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    /// How viewers turn the picture, where the container says so in the place that they look at.
-    pub(super) orientation: Option<u8>,
-    /// A TIFF structure.
-    pub(super) exif: Option<Vec<u8>>,
-    /// Where in the file its header is, if the structure stands there as it is.
-    pub(super) exif_at: Option<u64>,
-    /// XMP packets: the main one first.
-    pub(super) xmp: Vec<Vec<u8>>,
-    /// IPTC-IIM data sets.
-    pub(super) iptc: Option<Vec<u8>>,
-    pub(super) warnings: Vec<String>,
-}
-
-impl Parts {
-    fn with_orientation(mut self) -> Self {
-        self.orientation = self.exif.as_deref().and_then(tiff::Block::new).and_then(|block| block.orientation());
-        self
-    }
-
-    /// Adds a block that begins at `at` in the file, unless there is one already.
-    fn add_exif(&mut self, block: &[u8], at: Option<u64>) {
-        if self.exif.is_none() {
-            self.set_exif(block, at);
-        }
-    }
-
-    fn set_exif(&mut self, block: &[u8], at: Option<u64>) {
-        let bare = without_exif_header(block);
-        self.exif_at = at.map(|at| at + (block.len() - bare.len()) as u64);
-        self.exif = Some(bare.to_vec());
-    }
-
-    fn add_photoshop(&mut self, resources: &[u8]) {
-        if self.iptc.is_none() {
-            self.iptc = photoshop::iptc(resources).map(<[u8]>::to_vec);
-        }
-    }
-
-    fn add_text(&mut self, keyword: &[u8], text: Vec<u8>) {
-        if keyword == XMP_KEYWORD {
-            self.xmp.push(text);
-            return;
-        }
-        let Some(kind) = keyword.strip_prefix(RAW_PROFILE) else { return };
-        let Some(profile) = png::raw_profile(&text) else {
-            self.warnings.push(format!("the raw profile \"{}\" is damaged", String::from_utf8_lossy(kind)));
-            return;
-        };
-        match kind.to_ascii_lowercase().as_slice() {
-            b"exif" | b"app1" => match profile.strip_prefix(jpeg::XMP) {
-                Some(packet) => self.xmp.push(packet.to_vec()),
-                None => self.add_exif(&profile, None),
-            },
-            b"xmp" => self.xmp.push(profile),
-            b"iptc" | b"8bim" => match profile.first() {
-                Some(0x1c) => self.iptc = self.iptc.take().or(Some(profile)),
-                _ => self.add_photoshop(&profile),
-            },
-            _ => {}
-        }
-    }
-}
+use super::exif;
 
 /// The blocks of a file of this format.
 pub(super) fn of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Parts, Exhausted> {
@@ -111,24 +14,24 @@ pub(super) fn of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Part
         match format {
             Format::Jpeg => {
                 let segments = jpeg::header_segments(&mut input)?;
-                of_jpeg(&mut input, &segments, Want::All)
+                parts::of_jpeg(&mut input, &segments, Want::All)
             }
             Format::Png => {
                 let chunks = png::chunks(&mut input)?;
-                of_png(&mut input, &chunks, Want::All)
+                parts::of_png(&mut input, &chunks, Want::All)
             }
             Format::WebP => {
                 let chunks = webp::chunks(&mut input)?;
-                of_webp(&mut input, &chunks, Want::All)
+                parts::of_webp(&mut input, &chunks, Want::All)
             }
             Format::Gif => {
                 let (_, blocks) = gif::blocks(&mut input)?;
-                of_gif(&mut input, &blocks, Want::All)
+                parts::of_gif(&mut input, &blocks, Want::All)
             }
             Format::Tiff => Ok(of_tiff(bytes)),
-            Format::JpegXl => of_jxl(&mut input),
+            Format::JpegXl => parts::of_jxl(&mut input),
             Format::Avif | Format::Heic => match heif::meta(&mut input)? {
-                Some(meta) => of_heif(&mut input, &meta, Want::All),
+                Some(meta) => parts::of_heif(&mut input, &meta, Want::All),
                 None => Ok(Parts::default()),
             },
             _ => Ok(Parts::default()),
@@ -153,179 +56,4 @@ fn of_tiff(bytes: &[u8]) -> Parts {
         parts.warnings = exif.warnings;
     }
     parts
-}
-
-/// The blocks in a container of JPEG XL (ISO/IEC 18181-2, 9): Exif behind the offset of its header, and XMP.
-fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
-    let mut parts = Parts::default();
-    let end = input.len();
-    for found in isobmff::boxes(input, 0..end)? {
-        match &found.kind {
-            b"Exif" => {
-                let start = found.payload.start;
-                let block = input.copy(found.payload, MAX_BLOCK)?;
-                if let Some((offset, rest)) = block.split_first_chunk().map(|(o, r)| (u32::from_be_bytes(*o), r)) {
-                    let at = start + 4 + u64::from(offset);
-                    parts.add_exif(rest.get(offset as usize..).unwrap_or_default(), Some(at));
-                }
-            }
-            b"xml " if parts.xmp.len() < MAX_PNG_TEXTS => parts.xmp.push(input.copy(found.payload, MAX_BLOCK)?),
-            _ => {}
-        }
-    }
-    Ok(parts)
-}
-
-/// The blocks in a JPEG's segments.
-pub(super) fn of_jpeg<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    segments: &[jpeg::Segment],
-    want: Want,
-) -> io::Result<Parts> {
-    let mut parts = Parts::default();
-    let (mut extended, mut resources) = (Vec::new(), Vec::new());
-    // Readers look no further than the first scan.
-    for segment in segments.iter().take_while(|segment| segment.marker != jpeg::SOS) {
-        if segment.marker == jpeg::APP1 {
-            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
-            if let Some(block) = payload.strip_prefix(jpeg::EXIF) {
-                let at = segment.payload.start + jpeg::EXIF.len() as u64;
-                add_jpeg_exif(&mut parts, block, at, want.limit());
-            } else if want == Want::Orientation {
-                continue;
-            } else if let Some(packet) = payload.strip_prefix(jpeg::XMP) {
-                parts.xmp.push(packet.to_vec());
-            } else if let Some(piece) = payload.strip_prefix(jpeg::EXTENDED_XMP) {
-                input.entry::<Vec<u8>>()?;
-                extended.push(piece.to_vec());
-            }
-        } else if segment.marker == jpeg::APP13 && want == Want::All {
-            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
-            resources.extend_from_slice(payload.strip_prefix(jpeg::PHOTOSHOP).unwrap_or_default());
-        }
-    }
-    parts.xmp.extend(join_extended_xmp(&mut extended, &mut parts.warnings));
-    parts.add_photoshop(&resources);
-    Ok(parts.with_orientation())
-}
-
-/// An Exif block beyond 64 KiB goes on in the segments that follow, which then open without a TIFF header.
-fn add_jpeg_exif(parts: &mut Parts, block: &[u8], at: u64, limit: usize) {
-    match &mut parts.exif {
-        None => {
-            parts.exif = Some(block.to_vec());
-            parts.exif_at = Some(at);
-        }
-        Some(_) if matches!(block, [b'I', b'I', ..] | [b'M', b'M', ..]) => {
-            parts.warnings.push("a second Exif segment was left out".into());
-        }
-        Some(first) if first.len() + block.len() <= limit => first.extend_from_slice(block),
-        Some(_) => parts.warnings.push("Exif segments beyond the limit were left out".into()),
-    }
-}
-
-/// Puts extended XMP together (XMP part 3, 1.1.3.1): each segment has a 32-byte digest, the full length, its offset.
-fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Option<Vec<u8>> {
-    let digest = pieces.first()?.get(..32)?.to_vec();
-    pieces.sort_by_key(|piece| piece.get(36..40).and_then(|offset| offset.first_chunk::<4>().copied()));
-    let mut whole = Vec::new();
-    for piece in pieces.iter().filter(|piece| piece.starts_with(&digest)) {
-        let Some((&offset, data)) = piece.get(36..).and_then(<[u8]>::split_first_chunk) else { continue };
-        if u32::from_be_bytes(offset) as usize != whole.len() || whole.len() + data.len() > MAX_BLOCK {
-            warnings.push("a part of the extended XMP is missing".into());
-            return None;
-        }
-        whole.extend_from_slice(data);
-    }
-    Some(whole)
-}
-
-/// The blocks in a PNG's chunks.
-pub(super) fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
-    let mut parts = Parts::default();
-    let mut texts = 0;
-    let (mut has_exif, mut is_before_pixels) = (false, true);
-    for chunk in chunks.iter().filter(|chunk| !chunk.cut) {
-        match &chunk.name {
-            b"IDAT" => is_before_pixels = false,
-            b"eXIf" if !has_exif => {
-                has_exif = true;
-                let block = input.copy(chunk.data.clone(), want.limit())?;
-                // The standard's own place wins over a raw profile, whatever their order.
-                parts.set_exif(&block, Some(chunk.data.start));
-                // Viewers look for the orientation before the pixels only, and not behind JPEG's header.
-                if is_before_pixels {
-                    parts.orientation = tiff::Block::new(&block).and_then(|block| block.orientation());
-                }
-            }
-            b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All && texts < MAX_PNG_TEXTS => {
-                texts += usize::from(add_png_text(input, chunk, &mut parts)?);
-            }
-            _ => {}
-        }
-    }
-    Ok(parts)
-}
-
-/// Reads a text chunk, and says whether it is one that metadata is kept in.
-fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
-    let head = input.peek(chunk.data.start, RAW_PROFILE.len())?;
-    if !head.starts_with(XMP_KEYWORD) && !head.starts_with(RAW_PROFILE) {
-        return Ok(false);
-    }
-    let data = input.copy(chunk.data.clone(), MAX_BLOCK)?;
-    let text = png::text(chunk.name, &data, MAX_PNG_TEXT, input.meter()).map_err(io::Error::other)?;
-    if let Some(png::Text { keyword, text }) = text {
-        parts.add_text(&keyword, text);
-    }
-    Ok(true)
-}
-
-/// The blocks in a WebP's chunks.
-pub(super) fn of_webp<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    chunks: &[webp::Chunk],
-    want: Want,
-) -> io::Result<Parts> {
-    let mut parts = Parts::default();
-    for chunk in chunks {
-        match &chunk.name {
-            b"EXIF" => parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?, Some(chunk.data.start)),
-            b"XMP " if want == Want::All => parts.xmp.push(input.copy(chunk.data.clone(), MAX_BLOCK)?),
-            _ => {}
-        }
-    }
-    Ok(if webp::is_extended(chunks) { parts.with_orientation() } else { parts })
-}
-
-/// The blocks in the items of an AVIF or HEIF file. The Exif item opens with the offset of the TIFF header
-/// (ISO/IEC 23008-12, A.2.1).
-pub(super) fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
-    let mut parts = Parts { orientation: meta.orientation(), ..Parts::default() };
-    if want == Want::Orientation {
-        return Ok(parts);
-    }
-    // A file may hold images with metadata of their own: the first is the primary image's.
-    if let Some(id) = meta.exif_items().next() {
-        let data = meta.data(input, id, MAX_BLOCK)?;
-        if let Some((offset, rest)) = data.split_first_chunk() {
-            let offset = u32::from_be_bytes(*offset) as usize;
-            parts.add_exif(rest.get(offset..).unwrap_or_default(), None);
-        }
-    }
-    if let Some(id) = meta.xmp_items().next() {
-        parts.xmp.push(meta.data(input, id, MAX_BLOCK)?);
-    }
-    Ok(parts)
-}
-
-/// The blocks in a GIF: XMP alone.
-pub(super) fn of_gif<R: Read + Seek>(input: &mut Input<'_, R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
-    let mut parts = Parts::default();
-    if want == Want::All {
-        for range in blocks.iter().filter_map(gif::Block::xmp) {
-            parts.xmp.push(input.copy(range, MAX_BLOCK)?);
-        }
-    }
-    Ok(parts)
 }

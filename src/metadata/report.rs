@@ -4,10 +4,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::exif::{self, ExifBlock, ExifGroups};
-use super::parts::{self, MAX_BLOCK};
+use super::parts;
 use super::xmp::Xmp;
-use super::{Error, dimensions, head, icc, iptc};
+use super::{Error, icc, iptc};
 use crate::codec::{self, Budget, Exhausted, Format, Meter, Orientation, Work, decoder, sniff};
+use image_origin_container as container;
+use image_origin_container::parts::MAX_BLOCK;
 
 /// What a decoder may take to read a header, whatever the size that it tells.
 const PROBE: Budget = Budget { pixels: u64::MAX, memory: MAX_BLOCK as u64 };
@@ -66,7 +68,7 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
         width,
         height,
         orientation: orientation.to_exif(),
-        icc: head::icc_profile_of(bytes, format, meter)?.and_then(|profile| icc::description(&profile)),
+        icc: container::icc_profile_within(bytes, format, meter)?.and_then(|profile| icc::description(&profile)),
         exif,
         iptc: parts.iptc.as_deref().map(|data| iptc::to_json(data, meter)).transpose()?.unwrap_or_default(),
         xmp: xmp.to_json(),
@@ -87,8 +89,8 @@ fn shown(
         Some(Ok(header)) => Ok((Some((header.width, header.height)), header.orientation)),
         Some(Err(codec::Error::Stopped(stopped))) => Err(Exhausted::from(stopped).into()),
         _ => {
-            let orientation = Orientation::from_exif(head::orientation_of(bytes, format, meter)?);
-            Ok((dimensions::dimensions(bytes, format, meter)?, orientation))
+            let orientation = Orientation::from_exif(container::orientation_within(bytes, format, meter)?);
+            Ok((container::stored_size(bytes, format, meter)?, orientation))
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use super::input::Input;
+use image_origin_container::Input;
 
 /// One run of bytes of the new content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Piece {
     fn slice(&self, range: Range<u64>) -> Self {
         match self {
             Self::Copy(source) => Self::Copy(source.start + range.start..source.start + range.end),
-            Self::Insert(bytes) => Self::Insert(super::head::slice(bytes, &range).to_vec()),
+            Self::Insert(bytes) => Self::Insert(image_origin_container::slice(bytes, &range).to_vec()),
             Self::Zeros(_) => Self::Zeros(range.end - range.start),
         }
     }
@@ -212,7 +212,9 @@ impl<R: Read + Seek> Read for RewriteReader<R> {
         let buffer = buffer.get_mut(..wanted).unwrap_or_default();
         let given = match piece {
             Piece::Copy(_) => self.source.read(buffer)?,
-            Piece::Insert(bytes) => super::head::slice(bytes, &(self.at..bytes.len() as u64)).read(buffer)?,
+            Piece::Insert(bytes) => {
+                image_origin_container::slice(bytes, &(self.at..bytes.len() as u64)).read(buffer)?
+            }
             Piece::Zeros(_) => {
                 buffer.fill(0);
                 wanted
@@ -229,7 +231,7 @@ impl<R: Read + Seek> Read for RewriteReader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Meter, Work};
+    use image_origin_container::{Meter, Work};
     use std::io::Cursor;
 
     fn written(rewrite: &Rewrite, source: &[u8]) -> Vec<u8> {

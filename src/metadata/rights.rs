@@ -1,12 +1,13 @@
 //! What `Keep` holds of a file's metadata, as blocks for a file with the same pixels or with transformed ones.
 
-use super::blocks::Blocks;
 use super::exif::ExifBlock;
-use super::parts::Parts;
+use super::iptc;
 use super::strip::Keep;
 use super::xmp::{Selection, Xmp};
-use super::{iptc, tiff};
-use crate::codec::{Exhausted, Meter};
+use image_origin_container::blocks::Blocks;
+use image_origin_container::parts::Parts;
+use image_origin_container::tiff;
+use image_origin_container::{Exhausted, Meter};
 
 /// The blocks for the same compressed pixels: they stay as they are, so the orientation must stay with them.
 pub(super) fn for_same_pixels(parts: &Parts, keep: Keep, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {

@@ -78,7 +78,7 @@ impl Plan {
             width,
             height,
         };
-        let mut upright = turn.inverse().area(visible, field_width, field_height);
+        let mut upright = visible.oriented(turn.inverse(), field_width, field_height);
         upright.x += crop.x;
         upright.y += crop.y;
         let (width, height) = (fitted.size.0 as u32, fitted.size.1 as u32);
@@ -118,12 +118,12 @@ impl Original {
     /// Where an area of the upright picture lies in the stored one.
     fn stored(&self, upright: Area) -> Area {
         let (width, height) = self.upright_size();
-        self.orientation.inverse().area(upright, width.into(), height.into())
+        upright.oriented(self.orientation.inverse(), width.into(), height.into())
     }
 
     /// Where an area of the stored picture lies in the upright one.
     pub fn upright(&self, stored: Area) -> Area {
-        self.orientation.area(stored, self.width.into(), self.height.into())
+        stored.oriented(self.orientation, self.width.into(), self.height.into())
     }
 
     /// The area that `crop` names, cut to the picture, in upright pixels.

@@ -157,7 +157,7 @@ fn levels(range: Range) -> [Levels; 2] {
 fn chroma_area(plan: &Plan) -> Area {
     let times = |side: u32| f64::from(side.div_ceil(2) * 2) / f64::from(side);
     let upright = Area { x: 0.0, y: 0.0, width: times(plan.width), height: times(plan.height) };
-    let share = plan.orientation.inverse().area(upright, 1.0, 1.0);
+    let share = upright.oriented(plan.orientation.inverse(), 1.0, 1.0);
     let area = plan.area;
     Area {
         x: area.x + share.x * area.width,

@@ -5,7 +5,7 @@
 
 use super::decode::{Planes, Row};
 use super::stream::Sequence;
-use crate::metadata::Nclx;
+use image_origin_container::heif::Nclx;
 use image_origin_kernel::{Kernel, dispatch};
 
 /// What samples of 8 bits come out as, and deeper ones.

@@ -23,7 +23,7 @@ use super::{
     Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Need, Orientation, Raster, Samples,
     Work, profile,
 };
-use crate::metadata::{self, CleanAperture, Coded, Nclx, Picture};
+use image_origin_container::heif::{self, CleanAperture, Coded, Nclx, Picture};
 
 fn damaged(reason: impl Into<String>) -> Error {
     Error::Damaged { format: Format::Avif, reason: reason.into() }
@@ -43,13 +43,13 @@ struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     fn new(bytes: &'a [u8], budget: Budget, work: &Work) -> Result<Self, Error> {
-        let picture = metadata::heif_picture(bytes, *b"av01", work).map_err(|error| error.into_codec(Format::Avif))?;
+        let picture = heif::picture(bytes, *b"av01", work).map_err(|error| Error::of_container(Format::Avif, error))?;
         if let Some((width, height)) = picture.colour.size {
             budget.check_pixels(width, height)?;
         }
         let sequence = Sequence::read(&cell(&picture.colour, 0, budget)?.0).map_err(damaged)?;
         let (width, height) = match picture.colour.size {
-            Some(size) if picture.colour.len() > 1 => size,
+            Some(size) if picture.colour.cell_count() > 1 => size,
             _ => (sequence.width, sequence.height),
         };
         budget.check_pixels(width, height)?;
@@ -164,7 +164,7 @@ impl<'n> Canvas<'n> {
         beside.check_memory(decode::memory(&opened.sequence, &first))?;
         drop(first);
         let mut samples = Samples::zeroed(count as usize, is_deep);
-        if !channels.has_alpha() && opened.picture.colour.len() > 1 {
+        if !channels.has_alpha() && opened.picture.colour.cell_count() > 1 {
             // What is not drawn is missing.
             samples.as_bytes_mut().fill(MISSING);
         }
@@ -175,7 +175,7 @@ impl<'n> Canvas<'n> {
     /// out, as long as there is one that is not.
     fn draw(&mut self, coded: &Coded<'_>, layer: Layer) -> Result<Option<Flaw>, Error> {
         let (mut cell_size, mut flaw, mut first_error) = (None, None, None);
-        for index in 0..coded.len() {
+        for index in 0..coded.cell_count() {
             self.work.check()?;
             let (stream, budget) = cell(coded, index, self.budget)?;
             let planes = match Self::decode(&stream, budget) {
@@ -188,7 +188,7 @@ impl<'n> Canvas<'n> {
                 Err(error) => return Err(error),
             };
             let Sequence { width, height, .. } = *planes.sequence();
-            let rows = coded.len() / coded.columns;
+            let rows = coded.cell_count() / coded.columns;
             let covers = u64::from(width) * coded.columns as u64 >= u64::from(self.width)
                 && u64::from(height) * rows as u64 >= u64::from(self.height);
             if *cell_size.get_or_insert((width, height)) != (width, height) || !covers {

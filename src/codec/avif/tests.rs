@@ -66,7 +66,7 @@ fn large_pictures_are_grids() {
         let picture = gradient(3075, 3, channels);
         let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
         let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
-        assert_eq!((opened.picture.colour.len(), opened.picture.colour.columns), (2, 2));
+        assert_eq!((opened.picture.colour.cell_count(), opened.picture.colour.columns), (2, 2));
         let decoded = decode(&bytes, BUDGET).unwrap();
         let whole = decoded.raster;
         assert_eq!((whole.width(), whole.height(), whole.channels(), decoded.flaw), (3075, 3, channels, None));
@@ -242,7 +242,7 @@ fn alpha_of_cells(bytes: &[u8]) -> Vec<u8> {
 
 /// A track of one sample (ISO/IEC 14496-12, section 8).
 fn track(handler: &[u8], sample: (u32, u32), boxes: &[Vec<u8>]) -> Vec<u8> {
-    use crate::metadata::write_box;
+    use image_origin_container::isobmff::write_box;
     let entry = write_box(*b"av01", &[vec![0; 78], boxes.concat()].concat());
     let number = u32::to_be_bytes;
     let table = [
@@ -257,7 +257,7 @@ fn track(handler: &[u8], sample: (u32, u32), boxes: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn a_sequence_without_a_primary_image_shows_its_first_frame() {
-    use crate::metadata::write_box;
+    use image_origin_container::isobmff::write_box;
     let picture = gradient(48, 32, Channels::La);
     let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let whole = decode(&bytes, BUDGET).unwrap().raster;

@@ -1,6 +1,6 @@
 //! The boxes around AV1 streams (ISO/IEC 14496-12, ISO/IEC 23008-12, AVIF 1.1).
 
-use crate::metadata::write_box;
+use image_origin_container::isobmff::write_box;
 
 /// An encoded image: one stream, or a grid of cells.
 pub(super) struct Image {

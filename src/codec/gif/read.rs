@@ -1,4 +1,4 @@
-//! Reading frames (GIF89a, whose sections the comments cite). The blocks are those that [`metadata`] finds.
+//! Reading frames (GIF89a, whose sections the comments cite). The blocks are those that [`container`] finds.
 
 use ::weezl::decode::{Configuration, Decoder as Lzw};
 use ::weezl::{BitOrder, LzwStatus};
@@ -6,10 +6,8 @@ use ::weezl::{BitOrder, LzwStatus};
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
 use super::super::{Budget, Error, Flaw, Format, Work};
 use super::TICK;
-use crate::metadata::{
-    self,
-    gif::{APPLICATION, Block, Blocks, GRAPHIC_CONTROL, LOOPS, colour_table_len, sub_blocks},
-};
+use image_origin_container as container;
+use image_origin_container::gif::{APPLICATION, Block, Blocks, GRAPHIC_CONTROL, LOOPS, colour_table_len, sub_blocks};
 
 /// Signature and logical screen descriptor (sections 17 and 18).
 const HEADER_LEN: usize = 13;
@@ -208,7 +206,7 @@ impl<'a> GifFrames<'a> {
         let size = size(bytes, work)?;
         let table_len = bytes.get(HEADER_LEN - 3).map_or(0, |flags| colour_table_len(*flags)) as usize;
         let table = bytes.get(HEADER_LEN..HEADER_LEN + table_len).unwrap_or_default();
-        let icc = metadata::icc_profile(bytes, Format::Gif, work)?.map(std::borrow::Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::Gif, work)?.map(std::borrow::Cow::into_owned);
         let images = Images::new(bytes, work)?;
         let source = |budget| Ok(Self { images, table, icc, indices: Vec::new(), flaw: None, budget, work });
         Composed::new(size, budget, work, source)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::{Budget, Error, Format};
-use crate::metadata;
+use image_origin_container::png;
 
 /// What stands in front of the first chunk; in front of the content of each: length and name; and behind it: checksum.
 const SIGNATURE_LEN: usize = 8;
@@ -74,7 +74,7 @@ pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, E
                     && whole.end <= bytes.len()
                 {
                     budget.check_memory(bytes.len() as u64)?;
-                    file.to_mut()[whole].copy_from_slice(&metadata::png_chunk(name, &colour));
+                    file.to_mut()[whole].copy_from_slice(&png::chunk(name, &colour));
                 }
             }
             _ => {}

@@ -10,7 +10,7 @@ use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Sour
 use super::super::{Budget, Error, Flaw, Format, Meter, Work, over};
 use super::chunks::{chunks, sanitized};
 use super::{Reader, colours, flaw, map_error, open, rows_of_passes};
-use crate::metadata;
+use image_origin_container as container;
 
 /// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
@@ -89,7 +89,7 @@ impl<'a> PngFrames<'a> {
     pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
         let transformations = Transformations::normalize_to_color8() | Transformations::ALPHA;
         let reader = open(sanitized(bytes, budget)?, transformations, budget, work)?;
-        let icc = metadata::icc_profile(bytes, Format::Png, work)?.map(Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::Png, work)?.map(Cow::into_owned);
         let size = reader.info().size();
         Composed::new(size, budget, work, |budget| {
             let needed = reader.output_buffer_size().unwrap_or(usize::MAX);

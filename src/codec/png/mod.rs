@@ -14,7 +14,7 @@ use super::{
     Animation, Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Frames, Header, MEMORY, MISSING, Need,
     Orientation, Raster, Samples, Work,
 };
-use crate::metadata;
+use image_origin_container as container;
 
 /// PNG, both ways.
 pub(super) struct Png;
@@ -82,7 +82,7 @@ impl Decoder for Png {
         let reader = open(head, ::png::Transformations::EXPAND, budget, work)?;
         let (width, height) = reader.info().size();
         budget.check_pixels(width, height)?;
-        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Png, work)?);
+        let orientation = Orientation::from_exif(container::orientation(bytes, Format::Png, work)?);
         Ok(Header { format: Format::Png, width, height, orientation, channels: layout(&reader).0 })
     }
 
@@ -90,7 +90,7 @@ impl Decoder for Png {
         let file = chunks::sanitized(bytes, need.budget)?;
         let copied = if let Cow::Owned(file) = &file { file.len() as u64 } else { 0 };
         let need = &Need { budget: need.budget.beside(copied)?, ..*need };
-        let icc = metadata::icc_profile(bytes, Format::Png, need.work)?.map(Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::Png, need.work)?.map(Cow::into_owned);
         let picture = Picture { file: &file, icc, need };
         let reader = picture.open()?;
         let (factor, (_, has_sixteen_bits)) = (shrink::factor(need.scale), layout(&reader));

@@ -3,7 +3,7 @@
 use super::super::{Budget, Error};
 use super::fax::Scheme;
 use super::{damaged, unsupported};
-use crate::metadata::tiff::{Block, Field};
+use image_origin_container::tiff::{Block, Field};
 
 /// How a chunk is compressed (TIFF 6.0, sections 9 to 11, 13 and 22; Adobe's supplement 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +242,7 @@ impl<'a> Layout<'a> {
 
     /// Bytes of the whole file.
     pub(super) fn file_bytes(&self) -> u64 {
-        self.block.len()
+        self.block.byte_count()
     }
 
     /// Whether chroma is stored with less resolution than luma, in a way that is not that of JPEG.

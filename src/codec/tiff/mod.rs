@@ -16,8 +16,8 @@ use std::borrow::Cow;
 
 use super::shrink::{self, Shrink, Window};
 use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work};
-use crate::metadata;
 use chunks::Rows;
+use image_origin_container as container;
 use layout::Layout;
 use pixels::Pixels;
 
@@ -35,7 +35,7 @@ fn unsupported(what: &str) -> Error {
 impl Decoder for Tiff {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
         let layout = Layout::read(bytes, budget)?;
-        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::Tiff, work)?);
+        let orientation = Orientation::from_exif(container::orientation(bytes, Format::Tiff, work)?);
         let channels = Pixels::new(&layout, None)?.channels;
         Ok(Header { format: Format::Tiff, width: layout.width, height: layout.height, orientation, channels })
     }
@@ -43,7 +43,7 @@ impl Decoder for Tiff {
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
         let layout = Layout::read(bytes, need.budget)?;
         let window = Window::new(need.area, layout.width, layout.height);
-        let icc = metadata::icc_profile(bytes, Format::Tiff, need.work)?;
+        let icc = container::icc_profile(bytes, Format::Tiff, need.work)?;
         let mut pixels = Pixels::new(&layout, icc.as_deref())?;
         let factor = if pixels.sixteen_bits { 1 } else { shrink::factor(need.scale) };
         let held = memory(&layout, &pixels, &window, factor).saturating_add(Pixels::memory(&layout, icc.as_deref()));

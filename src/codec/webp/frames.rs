@@ -4,7 +4,7 @@ use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Sour
 use super::super::{Area, Budget, Channels, Error, Flaw, Format, Meter, Need, Raster, Work, over};
 use super::container::{Chunk, Extended, Picture, chunks, chunks_in};
 use super::{damaged, lossless, lossy};
-use crate::metadata;
+use image_origin_container as container;
 
 /// "Do not blend" and "dispose to background", in the last byte of a frame's header.
 const OVERWRITE: u8 = 0x02;
@@ -86,7 +86,7 @@ impl<'a> WebPFrames<'a> {
         let Some(Extended { width, height, is_animated: true }) = Extended::find(bytes) else {
             return Err(Error::Unsupported("the webp is no animation".to_owned()));
         };
-        let icc = metadata::icc_profile(bytes, Format::WebP, work)?.map(std::borrow::Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::WebP, work)?.map(std::borrow::Cow::into_owned);
         let source = |budget| Ok(Self { icc, flaw: None, chunks: Box::new(chunks(bytes)), budget, work });
         Composed::new((width, height), budget, work, source)
     }

@@ -3,7 +3,7 @@
 use super::container::Lossless;
 use super::{damaged, vp8l};
 use crate::codec::{Channels, Decoded, Error, Flaw, Format, MISSING, Need, Raster, Samples};
-use crate::metadata;
+use image_origin_container as container;
 
 /// Decodes the whole picture.
 pub(super) fn decode(picture: &Lossless<'_>, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
@@ -15,7 +15,7 @@ pub(super) fn decode(picture: &Lossless<'_>, bytes: &[u8], need: &Need<'_>) -> R
         samples[rows * width as usize * 3..].fill(MISSING);
     }
     let raster = Raster::new(width, height, channels, Samples::U8(samples)).ok_or_else(|| damaged("a side is zero"))?;
-    let icc = if picture.is_extended { metadata::icc_profile(bytes, Format::WebP, need.work)? } else { None };
+    let icc = if picture.is_extended { container::icc_profile(bytes, Format::WebP, need.work)? } else { None };
     let flaw = (rows < height as usize).then_some(Flaw::CutShort);
     Ok(Decoded { flaw, ..Decoded::whole(raster, icc.map(std::borrow::Cow::into_owned)) })
 }

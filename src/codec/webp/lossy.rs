@@ -8,7 +8,7 @@ use super::smaller::Smaller;
 use super::{alpha, damaged, vp8};
 use crate::codec::shrink::{self, Shrink};
 use crate::codec::{Area, Channels, Decoded, Error, Flaw, Format, Need, Raster};
-use crate::metadata;
+use image_origin_container as container;
 
 /// From here on the mean of a square hides what the loop filter would do, as NOTES.md shows.
 const UNFILTERED_FACTOR: usize = 8;
@@ -25,7 +25,7 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Resu
     let Some(raster) = raster else {
         return Err(damaged("no row could be decoded"));
     };
-    let icc = if picture.is_extended { metadata::icc_profile(bytes, Format::WebP, need.work)? } else { None };
+    let icc = if picture.is_extended { container::icc_profile(bytes, Format::WebP, need.work)? } else { None };
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     let area = Area { x: 0.0, y: rows.start as f64, width, height };

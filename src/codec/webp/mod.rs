@@ -23,7 +23,6 @@ use frames::WebPFrames;
 
 use super::animation::{Animation, Frames};
 use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
-use crate::metadata;
 
 /// WebP, both ways.
 pub(super) struct WebP;
@@ -38,7 +37,7 @@ impl Decoder for WebP {
         let (width, height) = picture.size();
         let channels = if picture.has_alpha() { Channels::Rgba } else { Channels::Rgb };
         budget.check_pixels(width, height)?;
-        let orientation = Orientation::from_exif(metadata::orientation(bytes, Format::WebP, work)?);
+        let orientation = Orientation::from_exif(image_origin_container::orientation(bytes, Format::WebP, work)?);
         Ok(Header { format: Format::WebP, width, height, orientation, channels })
     }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::metadata::tiff::{self, Block, Directory, Field, ORIENTATION, Order};
+use image_origin_container::tiff::{self, Block, Directory, Field, ORIENTATION, Order};
 
 /// Bytes of values taken from one block. Fields may share bytes, so the block's own length is no bound.
 const MAX_VALUES: usize = 2 << 20;

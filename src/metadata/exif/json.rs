@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use exif::{Context, Error, Exif, Field, In, Reader, Tag, Value as Raw};
 use serde_json::{Map, Value};
 
-use crate::codec::{Exhausted, Meter};
+use image_origin_container::{Exhausted, Meter};
 
 use super::block::ExifBlock;
 use super::{ExifGroups, gps, names, text};
@@ -104,8 +104,8 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use crate::codec::Work;
-    use crate::metadata::tiff;
+    use image_origin_container::Work;
+    use image_origin_container::tiff;
     use serde_json::json;
 
     fn field(tag: u16, kind: u16, count: u32, value: &[u8]) -> tiff::Field<'_> {

@@ -5,9 +5,9 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::edits::{Edit, apply, merged, without};
-use crate::codec::Format;
-use crate::metadata::input::Input;
 use crate::metadata::{Error, Rewrite};
+use image_origin_container::Format;
+use image_origin_container::Input;
 
 const FILE_HEADER: u64 = 14;
 const CORE_LEN: u32 = 12;
@@ -79,8 +79,8 @@ fn used(header: &[u8], len: u64) -> Result<Vec<Range<u64>>, Error> {
 mod tests {
     use std::io::Cursor;
 
-    use crate::codec::Work;
     use crate::metadata::{self, Keep};
+    use image_origin_container::Work;
 
     fn stripped(file: &[u8]) -> Result<Vec<u8>, metadata::Error> {
         let mut out = Vec::new();

@@ -7,11 +7,11 @@
 use std::io::{Read, Seek};
 
 use super::jpeg::{Image, image, keep_segment};
-use crate::metadata::input::Input;
-use crate::metadata::jpeg::{self, Segment};
-use crate::metadata::tiff::Block;
 use crate::metadata::xmp::Xmp;
 use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::jpeg::{self, Segment};
+use image_origin_container::tiff::Block;
 
 /// MP entries (CIPA DC-007, 5.2.3.3): 16 bytes an image.
 const MP_ENTRIES: u16 = 0xb002;

@@ -3,10 +3,11 @@
 use std::io::{Read, Seek};
 
 use super::Keep;
-use crate::metadata::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL, ICC, LOOPS};
-use crate::metadata::input::Input;
 use crate::metadata::rights::for_same_pixels;
-use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
+use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL, ICC, LOOPS};
+use image_origin_container::{MAX_PARTS, parts};
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let (header, blocks) = gif::blocks(input)?;

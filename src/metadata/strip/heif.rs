@@ -9,13 +9,14 @@ use std::ops::Range;
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
 use super::heif_meta::{kept_items, without_items};
-use crate::codec::{Exhausted, Meter};
-use crate::metadata::heif::{Meta, meta};
-use crate::metadata::input::Input;
-use crate::metadata::isobmff::{BoxAt, boxes};
-use crate::metadata::parts;
 use crate::metadata::rights::for_same_pixels;
-use crate::metadata::{Error, MAX_PARTS, Rewrite};
+use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::MAX_PARTS;
+use image_origin_container::heif::{Meta, meta};
+use image_origin_container::isobmff::{BoxAt, boxes};
+use image_origin_container::parts;
+use image_origin_container::{Exhausted, Meter};
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let all = top_level(input)?;

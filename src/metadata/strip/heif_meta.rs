@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::codec::{Exhausted, Meter};
 use crate::metadata::Error;
-use crate::metadata::head::slice;
-use crate::metadata::heif::{Association, Item, Meta, Reference, children_at, meta_children};
-use crate::metadata::isobmff::{BoxAt, Fields, write_box};
+use image_origin_container::heif::{Association, Item, Meta, Reference, children_at, meta_children};
+use image_origin_container::isobmff::{BoxAt, Fields, write_box};
+use image_origin_container::slice;
+use image_origin_container::{Exhausted, Meter};
 
 /// Auxiliary images that are part of what is shown: transparency, as AVIF and as HEVC in HEIF name it.
 const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::Keep;
 use super::png;
-use crate::metadata::input::Input;
 use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
 
 const HEADER_LEN: u64 = 6;
 const ENTRY_LEN: u64 = 16;

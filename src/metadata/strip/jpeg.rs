@@ -4,11 +4,12 @@ use std::io::{self, Read, Seek};
 
 use super::Keep;
 use super::gain_map::{self, GainMap, mp_segment};
-use crate::metadata::blocks::Blocks;
-use crate::metadata::input::Input;
-use crate::metadata::jpeg::{self, Segment};
 use crate::metadata::rights::for_same_pixels;
-use crate::metadata::{Error, MAX_PARTS, Rewrite, parts};
+use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::blocks::Blocks;
+use image_origin_container::jpeg::{self, Segment};
+use image_origin_container::{MAX_PARTS, parts};
 
 /// "JFIF", version, unit, densities, and the size of a thumbnail (JFIF 1.02): what is left without the thumbnail.
 const JFIF_LEN: usize = 14;

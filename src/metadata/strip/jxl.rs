@@ -3,9 +3,9 @@
 
 use std::io::{Read, Seek};
 
-use crate::metadata::input::Input;
-use crate::metadata::isobmff::boxes;
 use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::isobmff::boxes;
 
 /// What is kept: signature, file type, level, and the codestream, whole or in parts.
 const KEPT: [&[u8; 4]; 5] = [b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp"];
@@ -30,9 +30,9 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
 mod tests {
     use std::io::Cursor;
 
-    use crate::codec::Work;
-    use crate::metadata::isobmff::write_box;
     use crate::metadata::{Keep, report, strip};
+    use image_origin_container::Work;
+    use image_origin_container::isobmff::write_box;
 
     #[test]
     fn only_the_picture_stays() {

@@ -20,10 +20,10 @@ mod webp;
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::input::Input;
-use super::parts::Want;
 use super::{Error, Rewrite};
-use crate::codec::{Format, Meter, SNIFF_LEN, Work, sniff};
+use image_origin_container::Input;
+use image_origin_container::parts::Want;
+use image_origin_container::{Format, Meter, SNIFF_LEN, Work, sniff};
 
 /// What is kept of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -4,8 +4,9 @@
 
 use std::io::{Read, Seek};
 
-use crate::metadata::input::Input;
-use crate::metadata::{Error, MAX_PARTS, Rewrite};
+use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::MAX_PARTS;
 
 /// The longest line of a PAM's header.
 const MAX_LINE: usize = 4096;
@@ -129,7 +130,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::codec::{Meter, Work};
+    use image_origin_container::{Meter, Work};
 
     fn stripped(file: &[u8]) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Seek};
 
-use crate::metadata::input::Input;
 use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
 
 const HEADER_LEN: u64 = 14;
 const END_MARKER_LEN: u64 = 8;
@@ -50,8 +50,8 @@ fn pixels_end<R: Read + Seek>(input: &mut Input<'_, R>, mut pixels: u64) -> Resu
 mod tests {
     use std::io::Cursor;
 
-    use crate::codec::Work;
     use crate::metadata::{Keep, strip};
+    use image_origin_container::Work;
 
     #[test]
     fn what_follows_the_end_marker_goes() {

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
-use crate::metadata::input::Input;
-use crate::metadata::tiff::{Order, type_size};
 use crate::metadata::{Error, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::tiff::{Order, type_size};
 
 /// Pages of one file.
 const MAX_PAGES: usize = 4096;
@@ -163,7 +163,7 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
             };
             let negative = page.entries.iter().any(|entry| entry.tag == DNG_VERSION);
             if pages.is_empty() && (reduced || negative) {
-                return Err(Error::Unsupported(crate::codec::Format::Tiff));
+                return Err(Error::Unsupported(image_origin_container::Format::Tiff));
             }
             self.places.push(page.at);
             for entry in &page.entries {

@@ -3,10 +3,11 @@
 use std::io::{self, Read, Seek};
 
 use super::Keep;
-use crate::metadata::input::Input;
 use crate::metadata::rights::for_same_pixels;
-use crate::metadata::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
-use crate::metadata::{Error, MAX_PARTS, Piece, Rewrite, parts};
+use crate::metadata::{Error, Piece, Rewrite};
+use image_origin_container::Input;
+use image_origin_container::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
+use image_origin_container::{MAX_PARTS, parts};
 
 /// Position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
 const ANMF_HEADER_LEN: u64 = 16;

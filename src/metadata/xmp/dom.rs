@@ -10,8 +10,8 @@ use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::codec::{Exhausted, Meter};
 use crate::metadata::xmp::ns;
+use image_origin_container::{Exhausted, Meter};
 
 const MAX_DEPTH: usize = 64;
 /// Elements and attributes of all packets of a file.
@@ -232,7 +232,7 @@ impl Builder<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Work;
+    use image_origin_container::Work;
 
     fn parse(text: &str) -> (Vec<Element>, Option<String>) {
         let work = Work::unbounded();

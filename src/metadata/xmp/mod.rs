@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use dom::{Element, Name, Parser};
 
-use crate::codec::{Exhausted, Meter};
+use image_origin_container::{Exhausted, Meter};
 
 pub(super) use select::Selection;
 
@@ -138,7 +138,7 @@ fn decode(packet: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Work;
+    use image_origin_container::Work;
     use serde_json::json;
 
     const PACKET: &str = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">

@@ -4,40 +4,61 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
-use super::input::Input;
-use crate::codec::{Stopped, Work};
+use crate::input::Input;
+use crate::{Stopped, Work};
 
-pub(super) const IMAGE: u8 = 0x2c;
-pub(super) const TRAILER: u8 = 0x3b;
+/// The byte that opens an image (section 20).
+pub const IMAGE: u8 = 0x2c;
+/// The byte that ends the data stream (section 27).
+pub const TRAILER: u8 = 0x3b;
 const EXTENSION: u8 = 0x21;
 
-pub(crate) const GRAPHIC_CONTROL: u8 = 0xf9;
-pub(crate) const APPLICATION: u8 = 0xff;
+/// The label of the extension that says how the next image is shown (section 23).
+pub const GRAPHIC_CONTROL: u8 = 0xf9;
+/// The label of extensions of applications (section 26).
+pub const APPLICATION: u8 = 0xff;
 
 /// Application extensions that say how often an animation is played: Netscape's, and one of the same content.
-pub(crate) const LOOPS: [&[u8; 11]; 2] = [b"NETSCAPE2.0", b"ANIMEXTS1.0"];
+pub const LOOPS: [&[u8; 11]; 2] = [b"NETSCAPE2.0", b"ANIMEXTS1.0"];
 /// The application extension that holds an ICC profile (ICC.1:2022, B.5).
-pub(crate) const ICC: &[u8; 11] = b"ICCRGBG1012";
+pub const ICC: &[u8; 11] = b"ICCRGBG1012";
 
 /// Identifier and authentication code of the application extension that holds XMP (XMP part 3, 1.1.2).
-pub(super) const XMP: &[u8; 11] = b"XMP DataXMP";
+pub const XMP: &[u8; 11] = b"XMP DataXMP";
 /// After XMP come 257 bytes that lead any reader of sub-blocks to the terminator.
 const XMP_TRAILER_LEN: u64 = 257;
 
 /// One block of the data stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Block {
-    /// An image: descriptor, local colour table and data. `cut` where the file ends inside.
-    Image { range: Range<u64>, cut: bool },
-    /// An extension with its label; `name` is the first sub-block where that has 11 bytes.
-    Extension { label: u8, name: Option<[u8; 11]>, range: Range<u64>, cut: bool },
+pub enum Block {
+    /// An image: descriptor, local colour table and data.
+    Image {
+        /// The whole block.
+        range: Range<u64>,
+        /// The file ends inside.
+        cut: bool,
+    },
+    /// An extension.
+    Extension {
+        /// What kind it is.
+        label: u8,
+        /// The first sub-block where that has 11 bytes: who made an application extension.
+        name: Option<[u8; 11]>,
+        /// The whole block.
+        range: Range<u64>,
+        /// The file ends inside.
+        cut: bool,
+    },
     /// The end.
-    Trailer { range: Range<u64> },
+    Trailer {
+        /// The one byte that it is.
+        range: Range<u64>,
+    },
 }
 
 impl Block {
     /// The XMP packet inside an application extension that is whole.
-    pub(super) fn xmp(&self) -> Option<Range<u64>> {
+    pub fn xmp(&self) -> Option<Range<u64>> {
         match self {
             Self::Extension { label: APPLICATION, name: Some(name), range, cut: false } if name == XMP => {
                 let start = range.start + 3 + name.len() as u64;
@@ -51,7 +72,7 @@ impl Block {
 
 /// The blocks of the file, and the range of header and global colour table that comes before them. Ends at the trailer,
 /// the end of the file, or the first byte that opens no block.
-pub(super) fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64>, Vec<Block>)> {
+pub fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64>, Vec<Block>)> {
     let header = header(input)?;
     let mut blocks = Vec::new();
     let mut at = Some(header.end);
@@ -66,14 +87,18 @@ pub(super) fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Ra
 }
 
 /// The blocks of a file in memory, read one by one: those of [`blocks`].
-pub(crate) struct Blocks<'b> {
+pub struct Blocks<'b> {
     memory: Memory<'b>,
     /// Where the next one begins; `None` behind the last.
     at: Option<u64>,
 }
 
 impl<'b> Blocks<'b> {
-    pub(crate) fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Stopped> {
+    /// Opens a file: reads its header.
+    ///
+    /// # Errors
+    /// [`Stopped`] by `work`.
+    pub fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Stopped> {
         let mut memory = Memory { bytes, work, looks: 0 };
         // Reading from memory fails for no other reason than that the work was stopped.
         let at = Some(header(&mut memory).map_err(|_| Stopped)?.end);
@@ -81,7 +106,7 @@ impl<'b> Blocks<'b> {
     }
 
     /// The next block; `None` after the last.
-    pub(crate) fn next_block(&mut self) -> Result<Option<Block>, Stopped> {
+    pub fn next_block(&mut self) -> Result<Option<Block>, Stopped> {
         following_block(&mut self.memory, &mut self.at).map_err(|_| Stopped)
     }
 }
@@ -127,7 +152,7 @@ impl Source for Memory<'_> {
 }
 
 /// The content of a block's sub-blocks (section 15), which begin at `start`, as far as it is there.
-pub(crate) fn sub_blocks(bytes: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
+pub fn sub_blocks(bytes: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes.get(start..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (&length, after) = rest.split_first().filter(|(length, _)| **length > 0)?;
@@ -178,7 +203,7 @@ fn next_block(input: &mut impl Source, at: u64) -> io::Result<Option<Block>> {
 }
 
 /// Bytes of a colour table that these packed fields announce (sections 18 and 20).
-pub(crate) fn colour_table_len(packed: u8) -> u64 {
+pub fn colour_table_len(packed: u8) -> u64 {
     if packed & 0x80 == 0 { 0 } else { 3 << ((packed & 7) + 1) }
 }
 
@@ -195,7 +220,7 @@ fn sub_blocks_end(input: &mut impl Source, mut at: u64) -> io::Result<(u64, bool
 
 /// The application extension that holds this packet. The bytes after it count down, so that a reader which takes the
 /// packet for sub-blocks ends at the terminator wherever it lands (XMP part 3, 1.1.2).
-pub(super) fn xmp_extension(packet: &[u8]) -> Vec<u8> {
+pub fn xmp_extension(packet: &[u8]) -> Vec<u8> {
     let mut out = vec![EXTENSION, APPLICATION, XMP.len() as u8];
     out.extend_from_slice(XMP);
     out.extend_from_slice(packet);

@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::{Location, Meta};
-use crate::codec::{Exhausted, Meter};
-use crate::metadata::Error;
-use crate::metadata::head::slice;
-use crate::metadata::isobmff::Fields;
+use crate::Error;
+use crate::head::slice;
+use crate::isobmff::Fields;
+use crate::{Exhausted, Meter};
 
 /// The name of the auxiliary image that is alpha (MIAF, ISO/IEC 23000-22, 7.3.5.2).
 pub(super) const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
@@ -24,51 +24,59 @@ const MAX_SHARING: u64 = 16;
 
 /// The primary image.
 #[derive(Debug)]
-pub(crate) struct Picture<'a> {
+pub struct Picture<'a> {
     /// Its colours.
-    pub(crate) colour: Coded<'a>,
+    pub colour: Coded<'a>,
     /// Its alpha, of the same size.
-    pub(crate) alpha: Option<Coded<'a>>,
+    pub alpha: Option<Coded<'a>>,
     /// Whether colours have been multiplied with alpha.
-    pub(crate) is_premultiplied: bool,
+    pub is_premultiplied: bool,
     /// The area that is shown, if it is not all.
-    pub(crate) clean_aperture: Option<CleanAperture>,
+    pub clean_aperture: Option<CleanAperture>,
     /// How to turn that area upright, as Exif numbers it.
-    pub(crate) orientation: u8,
+    pub orientation: u8,
     /// Primaries, transfer, matrix and whether samples use their full range (`colr` of kind `nclx`).
-    pub(crate) nclx: Option<Nclx>,
+    pub nclx: Option<Nclx>,
     /// The ICC profile.
-    pub(crate) icc: Option<Vec<u8>>,
+    pub icc: Option<Vec<u8>>,
 }
 
 /// One coded image, in one piece or as cells of a grid (ISO/IEC 23008-12, 6.6.2.3).
 #[derive(Debug)]
-pub(crate) struct Coded<'a> {
+pub struct Coded<'a> {
     file: &'a [u8],
     /// The size, as `ispe` or the grid tells it.
-    pub(crate) size: Option<(u32, u32)>,
+    pub size: Option<(u32, u32)>,
     /// Cells in a row.
-    pub(crate) columns: usize,
+    pub columns: usize,
     /// The places of each cell's data, row by row.
     cells: Vec<Rc<[Range<u64>]>>,
 }
 
 /// Code points of ITU-T H.273.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Nclx {
-    pub(crate) primaries: u16,
-    pub(crate) transfer: u16,
-    pub(crate) matrix: u16,
-    pub(crate) full_range: bool,
+pub struct Nclx {
+    /// `ColourPrimaries`.
+    pub primaries: u16,
+    /// `TransferCharacteristics`.
+    pub transfer: u16,
+    /// `MatrixCoefficients`.
+    pub matrix: u16,
+    /// Whether samples use their full range.
+    pub full_range: bool,
 }
 
 /// Width, height, and the distance of the middle from that of the image (`clap`, ISO/IEC 14496-12, 12.1.4), as fractions.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct CleanAperture {
-    pub(crate) width: f64,
-    pub(crate) height: f64,
-    pub(crate) right: f64,
-    pub(crate) down: f64,
+pub struct CleanAperture {
+    /// Width in pixels.
+    pub width: f64,
+    /// Height in pixels.
+    pub height: f64,
+    /// How far its middle is right of that of the image, in pixels.
+    pub right: f64,
+    /// How far its middle is below that of the image, in pixels.
+    pub down: f64,
 }
 
 impl<'a> Coded<'a> {
@@ -78,18 +86,18 @@ impl<'a> Coded<'a> {
     }
 
     /// How many cells there are; at least one.
-    pub(crate) fn len(&self) -> usize {
+    pub fn cell_count(&self) -> usize {
         self.cells.len()
     }
 
     /// Whether the file ends before the data of a cell does, or with it.
-    pub(crate) fn ends_file(&self, index: usize) -> bool {
+    pub fn ends_file(&self, index: usize) -> bool {
         let end = self.file.len() as u64;
         self.cells.get(index).is_none_or(|ranges| ranges.iter().any(|range| range.end >= end))
     }
 
     /// Bytes of memory that the data of a cell take: none if they are in one piece, as they stand in the file.
-    pub(crate) fn joined_len(&self, index: usize) -> u64 {
+    pub fn joined_len(&self, index: usize) -> u64 {
         match self.cells.get(index).map(AsRef::as_ref) {
             Some([] | [_]) | None => 0,
             Some(ranges) => ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum(),
@@ -97,7 +105,7 @@ impl<'a> Coded<'a> {
     }
 
     /// The data of a cell, joined if it is scattered.
-    pub(crate) fn cell(&self, index: usize) -> Cow<'a, [u8]> {
+    pub fn cell(&self, index: usize) -> Cow<'a, [u8]> {
         match self.cells.get(index).map(AsRef::as_ref) {
             Some([range]) => Cow::Borrowed(slice(self.file, range)),
             Some(ranges) => Cow::Owned(ranges.iter().map(|range| slice(self.file, range)).collect::<Vec<_>>().concat()),
@@ -108,7 +116,7 @@ impl<'a> Coded<'a> {
 
 impl Meta {
     /// The primary image, if it is of this kind or a grid of such.
-    pub(crate) fn picture<'a>(&self, file: &'a [u8], kind: [u8; 4], meter: &Meter<'_>) -> Result<Picture<'a>, Error> {
+    pub fn picture<'a>(&self, file: &'a [u8], kind: [u8; 4], meter: &Meter<'_>) -> Result<Picture<'a>, Error> {
         let primary = self.primary.ok_or(Error::Damaged("it names no primary image"))?;
         let items = Items::new(self, meter)?;
         let colour = items.tiling(file, primary, kind)?;
@@ -135,7 +143,7 @@ impl Meta {
     }
 
     /// The size of an item (`ispe`, ISO/IEC 23008-12, 6.5.3).
-    pub(super) fn size_of(&self, id: u32) -> Option<(u32, u32)> {
+    pub fn size_of(&self, id: u32) -> Option<(u32, u32)> {
         let mut fields = Fields(self.properties_of(id, *b"ispe").next()?);
         fields.version()?;
         Some((fields.u32()?, fields.u32()?))

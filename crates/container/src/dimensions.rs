@@ -2,14 +2,17 @@
 
 use std::io::{self, Cursor};
 
-use super::head::slice;
-use super::input::{Input, from_memory};
 use super::tiff::Block;
 use super::{heif, jpeg, png, webp};
-use crate::codec::{Exhausted, Format, Meter};
+use crate::head::slice;
+use crate::input::{Input, from_memory};
+use crate::{Exhausted, Format, Meter};
 
-/// Width and height of the stored pixels.
-pub(crate) fn dimensions(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Option<(u32, u32)>, Exhausted> {
+/// Width and height of the stored pixels, as far as the headers tell them.
+///
+/// # Errors
+/// [`Exhausted`] by the meter.
+pub fn stored_size(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Option<(u32, u32)>, Exhausted> {
     Ok(from_memory(read(bytes, format, meter))?.flatten())
 }
 

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use super::work::Spent;
-use super::{Error, Stopped, Work};
+use super::{Stopped, Work};
+use crate::work::Spent;
 
 /// Steps that every file may take, however short it is.
 const BASE_STEPS: u64 = 1 << 20;
@@ -32,15 +32,6 @@ pub enum Exhausted {
         /// The limit.
         allowed: u64,
     },
-}
-
-impl From<Exhausted> for Error {
-    fn from(exhausted: Exhausted) -> Self {
-        match exhausted {
-            Exhausted::Stopped(stopped) => Self::Stopped(stopped),
-            Exhausted::TooMuch { what, allowed } => Self::TooLarge { what, needs: allowed.saturating_add(1), allowed },
-        }
-    }
 }
 
 /// Counts the steps and the memory that reading the structure of one file takes (containers, metadata, profiles, not

@@ -4,26 +4,28 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
-use super::inflate::inflate;
-use super::input::Input;
-use crate::codec::{Exhausted, Meter};
+use crate::inflate::inflate;
+use crate::input::Input;
+use crate::{Exhausted, Meter};
 
 /// The eight bytes before the first chunk.
-pub(super) const SIGNATURE_LEN: u64 = 8;
+pub const SIGNATURE_LEN: u64 = 8;
 
 /// One chunk's place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) name: [u8; 4],
+pub struct Chunk {
+    /// The type, four letters.
+    pub name: [u8; 4],
     /// Length, name, data and CRC.
-    pub(super) range: Range<u64>,
-    pub(super) data: Range<u64>,
+    pub range: Range<u64>,
+    /// The data alone.
+    pub data: Range<u64>,
     /// The file ends before the chunk does.
-    pub(super) cut: bool,
+    pub cut: bool,
 }
 
 /// The chunk at `at`, or `None` where no whole chunk header is left or the length is out of range (section 5.3).
-pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
+pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
     let Some([l0, l1, l2, l3, name @ ..]) = input.array::<8>(at)? else { return Ok(None) };
     let length = u32::from_be_bytes([l0, l1, l2, l3]);
     if length > 0x7fff_ffff {
@@ -36,7 +38,7 @@ pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> i
 }
 
 /// The chunks up to IEND, behind which nothing belongs to the file.
-pub(super) fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
+pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
     while let Some(chunk) = next_chunk(input, at)? {
@@ -52,7 +54,7 @@ pub(super) fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec
 }
 
 /// The chunks before the image data.
-pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
+pub fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
     while let Some(chunk) = next_chunk(input, at)? {
@@ -67,15 +69,16 @@ pub(super) fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Res
 }
 
 /// What a text chunk says.
-pub(super) struct Text {
-    pub(super) keyword: Vec<u8>,
+pub struct Text {
+    /// What kind of text it is, 1 to 79 bytes of Latin-1.
+    pub keyword: Vec<u8>,
     /// Not decoded: Latin-1 or UTF-8.
-    pub(super) text: Vec<u8>,
+    pub text: Vec<u8>,
 }
 
 /// Keyword and text of a tEXt, zTXt or iTXt chunk (section 11.3.3), inflated but not decoded; `None` for a chunk that is
 /// damaged, and for a text that inflates to more than `max_bytes`.
-pub(super) fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Text>, Exhausted> {
+pub fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Text>, Exhausted> {
     let Some(keyword_end) = data.iter().take(80).position(|&b| b == 0) else { return Ok(None) };
     let (keyword, rest) = (&data[..keyword_end], &data[keyword_end + 1..]);
     let text = match (&name, rest) {
@@ -96,7 +99,7 @@ pub(super) fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'
 
 /// Decodes ImageMagick's way of putting a profile into a text chunk: its name, its length in decimal, and hexadecimal
 /// digits, each on lines of their own. What stands behind the last digit has no meaning.
-pub(super) fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
+pub fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     let mut lines = text.trim_ascii_start().splitn(3, |&b| b == b'\n');
     let (_name, length, digits) = (lines.next()?, lines.next()?, lines.next()?);
     let length: usize = std::str::from_utf8(length.trim_ascii()).ok()?.parse().ok()?;
@@ -110,7 +113,7 @@ pub(super) fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A whole chunk with its CRC (section 5.3).
-pub(crate) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut out = (data.len() as u32).to_be_bytes().to_vec();
     out.extend(name);
     out.extend_from_slice(data);

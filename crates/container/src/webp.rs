@@ -4,30 +4,35 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
-use super::input::Input;
+use crate::input::Input;
 
 /// "RIFF", the size and "WEBP".
-pub(super) const HEADER_LEN: u64 = 12;
+pub const HEADER_LEN: u64 = 12;
 
 /// Flags of VP8X (section 2.7).
-pub(super) const ICC_FLAG: u8 = 0x20;
-pub(super) const ALPHA_FLAG: u8 = 0x10;
-pub(super) const EXIF_FLAG: u8 = 0x08;
-pub(super) const XMP_FLAG: u8 = 0x04;
+pub const ICC_FLAG: u8 = 0x20;
+/// Some frame has alpha.
+pub const ALPHA_FLAG: u8 = 0x10;
+/// There is an Exif block.
+pub const EXIF_FLAG: u8 = 0x08;
+/// There is an XMP packet.
+pub const XMP_FLAG: u8 = 0x04;
 
 /// One chunk's place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) name: [u8; 4],
+pub struct Chunk {
+    /// The type, four characters.
+    pub name: [u8; 4],
     /// Name, size, data and padding.
-    pub(super) range: Range<u64>,
-    pub(super) data: Range<u64>,
+    pub range: Range<u64>,
+    /// The data alone.
+    pub data: Range<u64>,
     /// Bytes that the chunk announces and the file lacks.
-    pub(super) missing: u64,
+    pub missing: u64,
 }
 
 /// The chunk at `at`, which may not reach beyond `end`.
-pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
+pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
     if at.saturating_add(8) > end {
         return Ok(None);
     }
@@ -45,13 +50,13 @@ pub(super) fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end:
 }
 
 /// Where the RIFF chunk ends by its own size; the file may end before, or go on with what is no part of it.
-pub(super) fn riff_end<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<u64> {
+pub fn riff_end<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<u64> {
     let size = input.array::<4>(4)?.map_or(0, u32::from_le_bytes);
     Ok((8 + u64::from(size)).min(input.len()))
 }
 
 /// All chunks of the file.
-pub(super) fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
+pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let end = riff_end(input)?;
     let mut chunks = Vec::new();
     let mut at = HEADER_LEN;
@@ -67,12 +72,12 @@ pub(super) fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec
 }
 
 /// Whether the file is in the extended format: only then does any reader look for metadata (section 2.7).
-pub(super) fn is_extended(chunks: &[Chunk]) -> bool {
+pub fn is_extended(chunks: &[Chunk]) -> bool {
     chunks.first().is_some_and(|first| &first.name == b"VP8X" && first.data.end - first.data.start >= 10)
 }
 
 /// A whole chunk, padded to even length.
-pub(super) fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut out = name.to_vec();
     out.extend((data.len() as u32).to_le_bytes());
     out.extend_from_slice(data);

@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 
 /// Fields read from one block. A camera writes about a hundred.
-pub(super) const MAX_FIELDS: usize = 4096;
+pub const MAX_FIELDS: usize = 4096;
 
-pub(super) const ORIENTATION: u16 = 0x0112;
-pub(super) const ICC_PROFILE: u16 = 0x8773;
+/// The tag of the orientation.
+pub const ORIENTATION: u16 = 0x0112;
+/// The tag of the ICC profile.
+pub const ICC_PROFILE: u16 = 0x8773;
 
 const ASCII: u16 = 2;
 const SHORT: u16 = 3;
@@ -19,34 +21,42 @@ const UTF_8: u16 = 129;
 
 /// One entry of an image file directory, its value still in the block's byte order.
 #[derive(Debug, Clone)]
-pub(crate) struct Field<'a> {
-    pub(crate) tag: u16,
-    pub(crate) kind: u16,
-    pub(crate) count: u32,
-    pub(crate) value: Cow<'a, [u8]>,
+pub struct Field<'a> {
+    /// What the field is.
+    pub tag: u16,
+    /// The type of its values, by its number.
+    pub kind: u16,
+    /// How many values there are.
+    pub count: u32,
+    /// The values, one after the other.
+    pub value: Cow<'a, [u8]>,
 }
 
 /// One directory and the offset of the next.
 #[derive(Debug, Default)]
-pub(crate) struct Directory<'a> {
-    pub(crate) fields: Vec<Field<'a>>,
-    pub(super) next: u64,
-    pub(super) warnings: Vec<String>,
+pub struct Directory<'a> {
+    /// The entries that could be read.
+    pub fields: Vec<Field<'a>>,
+    /// The offset of the next directory; 0 after the last.
+    pub next: u64,
+    /// What could not be read.
+    pub warnings: Vec<String>,
 }
 
 /// A block whose header has been read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Block<'a> {
+pub struct Block<'a> {
     data: &'a [u8],
-    pub(crate) little_endian: bool,
+    /// Whether numbers have their lowest byte first.
+    pub little_endian: bool,
     /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
     /// Offset of the first directory.
-    pub(crate) first: u64,
+    pub first: u64,
 }
 
 /// Bytes of one value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18, Exif 3.0 adds 129).
-pub(super) const fn type_size(kind: u16) -> Option<usize> {
+pub const fn type_size(kind: u16) -> Option<usize> {
     match kind {
         1 | 2 | 6 | 7 | UTF_8 => Some(1),
         3 | 8 => Some(2),
@@ -58,7 +68,7 @@ pub(super) const fn type_size(kind: u16) -> Option<usize> {
 
 impl<'a> Block<'a> {
     /// Reads the header. `None` for anything that is neither TIFF nor BigTIFF.
-    pub(crate) fn new(data: &'a [u8]) -> Option<Self> {
+    pub fn new(data: &'a [u8]) -> Option<Self> {
         let (little_endian, rest) = match data {
             [b'I', b'I', rest @ ..] => (true, rest),
             [b'M', b'M', rest @ ..] => (false, rest),
@@ -77,16 +87,18 @@ impl<'a> Block<'a> {
     }
 
     /// Bytes of the block.
-    pub(crate) fn len(&self) -> u64 {
+    pub fn byte_count(&self) -> u64 {
         self.data.len() as u64
     }
 
-    pub(super) fn u16(&self, bytes: &[u8]) -> Option<u16> {
+    /// The first two bytes as a number.
+    pub fn u16(&self, bytes: &[u8]) -> Option<u16> {
         let bytes = *bytes.first_chunk()?;
         Some(if self.little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     }
 
-    pub(super) fn u32(&self, bytes: &[u8]) -> Option<u32> {
+    /// The first four bytes as a number.
+    pub fn u32(&self, bytes: &[u8]) -> Option<u32> {
         let bytes = *bytes.first_chunk()?;
         Some(if self.little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     }
@@ -101,12 +113,12 @@ impl<'a> Block<'a> {
     }
 
     /// The bytes that an offset and a length name, if the block holds them all.
-    pub(crate) fn slice(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
+    pub fn slice(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
         self.tail(offset)?.get(..usize::try_from(len).ok()?)
     }
 
     /// The directory at `offset`. A damaged one gives the entries that can be read, and says what is missing.
-    pub(crate) fn directory(&self, offset: u64) -> Directory<'a> {
+    pub fn directory(&self, offset: u64) -> Directory<'a> {
         let mut directory = Directory::default();
         let entry_len = if self.big { 20 } else { 12 };
         let Some((count, entries)) = self.entry_count(offset) else {
@@ -164,12 +176,12 @@ impl<'a> Block<'a> {
     }
 
     /// The field's first value, if it is an unsigned integer.
-    pub(super) fn uint(&self, field: &Field<'_>) -> Option<u64> {
+    pub fn uint(&self, field: &Field<'_>) -> Option<u64> {
         self.uint_at(field, 0)
     }
 
     /// The unsigned integer in place `index` of the field's values.
-    pub(crate) fn uint_at(&self, field: &Field<'_>, index: usize) -> Option<u64> {
+    pub fn uint_at(&self, field: &Field<'_>, index: usize) -> Option<u64> {
         let start = index.checked_mul(type_size(field.kind)?)?;
         let value = field.value.get(start..)?;
         match field.kind {
@@ -182,7 +194,7 @@ impl<'a> Block<'a> {
     }
 
     /// The unsigned fraction in place `index` of the field's values, unless it is one by zero.
-    pub(crate) fn ratio_at(&self, field: &Field<'_>, index: usize) -> Option<f64> {
+    pub fn ratio_at(&self, field: &Field<'_>, index: usize) -> Option<f64> {
         const RATIONAL: u16 = 5;
         let value = field.value.get(index.checked_mul(8)?..).filter(|_| field.kind == RATIONAL)?;
         let (numerator, denominator) = (self.u32(value)?, self.u32(value.get(4..)?)?);
@@ -191,7 +203,7 @@ impl<'a> Block<'a> {
 
     /// Turns offsets and BigTIFF's 8-byte integers into the 4-byte ones that every reader of a classic block knows, where
     /// they fit, and text of Exif 3.0's own type into ASCII's, in which readers expect UTF-8 anyway.
-    pub(super) fn narrow(&self, field: &mut Field<'_>) {
+    pub fn narrow(&self, field: &mut Field<'_>) {
         match field.kind {
             13 => return field.kind = LONG,
             UTF_8 => return field.kind = ASCII,
@@ -208,12 +220,12 @@ impl<'a> Block<'a> {
     }
 
     /// The first field with this tag in the first directory.
-    pub(super) fn primary(&self, tag: u16) -> Option<Field<'a>> {
+    pub fn primary(&self, tag: u16) -> Option<Field<'a>> {
         self.directory(self.first).fields.into_iter().find(|field| field.tag == tag)
     }
 
     /// The orientation (1 to 8) of the first directory; anything else counts as absent.
-    pub(super) fn orientation(&self) -> Option<u8> {
+    pub fn orientation(&self) -> Option<u8> {
         let value = self.uint(&self.primary(ORIENTATION)?)?;
         u8::try_from(value).ok().filter(|v| (1..=8).contains(v))
     }
@@ -221,7 +233,7 @@ impl<'a> Block<'a> {
 
 /// Serialises one directory in the given byte order, with values after it (TIFF 6.0, section 2: entries in ascending
 /// order of tag, values at even offsets). `base` is the offset of the directory within its block.
-pub(super) fn write_directory(fields: &[Field<'_>], next: u32, base: u32, little_endian: bool) -> Vec<u8> {
+pub fn write_directory(fields: &[Field<'_>], next: u32, base: u32, little_endian: bool) -> Vec<u8> {
     let order = Order { little_endian };
     let mut sorted: Vec<_> = fields.iter().collect();
     sorted.sort_by_key(|field| field.tag);
@@ -252,38 +264,43 @@ pub(super) fn write_directory(fields: &[Field<'_>], next: u32, base: u32, little
 }
 
 /// The eight bytes that open a classic TIFF block whose first directory follows at once.
-pub(super) fn header(little_endian: bool) -> [u8; 8] {
+pub fn header(little_endian: bool) -> [u8; 8] {
     if little_endian { *b"II*\0\x08\0\0\0" } else { *b"MM\0*\0\0\0\x08" }
 }
 
 /// A block that says nothing but the orientation: 26 bytes.
-pub(super) fn orientation_block(orientation: u8) -> Vec<u8> {
+pub fn orientation_block(orientation: u8) -> Vec<u8> {
     let value = Cow::Owned(vec![0, orientation]);
     let mut block = header(false).to_vec();
     block.extend(write_directory(&[Field { tag: ORIENTATION, kind: SHORT, count: 1, value }], 0, 8, false));
     block
 }
 
+/// The order of bytes in which numbers are written and read.
 #[derive(Clone, Copy)]
-pub(super) struct Order {
-    pub(super) little_endian: bool,
+pub struct Order {
+    /// Whether numbers have their lowest byte first.
+    pub little_endian: bool,
 }
 
 impl Order {
-    pub(super) const fn u16(self, value: u16) -> [u8; 2] {
+    /// The bytes of this number.
+    pub const fn u16(self, value: u16) -> [u8; 2] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
-    pub(super) const fn u32(self, value: u32) -> [u8; 4] {
+    /// The bytes of this number.
+    pub const fn u32(self, value: u32) -> [u8; 4] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
-    pub(super) const fn u64(self, value: u64) -> [u8; 8] {
+    /// The bytes of this number.
+    pub const fn u64(self, value: u64) -> [u8; 8] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
     /// The number that these bytes, 8 at most, are.
-    pub(super) fn uint(self, bytes: &[u8]) -> u64 {
+    pub fn uint(self, bytes: &[u8]) -> u64 {
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         if self.little_endian { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
     }

@@ -6,20 +6,20 @@ use super::{jpeg, photoshop, png, webp};
 
 /// What is to be written, in the form in which containers hold it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Blocks {
+pub struct Blocks {
     /// A TIFF structure.
-    pub(super) exif: Option<Vec<u8>>,
+    pub exif: Option<Vec<u8>>,
     /// An XMP packet.
-    pub(super) xmp: Option<Vec<u8>>,
+    pub xmp: Option<Vec<u8>>,
     /// IPTC-IIM data sets.
-    pub(super) iptc: Option<Vec<u8>>,
+    pub iptc: Option<Vec<u8>>,
     /// An ICC profile.
-    pub(super) icc: Option<Vec<u8>>,
+    pub icc: Option<Vec<u8>>,
 }
 
 impl Blocks {
     /// JPEG segments. A block that is too long for one segment is left out.
-    pub(super) fn jpeg_segments(&self) -> Vec<u8> {
+    pub fn jpeg_segments(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(exif) = &self.exif {
             out.extend(jpeg::segment(jpeg::APP1, &[jpeg::EXIF, exif]));
@@ -38,7 +38,7 @@ impl Blocks {
 
     /// PNG chunks (11.3.4.5 for eXIf, 11.3.3.4 for iTXt, 11.3.2.3 for iCCP), which go between IHDR and the image data. IPTC has no place
     /// in a PNG.
-    pub(super) fn png_chunks(&self) -> Vec<u8> {
+    pub fn png_chunks(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(icc) = &self.icc {
             out.extend(png::chunk(*b"iCCP", &png_icc(icc)));
@@ -56,12 +56,12 @@ impl Blocks {
     }
 
     /// The WebP chunk that goes before the image data, and its flag in VP8X (RFC 9649, 2.7.1.4).
-    pub(super) fn webp_profile(&self) -> (Vec<u8>, u8) {
+    pub fn webp_profile(&self) -> (Vec<u8>, u8) {
         self.icc.as_ref().map_or((Vec::new(), 0), |icc| (webp::chunk(*b"ICCP", icc), webp::ICC_FLAG))
     }
 
     /// WebP chunks, which go behind the image data, and the flags of VP8X that announce them (RFC 9649, 2.7).
-    pub(super) fn webp_chunks(&self) -> (Vec<u8>, u8) {
+    pub fn webp_chunks(&self) -> (Vec<u8>, u8) {
         let (mut out, mut flags) = (Vec::new(), 0);
         if let Some(exif) = &self.exif {
             out.extend(webp::chunk(*b"EXIF", exif));

@@ -56,7 +56,7 @@ impl Work {
     }
 
     /// Adds to what has been spent on it.
-    pub(super) fn add(&self, Spent { steps, memory }: Spent) {
+    pub(crate) fn add(&self, Spent { steps, memory }: Spent) {
         self.shared.steps.fetch_add(steps, Ordering::Relaxed);
         self.shared.memory.fetch_add(memory, Ordering::Relaxed);
     }
@@ -71,7 +71,7 @@ impl Work {
     }
 
     /// [`Work::check`] as the codecs in crates of their own ask it.
-    pub(crate) fn go_on(&self) -> ControlFlow<()> {
+    pub fn go_on(&self) -> ControlFlow<()> {
         if self.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }

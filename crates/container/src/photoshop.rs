@@ -5,7 +5,7 @@
 const IPTC: u16 = 0x0404;
 
 /// The IPTC-IIM data among these resources.
-pub(super) fn iptc(mut resources: &[u8]) -> Option<&[u8]> {
+pub fn iptc(mut resources: &[u8]) -> Option<&[u8]> {
     loop {
         let (id, data, rest) = next_resource(resources)?;
         if id == IPTC {
@@ -28,7 +28,7 @@ fn next_resource(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 }
 
 /// One resource that holds these IPTC-IIM data sets.
-pub(super) fn iptc_resource(data: &[u8]) -> Vec<u8> {
+pub fn iptc_resource(data: &[u8]) -> Vec<u8> {
     let mut out = b"8BIM".to_vec();
     out.extend(IPTC.to_be_bytes());
     out.extend([0, 0]);

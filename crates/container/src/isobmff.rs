@@ -4,23 +4,25 @@ use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
-use super::input::{Input, from_memory};
-use crate::codec::{Exhausted, Meter};
+use crate::input::{Input, from_memory};
+use crate::{Exhausted, Meter};
 
 /// One box's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BoxAt {
-    pub(super) kind: [u8; 4],
+pub struct BoxAt {
+    /// The type, four characters.
+    pub kind: [u8; 4],
     /// Header and payload.
-    pub(super) range: Range<u64>,
-    pub(super) payload: Range<u64>,
+    pub range: Range<u64>,
+    /// What comes after the header.
+    pub payload: Range<u64>,
     /// What holds the box ends before the box does.
-    pub(super) cut: bool,
+    pub cut: bool,
 }
 
 /// The box at `at`, which may not reach beyond `end`. A size of 1 is followed by a longer one, a size of 0 means
 /// everything up to the end.
-pub(super) fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
+pub fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
     if at.saturating_add(8) > end {
         return Ok(None);
     }
@@ -41,7 +43,7 @@ pub(super) fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u
 }
 
 /// The boxes in this range, up to the first place where there is none.
-pub(super) fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
+pub fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
     let mut boxes = Vec::new();
     let mut at = range.start;
     while let Some(found) = next_box(input, at, range.end)? {
@@ -56,14 +58,14 @@ pub(super) fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>)
 }
 
 /// The boxes in these bytes.
-pub(super) fn children(bytes: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
+pub fn children(bytes: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
     let end = bytes.len() as u64;
     let found = Input::new(Cursor::new(bytes), meter).and_then(|mut input| boxes(&mut input, 0..end));
     Ok(from_memory(found)?.unwrap_or_default())
 }
 
 /// A whole box.
-pub(crate) fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
+pub fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut out = ((payload.len() + 8) as u32).to_be_bytes().to_vec();
     out.extend(kind);
     out.extend_from_slice(payload);
@@ -72,30 +74,33 @@ pub(crate) fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
 
 /// Big-endian fields, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub(super) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+    /// So many bytes, or `None` where fewer are left.
+    pub fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(taken)
     }
 
     /// An unsigned integer of up to 8 bytes; one of no bytes is 0.
-    pub(super) fn uint(&mut self, len: usize) -> Option<u64> {
+    pub fn uint(&mut self, len: usize) -> Option<u64> {
         self.bytes(len).map(|bytes| bytes.iter().fold(0, |sum, &b| sum << 8 | u64::from(b)))
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
+    /// An unsigned integer of 2 bytes.
+    pub fn u16(&mut self) -> Option<u16> {
         self.uint(2).map(|v| v as u16)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    /// An unsigned integer of 4 bytes.
+    pub fn u32(&mut self) -> Option<u32> {
         self.uint(4).map(|v| v as u32)
     }
 
     /// Version and flags of a full box (4.2.2): the version.
-    pub(super) fn version(&mut self) -> Option<u8> {
+    pub fn version(&mut self) -> Option<u8> {
         self.uint(4).map(|v| (v >> 24) as u8)
     }
 }

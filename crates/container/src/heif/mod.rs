@@ -1,23 +1,21 @@
 //! The items of AVIF and HEIF files (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): what the `meta` box says of them, read
 //! from memory with every count checked against the bytes that are there.
 
-mod insert;
 mod locations;
 mod picture;
 mod sequence;
 
 use std::collections::HashMap;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
 
-use super::input::Input;
-use super::isobmff::{BoxAt, Fields, boxes, children};
-use crate::codec::{Exhausted, Meter};
+use crate::input::{Input, from_memory};
+use crate::isobmff::{BoxAt, Fields, boxes, children};
+use crate::{Error, Exhausted, Meter, Work};
 
-pub(super) use insert::with_items;
-pub(super) use locations::{Location, Locations};
-pub(crate) use picture::{CleanAperture, Coded, Nclx, Picture};
-pub(crate) use sequence::first_frame;
+pub use locations::{Location, Locations};
+pub use picture::{CleanAperture, Coded, Nclx, Picture};
+use sequence::first_frame;
 
 /// The most that is read of a `meta` box; a real one has some kilobytes.
 const MAX_META: u64 = 4 << 20;
@@ -26,55 +24,85 @@ const MAX_ASSOCIATIONS: usize = 1 << 16;
 
 /// One entry of the item information box.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub(super) id: u32,
-    pub(super) kind: [u8; 4],
+pub struct Item {
+    /// Its id.
+    pub id: u32,
+    /// Its type, four characters.
+    pub kind: [u8; 4],
     /// Of items of kind `mime`.
-    pub(super) content_type: Vec<u8>,
+    pub content_type: Vec<u8>,
     /// The whole entry within the meta box's payload.
-    pub(super) range: Range<u64>,
+    pub range: Range<u64>,
 }
 
 /// One reference, from an item to others.
 #[derive(Debug, Clone)]
-pub(super) struct Reference {
-    pub(super) kind: [u8; 4],
-    pub(super) from: u32,
-    pub(super) to: Vec<u32>,
+pub struct Reference {
+    /// Its type, four characters.
+    pub kind: [u8; 4],
+    /// The item that refers.
+    pub from: u32,
+    /// The items that are referred to.
+    pub to: Vec<u32>,
 }
 
 /// The properties of one item, as indices into the property container, from 1.
 #[derive(Debug, Clone)]
-pub(super) struct Association {
-    pub(super) id: u32,
-    pub(super) properties: Vec<u16>,
+pub struct Association {
+    /// Its id.
+    pub id: u32,
+    /// Indices into the property container, from 1.
+    pub properties: Vec<u16>,
     /// The whole entry within the meta box's payload.
-    pub(super) range: Range<u64>,
+    pub range: Range<u64>,
 }
 
 /// What the top-level `meta` box says.
 #[derive(Debug, Default)]
-pub(super) struct Meta {
+pub struct Meta {
     /// The box within the file.
-    pub(super) range: Range<u64>,
+    pub range: Range<u64>,
     /// Its payload within the file.
-    pub(super) payload_at: u64,
-    pub(super) payload: Vec<u8>,
-    pub(super) primary: Option<u32>,
-    pub(super) items: Vec<Item>,
-    pub(super) references: Vec<Reference>,
-    pub(super) locations: Locations,
+    pub payload_at: u64,
+    /// The payload itself, version and flags first.
+    pub payload: Vec<u8>,
+    /// The id of the primary item.
+    pub primary: Option<u32>,
+    /// The items.
+    pub items: Vec<Item>,
+    /// The references between items.
+    pub references: Vec<Reference>,
+    /// Where items' data are.
+    pub locations: Locations,
     /// Kind and payload of each property.
-    pub(super) properties: Vec<([u8; 4], Range<u64>)>,
-    pub(super) associations: Vec<Association>,
+    pub properties: Vec<([u8; 4], Range<u64>)>,
+    /// Which properties are whose.
+    pub associations: Vec<Association>,
     /// The places in `associations` of each item's entries.
     associations_of: HashMap<u32, Vec<usize>>,
     /// The payload of `idat` within the meta box's payload.
-    pub(super) idat: Range<u64>,
+    pub idat: Range<u64>,
+}
+
+/// What has to be decoded of an AVIF or HEIF file, whose images are items of this kind (`av01`, `hvc1`): the primary image,
+/// or the first frame of a sequence that names none.
+///
+/// # Errors
+/// [`Error::Damaged`] says what is missing; [`Error::Exhausted`] when `work` is stopped, or reading costs more than the
+/// file's length can pay for.
+pub fn picture<'a>(file: &'a [u8], kind: [u8; 4], work: &Work) -> Result<Picture<'a>, Error> {
+    let meter = Meter::new(file.len() as u64, work);
+    let meta = from_memory(Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)))?.flatten();
+    if meta.as_ref().is_none_or(|meta| meta.primary.is_none())
+        && let Some(frame) = first_frame(file, kind, &meter)?
+    {
+        return Ok(frame);
+    }
+    meta.ok_or(Error::Damaged("it has no whole meta box"))?.picture(file, kind, &meter)
 }
 
 /// The `meta` box of the file, or `None` if there is none that is whole.
-pub(super) fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Option<Meta>> {
+pub fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Option<Meta>> {
     let end = input.len();
     let found = boxes(input, 0..end)?.into_iter().find(|found| &found.kind == b"meta" && !found.cut);
     let Some(found) = found.filter(|found| found.range.end - found.range.start <= MAX_META) else { return Ok(None) };
@@ -95,13 +123,13 @@ pub(super) fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Optio
 }
 
 /// The boxes inside a meta box's payload, which opens with version and flags.
-pub(super) fn meta_children(payload: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
+pub fn meta_children(payload: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
     children_at(payload, 4..payload.len() as u64, meter)
 }
 
 /// The boxes in a part of the payload, with their places in the whole. One that says it goes beyond the part is none.
-pub(super) fn children_at(payload: &[u8], part: Range<u64>, meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
-    let mut found = children(super::head::slice(payload, &part), meter)?;
+pub fn children_at(payload: &[u8], part: Range<u64>, meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
+    let mut found = children(crate::head::slice(payload, &part), meter)?;
     found.retain(|child| !child.cut);
     for child in &mut found {
         child.range = child.range.start + part.start..child.range.end + part.start;
@@ -112,7 +140,7 @@ pub(super) fn children_at(payload: &[u8], part: Range<u64>, meter: &Meter<'_>) -
 
 impl Meta {
     fn read_child(&mut self, payload: &[u8], child: &BoxAt, meter: &Meter<'_>) -> Result<(), Exhausted> {
-        let bytes = super::head::slice(payload, &child.payload);
+        let bytes = crate::head::slice(payload, &child.payload);
         match &child.kind {
             b"pitm" => self.primary = primary_item(Fields(bytes)),
             b"iinf" => self.items = items(payload, &child.payload, meter)?,
@@ -139,7 +167,7 @@ impl Meta {
     /// Item property associations (8.11.14): ids of 2 or 4 bytes, indices of 7 or 15 bits below a flag. What is cut off,
     /// or too much, ends the list.
     fn add_associations(&mut self, payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<(), Exhausted> {
-        let bytes = super::head::slice(payload, part);
+        let bytes = crate::head::slice(payload, part);
         let mut fields = Fields(bytes);
         let place = |fields: &Fields<'_>| part.start + (bytes.len() - fields.0.len()) as u64;
         let (Some(version_and_flags), Some(count)) = (fields.u32(), fields.u32()) else { return Ok(()) };
@@ -167,18 +195,18 @@ impl Meta {
     }
 
     /// The payloads of an item's properties of this kind.
-    pub(super) fn properties_of(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = &[u8]> {
+    pub fn properties_of(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = &[u8]> {
         let of_item = self.associations_of.get(&id).into_iter().flatten();
         of_item
             .filter_map(|&index| self.associations.get(index))
             .flat_map(|association| association.properties.iter())
             .filter_map(|&index| self.properties.get(usize::from(index).checked_sub(1)?))
             .filter(move |(found, _)| *found == kind)
-            .map(|(_, range)| super::head::slice(&self.payload, range))
+            .map(|(_, range)| crate::head::slice(&self.payload, range))
     }
 
     /// Where an item's data stands in the file, if it is in this file.
-    pub(super) fn extents(&self, location: &Location) -> Vec<Range<u64>> {
+    pub fn extents(&self, location: &Location) -> Vec<Range<u64>> {
         let idat_at = self.payload_at + self.idat.start;
         let idat_end = self.payload_at + self.idat.end;
         let place = |range: &Range<u64>| match location.method {
@@ -193,17 +221,18 @@ impl Meta {
     }
 
     /// The ids of items that hold metadata of this kind.
-    pub(super) fn exif_items(&self) -> impl Iterator<Item = u32> {
+    pub fn exif_items(&self) -> impl Iterator<Item = u32> {
         self.items.iter().filter(|item| &item.kind == b"Exif").map(|item| item.id)
     }
 
-    pub(super) fn xmp_items(&self) -> impl Iterator<Item = u32> {
+    /// The ids of items that hold XMP packets.
+    pub fn xmp_items(&self) -> impl Iterator<Item = u32> {
         let is_xmp = |item: &&Item| &item.kind == b"mime" && item.content_type == b"application/rdf+xml";
         self.items.iter().filter(is_xmp).map(|item| item.id)
     }
 
     /// An item's data, up to a limit.
-    pub(super) fn data<R: Read + Seek>(&self, input: &mut Input<'_, R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
+    pub fn data<R: Read + Seek>(&self, input: &mut Input<'_, R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
         let mut data = Vec::new();
         if let Some(location) = self.locations.of(id) {
             for extent in self.extents(location) {
@@ -214,13 +243,13 @@ impl Meta {
     }
 
     /// The size of the primary item (`ispe`, ISO/IEC 23008-12, 6.5.3).
-    pub(super) fn dimensions(&self) -> Option<(u32, u32)> {
+    pub fn dimensions(&self) -> Option<(u32, u32)> {
         self.size_of(self.primary?)
     }
 
     /// The turn that `irot` and `imir` make together (6.5.10 and 6.5.12), first the one, then the other, as Exif
     /// numbers it.
-    pub(super) fn orientation(&self) -> Option<u8> {
+    pub fn orientation(&self) -> Option<u8> {
         let primary = self.primary?;
         let first = |kind| self.properties_of(primary, kind).next().and_then(|bytes| bytes.first().copied());
         let (turns, mirror) = (first(*b"irot").map(|b| b & 3), first(*b"imir").map(|b| b & 1));
@@ -241,7 +270,7 @@ impl Meta {
     }
 
     /// The ICC profile of the primary item (`colr`, ISO/IEC 14496-12, 12.1.5).
-    pub(super) fn icc_profile(&self) -> Option<&[u8]> {
+    pub fn icc_profile(&self) -> Option<&[u8]> {
         let mut colours = self.properties_of(self.primary?, *b"colr");
         colours.find_map(|bytes| bytes.strip_prefix(b"prof").or_else(|| bytes.strip_prefix(b"rICC")))
     }
@@ -254,13 +283,13 @@ fn primary_item(mut fields: Fields<'_>) -> Option<u32> {
 /// Item information (8.11.6): entries of version 2 have 2-byte ids, those of version 3 have 4-byte ones; earlier ones
 /// know no item types.
 fn items(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Item>, Exhausted> {
-    let mut fields = Fields(super::head::slice(payload, part));
+    let mut fields = Fields(crate::head::slice(payload, part));
     let Some(version) = fields.version() else { return Ok(Vec::new()) };
     let header = if version == 0 { 6 } else { 8 };
     let entries = children_at(payload, part.start + header..part.end, meter)?;
     meter.hold((entries.len() * size_of::<Item>()) as u64)?;
     let read = |entry: &BoxAt| {
-        let mut fields = Fields(super::head::slice(payload, &entry.payload));
+        let mut fields = Fields(crate::head::slice(payload, &entry.payload));
         let id = match fields.version()? {
             2 => fields.u16()?.into(),
             3 => fields.u32()?,
@@ -276,11 +305,11 @@ fn items(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Ite
 
 /// Item references (8.11.12): boxes whose kind is that of the reference.
 fn references(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Reference>, Exhausted> {
-    let mut fields = Fields(super::head::slice(payload, part));
+    let mut fields = Fields(crate::head::slice(payload, part));
     let Some(version) = fields.version() else { return Ok(Vec::new()) };
     let id_len = if version == 0 { 2 } else { 4 };
     let read = |entry: &BoxAt| {
-        let mut fields = Fields(super::head::slice(payload, &entry.payload));
+        let mut fields = Fields(crate::head::slice(payload, &entry.payload));
         let from = fields.uint(id_len)? as u32;
         let count = fields.u16()?;
         let to: Option<Vec<_>> = (0..count).map(|_| fields.uint(id_len).map(|id| id as u32)).collect();

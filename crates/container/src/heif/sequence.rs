@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use super::children_at;
 use super::picture::{ALPHA, Coded, Nclx, Picture};
-use crate::codec::{Exhausted, Meter};
-use crate::metadata::head::slice;
-use crate::metadata::isobmff::{Fields, children};
+use crate::head::slice;
+use crate::isobmff::{Fields, children};
+use crate::{Exhausted, Meter};
 
 /// Fields of a sample entry of pictures in front of its boxes (ISO/IEC 14496-12, 12.1.3).
 const VISUAL_SAMPLE_ENTRY: u64 = 78;
@@ -21,7 +21,7 @@ struct Track {
 }
 
 /// The first frame, if there is a track of pictures whose samples are of this kind.
-pub(crate) fn first_frame<'a>(
+pub(super) fn first_frame<'a>(
     file: &'a [u8],
     kind: [u8; 4],
     meter: &Meter<'_>,

@@ -6,44 +6,59 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::MAX_PARTS;
-use super::input::Input;
+use crate::input::Input;
 
-pub(super) const SOI: u8 = 0xd8;
-pub(super) const EOI: u8 = 0xd9;
-pub(super) const SOS: u8 = 0xda;
-pub(super) const APP0: u8 = 0xe0;
-pub(super) const APP1: u8 = 0xe1;
-pub(super) const APP2: u8 = 0xe2;
-pub(super) const APP13: u8 = 0xed;
-pub(super) const APP14: u8 = 0xee;
+/// Start of image.
+pub const SOI: u8 = 0xd8;
+/// End of image.
+pub const EOI: u8 = 0xd9;
+/// Start of scan.
+pub const SOS: u8 = 0xda;
+/// JFIF.
+pub const APP0: u8 = 0xe0;
+/// Exif and XMP.
+pub const APP1: u8 = 0xe1;
+/// ICC profiles, multi-picture format and gain maps.
+pub const APP2: u8 = 0xe2;
+/// Photoshop's resources, and IPTC within.
+pub const APP13: u8 = 0xed;
+/// Adobe's colour transform.
+pub const APP14: u8 = 0xee;
 
-pub(super) const EXIF: &[u8] = b"Exif\0\0";
-pub(super) const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-pub(super) const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
-pub(super) const ICC: &[u8] = b"ICC_PROFILE\0";
-pub(super) const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
-pub(super) const MPF: &[u8] = b"MPF\0";
+/// How an Exif segment opens (Exif 3.0, 4.7.2).
+pub const EXIF: &[u8] = b"Exif\0\0";
+/// How an XMP packet opens (XMP part 3, 1.1.3).
+pub const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+/// How a part of a longer XMP packet opens (1.1.3.1).
+pub const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+/// How a chunk of an ICC profile opens (ICC.1:2022, B.4).
+pub const ICC: &[u8] = b"ICC_PROFILE\0";
+/// How Photoshop's resources open.
+pub const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
+/// How the multi-picture index opens (CIPA DC-007, 5.1).
+pub const MPF: &[u8] = b"MPF\0";
 /// ISO 21496-1, annex C: gain map metadata in a JPEG.
-pub(super) const ISO_GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
+pub const ISO_GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 
 /// The most that one segment can hold: its length field counts itself (B.1.1.4).
-pub(super) const MAX_PAYLOAD: usize = 0xffff - 2;
+pub const MAX_PAYLOAD: usize = 0xffff - 2;
 
 /// A marker and, for most, its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) marker: u8,
+pub struct Segment {
+    /// The second byte of the marker; the first is 0xff.
+    pub marker: u8,
     /// From the marker's 0xff to the end of the parameters.
-    pub(super) range: Range<u64>,
+    pub range: Range<u64>,
     /// The parameters without the length field.
-    pub(super) payload: Range<u64>,
+    pub payload: Range<u64>,
     /// The file ends before the segment does.
-    pub(super) cut: bool,
+    pub cut: bool,
 }
 
 impl Segment {
     /// Whether the parameters open with these bytes.
-    pub(super) fn opens_with<R: Read + Seek>(&self, input: &mut Input<'_, R>, name: &[u8]) -> io::Result<bool> {
+    pub fn opens_with<R: Read + Seek>(&self, input: &mut Input<'_, R>, name: &[u8]) -> io::Result<bool> {
         let long_enough = self.payload.end - self.payload.start >= name.len() as u64;
         Ok(long_enough && input.peek(self.payload.start, name.len())?.starts_with(name))
     }
@@ -55,7 +70,7 @@ const fn stands_alone(marker: u8) -> bool {
 }
 
 /// The first segment at or after `at`. Fill bytes and junk before it belong to no segment.
-pub(super) fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Segment>> {
+pub fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Segment>> {
     let Some((start, marker)) = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))? else {
         return Ok(None);
     };
@@ -74,7 +89,7 @@ pub(super) fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) ->
 
 /// Where the entropy-coded data from `at` on ends: at the next marker that is neither a stuffed zero nor a restart
 /// marker (B.1.1.5), or at the end of the file.
-pub(super) fn scan_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<u64> {
+pub fn scan_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff | 0xd0..=0xd7))?;
     Ok(found.map_or(input.len(), |(start, _)| start))
 }
@@ -105,12 +120,12 @@ fn find_marker<R: Read + Seek>(
 }
 
 /// The segments before the first scan, in order.
-pub(super) fn header_segments<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Segment>> {
+pub fn header_segments<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Segment>> {
     header_segments_from(input, 2)
 }
 
 /// The segments from `at` on before the next scan, in order.
-pub(super) fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<Vec<Segment>> {
+pub fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     while let Some(segment) = next_segment(input, at)? {
         at = segment.range.end;
@@ -125,7 +140,7 @@ pub(super) fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut
 
 /// Puts the numbered chunks of an ICC profile together (ICC.1:2022, B.4). A profile with a chunk missing is no
 /// profile.
-pub(super) fn join_icc(chunks: &[&[u8]]) -> Option<Vec<u8>> {
+pub fn join_icc(chunks: &[&[u8]]) -> Option<Vec<u8>> {
     let mut numbered: Vec<_> = chunks
         .iter()
         .filter_map(|chunk| match chunk {
@@ -141,7 +156,7 @@ pub(super) fn join_icc(chunks: &[&[u8]]) -> Option<Vec<u8>> {
 }
 
 /// Wraps parameters of up to [`MAX_PAYLOAD`] bytes into a segment; more cannot be said in one and gives nothing.
-pub(super) fn segment(marker: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub fn segment(marker: u8, parts: &[&[u8]]) -> Vec<u8> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let Ok(length) = u16::try_from(len + 2) else { return Vec::new() };
     let mut out = vec![0xff, marker];

@@ -7,15 +7,16 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use crate::codec::{Exhausted, Meter};
+use crate::{Exhausted, Meter};
 
 /// How much is read at a time.
 const WINDOW: usize = 64 * 1024;
 /// Bytes that are read or copied in the time of a step.
 const BYTES_PER_STEP: u64 = 64;
 
+/// A source with a window on it, counted by a meter.
 #[derive(Debug)]
-pub(super) struct Input<'m, R> {
+pub struct Input<'m, R> {
     source: R,
     len: u64,
     window: Vec<u8>,
@@ -24,26 +25,37 @@ pub(super) struct Input<'m, R> {
 }
 
 impl<'m, R: Read + Seek> Input<'m, R> {
-    pub(super) fn new(mut source: R, meter: &'m Meter<'_>) -> io::Result<Self> {
+    /// A source from its first byte to its last.
+    ///
+    /// # Errors
+    /// Those of the source; so do all other methods, and what the meter says, as [`exhausted`] tells.
+    pub fn new(mut source: R, meter: &'m Meter<'_>) -> io::Result<Self> {
         let len = source.seek(SeekFrom::End(0))?;
         Ok(Self { source, len, window: Vec::new(), start: 0, meter })
     }
 
-    pub(super) const fn len(&self) -> u64 {
+    /// Bytes of the source.
+    pub const fn len(&self) -> u64 {
         self.len
     }
 
-    pub(super) const fn meter(&self) -> &'m Meter<'m> {
+    /// Whether the source has no byte.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What counts.
+    pub const fn meter(&self) -> &'m Meter<'m> {
         self.meter
     }
 
     /// Counts an entry of a list that is made from this source.
-    pub(super) fn entry<T>(&self) -> io::Result<()> {
+    pub fn entry<T>(&self) -> io::Result<()> {
         self.meter.entry::<T>().map_err(io::Error::other)
     }
 
     /// The buffered bytes from `at` on: at least `want` of them, or all that the source has left.
-    pub(super) fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]> {
+    pub fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]> {
         self.meter.step().map_err(io::Error::other)?;
         let wanted_end = at.saturating_add(want as u64).min(self.len);
         let window_end = self.start + self.window.len() as u64;
@@ -55,17 +67,17 @@ impl<'m, R: Read + Seek> Input<'m, R> {
     }
 
     /// Whatever comes after `at`, a window full at most, without reading a byte twice. Empty at the end.
-    pub(super) fn stream(&mut self, at: u64) -> io::Result<&[u8]> {
+    pub fn stream(&mut self, at: u64) -> io::Result<&[u8]> {
         self.peek(at, 1)
     }
 
     /// The `N` bytes at `at`, or `None` where the source ends before.
-    pub(super) fn array<const N: usize>(&mut self, at: u64) -> io::Result<Option<[u8; N]>> {
+    pub fn array<const N: usize>(&mut self, at: u64) -> io::Result<Option<[u8; N]>> {
         Ok(self.peek(at, N)?.first_chunk::<N>().copied())
     }
 
     /// A copy of `range`, cut at the end of the source and at `limit` bytes.
-    pub(super) fn copy(&mut self, range: Range<u64>, limit: usize) -> io::Result<Vec<u8>> {
+    pub fn copy(&mut self, range: Range<u64>, limit: usize) -> io::Result<Vec<u8>> {
         let len = range.end.min(self.len).saturating_sub(range.start).min(limit as u64);
         if len == 0 {
             return Ok(Vec::new());
@@ -93,7 +105,7 @@ impl<'m, R: Read + Seek> Input<'m, R> {
 }
 
 /// The outcome of reading from memory, which fails for no other reason than that the meter has run out.
-pub(super) fn from_memory<T>(outcome: io::Result<T>) -> Result<Option<T>, Exhausted> {
+pub fn from_memory<T>(outcome: io::Result<T>) -> Result<Option<T>, Exhausted> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(error) => exhausted(&error).map_or(Ok(None), Err),
@@ -101,7 +113,7 @@ pub(super) fn from_memory<T>(outcome: io::Result<T>) -> Result<Option<T>, Exhaus
 }
 
 /// What the meter said, if that is why reading failed.
-pub(super) fn exhausted(error: &io::Error) -> Option<Exhausted> {
+pub fn exhausted(error: &io::Error) -> Option<Exhausted> {
     error.get_ref()?.downcast_ref().copied()
 }
 
@@ -110,7 +122,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::codec::Work;
+    use crate::Work;
 
     #[test]
     fn what_lies_beyond_the_end_is_empty() {

@@ -3,11 +3,11 @@
 
 use std::io::Cursor;
 
-use super::{Location, Meta, meta, meta_children};
-use crate::codec::{Meter, Work};
-use crate::metadata::head::slice;
-use crate::metadata::input::Input;
-use crate::metadata::isobmff::{BoxAt, write_box};
+use image_origin_container::Input;
+use image_origin_container::heif::{Location, Meta, meta, meta_children};
+use image_origin_container::isobmff::{BoxAt, write_box};
+use image_origin_container::slice;
+use image_origin_container::{Meter, Work};
 
 /// One item to be added.
 struct NewItem {
@@ -19,7 +19,7 @@ struct NewItem {
 
 /// The file with an Exif block and an XMP packet as items that describe its primary image. `None` where the file is not
 /// of the plain kind that encoders write.
-pub(in crate::metadata) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<u8>> {
+pub(super) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<u8>> {
     #[allow(clippy::disallowed_methods, reason = "it is our own, and small")]
     let work = Work::unbounded();
     let meter = Meter::new(file.len() as u64, &work);

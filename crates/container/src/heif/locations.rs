@@ -2,26 +2,28 @@
 
 use std::ops::Range;
 
-use crate::codec::{Exhausted, Meter};
-use crate::metadata::isobmff::Fields;
+use crate::isobmff::Fields;
+use crate::{Exhausted, Meter};
 
 /// Extents and items that are believed of one file; a photograph in tiles has some hundred.
 const MAX_EXTENTS: usize = 1 << 16;
 
 /// The place of one item's data.
 #[derive(Debug, Clone)]
-pub(in crate::metadata) struct Location {
-    pub(in crate::metadata) id: u32,
+pub struct Location {
+    /// The item.
+    pub id: u32,
     /// 0: offsets into the file; 1: into `idat`; 2: into another item.
-    pub(in crate::metadata) method: u16,
-    pub(in crate::metadata) extents: Vec<Range<u64>>,
+    pub method: u16,
+    /// The parts of the data, in order.
+    pub extents: Vec<Range<u64>>,
     /// The entry as it is written.
     raw: Vec<u8>,
 }
 
 /// The whole box.
 #[derive(Debug, Default)]
-pub(in crate::metadata) struct Locations {
+pub struct Locations {
     version: u8,
     /// Version, flags and the sizes of the fields.
     header: Vec<u8>,
@@ -69,7 +71,7 @@ impl Layout {
 
 impl Locations {
     /// `None` where the box is damaged.
-    pub(in crate::metadata) fn read(payload: &[u8], meter: &Meter<'_>) -> Result<Option<Self>, Exhausted> {
+    pub fn read(payload: &[u8], meter: &Meter<'_>) -> Result<Option<Self>, Exhausted> {
         let Some((mut locations, count, layout, mut fields)) = Self::head(payload) else { return Ok(None) };
         let mut total = 0;
         for _ in 0..count {
@@ -102,16 +104,18 @@ impl Locations {
         Some((Self { version, header, entries: Vec::new() }, count, layout, fields))
     }
 
-    pub(in crate::metadata) fn of(&self, id: u32) -> Option<&Location> {
+    /// The place of an item, the first where there are several.
+    pub fn of(&self, id: u32) -> Option<&Location> {
         self.entries.iter().find(|location| location.id == id)
     }
 
-    pub(in crate::metadata) fn iter(&self) -> impl Iterator<Item = &Location> {
+    /// All places, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Location> {
         self.entries.iter()
     }
 
     /// The box's payload with the entries of these items alone.
-    pub(in crate::metadata) fn write(&self, keep: impl Fn(u32) -> bool) -> Vec<u8> {
+    pub fn write(&self, keep: impl Fn(u32) -> bool) -> Vec<u8> {
         let kept: Vec<_> = self.entries.iter().filter(|location| keep(location.id)).collect();
         let mut out = self.header.clone();
         if self.version < 2 {

@@ -2,14 +2,14 @@
 
 use std::io::Read;
 
-use crate::codec::{Exhausted, Meter};
+use crate::{Exhausted, Meter};
 
 /// Bytes that are inflated at a time.
 const PIECE: usize = 64 << 10;
 
 #[allow(clippy::disallowed_methods, reason = "what is inflated is counted")]
 /// What the stream holds, or `None` if it is damaged or grows beyond `max_bytes`.
-pub(super) fn inflate(compressed: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
+pub fn inflate(compressed: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
     let mut stream = flate2::read::ZlibDecoder::new(compressed);
     let mut out = Vec::new();
     loop {

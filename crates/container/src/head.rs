@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use std::io::{self, Cursor};
 use std::ops::Range;
 
-use super::Error;
-use super::inflate::inflate;
-use super::input::{Input, from_memory};
-use super::parts::{self, Want};
-use super::{gif, heif, jpeg, png, tiff, webp};
-use crate::codec::{Exhausted, Format, Meter, Work};
+use crate::inflate::inflate;
+use crate::input::{Input, from_memory};
+use crate::parts::{self, Want};
+use crate::{Exhausted, Format, Meter, Work, gif, heif, jpeg, png, tiff, webp};
 
 /// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
 /// none is given.
@@ -21,10 +19,14 @@ use crate::codec::{Exhausted, Format, Meter, Work};
 /// # Errors
 /// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
 pub fn orientation(bytes: &[u8], format: Format, work: &Work) -> Result<u8, Exhausted> {
-    orientation_of(bytes, format, &Meter::new(bytes.len() as u64, work))
+    orientation_within(bytes, format, &Meter::new(bytes.len() as u64, work))
 }
 
-pub(super) fn orientation_of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<u8, Exhausted> {
+/// The same within what `meter` has left.
+///
+/// # Errors
+/// [`Exhausted`] by the meter.
+pub fn orientation_within(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<u8, Exhausted> {
     let given = match format {
         Format::Tiff => tiff::Block::new(bytes).and_then(|block| block.orientation()),
         _ => {
@@ -56,17 +58,21 @@ fn container_orientation(input: &mut Input<'_, Cursor<&[u8]>>, format: Format) -
 }
 
 /// The most that a colour profile may have: those of printing presses, the largest, have 1 to 3 MiB.
-pub(crate) const MAX_PROFILE: usize = 4 << 20;
+pub const MAX_PROFILE: usize = 4 << 20;
 
 /// The embedded ICC profile of a JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIF file. One of more than 4 MiB counts as none.
 ///
 /// # Errors
 /// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
 pub fn icc_profile<'a>(bytes: &'a [u8], format: Format, work: &Work) -> Result<Option<Cow<'a, [u8]>>, Exhausted> {
-    icc_profile_of(bytes, format, &Meter::new(bytes.len() as u64, work))
+    icc_profile_within(bytes, format, &Meter::new(bytes.len() as u64, work))
 }
 
-pub(super) fn icc_profile_of<'a>(
+/// The same within what `meter` has left.
+///
+/// # Errors
+/// [`Exhausted`] by the meter.
+pub fn icc_profile_within<'a>(
     bytes: &'a [u8],
     format: Format,
     meter: &Meter<'_>,
@@ -104,30 +110,14 @@ fn container_icc<'a>(
     })
 }
 
-/// What has to be decoded of an AVIF or HEIF file, whose images are items of this kind (`av01`, `hvc1`).
-///
-/// # Errors
-/// [`Error::Damaged`] says what is missing; [`Error::Exhausted`] as for [`icc_profile`].
-pub(crate) fn heif_picture<'a>(bytes: &'a [u8], kind: [u8; 4], work: &Work) -> Result<heif::Picture<'a>, Error> {
-    let meter = Meter::new(bytes.len() as u64, work);
-    let meta = from_memory(Input::new(Cursor::new(bytes), &meter).and_then(|mut input| heif::meta(&mut input)))?;
-    let meta = meta.flatten();
-    if meta.as_ref().is_none_or(|meta| meta.primary.is_none())
-        && let Some(frame) = heif::first_frame(bytes, kind, &meter)?
-    {
-        return Ok(frame);
-    }
-    meta.ok_or(Error::Damaged("it has no whole meta box"))?.picture(bytes, kind, &meter)
-}
-
 /// The part of `bytes` that `range` names, as far as there is one.
-pub(super) fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+pub fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(bytes.len());
     usize::try_from(range.start).ok().and_then(|start| bytes.get(start..end)).unwrap_or_default()
 }
 
 /// iCCP (PNG 3rd edition, 11.3.2.3): a name of 1 to 79 bytes, a zero, the compression method, the zlib stream.
-pub(super) fn png_icc(data: &[u8], meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
+fn png_icc(data: &[u8], meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
     let name_end = data.iter().take(80).position(|&b| b == 0);
     match name_end.and_then(|end| data.get(end + 1..)) {
         Some([0, compressed @ ..]) => inflate(compressed, MAX_PROFILE, meter),
@@ -164,7 +154,7 @@ fn gif_icc(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Opt
 }
 
 /// Some writers of WebP and PNG put JPEG's six-byte header before the TIFF block.
-pub(super) fn without_exif_header(block: &[u8]) -> &[u8] {
+pub(crate) fn without_exif_header(block: &[u8]) -> &[u8] {
     block.strip_prefix(jpeg::EXIF).unwrap_or(block)
 }
 
