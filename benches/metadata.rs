@@ -13,6 +13,7 @@ use std::time::Duration;
 use criterion::Criterion;
 use image_origin::codec::Work;
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 
 /// A JPEG of 1.3 MB whose entropy-coded data has a stuffed byte in every 256, as real ones have, and Exif to remove.
 fn made_up() -> Vec<u8> {
@@ -82,7 +83,7 @@ fn report(criterion: &mut Criterion) {
     let file = made_up();
     let mut group = criterion.benchmark_group("report");
     // Its segments, not its scan.
-    measure::bench(&mut group, "of a 12-megapixel JPEG", 64, || metadata::report(&file, &Work::unbounded()));
+    measure::bench(&mut group, "of a 12-megapixel JPEG", 64, || transform::report(&file, &Work::unbounded()));
     group.finish();
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use image_origin::codec::{Budget, Work, decoder_for};
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 
 /// The program's own: others give blocks of megabytes back at once, and then each page of them is a fault anew.
 #[global_allocator]
@@ -72,7 +73,7 @@ const CONTAINERS: [Maker; 8] = [
 /// All ways of reading a file's structure.
 fn read(file: &[u8]) {
     let work = Work::unbounded();
-    let _ = black_box(metadata::report(file, &work));
+    let _ = black_box(transform::report(file, &work));
     let _ = black_box(metadata::carry(file, Keep::All, &work));
     let _ = black_box(metadata::strip(&mut Cursor::new(file), Keep::Copyright, &work));
     if let Ok(decoder) = decoder_for(file) {

@@ -13,7 +13,7 @@ pub use image_origin_container as container;
 pub mod config;
 pub mod error;
 pub mod front;
-pub mod metadata;
+pub use image_origin_metadata as metadata;
 pub mod origin;
 pub use image_origin_query as query;
 pub mod source;

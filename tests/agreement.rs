@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use image_origin::codec::{Budget, Channels, Encoding, Format, Raster, Samples, Work, encoder, sniff};
 use image_origin::metadata::{self, Keep};
-use image_origin::transform::{Info, inspect};
+use image_origin::transform::{self, Info, inspect};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -23,7 +23,7 @@ fn told(bytes: &[u8], name: &str) -> Option<(Told, Info)> {
     let work = Work::unbounded();
     let info = inspect(bytes, BUDGET, &work).ok()?;
     let told = (info.width, info.height, info.orientation);
-    let report = metadata::report(bytes, &work).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let report = transform::report(bytes, &work).unwrap_or_else(|error| panic!("{name}: {error}"));
     let reported = (report.width, report.height, report.orientation);
     assert_eq!(reported, (Some(told.0), Some(told.1), told.2), "{name}: the report and info");
     Some((told, info))

@@ -135,7 +135,7 @@ fn originals_keep_their_pixels_and_orientation_and_nothing_else() {
     let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8().into_raw();
     assert_eq!(pixels(&response.body), pixels(&original));
     assert_eq!(
-        image_origin::metadata::orientation(
+        image_origin::container::orientation(
             &response.body,
             image_origin::codec::Format::Jpeg,
             &image_origin::codec::Work::unbounded()
@@ -452,7 +452,7 @@ fn metadata_is_kept_in_pictures_on_request() {
     let turned = server.get("/photo.jpg?metadata=all&w=100");
     assert_eq!(turned.size(), (100, 75));
     assert_eq!(
-        image_origin::metadata::orientation(
+        image_origin::container::orientation(
             &turned.body,
             image_origin::codec::Format::Jpeg,
             &image_origin::codec::Work::unbounded()

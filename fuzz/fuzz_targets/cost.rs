@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use image_origin::codec::{Budget, Work, decoder_for};
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 use libfuzzer_sys::fuzz_target;
 
 /// Counts the bytes that are allocated, and the most that they were at one time.
@@ -73,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((&container, bytes)) = data.split_first() else { return };
     let file = file(container, bytes);
     let ways: [(&str, &dyn Fn(&Work)); 7] = [
-        ("report", &|work| _ = metadata::report(&file, work).map(|report| serde_json::to_vec(&report.without_location()))),
+        ("report", &|work| _ = transform::report(&file, work).map(|report| serde_json::to_vec(&report.without_location()))),
         ("carry rights", &|work| _ = metadata::carry(&file, Keep::Copyright, work)),
         ("carry all", &|work| _ = metadata::carry(&file, Keep::All, work)),
         ("strip", &|work| _ = metadata::strip(&mut Cursor::new(&file), Keep::None, work)),

@@ -4,7 +4,9 @@
 
 use image_origin::codec::{Format, sniff};
 use image_origin::codec::Work;
+use image_origin::container;
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 use libfuzzer_sys::fuzz_target;
 
 /// The beginnings of files, as far as embedding looks at them.
@@ -16,7 +18,7 @@ const FILES: [(Format, &[u8]); 4] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(report) = metadata::report(data, &Work::unbounded()) {
+    if let Ok(report) = transform::report(data, &Work::unbounded()) {
         serde_json::to_string(&report).expect("a report serialises");
         let report = report.without_location();
         assert!(report.exif.gps.is_empty());
@@ -27,8 +29,8 @@ fuzz_target!(|data: &[u8]| {
         for (format, file) in FILES {
             let out = metadata::embed(file.to_vec(), format, &carried, 3, 2);
             assert_eq!(sniff(&out), Some(format));
-            assert_eq!(metadata::orientation(&out, format, &Work::unbounded()).unwrap(), 1);
-            assert!(carried.is_empty() || metadata::report(&out, &Work::unbounded()).is_ok());
+            assert_eq!(container::orientation(&out, format, &Work::unbounded()).unwrap(), 1);
+            assert!(carried.is_empty() || transform::report(&out, &Work::unbounded()).is_ok());
         }
     }
 });

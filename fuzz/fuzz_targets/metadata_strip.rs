@@ -6,7 +6,9 @@ use std::io::Cursor;
 
 use image_origin::codec::{Format, sniff};
 use image_origin::codec::Work;
+use image_origin::container;
 use image_origin::metadata::{self, Keep, Rewrite};
+use image_origin::transform;
 use libfuzzer_sys::fuzz_target;
 
 fn written(plan: &Rewrite, data: &[u8]) -> Vec<u8> {
@@ -30,8 +32,8 @@ fuzz_target!(|data: &[u8]| {
         let again = metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).expect("what was stripped can be stripped");
         assert!(again.is_identity(), "stripping once was not enough");
         let format = sniff(data).expect("a stripped file has a format");
-        assert_eq!(metadata::orientation(&out, format, &Work::unbounded()).unwrap(), metadata::orientation(data, format, &Work::unbounded()).unwrap());
-        let report = metadata::report(&out, &Work::unbounded()).expect("a stripped file has a format");
+        assert_eq!(container::orientation(&out, format, &Work::unbounded()).unwrap(), container::orientation(data, format, &Work::unbounded()).unwrap());
+        let report = transform::report(&out, &Work::unbounded()).expect("a stripped file has a format");
         assert!(report.iptc.is_empty());
         // The fields of a TIFF file describe its pixels too.
         let described = |tag: &String| tag == "Orientation" || format == Format::Tiff;

@@ -28,7 +28,7 @@ use failure::Failure;
 use image_origin::codec::Work;
 use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings, parse_listen_address};
 use image_origin::origin::Origin;
-use image_origin::{front, metadata, source, transform};
+use image_origin::{front, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -349,7 +349,7 @@ fn exif(file: &Path, expose: Option<ExposeMetadata>, arguments: &local::ReadArgu
     }
     let bytes = read(file, settings.max_source_bytes)?;
     let report =
-        metadata::report(&bytes, &Work::unbounded()).map_err(|error| format!("{}: {error}", file.display()))?;
+        transform::report(&bytes, &Work::unbounded()).map_err(|error| format!("{}: {error}", file.display()))?;
     match settings.expose_metadata {
         ExposeMetadata::All => print_json(&report),
         ExposeMetadata::NoLocation | ExposeMetadata::None => print_json(&report.without_location()),

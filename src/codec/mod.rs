@@ -325,7 +325,7 @@ pub trait Encoder: Sync {
     /// Whether pixels may be transparent.
     fn has_alpha(&self) -> bool;
 
-    /// Whether the format has a place for a colour profile, which [`crate::metadata::embed`] knows. Without one, colours
+    /// Whether the format has a place for a colour profile, where what is carried over is embedded. Without one, colours
     /// are sRGB.
     fn has_profile(&self) -> bool {
         false

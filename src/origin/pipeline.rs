@@ -185,7 +185,7 @@ impl Pipeline {
                 (self.headers.worker(Some(place), deadline).await?, Original::Memory(bytes), None)
             }
         };
-        let keep = parsed.transform.metadata.into();
+        let keep = transform::keep(parsed.transform.metadata);
         let planned = worker.run(move |work| {
             let _room = room;
             let (format, rewrite) = original.strip(keep, work)?;
@@ -263,7 +263,7 @@ impl Job {
             }
             Wanted::Info => self.json(&transform::inspect(bytes, self.limits, work)?),
             Wanted::Metadata => {
-                let report = metadata::report(bytes, work)?;
+                let report = transform::report(bytes, work)?;
                 self.json(&if self.expose == ExposeMetadata::All { report } else { report.without_location() })
             }
         }

@@ -48,7 +48,7 @@ pub(super) fn render(
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     prepared.limits.check(animation, animation.frames())?;
     let plan = plan(prepared, transform)?;
-    let carried = metadata::carry(prepared.bytes, transform.metadata.into(), prepared.work)?;
+    let carried = metadata::carry(prepared.bytes, super::keep(transform.metadata), prepared.work)?;
     let budget = prepared.budget.beside(carried.bytes())?;
     let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());

@@ -13,6 +13,7 @@ mod lanczos;
 mod output;
 mod plan;
 mod planes;
+mod report;
 mod resize;
 mod smart_crop;
 mod trim;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 pub use info::{Info, inspect};
 pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
+pub use report::report;
 pub use resize::resize;
 
 use crate::codec::{
@@ -97,13 +99,12 @@ impl From<codec::Stopped> for Error {
     }
 }
 
-impl From<Metadata> for Keep {
-    fn from(metadata: Metadata) -> Self {
-        match metadata {
-            Metadata::None => Self::None,
-            Metadata::Copyright => Self::Copyright,
-            Metadata::All => Self::All,
-        }
+/// What is kept of an original's metadata for this value of the parameter `metadata`.
+pub const fn keep(metadata: Metadata) -> Keep {
+    match metadata {
+        Metadata::None => Keep::None,
+        Metadata::Copyright => Keep::Copyright,
+        Metadata::All => Keep::All,
     }
 }
 
@@ -196,7 +197,7 @@ fn render_within(
     let encoders = output::choose(format, source, &raster, size, lossless, preferences, rest)?;
     let resized = Instant::now();
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let carried = metadata::carry(bytes, transform.metadata.into(), work)?;
+    let carried = metadata::carry(bytes, keep(transform.metadata), work)?;
     let write = |raster: &Raster, space, encoder, output: &Output, budget: Budget| {
         let (encoder, profile): (&dyn Encoder, _) = announcing(space, encoder);
         let carried = carried.with_profile(profile);

@@ -47,7 +47,7 @@ pub(super) fn render(
         .collect();
     work.check()?;
     let resized = Instant::now();
-    let carried = metadata::carry(bytes, transform.metadata.into(), work)?;
+    let carried = metadata::carry(bytes, super::keep(transform.metadata), work)?;
     let held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
     let budget = prepared.budget.beside(held + carried.bytes())?;
     let (width, height) = (plan.width, plan.height);
@@ -108,7 +108,8 @@ fn encoders(
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
         return Ok(Vec::new());
     }
-    if metadata::icc_profile(bytes, Format::Jpeg, prepared.work)?.is_some_and(|icc| !conversion::is_srgb(&icc)) {
+    if crate::container::icc_profile(bytes, Format::Jpeg, prepared.work)?.is_some_and(|icc| !conversion::is_srgb(&icc))
+    {
         return Ok(Vec::new());
     }
     let wanted = &transform.output;

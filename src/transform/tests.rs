@@ -1,5 +1,6 @@
 use super::*;
 use crate::codec::{Channels, Encoding, Samples};
+use crate::container;
 
 const BUDGET: Budget = Budget { pixels: 10_000_000, memory: 100_000_000 };
 
@@ -422,7 +423,7 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     ];
     for (query, kept) in table {
         let (rendered, raster) = rendered(&wide, query).unwrap();
-        let icc = metadata::icc_profile(&rendered.bytes, rendered.format, &Work::unbounded()).unwrap();
+        let icc = container::icc_profile(&rendered.bytes, rendered.format, &Work::unbounded()).unwrap();
         assert_eq!(icc.is_some(), kept, "{query}");
         if !query.contains("grayscale") {
             assert_eq!(cells(&raster, 2, 1), "RB", "{query}");
@@ -433,7 +434,7 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     assert!(memchr::memmem::find(&avif.bytes, b"nclx\0\x0c\0\x0d").is_some(), "AVIF has code points");
     let (unchanged, _) = rendered(&bare, "w=40&colorspace=p3").unwrap();
     assert_eq!(
-        metadata::icc_profile(&unchanged.bytes, Format::Png, &Work::unbounded()).unwrap(),
+        container::icc_profile(&unchanged.bytes, Format::Png, &Work::unbounded()).unwrap(),
         None,
         "sRGB has nothing beyond sRGB"
     );

@@ -4,7 +4,9 @@
 use std::io::{Cursor, Write as _};
 
 use image_origin::codec::{Budget, Exhausted, Work, decoder_for};
+use image_origin::container;
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 
 use super::samples::{self, full_box, png_chunk, riff_chunk, segment};
 
@@ -232,7 +234,7 @@ fn cost(file: &[u8]) -> (u64, u64, Vec<Result<(), String>>) {
     let work = Work::unbounded();
     let mut outcomes = Vec::new();
     let mut note = |outcome: Result<(), metadata::Error>| outcomes.push(outcome.map_err(|error| error.to_string()));
-    note(metadata::report(file, &work).map(|report| {
+    note(transform::report(file, &work).map(|report| {
         serde_json::to_vec(&report.without_location()).unwrap();
     }));
     for keep in [Keep::Copyright, Keep::All] {
@@ -311,11 +313,11 @@ fn reading_ends_when_the_work_is_stopped() {
     let stopped = |outcome: Result<(), metadata::Error>| {
         matches!(outcome, Err(metadata::Error::Exhausted(Exhausted::Stopped(_))))
     };
-    assert!(stopped(metadata::report(&file, &work).map(|_| ())));
+    assert!(stopped(transform::report(&file, &work).map(|_| ())));
     assert!(stopped(metadata::carry(&file, Keep::All, &work).map(|_| ()).map_err(Into::into)));
     assert!(stopped(metadata::strip(&mut Cursor::new(&file), Keep::None, &work).map(|_| ())));
-    assert!(metadata::orientation(&file, image_origin::codec::Format::Jpeg, &work).is_err());
-    assert!(metadata::icc_profile(&file, image_origin::codec::Format::Jpeg, &work).is_err());
+    assert!(container::orientation(&file, image_origin::codec::Format::Jpeg, &work).is_err());
+    assert!(container::icc_profile(&file, image_origin::codec::Format::Jpeg, &work).is_err());
 }
 
 #[test]

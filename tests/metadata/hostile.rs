@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use image_origin::codec::Work;
 use image_origin::codec::sniff;
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 
 use super::samples;
 
 fn try_all(file: &[u8]) {
-    if let Ok(report) = metadata::report(file, &Work::unbounded()) {
+    if let Ok(report) = transform::report(file, &Work::unbounded()) {
         serde_json::to_string(&report.without_location()).unwrap();
     }
     metadata::carry(file, Keep::All, &Work::unbounded()).unwrap();

@@ -5,7 +5,9 @@ use std::io::Cursor;
 
 use image_origin::codec::Work;
 use image_origin::codec::{Format, sniff};
+use image_origin::container;
 use image_origin::metadata::{self, Keep, Rewrite};
+use image_origin::transform;
 use serde_json::Value;
 
 use super::exiftool::{exiftool, readings};
@@ -34,19 +36,19 @@ fn nothing_survives_but_pixels_profile_and_orientation() {
         assert_eq!(samples::pixels(&out), samples::pixels(&file), "{name}");
         let format = sniff(&out).unwrap();
         assert_eq!(
-            metadata::orientation(&out, format, &Work::unbounded()).unwrap(),
-            metadata::orientation(&file, format, &Work::unbounded()).unwrap(),
+            container::orientation(&out, format, &Work::unbounded()).unwrap(),
+            container::orientation(&file, format, &Work::unbounded()).unwrap(),
             "{name}"
         );
         if name != "gif" {
-            assert_eq!(metadata::orientation(&out, format, &Work::unbounded()).unwrap(), ORIENTATION, "{name}");
+            assert_eq!(container::orientation(&out, format, &Work::unbounded()).unwrap(), ORIENTATION, "{name}");
         }
         assert_eq!(
-            metadata::icc_profile(&out, format, &Work::unbounded()).unwrap(),
-            metadata::icc_profile(&file, format, &Work::unbounded()).unwrap(),
+            container::icc_profile(&out, format, &Work::unbounded()).unwrap(),
+            container::icc_profile(&file, format, &Work::unbounded()).unwrap(),
             "{name}"
         );
-        let report = metadata::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Work::unbounded()).unwrap();
         assert!(report.xmp.is_empty() && report.iptc.is_empty() && report.exif.photo.is_empty(), "{name}: {report:?}");
     }
 }
@@ -67,7 +69,7 @@ fn rights_are_kept_where_that_is_asked() {
         for secret in SECRETS {
             assert!(!contains(&out, secret), "{name} still says {secret}");
         }
-        let report = metadata::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Work::unbounded()).unwrap();
         assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{name}");
         if name != "gif" {
             assert_eq!(report.exif.image["Artist"], "Exif Artist", "{name}");
@@ -106,7 +108,7 @@ fn a_clean_file_passes_through_unchanged() {
 #[test]
 fn avif_items_go_and_offsets_stay() {
     let file = samples::avif();
-    let before = metadata::report(&file, &Work::unbounded()).unwrap();
+    let before = transform::report(&file, &Work::unbounded()).unwrap();
     assert_eq!((before.width, before.height, before.orientation), (Some(16), Some(24), 8));
     assert_eq!(before.exif.image["Make"], "SecretMake");
     assert_eq!(before.xmp["photoshop:City"], "SecretCity");
@@ -117,10 +119,10 @@ fn avif_items_go_and_offsets_stay() {
         }
         let at = memchr::memmem::find(&file, samples::AVIF_DATA).unwrap();
         assert_eq!(&out[at..at + samples::AVIF_DATA.len()], samples::AVIF_DATA, "in its old place");
-        let after = metadata::report(&out, &Work::unbounded()).unwrap();
+        let after = transform::report(&out, &Work::unbounded()).unwrap();
         assert_eq!((after.width, after.height, after.orientation), (Some(16), Some(24), 8));
         assert_eq!(
-            metadata::icc_profile(&out, Format::Avif, &Work::unbounded()).unwrap().as_deref(),
+            container::icc_profile(&out, Format::Avif, &Work::unbounded()).unwrap().as_deref(),
             Some(b"the profile".as_slice())
         );
         assert_eq!(after.exif.image.contains_key("Artist"), right, "{keep:?}: {after:?}");
@@ -153,7 +155,7 @@ fn metadata_is_no_primary_image() {
     for item in 0..8 {
         let mut file = file.clone();
         file[at] = item;
-        let report = metadata::report(&stripped(&file, Keep::None), &Work::unbounded()).unwrap();
+        let report = transform::report(&stripped(&file, Keep::None), &Work::unbounded()).unwrap();
         assert!(report.xmp.is_empty() && report.exif.image.is_empty(), "item {item}: {report:?}");
     }
 }
@@ -166,11 +168,11 @@ fn an_image_keeps_its_properties_if_metadata_has_its_number() {
     for keep in [Keep::None, Keep::Copyright] {
         let out = stripped(&file, keep);
         assert_eq!(
-            metadata::orientation(&out, Format::Avif, &Work::unbounded()).unwrap(),
-            metadata::orientation(&file, Format::Avif, &Work::unbounded()).unwrap()
+            container::orientation(&out, Format::Avif, &Work::unbounded()).unwrap(),
+            container::orientation(&file, Format::Avif, &Work::unbounded()).unwrap()
         );
-        assert_ne!(metadata::orientation(&out, Format::Avif, &Work::unbounded()).unwrap(), 1);
-        assert!(metadata::report(&out, &Work::unbounded()).unwrap().exif.image.is_empty());
+        assert_ne!(container::orientation(&out, Format::Avif, &Work::unbounded()).unwrap(), 1);
+        assert!(transform::report(&out, &Work::unbounded()).unwrap().exif.image.is_empty());
     }
 }
 
@@ -181,9 +183,12 @@ fn a_primary_image_that_is_no_image_stays_upright() {
     file[entry + 3] = 5;
     let at = file.windows(4).position(|kind| kind == b"Exif").unwrap() - 4;
     file[at..at + 2].copy_from_slice(&[0, 1]);
-    let upright = metadata::orientation(&file, Format::Avif, &Work::unbounded()).unwrap();
+    let upright = container::orientation(&file, Format::Avif, &Work::unbounded()).unwrap();
     assert_ne!(upright, 1);
-    assert_eq!(metadata::orientation(&stripped(&file, Keep::None), Format::Avif, &Work::unbounded()).unwrap(), upright);
+    assert_eq!(
+        container::orientation(&stripped(&file, Keep::None), Format::Avif, &Work::unbounded()).unwrap(),
+        upright
+    );
 }
 
 #[test]
@@ -217,14 +222,14 @@ fn png_files_in_icons_are_stripped() {
 #[test]
 fn tiff_fields_go_and_offsets_stay() {
     let file = samples::tiff();
-    assert_eq!(metadata::report(&file, &Work::unbounded()).unwrap().exif.photo["UserComment"], "SecretComment");
+    assert_eq!(transform::report(&file, &Work::unbounded()).unwrap().exif.photo["UserComment"], "SecretComment");
     for (keep, right) in [(Keep::None, false), (Keep::Copyright, true)] {
         let out = stripped(&file, keep);
         for secret in SECRETS {
             assert!(!contains(&out, secret), "{keep:?}: {secret}");
         }
         assert_eq!(out[0x500..], *b"the strip of pixels");
-        let report = metadata::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Work::unbounded()).unwrap();
         assert_eq!((report.width, report.height, report.orientation), (Some(16), Some(24), ORIENTATION));
         assert_eq!(report.exif.image["XResolution"], 72);
         assert_eq!(report.exif.image.contains_key("Artist"), right);

@@ -3,7 +3,9 @@
 use image::ImageFormat;
 use image_origin::codec::Format;
 use image_origin::codec::Work;
+use image_origin::container;
 use image_origin::metadata::{self, Keep};
+use image_origin::transform;
 
 use super::samples::{self, SECRETS, contains};
 
@@ -22,7 +24,7 @@ fn everything_true_of_the_new_pixels_is_carried() {
             let encoded = samples::picture(encoder);
             let out = metadata::embed(encoded.clone(), format, &carried, 24, 16);
             assert_eq!(samples::pixels(&out), samples::pixels(&encoded), "{name} to {format}");
-            let report = metadata::report(&out, &Work::unbounded()).unwrap();
+            let report = transform::report(&out, &Work::unbounded()).unwrap();
             assert_eq!(
                 (report.width, report.height, report.orientation),
                 (Some(24), Some(16), 1),
@@ -52,7 +54,7 @@ fn rights_alone_are_carried_where_that_is_asked() {
             for secret in SECRETS {
                 assert!(!contains(&out, secret), "{name} to {format} says {secret}");
             }
-            let report = metadata::report(&out, &Work::unbounded()).unwrap();
+            let report = transform::report(&out, &Work::unbounded()).unwrap();
             assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{name} to {format}");
             if name == "jpeg" && format != Format::Gif {
                 assert_eq!(report.exif.image["Artist"], "Exif Artist");
@@ -79,7 +81,7 @@ fn avif_gets_items_and_keeps_its_image() {
     for (keep, make) in [(Keep::All, true), (Keep::Copyright, false)] {
         let carried = metadata::carry(&samples::jpeg(), keep, &Work::unbounded()).unwrap();
         let out = metadata::embed(encoded.clone(), Format::Avif, &carried, 24, 16);
-        let report = metadata::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Work::unbounded()).unwrap();
         assert_eq!(report.exif.image["Artist"], "Exif Artist");
         assert_eq!(report.exif.image.contains_key("Make"), make);
         assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights");
@@ -89,7 +91,7 @@ fn avif_gets_items_and_keeps_its_image() {
         let again = super::strip::stripped(&out, Keep::None);
         assert_eq!(image_at(&again), image_at(&out));
         assert_eq!(
-            metadata::icc_profile(&again, Format::Avif, &Work::unbounded()).unwrap().as_deref(),
+            container::icc_profile(&again, Format::Avif, &Work::unbounded()).unwrap().as_deref(),
             Some(b"the profile".as_slice())
         );
     }
@@ -104,7 +106,7 @@ fn what_is_too_long_for_a_jpeg_segment_leaves_the_rights() {
     let carried = metadata::carry(&source, Keep::All, &Work::unbounded()).unwrap();
     for (encoder, format) in TARGETS {
         let out = metadata::embed(samples::picture(encoder), format, &carried, 24, 16);
-        let report = metadata::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Work::unbounded()).unwrap();
         assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{format}");
         assert_eq!(report.xmp.contains_key("photoshop:Instructions"), format != Format::Jpeg, "{format}");
     }

@@ -3,8 +3,8 @@
 use std::io::{Read, Seek};
 
 use super::Keep;
-use crate::metadata::rights::for_same_pixels;
-use crate::metadata::{Error, Rewrite};
+use crate::rights::for_same_pixels;
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL, ICC, LOOPS};
 use image_origin_container::{MAX_PARTS, parts};

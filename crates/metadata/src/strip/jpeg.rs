@@ -4,8 +4,8 @@ use std::io::{self, Read, Seek};
 
 use super::Keep;
 use super::gain_map::{self, GainMap, mp_segment};
-use crate::metadata::rights::for_same_pixels;
-use crate::metadata::{Error, Rewrite};
+use crate::rights::for_same_pixels;
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::blocks::Blocks;
 use image_origin_container::jpeg::{self, Segment};

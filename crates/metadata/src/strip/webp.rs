@@ -3,8 +3,8 @@
 use std::io::{self, Read, Seek};
 
 use super::Keep;
-use crate::metadata::rights::for_same_pixels;
-use crate::metadata::{Error, Piece, Rewrite};
+use crate::rights::for_same_pixels;
+use crate::{Error, Piece, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use image_origin_container::{MAX_PARTS, parts};

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
-use crate::metadata::{Error, Rewrite};
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::tiff::{Order, type_size};
 

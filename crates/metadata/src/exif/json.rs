@@ -17,7 +17,7 @@ const VALUE_BYTES: u64 = 64;
 const OFFSETS: [Tag; 3] = [Tag::JPEGInterchangeFormat, Tag::StripOffsets, Tag::TileOffsets];
 
 /// Reads a block that was taken apart and begins at `start` in its file. What cannot be read is told in `warnings`.
-pub(in crate::metadata) fn read(
+pub(crate) fn read(
     block: &ExifBlock<'_>,
     start: u64,
     warnings: &mut Vec<String>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::metadata::Error;
+use crate::Error;
 use image_origin_container::heif::{Association, Item, Meta, Reference, children_at, meta_children};
 use image_origin_container::isobmff::{BoxAt, Fields, write_box};
 use image_origin_container::slice;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::metadata::Rewrite;
+use crate::Rewrite;
 
 /// New content for a range of the file, of the same length.
 pub(super) enum Edit {

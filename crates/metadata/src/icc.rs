@@ -12,7 +12,7 @@ pub(super) fn description(profile: &[u8]) -> Option<String> {
         [b'd', b'e', b's', b'c', ..] => {
             let length = u32_at(tag, 8)? as usize;
             let ascii = tag.get(12..)?;
-            crate::metadata::iptc::text(ascii.get(..length.min(ascii.len()))?)
+            crate::iptc::text(ascii.get(..length.min(ascii.len()))?)
         }
         // 10.15: records of language, country, length and offset, then UTF-16.
         [b'm', b'l', b'u', b'c', ..] => {

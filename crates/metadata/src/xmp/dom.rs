@@ -10,7 +10,7 @@ use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::metadata::xmp::ns;
+use crate::xmp::ns;
 use image_origin_container::{Exhausted, Meter};
 
 const MAX_DEPTH: usize = 64;

@@ -7,8 +7,8 @@
 use std::io::{Read, Seek};
 
 use super::jpeg::{Image, image, keep_segment};
-use crate::metadata::xmp::Xmp;
-use crate::metadata::{Error, Rewrite};
+use crate::xmp::Xmp;
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::jpeg::{self, Segment};
 use image_origin_container::tiff::Block;

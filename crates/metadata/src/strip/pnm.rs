@@ -4,7 +4,7 @@
 
 use std::io::{Read, Seek};
 
-use crate::metadata::{Error, Rewrite};
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
 

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use crate::metadata::{Error, Rewrite};
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 
 const HEADER_LEN: u64 = 14;
@@ -50,7 +50,7 @@ fn pixels_end<R: Read + Seek>(input: &mut Input<'_, R>, mut pixels: u64) -> Resu
 mod tests {
     use std::io::Cursor;
 
-    use crate::metadata::{Keep, strip};
+    use crate::{Keep, strip};
     use image_origin_container::Work;
 
     #[test]

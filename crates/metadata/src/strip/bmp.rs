@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::edits::{Edit, apply, merged, without};
-use crate::metadata::{Error, Rewrite};
+use crate::{Error, Rewrite};
 use image_origin_container::Format;
 use image_origin_container::Input;
 
@@ -79,7 +79,8 @@ fn used(header: &[u8], len: u64) -> Result<Vec<Range<u64>>, Error> {
 mod tests {
     use std::io::Cursor;
 
-    use crate::metadata::{self, Keep};
+    use crate as metadata;
+    use crate::Keep;
     use image_origin_container::Work;
 
     fn stripped(file: &[u8]) -> Result<Vec<u8>, metadata::Error> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Keep;
 use super::png;
-use crate::metadata::{Error, Rewrite};
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 
 const HEADER_LEN: u64 = 6;

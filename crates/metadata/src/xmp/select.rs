@@ -5,7 +5,7 @@ use super::ns;
 
 /// A choice of properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::metadata) enum Selection {
+pub(crate) enum Selection {
     /// Creator, credit, copyright and rights.
     Rights,
     /// All that is still true of transformed pixels.

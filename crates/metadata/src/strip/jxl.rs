@@ -3,7 +3,7 @@
 
 use std::io::{Read, Seek};
 
-use crate::metadata::{Error, Rewrite};
+use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::isobmff::boxes;
 
@@ -30,7 +30,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
 mod tests {
     use std::io::Cursor;
 
-    use crate::metadata::{Keep, report, strip};
+    use crate::{Keep, report, strip};
     use image_origin_container::Work;
     use image_origin_container::isobmff::write_box;
 
@@ -42,7 +42,7 @@ mod tests {
         let xmp = write_box(*b"xml ", b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>");
         let file = [&signature, &exif, &picture[0], &xmp, &write_box(*b"jbrd", b"a JPEG's segments"), &picture[1]];
         let file = file.map(Vec::as_slice).concat();
-        assert_eq!(report(&file, &Work::unbounded()).unwrap().exif.image["Artist"], "me");
+        assert_eq!(report(&file, None, &Work::unbounded()).unwrap().exif.image["Artist"], "me");
         let mut out = Vec::new();
         strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())
             .unwrap()

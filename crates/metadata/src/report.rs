@@ -1,5 +1,8 @@
 //! Everything that a file says besides its pixels, as one value that serialises to JSON (docs/metadata.schema.json).
 
+use std::borrow::Cow;
+use std::io::Cursor;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -7,12 +10,9 @@ use super::exif::{self, ExifBlock, ExifGroups};
 use super::parts;
 use super::xmp::Xmp;
 use super::{Error, icc, iptc};
-use crate::codec::{self, Budget, Exhausted, Format, Meter, Orientation, Work, decoder, sniff};
 use image_origin_container as container;
-use image_origin_container::parts::MAX_BLOCK;
-
-/// What a decoder may take to read a header, whatever the size that it tells.
-const PROBE: Budget = Budget { pixels: u64::MAX, memory: MAX_BLOCK as u64 };
+use image_origin_container::parts::{Parts, Want};
+use image_origin_container::{Exhausted, Format, Input, Meter, Orientation, Work, from_memory, heif, sniff};
 
 /// Warnings that are told one by one.
 const MAX_WARNINGS: usize = 32;
@@ -40,15 +40,27 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Reads what there is. Damaged parts are left out and named in `warnings`.
+/// The picture as a decoder reads it from the file's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Width in pixels as stored.
+    pub width: u32,
+    /// Height in pixels as stored.
+    pub height: u32,
+    /// How to turn the stored pixels upright.
+    pub orientation: Orientation,
+}
+
+/// Reads what there is. Damaged parts are left out and named in `warnings`. The size and the orientation are those of
+/// `stored`, which a decoder goes by; where there is none that reads the file, they are what its container says.
 ///
 /// # Errors
 /// [`Error::Unrecognised`] for bytes of no known format; [`Error::Exhausted`] when `work` is stopped, or the metadata cost
 /// more than the file's length can pay for.
-pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
+pub fn report(bytes: &[u8], stored: Option<Stored>, work: &Work) -> Result<Report, Error> {
     let format = sniff(bytes).ok_or(Error::Unrecognised)?;
     let meter = &Meter::new(bytes.len() as u64, work);
-    let parts = parts::of(bytes, format, meter)?;
+    let Headers { parts, stored, orientation, icc } = Headers::read(bytes, format, stored, meter)?;
     let mut warnings = parts.warnings;
     let exif = match parts.exif.as_deref().map(ExifBlock::read) {
         Some(Some(block)) => exif::read(&block, parts.exif_at.unwrap_or(0), &mut warnings, meter)?,
@@ -59,8 +71,7 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
         None => ExifGroups::default(),
     };
     let xmp = Xmp::new(&parts.xmp, meter)?;
-    let (size, orientation) = shown(bytes, format, meter, work)?;
-    let (width, height) = size.map(|(width, height)| orientation.size(width, height)).unzip();
+    let (width, height) = stored.map(|(width, height)| orientation.size(width, height)).unzip();
     warnings.extend(xmp.warnings.iter().cloned());
     bound(&mut warnings);
     Ok(Report {
@@ -68,7 +79,7 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
         width,
         height,
         orientation: orientation.to_exif(),
-        icc: container::icc_profile_within(bytes, format, meter)?.and_then(|profile| icc::description(&profile)),
+        icc: icc.and_then(|profile| icc::description(&profile)),
         exif,
         iptc: parts.iptc.as_deref().map(|data| iptc::to_json(data, meter)).transpose()?.unwrap_or_default(),
         xmp: xmp.to_json(),
@@ -76,22 +87,55 @@ pub fn report(bytes: &[u8], work: &Work) -> Result<Report, Error> {
     })
 }
 
-/// The size of the stored pixels and what makes them upright: what the decoder goes by where there is one that reads the
-/// file, and else what the headers say.
-fn shown(
-    bytes: &[u8],
-    format: Format,
-    meter: &Meter<'_>,
-    work: &Work,
-) -> Result<(Option<(u32, u32)>, Orientation), Error> {
-    let probed = decoder(format).map(|decoder| decoder.probe(bytes, PROBE, work));
-    match probed {
-        Some(Ok(header)) => Ok((Some((header.width, header.height)), header.orientation)),
-        Some(Err(codec::Error::Stopped(stopped))) => Err(Exhausted::from(stopped).into()),
-        _ => {
-            let orientation = Orientation::from_exif(container::orientation_within(bytes, format, meter)?);
-            Ok((container::stored_size(bytes, format, meter)?, orientation))
-        }
+/// What a file's container says.
+struct Headers<'a> {
+    parts: Parts,
+    /// Width and height of the stored pixels.
+    stored: Option<(u32, u32)>,
+    orientation: Orientation,
+    icc: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Headers<'a> {
+    fn read(bytes: &'a [u8], format: Format, stored: Option<Stored>, meter: &Meter<'_>) -> Result<Self, Exhausted> {
+        let headers = match format {
+            Format::Avif | Format::Heic => Self::of_heif(bytes, meter)?,
+            _ => Self {
+                parts: parts::of(bytes, format, meter)?,
+                stored: match stored {
+                    Some(_) => None,
+                    None => container::stored_size(bytes, format, meter)?,
+                },
+                orientation: match stored {
+                    Some(_) => Orientation::UPRIGHT,
+                    None => Orientation::from_exif(container::orientation_within(bytes, format, meter)?),
+                },
+                icc: container::icc_profile_within(bytes, format, meter)?,
+            },
+        };
+        Ok(match stored {
+            Some(Stored { width, height, orientation }) => {
+                Self { stored: Some((width, height)), orientation, ..headers }
+            }
+            None => headers,
+        })
+    }
+
+    /// All of them are in one box, which is read once.
+    fn of_heif(bytes: &[u8], meter: &Meter<'_>) -> Result<Self, Exhausted> {
+        let read = || {
+            let mut input = Input::new(Cursor::new(bytes), meter)?;
+            let Some(meta) = heif::meta(&mut input)? else { return Ok(None) };
+            let icc = meta.icc_profile().filter(|profile| profile.len() <= container::MAX_PROFILE);
+            Ok(Some(Self {
+                stored: meta.dimensions(),
+                orientation: Orientation::from_exif(meta.orientation().unwrap_or(1)),
+                icc: icc.map(|profile| Cow::Owned(profile.to_vec())),
+                parts: container::parts::of_heif(&mut input, &meta, Want::All)?,
+            }))
+        };
+        let none = || Self { parts: Parts::default(), stored: None, orientation: Orientation::UPRIGHT, icc: None };
+        Ok(from_memory(read())?.flatten().unwrap_or_else(none))
     }
 }
 

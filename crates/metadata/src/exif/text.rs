@@ -108,7 +108,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
 
 /// Windows-1252, which is ISO 8859-1 with letters and signs in place of the second block of control codes (WHATWG
 /// Encoding, 9).
-pub(in crate::metadata) fn windows_1252(bytes: &[u8]) -> String {
+pub(crate) fn windows_1252(bytes: &[u8]) -> String {
     const UPPER: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
         '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',

@@ -33,15 +33,15 @@ const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
 
 /// Fields of the first directory of TIFF files that are blocks of their own, reported as such.
-pub(in crate::metadata) const XMP: u16 = 0x02bc;
-pub(in crate::metadata) const IPTC: u16 = 0x83bb;
-pub(in crate::metadata) const PHOTOSHOP: u16 = 0x8649;
+pub(crate) const XMP: u16 = 0x02bc;
+pub(crate) const IPTC: u16 = 0x83bb;
+pub(crate) const PHOTOSHOP: u16 = 0x8649;
 /// Photoshop's layers: pixels, not metadata.
 const IMAGE_SOURCE_DATA: u16 = 0x935c;
 
 /// The directories of one block, without the pointers between them.
 #[derive(Debug, Clone, Default)]
-pub(in crate::metadata) struct ExifBlock<'a> {
+pub(crate) struct ExifBlock<'a> {
     little_endian: bool,
     image: Vec<Field<'a>>,
     photo: Vec<Field<'a>>,
@@ -51,12 +51,12 @@ pub(in crate::metadata) struct ExifBlock<'a> {
     /// Where the maker notes began. Some makers' offsets count from the start of the block, so the notes can only be
     /// read where they were.
     maker_note_at: Option<usize>,
-    pub(in crate::metadata) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl<'a> ExifBlock<'a> {
     /// Takes a block apart. `None` where there is not even a TIFF header.
-    pub(in crate::metadata) fn read(data: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(data: &'a [u8]) -> Option<Self> {
         let block = Block::new(data)?;
         let mut reader = Reader { block, budget: MAX_VALUES, warnings: Vec::new() };
         let (image, next) = reader.directory(block.first);
@@ -81,7 +81,7 @@ impl<'a> ExifBlock<'a> {
 
     /// The same for a TIFF file: the directories after the first are further pages, and some fields are blocks of
     /// their own.
-    pub(in crate::metadata) fn read_tiff_file(data: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read_tiff_file(data: &'a [u8]) -> Option<Self> {
         let mut parsed = Self::read(data)?;
         parsed.thumbnail.clear();
         let own_block = [XMP, IPTC, PHOTOSHOP, tiff::ICC_PROFILE, IMAGE_SOURCE_DATA];
@@ -105,14 +105,14 @@ impl<'a> ExifBlock<'a> {
     }
 
     /// Keeps nothing but the names of who made the picture and who holds the rights.
-    pub(in crate::metadata) fn keep_rights(&mut self) {
+    pub(crate) fn keep_rights(&mut self) {
         let mut image = std::mem::take(&mut self.image);
         image.retain(|field| matches!(field.tag, ARTIST | COPYRIGHT) && !field.value.is_empty());
         *self = Self { image, little_endian: self.little_endian, ..Self::default() };
     }
 
     /// Makes the block true of pixels that were turned upright and resized, and of a file without a thumbnail.
-    pub(in crate::metadata) fn describe_transformed(&mut self, width: u32, height: u32) {
+    pub(crate) fn describe_transformed(&mut self, width: u32, height: u32) {
         self.thumbnail.clear();
         // How the pixels are laid out in a TIFF file (TIFF 6.0, sections 3 to 15) says nothing about another file.
         self.image.retain(|field| !is_layout(field.tag));
@@ -130,7 +130,7 @@ impl<'a> ExifBlock<'a> {
     }
 
     /// Sets the orientation, or takes it out where it says nothing.
-    pub(in crate::metadata) fn set_orientation(&mut self, orientation: Option<u8>) {
+    pub(crate) fn set_orientation(&mut self, orientation: Option<u8>) {
         self.image.retain(|field| field.tag != ORIENTATION);
         if let Some(orientation) = orientation {
             self.image.push(number(ORIENTATION, SHORT, orientation.into(), self.little_endian));
@@ -143,7 +143,7 @@ impl<'a> ExifBlock<'a> {
         }
     }
 
-    pub(in crate::metadata) fn drop_maker_note(&mut self) {
+    pub(crate) fn drop_maker_note(&mut self) {
         self.photo.retain(|field| field.tag != MAKER_NOTE);
         self.maker_note_at = None;
     }
@@ -158,13 +158,13 @@ impl<'a> ExifBlock<'a> {
         self.directories().iter().flat_map(|fields| fields.iter()).map(count).sum()
     }
 
-    pub(in crate::metadata) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.directories().iter().all(|fields| fields.is_empty())
     }
 
     /// Puts the block together: the first directory right behind the header, where the simplest readers look for it,
     /// then maker notes in their old place, then the other directories, each with its values behind it.
-    pub(in crate::metadata) fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(&self) -> Vec<u8> {
         let order = Order { little_endian: self.little_endian };
         let mut out = tiff::header(self.little_endian).to_vec();
         let image_at = out.len();
