@@ -1,6 +1,8 @@
 //! The alpha of a lossy picture (RFC 9649, section 2.7.1.2).
 
-use super::{damaged, vp8l};
+use image_origin_vp8::lossless;
+
+use super::damaged;
 use crate::codec::{Budget, Error, Work};
 
 /// Bytes a pixel while an alpha plane is decoded: four of the lossless picture that holds it, and the plane.
@@ -25,7 +27,9 @@ pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work
 
 /// Decodes a lossless stream without header, of which green is the alpha.
 fn decode_lossless(data: &[u8], width: u32, height: u32, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-    let picture = vp8l::decode_headless(data, (width, height), budget, work)?;
+    let check = || work.go_on();
+    let options = lossless::DecodeOptions::default().max_bytes(budget.memory).check(&check);
+    let picture = lossless::decode_headless(data, (width, height), &options)?;
     if picture.rows < height as usize {
         return Err(damaged("the alpha ends before the picture does"));
     }

@@ -1,6 +1,8 @@
 //! The container: RIFF chunks (RFC 9649, section 2).
 
-use super::{damaged, vp8, vp8l};
+use image_origin_vp8::{lossless, lossy};
+
+use super::damaged;
 use crate::codec::Error;
 
 /// "RIFF", the size and "WEBP".
@@ -119,7 +121,7 @@ pub(super) struct Lossy<'a> {
 
 impl<'a> Lossy<'a> {
     fn new(chunk: Chunk<'a>, alpha: Option<&'a [u8]>, is_extended: bool) -> Result<Self, Error> {
-        let (width, height) = vp8::size(chunk.content)?;
+        let (width, height) = lossy::size(chunk.content)?;
         Ok(Self { frame: chunk.content, is_cut: chunk.is_cut, alpha, width, height, is_extended })
     }
 }
@@ -129,14 +131,14 @@ impl<'a> Lossy<'a> {
 pub(super) struct Lossless<'a> {
     /// The VP8L stream.
     pub(super) stream: &'a [u8],
-    pub(super) header: vp8l::Header,
+    pub(super) header: lossless::Header,
     /// Whether there may be metadata.
     pub(super) is_extended: bool,
 }
 
 impl<'a> Lossless<'a> {
     fn new(chunk: Chunk<'a>, is_extended: bool) -> Result<Self, Error> {
-        Ok(Self { stream: chunk.content, header: vp8l::Header::read(chunk.content)?, is_extended })
+        Ok(Self { stream: chunk.content, header: lossless::Header::read(chunk.content)?, is_extended })
     }
 }
 

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::colour::{Convert, Upsample};
-use super::vp8::Sink;
 use crate::codec::shrink::Shrink;
 use crate::codec::{Channels, Raster, Samples};
 use image_origin_kernel::dispatch;
+use image_origin_vp8::lossy::Sink;
 
 /// What becomes of the rows of pixels.
 pub(super) enum Rows {

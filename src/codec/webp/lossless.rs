@@ -1,14 +1,16 @@
 //! Lossless pictures.
 
+use image_origin_vp8::lossless::{self, DecodeOptions, Header};
+
 use super::container::Lossless;
-use super::{damaged, vp8l};
+use super::damaged;
 use crate::codec::{Channels, Decoded, Error, Flaw, Format, MISSING, Need, Raster, Samples};
 use image_origin_container as container;
 
 /// Decodes the whole picture.
 pub(super) fn decode(picture: &Lossless<'_>, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-    let vp8l::Header { width, height, has_alpha } = picture.header;
-    let vp8l::Picture { mut samples, rows } = vp8l::decode(picture.stream, need.budget, need.work)?;
+    let Header { width, height, has_alpha, .. } = picture.header;
+    let lossless::Picture { mut samples, rows, .. } = stored(picture, need)?;
     let channels = if has_alpha { Channels::Rgba } else { Channels::Rgb };
     if !has_alpha {
         drop_alpha(&mut samples);
@@ -22,13 +24,20 @@ pub(super) fn decode(picture: &Lossless<'_>, bytes: &[u8], need: &Need<'_>) -> R
 
 /// Decodes a picture that is a frame of an animation: what is missing of it is transparent.
 pub(super) fn decode_frame(picture: &Lossless<'_>, need: &Need<'_>) -> Result<Raster, Error> {
-    let vp8l::Header { width, height, has_alpha } = picture.header;
-    let vp8l::Picture { mut samples, rows } = vp8l::decode(picture.stream, need.budget, need.work)?;
+    let Header { width, height, has_alpha, .. } = picture.header;
+    let lossless::Picture { mut samples, rows, .. } = stored(picture, need)?;
     if !has_alpha {
         let there = &mut samples[..rows * width as usize * 4];
         there.as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| pixel[3] = 255);
     }
     Raster::new(width, height, Channels::Rgba, Samples::U8(samples)).ok_or_else(|| damaged("a side is zero"))
+}
+
+/// The pixels as they are stored, with alpha.
+fn stored(picture: &Lossless<'_>, need: &Need<'_>) -> Result<lossless::Picture, Error> {
+    let check = || need.work.go_on();
+    let options = DecodeOptions::default().max_bytes(need.budget.memory).check(&check);
+    Ok(lossless::decode(picture.stream, &options)?)
 }
 
 /// Moves pixels together until there is no alpha between them.
@@ -39,3 +48,6 @@ fn drop_alpha(samples: &mut Vec<u8>) {
     }
     samples.truncate(3 * pixels);
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,17 @@
 
 use std::ops::Range;
 
+use image_origin_vp8::lossy::{self as vp8, DecodeOptions};
+
 use super::container::Lossy;
 use super::full::{Full, Rows};
 use super::smaller::Smaller;
-use super::{alpha, damaged, vp8};
+use super::{alpha, damaged};
 use crate::codec::shrink::{self, Shrink};
 use crate::codec::{Area, Channels, Decoded, Error, Flaw, Format, Need, Raster};
 use image_origin_container as container;
 
-/// From here on the mean of a square hides what the loop filter would do, as NOTES.md shows.
+/// From here on the mean of a square hides what the loop filter would do, as `crates/vp8/NOTES.md` shows.
 const UNFILTERED_FACTOR: usize = 8;
 
 /// Decodes the rows that are needed, and smaller where that serves.
@@ -55,7 +57,7 @@ fn decode_full(picture: &Lossy<'_>, rows: Range<usize>, need: &Need<'_>) -> Resu
     need.budget.check_memory(bytes + Full::memory(picture.width) + vp8::memory(picture.width))?;
     let pixels = Vec::with_capacity(bytes as usize);
     let mut full = Full::new(size(picture), rows.clone(), Rows::Opaque(pixels));
-    vp8::decode(picture.frame, options(&rows, 1), &mut full, need.work)?;
+    vp8::decode(picture.frame, &options(&rows, 1).check(&|| need.work.go_on()), &mut full)?;
     Ok(full.finish())
 }
 
@@ -67,7 +69,7 @@ fn decode_smaller(
 ) -> Result<Option<Raster>, Error> {
     need.budget.check_memory(Smaller::memory(picture.width, rows.len(), factor) + vp8::memory(picture.width))?;
     let mut smaller = Smaller::new(size(picture), rows.clone(), factor);
-    vp8::decode(picture.frame, options(&rows, factor), &mut smaller, need.work)?;
+    vp8::decode(picture.frame, &options(&rows, factor).check(&|| need.work.go_on()), &mut smaller)?;
     Ok(smaller.finish())
 }
 
@@ -95,7 +97,7 @@ fn decode_with_alpha(
         }
     };
     let mut full = Full::new(size(picture), rows.clone(), rows_of_pixels);
-    vp8::decode(picture.frame, options(&rows, factor), &mut full, need.work)?;
+    vp8::decode(picture.frame, &options(&rows, factor).check(&|| need.work.go_on()), &mut full)?;
     Ok(full.finish())
 }
 
@@ -104,6 +106,6 @@ fn size(picture: &Lossy<'_>) -> (usize, usize) {
 }
 
 /// The last row is interpolated with chroma from below it.
-fn options(rows: &Range<usize>, factor: usize) -> vp8::Options {
-    vp8::Options { is_filtered: factor < UNFILTERED_FACTOR, rows: rows.end + 2 }
+fn options(rows: &Range<usize>, factor: usize) -> DecodeOptions<'static> {
+    DecodeOptions::default().filtered(factor < UNFILTERED_FACTOR).rows(rows.end + 2)
 }

@@ -1,6 +1,6 @@
 //! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels.
 //!
-//! Pictures are read by our own decoders: of VP8, which gives lossy ones smaller where that serves, and of VP8L, for
+//! Pictures are read by our own decoders, in the crate `image-origin-vp8`: of VP8, which gives lossy ones smaller where that serves, and of VP8L, for
 //! lossless ones and for alpha. Animations are files of such pictures.
 
 mod alpha;
@@ -12,20 +12,31 @@ mod full;
 mod lossless;
 mod lossy;
 mod smaller;
-mod vp8;
-mod vp8l;
 mod writer;
 
 pub use encode::libwebp_quality;
+
+use image_origin_vp8::DecodeError;
 
 use container::Picture;
 use frames::WebPFrames;
 
 use super::animation::{Animation, Frames};
-use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
+use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, MEMORY, Need, Orientation, Stopped, Work};
 
 /// WebP, both ways.
 pub(super) struct WebP;
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Damaged(reason) => damaged(reason),
+            DecodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
+            DecodeError::Cancelled => Stopped.into(),
+            _ => Self::Internal("the decoders of WebP fail in a way that is not known here"),
+        }
+    }
+}
 
 fn damaged(reason: &str) -> Error {
     Error::Damaged { format: Format::WebP, reason: reason.to_owned() }

@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use super::colour::Convert;
-use super::vp8::Sink;
 use crate::codec::{Channels, Raster, Samples};
 use image_origin_kernel::{Kernel, dispatch};
+use image_origin_vp8::lossy::Sink;
 
 /// Sums of samples over the rows of the squares.
 struct Sums {

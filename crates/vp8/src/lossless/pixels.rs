@@ -2,14 +2,13 @@
 
 use super::bits::Bits;
 use super::codes::{Alphabet, Codes, Group, LENGTHS, LITERALS};
-use super::{Memory, Pixel, damaged, zeroed_samples};
-use crate::codec::{Error, Work};
+use super::{Check, DecodeError, Memory, Pixel, damaged, go_on, zeroed_samples};
 
 /// What images are read from, and what they may cost.
 pub(super) struct Source<'s, 'a> {
     pub(super) bits: Bits<'a>,
     pub(super) memory: &'s mut Memory,
-    pub(super) work: &'s Work,
+    pub(super) check: Check<'s>,
 }
 
 /// Pixels near the current one that the first distances stand for (section 3.6.2.2.1): rows above it in the high half of a
@@ -28,9 +27,9 @@ const NEAR: [u8; 120] = [
 
 impl Source<'_, '_> {
     /// A small image, of which all must be there.
-    pub(super) fn sub_image(&mut self, width: usize, height: usize) -> Result<Vec<u8>, Error> {
+    pub(super) fn sub_image(&mut self, width: usize, height: usize) -> Result<Vec<u8>, DecodeError> {
         let cache = Cache::read(&mut self.bits)?;
-        let codes = Codes::read(&mut self.bits, 1, |_| true, cache.len(), self.memory, self.work)?;
+        let codes = Codes::read(&mut self.bits, 1, |_| true, cache.len(), self.memory, self.check)?;
         let mut samples = zeroed_samples(width * height, self.memory)?;
         let pixels = samples.as_chunks_mut::<4>().0;
         let decoded = self.pixels(&codes, None, cache, width, pixels)?;
@@ -42,14 +41,19 @@ impl Source<'_, '_> {
     }
 
     /// The picture itself, and how many of its pixels are there.
-    pub(super) fn main_image(&mut self, width: usize, height: usize, pixels: &mut [Pixel]) -> Result<usize, Error> {
+    pub(super) fn main_image(
+        &mut self,
+        width: usize,
+        height: usize,
+        pixels: &mut [Pixel],
+    ) -> Result<usize, DecodeError> {
         let cache = Cache::read(&mut self.bits)?;
         let map = if self.bits.flag() { Some(self.group_map(width, height)?) } else { None };
         let codes = match &map {
-            None => Codes::read(&mut self.bits, 1, |_| true, cache.len(), self.memory, self.work)?,
+            None => Codes::read(&mut self.bits, 1, |_| true, cache.len(), self.memory, self.check)?,
             Some(map) => {
                 let used = |group: usize| map.used[group];
-                Codes::read(&mut self.bits, map.used.len(), used, cache.len(), self.memory, self.work)?
+                Codes::read(&mut self.bits, map.used.len(), used, cache.len(), self.memory, self.check)?
             }
         };
         self.pixels(&codes, map.as_ref(), cache, width, pixels)
@@ -57,7 +61,7 @@ impl Source<'_, '_> {
 
     /// The image that says which codes a part of the picture has (section 3.7.2.2). Files may define codes that no part
     /// uses; groups are numbered without them.
-    fn group_map(&mut self, width: usize, height: usize) -> Result<GroupMap, Error> {
+    fn group_map(&mut self, width: usize, height: usize) -> Result<GroupMap, DecodeError> {
         let bits = self.bits.read(3) + 2;
         let (across, down) = (width.div_ceil(1 << bits), height.div_ceil(1 << bits));
         let samples = self.sub_image(across, down)?;
@@ -89,13 +93,13 @@ impl Source<'_, '_> {
         mut cache: Cache,
         width: usize,
         pixels: &mut [Pixel],
-    ) -> Result<usize, Error> {
+    ) -> Result<usize, DecodeError> {
         let bits = &mut self.bits;
         let mut group = codes.group(0);
         let (mut at, mut row_end, mut group_end) = (0, 0, 0);
         while at < pixels.len() {
             if at >= row_end {
-                self.work.check()?;
+                go_on(self.check)?;
                 row_end = (at / width + 1) * width;
                 group_end = at;
             }
@@ -208,7 +212,7 @@ impl Cache {
     /// The longest hash.
     const MAX_BITS: u32 = 11;
 
-    fn read(bits: &mut Bits<'_>) -> Result<Self, Error> {
+    fn read(bits: &mut Bits<'_>) -> Result<Self, DecodeError> {
         let bits = if bits.flag() { bits.read(4) } else { return Ok(Self { colours: Vec::new(), bits: 0 }) };
         if bits == 0 || bits > Self::MAX_BITS {
             return Err(damaged("the colour cache is of a size that does not exist"));

@@ -1,8 +1,7 @@
 //! What was done to the pixels to make them smaller, undone (section 3.5).
 
 use super::pixels::Source;
-use super::{Pixel, damaged};
-use crate::codec::{Error, Work};
+use super::{Check, DecodeError, Pixel, damaged, go_on};
 
 /// The transforms of a picture, in the order in which they were applied.
 pub(super) struct Transforms {
@@ -32,7 +31,7 @@ struct Squares {
 }
 
 impl Squares {
-    fn read(source: &mut Source<'_, '_>, width: usize, height: usize) -> Result<Self, Error> {
+    fn read(source: &mut Source<'_, '_>, width: usize, height: usize) -> Result<Self, DecodeError> {
         let bits = source.bits.read(3) + 2;
         let across = width.div_ceil(1 << bits);
         let samples = source.sub_image(across, height.div_ceil(1 << bits))?;
@@ -48,7 +47,7 @@ impl Squares {
 }
 
 impl Transforms {
-    pub(super) fn read(source: &mut Source<'_, '_>, width: usize, height: usize) -> Result<Self, Error> {
+    pub(super) fn read(source: &mut Source<'_, '_>, width: usize, height: usize) -> Result<Self, DecodeError> {
         let mut transforms = Self { list: Vec::new(), width, coded_width: width };
         let mut seen = [false; 4];
         while source.bits.flag() {
@@ -79,14 +78,14 @@ impl Transforms {
     }
 
     /// Makes coded rows, which stand at the beginning of `pixels`, the rows of the picture, which fill it.
-    pub(super) fn undo(&self, pixels: &mut [Pixel], rows: usize, work: &Work) -> Result<(), Error> {
+    pub(super) fn undo(&self, pixels: &mut [Pixel], rows: usize, check: Check<'_>) -> Result<(), DecodeError> {
         let mut width = self.coded_width;
         for transform in self.list.iter().rev() {
-            work.check()?;
+            go_on(check)?;
             let coded = &mut pixels[..width * rows];
             match transform {
-                Transform::Predictor(squares) => undo_predictor(squares, coded, width, work)?,
-                Transform::Colour(squares) => undo_colour(squares, coded, width, work)?,
+                Transform::Predictor(squares) => undo_predictor(squares, coded, width, check)?,
+                Transform::Colour(squares) => undo_colour(squares, coded, width, check)?,
                 Transform::Green => coded.iter_mut().for_each(|pixel| *pixel = with_green(*pixel)),
                 Transform::Palette { colours, pixels_per_pixel_bits } => {
                     undo_palette(colours, *pixels_per_pixel_bits, pixels, width, self.width);
@@ -100,7 +99,7 @@ impl Transforms {
 
 impl Transform {
     /// The colours of the palette are stored as differences from the one before (section 3.5.4).
-    fn palette(source: &mut Source<'_, '_>) -> Result<Self, Error> {
+    fn palette(source: &mut Source<'_, '_>) -> Result<Self, DecodeError> {
         let count = source.bits.read(8) as usize + 1;
         let samples = source.sub_image(count, 1)?;
         let mut last = [0; 4];
@@ -131,7 +130,7 @@ fn with_green([red, green, blue, alpha]: Pixel) -> Pixel {
 }
 
 /// Section 3.5.1.
-fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, work: &Work) -> Result<(), Error> {
+fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Check<'_>) -> Result<(), DecodeError> {
     const BLACK: Pixel = [0, 0, 0, 255];
     let (first, rest) = pixels.split_at_mut(width);
     let mut left = BLACK;
@@ -141,7 +140,7 @@ fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, work: &
     }
     let mut above: &[Pixel] = first;
     for (row, y) in rest.chunks_exact_mut(width).zip(1..) {
-        work.check()?;
+        go_on(check)?;
         row[0] = add(row[0], above[0]);
         for (columns, [_, mode, _, _]) in squares.row(y, width) {
             let columns = columns.start.max(1)..columns.end;
@@ -222,9 +221,9 @@ fn half_gradient(mean: Pixel, corner: Pixel) -> Pixel {
 }
 
 /// Section 3.5.2.
-fn undo_colour(squares: &Squares, pixels: &mut [Pixel], width: usize, work: &Work) -> Result<(), Error> {
+fn undo_colour(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Check<'_>) -> Result<(), DecodeError> {
     for (row, y) in pixels.chunks_exact_mut(width).zip(0..) {
-        work.check()?;
+        go_on(check)?;
         for (columns, [red_to_blue, green_to_blue, green_to_red, _]) in squares.row(y, width) {
             for pixel in &mut row[columns] {
                 let [red, green, blue, alpha] = *pixel;

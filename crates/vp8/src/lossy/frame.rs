@@ -7,7 +7,7 @@ use super::predict::{Neighbours, predict_block, predict_whole};
 use super::tokens::{self, Coefficients};
 use super::transform::{add_block, add_rows};
 use super::workspace::{Bottom, START, START_V, Workspace, block_mut};
-use super::{Error, Options, Sink, Work, damaged};
+use super::{DecodeError, DecodeOptions, Sink, damaged, go_on};
 use image_origin_kernel::{Kernel, dispatch};
 
 /// Rows in a macroblock.
@@ -78,11 +78,11 @@ impl<'a> Frame<'a> {
     }
 
     /// Gives the rows of samples that `options` ask for to `sink`.
-    pub(super) fn decode(mut self, options: Options, sink: &mut impl Sink, work: &Work) -> Result<(), Error> {
-        let is_filtered = options.is_filtered && self.header.filter != FilterKind::None;
+    pub(super) fn decode(mut self, options: &DecodeOptions<'_>, sink: &mut dyn Sink) -> Result<(), DecodeError> {
+        let is_filtered = options.filtered && self.header.filter != FilterKind::None;
         let mut emitter = Emitter::new(&self);
         for row in 0..self.rows {
-            work.check()?;
+            go_on(options.check)?;
             let column = dispatch(ReadRow { frame: &mut self, row });
             if row == 0 && column == 0 {
                 return Err(damaged("the frame ends before its first macroblock"));
@@ -271,7 +271,7 @@ impl Emitter {
         Self { luma: [row(16), row(16)], chroma: [row(8), row(8)], rows_done: 0 }
     }
 
-    fn emit(&mut self, frame: &Frame<'_>, row: usize, sink: &mut impl Sink) {
+    fn emit(&mut self, frame: &Frame<'_>, row: usize, sink: &mut dyn Sink) {
         let first = if row == 0 { HELD.1 } else { 0 };
         let end = if row + 1 == frame.rows { HELD.1 + ROWS.1 } else { ROWS.1 };
         for y in first..end {

@@ -4,7 +4,7 @@ use super::bool_decoder::BoolDecoder;
 use super::filter::Strength;
 use super::tables::{AC_STEPS, DC_STEPS, TOKEN_DEFAULTS, TOKEN_UPDATES};
 use super::tokens::Probabilities;
-use super::{Error, damaged};
+use super::{DecodeError, damaged};
 
 /// The frame tag, the start code and the two sides.
 const START_LEN: usize = 10;
@@ -22,7 +22,7 @@ pub(super) struct Start {
 
 impl Start {
     /// Reads the uncompressed part of a key frame's header (section 9.1).
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Error> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Some(&[t0, t1, t2, s0, s1, s2, w0, w1, h0, h1]) = bytes.first_chunk::<START_LEN>() else {
             return Err(damaged("the frame ends within its header"));
         };
@@ -81,7 +81,7 @@ pub(super) struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Reads the header of the frame that begins with `start`. The first partition must be there in full.
-    pub(super) fn read(start: &Start, bytes: &'a [u8]) -> Result<Self, Error> {
+    pub(super) fn read(start: &Start, bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let after = bytes.get(START_LEN..).unwrap_or_default();
         let Some((first, rest)) = after.split_at_checked(start.first_partition) else {
             return Err(damaged("the frame ends within its first partition"));
@@ -163,7 +163,7 @@ fn read_filter(reader: &mut BoolDecoder<'_>, segmentation: &Segmentation) -> (Fi
 }
 
 /// Section 9.5: sizes of all partitions but the last, and then the partitions, of which the end may be missing.
-fn split_partitions(count: usize, bytes: &[u8]) -> Result<Vec<BoolDecoder<'_>>, Error> {
+fn split_partitions(count: usize, bytes: &[u8]) -> Result<Vec<BoolDecoder<'_>>, DecodeError> {
     let Some((sizes, mut rest)) = bytes.split_at_checked(3 * (count - 1)) else {
         return Err(damaged("the frame ends before its partitions"));
     };

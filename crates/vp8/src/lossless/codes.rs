@@ -1,8 +1,7 @@
 //! Prefix codes (section 3.7).
 
 use super::bits::Bits;
-use super::{Memory, damaged};
-use crate::codec::{Error, Work};
+use super::{Check, DecodeError, Memory, damaged, go_on};
 
 /// Bits of the longest code.
 const LONGEST: usize = 15;
@@ -63,12 +62,12 @@ impl Codes {
         used: impl Fn(usize) -> bool,
         cache_len: usize,
         memory: &mut Memory,
-        work: &Work,
-    ) -> Result<Self, Error> {
+        check: Check<'_>,
+    ) -> Result<Self, DecodeError> {
         let mut codes = Self { groups: Vec::new(), entries: Vec::new() };
         let mut lengths = Vec::new();
         for index in 0..count {
-            work.check()?;
+            go_on(check)?;
             let is_used = used(index);
             let mut group = Group::default();
             for (code, alphabet) in
@@ -119,7 +118,7 @@ impl Codes {
     }
 
     /// Adds the code whose symbols have these lengths.
-    fn add(&mut self, lengths: &[u8], memory: &mut Memory) -> Result<Code, Error> {
+    fn add(&mut self, lengths: &[u8], memory: &mut Memory) -> Result<Code, DecodeError> {
         let mut counts = [0u32; LONGEST + 1];
         lengths.iter().for_each(|length| counts[usize::from(*length)] += 1);
         counts[0] = 0;
@@ -184,7 +183,7 @@ impl Codes {
     }
 
     /// Adds entries that are still empty.
-    fn grow(&mut self, count: usize, memory: &mut Memory) -> Result<(), Error> {
+    fn grow(&mut self, count: usize, memory: &mut Memory) -> Result<(), DecodeError> {
         reserve(&mut self.entries, count, memory)?;
         self.entries.resize(self.entries.len() + count, Entry::default());
         Ok(())
@@ -201,7 +200,7 @@ fn fill(table: &mut [Entry], code: u32, skipped: u32, table_bits: u32, entry: En
 }
 
 /// Makes room, and counts it while the old and the new place are both held.
-fn reserve<T>(list: &mut Vec<T>, count: usize, memory: &mut Memory) -> Result<(), Error> {
+fn reserve<T>(list: &mut Vec<T>, count: usize, memory: &mut Memory) -> Result<(), DecodeError> {
     let (old, needed) = (list.capacity(), list.len() + count);
     if needed > old {
         let new = needed.max(old * 2);
@@ -212,19 +211,19 @@ fn reserve<T>(list: &mut Vec<T>, count: usize, memory: &mut Memory) -> Result<()
     Ok(())
 }
 
-fn push<T>(list: &mut Vec<T>, value: T, memory: &mut Memory) -> Result<(), Error> {
+fn push<T>(list: &mut Vec<T>, value: T, memory: &mut Memory) -> Result<(), DecodeError> {
     reserve(list, 1, memory)?;
     list.push(value);
     Ok(())
 }
 
 /// Reads the length of the code of each symbol (section 3.7.2.1).
-fn read_lengths(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), Error> {
+fn read_lengths(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeError> {
     if bits.flag() { read_simple(bits, lengths) } else { read_normal(bits, lengths) }
 }
 
 /// One or two symbols (section 3.7.2.1.1).
-fn read_simple(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), Error> {
+fn read_simple(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeError> {
     let has_two = bits.flag();
     let first = if bits.flag() { bits.read(8) } else { bits.read(1) };
     let second = has_two.then(|| bits.read(8));
@@ -235,7 +234,7 @@ fn read_simple(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), Error> {
 }
 
 /// Lengths that are coded themselves (section 3.7.2.1.2).
-fn read_normal(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), Error> {
+fn read_normal(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeError> {
     let mut own = [0; LENGTH_ORDER.len()];
     let count = 4 + bits.read(4) as usize;
     for &symbol in LENGTH_ORDER.iter().take(count) {
@@ -276,7 +275,7 @@ struct LengthCode {
 }
 
 impl LengthCode {
-    fn new(lengths: &[u8]) -> Result<Self, Error> {
+    fn new(lengths: &[u8]) -> Result<Self, DecodeError> {
         const BITS: u8 = 7;
         let mut table = [(0, 0); 128];
         let used = || lengths.iter().zip(0u8..).filter(|(length, _)| **length > 0);
