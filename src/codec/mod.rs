@@ -5,7 +5,6 @@
 //! was held against the [`Budget`].
 
 mod animation;
-mod av1;
 pub mod avif;
 mod blend;
 mod bmp;

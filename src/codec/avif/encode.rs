@@ -7,11 +7,13 @@
 
 use std::ops::RangeInclusive;
 
+use image_origin_av1::{self as av1, Colour, Effort, EncodeError, EncodeOptions, Picture, Planes};
+
 use super::source::{Cell, Sampling, Source};
 use super::write::{self, Image};
-use crate::codec::av1::{self, Effort};
 use crate::codec::{
-    Budget, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Raster, Work, calibrated, check_sides,
+    Budget, Channels, Encoder, Encoding, Error, Format, MEMORY, PlanarEncoder, Raster, Stopped, Work, calibrated,
+    check_sides,
 };
 
 /// AVIF, both ways.
@@ -107,23 +109,23 @@ pub fn quantizer(quality: u8) -> u8 {
 }
 
 /// A way to search, and the most pixels that it is for: as many as a core does in about four seconds.
-struct Search {
-    effort: Effort,
+pub(super) struct Search {
+    pub(super) effort: Effort,
     most_pixels: u64,
 }
 
 const THOROUGH: Effort =
-    Effort { smallest: 2, halves_up_to: 5, patience: 10.0, modes: 5, chroma_modes: 4, kinds_of_each: true };
-const HALVES: Effort = Effort { halves_up_to: 4, patience: 1.05, modes: 2, chroma_modes: 2, ..THOROUGH };
-const SQUARES: Effort = Effort { smallest: 3, halves_up_to: 0, ..HALVES };
-const QUICK: Effort = Effort { modes: 1, chroma_modes: 1, kinds_of_each: false, ..SQUARES };
+    Effort::DEFAULT.smallest(2).halves_up_to(5).patience(10.0).modes(5).chroma_modes(4).kinds_of_each(true);
+const HALVES: Effort = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
+const SQUARES: Effort = HALVES.smallest(3).halves_up_to(0);
+const QUICK: Effort = SQUARES.modes(1).chroma_modes(1).kinds_of_each(false);
 /// Details of large pictures spread over more pixels, and so may blocks.
-const LARGE: Effort = Effort { smallest: 4, modes: 2, ..QUICK };
-const LARGEST: Effort = Effort { smallest: 5, ..QUICK };
+const LARGE: Effort = QUICK.smallest(4).modes(2);
+const LARGEST: Effort = QUICK.smallest(5);
 
 /// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
 /// ARCHITECTURE.md.
-const SEARCHES: [Search; 6] = [
+pub(super) const SEARCHES: [Search; 6] = [
     Search { effort: THOROUGH, most_pixels: 2_500_000 },
     Search { effort: HALVES, most_pixels: 6_000_000 },
     Search { effort: SQUARES, most_pixels: 10_000_000 },
@@ -197,6 +199,32 @@ impl PlanarEncoder for Avif {
     }
 }
 
+/// A cell as the encoder takes it.
+fn picture(
+    [width, height]: [usize; 2],
+    planes: &[Vec<u8>],
+    sampling: Sampling,
+    [primaries, transfer, matrix]: [u8; 3],
+) -> Result<Picture<'_>, Error> {
+    let planes = match planes {
+        [luma] => Planes::Grey(luma),
+        [luma, cb, cr] if sampling == Sampling::Halved => Planes::Halved([luma, cb, cr]),
+        [luma, cb, cr] => Planes::Full([luma, cb, cr]),
+        _ => return Err(Error::Internal("a picture has one plane or three")),
+    };
+    Ok(Picture::new(width as u32, height as u32, planes, Colour { primaries, transfer, matrix })?)
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
+            EncodeError::Cancelled => Stopped.into(),
+            _ => Self::Internal("the AV1 encoder refuses a picture that it should take"),
+        }
+    }
+}
+
 /// Puts boxes around the streams, which are copied once.
 fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>, Error> {
     let images = [Some(colour), alpha];
@@ -233,14 +261,16 @@ impl Avif {
         let matrix = if sampling == Sampling::Rgb { IDENTITY } else { BT601 };
         let colour = [self.primaries.code(), SRGB_TRANSFER, matrix];
         let (mut streams, mut configuration) = (Vec::new(), [0; 4]);
-        let working = source.memory(cell, sampling) + av1::memory(cell, sampling.samples(cell));
+        let working =
+            source.memory(cell, sampling) + av1::memory(cell_width as u32, cell_height as u32, sampling.samples(cell));
         let mut budget = budget.beside(working)?;
         for i in 0..columns * rows {
             let (x, y) = (i % columns * cell_width, i / columns * cell_height);
             let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
-            let is_halved = sampling == Sampling::Halved;
-            let picture = av1::Picture { size: cell, planes: &planes, is_halved, colour };
-            let stream = av1::encode(&picture, index, &effort, budget, work)?;
+            let picture = picture(cell, &planes, sampling, colour)?;
+            let check = || work.go_on();
+            let options = EncodeOptions::default().quantizer(index).effort(effort);
+            let stream = av1::encode(&picture, &options.max_bytes(budget.memory).check(&check))?;
             budget = budget.beside(stream.units.len() as u64)?;
             streams.push(stream.units);
             configuration = stream.configuration;

@@ -1,5 +1,11 @@
 use rusty_av1d::rust_api::{Decoder, PixelLayout, PlanarImageComponent as Component, Settings as DecoderSettings};
 
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+
 use super::inverse::Kind;
 use super::size::Size;
 use super::*;
@@ -34,6 +40,21 @@ fn planes(size: [usize; 2], count: usize, is_halved: bool) -> Vec<Vec<u8>> {
     (0..count).map(|i| plane(of(i), 77 + i as u32)).collect()
 }
 
+/// A picture of one plane, or of three of these samples.
+fn picture([width, height]: [usize; 2], planes: &[Vec<u8>], is_halved: bool) -> Picture<'_> {
+    let planes = match planes {
+        [luma] => Planes::Grey(luma),
+        [luma, cb, cr] if is_halved => Planes::Halved([luma, cb, cr]),
+        [luma, cb, cr] => Planes::Full([luma, cb, cr]),
+        _ => panic!("one plane or three"),
+    };
+    Picture::new(width as u32, height as u32, planes, Colour::default()).unwrap()
+}
+
+fn options(quantizer: u8, effort: Effort) -> EncodeOptions<'static> {
+    EncodeOptions::default().quantizer(quantizer).effort(effort)
+}
+
 /// The planes that a decoder shows.
 fn decoded(stream: &[u8]) -> Vec<Vec<u8>> {
     let mut settings = DecoderSettings::new();
@@ -59,16 +80,14 @@ fn decoded(stream: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The stream of a picture without the deblocking filter, and the planes that the encoder has reckoned with.
-fn unfiltered(picture: &Picture<'_>, quantizer: u8, effort: &Effort) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let with_matrices = quantizer >= FINEST_WITH_MATRICES;
-    let (tile, symbols) =
-        code(picture, quantizer, with_matrices, effort, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+fn unfiltered(picture: &Picture<'_>, quantizer: u8, effort: Effort) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let (tile, symbols) = code(picture, &options(quantizer, effort)).unwrap();
     let planes = tile.frame.iter().enumerate().map(|(i, plane)| {
-        let shift = u32::from(i > 0 && picture.is_halved);
+        let shift = u32::from(i > 0 && picture.is_halved());
         let [width, height] = picture.size.map(|side| side.div_ceil(1 << shift));
         plane.samples.chunks(plane.stride).take(height).flat_map(|row| &row[..width]).copied().collect()
     });
-    (headers(picture, quantizer, with_matrices, 0).stream(&symbols), planes.collect())
+    (headers(picture, quantizer, 0).stream(&symbols), planes.collect())
 }
 
 #[test]
@@ -76,9 +95,9 @@ fn decoders_show_what_the_encoder_has_reckoned_with() {
     for size in [[1, 1], [9, 7], [65, 21], [26, 70]] {
         for (count, is_halved) in [(1, false), (3, true), (3, false)] {
             let planes = planes(size, count, is_halved);
-            let picture = Picture { size, planes: &planes, is_halved, colour: [1, 13, 6] };
+            let picture = picture(size, &planes, is_halved);
             for (quantizer, effort) in [(0, FAST), (10, FAST), (60, THOROUGH), (130, FAST), (255, THOROUGH)] {
-                let (stream, reckoned) = unfiltered(&picture, quantizer, &effort);
+                let (stream, reckoned) = unfiltered(&picture, quantizer, effort);
                 let shown = decoded(&stream);
                 assert!(shown == reckoned, "{size:?}, {count} planes, quantizer {quantizer}, {effort:?}");
                 assert!(quantizer > 0 || shown == planes, "{size:?}, {count} planes: lossy");
@@ -88,10 +107,59 @@ fn decoders_show_what_the_encoder_has_reckoned_with() {
 }
 
 #[test]
+fn any_picture_comes_back() {
+    let config = ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let layouts = prop::sample::select(vec![(1, false), (3, true), (3, false)]);
+    let quantizers = prop_oneof![Just(0u8), 1u8..=255];
+    let pictures = ([1usize..=70, 1usize..=70], layouts, quantizers, any::<bool>(), 1u32..1000);
+    let outcome = runner.run(&pictures, |(size, (count, is_halved), quantizer, is_thorough, seed)| {
+        let side = |i: usize| if i > 0 && is_halved { size.map(|side| side.div_ceil(2)) } else { size };
+        let planes: Vec<_> = (0..count).map(|i| plane(side(i), seed + i as u32)).collect();
+        let picture = picture(size, &planes, is_halved);
+        let effort = if is_thorough && quantizer > 0 { THOROUGH } else { FAST };
+        let (stream, reckoned) = unfiltered(&picture, quantizer, effort);
+        let shown = decoded(&stream);
+        prop_assert!(shown == reckoned, "not what was reckoned with");
+        let filtered = decoded(&encode(&picture, &options(quantizer, effort)).unwrap().units);
+        if quantizer == 0 {
+            prop_assert!(filtered == planes, "lossy");
+        }
+        for (shown, meant) in filtered.iter().zip(&planes) {
+            let sum: u32 = shown.iter().zip(meant).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+            let mean = sum as f32 / meant.len() as f32;
+            prop_assert!(mean <= 1.0 + step_of_samples(quantizer) / 2.0, "{} of {}", mean, step_of_samples(quantizer));
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[test]
+fn pictures_that_cannot_be_coded_are_refused() {
+    let samples = vec![0; 4097];
+    let (grey, colour) = (|length: usize| Planes::Grey(&samples[..length]), Colour::default());
+    let three = [&samples[..12], &samples[..4], &samples[..4]];
+    let identity = Colour { matrix: 0, ..colour };
+    let cases = [
+        (Picture::new(0, 4, grey(0), colour), EncodeError::Dimensions { width: 0, height: 4 }),
+        (Picture::new(4097, 1, grey(4097), colour), EncodeError::Dimensions { width: 4097, height: 1 }),
+        (Picture::new(4096, 2305, grey(0), colour), EncodeError::Dimensions { width: 4096, height: 2305 }),
+        (Picture::new(4, 3, grey(11), colour), EncodeError::SampleCount { expected: 12, actual: 11 }),
+        (Picture::new(4, 3, Planes::Full(three), colour), EncodeError::SampleCount { expected: 12, actual: 4 }),
+        (Picture::new(4, 3, Planes::Halved(three), identity), EncodeError::HalvedIdentity),
+    ];
+    for (outcome, expected) in cases {
+        assert_eq!(outcome.err(), Some(expected));
+    }
+    assert!(Picture::new(4, 3, Planes::Halved(three), colour).is_ok());
+    assert!(Picture::new(4096, 1, grey(4096), colour).is_ok());
+}
+
+#[test]
 fn flat_pictures_take_few_bytes_and_keep_their_colour() {
     let planes = [vec![200; 300 * 200], vec![90; 150 * 100], vec![140; 150 * 100]];
-    let picture = Picture { size: [300, 200], planes: &planes, is_halved: true, colour: [1, 13, 6] };
-    let stream = encode(&picture, 120, &FAST, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let stream = encode(&picture([300, 200], &planes, true), &options(120, FAST)).unwrap();
     assert!(stream.units.len() < 100, "{} bytes", stream.units.len());
     for (shown, planes) in decoded(&stream.units).iter().zip(&planes) {
         assert!(shown.iter().zip(planes).all(|(a, b)| a.abs_diff(*b) <= 2));
@@ -102,10 +170,10 @@ fn flat_pictures_take_few_bytes_and_keep_their_colour() {
 fn finer_quantizers_lose_less_and_cost_more() {
     let size = [64, 40];
     let planes = planes(size, 3, true);
-    let picture = Picture { size, planes: &planes, is_halved: true, colour: [1, 13, 6] };
+    let picture = picture(size, &planes, true);
     let mut before = (usize::MAX, 0.0);
     for quantizer in [1, 40, 110, 200] {
-        let stream = encode(&picture, quantizer, &FAST, Budget::UNLIMITED, &Work::unbounded()).unwrap().units;
+        let stream = encode(&picture, &options(quantizer, FAST)).unwrap().units;
         let shown = decoded(&stream);
         let squares = shown[0].iter().zip(&planes[0]).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>();
         let loss = squares / shown[0].len() as f64;
@@ -116,12 +184,24 @@ fn finer_quantizers_lose_less_and_cost_more() {
 }
 
 #[test]
-fn work_stops_when_nobody_waits() {
+fn a_stop_is_obeyed_at_once() {
     let planes = planes([200, 200], 1, false);
-    let picture = Picture { size: [200, 200], planes: &planes, is_halved: false, colour: [1, 13, 6] };
-    let work = Work::unbounded();
-    work.cancel();
-    assert!(encode(&picture, 100, &FAST, Budget::UNLIMITED, &work).is_err());
+    for stop_after in [0, 1, 5] {
+        let asked = Cell::new(0);
+        let check = || {
+            asked.set(asked.get() + 1);
+            if asked.get() > stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let outcome = encode(&picture([200, 200], &planes, false), &options(100, FAST).check(&check));
+        assert_eq!((outcome, asked.get()), (Err(EncodeError::Cancelled), stop_after + 1));
+    }
+}
+
+#[test]
+fn the_stream_is_held_against_its_ceiling() {
+    let planes = planes([200, 200], 1, false);
+    let outcome = encode(&picture([200, 200], &planes, false), &options(10, FAST).max_bytes(1000));
+    assert!(matches!(outcome, Err(EncodeError::TooLarge { limit: 1000, .. })), "{outcome:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::codec::{Budget, Error};
+use super::EncodeError;
 
 /// Bits of a symbol are counted in parts of this.
 pub(super) const BIT: u32 = 256;
@@ -36,14 +36,14 @@ impl Writer {
     /// Makes room for about `bytes` more bytes, by half of what there is at a time.
     ///
     /// # Errors
-    /// [`Error::TooLarge`]: what there is and its larger copy together are more than the budget.
-    pub(super) fn reserve(&mut self, bytes: usize, budget: &Budget) -> Result<(), Error> {
+    /// [`EncodeError::TooLarge`]: what there is and its larger copy together are more than `max_bytes`.
+    pub(super) fn reserve(&mut self, bytes: usize, max_bytes: u64) -> Result<(), EncodeError> {
         let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
         if capacity - length >= bytes {
             return Ok(());
         }
         let larger = (length + bytes).max(capacity + capacity / 2);
-        budget.check_memory(((capacity + larger) * size_of::<u16>()) as u64)?;
+        super::check_memory(((capacity + larger) * size_of::<u16>()) as u64, max_bytes)?;
         self.bytes.reserve_exact(larger - length);
         Ok(())
     }
