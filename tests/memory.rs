@@ -50,30 +50,37 @@ mod counted {
         block
     }
 
-    // SAFETY of all: as the C library's own, whose contracts their callers keep, and which do the work.
+    // The C library's own functions do the work.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
         taken(unsafe { __libc_malloc(size) })
     }
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
         taken(unsafe { __libc_calloc(count, size) })
     }
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
         taken(unsafe { __libc_memalign(alignment, size) })
     }
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
         taken(unsafe { __libc_memalign(alignment, size) })
     }
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
-        unsafe { *block = taken(__libc_memalign(alignment, size)) };
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
+        let new = unsafe { __libc_memalign(alignment, size) };
+        // SAFETY: as above: `block` is a place for a pointer.
+        unsafe { *block = taken(new) };
         0
     }
 
@@ -82,6 +89,7 @@ mod counted {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn realloc(old: *mut c_void, new_size: usize) -> *mut c_void {
         let before = size(old);
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
         let new = unsafe { __libc_realloc(old, new_size) };
         let after = size(new);
         if after > before {
@@ -94,6 +102,7 @@ mod counted {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn free(block: *mut c_void) {
         LIVE.fetch_sub(size(block), Relaxed);
+        // SAFETY: the caller keeps the contract of the C library's function, which this is.
         unsafe { __libc_free(block) };
     }
 }

@@ -30,7 +30,9 @@ unsafe extern "C" fn edge_free(pointer: *mut u8, length: usize) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn edge_new(config: *mut u8, config_length: usize, keys: *mut u8, keys_length: usize) -> u64 {
     // SAFETY: the host promises the above.
-    let (config, keys) = unsafe { (take(config, config_length), take(keys, keys_length)) };
+    let config = unsafe { take(config, config_length) };
+    // SAFETY: as above.
+    let keys = unsafe { take(keys, keys_length) };
     match Edge::new(&String::from_utf8_lossy(&config), &String::from_utf8_lossy(&keys)) {
         Ok(edge) => Box::into_raw(Box::new(edge)) as u64,
         Err(error) => give(error.to_string().into_bytes()),
@@ -45,7 +47,9 @@ unsafe extern "C" fn edge_new(config: *mut u8, config_length: usize, keys: *mut 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn edge_call(edge: *mut Edge, input: *mut u8, length: usize) -> u64 {
     // SAFETY: the host promises the above, and a module has one thread, so there is no second reference.
-    let (edge, input) = unsafe { (&mut *edge, take(input, length)) };
+    let edge = unsafe { &mut *edge };
+    // SAFETY: the host promises the above.
+    let input = unsafe { take(input, length) };
     give(edge.call(&input))
 }
 

@@ -231,13 +231,27 @@ struct Output<'w> {
     work: &'w Work,
 }
 
+/// libwebp's picture, whose own buffers are freed when it is dropped.
+struct Picture(ffi::WebPPicture);
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // SAFETY: libwebp has initialised the picture. It frees the buffers that it has allocated itself and no others:
+        // `WebPPictureFree` of libwebp 1.6.0 (src/enc/picture_enc.c, lines 180 to 186) frees `memory_` and `memory_argb_`
+        // and forgets the planes, so that lent ones stay with their owner.
+        unsafe { ffi::WebPPictureFree(&raw mut self.0) };
+    }
+}
+
 /// Runs libwebp's encoder; `budget` is for the file.
 ///
-/// Safety rests on five facts, all local to this function: `pixels` holds exactly the samples of the size and the
-/// strides that are passed on (asserted first); planes are lent to a lossy encoder, which reads them and leaves them to
-/// their owner; the picture is initialised by libwebp's own function before use and its result checked; the picture is
-/// freed once, on every way out; `custom_ptr` and `user_data` point to `output`, which outlives the call, and which
-/// nobody else touches until libwebp has returned.
+/// `pixels` holds exactly the samples of the size and the strides that are passed on, which is asserted first.
+///
+/// Planes are lent without a copy as pointers that could be written to, which is sound since a lossy encoder only reads
+/// them. In libwebp 1.6.0 two functions of the encoder write to planes. `VP8IteratorExport` (src/enc/iterator_enc.c, lines
+/// 193 to 220) does if `show_compressed` is set, which is refused here. `WebPCleanupTransparentArea`
+/// (src/enc/picture_tools_enc.c, lines 104 to 181) returns at line 138 for a picture without a plane of alpha, which planes
+/// here never have. `WebPEncode` (src/enc/webp_enc.c, line 355) allocates planes only where there are none.
 pub(super) fn encode_with_libwebp(
     pixels: Pixels<'_>,
     width: u32,
@@ -249,34 +263,42 @@ pub(super) fn encode_with_libwebp(
     assert!(pixels.fill(width as usize, height as usize), "the raster's own invariant");
     let mut output = Output { file: OutputBuffer::new(budget), failure: None, work };
     let stride = width as c_int;
-    let mut picture = ffi::WebPPicture::new().map_err(|()| BUG)?;
-    picture.use_argb = config.lossless;
-    picture.width = width as c_int;
-    picture.height = height as c_int;
-    picture.writer = Some(append);
-    picture.custom_ptr = (&raw mut output).cast();
-    picture.progress_hook = Some(may_go_on);
-    picture.user_data = (&raw mut output).cast();
-    // SAFETY: see above.
-    let done = unsafe {
-        let imported = match pixels {
-            Pixels::Rgb(pixels) => ffi::WebPPictureImportRGB(&raw mut picture, pixels.as_ptr(), stride * 3) != 0,
-            Pixels::Rgba(pixels) => ffi::WebPPictureImportRGBA(&raw mut picture, pixels.as_ptr(), stride * 4) != 0,
-            Pixels::Planes(planes) => {
-                let [luma, blue, red] = planes.map(|plane| plane.as_ptr().cast_mut());
-                (picture.y, picture.u, picture.v) = (luma, blue, red);
-                (picture.y_stride, picture.uv_stride) = (stride, (stride + 1) / 2);
-                true
+    let mut picture = Picture(ffi::WebPPicture::new().map_err(|()| BUG)?);
+    picture.0.use_argb = config.lossless;
+    picture.0.width = width as c_int;
+    picture.0.height = height as c_int;
+    picture.0.writer = Some(append);
+    picture.0.custom_ptr = (&raw mut output).cast();
+    picture.0.progress_hook = Some(may_go_on);
+    picture.0.user_data = (&raw mut output).cast();
+    let is_imported = match pixels {
+        Pixels::Rgb(pixels) => {
+            // SAFETY: the picture is initialised, and there are `height` rows of three bytes for each of `width` pixels.
+            let status = unsafe { ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride * 3) };
+            status != 0
+        }
+        Pixels::Rgba(pixels) => {
+            // SAFETY: as above, with four bytes.
+            let status = unsafe { ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride * 4) };
+            status != 0
+        }
+        Pixels::Planes(planes) => {
+            if config.lossless != 0 || config.show_compressed != 0 {
+                return Err(BUG);
             }
-        };
-        let done = imported && ffi::WebPEncode(config, &raw mut picture) != 0;
-        ffi::WebPPictureFree(&raw mut picture);
-        done
+            [picture.0.y, picture.0.u, picture.0.v] = planes.map(|plane| plane.as_ptr().cast_mut());
+            (picture.0.y_stride, picture.0.uv_stride) = (stride, (stride + 1) / 2);
+            true
+        }
     };
+    // SAFETY: the picture is initialised and has pixels: imported ones, or planes that are read only and live as long as
+    // `pixels` is borrowed. `custom_ptr` and `user_data` point to `output`, which outlives the call, and which nobody else
+    // touches until libwebp has returned.
+    let is_done = is_imported && unsafe { ffi::WebPEncode(config, &raw mut picture.0) } != 0;
     match output.failure {
-        None if done => Ok(output.file.into_bytes()),
+        None if is_done => Ok(output.file.into_bytes()),
         Some(error) => Err(error),
-        None => Err(failure(picture.error_code, output.work)),
+        None => Err(failure(picture.0.error_code, output.work)),
     }
 }
 
@@ -305,18 +327,22 @@ extern "C" fn append(bytes: *const u8, length: usize, picture: *const ffi::WebPP
     if length == 0 {
         return 1;
     }
-    // SAFETY: libwebp passes `length` bytes, and the picture that `encode_with_libwebp` set up, whose `custom_ptr` is a
-    // live `Output` that nobody else has a reference to.
-    let (bytes, output) =
-        unsafe { (std::slice::from_raw_parts(bytes, length), &mut *(*picture).custom_ptr.cast::<Output<'_>>()) };
+    // SAFETY: libwebp passes `length` bytes, which it does not touch during this call.
+    let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
+    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp waits for this call.
+    let output = unsafe { (*picture).custom_ptr }.cast::<Output<'_>>();
+    // SAFETY: `custom_ptr` is that of a live `Output` that nobody else has a reference to.
+    let output = unsafe { &mut *output };
     output.failure = output.file.extend(bytes).err();
     output.failure.is_none().into()
 }
 
 /// libwebp calls this between macroblock rows; 0 makes it give up.
 extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_int {
-    // SAFETY: as above, with `user_data`.
-    let output = unsafe { &*(*picture).user_data.cast::<Output<'_>>() };
+    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp waits for this call.
+    let output = unsafe { (*picture).user_data }.cast::<Output<'_>>();
+    // SAFETY: `user_data` is that of a live `Output` that nobody else has a reference to.
+    let output = unsafe { &*output };
     output.work.check().is_ok().into()
 }
 
