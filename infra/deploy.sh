@@ -29,12 +29,18 @@ done
 option() {
     node -e '
         const [file, path] = process.argv.slice(1);
-        const options = JSON.parse(require("fs").readFileSync(file, "utf8"));
-        console.log(path.split(".").reduce((value, name) => value?.[name], options) ?? "");
+        try {
+            const options = JSON.parse(require("fs").readFileSync(file, "utf8"));
+            console.log(path.split(".").reduce((value, name) => value?.[name], options) ?? "");
+        } catch (error) {
+            const [reason] = error.message.split("\n");
+            console.error(`infra/deploy.sh: correct ${file}, which cannot be read as JSON: ${reason}`);
+            process.exit(1);
+        }
     ' "$options" "$1"
 }
 
-arch=$(option function.architecture) || fail "$options cannot be read as JSON"
+arch=$(option function.architecture)
 arch=${arch:-arm64}
 region=$(option region)
 region=${region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}}
@@ -47,6 +53,7 @@ account=${account:-$(aws sts get-caller-identity --query Account --output text)}
 name=$(option name)
 name=${name:-image-origin}
 days=$(option function.logDays)
+signing=$(option signing)
 
 # Tells the CDK app what the grammar is, compiles the edge's configuration, and checks settings and keys.
 cargo build --locked --bin image-origin
@@ -63,4 +70,6 @@ npx cdk bootstrap "aws://$account/$region" "aws://$account/us-east-1" --context 
 stacks=$(cdk list)
 grep -q -- '-cdn$' <<<"$stacks" || cdk deploy --all "$@"
 cdk deploy --all "$@"
+# The bucket's policy names the distribution once that has an id; where it does already, nothing changes.
+[ "$signing" != oac ] || cdk deploy --all "$@"
 ../edge/logs.sh "$name" "${days:-30}"

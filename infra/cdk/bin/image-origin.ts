@@ -14,7 +14,7 @@ try {
   const options = load(tryContext('options') ?? 'options.json');
   // Where cdk.json lets the command line write what it has deployed.
   const written = tryContext('outputs') ?? 'outputs.json';
-  const outputs = existsSync(written) ? (JSON.parse(readFileSync(written, 'utf8')) as Outputs) : {};
+  const outputs = existsSync(written) ? readOutputs(written) : {};
   const whole = build(app, options, { outputs, packages: tryContext('packages') });
   if (options.accessLogDays !== undefined)
     console.error(
@@ -27,4 +27,12 @@ try {
   console.error(error.message);
   // At once: an app that is left half made is synthesised on the way out.
   process.exit(1);
+}
+
+function readOutputs(file: string): Outputs {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Outputs;
+  } catch {
+    throw new OptionsError(`${file} cannot be read as JSON; delete it, and deploying writes it anew`);
+  }
 }

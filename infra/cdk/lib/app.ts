@@ -35,7 +35,10 @@ export function build(app: App, options: Options, { outputs = {}, packages }: Su
     new AuthStack(app, `${name}-auth`, name, here);
     if (!issuer) return false;
   }
-  const storage = options.storage.import ? undefined : new StorageStack(app, `${name}-storage`, options, names, here);
+  const distribution = outputs[`${name}-cdn`]?.['DistributionId'];
+  const storage = options.storage.import
+    ? undefined
+    : new StorageStack(app, `${name}-storage`, options, names, { ...here, distribution });
   const origin = new OriginStack(app, `${name}-origin`, options, names, { ...here, packages });
   const edge = new EdgeStack(app, `${name}-edge`, options, names, { ...virginia, issuer });
   const cdn = new CdnStack(app, `${name}-cdn`, options, names, origin, edge, here);

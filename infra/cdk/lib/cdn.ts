@@ -201,7 +201,8 @@ export class CdnStack extends Stack {
       "The storage stack's policy says it; for an imported bucket, an output does.",
     );
     if (!options.storage.import) return;
-    const value = JSON.stringify(cloudFrontMayRead(options, names).toStatementJson());
+    const statement = cloudFrontMayRead(options, names, this.distribution.distributionId);
+    const value = this.toJsonString(statement.toStatementJson());
     new CfnOutput(this, 'BucketPolicyStatement', { description: "To be added to the bucket's policy", value });
   }
 

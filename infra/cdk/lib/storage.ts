@@ -8,7 +8,14 @@ import type { Names } from './names.ts';
 import type { Options } from './options.ts';
 
 export class StorageStack extends Stack {
-  constructor(scope: Construct, id: string, options: Options, names: Names, props: StackProps) {
+  /** `distribution` is the id of the one that is deployed already, if that is known. */
+  constructor(
+    scope: Construct,
+    id: string,
+    options: Options,
+    names: Names,
+    { distribution, ...props }: StackProps & { distribution?: string | undefined },
+  ) {
     super(scope, id, props);
     const bucket = new Bucket(this, 'Originals', {
       bucketName: names.bucket,
@@ -40,16 +47,17 @@ export class StorageStack extends Stack {
       'S1',
       'Every reader is a role of this deployment; data events in CloudTrail tell more than access logs would.',
     );
-    if (options.signing === 'oac') bucket.addToResourcePolicy(cloudFrontMayRead(options, names));
+    if (options.signing === 'oac') bucket.addToResourcePolicy(cloudFrontMayRead(options, names, distribution));
   }
 }
 
 /**
  * What the bucket's policy says so that CloudFront's origin access control may read it.
  *
- * Any distribution of this account: the bucket is there before the distribution, and a bucket has one policy only.
+ * One distribution, once it has an id. The bucket is there before it, and a bucket has one policy only: until then any
+ * distribution of this account may read.
  */
-export function cloudFrontMayRead({ account }: Options, names: Names): PolicyStatement {
+export function cloudFrontMayRead({ account }: Options, names: Names, distribution = '*'): PolicyStatement {
   return new PolicyStatement({
     effect: Effect.ALLOW,
     principals: [new ServicePrincipal('cloudfront.amazonaws.com')],
@@ -57,7 +65,7 @@ export function cloudFrontMayRead({ account }: Options, names: Names): PolicySta
     resources: [names.objectsArn],
     conditions: {
       StringEquals: { 'aws:SourceAccount': account },
-      ArnLike: { 'aws:SourceArn': `arn:aws:cloudfront::${account}:distribution/*` },
+      ArnLike: { 'aws:SourceArn': `arn:aws:cloudfront::${account}:distribution/${distribution}` },
     },
   });
 }

@@ -76,6 +76,15 @@ test('a private deployment is its pool first', () => {
   assert.equal(Object.keys(synthesise(options, { outputs })).length, 6);
 });
 
+test('the bucket lets in any distribution of the account until there is one', () => {
+  const arns = (written?: typeof outputs) =>
+    JSON.stringify(synthesise({ signing: 'oac' }, { outputs: written ?? {} })['image-origin-storage']).match(
+      /arn:aws:cloudfront::111122223333:distribution\/[^"]+/g,
+    );
+  assert.deepEqual(arns(), ['arn:aws:cloudfront::111122223333:distribution/*']);
+  assert.deepEqual(arns(outputs), ['arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2ID']);
+});
+
 test('keys and settings that would not work are told before anything is deployed', () => {
   const file = (name: string, content: string) => {
     writeFileSync(join(work, name), content);

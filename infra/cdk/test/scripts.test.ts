@@ -44,7 +44,7 @@ describe('deploy.sh', () => {
     const { path, calls } = programs({ aws, cargo: built, npm: built });
     const table: [string, string, Record<string, string>, RegExp][] = [
       ['missing.json', '', {}, /there is no file/],
-      ['broken.json', '{', {}, /broken.json cannot be read as JSON/],
+      ['broken.json', '{', {}, /^infra\/deploy.sh: correct .*broken.json, which cannot be read as JSON: .*\n$/],
       ['plain.json', '{}', {}, /no region: set it in .*, as AWS_REGION, or with aws configure/],
       ['plain.json', '{}', { AWS_DEFAULT_REGION: 'eu-west-1' }, /no account: AWS takes no credentials from here/],
       ['region.json', '{"region": "eu-west-1"}', {}, /no account/],

@@ -29,7 +29,7 @@ describe('storage', () => {
     }
   });
 
-  test('lets in no one but, with OAC, the distributions of this account', () => {
+  test('lets in no one but, with OAC, the distribution that is deployed', () => {
     for (const variant of withBucket) {
       const policy: Json[] = only(template(variant, 'storage'), 'AWS::S3::BucketPolicy').Properties.PolicyDocument
         .Statement;
@@ -38,7 +38,7 @@ describe('storage', () => {
       for (const { Principal, Action, Resource, Condition } of allowed) {
         assert.deepEqual([Principal, Action], [{ Service: 'cloudfront.amazonaws.com' }, 's3:GetObject']);
         assert.equal(Resource, 'arn:aws:s3:::image-origin-111122223333-eu-west-1/originals/*');
-        assert.equal(Condition.ArnLike['aws:SourceArn'], 'arn:aws:cloudfront::111122223333:distribution/*');
+        assert.equal(Condition.ArnLike['aws:SourceArn'], 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2ID');
       }
     }
   });

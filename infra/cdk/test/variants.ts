@@ -36,6 +36,7 @@ export type Variant = keyof typeof variants;
 
 /** Names that AWS gives, as the command line writes them down. */
 export const outputs = {
+  'image-origin-cdn': { DistributionId: 'E1EXAMPLE2ID' },
   'image-origin-auth': { PoolId: 'eu-west-1_AbCdEfGhI', ClientId: '1example23456789' },
 };
 
