@@ -117,7 +117,12 @@ pub struct Layer {
     /// allows, less some for other files, and 10000 at most]
     #[arg(long, env = "IMAGE_ORIGIN_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<NonZeroUsize>,
-    /// Seconds that a client may take over a request's header, or between two requests [default: 90]
+    /// Seconds that a client may take over a request's head, from its first byte or from the start of the connection
+    /// [default: 10]
+    #[arg(long, env = "IMAGE_ORIGIN_HEAD_TIMEOUT", value_name = "SECONDS", value_parser = parse_seconds)]
+    #[serde(deserialize_with = "in_toml::seconds")]
+    pub head_timeout: Option<f64>,
+    /// Seconds that a connection may be idle between two requests [default: 90]
     #[arg(long, env = "IMAGE_ORIGIN_IDLE_TIMEOUT", value_name = "SECONDS", value_parser = parse_seconds)]
     #[serde(deserialize_with = "in_toml::seconds")]
     pub idle_timeout: Option<f64>,
@@ -246,7 +251,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections at the same time, if not by the number of file descriptors.
     pub max_connections: Option<usize>,
-    /// How long a client may take over a request's header, or between two requests.
+    /// How long a client may take over a request's head.
+    pub head_timeout: Duration,
+    /// How long a connection may be idle between two requests.
     pub idle_timeout: Duration,
     /// How long a client may keep us waiting with its answer before it must have taken enough of it.
     pub write_timeout: Duration,
@@ -318,6 +325,7 @@ impl Layer {
             config: self.config.or(below.config),
             listen: self.listen.or(below.listen),
             max_connections: self.max_connections.or(below.max_connections),
+            head_timeout: self.head_timeout.or(below.head_timeout),
             idle_timeout: self.idle_timeout.or(below.idle_timeout),
             write_timeout: self.write_timeout.or(below.write_timeout),
             write_rate: self.write_rate.or(below.write_rate),
@@ -352,6 +360,7 @@ impl Layer {
 
     fn validate(self) -> Result<Settings, ConfigError> {
         let deadline = seconds("deadline", self.deadline.unwrap_or(10.0), 900.0)?;
+        let head_timeout = seconds("head_timeout", self.head_timeout.unwrap_or(10.0), 3600.0)?;
         let idle_timeout = seconds("idle_timeout", self.idle_timeout.unwrap_or(90.0), 3600.0)?;
         let write_timeout = seconds("write_timeout", self.write_timeout.unwrap_or(30.0), 3600.0)?;
         let pixels = self.max_pixels.unwrap_or(100_000_000);
@@ -379,6 +388,7 @@ impl Layer {
         Ok(Settings {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_connections: self.max_connections.map(NonZeroUsize::get),
+            head_timeout,
             idle_timeout,
             write_timeout,
             write_rate: self.write_rate.map_or(8 << 10, |size| size.0),

@@ -23,6 +23,9 @@ use crate::config::Settings;
 /// How long to wait when the machine has no more sockets to give.
 const BREATHER: Duration = Duration::from_secs(1);
 
+/// Bytes that hyper buffers for a connection: a whole head at most, and of an answer no more than is soon sent.
+const BUFFER: usize = 64 * 1024;
+
 /// How many connections operators may have.
 const OPERATORS: usize = 16;
 
@@ -33,6 +36,7 @@ pub struct Connections {
     slots: Arc<Semaphore>,
     open: Arc<AtomicUsize>,
     idle_timeout: Duration,
+    head_timeout: Duration,
     pace: Pace,
 }
 
@@ -70,6 +74,7 @@ impl Connections {
             slots: Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS))),
             open: Arc::default(),
             idle_timeout: settings.idle_timeout,
+            head_timeout: settings.head_timeout,
             pace: Pace { timeout: settings.write_timeout, rate: settings.write_rate },
         }
     }
@@ -93,7 +98,8 @@ impl Connections {
     /// ended. Where there are as many as there may be, the next one waits in the listener's queue.
     pub(super) async fn serve(&self, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout).half_close(true);
+        // Of a head that has begun, the socket keeps the time.
+        http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout).half_close(true).max_buf_size(BUFFER);
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -106,10 +112,11 @@ impl Connections {
                 () = &mut stop => break,
             };
             let socket = Socket::new(stream);
-            let io = TokioIo::new(SocketIo::new(socket.clone(), self.pace));
+            let io = TokioIo::new(SocketIo::new(socket.clone(), self.pace, self.head_timeout));
             let router = router.clone();
             let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
                 let (router, socket) = (router.clone(), socket.clone());
+                socket.note_head();
                 request.extensions_mut().insert(Peer(peer));
                 async move {
                     let probes = request.version() >= hyper::Version::HTTP_11;
@@ -203,16 +210,45 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_dawdles_is_let_go() {
-        let settings = Layer { idle_timeout: Some(0.2), ..Layer::default() };
+        let begun = b"GET / HTTP/1.1\r\nhost: x\r\n".as_slice();
+        let (head, idle) = (Some(0.2), Some(0.2));
+        let long = Some(3600.0);
+        // What it sends before it stops, and how often it is answered.
+        let table = [
+            ([head, long], Vec::new(), 0),
+            ([head, long], begun.to_vec(), 0),
+            ([head, idle], [NEXT, begun].concat(), 1),
+            ([long, idle], NEXT.to_vec(), 1),
+            ([long, idle], [NEXT, NEXT].concat(), 2),
+        ];
+        for ([head_timeout, idle_timeout], sent, answered) in table {
+            let settings = Layer { head_timeout, idle_timeout, ..Layer::default() };
+            let (address, _) = started(settings, Router::new().fallback(|| async { "here" })).await;
+            let mut slow = TcpStream::connect(address).await.unwrap();
+            slow.write_all(&sent).await.unwrap();
+            // Ends when the server closes the connection.
+            let answers = all(&mut slow).await;
+            assert_eq!(answers.matches("here").count(), answered, "{sent:?}: {answers}");
+            let mut quick = TcpStream::connect(address).await.unwrap();
+            quick.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+            assert!(all(&mut quick).await.ends_with("here"));
+        }
+    }
+
+    #[tokio::test]
+    async fn between_requests_a_client_may_wait_longer_than_over_one() {
+        let settings = Layer { head_timeout: Some(0.3), ..Layer::default() };
         let (address, _) = started(settings, Router::new().fallback(|| async { "here" })).await;
-        let mut slow = TcpStream::connect(address).await.unwrap();
-        slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
-        // Ends when the server closes the connection.
-        assert_eq!(all(&mut slow).await, "");
-        let mut quick = TcpStream::connect(address).await.unwrap();
-        quick.write_all(NEXT).await.unwrap();
-        let answer = all(&mut quick).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("here"), "{answer}");
+        let mut client = TcpStream::connect(address).await.unwrap();
+        for _ in 0..2 {
+            client.write_all(NEXT).await.unwrap();
+            let mut answer = [0; 512];
+            let length = client.read(&mut answer).await.unwrap();
+            assert!(answer[..length].ends_with(b"here"));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        assert_eq!(all(&mut client).await, "", "a head that has begun must come to its end");
     }
 
     #[tokio::test]

@@ -108,7 +108,7 @@ pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
         .fallback(image)
         .with_state(origin)
         .layer(CatchPanicLayer::custom(|_| {
-            answer(problem_response(&Problem::new(Code::Internal, "a bug; see the log")))
+            answer(problem_response(Problem::new(Code::Internal, "a bug; see the log")))
         }))
         .layer(middleware::from_fn_with_state(forwarded, access_log));
     with_cors(router, cors)
@@ -175,7 +175,7 @@ async fn image(
 
 /// The origin's answer as one of HTTP.
 pub(super) fn answer(response: OriginResponse) -> Response {
-    let mut answer = Response::new(axum::body::Body::from_stream(response.body.into_stream()));
+    let mut answer = Response::new(axum::body::Body::new(response.body.into_frames()));
     *answer.status_mut() = response.status;
     *answer.headers_mut() = response.headers;
     answer.extensions_mut().insert(response.report);
@@ -229,7 +229,7 @@ impl Line {
                     status = response.status().as_u16(),
                     bytes = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
                     media_type = header(header::CONTENT_TYPE),
-                    problem = report.and_then(|report| report.problem),
+                    problem = report.and_then(|report| report.problem).map(Code::name),
                     cache = report.and_then(|report| report.cache).map(CacheResult::name),
                     bytes_in = Some(cost.bytes_in).filter(|bytes| *bytes > 0),
                     fetch_milliseconds = fetch,

@@ -1,9 +1,9 @@
 //! The socket of a connection: it notices while a request is worked on that the client has gone, and lets no client take
-//! its answer more slowly than it must.
+//! its answer more slowly than it must, nor send the head of a request so.
 //!
 //! hyper reads nothing while it waits for an answer. Then this reads ahead, into a buffer of limited size, until the
-//! client's end of the stream: what is left in the system's buffers would hide it. A client that has ended its side may still wait for the answer (TCP tells no difference
-//! between `shutdown` and `close`), so it is sent an informational response, which every client of HTTP/1.1 must expect
+//! client's end of the stream: what is left in the system's buffers would hide it. A client that has ended its side may
+//! still wait for the answer (TCP tells no difference between `shutdown` and `close`), so it is sent an informational response, which every client of HTTP/1.1 must expect
 //! (RFC 9110, 15.2): one that has gone answers with a reset.
 
 use std::io::{self, ErrorKind, IoSlice};
@@ -39,6 +39,8 @@ pub(super) struct Socket {
     ahead: Mutex<Ahead>,
     /// Whether everything is written that hyper has buffered.
     flushed: AtomicBool,
+    /// Whether a whole head has come since hyper has read the last time.
+    head_is_whole: AtomicBool,
 }
 
 /// What has been read and hyper has not seen yet.
@@ -51,7 +53,17 @@ struct Ahead {
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Arc<Self> {
-        Arc::new(Self { stream, ahead: Mutex::default(), flushed: AtomicBool::new(true) })
+        Arc::new(Self {
+            stream,
+            ahead: Mutex::default(),
+            flushed: AtomicBool::new(true),
+            head_is_whole: AtomicBool::new(false),
+        })
+    }
+
+    /// Notes that the head of a request is there.
+    pub(super) fn note_head(&self) {
+        self.head_is_whole.store(true, Ordering::Relaxed);
     }
 
     /// Resolves when the client has gone. For use while a request is worked on: hyper must not be reading. `probes` says
@@ -191,16 +203,41 @@ impl Meter {
     }
 }
 
+/// How long the head of a request may be under way: from its first byte, or from the start of the connection.
+#[derive(Debug)]
+struct HeadTimer {
+    timeout: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl HeadTimer {
+    fn new(timeout: Duration) -> Self {
+        Self { timeout, timer: Some(Box::pin(sleep(timeout))) }
+    }
+
+    /// Notes that bytes of a head have come.
+    fn begin(&mut self) {
+        let timeout = self.timeout;
+        self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+    }
+
+    /// Resolves when the head takes too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+    }
+}
+
 /// A socket as hyper sees it.
 #[derive(Debug)]
 pub(super) struct SocketIo {
     socket: Arc<Socket>,
     meter: Meter,
+    head: HeadTimer,
 }
 
 impl SocketIo {
-    pub(super) const fn new(socket: Arc<Socket>, pace: Pace) -> Self {
-        Self { socket, meter: Meter::new(pace) }
+    pub(super) fn new(socket: Arc<Socket>, pace: Pace, head_timeout: Duration) -> Self {
+        Self { socket, meter: Meter::new(pace), head: HeadTimer::new(head_timeout) }
     }
 
     fn poll_with(
@@ -229,9 +266,10 @@ impl SocketIo {
     }
 }
 
-impl AsyncRead for SocketIo {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut ahead = self.socket.ahead();
+impl Socket {
+    /// Reads what has been read ahead, or what comes now.
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut ahead = self.ahead();
         if !ahead.bytes.is_empty() {
             let length = ahead.bytes.len().min(buffer.remaining());
             buffer.put_slice(ahead.bytes.get(..length).unwrap_or_default());
@@ -242,14 +280,34 @@ impl AsyncRead for SocketIo {
             return Poll::Ready(Ok(()));
         }
         loop {
-            ready!(self.socket.stream.poll_read_ready(cx))?;
-            match self.socket.stream.try_read(buffer.initialize_unfilled()) {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buffer.initialize_unfilled()) {
                 Ok(length) => {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncRead for SocketIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { socket, head, .. } = self.get_mut();
+        // hyper reads again when it has answered.
+        if socket.head_is_whole.swap(false, Ordering::Relaxed) {
+            head.timer = None;
+        }
+        match socket.poll_read(cx, buffer) {
+            Poll::Ready(read) => {
+                head.begin();
+                Poll::Ready(read)
+            }
+            Poll::Pending => {
+                ready!(head.poll_late(cx));
+                Poll::Ready(Err(ErrorKind::TimedOut.into()))
             }
         }
     }

@@ -1,19 +1,45 @@
 //! What an answer consists of: nothing, bytes in memory, or an original that is handed on piece by piece, part of it left
 //! out or replaced.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use http_body::{Frame, SizeHint};
+use tokio::task::JoinHandle;
 
+use super::memory::{Account, Loan};
 use crate::codec::{Format, SNIFF_LEN, Work, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 
-/// Bytes that are read from a file at once, and so held for each download in progress.
-const CHUNK: usize = 128 * 1024;
+/// Bytes that are read from a file, or copied from memory, at once, and so held for each download in progress.
+pub(super) const CHUNK: usize = 64 * 1024;
+
+/// Bytes in memory. Copies share them.
+#[derive(Debug, Clone)]
+pub struct InMemory {
+    bytes: Bytes,
+    /// Whose memory it is, if it may be wanted back while the bytes are sent.
+    accounts: Arc<[Account]>,
+}
+
+impl InMemory {
+    /// Bytes that hold room of these accounts.
+    pub(super) fn in_room_of(bytes: Bytes, accounts: impl Into<Arc<[Account]>>) -> Self {
+        Self { bytes, accounts: accounts.into() }
+    }
+}
+
+impl From<Bytes> for InMemory {
+    fn from(bytes: Bytes) -> Self {
+        Self::in_room_of(bytes, [])
+    }
+}
 
 /// The bytes of an original that is handed on without being decoded. Copies share them.
 #[derive(Debug, Clone)]
@@ -21,7 +47,7 @@ pub enum Original {
     /// A file, which is read as it is sent.
     File(Arc<File>),
     /// All bytes, in memory.
-    Memory(Bytes),
+    Memory(InMemory),
 }
 
 impl Original {
@@ -29,7 +55,7 @@ impl Original {
     pub(super) fn strip(&self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
             Self::File(file) => strip(&mut FileView::new(file.clone()), keep, work),
-            Self::Memory(bytes) => strip(&mut Cursor::new(&**bytes), keep, work),
+            Self::Memory(memory) => strip(&mut Cursor::new(&*memory.bytes), keep, work),
         }
     }
 }
@@ -88,19 +114,24 @@ pub enum Body {
     /// No bytes.
     Empty,
     /// All bytes, in memory.
-    Bytes(Bytes),
+    Bytes(InMemory),
     /// An original, part of which may be left out or replaced.
     Original(Rewrite, Original),
 }
 
 impl Body {
     /// How many bytes it has.
-    pub(super) fn len(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(memory) => memory.bytes.len() as u64,
             Self::Original(rewrite, _) => rewrite.len(),
         }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// These bytes of it.
@@ -108,52 +139,182 @@ impl Body {
     pub fn slice(self, range: Range<u64>) -> Self {
         match self {
             Self::Empty => Self::Empty,
-            Self::Bytes(bytes) => {
+            Self::Bytes(InMemory { bytes, accounts }) => {
                 let within = |at: u64| (at as usize).min(bytes.len());
-                Self::Bytes(bytes.slice(within(range.start)..within(range.end)))
+                Self::Bytes(InMemory { bytes: bytes.slice(within(range.start)..within(range.end)), accounts })
             }
             Self::Original(rewrite, original) => Self::Original(rewrite.slice(range), original),
         }
     }
 
-    /// The body in pieces. Files are read off the async threads, one piece ahead of nobody; what is in memory is not
-    /// copied.
-    pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        match self {
-            Self::Empty => stream::empty().left_stream().left_stream(),
-            Self::Bytes(bytes) => stream::once(async { Ok(bytes) }).right_stream().left_stream(),
-            Self::Original(rewrite, Original::Memory(bytes)) => {
-                stream::iter(pieces(rewrite, bytes).map(Ok)).left_stream().right_stream()
+    /// The body in pieces, for a client that takes them one by one. Files are read off the async threads. What is in memory is
+    /// copied, so that a client that does not read holds no more than a piece once the memory is wanted back.
+    pub fn into_frames(self) -> Frames {
+        let remaining = self.len();
+        let content = match self {
+            Self::Empty => FrameSource::Memory(FramesOfMemory::default()),
+            Self::Bytes(memory) => FrameSource::Memory(FramesOfMemory::new([Piece::Copy(0..remaining)].into(), memory)),
+            Self::Original(rewrite, Original::Memory(memory)) => {
+                FrameSource::Memory(FramesOfMemory::new(rewrite.into_pieces().into(), memory))
             }
             Self::Original(rewrite, Original::File(file)) => {
-                stream::try_unfold(rewrite.reader(FileView::new(file)), next_piece).right_stream().right_stream()
+                FrameSource::File(FramesOfFile::Idle(rewrite.reader(FileView::new(file))))
             }
+        };
+        Frames { remaining, source: content }
+    }
+
+    /// The same for a client that takes all of them at once, or is the only one: what is in memory is neither copied nor
+    /// wanted back.
+    #[must_use]
+    pub fn into_shared_frames(mut self) -> Frames {
+        if let Self::Bytes(memory) | Self::Original(_, Original::Memory(memory)) = &mut self {
+            memory.accounts = [].into();
         }
+        self.into_frames()
     }
 }
 
-fn pieces(rewrite: Rewrite, source: Bytes) -> impl Iterator<Item = Bytes> + Send {
-    // Made when they are needed: they would be as many bytes of the program.
-    static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; CHUNK].into());
-    rewrite.into_pieces().into_iter().flat_map(move |piece| {
-        let (bytes, zeros) = match piece {
-            // The plan was made for these very bytes, so its ranges lie inside.
-            Piece::Copy(range) => (source.slice(range.start as usize..range.end as usize), 0),
-            Piece::Insert(bytes) => (bytes.into(), 0),
-            Piece::Zeros(count) => (Bytes::new(), count),
-        };
-        let whole = (0..zeros / CHUNK as u64).map(|_| ZEROS.clone());
-        let rest = ZEROS.slice(..(zeros % CHUNK as u64) as usize);
-        [bytes].into_iter().chain(whole).chain([rest]).filter(|bytes| !bytes.is_empty())
-    })
+/// A body of HTTP of known length.
+#[derive(Debug)]
+pub struct Frames {
+    /// Bytes that have not been given yet.
+    remaining: u64,
+    source: FrameSource,
 }
 
-async fn next_piece(mut reader: RewriteReader<FileView>) -> io::Result<Option<(Bytes, RewriteReader<FileView>)>> {
-    let read = tokio::task::spawn_blocking(move || {
-        let mut piece = Vec::with_capacity(CHUNK);
-        #[allow(clippy::disallowed_methods, reason = "a piece has a fixed length")]
-        reader.by_ref().take(CHUNK as u64).read_to_end(&mut piece)?;
-        Ok((!piece.is_empty()).then(|| (piece.into(), reader)))
-    });
-    read.await.map_err(io::Error::other)?
+#[derive(Debug)]
+enum FrameSource {
+    Memory(FramesOfMemory),
+    File(FramesOfFile),
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Self { remaining, source } = self.get_mut();
+        if *remaining == 0 {
+            return Poll::Ready(None);
+        }
+        let piece = match source {
+            FrameSource::Memory(memory) => memory.next(),
+            FrameSource::File(file) => ready!(file.poll_next(cx)),
+        };
+        let piece = piece.and_then(|piece| match piece.len() {
+            0 => Err(io::Error::other("the original ends too early")),
+            _ => Ok(piece),
+        });
+        *remaining = piece.as_ref().map_or(0, |piece| remaining.saturating_sub(piece.len() as u64));
+        Poll::Ready(Some(piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+/// What is left to send of bytes in memory.
+#[derive(Debug, Default)]
+struct FramesOfMemory {
+    pieces: VecDeque<Piece>,
+    bytes: MemoryOfFrames,
+}
+
+#[derive(Debug)]
+enum MemoryOfFrames {
+    /// To be shared.
+    Own(Bytes),
+    /// To be copied.
+    Lent(Arc<Loan>),
+}
+
+impl Default for MemoryOfFrames {
+    fn default() -> Self {
+        Self::Own(Bytes::new())
+    }
+}
+
+impl FramesOfMemory {
+    fn new(pieces: VecDeque<Piece>, InMemory { bytes, accounts }: InMemory) -> Self {
+        let bytes = match &*accounts {
+            [] => MemoryOfFrames::Own(bytes),
+            accounts => MemoryOfFrames::Lent(Loan::new(bytes, accounts)),
+        };
+        Self { pieces, bytes }
+    }
+
+    /// The next bytes; none when there are no more.
+    fn next(&mut self) -> io::Result<Bytes> {
+        // Made when they are needed: they would be as many bytes of the program.
+        static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; CHUNK].into());
+        let piece = loop {
+            match self.pieces.pop_front() {
+                Some(piece) if piece.is_empty() => {}
+                Some(piece) => break piece,
+                None => return Ok(Bytes::new()),
+            }
+        };
+        let (first, rest) = match piece {
+            // These are part of the plan, and few.
+            Piece::Insert(bytes) => return Ok(bytes.into()),
+            Piece::Zeros(count) => {
+                let first = count.min(CHUNK as u64);
+                (ZEROS.slice(..first as usize), Piece::Zeros(count - first))
+            }
+            Piece::Copy(range) => match &self.bytes {
+                // The plan was made for these very bytes, so its ranges lie inside.
+                MemoryOfFrames::Own(bytes) => return Ok(bytes.slice(range.start as usize..range.end as usize)),
+                MemoryOfFrames::Lent(loan) => {
+                    let end = range.end.min(range.start + CHUNK as u64);
+                    let first = loan.copy(range.start as usize..end as usize);
+                    (first.ok_or_else(too_slow)?, Piece::Copy(end..range.end))
+                }
+            },
+        };
+        self.pieces.push_front(rest);
+        Ok(first)
+    }
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client is too slow while others wait for memory")
+}
+
+/// What is left to send of a file. A piece is read when it is asked for.
+#[derive(Debug)]
+enum FramesOfFile {
+    Idle(RewriteReader<FileView>),
+    Reading(JoinHandle<io::Result<(Bytes, RewriteReader<FileView>)>>),
+    /// Reading has failed.
+    Broken,
+}
+
+impl FramesOfFile {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut reading = match std::mem::replace(self, Self::Broken) {
+            Self::Idle(reader) => tokio::task::spawn_blocking(|| read_piece(reader)),
+            Self::Reading(reading) => reading,
+            Self::Broken => return Poll::Ready(Ok(Bytes::new())),
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(cx) else {
+            *self = Self::Reading(reading);
+            return Poll::Pending;
+        };
+        let (piece, reader) = read.map_err(io::Error::other)??;
+        *self = Self::Idle(reader);
+        Poll::Ready(Ok(piece))
+    }
+}
+
+fn read_piece<R: Read>(mut reader: R) -> io::Result<(Bytes, R)> {
+    let mut piece = Vec::with_capacity(CHUNK);
+    #[allow(clippy::disallowed_methods, reason = "a piece has a fixed length")]
+    reader.by_ref().take(CHUNK as u64).read_to_end(&mut piece)?;
+    Ok((piece.into(), reader))
 }

@@ -10,6 +10,7 @@ pub(crate) mod conditional;
 mod download;
 mod fairness;
 mod flight;
+mod memory;
 mod pipeline;
 mod pool;
 mod threads;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
-pub use body::{Body, Original};
+pub use body::{Body, Frames, InMemory, Original};
 pub use conditional::{RangeRequest, range};
 
 use crate::codec::Format;
@@ -62,6 +63,8 @@ pub struct OriginResponse {
     pub headers: HeaderMap,
     /// The body; empty for HEAD, whose headers are those of GET.
     pub body: Body,
+    /// The problem, if that is the answer.
+    pub problem: Option<Problem>,
     /// What the log and the metrics tell of it.
     pub(crate) report: Report,
 }
@@ -74,8 +77,8 @@ pub(crate) struct Report {
     /// Where a finished answer came from.
     pub(crate) cache: Option<CacheResult>,
     pub(crate) cost: Cost,
-    /// The code of the problem, if that is the answer.
-    pub(crate) problem: Option<&'static str>,
+    /// What kind of problem the answer is, if it is one.
+    pub(crate) problem: Option<Code>,
 }
 
 /// A finished answer, as the cache keeps it.
@@ -167,9 +170,9 @@ impl Origin {
         };
         let answer = answer.await;
         let mut response = answer.unwrap_or_else(|problem| {
-            problem_response(&Problem { request_id: request.request_id.map(str::to_owned), ..problem })
+            problem_response(Problem { request_id: request.request_id.map(str::to_owned), ..problem })
         });
-        response.report = Report { problem: response.report.problem, ..report };
+        response.report = Report { problem: response.problem.as_ref().map(|problem| problem.code), ..report };
         if depends_on_accept {
             response.headers.insert(header::VARY, HeaderValue::from_static("accept"));
         }
@@ -194,7 +197,7 @@ impl Origin {
             total,
             cost,
             cache,
-            problem,
+            problem: problem.map(Code::name),
             request_id,
         });
     }
@@ -237,7 +240,11 @@ impl Origin {
                     if cache == CacheResult::Miss {
                         report.cost = answer.cost;
                     }
-                    Ok(finished(&answer, cache, headers))
+                    let body = match *request.method {
+                        Method::HEAD => Body::Empty,
+                        _ => self.pipeline.body(answer.bytes.clone(), parsed.deadline).await?,
+                    };
+                    Ok(finished(&answer, body, cache, headers))
                 }
                 Outcome::Original { meta, format, rewrite, original } => {
                     if role == Role::Leader {
@@ -351,13 +358,13 @@ fn original_response(
         }
         RangeRequest::Unsatisfiable => {
             let problem = Problem::new(Code::RangeNotSatisfiable, format!("the file has {length} bytes"));
-            let mut response = problem_response(&problem);
+            let mut response = problem_response(problem);
             response.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{length}")));
             return Ok(response);
         }
     };
     headers.insert(header::CONTENT_LENGTH, body.len().into());
-    Ok(OriginResponse { status, headers, body, report: Report::default() })
+    Ok(OriginResponse { status, headers, body, problem: None, report: Report::default() })
 }
 
 /// All that decides over the bytes of an answer beside its original.
@@ -382,15 +389,14 @@ fn version(query: &str) -> Option<String> {
 
 /// An answer without a body.
 fn bare(status: StatusCode, headers: HeaderMap) -> OriginResponse {
-    OriginResponse { status, headers, body: Body::Empty, report: Report::default() }
+    OriginResponse { status, headers, body: Body::Empty, problem: None, report: Report::default() }
 }
 
-fn finished(answer: &Answer, cache: CacheResult, mut headers: HeaderMap) -> OriginResponse {
+fn finished(answer: &Answer, body: Body, cache: CacheResult, mut headers: HeaderMap) -> OriginResponse {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.media_type));
     headers.insert(header::CONTENT_LENGTH, answer.bytes.len().into());
     headers.insert("server-timing", ascii(&server_timing(cache, answer)));
-    let body = Body::Bytes(answer.bytes.clone());
-    OriginResponse { status: StatusCode::OK, headers, body, report: Report::default() }
+    OriginResponse { status: StatusCode::OK, headers, body, problem: None, report: Report::default() }
 }
 
 /// What of `Accept` matters, which is nothing unless the format is left to us.
@@ -422,7 +428,7 @@ fn ascii(text: &str) -> HeaderValue {
 }
 
 /// A problem as an answer.
-pub fn problem_response(problem: &Problem) -> OriginResponse {
+pub fn problem_response(problem: Problem) -> OriginResponse {
     let body = Bytes::from(problem.to_json().to_string());
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -434,6 +440,7 @@ pub fn problem_response(problem: &Problem) -> OriginResponse {
     if problem.code == Code::MethodNotAllowed {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
-    let report = Report { problem: Some(problem.code.name()), ..Report::default() };
-    OriginResponse { status: problem.code.status(), headers, body: Body::Bytes(body), report }
+    let report = Report { problem: Some(problem.code), ..Report::default() };
+    let status = problem.code.status();
+    OriginResponse { status, headers, body: Body::Bytes(body.into()), problem: Some(problem), report }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::body::{Original, sniffed};
+use super::body::{Body, CHUNK, InMemory, Original, sniffed};
 use super::conditional::entity_tag;
 use super::download::{Downloads, Look};
+use super::memory::{Account, Room};
 use super::pool::{Load, Place, Pool};
 use super::{Answer, ParsedRequest};
 use crate::codec::{self, Format, Work};
@@ -63,6 +64,8 @@ pub(super) struct Pipeline {
     /// For headers and metadata.
     headers: Pool,
     downloads: Downloads,
+    /// For finished answers on their way to clients.
+    sent: Account,
     /// Finished answers by key and entity tag.
     cache: moka::future::Cache<String, Answer>,
     /// The source's tag of which it is known that the answer is good, by key and variant.
@@ -78,6 +81,7 @@ impl Pipeline {
             pixels: Pool::new("pixels", settings.workers, settings.queue),
             headers: Pool::new("headers", settings.workers, settings.queue),
             downloads: Downloads::new(settings.max_source_bytes, settings.download_memory),
+            sent: Account::new(settings.download_memory / 2),
             cache: moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build(),
             verified: moka::future::Cache::new(REMEMBERED_TAGS),
             settings,
@@ -90,7 +94,7 @@ impl Pipeline {
     }
 
     /// How much there is to do, and what is held.
-    pub(super) fn gauges(&self) -> [Gauge; 7] {
+    pub(super) fn gauges(&self) -> [Gauge; 8] {
         let gauge = |name, help, value| Gauge { name, help, value };
         let (pixels, headers) = (self.pixels.load(), self.headers.load());
         let (queued, busy) = ("Jobs that wait for a worker.", "Jobs that are worked on.");
@@ -100,9 +104,22 @@ impl Pipeline {
             gauge("workers_busy{pool=\"pixels\"}", busy, pixels.busy as u64),
             gauge("workers_busy{pool=\"headers\"}", busy, headers.busy as u64),
             gauge("download_memory_bytes", "Memory that originals hold.", self.downloads.held()),
+            gauge("answer_memory_bytes", "Memory of finished answers on their way to clients.", self.sent.taken()),
             gauge("cache_bytes", "Memory that finished answers hold.", self.cache.weighted_size()),
             gauge("cache_entries", "Finished answers in the cache.", self.cache.entry_count()),
         ]
+    }
+
+    /// A finished answer as a body. One that its client might take slowly is counted until it has it.
+    ///
+    /// # Errors
+    /// Those of [`Account::room`].
+    pub(super) async fn body(&self, bytes: Bytes, deadline: Instant) -> Result<Body, Problem> {
+        if bytes.len() <= CHUNK {
+            return Ok(Body::Bytes(bytes.into()));
+        }
+        let room = self.sent.room(bytes.len() as u64, deadline).await?;
+        Ok(Body::Bytes(InMemory::in_room_of(Room::hold(vec![room], bytes), [self.sent.clone()])))
     }
 
     /// The source's tag for which this request's answer was good the last time.
@@ -181,7 +198,7 @@ impl Pipeline {
             }
             content => {
                 let object = Object { meta: meta.clone(), content };
-                let bytes = self.downloads.read(object, deadline, recognised).await?;
+                let bytes = self.downloads.read_to_hand_on(object, deadline, recognised).await?;
                 (self.headers.worker(Some(place), deadline).await?, Original::Memory(bytes), None)
             }
         };

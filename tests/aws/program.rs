@@ -20,7 +20,7 @@ pub(crate) struct Watched {
 /// A running `image-origin`, with AWS credentials in its environment.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
-    _watched: Watched,
+    watched: Watched,
 }
 
 /// The binary, with credentials and without anything else that AWS programs look at.
@@ -96,7 +96,14 @@ impl Program {
         let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{}", watched.log()));
         let address = address.1.parse().unwrap();
         watched.keep(std::io::Cursor::new(line).chain(lines));
-        Self { address, _watched: watched }
+        Self { address, watched }
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.watched.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     pub(crate) fn get(&self, target: &str) -> Response {

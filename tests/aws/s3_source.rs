@@ -1,7 +1,7 @@
 //! Originals from S3.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -273,6 +273,57 @@ fn an_original_beyond_the_limit_is_refused_by_what_is_announced_and_by_what_come
     assert_eq!(program.get("/photo.jpg?w=5").outcome(), (413, "source_too_large".to_owned()));
     proxy.set(Fault::Length(""));
     assert_eq!(program.get("/photo.jpg?w=5").outcome(), (413, "source_too_large".to_owned()));
+}
+
+/// A picture of so many bytes, in a format that has as many in the original as in the picture.
+fn bitmap(rows: u32) -> Vec<u8> {
+    const WIDTH: u32 = 1024;
+    let size = WIDTH * 3 * rows;
+    let header = [54 + size, 0, 54, 40, WIDTH, rows, 1 | 24 << 16, 0, size, 0, 0, 0, 0];
+    let mut file = b"BM".to_vec();
+    file.extend(header.iter().flat_map(|number| number.to_le_bytes()));
+    file.extend((0..size).map(|place| (place.wrapping_mul(place) >> 7) as u8));
+    file
+}
+
+/// Asks for something and reads nothing of the answer.
+fn ask_without_reading(address: SocketAddr, target: &str) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(address).await.unwrap().into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream
+    });
+    (&stream).write_all(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn clients_that_do_not_read_hold_nobody_up() {
+    const CLIENTS: usize = 40;
+    let store = Store::with_photo();
+    let large = bitmap(2700);
+    store.put("large-0.bmp", &large);
+    for number in 1..CLIENTS {
+        std::fs::hard_link(store.path("large-0.bmp"), store.path(&format!("large-{number}.bmp"))).unwrap();
+    }
+    // Of this, half is for originals that are handed on, which is room for one of these.
+    let settings = [("IMAGE_ORIGIN_MAX_SOURCE_BYTES", "9M"), ("IMAGE_ORIGIN_DOWNLOAD_MEMORY", "18M")];
+    let program = Program::serve(store.address, &settings);
+    let stalled: Vec<_> =
+        (0..CLIENTS).map(|number| ask_without_reading(program.address, &format!("/large-{number}.bmp"))).collect();
+    for width in 1..40 {
+        assert_eq!(program.get(&format!("/photo.jpg?w={width}")).outcome(), (200, String::new()), "{width}");
+        let original = program.get("/photo.jpg");
+        assert_eq!(original.outcome(), (200, String::new()), "beside {width}");
+        assert_eq!(original.header("content-length"), Some(original.body.len().to_string().as_str()));
+    }
+    drop(stalled);
+    let (peak, all) = (program.peak_memory(), CLIENTS * large.len());
+    println!("{} MB at most, where the originals have {} MB", peak >> 20, all >> 20);
+    assert!(peak < 160 << 20, "{} MB", peak >> 20);
 }
 
 #[test]

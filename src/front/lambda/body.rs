@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 use crate::origin::Body;
 
@@ -19,7 +20,7 @@ pub(super) struct Pieces(VecDeque<Bytes>);
 impl Pieces {
     /// Takes an answer's pieces together.
     pub(super) async fn collect(body: Body) -> io::Result<Self> {
-        body.into_stream().try_collect().await.map(Self)
+        body.into_shared_frames().into_data_stream().try_collect().await.map(Self)
     }
 
     /// How many bytes there are.

@@ -101,7 +101,7 @@ impl Door {
     ) -> Result<Response<Body>, Infallible> {
         let Ok(uri) = target.parse::<Uri>() else {
             let problem = Problem::new(Code::BadPath, "the path or the query is no part of a URL");
-            return Ok(http_answer(problem_response(&problem)));
+            return Ok(http_answer(problem_response(problem)));
         };
         let mut request = request.map(|_| Body::empty());
         *request.uri_mut() = uri;
@@ -225,5 +225,5 @@ fn is_text(headers: &HeaderMap) -> bool {
 }
 
 fn too_large(detail: String) -> Response<Body> {
-    http_answer(problem_response(&Problem::new(Code::AnswerTooLarge, detail)))
+    http_answer(problem_response(Problem::new(Code::AnswerTooLarge, detail)))
 }

@@ -83,7 +83,7 @@ impl Door {
             request_id: Some(&caller.context.request_id),
         };
         let responding = std::panic::AssertUnwindSafe(self.origin.respond_from(source, request)).catch_unwind();
-        responding.await.unwrap_or_else(|_| problem_response(&Problem::new(Code::Internal, "a bug; see the log")))
+        responding.await.unwrap_or_else(|_| problem_response(Problem::new(Code::Internal, "a bug; see the log")))
     }
 
     /// Sends an answer to where S3 waits for it.
@@ -150,7 +150,7 @@ impl Door {
                 let code = code_in(&code).unwrap_or("InternalError");
                 json!({ "statusCode": status, "errorCode": code, "errorMessage": "The listing was refused." })
             }
-            Err(error) => match Failure::of(&problem_response(&Problem::from(error))) {
+            Err(error) => match Failure::of(&problem_response(Problem::from(error))) {
                 Some(failure) => failure.as_result(),
                 None => json!({ "statusCode": 500, "errorCode": "InternalError", "errorMessage": "" }),
             },
@@ -219,29 +219,22 @@ async fn with_answer(
 /// An error in S3's words.
 struct Failure {
     status: u16,
-    code: String,
+    code: &'static str,
     message: String,
 }
 
 impl Failure {
     fn of(response: &OriginResponse) -> Option<Self> {
-        if !response.status.is_client_error() && !response.status.is_server_error() {
-            return None;
-        }
-        let problem = match &response.body {
-            crate::origin::Body::Bytes(bytes) => serde_json::from_slice::<Value>(bytes).unwrap_or_default(),
-            _ => Value::Null,
-        };
-        let text = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
+        let problem = response.problem.as_ref()?;
         // It becomes a header.
-        let message = text("detail").chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
-        let status = match response.status.as_u16() {
+        let message = problem.detail.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+        let status = match problem.code.status().as_u16() {
             status @ (400 | 401 | 403 | 404 | 405 | 409 | 411 | 412 | 416 | 500 | 503) => status,
             504 => 503,
             status if status < 500 => 400,
             _ => 500,
         };
-        Some(Self { status, code: s3_code(text("code")), message })
+        Some(Self { status, code: s3_code(problem.code), message })
     }
 
     fn as_result(&self) -> Value {
@@ -250,27 +243,26 @@ impl Failure {
 }
 
 /// S3's own code where there is one, or ours in its spelling.
-fn s3_code(code: &str) -> String {
-    let own = match code {
-        "not_found" => "NoSuchKey",
-        "forbidden" | "metadata_hidden" => "AccessDenied",
-        "bad_parameter" | "bad_path" | "crop_outside" => "InvalidArgument",
-        "method_not_allowed" => "MethodNotAllowed",
-        "precondition_failed" => "PreconditionFailed",
-        "range_not_satisfiable" => "InvalidRange",
-        "source_too_large" | "answer_too_large" => "EntityTooLarge",
-        "overloaded" => "SlowDown",
-        "internal" | "" => "InternalError",
-        _ => "",
-    };
-    if !own.is_empty() {
-        return own.to_owned();
+const fn s3_code(code: Code) -> &'static str {
+    match code {
+        Code::NotFound => "NoSuchKey",
+        Code::Forbidden | Code::MetadataHidden => "AccessDenied",
+        Code::BadParameter | Code::BadPath | Code::CropOutside => "InvalidArgument",
+        Code::MethodNotAllowed => "MethodNotAllowed",
+        Code::PreconditionFailed => "PreconditionFailed",
+        Code::RangeNotSatisfiable => "InvalidRange",
+        Code::SourceTooLarge | Code::AnswerTooLarge => "EntityTooLarge",
+        Code::Overloaded => "SlowDown",
+        Code::Internal => "InternalError",
+        Code::PageOutside => "PageOutside",
+        Code::UnsupportedImage => "UnsupportedImage",
+        Code::DamagedImage => "DamagedImage",
+        Code::ImageTooLarge => "ImageTooLarge",
+        Code::MaxBytesImpossible => "MaxBytesImpossible",
+        Code::SourceFailed => "SourceFailed",
+        Code::SourceTimeout => "SourceTimeout",
+        Code::Deadline => "Deadline",
     }
-    let words = code.split('_').map(|word| {
-        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-        first.to_ascii_uppercase() + rest
-    });
-    words.collect()
 }
 
 #[cfg(test)]
@@ -281,13 +273,12 @@ mod tests {
     fn every_error_has_a_code_and_a_status_that_s3_knows() {
         const STATUSES: [u16; 11] = [400, 401, 403, 404, 405, 409, 411, 412, 416, 500, 503];
         for code in Code::ALL {
-            let failure = Failure::of(&problem_response(&Problem::new(*code, "grün\nrot"))).unwrap();
+            let failure = Failure::of(&problem_response(Problem::new(*code, "grün\nrot"))).unwrap();
             assert!(STATUSES.contains(&failure.status), "{code:?}: {}", failure.status);
             let letters = failure.code.bytes().all(|byte| byte.is_ascii_alphabetic());
             assert!(letters && failure.code.starts_with(|c: char| c.is_ascii_uppercase()), "{}", failure.code);
             assert_eq!(failure.message, "gr n rot");
         }
-        assert_eq!(s3_code("damaged_image"), "DamagedImage");
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn cut(mut response: OriginResponse, part: std::ops::Range<u64>, length: u64) ->
 }
 
 fn outside(length: u64) -> OriginResponse {
-    problem_response(&Problem::new(Code::RangeNotSatisfiable, format!("the answer has {length} bytes")))
+    problem_response(Problem::new(Code::RangeNotSatisfiable, format!("the answer has {length} bytes")))
 }
 
 #[cfg(test)]
@@ -85,8 +85,9 @@ mod tests {
         for (query, ranged, status, expected, shown) in table {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_LENGTH, length.into());
-            let body = Body::Bytes(vec![0; length as usize].into());
-            let whole = OriginResponse { status: StatusCode::OK, headers, body, report: Report::default() };
+            let body = Body::Bytes(bytes::Bytes::from(vec![0; length as usize]).into());
+            let whole =
+                OriginResponse { status: StatusCode::OK, headers, body, problem: None, report: Report::default() };
             let mut wanted = HeaderMap::new();
             if !ranged.is_empty() {
                 wanted.insert(header::RANGE, ranged.parse().unwrap());
@@ -96,8 +97,7 @@ mod tests {
             let shown_now = part.headers.get(header::CONTENT_RANGE).map(|value| value.to_str().unwrap());
             assert_eq!(shown_now, shown, "{query}{ranged}");
             if status < 300 {
-                let Body::Bytes(bytes) = part.body else { panic!("bytes stay bytes") };
-                assert_eq!(bytes.len() as u64, expected, "{query}{ranged}");
+                assert_eq!(part.body.len(), expected, "{query}{ranged}");
             }
         }
     }

@@ -1,0 +1,387 @@
+//! Memory that requests share: how much of it there is, who gets it in which order, and who loses it first.
+//!
+//! A request asks its [`Account`] for [`Room`], and waits for it where there is none. Bytes that a client is being sent are a
+//! [`Loan`]: while others wait, the account takes them back from the clients that are slowest to take them, so that clients
+//! that do not read hold nobody up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Code, Problem};
+
+/// Whoever asks for a share of all memory comes after those who ask for nothing within this share of this time: small
+/// requests pass large ones, and none is passed by those that come much later.
+const SIZE_PENALTY: Duration = Duration::from_secs(4);
+
+/// How often those who wait look for clients that are too slow.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a client may take nothing of its bytes while others wait for the memory.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes a second of which a client that takes them is not slow.
+const PACE: f64 = 64.0 * 1024.0;
+
+/// The weight of the newest in the mean of how long memory is held.
+const WEIGHT: f64 = 0.125;
+
+/// Memory of a fixed size. Copies are one account.
+#[derive(Debug, Clone)]
+pub(super) struct Account(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    capacity: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: u64,
+    waiting: BTreeMap<Turn, Waiter>,
+    /// How many have waited so far.
+    count: u64,
+    /// How long memory was held lately: a mean in which the newest weighs most.
+    held: Duration,
+    loans: Vec<Weak<Loan>>,
+}
+
+/// The order of those who wait.
+type Turn = (Instant, u64);
+
+#[derive(Debug)]
+struct Waiter {
+    bytes: u64,
+    granted: oneshot::Sender<()>,
+}
+
+impl State {
+    /// Gives those who are next what there is for them.
+    fn settle(&mut self) {
+        while let Some(next) = self.waiting.first_entry().filter(|next| next.get().bytes <= self.free) {
+            let Waiter { bytes, granted } = next.remove();
+            self.free -= bytes;
+            // A waiter leaves the table before its receiver goes.
+            let _ = granted.send(());
+        }
+    }
+
+    fn give_back(&mut self, bytes: u64) {
+        self.free += bytes;
+        self.settle();
+    }
+}
+
+impl Account {
+    /// Memory of so many bytes.
+    pub(super) fn new(capacity: u64) -> Self {
+        let state =
+            State { free: capacity, waiting: BTreeMap::new(), count: 0, held: Duration::ZERO, loans: Vec::new() };
+        Self(Arc::new(Inner { capacity, state: Mutex::new(state) }))
+    }
+
+    /// How many bytes are taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.0.capacity - self.lock().free
+    }
+
+    /// Room for so many bytes, or for as many as there are in all.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`]: at once when there will be no room in time, by how long memory was held lately, and when
+    /// there was none in half of the time that is left, for the rest would not do for reading and working.
+    pub(super) async fn room(&self, bytes: u64, deadline: Instant) -> Result<Room, Problem> {
+        let refused = || Problem::new(Code::Overloaded, "too many originals are being read; try again shortly");
+        let (bytes, now) = (bytes.min(self.0.capacity), Instant::now());
+        let half = now + deadline.saturating_duration_since(now) / 2;
+        let mut waiting = {
+            let mut state = self.lock();
+            let turn = now + SIZE_PENALTY.mul_f64(self.share(bytes));
+            if state.waiting.is_empty() && bytes <= state.free {
+                state.free -= bytes;
+                return Ok(Room { account: self.clone(), bytes, since: now });
+            }
+            if now + self.expected(&state, turn, bytes) > half {
+                return Err(refused());
+            }
+            let (granted, grant) = oneshot::channel();
+            state.count += 1;
+            let turn = (turn, state.count);
+            state.waiting.insert(turn, Waiter { bytes, granted });
+            // It may come before one that is waited for, and fit.
+            state.settle();
+            Waiting { account: self, turn, bytes, grant, is_over: false }
+        };
+        loop {
+            self.relieve();
+            let look = half.min(Instant::now() + LOOK_AGAIN);
+            if timeout_at(look, &mut waiting.grant).await.is_ok() {
+                waiting.is_over = true;
+                return Ok(Room { account: self.clone(), bytes, since: Instant::now() });
+            }
+            if look == half {
+                return Err(refused());
+            }
+        }
+    }
+
+    /// Notes a loan of bytes that are [`Room`] of this account.
+    fn note(&self, loan: &Arc<Loan>) {
+        let mut state = self.lock();
+        state.loans.retain(|loan| loan.strong_count() > 0);
+        state.loans.push(Arc::downgrade(loan));
+    }
+
+    /// How long it will take until it is the turn of this one, if memory is held for as long as lately.
+    fn expected(&self, state: &State, turn: Instant, bytes: u64) -> Duration {
+        let before: u64 = state.waiting.range(..(turn, u64::MAX)).map(|(_, waiter)| waiter.bytes).sum();
+        let missing = (before + bytes).saturating_sub(state.free);
+        state.held.mul_f64(self.share(missing))
+    }
+
+    /// This many bytes as a part of all there are.
+    fn share(&self, bytes: u64) -> f64 {
+        bytes as f64 / self.0.capacity.max(1) as f64
+    }
+
+    /// Takes bytes back from those who are slow, slowest first, until there is room for the one who is next.
+    fn relieve(&self) {
+        loop {
+            let loans = {
+                let state = self.lock();
+                if state.waiting.is_empty() {
+                    return;
+                }
+                state.loans.clone()
+            };
+            // Without the lock, which dropping a loan takes.
+            let now = Instant::now();
+            let slow = |loan: Arc<Loan>| Some((loan.good_until().filter(|until| *until < now)?, loan));
+            let slow = loans.iter().filter_map(Weak::upgrade).filter_map(slow);
+            let Some((_, loan)) = slow.min_by_key(|(until, _)| *until) else { return };
+            drop(loan.take_back());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is locked.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that waits for room.
+struct Waiting<'a> {
+    account: &'a Account,
+    turn: Turn,
+    bytes: u64,
+    grant: oneshot::Receiver<()>,
+    /// Whether it has taken what it was given.
+    is_over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut state = self.account.lock();
+        match state.waiting.remove(&self.turn) {
+            // It may have held up others.
+            Some(_) => state.settle(),
+            None => state.give_back(self.bytes),
+        }
+    }
+}
+
+/// Memory that is taken. It is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    account: Account,
+    bytes: u64,
+    since: Instant,
+}
+
+impl Room {
+    /// These bytes, which hold the room for as long as there is any part of them.
+    pub(super) fn hold(rooms: Vec<Self>, bytes: Bytes) -> Bytes {
+        struct Held {
+            bytes: Bytes,
+            _rooms: Vec<Room>,
+        }
+        impl AsRef<[u8]> for Held {
+            fn as_ref(&self) -> &[u8] {
+                &self.bytes
+            }
+        }
+        Bytes::from_owner(Held { bytes, _rooms: rooms })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut state = self.account.lock();
+        state.held = state.held.mul_f64(1.0 - WEIGHT) + self.since.elapsed().mul_f64(WEIGHT);
+        state.give_back(self.bytes);
+    }
+}
+
+/// Bytes on their way to a client.
+#[derive(Debug)]
+pub(super) struct Loan(Mutex<Lent>);
+
+#[derive(Debug)]
+struct Lent {
+    /// None once they have been taken back.
+    bytes: Option<Bytes>,
+    /// Until when the client has time to take more.
+    good_until: Instant,
+}
+
+impl Loan {
+    /// Lends bytes to a client that is sent them, until it has them or one of the accounts whose room they take wants that
+    /// back.
+    pub(super) fn new(bytes: Bytes, accounts: &[Account]) -> Arc<Self> {
+        let lent = Lent { bytes: Some(bytes), good_until: Instant::now() + PATIENCE };
+        let loan = Arc::new(Self(Mutex::new(lent)));
+        for account in accounts {
+            account.note(&loan);
+        }
+        loan
+    }
+
+    /// A copy of these bytes, which holds no room; none when they have been taken back.
+    pub(super) fn copy(&self, range: std::ops::Range<usize>) -> Option<Bytes> {
+        let mut lent = self.lock();
+        let piece = Bytes::copy_from_slice(lent.bytes.as_ref()?.get(range)?);
+        let now = Instant::now();
+        let earned = Duration::from_secs_f64(piece.len() as f64 / PACE);
+        lent.good_until = (lent.good_until.max(now) + earned).min(now + PATIENCE);
+        Some(piece)
+    }
+
+    /// Until when the client may keep the bytes that it has not taken yet, if others wait for them.
+    fn good_until(&self) -> Option<Instant> {
+        let lent = self.lock();
+        lent.bytes.as_ref().map(|_| lent.good_until)
+    }
+
+    fn take_back(&self) -> Option<Bytes> {
+        self.lock().bytes.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    /// A request for room that runs by itself.
+    fn asks(account: &Account, bytes: u64) -> tokio::task::JoinHandle<Result<Room, Code>> {
+        let account = account.clone();
+        tokio::spawn(async move { account.room(bytes, soon()).await.map_err(|problem| problem.code) })
+    }
+
+    async fn a_moment() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_will_find_no_room_in_time_is_refused_at_once() {
+        let account = Account::new(4);
+        account.lock().held = Duration::from_secs(8);
+        let held = account.room(4, soon()).await.unwrap();
+        let started = Instant::now();
+        assert_eq!(asks(&account, 3).await.unwrap().unwrap_err(), Code::Overloaded, "three quarters take 6 s");
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        let waiting = asks(&account, 2);
+        a_moment().await;
+        assert_eq!(
+            asks(&account, 2).await.unwrap().unwrap_err(),
+            Code::Overloaded,
+            "those who wait already come first"
+        );
+        drop(held);
+        assert!(waiting.await.unwrap().is_ok());
+        assert_eq!((account.taken(), account.lock().waiting.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_requests_pass_a_large_one_for_a_while_and_then_no_more() {
+        let account = Account::new(100);
+        let held = account.room(50, soon()).await.unwrap();
+        let large = asks(&account, 100);
+        a_moment().await;
+        for _ in 0..8 {
+            let small = asks(&account, 1).await.unwrap();
+            assert!(small.is_ok(), "there is room for it, and the large one has not waited for long");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let late = asks(&account, 1);
+        a_moment().await;
+        assert!(!late.is_finished() && !large.is_finished(), "it is the turn of the large one");
+        drop(held);
+        let large = large.await.unwrap().unwrap();
+        assert!(!late.is_finished());
+        drop(large);
+        assert!(late.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_leave_hold_nobody_up() {
+        let account = Account::new(100);
+        let held = account.room(50, soon()).await.unwrap();
+        let large = asks(&account, 100);
+        tokio::time::sleep(SIZE_PENALTY).await;
+        let small = asks(&account, 40);
+        a_moment().await;
+        assert!(!small.is_finished());
+        large.abort();
+        assert!(small.await.unwrap().is_ok());
+        // One who leaves after it was given its room, and before it knew.
+        let waiting = asks(&account, 100);
+        a_moment().await;
+        drop(held);
+        waiting.abort();
+        let _ = waiting.await;
+        assert_eq!(account.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_do_not_read_lose_their_bytes_to_those_who_wait() {
+        let account = Account::new(100);
+        let lend = async || {
+            let room = account.room(50, soon()).await.unwrap();
+            let accounts = std::slice::from_ref(&account);
+            Loan::new(Room::hold(vec![room], Bytes::from(vec![7; 50])), accounts)
+        };
+        let (stalled, reading) = (lend().await, lend().await);
+        let reads = reading.clone();
+        let reader = tokio::spawn(async move {
+            for at in 0..20 {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                // As much as 64 KiB a second would be, of smaller memory.
+                assert!(reads.copy(0..50).is_some(), "{at}");
+                reads.lock().good_until = Instant::now() + PATIENCE;
+            }
+        });
+        tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
+        assert_eq!(stalled.copy(0..1).unwrap(), &[7][..], "nobody waits for them");
+        let first = asks(&account, 50);
+        tokio::time::sleep(PATIENCE - LOOK_AGAIN).await;
+        drop(first.await.unwrap().unwrap());
+        assert_eq!((stalled.copy(0..1), reading.copy(0..1).is_some()), (None, true));
+        reader.await.unwrap();
+    }
+}
