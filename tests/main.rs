@@ -16,4 +16,5 @@ mod hostile;
 mod metadata;
 mod mutations;
 mod pictures;
+mod round_trips;
 mod serve;
