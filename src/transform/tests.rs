@@ -53,6 +53,56 @@ fn what_is_missing_of_a_file_is_told() {
     }
 }
 
+/// Files that end where a frame ends, of which there should be more.
+#[test]
+fn animations_that_end_between_frames_are_cut_short() {
+    let chunks = |bytes: &[u8], name: &[u8; 4]| -> Vec<usize> {
+        bytes.windows(4).enumerate().filter(|(_, at)| at == name).map(|(at, _)| at).collect()
+    };
+    let png = include_bytes!("../../fixtures/png/disposing.png").as_slice();
+    let webp = include_bytes!("../../fixtures/webp/disposing.webp").as_slice();
+    let gif = include_bytes!("../../fixtures/gif/disposing.gif").as_slice();
+    let controls = chunks(png, b"fcTL").into_iter().map(|at| at - 4);
+    let frames = chunks(webp, b"ANMF");
+    for (name, bytes, end) in controls
+        .filter(|at| png[..*at].windows(4).any(|name| name == b"IDAT"))
+        .map(|at| ("png", png, at))
+        .chain(frames.into_iter().skip(1).map(|at| ("webp", webp, at)))
+        .chain([("gif", gif, gif.len() - 1)])
+    {
+        let info = inspect(&bytes[..end], BUDGET, &Work::unbounded()).unwrap();
+        assert_eq!(info.warnings, ["the file is cut short"], "{name} {end}");
+    }
+}
+
+/// Viewers show the first picture of an APNG whose frames are numbered wrongly.
+#[test]
+fn frames_with_wrong_numbers_are_no_frames() {
+    let whole = include_bytes!("../../fixtures/png/disposing.png").as_slice();
+    let controls: Vec<_> = (0..whole.len()).filter(|at| whole[*at..].starts_with(b"fcTL")).collect();
+    let data: Vec<_> = (0..whole.len()).filter(|at| whole[*at..].starts_with(b"fdAT")).collect();
+    let first =
+        |bytes: &[u8]| render(bytes, &"page=0".parse().unwrap(), Accepted::default(), BUDGET, &Work::unbounded());
+    for at in controls.into_iter().chain(data) {
+        let mut bytes = whole.to_vec();
+        bytes[at + 7] ^= 0x40;
+        let crc = checksum(&bytes, at);
+        let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+        bytes[at + 4 + length..at + 8 + length].copy_from_slice(&crc);
+        let info = inspect(&bytes, BUDGET, &Work::unbounded()).unwrap();
+        assert!(!info.warnings.is_empty(), "{at}: {info:?}");
+        assert!(first(&bytes).is_ok(), "{at}");
+    }
+}
+
+/// The checksum of the chunk whose name stands at `at`.
+fn checksum(bytes: &[u8], at: usize) -> [u8; 4] {
+    let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[at..at + 4 + length]);
+    crc.sum().to_be_bytes()
+}
+
 /// Screenshots of whole pages are longer than some formats hold.
 #[test]
 fn long_sides_are_kept_where_the_format_holds_them() {

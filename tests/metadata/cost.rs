@@ -228,6 +228,55 @@ fn small_blocks(n: usize) -> Vec<u8> {
     [head, b"\x01x".repeat(n), b"\0".to_vec(), b"\x21\xfe\0".repeat(n), b";".to_vec()].concat()
 }
 
+/// Rows that are nothing but zeros, and more of them than there are rows.
+fn inflating_pixels(n: usize) -> Vec<u8> {
+    let header = png_chunk(b"IHDR", &[&[0, 0, 2, 0][..], &(n as u32).to_be_bytes(), &[8, 0, 0, 0, 0]].concat());
+    let pixels = png_chunk(b"IDAT", &deflated(&vec![0; 1024 * n]));
+    [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &pixels, &png_chunk(b"IEND", b"")].concat()
+}
+
+/// A TIFF of `n` strips that are all the same bytes, compressed in this way.
+fn shared_strips(n: usize, compression: u8) -> Vec<u8> {
+    let count = (n as u32).to_le_bytes();
+    let data_at = 8 + 2 + 8 * 12 + 4;
+    let mut file = b"II*\0\x08\0\0\0\x08\0".to_vec();
+    for (tag, kind, count, value) in [
+        (0, 4, 1, 64_u32),
+        (1, 4, 1, n as u32),
+        (2, 3, 1, 8),
+        (3, 3, 1, compression.into()),
+        (6, 3, 1, 1),
+        (0x11, 4, n as u32, data_at + n as u32),
+        (0x16, 4, 1, 1),
+        (0x17, 4, n as u32, data_at + 5 * n as u32),
+    ] {
+        file.extend([tag, 1, kind, 0]);
+        file.extend([count, value].map(u32::to_le_bytes).concat());
+    }
+    file.extend([0; 4]);
+    file.resize(data_at as usize + n, 0x55);
+    file.extend(data_at.to_le_bytes().repeat(n));
+    file.extend(count.repeat(n));
+    file
+}
+
+/// A sequence of `n` samples, a chunk each.
+fn many_samples(n: usize) -> Vec<u8> {
+    let table = |kind: &[u8; 4], fields: &[u32]| {
+        full_box(kind, &fields.iter().flat_map(|field| field.to_be_bytes()).collect::<Vec<_>>())
+    };
+    let count = n as u32;
+    let tables = [
+        table(b"stsc", &[0, 1, 1, 1, 1]),
+        table(b"stsz", &[&[0, 0, count][..], &vec![9; n]].concat()),
+        table(b"stco", &[&[0, count][..], &(0..count).map(|i| 40 + 2 * i).collect::<Vec<_>>()].concat()),
+    ];
+    let handler = full_box(b"hdlr", b"\0\0\0\0\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    let media = full_box(b"mdia", &[handler, full_box(b"minf", &full_box(b"stbl", &tables.concat()))].concat());
+    let movie = full_box(b"moov", &full_box(b"trak", &media));
+    [b"\0\0\0\x1cftypavis\0\0\0\0avismsf1miaf".to_vec(), full_box(b"mdat", &vec![1; 4 * n]), movie].concat()
+}
+
 /// What every way of reading a file's structure costs, and what has come of it.
 fn cost(file: &[u8]) -> (u64, u64, Vec<Result<(), String>>) {
     const BUDGET: Budget = Budget { pixels: 1 << 24, memory: 64 << 20 };
@@ -253,7 +302,7 @@ fn cost(file: &[u8]) -> (u64, u64, Vec<Result<(), String>>) {
 /// Makes a file whose hostile part is so many times as large as its smallest.
 type Maker = fn(usize) -> Vec<u8>;
 
-const KINDS: [(&str, Maker); 15] = [
+const KINDS: [(&str, Maker); 20] = [
     ("grid of one item in many extents", shared_cells),
     ("auxiliary images", auxiliaries),
     ("Exif in many extents", scattered_exif),
@@ -268,6 +317,11 @@ const KINDS: [(&str, Maker); 15] = [
     ("segments of a JPEG", small_segments),
     ("chunks in a frame of a WebP", small_frames),
     ("sub-blocks and blocks of a GIF", small_blocks),
+    ("pixels that inflate", inflating_pixels),
+    ("strips that are one, with LZW", |n| shared_strips(n, 5)),
+    ("strips that are one, with Deflate", |n| shared_strips(n, 8)),
+    ("strips that are one, with JPEG", |n| shared_strips(n, 7)),
+    ("samples of a sequence", many_samples),
     ("nothing but fill bytes", |n| [&[0xff, 0xd8], vec![0xff; 64 * n].as_slice()].concat()),
 ];
 

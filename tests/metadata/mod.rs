@@ -3,6 +3,7 @@ mod browser;
 mod cost;
 mod exiftool;
 mod hostile;
+mod leftovers;
 pub(crate) mod samples;
 mod schema;
 mod strip;

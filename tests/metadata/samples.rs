@@ -165,6 +165,14 @@ pub(crate) fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
     [&[0xff, marker][..], &(payload.len() as u16 + 2).to_be_bytes(), payload].concat()
 }
 
+/// The header of a colour profile, and no tags.
+pub(crate) fn profile() -> Vec<u8> {
+    let mut profile = vec![0; 132];
+    profile[..4].copy_from_slice(&132_u32.to_be_bytes());
+    profile[36..40].copy_from_slice(b"acsp");
+    profile
+}
+
 pub(crate) fn jpeg() -> Vec<u8> {
     let picture = picture(ImageFormat::Jpeg);
     let extended = xmp("SecretExtendedXmp");
@@ -180,7 +188,7 @@ pub(crate) fn jpeg() -> Vec<u8> {
     file.extend(segment(0xe4, b"SecretVendor"));
     file.extend(segment(0xeb, b"JP\0\x01\0\0\0\x01\0\0\0\x20jumbSecretJumbf"));
     file.extend(segment(0xe0, b"JFXX\0\x10SecretThumbnail"));
-    file.extend(segment(0xe2, b"ICC_PROFILE\0\x01\x01the profile"));
+    file.extend(segment(0xe2, &[b"ICC_PROFILE\0\x01\x01".as_slice(), &profile()].concat()));
     file.extend(segment(0xee, b"Adobe\0\x64\0\0\0\0\x01SecretVendor"));
     file.extend(&picture[2..]);
     file.extend(b"\xff\xd8\xffSecretTrailer");
@@ -221,7 +229,7 @@ pub(crate) fn webp() -> Vec<u8> {
     let picture = picture(ImageFormat::WebP);
     let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
     file.extend(riff_chunk(b"VP8X", &[0x2c, 0, 0, 0, 23, 0, 0, 15, 0, 0]));
-    file.extend(riff_chunk(b"ICCP", b"the profile"));
+    file.extend(riff_chunk(b"ICCP", &profile()));
     file.extend(&picture[12..]);
     file.extend(riff_chunk(b"SVND", b"SecretVendor"));
     file.extend(riff_chunk(b"EXIF", &exif()));
@@ -264,13 +272,37 @@ pub(crate) fn avif() -> Vec<u8> {
     [start, avif_meta(media_at as u32, &data), vendor, media, full_box(b"mpvd", b"SecretTrailer")].concat()
 }
 
-/// The movie box of a sequence, with user data at both levels and times in all headers.
-pub(crate) fn movie() -> Vec<u8> {
-    let header = |kind: &[u8; 4]| full_box(kind, b"\0\0\0\0DATESDAT and so on");
+/// The movie box of a sequence of one sample of so many bytes at `at`, with user data at both levels, times in all headers,
+/// and a track of sound.
+pub(crate) fn movie(at: u32, len: u32) -> Vec<u8> {
+    let header =
+        |kind: &[u8; 4], len: usize| full_box(kind, &[b"\0\0\0\0DATESDAT".as_slice(), &vec![0; len - 12]].concat());
+    let table = |kind: &[u8; 4], fields: &[u32]| {
+        full_box(kind, &fields.iter().flat_map(|field| field.to_be_bytes()).collect::<Vec<_>>())
+    };
     let user_data = full_box(b"udta", &full_box(b"name", b"SecretVendor"));
-    let media = full_box(b"mdia", &[header(b"mdhd"), full_box(b"minf", b"the sample table")].concat());
-    let track = full_box(b"trak", &[header(b"tkhd"), media, user_data.clone()].concat());
-    full_box(b"moov", &[header(b"mvhd"), track, user_data].concat())
+    let entry = [
+        vec![0; 42],
+        b"SecretMake".to_vec(),
+        vec![0; 26],
+        full_box(b"av1C", b"\x81\0\0\0"),
+        full_box(b"note", b"SecretText"),
+    ];
+    let tables = [
+        full_box(b"stsd", &[b"\0\0\0\0\0\0\0\x01".to_vec(), full_box(b"av01", &entry.concat())].concat()),
+        table(b"stts", &[0, 1, 1, 1]),
+        table(b"stsc", &[0, 1, 1, 1, 1]),
+        table(b"stsz", &[0, 0, 1, len]),
+        table(b"stco", &[0, 1, at]),
+        full_box(b"sgpd", b"SecretText"),
+    ];
+    let track = |kind: &[u8; 4]| {
+        let handler = full_box(b"hdlr", &[&[0; 8], kind.as_slice(), &[0; 12], b"SecretText"].concat());
+        let information = full_box(b"minf", &full_box(b"stbl", &tables.concat()));
+        let media = full_box(b"mdia", &[header(b"mdhd", 24), handler, information].concat());
+        full_box(b"trak", &[header(b"tkhd", 84), media, user_data.clone()].concat())
+    };
+    full_box(b"moov", &[header(b"mvhd", 100), track(b"pict"), track(b"soun"), user_data.clone()].concat())
 }
 
 /// A box of the ISO base media file format.
@@ -300,7 +332,7 @@ fn avif_meta(media_at: u32, data: &[&[u8]; 4]) -> Vec<u8> {
     let properties = [
         full_box(b"ispe", &[0, 0, 0, 0, 0, 0, 0, 24, 0, 0, 0, 16]),
         full_box(b"irot", &[1]),
-        full_box(b"colr", b"profthe profile"),
+        full_box(b"colr", &[b"prof".as_slice(), &profile()].concat()),
         full_box(b"udes", b"\0\0\0\0en\0SecretText\0\0\0"),
     ];
     let associations = [0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 4, 1, 2, 3, 4, 0, 4, 1, 1];

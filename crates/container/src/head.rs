@@ -95,7 +95,9 @@ fn container_icc<'a>(
             profile.map_err(io::Error::other)?.flatten().map(Cow::Owned)
         }
         Format::WebP => {
-            let chunk = webp::chunks(input)?.into_iter().find(|chunk| &chunk.name == b"ICCP");
+            let chunks = webp::chunks(input)?;
+            let is_announced = webp::flags(input, &chunks)?.is_some_and(|flags| flags.has(webp::ICC_FLAG));
+            let chunk = chunks.into_iter().find(|chunk| is_announced && &chunk.name == b"ICCP");
             chunk.map(|chunk| Cow::Borrowed(slice(bytes, &chunk.data)))
         }
         Format::Gif => gif_icc(bytes, input)?.map(Cow::Owned),

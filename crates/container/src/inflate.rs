@@ -7,10 +7,19 @@ use crate::{Exhausted, Meter};
 /// Bytes that are inflated at a time.
 const PIECE: usize = 64 << 10;
 
-#[allow(clippy::disallowed_methods, reason = "what is inflated is counted")]
 /// What the stream holds, or `None` if it is damaged or grows beyond `max_bytes`.
 pub fn inflate(compressed: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
-    let mut stream = flate2::read::ZlibDecoder::new(compressed);
+    Ok(inflate_with_length(compressed, max_bytes, meter)?.map(|(content, _)| content))
+}
+
+/// What the stream holds, and how many bytes it has itself, as for [`inflate`].
+#[allow(clippy::disallowed_methods, reason = "what is inflated is counted")]
+pub fn inflate_with_length(
+    compressed: &[u8],
+    max_bytes: usize,
+    meter: &Meter<'_>,
+) -> Result<Option<(Vec<u8>, usize)>, Exhausted> {
+    let mut stream = flate2::bufread::ZlibDecoder::new(compressed);
     let mut out = Vec::new();
     loop {
         let before = out.len();
@@ -19,7 +28,7 @@ pub fn inflate(compressed: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result
         }
         let grown = (out.len() - before) as u64;
         if grown == 0 {
-            return Ok(Some(out));
+            return Ok(Some((out, stream.total_in() as usize)));
         }
         meter.hold(grown)?;
         meter.steps(grown / 16)?;

@@ -63,7 +63,18 @@ impl<'m, R: Read + Seek> Input<'m, R> {
             self.fill(at, want.max(WINDOW))?;
         }
         let skip = usize::try_from(at.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        Ok(self.window.get(skip..).unwrap_or_default())
+        let there = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let bytes = self.window.get(skip..).unwrap_or_default();
+        Ok(bytes.get(..there.min(bytes.len())).unwrap_or_default())
+    }
+
+    /// Reads as if the source ended at `end`.
+    pub fn up_to<T>(&mut self, end: u64, read: impl FnOnce(&mut Self) -> T) -> T {
+        let len = self.len;
+        self.len = end.min(len);
+        let outcome = read(self);
+        self.len = len;
+        outcome
     }
 
     /// Whatever comes after `at`, a window full at most, without reading a byte twice. Empty at the end.

@@ -14,6 +14,16 @@ pub const SOI: u8 = 0xd8;
 pub const EOI: u8 = 0xd9;
 /// Start of scan.
 pub const SOS: u8 = 0xda;
+/// Define Huffman tables.
+pub const DHT: u8 = 0xc4;
+/// Define arithmetic coding conditions.
+pub const DAC: u8 = 0xcc;
+/// Define quantisation tables.
+pub const DQT: u8 = 0xdb;
+/// Define number of lines.
+pub const DNL: u8 = 0xdc;
+/// Define restart interval.
+pub const DRI: u8 = 0xdd;
 /// JFIF.
 pub const APP0: u8 = 0xe0;
 /// Exif and XMP.
@@ -64,9 +74,9 @@ impl Segment {
     }
 }
 
-/// Markers that stand alone: TEM, RSTn, SOI, EOI (table B.1).
+/// Markers that stand alone: TEM, RSTn, SOI, EOI, and reserved ones, which are met in junk only (table B.1).
 const fn stands_alone(marker: u8) -> bool {
-    matches!(marker, 0x01 | 0xd0..=0xd9)
+    matches!(marker, 0x01..=0xbf | 0xd0..=0xd9)
 }
 
 /// The first segment at or after `at`. Fill bytes and junk before it belong to no segment.
@@ -92,6 +102,12 @@ pub fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Re
 pub fn scan_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff | 0xd0..=0xd7))?;
     Ok(found.map_or(input.len(), |(start, _)| start))
+}
+
+/// Where the entropy-coded data from `at` on ends if there are no restart markers in it, which ends at `end` otherwise.
+pub fn data_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<u64> {
+    let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))?;
+    Ok(found.map_or(end, |(start, _)| start.min(end)))
 }
 
 /// The place of the first 0xff from `at` on whose next byte is a marker that `wanted` accepts.

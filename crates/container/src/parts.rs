@@ -230,14 +230,20 @@ fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, pa
 /// The blocks in a WebP's chunks.
 pub fn of_webp<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[webp::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
+    // Demuxers pass over what the header does not announce.
+    let Some(flags) = webp::flags(input, chunks)? else { return Ok(parts) };
     for chunk in chunks {
         match &chunk.name {
-            b"EXIF" => parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?, Some(chunk.data.start)),
-            b"XMP " if want == Want::All => parts.xmp.push(input.copy(chunk.data.clone(), MAX_BLOCK)?),
+            b"EXIF" if flags.has(webp::EXIF_FLAG) => {
+                parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?, Some(chunk.data.start));
+            }
+            b"XMP " if flags.has(webp::XMP_FLAG) && want == Want::All => {
+                parts.xmp.push(input.copy(chunk.data.clone(), MAX_BLOCK)?);
+            }
             _ => {}
         }
     }
-    Ok(if webp::is_extended(chunks) { parts.with_orientation() } else { parts })
+    Ok(parts.with_orientation())
 }
 
 /// The blocks in the items of an AVIF or HEIF file. The Exif item opens with the offset of the TIFF header

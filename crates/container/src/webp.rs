@@ -17,6 +17,19 @@ pub const ALPHA_FLAG: u8 = 0x10;
 pub const EXIF_FLAG: u8 = 0x08;
 /// There is an XMP packet.
 pub const XMP_FLAG: u8 = 0x04;
+/// There are frames.
+pub const ANIMATION_FLAG: u8 = 0x02;
+
+/// The flags of a file in the extended format. Demuxers pass over chunks that these do not announce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// Whether a flag is set.
+    pub const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
 
 /// One chunk's place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,9 +84,11 @@ pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>
     Ok(chunks)
 }
 
-/// Whether the file is in the extended format: only then does any reader look for metadata (section 2.7).
-pub fn is_extended(chunks: &[Chunk]) -> bool {
-    chunks.first().is_some_and(|first| &first.name == b"VP8X" && first.data.end - first.data.start >= 10)
+/// What a file in the extended format announces, which alone may hold more than a picture (section 2.7).
+pub fn flags<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk]) -> io::Result<Option<Flags>> {
+    let first = chunks.first().filter(|first| &first.name == b"VP8X" && first.data.end - first.data.start >= 10);
+    let Some(first) = first else { return Ok(None) };
+    Ok(input.array::<1>(first.data.start)?.map(|[flags]| Flags(flags)))
 }
 
 /// A whole chunk, padded to even length.

@@ -1,4 +1,15 @@
-//! The name of an ICC profile (ICC.1:2022, section 7 and 9.2.41).
+//! The length and the name of an ICC profile (ICC.1:2022, section 7 and 9.2.41).
+
+/// Header of a profile and the number of its tags.
+const MIN_LEN: usize = 128 + 4;
+
+/// Bytes of the profile that these bytes open with, by its own header (7.2.2); `None` if they are no profile, or not all of
+/// one.
+pub(super) fn len(profile: &[u8]) -> Option<usize> {
+    let len = u32_at(profile, 0)? as usize;
+    let is_profile = profile.get(36..40) == Some(b"acsp") && (MIN_LEN..=profile.len()).contains(&len);
+    is_profile.then_some(len)
+}
 
 /// The profile description, in the first language that it is given in.
 pub(super) fn description(profile: &[u8]) -> Option<String> {

@@ -10,14 +10,15 @@
 //! use image_origin_container::Work;
 //! use image_origin_metadata::{self as metadata, Keep};
 //!
-//! // A JPEG with nothing but a comment and an empty scan.
-//! let file = b"\xff\xd8\xff\xfe\x00\x07hello\xff\xda\x00\x02\xff\xd9";
-//! let plan = metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded())?;
+//! // A JPEG of one pixel with a comment and an empty scan.
+//! let picture = b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\xff\xd9";
+//! let file = [b"\xff\xd8\xff\xfe\x00\x07hello", picture.as_slice()].concat();
+//! let plan = metadata::strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())?;
 //! assert!(!plan.is_identity());
 //!
 //! let mut clean = Vec::new();
-//! plan.write_to(Cursor::new(file), &mut clean)?;
-//! assert_eq!(clean, b"\xff\xd8\xff\xda\x00\x02\xff\xd9");
+//! plan.write_to(Cursor::new(&file), &mut clean)?;
+//! assert_eq!(clean, [b"\xff\xd8", picture.as_slice()].concat());
 //! # Ok::<(), metadata::Error>(())
 //! ```
 

@@ -21,7 +21,7 @@ pub struct Animation {
     pub plays: u32,
     /// Pixels that are decoded or composed for all frames together.
     pub pixels: u64,
-    /// Whether the file ends before its last frame does.
+    /// Whether the file ends before it should: within a frame, or between frames of which there should be more.
     pub is_cut: bool,
 }
 

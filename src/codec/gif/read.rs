@@ -117,12 +117,24 @@ struct Images<'b> {
     plays: u32,
     /// Whether the file has ended within a block.
     is_cut: bool,
+    /// Whether it has the end that it should have.
+    has_trailer: bool,
+    /// Whether it says how often it is played, as animations do.
+    has_plays: bool,
 }
 
 impl<'b> Images<'b> {
     fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Error> {
         let blocks = Blocks::new(bytes, work)?;
-        Ok(Self { bytes, blocks, control: Control::default(), plays: 1, is_cut: false })
+        Ok(Self {
+            bytes,
+            blocks,
+            control: Control::default(),
+            plays: 1,
+            is_cut: false,
+            has_trailer: false,
+            has_plays: false,
+        })
     }
 
     fn next_image(&mut self) -> Result<Option<Image<'b>>, Error> {
@@ -140,12 +152,23 @@ impl<'b> Images<'b> {
                     self.control = Control::read(self.slice(&range)).unwrap_or_default();
                 }
                 Block::Extension { label: APPLICATION, name: Some(name), range, .. } if LOOPS.contains(&&name) => {
+                    self.has_plays = true;
                     self.plays = plays(self.slice(&range)).unwrap_or(self.plays);
                 }
-                Block::Extension { .. } | Block::Trailer { .. } => {}
+                Block::Trailer { .. } => self.has_trailer = true,
+                Block::Extension { .. } => {}
             }
         }
         Ok(None)
+    }
+
+    /// Whether the file is an animation that ends before its trailer, be it between images. Stills may lack it.
+    fn ends_early(mut self) -> Result<bool, Error> {
+        let mut count = 0;
+        while self.next_image()?.is_some() {
+            count += 1;
+        }
+        Ok(!self.has_trailer && (count > 1 || self.has_plays))
     }
 
     fn slice(&self, range: &std::ops::Range<u64>) -> &'b [u8] {
@@ -184,7 +207,7 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     while let Some(image) = images.next_image()? {
         animation.add(u32::from(image.control.delay) * TICK, image.pixels(), canvas);
     }
-    (animation.plays, animation.is_cut) = (images.plays, images.is_cut);
+    (animation.plays, animation.is_cut) = (images.plays, images.is_cut || !images.has_trailer);
     Ok(animation.with_frames())
 }
 
@@ -197,6 +220,8 @@ pub(super) struct GifFrames<'a> {
     /// Indices of the current frame.
     indices: Vec<u8>,
     flaw: Option<Flaw>,
+    /// Whether the file ends before it should, be it between images.
+    is_cut: bool,
     budget: Budget,
     work: &'a Work,
 }
@@ -208,7 +233,8 @@ impl<'a> GifFrames<'a> {
         let table = bytes.get(HEADER_LEN..HEADER_LEN + table_len).unwrap_or_default();
         let icc = container::icc_profile(bytes, Format::Gif, work)?.map(std::borrow::Cow::into_owned);
         let images = Images::new(bytes, work)?;
-        let source = |budget| Ok(Self { images, table, icc, indices: Vec::new(), flaw: None, budget, work });
+        let is_cut = Images::new(bytes, work)?.ends_early()?;
+        let source = |budget| Ok(Self { images, table, icc, indices: Vec::new(), flaw: None, is_cut, budget, work });
         Composed::new(size, budget, work, source)
     }
 }
@@ -227,7 +253,7 @@ impl Source for GifFrames<'_> {
         if count == 0 && flaw.is_some() {
             return Err(damaged("an image has no pixel that could be decoded"));
         }
-        self.flaw = flaw;
+        self.flaw = flaw.or(self.is_cut.then_some(Flaw::CutShort));
         let colors = colors(if image.table.is_empty() { self.table } else { image.table }, image.control.transparent);
         let (disposal, stride) = (image.control.disposal(), width as usize);
         let put = |to: &mut [u8; 4], index: u8| {

@@ -52,6 +52,8 @@ const PASSED_OVER: &[u8; 4] = b"ioXx";
 pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, Error> {
     let mut file = Cow::Borrowed(bytes);
     let (mut at, mut needs_palette, mut depth_of_colour) = (SIGNATURE_LEN, false, None);
+    // Of the next frame (11.3.6.2).
+    let mut number = 0_u32;
     for Chunk { name, content, .. } in chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT") {
         match &name {
             b"IHDR" => {
@@ -63,6 +65,7 @@ pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, E
                 return Err(Error::Damaged { format: Format::Png, reason });
             }
             b"PLTE" => needs_palette = false,
+            b"fcTL" if content.first_chunk() == Some(&number.to_be_bytes()) => number += 1,
             _ if breaks_rules(name, content, needs_palette) => {
                 budget.check_memory(bytes.len() as u64)?;
                 // Its checksum no longer fits, which decoders do not mind in a chunk that they do not know.
@@ -106,6 +109,8 @@ fn breaks_rules(name: [u8; 4], content: &[u8], needs_palette: bool) -> bool {
         (b"mDCV", content) => content.len() > 24,
         (b"cLLI", content) => content.len() > 8,
         (b"bKGD", _) => needs_palette,
+        // Its number is not that of the next frame.
+        (b"fcTL", _) => true,
         _ => false,
     }
 }
@@ -152,6 +157,8 @@ mod tests {
             (2, vec![chunk(b"bKGD", &[0; 6])], false),
             (3, vec![palette.clone(), chunk(b"bKGD", &[0])], false),
             (3, vec![chunk(b"bKGD", &[0]), palette], true),
+            (2, vec![chunk(b"fcTL", &[0; 26])], false),
+            (2, vec![chunk(b"fcTL", &[1; 26])], true),
         ];
         for (colour_type, parts, is_changed) in table {
             let file = file(colour_type, &parts);

@@ -14,15 +14,32 @@ use image_origin_container as container;
 
 /// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+    Ok(announced(bytes, work)?.and_then(|(animation, _)| animation.with_frames()))
+}
+
+/// What is wrong with the animation in a file, of which the picture itself may be fine.
+pub(super) fn animation_flaw(bytes: &[u8], work: &Work) -> Result<Option<Flaw>, Error> {
+    Ok(announced(bytes, work)?.and_then(|(animation, flaw)| flaw.or(animation.is_cut.then_some(Flaw::CutShort))))
+}
+
+/// The frames of a file that announces an animation, however many there are, up to the first whose number is not the next
+/// one: viewers show none behind that (11.3.6.2).
+fn announced(bytes: &[u8], work: &Work) -> Result<Option<(Animation, Option<Flaw>)>, Error> {
     let (mut frames, mut canvas) = (None, 0);
     let mut animation = Animation::empty();
     // Of the frame whose pixels come next.
     let mut control = None;
-    let (mut has_end, mut is_cut) = (false, false);
+    let (mut has_end, mut is_cut, mut number) = (false, false, 0);
     let meter = Meter::new(bytes.len() as u64, work);
     for chunk in chunks(bytes) {
         meter.step()?;
         let content = chunk.content;
+        if matches!(&chunk.name, b"fcTL" | b"fdAT") && frames.is_some() && content.len() >= 4 {
+            if content.first_chunk().copied().map(u32::from_be_bytes) != Some(number) {
+                return Ok(Some((animation, Some(Flaw::Damaged))));
+            }
+            number += 1;
+        }
         match (&chunk.name, frames) {
             (b"IHDR", _) => canvas = pair(content, 0).map_or(0, |(width, height)| u64::from(width) * u64::from(height)),
             (b"acTL", None) => frames = pair(content, 0),
@@ -42,7 +59,7 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
         }
     }
     animation.is_cut = !has_end && (is_cut || frames.is_some_and(|(frames, _)| animation.frames() < frames));
-    Ok(animation.with_frames())
+    Ok(frames.map(|_| (animation, None)))
 }
 
 /// Two numbers that stand one after the other.

@@ -94,11 +94,16 @@ impl Decoder for Png {
         let picture = Picture { file: &file, icc, need };
         let reader = picture.open()?;
         let (factor, (_, has_sixteen_bits)) = (shrink::factor(need.scale), layout(&reader));
-        match reader.info().interlaced {
+        let mut decoded = match reader.info().interlaced {
             true => picture.interlaced(reader),
             false if factor > 1 && !has_sixteen_bits => picture.smaller(reader, factor),
             false => picture.whole(reader),
-        }
+        }?;
+        decoded.flaw = match decoded.flaw {
+            None => frames::animation_flaw(bytes, need.work)?,
+            flaw => flaw,
+        };
+        Ok(decoded)
     }
 
     fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {

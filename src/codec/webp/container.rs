@@ -29,6 +29,12 @@ pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     chunks_in(bytes.get(HEADER_LEN..end).unwrap_or_default())
 }
 
+/// Whether the file ends before its own size says so, by more than the padding of its last chunk.
+pub(super) fn is_cut(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |size| u32::from_le_bytes(*size));
+    bytes.len() + 1 < (size as usize).saturating_add(8)
+}
+
 /// Chunks one after the other, with nothing before them.
 pub(super) fn chunks_in(mut rest: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     std::iter::from_fn(move || {

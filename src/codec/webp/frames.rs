@@ -2,7 +2,7 @@
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
 use super::super::{Area, Budget, Channels, Error, Flaw, Format, Meter, Need, Raster, Work, over};
-use super::container::{Chunk, Extended, Picture, chunks, chunks_in};
+use super::container::{Chunk, Extended, Picture, chunks, chunks_in, is_cut};
 use super::{damaged, lossless, lossy};
 use image_origin_container as container;
 
@@ -18,11 +18,16 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     };
     let canvas = u64::from(width) * u64::from(height);
     let mut animation = Animation::empty();
+    let mut has_plays = false;
     let meter = Meter::new(bytes.len() as u64, work);
     for chunk in chunks(bytes) {
         meter.step()?;
         match (&chunk.name, chunk.content) {
-            (b"ANIM", [_, _, _, _, low, high, ..]) => animation.plays = u16::from_le_bytes([*low, *high]).into(),
+            // Of several, the first one counts, as for libwebp.
+            (b"ANIM", [_, _, _, _, low, high, ..]) if !has_plays => {
+                has_plays = true;
+                animation.plays = u16::from_le_bytes([*low, *high]).into();
+            }
             (b"ANMF", content) => {
                 animation.is_cut |= chunk.is_cut;
                 let Some(Frame { place, delay, .. }) = Frame::read(content) else { continue };
@@ -31,6 +36,8 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
             _ => {}
         }
     }
+    // A file that is cut between frames is shorter than it says.
+    animation.is_cut |= is_cut(bytes);
     Ok(animation.with_frames())
 }
 
@@ -76,6 +83,8 @@ impl<'a> Frame<'a> {
 pub(super) struct WebPFrames<'a> {
     icc: Option<Vec<u8>>,
     flaw: Option<Flaw>,
+    /// Whether the file ends before it should, be it between frames.
+    is_cut: bool,
     chunks: Box<dyn Iterator<Item = Chunk<'a>> + 'a>,
     budget: Budget,
     work: &'a Work,
@@ -87,7 +96,8 @@ impl<'a> WebPFrames<'a> {
             return Err(Error::Unsupported("the webp is no animation".to_owned()));
         };
         let icc = container::icc_profile(bytes, Format::WebP, work)?.map(std::borrow::Cow::into_owned);
-        let source = |budget| Ok(Self { icc, flaw: None, chunks: Box::new(chunks(bytes)), budget, work });
+        let is_cut = is_cut(bytes);
+        let source = |budget| Ok(Self { icc, flaw: None, is_cut, chunks: Box::new(chunks(bytes)), budget, work });
         Composed::new((width, height), budget, work, source)
     }
 }
@@ -97,7 +107,7 @@ impl Source for WebPFrames<'_> {
         let Some(chunk) = self.chunks.find(|chunk| &chunk.name == b"ANMF") else { return Ok(false) };
         let frame = Frame::read(chunk.content).ok_or_else(|| damaged("a frame is cut short"))?;
         let raster = frame.decode(self.budget, self.work)?;
-        self.flaw = chunk.is_cut.then_some(Flaw::CutShort);
+        self.flaw = (self.is_cut || chunk.is_cut).then_some(Flaw::CutShort);
         let (place, disposal, stride) = (frame.place, frame.disposal, frame.place.width as usize);
         let samples = raster.samples().as_bytes();
         match raster.channels() {

@@ -33,6 +33,8 @@ pub struct Item {
     pub content_type: Vec<u8>,
     /// The whole entry within the meta box's payload.
     pub range: Range<u64>,
+    /// Where its name and what follows begin.
+    pub names_at: u64,
 }
 
 /// One reference, from an item to others.
@@ -297,8 +299,9 @@ fn items(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Ite
         };
         fields.u16()?;
         let kind = *fields.bytes(4)?.first_chunk()?;
+        let names_at = entry.payload.end - fields.0.len() as u64;
         let content_type = fields.0.split(|&b| b == 0).nth(1).unwrap_or_default().to_vec();
-        Some(Item { id, kind, content_type, range: entry.range.clone() })
+        Some(Item { id, kind, content_type, range: entry.range.clone(), names_at })
     };
     Ok(entries.iter().filter(|entry| &entry.kind == b"infe").filter_map(read).collect())
 }

@@ -29,47 +29,84 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
     Ok(apply(len, end, edits))
 }
 
+/// Sizes of a bitmap by its header, which a file's own header stands before.
+struct Shape {
+    /// Where the table of colours begins, and where it ends.
+    colours: Range<u64>,
+    width: u64,
+    height: u64,
+    /// Bytes of a row.
+    stride: u64,
+    /// Bytes of compressed pixels, where these are compressed.
+    compressed: Option<u64>,
+}
+
+fn number(header: &[u8], at: usize) -> Result<u32, Error> {
+    let bytes = header.get(at..).and_then(|rest| rest.first_chunk());
+    bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Error::Damaged("the header of the bitmap"))
+}
+
+impl Shape {
+    fn read(header: &[u8]) -> Result<Self, Error> {
+        let number = |at: usize| number(header, at);
+        let dib_len = number(14)?;
+        let (width, height, bits, compression, size, colours) = if dib_len == CORE_LEN {
+            let sides = number(18)?;
+            (sides & 0xffff, sides >> 16, number(22)? >> 16, 0, 0, 0)
+        } else {
+            // OS/2's shortest headers end before the later fields.
+            let field = |at: usize| if at + 4 <= 14 + dib_len as usize { number(at) } else { Ok(0) };
+            let height = number(22)?.cast_signed().unsigned_abs();
+            (number(18)?, height, number(26)? >> 16, field(30)?, field(34)?, field(46)?)
+        };
+        let is_os2 = !matches!(dib_len, CORE_LEN | INFO_LEN | 52 | 56 | 108 | V5_LEN);
+        if compression == 5 || (compression == 4 && !is_os2) {
+            // A JPEG or PNG inside, with metadata of its own.
+            return Err(Error::Unsupported(Format::Bmp));
+        }
+        let masks = match (dib_len, compression) {
+            (INFO_LEN, 3) => 12,
+            (INFO_LEN, 6) => 16,
+            _ => 0,
+        };
+        let entry = if dib_len == CORE_LEN { 3 } else { 4 };
+        let table = if colours == 0 && bits <= 8 { 1 << bits } else { u64::from(colours) };
+        let colours_at = FILE_HEADER + u64::from(dib_len) + masks;
+        let compressed = match (compression, size) {
+            (0 | 3 | 6, _) => None,
+            (_, 0) => Some(u64::MAX),
+            (_, size) => Some(size.into()),
+        };
+        Ok(Self {
+            colours: colours_at..colours_at.saturating_add(table * entry),
+            width: width.into(),
+            height: height.into(),
+            stride: (u64::from(width) * u64::from(bits)).div_ceil(32) * 4,
+            compressed,
+        })
+    }
+}
+
+/// Bytes of a bitmap in an icon: its header without that of a file, colours, pixels, and the mask that counts half of its
+/// height.
+pub(super) fn icon_len(dib: &[u8]) -> Result<u64, Error> {
+    let shape = Shape::read(&[&[0; FILE_HEADER as usize], dib].concat())?;
+    let mask = shape.width.div_ceil(32) * 4;
+    let rows = (shape.height / 2).saturating_mul(shape.stride.saturating_add(mask));
+    Ok(shape.compressed.unwrap_or(rows).saturating_add(shape.colours.end - FILE_HEADER))
+}
+
 /// The parts of the file that show the picture, in order.
 fn used(header: &[u8], len: u64) -> Result<Vec<Range<u64>>, Error> {
-    let number = |at: usize| {
-        let bytes = header.get(at..).and_then(|rest| rest.first_chunk());
-        bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Error::Damaged("the header of the bitmap"))
-    };
-    let (pixels_at, dib_len) = (u64::from(number(10)?), number(14)?);
-    let (width, height, bits, compression, size, colours) = if dib_len == CORE_LEN {
-        let sides = number(18)?;
-        (sides & 0xffff, sides >> 16, number(22)? >> 16, 0, 0, 0)
-    } else {
-        // OS/2's shortest headers end before the later fields.
-        let field = |at: usize| if at + 4 <= 14 + dib_len as usize { number(at) } else { Ok(0) };
-        let height = number(22)?.cast_signed().unsigned_abs();
-        (number(18)?, height, number(26)? >> 16, field(30)?, field(34)?, field(46)?)
-    };
-    let is_os2 = !matches!(dib_len, CORE_LEN | INFO_LEN | 52 | 56 | 108 | V5_LEN);
-    if compression == 5 || (compression == 4 && !is_os2) {
-        // A JPEG or PNG inside, with metadata of its own.
-        return Err(Error::Unsupported(Format::Bmp));
-    }
-    let masks = match (dib_len, compression) {
-        (INFO_LEN, 3) => 12,
-        (INFO_LEN, 6) => 16,
-        _ => 0,
-    };
-    let entry = if dib_len == CORE_LEN { 3 } else { 4 };
-    let table = if colours == 0 && bits <= 8 { 1 << bits } else { u64::from(colours) };
-    let colours_at = FILE_HEADER + u64::from(dib_len) + masks;
-    let behind = colours_at.saturating_add(table * entry);
+    let (pixels_at, shape) = (u64::from(number(header, 10)?), Shape::read(header)?);
+    let (colours_at, behind) = (shape.colours.start, shape.colours.end);
     // An offset that cannot be right is none, as for those who decode.
     let pixels_at = if (colours_at..len).contains(&pixels_at) { pixels_at } else { behind };
-    let pixels = match (compression, size) {
-        (0 | 3 | 6, _) => (u64::from(width) * u64::from(bits)).div_ceil(32) * 4 * u64::from(height),
-        (_, 0) => u64::MAX,
-        (_, size) => size.into(),
-    };
+    let pixels = shape.compressed.unwrap_or(shape.stride.saturating_mul(shape.height));
     let mut used = vec![0..behind.min(pixels_at.max(colours_at)), pixels_at..pixels_at.saturating_add(pixels)];
-    if dib_len == V5_LEN && number(70)? == EMBEDDED {
-        let start = FILE_HEADER + u64::from(number(126)?);
-        used.push(start..start.saturating_add(number(130)?.into()));
+    if number(header, 14)? == V5_LEN && number(header, 70)? == EMBEDDED {
+        let start = FILE_HEADER + u64::from(number(header, 126)?);
+        used.push(start..start.saturating_add(number(header, 130)?.into()));
     }
     let within: Vec<_> = used.into_iter().map(|range| range.start.min(len)..range.end.min(len)).collect();
     Ok(merged(&within))

@@ -7,6 +7,8 @@ use crate::Rewrite;
 /// New content for a range of the file, of the same length.
 pub(super) enum Edit {
     Bytes(Vec<u8>),
+    /// Other parts of the file, and zeros where these are shorter than the range; they are never longer.
+    Parts(Rewrite),
     Zeros,
 }
 
@@ -23,6 +25,11 @@ pub(super) fn apply(source_len: u64, end: u64, mut edits: Vec<(Range<u64>, Edit)
         out.copy(at..range.start);
         match edit {
             Edit::Bytes(bytes) => out.insert(&bytes),
+            Edit::Parts(parts) => {
+                let len = parts.len();
+                out.append(parts);
+                out.zeros((range.end - range.start).saturating_sub(len));
+            }
             Edit::Zeros => out.zeros(range.end - range.start),
         }
         at = range.end;

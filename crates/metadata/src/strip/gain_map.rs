@@ -6,7 +6,7 @@
 
 use std::io::{Read, Seek};
 
-use super::jpeg::{Image, image, keep_segment};
+use super::jpeg::{Image, image, kept};
 use crate::xmp::Xmp;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -74,8 +74,8 @@ fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Opt
         return Ok(None);
     }
     let mut out = Rewrite::new(input.len());
-    for (index, segment) in image.segments.iter().enumerate() {
-        keep_segment(input, segment, &mut out)?;
+    for (index, kept) in kept(input, &image.segments)?.into_iter().enumerate() {
+        out.append(kept);
         if index == 0 {
             out.insert(&xmp.as_ref().map(|packet| jpeg::segment(jpeg::APP1, &[jpeg::XMP, packet])).unwrap_or_default());
             out.insert(&iso);

@@ -1,6 +1,6 @@
 //! AVIF and HEIF: everything stays in its place, since offsets into the file are all over it. Items that are not kept
 //! leave the `meta` box, which keeps its size; their data becomes zeros, and so does any other byte of the media data
-//! that no item uses. Boxes that are not kept become empty space of the same size.
+//! that no item and no sample of a sequence uses. Boxes that are not kept become empty space of the same size.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Seek};
@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
 use super::heif_meta::{kept_items, without_items};
+use super::heif_movie::samples;
 use crate::rights::for_same_pixels;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -18,23 +19,35 @@ use image_origin_container::isobmff::{BoxAt, boxes};
 use image_origin_container::parts;
 use image_origin_container::{Exhausted, Meter};
 
+/// Brands that say how a file is to be read (ISO/IEC 23008-12, annex B; AV1 Image File Format, 7; MIAF, annex A). Others say
+/// nothing to a decoder.
+const BRANDS: [&[u8; 4]; 34] = [
+    b"avif", b"avis", b"avio", b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"MiHA", b"MiHB", b"MiHE", b"MiPr",
+    b"MA1A", b"MA1B", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avci", b"avcs",
+    b"jpeg", b"jpgs", b"tmap", b"1pic", b"iso3", b"iso4", b"iso5", b"iso6", b"iso8", b"isom",
+];
+
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let all = top_level(input)?;
-    let meta = meta(input)?.ok_or(Error::Damaged("no meta box"))?;
-    let kept = kept_items(&meta);
-    let replaced = replacements(input, &meta, &kept, keep)?;
-    let sequence = all.iter().find(|found| &found.kind == b"moov");
-
+    let sequence = all.iter().find(|found| &found.kind == b"moov" && !found.cut);
+    // Where no image is named, the file is a sequence and nothing else.
+    let meta = meta(input)?.filter(|meta| meta.primary.is_some() || sequence.is_none());
+    if meta.is_none() && sequence.is_none() {
+        return Err(Error::Damaged("no meta box"));
+    }
     let mut edits = Vec::new();
-    edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, &meta, &kept, &replaced)?)));
-    let used = extents_of(&meta, |id| kept.contains(&id));
+    let (mut used, mut replaced) = (Vec::new(), Vec::new());
+    if let Some(meta) = &meta {
+        let kept = kept_items(meta);
+        replaced = replacements(input, meta, &kept, keep)?;
+        edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, meta, &kept, &replaced)?)));
+        used = extents_of(meta, |id| kept.contains(&id));
+    }
+    if let Some(movie) = sequence {
+        used.extend(samples(input, movie, &mut edits)?);
+    }
     let media = media_data(&all);
-    // The samples of a sequence lie between the items' data: there, only what is known to be metadata is cleared.
-    let unused = match sequence {
-        Some(_) => without(&extents_of(&meta, |id| !kept.contains(&id)), &used),
-        None => without(&media, &used),
-    };
-    let cleared = common(&media, &unused);
+    let cleared = common(&media, &without(&media, &used));
     let mut filled = Vec::new();
     for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
         if covers(&cleared, range) {
@@ -43,13 +56,43 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         }
     }
     edits.extend(without(&cleared, &filled).into_iter().map(|range| (range, Edit::Zeros)));
-    if let Some(movie) = sequence {
-        edit_movie(input, movie, &mut edits)?;
+    let file_type = all.iter().find(|found| &found.kind == b"ftyp");
+    if let Some(found) = file_type {
+        edit_brands(input, found, &mut edits)?;
     }
-    for found in all.iter().filter(|found| !is_kept(&found.kind)) {
+    let meta_at = meta.as_ref().map(|meta| meta.range.start);
+    let is_kept = |found: &BoxAt| match &found.kind {
+        b"ftyp" => file_type.is_some_and(|kept| kept.range == found.range),
+        b"moov" => sequence.is_some_and(|kept| kept.range == found.range),
+        b"meta" => meta_at == Some(found.range.start),
+        kind => kind == b"mdat",
+    };
+    for found in all.iter().filter(|found| !is_kept(found)) {
         edit_to_free(found, &mut edits);
     }
-    Ok(apply(input.len(), end_of_kept(&all), edits))
+    // What comes behind the last box that is kept has nothing that offsets lead to, and is left out.
+    let end = all.iter().filter(|found| is_kept(found)).map(|found| found.range.end).max().unwrap_or(0);
+    Ok(apply(input.len(), end, edits))
+}
+
+/// Clears the version of the first brand, and writes that brand over those that are not known.
+fn edit_brands<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    found: &BoxAt,
+    edits: &mut Vec<(Range<u64>, Edit)>,
+) -> Result<(), Error> {
+    let mut content = input.copy(found.payload.clone(), usize::MAX)?;
+    let Some(major) = content.first_chunk::<4>().copied() else { return Ok(()) };
+    let (brands, rest) = content.as_chunks_mut::<4>();
+    rest.fill(0);
+    if let Some(version) = brands.get_mut(1) {
+        *version = [0; 4];
+    }
+    for brand in brands.iter_mut().skip(2).filter(|brand| !BRANDS.contains(&&**brand)) {
+        *brand = major;
+    }
+    edits.push((found.payload.clone(), Edit::Bytes(content)));
+    Ok(())
 }
 
 /// Whether one of these ranges, which are in order and apart from each other, holds all of `range`.
@@ -61,15 +104,6 @@ fn covers(ranges: &[Range<u64>], range: &Range<u64>) -> bool {
 fn top_level<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Vec<BoxAt>, Error> {
     let all = boxes(input, 0..input.len())?;
     if all.len() >= MAX_PARTS { Err(Error::Damaged("too many boxes")) } else { Ok(all) }
-}
-
-fn is_kept(kind: &[u8; 4]) -> bool {
-    matches!(kind, b"ftyp" | b"meta" | b"mdat" | b"moov" | b"moof")
-}
-
-/// What comes behind the last box that is kept has nothing that offsets lead to, and is left out.
-fn end_of_kept(all: &[BoxAt]) -> u64 {
-    all.iter().filter(|found| is_kept(&found.kind)).map(|found| found.range.end).max().unwrap_or(0)
 }
 
 fn media_data(all: &[BoxAt]) -> Vec<Range<u64>> {
@@ -167,33 +201,8 @@ fn overwrite(payload: &mut [u8], payload_at: u64, range: &Range<u64>, byte: impl
 }
 
 /// Turns a box into empty space.
-fn edit_to_free(found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) {
+pub(super) fn edit_to_free(found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) {
     let kind_at = found.range.start + 4;
     edits.push((kind_at..kind_at + 4, Edit::Bytes(b"free".to_vec())));
     edits.push((found.payload.clone(), Edit::Zeros));
-}
-
-/// Takes user data, metadata and dates out of a sequence's movie box (8.2 to 8.4).
-fn edit_movie<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    parent: &BoxAt,
-    edits: &mut Vec<(Range<u64>, Edit)>,
-) -> Result<(), Error> {
-    for child in boxes(input, parent.payload.clone())? {
-        match &child.kind {
-            b"mvhd" | b"tkhd" | b"mdhd" => {
-                // Version and flags, then the times of creation and modification.
-                let version = input.array::<1>(child.payload.start)?.unwrap_or_default();
-                let times = child.payload.start + 4;
-                let end = times + if version == [0] { 8 } else { 16 };
-                edits.push((times..end.min(child.payload.end).max(times), Edit::Zeros));
-            }
-            // Each of these is inside the one before, so this ends.
-            b"trak" if &parent.kind == b"moov" => edit_movie(input, &child, edits)?,
-            b"mdia" if &parent.kind == b"trak" => edit_movie(input, &child, edits)?,
-            b"trak" | b"mdia" | b"mvex" | b"tref" | b"edts" | b"hdlr" | b"minf" => {}
-            _ => edit_to_free(&child, edits),
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::io::{Cursor, Read, Seek};
 use std::ops::Range;
 
 use super::Keep;
+use super::bmp::icon_len;
 use super::png;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -13,6 +14,8 @@ const HEADER_LEN: u64 = 6;
 const ENTRY_LEN: u64 = 16;
 /// The most that all PNG files of one icon may be, since they are held in memory. Icons are of 256 pixels at most.
 const MAX_PNG: u64 = 16 << 20;
+/// The longest header of a bitmap.
+const MAX_DIB: usize = 124;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let [.., low, high] = input.array::<{ HEADER_LEN as usize }>(0)?.ok_or(Error::Damaged("the header of the icon"))?;
@@ -24,30 +27,42 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     if entries.len() != usize::from(count) || !entries.iter().all(|(_, r)| in_file(r)) || total > input.len() {
         return Err(Error::Damaged("the directory of the icon"));
     }
-    let mut out = Rewrite::new(input.len());
-    out.copy(0..HEADER_LEN);
-    let mut images = Rewrite::new(input.len());
-    let images_at = HEADER_LEN + entries.len() as u64 * ENTRY_LEN;
+    let mut kept = Vec::new();
     let mut room = MAX_PNG;
-    for (mut entry, range) in entries {
-        let at = images_at + images.len();
-        if input.peek(range.start, 8)?.starts_with(b"\x89PNG\r\n\x1a\n") {
+    for (entry, range) in entries {
+        let mut image = Rewrite::new(input.len());
+        if input.peek(range.start, 4)?.starts_with(b"\x89PNG") {
             let len = range.end - range.start;
             room = room.checked_sub(len).ok_or(Error::Damaged("an icon too large"))?;
             let file = input.copy(range, usize::MAX)?;
             let mut clean = Vec::new();
             png::strip(&mut Input::new(Cursor::new(&file), input.meter())?, keep)?
                 .write_to(Cursor::new(&file), &mut clean)?;
-            images.insert(&clean);
+            image.insert(&clean);
         } else {
-            images.copy(range);
+            // What has no header of a bitmap is shown by nobody.
+            let Ok(len) = icon_len(&input.copy(range.clone(), MAX_DIB)?) else { continue };
+            image.copy(range.start..range.end.min(range.start.saturating_add(len)));
         }
-        let len = images_at + images.len() - at;
-        let fields = [len, at].map(|field| u32::try_from(field).unwrap_or(u32::MAX).to_le_bytes()).concat();
+        kept.push((entry, image));
+    }
+    if kept.is_empty() {
+        return Err(Error::Damaged("no image data"));
+    }
+    let mut out = Rewrite::new(input.len());
+    out.copy(0..HEADER_LEN - 2);
+    out.insert(&(kept.len() as u16).to_le_bytes());
+    let mut at = HEADER_LEN + kept.len() as u64 * ENTRY_LEN;
+    for (entry, image) in &kept {
+        let mut entry = *entry;
+        let fields = [image.len(), at].map(|field| u32::try_from(field).unwrap_or(u32::MAX).to_le_bytes()).concat();
+        at += image.len();
+        // A byte that is reserved, and the place.
+        entry[3] = 0;
         entry.iter_mut().skip(8).zip(fields).for_each(|(to, from)| *to = from);
         out.insert(&entry);
     }
-    out.append(images);
+    kept.into_iter().for_each(|(_, image)| out.append(image));
     Ok(out)
 }
 

@@ -1,12 +1,17 @@
-//! JPEG: keeps the segments that decoding needs, the JFIF and Adobe headers, and the ICC profile.
+//! JPEG: keeps what decoders read to show the picture: the frame, its scans and the tables that these use, the JFIF and
+//! Adobe headers, and the ICC profile. Segments lose what stands behind their own parameters.
 
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
+use std::ops::Range;
 
 use super::Keep;
 use super::gain_map::{self, GainMap, mp_segment};
+use super::jpeg_tables::{Frame, Scan, Tables};
 use crate::rights::for_same_pixels;
-use crate::{Error, Rewrite};
+use crate::{Error, Rewrite, icc};
 use image_origin_container::Input;
+use image_origin_container::MAX_PROFILE;
+use image_origin_container::Meter;
 use image_origin_container::blocks::Blocks;
 use image_origin_container::jpeg::{self, Segment};
 use image_origin_container::{MAX_PARTS, parts};
@@ -15,6 +20,8 @@ use image_origin_container::{MAX_PARTS, parts};
 const JFIF_LEN: usize = 14;
 /// "Adobe", version, flags, and the colour transform (Adobe technical note 5116).
 const ADOBE_LEN: usize = 12;
+/// Bytes of a profile that one segment holds, beside its name, its number and the count (ICC.1:2022, B.4).
+const ICC_CHUNK: usize = jpeg::MAX_PAYLOAD - jpeg::ICC.len() - 2;
 
 /// One image of the file.
 pub(super) struct Image {
@@ -40,19 +47,33 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     let blocks = for_same_pixels(&parts, keep, input.meter())?;
     match gain_map::find(input, &image)? {
         Some(gain_map) if image.is_complete() => with_gain_map(input, &image, blocks, &gain_map, keep),
-        _ => rewrite(input, &image.segments, &blocks.jpeg_segments()).map(|(rewrite, _)| rewrite),
+        _ => {
+            let kept = kept(input, &image.segments)?;
+            Ok(rewrite(input, &image.segments, &kept, &blocks.jpeg_segments())?.0)
+        }
     }
 }
 
 /// The image that opens at `start`.
 pub(super) fn image<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Image, Error> {
+    image_with(input, start, false)
+}
+
+/// The same of an image for which the interval of restarts may be set elsewhere.
+fn image_with<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, mut has_restarts: bool) -> Result<Image, Error> {
     let mut segments = Vec::new();
     let mut at = start;
     while let Some(mut segment) = jpeg::next_segment(input, at)? {
-        if segment.marker == jpeg::SOS {
-            segment.range.end = jpeg::scan_end(input, segment.range.end)?;
-        }
         at = segment.range.end;
+        match segment.marker {
+            jpeg::SOS => {
+                at = jpeg::scan_end(input, segment.range.end)?;
+                // Without an interval, decoders read no further than to the first restart marker (B.2.1).
+                segment.range.end = if has_restarts { at } else { jpeg::data_end(input, segment.range.end, at)? };
+            }
+            jpeg::DRI => has_restarts = input.array::<2>(segment.payload.start)?.is_some_and(|count| count != [0, 0]),
+            _ => {}
+        }
         let last = segment.marker == jpeg::EOI;
         input.entry::<Segment>()?;
         segments.push(segment);
@@ -80,29 +101,79 @@ fn with_gain_map<R: Read + Seek>(
     segments.extend_from_slice(&gain_map.iso_segments);
     let mp_at = segments.len();
     segments.extend(mp_segment(0, 0, 0));
-    let (first, blocks_at) = rewrite(input, &image.segments, &segments)?;
+    let kept = kept(input, &image.segments)?;
+    let (first, blocks_at) = rewrite(input, &image.segments, &kept, &segments)?;
     segments.truncate(mp_at);
     segments.extend(mp_segment(blocks_at + mp_at as u64, first.len(), gain_map_len));
-    let (mut out, _) = rewrite(input, &image.segments, &segments)?;
+    let (mut out, _) = rewrite(input, &image.segments, &kept, &segments)?;
     out.append(gain_map.content.clone());
     Ok(out)
+}
+
+/// What is kept of an image within another file, in which its tables may stand elsewhere, and the end of that; `None` for
+/// one that no decoder reads.
+pub(super) fn embedded<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    range: Range<u64>,
+    has_restarts: bool,
+) -> Result<Option<(Rewrite, u64)>, Error> {
+    input.up_to(range.end, |input| {
+        let image = image_with(input, range.start, has_restarts)?;
+        let kept = match kept(input, &image.segments) {
+            Ok(kept) => kept,
+            Err(Error::Damaged(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut out = Rewrite::new(input.len());
+        kept.into_iter().for_each(|kept| out.append(kept));
+        Ok(Some((out, image.end)).filter(|(out, end)| out.len() <= end - range.start))
+    })
+}
+
+/// The tables of images within another file (TIFF technical note 2), and whether an interval of restarts is among them.
+pub(super) fn shared_tables(tables: &[u8], meter: &Meter<'_>) -> Result<(Vec<u8>, bool), Error> {
+    let mut input = Input::new(Cursor::new(tables), meter)?;
+    let segments = image(&mut input, 0)?.segments;
+    let (mut defined, mut contents, mut restarts) = (Tables::default(), Vec::new(), Vec::new());
+    for (index, segment) in segments.iter().enumerate() {
+        let content = payload(&mut input, segment)?;
+        match segment.marker {
+            _ if segment.cut => {}
+            jpeg::DQT | jpeg::DHT => defined.define(index, segment.marker, &content),
+            jpeg::DRI if content.len() >= 2 => {
+                restarts = jpeg::segment(jpeg::DRI, &[content.get(..2).unwrap_or_default()]);
+            }
+            _ => {}
+        }
+        contents.push(content);
+    }
+    defined.take_all();
+    let mut out = vec![0xff, jpeg::SOI];
+    for (index, ranges) in defined.used() {
+        let (Some(segment), Some(content)) = (segments.get(index), contents.get(index)) else { continue };
+        let parts: Vec<_> = ranges.into_iter().filter_map(|range| content.get(range)).collect();
+        out.extend(jpeg::segment(segment.marker, &parts));
+    }
+    let has_restarts = !restarts.is_empty();
+    out.extend(restarts);
+    out.extend([0xff, jpeg::EOI]);
+    Ok((out, has_restarts))
 }
 
 /// Everything that is kept, with `blocks` where readers look for them, and that place: first of all, but after a JFIF
 /// header that opens the file (JFIF 1.02 wants to be first, and so does Exif; readers take either order).
 fn rewrite<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+    input: &Input<'_, R>,
     segments: &[Segment],
+    kept: &[Rewrite],
     blocks: &[u8],
-) -> Result<(Rewrite, u64), Error> {
+) -> io::Result<(Rewrite, u64)> {
     let mut out = Rewrite::new(input.len());
-    let jfif_first = match segments.get(1) {
-        Some(segment) if segment.marker == jpeg::APP0 => header(input, segment, b"JFIF\0", JFIF_LEN)?.is_some(),
-        _ => false,
-    };
+    let jfif_first = segments.get(1).is_some_and(|segment| segment.marker == jpeg::APP0)
+        && kept.get(1).is_some_and(|kept| !kept.is_empty());
     let mut blocks_at = 0;
-    for (index, segment) in segments.iter().enumerate() {
-        keep_segment(input, segment, &mut out)?;
+    for (index, kept) in kept.iter().enumerate() {
+        out.append(kept.clone());
         if index == usize::from(jfif_first) {
             blocks_at = out.len();
             out.insert(blocks);
@@ -111,60 +182,174 @@ fn rewrite<R: Read + Seek>(
     Ok((out, blocks_at))
 }
 
-pub(super) fn keep_segment<R: Read + Seek>(
+/// What is kept of each segment of an image.
+///
+/// # Errors
+/// [`Error::Damaged`] where no decoder could make a picture of it: a scan that fits no frame header.
+pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<Rewrite>, Error> {
+    let source_len = input.len();
+    let mut kept: Vec<_> = segments.iter().map(|_| Rewrite::new(source_len)).collect();
+    input.meter().hold((segments.len() * size_of::<Rewrite>()) as u64)?;
+    let (mut frame, mut tables): (Option<Frame>, _) = (None, Tables::default());
+    let (mut scans, mut has_jfif, mut adobe, mut is_over) = (0, false, None, false);
+    for (index, segment) in segments.iter().enumerate() {
+        // The height may stand behind the first scan (B.2.5).
+        let needs_height = scans == 1
+            && frame.as_ref().is_some_and(|frame| frame.height == 0)
+            && segments.get(index.wrapping_sub(1)).is_some_and(|before| before.marker == jpeg::SOS);
+        match segment.marker {
+            jpeg::SOI if index == 0 => kept[index].copy(segment.range.clone()),
+            jpeg::EOI => kept[index].copy(segment.range.clone()),
+            jpeg::DNL if needs_height && !segment.cut => {
+                trimmed(input, segment, 2, &mut kept[index])?;
+            }
+            // A segment without its end stands at the end of the file, with nothing to be shown behind it.
+            _ if segment.cut || is_over => {}
+            jpeg::APP0 if !has_jfif && scans == 0 => {
+                has_jfif = keep_header(input, segment, b"JFIF\0", JFIF_LEN, &mut kept[index])?;
+            }
+            jpeg::APP14 if scans == 0 => {
+                let mut header = Rewrite::new(source_len);
+                // Of several, the last one counts.
+                if keep_header(input, segment, b"Adobe", ADOBE_LEN, &mut header)? {
+                    adobe = Some((index, header));
+                }
+            }
+            jpeg::DQT | jpeg::DHT | jpeg::DAC => tables.define(index, segment.marker, &payload(input, segment)?),
+            jpeg::DRI => trimmed(input, segment, 2, &mut kept[index])?,
+            jpeg::SOS => {
+                let content = payload(input, segment)?;
+                let scan = frame.as_mut().and_then(|frame| Some((Scan::read(&content, frame)?, frame)));
+                let Some((scan, frame)) = scan else {
+                    if scans == 0 {
+                        return Err(Error::Damaged("a scan that fits no frame header"));
+                    }
+                    is_over = true;
+                    continue;
+                };
+                tables.take(&scan, frame);
+                scans += 1;
+                is_over = frame.is_over_with(&scan);
+                trimmed(input, segment, scan.header_len, &mut kept[index])?;
+                kept[index].copy(segment.payload.end..segment.range.end);
+            }
+            // Decoders read no further than to a second frame.
+            marker if Frame::is_marker(marker) && frame.is_some() => is_over = true,
+            marker if Frame::is_marker(marker) => {
+                let read = Frame::read(marker, &payload(input, segment)?).ok_or(Error::Damaged("the frame header"))?;
+                trimmed(input, segment, read.header_len, &mut kept[index])?;
+                frame = Some(read);
+            }
+            _ => {}
+        }
+    }
+    if scans == 0 {
+        return Err(Error::Damaged("no image data"));
+    }
+    if let Some((index, header)) = adobe {
+        kept[index] = header;
+    }
+    for (index, used) in tables.used() {
+        let Some(segment) = segments.get(index) else { continue };
+        let parts = payload(input, segment)?;
+        let parts: Vec<_> = used.into_iter().filter_map(|range| parts.get(range)).collect();
+        replaced(input, segment, &jpeg::segment(segment.marker, &parts), &mut kept[index])?;
+    }
+    keep_profile(input, segments, &mut kept)?;
+    Ok(kept)
+}
+
+fn payload<R: Read + Seek>(input: &mut Input<'_, R>, segment: &Segment) -> io::Result<Vec<u8>> {
+    input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)
+}
+
+/// Keeps the first `len` bytes of the parameters.
+fn trimmed<R: Read + Seek>(
     input: &mut Input<'_, R>,
     segment: &Segment,
+    len: usize,
     out: &mut Rewrite,
 ) -> io::Result<()> {
-    match segment.marker {
-        // SOFn, DHT, SOI, EOI, SOS, DQT, DNL, DRI, DHP, EXP, DAC (table B.1).
-        0xc0..=0xcf | jpeg::SOI..=0xdf => out.copy(segment.range.clone()),
-        jpeg::APP0 => keep_header(input, segment, b"JFIF\0", JFIF_LEN, out)?,
-        jpeg::APP2 if segment.opens_with(input, jpeg::ICC)? => {
-            out.copy(segment.range.clone());
-        }
-        jpeg::APP14 => keep_header(input, segment, b"Adobe", ADOBE_LEN, out)?,
-        _ => {}
+    if segment.payload.end - segment.payload.start > len as u64 {
+        let payload = input.copy(segment.payload.clone(), len)?;
+        out.insert(&jpeg::segment(segment.marker, &[&payload]));
+    } else {
+        out.copy(segment.range.start..segment.payload.end);
     }
     Ok(())
 }
 
-/// Keeps the first `len` bytes of a segment that opens with `name`, where decoders look no further.
+/// Keeps a segment with new content, as a copy where it is the old one.
+fn replaced<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    segment: &Segment,
+    content: &[u8],
+    out: &mut Rewrite,
+) -> io::Result<()> {
+    if input.copy(segment.range.clone(), content.len().saturating_add(1))? == content {
+        out.copy(segment.range.clone());
+    } else {
+        out.insert(content);
+    }
+    Ok(())
+}
+
+/// Keeps the segments of a profile that is whole, in the order in which they are. One with bytes behind its end is written
+/// anew without them.
+fn keep_profile<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    segments: &[Segment],
+    kept: &mut [Rewrite],
+) -> Result<(), Error> {
+    let mut chunks = Vec::new();
+    let mut room = MAX_PROFILE + jpeg::MAX_PAYLOAD;
+    for (index, segment) in segments.iter().enumerate().take_while(|(_, segment)| segment.marker != jpeg::SOS) {
+        if segment.marker == jpeg::APP2 && !segment.cut && segment.opens_with(input, jpeg::ICC)? {
+            let payload = payload(input, segment)?;
+            let Some(left) = room.checked_sub(payload.len()) else { return Ok(()) };
+            room = left;
+            chunks.push((index, payload.get(jpeg::ICC.len()..).unwrap_or_default().to_vec()));
+        }
+    }
+    let numbered: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.as_slice()).collect();
+    let Some(profile) = jpeg::join_icc(&numbered) else { return Ok(()) };
+    let Some(len) = icc::len(&profile).filter(|len| *len <= MAX_PROFILE) else { return Ok(()) };
+    // Of several chunks with one number, the first counts.
+    let mut seen = [false; 256];
+    let first = |(_, chunk): &&(usize, Vec<u8>)| {
+        let number = usize::from(chunk.first().copied().unwrap_or_default());
+        !std::mem::replace(&mut seen[number], true)
+    };
+    let used: Vec<_> = chunks.iter().filter(first).map(|(index, _)| *index).collect();
+    if len == profile.len() {
+        used.iter().for_each(|&index| kept[index].copy(segments[index].range.clone()));
+    } else if let Some(&index) = used.first() {
+        let profile = profile.get(..len).unwrap_or_default();
+        let count = len.div_ceil(ICC_CHUNK) as u8;
+        for (number, chunk) in (1..=count).zip(profile.chunks(ICC_CHUNK)) {
+            kept[index].insert(&jpeg::segment(jpeg::APP2, &[jpeg::ICC, &[number, count], chunk]));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the first `len` bytes of a segment that opens with `name`, where decoders look no further, and tells whether it is
+/// one: decoders pass a shorter one over.
 fn keep_header<R: Read + Seek>(
     input: &mut Input<'_, R>,
     segment: &Segment,
     name: &[u8],
     len: usize,
     out: &mut Rewrite,
-) -> io::Result<()> {
-    if let Some(bytes) = header(input, segment, name, len)? {
-        let clean = jpeg::segment(segment.marker, &[&bytes]);
-        if input.copy(segment.range.clone(), jpeg::MAX_PAYLOAD)? == clean {
-            out.copy(segment.range.clone());
-        } else {
-            out.insert(&clean);
-        }
-    }
-    Ok(())
-}
-
-/// The first `len` bytes of a segment that opens with `name`, or `None` for one that is shorter: decoders pass it over.
-fn header<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    segment: &Segment,
-    name: &[u8],
-    len: usize,
-) -> io::Result<Option<Vec<u8>>> {
-    if segment.payload.end - segment.payload.start < len as u64 {
-        return Ok(None);
-    }
+) -> io::Result<bool> {
     let mut bytes = input.copy(segment.payload.clone(), len)?;
-    if !bytes.starts_with(name) {
-        return Ok(None);
+    if bytes.len() < len || !bytes.starts_with(name) {
+        return Ok(false);
     }
     if segment.marker == jpeg::APP0 {
         // JFIF 1.02: bytes 12 and 13 are the size of a thumbnail, whose pixels follow.
         bytes.get_mut(12..).unwrap_or_default().fill(0);
     }
-    Ok(Some(bytes))
+    replaced(input, segment, &jpeg::segment(segment.marker, &[&bytes]), out)?;
+    Ok(true)
 }

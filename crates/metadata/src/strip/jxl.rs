@@ -5,10 +5,12 @@ use std::io::{Read, Seek};
 
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
-use image_origin_container::isobmff::boxes;
+use image_origin_container::isobmff::{boxes, write_box};
 
-/// What is kept: signature, file type, level, and the codestream, whole or in parts.
-const KEPT: [&[u8; 4]; 5] = [b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp"];
+/// What says that a file is a JPEG XL, and nothing else (9.2).
+const FILE_TYPE: &[u8] = b"jxl \0\0\0\0jxl ";
+/// The bit in the number of a part of the codestream that says that it is the last (9.9).
+const LAST_PART: u8 = 0x80;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
     let len = input.len();
@@ -16,11 +18,25 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
         return Ok(Rewrite::identity(len));
     }
     let mut out = Rewrite::new(len);
-    let mut has_picture = false;
-    for found in boxes(input, 0..len)? {
-        if KEPT.contains(&&found.kind) {
-            has_picture |= matches!(&found.kind, b"jxlc" | b"jxlp");
-            out.copy(found.range);
+    let (mut has_picture, mut is_over, mut has_level) = (false, false, false);
+    for (index, found) in boxes(input, 0..len)?.into_iter().enumerate() {
+        match &found.kind {
+            b"JXL " if index == 0 => out.copy(found.range),
+            b"ftyp" if index == 1 => out.insert(&write_box(found.kind, FILE_TYPE)),
+            b"jxll" if !has_level => {
+                has_level = true;
+                out.insert(&write_box(found.kind, &input.copy(found.payload, 1)?));
+            }
+            b"jxlc" if !has_picture => {
+                (has_picture, is_over) = (true, true);
+                out.copy(found.range);
+            }
+            b"jxlp" if !is_over => {
+                has_picture = true;
+                is_over = input.array::<1>(found.payload.start)?.is_some_and(|[first]| first & LAST_PART != 0);
+                out.copy(found.range);
+            }
+            _ => {}
         }
     }
     if has_picture { Ok(out) } else { Err(Error::Damaged("no codestream")) }

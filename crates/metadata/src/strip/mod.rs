@@ -9,14 +9,19 @@ mod gain_map;
 mod gif;
 mod heif;
 mod heif_meta;
+mod heif_movie;
 mod ico;
 mod jpeg;
+mod jpeg_tables;
 mod jxl;
+mod lzw;
 mod png;
 mod pnm;
 mod qoi;
 mod tiff;
+mod tiff_data;
 mod webp;
+mod zlib;
 
 use std::io::{Read, Seek, SeekFrom};
 

@@ -4,29 +4,49 @@
 
 use std::io::{Read, Seek};
 
-use crate::{Error, Rewrite};
+use crate::{Error, Piece, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
 
 /// The longest line of a PAM's header.
 const MAX_LINE: usize = 4096;
+/// What the samples of a PAM may be (the page on pam).
+const TUPLE_TYPES: [&str; 6] =
+    ["BLACKANDWHITE", "BLACKANDWHITE_ALPHA", "GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA"];
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
     let [_, kind] = input.array::<2>(0)?.ok_or(Error::Damaged("the header"))?;
     let mut out = Rewrite::new(input.len());
     out.copy(0..2);
     match kind {
-        b'1'..=b'3' => {
-            text(input, &mut out, usize::MAX)?;
-        }
-        b'4'..=b'6' => {
-            let (end, numbers) = text(input, &mut out, if kind == b'4' { 2 } else { 3 })?;
-            let length = match (kind, numbers.as_slice()) {
+        b'1'..=b'6' => {
+            let count = if matches!(kind, b'1' | b'4') { 2 } else { 3 };
+            let mut text = Text { input, out, at: 2 };
+            let mut header = Vec::new();
+            for _ in 0..count {
+                header.push(text.number(usize::MAX)?.ok_or(Error::Damaged("the header"))?);
+            }
+            let samples = if matches!(kind, b'3' | b'6') { 3 } else { 1 };
+            let length = match (kind, header.as_slice()) {
                 (b'4', [width, height]) => width.div_ceil(8).checked_mul(*height),
-                (_, [width, height, most]) => raster(&[*width, *height, if kind == b'5' { 1 } else { 3 }], *most),
+                (b'6' | b'5', [width, height, most]) => raster(&[*width, *height, samples], *most),
+                (_, [width, height, ..]) => raster(&[*width, *height, samples], 1),
                 _ => None,
             };
-            pixels(input, &mut out, end, length)?;
+            if matches!(kind, b'1'..=b'3') {
+                let length = length.ok_or(Error::Damaged("the header"))?;
+                // Bits need no white space between them.
+                let digits = if kind == b'1' { 1 } else { usize::MAX };
+                for _ in 0..length {
+                    if text.number(digits)?.is_none() {
+                        break;
+                    }
+                }
+                return Ok(text.out);
+            }
+            let Text { at, out: text, .. } = text;
+            out = text;
+            pixels(input, &mut out, at, length)?;
         }
         _ => lines(input, &mut out)?,
     }
@@ -50,77 +70,107 @@ fn pixels<R: Read + Seek>(
     Ok(())
 }
 
-/// Copies text without comments up to the white space that ends the last of `count` numbers, or to the end of the file.
-/// Gives the place behind it, and the numbers.
-fn text<R: Read + Seek>(input: &mut Input<'_, R>, out: &mut Rewrite, count: usize) -> Result<(u64, Vec<u64>), Error> {
-    let (mut at, mut start, mut comments, mut in_comment) = (2, 2, 0, false);
-    let (mut numbers, mut number) = (Vec::new(), None);
-    loop {
-        let piece = input.stream(at)?;
-        if piece.is_empty() {
-            break;
-        }
-        for &byte in piece {
-            match byte {
-                b'\n' | b'\r' if in_comment => (in_comment, start) = (false, at),
-                _ if in_comment => {}
-                b'#' => {
-                    out.copy(start..at);
-                    (in_comment, comments) = (true, comments + 1);
-                }
-                _ => {}
-            }
-            at += 1;
-            if in_comment || count == usize::MAX {
-                continue;
-            }
-            match (byte, number) {
-                (b'0'..=b'9', value) => {
-                    number = Some(value.unwrap_or(0u64).saturating_mul(10).saturating_add(u64::from(byte - b'0')));
-                }
-                (_, Some(value)) => (numbers, number) = ([numbers, vec![value]].concat(), None),
-                _ => {}
-            }
-            if numbers.len() == count {
-                out.copy(start..at);
-                return Ok((at, numbers));
-            }
-        }
-        if comments > MAX_PARTS {
-            return Err(Error::Damaged("too many comments"));
-        }
-    }
-    if !in_comment {
-        out.copy(start..at);
-    }
-    Ok((at, numbers))
+/// Text that is copied without its comments.
+struct Text<'i, 'm, R> {
+    input: &'i mut Input<'m, R>,
+    out: Rewrite,
+    at: u64,
 }
 
-/// Copies the lines of a PAM's header that are no comments, and the pixels.
+impl<R: Read + Seek> Text<'_, '_, R> {
+    /// Copies the next number of so many digits at most, what stands before it, and one white space behind. `None` where
+    /// something else stands.
+    fn number(&mut self, most_digits: usize) -> Result<Option<u64>, Error> {
+        let (mut start, mut number, mut digits, mut in_comment) = (self.at, None, 0, false);
+        let mut comments = 0;
+        loop {
+            let piece = self.input.stream(self.at)?;
+            if piece.is_empty() {
+                break;
+            }
+            let (mut is_over, mut read) = (false, 0);
+            for &byte in piece {
+                match byte {
+                    b'\n' | b'\r' if in_comment => {
+                        (in_comment, start) = (false, self.at + read);
+                        if number.is_some() {
+                            (is_over, read) = (true, read + 1);
+                            break;
+                        }
+                    }
+                    _ if in_comment => {}
+                    b'#' => {
+                        self.out.copy(start..self.at + read);
+                        (in_comment, comments) = (true, comments + 1);
+                    }
+                    b'0'..=b'9' if digits < most_digits => {
+                        let value = u64::from(byte - b'0');
+                        number = Some(number.map_or(value, |high: u64| high.saturating_mul(10).saturating_add(value)));
+                        digits += 1;
+                    }
+                    _ if number.is_some() => {
+                        // One white space belongs to the number, and bits may follow at once.
+                        read += u64::from(byte.is_ascii_whitespace());
+                        is_over = true;
+                        break;
+                    }
+                    _ if byte.is_ascii_whitespace() => {}
+                    _ => {
+                        is_over = true;
+                        break;
+                    }
+                }
+                read += 1;
+            }
+            self.at += read;
+            if is_over {
+                break;
+            }
+        }
+        for _ in 0..comments {
+            self.input.entry::<Piece>()?;
+        }
+        if !in_comment && number.is_some() {
+            self.out.copy(start..self.at);
+        }
+        Ok(number)
+    }
+}
+
+/// Copies the lines of a PAM's header that have a meaning, and the pixels.
 fn lines<R: Read + Seek>(input: &mut Input<'_, R>, out: &mut Rewrite) -> Result<(), Error> {
     let (mut at, mut counts, mut most) = (2, [None; 3], None);
     for _ in 0..MAX_PARTS {
         let window = input.peek(at, MAX_LINE)?;
         let end = window.iter().take(MAX_LINE).position(|byte| *byte == b'\n').ok_or(Error::Damaged("the header"))?;
         let line = String::from_utf8_lossy(&window[..end]).into_owned();
-        let range = at..at + end as u64 + 1;
-        at = range.end;
+        at += end as u64 + 1;
         let mut words = line.split_ascii_whitespace();
         let name = words.next().unwrap_or_default();
-        let value = words.next().and_then(|value| value.parse().ok());
+        let word = words.next().unwrap_or_default();
+        let value = word.parse().ok();
         match name {
             "WIDTH" => counts[0] = value,
             "HEIGHT" => counts[1] = value,
             "DEPTH" => counts[2] = value,
             "MAXVAL" => most = value,
-            comment if comment.starts_with('#') => continue,
-            _ => {}
+            "TUPLTYPE" if TUPLE_TYPES.contains(&word) => {
+                out.insert(format!("TUPLTYPE {word}\n").as_bytes());
+                continue;
+            }
+            "ENDHDR" => {
+                out.insert(b"ENDHDR\n");
+                let counts: Option<Vec<u64>> = counts.into_iter().collect();
+                return pixels(input, out, at, counts.zip(most).and_then(|(counts, most)| raster(&counts, most)));
+            }
+            "" if at == 3 => {
+                out.insert(b"\n");
+                continue;
+            }
+            _ => continue,
         }
-        out.copy(range);
-        if name == "ENDHDR" {
-            let counts: Option<Vec<u64>> = counts.into_iter().collect();
-            return pixels(input, out, at, counts.zip(most).and_then(|(counts, most)| raster(&counts, most)));
-        }
+        let value = value.ok_or(Error::Damaged("the header"))?;
+        out.insert(format!("{name} {value}\n").as_bytes());
     }
     Err(Error::Damaged("too many comments"))
 }

@@ -1,14 +1,19 @@
 //! TIFF: everything stays in its place, since offsets are all over the file. Directories lose the fields that are not
-//! kept, and every byte that no field or image data uses becomes zero.
+//! kept, the others what goes beyond the values that they can have, and every byte that no field or image data uses becomes
+//! zero. JPEGs inside are stripped in their places.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek};
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
-use crate::{Error, Rewrite};
+use super::jpeg::shared_tables;
+use super::tiff_data::Storage;
+use crate::{Error, Rewrite, icc};
 use image_origin_container::Input;
+use image_origin_container::MAX_PROFILE;
 use image_origin_container::tiff::{Order, type_size};
 
 /// Pages of one file.
@@ -24,10 +29,18 @@ const COPYRIGHT: u16 = 0x8298;
 /// Fields that only digital negatives have; in these, the picture itself is where no TIFF reader finds it.
 const DNG_VERSION: u16 = 0xc612;
 
-/// Fields that hold offsets, and those that hold the lengths that belong to them (TIFF 6.0, sections 8, 15 and 22).
-const DATA: [(u16, u16); 3] = [(0x0111, 0x0117), (0x0144, 0x0145), (0x0201, 0x0202)];
-/// Offsets of the tables of old-style JPEG, and how long these are at most (section 22).
-const TABLES: [(u16, u64); 3] = [(0x0207, 64), (0x0208, 16 + 17), (0x0209, 16 + 256)];
+/// Fields that hold offsets of strips and tiles, and those that hold the lengths that belong to them (TIFF 6.0, sections 8
+/// and 15).
+const DATA: [(u16, u16); 2] = [(0x0111, 0x0117), (0x0144, 0x0145)];
+/// The field of a thumbnail's offset (section 22).
+const THUMBNAIL: u16 = 0x0201;
+const COMPRESSION: u16 = 0x0103;
+/// JPEG as TIFF 6.0 had it (section 22), whose parts lie anywhere, and as it is now (technical note 2).
+const OLD_JPEG: u64 = 6;
+const JPEG: u64 = 7;
+const JPEG_TABLES: u16 = 0x015b;
+const ICC_PROFILE: u16 = 0x8773;
+const MAX_TABLES: usize = 1 << 16;
 
 /// Fields that hold offsets of directories: of further pictures, and of Exif's.
 const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
@@ -40,17 +53,16 @@ fn is_kept(tag: u16, keep: Keep) -> bool {
         | 0x0111
         | 0x0112
         | 0x0115..=0x011c
-        | 0x0122..=0x0125
+        | 0x0124..=0x0125
         | 0x0128
         | 0x0129
-        | 0x012d
         | 0x013d..=0x0148
         | 0x014c
         | 0x014e
         | 0x0150
         | 0x0152..=0x0156
         | 0x015b
-        | 0x0200..=0x0214
+        | 0x0211..=0x0214
         | 0x8773
         | 0xc5f2 => true,
         ARTIST | COPYRIGHT => keep == Keep::Copyright,
@@ -58,11 +70,25 @@ fn is_kept(tag: u16, keep: Keep) -> bool {
     }
 }
 
+/// How many values a field can have that is kept; `samples` are those of a pixel.
+const fn max_count(tag: u16, samples: u64, chunks: u64) -> u64 {
+    match tag {
+        0x0102 | 0x0118 | 0x0119 | 0x0152..=0x0155 => samples,
+        0x0111 | 0x0117 | 0x0144 | 0x0145 => chunks,
+        // Red, green and blue for each value of up to 16 bits.
+        0x0140 => 3 << 16,
+        0x013f | 0x0156 | 0x0214 => 6,
+        0x0211 => 3,
+        0x0129 | 0x013e | 0x0141 | 0x0150 | 0x0212 => 2,
+        ARTIST | COPYRIGHT | JPEG_TABLES | ICC_PROFILE => u64::MAX,
+        _ => 1,
+    }
+}
+
 /// One field of a directory.
 struct Entry {
     tag: u16,
     kind: u16,
-    count: u64,
     /// Where the value stands: in the entry itself, or elsewhere.
     value: Range<u64>,
     inline: bool,
@@ -93,15 +119,15 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     let big = header.get(2..4).is_some_and(|version| order.uint(version) == 43);
     let mut reader =
         Reader { input, order, big, fields_left: MAX_FIELDS, offsets_left: MAX_OFFSETS, places: Vec::new() };
-    let pages = reader.pages(keep)?;
-    let mut data = Vec::new();
-    for page in &pages {
-        data.extend(reader.image_data(page)?);
+    let mut pages = reader.pages(keep)?;
+    let (mut data, mut edits) = (Vec::new(), Vec::new());
+    for page in &mut pages {
+        data.extend(reader.image_data(page, &mut edits)?);
     }
     let places: Vec<_> = pages.iter().map(|page| page.at..page.at + reader.directory_len(page)).collect();
     let mut used: Vec<_> =
         pages.iter().flat_map(|page| &page.entries).filter(|e| !e.inline).map(|e| e.value.clone()).collect();
-    let data = closed(&data, &reader.places, len);
+    let data = reader.used(&data, &mut edits)?;
     if data.is_empty() {
         return Err(Error::Damaged("no image data"));
     }
@@ -112,7 +138,6 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     if any_overlap(&places) || !common(&places, &used).is_empty() {
         return Err(Error::Damaged("directories overlap"));
     }
-    let mut edits = Vec::new();
     for (index, page) in pages.iter().enumerate() {
         let next = pages.get(index + 1).map_or(0, |next| next.at);
         edits.push((places[index].clone(), Edit::Bytes(reader.write(page, next))));
@@ -123,15 +148,12 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     Ok(apply(len, end, edits))
 }
 
-/// Image data of which only the start may be known, as ranges within the file: such data ends where something else begins.
-fn closed(data: &[(u64, Option<u64>)], others: &[u64], len: u64) -> Vec<Range<u64>> {
-    let mut starts: Vec<u64> = data.iter().map(|(start, _)| *start).chain(others.iter().copied()).collect();
-    starts.sort_unstable();
-    let range = |&(start, length): &(u64, Option<u64>)| {
-        let next = || starts.get(starts.partition_point(|other| *other <= start)).copied().unwrap_or(len);
-        start..length.map_or_else(next, |length| start.saturating_add(length)).min(len)
-    };
-    data.iter().map(range).filter(|range| range.start < range.end).collect()
+/// A strip or tile.
+struct Chunk {
+    storage: Rc<Storage>,
+    index: u64,
+    start: u64,
+    len: Option<u64>,
 }
 
 fn any_overlap(ranges: &[Range<u64>]) -> bool {
@@ -170,14 +192,17 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
                 if !entry.inline {
                     self.places.push(entry.value.start);
                 }
-                let leads_to_data = reduced && DATA.iter().any(|(offsets, _)| *offsets == entry.tag);
+                let is_data = entry.tag == THUMBNAIL || DATA.iter().any(|(offsets, _)| *offsets == entry.tag);
+                let leads_to_data = reduced && is_data;
                 if DIRECTORIES.contains(&entry.tag) || leads_to_data {
                     let offsets = self.values(entry)?;
                     self.places.extend(offsets);
                 }
             }
             if !reduced {
-                page.entries.retain(|entry| is_kept(entry.tag, keep));
+                // Of several with one tag, the first counts.
+                let mut tags = BTreeSet::new();
+                page.entries.retain(|entry| is_kept(entry.tag, keep) && tags.insert(entry.tag));
                 pages.push(page);
             }
         }
@@ -215,44 +240,184 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         let inline = len <= offset_len as u64;
         let start = if inline { at + 4 + offset_len as u64 } else { self.order.uint(raw.get(4 + offset_len..)?) };
         let value = start..start.checked_add(len)?;
-        (value.end <= self.input.len()).then(|| Entry { tag, kind, count, value, inline, raw: raw.to_vec() })
+        (value.end <= self.input.len()).then(|| Entry { tag, kind, value, inline, raw: raw.to_vec() })
+    }
+
+    /// The bytes of a field's value.
+    fn bytes(&mut self, entry: &Entry) -> Result<Vec<u8>, Error> {
+        let value_at = 4 + self.sizes().2 as usize;
+        if entry.inline {
+            let len = (entry.value.end - entry.value.start) as usize;
+            return Ok(entry.raw.get(value_at..value_at + len).unwrap_or_default().to_vec());
+        }
+        Ok(self.input.copy(entry.value.clone(), usize::MAX)?)
     }
 
     /// The unsigned integers of a field.
     fn values(&mut self, entry: &Entry) -> Result<Vec<u64>, Error> {
         let size = match entry.kind {
+            1 | 7 => 1,
             3 => 2,
             4 | 13 => 4,
             16 | 18 => 8,
             _ => return Ok(Vec::new()),
         };
-        let left = self.offsets_left.checked_sub(entry.count);
+        let left = self.offsets_left.checked_sub((entry.value.end - entry.value.start) / size as u64);
         self.offsets_left = left.ok_or(Error::Damaged("too many strips"))?;
-        let bytes = self.input.copy(entry.value.clone(), usize::MAX)?;
+        let bytes = self.bytes(entry)?;
         Ok(bytes.chunks_exact(size).map(|value| self.order.uint(value)).collect())
     }
 
-    /// Where the pixels of a page are: their offsets, and their lengths as far as there are some. One of zero is none.
-    fn image_data(&mut self, page: &Directory) -> Result<Vec<(u64, Option<u64>)>, Error> {
+    /// The first value of a field.
+    fn value(&mut self, page: &Directory, tag: u16) -> Result<Option<u64>, Error> {
+        match page.entries.iter().find(|entry| entry.tag == tag) {
+            Some(entry) => Ok(self.values(entry)?.first().copied()),
+            None => Ok(None),
+        }
+    }
+
+    /// The strips and tiles of a page, whose fields lose what has no meaning.
+    fn image_data(&mut self, page: &mut Directory, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Vec<Chunk>, Error> {
+        let compression = self.value(page, COMPRESSION)?.unwrap_or(1);
+        if compression == OLD_JPEG {
+            return Err(Error::Unsupported(image_origin_container::Format::Tiff));
+        }
+        let (tables, has_restarts) = match page.entries.iter().find(|entry| entry.tag == JPEG_TABLES) {
+            Some(entry) if compression == JPEG => {
+                let content = self.input.copy(entry.value.clone(), MAX_TABLES)?;
+                let (tables, has_restarts) = shared_tables(&content, self.input.meter())?;
+                (Some(tables), has_restarts)
+            }
+            _ => (None, false),
+        };
+        let storage = Rc::new(self.storage(page, compression, has_restarts)?);
+        let samples = self.value(page, 0x0115)?.unwrap_or(1);
+        let chunks = storage.count().saturating_mul(samples.max(1));
+        let mut entries = Vec::new();
+        for mut entry in std::mem::take(&mut page.entries) {
+            let size = type_size(entry.kind).unwrap_or(1) as u64;
+            let len = entry.value.end - entry.value.start;
+            let most = max_count(entry.tag, samples, chunks).saturating_mul(size).min(len);
+            let len = match entry.tag {
+                JPEG_TABLES => match &tables {
+                    Some(tables) if tables.len() as u64 <= len => tables.len() as u64,
+                    _ => continue,
+                },
+                ICC_PROFILE => {
+                    let profile = self.input.copy(entry.value.clone(), MAX_PROFILE)?;
+                    let Some(len) = icc::len(&profile) else { continue };
+                    len as u64
+                }
+                _ => most,
+            };
+            self.shorten(&mut entry, len)?;
+            if let Some(tables) = tables.as_ref().filter(|_| entry.tag == JPEG_TABLES) {
+                if entry.inline {
+                    continue;
+                }
+                edits.push((entry.value.clone(), Edit::Bytes(tables.clone())));
+            }
+            entries.push(entry);
+        }
+        page.entries = entries;
         let mut data = Vec::new();
-        let field = |tag: u16| page.entries.iter().find(|entry| entry.tag == tag);
         for (offsets, lengths) in DATA {
-            let Some(offsets) = field(offsets) else { continue };
+            let Some(offsets) = page.entries.iter().find(|entry| entry.tag == offsets) else { continue };
             let offsets = self.values(offsets)?;
-            let lengths = match field(lengths) {
+            let lengths = match page.entries.iter().find(|entry| entry.tag == lengths) {
                 Some(lengths) => self.values(lengths)?,
                 None => Vec::new(),
             };
+            // A length of zero is none.
             let lengths = lengths.into_iter().map(|length| Some(length).filter(|length| *length > 0));
-            data.extend(offsets.into_iter().zip(lengths.chain(std::iter::repeat(None))));
+            for ((index, start), len) in (0..).zip(offsets).zip(lengths.chain(std::iter::repeat(None))) {
+                // Where nothing was written, there is no offset.
+                if start > 0 {
+                    self.input.entry::<Chunk>()?;
+                    data.push(Chunk { storage: storage.clone(), index, start, len });
+                }
+            }
         }
-        for (offsets, length) in TABLES {
-            let Some(offsets) = field(offsets) else { continue };
-            data.extend(self.values(offsets)?.into_iter().map(|offset| (offset, Some(length))));
-        }
-        // Where nothing was written, there is no offset.
-        data.retain(|(start, _)| *start > 0);
         Ok(data)
+    }
+
+    /// Sets the length of a field's value, which moves into the entry where there is room for it.
+    fn shorten(&mut self, entry: &mut Entry, len: u64) -> Result<(), Error> {
+        let (_, _, offset_len) = self.sizes();
+        let size = type_size(entry.kind).unwrap_or(1) as u64;
+        let count = len / size;
+        let count = if self.big { self.order.u64(count).to_vec() } else { self.order.u32(count as u32).to_vec() };
+        entry.raw.iter_mut().skip(4).zip(count).for_each(|(to, from)| *to = from);
+        entry.value.end = entry.value.start + len;
+        if len <= offset_len {
+            let value = self.bytes(entry)?;
+            let value = value.into_iter().chain(std::iter::repeat(0));
+            entry.raw.iter_mut().skip(4 + offset_len as usize).zip(value).for_each(|(to, from)| *to = from);
+            entry.inline = true;
+        }
+        Ok(())
+    }
+
+    /// How the strips or tiles of a page are stored.
+    fn storage(&mut self, page: &Directory, compression: u64, has_restarts: bool) -> Result<Storage, Error> {
+        let (width, height) = (self.value(page, 0x0100)?.unwrap_or(0), self.value(page, 0x0101)?.unwrap_or(0));
+        let tile = self.value(page, 0x0142)?.zip(self.value(page, 0x0143)?);
+        let tile = tile.filter(|(width, height)| *width > 0 && *height > 0);
+        let samples = self.value(page, 0x0115)?.unwrap_or(1);
+        let is_planar = self.value(page, 0x011c)? == Some(2);
+        let depths = match page.entries.iter().find(|entry| entry.tag == 0x0102) {
+            Some(entry) => self.values(entry)?,
+            None => vec![1],
+        };
+        let depth = depths.iter().copied().max().unwrap_or(1);
+        let is_luma_chroma = self.value(page, 0x0106)? == Some(6);
+        let subsampling = if is_luma_chroma && !is_planar && compression != JPEG {
+            let factors = match page.entries.iter().find(|entry| entry.tag == 0x0212) {
+                Some(entry) => self.values(entry)?,
+                None => Vec::new(),
+            };
+            let (across, down) = match factors.as_slice() {
+                [across, down, ..] => (*across, *down),
+                _ => (2, 2),
+            };
+            Some((across, down)).filter(|factors| *factors != (1, 1) && across <= 4 && down <= 4)
+        } else {
+            None
+        };
+        let rows = self.value(page, 0x0116)?.filter(|rows| *rows > 0).unwrap_or(height).min(height);
+        let (chunk_width, rows) = tile.unwrap_or((width, rows));
+        Ok(Storage {
+            compression,
+            width: chunk_width,
+            bits: depth.saturating_mul(if is_planar { 1 } else { samples }),
+            subsampling,
+            rows,
+            height,
+            across: width.div_ceil(chunk_width.max(1)),
+            is_tiled: tile.is_some(),
+            has_restarts,
+        })
+    }
+
+    /// The parts of the file that strips and tiles are read from. Those of unknown length end where something else begins.
+    fn used(&mut self, data: &[Chunk], edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Vec<Range<u64>>, Error> {
+        let len = self.input.len();
+        let mut starts: Vec<u64> = data.iter().map(|chunk| chunk.start).chain(self.places.iter().copied()).collect();
+        starts.sort_unstable();
+        let mut used = Vec::new();
+        for chunk in data {
+            let next = || starts.get(starts.partition_point(|other| *other <= chunk.start)).copied().unwrap_or(len);
+            let end = chunk.len.map_or_else(next, |length| chunk.start.saturating_add(length)).min(len);
+            if chunk.start >= end {
+                continue;
+            }
+            let (range, edit) = chunk.storage.used(self.input, chunk.index, chunk.start..end, chunk.len.is_some())?;
+            if range.start < range.end {
+                edits.extend(edit.map(|edit| (range.clone(), edit)));
+                used.push(range);
+            }
+        }
+        Ok(used)
     }
 
     fn directory_len(&self, page: &Directory) -> u64 {

@@ -1,16 +1,22 @@
-//! WebP: keeps the image data, alpha, animation and the ICC profile, and sets VP8X and the RIFF size right.
+//! WebP: keeps the chunks that demuxers read to show the picture, each once, and sets VP8X and the RIFF size right.
 
 use std::io::{self, Read, Seek};
+use std::ops::Range;
 
 use super::Keep;
 use crate::rights::for_same_pixels;
-use crate::{Error, Piece, Rewrite};
+use crate::{Error, Piece, Rewrite, icc};
 use image_origin_container::Input;
-use image_origin_container::webp::{self, Chunk, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
+use image_origin_container::MAX_PROFILE;
+use image_origin_container::webp::{self, ANIMATION_FLAG, Chunk, EXIF_FLAG, Flags, HEADER_LEN, ICC_FLAG, XMP_FLAG};
 use image_origin_container::{MAX_PARTS, parts};
 
 /// Position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
 const ANMF_HEADER_LEN: u64 = 16;
+/// Background and loop count (2.7.1.1).
+const ANIM_LEN: u64 = 6;
+/// The flags of VP8X that have a meaning (2.7.1).
+const KNOWN_FLAGS: u8 = 0x3e;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let chunks = webp::chunks(input)?;
@@ -18,36 +24,106 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         return Err(Error::Damaged("too many chunks"));
     }
     let parts = parts::of_webp(input, &chunks, keep.want())?;
-    let (blocks, flags) = for_same_pixels(&parts, keep, input.meter())?.webp_chunks();
-    let mut head = Rewrite::new(input.len());
-    if webp::is_extended(&chunks) {
-        keep_vp8x(input, &chunks[0], flags, &mut head)?;
-    }
+    let (blocks, mut block_flags) = for_same_pixels(&parts, keep, input.meter())?.webp_chunks();
+    let extended = webp::flags(input, &chunks)?;
     let mut body = Rewrite::new(input.len());
-    let mut missing = 0;
-    for chunk in &chunks {
-        match &chunk.name {
-            b"ANMF" => missing = keep_frame(input, chunk, &mut body)?,
-            b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ICCP" => {
-                body.copy(chunk.range.clone());
-                missing = chunk.missing;
+    let missing = match extended {
+        Some(flags) => {
+            if flags.has(ICC_FLAG) && keep_profile(input, &chunks, &mut body)? {
+                block_flags |= ICC_FLAG;
             }
-            _ => {}
+            if flags.has(ANIMATION_FLAG) {
+                keep_frames(input, &chunks, &mut body)?
+            } else {
+                keep_picture(input, &chunks, true, &mut body)?
+            }
         }
-    }
-    if !chunks.iter().any(|chunk| matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ANMF")) {
-        return Err(Error::Damaged("no image data"));
+        // Nothing but the picture counts, which must be the first chunk.
+        None => keep_picture(input, chunks.get(..1).unwrap_or_default(), false, &mut body)?,
+    };
+    let missing = missing.ok_or(Error::Damaged("no image data"))?;
+    let mut head = Rewrite::new(input.len());
+    if let Some(flags) = extended {
+        keep_vp8x(input, &chunks[0], flags, block_flags, &mut head)?;
     }
     // Metadata comes behind the pixels, unless the pixels have no end.
-    let (before, after): (&[u8], &[u8]) = match (webp::is_extended(&chunks), missing) {
-        (false, _) => (&[], &[]),
-        (true, 0) => (&[], &blocks),
-        (true, _) => (&blocks, &[]),
+    let (before, after): (&[u8], &[u8]) = match (extended, missing) {
+        (None, _) => (&[], &[]),
+        (Some(_), 0) => (&[], &blocks),
+        (Some(_), _) => (&blocks, &[]),
     };
     head.insert(before);
     head.append(body);
     head.insert(after);
     Ok(with_header(head, missing, input.len()))
+}
+
+/// The first picture and the alpha before it. Gives the bytes that the file lacks of these, or `None` without a picture.
+fn keep_picture<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    chunks: &[Chunk],
+    has_alpha: bool,
+    out: &mut Rewrite,
+) -> Result<Option<u64>, Error> {
+    let Some(at) = chunks.iter().position(|chunk| matches!(&chunk.name, b"VP8 " | b"VP8L")) else {
+        return Ok(None);
+    };
+    let Some((picture, before)) = chunks.get(..=at).and_then(<[Chunk]>::split_last) else { return Ok(None) };
+    let alpha = before.iter().find(|chunk| &chunk.name == b"ALPH");
+    // A picture without loss has its own.
+    if let Some(alpha) = alpha.filter(|_| has_alpha && &picture.name == b"VP8 ") {
+        put(input, alpha, alpha.data.clone(), out)?;
+    }
+    put(input, picture, picture.data.clone(), out)?;
+    Ok(Some(picture.missing))
+}
+
+fn keep_frames<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    chunks: &[Chunk],
+    out: &mut Rewrite,
+) -> Result<Option<u64>, Error> {
+    let mut missing = None;
+    let global = chunks.iter().find(|chunk| &chunk.name == b"ANIM" && chunk.data.end - chunk.data.start >= ANIM_LEN);
+    if let Some(global) = global {
+        put(input, global, global.data.start..global.data.start + ANIM_LEN, out)?;
+    }
+    for frame in chunks.iter().filter(|chunk| &chunk.name == b"ANMF") {
+        if let Some(lacking) = keep_frame(input, frame, out)? {
+            missing = Some(lacking);
+        }
+    }
+    Ok(missing)
+}
+
+/// The first profile, if it is one, without what stands behind its end.
+fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk], out: &mut Rewrite) -> Result<bool, Error> {
+    let Some(chunk) = chunks.iter().find(|chunk| &chunk.name == b"ICCP") else { return Ok(false) };
+    let profile = input.copy(chunk.data.clone(), MAX_PROFILE.saturating_add(1))?;
+    let Some(len) = icc::len(&profile).filter(|_| profile.len() <= MAX_PROFILE) else { return Ok(false) };
+    put(input, chunk, chunk.data.start..chunk.data.start + len as u64, out)?;
+    Ok(true)
+}
+
+/// Writes a chunk with this part of its data, and a padding of zero (2.3).
+fn put<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    chunk: &Chunk,
+    data: Range<u64>,
+    out: &mut Rewrite,
+) -> Result<(), Error> {
+    let len = data.end - data.start;
+    let is_padded = chunk.range.end > chunk.data.end;
+    let is_clean = !is_padded || input.array::<1>(chunk.data.end)? == Some([0]);
+    if data == chunk.data && is_clean {
+        out.copy(chunk.range.clone());
+        return Ok(());
+    }
+    input.entry::<[Piece; 3]>()?;
+    out.insert(&[chunk.name, (len as u32).to_le_bytes()].concat());
+    out.copy(data);
+    out.insert(if len % 2 == 1 { &[0] } else { &[] });
+    Ok(())
 }
 
 /// A size that counts what a truncated file lacks tells decoders, as before, that more was meant to come.
@@ -61,32 +137,51 @@ fn with_header(body: Rewrite, missing: u64, source_len: u64) -> Rewrite {
     out
 }
 
-/// Flags, reserved bytes, and the size of the canvas (RFC 9649, 2.7); what comes behind them has no meaning.
-fn keep_vp8x<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk, flags: u8, out: &mut Rewrite) -> io::Result<()> {
+/// Flags and the size of the canvas (RFC 9649, 2.7); what comes behind them, and reserved bits, have no meaning.
+fn keep_vp8x<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    chunk: &Chunk,
+    flags: Flags,
+    block_flags: u8,
+    out: &mut Rewrite,
+) -> io::Result<()> {
     if let Some(mut data) = input.array::<10>(chunk.data.start)? {
-        data[0] = data[0] & !(EXIF_FLAG | XMP_FLAG) | flags;
+        let Flags(flags) = flags;
+        data[0] = flags & KNOWN_FLAGS & !(ICC_FLAG | EXIF_FLAG | XMP_FLAG) | block_flags;
+        data[1..4].fill(0);
         out.insert(&webp::chunk(*b"VP8X", &data));
     }
     Ok(())
 }
 
-/// A frame holds chunks of its own, which may be any. Gives the bytes that the file lacks of what was kept.
-fn keep_frame<R: Read + Seek>(input: &mut Input<'_, R>, frame: &Chunk, out: &mut Rewrite) -> io::Result<u64> {
+/// A frame holds chunks of its own, which may be any. Gives the bytes that the file lacks of what was kept, or `None` for one
+/// without a picture, which is not kept.
+fn keep_frame<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    frame: &Chunk,
+    out: &mut Rewrite,
+) -> Result<Option<u64>, Error> {
     let mut body = Rewrite::new(input.len());
     let mut at = frame.data.start + ANMF_HEADER_LEN;
     body.copy(frame.data.start..at.min(frame.data.end));
-    let mut missing = 0;
+    let mut chunks = Vec::new();
+    // A chunk may reach into the padding of the frame, but not behind it.
     while let Some(chunk) = webp::next_chunk(input, at, frame.range.end)? {
         at = chunk.range.end;
-        if matches!(&chunk.name, b"VP8 " | b"VP8L" | b"ALPH") {
-            input.entry::<Piece>()?;
-            body.copy(chunk.range);
-            // A chunk that goes beyond a frame which is whole lacks nothing: it is damaged.
-            missing = if frame.missing == 0 { 0 } else { chunk.missing };
+        input.entry::<Chunk>()?;
+        let is_picture = matches!(&chunk.name, b"VP8 " | b"VP8L");
+        if is_picture || &chunk.name == b"ALPH" {
+            chunks.push(chunk);
+        }
+        if is_picture {
+            break;
         }
     }
+    let Some(missing) = keep_picture(input, &chunks, true, &mut body)? else { return Ok(None) };
+    // A chunk that goes beyond a frame which is whole lacks nothing: it is damaged.
+    let missing = if frame.missing == 0 { 0 } else { missing };
     out.copy(frame.range.start..frame.range.start + 4);
     out.insert(&u32::try_from(body.len() + missing).unwrap_or(u32::MAX).to_le_bytes());
     out.append(body);
-    Ok(missing)
+    Ok(Some(missing))
 }

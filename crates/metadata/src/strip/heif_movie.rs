@@ -1,0 +1,305 @@
+//! The movie box of an image sequence (ISO/IEC 14496-12, 8.2 to 8.7): its tracks of pictures and of transparency stay, with
+//! the tables that lead to their samples. User data, metadata, dates, names and other tracks become empty space.
+
+use std::io::{Read, Seek};
+use std::ops::Range;
+
+use super::edits::Edit;
+use super::heif::edit_to_free;
+use super::heif_meta::{ALPHA, HANDLER_KIND, has_no_place, meaningful_len};
+use crate::Error;
+use image_origin_container::Input;
+use image_origin_container::MAX_PARTS;
+use image_origin_container::isobmff::{BoxAt, Fields, boxes};
+
+/// Fields of a sample entry of pictures in front of its boxes (12.1.3), and the name of the compressor in them.
+const VISUAL_SAMPLE_ENTRY: u64 = 78;
+const COMPRESSOR_NAME: Range<u64> = 42..74;
+
+/// Boxes of a sample entry that pictures cannot be shown without.
+const DESCRIBING: [&[u8; 4]; 12] =
+    [b"av1C", b"hvcC", b"lhvC", b"avcC", b"colr", b"pasp", b"clap", b"ccst", b"auxi", b"clli", b"mdcv", b"amve"];
+
+/// Goes through the movie box; gives the places of the samples of those tracks that stay.
+pub(super) fn samples<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    movie: &BoxAt,
+    edits: &mut Vec<(Range<u64>, Edit)>,
+) -> Result<Vec<Range<u64>>, Error> {
+    let mut samples = Vec::new();
+    let mut has_picture = false;
+    for child in boxes(input, movie.payload.clone())? {
+        match &child.kind {
+            b"mvhd" => header(input, &child, 100, edits)?,
+            b"trak" => match Track::read(input, &child)? {
+                Some(track) => {
+                    has_picture |= track.is_picture;
+                    track.edit(input, &mut samples, edits)?;
+                }
+                None => edit_to_free(&child, edits),
+            },
+            _ => edit_to_free(&child, edits),
+        }
+    }
+    if has_picture { Ok(samples) } else { Err(Error::Damaged("no track of pictures")) }
+}
+
+/// Clears what stands behind the first `len` bytes of a box.
+fn end_at(found: &BoxAt, len: u64, edits: &mut Vec<(Range<u64>, Edit)>) {
+    edits.push((found.payload.start.saturating_add(len).min(found.payload.end)..found.payload.end, Edit::Zeros));
+}
+
+/// Clears the times of creation and modification in a header of this length, and what stands behind it. Times and lengths
+/// have twice the size in version 1.
+fn header<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    found: &BoxAt,
+    len: u64,
+    edits: &mut Vec<(Range<u64>, Edit)>,
+) -> Result<(), Error> {
+    let is_wide = input.array::<1>(found.payload.start)?.unwrap_or_default() != [0];
+    let times = found.payload.start + 4;
+    let end = times + if is_wide { 16 } else { 8 };
+    edits.push((times..end.min(found.payload.end).max(times), Edit::Zeros));
+    end_at(found, if is_wide { len + 12 } else { len }, edits);
+    Ok(())
+}
+
+/// A track that stays.
+struct Track {
+    children: Vec<BoxAt>,
+    media: Vec<BoxAt>,
+    information: Vec<BoxAt>,
+    table: Vec<BoxAt>,
+    is_picture: bool,
+}
+
+impl Track {
+    /// `None` for a track that shows nothing.
+    fn read<R: Read + Seek>(input: &mut Input<'_, R>, track: &BoxAt) -> Result<Option<Self>, Error> {
+        let mut inside = |boxes_of: &[BoxAt], kind: &[u8; 4]| match boxes_of.iter().find(|found| &found.kind == kind) {
+            Some(found) => boxes(input, found.payload.clone()),
+            None => Ok(Vec::new()),
+        };
+        let children = inside(std::slice::from_ref(track), b"trak")?;
+        let media = inside(&children, b"mdia")?;
+        let information = inside(&media, b"minf")?;
+        let table = inside(&information, b"stbl")?;
+        let Some(handler) = media.iter().find(|found| &found.kind == b"hdlr") else { return Ok(None) };
+        let is_picture = match input.array::<4>(handler.payload.start + 8)?.as_ref() {
+            Some(b"pict") => true,
+            Some(b"auxv") if is_alpha(input, &table)? => false,
+            _ => return Ok(None),
+        };
+        Ok(Some(Self { children, media, information, table, is_picture }))
+    }
+
+    fn edit<R: Read + Seek>(
+        &self,
+        input: &mut Input<'_, R>,
+        samples: &mut Vec<Range<u64>>,
+        edits: &mut Vec<(Range<u64>, Edit)>,
+    ) -> Result<(), Error> {
+        let (mut has_media, mut has_information, mut has_table) = (false, false, false);
+        for child in &self.children {
+            match &child.kind {
+                b"tkhd" => header(input, child, 84, edits)?,
+                b"mdia" if !std::mem::replace(&mut has_media, true) => {}
+                b"edts" => {
+                    for list in boxes(input, child.payload.clone())? {
+                        edit_table(input, &list, edits)?;
+                    }
+                }
+                b"tref" => {}
+                _ => edit_to_free(child, edits),
+            }
+        }
+        for child in &self.media {
+            match &child.kind {
+                b"mdhd" => header(input, child, 24, edits)?,
+                b"hdlr" => {
+                    let kind = child.payload.start + HANDLER_KIND.start;
+                    edits.push((child.payload.start..kind.min(child.payload.end), Edit::Zeros));
+                    end_at(child, HANDLER_KIND.end, edits);
+                }
+                b"minf" if !std::mem::replace(&mut has_information, true) => {}
+                _ => edit_to_free(child, edits),
+            }
+        }
+        for child in &self.information {
+            match &child.kind {
+                b"vmhd" => end_at(child, 12, edits),
+                b"nmhd" => end_at(child, 4, edits),
+                b"dinf" if has_no_place(&input.copy(child.payload.clone(), 64)?) => {}
+                b"stbl" if !std::mem::replace(&mut has_table, true) => {}
+                _ => edit_to_free(child, edits),
+            }
+        }
+        for child in &self.table {
+            match &child.kind {
+                b"stsd" => edit_descriptions(input, child, edits)?,
+                _ => edit_table(input, child, edits)?,
+            }
+        }
+        sample_places(input, &self.table, samples)
+    }
+}
+
+/// The boxes of each sample entry, which are the first bytes of its payload and a list of boxes.
+fn descriptions<R: Read + Seek>(input: &mut Input<'_, R>, found: &BoxAt) -> Result<Vec<(BoxAt, Vec<BoxAt>)>, Error> {
+    let entries = found.payload.start.saturating_add(8)..found.payload.end;
+    let mut all = Vec::new();
+    for entry in boxes(input, entries)? {
+        let inside = entry.payload.start.saturating_add(VISUAL_SAMPLE_ENTRY)..entry.payload.end;
+        let inside = boxes(input, inside)?;
+        all.push((entry, inside));
+    }
+    Ok(all)
+}
+
+fn is_alpha<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result<bool, Error> {
+    let Some(found) = table.iter().find(|found| &found.kind == b"stsd") else { return Ok(false) };
+    for (_, inside) in descriptions(input, found)? {
+        for auxiliary in inside.iter().filter(|found| &found.kind == b"auxi") {
+            // Version and flags stand before the name (ISO/IEC 23008-12, 7.5.3).
+            let content = input.copy(auxiliary.payload.clone(), 64)?;
+            let name = content.get(4..).and_then(|bytes| bytes.split(|&byte| byte == 0).next());
+            if name.is_some_and(|name| ALPHA.contains(&name)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn edit_descriptions<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    found: &BoxAt,
+    edits: &mut Vec<(Range<u64>, Edit)>,
+) -> Result<(), Error> {
+    let mut end = found.payload.start.saturating_add(8).min(found.payload.end);
+    for (entry, inside) in descriptions(input, found)? {
+        end = entry.range.end;
+        let name = entry.payload.start + COMPRESSOR_NAME.start..entry.payload.start + COMPRESSOR_NAME.end;
+        edits.push((name.start.min(entry.payload.end)..name.end.min(entry.payload.end), Edit::Zeros));
+        let mut inside_end = entry.payload.start.saturating_add(VISUAL_SAMPLE_ENTRY).min(entry.payload.end);
+        for property in inside {
+            inside_end = property.range.end;
+            if DESCRIBING.contains(&&property.kind) {
+                let content = input.copy(property.payload.clone(), usize::MAX)?;
+                end_at(&property, meaningful_len(property.kind, &content) as u64, edits);
+            } else {
+                edit_to_free(&property, edits);
+            }
+        }
+        edits.push((inside_end..entry.payload.end, Edit::Zeros));
+    }
+    edits.push((end..found.payload.end, Edit::Zeros));
+    Ok(())
+}
+
+/// Clears what stands behind the entries of a table, whose number comes behind version and flags, and tables that lead to no
+/// sample.
+fn edit_table<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    found: &BoxAt,
+    edits: &mut Vec<(Range<u64>, Edit)>,
+) -> Result<(), Error> {
+    let number = |bytes: Option<[u8; 4]>| u64::from(bytes.map_or(0, u32::from_be_bytes));
+    let start = found.payload.start;
+    let is_wide = input.array::<1>(start)?.unwrap_or_default() != [0];
+    let count = number(input.array(start + 4)?);
+    let len = match &found.kind {
+        b"stts" | b"ctts" | b"co64" => 8 + 8 * count,
+        b"stsc" => 8 + 12 * count,
+        b"stco" | b"stss" => 8 + 4 * count,
+        b"elst" => 8 + count * if is_wide { 20 } else { 12 },
+        // Here, what all samples have in common comes first.
+        b"stsz" if count == 0 => 12 + 4 * number(input.array(start + 8)?),
+        b"stsz" => 12,
+        b"stz2" => 12 + (number(input.array(start + 8)?) * (count & 0xff)).div_ceil(8),
+        _ => {
+            edit_to_free(found, edits);
+            return Ok(());
+        }
+    };
+    end_at(found, len, edits);
+    Ok(())
+}
+
+/// The places of a track's samples: chunks, each of some samples (8.7.3 to 8.7.5).
+fn sample_places<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    table: &[BoxAt],
+    samples: &mut Vec<Range<u64>>,
+) -> Result<(), Error> {
+    let mut content = |kind: &[u8; 4]| match table.iter().find(|found| &found.kind == kind) {
+        Some(found) => input.copy(found.payload.clone(), usize::MAX).map(Some),
+        None => Ok(None),
+    };
+    let (near, far) = (content(b"stco")?, content(b"co64")?);
+    let (runs, sizes, small_sizes) = (content(b"stsc")?, content(b"stsz")?, content(b"stz2")?);
+    let broken = || Error::Damaged("a track without samples");
+    let place_len = if near.is_some() { 4 } else { 8 };
+    let places = near.or(far).ok_or_else(broken)?;
+    let runs = runs.ok_or_else(broken)?;
+    let sizes = Sizes::read(sizes.as_deref(), small_sizes.as_deref()).ok_or_else(broken)?;
+    let mut runs = runs.get(8..).unwrap_or_default().as_chunks::<12>().0.iter().map(|run| {
+        let [f0, f1, f2, f3, c0, c1, c2, c3, ..] = *run;
+        (u64::from(u32::from_be_bytes([f0, f1, f2, f3])), u64::from(u32::from_be_bytes([c0, c1, c2, c3])))
+    });
+    let (mut count, mut next_run, mut first) = (0, runs.next(), 0);
+    for (chunk, place) in (1..).zip(places.get(8..).unwrap_or_default().chunks_exact(place_len)) {
+        while let Some((_, samples_of_chunk)) = next_run.filter(|(first, _)| *first <= chunk) {
+            (count, next_run) = (samples_of_chunk, runs.next());
+        }
+        let last = (first + count).min(sizes.count);
+        let start = Fields(place).uint(place_len).unwrap_or_default();
+        let len = sizes.sum(first..last);
+        input.meter().steps(if sizes.common > 0 { 1 } else { last - first })?;
+        input.entry::<Range<u64>>()?;
+        samples.push(start..start.saturating_add(len));
+        first = last;
+    }
+    if samples.len() > MAX_PARTS { Err(Error::Damaged("too many chunks")) } else { Ok(()) }
+}
+
+/// The sizes of samples (8.7.3).
+struct Sizes<'t> {
+    count: u64,
+    /// The size of all of them; 0 where each has its own.
+    common: u64,
+    /// Bits of an entry.
+    bits: usize,
+    entries: &'t [u8],
+}
+
+impl<'t> Sizes<'t> {
+    fn read(table: Option<&'t [u8]>, small: Option<&'t [u8]>) -> Option<Self> {
+        let mut fields = Fields(table.or(small)?);
+        fields.version()?;
+        let kind = fields.u32()?;
+        let count = fields.u32()?.into();
+        let (common, bits) = if table.is_some() { (kind.into(), 32) } else { (0, (kind & 0xff) as usize) };
+        let there = (fields.0.len() * 8).checked_div(bits)? as u64;
+        let count = if common == 0 { u64::min(count, there) } else { count };
+        Some(Self { count, common, bits, entries: fields.0 })
+    }
+
+    fn sum(&self, samples: Range<u64>) -> u64 {
+        if self.common > 0 {
+            return (samples.end - samples.start).saturating_mul(self.common);
+        }
+        let size = |index: u64| {
+            let bit = index as usize * self.bits;
+            let bytes = self.entries.get(bit / 8..).unwrap_or_default();
+            match self.bits {
+                4 => {
+                    bytes.first().map_or(0, |byte| u64::from(if bit.is_multiple_of(8) { byte >> 4 } else { byte & 15 }))
+                }
+                bits => Fields(bytes).uint(bits / 8).unwrap_or_default(),
+            }
+        };
+        samples.map(size).fold(0, u64::saturating_add)
+    }
+}

@@ -1,0 +1,159 @@
+//! Where LZW data ends, as GIF and TIFF have it (GIF89a, appendix F; TIFF 6.0, section 13): codes are followed without making
+//! anything of them.
+
+/// Bits of the longest code.
+const MAX_CODE_BITS: u32 = 12;
+
+/// In which order the bits of codes stand, and when codes get longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The low bits first; codes get longer when all of a length are taken (GIF, and the first TIFFs).
+    LowFirst,
+    /// The high bits first; codes get longer one code earlier (TIFF).
+    HighFirst,
+}
+
+/// Follows the codes to the one that ends them.
+pub(super) struct Codes {
+    order: Order,
+    bits: u64,
+    bit_count: u32,
+    /// Bits of a code of one value.
+    value_bits: u32,
+    code_bits: u32,
+    /// How many values each code stands for.
+    lengths: Vec<u16>,
+    /// The length of the code before, unless that was the one that clears the table.
+    previous: Option<u16>,
+    /// Values that are still wanted.
+    left: u64,
+    is_over: bool,
+}
+
+impl Codes {
+    /// Of values of so many bits, of which so many are wanted.
+    pub(super) fn new(order: Order, value_bits: u32, wanted: u64) -> Self {
+        let mut codes = Self {
+            order,
+            bits: 0,
+            bit_count: 0,
+            value_bits,
+            code_bits: 0,
+            lengths: Vec::new(),
+            previous: None,
+            left: wanted,
+            is_over: false,
+        };
+        codes.clear();
+        codes
+    }
+
+    fn clear(&mut self) {
+        self.lengths.clear();
+        self.lengths.resize((1 << self.value_bits) + 2, 1);
+        (self.code_bits, self.previous) = (self.value_bits + 1, None);
+    }
+
+    /// Takes bytes in. Tells how many of them are needed, if they hold the end.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut needed = 0;
+        for (index, byte) in bytes.iter().enumerate() {
+            match self.order {
+                Order::LowFirst => self.bits |= u64::from(*byte) << self.bit_count,
+                Order::HighFirst => self.bits = self.bits << 8 | u64::from(*byte),
+            }
+            self.bit_count += 8;
+            while self.bit_count >= self.code_bits && !self.is_over {
+                let code = self.next_code();
+                if self.is_needed(code) {
+                    needed = index + 1;
+                }
+            }
+            if self.is_over {
+                break;
+            }
+        }
+        self.is_over.then_some(needed)
+    }
+
+    fn next_code(&mut self) -> usize {
+        let mask = (1 << self.code_bits) - 1;
+        self.bit_count -= self.code_bits;
+        match self.order {
+            Order::LowFirst => {
+                let code = self.bits & mask;
+                self.bits >>= self.code_bits;
+                code as usize
+            }
+            Order::HighFirst => {
+                let code = self.bits >> self.bit_count & mask;
+                self.bits &= (1 << self.bit_count) - 1;
+                code as usize
+            }
+        }
+    }
+
+    /// Takes a code in, and tells whether it is needed.
+    fn is_needed(&mut self, code: usize) -> bool {
+        let clear = 1 << self.value_bits;
+        if code == clear {
+            self.clear();
+            return true;
+        }
+        self.is_over = code == clear + 1 || self.left == 0;
+        if self.is_over {
+            return code == clear + 1;
+        }
+        let next = self.lengths.len();
+        let grown = self.previous.map(|length| length.saturating_add(1));
+        let length = match (self.lengths.get(code), grown) {
+            (Some(length), _) => *length,
+            (None, Some(length)) if code == next => length,
+            // No decoder reads further than to a code that has no meaning.
+            _ => {
+                self.is_over = true;
+                return true;
+            }
+        };
+        if let Some(grown) = grown.filter(|_| next < 1 << MAX_CODE_BITS) {
+            self.lengths.push(grown);
+        }
+        let early = usize::from(self.order == Order::HighFirst);
+        if self.lengths.len() + early >= 1 << self.code_bits && self.code_bits < MAX_CODE_BITS {
+            self.code_bits += 1;
+        }
+        self.previous = Some(length);
+        self.left = self.left.saturating_sub(length.into());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_end_where_an_encoder_has_ended_them() {
+        for len in [0, 1, 2, 300, 5000, 40_000] {
+            let values: Vec<u8> = (0..len).map(|i: u32| (i.wrapping_mul(i) >> 7) as u8).collect();
+            for (order, bytes) in [
+                (Order::LowFirst, weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(&values).unwrap()),
+                (
+                    Order::HighFirst,
+                    weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&values).unwrap(),
+                ),
+            ] {
+                let long = [bytes.as_slice(), b"and more"].concat();
+                for wanted in [u64::from(len), u64::MAX] {
+                    assert_eq!(Codes::new(order, 8, wanted).take(&long), Some(bytes.len()), "{order:?} {len} {wanted}");
+                }
+                assert_eq!(Codes::new(order, 8, u64::MAX).take(&bytes[..bytes.len() - 1]), None, "{order:?} {len}");
+                // Whoever wants less needs less.
+                if len > 2 {
+                    let half = Codes::new(order, 8, u64::from(len / 2)).take(&long).unwrap();
+                    assert!(half < bytes.len() && half > 0, "{order:?} {len}: {half}");
+                }
+            }
+        }
+    }
+}
