@@ -1,4 +1,4 @@
-//! Where the tables in `src/codec/avif/encode.rs` and `src/codec/webp/encode.rs` come from: for each quality, the
+//! Where the tables in `crates/codec/src/avif/encode.rs` and `crates/codec/src/webp/encode.rs` come from: for each quality, the
 //! setting of the encoder at which it has the SSIMULACRA2 of our JPEG of that quality, as the mean over photographs in
 //! colour at 600 pixels.
 //!

@@ -8,14 +8,15 @@
 
 #[cfg(feature = "cdn")]
 pub mod cdn;
-pub mod codec;
-pub use image_origin_container as container;
 pub mod config;
 pub mod error;
 pub mod front;
-pub use image_origin_metadata as metadata;
 pub mod origin;
-pub use image_origin_query as query;
 pub mod source;
 mod telemetry;
-pub mod transform;
+
+pub use image_origin_codec as codec;
+pub use image_origin_container as container;
+pub use image_origin_metadata as metadata;
+pub use image_origin_query as query;
+pub use image_origin_transform as transform;

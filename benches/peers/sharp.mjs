@@ -9,7 +9,7 @@ import sharp from "sharp";
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** libwebp's quality for the one that is asked for, which is on JPEG's scale (src/codec/webp/encode.rs). */
+/** libwebp's quality for the one that is asked for, which is on JPEG's scale (crates/codec/src/webp/encode.rs). */
 const LIBWEBP_QUALITY = { 80: 83 };
 
 /**

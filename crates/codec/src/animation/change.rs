@@ -1,0 +1,157 @@
+//! What changes from one frame to the next, so that only that has to be written.
+
+use super::super::{Channels, Raster, palette};
+
+/// A rectangle of whole pixels that is not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rect {
+    pub(crate) left: usize,
+    pub(crate) top: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+}
+
+impl Rect {
+    /// The smallest rectangle around both.
+    pub(crate) fn union(self, other: Self) -> Self {
+        let (left, top) = (self.left.min(other.left), self.top.min(other.top));
+        let right = (self.left + self.width).max(other.left + other.width);
+        let bottom = (self.top + self.height).max(other.top + other.height);
+        Self { left, top, width: right - left, height: bottom - top }
+    }
+}
+
+/// A picture as RGBA in which all fully transparent pixels are equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pixels {
+    width: usize,
+    pixels: Vec<[u8; 4]>,
+}
+
+impl Pixels {
+    /// The pixels of a raster; `None` for 16 bit and CMYK.
+    pub(crate) fn new(raster: &Raster) -> Option<Self> {
+        Some(Self { width: raster.width() as usize, pixels: palette::pixels(raster)?.collect() })
+    }
+
+    /// A transparent picture.
+    pub(crate) fn transparent(width: usize, height: usize) -> Self {
+        Self { width, pixels: vec![[0; 4]; width * height] }
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn height(&self) -> usize {
+        self.pixels.len() / self.width
+    }
+
+    /// Bytes that this holds.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.pixels.capacity() * size_of::<[u8; 4]>()) as u64
+    }
+
+    pub(crate) fn all_mut(&mut self) -> &mut [[u8; 4]] {
+        &mut self.pixels
+    }
+
+    pub(crate) fn whole(&self) -> Rect {
+        Rect { left: 0, top: 0, width: self.width(), height: self.height() }
+    }
+
+    /// Takes over the pixels of another picture of its size that are as transparent, and differ in no sample by more
+    /// than `tolerance`, or the more the less there is to be seen of them. What a frame changes is to be told from what is
+    /// shown then, or small changes would add up.
+    pub(crate) fn settle(&mut self, shown: &Self, tolerance: u8) {
+        for (pixel, shown) in self.pixels.iter_mut().zip(&shown.pixels) {
+            let (alpha, tolerance) = (u16::from(pixel[3]), u16::from(tolerance) * 255);
+            let is_near = |(one, other): (&u8, &u8)| u16::from(one.abs_diff(*other)) * alpha <= tolerance;
+            if pixel[3] == shown[3] && pixel.iter().zip(shown).all(is_near) {
+                *pixel = *shown;
+            }
+        }
+    }
+
+    /// The smallest rectangle around the pixels for which `differs` holds of this picture and another one of its size;
+    /// `None` where there are none.
+    pub(crate) fn bounds(&self, other: &Self, differs: impl Fn([u8; 4], [u8; 4]) -> bool) -> Option<Rect> {
+        let mut bounds: Option<Rect> = None;
+        let rows = self.pixels.chunks_exact(self.width).zip(other.pixels.chunks_exact(self.width));
+        for (top, (row, others)) in rows.enumerate() {
+            let differs = |x: &usize| differs(row[*x], others[*x]);
+            let Some(left) = (0..self.width).find(differs) else { continue };
+            let right = (left..self.width).rfind(differs).unwrap_or(left);
+            let line = Rect { left, top, width: right + 1 - left, height: 1 };
+            bounds = Some(bounds.map_or(line, |bounds| bounds.union(line)));
+        }
+        bounds
+    }
+
+    /// The rows of a rectangle.
+    pub(crate) fn rows(&self, rect: Rect) -> impl Iterator<Item = &[[u8; 4]]> {
+        let rows = self.pixels.chunks_exact(self.width).skip(rect.top).take(rect.height);
+        rows.map(move |row| &row[rect.left..rect.left + rect.width])
+    }
+
+    /// Makes a rectangle transparent.
+    pub(crate) fn clear(&mut self, rect: Rect) {
+        for row in self.pixels.chunks_exact_mut(self.width).skip(rect.top).take(rect.height) {
+            row[rect.left..rect.left + rect.width].fill([0; 4]);
+        }
+    }
+
+    /// A rectangle as a raster, without alpha where all of it is opaque.
+    pub(crate) fn cut(&self, rect: Rect) -> Option<Raster> {
+        let pixels = || self.rows(rect).flatten();
+        let is_opaque = pixels().all(|pixel| pixel[3] == 255);
+        let channels = if is_opaque { Channels::Rgb } else { Channels::Rgba };
+        let mut samples = Vec::with_capacity(rect.width * rect.height * channels.count());
+        pixels().for_each(|pixel| samples.extend_from_slice(&pixel[..channels.count()]));
+        Raster::new(rect.width as u32, rect.height as u32, channels, samples.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_pixels_settle_but_do_not_drift() {
+        let picture = |pixel| Pixels { width: 1, pixels: vec![pixel] };
+        let mut shown = picture([10, 20, 30, 255]);
+        for (sample, settled) in [(12, 10), (13, 13), (14, 13), (15, 13), (16, 16)] {
+            let mut frame = picture([sample, 20, 30, 255]);
+            frame.settle(&shown, 2);
+            assert_eq!(frame, picture([settled, 20, 30, 255]), "{sample}");
+            shown = frame;
+        }
+        for (pixel, other, is_near) in [
+            ([16, 20, 30, 254], [16, 20, 30, 255], false),
+            ([100, 20, 30, 50], [110, 20, 30, 50], true),
+            ([100, 20, 30, 52], [110, 20, 30, 52], false),
+        ] {
+            let mut frame = picture(pixel);
+            frame.settle(&picture(other), 2);
+            assert_eq!(frame == picture(other), is_near, "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn the_changed_rectangle_is_the_smallest() {
+        let before = Pixels::transparent(5, 4);
+        let differs = |one, other| one != other;
+        assert_eq!(before.bounds(&before, differs), None);
+        for (changed, expected) in [
+            (vec![0], (0, 0, 1, 1)),
+            (vec![7, 11], (1, 1, 2, 2)),
+            (vec![19, 4, 0], (0, 0, 5, 4)),
+            (vec![13, 8], (3, 1, 1, 2)),
+        ] {
+            let mut after = before.clone();
+            changed.iter().for_each(|place| after.pixels[*place] = [1; 4]);
+            let (left, top, width, height) = expected;
+            assert_eq!(before.bounds(&after, differs), Some(Rect { left, top, width, height }), "{changed:?}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Writing AVIF with our own encoder of AV1.
+//!
+//! Colours are written as ITU-R BT.601 of full range, the numbers of JPEG, with sRGB's primaries and transfer, and without
+//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on. How
+//! thorough it is follows from the setting and the size, so that equal requests get equal bytes however busy the machine
+//! is. Large pictures are grids of cells.
+
+use std::ops::RangeInclusive;
+
+use image_origin_av1::{self as av1, Colour, Effort, EncodeError, EncodeOptions, Picture, Planes};
+
+use super::source::{Cell, Sampling, Source};
+use super::write::{self, Image};
+use crate::{
+    Budget, Channels, Encoder, Encoding, Error, Format, MEMORY, PlanarEncoder, Raster, Stopped, Work, calibrated,
+    check_sides,
+};
+
+/// AVIF, both ways.
+pub(crate) struct Avif {
+    /// One of [`SPEEDS`].
+    speed: u8,
+    primaries: Primaries,
+}
+
+/// What full red, green and blue are; the transfer is that of sRGB with both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Primaries {
+    Srgb,
+    DisplayP3,
+}
+
+impl Primaries {
+    /// The code point (ITU-T H.273, 8.1).
+    fn code(self) -> u8 {
+        match self {
+            Self::Srgb => 1,
+            Self::DisplayP3 => 12,
+        }
+    }
+}
+
+/// From thorough to fast.
+pub const SPEEDS: RangeInclusive<u8> = 1..=4;
+
+/// The speed that is used where none is asked for: see ARCHITECTURE.md for what each takes and gives.
+pub const DEFAULT_SPEED: u8 = 3;
+
+/// One for each of [`SPEEDS`].
+static ENCODERS: [Avif; 4] = encoders(Primaries::Srgb);
+static P3_ENCODERS: [Avif; 4] = encoders(Primaries::DisplayP3);
+
+const fn encoders(primaries: Primaries) -> [Avif; 4] {
+    [
+        Avif { speed: 1, primaries },
+        Avif { speed: 2, primaries },
+        Avif { speed: 3, primaries },
+        Avif { speed: 4, primaries },
+    ]
+}
+
+/// The encoder of this speed, or of the nearest there is.
+pub fn with_speed(speed: u8) -> &'static dyn Encoder {
+    &ENCODERS[usize::from(speed.clamp(1, 4)) - 1]
+}
+
+/// For reading, and for writing at the usual speed.
+pub(crate) static DEFAULT: Avif = Avif { speed: DEFAULT_SPEED, primaries: Primaries::Srgb };
+
+/// The longest side of a cell, as much as AV1 codes without dividing it into tiles (5.9.15).
+const CELL: usize = 3072;
+
+/// The longest side that is written; AV1 could hold 65536 (5.5.1).
+const MAX_SIDE: u32 = 32_767;
+
+/// Code points of ITU-T H.273.
+const SRGB_TRANSFER: u8 = 13;
+const BT601: u8 = 6;
+const IDENTITY: u8 = 0;
+
+/// Above this quality chroma keeps its resolution.
+const SUBSAMPLED_UP_TO: u8 = 90;
+
+/// The quantizer for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
+/// made it: at these quantizers, photographs have the SSIMULACRA2 of our JPEG.
+const QUANTIZERS: [(u8, u8); 17] = [
+    (1, 255),
+    (5, 252),
+    (10, 220),
+    (20, 178),
+    (30, 153),
+    (40, 137),
+    (50, 124),
+    (60, 114),
+    (70, 97),
+    (75, 86),
+    (80, 71),
+    (85, 53),
+    (90, 40),
+    (91, 28),
+    (93, 24),
+    (95, 21),
+    (100, 1),
+];
+
+/// AV1's quantizer for a quality on JPEG's scale.
+pub fn quantizer(quality: u8) -> u8 {
+    calibrated(&QUANTIZERS, quality).round() as u8
+}
+
+/// A way to search, and the most pixels that it is for: as many as a core does in about four seconds.
+pub(super) struct Search {
+    pub(super) effort: Effort,
+    most_pixels: u64,
+}
+
+const THOROUGH: Effort =
+    Effort::DEFAULT.smallest(2).halves_up_to(5).patience(10.0).modes(5).chroma_modes(4).kinds_of_each(true);
+const HALVES: Effort = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
+const SQUARES: Effort = HALVES.smallest(3).halves_up_to(0);
+const QUICK: Effort = SQUARES.modes(1).chroma_modes(1).kinds_of_each(false);
+/// Details of large pictures spread over more pixels, and so may blocks.
+const LARGE: Effort = QUICK.smallest(4).modes(2);
+const LARGEST: Effort = QUICK.smallest(5);
+
+/// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
+/// ARCHITECTURE.md.
+pub(super) const SEARCHES: [Search; 6] = [
+    Search { effort: THOROUGH, most_pixels: 2_500_000 },
+    Search { effort: HALVES, most_pixels: 6_000_000 },
+    Search { effort: SQUARES, most_pixels: 10_000_000 },
+    Search { effort: QUICK, most_pixels: 10_000_000 },
+    Search { effort: LARGE, most_pixels: 1 << 24 },
+    Search { effort: LARGEST, most_pixels: u64::MAX },
+];
+
+/// The search of the speed that was asked for, or the next that is fast enough for so many pixels.
+pub(super) fn effort(speed: u8, pixels: u64) -> Effort {
+    let from = usize::from(speed.clamp(1, 4)) - 1;
+    SEARCHES[from..].iter().find(|search| pixels <= search.most_pixels).map_or(LARGEST, |search| search.effort)
+}
+
+impl Encoder for Avif {
+    fn format(&self) -> Format {
+        Format::Avif
+    }
+
+    fn max_side(&self) -> u32 {
+        MAX_SIDE
+    }
+
+    fn has_alpha(&self) -> bool {
+        true
+    }
+
+    fn has_quality(&self, encoding: &Encoding) -> bool {
+        !encoding.lossless
+    }
+
+    fn in_display_p3(&self) -> Option<&'static dyn Encoder> {
+        Some(&P3_ENCODERS[usize::from(self.speed.clamp(1, 4)) - 1])
+    }
+
+    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+        let sampling = match raster.channels() {
+            Channels::L | Channels::La => Sampling::Grey,
+            _ if encoding.lossless => Sampling::Rgb,
+            _ if encoding.quality > SUBSAMPLED_UP_TO => Sampling::Full,
+            _ => Sampling::Halved,
+        };
+        let index = |quality: u8| if encoding.lossless { 0 } else { quantizer(quality) };
+        let colour = self.image(Source::Colour(raster), sampling, index(encoding.quality), budget, work)?;
+        if !raster.channels().has_alpha() {
+            return file(&colour, None, budget);
+        }
+        // Edges of alpha show more than what lies behind them.
+        let index = index(encoding.quality.midpoint(100));
+        let rest = budget.beside(colour.length())?;
+        let alpha = self.image(Source::Alpha(raster), Sampling::Grey, index, rest, work)?;
+        file(&colour, Some(&alpha), budget)
+    }
+
+    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
+        (!encoding.lossless && encoding.quality <= SUBSAMPLED_UP_TO).then_some(self)
+    }
+}
+
+impl PlanarEncoder for Avif {
+    fn encode_planes(
+        &self,
+        planes: &[Raster; 3],
+        encoding: &Encoding,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Vec<u8>, Error> {
+        let index = quantizer(encoding.quality);
+        let colour = self.image(Source::Planes(planes), Sampling::Halved, index, budget, work)?;
+        file(&colour, None, budget)
+    }
+}
+
+/// A cell as the encoder takes it.
+fn picture(
+    [width, height]: [usize; 2],
+    planes: &[Vec<u8>],
+    sampling: Sampling,
+    [primaries, transfer, matrix]: [u8; 3],
+) -> Result<Picture<'_>, Error> {
+    let planes = match planes {
+        [luma] => Planes::Grey(luma),
+        [luma, cb, cr] if sampling == Sampling::Halved => Planes::Halved([luma, cb, cr]),
+        [luma, cb, cr] => Planes::Full([luma, cb, cr]),
+        _ => return Err(Error::Internal("a picture has one plane or three")),
+    };
+    Ok(Picture::new(width as u32, height as u32, planes, Colour { primaries, transfer, matrix })?)
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
+            EncodeError::Cancelled => Stopped.into(),
+            _ => Self::Internal("the AV1 encoder refuses a picture that it should take"),
+        }
+    }
+}
+
+/// Puts boxes around the streams, which are copied once.
+fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>, Error> {
+    let images = [Some(colour), alpha];
+    let streams: usize = images.iter().flatten().map(|image| image.streams.len()).sum();
+    let length: u64 = images.iter().flatten().map(|image| image.length()).sum();
+    budget.check_memory(2 * length + (streams as u64 + 1) * write::BOXES)?;
+    Ok(write::file(colour, alpha))
+}
+
+impl Avif {
+    fn image(
+        &self,
+        source: Source<'_>,
+        sampling: Sampling,
+        index: u8,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Image, Error> {
+        work.check()?;
+        let size @ [width, height] = source.size();
+        check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
+        let effort = effort(self.speed, u64::from(width) * u64::from(height));
+        let is_grid = width.max(height) as usize > CELL;
+        // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
+        // 7.3.11.4.2).
+        let cell = |side: u32| {
+            let side = side as usize;
+            if is_grid { side.div_ceil(side.div_ceil(CELL)).next_multiple_of(2).max(64) } else { side }
+        };
+        let is_odd = size.iter().any(|side| side % 2 == 1);
+        let sampling = if is_grid && is_odd && sampling == Sampling::Halved { Sampling::Full } else { sampling };
+        let cell @ [cell_width, cell_height] = [cell(width), cell(height)];
+        let (columns, rows) = ((width as usize).div_ceil(cell_width), (height as usize).div_ceil(cell_height));
+        let matrix = if sampling == Sampling::Rgb { IDENTITY } else { BT601 };
+        let colour = [self.primaries.code(), SRGB_TRANSFER, matrix];
+        let (mut streams, mut configuration) = (Vec::new(), [0; 4]);
+        let working =
+            source.memory(cell, sampling) + av1::memory(cell_width as u32, cell_height as u32, sampling.samples(cell));
+        let mut budget = budget.beside(working)?;
+        for i in 0..columns * rows {
+            let (x, y) = (i % columns * cell_width, i / columns * cell_height);
+            let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
+            let picture = picture(cell, &planes, sampling, colour)?;
+            let check = || work.go_on();
+            let options = EncodeOptions::default().quantizer(index).effort(effort);
+            let stream = av1::encode(&picture, &options.max_bytes(budget.memory).check(&check))?;
+            budget = budget.beside(stream.units.len() as u64)?;
+            streams.push(stream.units);
+            configuration = stream.configuration;
+        }
+        let is_grey = sampling == Sampling::Grey;
+        let cell = cell.map(|side| side as u32);
+        Ok(Image { size, cell, rows, columns, is_grey, colour, configuration, streams })
+    }
+}

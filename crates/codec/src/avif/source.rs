@@ -1,0 +1,171 @@
+//! The samples that the encoder gets: luma and chroma of one cell of a picture, from pixels or from planes.
+
+use crate::{Error, Raster, Samples};
+
+/// Where samples come from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'r> {
+    /// The colours, or the greys, of pixels.
+    Colour(&'r Raster),
+    /// The transparency of pixels.
+    Alpha(&'r Raster),
+    /// Luma and two chromas at half of its size, ready to be written.
+    Planes(&'r [Raster; 3]),
+}
+
+/// How much chroma there is beside luma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sampling {
+    Grey,
+    /// Half of the columns and of the rows.
+    Halved,
+    Full,
+    /// Green, blue and red as they are.
+    Rgb,
+}
+
+/// The part of a picture that is encoded by itself.
+#[derive(Clone, Copy)]
+pub(super) struct Cell {
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+impl Sampling {
+    /// Samples of a cell in all planes, at most.
+    pub(super) fn samples(self, cell: [usize; 2]) -> u64 {
+        let [luma, halved] = [1, 2].map(|step| cell.iter().map(|side| side.div_ceil(step) as u64).product::<u64>());
+        match self {
+            Self::Grey => luma,
+            Self::Halved => luma + 2 * halved,
+            Self::Full | Self::Rgb => luma * 3,
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Bytes that [`Self::planes`] gives and holds to make them.
+    pub(super) fn memory(&self, cell: [usize; 2], sampling: Sampling) -> u64 {
+        /// Bytes of two rows of pixels as numbers.
+        const BAND: u64 = 2 * 12;
+        let band = match self {
+            // Chroma before it is doubled.
+            Self::Planes(_) if sampling == Sampling::Full => Sampling::Halved.samples(cell) / 6,
+            Self::Colour(_) if sampling != Sampling::Grey => cell[0] as u64 * BAND,
+            _ => 0,
+        };
+        sampling.samples(cell) + band
+    }
+
+    pub(super) fn size(&self) -> [u32; 2] {
+        let raster = match self {
+            Self::Colour(raster) | Self::Alpha(raster) => raster,
+            Self::Planes([luma, ..]) => luma,
+        };
+        [raster.width(), raster.height()]
+    }
+
+    /// The samples of each plane. Beyond the picture's edges its last pixels go on.
+    pub(super) fn planes(&self, cell: Cell, sampling: Sampling) -> Result<Vec<Vec<u8>>, Error> {
+        match *self {
+            Self::Planes([luma, chromas @ ..]) => {
+                let half = |length: usize| length.div_ceil(2);
+                let Cell { x, y, width, height } = cell;
+                let halved = Cell { x: half(x), y: half(y), width: half(width), height: half(height) };
+                let chromas = chromas.iter().map(|chroma| {
+                    let samples = pixels(chroma, halved, grey)?;
+                    Ok(if sampling == Sampling::Full { doubled(&samples, cell) } else { samples })
+                });
+                std::iter::once(pixels(luma, cell, grey)).chain(chromas).collect()
+            }
+            Self::Alpha(raster) => Ok(vec![pixels(raster, cell, alpha)?]),
+            Self::Colour(raster) if sampling == Sampling::Grey => Ok(vec![pixels(raster, cell, grey)?]),
+            Self::Colour(raster) if sampling == Sampling::Rgb => {
+                let channels =
+                    [|pixel: &[u8]| bytes(pixel)[1], |pixel: &[u8]| bytes(pixel)[2], |pixel: &[u8]| bytes(pixel)[0]];
+                channels.into_iter().map(|channel| pixels(raster, cell, channel)).collect()
+            }
+            Self::Colour(raster) => luma_and_chroma(raster, cell, if sampling == Sampling::Halved { 2 } else { 1 }),
+        }
+    }
+}
+
+fn grey(pixel: &[u8]) -> u8 {
+    pixel.first().copied().unwrap_or(0)
+}
+
+fn alpha(pixel: &[u8]) -> u8 {
+    pixel.last().copied().unwrap_or(255)
+}
+
+fn colour(pixel: &[u8]) -> [i32; 3] {
+    bytes(pixel).map(i32::from)
+}
+
+fn bytes(pixel: &[u8]) -> [u8; 3] {
+    match *pixel {
+        [r, g, b, ..] => [r, g, b],
+        _ => [grey(pixel); 3],
+    }
+}
+
+/// The pixels of a cell, each as `read` reads it.
+fn pixels<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) -> Result<Vec<T>, Error> {
+    let Samples::U8(samples) = raster.samples() else {
+        return Err(Error::Internal("the encoder of AV1 takes samples of 8 bits"));
+    };
+    let (count, columns, rows) = (raster.channels().count(), raster.width() as usize, raster.height() as usize);
+    let mut pixels = Vec::with_capacity(cell.width * cell.height);
+    for y in cell.y..cell.y + cell.height {
+        let start = y.min(rows - 1) * columns * count;
+        let row = samples[start..start + columns * count].chunks_exact(count).skip(cell.x);
+        pixels.extend(row.take(cell.width).map(read));
+        let last = pixels.last().copied().unwrap_or_default();
+        pixels.resize((y + 1 - cell.y) * cell.width, last);
+    }
+    Ok(pixels)
+}
+
+/// Each sample twice in its row, and each row twice, as far as the cell goes.
+fn doubled(samples: &[u8], cell: Cell) -> Vec<u8> {
+    let narrow = cell.width.div_ceil(2);
+    let sample = |i: usize| samples[i / cell.width / 2 * narrow + i % cell.width / 2];
+    (0..cell.width * cell.height).map(sample).collect()
+}
+
+/// Planes of luma and of the chroma of squares of `size` pixels.
+fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u8>>, Error> {
+    let chroma_length = cell.width.div_ceil(size) * cell.height.div_ceil(size);
+    let mut planes = [cell.width * cell.height, chroma_length, chroma_length].map(Vec::with_capacity);
+    for top in (0..cell.height).step_by(size) {
+        let band = pixels(raster, Cell { y: cell.y + top, height: size.min(cell.height - top), ..cell }, colour)?;
+        planes[0].extend(band.iter().copied().map(luma));
+        for left in (0..cell.width).step_by(size) {
+            let square = band.chunks_exact(cell.width).flat_map(|row| &row[left..(left + size).min(cell.width)]);
+            let [blue, red] = chroma(square);
+            planes[1].push(blue);
+            planes[2].push(red);
+        }
+    }
+    Ok(planes.into())
+}
+
+/// ITU-R BT.601 in 16 bits behind the point, as JFIF has it.
+fn luma([r, g, b]: [i32; 3]) -> u8 {
+    ((19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16) as u8
+}
+
+/// Both chromas of the mean of some pixels.
+fn chroma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> [u8; 2] {
+    let ([mut r, mut g, mut b], mut count) = ([0; 3], 0);
+    for pixel in pixels {
+        r += pixel[0];
+        g += pixel[1];
+        b += pixel[2];
+        count += 1;
+    }
+    let rounded = |sum: i32| ((sum / count + (128 << 16) + (1 << 15)) >> 16).clamp(0, 255) as u8;
+    [rounded(-11_059 * r - 21_709 * g + 32_768 * b), rounded(32_768 * r - 27_439 * g - 5_329 * b)]
+}

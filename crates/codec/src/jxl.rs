@@ -1,0 +1,182 @@
+//! JPEG XL (ISO/IEC 18181), by way of `jxl-oxide`: the first frame, upright.
+//!
+//! The decoder sees nothing of the container but the codestream, allocates within the budget, and is fed piece by piece, so
+//! that the deadline is looked at between pieces; only the last step, making pixels of a frame, cannot be interrupted.
+
+use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, JxlThreadPool, PixelFormat};
+
+use super::{
+    Budget, Channels, Decoded, Decoder, Error, Exhausted, Format, Header, Meter, Need, Orientation, Raster, Samples,
+    Work, profile,
+};
+
+/// JPEG XL, to be read only.
+pub(super) struct Jxl;
+
+/// How much is fed between two looks at the clock.
+const PIECE: usize = 16 << 10;
+
+/// What decoding holds for each pixel, in bytes: three planes of 32 bits twice, and what becomes of them.
+const BYTES_PER_PIXEL: u64 = 24;
+
+fn damaged(reason: impl ToString) -> Error {
+    Error::Damaged { format: Format::JpegXl, reason: reason.to_string() }
+}
+
+/// The codestream: the file itself, or what its boxes `jxlc` and `jxlp` hold (ISO/IEC 18181-2, 9).
+fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhausted> {
+    if bytes.starts_with(&[0xff, 0x0a]) {
+        return Ok(vec![bytes]);
+    }
+    let meter = Meter::new(bytes.len() as u64, work);
+    let (mut parts, mut rest) = (Vec::new(), bytes);
+    while let Some((header, after)) = rest.split_first_chunk::<8>() {
+        meter.entry::<&[u8]>()?;
+        let [s0, s1, s2, s3, kind @ ..] = *header;
+        let (header_len, length) = match u32::from_be_bytes([s0, s1, s2, s3]) {
+            0 => (8, rest.len()),
+            1 => (16, after.first_chunk().map_or(0, |size| usize::try_from(u64::from_be_bytes(*size)).unwrap_or(0))),
+            length => (8, length as usize),
+        };
+        if length < header_len {
+            break;
+        }
+        let content = rest.get(header_len..length.min(rest.len())).unwrap_or_default();
+        match &kind {
+            b"jxlc" => parts.push(content),
+            // After the part's number.
+            b"jxlp" => parts.push(content.get(4..).unwrap_or_default()),
+            _ => {}
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok(parts)
+}
+
+/// Reads the header; `feed` says whether to read the first frame as well.
+fn open(bytes: &[u8], budget: Budget, work: &Work, whole: bool) -> Result<JxlImage, Error> {
+    let tracker = AllocTracker::with_limit(usize::try_from(budget.memory).unwrap_or(usize::MAX));
+    let mut waiting = Some(JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit());
+    let mut opened = None;
+    let parts = codestream(bytes, work)?;
+    for piece in parts.iter().flat_map(|part| part.chunks(PIECE)) {
+        work.check()?;
+        match (&mut opened, waiting.take()) {
+            (Some(image), _) => feed(image, piece)?,
+            (None, Some(mut image)) => {
+                let read = image.feed_bytes(piece).map_err(damaged)?;
+                match image.try_init().map_err(damaged)? {
+                    InitializeResult::NeedMoreData(image) if read == piece.len() => waiting = Some(image),
+                    InitializeResult::NeedMoreData(_) => return Err(damaged("the codestream breaks off")),
+                    InitializeResult::Initialized(image) => {
+                        budget.check_pixels(image.width(), image.height())?;
+                        opened = Some(image);
+                    }
+                }
+            }
+            (None, None) => break,
+        }
+        if opened.as_ref().is_some_and(|image| !whole || image.num_loaded_keyframes() > 0) {
+            break;
+        }
+    }
+    opened.ok_or_else(|| damaged("the header is cut off"))
+}
+
+fn feed(image: &mut JxlImage, piece: &[u8]) -> Result<(), Error> {
+    image.feed_bytes(piece).map(|_| ()).map_err(damaged)
+}
+
+fn channels(image: &JxlImage) -> Result<Channels, Error> {
+    match image.pixel_format() {
+        PixelFormat::Gray => Ok(Channels::L),
+        PixelFormat::Graya => Ok(Channels::La),
+        PixelFormat::Rgb => Ok(Channels::Rgb),
+        PixelFormat::Rgba => Ok(Channels::Rgba),
+        PixelFormat::Cmyk | PixelFormat::Cmyka => {
+            Err(Error::Unsupported("the jxl is of a kind that is not read: inks".to_owned()))
+        }
+    }
+}
+
+impl Decoder for Jxl {
+    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+        let image = open(bytes, budget, work, false)?;
+        let (width, height) = (image.width(), image.height());
+        if width == 0 || height == 0 {
+            return Err(damaged("a side is zero"));
+        }
+        let orientation = Orientation::UPRIGHT;
+        Ok(Header { format: Format::JpegXl, width, height, orientation, channels: channels(&image)? })
+    }
+
+    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+        let image = open(bytes, need.budget, need.work, true)?;
+        let (width, height, channels) = (image.width(), image.height(), channels(&image)?);
+        need.budget.check_memory(u64::from(width) * u64::from(height) * BYTES_PER_PIXEL)?;
+        if image.num_loaded_keyframes() == 0 {
+            return Err(damaged("the picture is cut off"));
+        }
+        let render = image.render_frame(0).map_err(damaged)?;
+        need.work.check()?;
+        let mut stream = render.stream();
+        let sixteen_bits = image.image_header().metadata.bit_depth.bits_per_sample() > 8;
+        let count = width as usize * height as usize * channels.count();
+        if stream.width() != width || stream.height() != height || stream.channels() as usize != channels.count() {
+            return Err(damaged("the first frame is not of the picture's size"));
+        }
+        let samples = if sixteen_bits {
+            let mut samples = vec![0u16; count];
+            stream.write_to_buffer(&mut samples);
+            Samples::U16(samples)
+        } else {
+            let mut samples = vec![0u8; count];
+            stream.write_to_buffer(&mut samples);
+            Samples::U8(samples)
+        };
+        let grey = matches!(channels, Channels::L | Channels::La);
+        let icc = match image.rendered_cicp() {
+            Some([primaries, transfer, ..]) => profile::from_code_points(primaries, transfer, grey),
+            None => Some(image.rendered_icc()),
+        };
+        let raster = Raster::new(width, height, channels, samples).ok_or_else(|| damaged("a side is zero"))?;
+        Ok(Decoded::whole(raster, icc))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Area;
+    use super::*;
+
+    const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
+
+    /// 60 by 40 pixels of a landscape, bare and in a container with an Exif box.
+    fn fixture(name: &str) -> Vec<u8> {
+        std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/jxl").join(name)).unwrap()
+    }
+
+    #[test]
+    fn files_with_and_without_a_container_are_read() {
+        for name in ["lossless.jxl", "container.jxl"] {
+            let bytes = fixture(name);
+            let header = Jxl.probe(&bytes, BUDGET, &Work::unbounded()).unwrap();
+            assert_eq!((header.width, header.height, header.channels), (60, 40, Channels::Rgb), "{name}");
+            let work = Work::unbounded();
+            let need = Need { area: Area::whole(60, 40), scale: 1.0, budget: BUDGET, work: &work };
+            let raster = Jxl.decode(&bytes, &need).unwrap().raster;
+            let sky = raster.samples().as_bytes()[..3].to_vec();
+            assert!(sky[2] > sky[0] && sky[2] > 120, "{name}: {sky:?}");
+            for end in (0..bytes.len()).step_by(7) {
+                let _ = Jxl.decode(&bytes[..end], &need);
+            }
+        }
+    }
+
+    #[test]
+    fn limits_are_checked_on_the_header() {
+        let bytes = fixture("lossless.jxl");
+        let tight = Budget { pixels: 60 * 40 - 1, ..BUDGET };
+        assert!(matches!(Jxl.probe(&bytes, tight, &Work::unbounded()), Err(Error::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,253 @@
+//! Animated PNG (PNG 3rd edition, 4.9): frames that are stored as the picture itself is, and drawn onto its canvas.
+
+use std::borrow::Cow;
+
+use ::png::{
+    BlendOp, ColorType, DecodingError, DisposeOp, FrameControl, InterlaceInfo, Transformations, splat_interlaced_row,
+};
+
+use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
+use super::super::{Budget, Error, Flaw, Format, Meter, Work, over};
+use super::chunks::{chunks, sanitized};
+use super::{Reader, colours, flaw, map_error, open, rows_of_passes};
+use image_origin_container as container;
+
+/// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
+pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
+    Ok(announced(bytes, work)?.and_then(|(animation, _)| animation.with_frames()))
+}
+
+/// What is wrong with the animation in a file, of which the picture itself may be fine.
+pub(super) fn animation_flaw(bytes: &[u8], work: &Work) -> Result<Option<Flaw>, Error> {
+    Ok(announced(bytes, work)?.and_then(|(animation, flaw)| flaw.or(animation.is_cut.then_some(Flaw::CutShort))))
+}
+
+/// The frames of a file that announces an animation, however many there are, up to the first whose number is not the next
+/// one: viewers show none behind that (11.3.6.2).
+fn announced(bytes: &[u8], work: &Work) -> Result<Option<(Animation, Option<Flaw>)>, Error> {
+    let (mut frames, mut canvas) = (None, 0);
+    let mut animation = Animation::empty();
+    // Of the frame whose pixels come next.
+    let mut control = None;
+    let (mut has_end, mut is_cut, mut number) = (false, false, 0);
+    let meter = Meter::new(bytes.len() as u64, work);
+    for chunk in chunks(bytes) {
+        meter.step()?;
+        let content = chunk.content;
+        if matches!(&chunk.name, b"fcTL" | b"fdAT") && frames.is_some() && content.len() >= 4 {
+            if content.first_chunk().copied().map(u32::from_be_bytes) != Some(number) {
+                return Ok(Some((animation, Some(Flaw::Damaged))));
+            }
+            number += 1;
+        }
+        match (&chunk.name, frames) {
+            (b"IHDR", _) => canvas = pair(content, 0).map_or(0, |(width, height)| u64::from(width) * u64::from(height)),
+            (b"acTL", None) => frames = pair(content, 0),
+            (b"IDAT", None) => return Ok(None),
+            (b"fcTL", Some((frames, plays))) if animation.frames() < frames => {
+                animation.plays = plays;
+                control = frame(content);
+            }
+            (b"IDAT" | b"fdAT", _) => {
+                is_cut |= chunk.is_cut;
+                if let Some((delay, pixels)) = control.take() {
+                    animation.add(delay, pixels, canvas);
+                }
+            }
+            (b"IEND", _) => has_end = true,
+            _ => {}
+        }
+    }
+    animation.is_cut = !has_end && (is_cut || frames.is_some_and(|(frames, _)| animation.frames() < frames));
+    Ok(frames.map(|_| (animation, None)))
+}
+
+/// Two numbers that stand one after the other.
+fn pair(content: &[u8], at: usize) -> Option<(u32, u32)> {
+    let bytes: &[u8; 8] = content.get(at..)?.first_chunk()?;
+    let &[a, b, c, d, e, f, g, h] = bytes;
+    Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
+}
+
+/// Delay and number of pixels of a frame, from its `fcTL` chunk (11.3.6.2): after its number, width, height, and place
+/// stands the delay as a fraction of a second, in hundredths where the denominator is 0.
+fn frame(content: &[u8]) -> Option<(u32, u64)> {
+    let (width, height) = pair(content, 4)?;
+    let &[n0, n1, d0, d1] = content.get(20..)?.first_chunk()?;
+    let (numerator, denominator) = (u32::from(u16::from_be_bytes([n0, n1])), u32::from(u16::from_be_bytes([d0, d1])));
+    let denominator = if denominator == 0 { 100 } else { denominator };
+    let delay = (numerator * 1000 + denominator / 2) / denominator;
+    Some((delay, u64::from(width) * u64::from(height)))
+}
+
+/// Draws the frames of a file.
+pub(super) struct PngFrames<'a> {
+    reader: Reader<'a>,
+    /// The current frame as it is stored.
+    samples: Vec<u8>,
+    icc: Option<Vec<u8>>,
+    next: Next,
+    flaw: Option<Flaw>,
+    work: &'a Work,
+}
+
+/// Where a reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// At the pixels that stand first in the file.
+    First,
+    /// Within the pixels of a frame, or behind them.
+    Later,
+    /// Where nothing can be read any more.
+    Nothing,
+}
+
+impl<'a> PngFrames<'a> {
+    pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
+        let transformations = Transformations::normalize_to_color8() | Transformations::ALPHA;
+        let reader = open(sanitized(bytes, budget)?, transformations, budget, work)?;
+        let icc = container::icc_profile(bytes, Format::Png, work)?.map(Cow::into_owned);
+        let size = reader.info().size();
+        Composed::new(size, budget, work, |budget| {
+            let needed = reader.output_buffer_size().unwrap_or(usize::MAX);
+            budget.check_memory(needed as u64)?;
+            Ok(Self { reader, samples: vec![0; needed], icc, next: Next::First, flaw: None, work })
+        })
+    }
+
+    /// Goes to the pixels of the next frame; `None` after the last.
+    fn next_frame(&mut self) -> Result<Option<FrameControl>, Error> {
+        while self.next != Next::Nothing {
+            if std::mem::replace(&mut self.next, Next::Later) == Next::Later {
+                match self.reader.next_frame_info() {
+                    Ok(_) => {}
+                    Err(DecodingError::Parameter(_)) => self.next = Next::Nothing,
+                    Err(error) => return Err(map_error(&error, self.work)),
+                }
+            }
+            // Without a `fcTL` chunk before it, the picture is no frame.
+            if self.next != Next::Nothing
+                && let Some(control) = self.reader.info().frame_control
+            {
+                return Ok(Some(control));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the pixels of a frame, and tells how many of its rows are there.
+    fn read(&mut self, FrameControl { width, height, .. }: FrameControl) -> Result<usize, Error> {
+        let line = self.reader.output_line_size(width).unwrap_or_default();
+        let (color, _) = self.reader.output_color_type();
+        self.samples.fill(0);
+        let is_interlaced = self.reader.info().interlaced;
+        let count = if is_interlaced { rows_of_passes(width, height) } else { height };
+        let mut rows = 0;
+        let mut end = Ok(());
+        for number in 0..count as usize {
+            let read = match is_interlaced {
+                true => self.reader.next_interlaced_row().map(|row| {
+                    if let Some(row) = row
+                        && let InterlaceInfo::Adam7(place) = row.interlace()
+                    {
+                        splat_interlaced_row(&mut self.samples, line, row.data(), place, 8 * color.samples() as u8);
+                    }
+                }),
+                false => self.reader.read_row(&mut self.samples[number * line..]).map(|_| ()),
+            };
+            if read.is_err() {
+                end = read;
+                break;
+            }
+            // The first pass has pixels for all of the frame.
+            rows = if is_interlaced { height as usize } else { number + 1 };
+        }
+        if let Err(error) = end {
+            self.flaw = Some(flaw(&error, self.work)?);
+            self.next = Next::Nothing;
+            if rows == 0 {
+                return Err(map_error(&error, self.work));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+impl Source for PngFrames<'_> {
+    fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error> {
+        let Some(control) = self.next_frame()? else { return Ok(false) };
+        let rows = self.read(control)?;
+        let place =
+            Place { left: control.x_offset, top: control.y_offset, width: control.width, height: control.height };
+        let disposal = match control.dispose_op {
+            DisposeOp::None => Disposal::Keep,
+            DisposeOp::Background => Disposal::Clear,
+            DisposeOp::Previous => Disposal::Restore,
+        };
+        let put = match control.blend_op {
+            BlendOp::Source => |to: &mut [u8; 4], from| *to = from,
+            BlendOp::Over => over,
+        };
+        let stride = control.width as usize;
+        match self.reader.output_color_type().0 {
+            ColorType::GrayscaleAlpha => {
+                let pixels = &self.samples.as_chunks::<2>().0[..rows * stride];
+                canvas.draw(place, disposal, (pixels, stride), |to, [l, a]| put(to, [l, l, l, a]))?;
+            }
+            _ => {
+                let pixels = &self.samples.as_chunks::<4>().0[..rows * stride];
+                canvas.draw(place, disposal, (pixels, stride), put)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn held(&self) -> u64 {
+        self.samples.capacity() as u64
+    }
+
+    fn icc(&self) -> Option<Vec<u8>> {
+        // Grey was drawn as colour.
+        colours(self.reader.info(), self.icc.clone(), false)
+    }
+
+    fn flaw(&self) -> Option<Flaw> {
+        self.flaw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Decoder as _;
+    use super::super::Png;
+    use super::*;
+
+    /// Frames that can be shown.
+    fn shown(bytes: &[u8]) -> Result<usize, Error> {
+        let (work, budget) = (Work::unbounded(), Budget { pixels: 1 << 16, memory: 1 << 22 });
+        let mut frames = Png.frames(bytes, budget, &work)?;
+        let mut count = 0;
+        while frames.next_frame()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn an_animation_ends_with_the_part_of_a_frame_that_is_there() {
+        let bytes = include_bytes!("../../../../fixtures/png/disposing.png");
+        let announced = |bytes: &[u8]| animation(bytes, &Work::unbounded()).unwrap();
+        let (whole, frames) = (announced(bytes).unwrap(), shown(bytes).unwrap());
+        assert_eq!((whole.frames() as usize, whole.is_cut), (frames, false));
+        assert_eq!(
+            (shown(&bytes[..bytes.len() - 14]), announced(&bytes[..bytes.len() - 14])),
+            (Ok(frames), Some(whole))
+        );
+        let data = bytes.windows(4).rposition(|name| name == b"fdAT").unwrap();
+        // Behind the name and the frame's number, some of the pixels, none, and not even the name.
+        for (end, expected) in [(bytes.len() - 26, frames), (data + 8, frames - 1), (data, frames - 1)] {
+            assert_eq!(shown(&bytes[..end]), Ok(expected), "{end} of {}", bytes.len());
+            assert!(announced(&bytes[..end]).unwrap().is_cut, "{end}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The container: RIFF chunks (RFC 9649, section 2).
+
+use image_origin_vp8::{lossless, lossy};
+
+use super::damaged;
+use crate::Error;
+
+/// "RIFF", the size and "WEBP".
+const HEADER_LEN: usize = 12;
+
+/// Flags of VP8X (section 2.7.1).
+pub(super) const ANIMATION: u8 = 0x02;
+pub(super) const ALPHA: u8 = 0x10;
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    pub(super) name: [u8; 4],
+    /// What there is of the content.
+    pub(super) content: &'a [u8],
+    /// Whether the content ends before the chunk does.
+    pub(super) is_cut: bool,
+}
+
+/// The chunks of a file, as far as it goes by its own size.
+pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+    let size = bytes.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |size| u32::from_le_bytes(*size));
+    let end = (size as usize).saturating_add(8).min(bytes.len());
+    chunks_in(bytes.get(HEADER_LEN..end).unwrap_or_default())
+}
+
+/// Whether the file ends before its own size says so, by more than the padding of its last chunk.
+pub(super) fn is_cut(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |size| u32::from_le_bytes(*size));
+    bytes.len() + 1 < (size as usize).saturating_add(8)
+}
+
+/// Chunks one after the other, with nothing before them.
+pub(super) fn chunks_in(mut rest: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+    std::iter::from_fn(move || {
+        let (name, after) = rest.split_first_chunk::<4>()?;
+        let (length, after) = after.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        rest = after.get(length.saturating_add(length % 2)..).unwrap_or_default();
+        let content = after.get(..length).unwrap_or(after);
+        Some(Chunk { name: *name, content, is_cut: content.len() < length })
+    })
+}
+
+/// What a file shows.
+#[derive(Debug)]
+pub(super) enum Picture<'a> {
+    Lossy(Lossy<'a>),
+    Lossless(Lossless<'a>),
+    Animation(Extended),
+}
+
+impl<'a> Picture<'a> {
+    /// Finds the parts of a file's picture (sections 2.5 to 2.7).
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where there is no picture, or one of another size than the file announces.
+    pub(super) fn find(bytes: &'a [u8]) -> Result<Self, Error> {
+        let extended = Extended::find(bytes);
+        match extended {
+            Some(canvas) if canvas.is_animated => return Ok(Self::Animation(canvas)),
+            _ => {}
+        }
+        // Nothing may stand before the picture unless the file is an extended one.
+        let before_picture = if extended.is_some() { usize::MAX } else { 1 };
+        let picture = Self::first(chunks(bytes).take(before_picture), extended.is_some())?;
+        let picture = picture.ok_or_else(|| damaged("there is no picture"))?;
+        match extended {
+            Some(canvas) if (canvas.width, canvas.height) != picture.size() => {
+                Err(damaged("the picture is not of the size that the file announces"))
+            }
+            _ => Ok(picture),
+        }
+    }
+
+    /// The first still picture among these chunks, with the alpha that stands before it.
+    pub(super) fn first(chunks: impl Iterator<Item = Chunk<'a>>, is_extended: bool) -> Result<Option<Self>, Error> {
+        let mut alpha = None;
+        for chunk in chunks {
+            match &chunk.name {
+                b"VP8 " => return Lossy::new(chunk, alpha, is_extended).map(|lossy| Some(Self::Lossy(lossy))),
+                b"VP8L" => return Lossless::new(chunk, is_extended).map(|lossless| Some(Self::Lossless(lossless))),
+                b"ALPH" if is_extended => alpha = alpha.or(Some(chunk.content)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Width and height.
+    pub(super) fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Lossy(lossy) => (lossy.width, lossy.height),
+            Self::Lossless(lossless) => (lossless.header.width, lossless.header.height),
+            Self::Animation(canvas) => (canvas.width, canvas.height),
+        }
+    }
+
+    pub(super) fn has_alpha(&self) -> bool {
+        match self {
+            Self::Lossy(lossy) => lossy.alpha.is_some(),
+            Self::Lossless(lossless) => lossless.header.has_alpha,
+            Self::Animation(_) => true,
+        }
+    }
+}
+
+/// A lossy picture.
+#[derive(Debug)]
+pub(super) struct Lossy<'a> {
+    /// The VP8 frame.
+    pub(super) frame: &'a [u8],
+    /// Whether the frame ends before it should.
+    pub(super) is_cut: bool,
+    /// The content of the alpha chunk.
+    pub(super) alpha: Option<&'a [u8]>,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Whether there may be metadata.
+    pub(super) is_extended: bool,
+}
+
+impl<'a> Lossy<'a> {
+    fn new(chunk: Chunk<'a>, alpha: Option<&'a [u8]>, is_extended: bool) -> Result<Self, Error> {
+        let (width, height) = lossy::size(chunk.content)?;
+        Ok(Self { frame: chunk.content, is_cut: chunk.is_cut, alpha, width, height, is_extended })
+    }
+}
+
+/// A lossless picture.
+#[derive(Debug)]
+pub(super) struct Lossless<'a> {
+    /// The VP8L stream.
+    pub(super) stream: &'a [u8],
+    pub(super) header: lossless::Header,
+    /// Whether there may be metadata.
+    pub(super) is_extended: bool,
+}
+
+impl<'a> Lossless<'a> {
+    fn new(chunk: Chunk<'a>, is_extended: bool) -> Result<Self, Error> {
+        Ok(Self { stream: chunk.content, header: lossless::Header::read(chunk.content)?, is_extended })
+    }
+}
+
+/// What the VP8X chunk says (section 2.7.1).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extended {
+    pub(super) is_animated: bool,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Extended {
+    /// The chunk of a file that starts with one.
+    pub(super) fn find(bytes: &[u8]) -> Option<Self> {
+        let chunk = chunks(bytes).next().filter(|chunk| &chunk.name == b"VP8X")?;
+        let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = chunk.content.first_chunk()?;
+        let side = |bytes: [u8; 3]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) + 1;
+        Some(Self { is_animated: flags & ANIMATION != 0, width: side([w0, w1, w2]), height: side([h0, h1, h2]) })
+    }
+}
+
+/// Appends a chunk, padded to an even length (section 2.3).
+pub(super) fn chunk(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
+    file.extend_from_slice(&name);
+    file.extend((content.len() as u32).to_le_bytes());
+    file.extend_from_slice(content);
+    file.resize(file.len().next_multiple_of(2), 0);
+}
+
+/// A file of these chunks (section 2.4).
+pub(super) fn file_of(content: &[([u8; 4], &[u8])]) -> Vec<u8> {
+    let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
+    content.iter().for_each(|(name, content)| chunk(&mut file, *name, content));
+    let length = (file.len() - 8) as u32;
+    file[4..8].copy_from_slice(&length.to_le_bytes());
+    file
+}

@@ -1,0 +1,436 @@
+//! Writing WebP with libwebp, which only ever sees our own pixels.
+
+#![allow(unsafe_code)] // libwebp's encoder has no safe interface; see `encode_with_libwebp` for the argument
+
+use std::borrow::Cow;
+use std::ffi::c_int;
+
+use libwebp_sys as ffi;
+
+use super::WebP;
+use super::writer::WebPWriter;
+use crate::buffer::OutputBuffer;
+use crate::{
+    AnimationWriter, Budget, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples,
+    Stopped, Work, calibrated, check_sides,
+};
+
+/// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
+const METHOD: c_int = 4;
+
+/// That of small opaque pictures: NOTES.md tells what it takes and gives. Alpha would take more than twice as long.
+const METHOD_OF_SMALL: c_int = 5;
+
+/// Most pixels of a picture that is small.
+const SMALL: u64 = 200_000;
+
+/// Most pixels of a picture whose symbols are held until all of them are known. Of larger ones they are found twice, which
+/// takes up to twice the time: libwebp holds as many as the pixels call for, and of noise that is [`TOKENS`].
+const LARGE: u64 = 4 << 20;
+
+/// Bytes a pixel that libwebp's symbols take of noise, at some of its qualities.
+const TOKENS: [(u8, u8); 4] = [(0, 12), (75, 19), (90, 25), (100, 32)];
+
+/// Bytes a pixel that libwebp holds without loss: pixels, what they become, and chains and references of repetitions.
+const LOSSLESS: u64 = 36;
+
+/// Bytes a pixel, and at most, for the frequencies of symbols in each part of the picture: there are no more than 2600 parts.
+const FREQUENCIES: (u64, u64) = (72, 48 << 20);
+
+/// What happens when libwebp does not take what is right.
+const BUG: Error = Error::Internal("libwebp refuses a picture that it should take");
+
+/// libwebp's quality for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
+/// made it: with these, photographs have the SSIMULACRA2 of our JPEG.
+const QUALITIES: [(u8, u8); 16] = [
+    (1, 0),
+    (10, 1),
+    (20, 16),
+    (30, 33),
+    (40, 47),
+    (50, 59),
+    (60, 69),
+    (70, 77),
+    (75, 80),
+    (80, 83),
+    (85, 86),
+    (90, 91),
+    (91, 96),
+    (93, 99),
+    (95, 100),
+    (100, 100),
+];
+
+/// libwebp's quality for a quality on JPEG's scale.
+pub fn libwebp_quality(quality: u8) -> f32 {
+    calibrated(&QUALITIES, quality)
+}
+
+impl Encoder for WebP {
+    fn format(&self) -> Format {
+        Format::WebP
+    }
+
+    fn max_side(&self) -> u32 {
+        MAX_SIDE
+    }
+
+    fn has_alpha(&self) -> bool {
+        true
+    }
+
+    fn has_profile(&self) -> bool {
+        true
+    }
+
+    fn has_quality(&self, encoding: &Encoding) -> bool {
+        !encoding.lossless
+    }
+
+    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+        encode(raster, encoding, budget, work)
+    }
+
+    fn has_animation(&self) -> bool {
+        true
+    }
+
+    fn animate<'a>(
+        &self,
+        plays: u32,
+        encoding: &Encoding,
+        budget: Budget,
+        work: &'a Work,
+    ) -> Option<Box<dyn AnimationWriter + 'a>> {
+        Some(Box::new(WebPWriter::new(plays, *encoding, budget, work)))
+    }
+
+    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
+        (!encoding.lossless).then_some(self)
+    }
+}
+
+impl PlanarEncoder for WebP {
+    /// RFC 6386, 9.2.
+    fn range(&self) -> Range {
+        Range::Narrow
+    }
+
+    fn encode_planes(
+        &self,
+        planes: &[Raster; 3],
+        encoding: &Encoding,
+        budget: Budget,
+        work: &Work,
+    ) -> Result<Vec<u8>, Error> {
+        let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
+        encode_pixels(pixels, &planes[0], encoding, budget, work)
+    }
+}
+
+/// Encodes one picture.
+pub(super) fn encode(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
+    let channels = if raster.channels().has_alpha() { 4 } else { 3 };
+    let count = samples.len() / raster.channels().count() * channels;
+    let mut budget = budget;
+    let pixels: Cow<'_, [u8]> = match raster.channels() {
+        Channels::L | Channels::La => {
+            budget = budget.beside(count as u64)?;
+            let mut pixels = Vec::with_capacity(count);
+            match raster.channels() {
+                Channels::L => pixels.extend(samples.iter().flat_map(|l| [*l; 3])),
+                _ => pixels.extend(samples.as_chunks().0.iter().flat_map(|&[l, a]| [l, l, l, a])),
+            }
+            pixels.into()
+        }
+        _ => samples.into(),
+    };
+    let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
+    encode_pixels(pixels, raster, encoding, budget, work)
+}
+
+/// Encodes pixels, of which there are as many as `raster` has.
+fn encode_pixels(
+    pixels: Pixels<'_>,
+    raster: &Raster,
+    encoding: &Encoding,
+    budget: Budget,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
+    work.check()?;
+    let size @ [width, height] = [raster.width(), raster.height()];
+    check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
+    let area = u64::from(width) * u64::from(height);
+    let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
+    config.lossless = encoding.lossless.into();
+    config.quality = if encoding.lossless { 75.0 } else { libwebp_quality(encoding.quality) };
+    let is_small = area <= SMALL && !encoding.lossless && !raster.channels().has_alpha();
+    config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
+    config.low_memory = (area > LARGE).into();
+    let budget = budget.beside(memory(pixels, area, &config))?;
+    encode_with_libwebp(pixels, width, height, &config, budget, work)
+}
+
+/// Bytes that libwebp holds at most, the file aside. It has no limit that could be set, so where they depend on the
+/// pixels they are those of noise, which NOTES.md has measured.
+fn memory(pixels: Pixels<'_>, area: u64, config: &ffi::WebPConfig) -> u64 {
+    /// The state of the encoder whatever the size.
+    const FIXED: u64 = 256 << 10;
+    /// The longest partition that the format has room for (RFC 6386, 9.5); it grows by doubling.
+    const PARTITION: u64 = 1 << 24;
+    let lossless = area * LOSSLESS + (area * FREQUENCIES.0).min(FREQUENCIES.1);
+    if config.lossless != 0 {
+        return FIXED + lossless;
+    }
+    // Luma and half of both chromas, unless they are there already.
+    let planes = if let Pixels::Planes(_) = pixels { 0 } else { area * 3 / 2 };
+    // Alpha is written without loss, from a plane of its own and a filtered one.
+    let alpha = if let Pixels::Rgba(_) = pixels { 2 * area + lossless } else { 0 };
+    let tokens = if config.low_memory == 0 {
+        (area as f32 * calibrated(&TOKENS, config.quality.ceil() as u8)) as u64
+    } else {
+        0
+    };
+    // Modes, contexts and statistics of blocks.
+    let blocks = area / 8;
+    FIXED + planes + alpha + tokens + blocks + (area * 4).min(3 * PARTITION)
+}
+
+/// The longest side that 14 bits can hold (RFC 9649, 2.5).
+const MAX_SIDE: u32 = 16_383;
+
+/// What is to be encoded.
+#[derive(Clone, Copy)]
+pub(super) enum Pixels<'p> {
+    Rgb(&'p [u8]),
+    Rgba(&'p [u8]),
+    /// Luma, and two chromas of half of its width and height, rounded up.
+    Planes([&'p [u8]; 3]),
+}
+
+impl Pixels<'_> {
+    /// Whether these are all samples of a picture of this size.
+    fn fill(&self, width: usize, height: usize) -> bool {
+        match self {
+            Self::Rgb(pixels) => pixels.len() == width * height * 3,
+            Self::Rgba(pixels) => pixels.len() == width * height * 4,
+            Self::Planes([luma, chromas @ ..]) => {
+                let quarter = width.div_ceil(2) * height.div_ceil(2);
+                luma.len() == width * height && chromas.iter().all(|chroma| chroma.len() == quarter)
+            }
+        }
+    }
+}
+
+/// Where libwebp puts the file, and what it asks whether to go on.
+struct Output<'w> {
+    file: OutputBuffer,
+    /// Why the file was not taken.
+    failure: Option<Error>,
+    work: &'w Work,
+}
+
+/// libwebp's picture, whose own buffers are freed when it is dropped.
+struct Picture(ffi::WebPPicture);
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // SAFETY: libwebp has initialised the picture. It frees the buffers that it has allocated itself and no others:
+        // `WebPPictureFree` of libwebp 1.6.0 (src/enc/picture_enc.c, lines 180 to 186) frees `memory_` and `memory_argb_`
+        // and forgets the planes, so that lent ones stay with their owner.
+        unsafe { ffi::WebPPictureFree(&raw mut self.0) };
+    }
+}
+
+/// Runs libwebp's encoder; `budget` is for the file.
+///
+/// `pixels` holds exactly the samples of the size and the strides that are passed on, which is asserted first.
+///
+/// Planes are lent without a copy as pointers that could be written to, which is sound since a lossy encoder only reads
+/// them. In libwebp 1.6.0 two functions of the encoder write to planes. `VP8IteratorExport` (src/enc/iterator_enc.c, lines
+/// 193 to 220) does if `show_compressed` is set, which is refused here. `WebPCleanupTransparentArea`
+/// (src/enc/picture_tools_enc.c, lines 104 to 181) returns at line 138 for a picture without a plane of alpha, which planes
+/// here never have. `WebPEncode` (src/enc/webp_enc.c, line 355) allocates planes only where there are none.
+pub(super) fn encode_with_libwebp(
+    pixels: Pixels<'_>,
+    width: u32,
+    height: u32,
+    config: &ffi::WebPConfig,
+    budget: Budget,
+    work: &Work,
+) -> Result<Vec<u8>, Error> {
+    assert!(pixels.fill(width as usize, height as usize), "the raster's own invariant");
+    let mut output = Output { file: OutputBuffer::new(budget), failure: None, work };
+    let stride = width as c_int;
+    let mut picture = Picture(ffi::WebPPicture::new().map_err(|()| BUG)?);
+    picture.0.use_argb = config.lossless;
+    picture.0.width = width as c_int;
+    picture.0.height = height as c_int;
+    picture.0.writer = Some(append);
+    picture.0.custom_ptr = (&raw mut output).cast();
+    picture.0.progress_hook = Some(may_go_on);
+    picture.0.user_data = (&raw mut output).cast();
+    let is_imported = match pixels {
+        Pixels::Rgb(pixels) => {
+            // SAFETY: the picture is initialised, and there are `height` rows of three bytes for each of `width` pixels.
+            let status = unsafe { ffi::WebPPictureImportRGB(&raw mut picture.0, pixels.as_ptr(), stride * 3) };
+            status != 0
+        }
+        Pixels::Rgba(pixels) => {
+            // SAFETY: as above, with four bytes.
+            let status = unsafe { ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride * 4) };
+            status != 0
+        }
+        Pixels::Planes(planes) => {
+            if config.lossless != 0 || config.show_compressed != 0 {
+                return Err(BUG);
+            }
+            [picture.0.y, picture.0.u, picture.0.v] = planes.map(|plane| plane.as_ptr().cast_mut());
+            (picture.0.y_stride, picture.0.uv_stride) = (stride, (stride + 1) / 2);
+            true
+        }
+    };
+    // SAFETY: the picture is initialised and has pixels: imported ones, or planes that are read only and live as long as
+    // `pixels` is borrowed. `custom_ptr` and `user_data` point to `output`, which outlives the call, and which nobody else
+    // touches until libwebp has returned.
+    let is_done = is_imported && unsafe { ffi::WebPEncode(config, &raw mut picture.0) } != 0;
+    match output.failure {
+        None if is_done => Ok(output.file.into_bytes()),
+        Some(error) => Err(error),
+        None => Err(failure(picture.0.error_code, output.work)),
+    }
+}
+
+/// What an error of libwebp's means.
+fn failure(code: ffi::WebPEncodingError, work: &Work) -> Error {
+    use ffi::WebPEncodingError as Code;
+    let too_large = |what, allowed| Error::TooLarge { what, needs: allowed + 1, allowed };
+    match code {
+        Code::VP8_ENC_ERROR_USER_ABORT if work.check().is_err() => Stopped.into(),
+        // RFC 6386, 9.3 and 9.5: lengths of 19 and of 24 bits.
+        Code::VP8_ENC_ERROR_PARTITION0_OVERFLOW => {
+            too_large("the length of a webp's first partition in bytes", (1 << 19) - 1)
+        }
+        Code::VP8_ENC_ERROR_PARTITION_OVERFLOW => too_large("the length of a webp's partition in bytes", (1 << 24) - 1),
+        Code::VP8_ENC_ERROR_FILE_TOO_BIG => too_large("the length of a webp in bytes", u32::MAX.into()),
+        Code::VP8_ENC_ERROR_BAD_DIMENSION => too_large("a side of a webp in pixels", MAX_SIDE.into()),
+        Code::VP8_ENC_ERROR_OUT_OF_MEMORY | Code::VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY => {
+            Error::Internal("there is no memory left for libwebp")
+        }
+        _ => BUG,
+    }
+}
+
+/// libwebp gives the next bytes of the file; 0 makes it give up.
+extern "C" fn append(bytes: *const u8, length: usize, picture: *const ffi::WebPPicture) -> c_int {
+    if length == 0 {
+        return 1;
+    }
+    // SAFETY: libwebp passes `length` bytes, which it does not touch during this call.
+    let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
+    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp waits for this call.
+    let output = unsafe { (*picture).custom_ptr }.cast::<Output<'_>>();
+    // SAFETY: `custom_ptr` is that of a live `Output` that nobody else has a reference to.
+    let output = unsafe { &mut *output };
+    output.failure = output.file.extend(bytes).err();
+    output.failure.is_none().into()
+}
+
+/// libwebp calls this between macroblock rows; 0 makes it give up.
+extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_int {
+    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp waits for this call.
+    let output = unsafe { (*picture).user_data }.cast::<Output<'_>>();
+    // SAFETY: `user_data` is that of a live `Output` that nobody else has a reference to.
+    let output = unsafe { &*output };
+    output.work.check().is_ok().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Area, Decoder, Need};
+
+    const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
+    const LOSSY: Encoding = Encoding { lossless: false, ..LOSSLESS };
+
+    fn raster(channels: Channels) -> Raster {
+        let samples = (0..40 * 30 * channels.count()).map(|i| (i / 7) as u8).collect();
+        Raster::new(40, 30, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn lossless_is_exact() {
+        for channels in [Channels::Rgb, Channels::Rgba] {
+            let picture = raster(channels);
+            let work = Work::unbounded();
+            let bytes = WebP.encode(&picture, &LOSSLESS, Budget::UNLIMITED, &work).unwrap();
+            let budget = Budget { pixels: 10_000, memory: 100_000 };
+            let need = Need { area: Area::whole(40, 30), scale: 1.0, budget, work: &work };
+            let decoded = WebP.decode(&bytes, &need).unwrap().raster;
+            // libwebp clears the colour of what is fully transparent.
+            let visible = |r: &Raster| match r.samples().as_bytes().as_chunks::<4>() {
+                (pixels, []) if r.channels() == Channels::Rgba => {
+                    pixels.iter().filter(|p| p[3] != 0).copied().collect()
+                }
+                _ => vec![],
+            };
+            assert_eq!(visible(&decoded), visible(&picture));
+            if channels == Channels::Rgb {
+                assert_eq!(decoded.samples(), picture.samples());
+            }
+        }
+    }
+
+    #[test]
+    fn a_higher_quality_is_never_a_lower_one_of_libwebp() {
+        assert_eq!((libwebp_quality(0), libwebp_quality(1), libwebp_quality(255)), (0.0, 0.0, 100.0));
+        assert_eq!((libwebp_quality(80), libwebp_quality(82)), (83.0, 84.2));
+        for quality in 1..=100 {
+            assert!(libwebp_quality(quality - 1) <= libwebp_quality(quality), "{quality}");
+        }
+    }
+
+    #[test]
+    fn grey_is_written_and_a_stop_is_obeyed() {
+        let encode = |channels, budget, work: &Work| WebP.encode(&raster(channels), &LOSSY, budget, work);
+        for channels in [Channels::L, Channels::La] {
+            assert!(encode(channels, Budget::UNLIMITED, &Work::unbounded()).unwrap().starts_with(b"RIFF"));
+        }
+        let stopped = Work::unbounded();
+        stopped.cancel();
+        assert_eq!(encode(Channels::Rgb, Budget::UNLIMITED, &stopped), Err(Stopped.into()));
+        let (config, picture) = (ffi::WebPConfig::new().unwrap(), raster(Channels::Rgb));
+        let pixels = Pixels::Rgb(picture.samples().as_bytes());
+        let run = |budget, work| encode_with_libwebp(pixels, 40, 30, &config, budget, work);
+        assert_eq!(run(Budget::UNLIMITED, &stopped), Err(Stopped.into()), "the hook was asked");
+        let tight = Budget { memory: 100, ..Budget::UNLIMITED };
+        assert!(matches!(run(tight, &Work::unbounded()), Err(Error::TooLarge { allowed: 100, .. })));
+    }
+
+    #[test]
+    fn what_goes_wrong_in_libwebp_is_told_as_it_is() {
+        use ffi::WebPEncodingError as Code;
+        let (work, stopped) = (Work::unbounded(), Work::unbounded());
+        stopped.cancel();
+        for (code, is_too_large) in [
+            (Code::VP8_ENC_ERROR_PARTITION0_OVERFLOW, true),
+            (Code::VP8_ENC_ERROR_PARTITION_OVERFLOW, true),
+            (Code::VP8_ENC_ERROR_FILE_TOO_BIG, true),
+            (Code::VP8_ENC_ERROR_BAD_DIMENSION, true),
+            (Code::VP8_ENC_ERROR_OUT_OF_MEMORY, false),
+            (Code::VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY, false),
+            (Code::VP8_ENC_ERROR_INVALID_CONFIGURATION, false),
+            (Code::VP8_ENC_ERROR_USER_ABORT, false),
+        ] {
+            match failure(code, &work) {
+                Error::TooLarge { needs, allowed, .. } => assert!(is_too_large && needs > allowed, "{code:?}"),
+                error => assert!(!is_too_large && matches!(error, Error::Internal(_)), "{code:?}"),
+            }
+        }
+        assert_eq!(failure(Code::VP8_ENC_ERROR_USER_ABORT, &stopped), Stopped.into());
+        let wide = Raster::new(2, 1, Channels::L, Samples::U16(vec![1, 2])).unwrap();
+        let refused = WebP.encode(&wide, &LOSSY, Budget::UNLIMITED, &work);
+        assert!(matches!(refused, Err(Error::Internal(_))), "{refused:?}");
+    }
+}

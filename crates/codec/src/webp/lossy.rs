@@ -1,0 +1,111 @@
+//! Lossy pictures, decoded to the size that is needed.
+
+use std::ops::Range;
+
+use image_origin_vp8::lossy::{self as vp8, DecodeOptions};
+
+use super::container::Lossy;
+use super::full::{Full, Rows};
+use super::smaller::Smaller;
+use super::{alpha, damaged};
+use crate::shrink::{self, Shrink};
+use crate::{Area, Channels, Decoded, Error, Flaw, Format, Need, Raster};
+use image_origin_container as container;
+
+/// From here on the mean of a square hides what the loop filter would do, as `crates/vp8/NOTES.md` shows.
+const UNFILTERED_FACTOR: usize = 8;
+
+/// Decodes the rows that are needed, and smaller where that serves.
+pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+    let factor = factor(need.scale, picture.alpha.is_some());
+    let rows = rows(need.area, picture.height as usize, factor);
+    let raster = match picture.alpha {
+        Some(chunk) => decode_with_alpha(picture, chunk, rows.clone(), factor, need)?,
+        None if factor > 1 => decode_smaller(picture, rows.clone(), factor, need)?,
+        None => decode_full(picture, rows.clone(), need)?,
+    };
+    let Some(raster) = raster else {
+        return Err(damaged("no row could be decoded"));
+    };
+    let icc = if picture.is_extended { container::icc_profile(bytes, Format::WebP, need.work)? } else { None };
+    let square = factor as f64;
+    let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
+    let area = Area { x: 0.0, y: rows.start as f64, width, height };
+    let flaw = picture.is_cut.then_some(Flaw::CutShort);
+    Ok(Decoded { raster, area, icc: icc.map(std::borrow::Cow::into_owned), flaw })
+}
+
+/// How many pixels in each direction become one. Chroma has half the resolution, so that it takes an even number for
+/// whole samples of it to become one; with alpha, chroma is enlarged first.
+fn factor(scale: f64, has_alpha: bool) -> usize {
+    match shrink::factor(scale) {
+        factor if has_alpha => factor,
+        1 => 1,
+        factor => factor / 2 * 2,
+    }
+}
+
+/// The rows of an area, grown to whole rows of squares.
+fn rows(area: Area, height: usize, factor: usize) -> Range<usize> {
+    let start = (area.y.max(0.0) as usize).min(height - 1) / factor * factor;
+    let end = ((area.y + area.height).ceil() as usize).next_multiple_of(factor).clamp(start + 1, height);
+    start..end
+}
+
+fn decode_full(picture: &Lossy<'_>, rows: Range<usize>, need: &Need<'_>) -> Result<Option<Raster>, Error> {
+    let bytes = u64::from(picture.width) * rows.len() as u64 * 3;
+    need.budget.check_memory(bytes + Full::memory(picture.width) + vp8::memory(picture.width))?;
+    let pixels = Vec::with_capacity(bytes as usize);
+    let mut full = Full::new(size(picture), rows.clone(), Rows::Opaque(pixels));
+    vp8::decode(picture.frame, &options(&rows, 1).check(&|| need.work.go_on()), &mut full)?;
+    Ok(full.finish())
+}
+
+fn decode_smaller(
+    picture: &Lossy<'_>,
+    rows: Range<usize>,
+    factor: usize,
+    need: &Need<'_>,
+) -> Result<Option<Raster>, Error> {
+    need.budget.check_memory(Smaller::memory(picture.width, rows.len(), factor) + vp8::memory(picture.width))?;
+    let mut smaller = Smaller::new(size(picture), rows.clone(), factor);
+    vp8::decode(picture.frame, &options(&rows, factor).check(&|| need.work.go_on()), &mut smaller)?;
+    Ok(smaller.finish())
+}
+
+fn decode_with_alpha(
+    picture: &Lossy<'_>,
+    chunk: &[u8],
+    rows: Range<usize>,
+    factor: usize,
+    need: &Need<'_>,
+) -> Result<Option<Raster>, Error> {
+    let (width, height) = (picture.width, picture.height);
+    let pixels = u64::from(width) * u64::from(height);
+    let out = match factor {
+        1 => u64::from(width) * rows.len() as u64 * 4,
+        _ => Shrink::memory(width, rows.len() as u32, Channels::Rgba, factor) + u64::from(width) * 4,
+    };
+    need.budget.check_memory(pixels * alpha::MEMORY)?;
+    need.budget.check_memory(pixels + out + Full::memory(width) + vp8::memory(width))?;
+    let alpha = alpha::decode(chunk, width, height, need.budget, need.work)?;
+    let rows_of_pixels = match factor {
+        1 => Rows::WithAlpha { alpha, pixels: Vec::with_capacity(out as usize) },
+        _ => {
+            let shrink = Shrink::new(width, Channels::Rgba, factor);
+            Rows::Smaller { alpha, row: vec![0; width as usize * 4], shrink }
+        }
+    };
+    let mut full = Full::new(size(picture), rows.clone(), rows_of_pixels);
+    vp8::decode(picture.frame, &options(&rows, factor).check(&|| need.work.go_on()), &mut full)?;
+    Ok(full.finish())
+}
+
+fn size(picture: &Lossy<'_>) -> (usize, usize) {
+    (picture.width as usize, picture.height as usize)
+}
+
+/// The last row is interpolated with chroma from below it.
+fn options(rows: &Range<usize>, factor: usize) -> DecodeOptions<'static> {
+    DecodeOptions::default().filtered(factor < UNFILTERED_FACTOR).rows(rows.end + 2)
+}

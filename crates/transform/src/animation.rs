@@ -1,0 +1,217 @@
+//! Animations: every frame goes the way of a still picture, from the canvas into the encoder, before the next one is
+//! read, so that memory does not depend on how many there are.
+//!
+//! The plan is made once. Where it needs pixels, for `trim` and the smart gravities, they are those of the first frame:
+//! anything else would make the picture jump.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::time::Instant;
+
+use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output};
+use image_origin_codec::{
+    self as codec, Animation, AnimationWriter, Budget, Decoded, Encoder, Encoding, Frames, Raster,
+};
+use image_origin_metadata::{self as metadata, Carried};
+use image_origin_query::{Colorspace, Transform};
+
+/// Bytes a pixel of the canvas, or of a frame that is handed to an encoder.
+const PIXEL: u64 = 4;
+
+impl Limits {
+    /// Refuses what is too long, if so many of its frames are to be read.
+    fn check(&self, animation: &Animation, frames: u32) -> Result<(), codec::Error> {
+        let (needs, allowed) = (frames.into(), self.frames.into());
+        if needs > allowed {
+            return Err(codec::Error::TooLarge { what: "the number of frames", needs, allowed });
+        }
+        let share = u128::from(animation.pixels) * u128::from(frames) / u128::from(animation.frames().max(1));
+        let (needs, allowed) = (u64::try_from(share).unwrap_or(u64::MAX), self.frame_pixels);
+        if needs > allowed {
+            return Err(codec::Error::TooLarge { what: "the number of pixels of all frames", needs, allowed });
+        }
+        Ok(())
+    }
+}
+
+/// Makes the animation, if the original is one and the output can be one.
+///
+/// # Errors
+/// As [`super::render`].
+pub(super) fn render(
+    prepared: &Prepared<'_>,
+    transform: &Transform,
+    accepted: Accepted,
+    started: Instant,
+) -> Result<Option<Rendered>, Error> {
+    let (Some(animation), None) = (&prepared.animation, transform.page) else { return Ok(None) };
+    let encoders =
+        output::choose_for_animation(&transform.output, prepared.header.format, prepared.plan.output_size(), accepted);
+    let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
+    prepared.limits.check(animation, animation.frames())?;
+    let plan = plan(prepared, transform)?;
+    let carried = metadata::carry(prepared.bytes, super::keep(transform.metadata), prepared.work)?;
+    let budget = prepared.budget.beside(carried.bytes())?;
+    let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
+    pass.add(|stages| stages.decode += started.elapsed());
+    let mut best = pass.rendered(*encoder, budget.memory);
+    for encoder in others {
+        let held = best.as_ref().map_or(0, |best| best.bytes.capacity() as u64);
+        let pass = Pass { budget: budget.beside(held)?, ..pass.clone() };
+        let most = match &best {
+            Ok(best) => best.bytes.len() as u64,
+            Err(Error::MaxBytes { allowed, .. }) => *allowed,
+            Err(_) => break,
+        };
+        match pass.rendered(*encoder, most) {
+            // It is not the smaller one, which mostly shows long before its last frame.
+            Err(Error::Codec(codec::Error::TooLarge { .. }) | Error::MaxBytes { .. }) => {}
+            other => best = other,
+        }
+    }
+    Ok(Some(Rendered { stages: pass.stages.get(), ..best? }))
+}
+
+/// One frame of an animation; `None` if the original is a still picture, of which there is frame 0 only.
+///
+/// # Errors
+/// [`Error::PageOutside`], and those of [`super::render`].
+pub(super) fn frame(prepared: &Prepared<'_>, page: u32) -> Result<Option<Decoded>, Error> {
+    let frames = prepared.animation.as_ref().map_or(1, Animation::frames);
+    if page >= frames {
+        return Err(Error::PageOutside { page, frames });
+    }
+    let Some(animation) = &prepared.animation else { return Ok(None) };
+    prepared.limits.check(animation, page + 1)?;
+    Ok(Some(nth(prepared, page)?))
+}
+
+fn nth(prepared: &Prepared<'_>, page: u32) -> Result<Decoded, Error> {
+    let mut frames = open(prepared, prepared.budget)?;
+    for _ in 0..page {
+        frames.next_frame()?;
+    }
+    let last = frames.next_frame()?.cloned();
+    let raster = last.ok_or_else(|| damaged(prepared))?;
+    Ok(Decoded::whole(raster, frames.icc()))
+}
+
+/// Opens the frames, of which one is copied.
+fn open<'a>(prepared: &Prepared<'a>, budget: Budget) -> Result<Box<dyn Frames + 'a>, Error> {
+    let budget = budget.beside(pixels(prepared) * PIXEL)?;
+    Ok(prepared.decoder.frames(prepared.bytes, budget, prepared.work)?)
+}
+
+fn pixels(prepared: &Prepared<'_>) -> u64 {
+    u64::from(prepared.header.width) * u64::from(prepared.header.height)
+}
+
+/// The file announces a frame that it does not have.
+fn damaged(prepared: &Prepared<'_>) -> codec::Error {
+    codec::Error::Damaged { format: prepared.header.format, reason: "it ends before this frame".to_owned() }
+}
+
+/// The plan for all frames.
+fn plan(prepared: &Prepared<'_>, transform: &Transform) -> Result<Plan, Error> {
+    if !prepared.needs_pixels(transform) {
+        return Ok(prepared.plan);
+    }
+    let mut first = picture(prepared, prepared.plan, nth(prepared, 0)?);
+    first.refine_plan(transform)?;
+    Ok(first.plan)
+}
+
+fn picture(prepared: &Prepared<'_>, plan: Plan, decoded: Decoded) -> Picture {
+    let Prepared { header, original, crop, budget, .. } = *prepared;
+    Picture { header, original, crop, plan, decoded, budget }
+}
+
+/// What it takes to go through all frames.
+#[derive(Clone)]
+struct Pass<'a> {
+    prepared: &'a Prepared<'a>,
+    transform: &'a Transform,
+    animation: &'a Animation,
+    plan: Plan,
+    carried: Carried,
+    budget: Budget,
+    stages: Cell<Stages>,
+}
+
+impl Pass<'_> {
+    /// The whole file, unless its frames take more than `most` bytes. They are not kept, so another quality takes another
+    /// pass.
+    fn rendered(&self, encoder: &'static dyn Encoder, most: u64) -> Result<Rendered, Error> {
+        let (format, (width, height)) = (encoder.format(), self.plan.output_size());
+        let encode = |encoding: &Encoding, budget: Budget| {
+            let (encoded, space) = self.run(encoder, encoding, most, budget)?;
+            let carried = self.carried.with_profile(conversion::profile(space));
+            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
+            Ok(metadata::embed(encoded, format, &carried, width, height))
+        };
+        let has_quality = |encoding: &Encoding| encoder.has_quality(encoding);
+        let bytes = output::encode(&self.transform.output, has_quality, self.budget, encode)?;
+        Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
+    }
+
+    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file.
+    fn run(
+        &self,
+        encoder: &'static dyn Encoder,
+        encoding: &Encoding,
+        most: u64,
+        budget: Budget,
+    ) -> Result<(Vec<u8>, Colorspace), codec::Error> {
+        let Prepared { bytes, decoder, work, .. } = *self.prepared;
+        let mut frames = decoder.frames(bytes, budget, work)?;
+        let mut writer: Option<Box<dyn AnimationWriter + '_>> = None;
+        let mut delays = self.animation.delays.iter();
+        let mut space = Colorspace::Srgb;
+        loop {
+            let start = Instant::now();
+            let written = writer.as_ref().map_or(0, |writer| writer.held());
+            let (held, copy) = (frames.held() + written, pixels(self.prepared) * PIXEL);
+            // A frame may be a picture of its own before it is drawn, and the canvas is copied after that.
+            budget.check_memory(held + copy)?;
+            let Some(canvas) = frames.next_frame()? else { break };
+            let canvas = canvas.clone();
+            self.add(|stages| stages.decode += start.elapsed());
+            let start = Instant::now();
+            let decoded = Decoded::whole(canvas, frames.icc());
+            let rest = budget.beside(held)?;
+            let (frame, its_space) = self.with_effects(decoded, rest)?;
+            let (frame, its_space) =
+                on_background(Cow::Owned(frame), its_space, self.plan.canvas, self.transform, encoder, rest)?;
+            self.add(|stages| stages.resize += start.elapsed());
+            space = its_space;
+            let start = Instant::now();
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                None => {
+                    let rest = budget.beside(frames.held() + frame.bytes())?;
+                    let started = encoder.animate(self.animation.plays, encoding, rest, work);
+                    let none = || codec::Error::Unsupported(format!("{} holds no animation", encoder.format()));
+                    writer.insert(started.ok_or_else(none)?)
+                }
+            };
+            writer.push(&frame, delays.next().copied().unwrap_or_default())?;
+            self.add(|stages| stages.encode += start.elapsed());
+            Budget { memory: most, ..budget }.check_memory(writer.written())?;
+        }
+        match writer {
+            Some(writer) if delays.len() < self.animation.delays.len() => Ok((writer.finish()?, space)),
+            _ => Err(damaged(self.prepared)),
+        }
+    }
+
+    fn with_effects(&self, decoded: Decoded, budget: Budget) -> Result<(Raster, Colorspace), codec::Error> {
+        let picture = picture(self.prepared, self.plan, decoded);
+        Picture { budget, ..picture }.with_effects(self.transform, self.prepared.work)
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Stages)) {
+        let mut stages = self.stages.get();
+        change(&mut stages);
+        self.stages.set(stages);
+    }
+}

@@ -1,0 +1,227 @@
+//! Layouts of pixels, transparency and backgrounds, on the small picture rather than on the big one.
+
+use super::resize::{blank, is_opaque};
+use image_origin_codec::{self as codec, Channels, Raster, Samples, Stopped};
+use image_origin_query::Color;
+
+/// Rounds to the nearest 8 bit value.
+pub(super) fn to_eight_bits(raster: Raster) -> Raster {
+    let Samples::U16(samples) = raster.samples() else { return raster };
+    let eight: Vec<u8> = samples.iter().map(|sample| ((u32::from(*sample) * 255 + 32_767) / 65_535) as u8).collect();
+    with_samples(&raster, raster.channels(), eight)
+}
+
+/// Whether there is no colour but grey.
+pub(super) fn is_grey(raster: &Raster) -> bool {
+    matches!(raster.channels(), Channels::L | Channels::La)
+}
+
+/// The picture without an alpha channel that says nothing.
+pub(super) fn without_idle_alpha(raster: Raster) -> Raster {
+    if is_opaque(&raster) { without_alpha(raster) } else { raster }
+}
+
+fn without_alpha(raster: Raster) -> Raster {
+    match raster.channels() {
+        Channels::La => picked::<2, 1>(raster, Channels::L, [0]),
+        Channels::Rgba => picked::<4, 3>(raster, Channels::Rgb, [0, 1, 2]),
+        _ => raster,
+    }
+}
+
+/// The picture with these samples of each of its pixels, in this order. If they are fewer, that is done in place.
+fn picked<const FROM: usize, const TO: usize>(raster: Raster, channels: Channels, which: [usize; TO]) -> Raster {
+    fn pick<T: Copy, const FROM: usize, const TO: usize>(samples: Vec<T>, which: [usize; TO]) -> Vec<T> {
+        let pick = |pixel: [T; FROM]| which.map(|sample| pixel[sample]);
+        if TO <= FROM { fewer(samples, pick) } else { samples.as_chunks().0.iter().copied().flat_map(pick).collect() }
+    }
+    let (width, height) = (raster.width(), raster.height());
+    let samples = match raster.into_samples() {
+        Samples::U8(samples) => Samples::U8(pick::<u8, FROM, TO>(samples, which)),
+        Samples::U16(samples) => Samples::U16(pick::<u16, FROM, TO>(samples, which)),
+    };
+    of_samples(width, height, channels, samples)
+}
+
+/// Puts as many or fewer samples in the place of each pixel's, without another copy.
+pub(super) fn fewer<T: Copy, const FROM: usize, const TO: usize>(
+    mut samples: Vec<T>,
+    change: impl Fn([T; FROM]) -> [T; TO],
+) -> Vec<T> {
+    let pixels = samples.len() / FROM;
+    for pixel in 0..pixels {
+        let Some(from) = samples[pixel * FROM..].first_chunk() else { break };
+        let to = change(*from);
+        samples[pixel * TO..(pixel + 1) * TO].copy_from_slice(&to);
+    }
+    samples.truncate(pixels * TO);
+    samples
+}
+
+/// Bytes that [`with_colour`] holds, the raster included.
+pub(super) fn with_colour_memory(raster: &Raster) -> u64 {
+    let more = if is_grey(raster) { 2 + raster.channels().count() } else { 0 };
+    raster.bytes() + raster.samples().as_bytes().len() as u64 / raster.channels().count() as u64 * more as u64
+}
+
+/// The picture with red, green and blue of its own, which effects that add colour need.
+pub(super) fn with_colour(raster: Raster) -> Raster {
+    match raster.channels() {
+        Channels::L => picked::<1, 3>(raster, Channels::Rgb, [0, 0, 0]),
+        Channels::La => picked::<2, 4>(raster, Channels::Rgba, [0, 0, 0, 1]),
+        _ => raster,
+    }
+}
+
+/// Lays the picture, whose pixels are 8 bit and have alpha, over a colour. The result is opaque where the colour is.
+pub(super) fn over(raster: &Raster, color: Color) -> Raster {
+    let [r, g, b] = color.rgb;
+    let blend = |above: [u8; 4]| {
+        let mut pixel = [r, g, b, color.alpha];
+        codec::over(&mut pixel, above);
+        pixel
+    };
+    let opaque = |above| {
+        let [r, g, b, _] = blend(above);
+        [r, g, b]
+    };
+    let samples = raster.samples().as_bytes();
+    let (greys, colours) = (samples.as_chunks().0.iter().map(|&[l, a]| [l, l, l, a]), samples.as_chunks().0.iter());
+    let (channels, samples): (_, Vec<u8>) = match (raster.channels(), color.alpha) {
+        (Channels::La, 255) => (Channels::Rgb, greys.flat_map(opaque).collect()),
+        (Channels::La, _) => (Channels::Rgba, greys.flat_map(blend).collect()),
+        (_, 255) => (Channels::Rgb, colours.copied().flat_map(opaque).collect()),
+        _ => (Channels::Rgba, colours.copied().flat_map(blend).collect()),
+    };
+    with_samples(raster, channels, samples)
+}
+
+/// The colour as it looks on white.
+pub(super) fn flat(color: Color) -> Color {
+    let alpha = u32::from(color.alpha);
+    let rgb = color.rgb.map(|sample| ((u32::from(sample) * alpha + 255 * (255 - alpha) + 127) / 255) as u8);
+    Color { rgb, alpha: 255 }
+}
+
+/// Puts the 8 bit picture onto a larger canvas of one colour.
+pub(super) fn pad(raster: &Raster, canvas: super::plan::Canvas, color: Color) -> Raster {
+    let has_alpha = raster.channels().has_alpha() || color.alpha < 255;
+    let channels = if has_alpha { Channels::Rgba } else { Channels::Rgb };
+    let [r, g, b] = color.rgb;
+    let mut out = blank(canvas.width, canvas.height, channels, false);
+    let pixel: &[u8] = if has_alpha { &[r, g, b, color.alpha] } else { &[r, g, b] };
+    out.samples_mut().chunks_exact_mut(pixel.len()).for_each(|to| to.copy_from_slice(pixel));
+    let (count, width) = (raster.channels().count(), raster.width() as usize);
+    let stride = canvas.width as usize * pixel.len();
+    let start = canvas.top as usize * stride + canvas.left as usize * pixel.len();
+    let rows = raster.samples().as_bytes().chunks_exact(width * count);
+    for (to, from) in out.samples_mut()[start..].chunks_mut(stride).zip(rows) {
+        for (to, from) in to.chunks_exact_mut(pixel.len()).zip(from.chunks_exact(count)) {
+            let rgba = match *from {
+                [l] => [l, l, l, 255],
+                [l, a] => [l, l, l, a],
+                [r, g, b] => [r, g, b, 255],
+                _ => [from[0], from[1], from[2], from[3]],
+            };
+            to.copy_from_slice(&rgba[..pixel.len()]);
+        }
+    }
+    out
+}
+
+/// The 8 bit picture with an alpha channel, opaque where it had none. Grey stays without.
+pub(super) fn with_alpha(raster: Raster) -> Raster {
+    if raster.channels() != Channels::Rgb {
+        return raster;
+    }
+    let rgba = raster.samples().as_bytes().as_chunks().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]);
+    with_samples(&raster, Channels::Rgba, rgba.collect::<Vec<_>>())
+}
+
+/// A raster of the same size with other samples.
+pub(super) fn with_samples(raster: &Raster, channels: Channels, samples: impl Into<Samples>) -> Raster {
+    of_samples(raster.width(), raster.height(), channels, samples)
+}
+
+/// A raster of a size with as many samples as it has.
+pub(super) fn of_samples(width: u32, height: u32, channels: Channels, samples: impl Into<Samples>) -> Raster {
+    match Raster::new(width, height, channels, samples.into()) {
+        Some(raster) => raster,
+        None => unreachable!("one sample a channel for every pixel"),
+    }
+}
+
+/// Rows that are worked on at a time.
+const BAND: usize = 64;
+
+/// Bytes that [`over_rows`] holds, the raster included: the result, of at most as many channels, and a band as it was, as
+/// numbers of 16 bits, and as it becomes.
+pub(super) fn over_rows_memory(raster: &Raster) -> u64 {
+    let row = u64::from(raster.width()) * raster.channels().count() as u64;
+    raster.bytes() + 2 * raster.samples().len() as u64 + 3 * 2 * row * BAND as u64
+}
+
+/// Converts a picture band by band to one of 16 bits; `convert` keeps the size of what it gets.
+///
+/// # Errors
+/// Those of `convert`.
+pub(super) fn over_rows(
+    raster: &Raster,
+    mut convert: impl FnMut(Raster) -> Result<Raster, Stopped>,
+) -> Result<Raster, Stopped> {
+    let (width, count) = (raster.width(), raster.channels().count());
+    let length = width as usize * count * BAND;
+    let bands: Box<dyn Iterator<Item = Samples> + '_> = match raster.samples() {
+        Samples::U8(samples) => Box::new(samples.chunks(length).map(|band| band.to_vec().into())),
+        Samples::U16(samples) => Box::new(samples.chunks(length).map(|band| band.to_vec().into())),
+    };
+    let (mut out, mut channels) = (Vec::new(), raster.channels());
+    for band in bands {
+        let height = (band.len() / count / width as usize) as u32;
+        let Some(band) = Raster::new(width, height, raster.channels(), band) else { continue };
+        let converted = convert(band)?;
+        if out.is_empty() {
+            channels = converted.channels();
+            out.reserve_exact(width as usize * raster.height() as usize * channels.count());
+        }
+        out.extend_from_slice(bytemuck::cast_slice::<u8, u16>(converted.samples().as_bytes()));
+    }
+    Ok(with_samples(raster, channels, out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raster(channels: Channels, samples: &[u8]) -> Raster {
+        let width = (samples.len() / channels.count()) as u32;
+        Raster::new(width, 1, channels, Samples::U8(samples.to_vec())).unwrap()
+    }
+
+    #[test]
+    fn sixteen_bits_are_rounded_and_idle_alpha_dropped() {
+        let samples = Samples::U16(vec![0, 65_535, 32_767, 65_535, 65_535, 65_535]);
+        let out = to_eight_bits(without_idle_alpha(Raster::new(3, 1, Channels::La, samples).unwrap()));
+        assert_eq!((out.channels(), out.samples().as_bytes()), (Channels::L, [0, 127, 255].as_slice()));
+    }
+
+    #[test]
+    fn bands_make_a_whole() {
+        let samples: Vec<u16> = (0..3 * 150).collect();
+        let tall = Raster::new(3, 150, Channels::L, Samples::U16(samples)).unwrap();
+        let mut heights = Vec::new();
+        let same = over_rows(&tall, |band| {
+            heights.push(band.height());
+            Ok(band)
+        });
+        assert_eq!((same, heights), (Ok(tall), vec![64, 64, 22]));
+    }
+
+    #[test]
+    fn transparency_lets_the_background_through() {
+        let half = raster(Channels::Rgba, &[255, 0, 0, 128, 9, 9, 9, 0]);
+        assert_eq!(over(&half, Color::WHITE).samples().as_bytes(), [255, 127, 127, 255, 255, 255]);
+        let veil = Color { rgb: [0, 0, 255], alpha: 128 };
+        assert_eq!(over(&half, veil).samples().as_bytes()[4..], [0, 0, 255, 128]);
+    }
+}

@@ -1,0 +1,407 @@
+//! Changes to the samples of the finished size, as CSS filters define them (Filter Effects Module Level 1), in this
+//! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen.
+
+use super::colour::{fewer, of_samples, to_eight_bits, with_colour, with_colour_memory};
+use super::resize::resize;
+use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
+use image_origin_query::{Color, Effects, Hundredths};
+
+/// Sigma of the Gaussian under the unsharp mask, in pixels.
+const SHARPEN_SIGMA: f64 = 1.0;
+
+/// Above this sigma a picture is blurred at a smaller size: what the detour loses, the blur would have removed.
+const LARGEST_DIRECT_SIGMA: f64 = 6.0;
+
+/// Applies all effects. What has 16 bits keeps them until the samples have been adjusted, so that nothing that is
+/// stretched shows bands; the result has 8. `budget` is for all that is held, the raster included: most is done in place.
+///
+/// # Errors
+/// [`codec::Error::Stopped`] between rows of a blur, and [`codec::Error::TooLarge`] before anything is allocated.
+pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+    let raster = adjust(raster, effects, budget)?;
+    budget.check_memory(raster.bytes() + narrowed(&raster))?;
+    let mut raster = to_eight_bits(raster);
+    if let Some(sigma) = effects.blur {
+        raster = blur(raster, sigma.get(), budget, work)?;
+    }
+    if let Some(amount) = effects.sharpen {
+        sharpen(&mut raster, amount.get(), budget, work)?;
+    }
+    Ok(raster)
+}
+
+/// Bytes of the samples that [`to_eight_bits`] writes.
+fn narrowed(raster: &Raster) -> u64 {
+    match raster.samples() {
+        Samples::U8(_) => 0,
+        Samples::U16(samples) => samples.len() as u64,
+    }
+}
+
+/// How many times smaller, in each direction, a picture is while it is blurred.
+fn detour(sigma: f64) -> f64 {
+    if sigma <= LARGEST_DIRECT_SIGMA { 1.0 } else { (sigma / (LARGEST_DIRECT_SIGMA / 2.0)).floor() }
+}
+
+fn adjust(mut raster: Raster, effects: &Effects, budget: Budget) -> Result<Raster, codec::Error> {
+    let (brightness, contrast) = (effects.brightness.get(), effects.contrast.get());
+    if (effects.brightness, effects.contrast) != (Hundredths::ONE, Hundredths::ONE) {
+        map_samples(&mut raster, |value| (value * brightness - 0.5) * contrast + 0.5);
+    }
+    if effects.saturation != Hundredths::ONE {
+        let factor = effects.saturation.get() as f32;
+        map_colours(&mut raster, |rgb, grey| rgb.map(|sample| grey + (sample - grey) * factor));
+    }
+    if effects.gamma != Hundredths::ONE {
+        let exponent = effects.gamma.get().recip();
+        map_samples(&mut raster, |value| value.powf(exponent));
+    }
+    if effects.grayscale {
+        raster = grey(raster);
+    }
+    if let Some(Color { rgb, .. }) = effects.tint {
+        budget.check_memory(with_colour_memory(&raster))?;
+        raster = with_colour(raster);
+        let tint = rgb.map(|sample| f32::from(sample) / 255.0);
+        map_colours(&mut raster, |_, grey| tint.map(|sample| sample * grey));
+    }
+    if effects.invert {
+        map_samples(&mut raster, |value| 1.0 - value);
+    }
+    Ok(raster)
+}
+
+/// A sample of either depth.
+trait Sample: bytemuck::Pod {
+    /// The largest.
+    const MAX: f64;
+    /// Its place among all.
+    fn index(self) -> usize;
+    /// The nearest sample.
+    fn nearest(value: f64) -> Self;
+
+    /// Its value in `0..=255`.
+    fn eight_bits(self) -> f32 {
+        self.index() as f32 * (255.0 / Self::MAX as f32)
+    }
+
+    fn from_eight_bits(value: f32) -> Self {
+        Self::nearest(f64::from(value) * (Self::MAX / 255.0))
+    }
+}
+
+impl Sample for u8 {
+    const MAX: f64 = 255.0;
+
+    fn index(self) -> usize {
+        self.into()
+    }
+
+    fn nearest(value: f64) -> Self {
+        value.round() as Self
+    }
+}
+
+impl Sample for u16 {
+    const MAX: f64 = 65_535.0;
+
+    fn index(self) -> usize {
+        self.into()
+    }
+
+    fn nearest(value: f64) -> Self {
+        value.round() as Self
+    }
+}
+
+/// Replaces every sample but alpha by a function of itself, `0..=1` to `0..=1`.
+pub(super) fn map_samples(raster: &mut Raster, function: impl Fn(f64) -> f64) {
+    fn map<T: Sample>(bytes: &mut [u8], channels: Channels, function: impl Fn(f64) -> f64) {
+        let table: Vec<T> =
+            (0..=T::MAX as u32).map(|value| T::nearest(function(f64::from(value) / T::MAX) * T::MAX)).collect();
+        let colours = channels.count() - usize::from(channels.has_alpha());
+        for pixel in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(channels.count()) {
+            for sample in &mut pixel[..colours] {
+                *sample = table[sample.index()];
+            }
+        }
+    }
+    let channels = raster.channels();
+    match raster.samples() {
+        Samples::U8(_) => map::<u8>(raster.samples_mut(), channels, function),
+        Samples::U16(_) => map::<u16>(raster.samples_mut(), channels, function),
+    }
+}
+
+/// Replaces red, green and blue, `0..=255` each, by a function of themselves and their luma. Grey pictures have none.
+fn map_colours(raster: &mut Raster, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
+    fn map<T: Sample>(bytes: &mut [u8], count: usize, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
+        for pixel in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(count) {
+            let rgb = [pixel[0], pixel[1], pixel[2]].map(T::eight_bits);
+            for (to, from) in pixel.iter_mut().zip(function(rgb, luma(rgb))) {
+                *to = T::from_eight_bits(from);
+            }
+        }
+    }
+    let count = raster.channels().count();
+    match raster.samples() {
+        _ if count < 3 => {}
+        Samples::U8(_) => map::<u8>(raster.samples_mut(), count, function),
+        Samples::U16(_) => map::<u16>(raster.samples_mut(), count, function),
+    }
+}
+
+/// Luma of BT.709, in the unit of the samples.
+pub(super) fn luma([red, green, blue]: [f32; 3]) -> f32 {
+    0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
+
+fn grey(raster: Raster) -> Raster {
+    fn luma_of<T: Sample>([r, g, b]: [T; 3]) -> T {
+        T::from_eight_bits(luma([r, g, b].map(T::eight_bits)))
+    }
+    fn grey<T: Sample>(samples: Vec<T>, has_alpha: bool) -> Vec<T> {
+        match has_alpha {
+            true => fewer(samples, |[r, g, b, alpha]| [luma_of([r, g, b]), alpha]),
+            false => fewer(samples, |rgb| [luma_of(rgb)]),
+        }
+    }
+    let (width, height, has_alpha) = (raster.width(), raster.height(), raster.channels().has_alpha());
+    let channels = match raster.channels() {
+        Channels::Rgb => Channels::L,
+        Channels::Rgba => Channels::La,
+        _ => return raster,
+    };
+    let samples = match raster.into_samples() {
+        Samples::U8(samples) => Samples::U8(grey(samples, has_alpha)),
+        Samples::U16(samples) => Samples::U16(grey(samples, has_alpha)),
+    };
+    of_samples(width, height, channels, samples)
+}
+
+fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+    let (width, height) = (raster.width(), raster.height());
+    let detour = detour(sigma);
+    if detour == 1.0 {
+        gaussian(&mut raster, sigma, sigma, budget, work, replace)?;
+        return Ok(raster);
+    }
+    let shrunk = |side: u32| (f64::from(side) / detour).ceil();
+    let (small_width, small_height) = (shrunk(width), shrunk(height));
+    let all = Area::whole(width, height);
+    let mut small = resize(raster, all, all, small_width as u32, small_height as u32, budget)?;
+    work.check()?;
+    let across = sigma * small_width / f64::from(width);
+    let down = sigma * small_height / f64::from(height);
+    gaussian(&mut small, across, down, budget, work, replace)?;
+    let all = Area::whole(small.width(), small.height());
+    resize(small, all, all, width, height, budget)
+}
+
+/// A sample becomes what the blur makes of it.
+fn replace(sample: &mut u8, soft: f32, _is_alpha: bool) {
+    *sample = soft.round() as u8;
+}
+
+/// Convolves with a Gaussian across and then down, and has `put` change every sample of the picture, with its blurred value
+/// and whether it is alpha. Edges are extended; alpha weighs the colours.
+///
+/// This is done in place: a row is written once all rows that it is part of have been read, and only those between, blurred
+/// across, are held as floats.
+fn gaussian(
+    raster: &mut Raster,
+    sigma_across: f64,
+    sigma_down: f64,
+    budget: Budget,
+    work: &Work,
+    put: impl Fn(&mut u8, f32, bool),
+) -> Result<(), codec::Error> {
+    let channels = raster.channels();
+    let count = channels.count();
+    let (length, height) = (raster.width() as usize * count, raster.height() as usize);
+    let (across, down) = (kernel(sigma_across), kernel(sigma_down));
+    let radius = down.len() - 1;
+    let held = (2 * radius + 1).min(height);
+    let floats = (held + 2) * length + length + 2 * (across.len() - 1) * count;
+    budget.check_memory(raster.bytes() + (floats * size_of::<f32>()) as u64)?;
+    let (mut window, mut row, mut soft) = (vec![0.0; held * length], vec![0.0; length], vec![0.0; length]);
+    let mut extended = Vec::with_capacity(length + 2 * (across.len() - 1) * count);
+    let mut read = 0;
+    for y in 0..height {
+        work.check()?;
+        while read < height && read <= y + radius {
+            let samples = &raster.samples().as_bytes()[read * length..][..length];
+            row.iter_mut().zip(samples).for_each(|(float, sample)| *float = f32::from(*sample));
+            if channels.has_alpha() {
+                weigh(&mut row, count, |colour, alpha| colour * alpha / 255.0);
+            }
+            convolve_row(&row, &mut extended, &mut window[read % held * length..][..length], count, &across);
+            read += 1;
+        }
+        convolve_down(&window, &mut soft, y, height, held, &down);
+        if channels.has_alpha() {
+            weigh(&mut soft, count, |colour, alpha| if alpha > 0.0 { colour * 255.0 / alpha } else { 0.0 });
+        }
+        let out = &mut raster.samples_mut()[y * length..][..length];
+        for (i, (sample, soft)) in out.iter_mut().zip(&soft).enumerate() {
+            put(sample, *soft, channels.has_alpha() && i % count == count - 1);
+        }
+    }
+    Ok(())
+}
+
+fn weigh(planes: &mut [f32], count: usize, function: impl Fn(f32, f32) -> f32) {
+    for pixel in planes.chunks_exact_mut(count) {
+        if let [colours @ .., alpha] = pixel {
+            colours.iter_mut().for_each(|colour| *colour = function(*colour, *alpha));
+        }
+    }
+}
+
+/// One half of a normalised Gaussian, the middle first; three sigma hold 99.7 % of it.
+fn kernel(sigma: f64) -> Vec<f32> {
+    let radius = (sigma * 3.0).ceil() as usize;
+    let weights: Vec<f64> = (0..=radius).map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp()).collect();
+    let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
+    weights.iter().map(|weight| (weight / sum) as f32).collect()
+}
+
+fn convolve_row(row: &[f32], extended: &mut Vec<f32>, out: &mut [f32], count: usize, kernel: &[f32]) {
+    let radius = kernel.len() - 1;
+    let pixels = row.len() / count;
+    extended.clear();
+    extended.extend((0..pixels + 2 * radius).flat_map(|x| {
+        let x = x.saturating_sub(radius).min(pixels - 1);
+        &row[x * count..(x + 1) * count]
+    }));
+    for (to, from) in out.iter_mut().zip(&extended[radius * count..]) {
+        *to = from * kernel[0];
+    }
+    for (distance, weight) in kernel.iter().enumerate().skip(1) {
+        let left = &extended[(radius - distance) * count..];
+        let right = &extended[(radius + distance) * count..];
+        for ((to, left), right) in out.iter_mut().zip(left).zip(right) {
+            *to += (left + right) * weight;
+        }
+    }
+}
+
+/// One row of the result; row `y` of the picture stands at `y % held` of the window.
+fn convolve_down(window: &[f32], out: &mut [f32], y: usize, height: usize, held: usize, kernel: &[f32]) {
+    let length = out.len();
+    let row = |y: usize| &window[y.min(height - 1) % held * length..][..length];
+    out.iter_mut().zip(row(y)).for_each(|(to, from)| *to = from * kernel[0]);
+    for (distance, weight) in kernel.iter().enumerate().skip(1) {
+        let (above, below) = (row(y.saturating_sub(distance)), row(y + distance));
+        for ((to, above), below) in out.iter_mut().zip(above).zip(below) {
+            *to += (above + below) * weight;
+        }
+    }
+}
+
+/// Adds `amount` times what a blur takes away.
+fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, work: &Work) -> Result<(), codec::Error> {
+    let amount = amount as f32;
+    gaussian(raster, SHARPEN_SIGMA, SHARPEN_SIGMA, budget, work, |sample, soft, is_alpha| {
+        if !is_alpha {
+            let (value, soft) = (f32::from(*sample), soft.round());
+            *sample = (value + (value - soft) * amount).round() as u8;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image_origin_codec::Samples;
+    use image_origin_query::Transform;
+
+    fn applied(query: &str, width: u32, channels: Channels, samples: &[u8]) -> Raster {
+        let effects = query.parse::<Transform>().unwrap().effects;
+        let height = samples.len() as u32 / width / channels.count() as u32;
+        let raster = Raster::new(width, height, channels, Samples::U8(samples.to_vec())).unwrap();
+        apply(raster, &effects, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    }
+
+    #[test]
+    fn point_effects_follow_their_formulas() {
+        let pixel = [200, 100, 50, 7];
+        let table: [(&str, &[u8]); 9] = [
+            ("brightness=0.5", &[100, 50, 25, 7]),
+            ("brightness=2", &[255, 200, 100, 7]),
+            ("contrast=2", &[255, 73, 0, 7]),
+            ("contrast=0", &[128, 128, 128, 7]),
+            ("saturation=0", &[118, 118, 118, 7]),
+            ("gamma=2.2", &[228, 167, 122, 7]),
+            ("grayscale", &[118, 7]),
+            ("tint=ff8000", &[118, 59, 0, 7]),
+            ("invert", &[55, 155, 205, 7]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(applied(query, 1, Channels::Rgba, &pixel).samples().as_bytes(), expected, "{query}");
+        }
+        assert_eq!(applied("tint=ff0000", 1, Channels::L, &[100]).samples().as_bytes(), [100, 0, 0]);
+    }
+
+    #[test]
+    fn sixteen_bits_are_stretched_before_they_are_reduced() {
+        let ramp: Vec<u16> = (0..256).map(|i| i * 16).collect();
+        for query in
+            ["brightness=10", "gamma=3", "brightness=5&contrast=2&grayscale&tint=ffffff", "brightness=9&saturation=0.5"]
+        {
+            let effects = query.parse::<Transform>().unwrap().effects;
+            for (channels, count) in [(Channels::L, 1), (Channels::Rgb, 3), (Channels::Rgba, 4)] {
+                let samples: Vec<u16> = ramp.iter().flat_map(|sample| std::iter::repeat_n(*sample, count)).collect();
+                let raster = Raster::new(256, 1, channels, Samples::U16(samples)).unwrap();
+                let out = apply(raster, &effects, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+                let Samples::U8(samples) = out.samples() else { panic!("{query}") };
+                let mut levels: Vec<u8> = samples.iter().step_by(out.channels().count()).copied().collect();
+                levels.dedup();
+                assert!(levels.len() > 30, "{query} has {} levels; 8 bits had 17", levels.len());
+            }
+        }
+    }
+
+    #[test]
+    fn blur_spreads_a_point_as_a_gaussian_does() {
+        for sigma in [0.5, 1.0, 3.0, 6.0, 9.0, 20.0] {
+            let mut samples = vec![0; 151 * 151];
+            for y in 70..81 {
+                samples[y * 151 + 70..y * 151 + 81].fill(255);
+            }
+            let mass: f64 = 121.0 * 255.0;
+            let out = applied(&format!("blur={sigma}"), 151, Channels::L, &samples);
+            let bytes = out.samples().as_bytes();
+            let sum: f64 = bytes.iter().map(|b| f64::from(*b)).sum();
+            assert!((sum / mass - 1.0).abs() < 0.12, "sigma {sigma} keeps the light: {sum} of {mass}");
+            let variance: f64 =
+                bytes.iter().enumerate().map(|(i, b)| f64::from(*b) * ((i % 151) as f64 - 75.0).powi(2)).sum::<f64>()
+                    / sum;
+            let expected = sigma * sigma + 10.0;
+            assert!((variance / expected - 1.0).abs() < 0.15, "sigma {sigma}: {variance} for {expected}");
+        }
+    }
+
+    #[test]
+    fn blur_does_not_bleed_the_colour_of_the_transparent() {
+        let pixels = [[255, 255, 255, 255], [0, 0, 0, 0]].concat().repeat(8);
+        for pixel in applied("blur=2", 16, Channels::Rgba, &pixels).samples().as_bytes().as_chunks::<4>().0 {
+            assert_eq!(pixel[..3], [255; 3]);
+        }
+    }
+
+    #[test]
+    fn sharpening_steepens_an_edge_and_leaves_plains() {
+        let edge = applied("sharpen=1", 12, Channels::L, &[[100; 6], [150; 6]].concat());
+        let bytes = edge.samples().as_bytes();
+        assert!(bytes[5] < 95 && bytes[6] > 155 && bytes[0] == 100 && bytes[11] == 150, "{bytes:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_a_blur() {
+        let work = Work::unbounded();
+        work.cancel();
+        let raster = Raster::new(4, 4, Channels::L, Samples::U8(vec![0; 16])).unwrap();
+        assert_eq!(blur(raster, 50.0, Budget::UNLIMITED, &work), Err(codec::Stopped.into()));
+    }
+}

@@ -1,0 +1,96 @@
+//! Facts about an original, for `info=true`: what a page needs to lay out and paint a placeholder.
+
+use base64::Engine as _;
+use serde::Serialize;
+
+use super::colour::{with_alpha, with_colour};
+use super::{Error, Limits, Prepared};
+use image_origin_codec::{Animation, Flaw, Raster, Work};
+use image_origin_query::{TargetBox, Transform};
+
+/// Longest side that a ThumbHash is made from.
+const THUMBHASH_SIDE: u32 = 100;
+
+/// What is known of an original.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Info {
+    /// Name of the format, such as `jpeg`.
+    pub format: &'static str,
+    /// Width in pixels once upright.
+    pub width: u32,
+    /// Height in pixels once upright.
+    pub height: u32,
+    /// EXIF's orientation, `1..=8`.
+    pub orientation: u8,
+    /// Whether pixels may be transparent.
+    pub alpha: bool,
+    /// Pictures in the file; more than one is an animation.
+    pub frames: u32,
+    /// How long each frame of an animation is shown, in milliseconds; left out for more frames than are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delays: Option<Vec<u32>>,
+    /// How often an animation is played; 0 is for ever.
+    #[serde(rename = "loop", skip_serializing_if = "Option::is_none")]
+    pub plays: Option<u32>,
+    /// Size of the file.
+    pub bytes: u64,
+    /// The most frequent colour, as `#rrggbb`.
+    pub dominant_color: String,
+    /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
+    pub thumbhash: String,
+    /// What is wrong with the file, in words for people; empty for most. It is said of what had to be decoded for this.
+    pub warnings: Vec<String>,
+}
+
+/// Finds out about an original. It is decoded no larger than a thumbnail where its format allows that.
+///
+/// # Errors
+/// As [`super::render`].
+pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<Info, Error> {
+    let limits = limits.into();
+    let target = Some(TargetBox::Both(THUMBHASH_SIDE, THUMBHASH_SIDE));
+    let transform = Transform { target, ..Transform::default() };
+    let mut prepared = Prepared::new(bytes, &transform, limits, work)?;
+    let animation = prepared.animation.take();
+    let picture = prepared.decode(&transform)?;
+    let is_cut = animation.as_ref().is_some_and(|animation| animation.is_cut);
+    let flaw = if is_cut { Some(Flaw::CutShort) } else { picture.decoded.flaw };
+    let (header, orientation) = (picture.header, picture.header.orientation);
+    let (width, height) = picture.original.upright_size();
+    let thumbnail = with_alpha(with_colour(picture.thumbnail(THUMBHASH_SIDE)?.oriented(orientation)));
+    Ok(Info {
+        format: header.format.name(),
+        width,
+        height,
+        orientation: orientation.to_exif(),
+        alpha: header.channels.has_alpha(),
+        frames: animation.as_ref().map_or(1, Animation::frames),
+        plays: animation.as_ref().map(|animation| animation.plays),
+        delays: animation.filter(|animation| animation.frames() <= limits.frames).map(|animation| animation.delays),
+        bytes: bytes.len() as u64,
+        dominant_color: dominant_color(&thumbnail),
+        thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(
+            thumbnail.width() as usize,
+            thumbnail.height() as usize,
+            thumbnail.samples().as_bytes(),
+        )),
+        warnings: flaw.iter().map(Flaw::to_string).collect(),
+    })
+}
+
+/// The mean of the fullest of 4096 bins, four bits of each primary.
+fn dominant_color(rgba: &Raster) -> String {
+    let mut bins = vec![[0u32; 4]; 4096];
+    for &[red, green, blue, alpha] in rgba.samples().as_bytes().as_chunks().0 {
+        if alpha < 128 {
+            continue;
+        }
+        let bin = usize::from(red >> 4) << 8 | usize::from(green >> 4) << 4 | usize::from(blue >> 4);
+        for (sum, value) in bins[bin].iter_mut().zip([1, u32::from(red), u32::from(green), u32::from(blue)]) {
+            *sum += value;
+        }
+    }
+    let [count, red, green, blue] = bins.into_iter().max_by_key(|bin| bin[0]).unwrap_or_default();
+    let mean = |sum: u32| sum / count.max(1);
+    format!("#{:02x}{:02x}{:02x}", mean(red), mean(green), mean(blue))
+}

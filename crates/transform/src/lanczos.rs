@@ -1,0 +1,324 @@
+//! Resizes planes of 8-bit samples: Lanczos with a support of three lobes, both directions in one go.
+//!
+//! A few rows of the source, as floats, give the columns of eight rows of the result, and those give the eight rows:
+//! lanes of a vector are columns first and rows then, so that nothing is added up across lanes, nothing between the
+//! directions is rounded, and all that is held beside source and result fits the cache. Where the filter reaches over
+//! an edge it finds the outermost sample repeated.
+//! See Turkowski, "Filters for Common Resampling Tasks", Graphics Gems I, 1990.
+
+use std::f64::consts::PI;
+
+use image_origin_codec::{Area, Channels, Raster, Samples};
+use image_origin_kernel::{Kernel, dispatch};
+
+/// Lobes of the filter to each side.
+const LOBES: f64 = 3.0;
+/// Rows of the result that are made together.
+const LANES: usize = 8;
+/// Columns that are made together; rows in between are padded to a multiple of it.
+const COLUMNS: usize = 32;
+
+/// What becomes of the levels of samples, in the same step as the resize, so that they are rounded once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Levels {
+    pub(super) scale: f32,
+    pub(super) offset: f32,
+}
+
+impl Levels {
+    /// They stay as they are.
+    pub(super) const SAME: Self = Self { scale: 1.0, offset: 0.0 };
+
+    /// The level that a sample gets, before it is rounded.
+    #[inline(always)]
+    pub(super) fn of(self, sample: f32) -> f32 {
+        sample.clamp(0.0, 255.0) * self.scale + self.offset
+    }
+}
+
+/// Resizes the part `area` of a grey 8-bit raster, in its own pixels, to `width` by `height`, and gives it new levels. No
+/// sample outside `field`, which is of whole pixels, is looked at.
+pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
+    debug_assert!(plane.channels() == Channels::L && matches!(plane.samples(), Samples::U8(_)));
+    let stride = plane.width() as usize;
+    let kernel = Resize {
+        samples: &plane.samples().as_bytes()[field.y as usize * stride + field.x as usize..],
+        stride,
+        length: field.width as usize,
+        levels,
+        columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
+        rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
+    };
+    match Raster::new(width, height, Channels::L, Samples::U8(dispatch(kernel))) {
+        Some(raster) => raster,
+        None => unreachable!("there are as many samples as there are weights for"),
+    }
+}
+
+/// New levels for a plane of the size that is wanted.
+pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
+    if levels != Levels::SAME {
+        let table: [u8; 256] = std::array::from_fn(|sample| levels.of(sample as f32).round() as u8);
+        plane.samples_mut().iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+    }
+    plane
+}
+
+/// Bytes that [`resize`] holds beside its source and its result of that size, at most: rows of floats, and weights.
+pub(super) fn memory(plane: &Raster, (width, height): (u32, u32)) -> u64 {
+    let taps = |length: u32, side: u32| {
+        let scale = f64::from(length) / f64::from(side);
+        ((2.0 * LOBES * scale.max(1.0)) as u64 + 2).min(length.into())
+    };
+    let (across, down) = (taps(plane.width(), width), taps(plane.height(), height));
+    let rows = (u64::from(plane.width()) + COLUMNS as u64) * (down + LANES as u64);
+    let weights = u64::from(width) * (across + 2 + LANES as u64) + u64::from(height) * (down + 2);
+    (rows + weights) * size_of::<f32>() as u64
+}
+
+/// What each sample of the result takes from the source, in one direction.
+struct Weights {
+    /// Samples that one of the result is made from.
+    taps: usize,
+    /// For each sample of the result the first one that it is made from.
+    starts: Vec<usize>,
+    /// `taps` for each sample of the result; they add up to 1.
+    values: Vec<f32>,
+}
+
+impl Weights {
+    /// For `count` samples that divide `length` samples from `start` on, of a source with `available` samples.
+    fn new(start: f64, length: f64, available: usize, count: usize) -> Self {
+        let scale = length / count as f64;
+        // The filter is stretched to pass only what the result can show.
+        let stretch = scale.max(1.0);
+        let reach = (2.0 * LOBES * stretch).ceil() as usize + 1;
+        let taps = reach.min(available);
+        let last = available as i64 - 1;
+        let sines = Sines::new(stretch, reach);
+        let (mut starts, mut values) = (Vec::with_capacity(count), vec![0.0; count * taps]);
+        for (i, values) in values.chunks_exact_mut(taps).enumerate() {
+            let centre = start + (i as f64 + 0.5) * scale;
+            let first = (centre - LOBES * stretch).floor() as i64;
+            let from = first.clamp(0, (available - taps) as i64);
+            let mut sum = 0.0;
+            sines.lanczos((first as f64 + 0.5 - centre) / stretch, |k, weight| {
+                let place = (first + k as i64).clamp(0, last) - from;
+                values[place as usize] += weight as f32;
+                sum += weight;
+            });
+            values.iter_mut().for_each(|value| *value /= sum as f32);
+            starts.push(from as usize);
+        }
+        Self { taps, starts, values }
+    }
+
+    /// For each sample of the result where it starts and its weights.
+    fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.starts.iter().copied().zip(self.values.chunks_exact(self.taps))
+    }
+}
+
+/// Sines and cosines of a filter's steps: with the theorem of addition they give those of all its places.
+struct Sines {
+    /// Step of the filter between two samples of the source.
+    step: f64,
+    /// Of `PI` times each step, and of `PI / LOBES` times each step.
+    steps: Vec<[(f64, f64); 2]>,
+}
+
+impl Sines {
+    fn new(stretch: f64, reach: usize) -> Self {
+        let step = stretch.recip();
+        let angles = (0..reach).map(|k| k as f64 * step * PI);
+        Self { step, steps: angles.map(|angle| [angle.sin_cos(), (angle / LOBES).sin_cos()]).collect() }
+    }
+
+    /// Gives the filter's value at each step from `first` on: `sinc(x) * sinc(x / LOBES)` within the lobes.
+    fn lanczos(&self, first: f64, mut take: impl FnMut(usize, f64)) {
+        let [(sin, cos), (slow_sin, slow_cos)] = [(first * PI).sin_cos(), (first * PI / LOBES).sin_cos()];
+        for (k, [(a, b), (c, d)]) in self.steps.iter().enumerate() {
+            let x = first + k as f64 * self.step;
+            let weight = match x.abs() {
+                near if near < 1e-6 => 1.0,
+                far if far >= LOBES => 0.0,
+                _ => LOBES * (sin * b + cos * a) * (slow_sin * d + slow_cos * c) / (PI * PI * x * x),
+            };
+            take(k, weight);
+        }
+    }
+}
+
+/// From here on floats are whole numbers, and the last bits of one are those of the number: a sum is rounded without a
+/// conversion, of which compilers make no vectors.
+const INTEGERS: f32 = 8_388_608.0;
+
+struct Resize<'a> {
+    samples: &'a [u8],
+    stride: usize,
+    /// Samples of a row that are looked at.
+    length: usize,
+    levels: Levels,
+    columns: Weights,
+    rows: Weights,
+}
+
+impl Kernel for Resize<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u8> {
+        let (width, height) = (self.columns.starts.len(), self.rows.starts.len());
+        let mut window = Window::new(self.length, self.rows.taps);
+        let mut columns = vec![[0.0; LANES]; window.padded];
+        let mut narrow = vec![[0; LANES]; width];
+        let mut out = vec![0; width * height];
+        let mut rows = self.rows.iter();
+        for out in out.chunks_mut(LANES * width) {
+            for (lane, (start, weights)) in rows.by_ref().take(LANES).enumerate() {
+                window.move_to(start, |y| &self.samples[y * self.stride..][..self.length]);
+                window.blend(start, weights, |x, value| columns[x][lane] = value);
+            }
+            for (narrow, (start, weights)) in narrow.iter_mut().zip(self.columns.iter()) {
+                *narrow = blend_columns(&columns[start..], weights, self.levels);
+            }
+            for (lane, row) in out.chunks_exact_mut(width).enumerate() {
+                row.iter_mut().zip(&narrow).for_each(|(out, samples)| *out = samples[lane] as u8);
+            }
+        }
+        out
+    }
+}
+
+/// The rows of the source that one of the result is made from, as floats.
+struct Window {
+    /// Samples in a row, and with its padding.
+    length: usize,
+    padded: usize,
+    /// Rows held.
+    taps: usize,
+    /// The row `y` of the source stands at `y % taps`.
+    samples: Vec<f32>,
+    /// The first row that has not been held yet.
+    next: usize,
+}
+
+impl Window {
+    fn new(length: usize, taps: usize) -> Self {
+        let padded = length.next_multiple_of(COLUMNS);
+        Self { length, padded, taps, samples: vec![0.0; padded * taps], next: 0 }
+    }
+
+    /// Holds the rows from `start` on, which never goes back.
+    #[inline(always)]
+    fn move_to<'a>(&mut self, start: usize, row: impl Fn(usize) -> &'a [u8]) {
+        for y in self.next.max(start)..start + self.taps {
+            let place = y % self.taps * self.padded;
+            let held = &mut self.samples[place..][..self.length];
+            held.iter_mut().zip(row(y)).for_each(|(held, sample)| *held = f32::from(*sample));
+        }
+        self.next = self.next.max(start + self.taps);
+    }
+
+    /// Gives for each column the weighted sum of the rows from `start` on.
+    #[inline(always)]
+    fn blend(&self, start: usize, weights: &[f32], mut take: impl FnMut(usize, f32)) {
+        let (before, after) = self.samples.split_at(start % self.taps * self.padded);
+        for first in (0..self.padded).step_by(COLUMNS) {
+            let mut sums = [0.0; COLUMNS];
+            let rows = after.chunks_exact(self.padded).chain(before.chunks_exact(self.padded));
+            for (weight, row) in weights.iter().zip(rows) {
+                sums.iter_mut().zip(&row[first..][..COLUMNS]).for_each(|(sum, sample)| *sum += weight * sample);
+            }
+            sums.iter().enumerate().for_each(|(i, sum)| take(first + i, *sum));
+        }
+    }
+}
+
+/// One sample in each of [`LANES`] rows.
+#[inline(always)]
+fn blend_columns(columns: &[[f32; LANES]], weights: &[f32], levels: Levels) -> [u32; LANES] {
+    let mut sums = [0.0; LANES];
+    for (weight, column) in weights.iter().zip(columns) {
+        sums.iter_mut().zip(column).for_each(|(sum, sample)| *sum += weight * sample);
+    }
+    sums.map(|sum| (levels.of(sum) + INTEGERS).to_bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane(width: u32, samples: Vec<u8>) -> Raster {
+        let height = samples.len() as u32 / width;
+        Raster::new(width, height, Channels::L, Samples::U8(samples)).unwrap()
+    }
+
+    /// The filter as its definition has it, in double precision and with nothing shared.
+    fn by_definition(plane: &Raster, area: Area, width: u32, height: u32) -> Vec<f64> {
+        let lanczos = |x: f64| match x.abs() {
+            near if near < 1e-9 => 1.0,
+            far if far >= 3.0 => 0.0,
+            _ => (PI * x).sin() / (PI * x) * (PI * x / 3.0).sin() / (PI * x / 3.0),
+        };
+        let weights = |start: f64, length: f64, i: u32, count: u32| {
+            let scale = length / f64::from(count);
+            let centre = start + (f64::from(i) + 0.5) * scale;
+            let all = (-200..400).map(|x| (x, lanczos((f64::from(x) + 0.5 - centre) / scale.max(1.0))));
+            let sum: f64 = all.clone().map(|(_, weight)| weight).sum();
+            all.filter(|(_, weight)| *weight != 0.0).map(|(x, weight)| (x, weight / sum)).collect::<Vec<_>>()
+        };
+        let at = |x: i32, y: i32| {
+            let (x, y) = (x.clamp(0, plane.width() as i32 - 1), y.clamp(0, plane.height() as i32 - 1));
+            f64::from(plane.samples().as_bytes()[y as usize * plane.width() as usize + x as usize])
+        };
+        let mut out = Vec::new();
+        for y in 0..height {
+            for x in 0..width {
+                let rows = weights(area.y, area.height, y, height);
+                let columns = weights(area.x, area.width, x, width);
+                let row = |y: i32| columns.iter().map(|(x, weight)| weight * at(*x, y)).sum::<f64>();
+                out.push(rows.iter().map(|(y, weight)| weight * row(*y)).sum::<f64>().clamp(0.0, 255.0));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn it_is_the_filter_of_its_definition() {
+        let mut state = 1_u32;
+        let noise = (0..61 * 47).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let plane = plane(61, noise.collect());
+        let whole = Area::whole(61, 47);
+        let inner = Area { x: 3.25, y: 1.5, width: 40.5, height: 44.0 };
+        let outer = Area { x: -0.5, y: -0.5, width: 62.0, height: 48.0 };
+        for (area, width, height) in
+            [(whole, 30, 23), (whole, 7, 11), (whole, 1, 1), (whole, 100, 60), (inner, 33, 9), (outer, 31, 24)]
+        {
+            for levels in [Levels::SAME, Levels { scale: 0.75, offset: 16.0 }] {
+                let out = resize(&plane, whole, area, width, height, levels);
+                for (got, expected) in out.samples().as_bytes().iter().zip(by_definition(&plane, area, width, height)) {
+                    let expected = expected * f64::from(levels.scale) + f64::from(levels.offset);
+                    let is_near = (f64::from(*got) - expected).abs() < 0.51;
+                    assert!(is_near, "{area:?} to {width}x{height}, {levels:?}: {got}, {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn samples_outside_the_field_are_not_looked_at() {
+        let half = plane(20, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
+        let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
+        assert_eq!(resize(&half, right, right, 3, 5, Levels::SAME).samples(), &Samples::U8(vec![200; 15]));
+    }
+
+    #[test]
+    fn a_single_sample_fills_any_size() {
+        let out = resize(&plane(1, vec![77]), Area::whole(1, 1), Area::whole(1, 1), 9, 17, Levels::SAME);
+        assert_eq!(out.samples(), &Samples::U8(vec![77; 9 * 17]));
+    }
+}

@@ -1,0 +1,469 @@
+//! From the bytes of an original and a [`Transform`] to the bytes of the picture that was asked for.
+//!
+//! The way: probe the header, plan, decode (to size, where the format can), crop and resize in one pass, turn upright,
+//! convert the colours, apply effects, lay over the background, encode. Everything after the resize works on the small
+//! picture. Nothing here knows of HTTP or storage.
+
+// Tests have no caller whose work they could take.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+mod animation;
+mod colour;
+mod conversion;
+mod effects;
+mod info;
+mod lanczos;
+mod output;
+mod plan;
+mod planes;
+mod report;
+mod resize;
+mod smart_crop;
+mod trim;
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+pub use info::{Info, inspect};
+pub use output::{AUTO_FORMATS, Accepted, Preferences};
+pub use plan::{Canvas, Original, Plan};
+pub use report::report;
+pub use resize::resize;
+
+use conversion::Conversion;
+use image_origin_codec::{
+    self as codec, Animation, Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Format, Header, Need,
+    Raster, Work,
+};
+use image_origin_metadata::{self as metadata, Keep};
+use image_origin_query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, Metadata, Output, TargetBox, Transform};
+use smart_crop::Interest;
+
+/// Why there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The original cannot be read, or the output not be written.
+    #[error(transparent)]
+    Codec(#[from] codec::Error),
+    /// `crop` names nothing of the picture.
+    #[error("crop={crop} lies outside the picture, which is {width} by {height} pixels once upright")]
+    CropOutside {
+        /// The crop that was asked for.
+        crop: String,
+        /// Width of the upright picture.
+        width: u32,
+        /// Height of the upright picture.
+        height: u32,
+    },
+    /// `page` names no frame.
+    #[error("page={page} does not exist, since there are {frames} and the first one is 0")]
+    PageOutside {
+        /// The frame that was asked for.
+        page: u32,
+        /// How many frames there are.
+        frames: u32,
+    },
+    /// Not even the lowest quality fits into `max_bytes`.
+    #[error("the smallest output has {smallest} bytes, which is more than max_bytes={allowed}")]
+    MaxBytes {
+        /// Size of the smallest output that was tried.
+        smallest: u64,
+        /// What was asked for.
+        allowed: u64,
+    },
+}
+
+impl Error {
+    /// Tells of memory in terms of the whole budget, not of what others had left of it.
+    fn in_all(self, budget: Budget) -> Self {
+        match self {
+            Self::Codec(codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }) => {
+                let held = budget.memory.saturating_sub(allowed);
+                let (needs, allowed) = (needs.saturating_add(held), allowed + held);
+                codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }.into()
+            }
+            other => other,
+        }
+    }
+
+    fn output_side(needs: u64, allowed: u64) -> Self {
+        Self::Codec(codec::Error::TooLarge { what: "a side of the output in pixels", needs, allowed })
+    }
+}
+
+impl From<codec::Exhausted> for Error {
+    fn from(exhausted: codec::Exhausted) -> Self {
+        Self::Codec(exhausted.into())
+    }
+}
+
+impl From<codec::Stopped> for Error {
+    fn from(stopped: codec::Stopped) -> Self {
+        Self::Codec(stopped.into())
+    }
+}
+
+/// What is kept of an original's metadata for this value of the parameter `metadata`.
+pub const fn keep(metadata: Metadata) -> Keep {
+    match metadata {
+        Metadata::None => Keep::None,
+        Metadata::Copyright => Keep::Copyright,
+        Metadata::All => Keep::All,
+    }
+}
+
+/// What one answer may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// What a picture, or a frame of an animation, may cost.
+    pub budget: Budget,
+    /// Most frames that are read of an animation.
+    pub frames: u32,
+    /// Most pixels of all these frames together.
+    pub frame_pixels: u64,
+}
+
+impl From<Budget> for Limits {
+    /// The usual limits for animations.
+    fn from(budget: Budget) -> Self {
+        Self { budget, frames: 2000, frame_pixels: 500_000_000 }
+    }
+}
+
+/// A finished picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The encoded picture.
+    pub bytes: Vec<u8>,
+    /// Its format.
+    pub format: Format,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// How long the work took.
+    pub stages: Stages,
+}
+
+/// Time spent in each part of the work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Reading the header and the pixels.
+    pub decode: Duration,
+    /// Everything between decoding and encoding.
+    pub resize: Duration,
+    /// Writing the output.
+    pub encode: Duration,
+}
+
+/// Makes the picture that `transform` asks for; `preferences` decide what that leaves open.
+///
+/// # Errors
+/// Any [`Error`]. Limits are checked before memory is allocated, and `work` is asked throughout.
+pub fn render(
+    bytes: &[u8],
+    transform: &Transform,
+    preferences: impl Into<Preferences>,
+    limits: impl Into<Limits>,
+    work: &Work,
+) -> Result<Rendered, Error> {
+    let (started, limits) = (Instant::now(), limits.into());
+    let rendered = render_within(bytes, transform, preferences.into(), limits, work, started);
+    rendered.map_err(|error| error.in_all(limits.budget))
+}
+
+fn render_within(
+    bytes: &[u8],
+    transform: &Transform,
+    preferences: Preferences,
+    limits: Limits,
+    work: &Work,
+    started: Instant,
+) -> Result<Rendered, Error> {
+    let prepared = Prepared::new(bytes, transform, limits, work)?;
+    if let Some(rendered) = planes::render(&prepared, transform, preferences, started)? {
+        return Ok(rendered);
+    }
+    if let Some(rendered) = animation::render(&prepared, transform, preferences.accepted, started)? {
+        return Ok(rendered);
+    }
+    let mut picture = prepared.decode(transform)?;
+    let decoded = Instant::now();
+    picture.refine_plan(transform)?;
+    work.check()?;
+    let source = picture.header.format;
+    let canvas = picture.plan.canvas;
+    let budget = picture.budget;
+    let (raster, space) = picture.with_effects(transform, work)?;
+    let rest = budget.beside(raster.bytes())?;
+    let size = canvas.map_or((raster.width(), raster.height()), |canvas| (canvas.width, canvas.height));
+    let Output { format, lossless, .. } = transform.output;
+    let encoders = output::choose(format, source, &raster, size, lossless, preferences, rest)?;
+    let resized = Instant::now();
+    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
+    let carried = metadata::carry(bytes, keep(transform.metadata), work)?;
+    let write = |raster: &Raster, space, encoder, output: &Output, budget: Budget| {
+        let (encoder, profile): (&dyn Encoder, _) = announcing(space, encoder);
+        let carried = carried.with_profile(profile);
+        let (format, width, height) = (encoder.format(), raster.width(), raster.height());
+        let budget = budget.beside(2 * carried.bytes())?;
+        let encode = |encoding: &Encoding, budget: Budget| {
+            let encoded = encoder.encode(raster, encoding, budget, work)?;
+            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
+            Ok(metadata::embed(encoded, format, &carried, width, height))
+        };
+        let bytes = output::encode(output, |encoding| encoder.has_quality(encoding), budget, encode)?;
+        Ok(Rendered { bytes, format, width, height, stages })
+    };
+    let rendered = if let [only] = encoders.as_slice() {
+        let (raster, space) = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
+        write(&raster, space, *only, &transform.output, budget.beside(raster.bytes())?)?
+    } else {
+        // Each format may want it in other colours, or without alpha.
+        output::smallest(&encoders, &transform.output, rest, |encoder, output, rest| {
+            let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
+            let (changed, space) = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
+            let held = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
+            write(&changed, space, encoder, output, rest.beside(held)?)
+        })?
+    };
+    Ok(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered })
+}
+
+/// An original of which only the header has been read.
+struct Prepared<'a> {
+    bytes: &'a [u8],
+    decoder: &'static dyn Decoder,
+    header: Header,
+    original: Original,
+    crop: Area,
+    plan: Plan,
+    animation: Option<Animation>,
+    limits: Limits,
+    budget: Budget,
+    work: &'a Work,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(bytes: &'a [u8], transform: &Transform, limits: Limits, work: &'a Work) -> Result<Self, Error> {
+        work.check()?;
+        let budget = limits.budget;
+        let decoder = codec::decoder_for(bytes)?;
+        let header = decoder.probe(bytes, budget, work)?;
+        let original = Original { width: header.width, height: header.height, orientation: header.orientation };
+        let crop = original.crop(transform.crop)?;
+        let plan = Plan::new(original, crop, transform, None)?;
+        // What is known to be too much need not be decoded first.
+        budget.check_memory(least_memory(&header, &plan))?;
+        let animation = decoder.animation(bytes, work)?;
+        Ok(Self { bytes, decoder, header, original, crop, plan, animation, limits, budget, work })
+    }
+
+    /// Whether the plan is not complete before pixels are seen.
+    fn needs_pixels(&self, transform: &Transform) -> bool {
+        transform.trim.is_some() || interest(transform).is_some()
+    }
+
+    /// What the output needs of the decoder.
+    fn need(&self, transform: &Transform) -> Need<'a> {
+        let area = if self.needs_pixels(transform) { self.plan.field } else { self.plan.area };
+        // A border can only be found in all of the pixels, and decoders shrink without regard to light.
+        let whole = transform.trim.is_some() || transform.linear;
+        let scale = if whole { 1.0 } else { self.plan.scale() };
+        Need { area, scale, budget: self.budget, work: self.work }
+    }
+
+    fn decode(self, transform: &Transform) -> Result<Picture, Error> {
+        let frame = match transform.page {
+            Some(page) => animation::frame(&self, page)?,
+            None => None,
+        };
+        let decoded = match frame {
+            Some(frame) => frame,
+            None => self.decoder.decode(self.bytes, &self.need(transform))?,
+        };
+        let Self { header, original, crop, plan, budget, .. } = self;
+        Ok(Picture { header, original, crop, plan, decoded, budget })
+    }
+}
+
+/// A decoded original on its way to becoming the output.
+struct Picture {
+    header: Header,
+    original: Original,
+    crop: Area,
+    plan: Plan,
+    decoded: Decoded,
+    /// For all that is held, the decoded picture included.
+    budget: Budget,
+}
+
+impl Picture {
+    /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
+    fn refine_plan(&mut self, transform: &Transform) -> Result<(), Error> {
+        if let Some(threshold) = transform.trim {
+            let field = self.in_raster(self.plan.field);
+            let inner = self.in_original(trim::inner(&self.decoded.raster, field, threshold));
+            self.crop = self.original.upright(inner);
+            self.plan = Plan::new(self.original, self.crop, transform, None)?;
+        }
+        if let Some(interest) = interest(transform) {
+            let focus = self.focus(interest)?;
+            self.plan = Plan::new(self.original, self.crop, transform, Some(focus))?;
+        }
+        Ok(())
+    }
+
+    fn focus(&self, interest: Interest) -> Result<(f64, f64), codec::Error> {
+        let (field, area) = (self.plan.field, self.plan.area);
+        let thumbnail = self.thumbnail(smart_crop::THUMBNAIL_SIDE)?.oriented(self.plan.orientation);
+        let (share_x, share_y) = self.plan.orientation.size(area.width / field.width, area.height / field.height);
+        Ok(smart_crop::focus(&thumbnail, interest, share_x, share_y))
+    }
+
+    /// The field as sRGB in its stored position, both sides at most `side` pixels.
+    fn thumbnail(&self, side: u32) -> Result<Raster, codec::Error> {
+        let field = self.in_raster(self.plan.field);
+        let shrink = (field.width.max(field.height) / f64::from(side)).max(1.0);
+        let size = |length: f64| (length / shrink).round().max(1.0) as u32;
+        let (width, height) = (size(field.width), size(field.height));
+        let small = resize::thumbnail(&self.decoded.raster, field, width, height, self.budget)?;
+        Ok(colour::to_eight_bits(Conversion::new(&self.decoded, Colorspace::Srgb).apply(small)))
+    }
+
+    /// The upright picture at the size of the plan and in its original's depth, and the space that its colours are in.
+    fn finished(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Error> {
+        let conversion = Conversion::new(&self.decoded, transform.colorspace);
+        let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
+        let (width, height) = self.plan.stored_size();
+        let Self { plan: Plan { orientation, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
+        let upright = |raster| {
+            let resized = resize::resize(raster, field, area, width, height, budget)?;
+            budget.check_memory(resized.oriented_memory(orientation))?;
+            Ok::<_, codec::Error>(resized.oriented(orientation))
+        };
+        let raster = if transform.linear {
+            let light = conversion.to_linear(&raster, budget, work)?;
+            drop(raster);
+            conversion::from_linear(upright(light)?)
+        } else {
+            conversion.apply(upright(raster)?)
+        };
+        Ok((raster, conversion.to))
+    }
+
+    /// The same with the effects that are asked for.
+    fn with_effects(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Error> {
+        let budget = self.budget;
+        let (raster, space) = self.finished(transform, work)?;
+        let tint = transform.effects.tint.map(|color| conversion::color(color, space));
+        Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, work)?, space))
+    }
+
+    /// An area of the stored picture in pixels of the raster.
+    fn in_raster(&self, area: Area) -> Area {
+        area.in_raster(&self.decoded.raster, self.decoded.area)
+    }
+
+    /// The way back from [`Self::in_raster`].
+    fn in_original(&self, area: Area) -> Area {
+        let (covered, raster) = (self.decoded.area, &self.decoded.raster);
+        let (x, y) = (covered.width / f64::from(raster.width()), covered.height / f64::from(raster.height()));
+        Area { x: area.x * x + covered.x, y: area.y * y + covered.y, width: area.width * x, height: area.height * y }
+    }
+}
+
+/// Bytes that the output takes at least: its pixels, without alpha, which may turn out to be idle.
+fn least_memory(header: &Header, plan: &Plan) -> u64 {
+    let (width, height) = plan.output_size();
+    let samples = if matches!(header.channels, Channels::L | Channels::La) { 1 } else { 3 };
+    u64::from(width) * u64::from(height) * samples
+}
+
+fn interest(transform: &Transform) -> Option<Interest> {
+    let covers = transform.fit == Fit::Cover && matches!(transform.target, Some(TargetBox::Both(..)));
+    match transform.gravity {
+        Gravity::Named(Anchor::Entropy) if covers => Some(Interest::Entropy),
+        Gravity::Named(Anchor::Attention) if covers => Some(Interest::Attention),
+        _ => None,
+    }
+}
+
+/// How a file in these colours says so: by an encoder that writes their code points, or by a profile.
+fn announcing(space: Colorspace, encoder: &'static dyn Encoder) -> (&'static dyn Encoder, Option<Vec<u8>>) {
+    match encoder.in_display_p3() {
+        Some(encoder) if space == Colorspace::DisplayP3 => (encoder, None),
+        _ => (encoder, conversion::profile(space)),
+    }
+}
+
+/// The picture in colours that a file can announce: grey and sRGB need no words, and others only go where a place is.
+fn carried_colours(
+    raster: Cow<'_, Raster>,
+    space: Colorspace,
+    has_place: bool,
+    budget: Budget,
+) -> Result<(Cow<'_, Raster>, Colorspace), codec::Error> {
+    match space {
+        Colorspace::DisplayP3 if has_place && !colour::is_grey(&raster) => Ok((raster, space)),
+        Colorspace::DisplayP3 => {
+            let copied = if let Cow::Borrowed(raster) = &raster { raster.samples().len() as u64 } else { 0 };
+            budget.check_memory(raster.bytes() + copied)?;
+            Ok((Cow::Owned(conversion::clipped(raster.into_owned())), Colorspace::Srgb))
+        }
+        Colorspace::Srgb => Ok((raster, space)),
+    }
+}
+
+/// The picture over its background and on its canvas, in colours that the format can tell of. `budget` is for all that is
+/// held, the raster included.
+fn on_background<'r>(
+    raster: Cow<'r, Raster>,
+    space: Colorspace,
+    canvas: Option<Canvas>,
+    transform: &Transform,
+    encoder: &dyn Encoder,
+    budget: Budget,
+) -> Result<(Cow<'r, Raster>, Colorspace), codec::Error> {
+    let has_place = encoder.has_profile() || encoder.in_display_p3().is_some();
+    let held = if let Cow::Borrowed(raster) = &raster { raster.bytes() } else { 0 };
+    let (raster, space) = carried_colours(raster, space, has_place, budget)?;
+    // Where the colours were changed, the raster is held beside them.
+    let budget = if let Cow::Owned(_) = &raster { budget.beside(held)? } else { budget };
+    let background = transform.background.map(|color| conversion::color(color, space));
+    Ok((lay_out(raster, canvas, background, encoder.has_alpha(), budget)?, space))
+}
+
+/// Lays the picture over its background and onto its canvas.
+fn lay_out(
+    raster: Cow<'_, Raster>,
+    canvas: Option<Canvas>,
+    background: Option<Color>,
+    alpha_is_kept: bool,
+    budget: Budget,
+) -> Result<Cow<'_, Raster>, codec::Error> {
+    let below = match background {
+        Some(color) if alpha_is_kept => color,
+        Some(color) => colour::flat(color),
+        None if alpha_is_kept => Color::TRANSPARENT,
+        None => Color::WHITE,
+    };
+    let rgb =
+        |width: u32, height: u32, has_alpha: bool| u64::from(width) * u64::from(height) * if has_alpha { 4 } else { 3 };
+    let mut held = raster.bytes();
+    let shows_through = below != Color::TRANSPARENT && raster.channels().has_alpha();
+    let raster = if shows_through {
+        held += rgb(raster.width(), raster.height(), below.alpha < 255);
+        budget.check_memory(held)?;
+        Cow::Owned(colour::over(&raster, below))
+    } else {
+        raster
+    };
+    let Some(canvas) = canvas else { return Ok(raster) };
+    let has_alpha = below.alpha < 255 || raster.channels().has_alpha();
+    budget.check_memory(held + rgb(canvas.width, canvas.height, has_alpha))?;
+    Ok(Cow::Owned(colour::pad(&raster, canvas, below)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,377 @@
+//! Which format to write, and at which quality.
+
+use super::{Error, Rendered};
+use image_origin_codec::{self as codec, Budget, Encoder, Encoding, Format, Raster, Variety};
+use image_origin_query::{FormatChoice, Output, accept};
+
+/// Most pixels that `format=auto` makes an AVIF of, which take a core three to four seconds; a viewer who wants more has to
+/// ask for it.
+const MOST_AVIF_PIXELS: u64 = 1 << 24;
+
+/// Quality on JPEG's scale where none is asked for.
+const DEFAULT_QUALITY: u8 = 80;
+
+/// The formats that `format=auto` chooses from where the configuration says nothing, best first.
+pub const AUTO_FORMATS: [Format; 2] = [Format::Avif, Format::WebP];
+
+/// The newer formats that a viewer's `Accept` header names, of those that the configuration allows, best first:
+/// `format=auto` chooses the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Accepted {
+    formats: [Option<Format>; AUTO_FORMATS.len()],
+}
+
+impl Accepted {
+    /// Reads an `Accept` header (RFC 9110, 12.5.1), with the formats of the configuration in their order. Of those, the
+    /// ones with the highest weight count. Only what is named does: `image/*` and `*/*` are what programs send that
+    /// cannot show the newer formats.
+    pub fn from_header(header: &str, formats: &[Format]) -> Self {
+        let types: Vec<&str> = formats.iter().map(|format| format.media_type()).collect();
+        let preferred = accept::preferred(header, &types);
+        let mut best = formats.iter().copied().filter(|format| preferred.contains(&format.media_type()));
+        Self { formats: [(); AUTO_FORMATS.len()].map(|()| best.next()) }
+    }
+
+    /// Their names with commas between them, best first: a text that is part of entity tags.
+    pub fn canonical(&self) -> String {
+        let names: Vec<_> = self.formats.iter().flatten().map(|format| format.name()).collect();
+        names.join(",")
+    }
+
+    /// The best of them that holds animations.
+    fn best_animated(&self) -> Option<Format> {
+        let holds = |format: &Format| codec::encoder(*format).is_some_and(Encoder::has_animation);
+        self.formats.iter().flatten().copied().find(holds)
+    }
+
+    /// Those that can be written as is asked for, of a picture of this size.
+    fn formats(&self, lossless: bool, (width, height): (u32, u32)) -> impl Iterator<Item = Format> {
+        // Without loss, AVIF has drawings several times as large as WebP.
+        let is_for_avif = !lossless && u64::from(width) * u64::from(height) <= MOST_AVIF_PIXELS;
+        self.formats.into_iter().flatten().filter(move |format| *format != Format::Avif || is_for_avif)
+    }
+}
+
+/// What neither the query nor the original decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preferences {
+    /// What `format=auto` may choose.
+    pub accepted: Accepted,
+    /// One of [`codec::avif::SPEEDS`].
+    pub avif_speed: u8,
+}
+
+impl From<Accepted> for Preferences {
+    fn from(accepted: Accepted) -> Self {
+        Self { accepted, avif_speed: codec::avif::DEFAULT_SPEED }
+    }
+}
+
+/// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
+/// last the one that every viewer knows: see [`smallest`]. `budget` is for what is held beside the raster.
+pub(super) fn choose(
+    choice: Option<FormatChoice>,
+    source: Format,
+    raster: &Raster,
+    size: (u32, u32),
+    lossless: bool,
+    preferences: Preferences,
+    budget: Budget,
+) -> Result<Vec<&'static dyn Encoder>, Error> {
+    if let Some(format) = settled(choice, source) {
+        return Ok(vec![encoder(format, preferences)?]);
+    }
+    let newer = if choice.is_some() { preferences.accepted } else { Accepted::default() };
+    let old = suitable(raster, lossless, budget)?.iter().copied();
+    let formats = newer.formats(lossless, size).chain(old).map(|format| encoder(format, preferences));
+    let mut encoders = formats.collect::<Result<Vec<_>, _>>()?;
+    encoders.retain(|encoder| holds(*encoder, size));
+    if encoders.is_empty() {
+        // Of all formats, this one holds the longest sides.
+        encoders.push(encoder(Format::Png, preferences)?);
+    }
+    Ok(encoders)
+}
+
+/// Whether a picture of that size can be written.
+fn holds(encoder: &dyn Encoder, (width, height): (u32, u32)) -> bool {
+    width.max(height) <= encoder.max_side()
+}
+
+/// The encoders of a picture of that size where its pixels have no say in it, else none. What came as a JPEG is a
+/// photograph, and may stay one.
+pub(super) fn choose_unseen(
+    output: &Output,
+    source: Format,
+    size: (u32, u32),
+    preferences: Preferences,
+) -> Vec<&'static dyn Encoder> {
+    let newer = match settled(output.format, source) {
+        Some(format) => return encoder(format, preferences).into_iter().collect(),
+        None if source == Format::Jpeg && !output.lossless => preferences.accepted.formats(false, size),
+        None => return Vec::new(),
+    };
+    let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format, preferences).ok());
+    encoders.filter(|encoder| holds(*encoder, size)).collect()
+}
+
+fn settled(choice: Option<FormatChoice>, source: Format) -> Option<Format> {
+    match choice {
+        Some(FormatChoice::Avif) => Some(Format::Avif),
+        Some(FormatChoice::Jpeg) => Some(Format::Jpeg),
+        Some(FormatChoice::Png) => Some(Format::Png),
+        Some(FormatChoice::WebP) => Some(Format::WebP),
+        Some(FormatChoice::Gif) => Some(Format::Gif),
+        Some(FormatChoice::Auto) => None,
+        None => codec::encoder(source).is_some().then_some(source),
+    }
+}
+
+fn encoder(format: Format, preferences: Preferences) -> Result<&'static dyn Encoder, Error> {
+    if format == Format::Avif {
+        return Ok(codec::avif::with_speed(preferences.avif_speed));
+    }
+    codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
+}
+
+/// Writes with the first of the encoders whose file is no larger than that of the last one. Drawings, and pictures of a
+/// few pixels, are often smallest in an old format, and a newer one may have no room for a large picture.
+pub(super) fn smallest<E: Copy>(
+    encoders: &[E],
+    output: &Output,
+    budget: Budget,
+    write: impl Fn(E, &Output, Budget) -> Result<Rendered, Error>,
+) -> Result<Rendered, Error> {
+    let (old, newer) = match encoders {
+        [] => return Err(codec::Error::Unsupported("there is no format to write".to_owned()).into()),
+        [only] => return write(*only, output, budget),
+        [newer @ .., old] => (*old, newer),
+    };
+    // A limit leaves the best quality to the format that needs fewer bytes for it, so they are compared without.
+    let plain = write(old, &Output { max_bytes: None, ..*output }, budget)?;
+    let rest = budget.beside(plain.bytes.capacity() as u64)?;
+    for encoder in newer {
+        match write(*encoder, output, rest) {
+            Ok(rendered) if rendered.bytes.len() <= plain.bytes.len() => return Ok(rendered),
+            Ok(_) | Err(Error::MaxBytes { .. } | Error::Codec(codec::Error::TooLarge { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let fits = output.max_bytes.is_none_or(|allowed| plain.bytes.len() as u64 <= allowed.into());
+    if fits {
+        return Ok(plain);
+    }
+    drop(plain);
+    write(old, output, budget)
+}
+
+/// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
+/// file counts; GIF loses colours.
+pub(super) fn choose_for_animation(
+    output: &Output,
+    source: Format,
+    size: (u32, u32),
+    accepted: Accepted,
+) -> Vec<&'static dyn Encoder> {
+    let formats = match output.format {
+        Some(FormatChoice::WebP) => [Some(Format::WebP), None],
+        Some(FormatChoice::Gif) => [Some(Format::Gif), None],
+        Some(FormatChoice::Auto) => match accepted.best_animated() {
+            Some(newer) if output.lossless => [Some(newer), None],
+            newer => [newer, Some(Format::Gif)],
+        },
+        Some(_) => [None; 2],
+        None => [Some(source), None],
+    };
+    let encoders = formats.into_iter().flatten().filter_map(codec::encoder);
+    let is_settled = output.format != Some(FormatChoice::Auto);
+    encoders.filter(|encoder| encoder.has_animation() && (is_settled || holds(*encoder, size))).collect()
+}
+
+/// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else. Grey may
+/// be a drawing or a photograph, so there PNG counts if it is no larger.
+fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static [Format], Error> {
+    if lossless || raster.channels().has_alpha() {
+        return Ok(&[Format::Png]);
+    }
+    Ok(match codec::variety(raster, budget)? {
+        Variety::Few => &[Format::Png],
+        Variety::Greys => &[Format::Png, Format::Jpeg],
+        Variety::Many => &[Format::Jpeg],
+    })
+}
+
+/// How a picture is to be written where nothing limits its size.
+pub(super) fn encoding(output: &Output) -> Encoding {
+    let quality = output.quality.unwrap_or(DEFAULT_QUALITY);
+    Encoding { quality, lossless: output.lossless, progressive: output.progressive }
+}
+
+/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `encode` makes the whole file within
+/// a budget; `has_quality` tells whether a lower quality would make it smaller.
+pub(super) fn encode(
+    output: &Output,
+    has_quality: impl Fn(&Encoding) -> bool,
+    budget: Budget,
+    encode: impl Fn(&Encoding, Budget) -> Result<Vec<u8>, codec::Error>,
+) -> Result<Vec<u8>, Error> {
+    let encoding = encoding(output);
+    let Some(allowed) = output.max_bytes else { return Ok(encode(&encoding, budget)?) };
+    let allowed = u64::from(allowed);
+    if !has_quality(&encoding) {
+        let bytes = encode(&encoding, budget)?;
+        let smallest = bytes.len() as u64;
+        return if smallest <= allowed { Ok(bytes) } else { Err(Error::MaxBytes { smallest, allowed }) };
+    }
+    // At most seven encodes: `1..=100` is halved each time.
+    let (mut low, mut high) = (1, encoding.quality);
+    let mut best: Option<Vec<u8>> = None;
+    let mut smallest = u64::MAX;
+    while low <= high {
+        let quality = low.midpoint(high);
+        let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
+        let bytes = encode(&Encoding { quality, ..encoding }, rest)?;
+        let length = bytes.len() as u64;
+        smallest = smallest.min(length);
+        if length <= allowed {
+            best = Some(bytes);
+            low = quality + 1;
+        } else {
+            high = quality - 1;
+        }
+    }
+    best.ok_or(Error::MaxBytes { smallest, allowed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image_origin_codec::{Channels, Samples, Work};
+
+    #[test]
+    fn accept_is_read_item_by_item() {
+        let (avif, webp) = (Some(Format::Avif), Some(Format::WebP));
+        let table = [
+            ("image/avif,image/webp,*/*;q=0.8", [avif, webp]),
+            ("image/webp,image/avif", [avif, webp]),
+            ("image/webp,image/avif;q=0.9", [webp, None]),
+            ("image/avif;q=0.5;x,image/webp;q=0.2", [avif, None]),
+            ("image/*,*/*", [None; 2]),
+            ("IMAGE/WEBP ; q=0.1", [webp, None]),
+            ("image/avif;q=0.12345,image/webp", [webp, None]),
+            ("image/avif;q=1.5,image/webp", [avif, webp]),
+            ("image/webp;q=0", [None; 2]),
+            ("", [None; 2]),
+        ];
+        for (accept, formats) in table {
+            assert_eq!(Accepted::from_header(accept, &AUTO_FORMATS), Accepted { formats }, "{accept}");
+        }
+        let [first, second] = AUTO_FORMATS;
+        let both = "image/avif,image/webp";
+        assert_eq!(Accepted::from_header(both, &[second, first]).formats, [webp, avif]);
+        assert_eq!(Accepted::from_header(both, &[second]).formats, [webp, None]);
+        assert_eq!(Accepted::from_header(both, &[]).formats, [None; 2]);
+    }
+
+    #[test]
+    fn auto_suits_the_picture_and_the_viewer() {
+        let picture = |channels: Channels, different: usize| {
+            let samples = (0..32 * 32 * channels.count()).map(|i| (i % different) as u8).collect();
+            Raster::new(32, 32, channels, Samples::U8(samples)).unwrap()
+        };
+        let chosen = |raster: &Raster, accept, lossless| {
+            let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
+            let (size, preferences) = ((raster.width(), raster.height()), accepted.into());
+            let encoders =
+                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, preferences, Budget::UNLIMITED)
+                    .unwrap();
+            encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
+        };
+        let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let photo = Raster::new(32, 32, Channels::Rgb, Samples::U8(noise)).unwrap();
+        let both = "image/avif,image/webp";
+        for (raster, accept, lossless, formats) in [
+            (&photo, both, false, &[Format::Avif, Format::WebP, Format::Jpeg] as &[Format]),
+            (&photo, both, true, &[Format::WebP, Format::Png]),
+            (&photo, "image/webp", false, &[Format::WebP, Format::Jpeg]),
+            (&photo, "image/*", false, &[Format::Jpeg]),
+            (&photo, "image/*", true, &[Format::Png]),
+            (&picture(Channels::Rgb, 251), both, false, &[Format::Avif, Format::WebP, Format::Png]),
+            (&picture(Channels::Rgb, 251), "", false, &[Format::Png]),
+            (&picture(Channels::Rgba, 251), "", false, &[Format::Png]),
+            (&picture(Channels::L, 251), "image/webp", false, &[Format::WebP, Format::Png, Format::Jpeg]),
+            (&picture(Channels::L, 251), "", true, &[Format::Png]),
+            (&picture(Channels::L, 16), "", false, &[Format::Png]),
+        ] {
+            assert_eq!(chosen(raster, accept, lossless), formats, "{accept} {lossless}");
+        }
+    }
+
+    #[test]
+    fn auto_makes_no_avif_that_takes_too_long() {
+        let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
+        let auto = Output { format: Some(FormatChoice::Auto), ..Output::default() };
+        for (size, newest) in [((4096, 4096), Format::Avif), ((4097, 4096), Format::WebP)] {
+            let unseen = choose_unseen(&auto, Format::Jpeg, size, accepted.into());
+            assert_eq!(unseen.first().unwrap().format(), newest, "{size:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_has_to_be_worth_it() {
+        let sizes = |sizes: [(Format, usize); 3]| {
+            move |encoder: &'static dyn Encoder, output: &Output, _: Budget| {
+                let (format, length) = sizes.into_iter().find(|(format, _)| *format == encoder.format()).unwrap();
+                let allowed = output.max_bytes.map_or(u64::MAX, u64::from);
+                if length as u64 > allowed {
+                    return Err(Error::MaxBytes { smallest: length as u64, allowed });
+                }
+                let (bytes, stages) = (vec![0; length], super::super::Stages::default());
+                Ok(Rendered { bytes, format, width: 1, height: 1, stages })
+            }
+        };
+        let encoders = [Format::Avif, Format::WebP, Format::Png].map(|format| codec::encoder(format).unwrap());
+        let chosen = |[avif, webp, png]: [usize; 3], max_bytes| {
+            let lengths = [(Format::Avif, avif), (Format::WebP, webp), (Format::Png, png)];
+            let rendered =
+                smallest(&encoders, &Output { max_bytes, ..Output::default() }, Budget::UNLIMITED, sizes(lengths));
+            rendered.map(|rendered| rendered.format)
+        };
+        assert_eq!(chosen([5, 4, 5], None), Ok(Format::Avif));
+        assert_eq!(chosen([6, 4, 5], None), Ok(Format::WebP));
+        assert_eq!(chosen([6, 7, 5], None), Ok(Format::Png));
+        assert_eq!(chosen([9, 3, 10], Some(4)), Ok(Format::WebP));
+        assert_eq!(chosen([9, 8, 3], Some(4)), Ok(Format::Png));
+        assert_eq!(chosen([9, 8, 7], Some(4)), Err(Error::MaxBytes { smallest: 7, allowed: 4 }));
+    }
+
+    #[test]
+    fn max_bytes_takes_the_highest_quality_that_fits() {
+        let noise: Vec<u8> = (0..64 * 64 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let photo = Raster::new(64, 64, Channels::Rgb, Samples::U8(noise)).unwrap();
+        let jpeg = codec::encoder(Format::Jpeg).unwrap();
+        let work = Work::unbounded();
+        let at = |quality, max_bytes| {
+            let output = Output { quality, max_bytes, ..Output::default() };
+            encode(
+                &output,
+                |_| true,
+                Budget::UNLIMITED,
+                |encoding, budget| jpeg.encode(&photo, encoding, budget, &work),
+            )
+        };
+        let size_at_40 = at(Some(40), None).unwrap().len() as u32;
+        assert_eq!(at(Some(90), Some(size_at_40)).unwrap(), at(Some(40), None).unwrap());
+        assert_eq!(at(Some(40), Some(u32::MAX)).unwrap(), at(Some(40), None).unwrap());
+        assert!(matches!(at(None, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
+        let png = codec::encoder(Format::Png).unwrap();
+        let output = Output { max_bytes: Some(10), ..Output::default() };
+        let encoded = encode(
+            &output,
+            |_| false,
+            Budget::UNLIMITED,
+            |encoding, budget| png.encode(&photo, encoding, budget, &work),
+        );
+        assert!(matches!(encoded, Err(Error::MaxBytes { .. })));
+    }
+}

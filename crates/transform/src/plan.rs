@@ -1,0 +1,373 @@
+//! Pure geometry: which area of the stored picture becomes how many pixels, and where they lie on the canvas.
+//!
+//! A plan is made from the header alone. Sizes are rounded as libvips does for sharp: the shrink factor is kept exact
+//! and the result rounded to the nearest pixel.
+
+use super::Error;
+use image_origin_codec::{Area, Orientation};
+use image_origin_query::{Anchor, Crop, Fit, Flip, Gravity, MAX_SIDE, Rotation, TargetBox, Transform};
+
+/// The stored picture, as its header describes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Original {
+    /// Stored width.
+    pub width: u32,
+    /// Stored height.
+    pub height: u32,
+    /// What makes the stored pixels upright.
+    pub orientation: Orientation,
+}
+
+/// Padding around the resized picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canvas {
+    /// Width of the output.
+    pub width: u32,
+    /// Height of the output.
+    pub height: u32,
+    /// Columns left of the picture.
+    pub left: u32,
+    /// Rows above the picture.
+    pub top: u32,
+}
+
+/// What is to be done with the pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// The area of the stored picture that becomes the output.
+    pub area: Area,
+    /// The area of the stored picture that was left before `fit=cover` cut it: where a smart gravity may look.
+    pub field: Area,
+    /// What is applied to the resized pixels: EXIF's orientation, `rotate` and `flip` in one.
+    pub orientation: Orientation,
+    /// Width of the picture after everything, without padding.
+    pub width: u32,
+    /// Height of the picture after everything, without padding.
+    pub height: u32,
+    /// Padding, for `fit=contain`.
+    pub canvas: Option<Canvas>,
+}
+
+impl Plan {
+    /// Plans for the part `crop` (in upright pixels) of an original. `focus`, in shares of the field after all turns,
+    /// takes the place of the gravity.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] when a side of the output would be longer than [`MAX_SIDE`] and than that of the original.
+    pub fn new(
+        original: Original,
+        crop: Area,
+        transform: &Transform,
+        focus: Option<(f64, f64)>,
+    ) -> Result<Self, Error> {
+        let turn = turn(transform);
+        let (field_width, field_height) = turn.size(crop.width, crop.height);
+        let fitted = fit(field_width, field_height, transform);
+        for (side, own) in [(fitted.canvas.0, field_width), (fitted.canvas.1, field_height)] {
+            // A picture may keep a longer side that it has; whether that can be written is for the encoder to say.
+            let allowed = own.max(MAX_SIDE.into());
+            if side > allowed {
+                return Err(Error::output_side(side as u64, allowed as u64));
+            }
+        }
+        let (x, y) = focus.unwrap_or_else(|| focus_of(transform.gravity));
+        let (width, height) = fitted.visible;
+        let visible = Area {
+            x: (field_width * x - width / 2.0).clamp(0.0, field_width - width),
+            y: (field_height * y - height / 2.0).clamp(0.0, field_height - height),
+            width,
+            height,
+        };
+        let mut upright = visible.oriented(turn.inverse(), field_width, field_height);
+        upright.x += crop.x;
+        upright.y += crop.y;
+        let (width, height) = (fitted.size.0 as u32, fitted.size.1 as u32);
+        Ok(Self {
+            area: original.stored(upright),
+            field: original.stored(crop),
+            orientation: original.orientation.then(turn),
+            width,
+            height,
+            canvas: canvas(fitted, focus_of(transform.gravity)),
+        })
+    }
+
+    /// Size of the resized pixels before they are turned.
+    pub fn stored_size(&self) -> (u32, u32) {
+        self.orientation.size(self.width, self.height)
+    }
+
+    /// The smallest scale of the stored picture that has a pixel for each pixel of the output, in `(0, 1]`.
+    pub fn scale(&self) -> f64 {
+        let (width, height) = self.stored_size();
+        (f64::from(width) / self.area.width).max(f64::from(height) / self.area.height).min(1.0)
+    }
+
+    /// Size of the output, padding included.
+    pub fn output_size(&self) -> (u32, u32) {
+        self.canvas.map_or((self.width, self.height), |canvas| (canvas.width, canvas.height))
+    }
+}
+
+impl Original {
+    /// Size once upright.
+    pub fn upright_size(&self) -> (u32, u32) {
+        self.orientation.size(self.width, self.height)
+    }
+
+    /// Where an area of the upright picture lies in the stored one.
+    fn stored(&self, upright: Area) -> Area {
+        let (width, height) = self.upright_size();
+        upright.oriented(self.orientation.inverse(), width.into(), height.into())
+    }
+
+    /// Where an area of the stored picture lies in the upright one.
+    pub fn upright(&self, stored: Area) -> Area {
+        stored.oriented(self.orientation, self.width.into(), self.height.into())
+    }
+
+    /// The area that `crop` names, cut to the picture, in upright pixels.
+    ///
+    /// # Errors
+    /// [`Error::CropOutside`] when it names nothing of the picture.
+    pub fn crop(&self, crop: Option<Crop>) -> Result<Area, Error> {
+        let (width, height) = self.upright_size();
+        let Some(crop) = crop else { return Ok(Area::whole(width, height)) };
+        let (x, y, crop_width, crop_height) = match crop {
+            Crop::Pixels { x, y, width, height } => (x, y, width, height),
+            Crop::Shares { x, y, width: w, height: h } => {
+                let pixels = |share: f64, side: u32| (share * f64::from(side)).round() as u32;
+                let (x, y) = (pixels(x.get(), width), pixels(y.get(), height));
+                (x, y, pixels(w.get(), width).max(1), pixels(h.get(), height).max(1))
+            }
+        };
+        if x >= width || y >= height {
+            return Err(Error::CropOutside { crop: crop.to_string(), width, height });
+        }
+        Ok(Area {
+            x: x.into(),
+            y: y.into(),
+            width: crop_width.min(width - x).into(),
+            height: crop_height.min(height - y).into(),
+        })
+    }
+}
+
+fn turn(transform: &Transform) -> Orientation {
+    let rotate = match transform.rotate {
+        Rotation::None => Orientation::UPRIGHT,
+        Rotation::Quarter => Orientation::turned(1),
+        Rotation::Half => Orientation::turned(2),
+        Rotation::ThreeQuarters => Orientation::turned(3),
+    };
+    let flip = match transform.flip {
+        Flip::None => Orientation::UPRIGHT,
+        Flip::Horizontal => Orientation::MIRRORED,
+        Flip::Vertical => Orientation::MIRRORED.then(Orientation::turned(2)),
+        Flip::Both => Orientation::turned(2),
+    };
+    rotate.then(flip)
+}
+
+/// The outcome of fitting a field into a box. Widths and heights are whole numbers but for `visible`.
+#[derive(Debug, Clone, Copy)]
+struct Fitted {
+    /// Size of the resized picture.
+    size: (f64, f64),
+    /// Size of the part of the field that is seen.
+    visible: (f64, f64),
+    /// Size of the output.
+    canvas: (f64, f64),
+}
+
+fn fit(width: f64, height: f64, transform: &Transform) -> Fitted {
+    let Some(target) = transform.target else {
+        return Fitted { size: (width, height), visible: (width, height), canvas: (width, height) };
+    };
+    let both = matches!(target, TargetBox::Both(..));
+    let (shrink_x, shrink_y) = shrink(width, height, target, transform);
+    let whole = (rounded(width / shrink_x), rounded(height / shrink_y));
+    if !both {
+        return Fitted { size: whole, visible: (width, height), canvas: whole };
+    }
+    let asked = (target.width().map_or(whole.0, f64::from), target.height().map_or(whole.1, f64::from));
+    match transform.fit {
+        Fit::Inside | Fit::Outside | Fit::Fill => Fitted { size: whole, visible: (width, height), canvas: whole },
+        Fit::Contain => {
+            let canvas = (asked.0.max(whole.0), asked.1.max(whole.1));
+            Fitted { size: whole, visible: (width, height), canvas }
+        }
+        Fit::Cover => {
+            let size = (asked.0.min(whole.0), asked.1.min(whole.1));
+            let visible = ((size.0 * shrink_x).min(width), (size.1 * shrink_y).min(height));
+            Fitted { size, visible, canvas: size }
+        }
+    }
+}
+
+/// How many pixels of the field become one of the output, across and down.
+fn shrink(width: f64, height: f64, target: TargetBox, transform: &Transform) -> (f64, f64) {
+    let across = target.width().map(|w| width / f64::from(w));
+    let down = target.height().map(|h| height / f64::from(h));
+    let (across, down) = match (across, down, transform.fit) {
+        (Some(across), Some(down), Fit::Fill) => (across, down),
+        (Some(across), Some(down), Fit::Inside | Fit::Contain) => (across.max(down), across.max(down)),
+        (Some(across), Some(down), Fit::Outside | Fit::Cover) => (across.min(down), across.min(down)),
+        (Some(across), None, Fit::Fill) => (across, 1.0),
+        (None, Some(down), Fit::Fill) => (1.0, down),
+        (one, other, _) => {
+            let given = one.or(other).unwrap_or(1.0);
+            (given, given)
+        }
+    };
+    let smallest = if transform.enlarge { 0.0 } else { 1.0 };
+    // No side may shrink to nothing.
+    (across.max(smallest).min(width), down.max(smallest).min(height))
+}
+
+fn rounded(side: f64) -> f64 {
+    side.round().max(1.0)
+}
+
+fn canvas(fitted: Fitted, (x, y): (f64, f64)) -> Option<Canvas> {
+    let (left, top) = (fitted.canvas.0 - fitted.size.0, fitted.canvas.1 - fitted.size.1);
+    (left > 0.0 || top > 0.0).then(|| Canvas {
+        width: fitted.canvas.0 as u32,
+        height: fitted.canvas.1 as u32,
+        left: (left * x).floor() as u32,
+        top: (top * y).floor() as u32,
+    })
+}
+
+/// The point that a gravity wants in the middle. The smart ones know theirs only once there are pixels.
+fn focus_of(gravity: Gravity) -> (f64, f64) {
+    match gravity {
+        Gravity::Point(x, y) => (x.get(), y.get()),
+        Gravity::Named(anchor) => match anchor {
+            Anchor::Center | Anchor::Entropy | Anchor::Attention => (0.5, 0.5),
+            Anchor::North => (0.5, 0.0),
+            Anchor::NorthEast => (1.0, 0.0),
+            Anchor::East => (1.0, 0.5),
+            Anchor::SouthEast => (1.0, 1.0),
+            Anchor::South => (0.5, 1.0),
+            Anchor::SouthWest => (0.0, 1.0),
+            Anchor::West => (0.0, 0.5),
+            Anchor::NorthWest => (0.0, 0.0),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plan(width: u32, height: u32, exif: u8, query: &str) -> Result<Plan, Error> {
+        let transform: Transform = query.parse().unwrap();
+        let original = Original { width, height, orientation: Orientation::from_exif(exif) };
+        Plan::new(original, original.crop(transform.crop)?, &transform, None)
+    }
+
+    /// Sizes that sharp 0.35 gives for the same size and options (`withoutEnlargement` where nothing may grow).
+    #[test]
+    fn sizes_are_those_of_sharp() {
+        let table = [
+            (4000, 3000, 1, "w=300", (300, 225)),
+            (4000, 3000, 6, "w=300", (300, 400)),
+            (4000, 3000, 1, "h=300", (400, 300)),
+            (2725, 2225, 1, "w=320", (320, 261)),
+            (2725, 2225, 1, "w=320&h=240", (294, 240)),
+            (2725, 2225, 1, "w=320&h=240&fit=outside", (320, 261)),
+            (2725, 2225, 1, "w=320&h=240&fit=cover", (320, 240)),
+            (2725, 2225, 1, "w=320&h=240&fit=contain", (320, 240)),
+            (2725, 2225, 1, "w=320&h=240&fit=fill", (320, 240)),
+            (2725, 2225, 1, "w=320&fit=fill", (320, 2225)),
+            (100, 50, 1, "w=300", (100, 50)),
+            (100, 50, 1, "w=300&enlarge=true", (300, 150)),
+            (100, 50, 1, "w=300&h=300&fit=outside", (600, 300)),
+            (100, 50, 1, "w=300&h=300&fit=outside&enlarge=false", (100, 50)),
+            (100, 50, 1, "w=80&h=80&fit=cover&enlarge=false", (80, 50)),
+            (100, 50, 1, "w=300&h=200&fit=contain&enlarge=false", (300, 200)),
+            (100, 50, 1, "w=300&h=20&fit=fill&enlarge=false", (100, 20)),
+            (3, 1000, 1, "w=1", (1, 333)),
+            (1000, 3, 1, "w=10", (10, 1)),
+            (1001, 333, 1, "w=333", (333, 111)),
+            (999, 501, 1, "h=7", (14, 7)),
+            (5, 3, 1, "w=2", (2, 1)),
+            (7, 5, 1, "w=3", (3, 2)),
+            (641, 481, 1, "w=320&h=320", (320, 240)),
+            (1, 1, 1, "w=1&h=1&fit=cover", (1, 1)),
+            (4000, 3000, 1, "w=300&rotate=90", (300, 400)),
+            (4000, 3000, 8, "w=300&rotate=90", (300, 225)),
+            (4000, 3000, 1, "crop=0,0,100,50", (100, 50)),
+            (4000, 3000, 1, "crop=3990,0,100,50", (10, 50)),
+            (4000, 3000, 6, "crop=0.0,0.0,0.5,0.25", (1500, 1000)),
+            (4000, 3000, 1, "", (4000, 3000)),
+            (300, 19_537, 1, "", (300, 19_537)),
+            (300, 19_537, 6, "", (19_537, 300)),
+            (300, 19_537, 1, "rotate=90", (19_537, 300)),
+            (300, 19_537, 1, "w=299", (299, 19_472)),
+            (300, 19_537, 1, "crop=0,0,300,18000&w=100&fit=fill", (100, 18_000)),
+        ];
+        for (width, height, exif, query, size) in table {
+            assert_eq!(plan(width, height, exif, query).unwrap().output_size(), size, "{width}x{height} {query}");
+        }
+    }
+
+    #[test]
+    fn gravity_and_turns_choose_the_area() {
+        let table = [
+            (400, 100, 1, "w=10&h=10&fit=cover", [150.0, 0.0, 100.0, 100.0]),
+            (400, 100, 1, "w=10&h=10&fit=cover&gravity=west", [0.0, 0.0, 100.0, 100.0]),
+            (400, 100, 1, "w=10&h=10&fit=cover&gravity=0.5,0", [150.0, 0.0, 100.0, 100.0]),
+            (400, 100, 1, "w=10&h=10&fit=cover&gravity=0.9,0", [300.0, 0.0, 100.0, 100.0]),
+            (400, 100, 2, "w=10&h=10&fit=cover&gravity=west", [300.0, 0.0, 100.0, 100.0]),
+            (400, 100, 6, "w=10&h=10&fit=cover&gravity=north", [0.0, 0.0, 100.0, 100.0]),
+            (400, 100, 8, "w=10&h=10&fit=cover&gravity=north", [300.0, 0.0, 100.0, 100.0]),
+            (400, 100, 1, "w=10&h=10&fit=cover&gravity=north&rotate=90", [0.0, 0.0, 100.0, 100.0]),
+            (400, 100, 1, "w=10&h=10&fit=cover&gravity=west&flip=h", [300.0, 0.0, 100.0, 100.0]),
+            (400, 100, 3, "crop=10,20,30,40", [360.0, 40.0, 30.0, 40.0]),
+        ];
+        for (width, height, exif, query, [x, y, w, h]) in table {
+            let area = plan(width, height, exif, query).unwrap().area;
+            assert_eq!(area, Area { x, y, width: w, height: h }, "{exif} {query}");
+        }
+    }
+
+    #[test]
+    fn padding_follows_gravity() {
+        let canvas = |query| plan(400, 100, 1, query).unwrap().canvas.unwrap();
+        assert_eq!(canvas("w=40&h=40&fit=contain"), Canvas { width: 40, height: 40, left: 0, top: 15 });
+        assert_eq!(canvas("w=40&h=40&fit=contain&gravity=south").top, 30);
+    }
+
+    #[test]
+    fn a_crop_outside_and_an_endless_side_are_refused() {
+        assert!(matches!(plan(100, 100, 1, "crop=100,0,1,1"), Err(Error::CropOutside { .. })));
+        assert!(plan(1, 16_383, 1, "w=16383&enlarge=true").is_err());
+        assert!(plan(300, 19_537, 1, "w=301&enlarge=true").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn plans_stay_within_the_picture_and_the_limits(
+            width in 1u32..70_000, height in 1u32..70_000, exif in 0u8..10,
+            target in prop_oneof!["", "w=[1-9][0-9]{0,3}", "h=[1-9][0-9]{0,3}", "w=[1-9][0-9]{0,3}&h=[1-9][0-9]{0,3}"],
+            fit in prop::sample::select(vec!["inside", "outside", "cover", "contain", "fill"]),
+            rest in "(&crop=[0-9]{1,3},[0-9]{1,3},[1-9][0-9]{0,3},[1-9][0-9]{0,3})?(&rotate=90)?(&flip=(h|v|hv))?(&enlarge=(1|0))?",
+        ) {
+            let Ok(plan) = plan(width, height, exif, &format!("{target}&fit={fit}{rest}")) else { return Ok(()) };
+            let (out_width, out_height) = plan.output_size();
+            let longest = MAX_SIDE.max(width).max(height);
+            prop_assert!((1..=longest).contains(&out_width) && (1..=longest).contains(&out_height));
+            prop_assert!(plan.width <= out_width && plan.height <= out_height);
+            for area in [plan.area, plan.field] {
+                prop_assert!(area.x >= -1e-6 && area.y >= -1e-6 && area.width > 0.0 && area.height > 0.0);
+                prop_assert!(area.x + area.width <= f64::from(width) + 1e-6);
+                prop_assert!(area.y + area.height <= f64::from(height) + 1e-6);
+            }
+            prop_assert!(plan.scale() > 0.0 && plan.scale() <= 1.0);
+        }
+    }
+}

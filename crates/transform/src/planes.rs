@@ -1,0 +1,170 @@
+//! From JPEG to JPEG, WebP or AVIF without leaving luma and chroma: each plane is resized as it is stored.
+//!
+//! Both the resize and the conversion to RGB are linear, so their order does not matter but for rounding. What is saved
+//! are two conversions, and enlarging chroma only to halve it again. Whatever needs the colours of pixels takes the
+//! other way.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use super::lanczos::Levels;
+use super::resize::whole_pixels;
+use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
+use image_origin_codec::{Area, Budget, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
+use image_origin_metadata as metadata;
+use image_origin_query::{Effects, Transform};
+
+/// Smaller pictures are not worth the trouble at their edges.
+const SMALLEST_SIDE: u32 = 16;
+
+/// Makes the picture, if it can be made this way.
+///
+/// # Errors
+/// As [`super::render`].
+pub(super) fn render(
+    prepared: &Prepared<'_>,
+    transform: &Transform,
+    preferences: Preferences,
+    started: Instant,
+) -> Result<Option<Rendered>, Error> {
+    let encoders = encoders(prepared, transform, preferences)?;
+    if encoders.is_empty() {
+        return Ok(None);
+    }
+    let Prepared { bytes, plan, work, .. } = prepared;
+    let Some(planes) = prepared.decoder.decode_planes(bytes, &prepared.need(transform))? else { return Ok(None) };
+    let decoded = Instant::now();
+    let ranges = [Range::Full, Range::Narrow].into_iter();
+    let wanted: Vec<_> = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range)).collect();
+    prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
+    let made = all_made(planes, plan, &wanted);
+    let ways: Vec<_> = encoders
+        .into_iter()
+        .filter_map(|(format, encoder)| {
+            let (_, planes) = made.iter().find(|(range, _)| *range == encoder.range())?;
+            Some((format, encoder, planes))
+        })
+        .collect();
+    work.check()?;
+    let resized = Instant::now();
+    let carried = metadata::carry(bytes, super::keep(transform.metadata), work)?;
+    let held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
+    let budget = prepared.budget.beside(held + carried.bytes())?;
+    let (width, height) = (plan.width, plan.height);
+    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
+    let rendered = output::smallest(&ways, &transform.output, budget, |(format, encoder, planes), output, budget| {
+        let encode = |encoding: &_, budget: Budget| {
+            let encoded = encoder.encode_planes(planes, encoding, budget, work)?;
+            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
+            Ok(metadata::embed(encoded, format, &carried, width, height))
+        };
+        let bytes = output::encode(output, |_| true, budget, encode)?;
+        Ok(Rendered { bytes, format, width, height, stages })
+    })?;
+    Ok(Some(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered }))
+}
+
+/// The planes of each range that is wanted. The last one takes the decoded planes over where they have the size already.
+fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [Raster; 3])> {
+    let Some((last, others)) = wanted.split_last() else { return Vec::new() };
+    let mut made: Vec<_> =
+        others.iter().map(|range| (*range, resized(planes.each_ref().map(Cow::Borrowed), plan, *range))).collect();
+    made.push((*last, resized(planes.map(Cow::Owned), plan, *last)));
+    made
+}
+
+/// Bytes that [`all_made`] holds at most, the decoded planes included.
+fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
+    let size @ (width, height) = plan.stored_size();
+    let (half, chroma) = ((width.div_ceil(2), height.div_ceil(2)), chroma_area(plan));
+    let [luma, blue, red] = planes;
+    let (mut held, mut working) = (0, 0);
+    for (Plane { raster, area: covered }, area, (width, height)) in
+        [(luma, plan.area, size), (blue, chroma, half), (red, chroma, half)]
+    {
+        let keeps_size = is_whole(area.in_raster(raster, *covered), raster, width, height);
+        let copies = ranges as u64 - u64::from(keeps_size);
+        held += raster.bytes() + copies * u64::from(width) * u64::from(height);
+        working = if keeps_size { working } else { lanczos::memory(raster, (width, height)).max(working) };
+    }
+    let turned = if plan.orientation.transposes() { u64::from(width) * u64::from(height) } else { 0 };
+    held + working + turned
+}
+
+/// The encoders, if nothing that is asked for needs more than luma and chroma at their size; else none.
+fn encoders(
+    prepared: &Prepared<'_>,
+    transform: &Transform,
+    preferences: Preferences,
+) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
+    let Prepared { bytes, header, plan, .. } = prepared;
+    let is_plain = transform.effects == Effects::default()
+        && transform.page.is_none()
+        && transform.trim.is_none()
+        && !transform.linear
+        && plan.canvas.is_none()
+        && interest(transform).is_none();
+    let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
+    if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
+        return Ok(Vec::new());
+    }
+    if image_origin_container::icc_profile(bytes, Format::Jpeg, prepared.work)?
+        .is_some_and(|icc| !conversion::is_srgb(&icc))
+    {
+        return Ok(Vec::new());
+    }
+    let wanted = &transform.output;
+    let encoders = output::choose_unseen(wanted, header.format, plan.output_size(), preferences);
+    let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&output::encoding(wanted))?));
+    Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
+}
+
+/// Upright planes of a range, at the size of the plan.
+fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) -> [Raster; 3] {
+    let (width, height) = plan.stored_size();
+    let [of_luma, of_chroma] = levels(range);
+    let resize = |plane: Cow<'_, Plane>, area: Area, width, height, levels| {
+        let Plane { raster, area: covered } = &*plane;
+        let [field, area] = [plan.field, area].map(|area| area.in_raster(raster, *covered));
+        let resized = if is_whole(area, raster, width, height) {
+            lanczos::with_levels(plane.into_owned().raster, levels)
+        } else {
+            let field = whole_pixels(field, raster.width(), raster.height());
+            lanczos::resize(raster, field, area, width, height, levels)
+        };
+        resized.oriented(plan.orientation)
+    };
+    let chroma = |plane| resize(plane, chroma_area(plan), width.div_ceil(2), height.div_ceil(2), of_chroma);
+    [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)]
+}
+
+/// Whether an area is all of a plane, and becomes a picture of the plane's size.
+fn is_whole(area: Area, raster: &Raster, width: u32, height: u32) -> bool {
+    let size = (raster.width(), raster.height());
+    area == Area::whole(size.0, size.1) && (width, height) == size
+}
+
+/// What the levels of luma and of chroma become.
+fn levels(range: Range) -> [Levels; 2] {
+    let narrow = |levels: f32, offset: f32| Levels { scale: levels / 255.0, offset };
+    match range {
+        Range::Full => [Levels::SAME; 2],
+        // Chroma has its middle at 128 in both.
+        Range::Narrow => [narrow(219.0, 16.0), narrow(224.0, 128.0 - 128.0 * 224.0 / 255.0)],
+    }
+}
+
+/// The area of the stored picture that the samples of chroma cover. With an odd number of columns or rows the last one,
+/// upright, lies half outside of the picture, where the filter finds its edge repeated.
+fn chroma_area(plan: &Plan) -> Area {
+    let times = |side: u32| f64::from(side.div_ceil(2) * 2) / f64::from(side);
+    let upright = Area { x: 0.0, y: 0.0, width: times(plan.width), height: times(plan.height) };
+    let share = upright.oriented(plan.orientation.inverse(), 1.0, 1.0);
+    let area = plan.area;
+    Area {
+        x: area.x + share.x * area.width,
+        y: area.y + share.y * area.height,
+        width: share.width * area.width,
+        height: share.height * area.height,
+    }
+}

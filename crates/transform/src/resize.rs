@@ -1,0 +1,285 @@
+//! Crop and resize in one pass over the decoded pixels: Lanczos with a support of three lobes, alpha premultiplied.
+
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
+use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples};
+
+/// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`render`](super::render) does
+/// between decoding and encoding. No pixel outside `field` is looked at, while those between `area` and `field` lend the
+/// edges of the result what lies behind them. `budget` is for all that is held, the source included.
+///
+/// No copy of the source is made: alpha is premultiplied in place, and the crop is the resizer's own.
+///
+/// # Errors
+/// [`codec::Error::TooLarge`] before anything is allocated.
+pub fn resize(
+    mut source: Raster,
+    field: Area,
+    area: Area,
+    width: u32,
+    height: u32,
+    budget: Budget,
+) -> Result<Raster, codec::Error> {
+    let whole = Area::whole(source.width(), source.height());
+    if area == whole && (width, height) == (source.width(), source.height()) {
+        return Ok(source);
+    }
+    budget.check_memory(source.bytes() + memory(&source, area, width, height))?;
+    let channels = source.channels();
+    // What is only cut out keeps its colours, however little is seen of them.
+    let is_cut = area.x.fract() == 0.0
+        && area.y.fract() == 0.0
+        && area == Area { width: width.into(), height: height.into(), ..area };
+    let premultiplied = channels.has_alpha() && !is_cut && !is_opaque(&source);
+    if premultiplied {
+        change_alpha(&mut source, Alpha::Multiply);
+    }
+    let mut out = convolve(&source, field, area, width, height);
+    if premultiplied {
+        change_alpha(&mut out, Alpha::Divide);
+    }
+    Ok(out)
+}
+
+/// Resizes without regard to alpha, for pictures that nobody sees.
+///
+/// # Errors
+/// As [`resize`].
+pub(super) fn thumbnail(
+    source: &Raster,
+    field: Area,
+    width: u32,
+    height: u32,
+    budget: Budget,
+) -> Result<Raster, codec::Error> {
+    budget.check_memory(source.bytes() + memory(source, field, width, height))?;
+    Ok(convolve(source, field, field, width, height))
+}
+
+fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+    let field = whole_pixels(field, source.width(), source.height());
+    let area = clamped(Area { x: area.x - field.x, y: area.y - field.y, ..area }, field);
+    let mut out = blank(width, height, source.channels(), matches!(source.samples(), Samples::U16(_)));
+    let convolve = match pixel_type(source) {
+        PixelType::U8 => convolve_typed::<U8>,
+        PixelType::U8x2 => convolve_typed::<U8x2>,
+        PixelType::U8x3 => convolve_typed::<U8x3>,
+        PixelType::U8x4 => convolve_typed::<U8x4>,
+        PixelType::U16 => convolve_typed::<U16>,
+        PixelType::U16x2 => convolve_typed::<U16x2>,
+        PixelType::U16x3 => convolve_typed::<U16x3>,
+        _ => convolve_typed::<U16x4>,
+    };
+    let done = convolve(source, field, area, &mut out);
+    // Types and sizes agree by construction, so this cannot fail; a blank picture would show that it did.
+    debug_assert!(done.is_some());
+    out
+}
+
+/// What is known when this is compiled is left out of the program: the resizer's other filters are half a megabyte.
+fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: &mut Raster) -> Option<()> {
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .crop(area.x, area.y, area.width, area.height)
+        .use_alpha(false);
+    let (width, height) = (out.width(), out.height());
+    let from = TypedImageRef::<P>::from_buffer(source.width(), source.height(), source.samples().as_bytes()).ok()?;
+    let (left, top) = (field.x as u32, field.y as u32);
+    let from = TypedCroppedImage::from_ref(&from, left, top, field.width as u32, field.height as u32).ok()?;
+    let mut to = TypedImage::<P>::from_buffer(width, height, out.samples_mut()).ok()?;
+    Resizer::new().resize_typed(&from, &mut to, Some(&options)).ok()
+}
+
+/// Bytes that [`convolve`] holds beside its source: the result, weights, and what is between the two passes if it takes
+/// both. Samples of 8 bits are resized down their columns first, those of 16 bits across.
+fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
+    /// A weight of each sample as a float and as an integer, times lobes to both sides and some more.
+    const WEIGHTS: u64 = 12 * 8;
+    let sample = source.samples().as_bytes().len() / source.samples().len().max(1);
+    let pixel = (source.channels().count() * sample) as u64;
+    let weights = |length: f64, side: u32| {
+        if length == f64::from(side) { 0 } else { WEIGHTS * (length.max(side.into()) as u64 + 1) }
+    };
+    let (columns, rows) = (area.width.ceil() as u64 + REACH, area.height.ceil() as u64 + REACH);
+    let (across, down) = (weights(area.width, width), weights(area.height, height));
+    let between = match sample {
+        _ if across == 0 || down == 0 => 0,
+        1 => columns * u64::from(height),
+        _ => u64::from(width) * rows,
+    };
+    (u64::from(width) * u64::from(height) + between) * pixel + across + down
+}
+
+/// Columns or rows that the filter reaches beyond an area where what lies behind its edges is looked at, at most, while
+/// pictures are enlarged; when they are made smaller, what lies between is so small that this does not count.
+const REACH: u64 = 16;
+
+/// A picture of zeros.
+pub(super) fn blank(width: u32, height: u32, channels: Channels, sixteen_bits: bool) -> Raster {
+    let (width, height) = (width.max(1), height.max(1));
+    let count = width as usize * height as usize * channels.count();
+    match Raster::new(width, height, channels, Samples::zeroed(count, sixteen_bits)) {
+        Some(raster) => raster,
+        None => unreachable!("the number of samples is that of the size"),
+    }
+}
+
+/// Whether no pixel is transparent.
+pub(super) fn is_opaque(raster: &Raster) -> bool {
+    let count = raster.channels().count();
+    match raster.samples() {
+        _ if !raster.channels().has_alpha() => true,
+        Samples::U8(samples) => samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == u8::MAX),
+        Samples::U16(samples) => samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == u16::MAX),
+    }
+}
+
+/// What happens to the colours of transparent pixels.
+#[derive(Debug, Clone, Copy)]
+enum Alpha {
+    Multiply,
+    Divide,
+}
+
+fn change_alpha(raster: &mut Raster, change: Alpha) {
+    match pixel_type(raster) {
+        PixelType::U8x2 => change_alpha_of_8_bits::<U8x2>(raster, change),
+        PixelType::U8x4 => change_alpha_of_8_bits::<U8x4>(raster, change),
+        _ => change_alpha_of_16_bits(raster, change),
+    }
+}
+
+fn change_alpha_of_8_bits<P: PixelTrait>(raster: &mut Raster, change: Alpha) {
+    let (width, height) = (raster.width(), raster.height());
+    let done = TypedImage::<P>::from_buffer(width, height, raster.samples_mut()).is_ok_and(|mut image| match change {
+        Alpha::Multiply => MulDiv::new().multiply_alpha_inplace_typed(&mut image).is_ok(),
+        Alpha::Divide => MulDiv::new().divide_alpha_inplace_typed(&mut image).is_ok(),
+    });
+    debug_assert!(done, "the pixel type has alpha");
+}
+
+/// The resizer has a way for 16 bits as well, with half a megabyte of tables.
+fn change_alpha_of_16_bits(raster: &mut Raster, change: Alpha) {
+    let channels = raster.channels().count();
+    for pixel in bytemuck::cast_slice_mut::<u8, u16>(raster.samples_mut()).chunks_exact_mut(channels) {
+        let [colours @ .., alpha] = pixel else { continue };
+        let share = f32::from(*alpha) / f32::from(u16::MAX);
+        let factor = match change {
+            Alpha::Multiply => share,
+            // What cannot be seen is black, as with 8 bits.
+            Alpha::Divide if *alpha == 0 => 0.0,
+            Alpha::Divide => share.recip(),
+        };
+        // The conversion stops at the largest sample.
+        colours.iter_mut().for_each(|colour| *colour = (f32::from(*colour) * factor + 0.5) as u16);
+    }
+}
+
+fn pixel_type(raster: &Raster) -> PixelType {
+    match (raster.samples(), raster.channels()) {
+        (Samples::U8(_), Channels::L) => PixelType::U8,
+        (Samples::U8(_), Channels::La) => PixelType::U8x2,
+        (Samples::U8(_), Channels::Rgb) => PixelType::U8x3,
+        (Samples::U8(_), Channels::Rgba | Channels::Cmyk) => PixelType::U8x4,
+        (Samples::U16(_), Channels::L) => PixelType::U16,
+        (Samples::U16(_), Channels::La) => PixelType::U16x2,
+        (Samples::U16(_), Channels::Rgb) => PixelType::U16x3,
+        (Samples::U16(_), Channels::Rgba | Channels::Cmyk) => PixelType::U16x4,
+    }
+}
+
+/// The smallest area of whole pixels around `area`. A scaled raster may divide the field's edges; one whose decoder
+/// covers more than the picture ends before its area does.
+pub(super) fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
+    let range = |start: f64, length: f64, side: u32| {
+        let side = f64::from(side);
+        let first = (start + ROUNDING).floor().clamp(0.0, side - 1.0);
+        (first, (start + length - ROUNDING).ceil().clamp(first + 1.0, side) - first)
+    };
+    let ((x, width), (y, height)) = (range(area.x, area.width, width), range(area.y, area.height, height));
+    Area { x, y, width, height }
+}
+
+/// What arithmetic on areas may be off by, in pixels.
+const ROUNDING: f64 = 1e-6;
+
+/// Rounding may leave an area a hair outside its field, which the resizer would refuse.
+fn clamped(area: Area, field: Area) -> Area {
+    let x = area.x.clamp(0.0, field.width - ROUNDING);
+    let y = area.y.clamp(0.0, field.height - ROUNDING);
+    Area { x, y, width: area.width.min(field.width - x), height: area.height.min(field.height - y) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
+        let height = samples.len() as u32 / width / channels.count() as u32;
+        Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn transparent_pixels_lend_no_colour() {
+        let mut pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(16);
+        pixels.truncate(8 * 4 * 4);
+        let out =
+            resize(raster(8, Channels::Rgba, pixels), Area::whole(8, 4), Area::whole(8, 4), 2, 1, Budget::UNLIMITED)
+                .unwrap();
+        for &[red, green, _, alpha] in out.samples().as_bytes().as_chunks::<4>().0 {
+            assert!(red == 255 && green == 0 && alpha.abs_diff(128) < 16, "{out:?}");
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_are_weighted_by_alpha_as_eight_are() {
+        let pixels = (0..64 * 4).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+        let eight = raster(8, Channels::Rgba, pixels.clone().collect());
+        let wide = Samples::U16(pixels.map(|sample| u16::from(sample) * 257).collect());
+        let sixteen = Raster::new(8, 8, Channels::Rgba, wide).unwrap();
+        let whole = Area::whole(8, 8);
+        let (eight, sixteen) = (
+            resize(eight, whole, whole, 3, 2, Budget::UNLIMITED).unwrap(),
+            resize(sixteen, whole, whole, 3, 2, Budget::UNLIMITED).unwrap(),
+        );
+        let Samples::U16(sixteen) = sixteen.samples() else { panic!("samples keep their size") };
+        for (narrow, wide) in eight.samples().as_bytes().iter().zip(sixteen) {
+            assert!((f32::from(*narrow) - f32::from(*wide) / 257.0).abs() < 3.0, "{narrow} {wide}");
+        }
+    }
+
+    #[test]
+    fn the_area_is_cut_before_resizing() {
+        let half = raster(20, Channels::L, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
+        let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
+        assert_eq!(resize(half, right, right, 3, 5, Budget::UNLIMITED).unwrap().samples(), &Samples::U8(vec![200; 15]));
+    }
+
+    #[test]
+    fn what_is_cut_out_keeps_its_colours() {
+        let pixels: Vec<u8> = (0..80u8).flat_map(|i| [i * 3, 255 - i, i, i % 5]).collect();
+        let right = Area { x: 6.0, y: 3.0, width: 4.0, height: 5.0 };
+        let rows = pixels.chunks(40).skip(3);
+        let expected: Vec<u8> = rows.flat_map(|row| row[24..].to_vec()).collect();
+        let cut = resize(raster(10, Channels::Rgba, pixels.clone()), right, right, 4, 5, Budget::UNLIMITED).unwrap();
+        assert_eq!(cut.samples(), &Samples::U8(expected));
+    }
+
+    #[test]
+    fn all_layouts_and_depths_work() {
+        let whole = Area::whole(8, 8);
+        for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba, Channels::Cmyk] {
+            let eight = raster(8, channels, vec![255; 64 * channels.count()]);
+            assert_eq!(
+                resize(eight, whole, whole, 3, 2, Budget::UNLIMITED).unwrap().samples(),
+                &Samples::U8(vec![255; 6 * channels.count()])
+            );
+            let samples = Samples::U16(vec![u16::MAX; 64 * channels.count()]);
+            let sixteen = Raster::new(8, 8, channels, samples).unwrap();
+            let expected = Samples::U16(vec![u16::MAX; 6 * channels.count()]);
+            assert_eq!(resize(sixteen, whole, whole, 3, 2, Budget::UNLIMITED).unwrap().samples(), &expected);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Finds what `fit=cover` should keep: the window of a thumbnail with the most information (`entropy`) or with the most
+//! of what draws the eye (`attention`).
+
+use super::effects::luma;
+use image_origin_codec::{Channels, Raster};
+
+/// Longest side of the thumbnail that is looked at.
+pub(super) const THUMBNAIL_SIDE: u32 = 128;
+
+/// Which question is asked of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interest {
+    /// Shannon entropy of luma.
+    Entropy,
+    /// Edges, saturated colours and skin tones.
+    Attention,
+}
+
+/// The middle of the best window, in shares of the picture. The window takes `share_x` of the width and `share_y` of
+/// the height, and one of the two is all of it, for covering cuts along one side only.
+pub(super) fn focus(thumbnail: &Raster, interest: Interest, share_x: f64, share_y: f64) -> (f64, f64) {
+    let (width, height) = (thumbnail.width() as usize, thumbnail.height() as usize);
+    let pixels = pixels(thumbnail);
+    let across = share_x <= share_y;
+    let (length, share) = if across { (width, share_x) } else { (height, share_y) };
+    let window = ((length as f64 * share).round() as usize).clamp(1, length);
+    let line = |i: usize| -> Vec<usize> {
+        if across { (0..height).map(|y| y * width + i).collect() } else { (i * width..(i + 1) * width).collect() }
+    };
+    let start = match interest {
+        Interest::Attention => {
+            let scores = attention(&pixels, width, height);
+            let sums: Vec<f64> = (0..length).map(|i| line(i).into_iter().map(|p| f64::from(scores[p])).sum()).collect();
+            best_start(length, window, |start| sums[start..start + window].iter().sum())
+        }
+        Interest::Entropy => {
+            let lines: Vec<Histogram> =
+                (0..length).map(|i| histogram(line(i).into_iter().map(|p| pixels[p]))).collect();
+            best_start(length, window, |start| entropy(&lines[start..start + window]))
+        }
+    };
+    let middle = (start as f64 + window as f64 / 2.0) / length as f64;
+    if across { (middle, 0.5) } else { (0.5, middle) }
+}
+
+/// The start with the highest score; of those within a thousandth of it, the one nearest to the middle.
+fn best_start(length: usize, window: usize, score: impl Fn(usize) -> f64) -> usize {
+    let last = length - window;
+    let scores: Vec<f64> = (0..=last).map(score).collect();
+    let best = scores.iter().copied().fold(0.0, f64::max);
+    let nearly_best = (0..=last).filter(|start| scores[*start] >= best * 0.999);
+    nearly_best.min_by_key(|start| (2 * start).abs_diff(last)).unwrap_or(last / 2)
+}
+
+/// Opaque red, green and blue; what is transparent is black and so of no interest.
+fn pixels(raster: &Raster) -> Vec<[u8; 3]> {
+    let samples = raster.samples().as_bytes();
+    match raster.channels() {
+        Channels::L => samples.iter().map(|l| [*l; 3]).collect(),
+        Channels::La => samples.as_chunks().0.iter().map(|&[l, a]| [l.min(a); 3]).collect(),
+        Channels::Rgb => samples.as_chunks().0.to_vec(),
+        Channels::Rgba | Channels::Cmyk => {
+            samples.as_chunks().0.iter().map(|&[r, g, b, a]| [r.min(a), g.min(a), b.min(a)]).collect()
+        }
+    }
+}
+
+/// Luma in 64 classes: finer ones would count noise as information.
+type Histogram = [u32; 64];
+
+fn histogram(pixels: impl Iterator<Item = [u8; 3]>) -> Histogram {
+    let mut counts = [0; 64];
+    pixels.for_each(|rgb| counts[luma(rgb.map(f32::from)) as usize / 4] += 1);
+    counts
+}
+
+fn entropy(lines: &[Histogram]) -> f64 {
+    let counts = (0..64).map(|class| lines.iter().map(|line| line[class]).sum::<u32>());
+    let counts: Vec<f64> = counts.filter(|count| *count > 0).map(f64::from).collect();
+    let total: f64 = counts.iter().sum();
+    counts.iter().map(|count| -(count / total) * (count / total).log2()).sum()
+}
+
+/// How much each pixel draws the eye. The three signals and their order of weight are libvips' own: edges in luma,
+/// colours close to human skin, and saturation, the latter two where it is neither dark nor glaring.
+fn attention(pixels: &[[u8; 3]], width: usize, height: usize) -> Vec<f32> {
+    let lumas: Vec<f32> = pixels.iter().map(|rgb| luma(rgb.map(f32::from))).collect();
+    let at = |x: usize, y: usize| lumas[y.min(height - 1) * width + x.min(width - 1)];
+    let mut scores = Vec::with_capacity(pixels.len());
+    for y in 0..height {
+        for x in 0..width {
+            let around = at(x.saturating_sub(1), y) + at(x + 1, y) + at(x, y.saturating_sub(1)) + at(x, y + 1);
+            let edge = (4.0 * at(x, y) - around).abs();
+            let rgb = pixels[y * width + x];
+            let lit = (20.0..245.0).contains(&at(x, y));
+            let colour = if lit { 2.0 * skin(rgb) + 0.5 * saturation(rgb) } else { 0.0 };
+            scores.push(edge + colour);
+        }
+    }
+    scores
+}
+
+/// Nearness of a colour's direction to that of skin, `0..=100`: 0 from an angle of some 15 degrees on.
+fn skin(rgb: [u8; 3]) -> f32 {
+    const SKIN: [f32; 3] = [0.78, 0.57, 0.44];
+    let rgb = rgb.map(f32::from);
+    let length = |v: [f32; 3]| v.iter().map(|c| c * c).sum::<f32>().sqrt();
+    let cosine = rgb.iter().zip(SKIN).map(|(a, b)| a * b).sum::<f32>() / (length(rgb) * length(SKIN)).max(1.0);
+    ((cosine - 0.966) / 0.034).clamp(0.0, 1.0) * 100.0
+}
+
+/// Distance between the strongest and the weakest primary, `0..=255`.
+fn saturation([red, green, blue]: [u8; 3]) -> f32 {
+    f32::from(red.max(green).max(blue) - red.min(green).min(blue))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image_origin_codec::Samples;
+
+    /// Dull grey with a noisy, colourful square at `x`,`y`.
+    fn scene(width: usize, height: usize, x: usize, y: usize) -> Raster {
+        let mut samples = vec![[90u8, 95, 90]; width * height];
+        for row in y..y + 16 {
+            for column in x..x + 16 {
+                let noise = (row * 31 + column * 17) % 120;
+                samples[row * width + column] = [120 + noise as u8, 60 + noise as u8, 40];
+            }
+        }
+        Raster::new(width as u32, height as u32, Channels::Rgb, Samples::U8(samples.concat())).unwrap()
+    }
+
+    #[test]
+    fn the_window_goes_where_something_is() {
+        for interest in [Interest::Entropy, Interest::Attention] {
+            for x in [0, 40, 100] {
+                let (focus_x, focus_y) = focus(&scene(128, 32, x, 8), interest, 0.25, 1.0);
+                let window = (focus_x * 128.0 - 16.0)..=(focus_x * 128.0 + 16.0);
+                assert!(
+                    window.contains(&(x as f64)) && window.contains(&(x as f64 + 16.0)),
+                    "{interest:?} {x} {window:?}"
+                );
+                assert_eq!(focus_y, 0.5);
+            }
+            let (_, focus_y) = focus(&scene(32, 128, 8, 100), interest, 1.0, 0.25);
+            assert!(focus_y * 128.0 > 99.0, "{interest:?} {focus_y}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_interest_means_the_middle() {
+        let plain = Raster::new(64, 16, Channels::L, Samples::U8(vec![50; 64 * 16])).unwrap();
+        for interest in [Interest::Entropy, Interest::Attention] {
+            assert_eq!(focus(&plain, interest, 0.25, 1.0), (0.5, 0.5));
+        }
+    }
+}

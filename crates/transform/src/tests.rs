@@ -1,0 +1,503 @@
+use super::*;
+use image_origin_codec::{Channels, Encoding, Samples};
+use image_origin_container as container;
+
+const BUDGET: Budget = Budget { pixels: 10_000_000, memory: 100_000_000 };
+
+/// A picture whose left half is red and whose right half is blue, as a lossless file.
+fn red_and_blue(format: Format) -> Vec<u8> {
+    let pixels: Vec<[u8; 3]> = (0..80 * 40).map(|i| if i % 80 < 40 { [255, 0, 0] } else { [0, 0, 255] }).collect();
+    let raster = Raster::new(80, 40, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
+    let encoding = Encoding { quality: 100, lossless: true, progressive: false };
+    codec::encoder(format).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+}
+
+fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
+    let transform = query.parse().unwrap();
+    let rendered = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded())?;
+    let (same, work) = (Transform::default(), Work::unbounded());
+    let picture = Prepared::new(&rendered.bytes, &same, BUDGET.into(), &work)?.decode(&same)?;
+    let (raster, _) = picture.finished(&same, &work)?;
+    Ok((rendered, colour::with_alpha(colour::with_colour(raster))))
+}
+
+#[test]
+fn what_is_missing_of_a_file_is_told() {
+    macro_rules! fixtures {
+        ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("../../../fixtures/", $name)).as_slice())),*] };
+    }
+    let files = fixtures![
+        "jpeg/444.jpg",
+        "jpeg/progressive.jpg",
+        "png/rgb-8.png",
+        "png/rgba-16.png",
+        "png/palette-4.png",
+        "png/interlaced.png",
+        "png/disposing.png",
+        "webp/lossy.webp",
+        "webp/lossless.webp",
+        "webp/alpha.webp",
+        "webp/disposing.webp",
+        "gif/still.gif",
+        "gif/animated.gif",
+    ];
+    for (name, bytes) in files {
+        let info = |bytes: &[u8]| inspect(bytes, BUDGET, &Work::unbounded());
+        let whole = info(bytes).unwrap();
+        assert_eq!(whole.warnings, [""; 0], "{name}");
+        let part = info(&bytes[..bytes.len() * 17 / 20]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(part.warnings, ["the file is cut short"], "{name}");
+        assert_eq!((part.width, part.height, part.alpha), (whole.width, whole.height, whole.alpha), "{name}");
+        let nothing = info(&bytes[..40]);
+        assert!(matches!(nothing, Err(Error::Codec(codec::Error::Damaged { .. }))), "{name}: {nothing:?}");
+    }
+}
+
+/// Files that end where a frame ends, of which there should be more.
+#[test]
+fn animations_that_end_between_frames_are_cut_short() {
+    let chunks = |bytes: &[u8], name: &[u8; 4]| -> Vec<usize> {
+        bytes.windows(4).enumerate().filter(|(_, at)| at == name).map(|(at, _)| at).collect()
+    };
+    let png = include_bytes!("../../../fixtures/png/disposing.png").as_slice();
+    let webp = include_bytes!("../../../fixtures/webp/disposing.webp").as_slice();
+    let gif = include_bytes!("../../../fixtures/gif/disposing.gif").as_slice();
+    let controls = chunks(png, b"fcTL").into_iter().map(|at| at - 4);
+    let frames = chunks(webp, b"ANMF");
+    for (name, bytes, end) in controls
+        .filter(|at| png[..*at].windows(4).any(|name| name == b"IDAT"))
+        .map(|at| ("png", png, at))
+        .chain(frames.into_iter().skip(1).map(|at| ("webp", webp, at)))
+        .chain([("gif", gif, gif.len() - 1)])
+    {
+        let info = inspect(&bytes[..end], BUDGET, &Work::unbounded()).unwrap();
+        assert_eq!(info.warnings, ["the file is cut short"], "{name} {end}");
+    }
+}
+
+/// Viewers show the first picture of an APNG whose frames are numbered wrongly.
+#[test]
+fn frames_with_wrong_numbers_are_no_frames() {
+    let whole = include_bytes!("../../../fixtures/png/disposing.png").as_slice();
+    let controls: Vec<_> = (0..whole.len()).filter(|at| whole[*at..].starts_with(b"fcTL")).collect();
+    let data: Vec<_> = (0..whole.len()).filter(|at| whole[*at..].starts_with(b"fdAT")).collect();
+    let first =
+        |bytes: &[u8]| render(bytes, &"page=0".parse().unwrap(), Accepted::default(), BUDGET, &Work::unbounded());
+    for at in controls.into_iter().chain(data) {
+        let mut bytes = whole.to_vec();
+        bytes[at + 7] ^= 0x40;
+        let crc = checksum(&bytes, at);
+        let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+        bytes[at + 4 + length..at + 8 + length].copy_from_slice(&crc);
+        let info = inspect(&bytes, BUDGET, &Work::unbounded()).unwrap();
+        assert!(!info.warnings.is_empty(), "{at}: {info:?}");
+        assert!(first(&bytes).is_ok(), "{at}");
+    }
+}
+
+/// The checksum of the chunk whose name stands at `at`.
+fn checksum(bytes: &[u8], at: usize) -> [u8; 4] {
+    let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[at..at + 4 + length]);
+    crc.sum().to_be_bytes()
+}
+
+/// Screenshots of whole pages are longer than some formats hold.
+#[test]
+fn long_sides_are_kept_where_the_format_holds_them() {
+    let rows = (0..16_400u32).flat_map(|y| [[(y / 9 % 251) as u8, (y / 3) as u8, (y % 256) as u8]; 2]);
+    let raster = Raster::new(2, 16_400, Channels::Rgb, Samples::U8(rows.flatten().collect())).unwrap();
+    let encoding = Encoding { quality: 90, lossless: false, progressive: false };
+    let bytes = |format| {
+        let encoder = codec::encoder(format).unwrap();
+        encoder.encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    };
+    let viewer = Accepted::from_header("image/webp", &AUTO_FORMATS);
+    let drawn = |bytes: &[u8], query: &str| {
+        let rendered = render(bytes, &query.parse().unwrap(), viewer, BUDGET, &Work::unbounded());
+        rendered.map(|rendered| (rendered.format, rendered.width, rendered.height))
+    };
+    for source in [Format::Png, Format::Jpeg] {
+        for (query, format, size) in [
+            ("q=60", source, (2, 16_400)),
+            ("format=jpeg", Format::Jpeg, (2, 16_400)),
+            ("format=png", Format::Png, (2, 16_400)),
+            ("format=auto", Format::Jpeg, (2, 16_400)),
+            ("format=auto&lossless=true", Format::Png, (2, 16_400)),
+            ("rotate=90", source, (16_400, 2)),
+            ("format=auto&h=16000&fit=fill", Format::WebP, (2, 16_000)),
+        ] {
+            assert_eq!(drawn(&bytes(source), query), Ok((format, size.0, size.1)), "{source} {query}");
+        }
+        for query in ["format=webp", "w=3&enlarge=true"] {
+            let refused = drawn(&bytes(source), query);
+            assert!(matches!(refused, Err(Error::Codec(codec::Error::TooLarge { .. }))), "{query}: {refused:?}");
+        }
+    }
+}
+
+/// The colour in the middle of each of the cells of a grid.
+fn cells(raster: &Raster, columns: u32, rows: u32) -> String {
+    let name = |rgba: [u8; 4]| match rgba {
+        [200..=255, 0..60, 0..60, 255] => 'R',
+        [0..60, 200..=255, 0..60, 255] => 'G',
+        [0..60, 0..60, 200..=255, 255] => 'B',
+        [200..=255, 200..=255, 200..=255, 255] => 'W',
+        [.., 0] => '.',
+        _ => '?',
+    };
+    let pixels = raster.samples().as_bytes().as_chunks::<4>().0;
+    let middle = |i: u32, cells: u32, length: u32| (length * (2 * i + 1) / (2 * cells)) as usize;
+    let row = |y| {
+        (0..columns).map(move |x| {
+            let (x, y) = (middle(x, columns, raster.width()), middle(y, rows, raster.height()));
+            name(pixels[y * raster.width() as usize + x])
+        })
+    };
+    (0..rows).map(|y| row(y).collect::<String>()).collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn pictures_come_out_as_asked() {
+    let table = [
+        ("w=40", (40, 20), (2, 1), "RB"),
+        ("rotate=90", (40, 80), (1, 2), "R/B"),
+        ("rotate=270", (40, 80), (1, 2), "B/R"),
+        ("flip=h", (80, 40), (2, 1), "BR"),
+        ("rotate=90&flip=v&w=10", (10, 20), (1, 2), "B/R"),
+        ("crop=40,0,40,40", (40, 40), (1, 1), "B"),
+        ("crop=0.25,0.0,0.5,1.0&w=20", (20, 20), (2, 1), "RB"),
+        ("w=20&h=20&fit=cover&gravity=east", (20, 20), (2, 1), "BB"),
+        ("w=20&h=20&fit=contain&format=png", (20, 20), (2, 5), "../RB/RB/RB/.."),
+        ("w=20&h=20&fit=contain&format=jpeg&q=95", (20, 20), (2, 5), "WW/RB/RB/RB/WW"),
+        ("w=20&h=20&fit=contain&bg=ff0000&q=95&lossless", (20, 20), (2, 5), "RR/RB/RB/RB/RR"),
+        ("w=20&h=20&fit=fill", (20, 20), (2, 1), "RB"),
+        ("w=160&enlarge=true", (160, 80), (2, 1), "RB"),
+        ("trim=10", (40, 40), (1, 1), "B"),
+        ("trim=10&w=20&rotate=90", (20, 20), (1, 1), "B"),
+        ("rotate=180&flip=hv&w=40", (40, 20), (2, 1), "RB"),
+        ("format=webp&lossless", (80, 40), (2, 1), "RB"),
+        ("format=gif&w=40&h=10", (20, 10), (2, 1), "RB"),
+    ];
+    for format in [Format::Png, Format::WebP, Format::Gif, Format::Jpeg] {
+        let original = red_and_blue(format);
+        for (query, size, (columns, rows), expected) in table {
+            if format == Format::Jpeg && query.starts_with("trim") {
+                continue; // ringing at the edge makes the border's end a matter of taste
+            }
+            let (picture, raster) = rendered(&original, query).unwrap();
+            assert_eq!((picture.width, picture.height), size, "{format} {query}");
+            let seen = cells(&raster, columns, rows);
+            // A jpeg has no alpha to show what is transparent.
+            let expected =
+                if picture.format == Format::Jpeg { expected.replace('.', "W") } else { expected.to_owned() };
+            assert_eq!(seen, expected, "{format} {query}");
+        }
+    }
+}
+
+#[test]
+fn the_output_is_of_the_format_asked_for_or_the_original_s() {
+    for format in [Format::Png, Format::WebP, Format::Gif, Format::Jpeg] {
+        let original = red_and_blue(format);
+        assert_eq!(rendered(&original, "w=10").unwrap().0.format, format);
+        for name in ["png", "webp", "gif", "jpeg"] {
+            let (picture, _) = rendered(&original, &format!("format={name}")).unwrap();
+            assert_eq!(picture.format.name(), name);
+            assert_eq!(codec::sniff(&picture.bytes), Some(picture.format));
+        }
+    }
+}
+
+#[test]
+fn what_is_too_much_is_refused_before_it_is_allocated() {
+    let original = red_and_blue(Format::Png);
+    // Nearly the whole picture is asked for, so that no decoder can make do with less.
+    let outcome = |budget| render(&original, &"w=60".parse().unwrap(), Accepted::default(), budget, &Work::unbounded());
+    let refused = |result| matches!(result, Err(Error::Codec(codec::Error::TooLarge { .. })));
+    assert!(refused(outcome(Budget { pixels: 80 * 40 - 1, ..BUDGET })));
+    assert!(refused(outcome(Budget { memory: 80 * 40 * 3, ..BUDGET })));
+    let stopped = Work::unbounded();
+    stopped.cancel();
+    let result = render(&original, &"w=10".parse().unwrap(), Accepted::default(), BUDGET, &stopped);
+    assert_eq!(result, Err(codec::Stopped.into()));
+}
+
+#[test]
+fn facts_are_those_of_the_original() {
+    let original = red_and_blue(Format::WebP);
+    let info = inspect(&original, BUDGET, &Work::unbounded()).unwrap();
+    assert_eq!((info.format, info.width, info.height, info.orientation, info.frames), ("webp", 80, 40, 1, 1));
+    assert!(["#ff0000", "#0000ff"].contains(&info.dominant_color.as_str()), "{}", info.dominant_color);
+    assert_eq!(info.bytes, original.len() as u64);
+    let hash = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &info.thumbhash).unwrap();
+    let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).unwrap();
+    assert!(width > height && rgba[0] > rgba[2], "the placeholder is wide and red on its left");
+}
+
+/// Colours that change steadily in both directions, as a JPEG with halved chroma.
+fn ramps(width: u32, height: u32) -> Vec<u8> {
+    let share = |at: u32, length: u32| (at * 255 / (length - 1)) as u8;
+    let pixel = |x, y| [share(x, width), share(y, height), 255 - share(x, width) / 2 - share(y, height) / 2];
+    let pixels: Vec<[u8; 3]> = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y))).collect();
+    let raster = Raster::new(width, height, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
+    let encoding = Encoding { quality: 90, lossless: false, progressive: false };
+    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+}
+
+#[test]
+fn planes_give_the_same_picture_as_pixels() {
+    let queries = ["", "rotate=90", "rotate=180", "rotate=270", "flip=h", "flip=v", "rotate=90&flip=h"];
+    let sizes = ["w=16", "w=25", "w=40&h=27&fit=fill", "crop=13,7,111,90&h=19", "w=33&h=33&fit=cover&gravity=east"];
+    for original in [ramps(201, 151), ramps(64, 128)] {
+        for query in sizes.iter().flat_map(|size| queries.map(|turn| format!("{size}&{turn}&q=90"))) {
+            let (_, planes) = rendered(&original, &query).unwrap();
+            // Through PNG, so that the jpeg is made from pixels.
+            let (png, _) = rendered(&original, &format!("{query}&format=png")).unwrap();
+            let (_, pixels) = rendered(&png.bytes, "format=jpeg&q=90").unwrap();
+            assert_eq!((planes.width(), planes.height()), (pixels.width(), pixels.height()), "{query}");
+            let pairs = planes.samples().as_bytes().iter().zip(pixels.samples().as_bytes());
+            let worst = pairs.map(|(one, other)| one.abs_diff(*other)).max().unwrap();
+            assert!(worst <= 12, "{query}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn planes_go_into_other_formats_as_well() {
+    let original = ramps(201, 151);
+    for (size, format) in
+        [("w=25", "webp"), ("w=40&h=27&fit=fill&rotate=90", "webp"), ("flip=h", "webp"), ("w=33", "avif")]
+    {
+        let query = format!("{size}&format={format}&q=85");
+        let (_, planes) = rendered(&original, &query).unwrap();
+        let (png, _) = rendered(&original, &format!("{size}&format=png")).unwrap();
+        let (_, pixels) = rendered(&png.bytes, &format!("format={format}&q=85")).unwrap();
+        assert_eq!((planes.width(), planes.height()), (pixels.width(), pixels.height()), "{query}");
+        let pairs = planes.samples().as_bytes().iter().zip(pixels.samples().as_bytes());
+        let mean =
+            pairs.map(|(one, other)| f64::from(one.abs_diff(*other))).sum::<f64>() / planes.samples().len() as f64;
+        assert!(mean < 3.0, "{query}: {mean}");
+    }
+}
+
+#[test]
+fn a_jpeg_takes_the_same_way_whoever_chooses_the_format() {
+    let original = ramps(201, 151);
+    let made = |query: &str, accept| {
+        let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
+        let rendered = render(&original, &query.parse().unwrap(), accepted, BUDGET, &Work::unbounded()).unwrap();
+        (rendered.format, rendered.bytes)
+    };
+    for (accept, format) in [("", "jpeg"), ("image/webp", "webp"), ("image/avif,image/webp", "avif")] {
+        let (chosen, asked) = (made("w=120&format=auto", accept), made(&format!("w=120&format={format}"), ""));
+        let (_, jpeg) = made("w=120&format=jpeg", "");
+        let smaller = if asked.1.len() <= jpeg.len() { asked } else { (Format::Jpeg, jpeg) };
+        assert!(chosen == smaller, "{accept}: {:?} instead of {:?}", chosen.0, smaller.0);
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)).unwrap()
+}
+
+/// All frames of a file as RGBA, with their delays and how often they are played.
+fn frames(bytes: &[u8]) -> (Vec<Raster>, Vec<u32>, u32) {
+    let (decoder, work) = (codec::decoder_for(bytes).unwrap(), Work::unbounded());
+    let animation = decoder.animation(bytes, &work).unwrap().expect("an animation");
+    let mut frames = decoder.frames(bytes, BUDGET, &work).unwrap();
+    let rasters = std::iter::from_fn(|| frames.next_frame().unwrap().cloned()).collect();
+    (rasters, animation.delays, animation.plays)
+}
+
+const DISPOSING: [(&str, [&str; 4], [u32; 4], u32); 3] = [
+    (
+        "gif/disposing.gif",
+        ["BBBB/BBBB/BBBB", "BBBB/BRRB/BBBB", "BBGG/BBBB/BBBB", "BB../BBBB/RBBB"],
+        [100, 50, 200, 1000],
+        3,
+    ),
+    (
+        "png/disposing.png",
+        ["BBBB/BBBB/BBBB", "BBBB/BRRB/BBBB", "BBGG/BBBB/BBBB", "BB../BBBB/RBBB"],
+        [100, 50, 200, 1000],
+        3,
+    ),
+    (
+        "webp/disposing.webp",
+        ["BBBB/BBBB/BBBB", "BBBB/BRRB/BBBB", "BBGB/B..B/BBBB", "BB../B..B/BBBB"],
+        [100, 50, 200, 30],
+        0,
+    ),
+];
+
+#[test]
+fn animations_stay_what_they_are() {
+    for (name, looks, delays, plays) in DISPOSING {
+        let original = fixture(name);
+        for query in ["format=gif", "format=webp&lossless", "format=webp&w=80&enlarge=true&q=95", "w=20&format=gif"] {
+            let (picture, _) = rendered(&original, query).unwrap();
+            let (rasters, delays_now, plays_now) = frames(&picture.bytes);
+            assert_eq!((delays_now, plays_now), (delays.to_vec(), plays), "{name} {query}");
+            assert_eq!((picture.width, picture.height), (rasters[0].width(), rasters[0].height()));
+            let seen: Vec<_> = rasters.iter().map(|raster| cells(raster, 4, 3)).collect();
+            assert_eq!(seen, looks, "{name} {query}");
+        }
+        let info = inspect(&original, BUDGET, &Work::unbounded()).unwrap();
+        assert_eq!((info.frames, info.delays, info.plays), (4, Some(delays.to_vec()), Some(plays)), "{name}");
+    }
+}
+
+#[test]
+fn each_frame_is_what_its_page_is_as_a_still() {
+    let queries = [
+        "w=13",
+        "rotate=90",
+        "flip=h&w=20",
+        "crop=15,5,20,20&h=9",
+        "w=20&h=20&fit=cover&gravity=east",
+        "w=50&h=50&fit=contain&bg=ff000080",
+        "w=20&h=20&fit=cover&gravity=attention",
+        "trim=5&w=10",
+        "grayscale&invert&blur=1",
+    ];
+    for (name, query) in DISPOSING.iter().flat_map(|(name, ..)| queries.map(|query| (name, query))) {
+        let original = fixture(name);
+        let (rasters, ..) = frames(&rendered(&original, &format!("{query}&format=webp&lossless")).unwrap().0.bytes);
+        // Where pixels decide what is cut, the first frame does so for all.
+        let decided_by_pixels = query.contains("attention") || query.contains("trim");
+        for (page, raster) in rasters.into_iter().enumerate().take(if decided_by_pixels { 1 } else { 4 }) {
+            let (_, still) = rendered(&original, &format!("{query}&format=png&page={page}")).unwrap();
+            let visible = |raster: &Raster| -> Vec<[u8; 4]> {
+                let pixels = raster.samples().as_bytes().as_chunks::<4>().0.iter();
+                pixels.map(|pixel| if pixel[3] == 0 { [0; 4] } else { *pixel }).collect()
+            };
+            assert_eq!((raster.width(), raster.height()), (still.width(), still.height()), "{name} {query}");
+            assert_eq!(visible(&raster), visible(&still), "{name} {query} {page}");
+        }
+    }
+}
+
+#[test]
+fn the_output_decides_whether_all_frames_are_kept() {
+    let chosen = |name, query: &str, accepted| {
+        let transform = query.parse().unwrap();
+        let picture = render(&fixture(name), &transform, accepted, BUDGET, &Work::unbounded()).unwrap();
+        let animation = codec::decoder_for(&picture.bytes).unwrap().animation(&picture.bytes, &Work::unbounded());
+        (picture.format, animation.unwrap().map_or(1, |animation| animation.frames()))
+    };
+    let (neither, webp) = (Accepted::default(), Accepted::from_header("image/webp", &AUTO_FORMATS));
+    let avif = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
+    let (gif, png) = ("gif/disposing.gif", "png/disposing.png");
+    assert_eq!(chosen(gif, "w=20", neither), (Format::Gif, 4));
+    assert_eq!(chosen(gif, "w=20&format=auto", neither), (Format::Gif, 4));
+    assert_eq!(chosen(gif, "w=20&blur=3&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(gif, "w=20&blur=3&format=auto", avif), (Format::WebP, 4));
+    // Where GIF and PNG are smaller, nothing newer is sent.
+    assert_eq!(chosen(gif, "w=20&format=auto", webp), (Format::Gif, 4));
+    assert_eq!(chosen("gif/animated.gif", "w=60&format=auto", webp), (Format::Gif, 3));
+    assert_eq!(chosen(gif, "w=20&page=1&format=auto", avif), (Format::Png, 1));
+    assert_eq!(chosen(gif, "w=20&format=jpeg", webp), (Format::Jpeg, 1));
+    assert_eq!(chosen(gif, "w=20&page=3", webp), (Format::Gif, 1));
+    assert_eq!(chosen(gif, "w=20&page=3&blur=3&format=auto", webp), (Format::WebP, 1));
+    assert_eq!(chosen(png, "w=20", webp), (Format::Png, 1));
+    assert_eq!(chosen(png, "w=20&blur=3&format=auto", webp), (Format::WebP, 4));
+    assert_eq!(chosen(png, "w=20&format=gif", neither), (Format::Gif, 4));
+    assert_eq!(chosen("gif/still.gif", "w=20&page=0", neither), (Format::Gif, 1));
+    let beyond = |name| rendered(&fixture(name), "w=20&page=4").unwrap_err();
+    assert_eq!(beyond(gif), Error::PageOutside { page: 4, frames: 4 });
+    assert_eq!(beyond("photo.jpg"), Error::PageOutside { page: 4, frames: 1 });
+}
+
+#[test]
+fn a_picture_that_is_no_frame_stands_for_the_animation_where_there_is_none() {
+    let seen = |query| cells(&rendered(&fixture("png/disposing.png"), query).unwrap().1, 4, 3);
+    assert_eq!(seen("format=png"), "GGGG/GGGG/GGGG");
+    assert_eq!(seen("format=png&page=0"), "BBBB/BBBB/BBBB");
+}
+
+#[test]
+fn animations_have_limits_of_their_own() {
+    let usual = Limits::from(BUDGET);
+    let outcome = |query: &str, limits: Limits, work: &Work| {
+        render(&fixture("gif/disposing.gif"), &query.parse().unwrap(), Accepted::default(), limits, work)
+    };
+    let unbounded = Work::unbounded();
+    let refused =
+        |query, limits| matches!(outcome(query, limits, &unbounded), Err(Error::Codec(codec::Error::TooLarge { .. })));
+    assert!(!refused("w=20", Limits { frames: 4, frame_pixels: 4 * 1200, ..usual }));
+    assert!(refused("w=20", Limits { frames: 3, ..usual }));
+    assert!(refused("w=20", Limits { frame_pixels: 4 * 1200 - 1, ..usual }));
+    assert!(!refused("w=20&page=2", Limits { frames: 3, frame_pixels: 3 * 1200, ..usual }));
+    assert!(refused("w=20&page=3", Limits { frames: 3, ..usual }));
+    assert!(!refused("w=20&format=png", Limits { frames: 1, frame_pixels: 1, ..usual }));
+    assert!(refused("w=20", Limits { budget: Budget { memory: 12 * 1200, ..BUDGET }, ..usual }));
+    let few = inspect(&fixture("gif/disposing.gif"), Limits { frames: 3, ..usual }, &unbounded).unwrap();
+    assert_eq!((few.frames, few.delays), (4, None));
+    let stopped = Work::unbounded();
+    stopped.cancel();
+    assert_eq!(outcome("w=20", usual, &stopped), Err(codec::Stopped.into()));
+}
+
+#[test]
+fn max_bytes_holds_for_all_frames_together() {
+    let original = fixture("webp/disposing.webp");
+    let size = |query: &str| rendered(&original, query).map(|(picture, _)| picture.bytes.len());
+    let (best, least) = (size("w=39&q=100").unwrap(), size("w=39&q=1").unwrap());
+    assert!(least < best);
+    assert!((least..best).contains(&size(&format!("w=39&q=100&max_bytes={}", best - 1)).unwrap()));
+    assert!(matches!(size("w=39&max_bytes=50"), Err(Error::MaxBytes { .. })));
+}
+
+#[test]
+fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
+    let p3 = conversion::profile(Colorspace::DisplayP3);
+    let bare = red_and_blue(Format::Png);
+    let wide = metadata::embed(
+        bare.clone(),
+        Format::Png,
+        &metadata::carry(&bare, Keep::None, &Work::unbounded()).unwrap().with_profile(p3),
+        80,
+        40,
+    );
+    let table = [
+        ("w=40", false),
+        ("w=40&colorspace=p3", true),
+        ("w=40&colorspace=p3&format=jpeg", true),
+        ("w=40&colorspace=p3&format=webp", true),
+        ("w=40&colorspace=p3&format=webp&lossless&metadata=all", true),
+        ("w=40&colorspace=p3&linear", true),
+        ("w=40&colorspace=p3&format=gif", false),
+        ("w=40&colorspace=p3&grayscale", false),
+    ];
+    for (query, kept) in table {
+        let (rendered, raster) = rendered(&wide, query).unwrap();
+        let icc = container::icc_profile(&rendered.bytes, rendered.format, &Work::unbounded()).unwrap();
+        assert_eq!(icc.is_some(), kept, "{query}");
+        if !query.contains("grayscale") {
+            assert_eq!(cells(&raster, 2, 1), "RB", "{query}");
+        }
+        assert!(icc.is_none_or(|icc| !conversion::is_srgb(&icc)), "{query}");
+    }
+    let (avif, _) = rendered(&wide, "w=40&colorspace=p3&format=avif").unwrap();
+    assert!(memchr::memmem::find(&avif.bytes, b"nclx\0\x0c\0\x0d").is_some(), "AVIF has code points");
+    let (unchanged, _) = rendered(&bare, "w=40&colorspace=p3").unwrap();
+    assert_eq!(
+        container::icc_profile(&unchanged.bytes, Format::Png, &Work::unbounded()).unwrap(),
+        None,
+        "sRGB has nothing beyond sRGB"
+    );
+}
+
+#[test]
+fn linear_light_keeps_the_brightness_of_fine_detail() {
+    let lines: Vec<u8> = (0..64 * 64).map(|i| if i / 64 % 2 == 0 { 255 } else { 0 }).collect();
+    let raster = Raster::new(64, 64, Channels::L, Samples::U8(lines)).unwrap();
+    let encoding = Encoding { quality: 100, lossless: true, progressive: false };
+    let bytes =
+        codec::encoder(Format::Png).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let middle = |query: &str| rendered(&bytes, query).unwrap().1.samples().as_bytes()[4 * (8 * 16 + 8)];
+    assert!(middle("w=16").abs_diff(128) < 4, "half of the samples");
+    assert!(middle("w=16&linear").abs_diff(188) < 4, "half of the light");
+}
