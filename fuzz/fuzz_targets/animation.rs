@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use image_origin::codec::{Budget, Work, decoder_for};
-use image_origin::transform::{Accepted, Limits, render};
+use image_origin_codec::{Budget, Work, decoder_for};
+use image_origin_transform::{Accepted, Limits, render};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.

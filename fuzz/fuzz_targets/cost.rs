@@ -7,9 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use image_origin::codec::{Budget, Work, decoder_for};
-use image_origin::metadata::{self, Keep};
-use image_origin::transform;
+use image_origin_codec::{Budget, Work, decoder_for};
+use image_origin_metadata::{self as metadata, Keep};
+use image_origin_transform as transform;
 use libfuzzer_sys::fuzz_target;
 
 /// Counts the bytes that are allocated, and the most that they were at one time.

@@ -3,7 +3,7 @@
 //! after that the part that is needed.
 #![no_main]
 
-use image_origin::codec::{Area, Budget, Format, Need, Work, decoder};
+use image_origin_codec::{Area, Budget, Format, Need, Work, decoder};
 use libfuzzer_sys::fuzz_target;
 
 const FORMATS: [Format; 13] = [

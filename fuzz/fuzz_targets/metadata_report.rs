@@ -2,11 +2,11 @@
 //! another file leaves that a file of its format, and upright.
 #![no_main]
 
-use image_origin::codec::{Format, sniff};
-use image_origin::codec::Work;
-use image_origin::container;
-use image_origin::metadata::{self, Keep};
-use image_origin::transform;
+use image_origin_codec::{Format, sniff};
+use image_origin_codec::Work;
+use image_origin_container as container;
+use image_origin_metadata::{self as metadata, Keep};
+use image_origin_transform as transform;
 use libfuzzer_sys::fuzz_target;
 
 /// The beginnings of files, as far as embedding looks at them.

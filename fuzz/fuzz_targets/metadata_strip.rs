@@ -4,11 +4,11 @@
 
 use std::io::Cursor;
 
-use image_origin::codec::{Format, sniff};
-use image_origin::codec::Work;
-use image_origin::container;
-use image_origin::metadata::{self, Keep, Rewrite};
-use image_origin::transform;
+use image_origin_codec::{Format, sniff};
+use image_origin_codec::Work;
+use image_origin_container as container;
+use image_origin_metadata::{self as metadata, Keep, Rewrite};
+use image_origin_transform as transform;
 use libfuzzer_sys::fuzz_target;
 
 fn written(plan: &Rewrite, data: &[u8]) -> Vec<u8> {

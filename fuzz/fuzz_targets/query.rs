@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use image_origin::query::{PARAMETERS, Presets, Transform, parse};
+use image_origin_query::{PARAMETERS, Presets, Transform, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| match parse(query, &Presets::new()) {

@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use image_origin::codec::{Budget, Work, decoder_for};
-use image_origin::transform::{Accepted, inspect, render};
+use image_origin_codec::{Budget, Work, decoder_for};
+use image_origin_transform::{Accepted, inspect, render};
 use libfuzzer_sys::fuzz_target;
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };

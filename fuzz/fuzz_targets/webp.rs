@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin::codec::{Area, Budget, Error, Format, Need, Work, decoder};
+use image_origin_codec::{Area, Budget, Error, Format, Need, Work, decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
