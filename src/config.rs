@@ -451,7 +451,9 @@ fn auto_formats(list: &str) -> Result<Vec<Format>, ConfigError> {
     }
     let known = |name: &str| AUTO_FORMATS.into_iter().find(|format| format.name() == name.trim());
     let formats: Option<Vec<Format>> = list.split(',').map(known).collect();
-    formats.ok_or_else(|| bad("auto_formats", list, "none, or some of avif and webp with commas between them"))
+    let is_once = |formats: &Vec<Format>| (1..formats.len()).all(|end| !formats[..end].contains(&formats[end]));
+    let allowed = "none, or some of avif and webp, each once, with commas between them";
+    formats.filter(is_once).ok_or_else(|| bad("auto_formats", list, allowed))
 }
 
 fn check_endpoint(url: String) -> Result<String, ConfigError> {
@@ -508,6 +510,12 @@ mod tests {
                 "auto_formats = \"webp,png\"",
                 "the setting auto_formats cannot be webp,png: none, or some of avif and webp",
             ),
+            (
+                "auto_formats = \"webp,webp\"",
+                "the setting auto_formats cannot be webp,webp: none, or some of avif and webp, each once",
+            ),
+            ("auto_formats = \"jxl\"", "the setting auto_formats cannot be jxl"),
+            ("auto_formats = \"\"", "the setting auto_formats cannot be "),
             ("avif_speed = 5", "the setting avif_speed cannot be 5: from 1 to 4"),
             ("max_pixels = \"1X\"", "1X is no number of pixels such as"),
             ("max_age = -1", "-1 is no number of whole seconds"),

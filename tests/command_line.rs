@@ -120,6 +120,19 @@ fn no_result_takes_anothers_name() {
 }
 
 #[test]
+fn no_result_takes_anothers_name_through_a_link() {
+    let folder = folder_with(&[("a/x.jpg", "orientation/1.jpg"), ("b/x.png", "png/rgb-8.png")]);
+    std::fs::create_dir_all(folder.path().join("out/b")).unwrap();
+    std::os::unix::fs::symlink("b", folder.path().join("out/a")).unwrap();
+    let arguments =
+        ["transform", "a/x.jpg", "b/x.png", "w=8&format=webp", "--out-dir", "out", "--keep-paths", "--force"];
+    let output = run_in(folder.path(), &arguments);
+    let message = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("would both become"), "{message}");
+    assert_eq!(files_below(&folder.path().join("out/b")), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_that_exists_is_overwritten_unless_that_is_asked_for() {
     let folder = folder_with(&[("a.jpg", "orientation/1.jpg"), ("out/a.jpg", "orientation/2.jpg")]);
     let path = |name: &str| folder.path().join(name);

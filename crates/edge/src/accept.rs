@@ -1,7 +1,7 @@
 //! The `Accept` header, reduced to the few values that change an answer.
 //!
-//! Browsers write dozens of `Accept` texts; what matters is which of the negotiable types they take. The result is the
-//! cache's key, so a request whose answer does not depend on `Accept` gets `*/*`, whatever the browser wrote.
+//! Browsers write dozens of `Accept` texts; what matters is which of the negotiable types they take, and in which order:
+//! which of them the origin may choose is its own configuration. The result is the cache's key, so a request whose answer does not depend on `Accept` gets `*/*`, whatever the browser wrote.
 
 use image_origin_query::GRAMMAR;
 
@@ -15,8 +15,8 @@ pub(crate) fn bucket<'a>(accept: impl Iterator<Item = &'a str>, query: &Query) -
         return ANY.to_owned();
     }
     let accept: Vec<&str> = accept.collect();
-    let taken = image_origin_query::accept::preferred(&accept.join(","), GRAMMAR.negotiable_types);
-    if taken.is_empty() { ANY.to_owned() } else { taken.join(",") }
+    let taken = image_origin_query::accept::canonical(&accept.join(","), GRAMMAR.negotiable_types);
+    if taken.is_empty() { ANY.to_owned() } else { taken }
 }
 
 /// Whether the answer depends on `Accept`.
@@ -35,10 +35,11 @@ mod tests {
     #[test]
     fn accept_has_few_buckets() {
         let query = Query::parse("format=auto");
-        let table: [(&[&str], &str); 5] = [
+        let table: [(&[&str], &str); 6] = [
             (&[CHROME], "image/avif,image/webp"),
             (&["image/webp;q=0.8", "text/html,IMAGE/AVIF;q=0.8"], "image/avif,image/webp"),
             (&["image/avif;q=0.12345,image/webp"], "image/webp"),
+            (&["image/avif;q=0.1,image/webp"], "image/webp,image/avif;q=0.9"),
             (&["image/*,*/*"], "*/*"),
             (&[], "*/*"),
         ];

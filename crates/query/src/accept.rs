@@ -2,12 +2,18 @@
 //!
 //! Comes in: the header's text, and the types that a server can choose from. Goes out: those of them that the header
 //! names with the highest weight. `image/*` and `*/*` do not count: every program sends them, also one that cannot show
-//! the newer formats. The edge makes a cache key of the result, and the origin chooses by it, so there is one reader.
+//! the newer formats. An element whose weight is not as section 12.4.2 has it does not count either. The edge makes a cache
+//! key of the header ([`canonical`]), and the origin chooses by that, so there is one reader.
+
+use std::fmt::Write as _;
 
 /// A weight in thousandths, from 0 to 1000.
 pub type Weight = u16;
 
 const FULL: Weight = 1000;
+
+/// Ranks for which a weight of one decimal is enough.
+const MAX_RANK: u32 = 10;
 
 /// Those of `types` that `accept` names with the highest weight, in the order of `types`. A type with the weight 0 is
 /// not accepted.
@@ -17,34 +23,58 @@ pub fn preferred<'t>(accept: &str, types: &[&'t str]) -> Vec<&'t str> {
     weights().filter(|(_, weight)| *weight == highest && highest > 0).map(|(media_type, _)| media_type).collect()
 }
 
+/// The one text of all headers that rank these types alike: those with the highest weight plain, in the order of `types`,
+/// then those with the next, and so on. Whichever of the types a server can choose from, [`preferred`] is the same for this
+/// text as for `accept`. Empty where none is accepted.
+pub fn canonical(accept: &str, types: &[&str]) -> String {
+    let weights: Vec<_> = types.iter().map(|media_type| weight(accept, media_type)).collect();
+    let mut text = String::new();
+    let (mut below, mut rank) = (Weight::MAX, 0);
+    while let Some(highest) = weights.iter().copied().filter(|weight| *weight < below && *weight > 0).max() {
+        for (media_type, _) in types.iter().zip(&weights).filter(|(_, weight)| **weight == highest) {
+            if !text.is_empty() {
+                text.push(',');
+            }
+            text.push_str(media_type);
+            if rank > 0 {
+                // Writing to a string does not fail.
+                let _ = write!(text, ";q=0.{}", MAX_RANK.saturating_sub(rank).max(1));
+            }
+        }
+        (below, rank) = (highest, rank + 1);
+    }
+    text
+}
+
 /// The weight with which `accept` names this media type, without regard to case: 0 where it does not, the highest
 /// where it does so several times.
 pub fn weight(accept: &str, media_type: &str) -> Weight {
     let ranges = elements(accept, ',').filter_map(|range| {
         let mut parts = elements(range, ';').map(str::trim);
         parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
-        Some(parts.find_map(quality).unwrap_or(FULL))
+        parts.find_map(quality).unwrap_or(Some(FULL))
     });
     ranges.max().unwrap_or(0)
 }
 
-/// The weight in a parameter such as `q=0.5`; none where it is another parameter, or cannot be read.
-fn quality(parameter: &str) -> Option<Weight> {
-    let (name, value) = parameter.split_once('=')?;
-    if name.trim_end().eq_ignore_ascii_case("q") { qvalue(value.trim_start()) } else { None }
+/// The weight in a parameter such as `q=0.5`, if it is one that can be read; none where it is another parameter.
+fn quality(parameter: &str) -> Option<Option<Weight>> {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    name.trim_end().eq_ignore_ascii_case("q").then(|| if name.len() == 1 { qvalue(value) } else { None })
 }
 
-/// Reads a weight (RFC 9110, section 12.4.2). Decimals beyond the third are cut off, and what is above 1 is 1.
+/// Reads a weight (RFC 9110, section 12.4.2): from 0 to 1, with three decimals at most.
 fn qvalue(text: &str) -> Option<Weight> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || !whole.bytes().chain(decimals.bytes()).all(|byte| byte.is_ascii_digit()) {
+    if decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    if whole.bytes().any(|digit| digit != b'0') {
-        return Some(FULL);
+    let thousandths = format!("{decimals:0<3}").parse().ok()?;
+    match (whole, thousandths) {
+        ("0", thousandths) => Some(thousandths),
+        ("1", 0) => Some(FULL),
+        _ => None,
     }
-    let digit = |place: usize| decimals.as_bytes().get(place).map_or(0, |digit| Weight::from(digit - b'0'));
-    Some(digit(0) * 100 + digit(1) * 10 + digit(2))
 }
 
 /// The parts between separators, of which those in quoted strings are none (RFC 9110, section 5.6.4).
@@ -78,22 +108,30 @@ mod tests {
             ("image/avif;q=0.95, image/webp;q=0.9", avif),
             ("image/avif;q=0.5;x,image/webp;q=0.2", avif),
             ("IMAGE/WEBP ; q=0.1", webp),
-            ("image/avif;Q = 0.3,image/webp;q=0.2", avif),
+            ("image/avif;Q=0.3,image/webp;q=0.2", avif),
             // Several times the same: the highest.
             ("image/avif;q=0.1,image/webp;q=0.5,image/avif", avif),
-            // More decimals than there may be, and more than 1.
-            ("image/avif;q=0.12345,image/webp", webp),
-            ("image/avif;q=0.12345,image/webp;q=0.123", both),
-            ("image/avif;q=1.5,image/webp", both),
             ("image/avif;q=1.000,image/webp;q=1.", both),
-            ("image/avif;q=00.9,image/webp;q=0.90", both),
-            // What is no weight is passed over.
-            ("image/avif;q=oops,image/webp", both),
-            ("image/avif;q=-1,image/webp", both),
-            ("image/avif;q=.5,image/webp", both),
-            ("image/avif;q=1e-3,image/webp", both),
-            ("image/avif;q=,image/webp", both),
-            ("image/avif;q,image/webp", both),
+            ("image/avif;q=0.900,image/webp;q=0.9", both),
+            ("image/avif;q=0.,image/webp", webp),
+            // What has a weight that is none does not count.
+            ("image/avif;q=0.1234,image/webp;q=0.1", webp),
+            ("image/avif;q=1.5,image/webp;q=0.1", webp),
+            ("image/avif;q=1.001,image/webp;q=0.1", webp),
+            ("image/avif;q=2,image/webp;q=0.1", webp),
+            ("image/avif;q=00.9,image/webp;q=0.1", webp),
+            ("image/avif;q=.5,image/webp;q=0.1", webp),
+            ("image/avif;q=NaN,image/webp;q=0.1", webp),
+            ("image/avif;q=1e9,image/webp;q=0.1", webp),
+            ("image/avif;q=1e-3,image/webp;q=0.1", webp),
+            ("image/avif;q=\"0\",image/webp;q=0.1", webp),
+            ("image/avif;q=-1,image/webp;q=0.1", webp),
+            ("image/avif;q=+1,image/webp;q=0.1", webp),
+            ("image/avif;q = 0.3,image/webp;q=0.1", webp),
+            ("image/avif;q= 0.3,image/webp;q=0.1", webp),
+            ("image/avif;q=,image/webp;q=0.1", webp),
+            ("image/avif;q,image/webp;q=0.1", webp),
+            ("image/avif;q=oops", none),
             // Separators in quotes are none.
             ("image/avif;v=\"a,b;q=0\";q=0.5,image/webp;q=0.4", avif),
             ("image/avif;v=\"\\\",image/webp\",text/html", avif),
@@ -105,12 +143,42 @@ mod tests {
             ("image/*,*/*", none),
             ("", none),
             (";;,,q=0", none),
-            (";;;=,image/webp;q=oops", webp),
+            (";;;=,image/webp;x=oops", webp),
         ];
         for (accept, expected) in table {
             assert_eq!(preferred(accept, &TYPES), expected, "{accept}");
         }
         assert_eq!(preferred("image/avif,image/webp", &["image/webp", "image/avif"]), ["image/webp", "image/avif"]);
         assert!(preferred("image/avif", &[]).is_empty());
+    }
+
+    #[test]
+    fn headers_that_rank_alike_have_one_text() {
+        let table = [
+            ("image/webp;q=0.8,image/avif;q=0.8", "image/avif,image/webp"),
+            ("image/webp,image/avif;q=0.1", "image/webp,image/avif;q=0.9"),
+            ("image/avif;q=0.5,image/webp;q=0.2,*/*", "image/avif,image/webp;q=0.9"),
+            ("image/webp;q=0.001", "image/webp"),
+            ("image/*", ""),
+        ];
+        for (accept, expected) in table {
+            assert_eq!(canonical(accept, &TYPES), expected, "{accept}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_one_text_serves_every_choice(
+            elements in proptest::collection::vec(
+                ("image/(avif|webp|\\*)|IMAGE/WEBP", "(;(v=1|q=(0|1|0\\.[0-9]{0,4}|NaN|1\\.0)))?"), 0..5,
+            ),
+        ) {
+            let accept = elements.iter().map(|(name, weight)| format!("{name}{weight}")).collect::<Vec<_>>().join(", ");
+            let one = canonical(&accept, &TYPES);
+            for types in [&["image/avif", "image/webp"][..], &["image/webp", "image/avif"], &TYPES[..1], &TYPES[1..], &[]] {
+                proptest::prop_assert_eq!(preferred(&one, types), preferred(&accept, types), "{} as {}", &accept, &one);
+            }
+            proptest::prop_assert_eq!(canonical(&one, &TYPES), one);
+        }
     }
 }

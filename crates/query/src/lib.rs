@@ -29,7 +29,7 @@ pub type Presets = BTreeMap<String, String>;
 
 /// A known parameter with a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}={value} is not allowed: {name} takes {allowed}")]
+#[error("{name}={value} is not allowed: {name} takes {allowed}{}", self.hint())]
 pub struct BadParameter {
     /// The canonical name of the parameter.
     pub name: &'static str,
@@ -42,7 +42,19 @@ pub struct BadParameter {
 /// Longest part of a bad value that an error repeats.
 const SHOWN_VALUE: usize = 80;
 
+/// What programs write where they have no value.
+const NO_VALUES: [&str; 5] = ["undefined", "null", "NaN", "None", "nil"];
+
 impl BadParameter {
+    /// What to do about a value that nobody meant.
+    fn hint(&self) -> String {
+        if !NO_VALUES.contains(&self.value.as_str()) {
+            return String::new();
+        }
+        let Self { name, value, .. } = self;
+        format!("; a program has written {value} where it has no value: leave {name} out of the query then")
+    }
+
     fn new(parameter: &Parameter, value: &str, allowed: String) -> Self {
         let mut shown: String = value.chars().take(SHOWN_VALUE).collect();
         if shown.len() < value.len() {

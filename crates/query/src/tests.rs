@@ -2,6 +2,23 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[test]
+fn values_that_nobody_meant_are_explained() {
+    for (query, hint) in [
+        (
+            "q=undefined",
+            "q takes a whole number from 1 to 100; a program has written undefined where it has no value: leave q out",
+        ),
+        ("width=null", "leave w out of the query then"),
+        ("h=NaN", "leave h out of the query then"),
+        ("fit=undefined", "leave fit out of the query then"),
+        ("w=undefined1", ""),
+    ] {
+        let error = parse(query, &Presets::new()).unwrap_err().to_string();
+        assert!(error.contains(hint) && error.contains("a program") != hint.is_empty(), "{query}: {error}");
+    }
+}
+
 fn canonical(query: &str) -> Result<String, BadParameter> {
     parse(query, &Presets::new()).map(|t| t.canonical())
 }

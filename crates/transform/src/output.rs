@@ -259,7 +259,7 @@ mod tests {
             ("image/*,*/*", [None; 2]),
             ("IMAGE/WEBP ; q=0.1", [webp, None]),
             ("image/avif;q=0.12345,image/webp", [webp, None]),
-            ("image/avif;q=1.5,image/webp", [avif, webp]),
+            ("image/avif;q=1.5,image/webp", [webp, None]),
             ("image/webp;q=0", [None; 2]),
             ("", [None; 2]),
         ];

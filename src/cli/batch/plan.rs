@@ -59,11 +59,12 @@ pub(super) fn into_folder(
     existing: Existing,
 ) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::with_capacity(inputs.len());
-    let mut by_stem: BTreeMap<PathBuf, Vec<(&Path, Option<Format>)>> = BTreeMap::new();
+    let mut by_stem = ByStem::new();
     for Input { path, below } in inputs {
         let stem = folder.join(below.with_file_name(below.file_stem().unwrap_or(OsStr::new("image"))));
         let format = expected_format(path, choice);
-        by_stem.entry(stem.clone()).or_default().push((path, format));
+        let (_, results) = by_stem.entry(real(&stem)).or_insert_with(|| (stem.clone(), Vec::new()));
+        results.push((path, format));
         let output = match format {
             Some(format) => Output::File(with_ending(&stem, format)),
             None => Output::Stem(stem),
@@ -75,6 +76,16 @@ pub(super) fn into_folder(
         refuse_existing(&jobs)?;
     }
     Ok(jobs)
+}
+
+/// The path of a file in a folder that may be reached through links, or that is not there yet.
+fn real(path: &Path) -> PathBuf {
+    let Some((folder, name)) = path.parent().zip(path.file_name()) else { return path.to_owned() };
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    folder
+        .canonicalize()
+        .unwrap_or_else(|_| if folder == Path::new(".") { folder.to_owned() } else { real(folder) })
+        .join(name)
 }
 
 /// The format of a result, where that is known before the picture is.
@@ -98,9 +109,12 @@ fn with_ending(stem: &Path, format: Format) -> PathBuf {
     name.into()
 }
 
-fn refuse_shared_names(by_stem: &BTreeMap<PathBuf, Vec<(&Path, Option<Format>)>>) -> Result<(), Failure> {
+/// By real path without ending: that path as it was named first, and the images that would get it.
+type ByStem<'a> = BTreeMap<PathBuf, (PathBuf, Vec<(&'a Path, Option<Format>)>)>;
+
+fn refuse_shared_names(by_stem: &ByStem<'_>) -> Result<(), Failure> {
     let mut conflicts = Vec::new();
-    for (stem, results) in by_stem {
+    for (stem, results) in by_stem.values() {
         for (index, (input, format)) in results.iter().enumerate() {
             // A format that is not known yet may turn out to be any.
             let same = |other: &&(&Path, Option<Format>)| format.is_none() || other.1.is_none() || other.1 == *format;
