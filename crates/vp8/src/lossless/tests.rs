@@ -112,3 +112,11 @@ fn headers_are_checked() {
         assert_eq!(Header::read(bytes).ok(), expected, "{bytes:?}");
     }
 }
+
+#[test]
+fn sides_that_do_not_exist_are_refused() {
+    for size in [(0, 1), (1, 0), (16_385, 1), (1, u32::MAX)] {
+        let outcome = decode_headless(&[0; 100], size, &DecodeOptions::default());
+        assert!(matches!(outcome, Err(DecodeError::Damaged(_))), "{size:?}");
+    }
+}
