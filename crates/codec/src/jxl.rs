@@ -3,6 +3,7 @@
 //! The decoder sees nothing of the container but the codestream, allocates within the budget, and is fed piece by piece, so
 //! that the deadline is looked at between pieces; only the last step, making pixels of a frame, cannot be interrupted.
 
+use image_origin_container::{isobmff, slice};
 use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, JxlThreadPool, PixelFormat};
 
 use super::{
@@ -29,26 +30,15 @@ fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhaust
         return Ok(vec![bytes]);
     }
     let meter = Meter::new(bytes.len() as u64, work);
-    let (mut parts, mut rest) = (Vec::new(), bytes);
-    while let Some((header, after)) = rest.split_first_chunk::<8>() {
-        meter.entry::<&[u8]>()?;
-        let [s0, s1, s2, s3, kind @ ..] = *header;
-        let (header_len, length) = match u32::from_be_bytes([s0, s1, s2, s3]) {
-            0 => (8, rest.len()),
-            1 => (16, after.first_chunk().map_or(0, |size| usize::try_from(u64::from_be_bytes(*size)).unwrap_or(0))),
-            length => (8, length as usize),
-        };
-        if length < header_len {
-            break;
-        }
-        let content = rest.get(header_len..length.min(rest.len())).unwrap_or_default();
-        match &kind {
+    let mut parts = Vec::new();
+    for found in isobmff::children(bytes, &meter)? {
+        let content = slice(bytes, &found.payload);
+        match &found.kind {
             b"jxlc" => parts.push(content),
             // After the part's number.
             b"jxlp" => parts.push(content.get(4..).unwrap_or_default()),
             _ => {}
         }
-        rest = rest.get(length..).unwrap_or_default();
     }
     Ok(parts)
 }

@@ -20,21 +20,50 @@ pub struct Chunk {
     pub range: Range<u64>,
     /// The data alone.
     pub data: Range<u64>,
+    /// Bytes that the chunk says its data has.
+    pub length: u32,
     /// The file ends before the chunk does.
     pub cut: bool,
 }
 
-/// The chunk at `at`, or `None` where no whole chunk header is left or the length is out of range (section 5.3).
-pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
-    let Some([l0, l1, l2, l3, name @ ..]) = input.array::<8>(at)? else { return Ok(None) };
-    let length = u32::from_be_bytes([l0, l1, l2, l3]);
-    if length > 0x7fff_ffff {
-        return Ok(None);
+impl Chunk {
+    /// From length and name, which stand at `at` in a file of `len` bytes.
+    fn new([l0, l1, l2, l3, name @ ..]: [u8; 8], at: u64, len: u64) -> Option<Self> {
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        if length > 0x7fff_ffff {
+            return None;
+        }
+        let data = at + 8;
+        let data_end = data + u64::from(length);
+        let end = data_end + 4;
+        Some(Self { name, range: at..end.min(len), data: data..data_end.min(len), length, cut: end > len })
     }
-    let data = at + 8;
-    let data_end = data + u64::from(length);
-    let (end, len) = (data_end + 4, input.len());
-    Ok(Some(Chunk { name, range: at..end.min(len), data: data..data_end.min(len), cut: end > len }))
+
+    /// Whether the file ends before the data does.
+    pub const fn lacks_data(&self) -> bool {
+        self.data.end - self.data.start < self.length as u64
+    }
+}
+
+/// The chunk at `at`, or `None` where no whole chunk header is left or the length is out of range (section 5.3).
+///
+/// # Errors
+/// Those of `input`.
+pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
+    let len = input.len();
+    Ok(input.array::<8>(at)?.and_then(|head| Chunk::new(head, at, len)))
+}
+
+/// The chunks of a file in memory up to IEND, read one by one: those of [`chunks`], of which there may be any number.
+pub fn chunks_of(file: &[u8]) -> impl Iterator<Item = Chunk> {
+    let mut next = Some(SIGNATURE_LEN);
+    std::iter::from_fn(move || {
+        let at = next?;
+        let head = file.get(usize::try_from(at).ok()?..)?.first_chunk()?;
+        let chunk = Chunk::new(*head, at, file.len() as u64)?;
+        next = (&chunk.name != b"IEND").then_some(chunk.range.end);
+        Some(chunk)
+    })
 }
 
 /// The chunks up to IEND, behind which nothing belongs to the file.
@@ -122,4 +151,31 @@ pub fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     crc.update(data);
     out.extend(crc.sum().to_be_bytes());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::Work;
+
+    /// Decoders read chunks from memory, and what looks for metadata through a window: each must see what the other does.
+    #[test]
+    fn chunks_in_memory_are_those_behind_a_window() {
+        let file = b"\x89PNG\r\n\x1a\n\0\0\0\x01IHDRx\0\0\0\0\0\0\0\x02IDATab\0\0\0\0\0\0\0\0IEND\0\0\0\0\0\0\0\0IDAT";
+        let mut changed: Vec<Vec<u8>> = (0..=file.len()).map(|end| file[..end].to_vec()).collect();
+        for at in 0..file.len() {
+            for byte in [0, 1, 2, 0x7f, 0x80, 0xff] {
+                changed.push(file.to_vec());
+                changed.last_mut().unwrap()[at] = byte;
+            }
+        }
+        let work = Work::unbounded();
+        for file in changed {
+            let meter = Meter::new(file.len() as u64, &work);
+            let windowed = Input::new(Cursor::new(&file), &meter).and_then(|mut input| chunks(&mut input)).unwrap();
+            assert_eq!(chunks_of(&file).collect::<Vec<_>>(), windowed, "{file:?}");
+        }
+    }
 }

@@ -40,8 +40,32 @@ pub struct Chunk {
     pub range: Range<u64>,
     /// The data alone.
     pub data: Range<u64>,
+    /// Bytes that the chunk says its data has.
+    pub size: u32,
     /// Bytes that the chunk announces and the file lacks.
     pub missing: u64,
+}
+
+impl Chunk {
+    /// From name and size, which stand at `at` in what ends at `end`.
+    fn new([n0, n1, n2, n3, size @ ..]: [u8; 8], at: u64, end: u64) -> Self {
+        let size = u32::from_le_bytes(size);
+        let data = at + 8;
+        let data_end = data + u64::from(size);
+        let full = data_end + u64::from(size % 2);
+        Self {
+            name: [n0, n1, n2, n3],
+            range: at..full.min(end),
+            data: data..data_end.min(end),
+            size,
+            missing: full.saturating_sub(end),
+        }
+    }
+
+    /// Whether what holds the chunk ends before its data does.
+    pub const fn lacks_data(&self) -> bool {
+        self.data.end - self.data.start < self.size as u64
+    }
 }
 
 /// The chunk at `at`, which may not reach beyond `end`.
@@ -49,23 +73,37 @@ pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -
     if at.saturating_add(8) > end {
         return Ok(None);
     }
-    let Some([n0, n1, n2, n3, size @ ..]) = input.array::<8>(at)? else { return Ok(None) };
-    let size = u64::from(u32::from_le_bytes(size));
-    let data = at + 8;
-    let data_end = data + size;
-    let full = data_end + size % 2;
-    Ok(Some(Chunk {
-        name: [n0, n1, n2, n3],
-        range: at..full.min(end),
-        data: data..data_end.min(end),
-        missing: full.saturating_sub(end),
-    }))
+    Ok(input.array::<8>(at)?.map(|head| Chunk::new(head, at, end)))
+}
+
+/// The chunks of a file in memory, read one by one: those of [`chunks`], of which there may be any number.
+pub fn chunks_of(file: &[u8]) -> impl Iterator<Item = Chunk> {
+    chunks_within(file, HEADER_LEN, announced_len(file))
+}
+
+/// The chunks from `at` to `end` in memory, such as those in the data of a frame.
+pub fn chunks_within(bytes: &[u8], mut at: u64, end: u64) -> impl Iterator<Item = Chunk> {
+    let end = end.min(bytes.len() as u64);
+    std::iter::from_fn(move || {
+        let held = bytes.get(usize::try_from(at).ok()?..usize::try_from(end).ok()?)?;
+        let chunk = Chunk::new(*held.first_chunk()?, at, end);
+        at = chunk.range.end;
+        Some(chunk)
+    })
+}
+
+/// The length of a file in memory by its own size, that of the chunk RIFF.
+pub fn announced_len(file: &[u8]) -> u64 {
+    riff_len(file.get(4..).and_then(<[u8]>::first_chunk).copied())
+}
+
+fn riff_len(size: Option<[u8; 4]>) -> u64 {
+    8 + u64::from(size.map_or(0, u32::from_le_bytes))
 }
 
 /// Where the RIFF chunk ends by its own size; the file may end before, or go on with what is no part of it.
 pub fn riff_end<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<u64> {
-    let size = input.array::<4>(4)?.map_or(0, u32::from_le_bytes);
-    Ok((8 + u64::from(size)).min(input.len()))
+    Ok(riff_len(input.array(4)?).min(input.len()))
 }
 
 /// All chunks of the file.
@@ -100,4 +138,31 @@ pub fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
         out.push(0);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::{Meter, Work};
+
+    /// Decoders read chunks from memory, and what looks for metadata through a window: each must see what the other does.
+    #[test]
+    fn chunks_in_memory_are_those_behind_a_window() {
+        let file = b"RIFF\x28\0\0\0WEBPVP8X\x03\0\0\0abc\0ALPH\x01\0\0\0x\0VP8 \x04\0\0\0wxyzEXIF";
+        let mut changed: Vec<Vec<u8>> = (0..=file.len()).map(|end| file[..end].to_vec()).collect();
+        for at in 0..file.len() {
+            for byte in [0, 1, 2, 0x7f, 0x80, 0xff] {
+                changed.push(file.to_vec());
+                changed.last_mut().unwrap()[at] = byte;
+            }
+        }
+        let work = Work::unbounded();
+        for file in changed {
+            let meter = Meter::new(file.len() as u64, &work);
+            let windowed = Input::new(Cursor::new(&file), &meter).and_then(|mut input| chunks(&mut input)).unwrap();
+            assert_eq!(chunks_of(&file).collect::<Vec<_>>(), windowed, "{file:?}");
+        }
+    }
 }

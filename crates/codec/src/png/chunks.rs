@@ -1,9 +1,9 @@
-//! A PNG's chunks (PNG 3rd edition, 5.3), and those that the `png` crate refuses a file for although it shows without.
+//! A PNG's chunks as `image-origin-container` finds them, and those that the `png` crate refuses a file for although it shows without.
 
 use std::borrow::Cow;
 
 use super::super::{Budget, Error, Format};
-use image_origin_container::png;
+use image_origin_container::{png, slice};
 
 /// What stands in front of the first chunk; in front of the content of each: length and name; and behind it: checksum.
 const SIGNATURE_LEN: usize = 8;
@@ -22,15 +22,10 @@ pub(super) struct Chunk<'a> {
 
 /// The chunks of a file up to IEND, behind which nothing belongs to it.
 pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
-    let mut rest = bytes.get(SIGNATURE_LEN..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let (name, after) = after.split_first_chunk::<4>()?;
-        let length = u32::from_be_bytes(*length) as usize;
-        let is_last = name == b"IEND";
-        rest = if is_last { &[] } else { after.get(length.saturating_add(CRC_LEN)..).unwrap_or_default() };
-        let content = after.get(..length).unwrap_or(after);
-        Some(Chunk { name: *name, content, is_cut: content.len() < length })
+    png::chunks_of(bytes).map(|chunk| Chunk {
+        name: chunk.name,
+        content: slice(bytes, &chunk.data),
+        is_cut: chunk.lacks_data(),
     })
 }
 

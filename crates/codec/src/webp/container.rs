@@ -1,16 +1,10 @@
-//! The container: RIFF chunks (RFC 9649, section 2).
+//! What the chunks of a file hold (RFC 9649, section 2), as `image-origin-container` finds them.
 
+use image_origin_container::{slice, webp};
 use image_origin_vp8::{lossless, lossy};
 
 use super::damaged;
 use crate::Error;
-
-/// "RIFF", the size and "WEBP".
-const HEADER_LEN: usize = 12;
-
-/// Flags of VP8X (section 2.7.1).
-pub(super) const ANIMATION: u8 = 0x02;
-pub(super) const ALPHA: u8 = 0x10;
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy)]
@@ -22,29 +16,25 @@ pub(super) struct Chunk<'a> {
     pub(super) is_cut: bool,
 }
 
+impl<'a> Chunk<'a> {
+    fn new(bytes: &'a [u8], chunk: &webp::Chunk) -> Self {
+        Self { name: chunk.name, content: slice(bytes, &chunk.data), is_cut: chunk.lacks_data() }
+    }
+}
+
 /// The chunks of a file, as far as it goes by its own size.
 pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
-    let size = bytes.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |size| u32::from_le_bytes(*size));
-    let end = (size as usize).saturating_add(8).min(bytes.len());
-    chunks_in(bytes.get(HEADER_LEN..end).unwrap_or_default())
+    webp::chunks_of(bytes).map(|chunk| Chunk::new(bytes, &chunk))
 }
 
 /// Whether the file ends before its own size says so, by more than the padding of its last chunk.
 pub(super) fn is_cut(bytes: &[u8]) -> bool {
-    let size = bytes.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |size| u32::from_le_bytes(*size));
-    bytes.len() + 1 < (size as usize).saturating_add(8)
+    (bytes.len() as u64) + 1 < webp::announced_len(bytes)
 }
 
 /// Chunks one after the other, with nothing before them.
-pub(super) fn chunks_in(mut rest: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
-    std::iter::from_fn(move || {
-        let (name, after) = rest.split_first_chunk::<4>()?;
-        let (length, after) = after.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        rest = after.get(length.saturating_add(length % 2)..).unwrap_or_default();
-        let content = after.get(..length).unwrap_or(after);
-        Some(Chunk { name: *name, content, is_cut: content.len() < length })
-    })
+pub(super) fn chunks_in(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+    webp::chunks_within(bytes, 0, bytes.len() as u64).map(|chunk| Chunk::new(bytes, &chunk))
 }
 
 /// What a file shows.
@@ -162,7 +152,11 @@ impl Extended {
         let chunk = chunks(bytes).next().filter(|chunk| &chunk.name == b"VP8X")?;
         let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = chunk.content.first_chunk()?;
         let side = |bytes: [u8; 3]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) + 1;
-        Some(Self { is_animated: flags & ANIMATION != 0, width: side([w0, w1, w2]), height: side([h0, h1, h2]) })
+        Some(Self {
+            is_animated: flags & webp::ANIMATION_FLAG != 0,
+            width: side([w0, w1, w2]),
+            height: side([h0, h1, h2]),
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Writing animations (RFC 9649, section 2.7): of each frame only the rectangle that changes, laid over what is there
 //! without blending, so that nothing ever has to be disposed of.
 
+use image_origin_container::webp::{ALPHA_FLAG, ANIMATION_FLAG};
+
 use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::buffer::OutputBuffer;
 use super::super::{Budget, Channels, Encoding, Error, Raster, Samples, Work};
-use super::container::{ALPHA, ANIMATION, chunk, chunks, file_of};
+use super::container::{chunk, chunks, file_of};
 use super::encode;
 
 /// The last byte of a frame's header: do not blend, or blend; dispose of nothing.
@@ -98,7 +100,7 @@ impl AnimationWriter for WebPWriter<'_> {
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
         let Self { plays, shown, mut frames, has_alpha, budget, .. } = *self;
         let size = shown.ok_or(NO_PIXELS)?.whole();
-        let mut extended = vec![ANIMATION | if has_alpha { ALPHA } else { 0 }, 0, 0, 0];
+        let mut extended = vec![ANIMATION_FLAG | if has_alpha { ALPHA_FLAG } else { 0 }, 0, 0, 0];
         for side in [size.width, size.height] {
             extended.extend(&(side as u32 - 1).to_le_bytes()[..3]);
         }
