@@ -2,7 +2,7 @@
 
 use rusty_av1d::rust_api::{Decoder, Picture, PixelLayout, PlanarImageComponent as Component, Settings};
 
-use super::stream::{self, Sequence};
+use super::stream::{Sequence, Stream};
 
 /// What the decoder holds for each pixel beside samples: block levels, motion vectors, filter masks.
 const OVERHEAD_PER_PIXEL: u64 = 2;
@@ -23,22 +23,23 @@ pub(super) enum Row<'a> {
     Sixteen(&'a [[u8; 2]]),
 }
 
-/// Bytes that decoding holds at most, the planes included.
-pub(super) fn memory(sequence: &Sequence, stream: &[u8]) -> u64 {
+/// Bytes that decoding a stream of this length holds at most, the planes included.
+pub(super) fn memory(stream: &Stream, length: usize) -> u64 {
+    let sequence = &stream.sequence;
     // The decoder works in whole superblocks.
     let side = |length: u32| u64::from(length).next_multiple_of(128);
     let pixels = side(sequence.width) * side(sequence.height);
     let sample = if sequence.depth > 8 { 2 } else { 1 };
     // Frames that are not shown are kept for others to be predicted from, with what is known of their blocks.
-    let frames = u64::from(Sequence::frames(stream).clamp(1, stream::MAX_FRAMES));
+    let frames = u64::from(stream.frames());
     let pictures = frames + u64::from(sequence.has_film_grain);
     pixels * sequence.samples_by_four() * sample * pictures / 4
         + pixels * OVERHEAD_PER_PIXEL * frames
         + OVERHEAD
-        + stream.len() as u64
+        + length as u64
 }
 
-/// Decodes the first picture of a stream that [`Sequence::check`] has let pass; it has the size and the kind that its
+/// Decodes the first picture of a stream that [`Stream::check`] has let pass; it has the size and the kind that its
 /// header announces.
 pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'static str> {
     // The decoder panics over some streams that are broken. It is made and dropped within the call.

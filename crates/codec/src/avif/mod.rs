@@ -17,11 +17,11 @@ use colour::{Converter, Out};
 use decode::Planes;
 pub(super) use encode::{Avif, DEFAULT};
 pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer, with_speed};
-use stream::Sequence;
+use stream::{Sequence, Stream};
 
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Need, Orientation, Raster, Samples,
-    Work, profile,
+    Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Meter, Need, Orientation, Raster,
+    Samples, Work, profile,
 };
 use image_origin_container::heif::{self, CleanAperture, Coded, Nclx, Picture};
 
@@ -85,6 +85,11 @@ fn cell<'a>(coded: &Coded<'a>, index: usize, budget: Budget) -> Result<(Cow<'a, 
     Ok((coded.cell(index), budget))
 }
 
+/// Walks over the units of a cell's data.
+fn read_stream(data: &[u8], work: &Work) -> Result<Stream, Error> {
+    Stream::read(data, &Meter::new(data.len() as u64, work))
+}
+
 /// Whole pixels that lie in the picture; `None` where there are none.
 fn aperture(clean: CleanAperture, width: u32, height: u32) -> Option<Area> {
     let CleanAperture { width: columns, height: rows, right, down } = clean;
@@ -146,6 +151,8 @@ struct Canvas<'n> {
     height: u32,
     channels: Channels,
     samples: Samples,
+    /// The stream of the first cell, until that is drawn.
+    first: Option<Stream>,
     /// What is left for the decoder.
     budget: Budget,
     work: &'n Work,
@@ -161,14 +168,15 @@ impl<'n> Canvas<'n> {
         let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
         let budget = need.budget.beside(bytes * copies)?;
         let (first, beside) = cell(&opened.picture.colour, 0, budget)?;
-        beside.check_memory(decode::memory(&opened.sequence, &first))?;
+        let stream = read_stream(&first, need.work)?;
+        beside.check_memory(decode::memory(&stream, first.len()))?;
         drop(first);
         let mut samples = Samples::zeroed(count as usize, is_deep);
         if !channels.has_alpha() && opened.picture.colour.cell_count() > 1 {
             // What is not drawn is missing.
             samples.as_bytes_mut().fill(MISSING);
         }
-        Ok(Self { width, height, channels, samples, budget, work: need.work })
+        Ok(Self { width, height, channels, samples, first: Some(stream), budget, work: need.work })
     }
 
     /// Decodes the cells one after the other and puts them where they belong. Of a grid, cells that are damaged are left
@@ -177,8 +185,9 @@ impl<'n> Canvas<'n> {
         let (mut cell_size, mut flaw, mut first_error) = (None, None, None);
         for index in 0..coded.cell_count() {
             self.work.check()?;
-            let (stream, budget) = cell(coded, index, self.budget)?;
-            let planes = match Self::decode(&stream, budget) {
+            let (data, budget) = cell(coded, index, self.budget)?;
+            let stream = self.first.take().map_or_else(|| read_stream(&data, self.work), Ok);
+            let planes = match stream.and_then(|stream| Self::decode(&data, &stream, budget)) {
                 Ok(planes) => planes,
                 Err(error @ Error::Damaged { .. }) => {
                     flaw.get_or_insert(if coded.ends_file(index) { Flaw::CutShort } else { Flaw::Damaged });
@@ -204,13 +213,13 @@ impl<'n> Canvas<'n> {
         }
     }
 
-    fn decode(stream: &[u8], budget: Budget) -> Result<Planes, Error> {
-        let sequence = Sequence::read(stream).map_err(damaged)?;
-        let frames = Sequence::check(stream).map_err(damaged)?;
+    fn decode(data: &[u8], stream: &Stream, budget: Budget) -> Result<Planes, Error> {
+        stream.check().map_err(damaged)?;
+        let sequence = stream.sequence;
         // Each frame is worked on without a pause, whether it is shown or not.
-        budget.check_pixels(sequence.width, sequence.height.saturating_mul(frames))?;
-        budget.check_memory(decode::memory(&sequence, stream))?;
-        decode::decode(stream, sequence).map_err(damaged)
+        budget.check_pixels(sequence.width, sequence.height.saturating_mul(stream.frames()))?;
+        budget.check_memory(decode::memory(stream, data.len()))?;
+        decode::decode(data, sequence).map_err(damaged)
     }
 
     /// Writes a decoded cell, as far as it lies on the canvas.

@@ -3,8 +3,11 @@
 //! The decoder believes its stream; so size and depth are read here first, and a stream that could make it work longer
 //! than its one picture is worth is refused.
 
+use super::damaged;
+use crate::{Error, Meter};
+
 /// Frames that a still picture may have: layers, and those that others are predicted from.
-pub(super) const MAX_FRAMES: u32 = 8;
+const MAX_FRAMES: u32 = 8;
 
 /// Kinds of open bitstream units (6.2.2).
 const SEQUENCE_HEADER: u8 = 1;
@@ -33,30 +36,11 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Reads the sequence header of the stream of a still picture.
     pub(super) fn read(stream: &[u8]) -> Result<Self, &'static str> {
-        let first = units(stream).find(|unit| unit.kind == SEQUENCE_HEADER).ok_or("it has no sequence header")?;
-        read_header(&mut Bits(first.payload, 0)).ok_or("its sequence header is cut off")
+        Self::of(units(stream).find(|unit| unit.kind == SEQUENCE_HEADER).map(|unit| unit.payload))
     }
 
-    /// The number of frames, whether they are shown or not.
-    pub(super) fn frames(stream: &[u8]) -> u32 {
-        units(stream).filter(|unit| matches!(unit.kind, FRAME | FRAME_HEADER)).count() as u32
-    }
-
-    /// Refuses a stream whose frames are many, or not all of one sequence; else tells how many there are, one at least.
-    pub(super) fn check(stream: &[u8]) -> Result<u32, &'static str> {
-        let mut header = None;
-        for unit in units(stream) {
-            match unit.kind {
-                SEQUENCE_HEADER if *header.get_or_insert(unit.payload) != unit.payload => {
-                    return Err("its sequence header changes");
-                }
-                _ => {}
-            }
-        }
-        match Self::frames(stream) {
-            frames @ 0..=MAX_FRAMES => Ok(frames.max(1)),
-            _ => Err("it has too many frames for a still picture"),
-        }
+    fn of(header: Option<&[u8]>) -> Result<Self, &'static str> {
+        read_header(&mut Bits(header.ok_or("it has no sequence header")?, 0)).ok_or("its sequence header is cut off")
     }
 
     /// Samples of luma and chroma for each pixel, times 4.
@@ -66,6 +50,50 @@ impl Sequence {
             (false, [true, true]) => 6,
             (false, [true, false]) => 8,
             (false, _) => 12,
+        }
+    }
+}
+
+/// A stream whose units have been walked over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stream {
+    pub(super) sequence: Sequence,
+    /// How many frames there are, whether they are shown or not.
+    frames: u32,
+    /// Whether there is but one sequence header, though it may be repeated.
+    is_one_sequence: bool,
+}
+
+impl Stream {
+    /// Reads all that is to be known before decoding.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] as [`Sequence::read`]; what `meter` says.
+    pub(super) fn read(stream: &[u8], meter: &Meter<'_>) -> Result<Self, Error> {
+        let (mut header, mut frames, mut is_one_sequence) = (None, 0_u32, true);
+        for unit in units(stream) {
+            meter.step()?;
+            match unit.kind {
+                SEQUENCE_HEADER => is_one_sequence &= *header.get_or_insert(unit.payload) == unit.payload,
+                FRAME | FRAME_HEADER => frames += 1,
+                _ => {}
+            }
+        }
+        let sequence = Sequence::of(header).map_err(damaged)?;
+        Ok(Self { sequence, frames, is_one_sequence })
+    }
+
+    /// How many frames a decoder keeps at most, since it gets no stream with more.
+    pub(super) fn frames(&self) -> u32 {
+        self.frames.clamp(1, MAX_FRAMES)
+    }
+
+    /// Refuses a stream whose frames are many, or not all of one sequence.
+    pub(super) const fn check(&self) -> Result<(), &'static str> {
+        match (self.is_one_sequence, self.frames) {
+            (false, _) => Err("its sequence header changes"),
+            (true, 0..=MAX_FRAMES) => Ok(()),
+            (true, _) => Err("it has too many frames for a still picture"),
         }
     }
 }

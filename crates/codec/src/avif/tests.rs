@@ -149,17 +149,19 @@ fn streams_of_many_frames_are_refused() {
     let header = [0x0a, 0x06, 0x18, 0x15, 0x7f, 0xfc, 0x00, 0x02];
     let frame = [0x32, 0x01, 0x00];
     let stream = |frames: usize| [&header[..], &frame.repeat(frames)].concat();
-    assert_eq!((Sequence::check(&stream(1)), Sequence::check(&stream(8))), (Ok(1), Ok(8)));
-    assert!(Sequence::check(&stream(9)).is_err());
+    let read = |data: &[u8]| read_stream(data, &Work::unbounded()).unwrap();
+    let frames = |data: &[u8]| read(data).check().map(|()| read(data).frames());
+    assert_eq!((frames(&stream(0)), frames(&stream(1)), frames(&stream(8))), (Ok(1), Ok(1), Ok(8)));
+    assert!(frames(&stream(9)).is_err());
     let sequence = Sequence::read(&stream(1)).unwrap();
     let luma = u64::from(sequence.width.next_multiple_of(128)) * u64::from(sequence.height.next_multiple_of(128));
-    let memory = |frames| decode::memory(&sequence, &stream(frames));
+    let memory = |frames| decode::memory(&read(&stream(frames)), stream(frames).len());
     assert!(memory(8) - memory(1) >= 7 * luma * 3 / 2, "frames that are not shown are kept as well");
     let pixels = u64::from(sequence.width) * u64::from(sequence.height);
     let budget = Budget { pixels: 8 * pixels - 1, ..BUDGET };
-    assert!(matches!(Canvas::decode(&stream(8), budget), Err(Error::TooLarge { .. })));
+    assert!(matches!(Canvas::decode(&stream(8), &read(&stream(8)), budget), Err(Error::TooLarge { .. })));
     let changed = [&stream(1)[..], &[0x0a, 0x02, 0x18, 0x16]].concat();
-    assert!(Sequence::check(&changed).is_err());
+    assert!(frames(&changed).is_err());
 }
 
 #[test]
@@ -184,6 +186,7 @@ fn premultiplied_colours_are_divided() {
         height: 1,
         channels: Channels::Rgba,
         samples: Samples::U8(vec![100, 50, 0, 128, 9, 9, 9, 0]),
+        first: None,
         budget: BUDGET,
         work: &Work::unbounded(),
     };
