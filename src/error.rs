@@ -233,6 +233,13 @@ mod tests {
     }
 
     #[test]
+    fn details_are_short_enough_for_people() {
+        for (text, length) in [("short", 5), (&"ä".repeat(5000), MAX_DETAIL)] {
+            assert_eq!(Problem::new(Code::BadParameter, text).detail.chars().count(), length);
+        }
+    }
+
+    #[test]
     fn a_bad_parameter_is_a_member_of_the_document() {
         let bad = BadParameter { name: "w", value: "x".into(), allowed: "a number".into() };
         let document = Problem::from(bad).to_json();
