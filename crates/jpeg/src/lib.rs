@@ -88,6 +88,7 @@ pub use encode::{EncodeOptions, Picture, Pixels, encode};
 pub use error::{DecodeError, EncodeError, Warning};
 pub use frame::{Colour, Component, Process};
 pub use header::{Header, exif, icc_profile, read_header};
+pub use segments::{Segment, Segments};
 
 /// The size to decode to, in each direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

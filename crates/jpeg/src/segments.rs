@@ -32,26 +32,32 @@ pub(super) const fn is_restart(marker: u8) -> bool {
 
 /// One marker with the bytes that belong to it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment<'a> {
+pub struct Segment<'a> {
     /// The byte after 0xFF.
-    pub(super) marker: u8,
+    pub marker: u8,
     /// The parameters, without the two bytes of length; empty for markers that stand alone.
-    pub(super) payload: &'a [u8],
+    pub payload: &'a [u8],
     /// False when the file ends before the declared length.
-    pub(super) complete: bool,
+    pub complete: bool,
 }
 
 /// An iterator over the segments of a file. It does not know about entropy-coded data other than that it holds no
 /// markers but RSTn, so that it can also be used to walk over a scan.
 #[derive(Debug, Clone)]
-pub(super) struct Segments<'a> {
+pub struct Segments<'a> {
     data: &'a [u8],
     pos: usize,
 }
 
 impl<'a> Segments<'a> {
-    pub(super) const fn new(data: &'a [u8]) -> Self {
+    /// The segments of a file from its first byte on.
+    pub const fn new(data: &'a [u8]) -> Self {
         Self { data, pos: 0 }
+    }
+
+    /// Goes on behind the entropy-coded data that follows an SOS: at the first marker other than RSTn.
+    pub fn skip_scan(&mut self) {
+        self.pos = end_of_scan(self.data, self.pos);
     }
 
     /// Where the next segment is looked for.
