@@ -43,7 +43,7 @@ impl Primaries {
 /// From thorough to fast.
 pub const SPEEDS: RangeInclusive<u8> = 1..=4;
 
-/// The speed that is used where none is asked for: see ARCHITECTURE.md for what each takes and gives.
+/// The speed that is used where none is asked for: see the NOTES.md of `image-origin-av1` for what each takes and gives.
 pub const DEFAULT_SPEED: u8 = 3;
 
 /// One for each of [`SPEEDS`].
@@ -124,7 +124,7 @@ const LARGE: Effort = QUICK.smallest(4).modes(2);
 const LARGEST: Effort = QUICK.smallest(5);
 
 /// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
-/// ARCHITECTURE.md.
+/// the NOTES.md of `image-origin-av1`.
 pub(super) const SEARCHES: [Search; 6] = [
     Search { effort: THOROUGH, most_pixels: 2_500_000 },
     Search { effort: HALVES, most_pixels: 6_000_000 },

@@ -2,7 +2,7 @@
 //!
 //! The boxes are read by `metadata`; headers of the AV1 streams are read here and held against the budget before the
 //! decoder sees them. Pictures of 8 bits come out with 8, deeper ones with 16. Reading and writing of the streams is
-//! Rust, see ARCHITECTURE.md for the choice.
+//! Rust, see NOTES.md for the choice.
 
 mod colour;
 mod decode;
