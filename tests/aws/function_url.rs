@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::lambda::{Answer, Function, event};
 use super::proxy::Proxy;
 use super::store::Store;
-use crate::common::{Server, fixtures};
+use crate::common::{Server, fixtures, large};
 
 /// A request through a function URL, in the event that Lambda makes of it.
 pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Value {
@@ -132,35 +132,18 @@ fn figures_are_lines_of_cloudwatchs_format() {
     }
 }
 
-/// A picture of so many random bytes.
-fn large(folder: &std::path::Path, length: usize) {
-    let mut bytes = std::fs::read(fixtures().join("photo.png")).unwrap();
-    let end = bytes.split_off(bytes.len() - 12);
-    let chunk = length - bytes.len() - end.len() - 12;
-    bytes.extend_from_slice(&(chunk as u32).to_be_bytes());
-    bytes.extend_from_slice(b"IDAT");
-    let mut state = 1_u64;
-    bytes.extend((0..chunk + 4).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    }));
-    bytes.extend(end);
-    assert_eq!(bytes.len(), length);
-    std::fs::write(folder.join("large.png"), bytes).unwrap();
-}
-
 #[test]
 fn twenty_five_megabytes_arrive_whole_as_a_stream_and_are_refused_as_a_document() {
     let folder = tempfile::tempdir().unwrap();
-    large(folder.path(), 25 << 20);
+    std::fs::write(folder.path().join("large.pgm"), large(25 << 20)).unwrap();
     let source = folder.path().to_str().unwrap();
     let function = Function::start(&[("IMAGE_ORIGIN_SOURCE", source)]);
-    let answer = get(&function, "/large.png");
+    let answer = get(&function, "/large.pgm");
     assert_eq!(answer.status, 200);
-    assert!(answer.body == std::fs::read(folder.path().join("large.png")).unwrap(), "{} bytes", answer.body.len());
+    assert!(answer.body == std::fs::read(folder.path().join("large.pgm")).unwrap(), "{} bytes", answer.body.len());
 
     let buffered = [("IMAGE_ORIGIN_SOURCE", source), ("IMAGE_ORIGIN_LAMBDA_DELIVERY", "buffered")];
-    let answer = Function::start(&buffered).invoke(request("GET", "/large.png", &[])).buffered();
+    let answer = Function::start(&buffered).invoke(request("GET", "/large.pgm", &[])).buffered();
     assert_eq!((answer.status, &answer.json()["code"]), (413, &"answer_too_large".into()));
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     for part in ["26214400", "6291456", "base64", "streaming"] {
@@ -171,16 +154,10 @@ fn twenty_five_megabytes_arrive_whole_as_a_stream_and_are_refused_as_a_document(
 #[test]
 fn what_is_beyond_lambdas_limit_is_refused_with_its_number() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bytes = std::fs::read(fixtures().join("photo.png")).unwrap();
-    let end = bytes.split_off(bytes.len() - 12);
-    bytes.extend_from_slice(&(210_u32 << 20).to_be_bytes());
-    bytes.extend_from_slice(b"IDAT");
-    bytes.resize(bytes.len() + (210 << 20) + 4, 7);
-    bytes.extend(end);
-    std::fs::write(folder.path().join("large.png"), bytes).unwrap();
+    std::fs::write(folder.path().join("large.pgm"), large(210 << 20)).unwrap();
     let source = folder.path().to_str().unwrap();
     let function = Function::start(&[("IMAGE_ORIGIN_SOURCE", source), ("IMAGE_ORIGIN_MAX_SOURCE_BYTES", "1G")]);
-    let answer = get(&function, "/large.png");
+    let answer = get(&function, "/large.pgm");
     assert_eq!((answer.status, &answer.json()["code"]), (413, &"answer_too_large".into()));
     assert!(answer.json()["detail"].as_str().unwrap().contains("209715200"), "{}", answer.json());
 }
@@ -224,10 +201,10 @@ fn documents_for_api_gateway_and_load_balancers_hold_the_same_answers() {
 #[test]
 fn a_load_balancer_gets_no_more_than_it_takes() {
     let folder = tempfile::tempdir().unwrap();
-    large(folder.path(), 1 << 20);
+    std::fs::write(folder.path().join("large.pgm"), large(1 << 20)).unwrap();
     let function = Function::start(&[("IMAGE_ORIGIN_SOURCE", folder.path().to_str().unwrap())]);
     let mut event = event("load-balancer.json");
-    event["path"] = "/large.png".into();
+    event["path"] = "/large.pgm".into();
     event["queryStringParameters"] = Value::Null;
     let answer = function.invoke(event).buffered();
     assert_eq!((answer.status, &answer.json()["code"]), (413, &"answer_too_large".into()));

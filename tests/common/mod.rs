@@ -19,6 +19,20 @@ pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
+/// A picture of so many bytes, all of which show: random greys, as they are.
+pub(crate) fn large(length: usize) -> Vec<u8> {
+    let header = |side: usize| format!("P5 {side} 1 255\n");
+    let side = (0..=length).rev().find(|side| header(*side).len() + side <= length).unwrap();
+    let mut bytes = header(side).into_bytes();
+    let mut state = 1_u64;
+    bytes.resize_with(bytes.len() + side, || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    });
+    assert_eq!(bytes.len(), length);
+    bytes
+}
+
 /// Every file of a folder of fixtures and of the folders in it.
 pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![fixtures().join(folder)], Vec::new());
