@@ -42,7 +42,7 @@ fn planning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     measure::bench(&mut group, "cover", size_of::<Original>(), || {
         let original = black_box(original);
-        original.crop(transform.crop).and_then(|crop| Plan::new(original, crop, &transform, None))
+        original.crop(transform.crop, (0.5, 0.5)).and_then(|crop| Plan::new(original, crop, &transform, None))
     });
     group.finish();
 }

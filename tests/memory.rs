@@ -256,7 +256,7 @@ fn cmyk(width: u16, height: u16) -> Vec<u8> {
 const QUERIES: [&str; 3] = ["format=jpeg", "rotate=90&format=png", "w=300&format=png"];
 
 /// What some of them are asked for beside that.
-const MORE_QUERIES: [&str; 25] = [
+const MORE_QUERIES: [&str; 35] = [
     "linear&w=500&format=jpeg",
     "q=70",
     "format=jpeg&progressive",
@@ -282,6 +282,16 @@ const MORE_QUERIES: [&str; 25] = [
     "w=200&format=avif",
     "w=200&format=avif&lossless",
     "colorspace=p3&format=png",
+    "ar=1:1&gravity=attention&zoom=2&format=png",
+    "crop=300,200&gravity=entropy&format=jpeg",
+    "rotate=10&w=300&format=png",
+    "rotate=33&format=png",
+    "rotate=100&w=900&h=500&fit=fill&format=jpeg",
+    "radius=40&format=png",
+    "w=500&radius=max&format=jpeg",
+    "w=400&pad=50&extend=blur&format=jpeg",
+    "pad=100&extend=mirror&format=png",
+    "pad=100&extend=edge&radius=max&format=png",
 ];
 
 /// What an animation is asked for.

@@ -89,6 +89,17 @@ fn pictures_look_like_their_references() {
         ("ico", "plain/icon.ico", "w=40&format=png"),
         ("qoi", "plain/photo.qoi", "w=10&format=png"),
         ("pnm", "plain/photo.ppm", "w=40&format=png"),
+        ("photo-zoomed", "photo.png", "w=120&zoom=3&gravity=0.3,0.4"),
+        ("photo-cropped-smartly", "photo.jpg", "crop=0.5,0.5&gravity=attention&w=90&format=png"),
+        ("photo-tilted", "photo.png", "w=120&rotate=12"),
+        ("photo-tilted-on-colour", "photo.jpg", "w=120&rotate=-30&bg=navy&format=png"),
+        ("photo-round", "photo.png", "w=120&radius=30,0,30,0"),
+        ("photo-circle", "photo.jpg", "w=100&ar=1:1&radius=max&bg=fff&format=png"),
+        ("photo-card", "photo.png", "w=100&pad=10&radius=16&bg=gold"),
+        ("photo-extended-blur", "photo.png", "w=100&h=140&fit=contain&extend=blur&radius=12"),
+        ("photo-extended-mirror", "photo.png", "w=60&pad=30&extend=mirror"),
+        ("photo-extended-edge", "photo.png", "w=60&pad=10,30&extend=edge"),
+        ("drawing-framed", "drawing.png", "w=100&pad=20&extend=blur"),
         ("truncated", "broken/truncated.jpg", "w=100&format=png"),
     ];
     let update = std::env::var_os("UPDATE_REFERENCES").is_some();

@@ -39,11 +39,28 @@ pub(super) fn print_markdown() -> Result<(), Failure> {
         let _ = writeln!(text, "| {names} | {allowed} | {default} | {help} |");
     }
     text += "\nWithout any parameter the answer is the original's own compressed pixels, stripped of metadata; `metadata` alone \
-             chooses what is kept. Everything else is decoded and encoded anew: `crop` and `trim` first, then `rotate` and \
-             `flip`, then the size, the colours, and the effects in the order of this table from `brightness` to `invert`, \
-             `blur` and `sharpen` last, and `bg` under it all.\n";
+             chooses what is kept. Everything else is decoded and encoded anew.\n\n## The order of operations\n\n";
+    for (number, operation) in ORDER.iter().enumerate() {
+        let _ = writeln!(text, "{}. {operation}", number + 1);
+    }
+    text += "\n[Framing](framing.md) shows what the parameters that frame a picture do.\n";
     print(&text)
 }
+
+/// What is done with an original, one after the other.
+const ORDER: [&str; 11] = [
+    "EXIF's orientation is applied: all that follows is about the upright picture.",
+    "`crop` takes an area.",
+    "`trim` cuts its border.",
+    "`rotate` turns it, and `flip` mirrors it.",
+    "`zoom` takes the part around what `gravity` names.",
+    "The size: `w`, `h`, `dpr`, `ar`, `fit` and `enlarge`, with `gravity` for what `fit=cover` keeps.",
+    "Colours are converted to `colorspace`.",
+    "The effects: `brightness`, `contrast`, `saturation`, `gamma`, `grayscale`, `tint`, `invert`, `blur`, `sharpen`.",
+    "`radius` rounds the corners of the picture.",
+    "`fit=contain` and `pad` put it onto a larger canvas, which `extend` fills.",
+    "`bg` is laid under it all, and `format` is written.",
+];
 
 fn names(parameter: &Parameter) -> Vec<&'static str> {
     std::iter::once(parameter.name).chain(parameter.aliases.iter().copied()).collect()

@@ -6,7 +6,8 @@
 
 use serde::Serialize;
 
-use super::values::{Colorspace, Fit, Flip, FormatChoice, Hundredths, Metadata, Rotation};
+use super::framing::Extend;
+use super::values::{Colorspace, Fit, Flip, FormatChoice, Hundredths, Metadata};
 
 /// Longest side of any output, in pixels. WebP cannot hold more (RFC 9649, 2.6 allows 14 bits less one).
 pub const MAX_SIDE: u32 = 16_383;
@@ -28,6 +29,13 @@ pub enum Kind {
         min: Hundredths,
         /// Largest value allowed.
         max: Hundredths,
+    },
+    /// Degrees in `min..=max`, clockwise where they are positive; two decimals count.
+    Angle {
+        /// Smallest angle allowed.
+        min: i32,
+        /// Largest angle allowed.
+        max: i32,
     },
     /// `true`, `1`, `on`, `yes` or nothing at all; `false`, `0`, `off`, `no`.
     Bool,
@@ -70,6 +78,7 @@ impl Parameter {
         match self.kind {
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Number { min, max } => format!("a number from {min} to {max}"),
+            Kind::Angle { min, max } => format!("degrees from {min} to {max}"),
             Kind::Bool => "true or false".to_owned(),
             Kind::Choice { values } => format!("one of {}", values.join(", ")),
             Kind::Color { alpha: false } => "RRGGBB in hex, or a CSS colour name".to_owned(),
@@ -180,7 +189,10 @@ parameters! {
         "Height of the target box in CSS pixels. Without w the aspect ratio is kept.";
     dpr "dpr": number(10, 1000), "1",
         "Device pixel ratio: multiplies w and h. Zoomed pages have ratios below 1 and above 5.";
-    fit "fit": Kind::Choice { values: Fit::NAMES }, "inside",
+    ar "ar": Kind::Text { form: "W:H or a decimal number, width over height from 0.01 to 100" }, "that of the picture",
+        "Aspect ratio. Gives the side of the box that is missing; without w and h it is the largest area of that ratio. The \
+         picture is cropped as by fit=cover, or padded where fit=contain is named.";
+    fit "fit": Kind::Choice { values: Fit::NAMES }, "inside, or cover with ar",
         "How the picture meets a box of w and h: inside and outside keep all of it, cover crops, contain pads with bg, \
          fill stretches.";
     enlarge "enlarge": Kind::Bool, "false for fit=inside, else true",
@@ -192,15 +204,19 @@ parameters! {
         form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, or X,Y \
                with both from 0 to 1",
     }, "center",
-        "What fit=cover keeps and where fit=contain puts the picture; entropy and attention look for the interesting part.";
+        "What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the \
+         interesting part.";
+    zoom "zoom": number(100, 1000), "1",
+        "Shows a part of the picture that is this many times smaller in both directions, around what gravity names.";
     crop "crop": Kind::Text {
-        form: "X,Y,W,H as whole pixels, or all four as fractions from 0 to 1 of which at least one has a decimal point",
+        form: "X,Y,W,H or W,H as whole pixels, or all of them as fractions from 0 to 1 of which at least one has a decimal \
+               point",
     }, "the whole picture",
-        "The area to take from the upright original, before anything else.";
+        "The area to take from the upright original, before anything else; gravity says where one without X,Y lies.";
     trim "trim": Kind::Integer { min: 0, max: 255 }, "off",
         "Cuts a border whose samples differ by no more than this from the top left pixel.";
-    rotate "rotate": Kind::Choice { values: Rotation::NAMES }, "0",
-        "Turns clockwise, after the EXIF orientation was applied.";
+    rotate "rotate": Kind::Angle { min: -360, max: 360 }, "0",
+        "Turns clockwise, after the EXIF orientation was applied. Corners that this leaves empty are bg, or transparent.";
     flip "flip": Kind::Choice { values: Flip::NAMES }, "none",
         "Mirrors horizontally, vertically or both, after rotate.";
     blur "blur": number(30, 10000), "off",
@@ -221,6 +237,14 @@ parameters! {
         "Colours the picture's luma with this colour.";
     invert "invert": Kind::Bool, "false",
         "Makes the negative; alpha stays.";
+    pad "pad": Kind::Text { form: "1, 2 or 4 whole numbers of pixels from 0 to 16383 with commas between, in CSS's order" }, "0",
+        "Padding around the picture in CSS pixels, beyond the box of w and h.";
+    extend "extend": Kind::Choice { values: Extend::NAMES }, "color",
+        "What fills the padding of pad and fit=contain: bg, the nearest pixels, the mirrored picture, or a blurred copy of it.";
+    radius "radius": Kind::Text {
+        form: "1 or 4 whole numbers of pixels from 0 to 16383 with commas between, clockwise from the top left, or max",
+    }, "0",
+        "Radius of the picture's corners in CSS pixels; max makes a circle or a pill. Under them is bg, or nothing.";
     bg "bg" ["background"]: Kind::Color { alpha: true }, "transparent, or white where the output has no alpha",
         "Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.";
     format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",

@@ -8,6 +8,7 @@
 //! The origin and the functions at the CDN's edge share this crate, so what they take for the same request is the same.
 
 pub mod accept;
+mod framing;
 mod grammar;
 mod ignored;
 mod transform;
@@ -15,12 +16,11 @@ mod values;
 
 use std::collections::BTreeMap;
 
+pub use framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
 pub use ignored::{IgnoredName, ignored_names, nearest};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
-pub use values::{
-    Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, Share,
-};
+pub use values::{Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Share};
 
 use grammar::RawParameters;
 

@@ -1,9 +1,8 @@
 //! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
 
+use super::framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
-use super::values::{
-    Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Rotation, whole_number,
-};
+use super::values::{Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, whole_number};
 use super::{BadParameter, Presets};
 
 /// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
@@ -119,7 +118,7 @@ pub struct Transform {
     /// Threshold for cutting a uniform border.
     pub trim: Option<u8>,
     /// Turn after the EXIF orientation.
-    pub rotate: Rotation,
+    pub rotate: Angle,
     /// Mirroring after the turn.
     pub flip: Flip,
     /// The target box; none keeps the size.
@@ -130,8 +129,10 @@ pub struct Transform {
     pub enlarge: bool,
     /// Whether to resize in linear light.
     pub linear: bool,
-    /// What `cover` keeps.
+    /// What `crop`, `zoom` and `cover` keep.
     pub gravity: Gravity,
+    /// How the picture is framed beside that.
+    pub framing: Framing,
     /// The frame of an animation that is taken as a still picture.
     pub page: Option<u32>,
     /// Changes to the samples.
@@ -153,13 +154,14 @@ impl Default for Transform {
         Self {
             crop: None,
             trim: None,
-            rotate: Rotation::None,
+            rotate: Angle::NONE,
             flip: Flip::None,
             target: None,
             fit: Fit::Inside,
             enlarge: enlarges_by_default(Fit::Inside),
             linear: false,
             gravity: Gravity::CENTER,
+            framing: Framing::default(),
             page: None,
             effects: Effects::default(),
             background: None,
@@ -169,6 +171,10 @@ impl Default for Transform {
             answer: Answer::Picture,
         }
     }
+}
+
+fn default_fit(ratio: Option<Ratio>) -> Fit {
+    if ratio.is_some() { Fit::Cover } else { Fit::Inside }
 }
 
 fn enlarges_by_default(fit: Fit) -> bool {
@@ -182,18 +188,34 @@ impl Transform {
     }
 
     pub(super) fn from_raw(raw: &RawParameters) -> Result<Self, BadParameter> {
-        let fit = raw.fit().choice(Fit::from_name)?.unwrap_or(Fit::Inside);
         let one = Hundredths::ONE;
+        let dpr = raw.dpr().number()?.unwrap_or(one);
+        let ratio = raw.ar().parsed(Ratio::parse)?;
+        let fit = match (ratio, raw.fit().choice(Fit::from_name)?) {
+            (Some(_), Some(Fit::Contain)) => Fit::Contain,
+            (ratio, given) => given.filter(|_| ratio.is_none()).unwrap_or(default_fit(ratio)),
+        };
+        let target = target_box(raw, dpr, ratio)?;
         Ok(Self {
             crop: raw.crop().parsed(Crop::parse)?,
             trim: raw.trim().integer()?.map(|threshold| threshold as u8),
-            rotate: raw.rotate().choice(Rotation::from_name)?.unwrap_or(Rotation::None),
+            rotate: raw.rotate().parsed(Angle::parse)?.unwrap_or(Angle::NONE),
             flip: raw.flip().choice(Flip::from_name)?.unwrap_or(Flip::None),
-            target: target_box(raw)?,
+            target,
             fit,
             enlarge: raw.enlarge().flag()?.unwrap_or(enlarges_by_default(fit)),
             linear: raw.linear().flag()?.unwrap_or(false),
             gravity: raw.gravity().parsed(Gravity::parse)?.unwrap_or(Gravity::CENTER),
+            framing: Framing {
+                ratio: ratio.filter(|_| target.is_none()),
+                zoom: raw.zoom().number()?.unwrap_or(one),
+                padding: in_device_pixels(raw, raw.pad().parsed(Padding::parse)?, "pad", |pad| pad.times(dpr))?
+                    .unwrap_or(Padding::NONE),
+                extend: raw.extend().choice(Extend::from_name)?.unwrap_or(Extend::Color),
+                radius: in_device_pixels(raw, raw.radius().parsed(Radius::parse)?.flatten(), "radius", |radius| {
+                    radius.times(dpr)
+                })?,
+            },
             effects: Effects {
                 brightness: raw.brightness().number()?.unwrap_or(one),
                 contrast: raw.contrast().number()?.unwrap_or(one),
@@ -251,18 +273,20 @@ impl Transform {
         fn unless<T: PartialEq>(value: T, default: T) -> Option<T> {
             (value != default).then_some(value)
         }
-        let (effects, output) = (&self.effects, &self.output);
+        let (effects, output, framing) = (&self.effects, &self.output, &self.framing);
         let one = Hundredths::ONE;
         RawParameters {
             w: shown(self.target.and_then(TargetBox::width)),
             h: shown(self.target.and_then(TargetBox::height)),
-            fit: shown(unless(self.fit, Fit::Inside).map(Fit::name)),
+            ar: shown(framing.ratio),
+            fit: shown(unless(self.fit, default_fit(framing.ratio)).map(Fit::name)),
             enlarge: shown(unless(self.enlarge, enlarges_by_default(self.fit))),
             linear: shown(unless(self.linear, false)),
             gravity: shown(unless(self.gravity, Gravity::CENTER)),
+            zoom: shown(unless(framing.zoom, one)),
             crop: shown(self.crop),
             trim: shown(self.trim),
-            rotate: shown(unless(self.rotate, Rotation::None).map(Rotation::name)),
+            rotate: shown(unless(self.rotate, Angle::NONE)),
             flip: shown(unless(self.flip, Flip::None).map(Flip::name)),
             blur: shown(effects.blur),
             sharpen: shown(effects.sharpen),
@@ -273,6 +297,9 @@ impl Transform {
             grayscale: shown(unless(effects.grayscale, false)),
             tint: shown(effects.tint),
             invert: shown(unless(effects.invert, false)),
+            pad: shown(unless(framing.padding, Padding::NONE)),
+            extend: shown(unless(framing.extend, Extend::Color).map(Extend::name)),
+            radius: shown(framing.radius),
             bg: shown(self.background),
             format: shown(output.format.map(FormatChoice::name)),
             colorspace: shown(unless(self.colorspace, Colorspace::Srgb).map(Colorspace::name)),
@@ -299,18 +326,36 @@ impl std::str::FromStr for Transform {
     }
 }
 
-/// Multiplies the box by `dpr` once and for all: `w=300&dpr=2` is `w=600`, and both are one cache entry.
-fn target_box(raw: &RawParameters) -> Result<Option<TargetBox>, BadParameter> {
-    let ratio = raw.dpr().number()?.unwrap_or(Hundredths::ONE);
+/// Multiplies the box by `dpr` once and for all: `w=300&dpr=2` is `w=600`, and both are one cache entry. So are the
+/// side that `ar` gives and the same side written out.
+fn target_box(raw: &RawParameters, dpr: Hundredths, ratio: Option<Ratio>) -> Result<Option<TargetBox>, BadParameter> {
     let scaled = |given: Given<'_>| -> Result<Option<u32>, BadParameter> {
-        let Some(side) = given.integer()? else { return Ok(None) };
-        let Some(pixels) = ratio.times(side).filter(|pixels| *pixels <= MAX_SIDE) else {
-            let name = given.parameter.name;
-            return Err(raw.dpr().bad(format!("at most what keeps {name} times dpr within {MAX_SIDE}")));
-        };
-        Ok(Some(pixels))
+        let name = given.parameter.name;
+        in_device_pixels(raw, given.integer()?, name, |side| dpr.times(side).filter(|pixels| *pixels <= MAX_SIDE))
     };
-    Ok(TargetBox::new(scaled(raw.w())?, scaled(raw.h())?))
+    let (width, height) = (scaled(raw.w())?, scaled(raw.h())?);
+    let folded = |side: u64, name: &str| {
+        let too_long = || raw.ar().bad(format!("at most what keeps {name} within {MAX_SIDE}"));
+        u32::try_from(side).ok().filter(|side| *side <= MAX_SIDE).ok_or_else(too_long).map(Some)
+    };
+    Ok(match (width, height, ratio) {
+        (Some(_), Some(_), Some(_)) => return Err(raw.ar().bad("effect with at most one of w and h".to_owned())),
+        (Some(width), None, Some(ratio)) => TargetBox::new(Some(width), folded(ratio.height(width), "h")?),
+        (None, Some(height), Some(ratio)) => TargetBox::new(folded(ratio.width(height), "w")?, Some(height)),
+        (width, height, _) => TargetBox::new(width, height),
+    })
+}
+
+/// A value with its CSS pixels multiplied by `dpr`, which is at fault if that is too much.
+fn in_device_pixels<T>(
+    raw: &RawParameters,
+    value: Option<T>,
+    name: &str,
+    times: impl FnOnce(T) -> Option<T>,
+) -> Result<Option<T>, BadParameter> {
+    let Some(value) = value else { return Ok(None) };
+    let too_long = || raw.dpr().bad(format!("at most what keeps {name} times dpr within {MAX_SIDE}"));
+    times(value).ok_or_else(too_long).map(Some)
 }
 
 impl<'a> Given<'a> {

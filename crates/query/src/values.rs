@@ -34,6 +34,7 @@ macro_rules! choice {
         }
     };
 }
+pub(super) use choice;
 
 choice! {
     /// How a picture meets the target box; the words are CSS's `object-fit` and sharp's `fit`.
@@ -48,20 +49,6 @@ choice! {
         Contain = "contain",
         /// Exactly the box; the aspect ratio is given up.
         Fill = "fill",
-    }
-}
-
-choice! {
-    /// A clockwise turn in degrees.
-    Rotation {
-        /// Not turned.
-        None = "0",
-        /// A quarter turn to the right.
-        Quarter = "90",
-        /// Upside down.
-        Half = "180",
-        /// A quarter turn to the left.
-        ThreeQuarters = "270",
     }
 }
 
@@ -209,7 +196,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// What `fit=cover` keeps, or where `fit=contain` puts the picture.
+/// What `crop`, `zoom` and `fit=cover` keep, or where `fit=contain` puts the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gravity {
     /// A named place, or a way to find one.
@@ -240,7 +227,8 @@ impl fmt::Display for Gravity {
     }
 }
 
-/// An area of the upright original. Width and height are never zero.
+/// An area of the upright original. Width and height are never zero. Where only they are given, the gravity says where
+/// the area lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Crop {
     /// Left, top, width and height in pixels.
@@ -265,19 +253,48 @@ pub enum Crop {
         /// Height, above 0.
         height: Share,
     },
+    /// Width and height in pixels.
+    PixelSize {
+        /// Width, at least 1.
+        width: u32,
+        /// Height, at least 1.
+        height: u32,
+    },
+    /// Width and height as shares of the picture's own width and height.
+    ShareSize {
+        /// Width, above 0.
+        width: Share,
+        /// Height, above 0.
+        height: Share,
+    },
 }
 
 impl Crop {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.contains('.') {
-            let [x, y, width, height] = shares(text)?;
-            let nothing = Share(0);
-            return (width > nothing && height > nothing).then_some(Self::Shares { x, y, width, height });
+        let items: Vec<&str> = text.split(',').map(str::trim).collect();
+        let crop = if text.contains('.') {
+            let shares: Vec<Share> = items.into_iter().map(Share::parse).collect::<Option<_>>()?;
+            match *shares.as_slice() {
+                [width, height] => Self::ShareSize { width, height },
+                [x, y, width, height] => Self::Shares { x, y, width, height },
+                _ => return None,
+            }
+        } else {
+            let pixels: Vec<u32> = items.into_iter().map(decimal_digits).collect::<Option<_>>()?;
+            match *pixels.as_slice() {
+                [width, height] => Self::PixelSize { width, height },
+                [x, y, width, height] => Self::Pixels { x, y, width, height },
+                _ => return None,
+            }
+        };
+        crop.has_size().then_some(crop)
+    }
+
+    fn has_size(&self) -> bool {
+        match *self {
+            Self::Pixels { width, height, .. } | Self::PixelSize { width, height } => width > 0 && height > 0,
+            Self::Shares { width, height, .. } | Self::ShareSize { width, height } => width.0 > 0 && height.0 > 0,
         }
-        let mut numbers = text.split(',').map(str::trim).map(decimal_digits);
-        let (x, y) = (numbers.next()??, numbers.next()??);
-        let (width, height) = (numbers.next()??, numbers.next()??);
-        (numbers.next().is_none() && width > 0 && height > 0).then_some(Self::Pixels { x, y, width, height })
     }
 }
 
@@ -286,6 +303,8 @@ impl fmt::Display for Crop {
         match self {
             Self::Pixels { x, y, width, height } => write!(f, "{x},{y},{width},{height}"),
             Self::Shares { x, y, width, height } => write!(f, "{x},{y},{width},{height}"),
+            Self::PixelSize { width, height } => write!(f, "{width},{height}"),
+            Self::ShareSize { width, height } => write!(f, "{width},{height}"),
         }
     }
 }
@@ -340,7 +359,7 @@ impl fmt::Display for Color {
 
 /// Reads a decimal number into units of its last place, rounded: digits and at most one point, no sign, no exponent, no
 /// `inf`, no `NaN`. Whole numbers because these texts are keys of caches: they must not depend on how floats are printed.
-fn decimal<const PLACES: usize>(text: &str) -> Option<u32> {
+pub(super) fn decimal<const PLACES: usize>(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() && fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -352,7 +371,7 @@ fn decimal<const PLACES: usize>(text: &str) -> Option<u32> {
 }
 
 /// The decimals of a number of such units, with the point and at least one digit.
-fn decimals<const PLACES: usize>(units: u32) -> String {
+pub(super) fn decimals<const PLACES: usize>(units: u32) -> String {
     let fraction = units % 10_u32.pow(PLACES as u32);
     let digits = format!("{fraction:0PLACES$}");
     let kept = digits.trim_end_matches('0');

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::{Accepted, Error, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output};
-use image_origin_codec::{
-    self as codec, Animation, AnimationWriter, Budget, Decoded, Encoder, Encoding, Frames, Raster,
+use super::{
+    Accepted, Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output,
 };
+use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, Encoder, Encoding, Frames};
 use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::{Colorspace, Transform};
 
@@ -179,9 +179,9 @@ impl Pass<'_> {
             let start = Instant::now();
             let decoded = Decoded::whole(canvas, frames.icc());
             let rest = budget.beside(held)?;
-            let (frame, its_space) = self.with_effects(decoded, rest)?;
+            let Framed { raster, space: its_space, canvas } = self.framed(decoded, rest)?;
             let (frame, its_space) =
-                on_background(Cow::Owned(frame), its_space, self.plan.canvas, self.transform, encoder, rest)?;
+                on_background(Cow::Owned(raster), its_space, canvas, self.transform, encoder, rest)?;
             self.add(|stages| stages.resize += start.elapsed());
             space = its_space;
             let start = Instant::now();
@@ -204,9 +204,9 @@ impl Pass<'_> {
         }
     }
 
-    fn with_effects(&self, decoded: Decoded, budget: Budget) -> Result<(Raster, Colorspace), codec::Error> {
+    fn framed(&self, decoded: Decoded, budget: Budget) -> Result<Framed, codec::Error> {
         let picture = picture(self.prepared, self.plan, decoded);
-        Picture { budget, ..picture }.with_effects(self.transform, self.prepared.work)
+        Picture { budget, ..picture }.framed(self.transform, self.prepared.work)
     }
 
     fn add(&self, change: impl FnOnce(&mut Stages)) {

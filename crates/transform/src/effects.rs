@@ -72,7 +72,7 @@ fn adjust(mut raster: Raster, effects: &Effects, budget: Budget) -> Result<Raste
 }
 
 /// A sample of either depth.
-trait Sample: bytemuck::Pod {
+pub(super) trait Sample: bytemuck::Pod {
     /// The largest.
     const MAX: f64;
     /// Its place among all.
@@ -179,7 +179,8 @@ fn grey(raster: Raster) -> Raster {
     of_samples(width, height, channels, samples)
 }
 
-fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+/// A Gaussian blur of a picture of 8 bits.
+pub(super) fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
     let (width, height) = (raster.width(), raster.height());
     let detour = detour(sigma);
     if detour == 1.0 {

@@ -57,7 +57,8 @@ pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<I
     let flaw = if is_cut { Some(Flaw::CutShort) } else { picture.decoded.flaw };
     let (header, orientation) = (picture.header, picture.header.orientation);
     let (width, height) = picture.original.upright_size();
-    let thumbnail = with_alpha(with_colour(picture.thumbnail(THUMBHASH_SIDE)?.oriented(orientation)));
+    let thumbnail =
+        with_alpha(with_colour(picture.thumbnail(picture.plan.field, THUMBHASH_SIDE)?.oriented(orientation)));
     Ok(Info {
         format: header.format.name(),
         width,

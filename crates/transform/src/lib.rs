@@ -1,8 +1,8 @@
 //! From the bytes of an original and a [`Transform`] to the bytes of the picture that was asked for.
 //!
 //! The way: probe the header, plan, decode (to size, where the format can), crop and resize in one pass, turn upright,
-//! convert the colours, apply effects, lay over the background, encode. Everything after the resize works on the small
-//! picture. Nothing here knows of HTTP or storage.
+//! convert the colours, turn by what is no quarter, apply effects, frame, lay over the background, encode. Everything
+//! after the resize works on the small picture. Nothing here knows of HTTP or storage.
 
 // Tests have no caller whose work they could take.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
@@ -10,15 +10,19 @@
 mod animation;
 mod colour;
 mod conversion;
+mod corners;
 mod effects;
+mod frame;
 mod info;
 mod lanczos;
+mod mosaic;
 mod output;
 mod plan;
 mod planes;
 mod report;
 mod resize;
 mod smart_crop;
+mod tilt;
 mod trim;
 
 use std::borrow::Cow;
@@ -29,14 +33,15 @@ pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
 pub use report::report;
 pub use resize::resize;
+pub use tilt::Tilt;
 
 use conversion::Conversion;
 use image_origin_codec::{
     self as codec, Animation, Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Format, Header, Need,
-    Raster, Work,
+    Orientation, Raster, Work,
 };
 use image_origin_metadata::{self as metadata, Keep};
-use image_origin_query::{Anchor, Color, Colorspace, Effects, Fit, Gravity, Metadata, Output, TargetBox, Transform};
+use image_origin_query::{Anchor, Color, Colorspace, Crop, Effects, Gravity, Metadata, Output, Transform};
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -192,11 +197,9 @@ fn render_within(
     picture.refine_plan(transform)?;
     work.check()?;
     let source = picture.header.format;
-    let canvas = picture.plan.canvas;
-    let budget = picture.budget;
-    let (raster, space) = picture.with_effects(transform, work)?;
+    let (size, budget) = (picture.plan.output_size(), picture.budget);
+    let Framed { raster, space, canvas } = picture.framed(transform, work)?;
     let rest = budget.beside(raster.bytes())?;
-    let size = canvas.map_or((raster.width(), raster.height()), |canvas| (canvas.width, canvas.height));
     let Output { format, lossless, .. } = transform.output;
     let encoders = output::choose(format, source, &raster, size, lossless, preferences, rest)?;
     let resized = Instant::now();
@@ -251,7 +254,7 @@ impl<'a> Prepared<'a> {
         let decoder = codec::decoder_for(bytes)?;
         let header = decoder.probe(bytes, budget, work)?;
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
-        let crop = original.crop(transform.crop)?;
+        let crop = original.crop(transform.crop, plan::focus_of(transform.gravity))?;
         let plan = Plan::new(original, crop, transform, None)?;
         // What is known to be too much need not be decoded first.
         budget.check_memory(least_memory(&header, &plan))?;
@@ -261,12 +264,16 @@ impl<'a> Prepared<'a> {
 
     /// Whether the plan is not complete before pixels are seen.
     fn needs_pixels(&self, transform: &Transform) -> bool {
-        transform.trim.is_some() || interest(transform).is_some()
+        transform.trim.is_some() || places_crop(transform) || self.plan.is_cut() && interest(transform).is_some()
     }
 
     /// What the output needs of the decoder.
     fn need(&self, transform: &Transform) -> Need<'a> {
-        let area = if self.needs_pixels(transform) { self.plan.field } else { self.plan.area };
+        let area = match self.needs_pixels(transform) {
+            true if places_crop(transform) => Area::whole(self.header.width, self.header.height),
+            true => self.plan.field,
+            false => self.plan.area,
+        };
         // A border can only be found in all of the pixels, and decoders shrink without regard to light.
         let whole = transform.trim.is_some() || transform.linear;
         let scale = if whole { 1.0 } else { self.plan.scale() };
@@ -301,29 +308,44 @@ struct Picture {
 impl Picture {
     /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
     fn refine_plan(&mut self, transform: &Transform) -> Result<(), Error> {
+        let interest = interest(transform);
+        if let Some(interest) = interest.filter(|_| places_crop(transform)) {
+            let (width, height) = self.original.upright_size();
+            let shown = (self.crop.width / f64::from(width), self.crop.height / f64::from(height));
+            let whole = Area::whole(self.original.width, self.original.height);
+            let focus = self.focus(whole, self.original.orientation, interest, shown)?;
+            self.crop = self.original.crop(transform.crop, focus)?;
+            self.plan = Plan::new(self.original, self.crop, transform, None)?;
+        }
         if let Some(threshold) = transform.trim {
             let field = self.in_raster(self.plan.field);
             let inner = self.in_original(trim::inner(&self.decoded.raster, field, threshold));
             self.crop = self.original.upright(inner);
             self.plan = Plan::new(self.original, self.crop, transform, None)?;
         }
-        if let Some(interest) = interest(transform) {
-            let focus = self.focus(interest)?;
+        if let Some(interest) = interest.filter(|_| self.plan.is_cut()) {
+            let focus = self.focus(self.plan.field, self.plan.orientation, interest, self.plan.shown)?;
             self.plan = Plan::new(self.original, self.crop, transform, Some(focus))?;
         }
         Ok(())
     }
 
-    fn focus(&self, interest: Interest) -> Result<(f64, f64), codec::Error> {
-        let (field, area) = (self.plan.field, self.plan.area);
-        let thumbnail = self.thumbnail(smart_crop::THUMBNAIL_SIDE)?.oriented(self.plan.orientation);
-        let (share_x, share_y) = self.plan.orientation.size(area.width / field.width, area.height / field.height);
-        Ok(smart_crop::focus(&thumbnail, interest, share_x, share_y))
+    /// The middle of the most interesting window of a field of the stored picture, in shares of the field once it is turned,
+    /// as are the sides of the window.
+    fn focus(
+        &self,
+        field: Area,
+        orientation: Orientation,
+        interest: Interest,
+        window: (f64, f64),
+    ) -> Result<(f64, f64), codec::Error> {
+        let thumbnail = self.thumbnail(field, smart_crop::THUMBNAIL_SIDE)?.oriented(orientation);
+        Ok(smart_crop::focus(&thumbnail, interest, window))
     }
 
-    /// The field as sRGB in its stored position, both sides at most `side` pixels.
-    fn thumbnail(&self, side: u32) -> Result<Raster, codec::Error> {
-        let field = self.in_raster(self.plan.field);
+    /// A field of the stored picture as sRGB, both sides at most `side` pixels.
+    fn thumbnail(&self, field: Area, side: u32) -> Result<Raster, codec::Error> {
+        let field = self.in_raster(field);
         let shrink = (field.width.max(field.height) / f64::from(side)).max(1.0);
         let size = |length: f64| (length / shrink).round().max(1.0) as u32;
         let (width, height) = (size(field.width), size(field.height));
@@ -336,7 +358,7 @@ impl Picture {
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
-        let Self { plan: Plan { orientation, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
+        let Self { plan: Plan { orientation, tilt, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
         let upright = |raster| {
             let resized = resize::resize(raster, field, area, width, height, budget)?;
             budget.check_memory(resized.oriented_memory(orientation))?;
@@ -349,7 +371,11 @@ impl Picture {
         } else {
             conversion.apply(upright(raster)?)
         };
-        Ok((raster, conversion.to))
+        let Some(tilt) = tilt else { return Ok((raster, conversion.to)) };
+        let turned = tilt::turned(&raster, &tilt, budget, work)?;
+        drop(raster);
+        let all = Area::whole(turned.width(), turned.height());
+        Ok((resize::resize(turned, all, all, self.plan.width, self.plan.height, budget)?, conversion.to))
     }
 
     /// The same with the effects that are asked for.
@@ -358,6 +384,14 @@ impl Picture {
         let (raster, space) = self.finished(transform, work)?;
         let tint = transform.effects.tint.map(|color| conversion::color(color, space));
         Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, work)?, space))
+    }
+
+    /// The same in its frame.
+    fn framed(self, transform: &Transform, work: &Work) -> Result<Framed, codec::Error> {
+        let (budget, canvas) = (self.budget, self.plan.canvas);
+        let (raster, space) = self.with_effects(transform, work)?;
+        let (raster, canvas) = frame::framed(raster, canvas, &transform.framing, budget, work)?;
+        Ok(Framed { raster, space, canvas })
     }
 
     /// An area of the stored picture in pixels of the raster.
@@ -373,6 +407,14 @@ impl Picture {
     }
 }
 
+/// A picture that lacks nothing but its background.
+struct Framed {
+    raster: Raster,
+    space: Colorspace,
+    /// What the background fills around it.
+    canvas: Option<Canvas>,
+}
+
 /// Bytes that the output takes at least: its pixels, without alpha, which may turn out to be idle.
 fn least_memory(header: &Header, plan: &Plan) -> u64 {
     let (width, height) = plan.output_size();
@@ -380,11 +422,16 @@ fn least_memory(header: &Header, plan: &Plan) -> u64 {
     u64::from(width) * u64::from(height) * samples
 }
 
+/// Whether `crop` names a size that a smart gravity finds a place for.
+fn places_crop(transform: &Transform) -> bool {
+    let is_size = matches!(transform.crop, Some(Crop::PixelSize { .. } | Crop::ShareSize { .. }));
+    is_size && interest(transform).is_some()
+}
+
 fn interest(transform: &Transform) -> Option<Interest> {
-    let covers = transform.fit == Fit::Cover && matches!(transform.target, Some(TargetBox::Both(..)));
     match transform.gravity {
-        Gravity::Named(Anchor::Entropy) if covers => Some(Interest::Entropy),
-        Gravity::Named(Anchor::Attention) if covers => Some(Interest::Attention),
+        Gravity::Named(Anchor::Entropy) => Some(Interest::Entropy),
+        Gravity::Named(Anchor::Attention) => Some(Interest::Attention),
         _ => None,
     }
 }

@@ -4,8 +4,9 @@
 //! and the result rounded to the nearest pixel.
 
 use super::Error;
+use super::tilt::{self, Angle, Tilt};
 use image_origin_codec::{Area, Orientation};
-use image_origin_query::{Anchor, Crop, Fit, Flip, Gravity, MAX_SIDE, Rotation, TargetBox, Transform};
+use image_origin_query::{Anchor, Crop, Fit, Flip, Gravity, MAX_SIDE, Padding, Ratio, TargetBox, Transform};
 
 /// The stored picture, as its header describes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,15 +37,19 @@ pub struct Canvas {
 pub struct Plan {
     /// The area of the stored picture that becomes the output.
     pub area: Area,
-    /// The area of the stored picture that was left before `fit=cover` cut it: where a smart gravity may look.
+    /// The area of the stored picture that was left before `fit=cover` and `zoom` cut it: where a smart gravity may look.
     pub field: Area,
+    /// The shares of the field's width and height, after all turns, that the output shows.
+    pub shown: (f64, f64),
     /// What is applied to the resized pixels: EXIF's orientation, `rotate` and `flip` in one.
     pub orientation: Orientation,
     /// Width of the picture after everything, without padding.
     pub width: u32,
     /// Height of the picture after everything, without padding.
     pub height: u32,
-    /// Padding, for `fit=contain`.
+    /// The rest of a turn that is not of quarters; it comes between the resize and the final size.
+    pub tilt: Option<Tilt>,
+    /// Padding, for `fit=contain` and `pad`.
     pub canvas: Option<Canvas>,
 }
 
@@ -60,41 +65,67 @@ impl Plan {
         transform: &Transform,
         focus: Option<(f64, f64)>,
     ) -> Result<Self, Error> {
-        let turn = turn(transform);
+        let (turn, angle) = turn(transform);
         let (field_width, field_height) = turn.size(crop.width, crop.height);
-        let fitted = fit(field_width, field_height, transform);
-        for (side, own) in [(fitted.canvas.0, field_width), (fitted.canvas.1, field_height)] {
-            // A picture may keep a longer side that it has; whether that can be written is for the encoder to say.
-            let allowed = own.max(MAX_SIDE.into());
-            if side > allowed {
-                return Err(Error::output_side(side as u64, allowed as u64));
-            }
+        let turned @ (turned_width, turned_height) =
+            angle.map_or((field_width, field_height), |angle| angle.bounds(field_width, field_height));
+        let zoom = transform.framing.zoom.get();
+        let fitted = fit(turned_width / zoom, turned_height / zoom, transform);
+        let canvas = canvas(fitted, focus_of(transform.gravity), transform.framing.padding);
+        let output = canvas.map_or(fitted.size, |canvas| (canvas.width.into(), canvas.height.into()));
+        for (side, own) in [(output.0, turned_width), (output.1, turned_height)] {
+            check_side(side, own, 1.0)?;
         }
-        let (x, y) = focus.unwrap_or_else(|| focus_of(transform.gravity));
+        let from_field = |(x, y)| angle.map_or((x, y), |angle| angle.share((x, y), (field_width, field_height)));
+        let (x, y) = focus.map_or_else(|| focus_of(transform.gravity), from_field);
         let (width, height) = fitted.visible;
+        let start = |focus: f64, length: f64, side: f64, size: f64| {
+            let start = side * focus - length / 2.0;
+            // What keeps its size keeps its pixels.
+            let start = if length == size { start.round() } else { start };
+            start.clamp(0.0, side - length)
+        };
         let visible = Area {
-            x: (field_width * x - width / 2.0).clamp(0.0, field_width - width),
-            y: (field_height * y - height / 2.0).clamp(0.0, field_height - height),
+            x: start(x, width, turned_width, fitted.size.0),
+            y: start(y, height, turned_height, fitted.size.1),
             width,
             height,
         };
-        let mut upright = visible.oriented(turn.inverse(), field_width, field_height);
+        let (seen, tilt) = match angle {
+            None => (visible, None),
+            Some(angle) => {
+                let (seen, tilt) = tilt::plan(angle, (field_width, field_height), visible, fitted.size);
+                for (side, own) in [(tilt.before.0, turned_width), (tilt.before.1, turned_height)] {
+                    check_side(side.into(), own, 2.0)?;
+                }
+                (seen, Some(tilt))
+            }
+        };
+        let mut upright = seen.oriented(turn.inverse(), field_width, field_height);
         upright.x += crop.x;
         upright.y += crop.y;
-        let (width, height) = (fitted.size.0 as u32, fitted.size.1 as u32);
+        let (output_width, output_height) = (fitted.size.0 as u32, fitted.size.1 as u32);
         Ok(Self {
             area: original.stored(upright),
             field: original.stored(crop),
+            shown: (width / turned.0, height / turned.1),
             orientation: original.orientation.then(turn),
-            width,
-            height,
-            canvas: canvas(fitted, focus_of(transform.gravity)),
+            width: output_width,
+            height: output_height,
+            tilt,
+            canvas,
         })
     }
 
     /// Size of the resized pixels before they are turned.
     pub fn stored_size(&self) -> (u32, u32) {
-        self.orientation.size(self.width, self.height)
+        let (width, height) = self.tilt.map_or((self.width, self.height), |tilt| tilt.before);
+        self.orientation.size(width, height)
+    }
+
+    /// Whether a part of the field is not shown, so that it matters where the rest lies.
+    pub fn is_cut(&self) -> bool {
+        self.shown.0 < 1.0 || self.shown.1 < 1.0
     }
 
     /// The smallest scale of the stored picture that has a pixel for each pixel of the output, in `(0, 1]`.
@@ -126,19 +157,31 @@ impl Original {
         stored.oriented(self.orientation, self.width.into(), self.height.into())
     }
 
-    /// The area that `crop` names, cut to the picture, in upright pixels.
+    /// The area that `crop` names, cut to the picture, in upright pixels. One of which only the size is given lies around
+    /// `focus`, in shares of the upright picture.
     ///
     /// # Errors
     /// [`Error::CropOutside`] when it names nothing of the picture.
-    pub fn crop(&self, crop: Option<Crop>) -> Result<Area, Error> {
+    pub fn crop(&self, crop: Option<Crop>, focus: (f64, f64)) -> Result<Area, Error> {
         let (width, height) = self.upright_size();
         let Some(crop) = crop else { return Ok(Area::whole(width, height)) };
+        let pixels = |share: f64, side: u32| (share * f64::from(side)).round() as u32;
+        let around = |crop_width: u32, crop_height: u32| {
+            let start = |focus: f64, length: u32, side: u32| {
+                let room = f64::from(side.saturating_sub(length));
+                (focus * f64::from(side) - f64::from(length) / 2.0).round().clamp(0.0, room) as u32
+            };
+            (start(focus.0, crop_width, width), start(focus.1, crop_height, height), crop_width, crop_height)
+        };
         let (x, y, crop_width, crop_height) = match crop {
             Crop::Pixels { x, y, width, height } => (x, y, width, height),
+            Crop::PixelSize { width, height } => around(width, height),
             Crop::Shares { x, y, width: w, height: h } => {
-                let pixels = |share: f64, side: u32| (share * f64::from(side)).round() as u32;
                 let (x, y) = (pixels(x.get(), width), pixels(y.get(), height));
                 (x, y, pixels(w.get(), width).max(1), pixels(h.get(), height).max(1))
+            }
+            Crop::ShareSize { width: w, height: h } => {
+                around(pixels(w.get(), width).max(1), pixels(h.get(), height).max(1))
             }
         };
         if x >= width || y >= height {
@@ -153,20 +196,25 @@ impl Original {
     }
 }
 
-fn turn(transform: &Transform) -> Orientation {
-    let rotate = match transform.rotate {
-        Rotation::None => Orientation::UPRIGHT,
-        Rotation::Quarter => Orientation::turned(1),
-        Rotation::Half => Orientation::turned(2),
-        Rotation::ThreeQuarters => Orientation::turned(3),
-    };
+/// Refuses a side that is longer than `times` what is allowed. A picture may keep a longer side that it has; whether that
+/// can be written is for the encoder to say.
+fn check_side(side: f64, own: f64, times: f64) -> Result<(), Error> {
+    let allowed = own.max(MAX_SIDE.into()).ceil() * times;
+    if side > allowed { Err(Error::output_side(side as u64, allowed as u64)) } else { Ok(()) }
+}
+
+/// What `rotate` and `flip` are together: quarter turns and mirroring first, and the rest of the angle after them.
+fn turn(transform: &Transform) -> (Orientation, Option<Angle>) {
+    let (quarters, degrees) = transform.rotate.split();
     let flip = match transform.flip {
         Flip::None => Orientation::UPRIGHT,
         Flip::Horizontal => Orientation::MIRRORED,
         Flip::Vertical => Orientation::MIRRORED.then(Orientation::turned(2)),
         Flip::Both => Orientation::turned(2),
     };
-    rotate.then(flip)
+    // What is mirrored after it was turned was mirrored first and turned the other way.
+    let degrees = if matches!(transform.flip, Flip::Horizontal | Flip::Vertical) { -degrees } else { degrees };
+    (Orientation::turned(quarters).then(flip), Angle::new(degrees))
 }
 
 /// The outcome of fitting a field into a box. Widths and heights are whole numbers but for `visible`.
@@ -176,14 +224,12 @@ struct Fitted {
     size: (f64, f64),
     /// Size of the part of the field that is seen.
     visible: (f64, f64),
-    /// Size of the output.
+    /// Size of the output without `pad`.
     canvas: (f64, f64),
 }
 
 fn fit(width: f64, height: f64, transform: &Transform) -> Fitted {
-    let Some(target) = transform.target else {
-        return Fitted { size: (width, height), visible: (width, height), canvas: (width, height) };
-    };
+    let Some(target) = transform.target else { return fit_ratio(width, height, transform) };
     let both = matches!(target, TargetBox::Both(..));
     let (shrink_x, shrink_y) = shrink(width, height, target, transform);
     let whole = (rounded(width / shrink_x), rounded(height / shrink_y));
@@ -203,6 +249,28 @@ fn fit(width: f64, height: f64, transform: &Transform) -> Fitted {
             Fitted { size, visible, canvas: size }
         }
     }
+}
+
+/// Without a box nothing is resized; a ratio is reached by cutting, or by padding for `fit=contain`.
+fn fit_ratio(width: f64, height: f64, transform: &Transform) -> Fitted {
+    let whole = (rounded(width), rounded(height));
+    let Some(ratio) = transform.framing.ratio.map(Ratio::get) else {
+        return Fitted { size: whole, visible: (width, height), canvas: whole };
+    };
+    let is_wide = width > height * ratio;
+    if transform.fit == Fit::Contain {
+        let canvas = if is_wide { (whole.0, rounded(width / ratio)) } else { (rounded(height * ratio), whole.1) };
+        return Fitted {
+            size: whole,
+            visible: (width, height),
+            canvas: (canvas.0.max(whole.0), canvas.1.max(whole.1)),
+        };
+    }
+    let size = if is_wide { (rounded(height * ratio), whole.1) } else { (whole.0, rounded(width / ratio)) };
+    let size = (size.0.min(whole.0), size.1.min(whole.1));
+    // As many pixels are shown as there are, so that none is resampled.
+    let visible = (size.0 * width / whole.0, size.1 * height / whole.1);
+    Fitted { size, visible: (visible.0.min(width), visible.1.min(height)), canvas: size }
 }
 
 /// How many pixels of the field become one of the output, across and down.
@@ -229,18 +297,18 @@ fn rounded(side: f64) -> f64 {
     side.round().max(1.0)
 }
 
-fn canvas(fitted: Fitted, (x, y): (f64, f64)) -> Option<Canvas> {
+fn canvas(fitted: Fitted, (x, y): (f64, f64), padding: Padding) -> Option<Canvas> {
     let (left, top) = (fitted.canvas.0 - fitted.size.0, fitted.canvas.1 - fitted.size.1);
-    (left > 0.0 || top > 0.0).then(|| Canvas {
-        width: fitted.canvas.0 as u32,
-        height: fitted.canvas.1 as u32,
-        left: (left * x).floor() as u32,
-        top: (top * y).floor() as u32,
+    (left > 0.0 || top > 0.0 || padding != Padding::NONE).then(|| Canvas {
+        width: fitted.canvas.0 as u32 + padding.left + padding.right,
+        height: fitted.canvas.1 as u32 + padding.top + padding.bottom,
+        left: (left * x).floor() as u32 + padding.left,
+        top: (top * y).floor() as u32 + padding.top,
     })
 }
 
 /// The point that a gravity wants in the middle. The smart ones know theirs only once there are pixels.
-fn focus_of(gravity: Gravity) -> (f64, f64) {
+pub(super) fn focus_of(gravity: Gravity) -> (f64, f64) {
     match gravity {
         Gravity::Point(x, y) => (x.get(), y.get()),
         Gravity::Named(anchor) => match anchor {
@@ -266,7 +334,7 @@ mod tests {
     fn plan(width: u32, height: u32, exif: u8, query: &str) -> Result<Plan, Error> {
         let transform: Transform = query.parse().unwrap();
         let original = Original { width, height, orientation: Orientation::from_exif(exif) };
-        Plan::new(original, original.crop(transform.crop)?, &transform, None)
+        Plan::new(original, original.crop(transform.crop, focus_of(transform.gravity))?, &transform, None)
     }
 
     /// Sizes that sharp 0.35 gives for the same size and options (`withoutEnlargement` where nothing may grow).
@@ -301,6 +369,21 @@ mod tests {
             (4000, 3000, 1, "w=300&rotate=90", (300, 400)),
             (4000, 3000, 8, "w=300&rotate=90", (300, 225)),
             (4000, 3000, 1, "crop=0,0,100,50", (100, 50)),
+            (4000, 3000, 6, "crop=100,50", (100, 50)),
+            (4000, 3000, 1, "w=300&ar=16:9", (300, 169)),
+            (4000, 3000, 6, "ar=1:1", (3000, 3000)),
+            (4000, 3000, 1, "ar=1:2&fit=contain", (4000, 8000)),
+            (100, 50, 1, "w=300&ar=1:1", (300, 300)),
+            (4000, 3000, 1, "zoom=2&w=300", (300, 225)),
+            (4000, 3000, 1, "zoom=10&w=3000", (400, 300)),
+            (7, 5, 1, "zoom=10", (1, 1)),
+            (4000, 3000, 1, "w=300&pad=10,20", (340, 245)),
+            (4000, 3000, 1, "w=300&h=300&fit=contain&pad=1,2,3,4", (306, 304)),
+            (4000, 3000, 1, "rotate=30", (4964, 4598)),
+            (4000, 3000, 1, "w=300&rotate=45", (300, 300)),
+            (4000, 3000, 8, "h=300&rotate=90.01", (400, 300)),
+            (4000, 3000, 1, "w=100&h=300&rotate=-30&fit=fill", (100, 300)),
+            (4000, 3000, 1, "w=100&h=300&rotate=-30&fit=cover", (100, 300)),
             (4000, 3000, 1, "crop=3990,0,100,50", (10, 50)),
             (4000, 3000, 6, "crop=0.0,0.0,0.5,0.25", (1500, 1000)),
             (4000, 3000, 1, "", (4000, 3000)),
@@ -328,6 +411,11 @@ mod tests {
             (400, 100, 1, "w=10&h=10&fit=cover&gravity=north&rotate=90", [0.0, 0.0, 100.0, 100.0]),
             (400, 100, 1, "w=10&h=10&fit=cover&gravity=west&flip=h", [300.0, 0.0, 100.0, 100.0]),
             (400, 100, 3, "crop=10,20,30,40", [360.0, 40.0, 30.0, 40.0]),
+            (400, 100, 1, "crop=30,40&gravity=southeast", [370.0, 60.0, 30.0, 40.0]),
+            (400, 100, 6, "crop=30,40&gravity=0,0", [0.0, 70.0, 40.0, 30.0]),
+            (400, 100, 1, "zoom=2&gravity=0.9,0.5", [200.0, 25.0, 200.0, 50.0]),
+            (400, 100, 1, "zoom=2&w=10&h=10&fit=cover&gravity=0.5,0", [175.0, 0.0, 50.0, 50.0]),
+            (400, 100, 1, "ar=1:1&gravity=east", [300.0, 0.0, 100.0, 100.0]),
         ];
         for (width, height, exif, query, [x, y, w, h]) in table {
             let area = plan(width, height, exif, query).unwrap().area;
@@ -340,6 +428,8 @@ mod tests {
         let canvas = |query| plan(400, 100, 1, query).unwrap().canvas.unwrap();
         assert_eq!(canvas("w=40&h=40&fit=contain"), Canvas { width: 40, height: 40, left: 0, top: 15 });
         assert_eq!(canvas("w=40&h=40&fit=contain&gravity=south").top, 30);
+        let padded = canvas("w=40&h=40&fit=contain&gravity=south&pad=1,2,3,4");
+        assert_eq!(padded, Canvas { width: 46, height: 44, left: 4, top: 31 });
     }
 
     #[test]
@@ -347,6 +437,9 @@ mod tests {
         assert!(matches!(plan(100, 100, 1, "crop=100,0,1,1"), Err(Error::CropOutside { .. })));
         assert!(plan(1, 16_383, 1, "w=16383&enlarge=true").is_err());
         assert!(plan(300, 19_537, 1, "w=301&enlarge=true").is_err());
+        assert!(plan(16_383, 10, 1, "pad=1").is_err());
+        assert!(plan(10, 10, 1, "pad=16383").is_err());
+        assert!(plan(1, 16_383, 1, "w=16383&enlarge=true&fit=fill&rotate=1").is_err());
     }
 
     proptest! {
@@ -355,11 +448,16 @@ mod tests {
             width in 1u32..70_000, height in 1u32..70_000, exif in 0u8..10,
             target in prop_oneof!["", "w=[1-9][0-9]{0,3}", "h=[1-9][0-9]{0,3}", "w=[1-9][0-9]{0,3}&h=[1-9][0-9]{0,3}"],
             fit in prop::sample::select(vec!["inside", "outside", "cover", "contain", "fill"]),
-            rest in "(&crop=[0-9]{1,3},[0-9]{1,3},[1-9][0-9]{0,3},[1-9][0-9]{0,3})?(&rotate=90)?(&flip=(h|v|hv))?(&enlarge=(1|0))?",
+            rest in "(&crop=[0-9]{1,3},[0-9]{1,3},[1-9][0-9]{0,3},[1-9][0-9]{0,3})?(&rotate=(90|7|-33\\.5|179\\.99|45))?(&zoom=[1-9])?(&ar=[1-9]:[1-9])?(&pad=[0-9]{1,2})?(&flip=(h|v|hv))?(&enlarge=(1|0))?",
         ) {
-            let Ok(plan) = plan(width, height, exif, &format!("{target}&fit={fit}{rest}")) else { return Ok(()) };
+            let query = format!("{target}&fit={fit}{rest}");
+            if query.parse::<Transform>().is_err() {
+                return Ok(());
+            }
+            let Ok(plan) = plan(width, height, exif, &query) else { return Ok(()) };
             let (out_width, out_height) = plan.output_size();
-            let longest = MAX_SIDE.max(width).max(height);
+            // A picture that is turned has no side that is longer than its diagonal.
+            let longest = MAX_SIDE.max(f64::from(width).hypot(height.into()).ceil() as u32);
             prop_assert!((1..=longest).contains(&out_width) && (1..=longest).contains(&out_height));
             prop_assert!(plan.width <= out_width && plan.height <= out_height);
             for area in [plan.area, plan.field] {

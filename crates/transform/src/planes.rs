@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::lanczos::Levels;
 use super::resize::whole_pixels;
-use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, interest, lanczos, output};
+use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, lanczos, output};
 use image_origin_codec::{Area, Budget, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
 use image_origin_query::{Effects, Transform};
@@ -100,10 +100,11 @@ fn encoders(
     let Prepared { bytes, header, plan, .. } = prepared;
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
-        && transform.trim.is_none()
+        && transform.framing.radius.is_none()
         && !transform.linear
         && plan.canvas.is_none()
-        && interest(transform).is_none();
+        && plan.tilt.is_none()
+        && !prepared.needs_pixels(transform);
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
         return Ok(Vec::new());

@@ -99,11 +99,12 @@ fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
     const WEIGHTS: u64 = 12 * 8;
     let sample = source.samples().as_bytes().len() / source.samples().len().max(1);
     let pixel = (source.channels().count() * sample) as u64;
-    let weights = |length: f64, side: u32| {
-        if length == f64::from(side) { 0 } else { WEIGHTS * (length.max(side.into()) as u64 + 1) }
+    let weights = |start: f64, length: f64, side: u32| {
+        let is_same = length == f64::from(side) && start.fract() == 0.0;
+        if is_same { 0 } else { WEIGHTS * (length.max(side.into()) as u64 + 1) }
     };
     let (columns, rows) = (area.width.ceil() as u64 + REACH, area.height.ceil() as u64 + REACH);
-    let (across, down) = (weights(area.width, width), weights(area.height, height));
+    let (across, down) = (weights(area.x, area.width, width), weights(area.y, area.height, height));
     let between = match sample {
         _ if across == 0 || down == 0 => 0,
         1 => columns * u64::from(height),

@@ -1,5 +1,7 @@
-//! Finds what `fit=cover` should keep: the window of a thumbnail with the most information (`entropy`) or with the most
+//! Finds what `crop`, `zoom` and `fit=cover` should keep: the window of a thumbnail with the most information (`entropy`) or with the most
 //! of what draws the eye (`attention`).
+
+use std::ops::Range;
 
 use super::effects::luma;
 use image_origin_codec::{Channels, Raster};
@@ -16,31 +18,71 @@ pub(super) enum Interest {
     Attention,
 }
 
-/// The middle of the best window, in shares of the picture. The window takes `share_x` of the width and `share_y` of
-/// the height, and one of the two is all of it, for covering cuts along one side only.
-pub(super) fn focus(thumbnail: &Raster, interest: Interest, share_x: f64, share_y: f64) -> (f64, f64) {
-    let (width, height) = (thumbnail.width() as usize, thumbnail.height() as usize);
-    let pixels = pixels(thumbnail);
-    let across = share_x <= share_y;
-    let (length, share) = if across { (width, share_x) } else { (height, share_y) };
-    let window = ((length as f64 * share).round() as usize).clamp(1, length);
-    let line = |i: usize| -> Vec<usize> {
-        if across { (0..height).map(|y| y * width + i).collect() } else { (i * width..(i + 1) * width).collect() }
-    };
-    let start = match interest {
-        Interest::Attention => {
-            let scores = attention(&pixels, width, height);
-            let sums: Vec<f64> = (0..length).map(|i| line(i).into_iter().map(|p| f64::from(scores[p])).sum()).collect();
-            best_start(length, window, |start| sums[start..start + window].iter().sum())
-        }
-        Interest::Entropy => {
-            let lines: Vec<Histogram> =
-                (0..length).map(|i| histogram(line(i).into_iter().map(|p| pixels[p]))).collect();
-            best_start(length, window, |start| entropy(&lines[start..start + window]))
-        }
-    };
-    let middle = (start as f64 + window as f64 / 2.0) / length as f64;
-    if across { (middle, 0.5) } else { (0.5, middle) }
+/// The middle of the best window, in shares of the picture, as are the sides of the window. A window that is smaller in both
+/// directions is looked for first along the side that more is cut of, and then within what is left.
+pub(super) fn focus(thumbnail: &Raster, interest: Interest, window: (f64, f64)) -> (f64, f64) {
+    let whole = View { pixels: pixels(thumbnail), width: thumbnail.width() as usize };
+    if window.0 <= window.1 {
+        let (x, columns) = whole.best(interest, window.0);
+        let (y, _) = whole.columns(columns).turned().best(interest, window.1);
+        (x, y)
+    } else {
+        let (y, rows) = whole.turned().best(interest, window.1);
+        let (x, _) = whole.rows(rows).best(interest, window.0);
+        (x, y)
+    }
+}
+
+/// Pixels in rows.
+struct View {
+    pixels: Vec<[u8; 3]>,
+    width: usize,
+}
+
+impl View {
+    fn height(&self) -> usize {
+        self.pixels.len() / self.width
+    }
+
+    fn column(&self, x: usize) -> impl Iterator<Item = usize> {
+        (0..self.height()).map(move |y| y * self.width + x)
+    }
+
+    /// The middle of the best columns, of which there are this share, and where they are.
+    fn best(&self, interest: Interest, share: f64) -> (f64, Range<usize>) {
+        let length = self.width;
+        let window = ((length as f64 * share).round() as usize).clamp(1, length);
+        let start = match interest {
+            _ if window == length => 0,
+            Interest::Attention => {
+                let scores = attention(&self.pixels, self.width, self.height());
+                let sums: Vec<f64> =
+                    (0..length).map(|x| self.column(x).map(|pixel| f64::from(scores[pixel])).sum()).collect();
+                best_start(length, window, |start| sums[start..start + window].iter().sum())
+            }
+            Interest::Entropy => {
+                let columns: Vec<Histogram> =
+                    (0..length).map(|x| histogram(self.column(x).map(|pixel| self.pixels[pixel]))).collect();
+                best_start(length, window, |start| entropy(&columns[start..start + window]))
+            }
+        };
+        ((start as f64 + window as f64 / 2.0) / length as f64, start..start + window)
+    }
+
+    fn columns(&self, columns: Range<usize>) -> Self {
+        let rows = self.pixels.chunks_exact(self.width);
+        Self { pixels: rows.flat_map(|row| row[columns.clone()].to_vec()).collect(), width: columns.len() }
+    }
+
+    fn rows(&self, rows: Range<usize>) -> Self {
+        Self { pixels: self.pixels[rows.start * self.width..rows.end * self.width].to_vec(), width: self.width }
+    }
+
+    /// Columns as rows.
+    fn turned(&self) -> Self {
+        let pixels = (0..self.width).flat_map(|x| self.column(x)).map(|pixel| self.pixels[pixel]).collect();
+        Self { pixels, width: self.height() }
+    }
 }
 
 /// The start with the highest score; of those within a thousandth of it, the one nearest to the middle.
@@ -135,7 +177,7 @@ mod tests {
     fn the_window_goes_where_something_is() {
         for interest in [Interest::Entropy, Interest::Attention] {
             for x in [0, 40, 100] {
-                let (focus_x, focus_y) = focus(&scene(128, 32, x, 8), interest, 0.25, 1.0);
+                let (focus_x, focus_y) = focus(&scene(128, 32, x, 8), interest, (0.25, 1.0));
                 let window = (focus_x * 128.0 - 16.0)..=(focus_x * 128.0 + 16.0);
                 assert!(
                     window.contains(&(x as f64)) && window.contains(&(x as f64 + 16.0)),
@@ -143,8 +185,24 @@ mod tests {
                 );
                 assert_eq!(focus_y, 0.5);
             }
-            let (_, focus_y) = focus(&scene(32, 128, 8, 100), interest, 1.0, 0.25);
+            let (_, focus_y) = focus(&scene(32, 128, 8, 100), interest, (1.0, 0.25));
             assert!(focus_y * 128.0 > 99.0, "{interest:?} {focus_y}");
+        }
+    }
+
+    #[test]
+    fn a_window_smaller_in_both_directions_goes_there_too() {
+        for interest in [Interest::Entropy, Interest::Attention] {
+            for (width, height, x, y) in [(128, 96, 70, 60), (96, 128, 20, 90)] {
+                let window = (0.3, 0.25);
+                let focus = focus(&scene(width, height, x, y), interest, window);
+                let holds = |focus: f64, window: f64, length: usize, start: usize| {
+                    let (middle, half) = (focus * length as f64, window * length as f64 / 2.0 + 1.0);
+                    middle - half <= start as f64 && start as f64 + 16.0 <= middle + half
+                };
+                let holds = holds(focus.0, window.0, width, x) && holds(focus.1, window.1, height, y);
+                assert!(holds, "{interest:?} {width}x{height}: {focus:?}");
+            }
         }
     }
 
@@ -152,7 +210,7 @@ mod tests {
     fn nothing_of_interest_means_the_middle() {
         let plain = Raster::new(64, 16, Channels::L, Samples::U8(vec![50; 64 * 16])).unwrap();
         for interest in [Interest::Entropy, Interest::Attention] {
-            assert_eq!(focus(&plain, interest, 0.25, 1.0), (0.5, 0.5));
+            assert_eq!(focus(&plain, interest, (0.25, 1.0)), (0.5, 0.5));
         }
     }
 }

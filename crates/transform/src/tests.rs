@@ -179,6 +179,34 @@ fn pictures_come_out_as_asked() {
         ("rotate=180&flip=hv&w=40", (40, 20), (2, 1), "RB"),
         ("format=webp&lossless", (80, 40), (2, 1), "RB"),
         ("format=gif&w=40&h=10", (20, 10), (2, 1), "RB"),
+        ("w=40&ar=1:1", (40, 40), (2, 1), "RB"),
+        ("ar=1:1&gravity=east", (40, 40), (1, 1), "B"),
+        ("ar=1:1&fit=contain", (80, 80), (2, 4), "../RB/RB/.."),
+        ("ar=4:1", (80, 20), (2, 1), "RB"),
+        ("crop=20,20&gravity=west", (20, 20), (1, 1), "R"),
+        ("crop=0.5,0.5&gravity=0.9,0&w=20", (20, 10), (1, 1), "B"),
+        ("crop=900,10&w=40", (40, 5), (2, 1), "RB"),
+        ("zoom=2", (40, 20), (2, 1), "RB"),
+        ("zoom=2&w=40&gravity=west", (40, 20), (1, 1), "R"),
+        ("zoom=10&w=80&gravity=1,1", (8, 4), (1, 1), "B"),
+        ("zoom=2&w=20&h=20&fit=cover&gravity=0.1,0.5&rotate=180", (20, 20), (1, 1), "B"),
+        ("rotate=-90", (40, 80), (1, 2), "B/R"),
+        ("rotate=10&w=60", (60, 37), (2, 1), "RB"),
+        ("rotate=190&w=60&h=60&fit=fill", (60, 60), (2, 1), "BR"),
+        (
+            "rotate=45&w=40&h=40&fit=cover&bg=00ff00&format=png",
+            (40, 40),
+            (8, 8),
+            "GGRGGGGG/GRRRGGGG/RRRRRGGG/GRRR?BGG/GGR?BBBG/GGGBBBBB/GGGGBBBG/GGGGGBGG",
+        ),
+        ("pad=20", (120, 80), (6, 4), "....../.RRBB./.RRBB./......"),
+        ("pad=10&dpr=2&extend=edge", (120, 80), (6, 4), "RRRBBB/RRRBBB/RRRBBB/RRRBBB"),
+        ("pad=20&extend=mirror", (120, 80), (6, 4), "RRRBBB/RRRBBB/RRRBBB/RRRBBB"),
+        ("pad=0,40,0,0&extend=blur&w=40", (80, 20), (8, 1), "RRBBBBBB"),
+        ("pad=20,0&bg=00ff00", (80, 80), (2, 4), "GG/RB/RB/GG"),
+        ("radius=max", (80, 40), (8, 4), ".RRRBBB./RRRRBBBB/RRRRBBBB/.RRRBBB."),
+        ("radius=24,0,24,0&bg=00ff00&q=95&lossless", (80, 40), (8, 4), "GRRRBBBB/RRRRBBBB/RRRRBBBB/RRRRBBBG"),
+        ("radius=max&pad=20&bg=00ff00", (120, 80), (6, 4), "GGGGGG/GRRBBG/GRRBBG/GGGGGG"),
     ];
     for format in [Format::Png, Format::WebP, Format::Gif, Format::Jpeg] {
         let original = red_and_blue(format);
@@ -361,6 +389,11 @@ fn each_frame_is_what_its_page_is_as_a_still() {
         "w=20&h=20&fit=cover&gravity=attention",
         "trim=5&w=10",
         "grayscale&invert&blur=1",
+        "w=30&ar=1:1&radius=max",
+        "rotate=20&w=25",
+        "crop=9,9&gravity=attention&zoom=2",
+        "w=20&pad=5,10&extend=mirror&radius=4",
+        "w=20&h=40&fit=contain&extend=blur",
     ];
     for (name, query) in DISPOSING.iter().flat_map(|(name, ..)| queries.map(|query| (name, query))) {
         let original = fixture(name);

@@ -1,0 +1,240 @@
+//! The values that frame a picture: its aspect ratio, zoom, padding and corners, and the angle that it is turned by.
+//!
+//! Like all values they hold only what is allowed, compare exactly and print themselves in the form of the grammar.
+//! Pixels have been multiplied by `dpr` already.
+
+use std::fmt;
+
+use super::grammar::MAX_SIDE;
+use super::values::{Hundredths, choice, decimal, decimals};
+
+/// How a picture is framed, beside the box that it is fitted into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Framing {
+    /// The aspect ratio of the output where no side of it is given; with a side it has become the other one.
+    pub ratio: Option<Ratio>,
+    /// How much closer the picture is shown than it would be.
+    pub zoom: Hundredths,
+    /// Pixels around the picture.
+    pub padding: Padding,
+    /// What fills padding.
+    pub extend: Extend,
+    /// How round the corners are.
+    pub radius: Option<Radius>,
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { ratio: None, zoom: Hundredths::ONE, padding: Padding::NONE, extend: Extend::Color, radius: None }
+    }
+}
+
+choice! {
+    /// What fills the padding of `pad` and of `fit=contain`.
+    Extend {
+        /// The background.
+        Color = "color",
+        /// The nearest pixel of the picture.
+        Edge = "edge",
+        /// The picture, mirrored at its edges.
+        Mirror = "mirror",
+        /// The picture, enlarged to cover everything, and blurred.
+        Blur = "blur",
+    }
+}
+
+/// Width over height, as a fraction in lowest terms. It lies between 0.01 and 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ratio {
+    across: u32,
+    down: u32,
+}
+
+impl Ratio {
+    /// The largest whole number that can be read back: it is multiplied by ten thousand then.
+    const LARGEST_TERM: u32 = u32::MAX / 10_000;
+
+    /// Width over height.
+    pub fn get(self) -> f64 {
+        f64::from(self.across) / f64::from(self.down)
+    }
+
+    /// Reads `W:H` or a decimal number, with four decimals at most that count.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (across, down) = text.split_once(':').unwrap_or((text, "1"));
+        let (across, down) = (decimal::<4>(across.trim())?, decimal::<4>(down.trim())?);
+        let in_range = |a: u32, b: u32| u64::from(a) <= 100 * u64::from(b);
+        if across == 0 || down == 0 || !in_range(across, down) || !in_range(down, across) {
+            return None;
+        }
+        let divisor = greatest_common_divisor(across, down);
+        let (across, down) = (across / divisor, down / divisor);
+        (across.max(down) <= Self::LARGEST_TERM).then_some(Self { across, down })
+    }
+
+    /// The width that belongs to a height.
+    pub(super) fn width(self, height: u32) -> u64 {
+        proportional(height, self.across, self.down)
+    }
+
+    /// The height that belongs to a width.
+    pub(super) fn height(self, width: u32) -> u64 {
+        proportional(width, self.down, self.across)
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.across, self.down)
+    }
+}
+
+/// `side * numerator / denominator`, rounded, at least 1.
+fn proportional(side: u32, numerator: u32, denominator: u32) -> u64 {
+    let (product, denominator) = (u64::from(side) * u64::from(numerator), u64::from(denominator));
+    ((2 * product + denominator) / (2 * denominator)).max(1)
+}
+
+fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// A clockwise turn, in whole hundredths of a degree from 0 to below 360.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Angle(u32);
+
+const FULL_TURN: u32 = 36_000;
+const QUARTER_TURN: u32 = FULL_TURN / 4;
+
+impl Angle {
+    /// No turn.
+    pub const NONE: Self = Self(0);
+
+    /// The nearest whole number of quarter turns, `0..=3`, and the degrees beyond it, at least -45 and below 45.
+    pub fn split(self) -> (u8, f64) {
+        let quarters = (self.0 + QUARTER_TURN / 2) / QUARTER_TURN;
+        let rest = f64::from(self.0) - f64::from(quarters * QUARTER_TURN);
+        ((quarters % 4) as u8, rest / 100.0)
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let hundredths = decimal::<2>(digits).filter(|hundredths| *hundredths <= FULL_TURN)?;
+        Some(Self(if negative { FULL_TURN - hundredths } else { hundredths } % FULL_TURN))
+    }
+}
+
+impl fmt::Display for Angle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.0 / 100, decimals::<2>(self.0).trim_end_matches(".0"))
+    }
+}
+
+/// Pixels around a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Padding {
+    /// Rows above.
+    pub top: u32,
+    /// Columns to the right.
+    pub right: u32,
+    /// Rows below.
+    pub bottom: u32,
+    /// Columns to the left.
+    pub left: u32,
+}
+
+impl Padding {
+    /// No padding.
+    pub const NONE: Self = Self { top: 0, right: 0, bottom: 0, left: 0 };
+
+    /// Reads one, two or four numbers in the order of CSS.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Some(match *pixels(text)?.as_slice() {
+            [all] => Self { top: all, right: all, bottom: all, left: all },
+            [down, across] => Self { top: down, right: across, bottom: down, left: across },
+            [top, right, bottom, left] => Self { top, right, bottom, left },
+            _ => return None,
+        })
+    }
+
+    /// The same in device pixels; `None` if a side becomes too long.
+    pub(super) fn times(self, ratio: Hundredths) -> Option<Self> {
+        let [top, right, bottom, left] = scaled([self.top, self.right, self.bottom, self.left], ratio)?;
+        Some(Self { top, right, bottom, left })
+    }
+}
+
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { top, right, bottom, left } = self;
+        match (top == bottom && left == right, top == left) {
+            (true, true) => write!(f, "{top}"),
+            (true, false) => write!(f, "{top},{right}"),
+            (false, _) => write!(f, "{top},{right},{bottom},{left}"),
+        }
+    }
+}
+
+/// The radii of a picture's corners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Radius {
+    /// Half of the shorter side: a circle of a square, a pill of everything else.
+    Max,
+    /// Pixels, from the top left corner clockwise. At least one is above 0.
+    Pixels([u32; 4]),
+}
+
+impl Radius {
+    /// Reads one or four numbers, or `max`. The inner option is empty where no corner is round.
+    pub(super) fn parse(text: &str) -> Option<Option<Self>> {
+        if text.eq_ignore_ascii_case("max") {
+            return Some(Some(Self::Max));
+        }
+        let radii = match *pixels(text)?.as_slice() {
+            [all] => [all; 4],
+            [a, b, c, d] => [a, b, c, d],
+            _ => return None,
+        };
+        Some((radii != [0; 4]).then_some(Self::Pixels(radii)))
+    }
+
+    /// The same in device pixels; `None` if a radius becomes too long.
+    pub(super) fn times(self, ratio: Hundredths) -> Option<Self> {
+        match self {
+            Self::Max => Some(self),
+            Self::Pixels(radii) => scaled(radii, ratio).map(Self::Pixels),
+        }
+    }
+}
+
+impl fmt::Display for Radius {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Max => f.write_str("max"),
+            Self::Pixels([a, b, c, d]) if [b, c, d] == [a; 3] => write!(f, "{a}"),
+            Self::Pixels([a, b, c, d]) => write!(f, "{a},{b},{c},{d}"),
+        }
+    }
+}
+
+/// Whole numbers of pixels between commas; decimals are rounded.
+fn pixels(text: &str) -> Option<Vec<u32>> {
+    text.split(',').map(|number| decimal::<0>(number.trim()).filter(|pixels| *pixels <= MAX_SIDE)).collect()
+}
+
+/// CSS pixels in device pixels. What is above 0 stays so.
+fn scaled(pixels: [u32; 4], ratio: Hundredths) -> Option<[u32; 4]> {
+    let mut scaled = [0; 4];
+    for (to, from) in scaled.iter_mut().zip(pixels) {
+        if from > 0 {
+            *to = ratio.times(from).filter(|pixels| *pixels <= MAX_SIDE)?;
+        }
+    }
+    Some(scaled)
+}
