@@ -11,6 +11,7 @@ pub mod cdn;
 pub mod config;
 pub mod error;
 pub mod front;
+mod hex;
 pub mod origin;
 pub mod source;
 mod telemetry;

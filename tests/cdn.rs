@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::common::{Response, Server, fixtures};
 use axum::Router;
 use axum::response::IntoResponse as _;
-use image_origin::cdn::{self, Cdn};
+use image_origin::cdn::{self, Cdn, Sizes};
 use image_origin::config::Layer;
+use image_origin::front::ViewerSettings;
 use image_origin::origin::Origin;
 use image_origin::{front, source};
 use image_origin_edge::{Config, Keys, sign_url};
@@ -47,9 +48,11 @@ fn with_storage(transformer: Router, storage: &Path, change: impl Fn(&mut Value)
         "url_secrets": [{"name": "a", "secret": SECRET}],
     });
     let (config, keys) = (Config::from_json(&config.to_string()).unwrap(), Keys::from_json(&keys.to_string()).unwrap());
-    let cdn = Cdn::new(config, keys, transformer, opened(storage), (64 << 20, 200 << 20)).unwrap();
+    let cdn = Cdn::new(config, keys, transformer, opened(storage), SIZES).unwrap();
     Server::serving(cdn::router(Arc::new(cdn), Some("*")))
 }
+
+const SIZES: Sizes = Sizes { cache: 64 << 20, max_answer: 200 << 20 };
 
 /// A CDN in front of the origin with the fixtures.
 fn cdn(settings: Layer, change: impl Fn(&mut Value)) -> Server {
@@ -58,8 +61,8 @@ fn cdn(settings: Layer, change: impl Fn(&mut Value)) -> Server {
 
 /// A CDN in front of the origin with this folder.
 fn cdn_of(folder: &Path, settings: Layer, change: impl Fn(&mut Value)) -> Server {
-    let origin = Origin::new(opened(folder), settings.resolve().unwrap());
-    with_storage(front::serve::router(Arc::new(origin), None), folder, change)
+    let origin = Origin::new(opened(folder), settings.resolve().unwrap().origin);
+    with_storage(front::serve::router(Arc::new(origin), &ViewerSettings::default()), folder, change)
 }
 
 /// What the cache said of an answer.

@@ -274,6 +274,9 @@ fn settings_do_what_they_say_or_are_not_there() {
     assert!(hidden.stdout.is_empty() && text(&hidden.stderr).contains("the setting expose_metadata is none"));
     let late = run(&["transform", &photo, "w=1200&format=avif", "-o", &path("late.avif"), "--deadline", "0.001"]);
     assert!(text(&late.stderr).contains("the deadline for this picture has passed"), "{}", text(&late.stderr));
+    let late = run(&["exif", &photo, "--deadline", "0.001"]);
+    assert!(late.status.success() || text(&late.stderr).contains("deadline"), "{}", text(&late.stderr));
+    assert!(text(&run(&["exif", "--help"]).stdout).contains("as long as it takes"));
     let lengths = [1, 4].map(|speed| {
         let output = path(&format!("{speed}.avif"));
         let speed = speed.to_string();
@@ -287,7 +290,7 @@ fn settings_do_what_they_say_or_are_not_there() {
             &["--listen", "--cors", "--queue", "--cache", "--s3-endpoint", "--metrics", "--max-age", "--log"][..],
         ),
         ("info", &["--listen", "--workers", "--expose-metadata", "--avif-speed", "--download-memory", "--versions"]),
-        ("exif", &["--listen", "--deadline", "--workers", "--max-pixels", "--request-memory"]),
+        ("exif", &["--listen", "--workers", "--max-pixels", "--request-memory"]),
     ] {
         let help = text(&run(&[command, "--help"]).stdout);
         for option in absent {
@@ -587,7 +590,7 @@ fn settings_are_checked_without_a_server() {
     let typo = file("typo.toml", "wokers = 2\n");
     let preset = file("preset.toml", "[presets]\nthumb = \"w=0\"\n");
     let none = "UNRELATED=";
-    let table: [(&[&str], &str, i32, &str); 10] = [
+    let table: [(&[&str], &str, i32, &str); 11] = [
         (&[&good], none, 0, "good.toml is good"),
         (&[], none, 0, "the settings are good"),
         (&[&good], "IMAGE_ORIGIN_WORKERS=", 0, "good.toml is good"),
@@ -597,10 +600,11 @@ fn settings_are_checked_without_a_server() {
             0,
             "good",
         ),
-        (&[&typo], none, 2, "unknown field `wokers`"),
+        (&[&typo], none, 2, "wokers is no setting; did you mean workers?"),
         (&[&preset], none, 2, "presets.thumb"),
         (&[&good, "--deadline", "0"], none, 2, "deadline"),
         (&[], "IMAGE_ORIGIN_WOKERS=2", 2, "IMAGE_ORIGIN_WOKERS is no setting; did you mean IMAGE_ORIGIN_WORKERS?"),
+        (&["--workers", "100000"], none, 2, "the setting workers cannot be 100000: from 1 to 1024"),
         (&[], "IMAGE_ORIGIN_WORKERS=two", 2, "the value comes from the variable IMAGE_ORIGIN_WORKERS"),
         (&[], "IMAGE_ORIGIN_LOG=a=b=c", 2, "the setting log cannot be a=b=c"),
     ];

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::common::{Server, fixtures, large};
 use image_origin::config::Layer;
-use image_origin::front::Connections;
 use image_origin::front::serve::{metrics_router, router};
+use image_origin::front::{Connections, ViewerSettings};
 use image_origin::origin::{Origin, OriginRequest};
 use image_origin::source::{Ask, BoxFuture, Content, Folder, Found, Meta, Object, Source, SourceError};
 
@@ -370,7 +370,7 @@ fn a_changed_original_is_seen_at_once() {
 
 #[test]
 fn overload_is_refused_and_passes() {
-    let settings = Layer { workers: std::num::NonZeroUsize::new(1), queue: Some(1), ..Layer::default() };
+    let settings = Layer { workers: Some(1), queue: Some(1), ..Layer::default() };
     let server = Server::with(settings);
     let outcomes: Vec<(u16, Option<String>)> = std::thread::scope(|scope| {
         let request = |i: usize| {
@@ -388,7 +388,7 @@ fn overload_is_refused_and_passes() {
 
 #[test]
 fn a_viewer_that_hangs_up_frees_its_worker() {
-    let settings = Layer { workers: std::num::NonZeroUsize::new(1), queue: Some(0), ..Layer::default() };
+    let settings = Layer { workers: Some(1), queue: Some(0), ..Layer::default() };
     let server = Server::with(settings);
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(b"GET /photo.jpg?w=3000&h=3000&fit=fill&blur=100&format=png HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
@@ -458,7 +458,7 @@ fn metadata_is_kept_in_pictures_on_request() {
 
 #[test]
 fn metadata_is_hidden_as_configured() {
-    use image_origin::config::ExposeMetadata;
+    use image_origin::origin::ExposeMetadata;
     let with = |expose| Server::with(Layer { expose_metadata: Some(expose), ..Layer::default() });
     let hidden = (403, "metadata_hidden".to_owned());
     let none = with(ExposeMetadata::None);
@@ -478,8 +478,8 @@ fn metadata_is_hidden_as_configured() {
 #[test]
 fn figures_are_told_to_prometheus_at_a_port_of_their_own_and_add_up() {
     let origin = over_fixtures(Layer::default());
-    let connections = Connections::new(origin.settings());
-    let viewers = Server::serving(router(origin.clone(), None));
+    let connections = Connections::new(&Layer::default().resolve().unwrap().connections);
+    let viewers = Server::serving(router(origin.clone(), &ViewerSettings::default()));
     let operators = Server::serving(metrics_router(origin, connections));
     let pictures = ["/photo.jpg?w=300", "/photo.jpg?w=300", "/missing.jpg"].map(|target| viewers.get(target));
     let response = operators.get("/metrics");
@@ -512,7 +512,7 @@ fn figures_are_told_to_prometheus_at_a_port_of_their_own_and_add_up() {
 
 /// Fixtures with these settings.
 fn over_fixtures(settings: Layer) -> Arc<Origin> {
-    let settings = Layer { deadline: Some(120.0), ..settings }.resolve().unwrap();
+    let settings = Layer { deadline: Some(120.0), ..settings }.resolve().unwrap().origin;
     Arc::new(Origin::new(Box::new(Folder::new(fixtures()).unwrap()), settings))
 }
 
@@ -550,7 +550,7 @@ fn until(condition: impl Fn() -> bool) {
 fn gated_origin() -> (Arc<Origin>, Arc<AtomicUsize>, Arc<tokio::sync::Semaphore>) {
     let (opened, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
     let source = Gated { folder: Folder::new(fixtures()).unwrap(), opened: opened.clone(), gate: gate.clone() };
-    let settings = Layer { deadline: Some(120.0), ..Layer::default() }.resolve().unwrap();
+    let settings = Layer { deadline: Some(120.0), ..Layer::default() }.resolve().unwrap().origin;
     (Arc::new(Origin::new(Box::new(source), settings)), opened, gate)
 }
 
@@ -601,7 +601,7 @@ async fn waiting_for_an_equal_request_costs_nobody_its_own_deadline() {
 
 #[test]
 fn the_place_in_the_queue_is_taken_before_the_original_is_opened() {
-    let one = std::num::NonZeroUsize::new(1);
+    let one = Some(1);
     for query in ["", "?w=60", "?info"] {
         let (server, opened, gate) = gated(Layer { workers: one, queue: Some(1), ..Layer::default() });
         std::thread::scope(|scope| {
@@ -620,7 +620,7 @@ fn the_place_in_the_queue_is_taken_before_the_original_is_opened() {
 
 #[test]
 fn what_is_in_the_cache_is_answered_while_the_queue_is_full() {
-    let one = std::num::NonZeroUsize::new(1);
+    let one = Some(1);
     let (server, opened, gate) = gated(Layer { workers: one, queue: Some(0), ..Layer::default() });
     gate.add_permits(1);
     assert_eq!(server.get("/photo.jpg?w=60").status, 200);
@@ -720,7 +720,7 @@ fn a_range_is_for_get_alone() {
 
 #[test]
 fn settings_that_change_bytes_change_tags() {
-    use image_origin::config::ExposeMetadata;
+    use image_origin::origin::ExposeMetadata;
     let tag = |settings: Layer, target: &str| Server::with(settings).get(target).header("etag").unwrap().to_owned();
     let exposed = |expose| Layer { expose_metadata: Some(expose), ..Layer::default() };
     let fast = |speed| Layer { avif_speed: Some(speed), ..Layer::default() };

@@ -125,17 +125,15 @@ fn for_viewer(reply: &Reply, parts: &Parts) -> Response {
     let (status, shown, body) = match conditional::range(&parts.headers, &tag, modified, length) {
         RangeRequest::All => return response(status, headers, body.clone().into()),
         RangeRequest::Part(part) => {
-            let shown = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+            let shown = conditional::content_range(&part, length);
             (StatusCode::PARTIAL_CONTENT, shown, body.slice(part.start as usize..part.end as usize))
         }
         RangeRequest::Unsatisfiable => {
-            (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{length}"), bytes::Bytes::new())
+            (StatusCode::RANGE_NOT_SATISFIABLE, conditional::unsatisfied_range(length), bytes::Bytes::new())
         }
     };
     headers.insert(header::CONTENT_LENGTH, body.len().into());
-    if let Ok(shown) = HeaderValue::try_from(shown) {
-        headers.insert(header::CONTENT_RANGE, shown);
-    }
+    headers.insert(header::CONTENT_RANGE, shown);
     response(status, headers, body.into())
 }
 

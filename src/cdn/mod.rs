@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger};
 
 pub use door::router;
+pub use origins::NoRandomNumbers;
 
 use crate::source::Source;
 use cache::{Answer, Cache, Entry, Key};
@@ -45,6 +46,15 @@ pub struct Cdn {
     example: Option<String>,
 }
 
+/// How many bytes the CDN takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// All that is cached.
+    pub cache: u64,
+    /// The largest answer of an origin.
+    pub max_answer: u64,
+}
+
 /// What the cache had to say, as `X-Cache` tells the viewer.
 const HIT: &str = "Hit from cloudfront";
 const MISS: &str = "Miss from cloudfront";
@@ -61,22 +71,21 @@ struct Reply {
 }
 
 impl Cdn {
-    /// Puts a CDN in front of a transformer, which is any HTTP service, and a storage. `cache` and `most` are the bytes of
-    /// the cache and of the largest answer.
+    /// Puts a CDN in front of a transformer, which is any HTTP service, and a storage.
     ///
     /// # Errors
-    /// If the machine has no random numbers for the credentials.
+    /// [`NoRandomNumbers`].
     pub fn new(
         mut config: Config,
         mut keys: Keys,
         transformer: Router,
         storage: Box<dyn Source>,
-        (cache, most): (u64, u64),
-    ) -> Result<Self, String> {
-        let origins = Origins::new(transformer, storage, most)?;
+        sizes: Sizes,
+    ) -> Result<Self, NoRandomNumbers> {
+        let origins = Origins::new(transformer, storage, sizes.max_answer)?;
         config.name_transformer(TRANSFORMER);
         keys.credentials = Some(origins.credentials.clone());
-        Ok(Self { config, keys, origins, cache: Cache::new(cache), traces: Traces::default(), example: None })
+        Ok(Self { config, keys, origins, cache: Cache::new(sizes.cache), traces: Traces::default(), example: None })
     }
 
     /// The same with the path of a picture that the page proposes.

@@ -17,6 +17,11 @@ use tower::ServiceExt as _;
 
 use crate::source::{Ask, Found, Key, Source, SourceError};
 
+/// The machine has no random numbers for credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("no random numbers can be had: {0}")]
+pub struct NoRandomNumbers(#[from] std::io::Error);
+
 /// A request at an origin's door.
 #[derive(Debug)]
 pub(super) struct Arrival<'a> {
@@ -39,8 +44,8 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    pub(super) fn new(transformer: Router, storage: Box<dyn Source>, most: u64) -> Result<Self, String> {
-        let credentials = throw_away_credentials().map_err(|error| format!("no random numbers can be had: {error}"))?;
+    pub(super) fn new(transformer: Router, storage: Box<dyn Source>, most: u64) -> Result<Self, NoRandomNumbers> {
+        let credentials = throw_away_credentials().map_err(NoRandomNumbers)?;
         Ok(Self { transformer, storage, most, credentials })
     }
 
@@ -168,10 +173,9 @@ fn media_type(name: &str) -> &'static str {
 fn throw_away_credentials() -> std::io::Result<Credentials> {
     let mut random = [0; 48];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
     Ok(Credentials {
-        access_key_id: format!("ASIA{}", hex(&random[..8])),
-        secret_access_key: hex(&random[8..40]),
-        session_token: Some(hex(&random[40..])),
+        access_key_id: format!("ASIA{}", crate::hex::lower(&random[..8]).to_uppercase()),
+        secret_access_key: crate::hex::lower(&random[8..40]),
+        session_token: Some(crate::hex::lower(&random[40..])),
     })
 }

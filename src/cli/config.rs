@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use image_origin::config::Layer;
 
 use super::environment::unknown_variables;
-use super::{Failure, print_line, resolve, start_log};
+use super::settings::{Given, Server};
+use super::{Failure, print_line, start_log};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -15,19 +15,19 @@ pub(super) enum ConfigCommand {
         /// The configuration, as TOML
         file: Option<PathBuf>,
         #[command(flatten)]
-        settings: Box<Layer>,
+        settings: Box<Given<Server>>,
     },
 }
 
 pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     let ConfigCommand::Check { file, mut settings } = command;
-    settings.config = file.or(settings.config);
-    let place = settings.config.as_ref().map(|file| file.display().to_string());
+    settings.file = file.or(settings.file.take());
+    let place = settings.file.as_ref().map(|file| file.display().to_string());
     let unknown = unknown_variables();
     if !unknown.is_empty() {
         return Err(Failure::usage(unknown.join("\n")));
     }
     // What is logged is looked at where the log is started.
-    start_log(&resolve(*settings)?)?;
+    start_log(&settings.resolve()?.log)?;
     print_line(&format!("{} good", place.map_or_else(|| "the settings are".to_owned(), |file| format!("{file} is"))))
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use clap::{Args, Subcommand};
-use image_origin::cdn::{self, Cdn};
+use image_origin::cdn::{self, Cdn, Sizes};
 use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
 use image_origin::source;
@@ -46,20 +46,20 @@ impl CdnArguments {
         settings: &Settings,
         example: Option<String>,
     ) -> Result<Router, Failure> {
-        let cors = settings.cors.as_deref();
+        let cors = settings.viewers.cors.as_deref();
         if !self.cdn {
             return Ok(with_cors(origin, cors));
         }
-        let storage = source::open(source, &settings.s3)?;
+        let storage = source::open(source, &settings.source).map_err(|error| error.to_string())?;
         let config = match &self.edge {
             Some(file) => read_config(file, WithoutOrigins::Local)?.config,
             None => read_text(cdn::OPEN, WithoutOrigins::Refused)?.config,
         };
         let keys = read_keys(self.edge_keys.as_deref())?;
         refuse_unmet(&config, &keys)?;
-        let cdn =
-            Cdn::new(config, keys, origin, storage, (settings.cache, settings.max_source_bytes))?.proposing(example);
-        Ok(cdn::router(Arc::new(cdn), cors))
+        let sizes = Sizes { cache: settings.origin.cache, max_answer: settings.origin.max_source_bytes };
+        let cdn = Cdn::new(config, keys, origin, storage, sizes).map_err(|error| error.to_string())?;
+        Ok(cdn::router(Arc::new(cdn.proposing(example)), cors))
     }
 }
 

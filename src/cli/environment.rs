@@ -1,15 +1,18 @@
 //! `IMAGE_ORIGIN_*` variables: an empty one is none, one that is no setting is named, and so is one whose value is wrong.
 
+use clap::Command;
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args as _, Command};
-use image_origin::config::Layer;
+use image_origin::config::SETTINGS;
 use image_origin::query::nearest;
+
+use super::settings::variable;
 
 const PREFIX: &str = "IMAGE_ORIGIN_";
 
 /// Variables that are no settings of the server.
-const OTHERS: [&str; 3] = ["IMAGE_ORIGIN_PROGRAM", "IMAGE_ORIGIN_SOURCE", "IMAGE_ORIGIN_STOP_WITH_STDIN"];
+const OTHERS: [&str; 4] =
+    ["IMAGE_ORIGIN_CONFIG", "IMAGE_ORIGIN_PROGRAM", "IMAGE_ORIGIN_SOURCE", "IMAGE_ORIGIN_STOP_WITH_STDIN"];
 
 /// The command without the variables that are empty: compose files have such for what is left open.
 pub(super) fn without_empty(command: Command) -> Command {
@@ -52,15 +55,13 @@ pub(super) fn unknown_variables() -> Vec<String> {
 }
 
 fn unknown_among(names: impl Iterator<Item = String>) -> Vec<String> {
-    let settings = Layer::augment_args(Command::new(""));
-    let known = settings.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-    let known: Vec<&str> = known.chain(OTHERS).collect();
+    let settings = SETTINGS.iter().map(|setting| variable(setting.name));
+    let known: Vec<String> = settings.chain(OTHERS.map(str::to_owned)).collect();
     // Kubernetes tells each container of a service `image-origin` in variables of these names.
     let of_kubernetes = |rest: &str| ["PORT", "SERVICE_"].iter().any(|start| rest.starts_with(start));
-    let unknown = names.filter(|name| {
-        name.strip_prefix(PREFIX).is_some_and(|rest| !of_kubernetes(rest)) && !known.contains(&name.as_str())
-    });
-    let explained = unknown.map(|name| match nearest(&name, known.iter().copied()) {
+    let unknown = names
+        .filter(|name| name.strip_prefix(PREFIX).is_some_and(|rest| !of_kubernetes(rest)) && !known.contains(name));
+    let explained = unknown.map(|name| match nearest(&name, known.iter().map(String::as_str)) {
         Some(meant) => format!("the variable {name} is no setting; did you mean {meant}?"),
         None => format!("the variable {name} is no setting"),
     });

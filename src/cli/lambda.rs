@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use clap::Parser;
-use image_origin::config::{Layer, LogFormat, Metrics};
+use image_origin::config::{LogFormat, Settings};
 use image_origin::front::lambda;
-use image_origin::origin::Origin;
+use image_origin::origin::{Metrics, Origin};
 use image_origin::source::{self, Nowhere, Source};
 
-use super::{Failure, resolve, runtime, start_log};
+use super::settings::{Given, Server};
+use super::{Failure, runtime, start_log};
 
 /// What a function is configured with.
 #[derive(Debug, Parser)]
@@ -17,7 +18,7 @@ struct Environment {
     #[arg(long, env = "IMAGE_ORIGIN_SOURCE")]
     source: Option<String>,
     #[command(flatten)]
-    settings: Layer,
+    settings: Given<Server>,
 }
 
 /// The runtime API, as `host:port` or that and a path, if this process is to answer its events. A web function has one,
@@ -32,29 +33,33 @@ pub(super) fn runtime_api() -> Option<String> {
 
 /// Answers events until the environment is taken down.
 pub(super) fn run(api: &str) -> Result<(), Failure> {
-    let origin = start().inspect_err(|failure| {
+    let (origin, settings) = start().inspect_err(|failure| {
         if let Err(error) = lambda::report_init_error(api, "Configuration", &failure.message) {
             eprintln!("image-origin: Lambda could not be told: {error}");
         }
     })?;
     let runtime = runtime()?;
-    Ok(runtime.block_on(lambda::run(api, origin)).map_err(|error| format!("the runtime API has failed: {error}"))?)
+    Ok(runtime
+        .block_on(lambda::run(api, origin, settings))
+        .map_err(|error| format!("the runtime API has failed: {error}"))?)
 }
 
-fn start() -> Result<Arc<Origin>, Failure> {
-    let Environment { source, mut settings } =
+fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
+    let Environment { source, settings: mut given } =
         Environment::try_parse_from(["image-origin"]).map_err(|error| error.to_string())?;
-    settings.log_format = settings.log_format.or(Some(LogFormat::Json));
-    settings.metrics = settings.metrics.or(Some(Metrics::Emf));
-    settings.cors = settings.cors.take().or_else(|| Some("*".to_owned()));
-    let settings = resolve(settings)?;
-    start_log(&settings)?;
+    let layer = &mut given.layer;
+    layer.log_format = layer.log_format.or(Some(LogFormat::Json));
+    layer.metrics = layer.metrics.or(Some(Metrics::Emf));
+    layer.cors = layer.cors.take().or_else(|| Some("*".to_owned()));
+    let settings = given.resolve()?;
+    start_log(&settings.log)?;
     for unknown in super::environment::unknown_variables() {
         tracing::warn!("{unknown}");
     }
     let source: Box<dyn Source> = match source {
-        Some(name) => source::open(&name, &settings.s3)?,
+        Some(name) => source::open(&name, &settings.source).map_err(|error| error.to_string())?,
         None => Box::new(Nowhere),
     };
-    Ok(Arc::new(Origin::new(source, settings)))
+    let Settings { origin, viewers, delivery, source: s3, .. } = settings;
+    Ok((Arc::new(Origin::new(source, origin)), lambda::LambdaSettings { viewers, delivery, source: s3 }))
 }

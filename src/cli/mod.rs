@@ -13,8 +13,8 @@ mod grammar;
 mod health;
 #[cfg(feature = "lambda")]
 mod lambda;
-mod local;
 mod query;
+mod settings;
 mod web_function;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
@@ -25,11 +25,12 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
-use image_origin::codec::Work;
-use image_origin::config::{ExposeMetadata, Layer, LogFormat, Settings, parse_listen_address};
-use image_origin::origin::Origin;
+use image_origin::config::{LogFormat, LogSettings, Settings};
+use image_origin::front::ViewerSettings;
+use image_origin::origin::{ExposeMetadata, Origin};
 use image_origin::{front, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use settings::{Asking, Given, Inspecting, Reporting, Server};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -55,7 +56,7 @@ enum Command {
         #[command(flatten)]
         cdn: Box<edge::CdnArguments>,
         #[command(flatten)]
-        settings: Box<Layer>,
+        settings: Box<Given<Server>>,
     },
     /// Transform image files as the server would
     #[command(
@@ -68,26 +69,19 @@ enum Command {
         /// The image; - is standard input
         file: PathBuf,
         #[command(flatten)]
-        limits: Box<local::DecodeArguments>,
+        settings: Box<Given<Inspecting>>,
     },
     /// Print the metadata of an image as JSON
     Exif {
         /// The image; - is standard input
         file: PathBuf,
-        /// Which metadata is shown, as the server would [default: all]
-        #[arg(long, env = "IMAGE_ORIGIN_EXPOSE_METADATA", value_name = "WHICH")]
-        expose_metadata: Option<ExposeMetadata>,
         #[command(flatten)]
-        read: Box<local::ReadArguments>,
+        settings: Box<Given<Reporting>>,
     },
     /// Ask a server whether it is well, for containers that have no other program to ask with
     Health {
-        /// The server's TOML file
-        #[arg(long, env = "IMAGE_ORIGIN_CONFIG", value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// Where it listens [default: as the file says, or 127.0.0.1:8080]
-        #[arg(long, env = "IMAGE_ORIGIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_listen_address)]
-        listen: Option<SocketAddr>,
+        #[command(flatten)]
+        settings: Box<Given<Asking>>,
     },
     #[cfg(feature = "cdn")]
     /// Sign URLs, so that whoever holds one sees that picture until it expires
@@ -143,11 +137,9 @@ fn command() -> Result<(), Failure> {
     match cli.command {
         Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
-        Command::Info { file, limits } => info(&file, &limits),
-        Command::Exif { file, expose_metadata, read } => exif(&file, expose_metadata, &read),
-        Command::Health { listen, config } => {
-            health::check(resolve(Layer { listen, config, ..Layer::default() })?.listen)
-        }
+        Command::Info { file, settings } => info(&file, &settings),
+        Command::Exif { file, settings } => exif(&file, &settings),
+        Command::Health { settings } => health::check(settings.resolve()?.listen),
         #[cfg(feature = "cdn")]
         Command::Sign(arguments) => edge::sign(&arguments),
         #[cfg(feature = "cdn")]
@@ -159,30 +151,29 @@ fn command() -> Result<(), Failure> {
     }
 }
 
-fn resolve(settings: Layer) -> Result<Settings, Failure> {
-    settings.resolve().map_err(|error| Failure::usage(error.to_string()))
-}
-
 /// Threads that may wait for files and name servers. Those that work on pictures are the origin's own.
 const FILE_THREADS: usize = 32;
 
-fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Result<(), Failure> {
+fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) -> Result<(), Failure> {
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
-        web_function::serve_there(&endpoint, &mut settings)?;
+        web_function::serve_there(&endpoint, &mut given.layer)?;
     }
-    let settings = resolve(settings)?;
-    start_log(&settings)?;
+    let settings = given.resolve()?;
+    start_log(&settings.log)?;
     for unknown in environment::unknown_variables() {
         tracing::warn!("{unknown}");
     }
-    let source = source::open(source_name, &settings.s3)?;
+    let failed = |error: source::OpenError| error.to_string();
+    let source = source::open(source_name, &settings.source).map_err(failed)?;
     let runtime = runtime()?;
-    runtime.block_on(source.check())?;
+    runtime.block_on(source.check()).map_err(failed)?;
     front::raise_limit();
-    let connections = front::Connections::new(&settings);
-    let origin = Arc::new(Origin::new(source, settings.clone()));
+    let connections = front::Connections::new(&settings.connections);
+    let origin = Arc::new(Origin::new(source, settings.origin.clone()));
     let example = example_path(source_name);
-    let router = cdn.router(source_name, front::serve::router(origin.clone(), None), &settings, example.clone())?;
+    // The CDN has its own say in this.
+    let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
+    let router = cdn.router(source_name, front::serve::router(origin.clone(), &viewers), &settings, example.clone())?;
     runtime.block_on(async {
         let listener = listen(settings.listen, "--listen").await?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -195,7 +186,7 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut settings: Layer) -> Re
             );
         }
         log_start(source_name, address, &settings, &connections);
-        if settings.log_format == LogFormat::Text {
+        if settings.log.format == LogFormat::Text {
             print_welcome(source_name, &address.to_string(), example.as_deref());
             if cdn.is_wanted() {
                 println!("each request, step by step, through the CDN:  http://{address}/");
@@ -213,22 +204,23 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<tokio::net::TcpListen
 
 /// One line that says what runs here, and within which limits.
 fn log_start(source_name: &str, address: SocketAddr, settings: &Settings, connections: &front::Connections) {
+    let origin = &settings.origin;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         source = source::shown(source_name),
         listen = %address,
         metrics_listen = settings.metrics_listen.map(tracing::field::display),
-        workers = settings.workers,
-        queue = settings.queue,
-        deadline_seconds = settings.deadline.as_secs_f64(),
-        max_source_bytes = settings.max_source_bytes,
-        max_pixels = settings.limits.budget.pixels,
-        request_memory = settings.limits.budget.memory,
-        download_memory = settings.download_memory,
-        cache = settings.cache,
+        workers = origin.workers,
+        queue = origin.queue,
+        deadline_seconds = origin.deadline.as_secs_f64(),
+        max_source_bytes = origin.max_source_bytes,
+        max_pixels = origin.limits.budget.pixels,
+        request_memory = origin.limits.budget.memory,
+        download_memory = origin.download_memory,
+        cache = origin.cache,
         max_connections = connections.capacity(),
-        expose_metadata = settings.expose_metadata.name(),
-        cors = settings.cors,
+        expose_metadata = origin.expose_metadata.name(),
+        cors = settings.viewers.cors,
         "started"
     );
 }
@@ -309,48 +301,49 @@ const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
     ("lambda_runtime", LevelFilter::INFO),
 ];
 
-fn start_log(settings: &Settings) -> Result<(), Failure> {
+fn start_log(settings: &LogSettings) -> Result<(), Failure> {
     // A word alone would be taken for the name of a target, and nothing else would be logged.
-    let words = settings.log.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let words = settings.filter.split(',').map(str::trim).filter(|directive| !directive.is_empty());
     if let Some(word) = words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err()) {
         let allowed = "use a level such as info or debug, or directives such as image_origin=debug";
         return Err(Failure::usage(format!(
             "the setting log cannot be {}: {word} is no level; {allowed}",
-            settings.log
+            settings.filter
         )));
     }
-    let wanted: Targets = settings.log.parse().map_err(|error| {
-        let message = format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.log);
+    let wanted: Targets = settings.filter.parse().map_err(|error| {
+        let message =
+            format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.filter);
         Failure::usage(message)
     })?;
     let discreet = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES_THAT_TELL_SECRETS);
     // A line has to pass both, so that no setting brings secrets to light.
     let log = tracing_subscriber::registry().with(wanted).with(discreet);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match settings.log_format {
+    match settings.format {
         LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).init(),
         LogFormat::Json => log.with(lines.json().flatten_event(true)).init(),
     }
     Ok(())
 }
 
-fn info(file: &Path, limits: &local::DecodeArguments) -> Result<(), Failure> {
-    let settings = resolve(limits.layer())?;
-    let bytes = read(file, settings.max_source_bytes)?;
-    let work = local::TimeLimit::new(limits, settings.deadline).work();
-    let info = transform::inspect(&bytes, settings.limits, &work);
+fn info(file: &Path, given: &Given<Inspecting>) -> Result<(), Failure> {
+    let settings = given.resolve()?;
+    let bytes = read(file, settings.origin.max_source_bytes)?;
+    let info = transform::inspect(&bytes, settings.origin.limits, &given.time_limit(&settings).work());
     print_json(&info.map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
-fn exif(file: &Path, expose: Option<ExposeMetadata>, arguments: &local::ReadArguments) -> Result<(), Failure> {
-    let settings = resolve(Layer { expose_metadata: expose, ..arguments.layer() })?;
-    if settings.expose_metadata == ExposeMetadata::None {
+fn exif(file: &Path, given: &Given<Reporting>) -> Result<(), Failure> {
+    let settings = given.resolve()?;
+    let expose = settings.origin.expose_metadata;
+    if expose == ExposeMetadata::None {
         return Err(Failure::usage("the setting expose_metadata is none, so there is nothing to show"));
     }
-    let bytes = read(file, settings.max_source_bytes)?;
-    let report =
-        transform::report(&bytes, &Work::unbounded()).map_err(|error| format!("{}: {error}", file.display()))?;
-    match settings.expose_metadata {
+    let bytes = read(file, settings.origin.max_source_bytes)?;
+    let report = transform::report(&bytes, &given.time_limit(&settings).work());
+    let report = report.map_err(|error| format!("{}: {error}", file.display()))?;
+    match expose {
         ExposeMetadata::All => print_json(&report),
         ExposeMetadata::NoLocation | ExposeMetadata::None => print_json(&report.without_location()),
     }

@@ -1,6 +1,7 @@
 //! The program as the server of a web function in AWS Lambda, under the launcher `infra/web/index.js`.
 
-use image_origin::config::{Layer, LogFormat, Metrics};
+use image_origin::config::{Layer, LogFormat};
+use image_origin::origin::Metrics;
 
 use super::Failure;
 

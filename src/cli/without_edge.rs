@@ -25,6 +25,6 @@ impl CdnArguments {
         settings: &Settings,
         _: Option<String>,
     ) -> Result<Router, Failure> {
-        Ok(with_cors(origin, settings.cors.as_deref()))
+        Ok(with_cors(origin, settings.viewers.cors.as_deref()))
     }
 }

@@ -1,70 +1,94 @@
-//! Values of settings as people write them: bytes, pixels, times and addresses, the same in flags, variables and TOML.
+//! Values of settings as people write them, the same in flags, variables and TOML. Comes in: a text; goes out: the value, or
+//! what was expected.
 
-use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, de};
+use super::Word;
+
+/// A text that is no value of a setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value} is {expected}")]
+pub struct BadValue {
+    value: String,
+    /// What it is not, such as `no whole number`.
+    expected: String,
+}
+
+fn no(value: &str, expected: impl Into<String>) -> BadValue {
+    BadValue { value: value.to_owned(), expected: expected.into() }
+}
 
 /// A number of bytes, written plainly or with K, M or G for powers of 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
 
 impl FromStr for ByteSize {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         let bytes = scaled(text, &[("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)]);
-        bytes.map(Self).ok_or_else(|| format!("{text} is no number of bytes such as 1000, 64M or 1G"))
+        bytes.map(Self).ok_or_else(|| no(text, "no number of bytes such as 1000, 64M or 1G"))
     }
 }
 
-impl<'de> Deserialize<'de> for ByteSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::read(deserializer, str::parse)
-    }
+/// A whole number.
+pub(super) fn count(text: &str) -> Result<u32, BadValue> {
+    text.trim().parse().map_err(|_| no(text, format!("no whole number such as 4, and not above {}", u32::MAX)))
 }
 
-/// Reads a number of pixels, written plainly or with K, M or G for thousands, millions and billions.
-///
-/// # Errors
-/// A text that says what is expected.
-pub fn parse_pixels(text: &str) -> Result<u64, String> {
+/// Any text.
+#[allow(clippy::unnecessary_wraps, reason = "a reader like the others")]
+pub(super) fn text(text: &str) -> Result<String, BadValue> {
+    Ok(text.to_owned())
+}
+
+impl Word for bool {
+    const WORDS: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
+}
+
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Result<bool, BadValue> {
+    word(text)
+}
+
+/// One of a few words.
+pub(super) fn word<T: Word>(text: &str) -> Result<T, BadValue> {
+    let found = T::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let words: Vec<_> = T::WORDS.iter().map(|(word, _)| *word).collect();
+        no(text, format!("not one of {}", words.join(" and ")))
+    })
+}
+
+/// A number of pixels, written plainly or with K, M or G for thousands, millions and billions.
+pub(super) fn pixels(text: &str) -> Result<u64, BadValue> {
     let pixels = scaled(text, &[("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000)]);
-    pixels.ok_or_else(|| format!("{text} is no number of pixels such as 1000000 or 100M"))
+    pixels.ok_or_else(|| no(text, "no number of pixels such as 1000000 or 100M"))
 }
 
-/// Reads a time in seconds, such as `2.5`, `500ms`, `10s`, `5m`, `12h` or `30d`.
-///
-/// # Errors
-/// A text that says what is expected.
-pub fn parse_seconds(text: &str) -> Result<f64, String> {
+/// A time in seconds, such as `2.5`, `500ms`, `10s`, `5m`, `12h` or `30d`.
+pub(super) fn seconds(text: &str) -> Result<f64, BadValue> {
     let text = text.trim();
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
     let with_unit = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?.trim_end(), *seconds)));
     let (number, seconds) = with_unit.unwrap_or((text, 1.0));
     let number = number.parse::<f64>().map(|number| number * seconds);
-    number.map_err(|_| format!("{text} is no time such as 10, 2.5s, 5m, 12h or 30d"))
+    number.map_err(|_| no(text, "no time such as 10, 2.5s, 5m, 12h or 30d"))
 }
 
 /// The same for whole seconds.
-///
-/// # Errors
-/// A text that says what is expected.
-pub fn parse_whole_seconds(text: &str) -> Result<u32, String> {
-    let seconds = parse_seconds(text)?;
+pub(super) fn whole_seconds(text: &str) -> Result<u32, BadValue> {
+    let seconds = seconds(text)?;
     if seconds.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&seconds) {
         return Ok(seconds as u32);
     }
-    Err(format!("{text} is no number of whole seconds, or too large a one"))
+    Err(no(text, "no number of whole seconds, or too large a one"))
 }
 
-/// Reads an address with a port, such as `127.0.0.1:8080`, `localhost:8080`, or `:8080` for all of this machine's addresses.
-///
-/// # Errors
-/// A text that says what is expected.
-pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
-    let expected = || format!("{text} is no address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080");
+/// An address with a port, such as `127.0.0.1:8080`, `localhost:8080`, or `:8080` for all of this machine's addresses.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, BadValue> {
+    let expected = || no(text, "no address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080");
     if let Some(port) = text.strip_prefix(':') {
         return port.parse().map(|port| (Ipv4Addr::UNSPECIFIED, port).into()).map_err(|_| expected());
     }
@@ -72,53 +96,6 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
     // What is called localhost is IPv4 to most who ask for it.
     let addresses: Vec<SocketAddr> = addresses.collect();
     addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied().ok_or_else(expected)
-}
-
-/// Settings in TOML that are read as flags are; a number needs no quotes.
-pub(super) mod in_toml {
-    use super::*;
-
-    pub(in super::super) fn pixels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        Written::read(deserializer, parse_pixels).map(Some)
-    }
-
-    pub(in super::super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        Written::read(deserializer, parse_seconds).map(Some)
-    }
-
-    pub(in super::super) fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-        Written::read(deserializer, parse_whole_seconds).map(Some)
-    }
-
-    pub(in super::super) fn listen_address<'de, D>(deserializer: D) -> Result<Option<SocketAddr>, D::Error>
-    where
-        D: Deserializer<'de>,
-    {
-        Written::read(deserializer, parse_listen_address).map(Some)
-    }
-}
-
-/// A number or a text of TOML.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a number or a text")]
-enum Written {
-    Whole(i64),
-    Decimal(f64),
-    Text(String),
-}
-
-impl Written {
-    fn read<'de, D: Deserializer<'de>, T, E: Display>(
-        deserializer: D,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<T, D::Error> {
-        let text = match Self::deserialize(deserializer)? {
-            Self::Whole(number) => number.to_string(),
-            Self::Decimal(number) => number.to_string(),
-            Self::Text(text) => text,
-        };
-        parse(&text).map_err(de::Error::custom)
-    }
 }
 
 /// A whole number with one of these units, in either case, or with none.
@@ -141,7 +118,7 @@ mod tests {
             assert_eq!(bytes(text), expected, "{text}");
         }
         for (text, expected) in [("100M", Some(100_000_000)), ("12k", Some(12_000)), ("-1", None), ("100MP", None)] {
-            assert_eq!(parse_pixels(text).ok(), expected, "{text}");
+            assert_eq!(pixels(text).ok(), expected, "{text}");
         }
         for (text, expected) in [
             ("2.5", Some(2.5)),
@@ -151,10 +128,10 @@ mod tests {
             ("10 s", Some(10.0)),
             ("s", None),
         ] {
-            assert_eq!(parse_seconds(text).ok(), expected, "{text}");
+            assert_eq!(seconds(text).ok(), expected, "{text}");
         }
         for (text, expected) in [("30d", Some(2_592_000)), ("0", Some(0)), ("1.5", None), ("-1", None), ("nan", None)] {
-            assert_eq!(parse_whole_seconds(text).ok(), expected, "{text}");
+            assert_eq!(whole_seconds(text).ok(), expected, "{text}");
         }
         for (text, expected) in [
             ("127.0.0.1:80", Some("127.0.0.1:80")),
@@ -165,7 +142,7 @@ mod tests {
             (":x", None),
             ("unix:/x", None),
         ] {
-            let found = parse_listen_address(text).ok().map(|address| address.to_string());
+            let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
         }
     }

@@ -18,7 +18,6 @@ use tower::ServiceExt as _;
 
 use super::descriptors;
 use super::socket::{Pace, Socket, SocketIo};
-use crate::config::Settings;
 
 /// How long to wait when the machine has no more sockets to give.
 const BREATHER: Duration = Duration::from_secs(1);
@@ -28,6 +27,21 @@ const BUFFER: usize = 64 * 1024;
 
 /// How many connections operators may have.
 const OPERATORS: usize = 16;
+
+/// How many connections there may be, and how long they may be waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// Connections at the same time, if not by the number of file descriptors.
+    pub max: Option<usize>,
+    /// How long a client may take over a request's head.
+    pub head_timeout: Duration,
+    /// How long a connection may be idle between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may keep us waiting with its answer before it must have taken enough of it.
+    pub write_timeout: Duration,
+    /// Bytes a second of that time that are enough.
+    pub write_rate: u64,
+}
 
 /// What connections may take: how many there may be, and how long they may be waited for. Copies count together.
 #[derive(Debug, Clone)]
@@ -67,8 +81,8 @@ struct Gone;
 
 impl Connections {
     /// By the settings. Without one for it, the number follows from how many descriptors this process may have.
-    pub fn new(settings: &Settings) -> Self {
-        let capacity = settings.max_connections.unwrap_or_else(descriptors::connections);
+    pub fn new(settings: &ConnectionSettings) -> Self {
+        let capacity = settings.max.unwrap_or_else(descriptors::connections);
         Self {
             capacity,
             slots: Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS))),
@@ -173,7 +187,7 @@ mod tests {
     async fn started(settings: Layer, router: Router) -> (SocketAddr, Connections) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connections = Connections::new(&settings.resolve().unwrap());
+        let connections = Connections::new(&settings.resolve().unwrap().connections);
         let serving = connections.clone();
         tokio::spawn(async move { serving.serve(listener, router, std::future::pending()).await });
         (address, connections)
@@ -341,7 +355,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_connections_are_accepted_than_there_may_be() {
-        let settings = Layer { max_connections: std::num::NonZeroUsize::new(2), ..Layer::default() };
+        let settings = Layer { max_connections: Some(2), ..Layer::default() };
         let (address, connections) = started(settings, Router::new().fallback(|| async { "here" })).await;
         let mut clients = Vec::new();
         for _ in 0..5 {

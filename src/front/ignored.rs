@@ -12,12 +12,13 @@ const MAX_NAMES: usize = 8;
 /// Longest part of a name that is repeated.
 const MAX_NAME: usize = 40;
 
-/// The header's value for a query; none where no parameter is ignored. `versions` tells whether `versionId` counts.
-pub(super) fn ignored_parameters(query: &str, versions: bool) -> Option<HeaderValue> {
+/// The header's value for a query; none where no parameter is ignored. `of_source` are the names that
+/// the source knows.
+pub(super) fn ignored_parameters(query: &str, of_source: &[&str]) -> Option<HeaderValue> {
     if query.is_empty() {
         return None;
     }
-    let ignored = query::ignored_names(query).filter(|ignored| !(versions && ignored.name == "versionId"));
+    let ignored = query::ignored_names(query).filter(|ignored| !of_source.contains(&ignored.name.as_str()));
     let items = ignored.take(MAX_NAMES).map(|query::IgnoredName { name, meant }| {
         let meant = meant.map(|name| format!(";meant=\"{name}\"")).unwrap_or_default();
         format!("\"{}\"{meant}", harmless(&name))
@@ -49,9 +50,9 @@ mod tests {
             (&many, Some((0..8).map(|index| format!("\"utm{index}\"")).collect::<Vec<_>>().join(", "))),
         ];
         for (query, expected) in table {
-            let value = ignored_parameters(query, false);
+            let value = ignored_parameters(query, &[]);
             assert_eq!(value.as_ref().map(|value| value.to_str().unwrap().to_owned()), expected, "{query}");
         }
-        assert_eq!(ignored_parameters("versionId=1", true), None);
+        assert_eq!(ignored_parameters("versionId=1", &["versionId"]), None);
     }
 }

@@ -9,5 +9,20 @@ pub mod lambda;
 pub mod serve;
 mod socket;
 
-pub use connections::Connections;
+pub use connections::{ConnectionSettings, Connections};
 pub use descriptors::raise_limit;
+pub use serve::ViewerSettings;
+
+use crate::config::words;
+
+words! {
+    /// How answers leave a Lambda function.
+    #[derive(Default)]
+    Delivery {
+        /// As streams, which a function URL with the invoke mode `RESPONSE_STREAM` passes on.
+        #[default]
+        Streamed = "streamed",
+        /// As documents, for API Gateway, and function URLs with the invoke mode `BUFFERED`.
+        Buffered = "buffered",
+    }
+}

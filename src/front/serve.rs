@@ -100,9 +100,18 @@ fn new_request_id() -> String {
     format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What viewers and the log get beside answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ViewerSettings {
+    /// Web origin whose scripts may read pictures.
+    pub cors: Option<String>,
+    /// Whether log lines repeat `X-Forwarded-For`.
+    pub log_forwarded_for: bool,
+}
+
 /// The routes of viewers: `/healthz`, and an image for every other path.
-pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
-    let forwarded = origin.settings().log_forwarded_for;
+pub fn router(origin: Arc<Origin>, settings: &ViewerSettings) -> Router {
+    let forwarded = settings.log_forwarded_for;
     let router = Router::new()
         .route("/healthz", get(healthz))
         .fallback(image)
@@ -111,7 +120,7 @@ pub fn router(origin: Arc<Origin>, cors: Option<&str>) -> Router {
             answer(problem_response(Problem::new(Code::Internal, "a bug; see the log")))
         }))
         .layer(middleware::from_fn_with_state(forwarded, access_log));
-    with_cors(router, cors)
+    with_cors(router, settings.cors.as_deref())
 }
 
 /// The routes of operators: `/healthz`, and `/metrics` with figures of the origin and of the viewers' connections.
@@ -157,7 +166,7 @@ async fn image(
     request: Request,
 ) -> Response {
     let uri = request.uri();
-    let ignored = ignored_parameters(uri.query().unwrap_or_default(), origin.settings().versions);
+    let ignored = ignored_parameters(uri.query().unwrap_or_default(), origin.parameters());
     let request = OriginRequest {
         method: request.method(),
         path: uri.path(),
@@ -214,8 +223,8 @@ struct Line {
 
 impl Line {
     fn write(&self, response: &Response, took: Duration) {
-        let header = |name: header::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let report = response.extensions().get::<Report>();
+        let content = report.and_then(|report| report.content);
         let cost = report.map(|report| report.cost).unwrap_or_default();
         let [fetch, decode, resize, encode] = cost.durations().map(|(_, took)| (!took.is_zero()).then(|| millis(took)));
         // The level has to be known when the program is compiled.
@@ -227,8 +236,8 @@ impl Line {
                     path = self.path,
                     query = report.and_then(|report| report.query.as_deref()).map(bounded),
                     status = response.status().as_u16(),
-                    bytes = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
-                    media_type = header(header::CONTENT_TYPE),
+                    bytes = content.map(|content| content.length),
+                    media_type = content.map(|content| content.media_type),
                     problem = report.and_then(|report| report.problem).map(Code::name),
                     cache = report.and_then(|report| report.cache).map(CacheResult::name),
                     bytes_in = Some(cost.bytes_in).filter(|bytes| *bytes > 0),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 /// Counted up whenever the same original and query would give other bytes than before, so that no cache keeps the old
@@ -30,7 +30,7 @@ impl Variant {
         for (name, value) in parts {
             digest.update(format!("{name}={value}\n"));
         }
-        Self(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        Self(crate::hex::lower(digest.finalize().get(..8).unwrap_or_default()))
     }
 
     /// The digest.
@@ -104,6 +104,30 @@ pub enum RangeRequest {
     Part(std::ops::Range<u64>),
     /// Bytes that do not exist.
     Unsatisfiable,
+}
+
+/// The value of `Content-Range` for a part of an answer of known length.
+pub fn content_range(part: &std::ops::Range<u64>, length: u64) -> HeaderValue {
+    written(&format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1)))
+}
+
+/// The value of `Content-Range` that goes with 416.
+pub fn unsatisfied_range(length: u64) -> HeaderValue {
+    written(&format!("bytes */{length}"))
+}
+
+fn written(text: &str) -> HeaderValue {
+    // Digits and ASCII are a header's value always.
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// What conditions and ranges of an answer are held against.
+#[derive(Debug, Clone, Default)]
+pub struct Validators {
+    /// The entity tag with its quotes; empty where there is none.
+    pub tag: String,
+    /// When the original was last changed.
+    pub modified: Option<SystemTime>,
 }
 
 /// Reads `Range` and `If-Range`. Several ranges at once are answered with everything, as RFC 9110, 14.2 allows.

@@ -13,6 +13,7 @@ mod flight;
 mod memory;
 mod pipeline;
 mod pool;
+mod settings;
 mod threads;
 
 use std::fmt::Write as _;
@@ -24,10 +25,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
 pub use body::{Body, Frames, InMemory, Original};
-pub use conditional::{RangeRequest, range};
+pub use conditional::{RangeRequest, Validators, content_range, range, unsatisfied_range};
+pub use settings::{ExposeMetadata, OriginSettings};
+
+pub use crate::telemetry::Metrics;
 
 use crate::codec::Format;
-use crate::config::{ExposeMetadata, Settings};
 use crate::error::{Code, Problem};
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
 use crate::source::{Key, Meta, Source};
@@ -65,8 +68,64 @@ pub struct OriginResponse {
     pub body: Body,
     /// The problem, if that is the answer.
     pub problem: Option<Problem>,
+    /// What conditions are held against.
+    pub validators: Validators,
     /// What the log and the metrics tell of it.
     pub(crate) report: Report,
+}
+
+/// What the body of an answer to GET is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// The media type.
+    pub media_type: &'static str,
+    /// The number of bytes.
+    pub length: u64,
+}
+
+impl OriginResponse {
+    /// An answer without content.
+    fn bare(status: StatusCode, headers: HeaderMap) -> Self {
+        let (problem, validators, report) = (None, Validators::default(), Report::default());
+        Self { status, headers, body: Body::Empty, problem, validators, report }
+    }
+
+    /// A whole answer of this content.
+    #[cfg(all(test, feature = "lambda"))]
+    pub(crate) fn whole(body: Body, content: Content) -> Self {
+        Self::bare(StatusCode::OK, HeaderMap::new()).with_content(body, content)
+    }
+
+    /// The same with a body, which is all of `content` for GET, and the headers that tell of it.
+    fn with_content(mut self, body: Body, content: Content) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content.media_type));
+        self.headers.insert(header::CONTENT_LENGTH, content.length.into());
+        self.report.content = Some(content);
+        Self { body, ..self }
+    }
+
+    /// What its body is, or that of the answer to GET.
+    pub const fn content(&self) -> Option<Content> {
+        self.report.content
+    }
+
+    /// A part of this answer, which is a whole one.
+    pub(crate) fn part(mut self, part: std::ops::Range<u64>) -> Self {
+        let Some(Content { media_type, length }) = self.content() else { return self };
+        self.headers.insert(header::CONTENT_RANGE, content_range(&part, length));
+        self.status = StatusCode::PARTIAL_CONTENT;
+        let content = Content { media_type, length: part.end - part.start };
+        let body = std::mem::replace(&mut self.body, Body::Empty).slice(part);
+        self.with_content(body, content)
+    }
+}
+
+/// The answer to a range that begins behind the end of `length` bytes.
+pub(crate) fn unsatisfiable(what: &str, length: u64) -> OriginResponse {
+    let problem = Problem::new(Code::RangeNotSatisfiable, format!("the {what} has {length} bytes"));
+    let mut response = problem_response(problem);
+    response.headers.insert(header::CONTENT_RANGE, unsatisfied_range(length));
+    response
 }
 
 /// How a request was answered.
@@ -79,6 +138,8 @@ pub(crate) struct Report {
     pub(crate) cost: Cost,
     /// What kind of problem the answer is, if it is one.
     pub(crate) problem: Option<Code>,
+    /// What the body of GET is.
+    pub(crate) content: Option<Content>,
 }
 
 /// A finished answer, as the cache keeps it.
@@ -132,15 +193,19 @@ enum Store<'a> {
 
 impl Origin {
     /// Serves the originals of `source`.
-    pub fn new(source: Box<dyn Source>, settings: Settings) -> Self {
+    pub fn new(source: Box<dyn Source>, settings: OriginSettings) -> Self {
         let telemetry = Telemetry::new(settings.metrics, settings.deadline);
         let pipeline = Arc::new(Pipeline::new(settings));
         Self { source: source.into(), pipeline, flights: Flights::default(), telemetry }
     }
 
-    /// The settings that hold.
-    pub fn settings(&self) -> &Settings {
+    fn settings(&self) -> &OriginSettings {
         &self.pipeline.settings
+    }
+
+    /// The parameters that mean something to the source alone.
+    pub(crate) fn parameters(&self) -> &'static [&'static str] {
+        self.source.parameters()
     }
 
     /// Figures of operation in Prometheus' text format, if they are kept, with those of whoever passes requests on.
@@ -172,7 +237,8 @@ impl Origin {
         let mut response = answer.unwrap_or_else(|problem| {
             problem_response(Problem { request_id: request.request_id.map(str::to_owned), ..problem })
         });
-        response.report = Report { problem: response.problem.as_ref().map(|problem| problem.code), ..report };
+        let problem = response.problem.as_ref().map(|problem| problem.code);
+        response.report = Report { problem, content: response.report.content, ..report };
         if depends_on_accept {
             response.headers.insert(header::VARY, HeaderValue::from_static("accept"));
         }
@@ -185,15 +251,12 @@ impl Origin {
     }
 
     fn observe(&self, response: &OriginResponse, total: Duration, request_id: Option<&str>) {
-        let text = |name| response.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let format = text(header::CONTENT_TYPE).and_then(|media_type| media_type.split_once('/'));
-        let bodiless = matches!(response.body, Body::Empty);
-        let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
-        let Report { cache, cost, problem, .. } = response.report;
+        let Report { cache, cost, problem, content, .. } = response.report;
+        let format = content.and_then(|content| content.media_type.split_once('/'));
         self.telemetry.record(&Observation {
             status: response.status.as_u16(),
             format: format.map_or("", |(_, format)| format),
-            bytes_out: if bodiless { 0 } else { length },
+            bytes_out: response.body.len(),
             total,
             cost,
             cache,
@@ -217,19 +280,20 @@ impl Origin {
             let tag = meta.etag.as_deref().map(|tag| conditional::entity_tag(tag, &parsed.variant));
             let headers = self.headers(meta, tag.as_deref());
             let tag = tag.unwrap_or_default();
+            let validators = Validators { tag: tag.clone(), modified: meta.modified };
             if conditional::is_other(request.headers, &tag, meta.modified) {
                 return Err(Problem::new(Code::PreconditionFailed, "the picture has changed"));
             }
             if conditional::is_not_modified(request.headers, &tag, meta.modified) {
-                return Ok(bare(StatusCode::NOT_MODIFIED, headers));
+                return Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers));
             }
-            return match outcome {
+            let response = match outcome {
                 // The answer was dropped in the meantime, or the condition was another's.
                 Outcome::Same(_) if is_asked => continue,
                 // The signature of a URL may cover the viewer's own condition, which has to be asked as it is.
-                Outcome::Same(_) => Ok(bare(StatusCode::NOT_MODIFIED, headers)),
+                Outcome::Same(_) => Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers)),
                 // Type and length are known only of what has been made already.
-                Outcome::Facts(_) => Ok(bare(StatusCode::OK, headers)),
+                Outcome::Facts(_) => Ok(OriginResponse::bare(StatusCode::OK, headers)),
                 Outcome::Finished { answer, cached, .. } => {
                     let cache = match role {
                         _ if cached => CacheResult::Hit,
@@ -251,9 +315,10 @@ impl Origin {
                         report.cost.bytes_in = meta.length.unwrap_or(0);
                     }
                     let whole = Body::Original(Arc::unwrap_or_clone(rewrite), original);
-                    original_response(request, &meta, &tag, format, whole, headers)
+                    Ok(original_response(request, &validators, format, whole, headers))
                 }
             };
+            return response.map(|response| OriginResponse { validators, ..response });
         }
     }
 
@@ -303,7 +368,7 @@ impl Origin {
         })?;
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
         let variant = variant(&transform, accepted, settings);
-        let version = if settings.versions { version(request.query) } else { None };
+        let version = self.source.version(request.query);
         Ok(ParsedRequest { key, version, transform, accepted, variant, deadline })
     }
 
@@ -336,39 +401,26 @@ impl Origin {
 /// An original's own compressed pixels, or the range of them that GET asks for (RFC 9110, 14.2).
 fn original_response(
     request: OriginRequest<'_>,
-    meta: &Meta,
-    tag: &str,
+    validators: &Validators,
     format: Format,
     whole: Body,
     mut headers: HeaderMap,
-) -> Result<OriginResponse, Problem> {
-    let length = whole.len();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+) -> OriginResponse {
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let wanted = match *request.method {
-        Method::GET => range(request.headers, tag, meta.modified, length),
-        _ => RangeRequest::All,
-    };
-    let (status, body) = match wanted {
-        RangeRequest::All => (StatusCode::OK, whole),
-        RangeRequest::Part(range) => {
-            let shown = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-            headers.insert(header::CONTENT_RANGE, ascii(&shown));
-            (StatusCode::PARTIAL_CONTENT, whole.slice(range))
-        }
-        RangeRequest::Unsatisfiable => {
-            let problem = Problem::new(Code::RangeNotSatisfiable, format!("the file has {length} bytes"));
-            let mut response = problem_response(problem);
-            response.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{length}")));
-            return Ok(response);
-        }
-    };
-    headers.insert(header::CONTENT_LENGTH, body.len().into());
-    Ok(OriginResponse { status, headers, body, problem: None, report: Report::default() })
+    let content = Content { media_type: format.media_type(), length: whole.len() };
+    let response = OriginResponse::bare(StatusCode::OK, headers).with_content(whole, content);
+    if *request.method != Method::GET {
+        return response;
+    }
+    match range(request.headers, &validators.tag, validators.modified, content.length) {
+        RangeRequest::All => response,
+        RangeRequest::Part(part) => response.part(part),
+        RangeRequest::Unsatisfiable => unsatisfiable("file", content.length),
+    }
 }
 
 /// All that decides over the bytes of an answer beside its original.
-fn variant(transform: &Transform, accepted: Accepted, settings: &Settings) -> Variant {
+fn variant(transform: &Transform, accepted: Accepted, settings: &OriginSettings) -> Variant {
     let (expose, speed) = (settings.expose_metadata.name(), settings.avif_speed.to_string());
     let setting = match transform.answer {
         Wanted::Picture if transform.is_original() => None,
@@ -381,22 +433,10 @@ fn variant(transform: &Transform, accepted: Accepted, settings: &Settings) -> Va
     Variant::new(&parts.into_iter().chain(setting).collect::<Vec<_>>())
 }
 
-/// The version that the query names, in S3's own word for it.
-fn version(query: &str) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(name, value)| name == "versionId" && !value.is_empty()).map(|(_, value)| value.into_owned())
-}
-
-/// An answer without a body.
-fn bare(status: StatusCode, headers: HeaderMap) -> OriginResponse {
-    OriginResponse { status, headers, body: Body::Empty, problem: None, report: Report::default() }
-}
-
 fn finished(answer: &Answer, body: Body, cache: CacheResult, mut headers: HeaderMap) -> OriginResponse {
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.media_type));
-    headers.insert(header::CONTENT_LENGTH, answer.bytes.len().into());
     headers.insert("server-timing", ascii(&server_timing(cache, answer)));
-    OriginResponse { status: StatusCode::OK, headers, body, problem: None, report: Report::default() }
+    let content = Content { media_type: answer.media_type, length: answer.bytes.len() as u64 };
+    OriginResponse::bare(StatusCode::OK, headers).with_content(body, content)
 }
 
 /// What of `Accept` matters, which is nothing unless the format is left to us.
@@ -429,10 +469,8 @@ fn ascii(text: &str) -> HeaderValue {
 
 /// A problem as an answer.
 pub fn problem_response(problem: Problem) -> OriginResponse {
-    let body = Bytes::from(problem.to_json().to_string());
+    let body = Body::Bytes(Bytes::from(problem.to_json().to_string()).into());
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::CONTENT_LENGTH, body.len().into());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(problem.cache_control()));
     if let Some(seconds) = problem.retry_after() {
         headers.insert(header::RETRY_AFTER, seconds.into());
@@ -440,7 +478,9 @@ pub fn problem_response(problem: Problem) -> OriginResponse {
     if problem.code == Code::MethodNotAllowed {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
-    let report = Report { problem: Some(problem.code), ..Report::default() };
-    let status = problem.code.status();
-    OriginResponse { status, headers, body: Body::Bytes(body.into()), problem: Some(problem), report }
+    let content = Content { media_type: "application/problem+json", length: body.len() };
+    let mut response = OriginResponse::bare(problem.code.status(), headers).with_content(body, content);
+    response.report.problem = Some(problem.code);
+    response.problem = Some(problem);
+    response
 }

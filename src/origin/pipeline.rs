@@ -14,9 +14,8 @@ use super::conditional::entity_tag;
 use super::download::{Downloads, Look};
 use super::memory::{Account, Room};
 use super::pool::{Load, Place, Pool};
-use super::{Answer, ParsedRequest};
+use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest};
 use crate::codec::{self, Format, Work};
-use crate::config::{ExposeMetadata, Settings};
 use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
 use crate::query::Answer as Wanted;
@@ -58,7 +57,7 @@ impl Outcome {
 
 /// What all requests share.
 pub(super) struct Pipeline {
-    pub(super) settings: Settings,
+    pub(super) settings: OriginSettings,
     /// For pictures.
     pixels: Pool,
     /// For headers and metadata.
@@ -73,7 +72,7 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: OriginSettings) -> Self {
         let weigh = |key: &String, answer: &Answer| {
             u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
         };

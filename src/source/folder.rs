@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::{Ask, BoxFuture, Content, Found, Key, Meta, Object, Source, SourceError};
+use super::{Ask, BoxFuture, Content, Found, Key, Meta, Object, OpenError, Source, SourceError};
 
 /// A folder of originals.
 #[derive(Debug, Clone)]
@@ -16,16 +16,18 @@ impl Folder {
     /// Opens the folder.
     ///
     /// # Errors
-    /// A sentence that says why it cannot be used.
-    pub fn new(root: impl AsRef<Path>) -> Result<Self, String> {
+    /// [`OpenError`] says why it cannot be used.
+    pub fn new(root: impl AsRef<Path>) -> Result<Self, OpenError> {
         let root = root.as_ref();
+        let folder = || root.display().to_string();
         let absolute =
-            root.canonicalize().map_err(|error| format!("the folder {} cannot be opened: {error}", root.display()))?;
+            root.canonicalize().map_err(|error| OpenError::Folder { folder: folder(), reason: error.to_string() })?;
         if !absolute.is_dir() {
-            return Err(format!("{} is not a folder", root.display()));
+            return Err(OpenError::NotAFolder(folder()));
         }
         // Takes the right to open files in it, and none to list them.
-        absolute.join(".").metadata().map_err(|error| format!("nothing in {} can be read: {error}", root.display()))?;
+        let readable = absolute.join(".").metadata();
+        readable.map_err(|error| OpenError::Unreadable { folder: folder(), reason: error.to_string() })?;
         Ok(Self { root: absolute })
     }
 
@@ -163,6 +165,6 @@ mod tests {
 
     #[test]
     fn a_root_that_is_no_folder_is_named() {
-        assert!(Folder::new("/no/such/folder").unwrap_err().contains("/no/such/folder"));
+        assert!(Folder::new("/no/such/folder").unwrap_err().to_string().contains("/no/such/folder"));
     }
 }

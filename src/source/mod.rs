@@ -15,7 +15,78 @@ use tokio::time::Instant;
 pub use content::{ByteStream, Content, Object, Reading};
 pub use folder::Folder;
 
-use crate::config::S3Settings;
+use crate::config::words;
+
+words! {
+    /// What viewers are told of originals that the store does not let us read. S3 denies access to what does not exist,
+    /// unless whoever asks may list the bucket.
+    #[derive(Default)]
+    AccessDenied {
+        /// 404, as for any original that is not there.
+        #[default]
+        NotFound = "not-found",
+        /// 403.
+        Forbidden = "forbidden",
+    }
+}
+
+/// How an S3 source is reached, beside what AWS programs take from their environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Base URL of a store other than AWS.
+    pub endpoint: Option<String>,
+    /// Whether the bucket stands in the path instead of the host name.
+    pub path_style: bool,
+    /// What viewers are told of originals that may not be read.
+    pub denied: AccessDenied,
+    /// Whether viewers may ask for a version of an original.
+    pub versions: bool,
+}
+
+/// A source that cannot be opened. The message names no bucket and no password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no such folder, or it may not be opened.
+    #[error("the folder {folder} cannot be opened: {reason}")]
+    Folder {
+        /// As it was named.
+        folder: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// It is a file or something else.
+    #[error("{0} is not a folder")]
+    NotAFolder(String),
+    /// The folder may be seen, and nothing in it opened.
+    #[error("nothing in {folder} can be read: {reason}")]
+    Unreadable {
+        /// As it was named.
+        folder: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The name of the bucket is none.
+    #[error("an S3 source is s3://BUCKET or s3://BUCKET/PREFIX")]
+    Bucket,
+    /// The prefix would be cleaned by some stores.
+    #[error("the prefix of an S3 source has no empty segments and none that are . or ..")]
+    Prefix,
+    /// The program was built without what it takes.
+    #[error("this program cannot read from S3: it was built without the cargo feature s3")]
+    NoS3,
+    /// The scheme is not known. The rest of the name may hold a password.
+    #[error("{0}:// is no source; one is a folder, or s3://BUCKET/PREFIX")]
+    Scheme(String),
+    /// Nothing says in which region the bucket is.
+    #[error("no AWS region is configured: set AWS_REGION")]
+    Region,
+    /// There is nothing to sign requests with.
+    #[error(
+        "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role"
+    )]
+    Credentials,
+}
 
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -179,9 +250,21 @@ pub trait Source: Send + Sync {
     /// Whether there is everything that finding originals takes, as far as that is known without asking for one.
     ///
     /// # Errors
-    /// A sentence that says what is missing.
-    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+    /// [`OpenError`] says what is missing.
+    fn check(&self) -> BoxFuture<'_, Result<(), OpenError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// Names of parameters of the query that mean something to this source, and to nobody else.
+    fn parameters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The version that a query asks for, as [`Ask::version`] takes it.
+    fn version(&self, query: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let found = pairs.find(|(name, value)| self.parameters().contains(&&**name) && !value.is_empty());
+        found.map(|(_, value)| value.into_owned())
     }
 }
 
@@ -203,18 +286,17 @@ pub fn shown(name: &str) -> &str {
 /// The source that a setting names: a folder, or `s3://bucket/prefix` where the cargo feature `s3` is on.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
-pub fn open(name: &str, settings: &S3Settings) -> Result<Box<dyn Source>, String> {
+/// [`OpenError`] says what is wrong with it.
+pub fn open(name: &str, settings: &SourceSettings) -> Result<Box<dyn Source>, OpenError> {
     match name.split_once("://") {
         #[cfg(feature = "s3")]
         Some(("s3", place)) => Ok(Box::new(s3::S3::new(place, settings.clone())?)),
         #[cfg(not(feature = "s3"))]
         Some(("s3", _)) => {
             let _ = settings;
-            Err("this program cannot read from S3: it was built without the cargo feature s3".to_owned())
+            Err(OpenError::NoS3)
         }
-        // The rest may hold a password.
-        Some((scheme, _)) => Err(format!("{scheme}:// is no source; one is a folder, or s3://BUCKET/PREFIX")),
+        Some((scheme, _)) => Err(OpenError::Scheme(scheme.to_owned())),
         None => Ok(Box::new(Folder::new(name)?)),
     }
 }
@@ -243,10 +325,10 @@ mod tests {
 
     #[test]
     fn a_source_is_a_folder_or_a_bucket() {
-        let opened = |name: &str| open(name, &S3Settings::default()).map(drop);
+        let opened = |name: &str| open(name, &SourceSettings::default()).map(drop);
         assert_eq!((opened("."), opened("s3://bucket/prefix").is_ok()), (Ok(()), cfg!(feature = "s3")));
         for name in ["https://user:password@example.com/", "gs://bucket", "S3://bucket", "s3://", "/no/such/folder"] {
-            let error = opened(name).expect_err(name);
+            let error = opened(name).expect_err(name).to_string();
             assert!(!error.contains("password") && error.len() > 20, "{error}");
         }
     }

@@ -7,8 +7,20 @@ mod prometheus;
 
 use std::time::Duration;
 
-use crate::config::Metrics;
+use crate::config::words;
 use crate::transform::Stages;
+
+words! {
+    /// Where figures of operation go.
+    Metrics {
+        /// To whoever asks for `/metrics` at an address of its own, in Prometheus' text format.
+        Prometheus = "prometheus",
+        /// To standard output, a line of CloudWatch's Embedded Metric Format for each answer.
+        Emf = "emf",
+        /// Nowhere.
+        None = "none",
+    }
+}
 
 /// What is known of an answer once it is ready to be sent.
 #[derive(Debug, Clone, Copy, Default)]

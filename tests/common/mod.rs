@@ -65,13 +65,14 @@ impl Server {
     pub(crate) fn over(source: Box<dyn Source>, settings: Layer) -> Self {
         // Without optimisation and on a busy machine, work takes longer than it may elsewhere.
         let settings = Layer { deadline: settings.deadline.or(Some(120.0)), ..settings }.resolve().unwrap();
-        let (cors, connections) = (settings.cors.clone(), Connections::new(&settings));
-        Self::listening(front::serve::router(Arc::new(Origin::new(source, settings)), cors.as_deref()), connections)
+        let connections = Connections::new(&settings.connections);
+        let origin = Arc::new(Origin::new(source, settings.origin));
+        Self::listening(front::serve::router(origin, &settings.viewers), connections)
     }
 
     /// Serves any routes.
     pub(crate) fn serving(router: axum::Router) -> Self {
-        Self::listening(router, Connections::new(&Layer::default().resolve().unwrap()))
+        Self::listening(router, Connections::new(&Layer::default().resolve().unwrap().connections))
     }
 
     fn listening(router: axum::Router, connections: Connections) -> Self {

@@ -6,21 +6,19 @@ mod progress;
 mod write;
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use clap::Args;
-use image_origin::config::Layer;
 use image_origin::query::{Answer, FormatChoice, Transform};
 use image_origin::transform::{self as pixels, Accepted, Limits, Preferences, Rendered};
 use serde::Serialize;
 
-use super::local::{DecodeArguments, TimeLimit};
 use super::query::{looks_like_query, parse_strictly};
-use super::{Failure, print_line, read, resolve};
+use super::settings::{Given, TimeLimit, Transforming};
+use super::{Failure, print_line, read};
 use inputs::{Inputs, Naming, read_list};
 use plan::{Ending, Existing, Job, Output, explain_existing, into_folder};
 use progress::Progress;
@@ -73,19 +71,14 @@ pub(super) struct Arguments {
     /// The Accept header that format=auto chooses by, such as image/avif,image/webp [default: JPEG, PNG and GIF only]
     #[arg(long, value_name = "TYPES")]
     accept: Option<String>,
-    /// Images worked on at the same time [default: the number of cores]
-    #[arg(long, env = "IMAGE_ORIGIN_WORKERS", value_name = "N")]
-    workers: Option<NonZeroUsize>,
-    /// How fast AVIF is written, from 1, which makes the smallest files, to 4 [default: 3]
-    #[arg(long, env = "IMAGE_ORIGIN_AVIF_SPEED", value_name = "SPEED")]
-    avif_speed: Option<u8>,
     #[command(flatten)]
-    limits: DecodeArguments,
+    settings: Given<Transforming>,
 }
 
 pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { workers, avif_speed, .. } = arguments;
-    let settings = resolve(Layer { workers, avif_speed, ..arguments.limits.layer() })?;
+    let settings = arguments.settings.resolve()?;
+    let time = arguments.settings.time_limit(&settings);
+    let settings = settings.origin;
     let (names, query) = names_and_query(&arguments)?;
     let mut transform = parse_strictly(&query, &settings.presets).map_err(Failure::usage)?;
     if transform.answer != Answer::Picture {
@@ -113,7 +106,7 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
         preferences: Preferences { accepted, avif_speed: settings.avif_speed },
         limits: settings.limits,
         max_source_bytes: settings.max_source_bytes,
-        time: TimeLimit::new(&arguments.limits, settings.deadline),
+        time,
         existing,
         json: arguments.json,
     };

@@ -1,6 +1,9 @@
 //! What Lambda is invoked with. Requests over HTTP are `lambda_http`'s; those of S3 Object Lambda are ours, which hold what
 //! is read here and no more: an event is not lost over a field that nobody needs, and no URL or token can be printed.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use lambda_http::request::LambdaRequest;
 use serde::Deserialize;
 use serde_json::Value;
@@ -110,6 +113,24 @@ impl Event {
         Err(
             "the event is no request over HTTP (payload format 2.0 or 1.0, or a load balancer's) and none of S3 Object Lambda",
         )
+    }
+}
+
+/// Events between the layer that has told their kind and the handler that answers them, by request id.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Mutex<HashMap<String, Result<Event, &'static str>>>);
+
+impl Pending {
+    pub(super) fn put(&self, request_id: &str, event: Result<Event, &'static str>) {
+        self.lock().insert(request_id.to_owned(), event);
+    }
+
+    pub(super) fn take(&self, request_id: &str) -> Result<Event, &'static str> {
+        self.lock().remove(request_id).unwrap_or(Err("the event was lost"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Result<Event, &'static str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,8 +19,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use super::Deadlines;
-use crate::config::Delivery;
 use crate::error::{Code, Problem};
+use crate::front::Delivery;
 use crate::front::serve::{Invocation, answer as http_answer};
 use crate::origin::problem_response;
 

@@ -18,31 +18,44 @@ use std::time::{Duration, SystemTime};
 
 use lambda_http::lambda_runtime::{Diagnostic, Runtime};
 use lambda_http::{Context, Error, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use crate::front::serve;
+use crate::front::{Delivery, serve};
 use crate::origin::Origin;
-use event::Event;
+use crate::source::SourceSettings;
+use event::{Event, Pending};
 pub use init::report_init_error;
+
+/// What a function goes by, beside what its origin does.
+#[derive(Debug, Clone)]
+pub struct LambdaSettings {
+    /// What viewers get beside answers.
+    pub viewers: serve::ViewerSettings,
+    /// How answers leave.
+    pub delivery: Delivery,
+    /// How S3 is reached to which S3 Object Lambda's answers go.
+    pub source: SourceSettings,
+}
 
 /// Answers the events of the runtime API at `host:port` for as long as the environment lives.
 ///
 /// # Errors
 /// What the runtime API fails with.
-pub async fn run(api: &str, origin: Arc<Origin>) -> Result<(), Error> {
-    let settings = origin.settings();
-    let router = serve::router(origin.clone(), settings.cors.as_deref());
+pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Result<(), Error> {
+    let router = serve::router(origin.clone(), &settings.viewers);
     let door = Arc::new(http::Door::new(router, settings.delivery));
-    let streaming = stream::Streaming::new(door.clone(), api.to_owned());
-    let objects = Arc::new(object_lambda::Door::new(origin));
-    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        let (door, objects) = (door.clone(), objects.clone());
+    let pending = Arc::<Pending>::default();
+    let streaming = stream::Streaming::new(door.clone(), pending.clone(), api.to_owned());
+    let objects = Arc::new(object_lambda::Door::new(origin, settings.source));
+    // What the event says, the layer before has read.
+    let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {
+        let (door, objects, pending) = (door.clone(), objects.clone(), pending.clone());
         async move {
-            let (payload, context) = event.into_parts();
+            let (_, context) = event.into_parts();
             let deadlines = Deadlines::of(&context);
             let failed = |kind: &str, reason: String| Diagnostic { error_type: kind.to_owned(), error_message: reason };
-            match Event::read(payload.get().as_bytes()) {
+            match pending.take(&context.request_id) {
                 Ok(Event::Http(event)) => {
                     let document = door.document(*event, context, deadlines).await;
                     document.map_err(|error| failed("Document", error.to_string()))

@@ -24,8 +24,8 @@ use super::part;
 use super::route::without_route;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
-use crate::source::SourceError;
 use crate::source::s3::{Fetcher, Presigned, code_in, start_client};
+use crate::source::{SourceError, SourceSettings};
 
 /// Most bytes of a listing, which is passed on in the function's result.
 const MOST_LISTED: usize = 5 << 20;
@@ -33,13 +33,14 @@ const MOST_LISTED: usize = 5 << 20;
 /// Answers events of S3 Object Lambda.
 pub(super) struct Door {
     origin: Arc<Origin>,
+    settings: SourceSettings,
     fetcher: Arc<Fetcher>,
     client: OnceCell<Client>,
 }
 
 impl Door {
-    pub(super) fn new(origin: Arc<Origin>) -> Self {
-        Self { origin, fetcher: Arc::default(), client: OnceCell::new() }
+    pub(super) fn new(origin: Arc<Origin>, settings: SourceSettings) -> Self {
+        Self { origin, settings, fetcher: Arc::default(), client: OnceCell::new() }
     }
 
     pub(super) async fn answer(
@@ -95,7 +96,7 @@ impl Door {
         output: &OutputRoute,
         end: Instant,
     ) -> Result<(), String> {
-        let settings = &self.origin.settings().s3;
+        let settings = &self.settings;
         let client = self.client.get_or_init(|| start_client(settings)).await;
         let request = client.write_get_object_response().request_route(&output.route).request_token(&output.token);
         let request = match failure {

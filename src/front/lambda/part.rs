@@ -3,8 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::error::{Code, Problem};
-use crate::origin::{OriginResponse, RangeRequest, problem_response, range};
+use crate::origin::{Content, OriginResponse, RangeRequest, range, unsatisfiable};
 
 /// What `partNumber` counts in.
 const PART: u64 = 5 << 20;
@@ -14,9 +13,7 @@ pub(super) const PARTS_COUNT: &str = "x-amz-mp-parts-count";
 
 /// The part of a whole answer that the caller wants, or all of it.
 pub(super) fn of(response: OriginResponse, query: &str, headers: &HeaderMap) -> OriginResponse {
-    let length =
-        response.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let (StatusCode::OK, Some(length)) = (response.status, length) else { return response };
+    let (StatusCode::OK, Some(Content { length, .. })) = (response.status, response.content()) else { return response };
     let parameter = |wanted: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
@@ -28,12 +25,10 @@ pub(super) fn of(response: OriginResponse, query: &str, headers: &HeaderMap) -> 
     if let Some(Ok(value)) = parameter("Range").map(HeaderValue::try_from) {
         headers.insert(header::RANGE, value);
     }
-    let text = |name: header::HeaderName| response.headers.get(name).and_then(|value| value.to_str().ok());
-    let modified = text(header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
-    match range(&headers, text(header::ETAG).unwrap_or_default(), modified, length) {
+    match range(&headers, &response.validators.tag, response.validators.modified, length) {
         RangeRequest::All => response,
-        RangeRequest::Part(part) => cut(response, part, length),
-        RangeRequest::Unsatisfiable => outside(length),
+        RangeRequest::Part(part) => response.part(part),
+        RangeRequest::Unsatisfiable => unsatisfiable("answer", length),
     }
 }
 
@@ -41,32 +36,18 @@ pub(super) fn of(response: OriginResponse, query: &str, headers: &HeaderMap) -> 
 fn numbered(response: OriginResponse, number: &str, length: u64) -> OriginResponse {
     let count = length.div_ceil(PART).max(1);
     let Some(number) = number.parse::<u64>().ok().filter(|number| (1..=count).contains(number)) else {
-        return outside(length);
+        return unsatisfiable("answer", length);
     };
     let start = (number - 1) * PART;
-    let mut response = if length == 0 { response } else { cut(response, start..(start + PART).min(length), length) };
+    let mut response = if length == 0 { response } else { response.part(start..(start + PART).min(length)) };
     response.headers.insert(PARTS_COUNT, count.into());
     response
-}
-
-fn cut(mut response: OriginResponse, part: std::ops::Range<u64>, length: u64) -> OriginResponse {
-    let shown = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-    if let Ok(shown) = HeaderValue::try_from(shown) {
-        response.headers.insert(header::CONTENT_RANGE, shown);
-    }
-    response.headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
-    OriginResponse { status: StatusCode::PARTIAL_CONTENT, body: response.body.slice(part), ..response }
-}
-
-fn outside(length: u64) -> OriginResponse {
-    problem_response(Problem::new(Code::RangeNotSatisfiable, format!("the answer has {length} bytes")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::origin::Body;
-    use crate::origin::Report;
 
     #[test]
     fn parts_are_ranges_or_numbered() {
@@ -75,19 +56,17 @@ mod tests {
             ("", "", 200, length, None),
             ("", "bytes=1-3", 206, 3, Some("bytes 1-3/10485767")),
             ("Range=bytes%3D-5", "", 206, 5, Some("bytes 10485762-10485766/10485767")),
-            ("", "bytes=99999999-", 416, 0, None),
+            ("", "bytes=99999999-", 416, 0, Some("bytes */10485767")),
             ("partNumber=1", "", 206, PART, Some("bytes 0-5242879/10485767")),
             ("partNumber=3", "", 206, 7, Some("bytes 10485760-10485766/10485767")),
-            ("partNumber=4", "", 416, 0, None),
-            ("partNumber=0", "", 416, 0, None),
-            ("partNumber=x", "", 416, 0, None),
+            ("partNumber=4", "", 416, 0, Some("bytes */10485767")),
+            ("partNumber=0", "", 416, 0, Some("bytes */10485767")),
+            ("partNumber=x", "", 416, 0, Some("bytes */10485767")),
         ];
         for (query, ranged, status, expected, shown) in table {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_LENGTH, length.into());
             let body = Body::Bytes(bytes::Bytes::from(vec![0; length as usize]).into());
-            let whole =
-                OriginResponse { status: StatusCode::OK, headers, body, problem: None, report: Report::default() };
+            let content = Content { media_type: "image/png", length };
+            let whole = OriginResponse::whole(body, content);
             let mut wanted = HeaderMap::new();
             if !ranged.is_empty() {
                 wanted.insert(header::RANGE, ranged.parse().unwrap());

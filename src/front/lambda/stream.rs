@@ -24,7 +24,7 @@ use lambda_http::tower::Layer;
 use lambda_http::{Error, Service};
 
 use super::Deadlines;
-use super::event::Event;
+use super::event::{Event, Pending};
 use super::http::Door;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send>>;
@@ -35,17 +35,19 @@ pub(super) struct Streaming(Arc<Sender>);
 
 struct Sender {
     door: Arc<Door>,
+    /// For events that the inner service answers.
+    pending: Arc<Pending>,
     /// Where the runtime API is: `host:port`, and a path with some emulators.
     api: String,
     client: Client<HttpConnector, StreamBody<Frames>>,
 }
 
 impl Streaming {
-    pub(super) fn new(door: Arc<Door>, api: String) -> Self {
+    pub(super) fn new(door: Arc<Door>, pending: Arc<Pending>, api: String) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self(Arc::new(Sender { door, api, client }))
+        Self(Arc::new(Sender { door, pending, api, client }))
     }
 }
 
@@ -78,7 +80,10 @@ impl<S: Service<LambdaInvocation, Response = (), Error = Error>> Service<LambdaI
                 let sender = self.sender.clone();
                 Either::Right(Box::pin(async move { sender.answer(*event, invocation).await }))
             }
-            _ => Either::Left(self.inner.call(invocation)),
+            event => {
+                self.sender.pending.put(&invocation.context.request_id, event);
+                Either::Left(self.inner.call(invocation))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use aws_sdk_s3::config::{Builder, ProvideCredentials as _, StalledStreamProtecti
 
 use super::https::Https;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
-use crate::config::S3Settings;
+use crate::source::{OpenError, SourceSettings};
 
 /// A request is sent this often at most, with a random pause before each repetition.
 const ATTEMPTS: u32 = 3;
@@ -18,28 +18,24 @@ const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 const ANY_REGION: &str = "us-east-1";
 
 /// A client for S3.
-pub(crate) async fn start(settings: &S3Settings) -> Client {
+pub(crate) async fn start(settings: &SourceSettings) -> Client {
     Client::from_conf(Builder::from(&load(settings).await).force_path_style(settings.path_style).build())
 }
 
 /// Whether there are a region and credentials.
 ///
 /// # Errors
-/// A sentence that says what is missing.
-pub(super) async fn check(settings: &S3Settings) -> Result<(), String> {
+/// [`OpenError::Region`] and [`OpenError::Credentials`].
+pub(super) async fn check(settings: &SourceSettings) -> Result<(), OpenError> {
     let shared = load(settings).await;
-    if shared.region().is_none() {
-        return Err("no AWS region is configured: set AWS_REGION".to_owned());
-    }
-    let missing =
-        "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role";
-    let provider = shared.credentials_provider().ok_or(missing)?;
+    shared.region().ok_or(OpenError::Region)?;
+    let provider = shared.credentials_provider().ok_or(OpenError::Credentials)?;
     // What the provider says may hold parts of them.
-    provider.provide_credentials().await.map(drop).map_err(|_| missing.to_owned())
+    provider.provide_credentials().await.map(drop).map_err(|_| OpenError::Credentials)
 }
 
 /// Reads the environment as every AWS program does: variables, profiles, container and instance roles.
-async fn load(settings: &S3Settings) -> SdkConfig {
+async fn load(settings: &SourceSettings) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(Https::new())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))

@@ -7,8 +7,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::own_tag;
-use crate::config::AccessDenied;
-use crate::source::{Meta, SourceError, is_out_of_descriptors};
+use crate::source::{AccessDenied, Meta, SourceError, is_out_of_descriptors};
 
 /// The facts from a 304, if that is what came.
 pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta> {

@@ -18,8 +18,10 @@ use futures_util::stream;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, Source, SourceError, has_plain_segments};
-use crate::config::S3Settings;
+use super::{
+    Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, OpenError, Source, SourceError, SourceSettings,
+    has_plain_segments,
+};
 #[cfg(feature = "lambda")]
 pub(crate) use client::start as start_client;
 pub use presigned::{Fetcher, Presigned, code_in};
@@ -29,7 +31,7 @@ pub struct S3 {
     bucket: String,
     /// Comes before every key; empty, or ends with a slash.
     prefix: String,
-    settings: S3Settings,
+    settings: SourceSettings,
     client: OnceCell<Client>,
 }
 
@@ -43,16 +45,16 @@ impl S3 {
     /// Takes `bucket` or `bucket/prefix`.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the name.
-    pub fn new(place: &str, settings: S3Settings) -> Result<Self, String> {
+    /// [`OpenError`] says what is wrong with the name.
+    pub fn new(place: &str, settings: SourceSettings) -> Result<Self, OpenError> {
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if bucket.is_empty() || !bucket.bytes().all(allowed) {
-            return Err("an S3 source is s3://BUCKET or s3://BUCKET/PREFIX".to_owned());
+            return Err(OpenError::Bucket);
         }
         let segments = prefix.strip_suffix('/').unwrap_or(prefix);
         if !prefix.is_empty() && !has_plain_segments(segments) {
-            return Err("the prefix of an S3 source has no empty segments and none that are . or ..".to_owned());
+            return Err(OpenError::Prefix);
         }
         let prefix = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
         Ok(Self { bucket: bucket.to_owned(), prefix, settings, client: OnceCell::new() })
@@ -78,8 +80,12 @@ impl S3 {
 }
 
 impl Source for S3 {
-    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+    fn check(&self) -> BoxFuture<'_, Result<(), OpenError>> {
         Box::pin(client::check(&self.settings))
+    }
+
+    fn parameters(&self) -> &'static [&'static str] {
+        if self.settings.versions { &["versionId"] } else { &[] }
     }
 
     fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
@@ -124,7 +130,7 @@ pub(super) fn own_tag(etag: Option<&str>, modified: Option<SystemTime>, length: 
     if !opaque.is_empty() && opaque.len() <= 128 && opaque.bytes().all(fit) && !is_made_up(opaque) {
         return Some(opaque.to_owned());
     }
-    Some(Sha256::digest(etag).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Some(crate::hex::lower(Sha256::digest(etag).get(..16)?))
 }
 
 /// How long a connection may take. The request's own deadline holds beside all of these.
@@ -154,7 +160,7 @@ mod tests {
             ("user:secret@bucket", None),
         ];
         for (place, expected) in table {
-            let made = S3::new(place, S3Settings::default());
+            let made = S3::new(place, SourceSettings::default());
             let parts = made.as_ref().ok().map(|s3| (s3.bucket.as_str(), s3.prefix.as_str()));
             assert_eq!(parts, expected, "{place}");
             assert!(!format!("{made:?}").contains("photos"), "no bucket is shown");

@@ -14,8 +14,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::https::Https;
 use super::{failure, is_made_up, own_tag, pieces};
-use crate::config::AccessDenied;
-use crate::source::{Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors};
+use crate::source::{
+    AccessDenied, Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors,
+};
 
 /// A request is sent this often at most.
 const ATTEMPTS: u32 = 3;

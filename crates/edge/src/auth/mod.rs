@@ -8,7 +8,10 @@ mod claims;
 mod jwk;
 mod jwt;
 mod keys;
+#[cfg(not(target_arch = "wasm32"))]
 mod modulus;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod montgomery;
 mod rsa;
 mod signed_url;
 #[cfg(test)]

@@ -5,7 +5,10 @@
 
 use sha2::{Digest, Sha256};
 
+#[cfg(not(target_arch = "wasm32"))]
 use super::modulus::Modulus;
+#[cfg(target_arch = "wasm32")]
+use super::montgomery::Modulus;
 
 /// RFC 7518, section 3.3: at least 2048 bits. Beyond 4096 a check costs more than a request is worth.
 const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;

@@ -1,0 +1,172 @@
+//! Settings as flags and `IMAGE_ORIGIN_*` variables, out of the one table of them, and a TOML file below both.
+//!
+//! Each command takes the settings that it has a use for, under the server's names.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use image_origin::codec::Work;
+use image_origin::config::{Layer, SETTINGS, Setting, Settings};
+
+use super::Failure;
+
+/// What a command takes of the settings.
+pub(super) trait Taken {
+    /// Names of settings; none for all.
+    const NAMES: Option<&'static [&'static str]>;
+}
+
+/// All of them: `serve`, and the function in AWS Lambda.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Server {}
+
+impl Taken for Server {
+    const NAMES: Option<&'static [&'static str]> = None;
+}
+
+/// `transform`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Transforming {}
+
+impl Taken for Transforming {
+    const NAMES: Option<&'static [&'static str]> = Some(&[
+        "max_source_bytes",
+        "max_pixels",
+        "max_frames",
+        "max_frame_pixels",
+        "request_memory",
+        "deadline",
+        "workers",
+        "avif_speed",
+    ]);
+}
+
+/// `info`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Inspecting {}
+
+impl Taken for Inspecting {
+    const NAMES: Option<&'static [&'static str]> =
+        Some(&["max_source_bytes", "max_pixels", "max_frames", "max_frame_pixels", "request_memory", "deadline"]);
+}
+
+/// `exif`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reporting {}
+
+impl Taken for Reporting {
+    const NAMES: Option<&'static [&'static str]> = Some(&["expose_metadata", "max_source_bytes", "deadline"]);
+}
+
+/// `health`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asking {}
+
+impl Taken for Asking {
+    const NAMES: Option<&'static [&'static str]> = Some(&["listen"]);
+}
+
+/// Settings that were given as flags or variables, and the file that was named.
+#[derive(Debug, Clone)]
+pub(super) struct Given<T> {
+    pub(super) layer: Layer,
+    pub(super) file: Option<PathBuf>,
+    command: PhantomData<T>,
+}
+
+impl<T> Given<T> {
+    /// What was given, over the file, with the defaults.
+    pub(super) fn resolve(&self) -> Result<Settings, Failure> {
+        let failed = |error: image_origin::config::ConfigError| Failure::usage(error.to_string());
+        let file = self.file.as_deref().map(Layer::from_file).transpose().map_err(failed)?.unwrap_or_default();
+        self.layer.clone().over(file).resolve().map_err(failed)
+    }
+
+    /// The time limit of `settings` if it was given by flag or variable: nobody waits at the other end of a connection.
+    pub(super) fn time_limit(&self, settings: &Settings) -> TimeLimit {
+        TimeLimit(self.layer.deadline.map(|_| settings.origin.deadline))
+    }
+}
+
+/// How long one picture may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimeLimit(Option<Duration>);
+
+impl TimeLimit {
+    /// The right to work on one picture from now on.
+    pub(super) fn work(self) -> Work {
+        self.0.map_or_else(Work::unbounded, |limit| Work::until(Instant::now() + limit))
+    }
+}
+
+/// The variable of a setting.
+pub(super) fn variable(name: &str) -> String {
+    format!("IMAGE_ORIGIN_{}", name.to_uppercase())
+}
+
+fn taken<T: Taken>() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| T::NAMES.is_none_or(|names| names.contains(&setting.name)))
+}
+
+fn argument<T: Taken>(setting: &'static Setting) -> Arg {
+    let help = setting.help.trim().replace("  ", " ");
+    // Whoever works on files waits for them.
+    let help = match (T::NAMES, setting.name) {
+        (Some(_), "deadline") => help.replace("one request", "one picture").replace(": 10]", ": as long as it takes]"),
+        _ => help,
+    };
+    let words = (setting.words)();
+    let argument = Arg::new(setting.name)
+        .long(setting.name.replace('_', "-"))
+        .env(variable(setting.name))
+        .value_name(setting.value)
+        .help(help)
+        .help_heading("Settings")
+        // No flag of a server.
+        .hide(setting.name.starts_with("lambda_"));
+    if words.is_empty() {
+        argument.value_parser(|text: &str| (setting.check)(text).map(|()| text.to_owned()))
+    } else {
+        argument.value_parser(PossibleValuesParser::new(words))
+    }
+}
+
+impl<T: Taken> Args for Given<T> {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("config")
+            .long("config")
+            .env(variable("config"))
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("A TOML file with any of the server's settings, with `_` for `-`, and a table of presets")
+            .help_heading("Settings");
+        taken::<T>().fold(command.arg(file), |command, setting| command.arg(argument::<T>(setting)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: Taken> FromArgMatches for Given<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut given = Self { layer: Layer::default(), file: None, command: PhantomData };
+        given.update_from_arg_matches(matches)?;
+        Ok(given)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.file = matches.get_one("config").cloned();
+        for setting in taken::<T>() {
+            if let Some(text) = matches.get_one::<String>(setting.name) {
+                let set = self.layer.set(setting.name, text);
+                set.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+            }
+        }
+        Ok(())
+    }
+}
