@@ -1,7 +1,8 @@
 //! The decoder's walk over a JPEG's segments is that of whoever looks for metadata: what the one takes for a segment, the
 //! other must not take for data. The decoder has no dependencies, so there are two walks, and this holds them together.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests have no caller whose work they could take")]
+#![allow(clippy::disallowed_methods, reason = "tests have no caller whose work they could take")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io::Cursor;
 use std::path::Path;
