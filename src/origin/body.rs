@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::memory::{Account, Loan};
-use crate::codec::{Format, SNIFF_LEN, Work, sniff};
+use crate::codec::{Format, Work, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 
 /// Bytes that are read from a file, or copied from memory, at once, and so held for each download in progress.
@@ -54,17 +54,10 @@ impl Original {
     /// The format, and the plan for the content without its metadata.
     pub(super) fn strip(&self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
-            Self::File(file) => strip(&mut FileView::new(file.clone()), keep, work),
-            Self::Memory(memory) => strip(&mut Cursor::new(&*memory.bytes), keep, work),
+            Self::File(file) => metadata::strip_with_format(&mut FileView::new(file.clone()), keep, work),
+            Self::Memory(memory) => metadata::strip_with_format(&mut Cursor::new(&*memory.bytes), keep, work),
         }
     }
-}
-
-fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
-    let mut head = [0; SNIFF_LEN];
-    let length = source.read(&mut head)?;
-    let format = sniffed(&head[..length])?;
-    Ok((format, metadata::strip(source, keep, work)?))
 }
 
 /// The format of a file that begins like this.

@@ -121,6 +121,7 @@ fn has_plain_segments(path: &str) -> bool {
 
 /// Why an original cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// There is none of this name.
     #[error("there is no image of this name")]

@@ -41,7 +41,7 @@ pub use carry::{Carried, carry, embed};
 pub use exif::ExifGroups;
 pub use report::{Report, Stored, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
-pub use strip::{Keep, strip};
+pub use strip::{Keep, strip, strip_with_format};
 
 use image_origin_container::{self as container, Exhausted, Format};
 

@@ -58,11 +58,19 @@ impl Keep {
 /// # Errors
 /// Any [`Error`]; `work` is asked throughout.
 pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<Rewrite, Error> {
+    strip_with_format(source, keep, work).map(|(_, rewrite)| rewrite)
+}
+
+/// The plan that [`strip`] makes, and the format that `source` turned out to have.
+///
+/// # Errors
+/// Those of [`strip`].
+pub fn strip_with_format(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<(Format, Rewrite), Error> {
     let meter = Meter::new(source.seek(SeekFrom::End(0))?, work);
     let mut input = Input::new(source, &meter)?;
     let format = sniff(input.peek(0, SNIFF_LEN)?).ok_or(Error::Unrecognised)?;
     if keep == Keep::All {
-        return Ok(Rewrite::identity(input.len()));
+        return Ok((format, Rewrite::identity(input.len())));
     }
     let rewrite = match format {
         Format::Jpeg => jpeg::strip(&mut input, keep)?,
@@ -78,5 +86,5 @@ pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result
         Format::Qoi => qoi::strip(&mut input)?,
         other => return Err(Error::Unsupported(other)),
     };
-    Ok(rewrite.recognise(&mut input)?)
+    Ok((format, rewrite.recognise(&mut input)?))
 }
