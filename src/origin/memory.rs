@@ -46,7 +46,7 @@ struct State {
     waiting: BTreeMap<Turn, Waiter>,
     /// How many have waited so far.
     count: u64,
-    /// How long memory was held lately: a mean in which the newest weighs most.
+    /// How long memory was held lately: a mean in which the newest weighs most, and that begins with [`PATIENCE`].
     held: Duration,
     loans: Vec<Weak<Loan>>,
 }
@@ -80,8 +80,7 @@ impl State {
 impl Account {
     /// Memory of so many bytes.
     pub(super) fn new(capacity: u64) -> Self {
-        let state =
-            State { free: capacity, waiting: BTreeMap::new(), count: 0, held: Duration::ZERO, loans: Vec::new() };
+        let state = State { free: capacity, waiting: BTreeMap::new(), count: 0, held: PATIENCE, loans: Vec::new() };
         Self(Arc::new(Inner { capacity, state: Mutex::new(state) }))
     }
 
