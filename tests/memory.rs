@@ -256,7 +256,7 @@ fn cmyk(width: u16, height: u16) -> Vec<u8> {
 const QUERIES: [&str; 3] = ["format=jpeg", "rotate=90&format=png", "w=300&format=png"];
 
 /// What some of them are asked for beside that.
-const MORE_QUERIES: [&str; 35] = [
+const MORE_QUERIES: [&str; 41] = [
     "linear&w=500&format=jpeg",
     "q=70",
     "format=jpeg&progressive",
@@ -292,6 +292,12 @@ const MORE_QUERIES: [&str; 35] = [
     "w=400&pad=50&extend=blur&format=jpeg",
     "pad=100&extend=mirror&format=png",
     "pad=100&extend=edge&radius=max&format=png",
+    "redact=10,10,300,200&format=png",
+    "redact=10,10,300,200;0.5,0.5,0.5,0.5&redact_mode=blur&format=png",
+    "redact=10,10,300,200&redact_mode=ff0000&format=jpeg",
+    "redact=faces&w=300&format=png",
+    "w=300&h=300&fit=cover&gravity=face&format=jpeg",
+    "pixelate=16&format=png",
 ];
 
 /// What an animation is asked for.
@@ -368,6 +374,8 @@ fn originals_of_every_format_are_reckoned() {
 #[test]
 fn every_step_is_reckoned() {
     let _alone = alone();
+    // The model that finds faces is read once, and kept for all pictures.
+    outcome(&encoded(Format::Png, &drawing(50, 50), LOSSY), "redact=faces&format=png");
     for (name, format, channels) in [("jpeg", Format::Jpeg, Channels::Rgb), ("png", Format::Png, Channels::Rgba)] {
         check(&[(name, encoded(format, &photograph(WIDTH, HEIGHT, channels), LOSSY))], &MORE_QUERIES);
     }

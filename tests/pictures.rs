@@ -100,6 +100,16 @@ fn pictures_look_like_their_references() {
         ("photo-extended-mirror", "photo.png", "w=60&pad=30&extend=mirror"),
         ("photo-extended-edge", "photo.png", "w=60&pad=10,30&extend=edge"),
         ("drawing-framed", "drawing.png", "w=100&pad=20&extend=blur"),
+        ("photo-pixelated", "photo.png", "w=120&pixelate=8"),
+        ("photo-redacted", "photo.png", "w=120&redact=0.1,0.1,0.3,0.4;0.6,0.5,0.3,0.4"),
+        (
+            "photo-redacted-blur",
+            "photo.jpg",
+            "w=120&redact=0.1,0.1,0.3,0.4;0.6,0.5,0.3,0.4&redact_mode=blur&format=png",
+        ),
+        ("photo-redacted-colour", "photo.webp", "w=120&redact=0.1,0.1,0.3,0.4&redact_mode=black&format=png"),
+        ("face", "faces/astronaut.jpg", "zoom=1.8&gravity=face&w=88&format=png"),
+        ("face-hidden", "faces/astronaut.jpg", "redact=faces&w=120&format=png"),
         ("truncated", "broken/truncated.jpg", "w=100&format=png"),
     ];
     let update = std::env::var_os("UPDATE_REFERENCES").is_some();

@@ -48,15 +48,16 @@ pub(super) fn print_markdown() -> Result<(), Failure> {
 }
 
 /// What is done with an original, one after the other.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "EXIF's orientation is applied: all that follows is about the upright picture.",
+    "`redact` hides areas or faces.",
     "`crop` takes an area.",
     "`trim` cuts its border.",
     "`rotate` turns it, and `flip` mirrors it.",
     "`zoom` takes the part around what `gravity` names.",
     "The size: `w`, `h`, `dpr`, `ar`, `fit` and `enlarge`, with `gravity` for what `fit=cover` keeps.",
     "Colours are converted to `colorspace`.",
-    "The effects: `brightness`, `contrast`, `saturation`, `gamma`, `grayscale`, `tint`, `invert`, `blur`, `sharpen`.",
+    "The effects: `brightness`, `contrast`, `saturation`, `gamma`, `grayscale`, `tint`, `invert`, `blur`, `sharpen`, `pixelate`.",
     "`radius` rounds the corners of the picture.",
     "`fit=contain` and `pad` put it onto a larger canvas, which `extend` fills.",
     "`bg` is laid under it all, and `format` is written.",

@@ -201,11 +201,11 @@ parameters! {
         "Resizes in linear light, which keeps the brightness of fine detail; slower, since nothing is made smaller while it \
          is decoded.";
     gravity "gravity": Kind::Text {
-        form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, or X,Y \
-               with both from 0 to 1",
+        form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, \
+               face, faces, or X,Y with both from 0 to 1",
     }, "center",
         "What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the \
-         interesting part.";
+         interesting part, face for the largest face and faces for all of them.";
     zoom "zoom": number(100, 1000), "1",
         "Shows a part of the picture that is this many times smaller in both directions, around what gravity names.";
     crop "crop": Kind::Text {
@@ -237,6 +237,14 @@ parameters! {
         "Colours the picture's luma with this colour.";
     invert "invert": Kind::Bool, "false",
         "Makes the negative; alpha stays.";
+    pixelate "pixelate": Kind::Integer { min: 2, max: 256 }, "off",
+        "Makes squares of this many output pixels out of the picture, each of one colour.";
+    redact "redact": Kind::Text {
+        form: "faces, or up to 64 areas X,Y,W,H with semicolons between, each as crop takes it",
+    }, "nothing",
+        "Hides areas of the upright original, or all faces that are found, before anything else.";
+    redact_mode "redact_mode": Kind::Text { form: "pixelate, blur, RRGGBB in hex, or a CSS colour name" }, "pixelate",
+        "What is seen of what redact hides: a mosaic of a few cells, the same blurred, or a colour.";
     pad "pad": Kind::Text { form: "1, 2 or 4 whole numbers of pixels from 0 to 16383 with commas between, in CSS's order" }, "0",
         "Padding around the picture in CSS pixels, beyond the box of w and h.";
     extend "extend": Kind::Choice { values: Extend::NAMES }, "color",
@@ -267,7 +275,7 @@ parameters! {
     show_exif "showExif": Kind::Bool, "false",
         "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
     info "info": Kind::Bool, "false",
-        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, dominant colour, thumbhash, warnings.";
+        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, dominant colour, thumbhash, warnings.";
     preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",
         "A named set of parameters from the configuration; explicit ones win over it.";
 }

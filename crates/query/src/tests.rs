@@ -65,6 +65,10 @@ fn queries_have_one_canonical_text() {
         ("radius=MAX&dpr=2", "radius=max"),
         ("radius=4,0,4,0&dpr=1.5", "radius=6,0,6,0"),
         ("radius=8,8,8,8", "radius=8"),
+        ("pixelate=8.4&gravity=FACE", "gravity=face&pixelate=8"),
+        ("redact=Faces&redact_mode=pixelate", "redact=faces"),
+        ("redact_mode=blur", ""),
+        ("redact=0,0,10,20;+0.5,0,.25,1&redact_mode=Black", "redact=0,0,10,20;0.5,0.0,0.25,1.0&redact_mode=000000"),
         ("blur=0.304&sharpen=1", "blur=0.3&sharpen=1"),
         ("brightness=1.0&saturation=0", "saturation=0"),
         ("greyscale=on&invert=no", "grayscale=true"),
@@ -185,6 +189,9 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("zoom=0.5", "zoom", "a number from 1 to 10"),
         ("pad=9000&dpr=2", "dpr", "at most what keeps pad times dpr within 16383"),
         ("radius=1,2,3,9000&dpr=2", "dpr", "at most what keeps radius times dpr within 16383"),
+        ("pixelate=1", "pixelate", "a whole number from 2 to 256"),
+        ("redact_mode=none", "redact_mode", "pixelate, blur, RRGGBB in hex, or a CSS colour name"),
+        ("redact=1,2,3,4&redact_mode=00000080", "redact_mode", "pixelate, blur, RRGGBB in hex, or a CSS colour name"),
         ("extend=stretch", "extend", "one of color, edge, mirror, blur"),
         ("q=0", "q", "a whole number from 1 to 100"),
         ("q=100.5", "q", "a whole number from 1 to 100"),
@@ -218,9 +225,24 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         "pad=1,2,3,4,5",
         "radius=1,2",
         "radius=maximum",
+        "redact=",
+        "redact=1,2,3",
+        "redact=5,5",
+        "redact=1,2,3,4;",
+        "redact=face",
+        "redact=1,2,3,4;faces",
     ];
     for query in malformed {
         canonical(query).expect_err(query);
+    }
+}
+
+#[test]
+fn the_number_of_areas_is_limited() {
+    let areas = |count: usize| format!("redact={}", vec!["1,2,3,4"; count].join(";"));
+    assert_eq!(canonical(&areas(64)), Ok(areas(64)));
+    for count in [65, 10_000] {
+        assert_eq!(canonical(&areas(count)).unwrap_err().name, "redact", "{count}");
     }
 }
 
@@ -260,6 +282,8 @@ fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
             "crop" => "([0-9]{1,5},[0-9]{1,5},)?[1-9][0-9]{0,4},[1-9]|0\\.[1-9]{1,5},1".boxed(),
             "ar" => "[1-9]{1,2}:[1-9]{1,2}|0\\.[1-9]{1,5}|[1-9]\\.[0-9]{2}:1".boxed(),
             "pad" => "[0-9]{1,4}(,[0-9]{1,4}(,[0-9]{1,4},[0-9]{1,4})?)?".boxed(),
+            "redact" => "faces|[0-9]{1,4},[0-9]{1,4},[1-9],[1-9](;0\\.[0-9]{1,3},0,1,1){0,3}".boxed(),
+            "redact_mode" => "pixelate|blur|[0-9a-f]{6}".boxed(),
             "radius" => "[0-9]{1,4}(,[0-9]{1,4},[0-9]{1,4},[0-9]{1,4})?|max".boxed(),
             _ => "(0|1|0\\.[0-9]{1,6}),(0|1|0\\.[0-9]{1,6})|attention|northwest".boxed(),
         },

@@ -2,6 +2,7 @@
 
 use super::framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
+use super::redaction::{Hidden, RedactMode, Redaction};
 use super::values::{Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, whole_number};
 use super::{BadParameter, Presets};
 
@@ -65,6 +66,8 @@ pub struct Effects {
     pub blur: Option<Hundredths>,
     /// Amount of an unsharp mask.
     pub sharpen: Option<Hundredths>,
+    /// Side of the squares that the picture is made of, in output pixels.
+    pub pixelate: Option<u32>,
 }
 
 impl Default for Effects {
@@ -79,6 +82,7 @@ impl Default for Effects {
             invert: false,
             blur: None,
             sharpen: None,
+            pixelate: None,
         }
     }
 }
@@ -113,6 +117,8 @@ pub enum Answer {
 /// What a query asks for, validated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Transform {
+    /// What is hidden before anything else.
+    pub redaction: Option<Redaction>,
     /// The area to take from the upright original.
     pub crop: Option<Crop>,
     /// Threshold for cutting a uniform border.
@@ -152,6 +158,7 @@ pub struct Transform {
 impl Default for Transform {
     fn default() -> Self {
         Self {
+            redaction: None,
             crop: None,
             trim: None,
             rotate: Angle::NONE,
@@ -196,7 +203,9 @@ impl Transform {
             (ratio, given) => given.filter(|_| ratio.is_none()).unwrap_or(default_fit(ratio)),
         };
         let target = target_box(raw, dpr, ratio)?;
+        let mode = raw.redact_mode().parsed(RedactMode::parse)?.unwrap_or(RedactMode::Pixelate);
         Ok(Self {
+            redaction: raw.redact().parsed(Hidden::parse)?.map(|hidden| Redaction { hidden, mode }),
             crop: raw.crop().parsed(Crop::parse)?,
             trim: raw.trim().integer()?.map(|threshold| threshold as u8),
             rotate: raw.rotate().parsed(Angle::parse)?.unwrap_or(Angle::NONE),
@@ -226,6 +235,7 @@ impl Transform {
                 invert: raw.invert().flag()?.unwrap_or(false),
                 blur: raw.blur().number()?,
                 sharpen: raw.sharpen().number()?,
+                pixelate: raw.pixelate().integer()?,
             },
             page: raw.page().integer()?,
             background: raw.bg().parsed(Color::parse)?,
@@ -297,6 +307,11 @@ impl Transform {
             grayscale: shown(unless(effects.grayscale, false)),
             tint: shown(effects.tint),
             invert: shown(unless(effects.invert, false)),
+            pixelate: shown(effects.pixelate),
+            redact: shown(self.redaction.as_ref().map(|redaction| &redaction.hidden)),
+            redact_mode: shown(
+                self.redaction.as_ref().and_then(|redaction| unless(redaction.mode, RedactMode::Pixelate)),
+            ),
             pad: shown(unless(framing.padding, Padding::NONE)),
             extend: shown(unless(framing.extend, Extend::Color).map(Extend::name)),
             radius: shown(framing.radius),

@@ -131,6 +131,10 @@ choice! {
         Entropy = "entropy",
         /// The window that draws the eye: edges, saturated colours, skin.
         Attention = "attention",
+        /// The largest face.
+        Face = "face",
+        /// All faces.
+        Faces = "faces",
     }
 }
 

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::{
-    Accepted, Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, on_background, output,
+    Accepted, Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background, output,
 };
 use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, Encoder, Encoding, Frames};
 use image_origin_metadata::{self as metadata, Carried};
@@ -50,7 +50,7 @@ pub(super) fn render(
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     prepared.limits.check(animation, animation.frames())?;
     let plan = plan(prepared, transform)?;
-    let carried = metadata::carry(prepared.bytes, super::keep(transform.metadata), prepared.work)?;
+    let carried = metadata::carry(prepared.bytes, kept(transform), prepared.work)?;
     let budget = prepared.budget.beside(carried.bytes())?;
     let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
@@ -116,14 +116,15 @@ fn plan(prepared: &Prepared<'_>, transform: &Transform) -> Result<Plan, Error> {
     if !prepared.needs_pixels(transform) {
         return Ok(prepared.plan);
     }
-    let mut first = picture(prepared, prepared.plan, nth(prepared, 0)?);
-    first.refine_plan(transform)?;
+    let first = picture(prepared, prepared.plan, nth(prepared, 0)?);
+    let mut first = first.redacted(transform, prepared.work)?;
+    first.refine_plan(transform, prepared.work)?;
     Ok(first.plan)
 }
 
 fn picture(prepared: &Prepared<'_>, plan: Plan, decoded: Decoded) -> Picture {
     let Prepared { header, original, crop, budget, .. } = *prepared;
-    Picture { header, original, crop, plan, decoded, budget }
+    Picture { header, original, crop, plan, decoded, faces: None, budget }
 }
 
 /// What it takes to go through all frames.
@@ -205,8 +206,9 @@ impl Pass<'_> {
     }
 
     fn framed(&self, decoded: Decoded, budget: Budget) -> Result<Framed, codec::Error> {
-        let picture = picture(self.prepared, self.plan, decoded);
-        Picture { budget, ..picture }.framed(self.transform, self.prepared.work)
+        let Prepared { work, .. } = *self.prepared;
+        let picture = Picture { budget, ..picture(self.prepared, self.plan, decoded) };
+        picture.redacted(self.transform, work)?.framed(self.transform, work)
     }
 
     fn add(&self, change: impl FnOnce(&mut Stages)) {

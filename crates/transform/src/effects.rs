@@ -1,7 +1,8 @@
 //! Changes to the samples of the finished size, as CSS filters define them (Filter Effects Module Level 1), in this
-//! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen.
+//! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen, pixelate.
 
 use super::colour::{fewer, of_samples, to_eight_bits, with_colour, with_colour_memory};
+use super::mosaic::Cells;
 use super::resize::resize;
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
 use image_origin_query::{Color, Effects, Hundredths};
@@ -26,6 +27,12 @@ pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Wo
     }
     if let Some(amount) = effects.sharpen {
         sharpen(&mut raster, amount.get(), budget, work)?;
+    }
+    if let Some(side) = effects.pixelate {
+        let cells = Cells::squares(0..raster.width() as usize, 0..raster.height() as usize, side as usize);
+        budget.check_memory(raster.bytes() + cells.memory(&raster))?;
+        let means = cells.means(&raster, work)?;
+        cells.fill(&mut raster, &means);
     }
     Ok(raster)
 }
@@ -396,6 +403,15 @@ mod tests {
         let edge = applied("sharpen=1", 12, Channels::L, &[[100; 6], [150; 6]].concat());
         let bytes = edge.samples().as_bytes();
         assert!(bytes[5] < 95 && bytes[6] > 155 && bytes[0] == 100 && bytes[11] == 150, "{bytes:?}");
+    }
+
+    #[test]
+    fn pixelating_makes_squares_of_their_mean() {
+        let samples: Vec<u8> = (0..5 * 4).map(|i| i * 10).collect();
+        let out = applied("pixelate=2", 5, Channels::L, &samples);
+        let row = |a: u8, b, c| [a, a, b, b, c];
+        let expected = [row(30, 50, 65), row(30, 50, 65), row(130, 150, 165), row(130, 150, 165)];
+        assert_eq!(out.samples().as_bytes(), expected.concat());
     }
 
     #[test]

@@ -5,14 +5,14 @@ use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
 use super::{Error, Limits, Prepared};
-use image_origin_codec::{Animation, Flaw, Raster, Work};
+use image_origin_codec::{Animation, Area, Flaw, Raster, Work};
 use image_origin_query::{TargetBox, Transform};
 
 /// Longest side that a ThumbHash is made from.
 const THUMBHASH_SIDE: u32 = 100;
 
 /// What is known of an original.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Info {
     /// Name of the format, such as `jpeg`.
     pub format: &'static str,
@@ -36,13 +36,41 @@ pub struct Info {
     pub bytes: u64,
     /// The most frequent colour, as `#rrggbb`.
     pub dominant_color: String,
+    /// Faces, largest first, as shares of the upright picture's sides.
+    pub faces: Vec<Face>,
     /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
     pub thumbhash: String,
     /// What is wrong with the file, in words for people; empty for most. It is said of what had to be decoded for this.
     pub warnings: Vec<String>,
 }
 
-/// Finds out about an original. It is decoded no larger than a thumbnail where its format allows that.
+/// Where a face is, in shares of the upright picture's sides with four decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Face {
+    /// Distance from the left edge.
+    pub x: f64,
+    /// Distance from the top edge.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+impl Face {
+    /// A face in pixels of a picture of that size.
+    fn new(area: Area, width: u32, height: u32) -> Self {
+        let share = |length: f64, side: u32| (length / f64::from(side) * 10_000.0).round() / 10_000.0;
+        Self {
+            x: share(area.x, width),
+            y: share(area.y, height),
+            width: share(area.width, width),
+            height: share(area.height, height),
+        }
+    }
+}
+
+/// Finds out about an original. It is decoded no larger than faces are looked for in where its format allows that.
 ///
 /// # Errors
 /// As [`super::render`].
@@ -52,7 +80,9 @@ pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<I
     let transform = Transform { target, ..Transform::default() };
     let mut prepared = Prepared::new(bytes, &transform, limits, work)?;
     let animation = prepared.animation.take();
-    let picture = prepared.decode(&transform)?;
+    prepared.finds_faces = true;
+    let mut picture = prepared.decode(&transform)?;
+    picture.look_for_faces(picture.plan.field, work)?;
     let is_cut = animation.as_ref().is_some_and(|animation| animation.is_cut);
     let flaw = if is_cut { Some(Flaw::CutShort) } else { picture.decoded.flaw };
     let (header, orientation) = (picture.header, picture.header.orientation);
@@ -70,6 +100,7 @@ pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<I
         delays: animation.filter(|animation| animation.frames() <= limits.frames).map(|animation| animation.delays),
         bytes: bytes.len() as u64,
         dominant_color: dominant_color(&thumbnail),
+        faces: picture.faces.iter().flatten().map(|face| Face::new(*face, width, height)).collect(),
         thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(
             thumbnail.width() as usize,
             thumbnail.height() as usize,

@@ -12,6 +12,7 @@ mod colour;
 mod conversion;
 mod corners;
 mod effects;
+mod faces;
 mod frame;
 mod info;
 mod lanczos;
@@ -19,6 +20,7 @@ mod mosaic;
 mod output;
 mod plan;
 mod planes;
+mod redact;
 mod report;
 mod resize;
 mod smart_crop;
@@ -28,7 +30,7 @@ mod trim;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-pub use info::{Info, inspect};
+pub use info::{Face, Info, inspect};
 pub use output::{AUTO_FORMATS, Accepted, Preferences};
 pub use plan::{Canvas, Original, Plan};
 pub use report::report;
@@ -41,7 +43,9 @@ use image_origin_codec::{
     Orientation, Raster, Work,
 };
 use image_origin_metadata::{self as metadata, Keep};
-use image_origin_query::{Anchor, Color, Colorspace, Crop, Effects, Gravity, Metadata, Output, Transform};
+use image_origin_query::{
+    Anchor, Color, Colorspace, Crop, Effects, Gravity, Hidden, Metadata, Output, Redaction, Transform,
+};
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -192,9 +196,9 @@ fn render_within(
     if let Some(rendered) = animation::render(&prepared, transform, preferences.accepted, started)? {
         return Ok(rendered);
     }
-    let mut picture = prepared.decode(transform)?;
+    let mut picture = prepared.decode(transform)?.redacted(transform, work)?;
     let decoded = Instant::now();
-    picture.refine_plan(transform)?;
+    picture.refine_plan(transform, work)?;
     work.check()?;
     let source = picture.header.format;
     let (size, budget) = (picture.plan.output_size(), picture.budget);
@@ -204,7 +208,7 @@ fn render_within(
     let encoders = output::choose(format, source, &raster, size, lossless, preferences, rest)?;
     let resized = Instant::now();
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let carried = metadata::carry(bytes, keep(transform.metadata), work)?;
+    let carried = metadata::carry(bytes, kept(transform), work)?;
     let write = |raster: &Raster, space, encoder, output: &Output, budget: Budget| {
         let (encoder, profile): (&dyn Encoder, _) = announcing(space, encoder);
         let carried = carried.with_profile(profile);
@@ -242,6 +246,8 @@ struct Prepared<'a> {
     crop: Area,
     plan: Plan,
     animation: Option<Animation>,
+    /// Whether faces will be looked for, which takes a picture of some size.
+    finds_faces: bool,
     limits: Limits,
     budget: Budget,
     work: &'a Work,
@@ -259,24 +265,36 @@ impl<'a> Prepared<'a> {
         // What is known to be too much need not be decoded first.
         budget.check_memory(least_memory(&header, &plan))?;
         let animation = decoder.animation(bytes, work)?;
-        Ok(Self { bytes, decoder, header, original, crop, plan, animation, limits, budget, work })
+        let finds_faces = hides_faces(transform)
+            || (places_crop(transform) || plan.is_cut())
+                && matches!(interest(transform), Some(Interest::Face | Interest::Faces));
+        Ok(Self { bytes, decoder, header, original, crop, plan, animation, finds_faces, limits, budget, work })
     }
 
     /// Whether the plan is not complete before pixels are seen.
     fn needs_pixels(&self, transform: &Transform) -> bool {
-        transform.trim.is_some() || places_crop(transform) || self.plan.is_cut() && interest(transform).is_some()
+        transform.trim.is_some()
+            || places_crop(transform)
+            || hides_faces(transform)
+            || self.plan.is_cut() && interest(transform).is_some()
     }
 
     /// What the output needs of the decoder.
     fn need(&self, transform: &Transform) -> Need<'a> {
         let area = match self.needs_pixels(transform) {
-            true if places_crop(transform) => Area::whole(self.header.width, self.header.height),
+            true if places_crop(transform) || hides_faces(transform) => {
+                Area::whole(self.header.width, self.header.height)
+            }
             true => self.plan.field,
             false => self.plan.area,
         };
         // A border can only be found in all of the pixels, and decoders shrink without regard to light.
         let whole = transform.trim.is_some() || transform.linear;
-        let scale = if whole { 1.0 } else { self.plan.scale() };
+        let scale = match self.plan.scale() {
+            _ if whole => 1.0,
+            scale if self.finds_faces => scale.max(f64::from(faces::SIDE) / area.width.max(area.height)).min(1.0),
+            scale => scale,
+        };
         Need { area, scale, budget: self.budget, work: self.work }
     }
 
@@ -290,7 +308,7 @@ impl<'a> Prepared<'a> {
             None => self.decoder.decode(self.bytes, &self.need(transform))?,
         };
         let Self { header, original, crop, plan, budget, .. } = self;
-        Ok(Picture { header, original, crop, plan, decoded, budget })
+        Ok(Picture { header, original, crop, plan, decoded, faces: None, budget })
     }
 }
 
@@ -301,19 +319,24 @@ struct Picture {
     crop: Area,
     plan: Plan,
     decoded: Decoded,
+    /// Faces in upright pixels of the original, largest first, once they have been looked for.
+    faces: Option<Vec<Area>>,
     /// For all that is held, the decoded picture included.
     budget: Budget,
 }
 
 impl Picture {
     /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
-    fn refine_plan(&mut self, transform: &Transform) -> Result<(), Error> {
+    fn refine_plan(&mut self, transform: &Transform, work: &Work) -> Result<(), Error> {
         let interest = interest(transform);
         if let Some(interest) = interest.filter(|_| places_crop(transform)) {
             let (width, height) = self.original.upright_size();
             let shown = (self.crop.width / f64::from(width), self.crop.height / f64::from(height));
             let whole = Area::whole(self.original.width, self.original.height);
-            let focus = self.focus(whole, self.original.orientation, interest, shown)?;
+            let focus = match self.middle_of_faces(whole, interest, work)? {
+                Some(middle) => middle,
+                None => self.focus(whole, self.original.orientation, interest, shown)?,
+            };
             self.crop = self.original.crop(transform.crop, focus)?;
             self.plan = Plan::new(self.original, self.crop, transform, None)?;
         }
@@ -324,10 +347,76 @@ impl Picture {
             self.plan = Plan::new(self.original, self.crop, transform, None)?;
         }
         if let Some(interest) = interest.filter(|_| self.plan.is_cut()) {
-            let focus = self.focus(self.plan.field, self.plan.orientation, interest, self.plan.shown)?;
+            let (field, orientation) = (self.plan.field, self.plan.orientation);
+            let focus = match self.middle_of_faces(field, interest, work)? {
+                Some(middle) => turned(middle, self.original.orientation.inverse().then(orientation)),
+                None => self.focus(field, orientation, interest, self.plan.shown)?,
+            };
             self.plan = Plan::new(self.original, self.crop, transform, Some(focus))?;
         }
         Ok(())
+    }
+
+    /// Hides what is not to be seen.
+    fn redacted(mut self, transform: &Transform, work: &Work) -> Result<Self, codec::Error> {
+        let Some(Redaction { hidden, mode }) = &transform.redaction else { return Ok(self) };
+        let (width, height) = self.original.upright_size();
+        let areas: Vec<Area> = match hidden {
+            Hidden::Faces => {
+                self.look_for_faces(Area::whole(self.original.width, self.original.height), work)?;
+                self.faces.iter().flatten().copied().map(faces::whole).collect()
+            }
+            // What lies beside the picture hides nothing.
+            Hidden::Areas(areas) => {
+                areas.iter().filter_map(|area| self.original.crop(Some(*area), (0.0, 0.0)).ok()).collect()
+            }
+        };
+        let inverse = self.original.orientation.inverse();
+        let stored: Vec<Area> =
+            areas.into_iter().map(|area| area.oriented(inverse, width.into(), height.into())).collect();
+        self.decoded = redact::hide(self.decoded, &stored, *mode, transform.colorspace, self.budget, work)?;
+        Ok(self)
+    }
+
+    /// Finds the faces of a field of the stored picture, unless that has been done.
+    fn look_for_faces(&mut self, field: Area, work: &Work) -> Result<(), codec::Error> {
+        if self.faces.is_some() {
+            return Ok(());
+        }
+        let thumbnail = self.thumbnail(field, faces::SIDE)?.oriented(self.original.orientation);
+        let budget = self.budget.beside(self.decoded.raster.bytes() + thumbnail.bytes())?;
+        let upright = self.original.upright(field);
+        let place = |face: Area| Area {
+            x: upright.x + face.x * upright.width,
+            y: upright.y + face.y * upright.height,
+            width: face.width * upright.width,
+            height: face.height * upright.height,
+        };
+        self.faces = Some(faces::find(&thumbnail, budget, work)?.into_iter().map(place).collect());
+        Ok(())
+    }
+
+    /// The middle of the faces that are asked for, in shares of a field of the stored picture once it is upright; `None`
+    /// where none are asked for or there are none.
+    fn middle_of_faces(
+        &mut self,
+        field: Area,
+        interest: Interest,
+        work: &Work,
+    ) -> Result<Option<(f64, f64)>, codec::Error> {
+        if !matches!(interest, Interest::Face | Interest::Faces) {
+            return Ok(None);
+        }
+        self.look_for_faces(field, work)?;
+        let upright = self.original.upright(field);
+        let share = |face: &Area| {
+            let x = (face.x + face.width / 2.0 - upright.x) / upright.width;
+            let y = (face.y + face.height / 2.0 - upright.y) / upright.height;
+            ((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)).then_some((x, y))
+        };
+        let seen: Vec<Area> = self.faces.iter().flatten().filter(|face| share(face).is_some()).copied().collect();
+        let wanted = if interest == Interest::Face { seen.first().copied() } else { faces::around(&seen) };
+        Ok(wanted.as_ref().and_then(share))
     }
 
     /// The middle of the most interesting window of a field of the stored picture, in shares of the field once it is turned,
@@ -428,10 +517,30 @@ fn places_crop(transform: &Transform) -> bool {
     is_size && interest(transform).is_some()
 }
 
+fn hides_faces(transform: &Transform) -> bool {
+    matches!(&transform.redaction, Some(Redaction { hidden: Hidden::Faces, .. }))
+}
+
+/// What is kept of the metadata. Next to a picture of which something is hidden, nothing may describe it or show it.
+fn kept(transform: &Transform) -> Keep {
+    match keep(transform.metadata) {
+        Keep::All if transform.redaction.is_some() => Keep::Copyright,
+        keep => keep,
+    }
+}
+
+/// Where a point in shares of a picture's sides is after a turn.
+fn turned((x, y): (f64, f64), turn: Orientation) -> (f64, f64) {
+    let point = Area { x, y, width: 0.0, height: 0.0 }.oriented(turn, 1.0, 1.0);
+    (point.x, point.y)
+}
+
 fn interest(transform: &Transform) -> Option<Interest> {
     match transform.gravity {
         Gravity::Named(Anchor::Entropy) => Some(Interest::Entropy),
         Gravity::Named(Anchor::Attention) => Some(Interest::Attention),
+        Gravity::Named(Anchor::Face) => Some(Interest::Face),
+        Gravity::Named(Anchor::Faces) => Some(Interest::Faces),
         _ => None,
     }
 }

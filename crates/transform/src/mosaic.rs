@@ -25,6 +25,27 @@ impl Cells {
         Self { across: split(across, columns), down: split(down, rows) }
     }
 
+    /// A grid of squares with sides of that many pixels, of which the last ones may be cut.
+    pub(super) fn squares(across: Span, down: Span, side: usize) -> Self {
+        let split = |span: Span| span.clone().step_by(side.max(1)).chain([span.end]).collect();
+        Self { across: split(across), down: split(down) }
+    }
+
+    /// Gives every pixel of a cell the colour that `means` has for it.
+    pub(super) fn fill(&self, raster: &mut Raster, means: &Raster) {
+        let pixel = size_of_val(means.samples().as_bytes()) / (means.width() as usize * means.height() as usize);
+        let stride = raster.width() as usize * pixel;
+        let colours = means.samples().as_bytes().chunks_exact(means.width() as usize * pixel);
+        for (rows, colours) in self.down.windows(2).zip(colours) {
+            for row in raster.samples_mut().chunks_exact_mut(stride).take(rows[1]).skip(rows[0]) {
+                for (columns, colour) in self.across.windows(2).zip(colours.chunks_exact(pixel)) {
+                    let cell = &mut row[columns[0] * pixel..columns[1] * pixel];
+                    cell.chunks_exact_mut(pixel).for_each(|to| to.copy_from_slice(colour));
+                }
+            }
+        }
+    }
+
     /// Bytes of the means of all cells of a picture like this one.
     pub(super) fn memory(&self, raster: &Raster) -> u64 {
         let sample = size_of_val(raster.samples().as_bytes()) / raster.samples().len().max(1);
@@ -98,6 +119,15 @@ mod tests {
         assert_eq!(means(4, Channels::L, grey.clone(), 9, 9), grey, "no cell is smaller than a pixel");
         let wide: Samples = vec![0u16, 1, 2, 65_535, 4, 5].into();
         assert_eq!(means(2, Channels::Rgb, wide, 1, 1), vec![32_768u16, 3, 4].into());
+    }
+
+    #[test]
+    fn squares_are_filled_and_the_last_ones_cut() {
+        let mut raster = Raster::new(5, 3, Channels::L, Samples::U8((0..15).map(|i| i * 10).collect())).unwrap();
+        let cells = Cells::squares(1..5, 0..3, 3);
+        let means = cells.means(&raster, &Work::unbounded()).unwrap();
+        cells.fill(&mut raster, &means);
+        assert_eq!(raster.samples().as_bytes(), [0, 70, 70, 70, 90, 50, 70, 70, 70, 90, 100, 70, 70, 70, 90]);
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn encoders(
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
         && transform.framing.radius.is_none()
+        && transform.redaction.is_none()
         && !transform.linear
         && plan.canvas.is_none()
         && plan.tilt.is_none()

@@ -16,6 +16,10 @@ pub(super) enum Interest {
     Entropy,
     /// Edges, saturated colours and skin tones.
     Attention,
+    /// The largest face; without one as [`Interest::Attention`].
+    Face,
+    /// All faces; without one as [`Interest::Attention`].
+    Faces,
 }
 
 /// The middle of the best window, in shares of the picture, as are the sides of the window. A window that is smaller in both
@@ -54,7 +58,7 @@ impl View {
         let window = ((length as f64 * share).round() as usize).clamp(1, length);
         let start = match interest {
             _ if window == length => 0,
-            Interest::Attention => {
+            Interest::Attention | Interest::Face | Interest::Faces => {
                 let scores = attention(&self.pixels, self.width, self.height());
                 let sums: Vec<f64> =
                     (0..length).map(|x| self.column(x).map(|pixel| f64::from(scores[pixel])).sum()).collect();
@@ -103,6 +107,20 @@ fn pixels(raster: &Raster) -> Vec<[u8; 3]> {
         Channels::Rgb => samples.as_chunks().0.to_vec(),
         Channels::Rgba | Channels::Cmyk => {
             samples.as_chunks().0.iter().map(|&[r, g, b, a]| [r.min(a), g.min(a), b.min(a)]).collect()
+        }
+    }
+}
+
+/// The luma of every pixel of a picture that is not in inks; what is transparent is black.
+pub(super) fn lumas(raster: &Raster) -> Vec<u8> {
+    let samples = raster.samples().as_bytes();
+    let luma = |rgb: [u8; 3]| luma(rgb.map(f32::from)).round() as u8;
+    match raster.channels() {
+        Channels::L => samples.to_vec(),
+        Channels::La => samples.as_chunks().0.iter().map(|&[l, a]| l.min(a)).collect(),
+        Channels::Rgb => samples.as_chunks().0.iter().copied().map(luma).collect(),
+        Channels::Rgba | Channels::Cmyk => {
+            samples.as_chunks().0.iter().map(|&[r, g, b, a]| luma([r, g, b]).min(a)).collect()
         }
     }
 }

@@ -204,6 +204,11 @@ fn pictures_come_out_as_asked() {
         ("pad=20&extend=mirror", (120, 80), (6, 4), "RRRBBB/RRRBBB/RRRBBB/RRRBBB"),
         ("pad=0,40,0,0&extend=blur&w=40", (80, 20), (8, 1), "RRBBBBBB"),
         ("pad=20,0&bg=00ff00", (80, 80), (2, 4), "GG/RB/RB/GG"),
+        ("redact=0,0,40,40&redact_mode=00ff00&q=95&lossless", (80, 40), (2, 1), "GB"),
+        ("redact=0.5,0.0,0.5,1.0;900,900,5,5&redact_mode=00ff00&rotate=90&w=20&q=95", (20, 40), (1, 2), "R/G"),
+        ("redact=0,0,80,40&redact_mode=fff&w=40", (40, 20), (2, 1), "WW"),
+        ("redact=0,0,40,40&redact_mode=blur&w=40", (40, 20), (2, 1), "RB"),
+        ("pixelate=40&lossless&q=95", (80, 40), (2, 1), "RB"),
         ("radius=max", (80, 40), (8, 4), ".RRRBBB./RRRRBBBB/RRRRBBBB/.RRRBBB."),
         ("radius=24,0,24,0&bg=00ff00&q=95&lossless", (80, 40), (8, 4), "GRRRBBBB/RRRRBBBB/RRRRBBBB/RRRRBBBG"),
         ("radius=max&pad=20&bg=00ff00", (120, 80), (6, 4), "GGGGGG/GRRBBG/GRRBBG/GGGGGG"),
@@ -262,6 +267,78 @@ fn facts_are_those_of_the_original() {
     let hash = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &info.thumbhash).unwrap();
     let (width, height, rgba) = thumbhash::thumb_hash_to_rgba(&hash).unwrap();
     assert!(width > height && rgba[0] > rgba[2], "the placeholder is wide and red on its left");
+}
+
+fn astronaut() -> Vec<u8> {
+    fixture("faces/astronaut.jpg")
+}
+
+fn faces(bytes: &[u8]) -> Vec<Face> {
+    inspect(bytes, BUDGET, &Work::unbounded()).unwrap().faces
+}
+
+#[test]
+fn a_face_is_where_the_picture_is_looked_at() {
+    let [face] = faces(&astronaut())[..] else { panic!("there is one face") };
+    let middle = |face: Face| (face.x + face.width / 2.0, face.y + face.height / 2.0);
+    let (x, y) = middle(face);
+    assert!((x - 0.52).abs() < 0.06 && (y - 0.4).abs() < 0.1, "{face:?}");
+    let alike = |one: &Raster, other: &Raster| {
+        let pairs = one.samples().as_bytes().iter().zip(other.samples().as_bytes());
+        (one.width(), one.height()) == (other.width(), other.height())
+            && pairs.into_iter().all(|(a, b)| a.abs_diff(*b) < 5)
+    };
+    let shown = |bytes: &[u8], query: &str| rendered(bytes, &format!("{query}&format=png")).unwrap();
+    for gravity in ["face", "faces"] {
+        for query in ["zoom=1.8", "crop=80,80", "w=60&h=100&fit=cover"] {
+            let (picture, near) = shown(&astronaut(), &format!("{query}&gravity={gravity}"));
+            let (_, by_point) = shown(&astronaut(), &format!("{query}&gravity={x:.4},{y:.4}"));
+            assert!(alike(&near, &by_point), "{query} {gravity}");
+            if query.contains("w=") {
+                continue;
+            }
+            // What is turned afterwards shows the same part.
+            for turn in ["rotate=90", "rotate=270&flip=h", "rotate=180&flip=v"] {
+                let (_, turned) = shown(&astronaut(), &format!("{query}&gravity={gravity}&{turn}"));
+                assert!(alike(&turned, &shown(&picture.bytes, turn).1), "{query} {gravity} {turn}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_face_attention_decides() {
+    for query in ["crop=30,20", "zoom=3", "ar=1:2", "w=40"] {
+        let picture = |gravity| rendered(&fixture("photo.png"), &format!("{query}&gravity={gravity}")).unwrap().0.bytes;
+        for gravity in ["face", "faces"] {
+            assert_eq!(picture(gravity), picture("attention"), "{query} {gravity}");
+        }
+    }
+}
+
+#[test]
+fn hidden_faces_are_not_found_again() {
+    for mode in ["pixelate", "blur", "336699"] {
+        for query in ["format=png", "format=png&gravity=face&zoom=1.5", "w=100&q=95", "format=webp&flip=h"] {
+            let (picture, _) = rendered(&astronaut(), &format!("redact=faces&redact_mode={mode}&{query}")).unwrap();
+            assert_eq!(faces(&picture.bytes), [], "{mode} {query}");
+        }
+    }
+}
+
+#[test]
+fn metadata_tells_nothing_of_what_is_hidden() {
+    let original = fixture("exif/canon-40d.jpg");
+    let holds_camera = |query: &str| {
+        let (picture, _) = rendered(&original, query).unwrap();
+        picture.bytes.windows(5).any(|window| window == b"Canon")
+    };
+    assert!(holds_camera("metadata=all&w=20"));
+    for query in
+        ["metadata=all&redact=0,0,5,5", "metadata=all&redact=faces&format=png", "metadata=all&redact=0,0,5,5&w=20"]
+    {
+        assert!(!holds_camera(query), "{query}");
+    }
 }
 
 /// Colours that change steadily in both directions, as a JPEG with halved chroma.
@@ -393,6 +470,8 @@ fn each_frame_is_what_its_page_is_as_a_still() {
         "rotate=20&w=25",
         "crop=9,9&gravity=attention&zoom=2",
         "w=20&pad=5,10&extend=mirror&radius=4",
+        "redact=0,0,1000,9&redact_mode=00ff00&w=20",
+        "redact=0.2,0.2,0.6,0.6&pixelate=3",
         "w=20&h=40&fit=contain&extend=blur",
     ];
     for (name, query) in DISPOSING.iter().flat_map(|(name, ..)| queries.map(|query| (name, query))) {
