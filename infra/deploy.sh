@@ -25,13 +25,14 @@ for program in cargo node npm aws; do
     command -v "$program" >/dev/null || fail "$program is needed; infra/README.md says what else"
 done
 
-# The value of an option such as function.architecture; nothing where it is not set.
+# The value of an option such as function.architecture, a list in one line; nothing where it is not set.
 option() {
     node -e '
         const [file, path] = process.argv.slice(1);
         try {
             const options = JSON.parse(require("fs").readFileSync(file, "utf8"));
-            console.log(path.split(".").reduce((value, name) => value?.[name], options) ?? "");
+            const value = path.split(".").reduce((value, name) => value?.[name], options) ?? "";
+            console.log([value].flat().join(" "));
         } catch (error) {
             const [reason] = error.message.split("\n");
             console.error(`infra/deploy.sh: correct ${file}, which cannot be read as JSON: ${reason}`);
@@ -53,12 +54,12 @@ account=${account:-$(aws sts get-caller-identity --query Account --output text)}
 name=$(option name)
 name=${name:-image-origin}
 days=$(option function.logDays)
-signing=$(option signing)
+read -ra features <<<"$(option function.features)"
 
 # Tells the CDK app what the grammar is, compiles the edge's configuration, and checks settings and keys.
 cargo build --locked --bin image-origin
 export IMAGE_ORIGIN=$PWD/target/debug/image-origin
-infra/lambda/package.sh "$arch"
+infra/lambda/package.sh "$arch" lambda ${features+"${features[@]}"}
 infra/edge/build.sh
 
 cd infra/cdk
@@ -70,6 +71,4 @@ npx cdk bootstrap "aws://$account/$region" "aws://$account/us-east-1" --context 
 stacks=$(cdk list)
 grep -q -- '-cdn$' <<<"$stacks" || cdk deploy --all "$@"
 cdk deploy --all "$@"
-# The bucket's policy names the distribution once that has an id; where it does already, nothing changes.
-[ "$signing" != oac ] || cdk deploy --all "$@"
 ../edge/logs.sh "$name" "${days:-30}"

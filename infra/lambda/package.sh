@@ -1,9 +1,10 @@
 #!/bin/sh
 # Packs the Lambda function for provided.al2023: target/lambda-package/<arch>.zip with one file, bootstrap.
 #
-#   infra/lambda/package.sh [x86_64|arm64] [lambda|dev]
+#   infra/lambda/package.sh [x86_64|arm64] [lambda|dev] [heic] [jxl]
 #
-# The profile `dev` is what tests build: for this machine, at once, and slow in what it does.
+# The profile `dev` is what tests build: for this machine, at once, and slow in what it does. What follows are optional
+# formats, as cargo features; the file `features` beside `bootstrap` remembers them.
 #
 # The runtime has glibc 2.34. With cargo-zigbuild (pip install cargo-zigbuild ziglang, or cargo install) the binary is
 # linked for just that, on any machine and for either architecture; without it, for this machine's, which the check below
@@ -11,6 +12,13 @@
 set -eu
 arch=${1:-x86_64}
 profile=${2:-lambda}
+[ $# -le 2 ] && features="" || { shift 2 && features="$*"; }
+for feature in $features; do
+    case $feature in
+    heic | jxl) ;;
+    *) echo "no such feature: $feature" >&2; exit 2 ;;
+    esac
+done
 case $arch in
 x86_64) target=x86_64-unknown-linux-gnu ;;
 arm64) target=aarch64-unknown-linux-gnu ;;
@@ -20,13 +28,13 @@ cd "$(dirname "$0")/../.."
 here=$(rustc -vV | sed -n 's/^host: //p')
 if [ "$profile" = dev ]; then
     [ "$target" = "$here" ] || { echo "dev is for this machine, which is no $arch" >&2; exit 2; }
-    cargo build --locked --bin image-origin
+    cargo build --locked --bin image-origin --features "$features"
     built=target/debug
 elif command -v cargo-zigbuild >/dev/null; then
-    cargo zigbuild --locked --profile "$profile" --bin image-origin --target "$target.2.34"
+    cargo zigbuild --locked --profile "$profile" --bin image-origin --features "$features" --target "$target.2.34"
     built=target/$target/$profile
 elif [ "$target" = "$here" ]; then
-    cargo build --locked --profile "$profile" --bin image-origin
+    cargo build --locked --profile "$profile" --bin image-origin --features "$features"
     built=target/$profile
 else
     echo "$arch is not built on this machine without cargo-zigbuild: pip install cargo-zigbuild ziglang" >&2
@@ -35,6 +43,7 @@ fi
 folder=target/lambda-package/$arch
 mkdir -p "$folder"
 cp "$built/image-origin" "$folder/bootstrap"
+echo "$features" >"$folder/features"
 if [ "$profile" = dev ]; then
     # The CDK app packs the folder itself, and what tests run here may need this machine's glibc.
     strip "$folder/bootstrap"

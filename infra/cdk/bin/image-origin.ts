@@ -1,9 +1,9 @@
 // What `npx cdk` runs. The options' file is chosen by `-c options=FILE`.
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
-import { build, type Outputs } from '../lib/app.ts';
-import { load, OptionsError } from '../lib/options.ts';
-import { BuildError } from '../lib/program.ts';
+import { build, type Outputs } from '../app/app.ts';
+import { load, OptionsError } from '../app/options.ts';
+import { Artifacts, BuildError } from '../lib/artifacts.ts';
 
 const app = new App();
 // The assembly holds the secrets of the edge: it is for nobody else on this machine.
@@ -15,7 +15,8 @@ try {
   // Where cdk.json lets the command line write what it has deployed.
   const written = tryContext('outputs') ?? 'outputs.json';
   const outputs = existsSync(written) ? readOutputs(written) : {};
-  const whole = build(app, options, { outputs, packages: tryContext('packages') });
+  const lambda = tryContext('packages');
+  const whole = build(app, options, { outputs, artifacts: Artifacts.default(lambda ? { lambda } : {}) });
   if (options.accessLogDays !== undefined)
     console.error(
       `${options.name}: access logs hold tokens and signatures that viewers send in the query (infra/README.md).`,

@@ -1,6 +1,6 @@
 // Prints the options' JSON Schema, by which editors complete and check options.json.
 import { z } from 'zod';
-import { Schema } from '../lib/options.ts';
+import { Schema } from '../app/options.ts';
 
 const schema = z.toJSONSchema(Schema, { io: 'input' });
 // Both have defaults that only the machine knows.

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { App } from 'aws-cdk-lib';
-import { build, type Surroundings } from '../lib/app.ts';
-import { validate } from '../lib/options.ts';
-import { BuildError } from '../lib/program.ts';
+import { build, type Surroundings } from '../app/app.ts';
+import { validate } from '../app/options.ts';
+import { Artifacts, BuildError } from '../lib/artifacts.ts';
 import type { Json } from './templates.ts';
 import { base, outputs } from './variants.ts';
 import cdk from '../cdk.json' with { type: 'json' };
@@ -27,12 +27,13 @@ function packages(machine: number): string {
   }
   return folder;
 }
+const built = (lambda: string) => Artifacts.default({ lambda });
 const arm64 = packages(0xb7);
 
 function synthesise(change: Json = {}, surroundings: Surroundings = {}): Record<string, Json> {
   const app = new App({ context: cdk.context });
   const options = validate({ ...base, function: {}, ...change }, work);
-  build(app, options, { packages: arm64, ...surroundings });
+  build(app, options, { artifacts: built(arm64), ...surroundings });
   return Object.fromEntries(app.synth().stacks.map(({ stackName, template }) => [stackName, template]));
 }
 
@@ -43,6 +44,7 @@ test('the same again is no change', () => {
 test('another name is another deployment, and nothing of the first', () => {
   const other = synthesise({ name: 'pictures' });
   assert.deepEqual(Object.keys(other).sort(), [
+    'pictures-access',
     'pictures-cdn',
     'pictures-edge',
     'pictures-origin',
@@ -73,16 +75,7 @@ test('another configuration of the edge is a new version that the distribution g
 test('a private deployment is its pool first', () => {
   const options = { cognito: true };
   assert.deepEqual(Object.keys(synthesise(options)), ['image-origin-auth']);
-  assert.equal(Object.keys(synthesise(options, { outputs })).length, 6);
-});
-
-test('the bucket lets in any distribution of the account until there is one', () => {
-  const arns = (written?: typeof outputs) =>
-    JSON.stringify(synthesise({ signing: 'oac' }, { outputs: written ?? {} })['image-origin-storage']).match(
-      /arn:aws:cloudfront::111122223333:distribution\/[^"]+/g,
-    );
-  assert.deepEqual(arns(), ['arn:aws:cloudfront::111122223333:distribution/*']);
-  assert.deepEqual(arns(outputs), ['arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2ID']);
+  assert.equal(Object.keys(synthesise(options, { outputs })).length, 7);
 });
 
 test('keys and settings that would not work are told before anything is deployed', () => {
@@ -111,19 +104,38 @@ test('keys and settings that would not work are told before anything is deployed
   synthesise({ edge: { config: tokens, keys: file('good.json', good) } });
 });
 
+test('what has no bound and what tells nobody is said', () => {
+  const warnings = (change: Json) => {
+    const app = new App({ context: cdk.context });
+    build(app, validate({ ...base, ...change }, work), { artifacts: built(arm64) });
+    const messages = app
+      .synth()
+      .stacks.flatMap(({ stackName, messages }) =>
+        messages.map(({ entry }) => `${stackName}: ${entry.data}`.replace(/.*ack: (.*)\]$/, `${stackName} $1`)),
+      );
+    return messages.sort();
+  };
+  const concurrency = { function: { concurrency: 5 } };
+  const email = { alarms: { email: 'ops@example.com' } };
+  const silent = ['origin', 'watch'].map((stack) => `image-origin-${stack} image-origin:alarmsWithoutRecipient`);
+  assert.deepEqual(warnings({ ...concurrency, ...email }), []);
+  assert.deepEqual(warnings({ ...concurrency, alarms: {} }), silent);
+  assert.deepEqual(warnings({ function: {}, ...email }), ['image-origin-origin image-origin:noCostCeiling']);
+});
+
 test('what cannot be packaged is told', () => {
   const rules = join(work, 'wrong.toml');
   writeFileSync(rules, '[[rules]]\npath = "x"\nallow = []\n');
   assert.throws(() => synthesise({ edge: { config: rules } }), /wrong.toml: .*rules\[0\].allow.*rules\[0\].path/s);
   writeFileSync(rules, '[origins]\n');
   assert.throws(() => synthesise({ edge: { config: rules } }), /leave \[origins\] out/);
-  const wrong = { packages: packages(0x3e) };
+  const wrong = { artifacts: built(packages(0x3e)) };
   assert.throws(
     () => synthesise({}, wrong),
     (error) => error instanceof BuildError && /is no program for arm64/.test(error.message),
   );
   assert.throws(
-    () => synthesise({}, { packages: work }),
+    () => synthesise({}, { artifacts: built(work) }),
     /there is no .*arm64\/bootstrap: infra\/lambda\/package.sh arm64/,
   );
 });

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { files, load, OptionsError, Schema, validate } from '../lib/options.ts';
+import { files, load, OptionsError, Schema, validate } from '../app/options.ts';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
 const here = { CDK_DEFAULT_ACCOUNT: '111122223333', CDK_DEFAULT_REGION: 'eu-west-1' };

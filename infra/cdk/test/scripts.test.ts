@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { root } from '../lib/program.ts';
+import { root } from './root.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'scripts-'));
 after(() => rmSync(work, { recursive: true }));

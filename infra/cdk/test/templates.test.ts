@@ -2,45 +2,90 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { parameterNames, root } from '../lib/program.ts';
-import { code, only, resources, stacks, statements, template, type Json } from './templates.ts';
+import { Artifacts } from '../lib/artifacts.ts';
+import { code, only, resources, stacks, statements, template, type Json, type Template } from './templates.ts';
+import { root } from './root.ts';
 import { variants, type Variant } from './variants.ts';
 
 const all = Object.keys(variants) as Variant[];
+const parameterNames = Artifacts.default().parameterNames();
+const withEdge = all.filter((variant) => variant !== 'china');
+const withDistribution = withEdge.filter((variant) => variant !== 'existing');
 const withBucket = all.filter((variant) => variant !== 'imported');
+const idOf = (from: Template, type: string) =>
+  Object.keys(from.Resources).find((id) => from.Resources[id]?.Type === type);
+const KEY = variants.existing.storage.keyArn;
+const partition = (variant: Variant) => (variant === 'china' ? 'aws-cn' : 'aws');
+const bucketName = (variant: Variant) =>
+  ({
+    imported: 'my-photos',
+    domain: 'pics-111122223333-eu-west-1',
+    china: 'image-origin-111122223333-cn-north-1',
+  })[variant as string] ?? 'image-origin-111122223333-eu-west-1';
+const bucketArn = (variant: Variant) => `arn:${partition(variant)}:s3:::${bucketName(variant)}`;
 const asList = (value: Json): Json[] => (Array.isArray(value) ? value : [value]);
 
 describe('storage', () => {
+  const policyOf = (variant: Variant): Json[] =>
+    only(template(variant, 'access'), 'AWS::S3::BucketPolicy').Properties.PolicyDocument.Statement;
+
   test('is private, encrypted, kept, and reached over TLS 1.2 only', () => {
     for (const variant of withBucket) {
-      const storage = template(variant, 'storage');
-      const { Properties, DeletionPolicy } = only(storage, 'AWS::S3::Bucket');
+      const { Properties, DeletionPolicy } = only(template(variant, 'storage'), 'AWS::S3::Bucket');
       assert.deepEqual(Object.values(Properties.PublicAccessBlockConfiguration), [true, true, true, true]);
       assert.equal(Properties.OwnershipControls.Rules[0].ObjectOwnership, 'BucketOwnerEnforced');
-      assert.equal(Properties.BucketEncryption.ServerSideEncryptionConfiguration.length, 1);
+      const [{ ServerSideEncryptionByDefault: encryption }] =
+        Properties.BucketEncryption.ServerSideEncryptionConfiguration;
+      assert.deepEqual(
+        encryption,
+        variant === 'existing' ? { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: KEY } : { SSEAlgorithm: 'AES256' },
+      );
       assert.equal(DeletionPolicy, 'Retain');
       assert.deepEqual(Properties.CorsConfiguration.CorsRules[0].AllowedMethods, ['GET', 'HEAD']);
-      const policy: Json[] = only(storage, 'AWS::S3::BucketPolicy').Properties.PolicyDocument.Statement;
-      const denied = policy.filter(({ Effect }) => Effect === 'Deny').map(({ Condition }) => JSON.stringify(Condition));
-      assert.deepEqual(denied.sort(), [
+      const denied = policyOf(variant).filter(({ Effect }) => Effect === 'Deny');
+      assert.deepEqual(denied.map(({ Condition }) => JSON.stringify(Condition)).sort(), [
         '{"Bool":{"aws:SecureTransport":"false"}}',
         '{"NumericLessThan":{"s3:TlsVersion":1.2}}',
       ]);
+      for (const { Resource } of denied) assert.deepEqual(Resource, [bucketArn(variant), `${bucketArn(variant)}/*`]);
     }
   });
 
-  test('lets in no one but, with OAC, the distribution that is deployed', () => {
+  test('lets in no one but, with OAC, this distribution', () => {
     for (const variant of withBucket) {
-      const policy: Json[] = only(template(variant, 'storage'), 'AWS::S3::BucketPolicy').Properties.PolicyDocument
-        .Statement;
-      const allowed = policy.filter(({ Effect }) => Effect === 'Allow');
-      assert.equal(allowed.length, variant === 'oac' ? 1 : 0, variant);
+      const allowed = policyOf(variant).filter(({ Effect }) => Effect === 'Allow');
+      assert.equal(allowed.length, variant === 'oac' || variant === 'existing' ? 1 : 0, variant);
       for (const { Principal, Action, Resource, Condition } of allowed) {
         assert.deepEqual([Principal, Action], [{ Service: 'cloudfront.amazonaws.com' }, 's3:GetObject']);
-        assert.equal(Resource, 'arn:aws:s3:::image-origin-111122223333-eu-west-1/originals/*');
-        assert.equal(Condition.ArnLike['aws:SourceArn'], 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2ID');
+        assert.equal(Resource, `${bucketArn(variant)}${variant === 'oac' ? '/originals' : ''}/*`);
+        const [source] = Object.values<Json>(Condition.StringEquals);
+        assert.deepEqual(Object.keys(Condition.StringEquals), ['aws:SourceArn']);
+        if (variant === 'existing') {
+          assert.equal(source, 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2DIST');
+          continue;
+        }
+        const [beginning, reference] = source['Fn::Join'][1];
+        assert.equal(beginning, 'arn:aws:cloudfront::111122223333:distribution/');
+        const { StackName, OutputName } = reference['Fn::GetStackOutput'];
+        const cdn = template(variant, 'cdn');
+        assert.deepEqual(
+          [StackName, cdn.Outputs?.[OutputName]?.Value],
+          ['image-origin-cdn', { Ref: idOf(cdn, 'AWS::CloudFront::Distribution') }],
+        );
       }
     }
+  });
+
+  test('with a key, may be decrypted through S3 by whoever may read it', () => {
+    const decrypt = statements(template('existing', 'origin')).filter(({ Action }) => Action === 'kms:Decrypt');
+    assert.deepEqual(
+      decrypt.map(({ Resource, Condition }) => [Resource, Condition]),
+      [[KEY, { StringLike: { 'kms:ViaService': 's3.eu-west-1.amazonaws.com' } }]],
+    );
+    const { Value } = template('existing', 'access').Outputs?.['KeyPolicyStatement'] as { Value: string };
+    assert.deepEqual(JSON.parse(Value).Condition.StringEquals, {
+      'aws:SourceArn': 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2DIST',
+    });
   });
 
   test('is not made where a bucket is imported', () => {
@@ -65,17 +110,13 @@ describe('the transformer', () => {
       const withObjectLambda = variant === 'object-lambda' || variant === 'domain';
       const expected = ['logs:CreateLogStream', 'logs:PutLogEvents', 's3:GetObject'];
       if (withObjectLambda) expected.push('s3-object-lambda:WriteGetObjectResponse');
+      if (variant === 'existing') expected.push('kms:Decrypt');
       assert.deepEqual([...allowed.keys()].sort(), expected.sort(), variant);
-      const bucket = {
-        imported: 'my-photos/originals',
-        oac: 'image-origin-111122223333-eu-west-1/originals',
-        domain: 'pics-111122223333-eu-west-1',
-      };
-      const readable = bucket[variant as 'oac'] ?? 'image-origin-111122223333-eu-west-1';
-      assert.deepEqual(allowed.get('s3:GetObject'), [`arn:aws:s3:::${readable}/*`]);
+      const prefix = variant === 'imported' || variant === 'oac' ? '/originals' : '';
+      assert.deepEqual(allowed.get('s3:GetObject'), [`${bucketArn(variant)}${prefix}/*`]);
       for (const resource of [...allowed.values()].flat()) assert.notEqual(resource, '*');
       const { Environment } = only(origin, 'AWS::Lambda::Function').Properties;
-      assert.equal(Environment.Variables.IMAGE_ORIGIN_SOURCE, `s3://${readable}`);
+      assert.equal(Environment.Variables.IMAGE_ORIGIN_SOURCE, `s3://${bucketName(variant)}${prefix}`);
     }
   });
 
@@ -89,7 +130,7 @@ describe('the transformer', () => {
         [Properties.Runtime, Properties.Handler, Properties.Timeout],
         ['provided.al2023', 'bootstrap', 30],
       );
-      assert.equal(Properties.ReservedConcurrentExecutions, variant === 'domain' ? 50 : undefined);
+      assert.equal(Properties.ReservedConcurrentExecutions, variant === 'domain' ? 50 : 20);
       assert.equal(only(origin, 'AWS::Logs::LogGroup').Properties.RetentionInDays, 30);
     }
     const { Variables } = only(template('domain', 'origin'), 'AWS::Lambda::Function').Properties.Environment;
@@ -100,10 +141,9 @@ describe('the transformer', () => {
     for (const variant of all) {
       for (const stack of stacks(variant).filter((name) => name !== 'cdn'))
         assert.deepEqual(resources(template(variant, stack), 'AWS::Lambda::Permission'), [], `${variant} ${stack}`);
-      const permissions = resources(template(variant, 'cdn'), 'AWS::Lambda::Permission').map(
-        ({ Properties }) => Properties,
-      );
-      if (variant !== 'oac') assert.deepEqual(permissions, [], variant);
+      if (variant === 'china') continue;
+      const permissions = resources(template(variant, 'cdn'), 'AWS::Lambda::Permission');
+      assert.equal(permissions.length, variant === 'oac' || variant === 'existing' ? 2 : 0, variant);
     }
     const cdn = template('oac', 'cdn');
     const id = Object.keys(cdn.Resources).find((name) => cdn.Resources[name]?.Type === 'AWS::CloudFront::Distribution');
@@ -127,7 +167,7 @@ describe('the edge', () => {
   const functionsOf = (variant: Variant) => resources(template(variant, 'edge'), 'AWS::Lambda::Function');
 
   test('has three functions, so that a change of who signs deletes none', () => {
-    for (const variant of all) {
+    for (const variant of withEdge) {
       const names = functionsOf(variant)
         .map(({ Properties }) => Properties.FunctionName.replace(/^(image-origin|pics)-/, ''))
         .sort();
@@ -136,14 +176,14 @@ describe('the edge', () => {
   });
 
   test('keeps within what Lambda@Edge takes', () => {
-    for (const variant of all)
+    for (const variant of withEdge)
       for (const { Properties } of functionsOf(variant)) {
         assert.equal(Properties.Environment, undefined);
         assert.equal(Properties.Layers, undefined);
         assert.ok(Properties.MemorySize <= 128 && Properties.Timeout <= 5);
         assert.deepEqual(Properties.Architectures ?? ['x86_64'], ['x86_64']);
       }
-    for (const variant of all)
+    for (const variant of withEdge)
       for (const { Properties } of resources(template(variant, 'edge'), 'AWS::IAM::Role')) {
         const services = Properties.AssumeRolePolicyDocument.Statement.flatMap(({ Principal }: Json) =>
           asList(Principal.Service),
@@ -153,7 +193,7 @@ describe('the edge', () => {
   });
 
   test('keeps old versions, for their copies live on', () => {
-    for (const variant of all)
+    for (const variant of withEdge)
       for (const { DeletionPolicy } of resources(template(variant, 'edge'), 'AWS::Lambda::Version'))
         assert.equal(DeletionPolicy, 'Retain');
   });
@@ -215,7 +255,7 @@ describe('the distribution', () => {
     only(template(variant, 'cdn'), 'AWS::CloudFront::Distribution').Properties.DistributionConfig;
 
   test('speaks HTTP/2 and 3 over IPv6, HTTPS only, GET and HEAD only, without compressing pictures', () => {
-    for (const variant of all) {
+    for (const variant of withDistribution) {
       const { HttpVersion, IPV6Enabled, DefaultCacheBehavior, CacheBehaviors = [], Origins } = distribution(variant);
       assert.deepEqual([HttpVersion, IPV6Enabled], ['http2and3', true]);
       for (const behaviour of [DefaultCacheBehavior, ...CacheBehaviors]) {
@@ -239,7 +279,7 @@ describe('the distribution', () => {
   });
 
   test('keeps pictures for thirty days and errors as long as the origin says', () => {
-    for (const variant of all) {
+    for (const variant of withDistribution) {
       for (const { ErrorCachingMinTTL } of distribution(variant).CustomErrorResponses)
         assert.equal(ErrorCachingMinTTL, 0);
       const { MinTTL, DefaultTTL, MaxTTL } = only(template(variant, 'cdn'), 'AWS::CloudFront::CachePolicy').Properties
@@ -249,7 +289,7 @@ describe('the distribution', () => {
   });
 
   test('has the grammar’s names and nothing else in the key of its cache', () => {
-    for (const variant of all) {
+    for (const variant of withDistribution) {
       const { ParametersInCacheKeyAndForwardedToOrigin: key } = only(
         template(variant, 'cdn'),
         'AWS::CloudFront::CachePolicy',
@@ -257,12 +297,12 @@ describe('the distribution', () => {
       assert.deepEqual(key.HeadersConfig, { HeaderBehavior: 'whitelist', Headers: ['Accept'] });
       assert.equal(key.CookiesConfig.CookieBehavior, 'none');
       assert.deepEqual([key.EnableAcceptEncodingGzip, key.EnableAcceptEncodingBrotli], [false, false]);
-      const listed = { QueryStringBehavior: 'whitelist', QueryStrings: parameterNames() };
+      const listed = { QueryStringBehavior: 'whitelist', QueryStrings: parameterNames };
       // What is not listed, viewer-request has taken away: test/assets.test.ts.
       assert.deepEqual(key.QueryStringsConfig, variant === 'domain' ? listed : { QueryStringBehavior: 'all' });
     }
     // CloudFront's quota for all names of a policy together.
-    assert.ok([...parameterNames(), 'Accept'].join('').length <= 1024);
+    assert.ok([...parameterNames, 'Accept'].join('').length <= 1024);
   });
 
   test('has its own name with TLS 1.2 or newer, in both address families', () => {
@@ -299,6 +339,34 @@ describe('the distribution', () => {
     assert.equal(bucket.OriginPath, '/originals');
     assert.ok(Origins.every(({ OriginAccessControlId }: Json) => OriginAccessControlId));
   });
+
+  test('is asked for through Origin Shield and with CloudFront’s own signatures where that is wanted', () => {
+    for (const { OriginShield } of distribution('oac').Origins)
+      assert.deepEqual(OriginShield, { Enabled: true, OriginShieldRegion: 'eu-west-1' });
+    for (const { OriginShield } of distribution('edge').Origins) assert.equal(OriginShield, undefined);
+    const cdn = template('existing', 'cdn');
+    const items = only(cdn, 'AWS::CloudFront::KeyGroup').Properties.KeyGroupConfig.Items;
+    assert.deepEqual(items, [{ Ref: idOf(cdn, 'AWS::CloudFront::PublicKey') }]);
+  });
+
+  test('that exists is told what its behaviour needs', () => {
+    const cdn = template('existing', 'cdn');
+    assert.deepEqual(resources(cdn, 'AWS::CloudFront::Distribution'), []);
+    const named = Object.keys(cdn.Outputs ?? {}).filter((name) => !/Publish/.test(name));
+    assert.deepEqual(named.sort(), [
+      'Bucket',
+      'CachePolicyId',
+      'DistributionId',
+      'OriginAccessControlId',
+      'OriginDomain',
+      'OriginRequestPolicyId',
+      'OriginResponseFunction',
+      'ResponseHeadersPolicyId',
+      'ViewerRequestFunction',
+    ]);
+    for (const { Properties } of resources(cdn, 'AWS::Lambda::Permission'))
+      assert.equal(Properties.SourceArn, 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2DIST');
+  });
 });
 
 describe('operation', () => {
@@ -328,14 +396,14 @@ describe('operation', () => {
   test('alarms have a section in docs/operations.md, and somebody to tell', () => {
     const operations = readFileSync(`${root}docs/operations.md`, 'utf8');
     for (const variant of all) {
-      const alarms = ['origin', 'watch'].flatMap((stack) =>
+      const alarms = ['origin', ...(variant === 'china' ? [] : ['watch'])].flatMap((stack) =>
         resources(template(variant, stack), 'AWS::CloudWatch::Alarm'),
       );
       const names = alarms.map(({ Properties }) => Properties.AlarmName.split('-').pop());
-      assert.deepEqual(names.sort(), ['Crashes', 'Errors5xx', 'Slow', 'Throttles', 'Viewers5xx']);
+      const ofViewers = variant === 'china' ? [] : ['Viewers5xx'];
+      assert.deepEqual(names.sort(), ['Crashes', 'Errors5xx', 'Slow', 'Throttles', ...ofViewers]);
       for (const name of names) assert.ok(operations.includes(`### ${name}`), name);
-      for (const { Properties } of alarms)
-        assert.equal(Properties.AlarmActions?.length, variant === 'oac' ? 1 : undefined);
+      for (const { Properties } of alarms) assert.equal(Properties.AlarmActions?.length, 1);
     }
   });
 

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { root } from '../lib/program.ts';
+import { root } from './root.ts';
 
 const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 const architecture = process.arch === 'arm64' ? 'arm64' : 'x86_64';
@@ -11,13 +11,17 @@ const architecture = process.arch === 'arm64' ? 'arm64' : 'x86_64';
 export const base = {
   account: '111122223333',
   region: 'eu-west-1',
-  function: { architecture },
+  function: { architecture, concurrency: 20 },
   edge: { config: example('public.toml') },
+  // What it can cost has a bound, and somebody is told: so synthesis has nothing to warn of.
+  alarms: { email: 'ops@example.com' },
 };
+
+const key = 'arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555';
 
 export const variants = {
   edge: {},
-  oac: { signing: 'oac', storage: { prefix: '/originals' }, alarms: { email: 'ops@example.com' } },
+  oac: { signing: 'oac', storage: { prefix: '/originals' }, originShield: 'auto' },
   'object-lambda': { objectLambda: 'behind-cdn' },
   domain: {
     name: 'pics',
@@ -28,7 +32,16 @@ export const variants = {
     objectLambda: 'beside',
     function: { architecture, concurrency: 50, settings: { deadline: 5, workers: 2 } },
   },
-  private: { cognito: true, edge: { config: example('private.toml') } },
+  private: { cognito: true, edge: { config: example('private.toml'), keys: `${root}examples/keys.json` } },
+  existing: {
+    distribution: 'E1EXAMPLE2DIST',
+    signing: 'oac',
+    originShield: 'eu-west-2',
+    storage: { keyArn: key },
+    signedUrls: { publicKeys: [example('signed-urls.pem')], keyGroups: ['11111111-aaaa-bbbb-cccc-222222222222'] },
+  },
+  // Where neither CloudFront's functions nor the partition `aws` are.
+  china: { region: 'cn-north-1', distribution: 'none' },
   imported: { region: 'us-east-1', storage: { import: 'my-photos', prefix: '/originals' }, originals: 'direct' },
 } as const;
 
@@ -36,7 +49,6 @@ export type Variant = keyof typeof variants;
 
 /** Names that AWS gives, as the command line writes them down. */
 export const outputs = {
-  'image-origin-cdn': { DistributionId: 'E1EXAMPLE2ID' },
   'image-origin-auth': { PoolId: 'eu-west-1_AbCdEfGhI', ClientId: '1example23456789' },
 };
 

@@ -36,7 +36,14 @@ const QUERIES = {
   },
 };
 
-export function queries(scope: Construct, name: string, logGroup: ILogGroup): void {
+export interface QueriesProps {
+  readonly scope: Construct;
+  /** The folder that the queries are saved in. */
+  readonly name: string;
+  readonly logGroup: ILogGroup;
+}
+
+export function queries({ scope, name, logGroup }: QueriesProps): void {
   for (const [title, query] of Object.entries(QUERIES))
     new QueryDefinition(scope, `Query ${title}`, {
       queryDefinitionName: `${name}/${title}`,

@@ -3,9 +3,10 @@
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
-import { distributionAlarms, lambdaMetric, topic } from './alarms.ts';
+import { DistributionAlarms, distributionMetric, lambdaMetric } from '../lib/alarms.ts';
 import type { Names } from './names.ts';
 import type { Options } from './options.ts';
+import { topic } from './topic.ts';
 
 // As in src/telemetry/emf.rs; a test compares the two.
 const NAMESPACE = 'ImageOrigin';
@@ -13,19 +14,18 @@ const STAGES = ['Fetch', 'Decode', 'Resize', 'Encode', 'Total'];
 const PERIOD = Duration.minutes(5);
 const WIDTH = 8;
 
+export interface WatchStackProps extends StackProps {
+  readonly options: Options;
+  readonly names: Names;
+  readonly distributionId: string;
+}
+
 export class WatchStack extends Stack {
-  constructor(scope: Construct, id: string, options: Options, names: Names, distributionId: string, props: StackProps) {
+  constructor(scope: Construct, id: string, props: WatchStackProps) {
     super(scope, id, props);
+    const { options, names, distributionId } = props;
     const viewers = (metricName: string, statistic: string, label: string) =>
-      new cloudwatch.Metric({
-        namespace: 'AWS/CloudFront',
-        metricName,
-        dimensionsMap: { DistributionId: distributionId, Region: 'Global' },
-        statistic,
-        period: PERIOD,
-        region: 'us-east-1',
-        label,
-      });
+      distributionMetric({ distributionId, metricName, statistic, label });
     const transformer = (metricName: string, statistic: string, label: string) =>
       new cloudwatch.Metric({
         namespace: NAMESPACE,
@@ -37,7 +37,7 @@ export class WatchStack extends Stack {
         label,
       });
     const ofLambda = (metricName: string, statistic: string) =>
-      lambdaMetric(names.function, metricName, statistic, options.region);
+      lambdaMetric({ functionName: names.function, metricName, statistic, region: options.region });
     const graph = (title: string, left: cloudwatch.IMetric[], more: Partial<cloudwatch.GraphWidgetProps> = {}) =>
       new cloudwatch.GraphWidget({ title, left, width: WIDTH, region: options.region, ...more });
     const requests = `{${NAMESPACE},format,function,status} MetricName="Requests" function="${names.function}"`;
@@ -102,6 +102,11 @@ export class WatchStack extends Stack {
         ],
       ],
     });
-    distributionAlarms(this, viewers('5xxErrorRate', 'Average', '5xx'), options, topic(this, options));
+    new DistributionAlarms(this, 'Alarms', {
+      distributionId,
+      topic: topic(this, options),
+      namePrefix: this.stackName,
+      errorsPercent: options.alarms.errorsPercent,
+    });
   }
 }

@@ -3,14 +3,18 @@
 import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccountRecovery, Mfa, UserPool } from 'aws-cdk-lib/aws-cognito';
 import type { Construct } from 'constructs';
-import { accept } from './accepted.ts';
-import type { Issuer } from './packages.ts';
+import { accept } from '../lib/accepted.ts';
+import type { UserPool as Known } from '../lib/access.ts';
+
+export interface AuthStackProps extends StackProps {
+  readonly poolName: string;
+}
 
 export class AuthStack extends Stack {
-  constructor(scope: Construct, id: string, name: string, props: StackProps) {
+  constructor(scope: Construct, id: string, props: AuthStackProps) {
     super(scope, id, props);
     const pool = new UserPool(this, 'Pool', {
-      userPoolName: name,
+      userPoolName: props.poolName,
       selfSignUpEnabled: false,
       signInAliases: { email: true },
       accountRecovery: AccountRecovery.EMAIL_ONLY,
@@ -40,8 +44,7 @@ export class AuthStack extends Stack {
 }
 
 /** What a deployed pool is called, from the outputs that the CDK's command line has written. */
-export function issuerOf(outputs: Record<string, string> | undefined, region: string): Issuer | undefined {
+export function deployedPool(outputs: Record<string, string> | undefined, region: string): Known | undefined {
   const { PoolId, ClientId } = outputs ?? {};
-  if (!PoolId || !ClientId) return undefined;
-  return { issuer: `https://cognito-idp.${region}.amazonaws.com/${PoolId}`, audience: ClientId };
+  return PoolId && ClientId ? { userPoolId: PoolId, userPoolClientId: ClientId, region } : undefined;
 }

@@ -2,6 +2,7 @@
 // and valid, or one message that names each field that is wrong and says what it takes. Paths are absolute afterwards.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { RegionInfo } from 'aws-cdk-lib/region-info';
 import { z } from 'zod';
 
 const positive = (most: number) => z.int().min(1).max(most);
@@ -22,6 +23,11 @@ const Storage = z.strictObject({
     .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'starts with a slash, ends without one')
     .optional()
     .describe('Only keys below this are served, such as /originals'),
+  keyArn: z
+    .string()
+    .regex(/^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/, 'takes the ARN of a key, arn:aws:kms:…:key/…')
+    .optional()
+    .describe('The KMS key that the bucket is encrypted by. Default: keys of S3’s own'),
   cors: z.array(webOrigin).min(1).default(['*']).describe('Web origins whose scripts may read pictures'),
   noncurrentDays: positive(3650).default(30).describe('How long replaced and deleted originals are kept'),
 });
@@ -34,6 +40,10 @@ const Function = z.strictObject({
     .optional()
     .describe('Reserved concurrency: a bound for costs. New accounts may have none to reserve'),
   logDays: z.literal([1, 7, 14, 30, 90, 365]).default(30).describe('How long logs are kept'),
+  features: z
+    .array(z.enum(['heic', 'jxl']))
+    .default([])
+    .describe('Optional formats of originals. No licence grants the patents on HEVC, which HEIC needs'),
   config: z.string().optional().describe('A file of settings and presets, packaged with the function'),
   settings: z
     .record(
@@ -41,6 +51,7 @@ const Function = z.strictObject({
       z.union([z.string(), z.number(), z.boolean()]),
     )
     .default({})
+    .refine((settings) => !('cors' in settings), 'cors is said by storage.cors, which is for bucket and CDN alike')
     .describe('Settings of `image-origin serve --help`, such as {"deadline": 5}'),
 });
 
@@ -54,6 +65,11 @@ const Domain = z.strictObject({
   zone: z
     .strictObject({ id: z.string().regex(/^Z[A-Z0-9]+$/, 'takes the id of a hosted zone, Z…'), name: hostName })
     .describe('The hosted zone in Route 53 that holds all of them'),
+});
+
+const SignedUrls = z.strictObject({
+  publicKeys: z.array(z.string()).default([]).describe('Files with public keys in PEM; a key group is made of them'),
+  keyGroups: z.array(z.string()).default([]).describe('Ids of key groups that exist'),
 });
 
 const Alarms = z.strictObject({
@@ -106,6 +122,19 @@ export const Schema = z
     storage: Storage.prefault({}),
     function: Function.prefault({}),
     edge: Edge.prefault({}),
+    distribution: z
+      .union([z.literal(['new', 'none']), z.string().regex(/^E[A-Z0-9]+$/)], {
+        error: 'takes new, none or the id of a distribution, E…',
+      })
+      .default('new')
+      .describe('A new one; one that exists, which may then ask; or none, and only roles may ask the function'),
+    originShield: z
+      .string()
+      .optional()
+      .describe('One more cache in front of the function: a region that has it, or auto for the one near the bucket'),
+    signedUrls: SignedUrls.optional().describe(
+      'Whose CloudFront signed URLs and cookies viewers need, beside the rules',
+    ),
     domain: Domain.optional(),
     waf: z.strictObject({ requestsPerFiveMinutes: z.int().min(10).max(2_000_000_000).default(5000) }).optional(),
     cognito: z.boolean().default(false).describe('A user pool whose tokens are good at the edge'),
@@ -122,6 +151,20 @@ export const Schema = z
       problem(['objectLambda'], 'behind-cdn needs signing=edge: nothing else signs for it');
     if (options.signing === 'oac' && options.originals === 'direct')
       problem(['originals'], 'direct needs signing=edge: only a function tells originals from transformations');
+    const partition = RegionInfo.get(options.region).partition ?? 'aws';
+    if (partition !== 'aws' && options.distribution !== 'none')
+      problem(['distribution'], `takes none in ${options.region}: Lambda@Edge is in no region of ${partition}`);
+    if (options.distribution !== 'new')
+      for (const name of ['domain', 'waf', 'accessLogDays'] as const)
+        if (options[name] !== undefined)
+          problem([name], 'is of a new distribution, and distribution says that there is none');
+    if (options.distribution === 'none' && options.objectLambda === 'behind-cdn')
+      problem(['objectLambda'], 'behind-cdn needs a distribution');
+    const { publicKeys = [], keyGroups = [] } = options.signedUrls ?? {};
+    if (options.signedUrls && publicKeys.length + keyGroups.length === 0)
+      problem(['signedUrls'], 'takes publicKeys, keyGroups or both');
+    if (options.storage.keyArn && options.storage.keyArn.split(':')[3] !== options.region)
+      problem(['storage', 'keyArn'], `is not in ${options.region}`);
     const { zone, names } = options.domain ?? { names: [] };
     for (const name of names)
       if (zone && name !== zone.name && !name.endsWith(`.${zone.name}`))
@@ -155,6 +198,8 @@ export function validate(written: unknown, folder: string, environment: NodeJS.P
   };
   data.edge.config = file(data.edge.config, 'edge.config');
   if (data.edge.keys) data.edge.keys = file(data.edge.keys, 'edge.keys');
+  const { signedUrls } = data;
+  if (signedUrls) signedUrls.publicKeys = signedUrls.publicKeys.map((path) => file(path, 'signedUrls.publicKeys'));
   if (data.function.config) data.function.config = file(data.function.config, 'function.config');
   return data;
 }
