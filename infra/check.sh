@@ -3,7 +3,7 @@
 #
 # Every variant of the CDK app is synthesised and held against cdk-nag, CloudFormation's schemas, cfn-lint and the assertions
 # of infra/cdk/test; what was packaged is unpacked and run; the Dockerfile's steps are done, and the Kubernetes manifest is
-# held against the API's schemas. What is missing comes from npm and PyPI; without Node.js 20 or Python 3 this is skipped.
+# held against the API's schemas; so is the Terraform module against those of its provider. What is missing comes from npm and PyPI; without Node.js 20 or Python 3 this is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,6 +42,21 @@ venv=target/venv
 } &
 linters=$!
 
+# What Terraform's provider takes, as the bindings for TypeScript declare it.
+bindings=@cdktf/provider-aws@21.22.1
+types=target/terraform-types
+{
+    if [ "$(cat "$types/version" 2>/dev/null)" != "$bindings" ]; then
+        rm -rf "$types"
+        mkdir -p "$types"
+        archive=$(npm pack --silent --pack-destination "$types" "$bindings")
+        tar -xzf "$types/$archive" -C "$types" --wildcards 'package/lib/*.d.ts'
+        rm "$types/$archive"
+        echo "$bindings" >"$types/version"
+    fi
+} &
+declarations=$!
+
 cd infra/cdk
 npm ci --loglevel=error
 npm run --silent check
@@ -55,3 +70,13 @@ cd ../..
 infra/container/check.sh
 "$venv/bin/kubernetes-validate" --strict --quiet infra/kubernetes/image-origin.yaml
 echo "the Kubernetes manifest is valid"
+
+wait "$declarations"
+"$venv/bin/python" -B infra/terraform/check.py "$types/package/lib" infra/terraform infra/terraform/examples/*/
+"$venv/bin/python" -B infra/terraform/check_test.py "$types/package/lib"
+for rules in infra/terraform/examples/*/edge.toml; do "$IMAGE_ORIGIN" edge check "$rules"; done
+if command -v terraform >/dev/null; then
+    terraform fmt -check -recursive infra/terraform
+else
+    echo "skipped: terraform fmt, as Terraform is not installed"
+fi
