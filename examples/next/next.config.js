@@ -1,0 +1,5 @@
+/** @type {import('next').NextConfig} */
+export default {
+  images: { loader: 'custom', loaderFile: './image-loader.js' },
+  turbopack: { root: import.meta.dirname },
+};
