@@ -1,5 +1,9 @@
 //! PNG's chunks (PNG 3rd edition, section 5).
 
+mod frames;
+
+pub use frames::{CONTROL_LEN, Control, Part, Role, Sequence};
+
 use std::io::{self, Read, Seek};
 use std::ops::Range;
 
@@ -27,16 +31,14 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// From length and name, which stand at `at` in a file of `len` bytes.
-    fn new([l0, l1, l2, l3, name @ ..]: [u8; 8], at: u64, len: u64) -> Option<Self> {
+    /// From length and name, which stand at `at` in a file of `len` bytes. One that is too long by the standard (section 7.1)
+    /// goes on to the end of the file, as for the `png` crate.
+    fn new([l0, l1, l2, l3, name @ ..]: [u8; 8], at: u64, len: u64) -> Self {
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
-        if length > 0x7fff_ffff {
-            return None;
-        }
         let data = at + 8;
         let data_end = data + u64::from(length);
         let end = data_end + 4;
-        Some(Self { name, range: at..end.min(len), data: data..data_end.min(len), length, cut: end > len })
+        Self { name, range: at..end.min(len), data: data..data_end.min(len), length, cut: end > len }
     }
 
     /// Whether the file ends before the data does.
@@ -45,13 +47,13 @@ impl Chunk {
     }
 }
 
-/// The chunk at `at`, or `None` where no whole chunk header is left or the length is out of range (section 5.3).
+/// The chunk at `at`, or `None` where no whole chunk header is left (section 5.3).
 ///
 /// # Errors
 /// Those of `input`.
 pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
     let len = input.len();
-    Ok(input.array::<8>(at)?.and_then(|head| Chunk::new(head, at, len)))
+    Ok(input.array::<8>(at)?.map(|head| Chunk::new(head, at, len)))
 }
 
 /// The chunks of a file in memory up to IEND, read one by one: those of [`chunks`], of which there may be any number.
@@ -60,10 +62,49 @@ pub fn chunks_of(file: &[u8]) -> impl Iterator<Item = Chunk> {
     std::iter::from_fn(move || {
         let at = next?;
         let head = file.get(usize::try_from(at).ok()?..)?.first_chunk()?;
-        let chunk = Chunk::new(*head, at, file.len() as u64)?;
+        let chunk = Chunk::new(*head, at, file.len() as u64);
         next = (&chunk.name != b"IEND").then_some(chunk.range.end);
         Some(chunk)
     })
+}
+
+/// Whether a chunk is whole and has the CRC of its content (section 5.3). Decoders pass over others, unless these must be
+/// understood.
+///
+/// # Errors
+/// Those of `input`.
+pub fn is_sound<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk) -> io::Result<bool> {
+    if chunk.cut {
+        return Ok(false);
+    }
+    let sum = checksum(input, chunk.name, &[], chunk.data.clone())?;
+    Ok(input.array::<4>(chunk.data.end)? == Some(sum))
+}
+
+/// The CRC of a chunk whose data are `first` and these bytes of the file.
+///
+/// # Errors
+/// Those of `input`.
+pub fn checksum<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    name: [u8; 4],
+    first: &[u8],
+    rest: Range<u64>,
+) -> io::Result<[u8; 4]> {
+    let mut crc = flate2::Crc::new();
+    crc.update(&name);
+    crc.update(first);
+    let mut at = rest.start;
+    while at < rest.end {
+        let bytes = input.stream(at)?;
+        let len = bytes.len().min(usize::try_from(rest.end - at).unwrap_or(usize::MAX));
+        if len == 0 {
+            break;
+        }
+        crc.update(bytes.get(..len).unwrap_or_default());
+        at += len as u64;
+    }
+    Ok(crc.sum().to_be_bytes())
 }
 
 /// The chunks up to IEND, behind which nothing belongs to the file.

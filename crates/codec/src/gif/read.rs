@@ -151,7 +151,9 @@ impl<'b> Images<'b> {
                     // Of several, the last one counts.
                     self.control = Control::read(self.slice(&range)).unwrap_or_default();
                 }
-                Block::Extension { label: APPLICATION, name: Some(name), range, .. } if LOOPS.contains(&&name) => {
+                Block::Extension { label: APPLICATION, name: Some(name), range, cut: false }
+                    if LOOPS.contains(&&name) =>
+                {
                     self.has_plays = true;
                     self.plays = plays(self.slice(&range)).unwrap_or(self.plays);
                 }

@@ -16,8 +16,26 @@ pub(super) struct Chunk<'a> {
     pub(super) name: [u8; 4],
     /// What there is of the content.
     pub(super) content: &'a [u8],
-    /// Whether the content ends before the chunk does.
+    /// The CRC, if it is there.
+    checksum: Option<[u8; 4]>,
+    /// Whether the chunk ends before it should.
     pub(super) is_cut: bool,
+}
+
+impl<'a> Chunk<'a> {
+    /// Whether the chunk is whole and has the CRC of its content: decoders pass over others.
+    pub(super) fn is_sound(&self) -> bool {
+        let mut crc = flate2::Crc::new();
+        crc.update(&self.name);
+        crc.update(self.content);
+        self.checksum == Some(crc.sum().to_be_bytes())
+    }
+
+    /// What tells the chunk's role in an animation. Data of pixels are not looked through.
+    pub(super) fn part(&self) -> png::Part<'a> {
+        let is_sound = !matches!(&self.name, b"IDAT" | b"fdAT") && self.is_sound();
+        png::Part { name: self.name, len: self.content.len() as u64, head: self.content, is_sound }
+    }
 }
 
 /// The chunks of a file up to IEND, behind which nothing belongs to it.
@@ -25,6 +43,7 @@ pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     png::chunks_of(bytes).map(|chunk| Chunk {
         name: chunk.name,
         content: slice(bytes, &chunk.data),
+        checksum: slice(bytes, &(chunk.data.end..chunk.range.end)).first_chunk().copied(),
         is_cut: chunk.lacks_data(),
     })
 }
@@ -49,7 +68,8 @@ pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, E
     let (mut at, mut needs_palette, mut depth_of_colour) = (SIGNATURE_LEN, false, None);
     // Of the next frame (11.3.6.2).
     let mut number = 0_u32;
-    for Chunk { name, content, .. } in chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT") {
+    for chunk in chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT") {
+        let Chunk { name, content, .. } = chunk;
         match &name {
             b"IHDR" => {
                 needs_palette = content.get(9) == Some(&3);
@@ -60,13 +80,15 @@ pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, E
                 return Err(Error::Damaged { format: Format::Png, reason });
             }
             b"PLTE" => needs_palette = false,
-            b"fcTL" if content.first_chunk() == Some(&number.to_be_bytes()) => number += 1,
-            _ if breaks_rules(name, content, needs_palette) => {
+            b"fcTL" if content.first_chunk() == Some(&number.to_be_bytes()) => {
+                number += u32::from(chunk.is_sound());
+            }
+            _ if breaks_rules(name, content, depth_of_colour.is_some(), needs_palette) => {
                 budget.check_memory(bytes.len() as u64)?;
                 // Its checksum no longer fits, which decoders do not mind in a chunk that they do not know.
                 file.to_mut()[at + 4..at + 8].copy_from_slice(PASSED_OVER);
             }
-            b"tRNS" => {
+            b"tRNS" if chunk.is_sound() => {
                 let whole = at..at + HEADER_LEN + content.len() + CRC_LEN;
                 if let Some(colour) = depth_of_colour.and_then(|depth| transparent_colour(content, depth))
                     && whole.end <= bytes.len()
@@ -96,9 +118,10 @@ fn transparent_colour(content: &[u8], depth: u8) -> Option<Vec<u8>> {
     (colour != content).then_some(colour)
 }
 
-/// The rules of sections 11.3.2.6 to 11.3.2.8 and 11.3.4.1, as far as the crate holds a file to them.
-fn breaks_rules(name: [u8; 4], content: &[u8], needs_palette: bool) -> bool {
+/// The rules of sections 11.3.1.1, 11.3.2.6 to 11.3.2.8 and 11.3.4.1, as far as the crate holds a file to them, or should.
+fn breaks_rules(name: [u8; 4], content: &[u8], has_colours: bool, needs_palette: bool) -> bool {
     match (&name, content) {
+        (b"tRNS", content) => has_colours && !matches!(content.len(), 2 | 6),
         // There is no matrix between red, green and blue and themselves; the last number is a flag.
         (b"cICP", [_, _, matrix, range, rest @ ..]) => *matrix != 0 || *range > 1 || !rest.is_empty(),
         (b"mDCV", content) => content.len() > 24,
@@ -117,7 +140,7 @@ mod tests {
     const BUDGET: Budget = Budget { pixels: 100, memory: 1000 };
 
     fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
-        [&(content.len() as u32).to_be_bytes(), name.as_slice(), content, &[0; 4]].concat()
+        png::chunk(*name, content)
     }
 
     fn file(colour_type: u8, chunks: &[Vec<u8>]) -> Vec<u8> {

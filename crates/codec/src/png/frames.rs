@@ -11,6 +11,7 @@ use super::super::{Budget, Error, Flaw, Format, Meter, Work, over};
 use super::chunks::{chunks, sanitized};
 use super::{Reader, colours, flaw, map_error, open, rows_of_passes};
 use image_origin_container as container;
+use image_origin_container::png::{self, Control, Role};
 
 /// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
@@ -25,59 +26,43 @@ pub(super) fn animation_flaw(bytes: &[u8], work: &Work) -> Result<Option<Flaw>, 
 /// The frames of a file that announces an animation, however many there are, up to the first whose number is not the next
 /// one: viewers show none behind that (11.3.6.2).
 fn announced(bytes: &[u8], work: &Work) -> Result<Option<(Animation, Option<Flaw>)>, Error> {
-    let (mut frames, mut canvas) = (None, 0);
-    let mut animation = Animation::empty();
-    // Of the frame whose pixels come next.
-    let mut control = None;
-    let (mut has_end, mut is_cut, mut number) = (false, false, 0);
+    let mut sequence = png::Sequence::default();
+    let (mut animation, mut canvas) = (Animation::empty(), 0);
+    let (mut has_end, mut is_cut) = (false, false);
     let meter = Meter::new(bytes.len() as u64, work);
     for chunk in chunks(bytes) {
         meter.step()?;
-        let content = chunk.content;
-        if matches!(&chunk.name, b"fcTL" | b"fdAT") && frames.is_some() && content.len() >= 4 {
-            if content.first_chunk().copied().map(u32::from_be_bytes) != Some(number) {
-                return Ok(Some((animation, Some(Flaw::Damaged))));
-            }
-            number += 1;
-        }
-        match (&chunk.name, frames) {
-            (b"IHDR", _) => canvas = pair(content, 0).map_or(0, |(width, height)| u64::from(width) * u64::from(height)),
-            (b"acTL", None) => frames = pair(content, 0),
-            (b"IDAT", None) => return Ok(None),
-            (b"fcTL", Some((frames, plays))) if animation.frames() < frames => {
-                animation.plays = plays;
-                control = frame(content);
-            }
-            (b"IDAT" | b"fdAT", _) => {
-                is_cut |= chunk.is_cut;
-                if let Some((delay, pixels)) = control.take() {
-                    animation.add(delay, pixels, canvas);
-                }
-            }
-            (b"IEND", _) => has_end = true,
+        let role = sequence.next(&chunk.part());
+        match &chunk.name {
+            b"IHDR" => canvas = pixels(sequence.canvas().unwrap_or_default()),
+            b"IDAT" if !sequence.is_animated() => return Ok(None),
+            b"IEND" => has_end = true,
             _ => {}
         }
+        match role {
+            Role::Animation { plays } => animation.plays = plays,
+            Role::Data { control, .. } => {
+                is_cut |= chunk.is_cut;
+                if let Some(control) = control {
+                    animation.add(delay(control), pixels(control.size), canvas);
+                }
+            }
+            Role::Control(_) | Role::None => {}
+        }
     }
-    animation.is_cut = !has_end && (is_cut || frames.is_some_and(|(frames, _)| animation.frames() < frames));
-    Ok(frames.map(|_| (animation, None)))
+    animation.is_cut = !sequence.is_damaged() && !has_end && (is_cut || sequence.missing() > 0);
+    Ok(sequence.is_animated().then(|| (animation, sequence.is_damaged().then_some(Flaw::Damaged))))
 }
 
-/// Two numbers that stand one after the other.
-fn pair(content: &[u8], at: usize) -> Option<(u32, u32)> {
-    let bytes: &[u8; 8] = content.get(at..)?.first_chunk()?;
-    let &[a, b, c, d, e, f, g, h] = bytes;
-    Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
+fn pixels((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
 }
 
-/// Delay and number of pixels of a frame, from its `fcTL` chunk (11.3.6.2): after its number, width, height, and place
-/// stands the delay as a fraction of a second, in hundredths where the denominator is 0.
-fn frame(content: &[u8]) -> Option<(u32, u64)> {
-    let (width, height) = pair(content, 4)?;
-    let &[n0, n1, d0, d1] = content.get(20..)?.first_chunk()?;
-    let (numerator, denominator) = (u32::from(u16::from_be_bytes([n0, n1])), u32::from(u16::from_be_bytes([d0, d1])));
-    let denominator = if denominator == 0 { 100 } else { denominator };
-    let delay = (numerator * 1000 + denominator / 2) / denominator;
-    Some((delay, u64::from(width) * u64::from(height)))
+/// The delay of a frame in milliseconds. A denominator of 0 stands for hundredths (11.3.6.2).
+fn delay(control: Control) -> u32 {
+    let (numerator, denominator) = control.delay;
+    let denominator = if denominator == 0 { 100 } else { u32::from(denominator) };
+    (u32::from(numerator) * 1000 + denominator / 2) / denominator
 }
 
 /// Draws the frames of a file.

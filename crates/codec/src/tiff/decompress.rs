@@ -152,6 +152,8 @@ impl Read for PackBits<'_> {
 struct Lzw<'a> {
     decoder: weezl::decode::Decoder,
     input: &'a [u8],
+    /// Whether there was a code that has no meaning, behind which others would mean something else.
+    is_damaged: bool,
 }
 
 impl<'a> Lzw<'a> {
@@ -162,21 +164,24 @@ impl<'a> Lzw<'a> {
             [0, second, ..] if second & 1 == 1 => weezl::decode::Decoder::new(weezl::BitOrder::Lsb, 8),
             _ => weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8),
         };
-        Self { decoder, input }
+        Self { decoder, input, is_damaged: false }
     }
 }
 
 impl Read for Lzw<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         loop {
+            if self.is_damaged {
+                return Err(std::io::Error::other(weezl::LzwError::InvalidCode));
+            }
             let result = self.decoder.decode_bytes(self.input, out);
             self.input = &self.input[result.consumed_in..];
+            self.is_damaged = result.status.is_err();
             if result.consumed_out > 0 {
                 return Ok(result.consumed_out);
             }
-            let status = result.status.map_err(std::io::Error::other)?;
-            let ended = matches!(status, weezl::LzwStatus::Done | weezl::LzwStatus::NoProgress);
-            if ended || result.consumed_in == 0 {
+            let ended = matches!(result.status, Ok(weezl::LzwStatus::Done | weezl::LzwStatus::NoProgress));
+            if !self.is_damaged && (ended || result.consumed_in == 0) {
                 return Ok(0);
             }
         }

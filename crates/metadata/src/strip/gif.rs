@@ -29,7 +29,17 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         out.insert(&gif::xmp_extension(&packet));
     }
     let (mut has_image, mut has_profile, mut control) = (false, false, None);
-    let loops = blocks.iter().rposition(|block| is_application(block, |name| LOOPS.contains(&name)));
+    // The last one counts that says something.
+    let mut loops = None;
+    for (index, block) in blocks.iter().enumerate().rev() {
+        if let Block::Extension { range, .. } = block
+            && is_application(block, |name| LOOPS.contains(&name))
+            && let Some(content) = repeats(input, range)?
+        {
+            loops = Some((index, content));
+            break;
+        }
+    }
     for (index, block) in blocks.iter().enumerate() {
         match block {
             Block::Image { range, cut } => {
@@ -42,7 +52,11 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
             Block::Trailer { range } => out.copy(range.clone()),
             // Of several, the last one before an image counts.
             Block::Extension { label: GRAPHIC_CONTROL, range, cut: false, .. } => control = Some(range),
-            Block::Extension { range, .. } if loops == Some(index) => keep_loops(input, range, &mut out)?,
+            Block::Extension { range, .. } if loops.as_ref().is_some_and(|(at, _)| *at == index) => {
+                if let Some((_, [name, count])) = &loops {
+                    put(input, range, &[name, count], &mut out)?;
+                }
+            }
             Block::Extension { range, .. } if !has_profile && is_application(block, |name| name == ICC) => {
                 has_profile = true;
                 keep_profile(input, range, &mut out)?;
@@ -89,18 +103,15 @@ fn keep_control<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, ou
     }
 }
 
-/// The sub-block that says how often all is played.
-fn keep_loops<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
+/// The name of an extension that says how often all is played, and the sub-block that does.
+fn repeats<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>) -> Result<Option<[Vec<u8>; 2]>, Error> {
     let extension = input.copy(range.clone(), usize::MAX)?;
     let mut blocks = gif::sub_blocks(&extension, 2);
     let count = |block: &[u8]| match block {
-        [id, low, high, ..] if id & 7 == 1 => Some([1, *low, *high]),
+        [id, low, high, ..] if id & 7 == 1 => Some(vec![1, *low, *high]),
         _ => None,
     };
-    match (blocks.next(), blocks.find_map(count)) {
-        (Some(name), Some(count)) => put(input, range, &[name, &count], out),
-        _ => Ok(()),
-    }
+    Ok(blocks.next().map(<[u8]>::to_vec).zip(blocks.find_map(count)).map(|(name, count)| [name, count]))
 }
 
 /// A profile, if it is one, without what stands behind its end.
@@ -163,7 +174,8 @@ fn keep_image<R: Read + Seek>(
                     out.insert(&[used as u8]);
                     out.copy(start..start + used as u64);
                 }
-                out.insert(&[0]);
+                // One that the file ends in stays one.
+                out.insert(if cut { &[] } else { &[0] });
                 return Ok(());
             }
         }

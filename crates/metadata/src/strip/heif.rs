@@ -42,20 +42,14 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         replaced = replacements(input, meta, &kept, keep)?;
         edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, meta, &kept, &replaced)?)));
         used = extents_of(meta, |id| kept.contains(&id));
+        let idat = meta.payload_at + meta.idat.start..=meta.payload_at + meta.idat.end;
+        if used.iter().any(|range| meta.range.contains(&range.start) && !idat.contains(&range.start)) {
+            return Err(Error::Damaged("image data within the meta box"));
+        }
     }
     if let Some(movie) = sequence {
         used.extend(samples(input, movie, &mut edits)?);
     }
-    let media = media_data(&all);
-    let cleared = common(&media, &without(&media, &used));
-    let mut filled = Vec::new();
-    for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
-        if covers(&cleared, range) {
-            filled.push(range.clone());
-            edits.push((range.clone(), Edit::Bytes(bytes.clone())));
-        }
-    }
-    edits.extend(without(&cleared, &filled).into_iter().map(|range| (range, Edit::Zeros)));
     let file_type = all.iter().find(|found| &found.kind == b"ftyp");
     if let Some(found) = file_type {
         edit_brands(input, found, &mut edits)?;
@@ -67,11 +61,30 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         b"meta" => meta_at == Some(found.range.start),
         kind => kind == b"mdat",
     };
-    for found in all.iter().filter(|found| !is_kept(found)) {
-        edit_to_free(found, &mut edits);
+    // What comes behind the last box that is kept and behind what offsets lead to is left out.
+    let places = used.iter().map(|range| range.end).filter(|end| *end <= input.len());
+    let end = all.iter().filter(|found| is_kept(found)).map(|found| found.range.end).chain(places).max().unwrap_or(0);
+    // Offsets lead wherever they like, in damaged files into boxes of other kinds and to where there is no box.
+    let others = all.iter().filter(|found| !is_kept(found));
+    let no_box = all.last().map_or(0, |last| last.range.end)..end;
+    let room: Vec<_> =
+        others.clone().map(|found| found.payload.clone()).chain(media_data(&all)).chain([no_box]).collect();
+    let cleared = without(&common(&room, std::slice::from_ref(&(0..end))), &used);
+    let (media, mut filled) = (common(&media_data(&all), &cleared), Vec::new());
+    for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
+        if covers(&media, range) {
+            filled.push(range.clone());
+            edits.push((range.clone(), Edit::Bytes(bytes.clone())));
+        }
     }
-    // What comes behind the last box that is kept has nothing that offsets lead to, and is left out.
-    let end = all.iter().filter(|found| is_kept(found)).map(|found| found.range.end).max().unwrap_or(0);
+    edits.extend(without(&cleared, &filled).into_iter().map(|range| (range, Edit::Zeros)));
+    let used = merged(&used);
+    let is_used = |range: &Range<u64>| {
+        let next = used.get(used.partition_point(|used| used.end <= range.start));
+        next.is_some_and(|used| used.start < range.end)
+    };
+    let kinds = others.map(|found| found.range.start + 4..found.range.start + 8);
+    edits.extend(kinds.filter(|range| !is_used(range)).map(|range| (range, Edit::Bytes(b"free".to_vec()))));
     Ok(apply(input.len(), end, edits))
 }
 

@@ -10,7 +10,7 @@ use crate::rights::for_same_pixels;
 use crate::{Error, Piece, Rewrite, icc};
 use image_origin_container::Input;
 use image_origin_container::MAX_PROFILE;
-use image_origin_container::png::{self, Chunk, SIGNATURE_LEN};
+use image_origin_container::png::{self, CONTROL_LEN, Chunk, Control, Part, Role, SIGNATURE_LEN, Sequence};
 use image_origin_container::{MAX_PARTS, inflate_with_length, parts};
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
@@ -26,8 +26,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     out.copy(0..SIGNATURE_LEN);
     put(input, header, &[], header.data.start..header.data.start + 13, &mut out)?;
     out.insert(&blocks);
-    let mut writer =
-        Writer { input, picture, out, frame: Frame::still(picture), control: None, frames: None, sequence: 0 };
+    let mut writer = Writer { input, picture, out, frame: Frame::still(picture), control: None, sequence: 0 };
     writer.chunks(&chunks)?;
     Ok(writer.out)
 }
@@ -77,41 +76,34 @@ impl Picture {
         }
     }
 
-    /// The length of a chunk that stands before the pixels (11.3), as far as it has a meaning here.
-    const fn length_of(&self, name: [u8; 4]) -> Option<Length> {
-        Some(match (&name, self.colour_type) {
-            (b"cHRM", _) => Length::First(32),
-            (b"gAMA", _) => Length::First(4),
-            (b"sRGB", _) => Length::First(1),
-            (b"pHYs", _) => Length::First(9),
-            (b"acTL", _) => Length::First(8),
-            (b"sBIT", 0) => Length::First(1),
-            (b"sBIT", 4) => Length::First(2),
-            (b"sBIT", 6) => Length::First(4),
-            (b"sBIT", _) => Length::First(3),
-            (b"bKGD", 3) => Length::First(1),
-            (b"bKGD", 0 | 4) | (b"tRNS", 0) => Length::First(2),
-            (b"bKGD", _) | (b"tRNS", 2) => Length::First(6),
-            (b"tRNS", 3) => Length::UpTo(1 << 8),
-            (b"PLTE", 3) => Length::UpTo(3 << if self.depth > 8 { 8 } else { self.depth }),
-            // Those of another length are passed over.
-            (b"cICP", _) => Length::Exactly(4),
-            (b"mDCV", _) => Length::Exactly(24),
-            (b"cLLI", _) => Length::Exactly(8),
-            _ => return None,
-        })
+    /// How much of a chunk before the pixels has a meaning (11.3), as decoders take it: those that break the rules are
+    /// passed over.
+    fn kept_len(&self, name: [u8; 4], data: &[u8], has_palette: bool) -> Option<usize> {
+        let len = data.len();
+        let is_valid = match (&name, self.colour_type) {
+            (b"PLTE", 3) => return Some(len.min(3 << self.depth.min(8)) / 3 * 3),
+            (b"tRNS", 3) => return (has_palette && (1..=256).contains(&len)).then_some(len),
+            (b"tRNS", 0) => len == 2,
+            (b"tRNS", 2) => len == 6,
+            (b"bKGD", 3) => len == 1 && has_palette,
+            (b"bKGD", 0 | 4) => len == 2,
+            (b"bKGD", 2 | 6) => len == 6,
+            (b"sBIT", 0) => len == 1,
+            (b"sBIT", 4) => len == 2,
+            (b"sBIT", 6) => len == 4,
+            (b"sBIT", _) => len == 3,
+            (b"cHRM", _) => len == 32,
+            (b"gAMA", _) => len == 4 && data != [0; 4],
+            (b"sRGB", _) => matches!(data, [0..=3]),
+            (b"pHYs", _) => matches!(data, [.., 0 | 1] if len == 9),
+            // There is no matrix between red, green and blue and themselves; the last number is a flag.
+            (b"cICP", _) => matches!(data, [_, _, 0, 0 | 1]) && !has_palette,
+            (b"mDCV", _) => len == 24 && !has_palette,
+            (b"cLLI", _) => len == 8,
+            _ => false,
+        };
+        is_valid.then_some(len)
     }
-}
-
-/// How much of a chunk decoders read.
-#[derive(Clone, Copy)]
-enum Length {
-    /// So many bytes, which must be there.
-    First(u64),
-    /// No more than so many.
-    UpTo(u64),
-    /// All, if these are so many.
-    Exactly(u64),
 }
 
 /// What stands in the chunks of a frame.
@@ -136,8 +128,6 @@ struct Writer<'i, 'm, R> {
     frame: Frame,
     /// The `fcTL` chunk of the frame that comes next.
     control: Option<Chunk>,
-    /// How many frames of the animation are still to come; `None` if it is none.
-    frames: Option<u32>,
     /// The number of the next `fcTL` or `fdAT` chunk that is written.
     sequence: u32,
 }
@@ -145,94 +135,73 @@ struct Writer<'i, 'm, R> {
 impl<R: Read + Seek> Writer<'_, '_, R> {
     fn chunks(&mut self, chunks: &[Chunk]) -> Result<(), Error> {
         let mut seen = Vec::new();
-        let (mut has_picture, mut last, mut numbers) = (false, [0; 4], 0);
-        for chunk in chunks.iter().skip(1) {
+        let (mut sequence, mut has_picture) = (Sequence::default(), false);
+        for chunk in chunks {
             let name = chunk.name;
-            match &name {
-                // What stands between chunks of pixels ends these.
-                b"IDAT" if !has_picture || (last == name && !self.frame.data.is_empty()) => {
+            match self.role(chunk, &mut sequence)? {
+                Role::Animation { .. } => put(self.input, chunk, &[], chunk.data.clone(), &mut self.out)?,
+                Role::Control(_) => {
+                    self.flush()?;
+                    self.control = Some(chunk.clone());
+                }
+                Role::Data { is_first, control } => {
                     has_picture = true;
-                    self.begin_frame(chunk)?;
-                    self.add_data(chunk, 0)?;
-                }
-                b"fcTL" | b"fdAT" if self.frames.is_some() && !(chunk.cut && &name == b"fcTL") => {
-                    // Viewers end an animation where a number is missing.
-                    if self.input.array::<4>(chunk.data.start)?.map(u32::from_be_bytes) != Some(numbers) {
-                        self.flush()?;
-                        (self.frames, self.control) = (None, None);
-                        continue;
+                    if is_first {
+                        self.begin_frame(chunk, control)?;
                     }
-                    numbers += 1;
-                    if &name == b"fcTL" {
-                        self.flush()?;
-                        self.control = (chunk.data.end - chunk.data.start >= 26).then(|| chunk.clone());
-                    } else if has_picture && (self.control.is_some() || !self.frame.data.is_empty()) {
-                        self.begin_frame(chunk)?;
-                        self.add_data(chunk, 4)?;
-                    }
+                    self.add_data(chunk, if &name == b"fdAT" { 4 } else { 0 })?;
                 }
-                b"IEND" => {
+                Role::None if &name == b"IEND" => {
                     self.flush()?;
                     put(self.input, chunk, &[], chunk.data.start..chunk.data.start, &mut self.out)?;
                 }
-                b"iCCP" if !has_picture && !chunk.cut && !seen.contains(&name) => {
+                Role::None if has_picture || chunk.cut || seen.contains(&name) => {}
+                Role::None if &name == b"iCCP" => {
                     seen.push(name);
                     self.profile(chunk)?;
                 }
-                _ if !has_picture && !chunk.cut && !seen.contains(&name) => self.header_chunk(chunk, &mut seen)?,
-                _ => {}
+                Role::None => self.header_chunk(chunk, &mut seen)?,
             }
-            last = name;
         }
         self.flush()?;
         if has_picture { Ok(()) } else { Err(Error::Damaged("no image data")) }
     }
 
+    fn role(&mut self, chunk: &Chunk, sequence: &mut Sequence) -> Result<Role, Error> {
+        let name = chunk.name;
+        let head = self.input.copy(chunk.data.clone(), CONTROL_LEN)?;
+        let is_sound = !matches!(&name, b"IDAT" | b"fdAT") && png::is_sound(self.input, chunk)?;
+        Ok(sequence.next(&Part { name, len: chunk.data.end - chunk.data.start, head: &head, is_sound }))
+    }
+
     fn header_chunk(&mut self, chunk: &Chunk, seen: &mut Vec<[u8; 4]>) -> Result<(), Error> {
-        let Some(length) = self.picture.length_of(chunk.name) else { return Ok(()) };
-        let there = chunk.data.end - chunk.data.start;
-        let len = match length {
-            Length::First(len) if there >= len => len,
-            Length::Exactly(len) if there == len => len,
-            Length::UpTo(most) if &chunk.name == b"PLTE" => there.min(most) / 3 * 3,
-            Length::UpTo(most) => there.min(most),
-            _ => return Ok(()),
-        };
-        seen.push(chunk.name);
-        if &chunk.name == b"acTL" {
-            self.frames = self.input.array::<4>(chunk.data.start)?.map(u32::from_be_bytes);
+        // The longest that is kept holds the colours of a palette.
+        let data = self.input.copy(chunk.data.clone(), (3 << 8) + 1)?;
+        let Some(len) = self.picture.kept_len(chunk.name, &data, seen.contains(b"PLTE")) else { return Ok(()) };
+        if png::is_sound(self.input, chunk)? {
+            seen.push(chunk.name);
+            put(self.input, chunk, &[], chunk.data.start..chunk.data.start + len as u64, &mut self.out)?;
         }
-        put(self.input, chunk, &[], chunk.data.start..chunk.data.start + len, &mut self.out)?;
         Ok(())
     }
 
-    /// Writes the `fcTL` chunk, if the data of a frame begins with this chunk.
-    fn begin_frame(&mut self, chunk: &Chunk) -> Result<(), Error> {
-        let Some(control) = self.control.take() else { return Ok(()) };
-        let left = self.frames.unwrap_or_default().checked_sub(1);
-        let (Some(left), Some(size)) = (left, self.input.array::<8>(control.data.start + 4)?) else {
-            // More frames than the file announces.
-            self.frames = None;
+    /// Writes the `fcTL` chunk of a frame whose data begin with this chunk.
+    fn begin_frame(&mut self, chunk: &Chunk, control: Option<Control>) -> Result<(), Error> {
+        let (Some(Control { size: (width, height), .. }), Some(told)) = (control, self.control.take()) else {
             return Ok(());
         };
-        self.frames = Some(left);
         if &chunk.name == b"fdAT" {
-            let [w0, w1, w2, w3, h0, h1, h2, h3] = size;
-            let (width, height) = (u32::from_be_bytes([w0, w1, w2, w3]), u32::from_be_bytes([h0, h1, h2, h3]));
             self.frame.wanted = self.picture.inflated_len(width, height);
         }
         let number = self.next_number();
-        let rest = control.data.start + 4..control.data.start + 26;
-        put(self.input, &control, &number, rest, &mut self.out)?;
+        put(self.input, &told, &number, told.data.start + 4..told.data.end, &mut self.out)?;
         Ok(())
     }
 
     fn add_data(&mut self, chunk: &Chunk, skipped: u64) -> Result<(), Error> {
-        if &chunk.name == b"IDAT" || self.frames.is_some() {
-            self.input.entry::<(Chunk, Range<u64>)>()?;
-            let start = (chunk.data.start + skipped).min(chunk.data.end);
-            self.frame.data.push((chunk.clone(), start..chunk.data.end));
-        }
+        self.input.entry::<(Chunk, Range<u64>)>()?;
+        let start = (chunk.data.start + skipped).min(chunk.data.end);
+        self.frame.data.push((chunk.clone(), start..chunk.data.end));
         Ok(())
     }
 
@@ -249,6 +218,9 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
         let is_numbered = &first.name == b"fdAT";
         let mut left = match stream(self.input, &pieces, self.frame.wanted)? {
             Stream::Bytes(len) => len,
+            // Decoders show what comes before the damage, and each finds that where it reads on.
+            Stream::Damaged => u64::MAX,
+            _ if !is_numbered && !self.are_sound(&data)? => u64::MAX,
             Stream::Rewritten(bytes) => {
                 let number = if is_numbered { self.next_number().to_vec() } else { Vec::new() };
                 self.out.insert(&png::chunk(first.name, &[number, bytes].concat()));
@@ -266,6 +238,16 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
             put(self.input, &chunk, &number, range.start..range.start + len, &mut self.out)?;
         }
         Ok(())
+    }
+
+    /// Whether all these chunks have the CRC of their content.
+    fn are_sound(&mut self, data: &[(Chunk, Range<u64>)]) -> Result<bool, Error> {
+        for (chunk, _) in data {
+            if !png::is_sound(self.input, chunk)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A profile under a name that says nothing, without what stands behind its end (11.3.2.3).
@@ -308,22 +290,10 @@ fn put<R: Read + Seek>(
         return Ok(());
     }
     input.entry::<[Piece; 3]>()?;
-    let mut crc = flate2::Crc::new();
-    crc.update(&chunk.name);
-    crc.update(first);
-    let mut at = rest.start;
-    while at < rest.end {
-        let bytes = input.stream(at)?;
-        let len = bytes.len().min(usize::try_from(rest.end - at).unwrap_or(usize::MAX));
-        if len == 0 {
-            break;
-        }
-        crc.update(bytes.get(..len).unwrap_or_default());
-        at += len as u64;
-    }
+    let sum = png::checksum(input, chunk.name, first, rest.clone())?;
     let len = first.len() as u64 + (rest.end - rest.start);
     out.insert(&[&(len as u32).to_be_bytes(), chunk.name.as_slice(), first].concat());
     out.copy(rest);
-    out.insert(&crc.sum().to_be_bytes());
+    out.insert(&sum);
     Ok(())
 }

@@ -73,6 +73,7 @@ impl Storage {
             32_773 => up_to(input.up_to(range.end, |input| pack_bits(input, range.start, wanted))?),
             8 | 32_946 => match zlib::stream(input, std::slice::from_ref(&range), wanted)? {
                 Stream::Bytes(len) => up_to(len),
+                Stream::Damaged => range.clone(),
                 Stream::Rewritten(_) => return Err(Error::Damaged("a strip or tile with more than its rows")),
             },
             7 => {

@@ -89,9 +89,9 @@ fn keep_frames<R: Read + Seek>(
         put(input, global, global.data.start..global.data.start + ANIM_LEN, out)?;
     }
     for frame in chunks.iter().filter(|chunk| &chunk.name == b"ANMF") {
-        if let Some(lacking) = keep_frame(input, frame, out)? {
-            missing = Some(lacking);
-        }
+        // Those who decode end where a frame shows nothing.
+        let Some(lacking) = keep_frame(input, frame, out)? else { break };
+        missing = Some(lacking);
     }
     Ok(missing)
 }
@@ -165,8 +165,7 @@ fn keep_frame<R: Read + Seek>(
     let mut at = frame.data.start + ANMF_HEADER_LEN;
     body.copy(frame.data.start..at.min(frame.data.end));
     let mut chunks = Vec::new();
-    // A chunk may reach into the padding of the frame, but not behind it.
-    while let Some(chunk) = webp::next_chunk(input, at, frame.range.end)? {
+    while let Some(chunk) = webp::next_chunk(input, at, frame.data.end)? {
         at = chunk.range.end;
         input.entry::<Chunk>()?;
         let is_picture = matches!(&chunk.name, b"VP8 " | b"VP8L");
@@ -181,7 +180,9 @@ fn keep_frame<R: Read + Seek>(
     // A chunk that goes beyond a frame which is whole lacks nothing: it is damaged.
     let missing = if frame.missing == 0 { 0 } else { missing };
     out.copy(frame.range.start..frame.range.start + 4);
-    out.insert(&u32::try_from(body.len() + missing).unwrap_or(u32::MAX).to_le_bytes());
+    let len = body.len() + missing;
+    out.insert(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     out.append(body);
+    out.insert(if missing == 0 && len % 2 == 1 { &[0] } else { &[] });
     Ok(Some(missing))
 }

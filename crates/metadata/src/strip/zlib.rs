@@ -12,13 +12,13 @@ use image_origin_container::Input;
 const PIECE: u64 = 64 << 10;
 /// Bytes that are inflated in the time of a step.
 const BYTES_PER_STEP: u64 = 64;
-/// What stands behind the compressed data: its checksum (RFC 1950, 2.2).
-const CHECKSUM: u64 = 4;
 
 /// What is known of a stream.
 pub(super) enum Stream {
-    /// So many of its bytes are the stream, or what there is of one that is cut short or damaged.
+    /// So many of its bytes are the stream.
     Bytes(u64),
+    /// It has no end, or is not such a stream where it should go on.
+    Damaged,
     /// It holds more than was wanted: these bytes hold what was.
     Rewritten(Vec<u8>),
 }
@@ -31,10 +31,9 @@ pub(super) fn stream<R: Read + Seek>(
     wanted: u64,
 ) -> Result<Stream, Error> {
     let mut inflater = Decompress::new(true);
-    let total: u64 = pieces.iter().map(|piece| piece.end - piece.start).sum();
     let end = each_part(input, pieces, &mut inflater, wanted, |_| Ok(()))?;
     if inflater.total_out() <= wanted {
-        return Ok(Stream::Bytes(end.unwrap_or_else(|| (inflater.total_in() + CHECKSUM).min(total))));
+        return Ok(end.map_or(Stream::Damaged, Stream::Bytes));
     }
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
     let (mut left, mut held, meter) = (wanted, 0, input.meter());
