@@ -8,13 +8,16 @@ mod quantity;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use http::{HeaderName, header};
+
 pub use quantity::{BadValue, ByteSize};
-use quantity::{count, listen_address, pixels, seconds, switch, text, whole_seconds, word};
+use quantity::{count, listen_address, pixels, results_for, results_place, seconds, switch, text, whole_seconds, word};
 
 use crate::codec::{self, Budget, Format};
 use crate::front::{ConnectionSettings, Delivery, ViewerSettings};
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Presets};
+use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
 use crate::source::{AccessDenied, SourceSettings};
 use crate::transform::{AUTO_FORMATS, Limits};
 
@@ -161,8 +164,21 @@ settings! {
     queue: u32 = count, "N";
     /// Memory for finished pictures; 0 keeps none [default: 64M]
     cache: ByteSize = str::parse, "BYTES";
+    /// Where finished pictures are kept for other processes and the next start: dir:PATH or s3://BUCKET/PREFIX [default:
+    /// nowhere]
+    results: ResultsPlace = results_place, "PLACE";
+    /// Which pictures are kept there: all, presets, or those that took long, as slower-than=200ms [default: all]
+    results_for: ResultsFor = results_for, "WHICH";
+    /// Bytes that a folder of results may hold; the least recently used go first [default: 10G]
+    results_bytes: ByteSize = str::parse, "BYTES";
+    /// Time that a request may wait for the store of results [default: 1s]
+    results_timeout: f64 = seconds, "SECONDS";
     /// Time that viewers and CDNs may keep a picture, in seconds or with s, m, h or d [default: 30d]
     max_age: u32 = whole_seconds, "SECONDS";
+    /// Most time that viewers and CDNs may keep a picture whose original has a Cache-Control of its own [default: 365d]
+    max_age_limit: u32 = whole_seconds, "SECONDS";
+    /// Name of the header with cache tags, by which a CDN takes answers back, or none [default: Cache-Tag]
+    cache_tag_header: String = text, "NAME";
     /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: none; * in
     /// Lambda]
     cors: String = text, "ORIGIN";
@@ -298,6 +314,20 @@ impl Layer {
             return Err(bad("metrics_listen", address, "used with metrics = prometheus only"));
         }
         let bytes = |size: Option<ByteSize>, default| size.map_or(default, |size| size.0);
+        let source = SourceSettings {
+            endpoint: self.s3_endpoint.map(check_endpoint).transpose()?,
+            path_style: self.s3_path_style.unwrap_or(false),
+            denied: self.s3_access_denied.unwrap_or_default(),
+            versions: self.versions.unwrap_or(false),
+        };
+        let results_timeout = time("results_timeout", self.results_timeout, 1.0, 60.0)?;
+        let results = self.results.map(|place| ResultsSettings {
+            place,
+            which: self.results_for.unwrap_or(ResultsFor::All),
+            max_bytes: bytes(self.results_bytes, 10 << 30),
+            timeout: results_timeout,
+            s3: source.clone(),
+        });
         Ok(Settings {
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             metrics_listen: self.metrics_listen,
@@ -312,12 +342,7 @@ impl Layer {
                 cors: self.cors.map_or(Ok(None), check_cors)?,
                 log_forwarded_for: self.log_forwarded_for.unwrap_or(false),
             },
-            source: SourceSettings {
-                endpoint: self.s3_endpoint.map(check_endpoint).transpose()?,
-                path_style: self.s3_path_style.unwrap_or(false),
-                denied: self.s3_access_denied.unwrap_or_default(),
-                versions: self.versions.unwrap_or(false),
-            },
+            source,
             delivery: self.lambda_delivery.unwrap_or_default(),
             log: LogSettings {
                 format: self.log_format.unwrap_or(LogFormat::Text),
@@ -331,7 +356,10 @@ impl Layer {
                 workers: workers(self.workers)?,
                 queue: self.queue.map_or_else(|| Ok(32 * workers(self.workers)?), |queue| Ok(queue as usize))?,
                 cache: bytes(self.cache, 64 << 20),
+                results,
                 max_age: self.max_age.unwrap_or(30 * 24 * 60 * 60),
+                max_age_limit: self.max_age_limit.unwrap_or(365 * 24 * 60 * 60),
+                cache_tag_header: cache_tag_header(self.cache_tag_header.as_deref().unwrap_or("cache-tag"))?,
                 expose_metadata: self.expose_metadata.unwrap_or(ExposeMetadata::All),
                 metrics,
                 auto_formats: self.auto_formats.map_or(Ok(AUTO_FORMATS.into()), |list| auto_formats(&list))?,
@@ -418,6 +446,31 @@ fn limits(
         frame_pixels: frame_pixels.unwrap_or(usual.frame_pixels),
         ..usual
     })
+}
+
+/// Headers of answers that mean something else than cache tags.
+const RESERVED_HEADERS: [HeaderName; 10] = [
+    header::ACCEPT_RANGES,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::TRANSFER_ENCODING,
+    header::VARY,
+    header::X_CONTENT_TYPE_OPTIONS,
+];
+
+fn cache_tag_header(name: &str) -> Result<Option<HeaderName>, ConfigError> {
+    if name == "none" {
+        return Ok(None);
+    }
+    let parsed = name.parse().map_err(|_| bad("cache_tag_header", name, "none, or the name of a header"))?;
+    if RESERVED_HEADERS.contains(&parsed) {
+        return Err(bad("cache_tag_header", name, "a header that has no other meaning"));
+    }
+    Ok(Some(parsed))
 }
 
 /// Who may read pictures: nobody, everybody, or one web origin.
@@ -511,6 +564,13 @@ mod tests {
             ("[presets]\nthumb = []", "the setting presets.thumb cannot be a list"),
             ("workers = 1\nworkers = 2", "duplicate key"),
             ("workers = ", "line 1"),
+            ("cache_tag_header = \"a b\"", "the setting cache_tag_header cannot be a b: none, or the name of a header"),
+            ("cache_tag_header = \"ETag\"", "a header that has no other meaning"),
+            ("results = \"/tmp\"", "/tmp is no place for results such as dir:PATH or s3://BUCKET/PREFIX"),
+            ("results = \"dir:\"", "no place for results"),
+            ("results_for = \"some\"", "some is not all, presets, or a time such as slower-than=200ms"),
+            ("results_for = \"slower-than=-1\"", "slower-than=-1 is not all, presets"),
+            ("results_timeout = 0", "the setting results_timeout cannot be 0"),
             ("metrics = \"emf\"\nmetrics_listen = \"127.0.0.1:9\"", "used with metrics = prometheus only"),
             (
                 "auto_formats = \"webp,png\"",

@@ -13,6 +13,7 @@ pub mod error;
 pub mod front;
 mod hex;
 pub mod origin;
+pub mod results;
 pub mod source;
 mod telemetry;
 

@@ -61,7 +61,7 @@ fn cdn(settings: Layer, change: impl Fn(&mut Value)) -> Server {
 
 /// A CDN in front of the origin with this folder.
 fn cdn_of(folder: &Path, settings: Layer, change: impl Fn(&mut Value)) -> Server {
-    let origin = Origin::new(opened(folder), settings.resolve().unwrap().origin);
+    let origin = Origin::new(opened(folder), settings.resolve().unwrap().origin).unwrap();
     with_storage(front::serve::router(Arc::new(origin), &ViewerSettings::default()), folder, change)
 }
 

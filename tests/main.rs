@@ -16,5 +16,6 @@ mod hostile;
 mod metadata;
 mod mutations;
 mod pictures;
+mod results;
 mod round_trips;
 mod serve;

@@ -394,11 +394,7 @@ fn a_viewer_that_hangs_up_frees_its_worker() {
     stream.write_all(b"GET /photo.jpg?w=3000&h=3000&fit=fill&blur=100&format=png HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     std::thread::sleep(Duration::from_millis(200));
     drop(stream);
-    let free = (0..300).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        server.get("/orientation/1.jpg?w=7").status == 200
-    });
-    assert!(free);
+    until(|| server.get("/orientation/1.jpg?w=7").status == 200);
 }
 
 #[test]
@@ -513,7 +509,7 @@ fn figures_are_told_to_prometheus_at_a_port_of_their_own_and_add_up() {
 /// Fixtures with these settings.
 fn over_fixtures(settings: Layer) -> Arc<Origin> {
     let settings = Layer { deadline: Some(120.0), ..settings }.resolve().unwrap().origin;
-    Arc::new(Origin::new(Box::new(Folder::new(fixtures()).unwrap()), settings))
+    Arc::new(Origin::new(Box::new(Folder::new(fixtures()).unwrap()), settings).unwrap())
 }
 
 /// Fixtures from a store that lets nobody through until it is told to, and counts.
@@ -551,7 +547,7 @@ fn gated_origin() -> (Arc<Origin>, Arc<AtomicUsize>, Arc<tokio::sync::Semaphore>
     let (opened, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
     let source = Gated { folder: Folder::new(fixtures()).unwrap(), opened: opened.clone(), gate: gate.clone() };
     let settings = Layer { deadline: Some(120.0), ..Layer::default() }.resolve().unwrap().origin;
-    (Arc::new(Origin::new(Box::new(source), settings)), opened, gate)
+    (Arc::new(Origin::new(Box::new(source), settings).unwrap()), opened, gate)
 }
 
 /// The status of an answer for which no socket is needed.
@@ -641,7 +637,7 @@ struct Streamed(Vec<u8>);
 impl Source for Streamed {
     fn open<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
         let pieces: Vec<_> = self.0.chunks(1 << 20).map(|piece| Ok(piece.to_vec().into())).collect();
-        let meta = Meta { etag: Some("t".to_owned()), modified: None, length: Some(self.0.len() as u64) };
+        let meta = Meta { etag: Some("t".to_owned()), length: Some(self.0.len() as u64), ..Meta::default() };
         let content = Content::Stream(Box::pin(futures_util::stream::iter(pieces)));
         Box::pin(async { Ok(Found::Object(Object { meta, content })) })
     }

@@ -61,5 +61,6 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
         None => Box::new(Nowhere),
     };
     let Settings { origin, viewers, delivery, source: s3, .. } = settings;
-    Ok((Arc::new(Origin::new(source, origin)), lambda::LambdaSettings { viewers, delivery, source: s3 }))
+    let origin = Origin::new(source, origin).map_err(|error| error.to_string())?;
+    Ok((Arc::new(origin), lambda::LambdaSettings { viewers, delivery, source: s3 }))
 }

@@ -169,7 +169,8 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
     runtime.block_on(source.check()).map_err(failed)?;
     front::raise_limit();
     let connections = front::Connections::new(&settings.connections);
-    let origin = Arc::new(Origin::new(source, settings.origin.clone()));
+    let origin = Origin::new(source, settings.origin.clone()).map_err(|error| error.to_string())?;
+    let origin = Arc::new(origin);
     let example = example_path(source_name);
     // The CDN has its own say in this.
     let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };

@@ -3,8 +3,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::Word;
+use crate::results::{ResultsFor, ResultsPlace};
 
 /// A text that is no value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +86,29 @@ pub(super) fn whole_seconds(text: &str) -> Result<u32, BadValue> {
         return Ok(seconds as u32);
     }
     Err(no(text, "no number of whole seconds, or too large a one"))
+}
+
+/// `dir:PATH` or `s3://BUCKET/PREFIX`.
+pub(super) fn results_place(text: &str) -> Result<ResultsPlace, BadValue> {
+    if let Some(path) = text.strip_prefix("dir:").filter(|path| !path.is_empty()) {
+        return Ok(ResultsPlace::Folder(path.into()));
+    }
+    let place = text.strip_prefix("s3://").filter(|place| !place.is_empty());
+    let expected = "no place for results such as dir:PATH or s3://BUCKET/PREFIX";
+    place.map(|place| ResultsPlace::S3(place.to_owned())).ok_or_else(|| no(text, expected))
+}
+
+/// `all`, `presets`, or `slower-than=200ms`.
+pub(super) fn results_for(text: &str) -> Result<ResultsFor, BadValue> {
+    let slow = || {
+        let time = seconds(text.strip_prefix("slower-than=")?).ok()?;
+        Duration::try_from_secs_f64(time).map(ResultsFor::SlowerThan).ok()
+    };
+    match text {
+        "all" => Ok(ResultsFor::All),
+        "presets" => Ok(ResultsFor::Presets),
+        _ => slow().ok_or_else(|| no(text, "not all, presets, or a time such as slower-than=200ms")),
+    }
 }
 
 /// An address with a port, such as `127.0.0.1:8080`, `localhost:8080`, or `:8080` for all of this machine's addresses.

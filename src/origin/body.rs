@@ -2,6 +2,7 @@
 //! out or replaced.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -10,12 +11,14 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::memory::{Account, Loan};
 use crate::codec::{Format, Work, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
+use crate::source::ByteStream;
 
 /// Bytes that are read from a file, or copied from memory, at once, and so held for each download in progress.
 pub(super) const CHUNK: usize = 64 * 1024;
@@ -102,7 +105,6 @@ impl Seek for FileView {
 }
 
 /// The body of an answer.
-#[derive(Debug)]
 pub enum Body {
     /// No bytes.
     Empty,
@@ -110,15 +112,34 @@ pub enum Body {
     Bytes(InMemory),
     /// An original, part of which may be left out or replaced.
     Original(Rewrite, Original),
+    /// Bytes that another machine sends.
+    Stream {
+        /// How many there are.
+        length: u64,
+        /// The bytes, which end in an error if there are fewer.
+        pieces: ByteStream,
+    },
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl Body {
+    /// These bytes of a file, which must have them.
+    pub(super) fn file(file: Arc<File>, range: Range<u64>) -> Self {
+        Self::Original(Rewrite::identity(range.end).slice(range), Original::File(file))
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
             Self::Bytes(memory) => memory.bytes.len() as u64,
             Self::Original(rewrite, _) => rewrite.len(),
+            Self::Stream { length, .. } => *length,
         }
     }
 
@@ -137,6 +158,10 @@ impl Body {
                 Self::Bytes(InMemory { bytes: bytes.slice(within(range.start)..within(range.end)), accounts })
             }
             Self::Original(rewrite, original) => Self::Original(rewrite.slice(range), original),
+            Self::Stream { length, pieces } => {
+                let (start, end) = (range.start.min(length), range.end.min(length));
+                Self::Stream { length: end.saturating_sub(start), pieces: part(pieces, start..end) }
+            }
         }
     }
 
@@ -153,6 +178,7 @@ impl Body {
             Self::Original(rewrite, Original::File(file)) => {
                 FrameSource::File(FramesOfFile::Idle(rewrite.reader(FileView::new(file))))
             }
+            Self::Stream { pieces, .. } => FrameSource::Stream(FramesOfStream(pieces)),
         };
         Frames { remaining, source: content }
     }
@@ -168,6 +194,28 @@ impl Body {
     }
 }
 
+/// These bytes of a stream, of which all that come before are read as well.
+fn part(pieces: ByteStream, range: Range<u64>) -> ByteStream {
+    let cut = stream::try_unfold((pieces, 0_u64), move |(mut pieces, mut at)| {
+        let range = range.clone();
+        async move {
+            while at < range.end {
+                let Some(mut piece) = pieces.next().await.transpose()? else { break };
+                let end = at + piece.len() as u64;
+                piece.truncate((range.end - at).min(piece.len() as u64) as usize);
+                let skipped = range.start.saturating_sub(at).min(piece.len() as u64);
+                let piece = piece.slice(skipped as usize..);
+                at = end;
+                if !piece.is_empty() {
+                    return Ok(Some((piece, (pieces, at))));
+                }
+            }
+            Ok(None)
+        }
+    });
+    Box::pin(cut)
+}
+
 /// A body of HTTP of known length.
 #[derive(Debug)]
 pub struct Frames {
@@ -180,6 +228,29 @@ pub struct Frames {
 enum FrameSource {
     Memory(FramesOfMemory),
     File(FramesOfFile),
+    Stream(FramesOfStream),
+}
+
+/// What is left of what another machine sends.
+struct FramesOfStream(ByteStream);
+
+impl fmt::Debug for FramesOfStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FramesOfStream").finish_non_exhaustive()
+    }
+}
+
+impl FramesOfStream {
+    /// The next bytes; none when there are no more.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        loop {
+            match ready!(self.0.as_mut().poll_next(cx)).transpose() {
+                Ok(Some(piece)) if piece.is_empty() => {}
+                Ok(piece) => return Poll::Ready(Ok(piece.unwrap_or_default())),
+                Err(error) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+        }
+    }
 }
 
 impl http_body::Body for Frames {
@@ -194,9 +265,10 @@ impl http_body::Body for Frames {
         let piece = match source {
             FrameSource::Memory(memory) => memory.next(),
             FrameSource::File(file) => ready!(file.poll_next(cx)),
+            FrameSource::Stream(stream) => ready!(stream.poll_next(cx)),
         };
         let piece = piece.and_then(|piece| match piece.len() {
-            0 => Err(io::Error::other("the original ends too early")),
+            0 => Err(io::Error::other("the answer ends too early")),
             _ => Ok(piece),
         });
         *remaining = piece.as_ref().map_or(0, |piece| remaining.saturating_sub(piece.len() as u64));
@@ -310,4 +382,50 @@ fn read_piece<R: Read>(mut reader: R) -> io::Result<(Bytes, R)> {
     #[allow(clippy::disallowed_methods, reason = "a piece has a fixed length")]
     reader.by_ref().take(CHUNK as u64).read_to_end(&mut piece)?;
     Ok((piece.into(), reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+
+    use super::*;
+    use crate::source::SourceError;
+
+    /// All bytes, or what went wrong after so many of them.
+    async fn read(body: Body) -> Result<Vec<u8>, (usize, io::Error)> {
+        let (mut frames, mut bytes) = (body.into_frames(), Vec::new());
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut frames).poll_frame(cx)).await {
+            match frame {
+                Ok(frame) => bytes.extend_from_slice(frame.data_ref().unwrap()),
+                Err(error) => return Err((bytes.len(), error)),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn streamed(length: u64, pieces: Vec<Result<&'static [u8], SourceError>>) -> Body {
+        let pieces: Vec<_> = pieces.into_iter().map(|piece| piece.map(Bytes::from_static)).collect();
+        Body::Stream { length, pieces: Box::pin(stream::iter(pieces)) }
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_stream_is_that_part() {
+        let whole = b"0123456789";
+        for start in 0..=11 {
+            for end in start..=12 {
+                let pieces = [b"012".as_slice(), b"", b"3456", b"789"].map(Ok);
+                let body = streamed(10, pieces.into()).slice(start..end);
+                let expected = &whole[(start as usize).min(10)..(end as usize).min(10)];
+                assert_eq!(body.len(), expected.len() as u64);
+                assert_eq!(read(body).await.unwrap(), expected, "{start}..{end}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_is_an_error() {
+        let broken = read(streamed(10, vec![Ok(b"01"), Err(SourceError::TimedOut)]).slice(1..5)).await;
+        assert_eq!(broken.unwrap_err().0, 1);
+        assert_eq!(read(streamed(10, vec![Ok(b"01")])).await.unwrap_err().0, 2);
+    }
 }

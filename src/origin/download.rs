@@ -122,7 +122,7 @@ mod tests {
     fn object(length: u64, pieces: usize) -> Object {
         let piece = Bytes::from(vec![0; length as usize / pieces]);
         let stream = futures_util::stream::iter((0..pieces).map(move |_| Ok(piece.clone())));
-        let meta = Meta { etag: None, modified: None, length: Some(length) };
+        let meta = Meta { length: Some(length), ..Meta::default() };
         Object { meta, content: Content::Stream(Box::pin(stream)) }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod conditional;
 mod download;
 mod fairness;
 mod flight;
+pub mod freshness;
 mod memory;
 mod pipeline;
 mod pool;
@@ -33,6 +34,7 @@ pub use crate::telemetry::Metrics;
 use crate::codec::Format;
 use crate::error::{Code, Problem};
 use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
+use crate::results::{self, Record};
 use crate::source::{Key, Meta, Source};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
 use crate::transform::Accepted;
@@ -155,6 +157,10 @@ struct Answer {
 struct ParsedRequest {
     key: Key,
     version: Option<String>,
+    /// The preset that the query names.
+    preset: Option<String>,
+    /// Whether the query names a state of the original.
+    has_revision: bool,
     transform: Transform,
     accepted: Accepted,
     variant: Variant,
@@ -193,10 +199,19 @@ enum Store<'a> {
 
 impl Origin {
     /// Serves the originals of `source`.
-    pub fn new(source: Box<dyn Source>, settings: OriginSettings) -> Self {
+    ///
+    /// # Errors
+    /// [`results::OpenError`] says why the result store that the settings name cannot be used.
+    pub fn new(source: Box<dyn Source>, settings: OriginSettings) -> Result<Self, results::OpenError> {
         let telemetry = Telemetry::new(settings.metrics, settings.deadline);
-        let pipeline = Arc::new(Pipeline::new(settings));
-        Self { source: source.into(), pipeline, flights: Flights::default(), telemetry }
+        let results = settings.results.as_ref().map(results::open).transpose()?;
+        let pipeline = Arc::new(Pipeline::new(settings, results.map(Arc::new)));
+        Ok(Self { source: source.into(), pipeline, flights: Flights::default(), telemetry })
+    }
+
+    /// Waits until the pictures that were made so far are in the result store, or could not be stored.
+    pub async fn settle(&self) {
+        self.pipeline.settle().await;
     }
 
     fn settings(&self) -> &OriginSettings {
@@ -226,20 +241,26 @@ impl Origin {
 
     async fn respond_to(&self, store: Store<'_>, request: OriginRequest<'_>) -> OriginResponse {
         let started = Instant::now();
-        let (mut depends_on_accept, mut report) = (false, Report::default());
-        let answer = async {
-            let parsed = Arc::new(self.parse(request)?);
-            depends_on_accept = parsed.transform.output.format == Some(FormatChoice::Auto);
-            report.query = Some(parsed.transform.canonical());
-            self.answer(store, &parsed, request, &mut report).await
+        let mut report = Report::default();
+        let parsed = self.parse(request).map(Arc::new);
+        let answer = match &parsed {
+            Ok(parsed) => {
+                report.query = Some(parsed.transform.canonical());
+                self.answer(store, parsed, request, &mut report).await
+            }
+            Err(problem) => Err(problem.clone()),
         };
-        let answer = answer.await;
+        let parsed = parsed.as_ref().ok();
         let mut response = answer.unwrap_or_else(|problem| {
-            problem_response(Problem { request_id: request.request_id.map(str::to_owned), ..problem })
+            let mut response =
+                problem_response(Problem { request_id: request.request_id.map(str::to_owned), ..problem });
+            // An original that is uploaded takes the answer back that there is none.
+            parsed.into_iter().for_each(|parsed| self.add_cache_tags(&mut response.headers, parsed, None));
+            response
         });
         let problem = response.problem.as_ref().map(|problem| problem.code);
         response.report = Report { problem, content: response.report.content, ..report };
-        if depends_on_accept {
+        if parsed.is_some_and(|parsed| parsed.transform.output.format == Some(FormatChoice::Auto)) {
             response.headers.insert(header::VARY, HeaderValue::from_static("accept"));
         }
         response.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -278,7 +299,7 @@ impl Origin {
             let (outcome, role) = self.run(store, parsed, holds.take()).await?;
             let meta = outcome.meta();
             let tag = meta.etag.as_deref().map(|tag| conditional::entity_tag(tag, &parsed.variant));
-            let headers = self.headers(meta, tag.as_deref());
+            let headers = self.headers(meta, tag.as_deref(), parsed);
             let tag = tag.unwrap_or_default();
             let validators = Validators { tag: tag.clone(), modified: meta.modified };
             if conditional::is_other(request.headers, &tag, meta.modified) {
@@ -294,11 +315,10 @@ impl Origin {
                 Outcome::Same(_) => Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers)),
                 // Type and length are known only of what has been made already.
                 Outcome::Facts(_) => Ok(OriginResponse::bare(StatusCode::OK, headers)),
-                Outcome::Finished { answer, cached, .. } => {
-                    let cache = match role {
-                        _ if cached => CacheResult::Hit,
-                        Role::Follower => CacheResult::Coalesced,
-                        Role::Leader => CacheResult::Miss,
+                Outcome::Finished { answer, cache, .. } => {
+                    let cache = match (role, cache) {
+                        (Role::Follower, CacheResult::Miss) => CacheResult::Coalesced,
+                        _ => cache,
                     };
                     report.cache = Some(cache);
                     if cache == CacheResult::Miss {
@@ -310,6 +330,16 @@ impl Origin {
                     };
                     Ok(finished(&answer, body, cache, headers))
                 }
+                Outcome::Stored { stored, .. } => match stored.body() {
+                    Some(body) => {
+                        report.cache = Some(CacheResult::Stored);
+                        let timing = format!("cache;desc={}", CacheResult::Stored.name());
+                        let Record { media_type, length, .. } = stored.record;
+                        Ok(made(Content { media_type, length }, body, &timing, headers))
+                    }
+                    // Another request is reading the bytes, which come only once.
+                    None => continue,
+                },
                 Outcome::Original { meta, format, rewrite, original } => {
                     if role == Role::Leader {
                         report.cost.bytes_in = meta.length.unwrap_or(0);
@@ -361,7 +391,9 @@ impl Origin {
         let settings = self.settings();
         let deadline = Instant::now() + settings.deadline;
         let deadline = request.deadline.map_or(deadline, |doors| doors.min(deadline));
-        let transform = query::parse(request.query, &settings.presets)?;
+        let mut transform = query::parse(request.query, &settings.presets)?;
+        // It is for caches alone: whatever it says, the bytes and their entity tag are the same.
+        let has_revision = transform.revision.take().is_some();
         self.check_exposure(&transform)?;
         let key = Key::from_url_path(request.path).ok_or_else(|| {
             Problem::new(Code::BadPath, "the path must name an image, percent-encoded as UTF-8, without NUL")
@@ -369,7 +401,8 @@ impl Origin {
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
         let variant = variant(&transform, accepted, settings);
         let version = self.source.version(request.query);
-        Ok(ParsedRequest { key, version, transform, accepted, variant, deadline })
+        let preset = query::preset_name(request.query);
+        Ok(ParsedRequest { key, version, preset, has_revision, transform, accepted, variant, deadline })
     }
 
     /// Refuses to show metadata that the configuration hides.
@@ -385,16 +418,31 @@ impl Origin {
     }
 
     /// The headers that every good answer has, 304 included.
-    fn headers(&self, meta: &Meta, tag: Option<&str>) -> HeaderMap {
+    fn headers(&self, meta: &Meta, tag: Option<&str>, parsed: &ParsedRequest) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Some(tag) = tag {
             headers.insert(header::ETAG, ascii(tag));
         }
-        headers.insert(header::CACHE_CONTROL, ascii(&format!("public, max-age={}", self.settings().max_age)));
+        // A 304 leaves those headers as they are that it does not have (RFC 9111, 3.2).
+        if !meta.is_partial {
+            let OriginSettings { max_age, max_age_limit, .. } = *self.settings();
+            let original = meta.cache_control.as_deref();
+            let value = freshness::cache_control(original, parsed.has_revision, max_age, max_age_limit);
+            headers.insert(header::CACHE_CONTROL, ascii(&value));
+            self.add_cache_tags(&mut headers, parsed, meta.cache_tags.as_deref());
+        }
         if let Some(modified) = meta.modified {
             headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(modified)));
         }
         headers
+    }
+
+    /// Adds cache tags to an answer that a cache may keep. `also` are those of the original.
+    fn add_cache_tags(&self, headers: &mut HeaderMap, parsed: &ParsedRequest, also: Option<&str>) {
+        let may_be_kept = headers.get(header::CACHE_CONTROL).is_some_and(|value| value != "no-store");
+        let Some(name) = self.settings().cache_tag_header.as_ref().filter(|_| may_be_kept) else { return };
+        let tags = freshness::cache_tags(parsed.key.as_str(), parsed.preset.as_deref(), also.unwrap_or_default());
+        headers.insert(name.clone(), ascii(&tags));
     }
 }
 
@@ -433,9 +481,14 @@ fn variant(transform: &Transform, accepted: Accepted, settings: &OriginSettings)
     Variant::new(&parts.into_iter().chain(setting).collect::<Vec<_>>())
 }
 
-fn finished(answer: &Answer, body: Body, cache: CacheResult, mut headers: HeaderMap) -> OriginResponse {
-    headers.insert("server-timing", ascii(&server_timing(cache, answer)));
+fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {
     let content = Content { media_type: answer.media_type, length: answer.bytes.len() as u64 };
+    made(content, body, &server_timing(cache, answer), headers)
+}
+
+/// An answer that was made of an original.
+fn made(content: Content, body: Body, timing: &str, mut headers: HeaderMap) -> OriginResponse {
+    headers.insert("server-timing", ascii(timing));
     OriginResponse::bare(StatusCode::OK, headers).with_content(body, content)
 }
 

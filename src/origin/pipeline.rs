@@ -3,7 +3,7 @@
 //! The place in the queue comes first, so that nothing is opened or read for a request that will be refused. Headers and
 //! metadata have a pool of their own beside that of pixels, so that an original without parameters waits for no picture.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +19,9 @@ use crate::codec::{self, Format, Work};
 use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
 use crate::query::Answer as Wanted;
+use crate::results::{Content as StoredContent, Record, ResultId, Results, Stats, Stored};
 use crate::source::{Ask, Content, Found, Meta, Object, Source, SourceError};
-use crate::telemetry::{Cost, Gauge};
+use crate::telemetry::{CacheResult, Cost, Gauge};
 use crate::transform::{self, Preferences};
 
 /// Bytes that a cache entry takes beside its answer, roughly.
@@ -40,9 +41,11 @@ pub(super) enum Outcome {
     Finished {
         meta: Meta,
         answer: Answer,
-        /// Whether it was found in the cache.
-        cached: bool,
+        /// Where it was found, or that it was made.
+        cache: CacheResult,
     },
+    /// A finished answer of the result store, which is not in memory.
+    Stored { meta: Meta, stored: Arc<StoredAnswer> },
     /// The original's own compressed pixels, without its metadata.
     Original { meta: Meta, format: Format, rewrite: Arc<Rewrite>, original: Original },
 }
@@ -50,8 +53,26 @@ pub(super) enum Outcome {
 impl Outcome {
     pub(super) const fn meta(&self) -> &Meta {
         match self {
-            Self::Same(meta) | Self::Facts(meta) | Self::Finished { meta, .. } | Self::Original { meta, .. } => meta,
+            Self::Same(meta)
+            | Self::Facts(meta)
+            | Self::Finished { meta, .. }
+            | Self::Stored { meta, .. }
+            | Self::Original { meta, .. } => meta,
         }
+    }
+}
+
+/// A finished answer that is read from the result store while it is sent.
+#[derive(Debug)]
+pub(super) struct StoredAnswer {
+    pub(super) record: Record,
+    body: Mutex<Option<Body>>,
+}
+
+impl StoredAnswer {
+    /// The body, for the first one who asks for it.
+    pub(super) fn body(&self) -> Option<Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -67,12 +88,14 @@ pub(super) struct Pipeline {
     sent: Account,
     /// Finished answers by key and entity tag.
     cache: moka::future::Cache<String, Answer>,
-    /// The source's tag of which it is known that the answer is good, by key and variant.
-    verified: moka::future::Cache<String, String>,
+    /// What is known of the original for which the answer is good, by key and variant.
+    verified: moka::future::Cache<String, Meta>,
+    /// Finished answers that outlive this process.
+    results: Option<Arc<Results>>,
 }
 
 impl Pipeline {
-    pub(super) fn new(settings: OriginSettings) -> Self {
+    pub(super) fn new(settings: OriginSettings, results: Option<Arc<Results>>) -> Self {
         let weigh = |key: &String, answer: &Answer| {
             u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
         };
@@ -83,6 +106,7 @@ impl Pipeline {
             sent: Account::new(settings.download_memory / 2),
             cache: moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build(),
             verified: moka::future::Cache::new(REMEMBERED_TAGS),
+            results,
             settings,
         }
     }
@@ -93,11 +117,11 @@ impl Pipeline {
     }
 
     /// How much there is to do, and what is held.
-    pub(super) fn gauges(&self) -> [Gauge; 8] {
+    pub(super) fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value| Gauge { name, help, value };
         let (pixels, headers) = (self.pixels.load(), self.headers.load());
         let (queued, busy) = ("Jobs that wait for a worker.", "Jobs that are worked on.");
-        [
+        let mut gauges = vec![
             gauge("queue_length{pool=\"pixels\"}", queued, pixels.queued as u64),
             gauge("queue_length{pool=\"headers\"}", queued, headers.queued as u64),
             gauge("workers_busy{pool=\"pixels\"}", busy, pixels.busy as u64),
@@ -106,7 +130,21 @@ impl Pipeline {
             gauge("answer_memory_bytes", "Memory of finished answers on their way to clients.", self.sent.taken()),
             gauge("cache_bytes", "Memory that finished answers hold.", self.cache.weighted_size()),
             gauge("cache_entries", "Finished answers in the cache.", self.cache.entry_count()),
-        ]
+        ];
+        if let Some(results) = &self.results {
+            let Stats { hits, misses, errors, written, dropped, bytes_read, bytes_written } = results.stats();
+            let requests = "What was asked of the result store.";
+            gauges.extend([
+                gauge("results_requests{result=\"hit\"}", requests, hits),
+                gauge("results_requests{result=\"miss\"}", requests, misses),
+                gauge("results_errors", "Times that the result store failed.", errors),
+                gauge("results_written", "Results that were stored.", written),
+                gauge("results_dropped", "Results that were not stored for want of room or time.", dropped),
+                gauge("results_read_bytes", "Bytes of results that were found.", bytes_read),
+                gauge("results_written_bytes", "Bytes of results that were stored.", bytes_written),
+            ]);
+        }
+        gauges
     }
 
     /// A finished answer as a body. One that its client might take slowly is counted until it has it.
@@ -123,7 +161,7 @@ impl Pipeline {
 
     /// The source's tag for which this request's answer was good the last time.
     pub(super) async fn verified(&self, parsed: &ParsedRequest) -> Option<String> {
-        self.verified.get(&parsed.id()).await
+        self.verified.get(&parsed.id()).await?.etag
     }
 
     /// Whether the answer to this request is in the cache, if the original still has this tag.
@@ -145,6 +183,10 @@ impl Pipeline {
         let found = match open(source, parsed, holds.as_deref()).await? {
             // Not every source compares.
             Found::Object(object) if holds.is_some() && object.meta.etag == holds => Found::Same(object.meta),
+            Found::Same(meta) if meta.is_partial => {
+                let known = self.verified.get(&parsed.id()).await.filter(|known| known.etag == meta.etag);
+                Found::Same(known.unwrap_or(meta))
+            }
             found => found,
         };
         let opened = started.elapsed();
@@ -156,7 +198,7 @@ impl Pipeline {
         };
         let outcome = match (found, cached) {
             (Found::Object(Object { meta, .. }) | Found::Same(meta), Some(answer)) => {
-                Outcome::Finished { meta, answer, cached: true }
+                Outcome::Finished { meta, answer, cache: CacheResult::Hit }
             }
             (Found::Same(meta), None) => return Ok(Outcome::Same(meta)),
             (Found::Object(Object { meta, content: Content::Unavailable }), None) => return Ok(Outcome::Facts(meta)),
@@ -167,20 +209,60 @@ impl Pipeline {
                 };
                 if parsed.transform.is_original() {
                     self.original(object, place, parsed).await?
+                } else if let Some(stored) = self.stored(&object.meta, key.as_deref(), parsed).await {
+                    stored
                 } else {
                     let meta = object.meta.clone();
                     let answer = self.finished(object, place, parsed, opened).await?;
                     if let Some(key) = key {
+                        self.store(&key, &answer, parsed);
                         self.cache.insert(key, answer.clone()).await;
                     }
-                    Outcome::Finished { meta, answer, cached: false }
+                    Outcome::Finished { meta, answer, cache: CacheResult::Miss }
                 }
             }
         };
-        if let Some(tag) = &outcome.meta().etag {
-            self.verified.insert(parsed.id(), tag.clone()).await;
+        let meta = outcome.meta();
+        if meta.etag.is_some() && !meta.is_partial {
+            self.verified.insert(parsed.id(), meta.clone()).await;
         }
         Ok(outcome)
+    }
+
+    /// The result store, as far as it is for this request.
+    fn results_for(&self, parsed: &ParsedRequest) -> Option<&Arc<Results>> {
+        self.results.as_ref().filter(|results| results.may_hold(parsed.preset.is_some()))
+    }
+
+    /// The answer as an earlier process, or another one, has made it.
+    async fn stored(&self, meta: &Meta, key: Option<&str>, parsed: &ParsedRequest) -> Option<Outcome> {
+        let (results, key, meta) = (self.results_for(parsed)?, key?, meta.clone());
+        let Stored { record, content } = results.get(&ResultId::of(key), parsed.deadline).await?;
+        let body = match content {
+            StoredContent::Memory(bytes) => {
+                let answer = Answer { bytes, media_type: record.media_type, cost: Cost::default() };
+                self.cache.insert(key.to_owned(), answer.clone()).await;
+                return Some(Outcome::Finished { meta, answer, cache: CacheResult::Stored });
+            }
+            StoredContent::File(file, start) => Body::file(file, start..start + record.length),
+            StoredContent::Stream(pieces) => Body::Stream { length: record.length, pieces },
+        };
+        Some(Outcome::Stored { meta, stored: Arc::new(StoredAnswer { record, body: Mutex::new(Some(body)) }) })
+    }
+
+    /// Hands an answer to the result store, and waits for nothing.
+    fn store(&self, key: &str, answer: &Answer, parsed: &ParsedRequest) {
+        if let Some(results) = self.results_for(parsed) {
+            let took = answer.cost.durations().into_iter().map(|(_, took)| took).sum();
+            results.keep(ResultId::of(key), answer.media_type, answer.bytes.clone(), took);
+        }
+    }
+
+    /// Waits until the result store has what it was given so far.
+    pub(super) async fn settle(&self) {
+        if let Some(results) = &self.results {
+            results.settle().await;
+        }
     }
 
     /// Plans how to leave the metadata out.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::codec::Format;
 use crate::config::words;
 use crate::query::Presets;
+use crate::results::ResultsSettings;
 use crate::telemetry::Metrics;
 use crate::transform::Limits;
 
@@ -37,8 +40,14 @@ pub struct OriginSettings {
     pub queue: usize,
     /// Bytes for finished pictures.
     pub cache: u64,
+    /// Where finished pictures are kept beyond this process.
+    pub results: Option<ResultsSettings>,
     /// How long viewers and CDNs may keep a picture, in seconds.
     pub max_age: u32,
+    /// The same, where the original has a `Cache-Control` of its own that says more.
+    pub max_age_limit: u32,
+    /// The header that lists cache tags.
+    pub cache_tag_header: Option<HeaderName>,
     /// Which metadata viewers may see.
     pub expose_metadata: ExposeMetadata,
     /// Where figures of operation go.

@@ -168,7 +168,7 @@ mod tests {
     fn streamed(length: Option<u64>, pieces: Vec<Result<&'static [u8], SourceError>>) -> Object {
         let pieces = pieces.into_iter().map(|piece| piece.map(Bytes::from_static));
         let stream = futures_util::stream::iter(pieces.collect::<Vec<_>>());
-        let meta = Meta { etag: Some("t".into()), modified: None, length };
+        let meta = Meta { etag: Some("t".into()), length, ..Meta::default() };
         Object { meta, content: Content::Stream(Box::pin(stream)) }
     }
 

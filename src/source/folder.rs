@@ -48,7 +48,8 @@ impl Folder {
         }
         let file = std::fs::File::open(path)?;
         let facts = file.metadata()?;
-        let meta = Meta { etag: Some(tag(&facts)), modified: facts.modified().ok(), length: Some(facts.len()) };
+        let (etag, modified) = (Some(tag(&facts)), facts.modified().ok());
+        let meta = Meta { etag, modified, length: Some(facts.len()), ..Meta::default() };
         Ok(Object { meta, content: Content::File(file) })
     }
 }

@@ -67,10 +67,10 @@ pub enum OpenError {
         reason: String,
     },
     /// The name of the bucket is none.
-    #[error("an S3 source is s3://BUCKET or s3://BUCKET/PREFIX")]
+    #[error("a place in S3 is s3://BUCKET or s3://BUCKET/PREFIX")]
     Bucket,
     /// The prefix would be cleaned by some stores.
-    #[error("the prefix of an S3 source has no empty segments and none that are . or ..")]
+    #[error("a prefix in S3 has no empty segments and none that are . or ..")]
     Prefix,
     /// The program was built without what it takes.
     #[error("this program cannot read from S3: it was built without the cargo feature s3")]
@@ -206,7 +206,7 @@ fn is_out_of_descriptors(_: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// What is known of an original before its bytes are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Changes whenever the bytes do. ASCII letters, digits, `-`, `_` and `.` only. `None` where nothing tells one state
     /// from another: then nothing that is made of it may be kept.
@@ -215,6 +215,12 @@ pub struct Meta {
     pub modified: Option<SystemTime>,
     /// Its size in bytes, where the store tells.
     pub length: Option<u64>,
+    /// Its own `Cache-Control`, where it was stored with one.
+    pub cache_control: Option<String>,
+    /// Cache tags that it was stored with, separated by commas.
+    pub cache_tags: Option<String>,
+    /// Whether the store has only said that it is still the same, so that the two before are not known.
+    pub is_partial: bool,
 }
 
 /// What is asked of a source.

@@ -47,6 +47,8 @@ pub(crate) enum CacheResult {
     Miss,
     /// It was made for an equal request at the same time.
     Coalesced,
+    /// It was in the result store.
+    Stored,
 }
 
 impl CacheResult {
@@ -55,6 +57,7 @@ impl CacheResult {
             Self::Hit => "hit",
             Self::Miss => "miss",
             Self::Coalesced => "coalesced",
+            Self::Stored => "stored",
         }
     }
 }

@@ -74,6 +74,45 @@ fn a_finished_picture_is_served_again_without_a_download_until_its_original_chan
 }
 
 #[test]
+fn finished_pictures_are_shared_by_way_of_a_bucket() {
+    let store = Store::with_photo();
+    let place = format!("s3://{}/results", super::store::BUCKET);
+    let settings = [("IMAGE_ORIGIN_RESULTS", place.as_str()), ("IMAGE_ORIGIN_CACHE", "0")];
+    let [one, other] = [1, 2].map(|_| Program::serve(store.address, &settings));
+    // The second is larger than what is read into memory.
+    for target in ["/photo.jpg?w=70", "/photo.jpg?w=2000&enlarge&format=png"] {
+        let made = one.get(target);
+        assert!(made.header("server-timing").unwrap().contains("encode"), "{target}");
+        let stored = loop {
+            let answer = other.get(target);
+            if answer.header("server-timing") == Some("cache;desc=stored") {
+                break answer;
+            }
+        };
+        assert!(stored.body == made.body, "{target}");
+        for name in ["etag", "content-type", "content-length", "cache-control", "cache-tag"] {
+            assert_eq!(stored.header(name), made.header(name), "{target}: {name}");
+        }
+    }
+    store.put("photo.jpg", &std::fs::read(crate::common::fixtures().join("photo.png")).unwrap());
+    assert_eq!(other.get("/photo.jpg?w=70").header("content-type"), Some("image/png"));
+}
+
+#[test]
+fn cache_tags_come_from_the_objects_metadata() {
+    let store = Store::with_photo();
+    store.note("photo.jpg", "cache-tag", "shoes,sale");
+    let program = Program::serve(store.address, &[]);
+    let first = program.get("/photo.jpg?w=70");
+    assert!(first.header("cache-tag").unwrap().ends_with(",shoes,sale"), "{:?}", first.header("cache-tag"));
+    assert_eq!(program.get("/photo.jpg?w=70").header("cache-tag"), first.header("cache-tag"), "after a 304 as well");
+    // Another process has seen no answer but the 304, which does not tell.
+    let other = Program::serve(store.address, &[]);
+    let known = other.request("GET", "/photo.jpg?w=70", &[("if-none-match", first.header("etag").unwrap())]);
+    assert_eq!((known.status, known.header("cache-tag"), known.header("cache-control")), (304, None, None));
+}
+
+#[test]
 fn any_key_is_found() {
     let store = Store::start();
     let photo = std::fs::read(crate::common::fixtures().join("orientation/1.jpg")).unwrap();

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
     ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Timestamp, TimestampFormat,
+    ListObjectsV2Output, PutObjectInput, PutObjectOutput, Timestamp, TimestampFormat,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
@@ -202,6 +202,16 @@ impl S3 for Service {
         let output = self.head(&request.input.key).await?;
         self.say(format!("head {}", request.input.key));
         Ok(S3Response::new(output))
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let input = &request.input;
+        // s3s-fs knows no conditions for writing.
+        if input.if_none_match == Some(ETagCondition::Any) && self.head(&input.key).await.is_ok() {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        self.say(format!("put {}", input.key));
+        self.files.put_object(request.map_input(|input| PutObjectInput { if_none_match: None, ..input })).await
     }
 
     async fn list_objects_v2(

@@ -66,7 +66,7 @@ impl Server {
         // Without optimisation and on a busy machine, work takes longer than it may elsewhere.
         let settings = Layer { deadline: settings.deadline.or(Some(120.0)), ..settings }.resolve().unwrap();
         let connections = Connections::new(&settings.connections);
-        let origin = Arc::new(Origin::new(source, settings.origin));
+        let origin = Arc::new(Origin::new(source, settings.origin).unwrap());
         Self::listening(front::serve::router(origin, &settings.viewers), connections)
     }
 

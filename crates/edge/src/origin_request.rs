@@ -88,7 +88,7 @@ fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Rou
     let transformer = |why| (&origins.transformer, Route { is_storage: false, why });
     let Some(storage) = &origins.storage else { return transformer("everything, without a storage origin,") };
     let storage = |why| (storage, Route { is_storage: true, why });
-    match (origins.kind(path), query.is_empty(), origins.originals) {
+    match (origins.kind(path), query.is_original(), origins.originals) {
         (FileKind::File, _, _) => storage("a file whose ending is in origins.files"),
         (FileKind::Image, true, Originals::Direct) => {
             storage("an original, which the configuration gives out directly,")

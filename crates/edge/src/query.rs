@@ -29,10 +29,10 @@ impl Query {
         Self(image_origin_query::canonical_pairs(query))
     }
 
-    /// Whether nothing is asked for but the original.
+    /// Whether nothing is asked for but the original, or a state of it.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn is_original(&self) -> bool {
+        self.0.iter().all(|(name, _)| *name == "v")
     }
 
     /// The value of a parameter, by canonical name.
@@ -91,6 +91,7 @@ mod tests {
             ("preset=card&width=0300", "preset=card&w=0300"),
             ("w[]=1&=2&%77=3", "w=3"),
             ("token=a&expires=1&signature=b", ""),
+            ("v=2026-11-26%2B1%26&w=1", "v=2026-11-26%2B1%26&w=1"),
         ];
         for (query, expected) in table {
             let canonical = Query::parse(query).canonical();

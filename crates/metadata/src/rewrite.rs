@@ -52,7 +52,7 @@ pub struct Rewrite {
 
 impl Rewrite {
     /// The plan that changes nothing.
-    pub(super) fn identity(source_len: u64) -> Self {
+    pub fn identity(source_len: u64) -> Self {
         let mut rewrite = Self::new(source_len);
         rewrite.copy(0..source_len);
         rewrite

@@ -276,6 +276,9 @@ parameters! {
         "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
     info "info": Kind::Bool, "false",
         "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, dominant colour, thumbhash, warnings.";
+    v "v": Kind::Text { form: "up to 64 characters" }, "none",
+        "Any text. It changes nothing in the picture but is part of the cache's key, so a new value is a new picture \
+         everywhere, and Cache-Control says immutable.";
     preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",
         "A named set of parameters from the configuration; explicit ones win over it.";
 }

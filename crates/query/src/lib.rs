@@ -22,7 +22,9 @@ pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Param
 pub use ignored::{IgnoredName, ignored_names, nearest};
 pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
-pub use values::{Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Share};
+pub use values::{
+    Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, Share,
+};
 
 use grammar::RawParameters;
 
@@ -93,6 +95,11 @@ pub fn canonical_pairs(query: &str) -> Vec<(&'static str, String)> {
         Ok(transform) if raw.preset().value.is_none() => transform.canonical_pairs(),
         _ => raw.into_pairs(),
     }
+}
+
+/// The preset that a query names, whether there is one of that name or not.
+pub fn preset_name(query: &str) -> Option<String> {
+    RawParameters::read(query).preset().value.map(|name| name.trim().to_owned())
 }
 
 fn allowed_presets(presets: &Presets) -> String {

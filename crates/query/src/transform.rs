@@ -3,7 +3,9 @@
 use super::framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
 use super::redaction::{Hidden, RedactMode, Redaction};
-use super::values::{Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, whole_number};
+use super::values::{
+    Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, whole_number,
+};
 use super::{BadParameter, Presets};
 
 /// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
@@ -153,6 +155,8 @@ pub struct Transform {
     pub metadata: Metadata,
     /// What kind of answer is asked for.
     pub answer: Answer,
+    /// The state of the original that the asker has in mind. It changes nothing in the answer.
+    pub revision: Option<Revision>,
 }
 
 impl Default for Transform {
@@ -176,6 +180,7 @@ impl Default for Transform {
             output: Output::default(),
             metadata: Metadata::None,
             answer: Answer::Picture,
+            revision: None,
         }
     }
 }
@@ -191,7 +196,7 @@ fn enlarges_by_default(fit: Fit) -> bool {
 impl Transform {
     /// Whether nothing is asked of the pixels, so that the answer is the original's own compressed ones.
     pub fn is_original(&self) -> bool {
-        Self { metadata: Metadata::None, ..self.clone() } == Self::default()
+        Self { metadata: Metadata::None, revision: None, ..self.clone() } == Self::default()
     }
 
     pub(super) fn from_raw(raw: &RawParameters) -> Result<Self, BadParameter> {
@@ -253,6 +258,10 @@ impl Transform {
                 (_, Some(true)) => Answer::Info,
                 _ => Answer::Picture,
             },
+            revision: raw
+                .v()
+                .parsed(|text| if text.is_empty() { Some(None) } else { Revision::parse(text).map(Some) })?
+                .flatten(),
         })
     }
 
@@ -266,7 +275,7 @@ impl Transform {
             }
             text.push_str(name);
             text.push('=');
-            text.push_str(&value);
+            push_value(&mut text, &value);
         }
         text
     }
@@ -326,8 +335,23 @@ impl Transform {
             metadata: shown(unless(self.metadata, Metadata::None).map(Metadata::name)),
             show_exif: (self.answer == Answer::Metadata).then(|| true.to_string()),
             info: (self.answer == Answer::Info).then(|| true.to_string()),
+            v: shown(self.revision.as_ref()),
             dpr: None,
             preset: None,
+        }
+    }
+}
+
+/// Appends a value, percent-encoded where it could be read as something else.
+fn push_value(text: &mut String, value: &str) {
+    for character in value.chars() {
+        if character.is_ascii_graphic() && !matches!(character, '%' | '&' | '+' | '#') {
+            text.push(character);
+            continue;
+        }
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+            text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
 }

@@ -200,6 +200,32 @@ impl fmt::Display for Share {
     }
 }
 
+/// A text that tells one state of an original from another, of 1 to [`Revision::MAX_CHARS`] characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Revision(String);
+
+impl Revision {
+    /// Characters at most.
+    pub const MAX_CHARS: usize = 64;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_good =
+            text.chars().count() <= Self::MAX_CHARS && !text.chars().any(char::is_control) && !text.is_empty();
+        is_good.then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What `crop`, `zoom` and `fit=cover` keep, or where `fit=contain` puts the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gravity {

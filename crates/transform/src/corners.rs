@@ -37,7 +37,7 @@ impl Corners {
                 for across in 0..zone.min(self.width) {
                     // Distance of the pixel's middle from that of the circle; the circle's edge is nearly straight within it.
                     let (x, y) = (radius - across as f64 - 0.5, radius - down as f64 - 0.5);
-                    let share = if x > 0.0 && y > 0.0 { radius + 0.5 - x.hypot(y) } else { 1.0 };
+                    let share = if x > 0.0 && y > 0.0 { radius + 0.5 - (x * x + y * y).sqrt() } else { 1.0 };
                     if share >= 1.0 {
                         break;
                     }

@@ -46,7 +46,7 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
     let router = serve::router(origin.clone(), &settings.viewers);
     let door = Arc::new(http::Door::new(router, settings.delivery));
     let pending = Arc::<Pending>::default();
-    let streaming = stream::Streaming::new(door.clone(), pending.clone(), api.to_owned());
+    let streaming = stream::Streaming::new(door.clone(), pending.clone(), origin.clone(), api.to_owned());
     let objects = Arc::new(object_lambda::Door::new(origin, settings.source));
     // What the event says, the layer before has read.
     let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {

@@ -26,6 +26,7 @@ use lambda_http::{Error, Service};
 use super::Deadlines;
 use super::event::{Event, Pending};
 use super::http::Door;
+use crate::origin::Origin;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send>>;
 
@@ -37,17 +38,18 @@ struct Sender {
     door: Arc<Door>,
     /// For events that the inner service answers.
     pending: Arc<Pending>,
+    origin: Arc<Origin>,
     /// Where the runtime API is: `host:port`, and a path with some emulators.
     api: String,
     client: Client<HttpConnector, StreamBody<Frames>>,
 }
 
 impl Streaming {
-    pub(super) fn new(door: Arc<Door>, pending: Arc<Pending>, api: String) -> Self {
+    pub(super) fn new(door: Arc<Door>, pending: Arc<Pending>, origin: Arc<Origin>, api: String) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self(Arc::new(Sender { door, pending, api, client }))
+        Self(Arc::new(Sender { door, pending, origin, api, client }))
     }
 }
 
@@ -65,26 +67,37 @@ pub(super) struct Streamed<S> {
     sender: Arc<Sender>,
 }
 
-impl<S: Service<LambdaInvocation, Response = (), Error = Error>> Service<LambdaInvocation> for Streamed<S> {
+impl<S> Service<LambdaInvocation> for Streamed<S>
+where
+    S: Service<LambdaInvocation, Response = (), Error = Error>,
+    S::Future: Send + 'static,
+{
     type Response = ();
     type Error = Error;
-    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
-        match Event::read(&invocation.body) {
-            Ok(Event::Http(event)) if self.sender.door.streams(&event) => {
-                let sender = self.sender.clone();
-                Either::Right(Box::pin(async move { sender.answer(*event, invocation).await }))
-            }
+        let (sender, deadlines) = (self.sender.clone(), Deadlines::of(&invocation.context));
+        let answer = match Event::read(&invocation.body) {
+            Ok(Event::Http(event)) if sender.door.streams(&event) => Either::Right((event, invocation)),
             event => {
-                self.sender.pending.put(&invocation.context.request_id, event);
+                sender.pending.put(&invocation.context.request_id, event);
                 Either::Left(self.inner.call(invocation))
             }
-        }
+        };
+        Box::pin(async move {
+            let answered = match answer {
+                Either::Right((event, invocation)) => sender.answer(*event, invocation).await,
+                Either::Left(answer) => answer.await,
+            };
+            // The viewer has the answer, and this process stands still until the next event.
+            let _ = tokio::time::timeout_at(deadlines.work, sender.origin.settle()).await;
+            answered
+        })
     }
 }
 

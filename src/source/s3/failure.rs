@@ -16,7 +16,8 @@ pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta>
         return None;
     }
     let modified = response.headers().get("last-modified").and_then(|date| httpdate::parse_http_date(date).ok());
-    Some(Meta { etag: own_tag(response.headers().get("etag"), None, None), modified, length: None })
+    let etag = own_tag(response.headers().get("etag"), None, None);
+    Some(Meta { etag, modified, is_partial: true, ..Meta::default() })
 }
 
 /// What an error of the SDK means.

@@ -22,15 +22,56 @@ use super::{
     Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, OpenError, Source, SourceError, SourceSettings,
     has_plain_segments,
 };
-#[cfg(feature = "lambda")]
 pub(crate) use client::start as start_client;
 pub use presigned::{Fetcher, Presigned, code_in};
 
-/// A bucket of originals, or the part of it below a prefix.
-pub struct S3 {
+/// The name of an object's metadata that lists cache tags.
+const CACHE_TAGS: &str = "cache-tag";
+
+/// The header in which S3 sends that.
+const CACHE_TAGS_HEADER: &str = "x-amz-meta-cache-tag";
+
+/// A bucket, or the part of it below a prefix.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Place {
     bucket: String,
     /// Comes before every key; empty, or ends with a slash.
     prefix: String,
+}
+
+impl Place {
+    /// Takes `bucket` or `bucket/prefix`.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the name.
+    pub(crate) fn new(place: &str) -> Result<Self, OpenError> {
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if bucket.is_empty() || !bucket.bytes().all(allowed) {
+            return Err(OpenError::Bucket);
+        }
+        let segments = prefix.strip_suffix('/').unwrap_or(prefix);
+        if !prefix.is_empty() && !has_plain_segments(segments) {
+            return Err(OpenError::Prefix);
+        }
+        let prefix = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
+        Ok(Self { bucket: bucket.to_owned(), prefix })
+    }
+
+    /// The bucket's name.
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The whole key of what is called `name` below the prefix.
+    pub(crate) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+}
+
+/// A bucket of originals, or the part of it below a prefix.
+pub struct S3 {
+    place: Place,
     settings: SourceSettings,
     client: OnceCell<Client>,
 }
@@ -47,17 +88,7 @@ impl S3 {
     /// # Errors
     /// [`OpenError`] says what is wrong with the name.
     pub fn new(place: &str, settings: SourceSettings) -> Result<Self, OpenError> {
-        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if bucket.is_empty() || !bucket.bytes().all(allowed) {
-            return Err(OpenError::Bucket);
-        }
-        let segments = prefix.strip_suffix('/').unwrap_or(prefix);
-        if !prefix.is_empty() && !has_plain_segments(segments) {
-            return Err(OpenError::Prefix);
-        }
-        let prefix = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
-        Ok(Self { bucket: bucket.to_owned(), prefix, settings, client: OnceCell::new() })
+        Ok(Self { place: Place::new(place)?, settings, client: OnceCell::new() })
     }
 
     async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
@@ -65,8 +96,8 @@ impl S3 {
             return Err(SourceError::NotFound);
         }
         let client = self.client.get_or_init(|| client::start(&self.settings)).await;
-        let key = format!("{}{}", self.prefix, ask.key.as_str());
-        let mut request = client.get_object().bucket(&self.bucket).key(key);
+        let key = self.place.key(ask.key.as_str());
+        let mut request = client.get_object().bucket(self.place.bucket()).key(key);
         request = request.set_version_id(ask.version.map(str::to_owned));
         request = request.set_if_none_match(ask.holds.filter(|tag| !is_made_up(tag)).map(|tag| format!("\"{tag}\"")));
         match request.send().await {
@@ -96,12 +127,19 @@ impl Source for S3 {
 fn object(output: GetObjectOutput) -> Object {
     let modified = output.last_modified.and_then(|time| SystemTime::try_from(time).ok());
     let length = output.content_length.and_then(|length| u64::try_from(length).ok());
-    let meta = Meta { etag: own_tag(output.e_tag.as_deref(), modified, length), modified, length };
+    let meta = Meta {
+        etag: own_tag(output.e_tag.as_deref(), modified, length),
+        modified,
+        length,
+        cache_control: output.cache_control,
+        cache_tags: output.metadata.and_then(|mut metadata| metadata.remove(CACHE_TAGS)),
+        is_partial: false,
+    };
     Object { meta, content: Content::Stream(pieces(output.body)) }
 }
 
 /// A body of the SDK's as this crate's.
-fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
+pub(crate) fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
     Box::pin(stream::try_unfold(body, |mut body| async move {
         match body.next().await {
             Some(Ok(piece)) => Ok(Some((piece, body))),
@@ -161,7 +199,7 @@ mod tests {
         ];
         for (place, expected) in table {
             let made = S3::new(place, SourceSettings::default());
-            let parts = made.as_ref().ok().map(|s3| (s3.bucket.as_str(), s3.prefix.as_str()));
+            let parts = made.as_ref().ok().map(|s3| (s3.place.bucket.as_str(), s3.place.prefix.as_str()));
             assert_eq!(parts, expected, "{place}");
             assert!(!format!("{made:?}").contains("photos"), "no bucket is shown");
         }

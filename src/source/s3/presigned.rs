@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::https::Https;
-use super::{failure, is_made_up, own_tag, pieces};
+use super::{CACHE_TAGS_HEADER, failure, is_made_up, own_tag, pieces};
 use crate::source::{
     AccessDenied, Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors,
 };
@@ -124,8 +124,7 @@ impl Presigned {
         let response = self.ask(&self.headers).await?;
         let status = response.status().as_u16();
         let body = SdkStream::new(response.into_body());
-        let object =
-            Object { meta: Meta { etag: None, modified: None, length: None }, content: Content::Stream(pieces(body)) };
+        let object = Object { meta: Meta::default(), content: Content::Stream(pieces(body)) };
         Ok((status, object.read(most as u64).await?.to_vec()))
     }
 
@@ -148,7 +147,10 @@ impl Presigned {
                 Err(SourceError::Partial)
             }
             200 | 206 => {
-                let meta = Meta { etag, modified, length };
+                let owned = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+                let cache_control = received.get(header::CACHE_CONTROL).and_then(owned);
+                let cache_tags = received.get(CACHE_TAGS_HEADER).and_then(owned);
+                let meta = Meta { etag, modified, length, cache_control, cache_tags, is_partial: false };
                 let _ = self.received.set(received);
                 let content = match self.method {
                     Method::HEAD => Content::Unavailable,
@@ -156,7 +158,12 @@ impl Presigned {
                 };
                 Ok(Found::Object(Object { meta, content }))
             }
-            304 => Ok(Found::Same(Meta { etag: own_tag(text(header::ETAG), None, None), modified, length: None })),
+            304 => Ok(Found::Same(Meta {
+                etag: own_tag(text(header::ETAG), None, None),
+                modified,
+                is_partial: true,
+                ..Meta::default()
+            })),
             _ => {
                 let request_id = received.get("x-amz-request-id").and_then(|value| value.to_str().ok());
                 let request_id = request_id.unwrap_or_default().to_owned();

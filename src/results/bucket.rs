@@ -1,0 +1,191 @@
+//! A result store in S3, or in a store like it: an object a result, whose metadata holds its [`Record`].
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+
+use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, Written};
+use crate::source::s3::{self, Place};
+use crate::source::{ByteStream, SourceError, SourceSettings};
+
+/// The name of the metadata that holds the record.
+const RECORD: &str = "image-origin";
+
+/// How long browsers and CDNs that read the bucket themselves may keep a result: its name changes with its bytes.
+const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+
+/// Results as objects.
+pub(crate) struct Bucket {
+    place: Place,
+    settings: SourceSettings,
+    client: OnceCell<Client>,
+}
+
+impl Bucket {
+    /// Stores results at this place.
+    pub(crate) fn new(place: Place, settings: SourceSettings) -> Self {
+        Self { place, settings, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(|| s3::start_client(&self.settings)).await
+    }
+
+    async fn read(&self, id: &ResultId) -> Result<Option<Stored>, StoreError> {
+        let request = self.client().await.get_object().bucket(self.place.bucket()).key(self.place.key(&id.path()));
+        let output = match request.send().await {
+            Ok(output) => output,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(refused(&error)),
+        };
+        let record = record(&output).ok_or(StoreError::Damaged)?;
+        if record.length > IN_MEMORY {
+            let content = Content::Stream(verified(s3::pieces(output.body), record));
+            return Ok(Some(Stored { record, content }));
+        }
+        let bytes = read_all(s3::pieces(output.body), record.length).await?;
+        if !record.fits(&bytes) {
+            return Err(StoreError::Damaged);
+        }
+        Ok(Some(Stored { record, content: Content::Memory(bytes.into()) }))
+    }
+
+    async fn write(&self, id: &ResultId, record: &Record, bytes: Bytes) -> Result<Written, StoreError> {
+        let request = self
+            .client()
+            .await
+            .put_object()
+            .bucket(self.place.bucket())
+            .key(self.place.key(&id.path()))
+            // Another process may have been faster: results with one name are equal, so the first one stays.
+            .if_none_match("*")
+            .content_type(record.media_type)
+            .cache_control(CACHE_CONTROL)
+            .metadata(RECORD, record.to_text())
+            .body(bytes.into());
+        match request.send().await {
+            Ok(_) => Ok(Written::Stored),
+            // 409: another one is being written under this name.
+            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Written::AlreadyThere),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+}
+
+fn record(output: &GetObjectOutput) -> Option<Record> {
+    let record = Record::from_text(output.metadata()?.get(RECORD)?)?;
+    (u64::try_from(output.content_length?).ok()? == record.length).then_some(record)
+}
+
+async fn read_all(mut pieces: ByteStream, length: u64) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::with_capacity(length as usize);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| StoreError::Refused(error.to_string()))?;
+        if bytes.len() as u64 + piece.len() as u64 > length {
+            return Err(StoreError::Damaged);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// The same pieces, each kept back until the next one is there, so that the last one is sent only if the digest of all is
+/// that of the record. A client that announced the length gets an incomplete answer otherwise, and not a wrong one.
+fn verified(pieces: ByteStream, record: Record) -> ByteStream {
+    struct State {
+        pieces: ByteStream,
+        held: Option<Bytes>,
+        digest: Sha256,
+        record: Record,
+        left: u64,
+    }
+    let state = State { pieces, held: None, digest: Sha256::new(), record, left: record.length };
+    Box::pin(stream::try_unfold(Some(state), |state| async move {
+        let Some(mut state) = state else { return Ok(None) };
+        let damaged = || SourceError::Failed(StoreError::Damaged.to_string());
+        loop {
+            let Some(piece) = state.pieces.next().await.transpose()? else {
+                let is_same = state.left == 0 && *state.digest.finalize() == state.record.digest;
+                return if is_same { Ok(state.held.map(|held| (held, None))) } else { Err(damaged()) };
+            };
+            state.left = state.left.checked_sub(piece.len() as u64).ok_or_else(damaged)?;
+            state.digest.update(&piece);
+            if let Some(held) = state.held.replace(piece) {
+                return Ok(Some((held, Some(state))));
+            }
+        }
+    }))
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// S3 denies access to what does not exist, unless whoever asks may list the bucket. That the role lacks the right to read
+/// is found out when the store is checked.
+fn is_missing<E>(error: &SdkError<E>) -> bool {
+    matches!(status(error), Some(403 | 404))
+}
+
+fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
+    let code = error.as_service_error().and_then(|error| error.code()).unwrap_or("no answer");
+    StoreError::Refused(match status(error) {
+        Some(status) => format!("{status} {code}"),
+        None => code.to_owned(),
+    })
+}
+
+impl ResultStore for Bucket {
+    fn get<'a>(&'a self, id: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(self.read(id))
+    }
+
+    fn put<'a>(
+        &'a self,
+        id: &'a ResultId,
+        record: &'a Record,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        Box::pin(self.write(id, record, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streamed(pieces: &[&'static [u8]]) -> ByteStream {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece))).collect();
+        Box::pin(stream::iter(pieces))
+    }
+
+    #[tokio::test]
+    async fn the_last_piece_is_sent_when_all_are_right() {
+        let record = Record::of("image/png", b"123456789");
+        let table: [(&[&[u8]], &str, bool); 6] = [
+            (&[b"123", b"456", b"789"], "123456789", true),
+            (&[b"123456789"], "123456789", true),
+            (&[b"123", b"456", b"780"], "123456", false),
+            (&[b"123", b"456"], "123", false),
+            (&[b"123", b"456", b"789", b"0"], "123456", false),
+            (&[], "", false),
+        ];
+        for (pieces, expected, is_good) in table {
+            let sent: Vec<_> = verified(streamed(pieces), record).collect().await;
+            let good = sent.iter().all(Result::is_ok);
+            let text: Vec<u8> = sent.into_iter().filter_map(Result::ok).flatten().collect();
+            assert_eq!((String::from_utf8(text).unwrap().as_str(), good), (expected, is_good), "{pieces:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_the_record_announces() {
+        assert_eq!(read_all(streamed(&[b"12", b"34"]), 4).await.unwrap(), b"1234");
+        assert!(matches!(read_all(streamed(&[b"12", b"345"]), 4).await, Err(StoreError::Damaged)));
+    }
+}

@@ -1,0 +1,425 @@
+//! A result store in a folder, which several processes may share.
+//!
+//! A result is a file below a folder of two hexadecimal digits: a [`Record`] of fixed length, then the bytes. It is written
+//! under the name `partial` and renamed, so that no reader sees half of it whatever happens to the writer.
+//!
+//! The file `size` holds the bytes of all results as decimal digits, and whoever holds its lock is the only one to write.
+//! It is counted up before a result gets its name, so that a process that is killed in between leaves it too large, never
+//! too small; the next eviction counts again. A file's time of modification is when it was last used, to the minute.
+
+use std::collections::BinaryHeap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
+
+use super::record::RECORD_LEN;
+use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, Written};
+
+/// The file whose lock allows to write.
+const SIZE: &str = "size";
+
+/// The name of a file that is being written.
+const PARTIAL: &str = "partial";
+
+/// An eviction makes room for this share of the bound, so that it does not have to happen for every result.
+const EVICTED_SHARE: u64 = 10;
+
+/// A result that was used within this time is not marked again.
+const USE_RESOLUTION: Duration = Duration::from_secs(60);
+
+/// Results as files.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    root: PathBuf,
+    /// Bytes that all results may take together, records included.
+    max_bytes: u64,
+}
+
+impl Folder {
+    /// Creates the folder where there is none.
+    ///
+    /// # Errors
+    /// What the system says when nothing can be written there.
+    pub(crate) fn new(root: &Path, max_bytes: u64) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        let folder = Self { root: root.canonicalize()?, max_bytes };
+        drop(folder.size_file()?);
+        Ok(folder)
+    }
+
+    fn path(&self, id: &ResultId) -> PathBuf {
+        self.root.join(id.path())
+    }
+
+    fn size_file(&self) -> io::Result<File> {
+        File::options().read(true).write(true).create(true).truncate(false).open(self.root.join(SIZE))
+    }
+
+    fn read(&self, id: &ResultId) -> Result<Option<Stored>, StoreError> {
+        let mut file = match File::open(self.path(id)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let facts = file.metadata()?;
+        let mut head = [0; RECORD_LEN];
+        let is_whole = file.read_exact(&mut head).is_ok();
+        let record = Record::from_bytes(&head)
+            .filter(|record| is_whole && record.length.checked_add(RECORD_LEN as u64) == Some(facts.len()));
+        let Some(record) = record else {
+            self.discard(id)?;
+            return Err(StoreError::Damaged);
+        };
+        let now = SystemTime::now();
+        let is_marked =
+            facts.modified().is_ok_and(|used| now.duration_since(used).unwrap_or_default() < USE_RESOLUTION);
+        if !is_marked {
+            // Another user's file cannot be marked, and is evicted sooner.
+            let _ = file.set_modified(now);
+        }
+        let content = if record.length <= IN_MEMORY {
+            let mut bytes = vec![0; record.length as usize];
+            file.read_exact(&mut bytes)?;
+            record.fits(&bytes).then(|| Content::Memory(bytes.into()))
+        } else {
+            let is_same = digest(&mut file)? == record.digest;
+            is_same.then(|| Content::File(Arc::new(file), RECORD_LEN as u64))
+        };
+        let Some(content) = content else {
+            self.discard(id)?;
+            return Err(StoreError::Damaged);
+        };
+        Ok(Some(Stored { record, content }))
+    }
+
+    fn write(&self, id: &ResultId, record: &Record, bytes: &[u8]) -> Result<Written, StoreError> {
+        let size = RECORD_LEN as u64 + bytes.len() as u64;
+        if size > self.max_bytes {
+            return Ok(Written::TooLarge);
+        }
+        let mut total = Total::lock(self.size_file()?)?;
+        let path = self.path(id);
+        if path.try_exists()? {
+            return Ok(Written::AlreadyThere);
+        }
+        if total.bytes.is_none_or(|used| used.saturating_add(size) > self.max_bytes) {
+            total.bytes = Some(self.evict(size, total.bytes.unwrap_or(u64::MAX))?);
+        }
+        let used = total.bytes.unwrap_or_default();
+        total.store(used + size)?;
+        let partial = self.root.join(PARTIAL);
+        let mut file = File::create(&partial)?;
+        file.write_all(&record.to_bytes())?;
+        file.write_all(bytes)?;
+        drop(file);
+        if let Some(parent) = path.parent() {
+            match fs::create_dir(parent) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+                _ => {}
+            }
+        }
+        fs::rename(partial, path)?;
+        Ok(Written::Stored)
+    }
+
+    /// Removes a result that is not what it should be.
+    fn discard(&self, id: &ResultId) -> io::Result<()> {
+        let mut total = Total::lock(self.size_file()?)?;
+        let path = self.path(id);
+        let length = path.metadata().map_or(0, |facts| facts.len());
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        match total.bytes {
+            Some(used) => total.store(used.saturating_sub(length)),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the results that were not used for longest until there is room for `size` bytes and some more, and returns
+    /// the bytes that are left. `believed` is what all results are believed to take; it may be wrong in either direction.
+    fn evict(&self, size: u64, mut believed: u64) -> io::Result<u64> {
+        let target = (self.max_bytes - self.max_bytes / EVICTED_SHARE).max(size) - size;
+        loop {
+            let mut oldest = Oldest::new(believed.saturating_sub(target));
+            let mut total = 0_u64;
+            self.for_each(|used, length, path| {
+                total += length;
+                oldest.push(Entry { used, length, path });
+            })?;
+            for entry in oldest.into_sorted() {
+                if total <= target {
+                    break;
+                }
+                match fs::remove_file(&entry.path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => total -= entry.length,
+                }
+            }
+            if total <= target {
+                return Ok(total);
+            }
+            believed = total;
+        }
+    }
+
+    /// Calls `each` with the last use, the length and the path of every result.
+    fn for_each(&self, mut each: impl FnMut(SystemTime, u64, PathBuf)) -> io::Result<()> {
+        for folder in fs::read_dir(&self.root)? {
+            let folder = folder?;
+            if !is_hex(&folder.file_name(), 2) {
+                continue;
+            }
+            for file in fs::read_dir(folder.path())? {
+                let file = file?;
+                if !is_hex(&file.file_name(), 62) {
+                    continue;
+                }
+                let facts = match file.metadata() {
+                    Ok(facts) => facts,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                each(facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), facts.len(), file.path());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_hex(name: &std::ffi::OsStr, length: usize) -> bool {
+    name.len() == length && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
+}
+
+/// SHA-256 of what is left of a file.
+fn digest(file: &mut File) -> io::Result<[u8; 32]> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digest.finalize().into()),
+            count => digest.update(&buffer[..count]),
+        }
+    }
+}
+
+/// The bytes of all results, under the lock of their file, which is given back when this is dropped.
+struct Total {
+    file: File,
+    /// `None` where it is not known.
+    bytes: Option<u64>,
+}
+
+impl Total {
+    fn lock(mut file: File) -> io::Result<Self> {
+        file.lock()?;
+        let mut text = [0; 20];
+        let length = file.read(&mut text)?;
+        let bytes = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.trim_end().parse().ok());
+        Ok(Self { file, bytes })
+    }
+
+    fn store(&mut self, bytes: u64) -> io::Result<()> {
+        self.bytes = Some(bytes);
+        self.file.seek(SeekFrom::Start(0))?;
+        // Always as many digits, so that the file is never cut before it is written.
+        self.file.write_all(format!("{bytes:020}").as_bytes())
+    }
+}
+
+/// A result that may be removed. The greatest is the one that was used last.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    used: SystemTime,
+    length: u64,
+    path: PathBuf,
+}
+
+/// The least recently used results that together have at least `wanted` bytes, if there are so many.
+struct Oldest {
+    wanted: u64,
+    bytes: u64,
+    heap: BinaryHeap<Entry>,
+}
+
+impl Oldest {
+    const fn new(wanted: u64) -> Self {
+        Self { wanted, bytes: 0, heap: BinaryHeap::new() }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes = self.bytes.saturating_add(entry.length);
+        self.heap.push(entry);
+        while self.heap.peek().is_some_and(|newest| self.bytes - newest.length >= self.wanted) {
+            let Some(newest) = self.heap.pop() else { break };
+            self.bytes -= newest.length;
+        }
+    }
+
+    /// From the least recently used on.
+    fn into_sorted(self) -> Vec<Entry> {
+        self.heap.into_sorted_vec()
+    }
+}
+
+impl ResultStore for Folder {
+    fn get<'a>(&'a self, id: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        let (folder, id) = (self.clone(), id.clone());
+        Box::pin(blocking(move || folder.read(&id)))
+    }
+
+    fn put<'a>(
+        &'a self,
+        id: &'a ResultId,
+        record: &'a Record,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<Written, StoreError>> {
+        let (folder, id, record) = (self.clone(), id.clone(), *record);
+        Box::pin(blocking(move || folder.write(&id, &record, &bytes)))
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(folder: &Folder, name: &str) -> Option<Vec<u8>> {
+        match folder.read(&ResultId::of(name)).unwrap()?.content {
+            Content::Memory(bytes) => Some(bytes.to_vec()),
+            Content::File(file, start) => {
+                let (mut file, mut bytes) = (file.try_clone().unwrap(), Vec::new());
+                file.seek(SeekFrom::Start(start)).unwrap();
+                file.read_to_end(&mut bytes).unwrap();
+                Some(bytes)
+            }
+            Content::Stream(_) => panic!("a folder does not stream"),
+        }
+    }
+
+    fn store(folder: &Folder, name: &str, bytes: &[u8]) -> Written {
+        folder.write(&ResultId::of(name), &Record::of("image/png", bytes), bytes).unwrap()
+    }
+
+    /// Bytes of the results that are there, and what the folder believes that they are.
+    fn sizes(folder: &Folder) -> (u64, u64) {
+        let believed = Total::lock(folder.size_file().unwrap()).unwrap();
+        let mut total = 0;
+        folder.for_each(|_, length, _| total += length).unwrap();
+        (total, believed.bytes.unwrap())
+    }
+
+    #[test]
+    fn a_result_is_found_by_every_process() {
+        let temporary = tempfile::tempdir().unwrap();
+        let [one, other] = [1, 2].map(|_| Folder::new(temporary.path(), 100_000_000).unwrap());
+        let large = vec![7; IN_MEMORY as usize + 1];
+        for bytes in [b"".as_slice(), b"bytes", &large] {
+            let name = bytes.len().to_string();
+            assert_eq!(stored(&one, &name), None);
+            assert_eq!(store(&one, &name, bytes), Written::Stored);
+            assert_eq!(store(&other, &name, bytes), Written::AlreadyThere);
+            assert!(stored(&other, &name).unwrap() == bytes, "{name}");
+        }
+        let (there, believed) = sizes(&other);
+        assert_eq!((there, believed), (3 * RECORD_LEN as u64 + 5 + large.len() as u64, there));
+    }
+
+    #[test]
+    fn damaged_results_are_removed_and_never_given_out() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path(), 100_000_000).unwrap();
+        let large = vec![7; IN_MEMORY as usize + 1];
+        let damages: [fn(&mut Vec<u8>); 6] = [
+            Vec::clear,
+            |bytes| bytes.truncate(RECORD_LEN - 1),
+            |bytes| bytes.truncate(bytes.len() - 1),
+            |bytes| bytes.push(0),
+            |bytes| bytes[RECORD_LEN + 1] ^= 1,
+            |bytes| bytes[0] ^= 1,
+        ];
+        for bytes in [b"bytes".as_slice(), &large] {
+            for (at, damage) in damages.iter().enumerate() {
+                let id = ResultId::of("x");
+                assert_eq!(store(&folder, "x", bytes), Written::Stored);
+                let mut file = fs::read(folder.path(&id)).unwrap();
+                damage(&mut file);
+                fs::write(folder.path(&id), file).unwrap();
+                assert!(matches!(folder.read(&id), Err(StoreError::Damaged)), "{at}");
+                assert_eq!(stored(&folder, "x"), None, "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first_and_the_bound_holds() {
+        let temporary = tempfile::tempdir().unwrap();
+        let size = RECORD_LEN as u64 + 1000;
+        let folder = Folder::new(temporary.path(), 10 * size).unwrap();
+        let bytes = [1; 1000];
+        let long_ago = SystemTime::now() - Duration::from_secs(1000);
+        for name in 0..10_u64 {
+            store(&folder, &name.to_string(), &bytes);
+            let file = File::open(folder.path(&ResultId::of(&name.to_string()))).unwrap();
+            file.set_modified(long_ago + Duration::from_secs(name)).unwrap();
+        }
+        assert_eq!(sizes(&folder).0, 10 * size);
+        assert!(stored(&folder, "0").is_some(), "and so it is used now");
+        assert_eq!(store(&folder, "new", &bytes), Written::Stored);
+        let left: Vec<_> = (0..10).filter(|name| stored(&folder, &name.to_string()).is_some()).collect();
+        assert_eq!(left, [0, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(sizes(&folder), (9 * size, 9 * size));
+        assert_eq!(store(&folder, "huge", &vec![1; 20_000]), Written::TooLarge);
+    }
+
+    #[test]
+    fn a_size_that_is_wrong_is_counted_again() {
+        let size = RECORD_LEN as u64 + 1000;
+        for noted in ["", "rubbish", "99999999999999999999", "00000000000000000000", "-1"] {
+            let temporary = tempfile::tempdir().unwrap();
+            let folder = Folder::new(temporary.path(), 4 * size).unwrap();
+            for name in ["a", "b", "c"] {
+                store(&folder, name, &[1; 1000]);
+            }
+            fs::write(temporary.path().join("foreign"), "not ours").unwrap();
+            fs::write(temporary.path().join(SIZE), noted).unwrap();
+            for name in 0..20 {
+                store(&folder, &name.to_string(), &[1; 1000]);
+                // A size that is too small is found out when that many more have been stored.
+                assert!(sizes(&folder).0 <= 7 * size, "{noted}");
+            }
+            let (there, believed) = sizes(&folder);
+            assert!(there == believed && there <= 4 * size, "{noted}: {there} {believed}");
+            assert!(temporary.path().join("foreign").exists());
+        }
+    }
+
+    #[test]
+    fn many_writers_keep_the_bound() {
+        let temporary = tempfile::tempdir().unwrap();
+        let size = RECORD_LEN as u64 + 100;
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let folder = Folder::new(temporary.path(), 20 * size).unwrap();
+                scope.spawn(move || {
+                    for name in 0..100 {
+                        store(&folder, &format!("{}", (name * (writer + 1)) % 70), &[1; 100]);
+                        assert!(sizes(&folder).0 <= 20 * size);
+                    }
+                });
+            }
+        });
+    }
+}

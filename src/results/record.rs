@@ -1,0 +1,136 @@
+//! What is stored beside a result's bytes, and the name that it is stored under.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::codec::Format;
+
+/// The name of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ResultId(String);
+
+impl ResultId {
+    /// The name for a text that holds all that decides over the result's bytes.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(hex(&Sha256::digest(text)))
+    }
+
+    /// The name as 64 hexadecimal digits, the first two as a folder of their own.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}", &self.0[..2], &self.0[2..])
+    }
+}
+
+/// What is known of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The media type of the answer.
+    pub(crate) media_type: &'static str,
+    /// Bytes of the result.
+    pub(crate) length: u64,
+    /// SHA-256 of these bytes.
+    pub(crate) digest: [u8; 32],
+}
+
+/// Bytes of a [`Record`] in front of a stored file.
+pub(super) const RECORD_LEN: usize = 160;
+
+/// The first word of a record. The number counts up when its form changes.
+const MAGIC: &str = "image-origin-result-1";
+
+impl Record {
+    /// The record of these bytes.
+    pub(crate) fn of(media_type: &'static str, bytes: &[u8]) -> Self {
+        Self { media_type, length: bytes.len() as u64, digest: Sha256::digest(bytes).into() }
+    }
+
+    /// Media type, length and digest, separated by spaces.
+    pub(super) fn to_text(self) -> String {
+        format!("{MAGIC} {} {} {}", self.media_type, self.length, hex(&self.digest))
+    }
+
+    /// Reads what [`Self::to_text`] wrote; `None` for anything else.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        if words.next()? != MAGIC {
+            return None;
+        }
+        let media_type = known_media_type(words.next()?)?;
+        let length = words.next()?.parse().ok()?;
+        let digest = unhex(words.next()?)?;
+        words.next().is_none().then_some(Self { media_type, length, digest })
+    }
+
+    /// The text, filled up with spaces, and a line break.
+    pub(super) fn to_bytes(self) -> [u8; RECORD_LEN] {
+        let mut bytes = [b' '; RECORD_LEN];
+        let text = self.to_text();
+        // The longest media type, a length of twenty digits and a digest leave room.
+        let length = text.len().min(RECORD_LEN - 1);
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        bytes[RECORD_LEN - 1] = b'\n';
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    pub(super) fn from_bytes(bytes: &[u8; RECORD_LEN]) -> Option<Self> {
+        Self::from_text(std::str::from_utf8(bytes).ok()?)
+    }
+
+    /// Whether these are the bytes that the record was made of.
+    pub(super) fn fits(&self, bytes: &[u8]) -> bool {
+        self.length == bytes.len() as u64 && self.digest == *Sha256::digest(bytes)
+    }
+}
+
+/// The media types of what this program makes.
+fn known_media_type(text: &str) -> Option<&'static str> {
+    let pictures = [Format::Jpeg, Format::Png, Format::Gif, Format::WebP, Format::Avif].map(Format::media_type);
+    pictures.into_iter().chain(["application/json"]).find(|known| *known == text)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        let record = Record::of("image/webp", b"bytes");
+        assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
+        assert_eq!(Record::from_text(&record.to_text()), Some(record));
+        assert!(record.fits(b"bytes") && !record.fits(b"other") && !record.fits(b"byte"));
+        let longest = Record { media_type: "application/json", length: u64::MAX, digest: [255; 32] };
+        assert_eq!(Record::from_bytes(&longest.to_bytes()), Some(longest));
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        let good = Record::of("image/png", b"").to_text();
+        let table = [
+            String::new(),
+            good.replace("result-1", "result-2"),
+            good.replace("image/png", "text/html"),
+            good.replace(" 0 ", " -1 "),
+            good[..good.len() - 1].to_owned(),
+            format!("{good} more"),
+            good.replace("e3b0", "zzzz"),
+        ];
+        for text in table {
+            assert_eq!(Record::from_text(&text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! When the store is asked and when it is written to: never so that a request waits for longer than the timeout, or fails.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Written};
+
+/// Reads at the same time. A store that hangs holds as many threads, and no more.
+const READS: usize = 64;
+
+/// Bytes that may wait to be written, in KiB. What finds no room is not stored.
+const WRITE_MEMORY_KIB: u32 = 128 * 1024;
+
+/// How long a write may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Failures in a row after which the store is left alone for a while.
+const FAILURES: u32 = 5;
+
+/// How long it is left alone.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The result store, and what was asked of it.
+pub(crate) struct Results {
+    store: Arc<dyn ResultStore>,
+    which: ResultsFor,
+    timeout: Duration,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+    health: Mutex<Health>,
+    counters: Counters,
+}
+
+/// Whether the store works.
+#[derive(Debug, Default)]
+struct Health {
+    failures: u32,
+    /// Until when it is not asked.
+    paused: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    errors: AtomicU64,
+    written: AtomicU64,
+    dropped: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
+}
+
+/// What was asked of the store since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stats {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) errors: u64,
+    pub(crate) written: u64,
+    /// Results that were not stored because too many were waiting, or the store was not working.
+    pub(crate) dropped: u64,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_written: u64,
+}
+
+impl Results {
+    /// Asks `store` for at most `timeout` a request, and keeps the results that `which` names.
+    pub(crate) fn new(store: Arc<dyn ResultStore>, which: ResultsFor, timeout: Duration) -> Self {
+        let (reads, writes) = (Semaphore::new(READS), Semaphore::new(WRITE_MEMORY_KIB as usize));
+        Self {
+            store,
+            which,
+            timeout,
+            reads: reads.into(),
+            writes: writes.into(),
+            health: Mutex::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Whether results of requests like this are stored. `preset` tells whether the request named one.
+    pub(crate) const fn may_hold(&self, preset: bool) -> bool {
+        !matches!(self.which, ResultsFor::Presets) || preset
+    }
+
+    /// Finds a result, unless the store takes too long.
+    pub(crate) async fn get(&self, id: &ResultId, deadline: Instant) -> Option<Stored> {
+        if self.is_paused() {
+            return None;
+        }
+        let until = deadline.min(Instant::now() + self.timeout);
+        // A task of its own holds the permit for as long as the store really takes, if that is longer.
+        let (store, reads, id) = (self.store.clone(), self.reads.clone(), id.clone());
+        let read = async {
+            let permit = reads.acquire_owned().await;
+            tokio::spawn(async move {
+                let _permit = permit;
+                store.get(&id).await
+            })
+            .await
+        };
+        let found = match timeout_at(until, read).await {
+            Ok(Ok(found)) => found,
+            // It panicked.
+            Ok(Err(error)) => Err(StoreError::Io(std::io::Error::other(error))),
+            Err(_) => Err(StoreError::Io(std::io::ErrorKind::TimedOut.into())),
+        };
+        match found {
+            Ok(found) => {
+                self.has_worked();
+                match &found {
+                    Some(stored) => {
+                        add(&self.counters.hits, 1);
+                        add(&self.counters.bytes_read, stored.record.length);
+                    }
+                    None => add(&self.counters.misses, 1),
+                }
+                found
+            }
+            Err(error) => {
+                self.has_failed(&error);
+                None
+            }
+        }
+    }
+
+    /// Stores a result, some time after this returns. `took` is how long it took to make it.
+    pub(crate) fn keep(self: &Arc<Self>, id: ResultId, media_type: &'static str, bytes: Bytes, took: Duration) {
+        if matches!(self.which, ResultsFor::SlowerThan(least) if took < least) {
+            return;
+        }
+        let kib = u32::try_from(bytes.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let permit = if self.is_paused() { None } else { self.writes.clone().try_acquire_many_owned(kib).ok() };
+        let Some(permit) = permit else {
+            add(&self.counters.dropped, 1);
+            return;
+        };
+        let results = self.clone();
+        tokio::spawn(async move {
+            let write = async {
+                let length = bytes.len() as u64;
+                // Not on the way of the answer: a digest of megabytes takes milliseconds.
+                let hashed = bytes.clone();
+                let record = tokio::task::spawn_blocking(move || Record::of(media_type, &hashed)).await;
+                let record = record.map_err(std::io::Error::other)?;
+                Ok((results.store.put(&id, &record, bytes).await?, length))
+            };
+            match timeout(WRITE_TIMEOUT, write).await {
+                Ok(Ok((Written::Stored, length))) => {
+                    results.has_worked();
+                    add(&results.counters.written, 1);
+                    add(&results.counters.bytes_written, length);
+                }
+                Ok(Ok((Written::AlreadyThere, _))) => results.has_worked(),
+                Ok(Ok((Written::TooLarge, _))) => add(&results.counters.dropped, 1),
+                Ok(Err(error)) => results.has_failed(&error),
+                Err(_) => results.has_failed(&StoreError::Io(std::io::ErrorKind::TimedOut.into())),
+            }
+            drop(permit);
+        });
+    }
+
+    /// Waits until everything that was to be stored so far is stored, or has failed.
+    pub(crate) async fn settle(&self) {
+        // Whoever writes holds some of them.
+        let _all = self.writes.acquire_many(WRITE_MEMORY_KIB).await;
+    }
+
+    /// What was asked of the store since the start.
+    pub(crate) fn stats(&self) -> Stats {
+        let counters = &self.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            hits: read(&counters.hits),
+            misses: read(&counters.misses),
+            errors: read(&counters.errors),
+            written: read(&counters.written),
+            dropped: read(&counters.dropped),
+            bytes_read: read(&counters.bytes_read),
+            bytes_written: read(&counters.bytes_written),
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.paused.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn has_worked(&self) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Health::default();
+    }
+
+    fn has_failed(&self, error: &StoreError) {
+        add(&self.counters.errors, 1);
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.failures += 1;
+        // One result that is damaged says nothing about the others.
+        if health.failures >= FAILURES && !matches!(error, StoreError::Damaged) {
+            *health = Health { failures: FAILURES - 1, paused: Some(Instant::now() + PAUSE) };
+            tracing::warn!(%error, "the result store does not work; it is left alone for {} s", PAUSE.as_secs());
+        } else {
+            tracing::debug!(%error, "the result store failed");
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+
+    /// What a store does.
+    #[derive(Debug, Clone, Copy)]
+    enum Manner {
+        Hangs,
+        Refuses,
+        Panics,
+        IsEmpty,
+    }
+
+    struct Odd(Manner, AtomicU64);
+
+    impl ResultStore for Odd {
+        fn get<'a>(&'a self, _: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+            add(&self.1, 1);
+            Box::pin(async {
+                match self.0 {
+                    Manner::Hangs => std::future::pending().await,
+                    Manner::Refuses => Err(StoreError::Io(std::io::ErrorKind::PermissionDenied.into())),
+                    Manner::Panics => panic!("on purpose"),
+                    Manner::IsEmpty => Ok(None),
+                }
+            })
+        }
+
+        fn put<'a>(&'a self, _: &'a ResultId, _: &'a Record, _: Bytes) -> BoxFuture<'a, Result<Written, StoreError>> {
+            Box::pin(async {
+                match self.0 {
+                    Manner::Hangs => std::future::pending().await,
+                    Manner::Refuses | Manner::Panics => Err(StoreError::Io(std::io::ErrorKind::StorageFull.into())),
+                    Manner::IsEmpty => Ok(Written::Stored),
+                }
+            })
+        }
+    }
+
+    fn results(manner: Manner, which: ResultsFor) -> (Arc<Odd>, Arc<Results>) {
+        let odd = Arc::new(Odd(manner, AtomicU64::new(0)));
+        (odd.clone(), Arc::new(Results::new(odd, which, Duration::from_millis(200))))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_work_costs_the_timeout_and_is_left_alone() {
+        for manner in [Manner::Hangs, Manner::Refuses, Manner::Panics] {
+            let (odd, results) = results(manner, ResultsFor::All);
+            let started = Instant::now();
+            for _ in 0..20 {
+                let asked = Instant::now();
+                assert!(results.get(&ResultId::of("x"), asked + Duration::from_secs(10)).await.is_none());
+                assert!(asked.elapsed() <= Duration::from_millis(210), "{manner:?}");
+            }
+            assert_eq!(odd.1.load(Ordering::Relaxed), u64::from(FAILURES), "{manner:?}");
+            assert_eq!(results.stats().errors, u64::from(FAILURES), "{manner:?}");
+            // One request tries whether it works again.
+            tokio::time::sleep_until(started + PAUSE + Duration::from_secs(5)).await;
+            for _ in 0..2 {
+                assert!(results.get(&ResultId::of("x"), Instant::now() + Duration::from_secs(10)).await.is_none());
+            }
+            assert_eq!(results.stats().errors, u64::from(FAILURES) + 1, "{manner:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_holds_no_more_than_its_permits() {
+        let (odd, results) = results(Manner::Hangs, ResultsFor::All);
+        let asked: Vec<_> = (0..3 * READS)
+            .map(|_| {
+                let results = results.clone();
+                tokio::spawn(async move {
+                    results.get(&ResultId::of("x"), Instant::now() + Duration::from_secs(10)).await.is_none()
+                })
+            })
+            .collect();
+        for asked in asked {
+            assert!(asked.await.unwrap());
+        }
+        assert_eq!(odd.1.load(Ordering::Relaxed), READS as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_to_be_written_is_bounded() {
+        let (_, results) = results(Manner::Hangs, ResultsFor::All);
+        let bytes = Bytes::from(vec![0; 60 * 1024 * 1024]);
+        for _ in 0..4 {
+            results.keep(ResultId::of("x"), "image/png", bytes.clone(), Duration::ZERO);
+        }
+        assert_eq!(results.stats().dropped, 2);
+        results.settle().await;
+        assert_eq!(results.stats().errors, 2);
+    }
+
+    #[tokio::test]
+    async fn results_are_chosen_by_what_they_took() {
+        let slow = ResultsFor::SlowerThan(Duration::from_millis(200));
+        for (which, written, preset) in [(ResultsFor::All, 2, false), (slow, 1, false), (ResultsFor::Presets, 2, true)]
+        {
+            let (_, results) = results(Manner::IsEmpty, which);
+            assert!(results.may_hold(true));
+            assert_ne!(results.may_hold(false), preset);
+            for milliseconds in [100, 300] {
+                let took = Duration::from_millis(milliseconds);
+                results.keep(ResultId::of("x"), "image/png", Bytes::from_static(b"x"), took);
+            }
+            results.settle().await;
+            assert_eq!((results.stats().written, results.stats().bytes_written), (written, written));
+        }
+    }
+}
