@@ -222,7 +222,7 @@ fn a_killed_writer_leaves_whole_results() {
             let target = format!("/photo.jpg?w={}", 30 + 4 * round % 20 + width);
             let answer = crate::common::request(address, "GET", &target, &[]);
             assert_eq!(answer.status, 200, "{target}");
-            assert_eq!(answer.size().0 as u64, 30 + 4 * round % 20 + width);
+            assert_eq!(u64::from(answer.size().0), 30 + 4 * round % 20 + width);
         }
         std::thread::sleep(std::time::Duration::from_micros(150 * round));
         program.kill().unwrap();

@@ -7,11 +7,11 @@
 //! The store is an optimisation. Whatever goes wrong with it costs a request at most the configured timeout, is counted,
 //! and leads to the picture being made as if there were no store.
 
+mod access;
 #[cfg(feature = "s3")]
 mod bucket;
 mod folder;
 mod record;
-mod results;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+pub(crate) use access::{Results, Stats};
 #[cfg(feature = "s3")]
 use bucket::Bucket;
 use folder::Folder;
 pub(crate) use record::{Record, ResultId};
-pub(crate) use results::{Results, Stats};
 
 use crate::source::{ByteStream, SourceSettings};
 
@@ -111,6 +111,7 @@ pub(crate) enum Content {
     /// A file that was compared with its digest, and the offset at which the result begins.
     File(Arc<std::fs::File>, u64),
     /// What another machine sends. It ends in an error instead of its last piece if its digest is another.
+    #[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "only a bucket streams"))]
     Stream(ByteStream),
 }
 

@@ -291,6 +291,13 @@ export interface TransformOptions {
    */
   info?: boolean;
   /**
+   * Any text. It changes nothing in the picture but is part of the cache's key, so a new value is a new picture everywhere, and Cache-Control says immutable.
+   *
+   * Takes up to 64 characters.
+   * @default none
+   */
+  v?: (string & {}) | number | readonly number[];
+  /**
    * A named set of parameters from the configuration; explicit ones win over it.
    *
    * Takes the name of a preset in the configuration.

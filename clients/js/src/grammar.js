@@ -39,5 +39,6 @@ export const PARAMETERS = {
   "metadata": {"aliases":[],"type":"choice","values":["none","copyright","all"],"default":"none"},
   "showExif": {"aliases":[],"type":"bool","default":"false"},
   "info": {"aliases":[],"type":"bool","default":"false"},
+  "v": {"aliases":[],"type":"text","form":"up to 64 characters","default":"none"},
   "preset": {"aliases":[],"type":"text","form":"the name of a preset in the configuration","default":"none"},
 };
