@@ -1,10 +1,16 @@
 //! What reading the structure of a file costs: for every byte of it, a bounded number of steps and of bytes that are held at
-//! one time, whatever it claims. The first byte chooses a container to wrap the rest in, so that packets of XMP and blocks
-//! of Exif can be tried alone.
+//! one time, whatever it claims. The first byte of the input selects a container that the rest is wrapped in, so that XMP
+//! packets and Exif blocks can be fuzzed alone, or a format whose signature the rest is given. The environment variable
+//! `COST_CONTAINER` replaces that byte, which directs a whole run at one format:
+//!
+//! ```sh
+//! COST_CONTAINER=7 cargo +nightly fuzz run cost -s none CORPUS -- -max_len=4096
+//! ```
 #![no_main]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use image_origin_codec::{Budget, Work, decoder_for};
@@ -45,7 +51,10 @@ const BASE_STEPS: u64 = 1 << 19;
 const STEPS_PER_BYTE: u64 = 64;
 const BUDGET: Budget = Budget { pixels: 1 << 24, memory: 64 << 20 };
 
-/// A PNG or JPEG around a block of metadata, or the bytes as they are.
+/// Replaces the first byte of every input.
+static CONTAINER: LazyLock<Option<u8>> = LazyLock::new(|| std::env::var("COST_CONTAINER").ok()?.parse().ok());
+
+/// A PNG or JPEG around a block of metadata, a file whose signature is restored, or the bytes as they are.
 fn file(container: u8, bytes: &[u8]) -> Vec<u8> {
     let chunk = |name: &[u8; 4], parts: &[&[u8]]| {
         let data = parts.concat();
@@ -59,22 +68,41 @@ fn file(container: u8, bytes: &[u8]) -> Vec<u8> {
         0 => png(chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0", bytes])),
         1 => png(chunk(b"eXIf", &[bytes])),
         2 => png(chunk(b"tEXt", &[b"Raw profile type 8bim\0", bytes])),
-        3 => {
-            let parts = bytes.chunks(65_000).flat_map(|part| {
-                let length = (part.len() as u16 + 16).to_be_bytes();
-                [&[0xff, 0xed][..], &length, b"Photoshop 3.0\0", part].concat()
-            });
-            [0xff, 0xd8].into_iter().chain(parts).chain(*b"\xff\xda\0\x02\xff\xd9").collect()
-        }
+        3 => jpeg(0xed, b"Photoshop 3.0\0", bytes),
+        4 => jpeg(0xe1, b"Exif\0\0", bytes),
+        5 => signed(bytes, 4, b"ftyp"),
+        6 => signed(bytes, 0, if bytes.first() == Some(&b'M') { b"MM\0*" } else { b"II*\0" }),
+        7 => signed(&signed(bytes, 0, b"RIFF"), 8, b"WEBP"),
+        8 => signed(bytes, 0, b"\x89PNG\r\n\x1a\n"),
+        9 => signed(bytes, 0, &[0xff, 0xd8, 0xff]),
         _ => bytes.to_vec(),
     }
 }
 
+/// A JPEG whose bytes are in as many segments of a kind as they need.
+fn jpeg(marker: u8, name: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let parts = bytes.chunks(65_000).flat_map(|part| {
+        let length = ((2 + name.len() + part.len()) as u16).to_be_bytes();
+        [&[0xff, marker][..], &length, name, part].concat()
+    });
+    [0xff, 0xd8].into_iter().chain(parts).chain(*b"\xff\xda\0\x02\xff\xd9").collect()
+}
+
+/// The bytes with a format's signature at its offset.
+fn signed(bytes: &[u8], offset: usize, signature: &[u8]) -> Vec<u8> {
+    let mut file = bytes.to_vec();
+    file.resize(file.len().max(offset + signature.len()), 0);
+    file[offset..offset + signature.len()].copy_from_slice(signature);
+    file
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&container, bytes)) = data.split_first() else { return };
-    let file = file(container, bytes);
+    let file = file(CONTAINER.unwrap_or(container), bytes);
     let ways: [(&str, &dyn Fn(&Work)); 7] = [
-        ("report", &|work| _ = transform::report(&file, work).map(|report| serde_json::to_vec(&report.without_location()))),
+        ("report", &|work| {
+            _ = transform::report(&file, work).map(|report| serde_json::to_vec(&report.without_location()))
+        }),
         ("carry rights", &|work| _ = metadata::carry(&file, Keep::Copyright, work)),
         ("carry all", &|work| _ = metadata::carry(&file, Keep::All, work)),
         ("strip", &|work| _ = metadata::strip(&mut Cursor::new(&file), Keep::None, work)),
@@ -88,6 +116,10 @@ fuzz_target!(|data: &[u8]| {
         way(&work);
         let (held, steps) = (PEAK.load(Relaxed).saturating_sub(before), work.spent().steps);
         assert!(held <= BASE_MEMORY + MEMORY_PER_BYTE * file.len(), "{name} holds {held} bytes of {}", file.len());
-        assert!(steps <= BASE_STEPS + STEPS_PER_BYTE * file.len() as u64, "{name} takes {steps} steps of {}", file.len());
+        assert!(
+            steps <= BASE_STEPS + STEPS_PER_BYTE * file.len() as u64,
+            "{name} takes {steps} steps of {}",
+            file.len()
+        );
     }
 });
