@@ -5,11 +5,15 @@ use std::ops::Range;
 
 use super::super::shrink::Window;
 use super::super::{Error, Flaw, Work};
-use super::layout::{Layout, Predictor};
-use super::{decompress, samples};
+use super::layout::{Compression, Layout, Predictor};
+use super::{damaged, decompress, samples};
 
 /// What a band holds for each chunk beside its decompressor.
 const CHUNK: u64 = 96;
+
+/// How many times the file's length the compressed chunks of a picture may have together, beside the bytes of its samples.
+/// Writers store equal tiles once, so chunks may share bytes; but each is decompressed on its own.
+const MAX_SHARING: u64 = 16;
 
 /// A chunk whose rows are being read, until they end or cannot be read.
 type Chunk<'a> = Option<Box<dyn Read + 'a>>;
@@ -30,6 +34,8 @@ pub(super) struct Rows<'a> {
     work: &'a Work,
     /// What JPEGs inside may take while they are decoded.
     spare: u64,
+    /// Compressed bytes that may still be opened.
+    openable: u64,
     /// The chunks of the band, by plane and then from left to right.
     chunks: Vec<Vec<Chunk<'a>>>,
     stored: Vec<u8>,
@@ -52,6 +58,7 @@ impl<'a> Rows<'a> {
             window,
             work,
             spare,
+            openable: layout.sample_bytes().saturating_add((bytes.len() as u64).saturating_mul(MAX_SHARING)),
             chunks: Vec::new(),
             stored,
             scratch: Vec::new(),
@@ -76,7 +83,8 @@ impl<'a> Rows<'a> {
     /// Begins with a row of chunks.
     ///
     /// # Errors
-    /// As [`decompress::open`], but for damage: the pixels of such a chunk are missing.
+    /// As [`decompress::open`], but for damage: the pixels of such a chunk are missing. [`Error::Damaged`] if chunks have
+    /// the same bytes so often that reading them has nothing to do with the length of the file.
     pub(super) fn open_band(&mut self, down: u32) -> Result<(), Error> {
         self.chunks.clear();
         for plane in 0..self.layout.planes() {
@@ -91,6 +99,12 @@ impl<'a> Rows<'a> {
                         continue;
                     }
                 };
+                // Of what is not compressed, only the bytes of the rows are read.
+                if self.layout.compression != Compression::None {
+                    let rest = self.openable.checked_sub(chunk.len() as u64);
+                    self.openable =
+                        rest.ok_or_else(|| damaged("its strips or tiles use the same bytes over and over"))?;
+                }
                 chunks.push(match decompress::open(self.layout, chunk, self.spare, self.work) {
                     Ok((reader, flaw)) => {
                         let of_jpeg = flaw.map(|flaw| (flaw, "a JPEG inside is damaged".to_owned()));

@@ -275,6 +275,14 @@ impl<'a> Layout<'a> {
         (u64::from(self.chunk_width) * self.chunk_samples() as u64 * u64::from(self.bits)).div_ceil(8)
     }
 
+    /// Bytes of all rows of all chunks, once decompressed.
+    pub(super) fn sample_bytes(&self) -> u64 {
+        let bands = u64::from(self.height.div_ceil(self.chunk_height));
+        let rows = bands.saturating_mul(u64::from(self.chunk_height));
+        let chunks = u64::from(self.across()) * self.planes() as u64;
+        self.row_bytes().saturating_mul(rows).saturating_mul(chunks)
+    }
+
     /// The compressed bytes of a chunk, cut at the end of the file; the error says why there are none.
     pub(super) fn chunk<'b>(
         &self,
@@ -287,14 +295,17 @@ impl<'a> Layout<'a> {
         let index = plane as u64 * per_plane + u64::from(down) * u64::from(self.across()) + u64::from(across);
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         // Where nothing was written, there are zeros.
-        let offset = self.block.uint_at(&self.offsets, index).filter(|offset| *offset > 0);
+        let offset_at = |index| self.block.uint_at(&self.offsets, index).filter(|offset| *offset > 0);
+        let offset = offset_at(index);
         let start = usize::try_from(offset.ok_or("a strip or tile is missing")?).unwrap_or(usize::MAX);
         let rest = bytes.get(start..).filter(|rest| !rest.is_empty());
         let rest = rest.ok_or("a strip or tile lies outside the file")?;
         let length = self.lengths.as_ref().and_then(|lengths| self.block.uint_at(lengths, index));
         let length = length.and_then(|length| usize::try_from(length).ok());
-        // Like libtiff: a length of zero is none.
-        Ok(match length.filter(|length| *length > 0) {
+        // Like libtiff: a length of zero is none. Then the chunk goes on to the next one behind it.
+        let to_next =
+            || usize::try_from(offset_at(index.checked_add(1)?)?).ok()?.checked_sub(start).filter(|gap| *gap > 0);
+        Ok(match length.filter(|length| *length > 0).or_else(to_next) {
             Some(length) => &rest[..length.min(rest.len())],
             None => rest,
         })

@@ -422,6 +422,26 @@ fn lists_of_strips_and_tiles_are_taken_as_libtiff_takes_them() {
 }
 
 #[test]
+fn chunks_share_bytes_a_few_times_only() {
+    let row = [7; 15];
+    // Blocks of Deflate that hold nothing take time to read (RFC 1951, 3.2.4).
+    let nothing = [0, 0, 0, 0xff, 0xff].repeat(2000);
+    let last = [&[1, row.len() as u8, 0, !(row.len() as u8), 0xff][..], &row].concat();
+    let shared = [&[0x78, 0x01][..], &nothing, &last].concat();
+    let of_strips = |count: u32| {
+        let mut strips = vec![Vec::new(); count as usize - 1];
+        strips.push(shared.clone());
+        let height = [count];
+        let fields: [Entry<'_>; 7] =
+            [W, (0x0101, &height), (0x0102, &[8]), (0x0103, &[8]), (0x0106, &[2]), (0x0115, &[3]), (0x0116, &[1])];
+        decoded(&file(&fields, false, &strips), None, 1.0)
+    };
+    let Samples::U8(samples) = of_strips(16).unwrap().raster.into_samples() else { panic!("8 bits came in") };
+    assert_eq!(samples, row.repeat(16));
+    assert!(of_strips(200).unwrap_err().to_string().contains("over and over"));
+}
+
+#[test]
 fn the_tiff_says_what_the_samples_of_a_jpeg_mean() {
     // A JPEG of grey with the mark of JFIF, and in a field of its own nothing but the end of its tables.
     let fields: [Entry<'_>; 5] = [(0x0100, &[8]), (0x0101, &[8]), (0x0102, &[8]), (0x0103, &[7]), (0x0106, &[0])];
