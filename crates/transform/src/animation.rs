@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Instant;
 
+use super::output::Attempt;
 use super::{
     Accepted, Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background, output,
 };
@@ -127,6 +128,14 @@ fn picture(prepared: &Prepared<'_>, plan: Plan, decoded: Decoded) -> Picture {
     Picture { header, original, crop, plan, decoded, faces: None, budget }
 }
 
+/// The outcome of a pass over the frames.
+enum Run {
+    /// The file, and the colour space of its frames.
+    Whole(Vec<u8>, Colorspace),
+    /// The file is too long: about so many bytes.
+    GivenUp(u64),
+}
+
 /// What it takes to go through all frames.
 #[derive(Clone)]
 struct Pass<'a> {
@@ -144,25 +153,30 @@ impl Pass<'_> {
     /// pass.
     fn rendered(&self, encoder: &'static dyn Encoder, most: u64) -> Result<Rendered, Error> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
-        let encode = |encoding: &Encoding, budget: Budget| {
-            let (encoded, space) = self.run(encoder, encoding, most, budget)?;
+        let encode = |encoding: &Encoding, give_up: u64, budget: Budget| {
+            let (encoded, space) = match self.run(encoder, encoding, [most, give_up], budget)? {
+                Run::Whole(encoded, space) => (encoded, space),
+                Run::GivenUp(length) => return Ok(Attempt::GivenUp(length)),
+            };
             let carried = self.carried.with_profile(conversion::profile(space));
             budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
-            Ok(metadata::embed(encoded, format, &carried, width, height))
+            Ok(Attempt::Whole(metadata::embed(encoded, format, &carried, width, height)))
         };
         let has_quality = |encoding: &Encoding| encoder.has_quality(encoding);
-        let bytes = output::encode(&self.transform.output, has_quality, self.budget, encode)?;
+        let attempts = Some(output::ATTEMPTS_OF_ANIMATIONS);
+        let bytes = output::encode_within(&self.transform.output, has_quality, self.budget, attempts, encode)?;
         Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
     }
 
-    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file.
+    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file. More than
+    /// `most` bytes are an error; from `give_up` on, the rest is estimated from the frames so far.
     fn run(
         &self,
         encoder: &'static dyn Encoder,
         encoding: &Encoding,
-        most: u64,
+        [most, give_up]: [u64; 2],
         budget: Budget,
-    ) -> Result<(Vec<u8>, Colorspace), codec::Error> {
+    ) -> Result<Run, codec::Error> {
         let Prepared { bytes, decoder, work, .. } = *self.prepared;
         let mut frames = decoder.frames(bytes, budget, work)?;
         let mut writer: Option<Box<dyn AnimationWriter + '_>> = None;
@@ -197,10 +211,15 @@ impl Pass<'_> {
             };
             writer.push(&frame, delays.next().copied().unwrap_or_default())?;
             self.add(|stages| stages.encode += start.elapsed());
-            Budget { memory: most, ..budget }.check_memory(writer.written())?;
+            let written = writer.written();
+            Budget { memory: most, ..budget }.check_memory(written)?;
+            if written > give_up {
+                let all = self.animation.delays.len() as u64;
+                return Ok(Run::GivenUp(written.saturating_mul(all) / (all - delays.len() as u64).max(1)));
+            }
         }
         match writer {
-            Some(writer) if delays.len() < self.animation.delays.len() => Ok((writer.finish()?, space)),
+            Some(writer) if delays.len() < self.animation.delays.len() => Ok(Run::Whole(writer.finish()?, space)),
             _ => Err(damaged(self.prepared)),
         }
     }

@@ -1,5 +1,7 @@
 //! Which format to write, and at which quality.
 
+use std::ops::RangeInclusive;
+
 use super::{Error, Rendered};
 use image_origin_codec::{self as codec, Budget, Encoder, Encoding, Format, Raster, Variety};
 use image_origin_query::{FormatChoice, Output, accept};
@@ -207,6 +209,25 @@ pub(super) fn encoding(output: &Output) -> Encoding {
     Encoding { quality, lossless: output.lossless, progressive: output.progressive }
 }
 
+/// Most files that are made in search of the quality of an animation, each of all frames or as many of them as fit.
+pub(super) const ATTEMPTS_OF_ANIMATIONS: u32 = 4;
+
+/// The share of the length that is allowed by which a file of a limited search may be shorter than it could be.
+const NEAR: u64 = 16;
+
+/// By how much the logarithm of a file's length grows from a quality to the next, where nothing is known yet.
+const GROWTH: f64 = 0.03;
+
+/// So many attempts follow the lengths of earlier ones; those after them halve what is left, so that the search ends.
+const GUESSES: u32 = 4;
+
+/// The outcome of an attempt to write a file of limited length.
+pub(super) enum Attempt {
+    Whole(Vec<u8>),
+    /// It was given up as too long; it would have had about so many bytes.
+    GivenUp(u64),
+}
+
 /// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `encode` makes the whole file within
 /// a budget; `has_quality` tells whether a lower quality would make it smaller.
 pub(super) fn encode(
@@ -215,36 +236,103 @@ pub(super) fn encode(
     budget: Budget,
     encode: impl Fn(&Encoding, Budget) -> Result<Vec<u8>, codec::Error>,
 ) -> Result<Vec<u8>, Error> {
+    let whole = |encoding: &Encoding, _, budget| encode(encoding, budget).map(Attempt::Whole);
+    encode_within(output, has_quality, budget, None, whole)
+}
+
+/// As [`encode`]. With a limit for the attempts, of two at least, the quality may be lower than the highest that fits, and
+/// the first file that is nearly as long as is allowed will do. `encode` is told the length from which on it may give up.
+pub(super) fn encode_within(
+    output: &Output,
+    has_quality: impl Fn(&Encoding) -> bool,
+    budget: Budget,
+    attempts: Option<u32>,
+    encode: impl Fn(&Encoding, u64, Budget) -> Result<Attempt, codec::Error>,
+) -> Result<Vec<u8>, Error> {
     let encoding = encoding(output);
-    let Some(allowed) = output.max_bytes else { return Ok(encode(&encoding, budget)?) };
-    let allowed = u64::from(allowed);
-    if !has_quality(&encoding) {
-        let bytes = encode(&encoding, budget)?;
-        let smallest = bytes.len() as u64;
-        return if smallest <= allowed { Ok(bytes) } else { Err(Error::MaxBytes { smallest, allowed }) };
-    }
-    // At most seven encodes: `1..=100` is halved each time.
-    let (mut low, mut high) = (1, encoding.quality);
+    let allowed = output.max_bytes.map_or(u64::MAX, u64::from);
+    let has_quality = output.max_bytes.is_some() && has_quality(&encoding);
+    let lowest = if has_quality { 1 } else { encoding.quality };
+    let mut search = Search::new(lowest, encoding.quality, allowed);
     let mut best: Option<Vec<u8>> = None;
     let mut smallest = u64::MAX;
-    while low <= high {
-        let quality = low.midpoint(high);
+    for attempt in 1..=attempts.unwrap_or(u32::MAX) {
+        let Some(next) = search.next(attempt) else { break };
+        let quality = if Some(attempt) == attempts && best.is_none() { lowest } else { next };
         let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
-        let bytes = encode(&Encoding { quality, ..encoding }, rest)?;
-        let length = bytes.len() as u64;
-        smallest = smallest.min(length);
-        if length <= allowed {
-            best = Some(bytes);
-            low = quality + 1;
-        } else {
-            high = quality - 1;
+        // What is the smallest is told exactly.
+        let give_up = if quality == lowest { u64::MAX } else { allowed };
+        let length = match encode(&Encoding { quality, ..encoding }, give_up, rest)? {
+            Attempt::Whole(bytes) => {
+                let length = bytes.len() as u64;
+                if length <= allowed {
+                    best = Some(bytes);
+                }
+                length
+            }
+            Attempt::GivenUp(length) => length.max(allowed.saturating_add(1)),
+        };
+        if attempts.is_some() && (allowed - allowed / NEAR..=allowed).contains(&length) {
+            break;
         }
+        smallest = smallest.min(length);
+        search.tell(quality, length);
     }
     best.ok_or(Error::MaxBytes { smallest, allowed })
 }
 
+/// The search for the highest quality whose file is short enough. It begins with the highest of all.
+struct Search {
+    /// The qualities that are not known to be too low or too high.
+    left: RangeInclusive<u8>,
+    /// The logarithm of the length that is allowed.
+    allowed: f64,
+    /// The highest quality that fits, and the lowest that does not, with the logarithms of their lengths.
+    fits: Option<(f64, f64)>,
+    exceeds: Option<(f64, f64)>,
+}
+
+impl Search {
+    fn new(lowest: u8, highest: u8, allowed: u64) -> Self {
+        Self { left: lowest..=highest, allowed: (allowed as f64).ln(), fits: None, exceeds: None }
+    }
+
+    /// The quality for an attempt, which are counted from 1.
+    fn next(&self, attempt: u32) -> Option<u8> {
+        let (low, high) = (*self.left.start(), *self.left.end());
+        if low > high {
+            return None;
+        }
+        let Some((quality, length)) = self.exceeds else { return Some(high) };
+        if attempt > GUESSES {
+            return Some(low.midpoint(high));
+        }
+        let guess = match self.fits {
+            Some((fitting, short)) => {
+                fitting + (quality - fitting) * (self.allowed - short) / (length - short).max(f64::EPSILON)
+            }
+            None => quality - (length - self.allowed) / GROWTH,
+        };
+        Some((guess as u8).clamp(low, high))
+    }
+
+    fn tell(&mut self, quality: u8, length: u64) {
+        let told = (f64::from(quality), (length as f64).ln());
+        let (low, high) = (*self.left.start(), *self.left.end());
+        if told.1 <= self.allowed {
+            self.fits = Some(told);
+            self.left = quality.saturating_add(1)..=high;
+        } else {
+            self.exceeds = Some(told);
+            self.left = low..=quality.saturating_sub(1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use image_origin_codec::{Channels, Samples, Work};
 
@@ -373,5 +461,34 @@ mod tests {
             |encoding, budget| png.encode(&photo, encoding, budget, &work),
         );
         assert!(matches!(encoded, Err(Error::MaxBytes { .. })));
+    }
+
+    #[test]
+    fn the_search_for_a_quality_is_short() {
+        // Files whose length doubles from so many qualities to the next, beside a part that no quality changes.
+        for (doubles, fixed) in [(10.0, 0), (20.0, 500), (25.0, 0), (60.0, 50_000)] {
+            let length = |quality: u8| fixed + (1000.0 * (f64::from(quality) / doubles).exp2()) as usize;
+            for wanted in 1..=80 {
+                let output = Output { max_bytes: Some(length(wanted) as u32), ..Output::default() };
+                let made = Cell::new(0);
+                let make = |encoding: &Encoding| {
+                    made.set(made.get() + 1);
+                    vec![0; length(encoding.quality)]
+                };
+                let exact = |encoding: &Encoding, _: Budget| Ok(make(encoding));
+                let bytes = encode(&output, |_| true, Budget::UNLIMITED, exact).unwrap();
+                assert_eq!((bytes.len(), made.take() <= 11), (length(wanted), true), "{doubles} {fixed} {wanted}");
+                // Given up at once, with its length told a fifth too long.
+                let short = |encoding: &Encoding, give_up: u64, _: Budget| {
+                    let bytes = make(encoding);
+                    let length = bytes.len() as u64;
+                    Ok(if length > give_up { Attempt::GivenUp(length * 6 / 5) } else { Attempt::Whole(bytes) })
+                };
+                let bytes = encode_within(&output, |_| true, Budget::UNLIMITED, Some(4), short).unwrap();
+                assert!(made.take() <= 4 && bytes.len() <= length(wanted), "{doubles} {fixed} {wanted}");
+                let near = length(wanted) - length(wanted) / NEAR as usize;
+                assert!(bytes.len() >= length(wanted.saturating_sub(5).max(1)).min(near), "{doubles} {fixed} {wanted}");
+            }
+        }
     }
 }
