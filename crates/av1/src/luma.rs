@@ -2,7 +2,7 @@
 
 use super::coefficients::{self, Site};
 use super::inverse::Kind;
-use super::predict::{D67, DC, Edges, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
+use super::predict::{D67, DC, Edges, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::{self, Quantized, quantize};
 use super::size::Size;
 use super::symbols::{Sink, Tally};
@@ -90,6 +90,14 @@ impl Tile {
             let rate = tile.mode_rate(task, mode);
             likely.push(Likely { guess: tile.guess(&task.wanted, &prediction, task.size, rate), mode, rate });
         };
+        if effort.looks_at_few {
+            for base in [DC, SMOOTH, PAETH, VERTICAL, HORIZONTAL] {
+                look(self, &mut likely, Mode::plain(base));
+            }
+            likely.sort_by(|a, b| a.guess.total_cmp(&b.guess));
+            likely.truncate(effort.modes);
+            return likely;
+        }
         for base in [DC, SMOOTH, SMOOTH_V, SMOOTH_H, PAETH].into_iter().chain(VERTICAL..=D67) {
             look(self, &mut likely, Mode::plain(base));
         }
@@ -226,13 +234,17 @@ fn hadamard_of_squares<const N: usize>(wanted: &[u8], prediction: &[u8], width: 
         for x in (0..width).step_by(N) {
             let mut square = [[0i16; N]; N];
             for (y, row) in square.iter_mut().enumerate() {
-                let line = wanted[y * width + x..].iter().zip(&prediction[y * width + x..]);
-                for (value, (wanted, predicted)) in row.iter_mut().zip(line) {
-                    *value = i16::from(*wanted) - i16::from(*predicted);
+                let at = y * width + x;
+                let (wanted, predicted) = (&wanted[at..at + N], &prediction[at..at + N]);
+                for (i, value) in row.iter_mut().enumerate() {
+                    *value = i16::from(wanted[i]) - i16::from(predicted[i]);
                 }
             }
-            let square = butterflies(transposed(butterflies(square)));
-            sum += square.iter().flatten().map(|value| u32::from(value.unsigned_abs())).sum::<u32>();
+            for row in butterflies(transposed(butterflies(square))) {
+                for value in row {
+                    sum += u32::from(value.unsigned_abs());
+                }
+            }
         }
     }
     sum
@@ -243,17 +255,29 @@ fn hadamard_of_squares<const N: usize>(wanted: &[u8], prediction: &[u8], width: 
 fn butterflies<const N: usize>(mut rows: [[i16; N]; N]) -> [[i16; N]; N] {
     let mut step = 1;
     while step < N {
-        for y in (0..N).filter(|y| y & step == 0) {
-            let (a, b) = (rows[y], rows[y + step]);
-            rows[y] = std::array::from_fn(|x| a[x] + b[x]);
-            rows[y + step] = std::array::from_fn(|x| a[x] - b[x]);
+        for pair in rows.chunks_exact_mut(2 * step) {
+            let (upper, lower) = pair.split_at_mut(step);
+            for (y, upper) in upper.iter_mut().enumerate() {
+                for (x, above) in upper.iter_mut().enumerate() {
+                    let below = lower[y][x];
+                    lower[y][x] = *above - below;
+                    *above += below;
+                }
+            }
         }
         step *= 2;
     }
     rows
 }
 
+/// Written as a loop: without optimisation over the parts of a crate, `array::from_fn` calls a function for each sample.
 #[inline(always)]
 fn transposed<const N: usize>(rows: [[i16; N]; N]) -> [[i16; N]; N] {
-    std::array::from_fn(|y| std::array::from_fn(|x| rows[x][y]))
+    let mut columns = [[0; N]; N];
+    for (y, row) in rows.iter().enumerate() {
+        for (x, value) in row.iter().enumerate() {
+            columns[x][y] = *value;
+        }
+    }
+    columns
 }

@@ -11,6 +11,8 @@ pub struct Effort {
     pub(crate) halves_up_to: u8,
     /// How many times the best cost another way may cost and still get attention.
     pub(crate) patience: f32,
+    /// Whether the first look is at five modes of luma alone, or at all directions and filters.
+    pub(crate) looks_at_few: bool,
     /// How many modes are tried in full.
     pub(crate) modes: usize,
     pub(crate) chroma_modes: usize,
@@ -26,8 +28,15 @@ impl Default for Effort {
 
 impl Effort {
     /// Squares from 8, two modes, and all transforms of each.
-    pub const DEFAULT: Self =
-        Self { smallest: 3, halves_up_to: 0, patience: 1.05, modes: 2, chroma_modes: 2, kinds_of_each: true };
+    pub const DEFAULT: Self = Self {
+        smallest: 3,
+        halves_up_to: 0,
+        patience: 1.05,
+        looks_at_few: false,
+        modes: 2,
+        chroma_modes: 2,
+        kinds_of_each: true,
+    };
 
     /// The log2 of the side of the smallest squares, 2 to 5; what lies outside is taken as the nearer end.
     #[must_use]
@@ -51,6 +60,13 @@ impl Effort {
     #[must_use]
     pub const fn patience(mut self, times: f32) -> Self {
         self.patience = times;
+        self
+    }
+
+    /// Whether only five modes of prediction are looked at for luma, or all directions and filters as well.
+    #[must_use]
+    pub const fn looks_at_few(mut self, few: bool) -> Self {
+        self.looks_at_few = few;
         self
     }
 

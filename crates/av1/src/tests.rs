@@ -10,11 +10,25 @@ use super::inverse::Kind;
 use super::size::Size;
 use super::*;
 
-const THOROUGH: Effort =
-    Effort { smallest: 2, halves_up_to: 5, patience: 10.0, modes: 4, chroma_modes: 3, kinds_of_each: true };
+const THOROUGH: Effort = Effort {
+    smallest: 2,
+    halves_up_to: 5,
+    patience: 10.0,
+    looks_at_few: false,
+    modes: 4,
+    chroma_modes: 3,
+    kinds_of_each: true,
+};
 
-const FAST: Effort =
-    Effort { smallest: 3, halves_up_to: 0, patience: 1.0, modes: 2, chroma_modes: 1, kinds_of_each: false };
+const FAST: Effort = Effort {
+    smallest: 3,
+    halves_up_to: 0,
+    patience: 1.0,
+    looks_at_few: true,
+    modes: 2,
+    chroma_modes: 1,
+    kinds_of_each: false,
+};
 
 /// Ramps, edges and noise, so that all ways of coding have a reason.
 fn plane([width, height]: [usize; 2], seed: u32) -> Vec<u8> {

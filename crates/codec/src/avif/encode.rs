@@ -121,7 +121,7 @@ const SQUARES: Effort = HALVES.smallest(3).halves_up_to(0);
 const QUICK: Effort = SQUARES.modes(1).chroma_modes(1).kinds_of_each(false);
 /// Details of large pictures spread over more pixels, and so may blocks.
 const LARGE: Effort = QUICK.smallest(4).modes(2);
-const LARGEST: Effort = QUICK.smallest(5);
+const LARGEST: Effort = QUICK.smallest(5).looks_at_few(true);
 
 /// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
 /// the NOTES.md of `image-origin-av1`.
