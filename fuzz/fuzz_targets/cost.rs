@@ -70,7 +70,7 @@ fn file(container: u8, bytes: &[u8]) -> Vec<u8> {
         2 => png(chunk(b"tEXt", &[b"Raw profile type 8bim\0", bytes])),
         3 => jpeg(0xed, b"Photoshop 3.0\0", bytes),
         4 => jpeg(0xe1, b"Exif\0\0", bytes),
-        5 => signed(bytes, 4, b"ftyp"),
+        5 => signed(&signed(bytes, 0, &[0; 3]), 4, b"ftyp"),
         6 => signed(bytes, 0, if bytes.first() == Some(&b'M') { b"MM\0*" } else { b"II*\0" }),
         7 => signed(&signed(bytes, 0, b"RIFF"), 8, b"WEBP"),
         8 => signed(bytes, 0, b"\x89PNG\r\n\x1a\n"),

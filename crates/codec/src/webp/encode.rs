@@ -7,8 +7,8 @@ use std::ffi::c_int;
 
 use libwebp_sys as ffi;
 
-use super::WebP;
 use super::writer::WebPWriter;
+use super::{WebP, large};
 use crate::buffer::OutputBuffer;
 use crate::{
     AnimationWriter, Budget, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples,
@@ -30,6 +30,10 @@ const LARGE: u64 = 4 << 20;
 
 /// Bytes a pixel that libwebp's symbols take of noise, at some of its qualities.
 const TOKENS: [(u8, u8); 4] = [(0, 12), (75, 19), (90, 25), (100, 32)];
+
+/// Most pixels that libwebp writes without loss, alpha included. Of larger ones it would hold 40 bytes a pixel, so they are
+/// for our own encoder, which holds rows.
+const LARGE_LOSSLESS: u64 = 4 << 20;
 
 /// Bytes a pixel that libwebp holds without loss: pixels, what they become, and chains and references of repetitions.
 const LOSSLESS: u64 = 36;
@@ -131,6 +135,12 @@ impl PlanarEncoder for WebP {
 /// Encodes one picture.
 pub(super) fn encode(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
+    let size = [raster.width(), raster.height()];
+    let is_large = u64::from(size[0]) * u64::from(size[1]) > LARGE_LOSSLESS;
+    if is_large && (encoding.lossless || raster.channels().has_alpha()) {
+        check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
+        return encode_large(raster, encoding, budget, work);
+    }
     let channels = if raster.channels().has_alpha() { 4 } else { 3 };
     let count = samples.len() / raster.channels().count() * channels;
     let mut budget = budget;
@@ -148,6 +158,30 @@ pub(super) fn encode(raster: &Raster, encoding: &Encoding, budget: Budget, work:
     };
     let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
     encode_pixels(pixels, raster, encoding, budget, work)
+}
+
+/// Encodes a picture with alpha or without loss by our own encoder of these; only lossy colours are for libwebp.
+fn encode_large(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    if encoding.lossless {
+        return large::lossless(raster, budget, work);
+    }
+    let alpha = large::alpha(raster, budget, work)?;
+    let rest = budget.beside(alpha.as_ref().map_or(0, Vec::capacity) as u64)?;
+    let samples = raster.samples().as_bytes();
+    let file = if raster.channels() == Channels::La {
+        let rest = rest.beside(samples.len() as u64 / 2 * 3)?;
+        let mut greys = Vec::with_capacity(samples.len() / 2 * 3);
+        greys.extend(samples.as_chunks::<2>().0.iter().flat_map(|&[l, _]| [l; 3]));
+        encode_pixels(Pixels::Rgb(&greys), raster, encoding, rest, work)?
+    } else {
+        encode_pixels(Pixels::Rgbx(samples), raster, encoding, rest, work)?
+    };
+    match alpha {
+        Some(alpha) => {
+            large::with_alpha(&file, &alpha, [raster.width(), raster.height()], rest.beside(file.capacity() as u64)?)
+        }
+        None => Ok(file),
+    }
 }
 
 /// Encodes pixels, of which there are as many as `raster` has.
@@ -205,6 +239,8 @@ const MAX_SIDE: u32 = 16_383;
 pub(super) enum Pixels<'p> {
     Rgb(&'p [u8]),
     Rgba(&'p [u8]),
+    /// Colours with a byte beside them that does not count.
+    Rgbx(&'p [u8]),
     /// Luma, and two chromas of half of its width and height, rounded up.
     Planes([&'p [u8]; 3]),
 }
@@ -214,7 +250,7 @@ impl Pixels<'_> {
     fn fill(&self, width: usize, height: usize) -> bool {
         match self {
             Self::Rgb(pixels) => pixels.len() == width * height * 3,
-            Self::Rgba(pixels) => pixels.len() == width * height * 4,
+            Self::Rgba(pixels) | Self::Rgbx(pixels) => pixels.len() == width * height * 4,
             Self::Planes([luma, chromas @ ..]) => {
                 let quarter = width.div_ceil(2) * height.div_ceil(2);
                 luma.len() == width * height && chromas.iter().all(|chroma| chroma.len() == quarter)
@@ -280,6 +316,11 @@ pub(super) fn encode_with_libwebp(
         Pixels::Rgba(pixels) => {
             // SAFETY: as above, with four bytes.
             let status = unsafe { ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride * 4) };
+            status != 0
+        }
+        Pixels::Rgbx(pixels) => {
+            // SAFETY: as above.
+            let status = unsafe { ffi::WebPPictureImportRGBX(&raw mut picture.0, pixels.as_ptr(), stride * 4) };
             status != 0
         }
         Pixels::Planes(planes) => {

@@ -1,7 +1,8 @@
-//! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels.
+//! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels, and of large
+//! pictures without loss, and their alpha, an encoder of our own that holds less.
 //!
-//! Pictures are read by our own decoders, in the crate `image-origin-vp8`: of VP8, which gives lossy ones smaller where that serves, and of VP8L, for
-//! lossless ones and for alpha. Animations are files of such pictures.
+//! Pictures are read by our own decoders, in the crate `image-origin-vp8`: of VP8, which gives lossy ones smaller where that
+//! serves, and of VP8L, for lossless ones and for alpha. Animations are files of such pictures.
 
 mod alpha;
 mod colour;
@@ -9,8 +10,10 @@ mod container;
 mod encode;
 mod frames;
 mod full;
+mod large;
 mod lossless;
 mod lossy;
+mod prefix;
 mod smaller;
 mod writer;
 
