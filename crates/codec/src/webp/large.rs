@@ -6,7 +6,9 @@
 //! of 32 by 32 pixels, and runs of differences that repeat those to the left or above. One set of prefix codes serves the whole
 //! picture.
 
-use super::container::{ALPHA, file_of};
+use image_origin_container::webp::ALPHA_FLAG;
+
+use super::container::file_of;
 use super::prefix::{BitWriter, Code};
 use crate::buffer::OutputBuffer;
 use crate::{Budget, Channels, Error, Raster, Work};
@@ -73,7 +75,7 @@ pub(super) fn with_alpha(
     let frame = super::container::chunks(file).find(|chunk| &chunk.name == b"VP8 ");
     let frame = frame.ok_or(Error::Internal("libwebp wrote no frame of VP8"))?.content;
     budget.check_memory((frame.len() + alpha.len() + 64) as u64)?;
-    let mut extended = vec![ALPHA, 0, 0, 0];
+    let mut extended = vec![ALPHA_FLAG, 0, 0, 0];
     for side in [width, height] {
         extended.extend(&(side - 1).to_le_bytes()[..3]);
     }
@@ -108,7 +110,7 @@ fn prefix(length: usize) -> (usize, u64, u32) {
     }
     let highest = n.ilog2();
     let bits = highest - 1;
-    (2 * highest as usize + (n >> bits & 1), (n & ((1 << bits) - 1)) as u64, bits)
+    (2 * highest as usize + ((n >> bits) & 1), (n & ((1 << bits) - 1)) as u64, bits)
 }
 
 /// How often each symbol occurs.

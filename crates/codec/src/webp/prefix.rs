@@ -115,7 +115,7 @@ fn lengths(counts: &[u32], longest: u8) -> Vec<u8> {
         if lengths.iter().all(|length| *length <= longest) {
             return lengths;
         }
-        counts.iter_mut().filter(|count| **count > 0).for_each(|count| *count = *count / 2 | 1);
+        counts.iter_mut().filter(|count| **count > 0).for_each(|count| *count = (*count / 2) | 1);
     }
 }
 
