@@ -4,7 +4,9 @@
 //! that the deadline is looked at between pieces; only the last step, making pixels of a frame, cannot be interrupted.
 
 use image_origin_container::{isobmff, slice};
-use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, JxlThreadPool, PixelFormat};
+use jxl_bitstream::Bitstream;
+use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThreadPool, PixelFormat};
+use jxl_oxide_common::Bundle;
 
 use super::{
     Budget, Channels, Decoded, Decoder, Error, Exhausted, Format, Header, Meter, Need, Orientation, Raster, Samples,
@@ -16,6 +18,12 @@ pub(super) struct Jxl;
 
 /// How much is fed between two looks at the clock.
 const PIECE: usize = 16 << 10;
+
+/// How many bytes of a profile each byte of the file may stand for, beside [`SHORT_PROFILE`].
+const PROFILE_FACTOR: u64 = 64;
+
+/// How long a profile may be in the shortest of files, in bytes.
+const SHORT_PROFILE: u64 = 4 << 10;
 
 /// What decoding holds for each pixel, in bytes: three planes of 32 bits twice, and what becomes of them.
 const BYTES_PER_PIXEL: u64 = 24;
@@ -43,17 +51,37 @@ fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhaust
     Ok(parts)
 }
 
+/// Holds the length of the profile that `head`, the start of a codestream, claims against a file of `file` bytes and the
+/// budget: the decoder takes up to 256 MB at the header's word, which its tracker of allocations does not see. A
+/// header that is not there yet, or damaged, passes.
+fn check_profile(head: &[u8], file: usize, budget: Budget) -> Result<(), Error> {
+    let mut bits = Bitstream::new(head);
+    let Ok(header) = ImageHeader::parse(&mut bits, ()) else { return Ok(()) };
+    if !header.metadata.colour_encoding.want_icc() {
+        return Ok(());
+    }
+    let Ok(length) = bits.read_u64() else { return Ok(()) };
+    if length > (file as u64).saturating_mul(PROFILE_FACTOR).saturating_add(SHORT_PROFILE) {
+        return Err(damaged("the profile is longer than the file can hold"));
+    }
+    // As it is stored, and as it is read.
+    budget.check_memory(length.saturating_mul(2))
+}
+
 /// Reads the header; `feed` says whether to read the first frame as well.
 fn open(bytes: &[u8], budget: Budget, work: &Work, whole: bool) -> Result<JxlImage, Error> {
     let tracker = AllocTracker::with_limit(usize::try_from(budget.memory).unwrap_or(usize::MAX));
     let mut waiting = Some(JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit());
     let mut opened = None;
     let parts = codestream(bytes, work)?;
+    let mut head = Vec::new();
     for piece in parts.iter().flat_map(|part| part.chunks(PIECE)) {
         work.check()?;
         match (&mut opened, waiting.take()) {
             (Some(image), _) => feed(image, piece)?,
             (None, Some(mut image)) => {
+                head.extend_from_slice(piece);
+                check_profile(&head, bytes.len(), budget)?;
                 let read = image.feed_bytes(piece).map_err(damaged)?;
                 match image.try_init().map_err(damaged)? {
                     InitializeResult::NeedMoreData(image) if read == piece.len() => waiting = Some(image),
@@ -161,6 +189,57 @@ mod tests {
                 let _ = Jxl.decode(&bytes[..end], &need);
             }
         }
+    }
+
+    /// The start of a codestream of 8 by 8 pixels with a profile of `length` bytes, below 2^28.
+    fn with_profile(length: u64) -> Vec<u8> {
+        // Value and number of bits, the lowest first (ISO/IEC 18181-1, annexes B and D).
+        let fields = [
+            (0x0aff, 16), // signature
+            (1, 1),
+            (0, 5),
+            (1, 3), // eighths of the height less one; square
+            (0, 1),
+            (0, 1),
+            (0, 1),
+            (0, 2),
+            (1, 1),
+            (0, 2), // metadata: 8 bits a sample, no further channels
+            (0, 1),
+            (0, 1),
+            (1, 1),
+            (0, 2), // no XYB; a profile, of RGB
+            (0, 2),
+            (1, 1), // no extensions; the usual transform
+            (3, 2),
+            (length & 0xfff, 12),
+            (1, 1),
+            (length >> 12 & 0xff, 8),
+            (1, 1),
+            (length >> 20, 8),
+            (0, 1),
+        ];
+        let bits: Vec<u64> =
+            fields.iter().flat_map(|&(value, count)| (0..count).map(move |at| value >> at & 1)).collect();
+        bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, &bit| all << 1 | bit as u8)).collect()
+    }
+
+    #[test]
+    fn profiles_are_held_against_the_file_and_the_budget() {
+        // Length of the profile, of the file, and whether it passes.
+        for (length, file, passes) in [
+            (4 << 10, 0, true),
+            ((4 << 10) + 1, 0, false),
+            (3 << 20, 100, false),
+            (3 << 20, 1 << 20, true),
+            (9 << 20, 1 << 20, false),
+            (255 << 20, 113, false),
+        ] {
+            let checked = check_profile(&with_profile(length), file, BUDGET);
+            assert_eq!(checked.is_ok(), passes, "{length} in {file}: {checked:?}");
+        }
+        let probed = Jxl.probe(&with_profile(34 << 20), Budget { memory: u64::MAX, ..BUDGET }, &Work::unbounded());
+        assert!(matches!(&probed, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{probed:?}");
     }
 
     #[test]
