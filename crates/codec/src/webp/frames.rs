@@ -30,7 +30,15 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
             }
             (b"ANMF", content) => {
                 animation.is_cut |= chunk.is_cut;
-                let Some(Frame { place, delay, .. }) = Frame::read(content) else { continue };
+                // What shows nothing ends the animation, for those who decode as for the stripper.
+                let Some(Frame { place, delay, data, .. }) = Frame::read(content) else {
+                    animation.is_cut = true;
+                    break;
+                };
+                if !has_picture(data, &meter)? {
+                    animation.is_cut = true;
+                    break;
+                }
                 animation.add(delay, u64::from(place.width) * u64::from(place.height), canvas);
             }
             _ => {}
@@ -39,6 +47,17 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     // A file that is cut between frames is shorter than it says.
     animation.is_cut |= is_cut(bytes);
     Ok(animation.with_frames())
+}
+
+/// Whether there is anything to decode in the chunks of a frame, be it damaged.
+fn has_picture(data: &[u8], meter: &Meter) -> Result<bool, Error> {
+    for chunk in chunks_in(data) {
+        meter.step()?;
+        if matches!(&chunk.name, b"VP8 " | b"VP8L") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A frame of the file.
