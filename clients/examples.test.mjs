@@ -44,7 +44,7 @@ describe('the examples in a browser', { skip, concurrency: false }, () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'examples-'));
-    const options = ['serve', 'fixtures', '--listen', '127.0.0.1:0', '--deadline', '300'];
+    const options = ['serve', 'fixtures', '--listen', '127.0.0.1:0', '--deadline', '300', '--playground', 'off'];
     server = spawn(program, options, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
     [, images] = await line(server, /on (http:\S+)/);
     server.stdout.resume();

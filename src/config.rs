@@ -14,6 +14,7 @@ pub use quantity::{BadValue, ByteSize};
 use quantity::{count, listen_address, pixels, results_for, results_place, seconds, switch, text, whole_seconds, word};
 
 use crate::codec::{self, Budget, Format};
+use crate::front::playground::Playground;
 use crate::front::{ConnectionSettings, Delivery, ViewerSettings};
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Presets};
@@ -197,6 +198,9 @@ settings! {
     metrics: Metrics = word, "WHERE", Metrics;
     /// Address and port of their own for Prometheus' /metrics, and for /healthz [default: none]
     metrics_listen: SocketAddr = listen_address, "ADDRESS:PORT";
+    /// Page at / that tries parameters on the pictures of the folder and lists them: on, off, or auto, which is for browsers
+    /// on this machine while the server listens on a loopback address [default: auto; off in Lambda]
+    playground: Playground = word, "WHEN", Playground;
     /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
     lambda_delivery: Delivery = word, "HOW", Delivery;
     /// What format=auto may choose beside JPEG and PNG, the best first: avif, webp, or none [default: avif,webp]
@@ -268,6 +272,8 @@ pub struct Settings {
     pub origin: OriginSettings,
     /// Where originals come from.
     pub source: SourceSettings,
+    /// Who is shown the page at `/`.
+    pub playground: Playground,
     /// How answers leave a Lambda function.
     pub delivery: Delivery,
     /// What is logged.
@@ -343,6 +349,7 @@ impl Layer {
                 log_forwarded_for: self.log_forwarded_for.unwrap_or(false),
             },
             source,
+            playground: self.playground.unwrap_or(Playground::Auto),
             delivery: self.lambda_delivery.unwrap_or_default(),
             log: LogSettings {
                 format: self.log_format.unwrap_or(LogFormat::Text),

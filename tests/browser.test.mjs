@@ -1,13 +1,14 @@
-// The CDN on a laptop in a real browser: `node --test tests/browser.test.mjs`. Chromium is driven through its DevTools
-// protocol over a pipe, so nothing has to be installed. Where there is no Chromium, the test is skipped, and says so.
+// The CDN on a laptop in a real browser: `node --test tests/browser.test.mjs`. Where there is no Chromium, the test is
+// skipped, and says so.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+
+import { line, openPage, skip } from './chromium.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const TOKEN = 'correct horse battery staple';
@@ -27,72 +28,6 @@ service = "lambda"
 domain = "transformer.localhost"
 region = "us-east-1"
 `;
-
-const browser = ['chromium', 'chromium-browser', 'google-chrome'].find(
-  (name) => spawnSync(name, ['--version']).status === 0,
-);
-const skip = !browser && 'there is no Chromium here';
-if (skip) console.log(`SKIPPED tests/browser: ${skip}`);
-
-/** A program's first line of output that matches. */
-async function line(program, pattern) {
-  for await (const text of createInterface({ input: program.stdout })) {
-    const match = text.match(pattern);
-    if (match) return match;
-  }
-  throw new Error(`the program ended without a line like ${pattern}`);
-}
-
-/** A page of a new browser. Messages are JSON, each ended by a zero byte. */
-async function openPage(folder) {
-  const options = [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
-    '--disable-background-networking', '--disable-component-update', '--remote-debugging-pipe',
-    `--user-data-dir=${folder}`, 'about:blank',
-  ];
-  const chromium = spawn(browser, options, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-  const [, , , input, output] = chromium.stdio;
-  const pending = new Map();
-  const images = [];
-  let last = 0;
-  let buffer = '';
-  output.setEncoding('utf8').on('data', (data) => {
-    const messages = (buffer + data).split('\0');
-    buffer = messages.pop();
-    for (const { id, result, error, method, params } of messages.map((text) => JSON.parse(text))) {
-      if (method === 'Network.responseReceived' && params.type === 'Image') images.push(params.response);
-      if (!pending.has(id)) continue;
-      const { resolve, reject } = pending.get(id);
-      pending.delete(id);
-      error ? reject(new Error(error.message)) : resolve(result);
-    }
-  });
-  const send = (method, params = {}, sessionId = undefined) =>
-    new Promise((resolve, reject) => {
-      pending.set((last += 1), { resolve, reject });
-      input.write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
-    });
-  const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
-  const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
-  await send('Network.enable', {}, sessionId);
-  await send('Network.setCacheDisabled', { cacheDisabled: true }, sessionId);
-  return {
-    chromium,
-    images,
-    open: (url) => send('Page.navigate', { url }, sessionId),
-    /** Runs a function in the page until it gives something. */
-    async run(code, ...args) {
-      const expression = `(${code})(...${JSON.stringify(args)})`;
-      for (const end = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
-        const options = { expression, awaitPromise: true, returnByValue: true };
-        const { result, exceptionDetails } = await send('Runtime.evaluate', options, sessionId);
-        if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
-        if (result.value !== undefined && result.value !== null) return result.value;
-        if (Date.now() > end) throw new Error(`nothing came of ${code}`);
-      }
-    },
-  };
-}
 
 describe('the CDN in a browser', { skip, concurrency: false }, () => {
   let folder, server, page, address;
@@ -139,7 +74,7 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
     );
 
   test('without a token the picture does not load', async () => {
-    await page.open(`${address}/`);
+    await page.open(`${address}/_cdn/`);
     await page.run(() => document.querySelector('#sign-in')?.hidden === false || null);
     // The page proposes a picture that is there.
     await page.run(() => document.querySelector('#url').value === '/photo.jpg?w=300' || null);
@@ -184,7 +119,7 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
   });
 
   test('the second load, and whatever means the same, is a hit', async () => {
-    await page.open(`${address}/`);
+    await page.open(`${address}/_cdn/`);
     for (const url of ['/photo.jpg?w=300', '/photo.jpg?width=0300&fit=inside&utm_source=x', '/photo.jpg?w=150&dpr=2']) {
       assert.equal(await width(url), 300, url);
       const { status, headers } = page.images.at(-1);

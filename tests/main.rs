@@ -9,6 +9,8 @@ mod agreement;
 mod aws;
 #[cfg(feature = "cdn")]
 mod cdn;
+#[cfg(feature = "cdn")]
+mod clients;
 mod command_line;
 mod common;
 mod foreign;

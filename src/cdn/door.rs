@@ -1,7 +1,7 @@
 //! The CDN's HTTP side: viewers, the page that shows what happens to their requests, and the origins' own doors.
 //!
 //! Comes in: HTTP requests. Those for an origin's host name reach its door directly, as they could in the cloud, where
-//! they are refused unless they are signed. `/` is the page, `/_cdn/requests` what it shows; all others are viewers'.
+//! they are refused unless they are signed. `/` and `/_cdn/` are the page, `/_cdn/requests` what it shows; all others are viewers'.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,7 @@ pub fn router(cdn: Arc<Cdn>, cors: Option<&str>) -> Router {
     // Scripts of other web origins may read pictures, not what is told of requests.
     Router::new()
         .route("/", get(page))
+        .route("/_cdn/", get(page))
         .route("/_cdn/requests", get(requests))
         .with_state(cdn.clone())
         .fallback_service(viewers)

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
 use image_origin::config::{LogFormat, LogSettings, Settings};
-use image_origin::front::ViewerSettings;
+use image_origin::front::{ViewerSettings, playground};
 use image_origin::origin::{ExposeMetadata, Origin};
 use image_origin::{front, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -175,6 +175,11 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
     // The CDN has its own say in this.
     let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
     let router = cdn.router(source_name, front::serve::router(origin.clone(), &viewers), &settings, example.clone())?;
+    let audience = playground::Audience::new(settings.playground, settings.listen.ip());
+    let router = match audience {
+        Some(audience) => playground::in_front_of(router, audience, folder(source_name), cdn.is_wanted()),
+        None => router,
+    };
     runtime.block_on(async {
         let listener = listen(settings.listen, "--listen").await?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -189,8 +194,11 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
         log_start(source_name, address, &settings, &connections);
         if settings.log.format == LogFormat::Text {
             print_welcome(source_name, &address.to_string(), example.as_deref());
+            if audience.is_some() {
+                println!("or open  http://{address}/");
+            }
             if cdn.is_wanted() {
-                println!("each request, step by step, through the CDN:  http://{address}/");
+                println!("each request, step by step, through the CDN:  http://{address}/_cdn/");
             }
         }
         front::serve::serve(listener, router, &connections, asked_to_stop()).await;
@@ -253,6 +261,11 @@ fn print_welcome(source_name: &str, address: &str, example: Option<&str>) {
 /// What is encoded in the path of a URL, beside control characters and what is not ASCII.
 const IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
+
+/// The folder of a source that is one.
+fn folder(source_name: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(source_name)).filter(|path| path.is_dir())
+}
 
 /// The path of an image of a folder: the first by its name, one whose stem is `photo` before all others.
 fn example_path(source_name: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The program as the server of a web function in AWS Lambda, under the launcher `infra/web/index.js`.
 
 use image_origin::config::{Layer, LogFormat};
+use image_origin::front::playground::Playground;
 use image_origin::origin::Metrics;
 
 use super::Failure;
@@ -11,6 +12,8 @@ pub(super) fn serve_there(endpoint: &str, settings: &mut Layer) -> Result<(), Fa
     settings.listen = settings.listen.or(Some(address));
     settings.log_format = settings.log_format.or(Some(LogFormat::Json));
     settings.metrics = settings.metrics.or(Some(Metrics::Emf));
+    // What asks is the launcher on the same machine, whoever asked it.
+    settings.playground = settings.playground.or(Some(Playground::Off));
     settings.cors = settings.cors.take().or_else(|| Some("*".to_owned()));
     Ok(())
 }

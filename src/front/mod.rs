@@ -6,6 +6,7 @@ mod descriptors;
 mod ignored;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+pub mod playground;
 pub mod serve;
 mod socket;
 

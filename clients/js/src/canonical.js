@@ -116,6 +116,7 @@ const FORMS = {
   },
   redact_mode: (text) => (['pixelate', 'blur'].includes(lower(text)) ? lower(text) : color(text, false)),
   pad: (text) => printPadding(list(text, [1, 2, 4], side)),
+  v: (text) => ([...text].length <= 64 && !/\p{Cc}/u.test(text) ? text : undefined),
   radius: (text) => (lower(text) === 'max' ? 'max' : printRadius(list(text, [1, 4], side))),
 };
 
@@ -224,6 +225,8 @@ function fold(given) {
 const DEFAULTS = {
   enlarge: ({ fit = 'inside' }) => String(fit !== 'inside'),
   fit: ({ ar }) => (ar === undefined ? 'inside' : 'cover'),
+  // Any text is a value, `none` as well.
+  v: () => '',
 };
 
 /** Whether a value may be left out, since it is what holds without it. A quality is kept: formats have their own. */

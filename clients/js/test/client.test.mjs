@@ -51,6 +51,18 @@ test('a placeholder is a PNG that anything can read', () => {
   }
 });
 
+test('v is any text of up to 64 characters, and none is one', () => {
+  const table = [
+    ['', '/a.jpg'],
+    ['none', '/a.jpg?v=none'],
+    [7, '/a.jpg?v=7'],
+    ['ü'.repeat(64), `/a.jpg?v=${'%C3%BC'.repeat(64)}`],
+    ['\u{1F600}'.repeat(64), `/a.jpg?v=${'%F0%9F%98%80'.repeat(64)}`],
+  ];
+  for (const [v, expected] of table) assert.equal(url('a.jpg', { v }), expected);
+  for (const v of ['x'.repeat(65), 'a\nb', 'a\u0085b']) assert.throws(() => url('a.jpg', { v }), BadParameter, JSON.stringify(v));
+});
+
 test('a key is a name, whatever is in it', () => {
   const table = [
     ['photo.jpg', '/photo.jpg'],
