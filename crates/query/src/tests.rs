@@ -141,7 +141,7 @@ fn ignored_names_come_with_what_may_be_meant() {
         ("hieght=1&qualty=2", "hieght:height qualty:quality"),
         ("max-bytes=1&maxBytes=1", "max-bytes:max_bytes maxBytes:max_bytes"),
         ("colourspace=p3", "colourspace:colorspace"),
-        ("utm_source=x&v=3", "utm_source v"),
+        ("utm_source=x&b=3", "utm_source b"),
         ("x=1&aspect=16:9&size=3", "x aspect size"),
         ("w[]=1", "w[]"),
         ("b.jpg", "b.jpg"),
