@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::hex;
+
 /// Tags that CloudFront keeps of one answer.
 const MAX_TAGS: usize = 50;
 
@@ -95,7 +97,7 @@ pub fn preset_tag(name: &str) -> String {
 
 /// Digests because tags have no room for long keys, take no characters beyond ASCII, and are shown to viewers.
 fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::lower(&Sha256::digest(text)[..8])
 }
 
 /// Whether a text can be a tag as it stands.

@@ -1,6 +1,5 @@
 //! When the store is asked and when it is written to: never so that a request waits for longer than the timeout, or fails.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ pub(crate) struct Results {
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     health: Mutex<Health>,
-    counters: Counters,
+    stats: Mutex<Stats>,
 }
 
 /// Whether the store works.
@@ -42,17 +41,6 @@ struct Health {
     failures: u32,
     /// Until when it is not asked.
     paused: Option<Instant>,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    errors: AtomicU64,
-    written: AtomicU64,
-    dropped: AtomicU64,
-    bytes_read: AtomicU64,
-    bytes_written: AtomicU64,
 }
 
 /// What was asked of the store since the start.
@@ -79,7 +67,7 @@ impl Results {
             reads: reads.into(),
             writes: writes.into(),
             health: Mutex::default(),
-            counters: Counters::default(),
+            stats: Mutex::default(),
         }
     }
 
@@ -113,13 +101,13 @@ impl Results {
         match found {
             Ok(found) => {
                 self.has_worked();
-                match &found {
+                self.count(|stats| match &found {
                     Some(stored) => {
-                        add(&self.counters.hits, 1);
-                        add(&self.counters.bytes_read, stored.record.length);
+                        stats.hits += 1;
+                        stats.bytes_read += stored.record.length;
                     }
-                    None => add(&self.counters.misses, 1),
-                }
+                    None => stats.misses += 1,
+                });
                 found
             }
             Err(error) => {
@@ -137,7 +125,7 @@ impl Results {
         let kib = u32::try_from(bytes.len() / 1024 + 1).unwrap_or(u32::MAX);
         let permit = if self.is_paused() { None } else { self.writes.clone().try_acquire_many_owned(kib).ok() };
         let Some(permit) = permit else {
-            add(&self.counters.dropped, 1);
+            self.count(|stats| stats.dropped += 1);
             return;
         };
         let results = self.clone();
@@ -153,11 +141,13 @@ impl Results {
             match timeout(WRITE_TIMEOUT, write).await {
                 Ok(Ok((Written::Stored, length))) => {
                     results.has_worked();
-                    add(&results.counters.written, 1);
-                    add(&results.counters.bytes_written, length);
+                    results.count(|stats| {
+                        stats.written += 1;
+                        stats.bytes_written += length;
+                    });
                 }
                 Ok(Ok((Written::AlreadyThere, _))) => results.has_worked(),
-                Ok(Ok((Written::TooLarge, _))) => add(&results.counters.dropped, 1),
+                Ok(Ok((Written::TooLarge, _))) => results.count(|stats| stats.dropped += 1),
                 Ok(Err(error)) => results.has_failed(&error),
                 Err(_) => results.has_failed(&StoreError::Io(std::io::ErrorKind::TimedOut.into())),
             }
@@ -173,17 +163,11 @@ impl Results {
 
     /// What was asked of the store since the start.
     pub(crate) fn stats(&self) -> Stats {
-        let counters = &self.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Stats {
-            hits: read(&counters.hits),
-            misses: read(&counters.misses),
-            errors: read(&counters.errors),
-            written: read(&counters.written),
-            dropped: read(&counters.dropped),
-            bytes_read: read(&counters.bytes_read),
-            bytes_written: read(&counters.bytes_written),
-        }
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Stats)) {
+        add(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn is_paused(&self) -> bool {
@@ -196,7 +180,7 @@ impl Results {
     }
 
     fn has_failed(&self, error: &StoreError) {
-        add(&self.counters.errors, 1);
+        self.count(|stats| stats.errors += 1);
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         health.failures += 1;
         // One result that is damaged says nothing about the others.
@@ -209,12 +193,10 @@ impl Results {
     }
 }
 
-fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use futures_util::future::BoxFuture;
 
     use super::*;
@@ -232,7 +214,7 @@ mod tests {
 
     impl ResultStore for Odd {
         fn get<'a>(&'a self, _: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
-            add(&self.1, 1);
+            self.1.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {
                 match self.0 {
                     Manner::Hangs => std::future::pending().await,

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::codec::Format;
+use crate::hex;
 
 /// The name of a result.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -11,7 +12,7 @@ pub(crate) struct ResultId(String);
 impl ResultId {
     /// The name for a text that holds all that decides over the result's bytes.
     pub(crate) fn of(text: &str) -> Self {
-        Self(hex(&Sha256::digest(text)))
+        Self(hex::lower(&Sha256::digest(text)))
     }
 
     /// The name as 64 hexadecimal digits, the first two as a folder of their own.
@@ -45,7 +46,7 @@ impl Record {
 
     /// Media type, length and digest, separated by spaces.
     pub(super) fn to_text(self) -> String {
-        format!("{MAGIC} {} {} {}", self.media_type, self.length, hex(&self.digest))
+        format!("{MAGIC} {} {} {}", self.media_type, self.length, hex::lower(&self.digest))
     }
 
     /// Reads what [`Self::to_text`] wrote; `None` for anything else.
@@ -56,7 +57,10 @@ impl Record {
         }
         let media_type = known_media_type(words.next()?)?;
         let length = words.next()?.parse().ok()?;
-        let digest = unhex(words.next()?)?;
+        let mut digest = [0; 32];
+        if base16ct::mixed::decode(words.next()?, &mut digest).ok()?.len() != digest.len() {
+            return None;
+        }
         words.next().is_none().then_some(Self { media_type, length, digest })
     }
 
@@ -86,21 +90,6 @@ impl Record {
 fn known_media_type(text: &str) -> Option<&'static str> {
     let pictures = [Format::Jpeg, Format::Png, Format::Gif, Format::WebP, Format::Avif].map(Format::media_type);
     pictures.into_iter().chain(["application/json"]).find(|known| *known == text)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
