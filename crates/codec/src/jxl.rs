@@ -1,11 +1,15 @@
 //! JPEG XL (ISO/IEC 18181), by way of `jxl-oxide`: the first frame, upright.
 //!
-//! The decoder sees nothing of the container but the codestream, allocates within the budget, and is fed piece by piece, so
-//! that the deadline is looked at between pieces; only the last step, making pixels of a frame, cannot be interrupted.
+//! What is told of a picture before it is decoded comes from the image header alone. The decoder sees nothing of the
+//! container but the codestream, allocates within the budget, and is fed piece by piece, so that the deadline is looked at
+//! between pieces; only the last step, making pixels of a frame, cannot be interrupted.
 
-use image_origin_container::{isobmff, slice};
+use std::borrow::Cow;
+
+use image_origin_container::{MAX_PROFILE, isobmff, slice};
 use jxl_bitstream::Bitstream;
-use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThreadPool, PixelFormat};
+use jxl_oxide::image::ExtraChannelInfo;
+use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThreadPool};
 use jxl_oxide_common::Bundle;
 
 use super::{
@@ -21,6 +25,9 @@ const PIECE: usize = 16 << 10;
 
 /// How many bytes of a profile each byte of the file may stand for, beside [`SHORT_PROFILE`].
 const PROFILE_FACTOR: u64 = 64;
+
+/// How far the image header is looked for when the codestream is in parts, in bytes.
+const HEAD: usize = 64 << 10;
 
 /// How long a profile may be in the shortest of files, in bytes.
 const SHORT_PROFILE: u64 = 4 << 10;
@@ -51,50 +58,84 @@ fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhaust
     Ok(parts)
 }
 
-/// Holds the length of the profile that `head`, the start of a codestream, claims against a file of `file` bytes and the
-/// budget: the decoder takes up to 256 MB at the header's word, which its tracker of allocations does not see. A
-/// header that is not there yet, or damaged, passes.
-fn check_profile(head: &[u8], file: usize, budget: Budget) -> Result<(), Error> {
-    let mut bits = Bitstream::new(head);
-    let Ok(header) = ImageHeader::parse(&mut bits, ()) else { return Ok(()) };
+/// The start of the codestream, in one piece: of parts that are shorter than [`HEAD`], as many as it takes.
+fn head<'a>(parts: &[&'a [u8]]) -> Cow<'a, [u8]> {
+    match parts {
+        [] => Cow::Borrowed(&[]),
+        [whole] => Cow::Borrowed(whole),
+        [first, ..] if first.len() >= HEAD => Cow::Borrowed(first),
+        parts => {
+            let mut head = Vec::new();
+            for part in parts {
+                head.extend_from_slice(&part[..part.len().min(HEAD - head.len())]);
+                if head.len() == HEAD {
+                    break;
+                }
+            }
+            Cow::Owned(head)
+        }
+    }
+}
+
+/// Reads the image header (ISO/IEC 18181-1, annex D) and nothing behind it, and holds the picture's size against the budget.
+/// What follows in `bits` is the profile, if there is one.
+fn image_header(bits: &mut Bitstream<'_>, budget: Budget) -> Result<ImageHeader, Error> {
+    let header = ImageHeader::parse(bits, ()).map_err(|error| match error.unexpected_eof() {
+        true => damaged("the header is cut off"),
+        false => damaged(error),
+    })?;
+    let (width, height) = (header.width_with_orientation(), header.height_with_orientation());
+    if width == 0 || height == 0 {
+        return Err(damaged("a side is zero"));
+    }
+    budget.check_pixels(width, height)?;
+    Ok(header)
+}
+
+/// Holds the length of the profile that follows the image header against a file of `file` bytes and the budget: the decoder
+/// takes up to 256 MB at its word, which the tracker of allocations does not see.
+fn check_profile(header: &ImageHeader, bits: &mut Bitstream<'_>, file: usize, budget: Budget) -> Result<(), Error> {
     if !header.metadata.colour_encoding.want_icc() {
         return Ok(());
     }
-    let Ok(length) = bits.read_u64() else { return Ok(()) };
-    if length > (file as u64).saturating_mul(PROFILE_FACTOR).saturating_add(SHORT_PROFILE) {
-        return Err(damaged("the profile is longer than the file can hold"));
+    let length = bits.read_u64().map_err(damaged)?;
+    let most = (file as u64).saturating_mul(PROFILE_FACTOR).saturating_add(SHORT_PROFILE).min(MAX_PROFILE as u64);
+    if length > most {
+        return Err(damaged(format!("the profile is longer than {most} bytes")));
     }
     // As it is stored, and as it is read.
     budget.check_memory(length.saturating_mul(2))
 }
 
-/// Reads the header; `feed` says whether to read the first frame as well.
-fn open(bytes: &[u8], budget: Budget, work: &Work, whole: bool) -> Result<JxlImage, Error> {
+/// Reads the codestream up to the end of its first frame, or as far as it goes. `parts` follow a header that was checked.
+fn open(parts: &[&[u8]], budget: Budget, work: &Work) -> Result<JxlImage, Error> {
     let tracker = AllocTracker::with_limit(usize::try_from(budget.memory).unwrap_or(usize::MAX));
     let mut waiting = Some(JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit());
     let mut opened = None;
-    let parts = codestream(bytes, work)?;
-    let mut head = Vec::new();
-    for piece in parts.iter().flat_map(|part| part.chunks(PIECE)) {
+    // Each try reads from the start, so that the next one comes when twice as much is there.
+    let (mut fed, mut next) = (0, 0);
+    let mut pieces = parts.iter().flat_map(|part| part.chunks(PIECE)).peekable();
+    while let Some(piece) = pieces.next() {
         work.check()?;
         match (&mut opened, waiting.take()) {
             (Some(image), _) => feed(image, piece)?,
             (None, Some(mut image)) => {
-                head.extend_from_slice(piece);
-                check_profile(&head, bytes.len(), budget)?;
                 let read = image.feed_bytes(piece).map_err(damaged)?;
+                fed += read;
+                if fed < next && read == piece.len() && pieces.peek().is_some() {
+                    waiting = Some(image);
+                    continue;
+                }
+                next = fed * 2;
                 match image.try_init().map_err(damaged)? {
                     InitializeResult::NeedMoreData(image) if read == piece.len() => waiting = Some(image),
                     InitializeResult::NeedMoreData(_) => return Err(damaged("the codestream breaks off")),
-                    InitializeResult::Initialized(image) => {
-                        budget.check_pixels(image.width(), image.height())?;
-                        opened = Some(image);
-                    }
+                    InitializeResult::Initialized(image) => opened = Some(image),
                 }
             }
             (None, None) => break,
         }
-        if opened.as_ref().is_some_and(|image| !whole || image.num_loaded_keyframes() > 0) {
+        if opened.as_ref().is_some_and(|image| image.num_loaded_keyframes() > 0) {
             break;
         }
     }
@@ -105,33 +146,39 @@ fn feed(image: &mut JxlImage, piece: &[u8]) -> Result<(), Error> {
     image.feed_bytes(piece).map(|_| ()).map_err(damaged)
 }
 
-fn channels(image: &JxlImage) -> Result<Channels, Error> {
-    match image.pixel_format() {
-        PixelFormat::Gray => Ok(Channels::L),
-        PixelFormat::Graya => Ok(Channels::La),
-        PixelFormat::Rgb => Ok(Channels::Rgb),
-        PixelFormat::Rgba => Ok(Channels::Rgba),
-        PixelFormat::Cmyk | PixelFormat::Cmyka => {
-            Err(Error::Unsupported("the jxl is of a kind that is not read: inks".to_owned()))
-        }
+/// The channels that the decoder gives for a picture of this header.
+fn channels(header: &ImageHeader) -> Result<Channels, Error> {
+    let metadata = &header.metadata;
+    if metadata.ec_info.iter().any(ExtraChannelInfo::is_black) {
+        return Err(Error::Unsupported("the jxl is of a kind that is not read: inks".to_owned()));
     }
+    Ok(match (metadata.grayscale(), metadata.alpha().is_some()) {
+        (true, false) => Channels::L,
+        (true, true) => Channels::La,
+        (false, false) => Channels::Rgb,
+        (false, true) => Channels::Rgba,
+    })
 }
 
 impl Decoder for Jxl {
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let image = open(bytes, budget, work, false)?;
-        let (width, height) = (image.width(), image.height());
-        if width == 0 || height == 0 {
-            return Err(damaged("a side is zero"));
-        }
+        let parts = codestream(bytes, work)?;
+        let header = image_header(&mut Bitstream::new(&head(&parts)), budget)?;
+        let (width, height) = (header.width_with_orientation(), header.height_with_orientation());
         let orientation = Orientation::UPRIGHT;
-        Ok(Header { format: Format::JpegXl, width, height, orientation, channels: channels(&image)? })
+        Ok(Header { format: Format::JpegXl, width, height, orientation, channels: channels(&header)? })
     }
 
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let image = open(bytes, need.budget, need.work, true)?;
-        let (width, height, channels) = (image.width(), image.height(), channels(&image)?);
+        let parts = codestream(bytes, need.work)?;
+        let head = head(&parts);
+        let mut bits = Bitstream::new(&head);
+        let header = image_header(&mut bits, need.budget)?;
+        let channels = channels(&header)?;
+        check_profile(&header, &mut bits, bytes.len(), need.budget)?;
+        let (width, height) = (header.width_with_orientation(), header.height_with_orientation());
         need.budget.check_memory(u64::from(width) * u64::from(height) * BYTES_PER_PIXEL)?;
+        let image = open(&parts, need.budget, need.work)?;
         if image.num_loaded_keyframes() == 0 {
             return Err(damaged("the picture is cut off"));
         }
@@ -232,14 +279,34 @@ mod tests {
             ((4 << 10) + 1, 0, false),
             (3 << 20, 100, false),
             (3 << 20, 1 << 20, true),
-            (9 << 20, 1 << 20, false),
+            (5 << 20, 1 << 20, false),
             (255 << 20, 113, false),
         ] {
-            let checked = check_profile(&with_profile(length), file, BUDGET);
+            let bytes = with_profile(length);
+            let mut bits = Bitstream::new(&bytes);
+            let header = image_header(&mut bits, BUDGET).unwrap();
+            let checked = check_profile(&header, &mut bits, file, BUDGET);
             assert_eq!(checked.is_ok(), passes, "{length} in {file}: {checked:?}");
         }
-        let probed = Jxl.probe(&with_profile(34 << 20), Budget { memory: u64::MAX, ..BUDGET }, &Work::unbounded());
-        assert!(matches!(&probed, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{probed:?}");
+    }
+
+    #[test]
+    fn the_header_alone_is_probed() {
+        // A profile that is too long makes no difference to what the header says, and is refused before it is read.
+        let (bytes, work) = (with_profile(34 << 20), Work::unbounded());
+        let header = Jxl.probe(&bytes, BUDGET, &work).unwrap();
+        assert_eq!((header.width, header.height, header.channels), (8, 8, Channels::Rgb));
+        let budget = Budget { memory: u64::MAX, ..BUDGET };
+        let decoded = Jxl.decode(&bytes, &Need { area: Area::whole(8, 8), scale: 1.0, budget, work: &work });
+        assert!(matches!(&decoded, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{decoded:?}");
+        // In parts of three bytes, it is put together.
+        let bytes = fixture("lossless.jxl");
+        let parts: Vec<&[u8]> = bytes.chunks(3).collect();
+        let header = image_header(&mut Bitstream::new(&head(&parts)), BUDGET).unwrap();
+        assert_eq!((header.size.width, header.size.height), (60, 40));
+        assert_eq!(open(&parts, BUDGET, &work).unwrap().num_loaded_keyframes(), 1);
+        let cut = Jxl.probe(&bytes[..3], BUDGET, &work);
+        assert!(matches!(&cut, Err(Error::Damaged { reason, .. }) if reason.contains("cut off")), "{cut:?}");
     }
 
     #[test]

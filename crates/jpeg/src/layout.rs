@@ -153,16 +153,25 @@ fn covering(start: u32, length: u32, picture: usize, mcu: usize) -> Result<std::
 }
 
 /// How large a block becomes: at a reduced scale a subsampled component keeps more of its own resolution, up to the
-/// one of the output, instead of being reduced and enlarged again.
+/// one of the output, instead of being reduced and enlarged again. Where it is subsampled more in one direction than in the
+/// other, that direction decides, and samples of the other are averaged.
 const fn block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
     let mut size = scale;
-    while size < BLOCK
-        && (max.0 * scale).is_multiple_of(own.0 * size * 2)
-        && (max.1 * scale).is_multiple_of(own.1 * size * 2)
-    {
+    while size < BLOCK {
+        let across = (max.0 * scale, own.0 * size * 2);
+        let down = (max.1 * scale, own.1 * size * 2);
+        let enlarges = across.0.is_multiple_of(across.1) || down.0.is_multiple_of(down.1);
+        if !(enlarges && are_in_step(across) && are_in_step(down)) {
+            break;
+        }
         size *= 2;
     }
     size
+}
+
+/// Whether one resolution is a multiple of the other.
+const fn are_in_step((one, other): (usize, usize)) -> bool {
+    one.is_multiple_of(other) || other.is_multiple_of(one)
 }
 
 /// The smallest size that gives half of the resolution of the output.

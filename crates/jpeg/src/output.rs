@@ -94,8 +94,12 @@ pub(super) struct Pixels<'l> {
 
 impl<'l> Pixels<'l> {
     pub(super) fn new(layout: &'l Layout, converter: Converter, upsampling: Upsampling) -> Self {
-        let smooth = upsampling == Upsampling::Smooth;
-        let resampling: Vec<_> = layout.components.iter().map(|c| Resampling::new(layout, c, smooth)).collect();
+        let resampling =
+            |smooth| -> Vec<_> { layout.components.iter().map(|c| Resampling::new(layout, c, smooth)).collect() };
+        // Rows that wait for those below them have one row of the band before, and means take several.
+        let plain = resampling(false);
+        let is_smooth = upsampling == Upsampling::Smooth && !plain.iter().any(|resampling| resampling.merges_rows());
+        let resampling = if is_smooth { resampling(true) } else { plain };
         Self {
             layout,
             converter,

@@ -1,5 +1,8 @@
 //! Brings subsampled components to the resolution of the picture.
 //!
+//! A block gives as many samples across as down. Of a component that is subsampled more in one direction, reduced blocks
+//! give what that direction needs, and the mean is taken of the samples that are too many in the other.
+//!
 //! Where a sample stands for two, [`Upsampling::Smooth`](super::Upsampling::Smooth) interpolates with weights of 3/4 and
 //! 1/4 between the centres of the samples: the triangle filter that other decoders use by default.
 
@@ -19,6 +22,10 @@ pub(super) enum Resampling {
     SmoothBoth,
     /// Repeated; the output's resolution and the component's own, horizontally and vertically.
     Repeat((usize, usize), (usize, usize)),
+    /// Means of so many rows, and in each row repeated: the output's resolution and the component's own.
+    MeanOfRows(usize, (usize, usize)),
+    /// Means of so many samples of a row, and rows repeated: the output's resolution and the component's own.
+    MeanOfColumns(usize, (usize, usize)),
 }
 
 /// The samples of a component that are at hand.
@@ -54,6 +61,10 @@ impl Resampling {
             Self::SmoothRows
         } else if smooth_columns && is(horizontal, 2) && is(vertical, 2) {
             Self::SmoothBoth
+        } else if vertical.1 > vertical.0 && horizontal.1 <= horizontal.0 {
+            Self::MeanOfRows(vertical.1 / vertical.0, horizontal)
+        } else if horizontal.1 > horizontal.0 && vertical.1 <= vertical.0 {
+            Self::MeanOfColumns(horizontal.1 / horizontal.0, vertical)
         } else {
             Self::Repeat(horizontal, vertical)
         }
@@ -62,6 +73,11 @@ impl Resampling {
     /// Whether the first and last pixel row of a band need the samples above and below it.
     pub(super) const fn needs_neighbour_rows(self) -> bool {
         matches!(self, Self::SmoothRows | Self::SmoothBoth)
+    }
+
+    /// Whether a pixel row is made of several rows of samples.
+    pub(super) const fn merges_rows(self) -> bool {
+        matches!(self, Self::MeanOfRows(..))
     }
 
     /// The samples for the pixel row `y`, made in `scratch` where they are not there as they are.
@@ -90,6 +106,22 @@ impl Resampling {
                 let row = samples.row(y * own_rows / out_rows);
                 for (x, sample) in scratch.iter_mut().enumerate() {
                     *sample = row[(x * own / out).min(row.len() - 1)];
+                }
+            }
+            Self::MeanOfRows(count, (out, own)) => {
+                let first = samples.row(y * count);
+                for (x, sample) in scratch.iter_mut().enumerate() {
+                    let x = (x * own / out).min(first.len() - 1);
+                    let sum: usize = (0..count).map(|line| usize::from(samples.row(y * count + line)[x])).sum();
+                    *sample = ((sum + count / 2) / count) as u8;
+                }
+            }
+            Self::MeanOfColumns(count, (out_rows, own_rows)) => {
+                let row = samples.row(y * own_rows / out_rows);
+                for (x, sample) in scratch.iter_mut().enumerate() {
+                    let last = row.len() - 1;
+                    let sum: usize = (0..count).map(|column| usize::from(row[(x * count + column).min(last)])).sum();
+                    *sample = ((sum + count / 2) / count) as u8;
                 }
             }
         }
