@@ -247,8 +247,18 @@ fn each_step_is_told() {
         let steps = told["requests"][index]["steps"].as_array().unwrap();
         steps.iter().map(|step| step["station"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(stations(0), ["viewer", "viewer-request", "cache", "viewer"]);
-    let whole = ["viewer", "viewer-request", "cache", "origin-request", "origin", "origin-response", "cache", "viewer"];
+    assert_eq!(stations(0), ["viewer", "viewer-request", "cache", "viewer-response", "viewer"]);
+    let whole = [
+        "viewer",
+        "viewer-request",
+        "cache",
+        "origin-request",
+        "origin",
+        "origin-response",
+        "cache",
+        "viewer-response",
+        "viewer",
+    ];
     assert_eq!(stations(1), whole);
     let text = told["requests"][1].to_string();
     for part in ["everybody may", "GET /photo.jpg?w=40", "a transformation goes to transformer.localhost"] {
@@ -256,6 +266,130 @@ fn each_step_is_told() {
     }
     for part in ["authorization: AWS4-HMAC-SHA256", "the signature is good; answers 200", "for 2592000 s"] {
         assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+/// Requests of each kind of answer behind `folder`, with what CloudFront keeps of it.
+fn kinds(folder: &str) -> [(String, u16, bool); 8] {
+    let of = |name: &str| format!("/{folder}/{name}");
+    [
+        (of("a.jpg?w=30"), 200, true),
+        (of("a.jpg?w=31&v=2"), 200, true),
+        (of("a.jpg?info=true"), 200, true),
+        (of("a.jpg"), 200, true),
+        (of("page.html"), 200, true),
+        (of("missing.jpg?w=1"), 404, false),
+        (of("a.jpg?w=abc"), 400, false),
+        (of("text.txt"), 415, false),
+    ]
+}
+
+#[test]
+fn what_is_not_public_is_private_for_viewers_and_kept_by_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = [("public", true), ("timed", true), ("hidden", false), ("token", false), ("signed", false)];
+    for (name, _) in rules {
+        let place = folder.path().join(name);
+        std::fs::create_dir(&place).unwrap();
+        std::fs::copy(fixtures().join("photo.jpg"), place.join("a.jpg")).unwrap();
+        std::fs::write(place.join("page.html"), "<p>").unwrap();
+        std::fs::write(place.join("text.txt"), "text").unwrap();
+    }
+    let server = cdn_of(folder.path(), Layer::default(), |config| {
+        config["rules"] = json!([
+            {"path": "/public/*", "allow": ["public"]},
+            {"path": "/timed/*", "allow": ["public"], "max_age": 60, "s_maxage": 600, "stale_while_revalidate": 30},
+            {"path": "/hidden/*", "allow": ["public"], "private": true},
+            {"path": "/token/*", "allow": ["token"], "max_age": 60, "s_maxage": 600},
+            {"path": "/signed/*", "allow": ["signed-url"]},
+        ]);
+    });
+    for (rule, is_public) in rules {
+        for (target, status, is_kept) in kinds(rule) {
+            let target = match rule {
+                "token" => {
+                    format!("{target}{}token={}", if target.contains('?') { '&' } else { '?' }, TOKEN.replace(' ', "+"))
+                }
+                "signed" if status != 400 => sign_url(&target, 4_000_000_000, SECRET.as_bytes()).unwrap(),
+                _ => target,
+            };
+            for (round, expected) in [(1, "Miss"), (2, "Hit")] {
+                let answer = server.get(&target);
+                let caching = answer.header("cache-control").unwrap_or_default().to_owned();
+                let what = format!("{target}, round {round}: {} {caching}", answer.status);
+                if rule == "signed" && status == 400 {
+                    assert_eq!((answer.status, &*caching), (403, "no-store"), "{what}");
+                    continue;
+                }
+                assert_eq!(answer.status, status, "{what}");
+                if is_kept {
+                    assert_eq!(cache(&answer), expected, "{what}");
+                }
+                let is_private = caching.starts_with("private") || ["no-cache", "no-store"].contains(&&*caching);
+                assert!(is_public || is_private, "{what}");
+                assert!(is_public || !caching.contains("public") && !caching.contains("s-maxage"), "{what}");
+                if is_public && is_kept {
+                    assert!(caching.starts_with("public"), "{what}");
+                }
+                if is_kept {
+                    let etag = answer.header("etag").unwrap();
+                    let same = server.request("GET", &target, &[("if-none-match", etag)]);
+                    assert_eq!((same.status, same.header("cache-control")), (304, Some(&*caching)), "{what}");
+                    let part = server.request("GET", &target, &[("range", "bytes=0-1")]);
+                    assert_eq!((part.status, part.header("cache-control")), (206, Some(&*caching)), "{what}");
+                    let head = server.request("HEAD", &target, &[]);
+                    assert_eq!((head.status, head.header("cache-control")), (200, Some(&*caching)), "{what}");
+                }
+            }
+        }
+    }
+    let month = "max-age=2592000";
+    let table = [
+        ("/public/a.jpg?w=30".to_owned(), format!("public, {month}")),
+        ("/public/a.jpg?w=31&v=2".to_owned(), format!("public, {month}, immutable")),
+        ("/public/page.html".to_owned(), "public".to_owned()),
+        ("/timed/a.jpg?w=30".to_owned(), "public, max-age=60, s-maxage=600, stale-while-revalidate=30".to_owned()),
+        ("/hidden/a.jpg?w=30".to_owned(), format!("private, {month}")),
+        ("/hidden/page.html".to_owned(), "private".to_owned()),
+        (format!("/token/a.jpg?w=30&token={}", TOKEN.replace(' ', "+")), "private, max-age=60".to_owned()),
+    ];
+    for (target, expected) in table {
+        assert_eq!(server.get(&target).header("cache-control"), Some(&*expected), "{target}");
+    }
+    let told = server.get("/_cdn/requests").json();
+    assert!(told["requests"][0].to_string().contains("only the viewer's own cache may keep it"));
+}
+
+#[test]
+fn an_old_answer_is_given_while_a_new_one_is_fetched() {
+    let counting = Arc::new(Counting::default());
+    let server = in_front_of(counting.router(1, |_| 200), |config| {
+        config["rules"] = json!([{"path": "/*", "allow": ["public"], "stale_while_revalidate": 600}]);
+    });
+    assert_eq!(server.get("/a.jpg?w=1").body, b"1");
+    std::thread::sleep(Duration::from_millis(1100));
+    for _ in 0..3 {
+        let old = server.get("/a.jpg?w=1");
+        assert_eq!((&*old.body, cache(&old)), (&b"1"[..], "Hit"));
+    }
+    let renewed = std::iter::repeat_with(|| {
+        std::thread::sleep(Duration::from_millis(50));
+        server.get("/a.jpg?w=1").body
+    });
+    assert!(renewed.take(100).any(|body| body != b"1"), "the new answer comes by itself");
+    assert_eq!(counting.most_at_work.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_rule_bounds_how_long_old_answers_outlive_the_origin() {
+    for (limit, status) in [(json!(null), 200), (json!(600), 200), (json!(0), 503)] {
+        let counting = Arc::new(Counting::default());
+        let server = in_front_of(counting.router(1, |count| if count == 1 { 200 } else { 503 }), |config| {
+            config["rules"] = json!([{"path": "/*", "allow": ["public"], "stale_if_error": limit}]);
+        });
+        assert_eq!(server.get("/a.jpg?w=1").status, 200);
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(server.get("/a.jpg?w=1").status, status, "{limit}");
     }
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the three edge functions as WebAssembly into target/edge/<function>/edge.wasm and prints their sizes.
+# Builds the four edge functions as WebAssembly into target/edge/<function>/edge.wasm and prints their sizes.
 #
 # Standard library for wasm32: rustup's target if it is there or can be had, else Debian's rust-web-src, compiled along.
 # Exit status 3 means that neither is here; what to do is printed.
@@ -38,7 +38,7 @@ for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
     CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' "$CARGO_ENCODED_RUSTFLAGS" "--remap-path-prefix=$sources=")
 done
 export CARGO_ENCODED_RUSTFLAGS
-for function in viewer-request origin-request origin-response; do
+for function in viewer-request origin-request origin-response viewer-response; do
     build --quiet --locked --package image-origin-edge --lib --crate-type cdylib --target "$target" --profile edge \
         --target-dir target/edge-build --no-default-features --features "$function"
     mkdir -p "target/edge/$function"

@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const functions = ['viewer-request', 'origin-request', 'origin-response'];
+const functions = ['viewer-request', 'origin-request', 'origin-response', 'viewer-response'];
 const MAX_WASM_BYTES = 300 * 1024;
 const MAX_ZIP_BYTES = 1024 * 1024; // Lambda@Edge: 1 MB for viewer functions.
 
@@ -103,6 +103,8 @@ describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
     const answer = await handlers['origin-response'](await event('origin-response'));
     assert.equal(answer.status, '200');
     assert.equal(answer.headers.server, undefined);
+    const given = await handlers['viewer-response'](await event('viewer-response'));
+    assert.equal(given.headers['cache-control'][0].value, 'private');
     await assert.rejects(handlers['viewer-request'](await event('viewer-response')), /not for ViewerResponse/);
     await assert.rejects(handlers['viewer-request']({}), /cannot read the call/);
   });
@@ -170,7 +172,12 @@ describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
     const signed = await event('origin-request');
     const rs256 = withToken;
     const response = await event('origin-response');
-    const events = { 'viewer-request': rs256, 'origin-request': signed, 'origin-response': response };
+    const events = {
+      'viewer-request': rs256,
+      'origin-request': signed,
+      'origin-response': response,
+      'viewer-response': await event('viewer-response'),
+    };
     const times = async (count, action) => {
       const all = [];
       for (let i = 0; i < count; i += 1) {

@@ -15,7 +15,7 @@ delete | 1 | 3 | 5 | 7 | 14 | 30 | 60 | 90 | 365) ;;
 esac
 regions=$(aws ec2 describe-regions --region us-east-1 --query 'Regions[].RegionName' --output text)
 for region in $regions; do
-    for function in viewer-request origin-request origin-response; do
+    for function in viewer-request origin-request origin-response viewer-response; do
         group="/aws/lambda/us-east-1.$name-$function"
         found=$(aws logs describe-log-groups --region "$region" --log-group-name-prefix "$group" \
             --query "logGroups[?logGroupName=='$group'].logGroupName" --output text)

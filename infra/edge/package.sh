@@ -1,5 +1,5 @@
 #!/bin/sh
-# Packages the three edge functions as target/edge/<function>.zip, for deployments by other means than infra/cdk, which does
+# Packages the four edge functions as target/edge/<function>.zip, for deployments by other means than infra/cdk, which does
 # this itself.
 #
 #   infra/edge/package.sh edge.toml KEYS
@@ -24,7 +24,7 @@ ssm:*) aws ssm get-parameter --with-decryption --name "${keys#ssm:}" --query Par
 esac
 
 infra/edge/build.sh
-for function in viewer-request origin-request origin-response; do
+for function in viewer-request origin-request origin-response viewer-response; do
     folder="target/edge/$function"
     chmod 700 "$folder"
     cp infra/edge/index.mjs "$folder/index.mjs"

@@ -12,9 +12,10 @@ resource "aws_cloudfront_cache_policy" "images" {
   count       = local.cdn
   name        = "${var.name}-${local.region}"
   comment     = "Path, query and negotiable types are one picture"
+  # A longer one would keep what says no-store, too.
   min_ttl     = 0
   default_ttl = local.month
-  max_ttl     = local.month
+  max_ttl     = 365 * 24 * 60 * 60
 
   parameters_in_cache_key_and_forwarded_to_origin {
     enable_accept_encoding_gzip   = false

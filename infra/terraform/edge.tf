@@ -7,6 +7,7 @@ locals {
       viewer-request  = var.edge.viewer_request
       origin-request  = var.signing == "edge" ? var.edge.origin_request : null
       origin-response = var.edge.origin_response
+      viewer-response = var.edge.viewer_response
     } : name => zip if zip != null
   }
 

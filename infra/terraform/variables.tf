@@ -58,11 +58,12 @@ variable "function" {
 }
 
 variable "edge" {
-  description = "The functions of Lambda@Edge: the zips of infra/edge/package.sh. Without them everybody may see everything"
+  description = "The functions of Lambda@Edge: the zips of infra/edge/package.sh. Without them everybody may see everything. `viewer_response` marks what is not public as private: name it if any rule is not public"
   type = object({
     viewer_request  = string
     origin_request  = optional(string)
     origin_response = string
+    viewer_response = optional(string)
   })
   default = null
 }

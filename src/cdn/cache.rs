@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use image_origin_edge as edge;
 
-use super::policy;
+use super::policy::{self, Freshness};
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(super) struct Answer {
 pub(super) struct Entry {
     pub(super) answer: Arc<Answer>,
     since: Instant,
-    pub(super) lifetime: Duration,
+    pub(super) freshness: Freshness,
 }
 
 impl Entry {
@@ -36,7 +36,17 @@ impl Entry {
     }
 
     pub(super) fn is_fresh(&self) -> bool {
-        self.age() < self.lifetime
+        self.age() < self.freshness.lifetime
+    }
+
+    /// Whether it may be given while a new answer is fetched.
+    pub(super) fn may_wait(&self) -> bool {
+        self.age() < self.freshness.lifetime + self.freshness.while_revalidate
+    }
+
+    /// Whether it may be given when the origin fails.
+    pub(super) fn outlives_errors(&self) -> bool {
+        self.freshness.if_error.is_none_or(|time| self.age() < self.freshness.lifetime + time)
     }
 }
 
@@ -94,14 +104,14 @@ impl Cache {
 
     /// Keeps an answer as long as it may be; gives how long.
     pub(super) async fn keep(&self, key: &Key, answer: &Arc<Answer>) -> Duration {
-        let lifetime = policy::lifetime(answer.status, &answer.headers, SystemTime::now());
-        if lifetime.is_zero() {
+        let freshness = policy::freshness(answer.status, &answer.headers, SystemTime::now());
+        if freshness.lifetime.is_zero() {
             self.entries.invalidate(key).await;
         } else {
-            let entry = Entry { answer: answer.clone(), since: Instant::now(), lifetime };
+            let entry = Entry { answer: answer.clone(), since: Instant::now(), freshness };
             self.entries.insert(key.clone(), entry).await;
         }
-        lifetime
+        freshness.lifetime
     }
 
     /// Waits until nobody else is on the way to the origin for this key.
@@ -114,6 +124,11 @@ impl Cache {
             turn._guard = Some(guard);
         }
         turn
+    }
+
+    /// Whether somebody is on the way to the origin for this key.
+    pub(super) fn is_under_way(&self, key: &Key) -> bool {
+        self.flights().contains_key(key)
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Flight>>> {

@@ -1,10 +1,11 @@
 //! A CDN on a laptop: the whole way of a request through CloudFront, in one process.
 //!
 //! ```text
-//! viewer -> viewer-request -> cache -> origin-request -> origin's door -> origin-response -> cache -> viewer
+//! viewer -> viewer-request -> cache -> origin-request -> origin's door -> origin-response -> cache
+//!        <- viewer-response <- cache
 //! ```
 //!
-//! The three functions are those of `crates/edge/`, called natively; the origin is the local server behind a door that verifies
+//! The four functions are those of `crates/edge/`, called natively; the origin is the local server behind a door that verifies
 //! signatures. What is CloudFront's own, the cache and the headers around it, is here, by its Developer Guide.
 
 mod cache;
@@ -94,9 +95,11 @@ impl Cdn {
         Self { example, ..self }
     }
 
-    async fn respond(&self, request: edge::Request, id: &str) -> Reply {
+    async fn respond(self: &Arc<Self>, request: edge::Request, id: &str) -> Reply {
         let mut trace = Trace::start(id.to_owned(), &request);
-        let reply = self.reply(request, id, &mut trace).await;
+        let event = cf(Trigger::ViewerRequest, id, request);
+        let reply = self.reply(&event, id, &mut trace).await;
+        let reply = self.towards_viewer(reply, event.request, id, &mut trace);
         trace.step(
             "viewer",
             format!("gets {}, {}", reply.answer.status, reply.x_cache),
@@ -107,9 +110,8 @@ impl Cdn {
         reply
     }
 
-    async fn reply(&self, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
-        let event = cf(Trigger::ViewerRequest, id, request);
-        let outcome = edge::viewer_request(&event, &self.config, now(), &self.keys);
+    async fn reply(self: &Arc<Self>, event: &Cf, id: &str, trace: &mut Trace) -> Reply {
+        let outcome = edge::viewer_request(event, &self.config, now(), &self.keys);
         if let Some(refresh) = &outcome.refresh {
             let why = format!("a newer key set of {} is not fetched here: put it into the keys", refresh.issuer);
             trace.step("viewer-request", why, Vec::new());
@@ -128,32 +130,75 @@ impl Cdn {
         }
     }
 
-    async fn through_cache(&self, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
+    /// The answer as the viewer-response function leaves it, which CloudFront does not call for errors and for what a
+    /// function has made.
+    fn towards_viewer(&self, reply: Reply, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
+        if reply.answer.status >= 400 || reply.x_cache == GENERATED {
+            return reply;
+        }
+        let mut event = cf(Trigger::ViewerResponse, id, request);
+        event.response = Some(without_body(&reply.answer));
+        let outcome = edge::viewer_response(&event, &self.config, now(), &self.keys);
+        trace.step("viewer-response", outcome.why, Vec::new());
+        match outcome.action {
+            Action::Respond(response) => {
+                let answer = Arc::new(replaced(*response, reply.answer.body.clone()));
+                Reply { answer, ..reply }
+            }
+            Action::Forward(_) => reply,
+        }
+    }
+
+    async fn through_cache(self: &Arc<Self>, request: edge::Request, id: &str, trace: &mut Trace) -> Reply {
         let key = Key::of(&request);
         if let Some(hit) = self.hit(&key, trace).await {
             return hit;
         }
-        let turn = self.cache.turn(&key).await;
+        if let Some(entry) = self.cache.find(&key).await.filter(Entry::may_wait) {
+            let age = Some(entry.age());
+            trace.step("cache", "gives the old answer, and fetches a new one meanwhile", vec![key.to_string()]);
+            let (cdn, id) = (self.clone(), id.to_owned());
+            tokio::spawn(async move { cdn.renew(request, &key, &id).await });
+            return Reply { answer: entry.answer, x_cache: HIT, age };
+        }
+        self.past_cache(request, &key, id, trace).await
+    }
+
+    /// Fetches a new answer while viewers are given the old one. Its steps are shown as a request of their own.
+    async fn renew(&self, request: edge::Request, key: &Key, id: &str) {
+        if self.cache.is_under_way(key) {
+            return;
+        }
+        let mut trace = Trace::start(format!("{id}-renewal"), &request);
+        let reply = self.past_cache(request, key, id, &mut trace).await;
+        trace.end(reply.answer.status, reply.x_cache);
+        self.traces.add(trace);
+    }
+
+    /// Goes to the origin, unless somebody else has been there meanwhile.
+    async fn past_cache(&self, request: edge::Request, key: &Key, id: &str, trace: &mut Trace) -> Reply {
+        let turn = self.cache.turn(key).await;
         // Whoever was on the way meanwhile may have brought it.
-        if let Some(hit) = self.hit(&key, trace).await {
+        if let Some(hit) = self.hit(key, trace).await {
             return hit;
         }
-        let stale = self.cache.find(&key).await;
+        let stale = self.cache.find(key).await;
         trace.step("cache", if stale.is_some() { "has an old answer" } else { "has no answer" }, vec![key.to_string()]);
         let answer = Arc::new(self.fetch(request, stale.as_ref(), id, trace).await);
-        if let Some(Entry { answer: old, .. }) = stale {
+        if let Some(entry) = stale {
+            let old = &entry.answer;
             if answer.status == 304 {
-                let renewed = Arc::new(renewed(&old, &answer));
-                let lifetime = self.cache.keep(&key, &renewed).await;
+                let renewed = Arc::new(renewed(old, &answer));
+                let lifetime = self.cache.keep(key, &renewed).await;
                 trace.step("cache", format!("keeps the old answer for {} more s", lifetime.as_secs()), Vec::new());
                 return Reply { answer: renewed, x_cache: REFRESHED, age: None };
             }
-            if answer.status >= 500 {
+            if answer.status >= 500 && entry.outlives_errors() {
                 trace.step("cache", "gives the old answer, for the origin has failed", Vec::new());
-                return Reply { answer: old, x_cache: HIT, age: None };
+                return Reply { answer: old.clone(), x_cache: HIT, age: None };
             }
         }
-        let lifetime = self.cache.keep(&key, &answer).await;
+        let lifetime = self.cache.keep(key, &answer).await;
         if lifetime.is_zero() {
             turn.was_pointless();
             trace.step("cache", "does not keep the answer", Vec::new());
@@ -166,7 +211,7 @@ impl Cdn {
 
     async fn hit(&self, key: &Key, trace: &mut Trace) -> Option<Reply> {
         let entry = self.cache.find(key).await.filter(Entry::is_fresh)?;
-        let (age, lifetime) = (entry.age(), entry.lifetime);
+        let (age, lifetime) = (entry.age(), entry.freshness.lifetime);
         let why = format!("has the answer, {} s old and good for {} s", age.as_secs(), lifetime.as_secs());
         trace.step("cache", why, vec![key.to_string()]);
         let x_cache = if entry.answer.status >= 400 { ERROR } else { HIT };
@@ -194,13 +239,7 @@ impl Cdn {
             }
         };
         let mut event = cf(Trigger::OriginResponse, id, request);
-        event.response = Some(edge::Response {
-            status: answer.status.to_string(),
-            status_description: None,
-            headers: pairs(&answer.headers).collect(),
-            body: None,
-            body_encoding: None,
-        });
+        event.response = Some(without_body(&answer));
         let outcome = edge::origin_response(&event, &self.config, now(), &self.keys);
         let answer = match outcome.action {
             Action::Respond(response) => replaced(*response, answer.body),
@@ -295,6 +334,17 @@ fn header_map(headers: &edge::Headers) -> HeaderMap {
         map.append(name, value);
     }
     map
+}
+
+/// An answer as functions see it: CloudFront shows them no bodies.
+fn without_body(answer: &Answer) -> edge::Response {
+    edge::Response {
+        status: answer.status.to_string(),
+        status_description: None,
+        headers: pairs(&answer.headers).collect(),
+        body: None,
+        body_encoding: None,
+    }
 }
 
 /// The answer that a function gave instead of the origin.

@@ -1,12 +1,13 @@
 //! How long CloudFront keeps an answer, by its Developer Guide ("Manage how long content stays in the cache", "How
 //! CloudFront processes HTTP 4xx and 5xx status codes").
 //!
-//! Comes in: the status and the headers of an answer. Goes out: a time, which is zero for what is not kept. The numbers
-//! are those of the cache policy that docs/edge.md asks for.
+//! Comes in: the status and the headers of an answer. Goes out: how long it is fresh, which is no time at all for what is not
+//! kept, and how long it may be given afterwards. The numbers are those of the cache policy that docs/edge.md asks for.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
+use image_origin_edge::CacheControl;
 
 /// For what says nothing about it.
 const DEFAULT_TTL: u64 = 24 * 60 * 60;
@@ -15,36 +16,32 @@ const MAX_TTL: u64 = 365 * 24 * 60 * 60;
 /// minimum TTL of errors; docs/edge.md asks for 0 there, which makes them all alike.
 const KEPT_ERRORS: [u16; 12] = [400, 403, 404, 405, 412, 414, 415, 500, 501, 502, 503, 504];
 
+/// How long an answer may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Freshness {
+    pub(super) lifetime: Duration,
+    /// After that, while a new one is fetched.
+    pub(super) while_revalidate: Duration,
+    /// After that, when the origin fails; without a time, as long as the answer is there.
+    pub(super) if_error: Option<Duration>,
+}
+
 /// How long an answer is kept.
-pub(super) fn lifetime(status: u16, headers: &HeaderMap, now: SystemTime) -> Duration {
-    let told = Told::by(headers);
+pub(super) fn freshness(status: u16, headers: &HeaderMap, now: SystemTime) -> Freshness {
+    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let told = CacheControl::parse(values);
+    let max_age = told.s_maxage.or(told.max_age).map(u64::from);
     let seconds = match status {
-        200..400 if told.forbidden => 0,
-        200..400 => told.max_age.or_else(|| expires(headers, now)).unwrap_or(DEFAULT_TTL),
-        _ if KEPT_ERRORS.contains(&status) => told.max_age.unwrap_or(0),
+        200..400 if told.no_store || told.no_cache || told.private => 0,
+        200..400 => max_age.or_else(|| expires(headers, now)).unwrap_or(DEFAULT_TTL),
+        _ if KEPT_ERRORS.contains(&status) => max_age.unwrap_or(0),
         _ => 0,
     };
-    Duration::from_secs(seconds.min(MAX_TTL))
-}
-
-/// What `Cache-Control` says to a shared cache.
-struct Told {
-    forbidden: bool,
-    /// `s-maxage` wins over `max-age`.
-    max_age: Option<u64>,
-}
-
-impl Told {
-    fn by(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-        let text = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
-        let directives: Vec<&str> = text.split(',').map(str::trim).collect();
-        let seconds = |name: &str| {
-            let value = directives.iter().find_map(|directive| directive.strip_prefix(name)?.strip_prefix('='))?;
-            value.trim_matches('"').parse().ok()
-        };
-        let forbidden = directives.iter().any(|d| matches!(*d, "no-store" | "no-cache" | "private"));
-        Self { forbidden, max_age: seconds("s-maxage").or_else(|| seconds("max-age")) }
+    let limited = |seconds: u32| Duration::from_secs(u64::from(seconds).min(MAX_TTL));
+    Freshness {
+        lifetime: Duration::from_secs(seconds.min(MAX_TTL)),
+        while_revalidate: limited(told.stale_while_revalidate.unwrap_or(0)),
+        if_error: told.stale_if_error.map(limited),
     }
 }
 
@@ -71,7 +68,7 @@ mod tests {
             (200, &[("cache-control", "no-cache")], 0),
             (200, &[("cache-control", "no-store, max-age=60")], 0),
             (200, &[("cache-control", "max-age=99999999999")], MAX_TTL),
-            (200, &[("cache-control", "max-age=x")], DEFAULT_TTL),
+            (200, &[("cache-control", "max-age=x")], 0),
             (200, &[("expires", "Sun, 06 Nov 1994 08:49:47 GMT")], 10),
             (200, &[("expires", "0")], 0),
             (200, &[("expires", "0"), ("cache-control", "max-age=7")], 7),
@@ -88,7 +85,23 @@ mod tests {
         ];
         for (status, pairs, seconds) in table {
             let headers: HeaderMap = pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
-            assert_eq!(lifetime(status, &headers, now).as_secs(), seconds, "{status} {pairs:?}");
+            assert_eq!(freshness(status, &headers, now).lifetime.as_secs(), seconds, "{status} {pairs:?}");
+        }
+    }
+
+    #[test]
+    fn old_answers_are_given_as_they_say() {
+        let table = [
+            ("max-age=1", 0, None),
+            ("max-age=1, stale-while-revalidate=30", 30, None),
+            ("max-age=1, stale-while-revalidate=30, stale-if-error=0", 30, Some(0)),
+            ("max-age=1, stale-if-error=99999999999", 0, Some(MAX_TTL)),
+        ];
+        for (text, while_revalidate, if_error) in table {
+            let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, text.parse().unwrap())]);
+            let found = freshness(200, &headers, SystemTime::UNIX_EPOCH);
+            let seconds = (found.while_revalidate.as_secs(), found.if_error.map(|time| time.as_secs()));
+            assert_eq!(seconds, (while_revalidate, if_error), "{text}");
         }
     }
 }

@@ -89,6 +89,14 @@ impl Edge {
             Trigger::OriginRequest => crate::origin_request,
             #[cfg(feature = "origin-response")]
             Trigger::OriginResponse => crate::origin_response,
+            #[cfg(feature = "viewer-response")]
+            Trigger::ViewerResponse => crate::viewer_response,
+            #[cfg(not(all(
+                feature = "viewer-request",
+                feature = "origin-request",
+                feature = "origin-response",
+                feature = "viewer-response"
+            )))]
             other => return Answer::Error(format!("this function is not for {other:?} events")),
         };
         let outcome = function(&cf, &self.config, call.now, &self.keys);

@@ -1,12 +1,14 @@
-//! CloudFront's three edge functions, as plain functions.
+//! CloudFront's four edge functions, as plain functions.
 //!
 //! ```text
-//! viewer -> viewer_request -> cache -> origin_request -> origin -> origin_response -> cache -> viewer
+//! viewer -> viewer_request -> cache -> origin_request -> origin -> origin_response -> cache -> viewer_response -> viewer
 //! ```
 //!
 //! - [`viewer_request()`] decides who sees what, takes the credentials away and reduces the request to its meaning;
 //! - [`origin_request()`] chooses the origin and signs for it with Signature Version 4;
-//! - [`origin_response()`] turns every error into problem JSON, and disarms what an upload may contain.
+//! - [`origin_response()`] turns every error into problem JSON, disarms what an upload may contain, and writes how long the
+//!   cache may keep an answer;
+//! - [`viewer_response()`] marks what is not public as private.
 //!
 //! Each is a pure function `(&Cf, &Config, now, &Keys) -> Outcome`: no input or output, no clock, no globals. The same
 //! code runs natively, in tests and in a CDN on a laptop, and as WebAssembly under Lambda@Edge, where [`Edge`] wraps it
@@ -30,7 +32,12 @@
 //! ```
 
 #![cfg_attr(
-    not(all(feature = "viewer-request", feature = "origin-request", feature = "origin-response")),
+    not(all(
+        feature = "viewer-request",
+        feature = "origin-request",
+        feature = "origin-response",
+        feature = "viewer-response"
+    )),
     allow(dead_code, reason = "the build of one function leaves out what only the others use")
 )]
 
@@ -38,6 +45,8 @@
 mod accept;
 #[cfg(feature = "viewer-request")]
 mod auth;
+#[cfg(any(feature = "origin-response", feature = "viewer-response"))]
+mod cache_control;
 mod call;
 mod config;
 mod encoding;
@@ -51,19 +60,23 @@ mod outcome;
 mod path;
 mod problem;
 mod query;
-#[cfg(feature = "viewer-request")]
+#[cfg(feature = "rules")]
 mod rules;
 #[cfg(feature = "origin-request")]
 pub mod sigv4;
 #[cfg(feature = "viewer-request")]
 mod viewer_request;
+#[cfg(feature = "viewer-response")]
+mod viewer_response;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 
 #[cfg(feature = "viewer-request")]
 pub use auth::{Refresh, SignUrlError, SignedUrlError, sign_url, verify_url};
+#[cfg(any(feature = "origin-response", feature = "viewer-response"))]
+pub use cache_control::CacheControl;
 pub use call::Edge;
-#[cfg(feature = "viewer-request")]
+#[cfg(feature = "rules")]
 pub use config::Mode;
 pub use config::{Config, ConfigError};
 #[cfg(feature = "origin")]
@@ -83,3 +96,5 @@ pub use problem::Problem;
 pub use query::Query;
 #[cfg(feature = "viewer-request")]
 pub use viewer_request::viewer_request;
+#[cfg(feature = "viewer-response")]
+pub use viewer_response::viewer_response;

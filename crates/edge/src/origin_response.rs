@@ -1,14 +1,18 @@
 //! After the origin: what an answer may carry.
 //!
 //! Comes in: an origin's answer, whose body CloudFront does not show. Goes out: the same answer without what is the
-//! origin's own business, or, for an error, problem JSON that hides the cause. What must always hold: nothing that
-//! comes out of here can run a script on this host.
+//! origin's own business and with the `Cache-Control` of its rule, or, for an error, problem JSON that hides the cause.
+//! What must always hold: nothing that comes out of here can run a script on this host, and nothing behind a rule that is
+//! not public says `public`.
 
+use crate::cache_control::CacheControl;
 use crate::config::{Config, Service};
 use crate::event::{Cf, Headers, Response};
 use crate::keys::Keys;
 use crate::outcome::Outcome;
+use crate::path::ViewerPath;
 use crate::problem::{Problem, disarm};
+use crate::rules::{Rule, Selection, select};
 
 const BAD_REQUEST: Problem = Problem::new(400, "bad_request", "The request has no meaning here.");
 const NOT_FOUND: Problem = Problem::new(404, "not_found", "There is no such image.");
@@ -28,7 +32,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// Brings an origin's answer into the form that viewers get.
 ///
-/// The time and the keys are not needed; they are here so that the three functions are called alike.
+/// The time and the keys are not needed; they are here so that the four functions are called alike.
 #[must_use]
 pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Outcome {
     let Some(response) = &cf.response else {
@@ -39,18 +43,20 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
     };
     let mut answer = response.clone();
     answer.headers.retain(|name| !is_internal(name));
+    let rule = rule(cf, config);
     if status < 400 {
         disarm(&mut answer.headers);
+        set_caching(&mut answer.headers, rule);
         return Outcome::respond(answer, format!("{status}, without the origin's own headers"));
     }
     if own_problem(response) {
         disarm(&mut answer.headers);
-        answer.headers.set("Cache-Control", caching(status));
+        answer.headers.set("Cache-Control", caching(status, rule));
         return Outcome::respond(answer, format!("{status}, which the transformer itself explains"));
     }
     let problem = explain(status, from_bucket(cf, config));
     let mut headers = Headers::default();
-    headers.set("Cache-Control", caching(problem.status));
+    headers.set("Cache-Control", caching(problem.status, rule));
     // RFC 9110: these two say what to do about the status they come with.
     for name in ["allow", "retry-after"] {
         if let Some(value) = answer.headers.single(name) {
@@ -61,8 +67,41 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
     Outcome::respond(replaced, format!("{status} of the origin becomes {} {}", problem.status, problem.code))
 }
 
-fn caching(status: u16) -> &'static str {
-    if status == 404 { NOT_FOUND_CACHING } else { "no-cache" }
+/// The rule that let the request pass.
+fn rule<'c>(cf: &Cf, config: &'c Config) -> Option<&'c Rule> {
+    let path = ViewerPath::parse(&cf.request.uri).ok()?;
+    match select(&config.access.rules, &path) {
+        Selection::Rule { index, .. } => config.access.rules.get(index),
+        Selection::None | Selection::Ambiguous => None,
+    }
+}
+
+/// Writes how long CloudFront and browsers may keep a good answer. What viewer-response marks as private lacks `public`
+/// here, for CloudFront keeps nothing that says `private`.
+fn set_caching(headers: &mut Headers, rule: Option<&Rule>) {
+    let mut caching = CacheControl::parse(headers.all("cache-control"));
+    caching.public = rule.is_some_and(Rule::is_public) && !caching.private;
+    if let Some(rule) = rule {
+        let times = rule.times;
+        // Who asks by a revision never needs to ask again, whatever the rule says about what changes.
+        if !caching.immutable {
+            caching.max_age = times.max_age.or(caching.max_age);
+            caching.s_maxage = times.s_maxage.or(caching.s_maxage);
+        }
+        if !caching.must_revalidate {
+            caching.stale_while_revalidate = times.stale_while_revalidate.or(caching.stale_while_revalidate);
+            caching.stale_if_error = times.stale_if_error.or(caching.stale_if_error);
+        }
+    }
+    match caching.to_string() {
+        text if text.is_empty() => headers.remove("cache-control"),
+        text => headers.set("Cache-Control", text),
+    }
+}
+
+/// `Cache-Control` of errors, for which CloudFront calls no viewer-response function.
+fn caching(status: u16, rule: Option<&Rule>) -> &'static str {
+    if status == 404 && rule.is_some_and(Rule::is_public) { NOT_FOUND_CACHING } else { "no-cache" }
 }
 
 /// The transformer's own problems name the parameter that is wrong. CloudFront keeps a body that the function leaves

@@ -4,7 +4,7 @@
 //! whose pattern matches decides. A path that some other reading of it would bring under a different rule is refused:
 //! see [`ViewerPath`].
 
-use crate::config::Mode;
+use crate::config::{Mode, Problems};
 use crate::path::{ViewerPath, fold_case, remove_dot_segments};
 
 /// One rule of the configuration.
@@ -15,6 +15,48 @@ pub(crate) struct Rule {
     pub(crate) allow: Vec<Mode>,
     /// Whose JWTs are good here; empty means any configured issuer's.
     pub(crate) issuers: Vec<String>,
+    /// Whether answers are private although everybody passes: something in front of this, such as CloudFront's own signed
+    /// URLs, decides who does.
+    pub(crate) private: bool,
+    /// What `Cache-Control` says of answers under this rule.
+    pub(crate) times: CacheTimes,
+}
+
+impl Rule {
+    /// Whether caches that many people share may keep answers.
+    pub(crate) fn is_public(&self) -> bool {
+        self.allow.contains(&Mode::Public) && !self.private
+    }
+}
+
+/// The times of a rule, in seconds. Those that are absent are the origin's to tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CacheTimes {
+    /// How long browsers may keep an answer, and CloudFront, unless it has a time of its own.
+    pub(crate) max_age: Option<u32>,
+    /// How long CloudFront may keep an answer.
+    pub(crate) s_maxage: Option<u32>,
+    /// How long an old answer may be given while a new one is fetched (RFC 5861, section 3).
+    pub(crate) stale_while_revalidate: Option<u32>,
+    /// How long an old answer may be given when the origin fails (RFC 5861, section 4).
+    pub(crate) stale_if_error: Option<u32>,
+}
+
+impl CacheTimes {
+    /// A year: CloudFront keeps nothing for longer.
+    const MAX: u32 = 365 * 24 * 60 * 60;
+
+    pub(crate) fn check(self, field: &str, problems: &mut Problems) {
+        let times = [
+            ("max_age", self.max_age),
+            ("s_maxage", self.s_maxage),
+            ("stale_while_revalidate", self.stale_while_revalidate),
+            ("stale_if_error", self.stale_if_error),
+        ];
+        for (name, _) in times.into_iter().filter(|(_, time)| time.is_some_and(|time| time > Self::MAX)) {
+            problems.add(format_args!("{field}.{name}"), format_args!("takes 0 to {} seconds", Self::MAX));
+        }
+    }
 }
 
 /// A parsed path template.
@@ -191,6 +233,8 @@ mod tests {
                 pattern: PathPattern::parse(text).unwrap(),
                 allow: vec![Mode::Public],
                 issuers: Vec::new(),
+                private: false,
+                times: CacheTimes::default(),
             })
             .collect()
     }

@@ -23,7 +23,7 @@ fn config() -> Value {
             {"path": "/signed/*", "allow": ["signed-url"]},
             {"path": "/closed/*.jpg", "allow": ["jwt"]},
             {"path": "/", "allow": ["public"]},
-            {"path": "/public/*", "allow": ["public"]},
+            {"path": "/public/*", "allow": ["public"], "s_maxage": 600, "stale_while_revalidate": 60},
         ],
         "token": {"cookie": "access"},
         "jwt": {
@@ -62,6 +62,7 @@ fn call(trigger: &str, method: &str, url: &str, headers: &[(&str, &str)], change
     let event = match trigger {
         "viewer-request" => include_str!("../../../fixtures/events/viewer-request.json"),
         "origin-request" => include_str!("../../../fixtures/events/origin-request.json"),
+        "viewer-response" => include_str!("../../../fixtures/events/viewer-response.json"),
         _ => include_str!("../../../fixtures/events/origin-response.json"),
     };
     let mut event: Value = serde_json::from_str(event).unwrap();
@@ -217,11 +218,28 @@ fn origin_calls() -> Vec<Value> {
     calls
 }
 
+fn caching_calls() -> Vec<Value> {
+    let mut calls = Vec::new();
+    for cache_control in ["", "public, max-age=9", "max-age=9, s-maxage=99", "private, max-age=9", "no-store"] {
+        for (trigger, path) in [
+            ("origin-response", "/public/a.jpg"),
+            ("origin-response", "/press/a.jpg"),
+            ("origin-response", "/users/alice/a.jpg"),
+            ("viewer-response", "/press/a.jpg"),
+        ] {
+            calls.push(call(trigger, "GET", path, &[], |cf| {
+                cf["response"]["headers"]["cache-control"] = json!([{"key": "Cache-Control", "value": cache_control}]);
+            }));
+        }
+    }
+    calls
+}
+
 #[test]
 fn decisions_are_as_written_down() {
     let (config, keys) = (config(), keys());
     let mut edge = Edge::new(&config.to_string(), &keys.to_string()).unwrap();
-    let calls = viewer_calls().into_iter().chain(origin_calls());
+    let calls = viewer_calls().into_iter().chain(origin_calls()).chain(caching_calls());
     let decide = |call: Value| {
         let answer: Value = serde_json::from_slice(&edge.call(call.to_string().as_bytes())).unwrap();
         json!({"call": call, "answer": answer})

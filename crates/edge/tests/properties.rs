@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use image_origin_edge::{
     Action, Cf, Config, Edge, Keys, Query, origin_request, origin_response, reencode_path, sign_url, verify_url,
-    viewer_request,
+    viewer_request, viewer_response,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -207,6 +207,7 @@ proptest! {
         }
         let _ = origin_request(&cf, &config, NOW, &keys);
         let _ = origin_response(&cf, &config, NOW, &keys);
+        let _ = viewer_response(&cf, &config, NOW, &keys);
     }
 
     #[test]

@@ -38,6 +38,7 @@ export class EdgeStack extends Stack {
       userPools: userPool ? [userPool] : [],
       signing: options.signing,
       originals: options.originals,
+      private: options.signedUrls !== undefined,
       files: files(options),
       functionNamePrefix: options.name,
       transformer: behind

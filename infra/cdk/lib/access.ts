@@ -11,6 +11,16 @@ export interface AccessRule {
   readonly allow: readonly ('public' | 'token' | 'signed-url' | 'jwt')[];
   /** Whose JWTs are good here. Default: those of every issuer. */
   readonly issuers?: readonly string[];
+  /** Whether answers are private although `allow` is public. */
+  readonly private?: boolean;
+  /** Seconds for which viewers and CloudFront may keep an answer. Default: as the transformer says. */
+  readonly maxAge?: number;
+  /** Seconds for which CloudFront may keep an answer. Default: as for viewers. */
+  readonly sMaxage?: number;
+  /** Seconds for which an old answer may be given while a new one is fetched. */
+  readonly staleWhileRevalidate?: number;
+  /** Seconds for which an old answer may be given when the origin fails. */
+  readonly staleIfError?: number;
 }
 
 export interface AccessIssuer {
@@ -76,10 +86,32 @@ export function readRules(file: string): TomlTable {
 /** The rules of a program, as a file would hold them. */
 export function asRules({ rules, tokenCookie, jwtCookie, issuers = [] }: Access): TomlTable {
   return plain({
-    rules,
+    rules: rules.map(plainRule),
     token: { cookie: tokenCookie },
     jwt: { cookie: jwtCookie, issuers: issuers.map(plainIssuer) },
   });
+}
+
+function plainRule({ maxAge, sMaxage, staleWhileRevalidate, staleIfError, ...rest }: AccessRule): TomlTable {
+  const times = {
+    max_age: maxAge,
+    s_maxage: sMaxage,
+    stale_while_revalidate: staleWhileRevalidate,
+    stale_if_error: staleIfError,
+  };
+  return plain({ ...rest, ...times });
+}
+
+/** The rules, of which none is public: whoever asks was let in by something else than the edge. */
+export function withoutPublic(rules: TomlTable): TomlTable {
+  const list = (rules['rules'] ?? []) as TomlTable[];
+  return { ...rules, rules: list.map((rule) => ({ ...rule, private: true })) };
+}
+
+/** Whether there are answers that viewer-response has to mark as private, by the document that is packaged. */
+export function hasPrivate(document: string): boolean {
+  const { rules } = JSON.parse(document) as { rules: { allow: string[]; private?: boolean }[] };
+  return rules.some((rule) => rule.private || !rule.allow.includes('public'));
 }
 
 /** The whole document. */

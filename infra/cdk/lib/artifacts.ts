@@ -12,7 +12,7 @@ export class BuildError extends Error {}
 export type Feature = 'heic' | 'jxl';
 
 export type Architecture = 'arm64' | 'x86_64';
-export type EdgeFunction = 'viewer-request' | 'origin-request' | 'origin-response';
+export type EdgeFunction = 'viewer-request' | 'origin-request' | 'origin-response' | 'viewer-response';
 
 // What `e_machine` of the ELF header is for each architecture.
 const MACHINES = { x86_64: 0x3e, arm64: 0xb7 };

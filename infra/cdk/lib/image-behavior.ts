@@ -11,6 +11,7 @@ import type { ImageOrigin } from './image-origin.ts';
 import { originShieldRegion } from './origin-shield.ts';
 
 const MONTH = Duration.days(30);
+const YEAR = Duration.days(365);
 
 /** A behaviour's own options; those that are given go before what is made here, such as `cachePolicy`. */
 export interface ImageBehaviorProps extends cloudfront.AddBehaviorOptions {
@@ -142,9 +143,10 @@ export class ImageBehavior extends Construct {
       cookieBehavior: cloudfront.CacheCookieBehavior.none(),
       enableAcceptEncodingGzip: false,
       enableAcceptEncodingBrotli: false,
+      // A longer one would keep what says no-store, too.
       minTtl: Duration.seconds(0),
       defaultTtl: MONTH,
-      maxTtl: MONTH,
+      maxTtl: YEAR,
     });
   }
 

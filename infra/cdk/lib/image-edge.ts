@@ -1,4 +1,4 @@
-// CloudFront's three functions, in us-east-1, where CloudFront takes them from.
+// CloudFront's four functions, in us-east-1, where CloudFront takes them from.
 //
 // Every change of a function is a new version. Old ones are kept, because CloudFront's copies of them live for hours
 // after a distribution has gone over to the new one, and Lambda deletes no version that has copies.
@@ -12,7 +12,17 @@ import { CfnBucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { RegionInfo } from 'aws-cdk-lib/region-info';
 import { Construct, type IConstruct } from 'constructs';
 import { accept, acceptWildcards } from './accepted.ts';
-import { asRules, edgeDocument, PUBLIC, readRules, type Access, type OriginTarget, type UserPool } from './access.ts';
+import {
+  asRules,
+  edgeDocument,
+  hasPrivate,
+  PUBLIC,
+  readRules,
+  withoutPublic,
+  type Access,
+  type OriginTarget,
+  type UserPool,
+} from './access.ts';
 import { Artifacts, BuildError, type EdgeFunction } from './artifacts.ts';
 import { temporary, write } from './folders.ts';
 import { wildcards, type ImageOrigin } from './image-origin.ts';
@@ -24,12 +34,18 @@ export type Signing = 'oac' | 'edge';
  * All there are. They are always deployed, whether a distribution calls them or not: a function that it has called a
  * moment ago cannot be deleted, nor its name be used again.
  */
-export const EDGE_FUNCTIONS: readonly EdgeFunction[] = ['viewer-request', 'origin-request', 'origin-response'];
+export const EDGE_FUNCTIONS: readonly EdgeFunction[] = [
+  'viewer-request',
+  'origin-request',
+  'origin-response',
+  'viewer-response',
+];
 
 const EVENTS: Record<EdgeFunction, cloudfront.LambdaEdgeEventType> = {
   'viewer-request': cloudfront.LambdaEdgeEventType.VIEWER_REQUEST,
   'origin-request': cloudfront.LambdaEdgeEventType.ORIGIN_REQUEST,
   'origin-response': cloudfront.LambdaEdgeEventType.ORIGIN_RESPONSE,
+  'viewer-response': cloudfront.LambdaEdgeEventType.VIEWER_RESPONSE,
 };
 
 export interface ImageEdgeProps {
@@ -54,7 +70,12 @@ export interface ImageEdgeProps {
   readonly transformer?: OriginTarget | undefined;
   /** What the origin-request function's role needs for that. */
   readonly transformerStatements?: readonly PolicyStatement[] | undefined;
-  /** Starts the names of the three functions. Default: made of the construct's path. */
+  /**
+   * All answers are private, also those of public rules: the distribution lets viewers in by CloudFront's own signed URLs or
+   * cookies. Default: answers of public rules are public.
+   */
+  readonly private?: boolean | undefined;
+  /** Starts the names of the four functions. Default: made of the construct's path. */
   readonly functionNamePrefix?: string | undefined;
   /** The stack in us-east-1 that is made where this one is elsewhere. Default: this stack's name, and `-edge`. */
   readonly stackId?: string | undefined;
@@ -67,6 +88,7 @@ export class ImageEdge extends Construct {
   readonly signing: Signing;
   readonly files: readonly string[];
   private readonly functions = new Map<EdgeFunction, lambda.Version>();
+  private readonly marksPrivate: boolean;
   private readonly home: Stack;
 
   constructor(scope: Construct, id: string, props: ImageEdgeProps) {
@@ -77,6 +99,7 @@ export class ImageEdge extends Construct {
     const inside = this.home === Stack.of(this) ? this : new Construct(this.home, `Edge${this.node.addr}`);
     const artifacts = props.artifacts ?? Artifacts.default();
     const config = this.config(props, artifacts);
+    this.marksPrivate = hasPrivate(config);
     const prefix = props.functionNamePrefix ?? Names.uniqueResourceName(this, { maxLength: 40, separator: '-' });
     for (const name of EDGE_FUNCTIONS) {
       const code = temporary();
@@ -93,9 +116,14 @@ export class ImageEdge extends Construct {
 
   /** What a behaviour calls, as the stack of `scope` knows it. */
   edgeLambdas(scope: Construct): cloudfront.EdgeLambda[] {
-    // With OAC, CloudFront signs for the origin that the behaviour names; a function that chooses another is in its way.
+    const called: Partial<Record<EdgeFunction, boolean>> = {
+      // With OAC, CloudFront signs for the origin that the behaviour names; a function that chooses another is in its way.
+      'origin-request': this.signing === 'edge',
+      // Where everything is public it would be paid for by every request, and change none.
+      'viewer-response': this.marksPrivate,
+    };
     return [...this.functions]
-      .filter(([name]) => this.signing === 'edge' || name !== 'origin-request')
+      .filter(([name]) => called[name] ?? true)
       .map(([name, version]) => ({ eventType: EVENTS[name], functionVersion: this.version(scope, name, version) }));
   }
 
@@ -140,8 +168,9 @@ export class ImageEdge extends Construct {
         throw new BuildError(
           'userPools: the ids are packaged, so they must be known at synthesis: deploy the pool first',
         );
+    const rules = accessFile ? readRules(accessFile) : asRules(access ?? PUBLIC);
     const document = edgeDocument(
-      accessFile ? readRules(accessFile) : asRules(access ?? PUBLIC),
+      props.private ? withoutPublic(rules) : rules,
       {
         originals,
         files: this.files,

@@ -73,9 +73,9 @@ describe('the edge', () => {
 
   test('is small enough, and only viewer-request has keys, for nobody else on this machine', () => {
     assert.equal(statSync(assembly('edge')).mode & 0o077, 0);
-    for (const name of ['viewer-request', 'origin-request', 'origin-response']) {
+    for (const name of ['viewer-request', 'origin-request', 'origin-response', 'viewer-response']) {
       const { folder, zippedBytes } = packaged('edge', name);
-      // Lambda@Edge: 1 MB for viewer functions, 50 MB for the others. All three are within the smaller.
+      // Lambda@Edge: 1 MB for viewer functions, 50 MB for the others. All four are within the smaller.
       assert.ok(zippedBytes <= 1024 * 1024, `${name} has ${zippedBytes} bytes`);
       console.log(`${name}: ${zippedBytes} bytes zipped`);
       assert.deepEqual(readdirSync(folder).sort(), ['config.json', 'edge.wasm', 'index.mjs', 'keys.json']);
@@ -127,6 +127,17 @@ describe('the edge', () => {
     });
     const { status, headers } = await originResponse(failed);
     assert.deepEqual([status, headers.server], ['502', undefined]);
+  });
+
+  test('marks as private what is not public', async () => {
+    const viewerResponse = await load('private', 'viewer-response');
+    const answer = event('viewer-response');
+    const caching = async (value: string) => {
+      answer.Records[0].cf.response.headers['cache-control'] = [{ key: 'Cache-Control', value }];
+      return (await viewerResponse(answer)).headers['cache-control'][0].value;
+    };
+    assert.equal(await caching('max-age=60, s-maxage=600'), 'private, max-age=60');
+    assert.equal(await caching('public, max-age=60'), 'public, max-age=60');
   });
 
   test('keeps the private demo private', async () => {

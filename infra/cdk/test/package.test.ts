@@ -61,7 +61,7 @@ describe('the npm package', () => {
       [1, '/img/*', ['GET', 'HEAD']],
     );
     const events = images.LambdaFunctionAssociations.map(({ EventType }: Json) => EventType).sort();
-    assert.deepEqual(events, ['origin-response', 'viewer-request']);
+    assert.deepEqual(events, ['origin-response', 'viewer-request', 'viewer-response']);
     const origin = Origins.find(({ Id }: Json) => Id === images.TargetOriginId);
     assert.deepEqual(origin.OriginShield, { Enabled: true, OriginShieldRegion: 'eu-west-1' });
     assert.ok(origin.OriginAccessControlId);
@@ -70,7 +70,7 @@ describe('the npm package', () => {
     assert.equal(resources('site', 'AWS::Lambda::Permission').length, 2);
     // The functions are where CloudFront wants them, and know nothing of the stack that calls them.
     const edge = resources('site-edge', 'AWS::Lambda::Function');
-    assert.equal(edge.length, 3);
+    assert.equal(edge.length, 4);
     assert.ok(!readFileSync(join(work, 'out/site-edge.template.json'), 'utf8').includes('GetStackOutput'));
     const [role] = resources('site', 'AWS::IAM::Role').filter(({ Properties }) => Properties.Policies);
     const actions = role.Properties.Policies[0].PolicyDocument.Statement.flatMap(({ Action }: Json) => Action);
@@ -80,7 +80,7 @@ describe('the npm package', () => {
   test('makes private images all at once', () => {
     const [distribution] = resources('members', 'AWS::CloudFront::Distribution');
     const { DefaultCacheBehavior } = distribution.Properties.DistributionConfig;
-    assert.equal(DefaultCacheBehavior.LambdaFunctionAssociations.length, 2);
-    assert.equal(resources('members', 'AWS::Lambda::Function').length, 4);
+    assert.equal(DefaultCacheBehavior.LambdaFunctionAssociations.length, 3);
+    assert.equal(resources('members', 'AWS::Lambda::Function').length, 5);
   });
 });

@@ -166,12 +166,12 @@ describe('the transformer', () => {
 describe('the edge', () => {
   const functionsOf = (variant: Variant) => resources(template(variant, 'edge'), 'AWS::Lambda::Function');
 
-  test('has three functions, so that a change of who signs deletes none', () => {
+  test('has four functions, so that a change of who signs deletes none', () => {
     for (const variant of withEdge) {
       const names = functionsOf(variant)
         .map(({ Properties }) => Properties.FunctionName.replace(/^(image-origin|pics)-/, ''))
         .sort();
-      assert.deepEqual(names, ['origin-request', 'origin-response', 'viewer-request'], variant);
+      assert.deepEqual(names, ['origin-request', 'origin-response', 'viewer-request', 'viewer-response'], variant);
     }
   });
 
@@ -263,12 +263,10 @@ describe('the distribution', () => {
         assert.equal(behaviour.ViewerProtocolPolicy, 'redirect-to-https');
         assert.equal(behaviour.Compress, false);
         const events = behaviour.LambdaFunctionAssociations.map(({ EventType }: Json) => EventType).sort();
-        assert.deepEqual(
-          events,
-          variant === 'oac'
-            ? ['origin-response', 'viewer-request']
-            : ['origin-request', 'origin-response', 'viewer-request'],
-        );
+        // Only where something is not public is there something to mark.
+        const marks = variant === 'private' ? ['viewer-response'] : [];
+        const signs = variant === 'oac' ? [] : ['origin-request'];
+        assert.deepEqual(events, [...signs, 'origin-response', 'viewer-request', ...marks]);
       }
       for (const { CustomOriginConfig } of Origins.filter(({ S3OriginConfig }: Json) => !S3OriginConfig))
         assert.deepEqual(
@@ -278,13 +276,13 @@ describe('the distribution', () => {
     }
   });
 
-  test('keeps pictures for thirty days and errors as long as the origin says', () => {
+  test('keeps pictures for as long as the origin says, up to a year, and errors as long as the origin says', () => {
     for (const variant of withDistribution) {
       for (const { ErrorCachingMinTTL } of distribution(variant).CustomErrorResponses)
         assert.equal(ErrorCachingMinTTL, 0);
       const { MinTTL, DefaultTTL, MaxTTL } = only(template(variant, 'cdn'), 'AWS::CloudFront::CachePolicy').Properties
         .CachePolicyConfig;
-      assert.deepEqual([MinTTL, DefaultTTL, MaxTTL], [0, 2592000, 2592000]);
+      assert.deepEqual([MinTTL, DefaultTTL, MaxTTL], [0, 2592000, 31536000]);
     }
   });
 
@@ -363,6 +361,8 @@ describe('the distribution', () => {
       'OriginResponseFunction',
       'ResponseHeadersPolicyId',
       'ViewerRequestFunction',
+      // Its viewers come by CloudFront's signed URLs, so that no answer is public.
+      'ViewerResponseFunction',
     ]);
     for (const { Properties } of resources(cdn, 'AWS::Lambda::Permission'))
       assert.equal(Properties.SourceArn, 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2DIST');

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::Problems;
+#[cfg(feature = "viewer-request")]
 use crate::auth::AuthKeys;
-use crate::rules::{PathPattern, Rule};
+use crate::rules::{CacheTimes, PathPattern, Rule};
 
 /// The valid rules with what they refer to.
 #[derive(Debug, Clone)]
@@ -22,6 +23,19 @@ pub(super) struct RawRule {
     allow: Vec<Mode>,
     #[serde(default)]
     issuers: Vec<String>,
+    #[serde(default)]
+    private: bool,
+    max_age: Option<u32>,
+    s_maxage: Option<u32>,
+    stale_while_revalidate: Option<u32>,
+    stale_if_error: Option<u32>,
+}
+
+impl RawRule {
+    fn cache_times(&self) -> CacheTimes {
+        let Self { max_age, s_maxage, stale_while_revalidate, stale_if_error, .. } = *self;
+        CacheTimes { max_age, s_maxage, stale_while_revalidate, stale_if_error }
+    }
 }
 
 impl Access {
@@ -32,6 +46,7 @@ impl Access {
     }
 
     /// Holds the rules against the keys.
+    #[cfg(feature = "viewer-request")]
     pub(super) fn check_keys(&self, keys: &AuthKeys, problems: &mut Problems) {
         for (index, rule) in self.rules.iter().enumerate() {
             for mode in &rule.allow {
@@ -155,8 +170,11 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
     }
     let count = raw.len();
     let mut rules = Vec::with_capacity(count);
-    for (index, RawRule { path, allow, issuers }) in raw.into_iter().enumerate() {
+    for (index, rule) in raw.into_iter().enumerate() {
         let field = format!("rules[{index}]");
+        let times = rule.cache_times();
+        times.check(&field, problems);
+        let RawRule { path, allow, issuers, private, .. } = rule;
         if allow.is_empty() {
             problems.add(format_args!("{field}.allow"), "name at least one of public, token, signed-url, jwt");
         }
@@ -182,7 +200,7 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
                         "name the issuer whose claims these are: another's `sub` is another person",
                     );
                 }
-                rules.push(Rule { pattern, allow, issuers });
+                rules.push(Rule { pattern, allow, issuers, private, times });
             }
             Err(problem) => problems.add(format_args!("{field}.path"), problem),
         }

@@ -4,7 +4,7 @@
 //! structure from TOML. Goes out: a `Config` that is valid as a whole, or the field that is not and why. Secrets are no
 //! part of it; they are [`Keys`](crate::Keys).
 
-#[cfg(feature = "viewer-request")]
+#[cfg(feature = "rules")]
 mod access;
 #[cfg(feature = "origin")]
 mod origins;
@@ -13,10 +13,12 @@ use std::fmt;
 
 use serde::Deserialize;
 
-#[cfg(feature = "viewer-request")]
+#[cfg(feature = "rules")]
+pub(crate) use access::Access;
+#[cfg(feature = "rules")]
 pub use access::Mode;
 #[cfg(feature = "viewer-request")]
-pub(crate) use access::{Access, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
+pub(crate) use access::{IssuerConfig, IssuerKind, JwtConfig, TokenUse};
 #[cfg(feature = "origin-request")]
 pub(crate) use origins::FileKind;
 #[cfg(feature = "origin")]
@@ -26,7 +28,7 @@ pub use origins::{Originals, Origins, Service, Target};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawConfig")]
 pub struct Config {
-    #[cfg(feature = "viewer-request")]
+    #[cfg(feature = "rules")]
     pub(crate) access: Access,
     #[cfg(feature = "origin")]
     pub(crate) origins: Origins,
@@ -102,7 +104,7 @@ impl ConfigError {
 pub(crate) struct Problems(Vec<String>);
 
 impl Problems {
-    #[cfg(feature = "viewer-request")]
+    #[cfg(feature = "rules")]
     pub(crate) fn extend(&mut self, found: impl Iterator<Item = (String, String)>) {
         for (field, problem) in found {
             self.add(field, problem);
@@ -114,16 +116,16 @@ impl Problems {
     }
 }
 
-/// The document. What a function does not need is read over: the three share one document.
+/// The document. What a function does not need is read over: the four share one document.
 #[derive(Deserialize)]
-#[cfg_attr(all(feature = "viewer-request", feature = "origin"), serde(deny_unknown_fields))]
+#[cfg_attr(all(feature = "rules", feature = "origin"), serde(deny_unknown_fields))]
 struct RawConfig {
-    #[cfg(feature = "viewer-request")]
+    #[cfg(feature = "rules")]
     rules: Vec<access::RawRule>,
-    #[cfg(feature = "viewer-request")]
+    #[cfg(feature = "rules")]
     #[serde(default)]
     token: access::TokenConfig,
-    #[cfg(feature = "viewer-request")]
+    #[cfg(feature = "rules")]
     #[serde(default)]
     jwt: access::JwtConfig,
     #[cfg(feature = "origin")]
@@ -133,17 +135,21 @@ struct RawConfig {
 impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
 
+    #[cfg_attr(
+        not(any(feature = "origin", feature = "rules")),
+        expect(unused_mut, unused_variables, reason = "viewer-response reads none of it")
+    )]
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         #[cfg(feature = "origin")]
         raw.origins.check(&mut problems);
-        #[cfg(feature = "viewer-request")]
+        #[cfg(feature = "rules")]
         let access = Access::check(raw.rules, raw.token, raw.jwt, &mut problems);
         if !problems.0.is_empty() {
             return Err(ConfigError(problems.0.join("; ")));
         }
         Ok(Self {
-            #[cfg(feature = "viewer-request")]
+            #[cfg(feature = "rules")]
             access,
             #[cfg(feature = "origin")]
             origins: raw.origins,

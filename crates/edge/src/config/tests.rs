@@ -33,6 +33,7 @@ fn a_good_configuration_is_taken() {
     Config::from_json(&good().to_string()).unwrap();
     for (pointer, value) in [
         ("/rules/0", json!({"path": "/u/{sub}/*", "allow": ["jwt", "signed-url", "token"]})),
+        ("/rules/0", json!({"path": "/*", "allow": ["public"], "private": true, "max_age": 0, "s_maxage": 31_536_000})),
         ("/origins/transformer", json!({"service": "none", "domain": "localhost"})),
         ("/origins/originals", json!("direct")),
         ("/origins/storage", json!(null)),
@@ -62,6 +63,17 @@ fn a_bad_field_is_named() {
         ("/rules/0", json!({"path": "/a/../b", "allow": ["public"]}), "rules[0].path: has no . or .."),
         ("/rules/0", json!({"path": "/{sub}/*", "allow": ["token"]}), "rules[0].path: only `jwt` knows"),
         ("/rules/0", json!({"path": "/*", "allow": ["public"], "if": 1}), "unknown field `if`"),
+        ("/rules/0", json!({"path": "/*", "allow": ["public"], "max_age": -1}), "invalid value: integer `-1`"),
+        (
+            "/rules/0",
+            json!({"path": "/*", "allow": ["public"], "s_maxage": 31_536_001}),
+            "rules[0].s_maxage: takes 0 to 31536000",
+        ),
+        (
+            "/rules/0",
+            json!({"path": "/*", "allow": ["public"], "stale_if_error": 31_536_001}),
+            "rules[0].stale_if_error: takes",
+        ),
         (
             "/rules/0",
             json!({"path": "/*", "allow": ["jwt"], "issuers": ["https://y/"]}),

@@ -40,7 +40,7 @@ pub struct Cf {
     /// The request as it is at this point.
     pub request: Request,
     /// The origin's answer, in response events.
-    #[cfg_attr(not(feature = "origin"), serde(skip))]
+    #[cfg_attr(not(any(feature = "origin", feature = "viewer-response")), serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
 }

@@ -18,17 +18,22 @@ fn config() -> Config {
 }
 
 fn answer(method: &str, origin: &str, status: &str, headers: &Value) -> Response {
+    answer_to(&config(), "/", method, origin, status, headers)
+}
+
+fn answer_to(config: &Config, uri: &str, method: &str, origin: &str, status: &str, headers: &Value) -> Response {
     let mut event: Value =
         serde_json::from_str(include_str!("../../../../fixtures/events/origin-response.json")).unwrap();
     let mut cf = event["Records"][0]["cf"].take();
     cf["request"]["method"] = json!(method);
+    cf["request"]["uri"] = json!(uri);
     cf["request"]["origin"]["custom"]["domainName"] = json!(origin);
     cf["response"]["status"] = json!(status);
     for (name, value) in headers.as_object().unwrap() {
         cf["response"]["headers"][name] = json!([{"key": name, "value": value}]);
     }
     let cf: Cf = serde_json::from_value(cf).unwrap();
-    match origin_response(&cf, &config(), 0, &Keys::default()).action {
+    match origin_response(&cf, config, 0, &Keys::default()).action {
         Action::Respond(response) => *response,
         Action::Forward(request) => panic!("{request:?}"),
     }
@@ -110,7 +115,7 @@ fn good_answers_lose_what_is_the_origins_own_business() {
         for (name, expected) in [
             ("content-type", Some("image/svg+xml")),
             ("etag", Some("\"x\"")),
-            ("cache-control", Some("max-age=9")),
+            ("cache-control", Some("public, max-age=9")),
             ("vary", Some("Accept")),
             ("content-length", Some("9593")),
             ("x-content-type-options", Some("nosniff")),
@@ -122,5 +127,121 @@ fn good_answers_lose_what_is_the_origins_own_business() {
             assert_eq!(response.headers.single(name), expected, "{name}");
         }
         assert!(response.headers.iter().all(|(name, _)| !name.starts_with("x-amz")));
+    }
+}
+
+/// One rule of each kind, with times and without.
+fn rules() -> Config {
+    let config = json!({
+        "rules": [
+            {"path": "/public/*", "allow": ["public"]},
+            {"path": "/timed/*", "allow": ["public"], "max_age": 60, "s_maxage": 600, "stale_while_revalidate": 30, "stale_if_error": 0},
+            {"path": "/hidden/*", "allow": ["public"], "private": true},
+            {"path": "/token/*", "allow": ["token"]},
+            {"path": "/signed/*", "allow": ["signed-url"], "max_age": 60},
+            {"path": "/users/{sub}/*", "allow": ["jwt"], "s_maxage": 600},
+            {"path": "/any/*", "allow": ["token", "jwt", "signed-url"]},
+        ],
+        "jwt": {"issuers": [{"issuer": "https://x/", "audiences": ["a"]}]},
+        "origins": {
+            "transformer": {"service": "lambda", "domain": LAMBDA, "region": "eu-west-1"},
+            "storage": {"service": "s3", "domain": BUCKET, "region": "eu-central-1"},
+        },
+    });
+    Config::from_json(&config.to_string()).unwrap()
+}
+
+#[test]
+fn a_rule_says_how_long_good_answers_are_kept() {
+    let config = rules();
+    let table: [(&str, Option<&str>, Option<&str>); 26] = [
+        ("/public/a.jpg", Some("public, max-age=2592000"), Some("public, max-age=2592000")),
+        ("/public/a.jpg", Some("max-age=9"), Some("public, max-age=9")),
+        ("/public/a.jpg", None, Some("public")),
+        ("/public/a.jpg", Some("private, max-age=9"), Some("private, max-age=9")),
+        ("/public/a.jpg", Some("no-store"), Some("no-store")),
+        ("/public/a.jpg", Some("public, no-cache"), Some("public, no-cache")),
+        ("/public/a.jpg", Some("public, max-age=9, immutable"), Some("public, max-age=9, immutable")),
+        (
+            "/timed/a.jpg",
+            Some("public, max-age=9"),
+            Some("public, max-age=60, s-maxage=600, stale-while-revalidate=30, stale-if-error=0"),
+        ),
+        ("/timed/a.pdf", None, Some("public, max-age=60, s-maxage=600, stale-while-revalidate=30, stale-if-error=0")),
+        (
+            "/timed/a.jpg",
+            Some("public, max-age=9, immutable"),
+            Some("public, max-age=9, immutable, stale-while-revalidate=30, stale-if-error=0"),
+        ),
+        (
+            "/timed/a.jpg",
+            Some("public, max-age=9, must-revalidate"),
+            Some("public, max-age=60, s-maxage=600, must-revalidate"),
+        ),
+        ("/timed/a.jpg", Some("no-store"), Some("no-store")),
+        ("/timed/a.jpg", Some("private"), Some("private, max-age=60, stale-while-revalidate=30, stale-if-error=0")),
+        ("/hidden/a.jpg", Some("public, max-age=9"), Some("max-age=9")),
+        ("/token/a.jpg", Some("public, max-age=9, s-maxage=10"), Some("max-age=9, s-maxage=10")),
+        ("/token/a.jpg", Some("public, max-age=9, immutable"), Some("max-age=9, immutable")),
+        ("/token/a.jpg", Some("no-store"), Some("no-store")),
+        ("/token/a.pdf", None, None),
+        ("/token/a.pdf", Some("public"), None),
+        ("/signed/a.jpg", Some("public, max-age=9"), Some("max-age=60")),
+        ("/users/alice/a.jpg", Some("public, max-age=9"), Some("max-age=9, s-maxage=600")),
+        ("/users/alice/a.jpg", Some("public, no-cache"), Some("no-cache")),
+        ("/users/alice/a.jpg", Some("private"), Some("private")),
+        ("/any/a.jpg", Some("public, max-age=9"), Some("max-age=9")),
+        // No rule lets these pass, so they do not come; if they did, they would be nobody's.
+        ("/elsewhere/a.jpg", Some("public, max-age=9"), Some("max-age=9")),
+        ("/public/%252e%252e/token/a.jpg", Some("public, max-age=9"), Some("max-age=9")),
+    ];
+    for (uri, original, expected) in table {
+        let mut headers = json!({});
+        if let Some(original) = original {
+            headers["cache-control"] = json!(original);
+        }
+        for status in ["200", "206", "304"] {
+            let response = answer_to(&config, uri, "GET", LAMBDA, status, &headers);
+            assert_eq!(response.headers.single("cache-control"), expected, "{status} {uri} {original:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_but_public_answers_says_public() {
+    let config = rules();
+    let paths =
+        ["/public/a", "/timed/a", "/hidden/a", "/token/a", "/signed/a", "/users/alice/a", "/any/a", "/elsewhere/a"];
+    let cache_controls = [
+        None,
+        Some("public, max-age=2592000"),
+        Some("public, max-age=9, s-maxage=9, immutable"),
+        Some("PUBLIC"),
+        Some("public, no-cache"),
+        Some("public, private"),
+        Some("no-store, public"),
+    ];
+    let statuses =
+        ["200", "206", "301", "304", "400", "403", "404", "410", "412", "416", "422", "429", "500", "503", "x"];
+    for path in paths {
+        for (origin, kind) in [(LAMBDA, "image/jpeg"), (LAMBDA, PROBLEM_TYPE), (BUCKET, "application/pdf")] {
+            for (status, cache_control) in statuses.into_iter().flat_map(|s| cache_controls.map(|c| (s, c))) {
+                let mut headers = json!({"content-type": kind});
+                if let Some(text) = cache_control {
+                    headers["cache-control"] = json!(text);
+                }
+                let response = answer_to(&config, path, "GET", origin, status, &headers);
+                let caching = response.headers.all("cache-control").collect::<Vec<_>>().join(",");
+                let is_public = path == "/public/a" || path == "/timed/a";
+                let what = format!("{status} {path} {origin} {cache_control:?}: {caching}");
+                assert!(is_public || !caching.to_lowercase().contains("public"), "{what}");
+                // CloudFront calls viewer-response for these, and for no error.
+                if status < "400" {
+                    continue;
+                }
+                let nobody = ["no-cache", "no-store"].contains(&caching.as_str());
+                assert!(nobody || is_public && caching == NOT_FOUND_CACHING, "{what}");
+            }
+        }
     }
 }

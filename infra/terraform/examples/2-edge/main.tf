@@ -57,6 +57,7 @@ module "images" {
   edge = {
     viewer_request  = "${local.target}/edge/viewer-request.zip"
     origin_response = "${local.target}/edge/origin-response.zip"
+    viewer_response = "${local.target}/edge/viewer-response.zip"
   }
 
   files                = ["svg", "pdf"]

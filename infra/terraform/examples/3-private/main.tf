@@ -54,6 +54,7 @@ module "images" {
     viewer_request  = "${local.target}/edge/viewer-request.zip"
     origin_request  = "${local.target}/edge/origin-request.zip"
     origin_response = "${local.target}/edge/origin-response.zip"
+    viewer_response = "${local.target}/edge/viewer-response.zip"
   }
 
   domain = {
