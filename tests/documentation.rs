@@ -1,0 +1,82 @@
+//! The documentation's pages and what they are about: one for each error, and a picture for each parameter.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use image_origin::config::Layer;
+use image_origin::error::Code;
+use image_origin::query::GRAMMAR;
+
+use crate::common::Server;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The codes of the functions at the edge with their status, as their sources declare them.
+fn codes_of_the_edge() -> BTreeSet<(u16, String)> {
+    let mut codes = BTreeSet::new();
+    for file in ["viewer_request", "origin_request", "origin_response"] {
+        for declaration in read(&format!("crates/edge/src/{file}.rs")).split("Problem::new(").skip(1) {
+            let mut arguments = declaration.split(',').map(|argument| argument.trim().trim_matches('"'));
+            codes.insert((arguments.next().unwrap().parse().unwrap(), arguments.next().unwrap().to_owned()));
+        }
+    }
+    assert!(codes.contains(&(401, "unauthorized".to_owned())), "{codes:?}");
+    codes
+}
+
+#[test]
+fn every_error_has_a_page_and_every_page_an_error() {
+    let index = read("docs/errors.md");
+    let edge = codes_of_the_edge();
+    let mut expected = BTreeSet::new();
+    for code in Code::ALL {
+        let (name, status) = (code.name(), code.status().as_u16());
+        let head = format!("# `{name}`\n\n**{status}** {}. Answered by the server", code.title());
+        assert!(read(&format!("docs/errors/{name}.md")).starts_with(&head), "docs/errors/{name}.md must begin: {head}");
+        let row = format!("| [`{name}`](errors/{name}.md) | {status} |");
+        assert!(index.contains(&row), "docs/errors.md lacks the row {row}");
+        expected.insert(format!("{name}.md"));
+    }
+    for (status, name) in &edge {
+        let page = read(&format!("docs/errors/{name}.md"));
+        assert!(page.starts_with(&format!("# `{name}`\n\n**{status}** ")), "{name}: {page}");
+        assert!(page.contains("the functions at the CDN's edge"), "docs/errors/{name}.md does not speak of the edge");
+        assert!(index.contains(&format!("| [`{name}`](errors/{name}.md) | {status} |")), "docs/errors.md lacks {name}");
+        expected.insert(format!("{name}.md"));
+    }
+    let pages = std::fs::read_dir(repository("docs/errors")).unwrap();
+    let pages: BTreeSet<_> = pages.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(pages, expected);
+}
+
+#[test]
+fn the_requests_on_the_pages_of_errors_are_answered_so() {
+    let server = Server::with(Layer::default());
+    let mut asked = 0;
+    for code in Code::ALL {
+        let page = read(&format!("docs/errors/{}.md", code.name()));
+        let Some((_, request)) = page.split_once("```http\n") else { continue };
+        let mut lines = request.split_once("\n```").unwrap().0.lines();
+        let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+        let headers: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
+        let answer = server.request(method, target, &headers);
+        let outcome = (code.status().as_u16(), code.name().to_owned());
+        assert_eq!(answer.outcome(), outcome, "{method} {target}: {}", String::from_utf8_lossy(&answer.body));
+        asked += 1;
+    }
+    assert!(asked >= 12, "{asked}");
+}
+
+#[test]
+fn every_parameter_has_examples_on_its_page() {
+    let examples: serde_json::Value = serde_json::from_str(&read("docs/site/parameters.json")).unwrap();
+    let documented: BTreeSet<_> = examples.as_object().unwrap().keys().map(String::as_str).collect();
+    let known: BTreeSet<_> = GRAMMAR.parameters.iter().map(|parameter| parameter.name).collect();
+    assert_eq!(documented, known, "docs/site/parameters.json has the examples of each parameter's page");
+}
