@@ -9,8 +9,8 @@
 #[path = "pictures/mod.rs"]
 mod pictures;
 
-use image_origin::codec::{self, Area, Channels, Encoding, Format, Need, Raster, Work, avif, webp};
-use image_origin::transform::{Accepted, render};
+use image_origin::codec::{self, Area, Channels, EncodeOptions, Format, Need, Raster, Work, avif, webp};
+use image_origin::transform::Render;
 use pictures::BUDGET;
 
 const QUALITIES: [u8; 16] = [5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 91, 93, 95, 100];
@@ -80,8 +80,7 @@ fn at(score: f64, tried: &[(f64, f64)]) -> f64 {
 fn small(path: &str) -> Raster {
     let original = std::fs::read(path).expect("the photograph can be read");
     let transform = "w=600&format=png&bg=white".parse().expect("the query is valid");
-    let png =
-        render(&original, &transform, Accepted::default(), BUDGET, &Work::unbounded()).expect("it is made smaller");
+    let png = Render::new(&original).transform(transform.clone()).limits(BUDGET).run().expect("it is made smaller");
     decode(&png.bytes, Format::Png)
 }
 
@@ -89,7 +88,7 @@ fn small(path: &str) -> Raster {
 fn scores(photograph: &Raster, format: Format, qualities: &[u8]) -> Vec<f64> {
     let encoder = codec::encoder(format).expect("it is written");
     let score = |quality: &u8| {
-        let encoding = Encoding { quality: *quality, lossless: false, progressive: false };
+        let encoding = EncodeOptions { quality: *quality, ..EncodeOptions::DEFAULT };
         let bytes = encoder.encode(photograph, &encoding, BUDGET, &Work::unbounded()).expect("it is encoded");
         let decoded = decode(&bytes, format);
         let [expected, picture] = [photograph, &decoded].map(|raster| raster.samples().as_bytes());

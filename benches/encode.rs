@@ -11,16 +11,16 @@ mod pictures;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use image_origin::codec::{Encoding, Format, Raster};
+use image_origin::codec::{EncodeOptions, Format, Raster};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
-const BASELINE: Encoding = Encoding { quality: 80, lossless: false, progressive: false };
+const BASELINE: EncodeOptions = EncodeOptions::DEFAULT;
 
 /// Quality 95 has chroma at full resolution.
-const KINDS: [(&str, Encoding); 3] = [
+const KINDS: [(&str, EncodeOptions); 3] = [
     ("baseline", BASELINE),
-    ("progressive", Encoding { progressive: true, ..BASELINE }),
-    ("full chroma", Encoding { quality: 95, ..BASELINE }),
+    ("progressive", EncodeOptions { progressive: true, ..BASELINE }),
+    ("full chroma", EncodeOptions { quality: 95, ..BASELINE }),
 ];
 
 fn peer(raster: &Raster) -> Vec<u8> {

@@ -10,9 +10,9 @@ mod pictures;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use image_origin::codec::{Encoding, Format, Work};
+use image_origin::codec::{EncodeOptions, Format};
 use image_origin::query::Transform;
-use image_origin::transform::{Accepted, render};
+use image_origin::transform::Render;
 use pictures::{BUDGET, ENCODING};
 
 const QUERIES: [&str; 4] = ["w=300&format=jpeg", "w=800&format=jpeg", "w=300&format=png", "w=300&format=webp"];
@@ -32,8 +32,7 @@ fn measure(criterion: &mut Criterion, name: &str, original: &[u8], pixels: u64) 
     for query in QUERIES {
         let transform: Transform = query.parse().expect("the query is right");
         measure::bench(&mut group, query, original.len(), || {
-            render(original, &transform, Accepted::default(), BUDGET, &Work::unbounded())
-                .expect("the original is whole")
+            Render::new(original).transform(transform.clone()).limits(BUDGET).run().expect("the original is whole")
         });
     }
     group.finish();
@@ -42,8 +41,8 @@ fn measure(criterion: &mut Criterion, name: &str, original: &[u8], pixels: u64) 
 fn made_pictures(criterion: &mut Criterion) {
     let big = pictures::photo(12);
     let pixels = u64::from(big.width()) * u64::from(big.height());
-    let progressive = Encoding { progressive: true, ..ENCODING };
-    let lossless = Encoding { lossless: true, ..ENCODING };
+    let progressive = EncodeOptions { progressive: true, ..ENCODING };
+    let lossless = EncodeOptions { lossless: true, ..ENCODING };
     for (name, format, encoding) in [
         ("12 MP baseline JPEG", Format::Jpeg, ENCODING),
         ("12 MP progressive JPEG", Format::Jpeg, progressive),

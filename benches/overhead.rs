@@ -9,9 +9,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Criterion;
-use image_origin::codec::{Format, Orientation, Work};
+use image_origin::codec::{Format, Orientation};
 use image_origin::query::{self, Presets, Transform};
-use image_origin::transform::{Original, Plan, inspect};
+use image_origin::transform::{Original, Plan, Render};
 use pictures::{BUDGET, ENCODING};
 
 const QUERIES: [&str; 3] = [
@@ -53,7 +53,7 @@ fn info(criterion: &mut Criterion) {
     for format in [Format::Jpeg, Format::Png] {
         let bytes = pictures::encoded(&photo, format, ENCODING);
         measure::bench(&mut group, &format!("12 MP {format}"), bytes.len(), || {
-            inspect(&bytes, BUDGET, &Work::unbounded()).expect("the original is whole")
+            Render::new(&bytes).limits(BUDGET).inspect().expect("the original is whole")
         });
     }
     group.finish();

@@ -13,9 +13,9 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use image_origin::codec::{Area, Format, Raster, Work};
+use image_origin::codec::{Area, Format, Raster};
 use image_origin::query::Transform;
-use image_origin::transform::{Accepted, render, resize};
+use image_origin::transform::{Render, resize};
 use peers::Sharp;
 use pictures::{BUDGET, ENCODING};
 
@@ -134,7 +134,7 @@ impl Bench {
             let transform: Transform = query.parse().expect("the query is right");
             self.line(&format!("whole way, 12 MP {format} {query}"), pixels, &file, (query, None), |name| {
                 timed(name, bytes.len(), || {
-                    render(&bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded()).expect("it is whole")
+                    Render::new(&bytes).transform(transform.clone()).limits(BUDGET).run().expect("it is whole")
                 })
             });
         }

@@ -443,15 +443,15 @@ fn limits(
     frame_pixels: Option<u64>,
     memory: Option<ByteSize>,
 ) -> Result<Limits, ConfigError> {
-    let pixels = pixels.unwrap_or(100_000_000);
+    let usual = Limits::default();
+    let pixels = pixels.unwrap_or(usual.budget.pixels);
     if pixels == 0 {
         return Err(bad("max_pixels", pixels, "at least 1"));
     }
-    let usual = Limits::from(Budget { pixels, memory: memory.map_or(512 << 20, |size| size.0) });
     Ok(Limits {
+        budget: Budget { pixels, memory: memory.map_or(usual.budget.memory, |size| size.0) },
         frames: frames.unwrap_or(usual.frames),
         frame_pixels: frame_pixels.unwrap_or(usual.frame_pixels),
-        ..usual
     })
 }
 

@@ -4,9 +4,9 @@
 use std::io::Cursor;
 use std::sync::LazyLock;
 
-use image_origin::codec::{Budget, Channels, Encoding, Format, Raster, Samples, Work, encoder, sniff};
+use image_origin::codec::{Budget, Channels, EncodeOptions, Format, Raster, Samples, Work, encoder, sniff};
 use image_origin::metadata::{self, Keep};
-use image_origin::transform::{self, Info, inspect};
+use image_origin::transform::{self, Info, Render};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -21,7 +21,7 @@ type Told = (u32, u32, u8);
 /// What `info` tells, and that the report tells the same.
 fn told(bytes: &[u8], name: &str) -> Option<(Told, Info)> {
     let work = Work::unbounded();
-    let info = inspect(bytes, BUDGET, &work).ok()?;
+    let info = Render::new(bytes).limits(BUDGET).work(work.clone()).inspect().ok()?;
     let told = (info.width, info.height, info.orientation);
     let report = transform::report(bytes, &work).unwrap_or_else(|error| panic!("{name}: {error}"));
     let reported = (report.width, report.height, report.orientation);
@@ -60,7 +60,7 @@ fn with_prefix(exif: &[u8]) -> Vec<u8> {
 fn encoded(format: Format, lossless: bool, channels: Channels) -> Vec<u8> {
     let samples = (0..12 * 7 * channels.count() as u32).map(|i| (i * 5 % 251) as u8).collect();
     let raster = Raster::new(12, 7, channels, Samples::U8(samples)).unwrap();
-    let encoding = Encoding { quality: 80, lossless, progressive: false };
+    let encoding = EncodeOptions { quality: 80, lossless, ..EncodeOptions::DEFAULT };
     encoder(format).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 

@@ -1,9 +1,9 @@
 //! One scene in the forms that libavif and libtiff give it (`fixtures/make/foreign.py`): each has to show that scene.
 
 use image::{DynamicImage, GenericImageView as _};
-use image_origin::codec::{Budget, Work};
+use image_origin::codec::Budget;
 use image_origin::query::Transform;
-use image_origin::transform::{Accepted, render};
+use image_origin::transform::Render;
 
 use crate::common::fixtures;
 
@@ -12,7 +12,7 @@ const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
 fn rendered(file: &str, query: &str) -> DynamicImage {
     let original = std::fs::read(fixtures().join("foreign").join(file)).unwrap();
     let transform: Transform = format!("{query}&format=png").parse().unwrap();
-    let picture = render(&original, &transform, Accepted::default(), BUDGET, &Work::unbounded());
+    let picture = Render::new(&original).transform(transform.clone()).limits(BUDGET).run();
     let picture = picture.unwrap_or_else(|error| panic!("{file}: {error}"));
     image::load_from_memory(&picture.bytes).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Small files that claim a great deal, over HTTP: each is refused by what it claims, with a code that programs can rely
 //! on and a detail that names the claim, and nothing is allocated or decoded for it first.
 
-use image_origin::codec::{Budget, Channels, Encoding, Format, Raster, Samples, Work, encoder};
+use image_origin::codec::{Budget, Channels, EncodeOptions, Format, Raster, Samples, Work, encoder};
 use image_origin::config::Layer;
 use image_origin::source::Folder;
 
@@ -21,7 +21,7 @@ fn gif(canvas: [u16; 2], frames: usize) -> Vec<u8> {
 /// A WebP of lossless frames of 1x1 (RFC 9649, sections 2.3 and 2.7.1).
 fn webp(canvas: [u32; 2], frames: usize) -> Vec<u8> {
     let pixel = Raster::new(1, 1, Channels::Rgb, Samples::U8(vec![1, 2, 3])).unwrap();
-    let encoding = Encoding { quality: 80, lossless: true, progressive: false };
+    let encoding = EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT };
     let still =
         encoder(Format::WebP).unwrap().encode(&pixel, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let [width, height] = canvas.map(|side| (side - 1).to_le_bytes());

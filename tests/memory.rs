@@ -11,8 +11,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use image_origin::codec::{Budget, Channels, Encoding, Error, Format, Raster, Samples, Work, encoder};
-use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, render};
+use image_origin::codec::{Budget, Channels, EncodeOptions, Error, Format, Raster, Samples, Work, encoder};
+use image_origin::query::Transform;
+use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, Render};
 
 /// The allocator of the C library, with a count of what is live.
 mod counted {
@@ -124,13 +125,20 @@ struct Outcome {
 
 /// Finds the least memory for a picture: each refusal says how much more it takes.
 fn outcome(original: &[u8], query: &str) -> Outcome {
-    let transform = query.parse().unwrap();
+    let transform: Transform = query.parse().unwrap();
     let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
     let work = Work::unbounded();
     let mut memory = SMALL / 8;
     for _ in 0..1000 {
         let limits = Limits::from(Budget { pixels: 100_000_000, memory });
-        match counted::peak(|| render(original, &transform, accepted, limits, &work)) {
+        match counted::peak(|| {
+            Render::new(original)
+                .transform(transform.clone())
+                .accepted(accepted)
+                .limits(limits)
+                .work(work.clone())
+                .run()
+        }) {
             (_, Err(transform::Error::Codec(Error::TooLarge { needs, allowed, .. }))) => {
                 assert_eq!(allowed, memory, "{query}: the limit is told as it was set");
                 // What grows is refused at each step, of which the small ones are passed over.
@@ -183,11 +191,11 @@ fn drawing(width: u32, height: u32) -> Raster {
     Raster::new(width, height, Channels::Rgb, Samples::U8(samples)).unwrap()
 }
 
-const LOSSY: Encoding = Encoding { quality: 85, lossless: false, progressive: false };
-const LOSSLESS: Encoding = Encoding { lossless: true, ..LOSSY };
-const PROGRESSIVE: Encoding = Encoding { progressive: true, ..LOSSY };
+const LOSSY: EncodeOptions = EncodeOptions { quality: 85, ..EncodeOptions::DEFAULT };
+const LOSSLESS: EncodeOptions = EncodeOptions { lossless: true, ..LOSSY };
+const PROGRESSIVE: EncodeOptions = EncodeOptions { progressive: true, ..LOSSY };
 
-fn encoded(format: Format, raster: &Raster, encoding: Encoding) -> Vec<u8> {
+fn encoded(format: Format, raster: &Raster, encoding: EncodeOptions) -> Vec<u8> {
     encoder(format).unwrap().encode(raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 

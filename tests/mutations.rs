@@ -1,8 +1,8 @@
 //! Damaged fixtures through the whole core: an error or a picture, never a panic.
 
-use image_origin::codec::{Budget, Work, sniff};
+use image_origin::codec::{Budget, sniff};
 use image_origin::query::Transform;
-use image_origin::transform::{Accepted, inspect, render};
+use image_origin::transform::Render;
 use proptest::prelude::*;
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
@@ -20,8 +20,8 @@ fn originals() -> Vec<Vec<u8>> {
 
 fn survive(bytes: &[u8], query: &str) {
     let transform: Transform = query.parse().unwrap();
-    let _ = inspect(bytes, BUDGET, &Work::unbounded());
-    if let Ok(picture) = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded()) {
+    let _ = Render::new(bytes).limits(BUDGET).inspect();
+    if let Ok(picture) = Render::new(bytes).transform(transform.clone()).limits(BUDGET).run() {
         assert_eq!(sniff(&picture.bytes), Some(picture.format));
         assert!(picture.width > 0 && picture.height > 0 && picture.width <= 64 && picture.height <= 64);
     }

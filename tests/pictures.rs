@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::common::fixtures;
 use fast_image_resize as fir;
 use image::{DynamicImage, RgbImage, RgbaImage};
-use image_origin::codec::{Budget, Format, Work, sniff};
+use image_origin::codec::{Budget, Format, sniff};
 use image_origin::query::Transform;
-use image_origin::transform::{AUTO_FORMATS, Accepted, render};
+use image_origin::transform::{AUTO_FORMATS, Accepted, Render};
 use image_origin_jpeg::{self as jpeg, PixelFormat};
 
 const BUDGET: Budget = Budget { pixels: 300_000_000, memory: 2 << 30 };
 
 fn rendered(original: &[u8], query: &str) -> Result<DynamicImage, String> {
     let transform: Transform = query.parse().unwrap();
-    let picture = render(original, &transform, Accepted::default(), BUDGET, &Work::unbounded());
+    let picture = Render::new(original).transform(transform.clone()).limits(BUDGET).run();
     let picture = picture.map_err(|error| error.to_string())?;
     let decoded = decoded(&picture.bytes).unwrap();
     assert_eq!((decoded.width(), decoded.height()), (picture.width, picture.height));
@@ -179,9 +179,8 @@ fn of_a_gain_map_and_its_picture_the_picture_is_shown() {
     let both = [&picture[..2], &xmp, &directory, &picture[2..], &map].concat();
     for query in ["w=60", "w=60&format=png", "w=150&metadata=all", "crop=10,10,50,50&format=webp"] {
         let transform: Transform = query.parse().unwrap();
-        let bytes = |original: &[u8]| {
-            render(original, &transform, Accepted::default(), BUDGET, &Work::unbounded()).unwrap().bytes
-        };
+        let bytes =
+            |original: &[u8]| Render::new(original).transform(transform.clone()).limits(BUDGET).run().unwrap().bytes;
         let shown = bytes(&both);
         assert_eq!(rendered(&both, query).unwrap(), rendered(&picture, query).unwrap(), "{query}");
         for name in ["MPF", "hdrgm", "hdr-gain-map"] {
@@ -246,7 +245,7 @@ fn all_fixtures_look_like_a_full_decode_and_lanczos() {
 fn automatic(original: &[u8], query: &str, accept: &str) -> Option<(usize, Format)> {
     let transform: Transform = format!("{query}&format=auto").parse().unwrap();
     let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
-    let picture = render(original, &transform, accepted, BUDGET, &Work::unbounded()).ok()?;
+    let picture = Render::new(original).transform(transform.clone()).accepted(accepted).limits(BUDGET).run().ok()?;
     Some((picture.bytes.len(), picture.format))
 }
 
@@ -278,7 +277,7 @@ fn broken_pictures_are_answered() {
         let original = std::fs::read(fixtures().join("broken").join(name)).unwrap();
         for query in ["w=300", "w=8", "w=100&format=webp"] {
             let transform: Transform = query.parse().unwrap();
-            let outcome = render(&original, &transform, Accepted::default(), small, &Work::unbounded());
+            let outcome = Render::new(&original).transform(transform.clone()).limits(small).run();
             assert_eq!(outcome.map(|_| ()).map_err(|_| ()), expected, "{name} {query}");
         }
     }

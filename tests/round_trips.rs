@@ -1,13 +1,15 @@
 //! What encoders write is what decoders read, for pictures of all small sizes and all kinds of channels: without a
 //! difference where the encoding has no loss, and with a small one elsewhere.
 
-use image_origin::codec::{Area, Budget, Channels, Encoding, Format, Need, Raster, Samples, Work, decoder, encoder};
+use image_origin::codec::{
+    Area, Budget, Channels, EncodeOptions, Format, Need, Raster, Samples, Work, decoder, encoder,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
-const BEST: Encoding = Encoding { quality: 100, lossless: false, progressive: false };
-const PROGRESSIVE: Encoding = Encoding { progressive: true, ..BEST };
+const LOSSLESS: EncodeOptions = EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT };
+const BEST: EncodeOptions = EncodeOptions { quality: 100, ..EncodeOptions::DEFAULT };
+const PROGRESSIVE: EncodeOptions = EncodeOptions { progressive: true, ..BEST };
 
 /// What the samples of a picture are like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,7 +57,7 @@ fn shown(raster: &Raster) -> Vec<[u8; 4]> {
     pixels.map(rgba).map(|pixel| if pixel[3] == 0 { [0; 4] } else { pixel }).collect()
 }
 
-fn round_trip(format: Format, raster: &Raster, encoding: &Encoding) -> Raster {
+fn round_trip(format: Format, raster: &Raster, encoding: &EncodeOptions) -> Raster {
     let work = Work::unbounded();
     let file = encoder(format).unwrap().encode(raster, encoding, Budget::UNLIMITED, &work).unwrap();
     let area = Area::whole(raster.width(), raster.height());

@@ -10,9 +10,9 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use image_origin::codec::{self, Channels, Encoding, Format, Raster, Samples, Work};
+use image_origin::codec::{self, Channels, EncodeOptions, Format, Raster, Samples, Work};
 use image_origin::query::{FormatChoice, Transform};
-use image_origin::transform::{Accepted, render};
+use image_origin::transform::Render;
 use pictures::{BUDGET, ENCODING};
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ fn work(job: &Job) -> Result<Answer, Box<dyn Error>> {
     let transform: Transform = job.query.parse()?;
     let (bytes, ms, cpu_ms) = match &job.raw {
         Some(size) => encode(input, size, &transform)?,
-        None => timed(|| Ok(render(&input, &transform, Accepted::default(), BUDGET, &Work::unbounded())?.bytes))?,
+        None => timed(|| Ok(Render::new(&input).transform(transform.clone()).limits(BUDGET).run()?.bytes))?,
     };
     if let Some(out) = &job.out {
         std::fs::write(out, &bytes)?;
@@ -114,10 +114,11 @@ fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, 
     let channels = if size.channels == 4 { Channels::Rgba } else { Channels::Rgb };
     let raster = Raster::new(size.width, size.height, channels, Samples::U8(pixels)).ok_or("the pixels do not fit")?;
     let encoder = codec::encoder(format).ok_or("the format is not written")?;
-    let encoding = Encoding {
+    let encoding = EncodeOptions {
         quality: transform.output.quality.unwrap_or(80),
         lossless: transform.output.lossless,
         progressive: transform.output.progressive,
+        ..EncodeOptions::DEFAULT
     };
     timed(|| Ok(encoder.encode(&raster, &encoding, BUDGET, &Work::unbounded())?))
 }
@@ -143,7 +144,7 @@ fn cpu_ms() -> Option<f64> {
 }
 
 fn make(folder: &Path) -> Result<(), Box<dyn Error>> {
-    let progressive = Encoding { progressive: true, ..ENCODING };
+    let progressive = EncodeOptions { progressive: true, ..ENCODING };
     let (big, small) = (pictures::photo(12), pictures::photo(4));
     for (name, raster, format, encoding) in [
         ("made-12mp-baseline.jpg", &big, Format::Jpeg, ENCODING),

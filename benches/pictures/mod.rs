@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use image_origin::codec::{self, Budget, Channels, Encoding, Format, Raster, Samples, Work};
+use image_origin::codec::{self, Budget, Channels, EncodeOptions, Format, Raster, Samples, Work};
 
 /// Room for every picture here.
 pub(crate) const BUDGET: Budget = Budget { pixels: 100_000_000, memory: 2_000_000_000 };
@@ -88,13 +88,13 @@ fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Raster {
 }
 
 /// Encodes with the crate's own encoders.
-pub(crate) fn encoded(raster: &Raster, format: Format, encoding: Encoding) -> Vec<u8> {
+pub(crate) fn encoded(raster: &Raster, format: Format, encoding: EncodeOptions) -> Vec<u8> {
     let encoder = codec::encoder(format).expect("the format is written");
     encoder.encode(raster, &encoding, BUDGET, &Work::unbounded()).expect("nothing stops it")
 }
 
 /// The usual way to encode.
-pub(crate) const ENCODING: Encoding = Encoding { quality: 90, lossless: false, progressive: false };
+pub(crate) const ENCODING: EncodeOptions = EncodeOptions { quality: 90, ..EncodeOptions::DEFAULT };
 
 /// The SSIMULACRA2 of a picture to what it should be, both of red, green and blue in 8 bits.
 pub(crate) fn score(expected: &[u8], picture: &[u8], width: u32, height: u32) -> f64 {

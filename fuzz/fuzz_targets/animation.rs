@@ -4,7 +4,7 @@
 #![no_main]
 
 use image_origin_codec::{Budget, Work, decoder_for};
-use image_origin_transform::{Accepted, Limits, render};
+use image_origin_transform::{Limits, Render};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
@@ -59,7 +59,7 @@ fn read(bytes: &[u8]) {
     }
     for query in ["format=gif&w=9", "format=webp&lossless&w=20&h=8&fit=cover&gravity=entropy"] {
         let query = query.parse().expect("a query");
-        let Ok(rendered) = render(bytes, &query, Accepted::default(), LIMITS, &work) else { continue };
+        let Ok(rendered) = Render::new(bytes).transform(query.clone()).limits(LIMITS).work(work.clone()).run() else { continue };
         let own = decoder_for(&rendered.bytes).expect("our own file");
         match own.animation(&rendered.bytes, &work).expect("our own file") {
             Some(own) => assert_eq!((own.frames(), own.plays.min(65_535)), (shown, animation.plays.min(65_535))),

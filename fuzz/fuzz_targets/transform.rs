@@ -4,7 +4,7 @@
 #![no_main]
 
 use image_origin_codec::{Budget, Work, decoder_for};
-use image_origin_transform::{Accepted, inspect, render};
+use image_origin_transform::Render;
 use libfuzzer_sys::fuzz_target;
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
@@ -16,8 +16,8 @@ fuzz_target!(|input: &[u8]| {
     };
     let Some(Ok(transform)) = std::str::from_utf8(query).ok().map(str::parse) else { return };
     let work = Work::unbounded();
-    let _ = inspect(original, BUDGET, &work);
-    let Ok(rendered) = render(original, &transform, Accepted::default(), BUDGET, &work) else { return };
+    let _ = Render::new(original).limits(BUDGET).work(work.clone()).inspect();
+    let Ok(rendered) = Render::new(original).transform(transform).limits(BUDGET).work(work).run() else { return };
     let generous = Budget { pixels: u64::MAX, memory: u64::MAX };
     let header = decoder_for(&rendered.bytes)
         .and_then(|decoder| decoder.probe(&rendered.bytes, generous, &Work::unbounded()))

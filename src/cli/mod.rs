@@ -344,7 +344,8 @@ fn start_log(settings: &LogSettings) -> Result<(), Failure> {
 fn info(file: &Path, given: &Given<Inspecting>) -> Result<(), Failure> {
     let settings = given.resolve()?;
     let bytes = read(file, settings.origin.max_source_bytes)?;
-    let info = transform::inspect(&bytes, settings.origin.limits, &given.time_limit(&settings).work());
+    let work = given.time_limit(&settings).work();
+    let info = transform::Render::new(&bytes).limits(settings.origin.limits).work(work).inspect();
     print_json(&info.map_err(|error| format!("{}: {error}", file.display()))?)
 }
 

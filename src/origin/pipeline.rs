@@ -22,7 +22,7 @@ use crate::query::Answer as Wanted;
 use crate::results::{Content as StoredContent, Record, ResultId, Results, Stats, Stored};
 use crate::source::{Ask, Content, Found, Meta, Object, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
-use crate::transform::{self, Preferences};
+use crate::transform::{self, Accepted, Render};
 
 /// Bytes that a cache entry takes beside its answer, roughly.
 const ENTRY_OVERHEAD: usize = 512;
@@ -320,7 +320,8 @@ impl Pipeline {
         let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + took, ..Cost::default() };
         let job = Job {
             transform: parsed.transform.clone(),
-            preferences: Preferences { accepted: parsed.accepted, avif_speed: self.settings.avif_speed },
+            accepted: parsed.accepted,
+            avif_speed: self.settings.avif_speed,
             limits: self.settings.limits,
             expose: self.settings.expose_metadata,
             cost,
@@ -343,23 +344,26 @@ impl Pipeline {
 /// What is done on a worker's thread.
 struct Job {
     transform: crate::query::Transform,
-    preferences: Preferences,
+    accepted: Accepted,
+    avif_speed: u8,
     limits: transform::Limits,
     expose: ExposeMetadata,
     cost: Cost,
 }
 
 impl Job {
-    fn run(&self, bytes: &Bytes, work: &Work) -> Result<Answer, Problem> {
+    fn run(self, bytes: &Bytes, work: &Work) -> Result<Answer, Problem> {
+        let render = Render::new(bytes).limits(self.limits).work(work.clone());
         match self.transform.answer {
             Wanted::Picture => {
-                let rendered = transform::render(bytes, &self.transform, self.preferences, self.limits, work)?;
+                let render = render.transform(self.transform).accepted(self.accepted).avif_speed(self.avif_speed);
+                let rendered = render.run()?;
                 let media_type = rendered.format.media_type();
                 let pixels = u64::from(rendered.width) * u64::from(rendered.height);
                 let cost = Cost { pixels, stages: rendered.stages, ..self.cost };
                 Ok(Answer { bytes: rendered.bytes.into(), media_type, cost })
             }
-            Wanted::Info => self.json(&transform::inspect(bytes, self.limits, work)?),
+            Wanted::Info => self.json(&render.inspect()?),
             Wanted::Metadata => {
                 let report = transform::report(bytes, work)?;
                 self.json(&if self.expose == ExposeMetadata::All { report } else { report.without_location() })

@@ -670,10 +670,10 @@ mod tests {
     #[test]
     fn other_formats_may_stand_inside() {
         let pixels = Raster::new(8, 8, Channels::Rgb, Samples::U8(vec![100; 192])).unwrap();
-        let encoding = super::super::Encoding { quality: 100, lossless: true, progressive: false };
+        let options = crate::EncodeOptions { lossless: true, ..crate::EncodeOptions::DEFAULT };
         for (compression, format) in [(4, Format::Jpeg), (5, Format::Png)] {
             let encoder = super::super::encoder(format).unwrap();
-            let inside = encoder.encode(&pixels, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+            let inside = encoder.encode(&pixels, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
             let bytes = bitmap(40, &info(8, 8, 0, compression), &[], &inside);
             assert!(samples(&bytes).iter().all(|sample| *sample == 100), "{format}");
         }

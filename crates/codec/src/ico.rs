@@ -88,7 +88,7 @@ impl Decoder for Ico {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Area, Channels, Encoder, Encoding, Raster, Samples};
+    use super::super::{Area, Channels, EncodeOptions, Encoder, Raster, Samples};
     use super::*;
 
     /// An icon of these pictures: declared sides, and data.
@@ -127,7 +127,7 @@ mod tests {
             Raster::new(side, side, Channels::Rgb, Samples::U8([255, 0, 0].repeat((side * side) as usize))).unwrap();
         Png.encode(
             &red,
-            &Encoding { quality: 80, lossless: true, progressive: false },
+            &EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT },
             Budget::UNLIMITED,
             &Work::unbounded(),
         )

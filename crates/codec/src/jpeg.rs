@@ -2,12 +2,11 @@
 //! crate `image-origin-jpeg`.
 
 use image_origin_jpeg::{
-    self as jpeg, Colour, DecodeError, DecodeOptions, EncodeError, EncodeOptions, Picture, PixelFormat, Pixels, Rect,
-    Scale, Warning, read_header,
+    self as jpeg, Colour, DecodeError, EncodeError, Picture, PixelFormat, Pixels, Rect, Scale, Warning, read_header,
 };
 
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Flaw, Format, Header, MEMORY, Need,
+    Area, Budget, Channels, Decoded, Decoder, EncodeOptions, Encoder, Error, Flaw, Format, Header, MEMORY, Need,
     Orientation, PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
 };
 use image_origin_container as container;
@@ -105,8 +104,8 @@ fn plane(plane: jpeg::Plane) -> Option<Plane> {
 }
 
 /// The part and the memory of a decode.
-fn options(need: &Need<'_>) -> DecodeOptions<'static> {
-    DecodeOptions::default().region(region(need.area)).max_bytes(need.budget.memory)
+fn options(need: &Need<'_>) -> jpeg::DecodeOptions<'static> {
+    jpeg::DecodeOptions::default().region(region(need.area)).max_bytes(need.budget.memory)
 }
 
 /// What is wrong in one word: the first of the kinds, which come in order.
@@ -159,18 +158,18 @@ impl Encoder for Jpeg {
         true
     }
 
-    fn has_quality(&self, _: &Encoding) -> bool {
+    fn has_quality(&self, _: &EncodeOptions) -> bool {
         true
     }
 
-    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         let samples = raster.samples().as_bytes();
         let pixels = if raster.channels() == Channels::L { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-        encode(pixels, raster, encoding, budget, work)
+        encode(pixels, raster, options, budget, work)
     }
 
-    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
-        (encoding.quality < FULL_CHROMA_QUALITY).then_some(self)
+    fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
+        (options.quality < FULL_CHROMA_QUALITY).then_some(self)
     }
 }
 
@@ -178,12 +177,12 @@ impl PlanarEncoder for Jpeg {
     fn encode_planes(
         &self,
         planes: &[Raster; 3],
-        encoding: &Encoding,
+        options: &EncodeOptions,
         budget: Budget,
         work: &Work,
     ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode(pixels, &planes[0], encoding, budget, work)
+        encode(pixels, &planes[0], options, budget, work)
     }
 }
 
@@ -191,17 +190,17 @@ impl PlanarEncoder for Jpeg {
 fn encode(
     pixels: Pixels<'_>,
     raster: &Raster,
-    encoding: &Encoding,
+    options: &EncodeOptions,
     budget: Budget,
     work: &Work,
 ) -> Result<Vec<u8>, Error> {
     check_sides([raster.width(), raster.height()], "a side of a jpeg in pixels", u16::MAX.into())?;
     let picture = Picture::new(raster.width() as u16, raster.height() as u16, pixels)?;
     let check = || work.go_on();
-    let options = EncodeOptions::default()
-        .quality(encoding.quality)
-        .full_chroma(encoding.quality >= FULL_CHROMA_QUALITY)
-        .progressive(encoding.progressive)
+    let options = jpeg::EncodeOptions::default()
+        .quality(options.quality)
+        .full_chroma(options.quality >= FULL_CHROMA_QUALITY)
+        .progressive(options.progressive)
         .max_bytes(budget.memory)
         .check(&check);
     Ok(jpeg::encode(&picture, &options)?)
@@ -213,9 +212,9 @@ mod tests {
 
     #[test]
     fn longer_sides_are_refused_and_so_is_stopped_work() {
-        let encoding = Encoding { quality: 80, lossless: false, progressive: false };
+        let options = EncodeOptions::DEFAULT;
         let grey = |width: u32| Raster::new(width, 1, Channels::L, Samples::U8(vec![0; width as usize])).unwrap();
-        let encode = |raster: &Raster, work: &Work| Jpeg.encode(raster, &encoding, Budget::UNLIMITED, work);
+        let encode = |raster: &Raster, work: &Work| Jpeg.encode(raster, &options, Budget::UNLIMITED, work);
         assert!(encode(&grey(65_535), &Work::unbounded()).is_ok());
         let error = encode(&grey(65_536), &Work::unbounded()).unwrap_err();
         assert!(matches!(error, Error::TooLarge { needs: 65_536, allowed: 65_535, .. }));
@@ -227,8 +226,8 @@ mod tests {
     #[test]
     fn planes_are_written_below_the_quality_of_full_chroma() {
         for (quality, is_planar) in [(1, true), (90, true), (91, false), (100, false)] {
-            let encoding = Encoding { quality, lossless: false, progressive: false };
-            assert_eq!(Jpeg.planar(&encoding).is_some(), is_planar, "{quality}");
+            let options = EncodeOptions { quality, ..EncodeOptions::DEFAULT };
+            assert_eq!(Jpeg.planar(&options).is_some(), is_planar, "{quality}");
         }
     }
 }

@@ -305,15 +305,45 @@ pub trait Decoder: Sync {
     }
 }
 
-/// How a picture is written.
+/// How a picture is written. Each format takes what it has a use for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Encoding {
+pub struct EncodeOptions {
     /// Quality in `1..=100` on JPEG's scale.
     pub quality: u8,
     /// Whether nothing may be lost, where the format has the choice.
     pub lossless: bool,
     /// Whether a JPEG is written in several scans.
     pub progressive: bool,
+    /// How much time an AVIF may take: one of [`avif::SPEEDS`], or the nearest of them.
+    pub speed: u8,
+    /// The colours of the samples, where the format tells them by code points: see [`Encoder::writes_primaries`].
+    pub primaries: Primaries,
+}
+
+impl EncodeOptions {
+    /// Quality 80 with loss, in one scan, at the usual speed, in sRGB.
+    pub const DEFAULT: Self = Self {
+        quality: 80,
+        lossless: false,
+        progressive: false,
+        speed: avif::DEFAULT_SPEED,
+        primaries: Primaries::Srgb,
+    };
+}
+
+impl Default for EncodeOptions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What full red, green and blue are; the transfer function is that of sRGB with both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Primaries {
+    /// Those of sRGB and ITU-R BT.709.
+    Srgb,
+    /// Those of Display P3 (SMPTE EG 432-1).
+    DisplayP3,
 }
 
 /// Writes one format.
@@ -333,20 +363,20 @@ pub trait Encoder: Sync {
         false
     }
 
-    /// The encoder for pixels in Display P3, where the format tells that by code points instead of a profile.
-    fn in_display_p3(&self) -> Option<&'static dyn Encoder> {
-        None
+    /// Whether files name the primaries of their colours by code points, so that Display P3 needs no profile.
+    fn writes_primaries(&self) -> bool {
+        false
     }
 
-    /// Whether [`Encoding::quality`] changes the size of what is written.
-    fn has_quality(&self, encoding: &Encoding) -> bool;
+    /// Whether [`EncodeOptions::quality`] changes the size of what is written.
+    fn has_quality(&self, options: &EncodeOptions) -> bool;
 
     /// Encodes a picture of 8 bit samples, of any channels but CMYK; with alpha only if [`Encoder::has_alpha`]. `budget`
     /// is for what is held beside the raster: working memory, and the file.
     ///
     /// # Errors
     /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold and for memory.
-    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error>;
+    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error>;
 
     /// Whether the format holds animations, and [`Encoder::animate`] starts one.
     fn has_animation(&self) -> bool {
@@ -358,18 +388,18 @@ pub trait Encoder: Sync {
     fn animate<'a>(
         &self,
         plays: u32,
-        encoding: &Encoding,
+        options: &EncodeOptions,
         budget: Budget,
         work: &'a Work,
     ) -> Option<Box<dyn AnimationWriter + 'a>> {
-        let _ = (plays, encoding, budget, work);
+        let _ = (plays, options, budget, work);
         None
     }
 
-    /// The way to write luma and chroma without a detour, if the format stores them so with this encoding and with
+    /// The way to write luma and chroma without a detour, if the format stores them so with these options and with
     /// every lower quality.
-    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
-        let _ = encoding;
+    fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
+        let _ = options;
         None
     }
 }
@@ -398,7 +428,7 @@ pub trait PlanarEncoder: Sync {
     fn encode_planes(
         &self,
         planes: &[Raster; 3],
-        encoding: &Encoding,
+        options: &EncodeOptions,
         budget: Budget,
         work: &Work,
     ) -> Result<Vec<u8>, Error>;
@@ -411,7 +441,7 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::Png => Some(&png::Png),
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),
-        Format::Avif => Some(&avif::DEFAULT),
+        Format::Avif => Some(&avif::Avif),
         Format::Tiff => Some(&tiff::Tiff),
         Format::Bmp => Some(&bmp::Bmp),
         Format::Ico => Some(&ico::Ico),
@@ -425,14 +455,14 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
     }
 }
 
-/// The encoder for a format, if there is one, at its usual speed where it has several.
+/// The encoder for a format, if there is one.
 pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     match format {
         Format::Jpeg => Some(&jpeg::Jpeg),
         Format::Png => Some(&png::Png),
         Format::WebP => Some(&webp::WebP),
         Format::Gif => Some(&gif::Gif),
-        Format::Avif => Some(&avif::DEFAULT),
+        Format::Avif => Some(&avif::Avif),
         _ => None,
     }
 }
@@ -491,6 +521,79 @@ pub fn decoder_for(bytes: &[u8]) -> Result<&'static dyn Decoder, Error> {
         return Err(Error::Unsupported("the file is no image that is recognised".to_owned()));
     };
     decoder(format).ok_or_else(|| Error::Unsupported(not_read(format)))
+}
+
+/// An image file whose header has been read.
+#[derive(Clone, Copy)]
+pub struct Image<'a> {
+    bytes: &'a [u8],
+    decoder: &'static dyn Decoder,
+    header: Header,
+}
+
+impl std::fmt::Debug for Image<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { bytes, header, .. } = self;
+        f.debug_struct("Image").field("bytes", &bytes.len()).field("header", header).finish_non_exhaustive()
+    }
+}
+
+/// Recognises an image by its content and reads its header.
+///
+/// # Errors
+/// Those of [`decoder_for`] and of [`Decoder::probe`].
+pub fn open<'a>(bytes: &'a [u8], budget: Budget, work: &Work) -> Result<Image<'a>, Error> {
+    let decoder = decoder_for(bytes)?;
+    Ok(Image { bytes, decoder, header: decoder.probe(bytes, budget, work)? })
+}
+
+impl<'a> Image<'a> {
+    /// The whole file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// What the header says.
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// All of the stored picture.
+    pub fn area(&self) -> Area {
+        Area::whole(self.header.width, self.header.height)
+    }
+
+    /// As [`Decoder::decode`].
+    ///
+    /// # Errors
+    /// Those of [`Decoder::decode`].
+    pub fn decode(&self, need: &Need<'_>) -> Result<Decoded, Error> {
+        self.decoder.decode(self.bytes, need)
+    }
+
+    /// As [`Decoder::decode_planes`].
+    ///
+    /// # Errors
+    /// Those of [`Decoder::decode_planes`].
+    pub fn decode_planes(&self, need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        self.decoder.decode_planes(self.bytes, need)
+    }
+
+    /// As [`Decoder::animation`].
+    ///
+    /// # Errors
+    /// Those of [`Decoder::animation`].
+    pub fn animation(&self, work: &Work) -> Result<Option<Animation>, Error> {
+        self.decoder.animation(self.bytes, work)
+    }
+
+    /// As [`Decoder::frames`].
+    ///
+    /// # Errors
+    /// Those of [`Decoder::frames`].
+    pub fn frames(&self, budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
+        self.decoder.frames(self.bytes, budget, work)
+    }
 }
 
 /// Why a format that is recognised has no decoder.

@@ -8,13 +8,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::output::Attempt;
-use super::{
-    Accepted, Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background, output,
-};
-use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, Encoder, Encoding, Frames};
+use super::output::{self, Attempt, Finish};
+use super::{Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background};
+use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, EncodeOptions, Encoder, Frames};
 use image_origin_metadata::{self as metadata, Carried};
-use image_origin_query::{Colorspace, Transform};
+use image_origin_query::Colorspace;
 
 /// Bytes a pixel of the canvas, or of a frame that is handed to an encoder.
 const PIXEL: u64 = 4;
@@ -39,32 +37,28 @@ impl Limits {
 ///
 /// # Errors
 /// As [`super::render`].
-pub(super) fn render(
-    prepared: &Prepared<'_>,
-    transform: &Transform,
-    accepted: Accepted,
-    started: Instant,
-) -> Result<Option<Rendered>, Error> {
-    let (Some(animation), None) = (&prepared.animation, transform.page) else { return Ok(None) };
-    let encoders =
-        output::choose_for_animation(&transform.output, prepared.header.format, prepared.plan.output_size(), accepted);
+pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option<Rendered>, Error> {
+    let Prepared { render, image, .. } = prepared;
+    let (Some(animation), None) = (&prepared.animation, render.transform.page) else { return Ok(None) };
+    let (source, size) = (image.header().format, prepared.plan.output_size());
+    let encoders = output::choose_for_animation(&render.transform.output, source, size, render.accepted);
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
-    prepared.limits.check(animation, animation.frames())?;
-    let plan = plan(prepared, transform)?;
-    let carried = metadata::carry(prepared.bytes, kept(transform), prepared.work)?;
+    render.limits.check(animation, animation.frames())?;
+    let plan = plan(prepared)?;
+    let carried = metadata::carry(render.original, kept(&render.transform), &render.work)?;
     let budget = prepared.budget.beside(carried.bytes())?;
-    let pass = Pass { prepared, transform, animation, plan, carried, budget, stages: Cell::default() };
+    let pass = Pass { prepared, animation, plan, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
     let mut best = pass.rendered(*encoder, budget.memory);
     for encoder in others {
         let held = best.as_ref().map_or(0, |best| best.bytes.capacity() as u64);
         let pass = Pass { budget: budget.beside(held)?, ..pass.clone() };
-        let most = match &best {
+        let max_bytes = match &best {
             Ok(best) => best.bytes.len() as u64,
             Err(Error::MaxBytes { allowed, .. }) => *allowed,
             Err(_) => break,
         };
-        match pass.rendered(*encoder, most) {
+        match pass.rendered(*encoder, max_bytes) {
             // It is not the smaller one, which mostly shows long before its last frame.
             Err(Error::Codec(codec::Error::TooLarge { .. }) | Error::MaxBytes { .. }) => {}
             other => best = other,
@@ -83,7 +77,7 @@ pub(super) fn frame(prepared: &Prepared<'_>, page: u32) -> Result<Option<Decoded
         return Err(Error::PageOutside { page, frames });
     }
     let Some(animation) = &prepared.animation else { return Ok(None) };
-    prepared.limits.check(animation, page + 1)?;
+    prepared.render.limits.check(animation, page + 1)?;
     Ok(Some(nth(prepared, page)?))
 }
 
@@ -100,32 +94,27 @@ fn nth(prepared: &Prepared<'_>, page: u32) -> Result<Decoded, Error> {
 /// Opens the frames, of which one is copied.
 fn open<'a>(prepared: &Prepared<'a>, budget: Budget) -> Result<Box<dyn Frames + 'a>, Error> {
     let budget = budget.beside(pixels(prepared) * PIXEL)?;
-    Ok(prepared.decoder.frames(prepared.bytes, budget, prepared.work)?)
+    Ok(prepared.image.frames(budget, &prepared.render.work)?)
 }
 
 fn pixels(prepared: &Prepared<'_>) -> u64 {
-    u64::from(prepared.header.width) * u64::from(prepared.header.height)
+    let header = prepared.image.header();
+    u64::from(header.width) * u64::from(header.height)
 }
 
 /// The file announces a frame that it does not have.
 fn damaged(prepared: &Prepared<'_>) -> codec::Error {
-    codec::Error::Damaged { format: prepared.header.format, reason: "it ends before this frame".to_owned() }
+    codec::Error::Damaged { format: prepared.image.header().format, reason: "it ends before this frame".to_owned() }
 }
 
 /// The plan for all frames.
-fn plan(prepared: &Prepared<'_>, transform: &Transform) -> Result<Plan, Error> {
-    if !prepared.needs_pixels(transform) {
+fn plan(prepared: &Prepared<'_>) -> Result<Plan, Error> {
+    if !prepared.needs_pixels() {
         return Ok(prepared.plan);
     }
-    let first = picture(prepared, prepared.plan, nth(prepared, 0)?);
-    let mut first = first.redacted(transform, prepared.work)?;
-    first.refine_plan(transform, prepared.work)?;
+    let mut first = prepared.picture(nth(prepared, 0)?).redacted()?;
+    first.refine_plan()?;
     Ok(first.plan)
-}
-
-fn picture(prepared: &Prepared<'_>, plan: Plan, decoded: Decoded) -> Picture {
-    let Prepared { header, original, crop, budget, .. } = *prepared;
-    Picture { header, original, crop, plan, decoded, faces: None, budget }
 }
 
 /// The outcome of a pass over the frames.
@@ -136,11 +125,19 @@ enum Run {
     GivenUp(u64),
 }
 
+/// How long a file may become while its frames are written.
+#[derive(Debug, Clone, Copy)]
+struct Lengths {
+    /// More is an error.
+    max_bytes: u64,
+    /// From here on the rest is estimated from the frames so far.
+    give_up: u64,
+}
+
 /// What it takes to go through all frames.
 #[derive(Clone)]
 struct Pass<'a> {
     prepared: &'a Prepared<'a>,
-    transform: &'a Transform,
     animation: &'a Animation,
     plan: Plan,
     carried: Carried,
@@ -149,36 +146,35 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The whole file, unless its frames take more than `most` bytes. They are not kept, so another quality takes another
+    /// The whole file, unless its frames take more than `max_bytes`. They are not kept, so another quality takes another
     /// pass.
-    fn rendered(&self, encoder: &'static dyn Encoder, most: u64) -> Result<Rendered, Error> {
+    fn rendered(&self, encoder: &'static dyn Encoder, max_bytes: u64) -> Result<Rendered, Error> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
-        let encode = |encoding: &Encoding, give_up: u64, budget: Budget| {
-            let (encoded, space) = match self.run(encoder, encoding, [most, give_up], budget)? {
-                Run::Whole(encoded, space) => (encoded, space),
-                Run::GivenUp(length) => return Ok(Attempt::GivenUp(length)),
-            };
-            let carried = self.carried.with_profile(conversion::profile(space));
-            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
-            Ok(Attempt::Whole(metadata::embed(encoded, format, &carried, width, height)))
-        };
-        let has_quality = |encoding: &Encoding| encoder.has_quality(encoding);
-        let attempts = Some(output::ATTEMPTS_OF_ANIMATIONS);
-        let bytes = output::encode_within(&self.transform.output, has_quality, self.budget, attempts, encode)?;
-        Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
+        let finish = Finish { format, width, height, attempts: Some(output::ATTEMPTS_OF_ANIMATIONS) };
+        let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
+        let request = self.prepared.render.encode_request();
+        finish.write(request, has_quality, self.budget, |options, give_up, budget| {
+            Ok(match self.run(encoder, options, Lengths { max_bytes, give_up }, budget)? {
+                Run::Whole(encoded, space) => {
+                    let carried = self.carried.with_profile(conversion::profile(space));
+                    Attempt::Whole(encoded, Cow::Owned(carried))
+                }
+                Run::GivenUp(length) => Attempt::GivenUp(length),
+            })
+        })
     }
 
-    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file. More than
-    /// `most` bytes are an error; from `give_up` on, the rest is estimated from the frames so far.
+    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file.
     fn run(
         &self,
         encoder: &'static dyn Encoder,
-        encoding: &Encoding,
-        [most, give_up]: [u64; 2],
+        options: &EncodeOptions,
+        Lengths { max_bytes, give_up }: Lengths,
         budget: Budget,
     ) -> Result<Run, codec::Error> {
-        let Prepared { bytes, decoder, work, .. } = *self.prepared;
-        let mut frames = decoder.frames(bytes, budget, work)?;
+        let Prepared { render, image, .. } = self.prepared;
+        let work = &render.work;
+        let mut frames = image.frames(budget, work)?;
         let mut writer: Option<Box<dyn AnimationWriter + '_>> = None;
         let mut delays = self.animation.delays.iter();
         let mut space = Colorspace::Srgb;
@@ -196,7 +192,7 @@ impl Pass<'_> {
             let rest = budget.beside(held)?;
             let Framed { raster, space: its_space, canvas } = self.framed(decoded, rest)?;
             let (frame, its_space) =
-                on_background(Cow::Owned(raster), its_space, canvas, self.transform, encoder, rest)?;
+                on_background(Cow::Owned(raster), its_space, canvas, &render.transform, encoder, rest)?;
             self.add(|stages| stages.resize += start.elapsed());
             space = its_space;
             let start = Instant::now();
@@ -204,7 +200,7 @@ impl Pass<'_> {
                 Some(writer) => writer,
                 None => {
                     let rest = budget.beside(frames.held() + frame.bytes())?;
-                    let started = encoder.animate(self.animation.plays, encoding, rest, work);
+                    let started = encoder.animate(self.animation.plays, options, rest, work);
                     let none = || codec::Error::Unsupported(format!("{} holds no animation", encoder.format()));
                     writer.insert(started.ok_or_else(none)?)
                 }
@@ -212,7 +208,7 @@ impl Pass<'_> {
             writer.push(&frame, delays.next().copied().unwrap_or_default())?;
             self.add(|stages| stages.encode += start.elapsed());
             let written = writer.written();
-            Budget { memory: most, ..budget }.check_memory(written)?;
+            Budget { memory: max_bytes, ..budget }.check_memory(written)?;
             if written > give_up {
                 let all = self.animation.delays.len() as u64;
                 return Ok(Run::GivenUp(written.saturating_mul(all) / (all - delays.len() as u64).max(1)));
@@ -225,9 +221,8 @@ impl Pass<'_> {
     }
 
     fn framed(&self, decoded: Decoded, budget: Budget) -> Result<Framed, codec::Error> {
-        let Prepared { work, .. } = *self.prepared;
-        let picture = Picture { budget, ..picture(self.prepared, self.plan, decoded) };
-        picture.redacted(self.transform, work)?.framed(self.transform, work)
+        let picture = Picture { plan: self.plan, budget, ..self.prepared.picture(decoded) };
+        picture.redacted()?.framed()
     }
 
     fn add(&self, change: impl FnOnce(&mut Stages)) {

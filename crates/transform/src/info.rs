@@ -4,8 +4,8 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
-use super::{Error, Limits, Prepared};
-use image_origin_codec::{Animation, Area, Flaw, Raster, Work};
+use super::{Error, Prepared, Render};
+use image_origin_codec::{Animation, Area, Flaw, Raster};
 use image_origin_query::{TargetBox, Transform};
 
 /// Longest side that a ThumbHash is made from.
@@ -70,19 +70,25 @@ impl Face {
     }
 }
 
-/// Finds out about an original. It is decoded no larger than faces are looked for in where its format allows that.
-///
-/// # Errors
-/// As [`super::render`].
-pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<Info, Error> {
-    let limits = limits.into();
-    let target = Some(TargetBox::Both(THUMBHASH_SIDE, THUMBHASH_SIDE));
-    let transform = Transform { target, ..Transform::default() };
-    let mut prepared = Prepared::new(bytes, &transform, limits, work)?;
+impl Render<'_> {
+    /// Finds out about the original, whatever is asked of it. It is decoded no larger than faces are looked for in where its
+    /// format allows that.
+    ///
+    /// # Errors
+    /// As [`Render::run`].
+    pub fn inspect(&self) -> Result<Info, Error> {
+        let target = Some(TargetBox::Both(THUMBHASH_SIDE, THUMBHASH_SIDE));
+        let render = self.clone().transform(Transform { target, ..Transform::default() });
+        inspect(&render)
+    }
+}
+
+fn inspect(render: &Render<'_>) -> Result<Info, Error> {
+    let mut prepared = Prepared::new(render)?;
     let animation = prepared.animation.take();
     prepared.finds_faces = true;
-    let mut picture = prepared.decode(&transform)?;
-    picture.look_for_faces(picture.plan.field, work)?;
+    let mut picture = prepared.decode()?;
+    picture.look_for_faces(picture.plan.field)?;
     let is_cut = animation.as_ref().is_some_and(|animation| animation.is_cut);
     let flaw = if is_cut { Some(Flaw::CutShort) } else { picture.decoded.flaw };
     let (header, orientation) = (picture.header, picture.header.orientation);
@@ -97,8 +103,10 @@ pub fn inspect(bytes: &[u8], limits: impl Into<Limits>, work: &Work) -> Result<I
         alpha: header.channels.has_alpha(),
         frames: animation.as_ref().map_or(1, Animation::frames),
         plays: animation.as_ref().map(|animation| animation.plays),
-        delays: animation.filter(|animation| animation.frames() <= limits.frames).map(|animation| animation.delays),
-        bytes: bytes.len() as u64,
+        delays: animation
+            .filter(|animation| animation.frames() <= render.limits.frames)
+            .map(|animation| animation.delays),
+        bytes: render.original.len() as u64,
         dominant_color: dominant_color(&thumbnail),
         faces: picture.faces.iter().flatten().map(|face| Face::new(*face, width, height)).collect(),
         thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(

@@ -30,8 +30,8 @@ mod trim;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-pub use info::{Face, Info, inspect};
-pub use output::{AUTO_FORMATS, Accepted, Preferences};
+pub use info::{Face, Info};
+pub use output::{AUTO_FORMATS, Accepted};
 pub use plan::{Canvas, Original, Plan};
 pub use report::report;
 pub use resize::resize;
@@ -39,13 +39,14 @@ pub use tilt::Tilt;
 
 use conversion::Conversion;
 use image_origin_codec::{
-    self as codec, Animation, Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Format, Header, Need,
-    Orientation, Raster, Work,
+    self as codec, Animation, Area, Budget, Channels, Decoded, EncodeOptions, Encoder, Format, Header, Image, Need,
+    Orientation, Primaries, Raster, Work,
 };
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{
     Anchor, Color, Colorspace, Crop, Effects, Gravity, Hidden, Metadata, Output, Redaction, Transform,
 };
+use output::{Attempt, EncodeRequest, Finish};
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -132,6 +133,13 @@ pub struct Limits {
     pub frame_pixels: u64,
 }
 
+impl Default for Limits {
+    /// Enough for pictures of 100 megapixels in small sizes, and for those of 48 megapixels in their own.
+    fn default() -> Self {
+        Self::from(Budget { pixels: 100_000_000, memory: 512 << 20 })
+    }
+}
+
 impl From<Budget> for Limits {
     /// The usual limits for animations.
     fn from(budget: Budget) -> Self {
@@ -165,114 +173,183 @@ pub struct Stages {
     pub encode: Duration,
 }
 
-/// Makes the picture that `transform` asks for; `preferences` decide what that leaves open.
+/// A picture to be made: the original, what is asked of it, and what it may cost.
 ///
-/// # Errors
-/// Any [`Error`]. Limits are checked before memory is allocated, and `work` is asked throughout.
-pub fn render(
-    bytes: &[u8],
-    transform: &Transform,
-    preferences: impl Into<Preferences>,
-    limits: impl Into<Limits>,
-    work: &Work,
-) -> Result<Rendered, Error> {
-    let (started, limits) = (Instant::now(), limits.into());
-    let rendered = render_within(bytes, transform, preferences.into(), limits, work, started);
-    rendered.map_err(|error| error.in_all(limits.budget))
+/// ```no_run
+/// use std::time::{Duration, Instant};
+///
+/// use image_origin_transform::Render;
+///
+/// let original = std::fs::read("photo.jpg")?;
+/// let picture = Render::new(&original)
+///     .transform("w=300&format=auto".parse()?)
+///     .accept("image/avif,image/webp,*/*;q=0.8")
+///     .deadline(Instant::now() + Duration::from_secs(10))
+///     .run()?;
+/// std::fs::write(format!("photo-300.{}", picture.format.name()), &picture.bytes)?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Render<'a> {
+    original: &'a [u8],
+    transform: Transform,
+    accepted: Accepted,
+    avif_speed: u8,
+    limits: Limits,
+    work: Work,
 }
 
-fn render_within(
-    bytes: &[u8],
-    transform: &Transform,
-    preferences: Preferences,
-    limits: Limits,
-    work: &Work,
-    started: Instant,
-) -> Result<Rendered, Error> {
-    let prepared = Prepared::new(bytes, transform, limits, work)?;
-    if let Some(rendered) = planes::render(&prepared, transform, preferences, started)? {
-        return Ok(rendered);
+impl<'a> Render<'a> {
+    /// The original, in its own size and format, within the usual limits and without a deadline.
+    pub fn new(original: &'a [u8]) -> Self {
+        Self {
+            original,
+            transform: Transform::default(),
+            accepted: Accepted::default(),
+            avif_speed: codec::avif::DEFAULT_SPEED,
+            limits: Limits::default(),
+            work: Work::default(),
+        }
     }
-    if let Some(rendered) = animation::render(&prepared, transform, preferences.accepted, started)? {
-        return Ok(rendered);
+
+    /// What is asked of it.
+    pub fn transform(self, transform: Transform) -> Self {
+        Self { transform, ..self }
     }
-    let mut picture = prepared.decode(transform)?.redacted(transform, work)?;
-    let decoded = Instant::now();
-    picture.refine_plan(transform, work)?;
-    work.check()?;
-    let source = picture.header.format;
-    let (size, budget) = (picture.plan.output_size(), picture.budget);
-    let Framed { raster, space, canvas } = picture.framed(transform, work)?;
-    let rest = budget.beside(raster.bytes())?;
-    let Output { format, lossless, .. } = transform.output;
-    let encoders = output::choose(format, source, &raster, size, lossless, preferences, rest)?;
-    let resized = Instant::now();
-    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let carried = metadata::carry(bytes, kept(transform), work)?;
-    let write = |raster: &Raster, space, encoder, output: &Output, budget: Budget| {
-        let (encoder, profile): (&dyn Encoder, _) = announcing(space, encoder);
-        let carried = carried.with_profile(profile);
-        let (format, width, height) = (encoder.format(), raster.width(), raster.height());
-        let budget = budget.beside(2 * carried.bytes())?;
-        let encode = |encoding: &Encoding, budget: Budget| {
-            let encoded = encoder.encode(raster, encoding, budget, work)?;
-            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
-            Ok(metadata::embed(encoded, format, &carried, width, height))
+
+    /// The `Accept` header of the viewer, from which `format=auto` chooses; AVIF is preferred to WebP where the viewer takes
+    /// both.
+    pub fn accept(self, header: &str) -> Self {
+        self.accepted(Accepted::from_header(header, &AUTO_FORMATS))
+    }
+
+    /// What `format=auto` may choose, as it was negotiated.
+    pub fn accepted(self, accepted: Accepted) -> Self {
+        Self { accepted, ..self }
+    }
+
+    /// How much time an AVIF may take: one of [`codec::avif::SPEEDS`].
+    pub fn avif_speed(self, avif_speed: u8) -> Self {
+        Self { avif_speed, ..self }
+    }
+
+    /// What it may cost.
+    pub fn limits(self, limits: impl Into<Limits>) -> Self {
+        Self { limits: limits.into(), ..self }
+    }
+
+    /// When to give up.
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.work(Work::until(deadline))
+    }
+
+    /// What is asked throughout whether to go on; this takes the place of a deadline given before.
+    pub fn work(self, work: Work) -> Self {
+        Self { work, ..self }
+    }
+
+    /// Makes the picture.
+    ///
+    /// # Errors
+    /// Any [`Error`]. Limits are checked before memory is allocated.
+    pub fn run(&self) -> Result<Rendered, Error> {
+        self.rendered(Instant::now()).map_err(|error| error.in_all(self.limits.budget))
+    }
+
+    fn rendered(&self, started: Instant) -> Result<Rendered, Error> {
+        let prepared = Prepared::new(self)?;
+        if let Some(rendered) = planes::render(&prepared, started)? {
+            return Ok(rendered);
+        }
+        if let Some(rendered) = animation::render(&prepared, started)? {
+            return Ok(rendered);
+        }
+        let (transform, work) = (&self.transform, &self.work);
+        let mut picture = prepared.decode()?.redacted()?;
+        let decoded = Instant::now();
+        picture.refine_plan()?;
+        work.check()?;
+        let source = picture.header.format;
+        let (size, budget) = (picture.plan.output_size(), picture.budget);
+        let Framed { raster, space, canvas } = picture.framed()?;
+        let rest = budget.beside(raster.bytes())?;
+        let Output { format, lossless, .. } = transform.output;
+        let encoders = output::choose(format, source, &raster, size, lossless, self.accepted, rest)?;
+        let resized = Instant::now();
+        let carried = metadata::carry(self.original, kept(transform), work)?;
+        let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
+            let (primaries, profile) = announced(space, encoder);
+            let carried = carried.with_profile(profile);
+            let budget = budget.beside(2 * carried.bytes())?;
+            let (format, width, height) = (encoder.format(), raster.width(), raster.height());
+            let finish = Finish { format, width, height, attempts: None };
+            let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
+            finish.write(request, has_quality, budget, |options, _, budget| {
+                let options = EncodeOptions { primaries, ..*options };
+                Ok(Attempt::Whole(encoder.encode(raster, &options, budget, work)?, Cow::Borrowed(&carried)))
+            })
         };
-        let bytes = output::encode(output, |encoding| encoder.has_quality(encoding), budget, encode)?;
-        Ok(Rendered { bytes, format, width, height, stages })
-    };
-    let rendered = if let [only] = encoders.as_slice() {
-        let (raster, space) = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
-        write(&raster, space, *only, &transform.output, budget.beside(raster.bytes())?)?
-    } else {
-        // Each format may want it in other colours, or without alpha.
-        output::smallest(&encoders, &transform.output, rest, |encoder, output, rest| {
-            let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
-            let (changed, space) = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
-            let held = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
-            write(&changed, space, encoder, output, rest.beside(held)?)
-        })?
-    };
-    Ok(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered })
+        let rendered = if let [only] = encoders.as_slice() {
+            let (raster, space) = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
+            write(&raster, space, *only, self.encode_request(), budget.beside(raster.bytes())?)?
+        } else {
+            // Each format may want it in other colours, or without alpha.
+            output::smallest(&encoders, self.encode_request(), rest, |encoder, request, rest| {
+                let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
+                let (changed, space) = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
+                let held = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
+                write(&changed, space, encoder, request, rest.beside(held)?)
+            })?
+        };
+        let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
+        Ok(Rendered { stages, ..rendered })
+    }
+
+    /// How the picture is to be written.
+    fn encode_request(&self) -> EncodeRequest {
+        let Output { quality, lossless, progressive, max_bytes, .. } = self.transform.output;
+        let usual = EncodeOptions::DEFAULT;
+        let quality = quality.unwrap_or(usual.quality);
+        let options = EncodeOptions { quality, lossless, progressive, speed: self.avif_speed, ..usual };
+        EncodeRequest { options, max_bytes }
+    }
 }
 
 /// An original of which only the header has been read.
 struct Prepared<'a> {
-    bytes: &'a [u8],
-    decoder: &'static dyn Decoder,
-    header: Header,
+    render: &'a Render<'a>,
+    image: Image<'a>,
     original: Original,
     crop: Area,
     plan: Plan,
     animation: Option<Animation>,
     /// Whether faces will be looked for, which takes a picture of some size.
     finds_faces: bool,
-    limits: Limits,
     budget: Budget,
-    work: &'a Work,
 }
 
 impl<'a> Prepared<'a> {
-    fn new(bytes: &'a [u8], transform: &Transform, limits: Limits, work: &'a Work) -> Result<Self, Error> {
+    fn new(render: &'a Render<'a>) -> Result<Self, Error> {
+        let Render { transform, work, limits: Limits { budget, .. }, .. } = render;
         work.check()?;
-        let budget = limits.budget;
-        let decoder = codec::decoder_for(bytes)?;
-        let header = decoder.probe(bytes, budget, work)?;
+        let image = codec::open(render.original, *budget, work)?;
+        let header = image.header();
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
         let crop = original.crop(transform.crop, plan::focus_of(transform.gravity))?;
         let plan = Plan::new(original, crop, transform, None)?;
         // What is known to be too much need not be decoded first.
         budget.check_memory(least_memory(&header, &plan))?;
-        let animation = decoder.animation(bytes, work)?;
+        let animation = image.animation(work)?;
         let finds_faces = hides_faces(transform)
             || (places_crop(transform) || plan.is_cut())
                 && matches!(interest(transform), Some(Interest::Face | Interest::Faces));
-        Ok(Self { bytes, decoder, header, original, crop, plan, animation, finds_faces, limits, budget, work })
+        Ok(Self { render, image, original, crop, plan, animation, finds_faces, budget: *budget })
     }
 
     /// Whether the plan is not complete before pixels are seen.
-    fn needs_pixels(&self, transform: &Transform) -> bool {
+    fn needs_pixels(&self) -> bool {
+        let transform = &self.render.transform;
         transform.trim.is_some()
             || places_crop(transform)
             || hides_faces(transform)
@@ -280,11 +357,10 @@ impl<'a> Prepared<'a> {
     }
 
     /// What the output needs of the decoder.
-    fn need(&self, transform: &Transform) -> Need<'a> {
-        let area = match self.needs_pixels(transform) {
-            true if places_crop(transform) || hides_faces(transform) => {
-                Area::whole(self.header.width, self.header.height)
-            }
+    fn need(&self) -> Need<'a> {
+        let transform = &self.render.transform;
+        let area = match self.needs_pixels() {
+            true if places_crop(transform) || hides_faces(transform) => self.image.area(),
             true => self.plan.field,
             false => self.plan.area,
         };
@@ -295,25 +371,31 @@ impl<'a> Prepared<'a> {
             scale if self.finds_faces => scale.max(f64::from(faces::SIDE) / area.width.max(area.height)).min(1.0),
             scale => scale,
         };
-        Need { area, scale, budget: self.budget, work: self.work }
+        Need { area, scale, budget: self.budget, work: &self.render.work }
     }
 
-    fn decode(self, transform: &Transform) -> Result<Picture, Error> {
-        let frame = match transform.page {
-            Some(page) => animation::frame(&self, page)?,
+    fn decode(&self) -> Result<Picture<'a>, Error> {
+        let frame = match self.render.transform.page {
+            Some(page) => animation::frame(self, page)?,
             None => None,
         };
         let decoded = match frame {
             Some(frame) => frame,
-            None => self.decoder.decode(self.bytes, &self.need(transform))?,
+            None => self.image.decode(&self.need())?,
         };
-        let Self { header, original, crop, plan, budget, .. } = self;
-        Ok(Picture { header, original, crop, plan, decoded, faces: None, budget })
+        Ok(self.picture(decoded))
+    }
+
+    /// The picture with these pixels.
+    fn picture(&self, decoded: Decoded) -> Picture<'a> {
+        let Self { render, image, original, crop, plan, budget, .. } = *self;
+        Picture { render, header: image.header(), original, crop, plan, decoded, faces: None, budget }
     }
 }
 
 /// A decoded original on its way to becoming the output.
-struct Picture {
+struct Picture<'a> {
+    render: &'a Render<'a>,
     header: Header,
     original: Original,
     crop: Area,
@@ -325,15 +407,16 @@ struct Picture {
     budget: Budget,
 }
 
-impl Picture {
+impl Picture<'_> {
     /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
-    fn refine_plan(&mut self, transform: &Transform, work: &Work) -> Result<(), Error> {
+    fn refine_plan(&mut self) -> Result<(), Error> {
+        let transform = &self.render.transform;
         let interest = interest(transform);
         if let Some(interest) = interest.filter(|_| places_crop(transform)) {
             let (width, height) = self.original.upright_size();
             let shown = (self.crop.width / f64::from(width), self.crop.height / f64::from(height));
             let whole = Area::whole(self.original.width, self.original.height);
-            let focus = match self.middle_of_faces(whole, interest, work)? {
+            let focus = match self.middle_of_faces(whole, interest)? {
                 Some(middle) => middle,
                 None => self.focus(whole, self.original.orientation, interest, shown)?,
             };
@@ -348,7 +431,7 @@ impl Picture {
         }
         if let Some(interest) = interest.filter(|_| self.plan.is_cut()) {
             let (field, orientation) = (self.plan.field, self.plan.orientation);
-            let focus = match self.middle_of_faces(field, interest, work)? {
+            let focus = match self.middle_of_faces(field, interest)? {
                 Some(middle) => turned(middle, self.original.orientation.inverse().then(orientation)),
                 None => self.focus(field, orientation, interest, self.plan.shown)?,
             };
@@ -358,12 +441,13 @@ impl Picture {
     }
 
     /// Hides what is not to be seen.
-    fn redacted(mut self, transform: &Transform, work: &Work) -> Result<Self, codec::Error> {
+    fn redacted(mut self) -> Result<Self, codec::Error> {
+        let Render { transform, work, .. } = self.render;
         let Some(Redaction { hidden, mode }) = &transform.redaction else { return Ok(self) };
         let (width, height) = self.original.upright_size();
         let areas: Vec<Area> = match hidden {
             Hidden::Faces => {
-                self.look_for_faces(Area::whole(self.original.width, self.original.height), work)?;
+                self.look_for_faces(Area::whole(self.original.width, self.original.height))?;
                 self.faces.iter().flatten().copied().map(faces::whole).collect()
             }
             // What lies beside the picture hides nothing.
@@ -379,7 +463,7 @@ impl Picture {
     }
 
     /// Finds the faces of a field of the stored picture, unless that has been done.
-    fn look_for_faces(&mut self, field: Area, work: &Work) -> Result<(), codec::Error> {
+    fn look_for_faces(&mut self, field: Area) -> Result<(), codec::Error> {
         if self.faces.is_some() {
             return Ok(());
         }
@@ -392,22 +476,17 @@ impl Picture {
             width: face.width * upright.width,
             height: face.height * upright.height,
         };
-        self.faces = Some(faces::find(&thumbnail, budget, work)?.into_iter().map(place).collect());
+        self.faces = Some(faces::find(&thumbnail, budget, &self.render.work)?.into_iter().map(place).collect());
         Ok(())
     }
 
     /// The middle of the faces that are asked for, in shares of a field of the stored picture once it is upright; `None`
     /// where none are asked for or there are none.
-    fn middle_of_faces(
-        &mut self,
-        field: Area,
-        interest: Interest,
-        work: &Work,
-    ) -> Result<Option<(f64, f64)>, codec::Error> {
+    fn middle_of_faces(&mut self, field: Area, interest: Interest) -> Result<Option<(f64, f64)>, codec::Error> {
         if !matches!(interest, Interest::Face | Interest::Faces) {
             return Ok(None);
         }
-        self.look_for_faces(field, work)?;
+        self.look_for_faces(field)?;
         let upright = self.original.upright(field);
         let share = |face: &Area| {
             let x = (face.x + face.width / 2.0 - upright.x) / upright.width;
@@ -443,7 +522,8 @@ impl Picture {
     }
 
     /// The upright picture at the size of the plan and in its original's depth, and the space that its colours are in.
-    fn finished(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Error> {
+    fn finished(self) -> Result<(Raster, Colorspace), codec::Error> {
+        let Render { transform, work, .. } = self.render;
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
@@ -468,17 +548,17 @@ impl Picture {
     }
 
     /// The same with the effects that are asked for.
-    fn with_effects(self, transform: &Transform, work: &Work) -> Result<(Raster, Colorspace), codec::Error> {
-        let budget = self.budget;
-        let (raster, space) = self.finished(transform, work)?;
+    fn with_effects(self) -> Result<(Raster, Colorspace), codec::Error> {
+        let (Render { transform, work, .. }, budget) = (self.render, self.budget);
+        let (raster, space) = self.finished()?;
         let tint = transform.effects.tint.map(|color| conversion::color(color, space));
         Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, work)?, space))
     }
 
     /// The same in its frame.
-    fn framed(self, transform: &Transform, work: &Work) -> Result<Framed, codec::Error> {
-        let (budget, canvas) = (self.budget, self.plan.canvas);
-        let (raster, space) = self.with_effects(transform, work)?;
+    fn framed(self) -> Result<Framed, codec::Error> {
+        let (Render { transform, work, .. }, budget, canvas) = (self.render, self.budget, self.plan.canvas);
+        let (raster, space) = self.with_effects()?;
         let (raster, canvas) = frame::framed(raster, canvas, &transform.framing, budget, work)?;
         Ok(Framed { raster, space, canvas })
     }
@@ -545,12 +625,12 @@ fn interest(transform: &Transform) -> Option<Interest> {
     }
 }
 
-/// How a file in these colours says so: by an encoder that writes their code points, or by a profile.
-fn announcing(space: Colorspace, encoder: &'static dyn Encoder) -> (&'static dyn Encoder, Option<Vec<u8>>) {
-    match encoder.in_display_p3() {
-        Some(encoder) if space == Colorspace::DisplayP3 => (encoder, None),
-        _ => (encoder, conversion::profile(space)),
+/// How a file in these colours says so: by code points for their primaries, or by a profile.
+fn announced(space: Colorspace, encoder: &dyn Encoder) -> (Primaries, Option<Vec<u8>>) {
+    if space == Colorspace::DisplayP3 && encoder.writes_primaries() {
+        return (Primaries::DisplayP3, None);
     }
+    (Primaries::Srgb, conversion::profile(space))
 }
 
 /// The picture in colours that a file can announce: grey and sRGB need no words, and others only go where a place is.
@@ -581,7 +661,7 @@ fn on_background<'r>(
     encoder: &dyn Encoder,
     budget: Budget,
 ) -> Result<(Cow<'r, Raster>, Colorspace), codec::Error> {
-    let has_place = encoder.has_profile() || encoder.in_display_p3().is_some();
+    let has_place = encoder.has_profile() || encoder.writes_primaries();
     let held = if let Cow::Borrowed(raster) = &raster { raster.bytes() } else { 0 };
     let (raster, space) = carried_colours(raster, space, has_place, budget)?;
     // Where the colours were changed, the raster is held beside them.

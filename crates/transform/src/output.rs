@@ -1,17 +1,16 @@
 //! Which format to write, and at which quality.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use super::{Error, Rendered};
-use image_origin_codec::{self as codec, Budget, Encoder, Encoding, Format, Raster, Variety};
+use super::{Error, Rendered, Stages};
+use image_origin_codec::{self as codec, Budget, EncodeOptions, Encoder, Format, Raster, Variety};
+use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::{FormatChoice, Output, accept};
 
 /// Most pixels that `format=auto` makes an AVIF of, which take a core three to four seconds; a viewer who wants more has to
 /// ask for it.
 const MOST_AVIF_PIXELS: u64 = 1 << 24;
-
-/// Quality on JPEG's scale where none is asked for.
-const DEFAULT_QUALITY: u8 = 80;
 
 /// The formats that `format=auto` chooses from where the configuration says nothing, best first.
 pub const AUTO_FORMATS: [Format; 2] = [Format::Avif, Format::WebP];
@@ -54,21 +53,6 @@ impl Accepted {
     }
 }
 
-/// What neither the query nor the original decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preferences {
-    /// What `format=auto` may choose.
-    pub accepted: Accepted,
-    /// One of [`codec::avif::SPEEDS`].
-    pub avif_speed: u8,
-}
-
-impl From<Accepted> for Preferences {
-    fn from(accepted: Accepted) -> Self {
-        Self { accepted, avif_speed: codec::avif::DEFAULT_SPEED }
-    }
-}
-
 /// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
 /// last the one that every viewer knows: see [`smallest`]. `budget` is for what is held beside the raster.
 pub(super) fn choose(
@@ -77,20 +61,20 @@ pub(super) fn choose(
     raster: &Raster,
     size: (u32, u32),
     lossless: bool,
-    preferences: Preferences,
+    accepted: Accepted,
     budget: Budget,
 ) -> Result<Vec<&'static dyn Encoder>, Error> {
     if let Some(format) = settled(choice, source) {
-        return Ok(vec![encoder(format, preferences)?]);
+        return Ok(vec![encoder(format)?]);
     }
-    let newer = if choice.is_some() { preferences.accepted } else { Accepted::default() };
+    let newer = if choice.is_some() { accepted } else { Accepted::default() };
     let old = suitable(raster, lossless, budget)?.iter().copied();
-    let formats = newer.formats(lossless, size).chain(old).map(|format| encoder(format, preferences));
+    let formats = newer.formats(lossless, size).chain(old).map(|format| encoder(format));
     let mut encoders = formats.collect::<Result<Vec<_>, _>>()?;
     encoders.retain(|encoder| holds(*encoder, size));
     if encoders.is_empty() {
         // Of all formats, this one holds the longest sides.
-        encoders.push(encoder(Format::Png, preferences)?);
+        encoders.push(encoder(Format::Png)?);
     }
     Ok(encoders)
 }
@@ -106,14 +90,14 @@ pub(super) fn choose_unseen(
     output: &Output,
     source: Format,
     size: (u32, u32),
-    preferences: Preferences,
+    accepted: Accepted,
 ) -> Vec<&'static dyn Encoder> {
     let newer = match settled(output.format, source) {
-        Some(format) => return encoder(format, preferences).into_iter().collect(),
-        None if source == Format::Jpeg && !output.lossless => preferences.accepted.formats(false, size),
+        Some(format) => return encoder(format).into_iter().collect(),
+        None if source == Format::Jpeg && !output.lossless => accepted.formats(false, size),
         None => return Vec::new(),
     };
-    let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format, preferences).ok());
+    let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format).ok());
     encoders.filter(|encoder| holds(*encoder, size)).collect()
 }
 
@@ -129,10 +113,7 @@ fn settled(choice: Option<FormatChoice>, source: Format) -> Option<Format> {
     }
 }
 
-fn encoder(format: Format, preferences: Preferences) -> Result<&'static dyn Encoder, Error> {
-    if format == Format::Avif {
-        return Ok(codec::avif::with_speed(preferences.avif_speed));
-    }
+fn encoder(format: Format) -> Result<&'static dyn Encoder, Error> {
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }
 
@@ -140,31 +121,31 @@ fn encoder(format: Format, preferences: Preferences) -> Result<&'static dyn Enco
 /// few pixels, are often smallest in an old format, and a newer one may have no room for a large picture.
 pub(super) fn smallest<E: Copy>(
     encoders: &[E],
-    output: &Output,
+    request: EncodeRequest,
     budget: Budget,
-    write: impl Fn(E, &Output, Budget) -> Result<Rendered, Error>,
+    write: impl Fn(E, EncodeRequest, Budget) -> Result<Rendered, Error>,
 ) -> Result<Rendered, Error> {
     let (old, newer) = match encoders {
         [] => return Err(codec::Error::Unsupported("there is no format to write".to_owned()).into()),
-        [only] => return write(*only, output, budget),
+        [only] => return write(*only, request, budget),
         [newer @ .., old] => (*old, newer),
     };
     // A limit leaves the best quality to the format that needs fewer bytes for it, so they are compared without.
-    let plain = write(old, &Output { max_bytes: None, ..*output }, budget)?;
+    let plain = write(old, EncodeRequest { max_bytes: None, ..request }, budget)?;
     let rest = budget.beside(plain.bytes.capacity() as u64)?;
     for encoder in newer {
-        match write(*encoder, output, rest) {
+        match write(*encoder, request, rest) {
             Ok(rendered) if rendered.bytes.len() <= plain.bytes.len() => return Ok(rendered),
             Ok(_) | Err(Error::MaxBytes { .. } | Error::Codec(codec::Error::TooLarge { .. })) => {}
             Err(error) => return Err(error),
         }
     }
-    let fits = output.max_bytes.is_none_or(|allowed| plain.bytes.len() as u64 <= allowed.into());
+    let fits = request.max_bytes.is_none_or(|allowed| plain.bytes.len() as u64 <= allowed.into());
     if fits {
         return Ok(plain);
     }
     drop(plain);
-    write(old, output, budget)
+    write(old, request, budget)
 }
 
 /// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
@@ -203,12 +184,6 @@ fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static 
     })
 }
 
-/// How a picture is to be written where nothing limits its size.
-pub(super) fn encoding(output: &Output) -> Encoding {
-    let quality = output.quality.unwrap_or(DEFAULT_QUALITY);
-    Encoding { quality, lossless: output.lossless, progressive: output.progressive }
-}
-
 /// Most files that are made in search of the quality of an animation, each of all frames or as many of them as fit.
 pub(super) const ATTEMPTS_OF_ANIMATIONS: u32 = 4;
 
@@ -221,64 +196,78 @@ const GROWTH: f64 = 0.03;
 /// So many attempts follow the lengths of earlier ones; those after them halve what is left, so that the search ends.
 const GUESSES: u32 = 4;
 
+/// How a file is to be written, and how long it may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EncodeRequest {
+    /// The best quality is that of the options.
+    pub(super) options: EncodeOptions,
+    /// Most bytes of the file, its metadata included.
+    pub(super) max_bytes: Option<u32>,
+}
+
 /// The outcome of an attempt to write a file of limited length.
-pub(super) enum Attempt {
-    Whole(Vec<u8>),
+pub(super) enum Attempt<'c> {
+    /// The encoded picture, and what is to be embedded in it.
+    Whole(Vec<u8>, Cow<'c, Carried>),
     /// It was given up as too long; it would have had about so many bytes.
     GivenUp(u64),
 }
 
-/// Encodes at the quality asked for, or the highest below it that keeps `max_bytes`. `encode` makes the whole file within
-/// a budget; `has_quality` tells whether a lower quality would make it smaller.
-pub(super) fn encode(
-    output: &Output,
-    has_quality: impl Fn(&Encoding) -> bool,
-    budget: Budget,
-    encode: impl Fn(&Encoding, Budget) -> Result<Vec<u8>, codec::Error>,
-) -> Result<Vec<u8>, Error> {
-    let whole = |encoding: &Encoding, _, budget| encode(encoding, budget).map(Attempt::Whole);
-    encode_within(output, has_quality, budget, None, whole)
+/// The last step of every picture: the file in one format at the highest quality that fits, with its metadata.
+pub(super) struct Finish {
+    pub(super) format: Format,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Most files that are made in search of a quality, two at least. With a limit, the quality may be lower than the
+    /// highest that fits, and the first file that is nearly as long as is allowed will do.
+    pub(super) attempts: Option<u32>,
 }
 
-/// As [`encode`]. With a limit for the attempts, of two at least, the quality may be lower than the highest that fits, and
-/// the first file that is nearly as long as is allowed will do. `encode` is told the length from which on it may give up.
-pub(super) fn encode_within(
-    output: &Output,
-    has_quality: impl Fn(&Encoding) -> bool,
-    budget: Budget,
-    attempts: Option<u32>,
-    encode: impl Fn(&Encoding, u64, Budget) -> Result<Attempt, codec::Error>,
-) -> Result<Vec<u8>, Error> {
-    let encoding = encoding(output);
-    let allowed = output.max_bytes.map_or(u64::MAX, u64::from);
-    let has_quality = output.max_bytes.is_some() && has_quality(&encoding);
-    let lowest = if has_quality { 1 } else { encoding.quality };
-    let mut search = Search::new(lowest, encoding.quality, allowed);
-    let mut best: Option<Vec<u8>> = None;
-    let mut smallest = u64::MAX;
-    for attempt in 1..=attempts.unwrap_or(u32::MAX) {
-        let Some(next) = search.next(attempt) else { break };
-        let quality = if Some(attempt) == attempts && best.is_none() { lowest } else { next };
-        let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
-        // What is the smallest is told exactly.
-        let give_up = if quality == lowest { u64::MAX } else { allowed };
-        let length = match encode(&Encoding { quality, ..encoding }, give_up, rest)? {
-            Attempt::Whole(bytes) => {
-                let length = bytes.len() as u64;
-                if length <= allowed {
-                    best = Some(bytes);
+impl Finish {
+    /// Writes the file at the quality that is asked for, or at the highest below it that keeps `max_bytes`. `encode` makes
+    /// the whole picture within a budget, and is told the length from which on it may give up; `has_quality` tells
+    /// whether a lower quality would make it smaller.
+    pub(super) fn write<'c>(
+        &self,
+        request: EncodeRequest,
+        has_quality: impl Fn(&EncodeOptions) -> bool,
+        budget: Budget,
+        encode: impl Fn(&EncodeOptions, u64, Budget) -> Result<Attempt<'c>, codec::Error>,
+    ) -> Result<Rendered, Error> {
+        let &Self { format, width, height, attempts } = self;
+        let EncodeRequest { options, max_bytes } = request;
+        let allowed = max_bytes.map_or(u64::MAX, u64::from);
+        let lowest = if max_bytes.is_some() && has_quality(&options) { 1 } else { options.quality };
+        let mut search = Search::new(lowest, options.quality, allowed);
+        let mut best: Option<Vec<u8>> = None;
+        let mut smallest = u64::MAX;
+        for attempt in 1..=attempts.unwrap_or(u32::MAX) {
+            let Some(next) = search.next(attempt) else { break };
+            let quality = if Some(attempt) == attempts && best.is_none() { lowest } else { next };
+            let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
+            // What is the smallest is told exactly.
+            let give_up = if quality == lowest { u64::MAX } else { allowed };
+            let length = match encode(&EncodeOptions { quality, ..options }, give_up, rest)? {
+                Attempt::Whole(encoded, carried) => {
+                    rest.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
+                    let bytes = metadata::embed(encoded, format, &carried, width, height);
+                    let length = bytes.len() as u64;
+                    if length <= allowed {
+                        best = Some(bytes);
+                    }
+                    length
                 }
-                length
+                Attempt::GivenUp(length) => length.max(allowed.saturating_add(1)),
+            };
+            if attempts.is_some() && (allowed - allowed / NEAR..=allowed).contains(&length) {
+                break;
             }
-            Attempt::GivenUp(length) => length.max(allowed.saturating_add(1)),
-        };
-        if attempts.is_some() && (allowed - allowed / NEAR..=allowed).contains(&length) {
-            break;
+            smallest = smallest.min(length);
+            search.tell(quality, length);
         }
-        smallest = smallest.min(length);
-        search.tell(quality, length);
+        let bytes = best.ok_or(Error::MaxBytes { smallest, allowed })?;
+        Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
     }
-    best.ok_or(Error::MaxBytes { smallest, allowed })
 }
 
 /// The search for the highest quality whose file is short enough. It begins with the highest of all.
@@ -336,6 +325,14 @@ mod tests {
     use super::*;
     use image_origin_codec::{Channels, Samples, Work};
 
+    fn request(quality: u8, max_bytes: Option<u32>) -> EncodeRequest {
+        EncodeRequest { options: EncodeOptions { quality, ..EncodeOptions::DEFAULT }, max_bytes }
+    }
+
+    fn finish(format: Format, attempts: Option<u32>) -> Finish {
+        Finish { format, width: 64, height: 64, attempts }
+    }
+
     #[test]
     fn accept_is_read_item_by_item() {
         let (avif, webp) = (Some(Format::Avif), Some(Format::WebP));
@@ -369,10 +366,9 @@ mod tests {
         };
         let chosen = |raster: &Raster, accept, lossless| {
             let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
-            let (size, preferences) = ((raster.width(), raster.height()), accepted.into());
-            let encoders =
-                choose(Some(FormatChoice::Auto), Format::Png, raster, size, lossless, preferences, Budget::UNLIMITED)
-                    .unwrap();
+            let size = (raster.width(), raster.height());
+            let auto = Some(FormatChoice::Auto);
+            let encoders = choose(auto, Format::Png, raster, size, lossless, accepted, Budget::UNLIMITED).unwrap();
             encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
         };
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -400,7 +396,7 @@ mod tests {
         let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
         let auto = Output { format: Some(FormatChoice::Auto), ..Output::default() };
         for (size, newest) in [((4096, 4096), Format::Avif), ((4097, 4096), Format::WebP)] {
-            let unseen = choose_unseen(&auto, Format::Jpeg, size, accepted.into());
+            let unseen = choose_unseen(&auto, Format::Jpeg, size, accepted);
             assert_eq!(unseen.first().unwrap().format(), newest, "{size:?}");
         }
     }
@@ -408,21 +404,20 @@ mod tests {
     #[test]
     fn a_newer_format_has_to_be_worth_it() {
         let sizes = |sizes: [(Format, usize); 3]| {
-            move |encoder: &'static dyn Encoder, output: &Output, _: Budget| {
+            move |encoder: &'static dyn Encoder, request: EncodeRequest, _: Budget| {
                 let (format, length) = sizes.into_iter().find(|(format, _)| *format == encoder.format()).unwrap();
-                let allowed = output.max_bytes.map_or(u64::MAX, u64::from);
+                let allowed = request.max_bytes.map_or(u64::MAX, u64::from);
                 if length as u64 > allowed {
                     return Err(Error::MaxBytes { smallest: length as u64, allowed });
                 }
-                let (bytes, stages) = (vec![0; length], super::super::Stages::default());
+                let (bytes, stages) = (vec![0; length], Stages::default());
                 Ok(Rendered { bytes, format, width: 1, height: 1, stages })
             }
         };
         let encoders = [Format::Avif, Format::WebP, Format::Png].map(|format| codec::encoder(format).unwrap());
         let chosen = |[avif, webp, png]: [usize; 3], max_bytes| {
             let lengths = [(Format::Avif, avif), (Format::WebP, webp), (Format::Png, png)];
-            let rendered =
-                smallest(&encoders, &Output { max_bytes, ..Output::default() }, Budget::UNLIMITED, sizes(lengths));
+            let rendered = smallest(&encoders, request(80, max_bytes), Budget::UNLIMITED, sizes(lengths));
             rendered.map(|rendered| rendered.format)
         };
         assert_eq!(chosen([5, 4, 5], None), Ok(Format::Avif));
@@ -440,26 +435,21 @@ mod tests {
         let jpeg = codec::encoder(Format::Jpeg).unwrap();
         let work = Work::unbounded();
         let at = |quality, max_bytes| {
-            let output = Output { quality, max_bytes, ..Output::default() };
-            encode(
-                &output,
-                |_| true,
-                Budget::UNLIMITED,
-                |encoding, budget| jpeg.encode(&photo, encoding, budget, &work),
-            )
+            let encode = |options: &EncodeOptions, _, budget| {
+                Ok(Attempt::Whole(jpeg.encode(&photo, options, budget, &work)?, Cow::default()))
+            };
+            let finish = finish(Format::Jpeg, None);
+            finish.write(request(quality, max_bytes), |_| true, Budget::UNLIMITED, encode).map(|made| made.bytes)
         };
-        let size_at_40 = at(Some(40), None).unwrap().len() as u32;
-        assert_eq!(at(Some(90), Some(size_at_40)).unwrap(), at(Some(40), None).unwrap());
-        assert_eq!(at(Some(40), Some(u32::MAX)).unwrap(), at(Some(40), None).unwrap());
-        assert!(matches!(at(None, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
+        let size_at_40 = at(40, None).unwrap().len() as u32;
+        assert_eq!(at(90, Some(size_at_40)).unwrap(), at(40, None).unwrap());
+        assert_eq!(at(40, Some(u32::MAX)).unwrap(), at(40, None).unwrap());
+        assert!(matches!(at(80, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
         let png = codec::encoder(Format::Png).unwrap();
-        let output = Output { max_bytes: Some(10), ..Output::default() };
-        let encoded = encode(
-            &output,
-            |_| false,
-            Budget::UNLIMITED,
-            |encoding, budget| png.encode(&photo, encoding, budget, &work),
-        );
+        let encode = |options: &EncodeOptions, _, budget| {
+            Ok(Attempt::Whole(png.encode(&photo, options, budget, &work)?, Cow::default()))
+        };
+        let encoded = finish(Format::Png, None).write(request(80, Some(10)), |_| false, Budget::UNLIMITED, encode);
         assert!(matches!(encoded, Err(Error::MaxBytes { .. })));
     }
 
@@ -469,22 +459,28 @@ mod tests {
         for (doubles, fixed) in [(10.0, 0), (20.0, 500), (25.0, 0), (60.0, 50_000)] {
             let length = |quality: u8| fixed + (1000.0 * (f64::from(quality) / doubles).exp2()) as usize;
             for wanted in 1..=80 {
-                let output = Output { max_bytes: Some(length(wanted) as u32), ..Output::default() };
+                let request = request(80, Some(length(wanted) as u32));
                 let made = Cell::new(0);
-                let make = |encoding: &Encoding| {
+                let make = |options: &EncodeOptions| {
                     made.set(made.get() + 1);
-                    vec![0; length(encoding.quality)]
+                    vec![0; length(options.quality)]
                 };
-                let exact = |encoding: &Encoding, _: Budget| Ok(make(encoding));
-                let bytes = encode(&output, |_| true, Budget::UNLIMITED, exact).unwrap();
+                let exact = |options: &EncodeOptions, _, _| Ok(Attempt::Whole(make(options), Cow::default()));
+                let written = finish(Format::Qoi, None).write(request, |_| true, Budget::UNLIMITED, exact);
+                let bytes = written.unwrap().bytes;
                 assert_eq!((bytes.len(), made.take() <= 11), (length(wanted), true), "{doubles} {fixed} {wanted}");
                 // Given up at once, with its length told a fifth too long.
-                let short = |encoding: &Encoding, give_up: u64, _: Budget| {
-                    let bytes = make(encoding);
+                let short = |options: &EncodeOptions, give_up: u64, _| {
+                    let bytes = make(options);
                     let length = bytes.len() as u64;
-                    Ok(if length > give_up { Attempt::GivenUp(length * 6 / 5) } else { Attempt::Whole(bytes) })
+                    Ok(if length > give_up {
+                        Attempt::GivenUp(length * 6 / 5)
+                    } else {
+                        Attempt::Whole(bytes, Cow::default())
+                    })
                 };
-                let bytes = encode_within(&output, |_| true, Budget::UNLIMITED, Some(4), short).unwrap();
+                let written = finish(Format::Qoi, Some(4)).write(request, |_| true, Budget::UNLIMITED, short);
+                let bytes = written.unwrap().bytes;
                 assert!(made.take() <= 4 && bytes.len() <= length(wanted), "{doubles} {fixed} {wanted}");
                 let near = length(wanted) - length(wanted) / NEAR as usize;
                 assert!(bytes.len() >= length(wanted.saturating_sub(5).max(1)).min(near), "{doubles} {fixed} {wanted}");

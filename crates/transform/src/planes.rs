@@ -5,14 +5,15 @@
 //! other way.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::lanczos::Levels;
+use super::output::{self, Attempt, Finish};
 use super::resize::whole_pixels;
-use super::{Error, Plan, Preferences, Prepared, Rendered, Stages, conversion, lanczos, output};
-use image_origin_codec::{Area, Budget, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
+use super::{Error, Plan, Prepared, Rendered, Stages, conversion, lanczos};
+use image_origin_codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
-use image_origin_query::{Effects, Transform};
+use image_origin_query::Effects;
 
 /// Smaller pictures are not worth the trouble at their edges.
 const SMALLEST_SIDE: u32 = 16;
@@ -21,18 +22,14 @@ const SMALLEST_SIDE: u32 = 16;
 ///
 /// # Errors
 /// As [`super::render`].
-pub(super) fn render(
-    prepared: &Prepared<'_>,
-    transform: &Transform,
-    preferences: Preferences,
-    started: Instant,
-) -> Result<Option<Rendered>, Error> {
-    let encoders = encoders(prepared, transform, preferences)?;
+pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option<Rendered>, Error> {
+    let encoders = encoders(prepared)?;
     if encoders.is_empty() {
         return Ok(None);
     }
-    let Prepared { bytes, plan, work, .. } = prepared;
-    let Some(planes) = prepared.decoder.decode_planes(bytes, &prepared.need(transform))? else { return Ok(None) };
+    let Prepared { render, image, plan, .. } = prepared;
+    let work = &render.work;
+    let Some(planes) = image.decode_planes(&prepared.need())? else { return Ok(None) };
     let decoded = Instant::now();
     let ranges = [Range::Full, Range::Narrow].into_iter();
     let wanted: Vec<_> = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range)).collect();
@@ -47,21 +44,25 @@ pub(super) fn render(
         .collect();
     work.check()?;
     let resized = Instant::now();
-    let carried = metadata::carry(bytes, super::keep(transform.metadata), work)?;
+    let carried = metadata::carry(render.original, super::keep(render.transform.metadata), work)?;
     let held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
     let budget = prepared.budget.beside(held + carried.bytes())?;
     let (width, height) = (plan.width, plan.height);
-    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: Duration::ZERO };
-    let rendered = output::smallest(&ways, &transform.output, budget, |(format, encoder, planes), output, budget| {
-        let encode = |encoding: &_, budget: Budget| {
-            let encoded = encoder.encode_planes(planes, encoding, budget, work)?;
-            budget.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
-            Ok(metadata::embed(encoded, format, &carried, width, height))
-        };
-        let bytes = output::encode(output, |_| true, budget, encode)?;
-        Ok(Rendered { bytes, format, width, height, stages })
-    })?;
-    Ok(Some(Rendered { stages: Stages { encode: resized.elapsed(), ..stages }, ..rendered }))
+    let rendered =
+        output::smallest(&ways, render.encode_request(), budget, |(format, encoder, planes), request, budget| {
+            let finish = Finish { format, width, height, attempts: None };
+            finish.write(
+                request,
+                |_| true,
+                budget,
+                |options, _, budget| {
+                    let encoded = encoder.encode_planes(planes, options, budget, work)?;
+                    Ok(Attempt::Whole(encoded, Cow::Borrowed(&carried)))
+                },
+            )
+        })?;
+    let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
+    Ok(Some(Rendered { stages, ..rendered }))
 }
 
 /// The planes of each range that is wanted. The last one takes the decoded planes over where they have the size already.
@@ -92,12 +93,9 @@ fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
 }
 
 /// The encoders, if nothing that is asked for needs more than luma and chroma at their size; else none.
-fn encoders(
-    prepared: &Prepared<'_>,
-    transform: &Transform,
-    preferences: Preferences,
-) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
-    let Prepared { bytes, header, plan, .. } = prepared;
+fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
+    let Prepared { render, image, plan, .. } = prepared;
+    let (transform, header) = (&render.transform, image.header());
     let is_plain = transform.effects == Effects::default()
         && transform.page.is_none()
         && transform.framing.radius.is_none()
@@ -105,19 +103,19 @@ fn encoders(
         && !transform.linear
         && plan.canvas.is_none()
         && plan.tilt.is_none()
-        && !prepared.needs_pixels(transform);
+        && !prepared.needs_pixels();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
         return Ok(Vec::new());
     }
-    if image_origin_container::icc_profile(bytes, Format::Jpeg, prepared.work)?
+    if image_origin_container::icc_profile(render.original, Format::Jpeg, &render.work)?
         .is_some_and(|icc| !conversion::is_srgb(&icc))
     {
         return Ok(Vec::new());
     }
-    let wanted = &transform.output;
-    let encoders = output::choose_unseen(wanted, header.format, plan.output_size(), preferences);
-    let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&output::encoding(wanted))?));
+    let encoders = output::choose_unseen(&transform.output, header.format, plan.output_size(), render.accepted);
+    let options = render.encode_request().options;
+    let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&options)?));
     Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use image_origin_codec::{Channels, Encoding, Samples};
+use image_origin_codec::{Channels, EncodeOptions, Samples};
 use image_origin_container as container;
 
 const BUDGET: Budget = Budget { pixels: 10_000_000, memory: 100_000_000 };
@@ -8,16 +8,15 @@ const BUDGET: Budget = Budget { pixels: 10_000_000, memory: 100_000_000 };
 fn red_and_blue(format: Format) -> Vec<u8> {
     let pixels: Vec<[u8; 3]> = (0..80 * 40).map(|i| if i % 80 < 40 { [255, 0, 0] } else { [0, 0, 255] }).collect();
     let raster = Raster::new(80, 40, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
-    let encoding = Encoding { quality: 100, lossless: true, progressive: false };
-    codec::encoder(format).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    let options = EncodeOptions { quality: 100, lossless: true, ..EncodeOptions::DEFAULT };
+    codec::encoder(format).unwrap().encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
-    let transform = query.parse().unwrap();
-    let rendered = render(bytes, &transform, Accepted::default(), BUDGET, &Work::unbounded())?;
-    let (same, work) = (Transform::default(), Work::unbounded());
-    let picture = Prepared::new(&rendered.bytes, &same, BUDGET.into(), &work)?.decode(&same)?;
-    let (raster, _) = picture.finished(&same, &work)?;
+    let rendered = Render::new(bytes).transform(query.parse().unwrap()).limits(BUDGET).run()?;
+    let same = Render::new(&rendered.bytes).limits(BUDGET);
+    let picture = Prepared::new(&same)?.decode()?;
+    let (raster, _) = picture.finished()?;
     Ok((rendered, colour::with_alpha(colour::with_colour(raster))))
 }
 
@@ -42,7 +41,7 @@ fn what_is_missing_of_a_file_is_told() {
         "gif/animated.gif",
     ];
     for (name, bytes) in files {
-        let info = |bytes: &[u8]| inspect(bytes, BUDGET, &Work::unbounded());
+        let info = |bytes: &[u8]| Render::new(bytes).limits(BUDGET).inspect();
         let whole = info(bytes).unwrap();
         assert_eq!(whole.warnings, [""; 0], "{name}");
         let part = info(&bytes[..bytes.len() * 17 / 20]).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -70,7 +69,7 @@ fn animations_that_end_between_frames_are_cut_short() {
         .chain(frames.into_iter().skip(1).map(|at| ("webp", webp, at)))
         .chain([("gif", gif, gif.len() - 1)])
     {
-        let info = inspect(&bytes[..end], BUDGET, &Work::unbounded()).unwrap();
+        let info = Render::new(&bytes[..end]).limits(BUDGET).inspect().unwrap();
         assert_eq!(info.warnings, ["the file is cut short"], "{name} {end}");
     }
 }
@@ -81,15 +80,14 @@ fn frames_with_wrong_numbers_are_no_frames() {
     let whole = include_bytes!("../../../fixtures/png/disposing.png").as_slice();
     let controls: Vec<_> = (0..whole.len()).filter(|at| whole[*at..].starts_with(b"fcTL")).collect();
     let data: Vec<_> = (0..whole.len()).filter(|at| whole[*at..].starts_with(b"fdAT")).collect();
-    let first =
-        |bytes: &[u8]| render(bytes, &"page=0".parse().unwrap(), Accepted::default(), BUDGET, &Work::unbounded());
+    let first = |bytes: &[u8]| Render::new(bytes).transform("page=0".parse().unwrap()).limits(BUDGET).run();
     for at in controls.into_iter().chain(data) {
         let mut bytes = whole.to_vec();
         bytes[at + 7] ^= 0x40;
         let crc = checksum(&bytes, at);
         let length = u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
         bytes[at + 4 + length..at + 8 + length].copy_from_slice(&crc);
-        let info = inspect(&bytes, BUDGET, &Work::unbounded()).unwrap();
+        let info = Render::new(&bytes).limits(BUDGET).inspect().unwrap();
         assert!(!info.warnings.is_empty(), "{at}: {info:?}");
         assert!(first(&bytes).is_ok(), "{at}");
     }
@@ -108,14 +106,14 @@ fn checksum(bytes: &[u8], at: usize) -> [u8; 4] {
 fn long_sides_are_kept_where_the_format_holds_them() {
     let rows = (0..16_400u32).flat_map(|y| [[(y / 9 % 251) as u8, (y / 3) as u8, (y % 256) as u8]; 2]);
     let raster = Raster::new(2, 16_400, Channels::Rgb, Samples::U8(rows.flatten().collect())).unwrap();
-    let encoding = Encoding { quality: 90, lossless: false, progressive: false };
+    let options = EncodeOptions { quality: 90, ..EncodeOptions::DEFAULT };
     let bytes = |format| {
         let encoder = codec::encoder(format).unwrap();
-        encoder.encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+        encoder.encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
     };
     let viewer = Accepted::from_header("image/webp", &AUTO_FORMATS);
     let drawn = |bytes: &[u8], query: &str| {
-        let rendered = render(bytes, &query.parse().unwrap(), viewer, BUDGET, &Work::unbounded());
+        let rendered = Render::new(bytes).transform(query.parse().unwrap()).accepted(viewer).limits(BUDGET).run();
         rendered.map(|rendered| (rendered.format, rendered.width, rendered.height))
     };
     for source in [Format::Png, Format::Jpeg] {
@@ -247,20 +245,20 @@ fn the_output_is_of_the_format_asked_for_or_the_original_s() {
 fn what_is_too_much_is_refused_before_it_is_allocated() {
     let original = red_and_blue(Format::Png);
     // Nearly the whole picture is asked for, so that no decoder can make do with less.
-    let outcome = |budget| render(&original, &"w=60".parse().unwrap(), Accepted::default(), budget, &Work::unbounded());
+    let outcome = |budget| Render::new(&original).transform("w=60".parse().unwrap()).limits(budget).run();
     let refused = |result| matches!(result, Err(Error::Codec(codec::Error::TooLarge { .. })));
     assert!(refused(outcome(Budget { pixels: 80 * 40 - 1, ..BUDGET })));
     assert!(refused(outcome(Budget { memory: 80 * 40 * 3, ..BUDGET })));
     let stopped = Work::unbounded();
     stopped.cancel();
-    let result = render(&original, &"w=10".parse().unwrap(), Accepted::default(), BUDGET, &stopped);
+    let result = Render::new(&original).transform("w=10".parse().unwrap()).limits(BUDGET).work(stopped.clone()).run();
     assert_eq!(result, Err(codec::Stopped.into()));
 }
 
 #[test]
 fn facts_are_those_of_the_original() {
     let original = red_and_blue(Format::WebP);
-    let info = inspect(&original, BUDGET, &Work::unbounded()).unwrap();
+    let info = Render::new(&original).limits(BUDGET).inspect().unwrap();
     assert_eq!((info.format, info.width, info.height, info.orientation, info.frames), ("webp", 80, 40, 1, 1));
     assert!(["#ff0000", "#0000ff"].contains(&info.dominant_color.as_str()), "{}", info.dominant_color);
     assert_eq!(info.bytes, original.len() as u64);
@@ -274,7 +272,7 @@ fn astronaut() -> Vec<u8> {
 }
 
 fn faces(bytes: &[u8]) -> Vec<Face> {
-    inspect(bytes, BUDGET, &Work::unbounded()).unwrap().faces
+    Render::new(bytes).limits(BUDGET).inspect().unwrap().faces
 }
 
 #[test]
@@ -347,8 +345,8 @@ fn ramps(width: u32, height: u32) -> Vec<u8> {
     let pixel = |x, y| [share(x, width), share(y, height), 255 - share(x, width) / 2 - share(y, height) / 2];
     let pixels: Vec<[u8; 3]> = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y))).collect();
     let raster = Raster::new(width, height, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
-    let encoding = Encoding { quality: 90, lossless: false, progressive: false };
-    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    let options = EncodeOptions { quality: 90, ..EncodeOptions::DEFAULT };
+    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 #[test]
@@ -392,7 +390,8 @@ fn a_jpeg_takes_the_same_way_whoever_chooses_the_format() {
     let original = ramps(201, 151);
     let made = |query: &str, accept| {
         let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
-        let rendered = render(&original, &query.parse().unwrap(), accepted, BUDGET, &Work::unbounded()).unwrap();
+        let rendered =
+            Render::new(&original).transform(query.parse().unwrap()).accepted(accepted).limits(BUDGET).run().unwrap();
         (rendered.format, rendered.bytes)
     };
     for (accept, format) in [("", "jpeg"), ("image/webp", "webp"), ("image/avif,image/webp", "avif")] {
@@ -449,7 +448,7 @@ fn animations_stay_what_they_are() {
             let seen: Vec<_> = rasters.iter().map(|raster| cells(raster, 4, 3)).collect();
             assert_eq!(seen, looks, "{name} {query}");
         }
-        let info = inspect(&original, BUDGET, &Work::unbounded()).unwrap();
+        let info = Render::new(&original).limits(BUDGET).inspect().unwrap();
         assert_eq!((info.frames, info.delays, info.plays), (4, Some(delays.to_vec()), Some(plays)), "{name}");
     }
 }
@@ -494,8 +493,9 @@ fn each_frame_is_what_its_page_is_as_a_still() {
 #[test]
 fn the_output_decides_whether_all_frames_are_kept() {
     let chosen = |name, query: &str, accepted| {
-        let transform = query.parse().unwrap();
-        let picture = render(&fixture(name), &transform, accepted, BUDGET, &Work::unbounded()).unwrap();
+        let transform: Transform = query.parse().unwrap();
+        let picture =
+            Render::new(&fixture(name)).transform(transform.clone()).accepted(accepted).limits(BUDGET).run().unwrap();
         let animation = codec::decoder_for(&picture.bytes).unwrap().animation(&picture.bytes, &Work::unbounded());
         (picture.format, animation.unwrap().map_or(1, |animation| animation.frames()))
     };
@@ -533,7 +533,11 @@ fn a_picture_that_is_no_frame_stands_for_the_animation_where_there_is_none() {
 fn animations_have_limits_of_their_own() {
     let usual = Limits::from(BUDGET);
     let outcome = |query: &str, limits: Limits, work: &Work| {
-        render(&fixture("gif/disposing.gif"), &query.parse().unwrap(), Accepted::default(), limits, work)
+        Render::new(&fixture("gif/disposing.gif"))
+            .transform(query.parse().unwrap())
+            .limits(limits)
+            .work(work.clone())
+            .run()
     };
     let unbounded = Work::unbounded();
     let refused =
@@ -545,7 +549,11 @@ fn animations_have_limits_of_their_own() {
     assert!(refused("w=20&page=3", Limits { frames: 3, ..usual }));
     assert!(!refused("w=20&format=png", Limits { frames: 1, frame_pixels: 1, ..usual }));
     assert!(refused("w=20", Limits { budget: Budget { memory: 12 * 1200, ..BUDGET }, ..usual }));
-    let few = inspect(&fixture("gif/disposing.gif"), Limits { frames: 3, ..usual }, &unbounded).unwrap();
+    let few = Render::new(&fixture("gif/disposing.gif"))
+        .limits(Limits { frames: 3, ..usual })
+        .work(unbounded)
+        .inspect()
+        .unwrap();
     assert_eq!((few.frames, few.delays), (4, None));
     let stopped = Work::unbounded();
     stopped.cancel();
@@ -606,9 +614,9 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
 fn linear_light_keeps_the_brightness_of_fine_detail() {
     let lines: Vec<u8> = (0..64 * 64).map(|i| if i / 64 % 2 == 0 { 255 } else { 0 }).collect();
     let raster = Raster::new(64, 64, Channels::L, Samples::U8(lines)).unwrap();
-    let encoding = Encoding { quality: 100, lossless: true, progressive: false };
+    let options = EncodeOptions { quality: 100, lossless: true, ..EncodeOptions::DEFAULT };
     let bytes =
-        codec::encoder(Format::Png).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+        codec::encoder(Format::Png).unwrap().encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let middle = |query: &str| rendered(&bytes, query).unwrap().1.samples().as_bytes()[4 * (8 * 16 + 8)];
     assert!(middle("w=16").abs_diff(128) < 4, "half of the samples");
     assert!(middle("w=16&linear").abs_diff(188) < 4, "half of the light");

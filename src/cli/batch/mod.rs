@@ -13,7 +13,7 @@ use std::sync::mpsc;
 
 use clap::Args;
 use image_origin::query::{Answer, FormatChoice, Transform};
-use image_origin::transform::{self as pixels, Accepted, Limits, Preferences, Rendered};
+use image_origin::transform::{Accepted, Limits, Render, Rendered};
 use serde::Serialize;
 
 use super::query::{looks_like_query, parse_strictly};
@@ -103,7 +103,8 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     let accepted = Accepted::from_header(arguments.accept.as_deref().unwrap_or_default(), &settings.auto_formats);
     let batch = Batch {
         transform,
-        preferences: Preferences { accepted, avif_speed: settings.avif_speed },
+        accepted,
+        avif_speed: settings.avif_speed,
         limits: settings.limits,
         max_source_bytes: settings.max_source_bytes,
         time,
@@ -179,7 +180,8 @@ fn single(
 /// What holds for all images.
 struct Batch {
     transform: Transform,
-    preferences: Preferences,
+    accepted: Accepted,
+    avif_speed: u8,
     limits: Limits,
     max_source_bytes: u64,
     time: TimeLimit,
@@ -243,8 +245,13 @@ impl Batch {
             return Ok(Made::Skipped { output: path.clone() });
         }
         let bytes = read(input, self.max_source_bytes)?;
-        let rendered = pixels::render(&bytes, &self.transform, self.preferences, self.limits, &self.time.work())
-            .map_err(|error| format!("{}: {error}", input.display()))?;
+        let render = Render::new(&bytes)
+            .transform(self.transform.clone())
+            .accepted(self.accepted)
+            .avif_speed(self.avif_speed)
+            .limits(self.limits)
+            .work(self.time.work());
+        let rendered = render.run().map_err(|error| format!("{}: {error}", input.display()))?;
         let output = output.path(rendered.format);
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => format!("{}; --force replaces it", explain_existing(input, &output)),

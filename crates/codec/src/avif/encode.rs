@@ -7,28 +7,17 @@
 
 use std::ops::RangeInclusive;
 
-use image_origin_av1::{self as av1, Colour, Effort, EncodeError, EncodeOptions, Picture, Planes};
+use image_origin_av1::{self as av1, Colour, Effort, EncodeError, Picture, Planes};
 
 use super::source::{Cell, Sampling, Source};
 use super::write::{self, Image};
 use crate::{
-    Budget, Channels, Encoder, Encoding, Error, Format, MEMORY, PlanarEncoder, Raster, Stopped, Work, calibrated,
-    check_sides,
+    Budget, Channels, EncodeOptions, Encoder, Error, Format, MEMORY, PlanarEncoder, Primaries, Raster, Stopped, Work,
+    calibrated, check_sides,
 };
 
 /// AVIF, both ways.
-pub(crate) struct Avif {
-    /// One of [`SPEEDS`].
-    speed: u8,
-    primaries: Primaries,
-}
-
-/// What full red, green and blue are; the transfer is that of sRGB with both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Primaries {
-    Srgb,
-    DisplayP3,
-}
+pub(crate) struct Avif;
 
 impl Primaries {
     /// The code point (ITU-T H.273, 8.1).
@@ -45,27 +34,6 @@ pub const SPEEDS: RangeInclusive<u8> = 1..=4;
 
 /// The speed that is used where none is asked for: see the NOTES.md of `image-origin-av1` for what each takes and gives.
 pub const DEFAULT_SPEED: u8 = 3;
-
-/// One for each of [`SPEEDS`].
-static ENCODERS: [Avif; 4] = encoders(Primaries::Srgb);
-static P3_ENCODERS: [Avif; 4] = encoders(Primaries::DisplayP3);
-
-const fn encoders(primaries: Primaries) -> [Avif; 4] {
-    [
-        Avif { speed: 1, primaries },
-        Avif { speed: 2, primaries },
-        Avif { speed: 3, primaries },
-        Avif { speed: 4, primaries },
-    ]
-}
-
-/// The encoder of this speed, or of the nearest there is.
-pub fn with_speed(speed: u8) -> &'static dyn Encoder {
-    &ENCODERS[usize::from(speed.clamp(1, 4)) - 1]
-}
-
-/// For reading, and for writing at the usual speed.
-pub(crate) static DEFAULT: Avif = Avif { speed: DEFAULT_SPEED, primaries: Primaries::Srgb };
 
 /// The longest side of a cell, as much as AV1 codes without dividing it into tiles (5.9.15).
 const CELL: usize = 3072;
@@ -153,35 +121,34 @@ impl Encoder for Avif {
         true
     }
 
-    fn has_quality(&self, encoding: &Encoding) -> bool {
-        !encoding.lossless
+    fn has_quality(&self, options: &EncodeOptions) -> bool {
+        !options.lossless
     }
 
-    fn in_display_p3(&self) -> Option<&'static dyn Encoder> {
-        Some(&P3_ENCODERS[usize::from(self.speed.clamp(1, 4)) - 1])
+    fn writes_primaries(&self) -> bool {
+        true
     }
 
-    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         let sampling = match raster.channels() {
             Channels::L | Channels::La => Sampling::Grey,
-            _ if encoding.lossless => Sampling::Rgb,
-            _ if encoding.quality > SUBSAMPLED_UP_TO => Sampling::Full,
+            _ if options.lossless => Sampling::Rgb,
+            _ if options.quality > SUBSAMPLED_UP_TO => Sampling::Full,
             _ => Sampling::Halved,
         };
-        let index = |quality: u8| if encoding.lossless { 0 } else { quantizer(quality) };
-        let colour = self.image(Source::Colour(raster), sampling, index(encoding.quality), budget, work)?;
+        let colour = image(Source::Colour(raster), sampling, options, budget, work)?;
         if !raster.channels().has_alpha() {
             return file(&colour, None, budget);
         }
         // Edges of alpha show more than what lies behind them.
-        let index = index(encoding.quality.midpoint(100));
+        let options = EncodeOptions { quality: options.quality.midpoint(100), ..*options };
         let rest = budget.beside(colour.length())?;
-        let alpha = self.image(Source::Alpha(raster), Sampling::Grey, index, rest, work)?;
+        let alpha = image(Source::Alpha(raster), Sampling::Grey, &options, rest, work)?;
         file(&colour, Some(&alpha), budget)
     }
 
-    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
-        (!encoding.lossless && encoding.quality <= SUBSAMPLED_UP_TO).then_some(self)
+    fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
+        (!options.lossless && options.quality <= SUBSAMPLED_UP_TO).then_some(self)
     }
 }
 
@@ -189,12 +156,11 @@ impl PlanarEncoder for Avif {
     fn encode_planes(
         &self,
         planes: &[Raster; 3],
-        encoding: &Encoding,
+        options: &EncodeOptions,
         budget: Budget,
         work: &Work,
     ) -> Result<Vec<u8>, Error> {
-        let index = quantizer(encoding.quality);
-        let colour = self.image(Source::Planes(planes), Sampling::Halved, index, budget, work)?;
+        let colour = image(Source::Planes(planes), Sampling::Halved, options, budget, work)?;
         file(&colour, None, budget)
     }
 }
@@ -234,49 +200,48 @@ fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>
     Ok(write::file(colour, alpha))
 }
 
-impl Avif {
-    fn image(
-        &self,
-        source: Source<'_>,
-        sampling: Sampling,
-        index: u8,
-        budget: Budget,
-        work: &Work,
-    ) -> Result<Image, Error> {
-        work.check()?;
-        let size @ [width, height] = source.size();
-        check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
-        let effort = effort(self.speed, u64::from(width) * u64::from(height));
-        let is_grid = width.max(height) as usize > CELL;
-        // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
-        // 7.3.11.4.2).
-        let cell = |side: u32| {
-            let side = side as usize;
-            if is_grid { side.div_ceil(side.div_ceil(CELL)).next_multiple_of(2).max(64) } else { side }
-        };
-        let is_odd = size.iter().any(|side| side % 2 == 1);
-        let sampling = if is_grid && is_odd && sampling == Sampling::Halved { Sampling::Full } else { sampling };
-        let cell @ [cell_width, cell_height] = [cell(width), cell(height)];
-        let (columns, rows) = ((width as usize).div_ceil(cell_width), (height as usize).div_ceil(cell_height));
-        let matrix = if sampling == Sampling::Rgb { IDENTITY } else { BT601 };
-        let colour = [self.primaries.code(), SRGB_TRANSFER, matrix];
-        let (mut streams, mut configuration) = (Vec::new(), [0; 4]);
-        let working =
-            source.memory(cell, sampling) + av1::memory(cell_width as u32, cell_height as u32, sampling.samples(cell));
-        let mut budget = budget.beside(working)?;
-        for i in 0..columns * rows {
-            let (x, y) = (i % columns * cell_width, i / columns * cell_height);
-            let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
-            let picture = picture(cell, &planes, sampling, colour)?;
-            let check = || work.go_on();
-            let options = EncodeOptions::default().quantizer(index).effort(effort);
-            let stream = av1::encode(&picture, &options.max_bytes(budget.memory).check(&check))?;
-            budget = budget.beside(stream.units.len() as u64)?;
-            streams.push(stream.units);
-            configuration = stream.configuration;
-        }
-        let is_grey = sampling == Sampling::Grey;
-        let cell = cell.map(|side| side as u32);
-        Ok(Image { size, cell, rows, columns, is_grey, colour, configuration, streams })
+/// Codes a picture, or one plane of it, as the cells of a grid.
+fn image(
+    source: Source<'_>,
+    sampling: Sampling,
+    options: &EncodeOptions,
+    budget: Budget,
+    work: &Work,
+) -> Result<Image, Error> {
+    work.check()?;
+    let index = if options.lossless { 0 } else { quantizer(options.quality) };
+    let size @ [width, height] = source.size();
+    check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
+    let effort = effort(options.speed, u64::from(width) * u64::from(height));
+    let is_grid = width.max(height) as usize > CELL;
+    // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
+    // 7.3.11.4.2).
+    let cell = |side: u32| {
+        let side = side as usize;
+        if is_grid { side.div_ceil(side.div_ceil(CELL)).next_multiple_of(2).max(64) } else { side }
+    };
+    let is_odd = size.iter().any(|side| side % 2 == 1);
+    let sampling = if is_grid && is_odd && sampling == Sampling::Halved { Sampling::Full } else { sampling };
+    let cell @ [cell_width, cell_height] = [cell(width), cell(height)];
+    let (columns, rows) = ((width as usize).div_ceil(cell_width), (height as usize).div_ceil(cell_height));
+    let matrix = if sampling == Sampling::Rgb { IDENTITY } else { BT601 };
+    let colour = [options.primaries.code(), SRGB_TRANSFER, matrix];
+    let (mut streams, mut configuration) = (Vec::new(), [0; 4]);
+    let working =
+        source.memory(cell, sampling) + av1::memory(cell_width as u32, cell_height as u32, sampling.samples(cell));
+    let mut budget = budget.beside(working)?;
+    for i in 0..columns * rows {
+        let (x, y) = (i % columns * cell_width, i / columns * cell_height);
+        let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
+        let picture = picture(cell, &planes, sampling, colour)?;
+        let check = || work.go_on();
+        let options = av1::EncodeOptions::default().quantizer(index).effort(effort).max_bytes(budget.memory);
+        let stream = av1::encode(&picture, &options.check(&check))?;
+        budget = budget.beside(stream.units.len() as u64)?;
+        streams.push(stream.units);
+        configuration = stream.configuration;
     }
+    let is_grey = sampling == Sampling::Grey;
+    let cell = cell.map(|side| side as u32);
+    Ok(Image { size, cell, rows, columns, is_grey, colour, configuration, streams })
 }

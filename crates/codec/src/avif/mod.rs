@@ -15,8 +15,8 @@ use std::borrow::Cow;
 
 use colour::{Converter, Out};
 use decode::Planes;
-pub(super) use encode::{Avif, DEFAULT};
-pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer, with_speed};
+pub(super) use encode::Avif;
+pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer};
 use stream::{Sequence, Stream};
 
 use super::{

@@ -1,13 +1,13 @@
 use super::*;
-use crate::{Encoder, Encoding};
+use crate::{EncodeOptions, Encoder, Primaries};
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
-const ENCODING: Encoding = Encoding { quality: 90, lossless: false, progressive: false };
+const ENCODING: EncodeOptions = EncodeOptions { quality: 90, speed: 4, ..EncodeOptions::DEFAULT };
 
 fn decode(bytes: &[u8], budget: Budget) -> Result<Decoded, Error> {
-    let header = DEFAULT.probe(bytes, budget, &Work::unbounded())?;
+    let header = Avif.probe(bytes, budget, &Work::unbounded())?;
     let area = Area::whole(header.width, header.height);
-    DEFAULT.decode(bytes, &Need { area, scale: 1.0, budget, work: &Work::unbounded() })
+    Avif.decode(bytes, &Need { area, scale: 1.0, budget, work: &Work::unbounded() })
 }
 
 /// Smooth in every channel, since fine detail is what is lost.
@@ -36,8 +36,8 @@ fn what_is_written_is_read_again() {
         ((1, 1), Channels::Rgb, 80),
     ] {
         let picture = gradient(width, height, channels);
-        let bytes = with_speed(4)
-            .encode(&picture, &Encoding { quality, ..ENCODING }, Budget::UNLIMITED, &Work::unbounded())
+        let bytes = Avif
+            .encode(&picture, &EncodeOptions { quality, ..ENCODING }, Budget::UNLIMITED, &Work::unbounded())
             .unwrap();
         let decoded = decode(&bytes, BUDGET).unwrap().raster;
         assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (width, height, channels));
@@ -48,11 +48,11 @@ fn what_is_written_is_read_again() {
 
 #[test]
 fn lossless_is_exact() {
-    let lossless = Encoding { lossless: true, ..ENCODING };
     for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba] {
         let picture = gradient(37, 21, channels);
-        for encoder in [with_speed(3), with_speed(3).in_display_p3().unwrap()] {
-            let bytes = encoder.encode(&picture, &lossless, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+        for primaries in [Primaries::Srgb, Primaries::DisplayP3] {
+            let lossless = EncodeOptions { lossless: true, primaries, speed: 3, ..ENCODING };
+            let bytes = Avif.encode(&picture, &lossless, Budget::UNLIMITED, &Work::unbounded()).unwrap();
             let decoded = decode(&bytes, BUDGET).unwrap().raster;
             assert_eq!(decoded.channels(), channels);
             assert_eq!(decoded.samples().as_bytes(), picture.samples().as_bytes(), "{channels:?}");
@@ -64,7 +64,7 @@ fn lossless_is_exact() {
 fn large_pictures_are_grids() {
     for channels in [Channels::L, Channels::La] {
         let picture = gradient(3075, 3, channels);
-        let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+        let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
         let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
         assert_eq!((opened.picture.colour.cell_count(), opened.picture.colour.columns), (2, 2));
         let decoded = decode(&bytes, BUDGET).unwrap();
@@ -88,7 +88,7 @@ fn large_pictures_are_grids() {
 #[test]
 fn cells_are_of_sizes_that_other_readers_take() {
     let planes = [gradient(3075, 6, Channels::L), gradient(1538, 3, Channels::L), gradient(1538, 3, Channels::L)];
-    let encoder = with_speed(4).planar(&ENCODING).unwrap();
+    let encoder = Avif.planar(&ENCODING).unwrap();
     let bytes = encoder.encode_planes(&planes, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
     let sequence = stream::Sequence::read(&opened.picture.colour.cell(0)).unwrap();
@@ -105,7 +105,7 @@ fn time_and_stops_are_kept() {
     stopped.cancel();
     let late = Work::until(std::time::Instant::now() + std::time::Duration::from_millis(20));
     for work in [stopped, late] {
-        assert!(matches!(DEFAULT.encode(&picture, &ENCODING, Budget::UNLIMITED, &work), Err(Error::Stopped(_))));
+        assert!(matches!(Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &work), Err(Error::Stopped(_))));
     }
 }
 
@@ -117,7 +117,8 @@ fn a_frame_is_stopped_on_its_way() {
     let work = Work::unbounded();
     let started = std::time::Instant::now();
     std::thread::scope(|scope| {
-        let worker = scope.spawn(|| with_speed(1).encode(&picture, &ENCODING, Budget::UNLIMITED, &work));
+        let worker =
+            scope.spawn(|| Avif.encode(&picture, &EncodeOptions { speed: 1, ..ENCODING }, Budget::UNLIMITED, &work));
         std::thread::sleep(std::time::Duration::from_millis(100));
         work.cancel();
         assert!(matches!(worker.join().unwrap(), Err(Error::Stopped(_))));
@@ -128,16 +129,16 @@ fn a_frame_is_stopped_on_its_way() {
 #[test]
 fn a_file_is_refused_by_its_headers() {
     let picture = gradient(64, 64, Channels::Rgb);
-    let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let small = Budget { pixels: 64 * 64 - 1, ..BUDGET };
-    assert!(matches!(DEFAULT.probe(&bytes, small, &Work::unbounded()), Err(Error::TooLarge { .. })));
+    assert!(matches!(Avif.probe(&bytes, small, &Work::unbounded()), Err(Error::TooLarge { .. })));
     let tight = Budget { memory: 64 * 64 * 3, ..BUDGET };
     assert!(matches!(decode(&bytes, tight), Err(Error::TooLarge { .. })));
     // What the boxes say of the size is held against the budget, too.
     let place = bytes.windows(4).position(|kind| kind == b"ispe").unwrap() + 8;
     let mut huge = bytes.clone();
     huge[place..place + 8].copy_from_slice(&[0xff; 8]);
-    assert!(matches!(DEFAULT.probe(&huge, BUDGET, &Work::unbounded()), Err(Error::TooLarge { .. })));
+    assert!(matches!(Avif.probe(&huge, BUDGET, &Work::unbounded()), Err(Error::TooLarge { .. })));
     for cut in (0..bytes.len()).step_by(9) {
         let _ = decode(&bytes[..cut], BUDGET);
     }
@@ -197,7 +198,7 @@ fn premultiplied_colours_are_divided() {
 #[test]
 fn broken_streams_are_damage() {
     let picture = gradient(16, 16, Channels::Rgb);
-    let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let stream = bytes.windows(4).position(|kind| kind == b"mdat").unwrap() + 4;
     for at in stream..bytes.len() {
         for change in [0xff, 0x10, 0x01] {
@@ -213,7 +214,7 @@ fn broken_streams_are_damage() {
 #[test]
 fn effort_follows_from_the_setting_and_the_size_alone() {
     let picture = gradient(96, 64, Channels::Rgb);
-    let encoded = |work: &Work| with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, work).unwrap();
+    let encoded = |work: &Work| Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, work).unwrap();
     let soon = Work::until(std::time::Instant::now() + std::time::Duration::from_secs(60));
     assert_eq!(encoded(&Work::unbounded()), encoded(&soon));
     // From the most thorough to the quickest, and never back with more pixels.
@@ -266,7 +267,7 @@ fn track(handler: &[u8], sample: (u32, u32), boxes: &[Vec<u8>]) -> Vec<u8> {
 fn a_sequence_without_a_primary_image_shows_its_first_frame() {
     use image_origin_container::isobmff::write_box;
     let picture = gradient(48, 32, Channels::La);
-    let bytes = with_speed(4).encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let whole = decode(&bytes, BUDGET).unwrap().raster;
     let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
     let (colour, alpha) = (opened.picture.colour.cell(0), opened.picture.alpha.unwrap().cell(0));

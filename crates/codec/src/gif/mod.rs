@@ -5,7 +5,7 @@ mod write;
 
 use super::animation::{Animation, AnimationWriter, Frames};
 use super::{
-    Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Format, Header, Need, Orientation, Raster, Work,
+    Budget, Channels, Decoded, Decoder, EncodeOptions, Encoder, Error, Format, Header, Need, Orientation, Raster, Work,
 };
 use read::GifFrames;
 use write::GifWriter;
@@ -50,11 +50,11 @@ impl Encoder for Gif {
         true
     }
 
-    fn has_quality(&self, _: &Encoding) -> bool {
+    fn has_quality(&self, _: &EncodeOptions) -> bool {
         false
     }
 
-    fn encode(&self, raster: &Raster, _: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, _: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         let mut writer = Box::new(GifWriter::new(1, budget, work));
         writer.push(raster, 0)?;
         writer.finish()
@@ -67,7 +67,7 @@ impl Encoder for Gif {
     fn animate<'a>(
         &self,
         plays: u32,
-        _: &Encoding,
+        _: &EncodeOptions,
         budget: Budget,
         work: &'a Work,
     ) -> Option<Box<dyn AnimationWriter + 'a>> {

@@ -25,8 +25,8 @@ fn read(bytes: &[u8]) -> Vec<Raster> {
 #[test]
 fn few_colours_and_transparency_survive() {
     let picture = raster(2, &[[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 0, 0], [9, 8, 7, 255]]);
-    let encoding = Encoding { quality: 80, lossless: false, progressive: false };
-    let bytes = Gif.encode(&picture, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let options = EncodeOptions::DEFAULT;
+    let bytes = Gif.encode(&picture, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
     let need = Need { area: Area::whole(2, 2), scale: 1.0, budget: BUDGET, work: &Work::unbounded() };
     let decoded = Gif.decode(&bytes, &need).unwrap().raster;
     assert_eq!(decoded.samples(), picture.samples());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::super::buffer::OutputWriter;
-use super::super::{Budget, Channels, Encoder, Encoding, Error, Format, Raster, Work, palette};
+use super::super::{Budget, Channels, EncodeOptions, Encoder, Error, Format, Raster, Work, palette};
 use super::Png;
 
 /// Pixel data in the form that PNG stores it, before filtering.
@@ -44,11 +44,11 @@ impl Encoder for Png {
         true
     }
 
-    fn has_quality(&self, _: &Encoding) -> bool {
+    fn has_quality(&self, _: &EncodeOptions) -> bool {
         false
     }
 
-    fn encode(&self, raster: &Raster, _: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(&self, raster: &Raster, _: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
         work.check()?;
         let stored = smallest(raster, budget)?;
         let row = u64::from(raster.width()) * raster.channels().count() as u64;
@@ -193,9 +193,9 @@ mod tests {
     use super::*;
 
     fn round_trip(raster: &Raster) -> (Raster, ::png::ColorType) {
-        let encoding = Encoding { quality: 80, lossless: false, progressive: false };
+        let options = EncodeOptions::DEFAULT;
         let work = Work::unbounded();
-        let bytes = Png.encode(raster, &encoding, Budget::UNLIMITED, &work).unwrap();
+        let bytes = Png.encode(raster, &options, Budget::UNLIMITED, &work).unwrap();
         let info = ::png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap().info().color_type;
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         let need = Need { area: Area::whole(raster.width(), raster.height()), scale: 1.0, budget, work: &work };

@@ -286,7 +286,7 @@ fn colours(info: &::png::Info<'_>, icc: Option<Vec<u8>>, grey: bool) -> Option<V
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Encoder as _, Encoding, Raster, Samples};
+    use super::super::{EncodeOptions, Encoder as _, Raster, Samples};
     use super::*;
 
     fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
@@ -297,9 +297,9 @@ mod tests {
     #[test]
     fn a_smaller_picture_covers_all_of_the_original() {
         let picture = raster(7, Channels::Rgb, (0..7 * 5 * 3u32).map(|i| (i * 2) as u8).collect());
-        let encoding = Encoding { quality: 80, lossless: false, progressive: false };
+        let options = EncodeOptions::DEFAULT;
         let work = Work::unbounded();
-        let bytes = Png.encode(&picture, &encoding, Budget::UNLIMITED, &work).unwrap();
+        let bytes = Png.encode(&picture, &options, Budget::UNLIMITED, &work).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         let need = Need { area: Area::whole(7, 5), scale: 0.25, budget, work: &work };
         let decoded = Png.decode(&bytes, &need).unwrap();
@@ -345,8 +345,8 @@ mod tests {
         };
         let work = Work::unbounded();
         let picture = raster(40, Channels::Rgb, (0..40 * 40 * 3u32).map(|i| (i * 7) as u8).collect());
-        let encoding = Encoding { quality: 80, lossless: false, progressive: false };
-        let plain = Png.encode(&picture, &encoding, Budget::UNLIMITED, &work).unwrap();
+        let options = EncodeOptions::DEFAULT;
+        let plain = Png.encode(&picture, &options, Budget::UNLIMITED, &work).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         for (name, chunks, expected) in table {
             let file = [&plain[..33], &chunks.concat(), &plain[33..]].concat();

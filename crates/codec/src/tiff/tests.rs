@@ -497,11 +497,11 @@ fn colour_jpeg() -> Vec<u8> {
 }
 
 fn jpeg_of(width: u32, height: u32, channels: Channels, sample: u8) -> Vec<u8> {
-    use crate::{Encoder, Encoding, Raster};
+    use crate::{EncodeOptions, Encoder, Raster};
     let samples = Samples::U8(vec![sample; (width * height) as usize * channels.count()]);
     let raster = Raster::new(width, height, channels, samples).unwrap();
-    let encoding = Encoding { quality: 100, lossless: false, progressive: false };
-    crate::jpeg::Jpeg.encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    let options = EncodeOptions { quality: 100, ..EncodeOptions::DEFAULT };
+    crate::jpeg::Jpeg.encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::writer::WebPWriter;
 use super::{WebP, large};
 use crate::buffer::OutputBuffer;
 use crate::{
-    AnimationWriter, Budget, Channels, Encoder, Encoding, Error, Format, PlanarEncoder, Range, Raster, Samples,
+    AnimationWriter, Budget, Channels, EncodeOptions, Encoder, Error, Format, PlanarEncoder, Range, Raster, Samples,
     Stopped, Work, calibrated, check_sides,
 };
 
@@ -87,12 +87,12 @@ impl Encoder for WebP {
         true
     }
 
-    fn has_quality(&self, encoding: &Encoding) -> bool {
-        !encoding.lossless
+    fn has_quality(&self, options: &EncodeOptions) -> bool {
+        !options.lossless
     }
 
-    fn encode(&self, raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-        encode(raster, encoding, budget, work)
+    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+        encode(raster, options, budget, work)
     }
 
     fn has_animation(&self) -> bool {
@@ -102,15 +102,15 @@ impl Encoder for WebP {
     fn animate<'a>(
         &self,
         plays: u32,
-        encoding: &Encoding,
+        options: &EncodeOptions,
         budget: Budget,
         work: &'a Work,
     ) -> Option<Box<dyn AnimationWriter + 'a>> {
-        Some(Box::new(WebPWriter::new(plays, *encoding, budget, work)))
+        Some(Box::new(WebPWriter::new(plays, *options, budget, work)))
     }
 
-    fn planar(&self, encoding: &Encoding) -> Option<&dyn PlanarEncoder> {
-        (!encoding.lossless).then_some(self)
+    fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
+        (!options.lossless).then_some(self)
     }
 }
 
@@ -123,23 +123,23 @@ impl PlanarEncoder for WebP {
     fn encode_planes(
         &self,
         planes: &[Raster; 3],
-        encoding: &Encoding,
+        options: &EncodeOptions,
         budget: Budget,
         work: &Work,
     ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode_pixels(pixels, &planes[0], encoding, budget, work)
+        encode_pixels(pixels, &planes[0], options, budget, work)
     }
 }
 
 /// Encodes one picture.
-pub(super) fn encode(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+pub(super) fn encode(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
     let size = [raster.width(), raster.height()];
     let is_large = u64::from(size[0]) * u64::from(size[1]) > LARGE_LOSSLESS;
-    if is_large && (encoding.lossless || raster.channels().has_alpha()) {
+    if is_large && (options.lossless || raster.channels().has_alpha()) {
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
-        return encode_large(raster, encoding, budget, work);
+        return encode_large(raster, options, budget, work);
     }
     let channels = if raster.channels().has_alpha() { 4 } else { 3 };
     let count = samples.len() / raster.channels().count() * channels;
@@ -157,12 +157,12 @@ pub(super) fn encode(raster: &Raster, encoding: &Encoding, budget: Budget, work:
         _ => samples.into(),
     };
     let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    encode_pixels(pixels, raster, encoding, budget, work)
+    encode_pixels(pixels, raster, options, budget, work)
 }
 
 /// Encodes a picture with alpha or without loss by our own encoder of these; only lossy colours are for libwebp.
-fn encode_large(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-    if encoding.lossless {
+fn encode_large(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    if options.lossless {
         return large::lossless(raster, budget, work);
     }
     let alpha = large::alpha(raster, budget, work)?;
@@ -172,9 +172,9 @@ fn encode_large(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Wor
         let rest = rest.beside(samples.len() as u64 / 2 * 3)?;
         let mut greys = Vec::with_capacity(samples.len() / 2 * 3);
         greys.extend(samples.as_chunks::<2>().0.iter().flat_map(|&[l, _]| [l; 3]));
-        encode_pixels(Pixels::Rgb(&greys), raster, encoding, rest, work)?
+        encode_pixels(Pixels::Rgb(&greys), raster, options, rest, work)?
     } else {
-        encode_pixels(Pixels::Rgbx(samples), raster, encoding, rest, work)?
+        encode_pixels(Pixels::Rgbx(samples), raster, options, rest, work)?
     };
     match alpha {
         Some(alpha) => {
@@ -188,7 +188,7 @@ fn encode_large(raster: &Raster, encoding: &Encoding, budget: Budget, work: &Wor
 fn encode_pixels(
     pixels: Pixels<'_>,
     raster: &Raster,
-    encoding: &Encoding,
+    options: &EncodeOptions,
     budget: Budget,
     work: &Work,
 ) -> Result<Vec<u8>, Error> {
@@ -197,9 +197,9 @@ fn encode_pixels(
     check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
     let area = u64::from(width) * u64::from(height);
     let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
-    config.lossless = encoding.lossless.into();
-    config.quality = if encoding.lossless { 75.0 } else { libwebp_quality(encoding.quality) };
-    let is_small = area <= SMALL && !encoding.lossless && !raster.channels().has_alpha();
+    config.lossless = options.lossless.into();
+    config.quality = if options.lossless { 75.0 } else { libwebp_quality(options.quality) };
+    let is_small = area <= SMALL && !options.lossless && !raster.channels().has_alpha();
     config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
     config.low_memory = (area > LARGE).into();
     let budget = budget.beside(memory(pixels, area, &config))?;
@@ -392,8 +392,8 @@ mod tests {
     use super::*;
     use crate::{Area, Decoder, Need};
 
-    const LOSSLESS: Encoding = Encoding { quality: 80, lossless: true, progressive: false };
-    const LOSSY: Encoding = Encoding { lossless: false, ..LOSSLESS };
+    const LOSSLESS: EncodeOptions = EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT };
+    const LOSSY: EncodeOptions = EncodeOptions { lossless: false, ..LOSSLESS };
 
     fn raster(channels: Channels) -> Raster {
         let samples = (0..40 * 30 * channels.count()).map(|i| (i / 7) as u8).collect();

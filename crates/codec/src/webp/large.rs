@@ -405,7 +405,7 @@ impl Iterator for Symbols<'_> {
 mod tests {
     use super::super::WebP;
     use super::*;
-    use crate::{Area, Decoder as _, Encoder as _, Encoding, Need, Samples};
+    use crate::{Area, Decoder as _, EncodeOptions, Encoder as _, Need, Samples};
 
     /// Slopes with noise, areas of one colour, and what is not seen.
     fn raster(width: u32, height: u32, channels: Channels) -> Raster {
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn alpha_of_lossy_pictures_is_exact() {
-        const LOSSY: Encoding = Encoding { quality: 80, lossless: false, progressive: false };
+        const LOSSY: EncodeOptions = EncodeOptions::DEFAULT;
         let work = Work::unbounded();
         for (width, height) in [(1, 2), (33, 31), (100, 64)] {
             let picture = raster(width, height, Channels::Rgba);

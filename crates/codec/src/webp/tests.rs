@@ -4,7 +4,7 @@ use libwebp_sys::WebPConfig;
 
 use super::encode::{Pixels, encode_with_libwebp};
 use super::{WebP, container};
-use crate::{Area, Budget, Channels, Decoded, Decoder, Encoder, Encoding, Error, Need, Raster, Samples, Work};
+use crate::{Area, Budget, Channels, Decoded, Decoder, EncodeOptions, Encoder, Error, Need, Raster, Samples, Work};
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 16 << 20 };
 
@@ -229,8 +229,8 @@ fn animations_survive() {
     let mut pictures = wandering();
     pictures.push(pictures[7].clone());
     for (lossless, plays) in [(true, 0), (false, 3)] {
-        let encoding = Encoding { quality: 90, lossless, progressive: false };
-        let mut writer = WebP.animate(plays, &encoding, Budget::UNLIMITED, &work).unwrap();
+        let options = EncodeOptions { quality: 90, lossless, ..EncodeOptions::DEFAULT };
+        let mut writer = WebP.animate(plays, &options, Budget::UNLIMITED, &work).unwrap();
         pictures.iter().zip(0..).for_each(|(picture, i)| writer.push(picture, i * 7).unwrap());
         let bytes = writer.finish().unwrap();
         let header = WebP.probe(&bytes, budget, &Work::unbounded()).unwrap();
@@ -260,8 +260,8 @@ fn animations_survive() {
 #[test]
 fn damage_ends_an_animation_but_not_before_its_first_frame() {
     let (work, budget) = (Work::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
-    let encoding = Encoding { quality: 90, lossless: true, progressive: false };
-    let mut writer = WebP.animate(0, &encoding, Budget::UNLIMITED, &work).unwrap();
+    let options = EncodeOptions { quality: 90, lossless: true, ..EncodeOptions::DEFAULT };
+    let mut writer = WebP.animate(0, &options, Budget::UNLIMITED, &work).unwrap();
     wandering().iter().for_each(|picture| writer.push(picture, 10).unwrap());
     let bytes = writer.finish().unwrap();
     let shown = |bytes: &[u8]| -> Result<usize, Error> {

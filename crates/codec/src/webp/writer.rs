@@ -5,7 +5,7 @@ use image_origin_container::webp::{ALPHA_FLAG, ANIMATION_FLAG};
 
 use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::buffer::OutputBuffer;
-use super::super::{Budget, Channels, Encoding, Error, Raster, Samples, Work};
+use super::super::{Budget, Channels, EncodeOptions, Error, Raster, Samples, Work};
 use super::container::{chunk, chunks, file_of};
 use super::encode;
 
@@ -27,7 +27,7 @@ const MAX_DELAY: u32 = (1 << 24) - 1;
 
 pub(super) struct WebPWriter<'a> {
     plays: u32,
-    encoding: Encoding,
+    options: EncodeOptions,
     /// What the next frame is drawn over, as it was before it was encoded.
     shown: Option<Pixels>,
     /// The chunks of all frames.
@@ -38,16 +38,16 @@ pub(super) struct WebPWriter<'a> {
 }
 
 impl<'a> WebPWriter<'a> {
-    pub(super) fn new(plays: u32, encoding: Encoding, budget: Budget, work: &'a Work) -> Self {
-        Self { plays, encoding, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, work }
+    pub(super) fn new(plays: u32, options: EncodeOptions, budget: Budget, work: &'a Work) -> Self {
+        Self { plays, options, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, work }
     }
 
     /// `budget` is for what is held beside the file so far.
     fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8, budget: Budget) -> Result<(), Error> {
         // Of a single pixel, the lossless form is the shorter one.
-        let lossless = self.encoding.lossless || rect.width * rect.height == 1;
+        let lossless = self.options.lossless || rect.width * rect.height == 1;
         let beside = budget.beside(self.frames.capacity() as u64)?;
-        let file = encode::encode(picture, &Encoding { lossless, ..self.encoding }, beside, self.work)?;
+        let file = encode::encode(picture, &EncodeOptions { lossless, ..self.options }, beside, self.work)?;
         let parts = || chunks(&file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L"));
         let length = FRAME_HEADER + parts().map(|part| 8 + part.content.len().next_multiple_of(2)).sum::<usize>();
         self.frames.set_budget(budget.beside(file.capacity() as u64)?);
@@ -72,7 +72,7 @@ impl AnimationWriter for WebPWriter<'_> {
         let mut frame = Pixels::new(frame).ok_or(NO_PIXELS)?;
         let changed = match &self.shown {
             Some(shown) => {
-                frame.settle(shown, tolerance(&self.encoding));
+                frame.settle(shown, tolerance(&self.options));
                 frame.bounds(shown, |new, old| new != old).map(even)
             }
             None => Some(frame.whole()),
@@ -123,8 +123,8 @@ impl AnimationWriter for WebPWriter<'_> {
 }
 
 /// By how much samples may change before a pixel is written anew: less than what the quality does to them anyway.
-fn tolerance(encoding: &Encoding) -> u8 {
-    if encoding.lossless { 0 } else { (100 - encoding.quality.min(100)) / 5 }
+fn tolerance(options: &EncodeOptions) -> u8 {
+    if options.lossless { 0 } else { (100 - options.quality.min(100)) / 5 }
 }
 
 /// The rectangle grown so that it starts at even places, which are all that can be written.
