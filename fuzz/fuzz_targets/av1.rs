@@ -3,14 +3,14 @@
 
 #![no_main]
 
-use image_origin_av1::{Colour, Effort, EncodeError, EncodeOptions, Picture, Planes, encode};
+use image_origin_av1::{Colour, SpeedSettings, EncodeError, EncodeOptions, Picture, Planes, encode};
 use libfuzzer_sys::fuzz_target;
 
 /// More than any picture of these sides needs, and less than some do.
 const MAX_BYTES: [u64; 2] = [1 << 20, 2 << 10];
 
 fuzz_target!(|bytes: &[u8]| {
-    let [width, height, kind, quantizer, effort, samples @ ..] = bytes else { return };
+    let [width, height, kind, quantizer, speed, samples @ ..] = bytes else { return };
     let (width, height) = (u32::from(width % 100) + 1, u32::from(height % 100) + 1);
     let plane = |from: usize, step: u32| -> Vec<u8> {
         let count = (width.div_ceil(step) * height.div_ceil(step)) as usize;
@@ -24,14 +24,14 @@ fuzz_target!(|bytes: &[u8]| {
         1 => Planes::Halved([&luma, &cb, &cr]),
         _ => Planes::Full([&luma, &cb, &cr]),
     };
-    let effort = Effort::DEFAULT
-        .smallest(2 + effort % 4)
-        .halves_up_to(effort / 4 % 6)
-        .modes(usize::from(effort / 24 % 5))
-        .kinds_of_each(effort % 2 == 0);
+    let speed = SpeedSettings::DEFAULT
+        .smallest(2 + speed % 4)
+        .halves_up_to(speed / 4 % 6)
+        .modes(usize::from(speed / 24 % 5))
+        .tx_types_of_each_mode(speed % 2 == 0);
     let max_bytes = MAX_BYTES[usize::from(kind / 3 % 2)];
     let picture = Picture::new(width, height, planes, Colour::default()).expect("planes fill the picture");
-    match encode(&picture, &EncodeOptions::default().quantizer(*quantizer).effort(effort).max_bytes(max_bytes)) {
+    match encode(&picture, &EncodeOptions::default().quantizer(*quantizer).speed(speed).max_bytes(max_bytes)) {
         Ok(stream) => {
             // OBU_SEQUENCE_HEADER (6.2.2).
             assert_eq!(stream.units[0] >> 3 & 15, 1);

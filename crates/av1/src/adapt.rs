@@ -1,7 +1,7 @@
 //! How fine each superblock is quantized: eyes see errors more easily where there is little else to see.
 
+use super::frame::{DELTA_SHIFT, Plane};
 use super::quantizer::finer;
-use super::tile::{DELTA_SHIFT, Plane};
 
 /// Which of the variances of a superblock's squares of 8, from the least, stands for it.
 const RANK: f32 = 0.8;

@@ -1,86 +1,92 @@
 //! The search for the best prediction of a block's two chromas.
 
-use super::Effort;
-use super::inverse::Kind;
+use super::SpeedSettings;
+use super::frame::{Chroma, FrameEncoder, Plane};
+use super::inverse::TxType;
 use super::predict::{self, DC, Edges, FROM_LUMA, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::Quantized;
-use super::size::Size;
+use super::size::BlockSize;
 use super::symbols::Tally;
-use super::tile::{Chroma, Plane, Tile};
 use super::write::can_be_from_luma;
 
 /// A way to code the chroma of a block.
 pub(super) struct Coded {
     /// The place and the size in the planes of chroma, in samples.
     pub(super) place: [usize; 2],
-    pub(super) size: Size,
+    pub(super) size: BlockSize,
     pub(super) chroma: Chroma,
-    pub(super) kind: Kind,
+    pub(super) tx_type: TxType,
     /// Levels and prediction of each plane.
     pub(super) parts: Vec<(Quantized, Vec<u8>)>,
     pub(super) total: f32,
 }
 
-impl Tile {
+impl FrameEncoder {
     /// The best that is found for the chroma of a block whose luma is settled.
-    pub(super) fn best_chroma(&mut self, [row, column]: [usize; 2], block: Size, luma: Mode, effort: &Effort) -> Coded {
+    pub(super) fn best_chroma(
+        &mut self,
+        [row, column]: [usize; 2],
+        block: BlockSize,
+        luma: Mode,
+        speed: &SpeedSettings,
+    ) -> Coded {
         let size = block.in_plane(self.is_halved);
         let [x, y] = [column, row].map(|unit| (unit >> u32::from(self.is_halved)) * 4);
         let at = self.place(1, x, y, size, self.is_beside_smooth(true, row, column));
         let edges = [1, 2].map(|plane| Edges::read(&self.frame[plane].samples, self.frame[plane].stride, size, at));
-        let wanted = [1, 2].map(|plane| self.wanted(plane, [x, y], size));
-        let sites = [1, 2].map(|plane| self.site(plane, x, y, size, block));
+        let source = [1, 2].map(|plane| self.source_block(plane, [x, y], size));
+        let contexts = [1, 2].map(|plane| self.context(plane, x, y, size, block));
 
-        let mut likely = self.likely_chroma(&edges, &wanted, [block, size], luma, effort);
+        let mut candidates = self.chroma_candidates(&edges, &source, [block, size], luma, speed);
         let deviations = self.deviations([x, y], size);
         if can_be_from_luma(block) {
             let mut mean = vec![0; size.area()];
             let alphas = [0, 1].map(|i| {
                 edges[i].predict(Mode::plain(DC), size, &mut mean);
-                alpha(&wanted[i], &mean, &deviations)
+                alpha(&source[i], &mean, &deviations)
             });
             if alphas != [0; 2] {
-                likely.push(Chroma { mode: Mode::plain(FROM_LUMA), alphas });
+                candidates.push(Chroma { mode: Mode::plain(FROM_LUMA), alphas });
             }
         }
         let mut best: Option<Coded> = None;
-        for chroma in likely {
+        for chroma in candidates {
             let mut rate = Tally(0);
             self.put_chroma(block, luma, chroma, &mut rate);
             let mut total = self.lambda * rate.0 as f32;
-            let kind = kind(chroma.mode.base, size);
+            let tx_type = tx_type(chroma.mode.base, size);
             let parts = [0, 1].map(|i| {
                 let mut prediction = vec![0; size.area()];
                 edges[i].predict(chroma.mode, size, &mut prediction);
                 if chroma.mode.base == FROM_LUMA {
                     predict::add_luma(&mut prediction, &deviations, chroma.alphas[i]);
                 }
-                let quantized = self.quantized(&wanted[i], &prediction, sites[i], kind, 0);
+                let quantized = self.quantized(&source[i], &prediction, contexts[i], tx_type, 0);
                 total += quantized.distortion + self.lambda * quantized.rate as f32;
                 (quantized, prediction)
             });
             if best.as_ref().is_none_or(|best| total < best.total) {
-                best = Some(Coded { place: [x, y], size, chroma, kind, parts: parts.into(), total });
+                best = Some(Coded { place: [x, y], size, chroma, tx_type, parts: parts.into(), total });
             }
         }
         best.unwrap_or_else(|| Coded {
             place: [x, y],
             size,
             chroma: Chroma { mode: Mode::plain(DC), alphas: [0; 2] },
-            kind: Kind::DCT,
+            tx_type: TxType::DCT,
             parts: Vec::new(),
             total: f32::INFINITY,
         })
     }
 
-    /// The most likely modes but that from luma.
-    fn likely_chroma(
+    /// The modes of the least estimated cost, chroma from luma apart.
+    fn chroma_candidates(
         &mut self,
         edges: &[Edges; 2],
-        wanted: &[Vec<u8>; 2],
-        [block, size]: [Size; 2],
+        source: &[Vec<u8>; 2],
+        [block, size]: [BlockSize; 2],
         luma: Mode,
-        effort: &Effort,
+        speed: &SpeedSettings,
     ) -> Vec<Chroma> {
         let mut modes: Vec<Mode> =
             [DC, SMOOTH, SMOOTH_V, SMOOTH_H, PAETH, VERTICAL, HORIZONTAL].map(Mode::plain).into();
@@ -89,24 +95,24 @@ impl Tile {
             modes.push(same);
         }
         let mut prediction = vec![0; size.area()];
-        let mut likely = Vec::with_capacity(modes.len());
+        let mut candidates = Vec::with_capacity(modes.len());
         for mode in modes {
             let chroma = Chroma { mode, alphas: [0; 2] };
             let mut rate = Tally(0);
             self.put_chroma(block, luma, chroma, &mut rate);
-            let mut guess = 0.0;
-            for ((edges, wanted), rate) in edges.iter().zip(wanted).zip([rate.0, 0]) {
+            let mut satd_cost = 0.0;
+            for ((edges, source), rate) in edges.iter().zip(source).zip([rate.0, 0]) {
                 edges.predict(mode, size, &mut prediction);
-                guess += self.guess(wanted, &prediction, size, rate);
+                satd_cost += self.satd_cost(source, &prediction, size, rate);
             }
-            likely.push((guess, chroma));
+            candidates.push((satd_cost, chroma));
         }
-        likely.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        likely.into_iter().take(effort.chroma_modes).map(|(_, chroma)| chroma).collect()
+        candidates.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        candidates.into_iter().take(speed.chroma_modes).map(|(_, chroma)| chroma).collect()
     }
 
     /// How luma deviates from its mean over the samples of a block of chroma, in eighths (7.11.5).
-    fn deviations(&self, [x, y]: [usize; 2], size: Size) -> Vec<i16> {
+    fn deviations(&self, [x, y]: [usize; 2], size: BlockSize) -> Vec<i16> {
         let Plane { samples, stride } = &self.frame[0];
         let shift = u32::from(self.is_halved);
         let mut values = Vec::with_capacity(size.area());
@@ -130,17 +136,17 @@ impl Tile {
 }
 
 /// By how many eighths luma's deviations are best added, by least squares.
-fn alpha(wanted: &[u8], prediction: &[u8], deviations: &[i16]) -> i8 {
+fn alpha(source: &[u8], prediction: &[u8], deviations: &[i16]) -> i8 {
     let (mut product, mut square) = (0i32, 0i32);
-    for ((wanted, predicted), deviation) in wanted.iter().zip(prediction).zip(deviations) {
-        product += (i32::from(*wanted) - i32::from(*predicted)) * i32::from(*deviation) / 8;
+    for ((source, predicted), deviation) in source.iter().zip(prediction).zip(deviations) {
+        product += (i32::from(*source) - i32::from(*predicted)) * i32::from(*deviation) / 8;
         square += i32::from(*deviation) * i32::from(*deviation) / 64;
     }
     if square == 0 { 0 } else { (product as f32 * 8.0 / square as f32).round().clamp(-16.0, 16.0) as i8 }
 }
 
 /// `Mode_To_Txfm` (9.3), where the size has that type (5.11.40).
-fn kind(base: u8, size: Size) -> Kind {
+fn tx_type(base: u8, size: BlockSize) -> TxType {
     const OF_MODES: [u8; 14] = [0, 1, 2, 0, 3, 1, 2, 2, 1, 3, 1, 2, 3, 0];
-    if size.longest() > 4 { Kind::DCT } else { Kind(OF_MODES[usize::from(base)]) }
+    if size.longest() > 4 { TxType::DCT } else { TxType(OF_MODES[usize::from(base)]) }
 }

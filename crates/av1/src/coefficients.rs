@@ -4,16 +4,16 @@ use std::sync::LazyLock;
 
 use super::probabilities::Probabilities;
 use super::quantizer::Steps;
-use super::size::Size;
+use super::size::BlockSize;
 use super::symbols::Sink;
 use super::tables::BASE_CONTEXT_OFFSET;
 
 /// Positions in the order in which they are coded, from the lowest frequency, for each size of a transform.
 pub(super) static SCANS: LazyLock<Vec<Vec<u16>>> =
-    LazyLock::new(|| Size::transforms().map(|size| scan(size.coded())).collect());
+    LazyLock::new(|| BlockSize::transforms().map(|size| scan(size.coded())).collect());
 
 /// `get_default_scan` (5.11.41): diagonals, which go down in a tall transform, up in a wide one, and by turns in squares.
-fn scan(size: Size) -> Vec<u16> {
+fn scan(size: BlockSize) -> Vec<u16> {
     let (w, h) = (size.width(), size.height());
     let mut positions = Vec::with_capacity(w * h);
     for diagonal in 0..w + h - 1 {
@@ -28,10 +28,10 @@ fn scan(size: Size) -> Vec<u16> {
     positions
 }
 
-/// What a block's levels are written with.
+/// The contexts that a transform block's coefficients are coded with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Site {
-    pub(super) size: Size,
+pub(super) struct CoefContext {
+    pub(super) size: BlockSize,
     pub(super) is_chroma: bool,
     /// Of `all_zero`.
     pub(super) zero_context: usize,
@@ -71,7 +71,7 @@ pub(super) const SMALL: usize = (8 + MARGIN) * (8 + MARGIN);
 pub(super) const LARGE: usize = (32 + MARGIN) * (32 + MARGIN);
 
 impl<const N: usize> Neighbours<N> {
-    pub(super) fn new(size: Size) -> Self {
+    pub(super) fn new(size: BlockSize) -> Self {
         Self { levels: [0; N], stride: size.width() + MARGIN }
     }
 
@@ -104,7 +104,7 @@ pub(super) fn range_offset(place: [usize; 2]) -> usize {
     }
 }
 
-pub(super) fn base_offset(size: Size, [row, column]: [usize; 2]) -> usize {
+pub(super) fn base_offset(size: BlockSize, [row, column]: [usize; 2]) -> usize {
     BASE_CONTEXT_OFFSET[size.transform_index()][row.min(4)][column.min(4)].into()
 }
 
@@ -124,7 +124,7 @@ pub(super) fn group(count: usize) -> (usize, u32) {
 }
 
 /// Dequantizes levels into the coded part's coefficients, row by row, as decoders do (7.12.3).
-pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: Size, coefficients: &mut [i32]) {
+pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coefficients: &mut [i32]) {
     let shift = match (size.longest(), size.w + size.h) {
         (6, 11..) => 2,
         (6, _) | (5, 9..) => 1,
@@ -140,16 +140,16 @@ pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: Size, coefficient
 }
 
 /// Writes levels, but for `all_zero` and the transform's type, which stand before them. There is at least one.
-pub(super) fn write(levels: &Levels, site: Site, p: &mut Probabilities, writer: &mut impl Sink) {
-    let size = site.size.coded();
-    let scan = &SCANS[site.size.transform_index()];
-    let (context, plane) = (site.size.context(), usize::from(site.is_chroma));
+pub(super) fn write(levels: &Levels, context: CoefContext, p: &mut Probabilities, writer: &mut impl Sink) {
+    let size = context.size.coded();
+    let scan = &SCANS[context.size.transform_index()];
+    let (tx_size, plane) = (context.size.context(), usize::from(context.is_chroma));
     let count = levels.0.len();
     let (group, extra) = group(count);
     writer.symbol(p.eob(size.w + size.h, plane), group - 1);
     if extra > 0 {
         let offset = (count - 1 - (1 << extra)) as u32;
-        writer.symbol(&mut p.eob_extra[context][plane][group - 3], (offset >> (extra - 1) & 1) as usize);
+        writer.symbol(&mut p.eob_extra[tx_size][plane][group - 3], (offset >> (extra - 1) & 1) as usize);
         writer.literal(offset, extra - 1);
     }
     let mut near = Neighbours::<LARGE>::new(size);
@@ -158,14 +158,14 @@ pub(super) fn write(levels: &Levels, site: Site, p: &mut Probabilities, writer: 
         let position = usize::from(scan[c]);
         let place = [position >> size.w, position & (size.width() - 1)];
         if c == count - 1 {
-            let cdf = &mut p.base_eob[context][plane][last_context(c, size.area())];
+            let cdf = &mut p.base_eob[tx_size][plane][last_context(c, size.area())];
             writer.symbol(cdf, level.min(3) as usize - 1);
         } else {
-            let base = if c == 0 { 0 } else { near.base(place) + base_offset(site.size, place) };
-            writer.symbol(&mut p.base[context][plane][base], level.min(3) as usize);
+            let base = if c == 0 { 0 } else { near.base(place) + base_offset(context.size, place) };
+            writer.symbol(&mut p.base[tx_size][plane][base], level.min(3) as usize);
         }
         if level > 2 {
-            let cdf = &mut p.range[context.min(3)][plane][near.range(place)];
+            let cdf = &mut p.range[tx_size.min(3)][plane][near.range(place)];
             let mut rest = level.min(15) - 3;
             for _ in 0..4 {
                 writer.symbol(cdf, rest.min(3) as usize);
@@ -179,7 +179,7 @@ pub(super) fn write(levels: &Levels, site: Site, p: &mut Probabilities, writer: 
     }
     for (c, level) in levels.0.iter().enumerate().filter(|(_, level)| **level != 0) {
         if c == 0 {
-            writer.symbol(&mut p.dc_sign[plane][site.sign_context], usize::from(*level < 0));
+            writer.symbol(&mut p.dc_sign[plane][context.sign_context], usize::from(*level < 0));
         } else {
             writer.literal(u32::from(*level < 0), 1);
         }

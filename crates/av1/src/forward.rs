@@ -5,8 +5,8 @@
 use std::f32::consts::PI;
 use std::sync::LazyLock;
 
-use super::inverse::Kind;
-use super::size::Size;
+use super::inverse::TxType;
+use super::size::BlockSize;
 
 /// What coefficients are larger by than those of an orthonormal transform.
 const SCALE: f32 = 8.0;
@@ -56,13 +56,13 @@ fn basis(log2: u8, adst: bool) -> &'static Basis {
 }
 
 /// Transforms differences, row by row, into the coefficients of the coded part, row by row.
-pub(super) fn transform(differences: &[f32], size: Size, kind: Kind, coefficients: &mut [f32]) {
+pub(super) fn transform(differences: &[f32], size: BlockSize, tx_type: TxType, coefficients: &mut [f32]) {
     match size.w {
-        2 => transform_wide::<4, 4>(differences, size, kind, coefficients),
-        3 => transform_wide::<8, 8>(differences, size, kind, coefficients),
-        4 => transform_wide::<16, 16>(differences, size, kind, coefficients),
-        5 => transform_wide::<32, 32>(differences, size, kind, coefficients),
-        _ => transform_wide::<64, 32>(differences, size, kind, coefficients),
+        2 => transform_wide::<4, 4>(differences, size, tx_type, coefficients),
+        3 => transform_wide::<8, 8>(differences, size, tx_type, coefficients),
+        4 => transform_wide::<16, 16>(differences, size, tx_type, coefficients),
+        5 => transform_wide::<32, 32>(differences, size, tx_type, coefficients),
+        _ => transform_wide::<64, 32>(differences, size, tx_type, coefficients),
     }
 }
 
@@ -70,11 +70,11 @@ pub(super) fn transform(differences: &[f32], size: Size, kind: Kind, coefficient
 #[inline(always)]
 fn transform_wide<const W: usize, const C: usize>(
     differences: &[f32],
-    size: Size,
-    kind: Kind,
+    size: BlockSize,
+    tx_type: TxType,
     coefficients: &mut [f32],
 ) {
-    let (vertical, horizontal) = (basis(size.h, kind.columns_are_adst()), basis(size.w, kind.rows_are_adst()));
+    let (vertical, horizontal) = (basis(size.h, tx_type.columns_are_adst()), basis(size.w, tx_type.rows_are_adst()));
     let (lines, columns) = (differences.as_chunks::<W>().0, horizontal.columns.as_chunks::<C>().0);
     for (weights, out) in vertical.rows.chunks_exact(size.height()).zip(coefficients.as_chunks_mut::<C>().0) {
         let mut row = [0.0; W];

@@ -1,7 +1,7 @@
 //! Open bitstream units and their headers (5.3 to 5.9).
 
+use super::frame::DELTA_SHIFT;
 use super::matrices;
-use super::tile::DELTA_SHIFT;
 
 /// Bits, the highest first.
 #[derive(Default)]
@@ -165,8 +165,8 @@ impl Headers {
 const UNIT_HEADER: usize = 11;
 
 /// Appends an open bitstream unit (5.3).
-fn unit(kind: u8, parts: &[&[u8]], bytes: &mut Vec<u8>) {
-    bytes.push(kind << 3 | 2);
+fn unit(tx_type: u8, parts: &[&[u8]], bytes: &mut Vec<u8>) {
+    bytes.push(tx_type << 3 | 2);
     let mut size = parts.iter().map(|part| part.len()).sum::<usize>();
     while size > 127 {
         bytes.push(size as u8 | 0x80);

@@ -2,7 +2,7 @@
 //!
 //! Butterflies work on eight columns (or rows) side by side, so that compilers make vectors of them.
 
-use super::size::Size;
+use super::size::BlockSize;
 use super::tables::COSINE;
 
 /// Samples that are transformed side by side.
@@ -16,9 +16,9 @@ const HIGH: i32 = (1 << 15) - 1;
 
 /// Which transform goes down the columns and which along the rows; the numbers are those of `PlaneTxType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind(pub(super) u8);
+pub(super) struct TxType(pub(super) u8);
 
-impl Kind {
+impl TxType {
     pub(super) const DCT: Self = Self(0);
 
     /// All that have an ADST.
@@ -34,7 +34,7 @@ impl Kind {
 }
 
 /// Adds what `coefficients` stand for to samples. `coefficients` are the coded part's, row by row, and get lost.
-pub(super) fn add(coefficients: &mut [i32], size: Size, kind: Kind, samples: &mut [u8], stride: usize) {
+pub(super) fn add(coefficients: &mut [i32], size: BlockSize, tx_type: TxType, samples: &mut [u8], stride: usize) {
     let (width, height, coded) = (size.width(), size.height(), size.coded());
     let row_shift = [0u32, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][size.transform_index()];
     let oblong = size.w.abs_diff(size.h) == 1;
@@ -51,7 +51,7 @@ pub(super) fn add(coefficients: &mut [i32], size: Size, kind: Kind, samples: &mu
                 lanes[x][y] = if oblong { round(value * 2896, 12) } else { *value };
             }
         }
-        transform(&mut lanes[..width], size.w, kind.rows_are_adst());
+        transform(&mut lanes[..width], size.w, tx_type.rows_are_adst());
         for y in 0..LANES.min(height - top) {
             for (x, lane) in lanes[..width].iter().enumerate() {
                 rows[(top + y) * width + x] = round(lane[y], row_shift).clamp(LOW, HIGH);
@@ -63,7 +63,7 @@ pub(super) fn add(coefficients: &mut [i32], size: Size, kind: Kind, samples: &mu
         for (y, lane) in lanes[..height].iter_mut().enumerate() {
             lane[..count].copy_from_slice(&rows[y * width + left..][..count]);
         }
-        transform(&mut lanes[..height], size.h, kind.columns_are_adst());
+        transform(&mut lanes[..height], size.h, tx_type.columns_are_adst());
         for (y, lane) in lanes[..height].iter().enumerate() {
             for (sample, value) in samples[y * stride + left..][..count].iter_mut().zip(lane) {
                 *sample = (i32::from(*sample) + round(*value, 4)).clamp(0, 255) as u8;

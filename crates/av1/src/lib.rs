@@ -16,8 +16,8 @@
 //!
 //! Planes come in, grey or with chroma at half or full resolution; a sequence header and one key frame go out, as AVIF holds
 //! them, lossy or without loss. The same input gives the same bytes on every machine: how thorough the search is follows
-//! from [`Effort`] alone, never from the clock. Memory is known before it starts ([`memory`]), and a closure, asked at every
-//! superblock, cancels.
+//! from [`SpeedSettings`] alone, never from the clock. Memory is known before it starts ([`memory`]), and a closure, asked
+//! at every superblock, cancels.
 //!
 //! # What it does not do
 //!
@@ -42,7 +42,7 @@
 //!
 //! The frame is cut into superblocks of 64 by 64. For each, `partition` searches blocks, `luma` and `chroma` search
 //! predictions and transforms, `quantize` weighs levels against the bits they cost, and `write` puts down what was decided.
-//! The `Tile` is at any time what a decoder would know at that point, so that it shows exactly what the encoder has
+//! The `FrameEncoder` is at any time what a decoder would know at that point, so that it shows exactly what the encoder has
 //! reckoned with; only the deblocking filter comes after.
 
 mod adapt;
@@ -51,6 +51,7 @@ mod coefficients;
 mod defaults;
 mod error;
 mod forward;
+mod frame;
 mod headers;
 mod inverse;
 mod lossless;
@@ -67,7 +68,6 @@ mod rates;
 mod size;
 mod symbols;
 mod tables;
-mod tile;
 mod write;
 
 #[cfg(test)]
@@ -77,15 +77,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 pub use error::EncodeError;
-pub use options::{Effort, EncodeOptions};
+pub use options::{EncodeOptions, SpeedSettings};
 pub use picture::{Colour, Picture, Planes};
 
+use frame::{FrameEncoder, ModeInfo, Plane, SUPERBLOCK};
 use headers::Headers;
 use partition::Square;
 use quantizer::{Quantizer, step_of_samples};
 use rates::Costs;
 use symbols::{BIT, Writer};
-use tile::{Plane, SUPERBLOCK, Tile, Unit};
 
 /// How much a bit may cost, in squares of a quantizer's step.
 const LAMBDA: f32 = 0.06;
@@ -118,7 +118,7 @@ pub fn memory(width: u32, height: u32, samples: u64) -> u64 {
     // What whole superblocks have more.
     let padding = 3 * (64 * (width + height) + 64 * 64);
     // What is to be coded, and what has been.
-    2 * (samples + padding) + width / 4 * size_of::<Unit>() as u64 + FIXED
+    2 * (samples + padding) + width / 4 * size_of::<ModeInfo>() as u64 + FIXED
 }
 
 /// Codes a picture.
@@ -156,40 +156,40 @@ fn check_memory(needed: u64, limit: u64) -> Result<(), EncodeError> {
 }
 
 /// Codes every superblock. Returns the frame as decoders see it before they filter it, and its symbols.
-fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(Tile, Vec<u8>), EncodeError> {
+fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEncoder, Vec<u8>), EncodeError> {
     let EncodeOptions { quantizer, max_bytes, .. } = *options;
     let with_matrices = with_matrices(quantizer);
     let units = picture.size.map(|side| side.div_ceil(8) * 2);
     let source = (0..picture.planes().len()).map(|plane| padded(picture, plane)).collect();
-    let mut tile = Tile::new(source, units, picture.is_halved(), quantizer, with_matrices);
+    let mut encoder = FrameEncoder::new(source, units, picture.is_halved(), quantizer, with_matrices);
     let mut quantizers = HashMap::new();
     let mut writer = Writer::new();
-    for row in (0..tile.rows).step_by(SUPERBLOCK) {
-        tile.left = [Unit::OUTSIDE; SUPERBLOCK];
+    for row in (0..encoder.rows).step_by(SUPERBLOCK) {
+        encoder.left = [ModeInfo::OUTSIDE; SUPERBLOCK];
         writer.reserve(picture.size[0] * LIKELY_BYTES, max_bytes)?;
-        for column in (0..tile.columns).step_by(SUPERBLOCK) {
+        for column in (0..encoder.columns).step_by(SUPERBLOCK) {
             if (options.check)().is_break() {
                 return Err(EncodeError::Cancelled);
             }
-            let index = adapt::quantizer(quantizer, &tile.source[0], [column * 4, row * 4], picture.size);
-            tile.quantizer_index = index;
-            tile.quantizer =
+            let index = adapt::quantizer(quantizer, &encoder.source[0], [column * 4, row * 4], picture.size);
+            encoder.quantizer_index = index;
+            encoder.quantizer =
                 quantizers.entry(index).or_insert_with(|| Rc::new(Quantizer::new(index, with_matrices))).clone();
-            tile.lambda = LAMBDA * step_of_samples(index).powi(2) / BIT as f32;
-            tile.costs = Costs::new(&mut tile.probabilities);
-            tile.clear_decoded(row, column);
+            encoder.lambda = LAMBDA * step_of_samples(index).powi(2) / BIT as f32;
+            encoder.costs = Costs::new(&mut encoder.probabilities);
+            encoder.clear_decoded(row, column);
             let square = Square { row, column, side: 6 };
             let beside = column..column + SUPERBLOCK;
-            let (above, left) = (tile.above[beside.clone()].to_vec(), tile.left);
-            let (node, _) = tile.search(square, &options.effort);
-            tile.above[beside].copy_from_slice(&above);
-            tile.left = left;
-            tile.put_node(&node, square, &mut writer);
+            let (above, left) = (encoder.above[beside.clone()].to_vec(), encoder.left);
+            let (node, _) = encoder.search(square, &options.speed);
+            encoder.above[beside].copy_from_slice(&above);
+            encoder.left = left;
+            encoder.put_node(&node, square, &mut writer);
         }
     }
     // Twice as numbers with their carries, and once as bytes.
     check_memory(writer.held() * 3 / 2, max_bytes)?;
-    Ok((tile, writer.finish()))
+    Ok((encoder, writer.finish()))
 }
 
 /// A plane of whole superblocks, whose last column and row go on.

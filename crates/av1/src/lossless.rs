@@ -1,10 +1,10 @@
 //! Blocks without loss: the Walsh-Hadamard transform of 4 by 4 samples (7.13.2.10), whose coefficients are the levels.
 
 use super::coefficients::{Levels, SCANS};
-use super::size::Size;
+use super::size::BlockSize;
 
 /// The only size of a transform without loss.
-pub(super) const SIZE: Size = Size::square(2);
+pub(super) const SIZE: BlockSize = BlockSize::square(2);
 
 /// The levels of differences, row by row.
 pub(super) fn levels(differences: &[i32; 16]) -> Levels {

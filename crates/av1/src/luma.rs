@@ -1,128 +1,140 @@
 //! The search for the best prediction and the best transform of a block of luma, and what it shares with chroma.
 
-use super::coefficients::{self, Site};
-use super::inverse::Kind;
+use super::coefficients::{self, CoefContext};
+use super::frame::{FrameEncoder, Plane};
+use super::inverse::TxType;
 use super::predict::{D67, DC, Edges, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::{self, Quantized, quantize};
-use super::size::Size;
+use super::size::BlockSize;
 use super::symbols::{Sink, Tally};
-use super::tile::{Plane, Tile};
-use super::{Effort, forward, lossless};
+use super::{SpeedSettings, forward, lossless};
 
-/// What a bit costs beside a guess of what coding differences costs: the root of what it costs beside squares of
-/// errors, times this.
+/// The weight of a bit against SATD: the square root of its weight against squared errors, times this.
 const GUESS: f32 = 0.6;
 
-/// A way to code the luma of a block.
+/// A candidate coding of the luma of a block.
 pub(super) struct Luma {
     pub(super) mode: Mode,
-    pub(super) kind: Kind,
+    pub(super) tx_type: TxType,
     pub(super) quantized: Quantized,
     pub(super) total: f32,
     pub(super) prediction: Vec<u8>,
 }
 
 impl Luma {
-    /// What stands for the lack of a way.
-    fn none(size: Size) -> Self {
-        let (mode, kind, prediction) = (Mode::plain(DC), Kind::DCT, vec![128; size.area()]);
-        Self { mode, kind, quantized: Quantized::default(), total: f32::INFINITY, prediction }
+    /// A candidate that any other one beats.
+    fn none(size: BlockSize) -> Self {
+        let (mode, tx_type, prediction) = (Mode::plain(DC), TxType::DCT, vec![128; size.area()]);
+        Self { mode, tx_type, quantized: Quantized::default(), total: f32::INFINITY, prediction }
     }
 }
 
-/// A mode that a first look finds likely.
+/// A prediction mode and its estimated cost.
 #[derive(Clone, Copy)]
-struct Likely {
-    guess: f32,
+struct Candidate {
+    satd_cost: f32,
     mode: Mode,
-    /// Bits that it costs to say so.
+    /// Bits that signal it.
     rate: u32,
 }
 
 /// The block to be coded.
 struct Task {
     place: [usize; 2],
-    size: Size,
-    wanted: Vec<u8>,
+    size: BlockSize,
+    source: Vec<u8>,
     edges: Edges,
-    site: Site,
+    context: CoefContext,
 }
 
-impl Tile {
+impl FrameEncoder {
     /// The best that is found for the luma of a block at a row and a column.
-    pub(super) fn best_luma(&mut self, [row, column]: [usize; 2], size: Size, effort: &Effort) -> Luma {
+    pub(super) fn best_luma(&mut self, [row, column]: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> Luma {
         let [x, y] = [column * 4, row * 4];
         let place = self.place(0, x, y, size, self.is_beside_smooth(false, row, column));
         let task = Task {
             place: [row, column],
             size,
-            wanted: self.wanted(0, [x, y], size),
+            source: self.source_block(0, [x, y], size),
             edges: Edges::read(&self.frame[0].samples, self.frame[0].stride, size, place),
-            site: self.site(0, x, y, size, size),
+            context: self.context(0, x, y, size, size),
         };
-        let likely = self.likely(&task, effort);
-        let plain = |likely: &Likely| {
+        let candidates = self.candidates(&task, speed);
+        let plain = |candidates: &Candidate| {
             let mut prediction = vec![0; size.area()];
-            task.edges.predict(likely.mode, size, &mut prediction);
-            self.coded(&task, *likely, prediction, &[Kind::DCT])
+            task.edges.predict(candidates.mode, size, &mut prediction);
+            self.coded(&task, *candidates, prediction, &[TxType::DCT])
         };
-        let mut coded: Vec<Luma> = likely.iter().map(plain).collect();
+        let mut coded: Vec<Luma> = candidates.iter().map(plain).collect();
         let least = coded.iter().map(|coded| coded.total).fold(f32::INFINITY, f32::min);
-        let kinds: &[Kind] = if size.longest() <= 4 && !self.is_lossless { &Kind::WITH_ADST } else { &[] };
+        let tx_types: &[TxType] = if size.longest() <= 4 && !self.is_lossless { &TxType::WITH_ADST } else { &[] };
         // Types of transforms make less of a difference than modes that are not alike.
-        let limit = least * if effort.kinds_of_each { 1.05 } else { 1.0 };
-        for (i, likely) in likely.into_iter().enumerate().filter(|_| !kinds.is_empty()) {
+        let limit = least * if speed.tx_types_of_each_mode { 1.05 } else { 1.0 };
+        for (i, candidates) in candidates.into_iter().enumerate().filter(|_| !tx_types.is_empty()) {
             if coded[i].total <= limit {
                 let prediction = coded[i].prediction.clone();
-                coded.push(self.coded(&task, likely, prediction, kinds));
+                coded.push(self.coded(&task, candidates, prediction, tx_types));
             }
         }
         let best = coded.into_iter().reduce(|best, coded| if coded.total < best.total { coded } else { best });
         best.unwrap_or_else(|| Luma::none(size))
     }
 
-    /// The most likely modes, the best first; there is at least one.
-    fn likely(&mut self, task: &Task, effort: &Effort) -> Vec<Likely> {
-        let mut likely = Vec::with_capacity(32);
+    /// The prediction modes of the least estimated cost, the best first; there is at least one.
+    fn candidates(&mut self, task: &Task, speed: &SpeedSettings) -> Vec<Candidate> {
+        let mut candidates = Vec::with_capacity(32);
         let mut prediction = vec![0; task.size.area()];
-        let mut look = |tile: &mut Self, likely: &mut Vec<Likely>, mode: Mode| {
+        let mut consider = |encoder: &mut Self, candidates: &mut Vec<Candidate>, mode: Mode| {
             task.edges.predict(mode, task.size, &mut prediction);
-            let rate = tile.mode_rate(task, mode);
-            likely.push(Likely { guess: tile.guess(&task.wanted, &prediction, task.size, rate), mode, rate });
+            let rate = encoder.mode_rate(task, mode);
+            candidates.push(Candidate {
+                satd_cost: encoder.satd_cost(&task.source, &prediction, task.size, rate),
+                mode,
+                rate,
+            });
         };
-        if effort.looks_at_few {
+        if speed.few_modes {
             for base in [DC, SMOOTH, PAETH, VERTICAL, HORIZONTAL] {
-                look(self, &mut likely, Mode::plain(base));
+                consider(self, &mut candidates, Mode::plain(base));
             }
-            likely.sort_by(|a, b| a.guess.total_cmp(&b.guess));
-            likely.truncate(effort.modes);
-            return likely;
+            candidates.sort_by(|a, b| a.satd_cost.total_cmp(&b.satd_cost));
+            candidates.truncate(speed.modes);
+            return candidates;
         }
         for base in [DC, SMOOTH, SMOOTH_V, SMOOTH_H, PAETH].into_iter().chain(VERTICAL..=D67) {
-            look(self, &mut likely, Mode::plain(base));
+            consider(self, &mut candidates, Mode::plain(base));
         }
         if task.size.longest() <= 5 && task.size.w == task.size.h {
             for filter in 0..5 {
-                look(self, &mut likely, Mode { base: DC, delta: 0, filter: Some(filter) });
+                consider(self, &mut candidates, Mode { base: DC, delta: 0, filter: Some(filter) });
             }
         }
-        likely.sort_by(|a, b| a.guess.total_cmp(&b.guess));
+        candidates.sort_by(|a, b| a.satd_cost.total_cmp(&b.satd_cost));
         if task.size.has_angles() {
-            let best = likely.iter().take(6).map(|likely| likely.mode).filter(|mode| mode.is_directional()).take(2);
+            let best = candidates
+                .iter()
+                .take(6)
+                .map(|candidates| candidates.mode)
+                .filter(|mode| mode.is_directional())
+                .take(2);
             for mode in best.collect::<Vec<_>>() {
                 // Two steps to either side, and on from the better.
                 for delta in [-2, 2] {
-                    look(self, &mut likely, Mode { delta, ..mode });
+                    consider(self, &mut candidates, Mode { delta, ..mode });
                 }
-                let side = if likely[likely.len() - 1].guess < likely[likely.len() - 2].guess { 1 } else { -1 };
+                let side = if candidates[candidates.len() - 1].satd_cost < candidates[candidates.len() - 2].satd_cost {
+                    1
+                } else {
+                    -1
+                };
                 for delta in [side, 3 * side] {
-                    look(self, &mut likely, Mode { delta, ..mode });
+                    consider(self, &mut candidates, Mode { delta, ..mode });
                 }
             }
-            likely.sort_by(|a, b| a.guess.total_cmp(&b.guess));
+            candidates.sort_by(|a, b| a.satd_cost.total_cmp(&b.satd_cost));
         }
-        likely.truncate(effort.modes);
-        likely
+        candidates.truncate(speed.modes);
+        candidates
     }
 
     fn mode_rate(&mut self, task: &Task, mode: Mode) -> u32 {
@@ -135,64 +147,65 @@ impl Tile {
     }
 
     /// A block coded in one mode, with its prediction, by the best of some transforms, of which there is at least one.
-    fn coded(&mut self, task: &Task, likely: Likely, prediction: Vec<u8>, kinds: &[Kind]) -> Luma {
-        let Likely { mode, rate, .. } = likely;
-        let mut best = (Kind::DCT, Quantized::default(), f32::INFINITY);
-        for kind in kinds {
-            let mut kind_rate = Tally(0);
-            self.put_kind(task.size, mode, *kind, &mut kind_rate);
-            let quantized = self.quantized(&task.wanted, &prediction, task.site, *kind, kind_rate.0);
+    fn coded(&mut self, task: &Task, candidates: Candidate, prediction: Vec<u8>, tx_types: &[TxType]) -> Luma {
+        let Candidate { mode, rate, .. } = candidates;
+        let mut best = (TxType::DCT, Quantized::default(), f32::INFINITY);
+        for tx_type in tx_types {
+            let mut tx_type_rate = Tally(0);
+            self.put_tx_type(task.size, mode, *tx_type, &mut tx_type_rate);
+            let quantized = self.quantized(&task.source, &prediction, task.context, *tx_type, tx_type_rate.0);
             let total = quantized.distortion + self.lambda * (quantized.rate + rate) as f32;
             if total < best.2 {
-                best = (*kind, quantized, total);
+                best = (*tx_type, quantized, total);
             }
         }
-        let (kind, quantized, total) = best;
-        Luma { mode, kind, quantized, total, prediction }
+        let (tx_type, quantized, total) = best;
+        Luma { mode, tx_type, quantized, total, prediction }
     }
 
-    /// The samples that a block should have.
-    pub(super) fn wanted(&self, plane: usize, [x, y]: [usize; 2], size: Size) -> Vec<u8> {
+    /// The source samples of a block, row by row.
+    pub(super) fn source_block(&self, plane: usize, [x, y]: [usize; 2], size: BlockSize) -> Vec<u8> {
         let Plane { samples, stride } = &self.source[plane];
-        let mut wanted = Vec::with_capacity(size.area());
+        let mut source = Vec::with_capacity(size.area());
         for line in samples[y * stride + x..].chunks(*stride).take(size.height()) {
-            wanted.extend_from_slice(&line[..size.width()]);
+            source.extend_from_slice(&line[..size.width()]);
         }
-        wanted
+        source
     }
 
-    /// What a prediction is likely to cost in the end, if saying which it is takes `rate` bits.
-    pub(super) fn guess(&self, wanted: &[u8], prediction: &[u8], size: Size, rate: u32) -> f32 {
-        hadamard(wanted, prediction, size) + self.lambda.sqrt() * GUESS * rate as f32
+    /// An estimate of a prediction's rate-distortion cost: the sum of absolute Hadamard-transformed differences (SATD), and
+    /// `rate` bits of signalling.
+    pub(super) fn satd_cost(&self, source: &[u8], prediction: &[u8], size: BlockSize, rate: u32) -> f32 {
+        hadamard(source, prediction, size) + self.lambda.sqrt() * GUESS * rate as f32
     }
 
     /// The levels of a transform.
     pub(super) fn quantized(
         &mut self,
-        wanted: &[u8],
+        source: &[u8],
         prediction: &[u8],
-        site: Site,
-        kind: Kind,
-        kind_rate: u32,
+        context: CoefContext,
+        tx_type: TxType,
+        tx_type_rate: u32,
     ) -> Quantized {
         if self.is_lossless {
-            return self.exact(wanted, prediction, site);
+            return self.exact(source, prediction, context);
         }
-        let size = site.size;
+        let size = context.size;
         let differences = &mut self.differences[..size.area()];
-        for ((difference, wanted), predicted) in differences.iter_mut().zip(wanted).zip(prediction) {
-            *difference = f32::from(i16::from(*wanted) - i16::from(*predicted));
+        for ((difference, source), predicted) in differences.iter_mut().zip(source).zip(prediction) {
+            *difference = f32::from(i16::from(*source) - i16::from(*predicted));
         }
         let coefficients = &mut self.coefficients[..size.coded().area()];
-        forward::transform(differences, size, kind, coefficients);
-        let steps = self.quantizer.steps(site.is_chroma, size);
+        forward::transform(differences, size, tx_type, coefficients);
+        let steps = self.quantizer.steps(context.is_chroma, size);
         let mut quantized = quantize(quantize::Task {
             coefficients,
             steps,
-            site,
+            context,
             costs: &self.costs,
             lambda: self.lambda,
-            type_rate: kind_rate,
+            type_rate: tx_type_rate,
         });
         if size.longest() > 5 {
             // High frequencies of large transforms are lost in any case.
@@ -205,39 +218,42 @@ impl Tile {
     }
 
     /// The levels of a transform without loss.
-    fn exact(&mut self, wanted: &[u8], prediction: &[u8], site: Site) -> Quantized {
-        let difference = |i: usize| i32::from(wanted[i]) - i32::from(prediction[i]);
+    fn exact(&mut self, source: &[u8], prediction: &[u8], context: CoefContext) -> Quantized {
+        let difference = |i: usize| i32::from(source[i]) - i32::from(prediction[i]);
         let levels = lossless::levels(&std::array::from_fn(difference));
         let mut rate = Tally(0);
         let is_zero = levels.0.is_empty();
-        rate.symbol(&mut self.probabilities.all_zero[site.size.context()][site.zero_context], usize::from(is_zero));
+        rate.symbol(
+            &mut self.probabilities.all_zero[context.size.context()][context.zero_context],
+            usize::from(is_zero),
+        );
         if !is_zero {
-            coefficients::write(&levels, site, &mut self.probabilities, &mut rate);
+            coefficients::write(&levels, context, &mut self.probabilities, &mut rate);
         }
         Quantized { levels, rate: rate.0, distortion: 0.0 }
     }
 }
 
 /// The sum of the absolute values of the differences' Hadamard transforms: about what coding them costs.
-fn hadamard(wanted: &[u8], prediction: &[u8], size: Size) -> f32 {
+fn hadamard(source: &[u8], prediction: &[u8], size: BlockSize) -> f32 {
     let sum = if size.shortest() == 2 {
-        2 * hadamard_of_squares::<4>(wanted, prediction, size.width())
+        2 * hadamard_of_squares::<4>(source, prediction, size.width())
     } else {
-        hadamard_of_squares::<8>(wanted, prediction, size.width())
+        hadamard_of_squares::<8>(source, prediction, size.width())
     };
     sum as f32 / 8.0
 }
 
-fn hadamard_of_squares<const N: usize>(wanted: &[u8], prediction: &[u8], width: usize) -> u32 {
+fn hadamard_of_squares<const N: usize>(source: &[u8], prediction: &[u8], width: usize) -> u32 {
     let mut sum = 0;
-    for (wanted, prediction) in wanted.chunks_exact(N * width).zip(prediction.chunks_exact(N * width)) {
+    for (source, prediction) in source.chunks_exact(N * width).zip(prediction.chunks_exact(N * width)) {
         for x in (0..width).step_by(N) {
             let mut square = [[0i16; N]; N];
             for (y, row) in square.iter_mut().enumerate() {
                 let at = y * width + x;
-                let (wanted, predicted) = (&wanted[at..at + N], &prediction[at..at + N]);
+                let (source, predicted) = (&source[at..at + N], &prediction[at..at + N]);
                 for (i, value) in row.iter_mut().enumerate() {
-                    *value = i16::from(wanted[i]) - i16::from(predicted[i]);
+                    *value = i16::from(source[i]) - i16::from(predicted[i]);
                 }
             }
             for row in butterflies(transposed(butterflies(square))) {

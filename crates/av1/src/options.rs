@@ -2,40 +2,40 @@
 
 use std::ops::ControlFlow;
 
-/// How thoroughly the search goes about. Each method sets one part and returns the whole.
+/// How thoroughly the encoder searches, and so how fast it is. Each method sets one part and returns the whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Effort {
+pub struct SpeedSettings {
     /// The log2 of the side of the smallest squares.
     pub(crate) smallest: u8,
     /// Squares up to this log2 of a side are halved, too.
     pub(crate) halves_up_to: u8,
-    /// How many times the best cost another way may cost and still get attention.
+    /// How many times the best known cost a partition may be estimated at and still be tried.
     pub(crate) patience: f32,
-    /// Whether the first look is at five modes of luma alone, or at all directions and filters.
-    pub(crate) looks_at_few: bool,
+    /// Whether the first pass estimates five modes of luma alone, or all directions and filters.
+    pub(crate) few_modes: bool,
     /// How many modes are tried in full.
     pub(crate) modes: usize,
     pub(crate) chroma_modes: usize,
     /// Whether all transforms are tried with each of the modes, or with the best alone.
-    pub(crate) kinds_of_each: bool,
+    pub(crate) tx_types_of_each_mode: bool,
 }
 
-impl Default for Effort {
+impl Default for SpeedSettings {
     fn default() -> Self {
         Self::DEFAULT
     }
 }
 
-impl Effort {
+impl SpeedSettings {
     /// Squares from 8, two modes, and all transforms of each.
     pub const DEFAULT: Self = Self {
         smallest: 3,
         halves_up_to: 0,
         patience: 1.05,
-        looks_at_few: false,
+        few_modes: false,
         modes: 2,
         chroma_modes: 2,
-        kinds_of_each: true,
+        tx_types_of_each_mode: true,
     };
 
     /// The log2 of the side of the smallest squares, 2 to 5; what lies outside is taken as the nearer end.
@@ -56,17 +56,17 @@ impl Effort {
         self
     }
 
-    /// How many times the best cost that is known another way may be likely to cost and still be tried, 1 or more.
+    /// How many times the best known cost a partition may be estimated at and still be tried, 1 or more.
     #[must_use]
     pub const fn patience(mut self, times: f32) -> Self {
         self.patience = times;
         self
     }
 
-    /// Whether only five modes of prediction are looked at for luma, or all directions and filters as well.
+    /// Whether the first pass estimates only five prediction modes of luma, or all directions and filters as well.
     #[must_use]
-    pub const fn looks_at_few(mut self, few: bool) -> Self {
-        self.looks_at_few = few;
+    pub const fn few_modes(mut self, few: bool) -> Self {
+        self.few_modes = few;
         self
     }
 
@@ -86,8 +86,8 @@ impl Effort {
 
     /// Whether all types of transform are tried with each of the modes, or with the best alone.
     #[must_use]
-    pub const fn kinds_of_each(mut self, all: bool) -> Self {
-        self.kinds_of_each = all;
+    pub const fn tx_types_of_each_mode(mut self, all: bool) -> Self {
+        self.tx_types_of_each_mode = all;
         self
     }
 }
@@ -96,14 +96,19 @@ impl Effort {
 #[derive(Clone, Copy)]
 pub struct EncodeOptions<'a> {
     pub(crate) quantizer: u8,
-    pub(crate) effort: Effort,
+    pub(crate) speed: SpeedSettings,
     pub(crate) max_bytes: u64,
     pub(crate) check: &'a dyn Fn() -> ControlFlow<()>,
 }
 
 impl Default for EncodeOptions<'_> {
     fn default() -> Self {
-        Self { quantizer: 80, effort: Effort::DEFAULT, max_bytes: 512 << 20, check: &|| ControlFlow::Continue(()) }
+        Self {
+            quantizer: 80,
+            speed: SpeedSettings::DEFAULT,
+            max_bytes: 512 << 20,
+            check: &|| ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -111,7 +116,7 @@ impl std::fmt::Debug for EncodeOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EncodeOptions")
             .field("quantizer", &self.quantizer)
-            .field("effort", &self.effort)
+            .field("speed", &self.speed)
             .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()
     }
@@ -125,10 +130,10 @@ impl<'a> EncodeOptions<'a> {
         self
     }
 
-    /// How thorough the search is. [`Effort::DEFAULT`] unless set.
+    /// How thorough the search is. [`SpeedSettings::DEFAULT`] unless set.
     #[must_use]
-    pub const fn effort(mut self, effort: Effort) -> Self {
-        self.effort = effort;
+    pub const fn speed(mut self, speed: SpeedSettings) -> Self {
+        self.speed = speed;
         self
     }
 

@@ -3,11 +3,11 @@
 //! Every way is tried as it would be coded, on the frame itself, and the best is put back.
 
 use super::coefficients::{Levels, dequantize};
-use super::inverse::{self, Kind};
-use super::size::Size;
+use super::frame::{Block, FrameEncoder, ModeInfo, Node, Partition, Plane, Residual, SUPERBLOCK};
+use super::inverse::{self, TxType};
+use super::size::BlockSize;
 use super::symbols::{BIT, cost};
-use super::tile::{Block, Node, Partition, Plane, Residual, SUPERBLOCK, Tile, Unit};
-use super::{Effort, lossless};
+use super::{SpeedSettings, lossless};
 
 /// How many bits' worth a square must cost before dividing it can be of use: as many as four quarters take at least, and
 /// where these are of 4 by 4 samples, as many as experience shows.
@@ -18,8 +18,8 @@ fn worth_dividing(side: u8) -> u32 {
 /// What a search changes of a square.
 struct Snapshot {
     pixels: Vec<Vec<u8>>,
-    above: Vec<Unit>,
-    left: [Unit; SUPERBLOCK],
+    above: Vec<ModeInfo>,
+    left: [ModeInfo; SUPERBLOCK],
 }
 
 /// A square of `1 << side` samples of luma, at a place in units of 4.
@@ -42,11 +42,11 @@ impl Square {
     }
 
     /// The size of its blocks if it is not divided into quarters.
-    fn block(self, partition: Partition) -> Size {
+    fn block(self, partition: Partition) -> BlockSize {
         match partition {
-            Partition::Horizontal => Size::new(self.side, self.side - 1),
-            Partition::Vertical => Size::new(self.side - 1, self.side),
-            _ => Size::square(self.side),
+            Partition::Horizontal => BlockSize::new(self.side, self.side - 1),
+            Partition::Vertical => BlockSize::new(self.side - 1, self.side),
+            _ => BlockSize::square(self.side),
         }
     }
 
@@ -67,9 +67,9 @@ struct Best {
     after: Snapshot,
 }
 
-impl Tile {
+impl FrameEncoder {
     /// Decides on a square and leaves the frame as decoders will see it. Returns what it costs, too.
-    pub(super) fn search(&mut self, square: Square, effort: &Effort) -> (Node, f32) {
+    pub(super) fn search(&mut self, square: Square, speed: &SpeedSettings) -> (Node, f32) {
         if square.row >= self.rows || square.column >= self.columns {
             return (Node::Outside, 0.0);
         }
@@ -83,7 +83,7 @@ impl Tile {
         };
         for way in [first, second, Partition::Horizontal, Partition::Vertical] {
             let is_plain = way != Partition::None || best.as_ref().is_none_or(|best| best.node.whole_quarters() >= 2);
-            if !is_plain || !self.is_worth_trying(square, way, totals, effort) {
+            if !is_plain || !self.is_worth_trying(square, way, totals, speed) {
                 continue;
             }
             if best.is_some() {
@@ -91,7 +91,7 @@ impl Tile {
             }
             self.forget(square);
             let limit = best.as_ref().map_or(f32::INFINITY, |best| best.total);
-            let (node, total) = self.attempt(square, way, limit * effort.patience, effort);
+            let (node, total) = self.evaluate_partition(square, way, limit * speed.patience, speed);
             totals[way as usize] = total;
             if total < limit {
                 best = Some(Best { node, total, after: self.snapshot(square) });
@@ -106,22 +106,22 @@ impl Tile {
     }
 
     /// Whether a way is allowed, and looks promising after what others cost.
-    fn is_worth_trying(&self, square: Square, way: Partition, totals: [f32; 4], effort: &Effort) -> bool {
+    fn is_worth_trying(&self, square: Square, way: Partition, totals: [f32; 4], speed: &SpeedSettings) -> bool {
         let [has_row, has_column] = self.has_middle(square);
         let is_whole = has_row && has_column;
         match way {
             _ if square.side == 2 => way == Partition::None,
             _ if self.is_lossless => way == Partition::Split,
             Partition::None => is_whole && square.side <= self.largest_block(),
-            Partition::Split => !is_whole || square.side > effort.smallest,
+            Partition::Split => !is_whole || square.side > speed.smallest,
             _ if square.side == 3 && !is_whole => false,
             Partition::Horizontal if !has_column => false,
             Partition::Vertical if !has_row => false,
-            _ if square.side > effort.halves_up_to => false,
+            _ if square.side > speed.halves_up_to => false,
             _ => {
                 // Where the whole and the quarters differ much, halves are seldom better than both.
                 let [none, .., split] = totals;
-                !is_whole || square.side <= effort.smallest || none.max(split) <= none.min(split) * effort.patience
+                !is_whole || square.side <= speed.smallest || none.max(split) <= none.min(split) * speed.patience
             }
         }
     }
@@ -132,12 +132,12 @@ impl Tile {
     }
 
     /// Codes a square in one way; not to its end if that costs more than `limit`.
-    fn attempt(&mut self, square: Square, way: Partition, limit: f32, effort: &Effort) -> (Node, f32) {
+    fn evaluate_partition(&mut self, square: Square, way: Partition, limit: f32, speed: &SpeedSettings) -> (Node, f32) {
         let mut total = self.partition_cost(square, way) as f32 * self.lambda;
         if way == Partition::Split {
             let mut nodes = Vec::with_capacity(4);
             for quarter in square.quarters() {
-                let (node, cost) = self.search(quarter, effort);
+                let (node, cost) = self.search(quarter, speed);
                 nodes.push(node);
                 total += cost;
                 if total >= limit {
@@ -147,14 +147,14 @@ impl Tile {
             return (Node::Split(nodes), total);
         }
         let size = square.block(way);
-        let (first, cost) = self.code([square.row, square.column], size, effort);
+        let (first, cost) = self.code([square.row, square.column], size, speed);
         total += cost;
         let mut blocks = vec![first];
         let second = square.second(way).filter(|[row, column]| *row < self.rows && *column < self.columns);
         if let Some(place) = second
             && total < limit
         {
-            let (block, cost) = self.code(place, size, effort);
+            let (block, cost) = self.code(place, size, speed);
             blocks.push(block);
             total += cost;
         }
@@ -162,23 +162,23 @@ impl Tile {
     }
 
     /// Decides on a block and leaves it as decoders will see it.
-    fn code(&mut self, [row, column]: [usize; 2], size: Size, effort: &Effort) -> (Block, f32) {
-        let luma = self.best_luma([row, column], size, effort);
+    fn code(&mut self, [row, column]: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> (Block, f32) {
+        let luma = self.best_luma([row, column], size, speed);
         let mut total = luma.total;
         let mut block = Block { row, column, size, mode: luma.mode, chroma: None, residuals: Vec::with_capacity(3) };
         let place = [column * 4, row * 4];
-        block.residuals.push(self.settle(0, place, size, luma.kind, luma.quantized.levels, &luma.prediction));
+        block.residuals.push(self.reconstruct(0, place, size, luma.tx_type, luma.quantized.levels, &luma.prediction));
         if self.has_chroma(row, column, size) {
-            let chroma = self.best_chroma([row, column], size, luma.mode, effort);
+            let chroma = self.best_chroma([row, column], size, luma.mode, speed);
             block.chroma = Some(chroma.chroma);
             total += chroma.total;
-            let kind = chroma.kind;
+            let tx_type = chroma.tx_type;
             for (plane, (quantized, prediction)) in chroma.parts.into_iter().enumerate() {
-                block.residuals.push(self.settle(
+                block.residuals.push(self.reconstruct(
                     plane + 1,
                     chroma.place,
                     chroma.size,
-                    kind,
+                    tx_type,
                     quantized.levels,
                     &prediction,
                 ));
@@ -186,17 +186,17 @@ impl Tile {
         }
         let [above, left] = self.beside(row, column, false).map(|unit| usize::from(unit.is_skipped));
         total += self.lambda * cost(&self.probabilities.skip[above + left], usize::from(block.is_skipped())) as f32;
-        self.note_block(&block);
+        self.update_block_contexts(&block);
         (block, total)
     }
 
     /// Puts what a transform results in into the frame.
-    fn settle(
+    fn reconstruct(
         &mut self,
         plane: usize,
         [x, y]: [usize; 2],
-        size: Size,
-        kind: Kind,
+        size: BlockSize,
+        tx_type: TxType,
         levels: Levels,
         prediction: &[u8],
     ) -> Residual {
@@ -211,11 +211,11 @@ impl Tile {
             let mut coefficients = [0; 1024];
             let coefficients = &mut coefficients[..size.coded().area()];
             dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);
-            inverse::add(coefficients, size, kind, samples, *stride);
+            inverse::add(coefficients, size, tx_type, samples, *stride);
         }
-        self.note_levels(plane, x, y, size, &levels);
+        self.update_level_contexts(plane, x, y, size, &levels);
         self.mark_decoded(plane, x, y, size, true);
-        Residual { plane, x, y, size, kind, levels }
+        Residual { plane, x, y, size, tx_type, levels }
     }
 
     fn snapshot(&self, square: Square) -> Snapshot {
@@ -257,9 +257,9 @@ impl Tile {
     }
 
     /// A square's place and size in a plane, in samples.
-    fn area(&self, plane: usize, square: Square) -> ([usize; 2], Size) {
+    fn area(&self, plane: usize, square: Square) -> ([usize; 2], BlockSize) {
         let shift = u32::from(self.is_chroma_halved(plane));
         let at = |unit: usize| (unit >> shift) * 4;
-        ([at(square.column), at(square.row)], Size::square(square.side).in_plane(shift > 0))
+        ([at(square.column), at(square.row)], BlockSize::square(square.side).in_plane(shift > 0))
     }
 }

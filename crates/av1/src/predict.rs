@@ -1,6 +1,6 @@
 //! Intra prediction (7.11.2): samples of a block out of those above and to the left.
 
-use super::size::Size;
+use super::size::BlockSize;
 use super::tables::{DERIVATIVE, FILTER_INTRA_TAPS, SMOOTH_4, SMOOTH_8, SMOOTH_16, SMOOTH_32, SMOOTH_64};
 
 pub(super) const DC: u8 = 0;
@@ -73,7 +73,7 @@ pub(super) struct Place {
 
 impl Edges {
     /// Reads the samples beside a block of `size` at `place` of a plane.
-    pub(super) fn read(samples: &[u8], stride: usize, size: Size, place: Place) -> Self {
+    pub(super) fn read(samples: &[u8], stride: usize, size: BlockSize, place: Place) -> Self {
         let Place { x, y, have_above, have_left, end, .. } = place;
         let (w, h) = (size.width(), size.height());
         let (mut above, mut left) = ([0; size_of::<Edge>()], [0; size_of::<Edge>()]);
@@ -108,7 +108,7 @@ impl Edges {
     }
 
     /// Writes the prediction, row by row.
-    pub(super) fn predict(&self, mode: Mode, size: Size, out: &mut [u8]) {
+    pub(super) fn predict(&self, mode: Mode, size: BlockSize, out: &mut [u8]) {
         let (w, h) = (size.width(), size.height());
         let (above, left) = (&self.above[ORIGIN..ORIGIN + w], &self.left[ORIGIN..ORIGIN + h]);
         let rows = out.chunks_exact_mut(w).zip(left);
@@ -170,7 +170,7 @@ impl Edges {
     }
 
     /// The directional intra prediction process (7.11.2.4).
-    fn directional(&self, mode: Mode, size: Size, out: &mut [u8]) {
+    fn directional(&self, mode: Mode, size: BlockSize, out: &mut [u8]) {
         let (w, h) = (size.width(), size.height());
         let angle = [0, 90, 180, 45, 135, 113, 157, 203, 67][usize::from(mode.base)] + 3 * i32::from(mode.delta);
         let (mut above, mut left) = (self.above, self.left);

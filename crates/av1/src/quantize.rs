@@ -1,6 +1,8 @@
 //! Which levels are worth their bits.
 
-use super::coefficients::{LARGE, Levels, Neighbours, SCANS, SMALL, Site, base_offset, last_context, range_offset};
+use super::coefficients::{
+    CoefContext, LARGE, Levels, Neighbours, SCANS, SMALL, base_offset, last_context, range_offset,
+};
 use super::quantizer::Steps;
 use super::rates::{Costs, LevelCosts};
 use super::symbols::BIT;
@@ -21,7 +23,7 @@ pub(super) struct Task<'a> {
     /// Of the coded part, row by row.
     pub(super) coefficients: &'a [f32],
     pub(super) steps: &'a Steps,
-    pub(super) site: Site,
+    pub(super) context: CoefContext,
     pub(super) costs: &'a Costs,
     /// What a [`BIT`]th of a bit is worth.
     pub(super) lambda: f32,
@@ -42,11 +44,11 @@ struct Choice {
 /// below, and whether to end there.
 pub(super) fn quantize(task: Task<'_>) -> Quantized {
     let (lost, largest) = task.all_lost();
-    let none = Quantized { rate: task.costs.all_zero(task.site), distortion: lost, ..Quantized::default() };
+    let none = Quantized { rate: task.costs.all_zero(task.context), distortion: lost, ..Quantized::default() };
     if largest < 0.5 {
         return none;
     }
-    let some = if task.site.size.longest() <= 3 { task.levels::<SMALL>(lost) } else { task.levels::<LARGE>(lost) };
+    let some = if task.context.size.longest() <= 3 { task.levels::<SMALL>(lost) } else { task.levels::<LARGE>(lost) };
     let total = |quantized: &Quantized| quantized.distortion + task.lambda * quantized.rate as f32;
     if total(&some) < total(&none) { some } else { none }
 }
@@ -82,8 +84,8 @@ impl Task<'_> {
 
     /// The best levels of which one at least is not zero. `lost` is what is lost if all are.
     fn levels<const N: usize>(&self, lost: f32) -> Quantized {
-        let size = self.site.size.coded();
-        let scan = &SCANS[self.site.size.transform_index()];
+        let size = self.context.size.coded();
+        let scan = &SCANS[self.context.size.transform_index()];
         let is_some = |position: &u16| self.nearest(usize::from(*position)) > 0;
         let last = scan.iter().rposition(is_some).unwrap_or(0);
         let mut levels = vec![0i16; last + 1];
@@ -116,7 +118,7 @@ impl Task<'_> {
             after = Some(choice);
         }
         levels.truncate(count);
-        let not_zero = self.costs.zero[self.site.size.context()][self.site.zero_context][0];
+        let not_zero = self.costs.zero[self.context.size.context()][self.context.zero_context][0];
         let (rate, distortion) = after.map_or((0, 0.0), |after| (after.rate, after.distortion));
         // Those beyond the last are lost in any case.
         let distortion = distortion + (lost - zeros);
@@ -124,20 +126,20 @@ impl Task<'_> {
     }
 
     fn level_costs(&self) -> &LevelCosts {
-        &self.costs.levels[self.site.size.context()][usize::from(self.site.is_chroma)]
+        &self.costs.levels[self.context.size.context()][usize::from(self.context.is_chroma)]
     }
 
     /// Bits of the sign of the coefficient at a place in the scan.
     fn sign(&self, c: usize) -> u32 {
-        let signs = &self.costs.sign[usize::from(self.site.is_chroma)][self.site.sign_context];
+        let signs = &self.costs.sign[usize::from(self.context.is_chroma)][self.context.sign_context];
         if c == 0 { signs[usize::from(self.coefficients[0] < 0.0)] } else { BIT }
     }
 
     /// The best level for a coefficient after which there are others.
     #[inline(always)]
     fn go_on<const N: usize>(&self, c: usize, place: [usize; 2], after: Choice, near: &Neighbours<N>) -> Choice {
-        let position = (place[0] << self.site.size.coded().w) + place[1];
-        let context = if c == 0 { 0 } else { near.base(place) + base_offset(self.site.size, place) };
+        let position = (place[0] << self.context.size.coded().w) + place[1];
+        let context = if c == 0 { 0 } else { near.base(place) + base_offset(self.context.size, place) };
         let (costs, level) = (self.level_costs(), self.nearest(position));
         let base = &costs.base[context];
         if level == 0 {
@@ -158,7 +160,7 @@ impl Task<'_> {
     /// The best level for a coefficient that is the last; `zeros` is what those after it lose.
     #[inline(always)]
     fn end(&self, c: usize, place: [usize; 2], zeros: f32) -> Option<Choice> {
-        let size = self.site.size.coded();
+        let size = self.context.size.coded();
         let position = (place[0] << size.w) + place[1];
         let level = self.nearest(position);
         if level == 0 {
@@ -166,7 +168,7 @@ impl Task<'_> {
         }
         let costs = self.level_costs();
         let base = &costs.base_eob[last_context(c, size.area())];
-        let (common, range) = (self.costs.count(self.site, costs, c + 1) + self.sign(c), range_offset(place));
+        let (common, range) = (self.costs.count(self.context, costs, c + 1) + self.sign(c), range_offset(place));
         let rate = common + base[level.min(3) as usize - 1] + costs.above(level, range);
         let nearest = self.choice(position, level, rate, zeros);
         if level == 1 {

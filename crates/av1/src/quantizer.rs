@@ -1,7 +1,7 @@
 //! What coefficients are divided by (7.12.2, 7.12.3), and what it counts if they are not exact.
 
 use super::matrices::MATRICES;
-use super::size::Size;
+use super::size::BlockSize;
 use super::tables::{AC_QUANTIZER, DC_QUANTIZER};
 
 /// `Qm_Offset` (9.5.2): where the matrix of each transform starts.
@@ -30,11 +30,11 @@ impl Quantizer {
     /// For a `qindex`; with matrices, or with the same step for all frequencies.
     pub(super) fn new(index: u8, with_matrices: bool) -> Self {
         let steps =
-            |matrix| Size::transforms().map(|size| steps(size, index, with_matrices.then_some(matrix))).collect();
+            |matrix| BlockSize::transforms().map(|size| steps(size, index, with_matrices.then_some(matrix))).collect();
         Self { steps: MATRICES.each_ref().map(steps) }
     }
 
-    pub(super) fn steps(&self, is_chroma: bool, size: Size) -> &Steps {
+    pub(super) fn steps(&self, is_chroma: bool, size: BlockSize) -> &Steps {
         &self.steps[usize::from(is_chroma)][size.transform_index()]
     }
 }
@@ -46,11 +46,11 @@ pub(super) fn step_of_samples(index: u8) -> f32 {
 
 /// The `qindex` whose step is the next to that of `index` divided by `ratio`.
 pub(super) fn finer(index: u8, ratio: f32) -> u8 {
-    let wanted = f32::from(AC_QUANTIZER[usize::from(index)]) / ratio;
-    AC_QUANTIZER.partition_point(|step| f32::from(*step) < wanted).min(index.into()) as u8
+    let target = f32::from(AC_QUANTIZER[usize::from(index)]) / ratio;
+    AC_QUANTIZER.partition_point(|step| f32::from(*step) < target).min(index.into()) as u8
 }
 
-fn steps(size: Size, index: u8, matrix: Option<&[u8; 3344]>) -> Steps {
+fn steps(size: BlockSize, index: u8, matrix: Option<&[u8; 3344]>) -> Steps {
     let coded = size.coded();
     let entry = |i: usize| f32::from(matrix.map_or(NEUTRAL, |matrix| matrix[OFFSETS[size.transform_index()] + i]));
     // A transform of 64 samples has a matrix of 32, of which it shows the lower half of the frequencies.

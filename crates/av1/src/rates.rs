@@ -1,6 +1,6 @@
 //! What levels cost, by the probabilities of the moment (5.11.39).
 
-use super::coefficients::{Site, group};
+use super::coefficients::{CoefContext, group};
 use super::probabilities::Probabilities;
 use super::symbols::{BIT, cost};
 
@@ -63,14 +63,14 @@ impl Costs {
     }
 
     /// Of a transform without coefficients.
-    pub(super) fn all_zero(&self, site: Site) -> u32 {
-        self.zero[site.size.context()][site.zero_context][1]
+    pub(super) fn all_zero(&self, context: CoefContext) -> u32 {
+        self.zero[context.size.context()][context.zero_context][1]
     }
 
-    pub(super) fn count(&self, site: Site, levels: &LevelCosts, count: usize) -> u32 {
+    pub(super) fn count(&self, context: CoefContext, levels: &LevelCosts, count: usize) -> u32 {
         let (group, extra) = group(count);
-        let coded = site.size.coded();
-        let mut bits = self.eob[usize::from(coded.w + coded.h) - 4][usize::from(site.is_chroma)][group - 1];
+        let coded = context.size.coded();
+        let mut bits = self.eob[usize::from(coded.w + coded.h) - 4][usize::from(context.is_chroma)][group - 1];
         if extra > 0 {
             let offset = count - 1 - (1 << extra);
             bits += levels.eob_extra[group - 3][offset >> (extra - 1) & 1] + (extra - 1) * BIT;

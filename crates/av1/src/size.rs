@@ -2,7 +2,7 @@
 
 /// Logarithms to base 2 of a width and a height in samples, each between 2 and 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
+pub(super) struct BlockSize {
     pub(super) w: u8,
     pub(super) h: u8,
 }
@@ -71,7 +71,7 @@ const fn index<const N: usize>(sizes: &[[u8; 2]; N]) -> [[u8; 5]; 5] {
 static BLOCK_INDEX: [[u8; 5]; 5] = index(&BLOCKS);
 static TRANSFORM_INDEX: [[u8; 5]; 5] = index(&TRANSFORMS);
 
-impl Size {
+impl BlockSize {
     pub(super) const fn new(w: u8, h: u8) -> Self {
         Self { w, h }
     }

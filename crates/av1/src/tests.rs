@@ -6,28 +6,28 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-use super::inverse::Kind;
-use super::size::Size;
+use super::inverse::TxType;
+use super::size::BlockSize;
 use super::*;
 
-const THOROUGH: Effort = Effort {
+const THOROUGH: SpeedSettings = SpeedSettings {
     smallest: 2,
     halves_up_to: 5,
     patience: 10.0,
-    looks_at_few: false,
+    few_modes: false,
     modes: 4,
     chroma_modes: 3,
-    kinds_of_each: true,
+    tx_types_of_each_mode: true,
 };
 
-const FAST: Effort = Effort {
+const FAST: SpeedSettings = SpeedSettings {
     smallest: 3,
     halves_up_to: 0,
     patience: 1.0,
-    looks_at_few: true,
+    few_modes: true,
     modes: 2,
     chroma_modes: 1,
-    kinds_of_each: false,
+    tx_types_of_each_mode: false,
 };
 
 /// Ramps, edges and noise, so that all ways of coding have a reason.
@@ -65,8 +65,8 @@ fn picture([width, height]: [usize; 2], planes: &[Vec<u8>], is_halved: bool) -> 
     Picture::new(width as u32, height as u32, planes, Colour::default()).unwrap()
 }
 
-fn options(quantizer: u8, effort: Effort) -> EncodeOptions<'static> {
-    EncodeOptions::default().quantizer(quantizer).effort(effort)
+fn options(quantizer: u8, speed: SpeedSettings) -> EncodeOptions<'static> {
+    EncodeOptions::default().quantizer(quantizer).speed(speed)
 }
 
 /// The planes that a decoder shows.
@@ -94,9 +94,9 @@ fn decoded(stream: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The stream of a picture without the deblocking filter, and the planes that the encoder has reckoned with.
-fn unfiltered(picture: &Picture<'_>, quantizer: u8, effort: Effort) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let (tile, symbols) = code(picture, &options(quantizer, effort)).unwrap();
-    let planes = tile.frame.iter().enumerate().map(|(i, plane)| {
+fn unfiltered(picture: &Picture<'_>, quantizer: u8, speed: SpeedSettings) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let (encoder, symbols) = code(picture, &options(quantizer, speed)).unwrap();
+    let planes = encoder.frame.iter().enumerate().map(|(i, plane)| {
         let shift = u32::from(i > 0 && picture.is_halved());
         let [width, height] = picture.size.map(|side| side.div_ceil(1 << shift));
         plane.samples.chunks(plane.stride).take(height).flat_map(|row| &row[..width]).copied().collect()
@@ -110,10 +110,10 @@ fn decoders_show_what_the_encoder_has_reckoned_with() {
         for (count, is_halved) in [(1, false), (3, true), (3, false)] {
             let planes = planes(size, count, is_halved);
             let picture = picture(size, &planes, is_halved);
-            for (quantizer, effort) in [(0, FAST), (10, FAST), (60, THOROUGH), (130, FAST), (255, THOROUGH)] {
-                let (stream, reckoned) = unfiltered(&picture, quantizer, effort);
+            for (quantizer, speed) in [(0, FAST), (10, FAST), (60, THOROUGH), (130, FAST), (255, THOROUGH)] {
+                let (stream, reckoned) = unfiltered(&picture, quantizer, speed);
                 let shown = decoded(&stream);
-                assert!(shown == reckoned, "{size:?}, {count} planes, quantizer {quantizer}, {effort:?}");
+                assert!(shown == reckoned, "{size:?}, {count} planes, quantizer {quantizer}, {speed:?}");
                 assert!(quantizer > 0 || shown == planes, "{size:?}, {count} planes: lossy");
             }
         }
@@ -131,11 +131,11 @@ fn any_picture_comes_back() {
         let side = |i: usize| if i > 0 && is_halved { size.map(|side| side.div_ceil(2)) } else { size };
         let planes: Vec<_> = (0..count).map(|i| plane(side(i), seed + i as u32)).collect();
         let picture = picture(size, &planes, is_halved);
-        let effort = if is_thorough && quantizer > 0 { THOROUGH } else { FAST };
-        let (stream, reckoned) = unfiltered(&picture, quantizer, effort);
+        let speed = if is_thorough && quantizer > 0 { THOROUGH } else { FAST };
+        let (stream, reckoned) = unfiltered(&picture, quantizer, speed);
         let shown = decoded(&stream);
         prop_assert!(shown == reckoned, "not what was reckoned with");
-        let filtered = decoded(&encode(&picture, &options(quantizer, effort)).unwrap().units);
+        let filtered = decoded(&encode(&picture, &options(quantizer, speed)).unwrap().units);
         if quantizer == 0 {
             prop_assert!(filtered == planes, "lossy");
         }
@@ -220,9 +220,9 @@ fn the_stream_is_held_against_its_ceiling() {
 
 #[test]
 fn forward_transforms_are_the_inverse_of_inverse_transforms() {
-    for size in Size::transforms() {
-        let kinds = if size.longest() > 4 { 1 } else { 4 };
-        for kind in (0..kinds).map(Kind) {
+    for size in BlockSize::transforms() {
+        let tx_types = if size.longest() > 4 { 1 } else { 4 };
+        for tx_type in (0..tx_types).map(TxType) {
             // Low frequencies alone, since the high ones of 64 samples are not coded.
             let wave = |i: usize| {
                 let (x, y) =
@@ -231,7 +231,7 @@ fn forward_transforms_are_the_inverse_of_inverse_transforms() {
             };
             let differences: Vec<f32> = (0..size.area()).map(wave).collect();
             let mut coefficients = vec![0.0; size.coded().area()];
-            forward::transform(&differences, size, kind, &mut coefficients);
+            forward::transform(&differences, size, tx_type, &mut coefficients);
             // At the scale of the inverse transform (7.12.3).
             let scale = match size.w + size.h {
                 11.. => 4.0,
@@ -240,10 +240,10 @@ fn forward_transforms_are_the_inverse_of_inverse_transforms() {
             };
             let mut levels: Vec<i32> = coefficients.iter().map(|value| (value / scale).round() as i32).collect();
             let mut samples = vec![128; size.area()];
-            inverse::add(&mut levels, size, kind, &mut samples, size.width());
+            inverse::add(&mut levels, size, tx_type, &mut samples, size.width());
             for (sample, difference) in samples.iter().zip(&differences) {
                 let error = f32::from(*sample) - 128.0 - difference;
-                assert!(error.abs() <= 1.5, "{size:?} {kind:?}: {error}");
+                assert!(error.abs() <= 1.5, "{size:?} {tx_type:?}: {error}");
             }
         }
     }

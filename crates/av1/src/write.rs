@@ -1,12 +1,12 @@
 //! Blocks as symbols (5.11).
 
 use super::coefficients;
-use super::inverse::Kind;
+use super::frame::{Block, Chroma, DELTA_SHIFT, FrameEncoder, Node, Partition, PartitionSymbol, SUPERBLOCK};
+use super::inverse::TxType;
 use super::partition::Square;
 use super::predict::{DC, FROM_LUMA, Mode};
-use super::size::Size;
+use super::size::BlockSize;
 use super::symbols::{Sink, Writer};
-use super::tile::{Block, Chroma, DELTA_SHIFT, Node, Partition, PartitionSymbol, SUPERBLOCK, Tile};
 
 /// `Intra_Mode_Context`.
 const MODE_CONTEXT: [usize; 13] = [0, 1, 2, 3, 4, 4, 4, 4, 3, 0, 1, 2, 0];
@@ -15,25 +15,25 @@ const MODE_CONTEXT: [usize; 13] = [0, 1, 2, 3, 4, 4, 4, 4, 3, 0, 1, 2, 0];
 const FILTER_DIRECTION: [u8; 5] = [0, 1, 2, 6, 0];
 
 /// Whether chroma can be predicted from luma.
-pub(super) fn can_be_from_luma(block: Size) -> bool {
+pub(super) fn can_be_from_luma(block: BlockSize) -> bool {
     block.longest() <= 5
 }
 
-impl Tile {
+impl FrameEncoder {
     /// Says how luma is predicted.
     pub(super) fn put_mode(&mut self, row: usize, column: usize, mode: Mode, sink: &mut impl Sink) {
         let [above, left] = self.beside(row, column, false).map(|unit| MODE_CONTEXT[usize::from(unit.mode)]);
         sink.symbol(&mut self.probabilities.y_mode[above][left], mode.base.into());
     }
 
-    pub(super) fn put_angle(&mut self, block: Size, mode: Mode, sink: &mut impl Sink) {
+    pub(super) fn put_angle(&mut self, block: BlockSize, mode: Mode, sink: &mut impl Sink) {
         if mode.is_directional() && block.has_angles() {
             let cdf = &mut self.probabilities.angle_delta[usize::from(mode.base) - 1];
             sink.symbol(cdf, (mode.delta + 3) as usize);
         }
     }
 
-    pub(super) fn put_filter(&mut self, block: Size, mode: Mode, sink: &mut impl Sink) {
+    pub(super) fn put_filter(&mut self, block: BlockSize, mode: Mode, sink: &mut impl Sink) {
         if mode.base == DC && block.longest() <= 5 {
             sink.symbol(&mut self.probabilities.filter_intra[block.block_index()], usize::from(mode.filter.is_some()));
             if let Some(filter) = mode.filter {
@@ -43,7 +43,7 @@ impl Tile {
     }
 
     /// Says how chroma is predicted.
-    pub(super) fn put_chroma(&mut self, block: Size, luma: Mode, chroma: Chroma, sink: &mut impl Sink) {
+    pub(super) fn put_chroma(&mut self, block: BlockSize, luma: Mode, chroma: Chroma, sink: &mut impl Sink) {
         let luma = usize::from(luma.base);
         let p = &mut self.probabilities;
         if can_be_from_luma(block) {
@@ -70,16 +70,16 @@ impl Tile {
     }
 
     /// Says of which type a luma transform is, where there is a choice.
-    pub(super) fn put_kind(&mut self, size: Size, mode: Mode, kind: Kind, sink: &mut impl Sink) {
+    pub(super) fn put_tx_type(&mut self, size: BlockSize, mode: Mode, tx_type: TxType, sink: &mut impl Sink) {
         let direction = usize::from(mode.filter.map_or(mode.base, |filter| FILTER_DIRECTION[usize::from(filter)]));
         if size.longest() > 4 || self.is_lossless {
             return;
         }
         let square = usize::from(size.shortest()) - 2;
         if square == 2 {
-            sink.symbol(&mut self.probabilities.tx_type_5[square][direction], [1, 3, 4, 2][usize::from(kind.0)]);
+            sink.symbol(&mut self.probabilities.tx_type_5[square][direction], [1, 3, 4, 2][usize::from(tx_type.0)]);
         } else {
-            sink.symbol(&mut self.probabilities.tx_type_7[square][direction], [1, 5, 6, 4][usize::from(kind.0)]);
+            sink.symbol(&mut self.probabilities.tx_type_7[square][direction], [1, 5, 6, 4][usize::from(tx_type.0)]);
         }
     }
 
@@ -139,7 +139,7 @@ impl Tile {
         let [above, left] = self.beside(row, column, false).map(|unit| usize::from(unit.is_skipped));
         writer.symbol(&mut self.probabilities.skip[above + left], usize::from(is_skipped));
         let tells_quantizer = self.is_first_of_superblock(row, column) && !self.is_lossless;
-        if tells_quantizer && !(is_skipped && size == Size::square(6)) {
+        if tells_quantizer && !(is_skipped && size == BlockSize::square(6)) {
             self.put_quantizer(writer);
         }
         self.put_mode(row, column, mode, writer);
@@ -149,20 +149,20 @@ impl Tile {
         }
         self.put_filter(size, mode, writer);
         for residual in &block.residuals {
-            let site = self.site(residual.plane, residual.x, residual.y, residual.size, size);
+            let context = self.context(residual.plane, residual.x, residual.y, residual.size, size);
             if !is_skipped {
                 let is_zero = residual.levels.0.is_empty();
-                let cdf = &mut self.probabilities.all_zero[site.size.context()][site.zero_context];
+                let cdf = &mut self.probabilities.all_zero[context.size.context()][context.zero_context];
                 writer.symbol(cdf, usize::from(is_zero));
                 if !is_zero {
                     if residual.plane == 0 {
-                        self.put_kind(residual.size, mode, residual.kind, writer);
+                        self.put_tx_type(residual.size, mode, residual.tx_type, writer);
                     }
-                    coefficients::write(&residual.levels, site, &mut self.probabilities, writer);
+                    coefficients::write(&residual.levels, context, &mut self.probabilities, writer);
                 }
             }
-            self.note_levels(residual.plane, residual.x, residual.y, residual.size, &residual.levels);
+            self.update_level_contexts(residual.plane, residual.x, residual.y, residual.size, &residual.levels);
         }
-        self.note_block(block);
+        self.update_block_contexts(block);
     }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::RangeInclusive;
 
-use image_origin_av1::{self as av1, Colour, Effort, EncodeError, Picture, Planes};
+use image_origin_av1::{self as av1, Colour, EncodeError, Picture, Planes, SpeedSettings};
 
 use super::source::{Cell, Sampling, Source};
 use super::write::{self, Image};
@@ -78,34 +78,39 @@ pub fn quantizer(quality: u8) -> u8 {
 
 /// A way to search, and the most pixels that it is for: as many as a core does in about four seconds.
 pub(super) struct Search {
-    pub(super) effort: Effort,
+    pub(super) settings: SpeedSettings,
     most_pixels: u64,
 }
 
-const THOROUGH: Effort =
-    Effort::DEFAULT.smallest(2).halves_up_to(5).patience(10.0).modes(5).chroma_modes(4).kinds_of_each(true);
-const HALVES: Effort = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
-const SQUARES: Effort = HALVES.smallest(3).halves_up_to(0);
-const QUICK: Effort = SQUARES.modes(1).chroma_modes(1).kinds_of_each(false);
+const THOROUGH: SpeedSettings = SpeedSettings::DEFAULT
+    .smallest(2)
+    .halves_up_to(5)
+    .patience(10.0)
+    .modes(5)
+    .chroma_modes(4)
+    .tx_types_of_each_mode(true);
+const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
+const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0);
+const QUICK: SpeedSettings = SQUARES.modes(1).chroma_modes(1).tx_types_of_each_mode(false);
 /// Details of large pictures spread over more pixels, and so may blocks.
-const LARGE: Effort = QUICK.smallest(4).modes(2);
-const LARGEST: Effort = QUICK.smallest(5).looks_at_few(true);
+const LARGE: SpeedSettings = QUICK.smallest(4).modes(2);
+const LARGEST: SpeedSettings = QUICK.smallest(5).few_modes(true);
 
 /// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
 /// the NOTES.md of `image-origin-av1`.
 pub(super) const SEARCHES: [Search; 6] = [
-    Search { effort: THOROUGH, most_pixels: 2_500_000 },
-    Search { effort: HALVES, most_pixels: 6_000_000 },
-    Search { effort: SQUARES, most_pixels: 10_000_000 },
-    Search { effort: QUICK, most_pixels: 10_000_000 },
-    Search { effort: LARGE, most_pixels: 1 << 24 },
-    Search { effort: LARGEST, most_pixels: u64::MAX },
+    Search { settings: THOROUGH, most_pixels: 2_500_000 },
+    Search { settings: HALVES, most_pixels: 6_000_000 },
+    Search { settings: SQUARES, most_pixels: 10_000_000 },
+    Search { settings: QUICK, most_pixels: 10_000_000 },
+    Search { settings: LARGE, most_pixels: 1 << 24 },
+    Search { settings: LARGEST, most_pixels: u64::MAX },
 ];
 
 /// The search of the speed that was asked for, or the next that is fast enough for so many pixels.
-pub(super) fn effort(speed: u8, pixels: u64) -> Effort {
+pub(super) fn speed_settings(speed: u8, pixels: u64) -> SpeedSettings {
     let from = usize::from(speed.clamp(1, 4)) - 1;
-    SEARCHES[from..].iter().find(|search| pixels <= search.most_pixels).map_or(LARGEST, |search| search.effort)
+    SEARCHES[from..].iter().find(|search| pixels <= search.most_pixels).map_or(LARGEST, |search| search.settings)
 }
 
 impl Encoder for Avif {
@@ -212,7 +217,7 @@ fn image(
     let index = if options.lossless { 0 } else { quantizer(options.quality) };
     let size @ [width, height] = source.size();
     check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
-    let effort = effort(options.speed, u64::from(width) * u64::from(height));
+    let settings = speed_settings(options.speed, u64::from(width) * u64::from(height));
     let is_grid = width.max(height) as usize > CELL;
     // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
     // 7.3.11.4.2).
@@ -235,7 +240,7 @@ fn image(
         let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
         let picture = picture(cell, &planes, sampling, colour)?;
         let check = || work.go_on();
-        let options = av1::EncodeOptions::default().quantizer(index).effort(effort).max_bytes(budget.memory);
+        let options = av1::EncodeOptions::default().quantizer(index).speed(settings).max_bytes(budget.memory);
         let stream = av1::encode(&picture, &options.check(&check))?;
         budget = budget.beside(stream.units.len() as u64)?;
         streams.push(stream.units);

@@ -212,15 +212,15 @@ fn broken_streams_are_damage() {
 }
 
 #[test]
-fn effort_follows_from_the_setting_and_the_size_alone() {
+fn speed_settings_follow_from_the_setting_and_the_size_alone() {
     let picture = gradient(96, 64, Channels::Rgb);
     let encoded = |work: &Work| Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, work).unwrap();
     let soon = Work::until(std::time::Instant::now() + std::time::Duration::from_secs(60));
     assert_eq!(encoded(&Work::unbounded()), encoded(&soon));
     // From the most thorough to the quickest, and never back with more pixels.
     let place = |speed, pixels| {
-        let effort = super::encode::effort(speed, pixels);
-        super::encode::SEARCHES.iter().position(|search| search.effort == effort).unwrap()
+        let settings = super::encode::speed_settings(speed, pixels);
+        super::encode::SEARCHES.iter().position(|search| search.settings == settings).unwrap()
     };
     for speed in SPEEDS {
         let places = [4u64, 5, 7, 9].map(|side| place(speed, side * side * 490_000));

@@ -1,15 +1,15 @@
-//! What is known while a frame is coded: samples, and what blocks above and to the left say of themselves.
+//! The encoder state of a frame: source and reconstructed planes, above and left contexts, and adapted probabilities.
 
 use std::rc::Rc;
 
-use super::coefficients::{Levels, Site};
-use super::inverse::Kind;
+use super::coefficients::{CoefContext, Levels};
+use super::inverse::TxType;
 use super::partition::Square;
 use super::predict::{Mode, Place};
 use super::probabilities::Probabilities;
 use super::quantizer::Quantizer;
 use super::rates::Costs;
-use super::size::Size;
+use super::size::BlockSize;
 use super::symbols::cost;
 
 /// Side of a superblock in units of 4 samples of luma.
@@ -25,23 +25,23 @@ pub(super) struct Plane {
     pub(super) stride: usize,
 }
 
-/// What is remembered of 4 by 4 samples of luma along an edge of what is coded.
+/// Mode info of 4 by 4 samples of luma along the edge of what is coded: what contexts of later blocks are made of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Unit {
+pub(super) struct ModeInfo {
     pub(super) mode: u8,
     pub(super) chroma_mode: u8,
     pub(super) is_skipped: bool,
-    pub(super) block: Size,
+    pub(super) block: BlockSize,
     /// `culLevel` of each plane; that of halved chroma stands at even units.
     pub(super) level: [u8; 3],
     /// `dcCategory` of each plane.
     pub(super) sign: [u8; 3],
 }
 
-impl Unit {
-    /// What stands for blocks beyond the frame.
+impl ModeInfo {
+    /// Stands for blocks beyond the frame.
     pub(super) const OUTSIDE: Self =
-        Self { mode: 0, chroma_mode: 0, is_skipped: false, block: Size::square(15), level: [0; 3], sign: [0; 3] };
+        Self { mode: 0, chroma_mode: 0, is_skipped: false, block: BlockSize::square(15), level: [0; 3], sign: [0; 3] };
 }
 
 /// The levels of one transform of a block.
@@ -51,8 +51,8 @@ pub(super) struct Residual {
     /// The place in the plane, in samples.
     pub(super) x: usize,
     pub(super) y: usize,
-    pub(super) size: Size,
-    pub(super) kind: Kind,
+    pub(super) size: BlockSize,
+    pub(super) tx_type: TxType,
     pub(super) levels: Levels,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Block {
     /// The place in units of 4 samples of luma.
     pub(super) row: usize,
     pub(super) column: usize,
-    pub(super) size: Size,
+    pub(super) size: BlockSize,
     pub(super) mode: Mode,
     pub(super) chroma: Option<Chroma>,
     pub(super) residuals: Vec<Residual>,
@@ -106,8 +106,8 @@ impl Node {
     }
 }
 
-/// The state of a frame.
-pub(super) struct Tile {
+/// The encoder state of a frame: source and reconstructed planes, above and left contexts, probabilities.
+pub(super) struct FrameEncoder {
     pub(super) source: Vec<Plane>,
     pub(super) frame: Vec<Plane>,
     /// Width and height in units of 4 samples of luma; even.
@@ -116,8 +116,8 @@ pub(super) struct Tile {
     /// Whether chroma has half of the columns and of the rows.
     pub(super) is_halved: bool,
     pub(super) is_lossless: bool,
-    pub(super) above: Vec<Unit>,
-    pub(super) left: [Unit; SUPERBLOCK],
+    pub(super) above: Vec<ModeInfo>,
+    pub(super) left: [ModeInfo; SUPERBLOCK],
     /// What of the present superblock is decoded: rows from -1 on, whose bits are columns from -1 on.
     decoded: [[u32; SUPERBLOCK + 2]; 3],
     pub(super) probabilities: Probabilities,
@@ -133,7 +133,7 @@ pub(super) struct Tile {
     pub(super) coefficients: Box<[f32; 32 * 32]>,
 }
 
-impl Tile {
+impl FrameEncoder {
     /// The state before the first superblock. `units` are the width and the height in units of 4 samples of luma.
     pub(super) fn new(source: Vec<Plane>, units: [usize; 2], is_halved: bool, index: u8, with_matrices: bool) -> Self {
         let [columns, rows] = units;
@@ -145,8 +145,8 @@ impl Tile {
             rows,
             is_halved,
             is_lossless: index == 0,
-            above: vec![Unit::OUTSIDE; columns.next_multiple_of(SUPERBLOCK)],
-            left: [Unit::OUTSIDE; SUPERBLOCK],
+            above: vec![ModeInfo::OUTSIDE; columns.next_multiple_of(SUPERBLOCK)],
+            left: [ModeInfo::OUTSIDE; SUPERBLOCK],
             decoded: [[0; SUPERBLOCK + 2]; 3],
             costs: Costs::new(&mut probabilities),
             probabilities,
@@ -168,7 +168,7 @@ impl Tile {
     }
 
     /// Whether a block carries the chroma of its place (5.11.5).
-    pub(super) fn has_chroma(&self, row: usize, column: usize, size: Size) -> bool {
+    pub(super) fn has_chroma(&self, row: usize, column: usize, size: BlockSize) -> bool {
         let whole = |length: u8, at: usize| length > 2 || at % 2 == 1 || !self.is_halved;
         self.source.len() > 1 && whole(size.h, row) && whole(size.w, column)
     }
@@ -188,7 +188,7 @@ impl Tile {
     }
 
     /// Marks a block's samples as decoded, or as not.
-    pub(super) fn mark_decoded(&mut self, plane: usize, x: usize, y: usize, size: Size, decoded: bool) {
+    pub(super) fn mark_decoded(&mut self, plane: usize, x: usize, y: usize, size: BlockSize, decoded: bool) {
         let side = SUPERBLOCK >> self.shift(plane);
         let [w, h] = size.units();
         let (left, top) = (x / 4 % side + 1, y / 4 % side + 1);
@@ -203,7 +203,7 @@ impl Tile {
     }
 
     /// Where a transform stands among what is decoded.
-    pub(super) fn place(&self, plane: usize, x: usize, y: usize, size: Size, beside_smooth: bool) -> Place {
+    pub(super) fn place(&self, plane: usize, x: usize, y: usize, size: BlockSize, beside_smooth: bool) -> Place {
         let shift = self.shift(plane);
         let side = SUPERBLOCK >> shift;
         let [w, h] = size.units();
@@ -223,18 +223,18 @@ impl Tile {
     /// The intra filter type process (7.11.2.8).
     pub(super) fn is_beside_smooth(&self, is_chroma: bool, row: usize, column: usize) -> bool {
         let [above, left] = self.beside(row, column, is_chroma && self.is_halved);
-        let is_smooth = |unit: &Unit| Mode::is_smooth(if is_chroma { unit.chroma_mode } else { unit.mode });
+        let is_smooth = |unit: &ModeInfo| Mode::is_smooth(if is_chroma { unit.chroma_mode } else { unit.mode });
         is_smooth(above) || is_smooth(left)
     }
 
     /// The units above and to the left; those that carry chroma if asked for.
-    pub(super) fn beside(&self, row: usize, column: usize, with_chroma: bool) -> [&Unit; 2] {
+    pub(super) fn beside(&self, row: usize, column: usize, with_chroma: bool) -> [&ModeInfo; 2] {
         let odd = usize::from(with_chroma);
         [&self.above[column | odd], &self.left[(row | odd) % SUPERBLOCK]]
     }
 
     /// What a transform's levels are coded with.
-    pub(super) fn site(&self, plane: usize, x: usize, y: usize, size: Size, block: Size) -> Site {
+    pub(super) fn context(&self, plane: usize, x: usize, y: usize, size: BlockSize, block: BlockSize) -> CoefContext {
         let shift = self.shift(plane);
         let [w, h] = size.units();
         let (x4, y4) = (x / 4, y / 4);
@@ -263,15 +263,15 @@ impl Tile {
                 _ => 6,
             }
         } else {
-            let is_set = |unit: &Unit| unit.level[plane] != 0 || unit.sign[plane] != 0;
+            let is_set = |unit: &ModeInfo| unit.level[plane] != 0 || unit.sign[plane] != 0;
             let smaller = if block.area() > size.area() { 3 } else { 0 };
             7 + smaller + usize::from(across.clone().any(is_set)) + usize::from(down.clone().any(is_set))
         };
-        Site { size, is_chroma: plane > 0, zero_context, sign_context }
+        CoefContext { size, is_chroma: plane > 0, zero_context, sign_context }
     }
 
     /// Notes a transform's levels for the contexts of later ones.
-    pub(super) fn note_levels(&mut self, plane: usize, x: usize, y: usize, size: Size, levels: &Levels) {
+    pub(super) fn update_level_contexts(&mut self, plane: usize, x: usize, y: usize, size: BlockSize, levels: &Levels) {
         let shift = self.shift(plane);
         let [w, h] = size.units();
         let [level, sign] = levels.contexts();
@@ -286,10 +286,10 @@ impl Tile {
     }
 
     /// Notes a block for the contexts of later ones.
-    pub(super) fn note_block(&mut self, block: &Block) {
+    pub(super) fn update_block_contexts(&mut self, block: &Block) {
         let [w, h] = block.size.units();
         let is_skipped = block.is_skipped();
-        let note = |unit: &mut Unit| {
+        let note = |unit: &mut ModeInfo| {
             unit.mode = block.mode.base;
             unit.is_skipped = is_skipped;
             unit.block = block.size;
