@@ -15,7 +15,7 @@ use quantity::{count, listen_address, pixels, results_for, results_place, second
 
 use crate::codec::{self, Budget, Format};
 use crate::front::playground::Playground;
-use crate::front::{ConnectionSettings, Delivery, ViewerSettings};
+use crate::front::{ConnectionSettings, Delivery, InvalidateBy, InvalidationSettings, ViewerSettings};
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Presets};
 use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
@@ -203,6 +203,11 @@ settings! {
     playground: Playground = word, "WHEN", Playground;
     /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
     lambda_delivery: Delivery = word, "HOW", Delivery;
+    /// Id of the CloudFront distribution that a Lambda function tells of changed originals, when their messages come to it
+    /// [default: none]
+    lambda_distribution: String = text, "ID";
+    /// How it tells of them; by paths, where the distribution has no cache tags [default: tags]
+    lambda_invalidate_by: InvalidateBy = word, "HOW", InvalidateBy;
     /// What format=auto may choose beside JPEG and PNG, the best first: avif, webp, or none [default: avif,webp]
     auto_formats: String = text, "FORMATS";
     /// How fast AVIF is written, from 1, which makes the smallest files, to 4; large pictures are written faster [default: 3]
@@ -276,6 +281,8 @@ pub struct Settings {
     pub playground: Playground,
     /// How answers leave a Lambda function.
     pub delivery: Delivery,
+    /// Whom a Lambda function tells of changed originals.
+    pub invalidation: Option<InvalidationSettings>,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -351,6 +358,9 @@ impl Layer {
             source,
             playground: self.playground.unwrap_or(Playground::Auto),
             delivery: self.lambda_delivery.unwrap_or_default(),
+            invalidation: self.lambda_distribution.map(check_distribution).transpose()?.map(|distribution| {
+                InvalidationSettings { distribution, by: self.lambda_invalidate_by.unwrap_or_default() }
+            }),
             log: LogSettings {
                 format: self.log_format.unwrap_or(LogFormat::Text),
                 filter: self.log.clone().unwrap_or_else(|| "info".to_owned()),
@@ -480,6 +490,11 @@ fn cache_tag_header(name: &str) -> Result<Option<HeaderName>, ConfigError> {
     Ok(Some(parsed))
 }
 
+fn check_distribution(id: String) -> Result<String, ConfigError> {
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id { Ok(id) } else { Err(bad("lambda_distribution", id, "the id of a distribution, such as E2EXAMPLE")) }
+}
+
 /// Who may read pictures: nobody, everybody, or one web origin.
 fn check_cors(cors: String) -> Result<Option<String>, ConfigError> {
     match cors.as_str() {
@@ -602,6 +617,10 @@ mod tests {
             ("cors = \"https://Example.com\"", "the setting cors cannot be"),
             ("cors = \"https://\"", "the setting cors cannot be"),
             ("max_pixels = 0", "the setting max_pixels cannot be 0"),
+            (
+                "lambda_distribution = \"d1.cloudfront.net\"",
+                "the setting lambda_distribution cannot be d1.cloudfront.net",
+            ),
             ("cache = \"5X\"", "5X is no number of bytes"),
             ("cache = \"99999999999G\"", "is no number of bytes"),
             ("listne = \"127.0.0.1:1\"", "listne is no setting; did you mean listen?"),

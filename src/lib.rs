@@ -28,6 +28,8 @@ pub mod error;
 pub mod front;
 mod hex;
 pub mod origin;
+#[cfg(any(feature = "cdn", feature = "s3"))]
+pub mod purge;
 pub mod results;
 pub mod source;
 mod telemetry;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::common::{Response, Server, fixtures};
 use axum::Router;
 use axum::response::IntoResponse as _;
-use image_origin::cdn::{self, Cdn, Sizes};
+use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Layer;
 use image_origin::front::ViewerSettings;
 use image_origin::origin::Origin;
@@ -48,11 +48,13 @@ fn with_storage(transformer: Router, storage: &Path, change: impl Fn(&mut Value)
         "url_secrets": [{"name": "a", "secret": SECRET}],
     });
     let (config, keys) = (Config::from_json(&config.to_string()).unwrap(), Keys::from_json(&keys.to_string()).unwrap());
-    let cdn = Cdn::new(config, keys, transformer, opened(storage), SIZES).unwrap();
+    let cdn = Cdn::new(config, keys, transformer, opened(storage), settings()).unwrap();
     Server::serving(cdn::router(Arc::new(cdn), Some("*")))
 }
 
-const SIZES: Sizes = Sizes { cache: 64 << 20, max_answer: 200 << 20 };
+fn settings() -> CdnSettings {
+    CdnSettings { cache: 64 << 20, max_answer: 200 << 20, tag_header: Some(http::HeaderName::from_static("cache-tag")) }
+}
 
 /// A CDN in front of the origin with the fixtures.
 fn cdn(settings: Layer, change: impl Fn(&mut Value)) -> Server {

@@ -3,13 +3,13 @@
 //! Comes in: a key and an answer. Goes out: the answer with its age. Of requests for the same key, one goes to the origin
 //! and the others wait for its answer ("request collapsing"); if that may not be kept, they all go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use image_origin_edge as edge;
 
 use super::policy::{self, Freshness};
@@ -26,6 +26,7 @@ pub(super) struct Answer {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) answer: Arc<Answer>,
+    tags: Arc<[String]>,
     since: Instant,
     pub(super) freshness: Freshness,
 }
@@ -52,25 +53,88 @@ impl Entry {
 
 /// What distinguishes answers: path, query, `Accept`, and whether there is a body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key(String);
+pub(super) struct Key {
+    method: String,
+    /// Path and query.
+    url: String,
+    accept: String,
+}
 
 impl Key {
     /// The key of a request as viewer-request has left it.
     pub(super) fn of(request: &edge::Request) -> Self {
-        let accept = request.headers.single("accept").unwrap_or_default();
-        Self(format!("{} {}?{} {accept}", request.method, request.uri, request.querystring))
+        let separator = if request.querystring.is_empty() { "" } else { "?" };
+        Self {
+            method: request.method.clone(),
+            url: format!("{}{separator}{}", request.uri, request.querystring),
+            accept: request.headers.single("accept").unwrap_or_default().to_owned(),
+        }
     }
 
     /// The keys under which an answer to a request may be found: what was got answers HEAD as well.
     fn answering(&self) -> impl Iterator<Item = Self> {
-        let of_get = self.0.strip_prefix("HEAD ").map(|rest| Self(format!("{} {rest}", Method::GET)));
+        let of_get = (self.method == "HEAD").then(|| Self { method: Method::GET.to_string(), ..self.clone() });
         of_get.into_iter().chain([self.clone()])
     }
 }
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{} {} {}", self.method, self.url, self.accept)
+    }
+}
+
+/// What is invalidated, by CloudFront's Developer Guide ("Invalidate files", "What you need to know when invalidating tags").
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Item {
+    /// Answers with this tag, in lower case: case does not count.
+    Tag(String),
+    /// The answer to this path and query.
+    Url(String),
+    /// Answers whose path and query begin so.
+    Below(String),
+}
+
+impl Item {
+    fn new(text: &str) -> Self {
+        match (text.strip_prefix('#'), text.strip_suffix('*')) {
+            (Some(tag), _) => Self::Tag(tag.to_ascii_lowercase()),
+            (None, Some(start)) => Self::Below(start.to_owned()),
+            (None, None) => Self::Url(text.to_owned()),
+        }
+    }
+
+    fn is_of(&self, key: &Key, tags: &[String]) -> bool {
+        match self {
+            Self::Tag(tag) => tags.contains(tag),
+            Self::Url(url) => key.url == *url,
+            Self::Below(start) => key.url.starts_with(start),
+        }
+    }
+}
+
+/// The last invalidations, so that an answer that was under way meanwhile is not kept.
+#[derive(Debug, Default)]
+struct Invalidations {
+    count: u64,
+    last: VecDeque<Arc<[Item]>>,
+}
+
+/// Invalidations that are remembered. What was under way for longer than all of them is not kept.
+const REMEMBERED: usize = 256;
+
+impl Invalidations {
+    fn add(&mut self, items: Arc<[Item]>) {
+        self.count += 1;
+        self.last.push_front(items);
+        self.last.truncate(REMEMBERED);
+    }
+
+    /// Whether an answer that was asked for after so many invalidations has been invalidated since.
+    fn have_met(&self, since: u64, key: &Key, tags: &[String]) -> bool {
+        let missed = usize::try_from(self.count - since).unwrap_or(usize::MAX);
+        missed > self.last.len()
+            || self.last.iter().take(missed).any(|items| items.iter().any(|item| item.is_of(key, tags)))
     }
 }
 
@@ -82,14 +146,47 @@ const ENTRY_OVERHEAD: usize = 2048;
 pub(super) struct Cache {
     entries: moka::future::Cache<Key, Entry>,
     flights: Mutex<HashMap<Key, Arc<Flight>>>,
+    invalidations: Mutex<Invalidations>,
+    tag_header: Option<HeaderName>,
 }
 
 impl Cache {
-    pub(super) fn new(bytes: u64) -> Self {
+    /// Keeps answers of so many bytes together, and the tags that they have in the header `tag_header`.
+    pub(super) fn new(bytes: u64, tag_header: Option<HeaderName>) -> Self {
         let weigh =
             |_: &Key, entry: &Entry| u32::try_from(entry.answer.body.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX);
         let entries = moka::future::Cache::builder().max_capacity(bytes).weigher(weigh).build();
-        Self { entries, flights: Mutex::default() }
+        Self { entries, flights: Mutex::default(), invalidations: Mutex::default(), tag_header }
+    }
+
+    /// The tags of an answer, in lower case.
+    fn tags(&self, answer: &Answer) -> Arc<[String]> {
+        let values = self.tag_header.iter().flat_map(|name| answer.headers.get_all(name));
+        let tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        tags.map(|tag| tag.trim().to_ascii_lowercase()).collect()
+    }
+
+    /// How many invalidations there have been, for what is fetched from now on.
+    pub(super) fn invalidated(&self) -> u64 {
+        self.invalidations().count
+    }
+
+    /// Forgets what these tags (`#tag`) and paths (`/path`, `/path*`) name; gives how many answers that were.
+    pub(super) async fn invalidate(&self, items: &[String]) -> usize {
+        let items: Arc<[Item]> = items.iter().map(|text| Item::new(text)).collect();
+        self.invalidations().add(items.clone());
+        let mut forgotten = 0;
+        for (key, entry) in &self.entries {
+            if items.iter().any(|item| item.is_of(&key, &entry.tags)) {
+                self.entries.invalidate(&*key).await;
+                forgotten += 1;
+            }
+        }
+        forgotten
+    }
+
+    fn invalidations(&self) -> std::sync::MutexGuard<'_, Invalidations> {
+        self.invalidations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is kept for a key, fresh or not.
@@ -102,14 +199,20 @@ impl Cache {
         None
     }
 
-    /// Keeps an answer as long as it may be; gives how long.
-    pub(super) async fn keep(&self, key: &Key, answer: &Arc<Answer>) -> Duration {
+    /// Keeps an answer as long as it may be; gives how long. It was asked for after so many invalidations.
+    pub(super) async fn keep(&self, key: &Key, answer: &Arc<Answer>, invalidated: u64) -> Duration {
         let freshness = policy::freshness(answer.status, &answer.headers, SystemTime::now());
-        if freshness.lifetime.is_zero() {
+        let tags = self.tags(answer);
+        if freshness.lifetime.is_zero() || self.invalidations().have_met(invalidated, key, &tags) {
             self.entries.invalidate(key).await;
-        } else {
-            let entry = Entry { answer: answer.clone(), since: Instant::now(), freshness };
-            self.entries.insert(key.clone(), entry).await;
+            return Duration::ZERO;
+        }
+        let entry = Entry { answer: answer.clone(), tags: tags.clone(), since: Instant::now(), freshness };
+        self.entries.insert(key.clone(), entry).await;
+        // One that came in between has not seen it.
+        if self.invalidations().have_met(invalidated, key, &tags) {
+            self.entries.invalidate(key).await;
+            return Duration::ZERO;
         }
         freshness.lifetime
     }
@@ -178,7 +281,7 @@ mod tests {
     use super::*;
 
     fn key(method: &str, query: &str) -> Key {
-        Key(format!("{method} /a.jpg?{query} */*"))
+        Key { method: method.to_owned(), url: format!("/a.jpg?{query}"), accept: "*/*".to_owned() }
     }
 
     fn answer(cache_control: &str) -> Arc<Answer> {
@@ -188,21 +291,62 @@ mod tests {
 
     #[tokio::test]
     async fn an_entry_gets_old() {
-        let cache = Cache::new(1 << 20);
-        assert_eq!(cache.keep(&key("GET", ""), &answer("max-age=10")).await.as_secs(), 10);
+        let cache = Cache::new(1 << 20, None);
+        assert_eq!(cache.keep(&key("GET", ""), &answer("max-age=10"), 0).await.as_secs(), 10);
         let mut entry = cache.find(&key("HEAD", "")).await.unwrap();
         entry.since -= Duration::from_secs(9);
         assert_eq!((entry.is_fresh(), entry.age().as_secs()), (true, 9));
         entry.since -= Duration::from_secs(1);
         assert!(!entry.is_fresh());
         assert!(cache.find(&key("GET", "w=1")).await.is_none());
-        cache.keep(&key("GET", ""), &answer("no-store")).await;
+        cache.keep(&key("GET", ""), &answer("no-store"), 0).await;
         assert!(cache.find(&key("GET", "")).await.is_none(), "the newer answer replaces it");
     }
 
     #[tokio::test]
+    async fn what_is_invalidated_is_forgotten_and_nothing_else() {
+        const TAGS: HeaderName = HeaderName::from_static("cache-tag");
+        let tagged = |tags: &'static str| {
+            let mut answer = Answer::clone(&answer("max-age=10"));
+            answer.headers.append(TAGS, tags.parse().unwrap());
+            Arc::new(answer)
+        };
+        let table: [(&[&str], &[&str]); 8] = [
+            (&["#k-1"], &["w=1", "w=2"]),
+            (&["#K-1"], &["w=1", "w=2"]),
+            (&["#p-card", "#none"], &["w=2"]),
+            (&["#f-1"], &["w=1", "w=2", "w=3"]),
+            (&["#f-"], &[]),
+            (&["/a.jpg"], &[]),
+            (&["/a.jpg?w=1"], &["w=1"]),
+            (&["/a.jpg*", "/b*"], &["w=1", "w=2", "w=3"]),
+        ];
+        for (items, expected) in table {
+            let cache = Cache::new(1 << 20, Some(TAGS));
+            for (query, tags) in [("w=1", "k-1,f-1"), ("w=2", "k-1, f-1, P-card"), ("w=3", "k-2,f-1")] {
+                cache.keep(&key("GET", query), &tagged(tags), cache.invalidated()).await;
+            }
+            let items: Vec<_> = items.iter().map(|&item| item.to_owned()).collect();
+            assert_eq!(cache.invalidate(&items).await, expected.len(), "{items:?}");
+            for query in ["w=1", "w=2", "w=3"] {
+                let is_gone = cache.find(&key("GET", query)).await.is_none();
+                assert_eq!(is_gone, expected.contains(&query), "{items:?} {query}");
+            }
+        }
+        let cache = Cache::new(1 << 20, Some(TAGS));
+        let before = cache.invalidated();
+        cache.invalidate(&["#k-1".to_owned()]).await;
+        assert!(cache.keep(&key("GET", ""), &tagged("k-1"), before).await.is_zero(), "it was under way");
+        assert!(!cache.keep(&key("GET", ""), &tagged("k-2"), before).await.is_zero());
+        for _ in 0..=REMEMBERED {
+            cache.invalidate(&["#other".to_owned()]).await;
+        }
+        assert!(cache.keep(&key("GET", ""), &tagged("k-2"), before).await.is_zero(), "for longer than is known");
+    }
+
+    #[tokio::test]
     async fn one_goes_at_a_time_unless_it_is_pointless() {
-        let cache = Arc::new(Cache::new(1 << 20));
+        let cache = Arc::new(Cache::new(1 << 20, None));
         let first = cache.turn(&key("GET", "")).await;
         drop(cache.turn(&key("GET", "w=1")).await);
         let waiting: Vec<_> = (0..3)

@@ -1,16 +1,17 @@
 //! The CDN's HTTP side: viewers, the page that shows what happens to their requests, and the origins' own doors.
 //!
 //! Comes in: HTTP requests. Those for an origin's host name reach its door directly, as they could in the cloud, where
-//! they are refused unless they are signed. `/` and `/_cdn/` are the page, `/_cdn/requests` what it shows; all others are viewers'.
+//! they are refused unless they are signed. `/` and `/_cdn/` are the page, `/_cdn/requests` what it shows; CloudFront's API takes
+//! invalidations under its own path; all others are viewers'.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -21,6 +22,7 @@ use super::origins::{Arrival, Origins};
 use super::{Cdn, Reply, VIA, pairs};
 use crate::front::serve::with_cors;
 use crate::origin::conditional::{self, RangeRequest};
+use crate::purge::{Batch, BatchError};
 
 const PAGE: &str = include_str!("page.html");
 /// The page runs its own script only, whatever it shows.
@@ -35,6 +37,7 @@ pub fn router(cdn: Arc<Cdn>, cors: Option<&str>) -> Router {
         .route("/", get(page))
         .route("/_cdn/", get(page))
         .route("/_cdn/requests", get(requests))
+        .route("/2020-05-31/distribution/{id}/invalidation", post(invalidate))
         .with_state(cdn.clone())
         .fallback_service(viewers)
         .layer(middleware::from_fn_with_state(cdn, origins_by_name))
@@ -48,6 +51,36 @@ async fn requests(State(cdn): State<Arc<Cdn>>) -> Response {
     let (cookies, requests) = (cdn.config.cookies(), cdn.traces.all());
     let document = serde_json::json!({ "cookies": cookies, "example": cdn.example, "requests": requests });
     ([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response()
+}
+
+/// `CreateInvalidation` of CloudFront's API, for whichever distribution. Nobody has to sign: whoever reaches this may look at
+/// the same pictures. Scripts of other web origins may not, since the media type is none that they may send unasked.
+async fn invalidate(State(cdn): State<Arc<Cdn>>, headers: HeaderMap, body: Bytes) -> Response {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
+    let answer = |status: StatusCode, xml: String| {
+        (status, [(header::CONTENT_TYPE, "application/xml"), (header::CACHE_CONTROL, "no-store")], xml).into_response()
+    };
+    let refuse = |status: StatusCode, code: &str, message: &str| {
+        let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
+        answer(status, format!("<ErrorResponse xmlns=\"{NAMESPACE}\"><Error>{error}</Error></ErrorResponse>"))
+    };
+    if text(&headers, header::CONTENT_TYPE) != Some("application/xml") {
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidArgument", "The body must be application/xml");
+    }
+    let batch = std::str::from_utf8(&body).map_err(|_| BatchError::Malformed).and_then(Batch::from_xml);
+    match batch {
+        Ok(batch) => {
+            let id = format!("I{:013}", COUNT.fetch_add(1, Ordering::Relaxed));
+            let forgotten = cdn.invalidate(&batch, &id).await;
+            tracing::info!(id, items = batch.items.len(), forgotten, "answers are taken back");
+            let xml =
+                format!("<Invalidation xmlns=\"{NAMESPACE}\"><Id>{id}</Id><Status>Completed</Status></Invalidation>");
+            answer(StatusCode::CREATED, xml)
+        }
+        Err(error @ BatchError::Malformed) => refuse(StatusCode::BAD_REQUEST, "MalformedXML", &error.to_string()),
+        Err(error @ BatchError::Items) => refuse(StatusCode::BAD_REQUEST, "InvalidArgument", &error.to_string()),
+    }
 }
 
 /// What comes under the name of an origin that takes signed requests is brought to its door.
@@ -76,6 +109,9 @@ async fn viewer(State(cdn): State<Arc<Cdn>>, request: Request) -> Response {
     let status = response.status().as_u16();
     tracing::info!(method = %parts.method, path = parts.uri.path(), status, x_cache, id, "the viewer is answered");
     let headers = response.headers_mut();
+    if let Some(name) = &cdn.tag_header {
+        headers.remove(name);
+    }
     headers.insert("x-cache", HeaderValue::from_static(x_cache));
     headers.insert(header::VIA, HeaderValue::from_static(VIA));
     headers.insert("x-amz-cf-pop", HeaderValue::from_static("LOCAL1"));
@@ -130,7 +166,7 @@ fn for_viewer(reply: &Reply, parts: &Parts) -> Response {
             (StatusCode::PARTIAL_CONTENT, shown, body.slice(part.start as usize..part.end as usize))
         }
         RangeRequest::Unsatisfiable => {
-            (StatusCode::RANGE_NOT_SATISFIABLE, conditional::unsatisfied_range(length), bytes::Bytes::new())
+            (StatusCode::RANGE_NOT_SATISFIABLE, conditional::unsatisfied_range(length), Bytes::new())
         }
     };
     headers.insert(header::CONTENT_LENGTH, body.len().into());

@@ -25,6 +25,7 @@ use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger
 pub use door::router;
 pub use origins::NoRandomNumbers;
 
+use crate::purge::Batch;
 use crate::source::Source;
 use cache::{Answer, Cache, Entry, Key};
 use origins::{Arrival, Origins};
@@ -42,18 +43,21 @@ pub struct Cdn {
     keys: Keys,
     origins: Origins,
     cache: Cache,
+    tag_header: Option<HeaderName>,
     traces: Traces,
     /// The path of a picture that is there, for the page to propose.
     example: Option<String>,
 }
 
-/// How many bytes the CDN takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    /// All that is cached.
+/// What the CDN goes by, beside the edge's configuration.
+#[derive(Debug, Clone)]
+pub struct CdnSettings {
+    /// Bytes of all that is cached.
     pub cache: u64,
-    /// The largest answer of an origin.
+    /// Bytes of the largest answer of an origin.
     pub max_answer: u64,
+    /// The header with cache tags, which viewers do not get.
+    pub tag_header: Option<HeaderName>,
 }
 
 /// What the cache had to say, as `X-Cache` tells the viewer.
@@ -62,6 +66,9 @@ const MISS: &str = "Miss from cloudfront";
 const REFRESHED: &str = "RefreshHit from cloudfront";
 const ERROR: &str = "Error from cloudfront";
 const GENERATED: &str = "LambdaGeneratedResponse from cloudfront";
+
+/// Items of an invalidation that the page shows.
+const SHOWN_ITEMS: usize = 20;
 
 /// An answer on its way to the viewer.
 struct Reply {
@@ -81,12 +88,14 @@ impl Cdn {
         mut keys: Keys,
         transformer: Router,
         storage: Box<dyn Source>,
-        sizes: Sizes,
+        settings: CdnSettings,
     ) -> Result<Self, NoRandomNumbers> {
-        let origins = Origins::new(transformer, storage, sizes.max_answer)?;
+        let CdnSettings { cache, max_answer, tag_header } = settings;
+        let origins = Origins::new(transformer, storage, max_answer)?;
         config.name_transformer(TRANSFORMER);
         keys.credentials = Some(origins.credentials.clone());
-        Ok(Self { config, keys, origins, cache: Cache::new(sizes.cache), traces: Traces::default(), example: None })
+        let cache = Cache::new(cache, tag_header.clone());
+        Ok(Self { config, keys, origins, cache, tag_header, traces: Traces::default(), example: None })
     }
 
     /// The same with the path of a picture that the page proposes.
@@ -108,6 +117,26 @@ impl Cdn {
         trace.end(reply.answer.status, reply.x_cache);
         self.traces.add(trace);
         reply
+    }
+
+    /// Forgets what a batch names; gives how many answers that were.
+    async fn invalidate(&self, batch: &Batch, id: &str) -> usize {
+        let request = edge::Request {
+            client_ip: String::new(),
+            headers: edge::Headers::default(),
+            method: "POST".to_owned(),
+            uri: "/2020-05-31/distribution/LOCAL/invalidation".to_owned(),
+            querystring: String::new(),
+            origin: None,
+            body: None,
+        };
+        let mut trace = Trace::start(id.to_owned(), &request);
+        let forgotten = self.cache.invalidate(&batch.items).await;
+        let shown = batch.items.iter().take(SHOWN_ITEMS).cloned().collect();
+        trace.step("cache", format!("forgets {forgotten} answers by {} items", batch.items.len()), shown);
+        trace.end(201, "");
+        self.traces.add(trace);
+        forgotten
     }
 
     async fn reply(self: &Arc<Self>, event: &Cf, id: &str, trace: &mut Trace) -> Reply {
@@ -183,13 +212,14 @@ impl Cdn {
             return hit;
         }
         let stale = self.cache.find(key).await;
+        let invalidated = self.cache.invalidated();
         trace.step("cache", if stale.is_some() { "has an old answer" } else { "has no answer" }, vec![key.to_string()]);
         let answer = Arc::new(self.fetch(request, stale.as_ref(), id, trace).await);
         if let Some(entry) = stale {
             let old = &entry.answer;
             if answer.status == 304 {
                 let renewed = Arc::new(renewed(old, &answer));
-                let lifetime = self.cache.keep(key, &renewed).await;
+                let lifetime = self.cache.keep(key, &renewed, invalidated).await;
                 trace.step("cache", format!("keeps the old answer for {} more s", lifetime.as_secs()), Vec::new());
                 return Reply { answer: renewed, x_cache: REFRESHED, age: None };
             }
@@ -198,7 +228,7 @@ impl Cdn {
                 return Reply { answer: old.clone(), x_cache: HIT, age: None };
             }
         }
-        let lifetime = self.cache.keep(key, &answer).await;
+        let lifetime = self.cache.keep(key, &answer, invalidated).await;
         if lifetime.is_zero() {
             turn.was_pointless();
             trace.step("cache", "does not keep the answer", Vec::new());

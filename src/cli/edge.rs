@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use clap::{Args, Subcommand};
-use image_origin::cdn::{self, Cdn, Sizes};
+use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
 use image_origin::source;
@@ -57,8 +57,12 @@ impl CdnArguments {
         };
         let keys = read_keys(self.edge_keys.as_deref())?;
         refuse_unmet(&config, &keys)?;
-        let sizes = Sizes { cache: settings.origin.cache, max_answer: settings.origin.max_source_bytes };
-        let cdn = Cdn::new(config, keys, origin, storage, sizes).map_err(|error| error.to_string())?;
+        let cdn_settings = CdnSettings {
+            cache: settings.origin.cache,
+            max_answer: settings.origin.max_source_bytes,
+            tag_header: settings.origin.cache_tag_header.clone(),
+        };
+        let cdn = Cdn::new(config, keys, origin, storage, cdn_settings).map_err(|error| error.to_string())?;
         Ok(cdn::router(Arc::new(cdn.proposing(example)), cors))
     }
 }

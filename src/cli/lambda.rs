@@ -56,11 +56,20 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
     for unknown in super::environment::unknown_variables() {
         tracing::warn!("{unknown}");
     }
+    let originals = match &source {
+        Some(name) => lambda::Originals::of(name).map_err(|error| error.to_string())?,
+        None => None,
+    };
     let source: Box<dyn Source> = match source {
         Some(name) => source::open(&name, &settings.source).map_err(|error| error.to_string())?,
         None => Box::new(Nowhere),
     };
-    let Settings { origin, viewers, delivery, source: s3, .. } = settings;
+    let Settings { origin, viewers, delivery, invalidation, source: s3, .. } = settings;
+    // As every AWS program has it.
+    let cloudfront_endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT").ok().filter(|url| !url.is_empty());
     let origin = Origin::new(source, origin).map_err(|error| error.to_string())?;
-    Ok((Arc::new(origin), lambda::LambdaSettings { viewers, delivery, source: s3 }))
+    Ok((
+        Arc::new(origin),
+        lambda::LambdaSettings { viewers, delivery, source: s3, invalidation, cloudfront_endpoint, originals },
+    ))
 }

@@ -13,6 +13,8 @@ mod grammar;
 mod health;
 #[cfg(feature = "lambda")]
 mod lambda;
+#[cfg(feature = "s3")]
+mod purge;
 mod query;
 mod settings;
 mod web_function;
@@ -86,6 +88,13 @@ enum Command {
     #[cfg(feature = "cdn")]
     /// Sign URLs, so that whoever holds one sees that picture until it expires
     Sign(edge::SignArguments),
+    #[cfg(feature = "s3")]
+    /// Take answers back, from CloudFront and from a store of results
+    #[command(
+        after_help = purge::HELP,
+        override_usage = "image-origin purge [OPTIONS] [KEY]... <--distribution ID | --results PLACE>"
+    )]
+    Purge(Box<purge::PurgeArguments>),
     #[cfg(feature = "cdn")]
     /// The functions at the CDN's edge
     #[command(subcommand)]
@@ -142,6 +151,8 @@ fn command() -> Result<(), Failure> {
         Command::Health { settings } => health::check(settings.resolve()?.listen),
         #[cfg(feature = "cdn")]
         Command::Sign(arguments) => edge::sign(&arguments),
+        #[cfg(feature = "s3")]
+        Command::Purge(arguments) => purge::purge(&arguments),
         #[cfg(feature = "cdn")]
         Command::Edge(command) => edge::run(command),
         Command::Config(command) => config::run(command),

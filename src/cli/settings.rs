@@ -62,6 +62,16 @@ impl Taken for Reporting {
     const NAMES: Option<&'static [&'static str]> = Some(&["expose_metadata", "max_source_bytes", "deadline"]);
 }
 
+/// `purge`.
+#[cfg(feature = "s3")]
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purging {}
+
+#[cfg(feature = "s3")]
+impl Taken for Purging {
+    const NAMES: Option<&'static [&'static str]> = Some(&["results", "s3_endpoint", "s3_path_style"]);
+}
+
 /// `health`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asking {}

@@ -16,6 +16,27 @@ pub use serve::ViewerSettings;
 
 use crate::config::words;
 
+/// Whom a Lambda function tells of changed originals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidationSettings {
+    /// The id of the CloudFront distribution.
+    pub distribution: String,
+    /// How it is told.
+    pub by: InvalidateBy,
+}
+
+words! {
+    /// How CloudFront is told of changed originals.
+    #[derive(Default)]
+    InvalidateBy {
+        /// By their cache tags.
+        #[default]
+        Tags = "tags",
+        /// By their paths, for distributions without cache tags.
+        Paths = "paths",
+    }
+}
+
 words! {
     /// How answers leave a Lambda function.
     #[derive(Default)]

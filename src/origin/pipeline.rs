@@ -237,7 +237,7 @@ impl Pipeline {
     /// The answer as an earlier process, or another one, has made it.
     async fn stored(&self, meta: &Meta, key: Option<&str>, parsed: &ParsedRequest) -> Option<Outcome> {
         let (results, key, meta) = (self.results_for(parsed)?, key?, meta.clone());
-        let Stored { record, content } = results.get(&ResultId::of(key), parsed.deadline).await?;
+        let Stored { record, content } = results.get(&ResultId::of(parsed.key.as_str(), key), parsed.deadline).await?;
         let body = match content {
             StoredContent::Memory(bytes) => {
                 let answer = Answer { bytes, media_type: record.media_type, cost: Cost::default() };
@@ -254,7 +254,7 @@ impl Pipeline {
     fn store(&self, key: &str, answer: &Answer, parsed: &ParsedRequest) {
         if let Some(results) = self.results_for(parsed) {
             let took = answer.cost.durations().into_iter().map(|(_, took)| took).sum();
-            results.keep(ResultId::of(key), answer.media_type, answer.bytes.clone(), took);
+            results.keep(ResultId::of(parsed.key.as_str(), key), answer.media_type, answer.bytes.clone(), took);
         }
     }
 

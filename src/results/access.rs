@@ -200,6 +200,7 @@ mod tests {
     use futures_util::future::BoxFuture;
 
     use super::*;
+    use crate::results::StoredResult;
 
     /// What a store does.
     #[derive(Debug, Clone, Copy)]
@@ -234,6 +235,14 @@ mod tests {
                 }
             })
         }
+
+        fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+            Box::pin(async { Ok(()) })
+        }
     }
 
     fn results(manner: Manner, which: ResultsFor) -> (Arc<Odd>, Arc<Results>) {
@@ -248,7 +257,7 @@ mod tests {
             let started = Instant::now();
             for _ in 0..20 {
                 let asked = Instant::now();
-                assert!(results.get(&ResultId::of("x"), asked + Duration::from_secs(10)).await.is_none());
+                assert!(results.get(&ResultId::of("k", "x"), asked + Duration::from_secs(10)).await.is_none());
                 assert!(asked.elapsed() <= Duration::from_millis(210), "{manner:?}");
             }
             assert_eq!(odd.1.load(Ordering::Relaxed), u64::from(FAILURES), "{manner:?}");
@@ -256,7 +265,7 @@ mod tests {
             // One request tries whether it works again.
             tokio::time::sleep_until(started + PAUSE + Duration::from_secs(5)).await;
             for _ in 0..2 {
-                assert!(results.get(&ResultId::of("x"), Instant::now() + Duration::from_secs(10)).await.is_none());
+                assert!(results.get(&ResultId::of("k", "x"), Instant::now() + Duration::from_secs(10)).await.is_none());
             }
             assert_eq!(results.stats().errors, u64::from(FAILURES) + 1, "{manner:?}");
         }
@@ -269,7 +278,7 @@ mod tests {
             .map(|_| {
                 let results = results.clone();
                 tokio::spawn(async move {
-                    results.get(&ResultId::of("x"), Instant::now() + Duration::from_secs(10)).await.is_none()
+                    results.get(&ResultId::of("k", "x"), Instant::now() + Duration::from_secs(10)).await.is_none()
                 })
             })
             .collect();
@@ -284,7 +293,7 @@ mod tests {
         let (_, results) = results(Manner::Hangs, ResultsFor::All);
         let bytes = Bytes::from(vec![0; 60 * 1024 * 1024]);
         for _ in 0..4 {
-            results.keep(ResultId::of("x"), "image/png", bytes.clone(), Duration::ZERO);
+            results.keep(ResultId::of("k", "x"), "image/png", bytes.clone(), Duration::ZERO);
         }
         assert_eq!(results.stats().dropped, 2);
         results.settle().await;
@@ -301,7 +310,7 @@ mod tests {
             assert_ne!(results.may_hold(false), preset);
             for milliseconds in [100, 300] {
                 let took = Duration::from_millis(milliseconds);
-                results.keep(ResultId::of("x"), "image/png", Bytes::from_static(b"x"), took);
+                results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), took);
             }
             results.settle().await;
             assert_eq!((results.stats().written, results.stats().bytes_written), (written, written));

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, Written};
+use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
 use crate::source::s3::{self, Place};
 use crate::source::{ByteStream, SourceError, SourceSettings};
 
@@ -74,6 +74,31 @@ impl Bucket {
             Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Written::AlreadyThere),
             Err(error) => Err(refused(&error)),
         }
+    }
+}
+
+impl Bucket {
+    async fn find(&self, prefix: &str) -> Result<Vec<StoredResult>, StoreError> {
+        let place = self.place.key("");
+        let mut request =
+            self.client().await.list_objects_v2().bucket(self.place.bucket()).prefix(self.place.key(prefix));
+        let mut found = Vec::new();
+        loop {
+            let output = request.clone().send().await.map_err(|error| refused(&error))?;
+            found.extend(output.contents().iter().filter_map(|object| {
+                let path = object.key()?.strip_prefix(&place)?.to_owned();
+                Some(StoredResult { path, bytes: u64::try_from(object.size()?).ok()? })
+            }));
+            match output.next_continuation_token {
+                Some(token) => request = request.continuation_token(token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let request = self.client().await.delete_object().bucket(self.place.bucket()).key(self.place.key(path));
+        request.send().await.map(drop).map_err(|error| refused(&error))
     }
 }
 
@@ -152,6 +177,14 @@ impl ResultStore for Bucket {
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         Box::pin(self.write(id, record, bytes))
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {
+        Box::pin(self.find(prefix))
+    }
+
+    fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.delete(path))
     }
 }
 

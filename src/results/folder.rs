@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 
 use super::record::RECORD_LEN;
-use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, Written};
+use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
 
 /// The file whose lock allows to write.
 const SIZE: &str = "size";
@@ -73,7 +73,7 @@ impl Folder {
         let record = Record::from_bytes(&head)
             .filter(|record| is_whole && record.length.checked_add(RECORD_LEN as u64) == Some(facts.len()));
         let Some(record) = record else {
-            self.discard(id)?;
+            self.discard(&id.path())?;
             return Err(StoreError::Damaged);
         };
         let now = SystemTime::now();
@@ -92,7 +92,7 @@ impl Folder {
             is_same.then(|| Content::File(Arc::new(file), RECORD_LEN as u64))
         };
         let Some(content) = content else {
-            self.discard(id)?;
+            self.discard(&id.path())?;
             return Err(StoreError::Damaged);
         };
         Ok(Some(Stored { record, content }))
@@ -128,10 +128,10 @@ impl Folder {
         Ok(Written::Stored)
     }
 
-    /// Removes a result that is not what it should be.
-    fn discard(&self, id: &ResultId) -> io::Result<()> {
+    /// Removes the result with this path, if there is one.
+    fn discard(&self, path: &str) -> io::Result<()> {
         let mut total = Total::lock(self.size_file()?)?;
-        let path = self.path(id);
+        let path = self.root.join(path);
         let length = path.metadata().map_or(0, |facts| facts.len());
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -141,6 +141,30 @@ impl Folder {
             Some(used) => total.store(used.saturating_sub(length)),
             None => Ok(()),
         }
+    }
+
+    /// The results whose paths begin with these digits.
+    fn find(&self, prefix: &str) -> io::Result<Vec<StoredResult>> {
+        let Some((folder, start)) = prefix.split_once('/') else { return Ok(Vec::new()) };
+        let files = match fs::read_dir(self.root.join(folder)) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        for file in files {
+            let file = file?;
+            let name = file.file_name();
+            let Some(name) = name.to_str().filter(|name| is_hex(name.as_ref(), 62) && name.starts_with(start)) else {
+                continue;
+            };
+            match file.metadata() {
+                Ok(facts) => found.push(StoredResult { path: format!("{folder}/{name}"), bytes: facts.len() }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// Removes the results that were not used for longest until there is room for `size` bytes and some more, and returns
@@ -284,6 +308,16 @@ impl ResultStore for Folder {
         let (folder, id, record) = (self.clone(), id.clone(), *record);
         Box::pin(blocking(move || folder.write(&id, &record, &bytes)))
     }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {
+        let (folder, prefix) = (self.clone(), prefix.to_owned());
+        Box::pin(blocking(move || Ok(folder.find(&prefix)?)))
+    }
+
+    fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (folder, path) = (self.clone(), path.to_owned());
+        Box::pin(blocking(move || Ok(folder.discard(&path)?)))
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -297,7 +331,7 @@ mod tests {
     use super::*;
 
     fn stored(folder: &Folder, name: &str) -> Option<Vec<u8>> {
-        match folder.read(&ResultId::of(name)).unwrap()?.content {
+        match folder.read(&ResultId::of("k", name)).unwrap()?.content {
             Content::Memory(bytes) => Some(bytes.to_vec()),
             Content::File(file, start) => {
                 let (mut file, mut bytes) = (file.try_clone().unwrap(), Vec::new());
@@ -310,7 +344,7 @@ mod tests {
     }
 
     fn store(folder: &Folder, name: &str, bytes: &[u8]) -> Written {
-        folder.write(&ResultId::of(name), &Record::of("image/png", bytes), bytes).unwrap()
+        folder.write(&ResultId::of("k", name), &Record::of("image/png", bytes), bytes).unwrap()
     }
 
     /// Bytes of the results that are there, and what the folder believes that they are.
@@ -352,7 +386,7 @@ mod tests {
         ];
         for bytes in [b"bytes".as_slice(), &large] {
             for (at, damage) in damages.iter().enumerate() {
-                let id = ResultId::of("x");
+                let id = ResultId::of("k", "x");
                 assert_eq!(store(&folder, "x", bytes), Written::Stored);
                 let mut file = fs::read(folder.path(&id)).unwrap();
                 damage(&mut file);
@@ -372,7 +406,7 @@ mod tests {
         let long_ago = SystemTime::now() - Duration::from_secs(1000);
         for name in 0..10_u64 {
             store(&folder, &name.to_string(), &bytes);
-            let file = File::open(folder.path(&ResultId::of(&name.to_string()))).unwrap();
+            let file = File::open(folder.path(&ResultId::of("k", &name.to_string()))).unwrap();
             file.set_modified(long_ago + Duration::from_secs(name)).unwrap();
         }
         assert_eq!(sizes(&folder).0, 10 * size);
@@ -382,6 +416,27 @@ mod tests {
         assert_eq!(left, [0, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(sizes(&folder), (9 * size, 9 * size));
         assert_eq!(store(&folder, "huge", &vec![1; 20_000]), Written::TooLarge);
+    }
+
+    #[test]
+    fn the_results_of_one_original_are_removed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path(), 100_000).unwrap();
+        for (key, text) in [("a.jpg", "1"), ("a.jpg", "2"), ("b.jpg", "1")] {
+            folder.write(&ResultId::of(key, text), &Record::of("image/png", b"bytes"), b"bytes").unwrap();
+        }
+        let prefix = super::super::record::prefix_of("a.jpg");
+        let found = folder.find(&prefix).unwrap();
+        let size = RECORD_LEN as u64 + 5;
+        assert_eq!(found.iter().map(|result| result.bytes).collect::<Vec<_>>(), [size, size]);
+        for result in &found {
+            folder.discard(&result.path).unwrap();
+            folder.discard(&result.path).unwrap();
+        }
+        assert_eq!(folder.find(&prefix).unwrap(), []);
+        assert!(folder.read(&ResultId::of("b.jpg", "1")).unwrap().is_some());
+        assert_eq!(sizes(&folder), (size, size));
+        assert_eq!(folder.find(&super::super::record::prefix_of("never.jpg")).unwrap(), []);
     }
 
     #[test]

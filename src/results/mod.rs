@@ -1,8 +1,9 @@
 //! The result store: finished pictures that outlive a process and are shared between processes.
 //!
-//! A result is stored under a digest of everything that decides over its bytes: the original's key and entity tag, the
+//! A result is stored under digests of everything that decides over its bytes: the original's key, and its entity tag, the
 //! canonical query, the negotiated format, the settings that count, and the version of this program. A changed original
-//! therefore has other results, and nothing has to be removed for an answer to be right.
+//! therefore has other results, and nothing has to be removed for an answer to be right. The digest of the key comes first,
+//! so that all results of an original can be found and removed.
 //!
 //! The store is an optimisation. Whatever goes wrong with it costs a request at most the configured timeout, is counted,
 //! and leads to the picture being made as if there were no store.
@@ -12,6 +13,7 @@ mod access;
 mod bucket;
 mod folder;
 mod record;
+mod removal;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) use access::{Results, Stats};
 use bucket::Bucket;
 use folder::Folder;
 pub(crate) use record::{Record, ResultId};
+pub use removal::{RemovalError, StoredResult, StoredResults};
 
 use crate::source::{ByteStream, SourceSettings};
 
@@ -82,6 +85,10 @@ pub enum OpenError {
 
 /// Opens the store that the settings name.
 pub(crate) fn open(settings: &ResultsSettings) -> Result<Results, OpenError> {
+    Ok(Results::new(open_store(settings)?, settings.which, settings.timeout))
+}
+
+fn open_store(settings: &ResultsSettings) -> Result<Arc<dyn ResultStore>, OpenError> {
     let store: Arc<dyn ResultStore> = match &settings.place {
         ResultsPlace::Folder(path) => {
             let failed = |reason| OpenError::Folder { folder: path.display().to_string(), reason };
@@ -92,7 +99,7 @@ pub(crate) fn open(settings: &ResultsSettings) -> Result<Results, OpenError> {
         #[cfg(not(feature = "s3"))]
         ResultsPlace::S3(_) => return Err(crate::source::OpenError::NoS3.into()),
     };
-    Ok(Results::new(store, settings.which, settings.timeout))
+    Ok(store)
 }
 
 /// Results of at most this many bytes are read into memory and compared with their digest before any of it is sent.
@@ -159,4 +166,16 @@ pub(crate) trait ResultStore: Send + Sync {
         record: &'a Record,
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// Lists the results whose paths begin with these hexadecimal digits, the first two as a folder.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>>;
+
+    /// Removes the result with this path. It is no error if there is none.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 }

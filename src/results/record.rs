@@ -5,20 +5,34 @@ use sha2::{Digest as _, Sha256};
 use crate::codec::Format;
 use crate::hex;
 
-/// The name of a result.
+/// The name of a result: 64 hexadecimal digits, of which the first tell the original, so that all of its results are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ResultId(String);
 
+/// Digits that tell the original, and digits that tell its results apart.
+const ORIGINAL_DIGITS: usize = 16;
+const RESULT_DIGITS: usize = 48;
+
 impl ResultId {
-    /// The name for a text that holds all that decides over the result's bytes.
-    pub(crate) fn of(text: &str) -> Self {
-        Self(hex::lower(&Sha256::digest(text)))
+    /// The name of a result of the original `key`. `text` holds all that decides over the result's bytes.
+    pub(crate) fn of(key: &str, text: &str) -> Self {
+        let (key, text) = (hex::lower(&Sha256::digest(key)), hex::lower(&Sha256::digest(text)));
+        Self(format!("{}{}", &key[..ORIGINAL_DIGITS], &text[..RESULT_DIGITS]))
     }
 
-    /// The name as 64 hexadecimal digits, the first two as a folder of their own.
+    /// The name with its first two digits as a folder of their own.
     pub(crate) fn path(&self) -> String {
-        format!("{}/{}", &self.0[..2], &self.0[2..])
+        in_folder(&self.0)
     }
+}
+
+/// What the paths of all results of an original begin with.
+pub(super) fn prefix_of(key: &str) -> String {
+    in_folder(&hex::lower(&Sha256::digest(key))[..ORIGINAL_DIGITS])
+}
+
+fn in_folder(digits: &str) -> String {
+    format!("{}/{}", &digits[..2], &digits[2..])
 }
 
 /// What is known of a result.
@@ -95,6 +109,15 @@ fn known_media_type(text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_of_an_original_have_names_in_common() {
+        let id = ResultId::of("a.jpg", "w=1");
+        assert_eq!(id.path().len(), 65);
+        assert!(id.path().starts_with(&prefix_of("a.jpg")) && !id.path().starts_with(&prefix_of("b.jpg")));
+        assert_ne!(id, ResultId::of("a.jpg", "w=2"));
+        assert_ne!(id, ResultId::of("b.jpg", "w=1"));
+    }
 
     #[test]
     fn records_are_read_as_they_were_written() {

@@ -2,6 +2,7 @@
 //! signatures, a proxy that breaks what passes it, and a server of the Lambda Runtime API.
 
 mod boto;
+mod cloudfront;
 mod emulator;
 mod function_url;
 mod lambda;
@@ -10,6 +11,7 @@ mod object_lambda;
 mod package;
 mod program;
 mod proxy;
+mod purge;
 mod python;
 mod s3_source;
 mod signature;

@@ -83,9 +83,19 @@ impl Program {
 
     /// Serves what is below a prefix.
     pub(crate) fn serve_place(prefix: &str, store: SocketAddr, environment: &[(&str, &str)]) -> Self {
+        Self::start(prefix, store, &[], environment)
+    }
+
+    /// Serves the bucket with further flags.
+    pub(crate) fn serve_with(store: SocketAddr, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start("", store, flags, environment)
+    }
+
+    fn start(prefix: &str, store: SocketAddr, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = command();
         command
             .args(["serve", &format!("s3://{BUCKET}/{prefix}"), "--listen", "127.0.0.1:0", "--log", "trace"])
+            .args(flags)
             .env("IMAGE_ORIGIN_S3_ENDPOINT", format!("http://{store}"))
             .env("IMAGE_ORIGIN_S3_PATH_STYLE", "true")
             .envs(environment.iter().copied());

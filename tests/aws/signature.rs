@@ -47,19 +47,30 @@ pub(crate) fn presigned(host: &str, path: &str, query: &str, header: Option<(&st
     format!("http://{host}{path}?{query}&X-Amz-Signature={}", hex(&mac(&signing_key(&scope), &to_sign)))
 }
 
-/// Whether the request is signed by the one who has the test's key, for this service.
+/// Whether the request is signed by the one who has the test's key, for this service of S3's.
 pub(crate) fn is_right(headers: &HeaderMap, method: &str, path: &str, service: &str) -> bool {
+    let payload = headers.get("x-amz-content-sha256").map_or("", |value| value.to_str().unwrap());
+    signed(headers, method, path, service, payload).is_some_and(|names| names.contains("x-amz-fwd-status"))
+}
+
+/// The same for a service that signs the body.
+pub(crate) fn is_of(headers: &HeaderMap, method: &str, path: &str, service: &str, body: &[u8]) -> bool {
+    signed(headers, method, path, service, &hex(&Sha256::digest(body))).is_some_and(|names| names.contains("host"))
+}
+
+/// The names of the headers that are signed, if the signature is good.
+fn signed(headers: &HeaderMap, method: &str, path: &str, service: &str, payload: &str) -> Option<String> {
     let text = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap());
     let authorization = text("authorization");
     let field = |name: &str| authorization.split([' ', ',']).find_map(|part| part.strip_prefix(name)).unwrap_or("");
     let (scope, signed) = (field("Credential="), field("SignedHeaders="));
-    let Some(scope) = scope.strip_prefix(&format!("{ACCESS_KEY}/")) else { return false };
-    let [day, region, named, "aws4_request"] = scope.split('/').collect::<Vec<_>>()[..] else { return false };
+    let scope = scope.strip_prefix(&format!("{ACCESS_KEY}/"))?;
+    let [day, region, named, "aws4_request"] = scope.split('/').collect::<Vec<_>>()[..] else { return None };
     let canonical: String = signed.split(';').map(|name| format!("{name}:{}\n", text(name).trim())).collect();
-    let payload = text("x-amz-content-sha256");
     let request = format!("{method}\n{path}\n\n{canonical}\n{signed}\n{payload}");
     let digest = hex(&Sha256::digest(request));
     let to_sign = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{digest}", text("x-amz-date"));
     let key = signing_key(&[day, region, named, "aws4_request"]);
-    named == service && signed.contains("x-amz-fwd-status") && hex(&mac(&key, &to_sign)) == field("Signature=")
+    let is_good = named == service && hex(&mac(&key, &to_sign)) == field("Signature=");
+    is_good.then(|| signed.to_owned())
 }

@@ -11,8 +11,9 @@ use axum::routing::post;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
-    ListObjectsV2Output, PutObjectInput, PutObjectOutput, Timestamp, TimestampFormat,
+    DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput,
+    HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput, PutObjectOutput, Timestamp,
+    TimestampFormat,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
@@ -212,6 +213,11 @@ impl S3 for Service {
         }
         self.say(format!("put {}", input.key));
         self.files.put_object(request.map_input(|input| PutObjectInput { if_none_match: None, ..input })).await
+    }
+
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.say(format!("delete {}", request.input.key));
+        self.files.delete_object(request).await
     }
 
     async fn list_objects_v2(

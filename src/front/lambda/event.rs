@@ -8,6 +8,8 @@ use lambda_http::request::LambdaRequest;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::changes::Changes;
+
 /// An event, told by its shape.
 #[derive(Debug)]
 pub(super) enum Event {
@@ -15,6 +17,8 @@ pub(super) enum Event {
     Http(Box<LambdaRequest>),
     /// A request to an access point of S3 Object Lambda.
     ObjectLambda(ObjectLambdaEvent),
+    /// Messages of changed originals.
+    Changes(Changes),
 }
 
 /// A request to an access point of S3 Object Lambda.
@@ -110,9 +114,11 @@ impl Event {
                 .map(Self::ObjectLambda)
                 .map_err(|_| "an event of S3 Object Lambda lacks its URLs or its route");
         }
-        Err(
-            "the event is no request over HTTP (payload format 2.0 or 1.0, or a load balancer's) and none of S3 Object Lambda",
-        )
+        if let Some(changes) = Changes::read(&members) {
+            return changes.map(Self::Changes).map_err(|_| "a message of a changed original lacks bucket or key");
+        }
+        Err("the event is no request over HTTP (payload format 2.0 or 1.0, or a load balancer's), none of S3 Object \
+             Lambda, and no message of a changed original")
     }
 }
 
@@ -150,6 +156,9 @@ mod tests {
             ("object-lambda-head", "operation: Head,"),
             ("object-lambda-list", "operation: List,"),
             ("object-lambda-list-v2", "operation: List,"),
+            ("object-created", "Changes(Direct("),
+            ("s3-notification", "Changes(Direct("),
+            ("queue", "Changes(Queued("),
         ];
         for (name, expected) in table {
             let path = format!("{}/fixtures/events/{name}.json", env!("CARGO_MANIFEST_DIR"));

@@ -1,10 +1,11 @@
-//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers, and
-//! S3 Object Lambda.
+//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers, S3
+//! Object Lambda, and messages of changed originals.
 //!
 //! Events come in by the runtime API; what kind each is, its shape tells. Every event is answered before the function's
 //! time is over: what goes wrong is an answer, too.
 
 mod body;
+mod changes;
 mod event;
 mod http;
 mod init;
@@ -21,9 +22,10 @@ use lambda_http::{Context, Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use crate::front::{Delivery, serve};
+use crate::front::{Delivery, InvalidationSettings, serve};
 use crate::origin::Origin;
-use crate::source::SourceSettings;
+use crate::source::s3::Place;
+use crate::source::{OpenError, SourceSettings};
 use event::{Event, Pending};
 pub use init::report_init_error;
 
@@ -36,6 +38,33 @@ pub struct LambdaSettings {
     pub delivery: Delivery,
     /// How S3 is reached to which S3 Object Lambda's answers go.
     pub source: SourceSettings,
+    /// Whom to tell of changed originals.
+    pub invalidation: Option<InvalidationSettings>,
+    /// CloudFront's API, where it is not that of AWS.
+    pub cloudfront_endpoint: Option<String>,
+    /// Where the originals are.
+    pub originals: Option<Originals>,
+}
+
+/// A bucket, or the part of it below a prefix, whose objects are originals.
+#[derive(Clone)]
+pub struct Originals(Place);
+
+impl Originals {
+    /// Takes the name of a source such as `s3://bucket/prefix`; `None` for any other kind.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the name.
+    pub fn of(source: &str) -> Result<Option<Self>, OpenError> {
+        source.strip_prefix("s3://").map(|place| Place::new(place).map(Self)).transpose()
+    }
+}
+
+impl std::fmt::Debug for Originals {
+    /// No log names the bucket.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Originals").finish_non_exhaustive()
+    }
 }
 
 /// Answers the events of the runtime API at `host:port` for as long as the environment lives.
@@ -48,9 +77,13 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
     let pending = Arc::<Pending>::default();
     let streaming = stream::Streaming::new(door.clone(), pending.clone(), origin.clone(), api.to_owned());
     let objects = Arc::new(object_lambda::Door::new(origin, settings.source));
+    let originals = settings.originals.map(|Originals(place)| place);
+    let invalidator =
+        Arc::new(changes::Invalidator::new(settings.invalidation, settings.cloudfront_endpoint, originals));
     // What the event says, the layer before has read.
     let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {
         let (door, objects, pending) = (door.clone(), objects.clone(), pending.clone());
+        let invalidator = invalidator.clone();
         async move {
             let (_, context) = event.into_parts();
             let deadlines = Deadlines::of(&context);
@@ -61,6 +94,7 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
                     document.map_err(|error| failed("Document", error.to_string()))
                 }
                 Ok(Event::ObjectLambda(event)) => objects.answer(event, &context, deadlines).await,
+                Ok(Event::Changes(changes)) => invalidator.answer(changes, &context, deadlines).await,
                 Err(reason) => Err(failed("UnknownEvent", reason.to_owned())),
             }
         }

@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use bytes::Bytes;
 use http::Uri;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::{self, Client};
@@ -33,7 +34,7 @@ type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, Bo
 
 /// A client with its connections, which its clones share.
 #[derive(Debug, Clone)]
-pub(super) struct Https {
+pub(crate) struct Https {
     /// Without TLS, every request is answered with what is wrong with it.
     client: Result<Client<Connect, SdkBody>, rustls::Error>,
     /// How long a server may be silent before it answers.
@@ -53,8 +54,27 @@ static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
 });
 
 impl Https {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { client: TLS.clone().map(client), silence: ANSWER_TIMEOUT }
+    }
+
+    /// Sends a request to a service that the SDK is not for, and reads an answer of at most `max_bytes`, all within `limit`.
+    ///
+    /// # Errors
+    /// A [`ConnectorError`] if there is no answer, or a longer one.
+    pub(crate) async fn send(
+        &self,
+        request: http::Request<SdkBody>,
+        limit: Duration,
+        max_bytes: usize,
+    ) -> Result<(u16, Bytes), ConnectorError> {
+        let client = self.client.clone().map_err(|error| ConnectorError::user(error.into()))?;
+        let answering = async {
+            let (parts, body) = client.request(request).await.map_err(meaning)?.into_parts();
+            let body = axum::body::to_bytes(axum::body::Body::new(body), max_bytes).await;
+            Ok((parts.status.as_u16(), body.map_err(|error| ConnectorError::io(error.into()))?))
+        };
+        timeout(limit, answering).await.unwrap_or_else(|elapsed| Err(ConnectorError::timeout(elapsed.into())))
     }
 }
 

@@ -23,6 +23,7 @@ use super::{
     has_plain_segments,
 };
 pub(crate) use client::start as start_client;
+pub(crate) use https::Https;
 pub use presigned::{Fetcher, Presigned, code_in};
 
 /// The name of an object's metadata that lists cache tags.

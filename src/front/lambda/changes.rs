@@ -1,0 +1,279 @@
+//! Messages of changed originals, which come from S3 by way of EventBridge and SQS, from EventBridge, or from S3 itself.
+//!
+//! Comes in: one message, or up to some thousands in a batch of SQS. Goes out: one call to CloudFront for all of them
+//! together. A batch that cannot be passed on is given back to the queue; so is a message that cannot be read, which ends
+//! in the queue for dead letters.
+
+use lambda_http::Context;
+use lambda_http::lambda_runtime::Diagnostic;
+use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
+
+use super::Deadlines;
+use crate::front::{InvalidateBy, InvalidationSettings};
+use crate::purge::{self, Batch, CloudFront};
+use crate::source::s3::Place;
+
+/// A message that is no message of a changed original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// Messages of one event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// Each with the id by which it is given back.
+    Queued(Vec<(String, Result<Vec<Change>, Unreadable>)>),
+    /// What cannot be given back singly.
+    Direct(Vec<Change>),
+}
+
+/// An object that was written or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    bucket: String,
+    key: String,
+}
+
+impl Changes {
+    /// Reads an event, if it has the shape of one of these.
+    pub(super) fn read(event: &Map<String, Value>) -> Option<Result<Self, Unreadable>> {
+        if event.contains_key("detail-type") {
+            return Some(of_event_bridge(event).map(Self::Direct));
+        }
+        let records = event.get("Records")?.as_array()?;
+        let source = |record: &Value| record["eventSource"].as_str().map(str::to_owned);
+        match records.first().and_then(source)?.as_str() {
+            "aws:sqs" => Some(records.iter().map(queued).collect::<Result<_, _>>().map(Self::Queued)),
+            "aws:s3" => Some(of_s3(event).map(Self::Direct)),
+            _ => None,
+        }
+    }
+}
+
+fn queued(record: &Value) -> Result<(String, Result<Vec<Change>, Unreadable>), Unreadable> {
+    let id = record["messageId"].as_str().ok_or(Unreadable)?.to_owned();
+    let body = record["body"].as_str().and_then(|body| serde_json::from_str::<Map<String, Value>>(body).ok());
+    let changes = body.ok_or(Unreadable).and_then(|body| {
+        let of_bridge = body.contains_key("detail-type");
+        if of_bridge { of_event_bridge(&body) } else { of_s3(&body) }
+    });
+    Ok((id, changes))
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+fn of_event_bridge(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable> {
+    let detail = event.get("detail").ok_or(Unreadable)?;
+    match event.get("detail-type").and_then(Value::as_str) {
+        Some("Object Created") => {}
+        Some("Object Deleted") => {
+            // An older version that a lifecycle rule has removed was in nobody's answer.
+            let is_lifecycle = detail["reason"] == "Lifecycle Expiration";
+            let is_version = detail["object"]["version-id"].as_str().is_some_and(|version| version != "null");
+            if is_lifecycle && is_version && detail["deletion-type"] == "Permanently Deleted" {
+                return Ok(Vec::new());
+            }
+        }
+        // Tags, access control lists and storage classes change no picture.
+        Some(_) => return Ok(Vec::new()),
+        None => return Err(Unreadable),
+    }
+    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(Unreadable);
+    Ok(vec![Change { bucket: text(&detail["bucket"]["name"])?, key: text(&detail["object"]["key"])? }])
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+fn of_s3(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable> {
+    if event.get("Event").is_some_and(|event| event == "s3:TestEvent") {
+        return Ok(Vec::new());
+    }
+    let records = event.get("Records").and_then(Value::as_array).ok_or(Unreadable)?;
+    let change = |record: &Value| {
+        let object = &record["s3"];
+        let bucket = object["bucket"]["name"].as_str().ok_or(Unreadable)?.to_owned();
+        // It is encoded as in a form, unlike what EventBridge tells.
+        let encoded = object["object"]["key"].as_str().ok_or(Unreadable)?.replace('+', " ");
+        let key = percent_encoding::percent_decode_str(&encoded).decode_utf8().map_err(|_| Unreadable)?.into_owned();
+        Ok(Change { bucket, key })
+    };
+    let is_change = |record: &&Value| {
+        let name = record["eventName"].as_str().unwrap_or_default();
+        name.starts_with("ObjectCreated:") || name.starts_with("ObjectRemoved:")
+    };
+    records.iter().filter(is_change).map(change).collect()
+}
+
+/// Passes changes on to CloudFront.
+pub(super) struct Invalidator {
+    settings: Option<InvalidationSettings>,
+    /// CloudFront's API, where it is not that of AWS.
+    endpoint: Option<String>,
+    /// Where originals are. Objects elsewhere are none.
+    originals: Option<Place>,
+    cloudfront: OnceCell<CloudFront>,
+}
+
+impl Invalidator {
+    pub(super) fn new(
+        settings: Option<InvalidationSettings>,
+        endpoint: Option<String>,
+        originals: Option<Place>,
+    ) -> Self {
+        Self { settings, endpoint, originals, cloudfront: OnceCell::new() }
+    }
+
+    /// Tells CloudFront, and answers with the messages that are to come again.
+    pub(super) async fn answer(
+        &self,
+        changes: Changes,
+        context: &Context,
+        deadlines: Deadlines,
+    ) -> Result<Value, Diagnostic> {
+        match changes {
+            Changes::Direct(changes) => {
+                self.tell(changes, &context.request_id, deadlines).await?;
+                Ok(json!({}))
+            }
+            Changes::Queued(messages) => {
+                let mut failed: Vec<&str> = Vec::new();
+                let (mut read, mut told) = (Vec::new(), Vec::new());
+                for (id, changes) in &messages {
+                    match changes {
+                        Ok(changes) => {
+                            read.extend(changes.iter().cloned());
+                            told.push(id.as_str());
+                        }
+                        Err(Unreadable) => failed.push(id),
+                    }
+                }
+                if !failed.is_empty() {
+                    tracing::error!(count = failed.len(), "messages of the queue are none of changed originals");
+                }
+                if let Err(problem) = self.tell(read, &context.request_id, deadlines).await {
+                    tracing::error!(
+                        count = told.len(),
+                        problem = problem.error_message,
+                        "messages go back to the queue"
+                    );
+                    failed.extend(told);
+                }
+                let items: Vec<Value> = failed.into_iter().map(|id| json!({ "itemIdentifier": id })).collect();
+                Ok(json!({ "batchItemFailures": items }))
+            }
+        }
+    }
+
+    async fn tell(&self, changes: Vec<Change>, request_id: &str, deadlines: Deadlines) -> Result<(), Diagnostic> {
+        let failed = |kind: &str, reason: String| Diagnostic { error_type: kind.to_owned(), error_message: reason };
+        let Some(settings) = &self.settings else {
+            let reason = "an original has changed, and the setting lambda_distribution names nobody to be told";
+            return Err(failed("NoDistribution", reason.to_owned()));
+        };
+        let messages = changes.len();
+        let targets = purge::changed(changes.into_iter().filter_map(|change| self.key(change)));
+        let item = |target: &purge::Target| match settings.by {
+            InvalidateBy::Tags => target.by_tag(),
+            InvalidateBy::Paths => target.by_path(),
+        };
+        // Keys that are nothing but slashes have no answers.
+        let items: Vec<String> = targets.iter().filter_map(|target| item(target).ok()).collect();
+        let cloudfront = self.cloudfront.get_or_init(|| CloudFront::start(self.endpoint.as_deref())).await;
+        for batch in Batch::grouped(items, request_id) {
+            let told = cloudfront.invalidate(&settings.distribution, &batch, deadlines.work).await;
+            let invalidation = told.map_err(|error| failed("Invalidation", error.to_string()))?;
+            tracing::info!(messages, items = batch.items.len(), invalidation, request_id, "answers are taken back");
+        }
+        Ok(())
+    }
+
+    /// The key of an original, as requests name it.
+    fn key(&self, change: Change) -> Option<String> {
+        match &self.originals {
+            Some(place) if change.bucket != place.bucket() => None,
+            Some(place) => change.key.strip_prefix(&place.key("")).map(str::to_owned),
+            None => Some(change.key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(event: &Value) -> Option<Result<Changes, Unreadable>> {
+        Changes::read(event.as_object().unwrap())
+    }
+
+    fn documented(name: &str) -> Value {
+        let path = format!("{}/fixtures/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    fn change(key: &str) -> Change {
+        Change { bucket: "amzn-s3-demo-bucket1".to_owned(), key: key.to_owned() }
+    }
+
+    #[test]
+    fn the_documented_events_tell_what_has_changed() {
+        let direct = |keys: &[&str]| Some(Ok(Changes::Direct(keys.iter().copied().map(change).collect())));
+        assert_eq!(read(&documented("object-created")), direct(&["a b+ü.jpg"]));
+        assert_eq!(read(&documented("object-deleted")), direct(&["example-key"]));
+        assert_eq!(read(&documented("s3-notification")), direct(&["Happy Face+ü.jpg"]));
+        let Some(Ok(Changes::Queued(messages))) = read(&documented("queue")) else { panic!() };
+        let expected = [Ok(vec![change("a b+ü.jpg")]), Ok(vec![change("Happy Face+ü.jpg")]), Err(Unreadable)];
+        assert_eq!(messages.into_iter().map(|(_, changes)| changes).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_changes_no_picture_is_passed_over() {
+        let mut expired = documented("object-deleted");
+        expired["detail"]["reason"] = json!("Lifecycle Expiration");
+        expired["detail"]["deletion-type"] = json!("Permanently Deleted");
+        expired["detail"]["object"]["version-id"] = json!("x");
+        let mut unversioned = expired.clone();
+        unversioned["detail"]["object"].as_object_mut().unwrap().remove("version-id");
+        let mut tagged = documented("object-created");
+        tagged["detail-type"] = json!("Object Tags Added");
+        let mut restored = documented("s3-notification");
+        restored["Records"][0]["eventName"] = json!("ObjectRestore:Completed");
+        for (event, count) in [(expired, 0), (unversioned, 1), (tagged, 0), (restored, 0)] {
+            let Some(Ok(Changes::Direct(changes))) = read(&event) else { panic!("{event}") };
+            assert_eq!(changes.len(), count, "{event}");
+        }
+    }
+
+    #[test]
+    fn other_events_are_others() {
+        let table = [json!({}), json!({"Records": []}), json!({"Records": [{"eventSource": "aws:dynamodb"}]})];
+        for event in table {
+            assert_eq!(read(&event), None, "{event}");
+        }
+        let table = [
+            json!({"detail-type": "Object Created"}),
+            json!({"detail-type": "Object Created", "detail": {"bucket": {"name": "a"}, "object": {}}}),
+            json!({"Records": [{"eventSource": "aws:sqs"}]}),
+            json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}}]}),
+        ];
+        for event in table {
+            assert_eq!(read(&event), Some(Err(Unreadable)), "{event}");
+        }
+    }
+
+    #[test]
+    fn only_originals_below_the_prefix_count() {
+        let key = |place: &str, bucket: &str, key: &str| {
+            let place = (!place.is_empty()).then(|| Place::new(place).unwrap());
+            let change = Change { bucket: bucket.to_owned(), key: key.to_owned() };
+            Invalidator::new(None, None, place).key(change)
+        };
+        let table = [
+            ("", "any", "a/b.jpg", Some("a/b.jpg")),
+            ("mine", "mine", "a/b.jpg", Some("a/b.jpg")),
+            ("mine", "other", "a/b.jpg", None),
+            ("mine/a", "mine", "a/b.jpg", Some("b.jpg")),
+            ("mine/a", "mine", "ab.jpg", None),
+        ];
+        for (place, bucket, name, expected) in table {
+            assert_eq!(key(place, bucket, name).as_deref(), expected, "{place} {bucket} {name}");
+        }
+    }
+}
