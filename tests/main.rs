@@ -19,6 +19,7 @@ mod hostile;
 mod metadata;
 mod mutations;
 mod pictures;
+mod png_suite;
 mod results;
 mod round_trips;
 mod serve;

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::lambda::event;
 use super::object_lambda::{Place, Written};
+use super::signature;
 use super::store::BUCKET;
-use super::{python, signature};
-use crate::common::Server;
+use crate::common::{Server, python};
 
 type Shared = Arc<Mutex<Place>>;
 

@@ -7,8 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::program::command;
-use super::python;
-use crate::common::{Response, Server, fixtures};
+use crate::common::{Response, Server, fixtures, python};
 
 /// The emulator and the function under it.
 struct Emulator {

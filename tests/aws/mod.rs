@@ -12,7 +12,6 @@ mod package;
 mod program;
 mod proxy;
 mod purge;
-mod python;
 mod s3_source;
 mod signature;
 mod store;

@@ -1,26 +1,37 @@
-//! Programs and libraries of the Python Package Index, for the tests that want a real client or a real emulator.
+//! Programs, libraries and sources of the Python Package Index, for the tests that want a real client, a real emulator or the
+//! files of a conformance suite.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A folder with this package, installed below `target/` once.
-fn installed(package: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(package);
+/// A folder below `target/` that pip fills once: by `command`, which the folder's path and the package complete.
+fn filled(package: &str, name: &str, command: &[&str]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if folder.exists() {
         return folder;
     }
     let unfinished = folder.with_extension(std::process::id().to_string());
-    let install = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"])
-        .args(["--retries", "0", "--timeout", "5", "--only-binary", ":all:", "--target"])
+    let pip = Command::new("python3")
+        .args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--retries", "0", "--timeout", "5"])
+        .args(command)
         .arg(&unfinished)
         .arg(package)
         .output()
         .expect("Python is installed");
-    assert!(install.status.success(), "{package}: {}", String::from_utf8_lossy(&install.stderr));
+    assert!(pip.status.success(), "{package}: {}", String::from_utf8_lossy(&pip.stderr));
     // Whoever comes second finds it there.
     let _ = std::fs::rename(&unfinished, &folder);
     folder
+}
+
+/// A folder with this package, installed.
+fn installed(package: &str) -> PathBuf {
+    filled(package, package, &["install", "--root-user-action=ignore", "--only-binary", ":all:", "--target"])
+}
+
+/// A folder with the archive of this package's source.
+pub(crate) fn source(package: &str) -> PathBuf {
+    filled(package, &format!("{package}-source"), &["download", "--no-deps", "--no-binary", ":all:", "--dest"])
 }
 
 /// Python with a package that it can import, on its path or freshly installed.
