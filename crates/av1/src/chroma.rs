@@ -1,7 +1,7 @@
 //! The search for the best prediction of a block's two chromas.
 
 use super::SpeedSettings;
-use super::frame::{Chroma, FrameEncoder, Plane};
+use super::frame::{Chroma, FrameEncoder, Plane, TransformBlock};
 use super::inverse::TxType;
 use super::predict::{self, DC, Edges, FROM_LUMA, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::Quantized;
@@ -11,13 +11,10 @@ use super::write::can_be_from_luma;
 
 /// A way to code the chroma of a block.
 pub(super) struct Coded {
-    /// The place and the size in the planes of chroma, in samples.
-    pub(super) place: [usize; 2],
-    pub(super) size: BlockSize,
     pub(super) chroma: Chroma,
     pub(super) tx_type: TxType,
-    /// Levels and prediction of each plane.
-    pub(super) parts: Vec<(Quantized, Vec<u8>)>,
+    /// The transform block of each plane, with its levels and its prediction.
+    pub(super) parts: Vec<(TransformBlock, Quantized, Vec<u8>)>,
     pub(super) total: f32,
 }
 
@@ -32,10 +29,11 @@ impl FrameEncoder {
     ) -> Coded {
         let size = block.in_plane(self.is_halved);
         let [x, y] = [column, row].map(|unit| (unit >> u32::from(self.is_halved)) * 4);
-        let at = self.place(1, x, y, size, self.is_beside_smooth(true, row, column));
+        let areas = [1, 2].map(|plane| TransformBlock { plane, x, y, size });
+        let at = self.place(areas[0], self.is_beside_smooth(true, row, column));
         let edges = [1, 2].map(|plane| Edges::read(&self.frame[plane].samples, self.frame[plane].stride, size, at));
-        let source = [1, 2].map(|plane| self.source_block(plane, [x, y], size));
-        let contexts = [1, 2].map(|plane| self.context(plane, x, y, size, block));
+        let source = areas.map(|area| self.source_block(area));
+        let contexts = areas.map(|area| self.context(area, block));
 
         let mut candidates = self.chroma_candidates(&edges, &source, [block, size], luma, speed);
         let deviations = self.deviations([x, y], size);
@@ -63,15 +61,13 @@ impl FrameEncoder {
                 }
                 let quantized = self.quantized(&source[i], &prediction, contexts[i], tx_type, 0);
                 total += quantized.distortion + self.lambda * quantized.rate as f32;
-                (quantized, prediction)
+                (areas[i], quantized, prediction)
             });
             if best.as_ref().is_none_or(|best| total < best.total) {
-                best = Some(Coded { place: [x, y], size, chroma, tx_type, parts: parts.into(), total });
+                best = Some(Coded { chroma, tx_type, parts: parts.into(), total });
             }
         }
         best.unwrap_or_else(|| Coded {
-            place: [x, y],
-            size,
             chroma: Chroma { mode: Mode::plain(DC), alphas: [0; 2] },
             tx_type: TxType::DCT,
             parts: Vec::new(),

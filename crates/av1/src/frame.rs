@@ -44,14 +44,20 @@ impl ModeInfo {
         Self { mode: 0, chroma_mode: 0, is_skipped: false, block: BlockSize::square(15), level: [0; 3], sign: [0; 3] };
 }
 
-/// The levels of one transform of a block.
-#[derive(Debug, Clone)]
-pub(super) struct Residual {
+/// An area of a plane: mostly a transform block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TransformBlock {
     pub(super) plane: usize,
-    /// The place in the plane, in samples.
+    /// The position in the plane, in samples.
     pub(super) x: usize,
     pub(super) y: usize,
     pub(super) size: BlockSize,
+}
+
+/// The levels of one transform of a block.
+#[derive(Debug, Clone)]
+pub(super) struct Residual {
+    pub(super) area: TransformBlock,
     pub(super) tx_type: TxType,
     pub(super) levels: Levels,
 }
@@ -188,7 +194,8 @@ impl FrameEncoder {
     }
 
     /// Marks a block's samples as decoded, or as not.
-    pub(super) fn mark_decoded(&mut self, plane: usize, x: usize, y: usize, size: BlockSize, decoded: bool) {
+    pub(super) fn mark_decoded(&mut self, area: TransformBlock, decoded: bool) {
+        let TransformBlock { plane, x, y, size } = area;
         let side = SUPERBLOCK >> self.shift(plane);
         let [w, h] = size.units();
         let (left, top) = (x / 4 % side + 1, y / 4 % side + 1);
@@ -202,8 +209,9 @@ impl FrameEncoder {
         self.decoded[plane][row] >> column & 1 != 0
     }
 
-    /// Where a transform stands among what is decoded.
-    pub(super) fn place(&self, plane: usize, x: usize, y: usize, size: BlockSize, beside_smooth: bool) -> Place {
+    /// Which neighbours of a transform block are decoded.
+    pub(super) fn place(&self, area: TransformBlock, beside_smooth: bool) -> Place {
+        let TransformBlock { plane, x, y, size } = area;
         let shift = self.shift(plane);
         let side = SUPERBLOCK >> shift;
         let [w, h] = size.units();
@@ -233,8 +241,9 @@ impl FrameEncoder {
         [&self.above[column | odd], &self.left[(row | odd) % SUPERBLOCK]]
     }
 
-    /// What a transform's levels are coded with.
-    pub(super) fn context(&self, plane: usize, x: usize, y: usize, size: BlockSize, block: BlockSize) -> CoefContext {
+    /// The contexts that the coefficients of a transform block are coded with, in a block of that size.
+    pub(super) fn context(&self, area: TransformBlock, block: BlockSize) -> CoefContext {
+        let TransformBlock { plane, x, y, size } = area;
         let shift = self.shift(plane);
         let [w, h] = size.units();
         let (x4, y4) = (x / 4, y / 4);
@@ -270,8 +279,9 @@ impl FrameEncoder {
         CoefContext { size, is_chroma: plane > 0, zero_context, sign_context }
     }
 
-    /// Notes a transform's levels for the contexts of later ones.
-    pub(super) fn update_level_contexts(&mut self, plane: usize, x: usize, y: usize, size: BlockSize, levels: &Levels) {
+    /// Updates the contexts of later transform blocks by this one's levels.
+    pub(super) fn update_level_contexts(&mut self, area: TransformBlock, levels: &Levels) {
+        let TransformBlock { plane, x, y, size } = area;
         let shift = self.shift(plane);
         let [w, h] = size.units();
         let [level, sign] = levels.contexts();
@@ -285,7 +295,7 @@ impl FrameEncoder {
         }
     }
 
-    /// Notes a block for the contexts of later ones.
+    /// Updates the contexts of later blocks by this one.
     pub(super) fn update_block_contexts(&mut self, block: &Block) {
         let [w, h] = block.size.units();
         let is_skipped = block.is_skipped();

@@ -1,7 +1,7 @@
 //! The search for the best prediction and the best transform of a block of luma, and what it shares with chroma.
 
 use super::coefficients::{self, CoefContext};
-use super::frame::{FrameEncoder, Plane};
+use super::frame::{FrameEncoder, Plane, TransformBlock};
 use super::inverse::TxType;
 use super::predict::{D67, DC, Edges, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::{self, Quantized, quantize};
@@ -51,13 +51,14 @@ impl FrameEncoder {
     /// The best that is found for the luma of a block at a row and a column.
     pub(super) fn best_luma(&mut self, [row, column]: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> Luma {
         let [x, y] = [column * 4, row * 4];
-        let place = self.place(0, x, y, size, self.is_beside_smooth(false, row, column));
+        let area = TransformBlock { plane: 0, x, y, size };
+        let place = self.place(area, self.is_beside_smooth(false, row, column));
         let task = Task {
             place: [row, column],
             size,
-            source: self.source_block(0, [x, y], size),
+            source: self.source_block(area),
             edges: Edges::read(&self.frame[0].samples, self.frame[0].stride, size, place),
-            context: self.context(0, x, y, size, size),
+            context: self.context(area, size),
         };
         let candidates = self.candidates(&task, speed);
         let plain = |candidates: &Candidate| {
@@ -164,7 +165,8 @@ impl FrameEncoder {
     }
 
     /// The source samples of a block, row by row.
-    pub(super) fn source_block(&self, plane: usize, [x, y]: [usize; 2], size: BlockSize) -> Vec<u8> {
+    pub(super) fn source_block(&self, area: TransformBlock) -> Vec<u8> {
+        let TransformBlock { plane, x, y, size } = area;
         let Plane { samples, stride } = &self.source[plane];
         let mut source = Vec::with_capacity(size.area());
         for line in samples[y * stride + x..].chunks(*stride).take(size.height()) {

@@ -3,7 +3,7 @@
 //! Every way is tried as it would be coded, on the frame itself, and the best is put back.
 
 use super::coefficients::{Levels, dequantize};
-use super::frame::{Block, FrameEncoder, ModeInfo, Node, Partition, Plane, Residual, SUPERBLOCK};
+use super::frame::{Block, FrameEncoder, ModeInfo, Node, Partition, Plane, Residual, SUPERBLOCK, TransformBlock};
 use super::inverse::{self, TxType};
 use super::size::BlockSize;
 use super::symbols::{BIT, cost};
@@ -166,22 +166,14 @@ impl FrameEncoder {
         let luma = self.best_luma([row, column], size, speed);
         let mut total = luma.total;
         let mut block = Block { row, column, size, mode: luma.mode, chroma: None, residuals: Vec::with_capacity(3) };
-        let place = [column * 4, row * 4];
-        block.residuals.push(self.reconstruct(0, place, size, luma.tx_type, luma.quantized.levels, &luma.prediction));
+        let area = TransformBlock { plane: 0, x: column * 4, y: row * 4, size };
+        block.residuals.push(self.reconstruct(area, luma.tx_type, luma.quantized.levels, &luma.prediction));
         if self.has_chroma(row, column, size) {
             let chroma = self.best_chroma([row, column], size, luma.mode, speed);
             block.chroma = Some(chroma.chroma);
             total += chroma.total;
-            let tx_type = chroma.tx_type;
-            for (plane, (quantized, prediction)) in chroma.parts.into_iter().enumerate() {
-                block.residuals.push(self.reconstruct(
-                    plane + 1,
-                    chroma.place,
-                    chroma.size,
-                    tx_type,
-                    quantized.levels,
-                    &prediction,
-                ));
+            for (area, quantized, prediction) in chroma.parts {
+                block.residuals.push(self.reconstruct(area, chroma.tx_type, quantized.levels, &prediction));
             }
         }
         let [above, left] = self.beside(row, column, false).map(|unit| usize::from(unit.is_skipped));
@@ -190,16 +182,9 @@ impl FrameEncoder {
         (block, total)
     }
 
-    /// Puts what a transform results in into the frame.
-    fn reconstruct(
-        &mut self,
-        plane: usize,
-        [x, y]: [usize; 2],
-        size: BlockSize,
-        tx_type: TxType,
-        levels: Levels,
-        prediction: &[u8],
-    ) -> Residual {
+    /// Reconstructs a transform block in the frame, as decoders will.
+    fn reconstruct(&mut self, area: TransformBlock, tx_type: TxType, levels: Levels, prediction: &[u8]) -> Residual {
+        let TransformBlock { plane, x, y, size } = area;
         let Plane { samples, stride } = &mut self.frame[plane];
         let samples = &mut samples[y * *stride + x..];
         for (line, predicted) in samples.chunks_mut(*stride).zip(prediction.chunks_exact(size.width())) {
@@ -213,14 +198,14 @@ impl FrameEncoder {
             dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);
             inverse::add(coefficients, size, tx_type, samples, *stride);
         }
-        self.update_level_contexts(plane, x, y, size, &levels);
-        self.mark_decoded(plane, x, y, size, true);
-        Residual { plane, x, y, size, tx_type, levels }
+        self.update_level_contexts(area, &levels);
+        self.mark_decoded(area, true);
+        Residual { area, tx_type, levels }
     }
 
     fn snapshot(&self, square: Square) -> Snapshot {
         let pixels = self.frame.iter().enumerate().map(|(plane, Plane { samples, stride })| {
-            let ([x, y], size) = self.area(plane, square);
+            let TransformBlock { x, y, size, .. } = self.area(plane, square);
             let lines = samples[y * stride + x..].chunks(*stride).take(size.height());
             lines.flat_map(|line| &line[..size.width()]).copied().collect()
         });
@@ -234,13 +219,13 @@ impl FrameEncoder {
 
     fn restore(&mut self, square: Square, snapshot: &Snapshot) {
         for (plane, pixels) in snapshot.pixels.iter().enumerate() {
-            let ([x, y], size) = self.area(plane, square);
+            let area @ TransformBlock { x, y, size, .. } = self.area(plane, square);
             let Plane { samples, stride } = &mut self.frame[plane];
             let lines = samples[y * *stride + x..].chunks_mut(*stride);
             for (line, pixels) in lines.zip(pixels.chunks_exact(size.width())) {
                 line[..size.width()].copy_from_slice(pixels);
             }
-            self.mark_decoded(plane, x, y, size, true);
+            self.mark_decoded(area, true);
         }
         self.above[square.column..square.column + snapshot.above.len()].copy_from_slice(&snapshot.above);
         self.left = snapshot.left;
@@ -250,16 +235,16 @@ impl FrameEncoder {
     fn forget(&mut self, square: Square) {
         for plane in 0..self.frame.len() {
             if square.side > 2 || !self.is_chroma_halved(plane) {
-                let ([x, y], size) = self.area(plane, square);
-                self.mark_decoded(plane, x, y, size, false);
+                self.mark_decoded(self.area(plane, square), false);
             }
         }
     }
 
-    /// A square's place and size in a plane, in samples.
-    fn area(&self, plane: usize, square: Square) -> ([usize; 2], BlockSize) {
+    /// The area of a square in a plane.
+    fn area(&self, plane: usize, square: Square) -> TransformBlock {
         let shift = u32::from(self.is_chroma_halved(plane));
         let at = |unit: usize| (unit >> shift) * 4;
-        ([at(square.column), at(square.row)], BlockSize::square(square.side).in_plane(shift > 0))
+        let size = BlockSize::square(square.side).in_plane(shift > 0);
+        TransformBlock { plane, x: at(square.column), y: at(square.row), size }
     }
 }

@@ -149,19 +149,19 @@ impl FrameEncoder {
         }
         self.put_filter(size, mode, writer);
         for residual in &block.residuals {
-            let context = self.context(residual.plane, residual.x, residual.y, residual.size, size);
+            let context = self.context(residual.area, size);
             if !is_skipped {
                 let is_zero = residual.levels.0.is_empty();
                 let cdf = &mut self.probabilities.all_zero[context.size.context()][context.zero_context];
                 writer.symbol(cdf, usize::from(is_zero));
                 if !is_zero {
-                    if residual.plane == 0 {
-                        self.put_tx_type(residual.size, mode, residual.tx_type, writer);
+                    if residual.area.plane == 0 {
+                        self.put_tx_type(residual.area.size, mode, residual.tx_type, writer);
                     }
                     coefficients::write(&residual.levels, context, &mut self.probabilities, writer);
                 }
             }
-            self.update_level_contexts(residual.plane, residual.x, residual.y, residual.size, &residual.levels);
+            self.update_level_contexts(residual.area, &residual.levels);
         }
         self.update_block_contexts(block);
     }

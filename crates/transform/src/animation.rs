@@ -40,8 +40,7 @@ impl Limits {
 pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option<Rendered>, Error> {
     let Prepared { render, image, .. } = prepared;
     let (Some(animation), None) = (&prepared.animation, render.transform.page) else { return Ok(None) };
-    let (source, size) = (image.header().format, prepared.plan.output_size());
-    let encoders = output::choose_for_animation(&render.transform.output, source, size, render.accepted);
+    let encoders = render.choice(image.header().format, &prepared.plan).for_animation();
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     render.limits.check(animation, animation.frames())?;
     let plan = plan(prepared)?;

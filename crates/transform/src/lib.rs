@@ -46,7 +46,7 @@ use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{
     Anchor, Color, Colorspace, Crop, Effects, Gravity, Hidden, Metadata, Output, Redaction, Transform,
 };
-use output::{Attempt, EncodeRequest, Finish};
+use output::{Attempt, Choice, EncodeRequest, Finish};
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -270,12 +270,10 @@ impl<'a> Render<'a> {
         let decoded = Instant::now();
         picture.refine_plan()?;
         work.check()?;
-        let source = picture.header.format;
-        let (size, budget) = (picture.plan.output_size(), picture.budget);
+        let (choice, budget) = (self.choice(picture.header.format, &picture.plan), picture.budget);
         let Framed { raster, space, canvas } = picture.framed()?;
         let rest = budget.beside(raster.bytes())?;
-        let Output { format, lossless, .. } = transform.output;
-        let encoders = output::choose(format, source, &raster, size, lossless, self.accepted, rest)?;
+        let encoders = choice.for_raster(&raster, rest)?;
         let resized = Instant::now();
         let carried = metadata::carry(self.original, kept(transform), work)?;
         let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
@@ -304,6 +302,12 @@ impl<'a> Render<'a> {
         };
         let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
         Ok(Rendered { stages, ..rendered })
+    }
+
+    /// What decides about the format of the picture.
+    fn choice(&self, source: Format, plan: &Plan) -> Choice {
+        let Output { format: asked, lossless, .. } = self.transform.output;
+        Choice { asked, lossless, accepted: self.accepted, source, size: plan.output_size() }
     }
 
     /// How the picture is to be written.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::{Error, Rendered, Stages};
 use image_origin_codec::{self as codec, Budget, EncodeOptions, Encoder, Format, Raster, Variety};
 use image_origin_metadata::{self as metadata, Carried};
-use image_origin_query::{FormatChoice, Output, accept};
+use image_origin_query::{FormatChoice, accept};
 
 /// Most pixels that `format=auto` makes an AVIF of, which take a core three to four seconds; a viewer who wants more has to
 /// ask for it.
@@ -53,63 +53,86 @@ impl Accepted {
     }
 }
 
-/// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
-/// last the one that every viewer knows: see [`smallest`]. `budget` is for what is held beside the raster.
-pub(super) fn choose(
-    choice: Option<FormatChoice>,
-    source: Format,
-    raster: &Raster,
-    size: (u32, u32),
-    lossless: bool,
-    accepted: Accepted,
-    budget: Budget,
-) -> Result<Vec<&'static dyn Encoder>, Error> {
-    if let Some(format) = settled(choice, source) {
-        return Ok(vec![encoder(format)?]);
+/// What decides about the format of the output.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    /// What is asked for, if anything is.
+    pub(super) asked: Option<FormatChoice>,
+    /// Whether to encode without loss.
+    pub(super) lossless: bool,
+    /// What `format=auto` may choose.
+    pub(super) accepted: Accepted,
+    /// The format of the original.
+    pub(super) source: Format,
+    /// Width and height of the output in pixels.
+    pub(super) size: (u32, u32),
+}
+
+impl Choice {
+    /// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
+    /// last the one that every viewer knows: see [`smallest`]. `budget` is for what is held beside the raster.
+    pub(super) fn for_raster(&self, raster: &Raster, budget: Budget) -> Result<Vec<&'static dyn Encoder>, Error> {
+        if let Some(format) = self.settled() {
+            return Ok(vec![encoder(format)?]);
+        }
+        let newer = if self.asked.is_some() { self.accepted } else { Accepted::default() };
+        let old = suitable(raster, self.lossless, budget)?.iter().copied();
+        let mut encoders =
+            newer.formats(self.lossless, self.size).chain(old).map(encoder).collect::<Result<Vec<_>, _>>()?;
+        encoders.retain(|encoder| self.fits(*encoder));
+        if encoders.is_empty() {
+            // Of all formats, this one holds the longest sides.
+            encoders.push(encoder(Format::Png)?);
+        }
+        Ok(encoders)
     }
-    let newer = if choice.is_some() { accepted } else { Accepted::default() };
-    let old = suitable(raster, lossless, budget)?.iter().copied();
-    let formats = newer.formats(lossless, size).chain(old).map(|format| encoder(format));
-    let mut encoders = formats.collect::<Result<Vec<_>, _>>()?;
-    encoders.retain(|encoder| holds(*encoder, size));
-    if encoders.is_empty() {
-        // Of all formats, this one holds the longest sides.
-        encoders.push(encoder(Format::Png)?);
+
+    /// The encoders where the pixels have no say in the choice, else none. What came as a JPEG is a photograph, and may stay
+    /// one.
+    pub(super) fn unseen(&self) -> Vec<&'static dyn Encoder> {
+        let newer = match self.settled() {
+            Some(format) => return encoder(format).into_iter().collect(),
+            None if self.source == Format::Jpeg && !self.lossless => self.accepted.formats(false, self.size),
+            None => return Vec::new(),
+        };
+        let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format).ok());
+        encoders.filter(|encoder| self.fits(*encoder)).collect()
     }
-    Ok(encoders)
-}
 
-/// Whether a picture of that size can be written.
-fn holds(encoder: &dyn Encoder, (width, height): (u32, u32)) -> bool {
-    width.max(height) <= encoder.max_side()
-}
+    /// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
+    /// file counts; GIF loses colours.
+    pub(super) fn for_animation(&self) -> Vec<&'static dyn Encoder> {
+        let formats = match self.asked {
+            Some(FormatChoice::WebP) => [Some(Format::WebP), None],
+            Some(FormatChoice::Gif) => [Some(Format::Gif), None],
+            Some(FormatChoice::Auto) => match self.accepted.best_animated() {
+                Some(newer) if self.lossless => [Some(newer), None],
+                newer => [newer, Some(Format::Gif)],
+            },
+            Some(_) => [None; 2],
+            None => [Some(self.source), None],
+        };
+        let encoders = formats.into_iter().flatten().filter_map(codec::encoder);
+        let is_settled = self.asked != Some(FormatChoice::Auto);
+        encoders.filter(|encoder| encoder.has_animation() && (is_settled || self.fits(*encoder))).collect()
+    }
 
-/// The encoders of a picture of that size where its pixels have no say in it, else none. What came as a JPEG is a
-/// photograph, and may stay one.
-pub(super) fn choose_unseen(
-    output: &Output,
-    source: Format,
-    size: (u32, u32),
-    accepted: Accepted,
-) -> Vec<&'static dyn Encoder> {
-    let newer = match settled(output.format, source) {
-        Some(format) => return encoder(format).into_iter().collect(),
-        None if source == Format::Jpeg && !output.lossless => accepted.formats(false, size),
-        None => return Vec::new(),
-    };
-    let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format).ok());
-    encoders.filter(|encoder| holds(*encoder, size)).collect()
-}
+    /// Whether a picture of that size can be written.
+    fn fits(&self, encoder: &dyn Encoder) -> bool {
+        self.size.0.max(self.size.1) <= encoder.max_side()
+    }
 
-fn settled(choice: Option<FormatChoice>, source: Format) -> Option<Format> {
-    match choice {
-        Some(FormatChoice::Avif) => Some(Format::Avif),
-        Some(FormatChoice::Jpeg) => Some(Format::Jpeg),
-        Some(FormatChoice::Png) => Some(Format::Png),
-        Some(FormatChoice::WebP) => Some(Format::WebP),
-        Some(FormatChoice::Gif) => Some(Format::Gif),
-        Some(FormatChoice::Auto) => None,
-        None => codec::encoder(source).is_some().then_some(source),
+    /// The format, where it does not depend on the picture.
+    fn settled(&self) -> Option<Format> {
+        match self.asked {
+            Some(FormatChoice::Avif) => Some(Format::Avif),
+            Some(FormatChoice::Jpeg) => Some(Format::Jpeg),
+            Some(FormatChoice::Png) => Some(Format::Png),
+            Some(FormatChoice::WebP) => Some(Format::WebP),
+            Some(FormatChoice::Gif) => Some(Format::Gif),
+            Some(FormatChoice::Auto) => None,
+            None => codec::encoder(self.source).is_some().then_some(self.source),
+        }
     }
 }
 
@@ -146,29 +169,6 @@ pub(super) fn smallest<E: Copy>(
     }
     drop(plain);
     write(old, request, budget)
-}
-
-/// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
-/// file counts; GIF loses colours.
-pub(super) fn choose_for_animation(
-    output: &Output,
-    source: Format,
-    size: (u32, u32),
-    accepted: Accepted,
-) -> Vec<&'static dyn Encoder> {
-    let formats = match output.format {
-        Some(FormatChoice::WebP) => [Some(Format::WebP), None],
-        Some(FormatChoice::Gif) => [Some(Format::Gif), None],
-        Some(FormatChoice::Auto) => match accepted.best_animated() {
-            Some(newer) if output.lossless => [Some(newer), None],
-            newer => [newer, Some(Format::Gif)],
-        },
-        Some(_) => [None; 2],
-        None => [Some(source), None],
-    };
-    let encoders = formats.into_iter().flatten().filter_map(codec::encoder);
-    let is_settled = output.format != Some(FormatChoice::Auto);
-    encoders.filter(|encoder| encoder.has_animation() && (is_settled || holds(*encoder, size))).collect()
 }
 
 /// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else. Grey may
@@ -367,8 +367,9 @@ mod tests {
         let chosen = |raster: &Raster, accept, lossless| {
             let accepted = Accepted::from_header(accept, &AUTO_FORMATS);
             let size = (raster.width(), raster.height());
-            let auto = Some(FormatChoice::Auto);
-            let encoders = choose(auto, Format::Png, raster, size, lossless, accepted, Budget::UNLIMITED).unwrap();
+            let asked = Some(FormatChoice::Auto);
+            let choice = Choice { asked, lossless, accepted, source: Format::Png, size };
+            let encoders = choice.for_raster(raster, Budget::UNLIMITED).unwrap();
             encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
         };
         let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -394,9 +395,9 @@ mod tests {
     #[test]
     fn auto_makes_no_avif_that_takes_too_long() {
         let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
-        let auto = Output { format: Some(FormatChoice::Auto), ..Output::default() };
         for (size, newest) in [((4096, 4096), Format::Avif), ((4097, 4096), Format::WebP)] {
-            let unseen = choose_unseen(&auto, Format::Jpeg, size, accepted);
+            let asked = Some(FormatChoice::Auto);
+            let unseen = Choice { asked, lossless: false, accepted, source: Format::Jpeg, size }.unseen();
             assert_eq!(unseen.first().unwrap().format(), newest, "{size:?}");
         }
     }

@@ -113,7 +113,7 @@ fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarE
     {
         return Ok(Vec::new());
     }
-    let encoders = output::choose_unseen(&transform.output, header.format, plan.output_size(), render.accepted);
+    let encoders = render.choice(header.format, plan).unseen();
     let options = render.encode_request().options;
     let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&options)?));
     Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
