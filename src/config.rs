@@ -15,7 +15,7 @@ use quantity::{count, listen_address, pixels, results_for, results_place, second
 
 use crate::codec::{self, Budget, Format};
 use crate::front::playground::Playground;
-use crate::front::{ConnectionSettings, Delivery, InvalidateBy, InvalidationSettings, ViewerSettings};
+use crate::front::{ConnectionSettings, Delivery, Invalidate, InvalidateBy, InvalidationSettings, ViewerSettings};
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Presets};
 use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
@@ -208,6 +208,8 @@ settings! {
     lambda_distribution: String = text, "ID";
     /// How it tells of them; by paths, where the distribution has no cache tags [default: tags]
     lambda_invalidate_by: InvalidateBy = word, "HOW", InvalidateBy;
+    /// Of which it tells: all, or those that a bucket with versions had before; new ones are in no cache [default: all]
+    lambda_invalidate: Invalidate = word, "WHICH", Invalidate;
     /// What format=auto may choose beside JPEG and PNG, the best first: avif, webp, or none [default: avif,webp]
     auto_formats: String = text, "FORMATS";
     /// How fast AVIF is written, from 1, which makes the smallest files, to 4; large pictures are written faster [default: 3]
@@ -359,7 +361,11 @@ impl Layer {
             playground: self.playground.unwrap_or(Playground::Auto),
             delivery: self.lambda_delivery.unwrap_or_default(),
             invalidation: self.lambda_distribution.map(check_distribution).transpose()?.map(|distribution| {
-                InvalidationSettings { distribution, by: self.lambda_invalidate_by.unwrap_or_default() }
+                InvalidationSettings {
+                    distribution,
+                    by: self.lambda_invalidate_by.unwrap_or_default(),
+                    which: self.lambda_invalidate.unwrap_or_default(),
+                }
             }),
             log: LogSettings {
                 format: self.log_format.unwrap_or(LogFormat::Text),

@@ -9,9 +9,9 @@ locals {
 
 # One entry for what means the same: viewer-request leaves only the grammar's names in a query, in one order.
 resource "aws_cloudfront_cache_policy" "images" {
-  count       = local.cdn
-  name        = "${var.name}-${local.region}"
-  comment     = "Path, query and negotiable types are one picture"
+  count   = local.cdn
+  name    = "${var.name}-${local.region}"
+  comment = "Path, query and negotiable types are one picture"
   # A longer one would keep what says no-store, too.
   min_ttl     = 0
   default_ttl = local.month
@@ -109,6 +109,13 @@ resource "aws_cloudfront_response_headers_policy" "images" {
       header   = "Cross-Origin-Resource-Policy"
       value    = "cross-origin"
       override = true
+    }
+  }
+
+  # They are for CDNs.
+  remove_headers_config {
+    items {
+      header = "Cache-Tag"
     }
   }
 }

@@ -95,6 +95,17 @@ variable "distribution" {
   default     = true
 }
 
+variable "invalidation" {
+  description = "Which changed originals CloudFront is told of: `replaced` and deleted ones, which takes a versioned bucket, `all`, or `off`. By default `replaced`; with a bucket of your own `off`, whose events to Amazon EventBridge are yours to turn on"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.invalidation == null ? true : contains(["replaced", "all", "off"], var.invalidation)
+    error_message = "Takes replaced, all or off."
+  }
+}
+
 variable "domain" {
   description = "Own host names: a certificate of us-east-1 for them, and the hosted zone that gets their records"
   type = object({

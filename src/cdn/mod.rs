@@ -151,7 +151,7 @@ impl Cdn {
                 Reply { answer: Arc::new(generated(*response)), x_cache: GENERATED, age: None }
             }
             Action::Forward(forwarded) => {
-                let ignored = explain_ignored(&event.request.querystring);
+                let ignored = explain_ignored(&event.request.querystring, &self.config);
                 trace.step("viewer-request", outcome.why, described(&forwarded).into_iter().chain(ignored).collect());
                 let request = forwarded;
                 self.through_cache(*request, id, trace).await
@@ -310,9 +310,13 @@ impl Cdn {
 }
 
 /// The first parameters that do not get past the edge, and what may have been meant; none where all are known.
-pub fn explain_ignored(query: &str) -> Option<String> {
-    let credentials = ["token", "expires", "signature"];
-    let ignored = crate::query::ignored_names(query).filter(|i| !credentials.contains(&i.name.as_str()));
+pub fn explain_ignored(query: &str, config: &Config) -> Option<String> {
+    let is_known = |name: &str| match name {
+        "token" | "expires" | "signature" => true,
+        "versionId" => config.has_versions(),
+        _ => false,
+    };
+    let ignored = crate::query::ignored_names(query).filter(|ignored| !is_known(&ignored.name));
     let names = ignored.map(|ignored| match ignored.meant {
         Some(meant) => format!("{} (did you mean {meant}?)", ignored.name),
         None => ignored.name,

@@ -67,7 +67,7 @@ impl Origins {
         let path = path.strip_prefix(&target.path).unwrap_or(path);
         let is_storage = config.origins().storage.as_ref() == Some(target);
         let response = if is_storage {
-            self.stored(path).await.unwrap_or_else(|error| unstored(&error))
+            self.stored(path, query).await.unwrap_or_else(|error| unstored(&error))
         } else {
             self.transformed(method, path, query, headers).await
         };
@@ -90,10 +90,11 @@ impl Origins {
     }
 
     /// A file as it is, which is what a bucket gives.
-    async fn stored(&self, path: &str) -> Result<Response, SourceError> {
+    async fn stored(&self, path: &str, query: &str) -> Result<Response, SourceError> {
         let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
         let deadline = Instant::now() + STORAGE_TIMEOUT;
-        let ask = Ask { key: &key, version: None, holds: None, deadline };
+        let version = self.storage.version(query);
+        let ask = Ask { key: &key, version: version.as_deref(), holds: None, deadline };
         let opened = tokio::time::timeout_at(deadline, self.storage.open(ask)).await;
         let Found::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
             return Err(SourceError::Failed("nothing was held that could be current".to_owned()));

@@ -141,7 +141,9 @@ fn check_signable(path_and_query: &str) -> Result<(), String> {
     // Presets live in the origin's configuration.
     let preset = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "preset").last();
     let presets = preset.map(|(_, name)| (name.trim().to_owned(), String::new())).into_iter().collect();
-    parse_strictly(query, &presets).map(drop)
+    // A version is signed as well.
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("versionId=")).collect();
+    parse_strictly(&rest.join("&"), &presets).map(drop)
 }
 
 fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) -> Result<(), Failure> {
@@ -182,7 +184,8 @@ fn refuse_unmet(config: &Config, keys: &Keys) -> Result<(), Failure> {
 fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String {
     let (_, path) = split(url);
     let (uri, querystring) = path.split_once('?').unwrap_or((path, ""));
-    let ignored = cdn::explain_ignored(querystring).map(|ignored| format!("    {ignored}\n")).unwrap_or_default();
+    let ignored =
+        cdn::explain_ignored(querystring, config).map(|ignored| format!("    {ignored}\n")).unwrap_or_default();
     let request = Request {
         client_ip: String::new(),
         headers: headers.clone(),

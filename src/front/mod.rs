@@ -23,6 +23,20 @@ pub struct InvalidationSettings {
     pub distribution: String,
     /// How it is told.
     pub by: InvalidateBy,
+    /// Of which.
+    pub which: Invalidate,
+}
+
+words! {
+    /// Which changed originals a CDN is told of.
+    #[derive(Default)]
+    Invalidate {
+        /// All that were written or deleted.
+        #[default]
+        All = "all",
+        /// Those that were there before, by the versions of their bucket. CloudFront bills each that it is told of.
+        Replaced = "replaced",
+    }
 }
 
 words! {

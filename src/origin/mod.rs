@@ -402,6 +402,8 @@ impl Origin {
         let variant = variant(&transform, accepted, settings);
         let version = self.source.version(request.query);
         let preset = query::preset_name(request.query);
+        // A version does not change either.
+        let has_revision = has_revision || version.is_some();
         Ok(ParsedRequest { key, version, preset, has_revision, transform, accepted, variant, deadline })
     }
 

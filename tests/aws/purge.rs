@@ -196,6 +196,36 @@ fn what_cannot_be_passed_on_goes_back_to_the_queue() {
     assert_eq!((reply.kind, reply.json()["errorType"].as_str()), ("error", Some("NoDistribution")));
 }
 
+#[test]
+fn new_originals_cost_no_invalidation_where_the_bucket_tells_them_from_replaced_ones() {
+    let (store, cloudfront) = (Store::start(), CloudFront::failing(&[]));
+    for key in ["new.jpg", "old.jpg", "old.jpg.versions/1", "denied/a.jpg"] {
+        store.put(key, b"x");
+    }
+    let (source, endpoint, api) = (format!("s3://{BUCKET}"), format!("http://{}", store.address), cloudfront.url());
+    let function = Function::start(&[
+        ("IMAGE_ORIGIN_SOURCE", &source),
+        ("IMAGE_ORIGIN_LAMBDA_DISTRIBUTION", "E2EXAMPLE"),
+        ("IMAGE_ORIGIN_LAMBDA_INVALIDATE", "replaced"),
+        ("IMAGE_ORIGIN_S3_ENDPOINT", &endpoint),
+        ("IMAGE_ORIGIN_S3_PATH_STYLE", "true"),
+        ("AWS_ENDPOINT_URL_CLOUDFRONT", &api),
+    ]);
+    // What S3 does not tell counts as replaced.
+    assert_eq!(failures(&function.invoke(queue(["new.jpg", "old.jpg", "denied/a.jpg"].map(str::to_owned)))), 0);
+    let mut expected = ["old.jpg", "denied/a.jpg"].map(|key| format!("#{}", key_tag(key)));
+    let mut told = cloudfront.batches().remove(0).items;
+    expected.sort();
+    told.sort();
+    assert_eq!(told, expected);
+    assert_eq!(store.requests().len(), 2);
+    let mut deleted = event("object-deleted.json");
+    deleted["detail"]["bucket"]["name"] = json!(BUCKET);
+    assert_eq!(function.invoke(deleted).kind, "response");
+    assert_eq!(cloudfront.batches().len(), 1, "a deleted one was there");
+    assert_eq!(store.requests(), Vec::<String>::new());
+}
+
 /// EventBridge's own event, without a queue.
 fn event_of(key: &str) -> Value {
     let mut event = event("object-created.json");

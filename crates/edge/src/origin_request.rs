@@ -53,7 +53,7 @@ pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         return Outcome::refuse(&BAD_PATH, request, "the path must start with a slash");
     }
     let path = reencode_path(&request.uri);
-    let query = Query::parse(&request.querystring);
+    let query = config.query(&request.querystring);
     let (target, route) = choose(&path, &query, config);
     let target = &*named(target, request.origin.as_ref());
     if target.domain.is_empty() {
@@ -67,8 +67,8 @@ pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     // S3 takes dot segments for a part of the key; everybody else resolves them, so they had better be gone.
     routed.uri =
         if matches!(target.service, Service::S3 | Service::S3ObjectLambda) { path } else { remove_dot_segments(&path) };
-    // A bucket has no use for a query, but for `?acl` and its kin it has ears.
-    routed.querystring = if route.is_storage { String::new() } else { query.canonical() };
+    // A bucket has no use for a query but a version, while for `?acl` and its kin it has ears.
+    routed.querystring = if route.is_storage { query.version() } else { query.canonical() };
     routed.headers.retain(|name| FORWARDED.contains(&name));
     routed.headers.set("Host", target.domain.as_str());
     routed.origin = Some(Origin::Custom(origin(target, request.origin.as_ref())));

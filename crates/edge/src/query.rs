@@ -18,6 +18,9 @@ pub(crate) mod credential {
     pub(crate) const SIGNATURE: &str = "signature";
 }
 
+/// The parameter that names a version of the original in S3. It is no part of the grammar.
+pub(crate) const VERSION: &str = "versionId";
+
 /// Known parameters by canonical name, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query(Vec<(&'static str, String)>);
@@ -29,16 +32,34 @@ impl Query {
         Self(image_origin_query::canonical_pairs(query))
     }
 
+    /// The same where `versionId` has a meaning: of several, the first that is not empty, as for the origin.
+    #[must_use]
+    pub fn with_version(query: &str) -> Self {
+        let mut parsed = Self::parse(query);
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        if let Some((_, version)) = pairs.find(|(name, value)| name == VERSION && !value.is_empty()) {
+            let at = parsed.0.partition_point(|(name, _)| *name < VERSION);
+            parsed.0.insert(at, (VERSION, version.into_owned()));
+        }
+        parsed
+    }
+
     /// Whether nothing is asked for but the original, or a state of it.
     #[must_use]
     pub fn is_original(&self) -> bool {
-        self.0.iter().all(|(name, _)| *name == "v")
+        self.0.iter().all(|(name, _)| matches!(*name, "v" | VERSION))
     }
 
     /// The value of a parameter, by canonical name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The text that names nothing but the version, if one is named.
+    #[cfg(feature = "origin-request")]
+    pub(crate) fn version(&self) -> String {
+        encode(self.get(VERSION).map(|version| (VERSION, version)).into_iter())
     }
 
     /// The one text of these parameters.
@@ -98,6 +119,22 @@ mod tests {
             assert_eq!(canonical, expected, "{query}");
             assert_eq!(Query::parse(&canonical).canonical(), expected, "{query} is not stable");
         }
+    }
+
+    #[test]
+    fn a_version_is_part_of_the_query_where_it_has_a_meaning() {
+        let table = [
+            ("w=300&versionId=a%2Fb&v=1", "v=1&versionId=a%2Fb&w=300"),
+            ("versionId=&versionId=x&versionId=y", "versionId=x"),
+            ("versionid=x&h=1", "h=1"),
+            ("versionId=", ""),
+        ];
+        for (query, expected) in table {
+            let parsed = Query::with_version(query);
+            assert_eq!(parsed.canonical(), expected, "{query}");
+            assert_eq!(Query::with_version(expected), parsed, "{query} is not stable");
+        }
+        assert!(Query::with_version("versionId=x").is_original());
     }
 
     #[test]

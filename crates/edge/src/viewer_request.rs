@@ -55,7 +55,7 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         }
     };
     let rule = &config.access.rules[index];
-    let query = Query::parse(&request.querystring);
+    let query = config.query(&request.querystring);
     let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
     let verdict = attempt.judge(config, &keys.auth, now);
     let heading = format!("rules[{index}] `{}`", rule.pattern.text());

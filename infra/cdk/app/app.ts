@@ -7,8 +7,9 @@ import { AccessStack } from './access.ts';
 import { AuthStack, deployedPool } from './auth.ts';
 import { CdnStack } from './cdn.ts';
 import { EdgeStack } from './edge.ts';
+import { InvalidationStack } from './invalidation.ts';
 import { Names } from './names.ts';
-import type { Options } from './options.ts';
+import { invalidates, type Options } from './options.ts';
 import { OriginStack } from './origin.ts';
 import { StorageStack } from './storage.ts';
 import { WatchStack } from './watch.ts';
@@ -52,6 +53,11 @@ export function build(app: App, options: Options, surroundings: Surroundings = {
     const { distributionId } = cdn;
     const watch = new WatchStack(app, `${name}-watch`, { ...virginia, ...known, distributionId });
     watch.addStackDependency(cdn);
+    if (invalidates(options)) {
+      const tells = { ...here, ...known, imageOrigin, distributionId };
+      const invalidation = new InvalidationStack(app, `${name}-invalidation`, tells);
+      invalidation.addStackDependency(cdn);
+    }
   }
   const distributionId = cdn?.readsBucket ? cdn.distributionId : undefined;
   if (storage || distributionId !== undefined) {

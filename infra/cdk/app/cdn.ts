@@ -84,6 +84,7 @@ export class CdnStack extends Stack {
     if (domain) this.records(domain, distribution);
     acceptChoices(options, distribution);
     images.allow(distribution);
+    images.tag(distribution);
     if (this.readsBucket)
       images.acceptImportedBucket(
         distribution,
@@ -98,6 +99,7 @@ export class CdnStack extends Stack {
     const outputs: Record<string, string | undefined> = {
       OriginDomain: images.domainName,
       OriginAccessControlId: images.originAccessControl?.originAccessControlId,
+      CacheTagHeader: images.cacheTagHeader,
       CachePolicyId: images.cachePolicy.cachePolicyRef.cachePolicyId,
       OriginRequestPolicyId: images.originRequestPolicy.originRequestPolicyRef.originRequestPolicyId,
       ResponseHeadersPolicyId: images.responseHeadersPolicy.responseHeadersPolicyRef.responseHeadersPolicyId,

@@ -12,6 +12,7 @@ export class Names {
   readonly partition: string;
   readonly objectsArn: string;
   readonly function: string;
+  readonly invalidation: string;
   readonly functionArn: string;
   readonly supportingAccessPoint: string;
   readonly supportingAccessPointArn: string;
@@ -30,6 +31,7 @@ export class Names {
     this.bucketArn = `arn:${this.partition}:s3:::${this.bucket}`;
     this.objectsArn = `${this.bucketArn}${storage.prefix ?? ''}/*`;
     this.function = `${name}-transformer`;
+    this.invalidation = `${name}-invalidation`;
     this.functionArn = arn('lambda', `function:${this.function}`);
     this.supportingAccessPoint = `${name}-originals`;
     this.supportingAccessPointArn = arn('s3', `accesspoint/${this.supportingAccessPoint}`);

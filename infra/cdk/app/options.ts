@@ -128,6 +128,12 @@ export const Schema = z
       })
       .default('new')
       .describe('A new one; one that exists, which may then ask; or none, and only roles may ask the function'),
+    invalidation: z
+      .enum(['off', 'replaced', 'all'])
+      .optional()
+      .describe(
+        'Which changed originals CloudFront is told of. Default: replaced and deleted ones; off with storage.import, whose events are its owner’s',
+      ),
     originShield: z
       .string()
       .optional()
@@ -179,6 +185,16 @@ const FILES = ['svg', 'pdf', 'mp4', 'webm'];
 /** The endings of files that come from the bucket as they are. */
 export function files({ files, storage }: Options): string[] {
   return files ?? (storage.import ? [] : FILES);
+}
+
+/** Which changed originals CloudFront is told of. The events of an imported bucket are its owner's to turn on. */
+export function invalidation({ invalidation, storage }: Options): 'off' | 'replaced' | 'all' {
+  return invalidation ?? (storage.import ? 'off' : 'replaced');
+}
+
+/** Whether it is told of any. */
+export function invalidates(options: Options): boolean {
+  return options.distribution !== 'none' && invalidation(options) !== 'off';
 }
 
 /** What is wrong with the options, for the one who wrote them. */

@@ -4,8 +4,9 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, HttpMethods, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { accept } from '../lib/accepted.ts';
+import { sendEvents } from '../lib/image-invalidation.ts';
 import type { Names } from './names.ts';
-import type { Options } from './options.ts';
+import { invalidates, type Options } from './options.ts';
 
 export interface StorageStackProps extends StackProps {
   readonly options: Options;
@@ -45,6 +46,7 @@ export class StorageStack extends Stack {
       ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
+    if (invalidates(props.options)) sendEvents(bucket);
     accept(
       bucket,
       'S1',

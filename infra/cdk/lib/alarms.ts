@@ -3,6 +3,7 @@ import { Annotations, Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { ImageOrigin } from './image-origin.ts';
 
@@ -102,6 +103,33 @@ export class OriginAlarms extends Alarms {
       metric: metric('Duration', 'p99'),
       above: imageOrigin.timeout.toSeconds() * 10 * durationPercent,
       periods: 3,
+    });
+  }
+}
+
+export interface InvalidationAlarmsProps extends AlarmsProps {
+  readonly queue: IQueue;
+  readonly deadLetterQueue: IQueue;
+}
+
+/** The alarm of an invalidation, in its region. */
+export class InvalidationAlarms extends Alarms {
+  constructor(scope: Construct, id: string, props: InvalidationAlarmsProps) {
+    super(scope, id, props);
+    const { queue, deadLetterQueue } = props;
+    this.alarm({
+      name: 'StaleAnswers',
+      says: 'CloudFront was not told that originals have changed: messages failed, or have waited for a quarter of an hour.',
+      metric: new cloudwatch.MathExpression({
+        expression: 'FILL(failed, 0) + IF(FILL(age, 0) > 900, 1, 0)',
+        usingMetrics: {
+          failed: deadLetterQueue.metricApproximateNumberOfMessagesVisible({ period: PERIOD, statistic: 'Maximum' }),
+          age: queue.metricApproximateAgeOfOldestMessage({ period: PERIOD, statistic: 'Maximum' }),
+        },
+        label: 'messages that failed or are late',
+        period: PERIOD,
+      }),
+      above: 0,
     });
   }
 }

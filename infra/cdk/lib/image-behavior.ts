@@ -20,6 +20,8 @@ export interface ImageBehaviorProps extends cloudfront.AddBehaviorOptions {
   readonly edge?: ImageEdge | undefined;
   /** A region of Origin Shield, or `auto` for the one that AWS recommends. Default: none. */
   readonly originShield?: string | undefined;
+  /** Viewers get the header with cache tags, too. Default: CloudFront reads it and takes it away. */
+  readonly showCacheTags?: boolean | undefined;
   /** Web origins whose scripts may read pictures. Default: all. */
   readonly cors?: readonly string[] | undefined;
   /**
@@ -46,14 +48,28 @@ export class ImageBehavior extends Construct {
   readonly originAccessControl: cloudfront.FunctionUrlOriginAccessControl | undefined;
   /** The host name of the origin. */
   readonly domainName: string;
+  /** The header with cache tags, for `CacheTagConfig` of a distribution that other tools make; nothing if there are none. */
+  readonly cacheTagHeader: string | undefined;
   private readonly fileOrigin: cloudfront.IOrigin | undefined;
   private readonly props: ImageBehaviorProps;
 
   constructor(scope: Construct, id: string, props: ImageBehaviorProps) {
     super(scope, id);
-    const { imageOrigin, edge, originShield, cors, cacheKey, transformerDomain, policyName, artifacts, ...options } =
-      props;
+    const {
+      imageOrigin,
+      edge,
+      originShield,
+      cors,
+      showCacheTags,
+      cacheKey,
+      transformerDomain,
+      policyName,
+      artifacts,
+      ...options
+    } = props;
     this.props = props;
+    const header = `${imageOrigin.settings['cache_tag_header'] ?? 'Cache-Tag'}`;
+    this.cacheTagHeader = header === 'none' ? undefined : header;
     if (!props.responseHeadersPolicy && 'cors' in imageOrigin.settings)
       throw new BuildError(
         'settings.cors has no effect behind a distribution, whose own headers replace it: say it once, by cors of the behaviour (the option storage.cors)',
@@ -116,6 +132,14 @@ export class ImageBehavior extends Construct {
       distribution.addBehavior(pattern, origin, options);
     distribution.addBehavior(pathPattern, this.origin, this.options);
     this.allow(distribution);
+    this.tag(distribution);
+  }
+
+  /** Has a distribution of this app read cache tags, so that answers can be taken back by them. */
+  tag(distribution: cloudfront.Distribution): void {
+    const resource = distribution.node.defaultChild;
+    if (this.cacheTagHeader !== undefined && resource instanceof cloudfront.CfnDistribution)
+      resource.addPropertyOverride('DistributionConfig.CacheTagConfig.HeaderName', this.cacheTagHeader);
   }
 
   /** Lets a distribution, and none else, ask the function, where CloudFront signs. */
@@ -180,6 +204,9 @@ export class ImageBehavior extends Construct {
       customHeadersBehavior: {
         customHeaders: [{ header: 'Cross-Origin-Resource-Policy', value: 'cross-origin', override: true }],
       },
+      ...(this.cacheTagHeader !== undefined && !this.props.showCacheTags
+        ? { removeHeaders: [this.cacheTagHeader] }
+        : {}),
     });
   }
 }

@@ -248,7 +248,7 @@ export class ImageOrigin extends Construct implements IGrantable {
 }
 
 /** The ARN of a log group, without the asterisk for its streams that some ways to ask for it bring along. */
-function logGroupArn(logGroup: ILogGroupRef): string {
+export function logGroupArn(logGroup: ILogGroupRef): string {
   return Stack.of(logGroup).formatArn({
     service: 'logs',
     resource: 'log-group',
@@ -263,7 +263,7 @@ export function wildcards(statements: readonly PolicyStatement[]): string[] {
 }
 
 /** The ARN of a distribution, whether it is of this app or not. */
-export function distributionArn(scope: Construct, { distributionId }: IDistribution): string {
+export function distributionArn(scope: Construct, { distributionId }: Pick<IDistribution, 'distributionId'>): string {
   const names = { service: 'cloudfront', region: '', resource: 'distribution', resourceName: distributionId };
   return Stack.of(scope).formatArn(names);
 }

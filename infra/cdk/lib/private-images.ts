@@ -6,12 +6,14 @@ import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { AaaaRecord, ARecord, type IHostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
 import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { accept } from './accepted.ts';
 import type { Access } from './access.ts';
 import { type Artifacts, BuildError } from './artifacts.ts';
 import { ERROR_RESPONSES, ImageBehavior } from './image-behavior.ts';
 import { ImageEdge } from './image-edge.ts';
+import { ImageInvalidation, sendEvents } from './image-invalidation.ts';
 import { ImageOrigin, type ImageOriginProps } from './image-origin.ts';
 
 /** A folder for each user of the pool, and one for everybody. */
@@ -47,6 +49,8 @@ export interface PrivateImagesProps extends Omit<
   readonly access?: Access | undefined;
   /** More about the function. */
   readonly function?: Omit<ImageOriginProps, 'bucket' | 'artifacts'> | undefined;
+  /** Who is told when CloudFront is not told of changed originals. Default: nobody. */
+  readonly alarmTopic?: ITopic | undefined;
   readonly artifacts?: Artifacts | undefined;
 }
 
@@ -69,6 +73,7 @@ export class PrivateImages extends Construct {
       userPoolClientId,
       access = FOLDERS,
       function: options,
+      alarmTopic,
       artifacts,
       ...distribution
     } = props;
@@ -94,6 +99,19 @@ export class PrivateImages extends Construct {
       ...(customDomain ? { domainNames: [customDomain.domainName], certificate: this.certificate(customDomain) } : {}),
     });
     images.allow(this.distribution);
+    images.tag(this.distribution);
+    // The bucket is of this construct, so its events are as well.
+    if (!bucket) {
+      sendEvents(this.bucket);
+      new ImageInvalidation(this, 'Invalidation', {
+        imageOrigin: this.imageOrigin,
+        distributionId: this.distribution.distributionId,
+        which: 'replaced',
+        topic: alarmTopic,
+        features: options?.features,
+        artifacts,
+      });
+    }
     this.url = `https://${customDomain?.domainName ?? this.distribution.distributionDomainName}`;
     if (customDomain) this.records(customDomain);
   }

@@ -47,6 +47,7 @@ test('another name is another deployment, and nothing of the first', () => {
     'pictures-access',
     'pictures-cdn',
     'pictures-edge',
+    'pictures-invalidation',
     'pictures-origin',
     'pictures-storage',
     'pictures-watch',
@@ -75,7 +76,7 @@ test('another configuration of the edge is a new version that the distribution g
 test('a private deployment is its pool first', () => {
   const options = { cognito: true };
   assert.deepEqual(Object.keys(synthesise(options)), ['image-origin-auth']);
-  assert.equal(Object.keys(synthesise(options, { outputs })).length, 7);
+  assert.equal(Object.keys(synthesise(options, { outputs })).length, 8);
 });
 
 test('keys and settings that would not work are told before anything is deployed', () => {
@@ -120,7 +121,9 @@ test('what has no bound and what tells nobody is said', () => {
   };
   const concurrency = { function: { concurrency: 5 } };
   const email = { alarms: { email: 'ops@example.com' } };
-  const silent = ['origin', 'watch'].map((stack) => `image-origin-${stack} image-origin:alarmsWithoutRecipient`);
+  const silent = ['invalidation', 'origin', 'watch'].map(
+    (stack) => `image-origin-${stack} image-origin:alarmsWithoutRecipient`,
+  );
   assert.deepEqual(warnings({ ...concurrency, ...email }), []);
   assert.deepEqual(warnings({ ...concurrency, alarms: {} }), silent);
   assert.deepEqual(warnings({ function: {}, ...email }), ['image-origin-origin image-origin:noCostCeiling']);

@@ -81,6 +81,8 @@ describe('the npm package', () => {
     const [distribution] = resources('members', 'AWS::CloudFront::Distribution');
     const { DefaultCacheBehavior } = distribution.Properties.DistributionConfig;
     assert.equal(DefaultCacheBehavior.LambdaFunctionAssociations.length, 3);
-    assert.equal(resources('members', 'AWS::Lambda::Function').length, 5);
+    assert.deepEqual(distribution.Properties.DistributionConfig.CacheTagConfig, { HeaderName: 'Cache-Tag' });
+    // The transformer, the edge's four, and the one that tells CloudFront what has changed.
+    assert.equal(resources('members', 'AWS::Lambda::Function').length, 6);
   });
 });

@@ -354,6 +354,7 @@ describe('the distribution', () => {
     assert.deepEqual(named.sort(), [
       'Bucket',
       'CachePolicyId',
+      'CacheTagHeader',
       'DistributionId',
       'OriginAccessControlId',
       'OriginDomain',
@@ -366,6 +367,96 @@ describe('the distribution', () => {
     ]);
     for (const { Properties } of resources(cdn, 'AWS::Lambda::Permission'))
       assert.equal(Properties.SourceArn, 'arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE2DIST');
+  });
+});
+
+describe('the invalidation', () => {
+  const told: Variant[] = withEdge.filter((variant) => variant !== 'imported');
+  const invalidation = (variant: Variant) => template(variant, 'invalidation');
+
+  test('is by tags that the distribution reads and viewers do not get', () => {
+    for (const variant of withEdge) {
+      const { ResponseHeadersPolicyConfig } = only(
+        template(variant, 'cdn'),
+        'AWS::CloudFront::ResponseHeadersPolicy',
+      ).Properties;
+      assert.deepEqual(ResponseHeadersPolicyConfig.RemoveHeadersConfig, { Items: [{ Header: 'Cache-Tag' }] });
+    }
+    for (const variant of withDistribution) {
+      const { DistributionConfig } = only(template(variant, 'cdn'), 'AWS::CloudFront::Distribution').Properties;
+      assert.deepEqual(DistributionConfig.CacheTagConfig, { HeaderName: 'Cache-Tag' });
+    }
+    assert.deepEqual(template('existing', 'cdn').Outputs?.['CacheTagHeader']?.Value, 'Cache-Tag');
+  });
+
+  test('takes the events of originals from the bucket, and only of a bucket of its own', () => {
+    for (const variant of all) {
+      const has = stacks(variant).includes('invalidation');
+      assert.equal(has, told.includes(variant), variant);
+      if (variant === 'imported') continue;
+      const { NotificationConfiguration } = only(template(variant, 'storage'), 'AWS::S3::Bucket').Properties;
+      const sends = { EventBridgeConfiguration: { EventBridgeEnabled: true } };
+      assert.deepEqual(NotificationConfiguration, has ? sends : undefined, variant);
+    }
+    const pattern = only(invalidation('oac'), 'AWS::Events::Rule').Properties.EventPattern;
+    assert.deepEqual(pattern, {
+      source: ['aws.s3'],
+      'detail-type': ['Object Created', 'Object Deleted'],
+      detail: { bucket: { name: [bucketName('oac')] }, object: { key: [{ prefix: 'originals/' }] } },
+    });
+  });
+
+  test('may tell this distribution and nobody else', () => {
+    for (const variant of told) {
+      const allowed = new Map<string, Json>();
+      for (const { Effect, Action, Resource } of statements(invalidation(variant)))
+        if (Effect === 'Allow') for (const action of asList(Action)) allowed.set(action, Resource);
+      assert.deepEqual([...allowed.keys()].sort(), [
+        'cloudfront:CreateInvalidation',
+        'logs:CreateLogStream',
+        'logs:PutLogEvents',
+        's3:ListBucketVersions',
+        'sqs:ChangeMessageVisibility',
+        'sqs:DeleteMessage',
+        'sqs:GetQueueAttributes',
+        'sqs:GetQueueUrl',
+        'sqs:ReceiveMessage',
+      ]);
+      assert.equal(allowed.get('s3:ListBucketVersions'), bucketArn(variant));
+      assert.match(JSON.stringify(allowed.get('cloudfront:CreateInvalidation')), /:distribution\/(E1EXAMPLE2DIST)?"/);
+      const { Variables } = only(invalidation(variant), 'AWS::Lambda::Function').Properties.Environment;
+      const prefix = variant === 'oac' ? '/originals' : '';
+      assert.equal(Variables.IMAGE_ORIGIN_SOURCE, `s3://${bucketName(variant)}${prefix}`);
+      assert.deepEqual(
+        [Variables.IMAGE_ORIGIN_LAMBDA_INVALIDATE, Variables.IMAGE_ORIGIN_LAMBDA_INVALIDATE_BY],
+        ['replaced', 'tags'],
+      );
+    }
+  });
+
+  test('makes few calls of many messages, and keeps what fails', () => {
+    for (const variant of told) {
+      const from = invalidation(variant);
+      const { Properties: mapping } = only(from, 'AWS::Lambda::EventSourceMapping');
+      assert.deepEqual(
+        [
+          mapping.BatchSize,
+          mapping.MaximumBatchingWindowInSeconds,
+          mapping.FunctionResponseTypes,
+          mapping.ScalingConfig,
+        ],
+        [3000, 2, ['ReportBatchItemFailures'], { MaximumConcurrency: 2 }],
+      );
+      const queues = resources(from, 'AWS::SQS::Queue').map(({ Properties }) => Properties);
+      const [queue] = queues.filter(({ RedrivePolicy }) => RedrivePolicy);
+      assert.deepEqual([queues.length, queue?.RedrivePolicy.maxReceiveCount], [2, 5]);
+      assert.equal(queue?.VisibilityTimeout, 6 * only(from, 'AWS::Lambda::Function').Properties.Timeout);
+      assert.ok(queues.every(({ SqsManagedSseEnabled }) => SqsManagedSseEnabled));
+      const alarm = only(from, 'AWS::CloudWatch::Alarm').Properties;
+      assert.match(alarm.AlarmName, /-StaleAnswers$/);
+      assert.equal(alarm.AlarmActions.length, 1);
+    }
+    assert.ok(readFileSync(`${root}docs/operations.md`, 'utf8').includes('### StaleAnswers'));
   });
 });
 

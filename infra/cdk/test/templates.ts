@@ -48,9 +48,9 @@ export function only(from: Template, type: string): Resource {
 
 /** All statements of the roles' policies in a template. */
 export function statements(from: Template): Json[] {
-  return resources(from, 'AWS::IAM::Role')
-    .flatMap(({ Properties }) => Properties.Policies ?? [])
-    .flatMap((policy: Json) => policy.PolicyDocument.Statement);
+  const inline = resources(from, 'AWS::IAM::Role').flatMap(({ Properties }) => Properties.Policies ?? []);
+  const separate = resources(from, 'AWS::IAM::Policy').map(({ Properties }) => Properties);
+  return [...inline, ...separate].flatMap((policy: Json) => policy.PolicyDocument.Statement);
 }
 
 /** The folder that is uploaded as a function's code. */

@@ -4,15 +4,18 @@
 //! together. A batch that cannot be passed on is given back to the queue; so is a message that cannot be read, which ends
 //! in the queue for dead letters.
 
+use aws_sdk_s3::Client;
+use futures_util::{StreamExt as _, stream};
 use lambda_http::Context;
 use lambda_http::lambda_runtime::Diagnostic;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use super::Deadlines;
-use crate::front::{InvalidateBy, InvalidationSettings};
+use crate::front::{Invalidate, InvalidateBy, InvalidationSettings};
 use crate::purge::{self, Batch, CloudFront};
-use crate::source::s3::Place;
+use crate::source::SourceSettings;
+use crate::source::s3::{self, Place};
 
 /// A message that is no message of a changed original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) enum Changes {
 pub(super) struct Change {
     bucket: String,
     key: String,
+    /// It was written, and not deleted.
+    is_written: bool,
 }
 
 impl Changes {
@@ -63,8 +68,8 @@ fn queued(record: &Value) -> Result<(String, Result<Vec<Change>, Unreadable>), U
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
 fn of_event_bridge(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable> {
     let detail = event.get("detail").ok_or(Unreadable)?;
-    match event.get("detail-type").and_then(Value::as_str) {
-        Some("Object Created") => {}
+    let is_written = match event.get("detail-type").and_then(Value::as_str) {
+        Some("Object Created") => true,
         Some("Object Deleted") => {
             // An older version that a lifecycle rule has removed was in nobody's answer.
             let is_lifecycle = detail["reason"] == "Lifecycle Expiration";
@@ -72,13 +77,14 @@ fn of_event_bridge(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable
             if is_lifecycle && is_version && detail["deletion-type"] == "Permanently Deleted" {
                 return Ok(Vec::new());
             }
+            false
         }
         // Tags, access control lists and storage classes change no picture.
         Some(_) => return Ok(Vec::new()),
         None => return Err(Unreadable),
-    }
+    };
     let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(Unreadable);
-    Ok(vec![Change { bucket: text(&detail["bucket"]["name"])?, key: text(&detail["object"]["key"])? }])
+    Ok(vec![Change { bucket: text(&detail["bucket"]["name"])?, key: text(&detail["object"]["key"])?, is_written }])
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
@@ -93,13 +99,67 @@ fn of_s3(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable> {
         // It is encoded as in a form, unlike what EventBridge tells.
         let encoded = object["object"]["key"].as_str().ok_or(Unreadable)?.replace('+', " ");
         let key = percent_encoding::percent_decode_str(&encoded).decode_utf8().map_err(|_| Unreadable)?.into_owned();
-        Ok(Change { bucket, key })
+        Ok(Change { bucket, key, is_written: is(record, "ObjectCreated:") })
     };
-    let is_change = |record: &&Value| {
-        let name = record["eventName"].as_str().unwrap_or_default();
-        name.starts_with("ObjectCreated:") || name.starts_with("ObjectRemoved:")
-    };
+    let is_change = |record: &&Value| is(record, "ObjectCreated:") || is(record, "ObjectRemoved:");
     records.iter().filter(is_change).map(change).collect()
+}
+
+fn is(record: &Value, kind: &str) -> bool {
+    record["eventName"].as_str().is_some_and(|name| name.starts_with(kind))
+}
+
+/// The bucket with the originals, or the part of it below a prefix.
+pub(super) struct Bucket {
+    place: Place,
+    settings: SourceSettings,
+    client: OnceCell<Client>,
+}
+
+/// Objects whose versions are asked for at the same time.
+const QUESTIONS: usize = 32;
+
+impl Bucket {
+    pub(super) fn new(place: Place, settings: SourceSettings) -> Self {
+        Self { place, settings, client: OnceCell::new() }
+    }
+
+    /// The changes that are of originals, with their keys as requests have them, each once.
+    fn originals(&self, changes: Vec<Change>) -> Vec<Change> {
+        let prefix = self.place.key("");
+        let key = |change: Change| {
+            let key = change.key.strip_prefix(&prefix).filter(|_| change.bucket == self.place.bucket())?.to_owned();
+            Some(Change { key, ..change })
+        };
+        changes.into_iter().filter_map(key).collect()
+    }
+
+    /// Leaves out originals that were not there before they were written. What S3 does not tell stays.
+    async fn replaced(&self, changes: Vec<Change>) -> Vec<Change> {
+        let asked = stream::iter(changes).map(|change| async move {
+            let is_new = change.is_written && self.is_new(&change.key).await;
+            (!is_new).then_some(change)
+        });
+        asked.buffer_unordered(QUESTIONS).filter_map(std::future::ready).collect().await
+    }
+
+    async fn is_new(&self, key: &str) -> bool {
+        let client = self.client.get_or_init(|| s3::start_client(&self.settings)).await;
+        let key = self.place.key(key);
+        // Keys that continue this one come after it.
+        let request = client.list_object_versions().bucket(self.place.bucket()).prefix(&key).max_keys(2);
+        match request.send().await {
+            Ok(output) => {
+                let versions = output.versions().iter().filter(|version| version.key() == Some(key.as_str()));
+                let has_versions = output.versions().iter().any(|version| version.version_id() != Some("null"));
+                has_versions && versions.count() == 1
+            }
+            Err(_) => {
+                tracing::warn!("S3 does not tell the versions of an original, so it counts as replaced");
+                false
+            }
+        }
+    }
 }
 
 /// Passes changes on to CloudFront.
@@ -108,7 +168,7 @@ pub(super) struct Invalidator {
     /// CloudFront's API, where it is not that of AWS.
     endpoint: Option<String>,
     /// Where originals are. Objects elsewhere are none.
-    originals: Option<Place>,
+    originals: Option<Bucket>,
     cloudfront: OnceCell<CloudFront>,
 }
 
@@ -116,7 +176,7 @@ impl Invalidator {
     pub(super) fn new(
         settings: Option<InvalidationSettings>,
         endpoint: Option<String>,
-        originals: Option<Place>,
+        originals: Option<Bucket>,
     ) -> Self {
         Self { settings, endpoint, originals, cloudfront: OnceCell::new() }
     }
@@ -169,7 +229,14 @@ impl Invalidator {
             return Err(failed("NoDistribution", reason.to_owned()));
         };
         let messages = changes.len();
-        let targets = purge::changed(changes.into_iter().filter_map(|change| self.key(change)));
+        let changes = match &self.originals {
+            None => changes,
+            Some(bucket) => {
+                let originals = bucket.originals(changes);
+                if settings.which == Invalidate::Replaced { bucket.replaced(originals).await } else { originals }
+            }
+        };
+        let targets = purge::changed(changes.into_iter().map(|change| change.key));
         let item = |target: &purge::Target| match settings.by {
             InvalidateBy::Tags => target.by_tag(),
             InvalidateBy::Paths => target.by_path(),
@@ -183,15 +250,6 @@ impl Invalidator {
             tracing::info!(messages, items = batch.items.len(), invalidation, request_id, "answers are taken back");
         }
         Ok(())
-    }
-
-    /// The key of an original, as requests name it.
-    fn key(&self, change: Change) -> Option<String> {
-        match &self.originals {
-            Some(place) if change.bucket != place.bucket() => None,
-            Some(place) => change.key.strip_prefix(&place.key("")).map(str::to_owned),
-            None => Some(change.key),
-        }
     }
 }
 
@@ -209,7 +267,7 @@ mod tests {
     }
 
     fn change(key: &str) -> Change {
-        Change { bucket: "amzn-s3-demo-bucket1".to_owned(), key: key.to_owned() }
+        Change { bucket: "amzn-s3-demo-bucket1".to_owned(), key: key.to_owned(), is_written: key != "example-key" }
     }
 
     #[test]
@@ -261,12 +319,11 @@ mod tests {
     #[test]
     fn only_originals_below_the_prefix_count() {
         let key = |place: &str, bucket: &str, key: &str| {
-            let place = (!place.is_empty()).then(|| Place::new(place).unwrap());
-            let change = Change { bucket: bucket.to_owned(), key: key.to_owned() };
-            Invalidator::new(None, None, place).key(change)
+            let place = Bucket::new(Place::new(place).unwrap(), SourceSettings::default());
+            let change = Change { bucket: bucket.to_owned(), key: key.to_owned(), is_written: true };
+            place.originals(vec![change]).pop().map(|change| change.key)
         };
         let table = [
-            ("", "any", "a/b.jpg", Some("a/b.jpg")),
             ("mine", "mine", "a/b.jpg", Some("a/b.jpg")),
             ("mine", "other", "a/b.jpg", None),
             ("mine/a", "mine", "a/b.jpg", Some("b.jpg")),

@@ -76,8 +76,8 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
     let door = Arc::new(http::Door::new(router, settings.delivery));
     let pending = Arc::<Pending>::default();
     let streaming = stream::Streaming::new(door.clone(), pending.clone(), origin.clone(), api.to_owned());
+    let originals = settings.originals.map(|Originals(place)| changes::Bucket::new(place, settings.source.clone()));
     let objects = Arc::new(object_lambda::Door::new(origin, settings.source));
-    let originals = settings.originals.map(|Originals(place)| place);
     let invalidator =
         Arc::new(changes::Invalidator::new(settings.invalidation, settings.cloudfront_endpoint, originals));
     // What the event says, the layer before has read.

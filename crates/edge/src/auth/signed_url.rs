@@ -41,7 +41,8 @@ pub enum SignedUrlError {
 
 /// Signs a path with its query, such as `/cats/a.jpg?w=300`, and gives the path and query to put into a page.
 ///
-/// What is signed is the meaning: the result has the canonical query, and any way of writing it is good.
+/// What is signed is the meaning: the result has the canonical query, and any way of writing it is good. A version of the
+/// original (`versionId`) is part of it.
 ///
 /// # Errors
 /// If the path cannot be read, or the secret is too short to be one.
@@ -61,7 +62,7 @@ pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8]) -> Result<Str
     if expires.len() > MAX_EXPIRY_DIGITS {
         return Err(SignUrlError("the expiry is beyond the year 2286".to_owned()));
     }
-    let (path, query) = (path.encoded(), Query::parse(query).canonical());
+    let (path, query) = (path.encoded(), Query::with_version(query).canonical());
     let signature = mac(secret, &path, &query, &expires)
         .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
         .ok_or_else(|| SignUrlError("the secret is no key for HMAC".to_owned()))?;
@@ -76,7 +77,7 @@ pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8]) -> Result<Str
 pub fn verify_url<S: AsRef<[u8]>>(path_and_query: &str, now: u64, secrets: &[S]) -> Result<usize, SignedUrlError> {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = ViewerPath::parse(path).map_err(|_| SignedUrlError::BadSignature)?;
-    verify(&path, query, &Query::parse(query), now, secrets)
+    verify(&path, query, &Query::with_version(query), now, secrets)
 }
 
 /// Checks a request whose path and query have been read already.

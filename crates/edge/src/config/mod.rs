@@ -24,6 +24,9 @@ pub(crate) use origins::FileKind;
 #[cfg(feature = "origin")]
 pub use origins::{Originals, Origins, Service, Target};
 
+#[cfg(any(feature = "viewer-request", feature = "origin-request"))]
+use crate::query::Query;
+
 /// A valid configuration. It comes from serde, so from JSON and TOML alike.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawConfig")]
@@ -32,6 +35,9 @@ pub struct Config {
     pub(crate) access: Access,
     #[cfg(feature = "origin")]
     pub(crate) origins: Origins,
+    /// Whether `versionId` names a version of the original.
+    #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
+    versions: bool,
 }
 
 impl Config {
@@ -79,6 +85,19 @@ impl Config {
         }
     }
 
+    /// Whether `versionId` in a query names a version of the original.
+    #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        self.versions
+    }
+
+    /// Reads a query and reduces it to what has a meaning here.
+    #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
+    pub(crate) fn query(&self, query: &str) -> Query {
+        if self.versions { Query::with_version(query) } else { Query::parse(query) }
+    }
+
     /// Where requests go.
     #[cfg(feature = "origin")]
     #[must_use]
@@ -118,7 +137,7 @@ impl Problems {
 
 /// The document. What a function does not need is read over: the four share one document.
 #[derive(Deserialize)]
-#[cfg_attr(all(feature = "rules", feature = "origin"), serde(deny_unknown_fields))]
+#[cfg_attr(all(feature = "viewer-request", feature = "origin"), serde(deny_unknown_fields))]
 struct RawConfig {
     #[cfg(feature = "rules")]
     rules: Vec<access::RawRule>,
@@ -130,6 +149,9 @@ struct RawConfig {
     jwt: access::JwtConfig,
     #[cfg(feature = "origin")]
     origins: Origins,
+    #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
+    #[serde(default)]
+    versions: bool,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -153,6 +175,8 @@ impl TryFrom<RawConfig> for Config {
             access,
             #[cfg(feature = "origin")]
             origins: raw.origins,
+            #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
+            versions: raw.versions,
         })
     }
 }

@@ -11,20 +11,23 @@ const OBJECT_LAMBDA: &str = "olap-123.s3-object-lambda.eu-west-1.amazonaws.com";
 const BUCKET: &str = "originals.s3.eu-central-1.amazonaws.com";
 
 fn config(transformer: &str, originals: &str) -> Config {
+    Config::from_json(&document(transformer, originals).to_string()).unwrap()
+}
+
+fn document(transformer: &str, originals: &str) -> Value {
     let transformer = match transformer {
         "lambda" => json!({"service": "lambda", "domain": LAMBDA, "region": "eu-west-1"}),
         "s3-object-lambda" => json!({"service": "s3-object-lambda", "domain": OBJECT_LAMBDA, "region": "eu-west-1"}),
         _ => json!({"service": "none", "domain": "images.example.com"}),
     };
-    let config = json!({
+    json!({
         "rules": [{"path": "/*", "allow": ["public"]}],
         "origins": {
             "transformer": transformer,
             "storage": {"service": "s3", "domain": BUCKET, "region": "eu-central-1", "path": "/v1"},
             "originals": originals,
         },
-    });
-    Config::from_json(&config.to_string()).unwrap()
+    })
 }
 
 fn keys() -> Keys {
@@ -116,6 +119,25 @@ fn requests_go_where_they_belong() {
         assert_eq!(request.headers.single("host"), Some(domain));
         assert_eq!(origin.path, if domain == BUCKET { "/v1" } else { "" });
         assert_eq!(origin.custom_headers.single("x-from-cdn"), Some("1"));
+    }
+}
+
+#[test]
+fn a_version_goes_on_where_the_configuration_says_so() {
+    let table = [
+        ("strip", "/a.jpg?versionId=a/b&w=300&acl", LAMBDA, "versionId=a%2Fb&w=300"),
+        ("strip", "/a.jpg?versionId=3", LAMBDA, "versionId=3"),
+        ("direct", "/a.jpg?versionId=3&acl", BUCKET, "versionId=3"),
+        ("direct", "/a.pdf?w=300&versionId=3", BUCKET, "versionId=3"),
+        ("direct", "/a.pdf?w=300", BUCKET, ""),
+    ];
+    for (originals, url, domain, query) in table {
+        let mut document = document("lambda", originals);
+        document["versions"] = json!(true);
+        let config = Config::from_json(&document.to_string()).unwrap();
+        let request = forwarded(origin_request(&event("GET", url, &json!({})), &config, NOW, &keys()));
+        let Some(Origin::Custom(origin)) = &request.origin else { panic!("{request:?}") };
+        assert_eq!((origin.domain_name.as_str(), request.querystring.as_str()), (domain, query), "{originals} {url}");
     }
 }
 
