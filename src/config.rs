@@ -11,11 +11,16 @@ use std::path::Path;
 use http::{HeaderName, header};
 
 pub use quantity::{BadValue, ByteSize};
-use quantity::{count, listen_address, pixels, results_for, results_place, seconds, switch, text, whole_seconds, word};
+use quantity::{
+    base_path, count, listen_address, pixels, results_for, results_place, seconds, socket_address, switch, text,
+    whole_seconds, word,
+};
 
 use crate::codec::{self, Budget, Format};
 use crate::front::playground::Playground;
-use crate::front::{ConnectionSettings, Delivery, Invalidate, InvalidateBy, InvalidationSettings, ViewerSettings};
+use crate::front::{
+    ConnectionSettings, Delivery, Invalidate, InvalidateBy, InvalidationSettings, ListenAddress, ViewerSettings,
+};
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Presets};
 use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
@@ -130,8 +135,11 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address and port to listen on; :8080 is port 8080 of all addresses [default: 127.0.0.1:8080]
-    listen: SocketAddr = listen_address, "ADDRESS:PORT";
+    /// Address and port to listen on, such as localhost:8080; :8080 is port 8080 of all addresses, and unix:/run/x.sock a
+    /// socket in the file system [default: 127.0.0.1:8080]
+    listen: ListenAddress = listen_address, "ADDRESS";
+    /// Path below which pictures are, such as /img, for a proxy in front that has other paths as well [default: /]
+    base_path: String = base_path, "PATH";
     /// Connections at the same time; more wait to be accepted [default: half of the file descriptors that the system
     /// allows, less some for other files, and 10000 at most]
     max_connections: u32 = count, "N";
@@ -197,7 +205,7 @@ settings! {
     /// standard output [default: prometheus; emf in Lambda]
     metrics: Metrics = word, "WHERE", Metrics;
     /// Address and port of their own for Prometheus' /metrics, and for /healthz [default: none]
-    metrics_listen: SocketAddr = listen_address, "ADDRESS:PORT";
+    metrics_listen: SocketAddr = socket_address, "ADDRESS:PORT";
     /// Page at / that tries parameters on the pictures of the folder and lists them: on, off, or auto, which is for browsers
     /// on this machine while the server listens on a loopback address [default: auto; off in Lambda]
     playground: Playground = word, "WHEN", Playground;
@@ -268,7 +276,9 @@ pub struct LogSettings {
 #[non_exhaustive]
 pub struct Settings {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// Path below which pictures are, without a slash at its end.
+    pub base_path: String,
     /// Where Prometheus finds the figures of operation.
     pub metrics_listen: Option<SocketAddr>,
     /// What connections may take.
@@ -344,7 +354,8 @@ impl Layer {
             s3: source.clone(),
         });
         Ok(Settings {
-            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)).into()),
+            base_path: self.base_path.unwrap_or_default(),
             metrics_listen: self.metrics_listen,
             connections: ConnectionSettings {
                 max: self.max_connections.map(|most| within("max_connections", most, 1..=u32::MAX)).transpose()?,
@@ -617,6 +628,8 @@ mod tests {
             ("cache = 1.5", "1.5 is no number of bytes"),
             ("cache = true", "true is no number of bytes"),
             ("listen = \"8081\"", "8081 is no address such as 127.0.0.1:8080, localhost:8080"),
+            ("listen = \"unix:\"", "unix: is no address such as"),
+            ("base_path = \"img\"", "img is no path such as /img"),
             ("cors = \"example.com\"", "the setting cors cannot be example.com: *, none, or one origin such as"),
             ("cors = \"https://example.com/\"", "the setting cors cannot be"),
             ("cors = \"https://a.example,https://b.example\"", "the setting cors cannot be"),

@@ -248,7 +248,7 @@ fn a_batch_tells_programs_what_became_of_each_image() {
     let written = folder.path().join("out/a.webp").metadata().unwrap().len();
     let expected = serde_json::json!({
         "input": "a.jpg", "status": "written", "output": "out/a.webp", "format": "webp", "width": 20, "height": 15,
-        "bytes": written,
+        "bytes": written, "input_bytes": fixtures().join("photo.jpg").metadata().unwrap().len(),
     });
     assert_eq!(lines[0], expected);
     assert_eq!((&lines[1]["status"], &lines[2]["status"]), (&"failed".into(), &"written".into()));
@@ -258,6 +258,8 @@ fn a_batch_tells_programs_what_became_of_each_image() {
     // Where standard error is not a terminal, lines tell how far it is.
     let message = text(&output.stderr);
     assert!(message.contains("1 of 3, ") && message.contains("2 of 3 images written to out"), "{message}");
+    let row = message.lines().find(|line| line.starts_with("webp ")).unwrap_or_else(|| panic!("{message}"));
+    assert!(row.contains(" 2 ") && row.ends_with(" %"), "{row}");
     let skipped = run_in(folder.path(), &[&all[..], &["--skip-existing", "--workers", "1"]].concat());
     assert!(text(&skipped.stdout).contains(r#""status":"skipped","output":"out/a.webp""#), "{}", text(&skipped.stdout));
 }
@@ -369,9 +371,146 @@ fn mistakes_are_explained() {
     assert!(!Path::new("x").exists());
 }
 
+#[test]
+fn a_watched_folder_is_followed_until_ctrl_c() {
+    let folder = folder_with(&[("in/a.jpg", "photo.jpg")]);
+    let mut child = image_origin(&["transform", "in", "w=20&format=png", "--out-dir", "out", "--watch"])
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |start: &str| lines.find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no {start}"));
+    assert_eq!(
+        until("1 of 1 images"),
+        "1 of 1 images written to out, 651 bytes".replace("651", &size_of(&folder, "out/a.png"))
+    );
+    until("watching");
+    let before = std::fs::read(folder.path().join("out/a.png")).unwrap();
+    std::fs::copy(fixtures().join("drawing.png"), folder.path().join("in/a.jpg")).unwrap();
+    until("1 of 1 images");
+    assert_ne!(std::fs::read(folder.path().join("out/a.png")).unwrap(), before, "the original is another picture");
+    std::fs::copy(fixtures().join("photo.png"), folder.path().join("in/b.png")).unwrap();
+    until("1 of 1 images");
+    // Two that would become one result are told, and nothing else ends.
+    std::fs::copy(fixtures().join("photo.png"), folder.path().join("in/a.png")).unwrap();
+    until("image-origin: several images would get one name");
+    assert_eq!(files_below(&folder.path().join("out")), ["a.png", "b.png"]);
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success() && child.wait().unwrap().success(), "Ctrl-C is how it ends");
+}
+
+fn size_of(folder: &tempfile::TempDir, file: &str) -> String {
+    folder.path().join(file).metadata().unwrap().len().to_string()
+}
+
+#[cfg(feature = "compare")]
+#[test]
+fn pictures_are_compared_as_they_are_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let photo = fixture("photo.jpg");
+    for (query, name) in
+        [("w=200&format=png", "a.png"), ("w=200&q=90", "b.jpg"), ("w=200&q=5", "c.jpg"), ("w=100", "d.jpg")]
+    {
+        assert!(run(&["transform", &photo, query, "-o", &path(name)]).status.success());
+    }
+    let score = |name: &str| {
+        let output = run(&["compare", &path("a.png"), &path(name), "--json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&json["b"]["width"], &json["a"]["format"]), (&200.into(), &"png".into()));
+        assert_eq!(json["b"]["bytes"], Path::new(&path(name)).metadata().unwrap().len());
+        json["ssimulacra2"].as_f64().unwrap()
+    };
+    let [same, good, bad] = ["a.png", "b.jpg", "c.jpg"].map(score);
+    assert!(same == 100.0 && (70.0..100.0).contains(&good) && bad < 50.0, "{same} {good} {bad}");
+    // An orientation that is said by Exif and one that is stored are the same to viewers.
+    for number in 2..9 {
+        let [one, other] = [1, number].map(|number| fixture(&format!("orientation/{number}.jpg")));
+        let output = run(&["compare", &one, &other, "--at-least", "50"]);
+        assert!(output.status.success(), "{number}: {}{}", text(&output.stdout), text(&output.stderr));
+    }
+    let shown = text(&run(&["compare", &path("a.png"), &path("c.jpg")]).stdout);
+    assert!(shown.contains("200 × 150") && shown.contains("SSIMULACRA2") && shown.contains("648 (2 %)"), "{shown}");
+    let table: [(&[&str], i32, &str); 3] = [
+        (&[&path("a.png"), &path("c.jpg"), "--at-least", "80"], 1, "below 80"),
+        (&[&path("a.png"), &path("d.jpg")], 2, "only pictures of one size compare"),
+        (&[&path("a.png"), &fixture("broken/text.jpg")], 1, "broken/text.jpg: "),
+    ];
+    for (arguments, code, message) in table {
+        let output = run(&[&["compare"], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let help = text(&run(&["--help"]).stdout);
+    // Indented once; descriptions that are broken are further to the right.
+    let is_command = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let commands = help.lines().skip_while(|line| *line != "Commands:").take_while(|line| *line != "Options:");
+    let names = commands.filter(is_command).filter_map(|line| line.split_whitespace().next());
+    let names: Vec<_> = names.filter(|name| *name != "help").collect();
+    assert!(names.contains(&"serve") && names.contains(&"completions"), "{help}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&run(&["completions", shell]).stdout);
+        assert!(names.iter().all(|name| script.contains(name)) && script.contains("out-dir"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(&["man", folder.path().to_str().unwrap()]).status.success());
+    let pages = files_below(folder.path());
+    for name in &names {
+        assert!(pages.contains(&format!("image-origin-{name}.1")), "{name}: {pages:?}");
+    }
+    assert!(text(&run(&["man"]).stdout).starts_with(".ie"));
+    assert_eq!(run(&["man", "/no/such/folder"]).status.code(), Some(1));
+    let plain = run(&["--help"]).stdout;
+    assert!(!plain.contains(&b'\x1b'), "colours are for terminals");
+}
+
+#[test]
+fn a_server_listens_on_a_socket_below_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s.sock");
+    let listen = format!("unix:{}", socket.display());
+    let settings = ["--listen", &listen, "--base-path", "/img"];
+    let mut child = image_origin(&["serve", fixtures().to_str().unwrap()])
+        .args(settings)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.ends_with(&format!(" on {listen}, below /img")), "{first}");
+    let table = [
+        ("/img/photo.jpg?w=9", "200 OK"),
+        ("/photo.jpg?w=9", "404 Not Found"),
+        ("/images/photo.jpg", "404 Not Found"),
+        ("/healthz", "200 OK"),
+        ("/img/healthz", "200 OK"),
+    ];
+    for (target, expected) in table {
+        let stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        assert_eq!(status_line_of(stream, target), format!("HTTP/1.1 {expected}\r\n"), "{target}");
+    }
+    assert!(run(&["health", "--listen", &listen]).status.success());
+    let taken = image_origin(&["serve", fixtures().to_str().unwrap()]).args(settings).output().unwrap();
+    assert!(text(&taken.stderr).contains("cannot listen on unix:"), "{}", text(&taken.stderr));
+    stopped(child);
+    assert!(!socket.exists());
+    let without = run(&["health", "--listen", &listen]);
+    assert!(text(&without.stderr).contains("no answer from unix:"), "{}", text(&without.stderr));
+}
+
 /// Asks for a target of a server, and tells the status line.
 fn status_line(host: &str, target: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    status_line_of(std::net::TcpStream::connect(host).unwrap(), target)
+}
+
+fn status_line_of(mut stream: impl std::io::Read + std::io::Write, target: &str) -> String {
     write!(stream, "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut status = String::new();
     BufReader::new(stream).read_line(&mut status).unwrap();

@@ -34,12 +34,18 @@ impl Failure {
         String::new().into()
     }
 
-    /// Prints the message and gives the code.
-    pub(super) fn end(self) -> ExitCode {
+    /// Prints the message, if all has not been said.
+    pub(super) fn print(self) {
         if !self.message.is_empty() {
             eprintln!("image-origin: {}", self.message);
         }
-        self.code.into()
+    }
+
+    /// Prints the message and gives the code.
+    pub(super) fn end(self) -> ExitCode {
+        let code = self.code;
+        self.print();
+        code.into()
     }
 }
 

@@ -1,8 +1,12 @@
 //! `image-origin health`: whether a server on this machine answers, as the exit status.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
+
+use image_origin::front::ListenAddress;
 
 use super::Failure;
 
@@ -13,9 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ENOUGH: u64 = 512;
 
 /// Asks the server that listens on this address; one that listens everywhere is asked here.
-pub(super) fn check(listen: SocketAddr) -> Result<(), Failure> {
-    let address = SocketAddr::new(reachable(listen.ip()), listen.port());
-    match status_line(address) {
+pub(super) fn check(listen: &ListenAddress) -> Result<(), Failure> {
+    let (address, answer) = match listen {
+        ListenAddress::Tcp(address) => {
+            let address = SocketAddr::new(reachable(address.ip()), address.port());
+            (address.to_string(), over_tcp(address))
+        }
+        ListenAddress::Unix(path) => (listen.to_string(), over_socket(path)),
+    };
+    match answer {
         Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
         Ok(line) => Err(format!("the server on {address} is not well: {line}").into()),
         Err(error) => Err(format!("no answer from {address}: {error}").into()),
@@ -30,12 +40,23 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn status_line(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+fn over_tcp(address: SocketAddr) -> std::io::Result<String> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    status_line(stream, &address.to_string())
+}
+
+fn over_socket(path: &Path) -> std::io::Result<String> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    status_line(stream, "localhost")
+}
+
+fn status_line(mut stream: impl Read + Write, host: &str) -> std::io::Result<String> {
     // In one piece: `write!` would send it in several, and a server may answer before the last.
-    let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ENOUGH).read_to_end(&mut answer)?;
@@ -62,7 +83,7 @@ mod tests {
     #[test]
     fn a_server_is_well_if_it_says_so() {
         let well = server("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n");
-        assert_eq!(check(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), well.port())), Ok(()));
+        assert_eq!(check(&SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), well.port()).into()), Ok(()));
         let table = [
             (server("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "is not well: HTTP/1.1 503"),
             (server(""), "is not well"),
@@ -70,8 +91,19 @@ mod tests {
             (SocketAddr::from(([127, 0, 0, 1], 1)), "no answer"),
         ];
         for (address, expected) in table {
-            let error = check(address).unwrap_err();
+            let error = check(&address.into()).unwrap_err();
             assert!(error.message.contains(expected), "{error:?}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 256]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        });
+        assert_eq!(check(&ListenAddress::Unix(path)), Ok(()));
+        let error = check(&ListenAddress::Unix("/no/such".into())).unwrap_err();
+        assert!(error.message.contains("no answer from unix:/no/such"), "{error:?}");
     }
 }

@@ -64,12 +64,20 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
         Some(name) => source::open(&name, &settings.source).map_err(|error| error.to_string())?,
         None => Box::new(Nowhere),
     };
-    let Settings { origin, viewers, delivery, invalidation, source: s3, .. } = settings;
+    let Settings { origin, viewers, base_path, delivery, invalidation, source: s3, .. } = settings;
     // As every AWS program has it.
     let cloudfront_endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT").ok().filter(|url| !url.is_empty());
     let origin = Origin::new(source, origin).map_err(|error| error.to_string())?;
     Ok((
         Arc::new(origin),
-        lambda::LambdaSettings { viewers, delivery, source: s3, invalidation, cloudfront_endpoint, originals },
+        lambda::LambdaSettings {
+            viewers,
+            base_path,
+            delivery,
+            source: s3,
+            invalidation,
+            cloudfront_endpoint,
+            originals,
+        },
     ))
 }

@@ -1,6 +1,8 @@
 //! What each command does. Work is the library's; here are only arguments, files and messages.
 
 mod batch;
+#[cfg(feature = "compare")]
+mod compare;
 mod config;
 #[cfg(feature = "cdn")]
 mod edge;
@@ -13,14 +15,15 @@ mod grammar;
 mod health;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod manual;
 #[cfg(feature = "s3")]
 mod purge;
 mod query;
 mod settings;
 mod web_function;
+mod welcome;
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +31,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
 use image_origin::config::{LogFormat, LogSettings, Settings};
-use image_origin::front::{ViewerSettings, playground};
+use image_origin::front::{ListenAddress, Listener, ViewerSettings, playground};
 use image_origin::origin::{ExposeMetadata, Origin};
 use image_origin::{front, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -36,6 +39,7 @@ use settings::{Asking, Given, Inspecting, Reporting, Server};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use welcome::Welcome;
 
 /// Turns original images into the images that viewers need.
 #[derive(Debug, Parser)]
@@ -80,6 +84,9 @@ enum Command {
         #[command(flatten)]
         settings: Box<Given<Reporting>>,
     },
+    #[cfg(feature = "compare")]
+    /// Say how near a picture is to another, by SSIMULACRA2, and how many bytes each has
+    Compare(Box<compare::Arguments>),
     /// Ask a server whether it is well, for containers that have no other program to ask with
     Health {
         #[command(flatten)]
@@ -110,6 +117,17 @@ enum Command {
         /// As the page docs/grammar.md
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
+    },
+    /// Print completions for a shell
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write that of each command into a folder
+    Man {
+        /// The folder, such as /usr/local/share/man/man1
+        folder: Option<PathBuf>,
     },
 }
 
@@ -148,7 +166,9 @@ fn command() -> Result<(), Failure> {
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, &settings),
         Command::Exif { file, settings } => exif(&file, &settings),
-        Command::Health { settings } => health::check(settings.resolve()?.listen),
+        #[cfg(feature = "compare")]
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Health { settings } => health::check(&settings.resolve()?.listen),
         #[cfg(feature = "cdn")]
         Command::Sign(arguments) => edge::sign(&arguments),
         #[cfg(feature = "s3")]
@@ -159,6 +179,8 @@ fn command() -> Result<(), Failure> {
         Command::Grammar { json: true, .. } => print_json(&image_origin::query::GRAMMAR),
         Command::Grammar { markdown: true, .. } => grammar::print_markdown(),
         Command::Grammar { .. } => grammar::print_text(),
+        Command::Completions { shell } => manual::print_completions(shell, Cli::command()),
+        Command::Man { folder } => manual::write(folder.as_deref(), Cli::command()),
     }
 }
 
@@ -186,44 +208,57 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
     // The CDN has its own say in this.
     let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
     let router = cdn.router(source_name, front::serve::router(origin.clone(), &viewers), &settings, example.clone())?;
+    if cdn.is_wanted() && !settings.base_path.is_empty() {
+        return Err(Failure::usage("--cdn stands for a host of its own, and has no use for base_path"));
+    }
     let audience = playground::Audience::new(settings.playground, settings.listen.ip());
     let router = match audience {
-        Some(audience) => playground::in_front_of(router, audience, folder(source_name), cdn.is_wanted()),
+        Some(audience) => {
+            let folder = folder(source_name);
+            playground::in_front_of(router, audience, folder, cdn.is_wanted(), &settings.base_path)
+        }
         None => router,
     };
+    let router = front::serve::below(&settings.base_path, router);
     runtime.block_on(async {
-        let listener = listen(settings.listen, "--listen").await?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let listener = listen(&settings.listen, "--listen").await?;
+        let address = listener.address().map_err(|error| error.to_string())?;
+        let mut metrics = None;
         if let Some(address) = settings.metrics_listen {
-            let listener = listen(address, "--metrics-listen").await?;
+            let listener = listen(&address.into(), "--metrics-listen").await?;
+            metrics = Some(listener.address().map_err(|error| error.to_string())?);
             let router = front::serve::metrics_router(origin, connections.clone());
             let connections = connections.of_operators();
             tokio::spawn(
                 async move { front::serve::serve(listener, router, &connections, std::future::pending()).await },
             );
         }
-        log_start(source_name, address, &settings, &connections);
+        log_start(source_name, &address, &settings, &connections);
         if settings.log.format == LogFormat::Text {
-            print_welcome(source_name, &address.to_string(), example.as_deref());
-            if audience.is_some() {
-                println!("or open  http://{address}/");
-            }
-            if cdn.is_wanted() {
-                println!("each request, step by step, through the CDN:  http://{address}/_cdn/");
-            }
+            let welcome = Welcome {
+                source_name,
+                address: &address,
+                example: example.as_deref(),
+                settings: &settings,
+                playground: audience.is_some(),
+                cdn: cdn.is_wanted(),
+                metrics: metrics.as_ref(),
+            };
+            // A closed standard output is no reason not to serve.
+            let _ = writeln!(std::io::stdout(), "{welcome}");
         }
         front::serve::serve(listener, router, &connections, asked_to_stop()).await;
         Ok(())
     })
 }
 
-async fn listen(address: SocketAddr, flag: &str) -> Result<tokio::net::TcpListener, Failure> {
-    let listener = tokio::net::TcpListener::bind(address).await;
+async fn listen(address: &ListenAddress, flag: &str) -> Result<Listener, Failure> {
+    let listener = Listener::bind(address).await;
     Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}; choose another address with {flag}"))?)
 }
 
 /// One line that says what runs here, and within which limits.
-fn log_start(source_name: &str, address: SocketAddr, settings: &Settings, connections: &front::Connections) {
+fn log_start(source_name: &str, address: &ListenAddress, settings: &Settings, connections: &front::Connections) {
     let origin = &settings.origin;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -251,22 +286,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
         .max_blocking_threads(FILE_THREADS)
         .build()
         .map_err(|error| format!("the threads cannot be started: {error}"))
-}
-
-/// Where it listens, and three addresses to try with a file that is really there.
-fn print_welcome(source_name: &str, address: &str, example: Option<&str>) {
-    println!("image-origin serves {} on http://{address}", source::shown(source_name));
-    match example {
-        // In quotes, since an `&` means something to a shell.
-        Some(example) => {
-            println!("try  'http://{address}{example}?w=300'");
-            println!("     'http://{address}{example}?w=200&h=200&fit=cover&gravity=attention&format=webp'");
-            println!("     'http://{address}{example}?info=true'");
-        }
-        None => println!("try  'http://{address}/PATH/OF/A/PICTURE?w=300'"),
-    }
-    // A closed standard output is no reason not to serve.
-    let _ = std::io::stdout().flush();
 }
 
 /// What is encoded in the path of a URL, beside control characters and what is not ASCII.
@@ -346,7 +365,11 @@ fn start_log(settings: &LogSettings) -> Result<(), Failure> {
     let log = tracing_subscriber::registry().with(wanted).with(discreet);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match settings.format {
-        LogFormat::Text => log.with(lines.with_ansi(std::io::stderr().is_terminal())).init(),
+        LogFormat::Text => {
+            // https://no-color.org
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            log.with(lines.with_ansi(std::io::stderr().is_terminal() && !plain)).init();
+        }
         LogFormat::Json => log.with(lines.json().flatten_event(true)).init(),
     }
     Ok(())

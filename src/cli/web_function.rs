@@ -1,5 +1,7 @@
 //! The program as the server of a web function in AWS Lambda, under the launcher `infra/web/index.js`.
 
+use std::net::SocketAddr;
+
 use image_origin::config::{Layer, LogFormat};
 use image_origin::front::playground::Playground;
 use image_origin::origin::Metrics;
@@ -8,8 +10,9 @@ use super::Failure;
 
 /// Listens where a web function is asked, unless something else is set, and logs as functions do.
 pub(super) fn serve_there(endpoint: &str, settings: &mut Layer) -> Result<(), Failure> {
-    let address = endpoint.parse().map_err(|_| format!("AWS_LAMBDA_HTTP_ENDPOINT is no address: {endpoint}"))?;
-    settings.listen = settings.listen.or(Some(address));
+    let address: SocketAddr =
+        endpoint.parse().map_err(|_| format!("AWS_LAMBDA_HTTP_ENDPOINT is no address: {endpoint}"))?;
+    settings.listen = settings.listen.take().or(Some(address.into()));
     settings.log_format = settings.log_format.or(Some(LogFormat::Json));
     settings.metrics = settings.metrics.or(Some(Metrics::Emf));
     // What asks is the launcher on the same machine, whoever asked it.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Word;
+use crate::front::ListenAddress;
 use crate::results::{ResultsFor, ResultsPlace};
 
 /// A text that is no value of a setting.
@@ -111,8 +112,31 @@ pub(super) fn results_for(text: &str) -> Result<ResultsFor, BadValue> {
     }
 }
 
+/// An address with a port, or `unix:` and a path.
+pub(super) fn listen_address(text: &str) -> Result<ListenAddress, BadValue> {
+    match text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+        Some(path) => Ok(ListenAddress::Unix(path.into())),
+        None => socket_address(text).map(ListenAddress::Tcp),
+    }
+}
+
+/// A path of plain characters such as `/img`, without the slash at its end.
+pub(super) fn base_path(text: &str) -> Result<String, BadValue> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
+    let is_segment =
+        |segment: &str| !segment.is_empty() && ![".", ".."].contains(&segment) && segment.bytes().all(is_plain);
+    let is_path =
+        path.is_empty() && text == "/" || path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment));
+    if is_path {
+        Ok(path.to_owned())
+    } else {
+        Err(no(text, "no path such as /img: letters, digits, -_~. and slashes between them"))
+    }
+}
+
 /// An address with a port, such as `127.0.0.1:8080`, `localhost:8080`, or `:8080` for all of this machine's addresses.
-pub(super) fn listen_address(text: &str) -> Result<SocketAddr, BadValue> {
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, BadValue> {
     let expected = || no(text, "no address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080");
     if let Some(port) = text.strip_prefix(':') {
         return port.parse().map(|port| (Ipv4Addr::UNSPECIFIED, port).into()).map_err(|_| expected());
@@ -165,10 +189,27 @@ mod tests {
             (":80", Some("0.0.0.0:80")),
             ("8081", None),
             (":x", None),
-            ("unix:/x", None),
+            ("unix:/x", Some("unix:/x")),
+            ("unix:", None),
         ] {
             let found = listen_address(text).ok().map(|address| address.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
+        }
+        assert!(socket_address("unix:/x").is_err());
+        for (text, expected) in [
+            ("/", Some("")),
+            ("/img", Some("/img")),
+            ("/img/v1.0/", Some("/img/v1.0")),
+            ("", None),
+            ("img", None),
+            ("//img", None),
+            ("/img//", None),
+            ("/a/../b", None),
+            ("/a b", None),
+            ("/%41", None),
+            ("/img?x", None),
+        ] {
+            assert_eq!(base_path(text).ok().as_deref(), expected, "{text}");
         }
     }
 }

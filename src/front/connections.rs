@@ -12,11 +12,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use super::descriptors;
+use super::listen::{Listener, Stream};
 use super::socket::{Pace, Socket, SocketIo};
 
 /// How long to wait when the machine has no more sockets to give.
@@ -110,7 +110,7 @@ impl Connections {
 
     /// Accepts and serves connections until `stop` resolves, then closes the idle ones and returns when the others have
     /// ended. Where there are as many as there may be, the next one waits in the listener's queue.
-    pub(super) async fn serve(&self, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    pub(super) async fn serve(&self, listener: Listener, router: Router, stop: impl Future<Output = ()>) {
         let mut http = http1::Builder::new();
         // Of a head that has begun, the socket keeps the time.
         http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout).half_close(true).max_buf_size(BUFFER);
@@ -131,7 +131,9 @@ impl Connections {
             let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
                 let (router, socket) = (router.clone(), socket.clone());
                 socket.note_head();
-                request.extensions_mut().insert(Peer(peer));
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(Peer(peer));
+                }
                 async move {
                     let probes = request.version() >= hyper::Version::HTTP_11;
                     tokio::select! {
@@ -146,7 +148,7 @@ impl Connections {
             tokio::spawn(async move {
                 let _held = (slot, counted);
                 if let Err(error) = connection.await {
-                    tracing::debug!(%error, %peer, "a connection broke off");
+                    tracing::debug!(%error, ?peer, "a connection broke off");
                 }
             });
         }
@@ -156,14 +158,10 @@ impl Connections {
 }
 
 /// The next connection. A client that is gone again is no reason to stop, nor are too many of them.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &Listener) -> (Stream, Option<SocketAddr>) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Answers are written whole; waiting for more to send would only delay them.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer);
-            }
+            Ok(accepted) => return accepted,
             Err(error) => match error.kind() {
                 ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
                 _ => {
@@ -179,6 +177,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -189,7 +188,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let connections = Connections::new(&settings.resolve().unwrap().connections);
         let serving = connections.clone();
-        tokio::spawn(async move { serving.serve(listener, router, std::future::pending()).await });
+        tokio::spawn(async move { serving.serve(listener.into(), router, std::future::pending()).await });
         (address, connections)
     }
 

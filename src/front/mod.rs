@@ -6,12 +6,14 @@ mod descriptors;
 mod ignored;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+mod listen;
 pub mod playground;
 pub mod serve;
 mod socket;
 
 pub use connections::{ConnectionSettings, Connections};
 pub use descriptors::raise_limit;
+pub use listen::{ListenAddress, Listener, SocketFile};
 pub use serve::ViewerSettings;
 
 use crate::config::words;

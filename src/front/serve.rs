@@ -8,17 +8,18 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::connections::{Connections, Peer};
 use super::ignored::ignored_parameters;
+use super::listen::Listener;
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, Report, problem_response};
 use crate::telemetry::{CacheResult, Gauge};
@@ -28,7 +29,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
 /// Serves these routes until `stop` resolves, then lets running requests end.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     connections: &Connections,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -39,7 +40,7 @@ pub async fn serve(
         tracing::info!("stopping: no new connections, running requests may end");
         let _ = stopping.send(true);
     };
-    let server = connections.serve(listener, router, graceful);
+    let server = connections.serve(listener.into(), router, graceful);
     let too_long = async move {
         // The sender lives as long as the server; when it is gone, so is the need to wait.
         if stopped.wait_for(|stopped| *stopped).await.is_ok() {
@@ -121,6 +122,42 @@ pub fn router(origin: Arc<Origin>, settings: &ViewerSettings) -> Router {
         }))
         .layer(middleware::from_fn_with_state(forwarded, access_log));
     with_cors(router, settings.cors.as_deref())
+}
+
+/// Routes below a path such as `/img`. `/healthz` is there without it, too, and everything else is no picture.
+pub fn below(base_path: &str, router: Router) -> Router {
+    if base_path.is_empty() {
+        return router;
+    }
+    let base: Arc<str> = base_path.into();
+    let problem = Problem::new(Code::NotFound, format!("pictures are below {base}/"));
+    let outside = Router::new()
+        .fallback(move || std::future::ready(answer(problem_response(problem.clone()))))
+        .layer(middleware::from_fn_with_state(false, access_log));
+    Router::new().fallback(move |mut request: Request| {
+        let router = match without_base(&base, request.uri()) {
+            Some(uri) => {
+                *request.uri_mut() = uri;
+                &router
+            }
+            None if request.uri().path() == "/healthz" => &router,
+            None => &outside,
+        };
+        router.clone().oneshot(request)
+    })
+}
+
+/// The target of a request as the routes below a path know it.
+fn without_base(base: &str, uri: &Uri) -> Option<Uri> {
+    let path = match uri.path().strip_prefix(base)? {
+        "" => "/",
+        path if path.starts_with('/') => path,
+        _ => return None,
+    };
+    match uri.query() {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.parse().ok(),
+    }
 }
 
 /// The routes of operators: `/healthz`, and `/metrics` with figures of the origin and of the viewers' connections.
@@ -314,6 +351,25 @@ mod tests {
         assert_eq!(list(&["10.0.0.1, 10.0.0.2", "10.0.0.3"]).as_deref(), Some("10.0.0.1, 10.0.0.2, 10.0.0.3"));
         let long = list(&[&"1".repeat(10_000), "10.0.0.3"]).unwrap();
         assert!(long.len() == 256 && long.ends_with("1, 10.0.0.3"), "{long}");
+    }
+
+    #[test]
+    fn what_is_below_a_path_is_known_without_it() {
+        let table = [
+            ("/img/a.jpg?w=3", Some("/a.jpg?w=3")),
+            ("/img/%2Fa%20b.jpg", Some("/%2Fa%20b.jpg")),
+            ("/img//a.jpg", Some("//a.jpg")),
+            ("/img/", Some("/")),
+            ("/img", Some("/")),
+            ("/img?w=3", Some("/?w=3")),
+            ("/images/a.jpg", None),
+            ("/a.jpg", None),
+            ("/IMG/a.jpg", None),
+        ];
+        for (target, expected) in table {
+            let uri = without_base("/img", &target.parse().unwrap());
+            assert_eq!(uri.map(|uri| uri.to_string()).as_deref(), expected, "{target}");
+        }
     }
 
     #[test]

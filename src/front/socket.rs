@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::listen::Stream;
 
 /// Bytes that are kept for hyper: many requests, but no upload. A client that sends more before it has its answer is not
 /// listened to any further.
@@ -35,7 +36,7 @@ const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A socket, shared between hyper and whoever watches the client.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     ahead: Mutex<Ahead>,
     /// Whether everything is written that hyper has buffered.
     flushed: AtomicBool,
@@ -52,7 +53,7 @@ struct Ahead {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
+    pub(super) fn new(stream: Stream) -> Arc<Self> {
         Arc::new(Self {
             stream,
             ahead: Mutex::default(),
@@ -243,7 +244,7 @@ impl SocketIo {
     fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
+        write: impl Fn(&Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.socket.flushed.store(false, Ordering::Relaxed);
         loop {

@@ -3,6 +3,8 @@
 mod inputs;
 mod plan;
 mod progress;
+mod summary;
+mod watch;
 mod write;
 
 use std::ffi::OsString;
@@ -22,6 +24,8 @@ use super::{Failure, print_line, read};
 use inputs::{Inputs, Naming, read_list};
 use plan::{Ending, Existing, Job, Output, explain_existing, into_folder};
 use progress::Progress;
+use summary::Summary;
+use watch::Watcher;
 use write::Written;
 
 /// What `transform --help` ends with.
@@ -35,6 +39,7 @@ written, 3 when some images have failed, 130 after Ctrl-C.
 Examples:
   image-origin transform photo.jpg 'w=300' -o small.webp
   image-origin transform photos 'w=1200&format=webp' --out-dir small
+  image-origin transform photos 'w=1200&format=webp' --out-dir small --skip-existing --watch
   find . -name '*.png' -print0 | image-origin transform --files-from - -q 'format=avif' --out-dir avif --keep-paths";
 
 #[derive(Debug, Args)]
@@ -65,6 +70,9 @@ pub(super) struct Arguments {
     /// Leave out images whose results exist
     #[arg(long)]
     skip_existing: bool,
+    /// Go on until Ctrl-C: make results anew when their originals change, and those of new ones
+    #[arg(long, requires = "out_dir", conflicts_with = "files_from")]
+    watch: bool,
     /// Print a line of JSON for each image to standard output
     #[arg(long)]
     json: bool,
@@ -91,13 +99,14 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
         _ => Existing::Refuse,
     };
     let naming = Naming { keep_paths: arguments.keep_paths, out_dir: arguments.out_dir.as_deref() };
-    let inputs = Inputs::collect(names, &naming)?;
+    let inputs = Inputs::collect(names.clone(), &naming)?;
+    let watcher = Watcher::new(&inputs.files);
     let jobs = match (&arguments.output, &arguments.out_dir) {
         (Some(output), _) => vec![single(&inputs, output, existing, &mut transform, arguments.json)?],
         (None, Some(folder)) => into_folder(&inputs.files, folder, transform.output.format, existing)?,
         (None, None) => return Err(Failure::usage("name the output with -o or --out-dir")),
     };
-    if jobs.is_empty() {
+    if jobs.is_empty() && !arguments.watch {
         return Err(Failure::usage("there are no images among what was named"));
     }
     let accepted = Accepted::from_header(arguments.accept.as_deref().unwrap_or_default(), &settings.auto_formats);
@@ -111,11 +120,29 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
         existing,
         json: arguments.json,
     };
-    let summary = batch.run(&jobs, settings.workers)?;
-    match arguments.out_dir {
-        Some(folder) => summary.report(&folder, inputs.others),
-        None => summary.of_one(),
+    let stop = stop_at_ctrl_c();
+    let summary = batch.run(&jobs, settings.workers, &stop)?;
+    let Some(folder) = arguments.out_dir.as_deref() else { return summary.of_one() };
+    let outcome = summary.report(folder, inputs.others);
+    if !arguments.watch {
+        return outcome;
     }
+    outcome.unwrap_or_else(Failure::print);
+    let batch = Batch { existing: Existing::Replace, ..batch };
+    watcher.watch(
+        &stop,
+        || {
+            let inputs = Inputs::collect(names.clone(), &naming)?;
+            Ok(inputs.files)
+        },
+        |all, changed| {
+            // Names that two results would share are found among all of them.
+            let mut jobs = into_folder(all, folder, batch.transform.output.format, Existing::Replace)?;
+            jobs.retain(|job| changed.contains(&job.input));
+            batch.run(&jobs, settings.workers, &stop)?.report(folder, 0)
+        },
+    );
+    Ok(())
 }
 
 /// Tells the images from the query, and adds those of the list.
@@ -193,24 +220,23 @@ struct Batch {
 enum Made {
     Written {
         output: PathBuf,
+        /// Bytes of the original.
+        input_bytes: usize,
         rendered: Rendered,
     },
     /// There was a result already.
-    Skipped {
-        output: PathBuf,
-    },
+    Skipped { output: PathBuf },
 }
 
 impl Batch {
     /// Does all jobs, as many at a time as there are workers. The error is that of standard output.
-    fn run(&self, jobs: &[Job], workers: usize) -> Result<Summary, Failure> {
-        let stop = stop_at_ctrl_c();
+    fn run(&self, jobs: &[Job], workers: usize, stop: &AtomicBool) -> Result<Summary, Failure> {
         let next = AtomicUsize::new(0);
         let (sender, receiver) = mpsc::channel();
-        let mut summary = Summary { all: jobs.len(), ..Summary::default() };
+        let mut summary = Summary::of(jobs.len());
         std::thread::scope(|scope| {
             for _ in 0..workers.min(jobs.len()) {
-                let (sender, stop, next) = (sender.clone(), &stop, &next);
+                let (sender, next) = (sender.clone(), &next);
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
@@ -262,14 +288,14 @@ impl Batch {
             let _ = if folder.is_dir() { Ok(()) } else { std::fs::create_dir_all(folder) };
         }
         match write::write(&output, &rendered.bytes, self.existing).map_err(failed)? {
-            Written::Now => Ok(Made::Written { output, rendered }),
+            Written::Now => Ok(Made::Written { output, input_bytes: bytes.len(), rendered }),
             Written::Before => Ok(Made::Skipped { output }),
         }
     }
 
     /// Prints the line of JSON, and warns of a name that says another thing than the content.
     fn tell(&self, job: &Job, made: &Result<Made, String>, progress: &Progress) -> Result<(), Failure> {
-        if let Ok(Made::Written { output, rendered }) = made
+        if let Ok(Made::Written { output, rendered, .. }) = made
             && let Ending::Format(named) = Ending::of(output)
             && named != rendered.format
         {
@@ -320,6 +346,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    input_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
 
@@ -334,74 +362,22 @@ impl<'a> Line<'a> {
             width: None,
             height: None,
             bytes: None,
+            input_bytes: None,
             error: None,
         };
         match made {
-            Ok(Made::Written { output, rendered }) => Self {
+            Ok(Made::Written { output, input_bytes, rendered }) => Self {
                 status: "written",
                 output: Some(shown(output)),
                 format: Some(rendered.format.name()),
                 width: Some(rendered.width),
                 height: Some(rendered.height),
                 bytes: Some(rendered.bytes.len()),
+                input_bytes: Some(*input_bytes),
                 ..line
             },
             Ok(Made::Skipped { output }) => Self { status: "skipped", output: Some(shown(output)), ..line },
             Err(error) => Self { error: Some(error), ..line },
-        }
-    }
-}
-
-/// What became of all images.
-#[derive(Debug, Default)]
-struct Summary {
-    all: usize,
-    written: usize,
-    skipped: usize,
-    failed: usize,
-    bytes: u64,
-    interrupted: bool,
-}
-
-impl Summary {
-    fn count(&mut self, made: &Result<Made, String>) {
-        match made {
-            Ok(Made::Written { rendered, .. }) => {
-                self.written += 1;
-                self.bytes += rendered.bytes.len() as u64;
-            }
-            Ok(Made::Skipped { .. }) => self.skipped += 1,
-            Err(_) => self.failed += 1,
-        }
-    }
-
-    /// Says what is in the folder now, and how the program ends.
-    fn report(&self, folder: &Path, others: usize) -> Result<(), Failure> {
-        let Self { all, written, skipped, failed, bytes, .. } = self;
-        let mut line = format!("{written} of {all} images written to {}, {bytes} bytes", folder.display());
-        if *skipped > 0 {
-            line += &format!("; {skipped} results existed");
-        }
-        if others > 0 {
-            line += &format!("; {others} files in folders are not images");
-        }
-        eprintln!("{line}");
-        if self.interrupted {
-            return Err(Failure::interrupted(format!("{} images are left", all - written - skipped - failed)));
-        }
-        match failed {
-            0 => Ok(()),
-            _ if failed == all => Err(format!("{failed} of {all} images failed").into()),
-            _ => Err(Failure::partly(format!("{failed} of {all} images failed"))),
-        }
-    }
-
-    /// How the program ends after a single image, of which all has been said.
-    fn of_one(&self) -> Result<(), Failure> {
-        match self {
-            Self { failed: 0, interrupted: false, .. } => Ok(()),
-            Self { failed: 0, .. } => Err(Failure::interrupted("stopped")),
-            _ => Err(Failure::told()),
         }
     }
 }

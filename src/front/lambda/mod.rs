@@ -34,6 +34,8 @@ pub use init::report_init_error;
 pub struct LambdaSettings {
     /// What viewers get beside answers.
     pub viewers: serve::ViewerSettings,
+    /// Path below which pictures are; may be empty.
+    pub base_path: String,
     /// How answers leave.
     pub delivery: Delivery,
     /// How S3 is reached to which S3 Object Lambda's answers go.
@@ -72,7 +74,7 @@ impl std::fmt::Debug for Originals {
 /// # Errors
 /// What the runtime API fails with.
 pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Result<(), Error> {
-    let router = serve::router(origin.clone(), &settings.viewers);
+    let router = serve::below(&settings.base_path, serve::router(origin.clone(), &settings.viewers));
     let door = Arc::new(http::Door::new(router, settings.delivery));
     let pending = Arc::<Pending>::default();
     let streaming = stream::Streaming::new(door.clone(), pending.clone(), origin.clone(), api.to_owned());

@@ -52,11 +52,11 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// By the setting, and the address that the server listens on. `None` is no page.
-    pub fn new(setting: Playground, listen: IpAddr) -> Option<Self> {
+    /// By the setting, and the address that the server listens on, if it is one of the network. `None` is no page.
+    pub fn new(setting: Playground, listen: Option<IpAddr>) -> Option<Self> {
         match setting {
             Playground::On => Some(Self::Everybody),
-            Playground::Auto if listen.is_loopback() => Some(Self::ThisMachine),
+            Playground::Auto if listen.is_some_and(|address| address.is_loopback()) => Some(Self::ThisMachine),
             Playground::Auto | Playground::Off => None,
         }
     }
@@ -88,11 +88,12 @@ struct Page {
     /// The page before and after the list of pictures.
     around: (String, String),
     policy: String,
+    base_path: String,
 }
 
 /// Puts the page in front of a router. `folder` is where its pictures are, if they are files of this machine; `cdn` says
-/// whether the page of the CDN is at `/_cdn/`.
-pub fn in_front_of(router: Router, audience: Audience, folder: Option<PathBuf>, cdn: bool) -> Router {
+/// whether the page of the CDN is at `/_cdn/`. Links begin with `base_path`, which somebody in front takes off.
+pub fn in_front_of(router: Router, audience: Audience, folder: Option<PathBuf>, cdn: bool, base_path: &str) -> Router {
     let digest = |text: &str| STANDARD.encode(Sha256::digest(text));
     let policy = format!(
         "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; style-src 'sha256-{}'; script-src 'sha256-{}'; \
@@ -106,7 +107,8 @@ pub fn in_front_of(router: Router, audience: Audience, folder: Option<PathBuf>, 
     let page = if cdn { page.replace("<a hidden href=\"/_cdn/\"", "<a href=\"/_cdn/\"") } else { page };
     let (head, tail) = page.split_once("<!--pictures-->").unwrap_or((&page, ""));
     let around = (head.to_owned(), tail.to_owned());
-    let page = Arc::new(Page { audience, pictures: Pictures::new(folder), around, policy });
+    let base_path = base_path.to_owned();
+    let page = Arc::new(Page { audience, pictures: Pictures::new(folder), around, policy, base_path });
     router.layer(middleware::from_fn_with_state(page, page_or_picture))
 }
 
@@ -116,7 +118,7 @@ async fn page_or_picture(State(page): State<Arc<Page>>, request: Request, next: 
         return next.run(request).await;
     }
     let listing = page.pictures.list().await;
-    let html = format!("{}{}{}", page.around.0, links(&listing), page.around.1);
+    let html = format!("{}{}{}", page.around.0, links(&listing, &page.base_path), page.around.1);
     let headers = [
         (header::CONTENT_SECURITY_POLICY, page.policy.as_str()),
         (header::CACHE_CONTROL, "no-store"),
@@ -141,11 +143,12 @@ const IN_HREF: &AsciiSet = &CONTROLS
     .add(b'`');
 
 /// A link to each picture, and a sentence where these are not all.
-fn links(listing: &Listing) -> String {
+fn links(listing: &Listing, base_path: &str) -> String {
     let mut html = String::new();
     // Writing to a String cannot fail.
     for name in &listing.pictures {
-        let _ = writeln!(html, "<li><a href=\"/{}\">{}</a></li>", utf8_percent_encode(name, IN_HREF), escaped(name));
+        let (key, text) = (utf8_percent_encode(name, IN_HREF), escaped(name));
+        let _ = writeln!(html, "<li><a href=\"{base_path}/{key}\">{text}</a></li>");
     }
     if let Some(note) = listing.note() {
         let _ = writeln!(html, "<li class=\"note\">{note}</li>");
@@ -163,16 +166,18 @@ mod tests {
 
     #[test]
     fn the_page_is_for_this_machine_unless_it_is_for_everybody() {
-        let [local, any] = ["127.0.0.1", "0.0.0.0"].map(|address| address.parse().unwrap());
+        let [local, any] = ["127.0.0.1", "0.0.0.0"].map(|address| Some(address.parse().unwrap()));
         let table = [
             (Playground::Auto, local, Some(Audience::ThisMachine)),
             (Playground::Auto, any, None),
             (Playground::On, any, Some(Audience::Everybody)),
             (Playground::On, local, Some(Audience::Everybody)),
             (Playground::Off, local, None),
+            (Playground::Auto, None, None),
+            (Playground::On, None, Some(Audience::Everybody)),
         ];
         for (setting, address, expected) in table {
-            assert_eq!(Audience::new(setting, address), expected, "{setting:?} {address}");
+            assert_eq!(Audience::new(setting, address), expected, "{setting:?} {address:?}");
         }
     }
 
@@ -209,9 +214,9 @@ mod tests {
     #[test]
     fn names_of_files_are_text() {
         let name = "a\"b<script>&'%2F#?.jpg".to_owned();
-        let html = links(&Listing { pictures: vec![name], ..Listing::default() });
+        let html = links(&Listing { pictures: vec![name], ..Listing::default() }, "/img");
         let expected =
-            "<li><a href=\"/a%22b%3Cscript%3E%26%27%252F%23%3F.jpg\">a\"b&lt;script&gt;&amp;'%2F#?.jpg</a></li>\n";
+            "<li><a href=\"/img/a%22b%3Cscript%3E%26%27%252F%23%3F.jpg\">a\"b&lt;script&gt;&amp;'%2F#?.jpg</a></li>\n";
         assert_eq!(html, expected);
     }
 }

@@ -1,0 +1,168 @@
+//! `compare`: how near one picture is to another, as a viewer would see both.
+//!
+//! Both are turned upright, converted to sRGB and laid on white by the pipeline of every request; what is scored are those
+//! pixels. The score is SSIMULACRA2 (github.com/cloudinary/ssimulacra2): 100 is the same picture, and there is no least.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
+use image_origin::codec::{self, Area, Format, Need};
+use image_origin::query::Transform;
+use image_origin::transform::Render;
+use serde::Serialize;
+
+use super::settings::{Given, Inspecting};
+use super::{Failure, print_json, print_line, read};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Both pictures must have one size; of animations the first frames are compared. Of SSIMULACRA2, 90 is a difference that hardly
+anybody sees side by side, 70 high quality, 50 medium, 30 low.
+
+Examples:
+  image-origin transform photo.jpg 'w=800&format=png' -o right.png
+  image-origin transform photo.jpg 'w=800&format=webp' -o small.webp
+  image-origin compare right.png small.webp")]
+pub(super) struct Arguments {
+    /// The picture as it should be; - is standard input
+    #[arg(value_name = "A")]
+    expected: PathBuf,
+    /// The picture that is held against it
+    #[arg(value_name = "B")]
+    picture: PathBuf,
+    /// Fail with exit code 1 where the score is below
+    #[arg(long, value_name = "SCORE")]
+    at_least: Option<f64>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Given<Inspecting>,
+}
+
+/// One of the two pictures.
+#[derive(Debug, Serialize)]
+struct Picture {
+    file: String,
+    format: &'static str,
+    width: u32,
+    height: u32,
+    bytes: usize,
+    /// Red, green and blue in 8 bits.
+    #[serde(skip)]
+    samples: Vec<u8>,
+}
+
+#[derive(Debug, Serialize)]
+struct Comparison {
+    a: Picture,
+    b: Picture,
+    ssimulacra2: f64,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let a = Picture::read(&arguments.expected, &arguments.settings)?;
+    let b = Picture::read(&arguments.picture, &arguments.settings)?;
+    if (a.width, a.height) != (b.width, b.height) {
+        let (one, other) = (a.size(), b.size());
+        let message = format!("{} is {one}, and {} is {other}: only pictures of one size compare", a.file, b.file);
+        return Err(Failure::usage(message));
+    }
+    let score = compute_ssimulacra2(&a.slice()?, &b.slice()?);
+    let ssimulacra2 = score.map_err(|error| format!("{} and {} cannot be compared: {error}", a.file, b.file))?;
+    let comparison = Comparison { a, b, ssimulacra2: (ssimulacra2 * 100.0).round() / 100.0 };
+    if arguments.json {
+        print_json(&comparison)?;
+    } else {
+        print_line(&comparison.table())?;
+    }
+    match arguments.at_least {
+        Some(least) if ssimulacra2 < least => {
+            Err(format!("the score of {} is {:.2}, below {least}", comparison.b.file, ssimulacra2).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Picture {
+    fn read(file: &Path, given: &Given<Inspecting>) -> Result<Self, Failure> {
+        let settings = given.resolve()?;
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+        let bytes = read(file, settings.origin.max_source_bytes)?;
+        let work = given.time_limit(&settings).work();
+        let shown: Transform = "format=png&bg=fff&page=0".parse().map_err(|error| failed(&error))?;
+        let render = Render::new(&bytes)
+            .transform(shown)
+            .limits(settings.origin.limits)
+            .work(given.time_limit(&settings).work());
+        let shown = render.run().map_err(|error| failed(&error))?;
+        let (width, height) = (shown.width, shown.height);
+        let area = Area { x: 0.0, y: 0.0, width: width.into(), height: height.into() };
+        let need = Need { area, scale: 1.0, budget: settings.origin.limits.budget, work: &work };
+        let decoder = codec::decoder_for(&shown.bytes).map_err(|error| failed(&error))?;
+        let raster = decoder.decode(&shown.bytes, &need).map_err(|error| failed(&error))?.raster;
+        // A PNG is grey or of three colours, and on white nothing is transparent.
+        let step = raster.channels().count();
+        let colours = |pixel: &[u8]| if step < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
+        let samples = raster.samples().as_bytes().chunks_exact(step).flat_map(colours).collect();
+        let format = codec::sniff(&bytes).map_or("", Format::name);
+        Ok(Self { file: file.display().to_string(), format, width, height, bytes: bytes.len(), samples })
+    }
+
+    fn size(&self) -> String {
+        format!("{} × {}", self.width, self.height)
+    }
+
+    fn slice(&self) -> Result<PixelSlice<'_>, Failure> {
+        let row = self.width as usize * 3;
+        let slice = PixelSlice::new(&self.samples, self.width, self.height, row, PixelDescriptor::RGB8_SRGB);
+        Ok(slice.map_err(|error| format!("{}: {error}", self.file))?)
+    }
+}
+
+impl Comparison {
+    fn table(&self) -> String {
+        let Self { a, b, ssimulacra2 } = self;
+        let share = b.bytes as f64 * 100.0 / a.bytes.max(1) as f64;
+        let width = a.file.chars().count().max(12);
+        let row = |name: &str, one: &str, other: &str| format!("{name:<12} {one:<width$}  {other}\n");
+        row("", &a.file, &b.file)
+            + &row("format", a.format, b.format)
+            + &row("size", &a.size(), &b.size())
+            + &row("bytes", &a.bytes.to_string(), &format!("{} ({share:.0} %)", b.bytes))
+            + &format!("{:<12} {ssimulacra2:.2}: {}", "SSIMULACRA2", meaning(*ssimulacra2))
+    }
+}
+
+/// What a score means, by the bands of SSIMULACRA2's authors.
+fn meaning(score: f64) -> &'static str {
+    match score {
+        100.0.. => "the same picture",
+        90.0.. => "no visible difference side by side",
+        70.0.. => "high quality",
+        50.0.. => "medium quality",
+        30.0.. => "low quality",
+        _ => "a clearly worse, or another picture",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_have_a_meaning() {
+        let table = [
+            (100.0, "the same"),
+            (90.0, "no visible"),
+            (89.99, "high"),
+            (50.0, "medium"),
+            (30.0, "low"),
+            (-50.0, "clearly"),
+        ];
+        for (score, expected) in table {
+            assert!(meaning(score).contains(expected), "{score}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `completions` and `man`: what a shell and `man` know of the program, out of the same table as `--help`.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use clap::Command;
+use clap_complete::Shell;
+
+use super::Failure;
+
+/// What `completions --help` ends with.
+pub(super) const COMPLETIONS_HELP: &str = "\
+Examples:
+  image-origin completions bash > ~/.local/share/bash-completion/completions/image-origin
+  image-origin completions zsh > ~/.zfunc/_image-origin        # a folder of fpath
+  image-origin completions fish > ~/.config/fish/completions/image-origin.fish";
+
+fn failed(error: &std::io::Error) -> Failure {
+    format!("standard output: {error}").into()
+}
+
+pub(super) fn print_completions(shell: Shell, mut command: Command) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "image-origin", &mut script);
+    std::io::stdout().write_all(&script).map_err(|error| failed(&error))
+}
+
+pub(super) fn write(folder: Option<&Path>, command: Command) -> Result<(), Failure> {
+    match folder {
+        Some(folder) => {
+            clap_mangen::generate_to(command, folder).map_err(|error| format!("{}: {error}", folder.display()).into())
+        }
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command).render(&mut page).map_err(|error| failed(&error))?;
+            std::io::stdout().write_all(&page).map_err(|error| failed(&error))
+        }
+    }
+}
