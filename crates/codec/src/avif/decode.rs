@@ -4,11 +4,15 @@ use rusty_av1d::rust_api::{Decoder, Picture, PixelLayout, PlanarImageComponent a
 
 use super::stream::{Sequence, Stream};
 
-/// What the decoder holds for each pixel beside samples: block levels, motion vectors, filter masks.
-const OVERHEAD_PER_PIXEL: u64 = 2;
+/// What the decoder holds of a frame beside samples, in bytes for each 128 by 128 pixels: levels and masks of filters,
+/// segments, and motion vectors.
+const BYTES_PER_SUPERBLOCK: u64 = 8 << 10;
 
-/// What it holds whatever the size: tables of probabilities, buffers of a superblock, rows for the filters.
-const OVERHEAD: u64 = 2 << 20;
+/// What it holds whatever the size: probabilities, and buffers of a superblock.
+const OVERHEAD: u64 = 512 << 10;
+
+/// The state of a tile, most of which are probabilities.
+const TILE: u64 = 16 << 10;
 
 /// A decoded picture.
 pub(super) struct Planes {
@@ -26,17 +30,39 @@ pub(super) enum Row<'a> {
 /// Bytes that decoding a stream of this length holds at most, the planes included.
 pub(super) fn memory(stream: &Stream, length: usize) -> u64 {
     let sequence = &stream.sequence;
-    // The decoder works in whole superblocks.
-    let side = |length: u32| u64::from(length).next_multiple_of(128);
-    let pixels = side(sequence.width) * side(sequence.height);
+    // The decoder works in whole superblocks, and rows do not begin at multiples of 1024 bytes.
+    let [width, height] = [sequence.width, sequence.height].map(|side| u64::from(side).next_multiple_of(128));
     let sample = if sequence.depth > 8 { 2 } else { 1 };
-    // Frames that are not shown are kept for others to be predicted from, with what is known of their blocks.
+    let stride = |samples: u64| match samples * sample {
+        bytes if bytes.is_multiple_of(1024) => bytes + 64,
+        bytes => bytes,
+    };
+    let [halves_columns, halves_rows] = sequence.subsampling;
+    let luma = stride(width);
+    let chroma = match (sequence.is_monochrome, halves_columns) {
+        (true, _) => 0,
+        (false, halved) => 2 * stride(if halved { width / 2 } else { width }),
+    };
+    let planes = luma * height + chroma * if halves_rows { height / 2 } else { height };
+    // Frames that are not shown are kept for others to be predicted from, with what is known of their blocks. What is shown
+    // may be a copy: with grain, or made wider.
     let frames = u64::from(stream.frames());
-    let pictures = frames + u64::from(sequence.has_film_grain);
-    pixels * sequence.samples_by_four() * sample * pictures / 4
-        + pixels * OVERHEAD_PER_PIXEL * frames
+    let pictures = frames + u64::from(sequence.has_film_grain) + u64::from(sequence.syntax.has_superres) * frames;
+    let superblocks = (width / 128) * (height / 128);
+    // Rows that filters and predictions need of the superblocks above, and of what is restored.
+    let rows = (height / 64) * (4 * luma + 4 * chroma + 3 * width * sample) + 12 * (luma + chroma);
+    let motion = 128 * width;
+    let tiles = u64::from(stream.tiles());
+    // Contexts above the blocks, for each row of tiles.
+    let contexts = (width / 128) * tiles.min(64) * (2 << 10);
+    planes * pictures
+        + superblocks * BYTES_PER_SUPERBLOCK * frames
+        + rows
+        + motion
+        + tiles * TILE
+        + contexts
         + OVERHEAD
-        + length as u64
+        + 2 * length as u64
 }
 
 /// Decodes the first picture of a stream that [`Stream::check`] has let pass; it has the size and the kind that its

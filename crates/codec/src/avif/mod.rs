@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod source;
 mod stream;
+mod tiles;
 mod write;
 
 use std::borrow::Cow;

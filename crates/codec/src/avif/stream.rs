@@ -4,6 +4,7 @@
 //! than its one picture is worth is refused.
 
 use super::damaged;
+use super::tiles::{self, Syntax};
 use crate::{Error, Meter};
 
 /// Frames that a still picture may have: layers, and those that others are predicted from.
@@ -31,6 +32,8 @@ pub(super) struct Sequence {
     pub(super) matrix: u8,
     pub(super) full_range: bool,
     pub(super) has_film_grain: bool,
+    /// What tells the fields of frame headers.
+    pub(super) syntax: Syntax,
 }
 
 impl Sequence {
@@ -42,16 +45,6 @@ impl Sequence {
     fn of(header: Option<&[u8]>) -> Result<Self, &'static str> {
         read_header(&mut Bits(header.ok_or("it has no sequence header")?, 0)).ok_or("its sequence header is cut off")
     }
-
-    /// Samples of luma and chroma for each pixel, times 4.
-    pub(super) fn samples_by_four(&self) -> u64 {
-        match (self.is_monochrome, self.subsampling) {
-            (true, _) => 4,
-            (false, [true, true]) => 6,
-            (false, [true, false]) => 8,
-            (false, _) => 12,
-        }
-    }
 }
 
 /// A stream whose units have been walked over.
@@ -60,6 +53,8 @@ pub(super) struct Stream {
     pub(super) sequence: Sequence,
     /// How many frames there are, whether they are shown or not.
     frames: u32,
+    /// The most tiles of a frame.
+    tiles: u32,
     /// Whether there is but one sequence header, though it may be repeated.
     is_one_sequence: bool,
 }
@@ -70,17 +65,28 @@ impl Stream {
     /// # Errors
     /// [`Error::Damaged`] as [`Sequence::read`]; what `meter` says.
     pub(super) fn read(stream: &[u8], meter: &Meter<'_>) -> Result<Self, Error> {
-        let (mut header, mut frames, mut is_one_sequence) = (None, 0_u32, true);
+        let (mut header, mut frames, mut first, mut is_one_sequence) = (None, 0_u32, None, true);
         for unit in units(stream) {
             meter.step()?;
             match unit.kind {
                 SEQUENCE_HEADER => is_one_sequence &= *header.get_or_insert(unit.payload) == unit.payload,
-                FRAME | FRAME_HEADER => frames += 1,
+                FRAME | FRAME_HEADER => {
+                    frames += 1;
+                    first.get_or_insert(unit.payload);
+                }
                 _ => {}
             }
         }
         let sequence = Sequence::of(header).map_err(damaged)?;
-        Ok(Self { sequence, frames, is_one_sequence })
+        // Frames behind the first may be of any kind.
+        let counted = first.filter(|_| frames == 1).and_then(|frame| tiles::count(frame, &sequence));
+        let tiles = counted.unwrap_or_else(|| tiles::most(&sequence, stream.len()));
+        Ok(Self { sequence, frames, tiles, is_one_sequence })
+    }
+
+    /// How many tiles a frame has at most.
+    pub(super) fn tiles(&self) -> u32 {
+        self.tiles
     }
 
     /// How many frames a decoder keeps at most, since it gets no stream with more.
@@ -130,10 +136,10 @@ fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// Bits, the highest first, from a position on.
-struct Bits<'a>(&'a [u8], usize);
+pub(super) struct Bits<'a>(pub(super) &'a [u8], pub(super) usize);
 
 impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Option<u32> {
+    pub(super) fn take(&mut self, count: usize) -> Option<u32> {
         (0..count).try_fold(0u32, |value, _| {
             let byte = self.0.get(self.1 / 8)?;
             let bit = byte >> (7 - self.1 % 8) & 1;
@@ -142,7 +148,7 @@ impl Bits<'_> {
         })
     }
 
-    fn flag(&mut self) -> Option<bool> {
+    pub(super) fn flag(&mut self) -> Option<bool> {
         self.take(1).map(|bit| bit == 1)
     }
 
@@ -161,28 +167,34 @@ fn read_header(bits: &mut Bits<'_>) -> Option<Sequence> {
     let profile = bits.take(3)?;
     let _still_picture = bits.flag()?;
     let is_reduced = bits.flag()?;
+    let mut syntax = Syntax { is_reduced, ..Syntax::default() };
     if is_reduced {
         bits.take(5)?;
     } else {
-        skip_operating_points(bits)?;
+        syntax.has_decoder_model = skip_operating_points(bits)?;
     }
-    let (width_bits, height_bits) = (bits.take(4)? as usize + 1, bits.take(4)? as usize + 1);
-    let (width, height) = (bits.take(width_bits)? + 1, bits.take(height_bits)? + 1);
+    syntax.size_bits = [bits.take(4)? as usize + 1, bits.take(4)? as usize + 1];
+    let (width, height) = (bits.take(syntax.size_bits[0])? + 1, bits.take(syntax.size_bits[1])? + 1);
     if !is_reduced && bits.flag()? {
-        bits.take(4 + 3)?; // lengths of frame ids
+        let difference = bits.take(4)? as usize + 2;
+        syntax.id_bits = bits.take(3)? as usize + difference + 1;
     }
-    bits.take(3)?; // superblock size, filter intra, intra edge filter
-    if !is_reduced {
-        skip_inter_tools(bits)?;
+    syntax.superblock = if bits.flag()? { 128 } else { 64 };
+    bits.take(2)?; // filter intra, intra edge filter
+    if is_reduced {
+        syntax.chooses_integer_mv = true;
+    } else {
+        read_inter_tools(bits, &mut syntax)?;
     }
-    bits.take(3)?; // superres, cdef, restoration
-    let mut sequence = Sequence { width, height, ..read_colour(bits, profile)? };
+    syntax.has_superres = bits.flag()?;
+    bits.take(2)?; // cdef, restoration
+    let mut sequence = Sequence { width, height, syntax, ..read_colour(bits, profile)? };
     sequence.has_film_grain = bits.flag()?;
     Some(sequence)
 }
 
-/// From `timing_info_present_flag` to the end of the operating points.
-fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
+/// From `timing_info_present_flag` to the end of the operating points; returns whether there is a decoder model.
+fn skip_operating_points(bits: &mut Bits<'_>) -> Option<bool> {
     let mut delay_length = None;
     if bits.flag()? {
         bits.take(32)?;
@@ -213,22 +225,26 @@ fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
             bits.take(4)?;
         }
     }
-    Some(())
+    Some(delay_length.is_some())
 }
 
 /// From `enable_interintra_compound` to `order_hint_bits_minus_1`.
-fn skip_inter_tools(bits: &mut Bits<'_>) -> Option<()> {
+fn read_inter_tools(bits: &mut Bits<'_>, syntax: &mut Syntax) -> Option<()> {
     bits.take(4)?;
     let has_order_hint = bits.flag()?;
     if has_order_hint {
         bits.take(2)?;
     }
-    let may_force_screen_content = bits.flag()? || bits.flag()?;
-    if may_force_screen_content && !bits.flag()? {
-        bits.flag()?;
+    syntax.screen_content = if bits.flag()? { None } else { Some(bits.flag()?) };
+    syntax.chooses_integer_mv = true;
+    if syntax.screen_content != Some(false) {
+        syntax.chooses_integer_mv = bits.flag()?;
+        if !syntax.chooses_integer_mv {
+            bits.flag()?;
+        }
     }
     if has_order_hint {
-        bits.take(3)?;
+        syntax.order_hint_bits = bits.take(3)? as usize + 1;
     }
     Some(())
 }
@@ -257,6 +273,7 @@ fn read_colour(bits: &mut Bits<'_>, profile: u32) -> Option<Sequence> {
         matrix,
         full_range: true,
         has_film_grain: false,
+        syntax: Syntax::default(),
     };
     if is_monochrome {
         sequence.full_range = bits.flag()?;

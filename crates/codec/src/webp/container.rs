@@ -168,9 +168,11 @@ pub(super) fn chunk(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
     file.resize(file.len().next_multiple_of(2), 0);
 }
 
-/// A file of these chunks (section 2.4).
+/// A file of these chunks (section 2.4), in a buffer of its length.
 pub(super) fn file_of(content: &[([u8; 4], &[u8])]) -> Vec<u8> {
-    let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
+    let length: usize = content.iter().map(|(_, content)| 8 + content.len().next_multiple_of(2)).sum();
+    let mut file = Vec::with_capacity(12 + length);
+    file.extend_from_slice(b"RIFF\0\0\0\0WEBP");
     content.iter().for_each(|(name, content)| chunk(&mut file, *name, content));
     let length = (file.len() - 8) as u32;
     file[4..8].copy_from_slice(&length.to_le_bytes());

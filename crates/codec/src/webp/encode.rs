@@ -25,14 +25,15 @@ const METHOD_OF_SMALL: c_int = 5;
 const SMALL: u64 = 200_000;
 
 /// Most pixels of a picture whose symbols are held until all of them are known. Of larger ones they are found twice, which
-/// takes up to twice the time: libwebp holds as many as the pixels call for, and of noise that is [`TOKENS`].
+/// takes up to twice the time: libwebp holds as many as the pixels call for, and of noise that is [`TOKENS`]. Smaller
+/// ones are written that way as well where there is not enough memory for the other.
 const LARGE: u64 = 4 << 20;
 
-/// Bytes a pixel that libwebp's symbols take of noise, at some of its qualities.
-const TOKENS: [(u8, u8); 4] = [(0, 12), (75, 19), (90, 25), (100, 32)];
+/// Bytes a pixel that libwebp's symbols take of noise in luma and chroma, at some of its qualities.
+const TOKENS: [(u8, u8); 6] = [(0, 12), (20, 15), (60, 19), (75, 21), (90, 26), (100, 34)];
 
 /// Most pixels that libwebp writes without loss, alpha included. Of larger ones it would hold 40 bytes a pixel, so they are
-/// for our own encoder, which holds rows.
+/// for our own encoder, which holds rows; so are smaller ones for which there is not enough memory.
 const LARGE_LOSSLESS: u64 = 4 << 20;
 
 /// Bytes a pixel that libwebp holds without loss: pixels, what they become, and chains and references of repetitions.
@@ -40,6 +41,9 @@ const LOSSLESS: u64 = 36;
 
 /// Bytes a pixel, and at most, for the frequencies of symbols in each part of the picture: there are no more than 2600 parts.
 const FREQUENCIES: (u64, u64) = (72, 48 << 20);
+
+/// Bytes a pixel that the longest files take while they grow, lossy and without loss.
+const FILE: [u64; 2] = [4, 10];
 
 /// What happens when libwebp does not take what is right.
 const BUG: Error = Error::Internal("libwebp refuses a picture that it should take");
@@ -136,10 +140,9 @@ impl PlanarEncoder for WebP {
 pub(super) fn encode(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
     let size = [raster.width(), raster.height()];
-    let is_large = u64::from(size[0]) * u64::from(size[1]) > LARGE_LOSSLESS;
-    if is_large && (options.lossless || raster.channels().has_alpha()) {
+    if (options.lossless || raster.channels().has_alpha()) && is_for_our_own(raster, options, budget)? {
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
-        return encode_large(raster, options, budget, work);
+        return encode_in_rows(raster, options, budget, work);
     }
     let channels = if raster.channels().has_alpha() { 4 } else { 3 };
     let count = samples.len() / raster.channels().count() * channels;
@@ -160,8 +163,26 @@ pub(super) fn encode(raster: &Raster, options: &EncodeOptions, budget: Budget, w
     encode_pixels(pixels, raster, options, budget, work)
 }
 
+/// Whether a picture with alpha or without loss is too large for libwebp, or for the memory that there is.
+fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> Result<bool, Error> {
+    let area = u64::from(raster.width()) * u64::from(raster.height());
+    if area > LARGE_LOSSLESS {
+        return Ok(true);
+    }
+    let has_alpha = raster.channels().has_alpha();
+    let of_grey = match raster.channels() {
+        Channels::L => area * 3,
+        Channels::La => area * 4,
+        _ => 0,
+    };
+    let kind = if has_alpha { Kind::Rgba } else { Kind::Rgb };
+    let config = config(raster, options)?;
+    let needed = of_grey + memory(kind, area, &config) + area * FILE[usize::from(options.lossless)];
+    Ok(budget.check_memory(needed).is_err())
+}
+
 /// Encodes a picture with alpha or without loss by our own encoder of these; only lossy colours are for libwebp.
-fn encode_large(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+fn encode_in_rows(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     if options.lossless {
         return large::lossless(raster, budget, work);
     }
@@ -196,39 +217,59 @@ fn encode_pixels(
     let size @ [width, height] = [raster.width(), raster.height()];
     check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
     let area = u64::from(width) * u64::from(height);
-    let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
-    config.lossless = options.lossless.into();
-    config.quality = if options.lossless { 75.0 } else { libwebp_quality(options.quality) };
-    let is_small = area <= SMALL && !options.lossless && !raster.channels().has_alpha();
-    config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
-    config.low_memory = (area > LARGE).into();
-    let budget = budget.beside(memory(pixels, area, &config))?;
+    let mut config = config(raster, options)?;
+    let kind = pixels.kind();
+    let needed = memory(kind, area, &config) + area * FILE[0];
+    if !options.lossless && (area > LARGE || budget.check_memory(needed).is_err()) {
+        config.low_memory = 1;
+        // In several parts a file grows by less at a time, and none of one part is longer than the format lets it be.
+        config.partitions = if area * PARTS / PARTS_OF < WHOLE_FILE { 3 } else { 0 };
+    }
+    let budget = budget.beside(memory(kind, area, &config))?;
     encode_with_libwebp(pixels, width, height, &config, budget, work)
 }
 
+/// libwebp's settings but for what depends on memory.
+fn config(raster: &Raster, options: &EncodeOptions) -> Result<ffi::WebPConfig, Error> {
+    let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
+    config.lossless = options.lossless.into();
+    config.quality = if options.lossless { 75.0 } else { libwebp_quality(options.quality) };
+    let area = u64::from(raster.width()) * u64::from(raster.height());
+    let is_small = area <= SMALL && !options.lossless && !raster.channels().has_alpha();
+    config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
+    Ok(config)
+}
+
+/// Bytes that the longest partition takes while it grows: the format has room for 24 bits of them (RFC 6386, 9.5), and it
+/// doubles.
+const WHOLE_FILE: u64 = 3 << 24;
+
+/// Bytes a pixel that eight partitions take of noise while they grow: 7/4.
+const PARTS: u64 = 7;
+const PARTS_OF: u64 = 4;
+
 /// Bytes that libwebp holds at most, the file aside. It has no limit that could be set, so where they depend on the
 /// pixels they are those of noise, which NOTES.md has measured.
-fn memory(pixels: Pixels<'_>, area: u64, config: &ffi::WebPConfig) -> u64 {
+fn memory(kind: Kind, area: u64, config: &ffi::WebPConfig) -> u64 {
     /// The state of the encoder whatever the size.
-    const FIXED: u64 = 256 << 10;
-    /// The longest partition that the format has room for (RFC 6386, 9.5); it grows by doubling.
-    const PARTITION: u64 = 1 << 24;
+    const FIXED: u64 = 64 << 10;
     let lossless = area * LOSSLESS + (area * FREQUENCIES.0).min(FREQUENCIES.1);
     if config.lossless != 0 {
-        return FIXED + lossless;
+        return 4 * FIXED + lossless;
     }
     // Luma and half of both chromas, unless they are there already.
-    let planes = if let Pixels::Planes(_) = pixels { 0 } else { area * 3 / 2 };
+    let planes = if kind == Kind::Planes { 0 } else { area * 3 / 2 };
     // Alpha is written without loss, from a plane of its own and a filtered one.
-    let alpha = if let Pixels::Rgba(_) = pixels { 2 * area + lossless } else { 0 };
+    let alpha = if kind == Kind::Rgba { 2 * area + 4 * FIXED + lossless } else { 0 };
     let tokens = if config.low_memory == 0 {
         (area as f32 * calibrated(&TOKENS, config.quality.ceil() as u8)) as u64
     } else {
         0
     };
+    let partitions = if config.partitions > 0 { area * PARTS / PARTS_OF } else { (area * 4).min(WHOLE_FILE) };
     // Modes, contexts and statistics of blocks.
-    let blocks = area / 8;
-    FIXED + planes + alpha + tokens + blocks + (area * 4).min(3 * PARTITION)
+    let blocks = area * 5 / 16;
+    FIXED + planes + alpha + tokens + blocks + partitions
 }
 
 /// The longest side that 14 bits can hold (RFC 9649, 2.5).
@@ -245,7 +286,23 @@ pub(super) enum Pixels<'p> {
     Planes([&'p [u8]; 3]),
 }
 
+/// What of them matters to how much libwebp holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rgb,
+    Rgba,
+    Planes,
+}
+
 impl Pixels<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Rgb(_) | Self::Rgbx(_) => Kind::Rgb,
+            Self::Rgba(_) => Kind::Rgba,
+            Self::Planes(_) => Kind::Planes,
+        }
+    }
+
     /// Whether these are all samples of a picture of this size.
     fn fill(&self, width: usize, height: usize) -> bool {
         match self {
