@@ -113,29 +113,43 @@ impl Shrink {
     }
 
     fn end_squares(&mut self) {
-        let count = self.channels.count();
-        match &mut self.sums {
-            Sums::Plain(sums) => {
-                for square in sums.chunks(self.factor * count) {
-                    let pixels = (square.len() / count * self.rows) as u32;
-                    let total = |channel| square[channel..].iter().step_by(count).map(|sum| u32::from(*sum)).sum();
-                    self.out.extend((0..count).map(|channel| mean(total(channel), pixels)));
-                }
-                sums.fill(0);
-            }
-            Sums::Weighted(sums) => {
-                for square in sums.chunks(self.factor * count) {
-                    let pixels = (square.len() / count * self.rows) as u32;
-                    let total = |channel: usize| square[channel..].iter().step_by(count).sum();
-                    let alpha = total(count - 1);
-                    self.out.extend((0..count - 1).map(|channel| mean(total(channel), alpha)));
-                    self.out.push(mean(alpha, pixels));
-                }
-                sums.fill(0);
-            }
+        let Self { factor, rows, sums, out, channels, .. } = self;
+        match (&mut *sums, channels) {
+            (Sums::Plain(sums), Channels::L) => end_plain::<1>(sums, *factor, *rows, out),
+            (Sums::Plain(sums), Channels::Cmyk) => end_plain::<4>(sums, *factor, *rows, out),
+            (Sums::Plain(sums), _) => end_plain::<3>(sums, *factor, *rows, out),
+            (Sums::Weighted(sums), Channels::La) => end_weighted::<2>(sums, *factor, *rows, out),
+            (Sums::Weighted(sums), _) => end_weighted::<4>(sums, *factor, *rows, out),
         }
         self.rows = 0;
     }
+}
+
+/// Writes the means of squares of `factor` columns by `rows` rows, and clears the sums of their columns.
+fn end_plain<const COUNT: usize>(sums: &mut [u16], factor: usize, rows: usize, out: &mut Vec<u8>) {
+    for square in sums.as_chunks::<COUNT>().0.chunks(factor) {
+        let mut totals = [0; COUNT];
+        for pixel in square {
+            totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += u32::from(*sum));
+        }
+        out.extend(totals.map(|total| mean(total, (square.len() * rows) as u32)));
+    }
+    sums.fill(0);
+}
+
+/// As [`end_plain`], with colours weighted by the alpha behind them.
+fn end_weighted<const COUNT: usize>(sums: &mut [u32], factor: usize, rows: usize, out: &mut Vec<u8>) {
+    for square in sums.as_chunks::<COUNT>().0.chunks(factor) {
+        let mut totals = [0; COUNT];
+        for pixel in square {
+            totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += sum);
+        }
+        let (pixels, alpha) = ((square.len() * rows) as u32, totals[COUNT - 1]);
+        let mut means = totals.map(|total| mean(total, alpha));
+        means[COUNT - 1] = mean(alpha, pixels);
+        out.extend(means);
+    }
+    sums.fill(0);
 }
 
 fn add_weighted<const COUNT: usize>(sums: &mut [u32], row: &[u8]) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::super::shrink::Window;
 use super::super::{Error, Flaw, Work};
-use super::layout::{Compression, Layout, Predictor};
+use super::layout::{Compression, Kind, Layout, Predictor};
 use super::{damaged, decompress, samples};
 
 /// What a band holds for each chunk beside its decompressor.
@@ -21,9 +21,15 @@ type Chunk<'a> = Option<Box<dyn Read + 'a>>;
 /// The needed columns of a row.
 pub(super) struct Row<'r> {
     /// Pixel by pixel.
-    pub(super) samples: &'r [u16],
+    pub(super) samples: RowSamples<'r>,
     /// The pixels that are missing, whose samples mean nothing.
     pub(super) missing: &'r [Range<usize>],
+}
+
+/// The samples of a row: bytes where they are stored as bytes in one plane, else words.
+pub(super) enum RowSamples<'r> {
+    Bytes(&'r [u8]),
+    Words(&'r [u16]),
 }
 
 /// The rows of a picture, from a row of chunks ("band") after the other.
@@ -40,6 +46,8 @@ pub(super) struct Rows<'a> {
     chunks: Vec<Vec<Chunk<'a>>>,
     stored: Vec<u8>,
     scratch: Vec<u8>,
+    /// The row, in the one of these two that [`stores_bytes`] tells.
+    bytes_of_row: Vec<u8>,
     row: Vec<u16>,
     missing: Vec<Range<usize>>,
     /// Whether anything was read.
@@ -62,6 +70,7 @@ impl<'a> Rows<'a> {
             chunks: Vec::new(),
             stored,
             scratch: Vec::new(),
+            bytes_of_row: Vec::new(),
             row: Vec::new(),
             missing: Vec::new(),
             has_data: false,
@@ -128,10 +137,11 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// [`Error::Stopped`].
     pub(super) fn next_row(&mut self) -> Result<Row<'_>, Error> {
-        let Self { layout, window, stored, row, missing, .. } = self;
+        let Self { layout, window, stored, bytes_of_row, row, missing, .. } = self;
         let (samples, planes) = (layout.samples, self.chunks.len());
-        row.clear();
-        row.resize(window.width() as usize * samples, 0);
+        let (length, stores_bytes) = (window.width() as usize * samples, stores_bytes(layout));
+        bytes_of_row.resize(if stores_bytes { length } else { 0 }, 0);
+        row.resize(if stores_bytes { 0 } else { length }, 0);
         missing.clear();
         for (plane, chunks) in self.chunks.iter_mut().enumerate() {
             let mut left = columns(layout, window).start * layout.chunk_width;
@@ -157,14 +167,25 @@ impl<'a> Rows<'a> {
                     missing.push((there - window.left) as usize..columns.end);
                 }
                 let skipped = (first - left) as usize * layout.chunk_samples();
-                let to = &mut row[columns.start * samples..columns.end * samples];
-                let step = if planes > 1 { samples } else { 1 };
-                samples::unpack(layout, stored, skipped, to.iter_mut().skip(plane).step_by(step));
+                let to = columns.start * samples..columns.end * samples;
+                if stores_bytes {
+                    let length = to.len();
+                    bytes_of_row[to].copy_from_slice(&stored[skipped..skipped + length]);
+                } else {
+                    let step = if planes > 1 { samples } else { 1 };
+                    samples::unpack(layout, stored, skipped, row[to].iter_mut().skip(plane).step_by(step));
+                }
                 left = right;
             }
         }
-        Ok(Row { samples: row, missing })
+        let samples = if stores_bytes { RowSamples::Bytes(bytes_of_row) } else { RowSamples::Words(row) };
+        Ok(Row { samples, missing })
     }
+}
+
+/// Whether the samples of a pixel are stored as bytes behind each other.
+fn stores_bytes(layout: &Layout<'_>) -> bool {
+    layout.kind == Kind::Unsigned && layout.bits == 8 && layout.planes() == 1
 }
 
 /// The chunks that the window touches, from left to right.

@@ -8,9 +8,10 @@ use image_origin_jpeg::{self as jpeg, Colour, DecodeOptions, Inks};
 use super::super::{Error, Flaw, Work};
 use super::fax::Fax;
 use super::layout::{Compression, Layout, Photometric};
+use super::lzw::{self, Lzw};
 use super::{damaged, unsupported};
 
-/// What LZW's tables take at most, or Deflate's window with its Huffman tables.
+/// What the tables of old LZW take at most, or Deflate's window with its Huffman tables.
 const DICTIONARY: u64 = 64 << 10;
 
 /// Rows that a decoded JPEG may have beyond those of its strip: it is decoded in whole MCUs, and with a margin.
@@ -22,7 +23,8 @@ pub(super) fn memory(layout: &Layout<'_>) -> u64 {
         // They are decompressed as a whole; `check_jpeg` sees to it that they are no larger than this.
         Compression::Jpeg => layout.row_bytes().saturating_mul(u64::from(layout.chunk_height) + JPEG_MARGIN),
         Compression::None | Compression::PackBits => 0,
-        Compression::Lzw | Compression::Deflate => DICTIONARY,
+        Compression::Deflate => DICTIONARY,
+        Compression::Lzw => lzw::MEMORY.max(DICTIONARY),
         Compression::Fax(_) => Fax::memory(layout.chunk_width),
     };
     let subsampled = if layout.is_subsampled() { Subsampled::memory(layout) } else { 0 };
@@ -47,6 +49,8 @@ pub(super) fn open<'a>(
         Compression::None => Box::new(chunk),
         Compression::Deflate => Box::new(flate2::bufread::ZlibDecoder::new(chunk)),
         Compression::PackBits => Box::new(PackBits { input: chunk, literals: 0, repeated: (0, 0) }),
+        // The first code clears the table. It says whether this is a file of the first writers.
+        Compression::Lzw if matches!(chunk, [0, second, ..] if second & 1 == 1) => Box::new(OldLzw::new(chunk)),
         Compression::Lzw => Box::new(Lzw::new(chunk)),
         Compression::Jpeg => {
             let image = open_jpeg(layout, chunk, spare, work)?;
@@ -148,27 +152,21 @@ impl Read for PackBits<'_> {
     }
 }
 
-/// LZW with codes of growing length, the high bits first (TIFF 6.0, section 13).
-struct Lzw<'a> {
+/// LZW as the first writers had it: the low bits first, and longer codes one code later than TIFF 6.0 has them.
+struct OldLzw<'a> {
     decoder: weezl::decode::Decoder,
     input: &'a [u8],
     /// Whether there was a code that has no meaning, behind which others would mean something else.
     is_damaged: bool,
 }
 
-impl<'a> Lzw<'a> {
+impl<'a> OldLzw<'a> {
     fn new(input: &'a [u8]) -> Self {
-        let decoder = match input {
-            // The first code clears the table. It says that this is a file of the first writers, who had the low bits
-            // first and longer codes one code later.
-            [0, second, ..] if second & 1 == 1 => weezl::decode::Decoder::new(weezl::BitOrder::Lsb, 8),
-            _ => weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8),
-        };
-        Self { decoder, input, is_damaged: false }
+        Self { decoder: weezl::decode::Decoder::new(weezl::BitOrder::Lsb, 8), input, is_damaged: false }
     }
 }
 
-impl Read for Lzw<'_> {
+impl Read for OldLzw<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         loop {
             if self.is_damaged {

@@ -9,6 +9,7 @@ mod colours;
 mod decompress;
 mod fax;
 mod layout;
+mod lzw;
 mod pixels;
 mod samples;
 
@@ -19,7 +20,7 @@ use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, 
 use chunks::Rows;
 use image_origin_container as container;
 use layout::Layout;
-use pixels::Pixels;
+use pixels::{Converted, Pixels};
 
 /// TIFF, to be read only.
 pub(super) struct Tiff;
@@ -111,11 +112,18 @@ impl Out {
         }
     }
 
-    fn push(&mut self, row: &[u16]) {
-        match self {
-            Self::Whole(Samples::U16(out)) => out.extend_from_slice(row),
-            Self::Whole(Samples::U8(out)) => out.extend(row.iter().map(|sample| *sample as u8)),
-            Self::Smaller(shrink) => shrink.push(&row.iter().map(|sample| *sample as u8).collect::<Vec<_>>()),
+    fn push(&mut self, row: Converted<'_>) {
+        match (self, row) {
+            (Self::Whole(Samples::U8(out)), Converted::Bytes(row)) => out.extend_from_slice(row),
+            (Self::Whole(Samples::U8(out)), Converted::Words(row)) => out.extend(row.iter().map(|word| *word as u8)),
+            (Self::Whole(Samples::U16(out)), Converted::Words(row)) => out.extend_from_slice(row),
+            (Self::Whole(Samples::U16(out)), Converted::Bytes(row)) => {
+                out.extend(row.iter().map(|byte| u16::from(*byte)));
+            }
+            (Self::Smaller(shrink), Converted::Bytes(row)) => shrink.push(row),
+            (Self::Smaller(shrink), Converted::Words(row)) => {
+                shrink.push(&row.iter().map(|word| *word as u8).collect::<Vec<_>>());
+            }
         }
     }
 

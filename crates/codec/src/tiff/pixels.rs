@@ -1,7 +1,9 @@
 //! From the samples of a TIFF to those of a raster.
 
+use std::ops::Range;
+
 use super::super::{Channels, Error, MISSING};
-use super::chunks::Row;
+use super::chunks::{Row, RowSamples};
 use super::colours::{Inks, Lab, YCbCr};
 use super::damaged;
 use super::layout::{Alpha, Compression, Kind, Layout, Photometric};
@@ -19,7 +21,15 @@ pub(super) struct Pixels {
     /// The largest stored and the largest converted sample.
     from_max: u32,
     to_max: u32,
+    /// The stored samples of a row as words, and the row that they become.
+    stored: Vec<u16>,
     row: Vec<u16>,
+}
+
+/// A row in samples of the raster, of 8 bits each unless the raster has 16.
+pub(super) enum Converted<'r> {
+    Bytes(&'r [u8]),
+    Words(&'r [u16]),
 }
 
 /// What becomes of the samples in front of alpha.
@@ -69,6 +79,7 @@ impl Pixels {
             colours,
             from_max: if layout.kind == Kind::Float { 65_535 } else { (1 << layout.bits.min(16)) - 1 },
             to_max: if sixteen_bits { 65_535 } else { 255 },
+            stored: Vec::new(),
             row: Vec::new(),
         })
     }
@@ -83,10 +94,38 @@ impl Pixels {
     }
 
     /// The row in samples of the raster.
-    pub(super) fn convert(&mut self, row: &Row<'_>) -> &[u16] {
+    pub(super) fn convert<'r>(&'r mut self, row: &Row<'r>) -> Converted<'r> {
+        match row.samples {
+            RowSamples::Bytes(bytes) if self.keeps_all() && row.missing.is_empty() => Converted::Bytes(bytes),
+            RowSamples::Bytes(bytes) => {
+                let mut stored = std::mem::take(&mut self.stored);
+                stored.clear();
+                stored.extend(bytes.iter().map(|sample| u16::from(*sample)));
+                self.convert_words(&stored, row.missing);
+                self.stored = stored;
+                Converted::Words(&self.row)
+            }
+            RowSamples::Words(words) => {
+                self.convert_words(words, row.missing);
+                Converted::Words(&self.row)
+            }
+        }
+    }
+
+    /// Whether the bytes of a row are those of the raster.
+    fn keeps_all(&self) -> bool {
+        let Colours::Kept(count) = self.colours else { return false };
+        match self.alpha {
+            None => self.samples == count,
+            Some(Alpha { index, associated }) => !associated && index == count && self.samples == count + 1,
+        }
+    }
+
+    /// Converts a row in words into `self.row`.
+    fn convert_words(&mut self, samples: &[u16], missing: &[Range<usize>]) {
         let mut out = std::mem::take(&mut self.row);
         out.clear();
-        for pixel in row.samples.chunks_exact(self.samples) {
+        for pixel in samples.chunks_exact(self.samples) {
             let start = out.len();
             match &self.colours {
                 Colours::Kept(count) => out.extend(pixel[..*count].iter().map(|sample| self.scaled(*sample))),
@@ -108,11 +147,10 @@ impl Pixels {
             inks.convert(&mut out);
         }
         let count = self.channels.count();
-        for missing in row.missing {
+        for missing in missing {
             out[missing.start * count..missing.end * count].chunks_exact_mut(count).for_each(|pixel| self.blank(pixel));
         }
         self.row = out;
-        &self.row
     }
 
     /// Makes a pixel one that is missing: transparent, or grey.
