@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { line, openPage, skip } from './chromium.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
+const program = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/image-origin');
 const TOKEN = 'correct horse battery staple';
 const EDGE = `
 token = { cookie = "access" }
@@ -39,9 +40,8 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
     const [edge, keys] = [join(folder, 'edge.toml'), join(folder, 'keys.json')];
     await writeFile(edge, EDGE);
     await writeFile(keys, JSON.stringify({ tokens: [{ name: 'spring', secret: TOKEN }] }));
-    const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
     const options = ['serve', 'fixtures', '--listen', '127.0.0.1:0', '--cdn', '--edge', edge, '--edge-keys', keys];
-    server = spawn(join(target, 'debug/image-origin'), options, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+    server = spawn(program, options, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
     [, address] = await line(server, /on (http:\S+)/);
     page = await openPage(join(folder, 'profile'));
   });
@@ -97,7 +97,8 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
       return stations.length ? stations : null;
     });
     assert.deepEqual(steps, [
-      'viewer', 'viewer-request', 'cache', 'origin-request', 'origin', 'origin-response', 'cache', 'viewer',
+      'viewer', 'viewer-request', 'cache', 'origin-request', 'origin', 'origin-response', 'cache', 'viewer-response',
+      'viewer',
     ]);
   });
 
@@ -143,5 +144,30 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
     });
     assert.deepEqual(left, { display: 'none', token: '' }, 'what was seen and shown before is gone');
     assert.equal(await width('/photo.jpg?w=300'), 0);
+  });
+
+  test('where everything is public the page proposes a picture, asks as a browser does, and has no form to sign in', async () => {
+    const open = spawn(program, ['serve', 'fixtures', '--listen', '127.0.0.1:0', '--cdn'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [, at] = await line(open, /on (http:\S+)/);
+      open.stdout.resume();
+      await page.open('about:blank');
+      await page.open(`${at}/_cdn/`);
+      const shown = await page.run(() => {
+        if (!document.querySelector('#examples a')) return null;
+        return { url: document.querySelector('#url').value, form: document.querySelector('#sign-in').getClientRects().length };
+      });
+      assert.deepEqual(shown, { url: '/photo.jpg?w=300', form: 0 });
+      await page.run(() => (document.querySelectorAll('#examples a')[1].click(), true));
+      assert.match(await outcome('200'), /: image\/avif, \d+ bytes$/);
+      assert.equal(await page.run(() => document.querySelector('#picture').getClientRects().length), 1);
+      open.kill();
+      await new Promise((resolve) => open.once('exit', resolve));
+      await page.run(() => (document.querySelector('#ask').requestSubmit(), true));
+      await outcome('There is no answer');
+      assert.equal(await page.run(() => document.querySelector('#picture').getClientRects().length), 0);
+    } finally {
+      open.kill();
+    }
   });
 });
