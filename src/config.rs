@@ -1,7 +1,8 @@
-//! The table of settings, and what comes of it: one place in code for flags, `IMAGE_ORIGIN_*` variables and TOML files.
+//! The settings, declared in one table for flags, `IMAGE_ORIGIN_*` variables and TOML files.
 //!
-//! A [`Layer`] is what one place says; [`Layer::over`] lays one on top of another, and [`Layer::resolve`] adds the defaults and
-//! validates. What comes out is [`Settings`], with a part for each owner. A message about a bad setting names it.
+//! A [`Layer`] contains the settings of one of these. [`Layer::over`] merges two layers, and [`Layer::resolve`] adds
+//! the defaults and validates the result. The [`Settings`] are grouped by the module that uses them. Every error names
+//! the setting.
 
 mod quantity;
 
@@ -27,7 +28,7 @@ use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
 use crate::source::{AccessDenied, SourceSettings};
 use crate::transform::{AUTO_FORMATS, Limits};
 
-/// Declares an enum whose variants are words of settings.
+/// Declares an enum whose variants are keywords of a setting.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -35,7 +36,7 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// The word, as in settings.
+            /// The keyword of the value.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -48,41 +49,42 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-/// A value that is written as a word.
+/// A value that is written as a keyword.
 pub(crate) trait Word: Copy + 'static {
-    /// Every word and what it means.
+    /// All keywords and their values.
     const WORDS: &'static [(&'static str, Self)];
 }
 
 words! {
-    /// How log lines look.
+    /// The format of log lines.
     LogFormat {
-        /// For people.
+        /// Human-readable text.
         Text = "text",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Json = "json",
     }
 }
 
-/// A setting, as those see it who read texts.
+/// The description of a setting, for flags, variables and help.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// The name in TOML; with `-` for `_` that of the flag, in capitals that of the variable.
+    /// The name in TOML. The flag has `-` instead of `_`, the variable is in capitals.
     pub name: &'static str,
-    /// What kind of value it takes, for help.
+    /// The placeholder for the value in help.
     pub value: &'static str,
-    /// What it does, and its default.
+    /// The description, including the default.
     pub help: &'static str,
-    /// The words that it takes, if these are few.
+    /// The keywords, if the setting has a fixed set of them.
     pub words: fn() -> Vec<&'static str>,
-    /// Whether a text is such a value, as far as that is known of the text alone.
+    /// Validates a value, as far as that is possible without other settings.
     pub check: fn(&str) -> Result<(), BadValue>,
 }
 
-/// Declares the settings: name, type and reader, the kind of value, and the words if it takes words.
+/// Declares the settings: name, type and parser, the placeholder of the value, and the type with the keywords if there
+/// are any.
 macro_rules! settings {
     ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $read:path, $value:literal $(, $words:ty)?;)+) => {
-        /// Settings as one place gives them: whatever is absent is left to the next place, or the default.
+        /// The settings from one place. Absent ones are taken from the next layer, or from the defaults.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Layer {
             $($(#[doc = $help])+ pub $name: Option<$type>,)+
@@ -90,7 +92,7 @@ macro_rules! settings {
             pub presets: Presets,
         }
 
-        /// Every setting but the presets, in the order in which people read about them.
+        /// All settings except the presets, in the order of the documentation.
         pub const SETTINGS: &[Setting] = &[$(
             Setting {
                 name: stringify!($name),
@@ -110,7 +112,7 @@ macro_rules! settings {
         )+];
 
         impl Layer {
-            /// This layer, and `below` where it says nothing.
+            /// Merges two layers; settings of this layer take precedence over `below`.
             #[must_use]
             pub fn over(self, below: Self) -> Self {
                 Self {
@@ -119,10 +121,10 @@ macro_rules! settings {
                 }
             }
 
-            /// Reads one setting but the presets.
+            /// Parses and sets one setting; presets are not supported.
             ///
             /// # Errors
-            /// [`ConfigError`] names the setting.
+            /// [`ConfigError`], which names the setting.
             pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
                 match name {
                     $(stringify!($name) => self.$name = Some($read(value).map_err(|error| bad(name, value, error))?),)+
@@ -135,175 +137,177 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address and port to listen on, such as localhost:8080; :8080 is port 8080 of all addresses, and unix:/run/x.sock a
-    /// socket in the file system [default: 127.0.0.1:8080]
+    /// Address and port to listen on, such as localhost:8080; :8080 is port 8080 on all addresses, unix:/run/x.sock a Unix
+    /// domain socket [default: 127.0.0.1:8080]
     listen: ListenAddress = listen_address, "ADDRESS";
-    /// Path below which pictures are, such as /img, for a proxy in front that has other paths as well [default: /]
+    /// Path prefix of all pictures, such as /img, for a proxy that also serves other paths [default: /]
     base_path: String = base_path, "PATH";
-    /// Connections at the same time; more wait to be accepted [default: half of the file descriptors that the system
-    /// allows, less some for other files, and 10000 at most]
+    /// Maximum number of concurrent connections; further ones wait to be accepted [default: half of the file descriptors
+    /// that the system allows, less some for other files, at most 10000]
     max_connections: u32 = count, "N";
-    /// Seconds that a client may take over a request's head, from its first byte or from the start of the connection
-    /// [default: 10]
+    /// Timeout for the head of a request, from its first byte or from the start of the connection [default: 10]
     head_timeout: f64 = seconds, "SECONDS";
-    /// Seconds that a connection may be idle between two requests [default: 90]
+    /// Timeout for a connection that is idle between two requests [default: 90]
     idle_timeout: f64 = seconds, "SECONDS";
-    /// Seconds of waiting for a client to take its answer after which it must have taken enough of it [default: 30]
+    /// Total time of waiting for a client to read its response, after which its rate is checked [default: 30]
     write_timeout: f64 = seconds, "SECONDS";
-    /// Bytes that a client must take in each of these seconds; one that is slower loses its connection [default: 8K]
+    /// Minimum rate in bytes per second of that time; slower clients are disconnected [default: 8K]
     write_rate: ByteSize = str::parse, "BYTES";
-    /// Largest original in bytes; K, M and G are understood [default: 200M]
+    /// Maximum size of an original in bytes, with an optional suffix K, M or G [default: 200M]
     max_source_bytes: ByteSize = str::parse, "BYTES";
-    /// Memory for all originals that are being read or handed on from memory [default: 1G]
+    /// Memory for all originals that are being read, or forwarded from memory [default: 1G]
     download_memory: ByteSize = str::parse, "BYTES";
-    /// Most pixels of an original; 100M are 100 million [default: 100M]
+    /// Maximum number of pixels of an original; 100M are 100 million [default: 100M]
     max_pixels: u64 = pixels, "PIXELS";
-    /// Most frames of an animation [default: 2000]
+    /// Maximum number of frames of an animation [default: 2000]
     max_frames: u32 = count, "N";
-    /// Most pixels of all frames of an animation together [default: 500M]
+    /// Maximum number of pixels in all frames of an animation together [default: 500M]
     max_frame_pixels: u64 = pixels, "PIXELS";
-    /// Most memory that one picture may take, beside its original; 512M is enough for 48 megapixels in most formats
-    /// [default: 512M]
+    /// Maximum memory for processing one picture, in addition to its original; 512M is enough for 48 megapixels in most
+    /// formats [default: 512M]
     request_memory: ByteSize = str::parse, "BYTES";
-    /// Time that one request may take, in seconds or with ms, s, m, h or d [default: 10]
+    /// Time limit for one request, in seconds or with ms, s, m, h or d [default: 10]
     deadline: f64 = seconds, "SECONDS";
-    /// Pictures worked on at the same time [default: the number of cores]
+    /// Number of pictures processed concurrently [default: the number of cores]
     workers: u32 = count, "N";
-    /// Pictures that may wait for a worker; beyond that requests are refused with 503 [default: 32 a worker]
+    /// Number of pictures that may wait for a worker; further requests are rejected with 503 [default: 32 per worker]
     queue: u32 = count, "N";
-    /// Memory for finished pictures; 0 keeps none [default: 64M]
+    /// Memory for the cache of finished pictures; 0 disables it [default: 64M]
     cache: ByteSize = str::parse, "BYTES";
-    /// Where finished pictures are kept for other processes and the next start: dir:PATH or s3://BUCKET/PREFIX [default:
-    /// nowhere]
+    /// Result store, which keeps finished pictures for other processes and restarts: dir:PATH or s3://BUCKET/PREFIX
+    /// [default: none]
     results: ResultsPlace = results_place, "PLACE";
-    /// Which pictures are kept there: all, presets, or those that took long, as slower-than=200ms [default: all]
+    /// Which pictures are stored there: all, presets, or slow ones, such as slower-than=200ms [default: all]
     results_for: ResultsFor = results_for, "WHICH";
-    /// Bytes that a folder of results may hold; the least recently used go first [default: 10G]
+    /// Maximum size of a result store in a folder; the least recently used results are evicted [default: 10G]
     results_bytes: ByteSize = str::parse, "BYTES";
-    /// Time that a request may wait for the store of results [default: 1s]
+    /// Maximum time that a request waits for the result store [default: 1s]
     results_timeout: f64 = seconds, "SECONDS";
-    /// Time that viewers and CDNs may keep a picture, in seconds or with s, m, h or d [default: 30d]
+    /// How long clients and CDNs may cache a picture, in seconds or with s, m, h or d [default: 30d]
     max_age: u32 = whole_seconds, "SECONDS";
-    /// Most time that viewers and CDNs may keep a picture whose original has a Cache-Control of its own [default: 365d]
+    /// Upper limit of that time for originals with their own Cache-Control [default: 365d]
     max_age_limit: u32 = whole_seconds, "SECONDS";
-    /// Name of the header with cache tags, by which a CDN takes answers back, or none [default: Cache-Tag]
+    /// Name of the header with the cache tags for purging a CDN, or none [default: Cache-Tag]
     cache_tag_header: String = text, "NAME";
-    /// Web origin whose scripts may read pictures: `*`, `none`, or one such as `https://example.com` [default: none; * in
-    /// Lambda]
+    /// Web origin whose scripts may read pictures (CORS): `*`, `none`, or one such as `https://example.com` [default:
+    /// none; * in Lambda]
     cors: String = text, "ORIGIN";
-    /// Which metadata viewers may see through showExif and metadata=all [default: all]
+    /// Metadata that clients may request through showExif and metadata=all [default: all]
     expose_metadata: ExposeMetadata = word, "WHICH", ExposeMetadata;
     /// Base URL of an S3-compatible store [default: that of AWS]
     s3_endpoint: String = text, "URL";
-    /// Whether the bucket stands in the path, as S3-compatible stores want it [default: false]
+    /// Whether the bucket is part of the path, as S3-compatible stores expect [default: false]
     s3_path_style: bool = switch, "BOOL", bool;
-    /// What viewers are told of originals that S3 does not let us read [default: not-found]
+    /// Response for originals to which S3 denies access [default: not-found]
     s3_access_denied: AccessDenied = word, "ANSWER", AccessDenied;
-    /// Whether versionId in the query names a version of the original in S3 [default: false]
+    /// Whether versionId in the query selects a version of the original in S3 [default: false]
     versions: bool = switch, "BOOL", bool;
-    /// Where figures of operation go: to Prometheus by way of metrics_listen, or as CloudWatch's Embedded Metric Format to
+    /// Where metrics are published: for Prometheus at metrics_listen, or in CloudWatch's Embedded Metric Format on
     /// standard output [default: prometheus; emf in Lambda]
     metrics: Metrics = word, "WHERE", Metrics;
-    /// Address and port of their own for Prometheus' /metrics, and for /healthz [default: none]
+    /// Separate address and port for Prometheus' /metrics, and for /healthz [default: none]
     metrics_listen: SocketAddr = socket_address, "ADDRESS:PORT";
-    /// Page at / that tries parameters on the pictures of the folder and lists them: on, off, or auto, which is for browsers
-    /// on this machine while the server listens on a loopback address [default: auto; off in Lambda]
+    /// Page at / that lists the pictures of the folder and demonstrates the parameters: on, off, or auto, which is for
+    /// browsers on this machine while the server listens on a loopback address [default: auto; off in Lambda]
     playground: Playground = word, "WHEN", Playground;
-    /// How answers leave a Lambda function; a load balancer's are buffered always [default: streamed]
+    /// How a Lambda function delivers responses; those to a load balancer are always buffered [default: streamed]
     lambda_delivery: Delivery = word, "HOW", Delivery;
-    /// Id of the CloudFront distribution that a Lambda function tells of changed originals, when their messages come to it
-    /// [default: none]
+    /// Id of the CloudFront distribution in which a Lambda function invalidates changed originals when it receives their
+    /// messages [default: none]
     lambda_distribution: String = text, "ID";
-    /// How it tells of them; by paths, where the distribution has no cache tags [default: tags]
+    /// Whether they are invalidated by tags, or by paths if the distribution has no cache tags [default: tags]
     lambda_invalidate_by: InvalidateBy = word, "HOW", InvalidateBy;
-    /// Of which it tells: all, or those that a bucket with versions had before; new ones are in no cache [default: all]
+    /// Which originals are invalidated: all, or only those that a versioned bucket had before; new ones are in no cache
+    /// [default: all]
     lambda_invalidate: Invalidate = word, "WHICH", Invalidate;
-    /// What format=auto may choose beside JPEG and PNG, the best first: avif, webp, or none [default: avif,webp]
+    /// Formats that format=auto may choose besides JPEG and PNG, in order of preference: avif, webp, or none [default:
+    /// avif,webp]
     auto_formats: String = text, "FORMATS";
-    /// How fast AVIF is written, from 1, which makes the smallest files, to 4; large pictures are written faster [default: 3]
+    /// Speed of the AVIF encoder, from 1 (smallest files) to 4; large pictures are encoded faster [default: 3]
     avif_speed: u32 = count, "SPEED";
-    /// How log lines look [default: text; json in Lambda]
+    /// Format of log lines [default: text; json in Lambda]
     log_format: LogFormat = word, "FORMAT", LogFormat;
-    /// Whether log lines repeat X-Forwarded-For, which is true only where a proxy in front sets it [default: false]
+    /// Whether log lines contain X-Forwarded-For, which can only be trusted if a proxy in front sets it [default:
+    /// false]
     log_forwarded_for: bool = switch, "BOOL", bool;
-    /// What is logged: a level, or directives such as `image_origin=debug` [default: info]
+    /// Log level, or directives such as `image_origin=debug` [default: info]
     log: String = text, "FILTER";
 }
 
-/// A setting that cannot be used.
+/// The error for an invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file cannot be read or is not TOML.
-    #[error("the configuration file {path} cannot be used: {reason}")]
+    /// The file cannot be read or is not valid TOML.
+    #[error("cannot load the configuration file {path}: {reason}")]
     File {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// What is wrong with it, with the line where that is known.
+        /// The reason, with the line if it is known.
         reason: String,
     },
     /// There is no such setting.
-    #[error("{0} is no setting{hint}", hint = did_you_mean(.0))]
+    #[error("unknown setting `{0}`{hint}", hint = did_you_mean(.0))]
     Unknown(String),
-    /// A value cannot be read or is out of range.
-    #[error("the setting {name} cannot be {value}: {allowed}")]
+    /// The value is invalid or out of range.
+    #[error("invalid value {value} for `{name}`: {allowed}")]
     Value {
-        /// Name of the setting, as in the file.
+        /// The name of the setting, as in the file.
         name: String,
-        /// What was given.
+        /// The value as given.
         value: String,
-        /// What is allowed.
+        /// The expected values, or a more specific error.
         allowed: String,
     },
 }
 
 fn did_you_mean(name: &str) -> String {
     let names = SETTINGS.iter().map(|setting| setting.name).chain(["presets"]);
-    query::nearest(name, names).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+    query::nearest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// How lines look.
+    /// The format of log lines.
     pub format: LogFormat,
     /// A level, or directives.
     pub filter: String,
 }
 
-/// The settings that hold, by owner.
+/// The effective settings, grouped by the module that uses them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: ListenAddress,
-    /// Path below which pictures are, without a slash at its end.
+    /// The path prefix of all pictures, without a trailing slash.
     pub base_path: String,
-    /// Where Prometheus finds the figures of operation.
+    /// The address of the metrics for Prometheus.
     pub metrics_listen: Option<SocketAddr>,
-    /// What connections may take.
+    /// The limits of connections.
     pub connections: ConnectionSettings,
-    /// What viewers and the log get beside answers.
+    /// The settings for clients and the access log.
     pub viewers: ViewerSettings,
-    /// How requests are answered.
+    /// The settings of the origin.
     pub origin: OriginSettings,
-    /// Where originals come from.
+    /// The settings of the source.
     pub source: SourceSettings,
-    /// Who is shown the page at `/`.
+    /// Who may see the playground.
     pub playground: Playground,
-    /// How answers leave a Lambda function.
+    /// How the responses of a Lambda function are delivered.
     pub delivery: Delivery,
-    /// Whom a Lambda function tells of changed originals.
+    /// How a Lambda function invalidates changed originals.
     pub invalidation: Option<InvalidationSettings>,
-    /// What is logged.
+    /// The settings of the log.
     pub log: LogSettings,
 }
 
 impl Layer {
-    /// Reads a TOML file.
+    /// Parses a TOML file.
     ///
     /// # Errors
-    /// [`ConfigError`] names the file.
+    /// [`ConfigError`], which names the file.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let failed = |reason: String| ConfigError::File { path: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -321,7 +325,7 @@ impl Layer {
                     }
                 }
                 value if name == "presets" => {
-                    return Err(bad(&name, written(&name, value)?, "a table of names and queries").into());
+                    return Err(bad(&name, written(&name, value)?, "expected a table of names and queries").into());
                 }
                 value => layer.set(&name, &written(&name, value)?)?,
             }
@@ -329,14 +333,14 @@ impl Layer {
         Ok(layer)
     }
 
-    /// Adds the defaults, and validates.
+    /// Adds the defaults and validates the settings.
     ///
     /// # Errors
-    /// [`ConfigError`] names the setting.
+    /// [`ConfigError`], which names the setting.
     pub fn resolve(self) -> Result<Settings, ConfigError> {
         let metrics = self.metrics.unwrap_or(Metrics::Prometheus);
         if let Some(address) = self.metrics_listen.filter(|_| metrics != Metrics::Prometheus) {
-            return Err(bad("metrics_listen", address, "used with metrics = prometheus only"));
+            return Err(bad("metrics_listen", address, "requires `metrics` to be prometheus"));
         }
         let bytes = |size: Option<ByteSize>, default| size.map_or(default, |size| size.0);
         let source = SourceSettings {
@@ -404,7 +408,7 @@ impl Layer {
     }
 }
 
-/// What is wrong with a TOML file.
+/// The error of a TOML file.
 #[derive(Debug, thiserror::Error)]
 enum TomlError {
     #[error(transparent)]
@@ -413,7 +417,7 @@ enum TomlError {
     Setting(#[from] ConfigError),
 }
 
-/// A value of TOML as flags have it; a number needs no quotes.
+/// Converts a TOML value to the text that a flag would have; a number needs no quotes.
 fn written(name: &str, value: toml::Value) -> Result<String, ConfigError> {
     match value {
         toml::Value::String(text) => Ok(text),
@@ -421,8 +425,8 @@ fn written(name: &str, value: toml::Value) -> Result<String, ConfigError> {
         toml::Value::Float(number) => Ok(number.to_string()),
         toml::Value::Boolean(switch) => Ok(switch.to_string()),
         toml::Value::Datetime(date) => Ok(date.to_string()),
-        toml::Value::Array(_) => Err(bad(name, "a list", "a number, or a text in quotes")),
-        toml::Value::Table(_) => Err(bad(name, "a table", "a number, or a text in quotes")),
+        toml::Value::Array(_) => Err(bad(name, "a list", "expected a number or a string")),
+        toml::Value::Table(_) => Err(bad(name, "a table", "expected a number or a string")),
     }
 }
 
@@ -430,13 +434,14 @@ fn bad(name: &str, value: impl ToString, allowed: impl ToString) -> ConfigError 
     ConfigError::Value { name: name.to_owned(), value: value.to_string(), allowed: allowed.to_string() }
 }
 
-/// A number in a range.
+/// Checks that a number is in a range.
 fn within(name: &str, value: u32, range: std::ops::RangeInclusive<u32>) -> Result<usize, ConfigError> {
     if range.contains(&value) {
         return Ok(value as usize);
     }
     let (start, end) = (range.start(), range.end());
-    let allowed = if *end == u32::MAX { format!("at least {start}") } else { format!("from {start} to {end}") };
+    let allowed =
+        if *end == u32::MAX { format!("expected at least {start}") } else { format!("expected {start} to {end}") };
     Err(bad(name, value, allowed))
 }
 
@@ -445,10 +450,10 @@ fn time(name: &str, value: Option<f64>, default: f64, most: f64) -> Result<std::
     if (0.001..=most).contains(&value) {
         return Ok(std::time::Duration::from_secs_f64(value));
     }
-    Err(bad(name, value, format!("seconds from 0.001 to {most}")))
+    Err(bad(name, value, format!("expected 0.001 to {most} seconds")))
 }
 
-/// Each has two threads of its own.
+/// The maximum number of workers. Each has two threads.
 const MOST_WORKERS: u32 = 1024;
 
 fn workers(given: Option<u32>) -> Result<usize, ConfigError> {
@@ -461,7 +466,7 @@ fn workers(given: Option<u32>) -> Result<usize, ConfigError> {
 fn avif_speed(given: Option<u32>) -> Result<u8, ConfigError> {
     let Some(speed) = given else { return Ok(codec::avif::DEFAULT_SPEED) };
     let known = u8::try_from(speed).ok().filter(|speed| codec::avif::SPEEDS.contains(speed));
-    known.ok_or_else(|| bad("avif_speed", speed, "from 1 to 4"))
+    known.ok_or_else(|| bad("avif_speed", speed, "expected 1 to 4"))
 }
 
 fn limits(
@@ -473,7 +478,7 @@ fn limits(
     let usual = Limits::default();
     let pixels = pixels.unwrap_or(usual.budget.pixels);
     if pixels == 0 {
-        return Err(bad("max_pixels", pixels, "at least 1"));
+        return Err(bad("max_pixels", pixels, "expected at least 1"));
     }
     Ok(Limits {
         budget: Budget { pixels, memory: memory.map_or(usual.budget.memory, |size| size.0) },
@@ -482,7 +487,7 @@ fn limits(
     })
 }
 
-/// Headers of answers that mean something else than cache tags.
+/// Headers that must not be replaced by cache tags.
 const RESERVED_HEADERS: [HeaderName; 10] = [
     header::ACCEPT_RANGES,
     header::CACHE_CONTROL,
@@ -500,29 +505,33 @@ fn cache_tag_header(name: &str) -> Result<Option<HeaderName>, ConfigError> {
     if name == "none" {
         return Ok(None);
     }
-    let parsed = name.parse().map_err(|_| bad("cache_tag_header", name, "none, or the name of a header"))?;
+    let parsed = name.parse().map_err(|_| bad("cache_tag_header", name, "expected none or a header name"))?;
     if RESERVED_HEADERS.contains(&parsed) {
-        return Err(bad("cache_tag_header", name, "a header that has no other meaning"));
+        return Err(bad("cache_tag_header", name, "this header is reserved"));
     }
     Ok(Some(parsed))
 }
 
 fn check_distribution(id: String) -> Result<String, ConfigError> {
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_id { Ok(id) } else { Err(bad("lambda_distribution", id, "the id of a distribution, such as E2EXAMPLE")) }
+    if is_id {
+        Ok(id)
+    } else {
+        Err(bad("lambda_distribution", id, "expected the id of a distribution, such as E2EXAMPLE"))
+    }
 }
 
-/// Who may read pictures: nobody, everybody, or one web origin.
+/// Validates the CORS setting: nobody, everybody, or one web origin.
 fn check_cors(cors: String) -> Result<Option<String>, ConfigError> {
     match cors.as_str() {
         "none" => Ok(None),
         "*" => Ok(Some(cors)),
         origin if is_web_origin(origin) => Ok(Some(cors)),
-        _ => Err(bad("cors", cors, "*, none, or one origin such as https://example.com")),
+        _ => Err(bad("cors", cors, "expected *, none, or one origin such as https://example.com")),
     }
 }
 
-/// Whether a browser may send this as `Origin`: scheme, host and port, in lower case, without a slash at the end.
+/// Whether a browser may send this as `Origin`: scheme, host and port in lower case, without a trailing slash.
 fn is_web_origin(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, host)| {
         let plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"/,?#@\"\\".contains(&byte);
@@ -530,7 +539,7 @@ fn is_web_origin(text: &str) -> bool {
     })
 }
 
-/// The formats of a list such as `avif,webp`, in its order.
+/// Parses an ordered list of formats such as `avif,webp`.
 fn auto_formats(list: &str) -> Result<Vec<Format>, ConfigError> {
     if list.trim() == "none" {
         return Ok(Vec::new());
@@ -538,7 +547,7 @@ fn auto_formats(list: &str) -> Result<Vec<Format>, ConfigError> {
     let known = |name: &str| AUTO_FORMATS.into_iter().find(|format| format.name() == name.trim());
     let formats: Option<Vec<Format>> = list.split(',').map(known).collect();
     let is_once = |formats: &Vec<Format>| (1..formats.len()).all(|end| !formats[..end].contains(&formats[end]));
-    let allowed = "none, or some of avif and webp, each once, with commas between them";
+    let allowed = "expected none, or a comma-separated list of avif and webp without duplicates";
     formats.filter(is_once).ok_or_else(|| bad("auto_formats", list, allowed))
 }
 
@@ -546,17 +555,17 @@ fn check_endpoint(url: String) -> Result<String, ConfigError> {
     let scheme = url.parse::<http::Uri>().ok().and_then(|uri| Some(uri.authority().and(uri.scheme_str())?.to_owned()));
     match scheme.as_deref() {
         Some("http" | "https") => Ok(url),
-        _ => Err(bad("s3_endpoint", url, "a URL such as https://store.example:9000")),
+        _ => Err(bad("s3_endpoint", url, "expected a URL such as https://store.example:9000")),
     }
 }
 
-/// Presets that hold parameters which exist, with values that are allowed.
+/// Validates the presets: every parameter must be known and its value valid.
 fn check_presets(presets: Presets) -> Result<Presets, ConfigError> {
     for (name, text) in &presets {
         let setting = format!("presets.{name}");
         for (parameter, _) in form_urlencoded::parse(text.as_bytes()) {
             if query::find(&parameter).is_none_or(|parameter| parameter.name == "preset") {
-                return Err(bad(&setting, text, format!("{parameter} is no parameter that a preset can hold")));
+                return Err(bad(&setting, text, format!("a preset cannot contain the parameter `{parameter}`")));
             }
         }
         query::parse(text, &Presets::new()).map_err(|error| bad(&setting, text, error))?;
@@ -587,70 +596,73 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         let table = [
-            ("deadline = 0", "the setting deadline cannot be 0"),
-            ("deadline = nan", "the setting deadline cannot be NaN"),
-            ("idle_timeout = -1", "the setting idle_timeout cannot be -1: seconds from 0.001 to 3600"),
-            ("write_timeout = 1e9", "the setting write_timeout cannot be 1000000000"),
-            ("max_connections = 0", "the setting max_connections cannot be 0: at least 1"),
-            ("max_connections = -1", "-1 is no whole number such as 4"),
-            ("workers = 0", "the setting workers cannot be 0: from 1 to 1024"),
-            ("workers = 100000", "the setting workers cannot be 100000: from 1 to 1024"),
-            ("queue = 1.5", "1.5 is no whole number"),
-            ("max_frames = \"many\"", "many is no whole number"),
-            ("versions = \"yes\"", "the setting versions cannot be yes: yes is not one of true and false"),
-            ("workers = [1]", "the setting workers cannot be a list: a number, or a text in quotes"),
-            ("presets = 1", "the setting presets cannot be 1: a table"),
-            ("[presets]\nthumb = []", "the setting presets.thumb cannot be a list"),
+            ("deadline = 0", "invalid value 0 for `deadline`: expected 0.001 to 900 seconds"),
+            ("deadline = nan", "invalid value NaN for `deadline`"),
+            ("idle_timeout = -1", "invalid value -1 for `idle_timeout`: expected 0.001 to 3600 seconds"),
+            ("write_timeout = 1e9", "invalid value 1000000000 for `write_timeout`"),
+            ("max_connections = 0", "invalid value 0 for `max_connections`: expected at least 1"),
+            ("max_connections = -1", "invalid value -1 for `max_connections`: expected a whole number such as 4"),
+            ("workers = 0", "invalid value 0 for `workers`: expected 1 to 1024"),
+            ("workers = 100000", "invalid value 100000 for `workers`: expected 1 to 1024"),
+            ("queue = 1.5", "invalid value 1.5 for `queue`: expected a whole number"),
+            ("max_frames = \"many\"", "invalid value many for `max_frames`: expected a whole number"),
+            ("versions = \"yes\"", "invalid value yes for `versions`: expected true or false"),
+            ("workers = [1]", "invalid value a list for `workers`: expected a number or a string"),
+            ("presets = 1", "invalid value 1 for `presets`: expected a table"),
+            ("[presets]\nthumb = []", "invalid value a list for `presets.thumb`"),
             ("workers = 1\nworkers = 2", "duplicate key"),
             ("workers = ", "line 1"),
-            ("cache_tag_header = \"a b\"", "the setting cache_tag_header cannot be a b: none, or the name of a header"),
-            ("cache_tag_header = \"ETag\"", "a header that has no other meaning"),
-            ("results = \"/tmp\"", "/tmp is no place for results such as dir:PATH or s3://BUCKET/PREFIX"),
-            ("results = \"dir:\"", "no place for results"),
-            ("results_for = \"some\"", "some is not all, presets, or a time such as slower-than=200ms"),
-            ("results_for = \"slower-than=-1\"", "slower-than=-1 is not all, presets"),
-            ("results_timeout = 0", "the setting results_timeout cannot be 0"),
-            ("metrics = \"emf\"\nmetrics_listen = \"127.0.0.1:9\"", "used with metrics = prometheus only"),
+            ("cache_tag_header = \"a b\"", "invalid value a b for `cache_tag_header`: expected none or a header name"),
+            ("cache_tag_header = \"ETag\"", "this header is reserved"),
+            ("results = \"/tmp\"", "invalid value /tmp for `results`: expected dir:PATH or s3://BUCKET/PREFIX"),
+            ("results = \"dir:\"", "expected dir:PATH"),
+            ("results_for = \"some\"", "expected all, presets, or a time such as slower-than=200ms"),
+            (
+                "results_for = \"slower-than=-1\"",
+                "invalid value slower-than=-1 for `results_for`: expected all, presets",
+            ),
+            ("results_timeout = 0", "invalid value 0 for `results_timeout`"),
+            ("metrics = \"emf\"\nmetrics_listen = \"127.0.0.1:9\"", "requires `metrics` to be prometheus"),
             (
                 "auto_formats = \"webp,png\"",
-                "the setting auto_formats cannot be webp,png: none, or some of avif and webp",
+                "invalid value webp,png for `auto_formats`: expected none, or a comma-separated list of avif",
             ),
             (
                 "auto_formats = \"webp,webp\"",
-                "the setting auto_formats cannot be webp,webp: none, or some of avif and webp, each once",
+                "invalid value webp,webp for `auto_formats`: expected none, or a comma-separated list of avif and webp without dup",
             ),
-            ("auto_formats = \"jxl\"", "the setting auto_formats cannot be jxl"),
-            ("auto_formats = \"\"", "the setting auto_formats cannot be "),
-            ("avif_speed = 5", "the setting avif_speed cannot be 5: from 1 to 4"),
-            ("max_pixels = \"1X\"", "1X is no number of pixels such as"),
-            ("max_age = -1", "-1 is no number of whole seconds"),
-            ("deadline = \"soon\"", "soon is no time such as 10, 2.5s"),
-            ("cache = 1.5", "1.5 is no number of bytes"),
-            ("cache = true", "true is no number of bytes"),
-            ("listen = \"8081\"", "8081 is no address such as 127.0.0.1:8080, localhost:8080"),
-            ("listen = \"unix:\"", "unix: is no address such as"),
-            ("base_path = \"img\"", "img is no path such as /img"),
-            ("cors = \"example.com\"", "the setting cors cannot be example.com: *, none, or one origin such as"),
-            ("cors = \"https://example.com/\"", "the setting cors cannot be"),
-            ("cors = \"https://a.example,https://b.example\"", "the setting cors cannot be"),
-            ("cors = \"https://Example.com\"", "the setting cors cannot be"),
-            ("cors = \"https://\"", "the setting cors cannot be"),
-            ("max_pixels = 0", "the setting max_pixels cannot be 0"),
+            ("auto_formats = \"jxl\"", "invalid value jxl for `auto_formats`"),
+            ("auto_formats = \"\"", "invalid value  for `auto_formats`"),
+            ("avif_speed = 5", "invalid value 5 for `avif_speed`: expected 1 to 4"),
+            ("max_pixels = \"1X\"", "invalid value 1X for `max_pixels`: expected a number of pixels such as"),
+            ("max_age = -1", "invalid value -1 for `max_age`: expected a whole number of seconds"),
+            ("deadline = \"soon\"", "invalid value soon for `deadline`: expected a time such as 10, 2.5s"),
+            ("cache = 1.5", "invalid value 1.5 for `cache`: expected a number of bytes"),
+            ("cache = true", "invalid value true for `cache`: expected a number of bytes"),
+            ("listen = \"8081\"", "invalid value 8081 for `listen`: expected an address such as 127.0.0.1:8080"),
+            ("listen = \"unix:\"", "invalid value unix: for `listen`: expected an address such as"),
+            ("base_path = \"img\"", "invalid value img for `base_path`: expected a path such as /img"),
+            ("cors = \"example.com\"", "invalid value example.com for `cors`: expected *, none, or one origin such as"),
+            ("cors = \"https://example.com/\"", "for `cors`: expected"),
+            ("cors = \"https://a.example,https://b.example\"", "for `cors`: expected"),
+            ("cors = \"https://Example.com\"", "for `cors`: expected"),
+            ("cors = \"https://\"", "for `cors`: expected"),
+            ("max_pixels = 0", "invalid value 0 for `max_pixels`"),
             (
                 "lambda_distribution = \"d1.cloudfront.net\"",
-                "the setting lambda_distribution cannot be d1.cloudfront.net",
+                "invalid value d1.cloudfront.net for `lambda_distribution`",
             ),
-            ("cache = \"5X\"", "5X is no number of bytes"),
-            ("cache = \"99999999999G\"", "is no number of bytes"),
-            ("listne = \"127.0.0.1:1\"", "listne is no setting; did you mean listen?"),
-            ("s3_endpoint = \"store:9000\"", "the setting s3_endpoint cannot be store:9000: a URL such as"),
+            ("cache = \"5X\"", "invalid value 5X for `cache`: expected a number of bytes"),
+            ("cache = \"99999999999G\"", "expected a number of bytes"),
+            ("listne = \"127.0.0.1:1\"", "unknown setting `listne`; did you mean `listen`?"),
+            ("s3_endpoint = \"store:9000\"", "invalid value store:9000 for `s3_endpoint`: expected a URL such as"),
             (
                 "s3_access_denied = \"never\"",
-                "the setting s3_access_denied cannot be never: never is not one of not-found and forbidden",
+                "invalid value never for `s3_access_denied`: expected not-found or forbidden",
             ),
-            ("[presets]\nthumb = \"w=0\"", "the setting presets.thumb cannot be w=0: w=0 is not allowed"),
-            ("[presets]\nthumb = \"width=1&wid=2\"", "wid is no parameter that a preset can hold"),
-            ("[presets]\na = \"preset=b\"", "preset is no parameter that a preset can hold"),
+            ("[presets]\nthumb = \"w=0\"", "invalid value w=0 for `presets.thumb`: invalid value 0 for `w`"),
+            ("[presets]\nthumb = \"width=1&wid=2\"", "a preset cannot contain the parameter `wid`"),
+            ("[presets]\na = \"preset=b\"", "a preset cannot contain the parameter `preset`"),
         ];
         for (text, message) in table {
             let error = from_toml(text).expect_err(text);

@@ -1,7 +1,7 @@
-//! One error for everything that a viewer can be told, and the one table from error to status.
+//! The error type of responses, and the table that maps errors to status codes.
 //!
-//! A [`Problem`] is what RFC 9457 calls problem details. Its `code` is stable: programs may rely on it, and
-//! a page in `docs/errors/` explains each. The detail is for people and never names buckets, paths of this machine or keys.
+//! A [`Problem`] is a problem details document (RFC 9457). Its `code` is stable, so that programs may rely on it, and
+//! each code has a page in `docs/errors/`. The detail is for people and never contains buckets, local paths or keys.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -12,29 +12,29 @@ use crate::query::BadParameter;
 use crate::source::SourceError;
 use crate::transform;
 
-/// Declares the codes with their status and title, and the list of all of them.
+/// Declares the codes with their status and title, and the list of all codes.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $name:literal, $status:ident, $title:literal;)+) => {
-        /// The stable name of a kind of error.
+        /// The stable code of an error.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code { $($(#[$doc])* $code),+ }
 
         impl Code {
-            /// Every code there is.
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$code),+];
 
-            /// The name, as it appears in answers.
+            /// The code as text, as it appears in responses.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$code => $name),+ }
             }
 
-            /// The HTTP status that goes with it.
+            /// The HTTP status of the code.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$code => StatusCode::$status),+ }
             }
 
-            /// A short description that does not change from case to case.
+            /// A short description, which is the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$code => $title),+ }
             }
@@ -43,70 +43,70 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A parameter of the query has a value that is not allowed.
-    BadParameter = "bad_parameter", BAD_REQUEST, "A parameter has a value that is not allowed";
-    /// The path names no key: it is empty, not UTF-8 or holds a NUL.
-    BadPath = "bad_path", BAD_REQUEST, "The path is not the name of an image";
+    /// A query parameter has an invalid value.
+    BadParameter = "bad_parameter", BAD_REQUEST, "Invalid parameter value";
+    /// The path contains no key: it is empty, not UTF-8 or contains a NUL.
+    BadPath = "bad_path", BAD_REQUEST, "The path does not name an image";
     /// `crop` lies outside the picture.
     CropOutside = "crop_outside", BAD_REQUEST, "The crop lies outside the picture";
-    /// `page` names no frame.
-    PageOutside = "page_outside", BAD_REQUEST, "There is no such frame";
-    /// The source keeps this image from us.
-    Forbidden = "forbidden", FORBIDDEN, "This image may not be read";
-    /// The configuration does not allow this metadata to be seen.
-    MetadataHidden = "metadata_hidden", FORBIDDEN, "This metadata is not shown";
-    /// There is no such image.
-    NotFound = "not_found", NOT_FOUND, "There is no such image";
-    /// Only GET, HEAD and OPTIONS are served.
+    /// `page` is not the number of a frame.
+    PageOutside = "page_outside", BAD_REQUEST, "The frame does not exist";
+    /// The source denies access to the original.
+    Forbidden = "forbidden", FORBIDDEN, "Access to the image is denied";
+    /// The configuration does not expose this metadata.
+    MetadataHidden = "metadata_hidden", FORBIDDEN, "The metadata is not exposed";
+    /// There is no such original.
+    NotFound = "not_found", NOT_FOUND, "Image not found";
+    /// Only GET, HEAD and OPTIONS are supported.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed";
-    /// The viewer wants this answer only if it were another.
-    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The picture is not the one that was meant";
-    /// The original has more bytes than the limit.
-    SourceTooLarge = "source_too_large", PAYLOAD_TOO_LARGE, "The original has too many bytes";
-    /// The door cannot send so many bytes.
-    AnswerTooLarge = "answer_too_large", PAYLOAD_TOO_LARGE, "The answer has too many bytes";
-    /// The original is no image, or of a kind that is not read.
-    UnsupportedImage = "unsupported_image", UNSUPPORTED_MEDIA_TYPE, "The file is not an image that can be read";
+    /// A precondition of the request failed.
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "A precondition failed";
+    /// The original exceeds the size limit.
+    SourceTooLarge = "source_too_large", PAYLOAD_TOO_LARGE, "The original is too large";
+    /// The response exceeds the size limit of the handler.
+    AnswerTooLarge = "answer_too_large", PAYLOAD_TOO_LARGE, "The response is too large";
+    /// The original is not an image, or its format is not supported.
+    UnsupportedImage = "unsupported_image", UNSUPPORTED_MEDIA_TYPE, "Unsupported image";
     /// The requested range starts after the end.
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range lies outside the file";
-    /// The original is damaged beyond use.
+    /// The original is too damaged to be decoded.
     DamagedImage = "damaged_image", UNPROCESSABLE_ENTITY, "The image is damaged";
-    /// The picture needs more pixels, memory or side length than the limits allow.
-    ImageTooLarge = "image_too_large", UNPROCESSABLE_ENTITY, "The picture is beyond the limits";
+    /// The picture exceeds a limit on pixels, memory or side length.
+    ImageTooLarge = "image_too_large", UNPROCESSABLE_ENTITY, "The image exceeds a limit";
     /// No quality makes the output fit into `max_bytes`.
     MaxBytesImpossible = "max_bytes_impossible", UNPROCESSABLE_ENTITY, "The output does not fit into max_bytes";
-    /// Something is wrong with the server itself.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "The server has failed";
-    /// The store behind the server has failed.
-    SourceFailed = "source_failed", BAD_GATEWAY, "The store of originals has failed";
-    /// More work arrived than can be done.
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The server is busy";
-    /// The store behind the server did not answer in time.
+    /// An internal error.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal server error";
+    /// The store of originals failed.
+    SourceFailed = "source_failed", BAD_GATEWAY, "The store of originals failed";
+    /// The load exceeds the capacity.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The server is overloaded";
+    /// The store of originals did not respond in time.
     SourceTimeout = "source_timeout", GATEWAY_TIMEOUT, "The store of originals did not answer in time";
-    /// The work took longer than allowed.
-    Deadline = "deadline", GATEWAY_TIMEOUT, "The picture took too long";
+    /// The deadline passed.
+    Deadline = "deadline", GATEWAY_TIMEOUT, "The deadline passed";
 }
 
-/// Seconds after which a busy server may be asked again.
+/// The `Retry-After` of an overloaded server in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// What a viewer is told when there is no picture.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind of error this is.
+    /// The code of the error.
     pub code: Code,
-    /// What happened in this case and what to do about it.
+    /// A description of this occurrence and its remedy.
     pub detail: String,
-    /// The parameter that is to blame.
+    /// The invalid parameter, if there is one.
     pub parameter: Option<BadParameter>,
-    /// The request, by the id that its log line has.
+    /// The id of the request, which is also in its log line.
     pub request_id: Option<String>,
 }
 
-/// The project's site, whose pages explain errors; empty where the manifest names none.
+/// The documentation site with a page for each error; empty if the manifest names none.
 const SITE: &str = env!("CARGO_PKG_HOMEPAGE");
 
-/// What identifies a kind of error (RFC 9457, section 3.1.1): the page about it where there is a site, else a URN.
+/// The `type` of a problem (RFC 9457, section 3.1.1): the page about the code if there is a site, else a URN.
 fn type_uri(site: &str, code: Code) -> String {
     match site.trim_end_matches('/') {
         "" => format!("urn:image-origin:problem:{}", code.name()),
@@ -114,13 +114,13 @@ fn type_uri(site: &str, code: Code) -> String {
     }
 }
 
-/// Characters of a detail; sentences have a tenth of that.
+/// The maximum length of a detail in characters; usual messages have a tenth of that.
 const MAX_DETAIL: usize = 1000;
 
 impl Problem {
-    /// A problem without a parameter to blame.
+    /// Creates a problem without a parameter.
     ///
-    /// A detail that is too long for people is cut off: it may repeat what an upload says.
+    /// A detail that is too long is truncated, since it may repeat a part of the upload.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         if let Some((end, _)) = detail.char_indices().nth(MAX_DETAIL) {
@@ -147,14 +147,14 @@ impl Problem {
         document
     }
 
-    /// After how many seconds the same request may succeed, where that is known.
+    /// The number of seconds after which the same request may succeed, if known.
     pub fn retry_after(&self) -> Option<u32> {
         (self.code == Code::Overloaded).then_some(RETRY_AFTER_SECONDS)
     }
 
-    /// The caches between here and the viewer may keep an error that repeats itself for a moment, to take the load off
-    /// the origin. What may pass by itself is not kept, nor what depends on the method or on headers that are part of no
-    /// cache's key: one request would spoil the answer for all others.
+    /// The value of `Cache-Control`. Caches may keep an error that would repeat itself for a short time, which relieves
+    /// the origin. Temporary errors are not cached, nor are errors that depend on the method or on headers outside of
+    /// the cache key: one request would affect the responses to all others.
     pub fn cache_control(&self) -> &'static str {
         match self.code {
             Code::MethodNotAllowed | Code::PreconditionFailed | Code::RangeNotSatisfiable => "no-store",
@@ -178,7 +178,7 @@ impl From<codec::Error> for Problem {
             codec::Error::TooLarge { .. } => Code::ImageTooLarge,
             codec::Error::Stopped(_) => Code::Deadline,
             codec::Error::Internal(reason) => {
-                tracing::error!(reason, "a picture could not be made");
+                tracing::error!(reason, "rendering a picture failed");
                 Code::Internal
             }
         };
@@ -193,7 +193,7 @@ impl From<metadata::Error> for Problem {
             metadata::Error::Damaged(_) => Code::DamagedImage,
             metadata::Error::Exhausted(exhausted) => return codec::Error::from(*exhausted).into(),
             metadata::Error::Io(cause) => {
-                tracing::error!(%cause, "an original could not be read");
+                tracing::error!(%cause, "reading an original failed");
                 Code::SourceFailed
             }
         };
@@ -223,7 +223,7 @@ impl From<SourceError> for Problem {
             SourceError::TimedOut => Code::SourceTimeout,
             SourceError::Busy | SourceError::OutOfDescriptors => Code::Overloaded,
             SourceError::Failed(ref reason) => {
-                tracing::error!(reason, "the store of originals has failed");
+                tracing::error!(reason, "the store of originals failed");
                 Code::SourceFailed
             }
         };

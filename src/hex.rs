@@ -1,6 +1,6 @@
-//! Hexadecimal digits.
+//! Hexadecimal encoding.
 
-/// Two digits for each byte, in lower case.
+/// Encodes each byte as two lower-case digits.
 pub(crate) fn lower(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
 }

@@ -1,8 +1,8 @@
 //! An on-demand image transformation origin.
 //!
-//! An original image and a query string come in; the image that a viewer needs goes out: small, sharp, upright and
-//! without camera metadata. Most of what is here serves the program; who wants pictures from a program of their own begins
-//! with [`transform::Render`]:
+//! Given an original image and a query string, it returns the image that a viewer needs: resized, sharp, upright, and
+//! without camera metadata. Most of this crate serves the program `image-origin`. To transform pictures from another
+//! program, start with [`transform::Render`]:
 //!
 //! ```
 //! use image_origin::transform::Render;
@@ -16,9 +16,9 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! See `ARCHITECTURE.md` for the way of the data and the map of the code.
+//! `ARCHITECTURE.md` describes the data flow and the modules.
 
-// Tests read files of their own.
+// Tests read their own files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 #[cfg(feature = "cdn")]

@@ -1,11 +1,11 @@
-//! The command line: `serve`, `transform`, `info` and `grammar`.
+//! The command `image-origin`.
 
 #[allow(clippy::disallowed_methods, reason = "the files on a command line are its user's own")]
 mod cli;
 
 use std::process::ExitCode;
 
-/// Pictures come and go in blocks of megabytes, on several threads: see `benches/NOTES.md` for what this saves.
+/// Pictures are allocated and freed in blocks of megabytes on several threads; `benches/NOTES.md` has the measurements.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

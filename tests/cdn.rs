@@ -266,7 +266,7 @@ fn each_step_is_told() {
     for part in ["everybody may", "GET /photo.jpg?w=40", "a transformation goes to transformer.localhost"] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    for part in ["authorization: AWS4-HMAC-SHA256", "the signature is good; answers 200", "for 2592000 s"] {
+    for part in ["authorization: AWS4-HMAC-SHA256", "valid signature; responded with 200", "for 2592000 s"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

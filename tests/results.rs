@@ -141,7 +141,7 @@ async fn a_store_that_is_damaged_or_gone_costs_nobody_an_answer() {
     let error = Origin::new(Box::new(Folder::new(fixtures()).unwrap()), settings.resolve().unwrap().origin)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("results cannot be stored in"), "{error}");
+    assert!(error.contains("cannot store results in"), "{error}");
 }
 
 /// Fixtures that were stored with a `Cache-Control` and tags.

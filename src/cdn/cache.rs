@@ -1,7 +1,8 @@
-//! The cache between viewer and origin: what is kept, for how long, and who goes to the origin for what is missing.
+//! The cache between client and origin: which responses are kept, for how long, and which request fetches a missing
+//! one.
 //!
-//! Comes in: a key and an answer. Goes out: the answer with its age. Of requests for the same key, one goes to the origin
-//! and the others wait for its answer ("request collapsing"); if that may not be kept, they all go.
+//! Of concurrent requests for the same key, one goes to the origin and the others wait for its response ("request
+//! collapsing"). If that response may not be cached, they all go to the origin.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use image_origin_edge as edge;
 
 use super::policy::{self, Freshness};
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -22,7 +23,7 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// An answer that was kept.
+/// A cached response.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) answer: Arc<Answer>,
@@ -40,18 +41,18 @@ impl Entry {
         self.age() < self.freshness.lifetime
     }
 
-    /// Whether it may be given while a new answer is fetched.
+    /// Whether it may be served stale while a new response is fetched.
     pub(super) fn may_wait(&self) -> bool {
         self.age() < self.freshness.lifetime + self.freshness.while_revalidate
     }
 
-    /// Whether it may be given when the origin fails.
+    /// Whether it may be served stale if the origin fails.
     pub(super) fn outlives_errors(&self) -> bool {
         self.freshness.if_error.is_none_or(|time| self.age() < self.freshness.lifetime + time)
     }
 }
 
-/// What distinguishes answers: path, query, `Accept`, and whether there is a body.
+/// The cache key: path, query, `Accept`, and whether there is a body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     method: String,
@@ -61,7 +62,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key of a request as viewer-request has left it.
+    /// The key of a request after viewer-request.
     pub(super) fn of(request: &edge::Request) -> Self {
         let separator = if request.querystring.is_empty() { "" } else { "?" };
         Self {
@@ -71,7 +72,7 @@ impl Key {
         }
     }
 
-    /// The keys under which an answer to a request may be found: what was got answers HEAD as well.
+    /// The keys under which a response may be found: a response to GET serves HEAD as well.
     fn answering(&self) -> impl Iterator<Item = Self> {
         let of_get = (self.method == "HEAD").then(|| Self { method: Method::GET.to_string(), ..self.clone() });
         of_get.into_iter().chain([self.clone()])
@@ -138,10 +139,10 @@ impl Invalidations {
     }
 }
 
-/// Bytes that an entry takes beside its body, roughly.
+/// The approximate overhead of an entry in bytes, besides its body.
 const ENTRY_OVERHEAD: usize = 2048;
 
-/// The answers that are kept.
+/// The cached responses.
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: moka::future::Cache<Key, Entry>,
@@ -189,7 +190,7 @@ impl Cache {
         self.invalidations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is kept for a key, fresh or not.
+    /// Looks up an entry, fresh or stale.
     pub(super) async fn find(&self, key: &Key) -> Option<Entry> {
         for key in key.answering() {
             if let Some(entry) = self.entries.get(&key).await {
@@ -199,7 +200,8 @@ impl Cache {
         None
     }
 
-    /// Keeps an answer as long as it may be; gives how long. It was asked for after so many invalidations.
+    /// Caches a response for its lifetime, and returns that. `invalidated` is the number of invalidations before it was
+    /// requested.
     pub(super) async fn keep(&self, key: &Key, answer: &Arc<Answer>, invalidated: u64) -> Duration {
         let freshness = policy::freshness(answer.status, &answer.headers, SystemTime::now());
         let tags = self.tags(answer);
@@ -217,10 +219,10 @@ impl Cache {
         freshness.lifetime
     }
 
-    /// Waits until nobody else is on the way to the origin for this key.
+    /// Waits until no other request for this key is at the origin.
     pub(super) async fn turn(&self, key: &Key) -> Turn<'_> {
         let flight = self.flights().entry(key.clone()).or_default().clone();
-        // Made before the wait, so that a viewer who leaves meanwhile leaves nothing behind.
+        // Created before the wait, so that a client that disconnects in the meantime leaves no entry behind.
         let mut turn = Turn { cache: self, key: key.clone(), flight, _guard: None };
         let guard = turn.flight.turn.clone().lock_owned().await;
         if !turn.flight.is_pointless.load(Ordering::Relaxed) {
@@ -229,7 +231,7 @@ impl Cache {
         turn
     }
 
-    /// Whether somebody is on the way to the origin for this key.
+    /// Whether a request for this key is at the origin.
     pub(super) fn is_under_way(&self, key: &Key) -> bool {
         self.flights().contains_key(key)
     }
@@ -239,25 +241,25 @@ impl Cache {
     }
 }
 
-/// Requests for one key that are under way at the same time.
+/// The concurrent requests for one key.
 #[derive(Debug, Default)]
 struct Flight {
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// An answer came that nobody else may be given, so there is nothing to wait for.
+    /// Whether the response may not be shared, so that waiting is pointless.
     is_pointless: AtomicBool,
 }
 
-/// The right to ask the origin. It passes on when it is dropped, also with a viewer who left.
+/// The permission to contact the origin. It is passed on when dropped, even if the client disconnected.
 pub(super) struct Turn<'a> {
     cache: &'a Cache,
     key: Key,
     flight: Arc<Flight>,
-    /// Held until the turn is over, unless there is nothing to wait for.
+    /// Held until the end of the turn, unless waiting is pointless.
     _guard: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
 impl Turn<'_> {
-    /// Tells those who wait that they wait for nothing.
+    /// Releases the waiting requests, since the response may not be shared.
     pub(super) fn was_pointless(&self) {
         self.flight.is_pointless.store(true, Ordering::Relaxed);
     }
@@ -266,7 +268,7 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut flights = self.cache.flights();
-        // Held by the map and by this turn only: nobody waits.
+        // Only the map and this turn hold it, so nobody waits.
         if flights
             .get(&self.key)
             .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight) && Arc::strong_count(flight) <= 2)

@@ -1,8 +1,9 @@
-//! The CDN's HTTP side: viewers, the page that shows what happens to their requests, and the origins' own doors.
+//! The HTTP handler of the local CDN: client requests, the page that shows their traces, and direct access to the
+//! origins.
 //!
-//! Comes in: HTTP requests. Those for an origin's host name reach its door directly, as they could in the cloud, where
-//! they are refused unless they are signed. `/` and `/_cdn/` are the page, `/_cdn/requests` what it shows; CloudFront's API takes
-//! invalidations under its own path; all others are viewers'.
+//! Requests for an origin's host name reach its handler directly, as in the cloud, where they are rejected unless they
+//! are signed. `/` and `/_cdn/` are the page, `/_cdn/requests` is its data; CloudFront's API accepts invalidations under
+//! its own path; every other path is a client request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,14 +26,14 @@ use crate::origin::conditional::{self, RangeRequest};
 use crate::purge::{Batch, BatchError};
 
 const PAGE: &str = include_str!("page.html");
-/// The page runs its own script only, whatever it shows.
+/// The page runs its own script only.
 const PAGE_POLICY: &str = "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; style-src 'unsafe-inline'; \
                            script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// All routes.
+/// The router with all routes.
 pub fn router(cdn: Arc<Cdn>, cors: Option<&str>) -> Router {
     let viewers = with_cors(Router::new().fallback(viewer).with_state(cdn.clone()), cors);
-    // Scripts of other web origins may read pictures, not what is told of requests.
+    // Scripts of other web origins may read pictures, but not the traces.
     Router::new()
         .route("/", get(page))
         .route("/_cdn/", get(page))
@@ -53,8 +54,8 @@ async fn requests(State(cdn): State<Arc<Cdn>>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response()
 }
 
-/// `CreateInvalidation` of CloudFront's API, for whichever distribution. Nobody has to sign: whoever reaches this may look at
-/// the same pictures. Scripts of other web origins may not, since the media type is none that they may send unasked.
+/// `CreateInvalidation` of CloudFront's API, for any distribution. No signature is required, since every client may see
+/// the same pictures. Scripts of other web origins cannot call it, because the media type requires a CORS preflight.
 async fn invalidate(State(cdn): State<Arc<Cdn>>, headers: HeaderMap, body: Bytes) -> Response {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
@@ -73,7 +74,7 @@ async fn invalidate(State(cdn): State<Arc<Cdn>>, headers: HeaderMap, body: Bytes
         Ok(batch) => {
             let id = format!("I{:013}", COUNT.fetch_add(1, Ordering::Relaxed));
             let forgotten = cdn.invalidate(&batch, &id).await;
-            tracing::info!(id, items = batch.items.len(), forgotten, "answers are taken back");
+            tracing::info!(id, items = batch.items.len(), forgotten, "invalidated responses");
             let xml =
                 format!("<Invalidation xmlns=\"{NAMESPACE}\"><Id>{id}</Id><Status>Completed</Status></Invalidation>");
             answer(StatusCode::CREATED, xml)
@@ -83,7 +84,7 @@ async fn invalidate(State(cdn): State<Arc<Cdn>>, headers: HeaderMap, body: Bytes
     }
 }
 
-/// What comes under the name of an origin that takes signed requests is brought to its door.
+/// Passes requests for the host name of an origin to the handler of that origin.
 async fn origins_by_name(State(cdn): State<Arc<Cdn>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -95,7 +96,7 @@ async fn origins_by_name(State(cdn): State<Arc<Cdn>>, request: Request, next: Ne
     let (method, uri) = (request.method(), request.uri());
     let arrival = Arrival { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers };
     let (response, why) = cdn.origins.answer(&cdn.config, target, &arrival).await;
-    tracing::info!(%method, path = uri.path(), origin = name, status = response.status().as_u16(), why, "asked directly");
+    tracing::info!(%method, path = uri.path(), origin = name, status = response.status().as_u16(), why, "direct request to an origin");
     response
 }
 
@@ -107,7 +108,7 @@ async fn viewer(State(cdn): State<Arc<Cdn>>, request: Request) -> Response {
     let x_cache = reply.x_cache;
     let mut response = for_viewer(&reply, &parts);
     let status = response.status().as_u16();
-    tracing::info!(method = %parts.method, path = parts.uri.path(), status, x_cache, id, "the viewer is answered");
+    tracing::info!(method = %parts.method, path = parts.uri.path(), status, x_cache, id, "request");
     let headers = response.headers_mut();
     if let Some(name) = &cdn.tag_header {
         headers.remove(name);
@@ -136,13 +137,13 @@ fn viewers_request(parts: &Parts) -> edge::Request {
     }
 }
 
-/// The answer to this viewer, whose conditions and ranges are met from what the cache holds.
+/// The response to a client, with preconditions and ranges applied to the cached response.
 fn for_viewer(reply: &Reply, parts: &Parts) -> Response {
     let Answer { status, headers, body } = &*reply.answer;
     let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut headers = headers.clone();
     if parts.method == Method::HEAD {
-        // What came from the origin for HEAD has its length in the header; what came for GET has a body.
+        // A response to HEAD has its length in the header; a response to GET has a body.
         if !body.is_empty() {
             headers.insert(header::CONTENT_LENGTH, body.len().into());
         }

@@ -1,7 +1,6 @@
-//! What stands behind the CDN: the transformer and the storage, each behind a door that takes signed requests only.
+//! The origins behind the local CDN, transformer and storage, each of which accepts signed requests only.
 //!
-//! Comes in: a request as it arrives at an origin. Goes out: its answer; for one that the credentials of this process have
-//! not signed, the refusal that AWS gives.
+//! A request that is not signed with the credentials of this process gets the same error as from AWS.
 
 use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,19 +16,19 @@ use tower::ServiceExt as _;
 
 use crate::source::{Ask, Found, Key, Source, SourceError};
 
-/// The machine has no random numbers for credentials.
+/// The error if no random numbers are available for the credentials.
 #[derive(Debug, thiserror::Error)]
-#[error("no random numbers can be had: {0}")]
+#[error("no random numbers are available: {0}")]
 pub struct NoRandomNumbers(#[from] std::io::Error);
 
-/// A request at an origin's door.
+/// A request as it arrives at an origin.
 #[derive(Debug)]
 pub(super) struct Arrival<'a> {
     pub(super) method: &'a Method,
-    /// The whole path, the origin's own prefix included.
+    /// The full path, including the origin's prefix.
     pub(super) path: &'a str,
     pub(super) query: &'a str,
-    /// All headers, with the host's name without a port.
+    /// All headers, with the host name without a port.
     pub(super) headers: Headers,
 }
 
@@ -37,9 +36,9 @@ pub(super) struct Arrival<'a> {
 pub(super) struct Origins {
     transformer: Router,
     storage: Box<dyn Source>,
-    /// Bytes of the largest answer.
+    /// The maximum size of a response in bytes.
     pub(super) most: u64,
-    /// Whoever has these may come in. They live as long as the process.
+    /// The credentials that grant access. They live as long as the process.
     pub(super) credentials: Credentials,
 }
 
@@ -49,13 +48,13 @@ impl Origins {
         Ok(Self { transformer, storage, most, credentials })
     }
 
-    /// The origin of this name.
+    /// The origin with this domain.
     pub(super) fn target<'c>(config: &'c Config, domain: &str) -> Option<&'c Target> {
         let origins = config.origins();
         std::iter::once(&origins.transformer).chain(&origins.storage).find(|target| target.domain == domain)
     }
 
-    /// Answers a request at the door of an origin, if it is signed as that wants it. The text says what was found.
+    /// Responds to a request to an origin if its signature is valid. The text describes the verification.
     pub(super) async fn answer(&self, config: &Config, target: &Target, arrival: &Arrival<'_>) -> (Response, String) {
         let Arrival { method, path, query, headers } = arrival;
         let signable = Signable { method: method.as_str(), path, query };
@@ -63,7 +62,7 @@ impl Origins {
         if let Err(error) = sigv4::verify(signable, headers, target, &self.credentials, now) {
             return (refusal(target.service), error.to_string());
         }
-        let found = if target.service == Service::None { "takes everybody" } else { "the signature is good" };
+        let found = if target.service == Service::None { "no signature required" } else { "valid signature" };
         let path = path.strip_prefix(&target.path).unwrap_or(path);
         let is_storage = config.origins().storage.as_ref() == Some(target);
         let response = if is_storage {
@@ -89,7 +88,7 @@ impl Origins {
         }
     }
 
-    /// A file as it is, which is what a bucket gives.
+    /// Reads a file unchanged, as a bucket does.
     async fn stored(&self, path: &str, query: &str) -> Result<Response, SourceError> {
         let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
         let deadline = Instant::now() + STORAGE_TIMEOUT;
@@ -97,7 +96,7 @@ impl Origins {
         let ask = Ask { key: &key, version: version.as_deref(), holds: None, deadline };
         let opened = tokio::time::timeout_at(deadline, self.storage.open(ask)).await;
         let Found::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
-            return Err(SourceError::Failed("nothing was held that could be current".to_owned()));
+            return Err(SourceError::Failed("unexpected response to an unconditional request".to_owned()));
         };
         let tag = object.meta.etag.as_ref().map(|tag| format!("\"{tag}\""));
         let modified = object.meta.modified.map(httpdate::fmt_http_date);
@@ -116,10 +115,10 @@ impl Origins {
     }
 }
 
-/// How long the storage may take for one file.
+/// The timeout of the storage for one file.
 const STORAGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// What AWS answers to a request without a good signature.
+/// AWS's response to a request without a valid signature.
 fn refusal(service: Service) -> Response {
     match service {
         Service::Lambda | Service::None => {
@@ -149,7 +148,7 @@ fn s3_error(status: StatusCode, code: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
 }
 
-/// A bucket keeps what was said at the upload; a folder has only the name to go by.
+/// The media type by the file extension. A bucket stores the type of the upload instead.
 fn media_type(name: &str) -> &'static str {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     match extension.as_str() {

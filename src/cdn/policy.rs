@@ -1,32 +1,32 @@
-//! How long CloudFront keeps an answer, by its Developer Guide ("Manage how long content stays in the cache", "How
-//! CloudFront processes HTTP 4xx and 5xx status codes").
+//! How long CloudFront caches a response, according to its Developer Guide ("Manage how long content stays in the
+//! cache", "How CloudFront processes HTTP 4xx and 5xx status codes").
 //!
-//! Comes in: the status and the headers of an answer. Goes out: how long it is fresh, which is no time at all for what is not
-//! kept, and how long it may be given afterwards. The numbers are those of the cache policy that docs/edge.md asks for.
+//! The lifetime is computed from status and headers. It is zero for responses that are not cached. The numbers are
+//! those of the cache policy that docs/edge.md requires.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 use image_origin_edge::CacheControl;
 
-/// For what says nothing about it.
+/// The lifetime in seconds of a response without caching headers.
 const DEFAULT_TTL: u64 = 24 * 60 * 60;
 const MAX_TTL: u64 = 365 * 24 * 60 * 60;
-/// The errors that are kept if they say so. CloudFront keeps those of 404, 414 and 5xx without being told as well, for the
-/// minimum TTL of errors; docs/edge.md asks for 0 there, which makes them all alike.
+/// The error statuses that are cached if their headers say so. CloudFront also caches 404, 414 and 5xx without headers
+/// for the minimum TTL of errors; docs/edge.md requires 0 there, which makes them all alike.
 const KEPT_ERRORS: [u16; 12] = [400, 403, 404, 405, 412, 414, 415, 500, 501, 502, 503, 504];
 
-/// How long an answer may be given.
+/// How long a response may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Freshness {
     pub(super) lifetime: Duration,
-    /// After that, while a new one is fetched.
+    /// The further time for which it may be served stale while a new one is fetched.
     pub(super) while_revalidate: Duration,
-    /// After that, when the origin fails; without a time, as long as the answer is there.
+    /// The further time for which it may be served stale if the origin fails; `None` means until it is evicted.
     pub(super) if_error: Option<Duration>,
 }
 
-/// How long an answer is kept.
+/// The lifetime of a response.
 pub(super) fn freshness(status: u16, headers: &HeaderMap, now: SystemTime) -> Freshness {
     let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let told = CacheControl::parse(values);
@@ -45,7 +45,7 @@ pub(super) fn freshness(status: u16, headers: &HeaderMap, now: SystemTime) -> Fr
     }
 }
 
-/// Seconds until `Expires`; a date that cannot be read is past (RFC 9111, section 5.3).
+/// The seconds until `Expires`; an invalid date counts as expired (RFC 9111, section 5.3).
 fn expires(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let text = headers.get(header::EXPIRES)?.to_str().unwrap_or_default();
     let left = httpdate::parse_http_date(text).ok().and_then(|date| date.duration_since(now).ok());

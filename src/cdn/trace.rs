@@ -1,4 +1,4 @@
-//! What happened to the last requests, step by step, for the page at `/`. Credentials are not shown.
+//! Traces of the most recent requests, step by step, for the page at `/_cdn/`. Credentials are redacted.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -7,18 +7,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use image_origin_edge as edge;
 use serde::Serialize;
 
-/// Requests that are remembered.
+/// The number of requests that are kept.
 const REMEMBERED: usize = 50;
 
-/// One request on its way.
+/// The trace of a request.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Trace {
-    /// CloudFront's identifier of the request.
+    /// CloudFront's request id.
     pub(super) id: String,
-    /// Milliseconds since 1970.
+    /// The start time in milliseconds since 1970.
     at: u64,
     method: String,
-    /// Path and query as the viewer wrote them.
+    /// Path and query as sent by the client.
     url: String,
     status: u16,
     x_cache: String,
@@ -28,15 +28,15 @@ pub(super) struct Trace {
     started: Instant,
 }
 
-/// One station of the way.
+/// One step of the processing.
 #[derive(Debug, Clone, Serialize)]
 struct Step {
     station: &'static str,
-    /// What was decided there, and why.
+    /// The decision and its reason.
     why: String,
-    /// What left it, a line each.
+    /// The result of the step, as lines.
     what: Vec<String>,
-    /// Since the request came in.
+    /// The time since the request arrived.
     milliseconds: f64,
 }
 
@@ -74,7 +74,7 @@ impl Trace {
     }
 }
 
-/// A request as it goes on, in lines.
+/// A request as lines of text.
 pub(super) fn described(request: &edge::Request) -> Vec<String> {
     let separator = if request.querystring.is_empty() { "" } else { "?" };
     let mut lines = vec![format!("{} {}{separator}{}", request.method, request.uri, request.querystring)];
@@ -82,7 +82,8 @@ pub(super) fn described(request: &edge::Request) -> Vec<String> {
     lines
 }
 
-/// Headers in lines, without those that browsers tell of themselves and nobody here reads. Signatures of throw-away credentials are worth seeing, viewers' credentials are not to be seen.
+/// Headers as lines of text, without those that browsers always send and that are not used. Signatures with ephemeral
+/// credentials are shown, credentials of clients are not.
 pub(super) fn shown(headers: &edge::Headers) -> Vec<String> {
     let line = |(name, value): (&str, &str)| match name {
         "cookie" => format!("{name}: ({} bytes)", value.len()),
@@ -100,7 +101,7 @@ fn without_credentials(query: &str) -> String {
     query.split('&').map(hidden).collect::<Vec<_>>().join("&")
 }
 
-/// The last requests.
+/// The most recent requests.
 #[derive(Debug, Default)]
 pub(super) struct Traces(Mutex<VecDeque<Trace>>);
 
@@ -111,7 +112,7 @@ impl Traces {
         traces.truncate(REMEMBERED);
     }
 
-    /// The newest first.
+    /// All traces, newest first.
     pub(super) fn all(&self) -> Vec<Trace> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

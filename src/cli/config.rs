@@ -1,4 +1,4 @@
-//! `config check`: whether a server would start with these settings.
+//! The command `config check`: reports whether a server would start with these settings.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use super::{Failure, print_line, start_log};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Validate the settings of a file, of `IMAGE_ORIGIN_*` variables and of flags, as `serve` would take them
+    /// Validate the settings of a file, of `IMAGE_ORIGIN_*` variables and of flags, as `serve` would read them
     Check {
         /// The configuration, as TOML
         file: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     if !unknown.is_empty() {
         return Err(Failure::usage(unknown.join("\n")));
     }
-    // What is logged is looked at where the log is started.
+    // The log filter is only validated when the log is started.
     start_log(&settings.resolve()?.log)?;
     print_line(&format!("{} good", place.map_or_else(|| "the settings are".to_owned(), |file| format!("{file} is"))))
 }

@@ -1,4 +1,4 @@
-//! The edge on the command line: `serve --cdn`, `edge check`, `edge compile` and `sign`.
+//! The commands for the edge: `serve --cdn`, `edge check`, `edge compile` and `sign`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use image_origin_edge::{
 use super::query::parse_strictly;
 use super::{Failure, print_line};
 
-/// What `serve` takes for its CDN.
+/// The arguments of `serve` for the local CDN.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "CDN")]
 pub(super) struct CdnArguments {
-    /// Serve through a CDN in the same process, with the functions of the edge and a page that shows each step
+    /// Serve through a local CDN in the same process, with the edge functions and a page that shows each step
     #[arg(long)]
     cdn: bool,
     /// The edge's configuration [default: everything is public]
@@ -33,12 +33,12 @@ pub(super) struct CdnArguments {
 }
 
 impl CdnArguments {
-    /// Whether there is to be a CDN.
+    /// Whether the local CDN is enabled.
     pub(super) const fn is_wanted(&self) -> bool {
         self.cdn
     }
 
-    /// The routes of the local server, behind the CDN where one is wanted, whose page proposes the path `example`.
+    /// The router of the local server, behind the CDN if that is enabled; the CDN's page proposes the path `example`.
     pub(super) fn router(
         &self,
         source: &str,
@@ -75,7 +75,7 @@ pub(super) enum EdgeCommand {
         config: PathBuf,
         /// URLs or paths to explain
         urls: Vec<String>,
-        /// The edge's keys, to judge what is shown
+        /// The edge's keys, with which credentials are verified
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
         /// A header that the viewer sends, such as 'cookie: access=TOKEN'
@@ -96,19 +96,19 @@ pub(super) fn run(command: EdgeCommand) -> Result<(), Failure> {
     }
 }
 
-/// What `sign` takes.
+/// The arguments of `sign`.
 #[derive(Debug, Args)]
 pub(super) struct SignArguments {
     /// URLs, or paths with their query
     #[arg(required = true)]
     urls: Vec<String>,
-    /// The edge's keys, which hold the secrets
+    /// The edge's keys, which contain the secrets
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
     /// Name of the secret [default: the last one, which is the newest]
     #[arg(long, value_name = "NAME")]
     secret: Option<String>,
-    /// How long the URL is good: seconds, or a number with m, h or d
+    /// How long the URL is valid: seconds, or a number with m, h or d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
     expires_in: u64,
 }
@@ -117,8 +117,8 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<(), Failure> {
     let file = arguments.keys.display();
     let secrets = read_secrets(&arguments.keys)?;
     let secret = secrets.url_secret(arguments.secret.as_deref()).ok_or_else(|| match &arguments.secret {
-        Some(name) => format!("{file} has no url_secrets of the name {name}"),
-        None => format!("{file} has no url_secrets"),
+        Some(name) => format!("{file} contains no url_secrets entry named {name}"),
+        None => format!("{file} contains no url_secrets"),
     })?;
     let expires = now().saturating_add(arguments.expires_in);
     for url in &arguments.urls {
@@ -130,15 +130,15 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses what would sign something else than is written: a slip in the query signs the picture without it, in its full
-/// size, and dot segments another path.
+/// Rejects a URL whose signature would cover something else than is written: an unknown parameter would be dropped, which
+/// signs the picture in its full size, and dot segments would be resolved to another path.
 fn check_signable(path_and_query: &str) -> Result<(), String> {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     if decoded.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err("the path has dot segments; write the path that is meant".to_owned());
+        return Err("the path contains dot segments; write the resolved path".to_owned());
     }
-    // Presets live in the origin's configuration.
+    // Presets are part of the origin's configuration, which is not available here.
     let preset = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "preset").last();
     let presets = preset.map(|(_, name)| (name.trim().to_owned(), String::new())).into_iter().collect();
     // A version is signed as well.
@@ -154,7 +154,7 @@ fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) 
     if keys.is_some() {
         refuse_unmet(&config, &known)?;
     }
-    // Where requests go is explained, not their signature.
+    // The explanation needs the origin of a request, not a valid signature.
     known.credentials = Some(Credentials {
         access_key_id: "example".to_owned(),
         secret_access_key: "example".to_owned(),
@@ -162,7 +162,7 @@ fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) 
     });
     let origins = config.origins();
     let storage = origins.storage.as_ref().map_or("none", |target| target.domain.as_str());
-    let note = if local { " (it has no [origins]: these are those of `serve --cdn`)" } else { "" };
+    let note = if local { " (no [origins] in the file; using those of `serve --cdn`)" } else { "" };
     print_line(&format!(
         "{} is good; transformer {}, storage {storage}{note}",
         file.display(),
@@ -174,13 +174,13 @@ fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) 
     Ok(())
 }
 
-/// Refuses rules by which nobody would pass.
+/// Rejects rules that nobody could satisfy.
 fn refuse_unmet(config: &Config, keys: &Keys) -> Result<(), Failure> {
     let unmet = config.unmet_by(keys);
     if unmet.is_empty() { Ok(()) } else { Err(Failure::usage(unmet.join("\n"))) }
 }
 
-/// What the functions make of a request, in words.
+/// Explains in words how the edge functions handle a request.
 fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String {
     let (_, path) = split(url);
     let (uri, querystring) = path.split_once('?').unwrap_or((path, ""));
@@ -200,7 +200,7 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
     let mut text = format!("\n{url}\n  viewer-request: {}\n{ignored}", viewer.why);
     match viewer.action {
         Action::Respond(response) => {
-            text += &format!("    the answer is {}", response.status);
+            text += &format!("    the response is {}", response.status);
             if !matches!(response.status.as_str(), "401" | "403") {
                 return text;
             }
@@ -209,7 +209,8 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
         Action::Forward(request) => {
             let separator = if request.querystring.is_empty() { "" } else { "?" };
             let accept = request.headers.single("accept").unwrap_or_default();
-            text += &format!("    goes on as {}{separator}{}, Accept: {accept}\n  ", request.uri, request.querystring);
+            text +=
+                &format!("    forwarded as {}{separator}{}, Accept: {accept}\n  ", request.uri, request.querystring);
             cf.request = *request;
         }
     }
@@ -227,21 +228,21 @@ fn context(event_type: Trigger) -> Context {
     }
 }
 
-/// What a configuration without `[origins]` means. Those who deploy may write that table themselves, as the CDK app does.
+/// How a configuration without `[origins]` is treated. A deployment may write that table itself, as the CDK app does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WithoutOrigins {
-    /// The origins of a CDN on a laptop.
+    /// The origins of the local CDN are used.
     Local,
-    /// An error.
+    /// It is an error.
     Refused,
 }
 
-/// A configuration in both forms.
+/// A configuration, parsed and as packaged JSON.
 struct ReadConfig {
     config: Config,
-    /// What is packaged with the functions.
+    /// The JSON that is packaged with the functions.
     json: String,
-    /// Whether the origins are those of a CDN on a laptop.
+    /// Whether the origins are those of the local CDN.
     local: bool,
 }
 
@@ -249,7 +250,7 @@ fn read_config(file: &Path, without_origins: WithoutOrigins) -> Result<ReadConfi
     read_text(&read(file)?, without_origins).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// From TOML to the packaged JSON.
+/// Converts TOML to the packaged JSON.
 fn read_text(text: &str, without_origins: WithoutOrigins) -> Result<ReadConfig, String> {
     let parse = |text: &str| toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned());
     let mut written: serde_json::Map<String, serde_json::Value> = parse(text)?;
@@ -268,7 +269,7 @@ fn read_keys(file: Option<&Path>) -> Result<Keys, String> {
     Keys::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// The secrets for signing URLs: nothing else of the keys has to be good for that.
+/// Reads the secrets for signed URLs. The other keys in the file need not be valid.
 fn read_secrets(file: &Path) -> Result<Keys, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let mut keys: serde_json::Map<String, serde_json::Value> =
@@ -278,10 +279,10 @@ fn read_secrets(file: &Path) -> Result<Keys, String> {
 }
 
 fn read(file: &Path) -> Result<String, String> {
-    std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+    std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
-/// Scheme and host, if there are any, and path and query. A fragment never leaves a browser.
+/// Splits a URL into scheme and host, which may be empty, and path and query. A fragment is dropped, as browsers do.
 fn split(url: &str) -> (&str, &str) {
     let url = url.split_once('#').map_or(url, |(before, _)| before);
     let host = url.find("://").map_or(0, |scheme| scheme + 3);
@@ -292,8 +293,9 @@ fn split(url: &str) -> (&str, &str) {
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once(':').ok_or_else(|| format!("{text} is no header such as 'accept: image/webp'"))?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| format!("invalid header {text}: expected NAME: VALUE such as 'accept: image/webp'"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
@@ -306,7 +308,7 @@ fn seconds(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    number.filter(|seconds| *seconds > 0).ok_or_else(|| "takes seconds, or a number with m, h or d".to_owned())
+    number.filter(|seconds| *seconds > 0).ok_or_else(|| "expected seconds, or a number with m, h or d".to_owned())
 }
 
 fn now() -> u64 {

@@ -1,4 +1,5 @@
-//! `IMAGE_ORIGIN_*` variables: an empty one is none, one that is no setting is named, and so is one whose value is wrong.
+//! `IMAGE_ORIGIN_*` environment variables: empty ones are ignored, and errors name the variable that is unknown or has an invalid
+//! value.
 
 use clap::Command;
 use clap::builder::Resettable;
@@ -10,11 +11,11 @@ use super::settings::variable;
 
 const PREFIX: &str = "IMAGE_ORIGIN_";
 
-/// Variables that are no settings of the server.
+/// Variables with this prefix that are not settings of the server.
 const OTHERS: [&str; 4] =
     ["IMAGE_ORIGIN_CONFIG", "IMAGE_ORIGIN_PROGRAM", "IMAGE_ORIGIN_SOURCE", "IMAGE_ORIGIN_STOP_WITH_STDIN"];
 
-/// The command without the variables that are empty: compose files have such for what is left open.
+/// Ignores variables with an empty value, which compose files set for what is left open.
 pub(super) fn without_empty(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let is_empty = argument.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
@@ -24,7 +25,7 @@ pub(super) fn without_empty(command: Command) -> Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty))
 }
 
-/// The variable that a wrong value comes from, if it is not from the command line.
+/// The variable that an invalid value comes from, or `None` if it is from the command line.
 pub(super) fn source_of(error: &clap::Error, command: &Command) -> Option<String> {
     if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
         return None;
@@ -40,7 +41,7 @@ pub(super) fn source_of(error: &clap::Error, command: &Command) -> Option<String
     found.filter_map(|known| known.get_env()).map(|name| name.to_string_lossy().into_owned()).next()
 }
 
-/// Whether an argument is missing that a variable may give: the source of `serve`.
+/// Whether the source of `serve` is missing, which a variable could provide.
 pub(super) fn source_is_missing(error: &clap::Error) -> bool {
     let missing = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::Strings(arguments)) => arguments.iter().any(|argument| argument == "<SOURCE>"),
@@ -49,7 +50,7 @@ pub(super) fn source_is_missing(error: &clap::Error) -> bool {
     error.kind() == ErrorKind::MissingRequiredArgument && missing
 }
 
-/// What is wrong with the names of variables, a line each.
+/// One message for each unknown variable.
 pub(super) fn unknown_variables() -> Vec<String> {
     unknown_among(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
 }
@@ -57,13 +58,13 @@ pub(super) fn unknown_variables() -> Vec<String> {
 fn unknown_among(names: impl Iterator<Item = String>) -> Vec<String> {
     let settings = SETTINGS.iter().map(|setting| variable(setting.name));
     let known: Vec<String> = settings.chain(OTHERS.map(str::to_owned)).collect();
-    // Kubernetes tells each container of a service `image-origin` in variables of these names.
+    // Kubernetes sets variables with these names if there is a service called `image-origin`.
     let of_kubernetes = |rest: &str| ["PORT", "SERVICE_"].iter().any(|start| rest.starts_with(start));
     let unknown = names
         .filter(|name| name.strip_prefix(PREFIX).is_some_and(|rest| !of_kubernetes(rest)) && !known.contains(name));
     let explained = unknown.map(|name| match nearest(&name, known.iter().map(String::as_str)) {
-        Some(meant) => format!("the variable {name} is no setting; did you mean {meant}?"),
-        None => format!("the variable {name} is no setting"),
+        Some(meant) => format!("unknown variable {name}; did you mean {meant}?"),
+        None => format!("unknown variable {name}"),
     });
     let mut explained: Vec<String> = explained.collect();
     explained.sort();
@@ -87,8 +88,8 @@ mod tests {
             "IMAGE_ORIGIN_COLOUR",
         ];
         let expected = [
-            "the variable IMAGE_ORIGIN_COLOUR is no setting",
-            "the variable IMAGE_ORIGIN_WOKERS is no setting; did you mean IMAGE_ORIGIN_WORKERS?",
+            "unknown variable IMAGE_ORIGIN_COLOUR",
+            "unknown variable IMAGE_ORIGIN_WOKERS; did you mean IMAGE_ORIGIN_WORKERS?",
         ];
         assert_eq!(unknown_among(names.iter().map(|name| (*name).to_owned())), expected);
     }

@@ -1,47 +1,47 @@
-//! How the program ends when something has failed: with a message for the one at the terminal, and a code for scripts.
+//! The error type of the commands: a message for the terminal and an exit code for scripts.
 
 use std::process::ExitCode;
 
 /// A message and an exit code.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// Empty where all has been said.
+    /// Empty if the error has been printed already.
     pub(super) message: String,
     code: u8,
 }
 
 impl Failure {
-    /// As shells have it for programs that Ctrl-C has ended.
+    /// The exit code that shells report for programs ended by Ctrl-C.
     pub(super) const INTERRUPTED: u8 = 130;
 
-    /// The command line, or a setting, is wrong, and nothing was done: 2, as for flags that do not exist.
+    /// A usage error: an argument or a setting is invalid and nothing was done. Exit code 2, as clap uses for unknown flags.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 2 }
     }
 
-    /// Some of several things have failed: 3.
+    /// A partial failure. Exit code 3.
     pub(super) fn partly(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 3 }
     }
 
-    /// Somebody pressed Ctrl-C: 130.
+    /// Interrupted by Ctrl-C. Exit code 130.
     pub(super) fn interrupted(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: Self::INTERRUPTED }
     }
 
-    /// What has been told already: 1.
+    /// A failure that has been reported already. Exit code 1.
     pub(super) fn told() -> Self {
         String::new().into()
     }
 
-    /// Prints the message, if all has not been said.
+    /// Prints the message, unless it has been printed already.
     pub(super) fn print(self) {
         if !self.message.is_empty() {
             eprintln!("image-origin: {}", self.message);
         }
     }
 
-    /// Prints the message and gives the code.
+    /// Prints the message and returns the exit code.
     pub(super) fn end(self) -> ExitCode {
         let code = self.code;
         self.print();
@@ -49,7 +49,7 @@ impl Failure {
     }
 }
 
-/// Anything else: 1.
+/// Any other failure. Exit code 1.
 impl From<String> for Failure {
     fn from(message: String) -> Self {
         Self { message, code: 1 }

@@ -1,4 +1,4 @@
-//! Prints the query grammar: for people, for programs, and as the page of the documentation.
+//! The command `grammar`: prints the query grammar as text, as JSON, or as the Markdown of `docs/grammar.md`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -47,7 +47,7 @@ pub(super) fn print_markdown() -> Result<(), Failure> {
     print(&text)
 }
 
-/// What is done with an original, one after the other.
+/// The processing steps of an original, in order.
 const ORDER: [&str; 12] = [
     "EXIF's orientation is applied: all that follows is about the upright picture.",
     "`redact` hides areas or faces.",

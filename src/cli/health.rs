@@ -1,4 +1,4 @@
-//! `image-origin health`: whether a server on this machine answers, as the exit status.
+//! The command `health`: reports through its exit status whether a server on this machine responds.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -10,13 +10,13 @@ use image_origin::front::ListenAddress;
 
 use super::Failure;
 
-/// How long a server that is well may take for each step.
+/// The timeout for each step of the check.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Most bytes of an answer that are looked at; a status line is the first of them.
+/// The maximum number of bytes that are read of a response. The status line comes first.
 const ENOUGH: u64 = 512;
 
-/// Asks the server that listens on this address; one that listens everywhere is asked here.
+/// Checks the server that listens on this address. An unspecified address means the loopback address.
 pub(super) fn check(listen: &ListenAddress) -> Result<(), Failure> {
     let (address, answer) = match listen {
         ListenAddress::Tcp(address) => {
@@ -27,8 +27,8 @@ pub(super) fn check(listen: &ListenAddress) -> Result<(), Failure> {
     };
     match answer {
         Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(line) => Err(format!("the server on {address} is not well: {line}").into()),
-        Err(error) => Err(format!("no answer from {address}: {error}").into()),
+        Ok(line) => Err(format!("the server on {address} is unhealthy: {line}").into()),
+        Err(error) => Err(format!("no response from {address}: {error}").into()),
     }
 }
 
@@ -55,7 +55,7 @@ fn over_socket(path: &Path) -> std::io::Result<String> {
 }
 
 fn status_line(mut stream: impl Read + Write, host: &str) -> std::io::Result<String> {
-    // In one piece: `write!` would send it in several, and a server may answer before the last.
+    // A single write: `write!` would send several pieces, and a server may respond before the last.
     let request = format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
@@ -85,10 +85,10 @@ mod tests {
         let well = server("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n");
         assert_eq!(check(&SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), well.port()).into()), Ok(()));
         let table = [
-            (server("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "is not well: HTTP/1.1 503"),
-            (server(""), "is not well"),
-            (server("SSH-2.0-OpenSSH"), "is not well: SSH"),
-            (SocketAddr::from(([127, 0, 0, 1], 1)), "no answer"),
+            (server("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "is unhealthy: HTTP/1.1 503"),
+            (server(""), "is unhealthy"),
+            (server("SSH-2.0-OpenSSH"), "is unhealthy: SSH"),
+            (SocketAddr::from(([127, 0, 0, 1], 1)), "no response"),
         ];
         for (address, expected) in table {
             let error = check(&address.into()).unwrap_err();

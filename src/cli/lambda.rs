@@ -1,4 +1,4 @@
-//! The program as the bootstrap of a function in AWS Lambda, without arguments and with everything from the environment.
+//! The bootstrap of an AWS Lambda function, which has no arguments and takes its configuration from the environment.
 
 use std::sync::Arc;
 
@@ -11,37 +11,37 @@ use image_origin::source::{self, Nowhere, Source};
 use super::settings::{Given, Server};
 use super::{Failure, runtime, start_log};
 
-/// What a function is configured with.
+/// The configuration of a function, from environment variables.
 #[derive(Debug, Parser)]
 struct Environment {
-    /// Absent where only S3 Object Lambda is served.
+    /// The source of originals; `None` if only S3 Object Lambda is served.
     #[arg(long, env = "IMAGE_ORIGIN_SOURCE")]
     source: Option<String>,
     #[command(flatten)]
     settings: Given<Server>,
 }
 
-/// The runtime API, as `host:port` or that and a path, if this process is to answer its events. A web function has one,
-/// too, but is asked over HTTP instead.
+/// The address of the runtime API, as `host:port` with an optional path, if this process is to handle its events. A web
+/// function has a runtime API as well, but receives requests over HTTP instead.
 pub(super) fn runtime_api() -> Option<String> {
     let api = std::env::var("AWS_LAMBDA_RUNTIME_API").ok()?;
-    // Emulators give a URL where Lambda gives an address.
+    // Emulators set a URL instead of an address.
     let api = api.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let serves = std::env::args().nth(1).is_some_and(|command| command == "serve");
     (!serves && std::env::var_os("AWS_LAMBDA_HTTP_ENDPOINT").is_none()).then_some(api)
 }
 
-/// Answers events until the environment is taken down.
+/// Handles events until the execution environment is shut down.
 pub(super) fn run(api: &str) -> Result<(), Failure> {
     let (origin, settings) = start().inspect_err(|failure| {
         if let Err(error) = lambda::report_init_error(api, "Configuration", &failure.message) {
-            eprintln!("image-origin: Lambda could not be told: {error}");
+            eprintln!("image-origin: cannot report the error to Lambda: {error}");
         }
     })?;
     let runtime = runtime()?;
     Ok(runtime
         .block_on(lambda::run(api, origin, settings))
-        .map_err(|error| format!("the runtime API has failed: {error}"))?)
+        .map_err(|error| format!("the runtime API failed: {error}"))?)
 }
 
 fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {

@@ -1,4 +1,4 @@
-//! What each command does. Work is the library's; here are only arguments, files and messages.
+//! The command-line interface: arguments, files and messages. The processing itself is in the library.
 
 mod batch;
 #[cfg(feature = "compare")]
@@ -41,7 +41,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use welcome::Welcome;
 
-/// Turns original images into the images that viewers need.
+/// An on-demand image transformation server, and the same transformations for files
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -85,15 +85,15 @@ enum Command {
         settings: Box<Given<Reporting>>,
     },
     #[cfg(feature = "compare")]
-    /// Say how near a picture is to another, by SSIMULACRA2, and how many bytes each has
+    /// Compare two pictures by SSIMULACRA2 and by size
     Compare(Box<compare::Arguments>),
-    /// Ask a server whether it is well, for containers that have no other program to ask with
+    /// Check whether a server is healthy, for containers without another HTTP client
     Health {
         #[command(flatten)]
         settings: Box<Given<Asking>>,
     },
     #[cfg(feature = "cdn")]
-    /// Sign URLs, so that whoever holds one sees that picture until it expires
+    /// Sign URLs, which then grant access to a picture until they expire
     Sign(edge::SignArguments),
     #[cfg(feature = "s3")]
     /// Take answers back, from CloudFront and from a store of results
@@ -103,18 +103,18 @@ enum Command {
     )]
     Purge(Box<purge::PurgeArguments>),
     #[cfg(feature = "cdn")]
-    /// The functions at the CDN's edge
+    /// Commands for the functions at the CDN's edge
     #[command(subcommand)]
     Edge(edge::EdgeCommand),
-    /// The settings of the server
+    /// Commands for the server's settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Print every query parameter
     Grammar {
-        /// As JSON, for programs
+        /// Print as JSON
         #[arg(long)]
         json: bool,
-        /// As the page docs/grammar.md
+        /// Print as the page docs/grammar.md
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
@@ -149,7 +149,7 @@ pub(crate) fn run() -> ExitCode {
 fn command() -> Result<(), Failure> {
     let mut command = environment::without_empty(Cli::command());
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
-        // Names of values are the derived ones, so this cannot fail.
+        // The value names are derived by clap, so this cannot fail.
         Cli::from_arg_matches_mut(&mut matches)
     });
     let cli = parsed.unwrap_or_else(|error| {
@@ -157,7 +157,9 @@ fn command() -> Result<(), Failure> {
             eprintln!("image-origin: the value comes from the variable {variable}");
         }
         if environment::source_is_missing(&error) {
-            eprintln!("image-origin: name a folder or a bucket, as an argument or in the variable IMAGE_ORIGIN_SOURCE");
+            eprintln!(
+                "image-origin: specify a folder or a bucket, as an argument or in the variable IMAGE_ORIGIN_SOURCE"
+            );
         }
         error.exit()
     });
@@ -184,7 +186,8 @@ fn command() -> Result<(), Failure> {
     }
 }
 
-/// Threads that may wait for files and name servers. Those that work on pictures are the origin's own.
+/// The maximum number of blocking threads, for files and name resolution. Pictures are processed by the origin's own
+/// threads.
 const FILE_THREADS: usize = 32;
 
 fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) -> Result<(), Failure> {
@@ -205,7 +208,7 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
     let origin = Origin::new(source, settings.origin.clone()).map_err(|error| error.to_string())?;
     let origin = Arc::new(origin);
     let example = example_path(source_name);
-    // The CDN has its own say in this.
+    // The CDN applies CORS itself.
     let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
     let router = cdn.router(source_name, front::serve::router(origin.clone(), &viewers), &settings, example.clone())?;
     if cdn.is_wanted() && !settings.base_path.is_empty() {
@@ -244,7 +247,7 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
                 cdn: cdn.is_wanted(),
                 metrics: metrics.as_ref(),
             };
-            // A closed standard output is no reason not to serve.
+            // A closed standard output does not prevent serving.
             let _ = writeln!(std::io::stdout(), "{welcome}");
         }
         front::serve::serve(listener, router, &connections, asked_to_stop()).await;
@@ -257,7 +260,7 @@ async fn listen(address: &ListenAddress, flag: &str) -> Result<Listener, Failure
     Ok(listener.map_err(|error| format!("cannot listen on {address}: {error}; choose another address with {flag}"))?)
 }
 
-/// One line that says what runs here, and within which limits.
+/// Logs one line with the version, the source and the limits.
 fn log_start(source_name: &str, address: &ListenAddress, settings: &Settings, connections: &front::Connections) {
     let origin = &settings.origin;
     tracing::info!(
@@ -285,19 +288,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
         .enable_all()
         .max_blocking_threads(FILE_THREADS)
         .build()
-        .map_err(|error| format!("the threads cannot be started: {error}"))
+        .map_err(|error| format!("cannot start the threads: {error}"))
 }
 
-/// What is encoded in the path of a URL, beside control characters and what is not ASCII.
+/// The ASCII characters besides controls that are percent-encoded in a URL path.
 const IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
 
-/// The folder of a source that is one.
+/// The folder of a source, if it is one.
 fn folder(source_name: &str) -> Option<PathBuf> {
     Some(PathBuf::from(source_name)).filter(|path| path.is_dir())
 }
 
-/// The path of an image of a folder: the first by its name, one whose stem is `photo` before all others.
+/// The path of an example image in a folder: one with the stem `photo` if it exists, otherwise the first by name.
 fn example_path(source_name: &str) -> Option<String> {
     let mut names: Vec<String> = std::fs::read_dir(source_name)
         .ok()?
@@ -308,7 +311,8 @@ fn example_path(source_name: &str) -> Option<String> {
     names.first().map(|name| format!("/{}", utf8_percent_encode(name, IN_PATH)))
 }
 
-/// Ctrl-C, SIGTERM as sent by everything that runs containers, or the end of a launcher that holds our standard input.
+/// Waits for Ctrl-C, SIGTERM as sent by container runtimes, or the exit of a launcher that keeps the standard input
+/// open.
 async fn asked_to_stop() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -331,8 +335,8 @@ async fn asked_to_stop() {
     }
 }
 
-/// The AWS SDK logs whole requests, signatures and all, and Lambda's runtime whole events: of these comes only what is
-/// known to be harmless.
+/// The maximum log level of libraries: the AWS SDK logs whole requests including signatures, and Lambda's runtime whole
+/// events. Only levels that are known to be harmless are enabled.
 const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
     ("aws_config", LevelFilter::WARN),
     ("aws_credential_types", LevelFilter::OFF),
@@ -346,22 +350,22 @@ const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
 ];
 
 fn start_log(settings: &LogSettings) -> Result<(), Failure> {
-    // A word alone would be taken for the name of a target, and nothing else would be logged.
+    // A single word would be parsed as a target, and nothing else would be logged.
     let words = settings.filter.split(',').map(str::trim).filter(|directive| !directive.is_empty());
     if let Some(word) = words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err()) {
-        let allowed = "use a level such as info or debug, or directives such as image_origin=debug";
+        let allowed = "expected a level such as info or debug, or directives such as image_origin=debug";
         return Err(Failure::usage(format!(
-            "the setting log cannot be {}: {word} is no level; {allowed}",
+            "invalid value {} for `log`: unknown level {word}; {allowed}",
             settings.filter
         )));
     }
     let wanted: Targets = settings.filter.parse().map_err(|error| {
         let message =
-            format!("the setting log cannot be {}: {error}; use a level such as info or debug", settings.filter);
+            format!("invalid value {} for `log`: {error}; use a level such as info or debug", settings.filter);
         Failure::usage(message)
     })?;
     let discreet = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES_THAT_TELL_SECRETS);
-    // A line has to pass both, so that no setting brings secrets to light.
+    // A line must pass both filters, so that no setting can reveal secrets.
     let log = tracing_subscriber::registry().with(wanted).with(discreet);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match settings.format {
@@ -387,7 +391,7 @@ fn exif(file: &Path, given: &Given<Reporting>) -> Result<(), Failure> {
     let settings = given.resolve()?;
     let expose = settings.origin.expose_metadata;
     if expose == ExposeMetadata::None {
-        return Err(Failure::usage("the setting expose_metadata is none, so there is nothing to show"));
+        return Err(Failure::usage("no metadata is exposed: `expose_metadata` is none"));
     }
     let bytes = read(file, settings.origin.max_source_bytes)?;
     let report = transform::report(&bytes, &given.time_limit(&settings).work());
@@ -403,26 +407,26 @@ fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {
 }
 
 fn print_line(text: &str) -> Result<(), Failure> {
-    // Not `println`, which panics when whoever reads has read enough.
+    // Not `println!`, which panics if the reader closes the pipe.
     Ok(writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?)
 }
 
 /// Reads a file, or standard input for `-`, up to a limit.
 fn read(file: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
     let mut bytes = Vec::new();
     let most_and_one = most.saturating_add(1);
     if file == Path::new("-") {
         std::io::stdin().take(most_and_one).read_to_end(&mut bytes).map_err(failed)?;
     } else {
         let file = std::fs::File::open(file).map_err(failed)?;
-        // A buffer that has to grow is twice as large in the end.
+        // Growing the buffer would double its capacity.
         let length = file.metadata().map_or(0, |facts| facts.len()).min(most);
         let _ = bytes.try_reserve_exact(length as usize + 1);
         file.take(most_and_one).read_to_end(&mut bytes).map_err(failed)?;
     }
     if bytes.len() as u64 > most {
-        return Err(format!("{} has more than {most} bytes; raise --max-source-bytes", file.display()));
+        return Err(format!("{} exceeds {most} bytes; raise --max-source-bytes", file.display()));
     }
     Ok(bytes)
 }

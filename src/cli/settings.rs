@@ -1,6 +1,6 @@
-//! Settings as flags and `IMAGE_ORIGIN_*` variables, out of the one table of them, and a TOML file below both.
+//! Settings as flags and `IMAGE_ORIGIN_*` variables, generated from the table of settings, on top of a TOML file.
 //!
-//! Each command takes the settings that it has a use for, under the server's names.
+//! Each command accepts the settings that it uses, under the same names as the server.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ use image_origin::config::{Layer, SETTINGS, Setting, Settings};
 
 use super::Failure;
 
-/// What a command takes of the settings.
+/// The settings that a command accepts.
 pub(super) trait Taken {
-    /// Names of settings; none for all.
+    /// The names of the settings; `None` means all.
     const NAMES: Option<&'static [&'static str]>;
 }
 
-/// All of them: `serve`, and the function in AWS Lambda.
+/// The settings of `serve` and of the AWS Lambda function: all.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Server {}
 
@@ -28,7 +28,7 @@ impl Taken for Server {
     const NAMES: Option<&'static [&'static str]> = None;
 }
 
-/// `transform`.
+/// The settings of `transform`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Transforming {}
 
@@ -45,7 +45,7 @@ impl Taken for Transforming {
     ]);
 }
 
-/// `info`.
+/// The settings of `info`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Inspecting {}
 
@@ -54,7 +54,7 @@ impl Taken for Inspecting {
         Some(&["max_source_bytes", "max_pixels", "max_frames", "max_frame_pixels", "request_memory", "deadline"]);
 }
 
-/// `exif`.
+/// The settings of `exif`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reporting {}
 
@@ -62,7 +62,7 @@ impl Taken for Reporting {
     const NAMES: Option<&'static [&'static str]> = Some(&["expose_metadata", "max_source_bytes", "deadline"]);
 }
 
-/// `purge`.
+/// The settings of `purge`.
 #[cfg(feature = "s3")]
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purging {}
@@ -72,7 +72,7 @@ impl Taken for Purging {
     const NAMES: Option<&'static [&'static str]> = Some(&["results", "s3_endpoint", "s3_path_style"]);
 }
 
-/// `health`.
+/// The settings of `health`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asking {}
 
@@ -80,7 +80,7 @@ impl Taken for Asking {
     const NAMES: Option<&'static [&'static str]> = Some(&["listen"]);
 }
 
-/// Settings that were given as flags or variables, and the file that was named.
+/// The settings given as flags or variables, and the configuration file.
 #[derive(Debug, Clone)]
 pub(super) struct Given<T> {
     pub(super) layer: Layer,
@@ -89,31 +89,32 @@ pub(super) struct Given<T> {
 }
 
 impl<T> Given<T> {
-    /// What was given, over the file, with the defaults.
+    /// Merges flags and variables, the file, and the defaults.
     pub(super) fn resolve(&self) -> Result<Settings, Failure> {
         let failed = |error: image_origin::config::ConfigError| Failure::usage(error.to_string());
         let file = self.file.as_deref().map(Layer::from_file).transpose().map_err(failed)?.unwrap_or_default();
         self.layer.clone().over(file).resolve().map_err(failed)
     }
 
-    /// The time limit of `settings` if it was given by flag or variable: nobody waits at the other end of a connection.
+    /// The time limit of `settings` if it was given by flag or variable. By default there is none, since no client is
+    /// waiting.
     pub(super) fn time_limit(&self, settings: &Settings) -> TimeLimit {
         TimeLimit(self.layer.deadline.map(|_| settings.origin.deadline))
     }
 }
 
-/// How long one picture may take.
+/// The time limit for one picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimeLimit(Option<Duration>);
 
 impl TimeLimit {
-    /// The right to work on one picture from now on.
+    /// Starts the time limit for one picture.
     pub(super) fn work(self) -> Work {
         self.0.map_or_else(Work::unbounded, |limit| Work::until(Instant::now() + limit))
     }
 }
 
-/// The variable of a setting.
+/// The environment variable of a setting.
 pub(super) fn variable(name: &str) -> String {
     format!("IMAGE_ORIGIN_{}", name.to_uppercase())
 }
@@ -124,9 +125,9 @@ fn taken<T: Taken>() -> impl Iterator<Item = &'static Setting> {
 
 fn argument<T: Taken>(setting: &'static Setting) -> Arg {
     let help = setting.help.trim().replace("  ", " ");
-    // Whoever works on files waits for them.
+    // Commands for files have no deadline by default.
     let help = match (T::NAMES, setting.name) {
-        (Some(_), "deadline") => help.replace("one request", "one picture").replace(": 10]", ": as long as it takes]"),
+        (Some(_), "deadline") => help.replace("one request", "one picture").replace(": 10]", ": none]"),
         _ => help,
     };
     let words = (setting.words)();
@@ -136,7 +137,7 @@ fn argument<T: Taken>(setting: &'static Setting) -> Arg {
         .value_name(setting.value)
         .help(help)
         .help_heading("Settings")
-        // No flag of a server.
+        // Not a flag of the server.
         .hide(setting.name.starts_with("lambda_"));
     if words.is_empty() {
         argument.value_parser(|text: &str| (setting.check)(text).map(|()| text.to_owned()))
@@ -152,7 +153,7 @@ impl<T: Taken> Args for Given<T> {
             .env(variable("config"))
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("A TOML file with any of the server's settings, with `_` for `-`, and a table of presets")
+            .help("TOML file with the server's settings, with `_` instead of `-`, and a table of presets")
             .help_heading("Settings");
         taken::<T>().fold(command.arg(file), |command, setting| command.arg(argument::<T>(setting)))
     }

@@ -1,4 +1,4 @@
-//! What `serve` takes of a CDN in a program without one.
+//! The CDN arguments of `serve` in a build without the feature `cdn`.
 
 use axum::Router;
 use clap::Args;
@@ -7,17 +7,17 @@ use image_origin::front::serve::with_cors;
 
 use super::Failure;
 
-/// Nothing.
+/// No arguments.
 #[derive(Debug, Args)]
 pub(super) struct CdnArguments {}
 
 impl CdnArguments {
-    /// Never.
+    /// Always false.
     pub(super) const fn is_wanted(&self) -> bool {
         false
     }
 
-    /// The routes of the local server.
+    /// The router of the local server.
     pub(super) fn router(
         &self,
         _: &str,

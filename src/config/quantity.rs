@@ -1,5 +1,5 @@
-//! Values of settings as people write them, the same in flags, variables and TOML. Comes in: a text; goes out: the value, or
-//! what was expected.
+//! Parsers for the values of settings, which are the same in flags, variables and TOML. The error describes the
+//! expected values.
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
@@ -9,20 +9,19 @@ use super::Word;
 use crate::front::ListenAddress;
 use crate::results::{ResultsFor, ResultsPlace};
 
-/// A text that is no value of a setting.
+/// The error for a text that does not parse as a value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value} is {expected}")]
+#[error("expected {expected}")]
 pub struct BadValue {
-    value: String,
-    /// What it is not, such as `no whole number`.
+    /// A description of valid values, such as `a whole number`.
     expected: String,
 }
 
-fn no(value: &str, expected: impl Into<String>) -> BadValue {
-    BadValue { value: value.to_owned(), expected: expected.into() }
+fn expected(values: impl Into<String>) -> BadValue {
+    BadValue { expected: values.into() }
 }
 
-/// A number of bytes, written plainly or with K, M or G for powers of 1024.
+/// A number of bytes, with an optional suffix K, M or G for powers of 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
 
@@ -31,16 +30,16 @@ impl FromStr for ByteSize {
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let bytes = scaled(text, &[("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)]);
-        bytes.map(Self).ok_or_else(|| no(text, "no number of bytes such as 1000, 64M or 1G"))
+        bytes.map(Self).ok_or_else(|| expected("a number of bytes such as 1000, 64M or 1G"))
     }
 }
 
-/// A whole number.
+/// Parses a whole number.
 pub(super) fn count(text: &str) -> Result<u32, BadValue> {
-    text.trim().parse().map_err(|_| no(text, format!("no whole number such as 4, and not above {}", u32::MAX)))
+    text.trim().parse().map_err(|_| expected(format!("a whole number such as 4, at most {}", u32::MAX)))
 }
 
-/// Any text.
+/// Accepts any text.
 #[allow(clippy::unnecessary_wraps, reason = "a reader like the others")]
 pub(super) fn text(text: &str) -> Result<String, BadValue> {
     Ok(text.to_owned())
@@ -50,56 +49,55 @@ impl Word for bool {
     const WORDS: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];
 }
 
-/// `true` or `false`.
+/// Parses `true` or `false`.
 pub(super) fn switch(text: &str) -> Result<bool, BadValue> {
     word(text)
 }
 
-/// One of a few words.
+/// Parses a keyword.
 pub(super) fn word<T: Word>(text: &str) -> Result<T, BadValue> {
     let found = T::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let words: Vec<_> = T::WORDS.iter().map(|(word, _)| *word).collect();
-        no(text, format!("not one of {}", words.join(" and ")))
+        expected(words.join(" or "))
     })
 }
 
-/// A number of pixels, written plainly or with K, M or G for thousands, millions and billions.
+/// Parses a number of pixels, with an optional suffix K, M or G for thousands, millions and billions.
 pub(super) fn pixels(text: &str) -> Result<u64, BadValue> {
     let pixels = scaled(text, &[("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000)]);
-    pixels.ok_or_else(|| no(text, "no number of pixels such as 1000000 or 100M"))
+    pixels.ok_or_else(|| expected("a number of pixels such as 1000000 or 100M"))
 }
 
-/// A time in seconds, such as `2.5`, `500ms`, `10s`, `5m`, `12h` or `30d`.
+/// Parses a time in seconds, such as `2.5`, `500ms`, `10s`, `5m`, `12h` or `30d`.
 pub(super) fn seconds(text: &str) -> Result<f64, BadValue> {
     let text = text.trim();
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
     let with_unit = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?.trim_end(), *seconds)));
     let (number, seconds) = with_unit.unwrap_or((text, 1.0));
     let number = number.parse::<f64>().map(|number| number * seconds);
-    number.map_err(|_| no(text, "no time such as 10, 2.5s, 5m, 12h or 30d"))
+    number.map_err(|_| expected("a time such as 10, 2.5s, 5m, 12h or 30d"))
 }
 
-/// The same for whole seconds.
+/// Parses a time in whole seconds.
 pub(super) fn whole_seconds(text: &str) -> Result<u32, BadValue> {
     let seconds = seconds(text)?;
     if seconds.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&seconds) {
         return Ok(seconds as u32);
     }
-    Err(no(text, "no number of whole seconds, or too large a one"))
+    Err(expected(format!("a whole number of seconds, at most {}", u32::MAX)))
 }
 
-/// `dir:PATH` or `s3://BUCKET/PREFIX`.
+/// Parses `dir:PATH` or `s3://BUCKET/PREFIX`.
 pub(super) fn results_place(text: &str) -> Result<ResultsPlace, BadValue> {
     if let Some(path) = text.strip_prefix("dir:").filter(|path| !path.is_empty()) {
         return Ok(ResultsPlace::Folder(path.into()));
     }
     let place = text.strip_prefix("s3://").filter(|place| !place.is_empty());
-    let expected = "no place for results such as dir:PATH or s3://BUCKET/PREFIX";
-    place.map(|place| ResultsPlace::S3(place.to_owned())).ok_or_else(|| no(text, expected))
+    place.map(|place| ResultsPlace::S3(place.to_owned())).ok_or_else(|| expected("dir:PATH or s3://BUCKET/PREFIX"))
 }
 
-/// `all`, `presets`, or `slower-than=200ms`.
+/// Parses `all`, `presets`, or `slower-than=200ms`.
 pub(super) fn results_for(text: &str) -> Result<ResultsFor, BadValue> {
     let slow = || {
         let time = seconds(text.strip_prefix("slower-than=")?).ok()?;
@@ -108,11 +106,11 @@ pub(super) fn results_for(text: &str) -> Result<ResultsFor, BadValue> {
     match text {
         "all" => Ok(ResultsFor::All),
         "presets" => Ok(ResultsFor::Presets),
-        _ => slow().ok_or_else(|| no(text, "not all, presets, or a time such as slower-than=200ms")),
+        _ => slow().ok_or_else(|| expected("all, presets, or a time such as slower-than=200ms")),
     }
 }
 
-/// An address with a port, or `unix:` and a path.
+/// Parses an address with a port, or `unix:` followed by the path of a Unix domain socket.
 pub(super) fn listen_address(text: &str) -> Result<ListenAddress, BadValue> {
     match text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
         Some(path) => Ok(ListenAddress::Unix(path.into())),
@@ -120,7 +118,7 @@ pub(super) fn listen_address(text: &str) -> Result<ListenAddress, BadValue> {
     }
 }
 
-/// A path of plain characters such as `/img`, without the slash at its end.
+/// Parses a path such as `/img` and removes its trailing slash.
 pub(super) fn base_path(text: &str) -> Result<String, BadValue> {
     let path = text.strip_suffix('/').unwrap_or(text);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
@@ -131,23 +129,23 @@ pub(super) fn base_path(text: &str) -> Result<String, BadValue> {
     if is_path {
         Ok(path.to_owned())
     } else {
-        Err(no(text, "no path such as /img: letters, digits, -_~. and slashes between them"))
+        Err(expected("a path such as /img, of letters, digits, -_~. and slashes"))
     }
 }
 
-/// An address with a port, such as `127.0.0.1:8080`, `localhost:8080`, or `:8080` for all of this machine's addresses.
+/// Parses an address with a port, such as `127.0.0.1:8080`, `localhost:8080`, or `:8080` for all local addresses.
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, BadValue> {
-    let expected = || no(text, "no address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080");
+    let expected = || expected("an address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080");
     if let Some(port) = text.strip_prefix(':') {
         return port.parse().map(|port| (Ipv4Addr::UNSPECIFIED, port).into()).map_err(|_| expected());
     }
     let Ok(addresses) = text.to_socket_addrs() else { return Err(expected()) };
-    // What is called localhost is IPv4 to most who ask for it.
+    // IPv4 is preferred for `localhost`.
     let addresses: Vec<SocketAddr> = addresses.collect();
     addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied().ok_or_else(expected)
 }
 
-/// A whole number with one of these units, in either case, or with none.
+/// A whole number with one of these units in either case, or without a unit.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let with_unit = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)));

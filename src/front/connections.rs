@@ -1,4 +1,5 @@
-//! Connections of the local door: a limited number, each served by a task of its own, and none is waited for without end.
+//! The connections of the HTTP server: their number is limited, each is served by its own task, and each wait has a
+//! timeout.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -19,31 +20,32 @@ use super::descriptors;
 use super::listen::{Listener, Stream};
 use super::socket::{Pace, Socket, SocketIo};
 
-/// How long to wait when the machine has no more sockets to give.
+/// How long to wait before the next attempt if no connection can be accepted.
 const BREATHER: Duration = Duration::from_secs(1);
 
-/// Bytes that hyper buffers for a connection: a whole head at most, and of an answer no more than is soon sent.
+/// The buffer size of hyper for a connection in bytes: it limits the size of a head, and the part of a response that is
+/// buffered.
 const BUFFER: usize = 64 * 1024;
 
-/// How many connections operators may have.
+/// The maximum number of connections of operators.
 const OPERATORS: usize = 16;
 
-/// How many connections there may be, and how long they may be waited for.
+/// The limits and timeouts of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
-    /// Connections at the same time, if not by the number of file descriptors.
+    /// The maximum number of concurrent connections; `None` derives it from the number of file descriptors.
     pub max: Option<usize>,
-    /// How long a client may take over a request's head.
+    /// The timeout for the head of a request.
     pub head_timeout: Duration,
-    /// How long a connection may be idle between two requests.
+    /// The timeout for idle connections.
     pub idle_timeout: Duration,
-    /// How long a client may keep us waiting with its answer before it must have taken enough of it.
+    /// The total time spent waiting for a client to read its response, after which its rate is checked.
     pub write_timeout: Duration,
-    /// Bytes a second of that time that are enough.
+    /// The minimum rate in bytes per second of that time.
     pub write_rate: u64,
 }
 
-/// What connections may take: how many there may be, and how long they may be waited for. Copies count together.
+/// The limits of connections. Clones share one count.
 #[derive(Debug, Clone)]
 pub struct Connections {
     capacity: usize,
@@ -54,11 +56,11 @@ pub struct Connections {
     pace: Pace,
 }
 
-/// The address from which a request came.
+/// The client address of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// A connection that is counted as open for as long as this lives.
+/// Counts a connection as open until it is dropped.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -74,13 +76,13 @@ impl Drop for Counted {
     }
 }
 
-/// The client went away while its request was worked on.
+/// The client disconnected while its request was processed.
 #[derive(Debug, thiserror::Error)]
-#[error("the client has gone")]
+#[error("the client disconnected")]
 struct Gone;
 
 impl Connections {
-    /// By the settings. Without one for it, the number follows from how many descriptors this process may have.
+    /// Creates limits from the settings. Without a maximum, it is derived from the number of available descriptors.
     pub fn new(settings: &ConnectionSettings) -> Self {
         let capacity = settings.max.unwrap_or_else(descriptors::connections);
         Self {
@@ -93,26 +95,26 @@ impl Connections {
         }
     }
 
-    /// Those of operators, who are few and must not have to wait for viewers.
+    /// Separate limits for operators, who are few and must not wait for clients.
     pub fn of_operators(&self) -> Self {
         Self { slots: Arc::new(Semaphore::new(OPERATORS)), capacity: OPERATORS, open: Arc::default(), ..*self }
     }
 
-    /// How many there may be.
+    /// The maximum number of connections.
     pub const fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Accepts and serves connections until `stop` resolves, then closes the idle ones and returns when the others have
-    /// ended. Where there are as many as there may be, the next one waits in the listener's queue.
+    /// Accepts and serves connections until `stop` resolves, then closes idle connections and waits for the others. At
+    /// the maximum, further connections wait in the listener's queue.
     pub(super) async fn serve(&self, listener: Listener, router: Router, stop: impl Future<Output = ()>) {
         let mut http = http1::Builder::new();
-        // Of a head that has begun, the socket keeps the time.
+        // The timeout of a head that has begun is enforced by the socket.
         http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout).half_close(true).max_buf_size(BUFFER);
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stop);
@@ -148,7 +150,7 @@ impl Connections {
             tokio::spawn(async move {
                 let _held = (slot, counted);
                 if let Err(error) = connection.await {
-                    tracing::debug!(%error, ?peer, "a connection broke off");
+                    tracing::debug!(%error, ?peer, "a connection failed");
                 }
             });
         }
@@ -157,7 +159,8 @@ impl Connections {
     }
 }
 
-/// The next connection. A client that is gone again is no reason to stop, nor are too many of them.
+/// Accepts the next connection. Errors such as a client that disconnected, or exhausted descriptors, do not stop the
+/// server.
 async fn accept(listener: &Listener) -> (Stream, Option<SocketAddr>) {
     loop {
         match listener.accept().await {
@@ -165,7 +168,7 @@ async fn accept(listener: &Listener) -> (Stream, Option<SocketAddr>) {
             Err(error) => match error.kind() {
                 ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
                 _ => {
-                    tracing::error!(%error, "no connection can be accepted");
+                    tracing::error!(%error, "cannot accept connections");
                     tokio::time::sleep(BREATHER).await;
                 }
             },
@@ -192,7 +195,7 @@ mod tests {
         (address, connections)
     }
 
-    /// A request that says when it is worked on and when that ends, and is answered when it is let.
+    /// A router that reports when a request starts and ends, and responds when it is released.
     fn gated() -> (Router, mpsc::UnboundedReceiver<&'static str>, Arc<Semaphore>) {
         struct End(mpsc::UnboundedSender<&'static str>);
         impl Drop for End {
@@ -226,7 +229,7 @@ mod tests {
         let begun = b"GET / HTTP/1.1\r\nhost: x\r\n".as_slice();
         let (head, idle) = (Some(0.2), Some(0.2));
         let long = Some(3600.0);
-        // What it sends before it stops, and how often it is answered.
+        // Each row: what the client sends before it stops, and the number of responses.
         let table = [
             ([head, long], Vec::new(), 0),
             ([head, long], begun.to_vec(), 0),
@@ -293,7 +296,7 @@ mod tests {
         client.write_all(&[WORK, NEXT].concat()).await.unwrap();
         client.shutdown().await.unwrap();
         assert_eq!(told.recv().await, Some("start"));
-        // It is asked whether it is still there.
+        // The client is probed.
         let mut probe = [0; 25];
         client.read_exact(&mut probe).await.unwrap();
         assert_eq!(&probe, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -312,7 +315,7 @@ mod tests {
         client.write_all(WORK).await.unwrap();
         client.shutdown().await.unwrap();
         assert_eq!(told.recv().await, Some("start"));
-        // What is sent now is answered by no reset yet.
+        // Data that is sent from here on is not answered by a reset yet.
         client.read_exact(&mut [0; 25]).await.unwrap();
         drop(client);
         assert_eq!(told.recv().await, Some("end"));
@@ -364,7 +367,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!((connections.open(), connections.capacity()), (2, 2));
-        // Those who came later are served when the first have gone.
+        // Later connections are served when the first ones have ended.
         let mut last = clients.pop().unwrap();
         last.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
         drop(clients);

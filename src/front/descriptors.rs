@@ -1,31 +1,31 @@
-//! File descriptors: how many this process may have, and how many connections that allows.
+//! The limit on file descriptors, and the number of connections that it allows.
 
-/// Descriptors that are kept back for what is no connection.
+/// The number of descriptors that are reserved for other files.
 const RESERVE: u64 = 64;
 
-/// A connection is one descriptor, and the original that is read for it another.
+/// The number of descriptors for each connection: its socket and the original that is read.
 const EACH: u64 = 2;
 
-/// Connections beyond which more of them only wait for the same workers.
+/// The upper limit for the number of connections. More of them would only wait for the same workers.
 const MOST: u64 = 10_000;
 
-/// Raises the limit of this process to what the system allows. Programs that use `select` must not do this; this one does
-/// not.
+/// Raises the soft limit of this process to the hard limit. Programs that use `select` must not do this; this one does
+/// not use it.
 #[cfg(unix)]
 pub fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        // Some systems do not allow what they name as the maximum.
+        // Some systems reject the hard limit that they report.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
 }
 
-/// Raises the limit of this process, on systems that have one.
+/// Does nothing on systems without this limit.
 #[cfg(not(unix))]
 pub fn raise_limit() {}
 
-/// How many connections there may be with so many descriptors as this process may have.
+/// The number of connections that the limit on descriptors allows.
 pub(super) fn connections() -> usize {
     #[cfg(unix)]
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -35,7 +35,7 @@ pub(super) fn connections() -> usize {
 }
 
 fn within(limit: u64) -> usize {
-    // Of few descriptors, half must do for the rest.
+    // If the limit is low, half of it is reserved.
     let left = limit - RESERVE.min(limit / 2);
     (left / EACH).clamp(1, MOST) as usize
 }

@@ -1,19 +1,19 @@
-//! The header `Image-Ignored-Parameters`: which parameters of a query had no effect, with what may have been meant.
+//! The header `Image-Ignored-Parameters`: the query parameters that had no effect, with suggestions.
 //!
-//! Unknown parameters break nothing, so `?wdith=300` gives the picture in its own size; whoever wonders why finds the
-//! reason here. The value is a list of strings by RFC 9651: `"wdith";meant="width", "utm_source"`.
+//! Unknown parameters are not an error, so `?wdith=300` returns the picture in its original size; this header explains
+//! why. The value is a list of strings (RFC 9651): `"wdith";meant="width", "utm_source"`.
 
 use http::HeaderValue;
 
 use crate::query;
 
-/// More names say nothing that these do not.
+/// The maximum number of names in the header.
 const MAX_NAMES: usize = 8;
-/// Longest part of a name that is repeated.
+/// The maximum length of a name in characters.
 const MAX_NAME: usize = 40;
 
-/// The header's value for a query; none where no parameter is ignored. `of_source` are the names that
-/// the source knows.
+/// The value of the header for a query; `None` if no parameter is ignored. `of_source` are the parameters that the
+/// source interprets.
 pub(super) fn ignored_parameters(query: &str, of_source: &[&str]) -> Option<HeaderValue> {
     if query.is_empty() {
         return None;
@@ -26,7 +26,7 @@ pub(super) fn ignored_parameters(query: &str, of_source: &[&str]) -> Option<Head
     HeaderValue::try_from(items.collect::<Vec<_>>().join(", ")).ok().filter(|value| !value.is_empty())
 }
 
-/// The name as it may stand in a header: what is not printable ASCII, and what would end the string, is a `?`.
+/// Makes a name safe for a header: characters that are not printable ASCII, or would end the string, become `?`.
 fn harmless(name: &str) -> String {
     let plain = |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '?' };
     name.chars().take(MAX_NAME).map(plain).collect()

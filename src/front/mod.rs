@@ -1,5 +1,5 @@
-//! Front doors: each turns its own protocol into one `OriginRequest`, and one `OriginResponse` back. No door knows
-//! anything of images.
+//! Handlers: each converts requests of its protocol into an `OriginRequest`, and an `OriginResponse` back. Handlers
+//! know nothing about images.
 
 mod connections;
 mod descriptors;
@@ -54,13 +54,13 @@ words! {
 }
 
 words! {
-    /// How answers leave a Lambda function.
+    /// How the responses of a Lambda function are delivered.
     #[derive(Default)]
     Delivery {
-        /// As streams, which a function URL with the invoke mode `RESPONSE_STREAM` passes on.
+        /// Streamed, for function URLs with the invoke mode `RESPONSE_STREAM`.
         #[default]
         Streamed = "streamed",
-        /// As documents, for API Gateway, and function URLs with the invoke mode `BUFFERED`.
+        /// Buffered as one document, for API Gateway and function URLs with the invoke mode `BUFFERED`.
         Buffered = "buffered",
     }
 }

@@ -1,5 +1,5 @@
-//! The local door: an HTTP/1.1 server, with what a server needs around the origin: health, CORS, an access log, and a
-//! graceful end.
+//! The HTTP handler: an HTTP/1.1 server with a health check, CORS, an access log and graceful shutdown around the
+//! origin.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -24,10 +24,10 @@ use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, Report, problem_response};
 use crate::telemetry::{CacheResult, Gauge};
 
-/// How long running requests may take to end once the server is told to stop.
+/// How long running requests may take after the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
-/// Serves these routes until `stop` resolves, then lets running requests end.
+/// Serves a router until `stop` resolves, then waits for running requests.
 pub async fn serve(
     listener: impl Into<Listener>,
     router: Router,
@@ -37,12 +37,12 @@ pub async fn serve(
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
-        tracing::info!("stopping: no new connections, running requests may end");
+        tracing::info!("shutting down: accepting no new connections, waiting for running requests");
         let _ = stopping.send(true);
     };
     let server = connections.serve(listener.into(), router, graceful);
     let too_long = async move {
-        // The sender lives as long as the server; when it is gone, so is the need to wait.
+        // The sender lives as long as the server. An error means that the server is gone.
         if stopped.wait_for(|stopped| *stopped).await.is_ok() {
             tokio::time::sleep(SHUTDOWN_GRACE).await;
         } else {
@@ -55,31 +55,31 @@ pub async fn serve(
     }
 }
 
-/// Longest id of a request that is taken from its header.
+/// The maximum length of a request id that is taken from a header.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Longest trace header that is taken: root, parent, sampling and lineage together.
+/// The maximum length of a trace header: root, parent, sampling and lineage together.
 const MAX_TRACE: usize = 512;
 
-/// Longest part of `X-Forwarded-For` that stands in a log line, in bytes.
+/// The maximum length of `X-Forwarded-For` in a log line, in bytes.
 const MAX_FORWARDED_FOR: usize = 256;
 
-/// Most of a text that stands in a log line, in bytes.
+/// The maximum length of any other text in a log line, in bytes.
 const MAX_LOGGED: usize = 1024;
 
-/// What is known of a request beside what it says.
+/// The context of a request.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// Names the request in the log, in errors and in the header `x-request-id`.
+    /// The id of the request in the log, in errors and in the header `x-request-id`.
     pub request_id: String,
-    /// The trace that the request is part of, in the form of the header `x-amzn-trace-id`.
+    /// The trace of the request, in the format of the header `x-amzn-trace-id`.
     pub trace: Option<String>,
-    /// When the answer must be there, if that is sooner than the settings say.
+    /// The deadline of the caller, if that is earlier than the setting's.
     pub deadline: Option<tokio::time::Instant>,
 }
 
 impl Invocation {
-    /// As a request over the network tells it.
+    /// Derives the context from the headers of a network request.
     fn of(headers: &HeaderMap) -> Self {
         let header = |name, most: usize| {
             let value = headers.get(name)?.to_str().ok()?;
@@ -91,7 +91,7 @@ impl Invocation {
     }
 }
 
-/// An id that no other request to this or another process is likely to have.
+/// An id that is very probably unique among all processes.
 fn new_request_id() -> String {
     static STARTED: LazyLock<u128> = LazyLock::new(|| {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -101,16 +101,16 @@ fn new_request_id() -> String {
     format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What viewers and the log get beside answers.
+/// The settings for clients and the access log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ViewerSettings {
-    /// Web origin whose scripts may read pictures.
+    /// The web origin whose scripts may read pictures.
     pub cors: Option<String>,
-    /// Whether log lines repeat `X-Forwarded-For`.
+    /// Whether log lines contain `X-Forwarded-For`.
     pub log_forwarded_for: bool,
 }
 
-/// The routes of viewers: `/healthz`, and an image for every other path.
+/// The router for clients: `/healthz`, and an image for every other path.
 pub fn router(origin: Arc<Origin>, settings: &ViewerSettings) -> Router {
     let forwarded = settings.log_forwarded_for;
     let router = Router::new()
@@ -118,19 +118,19 @@ pub fn router(origin: Arc<Origin>, settings: &ViewerSettings) -> Router {
         .fallback(image)
         .with_state(origin)
         .layer(CatchPanicLayer::custom(|_| {
-            answer(problem_response(Problem::new(Code::Internal, "a bug; see the log")))
+            answer(problem_response(Problem::new(Code::Internal, "internal error; see the log")))
         }))
         .layer(middleware::from_fn_with_state(forwarded, access_log));
     with_cors(router, settings.cors.as_deref())
 }
 
-/// Routes below a path such as `/img`. `/healthz` is there without it, too, and everything else is no picture.
+/// Nests a router below a path such as `/img`. `/healthz` also works without that prefix; any other path is a 404.
 pub fn below(base_path: &str, router: Router) -> Router {
     if base_path.is_empty() {
         return router;
     }
     let base: Arc<str> = base_path.into();
-    let problem = Problem::new(Code::NotFound, format!("pictures are below {base}/"));
+    let problem = Problem::new(Code::NotFound, format!("all pictures are below {base}/"));
     let outside = Router::new()
         .fallback(move || std::future::ready(answer(problem_response(problem.clone()))))
         .layer(middleware::from_fn_with_state(false, access_log));
@@ -147,7 +147,7 @@ pub fn below(base_path: &str, router: Router) -> Router {
     })
 }
 
-/// The target of a request as the routes below a path know it.
+/// The target of a request without the path prefix.
 fn without_base(base: &str, uri: &Uri) -> Option<Uri> {
     let path = match uri.path().strip_prefix(base)? {
         "" => "/",
@@ -160,13 +160,14 @@ fn without_base(base: &str, uri: &Uri) -> Option<Uri> {
     }
 }
 
-/// The routes of operators: `/healthz`, and `/metrics` with figures of the origin and of the viewers' connections.
+/// The router for operators: `/healthz`, and `/metrics` with the metrics of the origin and of the connections of
+/// clients.
 pub fn metrics_router(origin: Arc<Origin>, connections: Connections) -> Router {
     let metrics = move || {
         let gauge = |name, help, value| Gauge { name, help, value: value as u64 };
         let gauges = vec![
-            gauge("connections", "Connections of viewers.", connections.open()),
-            gauge("connections_limit", "Connections that viewers may have.", connections.capacity()),
+            gauge("connections", "Open client connections.", connections.open()),
+            gauge("connections_limit", "Maximum number of client connections.", connections.capacity()),
         ];
         let text = origin.metrics(gauges).unwrap_or_default();
         let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -179,7 +180,7 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Routes whose answers the scripts of this web origin may read.
+/// Adds CORS headers that allow scripts of this web origin to read responses.
 pub fn with_cors(router: Router, cors: Option<&str>) -> Router {
     match cors.and_then(|allowed| allowed.parse::<HeaderValue>().ok()) {
         Some(allowed) => router.layer(cors_layer(allowed)),
@@ -219,7 +220,7 @@ async fn image(
     answer
 }
 
-/// The origin's answer as one of HTTP.
+/// Converts a response of the origin to HTTP.
 pub(super) fn answer(response: OriginResponse) -> Response {
     let mut answer = Response::new(axum::body::Body::new(response.body.into_frames()));
     *answer.status_mut() = response.status;
@@ -228,7 +229,7 @@ pub(super) fn answer(response: OriginResponse) -> Response {
     answer
 }
 
-/// One line a request. Queries may carry tokens, so the canonical text is logged, which holds none.
+/// Writes one log line per request. Queries may contain tokens, so the canonical text is logged, which never does.
 async fn access_log(State(forwarded): State<bool>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let invocation = request.extensions().get::<Invocation>().cloned();
@@ -249,7 +250,7 @@ async fn access_log(State(forwarded): State<bool>, mut request: Request, next: N
     response
 }
 
-/// What a log line tells of a request.
+/// The fields of a log line.
 struct Line {
     method: Method,
     path: String,
@@ -264,7 +265,7 @@ impl Line {
         let content = report.and_then(|report| report.content);
         let cost = report.map(|report| report.cost).unwrap_or_default();
         let [fetch, decode, resize, encode] = cost.durations().map(|(_, took)| (!took.is_zero()).then(|| millis(took)));
-        // The level has to be known when the program is compiled.
+        // `tracing` needs the level at compile time.
         macro_rules! write {
             ($level:expr) => {
                 tracing::event!(
@@ -291,7 +292,7 @@ impl Line {
                 )
             };
         }
-        // Those who ask whether the server is well ask often.
+        // Health checks are frequent.
         if self.path == "/healthz" {
             write!(tracing::Level::DEBUG);
         } else {
@@ -300,17 +301,17 @@ impl Line {
     }
 }
 
-/// Milliseconds with three digits.
+/// Milliseconds, rounded to three digits.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
-/// As much of a text as a log line may hold.
+/// Truncates a text for a log line.
 fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_LOGGED)).unwrap_or_default()
 }
 
-/// The end of `X-Forwarded-For`, which is what the nearest proxies have written.
+/// The end of `X-Forwarded-For`, which was written by the nearest proxies.
 fn forwarded_for(headers: &HeaderMap) -> Option<String> {
     let lists: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     let list = lists.join(", ");

@@ -1,10 +1,11 @@
-//! The socket of a connection: it notices while a request is worked on that the client has gone, and lets no client take
-//! its answer more slowly than it must, nor send the head of a request so.
+//! The socket of a connection. It detects that the client has disconnected while a request is processed, and closes
+//! connections of clients that send a request head, or read a response, too slowly.
 //!
-//! hyper reads nothing while it waits for an answer. Then this reads ahead, into a buffer of limited size, until the
-//! client's end of the stream: what is left in the system's buffers would hide it. A client that has ended its side may
-//! still wait for the answer (TCP tells no difference between `shutdown` and `close`), so it is sent an informational response, which every client of HTTP/1.1 must expect
-//! (RFC 9110, 15.2): one that has gone answers with a reset.
+//! hyper does not read while it waits for a response. During that time this socket reads ahead, into a buffer of
+//! limited size, up to the end of the stream, which pipelined bytes would otherwise hide. A client that has ended its
+//! side may still wait for the response (TCP does not distinguish `shutdown` from `close`), so it is sent an
+//! informational response, which every HTTP/1.1 client must accept (RFC 9110, 15.2): a client that has disconnected
+//! responds with a reset.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -19,36 +20,35 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::listen::Stream;
 
-/// Bytes that are kept for hyper: many requests, but no upload. A client that sends more before it has its answer is not
-/// listened to any further.
+/// The size of the read-ahead buffer in bytes: enough for many requests, but not for an upload. Nothing more is read of
+/// a client that sends more before it has received its response.
 const AHEAD: usize = 64 * 1024;
 
-/// How long a client that has ended its side waits for an answer before it is asked whether it is still there. Most are
-/// answered sooner.
+/// How long after a client has ended its side it is first probed. Most requests are finished sooner.
 const PROBE_AFTER: Duration = Duration::from_millis(200);
 
-/// How often it is asked again.
+/// The interval between further probes.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// Old programs know this informational response and no other.
+/// The only informational response that old clients support.
 const PROBE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A socket, shared between hyper and whoever watches the client.
+/// A socket that is shared by hyper and the task that watches the client.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: Stream,
     ahead: Mutex<Ahead>,
-    /// Whether everything is written that hyper has buffered.
+    /// Whether all data buffered by hyper has been written.
     flushed: AtomicBool,
-    /// Whether a whole head has come since hyper has read the last time.
+    /// Whether a complete head has been received since hyper last read.
     head_is_whole: AtomicBool,
 }
 
-/// What has been read and hyper has not seen yet.
+/// The bytes that were read ahead and not yet passed to hyper.
 #[derive(Debug, Default)]
 struct Ahead {
     bytes: BytesMut,
-    /// Whether nothing comes after these bytes that hyper may see: the client has ended its side, or sent too much.
+    /// Whether these are the last bytes for hyper: the client has ended its side, or sent too much.
     last: bool,
 }
 
@@ -62,13 +62,14 @@ impl Socket {
         })
     }
 
-    /// Notes that the head of a request is there.
+    /// Records that the head of a request is complete.
     pub(super) fn note_head(&self) {
         self.head_is_whole.store(true, Ordering::Relaxed);
     }
 
-    /// Resolves when the client has gone. For use while a request is worked on: hyper must not be reading. `probes` says
-    /// whether the client understands informational responses; one that does not counts as gone when it ends its side.
+    /// Resolves when the client has disconnected. Must only be polled while a request is processed, when hyper does not
+    /// read. `probes` is whether the client supports informational responses; a client that does not counts as
+    /// disconnected when it ends its side.
     pub(super) async fn gone(&self, probes: bool) {
         tokio::select! {
             () = self.failed() => {}
@@ -86,13 +87,13 @@ impl Socket {
         if !probes {
             return;
         }
-        // The reset, which may answer any of them, comes as an error.
+        // The reset in response to a probe is reported as an error.
         loop {
             if self.flushed.load(Ordering::Relaxed) {
                 match self.stream.try_write(PROBE) {
                     Ok(length) if length == PROBE.len() => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    // Part of a response would spoil the next one.
+                    // A partial informational response would corrupt the next one.
                     Ok(_) | Err(_) => return,
                 }
             }
@@ -103,14 +104,14 @@ impl Socket {
     /// Reads ahead until the client has ended its side.
     async fn read_to_end(&self) {
         loop {
-            // Gives way to other tasks however much a client sends.
+            // Yields to other tasks, however much a client sends.
             if self.stream.ready(Interest::READABLE).await.is_err() || self.read_ahead() {
                 return;
             }
         }
     }
 
-    /// Reads some bytes, and says whether these were the last.
+    /// Reads some bytes, and returns whether they were the last.
     fn read_ahead(&self) -> bool {
         let mut buffer = [0; 4096];
         let mut ahead = self.ahead();
@@ -124,7 +125,7 @@ impl Socket {
                 false
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-            // An error is met by the watcher as well.
+            // The watcher sees the error as well.
             Ok(_) | Err(_) => {
                 ahead.last = true;
                 true
@@ -137,12 +138,12 @@ impl Socket {
     }
 }
 
-/// How slowly a client may take its answer.
+/// The minimum rate at which a client must read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
-    /// How long it may keep us waiting in all, before it is looked at how much it has taken.
+    /// The total time spent waiting for the client, after which its rate is checked.
     pub(super) timeout: Duration,
-    /// Bytes that it must have taken for each second of waiting.
+    /// The minimum number of bytes for each second of waiting.
     pub(super) rate: u64,
 }
 
@@ -152,13 +153,13 @@ impl Pace {
     }
 }
 
-/// How long a client has kept us waiting, and what it took in that time.
+/// The time spent waiting for a client, and the bytes that it read in that time.
 #[derive(Debug)]
 struct Meter {
     pace: Pace,
-    /// When the present wait began.
+    /// The start of the current wait.
     since: Option<Instant>,
-    /// How long the waits before it were.
+    /// The total duration of previous waits.
     waited: Duration,
     taken: u64,
     timer: Option<Pin<Box<Sleep>>>,
@@ -169,7 +170,7 @@ impl Meter {
         Self { pace, since: None, waited: Duration::ZERO, taken: 0, timer: None }
     }
 
-    /// Notes that a client took some bytes.
+    /// Records that a client has read some bytes.
     fn take(&mut self, bytes: usize) {
         self.taken += bytes as u64;
         if let Some(since) = self.since.take() {
@@ -177,7 +178,7 @@ impl Meter {
         }
     }
 
-    /// Resolves when the client has been too slow.
+    /// Resolves when the client is too slow.
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = Instant::now();
         if self.since.is_none() {
@@ -204,7 +205,7 @@ impl Meter {
     }
 }
 
-/// How long the head of a request may be under way: from its first byte, or from the start of the connection.
+/// The timeout for the head of a request: from its first byte, or from the start of the connection.
 #[derive(Debug)]
 struct HeadTimer {
     timeout: Duration,
@@ -216,19 +217,19 @@ impl HeadTimer {
         Self { timeout, timer: Some(Box::pin(sleep(timeout))) }
     }
 
-    /// Notes that bytes of a head have come.
+    /// Records that bytes of a head have arrived.
     fn begin(&mut self) {
         let timeout = self.timeout;
         self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
     }
 
-    /// Resolves when the head takes too long.
+    /// Resolves when the timeout has passed.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
 }
 
-/// A socket as hyper sees it.
+/// The socket as used by hyper.
 #[derive(Debug)]
 pub(super) struct SocketIo {
     socket: Arc<Socket>,
@@ -268,7 +269,7 @@ impl SocketIo {
 }
 
 impl Socket {
-    /// Reads what has been read ahead, or what comes now.
+    /// Reads from the read-ahead buffer, or from the socket.
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut ahead = self.ahead();
         if !ahead.bytes.is_empty() {
@@ -297,7 +298,7 @@ impl Socket {
 impl AsyncRead for SocketIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { socket, head, .. } = self.get_mut();
-        // hyper reads again when it has answered.
+        // hyper reads again after it has responded.
         if socket.head_is_whole.swap(false, Ordering::Relaxed) {
             head.timer = None;
         }
@@ -331,13 +332,13 @@ impl AsyncWrite for SocketIo {
         true
     }
 
-    /// hyper asks for this when it has nothing left to write.
+    /// hyper calls this when its write buffer is empty.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.flushed.store(true, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 
-    /// Nothing comes after this but the end of the connection, which closes the socket.
+    /// hyper only calls this before it closes the connection, which closes the socket.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -352,7 +353,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_must_take_what_it_is_sent_at_a_pace() {
         let pace = Pace { timeout: Duration::from_secs(10), rate: 100 };
-        // Seconds that pass, and bytes that are taken then; and after how many seconds it is found too slow.
+        // Each row: the bytes read at given seconds, and the second at which the client is found too slow.
         let table: [(&[(u64, usize)], u64); 5] = [
             (&[], 10),
             (&[(9, 999)], 10),

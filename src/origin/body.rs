@@ -1,5 +1,4 @@
-//! What an answer consists of: nothing, bytes in memory, or an original that is handed on piece by piece, part of it left
-//! out or replaced.
+//! Response bodies: empty, bytes in memory, or an original that is streamed with parts removed or replaced.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,19 +19,20 @@ use crate::codec::{Format, Work, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 use crate::source::ByteStream;
 
-/// Bytes that are read from a file, or copied from memory, at once, and so held for each download in progress.
+/// The number of bytes that are read from a file, or copied from memory, at a time, and thus held for each download in
+/// progress.
 pub(super) const CHUNK: usize = 64 * 1024;
 
-/// Bytes in memory. Copies share them.
+/// Bytes in memory. Clones share them.
 #[derive(Debug, Clone)]
 pub struct InMemory {
     bytes: Bytes,
-    /// Whose memory it is, if it may be wanted back while the bytes are sent.
+    /// The accounts whose memory this is, if they may reclaim it while the bytes are sent.
     accounts: Arc<[Account]>,
 }
 
 impl InMemory {
-    /// Bytes that hold room of these accounts.
+    /// Bytes that occupy memory of these accounts.
     pub(super) fn in_room_of(bytes: Bytes, accounts: impl Into<Arc<[Account]>>) -> Self {
         Self { bytes, accounts: accounts.into() }
     }
@@ -44,17 +44,17 @@ impl From<Bytes> for InMemory {
     }
 }
 
-/// The bytes of an original that is handed on without being decoded. Copies share them.
+/// The bytes of an original that is forwarded without decoding. Clones share them.
 #[derive(Debug, Clone)]
 pub enum Original {
-    /// A file, which is read as it is sent.
+    /// A file, which is read while it is sent.
     File(Arc<File>),
     /// All bytes, in memory.
     Memory(InMemory),
 }
 
 impl Original {
-    /// The format, and the plan for the content without its metadata.
+    /// Detects the format, and plans the content without its metadata.
     pub(super) fn strip(&self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
             Self::File(file) => metadata::strip_with_format(&mut FileView::new(file.clone()), keep, work),
@@ -63,12 +63,12 @@ impl Original {
     }
 }
 
-/// The format of a file that begins like this.
+/// Detects the format of a file from its first bytes.
 pub(super) fn sniffed(head: &[u8]) -> Result<Format, metadata::Error> {
     sniff(head).ok_or(metadata::Error::Unrecognised)
 }
 
-/// A file with a position of its own, so that several readers can share one descriptor.
+/// A file with its own position, so that several readers can share one descriptor.
 #[derive(Debug)]
 struct FileView {
     file: Arc<File>,
@@ -104,19 +104,19 @@ impl Seek for FileView {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub enum Body {
-    /// No bytes.
+    /// An empty body.
     Empty,
     /// All bytes, in memory.
     Bytes(InMemory),
-    /// An original, part of which may be left out or replaced.
+    /// An original, with parts removed or replaced.
     Original(Rewrite, Original),
-    /// Bytes that another machine sends.
+    /// Bytes streamed from another machine.
     Stream {
-        /// How many there are.
+        /// The number of bytes.
         length: u64,
-        /// The bytes, which end in an error if there are fewer.
+        /// The bytes, which end in an error if there are fewer than `length`.
         pieces: ByteStream,
     },
 }
@@ -128,12 +128,12 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
-    /// These bytes of a file, which must have them.
+    /// A body of this byte range of a file, which must not exceed the file.
     pub(super) fn file(file: Arc<File>, range: Range<u64>) -> Self {
         Self::Original(Rewrite::identity(range.end).slice(range), Original::File(file))
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
@@ -143,12 +143,12 @@ impl Body {
         }
     }
 
-    /// Whether it has none.
+    /// Whether the body is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// These bytes of it.
+    /// The given byte range of this body.
     #[must_use]
     pub fn slice(self, range: Range<u64>) -> Self {
         match self {
@@ -165,8 +165,9 @@ impl Body {
         }
     }
 
-    /// The body in pieces, for a client that takes them one by one. Files are read off the async threads. What is in memory is
-    /// copied, so that a client that does not read holds no more than a piece once the memory is wanted back.
+    /// Converts the body into frames for a client that reads them one by one. Files are read off the async threads.
+    /// Bytes in memory are copied, so that a client that does not read holds at most one piece after the memory is
+    /// reclaimed.
     pub fn into_frames(self) -> Frames {
         let remaining = self.len();
         let content = match self {
@@ -183,8 +184,8 @@ impl Body {
         Frames { remaining, source: content }
     }
 
-    /// The same for a client that takes all of them at once, or is the only one: what is in memory is neither copied nor
-    /// wanted back.
+    /// Like [`Self::into_frames`], for a client that reads everything at once or is the only one: bytes in memory are
+    /// neither copied nor reclaimed.
     #[must_use]
     pub fn into_shared_frames(mut self) -> Frames {
         if let Self::Bytes(memory) | Self::Original(_, Original::Memory(memory)) = &mut self {
@@ -194,7 +195,7 @@ impl Body {
     }
 }
 
-/// These bytes of a stream, of which all that come before are read as well.
+/// The given byte range of a stream. The bytes before it are read and discarded.
 fn part(pieces: ByteStream, range: Range<u64>) -> ByteStream {
     let cut = stream::try_unfold((pieces, 0_u64), move |(mut pieces, mut at)| {
         let range = range.clone();
@@ -216,10 +217,10 @@ fn part(pieces: ByteStream, range: Range<u64>) -> ByteStream {
     Box::pin(cut)
 }
 
-/// A body of HTTP of known length.
+/// An HTTP body of known length.
 #[derive(Debug)]
 pub struct Frames {
-    /// Bytes that have not been given yet.
+    /// The number of bytes not yet returned.
     remaining: u64,
     source: FrameSource,
 }
@@ -231,7 +232,7 @@ enum FrameSource {
     Stream(FramesOfStream),
 }
 
-/// What is left of what another machine sends.
+/// The rest of a stream from another machine.
 struct FramesOfStream(ByteStream);
 
 impl fmt::Debug for FramesOfStream {
@@ -241,7 +242,7 @@ impl fmt::Debug for FramesOfStream {
 }
 
 impl FramesOfStream {
-    /// The next bytes; none when there are no more.
+    /// Returns the next bytes, or none at the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
             match ready!(self.0.as_mut().poll_next(cx)).transpose() {
@@ -268,7 +269,7 @@ impl http_body::Body for Frames {
             FrameSource::Stream(stream) => ready!(stream.poll_next(cx)),
         };
         let piece = piece.and_then(|piece| match piece.len() {
-            0 => Err(io::Error::other("the answer ends too early")),
+            0 => Err(io::Error::other("the response ended early")),
             _ => Ok(piece),
         });
         *remaining = piece.as_ref().map_or(0, |piece| remaining.saturating_sub(piece.len() as u64));
@@ -284,7 +285,7 @@ impl http_body::Body for Frames {
     }
 }
 
-/// What is left to send of bytes in memory.
+/// The rest of a body in memory.
 #[derive(Debug, Default)]
 struct FramesOfMemory {
     pieces: VecDeque<Piece>,
@@ -293,9 +294,9 @@ struct FramesOfMemory {
 
 #[derive(Debug)]
 enum MemoryOfFrames {
-    /// To be shared.
+    /// Bytes that are returned without copying.
     Own(Bytes),
-    /// To be copied.
+    /// Bytes that are copied piece by piece.
     Lent(Arc<Loan>),
 }
 
@@ -314,9 +315,9 @@ impl FramesOfMemory {
         Self { pieces, bytes }
     }
 
-    /// The next bytes; none when there are no more.
+    /// Returns the next bytes, or none at the end.
     fn next(&mut self) -> io::Result<Bytes> {
-        // Made when they are needed: they would be as many bytes of the program.
+        // Created lazily: a static array would add as many bytes to the binary.
         static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; CHUNK].into());
         let piece = loop {
             match self.pieces.pop_front() {
@@ -326,14 +327,14 @@ impl FramesOfMemory {
             }
         };
         let (first, rest) = match piece {
-            // These are part of the plan, and few.
+            // Inserted bytes are part of the plan and few.
             Piece::Insert(bytes) => return Ok(bytes.into()),
             Piece::Zeros(count) => {
                 let first = count.min(CHUNK as u64);
                 (ZEROS.slice(..first as usize), Piece::Zeros(count - first))
             }
             Piece::Copy(range) => match &self.bytes {
-                // The plan was made for these very bytes, so its ranges lie inside.
+                // The plan was made for exactly these bytes, so its ranges are in bounds.
                 MemoryOfFrames::Own(bytes) => return Ok(bytes.slice(range.start as usize..range.end as usize)),
                 MemoryOfFrames::Lent(loan) => {
                     let end = range.end.min(range.start + CHUNK as u64);
@@ -348,15 +349,15 @@ impl FramesOfMemory {
 }
 
 fn too_slow() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client is too slow while others wait for memory")
+    io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly while others wait for memory")
 }
 
-/// What is left to send of a file. A piece is read when it is asked for.
+/// The rest of a file. A piece is read when it is requested.
 #[derive(Debug)]
 enum FramesOfFile {
     Idle(RewriteReader<FileView>),
     Reading(JoinHandle<io::Result<(Bytes, RewriteReader<FileView>)>>),
-    /// Reading has failed.
+    /// A read failed.
     Broken,
 }
 
@@ -391,7 +392,7 @@ mod tests {
     use super::*;
     use crate::source::SourceError;
 
-    /// All bytes, or what went wrong after so many of them.
+    /// Reads all bytes, or returns the error and the number of bytes before it.
     async fn read(body: Body) -> Result<Vec<u8>, (usize, io::Error)> {
         let (mut frames, mut bytes) = (body.into_frames(), Vec::new());
         while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut frames).poll_frame(cx)).await {

@@ -5,25 +5,25 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
-/// Counted up whenever the same original and query would give other bytes than before, so that no cache keeps the old
-/// ones.
+/// The version of the image pipeline. It is incremented whenever the same original and query would yield different
+/// bytes, so that caches do not keep outdated ones.
 const ENGINE: u32 = 1;
 
-/// The strong entity tag of an answer: the source's own tag, then what was made of it.
+/// The strong entity tag of a response: the source's entity tag, followed by a digest of the variant.
 ///
-/// The source's tag stays readable so that a store can be asked whether it is still current; the store's tags hold no
-/// character that would need escaping.
+/// The source's tag stays readable so that a conditional request to the store can revalidate it. The tags of stores
+/// contain no character that would need escaping.
 pub(super) fn entity_tag(source_tag: &str, variant: &Variant) -> String {
     format!("\"{source_tag}-{}\"", variant.0)
 }
 
-/// What is made of an original, as a digest.
+/// A digest of everything that decides the bytes of a response besides the original.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variant(String);
 
 impl Variant {
-    /// The digest of all that decides over the bytes beside the original: the canonical query, what was negotiated, and the
-    /// settings that count.
+    /// Computes the digest of the given parts: the canonical query, the negotiated formats, and the settings that
+    /// affect the bytes.
     pub(super) fn new(parts: &[(&str, &str)]) -> Self {
         let mut digest = Sha256::new();
         digest.update(format!("{ENGINE}\n{}\n", env!("CARGO_PKG_VERSION")));
@@ -33,14 +33,14 @@ impl Variant {
         Self(crate::hex::lower(digest.finalize().get(..8).unwrap_or_default()))
     }
 
-    /// The digest.
+    /// The digest as text.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The source's own tag out of the first entity tag of the viewer's `If-None-Match` that is of this variant, so that the
-/// source can be asked.
+/// The source's entity tag, taken from the first entity tag in `If-None-Match` that is of this variant, for a
+/// conditional request to the source.
 pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<String> {
     let source_tag = |item: &str| {
         let opaque = item.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?;
@@ -52,18 +52,19 @@ pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<String> {
     tags.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).find_map(source_tag)
 }
 
-/// Whether there is any condition.
+/// Whether the request has any precondition.
 pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
     [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE]
         .iter()
         .any(|name| headers.contains_key(name))
 }
 
-/// Whether the viewer already has this answer. An empty tag is none, and equals no other.
+/// Evaluates `If-None-Match` and `If-Modified-Since`: whether the client already has this response. An empty tag
+/// matches nothing.
 pub(crate) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
     let mut tags = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
-        // Weak comparison: the opaque part decides (RFC 9110, 13.1.2).
+        // Weak comparison: only the opaque part counts (RFC 9110, 13.1.2).
         let is_same = |item: &str| !tag.is_empty() && item.trim().trim_start_matches("W/") == tag;
         return tags
             .filter_map(|value| value.to_str().ok())
@@ -77,7 +78,7 @@ pub(crate) fn is_not_modified(headers: &HeaderMap, tag: &str, modified: Option<S
     }
 }
 
-/// Whether the viewer wants the answer only if it were another than it is (RFC 9110, 13.1.1 and 13.1.4).
+/// Evaluates `If-Match` and `If-Unmodified-Since`: whether the precondition fails (RFC 9110, 13.1.1 and 13.1.4).
 pub(super) fn is_other(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
     let mut tags = headers.get_all(header::IF_MATCH).iter().peekable();
     if tags.peek().is_some() {
@@ -89,20 +90,20 @@ pub(super) fn is_other(headers: &HeaderMap, tag: &str, modified: Option<SystemTi
     matches!((since, modified), (Some(since), Some(modified)) if whole_seconds(modified) > whole_seconds(since))
 }
 
-/// HTTP dates have no fractions.
+/// The time since the epoch in whole seconds, since HTTP dates have no fractions.
 fn whole_seconds(time: SystemTime) -> Duration {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_secs(since_epoch.as_secs())
 }
 
-/// What a `Range` header asks of an answer of known length.
+/// The part of a response of known length that a `Range` header requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RangeRequest {
-    /// All of it: there is no range, or none that has to be honoured.
+    /// The whole response: there is no range, or none that has to be honoured.
     All,
-    /// These bytes, of which there is at least one.
+    /// These bytes, at least one.
     Part(std::ops::Range<u64>),
-    /// Bytes that do not exist.
+    /// A range that lies outside the response.
     Unsatisfiable,
 }
 
@@ -111,26 +112,26 @@ pub fn content_range(part: &std::ops::Range<u64>, length: u64) -> HeaderValue {
     written(&format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1)))
 }
 
-/// The value of `Content-Range` that goes with 416.
+/// The value of `Content-Range` for a 416.
 pub fn unsatisfied_range(length: u64) -> HeaderValue {
     written(&format!("bytes */{length}"))
 }
 
 fn written(text: &str) -> HeaderValue {
-    // Digits and ASCII are a header's value always.
+    // Digits and ASCII punctuation are always a valid header value.
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// What conditions and ranges of an answer are held against.
+/// The validators of a response, with which preconditions and ranges are evaluated.
 #[derive(Debug, Clone, Default)]
 pub struct Validators {
-    /// The entity tag with its quotes; empty where there is none.
+    /// The entity tag including its quotes; empty if there is none.
     pub tag: String,
-    /// When the original was last changed.
+    /// The time of the last modification of the original.
     pub modified: Option<SystemTime>,
 }
 
-/// Reads `Range` and `If-Range`. Several ranges at once are answered with everything, as RFC 9110, 14.2 allows.
+/// Evaluates `Range` and `If-Range`. A request for several ranges gets the whole response, as RFC 9110, 14.2 allows.
 pub fn range(headers: &HeaderMap, tag: &str, modified: Option<SystemTime>, length: u64) -> RangeRequest {
     let Some(text) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return RangeRequest::All };
     if let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) {

@@ -1,4 +1,4 @@
-//! Originals in memory: how much of it all of them may take together, and reading them into it.
+//! Reads originals into memory, within a limit for each and a limit for all of them together.
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
@@ -8,35 +8,36 @@ use super::memory::{Account, Room};
 use crate::error::Problem;
 use crate::source::{Object, SourceError};
 
-/// How many bytes of a download are there when they are first looked at, and how many times as many for each further look.
+/// The number of bytes after which a download is first inspected, and the factor by which that number grows for each
+/// further inspection.
 const FIRST_LOOK: usize = 16 * 1024;
 const NEXT_LOOK: usize = 8;
 
 /// Reads originals into memory, each up to a limit, all of them up to another.
 #[derive(Debug, Clone)]
 pub(super) struct Downloads {
-    /// Most bytes of one original.
+    /// The maximum size of one original in bytes.
     max_bytes: u64,
-    /// For all of them.
+    /// The memory for all originals.
     account: Account,
-    /// For those that are handed on as they are, which takes as long as their clients take: half of the memory, so that these
-    /// leave the other half to pictures.
+    /// The memory for originals that are forwarded unchanged, which takes as long as the client does. It is half of all
+    /// memory, so that the other half remains available for pictures.
     handed_on: Account,
 }
 
 impl Downloads {
-    /// At most `max_bytes` each and `memory` together, which is at least room for one.
+    /// Creates limits of `max_bytes` for each original and `memory` for all, which is raised to at least `max_bytes`.
     pub(super) fn new(max_bytes: u64, memory: u64) -> Self {
         let account = |memory: u64| Account::new(memory.max(max_bytes));
         Self { max_bytes, account: account(memory), handed_on: account(memory / 2) }
     }
 
-    /// How many bytes are taken.
+    /// The number of bytes in use.
     pub(super) fn held(&self) -> u64 {
         self.account.taken()
     }
 
-    /// Room for so many bytes beside the originals.
+    /// Reserves memory for other data than originals.
     ///
     /// # Errors
     /// Those of [`Account::room`].
@@ -44,7 +45,7 @@ impl Downloads {
         self.account.room(bytes, deadline).await
     }
 
-    /// Reads an original that is to be handed on, like [`Self::read`].
+    /// Reads an original that is to be forwarded unchanged, like [`Self::read`].
     ///
     /// # Errors
     /// Those of [`Self::read`].
@@ -63,17 +64,17 @@ impl Downloads {
         Ok(InMemory::in_room_of(Room::hold(vec![room], bytes), [self.account.clone(), self.handed_on.clone()]))
     }
 
-    /// The most that an original takes.
+    /// The maximum number of bytes that an original can take.
     fn length(&self, object: &Object) -> u64 {
         object.meta.length.unwrap_or(self.max_bytes)
     }
 
-    /// Reads an original, for as long as the deadline allows. Of what a store sends, `look` gets what has come so far,
-    /// again and again until it says that it has seen enough, so that an original that cannot be used costs no whole
+    /// Reads an original until the deadline. While bytes arrive from a store, `look` is called with those received so
+    /// far, repeatedly until it reports that it has seen enough, so that an unusable original does not cost a whole
     /// download.
     ///
     /// # Errors
-    /// [`Code::SourceTooLarge`], those of [`Self::room`], and whatever reading fails with.
+    /// [`Code::SourceTooLarge`], the errors of [`Self::room`], and any error of reading.
     pub(super) async fn read<F>(
         &self,
         object: Object,
@@ -100,12 +101,12 @@ impl Downloads {
     }
 }
 
-/// What a look at the beginning of a download says.
+/// The result of inspecting the beginning of a download.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// The bytes that were looked at.
+    /// The inspected bytes.
     pub(super) bytes: Vec<u8>,
-    /// Whether there is no need to look again.
+    /// Whether no further inspection is needed.
     pub(super) enough: bool,
 }
 

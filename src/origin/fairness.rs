@@ -1,5 +1,5 @@
-//! Fairness between originals: one of which it is not known that it is quick to work on takes neither all workers nor most of
-//! the queue, so that a single upload, however slow it is made, holds up only the requests for itself.
+//! Fairness between originals: an original that is not known to be processed quickly can occupy neither all workers nor
+//! most of the queue, so that a single malicious upload delays only the requests for itself.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,23 +11,23 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Problem};
 
-/// Jobs that take no longer than this hold nobody up.
+/// The duration up to which a job counts as quick.
 const QUICK: Duration = Duration::from_millis(300);
-/// Originals that are remembered as quick.
+/// The number of originals that are remembered as quick.
 const REMEMBERED: u64 = 10_000;
 
-/// Whose jobs are in the pool, and who has been quick.
+/// The jobs in the pool by original, and the originals known to be quick.
 #[derive(Debug, Clone)]
 pub(super) struct Fairness {
-    /// Workers that one original may have at a time: all but one, if there are several.
+    /// The number of workers that one original may occupy: all but one, if there are several.
     workers: usize,
-    /// Places in the queue, and at workers, that the requests for one original may have.
+    /// The number of jobs, queued and running, that one original may have.
     places: usize,
     quick: moka::sync::Cache<String, ()>,
     present: Arc<Mutex<HashMap<String, Weak<Jobs>>>>,
 }
 
-/// The jobs of one original that wait or run.
+/// The queued and running jobs of one original.
 #[derive(Debug)]
 struct Jobs {
     original: String,
@@ -42,32 +42,35 @@ pub(super) struct Entry {
     quick: moka::sync::Cache<String, ()>,
 }
 
-/// The right of a job to a worker; none is needed for an original that is known to be quick.
+/// The permit of a job to occupy a worker; `None` for an original that is known to be quick.
 pub(super) type Turn = Option<OwnedSemaphorePermit>;
 
 impl Fairness {
-    /// For a pool of so many workers, in which so many jobs may wait or run.
+    /// Creates the bookkeeping for a pool with this number of workers and total places.
     pub(super) fn new(workers: usize, capacity: usize) -> Self {
         let share = workers.saturating_sub(1).max(1);
         Self {
             workers: share,
-            // However short the queue is, one may wait for another.
+            // Even in the shortest queue, one job may wait for another.
             places: (capacity / 2).max(share + 1),
             quick: moka::sync::Cache::new(REMEMBERED),
             present: Arc::default(),
         }
     }
 
-    /// A place among the jobs of this original.
+    /// Registers a job of this original.
     ///
     /// # Errors
-    /// [`Code::Overloaded`] when its jobs fill half of the queue already.
+    /// [`Code::Overloaded`] if its jobs already fill half of the queue.
     pub(super) fn enter(&self, original: &str) -> Result<Entry, Problem> {
         let jobs = self.jobs_of(original);
         let is_quick = self.quick.contains_key(original);
         if jobs.count.fetch_add(1, Ordering::Relaxed) >= self.places && !is_quick {
             jobs.count.fetch_sub(1, Ordering::Relaxed);
-            return Err(Problem::new(Code::Overloaded, "too many requests wait for this picture; try again shortly"));
+            return Err(Problem::new(
+                Code::Overloaded,
+                "too many requests are waiting for this picture; try again shortly",
+            ));
         }
         Ok(Entry { jobs, quick: self.quick.clone() })
     }
@@ -77,7 +80,7 @@ impl Fairness {
         if let Some(jobs) = present.get(original).and_then(Weak::upgrade) {
             return jobs;
         }
-        // What has gone is swept out now and then, so that the sweeping costs each new one a step or two.
+        // Dead entries are removed occasionally, which costs each new entry a constant number of steps on average.
         if present.len() >= 2 * self.places.max(64) {
             present.retain(|_, jobs| jobs.strong_count() > 0);
         }
@@ -89,10 +92,10 @@ impl Fairness {
 }
 
 impl Entry {
-    /// Waits until the original may have one more worker.
+    /// Waits until the original may occupy one more worker.
     ///
     /// # Errors
-    /// [`Code::Deadline`] when that is not so in time.
+    /// [`Code::Deadline`] if that does not happen in time.
     pub(super) async fn turn(&self, deadline: Instant) -> Result<Turn, Problem> {
         if self.quick.contains_key(&self.jobs.original) {
             return Ok(None);
@@ -103,7 +106,7 @@ impl Entry {
         }
     }
 
-    /// Remembers how long the job took.
+    /// Records how long the job took.
     pub(super) fn took(&self, time: Duration) {
         if time <= QUICK {
             self.quick.insert(self.jobs.original.clone(), ());

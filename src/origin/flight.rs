@@ -1,7 +1,7 @@
-//! Request coalescing: equal requests in flight are answered by one of them.
+//! Request coalescing: concurrent equal requests share one computation.
 //!
-//! The first caller's future is shared with all who come while it runs. It is polled by whoever waits, so it goes on when
-//! the first caller leaves, and is dropped when the last one does.
+//! The future of the first caller is shared with all callers that arrive while it runs. Every waiting caller polls it,
+//! so it continues if the first caller leaves, and is dropped when the last one does.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::error::{Code, Problem};
 
 type Flight<T> = BoxFuture<'static, Result<T, Problem>>;
 
-/// What is on its way at the moment, by key.
+/// The computations in flight, by key.
 #[derive(Debug)]
 pub(super) struct Flights<T>(Arc<Mutex<Table<T>>>);
 
@@ -25,7 +25,7 @@ struct Table<T> {
     next: u64,
 }
 
-/// Takes a flight off the table when it ends, or is dropped.
+/// Removes a flight from the table when it ends or is dropped.
 struct Entry<T> {
     table: Arc<Mutex<Table<T>>>,
     key: String,
@@ -35,7 +35,7 @@ struct Entry<T> {
 impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
-        // Another flight may have taken the place of one that nobody waited for.
+        // A newer flight may have replaced an abandoned one.
         if table.flights.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
             table.flights.remove(&self.key);
         }
@@ -43,16 +43,16 @@ impl<T> Drop for Entry<T> {
 }
 
 fn lock<T>(table: &Mutex<Table<T>>) -> MutexGuard<'_, Table<T>> {
-    // Nothing panics while it is locked.
+    // No code panics while it holds the lock.
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a request was answered by its own work.
+/// Whether a request computed its response itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It did the work.
+    /// It computed the response.
     Leader,
-    /// It waited for that of another.
+    /// It waited for the computation of another request.
     Follower,
 }
 
@@ -63,13 +63,13 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// The result of the flight that is under way for this key, or else of `work`.
+    /// Returns the result of the flight for this key, or starts one with `work`.
     ///
-    /// What fails for a reason of the leader's own, such as its deadline, is no answer for its followers: they try again
-    /// for as long as their own deadline allows.
+    /// A failure that concerns only the leader, such as its deadline, is not passed on to the followers: they try again
+    /// until their own deadline.
     ///
     /// # Errors
-    /// Those of the work; [`Code::Deadline`] when a follower's own deadline has passed.
+    /// The errors of `work`; [`Code::Deadline`] if the deadline of a follower has passed.
     pub(super) async fn join<F>(&self, key: &str, deadline: Instant, work: impl Fn() -> F) -> Result<(T, Role), Problem>
     where
         F: Future<Output = Result<T, Problem>> + Send + 'static,
@@ -86,7 +86,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             match outcome {
                 Ok(done) => return Ok((done, role)),
                 Err(Problem { code: Code::Deadline | Code::SourceTimeout, .. }) if Instant::now() < deadline => {}
-                // Once, so that overload is refused at once, however many ask for the same.
+                // Retried once only, so that overload is reported at once, however many requests are coalesced.
                 Err(Problem { code: Code::Overloaded, .. }) if !refused => refused = true,
                 Err(problem) => return Err(problem),
             }
@@ -116,7 +116,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         (flight, Role::Leader)
     }
 
-    /// How many there are.
+    /// The number of flights.
     #[cfg(test)]
     fn len(&self) -> usize {
         lock(&self.0).flights.len()
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// Flights that wait at a gate, and fail with what the first of them is told.
+    /// Flights that wait at a gate, and fail with the error passed to the first.
     struct Airport {
         flights: Flights<usize>,
         gate: Arc<Semaphore>,
@@ -144,7 +144,7 @@ mod tests {
             Arc::new(Self { flights: Flights::default(), gate: Arc::new(Semaphore::new(0)), flown: Arc::default() })
         }
 
-        /// The first flight ends with `first`, all others with their number.
+        /// Starts a flight. The first one ends with `first`, all others with their number.
         fn ask(
             self: &Arc<Self>,
             seconds: u64,

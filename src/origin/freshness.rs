@@ -1,24 +1,25 @@
-//! How long answers may be kept, and how to take them back: `Cache-Control` (RFC 9111, section 5.2) and cache tags.
+//! The lifetime of responses in caches, and the means to purge them: `Cache-Control` (RFC 9111, section 5.2) and cache
+//! tags.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::hex;
 
-/// Tags that CloudFront keeps of one answer.
+/// The maximum number of tags that CloudFront keeps for a response.
 const MAX_TAGS: usize = 50;
 
-/// Characters of a tag.
+/// The maximum length of a tag in characters.
 const MAX_TAG: usize = 256;
 
-/// Folders of a key that have a tag, the outermost first. The key and a preset have one each, and the rest is left to the
-/// original's own tags.
+/// The maximum number of folders of a key that get a tag, outermost first. The key and the preset have one tag each;
+/// the rest is left for the tags of the original.
 const MAX_FOLDERS: usize = 32;
 
-/// `Cache-Control` for an answer.
+/// The value of `Cache-Control` for a response.
 ///
-/// `originals` is that of the original. What it forbids is forbidden; the time that it allows counts up to `limit`. Without
-/// one, and where it does not tell a time, an answer may be kept for `max_age`. A request that names a revision is for
-/// something that will not change, unless the original says otherwise. All times are in seconds.
+/// `originals` is the `Cache-Control` of the original. Its restrictions are kept, and its lifetime applies up to
+/// `limit`. Without one, or if it names no lifetime, the response may be kept for `max_age`. A request that names a
+/// revision yields `immutable`, unless the original's header says otherwise. All times are in seconds.
 pub(super) fn cache_control(originals: Option<&str>, has_revision: bool, max_age: u32, limit: u32) -> String {
     let directives = Directives::parse(originals.unwrap_or_default());
     if directives.no_store {
@@ -30,7 +31,7 @@ pub(super) fn cache_control(originals: Option<&str>, has_revision: bool, max_age
         return parts.join(", ");
     }
     parts.push(format!("max-age={}", directives.max_age.map_or(max_age, |age| age.min(limit))));
-    // It is for shared caches, which may not keep what is private.
+    // `s-maxage` concerns shared caches, which may not keep private responses.
     let shared = directives.shared_max_age.filter(|_| !directives.private);
     parts.extend(shared.map(|age| format!("s-maxage={}", age.min(limit))));
     if directives.must_revalidate {
@@ -41,7 +42,7 @@ pub(super) fn cache_control(originals: Option<&str>, has_revision: bool, max_age
     parts.join(", ")
 }
 
-/// What is understood of an original's `Cache-Control`.
+/// The directives of an original's `Cache-Control` that are supported.
 #[derive(Debug, Default)]
 struct Directives {
     no_store: bool,
@@ -58,7 +59,7 @@ impl Directives {
         let mut directives = Self::default();
         for directive in text.split(',') {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-            // A time that is beyond 32 bits is as good as endless (RFC 9111, 1.2.2).
+            // A time beyond 32 bits counts as unlimited (RFC 9111, 1.2.2).
             let seconds = || {
                 let digits = value.trim().trim_matches('"');
                 let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -70,7 +71,7 @@ impl Directives {
                 "private" => directives.private = true,
                 "must-revalidate" => directives.must_revalidate = true,
                 "immutable" => directives.immutable = true,
-                // A time that cannot be read has passed (RFC 9111, 4.2.1).
+                // An invalid time counts as expired (RFC 9111, 4.2.1).
                 "max-age" => directives.max_age = Some(seconds().unwrap_or(0)),
                 "s-maxage" => directives.shared_max_age = Some(seconds().unwrap_or(0)),
                 _ => {}
@@ -80,33 +81,34 @@ impl Directives {
     }
 }
 
-/// The tag of everything that is made of one original.
+/// The tag of every response that is derived from this original.
 pub fn key_tag(key: &str) -> String {
     format!("k-{}", digest(key))
 }
 
-/// The tag of everything that is made of originals in this folder and the folders in it. Slashes at its ends do not count.
+/// The tag of every response derived from originals in this folder or its subfolders. Leading and trailing slashes are
+/// ignored.
 pub fn folder_tag(folder: &str) -> String {
     format!("f-{}", digest(folder.trim_matches('/')))
 }
 
-/// The tag of everything that is made by this preset.
+/// The tag of every response derived with this preset.
 pub fn preset_tag(name: &str) -> String {
     if is_tag(name) { format!("p-{name}") } else { format!("p-{}", digest(name)) }
 }
 
-/// Digests because tags have no room for long keys, take no characters beyond ASCII, and are shown to viewers.
+/// A digest, because tags have no room for long keys, allow ASCII only, and are visible to clients.
 fn digest(text: &str) -> String {
     hex::lower(&Sha256::digest(text)[..8])
 }
 
-/// Whether a text can be a tag as it stands.
+/// Whether a text is a valid tag.
 fn is_tag(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b',';
     !text.is_empty() && text.len() <= MAX_TAG - 2 && text.bytes().all(is_plain)
 }
 
-/// The tags of an answer, separated by commas: of its key, of each folder above it, of its preset, and what `also` lists.
+/// The comma-separated tags of a response: its key, each folder above it, its preset, and those in `also`.
 pub(super) fn cache_tags(key: &str, preset: Option<&str>, also: &str) -> String {
     let folders = key.match_indices('/').map(|(at, _)| folder_tag(&key[..at])).take(MAX_FOLDERS);
     let also = also.split(',').map(str::trim).filter(|tag| is_tag(tag)).map(str::to_owned);

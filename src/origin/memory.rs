@@ -1,8 +1,8 @@
-//! Memory that requests share: how much of it there is, who gets it in which order, and who loses it first.
+//! Memory that is shared by requests: a budget, the order in which requests get memory, and the order in which clients
+//! lose it.
 //!
-//! A request asks its [`Account`] for [`Room`], and waits for it where there is none. Bytes that a client is being sent are a
-//! [`Loan`]: while others wait, the account takes them back from the clients that are slowest to take them, so that clients
-//! that do not read hold nobody up.
+//! A request waits for [`Room`] of an [`Account`]. Bytes that are being sent to a client are a [`Loan`]: while other
+//! requests wait, the account reclaims loans from the slowest clients, so that clients that do not read delay nobody.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,23 +14,23 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Problem};
 
-/// Whoever asks for a share of all memory comes after those who ask for nothing within this share of this time: small
-/// requests pass large ones, and none is passed by those that come much later.
+/// The penalty for large requests: a request for a share of all memory is ordered as if it had arrived later by that
+/// share of this time. Small requests overtake large ones, but nobody is overtaken by requests that arrive much later.
 const SIZE_PENALTY: Duration = Duration::from_secs(4);
 
-/// How often those who wait look for clients that are too slow.
+/// The interval at which waiting requests check for slow clients.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// How long a client may take nothing of its bytes while others wait for the memory.
+/// How long a client may read nothing while others wait for its memory.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bytes a second of which a client that takes them is not slow.
+/// The rate in bytes per second at which a client does not count as slow.
 const PACE: f64 = 64.0 * 1024.0;
 
-/// The weight of the newest in the mean of how long memory is held.
+/// The weight of the newest sample in the moving average of how long memory is held.
 const WEIGHT: f64 = 0.125;
 
-/// Memory of a fixed size. Copies are one account.
+/// A memory budget of fixed size. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Account(Arc<Inner>);
 
@@ -44,14 +44,14 @@ struct Inner {
 struct State {
     free: u64,
     waiting: BTreeMap<Turn, Waiter>,
-    /// How many have waited so far.
+    /// The number of requests that have waited so far.
     count: u64,
-    /// How long memory was held lately: a mean in which the newest weighs most, and that begins with [`PATIENCE`].
+    /// The moving average of how long memory is held, starting at [`PATIENCE`].
     held: Duration,
     loans: Vec<Weak<Loan>>,
 }
 
-/// The order of those who wait.
+/// The position of a request in the queue.
 type Turn = (Instant, u64);
 
 #[derive(Debug)]
@@ -61,12 +61,12 @@ struct Waiter {
 }
 
 impl State {
-    /// Gives those who are next what there is for them.
+    /// Grants memory to the next waiting requests as far as there is enough.
     fn settle(&mut self) {
         while let Some(next) = self.waiting.first_entry().filter(|next| next.get().bytes <= self.free) {
             let Waiter { bytes, granted } = next.remove();
             self.free -= bytes;
-            // A waiter leaves the table before its receiver goes.
+            // A waiter removes itself from the table before its receiver is dropped.
             let _ = granted.send(());
         }
     }
@@ -78,22 +78,22 @@ impl State {
 }
 
 impl Account {
-    /// Memory of so many bytes.
+    /// Creates an account of `capacity` bytes.
     pub(super) fn new(capacity: u64) -> Self {
         let state = State { free: capacity, waiting: BTreeMap::new(), count: 0, held: PATIENCE, loans: Vec::new() };
         Self(Arc::new(Inner { capacity, state: Mutex::new(state) }))
     }
 
-    /// How many bytes are taken.
+    /// The number of bytes in use.
     pub(super) fn taken(&self) -> u64 {
         self.0.capacity - self.lock().free
     }
 
-    /// Room for so many bytes, or for as many as there are in all.
+    /// Acquires this many bytes, or the whole capacity if that is smaller.
     ///
     /// # Errors
-    /// [`Code::Overloaded`]: at once when there will be no room in time, by how long memory was held lately, and when
-    /// there was none in half of the time that is left, for the rest would not do for reading and working.
+    /// [`Code::Overloaded`]: at once if, by how long memory was held recently, there will be none in time, and after
+    /// half of the remaining time, since the rest would be too short for reading and processing.
     pub(super) async fn room(&self, bytes: u64, deadline: Instant) -> Result<Room, Problem> {
         let refused = || Problem::new(Code::Overloaded, "too many originals are being read; try again shortly");
         let (bytes, now) = (bytes.min(self.0.capacity), Instant::now());
@@ -112,7 +112,7 @@ impl Account {
             state.count += 1;
             let turn = (turn, state.count);
             state.waiting.insert(turn, Waiter { bytes, granted });
-            // It may come before one that is waited for, and fit.
+            // This request may precede the next waiting one, and fit.
             state.settle();
             Waiting { account: self, turn, bytes, grant, is_over: false }
         };
@@ -129,26 +129,26 @@ impl Account {
         }
     }
 
-    /// Notes a loan of bytes that are [`Room`] of this account.
+    /// Registers a loan of bytes that occupy [`Room`] of this account.
     fn note(&self, loan: &Arc<Loan>) {
         let mut state = self.lock();
         state.loans.retain(|loan| loan.strong_count() > 0);
         state.loans.push(Arc::downgrade(loan));
     }
 
-    /// How long it will take until it is the turn of this one, if memory is held for as long as lately.
+    /// The expected time until this request is granted, if memory is held for as long as recently.
     fn expected(&self, state: &State, turn: Instant, bytes: u64) -> Duration {
         let before: u64 = state.waiting.range(..(turn, u64::MAX)).map(|(_, waiter)| waiter.bytes).sum();
         let missing = (before + bytes).saturating_sub(state.free);
         state.held.mul_f64(self.share(missing))
     }
 
-    /// This many bytes as a part of all there are.
+    /// This number of bytes as a fraction of the capacity.
     fn share(&self, bytes: u64) -> f64 {
         bytes as f64 / self.0.capacity.max(1) as f64
     }
 
-    /// Takes bytes back from those who are slow, slowest first, until there is room for the one who is next.
+    /// Reclaims memory from slow clients, slowest first, until there is enough for the next request.
     fn relieve(&self) {
         loop {
             let loans = {
@@ -158,7 +158,7 @@ impl Account {
                 }
                 state.loans.clone()
             };
-            // Without the lock, which dropping a loan takes.
+            // Without the lock, because dropping a loan acquires it.
             let now = Instant::now();
             let slow = |loan: Arc<Loan>| Some((loan.good_until().filter(|until| *until < now)?, loan));
             let slow = loans.iter().filter_map(Weak::upgrade).filter_map(slow);
@@ -168,18 +168,18 @@ impl Account {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is locked.
+        // No code panics while it holds the lock.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A request that waits for room.
+/// A request that waits for memory.
 struct Waiting<'a> {
     account: &'a Account,
     turn: Turn,
     bytes: u64,
     grant: oneshot::Receiver<()>,
-    /// Whether it has taken what it was given.
+    /// Whether it has received the granted memory.
     is_over: bool,
 }
 
@@ -190,14 +190,14 @@ impl Drop for Waiting<'_> {
         }
         let mut state = self.account.lock();
         match state.waiting.remove(&self.turn) {
-            // It may have held up others.
+            // Its departure may let others proceed.
             Some(_) => state.settle(),
             None => state.give_back(self.bytes),
         }
     }
 }
 
-/// Memory that is taken. It is given back when this is dropped.
+/// Reserved memory. It is released on drop.
 #[derive(Debug)]
 pub(super) struct Room {
     account: Account,
@@ -206,7 +206,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// These bytes, which hold the room for as long as there is any part of them.
+    /// Attaches the memory to these bytes until the last part of them is dropped.
     pub(super) fn hold(rooms: Vec<Self>, bytes: Bytes) -> Bytes {
         struct Held {
             bytes: Bytes,
@@ -229,21 +229,20 @@ impl Drop for Room {
     }
 }
 
-/// Bytes on their way to a client.
+/// Bytes that are being sent to a client.
 #[derive(Debug)]
 pub(super) struct Loan(Mutex<Lent>);
 
 #[derive(Debug)]
 struct Lent {
-    /// None once they have been taken back.
+    /// `None` once they have been reclaimed.
     bytes: Option<Bytes>,
-    /// Until when the client has time to take more.
+    /// The time until which the client may stay without reading.
     good_until: Instant,
 }
 
 impl Loan {
-    /// Lends bytes to a client that is sent them, until it has them or one of the accounts whose room they take wants that
-    /// back.
+    /// Lends bytes to a client until they are sent, or until one of the accounts reclaims the memory that they occupy.
     pub(super) fn new(bytes: Bytes, accounts: &[Account]) -> Arc<Self> {
         let lent = Lent { bytes: Some(bytes), good_until: Instant::now() + PATIENCE };
         let loan = Arc::new(Self(Mutex::new(lent)));
@@ -253,7 +252,7 @@ impl Loan {
         loan
     }
 
-    /// A copy of these bytes, which holds no room; none when they have been taken back.
+    /// A copy of these bytes, which occupies no memory of the account; `None` once they have been reclaimed.
     pub(super) fn copy(&self, range: std::ops::Range<usize>) -> Option<Bytes> {
         let mut lent = self.lock();
         let piece = Bytes::copy_from_slice(lent.bytes.as_ref()?.get(range)?);
@@ -263,7 +262,7 @@ impl Loan {
         Some(piece)
     }
 
-    /// Until when the client may keep the bytes that it has not taken yet, if others wait for them.
+    /// The time until which the client may keep the unread bytes if others wait for them.
     fn good_until(&self) -> Option<Instant> {
         let lent = self.lock();
         lent.bytes.as_ref().map(|_| lent.good_until)
@@ -286,7 +285,7 @@ mod tests {
         Instant::now() + Duration::from_secs(10)
     }
 
-    /// A request for room that runs by itself.
+    /// Spawns a request for memory.
     fn asks(account: &Account, bytes: u64) -> tokio::task::JoinHandle<Result<Room, Code>> {
         let account = account.clone();
         tokio::spawn(async move { account.room(bytes, soon()).await.map_err(|problem| problem.code) })
@@ -348,7 +347,7 @@ mod tests {
         assert!(!small.is_finished());
         large.abort();
         assert!(small.await.unwrap().is_ok());
-        // One who leaves after it was given its room, and before it knew.
+        // A request that is dropped after it was granted memory and before it noticed.
         let waiting = asks(&account, 100);
         a_moment().await;
         drop(held);
@@ -370,7 +369,7 @@ mod tests {
         let reader = tokio::spawn(async move {
             for at in 0..20 {
                 tokio::time::sleep(Duration::from_millis(500)).await;
-                // As much as 64 KiB a second would be, of smaller memory.
+                // A rate of 64 KiB a second, scaled to the smaller memory.
                 assert!(reads.copy(0..50).is_some(), "{at}");
                 reads.lock().good_until = Instant::now() + PATIENCE;
             }

@@ -1,9 +1,8 @@
-//! The heart: one [`OriginRequest`] in, one [`OriginResponse`] out, whatever door it came through.
+//! The origin: converts an [`OriginRequest`] into an [`OriginResponse`], independently of the protocol.
 //!
-//! The order matters. The query is parsed before the store is asked; a place in the queue is taken before anything is
-//! opened; equal requests go through the pipeline once; and the viewer's conditions are looked at when it is known that
-//! there is an answer, so that a 304 stands only for what would have been a 200. What goes wrong anywhere becomes a
-//! [`Problem`], and nothing else.
+//! The order of the steps matters. The query is parsed before the source is queried; a place in the queue is acquired
+//! before anything is opened; equal requests are coalesced; and preconditions are evaluated only once a response
+//! exists, so that a 304 always stands for what would have been a 200. Every failure becomes a [`Problem`].
 
 mod body;
 pub(crate) mod conditional;
@@ -42,7 +41,7 @@ use conditional::Variant;
 use flight::{Flights, Role};
 use pipeline::{Outcome, Pipeline};
 
-/// A request, free of the door's own protocol.
+/// A request, independent of the handler's protocol.
 #[derive(Debug, Clone, Copy)]
 pub struct OriginRequest<'a> {
     /// The method.
@@ -53,30 +52,30 @@ pub struct OriginRequest<'a> {
     pub query: &'a str,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// When the door must have its answer, if that is sooner than the setting says.
+    /// The deadline of the handler, if that is earlier than the setting's.
     pub deadline: Option<Instant>,
-    /// The id that errors and the log have in common.
+    /// The id that is included in errors and in the log.
     pub request_id: Option<&'a str>,
 }
 
-/// An answer, free of the door's own protocol.
+/// A response, independent of the handler's protocol.
 #[derive(Debug)]
 pub struct OriginResponse {
     /// The status.
     pub status: StatusCode,
-    /// The headers, without those of the connection.
+    /// The headers, without those that concern the connection.
     pub headers: HeaderMap,
     /// The body; empty for HEAD, whose headers are those of GET.
     pub body: Body,
-    /// The problem, if that is the answer.
+    /// The problem, if the response is one.
     pub problem: Option<Problem>,
-    /// What conditions are held against.
+    /// The validators for preconditions.
     pub validators: Validators,
-    /// What the log and the metrics tell of it.
+    /// The data for the log and the metrics.
     pub(crate) report: Report,
 }
 
-/// What the body of an answer to GET is.
+/// The type and length of the body of a GET.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
     /// The media type.
@@ -86,19 +85,19 @@ pub struct Content {
 }
 
 impl OriginResponse {
-    /// An answer without content.
+    /// A response without content.
     fn bare(status: StatusCode, headers: HeaderMap) -> Self {
         let (problem, validators, report) = (None, Validators::default(), Report::default());
         Self { status, headers, body: Body::Empty, problem, validators, report }
     }
 
-    /// A whole answer of this content.
+    /// A complete response with this content.
     #[cfg(all(test, feature = "lambda"))]
     pub(crate) fn whole(body: Body, content: Content) -> Self {
         Self::bare(StatusCode::OK, HeaderMap::new()).with_content(body, content)
     }
 
-    /// The same with a body, which is all of `content` for GET, and the headers that tell of it.
+    /// Adds a body, which for GET is all of `content`, and the headers that describe it.
     fn with_content(mut self, body: Body, content: Content) -> Self {
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content.media_type));
         self.headers.insert(header::CONTENT_LENGTH, content.length.into());
@@ -106,12 +105,12 @@ impl OriginResponse {
         Self { body, ..self }
     }
 
-    /// What its body is, or that of the answer to GET.
+    /// The content of the response to GET, even if this is the response to HEAD.
     pub const fn content(&self) -> Option<Content> {
         self.report.content
     }
 
-    /// A part of this answer, which is a whole one.
+    /// The given range of this response, which must be complete.
     pub(crate) fn part(mut self, part: std::ops::Range<u64>) -> Self {
         let Some(Content { media_type, length }) = self.content() else { return self };
         self.headers.insert(header::CONTENT_RANGE, content_range(&part, length));
@@ -122,7 +121,7 @@ impl OriginResponse {
     }
 }
 
-/// The answer to a range that begins behind the end of `length` bytes.
+/// The response to a range that starts after the end of `length` bytes.
 pub(crate) fn unsatisfiable(what: &str, length: u64) -> OriginResponse {
     let problem = Problem::new(Code::RangeNotSatisfiable, format!("the {what} has {length} bytes"));
     let mut response = problem_response(problem);
@@ -130,21 +129,21 @@ pub(crate) fn unsatisfiable(what: &str, length: u64) -> OriginResponse {
     response
 }
 
-/// How a request was answered.
+/// The data about a response for the log and the metrics.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
-    /// The canonical text of the query, if it is a valid one. It holds no tokens.
+    /// The canonical text of the query, if it is valid. It contains no credentials.
     pub(crate) query: Option<String>,
-    /// Where a finished answer came from.
+    /// Where a finished response came from.
     pub(crate) cache: Option<CacheResult>,
     pub(crate) cost: Cost,
-    /// What kind of problem the answer is, if it is one.
+    /// The code of the problem, if the response is one.
     pub(crate) problem: Option<Code>,
-    /// What the body of GET is.
+    /// The content of the response to GET.
     pub(crate) content: Option<Content>,
 }
 
-/// A finished answer, as the cache keeps it.
+/// A finished response, as it is cached.
 #[derive(Debug, Clone)]
 struct Answer {
     bytes: Bytes,
@@ -152,14 +151,14 @@ struct Answer {
     cost: Cost,
 }
 
-/// A parsed request: the original, what is to be made of it, and until when.
+/// A parsed request: key, version, transform, negotiated formats, variant of the entity tag, deadline.
 #[derive(Debug)]
 struct ParsedRequest {
     key: Key,
     version: Option<String>,
     /// The preset that the query names.
     preset: Option<String>,
-    /// Whether the query names a state of the original.
+    /// Whether the query names a revision of the original.
     has_revision: bool,
     transform: Transform,
     accepted: Accepted,
@@ -168,13 +167,13 @@ struct ParsedRequest {
 }
 
 impl ParsedRequest {
-    /// What requests for the same answer have in common.
+    /// The key by which equal requests are coalesced.
     fn id(&self) -> String {
         format!("{}\n{}\n{}", self.key.as_str(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())
     }
 }
 
-/// Answers requests for the originals of one source.
+/// Responds to requests for the originals of one source.
 pub struct Origin {
     source: Arc<dyn Source>,
     pipeline: Arc<Pipeline>,
@@ -188,20 +187,20 @@ impl std::fmt::Debug for Origin {
     }
 }
 
-/// Where a request's original is.
+/// The source that a request is served from.
 #[derive(Clone, Copy)]
 enum Store<'a> {
-    /// In the origin's own source, for which equal requests are answered together.
+    /// The origin's own source, for which equal requests are coalesced.
     Own,
-    /// In one that was opened for this request alone.
+    /// A source that was opened for this request alone.
     Other(&'a dyn Source),
 }
 
 impl Origin {
-    /// Serves the originals of `source`.
+    /// Creates an origin for the originals of `source`.
     ///
     /// # Errors
-    /// [`results::OpenError`] says why the result store that the settings name cannot be used.
+    /// [`results::OpenError`] if the configured result store cannot be opened.
     pub fn new(source: Box<dyn Source>, settings: OriginSettings) -> Result<Self, results::OpenError> {
         let telemetry = Telemetry::new(settings.metrics, settings.deadline);
         let results = settings.results.as_ref().map(results::open).transpose()?;
@@ -209,7 +208,7 @@ impl Origin {
         Ok(Self { source: source.into(), pipeline, flights: Flights::default(), telemetry })
     }
 
-    /// Waits until the pictures that were made so far are in the result store, or could not be stored.
+    /// Waits until every picture rendered so far has been stored in the result store, or failed to be.
     pub async fn settle(&self) {
         self.pipeline.settle().await;
     }
@@ -218,23 +217,24 @@ impl Origin {
         &self.pipeline.settings
     }
 
-    /// The parameters that mean something to the source alone.
+    /// The query parameters that are passed to the source.
     pub(crate) fn parameters(&self) -> &'static [&'static str] {
         self.source.parameters()
     }
 
-    /// Figures of operation in Prometheus' text format, if they are kept, with those of whoever passes requests on.
+    /// The metrics in Prometheus' text format, including the given gauges of the handler; `None` if metrics are not
+    /// collected that way.
     pub(crate) fn metrics(&self, mut gauges: Vec<Gauge>) -> Option<String> {
         gauges.extend(self.pipeline.gauges());
         self.telemetry.text(&gauges)
     }
 
-    /// Answers a request. This never fails: errors are answers, too.
+    /// Responds to a request. This never fails: errors are responses, too.
     pub async fn respond(&self, request: OriginRequest<'_>) -> OriginResponse {
         self.respond_to(Store::Own, request).await
     }
 
-    /// Answers a request for an original of another source.
+    /// Responds to a request for an original of another source.
     pub async fn respond_from(&self, source: &dyn Source, request: OriginRequest<'_>) -> OriginResponse {
         self.respond_to(Store::Other(source), request).await
     }
@@ -254,7 +254,7 @@ impl Origin {
         let mut response = answer.unwrap_or_else(|problem| {
             let mut response =
                 problem_response(Problem { request_id: request.request_id.map(str::to_owned), ..problem });
-            // An original that is uploaded takes the answer back that there is none.
+            // The tags allow a cached 404 to be purged when the original is uploaded.
             parsed.into_iter().for_each(|parsed| self.add_cache_tags(&mut response.headers, parsed, None));
             response
         });
@@ -309,11 +309,11 @@ impl Origin {
                 return Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers));
             }
             let response = match outcome {
-                // The answer was dropped in the meantime, or the condition was another's.
+                // The response was evicted in the meantime, or the precondition concerned another response.
                 Outcome::Same(_) if is_asked => continue,
-                // The signature of a URL may cover the viewer's own condition, which has to be asked as it is.
+                // The signature of a URL may cover the client's own precondition, which must be sent unchanged.
                 Outcome::Same(_) => Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers)),
-                // Type and length are known only of what has been made already.
+                // Type and length are known only of a response that exists.
                 Outcome::Facts(_) => Ok(OriginResponse::bare(StatusCode::OK, headers)),
                 Outcome::Finished { answer, cache, .. } => {
                     let cache = match (role, cache) {
@@ -337,7 +337,7 @@ impl Origin {
                         let Record { media_type, length, .. } = stored.record;
                         Ok(made(Content { media_type, length }, body, &timing, headers))
                     }
-                    // Another request is reading the bytes, which come only once.
+                    // Another request is consuming the bytes, which can be read only once.
                     None => continue,
                 },
                 Outcome::Original { meta, format, rewrite, original } => {
@@ -352,11 +352,11 @@ impl Origin {
         }
     }
 
-    /// The source's tag of a copy that is likely to be current, whose answer is in the cache or with the viewer.
+    /// The source's entity tag of a copy that is probably current, and whose response is cached here or by the client.
     async fn holds(&self, parsed: &ParsedRequest, headers: &HeaderMap) -> Option<String> {
         let verified = self.pipeline.verified(parsed).await;
         let cached = verified.as_ref().filter(|tag| self.pipeline.is_cached(parsed, tag));
-        // An entity tag was given out with a good answer, while a date or `*` says nothing of whether there was one.
+        // An entity tag implies an earlier successful response, while a date or `*` does not.
         let viewers = || conditional::held(headers, &parsed.variant);
         let conditional = || verified.clone().filter(|_| conditional::is_conditional(headers));
         cached.cloned().or_else(viewers).or_else(conditional)
@@ -382,21 +382,21 @@ impl Origin {
         }
     }
 
-    /// Reads the request, as far as that needs no original.
+    /// Parses the request, as far as that is possible without the original.
     fn parse(&self, request: OriginRequest<'_>) -> Result<ParsedRequest, Problem> {
         if !matches!(*request.method, Method::GET | Method::HEAD) {
-            let detail = format!("{} is not served; use GET", request.method);
+            let detail = format!("the method {} is not supported; use GET", request.method);
             return Err(Problem::new(Code::MethodNotAllowed, detail));
         }
         let settings = self.settings();
         let deadline = Instant::now() + settings.deadline;
         let deadline = request.deadline.map_or(deadline, |doors| doors.min(deadline));
         let mut transform = query::parse(request.query, &settings.presets)?;
-        // It is for caches alone: whatever it says, the bytes and their entity tag are the same.
+        // The revision matters to caches only: it changes neither the bytes nor their entity tag.
         let has_revision = transform.revision.take().is_some();
         self.check_exposure(&transform)?;
         let key = Key::from_url_path(request.path).ok_or_else(|| {
-            Problem::new(Code::BadPath, "the path must name an image, percent-encoded as UTF-8, without NUL")
+            Problem::new(Code::BadPath, "the path must be a non-empty key in percent-encoded UTF-8 without NUL")
         })?;
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
         let variant = variant(&transform, accepted, settings);
@@ -407,7 +407,7 @@ impl Origin {
         Ok(ParsedRequest { key, version, preset, has_revision, transform, accepted, variant, deadline })
     }
 
-    /// Refuses to show metadata that the configuration hides.
+    /// Rejects a request for metadata that the configuration does not expose.
     fn check_exposure(&self, transform: &Transform) -> Result<(), Problem> {
         let expose = self.settings().expose_metadata;
         let parameter = match (transform.answer, transform.metadata) {
@@ -415,17 +415,17 @@ impl Origin {
             (_, Metadata::All) if expose != ExposeMetadata::All => "metadata=all",
             _ => return Ok(()),
         };
-        let detail = format!("{parameter} is switched off here by the setting expose_metadata");
+        let detail = format!("{parameter} is disabled by the setting `expose_metadata`");
         Err(Problem::new(Code::MetadataHidden, detail))
     }
 
-    /// The headers that every good answer has, 304 included.
+    /// The headers of every successful response, including 304.
     fn headers(&self, meta: &Meta, tag: Option<&str>, parsed: &ParsedRequest) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Some(tag) = tag {
             headers.insert(header::ETAG, ascii(tag));
         }
-        // A 304 leaves those headers as they are that it does not have (RFC 9111, 3.2).
+        // A cache keeps the stored headers that a 304 does not contain (RFC 9111, 3.2).
         if !meta.is_partial {
             let OriginSettings { max_age, max_age_limit, .. } = *self.settings();
             let original = meta.cache_control.as_deref();
@@ -439,7 +439,7 @@ impl Origin {
         headers
     }
 
-    /// Adds cache tags to an answer that a cache may keep. `also` are those of the original.
+    /// Adds cache tags to a response that may be cached. `also` are those of the original.
     fn add_cache_tags(&self, headers: &mut HeaderMap, parsed: &ParsedRequest, also: Option<&str>) {
         let may_be_kept = headers.get(header::CACHE_CONTROL).is_some_and(|value| value != "no-store");
         let Some(name) = self.settings().cache_tag_header.as_ref().filter(|_| may_be_kept) else { return };
@@ -448,7 +448,7 @@ impl Origin {
     }
 }
 
-/// An original's own compressed pixels, or the range of them that GET asks for (RFC 9110, 14.2).
+/// The original's compressed pixels, or the requested range of them (RFC 9110, 14.2).
 fn original_response(
     request: OriginRequest<'_>,
     validators: &Validators,
@@ -469,7 +469,7 @@ fn original_response(
     }
 }
 
-/// All that decides over the bytes of an answer beside its original.
+/// The digest of everything that decides the bytes of a response besides the original.
 fn variant(transform: &Transform, accepted: Accepted, settings: &OriginSettings) -> Variant {
     let (expose, speed) = (settings.expose_metadata.name(), settings.avif_speed.to_string());
     let setting = match transform.answer {
@@ -488,13 +488,13 @@ fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap)
     made(content, body, &server_timing(cache, answer), headers)
 }
 
-/// An answer that was made of an original.
+/// A response that was computed from an original.
 fn made(content: Content, body: Body, timing: &str, mut headers: HeaderMap) -> OriginResponse {
     headers.insert("server-timing", ascii(timing));
     OriginResponse::bare(StatusCode::OK, headers).with_content(body, content)
 }
 
-/// What of `Accept` matters, which is nothing unless the format is left to us.
+/// The formats that `Accept` allows; none unless the query leaves the choice of the format to the server.
 fn accepted(transform: &Transform, headers: &HeaderMap, formats: &[Format]) -> Accepted {
     if transform.output.format != Some(FormatChoice::Auto) {
         return Accepted::default();
@@ -517,12 +517,12 @@ fn server_timing(cache: CacheResult, answer: &Answer) -> String {
     text
 }
 
-/// A header value of ASCII that this crate itself wrote.
+/// A header value from ASCII text written by this crate.
 fn ascii(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// A problem as an answer.
+/// Converts a problem into a response.
 pub fn problem_response(problem: Problem) -> OriginResponse {
     let body = Body::Bytes(Bytes::from(problem.to_json().to_string()).into());
     let mut headers = HeaderMap::new();

@@ -1,7 +1,8 @@
-//! From a parsed request to its outcome: place, source, cache, bytes, work.
+//! Processes a parsed request: queue, source, cache, result store, reading, rendering.
 //!
-//! The place in the queue comes first, so that nothing is opened or read for a request that will be refused. Headers and
-//! metadata have a pool of their own beside that of pixels, so that an original without parameters waits for no picture.
+//! A place in the queue is acquired first, so that nothing is opened or read for a request that will be rejected.
+//! Headers and metadata are processed by a separate pool, so that originals without parameters do not wait for
+//! pictures.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,29 +25,29 @@ use crate::source::{Ask, Content, Found, Meta, Object, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
 use crate::transform::{self, Accepted, Render};
 
-/// Bytes that a cache entry takes beside its answer, roughly.
+/// The approximate memory overhead of a cache entry in bytes.
 const ENTRY_OVERHEAD: usize = 512;
 
-/// Originals whose newest tag is remembered.
+/// The number of originals whose current entity tag is remembered.
 const REMEMBERED_TAGS: u64 = 10_000;
 
-/// What requests are answered with, before their conditions are looked at.
+/// The outcome of a request, before preconditions are evaluated.
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
-    /// The original is still the one whose entity tag was held against it.
+    /// The original still has the entity tag that was sent to the source.
     Same(Meta),
-    /// Only facts about the original can be had.
+    /// Only the metadata of the original is available.
     Facts(Meta),
-    /// A finished answer, made or found.
+    /// A finished response, rendered or from a cache.
     Finished {
         meta: Meta,
         answer: Answer,
-        /// Where it was found, or that it was made.
+        /// Whether it was rendered, or in which cache it was found.
         cache: CacheResult,
     },
-    /// A finished answer of the result store, which is not in memory.
+    /// A finished response in the result store, which is not in memory.
     Stored { meta: Meta, stored: Arc<StoredAnswer> },
-    /// The original's own compressed pixels, without its metadata.
+    /// The original's compressed pixels without its metadata.
     Original { meta: Meta, format: Format, rewrite: Arc<Rewrite>, original: Original },
 }
 
@@ -62,7 +63,7 @@ impl Outcome {
     }
 }
 
-/// A finished answer that is read from the result store while it is sent.
+/// A finished response that is read from the result store while it is sent.
 #[derive(Debug)]
 pub(super) struct StoredAnswer {
     pub(super) record: Record,
@@ -70,27 +71,27 @@ pub(super) struct StoredAnswer {
 }
 
 impl StoredAnswer {
-    /// The body, for the first one who asks for it.
+    /// Takes the body; `None` after the first call.
     pub(super) fn body(&self) -> Option<Body> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// What all requests share.
+/// The state shared by all requests.
 pub(super) struct Pipeline {
     pub(super) settings: OriginSettings,
-    /// For pictures.
+    /// The pool for pictures.
     pixels: Pool,
-    /// For headers and metadata.
+    /// The pool for headers and metadata.
     headers: Pool,
     downloads: Downloads,
-    /// For finished answers on their way to clients.
+    /// The memory for finished responses that are being sent.
     sent: Account,
-    /// Finished answers by key and entity tag.
+    /// Finished responses by key and entity tag.
     cache: moka::future::Cache<String, Answer>,
-    /// What is known of the original for which the answer is good, by key and variant.
+    /// The metadata of the original for which a response was last valid, by key and variant.
     verified: moka::future::Cache<String, Meta>,
-    /// Finished answers that outlive this process.
+    /// Finished responses that outlive this process.
     results: Option<Arc<Results>>,
 }
 
@@ -111,43 +112,47 @@ impl Pipeline {
         }
     }
 
-    /// The jobs of the pool of pictures.
+    /// The load of the pool for pictures.
     pub(super) fn load(&self) -> Load {
         self.pixels.load()
     }
 
-    /// How much there is to do, and what is held.
+    /// The gauges for the load and the memory in use.
     pub(super) fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value| Gauge { name, help, value };
         let (pixels, headers) = (self.pixels.load(), self.headers.load());
-        let (queued, busy) = ("Jobs that wait for a worker.", "Jobs that are worked on.");
+        let (queued, busy) = ("Queued jobs.", "Running jobs.");
         let mut gauges = vec![
             gauge("queue_length{pool=\"pixels\"}", queued, pixels.queued as u64),
             gauge("queue_length{pool=\"headers\"}", queued, headers.queued as u64),
             gauge("workers_busy{pool=\"pixels\"}", busy, pixels.busy as u64),
             gauge("workers_busy{pool=\"headers\"}", busy, headers.busy as u64),
-            gauge("download_memory_bytes", "Memory that originals hold.", self.downloads.held()),
-            gauge("answer_memory_bytes", "Memory of finished answers on their way to clients.", self.sent.taken()),
-            gauge("cache_bytes", "Memory that finished answers hold.", self.cache.weighted_size()),
-            gauge("cache_entries", "Finished answers in the cache.", self.cache.entry_count()),
+            gauge("download_memory_bytes", "Memory of originals.", self.downloads.held()),
+            gauge("answer_memory_bytes", "Memory of responses that are being sent.", self.sent.taken()),
+            gauge("cache_bytes", "Memory of cached responses.", self.cache.weighted_size()),
+            gauge("cache_entries", "Cached responses.", self.cache.entry_count()),
         ];
         if let Some(results) = &self.results {
             let Stats { hits, misses, errors, written, dropped, bytes_read, bytes_written } = results.stats();
-            let requests = "What was asked of the result store.";
+            let requests = "Lookups in the result store by outcome.";
             gauges.extend([
                 gauge("results_requests{result=\"hit\"}", requests, hits),
                 gauge("results_requests{result=\"miss\"}", requests, misses),
-                gauge("results_errors", "Times that the result store failed.", errors),
-                gauge("results_written", "Results that were stored.", written),
-                gauge("results_dropped", "Results that were not stored for want of room or time.", dropped),
-                gauge("results_read_bytes", "Bytes of results that were found.", bytes_read),
-                gauge("results_written_bytes", "Bytes of results that were stored.", bytes_written),
+                gauge("results_errors", "Errors of the result store.", errors),
+                gauge("results_written", "Stored results.", written),
+                gauge(
+                    "results_dropped",
+                    "Results that were not stored because the store was too slow or the queue was full.",
+                    dropped,
+                ),
+                gauge("results_read_bytes", "Bytes read from the result store.", bytes_read),
+                gauge("results_written_bytes", "Bytes written to the result store.", bytes_written),
             ]);
         }
         gauges
     }
 
-    /// A finished answer as a body. One that its client might take slowly is counted until it has it.
+    /// Wraps a finished response in a body. If its client might read slowly, the bytes are counted until they are sent.
     ///
     /// # Errors
     /// Those of [`Account::room`].
@@ -159,17 +164,17 @@ impl Pipeline {
         Ok(Body::Bytes(InMemory::in_room_of(Room::hold(vec![room], bytes), [self.sent.clone()])))
     }
 
-    /// The source's tag for which this request's answer was good the last time.
+    /// The source's entity tag for which the response to this request was last valid.
     pub(super) async fn verified(&self, parsed: &ParsedRequest) -> Option<String> {
         self.verified.get(&parsed.id()).await?.etag
     }
 
-    /// Whether the answer to this request is in the cache, if the original still has this tag.
+    /// Whether the response to this request is cached for this entity tag of the original.
     pub(super) fn is_cached(&self, parsed: &ParsedRequest, source_tag: &str) -> bool {
         self.cache.contains_key(&cache_key(parsed, source_tag))
     }
 
-    /// Takes a request through all stages. `holds` is a tag that the original is likely to have still.
+    /// Processes a request. `holds` is an entity tag that the original probably still has.
     pub(super) async fn run(
         &self,
         source: &dyn Source,
@@ -177,11 +182,11 @@ impl Pipeline {
         holds: Option<String>,
     ) -> Result<Outcome, Problem> {
         let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
-        // Where nothing is likely to be done there is nothing to wait for.
+        // A place is acquired only if work is likely.
         let mut place = if holds.is_none() { Some(pool.place(parsed.key.as_str(), parsed.deadline)?) } else { None };
         let started = Instant::now();
         let found = match open(source, parsed, holds.as_deref()).await? {
-            // Not every source compares.
+            // Not every source evaluates preconditions.
             Found::Object(object) if holds.is_some() && object.meta.etag == holds => Found::Same(object.meta),
             Found::Same(meta) if meta.is_partial => {
                 let known = self.verified.get(&parsed.id()).await.filter(|known| known.etag == meta.etag);
@@ -229,12 +234,12 @@ impl Pipeline {
         Ok(outcome)
     }
 
-    /// The result store, as far as it is for this request.
+    /// The result store, if this request may use it.
     fn results_for(&self, parsed: &ParsedRequest) -> Option<&Arc<Results>> {
         self.results.as_ref().filter(|results| results.may_hold(parsed.preset.is_some()))
     }
 
-    /// The answer as an earlier process, or another one, has made it.
+    /// Looks up the response in the result store.
     async fn stored(&self, meta: &Meta, key: Option<&str>, parsed: &ParsedRequest) -> Option<Outcome> {
         let (results, key, meta) = (self.results_for(parsed)?, key?, meta.clone());
         let Stored { record, content } = results.get(&ResultId::of(parsed.key.as_str(), key), parsed.deadline).await?;
@@ -250,7 +255,7 @@ impl Pipeline {
         Some(Outcome::Stored { meta, stored: Arc::new(StoredAnswer { record, body: Mutex::new(Some(body)) }) })
     }
 
-    /// Hands an answer to the result store, and waits for nothing.
+    /// Passes a response to the result store without waiting.
     fn store(&self, key: &str, answer: &Answer, parsed: &ParsedRequest) {
         if let Some(results) = self.results_for(parsed) {
             let took = answer.cost.durations().into_iter().map(|(_, took)| took).sum();
@@ -258,19 +263,20 @@ impl Pipeline {
         }
     }
 
-    /// Waits until the result store has what it was given so far.
+    /// Waits until the result store has processed everything passed to it so far.
     pub(super) async fn settle(&self) {
         if let Some(results) = &self.results {
             results.settle().await;
         }
     }
 
-    /// Plans how to leave the metadata out.
+    /// Plans the removal of the metadata.
     async fn original(&self, object: Object, place: Place, parsed: &ParsedRequest) -> Result<Outcome, Problem> {
         object.check_length(self.settings.max_source_bytes)?;
         let Object { meta, content } = object;
         let deadline = parsed.deadline;
-        // Reading a file's headers takes memory by its length, while reading what is in memory already is paid for.
+        // Reading the headers of a file takes memory in proportion to its length; the memory of bytes that are already
+        // read is accounted for.
         let (worker, original, room) = match content {
             Content::File(file) => {
                 let worker = self.headers.worker(Some(place), deadline).await?;
@@ -293,7 +299,7 @@ impl Pipeline {
         Ok(Outcome::Original { meta, format, rewrite, original })
     }
 
-    /// Makes a picture, or a report about one.
+    /// Renders a picture, or a report about one.
     async fn finished(
         &self,
         object: Object,
@@ -302,7 +308,7 @@ impl Pipeline {
         opened: Duration,
     ) -> Result<Answer, Problem> {
         let deadline = parsed.deadline;
-        // A file is there when a worker is free, so it need not be in memory before. What a store sends is on its way.
+        // A file is read only when a worker is free; bytes from a store are received while the job waits.
         let (worker, bytes, took) = if matches!(object.content, Content::File(_)) {
             let worker = self.pixels.worker(Some(place), deadline).await?;
             let started = Instant::now();
@@ -329,7 +335,7 @@ impl Pipeline {
         worker.run(move |work| job.run(&bytes, work)).await?
     }
 
-    /// Refuses a download whose header is beyond the limits, or that is no image.
+    /// Rejects a download that is no image, or whose header exceeds a limit.
     async fn probe(&self, head: Vec<u8>, deadline: Instant) -> Result<Look, Problem> {
         let budget = self.settings.limits.budget;
         let worker = self.headers.worker(None, deadline).await?;
@@ -341,7 +347,7 @@ impl Pipeline {
     }
 }
 
-/// What is done on a worker's thread.
+/// The part of a request that runs on a worker thread.
 struct Job {
     transform: crate::query::Transform,
     accepted: Accepted,
@@ -381,14 +387,14 @@ fn cache_key(parsed: &ParsedRequest, source_tag: &str) -> String {
     format!("{}\n{}", parsed.key.as_str(), entity_tag(source_tag, &parsed.variant))
 }
 
-/// Asks the source, until the deadline.
+/// Queries the source, until the deadline.
 async fn open(source: &dyn Source, parsed: &ParsedRequest, holds: Option<&str>) -> Result<Found, Problem> {
     let ask = Ask { key: &parsed.key, version: parsed.version.as_deref(), holds, deadline: parsed.deadline };
     let opened = tokio::time::timeout_at(parsed.deadline, source.open(ask)).await;
     Ok(opened.unwrap_or(Err(SourceError::TimedOut))?)
 }
 
-/// Refuses a download that is no image as soon as its first bytes are there.
+/// Rejects a download that is no image as soon as its first bytes have arrived.
 async fn recognised(head: Vec<u8>) -> Result<Look, Problem> {
     sniffed(&head)?;
     Ok(Look { bytes: head, enough: true })

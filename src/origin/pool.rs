@@ -1,8 +1,8 @@
-//! A bounded number of threads for work, and a bounded queue in front of them.
+//! A thread pool with a bounded number of workers and a bounded queue.
 //!
-//! A job takes its [`Place`] first, before anything is opened or read for it: a full queue, and one so long that the
-//! deadline would pass in it, refuses at once. It becomes a [`Worker`] when one is free, and only then runs. No original
-//! takes all workers for itself: see [`Fairness`].
+//! A job acquires a [`Place`] before anything is opened or read for it. If the queue is full, or so long that the
+//! deadline would pass in it, the job is rejected at once. When a worker is free the job acquires a [`Worker`] and
+//! runs. No single original can occupy all workers: see [`Fairness`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,42 +16,42 @@ use super::threads::Threads;
 use crate::codec::Work;
 use crate::error::{Code, Problem};
 
-/// How much later than its deadline work may notice it. After that the answer is given without it; its thread counts as
-/// busy until it is really done.
+/// How long after its deadline a job may still respond. After that the response is sent without it; its thread counts
+/// as busy until the job really ends.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Where work is done that takes a processor: never on the threads that serve connections.
+/// A pool for CPU-bound work, which never runs on the threads that serve connections.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     workers: usize,
-    /// One permit for each job that is being worked on.
+    /// One permit for each running job.
     working: Arc<Semaphore>,
-    /// One permit for each job that is worked on, waits, or is about to.
+    /// One permit for each job that runs, waits, or is about to.
     places: Arc<Semaphore>,
-    /// How many places there are.
+    /// The total number of places.
     capacity: usize,
     threads: Arc<Threads>,
     pace: Arc<Mutex<Pace>>,
     fairness: Fairness,
 }
 
-/// How many jobs there are.
+/// The number of jobs in a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Load {
-    /// Jobs that are worked on.
+    /// Running jobs.
     pub(crate) busy: usize,
-    /// Jobs that wait.
+    /// Queued jobs.
     pub(crate) queued: usize,
 }
 
-/// A place in the queue. It is given back when it is dropped.
+/// A place in the queue. It is released on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     entry: Entry,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A worker that is free for one job.
+/// A worker that is reserved for one job.
 #[derive(Debug)]
 pub(super) struct Worker {
     pool: Pool,
@@ -62,7 +62,7 @@ pub(super) struct Worker {
     permit: OwnedSemaphorePermit,
 }
 
-/// A job that is worked on, until this is dropped.
+/// A running job. It ends on drop.
 #[derive(Debug)]
 struct Busy {
     since: Instant,
@@ -76,7 +76,7 @@ impl Busy {
         Self { since, pace }
     }
 
-    /// Notes how long the job took. What was given up early tells nothing of how long it would have taken.
+    /// Records how long the job took. A cancelled job is ignored, since its full duration is unknown.
     fn note(&self, work: &Work) {
         let (took, mut pace) = (self.since.elapsed(), lock(&self.pace));
         if work.check().is_ok() || took > pace.median() {
@@ -94,21 +94,21 @@ impl Drop for Busy {
     }
 }
 
-/// How long jobs took lately, and how long those take that are worked on.
+/// Statistics of job durations: recent jobs and running jobs.
 #[derive(Debug, Default)]
 struct Pace {
-    /// When the jobs began that are worked on.
+    /// The start times of the running jobs.
     running: Vec<Instant>,
-    /// The latest jobs, the newest last.
+    /// The durations of the most recent jobs, newest last.
     latest: VecDeque<Duration>,
-    /// The shortest, which is forgotten little by little.
+    /// The shortest duration, which decays towards newer ones.
     least: Duration,
 }
 
 impl Pace {
-    /// How many jobs are remembered.
+    /// The number of durations that are kept.
     const REMEMBERED: usize = 31;
-    /// By how much the shortest is forgotten with each job.
+    /// The rate at which the shortest duration decays with each job.
     const FORGOTTEN: f64 = 0.125;
 
     fn note(&mut self, took: Duration) {
@@ -122,7 +122,7 @@ impl Pace {
         self.least = took.min(self.least.mul_f64(1.0 + Self::FORGOTTEN));
     }
 
-    /// What half of the jobs did not exceed: a few that were made to be slow do not count.
+    /// The median of the recent durations, which a few deliberately slow jobs do not affect.
     fn median(&self) -> Duration {
         let mut sorted: Vec<_> = self.latest.iter().copied().collect();
         sorted.sort_unstable();
@@ -131,11 +131,11 @@ impl Pace {
 }
 
 fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
-    // Nothing panics while it is locked.
+    // No code panics while it holds the lock.
     pace.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Cancels the work when the one who waits for it goes away.
+/// Cancels the job when the future that waits for it is dropped.
 struct CancelOnDrop(Work);
 
 impl Drop for CancelOnDrop {
@@ -149,7 +149,7 @@ fn late() -> Problem {
 }
 
 impl Pool {
-    /// `workers` threads of this name, and `queue` jobs that may wait for them.
+    /// Creates a pool of `workers` threads with this name, and a queue for `queue` further jobs.
     pub(super) fn new(name: &'static str, workers: usize, queue: usize) -> Self {
         let capacity = workers.saturating_add(queue).min(Semaphore::MAX_PERMITS);
         Self {
@@ -163,30 +163,30 @@ impl Pool {
         }
     }
 
-    /// How many jobs there are at the moment.
+    /// The current number of jobs.
     pub(super) fn load(&self) -> Load {
         let busy = self.workers.saturating_sub(self.working.available_permits());
         let taken = self.capacity.saturating_sub(self.places.available_permits());
         Load { busy, queued: taken.saturating_sub(busy) }
     }
 
-    /// A place in the queue for work on this original.
+    /// Reserves a place in the queue for a job on this original.
     ///
     /// # Errors
-    /// [`Code::Overloaded`] when the queue is full, or when those who are in it already will take until the deadline by
-    /// the time that jobs took lately.
+    /// [`Code::Overloaded`] if the queue is full, or if the jobs ahead are expected to take until the deadline, given
+    /// how long recent jobs took.
     pub(super) fn place(&self, original: &str, deadline: Instant) -> Result<Place, Problem> {
         let entry = self.fairness.enter(original)?;
         let ahead = self.capacity.saturating_sub(self.places.available_permits());
-        let refused = || Problem::new(Code::Overloaded, "too many pictures are waiting to be made; try again shortly");
+        let refused = || Problem::new(Code::Overloaded, "the queue is full; try again shortly");
         if Instant::now() + self.expected(ahead) > deadline {
             return Err(refused());
         }
         self.places.clone().try_acquire_owned().map(|permit| Place { entry, _permit: permit }).map_err(|_| refused())
     }
 
-    /// How long a job will take at least that finds so many before it: until a worker is free, if jobs take as long as the
-    /// median of late, and itself as long as the shortest. Nothing, if a worker is free.
+    /// A lower bound on the time until a job with `ahead` jobs before it ends: the wait for a worker if jobs take the
+    /// recent median, plus the shortest duration for the job itself. Zero if a worker is free.
     fn expected(&self, ahead: usize) -> Duration {
         if ahead < self.workers {
             return Duration::ZERO;
@@ -198,10 +198,10 @@ impl Pool {
         (begun + median.mul_f64(waiting as f64)).div_f64(self.workers as f64) + pace.least
     }
 
-    /// Waits for a worker. A job that depends on another's place needs none of its own.
+    /// Waits for a worker. A job that depends on another job's place needs none of its own.
     ///
     /// # Errors
-    /// [`Code::Deadline`] when none is free in time, or so late that not even the shortest job of late would have ended.
+    /// [`Code::Deadline`] if no worker becomes free early enough for even the shortest recent job to end in time.
     pub(super) async fn worker(&self, place: Option<Place>, deadline: Instant) -> Result<Worker, Problem> {
         let turn = match &place {
             Some(place) => place.entry.turn(deadline).await?,
@@ -227,7 +227,7 @@ impl Worker {
     /// Runs `job` on a thread of the pool.
     ///
     /// # Errors
-    /// [`Code::Deadline`] when the job did not end in time, [`Code::DamagedImage`] when it panicked.
+    /// [`Code::Deadline`] if the job did not end in time, [`Code::DamagedImage`] if it panicked.
     pub(super) async fn run<T: Send + 'static>(
         self,
         job: impl FnOnce(&Work) -> T + Send + 'static,
@@ -248,10 +248,10 @@ impl Worker {
             Ok(Ok(Ok(done))) => Ok(done),
             Ok(Ok(Err(panic))) => {
                 let panic = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref().copied());
-                tracing::error!(panic, "a picture made its decoder panic");
-                Err(Problem::new(Code::DamagedImage, "the image is damaged in a way that its decoder did not expect"))
+                tracing::error!(panic, "a decoder panicked");
+                Err(Problem::new(Code::DamagedImage, "the image is damaged in an unexpected way"))
             }
-            Ok(Err(_)) => Err(Problem::new(Code::Overloaded, "there is no thread left to work on; try again shortly")),
+            Ok(Err(_)) => Err(Problem::new(Code::Overloaded, "no worker thread is available; try again shortly")),
             Err(_) => Err(late()),
         }
     }
@@ -268,13 +268,13 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
-    /// The name of an original that no other job has.
+    /// Returns a name of an original that no other job uses.
     fn original() -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         COUNT.fetch_add(1, Ordering::Relaxed).to_string()
     }
 
-    /// Runs a job as those do that need nothing read.
+    /// Runs a job that reads nothing.
     async fn run<T: Send + 'static>(
         pool: &Pool,
         deadline: Instant,

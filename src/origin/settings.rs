@@ -1,4 +1,4 @@
-//! How requests are answered.
+//! The settings of the origin.
 
 use std::time::Duration;
 
@@ -12,49 +12,49 @@ use crate::telemetry::Metrics;
 use crate::transform::Limits;
 
 words! {
-    /// Which metadata viewers may see.
+    /// Which metadata clients may request.
     ExposeMetadata {
-        /// Whatever the file holds.
+        /// All metadata in the file.
         All = "all",
-        /// `showExif` without anything that tells a place; `metadata=all` is refused.
+        /// `showExif` without locations; `metadata=all` is rejected.
         NoLocation = "no-location",
-        /// `showExif` and `metadata=all` are refused.
+        /// `showExif` and `metadata=all` are rejected.
         None = "none",
     }
 }
 
-/// What the origin goes by.
+/// The settings of the origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OriginSettings {
-    /// Largest original in bytes.
+    /// The maximum size of an original in bytes.
     pub max_source_bytes: u64,
-    /// Bytes for all originals that are in memory.
+    /// The memory in bytes for all originals being processed.
     pub download_memory: u64,
-    /// What one picture or animation may cost.
+    /// The limits for one picture or animation.
     pub limits: Limits,
-    /// How long one request may take.
+    /// The time limit of a request.
     pub deadline: Duration,
-    /// Pictures worked on at the same time.
+    /// The number of pictures processed concurrently.
     pub workers: usize,
-    /// Pictures that may wait for a worker.
+    /// The number of pictures that may wait for a worker.
     pub queue: usize,
-    /// Bytes for finished pictures.
+    /// The memory in bytes for cached pictures.
     pub cache: u64,
-    /// Where finished pictures are kept beyond this process.
+    /// The result store that keeps finished pictures beyond this process.
     pub results: Option<ResultsSettings>,
-    /// How long viewers and CDNs may keep a picture, in seconds.
+    /// How long clients and CDNs may keep a picture, in seconds.
     pub max_age: u32,
-    /// The same, where the original has a `Cache-Control` of its own that says more.
+    /// The upper limit in seconds for originals with a `Cache-Control` of their own.
     pub max_age_limit: u32,
-    /// The header that lists cache tags.
+    /// The name of the header that lists cache tags.
     pub cache_tag_header: Option<HeaderName>,
-    /// Which metadata viewers may see.
+    /// Which metadata clients may request.
     pub expose_metadata: ExposeMetadata,
-    /// Where figures of operation go.
+    /// Where metrics are published.
     pub metrics: Metrics,
-    /// What `format=auto` may choose beside JPEG and PNG, best first.
+    /// The formats that `format=auto` may choose besides JPEG and PNG, in order of preference.
     pub auto_formats: Vec<Format>,
-    /// How fast AVIF is written.
+    /// The speed of the AVIF encoder, see [`codec::avif::SPEEDS`](crate::codec::avif::SPEEDS).
     pub avif_speed: u8,
     /// Named sets of parameters.
     pub presets: Presets,

@@ -1,5 +1,5 @@
-//! Threads for work that takes a processor, apart from those of the runtime: reading files and resolving names can block the
-//! runtime's own blocking threads for as long as a disk or a name server hangs, and pixels must not wait for that.
+//! Threads for CPU-bound work, separate from those of the runtime: reading files and resolving names can block the
+//! runtime's blocking threads for as long as a disk or a name server hangs, and that must not delay pictures.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What a job panicked with.
+/// The payload of a panic.
 pub(super) type Panic = Box<dyn Any + Send>;
 
-/// A fixed number of threads at most, started when they are first needed. They end with this value.
+/// A fixed maximum number of threads, which are started on demand and end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Threads {
     name: &'static str,
@@ -45,13 +45,13 @@ impl std::fmt::Debug for State {
 }
 
 impl Threads {
-    /// `most` threads of this name.
+    /// Creates a pool of at most `most` threads with this name.
     pub(super) fn new(name: &'static str, most: usize) -> Self {
         Self { name, most, shared: Arc::default() }
     }
 
-    /// Runs a job after those that came before it. The receiver gets its result, or what it panicked with; it gets nothing
-    /// if there is no thread to run it.
+    /// Queues a job. The receiver gets its result or the payload of its panic; its channel is closed if no thread could
+    /// be started.
     pub(super) fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -59,7 +59,7 @@ impl Threads {
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(move || {
             let outcome = catch_unwind(AssertUnwindSafe(job));
-            // Nobody may be waiting any more.
+            // The receiver may have been dropped.
             let _ = sender.send(outcome);
         });
         let mut state = self.shared.lock();
@@ -77,7 +77,7 @@ impl Threads {
         match std::thread::Builder::new().name(self.name.to_owned()).spawn(move || shared.work()) {
             Ok(_) => state.started += 1,
             Err(error) => {
-                tracing::error!(%error, "a thread cannot be started");
+                tracing::error!(%error, "cannot start a thread");
                 if state.started == 0 {
                     state.jobs.clear();
                 }
@@ -94,7 +94,7 @@ impl Drop for Threads {
 }
 
 impl Shared {
-    /// A panic of a job is caught before it can poison the lock.
+    /// Locks the state. A panic of a job is caught before it can poison the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! When the store is asked and when it is written to: never so that a request waits for longer than the timeout, or fails.
+//! Access to the result store: a request never waits longer than the timeout, and never fails because of the store.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,22 +9,22 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Written};
 
-/// Reads at the same time. A store that hangs holds as many threads, and no more.
+/// The maximum number of concurrent reads. A store that hangs blocks at most as many threads.
 const READS: usize = 64;
 
-/// Bytes that may wait to be written, in KiB. What finds no room is not stored.
+/// The memory for pending writes in KiB. Results beyond it are not stored.
 const WRITE_MEMORY_KIB: u32 = 128 * 1024;
 
-/// How long a write may take.
+/// The timeout of a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Failures in a row after which the store is left alone for a while.
+/// The number of consecutive failures after which the store is not used for a while.
 const FAILURES: u32 = 5;
 
-/// How long it is left alone.
+/// How long the store is not used after these failures.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The result store, and what was asked of it.
+/// The result store with its limits and statistics.
 pub(crate) struct Results {
     store: Arc<dyn ResultStore>,
     which: ResultsFor,
@@ -35,29 +35,29 @@ pub(crate) struct Results {
     stats: Mutex<Stats>,
 }
 
-/// Whether the store works.
+/// The health of the store.
 #[derive(Debug, Default)]
 struct Health {
     failures: u32,
-    /// Until when it is not asked.
+    /// The time until which the store is not used.
     paused: Option<Instant>,
 }
 
-/// What was asked of the store since the start.
+/// The statistics of the store since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) errors: u64,
     pub(crate) written: u64,
-    /// Results that were not stored because too many were waiting, or the store was not working.
+    /// Results that were not stored because too many writes were pending or the store was unhealthy.
     pub(crate) dropped: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
 }
 
 impl Results {
-    /// Asks `store` for at most `timeout` a request, and keeps the results that `which` names.
+    /// Uses `store` for at most `timeout` per request, for the results that `which` selects.
     pub(crate) fn new(store: Arc<dyn ResultStore>, which: ResultsFor, timeout: Duration) -> Self {
         let (reads, writes) = (Semaphore::new(READS), Semaphore::new(WRITE_MEMORY_KIB as usize));
         Self {
@@ -71,18 +71,18 @@ impl Results {
         }
     }
 
-    /// Whether results of requests like this are stored. `preset` tells whether the request named one.
+    /// Whether results of such requests are stored. `preset` is whether the request names a preset.
     pub(crate) const fn may_hold(&self, preset: bool) -> bool {
         !matches!(self.which, ResultsFor::Presets) || preset
     }
 
-    /// Finds a result, unless the store takes too long.
+    /// Looks up a result, unless the store takes too long.
     pub(crate) async fn get(&self, id: &ResultId, deadline: Instant) -> Option<Stored> {
         if self.is_paused() {
             return None;
         }
         let until = deadline.min(Instant::now() + self.timeout);
-        // A task of its own holds the permit for as long as the store really takes, if that is longer.
+        // A separate task holds the permit until the store has finished, even after the timeout.
         let (store, reads, id) = (self.store.clone(), self.reads.clone(), id.clone());
         let read = async {
             let permit = reads.acquire_owned().await;
@@ -94,7 +94,7 @@ impl Results {
         };
         let found = match timeout_at(until, read).await {
             Ok(Ok(found)) => found,
-            // It panicked.
+            // The task panicked.
             Ok(Err(error)) => Err(StoreError::Io(std::io::Error::other(error))),
             Err(_) => Err(StoreError::Io(std::io::ErrorKind::TimedOut.into())),
         };
@@ -117,7 +117,7 @@ impl Results {
         }
     }
 
-    /// Stores a result, some time after this returns. `took` is how long it took to make it.
+    /// Stores a result in the background. `took` is the time that rendering took.
     pub(crate) fn keep(self: &Arc<Self>, id: ResultId, media_type: &'static str, bytes: Bytes, took: Duration) {
         if matches!(self.which, ResultsFor::SlowerThan(least) if took < least) {
             return;
@@ -132,7 +132,7 @@ impl Results {
         tokio::spawn(async move {
             let write = async {
                 let length = bytes.len() as u64;
-                // Not on the way of the answer: a digest of megabytes takes milliseconds.
+                // Not before the response is sent: hashing megabytes takes milliseconds.
                 let hashed = bytes.clone();
                 let record = tokio::task::spawn_blocking(move || Record::of(media_type, &hashed)).await;
                 let record = record.map_err(std::io::Error::other)?;
@@ -155,13 +155,13 @@ impl Results {
         });
     }
 
-    /// Waits until everything that was to be stored so far is stored, or has failed.
+    /// Waits until every pending write has completed or failed.
     pub(crate) async fn settle(&self) {
-        // Whoever writes holds some of them.
+        // Each writer holds some of the permits.
         let _all = self.writes.acquire_many(WRITE_MEMORY_KIB).await;
     }
 
-    /// What was asked of the store since the start.
+    /// The statistics since the start.
     pub(crate) fn stats(&self) -> Stats {
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,10 +183,10 @@ impl Results {
         self.count(|stats| stats.errors += 1);
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         health.failures += 1;
-        // One result that is damaged says nothing about the others.
+        // A single damaged result does not make the store unhealthy.
         if health.failures >= FAILURES && !matches!(error, StoreError::Damaged) {
             *health = Health { failures: FAILURES - 1, paused: Some(Instant::now() + PAUSE) };
-            tracing::warn!(%error, "the result store does not work; it is left alone for {} s", PAUSE.as_secs());
+            tracing::warn!(%error, "the result store is unhealthy and will not be used for {} s", PAUSE.as_secs());
         } else {
             tracing::debug!(%error, "the result store failed");
         }
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
     use crate::results::StoredResult;
 
-    /// What a store does.
+    /// The behaviour of a test store.
     #[derive(Debug, Clone, Copy)]
     enum Manner {
         Hangs,
@@ -262,7 +262,7 @@ mod tests {
             }
             assert_eq!(odd.1.load(Ordering::Relaxed), u64::from(FAILURES), "{manner:?}");
             assert_eq!(results.stats().errors, u64::from(FAILURES), "{manner:?}");
-            // One request tries whether it works again.
+            // One request tests whether the store has recovered.
             tokio::time::sleep_until(started + PAUSE + Duration::from_secs(5)).await;
             for _ in 0..2 {
                 assert!(results.get(&ResultId::of("k", "x"), Instant::now() + Duration::from_secs(10)).await.is_none());

@@ -1,4 +1,4 @@
-//! A result store in S3, or in a store like it: an object a result, whose metadata holds its [`Record`].
+//! A result store in S3 or an S3-compatible store: one object for each result, with its [`Record`] as object metadata.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -13,13 +13,13 @@ use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Store
 use crate::source::s3::{self, Place};
 use crate::source::{ByteStream, SourceError, SourceSettings};
 
-/// The name of the metadata that holds the record.
+/// The key of the object metadata that contains the record.
 const RECORD: &str = "image-origin";
 
-/// How long browsers and CDNs that read the bucket themselves may keep a result: its name changes with its bytes.
+/// The lifetime of a result for browsers and CDNs that read the bucket directly: its name changes with its bytes.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
-/// Results as objects.
+/// Results as objects in a bucket.
 pub(crate) struct Bucket {
     place: Place,
     settings: SourceSettings,
@@ -27,7 +27,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Stores results at this place.
+    /// Creates a store in this bucket and prefix.
     pub(crate) fn new(place: Place, settings: SourceSettings) -> Self {
         Self { place, settings, client: OnceCell::new() }
     }
@@ -62,7 +62,8 @@ impl Bucket {
             .put_object()
             .bucket(self.place.bucket())
             .key(self.place.key(&id.path()))
-            // Another process may have been faster: results with one name are equal, so the first one stays.
+            // Another process may have stored the result first. Results with the same name are equal, so the first one
+            // is kept.
             .if_none_match("*")
             .content_type(record.media_type)
             .cache_control(CACHE_CONTROL)
@@ -70,7 +71,7 @@ impl Bucket {
             .body(bytes.into());
         match request.send().await {
             Ok(_) => Ok(Written::Stored),
-            // 409: another one is being written under this name.
+            // 409: a concurrent write to the same name.
             Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Written::AlreadyThere),
             Err(error) => Err(refused(&error)),
         }
@@ -119,8 +120,8 @@ async fn read_all(mut pieces: ByteStream, length: u64) -> Result<Vec<u8>, StoreE
     Ok(bytes)
 }
 
-/// The same pieces, each kept back until the next one is there, so that the last one is sent only if the digest of all is
-/// that of the record. A client that announced the length gets an incomplete answer otherwise, and not a wrong one.
+/// Delays each piece until the next one has arrived, so that the last one is sent only if the digest of all pieces
+/// matches the record. Otherwise a client that knows the length receives an incomplete response instead of a wrong one.
 fn verified(pieces: ByteStream, record: Record) -> ByteStream {
     struct State {
         pieces: ByteStream,
@@ -151,14 +152,14 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// S3 denies access to what does not exist, unless whoever asks may list the bucket. That the role lacks the right to read
-/// is found out when the store is checked.
+/// Whether the error means that the object is missing. S3 denies access to missing objects unless the caller may list
+/// the bucket. A missing read permission is detected when the store is checked.
 fn is_missing<E>(error: &SdkError<E>) -> bool {
     matches!(status(error), Some(403 | 404))
 }
 
 fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
-    let code = error.as_service_error().and_then(|error| error.code()).unwrap_or("no answer");
+    let code = error.as_service_error().and_then(|error| error.code()).unwrap_or("no response");
     StoreError::Refused(match status(error) {
         Some(status) => format!("{status} {code}"),
         None => code.to_owned(),

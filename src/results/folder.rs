@@ -1,11 +1,12 @@
 //! A result store in a folder, which several processes may share.
 //!
-//! A result is a file below a folder of two hexadecimal digits: a [`Record`] of fixed length, then the bytes. It is written
-//! under the name `partial` and renamed, so that no reader sees half of it whatever happens to the writer.
+//! A result is a file in a subfolder of two hexadecimal digits: a [`Record`] of fixed length, followed by the bytes. It
+//! is written under the name `partial` and renamed, so that no reader sees a partial result.
 //!
-//! The file `size` holds the bytes of all results as decimal digits, and whoever holds its lock is the only one to write.
-//! It is counted up before a result gets its name, so that a process that is killed in between leaves it too large, never
-//! too small; the next eviction counts again. A file's time of modification is when it was last used, to the minute.
+//! The file `size` contains the total size of all results in decimal digits, and the process that holds its lock is the
+//! only writer. The total is increased before a result is renamed, so that a process that is killed in between leaves
+//! it too large, never too small; the next eviction recomputes it. A file's modification time is the time of its last
+//! use, to the minute.
 
 use std::collections::BinaryHeap;
 use std::fs::{self, File};
@@ -21,31 +22,31 @@ use sha2::{Digest as _, Sha256};
 use super::record::RECORD_LEN;
 use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
 
-/// The file whose lock allows to write.
+/// The file whose lock grants permission to write.
 const SIZE: &str = "size";
 
 /// The name of a file that is being written.
 const PARTIAL: &str = "partial";
 
-/// An eviction makes room for this share of the bound, so that it does not have to happen for every result.
+/// Each eviction frees at least this fraction (1/n) of the limit, so that it is not needed for every result.
 const EVICTED_SHARE: u64 = 10;
 
-/// A result that was used within this time is not marked again.
+/// The resolution of the time of last use: a result used within this time is not marked again.
 const USE_RESOLUTION: Duration = Duration::from_secs(60);
 
-/// Results as files.
+/// Results as files in a folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
     root: PathBuf,
-    /// Bytes that all results may take together, records included.
+    /// The maximum total size of all results including their records, in bytes.
     max_bytes: u64,
 }
 
 impl Folder {
-    /// Creates the folder where there is none.
+    /// Opens the store, and creates the folder if it does not exist.
     ///
     /// # Errors
-    /// What the system says when nothing can be written there.
+    /// The system's error if the folder is not writable.
     pub(crate) fn new(root: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         let folder = Self { root: root.canonicalize()?, max_bytes };
@@ -80,7 +81,7 @@ impl Folder {
         let is_marked =
             facts.modified().is_ok_and(|used| now.duration_since(used).unwrap_or_default() < USE_RESOLUTION);
         if !is_marked {
-            // Another user's file cannot be marked, and is evicted sooner.
+            // The file of another user cannot be marked, and is evicted sooner.
             let _ = file.set_modified(now);
         }
         let content = if record.length <= IN_MEMORY {
@@ -128,7 +129,7 @@ impl Folder {
         Ok(Written::Stored)
     }
 
-    /// Removes the result with this path, if there is one.
+    /// Removes the result with this path, if it exists.
     fn discard(&self, path: &str) -> io::Result<()> {
         let mut total = Total::lock(self.size_file()?)?;
         let path = self.root.join(path);
@@ -143,7 +144,7 @@ impl Folder {
         }
     }
 
-    /// The results whose paths begin with these digits.
+    /// Finds the results whose paths begin with these digits.
     fn find(&self, prefix: &str) -> io::Result<Vec<StoredResult>> {
         let Some((folder, start)) = prefix.split_once('/') else { return Ok(Vec::new()) };
         let files = match fs::read_dir(self.root.join(folder)) {
@@ -167,8 +168,8 @@ impl Folder {
         Ok(found)
     }
 
-    /// Removes the results that were not used for longest until there is room for `size` bytes and some more, and returns
-    /// the bytes that are left. `believed` is what all results are believed to take; it may be wrong in either direction.
+    /// Evicts the least recently used results until there is room for `size` bytes plus a reserve, and returns the
+    /// remaining total size. `believed` is the recorded total size, which may be wrong in either direction.
     fn evict(&self, size: u64, mut believed: u64) -> io::Result<u64> {
         let target = (self.max_bytes - self.max_bytes / EVICTED_SHARE).max(size) - size;
         loop {
@@ -222,7 +223,7 @@ fn is_hex(name: &std::ffi::OsStr, length: usize) -> bool {
     name.len() == length && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
 }
 
-/// SHA-256 of what is left of a file.
+/// The SHA-256 of the rest of a file.
 fn digest(file: &mut File) -> io::Result<[u8; 32]> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -234,10 +235,10 @@ fn digest(file: &mut File) -> io::Result<[u8; 32]> {
     }
 }
 
-/// The bytes of all results, under the lock of their file, which is given back when this is dropped.
+/// The total size of all results. The lock of its file is held until this is dropped.
 struct Total {
     file: File,
-    /// `None` where it is not known.
+    /// `None` if it is unknown.
     bytes: Option<u64>,
 }
 
@@ -253,12 +254,12 @@ impl Total {
     fn store(&mut self, bytes: u64) -> io::Result<()> {
         self.bytes = Some(bytes);
         self.file.seek(SeekFrom::Start(0))?;
-        // Always as many digits, so that the file is never cut before it is written.
+        // A fixed number of digits, so that the file never needs to be truncated.
         self.file.write_all(format!("{bytes:020}").as_bytes())
     }
 }
 
-/// A result that may be removed. The greatest is the one that was used last.
+/// A candidate for eviction. The greatest one is the most recently used.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     used: SystemTime,
@@ -266,7 +267,7 @@ struct Entry {
     path: PathBuf,
 }
 
-/// The least recently used results that together have at least `wanted` bytes, if there are so many.
+/// The least recently used results that together have at least `wanted` bytes, as far as there are that many.
 struct Oldest {
     wanted: u64,
     bytes: u64,
@@ -287,7 +288,7 @@ impl Oldest {
         }
     }
 
-    /// From the least recently used on.
+    /// Sorted from the least recently used.
     fn into_sorted(self) -> Vec<Entry> {
         self.heap.into_sorted_vec()
     }
@@ -347,7 +348,7 @@ mod tests {
         folder.write(&ResultId::of("k", name), &Record::of("image/png", bytes), bytes).unwrap()
     }
 
-    /// Bytes of the results that are there, and what the folder believes that they are.
+    /// The actual and the recorded total size of the results.
     fn sizes(folder: &Folder) -> (u64, u64) {
         let believed = Total::lock(folder.size_file().unwrap()).unwrap();
         let mut total = 0;
@@ -452,7 +453,7 @@ mod tests {
             fs::write(temporary.path().join(SIZE), noted).unwrap();
             for name in 0..20 {
                 store(&folder, &name.to_string(), &[1; 1000]);
-                // A size that is too small is found out when that many more have been stored.
+                // A recorded size that is too small is detected after that many more bytes have been stored.
                 assert!(sizes(&folder).0 <= 7 * size, "{noted}");
             }
             let (there, believed) = sizes(&folder);

@@ -1,12 +1,12 @@
 //! The result store: finished pictures that outlive a process and are shared between processes.
 //!
-//! A result is stored under digests of everything that decides over its bytes: the original's key, and its entity tag, the
-//! canonical query, the negotiated format, the settings that count, and the version of this program. A changed original
-//! therefore has other results, and nothing has to be removed for an answer to be right. The digest of the key comes first,
-//! so that all results of an original can be found and removed.
+//! A result is stored under digests of everything that decides its bytes: the original's key and entity tag, the
+//! canonical query, the negotiated format, the settings that affect the bytes, and the version of this program. A
+//! changed original therefore has different results, and nothing has to be removed to keep responses correct. The digest
+//! of the key comes first, so that all results of an original can be found and removed.
 //!
-//! The store is an optimisation. Whatever goes wrong with it costs a request at most the configured timeout, is counted,
-//! and leads to the picture being made as if there were no store.
+//! The store is an optimisation. A failure delays a request by at most the configured timeout, is counted, and leads to
+//! the picture being rendered as if there were no store.
 
 mod access;
 #[cfg(feature = "s3")]
@@ -34,56 +34,56 @@ use crate::source::{ByteStream, SourceSettings};
 /// Which results are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsFor {
-    /// All pictures and reports that were made.
+    /// All rendered pictures and reports.
     All,
-    /// Those of requests that name a preset.
+    /// The results of requests that name a preset.
     Presets,
-    /// Those that took at least this long to make.
+    /// The results that took at least this long to render.
     SlowerThan(Duration),
 }
 
-/// Where results are stored.
+/// The location of the result store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResultsPlace {
-    /// A folder, which other processes of this machine may share.
+    /// A folder, which other processes on this machine may share.
     Folder(PathBuf),
-    /// `bucket` or `bucket/prefix` of S3, or of a store like it.
+    /// `bucket` or `bucket/prefix` in S3 or an S3-compatible store.
     S3(String),
 }
 
-/// The result store's settings.
+/// The settings of the result store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultsSettings {
-    /// Where results are stored.
+    /// The location of the store.
     pub place: ResultsPlace,
-    /// Which of them.
+    /// Which results are stored.
     pub which: ResultsFor,
-    /// Bytes that all results of a folder may take. A bucket is bounded by its own lifecycle rules.
+    /// The maximum total size of the results in a folder, in bytes. A bucket is bounded by its own lifecycle rules.
     pub max_bytes: u64,
-    /// How long a request may wait for the store.
+    /// The maximum time that a request waits for the store.
     pub timeout: Duration,
-    /// How a bucket is reached.
+    /// The settings of the bucket.
     pub s3: SourceSettings,
 }
 
-/// A result store that cannot be opened.
+/// The error for a result store that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The folder cannot be made, or not written to.
-    #[error("results cannot be stored in {folder}: {reason}")]
+    /// The folder cannot be created or is not writable.
+    #[error("cannot store results in {folder}: {reason}")]
     Folder {
         /// The folder.
         folder: String,
-        /// What the system says.
+        /// The system's error.
         reason: std::io::Error,
     },
-    /// The bucket has no such name.
-    #[error("results cannot be stored: {0}")]
+    /// The location in S3 is invalid.
+    #[error("cannot store results: {0}")]
     S3(#[from] crate::source::OpenError),
 }
 
-/// Opens the store that the settings name.
+/// Opens the configured store.
 pub(crate) fn open(settings: &ResultsSettings) -> Result<Results, OpenError> {
     Ok(Results::new(open_store(settings)?, settings.which, settings.timeout))
 }
@@ -102,61 +102,61 @@ fn open_store(settings: &ResultsSettings) -> Result<Arc<dyn ResultStore>, OpenEr
     Ok(store)
 }
 
-/// Results of at most this many bytes are read into memory and compared with their digest before any of it is sent.
+/// The size in bytes up to which results are read into memory and verified before any of it is sent.
 const IN_MEMORY: u64 = 1024 * 1024;
 
-/// A result that was found.
+/// A stored result.
 pub(crate) struct Stored {
     pub(crate) record: Record,
     pub(crate) content: Content,
 }
 
-/// The bytes of a stored result, without what the store keeps beside them.
+/// The bytes of a stored result, without its record.
 pub(crate) enum Content {
-    /// All of them, compared with their digest.
+    /// All bytes, verified against the digest.
     Memory(Bytes),
-    /// A file that was compared with its digest, and the offset at which the result begins.
+    /// A verified file, and the offset at which the result begins.
     File(Arc<std::fs::File>, u64),
-    /// What another machine sends. It ends in an error instead of its last piece if its digest is another.
+    /// A stream from another machine. If the digest does not match, it ends in an error instead of its last piece.
     #[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "only a bucket streams"))]
     Stream(ByteStream),
 }
 
-/// Why a store could not be used.
+/// The error of a result store.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// A file could not be read or written.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// What is stored is not what was once written.
+    /// The stored bytes do not match their digest.
     #[error("a stored result is damaged")]
     Damaged,
-    /// The store answered with an error, or not at all.
+    /// The store responded with an error, or not at all.
     #[cfg(feature = "s3")]
-    #[error("the store of results answered {0}")]
+    #[error("the result store responded with {0}")]
     Refused(String),
 }
 
-/// What became of a result that was to be stored.
+/// The outcome of storing a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is stored.
+    /// The result was stored.
     Stored,
-    /// Another process had stored it before.
+    /// Another process had already stored it.
     AlreadyThere,
-    /// It is larger than all that the store may hold.
+    /// The result is larger than the limit of the store.
     TooLarge,
 }
 
-/// A place for results.
+/// A backend for the result store.
 pub(crate) trait ResultStore: Send + Sync {
-    /// Finds a result.
+    /// Looks up a result.
     ///
     /// # Errors
-    /// Any [`StoreError`]; `None` is what is simply not there.
+    /// Any [`StoreError`]. A missing result is `None`.
     fn get<'a>(&'a self, id: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>>;
 
-    /// Stores a result, unless it is there already. A reader sees all of it or nothing.
+    /// Stores a result, unless it already exists. The write is atomic for readers.
     ///
     /// # Errors
     /// Any [`StoreError`].

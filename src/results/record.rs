@@ -1,4 +1,4 @@
-//! What is stored beside a result's bytes, and the name that it is stored under.
+//! The name of a stored result, and the metadata stored with its bytes.
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,19 +14,19 @@ const ORIGINAL_DIGITS: usize = 16;
 const RESULT_DIGITS: usize = 48;
 
 impl ResultId {
-    /// The name of a result of the original `key`. `text` holds all that decides over the result's bytes.
+    /// The name of a result of the original `key`. `text` contains everything that decides the bytes of the result.
     pub(crate) fn of(key: &str, text: &str) -> Self {
         let (key, text) = (hex::lower(&Sha256::digest(key)), hex::lower(&Sha256::digest(text)));
         Self(format!("{}{}", &key[..ORIGINAL_DIGITS], &text[..RESULT_DIGITS]))
     }
 
-    /// The name with its first two digits as a folder of their own.
+    /// The name, with its first two digits as a folder.
     pub(crate) fn path(&self) -> String {
         in_folder(&self.0)
     }
 }
 
-/// What the paths of all results of an original begin with.
+/// The common prefix of the paths of all results of an original.
 pub(super) fn prefix_of(key: &str) -> String {
     in_folder(&hex::lower(&Sha256::digest(key))[..ORIGINAL_DIGITS])
 }
@@ -35,25 +35,25 @@ fn in_folder(digits: &str) -> String {
     format!("{}/{}", &digits[..2], &digits[2..])
 }
 
-/// What is known of a result.
+/// The metadata of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The media type of the answer.
+    /// The media type of the response.
     pub(crate) media_type: &'static str,
-    /// Bytes of the result.
+    /// The length in bytes.
     pub(crate) length: u64,
-    /// SHA-256 of these bytes.
+    /// The SHA-256 of the bytes.
     pub(crate) digest: [u8; 32],
 }
 
-/// Bytes of a [`Record`] in front of a stored file.
+/// The length of a [`Record`] at the beginning of a stored file.
 pub(super) const RECORD_LEN: usize = 160;
 
-/// The first word of a record. The number counts up when its form changes.
+/// The magic word of a record. The number is incremented when the format changes.
 const MAGIC: &str = "image-origin-result-1";
 
 impl Record {
-    /// The record of these bytes.
+    /// Computes the record of these bytes.
     pub(crate) fn of(media_type: &'static str, bytes: &[u8]) -> Self {
         Self { media_type, length: bytes.len() as u64, digest: Sha256::digest(bytes).into() }
     }
@@ -63,7 +63,7 @@ impl Record {
         format!("{MAGIC} {} {} {}", self.media_type, self.length, hex::lower(&self.digest))
     }
 
-    /// Reads what [`Self::to_text`] wrote; `None` for anything else.
+    /// Parses the output of [`Self::to_text`]; `None` for anything else.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         if words.next()? != MAGIC {
@@ -78,29 +78,29 @@ impl Record {
         words.next().is_none().then_some(Self { media_type, length, digest })
     }
 
-    /// The text, filled up with spaces, and a line break.
+    /// The text, padded with spaces and terminated by a line break.
     pub(super) fn to_bytes(self) -> [u8; RECORD_LEN] {
         let mut bytes = [b' '; RECORD_LEN];
         let text = self.to_text();
-        // The longest media type, a length of twenty digits and a digest leave room.
+        // There is room for the longest media type, a length of twenty digits and a digest.
         let length = text.len().min(RECORD_LEN - 1);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
         bytes[RECORD_LEN - 1] = b'\n';
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
+    /// Parses the output of [`Self::to_bytes`].
     pub(super) fn from_bytes(bytes: &[u8; RECORD_LEN]) -> Option<Self> {
         Self::from_text(std::str::from_utf8(bytes).ok()?)
     }
 
-    /// Whether these are the bytes that the record was made of.
+    /// Whether length and digest match these bytes.
     pub(super) fn fits(&self, bytes: &[u8]) -> bool {
         self.length == bytes.len() as u64 && self.digest == *Sha256::digest(bytes)
     }
 }
 
-/// The media types of what this program makes.
+/// The media types of responses that can be stored.
 fn known_media_type(text: &str) -> Option<&'static str> {
     let pictures = [Format::Jpeg, Format::Png, Format::Gif, Format::WebP, Format::Avif].map(Format::media_type);
     pictures.into_iter().chain(["application/json"]).find(|known| *known == text)

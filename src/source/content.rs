@@ -1,5 +1,5 @@
-//! The bytes of an original: a file, or a stream from elsewhere. Comes in: an [`Object`]; goes out: its bytes in memory,
-//! never more than allowed, piece by piece for those who want to look at the first of them before the rest comes.
+//! The content of an original, as a file or a stream. An [`Object`] is read into memory up to a limit, optionally step
+//! by step, so that the caller can inspect the beginning before the rest arrives.
 
 use std::fmt;
 use std::fs::File;
@@ -12,16 +12,16 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::{Meta, SourceError};
 
-/// Bytes on their way from a store.
+/// A stream of bytes from a store.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, SourceError>> + Send>>;
 
-/// The bytes of an original, not yet read.
+/// The content of an original, not yet read.
 pub enum Content {
-    /// A file of this machine, which can be read from any place.
+    /// A local file with random access.
     File(File),
-    /// What a store sends, once and from its beginning. Dropping it ends the download.
+    /// A stream that can be read once, from the beginning. Dropping it aborts the download.
     Stream(ByteStream),
-    /// Nothing: only the facts were to be had.
+    /// No content: only the metadata is available.
     Unavailable,
 }
 
@@ -35,20 +35,20 @@ impl fmt::Debug for Content {
     }
 }
 
-/// An original: facts and a handle on the bytes.
+/// An original: its metadata and a handle to its content.
 #[derive(Debug)]
 pub struct Object {
-    /// What is known of it.
+    /// The metadata of the original.
     pub meta: Meta,
-    /// Its bytes.
+    /// The content.
     pub content: Content,
 }
 
-/// Bytes that a buffer begins with where nothing is known of the length.
+/// The initial capacity of a buffer if the length is unknown.
 const UNANNOUNCED: usize = 16 * 1024;
 
 impl Object {
-    /// Refuses more bytes than `most`, as far as they are announced.
+    /// Checks that the announced length does not exceed `most` bytes.
     ///
     /// # Errors
     /// [`SourceError::TooLarge`].
@@ -59,18 +59,18 @@ impl Object {
         }
     }
 
-    /// Begins to read.
+    /// Starts reading.
     ///
     /// # Errors
-    /// [`SourceError::TooLarge`] when more than `max_bytes` are announced, [`SourceError::Failed`] when only facts were to
-    /// be had.
+    /// [`SourceError::TooLarge`] if the announced length exceeds `max_bytes`, [`SourceError::Failed`] if only the
+    /// metadata is available.
     pub fn start(self, max_bytes: u64) -> Result<Reading, SourceError> {
         self.check_length(max_bytes)?;
         let announced = self.meta.length;
         let rest = match self.content {
             Content::File(file) => Rest::File(Arc::new(file)),
             Content::Stream(stream) => Rest::Stream(stream),
-            Content::Unavailable => return Err(SourceError::Failed("only facts were to be had".to_owned())),
+            Content::Unavailable => return Err(SourceError::Failed("only metadata is available".to_owned())),
         };
         let capacity = announced.map_or(UNANNOUNCED, |length| length as usize + 1);
         Ok(Reading { bytes: Vec::with_capacity(capacity), rest, announced, max_bytes })
@@ -79,7 +79,7 @@ impl Object {
     /// Reads all bytes.
     ///
     /// # Errors
-    /// Those of [`Self::start`] and [`Reading::read_to`].
+    /// The errors of [`Self::start`] and [`Reading::read_to`].
     pub async fn read(self, max_bytes: u64) -> Result<Bytes, SourceError> {
         let mut reading = self.start(max_bytes)?;
         while !reading.read_to(usize::MAX).await? {}
@@ -95,7 +95,7 @@ pub struct Reading {
     max_bytes: u64,
 }
 
-/// What has not been read yet.
+/// The part that has not been read yet.
 enum Rest {
     File(Arc<File>),
     Stream(ByteStream),
@@ -108,11 +108,12 @@ impl fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// Reads on until there are `count` bytes, and says whether these are all. A file is read to its end at once.
+    /// Continues reading until `count` bytes are available, and returns whether the end was reached. A file is read to
+    /// its end at once.
     ///
     /// # Errors
-    /// [`SourceError::TooLarge`] when there are more bytes than allowed, even if [`Meta::length`] promised fewer,
-    /// [`SourceError::Failed`] when there are fewer than it promised.
+    /// [`SourceError::TooLarge`] if there are more bytes than allowed, even if [`Meta::length`] announced fewer,
+    /// [`SourceError::Failed`] if there are fewer than announced.
     pub async fn read_to(&mut self, count: usize) -> Result<bool, SourceError> {
         let stream = match &mut self.rest {
             Rest::File(file) => {
@@ -129,7 +130,7 @@ impl Reading {
                 return match self.announced {
                     Some(length) if length != self.bytes.len() as u64 => {
                         let came = self.bytes.len();
-                        Err(SourceError::Failed(format!("{came} bytes came of {length} announced")))
+                        Err(SourceError::Failed(format!("received {came} of {length} announced bytes")))
                     }
                     _ => Ok(true),
                 };
@@ -143,12 +144,12 @@ impl Reading {
         Ok(false)
     }
 
-    /// Takes what has been read so far.
+    /// Takes the bytes read so far.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
 
-    /// Puts what was taken back, so that reading can go on.
+    /// Returns taken bytes, so that reading can continue.
     pub fn put_back(&mut self, bytes: Vec<u8>) {
         self.bytes = bytes;
     }

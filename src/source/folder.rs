@@ -1,4 +1,4 @@
-//! Files of a folder. The folder cannot be left: not by `..`, not by an absolute name, not through a link.
+//! A folder of originals. Keys cannot escape from it through `..`, absolute paths or symbolic links.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -8,7 +8,7 @@ use super::{Ask, BoxFuture, Content, Found, Key, Meta, Object, OpenError, Source
 /// A folder of originals.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// Absolute and free of links.
+    /// The canonical path: absolute and without symbolic links.
     root: PathBuf,
 }
 
@@ -16,7 +16,7 @@ impl Folder {
     /// Opens the folder.
     ///
     /// # Errors
-    /// [`OpenError`] says why it cannot be used.
+    /// [`OpenError`] if the folder cannot be used.
     pub fn new(root: impl AsRef<Path>) -> Result<Self, OpenError> {
         let root = root.as_ref();
         let folder = || root.display().to_string();
@@ -25,7 +25,7 @@ impl Folder {
         if !absolute.is_dir() {
             return Err(OpenError::NotAFolder(folder()));
         }
-        // Takes the right to open files in it, and none to list them.
+        // This requires the permission to open files in the folder, but not to list them.
         let readable = absolute.join(".").metadata();
         readable.map_err(|error| OpenError::Unreadable { folder: folder(), reason: error.to_string() })?;
         Ok(Self { root: absolute })
@@ -34,7 +34,7 @@ impl Folder {
     fn open_blocking(&self, key: &Key) -> Result<Object, SourceError> {
         let relative = Path::new(key.as_str());
         let plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
-        // `components` swallows `.`, `//` and a trailing slash, and knows what else is no name on other systems.
+        // `components` drops `.`, `//` and a trailing slash, and recognises names that other systems treat specially.
         if !plain || !key.is_plain() {
             return Err(SourceError::NotFound);
         }
@@ -42,7 +42,7 @@ impl Folder {
         if !path.starts_with(&self.root) {
             return Err(SourceError::NotFound);
         }
-        // Asked before opening, because opening a named pipe waits for a writer.
+        // Checked before opening, because opening a named pipe blocks until there is a writer.
         if !path.metadata()?.is_file() {
             return Err(SourceError::NotFound);
         }
@@ -54,8 +54,8 @@ impl Folder {
     }
 }
 
-/// Length and time of the last change, and where the system tells them, the time at which the file was put into its place
-/// and its number. Copies that keep the first two, as `cp -p` and `rsync -t` make them, differ in the others.
+/// An entity tag from length and modification time and, where the system provides them, status change time and inode
+/// number. The latter distinguish copies that preserve the former, such as those of `cp -p` and `rsync -t`.
 fn tag(facts: &std::fs::Metadata) -> String {
     let age = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     let tag = format!("{:x}.{:x}", facts.len(), age.as_nanos());

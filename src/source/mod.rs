@@ -1,5 +1,5 @@
-//! Where originals come from. A source turns a [`Key`] into an [`Object`]: facts first, bytes only when they are asked
-//! for. Adding a store is a file here and a line in [`open`].
+//! Sources of originals. A source opens a [`Key`] and returns an [`Object`]: metadata first, content on demand. A new
+//! store is a file in this folder and a line in [`open`].
 
 mod content;
 mod folder;
@@ -18,11 +18,11 @@ pub use folder::Folder;
 use crate::config::words;
 
 words! {
-    /// What viewers are told of originals that the store does not let us read. S3 denies access to what does not exist,
-    /// unless whoever asks may list the bucket.
+    /// The response if the store denies access to an original. S3 also denies access to objects that do not exist,
+    /// unless the caller may list the bucket.
     #[derive(Default)]
     AccessDenied {
-        /// 404, as for any original that is not there.
+        /// 404, as for an original that does not exist.
         #[default]
         NotFound = "not-found",
         /// 403.
@@ -30,86 +30,84 @@ words! {
     }
 }
 
-/// How an S3 source is reached, beside what AWS programs take from their environment.
+/// The settings of an S3 source, in addition to the standard AWS environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceSettings {
-    /// Base URL of a store other than AWS.
+    /// The base URL of a store other than AWS.
     pub endpoint: Option<String>,
-    /// Whether the bucket stands in the path instead of the host name.
+    /// Whether the bucket is part of the path instead of the host name.
     pub path_style: bool,
-    /// What viewers are told of originals that may not be read.
+    /// The response if the store denies access to an original.
     pub denied: AccessDenied,
-    /// Whether viewers may ask for a version of an original.
+    /// Whether clients may request a version of an original.
     pub versions: bool,
 }
 
-/// A source that cannot be opened. The message names no bucket and no password.
+/// The error for a source that cannot be opened. The message contains neither the bucket nor a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// There is no such folder, or it may not be opened.
-    #[error("the folder {folder} cannot be opened: {reason}")]
+    /// The folder does not exist or cannot be opened.
+    #[error("cannot open the folder {folder}: {reason}")]
     Folder {
-        /// As it was named.
+        /// The path as given.
         folder: String,
-        /// What the system says.
+        /// The system's error message.
         reason: String,
     },
-    /// It is a file or something else.
+    /// The path is not a folder.
     #[error("{0} is not a folder")]
     NotAFolder(String),
-    /// The folder may be seen, and nothing in it opened.
-    #[error("nothing in {folder} can be read: {reason}")]
+    /// The folder exists, but files in it cannot be opened.
+    #[error("cannot read the files in {folder}: {reason}")]
     Unreadable {
-        /// As it was named.
+        /// The path as given.
         folder: String,
-        /// What the system says.
+        /// The system's error message.
         reason: String,
     },
-    /// The name of the bucket is none.
-    #[error("a place in S3 is s3://BUCKET or s3://BUCKET/PREFIX")]
+    /// The bucket name is missing or invalid.
+    #[error("invalid S3 location: expected s3://BUCKET or s3://BUCKET/PREFIX")]
     Bucket,
-    /// The prefix would be cleaned by some stores.
-    #[error("a prefix in S3 has no empty segments and none that are . or ..")]
+    /// The prefix contains segments that some stores would normalize.
+    #[error("invalid S3 prefix: segments must not be empty, `.` or `..`")]
     Prefix,
-    /// The program was built without what it takes.
-    #[error("this program cannot read from S3: it was built without the cargo feature s3")]
+    /// The required cargo feature is disabled.
+    #[error("S3 is not supported: this program was built without the cargo feature `s3`")]
     NoS3,
-    /// The scheme is not known. The rest of the name may hold a password.
-    #[error("{0}:// is no source; one is a folder, or s3://BUCKET/PREFIX")]
+    /// The scheme is unknown. The rest of the location is omitted, since it may contain a password.
+    #[error("unsupported source {0}://: expected a folder or s3://BUCKET/PREFIX")]
     Scheme(String),
-    /// Nothing says in which region the bucket is.
+    /// No region is configured.
     #[error("no AWS region is configured: set AWS_REGION")]
     Region,
-    /// There is nothing to sign requests with.
-    #[error(
-        "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role"
-    )]
+    /// No credentials are available.
+    #[error("no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role")]
     Credentials,
 }
 
-/// A future that a trait object can return.
+/// A boxed future, as returned by object-safe traits.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The name of an original: any UTF-8 without NUL, not empty, without the slash that starts a URL path.
+/// The name of an original: non-empty UTF-8 without NUL and without the leading slash of a URL path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
 impl Key {
-    /// Decodes the path of a URL, once. `None` when that gives no key.
+    /// Percent-decodes the path of a URL once. `None` if the result is not a valid key.
     pub fn from_url_path(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
         (!decoded.is_empty() && !decoded.contains('\0')).then(|| Self(decoded.into_owned()))
     }
 
-    /// The name itself.
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether its segments are names: none is empty, `.` or `..`, which would lead elsewhere, or give one original many
-    /// names, in stores that clean paths.
+    /// Whether no segment is empty, `.` or `..`. Stores that normalize paths would resolve those to another key, or
+    /// give one original several keys.
     pub fn is_plain(&self) -> bool {
         has_plain_segments(&self.0)
     }
@@ -119,46 +117,44 @@ fn has_plain_segments(path: &str) -> bool {
     path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
-/// Why an original cannot be had.
+/// The error of opening or reading an original.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// There is none of this name.
-    #[error("there is no image of this name")]
+    /// There is no original with this key.
+    #[error("image not found")]
     NotFound,
-    /// The store keeps it from us.
-    #[error("the store does not allow this image to be read")]
+    /// The store denies access.
+    #[error("access to the original is denied by the store")]
     Forbidden,
-    /// It is not the one that the asker's conditions mean.
-    #[error("the original is not the one that the conditions mean, which the store holds against its own entity tag")]
+    /// The original does not meet the client's preconditions.
+    #[error("the original does not meet the preconditions, which the store compares with its own entity tag")]
     Changed,
-    /// Only a part of it can be had.
-    #[error(
-        "the signed URL gives a part of the original, and it takes all of it to make something of: leave out Range"
-    )]
+    /// Only a part of the original is available.
+    #[error("the signed URL covers a part of the original, but transforming needs all of it: omit Range")]
     Partial,
-    /// The signature that lets us in covers a header whose value nobody told us.
-    #[error("the signed URL is of no use without the header {0}, which its signature covers and the request lacks")]
+    /// The signature of the URL covers a header that the request does not contain.
+    #[error("the signed URL requires the header {0}, which its signature covers and the request lacks")]
     Unsigned(String),
-    /// It has too many bytes.
-    #[error("the original has {length} bytes, and the limit is {allowed}")]
+    /// The original exceeds the size limit.
+    #[error("the original has {length} bytes, which exceeds the limit of {allowed}")]
     TooLarge {
-        /// Its size.
+        /// Its size in bytes.
         length: u64,
-        /// The limit.
+        /// The limit in bytes.
         allowed: u64,
     },
-    /// The store did not answer in time.
+    /// The store did not respond in time.
     #[error("the store of originals did not answer in time")]
     TimedOut,
-    /// This process has as many files and connections open as it may.
-    #[error("the server has too many files open; try again shortly")]
+    /// The process has reached its limit of open file descriptors.
+    #[error("the server has too many open files; try again shortly")]
     OutOfDescriptors,
-    /// The store asks us to slow down.
+    /// The store is throttling requests.
     #[error("the store of originals is busy")]
     Busy,
-    /// The store failed. The reason goes to the log, not to the viewer.
-    #[error("the store of originals has failed")]
+    /// The store failed. The reason is logged, but not sent to the client.
+    #[error("the store of originals failed")]
     Failed(String),
 }
 
@@ -178,7 +174,7 @@ impl From<std::io::Error> for SourceError {
     }
 }
 
-/// Whether a path leads through more symbolic links than the system follows, for which there is no stable kind.
+/// Whether a path contains more symbolic links than the system follows. There is no stable `ErrorKind` for this.
 fn is_link_loop(error: &std::io::Error) -> bool {
     #[cfg(unix)]
     return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP);
@@ -186,88 +182,88 @@ fn is_link_loop(error: &std::io::Error) -> bool {
     return false;
 }
 
-/// Whether an error comes of there being no file descriptors left.
+/// Whether an error was caused by exhausted file descriptors.
 #[cfg(unix)]
 fn is_out_of_descriptors(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustix::io::Errno;
     let is_that = |error: &std::io::Error| {
         matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
-            // What such an error wraps is not its source.
+            // The error wrapped by an `io::Error` is not its `source`.
             || error.get_ref().is_some_and(|inner| is_out_of_descriptors(inner))
     };
     let mut errors = std::iter::successors(Some(error), |error| error.source());
     errors.any(|error| error.downcast_ref().is_some_and(is_that))
 }
 
-/// Whether an error comes of there being no file descriptors left, which is not told here.
+/// Whether an error was caused by exhausted file descriptors, which is not detected on this system.
 #[cfg(not(unix))]
 fn is_out_of_descriptors(_: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// What is known of an original before its bytes are read.
+/// The metadata of an original.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// Changes whenever the bytes do. ASCII letters, digits, `-`, `_` and `.` only. `None` where nothing tells one state
-    /// from another: then nothing that is made of it may be kept.
+    /// A validator that changes whenever the content changes. It consists of ASCII letters, digits, `-`, `_` and `.`.
+    /// `None` if there is no way to distinguish versions; responses derived from such an original must not be cached.
     pub etag: Option<String>,
-    /// When it was last changed.
+    /// The time of the last modification.
     pub modified: Option<SystemTime>,
-    /// Its size in bytes, where the store tells.
+    /// The size in bytes, if known.
     pub length: Option<u64>,
-    /// Its own `Cache-Control`, where it was stored with one.
+    /// The `Cache-Control` that is stored with the original.
     pub cache_control: Option<String>,
-    /// Cache tags that it was stored with, separated by commas.
+    /// The comma-separated cache tags that are stored with the original.
     pub cache_tags: Option<String>,
-    /// Whether the store has only said that it is still the same, so that the two before are not known.
+    /// Whether the store has only confirmed that the original is unchanged, so that the two fields above are unknown.
     pub is_partial: bool,
 }
 
-/// What is asked of a source.
+/// A request to a source.
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
-    /// The name of the original.
+    /// The key of the original.
     pub key: &'a Key,
-    /// A version other than the newest, in the store's own words.
+    /// A version other than the newest, in the store's notation.
     pub version: Option<&'a str>,
-    /// The [`Meta::etag`] of a copy that the asker has already and need not be sent again. Only a source that can compare
-    /// cheaply takes notice.
+    /// The [`Meta::etag`] of a copy that the caller already has, in which case the source may omit the content. Only
+    /// sources that can compare it cheaply do.
     pub holds: Option<&'a str>,
-    /// When the answer is of no use any more.
+    /// The time after which the response is useless.
     pub deadline: Instant,
 }
 
-/// What a source found.
+/// The result of opening an original.
 #[derive(Debug)]
 pub enum Found {
     /// The original.
     Object(Object),
-    /// The copy that the asker holds is current; these are its facts.
+    /// The caller's copy is current; this is its metadata.
     Same(Meta),
 }
 
 /// A store of originals.
 pub trait Source: Send + Sync {
-    /// Finds an original.
+    /// Opens an original.
     ///
     /// # Errors
     /// Any [`SourceError`].
     fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>>;
 
-    /// Whether there is everything that finding originals takes, as far as that is known without asking for one.
+    /// Checks whether the source is usable, as far as this is known without reading an original.
     ///
     /// # Errors
-    /// [`OpenError`] says what is missing.
+    /// [`OpenError`] for whatever is missing.
     fn check(&self) -> BoxFuture<'_, Result<(), OpenError>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// Names of parameters of the query that mean something to this source, and to nobody else.
+    /// The query parameters that this source interprets.
     fn parameters(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// The version that a query asks for, as [`Ask::version`] takes it.
+    /// The version that a query requests, for [`Ask::version`].
     fn version(&self, query: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let found = pairs.find(|(name, value)| self.parameters().contains(&&**name) && !value.is_empty());
@@ -275,7 +271,7 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// The source of a function that was given none: it serves only events that bring their own.
+/// The source of a function without a configured source: it serves only events that contain a signed URL.
 #[derive(Debug, Clone, Copy)]
 pub struct Nowhere;
 
@@ -285,15 +281,15 @@ impl Source for Nowhere {
     }
 }
 
-/// What the operator is told of a source. The name of a bucket is nobody's business.
+/// The name of a source for messages, without the name of a bucket.
 pub fn shown(name: &str) -> &str {
     if name.starts_with("s3://") { "an S3 bucket" } else { name }
 }
 
-/// The source that a setting names: a folder, or `s3://bucket/prefix` where the cargo feature `s3` is on.
+/// Opens the source that a setting names: a folder, or `s3://bucket/prefix` with the cargo feature `s3`.
 ///
 /// # Errors
-/// [`OpenError`] says what is wrong with it.
+/// [`OpenError`] if it is invalid or cannot be opened.
 pub fn open(name: &str, settings: &SourceSettings) -> Result<Box<dyn Source>, OpenError> {
     match name.split_once("://") {
         #[cfg(feature = "s3")]

@@ -1,4 +1,4 @@
-//! One line for each answer in CloudWatch's Embedded Metric Format, on standard output, where Lambda's log is.
+//! Metrics in CloudWatch's Embedded Metric Format: one line per response on standard output, which is Lambda's log.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,11 @@ use super::{Observation, memory};
 /// The namespace of the metrics.
 const NAMESPACE: &str = "ImageOrigin";
 
-/// Writes the lines of one function.
+/// Writes the lines of a function.
 #[derive(Debug)]
 pub(crate) struct Lines {
     function: String,
-    /// Whether something was answered already: the first answer is the one that the start of the environment delays.
+    /// Whether a response was sent before. The first one includes the cold start.
     warm: AtomicBool,
 }
 
@@ -29,7 +29,7 @@ impl Lines {
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let line = document(&self.function, observation, cold, u64::try_from(now).unwrap_or(u64::MAX));
-        // Figures that cannot be written are no reason not to serve.
+        // Failure to write metrics must not affect responses.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
@@ -62,7 +62,7 @@ fn document(function: &str, observation: &Observation<'_>, cold: bool, now: u64)
         },
         "function": function,
         "status": observation.status.to_string(),
-        // A dimension may not be empty.
+        // CloudWatch rejects empty dimensions.
         "format": if observation.format.is_empty() { "none" } else { observation.format },
         "request_id": observation.request_id,
     });

@@ -1,6 +1,6 @@
-//! Figures of operation: what answers cost and how many there are. An [`Observation`] of each answer comes in; out go
-//! Prometheus' text for whoever asks at `/metrics`, or a line of CloudWatch's Embedded Metric Format for each answer.
-//! Neither tells keys, queries or viewers.
+//! Metrics. Each response is recorded as an [`Observation`], and published either in Prometheus' text format at
+//! `/metrics`, or as one line of CloudWatch's Embedded Metric Format per response. Neither contains keys, queries or
+//! client addresses.
 
 mod emf;
 mod prometheus;
@@ -11,43 +11,43 @@ use crate::config::words;
 use crate::transform::Stages;
 
 words! {
-    /// Where figures of operation go.
+    /// Where metrics are published.
     Metrics {
-        /// To whoever asks for `/metrics` at an address of its own, in Prometheus' text format.
+        /// At `/metrics` on a separate address, in Prometheus' text format.
         Prometheus = "prometheus",
-        /// To standard output, a line of CloudWatch's Embedded Metric Format for each answer.
+        /// On standard output, one line of CloudWatch's Embedded Metric Format per response.
         Emf = "emf",
-        /// Nowhere.
+        /// Metrics are disabled.
         None = "none",
     }
 }
 
-/// What is known of an answer once it is ready to be sent.
+/// The measurements of a response that is ready to be sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Observation<'a> {
     pub(crate) status: u16,
-    /// The media type without its family: `jpeg`, `json`. Empty where there is none.
+    /// The subtype of the media type, such as `jpeg` or `json`; empty if there is no content.
     pub(crate) format: &'a str,
     pub(crate) bytes_out: u64,
     pub(crate) total: Duration,
     pub(crate) cost: Cost,
-    /// Where the answer came from, if it is one that is made of an original.
+    /// Where the response came from, if it was derived from an original.
     pub(crate) cache: Option<CacheResult>,
-    /// The code of the problem, if that is the answer.
+    /// The error code, if the response is an error.
     pub(crate) problem: Option<&'static str>,
     pub(crate) request_id: Option<&'a str>,
 }
 
-/// Where a finished answer came from.
+/// Where a finished response came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CacheResult {
-    /// It was in the cache.
+    /// From the cache.
     Hit,
-    /// It was made for this request.
+    /// Rendered for this request.
     Miss,
-    /// It was made for an equal request at the same time.
+    /// Rendered for a concurrent equal request.
     Coalesced,
-    /// It was in the result store.
+    /// From the result store.
     Stored,
 }
 
@@ -62,19 +62,19 @@ impl CacheResult {
     }
 }
 
-/// What making an answer took, beside time. All zero for what was there already.
+/// The cost of a response besides time. All zero if it was not rendered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Bytes of the original that were read.
+    /// The number of bytes read of the original.
     pub(crate) bytes_in: u64,
-    /// Pixels of the picture that was made.
+    /// The number of pixels of the rendered picture.
     pub(crate) pixels: u64,
     pub(crate) fetch: Duration,
     pub(crate) stages: Stages,
 }
 
 impl Observation<'_> {
-    /// Time by stage; the last is all of it.
+    /// The durations by stage; the last one is the total.
     fn durations(&self) -> [(&'static str, Duration); 5] {
         let [fetch, decode, resize, encode] = self.cost.durations();
         [fetch, decode, resize, encode, ("total", self.total)]
@@ -82,23 +82,23 @@ impl Observation<'_> {
 }
 
 impl Cost {
-    /// Time by stage.
+    /// The durations by stage.
     pub(crate) const fn durations(&self) -> [(&'static str, Duration); 4] {
         let Stages { decode, resize, encode } = self.stages;
         [("fetch", self.fetch), ("decode", decode), ("resize", resize), ("encode", encode)]
     }
 }
 
-/// A figure that is looked at when it is asked for.
+/// A gauge, sampled when the metrics are requested.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gauge {
-    /// With its labels, and without what all names begin with.
+    /// The name including labels, without the common prefix.
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) value: u64,
 }
 
-/// Where figures go.
+/// The metrics backend.
 #[derive(Debug)]
 pub(crate) enum Telemetry {
     Prometheus(prometheus::Registry),
@@ -107,7 +107,7 @@ pub(crate) enum Telemetry {
 }
 
 impl Telemetry {
-    /// `deadline` is the longest that answers usually take.
+    /// Creates the backend. `deadline` is the longest expected duration of a response.
     pub(crate) fn new(metrics: Metrics, deadline: Duration) -> Self {
         match metrics {
             Metrics::Prometheus => Self::Prometheus(prometheus::Registry::new(deadline)),
@@ -124,7 +124,7 @@ impl Telemetry {
         }
     }
 
-    /// Prometheus' text, where figures are kept for it.
+    /// The metrics in Prometheus' text format, if that backend is in use.
     pub(crate) fn text(&self, gauges: &[Gauge]) -> Option<String> {
         match self {
             Self::Prometheus(registry) => Some(registry.text(gauges)),
@@ -133,7 +133,7 @@ impl Telemetry {
     }
 }
 
-/// Resident memory of this process, from Linux's `/proc`; 0 elsewhere.
+/// The resident memory of this process in bytes, from Linux's `/proc`; 0 elsewhere.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{CacheResult, Gauge, Observation, memory};
 
-/// Upper bounds of the histograms, in seconds, as far as they are below the deadline, which is the last one.
+/// The upper bounds of the histogram buckets in seconds. Those above the deadline are replaced by the deadline.
 const BOUNDS: [f64; 20] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0,
     600.0,
 ];
 
-/// What was observed since the start.
+/// The metrics since the start.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// Upper bounds of the histograms.
+    /// The upper bounds of the histogram buckets.
     bounds: Vec<f64>,
     started: f64,
     figures: Mutex<Figures>,
@@ -35,7 +35,7 @@ struct Figures {
 
 #[derive(Debug, Default)]
 struct Histogram {
-    /// How many were within each bound, those within a lower one not counted again.
+    /// The number of samples in each bucket, not cumulative.
     counts: Vec<u64>,
     count: u64,
     sum: f64,
@@ -97,28 +97,28 @@ fn write_head(text: &mut String, name: &str, help: &str, kind: &str) -> std::fmt
 
 impl Figures {
     fn write(&self, text: &mut String, bounds: &[f64]) -> std::fmt::Result {
-        write_head(text, "requests_total", "Answers by status and format.", "counter")?;
+        write_head(text, "requests_total", "Responses by status and format.", "counter")?;
         for ((status, format), count) in &self.requests {
             writeln!(text, "image_origin_requests_total{{status=\"{status}\",format=\"{format}\"}} {count}")?;
         }
-        write_head(text, "cache_requests_total", "Finished answers by where they came from.", "counter")?;
+        write_head(text, "cache_requests_total", "Finished responses by origin.", "counter")?;
         for (result, count) in &self.cache {
             writeln!(text, "image_origin_cache_requests_total{{result=\"{}\"}} {count}", result.name())?;
         }
-        write_head(text, "problems_total", "Requests without an answer, by the code of the problem.", "counter")?;
+        write_head(text, "problems_total", "Errors by code.", "counter")?;
         for (code, count) in &self.problems {
             writeln!(text, "image_origin_problems_total{{code=\"{code}\"}} {count}")?;
         }
         let counters = [
-            ("bytes_in_total", "Bytes of originals that were read.", self.bytes_in),
-            ("bytes_out_total", "Bytes of answers.", self.bytes_out),
-            ("pixels_total", "Pixels of pictures that were made.", self.pixels),
+            ("bytes_in_total", "Bytes read of originals.", self.bytes_in),
+            ("bytes_out_total", "Bytes of responses.", self.bytes_out),
+            ("pixels_total", "Pixels of rendered pictures.", self.pixels),
         ];
         for (name, help, value) in counters {
             write_head(text, name, help, "counter")?;
             writeln!(text, "image_origin_{name} {value}")?;
         }
-        write_head(text, "duration_seconds", "Time by stage of the work, and total.", "histogram")?;
+        write_head(text, "duration_seconds", "Duration by stage, and total.", "histogram")?;
         let name = "image_origin_duration_seconds";
         for (stage, histogram) in &self.durations {
             let mut within = 0;
@@ -134,7 +134,7 @@ impl Figures {
     }
 }
 
-/// Gauges, of which those of one name come one after the other.
+/// Writes the gauges. Those with the same name must be adjacent.
 fn write_gauges(text: &mut String, gauges: &[Gauge], started: f64) -> std::fmt::Result {
     let mut last = "";
     for Gauge { name, help, value } in gauges {
@@ -148,7 +148,10 @@ fn write_gauges(text: &mut String, gauges: &[Gauge], started: f64) -> std::fmt::
     write_head(text, "build_info", "The version of the program.", "gauge")?;
     writeln!(text, "image_origin_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
     let name = "process_start_time_seconds";
-    writeln!(text, "# HELP {name} When the process started, since 1970.\n# TYPE {name} gauge\n{name} {started}")?;
+    writeln!(
+        text,
+        "# HELP {name} Start time of the process in seconds since 1970.\n# TYPE {name} gauge\n{name} {started}"
+    )?;
     let name = "process_resident_memory_bytes";
     writeln!(text, "# HELP {name} Resident memory.\n# TYPE {name} gauge\n{name} {}", memory())
 }

@@ -12,7 +12,7 @@ export class BadParameter extends RangeError {
   name = 'BadParameter';
 
   constructor(parameter, value, allowed) {
-    super(`${parameter}=${value} is not allowed: ${parameter} takes ${allowed}`);
+    super(`invalid value ${value} for \`${parameter}\`: expected ${allowed}`);
     this.parameter = parameter;
     this.value = value;
     this.allowed = allowed;

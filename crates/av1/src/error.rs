@@ -40,11 +40,11 @@ impl fmt::Display for EncodeError {
                 write!(f, "a picture of {width}x{height} pixels does not fit into one tile of AV1")
             }
             Self::SampleCount { expected, actual } => {
-                write!(f, "a plane has {actual} samples where its size asks for {expected}")
+                write!(f, "a plane has {actual} samples, but its size requires {expected}")
             }
-            Self::HalvedIdentity => f.write_str("colours that are stored as they are have no halved planes"),
+            Self::HalvedIdentity => f.write_str("the identity matrix requires chroma planes at full resolution"),
             Self::TooLarge { needed, limit } => {
-                write!(f, "the stream needs {needed} bytes of memory, {limit} are allowed")
+                write!(f, "encoding needs {needed} bytes of memory, limit {limit}")
             }
             Self::Cancelled => f.write_str("encoding was cancelled"),
         }

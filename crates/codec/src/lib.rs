@@ -53,7 +53,7 @@ pub enum Error {
         reason: String,
     },
     /// The picture needs more than the limits allow.
-    #[error("{what} is {needs}, and the limit is {allowed}")]
+    #[error("{what} is {needs}, which exceeds the limit of {allowed}")]
     TooLarge {
         /// What is too large.
         what: &'static str,
@@ -518,7 +518,7 @@ pub fn variety(raster: &Raster, budget: Budget) -> Result<Variety, Error> {
 /// [`Error::Unsupported`] says what the bytes are, if that is known, and what can be read.
 pub fn decoder_for(bytes: &[u8]) -> Result<&'static dyn Decoder, Error> {
     let Some(format) = sniff(bytes) else {
-        return Err(Error::Unsupported("the file is no image that is recognised".to_owned()));
+        return Err(Error::Unsupported("unrecognised image format".to_owned()));
     };
     decoder(format).ok_or_else(|| Error::Unsupported(not_read(format)))
 }

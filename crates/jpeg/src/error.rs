@@ -24,10 +24,10 @@ pub enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported(kind) => write!(f, "this kind of JPEG is not read: {kind}"),
+            Self::Unsupported(kind) => write!(f, "unsupported JPEG: {kind}"),
             Self::Damaged(reason) => write!(f, "damaged JPEG: {reason}"),
             Self::TooLarge { needed, limit } => {
-                write!(f, "decoding needs {needed} bytes of memory, {limit} are allowed")
+                write!(f, "decoding needs {needed} bytes of memory, limit {limit}")
             }
             Self::Cancelled => f.write_str("decoding was cancelled"),
         }
@@ -63,12 +63,12 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("a picture without pixels cannot be a JPEG"),
+            Self::Empty => f.write_str("a JPEG needs at least one pixel"),
             Self::SampleCount { expected, actual } => {
-                write!(f, "the picture has {actual} samples where its size asks for {expected}")
+                write!(f, "the picture has {actual} samples, but its size requires {expected}")
             }
             Self::TooLarge { needed, limit } => {
-                write!(f, "encoding needs {needed} bytes of memory, {limit} are allowed")
+                write!(f, "encoding needs {needed} bytes of memory, limit {limit}")
             }
             Self::Cancelled => f.write_str("encoding was cancelled"),
         }

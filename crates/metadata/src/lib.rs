@@ -49,7 +49,7 @@ use image_origin_container::{self as container, Exhausted, Format};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes are of no format that is recognised.
-    #[error("not an image of a known format")]
+    #[error("unrecognised image format")]
     Unrecognised,
     /// The format is known, but its container cannot be rewritten.
     #[error("metadata of {0} files cannot be removed without decoding them")]
@@ -61,7 +61,7 @@ pub enum Error {
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
     /// The source could not be read.
-    #[error("the source could not be read")]
+    #[error("cannot read the source")]
     Io(#[source] std::io::Error),
 }
 

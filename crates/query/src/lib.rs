@@ -33,7 +33,7 @@ pub type Presets = BTreeMap<String, String>;
 
 /// A known parameter with a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}={value} is not allowed: {name} takes {allowed}{}", self.hint())]
+#[error("invalid value {value} for `{name}`: expected {allowed}{}", self.hint())]
 pub struct BadParameter {
     /// The canonical name of the parameter.
     pub name: &'static str,
@@ -56,7 +56,7 @@ impl BadParameter {
             return String::new();
         }
         let Self { name, value, .. } = self;
-        format!("; a program has written {value} where it has no value: leave {name} out of the query then")
+        format!("; {value} is what a program writes for a missing value: omit `{name}` in that case")
     }
 
     fn new(parameter: &Parameter, value: &str, allowed: String) -> Self {

@@ -7,11 +7,11 @@ fn values_that_nobody_meant_are_explained() {
     for (query, hint) in [
         (
             "q=undefined",
-            "q takes a whole number from 1 to 100; a program has written undefined where it has no value: leave q out",
+            "for `q`: expected a whole number from 1 to 100; undefined is what a program writes for a missing value: omit `q`",
         ),
-        ("width=null", "leave w out of the query then"),
-        ("h=NaN", "leave h out of the query then"),
-        ("fit=undefined", "leave fit out of the query then"),
+        ("width=null", "omit `w` in that case"),
+        ("h=NaN", "omit `h` in that case"),
+        ("fit=undefined", "omit `fit` in that case"),
         ("w=undefined1", ""),
     ] {
         let error = parse(query, &Presets::new()).unwrap_err().to_string();

@@ -56,7 +56,7 @@ pub enum Error {
     #[error(transparent)]
     Codec(#[from] codec::Error),
     /// `crop` names nothing of the picture.
-    #[error("crop={crop} lies outside the picture, which is {width} by {height} pixels once upright")]
+    #[error("crop={crop} lies outside the picture, which is {width} by {height} pixels after orientation")]
     CropOutside {
         /// The crop that was asked for.
         crop: String,
@@ -66,7 +66,7 @@ pub enum Error {
         height: u32,
     },
     /// `page` names no frame.
-    #[error("page={page} does not exist, since there are {frames} and the first one is 0")]
+    #[error("page={page} does not exist: the image has {frames} frame(s), counted from 0")]
     PageOutside {
         /// The frame that was asked for.
         page: u32,
@@ -74,7 +74,7 @@ pub enum Error {
         frames: u32,
     },
     /// Not even the lowest quality fits into `max_bytes`.
-    #[error("the smallest output has {smallest} bytes, which is more than max_bytes={allowed}")]
+    #[error("the smallest output has {smallest} bytes, which exceeds max_bytes={allowed}")]
     MaxBytes {
         /// Size of the smallest output that was tried.
         smallest: u64,

@@ -65,7 +65,7 @@ impl fmt::Display for DecodeError {
         match self {
             Self::Damaged(reason) => f.write_str(reason),
             Self::TooLarge { needed, limit } => {
-                write!(f, "decoding needs {needed} bytes of memory, {limit} are allowed")
+                write!(f, "decoding needs {needed} bytes of memory, limit {limit}")
             }
             Self::Cancelled => f.write_str("decoding was cancelled"),
         }

@@ -92,10 +92,10 @@ test('keys and settings that would not work are told before anything is deployed
     [{ edge: { config: tokens } }, /rules\[0\].allow: `token` lets nobody pass/],
     [
       { function: { config: file('wokers.toml', 'wokers = 2') } },
-      /wokers.toml.*wokers is no setting; did you mean workers\?/s,
+      /wokers.toml.*unknown setting `wokers`; did you mean `workers`\?/s,
     ],
     [{ function: { config: file('preset.toml', '[presets]\nthumb = "w=0"') } }, /presets.thumb/],
-    [{ function: { settings: { wokers: 2 } } }, /IMAGE_ORIGIN_WOKERS is no setting; did you mean IMAGE_ORIGIN_WORKERS/],
+    [{ function: { settings: { wokers: 2 } } }, /unknown variable IMAGE_ORIGIN_WOKERS; did you mean IMAGE_ORIGIN_WORKERS/],
     [{ function: { settings: { cache: '1X' } } }, /the variable IMAGE_ORIGIN_CACHE.*1X/s],
   ];
   for (const [change, expected] of table)

@@ -1,4 +1,4 @@
-//! Which files are to be transformed: those that are named, those of a list, and the images in folders.
+//! The input files of a batch: named files, files of a list, and the images in folders.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -11,40 +11,40 @@ use image_origin::codec::{Format, SNIFF_LEN, sniff};
 
 use super::Failure;
 
-/// One file, and where its result goes.
+/// An input file, and the relative path of its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Input {
     /// The file; `-` is standard input.
     pub(super) path: PathBuf,
-    /// The path of the result below the output folder, with the file's own ending.
+    /// The path of the result relative to the output folder, with the input's extension.
     pub(super) below: PathBuf,
 }
 
-/// What the names on the command line came to.
+/// The inputs that the names on the command line resolve to.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub(super) files: Vec<Input>,
-    /// Files in folders that are not images.
+    /// The number of files in folders that are not images.
     pub(super) others: usize,
 }
 
-/// How names become inputs.
+/// The options for resolving names to inputs.
 #[derive(Debug)]
 pub(super) struct Naming<'a> {
     /// Whether results keep the folders of their originals.
     pub(super) keep_paths: bool,
-    /// Where results go: no input, though it may be in a folder that is.
+    /// The output folder, which is excluded when it lies inside an input folder.
     pub(super) out_dir: Option<&'a Path>,
 }
 
-/// The format of a file by its content; none if it is not an image or cannot be read.
+/// The format of a file by its content; `None` if it is not an image or cannot be read.
 pub(super) fn format_of(path: &Path) -> Option<Format> {
     let mut head = Vec::new();
     File::open(path).ok()?.take(SNIFF_LEN as u64).read_to_end(&mut head).ok()?;
     sniff(&head)
 }
 
-/// The paths of a list: a line each, or separated by NUL as `find -print0` writes them.
+/// Reads a list of paths, one per line, or NUL-separated as `find -print0` writes them.
 pub(super) fn read_list(file: &Path) -> Result<Vec<OsString>, Failure> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
@@ -52,8 +52,8 @@ pub(super) fn read_list(file: &Path) -> Result<Vec<OsString>, Failure> {
     } else {
         File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
     };
-    read.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    // No path holds a NUL, so one tells how the list is written.
+    read.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    // A path cannot contain NUL, so its presence identifies the separator.
     let separator = if bytes.contains(&0) { 0 } else { b'\n' };
     let line = |line: &[u8]| line.strip_suffix(b"\r").filter(|_| separator != 0).unwrap_or(line).to_vec();
     Ok(bytes
@@ -65,7 +65,7 @@ pub(super) fn read_list(file: &Path) -> Result<Vec<OsString>, Failure> {
 }
 
 impl Inputs {
-    /// Looks at each name: a file is taken as it is, of a folder the images, in the order of their names.
+    /// Resolves each name: a file to itself, a folder to the images in it, sorted by name.
     pub(super) fn collect(names: Vec<OsString>, naming: &Naming<'_>) -> Result<Self, Failure> {
         let mut inputs = Self::default();
         let out_dir = naming.out_dir.and_then(|folder| folder.canonicalize().ok());
@@ -87,14 +87,14 @@ impl Inputs {
 /// A folder whose images are collected.
 struct Folder<'a> {
     out_dir: Option<&'a Path>,
-    /// Links may lead in a circle.
+    /// The folders that were entered, because links may form a cycle.
     entered: HashSet<PathBuf>,
     inputs: &'a mut Inputs,
 }
 
 impl Folder<'_> {
     fn walk(&mut self, folder: &Path, below: &Path) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| format!("the folder {} cannot be read: {error}", folder.display());
+        let failed = |error: std::io::Error| format!("cannot read the folder {}: {error}", folder.display());
         let real = folder.canonicalize().map_err(failed)?;
         if self.out_dir == Some(real.as_path()) || !self.entered.insert(real) {
             return Ok(());
@@ -120,7 +120,7 @@ fn file_name(path: &Path) -> PathBuf {
     if path == Path::new("-") { "stdin".into() } else { path.file_name().unwrap_or(path.as_os_str()).into() }
 }
 
-/// The path without what leads out of the output folder.
+/// The path without components that lead out of the output folder.
 fn below(path: &Path) -> Result<PathBuf, Failure> {
     if path == Path::new("-") {
         return Ok("stdin".into());
@@ -130,7 +130,10 @@ fn below(path: &Path) -> Result<PathBuf, Failure> {
         match component {
             Component::Normal(name) => below.push(name),
             Component::ParentDir => {
-                return Err(Failure::usage(format!("{} holds `..`, which --keep-paths cannot keep", path.display())));
+                return Err(Failure::usage(format!(
+                    "{} contains `..`, which --keep-paths does not support",
+                    path.display()
+                )));
             }
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }

@@ -1,4 +1,4 @@
-//! `transform`: one file or many. A bad file does not stop the others; the exit code tells.
+//! The command `transform`, for one file or many. A failed file does not stop the others; the exit code reports it.
 
 mod inputs;
 mod plan;
@@ -28,13 +28,13 @@ use summary::Summary;
 use watch::Watcher;
 use write::Written;
 
-/// What `transform --help` ends with.
+/// The text at the end of `transform --help`.
 pub(super) const HELP: &str = "\
-The query is the last of the plain arguments unless --query gives it. Parameters that do not exist, values that are not
-allowed and names that two results would share are errors before anything is written. Results are written whole or not at all.
+The query is the last positional argument unless --query is given. Unknown parameters, invalid values and two results with
+the same path are errors before anything is written. Results are written atomically.
 
-Exit codes: 0 when all results are there, 1 when none could be made, 2 when the command line is wrong and nothing was
-written, 3 when some images have failed, 130 after Ctrl-C.
+Exit codes: 0 if all results exist, 1 if all images failed, 2 for invalid arguments, in which case nothing was written, 3 if
+some images failed, 130 after Ctrl-C.
 
 Examples:
   image-origin transform photo.jpg 'w=300' -o small.webp
@@ -44,39 +44,37 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Images and folders of images, and after them the query such as 'w=300&format=webp'; - is standard input
+    /// Images and folders of images, followed by the query such as 'w=300&format=webp'; - is standard input
     #[arg(value_names = ["IN", "QUERY"])]
     plain: Vec<OsString>,
-    /// The query; all plain arguments are images then. An empty one only changes the format
+    /// The query; all positional arguments are then images. An empty query only changes the format
     #[arg(short, long, value_name = "QUERY")]
     query: Option<String>,
-    /// Where to write the result of a single image, whose ending chooses the format if the query does not; - is standard
-    /// output
+    /// Output file for a single image; its extension selects the format unless the query does. - is standard output
     #[arg(short, long, value_name = "OUT", conflicts_with_all = ["out_dir", "files_from", "keep_paths", "skip_existing"])]
     output: Option<PathBuf>,
-    /// Folder for the results, which keep their names, and below a folder of images their paths, and get the ending of their
-    /// format
+    /// Output folder. Results keep the file name, and the path below a folder of images, with the extension of their format
     #[arg(long, value_name = "DIR", required_unless_present = "output")]
     out_dir: Option<PathBuf>,
-    /// A file with paths of more images, one a line or separated by NUL; - is standard input
+    /// File with the paths of more images, one per line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE")]
     files_from: Option<PathBuf>,
     /// Keep the whole paths of the images below --out-dir
     #[arg(long)]
     keep_paths: bool,
-    /// Replace files that exist, originals as well
+    /// Overwrite existing files, including originals
     #[arg(long, conflicts_with = "skip_existing")]
     force: bool,
-    /// Leave out images whose results exist
+    /// Skip images whose result already exists
     #[arg(long)]
     skip_existing: bool,
-    /// Go on until Ctrl-C: make results anew when their originals change, and those of new ones
+    /// Keep running until Ctrl-C, and transform originals again when they change or are added
     #[arg(long, requires = "out_dir", conflicts_with = "files_from")]
     watch: bool,
-    /// Print a line of JSON for each image to standard output
+    /// Print one line of JSON per image to standard output
     #[arg(long)]
     json: bool,
-    /// The Accept header that format=auto chooses by, such as image/avif,image/webp [default: JPEG, PNG and GIF only]
+    /// The Accept header from which format=auto chooses, such as image/avif,image/webp [default: JPEG, PNG and GIF only]
     #[arg(long, value_name = "TYPES")]
     accept: Option<String>,
     #[command(flatten)]
@@ -90,7 +88,7 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     let (names, query) = names_and_query(&arguments)?;
     let mut transform = parse_strictly(&query, &settings.presets).map_err(Failure::usage)?;
     if transform.answer != Answer::Picture {
-        let facts = "transform makes pictures; use `image-origin info` or `image-origin exif` for facts";
+        let facts = "transform writes pictures; use `image-origin info` or `image-origin exif` for metadata";
         return Err(Failure::usage(facts));
     }
     let existing = match (arguments.force, arguments.skip_existing) {
@@ -104,10 +102,10 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     let jobs = match (&arguments.output, &arguments.out_dir) {
         (Some(output), _) => vec![single(&inputs, output, existing, &mut transform, arguments.json)?],
         (None, Some(folder)) => into_folder(&inputs.files, folder, transform.output.format, existing)?,
-        (None, None) => return Err(Failure::usage("name the output with -o or --out-dir")),
+        (None, None) => return Err(Failure::usage("no output given: use -o or --out-dir")),
     };
     if jobs.is_empty() && !arguments.watch {
-        return Err(Failure::usage("there are no images among what was named"));
+        return Err(Failure::usage("no images found"));
     }
     let accepted = Accepted::from_header(arguments.accept.as_deref().unwrap_or_default(), &settings.auto_formats);
     let batch = Batch {
@@ -145,7 +143,7 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells the images from the query, and adds those of the list.
+/// Separates the images from the query, and appends those of `--files-from`.
 fn names_and_query(arguments: &Arguments) -> Result<(Vec<OsString>, String), Failure> {
     let mut names = arguments.plain.clone();
     let query = match &arguments.query {
@@ -153,27 +151,26 @@ fn names_and_query(arguments: &Arguments) -> Result<(Vec<OsString>, String), Fai
         None => {
             let last = names.pop().unwrap_or_default().to_string_lossy().into_owned();
             if !looks_like_query(&last) {
-                let last =
-                    if last.is_empty() { "there is no query".to_owned() } else { format!("{last} is not a query") };
-                let how = "such as 'w=300': it comes after the images, or with --query";
-                return Err(Failure::usage(format!("{last} {how}")));
+                let last = if last.is_empty() { last } else { format!(", not {last}") };
+                let how = "expected a query such as 'w=300' after the images, or with --query";
+                return Err(Failure::usage(format!("{how}{last}")));
             }
             last
         }
     };
     if let Some(list) = &arguments.files_from {
         if list == Path::new("-") && names.iter().any(|name| name == "-") {
-            return Err(Failure::usage("standard input cannot be an image and the list of images"));
+            return Err(Failure::usage("standard input cannot be both an image and the list of images"));
         }
         names.extend(read_list(list)?);
     }
     if names.is_empty() {
-        return Err(Failure::usage("no images are named"));
+        return Err(Failure::usage("no images given"));
     }
     Ok((names, query))
 }
 
-/// The job of `-o`, whose ending has a say in the format.
+/// The job for `-o`; the file extension selects the format unless the query does.
 fn single(
     inputs: &Inputs,
     output: &Path,
@@ -185,14 +182,14 @@ fn single(
         return Err(Failure::usage("-o takes a single image; use --out-dir for several"));
     };
     if json && output == Path::new("-") {
-        return Err(Failure::usage("standard output cannot take the picture and --json"));
+        return Err(Failure::usage("standard output cannot receive both the picture and --json"));
     }
     let choice = &mut transform.output.format;
     match (Ending::of(output), *choice) {
         (Ending::Format(format), None) => *choice = plan::choice(format),
         (Ending::Unwritten, None) => {
             let known = FormatChoice::NAMES[1..].join(", ");
-            return Err(Failure::usage(format!("{}: no such format is written, but {known}", output.display())));
+            return Err(Failure::usage(format!("{}: unsupported output format; expected {known}", output.display())));
         }
         _ => {}
     }
@@ -204,7 +201,7 @@ fn single(
     Ok(Job { input: input.path.clone(), output: Output::File(output.to_owned()) })
 }
 
-/// What holds for all images.
+/// The options shared by all images of a batch.
 struct Batch {
     transform: Transform,
     accepted: Accepted,
@@ -216,7 +213,7 @@ struct Batch {
     json: bool,
 }
 
-/// What became of an image.
+/// The outcome for one image.
 enum Made {
     Written {
         output: PathBuf,
@@ -224,12 +221,12 @@ enum Made {
         input_bytes: usize,
         rendered: Rendered,
     },
-    /// There was a result already.
+    /// The result already existed.
     Skipped { output: PathBuf },
 }
 
 impl Batch {
-    /// Does all jobs, as many at a time as there are workers. The error is that of standard output.
+    /// Runs all jobs, at most `workers` at a time. The only error is that of standard output.
     fn run(&self, jobs: &[Job], workers: usize, stop: &AtomicBool) -> Result<Summary, Failure> {
         let next = AtomicUsize::new(0);
         let (sender, receiver) = mpsc::channel();
@@ -281,10 +278,10 @@ impl Batch {
         let output = output.path(rendered.format);
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => format!("{}; --force replaces it", explain_existing(input, &output)),
-            _ => format!("{} cannot be written: {error}", output.display()),
+            _ => format!("cannot write {}: {error}", output.display()),
         };
         if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            // What cannot be made is told by the writing.
+            // If the folder cannot be created, the write below reports it.
             let _ = if folder.is_dir() { Ok(()) } else { std::fs::create_dir_all(folder) };
         }
         match write::write(&output, &rendered.bytes, self.existing).map_err(failed)? {
@@ -293,14 +290,15 @@ impl Batch {
         }
     }
 
-    /// Prints the line of JSON, and warns of a name that says another thing than the content.
+    /// Prints the JSON line, and warns if the file extension does not match the format.
     fn tell(&self, job: &Job, made: &Result<Made, String>, progress: &Progress) -> Result<(), Failure> {
         if let Ok(Made::Written { output, rendered, .. }) = made
             && let Ending::Format(named) = Ending::of(output)
             && named != rendered.format
         {
             let (output, format) = (output.display(), rendered.format);
-            progress.print(&format!("image-origin: warning: {output} holds a picture in {format}, as the query says"));
+            progress
+                .print(&format!("image-origin: warning: {output} contains a {format} picture, as the query requests"));
         }
         if !self.json {
             return Ok(());
@@ -310,7 +308,7 @@ impl Batch {
     }
 }
 
-/// Whether Ctrl-C was pressed. Pictures under way are finished then; a second one ends the program at once.
+/// A flag that Ctrl-C sets. Pictures in progress are then finished; a second Ctrl-C ends the program at once.
 fn stop_at_ctrl_c() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = stop.clone();
@@ -320,7 +318,7 @@ fn stop_at_ctrl_c() -> Arc<AtomicBool> {
         runtime.block_on(async {
             if tokio::signal::ctrl_c().await.is_ok() {
                 stopping.store(true, Ordering::Relaxed);
-                eprintln!("image-origin: stopping after the pictures under way");
+                eprintln!("image-origin: stopping after the pictures in progress");
                 if tokio::signal::ctrl_c().await.is_ok() {
                     std::process::exit(Failure::INTERRUPTED.into());
                 }
@@ -330,7 +328,7 @@ fn stop_at_ctrl_c() -> Arc<AtomicBool> {
     stop
 }
 
-/// The line of JSON about an image.
+/// The JSON line for one image.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     input: String,

@@ -1,5 +1,5 @@
-//! Where each result goes, settled before the first is written: no two results share a name, and nothing that is there
-//! already is lost unless that is asked for.
+//! The output path of each result, decided before the first is written: no two results share a path, and existing files
+//! are not overwritten unless requested.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,30 +11,30 @@ use image_origin::query::FormatChoice;
 use super::Failure;
 use super::inputs::{Input, format_of};
 
-/// What happens to a result whose name is taken already.
+/// What to do if the file of a result already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
-    /// It is an error, and the file stays.
+    /// Report an error and keep the file.
     Refuse,
-    /// The file stays, and that is no error.
+    /// Keep the file, without an error.
     Skip,
-    /// The file is replaced.
+    /// Replace the file.
     Replace,
 }
 
-/// One result.
+/// One image to transform, and its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) input: PathBuf,
     pub(super) output: Output,
 }
 
-/// The file of a result.
+/// The output file of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Output {
-    /// This one; `-` is standard output.
+    /// This file; `-` is standard output.
     File(PathBuf),
-    /// One with this path, to which the ending of the format is added once that is known.
+    /// A path without extension; that of the format is appended once the format is known.
     Stem(PathBuf),
 }
 
@@ -48,10 +48,10 @@ impl Output {
     }
 }
 
-/// How many conflicts a message lists.
+/// The maximum number of conflicts that a message lists.
 const LISTED: usize = 5;
 
-/// Settles the results of all inputs below a folder.
+/// Plans the outputs of all inputs in an output folder.
 pub(super) fn into_folder(
     inputs: &[Input],
     folder: &Path,
@@ -78,7 +78,7 @@ pub(super) fn into_folder(
     Ok(jobs)
 }
 
-/// The path of a file in a folder that may be reached through links, or that is not there yet.
+/// The canonical path of a file, whose folder may be reached through links or may not exist yet.
 fn real(path: &Path) -> PathBuf {
     let Some((folder, name)) = path.parent().zip(path.file_name()) else { return path.to_owned() };
     let folder = if folder == Path::new("") { Path::new(".") } else { folder };
@@ -88,7 +88,7 @@ fn real(path: &Path) -> PathBuf {
         .join(name)
 }
 
-/// The format of a result, where that is known before the picture is.
+/// The format of a result, if it is known before the picture is decoded.
 fn expected_format(input: &Path, choice: Option<FormatChoice>) -> Option<Format> {
     match choice {
         Some(FormatChoice::Auto) => None,
@@ -109,14 +109,14 @@ fn with_ending(stem: &Path, format: Format) -> PathBuf {
     name.into()
 }
 
-/// By real path without ending: that path as it was named first, and the images that would get it.
+/// By canonical path without extension: the path as first given, and the images that would be written to it.
 type ByStem<'a> = BTreeMap<PathBuf, (PathBuf, Vec<(&'a Path, Option<Format>)>)>;
 
 fn refuse_shared_names(by_stem: &ByStem<'_>) -> Result<(), Failure> {
     let mut conflicts = Vec::new();
     for (stem, results) in by_stem.values() {
         for (index, (input, format)) in results.iter().enumerate() {
-            // A format that is not known yet may turn out to be any.
+            // An unknown format may turn out to be any format.
             let same = |other: &&(&Path, Option<Format>)| format.is_none() || other.1.is_none() || other.1 == *format;
             if let Some((earlier, other)) = results[..index].iter().find(same) {
                 let name = format.or(*other).map_or_else(|| stem.clone(), |format| with_ending(stem, format));
@@ -125,7 +125,8 @@ fn refuse_shared_names(by_stem: &ByStem<'_>) -> Result<(), Failure> {
             }
         }
     }
-    let what = "several images would get one name, so nothing was written; --keep-paths keeps their folders";
+    let what =
+        "several images would be written to the same file, so nothing was written; --keep-paths keeps their folders";
     listed(what, &conflicts)
 }
 
@@ -137,11 +138,11 @@ fn refuse_existing(jobs: &[Job]) -> Result<(), Failure> {
             conflicts.push(explain_existing(input, path));
         }
     }
-    let what = "some results exist already, so nothing was written; --force replaces them, --skip-existing leaves them";
+    let what = "some results already exist, so nothing was written; --force replaces them, --skip-existing skips them";
     listed(what, &conflicts)
 }
 
-/// Says that a file is there already, and whether it is the original.
+/// The message that a file already exists, and whether it is the original.
 pub(super) fn explain_existing(input: &Path, output: &Path) -> String {
     if is_same_file(input, output) {
         return format!("{} would overwrite its own original", output.display());
@@ -149,7 +150,7 @@ pub(super) fn explain_existing(input: &Path, output: &Path) -> String {
     format!("{} exists", output.display())
 }
 
-/// Whether both are one file, by whatever links.
+/// Whether both paths refer to the same file, through any links.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
@@ -170,14 +171,14 @@ fn listed(what: &str, conflicts: &[String]) -> Result<(), Failure> {
     Err(Failure::usage(message))
 }
 
-/// What the ending of a name says about the format.
+/// The format that a file extension names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// A format that can be written.
     Format(Format),
-    /// A format of images that cannot be written.
+    /// An image format that cannot be written.
     Unwritten,
-    /// Nothing.
+    /// No image format.
     Other,
 }
 
@@ -197,7 +198,7 @@ impl Ending {
     }
 }
 
-/// The word of the grammar for a format that can be written.
+/// The value of `format` for a format that can be written.
 pub(super) fn choice(format: Format) -> Option<FormatChoice> {
     FormatChoice::from_name(format.name())
 }

@@ -1,10 +1,10 @@
-//! How far a batch is: a bar on a terminal, and some lines where a terminal is not.
+//! Progress of a batch: a bar on a terminal, otherwise a few lines.
 
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Where there is no bar, a line is written whenever another such part of the work is done.
+/// Without a bar, a line is written after each of this many equal parts of the work.
 const PARTS: usize = 20;
 
 pub(super) struct Progress {
@@ -15,7 +15,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Nothing is shown of a single image.
+    /// Creates the display; nothing is shown for a single image.
     pub(super) fn new(all: usize) -> Self {
         let bar = (std::io::stderr().is_terminal() && all > 1).then(|| {
             let bar = ProgressBar::new(all as u64);
@@ -27,7 +27,7 @@ impl Progress {
         Self { bar, done: 0, failed: 0, all }
     }
 
-    /// Counts an image, after the message about it if it has failed.
+    /// Counts an image, and prints its error message first if it failed.
     pub(super) fn count(&mut self, name: &str, failure: Option<&str>) {
         if let Some(failure) = failure {
             self.failed += 1;
@@ -44,7 +44,7 @@ impl Progress {
         }
     }
 
-    /// A line on standard error, above the bar.
+    /// Prints a line to standard error, above the bar.
     pub(super) fn print(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{line}")),
@@ -59,7 +59,7 @@ impl Progress {
     }
 }
 
-/// Whether another part of the work is done, but not all of it: that is said in the end.
+/// Whether a line is due: a further part is done, but not the last, which the summary reports.
 fn is_due(done: usize, all: usize) -> bool {
     done < all && done * PARTS / all > (done - 1) * PARTS / all
 }

@@ -1,7 +1,7 @@
-//! Results on the disk: whole or not at all, and never in place of something else unless that is asked for.
+//! Writes results to disk atomically, and replaces existing files only on request.
 //!
-//! A result is written beside its name and renamed, so that a full disk or a signal leaves no half of it, and a link at
-//! its name is replaced, not followed.
+//! A result is written to a temporary file in the same folder and then renamed, so that a full disk or a signal leaves no
+//! partial file, and a link with the name of the result is replaced, not followed.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::plan::Existing;
 
-/// What became of a result.
+/// The outcome of writing a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// It is there now.
+    /// The file was written.
     Now,
-    /// Something was there before, and still is.
+    /// A file already existed and was kept.
     Before,
 }
 
@@ -40,31 +40,31 @@ pub(super) fn write(output: &Path, bytes: &[u8], existing: Existing) -> std::io:
     }
 }
 
-/// A file beside the one that it will become; it is removed if it does not.
+/// A temporary file in the folder of the result. It is removed on drop unless it was renamed.
 struct Part(PathBuf);
 
 impl Part {
     fn write(output: &Path, bytes: &[u8]) -> std::io::Result<Self> {
-        // Another program may work in this folder under the same process number, in a container of its own.
+        // A process in another container may write to this folder with the same process id.
         let number = RandomState::new().hash_one(std::process::id());
         let path = output.with_file_name(format!(".image-origin-{number:016x}.part"));
         let created = File::create_new(&path);
-        // Only what is ours is removed.
+        // Only a file that this process created is removed.
         let (mut file, part) = (created?, Self(path));
         file.write_all(bytes)?;
         Ok(part)
     }
 
-    /// Gives the file its name, whatever had that before.
+    /// Renames the file to its final name, replacing an existing file.
     fn replace(&self, output: &Path) -> std::io::Result<()> {
         std::fs::rename(&self.0, output)
     }
 
-    /// Gives the file its name if nothing has it.
+    /// Renames the file to its final name unless a file with that name exists.
     fn place(&self, output: &Path) -> std::io::Result<()> {
         match std::fs::hard_link(&self.0, output) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                // File systems without links: the name is taken first, and nobody else can have it then.
+                // On file systems without hard links the name is reserved first, so that no other process can take it.
                 File::create_new(output)?;
                 self.replace(output).inspect_err(|_| _ = std::fs::remove_file(output))
             }
@@ -75,7 +75,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // After `replace` it is gone already.
+        // After `replace` the file no longer exists under this name.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! A body for the SDK: pieces that can be sent again without being copied.
+//! A request body for the SDK that can be sent repeatedly without copying.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,17 +13,17 @@ use http_body_util::BodyExt as _;
 
 use crate::origin::Body;
 
-/// All bytes of an answer, in pieces.
+/// The bytes of a response, in pieces.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces(VecDeque<Bytes>);
 
 impl Pieces {
-    /// Takes an answer's pieces together.
+    /// Collects the pieces of a response.
     pub(super) async fn collect(body: Body) -> io::Result<Self> {
         body.into_shared_frames().into_data_stream().try_collect().await.map(Self)
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     pub(super) fn len(&self) -> u64 {
         self.0.iter().map(|piece| piece.len() as u64).sum()
     }

@@ -1,5 +1,6 @@
-//! What Lambda is invoked with. Requests over HTTP are `lambda_http`'s; those of S3 Object Lambda are ours, which hold what
-//! is read here and no more: an event is not lost over a field that nobody needs, and no URL or token can be printed.
+//! The events of Lambda. HTTP requests are parsed by `lambda_http`. The types for S3 Object Lambda are defined here and
+//! contain only the fields that are used, so that an unexpected field elsewhere cannot make an event fail, and no URL
+//! or token can be printed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,18 +11,18 @@ use serde_json::Value;
 
 use super::changes::Changes;
 
-/// An event, told by its shape.
+/// An event, distinguished by its shape.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A request that came over HTTP: through a function URL, API Gateway or a load balancer.
+    /// An HTTP request from a function URL, API Gateway or a load balancer.
     Http(Box<LambdaRequest>),
-    /// A request to an access point of S3 Object Lambda.
+    /// A request to an S3 Object Lambda access point.
     ObjectLambda(ObjectLambdaEvent),
     /// Messages of changed originals.
     Changes(Changes),
 }
 
-/// A request to an access point of S3 Object Lambda.
+/// A request to an S3 Object Lambda access point.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ObjectLambdaEvent {
@@ -30,7 +31,7 @@ pub(super) struct ObjectLambdaEvent {
     pub(super) user_request: UserRequest,
 }
 
-/// What is asked for, with a URL that is signed for just that.
+/// The requested operation, with a URL that is presigned for it.
 #[derive(Deserialize)]
 pub(super) enum Operation {
     #[serde(rename = "getObjectContext")]
@@ -53,7 +54,7 @@ pub(super) enum Operation {
 }
 
 impl std::fmt::Debug for Operation {
-    /// Without its URL, which is a credential.
+    /// Omits the URL, which is a credential.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Get { .. } => "Get",
@@ -63,7 +64,7 @@ impl std::fmt::Debug for Operation {
     }
 }
 
-/// Where S3 waits for the answer.
+/// The route and token for WriteGetObjectResponse.
 #[derive(Deserialize)]
 pub(super) struct OutputRoute {
     #[serde(rename = "outputRoute")]
@@ -72,7 +73,7 @@ pub(super) struct OutputRoute {
     pub(super) token: String,
 }
 
-/// What the caller sent.
+/// The caller's request.
 #[derive(Debug, Deserialize)]
 pub(super) struct UserRequest {
     pub(super) url: String,
@@ -81,24 +82,24 @@ pub(super) struct UserRequest {
 }
 
 impl UserRequest {
-    /// Headers, as far as they are some.
+    /// The headers whose values are strings.
     pub(super) fn headers(&self) -> impl Iterator<Item = (String, String)> {
         let pairs = self.headers.as_object().into_iter().flatten();
         pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
     }
 }
 
-/// Where the contexts of S3 Object Lambda stand in an event.
+/// The members of an event that contain the contexts of S3 Object Lambda.
 const OPERATIONS: [&str; 4] = ["getObjectContext", "headObjectContext", "listObjectsContext", "listObjectsV2Context"];
 
 impl Event {
-    /// Tells the kind of an event. The error is for the function's log, and repeats nothing of the event.
+    /// Parses an event. The error is for the function's log and contains nothing of the event.
     pub(super) fn read(payload: &[u8]) -> Result<Self, &'static str> {
         let mut members: serde_json::Map<String, Value> =
-            serde_json::from_slice(payload).map_err(|_| "the event is no object")?;
-        // Emulators and older versions say null where others say nothing.
+            serde_json::from_slice(payload).map_err(|_| "the event is not a JSON object")?;
+        // Emulators and older versions send null for absent members.
         members.retain(|_, value| !value.is_null());
-        // Their reader expects a value of every parameter.
+        // `lambda_http` requires a value for every parameter.
         for name in ["queryStringParameters", "multiValueQueryStringParameters"] {
             if let Some(Value::Object(parameters)) = members.get_mut(name) {
                 parameters.retain(|_, values| values.as_array().is_none_or(|values| !values.is_empty()));
@@ -107,22 +108,26 @@ impl Event {
         if members.contains_key("rawPath") || members.contains_key("httpMethod") {
             return serde_json::from_value(members.into())
                 .map(|request| Self::Http(Box::new(request)))
-                .map_err(|_| "a request over HTTP is not as its payload format demands");
+                .map_err(|_| "an HTTP request does not match its payload format");
         }
         if OPERATIONS.into_iter().any(|name| members.contains_key(name)) {
             return serde_json::from_value(members.into())
                 .map(Self::ObjectLambda)
-                .map_err(|_| "an event of S3 Object Lambda lacks its URLs or its route");
+                .map_err(|_| "an S3 Object Lambda event lacks its URL or its route");
         }
         if let Some(changes) = Changes::read(&members) {
-            return changes.map(Self::Changes).map_err(|_| "a message of a changed original lacks bucket or key");
+            return changes
+                .map(Self::Changes)
+                .map_err(|_| "a message about a changed original lacks its bucket or key");
         }
-        Err("the event is no request over HTTP (payload format 2.0 or 1.0, or a load balancer's), none of S3 Object \
-             Lambda, and no message of a changed original")
+        Err(
+            "the event is neither an HTTP request (payload format 2.0 or 1.0, or a load balancer's), nor one of S3 Object \
+             Lambda, nor a message about a changed original",
+        )
     }
 }
 
-/// Events between the layer that has told their kind and the handler that answers them, by request id.
+/// Events between the layer that parses them and the handler that answers them, by request id.
 #[derive(Debug, Default)]
 pub(super) struct Pending(Mutex<HashMap<String, Result<Event, &'static str>>>);
 

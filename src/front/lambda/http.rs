@@ -1,8 +1,8 @@
-//! Requests over HTTP, in events. `lambda_http` reads each and writes the answer as Lambda wants it, a stream or a document;
-//! between the two it becomes a request for the very router that serves locally.
+//! The handler for HTTP requests in Lambda events. `lambda_http` parses the event and serializes the response, streamed
+//! or buffered; in between, the request is passed to the same router as in the local server.
 //!
-//! Path and query do not go through `lambda_http`: it makes a URL of them, which resolves `..`, turns backslashes, and
-//! panics over a host or a query that is none.
+//! Path and query bypass `lambda_http`, because it converts them to a URL, which resolves `..`, changes backslashes,
+//! and panics on an invalid host or query.
 
 use std::convert::Infallible;
 
@@ -24,25 +24,26 @@ use crate::front::Delivery;
 use crate::front::serve::{Invocation, answer as http_answer};
 use crate::origin::problem_response;
 
-/// Most bytes of a streamed answer.
+/// The maximum size of a streamed response in bytes.
 const MOST_STREAMED: u64 = 200 << 20;
 
-/// Most bytes of an answer that is one document, all of the document counted.
+/// The maximum size of a buffered response in bytes, including the JSON around it.
 const MOST_BUFFERED: u64 = 6 << 20;
 
-/// The same, behind a load balancer.
+/// The maximum size of a response to a load balancer in bytes.
 const MOST_BALANCED: u64 = 1 << 20;
 
-/// What an answer's document holds beside its body, roughly.
+/// The approximate size in bytes of the JSON around the body of a buffered response.
 const DOCUMENT: u64 = 8 << 10;
 
-/// What a path may hold that a URI may not. `%` is let through: paths come as they were sent, percent-encoded.
+/// Characters that may occur in the path of an event but not in that of a URI. `%` is kept, because paths are still
+/// percent-encoded.
 const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'?').add(b'<').add(b'>').add(b'`');
 
-/// What a query may hold that a URI may not.
+/// Characters that may occur in the query of an event but not in that of a URI.
 const NOT_IN_QUERIES: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'<').add(b'>');
 
-/// Takes requests out of events and puts answers into what Lambda passes on.
+/// Converts events to requests and responses to Lambda's format.
 pub(super) struct Door {
     router: Router,
     delivery: Delivery,
@@ -53,12 +54,12 @@ impl Door {
         Self { router, delivery }
     }
 
-    /// Whether the answer to this is to be a stream.
+    /// Whether the response to this event is streamed.
     pub(super) fn streams(&self, event: &LambdaRequest) -> bool {
         self.delivery == Delivery::Streamed && matches!(event, LambdaRequest::ApiGatewayV2(_))
     }
 
-    /// The answer as a stream.
+    /// The response as a stream.
     pub(super) async fn stream(
         &self,
         mut event: LambdaRequest,
@@ -69,12 +70,12 @@ impl Door {
         let service = service_fn(|request| self.respond(request, &target, deadlines));
         let answering = StreamAdapter::from(service).call(LambdaEvent::new(event, context));
         let Ok(mut answer) = answering.await;
-        // On AWS this would come out as x-amzn-remapped-content-length.
+        // Otherwise AWS renames it to x-amzn-remapped-content-length.
         answer.metadata_prelude.headers.remove(header::CONTENT_LENGTH);
         answer
     }
 
-    /// The answer as one document.
+    /// The response as one JSON document.
     pub(super) async fn document(
         &self,
         mut event: LambdaRequest,
@@ -92,7 +93,7 @@ impl Door {
         serde_json::to_value(document)
     }
 
-    /// The router's answer, which announces its length and is no longer than what can be streamed.
+    /// Calls the router, and checks that the response does not exceed the streaming limit.
     async fn respond(
         &self,
         request: lambda_http::Request,
@@ -100,7 +101,7 @@ impl Door {
         deadlines: Deadlines,
     ) -> Result<Response<Body>, Infallible> {
         let Ok(uri) = target.parse::<Uri>() else {
-            let problem = Problem::new(Code::BadPath, "the path or the query is no part of a URL");
+            let problem = Problem::new(Code::BadPath, "the path or the query is not valid in a URL");
             return Ok(http_answer(problem_response(problem)));
         };
         let mut request = request.map(|_| Body::empty());
@@ -114,16 +115,16 @@ impl Door {
         request.extensions_mut().insert(invocation);
         let response = self.router.clone().call(request).await?;
         Ok(match announced(&response) {
-            length if length > MOST_STREAMED => {
-                too_large(format!("the answer has {length} bytes, and Lambda streams {MOST_STREAMED} at most"))
-            }
+            length if length > MOST_STREAMED => too_large(format!(
+                "the response has {length} bytes, which exceeds Lambda's streaming limit of {MOST_STREAMED}"
+            )),
             _ => response,
         })
     }
 }
 
-/// Takes path and query out of an event, as they were sent, and whatever else `lambda_http` would make a URL of. The body
-/// goes, too: nothing here has a use for it.
+/// Removes path, query and everything else from an event from which `lambda_http` would build a URL, and returns the
+/// target as sent. The body is removed as well, since it is never used.
 fn take_target(event: &mut LambdaRequest) -> String {
     let (path, query) = match event {
         LambdaRequest::ApiGatewayV2(event) => {
@@ -146,7 +147,7 @@ fn take_target(event: &mut LambdaRequest) -> String {
             let one = std::mem::take(&mut event.query_string_parameters);
             (event.path.take(), as_sent(&if several.is_empty() { one } else { several }))
         }
-        // There are no others with the features that are switched on.
+        // There are no other variants with the enabled features.
         _ => (None, String::new()),
     };
     let path = path.unwrap_or_default();
@@ -161,12 +162,12 @@ fn take_target(event: &mut LambdaRequest) -> String {
     target
 }
 
-/// Load balancers leave the query encoded.
+/// Formats a query that is still percent-encoded, as load balancers send it.
 fn as_sent(query: &QueryMap) -> String {
     query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Headers out of an event. What is none is left out.
+/// Converts headers, and skips invalid ones.
 pub(super) fn header_map(pairs: impl Iterator<Item = (String, String)>) -> HeaderMap {
     let pairs =
         pairs.filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
@@ -177,37 +178,38 @@ pub(super) fn header_map(pairs: impl Iterator<Item = (String, String)>) -> Heade
     headers
 }
 
-/// The length that an answer announces; every answer here does.
+/// The `Content-Length` of a response; every response here has one.
 fn announced(response: &Response<Body>) -> u64 {
     let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// An answer with all of its bytes, if they fit into a document of at most so many bytes. `lambda_http` puts text into it
-/// as it is, and all else as base64.
+/// Collects a response if it fits into a document of at most `most` bytes. `lambda_http` embeds text as it is, and
+/// anything else in base64.
 async fn collect(response: Response<Body>, most: u64) -> Response<lambda_http::Body> {
     let (mut parts, body) = fit(response, most).into_parts();
     let bytes = match axum::body::to_bytes(body, most as usize).await {
         Ok(bytes) => bytes,
         Err(error) => {
-            tracing::error!(%error, "an answer broke off");
+            tracing::error!(%error, "sending a response failed");
             parts.status = StatusCode::BAD_GATEWAY;
             parts.headers.clear();
             Bytes::new()
         }
     };
-    // Whoever unpacks the document counts again. For HEAD the length of what is not sent must stay.
+    // The length is set again by the recipient. For HEAD, the length of the omitted body must be kept.
     if !bytes.is_empty() {
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     Response::from_parts(parts, lambda_http::Body::Binary(bytes.to_vec()))
 }
 
-/// The answer, or in its place that it has too many bytes.
+/// Returns the response, or an error if it exceeds `most` bytes.
 fn fit(response: Response<Body>, most: u64) -> Response<Body> {
     let length = announced(&response);
     let room = most - DOCUMENT;
-    // The text that is sent here is JSON, which in JSON becomes twice as long at most: quotes and backslashes are escaped.
+    // Text is JSON here, which at most doubles in size when it is embedded in JSON, since quotes and backslashes are
+    // escaped.
     let packed = if is_text(response.headers()) { length * 2 } else { length.div_ceil(3) * 4 };
     if packed <= room {
         return response;

@@ -1,4 +1,4 @@
-//! Telling Lambda why the function does not start, before there is a runtime that could.
+//! Reports initialisation errors to Lambda, before the runtime is started.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::json;
 /// Reports an initialisation error to the runtime API at `host:port`, or below a path there.
 ///
 /// # Errors
-/// When the API does not take it.
+/// The I/O error if the API cannot be reached.
 pub fn report_init_error(api: &str, kind: &str, message: &str) -> io::Result<()> {
     let body = json!({ "errorType": kind, "errorMessage": message, "stackTrace": [] }).to_string();
     let (host, path) = api.split_once('/').map_or((api, String::new()), |(host, path)| (host, format!("/{path}")));
@@ -21,7 +21,7 @@ pub fn report_init_error(api: &str, kind: &str, message: &str) -> io::Result<()>
          lambda-runtime-function-error-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     )?;
-    // Waits until it was taken.
+    // Waits until the report has been received.
     #[allow(clippy::disallowed_methods, reason = "the runtime answers, not an upload")]
     stream.read_to_end(&mut Vec::new()).map(drop)
 }

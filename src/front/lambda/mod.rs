@@ -1,8 +1,8 @@
-//! The door of AWS Lambda: a function URL with response streaming, API Gateway and load balancers with whole answers, S3
-//! Object Lambda, and messages of changed originals.
+//! The handlers for AWS Lambda: function URLs with response streaming, API Gateway and load balancers with buffered
+//! responses, S3 Object Lambda, and messages about changed originals.
 //!
-//! Events come in by the runtime API; what kind each is, its shape tells. Every event is answered before the function's
-//! time is over: what goes wrong is an answer, too.
+//! Events are received from the runtime API and distinguished by their shape. Every event is answered before the
+//! function's time runs out; errors are responses, too.
 
 mod body;
 mod changes;
@@ -29,16 +29,16 @@ use crate::source::{OpenError, SourceSettings};
 use event::{Event, Pending};
 pub use init::report_init_error;
 
-/// What a function goes by, beside what its origin does.
+/// The settings of a function, besides those of its origin.
 #[derive(Debug, Clone)]
 pub struct LambdaSettings {
-    /// What viewers get beside answers.
+    /// The settings for clients and the access log.
     pub viewers: serve::ViewerSettings,
-    /// Path below which pictures are; may be empty.
+    /// The path prefix of all pictures; may be empty.
     pub base_path: String,
-    /// How answers leave.
+    /// How responses are delivered.
     pub delivery: Delivery,
-    /// How S3 is reached to which S3 Object Lambda's answers go.
+    /// The settings of S3 for the responses of S3 Object Lambda.
     pub source: SourceSettings,
     /// Whom to tell of changed originals.
     pub invalidation: Option<InvalidationSettings>,
@@ -69,10 +69,10 @@ impl std::fmt::Debug for Originals {
     }
 }
 
-/// Answers the events of the runtime API at `host:port` for as long as the environment lives.
+/// Handles events from the runtime API at `host:port` until the execution environment is shut down.
 ///
 /// # Errors
-/// What the runtime API fails with.
+/// Any error of the runtime API.
 pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Result<(), Error> {
     let router = serve::below(&settings.base_path, serve::router(origin.clone(), &settings.viewers));
     let door = Arc::new(http::Door::new(router, settings.delivery));
@@ -82,7 +82,7 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
     let objects = Arc::new(object_lambda::Door::new(origin, settings.source));
     let invalidator =
         Arc::new(changes::Invalidator::new(settings.invalidation, settings.cloudfront_endpoint, originals));
-    // What the event says, the layer before has read.
+    // The event has been parsed by the layer around this handler.
     let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {
         let (door, objects, pending) = (door.clone(), objects.clone(), pending.clone());
         let invalidator = invalidator.clone();
@@ -104,25 +104,25 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
     Runtime::new(handler).layer(streaming).run().await
 }
 
-/// Until when what must have happened.
+/// The deadlines of an invocation.
 #[derive(Debug, Clone, Copy)]
 struct Deadlines {
-    /// Work must have ended, so that there is time left to say so.
+    /// When processing must end, so that there is time to report it.
     work: Instant,
-    /// The answer must have been sent.
+    /// When the response must have been sent.
     end: Instant,
 }
 
-/// What is kept of the function's time for work to notice that it is late, and to say so.
+/// The time reserved for noticing that the deadline has passed and responding.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 
-/// The longest that Lambda lets a function run.
+/// The maximum duration of a Lambda function.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 impl Deadlines {
     fn of(context: &Context) -> Self {
         let left = context.deadline().duration_since(SystemTime::now());
-        // Emulators give moments of their own invention. What is over already, Lambda does not send.
+        // Emulators send arbitrary times. Lambda does not send events whose deadline has passed.
         let (now, left) = (Instant::now(), left.unwrap_or(LONGEST));
         Self { work: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 3)), end: now + left }
     }

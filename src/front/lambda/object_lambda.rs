@@ -1,7 +1,8 @@
-//! S3 Object Lambda: a GetObject is answered by WriteGetObjectResponse, a HeadObject and a listing by the function's own
-//! result. The original is what the event's signed URL leads to; the query is that of the caller's URL.
+//! The handler for S3 Object Lambda. A GetObject is answered through WriteGetObjectResponse, a HeadObject and a listing
+//! through the function's result. The original is read from the presigned URL in the event; the query is that of the
+//! caller's URL.
 //!
-//! Every event is answered: S3 tells the caller of errors by a code, and knows a few statuses only.
+//! Every event is answered: S3 reports errors to the caller by code, and supports a few statuses only.
 
 use std::sync::Arc;
 
@@ -27,10 +28,10 @@ use crate::origin::{Origin, OriginRequest, OriginResponse, problem_response};
 use crate::source::s3::{Fetcher, Presigned, code_in, start_client};
 use crate::source::{SourceError, SourceSettings};
 
-/// Most bytes of a listing, which is passed on in the function's result.
+/// The maximum size in bytes of a listing, which is part of the function's result.
 const MOST_LISTED: usize = 5 << 20;
 
-/// Answers events of S3 Object Lambda.
+/// The handler for events of S3 Object Lambda.
 pub(super) struct Door {
     origin: Arc<Origin>,
     settings: SourceSettings,
@@ -65,7 +66,7 @@ impl Door {
         let failure = Failure::of(&response);
         let status = failure.as_ref().map_or(response.status.as_u16(), |failure| failure.status);
         self.write(response, failure, source.received(), output, caller.deadlines.end).await.map_err(|reason| {
-            tracing::error!(reason, request_id = caller.context.request_id, "S3 did not take the answer");
+            tracing::error!(reason, request_id = caller.context.request_id, "S3 rejected the response");
             Diagnostic { error_type: "WriteGetObjectResponse".to_owned(), error_message: reason }
         })?;
         Ok(json!({ "statusCode": status }))
@@ -73,7 +74,7 @@ impl Door {
 
     async fn respond(&self, source: &Presigned, caller: &Caller<'_>) -> OriginResponse {
         let mut headers = caller.headers.clone();
-        // S3 lets callers ask for parts of what comes out, so that is done where it has come out.
+        // S3 passes ranges of the transformed object to the function, so they are applied to the result.
         headers.remove(header::RANGE);
         let request = OriginRequest {
             method: &Method::GET,
@@ -84,10 +85,12 @@ impl Door {
             request_id: Some(&caller.context.request_id),
         };
         let responding = std::panic::AssertUnwindSafe(self.origin.respond_from(source, request)).catch_unwind();
-        responding.await.unwrap_or_else(|_| problem_response(Problem::new(Code::Internal, "a bug; see the log")))
+        responding
+            .await
+            .unwrap_or_else(|_| problem_response(Problem::new(Code::Internal, "internal error; see the log")))
     }
 
-    /// Sends an answer to where S3 waits for it.
+    /// Sends a response through WriteGetObjectResponse.
     async fn write(
         &self,
         response: OriginResponse,
@@ -116,13 +119,13 @@ impl Door {
             Ok(Err(error)) => {
                 let status = error.raw_response().map(|response| response.status().as_u16());
                 let code = error.as_service_error().and_then(aws_sdk_s3::error::ProvideErrorMetadata::code);
-                Err(format!("WriteGetObjectResponse has failed: status {status:?}, code {code:?}"))
+                Err(format!("WriteGetObjectResponse failed: status {status:?}, code {code:?}"))
             }
-            Err(_) => Err("WriteGetObjectResponse took too long".to_owned()),
+            Err(_) => Err("WriteGetObjectResponse timed out".to_owned()),
         }
     }
 
-    /// Headers, as far as they are known without the bytes, which this URL does not give.
+    /// Responds to HeadObject with the headers that are known without the content, which this URL does not provide.
     async fn head(&self, url: String, caller: &Caller<'_>) -> Value {
         let source = Presigned::new(self.fetcher.clone(), Method::HEAD, url, caller.headers);
         let response = self.respond(&source, caller).await;
@@ -138,7 +141,7 @@ impl Door {
         json!({ "statusCode": response.status.as_u16(), "headers": headers })
     }
 
-    /// A listing, passed on as it is.
+    /// Responds to a listing, which is passed on unchanged.
     async fn list(&self, url: String, caller: &Caller<'_>) -> Value {
         let source = Presigned::new(self.fetcher.clone(), Method::GET, url, caller.headers);
         let fetched = tokio::time::timeout_at(caller.deadlines.work, source.fetch(MOST_LISTED)).await;
@@ -149,7 +152,7 @@ impl Door {
             Ok((status, document)) => {
                 let code = String::from_utf8_lossy(&document);
                 let code = code_in(&code).unwrap_or("InternalError");
-                json!({ "statusCode": status, "errorCode": code, "errorMessage": "The listing was refused." })
+                json!({ "statusCode": status, "errorCode": code, "errorMessage": "Listing is not allowed." })
             }
             Err(error) => match Failure::of(&problem_response(Problem::from(error))) {
                 Some(failure) => failure.as_result(),
@@ -159,7 +162,7 @@ impl Door {
     }
 }
 
-/// Who asks, what for, and until when.
+/// The caller of an event: its request, its context and its deadline.
 struct Caller<'a> {
     url: &'a str,
     headers: &'a HeaderMap,
@@ -179,7 +182,7 @@ impl Caller<'_> {
     }
 }
 
-/// Prefix of the headers that hold what an object's owner has noted.
+/// The prefix of the headers with user-defined metadata.
 const METADATA: &str = "x-amz-meta-";
 
 fn user_metadata(received: Option<&HeaderMap>) -> impl Iterator<Item = (String, String)> {
@@ -210,14 +213,14 @@ async fn with_answer(
     for (name, value) in user_metadata(received) {
         request = request.metadata(name, value);
     }
-    let pieces = Pieces::collect(response.body).await.map_err(|_| "the answer broke off".to_owned())?;
+    let pieces = Pieces::collect(response.body).await.map_err(|_| "reading the response body failed".to_owned())?;
     let length = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
-    // A clone of the pieces copies no bytes, so the SDK may repeat the request.
+    // A clone of the pieces copies no bytes, so the SDK can retry the request.
     let body = SdkBody::retryable(move || SdkBody::from_body_1_x(pieces.clone()));
     Ok(request.content_length(length).body(ByteStream::new(body)))
 }
 
-/// An error in S3's words.
+/// An error in the form that S3 expects.
 struct Failure {
     status: u16,
     code: &'static str,
@@ -227,7 +230,7 @@ struct Failure {
 impl Failure {
     fn of(response: &OriginResponse) -> Option<Self> {
         let problem = response.problem.as_ref()?;
-        // It becomes a header.
+        // The message is sent as a header.
         let message = problem.detail.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
         let status = match problem.code.status().as_u16() {
             status @ (400 | 401 | 403 | 404 | 405 | 409 | 411 | 412 | 416 | 500 | 503) => status,
@@ -243,7 +246,7 @@ impl Failure {
     }
 }
 
-/// S3's own code where there is one, or ours in its spelling.
+/// S3's error code where one exists, else the code of this program in S3's spelling.
 const fn s3_code(code: Code) -> &'static str {
     match code {
         Code::NotFound => "NoSuchKey",

@@ -1,17 +1,17 @@
-//! Parts of an answer, as callers of S3 ask for them: byte ranges, and numbered parts of a fixed size. S3 Object Lambda
-//! leaves both to the function ("Working with Range and partNumber headers" in the S3 user guide).
+//! Parts of a response for S3 clients: byte ranges and numbered parts of a fixed size. S3 Object Lambda leaves both to
+//! the function ("Working with Range and partNumber headers" in the S3 user guide).
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::origin::{Content, OriginResponse, RangeRequest, range, unsatisfiable};
 
-/// What `partNumber` counts in.
+/// The size in bytes of a part, as counted by `partNumber`.
 const PART: u64 = 5 << 20;
 
-/// Where the number of parts is noted.
+/// The header with the number of parts.
 pub(super) const PARTS_COUNT: &str = "x-amz-mp-parts-count";
 
-/// The part of a whole answer that the caller wants, or all of it.
+/// The requested part of a complete response, or all of it.
 pub(super) fn of(response: OriginResponse, query: &str, headers: &HeaderMap) -> OriginResponse {
     let (StatusCode::OK, Some(Content { length, .. })) = (response.status, response.content()) else { return response };
     let parameter = |wanted: &str| {
@@ -32,7 +32,7 @@ pub(super) fn of(response: OriginResponse, query: &str, headers: &HeaderMap) -> 
     }
 }
 
-/// A part by its number, from 1. An empty answer has one part, which is empty.
+/// A part by its number, starting at 1. An empty response has one empty part.
 fn numbered(response: OriginResponse, number: &str, length: u64) -> OriginResponse {
     let count = length.div_ceil(PART).max(1);
     let Some(number) = number.parse::<u64>().ok().filter(|number| (1..=count).contains(number)) else {

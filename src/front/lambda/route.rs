@@ -1,4 +1,5 @@
-//! S3 Object Lambda's answers go to a host of their own, whose name begins with a route; stores for tests have no such host.
+//! Routing of WriteGetObjectResponse: S3 expects it at a host name that begins with a route, which test servers do not
+//! provide.
 
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -6,7 +7,7 @@ use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::client::endpoint::EndpointPrefix;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
-/// Sends WriteGetObjectResponse to an endpoint of our own, which has no host name for each of S3's routes.
+/// Sends WriteGetObjectResponse to a custom endpoint, without a host name for each route.
 pub(super) fn without_route() -> impl Intercept + 'static {
     WithoutRoute
 }

@@ -1,8 +1,9 @@
-//! Streamed answers on their way to the runtime API: what `lambda_runtime` would do, with two differences. Small packets
-//! are sent at once, where its client waits for the acknowledgement of the one before, up to 40 ms an answer; and a
-//! stream that breaks off ends in the trailers that Lambda documents, where the runtime writes them into the body.
+//! Streams responses to the runtime API, like `lambda_runtime` with two differences. `TCP_NODELAY` is set, whereas the
+//! client of the runtime waits for acknowledgements, up to 40 ms per response. And a stream that fails ends with the
+//! trailers that Lambda documents, whereas the runtime writes them into the body.
 //!
-//! It is a layer around the runtime's own service, which keeps polling and all answers that are no streams.
+//! This is a layer around the runtime's own service, which keeps polling and handles all responses that are not
+//! streamed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,16 +31,16 @@ use crate::origin::Origin;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send>>;
 
-/// Answers as streams what comes through a function URL.
+/// A layer that streams the responses to requests from function URLs.
 #[derive(Clone)]
 pub(super) struct Streaming(Arc<Sender>);
 
 struct Sender {
     door: Arc<Door>,
-    /// For events that the inner service answers.
+    /// The events that the inner service handles.
     pending: Arc<Pending>,
     origin: Arc<Origin>,
-    /// Where the runtime API is: `host:port`, and a path with some emulators.
+    /// The address of the runtime API: `host:port`, with a path in some emulators.
     api: String,
     client: Client<HttpConnector, StreamBody<Frames>>,
 }
@@ -61,7 +62,7 @@ impl<S> Layer<S> for Streaming {
     }
 }
 
-/// The service that [`Streaming`] makes of another.
+/// The service that [`Streaming`] creates.
 pub(super) struct Streamed<S> {
     inner: S,
     sender: Arc<Sender>,
@@ -94,7 +95,7 @@ where
                 Either::Right((event, invocation)) => sender.answer(*event, invocation).await,
                 Either::Left(answer) => answer.await,
             };
-            // The viewer has the answer, and this process stands still until the next event.
+            // The client has its response, and the process is frozen until the next event.
             let _ = tokio::time::timeout_at(deadlines.work, sender.origin.settle()).await;
             answered
         })
@@ -115,19 +116,19 @@ impl Sender {
         }
         let taken = self.client.request(request.body(StreamBody::new(frames(answer)?))?).await?;
         if !taken.status().is_success() {
-            tracing::error!(status = taken.status().as_u16(), request_id = id, "Lambda did not take the answer");
+            tracing::error!(status = taken.status().as_u16(), request_id = id, "Lambda rejected the response");
         }
         Ok(())
     }
 }
 
-/// Tells answers of this invocation from those of one that has timed out; only to be sent back.
+/// Distinguishes responses to this invocation from those to one that has timed out. The value is echoed.
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
 
-/// The metadata of an answer, eight zeros, its body; and trailers if that breaks off.
+/// The frames of a response: its metadata, eight zero bytes and its body, followed by trailers if the body fails.
 fn frames<S>(mut answer: StreamResponse<S>) -> Result<Frames, serde_json::Error>
 where
     S: Stream<Item = Result<Bytes, axum::Error>> + Send + 'static,
@@ -135,12 +136,12 @@ where
     let headers = &mut answer.metadata_prelude.headers;
     headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     let prelude = serde_json::to_vec(&answer.metadata_prelude)?;
-    // cargo-lambda's emulator knows these only by their frames.
+    // cargo-lambda's emulator requires these as separate frames.
     let head = [Frame::data(prelude.into()), Frame::data(Bytes::from_static(&[0; 8]))].map(Ok);
     let pieces = answer.stream.map(|piece| match piece {
         Ok(bytes) => Ok(Frame::data(bytes)),
         Err(error) => {
-            tracing::error!(%error, "an answer broke off");
+            tracing::error!(%error, "sending a response failed");
             Ok(Frame::trailers(broken_off()))
         }
     });
@@ -148,8 +149,7 @@ where
 }
 
 fn broken_off() -> HeaderMap {
-    let what =
-        serde_json::json!({ "errorType": "BrokenOff", "errorMessage": "the original could not be read further" });
+    let what = serde_json::json!({ "errorType": "BrokenOff", "errorMessage": "reading the original failed" });
     let body = base64::engine::general_purpose::STANDARD.encode(what.to_string());
     let mut trailers = HeaderMap::new();
     trailers.insert(ERROR_TYPE, HeaderValue::from_static("BrokenOff"));

@@ -1,7 +1,7 @@
-//! The pictures of a folder, for people to choose from.
+//! Lists the pictures of a folder for the playground.
 //!
-//! Comes in: a folder of any size. Goes out: the names of its first pictures within a bound of names, entries, depth and
-//! time. The folder is read on a thread for files, by one request at a time, and the result holds for a few seconds.
+//! The listing of a folder of any size is bounded by names, entries, depth and time. The folder is read on a blocking
+//! thread, by one request at a time, and the result is cached for a few seconds.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -10,50 +10,50 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-/// Pictures that are listed.
+/// The maximum number of listed pictures.
 const MAX_PICTURES: usize = 3000;
-/// Entries of folders that are looked at.
+/// The maximum number of directory entries that are read.
 const MAX_ENTRIES: usize = 50_000;
-/// Folders within folders.
+/// The maximum depth of nested folders.
 const MAX_DEPTH: usize = 8;
-/// How long the folder may be read.
+/// The maximum time for reading the folder.
 const MAX_TIME: Duration = Duration::from_secs(2);
-/// How long a page waits for the list: a file system may hang.
+/// The maximum time that a page waits for the list, since a file system may hang.
 const MAX_WAIT: Duration = Duration::from_secs(4);
-/// How long a list holds.
+/// How long a list is cached.
 const KEPT: Duration = Duration::from_secs(5);
 
-/// Ends of the names of files that may be pictures which can be read.
+/// The extensions of readable picture formats.
 const EXTENSIONS: [&str; 22] = [
     "apng", "avif", "bmp", "gif", "heic", "heif", "ico", "jfif", "jpe", "jpeg", "jpg", "jxl", "pam", "pbm", "pgm",
     "png", "pnm", "ppm", "qoi", "tif", "tiff", "webp",
 ];
 
-/// What was found.
+/// The result of listing a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// The keys of the pictures: those of a folder by name, before those of the folders in it.
+    /// The keys of the pictures, sorted by name, those of a folder before those of its subfolders.
     pub(super) pictures: Vec<String>,
-    /// Why there may be more.
+    /// Why the list may be incomplete.
     pub(super) end: End,
 }
 
-/// Where a list ends.
+/// Whether a list is complete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum End {
-    /// There is no more.
+    /// The list is complete.
     #[default]
     Complete,
-    /// There may be more than what is listed.
+    /// A limit was reached.
     Cut,
-    /// The source is no folder.
+    /// The source is not a folder.
     NoFolder,
-    /// The folder cannot be read, or not in time.
+    /// The folder could not be read, or not in time.
     Unreadable,
 }
 
 impl Listing {
-    /// What people have to know about the list.
+    /// The note for users about the list.
     pub(super) fn note(&self) -> Option<&'static str> {
         match self.end {
             End::Complete if self.pictures.is_empty() => Some("There are no pictures in this folder yet."),
@@ -69,10 +69,10 @@ impl Listing {
     }
 }
 
-/// The pictures of one folder.
+/// The pictures of a folder.
 pub(super) struct Pictures {
     folder: Option<PathBuf>,
-    /// Held by the thread that reads the folder, for as long as that takes.
+    /// Held by the thread that reads the folder.
     turn: Arc<Semaphore>,
     last: Mutex<Option<(Instant, Arc<Listing>)>>,
 }
@@ -82,7 +82,7 @@ impl Pictures {
         Self { folder, turn: Arc::new(Semaphore::new(1)), last: Mutex::new(None) }
     }
 
-    /// The list as it is now, or was a few seconds ago.
+    /// The current list, or one that is a few seconds old.
     pub(super) async fn list(&self) -> Arc<Listing> {
         let Some(folder) = self.folder.clone() else { return Listing::ended(End::NoFolder) };
         if let Some(listing) = self.recent() {
@@ -90,7 +90,7 @@ impl Pictures {
         }
         let turn = tokio::time::timeout(MAX_WAIT, self.turn.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = turn else { return Listing::ended(End::Unreadable) };
-        // Whoever had the turn before may have brought it.
+        // Another request may have read the folder in the meantime.
         if let Some(listing) = self.recent() {
             return listing;
         }
@@ -113,7 +113,7 @@ impl Pictures {
     }
 }
 
-/// How much of a folder is read.
+/// The bounds for reading a folder.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     pictures: usize,
@@ -127,8 +127,8 @@ impl Default for Bounds {
     }
 }
 
-/// Reads a folder and those in it, the outer ones first. Links to folders are not followed; what begins with a dot and
-/// what is not UTF-8 is left out.
+/// Reads a folder and its subfolders in breadth-first order. Links to folders are not followed; names that begin with a
+/// dot or are not UTF-8 are skipped.
 fn read(root: &Path, bounds: Bounds) -> Listing {
     let started = Instant::now();
     let mut folders = VecDeque::from([(root.to_owned(), String::new(), 0)]);
@@ -230,7 +230,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let pictures = Pictures::new(Some(std::env::temp_dir()));
-            // As a thread that is still at it.
+            // Simulates a thread that hangs.
             let _hanging = pictures.turn.clone().acquire_owned().await.unwrap();
             assert_eq!(pictures.list().await.end, End::Unreadable);
         });

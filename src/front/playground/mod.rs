@@ -1,9 +1,8 @@
-//! The playground: a page at `/` that shows the pictures of the folder and what each parameter does to them.
+//! The playground: a page at `/` that shows the pictures of the folder and the effect of each parameter.
 //!
-//! Comes in: any request. `GET /` of those who may see the page is answered with it; everything else goes on to the
-//! router behind. The page is one document: its style and script are part of it and named by their digests in the
-//! `Content-Security-Policy`, so nothing that a file is called can run. The list of pictures is plain links in the
-//! HTML, which is all there is to see without JavaScript.
+//! `GET /` returns the page to those who may see it; everything else is passed to the inner router. The page is one
+//! document whose style and script are allowed by their digests in the `Content-Security-Policy`, so that no file name
+//! can inject a script. The list of pictures consists of plain links, which work without JavaScript.
 
 mod listing;
 
@@ -31,9 +30,9 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 words! {
-    /// Who is shown the playground, by the settings.
+    /// Who may see the playground.
     Playground {
-        /// Everybody, and with it the names of the pictures.
+        /// Everybody. The page reveals the names of the pictures.
         On = "on",
         /// Nobody.
         Off = "off",
@@ -42,17 +41,18 @@ words! {
     }
 }
 
-/// Who is shown the page.
+/// Who may see the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever reaches the server.
+    /// Everybody who can reach the server.
     Everybody,
-    /// Browsers on this machine that came without a proxy.
+    /// Browsers on this machine that do not connect through a proxy.
     ThisMachine,
 }
 
 impl Audience {
-    /// By the setting, and the address that the server listens on, if it is one of the network. `None` is no page.
+    /// Derives the audience from the setting and the address that the server listens on, if it is a network address. `None`
+    /// disables the page.
     pub fn new(setting: Playground, listen: Option<IpAddr>) -> Option<Self> {
         match setting {
             Playground::On => Some(Self::Everybody),
@@ -61,8 +61,9 @@ impl Audience {
         }
     }
 
-    /// A page of another site can make a browser ask this machine under a name of its own (DNS rebinding), and a proxy in
-    /// front brings the requests of others: both tell by their headers.
+    /// Whether a request comes from this audience. A page of another site can make a browser send requests to this
+    /// machine under another host name (DNS rebinding), and a proxy forwards requests of others: the headers reveal
+    /// both.
     fn includes(self, headers: &HeaderMap) -> bool {
         const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -71,7 +72,7 @@ impl Audience {
     }
 }
 
-/// Whether a `Host` header names the machine itself.
+/// Whether a `Host` header names this machine.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -81,18 +82,18 @@ fn is_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The page, and what it is made of.
+/// The page and its parts.
 struct Page {
     audience: Audience,
     pictures: Pictures,
-    /// The page before and after the list of pictures.
+    /// The HTML before and after the list of pictures.
     around: (String, String),
     policy: String,
     base_path: String,
 }
 
-/// Puts the page in front of a router. `folder` is where its pictures are, if they are files of this machine; `cdn` says
-/// whether the page of the CDN is at `/_cdn/`. Links begin with `base_path`, which somebody in front takes off.
+/// Adds the page to a router. `folder` is the folder of pictures, if the source is a local folder; `cdn` is whether the
+/// page of the local CDN is available at `/_cdn/`. Links begin with `base_path`, which an outer router removes.
 pub fn in_front_of(router: Router, audience: Audience, folder: Option<PathBuf>, cdn: bool, base_path: &str) -> Router {
     let digest = |text: &str| STANDARD.encode(Sha256::digest(text));
     let policy = format!(
@@ -101,7 +102,7 @@ pub fn in_front_of(router: Router, audience: Audience, folder: Option<PathBuf>, 
         digest(STYLE),
         digest(SCRIPT)
     );
-    // In a script, `<` could be the start of its end.
+    // Within a script, `<` could begin its end tag.
     let grammar = serde_json::to_string(&GRAMMAR).unwrap_or_default().replace('<', "\\u003c");
     let page = PAGE.replace("/*style*/", STYLE).replace("/*script*/", SCRIPT).replace("/*grammar*/", &grammar);
     let page = if cdn { page.replace("<a hidden href=\"/_cdn/\"", "<a href=\"/_cdn/\"") } else { page };
@@ -128,7 +129,7 @@ async fn page_or_picture(State(page): State<Arc<Page>>, request: Request, next: 
     (headers, Html(html)).into_response()
 }
 
-/// What is encoded in the path of a URL within HTML, beside what is not ASCII.
+/// The ASCII characters that are percent-encoded in paths within HTML.
 const IN_HREF: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -142,10 +143,10 @@ const IN_HREF: &AsciiSet = &CONTROLS
     .add(b'\\')
     .add(b'`');
 
-/// A link to each picture, and a sentence where these are not all.
+/// A link to each picture, and a note if the list is incomplete.
 fn links(listing: &Listing, base_path: &str) -> String {
     let mut html = String::new();
-    // Writing to a String cannot fail.
+    // Writing to a `String` cannot fail.
     for name in &listing.pictures {
         let (key, text) = (utf8_percent_encode(name, IN_HREF), escaped(name));
         let _ = writeln!(html, "<li><a href=\"{base_path}/{key}\">{text}</a></li>");

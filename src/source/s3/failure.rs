@@ -1,5 +1,5 @@
-//! What the store's failures mean to a viewer. The log gets the store's error code and its request id, which lead to
-//! the rest in the store's own logs, and nothing that names buckets, keys or credentials.
+//! Converts failures of the store into source errors. The store's error code and request id are logged, which identify
+//! the details in the store's own logs, but never buckets, keys or credentials.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use super::own_tag;
 use crate::source::{AccessDenied, Meta, SourceError, is_out_of_descriptors};
 
-/// The facts from a 304, if that is what came.
+/// The metadata from a 304 response, if the error is one.
 pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta> {
     let response = error.raw_response()?;
     if response.status().as_u16() != 304 {
@@ -20,7 +20,7 @@ pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta>
     Some(Meta { etag, modified, is_partial: true, ..Meta::default() })
 }
 
-/// What an error of the SDK means.
+/// Converts an error of the SDK.
 pub(super) fn of<E: ProvideErrorMetadata + Debug>(
     error: &SdkError<E, HttpResponse>,
     denied: AccessDenied,
@@ -32,12 +32,12 @@ pub(super) fn of<E: ProvideErrorMetadata + Debug>(
     meaning(status, code, request_id, denied)
 }
 
-/// The one table from what the store says to what the viewer is told.
+/// The mapping from the store's status and error code to source errors.
 pub(super) fn meaning(status: u16, code: &str, request_id: &str, denied: AccessDenied) -> SourceError {
-    let failed = || SourceError::Failed(format!("the store answered {status} {code}, request {request_id}"));
+    let failed = || SourceError::Failed(format!("the store responded with {status} {code}, request {request_id}"));
     match (status, code) {
         (_, "NoSuchKey" | "NoSuchVersion" | "KeyTooLongError") => SourceError::NotFound,
-        // These come for a version id that is none, and for one that marks a deletion.
+        // Responses to an invalid version id, and to that of a delete marker.
         (400, "InvalidArgument") | (405, "MethodNotAllowed") => SourceError::NotFound,
         (404, "" | "NotFound") => SourceError::NotFound,
         (403, "AccessDenied" | "AllAccessDisabled" | "") => {
@@ -47,7 +47,7 @@ pub(super) fn meaning(status: u16, code: &str, request_id: &str, denied: AccessD
                 AccessDenied::Forbidden => SourceError::Forbidden,
             }
         }
-        // What the signature of a URL covers is asked as well.
+        // A precondition that the signature of a URL covers is sent as well.
         (412, _) => SourceError::Changed,
         (416, _) => SourceError::Partial,
         (429 | 503, _) => SourceError::Busy,
@@ -67,11 +67,11 @@ fn without_answer<E, R>(error: &SdkError<E, R>) -> SourceError {
             SourceError::OutOfDescriptors
         }
         SdkError::DispatchFailure(failure) if failure.is_io() => {
-            SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned())
+            SourceError::Failed("the store is unreachable, or closed the connection before it responded".to_owned())
         }
         SdkError::ConstructionFailure(_) => {
-            SourceError::Failed("no request could be made: are there credentials and a region?".to_owned())
+            SourceError::Failed("the request could not be built: check credentials and region".to_owned())
         }
-        _ => SourceError::Failed("the request was not sent: are there credentials and a region?".to_owned()),
+        _ => SourceError::Failed("the request was not sent: check credentials and region".to_owned()),
     }
 }

@@ -1,7 +1,7 @@
-//! The way to a store over the network: HTTP/1.1 by `hyper`, and TLS by `rustls` with `ring`.
+//! The HTTPS client for S3: HTTP/1.1 by `hyper`, and TLS by `rustls` with `ring`.
 //!
-//! The SDK would bring a client of its own, which is built around HTTP/2. S3 does not speak that, and it would be a
-//! megabyte of the program.
+//! The default client of the SDK is built around HTTP/2, which S3 does not support, and would add a megabyte to the
+//! binary.
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind::TimedOut};
@@ -29,25 +29,25 @@ use tower::util::BoxCloneSyncService;
 
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
 
-/// What makes connections.
+/// The connector service.
 type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
-/// A client with its connections, which its clones share.
+/// An HTTP client. Clones share its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Https {
-    /// Without TLS, every request is answered with what is wrong with it.
+    /// If TLS is not available, every request fails with this error.
     client: Result<Client<Connect, SdkBody>, rustls::Error>,
-    /// How long a server may be silent before it answers.
+    /// The read timeout until a response begins.
     silence: Duration,
 }
 
-/// Servers are known by the certificates that the system trusts, which are read once.
+/// The TLS configuration, with the system's root certificates, which are loaded once.
 static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
     let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if known == 0 {
-        // A store over plain HTTP can be asked all the same.
-        tracing::warn!("this system trusts no root certificates, so no HTTPS server can be asked");
+        // A store over plain HTTP remains usable.
+        tracing::warn!("no root certificates are installed, so HTTPS requests will fail");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     Ok(config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
@@ -113,7 +113,7 @@ impl HttpConnector for Https {
     }
 }
 
-/// What the SDK makes of an error: what comes of the network may pass, and the request is sent again.
+/// Classifies an error for the SDK's retry policy: network errors are retryable.
 fn meaning(error: legacy::Error) -> ConnectorError {
     let causes = || std::iter::successors(error.source(), |&cause| cause.source());
     let io = causes().find_map(|cause| cause.downcast_ref::<io::Error>());

@@ -1,8 +1,8 @@
-//! A bucket of S3, or of a store that speaks its protocol.
+//! A source for buckets of S3 and S3-compatible stores.
 //!
-//! Comes in: a key, and what the asker holds already; goes out: the facts from the head of the answer and the body as a
-//! stream that nobody has read yet. Nothing is read, connected or signed before the first request. No error, log line
-//! or `Debug` text names the bucket or carries what the store said beyond its error code.
+//! It returns the metadata from the headers of the response, and the body as an unread stream. No connection is made
+//! before the first request. No error, log line or `Debug` output contains the bucket, or more of the store's response
+//! than its error code.
 
 mod client;
 mod failure;
@@ -26,25 +26,25 @@ pub(crate) use client::start as start_client;
 pub(crate) use https::Https;
 pub use presigned::{Fetcher, Presigned, code_in};
 
-/// The name of an object's metadata that lists cache tags.
+/// The key of the object metadata that lists cache tags.
 const CACHE_TAGS: &str = "cache-tag";
 
-/// The header in which S3 sends that.
+/// The header in which S3 returns that metadata.
 const CACHE_TAGS_HEADER: &str = "x-amz-meta-cache-tag";
 
-/// A bucket, or the part of it below a prefix.
+/// A bucket with an optional prefix.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     bucket: String,
-    /// Comes before every key; empty, or ends with a slash.
+    /// The prefix of every key; empty, or with a trailing slash.
     prefix: String,
 }
 
 impl Place {
-    /// Takes `bucket` or `bucket/prefix`.
+    /// Parses `bucket` or `bucket/prefix`.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong with the name.
+    /// [`OpenError`] if the bucket or the prefix is invalid.
     pub(crate) fn new(place: &str) -> Result<Self, OpenError> {
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -59,18 +59,18 @@ impl Place {
         Ok(Self { bucket: bucket.to_owned(), prefix })
     }
 
-    /// The bucket's name.
+    /// The name of the bucket.
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// The whole key of what is called `name` below the prefix.
+    /// The full key of `name`, including the prefix.
     pub(crate) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 }
 
-/// A bucket of originals, or the part of it below a prefix.
+/// A bucket of originals with an optional prefix.
 pub struct S3 {
     place: Place,
     settings: SourceSettings,
@@ -84,10 +84,10 @@ impl fmt::Debug for S3 {
 }
 
 impl S3 {
-    /// Takes `bucket` or `bucket/prefix`.
+    /// Creates a source from `bucket` or `bucket/prefix`.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong with the name.
+    /// [`OpenError`] if the bucket or the prefix is invalid.
     pub fn new(place: &str, settings: SourceSettings) -> Result<Self, OpenError> {
         Ok(Self { place: Place::new(place)?, settings, client: OnceCell::new() })
     }
@@ -139,26 +139,26 @@ fn object(output: GetObjectOutput) -> Object {
     Object { meta, content: Content::Stream(pieces(output.body)) }
 }
 
-/// A body of the SDK's as this crate's.
+/// Converts a body of the SDK into a [`ByteStream`].
 pub(crate) fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
     Box::pin(stream::try_unfold(body, |mut body| async move {
         match body.next().await {
             Some(Ok(piece)) => Ok(Some((piece, body))),
-            Some(Err(_)) => Err(SourceError::Failed("the download broke off".to_owned())),
+            Some(Err(_)) => Err(SourceError::Failed("the download was interrupted".to_owned())),
             None => Ok(None),
         }
     }))
 }
 
-/// What tags begin with that the store did not give, and so cannot compare.
+/// The prefix of tags that are derived from the modification time, which the store cannot compare.
 const MADE_UP: &str = "lm.";
 
 fn is_made_up(tag: &str) -> bool {
     tag.starts_with(MADE_UP)
 }
 
-/// A store's entity tag as [`Meta::etag`]: S3's own are fit already, and anything else is replaced by a digest. Where the
-/// store gives none, length and time of the last change stand in for it, if there are both.
+/// Converts a store's entity tag into a [`Meta::etag`]: S3's own tags are kept, anything else is replaced by a digest.
+/// Without a tag, length and modification time are used, if both are known.
 pub(super) fn own_tag(etag: Option<&str>, modified: Option<SystemTime>, length: Option<u64>) -> Option<String> {
     let Some(etag) = etag.filter(|etag| !etag.is_empty()) else {
         let since_epoch = modified?.duration_since(UNIX_EPOCH).ok()?;
@@ -172,10 +172,10 @@ pub(super) fn own_tag(etag: Option<&str>, modified: Option<SystemTime>, length: 
     Some(crate::hex::lower(Sha256::digest(etag).get(..16)?))
 }
 
-/// How long a connection may take. The request's own deadline holds beside all of these.
+/// The connection timeout. The deadline of the request applies in addition to all of these.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the store may be silent before it answers at all.
+/// The timeout until the response begins.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

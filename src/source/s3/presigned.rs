@@ -1,6 +1,6 @@
-//! One original behind a URL that S3 has signed, as S3 Object Lambda hands it to its function.
+//! An original behind a presigned URL of S3, as S3 Object Lambda passes it to its function.
 //!
-//! The URL is a credential: it appears in no error, log line or `Debug` text.
+//! The URL is a credential: it is never part of an error, a log line or `Debug` output.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -18,24 +18,24 @@ use crate::source::{
     AccessDenied, Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors,
 };
 
-/// A request is sent this often at most.
+/// The maximum number of attempts.
 const ATTEMPTS: u32 = 3;
 
-/// The pause before the first repetition is at most this; before each further one, twice as much.
+/// The maximum delay before the first retry. It doubles with each further retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// How much of an error's document is read to find its code.
+/// The number of bytes of an error document that are searched for the error code.
 const ERROR_DOCUMENT: usize = 8 * 1024;
 
-/// Sends requests as they are, signed by somebody else. It starts with the first of them.
+/// Sends presigned requests unchanged. The client is created with the first request.
 #[derive(Debug, Default)]
 pub struct Fetcher(OnceLock<Https>);
 
 impl Fetcher {
     async fn send(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
-        let unfit = |_| SourceError::Failed("the signed URL cannot be asked".to_owned());
+        let unfit = |_| SourceError::Failed("the presigned URL is invalid".to_owned());
         let mut request = HttpRequest::new(SdkBody::empty());
-        request.set_method(method.as_str()).map_err(|_| SourceError::Failed("no such method".to_owned()))?;
+        request.set_method(method.as_str()).map_err(|_| SourceError::Failed("invalid method".to_owned()))?;
         request.set_uri(url).map_err(unfit)?;
         for (name, value) in headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -44,11 +44,13 @@ impl Fetcher {
         self.0.get_or_init(Https::new).call(request).await.map_err(|error| match error {
             error if error.is_timeout() => SourceError::TimedOut,
             error if is_out_of_descriptors(&error) => SourceError::OutOfDescriptors,
-            _ => SourceError::Failed("the store cannot be reached, or broke off before it answered".to_owned()),
+            _ => {
+                SourceError::Failed("the store is unreachable, or closed the connection before it responded".to_owned())
+            }
         })
     }
 
-    /// Sends until there is an answer that repeating would not change.
+    /// Sends a request, and retries until the response is final.
     async fn ask(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
         for attempt in 1.. {
             let answer = self.send(method, url, headers).await;
@@ -65,20 +67,20 @@ impl Fetcher {
     }
 }
 
-/// Any part of `most`, so that many who failed together do not come back together.
+/// A random fraction of `most`, so that concurrent failures are not retried at the same time.
 fn jitter(most: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     most.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
 }
 
-/// An original behind a signed URL.
+/// An original behind a presigned URL.
 pub struct Presigned {
     fetcher: Arc<Fetcher>,
     method: Method,
     url: String,
-    /// What the signature covers, and so must be sent.
+    /// The headers that the signature covers, which must be sent.
     headers: HeaderMap,
-    /// A header that the signature covers, and that the caller's do not hold.
+    /// A header that the signature covers and the caller did not send.
     missing: Option<HeaderName>,
     received: OnceLock<HeaderMap>,
 }
@@ -90,8 +92,8 @@ impl fmt::Debug for Presigned {
 }
 
 impl Presigned {
-    /// Takes a URL that is signed for `method`, and the caller's headers, of which those that the signature covers are
-    /// sent again.
+    /// Creates a source for a URL that is presigned for `method`. The caller's headers that the signature covers are
+    /// forwarded.
     pub fn new(fetcher: Arc<Fetcher>, method: Method, url: String, callers: &HeaderMap) -> Self {
         let (mut headers, mut missing) = (HeaderMap::new(), None);
         for name in signed_headers(&url) {
@@ -103,7 +105,7 @@ impl Presigned {
         Self { fetcher, method, headers, missing, url, received: OnceLock::new() }
     }
 
-    /// Asks the store, unless it would find the signature wrong.
+    /// Requests the URL, unless a signed header is missing.
     async fn ask(&self, headers: &HeaderMap) -> Result<HttpResponse, SourceError> {
         match &self.missing {
             Some(name) => Err(SourceError::Unsigned(name.to_string())),
@@ -111,15 +113,15 @@ impl Presigned {
         }
     }
 
-    /// The headers that came with the original's facts.
+    /// The headers of the store's response.
     pub fn received(&self) -> Option<&HeaderMap> {
         self.received.get()
     }
 
-    /// What stands behind the URL, whatever it is, up to so many bytes, with its status.
+    /// Fetches the response body, whatever its status, up to `most` bytes.
     ///
     /// # Errors
-    /// [`SourceError`] when there is no answer at all, or a longer one.
+    /// [`SourceError`] if there is no response, or a longer one.
     pub async fn fetch(&self, most: usize) -> Result<(u16, Vec<u8>), SourceError> {
         let response = self.ask(&self.headers).await?;
         let status = response.status().as_u16();
@@ -142,7 +144,7 @@ impl Presigned {
         let etag = own_tag(text(header::ETAG), modified, length);
         let status = response.status().as_u16();
         match status {
-            // A range that the signature covers has to be asked for, and may be that of all bytes.
+            // A range that the signature covers must be requested, and may cover all bytes.
             206 if self.method != Method::HEAD && !is_whole(text(header::CONTENT_RANGE).unwrap_or_default()) => {
                 Err(SourceError::Partial)
             }
@@ -168,7 +170,7 @@ impl Presigned {
                 let request_id = received.get("x-amz-request-id").and_then(|value| value.to_str().ok());
                 let request_id = request_id.unwrap_or_default().to_owned();
                 let code = error_code(response).await;
-                // Whoever asks has been let in by S3 already.
+                // S3 has already authorised the caller.
                 Err(failure::meaning(status, &code, &request_id, AccessDenied::Forbidden))
             }
         }
@@ -181,7 +183,7 @@ impl Source for Presigned {
     }
 }
 
-/// The headers that a URL's signature covers, without `host`, which the URL itself gives.
+/// The headers that the signature of a URL covers, except `host`, which is part of the URL.
 fn signed_headers(url: &str) -> Vec<HeaderName> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -190,7 +192,7 @@ fn signed_headers(url: &str) -> Vec<HeaderName> {
     names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }
 
-/// Whether a `Content-Range` is that of all bytes there are.
+/// Whether a `Content-Range` covers all bytes.
 fn is_whole(range: &str) -> bool {
     let numbers = || {
         let (part, length) = range.strip_prefix("bytes ")?.split_once('/')?;
@@ -207,7 +209,7 @@ fn received(response: &HttpResponse) -> HeaderMap {
         .collect()
 }
 
-/// The code in an error's document, read without believing it to be XML.
+/// Extracts the code from an error document without parsing it as XML.
 async fn error_code(response: HttpResponse) -> String {
     let mut body = SdkStream::new(response.into_body());
     let mut document = Vec::new();
@@ -220,7 +222,7 @@ async fn error_code(response: HttpResponse) -> String {
     code_in(&String::from_utf8_lossy(&document)).unwrap_or_default().to_owned()
 }
 
-/// What stands between `<Code>` and its end, if that is a word.
+/// The text between `<Code>` and its end tag, if it is a word.
 pub fn code_in(document: &str) -> Option<&str> {
     let (code, _) = document.split_once("<Code>")?.1.split_once("</Code>")?;
     (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
