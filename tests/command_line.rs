@@ -397,7 +397,7 @@ fn a_watched_folder_is_followed_until_ctrl_c() {
     until("1 of 1 images");
     // Two that would become one result are told, and nothing else ends.
     std::fs::copy(fixtures().join("photo.png"), folder.path().join("in/a.png")).unwrap();
-    until("image-origin: several images would get one name");
+    until("image-origin: several images would be written to the same file");
     assert_eq!(files_below(&folder.path().join("out")), ["a.png", "b.png"]);
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success() && child.wait().unwrap().success(), "Ctrl-C is how it ends");
@@ -505,7 +505,7 @@ fn a_server_listens_on_a_socket_below_a_path() {
     stopped(child);
     assert!(!socket.exists());
     let without = run(&["health", "--listen", &listen]);
-    assert!(text(&without.stderr).contains("no answer from unix:"), "{}", text(&without.stderr));
+    assert!(text(&without.stderr).contains("no response from unix:"), "{}", text(&without.stderr));
 }
 
 /// Asks for a target of a server, and tells the status line.

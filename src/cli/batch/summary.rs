@@ -77,14 +77,17 @@ impl Summary {
         let Sum { images: written, after: bytes, .. } = self.total();
         let mut line = format!("{written} of {all} images written to {}, {bytes} bytes", folder.display());
         if *skipped > 0 {
-            line += &format!("; {skipped} results existed");
+            line += &format!("; {skipped} results already existed");
         }
         if others > 0 {
             line += &format!("; {others} files in folders are not images");
         }
         eprint!("{line}\n{}", self.table());
         if self.interrupted {
-            return Err(Failure::interrupted(format!("{} images are left", all - written - skipped - failed)));
+            return Err(Failure::interrupted(format!(
+                "{} images were not processed",
+                all - written - skipped - failed
+            )));
         }
         match failed {
             0 => Ok(()),
