@@ -12,6 +12,9 @@ use super::{Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Writt
 /// The maximum number of concurrent reads. A store that hangs blocks at most as many threads.
 const READS: usize = 64;
 
+/// The maximum number of concurrent writes, for the same reason. A folder store serialises them.
+const WRITES: usize = 16;
+
 /// The memory for pending writes in KiB. Results beyond it are not stored.
 const WRITE_MEMORY_KIB: u32 = 128 * 1024;
 
@@ -31,6 +34,7 @@ pub(crate) struct Results {
     timeout: Duration,
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    write_memory: Arc<Semaphore>,
     health: Mutex<Health>,
     stats: Mutex<Stats>,
 }
@@ -59,13 +63,13 @@ pub(crate) struct Stats {
 impl Results {
     /// Uses `store` for at most `timeout` per request, for the results that `which` selects.
     pub(crate) fn new(store: Arc<dyn ResultStore>, which: ResultsFor, timeout: Duration) -> Self {
-        let (reads, writes) = (Semaphore::new(READS), Semaphore::new(WRITE_MEMORY_KIB as usize));
         Self {
             store,
             which,
             timeout,
-            reads: reads.into(),
-            writes: writes.into(),
+            reads: Arc::new(Semaphore::new(READS)),
+            writes: Arc::new(Semaphore::new(WRITES)),
+            write_memory: Arc::new(Semaphore::new(WRITE_MEMORY_KIB as usize)),
             health: Mutex::default(),
             stats: Mutex::default(),
         }
@@ -123,7 +127,7 @@ impl Results {
             return;
         }
         let kib = u32::try_from(bytes.len() / 1024 + 1).unwrap_or(u32::MAX);
-        let permit = if self.is_paused() { None } else { self.writes.clone().try_acquire_many_owned(kib).ok() };
+        let permit = if self.is_paused() { None } else { self.write_memory.clone().try_acquire_many_owned(kib).ok() };
         let Some(permit) = permit else {
             self.count(|stats| stats.dropped += 1);
             return;
@@ -136,7 +140,14 @@ impl Results {
                 let hashed = bytes.clone();
                 let record = tokio::task::spawn_blocking(move || Record::of(media_type, &hashed)).await;
                 let record = record.map_err(std::io::Error::other)?;
-                Ok((results.store.put(&id, &record, bytes).await?, length))
+                let turn = results.writes.clone().acquire_owned().await;
+                // A task of its own, as for a read.
+                let store = results.store.clone();
+                let put = tokio::spawn(async move {
+                    let _turn = turn;
+                    store.put(&id, &record, bytes).await
+                });
+                Ok((put.await.map_err(std::io::Error::other)??, length))
             };
             match timeout(WRITE_TIMEOUT, write).await {
                 Ok(Ok((Written::Stored, length))) => {
@@ -158,7 +169,7 @@ impl Results {
     /// Waits until every pending write has completed or failed.
     pub(crate) async fn settle(&self) {
         // Each writer holds some of the permits.
-        let _all = self.writes.acquire_many(WRITE_MEMORY_KIB).await;
+        let _all = self.write_memory.acquire_many(WRITE_MEMORY_KIB).await;
     }
 
     /// The statistics since the start.
@@ -227,6 +238,7 @@ mod tests {
         }
 
         fn put<'a>(&'a self, _: &'a ResultId, _: &'a Record, _: Bytes) -> BoxFuture<'a, Result<Written, StoreError>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {
                 match self.0 {
                     Manner::Hangs => std::future::pending().await,
@@ -298,6 +310,16 @@ mod tests {
         assert_eq!(results.stats().dropped, 2);
         results.settle().await;
         assert_eq!(results.stats().errors, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_that_hang_hold_no_more_than_their_permits() {
+        let (odd, results) = results(Manner::Hangs, ResultsFor::All);
+        for _ in 0..3 * WRITES {
+            results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), Duration::ZERO);
+        }
+        results.settle().await;
+        assert_eq!((odd.1.load(Ordering::Relaxed), results.stats().errors), (WRITES as u64, 3 * WRITES as u64));
     }
 
     #[tokio::test]

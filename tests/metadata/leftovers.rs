@@ -4,7 +4,9 @@
 use std::io::{Cursor, Write as _};
 
 use image::ImageFormat;
-use image_origin::codec::{Area, Budget, Need, Work, decoder_for, sniff};
+use image_origin::codec::{
+    Area, Budget, Channels, EncodeOptions, Format, Need, Raster, Samples, Work, decoder_for, encoder, sniff,
+};
 use image_origin::container;
 use image_origin::metadata::{self, Keep};
 use image_origin::transform;
@@ -293,6 +295,22 @@ fn webp() {
             ("behind the settings", moving(&riff_chunk(b"ANIM", &[&[0; 6], HIDDEN].concat()), &whole)),
         ],
     );
+}
+
+#[test]
+fn webp_alpha_that_is_not_compressed() {
+    let picture = Raster::new(24, 16, Channels::Rgb, Samples::U8(vec![90; 24 * 16 * 3])).unwrap();
+    let options = EncodeOptions::default();
+    let lossy =
+        encoder(Format::WebP).unwrap().encode(&picture, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    assert_eq!(&lossy[12..16], b"VP8 ");
+    let file = |alpha: &[u8]| {
+        let header = riff_chunk(b"VP8X", &[0x10, 0, 0, 0, 23, 0, 0, 15, 0, 0]);
+        let body = [&header, &riff_chunk(b"ALPH", alpha), &lossy[12..]].concat();
+        [b"RIFF".as_slice(), &(body.len() as u32 + 4).to_le_bytes(), b"WEBP", &body].concat()
+    };
+    let alpha = [&[0][..], &[200; 24 * 16]].concat();
+    check(&file(&alpha), [("behind alpha", file(&[&alpha, HIDDEN].concat()))]);
 }
 
 #[test]

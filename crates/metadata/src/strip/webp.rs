@@ -72,10 +72,22 @@ fn keep_picture<R: Read + Seek>(
     let alpha = before.iter().find(|chunk| &chunk.name == b"ALPH");
     // A picture without loss has its own.
     if let Some(alpha) = alpha.filter(|_| has_alpha && &picture.name == b"VP8 ") {
-        put(input, alpha, alpha.data.clone(), out)?;
+        let end = alpha_end(input, alpha, picture)?;
+        put(input, alpha, alpha.data.start..end, out)?;
     }
     put(input, picture, picture.data.clone(), out)?;
     Ok(Some(picture.missing))
+}
+
+/// Where alpha ends: if it is not compressed, it has a byte for each pixel of the picture, behind one that says so (2.7.1.2).
+fn alpha_end<R: Read + Seek>(input: &mut Input<'_, R>, alpha: &Chunk, picture: &Chunk) -> io::Result<u64> {
+    const COMPRESSION: u8 = 0b11;
+    let Some([how]) = input.array::<1>(alpha.data.start)? else { return Ok(alpha.data.end) };
+    // A tag, a start code, and 14 bits for each side (RFC 6386, 9.1).
+    let header = input.array::<10>(picture.data.start)?;
+    let Some([.., w0, w1, h0, h1]) = header.filter(|_| how & COMPRESSION == 0) else { return Ok(alpha.data.end) };
+    let side = |bytes| u64::from(u16::from_le_bytes(bytes) & 0x3fff);
+    Ok(alpha.data.end.min(alpha.data.start + 1 + side([w0, w1]) * side([h0, h1])))
 }
 
 fn keep_frames<R: Read + Seek>(
