@@ -23,7 +23,7 @@ use crate::front::{
     ConnectionSettings, Delivery, Invalidate, InvalidateBy, InvalidationSettings, ListenAddress, ViewerSettings,
 };
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
-use crate::query::{self, Presets};
+use crate::query::{self, Overlay, OverlayKey, Presets};
 use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
 use crate::source::{AccessDenied, SourceSettings};
 use crate::transform::{AUTO_FORMATS, Limits};
@@ -194,6 +194,11 @@ settings! {
     cors: String = text, "ORIGIN";
     /// Metadata that clients may request through showExif and metadata=all [default: all]
     expose_metadata: ExposeMetadata = word, "WHICH", ExposeMetadata;
+    /// Folder of the source whose pictures are allowed as overlays, or / for the whole source [default: none, which disables
+    /// overlays]
+    overlays: String = text, "FOLDER";
+    /// Memory for the cache of overlays; 0 disables it [default: 32M]
+    overlay_cache: ByteSize = str::parse, "BYTES";
     /// Base URL of an S3-compatible store [default: that of AWS]
     s3_endpoint: String = text, "URL";
     /// Whether the bucket is part of the path, as S3-compatible stores expect [default: false]
@@ -349,6 +354,7 @@ impl Layer {
             denied: self.s3_access_denied.unwrap_or_default(),
             versions: self.versions.unwrap_or(false),
         };
+        let overlays = self.overlays.map_or(Ok(None), |folder| check_overlays(&folder))?;
         let results_timeout = time("results_timeout", self.results_timeout, 1.0, 60.0)?;
         let results = self.results.map(|place| ResultsSettings {
             place,
@@ -402,7 +408,9 @@ impl Layer {
                 metrics,
                 auto_formats: self.auto_formats.map_or(Ok(AUTO_FORMATS.into()), |list| auto_formats(&list))?,
                 avif_speed: avif_speed(self.avif_speed)?,
-                presets: check_presets(self.presets)?,
+                presets: check_presets(self.presets, overlays.as_deref())?,
+                overlays,
+                overlay_cache: bytes(self.overlay_cache, 32 << 20),
             },
         })
     }
@@ -559,8 +567,22 @@ fn check_endpoint(url: String) -> Result<String, ConfigError> {
     }
 }
 
-/// Validates the presets: every parameter must be known and its value valid.
-fn check_presets(presets: Presets) -> Result<Presets, ConfigError> {
+/// What the setting `overlays` may be.
+const OVERLAYS: &str = "none, / for the whole source, or a folder such as overlays/";
+
+/// Validates the folder of overlays, and removes the slashes at its ends.
+fn check_overlays(folder: &str) -> Result<Option<String>, ConfigError> {
+    let name = folder.trim_matches('/');
+    match folder {
+        "none" => Ok(None),
+        "" => Err(bad("overlays", folder, OVERLAYS)),
+        _ if name.is_empty() || OverlayKey::parse(name).is_some() => Ok(Some(name.to_owned())),
+        _ => Err(bad("overlays", folder, OVERLAYS)),
+    }
+}
+
+/// Validates the presets: every parameter must be known, its value valid, and an overlay below the folder of overlays.
+fn check_presets(presets: Presets, overlays: Option<&str>) -> Result<Presets, ConfigError> {
     for (name, text) in &presets {
         let setting = format!("presets.{name}");
         for (parameter, _) in form_urlencoded::parse(text.as_bytes()) {
@@ -568,7 +590,11 @@ fn check_presets(presets: Presets) -> Result<Presets, ConfigError> {
                 return Err(bad(&setting, text, format!("a preset cannot contain the parameter `{parameter}`")));
             }
         }
-        query::parse(text, &Presets::new()).map_err(|error| bad(&setting, text, error))?;
+        let transform = query::parse(text, &Presets::new()).map_err(|error| bad(&setting, text, error))?;
+        let is_allowed = |overlay: Overlay| overlays.is_some_and(|folder| overlay.key.is_below(folder));
+        if !transform.overlay.is_none_or(is_allowed) {
+            return Err(bad(&setting, text, "an overlay below the folder that the setting overlays names"));
+        }
     }
     Ok(presets)
 }
@@ -631,6 +657,13 @@ mod tests {
                 "auto_formats = \"webp,webp\"",
                 "invalid value webp,webp for `auto_formats`: expected none, or a comma-separated list of avif and webp without dup",
             ),
+            ("overlays = \"\"", "invalid value  for `overlays`: expected none, / for the whole source, or a folder"),
+            ("overlays = \"a/../b\"", "invalid value a/../b for `overlays`"),
+            (
+                "overlays = \"logos\"\n[presets]\na = \"overlay=logo.png\"",
+                "invalid value overlay=logo.png for `presets.a`: expected an overlay below the folder",
+            ),
+            ("[presets]\na = \"overlay=logos/a.png\"", "below the folder that the setting overlays names"),
             ("auto_formats = \"jxl\"", "invalid value jxl for `auto_formats`"),
             ("auto_formats = \"\"", "invalid value  for `auto_formats`"),
             ("avif_speed = 5", "invalid value 5 for `avif_speed`: expected 1 to 4"),
@@ -672,6 +705,10 @@ mod tests {
         let formats = |list: &str| from_toml(&format!("auto_formats = \"{list}\"")).unwrap().origin.auto_formats;
         assert_eq!(formats("webp, avif"), [Format::WebP, Format::Avif]);
         assert_eq!(formats("none"), []);
+        let overlays = |folder: &str| from_toml(&format!("overlays = \"{folder}\"")).unwrap().origin.overlays;
+        for (folder, expected) in [("/", Some("")), ("/logos/", Some("logos")), ("a/b", Some("a/b")), ("none", None)] {
+            assert_eq!(overlays(folder).as_deref(), expected, "{folder}");
+        }
         assert!(Layer::from_file("/no/such.toml".as_ref()).unwrap_err().to_string().contains("/no/such.toml"));
     }
 }

@@ -55,6 +55,10 @@ codes! {
     Forbidden = "forbidden", FORBIDDEN, "Access to the image is denied";
     /// The configuration does not expose this metadata.
     MetadataHidden = "metadata_hidden", FORBIDDEN, "The metadata is not exposed";
+    /// The configuration does not allow this picture as an overlay.
+    OverlayNotAllowed = "overlay_not_allowed", FORBIDDEN, "The overlay is not allowed";
+    /// There is no such overlay.
+    OverlayNotFound = "overlay_not_found", NOT_FOUND, "Overlay not found";
     /// There is no such original.
     NotFound = "not_found", NOT_FOUND, "Image not found";
     /// Only GET, HEAD and OPTIONS are supported.
@@ -71,6 +75,8 @@ codes! {
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range lies outside the file";
     /// The original is too damaged to be decoded.
     DamagedImage = "damaged_image", UNPROCESSABLE_ENTITY, "The image is damaged";
+    /// The overlay cannot be read, or is not an image.
+    OverlayUnreadable = "overlay_unreadable", UNPROCESSABLE_ENTITY, "The overlay cannot be read";
     /// The picture exceeds a limit on pixels, memory or side length.
     ImageTooLarge = "image_too_large", UNPROCESSABLE_ENTITY, "The image exceeds a limit";
     /// No quality makes the output fit into `max_bytes`.
@@ -206,6 +212,14 @@ impl From<transform::Error> for Problem {
         match error {
             transform::Error::Codec(error) => error.into(),
             transform::Error::CropOutside { .. } => Self::new(Code::CropOutside, error.to_string()),
+            transform::Error::Overlay(ref cause) => {
+                let detail = error.to_string();
+                let code = match Self::from(cause.clone()).code {
+                    Code::UnsupportedImage | Code::DamagedImage => Code::OverlayUnreadable,
+                    code => code,
+                };
+                Self::new(code, detail)
+            }
             transform::Error::PageOutside { .. } => Self::new(Code::PageOutside, error.to_string()),
             transform::Error::MaxBytes { .. } => Self::new(Code::MaxBytesImpossible, error.to_string()),
         }

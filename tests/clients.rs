@@ -106,6 +106,12 @@ impl Random {
             ("ar", _) => json!(self.one(&["16:9", "1.5", " 3 : 2", "1.3333:1", "0.01", "200", "100:1"])),
             ("pad", _) => json!(self.one(&["10", "5,5", "10,20", "1,2,3,4", "5,6,5,6", "0", "1.5", "1,2,3"])),
             ("radius", _) => json!(self.one(&["10", "MAX", "5,5,5,5", "1,2,3,4", "0,0,0,0", "1,2"])),
+            ("overlay", 0) => json!(self.one(&["", "/logos/a b.png", "none", "../a.png", "a//b.png", "a%2eb", "%"])),
+            ("overlay", _) => json!(format!("logos/{}.png", self.below(100))),
+            ("overlay_gravity", _) => json!(self.one(&["Center", "southeast", "0.1,1", "face", "2,2"])),
+            ("overlay_w" | "overlay_h" | "overlay_x" | "overlay_y", _) => {
+                json!(self.one(&["10", "0.25", ".5", "0", "0.0", "1.0", "007", "1.5", "0.00004", "9000", "px"]))
+            }
             ("redact", _) => json!(self.one(&["Faces", "1,2,3,4; 5,6,7,8", "0.1,0.2,0.3,0.4", "1,2", "nobody"])),
             ("redact_mode", _) => json!(self.one(&["Blur", "pixelate", "red", "0F0", "ff000080"])),
             _ => json!(format!("text {}", self.below(100))),

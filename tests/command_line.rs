@@ -71,6 +71,25 @@ fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
+#[test]
+fn overlays_are_named_from_the_folder_of_the_image_or_another() {
+    let folder = folder_with(&[("in/a.png", "drawing.png"), ("in/logos/m.png", "overlays/mark.png")]);
+    let run = |arguments: &[&str]| run_in(folder.path(), &[&["transform", "--force"], arguments].concat());
+    let made = |arguments: &[&str]| {
+        let output = run(arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        std::fs::read(folder.path().join("out.png")).unwrap()
+    };
+    let plain = made(&["in/a.png", "w=90", "-o", "out.png"]);
+    let marked = made(&["in/a.png", "w=90&overlay=logos/m.png", "-o", "out.png"]);
+    assert_ne!(marked, plain);
+    assert_eq!(made(&["in/a.png", "w=90&overlay=m.png", "--overlay-dir", "in/logos", "-o", "out.png"]), marked);
+    let missing = run(&["in/a.png", "w=90&overlay=m.png", "-o", "out.png"]);
+    assert!(text(&missing.stderr).contains("the overlay: in/m.png cannot be read"), "{}", text(&missing.stderr));
+    let refused = run(&["in/a.png", "w=90&overlay=../in/logos/m.png", "-o", "out.png"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
 /// All files below a folder, sorted.
 fn files_below(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();

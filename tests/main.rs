@@ -18,6 +18,7 @@ mod foreign;
 mod hostile;
 mod metadata;
 mod mutations;
+mod overlays;
 mod pictures;
 mod png_suite;
 mod results;

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use image_origin::codec::{Budget, Channels, EncodeOptions, Error, Format, Raster, Samples, Work, encoder};
 use image_origin::query::Transform;
-use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, Render};
+use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, OverlayFile, Render};
 
 /// The allocator of the C library, with a count of what is live.
 mod counted {
@@ -142,11 +142,20 @@ fn peak(original: &[u8], query: &str, memory: u64) -> Result<u64, u64> {
     let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
     let limits = Limits::from(Budget { pixels: 100_000_000, memory });
     let work = Work::unbounded();
+    let overlay = encoded(Format::Png, &photograph(600, 450, Channels::Rgba), LOSSLESS);
+    let overlay = query.contains("overlay=").then_some(OverlayFile { bytes: &overlay, cache: None });
     match counted::peak(|| {
-        Render::new(original).transform(transform).accepted(accepted).limits(limits).work(work).run()
+        let render = Render::new(original).transform(transform).overlay(overlay).accepted(accepted);
+        render.limits(limits).work(work).run()
     }) {
         (peak, Ok(_)) => Ok(peak),
-        (_, Err(transform::Error::Codec(Error::TooLarge { needs, allowed, .. }))) => {
+        (
+            _,
+            Err(
+                transform::Error::Codec(Error::TooLarge { needs, allowed, .. })
+                | transform::Error::Overlay(Error::TooLarge { needs, allowed, .. }),
+            ),
+        ) => {
             assert_eq!(allowed, memory, "{query}: the limit is told as it was set");
             Err(needs)
         }
@@ -267,7 +276,7 @@ fn cmyk(width: u16, height: u16) -> Vec<u8> {
 const QUERIES: [&str; 3] = ["format=jpeg", "rotate=90&format=png", "w=300&format=png"];
 
 /// What some of them are asked for beside that.
-const MORE_QUERIES: [&str; 41] = [
+const MORE_QUERIES: [&str; 45] = [
     "linear&w=500&format=jpeg",
     "q=70",
     "format=jpeg&progressive",
@@ -309,10 +318,15 @@ const MORE_QUERIES: [&str; 41] = [
     "redact=faces&w=300&format=png",
     "w=300&h=300&fit=cover&gravity=face&format=jpeg",
     "pixelate=16&format=png",
+    "overlay=a&w=700&format=jpeg",
+    "overlay=a&overlay_w=1.0&w=700&pad=50&format=png",
+    "overlay=a&overlay_tile&overlay_w=0.1&format=jpeg",
+    "overlay=a&overlay_w=1.0&w=200&format=png&grayscale",
 ];
 
 /// What an animation is asked for.
-const OF_ANIMATIONS: [&str; 3] = ["format=gif", "w=200&format=gif", "page=2&format=png"];
+const OF_ANIMATIONS: [&str; 4] =
+    ["format=gif", "w=200&format=gif", "page=2&format=png", "overlay=a&overlay_w=0.5&format=gif"];
 
 /// WebP of each kind.
 const AS_WEBP: [&str; 3] = ["format=webp", "format=webp&q=100", "format=webp&lossless"];

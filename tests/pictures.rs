@@ -8,14 +8,17 @@ use fast_image_resize as fir;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use image_origin::codec::{Budget, Format, sniff};
 use image_origin::query::Transform;
-use image_origin::transform::{AUTO_FORMATS, Accepted, Render};
+use image_origin::transform::{AUTO_FORMATS, Accepted, OverlayFile, Render};
 use image_origin_jpeg::{self as jpeg, PixelFormat};
 
 const BUDGET: Budget = Budget { pixels: 300_000_000, memory: 2 << 30 };
 
 fn rendered(original: &[u8], query: &str) -> Result<DynamicImage, String> {
+    let query = if query.contains("overlay_") { format!("{query}&overlay=mark.png") } else { query.to_owned() };
     let transform: Transform = query.parse().unwrap();
-    let picture = Render::new(original).transform(transform.clone()).limits(BUDGET).run();
+    let mark = transform.overlay.as_ref().map(|_| std::fs::read(fixtures().join("overlays/mark.png")).unwrap());
+    let overlay = mark.as_ref().map(|bytes| OverlayFile { bytes, cache: None });
+    let picture = Render::new(original).transform(transform.clone()).overlay(overlay).limits(BUDGET).run();
     let picture = picture.map_err(|error| error.to_string())?;
     let decoded = decoded(&picture.bytes).unwrap();
     assert_eq!((decoded.width(), decoded.height()), (picture.width, picture.height));
@@ -110,6 +113,22 @@ fn pictures_look_like_their_references() {
         ("photo-redacted-colour", "photo.webp", "w=120&redact=0.1,0.1,0.3,0.4&redact_mode=black&format=png"),
         ("face", "faces/astronaut.jpg", "zoom=1.8&gravity=face&w=88&format=png"),
         ("face-hidden", "faces/astronaut.jpg", "redact=faces&w=120&format=png"),
+        (
+            "overlay-corner",
+            "photo.jpg",
+            "w=160&overlay_w=0.4&overlay_gravity=southeast&overlay_x=8&overlay_y=8&format=png",
+        ),
+        (
+            "overlay-tiled",
+            "photo.png",
+            "w=160&overlay_w=48&overlay_tile&overlay_opacity=0.35&overlay_x=16&overlay_y=16",
+        ),
+        (
+            "overlay-card",
+            "photo.png",
+            "w=120&ar=1:1&pad=12&radius=max&bg=gold&overlay_w=0.6&overlay_gravity=south&overlay_y=6",
+        ),
+        ("overlay-planes", "photo.jpg", "w=160&overlay_w=1.0&overlay_opacity=0.8&overlay_x=1&overlay_y=1"),
         ("truncated", "broken/truncated.jpg", "w=100&format=png"),
     ];
     let update = std::env::var_os("UPDATE_REFERENCES").is_some();

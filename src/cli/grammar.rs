@@ -43,12 +43,13 @@ pub(super) fn print_markdown() -> Result<(), Failure> {
     for (number, operation) in ORDER.iter().enumerate() {
         let _ = writeln!(text, "{}. {operation}", number + 1);
     }
-    text += "\n[Framing](framing.md) shows what the parameters that frame a picture do.\n";
+    text += "\n[Framing](framing.md) shows what the parameters that frame a picture do, and [overlays](overlays.md) those of another picture \
+             on it.\n";
     print(&text)
 }
 
 /// The processing steps of an original, in order.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "EXIF's orientation is applied: all that follows is about the upright picture.",
     "`redact` hides areas or faces.",
     "`crop` takes an area.",
@@ -60,7 +61,8 @@ const ORDER: [&str; 12] = [
     "The effects: `brightness`, `contrast`, `saturation`, `gamma`, `grayscale`, `tint`, `invert`, `blur`, `sharpen`, `pixelate`.",
     "`radius` rounds the corners of the picture.",
     "`fit=contain` and `pad` put it onto a larger canvas, which `extend` fills.",
-    "`bg` is laid under it all, and `format` is written.",
+    "`bg` is laid under it all.",
+    "`overlay` is laid over it all, and `format` is written.",
 ];
 
 fn names(parameter: &Parameter) -> Vec<&'static str> {

@@ -11,6 +11,7 @@ mod fairness;
 mod flight;
 pub mod freshness;
 mod memory;
+mod overlays;
 mod pipeline;
 mod pool;
 mod settings;
@@ -39,6 +40,7 @@ use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
 use crate::transform::Accepted;
 use conditional::Variant;
 use flight::{Flights, Role};
+use overlays::FoundOverlay;
 use pipeline::{Outcome, Pipeline};
 
 /// A request, independent of the handler's protocol.
@@ -161,6 +163,8 @@ struct ParsedRequest {
     /// Whether the query names a revision of the original.
     has_revision: bool,
     transform: Transform,
+    /// What the source says of the overlay.
+    overlay: Option<FoundOverlay>,
     accepted: Accepted,
     variant: Variant,
     deadline: Instant,
@@ -242,15 +246,20 @@ impl Origin {
     async fn respond_to(&self, store: Store<'_>, request: OriginRequest<'_>) -> OriginResponse {
         let started = Instant::now();
         let mut report = Report::default();
-        let parsed = self.parse(request).map(Arc::new);
-        let answer = match &parsed {
-            Ok(parsed) => {
+        let (parsed, answer) = match self.parse(request) {
+            Ok(mut parsed) => {
                 report.query = Some(parsed.transform.canonical());
-                self.answer(store, parsed, request, &mut report).await
+                let found = self.find_overlay(&mut parsed).await;
+                let parsed = Arc::new(parsed);
+                let answer = match found {
+                    Ok(()) => self.answer(store, &parsed, request, &mut report).await,
+                    Err(problem) => Err(problem),
+                };
+                (Some(parsed), answer)
             }
-            Err(problem) => Err(problem.clone()),
+            Err(problem) => (None, Err(problem)),
         };
-        let parsed = parsed.as_ref().ok();
+        let parsed = parsed.as_ref();
         let mut response = answer.unwrap_or_else(|problem| {
             let mut response =
                 problem_response(Problem { request_id: request.request_id.map(str::to_owned), ..problem });
@@ -369,17 +378,29 @@ impl Origin {
         holds: Option<String>,
     ) -> Result<(Outcome, Role), Problem> {
         match store {
-            Store::Other(source) => Ok((self.pipeline.run(source, parsed, holds).await?, Role::Leader)),
+            Store::Other(source) => Ok((self.pipeline.run(source, &*self.source, parsed, holds).await?, Role::Leader)),
             Store::Own => {
                 let id = format!("{}\n{}", parsed.id(), holds.as_deref().unwrap_or_default());
                 let work = || {
                     let (pipeline, source, parsed) = (self.pipeline.clone(), self.source.clone(), parsed.clone());
                     let holds = holds.clone();
-                    async move { pipeline.run(&*source, &parsed, holds).await }
+                    async move { pipeline.run(&*source, &*source, &parsed, holds).await }
                 };
                 self.flights.join(&id, parsed.deadline, work).await
             }
         }
+    }
+
+    /// Looks up the overlay, whose entity tag is part of the response's. It comes from the origin's own source, wherever the
+    /// original comes from.
+    async fn find_overlay(&self, parsed: &mut ParsedRequest) -> Result<(), Problem> {
+        let overlays = &self.pipeline.overlays;
+        parsed.overlay = overlays.find(&*self.source, &parsed.transform, parsed.deadline).await?;
+        let tag = parsed.overlay.as_ref().and_then(|overlay| overlay.tag.as_deref());
+        if tag.is_some() {
+            parsed.variant = variant(&parsed.transform, parsed.accepted, tag, self.settings());
+        }
+        Ok(())
     }
 
     /// Parses the request, as far as that is possible without the original.
@@ -395,16 +416,18 @@ impl Origin {
         // The revision matters to caches only: it changes neither the bytes nor their entity tag.
         let has_revision = transform.revision.take().is_some();
         self.check_exposure(&transform)?;
+        self.pipeline.overlays.check(&transform)?;
         let key = Key::from_url_path(request.path).ok_or_else(|| {
             Problem::new(Code::BadPath, "the path must be a non-empty key in percent-encoded UTF-8 without NUL")
         })?;
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
-        let variant = variant(&transform, accepted, settings);
+        let variant = variant(&transform, accepted, None, settings);
         let version = self.source.version(request.query);
         let preset = query::preset_name(request.query);
         // A version does not change either.
         let has_revision = has_revision || version.is_some();
-        Ok(ParsedRequest { key, version, preset, has_revision, transform, accepted, variant, deadline })
+        let overlay = None;
+        Ok(ParsedRequest { key, version, preset, has_revision, transform, overlay, accepted, variant, deadline })
     }
 
     /// Rejects a request for metadata that the configuration does not expose.
@@ -443,7 +466,9 @@ impl Origin {
     fn add_cache_tags(&self, headers: &mut HeaderMap, parsed: &ParsedRequest, also: Option<&str>) {
         let may_be_kept = headers.get(header::CACHE_CONTROL).is_some_and(|value| value != "no-store");
         let Some(name) = self.settings().cache_tag_header.as_ref().filter(|_| may_be_kept) else { return };
-        let tags = freshness::cache_tags(parsed.key.as_str(), parsed.preset.as_deref(), also.unwrap_or_default());
+        let overlay = parsed.transform.overlay.as_ref().map(|overlay| freshness::key_tag(overlay.key.as_str()));
+        let also = overlay.iter().map(String::as_str).chain(also).collect::<Vec<_>>().join(",");
+        let tags = freshness::cache_tags(parsed.key.as_str(), parsed.preset.as_deref(), &also);
         headers.insert(name.clone(), ascii(&tags));
     }
 }
@@ -470,7 +495,7 @@ fn original_response(
 }
 
 /// The digest of everything that decides the bytes of a response besides the original.
-fn variant(transform: &Transform, accepted: Accepted, settings: &OriginSettings) -> Variant {
+fn variant(transform: &Transform, accepted: Accepted, overlay_tag: Option<&str>, settings: &OriginSettings) -> Variant {
     let (expose, speed) = (settings.expose_metadata.name(), settings.avif_speed.to_string());
     let setting = match transform.answer {
         Wanted::Picture if transform.is_original() => None,
@@ -480,7 +505,8 @@ fn variant(transform: &Transform, accepted: Accepted, settings: &OriginSettings)
     };
     let (query, accept) = (transform.canonical(), accepted.canonical());
     let parts = [("query", query.as_str()), ("accept", accept.as_str())];
-    Variant::new(&parts.into_iter().chain(setting).collect::<Vec<_>>())
+    let overlay = overlay_tag.map(|tag| ("overlay", tag));
+    Variant::new(&parts.into_iter().chain(setting).chain(overlay).collect::<Vec<_>>())
 }
 
 fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {

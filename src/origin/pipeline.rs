@@ -14,6 +14,7 @@ use super::body::{Body, CHUNK, InMemory, Original, sniffed};
 use super::conditional::entity_tag;
 use super::download::{Downloads, Look};
 use super::memory::{Account, Room};
+use super::overlays::{Overlays, ReadOverlay};
 use super::pool::{Load, Place, Pool};
 use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest};
 use crate::codec::{self, Format, Work};
@@ -85,6 +86,7 @@ pub(super) struct Pipeline {
     /// The pool for headers and metadata.
     headers: Pool,
     downloads: Downloads,
+    pub(super) overlays: Overlays,
     /// The memory for finished responses that are being sent.
     sent: Account,
     /// Finished responses by key and entity tag.
@@ -100,10 +102,12 @@ impl Pipeline {
         let weigh = |key: &String, answer: &Answer| {
             u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
         };
+        let downloads = Downloads::new(settings.max_source_bytes, settings.download_memory);
         Self {
+            overlays: Overlays::new(&settings, downloads.clone()),
             pixels: Pool::new("pixels", settings.workers, settings.queue),
             headers: Pool::new("headers", settings.workers, settings.queue),
-            downloads: Downloads::new(settings.max_source_bytes, settings.download_memory),
+            downloads,
             sent: Account::new(settings.download_memory / 2),
             cache: moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build(),
             verified: moka::future::Cache::new(REMEMBERED_TAGS),
@@ -131,6 +135,7 @@ impl Pipeline {
             gauge("answer_memory_bytes", "Memory of responses that are being sent.", self.sent.taken()),
             gauge("cache_bytes", "Memory of cached responses.", self.cache.weighted_size()),
             gauge("cache_entries", "Cached responses.", self.cache.entry_count()),
+            gauge("overlay_cache_bytes", "Memory of cached overlays.", self.overlays.held()),
         ];
         if let Some(results) = &self.results {
             let Stats { hits, misses, errors, written, dropped, bytes_read, bytes_written } = results.stats();
@@ -174,10 +179,12 @@ impl Pipeline {
         self.cache.contains_key(&cache_key(parsed, source_tag))
     }
 
-    /// Processes a request. `holds` is an entity tag that the original probably still has.
+    /// Processes a request. `holds` is an entity tag that the original probably still has; `overlays` is the source of
+    /// overlays.
     pub(super) async fn run(
         &self,
         source: &dyn Source,
+        overlays: &dyn Source,
         parsed: &ParsedRequest,
         holds: Option<String>,
     ) -> Result<Outcome, Problem> {
@@ -218,7 +225,11 @@ impl Pipeline {
                     stored
                 } else {
                     let meta = object.meta.clone();
-                    let answer = self.finished(object, place, parsed, opened).await?;
+                    let overlay = match &parsed.overlay {
+                        Some(found) => Some(self.overlays.read(overlays, found, parsed.deadline).await?),
+                        None => None,
+                    };
+                    let answer = self.finished(object, overlay, place, parsed, opened).await?;
                     if let Some(key) = key {
                         self.store(&key, &answer, parsed);
                         self.cache.insert(key, answer.clone()).await;
@@ -303,6 +314,7 @@ impl Pipeline {
     async fn finished(
         &self,
         object: Object,
+        overlay: Option<ReadOverlay>,
         place: Place,
         parsed: &ParsedRequest,
         opened: Duration,
@@ -326,6 +338,7 @@ impl Pipeline {
         let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + took, ..Cost::default() };
         let job = Job {
             transform: parsed.transform.clone(),
+            overlay,
             accepted: parsed.accepted,
             avif_speed: self.settings.avif_speed,
             limits: self.settings.limits,
@@ -350,6 +363,7 @@ impl Pipeline {
 /// The part of a request that runs on a worker thread.
 struct Job {
     transform: crate::query::Transform,
+    overlay: Option<ReadOverlay>,
     accepted: Accepted,
     avif_speed: u8,
     limits: transform::Limits,
@@ -362,7 +376,12 @@ impl Job {
         let render = Render::new(bytes).limits(self.limits).work(work.clone());
         match self.transform.answer {
             Wanted::Picture => {
-                let render = render.transform(self.transform).accepted(self.accepted).avif_speed(self.avif_speed);
+                let overlay = self.overlay.as_ref().map(ReadOverlay::file);
+                let render = render
+                    .overlay(overlay)
+                    .transform(self.transform)
+                    .accepted(self.accepted)
+                    .avif_speed(self.avif_speed);
                 let rendered = render.run()?;
                 let media_type = rendered.format.media_type();
                 let pixels = u64::from(rendered.width) * u64::from(rendered.height);
@@ -391,7 +410,15 @@ fn cache_key(parsed: &ParsedRequest, source_tag: &str) -> String {
 async fn open(source: &dyn Source, parsed: &ParsedRequest, holds: Option<&str>) -> Result<Found, Problem> {
     let ask = Ask { key: &parsed.key, version: parsed.version.as_deref(), holds, deadline: parsed.deadline };
     let opened = tokio::time::timeout_at(parsed.deadline, source.open(ask)).await;
-    Ok(opened.unwrap_or(Err(SourceError::TimedOut))?)
+    let mut found = opened.unwrap_or(Err(SourceError::TimedOut))?;
+    if let (Some(overlay), Found::Object(Object { meta, .. }) | Found::Same(meta)) = (&parsed.overlay, &mut found) {
+        // Its date says nothing of the overlay's, which may have become an older one.
+        meta.modified = None;
+        if overlay.tag.is_none() {
+            meta.etag = None;
+        }
+    }
+    Ok(found)
 }
 
 /// Rejects a download that is no image as soon as its first bytes have arrived.

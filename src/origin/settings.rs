@@ -56,6 +56,10 @@ pub struct OriginSettings {
     pub auto_formats: Vec<Format>,
     /// The speed of the AVIF encoder, see [`codec::avif::SPEEDS`](crate::codec::avif::SPEEDS).
     pub avif_speed: u8,
+    /// The folder of pictures that may be laid over others, without slashes at its ends; empty for all of the source.
+    pub overlays: Option<String>,
+    /// Bytes for overlays that were read and decoded.
+    pub overlay_cache: u64,
     /// Named sets of parameters.
     pub presets: Presets,
 }

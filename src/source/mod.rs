@@ -16,6 +16,7 @@ pub use content::{ByteStream, Content, Object, Reading};
 pub use folder::Folder;
 
 use crate::config::words;
+use crate::query::OverlayKey;
 
 words! {
     /// The response if the store denies access to an original. S3 also denies access to objects that do not exist,
@@ -99,6 +100,11 @@ impl Key {
         let path = path.strip_prefix('/').unwrap_or(path);
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
         (!decoded.is_empty() && !decoded.contains('\0')).then(|| Self(decoded.into_owned()))
+    }
+
+    /// The key of an overlay, whose segments are plain always.
+    pub(crate) fn of_overlay(key: &OverlayKey) -> Self {
+        Self(key.as_str().to_owned())
     }
 
     /// The key as text.

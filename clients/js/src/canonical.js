@@ -89,6 +89,17 @@ function printPadding(sides) {
 }
 const printRadius = (radii) => (radii?.every((radius) => radius === radii[0]) ? String(radii[0]) : radii?.join(','));
 
+/** A whole number of pixels, or a share with a decimal point; `least` is the smallest that counts. */
+function length(text, least) {
+  const isShare = text.includes('.');
+  const units = isShare ? share(text) : side(text);
+  if (units === undefined || units < least) return undefined;
+  return isShare && units > 0 ? print(units, 4, true) : String(units);
+}
+
+/** The longest key, in bytes. */
+const MAX_KEY = 1024;
+
 /** How texts are read, by name. One that is not listed keeps its text. */
 const FORMS = {
   gravity(text, row) {
@@ -115,6 +126,17 @@ const FORMS = {
     return areas.length <= 64 && areas.every((area) => area?.split(',').length === 4) ? areas.join(';') : undefined;
   },
   redact_mode: (text) => (['pixelate', 'blur'].includes(lower(text)) ? lower(text) : color(text, false)),
+  // Nothing takes the overlay of a preset away.
+  overlay(text) {
+    const key = text.replace(/^\//, '');
+    const isPlain = key.split('/').every((name) => !['', '.', '..'].includes(name)) && !/\p{Cc}|\\|%[0-9a-f]{2}/iu.test(key);
+    return text === '' || (isPlain && new TextEncoder().encode(key).length <= MAX_KEY) ? key : undefined;
+  },
+  overlay_w: (text) => length(text, 1),
+  overlay_h: (text) => length(text, 1),
+  overlay_x: (text) => length(text, 0),
+  overlay_y: (text) => length(text, 0),
+  overlay_gravity: (text, row) => FORMS.gravity(text, row),
   pad: (text) => printPadding(list(text, [1, 2, 4], side)),
   v: (text) => ([...text].length <= 64 && !/\p{Cc}/u.test(text) ? text : undefined),
   radius: (text) => (lower(text) === 'max' ? 'max' : printRadius(list(text, [1, 4], side))),
@@ -189,14 +211,15 @@ export function read(options) {
 }
 
 /** The parameters in CSS pixels, which `dpr` multiplies, and how each prints its numbers. */
-const IN_PIXELS = { w: ([pixels]) => String(pixels), h: ([pixels]) => String(pixels), pad: printPadding, radius: printRadius };
+const one = ([pixels]) => String(pixels);
+const IN_PIXELS = { w: one, h: one, pad: printPadding, radius: printRadius, overlay_w: one, overlay_h: one, overlay_x: one, overlay_y: one };
 
 /** Multiplies `dpr` into the pixels: `w=300&dpr=2` and `w=600` are one picture. */
 function multiply(given) {
   const ratio = decimal(given.dpr ?? '1', 2);
   delete given.dpr;
   for (const [name, printed] of Object.entries(IN_PIXELS)) {
-    if (given[name] === undefined || given[name] === 'max') continue;
+    if (given[name] === undefined || given[name] === 'max' || given[name].includes('.')) continue;
     // What is above 0 stays so.
     const scaled = given[name].split(',').map((pixels) => (pixels === '0' ? 0 : Math.max(1, Math.floor((pixels * ratio + 50) / 100))));
     if (Math.max(...scaled) > MAX_SIDE) {
@@ -227,6 +250,7 @@ const DEFAULTS = {
   fit: ({ ar }) => (ar === undefined ? 'inside' : 'cover'),
   // Any text is a value, `none` as well.
   v: () => '',
+  overlay: () => '',
 };
 
 /** Whether a value may be left out, since it is what holds without it. A quality is kept: formats have their own. */
@@ -244,6 +268,7 @@ export function canonicalPairs(options) {
     multiply(given);
     fold(given);
     if (given.redact === undefined) delete given.redact_mode;
+    if (!given.overlay) for (const name of Object.keys(given)) if (name.startsWith('overlay_')) delete given[name];
     if (given.showExif === 'true') delete given.info;
   }
   const names = Object.keys(given).sort().filter((name) => isOpen || !isDefault(name, given[name], given));

@@ -204,6 +204,62 @@ export interface TransformOptions {
    */
   radius?: (string & {}) | number | readonly number[];
   /**
+   * Lays another picture of the same source over the output, padding included. The setting overlays says where such pictures are; without it there are none. Nothing as the value is none.
+   *
+   * Takes the key of a picture such as logos/mark.png, of at most 1024 bytes, without . and .., backslashes and percent escapes.
+   * @default none
+   */
+  overlay?: (string & {}) | number | readonly number[];
+  /**
+   * Width of the overlay in CSS pixels, or as a share of the output's width. With overlay_h it fits inside both.
+   *
+   * Takes a whole number of pixels from 1 to 16383, or a share above 0 and up to 1 with a decimal point.
+   * @default from overlay_h, or its own, but no wider than the output
+   */
+  overlay_w?: (string & {}) | number | readonly number[];
+  /**
+   * Height of the overlay in CSS pixels, or as a share of the output's height.
+   *
+   * Takes a whole number of pixels from 1 to 16383, or a share above 0 and up to 1 with a decimal point.
+   * @default from overlay_w, or its own, but no higher than the output
+   */
+  overlay_h?: (string & {}) | number | readonly number[];
+  /**
+   * The edge or corner of the output that the overlay lies at. At X,Y it is the point at these shares of the overlay that lies at these shares of the output.
+   *
+   * Takes center, north, northeast, east, southeast, south, southwest, west, northwest, or X,Y with both from 0 to 1.
+   * @default center
+   */
+  overlay_gravity?: 'center' | 'north' | 'northeast' | 'east' | 'southeast' | 'south' | 'southwest' | 'west' | 'northwest' | (string & {}) | number | readonly number[];
+  /**
+   * Distance from the edge that overlay_gravity names, or to the right of its point or the middle, in CSS pixels or as a share of the output's width; with overlay_tile the gap between columns.
+   *
+   * Takes a whole number of pixels from 0 to 16383, or a share from 0 to 1 with a decimal point.
+   * @default 0
+   */
+  overlay_x?: (string & {}) | number | readonly number[];
+  /**
+   * The same downwards; with overlay_tile the gap between rows.
+   *
+   * Takes a whole number of pixels from 0 to 16383, or a share from 0 to 1 with a decimal point.
+   * @default 0
+   */
+  overlay_y?: (string & {}) | number | readonly number[];
+  /**
+   * How much the overlay covers: 0 is nothing, 1 as much as its own alpha says.
+   *
+   * Takes a number from 0 to 1.
+   * @default 1
+   */
+  overlay_opacity?: number | `${number}`;
+  /**
+   * Repeats the overlay in both directions, from its place on, until it covers the output.
+   *
+   * Takes true or false.
+   * @default false
+   */
+  overlay_tile?: boolean;
+  /**
    * Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.
    *
    * Takes RRGGBB or RRGGBBAA in hex, or a CSS colour name.

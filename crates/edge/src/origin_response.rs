@@ -12,6 +12,7 @@ use crate::keys::Keys;
 use crate::outcome::Outcome;
 use crate::path::ViewerPath;
 use crate::problem::{Problem, disarm};
+use crate::query::Query;
 use crate::rules::{Rule, Selection, select};
 
 const BAD_REQUEST: Problem = Problem::new(400, "bad_request", "The request has no meaning here.");
@@ -43,20 +44,21 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
     };
     let mut answer = response.clone();
     answer.headers.retain(|name| !is_internal(name));
-    let rule = rule(cf, config);
+    let rule = rule(&cf.request.uri, config);
+    let is_public = rule.is_some_and(Rule::is_public) && overlay_is_public(cf, config);
     if status < 400 {
         disarm(&mut answer.headers);
-        set_caching(&mut answer.headers, rule);
+        set_caching(&mut answer.headers, rule, is_public);
         return Outcome::respond(answer, format!("{status}, without the origin's own headers"));
     }
     if own_problem(response) {
         disarm(&mut answer.headers);
-        answer.headers.set("Cache-Control", caching(status, rule));
+        answer.headers.set("Cache-Control", caching(status, is_public));
         return Outcome::respond(answer, format!("{status}, which the transformer itself explains"));
     }
     let problem = explain(status, from_bucket(cf, config));
     let mut headers = Headers::default();
-    headers.set("Cache-Control", caching(problem.status, rule));
+    headers.set("Cache-Control", caching(problem.status, is_public));
     // RFC 9110: these two say what to do about the status they come with.
     for name in ["allow", "retry-after"] {
         if let Some(value) = answer.headers.single(name) {
@@ -67,9 +69,15 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
     Outcome::respond(replaced, format!("{status} of the origin becomes {} {}", problem.status, problem.code))
 }
 
-/// The rule that let the request pass.
-fn rule<'c>(cf: &Cf, config: &'c Config) -> Option<&'c Rule> {
-    let path = ViewerPath::parse(&cf.request.uri).ok()?;
+/// Whether everybody may see what is laid over the picture, if anything is.
+fn overlay_is_public(cf: &Cf, config: &Config) -> bool {
+    let path = Query::parse(&cf.request.querystring).overlay_path();
+    path.is_none_or(|path| rule(&path, config).is_some_and(Rule::is_public))
+}
+
+/// The rule about a path.
+fn rule<'c>(path: &str, config: &'c Config) -> Option<&'c Rule> {
+    let path = ViewerPath::parse(path).ok()?;
     match select(&config.access.rules, &path) {
         Selection::Rule { index, .. } => config.access.rules.get(index),
         Selection::None | Selection::Ambiguous => None,
@@ -78,9 +86,9 @@ fn rule<'c>(cf: &Cf, config: &'c Config) -> Option<&'c Rule> {
 
 /// Writes how long CloudFront and browsers may keep a good answer. What viewer-response marks as private lacks `public`
 /// here, for CloudFront keeps nothing that says `private`.
-fn set_caching(headers: &mut Headers, rule: Option<&Rule>) {
+fn set_caching(headers: &mut Headers, rule: Option<&Rule>, is_public: bool) {
     let mut caching = CacheControl::parse(headers.all("cache-control"));
-    caching.public = rule.is_some_and(Rule::is_public) && !caching.private;
+    caching.public = is_public && !caching.private;
     if let Some(rule) = rule {
         let times = rule.times;
         // Who asks by a revision never needs to ask again, whatever the rule says about what changes.
@@ -100,8 +108,8 @@ fn set_caching(headers: &mut Headers, rule: Option<&Rule>) {
 }
 
 /// `Cache-Control` of errors, for which CloudFront calls no viewer-response function.
-fn caching(status: u16, rule: Option<&Rule>) -> &'static str {
-    if status == 404 && rule.is_some_and(Rule::is_public) { NOT_FOUND_CACHING } else { "no-cache" }
+fn caching(status: u16, is_public: bool) -> &'static str {
+    if status == 404 && is_public { NOT_FOUND_CACHING } else { "no-cache" }
 }
 
 /// The transformer's own problems name the parameter that is wrong. CloudFront keeps a body that the function leaves

@@ -6,7 +6,9 @@
 
 use std::fmt::Write as _;
 
-use crate::encoding::encode_component;
+use image_origin_query::OverlayKey;
+
+use crate::encoding::{encode_component, encode_path};
 
 /// The parameters that authorize a request; they never go further than the viewer-request function.
 pub(crate) mod credential {
@@ -60,6 +62,14 @@ impl Query {
     #[cfg(feature = "origin-request")]
     pub(crate) fn version(&self) -> String {
         encode(self.get(VERSION).map(|version| (VERSION, version)).into_iter())
+    }
+
+    /// The path of the picture that is laid over the one that is asked for. A text that is no key names none: the origin
+    /// refuses it.
+    #[must_use]
+    pub fn overlay_path(&self) -> Option<String> {
+        let key = OverlayKey::parse(self.get("overlay")?.trim())?;
+        Some(encode_path(&format!("/{key}")))
     }
 
     /// The one text of these parameters.

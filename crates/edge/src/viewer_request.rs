@@ -47,29 +47,48 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     if OPERATORS_PATHS.contains(&path.plain.as_str()) {
         return Outcome::refuse(&NOT_FOUND, request, "what is for the server's operators does not go through the CDN");
     }
-    let (index, plain, loose) = match select(&config.access.rules, &path) {
-        Selection::Rule { index, plain, loose } => (index, plain, loose),
-        Selection::None => return Outcome::refuse(&FORBIDDEN, request, "no rule is about this path"),
-        Selection::Ambiguous => {
-            return Outcome::refuse(&BAD_PATH, request, "readings of this path fall under different rules");
+    let query = config.query(&request.querystring);
+    let judge = |shown: &ViewerPath, its_path: &str, subject: &str| -> Result<String, Outcome> {
+        let (index, plain, loose) = match select(&config.access.rules, shown) {
+            Selection::Rule { index, plain, loose } => (index, plain, loose),
+            Selection::None => {
+                return Err(Outcome::refuse(&FORBIDDEN, request, format!("no rule is about {its_path}")));
+            }
+            Selection::Ambiguous => {
+                let why = format!("readings of {its_path} fall under different rules");
+                return Err(Outcome::refuse(&BAD_PATH, request, why));
+            }
+        };
+        let rule = &config.access.rules[index];
+        // What is signed is the request, whichever of its pictures the rule is about.
+        let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
+        let heading = format!("rules[{index}] `{}`", rule.pattern.text());
+        match attempt.judge(config, &keys.auth, now) {
+            Verdict::Allowed { why } => Ok(format!("{heading} lets {subject} pass by {why}")),
+            Verdict::Denied(denial) => Err(refuse(request, rule, denial, &heading)),
         }
     };
-    let rule = &config.access.rules[index];
-    let query = config.query(&request.querystring);
-    let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
-    let verdict = attempt.judge(config, &keys.auth, now);
-    let heading = format!("rules[{index}] `{}`", rule.pattern.text());
-    match verdict {
-        Verdict::Allowed { why } => {
-            let canonical = canonical_request(request, &path, &query);
-            // The one form of encoding is up to three times as long, and CloudFront fails on what is too long.
-            if canonical.uri.len() + "?".len() + canonical.querystring.len() > MAX_LENGTH {
-                return Outcome::refuse(&TOO_LONG, request, "path and query are too long in their canonical form");
-            }
-            Outcome::forward(canonical, format!("{heading} lets it pass by {why}"))
+    let mut why = match judge(&path, "this path", "it") {
+        Ok(why) => why,
+        Err(outcome) => return outcome,
+    };
+    // Whoever sees the picture sees what lies over it.
+    if let Some(overlay) = query.overlay_path() {
+        let overlay = match ViewerPath::parse(&overlay) {
+            Ok(overlay) => overlay,
+            Err(error) => return Outcome::refuse(&BAD_PATH, request, format!("the overlay: {error}")),
+        };
+        match judge(&overlay, "the overlay's path", "its overlay") {
+            Ok(also) => why = format!("{why}; {also}"),
+            Err(outcome) => return outcome,
         }
-        Verdict::Denied(denial) => refuse(request, rule, denial, &heading),
     }
+    let canonical = canonical_request(request, &path, &query);
+    // The one form of encoding is up to three times as long, and CloudFront fails on what is too long.
+    if canonical.uri.len() + "?".len() + canonical.querystring.len() > MAX_LENGTH {
+        return Outcome::refuse(&TOO_LONG, request, "path and query are too long in their canonical form");
+    }
+    Outcome::forward(canonical, why)
 }
 
 /// The request as it goes on: one form for all ways of writing it.

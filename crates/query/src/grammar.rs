@@ -180,6 +180,12 @@ const fn number(min: u32, max: u32) -> Kind {
     Kind::Number { min: Hundredths::new(min), max: Hundredths::new(max) }
 }
 
+const LENGTH: Kind =
+    Kind::Text { form: "a whole number of pixels from 0 to 16383, or a share from 0 to 1 with a decimal point" };
+const LENGTH_ABOVE_ZERO: Kind = Kind::Text {
+    form: "a whole number of pixels from 1 to 16383, or a share above 0 and up to 1 with a decimal point",
+};
+
 const FACTOR: Kind = number(0, 1000);
 
 parameters! {
@@ -253,6 +259,30 @@ parameters! {
         form: "1 or 4 whole numbers of pixels from 0 to 16383 with commas between, clockwise from the top left, or max",
     }, "0",
         "Radius of the picture's corners in CSS pixels; max makes a circle or a pill. Under them is bg, or nothing.";
+    overlay "overlay": Kind::Text {
+        form: "the key of a picture such as logos/mark.png, of at most 1024 bytes, without . and .., backslashes and percent \
+               escapes",
+    }, "none",
+        "Lays another picture of the same source over the output, padding included. The setting overlays says where such \
+         pictures are; without it there are none. Nothing as the value is none.";
+    overlay_w "overlay_w": LENGTH_ABOVE_ZERO, "from overlay_h, or its own, but no wider than the output",
+        "Width of the overlay in CSS pixels, or as a share of the output's width. With overlay_h it fits inside both.";
+    overlay_h "overlay_h": LENGTH_ABOVE_ZERO, "from overlay_w, or its own, but no higher than the output",
+        "Height of the overlay in CSS pixels, or as a share of the output's height.";
+    overlay_gravity "overlay_gravity": Kind::Text {
+        form: "center, north, northeast, east, southeast, south, southwest, west, northwest, or X,Y with both from 0 to 1",
+    }, "center",
+        "The edge or corner of the output that the overlay lies at. At X,Y it is the point at these shares of the overlay \
+         that lies at these shares of the output.";
+    overlay_x "overlay_x": LENGTH, "0",
+        "Distance from the edge that overlay_gravity names, or to the right of its point or the middle, in CSS pixels or as a \
+         share of the output's width; with overlay_tile the gap between columns.";
+    overlay_y "overlay_y": LENGTH, "0",
+        "The same downwards; with overlay_tile the gap between rows.";
+    overlay_opacity "overlay_opacity": number(0, 100), "1",
+        "How much the overlay covers: 0 is nothing, 1 as much as its own alpha says.";
+    overlay_tile "overlay_tile": Kind::Bool, "false",
+        "Repeats the overlay in both directions, from its place on, until it covers the output.";
     bg "bg" ["background"]: Kind::Color { alpha: true }, "transparent, or white where the output has no alpha",
         "Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.";
     format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",

@@ -11,6 +11,7 @@ pub mod accept;
 mod framing;
 mod grammar;
 mod ignored;
+mod overlay;
 mod redaction;
 mod transform;
 mod values;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 pub use framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
 pub use ignored::{IgnoredName, ignored_names, nearest};
+pub use overlay::{Length, Overlay, OverlayKey};
 pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{

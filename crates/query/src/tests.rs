@@ -69,6 +69,19 @@ fn queries_have_one_canonical_text() {
         ("redact=Faces&redact_mode=pixelate", "redact=faces"),
         ("redact_mode=blur", ""),
         ("redact=0,0,10,20;+0.5,0,.25,1&redact_mode=Black", "redact=0,0,10,20;0.5,0.0,0.25,1.0&redact_mode=000000"),
+        ("overlay=/logos/a%20b.png", "overlay=logos/a%20b.png"),
+        ("overlay=a.png&overlay_w=.2&overlay_h=100&dpr=2", "overlay=a.png&overlay_h=200&overlay_w=0.2"),
+        (
+            "overlay=a.png&overlay_gravity=SouthEast&overlay_x=10&overlay_y=0.0&dpr=1.5",
+            "overlay=a.png&overlay_gravity=southeast&overlay_x=15",
+        ),
+        (
+            "overlay=a.png&overlay_gravity=0.5,1&overlay_opacity=.50&overlay_tile",
+            "overlay=a.png&overlay_gravity=0.5,1.0&overlay_opacity=0.5&overlay_tile=true",
+        ),
+        ("overlay=a.png&overlay_gravity=center&overlay_opacity=1&overlay_tile=0&overlay_x=0", "overlay=a.png"),
+        ("overlay=&overlay_w=10&overlay_opacity=0", ""),
+        ("overlay=100%25.png", "overlay=100%25.png"),
         ("blur=0.304&sharpen=1", "blur=0.3&sharpen=1"),
         ("brightness=1.0&saturation=0", "saturation=0"),
         ("greyscale=on&invert=no", "grayscale=true"),
@@ -189,6 +202,7 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("zoom=0.5", "zoom", "a number from 1 to 10"),
         ("pad=9000&dpr=2", "dpr", "at most what keeps pad times dpr within 16383"),
         ("radius=1,2,3,9000&dpr=2", "dpr", "at most what keeps radius times dpr within 16383"),
+        ("overlay_w=9000&dpr=2", "dpr", "at most what keeps overlay_w times dpr within 16383"),
         ("pixelate=1", "pixelate", "a whole number from 2 to 256"),
         ("redact_mode=none", "redact_mode", "pixelate, blur, RRGGBB in hex, or a CSS colour name"),
         ("redact=1,2,3,4&redact_mode=00000080", "redact_mode", "pixelate, blur, RRGGBB in hex, or a CSS colour name"),
@@ -231,9 +245,50 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         "redact=1,2,3,4;",
         "redact=face",
         "redact=1,2,3,4;faces",
+        "overlay=logos//a.png",
+        "overlay=//a.png",
+        "overlay=logos/",
+        "overlay=../users/bob/x.jpg",
+        "overlay=logos/../users/bob/x.jpg",
+        "overlay=logos/%2e%2e/users/bob/x.jpg",
+        "overlay=logos/%252e%252e/users/bob/x.jpg",
+        "overlay=logos%2f..%2fusers/bob/x.jpg",
+        "overlay=logos%5c..%5cusers%5cbob/x.jpg",
+        "overlay=logos/./a.png",
+        "overlay=logos/a%00.png",
+        "overlay=logos/a%0a.png",
+        "overlay=.",
+        "overlay_w=0",
+        "overlay_w=0.0",
+        "overlay_h=1.1",
+        "overlay_w=16384",
+        "overlay_x=-1",
+        "overlay_y=10px",
+        "overlay_gravity=face",
+        "overlay_gravity=attention",
+        "overlay_opacity=1.1",
+        "overlay_tile=twice",
     ];
     for query in malformed {
         canonical(query).expect_err(query);
+    }
+}
+
+#[test]
+fn an_overlay_is_below_a_folder_or_not() {
+    let table = [
+        ("logos/a.png", "logos", true),
+        ("logos/a.png", "/logos/", true),
+        ("/logos/deep/a.png", "logos/", true),
+        ("logos", "logos", false),
+        ("logos-of-bob/a.png", "logos", false),
+        ("Logos/a.png", "logos", false),
+        ("users/logos/a.png", "logos", false),
+        ("logos/a.png", "logos/deep", false),
+        ("anything.png", "/", true),
+    ];
+    for (key, folder, expected) in table {
+        assert_eq!(OverlayKey::parse(key).unwrap().is_below(folder), expected, "{key} {folder}");
     }
 }
 
@@ -273,11 +328,14 @@ fn a_revision_is_any_short_text() {
 
 #[test]
 fn explicit_parameters_win_over_a_preset() {
-    let presets = Presets::from([("thumb".to_owned(), "w=200&h=200&fit=cover".to_owned())]);
+    let presets = [("thumb", "w=200&h=200&fit=cover"), ("mark", "overlay=logos/a.png&overlay_w=0.2")];
+    let presets = Presets::from(presets.map(|(name, query)| (name.to_owned(), query.to_owned())));
     let text = |query| parse(query, &presets).map(|t| t.canonical());
     assert_eq!(text("preset=thumb").as_deref(), Ok("fit=cover&h=200&w=200"));
     assert_eq!(text("height=50&preset=thumb").as_deref(), Ok("fit=cover&h=50&w=200"));
-    assert_eq!(text("preset=big").unwrap_err().allowed, "one of thumb");
+    assert_eq!(text("preset=mark&overlay_w=0.5").as_deref(), Ok("overlay=logos/a.png&overlay_w=0.5"));
+    assert_eq!(text("preset=mark&overlay=&w=9").as_deref(), Ok("w=9"), "nothing takes it away");
+    assert_eq!(text("preset=big").unwrap_err().allowed, "one of mark, thumb");
 }
 
 /// A value for this parameter, good or nearly so.
@@ -304,6 +362,10 @@ fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
             "pad" => "[0-9]{1,4}(,[0-9]{1,4}(,[0-9]{1,4},[0-9]{1,4})?)?".boxed(),
             "redact" => "faces|[0-9]{1,4},[0-9]{1,4},[1-9],[1-9](;0\\.[0-9]{1,3},0,1,1){0,3}".boxed(),
             "redact_mode" => "pixelate|blur|[0-9a-f]{6}".boxed(),
+            "overlay" => "/?[a-zü]([a-zü+]|%2B|%26){0,9}x(/[a-z.]{3,9}x){0,3}".boxed(),
+            "overlay_w" | "overlay_h" => "[1-9][0-9]{0,3}|0?\\.0{0,3}[1-9]|1\\.0".boxed(),
+            "overlay_x" | "overlay_y" => "[0-9]{1,4}|0?\\.[0-9]{1,5}|1\\.0".boxed(),
+            "overlay_gravity" => "(0|1|0\\.[0-9]{1,6}),(0|1|0\\.[0-9]{1,6})|center|northwest".boxed(),
             "radius" => "[0-9]{1,4}(,[0-9]{1,4},[0-9]{1,4},[0-9]{1,4})?|max".boxed(),
             _ => "(0|1|0\\.[0-9]{1,6}),(0|1|0\\.[0-9]{1,6})|attention|northwest".boxed(),
         },

@@ -2,6 +2,7 @@
 
 use super::framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
+use super::overlay::{self, Length, Overlay, OverlayKey};
 use super::redaction::{Hidden, RedactMode, Redaction};
 use super::values::{
     Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, whole_number,
@@ -145,6 +146,8 @@ pub struct Transform {
     pub page: Option<u32>,
     /// Changes to the samples.
     pub effects: Effects,
+    /// What is laid over the output.
+    pub overlay: Option<Overlay>,
     /// Fills padding and lies under transparency.
     pub background: Option<Color>,
     /// The colours that the output can hold.
@@ -175,6 +178,7 @@ impl Default for Transform {
             framing: Framing::default(),
             page: None,
             effects: Effects::default(),
+            overlay: None,
             background: None,
             colorspace: Colorspace::Srgb,
             output: Output::default(),
@@ -242,6 +246,7 @@ impl Transform {
                 sharpen: raw.sharpen().number()?,
                 pixelate: raw.pixelate().integer()?,
             },
+            overlay: overlay(raw, dpr)?,
             page: raw.page().integer()?,
             background: raw.bg().parsed(Color::parse)?,
             colorspace: raw.colorspace().choice(Colorspace::from_name)?.unwrap_or(Colorspace::Srgb),
@@ -293,6 +298,7 @@ impl Transform {
             (value != default).then_some(value)
         }
         let (effects, output, framing) = (&self.effects, &self.output, &self.framing);
+        let overlay = self.overlay.as_ref();
         let one = Hundredths::ONE;
         RawParameters {
             w: shown(self.target.and_then(TargetBox::width)),
@@ -318,6 +324,14 @@ impl Transform {
             invert: shown(unless(effects.invert, false)),
             pixelate: shown(effects.pixelate),
             redact: shown(self.redaction.as_ref().map(|redaction| &redaction.hidden)),
+            overlay: shown(overlay.map(|overlay| &overlay.key)),
+            overlay_w: shown(overlay.and_then(|overlay| overlay.width)),
+            overlay_h: shown(overlay.and_then(|overlay| overlay.height)),
+            overlay_gravity: shown(overlay.and_then(|overlay| unless(overlay.gravity, Gravity::CENTER))),
+            overlay_x: shown(overlay.and_then(|overlay| unless(overlay.x, Length::ZERO))),
+            overlay_y: shown(overlay.and_then(|overlay| unless(overlay.y, Length::ZERO))),
+            overlay_opacity: shown(overlay.and_then(|overlay| unless(overlay.opacity, one))),
+            overlay_tile: shown(overlay.and_then(|overlay| unless(overlay.tile, false))),
             redact_mode: shown(
                 self.redaction.as_ref().and_then(|redaction| unless(redaction.mode, RedactMode::Pixelate)),
             ),
@@ -383,6 +397,27 @@ fn target_box(raw: &RawParameters, dpr: Hundredths, ratio: Option<Ratio>) -> Res
         (None, Some(height), Some(ratio)) => TargetBox::new(folded(ratio.width(height), "w")?, Some(height)),
         (width, height, _) => TargetBox::new(width, height),
     })
+}
+
+/// What is laid over the output. Its parameters are read whether there is one or not, as those of everything else.
+fn overlay(raw: &RawParameters, dpr: Hundredths) -> Result<Option<Overlay>, BadParameter> {
+    let length = |given: Given<'_>, parse: fn(&str) -> Option<Length>| {
+        let name = given.parameter.name;
+        in_device_pixels(raw, given.parsed(parse)?, name, |length| length.times(dpr))
+    };
+    // Nothing takes the overlay of a preset away.
+    let key = raw.overlay().parsed(|text| match text {
+        "" => Some(None),
+        key => OverlayKey::parse(key).map(Some),
+    })?;
+    let (width, height) =
+        (length(raw.overlay_w(), Length::parse_positive)?, length(raw.overlay_h(), Length::parse_positive)?);
+    let gravity = raw.overlay_gravity().parsed(overlay::parse_gravity)?.unwrap_or(Gravity::CENTER);
+    let (x, y) = (length(raw.overlay_x(), Length::parse)?, length(raw.overlay_y(), Length::parse)?);
+    let (x, y) = (x.unwrap_or(Length::ZERO), y.unwrap_or(Length::ZERO));
+    let opacity = raw.overlay_opacity().number()?.unwrap_or(Hundredths::ONE);
+    let tile = raw.overlay_tile().flag()?.unwrap_or(false);
+    Ok(key.flatten().map(|key| Overlay { key, width, height, gravity, x, y, opacity, tile }))
 }
 
 /// A value with its CSS pixels multiplied by `dpr`, which is at fault if that is too much.

@@ -138,6 +138,11 @@ choice! {
     }
 }
 
+impl Anchor {
+    /// Those that have to be looked for in the picture.
+    pub const LOOKED_FOR: [Self; 4] = [Self::Entropy, Self::Attention, Self::Face, Self::Faces];
+}
+
 /// A decimal number with two decimals, stored as whole hundredths so that it compares and hashes exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hundredths(u32);
@@ -188,7 +193,7 @@ impl Share {
         f64::from(self.0) / 10_000.0
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         decimal::<4>(text).filter(|share| *share <= 10_000).map(Self)
     }
 }

@@ -9,7 +9,10 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::output::{self, Attempt, Finish};
-use super::{Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background};
+use super::overlay::Placed;
+use super::{
+    Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background, with_overlay,
+};
 use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, EncodeOptions, Encoder, Frames};
 use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::Colorspace;
@@ -44,9 +47,10 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let Some((encoder, others)) = encoders.split_first() else { return Ok(None) };
     render.limits.check(animation, animation.frames())?;
     let plan = plan(prepared)?;
+    let overlay = Placed::new(render, plan.output_size())?;
     let carried = metadata::carry(render.original, kept(&render.transform), &render.work)?;
     let budget = prepared.budget.beside(carried.bytes())?;
-    let pass = Pass { prepared, animation, plan, carried, budget, stages: Cell::default() };
+    let pass = Pass { prepared, animation, plan, overlay, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
     let mut best = pass.rendered(*encoder, budget.memory);
     for encoder in others {
@@ -139,6 +143,8 @@ struct Pass<'a> {
     prepared: &'a Prepared<'a>,
     animation: &'a Animation,
     plan: Plan,
+    /// Made with the first frame, and laid over all of them.
+    overlay: Option<Placed<'a>>,
     carried: Carried,
     budget: Budget,
     stages: Cell<Stages>,
@@ -170,7 +176,7 @@ impl Pass<'_> {
         options: &EncodeOptions,
         Lengths { max_bytes, give_up }: Lengths,
         budget: Budget,
-    ) -> Result<Run, codec::Error> {
+    ) -> Result<Run, Error> {
         let Prepared { render, image, .. } = self.prepared;
         let work = &render.work;
         let mut frames = image.frames(budget, work)?;
@@ -180,7 +186,8 @@ impl Pass<'_> {
         loop {
             let start = Instant::now();
             let written = writer.as_ref().map_or(0, |writer| writer.held());
-            let (held, copy) = (frames.held() + written, pixels(self.prepared) * PIXEL);
+            let overlay = self.overlay.as_ref().map_or(0, Placed::held);
+            let (held, copy) = (frames.held() + written + overlay, pixels(self.prepared) * PIXEL);
             // A frame may be a picture of its own before it is drawn, and the canvas is copied after that.
             budget.check_memory(held + copy)?;
             let Some(canvas) = frames.next_frame()? else { break };
@@ -190,15 +197,17 @@ impl Pass<'_> {
             let decoded = Decoded::whole(canvas, frames.icc());
             let rest = budget.beside(held)?;
             let Framed { raster, space: its_space, canvas } = self.framed(decoded, rest)?;
-            let (frame, its_space) =
-                on_background(Cow::Owned(raster), its_space, canvas, &render.transform, encoder, rest)?;
+            let frame = on_background(Cow::Owned(raster), its_space, canvas, &render.transform, encoder, rest)?;
+            // What the layer takes is a part of `held` from the second frame on.
+            let rest = Budget { memory: rest.memory + overlay, ..rest };
+            let (frame, its_space) = with_overlay(frame, self.overlay.as_ref(), rest)?;
             self.add(|stages| stages.resize += start.elapsed());
             space = its_space;
             let start = Instant::now();
             let writer = match &mut writer {
                 Some(writer) => writer,
                 None => {
-                    let rest = budget.beside(frames.held() + frame.bytes())?;
+                    let rest = budget.beside(frames.held() + frame.bytes() + overlay)?;
                     let started = encoder.animate(self.animation.plays, options, rest, work);
                     let none = || codec::Error::Unsupported(format!("{} holds no animation", encoder.format()));
                     writer.insert(started.ok_or_else(none)?)
@@ -215,7 +224,7 @@ impl Pass<'_> {
         }
         match writer {
             Some(writer) if delays.len() < self.animation.delays.len() => Ok(Run::Whole(writer.finish()?, space)),
-            _ => Err(damaged(self.prepared)),
+            _ => Err(damaged(self.prepared).into()),
         }
     }
 

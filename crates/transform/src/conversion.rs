@@ -121,6 +121,14 @@ pub(super) fn clipped(raster: Raster) -> Raster {
     }
 }
 
+/// What is in sRGB as Display P3.
+pub(super) fn widened(raster: Raster) -> Raster {
+    match is_grey(&raster) {
+        true => raster,
+        false => through(raster, &ColorProfile::new_srgb(), &display_p3()).unwrap_or_else(|raster| raster),
+    }
+}
+
 /// Whether a profile leaves the colours of 8 bit RGB as they are, but for rounding, or is ignored.
 pub(super) fn is_srgb(icc: &[u8]) -> bool {
     readable(icc, Channels::Rgb).is_none_or(|profile| !has_other_colours(&profile, Channels::Rgb))

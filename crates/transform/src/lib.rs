@@ -1,8 +1,8 @@
 //! From the bytes of an original and a [`Transform`] to the bytes of the picture that was asked for.
 //!
 //! The way: probe the header, plan, decode (to size, where the format can), crop and resize in one pass, turn upright,
-//! convert the colours, turn by what is no quarter, apply effects, frame, lay over the background, encode. Everything
-//! after the resize works on the small picture. Nothing here knows of HTTP or storage.
+//! convert the colours, turn by what is no quarter, apply effects, frame, lay over the background, lay the overlay over it,
+//! encode. Everything after the resize works on the small picture. Nothing here knows of HTTP or storage.
 
 // Tests have no caller whose work they could take.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
@@ -18,6 +18,7 @@ mod info;
 mod lanczos;
 mod mosaic;
 mod output;
+mod overlay;
 mod plan;
 mod planes;
 mod redact;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 
 pub use info::{Face, Info};
 pub use output::{AUTO_FORMATS, Accepted};
+pub use overlay::{OverlayCache, OverlayFile};
 pub use plan::{Canvas, Original, Plan};
 pub use report::report;
 pub use resize::resize;
@@ -47,6 +49,7 @@ use image_origin_query::{
     Anchor, Color, Colorspace, Crop, Effects, Gravity, Hidden, Metadata, Output, Redaction, Transform,
 };
 use output::{Attempt, Choice, EncodeRequest, Finish};
+use overlay::Placed;
 use smart_crop::Interest;
 
 /// Why there is no picture.
@@ -73,6 +76,9 @@ pub enum Error {
         /// How many frames there are.
         frames: u32,
     },
+    /// The overlay cannot be used.
+    #[error("the overlay cannot be used: {0}")]
+    Overlay(codec::Error),
     /// Not even the lowest quality fits into `max_bytes`.
     #[error("the smallest output has {smallest} bytes, which exceeds max_bytes={allowed}")]
     MaxBytes {
@@ -86,13 +92,26 @@ pub enum Error {
 impl Error {
     /// Tells of memory in terms of the whole budget, not of what others had left of it.
     fn in_all(self, budget: Budget) -> Self {
-        match self {
-            Self::Codec(codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }) => {
+        let in_all = |error| match error {
+            codec::Error::TooLarge { what: codec::MEMORY, needs, allowed } => {
                 let held = budget.memory.saturating_sub(allowed);
                 let (needs, allowed) = (needs.saturating_add(held), allowed + held);
-                codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }.into()
+                codec::Error::TooLarge { what: codec::MEMORY, needs, allowed }
             }
             other => other,
+        };
+        match self {
+            Self::Codec(error) => Self::Codec(in_all(error)),
+            Self::Overlay(error) => Self::Overlay(in_all(error)),
+            other => other,
+        }
+    }
+
+    /// What kept the overlay from being used. That the work is to stop is about the whole of it.
+    fn of_overlay(error: codec::Error) -> Self {
+        match error {
+            codec::Error::Stopped(stopped) => stopped.into(),
+            error => Self::Overlay(error),
         }
     }
 
@@ -193,6 +212,7 @@ pub struct Stages {
 #[must_use]
 pub struct Render<'a> {
     original: &'a [u8],
+    overlay: Option<OverlayFile<'a>>,
     transform: Transform,
     accepted: Accepted,
     avif_speed: u8,
@@ -205,6 +225,7 @@ impl<'a> Render<'a> {
     pub fn new(original: &'a [u8]) -> Self {
         Self {
             original,
+            overlay: None,
             transform: Transform::default(),
             accepted: Accepted::default(),
             avif_speed: codec::avif::DEFAULT_SPEED,
@@ -216,6 +237,11 @@ impl<'a> Render<'a> {
     /// What is asked of it.
     pub fn transform(self, transform: Transform) -> Self {
         Self { transform, ..self }
+    }
+
+    /// The file that [`Transform::overlay`] names, if it names one.
+    pub fn overlay(self, overlay: Option<OverlayFile<'a>>) -> Self {
+        Self { overlay, ..self }
     }
 
     /// The `Accept` header of the viewer, from which `format=auto` chooses; AVIF is preferred to WebP where the viewer takes
@@ -271,6 +297,7 @@ impl<'a> Render<'a> {
         picture.refine_plan()?;
         work.check()?;
         let (choice, budget) = (self.choice(picture.header.format, &picture.plan), picture.budget);
+        let overlay = Placed::new(self, picture.plan.output_size())?;
         let Framed { raster, space, canvas } = picture.framed()?;
         let rest = budget.beside(raster.bytes())?;
         let encoders = choice.for_raster(&raster, rest)?;
@@ -289,14 +316,18 @@ impl<'a> Render<'a> {
             })
         };
         let rendered = if let [only] = encoders.as_slice() {
-            let (raster, space) = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
-            write(&raster, space, *only, self.encode_request(), budget.beside(raster.bytes())?)?
+            let on_background = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
+            let (raster, space) = with_overlay(on_background, overlay.as_ref(), budget)?;
+            let held = raster.bytes() + overlay.as_ref().map_or(0, Placed::held);
+            write(&raster, space, *only, self.encode_request(), budget.beside(held)?)?
         } else {
             // Each format may want it in other colours, or without alpha.
             output::smallest(&encoders, self.encode_request(), rest, |encoder, request, rest| {
                 let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
-                let (changed, space) = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
-                let held = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
+                let on_background = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
+                let (changed, space) = with_overlay(on_background, overlay.as_ref(), all)?;
+                let changed_bytes = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
+                let held = changed_bytes + overlay.as_ref().map_or(0, Placed::held);
                 write(&changed, space, encoder, request, rest.beside(held)?)
             })?
         };
@@ -672,6 +703,19 @@ fn on_background<'r>(
     let budget = if let Cow::Owned(_) = &raster { budget.beside(held)? } else { budget };
     let background = transform.background.map(|color| conversion::color(color, space));
     Ok((lay_out(raster, canvas, background, encoder.has_alpha(), budget)?, space))
+}
+
+/// A finished picture with its overlay, if there is one. `budget` is for all that is held, the picture included.
+fn with_overlay<'r>(
+    (raster, space): (Cow<'r, Raster>, Colorspace),
+    overlay: Option<&Placed<'_>>,
+    budget: Budget,
+) -> Result<(Cow<'r, Raster>, Colorspace), Error> {
+    let Some(overlay) = overlay else { return Ok((raster, space)) };
+    let copied = if let Cow::Borrowed(raster) = &raster { raster.samples().len() as u64 } else { 0 };
+    let layer = overlay.layer(space, budget.beside(raster.bytes() + copied)?)?;
+    let raster = layer.over(raster.into_owned(), budget.beside(copied + overlay.held())?)?;
+    Ok((Cow::Owned(raster), space))
 }
 
 /// Lays the picture over its background and onto its canvas.

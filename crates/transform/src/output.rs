@@ -232,7 +232,7 @@ impl Finish {
         request: EncodeRequest,
         has_quality: impl Fn(&EncodeOptions) -> bool,
         budget: Budget,
-        encode: impl Fn(&EncodeOptions, u64, Budget) -> Result<Attempt<'c>, codec::Error>,
+        encode: impl Fn(&EncodeOptions, u64, Budget) -> Result<Attempt<'c>, Error>,
     ) -> Result<Rendered, Error> {
         let &Self { format, width, height, attempts } = self;
         let EncodeRequest { options, max_bytes } = request;

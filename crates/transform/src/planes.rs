@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use super::lanczos::Levels;
 use super::output::{self, Attempt, Finish};
+use super::overlay::Placed;
 use super::resize::whole_pixels;
 use super::{Error, Plan, Prepared, Rendered, Stages, conversion, lanczos};
 use image_origin_codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
-use image_origin_query::Effects;
+use image_origin_query::{Colorspace, Effects};
 
 /// Smaller pictures are not worth the trouble at their edges.
 const SMALLEST_SIDE: u32 = 16;
@@ -29,12 +30,19 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     }
     let Prepared { render, image, plan, .. } = prepared;
     let work = &render.work;
+    let overlay = Placed::new(render, plan.output_size())?;
     let Some(planes) = image.decode_planes(&prepared.need())? else { return Ok(None) };
     let decoded = Instant::now();
     let ranges = [Range::Full, Range::Narrow].into_iter();
     let wanted: Vec<_> = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range)).collect();
     prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
-    let made = all_made(planes, plan, &wanted);
+    let mut made = all_made(planes, plan, &wanted);
+    let mut held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
+    if let Some(overlay) = &overlay {
+        let layer = overlay.layer(Colorspace::Srgb, prepared.budget.beside(held)?)?;
+        made.iter_mut().for_each(|(range, planes)| layer.blend_planes(planes, levels(*range)));
+        held += overlay.held();
+    }
     let ways: Vec<_> = encoders
         .into_iter()
         .filter_map(|(format, encoder)| {
@@ -45,7 +53,6 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     work.check()?;
     let resized = Instant::now();
     let carried = metadata::carry(render.original, super::keep(render.transform.metadata), work)?;
-    let held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
     let budget = prepared.budget.beside(held + carried.bytes())?;
     let (width, height) = (plan.width, plan.height);
     let rendered =

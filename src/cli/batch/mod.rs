@@ -1,6 +1,7 @@
 //! The command `transform`, for one file or many. A failed file does not stop the others; the exit code reports it.
 
 mod inputs;
+mod overlays;
 mod plan;
 mod progress;
 mod summary;
@@ -22,6 +23,7 @@ use super::query::{looks_like_query, parse_strictly};
 use super::settings::{Given, TimeLimit, Transforming};
 use super::{Failure, print_line, read};
 use inputs::{Inputs, Naming, read_list};
+use overlays::Overlays;
 use plan::{Ending, Existing, Job, Output, explain_existing, into_folder};
 use progress::Progress;
 use summary::Summary;
@@ -40,6 +42,7 @@ Examples:
   image-origin transform photo.jpg 'w=300' -o small.webp
   image-origin transform photos 'w=1200&format=webp' --out-dir small
   image-origin transform photos 'w=1200&format=webp' --out-dir small --skip-existing --watch
+  image-origin transform photos 'w=1200&overlay=mark.png&overlay_gravity=southeast' --overlay-dir logos --out-dir out
   find . -name '*.png' -print0 | image-origin transform --files-from - -q 'format=avif' --out-dir avif --keep-paths";
 
 #[derive(Debug, Args)]
@@ -59,6 +62,9 @@ pub(super) struct Arguments {
     /// File with the paths of more images, one per line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE")]
     files_from: Option<PathBuf>,
+    /// Folder that the names of overlays begin in [default: that of each image]
+    #[arg(long, value_name = "DIR")]
+    overlay_dir: Option<PathBuf>,
     /// Keep the whole paths of the images below --out-dir
     #[arg(long)]
     keep_paths: bool,
@@ -113,6 +119,7 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
         accepted,
         avif_speed: settings.avif_speed,
         limits: settings.limits,
+        overlays: Overlays::new(arguments.overlay_dir.clone(), settings.overlay_cache),
         max_source_bytes: settings.max_source_bytes,
         time,
         existing,
@@ -207,6 +214,7 @@ struct Batch {
     accepted: Accepted,
     avif_speed: u8,
     limits: Limits,
+    overlays: Overlays,
     max_source_bytes: u64,
     time: TimeLimit,
     existing: Existing,
@@ -268,8 +276,10 @@ impl Batch {
             return Ok(Made::Skipped { output: path.clone() });
         }
         let bytes = read(input, self.max_source_bytes)?;
+        let overlay = self.overlays.read(&self.transform, input, self.max_source_bytes)?;
         let render = Render::new(&bytes)
             .transform(self.transform.clone())
+            .overlay(overlay.as_ref().map(|overlay| overlay.file(&self.overlays)))
             .accepted(self.accepted)
             .avif_speed(self.avif_speed)
             .limits(self.limits)

@@ -250,7 +250,7 @@ impl Failure {
 const fn s3_code(code: Code) -> &'static str {
     match code {
         Code::NotFound => "NoSuchKey",
-        Code::Forbidden | Code::MetadataHidden => "AccessDenied",
+        Code::Forbidden | Code::MetadataHidden | Code::OverlayNotAllowed => "AccessDenied",
         Code::BadParameter | Code::BadPath | Code::CropOutside => "InvalidArgument",
         Code::MethodNotAllowed => "MethodNotAllowed",
         Code::PreconditionFailed => "PreconditionFailed",
@@ -259,6 +259,8 @@ const fn s3_code(code: Code) -> &'static str {
         Code::Overloaded => "SlowDown",
         Code::Internal => "InternalError",
         Code::PageOutside => "PageOutside",
+        Code::OverlayNotFound => "OverlayNotFound",
+        Code::OverlayUnreadable => "OverlayUnreadable",
         Code::UnsupportedImage => "UnsupportedImage",
         Code::DamagedImage => "DamagedImage",
         Code::ImageTooLarge => "ImageTooLarge",

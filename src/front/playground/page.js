@@ -14,6 +14,7 @@ const GROUPS = [
   ['What is shown', ['gravity', 'crop', 'trim', 'rotate', 'flip', 'page']],
   ['Output', ['format', 'q', 'lossless', 'progressive', 'max_bytes', 'colorspace', 'colors', 'dither', 'metadata', 'hdr', 'download', 'v', 'preset']],
   ['Colours and effects', ['bg', 'brightness', 'contrast', 'saturation', 'gamma', 'grayscale', 'tint', 'invert', 'blur', 'sharpen', 'pixelate', 'redact', 'redact_mode']],
+  ['Overlay', ['overlay', 'overlay_w', 'overlay_h', 'overlay_gravity', 'overlay_x', 'overlay_y', 'overlay_opacity', 'overlay_tile']],
 ];
 /** Where sliders end whose parameters go much further than anybody drags. */
 const SLIDER_ENDS = { w: 2000, h: 2000, dpr: 4, blur: 30, brightness: 3, contrast: 3, saturation: 3, gamma: 3, max_bytes: 200000, page: 100 };

@@ -26,7 +26,8 @@ fn answer_to(config: &Config, uri: &str, method: &str, origin: &str, status: &st
         serde_json::from_str(include_str!("../../../../fixtures/events/origin-response.json")).unwrap();
     let mut cf = event["Records"][0]["cf"].take();
     cf["request"]["method"] = json!(method);
-    cf["request"]["uri"] = json!(uri);
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    (cf["request"]["uri"], cf["request"]["querystring"]) = (json!(path), json!(query));
     cf["request"]["origin"]["custom"]["domainName"] = json!(origin);
     cf["response"]["status"] = json!(status);
     for (name, value) in headers.as_object().unwrap() {
@@ -154,7 +155,7 @@ fn rules() -> Config {
 #[test]
 fn a_rule_says_how_long_good_answers_are_kept() {
     let config = rules();
-    let table: [(&str, Option<&str>, Option<&str>); 26] = [
+    let table: [(&str, Option<&str>, Option<&str>); 28] = [
         ("/public/a.jpg", Some("public, max-age=2592000"), Some("public, max-age=2592000")),
         ("/public/a.jpg", Some("max-age=9"), Some("public, max-age=9")),
         ("/public/a.jpg", None, Some("public")),
@@ -191,6 +192,9 @@ fn a_rule_says_how_long_good_answers_are_kept() {
         ("/users/alice/a.jpg", Some("public, no-cache"), Some("no-cache")),
         ("/users/alice/a.jpg", Some("private"), Some("private")),
         ("/any/a.jpg", Some("public, max-age=9"), Some("max-age=9")),
+        // What lies over a picture may be for fewer than the picture is.
+        ("/public/a.jpg?overlay=public%2Fb.png", Some("max-age=9"), Some("public, max-age=9")),
+        ("/public/a.jpg?overlay=token%2Fb.png", Some("public, max-age=9"), Some("max-age=9")),
         // No rule lets these pass, so they do not come; if they did, they would be nobody's.
         ("/elsewhere/a.jpg", Some("public, max-age=9"), Some("max-age=9")),
         ("/public/%252e%252e/token/a.jpg", Some("public, max-age=9"), Some("max-age=9")),

@@ -105,6 +105,50 @@ fn a_claim_may_be_a_list_but_must_be_a_text() {
 }
 
 #[test]
+fn an_overlay_is_shown_to_those_who_may_see_it() {
+    let rules = json!([
+        {"path": "/users/{sub}/*", "allow": ["jwt"], "issuers": [ISSUER]},
+        {"path": "/press/*", "allow": ["signed-url"]},
+        {"path": "/public/*", "allow": ["public"]},
+    ]);
+    let alice = token(&header("ES256", "p256"), &claims(), "p256");
+    let table = [
+        ("/public/a.jpg?overlay=public/logo.png", 200),
+        ("/public/a.jpg?overlay=/public/logo.png&w=3", 200),
+        ("/public/a.jpg?overlay=users/alice/logo.png", 200),
+        ("/users/alice/a.jpg?overlay=public/logo.png", 200),
+        ("/public/a.jpg?overlay=users/bob/logo.png", 403),
+        ("/public/a.jpg?overlay=/users/bob/logo.png", 403),
+        ("/public/a.jpg?overlay=users%2Fbob%2Flogo.png", 403),
+        ("/public/a.jpg?%6fverlay=users/bob/logo.png", 403),
+        ("/public/a.jpg?overlay=public/logo.png&overlay=users/bob/logo.png", 403),
+        ("/public/a.jpg?overlay=+users/bob/logo.png+", 403),
+        ("/public/a.jpg?overlay=Users/bob/logo.png", 400),
+        ("/public/a.jpg?overlay=elsewhere/logo.png", 403),
+        // A preset does not hide what stands beside it, nor does a value that the origin refuses.
+        ("/public/a.jpg?preset=card&overlay=/users/bob/logo.png", 403),
+        ("/public/a.jpg?w=none&overlay=users/bob/logo.png", 403),
+        // The rule of the overlay asks for a signature of this URL, which a token is not.
+        ("/public/a.jpg?overlay=press/logo.png", 403),
+        // No keys, which the origin refuses.
+        ("/public/a.jpg?overlay=public/../users/bob/logo.png", 200),
+        ("/public/a.jpg?overlay=public/%252e%252e/users/bob/logo.png", 200),
+        ("/public/a.jpg?overlay=public%5c..%5cusers%5cbob", 200),
+        ("/public/a.jpg?overlay=", 200),
+    ];
+    for (url, expected) in table {
+        assert_eq!(status_with_token(&rules, url, &alice, &keys()), expected, "{url}");
+    }
+    let signed = crate::sign_url("/public/a.jpg?overlay=press/logo.png", NOW + 9, &[7; 32]).unwrap();
+    let signed_keys =
+        crate::Keys::from_json(&json!({"url_secrets": [{"name": "a", "secret": "\u{7}".repeat(32)}]}).to_string());
+    let status_of = |url: &str, keys| status(&viewer_request(&event("GET", url, &[]), &config(&rules), NOW, keys));
+    let signed_keys = signed_keys.unwrap();
+    assert_eq!(status_of(&signed, &signed_keys), 200);
+    assert_eq!(status_of(&signed.replace("logo", "other"), &signed_keys), 403);
+}
+
+#[test]
 fn a_name_counts_with_its_issuer_only() {
     let rules =
         json!([{"path": "/users/{sub}/*", "allow": ["jwt"], "issuers": [ISSUER]}, {"path": "/*", "allow": ["jwt"]}]);

@@ -1,0 +1,201 @@
+//! The pictures that requests lay over others: which of them may be, their entity tags, and their files in memory.
+//!
+//! An overlay comes from the origin's own source, under the memory, the deadline and the limits of the request that names
+//! it. The source is asked for every request, with the tag of the file that is in memory, since the overlay's tag is a part
+//! of the answer's. Files and decoded pictures are kept for the next request, each up to a limit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::OriginSettings;
+use super::download::{Downloads, Look};
+use crate::error::{Code, Problem};
+use crate::query::{Answer as Wanted, Transform};
+use crate::source::{Ask, Found, Key, Object, Source, SourceError};
+use crate::transform::{OverlayCache, OverlayFile};
+
+/// The part of the memory for overlays that files take; what is decoded has the rest.
+const FILES_SHARE: u64 = 4;
+
+/// The part of the files' memory that one of them may take.
+const LARGEST_SHARE: u64 = 4;
+
+/// What is known of a request's overlay before it is read.
+#[derive(Debug)]
+pub(super) struct FoundOverlay {
+    key: Key,
+    /// The source's tag of it; `None` where nothing tells one state from another.
+    pub(super) tag: Option<String>,
+    /// Its bytes, for the first one who reads them; none where they are in memory.
+    object: Mutex<Option<Object>>,
+}
+
+impl FoundOverlay {
+    /// What tells this state of the file from all others.
+    fn id(&self) -> Option<String> {
+        self.tag.as_ref().map(|tag| file_id(&self.key, tag))
+    }
+}
+
+/// The overlays that requests share.
+pub(super) struct Overlays {
+    /// Where overlays are; nowhere if it is none.
+    folder: Option<String>,
+    downloads: Downloads,
+    /// Files by their ids.
+    files: moka::future::Cache<String, Bytes>,
+    /// The newest tag of each file, by key.
+    tags: moka::future::Cache<String, String>,
+    largest_file: u64,
+    decoded: Arc<OverlayCache>,
+}
+
+/// Keys whose newest tag is remembered.
+const REMEMBERED_TAGS: u64 = 10_000;
+
+impl Overlays {
+    pub(super) fn new(settings: &OriginSettings, downloads: Downloads) -> Self {
+        let files = settings.overlay_cache / FILES_SHARE;
+        let weigh = |id: &String, bytes: &Bytes| u32::try_from(id.len() + bytes.len()).unwrap_or(u32::MAX);
+        Self {
+            folder: settings.overlays.clone(),
+            downloads,
+            files: moka::future::Cache::builder().max_capacity(files).weigher(weigh).build(),
+            tags: moka::future::Cache::new(REMEMBERED_TAGS),
+            largest_file: files / LARGEST_SHARE,
+            decoded: Arc::new(OverlayCache::new(settings.overlay_cache - files)),
+        }
+    }
+
+    /// Bytes of files and decoded pictures.
+    pub(super) fn held(&self) -> u64 {
+        self.files.weighted_size() + self.decoded.bytes()
+    }
+
+    /// Refuses an overlay that is not where overlays are.
+    ///
+    /// # Errors
+    /// [`Code::OverlayNotAllowed`].
+    pub(super) fn check(&self, transform: &Transform) -> Result<(), Problem> {
+        let Some(overlay) = &transform.overlay else { return Ok(()) };
+        match &self.folder {
+            Some(folder) if overlay.key.is_below(folder) => Ok(()),
+            Some(_) => Err(Problem::new(
+                Code::OverlayNotAllowed,
+                format!("{} is not below the folder that the setting overlays names", overlay.key),
+            )),
+            None => Err(Problem::new(
+                Code::OverlayNotAllowed,
+                "overlays are switched off here: the setting overlays names the folder of those that are allowed",
+            )),
+        }
+    }
+
+    /// Asks the source for the overlay of a request, if it makes a picture with one.
+    ///
+    /// # Errors
+    /// [`Code::OverlayNotFound`], [`Code::OverlayUnreadable`], and those of a source that fails.
+    pub(super) async fn find(
+        &self,
+        source: &dyn Source,
+        transform: &Transform,
+        deadline: Instant,
+    ) -> Result<Option<FoundOverlay>, Problem> {
+        let overlay = transform.overlay.as_ref().filter(|_| transform.answer == Wanted::Picture);
+        let Some(overlay) = overlay else { return Ok(None) };
+        let key = Key::of_overlay(&overlay.key);
+        let known = match self.tags.get(key.as_str()).await {
+            Some(tag) if self.files.contains_key(&file_id(&key, &tag)) => Some(tag),
+            _ => None,
+        };
+        let found = open(source, &key, known.as_deref(), deadline).await?;
+        let (meta, object) = match found {
+            Found::Object(object) => (object.meta.clone(), Some(object)),
+            Found::Same(meta) => (meta, None),
+        };
+        let tag = meta.etag.filter(|tag| !tag.is_empty());
+        Ok(Some(FoundOverlay { key, tag, object: Mutex::new(object) }))
+    }
+
+    /// The file of a request's overlay, in memory.
+    ///
+    /// # Errors
+    /// As [`Self::find`], and those of [`Downloads::read`].
+    pub(super) async fn read(
+        &self,
+        source: &dyn Source,
+        found: &FoundOverlay,
+        deadline: Instant,
+    ) -> Result<ReadOverlay, Problem> {
+        let id = found.id();
+        if let Some(id) = &id
+            && let Some(bytes) = self.files.get(id).await
+        {
+            return Ok(self.decodable(bytes, Some(id.clone())));
+        }
+        let object = found.object.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let object = match object {
+            Some(object) => object,
+            // Another request is reading these bytes, or they have left the memory since the source was asked.
+            None => match open(source, &found.key, None, deadline).await? {
+                Found::Object(object) => object,
+                Found::Same(_) => return Err(SourceError::Failed("an overlay was not sent".to_owned()).into()),
+            },
+        };
+        // Its tag may be a newer one by now, under which nobody has asked for this answer.
+        let is_same = object.meta.etag == found.tag;
+        let bytes = self.downloads.read(object, deadline, |head| async {
+            super::body::sniffed(&head)?;
+            Ok(Look { bytes: head, enough: true })
+        });
+        let bytes = bytes.await.map_err(of_overlay)?;
+        let Some(id) = id.filter(|_| is_same) else { return Ok(self.decodable(bytes, None)) };
+        if bytes.len() as u64 <= self.largest_file {
+            // A copy, since the memory of what was read is that of requests.
+            self.files.insert(id.clone(), Bytes::copy_from_slice(&bytes)).await;
+            if let Some(tag) = &found.tag {
+                self.tags.insert(found.key.as_str().to_owned(), tag.clone()).await;
+            }
+        }
+        Ok(self.decodable(bytes, Some(id)))
+    }
+
+    fn decodable(&self, bytes: Bytes, id: Option<String>) -> ReadOverlay {
+        ReadOverlay { bytes, cache: id.map(|id| (self.decoded.clone(), id)) }
+    }
+}
+
+/// The file of an overlay in memory.
+#[derive(Debug)]
+pub(super) struct ReadOverlay {
+    bytes: Bytes,
+    cache: Option<(Arc<OverlayCache>, String)>,
+}
+
+impl ReadOverlay {
+    pub(super) fn file(&self) -> OverlayFile<'_> {
+        let cache = self.cache.as_ref().map(|(cache, id)| (&**cache, id.as_str()));
+        OverlayFile { bytes: &self.bytes, cache }
+    }
+}
+
+fn file_id(key: &Key, tag: &str) -> String {
+    format!("{}\n{tag}", key.as_str())
+}
+
+async fn open(source: &dyn Source, key: &Key, holds: Option<&str>, deadline: Instant) -> Result<Found, Problem> {
+    let opened = tokio::time::timeout_at(deadline, source.open(Ask { key, version: None, holds, deadline })).await;
+    opened.unwrap_or(Err(SourceError::TimedOut)).map_err(|error| of_overlay(error.into()))
+}
+
+/// What is wrong with the overlay and not with the original.
+fn of_overlay(problem: Problem) -> Problem {
+    let code = match problem.code {
+        Code::NotFound => Code::OverlayNotFound,
+        Code::Forbidden | Code::SourceTooLarge | Code::UnsupportedImage | Code::DamagedImage => Code::OverlayUnreadable,
+        code => code,
+    };
+    Problem::new(code, format!("the overlay: {}", problem.detail))
+}
