@@ -2,8 +2,8 @@
 # What a change to the infrastructure must pass; no AWS account and no container engine are needed.
 #
 # Every variant of the CDK app is synthesised and held against cdk-nag, CloudFormation's schemas, cfn-lint and the assertions
-# of infra/cdk/test; what was packaged is unpacked and run; the Dockerfile's steps are done, and the Kubernetes manifest is
-# held against the API's schemas; so is the Terraform module against those of its provider. What is missing comes from npm and PyPI; without Node.js 20 or Python 3 this is skipped.
+# of infra/cdk/test; what was packaged is unpacked and run; the Dockerfile's steps are done, the Helm chart is rendered
+# by Helm's own engine and held against the API's schemas, and the Terraform module against those of its provider and by checkov. What is missing comes from npm and PyPI; without Node.js 20 or Python 3 this is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -57,6 +57,20 @@ types=target/terraform-types
 } &
 declarations=$!
 
+# checkov needs other versions of what the linters need, so it has a place of its own. It waits for nothing here.
+checkov=checkov==3.3.30
+{
+    if [ "$(cat target/checkov/version 2>/dev/null)" != "$checkov" ]; then
+        rm -rf target/checkov
+        python3 -m venv target/checkov
+        target/checkov/bin/pip install --quiet --disable-pip-version-check "$checkov"
+        echo "$checkov" >target/checkov/version
+    fi
+    target/checkov/bin/checkov --directory infra/terraform --config-file infra/terraform/.checkov.yaml --quiet --compact --skip-download
+    echo "checkov has nothing to say about the Terraform module"
+} &
+security=$!
+
 cd infra/cdk
 npm ci --loglevel=error
 npm run --silent check
@@ -68,13 +82,15 @@ npm test --silent
 cd ../..
 
 infra/container/check.sh
-"$venv/bin/kubernetes-validate" --strict --quiet infra/kubernetes/image-origin.yaml
-echo "the Kubernetes manifest is valid"
+"$venv/bin/python" -B infra/kubernetes/check.py infra/kubernetes/chart
+"$venv/bin/cfn-lint" infra/container/recipes/ecs.yaml
+"$venv/bin/python" -B infra/container/recipes/check.py "$IMAGE_ORIGIN"
 
 wait "$declarations"
 "$venv/bin/python" -B infra/terraform/check.py "$types/package/lib" infra/terraform infra/terraform/examples/*/
 "$venv/bin/python" -B infra/terraform/check_test.py "$types/package/lib"
 for rules in infra/terraform/examples/*/edge.toml; do "$IMAGE_ORIGIN" edge check "$rules"; done
+wait "$security"
 if command -v terraform >/dev/null; then
     terraform fmt -check -recursive infra/terraform
 else
