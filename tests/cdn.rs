@@ -263,7 +263,7 @@ fn each_step_is_told() {
     ];
     assert_eq!(stations(1), whole);
     let text = told["requests"][1].to_string();
-    for part in ["everybody may", "GET /photo.jpg?w=40", "a transformation goes to transformer.localhost"] {
+    for part in ["no authorisation required", "GET /photo.jpg?w=40", "a transformation goes to transformer.localhost"] {
         assert!(text.contains(part), "{part} in {text}");
     }
     for part in ["authorization: AWS4-HMAC-SHA256", "valid signature; responded with 200", "for 2592000 s"] {

@@ -636,11 +636,11 @@ fn the_edge_is_checked_and_explained() {
             &["https://img.example/a.jpg?width=0300&fit=inside"],
             &["rules[1] `/*`", "forwarded as /a.jpg?w=300", "abc.lambda-url"],
         ),
-        (&["/press/a.jpg"], &["rules[0] `/press/*` refuses it, nothing was shown", "response is 401", "with access"]),
+        (&["/press/a.jpg"], &["rules[0] `/press/*` denies it: no credentials", "response is 401", "with access"]),
         (&["/press/a.jpg", "-H", "cookie: access=correct horse battery staple"], &["by token: the token is `s`"]),
         (&[signed.trim()], &["by signed-url: the URL is signed with `a`", "/press/a%20b.jpg?w=300"]),
         (&["/a.jpg?wdith=3&utm=1"], &["ignored: wdith (did you mean width?), utm"]),
-        (&["//press/a.jpg"], &["readings of this path fall under different rules", "response is 400"]),
+        (&["//press/a.jpg"], &["readings of this path match different rules", "response is 400"]),
     ];
     for (arguments, expected) in table {
         let output = run(&[&["edge", "check", &good, "--keys", &keys], arguments].concat());
@@ -715,7 +715,7 @@ fn examples_and_the_documentations_configurations_are_good() {
     let table: [(&[&str], &str); 6] = [
         (&[&rules, "--keys", &keys, "/press/a.jpg", token[0], token[1]], "the token is `2026-autumn`"),
         (&[&rules, "--keys", &keys, "/users/alice/a.jpg"], "the response is 401"),
-        (&[&rules, "/a.jpg"], "no rule is about this path"),
+        (&[&rules, "/a.jpg"], "no rule matches this path"),
         (&[&edge, "/press/a.jpg?width=0300&fit=inside"], "forwarded as /press/a.jpg?w=300"),
         (&[&press, "--keys", &tokens, "/a.jpg", token[0], token[1]], "the token is `2026-autumn`"),
         (&[&example("infra/cdk/examples/public.toml"), "/a.jpg?w=3"], "no [origins] in the file"),

@@ -1,7 +1,7 @@
-//! Takes the model out of the package of `rustface`, which cargo has fetched and checked like every other dependency.
+//! Extracts the model from the package `rustface`, which cargo has downloaded and verified like every other dependency.
 //!
-//! Cargo does not tell a build script where the sources of a dependency are. The place of a panic does: an assertion of
-//! that package fails on purpose, and the model is in a folder next to the file that it stands in.
+//! Cargo does not tell a build script where the sources of a dependency are, but the location of a panic does: an
+//! assertion of that package is made to fail, and the model is in a folder next to that source file.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A file among the sources of `rustface`.
+/// The path of a source file of `rustface`.
 fn source_file() -> Option<PathBuf> {
     let place = Arc::new(Mutex::new(None));
     let told = place.clone();
@@ -28,7 +28,7 @@ fn source_file() -> Option<PathBuf> {
         let file = panic.location().map(|location| PathBuf::from(location.file()));
         *told.lock().unwrap_or_else(PoisonError::into_inner) = file;
     }));
-    // One pixel is announced, and none given.
+    // One pixel is declared, but no samples are given.
     let failed = std::panic::catch_unwind(|| rustface::ImageData::new(&[], 1, 1).width());
     std::panic::set_hook(usual);
     failed.err()?;

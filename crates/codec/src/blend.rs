@@ -1,6 +1,6 @@
-//! Pixels over pixels: a frame over its canvas, a picture over its background.
+//! Alpha blending: a frame over its canvas, a picture over its background.
 
-/// Lays a pixel over another one (Porter and Duff's "over", straight alpha).
+/// Blends a pixel over another one (Porter and Duff's "over", straight alpha).
 pub fn over(below: &mut [u8; 4], above: [u8; 4]) {
     match (above[3], below[3]) {
         (0, _) => {}

@@ -1,9 +1,9 @@
-//! Bitmaps of Windows and OS/2: row by row, made smaller on the way where that is enough. Icons hold the same without the
-//! header of the file.
+//! BMP files of Windows and OS/2: decoded row by row, and reduced while decoding if that suffices. Icons contain the
+//! same without the file header.
 //!
-//! All headers from BITMAPCOREHEADER (12 bytes) to BITMAPV5HEADER (124 bytes) are read, and OS/2's of 16 to 64 bytes
-//! ("[MS-WMF]" 2.2.2.3 to 2.2.2.5; "OS/2 Presentation Manager Programming Reference", volume 2). Where a file ends early
-//! it is shown as far as it goes.
+//! All headers from BITMAPCOREHEADER (12 bytes) to BITMAPV5HEADER (124 bytes) are supported, and OS/2's of 16 to 64
+//! bytes ("[MS-WMF]" 2.2.2.3 to 2.2.2.5; "OS/2 Presentation Manager Programming Reference", volume 2). Truncated files
+//! are decoded as far as possible.
 
 use super::jpeg::Jpeg;
 use super::png::Png;
@@ -12,12 +12,12 @@ use super::{
     Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Need, Orientation, Raster, Samples, Work,
 };
 
-/// Bitmaps with a file's header, to be read only.
+/// The BMP decoder.
 pub(super) struct Bmp;
 
 const FILE_HEADER: usize = 14;
 
-/// Between looks at the clock, so many instructions of a run-length code are followed, each of up to 255 pixels.
+/// The number of run-length instructions between two checks of the deadline, each of up to 255 pixels.
 const STRIDE: usize = 256;
 
 fn damaged(reason: &str) -> Error {
@@ -28,55 +28,55 @@ fn unsupported(what: &str) -> Error {
     Error::Unsupported(format!("the bmp is of a kind that is not read: {what}"))
 }
 
-/// A bitmap whose header has been read.
+/// A bitmap with a parsed header.
 pub(super) struct Bitmap<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Whether the first row that is stored is the highest.
+    /// Whether the first stored row is the top row.
     top_down: bool,
     pixels: Pixels,
-    /// Whether pixels stand one after the other, or in which run-length code they do.
+    /// The run-length encoding of the pixels, if they have one.
     runs: Option<Runs>,
-    /// Everything from the first pixel on.
+    /// The data from the first pixel on.
     data: &'a [u8],
     icc: Option<&'a [u8]>,
 }
 
-/// What the bits of a pixel mean.
+/// The pixel format.
 enum Pixels {
-    /// Places in a table of colours.
+    /// Indices into a colour table.
     Indexed { bits: usize, palette: Vec<[u8; 3]> },
-    /// Bytes: those of red, green and blue, and of alpha.
+    /// Bytes: the offsets of red, green and blue, and of alpha.
     Bytes { size: usize, order: [usize; 3], alpha: Option<usize> },
-    /// Bits of a number of so many bytes, the lowest first: those of red, green, blue and alpha.
+    /// Bit masks of a little-endian number: red, green, blue and alpha.
     Masks { size: usize, masks: [u32; 4] },
 }
 
-/// Run-length codes, by the bits of their pixels.
+/// Run-length encodings, by bits per pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Runs {
     Four,
     Eight,
-    /// OS/2's.
+    /// OS/2's encoding of 24 bits.
     TwentyFour,
 }
 
-/// What a file holds.
+/// The content of a file.
 enum Content<'a> {
     Bitmap(Bitmap<'a>),
     Jpeg(&'a [u8]),
     Png(&'a [u8]),
 }
 
-/// Where alpha comes from.
+/// The source of alpha.
 pub(super) enum Alpha<'a> {
-    /// From the pixels, if they have some.
+    /// The pixels, if they contain any alpha.
     Stored,
-    /// From the pixels if any of these has some, and else from the bits of a mask behind them, which may be cut off.
+    /// The pixels if any of them is not transparent, otherwise the bits of the mask after them, which may be truncated.
     Mask(&'a [u8]),
 }
 
-/// The header in front of the pixels, by whose length it is told which one it is. What is behind its end is zero.
+/// The DIB header, whose length determines its version. Fields beyond its end are zero.
 struct Fields<'a> {
     header: &'a [u8],
 }
@@ -96,8 +96,8 @@ impl Fields<'_> {
 const CORE_LEN: usize = 12;
 const INFO_LEN: usize = 40;
 
-/// Reads what stands behind the file's header. `pixels` is where they begin, as far as that header says so. The height
-/// of an icon is that of its colours and of its mask together.
+/// Parses the data after the file header. `pixels` is the offset of the pixels according to that header. The height of
+/// an icon includes its mask.
 fn read<'a>(dib: &'a [u8], pixels: Option<usize>, is_icon: bool) -> Result<Content<'a>, Error> {
     let length = Fields { header: dib }.u32(0) as usize;
     let header = dib.get(..length).ok_or_else(|| damaged("the header is cut off"))?;
@@ -112,7 +112,7 @@ fn read<'a>(dib: &'a [u8], pixels: Option<usize>, is_icon: bool) -> Result<Conte
     };
     let compression = if is_core { 0 } else { fields.u32(16) };
     let is_os2 = !matches!(length, CORE_LEN | INFO_LEN | 52 | 56 | 108 | 124);
-    // Masks stand behind a header that has no place for them.
+    // Masks follow a header that does not contain them.
     let masks_behind = match (length, compression) {
         (INFO_LEN, 3) => 3,
         (INFO_LEN, 6) => 4,
@@ -128,7 +128,7 @@ fn read<'a>(dib: &'a [u8], pixels: Option<usize>, is_icon: bool) -> Result<Conte
         (_, used) => used as usize,
     };
     let behind = colours_at.saturating_add(table.saturating_mul(entry));
-    // An offset that cannot be right is none.
+    // An invalid offset is ignored.
     let start = pixels.filter(|start| (colours_at..dib.len()).contains(start)).unwrap_or(behind);
     let data = dib.get(start..).unwrap_or_default();
 
@@ -175,7 +175,7 @@ fn read<'a>(dib: &'a [u8], pixels: Option<usize>, is_icon: bool) -> Result<Conte
     }))
 }
 
-/// Masks of whole bytes are common, and read faster so.
+/// Masks of whole bytes are common, and faster to read as bytes.
 fn masked(size: usize, masks: [u32; 4]) -> Pixels {
     let place = |mask: u32| (0..size).find(|place| mask == 0xff << (8 * place));
     let (colours, alpha) = (masks.map(place), place(masks[3]));
@@ -187,7 +187,7 @@ fn masked(size: usize, masks: [u32; 4]) -> Pixels {
     }
 }
 
-/// The profile that a BITMAPV5HEADER says is embedded.
+/// The embedded profile of a BITMAPV5HEADER.
 fn profile<'a>(fields: &Fields<'_>, dib: &'a [u8]) -> Option<&'a [u8]> {
     const EMBEDDED: u32 = u32::from_be_bytes(*b"MBED");
     let is_embedded = fields.header.len() == 124 && fields.u32(56) == EMBEDDED;
@@ -196,7 +196,7 @@ fn profile<'a>(fields: &Fields<'_>, dib: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl<'a> Bitmap<'a> {
-    /// Reads the bitmap of an icon, and what is behind its colours: the mask.
+    /// Parses the bitmap of an icon, and returns the mask after its colours.
     pub(super) fn of_icon(dib: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         match read(dib, None, true)? {
             Content::Bitmap(bitmap) if bitmap.runs.is_none() => {
@@ -208,7 +208,7 @@ impl<'a> Bitmap<'a> {
         }
     }
 
-    /// What is known before a pixel is read.
+    /// The header of the picture.
     ///
     /// # Errors
     /// [`Error::TooLarge`].
@@ -228,7 +228,7 @@ impl<'a> Bitmap<'a> {
         if has_alpha { Channels::Rgba } else { Channels::Rgb }
     }
 
-    /// Bits of a pixel.
+    /// The number of bits per pixel.
     fn bits(&self) -> u64 {
         match &self.pixels {
             Pixels::Indexed { bits, .. } => *bits as u64,
@@ -236,22 +236,22 @@ impl<'a> Bitmap<'a> {
         }
     }
 
-    /// Bytes from one row to the next: rows are filled up to 32 bits.
+    /// The stride of a row in bytes: rows are padded to 32 bits.
     fn stride(&self) -> u64 {
         (u64::from(self.width) * self.bits()).div_ceil(32) * 4
     }
 
-    /// The bytes of a row in `data`, the highest being row 0; fewer, or none, where the data ends early.
+    /// The bytes of a row in `data`, where row 0 is the top row; truncated or empty if the data ends early.
     fn row<'d>(&self, data: &'d [u8], stride: u64, y: u32) -> &'d [u8] {
         let stored = if self.top_down { y } else { self.height - 1 - y };
         let at = |row: u64| usize::try_from(row.saturating_mul(stride)).unwrap_or(usize::MAX).min(data.len());
         &data[at(stored.into())..at(u64::from(stored) + 1)]
     }
 
-    /// Decodes the area that is needed.
+    /// Decodes the needed area.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Stopped`], and [`Error::Damaged`] if there is no pixel.
+    /// [`Error::TooLarge`], [`Error::Stopped`], and [`Error::Damaged`] if there are no pixels.
     pub(super) fn decode(&self, alpha: &Alpha<'_>, need: &Need<'_>) -> Result<Decoded, Error> {
         need.budget.check_pixels(self.width, self.height)?;
         let Some(runs) = self.runs else { return self.decode_rows(alpha, need) };
@@ -309,8 +309,7 @@ impl<'a> Bitmap<'a> {
         Ok(Decoded { raster, area, icc: self.icc.map(<[u8]>::to_vec), flaw })
     }
 
-    /// Whether alpha says anything. Where it is zero everywhere, it was never meant, and the picture is opaque, as in
-    /// browsers.
+    /// Whether alpha is meaningful. If it is zero everywhere, it is ignored and the picture is opaque, as in browsers.
     fn has_visible_alpha(&self, work: &Work) -> Result<bool, Error> {
         let mask = match &self.pixels {
             Pixels::Indexed { .. } => 0,
@@ -329,7 +328,7 @@ impl<'a> Bitmap<'a> {
         Ok(false)
     }
 
-    /// Appends the pixels of a stored row, as far as there are some.
+    /// Appends the pixels of a stored row, as far as they are available.
     fn convert(&self, stored: &[u8], window: &Window, channels: Channels, keeps_alpha: bool, out: &mut Vec<u8>) {
         let mut push = |rgb: [u8; 3], alpha: u8| {
             out.extend(rgb);
@@ -364,8 +363,8 @@ impl<'a> Bitmap<'a> {
         }
     }
 
-    /// The pixels of a run-length code, a byte or three bytes each, in rows of `stride` bytes in the order of the file.
-    /// Those that it leaves out are zero, and those beyond the end of a row are left out.
+    /// Decodes run-length encoded pixels of one or three bytes each, in rows of `stride` bytes in file order. Skipped
+    /// pixels are zero, and pixels beyond the end of a row are dropped.
     fn unpack(&self, runs: Runs, stride: usize, work: &Work) -> Result<(Vec<u8>, Option<Flaw>), Error> {
         let mut canvas = Canvas {
             rows: vec![0; stride * self.height as usize],
@@ -407,7 +406,7 @@ impl<'a> Bitmap<'a> {
                             pixels.chunks_exact(canvas.size).for_each(|pixel| canvas.put(pixel));
                         }
                     }
-                    // What is listed is filled up to 16 bits.
+                    // Literal runs are padded to 16 bits.
                     input = &rest[(length % 2).min(rest.len())..];
                 }
                 [count @ 1..=255, ref rest @ ..] if rest.len() >= canvas.size => {
@@ -431,12 +430,12 @@ impl<'a> Bitmap<'a> {
     }
 }
 
-/// Where a run-length code draws.
+/// The output of the run-length decoder.
 struct Canvas {
     rows: Vec<u8>,
     stride: usize,
     width: usize,
-    /// Bytes of a pixel.
+    /// The number of bytes per pixel.
     size: usize,
     x: usize,
     y: usize,
@@ -452,12 +451,12 @@ impl Canvas {
     }
 }
 
-/// Bytes from one row of a mask to the next.
+/// The stride of a mask in bytes.
 fn mask_stride(width: u32) -> u64 {
     u64::from(width).div_ceil(32) * 4
 }
 
-/// Makes the pixels transparent whose bits in a row of the mask are set, beginning with that of the column `left`.
+/// Makes the pixels transparent whose bits in a row of the mask are set, starting at column `left`.
 fn hide(row: &mut [u8], mask: &[u8], left: u32) {
     for (x, pixel) in (left as usize..).zip(row.as_chunks_mut::<4>().0) {
         if mask.get(x / 8).is_some_and(|byte| byte << (x % 8) & 0x80 != 0) {
@@ -466,12 +465,12 @@ fn hide(row: &mut [u8], mask: &[u8], left: u32) {
     }
 }
 
-/// The number that up to four bytes are.
+/// A little-endian number of up to four bytes.
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// The bits of a number that a mask selects, on a scale up to 255; `None` of none.
+/// The bits of a number under a mask, scaled to 255; `None` for an empty mask.
 fn masked_bits(number: u32, mask: u32) -> Option<u8> {
     let shift = mask.trailing_zeros();
     let max = u64::from(mask.checked_shr(shift)?);
@@ -479,7 +478,7 @@ fn masked_bits(number: u32, mask: u32) -> Option<u8> {
     Some(((value * 255 + max / 2) / max) as u8)
 }
 
-/// Reads the headers of a file.
+/// Parses the headers of a file.
 fn open(bytes: &[u8]) -> Result<Content<'_>, Error> {
     let dib = bytes.get(FILE_HEADER..).ok_or_else(|| damaged("the header is cut off"))?;
     let start = Fields { header: bytes }.u32(10) as usize;
@@ -510,8 +509,7 @@ mod tests {
     use super::super::Area;
     use super::*;
 
-    /// A file of a header of this length, in which fields stand at their places as far as it has these, and what stands
-    /// behind it.
+    /// A file with a header of this length and the given fields, as far as they fit, followed by `behind` and `pixels`.
     fn file(length: u32, fields: &[(usize, &[u8])], behind: &[u8], pixels: &[u8]) -> Vec<u8> {
         let mut header = vec![0; length as usize];
         header[..4].copy_from_slice(&length.to_le_bytes());
@@ -522,7 +520,7 @@ mod tests {
         [b"BM\0\0\0\0\0\0\0\0", start.to_le_bytes().as_slice(), &header, behind, pixels].concat()
     }
 
-    /// The fields of sides, planes, bits and compression.
+    /// The fields for size, planes, bits and compression.
     fn info(width: i32, height: i32, bits: u16, compression: u32) -> Vec<(usize, Vec<u8>)> {
         vec![
             (4, width.to_le_bytes().to_vec()),
@@ -551,16 +549,16 @@ mod tests {
         decoded(bytes, None, 1.0).unwrap().raster.samples().as_bytes().to_vec()
     }
 
-    /// A name; the length of the header, bits, compression and masks; two pixels, and what they become.
+    /// Name; header length, bits, compression and masks; two pixels, and the expected output.
     type Masked<'a> = (&'a str, u32, u16, u32, Vec<u8>, &'a [u8], &'a [u8]);
-    /// A name; bits, compression and height; the code, the greys of 4 by 2 pixels, and what is wrong.
+    /// Name; bits, compression and height; the encoded data, the greys of 4 by 2 pixels, and the flaw.
     type Code<'a> = (&'a str, u16, u32, i32, &'a [u8], [u8; 8], Option<Flaw>);
 
     const GREYS: [u8; 16] = [10, 10, 10, 0, 20, 20, 20, 0, 30, 30, 30, 0, 40, 40, 40, 0];
 
     #[test]
     fn every_header_is_read() {
-        // A row of 10, 20, 30 over one of 40, 10, 10, stored from the bottom up.
+        // A row of 10, 20, 30 above one of 40, 10, 10, stored bottom-up.
         let rows = [0x32, 0, 0, 0, 0x11, 0, 0, 0];
         let (low, high) = ([0xc0, 0, 0, 0], [0x18, 0, 0, 0]);
         let two = [low, high].concat();
@@ -572,7 +570,7 @@ mod tests {
         let narrow: Vec<u8> = GREYS.chunks(4).flat_map(|colour| colour[..3].to_vec()).collect();
         let core = file(12, &[(4, &[3, 0, 2, 0, 1, 0, 2, 0])], &narrow, &two);
         assert_eq!(samples(&core), expected);
-        // From the top down, planes that are none, and a table of more colours than there can be.
+        // Top-down, with an invalid number of planes and of colours.
         let mut fields = info(3, -2, 2, 0);
         fields.extend([(12, vec![9, 9]), (32, vec![44, 1])]);
         let many = [GREYS.to_vec(), vec![0; 4 * 296]].concat();
@@ -580,10 +578,10 @@ mod tests {
         let four = bitmap(40, &info(3, 2, 4, 0), &GREYS, &rows);
         let greys: Vec<u8> = samples(&four).into_iter().step_by(3).collect();
         assert_eq!(greys, [20, 20, 10, 40, 30, 10]);
-        // A table that is cut off by the pixels: colours that are missing are black.
+        // A colour table that is truncated by the pixels: missing colours are black.
         let mut cut = bitmap(40, &info(2, 1, 8, 0), &GREYS[..8], &[1, 2, 0, 0]);
         assert_eq!(samples(&cut), [20, 20, 20, 0, 0, 0]);
-        // An offset of zero is none.
+        // An offset of zero is ignored.
         cut[10..14].fill(0);
         assert!(matches!(decoded(&cut, None, 1.0), Err(Error::Damaged { .. })));
     }
@@ -699,7 +697,7 @@ mod tests {
             bitmap(40, &info(60_000, 60_000, 24, 0), &[], &[]),
             bitmap(40, &info(i32::MAX, i32::MIN, 32, 0), &[], &[]),
             bitmap(40, &info(1 << 30, 1, 8, 0), &[], &[]),
-            // The code alone may be unpacked, but not into so much.
+            // The encoded data alone could be decoded, but not into so many pixels.
             bitmap(40, &info(1024, 1024, 8, 1), &[], &[0, 1]),
             bitmap(40, &info(0, 1, 8, 0), &[], &[0]),
             bitmap(40, &info(-1, 1, 8, 0), &[], &[0]),

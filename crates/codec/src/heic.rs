@@ -1,16 +1,16 @@
-//! HEIC, as iPhones write it, by way of `heifer`: the primary image with its transparency, upright, in 8 bits.
+//! HEIC, as produced by iPhones, decoded by `heifer`: the primary image with its alpha, upright, in 8 bits.
 //!
-//! Size and memory are checked on the container before HEVC is touched. The decoder cannot be interrupted.
+//! Size and memory are checked from the container before the HEVC data is decoded. The decoder cannot be interrupted.
 
 use super::{
     Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Meter, Need, Orientation, Raster, Samples, Work,
 };
 use image_origin_container as container;
 
-/// HEIC, to be read only.
+/// The HEIC decoder.
 pub(super) struct Heic;
 
-/// What decoding holds for each pixel, in bytes: planes of 16 bits, tiles, and red, green, blue and alpha.
+/// The memory of decoding in bytes per pixel: 16-bit planes, tiles, and RGBA.
 const BYTES_PER_PIXEL: u64 = 16;
 
 fn failure(error: &heifer::Error) -> Error {
@@ -29,7 +29,7 @@ impl Decoder for Heic {
             .filter(|(width, height)| *width > 0 && *height > 0)
             .ok_or_else(|| Error::Damaged { format: Format::Heic, reason: "the size is missing".to_owned() })?;
         budget.check_pixels(width, height)?;
-        // What is decoded is upright already.
+        // The decoder returns upright pixels.
         let turn = Orientation::from_exif(container::orientation(bytes, Format::Heic, work)?);
         let (width, height) = turn.size(width, height);
         let orientation = Orientation::UPRIGHT;
@@ -47,7 +47,7 @@ impl Decoder for Heic {
         let raster = Raster::new(image.width, image.height, Channels::Rgba, Samples::U8(image.data));
         let raster = raster.ok_or_else(|| failure(&heifer::Error::Invalid("the pixels do not fill the picture")))?;
         let icc = container::icc_profile(bytes, Format::Heic, need.work)?.map(std::borrow::Cow::into_owned);
-        // A crop inside the file makes it smaller than its header says.
+        // A crop in the file makes the picture smaller than its header declares.
         Ok(Decoded { raster, area: Area::whole(header.width, header.height), icc, flaw: None })
     }
 }

@@ -1,15 +1,15 @@
-//! Windows icons and cursors: the largest of their pictures, which is a PNG or a bitmap without its file's header.
+//! Windows icons and cursors: the largest of their pictures, which is a PNG or a bitmap without file header.
 
 use super::bmp::{Alpha, Bitmap};
 use super::png::Png;
 use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
 
-/// Icons and cursors, to be read only.
+/// The ICO decoder.
 pub(super) struct Ico;
 
 const ENTRY_LEN: usize = 16;
 
-/// The picture that is read.
+/// The selected picture.
 enum Picture<'a> {
     Png(&'a [u8]),
     /// A bitmap and its mask.
@@ -20,12 +20,12 @@ fn damaged(reason: &str) -> Error {
     Error::Damaged { format: Format::Ico, reason: reason.to_owned() }
 }
 
-/// The largest picture by the directory; of those of one size, the first of those with most bits a pixel.
+/// The largest picture according to the directory; among equal sizes, the first of those with the most bits per pixel.
 fn largest(bytes: &[u8]) -> Result<Picture<'_>, Error> {
     let [_, _, _, _, low, high, directory @ ..] = bytes else { return Err(damaged("the directory is cut off")) };
     let count = usize::from(u16::from_le_bytes([*low, *high]));
     let pictures = directory.as_chunks::<ENTRY_LEN>().0.iter().take(count).filter_map(|entry| picture(bytes, entry));
-    // The last of equal ones is the greatest.
+    // `max_by_key` returns the last of several maxima.
     let (_, data) =
         pictures.rev().max_by_key(|(pixels, data)| (*pixels, bits(data))).ok_or_else(|| damaged("no picture"))?;
     if is_png(data) {
@@ -35,8 +35,8 @@ fn largest(bytes: &[u8]) -> Result<Picture<'_>, Error> {
     Ok(Picture::Bitmap(bitmap, mask))
 }
 
-/// What an entry of the directory names, as far as it lies in the file: the number of pixels and the picture. A side of 0
-/// is 256.
+/// Parses an entry of the directory: the number of pixels, and the available data of the picture. A side of 0 means
+/// 256.
 fn picture<'a>(bytes: &'a [u8], entry: &[u8; ENTRY_LEN]) -> Option<(u32, &'a [u8])> {
     let side = |byte: u8| if byte == 0 { 256 } else { u32::from(byte) };
     let [width, height, _, _, _, _, _, _, l0, l1, l2, l3, o0, o1, o2, o3] = *entry;
@@ -50,7 +50,7 @@ fn is_png(data: &[u8]) -> bool {
     data.starts_with(b"\x89PNG")
 }
 
-/// Bits of a pixel, by the header of a bitmap.
+/// The bits per pixel in the header of a bitmap.
 fn bits(data: &[u8]) -> u16 {
     match data {
         _ if is_png(data) => 32,
@@ -60,7 +60,7 @@ fn bits(data: &[u8]) -> u16 {
     }
 }
 
-/// What is wrong with a bitmap, as what is wrong with its icon.
+/// Converts an error of a bitmap to one of its icon.
 fn of_icon(error: Error) -> Error {
     match error {
         Error::Damaged { reason, .. } => damaged(&reason),
@@ -74,7 +74,7 @@ impl Decoder for Ico {
             Picture::Png(file) => Png.probe(file, budget, work)?,
             Picture::Bitmap(bitmap, _) => Header { channels: Channels::Rgba, ..bitmap.header(budget)? },
         };
-        // Viewers look for no Exif in icons.
+        // Viewers ignore Exif in icons.
         Ok(Header { format: Format::Ico, orientation: Orientation::UPRIGHT, ..header })
     }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::super::{Area, Channels, EncodeOptions, Encoder, Raster, Samples};
     use super::*;
 
-    /// An icon of these pictures: declared sides, and data.
+    /// An icon with these pictures: declared sides, and data.
     fn icon(kind: u8, pictures: &[(u8, Vec<u8>)]) -> Vec<u8> {
         let mut out = vec![0, 0, kind, 0, pictures.len() as u8, 0];
         let mut at = 6 + 16 * pictures.len();
@@ -167,7 +167,7 @@ mod tests {
         without[40..104].iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 0);
         let mut half = without.clone();
         half[43] = 128;
-        // Rows are stored from the bottom up.
+        // Rows are stored bottom-up.
         let bottom_left = [vec![0; 12], vec![128, 0, 0, 0]].concat();
         let table = [
             ("alpha alone", with_alpha.clone(), vec![255; 16]),

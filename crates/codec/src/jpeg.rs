@@ -1,5 +1,5 @@
-//! JPEG as one of the formats of the pipeline: decodes to the size that a plan needs, and encodes. The codec itself is the
-//! crate `image-origin-jpeg`.
+//! Adapts the crate `image-origin-jpeg` to the traits of this crate: decodes to the scale that a plan needs, and
+//! encodes.
 
 use image_origin_jpeg::{
     self as jpeg, Colour, DecodeError, EncodeError, Picture, PixelFormat, Pixels, Rect, Scale, Warning, read_header,
@@ -11,10 +11,10 @@ use super::{
 };
 use image_origin_container as container;
 
-/// JPEG, both ways.
+/// The JPEG decoder and encoder.
 pub(super) struct Jpeg;
 
-/// From this quality on chroma keeps its full resolution: below it, its loss is hidden by that of quantisation.
+/// The quality from which chroma keeps its full resolution: below it, quantisation hides the loss.
 const FULL_CHROMA_QUALITY: u8 = 91;
 
 impl From<DecodeError> for Error {
@@ -66,7 +66,7 @@ impl Decoder for Jpeg {
             PixelFormat::Rgb => Channels::Rgb,
             PixelFormat::Cmyk => Channels::Cmyk,
         };
-        // A pixel of the raster stands for a whole square of the picture, even where the picture ends inside it.
+        // A pixel of the raster represents a whole square of the picture, even at an edge inside it.
         let square = 8.0 / scale.eighths() as f64;
         let area = Area {
             x: image.area.x.into(),
@@ -90,7 +90,7 @@ impl Decoder for Jpeg {
     }
 }
 
-/// A plane and where it lies, unless it is empty.
+/// A plane and its area, unless it is empty.
 fn plane(plane: jpeg::Plane) -> Option<Plane> {
     let (across, down) = plane.pixels_of_sample;
     let area = Area {
@@ -103,12 +103,12 @@ fn plane(plane: jpeg::Plane) -> Option<Plane> {
     Some(Plane { raster, area })
 }
 
-/// The part and the memory of a decode.
+/// The region and the memory limit of a decode.
 fn options(need: &Need<'_>) -> jpeg::DecodeOptions<'static> {
     jpeg::DecodeOptions::default().region(region(need.area)).max_bytes(need.budget.memory)
 }
 
-/// What is wrong in one word: the first of the kinds, which come in order.
+/// The flaw for these warnings: that of the first one, since they are sorted by kind.
 pub(super) fn flaw(warnings: &[Warning]) -> Option<Flaw> {
     let flaw = |warning: &Warning| if *warning == Warning::Truncated { Flaw::CutShort } else { Flaw::Damaged };
     warnings.first().map(flaw)
@@ -120,21 +120,21 @@ fn report(warnings: &[Warning]) {
     }
 }
 
-/// How many times the needed pixels are decoded at least, in each direction, so that the resampling after it shapes the
-/// result and not the decoder. A dark, noisy photograph of 3840 pixels at w=800, made from 960, is like a full decode with
-/// Lanczos by an SSIM of 0.964; with 1.25 times the pixels all photographs that were tried are above 0.97. At 1/8 the
-/// pixels are plain means, which do with less.
+/// The minimum ratio of decoded to needed pixels in each direction, so that the quality of the result is determined by
+/// the resampling and not by the decoder. A dark, noisy photograph of 3840 pixels at w=800, made from 960, has an SSIM
+/// of 0.964 compared with a full decode and Lanczos; with 1.25 times the pixels all tested photographs are above 0.97.
+/// At 1/8 the pixels are plain means, for which less suffices.
 fn margin(scale: Scale) -> f64 {
     if scale == Scale::Eighth { 1.1 } else { 1.25 }
 }
 
-/// The smallest scale of the decoder that gives enough pixels.
+/// The smallest decoder scale that provides enough pixels.
 fn scale(needed: f64) -> Scale {
     let enough = |scale: &Scale| scale.eighths() as f64 / 8.0 >= needed * margin(*scale);
     Scale::ALL.into_iter().find(enough).unwrap_or(Scale::Full)
 }
 
-/// The whole pixels around an area.
+/// The smallest rectangle of whole pixels around an area.
 fn region(area: Area) -> Rect {
     let (x, y) = (area.x.floor().max(0.0), area.y.floor().max(0.0));
     let length = |start: f64, end: f64| (end.ceil() - start).max(1.0) as u32;
@@ -186,7 +186,7 @@ impl PlanarEncoder for Jpeg {
     }
 }
 
-/// Encodes pixels, of which there are as many as `raster` has.
+/// Encodes the pixels of `raster`, which are passed in the encoder's format.
 fn encode(
     pixels: Pixels<'_>,
     raster: &Raster,

@@ -1,8 +1,8 @@
-//! JPEG XL (ISO/IEC 18181), by way of `jxl-oxide`: the first frame, upright.
+//! JPEG XL (ISO/IEC 18181), decoded by `jxl-oxide`: the first frame, upright.
 //!
-//! What is told of a picture before it is decoded comes from the image header alone. The decoder sees nothing of the
-//! container but the codestream, allocates within the budget, and is fed piece by piece, so that the deadline is looked at
-//! between pieces; only the last step, making pixels of a frame, cannot be interrupted.
+//! Probing uses the image header alone. The decoder receives only the codestream from the container, allocates within
+//! the budget, and is fed in pieces, between which the deadline is checked; only the last step, rendering a frame,
+//! cannot be interrupted.
 
 use std::borrow::Cow;
 
@@ -17,29 +17,29 @@ use super::{
     Work, profile,
 };
 
-/// JPEG XL, to be read only.
+/// The JPEG XL decoder.
 pub(super) struct Jxl;
 
-/// How much is fed between two looks at the clock.
+/// The number of bytes between two checks of the deadline.
 const PIECE: usize = 16 << 10;
 
-/// How many bytes of a profile each byte of the file may stand for, beside [`SHORT_PROFILE`].
+/// The maximum length of a profile in bytes per byte of the file, in addition to [`SHORT_PROFILE`].
 const PROFILE_FACTOR: u64 = 64;
 
-/// How far the image header is looked for when the codestream is in parts, in bytes.
+/// The maximum number of bytes in which the image header is searched if the codestream is split into parts.
 const HEAD: usize = 64 << 10;
 
-/// How long a profile may be in the shortest of files, in bytes.
+/// The maximum length of a profile in the shortest of files, in bytes.
 const SHORT_PROFILE: u64 = 4 << 10;
 
-/// What decoding holds for each pixel, in bytes: three planes of 32 bits twice, and what becomes of them.
+/// The memory of decoding in bytes per pixel: three 32-bit planes twice, and the output.
 const BYTES_PER_PIXEL: u64 = 24;
 
 fn damaged(reason: impl ToString) -> Error {
     Error::Damaged { format: Format::JpegXl, reason: reason.to_string() }
 }
 
-/// The codestream: the file itself, or what its boxes `jxlc` and `jxlp` hold (ISO/IEC 18181-2, 9).
+/// The codestream: the file itself, or the content of its boxes `jxlc` and `jxlp` (ISO/IEC 18181-2, 9).
 fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhausted> {
     if bytes.starts_with(&[0xff, 0x0a]) {
         return Ok(vec![bytes]);
@@ -50,7 +50,7 @@ fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhaust
         let content = slice(bytes, &found.payload);
         match &found.kind {
             b"jxlc" => parts.push(content),
-            // After the part's number.
+            // After the index of the part.
             b"jxlp" => parts.push(content.get(4..).unwrap_or_default()),
             _ => {}
         }
@@ -58,7 +58,7 @@ fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhaust
     Ok(parts)
 }
 
-/// The start of the codestream, in one piece: of parts that are shorter than [`HEAD`], as many as it takes.
+/// The beginning of the codestream, joined from as many parts as needed if these are shorter than [`HEAD`].
 fn head<'a>(parts: &[&'a [u8]]) -> Cow<'a, [u8]> {
     match parts {
         [] => Cow::Borrowed(&[]),
@@ -77,8 +77,8 @@ fn head<'a>(parts: &[&'a [u8]]) -> Cow<'a, [u8]> {
     }
 }
 
-/// Reads the image header (ISO/IEC 18181-1, annex D) and nothing behind it, and holds the picture's size against the budget.
-/// What follows in `bits` is the profile, if there is one.
+/// Parses the image header (ISO/IEC 18181-1, annex D) only, and checks the size against the budget. `bits` is then at
+/// the profile, if there is one.
 fn image_header(bits: &mut Bitstream<'_>, budget: Budget) -> Result<ImageHeader, Error> {
     let header = ImageHeader::parse(bits, ()).map_err(|error| match error.unexpected_eof() {
         true => damaged("the header is cut off"),
@@ -92,8 +92,8 @@ fn image_header(bits: &mut Bitstream<'_>, budget: Budget) -> Result<ImageHeader,
     Ok(header)
 }
 
-/// Holds the length of the profile that follows the image header against a file of `file` bytes and the budget: the decoder
-/// takes up to 256 MB at its word, which the tracker of allocations does not see.
+/// Checks the length of the profile after the image header against the file length (`file` bytes) and the budget: the
+/// decoder accepts up to 256 MB, which its allocation tracker does not count.
 fn check_profile(header: &ImageHeader, bits: &mut Bitstream<'_>, file: usize, budget: Budget) -> Result<(), Error> {
     if !header.metadata.colour_encoding.want_icc() {
         return Ok(());
@@ -103,16 +103,17 @@ fn check_profile(header: &ImageHeader, bits: &mut Bitstream<'_>, file: usize, bu
     if length > most {
         return Err(damaged(format!("the profile is longer than {most} bytes")));
     }
-    // As it is stored, and as it is read.
+    // In its stored and in its decoded form.
     budget.check_memory(length.saturating_mul(2))
 }
 
-/// Reads the codestream up to the end of its first frame, or as far as it goes. `parts` follow a header that was checked.
+/// Decodes the codestream up to the end of its first frame, or as far as possible. `parts` begin with a header that was
+/// checked.
 fn open(parts: &[&[u8]], budget: Budget, work: &Work) -> Result<JxlImage, Error> {
     let tracker = AllocTracker::with_limit(usize::try_from(budget.memory).unwrap_or(usize::MAX));
     let mut waiting = Some(JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit());
     let mut opened = None;
-    // Each try reads from the start, so that the next one comes when twice as much is there.
+    // Each attempt parses from the start, so the next one is made when twice as much data is available.
     let (mut fed, mut next) = (0, 0);
     let mut pieces = parts.iter().flat_map(|part| part.chunks(PIECE)).peekable();
     while let Some(piece) = pieces.next() {
@@ -146,7 +147,7 @@ fn feed(image: &mut JxlImage, piece: &[u8]) -> Result<(), Error> {
     image.feed_bytes(piece).map(|_| ()).map_err(damaged)
 }
 
-/// The channels that the decoder gives for a picture of this header.
+/// The channels that the decoder returns for a picture with this header.
 fn channels(header: &ImageHeader) -> Result<Channels, Error> {
     let metadata = &header.metadata;
     if metadata.ec_info.iter().any(ExtraChannelInfo::is_black) {
@@ -216,7 +217,7 @@ mod tests {
 
     const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
 
-    /// 60 by 40 pixels of a landscape, bare and in a container with an Exif box.
+    /// A landscape of 60 by 40 pixels, bare and in a container with an Exif box.
     fn fixture(name: &str) -> Vec<u8> {
         std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/jxl").join(name)).unwrap()
     }
@@ -238,7 +239,7 @@ mod tests {
         }
     }
 
-    /// The start of a codestream of 8 by 8 pixels with a profile of `length` bytes, below 2^28.
+    /// The beginning of a codestream of 8 by 8 pixels with a profile of `length` bytes, below 2^28.
     fn with_profile(length: u64) -> Vec<u8> {
         // Value and number of bits, the lowest first (ISO/IEC 18181-1, annexes B and D).
         let fields = [
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn profiles_are_held_against_the_file_and_the_budget() {
-        // Length of the profile, of the file, and whether it passes.
+        // The length of the profile, of the file, and whether it is accepted.
         for (length, file, passes) in [
             (4 << 10, 0, true),
             ((4 << 10) + 1, 0, false),
@@ -292,14 +293,14 @@ mod tests {
 
     #[test]
     fn the_header_alone_is_probed() {
-        // A profile that is too long makes no difference to what the header says, and is refused before it is read.
+        // A profile that is too long does not affect probing, and is rejected before it is read.
         let (bytes, work) = (with_profile(34 << 20), Work::unbounded());
         let header = Jxl.probe(&bytes, BUDGET, &work).unwrap();
         assert_eq!((header.width, header.height, header.channels), (8, 8, Channels::Rgb));
         let budget = Budget { memory: u64::MAX, ..BUDGET };
         let decoded = Jxl.decode(&bytes, &Need { area: Area::whole(8, 8), scale: 1.0, budget, work: &work });
         assert!(matches!(&decoded, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{decoded:?}");
-        // In parts of three bytes, it is put together.
+        // Parts of three bytes are joined.
         let bytes = fixture("lossless.jxl");
         let parts: Vec<&[u8]> = bytes.chunks(3).collect();
         let header = image_header(&mut Bitstream::new(&head(&parts)), BUDGET).unwrap();

@@ -1,10 +1,10 @@
-//! Image formats: recognising them, reading them and writing them.
+//! Image decoders and encoders: format detection, header parsing, decoding to a [`Raster`], and encoding.
 //!
-//! Bytes come in, a [`Raster`] goes out, and the other way round. A format is one file or folder here and one line in
-//! [`decoder`] or [`encoder`]. Nothing in here knows of queries, HTTP or storage, and no header is believed before it
-//! was held against the [`Budget`].
+//! [`open`] detects the format and parses the header; the [`Image`] is then decoded in whole or in part. A format is a
+//! file or folder of this crate and a line in [`decoder`] or [`encoder`]. The crate knows nothing about queries, HTTP
+//! or storage, and checks every header against the [`Budget`] before it allocates.
 
-// Tests have no caller whose work they could take.
+// Tests have no caller that could pass a `Work`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod animation;
@@ -38,34 +38,34 @@ pub use raster::{Channels, Raster, Samples};
 
 use image_origin_container as container;
 
-/// Why a picture could not be read or written.
+/// The error of decoding or encoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no image, or one of a kind that is not read.
+    /// The bytes are not an image, or its format or variant is not supported.
     #[error("{0}")]
     Unsupported(String),
-    /// The bytes break their format's rules so far that no picture can be had.
+    /// The file violates its format so severely that no picture can be decoded.
     #[error("the {format} is damaged: {reason}")]
     Damaged {
-        /// The format that the bytes announce.
+        /// The detected format.
         format: Format,
-        /// What is wrong, in the words of the decoder.
+        /// The reason, as reported by the decoder.
         reason: String,
     },
-    /// The picture needs more than the limits allow.
+    /// The picture exceeds a limit.
     #[error("{what} is {needs}, which exceeds the limit of {allowed}")]
     TooLarge {
-        /// What is too large.
+        /// The exceeded quantity.
         what: &'static str,
-        /// What the picture needs.
+        /// The required amount.
         needs: u64,
-        /// What is allowed.
+        /// The limit.
         allowed: u64,
     },
-    /// The deadline has passed, or nobody waits for the answer any more.
+    /// The deadline has passed or the work was cancelled.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// A bug: what cannot happen has happened.
+    /// A bug: an invariant was violated.
     #[error("{0}")]
     Internal(&'static str),
 }
@@ -80,7 +80,7 @@ impl From<Exhausted> for Error {
 }
 
 impl Error {
-    /// What kept the container of a file of this format from being read.
+    /// Converts the error of parsing the container of a file of this format.
     fn of_container(format: Format, error: container::Error) -> Self {
         match error {
             container::Error::Exhausted(exhausted) => exhausted.into(),
@@ -89,26 +89,26 @@ impl Error {
     }
 }
 
-/// How [`Error::TooLarge`] calls memory.
+/// The name of memory in [`Error::TooLarge`].
 pub const MEMORY: &str = "the memory for this picture in bytes";
 
-/// What one picture may cost.
+/// The limits for one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Most pixels (width times height) that an original may declare.
+    /// The maximum number of pixels (width times height) of an original.
     pub pixels: u64,
-    /// Most bytes that reading, changing and writing may hold at one time, beside the original itself.
+    /// The maximum memory in bytes for decoding, processing and encoding, besides the original itself.
     pub memory: u64,
 }
 
 impl Budget {
-    /// No limit at all.
+    /// No limits.
     pub const UNLIMITED: Self = Self { pixels: u64::MAX, memory: u64::MAX };
 
-    /// Refuses a size in pixels that is over the limit.
+    /// Checks the number of pixels.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] with both numbers.
+    /// [`Error::TooLarge`] if it exceeds the limit.
     pub fn check_pixels(&self, width: u32, height: u32) -> Result<(), Error> {
         let needs = u64::from(width) * u64::from(height);
         let allowed = self.pixels;
@@ -118,10 +118,10 @@ impl Budget {
         Ok(())
     }
 
-    /// Refuses an amount of memory that is over the limit.
+    /// Checks an amount of memory.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] with both numbers.
+    /// [`Error::TooLarge`] if it exceeds the limit.
     pub fn check_memory(&self, needs: u64) -> Result<(), Error> {
         let allowed = self.memory;
         if needs > allowed {
@@ -130,28 +130,28 @@ impl Budget {
         Ok(())
     }
 
-    /// The budget for what is held beside `held` bytes.
+    /// The remaining budget if `held` bytes are in use.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if those alone are over the limit.
+    /// [`Error::TooLarge`] if these alone exceed the limit.
     pub fn beside(&self, held: u64) -> Result<Self, Error> {
         self.check_memory(held)?;
         Ok(Self { memory: self.memory - held, ..*self })
     }
 }
 
-/// What the header of a picture says.
+/// The header of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The format, from the content.
+    /// The detected format.
     pub format: Format,
     /// Width in pixels as stored, before `orientation` is applied; at least 1.
     pub width: u32,
     /// Height in pixels as stored, before `orientation` is applied; at least 1.
     pub height: u32,
-    /// How to turn the stored pixels upright.
+    /// The orientation of the stored pixels.
     pub orientation: Orientation,
-    /// What a pixel is made of once decoded.
+    /// The channels of a decoded pixel.
     pub channels: Channels,
 }
 
@@ -169,12 +169,12 @@ pub struct Area {
 }
 
 impl Area {
-    /// All of a picture of this size.
+    /// The area of a whole picture of this size.
     pub fn whole(width: u32, height: u32) -> Self {
         Self { x: 0.0, y: 0.0, width: f64::from(width), height: f64::from(height) }
     }
 
-    /// The same area in pixels of a raster that covers the area `covered` of the stored picture.
+    /// Converts this area to pixels of a raster that covers the area `covered` of the stored picture.
     #[must_use]
     pub fn in_raster(self, raster: &Raster, covered: Self) -> Self {
         let (x, y) = (f64::from(raster.width()) / covered.width, f64::from(raster.height()) / covered.height);
@@ -187,68 +187,69 @@ impl Area {
     }
 }
 
-/// What a plan needs of a decoder: it may give more, never less.
+/// The requirements for a decode. A decoder may return more than required, never less.
 #[derive(Debug, Clone, Copy)]
 pub struct Need<'a> {
-    /// The area of the stored picture that is used.
+    /// The required area of the stored picture.
     pub area: Area,
-    /// The smallest scale that still serves, in `(0, 1]`: a decoder that can shrink while it decodes may give any scale
-    /// from here up to 1.
+    /// The smallest useful scale, in `(0, 1]`: a decoder that can reduce while decoding may use any scale from this up
+    /// to 1.
     pub scale: f64,
-    /// What the decoder may allocate, what it returns included.
+    /// The budget of the decoder, including its result.
     pub budget: Budget,
-    /// Tells when to give up.
+    /// The cancellation token.
     pub work: &'a Work,
 }
 
-/// Why a picture is not shown as it was meant to be.
+/// A defect of a picture that was decoded nevertheless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// The file ends before the picture does. What is missing is transparent, or grey in a picture without alpha.
+    /// The file is truncated. Missing pixels are transparent, or grey in a picture without alpha.
     #[error("the file is cut short")]
     CutShort,
-    /// Data breaks the rules of its format, and what depends on it is wrong or missing.
+    /// The data violates the format, and some pixels are wrong or missing.
     #[error("the file is damaged")]
     Damaged,
 }
 
-/// The samples of what is missing in a picture without alpha, in 8 bits.
+/// The value of missing samples in a picture without alpha, in 8 bits.
 const MISSING: u8 = 0x80;
 
-/// A decoded picture, or the part of it that was needed.
+/// A decoded picture, or the required part of it.
 #[derive(Debug)]
 pub struct Decoded {
     /// The pixels.
     pub raster: Raster,
-    /// The area of the stored picture that `raster` covers. It may reach past the picture's right and bottom edge by
+    /// The area of the stored picture that `raster` covers. It may exceed the right and bottom edges of the picture by
     /// less than one pixel of the raster.
     pub area: Area,
-    /// What the samples mean as colours, as an ICC profile: the embedded one, or one made from what else the file says.
-    /// None for sRGB, and for inks of which nothing is known.
+    /// The colour space as an ICC profile: the embedded one, or one that was generated from the file's colour
+    /// description. `None` for sRGB, and for inks without a profile.
     pub icc: Option<Vec<u8>>,
-    /// What is wrong with the picture, as far as the decoder has seen.
+    /// The defect of the picture, if the decoder detected one.
     pub flaw: Option<Flaw>,
 }
 
 impl Decoded {
-    /// All of a picture that has no flaw.
+    /// A complete picture without defects.
     pub fn whole(raster: Raster, icc: Option<Vec<u8>>) -> Self {
         let area = Area::whole(raster.width(), raster.height());
         Self { raster, area, icc, flaw: None }
     }
 }
 
-/// One of a picture's luma (Y) and chroma (Cb, Cr), as JFIF defines them: ITU-R BT.601, full range, with the samples of
-/// chroma in the middle of those of luma.
+/// A luma (Y) or chroma (Cb, Cr) plane as defined by JFIF: ITU-R BT.601, full range, with chroma samples centred
+/// between luma samples.
 #[derive(Debug, Clone)]
 pub struct Plane {
     /// The samples, as grey.
     pub raster: Raster,
-    /// The area of the stored picture that they cover; it may reach past the picture's edges like that of [`Decoded`].
+    /// The area of the stored picture that the samples cover; it may exceed the edges of the picture like that of
+    /// [`Decoded`].
     pub area: Area,
 }
 
-/// What a table has for a quality on JPEG's scale, in proportion between the two entries around it. Qualities ascend.
+/// Interpolates a table of values by quality on JPEG's scale. Qualities are in ascending order.
 fn calibrated(table: &[(u8, u8)], quality: u8) -> f32 {
     let above = table.partition_point(|(known, _)| *known < quality).min(table.len() - 1);
     let ((q0, from), (q1, to)) = (table[above.saturating_sub(1)], table[above]);
@@ -256,28 +257,28 @@ fn calibrated(table: &[(u8, u8)], quality: u8) -> f32 {
     f32::from(from) + (f32::from(to) - f32::from(from)) * share.min(1.0)
 }
 
-/// Refuses a picture with a side that is longer than a format can hold. `what` names such a side.
+/// Checks that no side exceeds what a format supports. `what` is the name of such a side for the error.
 fn check_sides(size: [u32; 2], what: &'static str, allowed: u32) -> Result<(), Error> {
     let (needs, allowed) = (size[0].max(size[1]).into(), allowed.into());
     if needs > allowed { Err(Error::TooLarge { what, needs, allowed }) } else { Ok(()) }
 }
 
-/// Reads one format.
+/// A decoder for one format.
 pub trait Decoder: Sync {
-    /// Reads the header, and nothing after it.
+    /// Parses the header only.
     ///
     /// # Errors
-    /// [`Error::Damaged`], [`Error::Unsupported`], or [`Error::TooLarge`] when the header itself wants too much.
+    /// [`Error::Damaged`], [`Error::Unsupported`], or [`Error::TooLarge`] if the header exceeds the budget.
     fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error>;
 
-    /// Decodes what is needed of the first picture.
+    /// Decodes the required part of the first picture.
     ///
     /// # Errors
     /// Any [`Error`]; memory is checked before it is allocated.
     fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error>;
 
-    /// Decodes luma and the two chromas apart, chroma with at least half of what is needed in each direction; `None`
-    /// where the picture is not stored so.
+    /// Decodes separate luma and chroma planes, chroma with at least half of the required scale in each direction;
+    /// `None` if the picture is not stored this way.
     ///
     /// # Errors
     /// As [`Decoder::decode`].
@@ -286,7 +287,7 @@ pub trait Decoder: Sync {
         Ok(None)
     }
 
-    /// What the file says of its animation, without a pixel being decoded; `None` for a still picture.
+    /// Reads the properties of an animation without decoding pixels; `None` for a still picture.
     ///
     /// # Errors
     /// As [`Decoder::probe`].
@@ -298,30 +299,30 @@ pub trait Decoder: Sync {
     /// Opens the frames of an animation.
     ///
     /// # Errors
-    /// As [`Decoder::decode`]; [`Error::Unsupported`] where [`Decoder::animation`] is always `None`.
+    /// As [`Decoder::decode`]; [`Error::Unsupported`] if [`Decoder::animation`] is always `None`.
     fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
         let _ = (bytes, budget, work);
         Err(Error::Unsupported("the file is no animation".to_owned()))
     }
 }
 
-/// How a picture is written. Each format takes what it has a use for.
+/// The options of an encode. Each format ignores those that do not apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodeOptions {
     /// Quality in `1..=100` on JPEG's scale.
     pub quality: u8,
-    /// Whether nothing may be lost, where the format has the choice.
+    /// Whether to encode losslessly, if the format supports both.
     pub lossless: bool,
-    /// Whether a JPEG is written in several scans.
+    /// Whether to write a progressive JPEG.
     pub progressive: bool,
-    /// How much time an AVIF may take: one of [`avif::SPEEDS`], or the nearest of them.
+    /// The speed of the AVIF encoder: one of [`avif::SPEEDS`], or the nearest of them.
     pub speed: u8,
-    /// The colours of the samples, where the format tells them by code points: see [`Encoder::writes_primaries`].
+    /// The primaries of the samples, for formats that store them as code points: see [`Encoder::writes_primaries`].
     pub primaries: Primaries,
 }
 
 impl EncodeOptions {
-    /// Quality 80 with loss, in one scan, at the usual speed, in sRGB.
+    /// Lossy with quality 80, not progressive, with the default speed, in sRGB.
     pub const DEFAULT: Self = Self {
         quality: 80,
         lossless: false,
@@ -337,7 +338,7 @@ impl Default for EncodeOptions {
     }
 }
 
-/// What full red, green and blue are; the transfer function is that of sRGB with both.
+/// The primaries of RGB samples; the transfer function is that of sRGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Primaries {
     /// Those of sRGB and ITU-R BT.709.
@@ -346,45 +347,44 @@ pub enum Primaries {
     DisplayP3,
 }
 
-/// Writes one format.
+/// An encoder for one format.
 pub trait Encoder: Sync {
-    /// The format that is written.
+    /// The format.
     fn format(&self) -> Format;
 
-    /// The longest side that is written, in pixels.
+    /// The maximum side of an output in pixels.
     fn max_side(&self) -> u32;
 
-    /// Whether pixels may be transparent.
+    /// Whether the format supports alpha.
     fn has_alpha(&self) -> bool;
 
-    /// Whether the format has a place for a colour profile, where what is carried over is embedded. Without one, colours
-    /// are sRGB.
+    /// Whether the format supports an embedded colour profile. Otherwise colours must be sRGB.
     fn has_profile(&self) -> bool {
         false
     }
 
-    /// Whether files name the primaries of their colours by code points, so that Display P3 needs no profile.
+    /// Whether the format stores primaries as code points, so that Display P3 needs no profile.
     fn writes_primaries(&self) -> bool {
         false
     }
 
-    /// Whether [`EncodeOptions::quality`] changes the size of what is written.
+    /// Whether [`EncodeOptions::quality`] affects the size of the output.
     fn has_quality(&self, options: &EncodeOptions) -> bool;
 
-    /// Encodes a picture of 8 bit samples, of any channels but CMYK; with alpha only if [`Encoder::has_alpha`]. `budget`
-    /// is for what is held beside the raster: working memory, and the file.
+    /// Encodes a picture with 8-bit samples and any channels except CMYK; with alpha only if [`Encoder::has_alpha`].
+    /// `budget` is for memory besides the raster: working memory, and the file.
     ///
     /// # Errors
-    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold and for memory.
+    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format does not support, and for memory.
     fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error>;
 
-    /// Whether the format holds animations, and [`Encoder::animate`] starts one.
+    /// Whether the format supports animations with [`Encoder::animate`].
     fn has_animation(&self) -> bool {
         false
     }
 
-    /// Starts an animation that is played that many times, 0 standing for ever. `budget` is for what the writer holds
-    /// beside the frame that it is given.
+    /// Starts an animation with this number of plays, where 0 means endless. `budget` is for the memory of the writer
+    /// besides the given frame.
     fn animate<'a>(
         &self,
         plays: u32,
@@ -396,32 +396,32 @@ pub trait Encoder: Sync {
         None
     }
 
-    /// The way to write luma and chroma without a detour, if the format stores them so with these options and with
-    /// every lower quality.
+    /// The encoder for luma and chroma planes, if the format stores these with the given options and every lower
+    /// quality.
     fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
         let _ = options;
         None
     }
 }
 
-/// The levels between which samples of luma and chroma lie (ITU-T H.273, 8.3).
+/// The range of luma and chroma samples (ITU-T H.273, 8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
-    /// All that there are, as JFIF has it.
+    /// Full range, as in JFIF.
     Full,
-    /// Those of video: luma in `16..=235`, chroma in `16..=240`.
+    /// Video range: luma in `16..=235`, chroma in `16..=240`.
     Narrow,
 }
 
-/// Writes luma and chroma as they are.
+/// An encoder for luma and chroma planes.
 pub trait PlanarEncoder: Sync {
-    /// The range of the samples that are written.
+    /// The expected range of the samples.
     fn range(&self) -> Range {
         Range::Full
     }
 
-    /// Encodes luma and the two chromas (see [`Plane`]) of [`PlanarEncoder::range`]. Chroma has half of luma's width and
-    /// height, rounded up. `budget` is for what is held beside the planes.
+    /// Encodes luma and two chroma planes (see [`Plane`]) in [`PlanarEncoder::range`]. Chroma has half of luma's width
+    /// and height, rounded up. `budget` is for memory besides the planes.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
@@ -434,7 +434,7 @@ pub trait PlanarEncoder: Sync {
     ) -> Result<Vec<u8>, Error>;
 }
 
-/// The decoder for a format, if there is one.
+/// Returns the decoder for a format, if there is one.
 pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
     match format {
         Format::Jpeg => Some(&jpeg::Jpeg),
@@ -455,7 +455,7 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
     }
 }
 
-/// The encoder for a format, if there is one.
+/// Returns the encoder for a format, if there is one.
 pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     match format {
         Format::Jpeg => Some(&jpeg::Jpeg),
@@ -467,11 +467,11 @@ pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
     }
 }
 
-/// Looks at the first bytes of an original whose rest is still on its way, and refuses it as soon as they tell that it
-/// cannot be read or is beyond the limits. Says whether they have told all that they can.
+/// Inspects the beginning of an original that is still being downloaded, and rejects it as soon as its header shows
+/// that it is not supported or exceeds a limit. Returns whether no further inspection is needed.
 ///
 /// # Errors
-/// [`Error::Unsupported`] and [`Error::TooLarge`], as [`Decoder::probe`] gives them for the whole.
+/// [`Error::Unsupported`] and [`Error::TooLarge`], as in [`Decoder::probe`] for the complete file.
 pub fn look(head: &[u8], budget: Budget, work: &Work) -> Result<bool, Error> {
     if head.len() < SNIFF_LEN {
         return Ok(false);
@@ -479,28 +479,28 @@ pub fn look(head: &[u8], budget: Budget, work: &Work) -> Result<bool, Error> {
     match decoder_for(head)?.probe(head, budget, work) {
         Ok(_) => Ok(true),
         Err(error @ Error::TooLarge { .. }) => Err(error),
-        // What is cut off looks damaged.
+        // A truncated header may look damaged.
         Err(_) => Ok(false),
     }
 }
 
-/// How many colours a picture has, as far as the choice between PNG and JPEG depends on it.
+/// A classification of the number of colours, for the choice between PNG and JPEG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variety {
-    /// As many as a palette holds.
+    /// Few enough for a palette.
     Few,
-    /// Shades of grey: those of a photograph fit into a palette, too.
+    /// Shades of grey, which fit into a palette even in photographs.
     Greys,
-    /// More.
+    /// More colours.
     Many,
 }
 
-/// How many colours an 8 bit picture has. `budget` is for what is held beside it.
+/// Classifies the number of colours of an 8-bit picture. `budget` is for memory besides it.
 ///
 /// # Errors
 /// [`Error::TooLarge`] before anything is allocated.
 pub fn variety(raster: &Raster, budget: Budget) -> Result<Variety, Error> {
-    // A drawing in grey can be told by so few.
+    // The maximum number of greys for which the picture counts as a drawing.
     const SHADES_OF_DRAWINGS: usize = 16;
     budget.check_memory(palette::memory(raster))?;
     Ok(match palette::exact(raster, 256) {
@@ -512,10 +512,10 @@ pub fn variety(raster: &Raster, budget: Budget) -> Result<Variety, Error> {
     })
 }
 
-/// Recognises the bytes and finds their decoder.
+/// Detects the format and returns its decoder.
 ///
 /// # Errors
-/// [`Error::Unsupported`] says what the bytes are, if that is known, and what can be read.
+/// [`Error::Unsupported`] with the detected format, if there is one, and the reason.
 pub fn decoder_for(bytes: &[u8]) -> Result<&'static dyn Decoder, Error> {
     let Some(format) = sniff(bytes) else {
         return Err(Error::Unsupported("unrecognised image format".to_owned()));
@@ -523,7 +523,7 @@ pub fn decoder_for(bytes: &[u8]) -> Result<&'static dyn Decoder, Error> {
     decoder(format).ok_or_else(|| Error::Unsupported(not_read(format)))
 }
 
-/// An image file whose header has been read.
+/// An image file with a parsed header.
 #[derive(Clone, Copy)]
 pub struct Image<'a> {
     bytes: &'a [u8],
@@ -538,27 +538,27 @@ impl std::fmt::Debug for Image<'_> {
     }
 }
 
-/// Recognises an image by its content and reads its header.
+/// Detects the format of an image and parses its header.
 ///
 /// # Errors
-/// Those of [`decoder_for`] and of [`Decoder::probe`].
+/// The errors of [`decoder_for`] and of [`Decoder::probe`].
 pub fn open<'a>(bytes: &'a [u8], budget: Budget, work: &Work) -> Result<Image<'a>, Error> {
     let decoder = decoder_for(bytes)?;
     Ok(Image { bytes, decoder, header: decoder.probe(bytes, budget, work)? })
 }
 
 impl<'a> Image<'a> {
-    /// The whole file.
+    /// The bytes of the file.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// What the header says.
+    /// The header.
     pub fn header(&self) -> Header {
         self.header
     }
 
-    /// All of the stored picture.
+    /// The area of the whole stored picture.
     pub fn area(&self) -> Area {
         Area::whole(self.header.width, self.header.height)
     }
@@ -566,7 +566,7 @@ impl<'a> Image<'a> {
     /// As [`Decoder::decode`].
     ///
     /// # Errors
-    /// Those of [`Decoder::decode`].
+    /// The errors of [`Decoder::decode`].
     pub fn decode(&self, need: &Need<'_>) -> Result<Decoded, Error> {
         self.decoder.decode(self.bytes, need)
     }
@@ -574,7 +574,7 @@ impl<'a> Image<'a> {
     /// As [`Decoder::decode_planes`].
     ///
     /// # Errors
-    /// Those of [`Decoder::decode_planes`].
+    /// The errors of [`Decoder::decode_planes`].
     pub fn decode_planes(&self, need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
         self.decoder.decode_planes(self.bytes, need)
     }
@@ -582,7 +582,7 @@ impl<'a> Image<'a> {
     /// As [`Decoder::animation`].
     ///
     /// # Errors
-    /// Those of [`Decoder::animation`].
+    /// The errors of [`Decoder::animation`].
     pub fn animation(&self, work: &Work) -> Result<Option<Animation>, Error> {
         self.decoder.animation(self.bytes, work)
     }
@@ -590,13 +590,13 @@ impl<'a> Image<'a> {
     /// As [`Decoder::frames`].
     ///
     /// # Errors
-    /// Those of [`Decoder::frames`].
+    /// The errors of [`Decoder::frames`].
     pub fn frames(&self, budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
         self.decoder.frames(self.bytes, budget, work)
     }
 }
 
-/// Why a format that is recognised has no decoder.
+/// Explains why a detected format has no decoder.
 fn not_read(format: Format) -> String {
     let reason = match format {
         Format::Svg => "which is a drawing in text that may hold scripts and links, and is not rendered here",

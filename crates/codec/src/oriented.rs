@@ -1,9 +1,9 @@
-//! What the eight orientations do to areas and pixels.
+//! Applies the eight orientations to areas and pixels.
 
 use super::{Area, Orientation};
 
 impl Area {
-    /// Where this area of a picture of `width` by `height` lies after the orientation is applied to the picture.
+    /// The position of this area of a picture of `width` by `height` after the orientation is applied to the picture.
     #[must_use]
     pub fn oriented(self, orientation: Orientation, width: f64, height: f64) -> Self {
         let mut at = self;
@@ -19,8 +19,8 @@ impl Area {
     }
 }
 
-/// Applies an orientation to pixels of `N` samples, given as rows without gaps. Only what changes places of width and height
-/// needs room for the result beside the pixels.
+/// Applies an orientation to pixels of `N` samples in contiguous rows. Only orientations that exchange width and height
+/// allocate a second buffer.
 pub(super) fn oriented<T: Copy, const N: usize>(
     orientation: Orientation,
     mut samples: Vec<T>,

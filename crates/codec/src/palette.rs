@@ -1,4 +1,4 @@
-//! Pictures of at most 256 colours: exactly where that is possible, by quantisation where it is not.
+//! Pictures with at most 256 colours: exact if possible, otherwise quantized.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use super::{Budget, Channels, Error, Raster, Samples};
 
 /// A picture as indices into a palette of at most 256 colours.
 pub(super) struct Indexed {
-    /// Red, green, blue and alpha of each colour; those with alpha below 255 come first, as PNG's `tRNS` likes them.
+    /// Red, green, blue and alpha of each colour; those with alpha below 255 come first, as PNG's `tRNS` requires.
     pub(super) colors: Vec<[u8; 4]>,
-    /// One index a pixel.
+    /// One index per pixel.
     pub(super) indices: Vec<u8>,
 }
 
-/// How far pixels may be from their colours in another palette, in the mean: a squared distance that nobody sees.
+/// The maximum mean squared distance of pixels from their colours in another palette: imperceptible.
 const UNSEEN: u32 = 12;
 
 impl Indexed {
-    /// The pixels as indices into a palette that others use, too, if hardly anybody could tell. It gets the colours that
-    /// it lacks, as long as there is room.
+    /// The pixels as indices into a shared palette, if the difference is imperceptible. Missing colours are added while
+    /// there is room.
     pub(super) fn in_palette(&self, palette: &mut Vec<[u8; 4]>) -> Option<Vec<u8>> {
         let mut counts = [0u32; 256];
         self.indices.iter().for_each(|index| counts[usize::from(*index)] += 1);
@@ -48,12 +48,12 @@ fn distance(one: [u8; 4], other: [u8; 4]) -> u32 {
     (0..3).map(|i| u32::from(one[i].abs_diff(other[i])).pow(2)).sum()
 }
 
-/// Bytes that [`exact`] holds beside the picture.
+/// The memory of [`exact`] in bytes besides the picture.
 pub(super) fn memory(raster: &Raster) -> u64 {
     u64::from(raster.width()) * u64::from(raster.height()) + (16 << 10)
 }
 
-/// The picture without any loss, if it has at most `most` colours (and `most` is at most 256).
+/// Converts the picture losslessly, if it has at most `most` colours (which must be at most 256).
 pub(super) fn exact(raster: &Raster, most: usize) -> Option<Indexed> {
     indexed(pixels(raster)?, raster.width() as usize * raster.height() as usize, most)
 }
@@ -64,7 +64,7 @@ fn indexed(pixels: impl Iterator<Item = [u8; 4]>, count: usize, most: usize) -> 
     let mut indices = Vec::with_capacity(count);
     let mut last: Option<([u8; 4], u8)> = None;
     for color in pixels {
-        // Runs of one colour are what pictures with few colours consist of.
+        // Pictures with few colours consist of runs of one colour.
         if let Some((_, index)) = last.filter(|(previous, _)| *previous == color) {
             indices.push(index);
             continue;
@@ -85,17 +85,17 @@ fn indexed(pixels: impl Iterator<Item = [u8; 4]>, count: usize, most: usize) -> 
     Some(transparent_first(colors, indices))
 }
 
-/// How much of a pixel's error is passed on to its neighbours.
+/// The fraction of a pixel's error that is diffused to its neighbours.
 const DITHERING: f32 = 0.8;
 
-/// Rows of pixels, each either opaque or zero, which stands for nothing. Without loss if the colours are few enough; else
-/// the opaque ones are reduced with error diffusion. Nothing has index 0 if it occurs, or `has_nothing` asks for it.
-/// `budget` is for what is held beside the pixels.
+/// Converts rows of pixels that are either opaque or zero, which is transparent. Lossless if there are few enough
+/// colours; otherwise the opaque ones are quantized with error diffusion. Transparent has index 0 if it occurs, or if
+/// `has_nothing` is set. `budget` is for memory besides the pixels.
 ///
 /// # Errors
 /// [`Error::TooLarge`] before anything is allocated.
 pub(super) fn opaque(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget) -> Result<Indexed, Error> {
-    // Their indices, and those in the palette that frames share.
+    // The indices, and those in the palette shared by frames.
     budget.check_memory(2 * pixels.len() as u64)?;
     let has_nothing = has_nothing || pixels.contains(&[0; 4]);
     let first = has_nothing.then_some([0; 4]);
@@ -109,17 +109,17 @@ pub(super) fn opaque(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget
     }
 }
 
-/// Most pixels that colours are chosen from; of larger pictures they are a regular sample.
+/// The maximum number of pixels from which colours are chosen; larger pictures are sampled regularly.
 const MOST_CHOSEN: usize = 1 << 18;
 
-/// Bytes for each different colour that the palette is chosen from: its place in a table that has grown, and in the groups
-/// that it is put into.
+/// The memory in bytes for each distinct colour in the choice of the palette: its entry in a hash table that has grown,
+/// and in the clusters.
 const COLOR: usize = 72;
 
 fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget) -> Result<Indexed, Error> {
     let shift = u8::from(has_nothing);
     let chosen = pixels.len().min(MOST_CHOSEN);
-    // The pixels with their gaps filled, their indices, and those that are chosen, twice until they are counted.
+    // The pixels with filled gaps, their indices, and the sampled pixels, twice until they are counted.
     let held = pixels.len() * (4 + 1) + chosen * 4;
     budget.check_memory((held + chosen * 4) as u64)?;
     let mut visible = Vec::with_capacity(4 * chosen);
@@ -134,7 +134,7 @@ fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget
         return Ok(Indexed { colors: vec![[0; 4]], indices: vec![0; pixels.len()] });
     };
     let mut options = quantizr::Options::default();
-    // These calls check ranges and sizes only, and all fit.
+    // These calls can only fail on invalid ranges and sizes.
     let _ = options.set_max_colors(256 - i32::from(shift));
     let mut result = quantizr::QuantizeResult::quantize(&sample, &options);
     let _ = result.set_dithering_level(DITHERING);
@@ -148,14 +148,14 @@ fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget
     Ok(Indexed { colors: std::iter::repeat_n([0; 4], shift.into()).chain(opaque).collect(), indices })
 }
 
-/// How many different colours pixels have.
+/// The number of distinct colours.
 fn different(rgba: &[u8]) -> usize {
     let mut colors = rgba.as_chunks::<4>().0.to_vec();
     colors.sort_unstable();
     colors.chunk_by(|one, other| one == other).count()
 }
 
-/// The pixels with the colour before them in place of nothing, so that no error is diffused from there.
+/// The pixels with transparent ones replaced by the preceding colour, so that they diffuse no error.
 fn filled(pixels: &[[u8; 4]]) -> Vec<u8> {
     let mut last = pixels.iter().find(|pixel| pixel[3] != 0).copied().unwrap_or_default();
     let fill = |pixel: &[u8; 4]| {
@@ -182,7 +182,7 @@ fn transparent_first(colors: Vec<[u8; 4]>, mut indices: Vec<u8>) -> Indexed {
     Indexed { colors: order.iter().map(|i| colors[*i]).collect(), indices }
 }
 
-/// The pixels as RGBA; `None` unless they are 8 bit grey or RGB. What is fully transparent has no colour.
+/// The pixels as RGBA; `None` unless they are 8-bit grey or RGB. Fully transparent pixels are all equal.
 pub(super) fn pixels(raster: &Raster) -> Option<Box<dyn Iterator<Item = [u8; 4]> + '_>> {
     let Samples::U8(samples) = raster.samples() else { return None };
     match raster.channels() {

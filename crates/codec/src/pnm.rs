@@ -1,4 +1,4 @@
-//! Netpbm, by way of `image`: it is stored so plainly that there is nothing to be saved.
+//! Netpbm, decoded by the crate `image`.
 
 use image::ImageDecoder;
 use image::codecs::pnm::PnmDecoder;
@@ -6,10 +6,10 @@ use image::codecs::pnm::PnmDecoder;
 use super::reader::{self, WatchedReader};
 use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Work};
 
-/// PBM, PGM, PPM and PAM, to be read only.
+/// The decoder for PBM, PGM, PPM and PAM.
 pub(super) struct Pnm;
 
-/// Bytes a pixel beside the pixels: what rows of text are taken apart in.
+/// The additional memory of the decoder in bytes per pixel, for parsing rows of text.
 const OVERHEAD: u64 = 1;
 
 fn pnm<'a>(bytes: &'a [u8], work: &'a Work) -> Result<impl ImageDecoder + use<'a>, Error> {

@@ -1,14 +1,13 @@
-//! Colour spaces that files name by other means than an ICC profile, as ICC profiles, so that what follows knows one
-//! kind of description only.
+//! ICC profiles for colour spaces that files describe by other means, so that further processing handles profiles only.
 //!
-//! HDR transfer functions become curves that end at the white of SDR: what is brighter rolls off as BT.2390 has it.
+//! HDR transfer functions become curves up to SDR white: highlights are compressed as in BT.2390.
 
 use moxcms::{Chromaticity, CicpColorPrimaries, ColorPrimaries, ColorProfile, ToneReprCurve};
 
-/// The transfer function of sRGB among those of ITU-T H.273.
+/// The code point of sRGB's transfer function in ITU-T H.273.
 const SRGB_TRANSFER: u8 = 13;
 
-/// White and primaries as x and y of CIE 1931.
+/// White point and primaries in CIE 1931 x and y.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Chromaticities {
     pub(super) white: (f32, f32),
@@ -17,11 +16,10 @@ pub(super) struct Chromaticities {
     pub(super) blue: (f32, f32),
 }
 
-/// The profile for code points of ITU-T H.273 (section 8.1 and 8.2); `None` for sRGB and for primaries that are not
-/// specified.
+/// The profile for code points of ITU-T H.273 (section 8.1 and 8.2); `None` for sRGB and for unspecified primaries.
 pub(super) fn from_code_points(primaries: u8, transfer: u8, grey: bool) -> Option<Vec<u8>> {
-    // Like browsers: video's own curve differs from that of sRGB by less than viewing conditions do. A curve that is not
-    // specified is that of sRGB, too.
+    // As in browsers, video transfer functions are treated as sRGB, since they differ by less than viewing conditions
+    // do. An unspecified transfer function means sRGB, too.
     let transfer = if matches!(transfer, 1 | 2 | 6 | 14 | 15) { SRGB_TRANSFER } else { transfer };
     if transfer == SRGB_TRANSFER && (primaries == 1 || grey) {
         return None;
@@ -49,10 +47,10 @@ pub(super) fn from_code_points(primaries: u8, transfer: u8, grey: bool) -> Optio
 
 const D65: (f32, f32) = (0.3127, 0.3290);
 
-/// The profile for PNG's gAMA, the exponent from light to samples, and cHRM; without the latter, the primaries are those
-/// of sRGB.
+/// The profile for PNG's gAMA, the exponent from light to samples, and cHRM; without the latter, the primaries are
+/// those of sRGB.
 pub(super) fn from_gamma(gamma: f32, chromaticities: Option<Chromaticities>, grey: bool) -> Option<Vec<u8>> {
-    // What libpng takes for no difference. The gAMA that stands for sRGB is 1/2.2, and the curve of sRGB is meant by it.
+    // The tolerance of libpng. The gAMA that represents sRGB is 1/2.2, and means sRGB's curve.
     const INSIGNIFICANT: f32 = 0.05;
     let is_srgb = (gamma * 2.2 - 1.0).abs() < INSIGNIFICANT;
     let chromaticities = chromaticities.filter(|given| !given.is_near(&Chromaticities::SRGB));
@@ -71,7 +69,7 @@ impl Chromaticities {
         [self.white, self.red, self.green, self.blue]
     }
 
-    /// Primaries on one line do not, and neither does a white without light.
+    /// Whether the primaries are not collinear and the white point is valid.
     fn span_colours(&self) -> bool {
         let [white, red, green, blue] = self.pairs();
         let area = (red.0 - blue.0) * (green.1 - blue.1) - (green.0 - blue.0) * (red.1 - blue.1);
@@ -109,19 +107,19 @@ fn profile(curve: ToneReprCurve, chromaticities: Option<Chromaticities>, grey: b
     profile.encode().ok()
 }
 
-/// The light of HDR's reference white (BT.2408, 2.2), which is the white of SDR here.
+/// The luminance of HDR reference white (BT.2408, 2.2), which is mapped to SDR white.
 const WHITE_NITS: f64 = 203.0;
-/// The brightest light that is told apart, since most pictures are made on such screens.
+/// The maximum luminance that is preserved, which is that of most mastering displays.
 const PEAK_NITS: f64 = 1000.0;
 
-/// A curve from samples to light, where 1 is the white of SDR.
+/// A curve from samples to light, where 1 is SDR white.
 fn tone_mapped(to_nits: impl Fn(f64) -> f64) -> ToneReprCurve {
     const STEPS: u32 = 4096;
     let light = |step: u32| rolled_off(to_nits(f64::from(step) / f64::from(STEPS - 1))) / WHITE_NITS;
     ToneReprCurve::Lut((0..STEPS).map(|step| (light(step).clamp(0.0, 1.0) * 65_535.0).round() as u16).collect())
 }
 
-/// SMPTE ST 2084, the constants of its perceptual quantizer.
+/// SMPTE ST 2084: the constants of the perceptual quantizer.
 const PQ: [f64; 5] = [2610.0 / 16_384.0, 2523.0 / 32.0, 3424.0 / 4096.0, 2413.0 / 128.0, 2392.0 / 128.0];
 
 fn pq_to_nits(sample: f64) -> f64 {
@@ -136,14 +134,14 @@ fn nits_to_pq(nits: f64) -> f64 {
     ((c1 + c2 * root) / (1.0 + c3 * root)).powf(m2)
 }
 
-/// BT.2100, table 5: hybrid log-gamma and its system gamma, for each channel by itself.
+/// BT.2100, table 5: hybrid log-gamma and its system gamma, applied per channel.
 fn hlg_to_nits(sample: f64) -> f64 {
     let [a, b, c] = [0.178_832_77, 0.284_668_92, 0.559_910_73];
     let scene = if sample <= 0.5 { sample * sample / 3.0 } else { (((sample - c) / a).exp() + b) / 12.0 };
     PEAK_NITS * scene.powf(1.2)
 }
 
-/// BT.2390, 5.4.1: dark and middle tones stay, and a spline bends the bright ones below white.
+/// BT.2390, 5.4.1: shadows and midtones are unchanged, and a spline compresses highlights below white.
 fn rolled_off(nits: f64) -> f64 {
     let peak = nits_to_pq(PEAK_NITS);
     let (value, white) = ((nits_to_pq(nits) / peak).min(1.0), nits_to_pq(WHITE_NITS) / peak);

@@ -1,11 +1,11 @@
-//! QOI (the Quite OK Image format, specification 1.0): row by row, made smaller on the way where that is enough.
+//! QOI (the Quite OK Image format, specification 1.0): decoded row by row, and reduced while decoding if that suffices.
 
 use super::shrink::{self, Shrink};
 use super::{
     Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work,
 };
 
-/// QOI, to be read only.
+/// The QOI decoder.
 pub(super) struct Qoi;
 
 const HEADER_LEN: usize = 14;
@@ -14,7 +14,7 @@ fn damaged(reason: &str) -> Error {
     Error::Damaged { format: Format::Qoi, reason: reason.to_owned() }
 }
 
-/// Width, height and channels.
+/// Parses width, height and channels.
 fn header(bytes: &[u8]) -> Result<(u32, u32, Channels), Error> {
     match bytes {
         [b'q', b'o', b'i', b'f', w0, w1, w2, w3, h0, h1, h2, h3, channels, _colorspace, ..] => {
@@ -64,11 +64,11 @@ impl Decoder for Qoi {
     }
 }
 
-/// The pixels that a stream of chunks describes.
+/// Iterates over the pixels that a stream of chunks encodes.
 struct Pixels<'a> {
     input: &'a [u8],
     pixel: [u8; 4],
-    /// How often the pixel is still to be repeated.
+    /// The remaining repetitions of the pixel.
     run: u8,
     seen: [[u8; 4]; 64],
 }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn every_chunk_is_known() {
-        // A new colour, a run of two more, small steps, steps by luma, one seen before, and one with alpha.
+        // A new colour, a run of two more, a small difference, a luma difference, an index, and a colour with alpha.
         let index = ((10 * 3 + 20 * 5 + 30 * 7 + 255 * 11_u32) % 64) as u8;
         let chunks = [0xfe, 10, 20, 30, 0xc1, 0x40 | 0b11_10_01, 0x80 | 42, 0x9 << 4 | 7, index, 0xff, 1, 2, 3, 4];
         let bytes = file(7, 1, 4, &chunks);

@@ -1,9 +1,9 @@
-//! Decoded pixels that know their own layout.
+//! Decoded pixels with their layout.
 
 use super::Orientation;
 use super::oriented::oriented;
 
-/// What a pixel is made of.
+/// The channels of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channels {
     /// Grey.
@@ -19,7 +19,7 @@ pub enum Channels {
 }
 
 impl Channels {
-    /// Samples in a pixel.
+    /// The number of samples in a pixel.
     pub const fn count(self) -> usize {
         match self {
             Self::L => 1,
@@ -35,12 +35,12 @@ impl Channels {
     }
 }
 
-/// Samples of one depth, pixel by pixel, row by row, without gaps.
+/// Samples of one depth, interleaved, in contiguous rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Samples {
     /// 8 bits each.
     U8(Vec<u8>),
-    /// 16 bits each, in the machine's byte order.
+    /// 16 bits each, in native byte order.
     U16(Vec<u16>),
 }
 
@@ -50,7 +50,7 @@ impl Samples {
         if sixteen_bits { Self::U16(vec![0; count]) } else { Self::U8(vec![0; count]) }
     }
 
-    /// How many there are.
+    /// The number of samples.
     pub fn len(&self) -> usize {
         match self {
             Self::U8(samples) => samples.len(),
@@ -58,12 +58,12 @@ impl Samples {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes that are set aside for them.
+    /// The allocated size in bytes.
     fn capacity(&self) -> u64 {
         match self {
             Self::U8(samples) => samples.capacity() as u64,
@@ -71,7 +71,7 @@ impl Samples {
         }
     }
 
-    /// The bytes that hold them.
+    /// The samples as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::U8(samples) => samples,
@@ -79,7 +79,7 @@ impl Samples {
         }
     }
 
-    /// The bytes that hold them, to be written to.
+    /// The samples as mutable bytes.
     pub fn as_bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::U8(samples) => samples,
@@ -100,7 +100,7 @@ impl From<Vec<u16>> for Samples {
     }
 }
 
-/// A picture in memory: width and height are at least 1, alpha is straight (not premultiplied).
+/// A picture in memory. Width and height are at least 1; alpha is straight (not premultiplied).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raster {
     width: u32,
@@ -110,7 +110,7 @@ pub struct Raster {
 }
 
 impl Raster {
-    /// Wraps samples; `None` unless there are exactly `width * height * channels` of them, and at least one pixel.
+    /// Creates a raster; `None` unless there are exactly `width * height * channels` samples, and at least one pixel.
     pub fn new(width: u32, height: u32, channels: Channels, samples: Samples) -> Option<Self> {
         let expected = u64::from(width) * u64::from(height) * channels.count() as u64;
         (expected > 0 && samples.len() as u64 == expected).then_some(Self { width, height, channels, samples })
@@ -126,7 +126,7 @@ impl Raster {
         self.height
     }
 
-    /// What a pixel is made of.
+    /// The channels of a pixel.
     pub fn channels(&self) -> Channels {
         self.channels
     }
@@ -136,28 +136,28 @@ impl Raster {
         &self.samples
     }
 
-    /// The samples, whose values may be changed but not their number.
+    /// The samples as mutable bytes; their number cannot change.
     pub fn samples_mut(&mut self) -> &mut [u8] {
         self.samples.as_bytes_mut()
     }
 
-    /// The samples themselves.
+    /// Converts the raster to its samples.
     pub fn into_samples(self) -> Samples {
         self.samples
     }
 
-    /// Bytes that are set aside for the samples.
+    /// The allocated size of the samples in bytes.
     pub fn bytes(&self) -> u64 {
         self.samples.capacity()
     }
 
-    /// Bytes that [`Self::oriented`] holds, the raster included: quarter turns write another one.
+    /// The memory of [`Self::oriented`] in bytes, including the raster: quarter turns allocate another one.
     pub fn oriented_memory(&self, orientation: Orientation) -> u64 {
         let turned = if orientation.transposes() { self.samples.as_bytes().len() as u64 } else { 0 };
         self.bytes() + turned
     }
 
-    /// Turns and mirrors the pixels.
+    /// Rotates and mirrors the pixels.
     #[must_use]
     pub fn oriented(self, orientation: Orientation) -> Self {
         let (columns, rows) = (self.width as usize, self.height as usize);

@@ -1,5 +1,5 @@
-//! The shared way through the decoders of the `image` crate: they pull their bytes from a reader that watches the
-//! deadline, and their headers are held against the budget before a pixel is allocated.
+//! The adapter for decoders of the `image` crate: they read from a reader that checks the deadline, and their headers
+//! are checked against the budget before pixels are allocated.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
@@ -8,11 +8,11 @@ use image::{ColorType, ImageDecoder, ImageError};
 
 use super::{Budget, Channels, Decoded, Error, Format, Header, Need, Orientation, Raster, Samples, Stopped, Work};
 
-/// How many bytes are handed out between two looks at the clock.
+/// The number of bytes between two checks of the deadline.
 const STRIDE: usize = 16 * 1024;
 
-/// Reads from memory until the work is stopped: then the next read fails, and the file ends. Decoders that pass over
-/// errors would otherwise ask for ever.
+/// Reads from memory until the work is cancelled: then the next read fails, and the file ends. Otherwise decoders that
+/// ignore errors would continue forever.
 pub(super) struct WatchedReader<'a> {
     bytes: Cursor<Cow<'a, [u8]>>,
     work: &'a Work,
@@ -62,7 +62,7 @@ impl Seek for WatchedReader<'_> {
     }
 }
 
-/// What an opened decoder says of its picture.
+/// The header of a picture, from an opened decoder.
 pub(super) fn header(format: Format, decoder: &mut impl ImageDecoder, budget: Budget) -> Result<Header, Error> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
@@ -70,11 +70,11 @@ pub(super) fn header(format: Format, decoder: &mut impl ImageDecoder, budget: Bu
     }
     budget.check_pixels(width, height)?;
     let (channels, _) = layout(decoder.color_type());
-    // None of the formats that are read so says which way is up.
+    // None of these formats has an orientation.
     Ok(Header { format, width, height, orientation: Orientation::UPRIGHT, channels })
 }
 
-/// Decodes the whole picture. `overhead` is what the decoder needs beside the pixels it gives, in bytes a pixel.
+/// Decodes the whole picture. `overhead` is the memory of the decoder besides its output, in bytes per pixel.
 pub(super) fn read(
     format: Format,
     mut decoder: impl ImageDecoder,
@@ -93,13 +93,13 @@ pub(super) fn read(
     Ok(Decoded::whole(raster, icc))
 }
 
-/// The stop shows up as one more I/O error; everything else is the file's fault.
+/// Converts an error. A cancellation shows up as an I/O error; any other error is a property of the file.
 pub(super) fn map_error(format: Format, error: &ImageError, work: &Work) -> Error {
     if work.check().is_err() {
         return Error::Stopped(Stopped);
     }
     match error {
-        // Sides that nobody could hold are the file's fault as well.
+        // Impossible sizes are a property of the file as well.
         ImageError::Unsupported(error) if error.to_string().ends_with("are too large") => {
             Error::Damaged { format, reason: error.to_string() }
         }

@@ -1,20 +1,20 @@
-//! Makes a picture smaller while its rows come in, so that the whole of it is never held.
+//! Reduces a picture while its rows are decoded, so that the whole picture is never in memory.
 //!
-//! Squares of pixels become their mean. That is no good filter by itself: it leaves at least twice the pixels that are
-//! needed in each direction, and what follows filters those properly (libvips does the same for sharp). Colours are
-//! weighted with their alpha, so that what is transparent lends none.
+//! Squares of pixels are replaced by their mean. This box filter alone would be too coarse: it leaves at least twice
+//! the needed pixels in each direction, which are then resampled properly (libvips does the same for sharp). Colours
+//! are weighted by their alpha, so that transparent pixels do not contribute.
 
 use super::{Area, Channels, Raster, Samples};
 
-/// Sums of squares this long stay within 32 bits even when every sample is weighted.
+/// The maximum side of a square, for which sums of weighted samples fit into 32 bits.
 const LONGEST: usize = 128;
 
-/// How many pixels in each direction may become one when the smallest scale that serves is `scale`.
+/// The side of the squares of pixels that may become one pixel if the smallest useful scale is `scale`.
 pub(super) fn factor(scale: f64) -> usize {
     ((0.5 / scale) as usize).clamp(1, LONGEST)
 }
 
-/// The whole pixels that are needed of a picture; at least one.
+/// The whole pixels of a picture that are needed; at least one.
 pub(super) struct Window {
     pub(super) left: u32,
     pub(super) right: u32,
@@ -23,7 +23,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Those that an area touches, in a picture of this size.
+    /// The pixels that an area touches in a picture of this size.
     pub(super) fn new(area: Area, width: u32, height: u32) -> Self {
         let range = |start: f64, length: f64, side: u32| {
             let first = (start.floor().max(0.0) as u32).min(side - 1);
@@ -41,7 +41,7 @@ impl Window {
         self.bottom - self.top
     }
 
-    /// The area of the picture that a raster covers, in which squares of `factor` pixels became one.
+    /// The area of the picture that a raster covers after squares of `factor` pixels became one pixel.
     pub(super) fn covered_by(&self, raster: &Raster, factor: usize) -> Area {
         let side = factor as f64;
         let (width, height) = (f64::from(raster.width()) * side, f64::from(raster.height()) * side);
@@ -49,13 +49,13 @@ impl Window {
     }
 }
 
-/// A picture that is being made smaller.
+/// A picture that is being reduced.
 pub(super) struct Shrink {
     factor: usize,
     width: usize,
     channels: Channels,
     sums: Sums,
-    /// Rows in the sums.
+    /// The number of rows in the sums.
     rows: usize,
     out: Vec<u8>,
 }
@@ -63,12 +63,13 @@ pub(super) struct Shrink {
 /// For each sample of a row, its sum over the rows of the squares.
 enum Sums {
     Plain(Vec<u16>),
-    /// Colours times alpha, and alpha.
+    /// Colours multiplied by alpha, and alpha.
     Weighted(Vec<u32>),
 }
 
 impl Shrink {
-    /// For pictures `width` pixels wide. `factor` is at most what [`factor`] gives.
+    /// Creates a reduction for pictures that are `width` pixels wide. `factor` must be at most the result of
+    /// [`factor`].
     pub(super) fn new(width: u32, channels: Channels, factor: usize) -> Self {
         let (width, count) = (width as usize, channels.count());
         let sums = match channels.has_alpha() {
@@ -78,14 +79,14 @@ impl Shrink {
         Self { factor, width, channels, sums, rows: 0, out: Vec::new() }
     }
 
-    /// Bytes that this comes to hold for a picture of that size.
+    /// The maximum memory in bytes for a picture of this size.
     pub(super) fn memory(width: u32, height: u32, channels: Channels, factor: usize) -> u64 {
         let (width, height, factor) = (u64::from(width), u64::from(height), factor as u64);
-        // The output grows, and a vector that grows holds up to three times what is in it.
+        // The output grows, and a growing vector takes up to three times the size of its content.
         (width * 4 + width.div_ceil(factor) * height.div_ceil(factor) * 3) * channels.count() as u64
     }
 
-    /// Takes the next row.
+    /// Adds the next row.
     pub(super) fn push(&mut self, row: &[u8]) {
         match (&mut self.sums, self.channels) {
             (Sums::Plain(sums), _) => {
@@ -102,7 +103,7 @@ impl Shrink {
         }
     }
 
-    /// The smaller picture; `None` if there was no row.
+    /// The reduced picture; `None` if there were no rows.
     pub(super) fn finish(mut self) -> Option<Raster> {
         if self.rows > 0 {
             self.end_squares();
@@ -125,7 +126,7 @@ impl Shrink {
     }
 }
 
-/// Writes the means of squares of `factor` columns by `rows` rows, and clears the sums of their columns.
+/// Appends the means of squares of `factor` columns by `rows` rows, and clears their sums.
 fn end_plain<const COUNT: usize>(sums: &mut [u16], factor: usize, rows: usize, out: &mut Vec<u8>) {
     for square in sums.as_chunks::<COUNT>().0.chunks(factor) {
         let mut totals = [0; COUNT];
@@ -137,7 +138,7 @@ fn end_plain<const COUNT: usize>(sums: &mut [u16], factor: usize, rows: usize, o
     sums.fill(0);
 }
 
-/// As [`end_plain`], with colours weighted by the alpha behind them.
+/// Like [`end_plain`], with colours weighted by alpha.
 fn end_weighted<const COUNT: usize>(sums: &mut [u32], factor: usize, rows: usize, out: &mut Vec<u8>) {
     for square in sums.as_chunks::<COUNT>().0.chunks(factor) {
         let mut totals = [0; COUNT];
@@ -162,7 +163,7 @@ fn add_weighted<const COUNT: usize>(sums: &mut [u32], row: &[u8]) {
     }
 }
 
-/// The nearest whole number; 0 of nothing.
+/// The rounded mean; 0 if the weight is 0.
 fn mean(total: u32, weight: u32) -> u8 {
     total.saturating_add(weight / 2).checked_div(weight).unwrap_or(0) as u8
 }

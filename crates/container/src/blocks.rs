@@ -1,10 +1,10 @@
-//! Metadata blocks on their way into a file: how each container wraps them.
+//! Serialization of metadata blocks for each container.
 
 use std::io::Write as _;
 
 use super::{jpeg, photoshop, png, webp};
 
-/// What is to be written, in the form in which containers hold it.
+/// The metadata to write, in the form that containers store.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Blocks {
     /// A TIFF structure.
@@ -18,7 +18,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// JPEG segments. A block that is too long for one segment is left out.
+    /// Serializes JPEG segments. A block that is too long for one segment is omitted.
     pub fn jpeg_segments(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(exif) = &self.exif {
@@ -36,8 +36,8 @@ impl Blocks {
         out
     }
 
-    /// PNG chunks (11.3.4.5 for eXIf, 11.3.3.4 for iTXt, 11.3.2.3 for iCCP), which go between IHDR and the image data. IPTC has no place
-    /// in a PNG.
+    /// Serializes PNG chunks (11.3.4.5 for eXIf, 11.3.3.4 for iTXt, 11.3.2.3 for iCCP), which belong between IHDR and
+    /// the image data. PNG does not support IPTC.
     pub fn png_chunks(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(icc) = &self.icc {
@@ -55,12 +55,12 @@ impl Blocks {
         out
     }
 
-    /// The WebP chunk that goes before the image data, and its flag in VP8X (RFC 9649, 2.7.1.4).
+    /// Serializes the WebP chunk that precedes the image data, and its flag in VP8X (RFC 9649, 2.7.1.4).
     pub fn webp_profile(&self) -> (Vec<u8>, u8) {
         self.icc.as_ref().map_or((Vec::new(), 0), |icc| (webp::chunk(*b"ICCP", icc), webp::ICC_FLAG))
     }
 
-    /// WebP chunks, which go behind the image data, and the flags of VP8X that announce them (RFC 9649, 2.7).
+    /// Serializes the WebP chunks that follow the image data, and their flags in VP8X (RFC 9649, 2.7).
     pub fn webp_chunks(&self) -> (Vec<u8>, u8) {
         let (mut out, mut flags) = (Vec::new(), 0);
         if let Some(exif) = &self.exif {
@@ -75,10 +75,10 @@ impl Blocks {
     }
 }
 
-/// A name, the method, and the profile as a zlib stream.
+/// The data of an iCCP chunk: a name, the compression method, and the profile as a zlib stream.
 fn png_icc(icc: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(b"icc\0\0".to_vec(), flate2::Compression::best());
-    // Writing to memory does not fail.
+    // Writing to memory cannot fail.
     let written = encoder.write_all(icc).and_then(|()| encoder.finish());
     written.unwrap_or_default()
 }

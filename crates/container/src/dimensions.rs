@@ -1,4 +1,4 @@
-//! The size of a picture as stored, from the headers of its container.
+//! The stored size of a picture, from the headers of its container.
 
 use std::io::{self, Cursor};
 
@@ -8,10 +8,10 @@ use crate::head::slice;
 use crate::input::{Input, from_memory};
 use crate::{Exhausted, Format, Meter};
 
-/// Width and height of the stored pixels, as far as the headers tell them.
+/// Width and height of the stored pixels; `None` if the headers do not contain them.
 ///
 /// # Errors
-/// [`Exhausted`] by the meter.
+/// [`Exhausted`] if the meter is.
 pub fn stored_size(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Option<(u32, u32)>, Exhausted> {
     Ok(from_memory(read(bytes, format, meter))?.flatten())
 }
@@ -51,7 +51,7 @@ fn of_jpeg(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Opt
     }))
 }
 
-/// VP8X, or the header of the one bitstream there is (RFC 9649, 2.5 to 2.7 and 3.4).
+/// VP8X, or the header of the only bitstream (RFC 9649, 2.5 to 2.7 and 3.4).
 fn of_webp(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
     let end = webp::riff_end(input)?;
     let Some(first) = webp::next_chunk(input, webp::HEADER_LEN, end)? else { return Ok(None) };

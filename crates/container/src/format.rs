@@ -1,10 +1,9 @@
-//! Recognises an image format by its first bytes, never by a file name or a declared content type: those are claims,
-//! and what an upload claims to be is not what decides which parser sees it.
+//! Format detection by the first bytes, never by a file name or a declared media type, which an uploader controls.
 
-/// How many leading bytes [`sniff`] wants to see. Fewer are fine; formats whose signature is longer then go unseen.
+/// The number of leading bytes that [`sniff`] uses. With fewer bytes, formats with a longer signature are not detected.
 pub const SNIFF_LEN: usize = 64;
 
-/// An image format that is recognised. Not all of them can be read, and fewer written.
+/// A recognised image format. Not all of them can be decoded, and fewer encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// JPEG (ISO/IEC 10918-1), any process.
@@ -17,7 +16,7 @@ pub enum Format {
     WebP,
     /// AV1 image file format, still or sequence.
     Avif,
-    /// HEIF with HEVC inside, as iPhones write it.
+    /// HEIF with HEVC, as produced by iPhones.
     Heic,
     /// TIFF 6.0 and BigTIFF, either byte order.
     Tiff,
@@ -36,7 +35,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The media type, as registered with IANA where it is.
+    /// The media type, as registered with IANA if it is.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -55,7 +54,7 @@ impl Format {
         }
     }
 
-    /// The usual ending of a file's name, without its dot.
+    /// The usual file extension, without a dot.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
@@ -64,7 +63,7 @@ impl Format {
         }
     }
 
-    /// The short lower-case name that reports and messages use.
+    /// The short lower-case name for reports and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
@@ -90,10 +89,10 @@ impl std::fmt::Display for Format {
     }
 }
 
-/// The format that these leading bytes announce, or `None`.
+/// Detects the format of a file from its leading bytes.
 ///
-/// Junk before the signature is not searched through: every format here is anchored at byte 0, except SVG, which may
-/// follow a byte order mark, white space, an XML declaration and comments.
+/// Every signature must be at byte 0, except for SVG, which may follow a byte order mark, white space, an XML
+/// declaration and comments.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     match head {
         [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
@@ -112,8 +111,8 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     }
 }
 
-/// HEIF's file type box lists a major brand, a version and compatible brands (ISO/IEC 14496-12, 4.3). AVIF files in
-/// the wild have `mif1` as their major brand and name `avif` only among the compatible ones.
+/// Detects HEIF formats. The file type box lists a major brand, a version and compatible brands (ISO/IEC 14496-12,
+/// 4.3). Existing AVIF files may have the major brand `mif1` and list `avif` only as a compatible brand.
 fn sniff_heif(head: &[u8]) -> Option<Format> {
     let size = u32::from_be_bytes(head.first_chunk().copied()?) as usize;
     let brands = head.get(8..size.min(head.len()))?;

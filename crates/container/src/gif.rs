@@ -1,4 +1,4 @@
-//! GIF's blocks (GIF89a, sections 17 to 27).
+//! GIF blocks (GIF89a, sections 17 to 27).
 
 use std::io::{self, Read, Seek};
 use std::ops::Range;
@@ -7,57 +7,57 @@ use super::MAX_PARTS;
 use crate::input::Input;
 use crate::{Stopped, Work};
 
-/// The byte that opens an image (section 20).
+/// The introducer of an image (section 20).
 pub const IMAGE: u8 = 0x2c;
-/// The byte that ends the data stream (section 27).
+/// The trailer of the data stream (section 27).
 pub const TRAILER: u8 = 0x3b;
 const EXTENSION: u8 = 0x21;
 
-/// The label of the extension that says how the next image is shown (section 23).
+/// The label of the graphic control extension, which applies to the next image (section 23).
 pub const GRAPHIC_CONTROL: u8 = 0xf9;
-/// The label of extensions of applications (section 26).
+/// The label of application extensions (section 26).
 pub const APPLICATION: u8 = 0xff;
 
-/// Application extensions that say how often an animation is played: Netscape's, and one of the same content.
+/// The application extensions with the loop count: Netscape's, and an equivalent one.
 pub const LOOPS: [&[u8; 11]; 2] = [b"NETSCAPE2.0", b"ANIMEXTS1.0"];
-/// The application extension that holds an ICC profile (ICC.1:2022, B.5).
+/// The application extension with an ICC profile (ICC.1:2022, B.5).
 pub const ICC: &[u8; 11] = b"ICCRGBG1012";
 
-/// Identifier and authentication code of the application extension that holds XMP (XMP part 3, 1.1.2).
+/// The identifier and authentication code of the application extension with XMP (XMP part 3, 1.1.2).
 pub const XMP: &[u8; 11] = b"XMP DataXMP";
-/// After XMP come 257 bytes that lead any reader of sub-blocks to the terminator.
+/// The length of the trailer after XMP, which leads any reader of sub-blocks to the terminator.
 const XMP_TRAILER_LEN: u64 = 257;
 
-/// One block of the data stream.
+/// A block of the data stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Block {
     /// An image: descriptor, local colour table and data.
     Image {
         /// The whole block.
         range: Range<u64>,
-        /// The file ends inside.
+        /// Whether the file ends within the block.
         cut: bool,
     },
     /// An extension.
     Extension {
-        /// What kind it is.
+        /// The label, which identifies its kind.
         label: u8,
-        /// The first sub-block where that has 11 bytes: who made an application extension.
+        /// The first sub-block if it has 11 bytes: the identifier of an application extension.
         name: Option<[u8; 11]>,
         /// The whole block.
         range: Range<u64>,
-        /// The file ends inside.
+        /// Whether the file ends within the block.
         cut: bool,
     },
-    /// The end.
+    /// The trailer.
     Trailer {
-        /// The one byte that it is.
+        /// Its single byte.
         range: Range<u64>,
     },
 }
 
 impl Block {
-    /// The XMP packet inside an application extension that is whole.
+    /// The location of the XMP packet in a complete application extension.
     pub fn xmp(&self) -> Option<Range<u64>> {
         match self {
             Self::Extension { label: APPLICATION, name: Some(name), range, cut: false } if name == XMP => {
@@ -70,8 +70,8 @@ impl Block {
     }
 }
 
-/// The blocks of the file, and the range of header and global colour table that comes before them. Ends at the trailer,
-/// the end of the file, or the first byte that opens no block.
+/// Reads the blocks of the file, and the range of the header and global colour table before them. It stops at the
+/// trailer, the end of the file, or the first byte that begins no block.
 pub fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64>, Vec<Block>)> {
     let header = header(input)?;
     let mut blocks = Vec::new();
@@ -86,36 +86,36 @@ pub fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64
     Ok((header, blocks))
 }
 
-/// The blocks of a file in memory, read one by one: those of [`blocks`].
+/// Iterates over the blocks of a file in memory, like [`blocks`].
 pub struct Blocks<'b> {
     memory: Memory<'b>,
-    /// Where the next one begins; `None` behind the last.
+    /// The offset of the next block; `None` after the last.
     at: Option<u64>,
 }
 
 impl<'b> Blocks<'b> {
-    /// Opens a file: reads its header.
+    /// Parses the header of a file.
     ///
     /// # Errors
-    /// [`Stopped`] by `work`.
+    /// [`Stopped`] if `work` is cancelled.
     pub fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Stopped> {
         let mut memory = Memory { bytes, work, looks: 0 };
-        // Reading from memory fails for no other reason than that the work was stopped.
+        // Reading from memory can only fail if the work is cancelled.
         let at = Some(header(&mut memory).map_err(|_| Stopped)?.end);
         Ok(Self { memory, at })
     }
 
-    /// The next block; `None` after the last.
+    /// Reads the next block; `None` after the last.
     pub fn next_block(&mut self) -> Result<Option<Block>, Stopped> {
         following_block(&mut self.memory, &mut self.at).map_err(|_| Stopped)
     }
 }
 
-/// What blocks are read from.
+/// A source of bytes for the block reader.
 trait Source {
     fn len(&self) -> u64;
 
-    /// The bytes from `at` on: at least `want` of them, or all that there are.
+    /// The bytes from `at` on: at least `want` of them, or all remaining ones.
     fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]>;
 }
 
@@ -129,11 +129,11 @@ impl<R: Read + Seek> Source for Input<'_, R> {
     }
 }
 
-/// A file in memory. A walk over its blocks holds nothing, and takes as long as the file is.
+/// A file in memory. Walking its blocks allocates nothing and takes linear time.
 struct Memory<'b> {
     bytes: &'b [u8],
     work: &'b Work,
-    /// Looks at the bytes since the work was asked whether to go on.
+    /// The number of accesses since the last check for cancellation.
     looks: u32,
 }
 
@@ -151,7 +151,7 @@ impl Source for Memory<'_> {
     }
 }
 
-/// The content of a block's sub-blocks (section 15), which begin at `start`, as far as it is there.
+/// Iterates over the sub-blocks (section 15) that begin at `start`, as far as they exist.
 pub fn sub_blocks(bytes: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes.get(start..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -162,13 +162,13 @@ pub fn sub_blocks(bytes: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Where header and global colour table are (sections 17 to 19).
+/// Returns the range of header and global colour table (sections 17 to 19).
 fn header(input: &mut impl Source) -> io::Result<Range<u64>> {
     let packed = input.peek(0, 11)?.get(10).copied().unwrap_or(0);
     Ok(0..(13 + colour_table_len(packed)).min(input.len()))
 }
 
-/// The block at `at`, which then is the place behind it.
+/// Reads the block at `at`, and advances `at` past it.
 fn following_block(input: &mut impl Source, at: &mut Option<u64>) -> io::Result<Option<Block>> {
     let Some(start) = *at else { return Ok(None) };
     let block = next_block(input, start)?;
@@ -184,7 +184,7 @@ fn next_block(input: &mut impl Source, at: u64) -> io::Result<Option<Block>> {
     Ok(match input.peek(at, 14)? {
         [IMAGE, descriptor @ ..] => {
             let table = descriptor.get(8).map_or(0, |&packed| colour_table_len(packed));
-            // The descriptor, its colour table, and the byte that says the minimum code size.
+            // The descriptor, its colour table, and the byte with the minimum code size.
             let (end, cut) = sub_blocks_end(input, at + 10 + table + 1)?;
             Some(Block::Image { range: at..end.min(len), cut })
         }
@@ -202,12 +202,12 @@ fn next_block(input: &mut impl Source, at: u64) -> io::Result<Option<Block>> {
     })
 }
 
-/// Bytes of a colour table that these packed fields announce (sections 18 and 20).
+/// The length of the colour table according to these packed fields (sections 18 and 20).
 pub fn colour_table_len(packed: u8) -> u64 {
     if packed & 0x80 == 0 { 0 } else { 3 << ((packed & 7) + 1) }
 }
 
-/// Where the chain of sub-blocks from `at` on ends, and whether the file ended first (section 15).
+/// Returns the end of the chain of sub-blocks that starts at `at`, and whether the file ends within it (section 15).
 fn sub_blocks_end(input: &mut impl Source, mut at: u64) -> io::Result<(u64, bool)> {
     loop {
         match input.peek(at, 1)?.first() {
@@ -218,8 +218,8 @@ fn sub_blocks_end(input: &mut impl Source, mut at: u64) -> io::Result<(u64, bool
     }
 }
 
-/// The application extension that holds this packet. The bytes after it count down, so that a reader which takes the
-/// packet for sub-blocks ends at the terminator wherever it lands (XMP part 3, 1.1.2).
+/// Serializes the application extension with this packet. The trailing bytes count down, so that a reader that
+/// interprets the packet as sub-blocks reaches the terminator wherever it lands (XMP part 3, 1.1.2).
 pub fn xmp_extension(packet: &[u8]) -> Vec<u8> {
     let mut out = vec![EXTENSION, APPLICATION, XMP.len() as u8];
     out.extend_from_slice(XMP);

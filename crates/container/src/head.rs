@@ -1,5 +1,4 @@
-//! The two things that the pixels cannot be shown without, read from the headers alone: which way is up, and what the
-//! numbers mean as colours.
+//! Orientation and colour profile, without which pixels cannot be displayed correctly, read from the headers.
 
 use std::borrow::Cow;
 use std::io::{self, Cursor};
@@ -10,22 +9,21 @@ use crate::input::{Input, from_memory};
 use crate::parts::{self, Want};
 use crate::{Exhausted, Format, Meter, Work, gif, heif, jpeg, png, tiff, webp};
 
-/// The orientation (1 to 8, as Exif 3.0, 4.6.5.1.6 numbers them) that a viewer applies to the stored pixels; 1 where
-/// none is given.
+/// The orientation of the stored pixels (1 to 8, as in Exif 3.0, 4.6.5.1.6); 1 if none is specified.
 ///
-/// It is taken from where viewers take it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF, and the
-/// properties `irot` and `imir` of AVIF and HEIF, whose Exif block has no say in it.
+/// It is read from where viewers read it: the Exif block of JPEG, PNG and WebP, the first directory of TIFF, and the
+/// properties `irot` and `imir` of AVIF and HEIF, whose Exif orientation is ignored.
 ///
 /// # Errors
-/// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
+/// [`Exhausted`] if `work` is cancelled, or reading exceeds the budget that follows from the length of the file.
 pub fn orientation(bytes: &[u8], format: Format, work: &Work) -> Result<u8, Exhausted> {
     orientation_within(bytes, format, &Meter::new(bytes.len() as u64, work))
 }
 
-/// The same within what `meter` has left.
+/// Like [`orientation`], within the remaining budget of `meter`.
 ///
 /// # Errors
-/// [`Exhausted`] by the meter.
+/// [`Exhausted`] if the meter is.
 pub fn orientation_within(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<u8, Exhausted> {
     let given = match format {
         Format::Tiff => tiff::Block::new(bytes).and_then(|block| block.orientation()),
@@ -57,21 +55,21 @@ fn container_orientation(input: &mut Input<'_, Cursor<&[u8]>>, format: Format) -
     Ok(parts.orientation)
 }
 
-/// The most that a colour profile may have: those of printing presses, the largest, have 1 to 3 MiB.
+/// The maximum size of a colour profile in bytes: those for printing, the largest, have 1 to 3 MiB.
 pub const MAX_PROFILE: usize = 4 << 20;
 
-/// The embedded ICC profile of a JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIF file. One of more than 4 MiB counts as none.
+/// The embedded ICC profile of a JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIF file. A profile above 4 MiB is ignored.
 ///
 /// # Errors
-/// [`Exhausted`] when `work` is stopped, or reading costs more than the file's length can pay for.
+/// [`Exhausted`] if `work` is cancelled, or reading exceeds the budget that follows from the length of the file.
 pub fn icc_profile<'a>(bytes: &'a [u8], format: Format, work: &Work) -> Result<Option<Cow<'a, [u8]>>, Exhausted> {
     icc_profile_within(bytes, format, &Meter::new(bytes.len() as u64, work))
 }
 
-/// The same within what `meter` has left.
+/// Like [`icc_profile`], within the remaining budget of `meter`.
 ///
 /// # Errors
-/// [`Exhausted`] by the meter.
+/// [`Exhausted`] if the meter is.
 pub fn icc_profile_within<'a>(
     bytes: &'a [u8],
     format: Format,
@@ -112,13 +110,13 @@ fn container_icc<'a>(
     })
 }
 
-/// The part of `bytes` that `range` names, as far as there is one.
+/// The part of `bytes` in `range`, truncated to the end.
 pub fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(bytes.len());
     usize::try_from(range.start).ok().and_then(|start| bytes.get(start..end)).unwrap_or_default()
 }
 
-/// iCCP (PNG 3rd edition, 11.3.2.3): a name of 1 to 79 bytes, a zero, the compression method, the zlib stream.
+/// Parses iCCP (PNG 3rd edition, 11.3.2.3): a name of 1 to 79 bytes, a zero, the compression method, the zlib stream.
 fn png_icc(data: &[u8], meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
     let name_end = data.iter().take(80).position(|&b| b == 0);
     match name_end.and_then(|end| data.get(end + 1..)) {
@@ -141,7 +139,7 @@ fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Re
     })
 }
 
-/// The sub-blocks of the first extension that holds a profile, behind its name.
+/// Joins the sub-blocks of the first application extension with a profile, after its name.
 fn gif_icc(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<Vec<u8>>> {
     let (_, blocks) = gif::blocks(input)?;
     let found = blocks.iter().find_map(|block| match block {
@@ -155,7 +153,7 @@ fn gif_icc(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Opt
     Ok(Some(gif::sub_blocks(slice(bytes, range), 2).skip(1).collect::<Vec<_>>().concat()))
 }
 
-/// Some writers of WebP and PNG put JPEG's six-byte header before the TIFF block.
+/// Removes JPEG's six-byte header, which some writers of WebP and PNG put before the TIFF block.
 pub(crate) fn without_exif_header(block: &[u8]) -> &[u8] {
     block.strip_prefix(jpeg::EXIF).unwrap_or(block)
 }

@@ -1,18 +1,18 @@
-//! Zlib streams inside metadata, with a bound on what they may grow to.
+//! Inflation of zlib streams in metadata, with a size limit.
 
 use std::io::Read;
 
 use crate::{Exhausted, Meter};
 
-/// Bytes that are inflated at a time.
+/// The number of bytes inflated at a time.
 const PIECE: usize = 64 << 10;
 
-/// What the stream holds, or `None` if it is damaged or grows beyond `max_bytes`.
+/// Inflates a stream; `None` if it is damaged or exceeds `max_bytes`.
 pub fn inflate(compressed: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
     Ok(inflate_with_length(compressed, max_bytes, meter)?.map(|(content, _)| content))
 }
 
-/// What the stream holds, and how many bytes it has itself, as for [`inflate`].
+/// Inflates a stream like [`inflate`], and also returns its compressed length.
 #[allow(clippy::disallowed_methods, reason = "what is inflated is counted")]
 pub fn inflate_with_length(
     compressed: &[u8],

@@ -1,20 +1,20 @@
-//! Random access to a source through one small window, so that a walk over a 200 MB file needs 64 KiB of memory.
+//! Random access to a source through one small window, so that walking a 200 MB file takes 64 KiB of memory.
 //!
-//! What comes in is anything that reads and seeks; what goes out are short slices of it. Asking beyond the end gives
-//! fewer bytes, never an error: a truncated file is the rule here, not the exception. What is asked for is counted by a
-//! [`Meter`], so that no parser that reads from here can run on without end.
+//! The source is anything that implements `Read` and `Seek`. Reading past the end returns fewer bytes, never an error,
+//! since truncated files are common. A [`Meter`] counts everything that is read, so that no parser can run without
+//! bound.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use crate::{Exhausted, Meter};
 
-/// How much is read at a time.
+/// The size of the window in bytes.
 const WINDOW: usize = 64 * 1024;
-/// Bytes that are read or copied in the time of a step.
+/// The number of bytes that are read or copied in the time of one step.
 const BYTES_PER_STEP: u64 = 64;
 
-/// A source with a window on it, counted by a meter.
+/// A source with a window, metered.
 #[derive(Debug)]
 pub struct Input<'m, R> {
     source: R,
@@ -25,36 +25,36 @@ pub struct Input<'m, R> {
 }
 
 impl<'m, R: Read + Seek> Input<'m, R> {
-    /// A source from its first byte to its last.
+    /// Creates an input for the whole source.
     ///
     /// # Errors
-    /// Those of the source; so do all other methods, and what the meter says, as [`exhausted`] tells.
+    /// The errors of the source. All other methods also return the errors of the meter, see [`exhausted`].
     pub fn new(mut source: R, meter: &'m Meter<'_>) -> io::Result<Self> {
         let len = source.seek(SeekFrom::End(0))?;
         Ok(Self { source, len, window: Vec::new(), start: 0, meter })
     }
 
-    /// Bytes of the source.
+    /// The length of the source in bytes.
     pub const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether the source has no byte.
+    /// Whether the source is empty.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What counts.
+    /// The meter.
     pub const fn meter(&self) -> &'m Meter<'m> {
         self.meter
     }
 
-    /// Counts an entry of a list that is made from this source.
+    /// Counts an entry of a list that is built from this source.
     pub fn entry<T>(&self) -> io::Result<()> {
         self.meter.entry::<T>().map_err(io::Error::other)
     }
 
-    /// The buffered bytes from `at` on: at least `want` of them, or all that the source has left.
+    /// Returns buffered bytes starting at `at`: at least `want` of them, or all remaining bytes of the source.
     pub fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]> {
         self.meter.step().map_err(io::Error::other)?;
         let wanted_end = at.saturating_add(want as u64).min(self.len);
@@ -68,7 +68,7 @@ impl<'m, R: Read + Seek> Input<'m, R> {
         Ok(bytes.get(..there.min(bytes.len())).unwrap_or_default())
     }
 
-    /// Reads as if the source ended at `end`.
+    /// Calls `read` as if the source ended at `end`.
     pub fn up_to<T>(&mut self, end: u64, read: impl FnOnce(&mut Self) -> T) -> T {
         let len = self.len;
         self.len = end.min(len);
@@ -77,17 +77,17 @@ impl<'m, R: Read + Seek> Input<'m, R> {
         outcome
     }
 
-    /// Whatever comes after `at`, a window full at most, without reading a byte twice. Empty at the end.
+    /// Returns bytes starting at `at`, at most one window, for sequential reading without overlap. Empty at the end.
     pub fn stream(&mut self, at: u64) -> io::Result<&[u8]> {
         self.peek(at, 1)
     }
 
-    /// The `N` bytes at `at`, or `None` where the source ends before.
+    /// Returns the `N` bytes at `at`, or `None` if the source ends before.
     pub fn array<const N: usize>(&mut self, at: u64) -> io::Result<Option<[u8; N]>> {
         Ok(self.peek(at, N)?.first_chunk::<N>().copied())
     }
 
-    /// A copy of `range`, cut at the end of the source and at `limit` bytes.
+    /// Copies `range`, truncated to the end of the source and to `limit` bytes.
     pub fn copy(&mut self, range: Range<u64>, limit: usize) -> io::Result<Vec<u8>> {
         let len = range.end.min(self.len).saturating_sub(range.start).min(limit as u64);
         if len == 0 {
@@ -101,7 +101,7 @@ impl<'m, R: Read + Seek> Input<'m, R> {
         Ok(bytes)
     }
 
-    /// Seeking beyond the end is an error for some sources, such as files at offsets beyond 2^63.
+    /// Fills the window. Seeking past the end is an error in some sources, such as files at offsets beyond 2^63.
     fn fill(&mut self, at: u64, want: usize) -> io::Result<()> {
         self.meter.steps(WINDOW as u64 / BYTES_PER_STEP).map_err(io::Error::other)?;
         self.window.clear();
@@ -115,7 +115,7 @@ impl<'m, R: Read + Seek> Input<'m, R> {
     }
 }
 
-/// The outcome of reading from memory, which fails for no other reason than that the meter has run out.
+/// Converts the result of reading from memory, which can only fail if the meter is exhausted.
 pub fn from_memory<T>(outcome: io::Result<T>) -> Result<Option<T>, Exhausted> {
     match outcome {
         Ok(value) => Ok(Some(value)),
@@ -123,7 +123,7 @@ pub fn from_memory<T>(outcome: io::Result<T>) -> Result<Option<T>, Exhausted> {
     }
 }
 
-/// What the meter said, if that is why reading failed.
+/// Returns the meter's error, if it caused this error.
 pub fn exhausted(error: &io::Error) -> Option<Exhausted> {
     error.get_ref()?.downcast_ref().copied()
 }

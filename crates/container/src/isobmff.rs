@@ -1,4 +1,4 @@
-//! Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2), which AVIF and HEIF are made of.
+//! Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2), the container of AVIF and HEIF.
 
 use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
@@ -7,21 +7,21 @@ use super::MAX_PARTS;
 use crate::input::{Input, from_memory};
 use crate::{Exhausted, Meter};
 
-/// One box's place.
+/// The location of a box.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoxAt {
     /// The type, four characters.
     pub kind: [u8; 4],
     /// Header and payload.
     pub range: Range<u64>,
-    /// What comes after the header.
+    /// The bytes after the header.
     pub payload: Range<u64>,
-    /// What holds the box ends before the box does.
+    /// Whether the enclosing range ends within the box.
     pub cut: bool,
 }
 
-/// The box at `at`, which may not reach beyond `end`. A size of 1 is followed by a longer one, a size of 0 means
-/// everything up to the end.
+/// Parses the box at `at`, which is limited to `end`. A size of 1 is followed by a 64-bit size, and a size of 0 extends
+/// to the end.
 pub fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
     if at.saturating_add(8) > end {
         return Ok(None);
@@ -42,7 +42,7 @@ pub fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> 
     Ok(Some(BoxAt { kind, range: at..full.min(end), payload: at + header..full.min(end), cut: full > end }))
 }
 
-/// The boxes in this range, up to the first place where there is none.
+/// Reads the boxes in this range, up to the first invalid one.
 pub fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
     let mut boxes = Vec::new();
     let mut at = range.start;
@@ -57,14 +57,14 @@ pub fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io:
     Ok(boxes)
 }
 
-/// The boxes in these bytes.
+/// Reads the boxes in these bytes.
 pub fn children(bytes: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
     let end = bytes.len() as u64;
     let found = Input::new(Cursor::new(bytes), meter).and_then(|mut input| boxes(&mut input, 0..end));
     Ok(from_memory(found)?.unwrap_or_default())
 }
 
-/// A whole box.
+/// Serializes a box.
 pub fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut out = ((payload.len() + 8) as u32).to_be_bytes().to_vec();
     out.extend(kind);
@@ -72,34 +72,34 @@ pub fn write_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Big-endian fields, one after the other.
+/// A reader of big-endian fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// So many bytes, or `None` where fewer are left.
+    /// Reads `len` bytes; `None` if fewer are left.
     pub fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(taken)
     }
 
-    /// An unsigned integer of up to 8 bytes; one of no bytes is 0.
+    /// Reads an unsigned integer of up to 8 bytes; 0 if the length is 0.
     pub fn uint(&mut self, len: usize) -> Option<u64> {
         self.bytes(len).map(|bytes| bytes.iter().fold(0, |sum, &b| sum << 8 | u64::from(b)))
     }
 
-    /// An unsigned integer of 2 bytes.
+    /// Reads an unsigned 16-bit integer.
     pub fn u16(&mut self) -> Option<u16> {
         self.uint(2).map(|v| v as u16)
     }
 
-    /// An unsigned integer of 4 bytes.
+    /// Reads an unsigned 32-bit integer.
     pub fn u32(&mut self) -> Option<u32> {
         self.uint(4).map(|v| v as u32)
     }
 
-    /// Version and flags of a full box (4.2.2): the version.
+    /// Reads version and flags of a full box (4.2.2), and returns the version.
     pub fn version(&mut self) -> Option<u8> {
         self.uint(4).map(|v| (v >> 24) as u8)
     }

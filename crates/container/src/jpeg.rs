@@ -1,6 +1,6 @@
-//! JPEG's marker segments (ISO/IEC 10918-1, annex B) and what applications put into them.
+//! JPEG marker segments (ISO/IEC 10918-1, annex B) and their application data.
 //!
-//! The walk yields every segment with its place in the file; entropy-coded data is jumped over, not kept.
+//! The walk yields the location of every segment; entropy-coded data is skipped.
 
 use std::io::{self, Read, Seek};
 use std::ops::Range;
@@ -30,30 +30,30 @@ pub const APP0: u8 = 0xe0;
 pub const APP1: u8 = 0xe1;
 /// ICC profiles, multi-picture format and gain maps.
 pub const APP2: u8 = 0xe2;
-/// Photoshop's resources, and IPTC within.
+/// Photoshop resources, which contain IPTC.
 pub const APP13: u8 = 0xed;
 /// Adobe's colour transform.
 pub const APP14: u8 = 0xee;
 
-/// How an Exif segment opens (Exif 3.0, 4.7.2).
+/// The identifier of an Exif segment (Exif 3.0, 4.7.2).
 pub const EXIF: &[u8] = b"Exif\0\0";
-/// How an XMP packet opens (XMP part 3, 1.1.3).
+/// The identifier of an XMP packet (XMP part 3, 1.1.3).
 pub const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-/// How a part of a longer XMP packet opens (1.1.3.1).
+/// The identifier of a part of a longer XMP packet (1.1.3.1).
 pub const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
-/// How a chunk of an ICC profile opens (ICC.1:2022, B.4).
+/// The identifier of a chunk of an ICC profile (ICC.1:2022, B.4).
 pub const ICC: &[u8] = b"ICC_PROFILE\0";
-/// How Photoshop's resources open.
+/// The identifier of Photoshop resources.
 pub const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
-/// How the multi-picture index opens (CIPA DC-007, 5.1).
+/// The identifier of the multi-picture index (CIPA DC-007, 5.1).
 pub const MPF: &[u8] = b"MPF\0";
 /// ISO 21496-1, annex C: gain map metadata in a JPEG.
 pub const ISO_GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 
-/// The most that one segment can hold: its length field counts itself (B.1.1.4).
+/// The maximum payload of a segment: its length field includes itself (B.1.1.4).
 pub const MAX_PAYLOAD: usize = 0xffff - 2;
 
-/// A marker and, for most, its parameters.
+/// A marker, with its parameters if it has any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     /// The second byte of the marker; the first is 0xff.
@@ -62,24 +62,24 @@ pub struct Segment {
     pub range: Range<u64>,
     /// The parameters without the length field.
     pub payload: Range<u64>,
-    /// The file ends before the segment does.
+    /// Whether the file ends within the segment.
     pub cut: bool,
 }
 
 impl Segment {
-    /// Whether the parameters open with these bytes.
+    /// Whether the parameters begin with these bytes.
     pub fn opens_with<R: Read + Seek>(&self, input: &mut Input<'_, R>, name: &[u8]) -> io::Result<bool> {
         let long_enough = self.payload.end - self.payload.start >= name.len() as u64;
         Ok(long_enough && input.peek(self.payload.start, name.len())?.starts_with(name))
     }
 }
 
-/// Markers that stand alone: TEM, RSTn, SOI, EOI, and reserved ones, which are met in junk only (table B.1).
+/// Whether a marker has no parameters: TEM, RSTn, SOI, EOI, and reserved ones, which occur in garbage only (table B.1).
 const fn stands_alone(marker: u8) -> bool {
     matches!(marker, 0x01..=0xbf | 0xd0..=0xd9)
 }
 
-/// The first segment at or after `at`. Fill bytes and junk before it belong to no segment.
+/// Finds the first segment at or after `at`. Fill bytes and garbage before it are skipped.
 pub fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Segment>> {
     let Some((start, marker)) = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))? else {
         return Ok(None);
@@ -97,20 +97,20 @@ pub fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Re
     Ok(Some(Segment { marker, range: start..full.min(end), payload, cut: full > end }))
 }
 
-/// Where the entropy-coded data from `at` on ends: at the next marker that is neither a stuffed zero nor a restart
-/// marker (B.1.1.5), or at the end of the file.
+/// Returns the end of the entropy-coded data that starts at `at`: the next marker that is neither a stuffed zero nor a
+/// restart marker (B.1.1.5), or the end of the file.
 pub fn scan_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff | 0xd0..=0xd7))?;
     Ok(found.map_or(input.len(), |(start, _)| start))
 }
 
-/// Where the entropy-coded data from `at` on ends if there are no restart markers in it, which ends at `end` otherwise.
+/// Returns the end of the entropy-coded data that starts at `at` in a scan without restart markers, at most `end`.
 pub fn data_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))?;
     Ok(found.map_or(end, |(start, _)| start.min(end)))
 }
 
-/// The place of the first 0xff from `at` on whose next byte is a marker that `wanted` accepts.
+/// Returns the offset of the first 0xff from `at` on whose next byte is a marker accepted by `wanted`.
 fn find_marker<R: Read + Seek>(
     input: &mut Input<'_, R>,
     mut at: u64,
@@ -135,12 +135,12 @@ fn find_marker<R: Read + Seek>(
     }
 }
 
-/// The segments before the first scan, in order.
+/// Reads the segments before the first scan.
 pub fn header_segments<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Segment>> {
     header_segments_from(input, 2)
 }
 
-/// The segments from `at` on before the next scan, in order.
+/// Reads the segments from `at` to the next scan.
 pub fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     while let Some(segment) = next_segment(input, at)? {
@@ -154,8 +154,7 @@ pub fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u6
     Ok(segments)
 }
 
-/// Puts the numbered chunks of an ICC profile together (ICC.1:2022, B.4). A profile with a chunk missing is no
-/// profile.
+/// Joins the numbered chunks of an ICC profile (ICC.1:2022, B.4). A profile with a missing chunk is invalid.
 pub fn join_icc(chunks: &[&[u8]]) -> Option<Vec<u8>> {
     let mut numbered: Vec<_> = chunks
         .iter()
@@ -171,7 +170,7 @@ pub fn join_icc(chunks: &[&[u8]]) -> Option<Vec<u8>> {
     complete.then(|| numbered.iter().flat_map(|(.., data)| data.iter().copied()).collect())
 }
 
-/// Wraps parameters of up to [`MAX_PAYLOAD`] bytes into a segment; more cannot be said in one and gives nothing.
+/// Serializes a segment with up to [`MAX_PAYLOAD`] bytes of parameters; empty if there are more.
 pub fn segment(marker: u8, parts: &[&[u8]]) -> Vec<u8> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let Ok(length) = u16::try_from(len + 2) else { return Vec::new() };

@@ -1,9 +1,10 @@
-//! The syntax of image files: one reader for each container, which decoders, strippers and reports share.
+//! Parsers for the structure of image files: one for each container format, shared by decoders, metadata strippers and
+//! reports.
 //!
-//! Bytes come in; the places of segments, chunks, blocks, boxes and fields go out, and what pixels cannot be shown
-//! without: orientation, colour profile, and size as stored. Nothing here decodes a pixel or knows what Exif, XMP or IPTC
-//! say. Whatever the bytes are, every function returns: counts and offsets are checked before they are believed, and a
-//! [`Meter`] bounds steps and memory by the file's own length and asks whether to go on.
+//! They locate segments, chunks, blocks, boxes and fields, and read what is required to display pixels: orientation,
+//! colour profile, and stored size. No pixel is decoded, and Exif, XMP and IPTC are not interpreted. Every function
+//! terminates on any input: counts and offsets are validated, and a [`Meter`] bounds steps and memory by the length of
+//! the file and checks for cancellation.
 //!
 //! ```
 //! use std::io::Cursor;
@@ -19,7 +20,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-// Tests have no caller whose work they could take.
+// Tests have no caller that could pass a `Work`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod blocks;
@@ -50,16 +51,16 @@ pub use meter::{Exhausted, Meter};
 pub use orientation::Orientation;
 pub use work::{Spent, Stopped, Work};
 
-/// Segments, chunks or blocks that are looked at in one file; a real one has some hundred.
+/// The maximum number of segments, chunks or blocks in a file; real files have some hundred.
 pub const MAX_PARTS: usize = 1 << 16;
 
-/// Why a container could not be read.
+/// The error of reading a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The container is damaged beyond use.
+    /// The container is too damaged to be read.
     #[error("the file is damaged: {0}")]
     Damaged(&'static str),
-    /// The work was stopped, or reading cost more than the file's length can pay for.
+    /// The work was cancelled, or exceeded the budget that follows from the length of the file.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
 }

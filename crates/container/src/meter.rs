@@ -1,44 +1,45 @@
-//! What reading the structure of one file may cost: steps, memory, and time.
+//! Limits on the cost of parsing the structure of a file: steps, memory, and time.
 
 use std::cell::Cell;
 
 use super::{Stopped, Work};
 use crate::work::Spent;
 
-/// Steps that every file may take, however short it is.
+/// The number of steps allowed for any file.
 const BASE_STEPS: u64 = 1 << 20;
-/// Steps that each byte of the file pays for: containers, directories and trees are walked a few times each.
+/// The additional steps allowed per byte of the file: containers, directories and trees are traversed a few times each.
 const STEPS_PER_BYTE: u64 = 64;
-/// Bytes of memory that every file may take.
+/// The memory in bytes allowed for any file.
 const BASE_MEMORY: u64 = 4 << 20;
-/// Bytes of memory that each byte of the file pays for: an entry of a table takes some times what it takes in the file.
+/// The additional memory in bytes allowed per byte of the file: a table entry in memory is several times larger than in
+/// the file.
 const MEMORY_PER_BYTE: u64 = 24;
-/// The most that the structure of a file may take in memory, however long the file is. Metadata are 16 MiB at most.
+/// The maximum memory for the structure of a file of any length, in bytes. Metadata is limited to 16 MiB.
 const MAX_MEMORY: u64 = 64 << 20;
-/// Steps between two questions whether to go on; one takes 2 to 50 nanoseconds.
+/// The number of steps between two checks for cancellation; a step takes 2 to 50 nanoseconds.
 const STEPS_BETWEEN_CHECKS: u64 = 1 << 14;
 
-/// Why reading was given up.
+/// Why parsing was aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
-    /// The deadline has passed, or nobody waits for the answer any more.
+    /// The deadline has passed or the work was cancelled.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The file wants more than its size can pay for.
+    /// Parsing exceeded the budget that follows from the length of the file.
     #[error("{what} of this file is more than {allowed}")]
     TooMuch {
-        /// What there is too much of.
+        /// The exceeded resource.
         what: &'static str,
         /// The limit.
         allowed: u64,
     },
 }
 
-/// Counts the steps and the memory that reading the structure of one file takes (containers, metadata, profiles, not
-/// pixels), and ends it when they are more than a file of its length can need, or when the work is stopped.
+/// Counts the steps and the memory for parsing the structure of a file (containers, metadata, profiles, but not
+/// pixels), and aborts if they exceed what a file of this length can need, or if the work is cancelled.
 ///
-/// Every parser of an upload takes one, directly or within the reader that it gets its bytes from. Memory is counted as
-/// it is allocated and not given back, since what a parser has read lives until it is done.
+/// Every parser of an upload takes a meter, directly or within its [`Input`](crate::Input). Memory is counted when it
+/// is allocated and never subtracted, since parsed data lives until parsing is done.
 #[derive(Debug)]
 pub struct Meter<'w> {
     work: &'w Work,
@@ -50,7 +51,7 @@ pub struct Meter<'w> {
 }
 
 impl<'w> Meter<'w> {
-    /// For a file of this many bytes.
+    /// Creates a meter for a file of this many bytes.
     pub fn new(file_len: u64, work: &'w Work) -> Self {
         let memory = BASE_MEMORY.saturating_add(file_len.saturating_mul(MEMORY_PER_BYTE)).min(MAX_MEMORY);
         Self {
@@ -63,15 +64,15 @@ impl<'w> Meter<'w> {
         }
     }
 
-    /// Counts one step, such as an entry of a table that is looked at.
+    /// Counts one step, such as visiting a table entry.
     ///
     /// # Errors
-    /// [`Exhausted`]; so do all other methods.
+    /// [`Exhausted`]; the same applies to all other methods.
     pub fn step(&self) -> Result<(), Exhausted> {
         self.steps(1)
     }
 
-    /// Counts several steps at once.
+    /// Counts several steps.
     pub fn steps(&self, count: u64) -> Result<(), Exhausted> {
         let steps = self.steps.get().saturating_add(count);
         self.steps.set(steps);
@@ -98,7 +99,7 @@ impl<'w> Meter<'w> {
         Ok(())
     }
 
-    /// Counts one entry of a list: a step, and its memory.
+    /// Counts one entry of a list: a step and its memory.
     pub fn entry<T>(&self) -> Result<(), Exhausted> {
         // Lists grow by doubling.
         self.hold(2 * size_of::<T>() as u64)?;

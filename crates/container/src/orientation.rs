@@ -1,6 +1,6 @@
-//! The eight ways to lay a rectangle onto itself: EXIF's orientations, which are the dihedral group of the square.
+//! The eight orientations of EXIF, which form the dihedral group of the square.
 
-/// How stored pixels become upright: first mirrored left to right if `mirrored`, then turned clockwise.
+/// The transformation of stored pixels to upright ones: mirrored left to right if `mirrored`, then rotated clockwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Orientation {
     mirrored: bool,
@@ -9,17 +9,17 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// Already upright.
+    /// Upright.
     pub const UPRIGHT: Self = Self { mirrored: false, turns: 0 };
-    /// Left and right change places.
+    /// Mirrored left to right.
     pub const MIRRORED: Self = Self { mirrored: true, turns: 0 };
 
-    /// A clockwise turn by this many quarters.
+    /// A clockwise rotation by this number of quarter turns.
     pub const fn turned(quarters: u8) -> Self {
         Self { mirrored: false, turns: quarters % 4 }
     }
 
-    /// From the value of EXIF's tag 0x0112 (Exif 3.0, 4.6.5.1.6); anything outside 1..=8 counts as upright.
+    /// Converts the value of EXIF's tag 0x0112 (Exif 3.0, 4.6.5.1.6); values outside 1..=8 mean upright.
     pub const fn from_exif(value: u8) -> Self {
         let (mirrored, turns) = match value {
             2 => (true, 0),
@@ -48,31 +48,31 @@ impl Orientation {
         }
     }
 
-    /// This one first, `next` after it.
+    /// The composition: this orientation first, then `next`.
     #[must_use]
     pub const fn then(self, next: Self) -> Self {
-        // A mirror after a turn is the opposite turn after the mirror.
+        // A mirror after a rotation equals the opposite rotation after the mirror.
         let turns = if next.mirrored { 4 - self.turns + next.turns } else { self.turns + next.turns };
         Self { mirrored: self.mirrored != next.mirrored, turns: turns % 4 }
     }
 
-    /// The one that undoes this one.
+    /// The inverse of this orientation.
     #[must_use]
     pub const fn inverse(self) -> Self {
         if self.mirrored { self } else { Self { mirrored: false, turns: (4 - self.turns) % 4 } }
     }
 
-    /// Whether width and height change places.
+    /// Whether width and height are exchanged.
     pub const fn transposes(self) -> bool {
         self.turns % 2 == 1
     }
 
-    /// The size after this is applied to a picture of that size.
+    /// The size of a picture of the given size after this transformation.
     pub fn size<T>(self, width: T, height: T) -> (T, T) {
         if self.transposes() { (height, width) } else { (width, height) }
     }
 
-    /// Whether left and right change places before the turn.
+    /// Whether the picture is mirrored before the rotation.
     pub const fn is_mirrored(self) -> bool {
         self.mirrored
     }

@@ -1,4 +1,4 @@
-//! The metadata blocks of a file, whatever its container: what report, strip and carry all start from.
+//! The metadata blocks of a file, independent of its container, from which reports, stripping and carrying over start.
 
 use std::io::{self, Read, Seek};
 
@@ -6,25 +6,25 @@ use crate::head::without_exif_header;
 use crate::input::Input;
 use crate::{gif, heif, isobmff, jpeg, photoshop, png, tiff, webp};
 
-/// The most that is read of one block.
+/// The maximum number of bytes that are read of one block.
 pub const MAX_BLOCK: usize = 16 << 20;
-/// The most that is read of an Exif block for the orientation alone, which stands in its first directory.
+/// The maximum number of bytes that are read of an Exif block for the orientation, which is in its first directory.
 const MAX_ORIENTATION_BLOCK: usize = 1 << 20;
 
-/// Keywords of text chunks that hold metadata: XMP's own, and those that ImageMagick made up.
+/// Keywords of text chunks that contain metadata: XMP's own, and ImageMagick's.
 const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp";
 const RAW_PROFILE: &[u8] = b"Raw profile type ";
-/// How many of them are read.
+/// The maximum number of such chunks that are read.
 const MAX_PNG_TEXTS: usize = 16;
-/// The most that one of them may inflate to.
+/// The maximum size to which one of them may inflate, in bytes.
 const MAX_PNG_TEXT: usize = 8 << 20;
 
-/// Which blocks are wanted.
+/// Which blocks are extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
-    /// Exif, as far as the orientation needs it.
+    /// Exif only, as far as it is needed for the orientation.
     Orientation,
-    /// All of them, whole.
+    /// All blocks, complete.
     All,
 }
 
@@ -37,20 +37,20 @@ impl Want {
     }
 }
 
-/// Raw blocks, taken out of their container.
+/// The raw metadata blocks of a file.
 #[derive(Debug, Default)]
 pub struct Parts {
-    /// How viewers turn the picture, where the container says so in the place that they look at.
+    /// The orientation, if the container has it where viewers look for it.
     pub orientation: Option<u8>,
-    /// A TIFF structure.
+    /// The Exif block, a TIFF structure.
     pub exif: Option<Vec<u8>>,
-    /// Where in the file its header is, if the structure stands there as it is.
+    /// The offset of its header in the file, if the block is stored contiguously and unchanged.
     pub exif_at: Option<u64>,
-    /// XMP packets: the main one first.
+    /// XMP packets, the main packet first.
     pub xmp: Vec<Vec<u8>>,
     /// IPTC-IIM data sets.
     pub iptc: Option<Vec<u8>>,
-    /// What could not be read.
+    /// Descriptions of what could not be read.
     pub warnings: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl Parts {
         self
     }
 
-    /// Adds a block that begins at `at` in the file, unless there is one already.
+    /// Adds the Exif block at offset `at` of the file, unless there is one already.
     fn add_exif(&mut self, block: &[u8], at: Option<u64>) {
         if self.exif.is_none() {
             self.set_exif(block, at);
@@ -73,7 +73,7 @@ impl Parts {
         self.exif = Some(bare.to_vec());
     }
 
-    /// Takes IPTC out of Photoshop's resources, unless there is some already.
+    /// Adds the IPTC data in Photoshop's resources, unless there is some already.
     pub fn add_photoshop(&mut self, resources: &[u8]) {
         if self.iptc.is_none() {
             self.iptc = photoshop::iptc(resources).map(<[u8]>::to_vec);
@@ -105,7 +105,7 @@ impl Parts {
     }
 }
 
-/// The blocks in a container of JPEG XL (ISO/IEC 18181-2, 9): Exif behind the offset of its header, and XMP.
+/// Extracts the blocks of a JPEG XL container (ISO/IEC 18181-2, 9): Exif after the offset of its header, and XMP.
 pub fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let end = input.len();
@@ -126,11 +126,11 @@ pub fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
     Ok(parts)
 }
 
-/// The blocks in a JPEG's segments.
+/// Extracts the blocks from the segments of a JPEG.
 pub fn of_jpeg<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[jpeg::Segment], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let (mut extended, mut resources) = (Vec::new(), Vec::new());
-    // Readers look no further than the first scan.
+    // Readers stop at the first scan.
     for segment in segments.iter().take_while(|segment| segment.marker != jpeg::SOS) {
         if segment.marker == jpeg::APP1 {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
@@ -155,7 +155,7 @@ pub fn of_jpeg<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[jpeg::Segme
     Ok(parts.with_orientation())
 }
 
-/// An Exif block beyond 64 KiB goes on in the segments that follow, which then open without a TIFF header.
+/// Adds an Exif segment. A block larger than 64 KiB continues in the following segments, which have no TIFF header.
 fn add_jpeg_exif(parts: &mut Parts, block: &[u8], at: u64, limit: usize) {
     match &mut parts.exif {
         None => {
@@ -170,7 +170,7 @@ fn add_jpeg_exif(parts: &mut Parts, block: &[u8], at: u64, limit: usize) {
     }
 }
 
-/// Puts extended XMP together (XMP part 3, 1.1.3.1): each segment has a 32-byte digest, the full length, its offset.
+/// Joins extended XMP (XMP part 3, 1.1.3.1): each segment has a 32-byte digest, the full length, and its offset.
 fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Option<Vec<u8>> {
     let digest = pieces.first()?.get(..32)?.to_vec();
     pieces.sort_by_key(|piece| piece.get(36..40).and_then(|offset| offset.first_chunk::<4>().copied()));
@@ -186,7 +186,7 @@ fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Opti
     Some(whole)
 }
 
-/// The blocks in a PNG's chunks.
+/// Extracts the blocks from the chunks of a PNG.
 pub fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let mut texts = 0;
@@ -197,9 +197,9 @@ pub fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], w
             b"eXIf" if !has_exif => {
                 has_exif = true;
                 let block = input.copy(chunk.data.clone(), want.limit())?;
-                // The standard's own place wins over a raw profile, whatever their order.
+                // The standard chunk takes precedence over a raw profile, whatever their order.
                 parts.set_exif(&block, Some(chunk.data.start));
-                // Viewers look for the orientation before the pixels only, and not behind JPEG's header.
+                // Viewers use the orientation only if it precedes the pixels, and not after JPEG's header.
                 if is_before_pixels {
                     parts.orientation = tiff::Block::new(&block).and_then(|block| block.orientation());
                 }
@@ -213,7 +213,7 @@ pub fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], w
     Ok(parts)
 }
 
-/// Reads a text chunk, and says whether it is one that metadata is kept in.
+/// Reads a text chunk, and returns whether its keyword is one for metadata.
 fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
     let head = input.peek(chunk.data.start, RAW_PROFILE.len())?;
     if !head.starts_with(XMP_KEYWORD) && !head.starts_with(RAW_PROFILE) {
@@ -227,10 +227,10 @@ fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, pa
     Ok(true)
 }
 
-/// The blocks in a WebP's chunks.
+/// Extracts the blocks from the chunks of a WebP.
 pub fn of_webp<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[webp::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
-    // Demuxers pass over what the header does not announce.
+    // Demuxers ignore chunks that the header does not announce.
     let Some(flags) = webp::flags(input, chunks)? else { return Ok(parts) };
     for chunk in chunks {
         match &chunk.name {
@@ -246,14 +246,14 @@ pub fn of_webp<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[webp::Chunk],
     Ok(parts.with_orientation())
 }
 
-/// The blocks in the items of an AVIF or HEIF file. The Exif item opens with the offset of the TIFF header
+/// Extracts the blocks from the items of an AVIF or HEIF file. The Exif item begins with the offset of the TIFF header
 /// (ISO/IEC 23008-12, A.2.1).
 pub fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
     let mut parts = Parts { orientation: meta.orientation(), ..Parts::default() };
     if want == Want::Orientation {
         return Ok(parts);
     }
-    // A file may hold images with metadata of their own: the first is the primary image's.
+    // A file may contain several images with metadata: the first item belongs to the primary image.
     if let Some(id) = meta.exif_items().next() {
         let data = meta.data(input, id, MAX_BLOCK)?;
         if let Some((offset, rest)) = data.split_first_chunk() {
@@ -267,7 +267,7 @@ pub fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want
     Ok(parts)
 }
 
-/// The blocks in a GIF: XMP alone.
+/// Extracts the blocks of a GIF, which can only contain XMP.
 pub fn of_gif<R: Read + Seek>(input: &mut Input<'_, R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     if want == Want::All {

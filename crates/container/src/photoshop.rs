@@ -1,10 +1,10 @@
-//! Photoshop's image resources, the envelope that IPTC has in JPEG (Adobe Photoshop File Formats, "Image Resource
+//! Photoshop image resources, the container of IPTC in JPEG files (Adobe Photoshop File Formats, "Image Resource
 //! Blocks").
 
-/// The resource that holds IPTC-IIM data sets.
+/// The id of the resource that contains IPTC-IIM data sets.
 const IPTC: u16 = 0x0404;
 
-/// The IPTC-IIM data among these resources.
+/// Returns the IPTC-IIM data in these resources.
 pub fn iptc(mut resources: &[u8]) -> Option<&[u8]> {
     loop {
         let (id, data, rest) = next_resource(resources)?;
@@ -15,7 +15,7 @@ pub fn iptc(mut resources: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Signature, id, a Pascal string padded to even length, the size, and data padded likewise.
+/// Parses a resource: signature, id, a Pascal string padded to even length, the size, and data padded likewise.
 fn next_resource(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let rest = bytes.strip_prefix(b"8BIM")?;
     let (id, rest) = rest.split_first_chunk()?;
@@ -27,7 +27,7 @@ fn next_resource(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((u16::from_be_bytes(*id), data, rest))
 }
 
-/// One resource that holds these IPTC-IIM data sets.
+/// Serializes a resource that contains these IPTC-IIM data sets.
 pub fn iptc_resource(data: &[u8]) -> Vec<u8> {
     let mut out = b"8BIM".to_vec();
     out.extend(IPTC.to_be_bytes());

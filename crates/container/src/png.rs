@@ -1,4 +1,4 @@
-//! PNG's chunks (PNG 3rd edition, section 5).
+//! PNG chunks (PNG 3rd edition, section 5).
 
 mod frames;
 
@@ -12,27 +12,27 @@ use crate::inflate::inflate;
 use crate::input::Input;
 use crate::{Exhausted, Meter};
 
-/// The eight bytes before the first chunk.
+/// The length of the signature before the first chunk.
 pub const SIGNATURE_LEN: u64 = 8;
 
-/// One chunk's place in the file.
+/// The location of a chunk in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// The type, four letters.
     pub name: [u8; 4],
     /// Length, name, data and CRC.
     pub range: Range<u64>,
-    /// The data alone.
+    /// The data only.
     pub data: Range<u64>,
-    /// Bytes that the chunk says its data has.
+    /// The length of the data according to the chunk.
     pub length: u32,
-    /// The file ends before the chunk does.
+    /// Whether the file ends within the chunk.
     pub cut: bool,
 }
 
 impl Chunk {
-    /// From length and name, which stand at `at` in a file of `len` bytes. One that is too long by the standard (section 7.1)
-    /// goes on to the end of the file, as for the `png` crate.
+    /// Parses length and name, located at `at` in a file of `len` bytes. A length beyond the standard's limit (section
+    /// 7.1) extends to the end of the file, as in the `png` crate.
     fn new([l0, l1, l2, l3, name @ ..]: [u8; 8], at: u64, len: u64) -> Self {
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         let data = at + 8;
@@ -41,22 +41,22 @@ impl Chunk {
         Self { name, range: at..end.min(len), data: data..data_end.min(len), length, cut: end > len }
     }
 
-    /// Whether the file ends before the data does.
+    /// Whether the file ends within the data.
     pub const fn lacks_data(&self) -> bool {
         self.data.end - self.data.start < self.length as u64
     }
 }
 
-/// The chunk at `at`, or `None` where no whole chunk header is left (section 5.3).
+/// Parses the chunk at `at`; `None` if no complete chunk header is left (section 5.3).
 ///
 /// # Errors
-/// Those of `input`.
+/// The errors of `input`.
 pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
     let len = input.len();
     Ok(input.array::<8>(at)?.map(|head| Chunk::new(head, at, len)))
 }
 
-/// The chunks of a file in memory up to IEND, read one by one: those of [`chunks`], of which there may be any number.
+/// Iterates over the chunks of a file in memory up to IEND, without the limit on their number that [`chunks`] has.
 pub fn chunks_of(file: &[u8]) -> impl Iterator<Item = Chunk> {
     let mut next = Some(SIGNATURE_LEN);
     std::iter::from_fn(move || {
@@ -68,11 +68,10 @@ pub fn chunks_of(file: &[u8]) -> impl Iterator<Item = Chunk> {
     })
 }
 
-/// Whether a chunk is whole and has the CRC of its content (section 5.3). Decoders pass over others, unless these must be
-/// understood.
+/// Whether a chunk is complete and its CRC matches (section 5.3). Decoders skip other ancillary chunks.
 ///
 /// # Errors
-/// Those of `input`.
+/// The errors of `input`.
 pub fn is_sound<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk) -> io::Result<bool> {
     if chunk.cut {
         return Ok(false);
@@ -81,10 +80,10 @@ pub fn is_sound<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk) -> io::
     Ok(input.array::<4>(chunk.data.end)? == Some(sum))
 }
 
-/// The CRC of a chunk whose data are `first` and these bytes of the file.
+/// Computes the CRC of a chunk whose data is `first` followed by these bytes of the file.
 ///
 /// # Errors
-/// Those of `input`.
+/// The errors of `input`.
 pub fn checksum<R: Read + Seek>(
     input: &mut Input<'_, R>,
     name: [u8; 4],
@@ -107,7 +106,7 @@ pub fn checksum<R: Read + Seek>(
     Ok(crc.sum().to_be_bytes())
 }
 
-/// The chunks up to IEND, behind which nothing belongs to the file.
+/// Reads the chunks up to IEND, after which the file ends.
 pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
@@ -123,7 +122,7 @@ pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>
     Ok(chunks)
 }
 
-/// The chunks before the image data.
+/// Reads the chunks before the image data.
 pub fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
@@ -138,16 +137,16 @@ pub fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec
     Ok(chunks)
 }
 
-/// What a text chunk says.
+/// The content of a text chunk.
 pub struct Text {
-    /// What kind of text it is, 1 to 79 bytes of Latin-1.
+    /// The keyword, 1 to 79 bytes of Latin-1.
     pub keyword: Vec<u8>,
-    /// Not decoded: Latin-1 or UTF-8.
+    /// The text, not decoded: Latin-1 or UTF-8.
     pub text: Vec<u8>,
 }
 
-/// Keyword and text of a tEXt, zTXt or iTXt chunk (section 11.3.3), inflated but not decoded; `None` for a chunk that is
-/// damaged, and for a text that inflates to more than `max_bytes`.
+/// Parses a tEXt, zTXt or iTXt chunk (section 11.3.3) and inflates its text, without decoding it; `None` if the chunk
+/// is damaged, or if the text inflates to more than `max_bytes`.
 pub fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'_>) -> Result<Option<Text>, Exhausted> {
     let Some(keyword_end) = data.iter().take(80).position(|&b| b == 0) else { return Ok(None) };
     let (keyword, rest) = (&data[..keyword_end], &data[keyword_end + 1..]);
@@ -155,7 +154,7 @@ pub fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'_>) -> 
         (b"tEXt", text) => Some(text.to_vec()),
         (b"zTXt", [0, compressed @ ..]) => inflate(compressed, max_bytes, meter)?,
         (b"iTXt", [compressed, _method, rest @ ..]) => {
-            // Language tag and translated keyword, each ended by a zero, come before the text.
+            // Language tag and translated keyword, each terminated by a zero, precede the text.
             match (*compressed, rest.splitn(3, |&b| b == 0).nth(2)) {
                 (0, text) => text.map(<[u8]>::to_vec),
                 (_, Some(text)) => inflate(text, max_bytes, meter)?,
@@ -167,8 +166,8 @@ pub fn text(name: [u8; 4], data: &[u8], max_bytes: usize, meter: &Meter<'_>) -> 
     Ok(text.map(|text| Text { keyword: keyword.to_vec(), text }))
 }
 
-/// Decodes ImageMagick's way of putting a profile into a text chunk: its name, its length in decimal, and hexadecimal
-/// digits, each on lines of their own. What stands behind the last digit has no meaning.
+/// Decodes a raw profile, ImageMagick's representation of a profile in a text chunk: its name, its decimal length, and
+/// hexadecimal digits, each on separate lines. Anything after the last digit is ignored.
 pub fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     let mut lines = text.trim_ascii_start().splitn(3, |&b| b == b'\n');
     let (_name, length, digits) = (lines.next()?, lines.next()?, lines.next()?);
@@ -182,7 +181,7 @@ pub fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     Some(profile)
 }
 
-/// A whole chunk with its CRC (section 5.3).
+/// Serializes a chunk with its CRC (section 5.3).
 pub fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut out = (data.len() as u32).to_be_bytes().to_vec();
     out.extend(name);
@@ -201,7 +200,7 @@ mod tests {
     use super::*;
     use crate::Work;
 
-    /// Decoders read chunks from memory, and what looks for metadata through a window: each must see what the other does.
+    /// Decoders read chunks from memory, and metadata is read through a window: both must find the same chunks.
     #[test]
     fn chunks_in_memory_are_those_behind_a_window() {
         let file = b"\x89PNG\r\n\x1a\n\0\0\0\x01IHDRx\0\0\0\0\0\0\0\x02IDATab\0\0\0\0\0\0\0\0IEND\0\0\0\0\0\0\0\0IDAT";

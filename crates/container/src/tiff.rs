@@ -1,11 +1,11 @@
-//! The TIFF structure (TIFF 6.0, section 2; BigTIFF alike) that Exif blocks and TIFF files share: reading directories
-//! with every count and offset checked, and writing a small clean block.
+//! The TIFF structure (TIFF 6.0, section 2; also BigTIFF) of Exif blocks and TIFF files: reading directories with every
+//! count and offset checked, and writing a small clean block.
 //!
-//! Whatever the input says, reading is bounded by [`MAX_FIELDS`] and by the block's own length.
+//! Reading is bounded by [`MAX_FIELDS`] and by the length of the block, whatever the input.
 
 use std::borrow::Cow;
 
-/// Fields read from one block. A camera writes about a hundred.
+/// The maximum number of fields read from a block. A camera writes about a hundred.
 pub const MAX_FIELDS: usize = 4096;
 
 /// The tag of the orientation.
@@ -16,46 +16,47 @@ pub const ICC_PROFILE: u16 = 0x8773;
 const ASCII: u16 = 2;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
-/// Text in UTF-8 (Exif 3.0, 4.6.2).
+/// The type of text in UTF-8 (Exif 3.0, 4.6.2).
 const UTF_8: u16 = 129;
 
-/// One entry of an image file directory, its value still in the block's byte order.
+/// An entry of an image file directory, with its value in the block's byte order.
 #[derive(Debug, Clone)]
 pub struct Field<'a> {
-    /// What the field is.
+    /// The tag.
     pub tag: u16,
-    /// The type of its values, by its number.
+    /// The type number of the values.
     pub kind: u16,
-    /// How many values there are.
+    /// The number of values.
     pub count: u32,
-    /// The values, one after the other.
+    /// The concatenated values.
     pub value: Cow<'a, [u8]>,
 }
 
-/// One directory and the offset of the next.
+/// A directory and the offset of the next one.
 #[derive(Debug, Default)]
 pub struct Directory<'a> {
     /// The entries that could be read.
     pub fields: Vec<Field<'a>>,
     /// The offset of the next directory; 0 after the last.
     pub next: u64,
-    /// What could not be read.
+    /// Descriptions of what could not be read.
     pub warnings: Vec<String>,
 }
 
-/// A block whose header has been read.
+/// A block with a parsed header.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
     data: &'a [u8],
-    /// Whether numbers have their lowest byte first.
+    /// Whether the byte order is little-endian.
     pub little_endian: bool,
-    /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
+    /// Whether this is BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
-    /// Offset of the first directory.
+    /// The offset of the first directory.
     pub first: u64,
 }
 
-/// Bytes of one value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18, Exif 3.0 adds 129).
+/// The size in bytes of a value of this field type (TIFF 6.0, section 2; BigTIFF adds 13 and 16 to 18, Exif 3.0 adds
+/// 129).
 pub const fn type_size(kind: u16) -> Option<usize> {
     match kind {
         1 | 2 | 6 | 7 | UTF_8 => Some(1),
@@ -67,7 +68,7 @@ pub const fn type_size(kind: u16) -> Option<usize> {
 }
 
 impl<'a> Block<'a> {
-    /// Reads the header. `None` for anything that is neither TIFF nor BigTIFF.
+    /// Parses the header. `None` if it is neither TIFF nor BigTIFF.
     pub fn new(data: &'a [u8]) -> Option<Self> {
         let (little_endian, rest) = match data {
             [b'I', b'I', rest @ ..] => (true, rest),
@@ -86,7 +87,7 @@ impl<'a> Block<'a> {
         Some(block)
     }
 
-    /// Bytes of the block.
+    /// The length of the block in bytes.
     pub fn byte_count(&self) -> u64 {
         self.data.len() as u64
     }
@@ -112,12 +113,12 @@ impl<'a> Block<'a> {
         self.data.get(usize::try_from(offset).ok()?..)
     }
 
-    /// The bytes that an offset and a length name, if the block holds them all.
+    /// The bytes at this offset and length, if they are within the block.
     pub fn slice(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
         self.tail(offset)?.get(..usize::try_from(len).ok()?)
     }
 
-    /// The directory at `offset`. A damaged one gives the entries that can be read, and says what is missing.
+    /// Reads the directory at `offset`. If it is damaged, the readable entries are returned with warnings.
     pub fn directory(&self, offset: u64) -> Directory<'a> {
         let mut directory = Directory::default();
         let entry_len = if self.big { 20 } else { 12 };
@@ -153,7 +154,8 @@ impl<'a> Block<'a> {
         if self.big { self.u64(bytes) } else { self.u32(bytes).map(u64::from) }
     }
 
-    /// A value of up to 4 (BigTIFF: 8) bytes stands in the entry itself, a longer one where the entry points.
+    /// Parses an entry. A value of up to 4 (BigTIFF: 8) bytes is stored in the entry itself, a longer one at the offset
+    /// in it.
     fn field(&self, entry: &'a [u8]) -> Option<Field<'a>> {
         let (tag, kind) = (self.u16(entry)?, self.u16(entry.get(2..)?)?);
         let (count, at) =
@@ -175,12 +177,12 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The field's first value, if it is an unsigned integer.
+    /// The first value of the field, if it is an unsigned integer.
     pub fn uint(&self, field: &Field<'_>) -> Option<u64> {
         self.uint_at(field, 0)
     }
 
-    /// The unsigned integer in place `index` of the field's values.
+    /// The unsigned integer at `index` of the field's values.
     pub fn uint_at(&self, field: &Field<'_>, index: usize) -> Option<u64> {
         let start = index.checked_mul(type_size(field.kind)?)?;
         let value = field.value.get(start..)?;
@@ -193,7 +195,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The unsigned fraction in place `index` of the field's values, unless it is one by zero.
+    /// The unsigned fraction at `index` of the field's values, unless its denominator is zero.
     pub fn ratio_at(&self, field: &Field<'_>, index: usize) -> Option<f64> {
         const RATIONAL: u16 = 5;
         let value = field.value.get(index.checked_mul(8)?..).filter(|_| field.kind == RATIONAL)?;
@@ -201,8 +203,8 @@ impl<'a> Block<'a> {
         (denominator > 0).then(|| f64::from(numerator) / f64::from(denominator))
     }
 
-    /// Turns offsets and BigTIFF's 8-byte integers into the 4-byte ones that every reader of a classic block knows, where
-    /// they fit, and text of Exif 3.0's own type into ASCII's, in which readers expect UTF-8 anyway.
+    /// Converts offsets and BigTIFF's 8-byte integers to 4-byte integers, which every reader supports, if they fit, and
+    /// Exif 3.0's UTF-8 type to ASCII, in which readers expect UTF-8 anyway.
     pub fn narrow(&self, field: &mut Field<'_>) {
         match field.kind {
             13 => return field.kind = LONG,
@@ -224,15 +226,15 @@ impl<'a> Block<'a> {
         self.directory(self.first).fields.into_iter().find(|field| field.tag == tag)
     }
 
-    /// The orientation (1 to 8) of the first directory; anything else counts as absent.
+    /// The orientation (1 to 8) in the first directory; any other value counts as absent.
     pub fn orientation(&self) -> Option<u8> {
         let value = self.uint(&self.primary(ORIENTATION)?)?;
         u8::try_from(value).ok().filter(|v| (1..=8).contains(v))
     }
 }
 
-/// Serialises one directory in the given byte order, with values after it (TIFF 6.0, section 2: entries in ascending
-/// order of tag, values at even offsets). `base` is the offset of the directory within its block.
+/// Serializes one directory in the given byte order, followed by its values (TIFF 6.0, section 2: entries in ascending
+/// order of tags, values at even offsets). `base` is the offset of the directory within its block.
 pub fn write_directory(fields: &[Field<'_>], next: u32, base: u32, little_endian: bool) -> Vec<u8> {
     let order = Order { little_endian };
     let mut sorted: Vec<_> = fields.iter().collect();
@@ -263,12 +265,12 @@ pub fn write_directory(fields: &[Field<'_>], next: u32, base: u32, little_endian
     out
 }
 
-/// The eight bytes that open a classic TIFF block whose first directory follows at once.
+/// The eight bytes of a classic TIFF header whose first directory follows immediately.
 pub fn header(little_endian: bool) -> [u8; 8] {
     if little_endian { *b"II*\0\x08\0\0\0" } else { *b"MM\0*\0\0\0\x08" }
 }
 
-/// A block that says nothing but the orientation: 26 bytes.
+/// A block that contains only the orientation, in 26 bytes.
 pub fn orientation_block(orientation: u8) -> Vec<u8> {
     let value = Cow::Owned(vec![0, orientation]);
     let mut block = header(false).to_vec();
@@ -276,30 +278,30 @@ pub fn orientation_block(orientation: u8) -> Vec<u8> {
     block
 }
 
-/// The order of bytes in which numbers are written and read.
+/// A byte order.
 #[derive(Clone, Copy)]
 pub struct Order {
-    /// Whether numbers have their lowest byte first.
+    /// Whether the byte order is little-endian.
     pub little_endian: bool,
 }
 
 impl Order {
-    /// The bytes of this number.
+    /// Encodes a 16-bit number.
     pub const fn u16(self, value: u16) -> [u8; 2] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
-    /// The bytes of this number.
+    /// Encodes a 32-bit number.
     pub const fn u32(self, value: u32) -> [u8; 4] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
-    /// The bytes of this number.
+    /// Encodes a 64-bit number.
     pub const fn u64(self, value: u64) -> [u8; 8] {
         if self.little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
-    /// The number that these bytes, 8 at most, are.
+    /// Decodes a number of up to 8 bytes.
     pub fn uint(self, bytes: &[u8]) -> u64 {
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         if self.little_endian { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }

@@ -1,4 +1,4 @@
-//! WebP's RIFF chunks (RFC 9649, section 2).
+//! RIFF chunks of WebP files (RFC 9649, section 2).
 
 use std::io::{self, Read, Seek};
 use std::ops::Range;
@@ -6,21 +6,21 @@ use std::ops::Range;
 use super::MAX_PARTS;
 use crate::input::Input;
 
-/// "RIFF", the size and "WEBP".
+/// The length of the file header: "RIFF", the size and "WEBP".
 pub const HEADER_LEN: u64 = 12;
 
-/// Flags of VP8X (section 2.7).
+/// Flags of VP8X (section 2.7): an ICC profile.
 pub const ICC_FLAG: u8 = 0x20;
-/// Some frame has alpha.
+/// A frame with alpha.
 pub const ALPHA_FLAG: u8 = 0x10;
-/// There is an Exif block.
+/// An Exif block.
 pub const EXIF_FLAG: u8 = 0x08;
-/// There is an XMP packet.
+/// An XMP packet.
 pub const XMP_FLAG: u8 = 0x04;
-/// There are frames.
+/// An animation.
 pub const ANIMATION_FLAG: u8 = 0x02;
 
-/// The flags of a file in the extended format. Demuxers pass over chunks that these do not announce.
+/// The VP8X flags of a file in the extended format. Demuxers ignore chunks that these do not announce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flags(pub u8);
 
@@ -31,23 +31,23 @@ impl Flags {
     }
 }
 
-/// One chunk's place in the file.
+/// The location of a chunk in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// The type, four characters.
     pub name: [u8; 4],
     /// Name, size, data and padding.
     pub range: Range<u64>,
-    /// The data alone.
+    /// The data only.
     pub data: Range<u64>,
-    /// Bytes that the chunk says its data has.
+    /// The size of the data according to the chunk.
     pub size: u32,
-    /// Bytes that the chunk announces and the file lacks.
+    /// The number of announced bytes that are missing in the file.
     pub missing: u64,
 }
 
 impl Chunk {
-    /// From name and size, which stand at `at` in what ends at `end`.
+    /// Parses name and size, located at `at` in a container that ends at `end`.
     fn new([n0, n1, n2, n3, size @ ..]: [u8; 8], at: u64, end: u64) -> Self {
         let size = u32::from_le_bytes(size);
         let data = at + 8;
@@ -62,13 +62,13 @@ impl Chunk {
         }
     }
 
-    /// Whether what holds the chunk ends before its data does.
+    /// Whether the container ends within the data.
     pub const fn lacks_data(&self) -> bool {
         self.data.end - self.data.start < self.size as u64
     }
 }
 
-/// The chunk at `at`, which may not reach beyond `end`.
+/// Parses the chunk at `at`, which is limited to `end`.
 pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
     if at.saturating_add(8) > end {
         return Ok(None);

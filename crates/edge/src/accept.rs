@@ -1,7 +1,8 @@
-//! The `Accept` header, reduced to the few values that change an answer.
+//! The `Accept` header, reduced to the few values that affect a response.
 //!
-//! Browsers write dozens of `Accept` texts; what matters is which of the negotiable types they take, and in which order:
-//! which of them the origin may choose is its own configuration. The result is the cache's key, so a request whose answer does not depend on `Accept` gets `*/*`, whatever the browser wrote.
+//! Browsers send dozens of `Accept` texts; only the negotiable types that they accept, and their order, matter. Which
+//! of them the origin may choose is part of its own configuration. The result is part of the cache key, so a request
+//! whose response does not depend on `Accept` gets `*/*`.
 
 use image_origin_query::GRAMMAR;
 
@@ -9,7 +10,7 @@ use crate::query::Query;
 
 const ANY: &str = "*/*";
 
-/// The `Accept` value that goes on for a request.
+/// The `Accept` value to forward for a request.
 pub(crate) fn bucket<'a>(accept: impl Iterator<Item = &'a str>, query: &Query) -> String {
     if !negotiates(query) {
         return ANY.to_owned();
@@ -19,7 +20,7 @@ pub(crate) fn bucket<'a>(accept: impl Iterator<Item = &'a str>, query: &Query) -
     if taken.is_empty() { ANY.to_owned() } else { taken }
 }
 
-/// Whether the answer depends on `Accept`.
+/// Whether the response depends on `Accept`.
 fn negotiates(query: &Query) -> bool {
     GRAMMAR.negotiated_by.iter().any(|condition| {
         query.get(condition.name).is_some_and(|value| condition.value.is_none_or(|wanted| wanted == value))

@@ -1,43 +1,43 @@
-//! `Cache-Control` (RFC 9111, section 5.2; RFC 5861; RFC 8246): what is understood of it, and how it is written.
+//! A parser and serializer for `Cache-Control` (RFC 9111, section 5.2; RFC 5861; RFC 8246).
 //!
-//! Comes in: the values of the header. Goes out: the same in one form, each directive once, with those that another one
-//! makes pointless left out. Directives that are not known are left out.
+//! The serialized form contains each directive once, without directives that another one makes redundant. Unknown
+//! directives are dropped.
 
 use std::fmt;
 
-/// The directives of an answer. Times are in seconds.
+/// The directives of a response. Times are in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheControl {
-    /// Nobody may keep it.
+    /// No cache may store the response.
     pub no_store: bool,
-    /// Whoever keeps it asks again before each use.
+    /// Caches must revalidate the response before each use.
     pub no_cache: bool,
-    /// Caches that many people share may keep it.
+    /// Shared caches may store the response.
     pub public: bool,
-    /// Only the cache of the one who asked may keep it.
+    /// Only the client's own cache may store the response.
     pub private: bool,
-    /// How long it is fresh.
+    /// How long the response is fresh.
     pub max_age: Option<u32>,
-    /// How long it is fresh in a shared cache; it wins over `max_age` there.
+    /// How long the response is fresh in a shared cache, where this takes precedence over `max_age`.
     pub s_maxage: Option<u32>,
-    /// An old answer is not to be used.
+    /// A stale response must not be used.
     pub must_revalidate: bool,
-    /// It does not change while it is fresh.
+    /// The response does not change while it is fresh.
     pub immutable: bool,
-    /// Nobody on the way may change the body.
+    /// Intermediaries must not change the body.
     pub no_transform: bool,
-    /// How long an old answer may be given while a new one is fetched.
+    /// How long a stale response may be served while a new one is fetched.
     pub stale_while_revalidate: Option<u32>,
-    /// How long an old answer may be given when no new one can be had.
+    /// How long a stale response may be served if fetching a new one fails.
     pub stale_if_error: Option<u32>,
 }
 
 impl CacheControl {
-    /// Reads the values of the header, in any case. A time that cannot be read has passed; one beyond 32 bits is the
-    /// largest of these (RFC 9111, sections 4.2.1 and 1.2.2).
+    /// Parses the values of the header; case is ignored. An invalid time counts as expired, and a time beyond 32 bits
+    /// as the largest 32-bit value (RFC 9111, sections 4.2.1 and 1.2.2).
     pub fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         let mut caching = Self::default();
-        // A comma within quotes starts a directive that is not known.
+        // A comma within quotes starts an unknown directive.
         for directive in values.flat_map(|value| value.split(',')) {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
             let digits = value.trim().trim_matches('"');
@@ -75,7 +75,7 @@ impl fmt::Display for CacheControl {
             word("public", self.public && !self.private),
             word("no-cache", self.no_cache),
             time("max-age", self.max_age),
-            // It is for shared caches, which may not keep what is private.
+            // `s-maxage` concerns shared caches, which may not store private responses.
             time("s-maxage", self.s_maxage.filter(|_| !self.private)),
             word("must-revalidate", self.must_revalidate && is_kept),
             word("immutable", self.immutable && is_kept && !self.must_revalidate),

@@ -1,4 +1,4 @@
-//! The functions with JSON on both sides: what the WebAssembly module offers.
+//! The JSON interface of the functions, as exported by the WebAssembly module.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,9 @@ pub struct Edge {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Call {
-    /// Decide about an event.
+    /// Handle an event.
     Event(Box<EventCall>),
-    /// Take a key set that was fetched.
+    /// Store a key set that was fetched.
     #[cfg(feature = "viewer-request")]
     Jwks { issuer: String, document: serde_json::Value },
 }
@@ -38,25 +38,25 @@ struct EventCall {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Answer {
-    /// What CloudFront is to get.
+    /// The result for CloudFront.
     Result {
         value: Action,
         #[cfg(feature = "viewer-request")]
         #[serde(skip_serializing_if = "Option::is_none")]
         refresh: Option<crate::auth::Refresh>,
     },
-    /// Whether the key set was taken.
+    /// Whether the key set was stored.
     #[cfg(feature = "viewer-request")]
     Taken(bool),
-    /// Why there is no result.
+    /// The error, if there is no result.
     Error(String),
 }
 
 impl Edge {
-    /// Makes a function of its packaged documents.
+    /// Creates a function from its packaged documents.
     ///
     /// # Errors
-    /// [`ConfigError`] names the field that is wrong.
+    /// [`ConfigError`], which names the invalid field.
     pub fn new(config: &str, keys: &str) -> Result<Self, ConfigError> {
         Ok(Self { config: Config::from_json(config)?, keys: Keys::from_json(keys)? })
     }
@@ -72,7 +72,7 @@ impl Edge {
             Ok(Call::Jwks { issuer, document }) => Answer::Taken(self.keys.refresh_jwks(&issuer, &document)),
             Err(error) => Answer::Error(format!("cannot read the call: {error}")),
         };
-        // Texts, numbers and maps with text keys: writing them cannot fail.
+        // Texts, numbers and maps with text keys, so serialization cannot fail.
         serde_json::to_vec(&answer).unwrap_or_default()
     }
 

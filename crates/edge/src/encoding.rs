@@ -1,8 +1,8 @@
-//! Percent-encoding in the one form that everybody reads alike.
+//! Canonical percent-encoding.
 //!
-//! SigV4's `UriEncode` leaves the unreserved characters of RFC 3986 as they are and encodes every other byte, with
-//! upper-case digits. A text in this form reads the same to CloudFront, to S3, to Lambda and to every signer: no reader
-//! is left to guess whether a `+` is a space or whether `'` needs encoding.
+//! SigV4's `UriEncode` leaves the unreserved characters of RFC 3986 unchanged and encodes every other byte with
+//! upper-case digits. CloudFront, S3, Lambda and every signer interpret such a text alike: there is no ambiguity about
+//! whether `+` is a space or `'` needs encoding.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ pub(crate) fn encode_component(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// Encodes a decoded path; slashes stay.
+/// Encodes a decoded path, except its slashes.
 pub(crate) fn encode_path(path: &str) -> String {
     utf8_percent_encode(path, RESERVED_IN_PATH).to_string()
 }
 
-/// Rewrites a path into the one form, without changing the bytes it stands for.
+/// Converts a path to the canonical encoding without changing the bytes that it represents.
 ///
-/// A `%` that starts no escape stands for itself. `%2F` becomes a slash: to S3 both are the same key.
+/// A `%` that starts no escape represents itself. `%2F` becomes a slash: to S3 both are the same key.
 ///
 /// ```
 /// assert_eq!(image_origin_edge::reencode_path("/a b/%7e(1)+%zz"), "/a%20b/~%281%29%2B%25zz");
@@ -34,7 +34,7 @@ pub fn reencode_path(path: &str) -> String {
     percent_encode(&bytes, RESERVED_IN_PATH).to_string()
 }
 
-/// Decodes once what is UTF-8 when it is decoded; escapes of other bytes stay.
+/// Decodes once, if the result is UTF-8; escapes of other bytes are kept.
 pub(crate) fn decode_text(text: &str) -> String {
     let bytes: Cow<'_, [u8]> = percent_decode_str(text).into();
     let mut decoded = String::with_capacity(bytes.len());
@@ -45,7 +45,7 @@ pub(crate) fn decode_text(text: &str) -> String {
     decoded
 }
 
-/// Decodes once; `None` when the result is not UTF-8.
+/// Decodes once; `None` if the result is not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }

@@ -1,4 +1,4 @@
-//! What must stay secret: tokens, signing secrets and the role's credentials.
+//! Secrets: tokens, signing secrets and the role's credentials.
 
 use std::fmt;
 
@@ -6,48 +6,48 @@ use serde::Deserialize;
 
 use crate::config::ConfigError;
 
-/// The secrets and key sets of one function.
+/// The secrets and key sets of a function.
 #[derive(Clone, Default)]
 pub struct Keys {
     #[cfg(feature = "viewer-request")]
     pub(crate) auth: crate::auth::AuthKeys,
-    /// What [`origin_request`](crate::origin_request()) signs with; fresh for every event, for they expire.
+    /// The credentials for [`origin_request`](crate::origin_request()); set for every event, since they expire.
     pub credentials: Option<Credentials>,
 }
 
-/// Credentials of AWS.
+/// AWS credentials.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Credentials {
-    /// The key's public name.
+    /// The access key id.
     pub access_key_id: String,
-    /// The key.
+    /// The secret access key.
     pub secret_access_key: String,
-    /// What temporary credentials are not good without.
+    /// The session token of temporary credentials.
     #[serde(default)]
     pub session_token: Option<String>,
 }
 
 impl Keys {
-    /// Reads the packaged secrets: `tokens`, `url_secrets` and `jwks`.
+    /// Parses the packaged secrets: `tokens`, `url_secrets` and `jwks`.
     ///
     /// # Errors
-    /// [`ConfigError`] names the field and says what is wrong with it, without showing the secret.
+    /// [`ConfigError`], which names the field and the problem without revealing the secret.
     #[cfg(feature = "viewer-request")]
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         Ok(Self { auth: ConfigError::from_reading(json)?, credentials: None })
     }
 
-    /// The packaged secrets are the viewer-request function's; the others have none.
+    /// Only the viewer-request function has packaged secrets; the other functions have none.
     ///
     /// # Errors
-    /// If it is no JSON object.
+    /// If the text is not a JSON object.
     #[cfg(not(feature = "viewer-request"))]
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         let _: serde_json::Map<String, serde_json::Value> = ConfigError::from_reading(json)?;
         Ok(Self::default())
     }
 
-    /// The secret of this name for signing URLs; without a name the last one, which is the newest.
+    /// The secret for signed URLs with this name; without a name the last one, which is the newest.
     #[cfg(feature = "viewer-request")]
     #[must_use]
     pub fn url_secret(&self, name: Option<&str>) -> Option<&[u8]> {
@@ -55,9 +55,10 @@ impl Keys {
         newest_first.find(|secret| name.is_none_or(|name| name == secret.name)).map(AsRef::as_ref)
     }
 
-    /// Takes a key set that an issuer publishes now; the packaged one remains for what it does not hold.
+    /// Stores a key set that an issuer has published; the packaged key set remains in use for keys that it does not
+    /// contain.
     ///
-    /// Gives `false`, and changes nothing, if there is no usable key in it.
+    /// Returns `false` and changes nothing if it contains no usable key.
     #[cfg(feature = "viewer-request")]
     pub fn refresh_jwks(&mut self, issuer: &str, jwks: &serde_json::Value) -> bool {
         self.auth.replace_fetched(issuer, jwks)

@@ -1,18 +1,18 @@
-//! CloudFront's four edge functions, as plain functions.
+//! The four CloudFront edge functions of image-origin, as plain functions.
 //!
 //! ```text
 //! viewer -> viewer_request -> cache -> origin_request -> origin -> origin_response -> cache -> viewer_response -> viewer
 //! ```
 //!
-//! - [`viewer_request()`] decides who sees what, takes the credentials away and reduces the request to its meaning;
-//! - [`origin_request()`] chooses the origin and signs for it with Signature Version 4;
-//! - [`origin_response()`] turns every error into problem JSON, disarms what an upload may contain, and writes how long the
-//!   cache may keep an answer;
-//! - [`viewer_response()`] marks what is not public as private.
+//! - [`viewer_request()`] authorises the request, removes its credentials and converts it to canonical form;
+//! - [`origin_request()`] selects the origin and signs the request with Signature Version 4;
+//! - [`origin_response()`] converts errors to problem JSON, neutralizes active content, and sets the lifetime in the cache;
+//! - [`viewer_response()`] marks responses that are not public as private.
 //!
-//! Each is a pure function `(&Cf, &Config, now, &Keys) -> Outcome`: no input or output, no clock, no globals. The same
-//! code runs natively, in tests and in a CDN on a laptop, and as WebAssembly under Lambda@Edge, where [`Edge`] wraps it
-//! in JSON. What never leaves a function is [`Outcome::why`], the reason in words for whoever operates it.
+//!
+//! Each is a pure function `(&Cf, &Config, now, &Keys) -> Outcome`, without I/O, clock or globals. The same code runs
+//! natively, in tests and in the local CDN, and as WebAssembly in Lambda@Edge, where [`Edge`] wraps it in JSON.
+//! [`Outcome::why`], the reason for the operator, is never sent to clients.
 //!
 //! ```
 //! use image_origin_edge::{Action, Cf, Config, Keys, viewer_request};

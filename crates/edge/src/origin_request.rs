@@ -1,8 +1,7 @@
-//! After a cache miss: where the request goes, and signed with what.
+//! The origin-request function, after a cache miss: selects and signs for the origin.
 //!
-//! Comes in: a request that may pass. Goes out: the same request for one origin, signed for exactly the path and query
-//! that CloudFront will send. What must always hold: nothing of the viewer's identity goes on, and no parameter that
-//! the grammar does not know, for to S3 some of them are commands.
+//! The request is signed for exactly the path and query that CloudFront will send. Invariants: nothing that identifies
+//! the client is forwarded, and no parameter outside of the grammar, some of which S3 would interpret as commands.
 
 use std::borrow::Cow;
 
@@ -16,12 +15,12 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::sigv4::{self, Signable};
 
-const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
-const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
-const NOT_SIGNED: Problem = Problem::new(500, "edge_failed", "The request could not be passed on.");
+const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are allowed.");
+const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path is invalid or ambiguous.");
+const NOT_SIGNED: Problem = Problem::new(500, "edge_failed", "The request could not be forwarded.");
 
-/// What may go on. Identities (`Authorization`, `Cookie`, `X-Forwarded-*`) may not; CloudFront's read-only headers
-/// stay, for it refuses their removal.
+/// The headers that may be forwarded. Those that identify the client (`Authorization`, `Cookie`, `X-Forwarded-*`) are
+/// removed; CloudFront's read-only headers are kept, since it does not allow their removal.
 const FORWARDED: [&str; 15] = [
     "accept",
     "accept-encoding",
@@ -40,14 +39,14 @@ const FORWARDED: [&str; 15] = [
     "via",
 ];
 
-/// Chooses the origin of a request and signs for it.
+/// Selects the origin of a request and signs for it.
 ///
 /// `now` is in seconds since 1970.
 #[must_use]
 pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcome {
     let request = &cf.request;
     if !matches!(request.method.as_str(), "GET" | "HEAD") {
-        return Outcome::refuse(&METHOD, request, format!("{} is not answered", request.method));
+        return Outcome::refuse(&METHOD, request, format!("the method {} is not allowed", request.method));
     }
     if !request.uri.starts_with('/') {
         return Outcome::refuse(&BAD_PATH, request, "the path must start with a slash");
@@ -60,14 +59,14 @@ pub fn origin_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         return Outcome::refuse(
             &NOT_SIGNED,
             request,
-            "neither the configuration nor the distribution names the origin",
+            "neither the configuration nor the distribution specifies the origin",
         );
     }
     let mut routed = request.clone();
-    // S3 takes dot segments for a part of the key; everybody else resolves them, so they had better be gone.
+    // S3 treats dot segments as part of the key; everybody else resolves them, so they must not occur.
     routed.uri =
         if matches!(target.service, Service::S3 | Service::S3ObjectLambda) { path } else { remove_dot_segments(&path) };
-    // A bucket has no use for a query but a version, while for `?acl` and its kin it has ears.
+    // A bucket only needs the version; it would interpret sub-resources such as `?acl`.
     routed.querystring = if route.is_storage { query.version() } else { query.canonical() };
     routed.headers.retain(|name| FORWARDED.contains(&name));
     routed.headers.set("Host", target.domain.as_str());
@@ -98,7 +97,7 @@ fn choose<'c>(path: &str, query: &Query, config: &'c Config) -> (&'c Target, Rou
     }
 }
 
-/// The target, with the distribution's own origin where the configuration names none.
+/// The target, with the distribution's own origin if the configuration names none.
 fn named<'c>(target: &'c Target, origin: Option<&Origin>) -> Cow<'c, Target> {
     match origin {
         Some(origin) if target.domain.is_empty() => {
@@ -111,7 +110,7 @@ fn named<'c>(target: &'c Target, origin: Option<&Origin>) -> Cow<'c, Target> {
 fn origin(target: &Target, configured: Option<&Origin>) -> CustomOrigin {
     let custom_headers = configured.map(|origin| {
         let mut headers: Headers = origin.custom_headers().clone();
-        // CloudFront refuses a name that is among both the request's and the origin's headers.
+        // CloudFront rejects a header that occurs both in the request and in the origin's headers.
         headers.retain(|name| !name.starts_with("x-amz-") && name != "authorization" && name != "host");
         headers
     });
@@ -131,10 +130,10 @@ fn sign(routed: &mut Request, target: &Target, request_id: &str, now: u64, keys:
     if target.service == Service::None {
         return Ok(());
     }
-    let credentials = keys.credentials.as_ref().ok_or("there are no credentials to sign with")?;
+    let credentials = keys.credentials.as_ref().ok_or("no credentials to sign with")?;
     let path = format!("{}{}", target.path, routed.uri);
     let signable = Signable { method: &routed.method, path: &path, query: &routed.querystring };
-    // CloudFront adds this header itself, with this value, and lets no function add it. S3 wants it signed.
+    // CloudFront adds this header with this value, and allows no function to add it. S3 requires it to be signed.
     let cf_id = [("x-amz-cf-id", request_id)];
     let also: &[(&str, &str)] = if target.service == Service::Lambda || request_id.is_empty() { &[] } else { &cf_id };
     let headers = sigv4::signed_headers(signable, also, target, credentials, now).map_err(|error| error.to_string())?;

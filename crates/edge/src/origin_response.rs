@@ -1,9 +1,8 @@
-//! After the origin: what an answer may carry.
+//! The origin-response function, after the origin: headers and errors.
 //!
-//! Comes in: an origin's answer, whose body CloudFront does not show. Goes out: the same answer without what is the
-//! origin's own business and with the `Cache-Control` of its rule, or, for an error, problem JSON that hides the cause.
-//! What must always hold: nothing that comes out of here can run a script on this host, and nothing behind a rule that is
-//! not public says `public`.
+//! A successful response loses the origin's internal headers and gets the `Cache-Control` of its rule; an error is
+//! replaced by problem JSON that hides the cause. CloudFront does not show the body to the function. Invariants: no
+//! response can run a script on this host, and no response under a rule that is not public contains `public`.
 
 use crate::cache_control::CacheControl;
 use crate::config::{Config, Service};
@@ -15,32 +14,32 @@ use crate::problem::{Problem, disarm};
 use crate::query::Query;
 use crate::rules::{Rule, Selection, select};
 
-const BAD_REQUEST: Problem = Problem::new(400, "bad_request", "The request has no meaning here.");
-const NOT_FOUND: Problem = Problem::new(404, "not_found", "There is no such image.");
-const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
+const BAD_REQUEST: Problem = Problem::new(400, "bad_request", "Bad request.");
+const NOT_FOUND: Problem = Problem::new(404, "not_found", "Image not found.");
+const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are allowed.");
 const TOO_LARGE: Problem = Problem::new(413, "too_large", "The original is too large.");
-const UNSUPPORTED: Problem = Problem::new(415, "unsupported_format", "This is no image that can be read.");
-const RANGE: Problem = Problem::new(416, "range_not_satisfiable", "There is no such range.");
-const UNPROCESSABLE: Problem = Problem::new(422, "unprocessable", "The image is damaged or beyond a limit.");
-const TOO_MANY: Problem = Problem::new(429, "too_many_requests", "There are too many requests at the moment.");
-const UNAVAILABLE: Problem = Problem::new(503, "unavailable", "There is too much to do at the moment.");
-const TIMEOUT: Problem = Problem::new(504, "origin_timeout", "The origin took too long.");
+const UNSUPPORTED: Problem = Problem::new(415, "unsupported_format", "Unsupported image format.");
+const RANGE: Problem = Problem::new(416, "range_not_satisfiable", "Range not satisfiable.");
+const UNPROCESSABLE: Problem = Problem::new(422, "unprocessable", "The image is damaged or exceeds a limit.");
+const TOO_MANY: Problem = Problem::new(429, "too_many_requests", "Too many requests.");
+const UNAVAILABLE: Problem = Problem::new(503, "unavailable", "The origin is overloaded.");
+const TIMEOUT: Problem = Problem::new(504, "origin_timeout", "The origin timed out.");
 const ORIGIN_FAILED: Problem = Problem::new(502, "origin_failed", "The origin failed.");
 
-/// A missing image may come to be: five minutes is as long as its absence is remembered.
+/// A missing image may be uploaded later, so its absence is cached for five minutes only.
 const NOT_FOUND_CACHING: &str = "public, max-age=300";
 const PROBLEM_TYPE: &str = "application/problem+json";
 
-/// Brings an origin's answer into the form that viewers get.
+/// Converts an origin's response for clients.
 ///
-/// The time and the keys are not needed; they are here so that the four functions are called alike.
+/// Time and keys are unused; all four functions have the same signature.
 #[must_use]
 pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Outcome {
     let Some(response) = &cf.response else {
-        return Outcome::refuse(&ORIGIN_FAILED, &cf.request, "there is no answer in the event");
+        return Outcome::refuse(&ORIGIN_FAILED, &cf.request, "the event contains no response");
     };
     let Ok(status @ 100..600) = response.status.parse() else {
-        return Outcome::refuse(&ORIGIN_FAILED, &cf.request, "the answer has no status");
+        return Outcome::refuse(&ORIGIN_FAILED, &cf.request, "the response has no status");
     };
     let mut answer = response.clone();
     answer.headers.retain(|name| !is_internal(name));
@@ -49,33 +48,33 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
     if status < 400 {
         disarm(&mut answer.headers);
         set_caching(&mut answer.headers, rule, is_public);
-        return Outcome::respond(answer, format!("{status}, without the origin's own headers"));
+        return Outcome::respond(answer, format!("{status}, without the origin's internal headers"));
     }
     if own_problem(response) {
         disarm(&mut answer.headers);
         answer.headers.set("Cache-Control", caching(status, is_public));
-        return Outcome::respond(answer, format!("{status}, which the transformer itself explains"));
+        return Outcome::respond(answer, format!("{status}, a problem document of the transformer"));
     }
     let problem = explain(status, from_bucket(cf, config));
     let mut headers = Headers::default();
     headers.set("Cache-Control", caching(problem.status, is_public));
-    // RFC 9110: these two say what to do about the status they come with.
+    // RFC 9110: these headers belong to the status that they are sent with.
     for name in ["allow", "retry-after"] {
         if let Some(value) = answer.headers.single(name) {
             headers.set(name, value);
         }
     }
     let replaced = problem.write_into(&cf.request.method, headers);
-    Outcome::respond(replaced, format!("{status} of the origin becomes {} {}", problem.status, problem.code))
+    Outcome::respond(replaced, format!("{status} of the origin converted to {} {}", problem.status, problem.code))
 }
 
-/// Whether everybody may see what is laid over the picture, if anything is.
+/// Whether the overlay of the picture is public, if there is one.
 fn overlay_is_public(cf: &Cf, config: &Config) -> bool {
     let path = Query::parse(&cf.request.querystring).overlay_path();
     path.is_none_or(|path| rule(&path, config).is_some_and(Rule::is_public))
 }
 
-/// The rule about a path.
+/// The rule that matches a path.
 fn rule<'c>(path: &str, config: &'c Config) -> Option<&'c Rule> {
     let path = ViewerPath::parse(path).ok()?;
     match select(&config.access.rules, &path) {
@@ -84,14 +83,14 @@ fn rule<'c>(path: &str, config: &'c Config) -> Option<&'c Rule> {
     }
 }
 
-/// Writes how long CloudFront and browsers may keep a good answer. What viewer-response marks as private lacks `public`
-/// here, for CloudFront keeps nothing that says `private`.
+/// Sets the lifetime of a successful response in CloudFront and in browsers. Responses that viewer-response marks as
+/// private must not contain `public` here; `private` would keep CloudFront from caching them.
 fn set_caching(headers: &mut Headers, rule: Option<&Rule>, is_public: bool) {
     let mut caching = CacheControl::parse(headers.all("cache-control"));
     caching.public = is_public && !caching.private;
     if let Some(rule) = rule {
         let times = rule.times;
-        // Who asks by a revision never needs to ask again, whatever the rule says about what changes.
+        // A response for a revision never needs revalidation, whatever the rule says about responses that may change.
         if !caching.immutable {
             caching.max_age = times.max_age.or(caching.max_age);
             caching.s_maxage = times.s_maxage.or(caching.s_maxage);
@@ -107,24 +106,24 @@ fn set_caching(headers: &mut Headers, rule: Option<&Rule>, is_public: bool) {
     }
 }
 
-/// `Cache-Control` of errors, for which CloudFront calls no viewer-response function.
+/// The `Cache-Control` of errors, for which CloudFront does not call viewer-response.
 fn caching(status: u16, is_public: bool) -> &'static str {
     if status == 404 && is_public { NOT_FOUND_CACHING } else { "no-cache" }
 }
 
-/// The transformer's own problems name the parameter that is wrong. CloudFront keeps a body that the function leaves
-/// out.
+/// Whether the response is a problem document of the transformer, which names the invalid parameter. CloudFront keeps
+/// the body if the function omits it.
 fn own_problem(response: &Response) -> bool {
     let media_type = response.headers.single("content-type").and_then(|value| value.split(';').next());
     media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case(PROBLEM_TYPE))
 }
 
-/// What is told of an origin's failure: the kind of it, never the cause.
+/// The problem that is reported for an origin's failure: its kind, never the cause.
 fn explain(status: u16, from_bucket: bool) -> Problem {
     match status {
-        // S3 answers 403 for a key that is not there, unless the role may list the bucket.
+        // S3 responds with 403 for a missing key, unless the role may list the bucket.
         403 if from_bucket => NOT_FOUND,
-        // Who passed the edge is not refused behind it, but for a mistake in roles or signatures.
+        // A request that passed the edge is rejected by the origin only if roles or signatures are misconfigured.
         401 | 403 => ORIGIN_FAILED,
         404 | 410 => NOT_FOUND,
         405 => METHOD,
@@ -147,7 +146,7 @@ fn from_bucket(cf: &Cf, config: &Config) -> bool {
     transformer.chain(&origins.storage).any(|target| target.domain == origin.domain_name())
 }
 
-/// What tells of the origin's insides, or sets a cookie for everybody whom the cache answers.
+/// Whether a header reveals internals of the origin, or sets a cookie for every client that the cache serves.
 fn is_internal(name: &str) -> bool {
     name.starts_with("x-amz-")
         || name.starts_with("x-amzn-")

@@ -1,27 +1,27 @@
-//! What a function decides.
+//! The outcome of a function.
 
 use crate::event::{Request, Response};
 use crate::problem::Problem;
 
-/// The decision of one function, with its reason.
+/// The decision of a function and its reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// What CloudFront is to do.
+    /// The action for CloudFront.
     pub action: Action,
-    /// The reason in words, for the operator only: it may name claims, rules and origins.
+    /// The reason, for the operator only: it may contain claims, rules and origins.
     pub why: String,
-    /// A key set worth fetching: with it, the same event may be decided otherwise.
+    /// A key set that should be fetched: with it, the same event may be decided differently.
     #[cfg(feature = "viewer-request")]
     pub refresh: Option<crate::auth::Refresh>,
 }
 
-/// What CloudFront is to do.
+/// The action for CloudFront.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Action {
-    /// Go on with this request.
+    /// Forward this request.
     Forward(Box<Request>),
-    /// Answer with this response.
+    /// Respond with this response.
     Respond(Box<Response>),
 }
 

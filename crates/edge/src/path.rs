@@ -1,43 +1,43 @@
-//! The path of a viewer's request, in the two readings that authorization needs.
+//! The path of a client's request, in the two readings that authorisation needs.
 //!
-//! The *plain* reading is decoded once and free of dot segments; it names the object, and it is what the origin gets.
-//! The *loose* reading is what a careless reader further along might make of it: decoded until nothing is left to
-//! decode, backslashes and repeated slashes folded, in lower case. Authorization insists that both readings obey the
-//! same rule, so no spelling of a protected path slips past its rule.
+//! The *plain* reading is decoded once and without dot segments; it names the object and is sent to the origin. The
+//! *loose* reading is how a lenient parser further along might interpret it: decoded repeatedly until nothing changes,
+//! with backslashes and repeated slashes folded, in lower case. Authorisation requires that both readings match the
+//! same rule, so that no spelling of a protected path can bypass its rule.
 
 use crate::encoding;
 
-/// CloudFront's limit for path and query together.
+/// CloudFront's limit for path and query together, in bytes.
 pub(crate) const MAX_LENGTH: usize = 8192;
-/// Deeper encodings than this are nobody's honest file name.
+/// The maximum depth of nested percent-encoding.
 const MAX_DECODINGS: usize = 4;
 
 /// A path in both readings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ViewerPath {
-    /// Decoded once, dot segments removed.
+    /// Decoded once, without dot segments.
     pub(crate) plain: String,
-    /// Decoded fully and folded.
+    /// Fully decoded and folded.
     pub(crate) loose: String,
 }
 
-/// Why a path cannot be read.
+/// Why a path is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PathError {
     #[error("the path must start with a slash")]
     Relative,
     #[error("the path is longer than {MAX_LENGTH} bytes")]
     TooLong,
-    #[error("the path is not UTF-8 when it is decoded")]
+    #[error("the decoded path is not UTF-8")]
     NotUtf8,
     #[error("the path contains a control character")]
     Control,
-    #[error("the path is encoded more than {MAX_DECODINGS} times over")]
+    #[error("the path is percent-encoded more than {MAX_DECODINGS} times")]
     EncodedTooOften,
 }
 
 impl ViewerPath {
-    /// Reads the path of an event.
+    /// Parses the path of an event.
     pub(crate) fn parse(uri: &str) -> Result<Self, PathError> {
         if !uri.starts_with('/') {
             return Err(PathError::Relative);
@@ -47,7 +47,7 @@ impl ViewerPath {
         }
         let once = encoding::decode(uri).ok_or(PathError::NotUtf8)?;
         let full = decode_fully(&once)?;
-        // U+FEFF and the bidirectional controls are no `char::is_control`; they are ordinary characters of a key.
+        // `char::is_control` is false for U+FEFF and bidirectional controls, which are ordinary characters of a key.
         if full.chars().any(char::is_control) || once.chars().any(char::is_control) {
             return Err(PathError::Control);
         }
@@ -56,18 +56,18 @@ impl ViewerPath {
         Ok(Self { plain, loose })
     }
 
-    /// The path as it goes on: the plain reading in the one form of encoding.
+    /// The path to forward: the plain reading in canonical encoding.
     pub(crate) fn encoded(&self) -> String {
         encoding::encode_path(&self.plain)
     }
 }
 
-/// Decodes until nothing is left to decode. Escapes of bytes that are not UTF-8 stay; those around them are decoded.
+/// Decodes until nothing changes. Escapes of bytes that are not UTF-8 are kept, and those around them decoded.
 fn decode_fully(once: &str) -> Result<String, PathError> {
     let mut text = once.to_owned();
     for _ in 0..=MAX_DECODINGS {
         let next = encoding::decode_text(&text);
-        // An escape that stays may have been written in lower case.
+        // An escape that is kept may have been in lower case.
         if next.eq_ignore_ascii_case(&text) {
             return Ok(next);
         }
@@ -76,9 +76,9 @@ fn decode_fully(once: &str) -> Result<String, PathError> {
     Err(PathError::EncodedTooOften)
 }
 
-/// Lower case, character by character: the one folding that paths, rules and claims are compared in.
+/// Lower case, character by character, which is how paths, rules and claims are compared.
 ///
-/// `str::to_lowercase` is another, since it looks at a sigma's neighbours.
+/// `str::to_lowercase` differs, since it considers the neighbours of a sigma.
 pub(crate) fn fold_case(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
@@ -94,7 +94,7 @@ fn fold(full: &str) -> String {
     remove_dot_segments(&folded)
 }
 
-/// RFC 3986 section 5.2.4. Empty segments stay: to S3 they are part of the key.
+/// RFC 3986, section 5.2.4. Empty segments are kept: to S3 they are part of the key.
 pub(crate) fn remove_dot_segments(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();

@@ -1,21 +1,21 @@
-//! Error answers: problem JSON (RFC 9457) with a stable `code`.
+//! Error responses: problem JSON (RFC 9457) with a stable `code`.
 
 use serde::Serialize;
 
 use crate::event::{Headers, Response};
 
-/// What went wrong, in words that may be shown to anybody.
+/// An error, in words that may be shown to any client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     /// The reason phrase of the status.
     pub title: &'static str,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// One sentence about this case.
+    /// One sentence about this error.
     pub detail: &'static str,
-    /// The stable name of the problem, for programs.
+    /// The stable code of the problem.
     pub code: &'static str,
 }
 
@@ -24,18 +24,19 @@ impl Problem {
         Self { kind: "about:blank", title: reason_phrase(status), status, detail, code }
     }
 
-    /// The answer to a request with this method. It is not to be stored anywhere.
+    /// The response to a request with this method. It must not be cached.
     pub(crate) fn response(&self, method: &str) -> Response {
         let mut headers = Headers::default();
         headers.set("Cache-Control", "no-store");
         self.write_into(method, headers)
     }
 
-    /// The answer with these headers besides its own.
+    /// The response with additional headers.
     pub(crate) fn write_into(&self, method: &str, mut headers: Headers) -> Response {
         headers.set("Content-Type", "application/problem+json");
         disarm(&mut headers);
-        // A `Problem` is plain text and a number: writing it cannot fail. RFC 9110, section 9.3.2: HEAD has no body.
+        // A `Problem` consists of text and a number, so serialization cannot fail. RFC 9110, section 9.3.2: HEAD has no
+        // body.
         let body = if method == "HEAD" { String::new() } else { serde_json::to_string(self).unwrap_or_default() };
         Response {
             status: self.status.to_string(),
@@ -47,7 +48,7 @@ impl Problem {
     }
 }
 
-/// The headers that every answer carries: an upload must not become a page that runs scripts on this host.
+/// Adds the security headers of every response: an upload must not become a page that runs scripts on this host.
 pub(crate) fn disarm(headers: &mut Headers) {
     headers.set("X-Content-Type-Options", "nosniff");
     headers.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");

@@ -1,8 +1,7 @@
-//! The query, reduced to what has a meaning.
+//! The query, reduced to the parameters of the grammar.
 //!
-//! Comes in: the query as the viewer wrote it. Goes out: the parameters that the grammar knows, as the origin itself would
-//! write them, in one encoding: one text for all the ways of writing the same request, which is the key of the cache and
-//! what gets signed. Everything else is left behind, S3's own sub-resources such as `?acl` before all.
+//! Known parameters are written as the origin would write them, in canonical encoding. Equivalent queries yield one
+//! text, which is the cache key and is signed. Everything else is dropped, above all S3's sub-resources such as `?acl`.
 
 use std::fmt::Write as _;
 
@@ -10,11 +9,11 @@ use image_origin_query::OverlayKey;
 
 use crate::encoding::{encode_component, encode_path};
 
-/// The parameters that authorize a request; they never go further than the viewer-request function.
+/// The parameters that authorise a request; viewer-request removes them.
 pub(crate) mod credential {
     /// A shared token or a JWT.
     pub(crate) const TOKEN: &str = "token";
-    /// When a signed URL ends, in seconds since 1970.
+    /// The expiry of a signed URL, in seconds since 1970.
     pub(crate) const EXPIRES: &str = "expires";
     /// The signature of a signed URL.
     pub(crate) const SIGNATURE: &str = "signature";
@@ -28,13 +27,13 @@ pub(crate) const VERSION: &str = "versionId";
 pub struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Reads a query and reduces it to its meaning.
+    /// Parses and reduces a query.
     #[must_use]
     pub fn parse(query: &str) -> Self {
         Self(image_origin_query::canonical_pairs(query))
     }
 
-    /// The same where `versionId` has a meaning: of several, the first that is not empty, as for the origin.
+    /// Like [`Self::parse`], with `versionId`: the first non-empty value is used, as in the origin.
     #[must_use]
     pub fn with_version(query: &str) -> Self {
         let mut parsed = Self::parse(query);
@@ -46,33 +45,32 @@ impl Query {
         parsed
     }
 
-    /// Whether nothing is asked for but the original, or a state of it.
+    /// Whether only the original, or a revision of it, is requested.
     #[must_use]
     pub fn is_original(&self) -> bool {
         self.0.iter().all(|(name, _)| matches!(*name, "v" | VERSION))
     }
 
-    /// The value of a parameter, by canonical name.
+    /// The value of a parameter by canonical name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The text that names nothing but the version, if one is named.
+    /// The canonical text of the version alone, if there is one.
     #[cfg(feature = "origin-request")]
     pub(crate) fn version(&self) -> String {
         encode(self.get(VERSION).map(|version| (VERSION, version)).into_iter())
     }
 
-    /// The path of the picture that is laid over the one that is asked for. A text that is no key names none: the origin
-    /// refuses it.
+    /// The path of the overlay. `None` if there is none or its key is invalid, in which case the origin rejects the request.
     #[must_use]
     pub fn overlay_path(&self) -> Option<String> {
         let key = OverlayKey::parse(self.get("overlay")?.trim())?;
         Some(encode_path(&format!("/{key}")))
     }
 
-    /// The one text of these parameters.
+    /// The canonical text of these parameters.
     #[must_use]
     pub fn canonical(&self) -> String {
         encode(self.0.iter().map(|(name, value)| (*name, value.as_str())))
@@ -86,12 +84,12 @@ pub(crate) fn single(query: &str, wanted: &str) -> Option<String> {
     values.next().is_none().then(|| value.into_owned())
 }
 
-/// Writes pairs in the one form of encoding, in the order they come in.
+/// Writes pairs in canonical encoding, in the given order.
 pub(crate) fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
         let separator = if text.is_empty() { "" } else { "&" };
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{separator}{}={}", encode_component(name), encode_component(value));
     }
     text

@@ -1,49 +1,48 @@
-//! Which rule decides about a path.
+//! Access rules by path.
 //!
-//! A pattern is a path whose segments may hold wildcards and claims: `/users/{sub}/*`, `/press/*.jpg`. The first rule
-//! whose pattern matches decides. A path that some other reading of it would bring under a different rule is refused:
-//! see [`ViewerPath`].
+//! A pattern is a path whose segments may contain wildcards and claims: `/users/{sub}/*`, `/press/*.jpg`. The first
+//! matching rule applies. A path whose readings match different rules is rejected: see [`ViewerPath`].
 
 use crate::config::{Mode, Problems};
 use crate::path::{ViewerPath, fold_case, remove_dot_segments};
 
-/// One rule of the configuration.
+/// A rule of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) pattern: PathPattern,
-    /// Any one of these suffices.
+    /// The accepted modes; any one suffices.
     pub(crate) allow: Vec<Mode>,
-    /// Whose JWTs are good here; empty means any configured issuer's.
+    /// The accepted issuers of JWTs; empty means all configured issuers.
     pub(crate) issuers: Vec<String>,
-    /// Whether answers are private although everybody passes: something in front of this, such as CloudFront's own signed
-    /// URLs, decides who does.
+    /// Whether responses are private although no authorisation is required, because access is controlled before the
+    /// edge, such as by CloudFront's own signed URLs.
     pub(crate) private: bool,
-    /// What `Cache-Control` says of answers under this rule.
+    /// The `Cache-Control` times of responses under this rule.
     pub(crate) times: CacheTimes,
 }
 
 impl Rule {
-    /// Whether caches that many people share may keep answers.
+    /// Whether shared caches may store responses.
     pub(crate) fn is_public(&self) -> bool {
         self.allow.contains(&Mode::Public) && !self.private
     }
 }
 
-/// The times of a rule, in seconds. Those that are absent are the origin's to tell.
+/// The times of a rule in seconds. Absent ones are taken from the origin's response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CacheTimes {
-    /// How long browsers may keep an answer, and CloudFront, unless it has a time of its own.
+    /// The lifetime in browsers, and in CloudFront unless it has its own.
     pub(crate) max_age: Option<u32>,
-    /// How long CloudFront may keep an answer.
+    /// The lifetime in CloudFront.
     pub(crate) s_maxage: Option<u32>,
-    /// How long an old answer may be given while a new one is fetched (RFC 5861, section 3).
+    /// How long a stale response may be served while a new one is fetched (RFC 5861, section 3).
     pub(crate) stale_while_revalidate: Option<u32>,
-    /// How long an old answer may be given when the origin fails (RFC 5861, section 4).
+    /// How long a stale response may be served if the origin fails (RFC 5861, section 4).
     pub(crate) stale_if_error: Option<u32>,
 }
 
 impl CacheTimes {
-    /// A year: CloudFront keeps nothing for longer.
+    /// One year, the maximum lifetime in CloudFront.
     const MAX: u32 = 365 * 24 * 60 * 60;
 
     pub(crate) fn check(self, field: &str, problems: &mut Problems) {
@@ -59,24 +58,24 @@ impl CacheTimes {
     }
 }
 
-/// A parsed path template.
+/// A parsed path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PathPattern {
     text: String,
     segments: Vec<Segment>,
-    /// Ends in `/*`: whatever is deeper belongs to it.
+    /// Whether the pattern ends in `/*`, and thus matches deeper paths.
     deep: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
-    /// Literal text, with `*` for any run of characters.
+    /// Literal text, in which `*` matches any characters.
     Glob { exact: String, folded: String },
-    /// A whole segment that must equal a claim.
+    /// A segment that must equal a claim.
     Claim(String),
 }
 
-/// A claim of the template and the segment it stands against.
+/// A claim of the pattern, and the segment in its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Capture<'a> {
     pub(crate) claim: &'a str,
@@ -89,14 +88,14 @@ enum Reading {
     Loose,
 }
 
-/// What the rules say of a path.
+/// The rule that matches a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Selection<'a> {
-    /// This rule, by its position, with what its claims stand against in both readings.
+    /// The index of the rule, and the segments for its claims in both readings.
     Rule { index: usize, plain: Vec<Capture<'a>>, loose: Vec<Capture<'a>> },
-    /// No rule: nobody may.
+    /// No rule matches, so access is denied.
     None,
-    /// Readings of the path fall under different rules.
+    /// The readings of the path match different rules.
     Ambiguous,
 }
 
@@ -113,7 +112,7 @@ pub(crate) fn select<'a>(rules: &'a [Rule], path: &'a ViewerPath) -> Selection<'
 }
 
 impl PathPattern {
-    /// Reads a template.
+    /// Parses a pattern.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let Some(rest) = text.strip_prefix('/') else { return Err("must start with a slash") };
         if text.contains(['%', '\\', '?', '#']) {
@@ -136,18 +135,18 @@ impl PathPattern {
         Ok(Self { text: text.to_owned(), segments, deep })
     }
 
-    /// The template as it was written.
+    /// The pattern as written.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether the template depends on who asks.
+    /// Whether the pattern contains claims.
     pub(crate) fn has_claims(&self) -> bool {
         self.segments.iter().any(|segment| matches!(segment, Segment::Claim(_)))
     }
 
-    /// Whether every path that the other template matches is one that this matches. A `false` may be wrong where stars
-    /// stand in the middle of both.
+    /// Whether this pattern matches every path that the other one matches. `false` may be wrong if both contain
+    /// wildcards in the middle of a segment.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let (mine, others) = (self.segments.len(), other.segments.len());
         let long_enough = match (self.deep, other.deep) {
@@ -177,7 +176,7 @@ impl PathPattern {
                 }
             }
         }
-        // `/a/*` takes `/a/` and what is deeper, not `/a` itself.
+        // `/a/*` matches `/a/` and deeper paths, but not `/a` itself.
         (parts.next().is_some() == self.deep).then_some(captures)
     }
 }
@@ -200,16 +199,16 @@ impl Segment {
 impl Segment {
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            // The rule is chosen whatever the segment is; whether it equals the claim is judged afterwards.
+            // A claim matches any segment; whether it equals the claim is checked later.
             (Self::Claim(_), _) => true,
             (Self::Glob { exact, .. }, Self::Claim(_)) => exact == "*",
-            // A star of the other's is one more character here, which only a star matches.
+            // A `*` in the other pattern is an ordinary character here, which only a `*` matches.
             (Self::Glob { exact, .. }, Self::Glob { exact: other, .. }) => glob_matches(exact, other),
         }
     }
 }
 
-/// Matches `*` against any run of characters, in linear time but for the number of stars.
+/// Matches `*` against any characters, in linear time for a fixed number of wildcards.
 fn glob_matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! Signature Version 4 for what CloudFront sends to the origins, and its verification.
+//! Signature Version 4 for requests to the origins, and its verification.
 //!
-//! Comes in: a path and a query in the one form of encoding, which CloudFront sends on byte for byte. Goes out: the
-//! headers that make the service accept them. The services differ in three ways: S3 encodes a path once and takes it
-//! as it is, where Lambda encodes it twice and resolves dot segments; S3 takes an unsigned payload, where Lambda wants
-//! the hash of the empty body; and S3 wants every `x-amz-*` header signed.
+//! Path and query must be in canonical encoding, which CloudFront sends unchanged. The services differ in three
+//! respects: S3 encodes a path once and does not normalize it, whereas Lambda encodes it twice and resolves dot
+//! segments; S3 accepts an unsigned payload, whereas Lambda requires the hash of the empty body; and S3 requires every
+//! `x-amz-*` header to be signed.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,53 +23,53 @@ use crate::path::remove_dot_segments;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
-/// How far the date of a signature may be from now; S3 and Lambda allow as much.
+/// The maximum clock skew of a signature in seconds, as in S3 and Lambda.
 const MAX_SKEW_SECONDS: u64 = 300;
 
-/// The signature could not be made.
+/// The error of signing a request.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot sign the request: {0}")]
 pub struct SigningError(String);
 
-/// Why a signed request is refused.
+/// Why a signed request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// It has no `Authorization` header in the form of Signature Version 4.
+    /// There is no `Authorization` header in the format of Signature Version 4.
     #[error("the request is not signed")]
     Unsigned,
-    /// Path or query are written so that readers may differ.
-    #[error("path or query are not in canonical form")]
+    /// Path or query are not in canonical encoding.
+    #[error("path or query are not in canonical encoding")]
     NotCanonical,
-    /// The credential, its scope or its session token are not the expected ones.
-    #[error("the credential or its scope is not the expected one")]
+    /// The credential, its scope or its session token do not match.
+    #[error("the credential or its scope does not match")]
     Credential,
-    /// `x-amz-date` is missing, unreadable or too far from now.
-    #[error("the date of the signature is missing or too far from now")]
+    /// `x-amz-date` is missing, invalid or too far from the current time.
+    #[error("the date of the signature is missing or too far from the current time")]
     Date,
     /// A header that must be signed is not.
     #[error("a header that must be signed is not")]
     HeaderUnsigned,
-    /// The signature is another one.
+    /// The signature does not match.
     #[error("the signature does not match")]
     Signature,
 }
 
-/// What is signed of a request.
+/// The signed parts of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Signable<'a> {
     /// `GET` or `HEAD`.
     pub method: &'a str,
-    /// The whole path, in the form of [`reencode_path`].
+    /// The full path, as returned by [`reencode_path`].
     pub path: &'a str,
-    /// The query without its `?`, as [`Query::canonical`](crate::Query::canonical) writes it.
+    /// The query without its `?`, as returned by [`Query::canonical`](crate::Query::canonical).
     pub query: &'a str,
 }
 
-/// Gives the headers to add: `authorization`, `x-amz-date` and, where they belong, `x-amz-security-token` and
-/// `x-amz-content-sha256`. The headers in `also` are signed besides `host`.
+/// Returns the headers to add: `authorization`, `x-amz-date` and, where required, `x-amz-security-token` and
+/// `x-amz-content-sha256`. The headers in `also` are signed in addition to `host`.
 ///
 /// # Errors
-/// If a part cannot be part of an HTTP request.
+/// If a part is not valid in an HTTP request.
 pub fn signed_headers(
     signable: Signable<'_>,
     also: &[(&str, &str)],
@@ -81,12 +81,12 @@ pub fn signed_headers(
     signer.sign(signable, also, now)
 }
 
-/// Who signs, and how the service wants it.
+/// The credentials and the signing rules of the service.
 struct Signer<'a> {
     target: &'a Target,
     credentials: &'a Credentials,
     service: &'static str,
-    /// S3's ways, or everybody else's.
+    /// Whether S3's rules apply.
     s3: bool,
 }
 
@@ -149,10 +149,10 @@ impl<'a> Signer<'a> {
     }
 }
 
-/// Checks a request as the service behind `target` would, and refuses also what readers might read differently.
+/// Verifies a request as the service behind `target` would, and also rejects ambiguous encodings.
 ///
 /// # Errors
-/// [`VerifyError`] says why the request is refused.
+/// [`VerifyError`] if the request is rejected.
 pub fn verify(
     signable: Signable<'_>,
     headers: &Headers,
@@ -186,7 +186,7 @@ pub fn verify(
     let names: Vec<&str> = field("SignedHeaders")?.split(';').collect();
     check_signed(&names, headers, &signer)?;
     let also: Vec<(&str, &str)> = headers.iter().filter(|(name, _)| names.contains(name)).collect();
-    // Signing again gives the same list of headers and the same signature, or the request is not what was signed.
+    // Signing again must yield the same list of headers and the same signature.
     let again = signer.sign(signable, &also, signed_at).map_err(|_| VerifyError::Signature)?;
     let expected = again.iter().find(|(name, _)| name == "authorization").map_or("", |(_, value)| value.as_str());
     if bool::from(expected.as_bytes().ct_eq(shown.as_bytes())) { Ok(()) } else { Err(VerifyError::Signature) }
@@ -214,7 +214,7 @@ fn check_signed(names: &[&str], headers: &Headers, signer: &Signer<'_>) -> Resul
     Ok(())
 }
 
-/// Reads `20150830T123600Z` into seconds since 1970.
+/// Parses `20150830T123600Z` into seconds since 1970.
 fn parse_date(text: &str) -> Option<u64> {
     let digits = text.strip_suffix('Z').filter(|rest| rest.len() == 15 && rest.as_bytes()[8] == b'T')?;
     let number = |range: std::ops::Range<usize>| -> Option<u64> {
@@ -230,7 +230,7 @@ fn parse_date(text: &str) -> Option<u64> {
     Some(days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-/// Days in the proleptic Gregorian calendar, counted in years that begin in March so that leap days come last.
+/// Days in the proleptic Gregorian calendar, with years that begin in March so that leap days come last.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     const DAYS_FROM_MARCH_OF_YEAR_0_TO_1970: u64 = 719_468;
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };

@@ -1,8 +1,8 @@
-//! Before the cache: who asks, and for what.
+//! The viewer-request function, before the cache: authorisation and canonicalization.
 //!
-//! Comes in: a request as the viewer sent it. Goes out: the same request, allowed, with its path and query in their
-//! canonical form, `Accept` in its bucket and without credentials; or the answer that refuses it. What must always
-//! hold: what has been judged is what goes on, and two requests that mean the same become the same.
+//! An allowed request is forwarded with path and query in canonical form, a canonical `Accept` and without credentials;
+//! otherwise the function responds with an error. Invariants: the request that is forwarded is exactly the one that was
+//! authorised, and equivalent requests become equal.
 
 use crate::accept;
 use crate::auth::{Attempt, Denial, DenialKind, Verdict};
@@ -15,20 +15,20 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::rules::{Rule, Selection, select};
 
-const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are answered here.");
-const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path cannot be read without doubt.");
-const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "Path and query are longer than 8192 bytes.");
-const NOT_FOUND: Problem = Problem::new(404, "not_found", "There is no such image.");
-const UNAUTHORIZED: Problem = Problem::new(401, "unauthorized", "A valid token is needed for this.");
+const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are allowed.");
+const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path is invalid or ambiguous.");
+const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "Path and query exceed 8192 bytes.");
+const NOT_FOUND: Problem = Problem::new(404, "not_found", "Image not found.");
+const UNAUTHORIZED: Problem = Problem::new(401, "unauthorized", "A valid token is required.");
 const EXPIRED: Problem = Problem::new(401, "token_expired", "The token has expired.");
-const FORBIDDEN: Problem = Problem::new(403, "forbidden", "This is not for you.");
-const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "The URL needs a valid signature.");
+const FORBIDDEN: Problem = Problem::new(403, "forbidden", "Access denied.");
+const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "A valid URL signature is required.");
 const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
 
-/// What a server tells its operators. It is asked at the server itself, never through the CDN.
+/// Endpoints for the operators of a server, which are used directly and never through the CDN.
 const OPERATORS_PATHS: [&str; 2] = ["/healthz", "/metrics"];
 
-/// Decides whether a viewer's request may pass, and brings it into its canonical form.
+/// Authorises a client's request and canonicalizes it.
 ///
 /// `now` is in seconds since 1970.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     if !matches!(request.method.as_str(), "GET" | "HEAD") {
         let mut response = METHOD.response(&request.method);
         response.headers.set("Allow", "GET, HEAD");
-        return Outcome::respond(response, format!("{} is not answered", request.method));
+        return Outcome::respond(response, format!("the method {} is not allowed", request.method));
     }
     let path = match ViewerPath::parse(&request.uri) {
         Ok(path) => path,
@@ -45,26 +45,26 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         Err(error) => return Outcome::refuse(&BAD_PATH, request, error.to_string()),
     };
     if OPERATORS_PATHS.contains(&path.plain.as_str()) {
-        return Outcome::refuse(&NOT_FOUND, request, "what is for the server's operators does not go through the CDN");
+        return Outcome::refuse(&NOT_FOUND, request, "operators' endpoints are not available through the CDN");
     }
     let query = config.query(&request.querystring);
     let judge = |shown: &ViewerPath, its_path: &str, subject: &str| -> Result<String, Outcome> {
         let (index, plain, loose) = match select(&config.access.rules, shown) {
             Selection::Rule { index, plain, loose } => (index, plain, loose),
             Selection::None => {
-                return Err(Outcome::refuse(&FORBIDDEN, request, format!("no rule is about {its_path}")));
+                return Err(Outcome::refuse(&FORBIDDEN, request, format!("no rule matches {its_path}")));
             }
             Selection::Ambiguous => {
-                let why = format!("readings of {its_path} fall under different rules");
+                let why = format!("readings of {its_path} match different rules");
                 return Err(Outcome::refuse(&BAD_PATH, request, why));
             }
         };
         let rule = &config.access.rules[index];
-        // What is signed is the request, whichever of its pictures the rule is about.
+        // The signature covers the whole request, whichever of its pictures the rule concerns.
         let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
         let heading = format!("rules[{index}] `{}`", rule.pattern.text());
         match attempt.judge(config, &keys.auth, now) {
-            Verdict::Allowed { why } => Ok(format!("{heading} lets {subject} pass by {why}")),
+            Verdict::Allowed { why } => Ok(format!("{heading} allows {subject} by {why}")),
             Verdict::Denied(denial) => Err(refuse(request, rule, denial, &heading)),
         }
     };
@@ -72,7 +72,7 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         Ok(why) => why,
         Err(outcome) => return outcome,
     };
-    // Whoever sees the picture sees what lies over it.
+    // A client that sees the picture also sees its overlay.
     if let Some(overlay) = query.overlay_path() {
         let overlay = match ViewerPath::parse(&overlay) {
             Ok(overlay) => overlay,
@@ -91,7 +91,7 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
     Outcome::forward(canonical, why)
 }
 
-/// The request as it goes on: one form for all ways of writing it.
+/// The canonical form of a request, which is forwarded.
 fn canonical_request(request: &Request, path: &ViewerPath, query: &Query) -> Request {
     let mut canonical = request.clone();
     canonical.uri = path.encoded();
@@ -104,7 +104,7 @@ fn canonical_request(request: &Request, path: &ViewerPath, query: &Query) -> Req
 
 fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outcome {
     let takes_tokens = rule.allow.iter().any(|mode| matches!(mode, Mode::Token | Mode::Jwt));
-    // A 401 promises that a challenge could be met (RFC 9110, section 15.5.2). Nobody can sign a URL on being asked.
+    // A 401 implies that a challenge could be met (RFC 9110, section 15.5.2), but a client cannot sign a URL itself.
     let problem = match (denial.kind, takes_tokens) {
         (DenialKind::Forbidden, _) => FORBIDDEN,
         (DenialKind::Expired, true) => EXPIRED,
@@ -114,14 +114,14 @@ fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outc
     };
     let mut response = problem.response(&request.method);
     if problem.status == 401 {
-        // RFC 6750, section 3.1: no error code where nothing was shown.
+        // RFC 6750, section 3.1: no error code if there were no credentials.
         let challenge = match denial.kind {
             DenialKind::Missing => "Bearer realm=\"images\"",
             _ => "Bearer realm=\"images\", error=\"invalid_token\"",
         };
         response.headers.set("WWW-Authenticate", challenge);
     }
-    let mut outcome = Outcome::respond(response, format!("{heading} refuses it, {}", denial.why));
+    let mut outcome = Outcome::respond(response, format!("{heading} denies it: {}", denial.why));
     outcome.refresh = denial.refresh;
     outcome
 }

@@ -1,8 +1,7 @@
-//! After the cache: what viewers, and caches between them and CloudFront, are told about keeping an answer.
+//! The viewer-response function, after the cache: marks responses for caches beyond CloudFront.
 //!
-//! Comes in: a good answer, from the cache or on its way into it; CloudFront calls no function for errors. Goes out: the
-//! same, in which what does not say `public` says `private`. So no mark has to travel through the cache, and an answer that
-//! nobody has judged is private.
+//! A response that does not say `public` is marked `private`, so no marker has to pass through the cache, and a
+//! response without a decision is private. CloudFront does not call this function for errors.
 
 use crate::cache_control::CacheControl;
 use crate::config::Config;
@@ -13,25 +12,25 @@ use crate::problem::Problem;
 
 const FAILED: Problem = Problem::new(502, "origin_failed", "The origin failed.");
 
-/// Marks an answer that is not public as private, so that no cache between CloudFront and the viewer keeps it for others.
+/// Marks a response that is not public as private, so that no cache between CloudFront and the client shares it.
 ///
-/// Configuration, time and keys are not needed; they are here so that the four functions are called alike.
+/// Configuration, time and keys are unused; all four functions have the same signature.
 #[must_use]
 pub fn viewer_response(cf: &Cf, _config: &Config, _now: u64, _keys: &Keys) -> Outcome {
     let Some(response) = &cf.response else {
-        return Outcome::refuse(&FAILED, &cf.request, "there is no answer in the event");
+        return Outcome::refuse(&FAILED, &cf.request, "the event contains no response");
     };
     let caching = CacheControl::parse(response.headers.all("cache-control"));
     if caching.no_store || (caching.public && !caching.private) {
-        return Outcome::respond(response.clone(), "any cache may keep it, or none");
+        return Outcome::respond(response.clone(), "already public or not cacheable");
     }
-    // A 304 says again what has changed, and of what it does not mention the viewer keeps what the answer said.
+    // A 304 only contains what has changed; the client keeps the other headers of its stored response.
     if response.status == "304" && !response.headers.contains("cache-control") {
-        return Outcome::respond(response.clone(), "the answer that it confirms has said who may keep it");
+        return Outcome::respond(response.clone(), "a 304 without Cache-Control keeps that of the stored response");
     }
     let mut private: Response = response.clone();
     private.headers.set("Cache-Control", CacheControl { private: true, ..caching }.to_string());
-    Outcome::respond(private, "it is not public, so only the viewer's own cache may keep it")
+    Outcome::respond(private, "not public, so only the client's own cache may store it")
 }
 
 #[cfg(test)]

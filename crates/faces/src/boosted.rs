@@ -1,15 +1,15 @@
-//! The first level: boosted classifiers of locally assembled binary patterns, each of which rejects most windows after a
-//! few features.
+//! The first level: boosted classifiers on locally assembled binary patterns, each of which rejects most windows after
+//! a few features.
 
 use crate::WINDOW;
 
-/// Side of the squares whose sums are compared.
+/// The side of the squares whose sums are compared.
 const CELL: usize = 3;
 
-/// Features between which a window may be rejected.
+/// The number of features after which a window may be rejected.
 const GROUP: usize = 10;
 
-/// Windows with less contrast than this are no faces, as the standard deviation of samples.
+/// The minimum contrast of a face, as the standard deviation of samples.
 const LEAST_DEVIATION: f64 = 10.0;
 
 pub(crate) struct Boosted {
@@ -22,14 +22,14 @@ struct Group {
 }
 
 struct Feature {
-    /// Column and row within the window.
+    /// Column and row in the window.
     place: (usize, usize),
-    /// What each of the patterns counts.
+    /// The weight of each pattern.
     weights: [f32; 256],
 }
 
 impl Boosted {
-    /// `None` for features that do not lie within the window, or do not have a weight for each pattern.
+    /// `None` if a feature lies outside of the window, or lacks a weight for some pattern.
     pub(crate) fn new(places: Vec<(usize, usize)>, thresholds: Vec<f32>, weights: Vec<Vec<f32>>) -> Option<Self> {
         let features = places.into_iter().zip(weights).map(|(place, weights)| {
             let is_inside = place.0 + 3 * CELL <= WINDOW && place.1 + 3 * CELL <= WINDOW;
@@ -41,7 +41,7 @@ impl Boosted {
         Some(Self { groups: groups.collect() })
     }
 
-    /// The score of the window at a place, if it may be a face.
+    /// The score of the window at a position, if it may be a face.
     pub(crate) fn score(&self, patterns: &Patterns, x: usize, y: usize) -> Option<f32> {
         let mut score = 0.0;
         for group in &self.groups {
@@ -56,23 +56,23 @@ impl Boosted {
     }
 }
 
-/// A picture's binary patterns: which of the eight squares around one have no larger sum than it.
+/// The binary patterns of a picture: which of the eight neighbouring squares have a sum no larger than the central one.
 pub(crate) struct Patterns {
     width: usize,
     patterns: Vec<u8>,
-    /// Sums of samples and of their squares above and to the left, with a row and a column of zeros before them. They wrap,
-    /// which their differences over a window do not notice.
+    /// Integral images of samples and of their squares, with a leading row and column of zeros. They may overflow,
+    /// which does not affect differences.
     sums: Vec<(u32, u32)>,
 }
 
-/// Bytes that the patterns of a picture take while they are made.
+/// The memory in bytes for computing the patterns of a picture.
 pub(crate) fn memory(width: usize, height: usize) -> usize {
     let (pixels, sums) = (width * height, (width + 1) * (height + 1));
     sums * size_of::<(u32, u32)>() + pixels * (size_of::<u16>() + size_of::<u8>())
 }
 
 impl Patterns {
-    /// Reads a picture, no side of which is shorter than a window.
+    /// Computes the patterns of a picture with sides of at least one window.
     pub(crate) fn new(samples: &[u8], width: usize, height: usize) -> Self {
         let mut sums = vec![(0_u32, 0_u32); (width + 1) * (height + 1)];
         for (y, row) in samples.chunks_exact(width).enumerate() {
@@ -114,14 +114,14 @@ impl Patterns {
                     lower[x + CELL],
                     lower[x + 2 * CELL],
                 ];
-                // From the highest bit: the upper row, the left and the right one, the lower row.
+                // From the highest bit: the upper row, the left and the right square, the lower row.
                 const BITS: [u8; 8] = [0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01];
                 *out = around.iter().zip(BITS).map(|(cell, bit)| if own >= *cell { bit } else { 0 }).sum();
             }
         }
     }
 
-    /// Sums over a square.
+    /// The sums over a square.
     fn sum(&self, x: usize, y: usize, side: usize) -> (u32, u32) {
         let at = |x: usize, y: usize| self.sums[y * (self.width + 1) + x];
         let (a, b, c, d) = (at(x, y), at(x + side, y), at(x, y + side), at(x + side, y + side));
@@ -133,7 +133,7 @@ impl Patterns {
         self.patterns[y * self.width + x]
     }
 
-    /// Standard deviation of a window's samples.
+    /// The standard deviation of a window's samples.
     fn deviation(&self, x: usize, y: usize) -> f64 {
         let (sum, squares) = self.sum(x, y, WINDOW);
         let area = (WINDOW * WINDOW) as f64;

@@ -1,12 +1,12 @@
-//! Finds upright faces in a grey picture, by the frontal model of SeetaFace (S. Wu, M. Kan, Z. He, S. Shan, X. Chen,
-//! "Funnel-structured cascade for multi-view face detection with alignment awareness", Neurocomputing 2017).
+//! A detector for upright faces in grey pictures, with the frontal model of SeetaFace (S. Wu, M. Kan, Z. He, S. Shan,
+//! X. Chen, "Funnel-structured cascade for multi-view face detection with alignment awareness", Neurocomputing 2017).
 //!
-//! Comes in: samples of 8 bits, and a function that says when to give up. Goes out: squares around faces, in pixels. The
-//! work is bounded: a window of 40 by 40 pixels is moved over the picture and smaller copies of it, and of all windows that
-//! the first stages let pass only the best thousand are looked at closer. No index is computed from pixels without being
-//! checked, and there is no `unsafe`.
+//! The input is 8-bit samples and a cancellation callback; the result is squares around faces, in pixels. The work is
+//! bounded: a window of 40 by 40 pixels is moved over the picture and reduced copies of it, and of all windows that the
+//! first stages accept only the best thousand are examined further. Every index is bounds-checked, and there is no
+//! `unsafe`.
 //!
-//! The model comes from the package `rustface`, whose tests this crate's are held against; see `build.rs`.
+//! The model is extracted from the package `rustface`, against which the tests compare this crate; see `build.rs`.
 
 mod boosted;
 mod model;
@@ -16,28 +16,28 @@ use boosted::Patterns;
 use model::{Classifier, Model};
 use network::Gradients;
 
-/// Side of the window that the model looks at.
+/// The side of the model's window in pixels.
 const WINDOW: usize = 40;
 
-/// Pixels between windows.
+/// The step between windows in pixels.
 const STEP: usize = 4;
 
-/// How much smaller each copy of the picture is than the one before.
+/// The scale of each copy of the picture relative to the previous one.
 const SHRINK: f64 = 0.8;
 
-/// Windows that overlap by more than this are one, between the stages of the cascade.
+/// The overlap above which windows are merged between the stages of the cascade.
 const SAME_WINDOW: f64 = 0.8;
 
-/// Faces that overlap by more than this are one.
+/// The overlap above which faces are merged.
 const SAME_FACE: f64 = 0.3;
 
-/// Windows that a stage looks at, at most: the best ones. Textures can let many pass.
+/// The maximum number of windows per stage, the best ones. Textures can produce many.
 const MOST_WINDOWS: usize = 1000;
 
-/// The least sum of the scores of windows that agree on a face.
+/// The minimum sum of the scores of merged windows.
 const LEAST_SCORE: f64 = 2.0;
 
-/// A grey picture: samples in rows without gaps.
+/// A grey picture with contiguous rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
     samples: &'a [u8],
@@ -46,33 +46,33 @@ pub struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// Wraps samples; `None` unless there are as many as pixels.
+    /// Creates a picture; `None` unless there are as many samples as pixels.
     pub fn new(samples: &'a [u8], width: usize, height: usize) -> Option<Self> {
         (width.checked_mul(height)? == samples.len()).then_some(Self { samples, width, height })
     }
 
-    /// A sample; 0 beyond the edges.
+    /// A sample; 0 outside of the picture.
     fn at(&self, x: i64, y: i64) -> u8 {
         let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return 0 };
         if x < self.width && y < self.height { self.samples[y * self.width + x] } else { 0 }
     }
 }
 
-/// A face, as a square that may reach beyond the picture's edges.
+/// A face, as a square that may exceed the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Face {
-    /// Distance of its left edge from that of the picture, in pixels.
+    /// The left edge in pixels.
     pub x: f64,
-    /// Distance of its top edge from that of the picture, in pixels.
+    /// The top edge in pixels.
     pub y: f64,
-    /// Length of its sides, in pixels.
+    /// The side in pixels.
     pub side: f64,
-    /// How sure the detector is; 2 and more.
+    /// The confidence of the detector, at least 2.
     pub score: f64,
 }
 
 impl Face {
-    /// The shared area of two squares as a share of what both cover.
+    /// The overlap of two squares: intersection over union.
     fn overlap(&self, other: &Self) -> f64 {
         let shared = |a: f64, b: f64| (a + self.side).min(b + other.side) - a.max(b);
         let (across, down) = (shared(self.x, other.x), shared(self.y, other.y));
@@ -84,17 +84,17 @@ impl Face {
     }
 }
 
-/// Bytes that [`detect`] takes for a picture of that size, beside the picture: a copy of it, what is compared in it, and the
-/// windows that are looked at closer.
+/// The memory of [`detect`] in bytes besides a picture of this size: a copy of it, its patterns, and the windows that
+/// are examined further.
 pub fn memory(width: usize, height: usize) -> u64 {
     (width * height + boosted::memory(width, height) + 4 * MOST_WINDOWS * size_of::<Face>()) as u64
 }
 
-/// Finds faces of at least 40 pixels or a little less, surest first. `check` is asked every few thousand windows; what it returns as an
-/// error ends the search.
+/// Detects faces of about 40 pixels and more, the most confident first. `check` is called every few thousand windows;
+/// an error from it ends the search.
 ///
 /// # Errors
-/// Those of `check`.
+/// The errors of `check`.
 pub fn detect<E>(picture: Picture<'_>, mut check: impl FnMut() -> Result<(), E>) -> Result<Vec<Face>, E> {
     let Some(model) = model::shared() else { return Ok(Vec::new()) };
     let mut found = windows(model, picture, &mut check)?;
@@ -119,7 +119,7 @@ pub fn detect<E>(picture: Picture<'_>, mut check: impl FnMut() -> Result<(), E>)
                 *place = faces;
             }
         }
-        // The branches of a level take the places of the first ones.
+        // The branches of a level replace those of the previous one.
         found = level
             .iter()
             .filter_map(|branch| branch.sources.first())
@@ -132,7 +132,7 @@ pub fn detect<E>(picture: Picture<'_>, mut check: impl FnMut() -> Result<(), E>)
     Ok(faces)
 }
 
-/// The windows that each of the first classifiers takes for a face.
+/// The windows that each of the first classifiers accepts.
 fn windows<E>(
     model: &Model,
     picture: Picture<'_>,
@@ -169,7 +169,7 @@ fn windows<E>(
     }
 }
 
-/// Those of the windows that a network takes for faces, moved to where it sees them.
+/// The windows that a network accepts, moved to the position of the face.
 fn judged(classifier: &Classifier, picture: Picture<'_>, faces: Vec<Face>, gradients: &mut Gradients) -> Vec<Face> {
     let Classifier::Network(network) = classifier else { return faces };
     let judge = |face: Face| {
@@ -188,7 +188,7 @@ fn judged(classifier: &Classifier, picture: Picture<'_>, faces: Vec<Face>, gradi
     faces.into_iter().filter_map(judge).collect()
 }
 
-/// The surest of each group of windows that overlap, with the scores of all of them.
+/// The best of each group of overlapping windows, with the sum of their scores.
 fn merged(mut faces: Vec<Face>, same: f64) -> Vec<Face> {
     faces.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Face> = Vec::new();
@@ -209,7 +209,7 @@ fn merged(mut faces: Vec<Face>, same: f64) -> Vec<Face> {
     kept
 }
 
-/// A part of a picture at another size, interpolated between the nearest pixels.
+/// A part of a picture at another size, with bilinear interpolation.
 fn scaled(
     picture: Picture<'_>,
     (left, top): (f64, f64),

@@ -1,7 +1,7 @@
-//! The model: levels of classifiers, of which each level looks at what the one before let pass.
+//! The model: levels of classifiers, each of which filters the windows that the previous one accepted.
 //!
-//! All numbers are of 32 bits, low bytes first. A level is a number of branches; a branch has stages, and names the
-//! branches of the level before whose windows it takes.
+//! All numbers are 32-bit little-endian. A level consists of branches; a branch consists of stages, and lists the
+//! branches of the previous level whose windows it takes.
 
 use std::sync::LazyLock;
 
@@ -10,20 +10,20 @@ use crate::network::{Layer, Network};
 
 pub(crate) static BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/faces.bin"));
 
-/// The model as it is used, read once.
+/// The parsed model, which is loaded once.
 pub(crate) fn shared() -> Option<&'static Model> {
     static MODEL: LazyLock<Option<Model>> = LazyLock::new(|| Model::read(BYTES));
     MODEL.as_ref()
 }
 
 pub(crate) struct Model {
-    /// From the coarsest to the finest.
+    /// The levels, from the coarsest to the finest.
     pub(crate) levels: Vec<Vec<Branch>>,
 }
 
 pub(crate) struct Branch {
     pub(crate) stages: Vec<Classifier>,
-    /// Branches of the level before; the first is the place of what this one lets pass.
+    /// The branches of the previous level; the first one is also the index of the output.
     pub(crate) sources: Vec<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Model {
         let levels = reader.list(|reader| {
             reader.list(|reader| {
                 let stages = reader.list(Classifier::read)?;
-                // The first level has none, and says so with a number below 0.
+                // The first level has no sources, which is encoded as a negative number.
                 let sources = usize::try_from(reader.number()?).unwrap_or(0);
                 let sources = reader.repeated(sources, Reader::count)?;
                 Some(Branch { stages, sources })
@@ -85,7 +85,7 @@ impl Network {
     }
 }
 
-/// What is left of the file.
+/// The rest of the file.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -103,7 +103,7 @@ impl Reader<'_> {
         self.word().map(i32::from_le_bytes)
     }
 
-    /// A number that is not negative.
+    /// Reads a number that is not negative.
     fn count(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok()
     }
@@ -112,13 +112,13 @@ impl Reader<'_> {
         (0..count).map(|_| read(self)).collect()
     }
 
-    /// A number, and as many of something.
+    /// Reads a number, and that many elements.
     fn list<T>(&mut self, read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.count()?;
         self.repeated(count, read)
     }
 
-    /// Indexes that count from 1 in the file.
+    /// Reads indices, which start at 1 in the file.
     fn list_of_indexes(&mut self) -> Option<Vec<usize>> {
         self.list(|reader| reader.count()?.checked_sub(1))
     }

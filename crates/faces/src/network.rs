@@ -1,32 +1,32 @@
-//! The finer levels: small neural networks over sums of gradients, which tell whether a window is a face and where in it the
-//! face lies.
+//! The later levels: small neural networks on gradient features, which decide whether a window is a face and where in
+//! it the face is.
 
 use std::sync::LazyLock;
 
 use crate::WINDOW;
 
-/// Sums of gradients by direction: horizontal ones, plain and absolute, where the vertical one is not negative and where
-/// it is; and the other way round.
+/// The number of gradient sums by direction: horizontal gradients, signed and absolute, where the vertical one is not
+/// negative and where it is; and vice versa.
 const CHANNELS: usize = 8;
 
-/// Values of a patch: four cells of all channels.
+/// The number of values of a patch: four cells of all channels.
 const VALUES: usize = 4 * CHANNELS;
 
 pub(crate) struct Network {
-    /// Indexes into [`PATCHES`].
+    /// Indices into [`PATCHES`].
     features: Vec<usize>,
     threshold: f32,
     layers: Vec<Layer>,
 }
 
 pub(crate) struct Layer {
-    /// Of all inputs, for each output.
+    /// The weights of all inputs, for each output.
     pub(crate) weights: Vec<Vec<f32>>,
     pub(crate) biases: Vec<f32>,
 }
 
 impl Network {
-    /// `None` for patches that do not exist, and for other outputs than the four that are known.
+    /// `None` if a patch does not exist, or the number of outputs is not four.
     pub(crate) fn new(features: Vec<usize>, threshold: f32, layers: Vec<Layer>) -> Option<Self> {
         let inputs = layers.first()?.weights.first()?.len();
         let fits = features.iter().all(|feature| *feature < PATCHES.len()) && inputs == features.len() * VALUES;
@@ -34,7 +34,8 @@ impl Network {
         (fits && outputs >= 1).then_some(Self { features, threshold, layers })
     }
 
-    /// Score, shift to the right and down, and size of the face in a window, each from 0 to 1; `None` if it is no face.
+    /// The score, the shift to the right and down, and the size of the face in a window, each from 0 to 1; `None` if it
+    /// is not a face.
     pub(crate) fn output(&self, gradients: &Gradients) -> Option<[f32; 4]> {
         let mut values: Vec<f32> =
             self.features.iter().flat_map(|feature| gradients.patch(PATCHES[*feature])).collect();
@@ -64,7 +65,7 @@ fn product(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// A part of the window that is cut into two by two cells.
+/// A part of the window that is divided into two by two cells.
 #[derive(Debug, Clone, Copy)]
 struct Patch {
     x: usize,
@@ -73,7 +74,7 @@ struct Patch {
     height: usize,
 }
 
-/// All patches, in the order in which the model counts them: by aspect ratio, height, row and column.
+/// All patches in the order of the model: by aspect ratio, height, row and column.
 static PATCHES: LazyLock<Vec<Patch>> = LazyLock::new(|| {
     const SMALLEST: usize = 16;
     const APART: usize = 16;
@@ -92,7 +93,7 @@ static PATCHES: LazyLock<Vec<Patch>> = LazyLock::new(|| {
     patches
 });
 
-/// Sums of a window's gradients above and to the left of each pixel, with a row and a column of zeros before them.
+/// Integral images of a window's gradients, with a leading row and column of zeros.
 pub(crate) struct Gradients {
     sums: Vec<[i32; CHANNELS]>,
 }
@@ -104,10 +105,10 @@ impl Gradients {
         Self { sums: vec![[0; CHANNELS]; STRIDE * STRIDE] }
     }
 
-    /// Reads a window.
+    /// Computes the gradients of a window.
     pub(crate) fn read(&mut self, window: &[u8]) {
         let at = |x: usize, y: usize| window.get(y * WINDOW + x).map_or(0, |sample| i32::from(*sample));
-        // Twice the difference of neighbours, which at the edges is that of the only two there are.
+        // Twice the derivative: central differences, and one-sided ones at the edges.
         let slope = |place: usize, at: &dyn Fn(usize) -> i32| match place {
             0 => 2 * (at(1) - at(0)),
             _ if place == WINDOW - 1 => 2 * (at(place) - at(place - 1)),
@@ -132,7 +133,7 @@ impl Gradients {
         }
     }
 
-    /// The sums of a patch's cells, all together of length 1.
+    /// The sums of a patch's cells, normalized to length 1.
     fn patch(&self, patch: Patch) -> [f32; VALUES] {
         let (width, height) = (patch.width / 2, patch.height / 2);
         let mut values = [0.0; VALUES];

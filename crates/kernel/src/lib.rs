@@ -1,8 +1,7 @@
-//! Runs hot loops with the vector instructions that the machine has.
+//! Runs hot loops with the vector instructions of the CPU.
 //!
-//! The loops are plain Rust. Here they are compiled twice: once for every machine of the target, and once with AVX2, BMI2
-//! and LZCNT allowed, where the compiler finds wider vectors, shifts that leave the flags alone and the place of the
-//! highest bit in one step.
+//! Loops are plain Rust code that is compiled twice: for the baseline of the target, and with AVX2, BMI2 and LZCNT
+//! enabled, which allows wider vectors, flagless shifts and fast leading zero counts.
 //!
 //! ```
 //! use image_origin_kernel::{Kernel, dispatch};
@@ -23,16 +22,17 @@
 
 #![allow(unsafe_code, reason = "calling a function for a CPU feature that was detected at run time")]
 
-/// A loop to be run. `run` and what it calls often must be `#[inline(always)]`, or they are compiled only once.
+/// A loop to run. `run`, and the functions that it calls in hot loops, must be `#[inline(always)]`, or they are
+/// compiled only once.
 pub trait Kernel {
-    /// What the loop results in.
+    /// The result of the loop.
     type Output;
 
     /// Runs the loop.
     fn run(self) -> Self::Output;
 }
 
-/// Runs `kernel` in the best version that this machine can execute.
+/// Runs the best version of `kernel` that this CPU supports.
 #[inline]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]

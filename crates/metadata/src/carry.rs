@@ -1,4 +1,4 @@
-//! Metadata of an original on its way into the file with its transformed pixels.
+//! Carries the metadata of an original over to a file with its transformed pixels.
 
 use std::io::{self, Cursor};
 
@@ -16,7 +16,7 @@ use image_origin_container::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use image_origin_container::{Exhausted, Format, Meter, Work, sniff};
 use image_origin_container::{gif, jpeg, photoshop, png, webp};
 
-/// What is carried over; see [`carry`].
+/// The carried metadata; see [`carry`].
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Carried {
     blocks: Blocks,
@@ -28,30 +28,30 @@ impl Carried {
         self.blocks == Blocks::default()
     }
 
-    /// Bytes that this holds.
+    /// The memory of the blocks in bytes.
     pub fn bytes(&self) -> u64 {
         let Blocks { exif, xmp, iptc, icc } = &self.blocks;
         [exif, xmp, iptc, icc].into_iter().flatten().map(|block| block.len() as u64).sum()
     }
 
-    /// Bytes that [`embed`] holds at most, a file of that length included: it is copied once, and the blocks are made to fit
-    /// and then wrapped as its format has them.
+    /// The maximum memory that [`embed`] uses, including a file of that length: the file is copied once, and the blocks
+    /// are fitted and then serialized.
     pub fn embed_memory(&self, file: u64) -> u64 {
         if self.is_empty() { file } else { 2 * file + 4 * self.bytes() }
     }
 
-    /// The same with the profile that the new pixels are in, of less than 64 KiB.
+    /// Sets the profile of the new pixels, of less than 64 KiB.
     #[must_use]
     pub fn with_profile(&self, icc: Option<Vec<u8>>) -> Self {
         Self { blocks: Blocks { icc, ..self.blocks.clone() } }
     }
 }
 
-/// What of this file's metadata belongs into a file with its transformed pixels: nothing, the rights, or everything
-/// that is still true of them. Orientation is reset, since transformed pixels are upright; thumbnails stay behind.
+/// Extracts the metadata of this file that applies to its transformed pixels: nothing, the rights, or everything that
+/// is still valid. The orientation is reset, since transformed pixels are upright; thumbnails are dropped.
 ///
 /// # Errors
-/// [`Exhausted`] when `work` is stopped, or the file's metadata cost more than its length can pay for.
+/// [`Exhausted`] if `work` is cancelled, or reading exceeds the budget that follows from the length of the file.
 pub fn carry(bytes: &[u8], keep: Keep, work: &Work) -> Result<Carried, Exhausted> {
     let Some(format) = sniff(bytes) else { return Ok(Carried::default()) };
     let meter = &Meter::new(bytes.len() as u64, work);
@@ -69,7 +69,7 @@ pub fn carry(bytes: &[u8], keep: Keep, work: &Work) -> Result<Carried, Exhausted
 
 fn everything(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     let exif = parts.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
-        // The size is not known yet, and is set when the block is embedded.
+        // The size is set when the block is embedded.
         exif.describe_transformed(0, 0);
         exif
     });
@@ -85,8 +85,8 @@ fn everything(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     })
 }
 
-/// Puts what was carried into a freshly encoded file of this size. A format that has no place for it, and a file that
-/// is not of the format, stay as they are.
+/// Embeds carried metadata in a newly encoded file of this size. A format that does not support it, and a file that is
+/// not of the format, are returned unchanged.
 pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, height: u32) -> Vec<u8> {
     if carried.is_empty() || sniff(&encoded) != Some(format) {
         return encoded;
@@ -104,7 +104,7 @@ pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, he
     }
 }
 
-/// The blocks with the new size in them.
+/// The blocks with the new size.
 fn fitted(carried: &Carried, format: Format, width: u32, height: u32) -> Blocks {
     let mut blocks = carried.blocks.clone();
     let exif = carried.blocks.exif.as_deref().and_then(ExifBlock::read).map(|mut exif| {
@@ -115,8 +115,8 @@ fn fitted(carried: &Carried, format: Format, width: u32, height: u32) -> Blocks 
     if format == Format::Jpeg { fitted_to_segments(blocks, exif) } else { blocks }
 }
 
-/// In a JPEG, each block has to fit one segment. If it does not, maker notes are left behind first, then all but the
-/// rights.
+/// In a JPEG, each block must fit into one segment. If it does not, maker notes are dropped first, then everything
+/// except the rights.
 fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
     let fits = |header: &[u8], block: &Vec<u8>| header.len() + block.len() <= jpeg::MAX_PAYLOAD;
     let exif = blocks.exif.map(|written| match exif {
@@ -134,7 +134,7 @@ fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
     let xmp = blocks.xmp.and_then(|packet| match fits(jpeg::XMP, &packet) {
         true => Some(packet),
         false => {
-            // A packet of our own, of which only a part stays.
+            // A packet that was serialized here, of which only a part is kept.
             #[allow(clippy::disallowed_methods, reason = "it is our own")]
             let work = Work::unbounded();
             let xmp = Xmp::new(std::slice::from_ref(&packet), &Meter::new(packet.len() as u64, &work));
@@ -155,7 +155,7 @@ fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Reads from a file of our own, which nobody has to be protected from.
+/// Reads from a file that was encoded here, which needs no protection.
 fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>) -> io::Result<T>) -> io::Result<T> {
     #[allow(clippy::disallowed_methods, reason = "it is our own")]
     let work = Work::unbounded();
@@ -163,7 +163,7 @@ fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>
     read(&mut Input::new(Cursor::new(file), &meter)?)
 }
 
-/// Behind SOI and a JFIF header.
+/// Inserts after SOI and a JFIF header.
 fn into_jpeg(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
     let at = match own(&file, |input| jpeg::next_segment(input, 2)) {
         Ok(Some(segment)) if slice(&file, &segment.payload).starts_with(b"JFIF\0") => segment.range.end,
@@ -172,7 +172,7 @@ fn into_jpeg(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
     insert(file, at, &blocks.jpeg_segments())
 }
 
-/// Behind IHDR, which comes first in every file that this program writes (PNG 3rd edition, 5.6).
+/// Inserts after IHDR, which is the first chunk in every file that this program writes (PNG 3rd edition, 5.6).
 fn into_png(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
     match own(&file, |input| png::next_chunk(input, png::SIGNATURE_LEN)) {
         Ok(Some(header)) if &header.name == b"IHDR" => insert(file, header.range.end, &blocks.png_chunks()),
@@ -187,8 +187,8 @@ fn into_gif(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
     }
 }
 
-/// Behind the pixels, but for the profile, and announced in VP8X, which a file in the simple format gets for it (RFC
-/// 9649, 2.7).
+/// Inserts after the pixels, except for the profile, and announces the chunks in VP8X, which is added to a file in the
+/// simple format (RFC 9649, 2.7).
 fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec<u8> {
     let chunks = own(&file, webp::chunks);
     let Some(first) = chunks.ok().and_then(|chunks| chunks.into_iter().next()) else { return file };
@@ -202,7 +202,7 @@ fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec
                 .for_each(|byte| *byte = *byte & !(EXIF_FLAG | XMP_FLAG) | flags | profile_flag);
         }
         b"VP8 " | b"VP8L" => {
-            // VP8L says in its header whether alpha is used (RFC 9649, 3.4); VP8 has none without VP8X.
+            // The header of VP8L contains whether alpha is used (RFC 9649, 3.4); VP8 without VP8X has no alpha.
             let has_alpha = &first.name == b"VP8L" && data.get(4).is_some_and(|byte| byte & 0x10 != 0);
             let alpha = if has_alpha { ALPHA_FLAG } else { 0 };
             let mut header = vec![flags | profile_flag | alpha, 0, 0, 0];
@@ -213,7 +213,7 @@ fn into_webp(mut file: Vec<u8>, blocks: &Blocks, width: u32, height: u32) -> Vec
         }
         _ => return file,
     }
-    // VP8X has 10 bytes, and stands first.
+    // VP8X has 10 bytes, and is the first chunk.
     file = insert(file, HEADER_LEN + 8 + 10, &profile);
     file.extend(chunks);
     let size = u32::try_from(file.len() - 8).unwrap_or(u32::MAX).to_le_bytes();

@@ -1,5 +1,5 @@
-//! Metadata items for a freshly encoded AVIF: the `meta` box grows by them, their data comes behind everything else, and
-//! the places of all other items move by what the box has grown.
+//! Adds metadata items to a newly encoded AVIF: the `meta` box grows, the items' data is appended to the file, and the
+//! locations of all other items are shifted accordingly.
 
 use std::io::Cursor;
 
@@ -9,16 +9,16 @@ use image_origin_container::isobmff::{BoxAt, write_box};
 use image_origin_container::slice;
 use image_origin_container::{Meter, Work};
 
-/// One item to be added.
+/// An item to be added.
 struct NewItem {
     id: u16,
-    /// Kind, name, and what else stands in its entry.
+    /// The type, the name, and the other fields of its entry.
     entry: Vec<u8>,
     data: Vec<u8>,
 }
 
-/// The file with an Exif block and an XMP packet as items that describe its primary image. `None` where the file is not
-/// of the plain kind that encoders write.
+/// Adds an Exif block and an XMP packet as items that describe the primary image. `None` if the file does not have the
+/// simple structure that encoders write.
 pub(super) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<u8>> {
     #[allow(clippy::disallowed_methods, reason = "it is our own, and small")]
     let work = Work::unbounded();
@@ -26,7 +26,7 @@ pub(super) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -
     let meta = Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)).ok().flatten()?;
     let first_id = u16::try_from(meta.items.iter().map(|item| item.id).max()?).ok()?.checked_add(1)?;
     let items = new_items(first_id, exif, xmp)?;
-    // The length does not depend on what the offsets are.
+    // The length does not depend on the offsets.
     let grown = write_meta(&meta, &items, 0, 0, &meter)?.len() as u64;
     let shift = grown.checked_sub(meta.range.end - meta.range.start)?;
     let data_at = file.len() as u64 + shift + 8;
@@ -40,7 +40,7 @@ pub(super) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -
 fn new_items(first_id: u16, exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<NewItem>> {
     let mut items = Vec::new();
     if let Some(exif) = exif {
-        // The offset of the TIFF header behind this field (ISO/IEC 23008-12, A.2.1).
+        // The offset of the TIFF header after this field (ISO/IEC 23008-12, A.2.1).
         let data = [&[0; 4], exif].concat();
         items.push(NewItem { id: first_id, entry: b"Exif\0".to_vec(), data });
     }
@@ -51,7 +51,8 @@ fn new_items(first_id: u16, exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<V
     Some(items)
 }
 
-/// The whole box with the items in it. What lies behind the box moves by `shift`; the items' data begins at `data_at`.
+/// Serializes the box with the new items. Everything after the box is shifted by `shift`; the items' data begins at
+/// `data_at`.
 fn write_meta(meta: &Meta, items: &[NewItem], shift: u64, data_at: u64, meter: &Meter<'_>) -> Option<Vec<u8>> {
     let mut out = meta.payload.get(..4)?.to_vec();
     let children = meta_children(&meta.payload, meter).ok()?;
@@ -69,7 +70,7 @@ fn write_meta(meta: &Meta, items: &[NewItem], shift: u64, data_at: u64, meter: &
     Some(write_box(*b"meta", &out))
 }
 
-/// Item information (8.11.6): the entries that there were, and one of version 2 for each new item.
+/// Item information (8.11.6): the existing entries, and one of version 2 for each new item.
 fn information(meta: &Meta, child: &BoxAt, items: &[NewItem]) -> Option<Vec<u8>> {
     let payload = slice(&meta.payload, &child.payload);
     let (header, entries) = payload.split_at_checked(if *payload.first()? == 0 { 6 } else { 8 })?;
@@ -81,14 +82,14 @@ fn information(meta: &Meta, child: &BoxAt, items: &[NewItem]) -> Option<Vec<u8>>
     }
     out.extend_from_slice(entries);
     for item in items {
-        // Version 2, the id, no protection; then kind and name.
+        // Version 2, the id, no protection, followed by type and name.
         let head = [&[2, 0, 0, 0][..], &item.id.to_be_bytes(), &[0, 0]].concat();
         out.extend(write_box(*b"infe", &[head, item.entry.clone()].concat()));
     }
     Some(write_box(*b"iinf", &out))
 }
 
-/// Item locations (8.11.3) in version 1: offsets and lengths of 4 bytes, no base.
+/// Item locations (8.11.3) in version 1: offsets and lengths of 4 bytes, no base offset.
 fn locations(meta: &Meta, items: &[NewItem], shift: u64, mut data_at: u64) -> Option<Vec<u8>> {
     let mut out = vec![1, 0, 0, 0, 0x44, 0];
     let count = meta.locations.iter().count() + items.len();
@@ -116,7 +117,8 @@ fn locations(meta: &Meta, items: &[NewItem], shift: u64, mut data_at: u64) -> Op
     Some(write_box(*b"iloc", &out))
 }
 
-/// Item references (8.11.12): those that there were, and that each new item describes (`cdsc`) the primary one.
+/// Item references (8.11.12): the existing ones, and one from each new item to the primary item that it describes
+/// (`cdsc`).
 fn references(existing: Option<(&Meta, &BoxAt)>, primary: u32, items: &[NewItem]) -> Option<Vec<u8>> {
     let mut out = match existing {
         Some((meta, child)) => slice(&meta.payload, &child.payload).to_vec(),

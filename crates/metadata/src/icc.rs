@@ -1,17 +1,16 @@
-//! The length and the name of an ICC profile (ICC.1:2022, section 7 and 9.2.41).
+//! The length and the description of an ICC profile (ICC.1:2022, section 7 and 9.2.41).
 
-/// Header of a profile and the number of its tags.
+/// The length of the header and the tag count.
 const MIN_LEN: usize = 128 + 4;
 
-/// Bytes of the profile that these bytes open with, by its own header (7.2.2); `None` if they are no profile, or not all of
-/// one.
+/// The length of the profile according to its header (7.2.2); `None` if the bytes are not a complete profile.
 pub(super) fn len(profile: &[u8]) -> Option<usize> {
     let len = u32_at(profile, 0)? as usize;
     let is_profile = profile.get(36..40) == Some(b"acsp") && (MIN_LEN..=profile.len()).contains(&len);
     is_profile.then_some(len)
 }
 
-/// The profile description, in the first language that it is given in.
+/// The profile description in its first language.
 pub(super) fn description(profile: &[u8]) -> Option<String> {
     let count = u32_at(profile, 128)?.min(100) as usize;
     let entry = profile.get(132..)?.chunks_exact(12).take(count).find(|entry| entry.starts_with(b"desc"))?;
@@ -19,13 +18,13 @@ pub(super) fn description(profile: &[u8]) -> Option<String> {
     let tag = profile.get(offset..)?;
     let tag = tag.get(..size.min(tag.len()))?;
     let text = match tag {
-        // ICC.1:2001, 6.5.17: a length and ASCII.
+        // ICC.1:2001, 6.5.17: a length and ASCII text.
         [b'd', b'e', b's', b'c', ..] => {
             let length = u32_at(tag, 8)? as usize;
             let ascii = tag.get(12..)?;
             crate::iptc::text(ascii.get(..length.min(ascii.len()))?)
         }
-        // 10.15: records of language, country, length and offset, then UTF-16.
+        // 10.15: records of language, country, length and offset, followed by UTF-16 text.
         [b'm', b'l', b'u', b'c', ..] => {
             let (length, offset) = (u32_at(tag, 20)? as usize, u32_at(tag, 24)? as usize);
             let units = tag.get(offset..offset.checked_add(length)?)?.chunks_exact(2);

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::exif::windows_1252;
 use image_origin_container::{Exhausted, Meter};
 
-/// Character set of the records that follow (1:90); `ESC % G` announces UTF-8 (ISO 2022).
+/// The character set of the following records (1:90); `ESC % G` selects UTF-8 (ISO 2022).
 const CODED_CHARACTER_SET: (u8, u8) = (1, 90);
 const UTF_8: &[u8] = b"\x1b%G";
 
-/// One data set: record, number, content.
+/// A data set: record, number, content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct DataSet<'a> {
     record: u8,
@@ -19,7 +19,7 @@ struct DataSet<'a> {
     data: &'a [u8],
 }
 
-/// Name of a data set, and whether it may be given more than once (sections 5 and 6).
+/// The name of a data set, and whether it is repeatable (sections 5 and 6).
 const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
     Some(match (record, number) {
         (1, 0) => ("EnvelopeRecordVersion", false),
@@ -93,7 +93,7 @@ const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
         (2, 200) => ("ObjectPreviewFileFormat", false),
         (2, 201) => ("ObjectPreviewFileVersion", false),
         (2, 202) => ("ObjectPreviewData", false),
-        // What programs added.
+        // Additions by programs.
         (2, 184) => ("JobID", false),
         (2, 185) => ("MasterDocumentID", false),
         (2, 186) => ("ShortDocumentID", false),
@@ -109,12 +109,12 @@ const fn name(record: u8, number: u8) -> Option<(&'static str, bool)> {
     })
 }
 
-/// Creator, credit and copyright, and what it takes to read them.
+/// Whether a data set contains creator, credit or copyright, or is needed to read these.
 const fn is_right(record: u8, number: u8) -> bool {
     matches!((record, number), (1, 0 | 90) | (2, 0 | 80 | 85 | 110 | 116))
 }
 
-/// The members of [`to_json`] that say where a picture was taken.
+/// The members of [`to_json`] that reveal the location.
 pub(super) const LOCATIONS: [&str; 7] = [
     "ContentLocationCode",
     "ContentLocationName",
@@ -125,8 +125,8 @@ pub(super) const LOCATIONS: [&str; 7] = [
     "Country-PrimaryLocationName",
 ];
 
-/// Reads one data set: the marker 0x1c, record, number, and a length of two bytes, or of as many as the two say where
-/// their highest bit is set (section 1.6).
+/// Parses a data set: the marker 0x1c, record, number, and a length of two bytes, or an extended length if the highest
+/// bit of these is set (section 1.6).
 fn next(bytes: &[u8]) -> Option<(DataSet<'_>, &[u8])> {
     let [0x1c, record, number, l0, l1, rest @ ..] = bytes else { return None };
     let length = u16::from_be_bytes([*l0, *l1]);
@@ -150,7 +150,7 @@ fn data_sets(mut bytes: &[u8]) -> impl Iterator<Item = DataSet<'_>> {
     })
 }
 
-/// The data sets by name; those without one under `record:number`. What may be given more than once is an array.
+/// The data sets by name; those without a name under `record:number`. Repeatable ones are arrays.
 pub(super) fn to_json(bytes: &[u8], meter: &Meter<'_>) -> Result<Map<String, Value>, Exhausted> {
     let mut out = Map::new();
     for set in data_sets(bytes) {
@@ -163,7 +163,7 @@ pub(super) fn to_json(bytes: &[u8], meter: &Meter<'_>) -> Result<Map<String, Val
         let value = value(set);
         match out.get_mut(&key) {
             Some(Value::Array(values)) => values.push(value),
-            // A data set that may be given once is given twice: the first counts.
+            // A data set that is not repeatable occurs twice: the first one is used.
             Some(_) => {}
             None if repeats => _ = out.insert(key, Value::Array(vec![value])),
             None => _ = out.insert(key, value),
@@ -184,7 +184,7 @@ fn value(set: DataSet<'_>) -> Value {
     }
 }
 
-/// UTF-8 where it is valid as such, whatever was announced; Windows-1252 else.
+/// Decodes UTF-8 if it is valid, whatever was declared, else Windows-1252.
 pub(super) fn text(data: &[u8]) -> String {
     match std::str::from_utf8(data) {
         Ok(text) => text.trim_end_matches('\0').to_owned(),
@@ -192,13 +192,13 @@ pub(super) fn text(data: &[u8]) -> String {
     }
 }
 
-/// `CCYYMMDD`.
+/// Parses `CCYYMMDD`.
 fn iso_date(date: &[u8]) -> Option<String> {
     let digits = digits(date).filter(|d| d.len() == 8)?;
     Some(format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
 }
 
-/// `HHMMSS±HHMM`.
+/// Parses `HHMMSS±HHMM`.
 fn iso_time(time: &[u8]) -> Option<String> {
     let (clock, zone) = time.split_at_checked(6)?;
     let clock = digits(clock)?;
@@ -217,7 +217,7 @@ fn digits(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The data sets that name creator, credit and copyright, or `None` where there are none.
+/// The data sets with creator, credit and copyright; `None` if there are none.
 pub(super) fn rights(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut any = false;

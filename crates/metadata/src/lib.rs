@@ -1,9 +1,8 @@
-//! What a file says besides its pixels: telling it, removing it, and carrying it into a new file.
+//! Image metadata: reporting it, removing it without decoding, and carrying it over to a new file.
 //!
-//! Bytes come in, values go out; nothing here knows of HTTP or decodes a pixel. Whatever the bytes are, every function
-//! returns: counts and offsets are checked before they are believed, and a `Meter` bounds steps and memory by the file's
-//! own length and asks whether to go on.
-//! What is shown, removed and kept, and why, stands in `docs/metadata.md`.
+//! No pixel is decoded. Every function terminates on any input: counts and offsets are validated, and a `Meter` bounds
+//! steps and memory by the length of the file and checks for cancellation. `docs/metadata.md` describes what is shown,
+//! removed and kept, and why.
 //!
 //! ```
 //! use std::io::Cursor;
@@ -22,7 +21,7 @@
 //! # Ok::<(), metadata::Error>(())
 //! ```
 
-// Tests have no caller whose work they could take.
+// Tests have no caller that could pass a `Work`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod carry;
@@ -45,19 +44,19 @@ pub use strip::{Keep, strip, strip_with_format};
 
 use image_origin_container::{self as container, Exhausted, Format};
 
-/// Why a file's metadata could not be told or removed.
+/// The error of reading or removing metadata.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are of no format that is recognised.
+    /// The format is not recognised.
     #[error("unrecognised image format")]
     Unrecognised,
-    /// The format is known, but its container cannot be rewritten.
+    /// The container of this format cannot be rewritten.
     #[error("metadata of {0} files cannot be removed without decoding them")]
     Unsupported(Format),
-    /// The container is damaged beyond use.
+    /// The container is too damaged to be read.
     #[error("the file is damaged: {0}")]
     Damaged(&'static str),
-    /// The work was stopped, or the metadata cost more than the file's length can pay for.
+    /// The work was cancelled, or exceeded the budget that follows from the length of the file.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
     /// The source could not be read.

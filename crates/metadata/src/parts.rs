@@ -1,4 +1,5 @@
-//! The metadata blocks of a file, whatever its container: what report, strip and carry all start from.
+//! Extracts the metadata blocks of a file, independent of its container, from which reports, stripping and carrying
+//! over start.
 
 use std::io::{self, Cursor};
 
@@ -7,7 +8,7 @@ use image_origin_container::{Exhausted, Format, Input, Meter, from_memory, gif, 
 
 use super::exif;
 
-/// The blocks of a file of this format.
+/// Extracts the blocks of a file of this format.
 pub(super) fn of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Parts, Exhausted> {
     let read = || -> io::Result<Parts> {
         let mut input = Input::new(Cursor::new(bytes), meter)?;
@@ -40,7 +41,7 @@ pub(super) fn of(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Result<Part
     Ok(from_memory(read())?.unwrap_or_default())
 }
 
-/// The blocks of a TIFF file: its first directory is its Exif block, in which the others are fields.
+/// Extracts the blocks of a TIFF file: its first directory is the Exif block, with the others as fields.
 fn of_tiff(bytes: &[u8]) -> Parts {
     let mut parts = Parts::default();
     let Some(block) = tiff::Block::new(bytes) else { return parts };

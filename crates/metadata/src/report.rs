@@ -1,4 +1,4 @@
-//! Everything that a file says besides its pixels, as one value that serialises to JSON (docs/metadata.schema.json).
+//! All metadata of a file as one value that serializes to JSON (docs/metadata.schema.json).
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -14,19 +14,19 @@ use image_origin_container as container;
 use image_origin_container::parts::{Parts, Want};
 use image_origin_container::{Exhausted, Format, Input, Meter, Orientation, Work, from_memory, heif, sniff};
 
-/// Warnings that are told one by one.
+/// The maximum number of warnings that are listed.
 const MAX_WARNINGS: usize = 32;
 
-/// A file's metadata.
+/// The metadata of a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The format's short name.
     pub format: &'static str,
-    /// Width as shown: upright.
+    /// The width of the upright picture.
     pub width: Option<u32>,
-    /// Height as shown: upright.
+    /// The height of the upright picture.
     pub height: Option<u32>,
-    /// How the stored pixels are turned, 1 to 8; 1 where nothing is said.
+    /// The orientation of the stored pixels, 1 to 8; 1 if none is specified.
     pub orientation: u8,
     /// The description of the colour profile.
     pub icc: Option<String>,
@@ -36,27 +36,26 @@ pub struct Report {
     pub xmp: Map<String, Value>,
     /// IPTC data sets by name.
     pub iptc: Map<String, Value>,
-    /// What could not be read, and why.
+    /// Descriptions of what could not be read, and why.
     pub warnings: Vec<String>,
 }
 
-/// The picture as a decoder reads it from the file's header.
+/// The properties of the picture that a decoder read from the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
     /// Width in pixels as stored.
     pub width: u32,
     /// Height in pixels as stored.
     pub height: u32,
-    /// How to turn the stored pixels upright.
+    /// The orientation of the stored pixels.
     pub orientation: Orientation,
 }
 
-/// Reads what there is. Damaged parts are left out and named in `warnings`. The size and the orientation are those of
-/// `stored`, which a decoder goes by; where there is none that reads the file, they are what its container says.
-///
+/// Reads all metadata. Damaged parts are omitted and described in `warnings`. Size and orientation are those of
+/// `stored`, as a decoder sees them; without it, they are read from the container.
 /// # Errors
-/// [`Error::Unrecognised`] for bytes of no known format; [`Error::Exhausted`] when `work` is stopped, or the metadata cost
-/// more than the file's length can pay for.
+/// [`Error::Unrecognised`] if the format is unknown; [`Error::Exhausted`] if `work` is cancelled, or reading exceeds
+/// the budget that follows from the length of the file.
 pub fn report(bytes: &[u8], stored: Option<Stored>, work: &Work) -> Result<Report, Error> {
     let format = sniff(bytes).ok_or(Error::Unrecognised)?;
     let meter = &Meter::new(bytes.len() as u64, work);
@@ -87,7 +86,7 @@ pub fn report(bytes: &[u8], stored: Option<Stored>, work: &Work) -> Result<Repor
     })
 }
 
-/// What a file's container says.
+/// The contents of a file's container.
 struct Headers<'a> {
     parts: Parts,
     /// Width and height of the stored pixels.
@@ -121,7 +120,7 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// All of them are in one box, which is read once.
+    /// All of them are in the `meta` box, which is read once.
     fn of_heif(bytes: &[u8], meter: &Meter<'_>) -> Result<Self, Exhausted> {
         let read = || {
             let mut input = Input::new(Cursor::new(bytes), meter)?;
@@ -139,7 +138,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// A file can be damaged in thousands of places; nobody reads of more than a few.
+/// Limits the number of warnings: a file can be damaged in thousands of places.
 fn bound(warnings: &mut Vec<String>) {
     let more = warnings.len().saturating_sub(MAX_WARNINGS);
     if more > 0 {
@@ -149,8 +148,8 @@ fn bound(warnings: &mut Vec<String>) {
 }
 
 impl Report {
-    /// The report without what says where the picture was taken, in any of its parts. Maker notes and whole blocks that
-    /// stand in a field go as well: what is in them is not known here.
+    /// The report without anything that reveals the location, in any of its parts. Maker notes and embedded blocks are
+    /// removed as well, since their content is unknown.
     #[must_use]
     pub fn without_location(mut self) -> Self {
         self.exif.remove_locations();
@@ -160,8 +159,8 @@ impl Report {
     }
 }
 
-/// XMP has locations in its Exif, Photoshop and IPTC namespaces, in structures of these, and in vendors' own: what
-/// sounds like one is removed, at any depth.
+/// XMP has locations in its Exif, Photoshop and IPTC namespaces, in nested structures, and in vendors' namespaces:
+/// members whose names suggest a location are removed at any depth.
 fn remove_locations(members: &mut Map<String, Value>) {
     members.retain(|key, _| !is_location(key));
     members.values_mut().for_each(remove_locations_in);

@@ -1,26 +1,26 @@
-//! A plan for a file's new content: which ranges of the source stay, and what comes between them.
+//! A plan for the new content of a file: the ranges of the source that are kept, and the bytes between them.
 //!
-//! A plan is small however large the file is, so its answer can be streamed, and any byte range of the answer can be
-//! had without producing what comes before it.
+//! A plan is small, whatever the size of the file, so its content can be streamed, and any byte range of it can be
+//! produced without the bytes before it.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use image_origin_container::Input;
 
-/// One run of bytes of the new content.
+/// A part of the new content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// These bytes of the source.
     Copy(Range<u64>),
-    /// Bytes that the source does not have.
+    /// Inserted bytes.
     Insert(Vec<u8>),
-    /// So many zero bytes, where data was removed and what follows must stay in its place.
+    /// This many zero bytes, where data was removed and the following offsets must not change.
     Zeros(u64),
 }
 
 impl Piece {
-    /// How many bytes of the new content this piece gives.
+    /// The number of bytes.
     pub const fn len(&self) -> u64 {
         match self {
             Self::Copy(range) => range.end.saturating_sub(range.start),
@@ -29,7 +29,7 @@ impl Piece {
         }
     }
 
-    /// Whether the piece gives nothing at all.
+    /// Whether the piece is empty.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -43,7 +43,7 @@ impl Piece {
     }
 }
 
-/// The new content of a file, as pieces of the old one.
+/// The new content of a file, as a list of pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrite {
     pieces: Vec<Piece>,
@@ -51,7 +51,7 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// The plan that changes nothing.
+    /// A plan that changes nothing.
     pub fn identity(source_len: u64) -> Self {
         let mut rewrite = Self::new(source_len);
         rewrite.copy(0..source_len);
@@ -95,8 +95,8 @@ impl Rewrite {
         }
     }
 
-    /// Turns what was inserted and stands in the source at that very place into copies, so that a file that is clean
-    /// already is recognised as such.
+    /// Replaces inserted bytes that the source contains at the same offset by copies, so that a file without metadata
+    /// is recognised as unchanged.
     pub(super) fn recognise<R: Read + Seek>(self, input: &mut Input<'_, R>) -> io::Result<Self> {
         if self.len() != self.source_len {
             return Ok(self);
@@ -122,7 +122,7 @@ impl Rewrite {
         &self.pieces
     }
 
-    /// The pieces themselves, in order.
+    /// Converts the plan to its pieces, in order.
     pub fn into_pieces(self) -> Vec<Piece> {
         self.pieces
     }
@@ -132,12 +132,12 @@ impl Rewrite {
         self.pieces.iter().map(Piece::len).sum()
     }
 
-    /// Whether the new content has no bytes.
+    /// Whether the new content is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the new content is the source itself: nothing was there to remove.
+    /// Whether the new content equals the source: there was nothing to remove.
     pub fn is_identity(&self) -> bool {
         match self.pieces.as_slice() {
             [] => self.source_len == 0,
@@ -146,7 +146,7 @@ impl Rewrite {
         }
     }
 
-    /// The plan for these bytes of the new content, cut at its end.
+    /// The plan for this range of the new content, truncated to its end.
     pub fn slice(&self, range: Range<u64>) -> Self {
         let mut part = Self::new(self.source_len);
         let mut at = 0;
@@ -161,12 +161,12 @@ impl Rewrite {
         part
     }
 
-    /// Writes the new content to `out` and says how many bytes that were.
+    /// Writes the new content to `out`, and returns its length.
     pub fn write_to<R: Read + Seek, W: Write + ?Sized>(&self, source: R, out: &mut W) -> io::Result<u64> {
         io::copy(&mut self.clone().reader(source), out)
     }
 
-    /// The new content as a stream. A source that has become shorter in the meantime is an error, not a short answer.
+    /// Returns a reader for the new content. If the source has become shorter in the meantime, reading fails.
     pub fn reader<R: Read + Seek>(self, source: R) -> RewriteReader<R> {
         RewriteReader { pieces: self.pieces.into_iter(), current: None, at: 0, source }
     }
@@ -186,12 +186,12 @@ fn is_zero<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::R
     Ok(true)
 }
 
-/// Streams the content that a [`Rewrite`] describes.
+/// A reader for the content of a [`Rewrite`].
 #[derive(Debug)]
 pub struct RewriteReader<R> {
     pieces: std::vec::IntoIter<Piece>,
     current: Option<Piece>,
-    /// How much of the current piece has been given.
+    /// The number of bytes that were read of the current piece.
     at: u64,
     source: R,
 }

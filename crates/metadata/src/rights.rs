@@ -1,4 +1,4 @@
-//! What `Keep` holds of a file's metadata, as blocks for a file with the same pixels or with transformed ones.
+//! The metadata that `Keep` retains, as blocks for a file with the same or with transformed pixels.
 
 use super::exif::ExifBlock;
 use super::iptc;
@@ -9,7 +9,7 @@ use image_origin_container::parts::Parts;
 use image_origin_container::tiff;
 use image_origin_container::{Exhausted, Meter};
 
-/// The blocks for the same compressed pixels: they stay as they are, so the orientation must stay with them.
+/// The blocks for unchanged compressed pixels, including the orientation, since the pixels are not rotated.
 pub(super) fn for_same_pixels(parts: &Parts, keep: Keep, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     let orientation = parts.orientation.filter(|&o| o != 1);
     Ok(match keep {
@@ -22,8 +22,8 @@ pub(super) fn for_same_pixels(parts: &Parts, keep: Keep, meter: &Meter<'_>) -> R
     })
 }
 
-/// Creator, credit and copyright of XMP and IPTC. What only IPTC says is said in XMP too, since no container but JPEG
-/// has a place for IPTC.
+/// Creator, credit and copyright from XMP and IPTC. Data that only IPTC contains is added to XMP, since only JPEG
+/// supports IPTC.
 pub(super) fn rights_text(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
     let mut xmp = Xmp::new(&parts.xmp, meter)?;
     let iptc = parts.iptc.as_deref().and_then(iptc::rights);
@@ -33,7 +33,7 @@ pub(super) fn rights_text(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Ex
     Ok(Blocks { xmp: xmp.select(Selection::Rights), iptc, ..Blocks::default() })
 }
 
-/// Creator and copyright of the Exif block.
+/// Creator and copyright from the Exif block.
 pub(super) fn rights_exif(parts: &Parts) -> Option<ExifBlock<'_>> {
     let mut exif = ExifBlock::read(parts.exif.as_deref()?)?;
     exif.keep_rights();

@@ -1,9 +1,9 @@
-//! The `Accept` header (RFC 9110, section 12.5.1), as far as media types that are named in it count.
+//! Content negotiation by the `Accept` header (RFC 9110, section 12.5.1).
 //!
-//! Comes in: the header's text, and the types that a server can choose from. Goes out: those of them that the header
-//! names with the highest weight. `image/*` and `*/*` do not count: every program sends them, also one that cannot show
-//! the newer formats. An element whose weight is not as section 12.4.2 has it does not count either. The edge makes a cache
-//! key of the header ([`canonical`]), and the origin chooses by that, so there is one reader.
+//! Of the types that a server can produce, [`preferred`] returns those with the highest weight. Wildcards such as
+//! `image/*` and `*/*` are ignored: every client sends them, even if it does not support the newer formats. An element
+//! with an invalid weight (section 12.4.2) is ignored as well. The edge uses the [`canonical`] form as part of the
+//! cache key, and the origin negotiates with it.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ pub type Weight = u16;
 
 const FULL: Weight = 1000;
 
-/// Ranks for which a weight of one decimal is enough.
+/// The number of ranks for which a weight with one decimal suffices.
 const MAX_RANK: u32 = 10;
 
-/// Those of `types` that `accept` names with the highest weight, in the order of `types`. A type with the weight 0 is
+/// Returns those of `types` with the highest weight in `accept`, in the order of `types`. A type with the weight 0 is
 /// not accepted.
 pub fn preferred<'t>(accept: &str, types: &[&'t str]) -> Vec<&'t str> {
     let weights = || types.iter().map(|media_type| (*media_type, weight(accept, media_type)));
@@ -23,9 +23,9 @@ pub fn preferred<'t>(accept: &str, types: &[&'t str]) -> Vec<&'t str> {
     weights().filter(|(_, weight)| *weight == highest && highest > 0).map(|(media_type, _)| media_type).collect()
 }
 
-/// The one text of all headers that rank these types alike: those with the highest weight plain, in the order of `types`,
-/// then those with the next, and so on. Whichever of the types a server can choose from, [`preferred`] is the same for this
-/// text as for `accept`. Empty where none is accepted.
+/// The canonical text of all headers that rank these types alike: first those with the highest weight, without a weight
+/// and in the order of `types`, then those with the next, and so on. For any subset of the types, [`preferred`] returns
+/// the same for this text as for `accept`. Empty if none is accepted.
 pub fn canonical(accept: &str, types: &[&str]) -> String {
     let weights: Vec<_> = types.iter().map(|media_type| weight(accept, media_type)).collect();
     let mut text = String::new();
@@ -37,7 +37,7 @@ pub fn canonical(accept: &str, types: &[&str]) -> String {
             }
             text.push_str(media_type);
             if rank > 0 {
-                // Writing to a string does not fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(text, ";q=0.{}", MAX_RANK.saturating_sub(rank).max(1));
             }
         }
@@ -46,8 +46,8 @@ pub fn canonical(accept: &str, types: &[&str]) -> String {
     text
 }
 
-/// The weight with which `accept` names this media type, without regard to case: 0 where it does not, the highest
-/// where it does so several times.
+/// The weight of a media type in `accept`; case is ignored. 0 if it does not occur, the highest weight if it occurs
+/// several times.
 pub fn weight(accept: &str, media_type: &str) -> Weight {
     let ranges = elements(accept, ',').filter_map(|range| {
         let mut parts = elements(range, ';').map(str::trim);
@@ -57,13 +57,14 @@ pub fn weight(accept: &str, media_type: &str) -> Weight {
     ranges.max().unwrap_or(0)
 }
 
-/// The weight in a parameter such as `q=0.5`, if it is one that can be read; none where it is another parameter.
+/// The weight in a parameter such as `q=0.5`: the outer option is `None` for an invalid weight, the inner one for
+/// another parameter.
 fn quality(parameter: &str) -> Option<Option<Weight>> {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     name.trim_end().eq_ignore_ascii_case("q").then(|| if name.len() == 1 { qvalue(value) } else { None })
 }
 
-/// Reads a weight (RFC 9110, section 12.4.2): from 0 to 1, with three decimals at most.
+/// Parses a weight (RFC 9110, section 12.4.2): from 0 to 1, with at most three decimals.
 fn qvalue(text: &str) -> Option<Weight> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -77,7 +78,7 @@ fn qvalue(text: &str) -> Option<Weight> {
     }
 }
 
-/// The parts between separators, of which those in quoted strings are none (RFC 9110, section 5.6.4).
+/// Splits at separators outside of quoted strings (RFC 9110, section 5.6.4).
 fn elements(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c: char| {
@@ -109,12 +110,12 @@ mod tests {
             ("image/avif;q=0.5;x,image/webp;q=0.2", avif),
             ("IMAGE/WEBP ; q=0.1", webp),
             ("image/avif;Q=0.3,image/webp;q=0.2", avif),
-            // Several times the same: the highest.
+            // Repeated types have the highest weight.
             ("image/avif;q=0.1,image/webp;q=0.5,image/avif", avif),
             ("image/avif;q=1.000,image/webp;q=1.", both),
             ("image/avif;q=0.900,image/webp;q=0.9", both),
             ("image/avif;q=0.,image/webp", webp),
-            // What has a weight that is none does not count.
+            // Elements with an invalid weight are ignored.
             ("image/avif;q=0.1234,image/webp;q=0.1", webp),
             ("image/avif;q=1.5,image/webp;q=0.1", webp),
             ("image/avif;q=1.001,image/webp;q=0.1", webp),
@@ -132,7 +133,7 @@ mod tests {
             ("image/avif;q=,image/webp;q=0.1", webp),
             ("image/avif;q,image/webp;q=0.1", webp),
             ("image/avif;q=oops", none),
-            // Separators in quotes are none.
+            // Separators in quotes are ignored.
             ("image/avif;v=\"a,b;q=0\";q=0.5,image/webp;q=0.4", avif),
             ("image/avif;v=\"\\\",image/webp\",text/html", avif),
             // Not accepted.

@@ -1,25 +1,25 @@
-//! The values that frame a picture: its aspect ratio, zoom, padding and corners, and the angle that it is turned by.
+//! The values that frame a picture: aspect ratio, zoom, padding, corners, and rotation angle.
 //!
-//! Like all values they hold only what is allowed, compare exactly and print themselves in the form of the grammar.
-//! Pixels have been multiplied by `dpr` already.
+//! Like all values, these are always valid, compare exactly, and are formatted as in the grammar. Pixels are already
+//! multiplied by `dpr`.
 
 use std::fmt;
 
 use super::grammar::MAX_SIDE;
 use super::values::{Hundredths, choice, decimal, decimals};
 
-/// How a picture is framed, beside the box that it is fitted into.
+/// The framing of a picture, besides its target box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Framing {
-    /// The aspect ratio of the output where no side of it is given; with a side it has become the other one.
+    /// The aspect ratio of the output if no side is given; with one side it has been converted to the other one.
     pub ratio: Option<Ratio>,
-    /// How much closer the picture is shown than it would be.
+    /// The magnification.
     pub zoom: Hundredths,
-    /// Pixels around the picture.
+    /// The padding around the picture.
     pub padding: Padding,
-    /// What fills padding.
+    /// What the padding is filled with.
     pub extend: Extend,
-    /// How round the corners are.
+    /// The radii of the corners.
     pub radius: Option<Radius>,
 }
 
@@ -30,20 +30,20 @@ impl Default for Framing {
 }
 
 choice! {
-    /// What fills the padding of `pad` and of `fit=contain`.
+    /// What the padding of `pad` and `fit=contain` is filled with.
     Extend {
-        /// The background.
+        /// The background colour.
         Color = "color",
         /// The nearest pixel of the picture.
         Edge = "edge",
         /// The picture, mirrored at its edges.
         Mirror = "mirror",
-        /// The picture, enlarged to cover everything, and blurred.
+        /// The picture, enlarged to cover everything and blurred.
         Blur = "blur",
     }
 }
 
-/// Width over height, as a fraction in lowest terms. It lies between 0.01 and 100.
+/// An aspect ratio (width over height) from 0.01 to 100, as a fraction in lowest terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ratio {
     across: u32,
@@ -51,7 +51,7 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// The largest whole number that can be read back: it is multiplied by ten thousand then.
+    /// The largest term that can be parsed again, since parsing multiplies by ten thousand.
     const LARGEST_TERM: u32 = u32::MAX / 10_000;
 
     /// Width over height.
@@ -59,7 +59,7 @@ impl Ratio {
         f64::from(self.across) / f64::from(self.down)
     }
 
-    /// Reads `W:H` or a decimal number, with four decimals at most that count.
+    /// Parses `W:H` or a decimal number, with up to four significant decimals.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (across, down) = text.split_once(':').unwrap_or((text, "1"));
         let (across, down) = (decimal::<4>(across.trim())?, decimal::<4>(down.trim())?);
@@ -72,12 +72,12 @@ impl Ratio {
         (across.max(down) <= Self::LARGEST_TERM).then_some(Self { across, down })
     }
 
-    /// The width that belongs to a height.
+    /// The width for a height.
     pub(super) fn width(self, height: u32) -> u64 {
         proportional(height, self.across, self.down)
     }
 
-    /// The height that belongs to a width.
+    /// The height for a width.
     pub(super) fn height(self, width: u32) -> u64 {
         proportional(width, self.down, self.across)
     }
@@ -102,7 +102,7 @@ fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
     a
 }
 
-/// A clockwise turn, in whole hundredths of a degree from 0 to below 360.
+/// A clockwise rotation, in whole hundredths of a degree, from 0 to below 360 degrees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Angle(u32);
 
@@ -110,10 +110,10 @@ const FULL_TURN: u32 = 36_000;
 const QUARTER_TURN: u32 = FULL_TURN / 4;
 
 impl Angle {
-    /// No turn.
+    /// No rotation.
     pub const NONE: Self = Self(0);
 
-    /// The nearest whole number of quarter turns, `0..=3`, and the degrees beyond it, at least -45 and below 45.
+    /// The nearest number of quarter turns, `0..=3`, and the remaining degrees, at least -45 and below 45.
     pub fn split(self) -> (u8, f64) {
         let quarters = (self.0 + QUARTER_TURN / 2) / QUARTER_TURN;
         let rest = f64::from(self.0) - f64::from(quarters * QUARTER_TURN);
@@ -136,7 +136,7 @@ impl fmt::Display for Angle {
     }
 }
 
-/// Pixels around a picture.
+/// The padding around a picture in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Padding {
     /// Rows above.
@@ -153,7 +153,7 @@ impl Padding {
     /// No padding.
     pub const NONE: Self = Self { top: 0, right: 0, bottom: 0, left: 0 };
 
-    /// Reads one, two or four numbers in the order of CSS.
+    /// Parses one, two or four numbers in CSS order.
     pub(super) fn parse(text: &str) -> Option<Self> {
         Some(match *pixels(text)?.as_slice() {
             [all] => Self { top: all, right: all, bottom: all, left: all },
@@ -163,7 +163,7 @@ impl Padding {
         })
     }
 
-    /// The same in device pixels; `None` if a side becomes too long.
+    /// The padding in device pixels; `None` if a side becomes too long.
     pub(super) fn times(self, ratio: Hundredths) -> Option<Self> {
         let [top, right, bottom, left] = scaled([self.top, self.right, self.bottom, self.left], ratio)?;
         Some(Self { top, right, bottom, left })
@@ -181,17 +181,17 @@ impl fmt::Display for Padding {
     }
 }
 
-/// The radii of a picture's corners.
+/// The radii of the corners of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Radius {
-    /// Half of the shorter side: a circle of a square, a pill of everything else.
+    /// Half of the shorter side: a circle for a square, otherwise a pill.
     Max,
-    /// Pixels, from the top left corner clockwise. At least one is above 0.
+    /// Pixels, clockwise from the top left corner. At least one is above 0.
     Pixels([u32; 4]),
 }
 
 impl Radius {
-    /// Reads one or four numbers, or `max`. The inner option is empty where no corner is round.
+    /// Parses one or four numbers, or `max`. The inner option is `None` if no corner is rounded.
     pub(super) fn parse(text: &str) -> Option<Option<Self>> {
         if text.eq_ignore_ascii_case("max") {
             return Some(Some(Self::Max));
@@ -204,7 +204,7 @@ impl Radius {
         Some((radii != [0; 4]).then_some(Self::Pixels(radii)))
     }
 
-    /// The same in device pixels; `None` if a radius becomes too long.
+    /// The radii in device pixels; `None` if one becomes too long.
     pub(super) fn times(self, ratio: Hundredths) -> Option<Self> {
         match self {
             Self::Max => Some(self),
@@ -223,12 +223,12 @@ impl fmt::Display for Radius {
     }
 }
 
-/// Whole numbers of pixels between commas; decimals are rounded.
+/// Parses comma-separated whole numbers of pixels; decimals are rounded.
 fn pixels(text: &str) -> Option<Vec<u32>> {
     text.split(',').map(|number| decimal::<0>(number.trim()).filter(|pixels| *pixels <= MAX_SIDE)).collect()
 }
 
-/// CSS pixels in device pixels. What is above 0 stays so.
+/// Converts CSS pixels to device pixels. Values above 0 stay above 0.
 fn scaled(pixels: [u32; 4], ratio: Hundredths) -> Option<[u32; 4]> {
     let mut scaled = [0; 4];
     for (to, from) in scaled.iter_mut().zip(pixels) {

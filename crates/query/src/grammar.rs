@@ -1,47 +1,47 @@
-//! The query grammar, once: every parameter with its aliases, values, default and help.
+//! The query grammar: every parameter with its aliases, values, default and help.
 //!
-//! The [`parameters!`] table makes both what reads a query ([`RawParameters`]) and the description that `image-origin
-//! grammar` prints ([`PARAMETERS`]), so the two cannot differ. Documentation and infrastructure are generated from that
-//! description or checked against it.
+//! The [`parameters!`] table generates both the parser's input ([`RawParameters`]) and the description that
+//! `image-origin grammar` prints ([`PARAMETERS`]), so that they cannot differ. Documentation and infrastructure are
+//! generated from that description or checked against it.
 
 use serde::Serialize;
 
 use super::framing::Extend;
 use super::values::{Colorspace, Fit, Flip, FormatChoice, Hundredths, Metadata};
 
-/// Longest side of any output, in pixels. WebP cannot hold more (RFC 9649, 2.6 allows 14 bits less one).
+/// The maximum side of an output in pixels, which is WebP's limit (RFC 9649, 2.6: 14 bits less one).
 pub const MAX_SIDE: u32 = 16_383;
 
-/// What the value of a parameter may be.
+/// The kind of value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Kind {
-    /// A whole number in `min..=max`; a decimal one is rounded first.
+    /// A whole number in `min..=max`; decimals are rounded first.
     Integer {
-        /// Smallest value allowed.
+        /// The smallest allowed value.
         min: u32,
-        /// Largest value allowed.
+        /// The largest allowed value.
         max: u32,
     },
-    /// A decimal number in `min..=max`; two decimals count.
+    /// A number in `min..=max` with up to two decimals.
     Number {
-        /// Smallest value allowed.
+        /// The smallest allowed value.
         min: Hundredths,
-        /// Largest value allowed.
+        /// The largest allowed value.
         max: Hundredths,
     },
-    /// Degrees in `min..=max`, clockwise where they are positive; two decimals count.
+    /// Degrees in `min..=max` with up to two decimals; positive angles are clockwise.
     Angle {
-        /// Smallest angle allowed.
+        /// The smallest allowed angle.
         min: i32,
-        /// Largest angle allowed.
+        /// The largest allowed angle.
         max: i32,
     },
-    /// `true`, `1`, `on`, `yes` or nothing at all; `false`, `0`, `off`, `no`.
+    /// `true`, `1`, `on`, `yes` or an empty value; `false`, `0`, `off`, `no`.
     Bool,
-    /// One of these words, in upper or lower case.
+    /// One of these keywords; case is ignored.
     Choice {
-        /// The words.
+        /// The keywords.
         values: &'static [&'static str],
     },
     /// `RGB` or `RRGGBB` in hex, or a CSS colour name.
@@ -49,31 +49,31 @@ pub enum Kind {
         /// Whether `RGBA`, `RRGGBBAA` and `transparent` are allowed as well.
         alpha: bool,
     },
-    /// A text of the given form.
+    /// A text in the given form.
     Text {
-        /// The form, for people.
+        /// A description of the form.
         form: &'static str,
     },
 }
 
-/// One parameter of the grammar.
+/// A parameter of the grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Parameter {
-    /// The canonical name, which the canonical text uses.
+    /// The canonical name, as in the canonical text.
     pub name: &'static str,
-    /// Other names for the same thing.
+    /// Aliases.
     pub aliases: &'static [&'static str],
-    /// What the value may be.
+    /// The kind of value.
     #[serde(flatten)]
     pub kind: Kind,
-    /// What holds when the parameter is absent.
+    /// The default, which applies when the parameter is absent.
     pub default: &'static str,
-    /// One or two sentences on what it does.
+    /// A description in one or two sentences.
     pub help: &'static str,
 }
 
 impl Parameter {
-    /// What is allowed, as the end of the sentence "allowed: ...".
+    /// A description of the allowed values, for "expected ...".
     pub fn allowed(&self) -> String {
         match self.kind {
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
@@ -88,7 +88,7 @@ impl Parameter {
     }
 }
 
-/// A parameter together with what the query gave for it, if anything.
+/// A parameter and its value in the query, if any.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Given<'a> {
     pub(super) parameter: &'static Parameter,
@@ -97,16 +97,16 @@ pub(super) struct Given<'a> {
 
 macro_rules! parameters {
     ($($field:ident $name:literal $([$($alias:literal),+])?: $kind:expr, $default:literal, $help:literal;)+) => {
-        /// Every parameter, in the order in which people read about them.
+        /// All parameters, in the order of the documentation.
         pub static PARAMETERS: &[Parameter] = &[$(
             Parameter { name: $name, aliases: &[$($($alias),+)?], kind: $kind, default: $default, help: $help },
         )+];
 
-        /// Position of each parameter in [`PARAMETERS`].
+        /// The index of each parameter in [`PARAMETERS`].
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Index { $($field),+ }
 
-        /// What a query gave, by canonical name, not yet validated.
+        /// The values in a query by canonical name, not yet validated.
         #[derive(Debug, Default, PartialEq)]
         #[cfg_attr(feature = "serde_qs", derive(serde::Deserialize))]
         pub(super) struct RawParameters { $(
@@ -128,7 +128,7 @@ macro_rules! parameters {
                 raw
             }
 
-            /// What is given here, and from `other` where nothing is.
+            /// The values in `self`, and those in `other` for absent parameters.
             pub(super) fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)+ }
             }
@@ -139,12 +139,12 @@ macro_rules! parameters {
                 }
             )+
 
-            /// Name and value of all that was given, sorted by name.
+            /// Name and value of all given parameters, sorted by name.
             pub(super) fn into_pairs(self) -> Vec<(&'static str, String)> {
                 let mut pairs: Vec<(&'static str, String)> = Vec::new();
                 for (name, value) in [$(($name, self.$field)),+] {
                     let Some(value) = value else { continue };
-                    // The standard sort would be the largest part of this crate at the edge.
+                    // The standard sort would be the largest part of this crate in the WebAssembly module.
                     pairs.insert(pairs.partition_point(|(earlier, _)| *earlier < name), (name, value));
                 }
                 pairs
@@ -154,10 +154,10 @@ macro_rules! parameters {
 }
 
 impl RawParameters {
-    /// Reads the pairs of a query. Unknown names are left out; of equals the last one counts.
+    /// Parses the pairs of a query. Unknown names are dropped; of repeated ones the last value is used.
     ///
-    /// Only known names with plain text values reach serde_qs, so that its bracket syntax, duplicate keys and invalid
-    /// UTF-8 cannot arise, and it cannot fail.
+    /// Only known names with plain text values are passed to serde_qs, so that its bracket syntax, duplicate keys and
+    /// invalid UTF-8 cannot occur, and it cannot fail.
     #[cfg(feature = "serde_qs")]
     pub(super) fn read(query: &str) -> Self {
         let known: std::collections::BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes())
@@ -167,7 +167,7 @@ impl RawParameters {
         serde_qs::from_str(&plain).unwrap_or_default()
     }
 
-    /// Reads the pairs of a query. Unknown names are left out; of equals the last one counts.
+    /// Parses the pairs of a query. Unknown names are dropped; of repeated ones the last value is used.
     #[cfg(not(feature = "serde_qs"))]
     pub(super) fn read(query: &str) -> Self {
         Self::read_plainly(query)
@@ -175,7 +175,7 @@ impl RawParameters {
 }
 
 const SIDE: Kind = Kind::Integer { min: 1, max: MAX_SIDE };
-/// A decimal number in a range of hundredths.
+/// A number in a range of hundredths.
 const fn number(min: u32, max: u32) -> Kind {
     Kind::Number { min: Hundredths::new(min), max: Hundredths::new(max) }
 }
@@ -316,20 +316,20 @@ parameters! {
 /// The whole grammar as one document, for the edge, infrastructure and documentation.
 #[derive(Debug, Serialize)]
 pub struct Grammar {
-    /// Every parameter.
+    /// All parameters.
     pub parameters: &'static [Parameter],
-    /// The pairs that make an answer depend on the `Accept` header. A preset may hold such a pair.
+    /// The parameters that make a response depend on the `Accept` header. A preset may contain such a parameter.
     pub negotiated_by: &'static [Condition],
-    /// The media types in `Accept` that can make a difference then.
+    /// The media types in `Accept` that affect such a response.
     pub negotiable_types: &'static [&'static str],
 }
 
-/// A parameter, with a value or any.
+/// A parameter with a specific or any value.
 #[derive(Debug, Serialize)]
 pub struct Condition {
-    /// Name of the parameter.
+    /// The name of the parameter.
     pub name: &'static str,
-    /// The value that matters; none for any.
+    /// The value that matters; `None` means any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<&'static str>,
 }

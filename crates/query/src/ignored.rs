@@ -1,20 +1,20 @@
-//! The names in a query that the grammar does not know, with what their authors may have meant.
+//! Unknown names in a query, with suggestions.
 
 use std::collections::HashSet;
 
 use super::grammar::PARAMETERS;
 
-/// A name that has no meaning here.
+/// An unknown parameter name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IgnoredName {
     /// The name, decoded.
     pub name: String,
-    /// A name of the grammar that is so near that this is probably a slip.
+    /// The known name that was probably meant.
     pub meant: Option<&'static str>,
 }
 
-/// The names in a query that are ignored, each once, in the order in which they occur. A query may hold thousands, so
-/// whoever shows them takes a few: no more is compared than is taken.
+/// Iterates over the unknown names in a query, each once, in order of occurrence. A query may contain thousands, so a
+/// caller that displays them should take a few: suggestions are computed lazily.
 pub fn ignored_names(query: &str) -> impl Iterator<Item = IgnoredName> {
     let mut seen = HashSet::new();
     let names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
@@ -22,15 +22,15 @@ pub fn ignored_names(query: &str) -> impl Iterator<Item = IgnoredName> {
     ignored.map(|name| IgnoredName { meant: meant(&name), name: name.into_owned() })
 }
 
-/// Longer names are no slips, and comparing them would take time.
+/// The maximum length of a name for which a suggestion is computed, which bounds its cost.
 const MAX_NAME: usize = 40;
 
-/// The name of the grammar, or an alias, that may be meant.
+/// The name or alias in the grammar that was probably meant.
 fn meant(name: &str) -> Option<&'static str> {
     nearest(name, PARAMETERS.iter().flat_map(|p| std::iter::once(p.name).chain(p.aliases.iter().copied())))
 }
 
-/// The known name that a name is a slip for: it differs in case or separators only, or by less than a third of its letters.
+/// The known name that is most similar: it differs only in case or separators, or by less than a third of its letters.
 pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > MAX_NAME {
         return None;
@@ -38,13 +38,13 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&
     let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
     let given = plain(name);
     let near = known.map(|known| (distance(given.as_bytes(), plain(known).as_bytes()), known));
-    // With less in common, `x` would be taken for `w`. A long name is no excuse for more than three slips.
+    // With a looser bound `x` would suggest `w`. Even in a long name, at most three letters may differ.
     let near = near.filter(|(distance, known)| distance * 3 < known.len() && *distance <= 3);
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-/// The letters to insert, delete, replace or swap with a neighbour to make one text of the other (optimal string
-/// alignment).
+/// The optimal string alignment distance: the number of insertions, deletions, substitutions and transpositions of
+/// adjacent letters.
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();

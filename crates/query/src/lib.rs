@@ -1,11 +1,11 @@
-//! From a query string to a [`Transform`], and back to its one canonical text.
+//! The query grammar of image-origin: converts a query string into a [`Transform`], and back into its canonical text.
 //!
-//! Comes in: the raw query, percent-encoded, and the presets of the configuration. Goes out: a `Transform` that cannot
-//! hold a bad state, or the one parameter that is wrong. Unknown parameters are dropped before anything is parsed, so
-//! that `utm_*` and its friends neither break a page nor enter a cache key. Nothing here knows of pixels; of
-//! HTTP it knows the `Accept` header, which takes part in the choice of the format.
+//! [`parse`] takes the percent-encoded query and the configured presets, and returns a `Transform`, which is always
+//! valid, or the first invalid parameter. Unknown parameters are dropped before parsing, so that `utm_*` and the like
+//! neither break a page nor become part of a cache key. This crate knows nothing about pixels, and of HTTP only the
+//! `Accept` header, which affects the output format.
 //!
-//! The origin and the functions at the CDN's edge share this crate, so what they take for the same request is the same.
+//! The origin and the functions at the CDN's edge share this crate, so both interpret a request alike.
 
 pub mod accept;
 mod framing;
@@ -30,29 +30,29 @@ pub use values::{
 
 use grammar::RawParameters;
 
-/// Named sets of parameters; the value is a query text such as `w=200&fit=cover`.
+/// Named sets of parameters; the value is a query such as `w=200&fit=cover`.
 pub type Presets = BTreeMap<String, String>;
 
-/// A known parameter with a value that is not allowed.
+/// The error for a known parameter with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid value {value} for `{name}`: expected {allowed}{}", self.hint())]
 pub struct BadParameter {
     /// The canonical name of the parameter.
     pub name: &'static str,
-    /// What was given, shortened when it is long.
+    /// The given value, truncated if it is long.
     pub value: String,
-    /// What is allowed.
+    /// The allowed values.
     pub allowed: String,
 }
 
-/// Longest part of a bad value that an error repeats.
+/// The maximum length of a value in an error, in characters.
 const SHOWN_VALUE: usize = 80;
 
-/// What programs write where they have no value.
+/// What programs write for a missing value.
 const NO_VALUES: [&str; 5] = ["undefined", "null", "NaN", "None", "nil"];
 
 impl BadParameter {
-    /// What to do about a value that nobody meant.
+    /// A hint for values that result from a missing value in a program.
     fn hint(&self) -> String {
         if !NO_VALUES.contains(&self.value.as_str()) {
             return String::new();
@@ -70,13 +70,13 @@ impl BadParameter {
     }
 }
 
-/// Reads a query string, without its `?`.
+/// Parses a query string, without its `?`.
 ///
-/// Names are case-sensitive, words among the values are not, and spaces around a value do not count. Of a parameter that is
-/// given twice, by its name or an alias, the last one counts.
+/// Names are case-sensitive; keywords among the values are not, and spaces around a value are ignored. If a parameter
+/// occurs several times, by its name or an alias, the last value is used.
 ///
 /// # Errors
-/// [`BadParameter`] names the first parameter, in the order of the grammar, whose value is not allowed.
+/// [`BadParameter`] for the first parameter, in the order of the grammar, with an invalid value.
 pub fn parse(query: &str, presets: &Presets) -> Result<Transform, BadParameter> {
     let raw = RawParameters::read(query);
     let Some(name) = raw.preset().value.map(str::trim) else { return Transform::from_raw(&raw) };
@@ -86,11 +86,11 @@ pub fn parse(query: &str, presets: &Presets) -> Result<Transform, BadParameter> 
     }
 }
 
-/// The known pairs of a query, sorted by name, in the form that all ways of writing the same request share: what a cache
-/// may take as its key without knowing the presets.
+/// The known parameters of a query, sorted by name, in a form that equivalent queries share. A cache can use it as a
+/// key without knowing the presets.
 ///
-/// Without a preset and a bad value, these are the pairs of [`Transform::canonical`]. With one of them, every pair keeps
-/// its value as it is written, for the origin to fill in or to refuse.
+/// Without a preset and an invalid value, these are the pairs of [`Transform::canonical`]. Otherwise every value is
+/// kept as written, for the origin to resolve or reject.
 pub fn canonical_pairs(query: &str) -> Vec<(&'static str, String)> {
     let raw = RawParameters::read(query);
     match Transform::from_raw(&raw) {
@@ -99,7 +99,7 @@ pub fn canonical_pairs(query: &str) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The preset that a query names, whether there is one of that name or not.
+/// The preset that a query names, whether it exists or not.
 pub fn preset_name(query: &str) -> Option<String> {
     RawParameters::read(query).preset().value.map(|name| name.trim().to_owned())
 }

@@ -1,27 +1,27 @@
-//! What is hidden of a picture, and how.
+//! Redaction: the hidden areas of a picture, and how they are hidden.
 
 use std::fmt;
 
 use super::values::{Color, Crop};
 
-/// Most areas that one request hides.
+/// The maximum number of areas in a request.
 const MOST_AREAS: usize = 64;
 
-/// What is hidden before anything else is done.
+/// A redaction, which is applied before any other processing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Redaction {
-    /// What is hidden.
+    /// The hidden areas.
     pub hidden: Hidden,
-    /// What is seen instead.
+    /// How they are hidden.
     pub mode: RedactMode,
 }
 
-/// What of a picture is hidden.
+/// The areas to hide.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Hidden {
-    /// All faces that are found.
+    /// All detected faces.
     Faces,
-    /// Areas of the upright original. None of them leaves its place to the gravity.
+    /// Areas of the upright original, each with an explicit position.
     Areas(Vec<Crop>),
 }
 
@@ -55,14 +55,14 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// What is seen of what is hidden.
+/// How an area is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RedactMode {
-    /// A few large pixels.
+    /// By a mosaic of a few large pixels.
     Pixelate,
-    /// The same, without edges between them.
+    /// By a mosaic without visible edges.
     Blur,
-    /// A colour.
+    /// By a colour.
     Color(Color),
 }
 

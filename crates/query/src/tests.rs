@@ -47,7 +47,7 @@ fn queries_have_one_canonical_text() {
         ("rotate=360&crop=100,%2050", "crop=100,50"),
         ("rotate=-0.50&crop=0.5,1", "crop=0.5,1.0&rotate=359.5"),
         ("rotate=12.346", "rotate=12.35"),
-        // A ratio with a side is the other side.
+        // A ratio with one side determines the other side.
         ("w=800&ar=16:9", "fit=cover&h=450&w=800"),
         ("h=450&ar=1.7778&dpr=2", "fit=cover&h=900&w=1600"),
         ("ar=1.91:1&w=1200&fit=contain", "fit=contain&h=628&w=1200"),
@@ -97,7 +97,7 @@ fn queries_have_one_canonical_text() {
         ("metadata=copyright&w=1", "metadata=copyright&w=1"),
         ("linear=1&w=1&colorspace=srgb", "linear=true&w=1"),
         ("linear=off&colorspace=p3", "colorspace=p3"),
-        // What pages really send.
+        // Queries as sent by real pages.
         ("format=jpg&fm=JPG", "format=jpeg"),
         (
             "f=WebP&fit=Cover&flip=HV&gravity=NorthEast&metadata=Copyright",
@@ -338,7 +338,7 @@ fn explicit_parameters_win_over_a_preset() {
     assert_eq!(text("preset=big").unwrap_err().allowed, "one of mark, thumb");
 }
 
-/// A value for this parameter, good or nearly so.
+/// A value for this parameter, valid or nearly so.
 fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
     match parameter.kind {
         Kind::Integer { min, max } => (min..=max, 0..5_u8)
@@ -384,7 +384,7 @@ proptest! {
     fn canonical_text_round_trips(query in queries()) {
         let transform = match parse(&query, &Presets::new()) {
             Ok(transform) => transform,
-            // A ratio may contradict the sides of the box, or make one too long.
+            // A ratio may conflict with the sides of the box, or make one too long.
             Err(bad) => {
                 prop_assert_eq!(bad.name, "ar");
                 return Ok(());

@@ -1,4 +1,4 @@
-//! The validated request: what is to be done with the picture, free of spelling, aliases and defaults.
+//! The validated request: the requested processing, independent of spelling, aliases and defaults.
 
 use super::framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
@@ -9,15 +9,15 @@ use super::values::{
 };
 use super::{BadParameter, Presets};
 
-/// The box that the picture is fitted into, in output pixels (`dpr` is already multiplied in). At least one side is
-/// given; both are in `1..=`[`MAX_SIDE`].
+/// The target box in output pixels (already multiplied by `dpr`). At least one side is given; both are in
+/// `1..=`[`MAX_SIDE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TargetBox {
-    /// Only the width; the height follows.
+    /// Only the width; the height follows from the aspect ratio.
     Width(u32),
-    /// Only the height; the width follows.
+    /// Only the height; the width follows from the aspect ratio.
     Height(u32),
-    /// Both.
+    /// Both width and height.
     Both(u32, u32),
 }
 
@@ -31,7 +31,7 @@ impl TargetBox {
         }
     }
 
-    /// The width, if it was given.
+    /// The width, if given.
     pub fn width(self) -> Option<u32> {
         match self {
             Self::Width(width) | Self::Both(width, _) => Some(width),
@@ -39,7 +39,7 @@ impl TargetBox {
         }
     }
 
-    /// The height, if it was given.
+    /// The height, if given.
     pub fn height(self) -> Option<u32> {
         match self {
             Self::Height(height) | Self::Both(_, height) => Some(height),
@@ -48,28 +48,28 @@ impl TargetBox {
     }
 }
 
-/// Changes to the samples of the output, in the order in which they are applied.
+/// The effects on the output, in the order in which they are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Effects {
-    /// Factor for every sample.
+    /// Multiplies every sample.
     pub brightness: Hundredths,
-    /// Factor for the distance from mid grey.
+    /// Multiplies the distance of each sample from mid grey.
     pub contrast: Hundredths,
-    /// Factor for the distance from the pixel's own grey.
+    /// Multiplies the distance of each pixel from its own grey.
     pub saturation: Hundredths,
-    /// Samples are raised to the inverse of this.
+    /// Samples are raised to the power of 1/gamma.
     pub gamma: Hundredths,
-    /// Whether colour is dropped.
+    /// Whether colour is removed.
     pub grayscale: bool,
-    /// The colour that luma is multiplied with.
+    /// The colour by which luma is multiplied.
     pub tint: Option<Color>,
-    /// Whether samples are turned into their complement.
+    /// Whether samples are inverted.
     pub invert: bool,
-    /// Sigma of a Gaussian, in output pixels.
+    /// The sigma of a Gaussian blur in output pixels.
     pub blur: Option<Hundredths>,
-    /// Amount of an unsharp mask.
+    /// The amount of an unsharp mask.
     pub sharpen: Option<Hundredths>,
-    /// Side of the squares that the picture is made of, in output pixels.
+    /// The side of the squares of a mosaic in output pixels.
     pub pixelate: Option<u32>,
 }
 
@@ -90,75 +90,75 @@ impl Default for Effects {
     }
 }
 
-/// How the result is encoded.
+/// The encoding of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Output {
-    /// The format, or the original's.
+    /// The format; `None` is that of the original.
     pub format: Option<FormatChoice>,
-    /// Quality in `1..=100`, or the default.
+    /// Quality in `1..=100`; `None` is the default.
     pub quality: Option<u8>,
-    /// Whether to encode without loss.
+    /// Whether to encode losslessly.
     pub lossless: bool,
-    /// Whether a JPEG is written in several scans.
+    /// Whether a JPEG is progressive.
     pub progressive: bool,
-    /// Largest answer in bytes.
+    /// The maximum size of the response in bytes.
     pub max_bytes: Option<u32>,
 }
 
-/// What kind of answer is asked for.
+/// The kind of response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Answer {
     /// A picture.
     #[default]
     Picture,
-    /// Facts about the original, as JSON.
+    /// Information about the original as JSON.
     Info,
-    /// The original's metadata, as JSON.
+    /// The metadata of the original as JSON.
     Metadata,
 }
 
-/// What a query asks for, validated.
+/// A validated query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Transform {
-    /// What is hidden before anything else.
+    /// What is redacted before anything else.
     pub redaction: Option<Redaction>,
-    /// The area to take from the upright original.
+    /// The area of the upright original to use.
     pub crop: Option<Crop>,
-    /// Threshold for cutting a uniform border.
+    /// The threshold for trimming a uniform border.
     pub trim: Option<u8>,
-    /// Turn after the EXIF orientation.
+    /// Rotation after the EXIF orientation.
     pub rotate: Angle,
-    /// Mirroring after the turn.
+    /// Mirroring after the rotation.
     pub flip: Flip,
-    /// The target box; none keeps the size.
+    /// The target box; `None` keeps the size.
     pub target: Option<TargetBox>,
-    /// How the picture meets the box.
+    /// How the picture is fitted into the box.
     pub fit: Fit,
-    /// Whether the picture may grow.
+    /// Whether the picture may be enlarged.
     pub enlarge: bool,
     /// Whether to resize in linear light.
     pub linear: bool,
-    /// What `crop`, `zoom` and `cover` keep.
+    /// The part of the picture that `crop`, `zoom` and `cover` keep.
     pub gravity: Gravity,
-    /// How the picture is framed beside that.
+    /// Further framing: aspect ratio, zoom, padding and corners.
     pub framing: Framing,
-    /// The frame of an animation that is taken as a still picture.
+    /// The frame of an animation that is used as a still picture.
     pub page: Option<u32>,
-    /// Changes to the samples.
+    /// The effects.
     pub effects: Effects,
-    /// What is laid over the output.
+    /// The picture that is blended over the output.
     pub overlay: Option<Overlay>,
-    /// Fills padding and lies under transparency.
+    /// The colour of padding and under transparency.
     pub background: Option<Color>,
-    /// The colours that the output can hold.
+    /// The colour space of the output.
     pub colorspace: Colorspace,
-    /// How the result is encoded.
+    /// The encoding of the output.
     pub output: Output,
-    /// What is kept of the original's metadata.
+    /// Which metadata of the original is kept.
     pub metadata: Metadata,
-    /// What kind of answer is asked for.
+    /// The kind of response.
     pub answer: Answer,
-    /// The state of the original that the asker has in mind. It changes nothing in the answer.
+    /// The revision of the original that the client requests. It does not change the response.
     pub revision: Option<Revision>,
 }
 
@@ -198,7 +198,7 @@ fn enlarges_by_default(fit: Fit) -> bool {
 }
 
 impl Transform {
-    /// Whether nothing is asked of the pixels, so that the answer is the original's own compressed ones.
+    /// Whether the pixels are not processed, so that the response contains the original's compressed pixels.
     pub fn is_original(&self) -> bool {
         Self { metadata: Metadata::None, revision: None, ..self.clone() } == Self::default()
     }
@@ -270,8 +270,8 @@ impl Transform {
         })
     }
 
-    /// The one text for this transform: names sorted, aliases folded, defaults left out. Parsing it gives the same
-    /// transform again, and equal transforms have equal texts.
+    /// The canonical text of this transform: names sorted, aliases resolved, defaults omitted. It parses to the same
+    /// transform, and equal transforms have equal texts.
     pub fn canonical(&self) -> String {
         let mut text = String::new();
         for (name, value) in self.canonical_pairs() {
@@ -356,7 +356,7 @@ impl Transform {
     }
 }
 
-/// Appends a value, percent-encoded where it could be read as something else.
+/// Appends a value, percent-encoded where it would be ambiguous.
 fn push_value(text: &mut String, value: &str) {
     for character in value.chars() {
         if character.is_ascii_graphic() && !matches!(character, '%' | '&' | '+' | '#') {
@@ -373,14 +373,14 @@ fn push_value(text: &mut String, value: &str) {
 impl std::str::FromStr for Transform {
     type Err = BadParameter;
 
-    /// Reads a query that names no preset.
+    /// Parses a query without presets.
     fn from_str(query: &str) -> Result<Self, BadParameter> {
         super::parse(query, &Presets::new())
     }
 }
 
-/// Multiplies the box by `dpr` once and for all: `w=300&dpr=2` is `w=600`, and both are one cache entry. So are the
-/// side that `ar` gives and the same side written out.
+/// Computes the box in output pixels: `w=300&dpr=2` becomes `w=600`, so that both are one cache entry. The same applies
+/// to a side that follows from `ar`.
 fn target_box(raw: &RawParameters, dpr: Hundredths, ratio: Option<Ratio>) -> Result<Option<TargetBox>, BadParameter> {
     let scaled = |given: Given<'_>| -> Result<Option<u32>, BadParameter> {
         let name = given.parameter.name;
@@ -399,13 +399,13 @@ fn target_box(raw: &RawParameters, dpr: Hundredths, ratio: Option<Ratio>) -> Res
     })
 }
 
-/// What is laid over the output. Its parameters are read whether there is one or not, as those of everything else.
+/// Parses the overlay. Like all other parameters, its parameters are validated even if there is no overlay.
 fn overlay(raw: &RawParameters, dpr: Hundredths) -> Result<Option<Overlay>, BadParameter> {
     let length = |given: Given<'_>, parse: fn(&str) -> Option<Length>| {
         let name = given.parameter.name;
         in_device_pixels(raw, given.parsed(parse)?, name, |length| length.times(dpr))
     };
-    // Nothing takes the overlay of a preset away.
+    // An empty value removes the overlay of a preset.
     let key = raw.overlay().parsed(|text| match text {
         "" => Some(None),
         key => OverlayKey::parse(key).map(Some),
@@ -420,7 +420,7 @@ fn overlay(raw: &RawParameters, dpr: Hundredths) -> Result<Option<Overlay>, BadP
     Ok(key.flatten().map(|key| Overlay { key, width, height, gravity, x, y, opacity, tile }))
 }
 
-/// A value with its CSS pixels multiplied by `dpr`, which is at fault if that is too much.
+/// Multiplies the CSS pixels of a value by `dpr`, which the error names if the result is too large.
 fn in_device_pixels<T>(
     raw: &RawParameters,
     value: Option<T>,
@@ -437,7 +437,7 @@ impl<'a> Given<'a> {
         BadParameter::new(self.parameter, self.value.unwrap_or_default(), allowed)
     }
 
-    /// The value as read by `parse`; an error that says what is allowed where that gives nothing.
+    /// The value as parsed by `parse`; if that fails, an error with the allowed values.
     fn parsed<T>(self, parse: impl FnOnce(&'a str) -> Option<T>) -> Result<Option<T>, BadParameter> {
         let Some(value) = self.value else { return Ok(None) };
         match parse(value.trim()) {

@@ -1,5 +1,5 @@
-//! The types of parameter values. Each holds only what is allowed, compares exactly (decimals are kept as whole
-//! hundredths) and prints itself in the form of the grammar.
+//! The types of parameter values. Each type contains valid values only, compares exactly (decimals are stored as
+//! integers), and its `Display` form is the text of the grammar.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use csscolorparser::NAMED_COLORS;
 use serde::{Serialize, Serializer};
 use uncased::UncasedStr;
 
-/// Declares an enum whose variants are words of the grammar.
+/// Declares an enum whose variants are keywords of the grammar.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident {
         $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*),+ $(,)?
@@ -17,17 +17,17 @@ macro_rules! choice {
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// The words of the grammar, in the order in which help lists them.
+            /// The keywords, in the order of the documentation.
             pub const NAMES: &'static [&'static str] = &[$($word),+];
 
-            /// The value that this word, or another for the same, stands for. Case does not matter.
+            /// Parses a keyword or one of its aliases; case is ignored.
             pub fn from_name(name: &str) -> Option<Self> {
                 let is = |word: &str| name.eq_ignore_ascii_case(word);
                 $(if is($word) $(|| is($alias))* { return Some(Self::$variant); })+
                 None
             }
 
-            /// The word that stands for this value.
+            /// The keyword of this value.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -37,17 +37,17 @@ macro_rules! choice {
 pub(super) use choice;
 
 choice! {
-    /// How a picture meets the target box; the words are CSS's `object-fit` and sharp's `fit`.
+    /// How a picture is fitted into the target box; the keywords are those of CSS's `object-fit` and sharp's `fit`.
     Fit {
-        /// As large as fits inside the box; the aspect ratio is kept.
+        /// The largest size that fits inside the box; the aspect ratio is kept.
         Inside = "inside",
-        /// As small as covers the box; the aspect ratio is kept and nothing is cut.
+        /// The smallest size that covers the box; the aspect ratio is kept and nothing is cropped.
         Outside = "outside",
-        /// Exactly the box; what sticks out is cut.
+        /// Exactly the box; the excess is cropped.
         Cover = "cover",
-        /// Exactly the box; what stays empty is padded.
+        /// Exactly the box; the rest is padded.
         Contain = "contain",
-        /// Exactly the box; the aspect ratio is given up.
+        /// Exactly the box; the aspect ratio is not kept.
         Fill = "fill",
     }
 }
@@ -57,19 +57,19 @@ choice! {
     Flip {
         /// Not mirrored.
         None = "none",
-        /// Left and right change places.
+        /// Horizontally: left and right are exchanged.
         Horizontal = "h",
-        /// Top and bottom change places.
+        /// Vertically: top and bottom are exchanged.
         Vertical = "v",
-        /// Both, which is a half turn.
+        /// Both, which equals a half turn.
         Both = "hv",
     }
 }
 
 choice! {
-    /// The output format that was asked for.
+    /// The requested output format.
     FormatChoice {
-        /// The best format that the `Accept` header names.
+        /// The best format that the `Accept` header allows.
         Auto = "auto",
         /// JPEG.
         Jpeg = "jpeg" | "jpg",
@@ -85,23 +85,23 @@ choice! {
 }
 
 choice! {
-    /// The colours that the output can hold.
+    /// The colour space of the output.
     Colorspace {
-        /// sRGB, which every viewer takes for granted.
+        /// sRGB, which every viewer assumes.
         Srgb = "srgb",
-        /// Display P3 where the original has colours beyond sRGB.
+        /// Display P3 if the original has colours beyond sRGB.
         DisplayP3 = "p3",
     }
 }
 
 choice! {
-    /// What is kept of the metadata.
+    /// Which metadata is kept.
     Metadata {
-        /// Nothing but what the picture cannot be shown without.
+        /// Only what is required to display the picture.
         None = "none",
         /// Creator, credit and rights.
         Copyright = "copyright",
-        /// All of it.
+        /// All metadata.
         All = "all",
     }
 }
@@ -109,7 +109,7 @@ choice! {
 choice! {
     /// A named gravity.
     Anchor {
-        /// The middle.
+        /// The centre.
         Center = "center",
         /// Top edge.
         North = "north",
@@ -129,7 +129,7 @@ choice! {
         NorthWest = "northwest",
         /// The window with the highest Shannon entropy.
         Entropy = "entropy",
-        /// The window that draws the eye: edges, saturated colours, skin.
+        /// The most salient window: edges, saturated colours, skin.
         Attention = "attention",
         /// The largest face.
         Face = "face",
@@ -139,11 +139,11 @@ choice! {
 }
 
 impl Anchor {
-    /// Those that have to be looked for in the picture.
+    /// The anchors that are determined from the pixels.
     pub const LOOKED_FOR: [Self; 4] = [Self::Entropy, Self::Attention, Self::Face, Self::Faces];
 }
 
-/// A decimal number with two decimals, stored as whole hundredths so that it compares and hashes exactly.
+/// A number with two decimals, stored as an integer of hundredths so that it compares and hashes exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hundredths(u32);
 
@@ -151,17 +151,17 @@ impl Hundredths {
     /// The number 1.
     pub const ONE: Self = Self::new(100);
 
-    /// This many hundredths.
+    /// Creates a number from hundredths.
     pub const fn new(hundredths: u32) -> Self {
         Self(hundredths)
     }
 
-    /// The number itself.
+    /// The number as floating point.
     pub fn get(self) -> f64 {
         f64::from(self.0) / 100.0
     }
 
-    /// A whole number times this one, rounded, at least 1; `None` beyond 32 bits.
+    /// A whole number multiplied by this one, rounded, at least 1; `None` if the result exceeds 32 bits.
     pub(super) fn times(self, whole: u32) -> Option<u32> {
         u32::try_from((u64::from(whole) * u64::from(self.0) + 50) / 100).ok().map(|product| product.max(1))
     }
@@ -183,12 +183,12 @@ impl Serialize for Hundredths {
     }
 }
 
-/// A share of a side from 0 to 1, stored as whole ten-thousandths.
+/// A fraction of a side from 0 to 1, stored as an integer of ten-thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Share(u32);
 
 impl Share {
-    /// The share itself.
+    /// The fraction as floating point.
     pub fn get(self) -> f64 {
         f64::from(self.0) / 10_000.0
     }
@@ -199,18 +199,18 @@ impl Share {
 }
 
 impl fmt::Display for Share {
-    /// Always with a decimal point, which tells shares from pixels.
+    /// Always with a decimal point, which distinguishes fractions from pixels.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.0 / 10_000, decimals::<4>(self.0))
     }
 }
 
-/// A text that tells one state of an original from another, of 1 to [`Revision::MAX_CHARS`] characters.
+/// A text of 1 to [`Revision::MAX_CHARS`] characters that distinguishes revisions of an original.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Revision(String);
 
 impl Revision {
-    /// Characters at most.
+    /// The maximum length in characters.
     pub const MAX_CHARS: usize = 64;
 
     /// The text.
@@ -231,17 +231,17 @@ impl fmt::Display for Revision {
     }
 }
 
-/// What `crop`, `zoom` and `fit=cover` keep, or where `fit=contain` puts the picture.
+/// The part of the picture that `crop`, `zoom` and `fit=cover` keep, and the position of the picture in `fit=contain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gravity {
-    /// A named place, or a way to find one.
+    /// A named position, or a method to find one.
     Named(Anchor),
-    /// A point of the picture: 0,0 is the top left corner, 1,1 the bottom right one.
+    /// A point of the picture: 0,0 is the top left corner, 1,1 the bottom right corner.
     Point(Share, Share),
 }
 
 impl Gravity {
-    /// The middle.
+    /// The centre.
     pub const CENTER: Self = Self::Named(Anchor::Center);
 
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -262,8 +262,8 @@ impl fmt::Display for Gravity {
     }
 }
 
-/// An area of the upright original. Width and height are never zero. Where only they are given, the gravity says where
-/// the area lies.
+/// An area of the upright original. Width and height are never zero. If only those are given, gravity determines the
+/// position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Crop {
     /// Left, top, width and height in pixels.
@@ -277,7 +277,7 @@ pub enum Crop {
         /// Height, at least 1.
         height: u32,
     },
-    /// Left, top, width and height as shares of the picture's own width and height.
+    /// Left, top, width and height as fractions of the picture's width and height.
     Shares {
         /// Distance from the left edge.
         x: Share,
@@ -295,7 +295,7 @@ pub enum Crop {
         /// Height, at least 1.
         height: u32,
     },
-    /// Width and height as shares of the picture's own width and height.
+    /// Width and height as fractions of the picture's width and height.
     ShareSize {
         /// Width, above 0.
         width: Share,
@@ -359,13 +359,13 @@ impl Color {
     /// Transparent black.
     pub const TRANSPARENT: Self = Self { rgb: [0; 3], alpha: 0 };
 
-    /// The same for a colour that cannot be transparent.
+    /// Parses an opaque colour.
     pub(super) fn parse_opaque(text: &str) -> Option<Self> {
         Self::parse(text).filter(|color| color.alpha == 255)
     }
 
-    /// Three, four, six or eight hex digits, with or without `#`, or a name of CSS Color 4. The function forms of CSS are
-    /// not part of the grammar.
+    /// Parses three, four, six or eight hex digits, with or without `#`, or a name from CSS Color 4. CSS functions are
+    /// not supported.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.eq_ignore_ascii_case("transparent") {
             return Some(Self::TRANSPARENT);
@@ -392,8 +392,9 @@ impl fmt::Display for Color {
     }
 }
 
-/// Reads a decimal number into units of its last place, rounded: digits and at most one point, no sign, no exponent, no
-/// `inf`, no `NaN`. Whole numbers because these texts are keys of caches: they must not depend on how floats are printed.
+/// Parses a decimal number into an integer of its last place, rounded: digits and at most one point, without sign,
+/// exponent, `inf` or `NaN`. Integers, because the texts are cache keys and must not depend on the formatting of
+/// floats.
 pub(super) fn decimal<const PLACES: usize>(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() && fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
@@ -405,7 +406,7 @@ pub(super) fn decimal<const PLACES: usize>(text: &str) -> Option<u32> {
     units.checked_add(u32::from(digit(PLACES) >= 5))
 }
 
-/// The decimals of a number of such units, with the point and at least one digit.
+/// Formats the decimals of such an integer, with the point and at least one digit.
 pub(super) fn decimals<const PLACES: usize>(units: u32) -> String {
     let fraction = units % 10_u32.pow(PLACES as u32);
     let digits = format!("{fraction:0PLACES$}");
@@ -413,12 +414,12 @@ pub(super) fn decimals<const PLACES: usize>(units: u32) -> String {
     format!(".{}", if kept.is_empty() { "0" } else { kept })
 }
 
-/// A whole number; one that is written with decimals is rounded, half of it up.
+/// Parses a whole number; decimals are rounded, half up.
 pub(super) fn whole_number(text: &str) -> Option<u32> {
     decimal::<0>(text)
 }
 
-/// A whole number written with digits only.
+/// Parses a whole number that consists of digits only.
 fn decimal_digits(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -1,8 +1,8 @@
-//! Animations: every frame goes the way of a still picture, from the canvas into the encoder, before the next one is
-//! read, so that memory does not depend on how many there are.
+//! Animations: every frame is processed like a still picture and encoded before the next one is read, so that memory
+//! does not depend on the number of frames.
 //!
-//! The plan is made once. Where it needs pixels, for `trim` and the smart gravities, they are those of the first frame:
-//! anything else would make the picture jump.
+//! The plan is made once. If it needs pixels, for `trim` and the smart gravities, those of the first frame are used:
+//! otherwise the picture would jump.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -17,11 +17,11 @@ use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Deco
 use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::Colorspace;
 
-/// Bytes a pixel of the canvas, or of a frame that is handed to an encoder.
+/// The memory of a canvas pixel, or of a frame pixel that is passed to an encoder, in bytes.
 const PIXEL: u64 = 4;
 
 impl Limits {
-    /// Refuses what is too long, if so many of its frames are to be read.
+    /// Checks the limits for reading this number of frames.
     fn check(&self, animation: &Animation, frames: u32) -> Result<(), codec::Error> {
         let (needs, allowed) = (frames.into(), self.frames.into());
         if needs > allowed {
@@ -36,7 +36,7 @@ impl Limits {
     }
 }
 
-/// Makes the animation, if the original is one and the output can be one.
+/// Renders the animation, if both the original and the output format support animations.
 ///
 /// # Errors
 /// As [`super::render`].
@@ -62,7 +62,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
             Err(_) => break,
         };
         match pass.rendered(*encoder, max_bytes) {
-            // It is not the smaller one, which mostly shows long before its last frame.
+            // This is not the smaller one, which is usually detected long before its last frame.
             Err(Error::Codec(codec::Error::TooLarge { .. }) | Error::MaxBytes { .. }) => {}
             other => best = other,
         }
@@ -70,10 +70,10 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     Ok(Some(Rendered { stages: pass.stages.get(), ..best? }))
 }
 
-/// One frame of an animation; `None` if the original is a still picture, of which there is frame 0 only.
+/// Decodes one frame of an animation; `None` if the original is a still picture, which has only frame 0.
 ///
 /// # Errors
-/// [`Error::PageOutside`], and those of [`super::render`].
+/// [`Error::PageOutside`], and the errors of [`super::render`].
 pub(super) fn frame(prepared: &Prepared<'_>, page: u32) -> Result<Option<Decoded>, Error> {
     let frames = prepared.animation.as_ref().map_or(1, Animation::frames);
     if page >= frames {
@@ -105,7 +105,7 @@ fn pixels(prepared: &Prepared<'_>) -> u64 {
     u64::from(header.width) * u64::from(header.height)
 }
 
-/// The file announces a frame that it does not have.
+/// The error for a frame that the file announces but does not contain.
 fn damaged(prepared: &Prepared<'_>) -> codec::Error {
     codec::Error::Damaged { format: prepared.image.header().format, reason: "it ends before this frame".to_owned() }
 }
@@ -124,20 +124,20 @@ fn plan(prepared: &Prepared<'_>) -> Result<Plan, Error> {
 enum Run {
     /// The file, and the colour space of its frames.
     Whole(Vec<u8>, Colorspace),
-    /// The file is too long: about so many bytes.
+    /// The file would be too long; the value is its estimated length in bytes.
     GivenUp(u64),
 }
 
-/// How long a file may become while its frames are written.
+/// The length limits while frames are encoded.
 #[derive(Debug, Clone, Copy)]
 struct Lengths {
-    /// More is an error.
+    /// The length above which it is an error.
     max_bytes: u64,
-    /// From here on the rest is estimated from the frames so far.
+    /// The length from which on the total is estimated from the frames so far.
     give_up: u64,
 }
 
-/// What it takes to go through all frames.
+/// The state for a pass over all frames.
 #[derive(Clone)]
 struct Pass<'a> {
     prepared: &'a Prepared<'a>,
@@ -151,8 +151,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The whole file, unless its frames take more than `max_bytes`. They are not kept, so another quality takes another
-    /// pass.
+    /// Encodes the whole file, unless its frames exceed `max_bytes`. Frames are not kept, so another quality requires
+    /// another pass.
     fn rendered(&self, encoder: &'static dyn Encoder, max_bytes: u64) -> Result<Rendered, Error> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
         let finish = Finish { format, width, height, attempts: Some(output::ATTEMPTS_OF_ANIMATIONS) };
@@ -169,7 +169,7 @@ impl Pass<'_> {
         })
     }
 
-    /// Encodes all frames as they are read, and tells what space they are in: all have the profile of the file.
+    /// Encodes all frames while they are decoded, and returns their colour space: all have the profile of the file.
     fn run(
         &self,
         encoder: &'static dyn Encoder,
@@ -188,7 +188,7 @@ impl Pass<'_> {
             let written = writer.as_ref().map_or(0, |writer| writer.held());
             let overlay = self.overlay.as_ref().map_or(0, Placed::held);
             let (held, copy) = (frames.held() + written + overlay, pixels(self.prepared) * PIXEL);
-            // A frame may be a picture of its own before it is drawn, and the canvas is copied after that.
+            // A frame may be a separate picture before it is drawn, and the canvas is copied afterwards.
             budget.check_memory(held + copy)?;
             let Some(canvas) = frames.next_frame()? else { break };
             let canvas = canvas.clone();

@@ -1,22 +1,22 @@
-//! Layouts of pixels, transparency and backgrounds, on the small picture rather than on the big one.
+//! Channel layouts, transparency and backgrounds, for the resized picture.
 
 use super::resize::{blank, is_opaque};
 use image_origin_codec::{self as codec, Channels, Raster, Samples, Stopped};
 use image_origin_query::Color;
 
-/// Rounds to the nearest 8 bit value.
+/// Rounds to 8-bit samples.
 pub(super) fn to_eight_bits(raster: Raster) -> Raster {
     let Samples::U16(samples) = raster.samples() else { return raster };
     let eight: Vec<u8> = samples.iter().map(|sample| ((u32::from(*sample) * 255 + 32_767) / 65_535) as u8).collect();
     with_samples(&raster, raster.channels(), eight)
 }
 
-/// Whether there is no colour but grey.
+/// Whether all pixels are grey.
 pub(super) fn is_grey(raster: &Raster) -> bool {
     matches!(raster.channels(), Channels::L | Channels::La)
 }
 
-/// The picture without an alpha channel that says nothing.
+/// Removes an alpha channel that is opaque everywhere.
 pub(super) fn without_idle_alpha(raster: Raster) -> Raster {
     if is_opaque(&raster) { without_alpha(raster) } else { raster }
 }
@@ -29,7 +29,8 @@ fn without_alpha(raster: Raster) -> Raster {
     }
 }
 
-/// The picture with these samples of each of its pixels, in this order. If they are fewer, that is done in place.
+/// The picture with the selected samples of each pixel, in this order. If there are no more than before, this works in
+/// place.
 fn picked<const FROM: usize, const TO: usize>(raster: Raster, channels: Channels, which: [usize; TO]) -> Raster {
     fn pick<T: Copy, const FROM: usize, const TO: usize>(samples: Vec<T>, which: [usize; TO]) -> Vec<T> {
         let pick = |pixel: [T; FROM]| which.map(|sample| pixel[sample]);
@@ -43,7 +44,7 @@ fn picked<const FROM: usize, const TO: usize>(raster: Raster, channels: Channels
     of_samples(width, height, channels, samples)
 }
 
-/// Puts as many or fewer samples in the place of each pixel's, without another copy.
+/// Replaces the samples of each pixel by as many or fewer, without a copy.
 pub(super) fn fewer<T: Copy, const FROM: usize, const TO: usize>(
     mut samples: Vec<T>,
     change: impl Fn([T; FROM]) -> [T; TO],
@@ -58,13 +59,13 @@ pub(super) fn fewer<T: Copy, const FROM: usize, const TO: usize>(
     samples
 }
 
-/// Bytes that [`with_colour`] holds, the raster included.
+/// The memory of [`with_colour`] in bytes, including the raster.
 pub(super) fn with_colour_memory(raster: &Raster) -> u64 {
     let more = if is_grey(raster) { 2 + raster.channels().count() } else { 0 };
     raster.bytes() + raster.samples().as_bytes().len() as u64 / raster.channels().count() as u64 * more as u64
 }
 
-/// The picture with red, green and blue of its own, which effects that add colour need.
+/// Converts grey to RGB, which effects that add colour need.
 pub(super) fn with_colour(raster: Raster) -> Raster {
     match raster.channels() {
         Channels::L => picked::<1, 3>(raster, Channels::Rgb, [0, 0, 0]),
@@ -73,7 +74,7 @@ pub(super) fn with_colour(raster: Raster) -> Raster {
     }
 }
 
-/// Lays the picture, whose pixels are 8 bit and have alpha, over a colour. The result is opaque where the colour is.
+/// Blends an 8-bit picture with alpha over a colour. The result is opaque if the colour is.
 pub(super) fn over(raster: &Raster, color: Color) -> Raster {
     let [r, g, b] = color.rgb;
     let blend = |above: [u8; 4]| {
@@ -96,14 +97,14 @@ pub(super) fn over(raster: &Raster, color: Color) -> Raster {
     with_samples(raster, channels, samples)
 }
 
-/// The colour as it looks on white.
+/// The colour blended over white.
 pub(super) fn flat(color: Color) -> Color {
     let alpha = u32::from(color.alpha);
     let rgb = color.rgb.map(|sample| ((u32::from(sample) * alpha + 255 * (255 - alpha) + 127) / 255) as u8);
     Color { rgb, alpha: 255 }
 }
 
-/// Puts the 8 bit picture onto a larger canvas of one colour.
+/// Pads the 8-bit picture with one colour.
 pub(super) fn pad(raster: &Raster, canvas: super::plan::Canvas, color: Color) -> Raster {
     let has_alpha = raster.channels().has_alpha() || color.alpha < 255;
     let channels = if has_alpha { Channels::Rgba } else { Channels::Rgb };
@@ -129,7 +130,7 @@ pub(super) fn pad(raster: &Raster, canvas: super::plan::Canvas, color: Color) ->
     out
 }
 
-/// The 8 bit picture with an alpha channel, opaque where it had none. Grey stays without.
+/// Adds an opaque alpha channel to an 8-bit picture that has none. Grey stays grey.
 pub(super) fn with_alpha(raster: Raster) -> Raster {
     if raster.channels() != Channels::Rgb {
         return raster;
@@ -143,7 +144,7 @@ pub(super) fn with_samples(raster: &Raster, channels: Channels, samples: impl In
     of_samples(raster.width(), raster.height(), channels, samples)
 }
 
-/// A raster of a size with as many samples as it has.
+/// A raster of this size from samples of the right number.
 pub(super) fn of_samples(width: u32, height: u32, channels: Channels, samples: impl Into<Samples>) -> Raster {
     match Raster::new(width, height, channels, samples.into()) {
         Some(raster) => raster,
@@ -151,20 +152,20 @@ pub(super) fn of_samples(width: u32, height: u32, channels: Channels, samples: i
     }
 }
 
-/// Rows that are worked on at a time.
+/// The number of rows that are processed at a time.
 const BAND: usize = 64;
 
-/// Bytes that [`over_rows`] holds, the raster included: the result, of at most as many channels, and a band as it was, as
-/// numbers of 16 bits, and as it becomes.
+/// The memory of [`over_rows`] in bytes, including the raster: the result, with at most as many channels, and a band in
+/// its original form, in 16 bits, and converted.
 pub(super) fn over_rows_memory(raster: &Raster) -> u64 {
     let row = u64::from(raster.width()) * raster.channels().count() as u64;
     raster.bytes() + 2 * raster.samples().len() as u64 + 3 * 2 * row * BAND as u64
 }
 
-/// Converts a picture band by band to one of 16 bits; `convert` keeps the size of what it gets.
+/// Converts a picture to 16 bits, band by band; `convert` must not change the size of a band.
 ///
 /// # Errors
-/// Those of `convert`.
+/// The errors of `convert`.
 pub(super) fn over_rows(
     raster: &Raster,
     mut convert: impl FnMut(Raster) -> Result<Raster, Stopped>,

@@ -1,8 +1,8 @@
-//! From the colours of the original to those of the output: through its profile, and into linear light and out of it.
+//! Colour conversion from the original to the output: through ICC profiles, and to and from linear light.
 //!
-//! What comes in has any depth and channels; what goes out keeps the depth, and is grey where the original is grey, in
-//! the curve of sRGB, which Display P3 shares. Whatever a profile contains, there is a picture: one that cannot be used
-//! is told in the log, and its picture shown as if it were sRGB.
+//! The input may have any depth and channels; the output has the same depth, is grey if the original is grey, and has
+//! sRGB's transfer function, which Display P3 shares. An unusable profile is logged, and the picture is treated as
+//! sRGB.
 
 use moxcms::{ColorDateTime, ColorProfile, DataColorSpace, Layout, RenderingIntent, ToneReprCurve, TransformOptions};
 
@@ -11,17 +11,17 @@ use super::effects::{luma, map_samples};
 use image_origin_codec::{self as codec, Budget, Channels, Decoded, Raster, Samples, Work};
 use image_origin_query::{Color, Colorspace};
 
-/// How one original's colours become the output's.
+/// The conversion from an original's colours to the output's.
 pub(super) struct Conversion {
     from: Option<ColorProfile>,
-    /// The light of the original's black, which becomes black.
+    /// The luminance of the original's black point, which is mapped to black.
     black: f64,
-    /// What the output is in: Display P3 only if that was asked for and the original is not sRGB itself.
+    /// The colour space of the output: Display P3 only if it was requested and the original is not sRGB.
     pub(super) to: Colorspace,
 }
 
 impl Conversion {
-    /// Reads the profile of a decoded original.
+    /// Parses the profile of a decoded original.
     pub(super) fn new(decoded: &Decoded, asked: Colorspace) -> Self {
         let channels = decoded.raster.channels();
         let from = decoded.icc.as_deref().and_then(|icc| readable(icc, channels));
@@ -32,9 +32,9 @@ impl Conversion {
         Self { from, black, to }
     }
 
-    /// The picture in the output's colours, without an alpha channel that says nothing.
+    /// Converts the picture to the output's colours, without an alpha channel that is opaque everywhere.
     ///
-    /// This is done in place.
+    /// The conversion works in place.
     pub(super) fn apply(&self, raster: Raster) -> Raster {
         let raster = without_idle_alpha(raster);
         let to = target(self.to, is_grey(&raster));
@@ -49,8 +49,8 @@ impl Conversion {
         }
     }
 
-    /// The picture in linear light of the output's primaries, in 16 bits. Works through it in bands, so that no other
-    /// copy of it is made. `budget` is for all that is held, the raster included.
+    /// Converts the picture to 16-bit linear light with the output's primaries, in bands, so that there is no further
+    /// copy. `budget` is for all memory, including the raster.
     ///
     /// # Errors
     /// [`codec::Error::Stopped`] between bands, and [`codec::Error::TooLarge`] before anything is allocated.
@@ -72,7 +72,7 @@ impl Conversion {
         Ok(light)
     }
 
-    /// The picture in another profile, or as it was if it has none of its own.
+    /// Converts the picture to another profile, or returns it unchanged if it has no profile.
     fn through(&self, raster: Raster, to: &ColorProfile) -> Result<Raster, Raster> {
         match &self.from {
             Some(from) => through(raster, from, to),
@@ -80,19 +80,19 @@ impl Conversion {
         }
     }
 
-    /// Light after black point compensation: black becomes black and white stays, as with ISO 18619 where both are
+    /// Applies black point compensation: black is mapped to black, and white is kept, as in ISO 18619 if both are
     /// neutral.
     fn darkened(&self, light: f64) -> f64 {
         ((light - self.black) / (1.0 - self.black)).max(0.0)
     }
 }
 
-/// The way back from [`Conversion::to_linear`], still in 16 bits.
+/// The inverse of [`Conversion::to_linear`], still in 16 bits.
 pub(super) fn from_linear(raster: Raster) -> Raster {
     without_idle_alpha(through_table(raster, &table_of(encoded)))
 }
 
-/// The profile to embed in a file of these colours; none for those that everybody takes for granted.
+/// The profile to embed for this colour space; `None` for sRGB.
 pub(super) fn profile(space: Colorspace) -> Option<Vec<u8>> {
     match space {
         Colorspace::Srgb => None,
@@ -100,7 +100,7 @@ pub(super) fn profile(space: Colorspace) -> Option<Vec<u8>> {
     }
 }
 
-/// A colour of the query, which is in sRGB, in the samples of another space.
+/// Converts a colour of the query, which is in sRGB, to another space.
 pub(super) fn color(color: Color, space: Colorspace) -> Color {
     let Some(raster) = Raster::new(1, 1, Channels::Rgb, Samples::U8(color.rgb.to_vec())) else { return color };
     if space == Colorspace::Srgb {
@@ -113,7 +113,7 @@ pub(super) fn color(color: Color, space: Colorspace) -> Color {
     }
 }
 
-/// What is in Display P3 as sRGB, for files that have no place for a profile.
+/// Converts Display P3 to sRGB, for files that cannot contain a profile.
 pub(super) fn clipped(raster: Raster) -> Raster {
     match is_grey(&raster) {
         true => raster,
@@ -121,7 +121,7 @@ pub(super) fn clipped(raster: Raster) -> Raster {
     }
 }
 
-/// What is in sRGB as Display P3.
+/// Converts sRGB to Display P3.
 pub(super) fn widened(raster: Raster) -> Raster {
     match is_grey(&raster) {
         true => raster,
@@ -129,12 +129,13 @@ pub(super) fn widened(raster: Raster) -> Raster {
     }
 }
 
-/// Whether a profile leaves the colours of 8 bit RGB as they are, but for rounding, or is ignored.
+/// Whether a profile leaves 8-bit RGB unchanged except for rounding, or is ignored.
 pub(super) fn is_srgb(icc: &[u8]) -> bool {
     readable(icc, Channels::Rgb).is_none_or(|profile| !has_other_colours(&profile, Channels::Rgb))
 }
 
-/// It is tried on a few colours. Grey is grey in all spaces, and inks can always print what sRGB cannot show.
+/// Whether the profile changes some test colours. Grey is grey in all spaces, and CMYK always has colours outside of
+/// sRGB.
 fn has_other_colours(profile: &ColorProfile, channels: Channels) -> bool {
     const STEPS: [u8; 6] = [0, 40, 90, 140, 200, 255];
     const ROUNDING: u8 = 2;
@@ -153,9 +154,10 @@ fn has_other_colours(profile: &ColorProfile, channels: Channels) -> bool {
     })
 }
 
-/// The light of black under relative intent, which keeps that of ink on paper; perceptual tables have dealt with it.
+/// The luminance of black under relative colorimetric intent, which keeps that of ink on paper; perceptual tables
+/// already compensate for it.
 fn black_point(profile: &ColorProfile, channels: Channels) -> f64 {
-    /// L* 50: what is lighter is no black (lcms2 has the same bound).
+    /// L* 50: anything lighter is not black (lcms2 has the same limit).
     const LIGHTEST: f64 = 0.184;
     let has_tables = profile.lut_a_to_b_colorimetric.is_some() || profile.lut_a_to_b_perceptual.is_some();
     if intent(profile) != RenderingIntent::RelativeColorimetric || !has_tables {
@@ -172,7 +174,7 @@ fn black_point(profile: &ColorProfile, channels: Channels) -> f64 {
     (f64::from(luma(rgb.map(f32::from))) / 65_535.0).min(LIGHTEST)
 }
 
-/// The inks that a press with this profile prints black with; it cannot hold all of all four.
+/// The inks with which a press of this profile prints black; full coverage with all four is not possible.
 fn printed_black(profile: &ColorProfile) -> Option<Raster> {
     let options = TransformOptions { rendering_intent: RenderingIntent::Perceptual, ..TransformOptions::default() };
     let press = ColorProfile::new_srgb().create_transform_16bit(Layout::Rgb, profile, Layout::Rgba, options).ok()?;
@@ -181,7 +183,8 @@ fn printed_black(profile: &ColorProfile) -> Option<Raster> {
     Raster::new(1, 1, Channels::Cmyk, inks.into())
 }
 
-/// Perceptual or relative, as the profile says. Absolute colours would show the tint of the paper.
+/// Perceptual or relative colorimetric, as the profile specifies. Absolute colorimetric would show the tint of the
+/// paper.
 fn intent(profile: &ColorProfile) -> RenderingIntent {
     match profile.rendering_intent {
         RenderingIntent::AbsoluteColorimetric => RenderingIntent::RelativeColorimetric,
@@ -205,11 +208,11 @@ fn readable(icc: &[u8], channels: Channels) -> Option<ColorProfile> {
     Some(profile)
 }
 
-/// Display P3 as files name it. The library's has the code points of DCI-P3, which has another white.
+/// Display P3 as stored in files. The library's has the code points of DCI-P3, which has another white point.
 fn display_p3() -> ColorProfile {
     let mut profile = ColorProfile::new_display_p3();
     profile.cicp = None;
-    // Equal pictures are equal files, whenever they are made.
+    // A fixed date, so that equal pictures are equal files.
     profile.creation_date_time =
         ColorDateTime { year: 2022, month: 1, day_of_the_month: 1, hours: 0, minutes: 0, seconds: 0 };
     profile
@@ -235,8 +238,8 @@ fn linear(mut profile: ColorProfile) -> ColorProfile {
     profile
 }
 
-/// The picture with its colours in another profile, in the place of the old ones; as it was, told in the log, if the two do
-/// not fit.
+/// Converts the colours of the picture to another profile in place; if the profile does not match the picture, that is
+/// logged and the picture is returned unchanged.
 fn through(raster: Raster, from: &ColorProfile, to: &ColorProfile) -> Result<Raster, Raster> {
     let (from_layout, to_layout, channels) = match raster.channels() {
         Channels::L => (Layout::Gray, Layout::Gray, Channels::L),
@@ -256,7 +259,7 @@ fn through(raster: Raster, from: &ColorProfile, to: &ColorProfile) -> Result<Ras
             (Samples::U8(samples), failure)
         }
         Samples::U16(mut samples) => {
-            // 13 bits, which fixed point has, would show as bands in linear light.
+            // The 13 bits of fixed point would cause banding in linear light.
             let options = TransformOptions { prefer_fixed_point: false, ..options };
             let made = from.create_transform_16bit(from_layout, to, to_layout, options);
             let failure =
@@ -273,11 +276,11 @@ fn through(raster: Raster, from: &ColorProfile, to: &ColorProfile) -> Result<Ras
     }
 }
 
-/// Pixels that are converted at a time.
+/// The number of pixels that are converted at a time.
 const AT_ONCE: usize = 4096;
 
-/// Converts pixels of `from` samples to ones of as many or fewer, some of them at a time; nothing is changed if the first of
-/// them cannot be.
+/// Converts pixels of `from` samples to as many or fewer samples, in chunks; if the first chunk fails, nothing is
+/// changed.
 fn in_place<T: bytemuck::Zeroable + Copy, E>(
     samples: &mut Vec<T>,
     [from, to]: [usize; 2],
@@ -295,7 +298,7 @@ fn in_place<T: bytemuck::Zeroable + Copy, E>(
     Ok(())
 }
 
-/// Ink as a filter of light. Untagged CMYK says no more of its colours than this.
+/// Converts CMYK without a profile by multiplying the transmittance of the inks.
 fn naive_cmyk(raster: Raster) -> Raster {
     fn light<T: Copy + Into<u32>>([c, m, y, k]: [T; 4], max: u32) -> [u32; 3] {
         [c, m, y].map(|ink| ((max - ink.into()) * (max - k.into()) + max / 2) / max)
@@ -308,20 +311,20 @@ fn naive_cmyk(raster: Raster) -> Raster {
     of_samples(width, height, Channels::Rgb, samples)
 }
 
-/// Bytes of the tables that linear light takes.
+/// The memory of the tables for linear light in bytes.
 const TABLES: u64 = 2 * (2 << 16);
 
-/// A function from `0..=1` to `0..=1` for every 16 bit sample.
+/// Tabulates a function from `0..=1` to `0..=1` for 16-bit samples.
 fn table_of(function: impl Fn(f64) -> f64) -> Vec<u16> {
     (0..=u16::MAX).map(|sample| (function(f64::from(sample) / 65_535.0) * 65_535.0).round() as u16).collect()
 }
 
-/// From samples to light (IEC 61966-2-1).
+/// From samples to linear light (IEC 61966-2-1).
 fn decoded(sample: f64) -> f64 {
     if sample <= 0.040_45 { sample / 12.92 } else { ((sample + 0.055) / 1.055).powf(2.4) }
 }
 
-/// From light to samples (IEC 61966-2-1).
+/// From linear light to samples (IEC 61966-2-1).
 fn encoded(light: f64) -> f64 {
     if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(2.4f64.recip()) - 0.055 }
 }
@@ -332,7 +335,7 @@ fn to_sixteen_bits(raster: Raster) -> Raster {
     with_samples(&raster, raster.channels(), wide)
 }
 
-/// Replaces every 16 bit sample but alpha by its entry in a table.
+/// Maps every 16-bit sample except alpha through a table.
 fn through_table(mut raster: Raster, table: &[u16]) -> Raster {
     let channels = raster.channels();
     let colours = channels.count() - usize::from(channels.has_alpha());

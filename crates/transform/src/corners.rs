@@ -1,20 +1,20 @@
-//! Round corners: how much of each pixel lies within them.
+//! Rounded corners: the coverage of each pixel.
 
 use super::colour::{is_grey, of_samples};
 use image_origin_codec::{self as codec, Budget, Channels, Raster, Samples, Work};
 use image_origin_query::Radius;
 
-/// The round corners of a rectangle.
+/// The rounded corners of a rectangle.
 pub(super) struct Corners {
     width: usize,
     height: usize,
-    /// From the top left corner clockwise, in pixels.
+    /// Radii in pixels, clockwise from the top left corner.
     radii: [f64; 4],
 }
 
 impl Corners {
-    /// The corners of a picture of that size. Radii that do not fit beside each other are made smaller in proportion, as in
-    /// CSS (Backgrounds and Borders Module Level 3, 4.5).
+    /// The corners of a picture of this size. Radii that do not fit are reduced proportionally, as in CSS (Backgrounds
+    /// and Borders Module Level 3, 4.5).
     pub(super) fn new(radius: Radius, width: u32, height: u32) -> Self {
         let (across, down) = (f64::from(width), f64::from(height));
         let radii = match radius {
@@ -27,7 +27,7 @@ impl Corners {
         Self { width: width as usize, height: height as usize, radii: radii.map(|radius| radius * factor) }
     }
 
-    /// Calls `change` with column, row and the share of every pixel of which less than all lies within the corners.
+    /// Calls `change` with column, row and coverage of every pixel that is not fully inside the corners.
     fn each(&self, work: &Work, mut change: impl FnMut(usize, usize, f32)) -> Result<(), codec::Error> {
         for (corner, radius) in self.radii.into_iter().enumerate() {
             let zone = radius.ceil() as usize;
@@ -35,7 +35,8 @@ impl Corners {
             for down in 0..zone.min(self.height) {
                 work.check()?;
                 for across in 0..zone.min(self.width) {
-                    // Distance of the pixel's middle from that of the circle; the circle's edge is nearly straight within it.
+                    // The distance of the pixel's centre from the centre of the circle, whose edge is approximated by a
+                    // line within the pixel.
                     let (x, y) = (radius - across as f64 - 0.5, radius - down as f64 - 0.5);
                     let share = if x > 0.0 && y > 0.0 { radius + 0.5 - (x * x + y * y).sqrt() } else { 1.0 };
                     if share >= 1.0 {
@@ -50,7 +51,7 @@ impl Corners {
         Ok(())
     }
 
-    /// Makes transparent what lies outside the corners of a rectangle at `left`, `top` of a picture of 8 bits with alpha.
+    /// Makes the area outside the corners transparent, for a rectangle at `left`, `top` of an 8-bit picture with alpha.
     pub(super) fn cut(
         &self,
         raster: &mut Raster,
@@ -70,8 +71,7 @@ impl Corners {
     }
 }
 
-/// The picture of 8 bits with an alpha channel, opaque where it had none. `budget` is for all that is held, the picture
-/// included.
+/// Adds an opaque alpha channel to an 8-bit picture that has none. `budget` is for all memory, including the picture.
 ///
 /// # Errors
 /// [`codec::Error::TooLarge`] before anything is allocated.
@@ -94,7 +94,7 @@ pub(super) fn with_alpha(raster: Raster, budget: Budget) -> Result<Raster, codec
 mod tests {
     use super::*;
 
-    /// The alpha of a white picture with such corners.
+    /// The alpha of a white picture with these corners.
     fn alpha(radius: &str, width: u32, height: u32) -> Vec<u8> {
         let transform: image_origin_query::Transform = format!("radius={radius}").parse().unwrap();
         let white = Raster::new(width, height, Channels::L, Samples::U8(vec![255; (width * height) as usize])).unwrap();
@@ -115,7 +115,7 @@ mod tests {
             ("10", 60, 40, 4.0 * lost(10.0)),
             ("1", 60, 40, 4.0 * lost(1.0)),
             ("15,0,5,0", 60, 40, lost(15.0) + lost(5.0)),
-            // More than there is: in proportion, so that the shorter side is taken up.
+            // Larger than possible: reduced proportionally to fill the shorter side.
             ("16383", 60, 40, 4.0 * lost(20.0)),
             ("16000,0,0,4000", 60, 40, lost(32.0) + lost(8.0)),
             ("max", 1, 1, 4.0 * lost(0.5)),

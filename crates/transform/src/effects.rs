@@ -1,5 +1,5 @@
-//! Changes to the samples of the finished size, as CSS filters define them (Filter Effects Module Level 1), in this
-//! order: brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen, pixelate.
+//! Effects on the resized picture, as defined by CSS filters (Filter Effects Module Level 1), in this order:
+//! brightness, contrast, saturation, gamma, grayscale, tint, invert, blur, sharpen, pixelate.
 
 use super::colour::{fewer, of_samples, to_eight_bits, with_colour, with_colour_memory};
 use super::mosaic::Cells;
@@ -7,15 +7,14 @@ use super::resize::resize;
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
 use image_origin_query::{Color, Effects, Hundredths};
 
-/// Sigma of the Gaussian under the unsharp mask, in pixels.
+/// The sigma of the unsharp mask in pixels.
 const SHARPEN_SIGMA: f64 = 1.0;
 
-/// Above this sigma a picture is blurred at a smaller size: what the detour loses, the blur would have removed.
+/// The sigma above which a picture is blurred at a reduced size: the blur removes what the reduction loses.
 const LARGEST_DIRECT_SIGMA: f64 = 6.0;
 
-/// Applies all effects. What has 16 bits keeps them until the samples have been adjusted, so that nothing that is
-/// stretched shows bands; the result has 8. `budget` is for all that is held, the raster included: most is done in place.
-///
+/// Applies all effects. 16-bit samples are kept until tonal adjustments are done, to prevent banding; the result has 8
+/// bits. `budget` is for all memory, including the raster: most effects work in place.
 /// # Errors
 /// [`codec::Error::Stopped`] between rows of a blur, and [`codec::Error::TooLarge`] before anything is allocated.
 pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
@@ -37,7 +36,7 @@ pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Wo
     Ok(raster)
 }
 
-/// Bytes of the samples that [`to_eight_bits`] writes.
+/// The size in bytes of the result of [`to_eight_bits`].
 fn narrowed(raster: &Raster) -> u64 {
     match raster.samples() {
         Samples::U8(_) => 0,
@@ -45,7 +44,7 @@ fn narrowed(raster: &Raster) -> u64 {
     }
 }
 
-/// How many times smaller, in each direction, a picture is while it is blurred.
+/// The reduction factor of a picture while it is blurred.
 fn detour(sigma: f64) -> f64 {
     if sigma <= LARGEST_DIRECT_SIGMA { 1.0 } else { (sigma / (LARGEST_DIRECT_SIGMA / 2.0)).floor() }
 }
@@ -80,14 +79,14 @@ fn adjust(mut raster: Raster, effects: &Effects, budget: Budget) -> Result<Raste
 
 /// A sample of either depth.
 pub(super) trait Sample: bytemuck::Pod {
-    /// The largest.
+    /// The maximum value.
     const MAX: f64;
-    /// Its place among all.
+    /// The value as an index.
     fn index(self) -> usize;
-    /// The nearest sample.
+    /// Rounds to the nearest sample.
     fn nearest(value: f64) -> Self;
 
-    /// Its value in `0..=255`.
+    /// The value scaled to `0..=255`.
     fn eight_bits(self) -> f32 {
         self.index() as f32 * (255.0 / Self::MAX as f32)
     }
@@ -121,7 +120,7 @@ impl Sample for u16 {
     }
 }
 
-/// Replaces every sample but alpha by a function of itself, `0..=1` to `0..=1`.
+/// Applies a function from `0..=1` to `0..=1` to every sample except alpha.
 pub(super) fn map_samples(raster: &mut Raster, function: impl Fn(f64) -> f64) {
     fn map<T: Sample>(bytes: &mut [u8], channels: Channels, function: impl Fn(f64) -> f64) {
         let table: Vec<T> =
@@ -140,7 +139,7 @@ pub(super) fn map_samples(raster: &mut Raster, function: impl Fn(f64) -> f64) {
     }
 }
 
-/// Replaces red, green and blue, `0..=255` each, by a function of themselves and their luma. Grey pictures have none.
+/// Applies a function of red, green and blue, `0..=255` each, and of their luma. Grey pictures are not changed.
 fn map_colours(raster: &mut Raster, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
     fn map<T: Sample>(bytes: &mut [u8], count: usize, function: impl Fn([f32; 3], f32) -> [f32; 3]) {
         for pixel in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(count) {
@@ -158,7 +157,7 @@ fn map_colours(raster: &mut Raster, function: impl Fn([f32; 3], f32) -> [f32; 3]
     }
 }
 
-/// Luma of BT.709, in the unit of the samples.
+/// The luma of BT.709, in the unit of the samples.
 pub(super) fn luma([red, green, blue]: [f32; 3]) -> f32 {
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
@@ -186,7 +185,7 @@ fn grey(raster: Raster) -> Raster {
     of_samples(width, height, channels, samples)
 }
 
-/// A Gaussian blur of a picture of 8 bits.
+/// Applies a Gaussian blur to an 8-bit picture.
 pub(super) fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
     let (width, height) = (raster.width(), raster.height());
     let detour = detour(sigma);
@@ -206,16 +205,16 @@ pub(super) fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) 
     resize(small, all, all, width, height, budget)
 }
 
-/// A sample becomes what the blur makes of it.
+/// Replaces a sample by its blurred value.
 fn replace(sample: &mut u8, soft: f32, _is_alpha: bool) {
     *sample = soft.round() as u8;
 }
 
-/// Convolves with a Gaussian across and then down, and has `put` change every sample of the picture, with its blurred value
-/// and whether it is alpha. Edges are extended; alpha weighs the colours.
+/// Convolves with a Gaussian, horizontally and vertically. `put` updates every sample of the picture from its blurred
+/// value and whether it is alpha. Edges are extended; colours are weighted by alpha.
 ///
-/// This is done in place: a row is written once all rows that it is part of have been read, and only those between, blurred
-/// across, are held as floats.
+/// The convolution works in place: a row is written once all rows that depend on it have been read, and only a window
+/// of horizontally blurred rows is kept as floats.
 fn gaussian(
     raster: &mut Raster,
     sigma_across: f64,
@@ -266,7 +265,7 @@ fn weigh(planes: &mut [f32], count: usize, function: impl Fn(f32, f32) -> f32) {
     }
 }
 
-/// One half of a normalised Gaussian, the middle first; three sigma hold 99.7 % of it.
+/// One half of a normalised Gaussian, the centre first; three sigma contain 99.7 % of it.
 fn kernel(sigma: f64) -> Vec<f32> {
     let radius = (sigma * 3.0).ceil() as usize;
     let weights: Vec<f64> = (0..=radius).map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp()).collect();
@@ -294,7 +293,7 @@ fn convolve_row(row: &[f32], extended: &mut Vec<f32>, out: &mut [f32], count: us
     }
 }
 
-/// One row of the result; row `y` of the picture stands at `y % held` of the window.
+/// Computes one row of the result; row `y` of the picture is at `y % held` of the window.
 fn convolve_down(window: &[f32], out: &mut [f32], y: usize, height: usize, held: usize, kernel: &[f32]) {
     let length = out.len();
     let row = |y: usize| &window[y.min(height - 1) % held * length..][..length];
@@ -307,7 +306,7 @@ fn convolve_down(window: &[f32], out: &mut [f32], y: usize, height: usize, held:
     }
 }
 
-/// Adds `amount` times what a blur takes away.
+/// Adds `amount` times the difference from the blurred picture.
 fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, work: &Work) -> Result<(), codec::Error> {
     let amount = amount as f32;
     gaussian(raster, SHARPEN_SIGMA, SHARPEN_SIGMA, budget, work, |sample, soft, is_alpha| {

@@ -1,17 +1,17 @@
-//! Faces of a picture, as areas of it.
+//! Face detection in a picture.
 
 use image_origin_faces::{Face, Picture, detect};
 
 use super::smart_crop;
 use image_origin_codec::{self as codec, Area, Budget, Raster, Work};
 
-/// Longest side of the picture that faces are looked for in. What takes up a twelfth of its height is found then.
+/// The longest side of the picture in which faces are searched; a face of a twelfth of its height is found.
 pub(super) const SIDE: u32 = 640;
 
-/// How much larger than the square that the detector finds a face is, with its forehead, chin and ears.
+/// The ratio of a whole face, with forehead, chin and ears, to the detected square.
 const WHOLE_FACE: f64 = 1.5;
 
-/// Faces on an upright picture of 8 bits, largest first, as shares of its sides. `budget` is for what is held beside the
+/// The faces of an upright 8-bit picture, largest first, as fractions of its sides. `budget` is for memory besides the
 /// picture.
 ///
 /// # Errors
@@ -33,13 +33,13 @@ pub(super) fn find(raster: &Raster, budget: Budget, work: &Work) -> Result<Vec<A
     Ok(faces.into_iter().map(share).filter(|face| face.width > 0.0 && face.height > 0.0).collect())
 }
 
-/// A face with all that is to be hidden of it.
+/// Extends a detected face to the whole face, for redaction.
 pub(super) fn whole(face: Area) -> Area {
     let (across, down) = (face.width * (WHOLE_FACE - 1.0) / 2.0, face.height * (WHOLE_FACE - 1.0) / 2.0);
     Area { x: face.x - across, y: face.y - down, width: face.width * WHOLE_FACE, height: face.height * WHOLE_FACE }
 }
 
-/// The smallest area around all of some areas.
+/// The bounding box of some areas.
 pub(super) fn around(areas: &[Area]) -> Option<Area> {
     areas.iter().copied().reduce(|a, b| {
         let (x, y) = (a.x.min(b.x), a.y.min(b.y));

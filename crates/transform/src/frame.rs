@@ -1,8 +1,8 @@
-//! What surrounds the finished picture: round corners, and padding that is filled with the picture itself.
+//! Framing: rounded corners, and padding that is filled with the picture itself.
 //!
-//! Comes in: the picture of 8 bits after its effects, and the canvas that it is to lie on. Goes out: the picture with
-//! alpha where its corners were, or the whole canvas. Padding of one colour is left to the background, which is laid under
-//! the picture when the output's format is known.
+//! The input is the 8-bit picture after its effects, and its canvas. The result is the picture with transparent
+//! corners, or the complete canvas. Padding of one colour is left to the background, which is applied when the output
+//! format is known.
 
 use super::corners::{Corners, with_alpha};
 use super::effects;
@@ -12,14 +12,14 @@ use super::resize::{blank, resize};
 use image_origin_codec::{self as codec, Area, Budget, Raster, Work};
 use image_origin_query::{Extend, Framing};
 
-/// Longest side of the copy that is blurred for `extend=blur`.
+/// The longest side of the copy that is blurred for `extend=blur`.
 const BLURRED_SIDE: f64 = 64.0;
 
-/// Sigma of that blur as a share of the copy's longest side.
+/// The sigma of that blur as a fraction of the copy's longest side.
 const BLUR: f64 = 0.03;
 
-/// Frames a picture, and returns what is left of the canvas for the background to fill. `budget` is for all that is held,
-/// the picture included.
+/// Frames a picture, and returns the canvas if the background remains to be filled. `budget` is for all memory,
+/// including the picture.
 ///
 /// # Errors
 /// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
@@ -61,18 +61,18 @@ pub(super) fn framed(
     Ok((filled, None))
 }
 
-/// The pixel of a row or column of `length` pixels that is nearest to a place on its line.
+/// The index of the pixel nearest to a position in a row or column of `length` pixels.
 fn nearest(at: i64, length: usize) -> usize {
     at.clamp(0, length as i64 - 1) as usize
 }
 
-/// The pixel that a place on the line shows if both ends of the picture are mirrors.
+/// The index of the pixel at a position if the row or column is mirrored at both ends.
 fn mirrored(at: i64, length: usize) -> usize {
     let at = at.rem_euclid(2 * length as i64) as usize;
     if at < length { at } else { 2 * length - 1 - at }
 }
 
-/// The canvas with pixels of the picture everywhere; `index` tells which.
+/// Fills the canvas with pixels of the picture, selected by `index`.
 fn repeated(
     raster: &Raster,
     canvas: Canvas,
@@ -98,7 +98,7 @@ fn repeated(
     Ok(out)
 }
 
-/// A canvas that is covered by the middle of the picture, out of focus.
+/// A canvas covered by the blurred centre of the picture.
 fn blurred(raster: &Raster, canvas: Canvas, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
     let (width, height) = (f64::from(raster.width()), f64::from(raster.height()));
     let ratio = f64::from(canvas.width) / f64::from(canvas.height);
@@ -118,7 +118,7 @@ fn blurred(raster: &Raster, canvas: Canvas, budget: Budget, work: &Work) -> Resu
     resize(small, all, all, canvas.width, canvas.height, budget)
 }
 
-/// Lays a picture over a place on another one, which has as many colours.
+/// Copies a picture onto another one with the same colour channels.
 fn paste(canvas: &mut Raster, raster: &Raster, (left, top): (usize, usize)) {
     let (from, to) = (raster.channels(), canvas.channels());
     let (length, stride) = (raster.width() as usize * from.count(), canvas.width() as usize * to.count());
@@ -141,7 +141,7 @@ fn paste(canvas: &mut Raster, raster: &Raster, (left, top): (usize, usize)) {
     }
 }
 
-/// A pixel with as many colours as it has, and its alpha.
+/// A pixel with its colour channels and alpha as RGBA.
 fn rgba(pixel: &[u8], has_alpha: bool) -> [u8; 4] {
     let (colours, alpha) = if has_alpha { pixel.split_at(pixel.len() - 1) } else { (pixel, &[255][..]) };
     let mut rgba = [0, 0, 0, alpha[0]];

@@ -1,4 +1,4 @@
-//! Facts about an original, for `info=true`: what a page needs to lay out and paint a placeholder.
+//! Information about an original for `info=true`: what a page needs for layout and for a placeholder.
 
 use base64::Engine as _;
 use serde::Serialize;
@@ -8,43 +8,43 @@ use super::{Error, Prepared, Render};
 use image_origin_codec::{Animation, Area, Flaw, Raster};
 use image_origin_query::{TargetBox, Transform};
 
-/// Longest side that a ThumbHash is made from.
+/// The longest side of the picture from which a ThumbHash is computed.
 const THUMBHASH_SIDE: u32 = 100;
 
-/// What is known of an original.
+/// Information about an original.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Info {
     /// Name of the format, such as `jpeg`.
     pub format: &'static str,
-    /// Width in pixels once upright.
+    /// Width of the upright picture in pixels.
     pub width: u32,
-    /// Height in pixels once upright.
+    /// Height of the upright picture in pixels.
     pub height: u32,
-    /// EXIF's orientation, `1..=8`.
+    /// The EXIF orientation, `1..=8`.
     pub orientation: u8,
-    /// Whether pixels may be transparent.
+    /// Whether the picture has an alpha channel.
     pub alpha: bool,
-    /// Pictures in the file; more than one is an animation.
+    /// The number of frames; more than one is an animation.
     pub frames: u32,
-    /// How long each frame of an animation is shown, in milliseconds; left out for more frames than are read.
+    /// The delay of each frame of an animation in milliseconds; omitted if there are more frames than the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delays: Option<Vec<u32>>,
-    /// How often an animation is played; 0 is for ever.
+    /// The number of plays of an animation; 0 means endless.
     #[serde(rename = "loop", skip_serializing_if = "Option::is_none")]
     pub plays: Option<u32>,
-    /// Size of the file.
+    /// The size of the file in bytes.
     pub bytes: u64,
     /// The most frequent colour, as `#rrggbb`.
     pub dominant_color: String,
-    /// Faces, largest first, as shares of the upright picture's sides.
+    /// Faces, largest first, as fractions of the sides of the upright picture.
     pub faces: Vec<Face>,
     /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
     pub thumbhash: String,
-    /// What is wrong with the file, in words for people; empty for most. It is said of what had to be decoded for this.
+    /// Human-readable descriptions of defects; usually empty. They only cover what was decoded for this information.
     pub warnings: Vec<String>,
 }
 
-/// Where a face is, in shares of the upright picture's sides with four decimals.
+/// The position of a face, as fractions of the sides of the upright picture with four decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Face {
     /// Distance from the left edge.
@@ -58,7 +58,7 @@ pub struct Face {
 }
 
 impl Face {
-    /// A face in pixels of a picture of that size.
+    /// Converts a face in pixels of a picture of this size.
     fn new(area: Area, width: u32, height: u32) -> Self {
         let share = |length: f64, side: u32| (length / f64::from(side) * 10_000.0).round() / 10_000.0;
         Self {
@@ -71,8 +71,8 @@ impl Face {
 }
 
 impl Render<'_> {
-    /// Finds out about the original, whatever is asked of it. It is decoded no larger than faces are looked for in where its
-    /// format allows that.
+    /// Returns information about the original, regardless of the requested transform. If the format allows it, the
+    /// picture is decoded no larger than face detection needs.
     ///
     /// # Errors
     /// As [`Render::run`].
@@ -118,7 +118,7 @@ fn inspect(render: &Render<'_>) -> Result<Info, Error> {
     })
 }
 
-/// The mean of the fullest of 4096 bins, four bits of each primary.
+/// The mean colour of the fullest of 4096 histogram bins, with four bits per primary.
 fn dominant_color(rgba: &Raster) -> String {
     let mut bins = vec![[0u32; 4]; 4096];
     for &[red, green, blue, alpha] in rgba.samples().as_bytes().as_chunks().0 {

@@ -1,24 +1,23 @@
-//! Resizes planes of 8-bit samples: Lanczos with a support of three lobes, both directions in one go.
+//! Resizes planes of 8-bit samples: a Lanczos filter with a support of three lobes, both directions in one pass.
 //!
-//! A few rows of the source, as floats, give the columns of eight rows of the result, and those give the eight rows:
-//! lanes of a vector are columns first and rows then, so that nothing is added up across lanes, nothing between the
-//! directions is rounded, and all that is held beside source and result fits the cache. Where the filter reaches over
-//! an edge it finds the outermost sample repeated.
-//! See Turkowski, "Filters for Common Resampling Tasks", Graphics Gems I, 1990.
+//! A window of source rows, as floats, is reduced to columns of eight output rows, and these to the eight rows: vector
+//! lanes are columns first and rows then, so there are no horizontal sums, no rounding between the directions, and the
+//! working set fits into the cache. Beyond an edge the outermost sample is repeated. See Turkowski, "Filters for Common
+//! Resampling Tasks", Graphics Gems I, 1990.
 
 use std::f64::consts::PI;
 
 use image_origin_codec::{Area, Channels, Raster, Samples};
 use image_origin_kernel::{Kernel, dispatch};
 
-/// Lobes of the filter to each side.
+/// The number of lobes on each side.
 const LOBES: f64 = 3.0;
-/// Rows of the result that are made together.
+/// The number of output rows that are computed together.
 const LANES: usize = 8;
-/// Columns that are made together; rows in between are padded to a multiple of it.
+/// The number of columns that are computed together; intermediate rows are padded to a multiple of it.
 const COLUMNS: usize = 32;
 
-/// What becomes of the levels of samples, in the same step as the resize, so that they are rounded once.
+/// A linear conversion of sample levels, applied together with the resize, so that samples are rounded once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Levels {
     pub(super) scale: f32,
@@ -26,18 +25,18 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// They stay as they are.
+    /// The identity.
     pub(super) const SAME: Self = Self { scale: 1.0, offset: 0.0 };
 
-    /// The level that a sample gets, before it is rounded.
+    /// The converted level, not rounded.
     #[inline(always)]
     pub(super) fn of(self, sample: f32) -> f32 {
         sample.clamp(0.0, 255.0) * self.scale + self.offset
     }
 }
 
-/// Resizes the part `area` of a grey 8-bit raster, in its own pixels, to `width` by `height`, and gives it new levels. No
-/// sample outside `field`, which is of whole pixels, is looked at.
+/// Resizes the part `area` of an 8-bit grey raster, in its own pixels, to `width` by `height`, and converts its levels.
+/// Samples outside of `field`, which has integer coordinates, are not used.
 pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
     debug_assert!(plane.channels() == Channels::L && matches!(plane.samples(), Samples::U8(_)));
     let stride = plane.width() as usize;
@@ -55,7 +54,7 @@ pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height
     }
 }
 
-/// New levels for a plane of the size that is wanted.
+/// Converts the levels of a plane that already has the desired size.
 pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
     if levels != Levels::SAME {
         let table: [u8; 256] = std::array::from_fn(|sample| levels.of(sample as f32).round() as u8);
@@ -64,7 +63,7 @@ pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
     plane
 }
 
-/// Bytes that [`resize`] holds beside its source and its result of that size, at most: rows of floats, and weights.
+/// The maximum memory of [`resize`] in bytes besides its source and its result: rows of floats, and weights.
 pub(super) fn memory(plane: &Raster, (width, height): (u32, u32)) -> u64 {
     let taps = |length: u32, side: u32| {
         let scale = f64::from(length) / f64::from(side);
@@ -76,21 +75,21 @@ pub(super) fn memory(plane: &Raster, (width, height): (u32, u32)) -> u64 {
     (rows + weights) * size_of::<f32>() as u64
 }
 
-/// What each sample of the result takes from the source, in one direction.
+/// The filter weights in one direction.
 struct Weights {
-    /// Samples that one of the result is made from.
+    /// The number of source samples for each output sample.
     taps: usize,
-    /// For each sample of the result the first one that it is made from.
+    /// The first source sample of each output sample.
     starts: Vec<usize>,
-    /// `taps` for each sample of the result; they add up to 1.
+    /// `taps` weights for each output sample, which add up to 1.
     values: Vec<f32>,
 }
 
 impl Weights {
-    /// For `count` samples that divide `length` samples from `start` on, of a source with `available` samples.
+    /// Weights for `count` samples that divide `length` samples from `start` on, in a source with `available` samples.
     fn new(start: f64, length: f64, available: usize, count: usize) -> Self {
         let scale = length / count as f64;
-        // The filter is stretched to pass only what the result can show.
+        // The filter is stretched to pass only frequencies that the output can represent.
         let stretch = scale.max(1.0);
         let reach = (2.0 * LOBES * stretch).ceil() as usize + 1;
         let taps = reach.min(available);
@@ -113,15 +112,15 @@ impl Weights {
         Self { taps, starts, values }
     }
 
-    /// For each sample of the result where it starts and its weights.
+    /// Iterates over the output samples: the first source sample and the weights.
     fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.starts.iter().copied().zip(self.values.chunks_exact(self.taps))
     }
 }
 
-/// Sines and cosines of a filter's steps: with the theorem of addition they give those of all its places.
+/// Precomputed sines and cosines of the filter's steps; the addition theorem yields those at any offset.
 struct Sines {
-    /// Step of the filter between two samples of the source.
+    /// The step of the filter between two source samples.
     step: f64,
     /// Of `PI` times each step, and of `PI / LOBES` times each step.
     steps: Vec<[(f64, f64); 2]>,
@@ -134,7 +133,7 @@ impl Sines {
         Self { step, steps: angles.map(|angle| [angle.sin_cos(), (angle / LOBES).sin_cos()]).collect() }
     }
 
-    /// Gives the filter's value at each step from `first` on: `sinc(x) * sinc(x / LOBES)` within the lobes.
+    /// Passes the filter's value at each step from `first` on: `sinc(x) * sinc(x / LOBES)` within the lobes.
     fn lanczos(&self, first: f64, mut take: impl FnMut(usize, f64)) {
         let [(sin, cos), (slow_sin, slow_cos)] = [(first * PI).sin_cos(), (first * PI / LOBES).sin_cos()];
         for (k, [(a, b), (c, d)]) in self.steps.iter().enumerate() {
@@ -149,14 +148,14 @@ impl Sines {
     }
 }
 
-/// From here on floats are whole numbers, and the last bits of one are those of the number: a sum is rounded without a
-/// conversion, of which compilers make no vectors.
+/// 2^23, from which on floats are integers: adding it rounds a sum, and the low bits are the result, without a
+/// conversion instruction that compilers would not vectorize.
 const INTEGERS: f32 = 8_388_608.0;
 
 struct Resize<'a> {
     samples: &'a [u8],
     stride: usize,
-    /// Samples of a row that are looked at.
+    /// The number of samples of a row that are used.
     length: usize,
     levels: Levels,
     columns: Weights,
@@ -190,16 +189,16 @@ impl Kernel for Resize<'_> {
     }
 }
 
-/// The rows of the source that one of the result is made from, as floats.
+/// The source rows for one output row, as floats.
 struct Window {
-    /// Samples in a row, and with its padding.
+    /// The number of samples in a row, without and with padding.
     length: usize,
     padded: usize,
-    /// Rows held.
+    /// The number of rows.
     taps: usize,
-    /// The row `y` of the source stands at `y % taps`.
+    /// Row `y` of the source is at `y % taps`.
     samples: Vec<f32>,
-    /// The first row that has not been held yet.
+    /// The first row that has not been loaded yet.
     next: usize,
 }
 
@@ -209,7 +208,7 @@ impl Window {
         Self { length, padded, taps, samples: vec![0.0; padded * taps], next: 0 }
     }
 
-    /// Holds the rows from `start` on, which never goes back.
+    /// Loads the rows from `start` on, which never decreases.
     #[inline(always)]
     fn move_to<'a>(&mut self, start: usize, row: impl Fn(usize) -> &'a [u8]) {
         for y in self.next.max(start)..start + self.taps {
@@ -220,7 +219,7 @@ impl Window {
         self.next = self.next.max(start + self.taps);
     }
 
-    /// Gives for each column the weighted sum of the rows from `start` on.
+    /// Passes the weighted sum of the rows from `start` on for each column.
     #[inline(always)]
     fn blend(&self, start: usize, weights: &[f32], mut take: impl FnMut(usize, f32)) {
         let (before, after) = self.samples.split_at(start % self.taps * self.padded);
@@ -254,7 +253,7 @@ mod tests {
         Raster::new(width, height, Channels::L, Samples::U8(samples)).unwrap()
     }
 
-    /// The filter as its definition has it, in double precision and with nothing shared.
+    /// The filter by its definition, in double precision.
     fn by_definition(plane: &Raster, area: Area, width: u32, height: u32) -> Vec<f64> {
         let lanczos = |x: f64| match x.abs() {
             near if near < 1e-9 => 1.0,

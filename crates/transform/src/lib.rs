@@ -1,10 +1,11 @@
-//! From the bytes of an original and a [`Transform`] to the bytes of the picture that was asked for.
+//! Renders an original according to a [`Transform`]: from the bytes of a file to the bytes of the requested picture.
 //!
-//! The way: probe the header, plan, decode (to size, where the format can), crop and resize in one pass, turn upright,
-//! convert the colours, turn by what is no quarter, apply effects, frame, lay over the background, lay the overlay over it,
-//! encode. Everything after the resize works on the small picture. Nothing here knows of HTTP or storage.
+//! The steps: probe the header, plan, decode (to size, if the format allows it), crop and resize in one pass, rotate
+//! upright, convert colours, rotate by other angles, apply effects, frame, blend over the background, blend the overlay
+//! over it, encode. Every step after the resize works on the small picture. This crate knows nothing about HTTP or
+//! storage.
 
-// Tests have no caller whose work they could take.
+// Tests have no caller that could pass a `Work`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod animation;
@@ -52,45 +53,45 @@ use output::{Attempt, Choice, EncodeRequest, Finish};
 use overlay::Placed;
 use smart_crop::Interest;
 
-/// Why there is no picture.
+/// The error of rendering a picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The original cannot be read, or the output not be written.
+    /// The original cannot be decoded, or the output cannot be encoded.
     #[error(transparent)]
     Codec(#[from] codec::Error),
-    /// `crop` names nothing of the picture.
+    /// `crop` contains no part of the picture.
     #[error("crop={crop} lies outside the picture, which is {width} by {height} pixels after orientation")]
     CropOutside {
-        /// The crop that was asked for.
+        /// The requested crop.
         crop: String,
         /// Width of the upright picture.
         width: u32,
         /// Height of the upright picture.
         height: u32,
     },
-    /// `page` names no frame.
+    /// `page` is not the number of a frame.
     #[error("page={page} does not exist: the image has {frames} frame(s), counted from 0")]
     PageOutside {
-        /// The frame that was asked for.
+        /// The requested frame.
         page: u32,
-        /// How many frames there are.
+        /// The number of frames.
         frames: u32,
     },
-    /// The overlay cannot be used.
+    /// The overlay cannot be decoded.
     #[error("the overlay cannot be used: {0}")]
     Overlay(codec::Error),
-    /// Not even the lowest quality fits into `max_bytes`.
+    /// The output does not fit into `max_bytes` at the lowest quality.
     #[error("the smallest output has {smallest} bytes, which exceeds max_bytes={allowed}")]
     MaxBytes {
-        /// Size of the smallest output that was tried.
+        /// The size of the smallest output in bytes.
         smallest: u64,
-        /// What was asked for.
+        /// The requested limit in bytes.
         allowed: u64,
     },
 }
 
 impl Error {
-    /// Tells of memory in terms of the whole budget, not of what others had left of it.
+    /// Converts a memory error to one about the whole budget, instead of the remaining budget.
     fn in_all(self, budget: Budget) -> Self {
         let in_all = |error| match error {
             codec::Error::TooLarge { what: codec::MEMORY, needs, allowed } => {
@@ -132,7 +133,7 @@ impl From<codec::Stopped> for Error {
     }
 }
 
-/// What is kept of an original's metadata for this value of the parameter `metadata`.
+/// The metadata that this value of the parameter `metadata` keeps.
 pub const fn keep(metadata: Metadata) -> Keep {
     match metadata {
         Metadata::None => Keep::None,
@@ -141,26 +142,26 @@ pub const fn keep(metadata: Metadata) -> Keep {
     }
 }
 
-/// What one answer may cost.
+/// The limits for one response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// What a picture, or a frame of an animation, may cost.
+    /// The limits for a picture, or for a frame of an animation.
     pub budget: Budget,
-    /// Most frames that are read of an animation.
+    /// The maximum number of frames of an animation.
     pub frames: u32,
-    /// Most pixels of all these frames together.
+    /// The maximum number of pixels of all frames together.
     pub frame_pixels: u64,
 }
 
 impl Default for Limits {
-    /// Enough for pictures of 100 megapixels in small sizes, and for those of 48 megapixels in their own.
+    /// Sufficient for pictures of 100 megapixels in small sizes, and for those of 48 megapixels in full size.
     fn default() -> Self {
         Self::from(Budget { pixels: 100_000_000, memory: 512 << 20 })
     }
 }
 
 impl From<Budget> for Limits {
-    /// The usual limits for animations.
+    /// The default limits for animations.
     fn from(budget: Budget) -> Self {
         Self { budget, frames: 2000, frame_pixels: 500_000_000 }
     }
@@ -177,22 +178,22 @@ pub struct Rendered {
     pub width: u32,
     /// Its height in pixels.
     pub height: u32,
-    /// How long the work took.
+    /// The durations of the stages.
     pub stages: Stages,
 }
 
-/// Time spent in each part of the work.
+/// The duration of each stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// Reading the header and the pixels.
+    /// Parsing the header and decoding the pixels.
     pub decode: Duration,
     /// Everything between decoding and encoding.
     pub resize: Duration,
-    /// Writing the output.
+    /// Encoding the output.
     pub encode: Duration,
 }
 
-/// A picture to be made: the original, what is asked of it, and what it may cost.
+/// A builder that renders a picture from an original, a transform and limits.
 ///
 /// ```no_run
 /// use std::time::{Duration, Instant};
@@ -221,7 +222,7 @@ pub struct Render<'a> {
 }
 
 impl<'a> Render<'a> {
-    /// The original, in its own size and format, within the usual limits and without a deadline.
+    /// Creates a builder for the original in its own size and format, with the default limits and without a deadline.
     pub fn new(original: &'a [u8]) -> Self {
         Self {
             original,
@@ -234,48 +235,48 @@ impl<'a> Render<'a> {
         }
     }
 
-    /// What is asked of it.
+    /// Sets the transform.
     pub fn transform(self, transform: Transform) -> Self {
         Self { transform, ..self }
     }
 
-    /// The file that [`Transform::overlay`] names, if it names one.
+    /// Sets the file that [`Transform::overlay`] names, if there is one.
     pub fn overlay(self, overlay: Option<OverlayFile<'a>>) -> Self {
         Self { overlay, ..self }
     }
 
-    /// The `Accept` header of the viewer, from which `format=auto` chooses; AVIF is preferred to WebP where the viewer takes
-    /// both.
+    /// Sets the client's `Accept` header, from which `format=auto` chooses; AVIF is preferred to WebP if the client
+    /// accepts both.
     pub fn accept(self, header: &str) -> Self {
         self.accepted(Accepted::from_header(header, &AUTO_FORMATS))
     }
 
-    /// What `format=auto` may choose, as it was negotiated.
+    /// Sets the negotiated formats for `format=auto`.
     pub fn accepted(self, accepted: Accepted) -> Self {
         Self { accepted, ..self }
     }
 
-    /// How much time an AVIF may take: one of [`codec::avif::SPEEDS`].
+    /// Sets the speed of the AVIF encoder: one of [`codec::avif::SPEEDS`].
     pub fn avif_speed(self, avif_speed: u8) -> Self {
         Self { avif_speed, ..self }
     }
 
-    /// What it may cost.
+    /// Sets the limits.
     pub fn limits(self, limits: impl Into<Limits>) -> Self {
         Self { limits: limits.into(), ..self }
     }
 
-    /// When to give up.
+    /// Sets the deadline.
     pub fn deadline(self, deadline: Instant) -> Self {
         self.work(Work::until(deadline))
     }
 
-    /// What is asked throughout whether to go on; this takes the place of a deadline given before.
+    /// Sets the cancellation token, which replaces a deadline set before.
     pub fn work(self, work: Work) -> Self {
         Self { work, ..self }
     }
 
-    /// Makes the picture.
+    /// Renders the picture.
     ///
     /// # Errors
     /// Any [`Error`]. Limits are checked before memory is allocated.
@@ -321,7 +322,7 @@ impl<'a> Render<'a> {
             let held = raster.bytes() + overlay.as_ref().map_or(0, Placed::held);
             write(&raster, space, *only, self.encode_request(), budget.beside(held)?)?
         } else {
-            // Each format may want it in other colours, or without alpha.
+            // Each format may require other colours, or no alpha.
             output::smallest(&encoders, self.encode_request(), rest, |encoder, request, rest| {
                 let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
                 let on_background = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
@@ -335,13 +336,13 @@ impl<'a> Render<'a> {
         Ok(Rendered { stages, ..rendered })
     }
 
-    /// What decides about the format of the picture.
+    /// The factors that determine the output format.
     fn choice(&self, source: Format, plan: &Plan) -> Choice {
         let Output { format: asked, lossless, .. } = self.transform.output;
         Choice { asked, lossless, accepted: self.accepted, source, size: plan.output_size() }
     }
 
-    /// How the picture is to be written.
+    /// The encoding request.
     fn encode_request(&self) -> EncodeRequest {
         let Output { quality, lossless, progressive, max_bytes, .. } = self.transform.output;
         let usual = EncodeOptions::DEFAULT;
@@ -351,7 +352,7 @@ impl<'a> Render<'a> {
     }
 }
 
-/// An original of which only the header has been read.
+/// An original with a parsed header.
 struct Prepared<'a> {
     render: &'a Render<'a>,
     image: Image<'a>,
@@ -359,7 +360,7 @@ struct Prepared<'a> {
     crop: Area,
     plan: Plan,
     animation: Option<Animation>,
-    /// Whether faces will be looked for, which takes a picture of some size.
+    /// Whether faces are searched, which requires a picture of some size.
     finds_faces: bool,
     budget: Budget,
 }
@@ -373,7 +374,7 @@ impl<'a> Prepared<'a> {
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
         let crop = original.crop(transform.crop, plan::focus_of(transform.gravity))?;
         let plan = Plan::new(original, crop, transform, None)?;
-        // What is known to be too much need not be decoded first.
+        // Fails before decoding if the result is known to exceed the budget.
         budget.check_memory(least_memory(&header, &plan))?;
         let animation = image.animation(work)?;
         let finds_faces = hides_faces(transform)
@@ -382,7 +383,7 @@ impl<'a> Prepared<'a> {
         Ok(Self { render, image, original, crop, plan, animation, finds_faces, budget: *budget })
     }
 
-    /// Whether the plan is not complete before pixels are seen.
+    /// Whether the plan depends on pixels.
     fn needs_pixels(&self) -> bool {
         let transform = &self.render.transform;
         transform.trim.is_some()
@@ -391,7 +392,7 @@ impl<'a> Prepared<'a> {
             || self.plan.is_cut() && interest(transform).is_some()
     }
 
-    /// What the output needs of the decoder.
+    /// The requirements of the output for the decoder.
     fn need(&self) -> Need<'a> {
         let transform = &self.render.transform;
         let area = match self.needs_pixels() {
@@ -399,7 +400,7 @@ impl<'a> Prepared<'a> {
             true => self.plan.field,
             false => self.plan.area,
         };
-        // A border can only be found in all of the pixels, and decoders shrink without regard to light.
+        // A border can only be detected in full-size pixels, and decoders do not reduce in linear light.
         let whole = transform.trim.is_some() || transform.linear;
         let scale = match self.plan.scale() {
             _ if whole => 1.0,
@@ -421,14 +422,14 @@ impl<'a> Prepared<'a> {
         Ok(self.picture(decoded))
     }
 
-    /// The picture with these pixels.
+    /// Combines the decoded pixels with the plan.
     fn picture(&self, decoded: Decoded) -> Picture<'a> {
         let Self { render, image, original, crop, plan, budget, .. } = *self;
         Picture { render, header: image.header(), original, crop, plan, decoded, faces: None, budget }
     }
 }
 
-/// A decoded original on its way to becoming the output.
+/// A decoded original that is being transformed.
 struct Picture<'a> {
     render: &'a Render<'a>,
     header: Header,
@@ -436,14 +437,14 @@ struct Picture<'a> {
     crop: Area,
     plan: Plan,
     decoded: Decoded,
-    /// Faces in upright pixels of the original, largest first, once they have been looked for.
+    /// The faces in upright pixels of the original, largest first, once they have been searched.
     faces: Option<Vec<Area>>,
-    /// For all that is held, the decoded picture included.
+    /// The budget for all memory, including the decoded picture.
     budget: Budget,
 }
 
 impl Picture<'_> {
-    /// Plans again with what only the pixels can tell: where the border ends, and where the interesting part lies.
+    /// Completes the plan with information from the pixels: the border to trim, and the position of the crop.
     fn refine_plan(&mut self) -> Result<(), Error> {
         let transform = &self.render.transform;
         let interest = interest(transform);
@@ -475,7 +476,7 @@ impl Picture<'_> {
         Ok(())
     }
 
-    /// Hides what is not to be seen.
+    /// Applies the redaction.
     fn redacted(mut self) -> Result<Self, codec::Error> {
         let Render { transform, work, .. } = self.render;
         let Some(Redaction { hidden, mode }) = &transform.redaction else { return Ok(self) };
@@ -485,7 +486,7 @@ impl Picture<'_> {
                 self.look_for_faces(Area::whole(self.original.width, self.original.height))?;
                 self.faces.iter().flatten().copied().map(faces::whole).collect()
             }
-            // What lies beside the picture hides nothing.
+            // Areas outside of the picture are ignored.
             Hidden::Areas(areas) => {
                 areas.iter().filter_map(|area| self.original.crop(Some(*area), (0.0, 0.0)).ok()).collect()
             }
@@ -497,7 +498,7 @@ impl Picture<'_> {
         Ok(self)
     }
 
-    /// Finds the faces of a field of the stored picture, unless that has been done.
+    /// Finds the faces in a field of the stored picture, unless that was done before.
     fn look_for_faces(&mut self, field: Area) -> Result<(), codec::Error> {
         if self.faces.is_some() {
             return Ok(());
@@ -515,8 +516,8 @@ impl Picture<'_> {
         Ok(())
     }
 
-    /// The middle of the faces that are asked for, in shares of a field of the stored picture once it is upright; `None`
-    /// where none are asked for or there are none.
+    /// The centre of the requested faces, as fractions of a field of the stored picture after orientation; `None` if no
+    /// faces are requested or found.
     fn middle_of_faces(&mut self, field: Area, interest: Interest) -> Result<Option<(f64, f64)>, codec::Error> {
         if !matches!(interest, Interest::Face | Interest::Faces) {
             return Ok(None);
@@ -533,8 +534,8 @@ impl Picture<'_> {
         Ok(wanted.as_ref().and_then(share))
     }
 
-    /// The middle of the most interesting window of a field of the stored picture, in shares of the field once it is turned,
-    /// as are the sides of the window.
+    /// The centre of the best window of a field of the stored picture, as fractions of the field after rotation; the
+    /// sides of the window are fractions, too.
     fn focus(
         &self,
         field: Area,
@@ -546,7 +547,7 @@ impl Picture<'_> {
         Ok(smart_crop::focus(&thumbnail, interest, window))
     }
 
-    /// A field of the stored picture as sRGB, both sides at most `side` pixels.
+    /// A field of the stored picture as sRGB, with sides of at most `side` pixels.
     fn thumbnail(&self, field: Area, side: u32) -> Result<Raster, codec::Error> {
         let field = self.in_raster(field);
         let shrink = (field.width.max(field.height) / f64::from(side)).max(1.0);
@@ -556,7 +557,7 @@ impl Picture<'_> {
         Ok(colour::to_eight_bits(Conversion::new(&self.decoded, Colorspace::Srgb).apply(small)))
     }
 
-    /// The upright picture at the size of the plan and in its original's depth, and the space that its colours are in.
+    /// The upright picture at the planned size and in the depth of the original, and its colour space.
     fn finished(self) -> Result<(Raster, Colorspace), codec::Error> {
         let Render { transform, work, .. } = self.render;
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
@@ -582,7 +583,7 @@ impl Picture<'_> {
         Ok((resize::resize(turned, all, all, self.plan.width, self.plan.height, budget)?, conversion.to))
     }
 
-    /// The same with the effects that are asked for.
+    /// The same with effects applied.
     fn with_effects(self) -> Result<(Raster, Colorspace), codec::Error> {
         let (Render { transform, work, .. }, budget) = (self.render, self.budget);
         let (raster, space) = self.finished()?;
@@ -590,7 +591,7 @@ impl Picture<'_> {
         Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, work)?, space))
     }
 
-    /// The same in its frame.
+    /// The same with framing applied.
     fn framed(self) -> Result<Framed, codec::Error> {
         let (Render { transform, work, .. }, budget, canvas) = (self.render, self.budget, self.plan.canvas);
         let (raster, space) = self.with_effects()?;
@@ -598,12 +599,12 @@ impl Picture<'_> {
         Ok(Framed { raster, space, canvas })
     }
 
-    /// An area of the stored picture in pixels of the raster.
+    /// Converts an area of the stored picture to pixels of the raster.
     fn in_raster(&self, area: Area) -> Area {
         area.in_raster(&self.decoded.raster, self.decoded.area)
     }
 
-    /// The way back from [`Self::in_raster`].
+    /// The inverse of [`Self::in_raster`].
     fn in_original(&self, area: Area) -> Area {
         let (covered, raster) = (self.decoded.area, &self.decoded.raster);
         let (x, y) = (covered.width / f64::from(raster.width()), covered.height / f64::from(raster.height()));
@@ -611,22 +612,22 @@ impl Picture<'_> {
     }
 }
 
-/// A picture that lacks nothing but its background.
+/// A picture that is complete except for its background.
 struct Framed {
     raster: Raster,
     space: Colorspace,
-    /// What the background fills around it.
+    /// The padding that the background fills.
     canvas: Option<Canvas>,
 }
 
-/// Bytes that the output takes at least: its pixels, without alpha, which may turn out to be idle.
+/// A lower bound of the memory of the output in bytes: its pixels without alpha, which may turn out to be unused.
 fn least_memory(header: &Header, plan: &Plan) -> u64 {
     let (width, height) = plan.output_size();
     let samples = if matches!(header.channels, Channels::L | Channels::La) { 1 } else { 3 };
     u64::from(width) * u64::from(height) * samples
 }
 
-/// Whether `crop` names a size that a smart gravity finds a place for.
+/// Whether `crop` has only a size, and its position is found by a smart gravity.
 fn places_crop(transform: &Transform) -> bool {
     let is_size = matches!(transform.crop, Some(Crop::PixelSize { .. } | Crop::ShareSize { .. }));
     is_size && interest(transform).is_some()
@@ -636,7 +637,7 @@ fn hides_faces(transform: &Transform) -> bool {
     matches!(&transform.redaction, Some(Redaction { hidden: Hidden::Faces, .. }))
 }
 
-/// What is kept of the metadata. Next to a picture of which something is hidden, nothing may describe it or show it.
+/// The metadata to keep. With a redaction, metadata that could describe or show the hidden parts is dropped.
 fn kept(transform: &Transform) -> Keep {
     match keep(transform.metadata) {
         Keep::All if transform.redaction.is_some() => Keep::Copyright,
@@ -644,7 +645,7 @@ fn kept(transform: &Transform) -> Keep {
     }
 }
 
-/// Where a point in shares of a picture's sides is after a turn.
+/// Applies an orientation to a point given as fractions of the sides.
 fn turned((x, y): (f64, f64), turn: Orientation) -> (f64, f64) {
     let point = Area { x, y, width: 0.0, height: 0.0 }.oriented(turn, 1.0, 1.0);
     (point.x, point.y)
@@ -660,7 +661,7 @@ fn interest(transform: &Transform) -> Option<Interest> {
     }
 }
 
-/// How a file in these colours says so: by code points for their primaries, or by a profile.
+/// The colour description for a file: code points of the primaries, or a profile.
 fn announced(space: Colorspace, encoder: &dyn Encoder) -> (Primaries, Option<Vec<u8>>) {
     if space == Colorspace::DisplayP3 && encoder.writes_primaries() {
         return (Primaries::DisplayP3, None);
@@ -668,7 +669,8 @@ fn announced(space: Colorspace, encoder: &dyn Encoder) -> (Primaries, Option<Vec
     (Primaries::Srgb, conversion::profile(space))
 }
 
-/// The picture in colours that a file can announce: grey and sRGB need no words, and others only go where a place is.
+/// The picture in colours that the file can describe: grey and sRGB need no description, other spaces are used only if
+/// the format supports one.
 fn carried_colours(
     raster: Cow<'_, Raster>,
     space: Colorspace,
@@ -686,8 +688,8 @@ fn carried_colours(
     }
 }
 
-/// The picture over its background and on its canvas, in colours that the format can tell of. `budget` is for all that is
-/// held, the raster included.
+/// The picture over its background and on its canvas, in colours that the file can describe. `budget` is for all
+/// memory, including the raster.
 fn on_background<'r>(
     raster: Cow<'r, Raster>,
     space: Colorspace,
@@ -699,13 +701,13 @@ fn on_background<'r>(
     let has_place = encoder.has_profile() || encoder.writes_primaries();
     let held = if let Cow::Borrowed(raster) = &raster { raster.bytes() } else { 0 };
     let (raster, space) = carried_colours(raster, space, has_place, budget)?;
-    // Where the colours were changed, the raster is held beside them.
+    // Converted colours are a second raster.
     let budget = if let Cow::Owned(_) = &raster { budget.beside(held)? } else { budget };
     let background = transform.background.map(|color| conversion::color(color, space));
     Ok((lay_out(raster, canvas, background, encoder.has_alpha(), budget)?, space))
 }
 
-/// A finished picture with its overlay, if there is one. `budget` is for all that is held, the picture included.
+/// Blends the overlay over a finished picture, if there is one. `budget` is for all memory, including the picture.
 fn with_overlay<'r>(
     (raster, space): (Cow<'r, Raster>, Colorspace),
     overlay: Option<&Placed<'_>>,
@@ -718,7 +720,7 @@ fn with_overlay<'r>(
     Ok((Cow::Owned(raster), space))
 }
 
-/// Lays the picture over its background and onto its canvas.
+/// Blends the picture over its background and onto its canvas.
 fn lay_out(
     raster: Cow<'_, Raster>,
     canvas: Option<Canvas>,

@@ -1,4 +1,4 @@
-//! Cells of a picture that become one colour each: their mean, for which alpha weighs the colours.
+//! Mosaics: cells of a picture that get one colour each, the alpha-weighted mean.
 
 use super::colour::of_samples;
 use super::effects::Sample;
@@ -6,17 +6,17 @@ use image_origin_codec::{self as codec, Raster, Samples, Work};
 
 /// A grid over an area of a picture, in whole pixels.
 pub(super) struct Cells {
-    /// Where columns of cells begin, and where the last one ends.
+    /// The start of each column of cells, and the end of the last one.
     across: Vec<usize>,
-    /// Where rows of cells begin, and where the last one ends.
+    /// The start of each row of cells, and the end of the last one.
     down: Vec<usize>,
 }
 
-/// Columns or rows of pixels.
+/// A range of columns or rows of pixels.
 pub(super) type Span = std::ops::Range<usize>;
 
 impl Cells {
-    /// A grid of about equal cells. No cell is smaller than a pixel.
+    /// A grid of approximately equal cells of at least one pixel.
     pub(super) fn even(across: Span, down: Span, columns: usize, rows: usize) -> Self {
         let split = |span: Span, parts: usize| {
             let parts = parts.clamp(1, span.len().max(1));
@@ -25,13 +25,13 @@ impl Cells {
         Self { across: split(across, columns), down: split(down, rows) }
     }
 
-    /// A grid of squares with sides of that many pixels, of which the last ones may be cut.
+    /// A grid of squares with this side in pixels; the last ones may be truncated.
     pub(super) fn squares(across: Span, down: Span, side: usize) -> Self {
         let split = |span: Span| span.clone().step_by(side.max(1)).chain([span.end]).collect();
         Self { across: split(across), down: split(down) }
     }
 
-    /// Gives every pixel of a cell the colour that `means` has for it.
+    /// Fills every cell with its colour in `means`.
     pub(super) fn fill(&self, raster: &mut Raster, means: &Raster) {
         let pixel = size_of_val(means.samples().as_bytes()) / (means.width() as usize * means.height() as usize);
         let stride = raster.width() as usize * pixel;
@@ -46,13 +46,13 @@ impl Cells {
         }
     }
 
-    /// Bytes of the means of all cells of a picture like this one.
+    /// The memory in bytes for the means of all cells of such a picture.
     pub(super) fn memory(&self, raster: &Raster) -> u64 {
         let sample = size_of_val(raster.samples().as_bytes()) / raster.samples().len().max(1);
         ((self.across.len() - 1) * (self.down.len() - 1) * raster.channels().count() * sample) as u64
     }
 
-    /// A picture that has a pixel for each cell.
+    /// A picture with one pixel for each cell.
     ///
     /// # Errors
     /// [`codec::Error::Stopped`] between rows.

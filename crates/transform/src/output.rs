@@ -1,4 +1,4 @@
-//! Which format to write, and at which quality.
+//! Selection of the output format and quality.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -8,24 +8,24 @@ use image_origin_codec::{self as codec, Budget, EncodeOptions, Encoder, Format, 
 use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::{FormatChoice, accept};
 
-/// Most pixels that `format=auto` makes an AVIF of, which take a core three to four seconds; a viewer who wants more has to
-/// ask for it.
+/// The maximum number of pixels of an AVIF chosen by `format=auto`, which takes a core three to four seconds; larger
+/// ones must be requested explicitly.
 const MOST_AVIF_PIXELS: u64 = 1 << 24;
 
-/// The formats that `format=auto` chooses from where the configuration says nothing, best first.
+/// The default formats for `format=auto`, in order of preference.
 pub const AUTO_FORMATS: [Format; 2] = [Format::Avif, Format::WebP];
 
-/// The newer formats that a viewer's `Accept` header names, of those that the configuration allows, best first:
-/// `format=auto` chooses the first.
+/// The configured formats that the client's `Accept` header allows, in order of preference: `format=auto` chooses the
+/// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Accepted {
     formats: [Option<Format>; AUTO_FORMATS.len()],
 }
 
 impl Accepted {
-    /// Reads an `Accept` header (RFC 9110, 12.5.1), with the formats of the configuration in their order. Of those, the
-    /// ones with the highest weight count. Only what is named does: `image/*` and `*/*` are what programs send that
-    /// cannot show the newer formats.
+    /// Parses an `Accept` header (RFC 9110, 12.5.1), given the configured formats in order of preference. Of those, the
+    /// ones with the highest weight are accepted. Wildcards such as `image/*` and `*/*` are ignored: they are sent even
+    /// by programs that do not support the newer formats.
     pub fn from_header(header: &str, formats: &[Format]) -> Self {
         let types: Vec<&str> = formats.iter().map(|format| format.media_type()).collect();
         let preferred = accept::preferred(header, &types);
@@ -33,34 +33,34 @@ impl Accepted {
         Self { formats: [(); AUTO_FORMATS.len()].map(|()| best.next()) }
     }
 
-    /// Their names with commas between them, best first: a text that is part of entity tags.
+    /// The comma-separated names, in order of preference: a text that is part of entity tags.
     pub fn canonical(&self) -> String {
         let names: Vec<_> = self.formats.iter().flatten().map(|format| format.name()).collect();
         names.join(",")
     }
 
-    /// The best of them that holds animations.
+    /// The most preferred format that supports animations.
     fn best_animated(&self) -> Option<Format> {
         let holds = |format: &Format| codec::encoder(*format).is_some_and(Encoder::has_animation);
         self.formats.iter().flatten().copied().find(holds)
     }
 
-    /// Those that can be written as is asked for, of a picture of this size.
+    /// The formats that can encode a picture of this size as requested.
     fn formats(&self, lossless: bool, (width, height): (u32, u32)) -> impl Iterator<Item = Format> {
-        // Without loss, AVIF has drawings several times as large as WebP.
+        // Losslessly encoded drawings are several times as large in AVIF as in WebP.
         let is_for_avif = !lossless && u64::from(width) * u64::from(height) <= MOST_AVIF_PIXELS;
         self.formats.into_iter().flatten().filter(move |format| *format != Format::Avif || is_for_avif)
     }
 }
 
-/// What decides about the format of the output.
+/// The factors that determine the output format.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice {
-    /// What is asked for, if anything is.
+    /// The requested format, if any.
     pub(super) asked: Option<FormatChoice>,
-    /// Whether to encode without loss.
+    /// Whether to encode losslessly.
     pub(super) lossless: bool,
-    /// What `format=auto` may choose.
+    /// The formats that `format=auto` may choose.
     pub(super) accepted: Accepted,
     /// The format of the original.
     pub(super) source: Format,
@@ -69,8 +69,8 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// The encoder for what was asked for, or what suits the picture. Where that is left to us, newer formats come first, and
-    /// last the one that every viewer knows: see [`smallest`]. `budget` is for what is held beside the raster.
+    /// The encoder for the requested format, or candidates that suit the picture. With `format=auto`, newer formats
+    /// come first, and the universally supported one last: see [`smallest`]. `budget` is for memory besides the raster.
     pub(super) fn for_raster(&self, raster: &Raster, budget: Budget) -> Result<Vec<&'static dyn Encoder>, Error> {
         if let Some(format) = self.settled() {
             return Ok(vec![encoder(format)?]);
@@ -81,14 +81,14 @@ impl Choice {
             newer.formats(self.lossless, self.size).chain(old).map(encoder).collect::<Result<Vec<_>, _>>()?;
         encoders.retain(|encoder| self.fits(*encoder));
         if encoders.is_empty() {
-            // Of all formats, this one holds the longest sides.
+            // PNG supports the longest sides of all formats.
             encoders.push(encoder(Format::Png)?);
         }
         Ok(encoders)
     }
 
-    /// The encoders where the pixels have no say in the choice, else none. What came as a JPEG is a photograph, and may stay
-    /// one.
+    /// The candidate encoders if the choice does not depend on the pixels, else none. An original in JPEG is a
+    /// photograph, and may stay a JPEG.
     pub(super) fn unseen(&self) -> Vec<&'static dyn Encoder> {
         let newer = match self.settled() {
             Some(format) => return encoder(format).into_iter().collect(),
@@ -99,8 +99,8 @@ impl Choice {
         encoders.filter(|encoder| self.fits(*encoder)).collect()
     }
 
-    /// The encoders that keep an animation, if the format that is asked for has any. Where that is left to us, the smaller
-    /// file counts; GIF loses colours.
+    /// The candidate encoders that keep an animation, if the requested format supports them. With `format=auto`, the
+    /// smaller file is chosen; GIF loses colours.
     pub(super) fn for_animation(&self) -> Vec<&'static dyn Encoder> {
         let formats = match self.asked {
             Some(FormatChoice::WebP) => [Some(Format::WebP), None],
@@ -117,12 +117,12 @@ impl Choice {
         encoders.filter(|encoder| encoder.has_animation() && (is_settled || self.fits(*encoder))).collect()
     }
 
-    /// Whether a picture of that size can be written.
+    /// Whether the encoder supports this size.
     fn fits(&self, encoder: &dyn Encoder) -> bool {
         self.size.0.max(self.size.1) <= encoder.max_side()
     }
 
-    /// The format, where it does not depend on the picture.
+    /// The format, if it does not depend on the picture.
     fn settled(&self) -> Option<Format> {
         match self.asked {
             Some(FormatChoice::Avif) => Some(Format::Avif),
@@ -140,8 +140,8 @@ fn encoder(format: Format) -> Result<&'static dyn Encoder, Error> {
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }
 
-/// Writes with the first of the encoders whose file is no larger than that of the last one. Drawings, and pictures of a
-/// few pixels, are often smallest in an old format, and a newer one may have no room for a large picture.
+/// Encodes with the first encoder whose file is no larger than that of the last one. Drawings, and very small pictures,
+/// are often smallest in an old format, and a newer one may not support a large picture.
 pub(super) fn smallest<E: Copy>(
     encoders: &[E],
     request: EncodeRequest,
@@ -153,7 +153,7 @@ pub(super) fn smallest<E: Copy>(
         [only] => return write(*only, request, budget),
         [newer @ .., old] => (*old, newer),
     };
-    // A limit leaves the best quality to the format that needs fewer bytes for it, so they are compared without.
+    // With a limit, the format that needs fewer bytes would use them for quality, so formats are compared without it.
     let plain = write(old, EncodeRequest { max_bytes: None, ..request }, budget)?;
     let rest = budget.beside(plain.bytes.capacity() as u64)?;
     for encoder in newer {
@@ -171,8 +171,8 @@ pub(super) fn smallest<E: Copy>(
     write(old, request, budget)
 }
 
-/// PNG where JPEG would lose what is to be kept, transparency, or the edges of drawings; JPEG for everything else. Grey may
-/// be a drawing or a photograph, so there PNG counts if it is no larger.
+/// PNG if JPEG would lose what must be kept, transparency, or the edges of drawings; otherwise JPEG. Grey pictures may
+/// be drawings or photographs, so PNG is used if it is no larger.
 fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static [Format], Error> {
     if lossless || raster.channels().has_alpha() {
         return Ok(&[Format::Png]);
@@ -184,49 +184,51 @@ fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static 
     })
 }
 
-/// Most files that are made in search of the quality of an animation, each of all frames or as many of them as fit.
+/// The maximum number of files that are encoded in the search for the quality of an animation, each of all frames or of
+/// as many as fit.
 pub(super) const ATTEMPTS_OF_ANIMATIONS: u32 = 4;
 
-/// The share of the length that is allowed by which a file of a limited search may be shorter than it could be.
+/// The fraction (1/n) of the limit by which the result of a bounded search may be shorter than the limit.
 const NEAR: u64 = 16;
 
-/// By how much the logarithm of a file's length grows from a quality to the next, where nothing is known yet.
+/// The initial estimate of the growth of the logarithm of the file length per quality step.
 const GROWTH: f64 = 0.03;
 
-/// So many attempts follow the lengths of earlier ones; those after them halve what is left, so that the search ends.
+/// The number of attempts that extrapolate from earlier lengths; later ones bisect, so that the search terminates.
 const GUESSES: u32 = 4;
 
-/// How a file is to be written, and how long it may be.
+/// The encoding request: options and length limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EncodeRequest {
-    /// The best quality is that of the options.
+    /// The options, with the highest quality.
     pub(super) options: EncodeOptions,
-    /// Most bytes of the file, its metadata included.
+    /// The maximum length of the file in bytes, including its metadata.
     pub(super) max_bytes: Option<u32>,
 }
 
-/// The outcome of an attempt to write a file of limited length.
+/// The outcome of an attempt to encode a file of limited length.
 pub(super) enum Attempt<'c> {
-    /// The encoded picture, and what is to be embedded in it.
+    /// The encoded picture, and the metadata to embed.
     Whole(Vec<u8>, Cow<'c, Carried>),
-    /// It was given up as too long; it would have had about so many bytes.
+    /// It was aborted because it is too long; the value is its estimated length in bytes.
     GivenUp(u64),
 }
 
-/// The last step of every picture: the file in one format at the highest quality that fits, with its metadata.
+/// The last step for every picture: encodes the file in one format at the highest quality that fits, with its metadata.
 pub(super) struct Finish {
     pub(super) format: Format,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Most files that are made in search of a quality, two at least. With a limit, the quality may be lower than the
-    /// highest that fits, and the first file that is nearly as long as is allowed will do.
+    /// The maximum number of files that are encoded in the search for a quality, at least two. With a maximum, the
+    /// quality may be lower than the highest that fits, and the first file that is nearly as long as allowed is
+    /// accepted.
     pub(super) attempts: Option<u32>,
 }
 
 impl Finish {
-    /// Writes the file at the quality that is asked for, or at the highest below it that keeps `max_bytes`. `encode` makes
-    /// the whole picture within a budget, and is told the length from which on it may give up; `has_quality` tells
-    /// whether a lower quality would make it smaller.
+    /// Encodes the file at the requested quality, or at the highest below it that satisfies `max_bytes`. `encode`
+    /// encodes the whole picture within a budget, and receives the length at which it may abort; `has_quality` is
+    /// whether a lower quality yields a smaller file.
     pub(super) fn write<'c>(
         &self,
         request: EncodeRequest,
@@ -245,7 +247,7 @@ impl Finish {
             let Some(next) = search.next(attempt) else { break };
             let quality = if Some(attempt) == attempts && best.is_none() { lowest } else { next };
             let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
-            // What is the smallest is told exactly.
+            // The size of the smallest file is reported exactly.
             let give_up = if quality == lowest { u64::MAX } else { allowed };
             let length = match encode(&EncodeOptions { quality, ..options }, give_up, rest)? {
                 Attempt::Whole(encoded, carried) => {
@@ -270,11 +272,11 @@ impl Finish {
     }
 }
 
-/// The search for the highest quality whose file is short enough. It begins with the highest of all.
+/// The search for the highest quality whose file is short enough, starting with the highest.
 struct Search {
-    /// The qualities that are not known to be too low or too high.
+    /// The range of qualities that are neither known to fit nor known to be too high.
     left: RangeInclusive<u8>,
-    /// The logarithm of the length that is allowed.
+    /// The logarithm of the allowed length.
     allowed: f64,
     /// The highest quality that fits, and the lowest that does not, with the logarithms of their lengths.
     fits: Option<(f64, f64)>,
@@ -286,7 +288,7 @@ impl Search {
         Self { left: lowest..=highest, allowed: (allowed as f64).ln(), fits: None, exceeds: None }
     }
 
-    /// The quality for an attempt, which are counted from 1.
+    /// The quality for an attempt, where the first attempt is 1.
     fn next(&self, attempt: u32) -> Option<u8> {
         let (low, high) = (*self.left.start(), *self.left.end());
         if low > high {
@@ -456,7 +458,7 @@ mod tests {
 
     #[test]
     fn the_search_for_a_quality_is_short() {
-        // Files whose length doubles from so many qualities to the next, beside a part that no quality changes.
+        // Files whose length doubles every so many qualities, plus a constant part.
         for (doubles, fixed) in [(10.0, 0), (20.0, 500), (25.0, 0), (60.0, 50_000)] {
             let length = |quality: u8| fixed + (1000.0 * (f64::from(quality) / doubles).exp2()) as usize;
             for wanted in 1..=80 {
@@ -470,7 +472,7 @@ mod tests {
                 let written = finish(Format::Qoi, None).write(request, |_| true, Budget::UNLIMITED, exact);
                 let bytes = written.unwrap().bytes;
                 assert_eq!((bytes.len(), made.take() <= 11), (length(wanted), true), "{doubles} {fixed} {wanted}");
-                // Given up at once, with its length told a fifth too long.
+                // Aborted immediately, with an estimated length that is a fifth too long.
                 let short = |options: &EncodeOptions, give_up: u64, _| {
                     let bytes = make(options);
                     let length = bytes.len() as u64;

@@ -1,25 +1,25 @@
-//! Pure geometry: which area of the stored picture becomes how many pixels, and where they lie on the canvas.
+//! Geometry: the area of the stored picture that is used, its size in output pixels, and its position on the canvas.
 //!
-//! A plan is made from the header alone. Sizes are rounded as libvips does for sharp: the shrink factor is kept exact
-//! and the result rounded to the nearest pixel.
+//! A plan is computed from the header alone. Sizes are rounded as in libvips and sharp: the shrink factor is exact, and
+//! the result is rounded to the nearest pixel.
 
 use super::Error;
 use super::tilt::{self, Angle, Tilt};
 use image_origin_codec::{Area, Orientation};
 use image_origin_query::{Anchor, Crop, Fit, Flip, Gravity, MAX_SIDE, Padding, Ratio, TargetBox, Transform};
 
-/// The stored picture, as its header describes it.
+/// The properties of the stored picture, from its header.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Original {
     /// Stored width.
     pub width: u32,
     /// Stored height.
     pub height: u32,
-    /// What makes the stored pixels upright.
+    /// The orientation of the stored pixels.
     pub orientation: Orientation,
 }
 
-/// Padding around the resized picture.
+/// The padding around the resized picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Canvas {
     /// Width of the output.
@@ -32,33 +32,33 @@ pub struct Canvas {
     pub top: u32,
 }
 
-/// What is to be done with the pixels.
+/// The plan for a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
     /// The area of the stored picture that becomes the output.
     pub area: Area,
-    /// The area of the stored picture that was left before `fit=cover` and `zoom` cut it: where a smart gravity may look.
+    /// The area of the stored picture before `fit=cover` and `zoom` crop it, which a smart gravity may search.
     pub field: Area,
-    /// The shares of the field's width and height, after all turns, that the output shows.
+    /// The visible fractions of the field's width and height, after all rotations.
     pub shown: (f64, f64),
-    /// What is applied to the resized pixels: EXIF's orientation, `rotate` and `flip` in one.
+    /// The orientation that is applied to the resized pixels, composed from EXIF orientation, `rotate` and `flip`.
     pub orientation: Orientation,
-    /// Width of the picture after everything, without padding.
+    /// The final width of the picture, without padding.
     pub width: u32,
-    /// Height of the picture after everything, without padding.
+    /// The final height of the picture, without padding.
     pub height: u32,
-    /// The rest of a turn that is not of quarters; it comes between the resize and the final size.
+    /// The rotation that remains besides quarter turns; it is applied between the resize and the final size.
     pub tilt: Option<Tilt>,
-    /// Padding, for `fit=contain` and `pad`.
+    /// The padding of `fit=contain` and `pad`.
     pub canvas: Option<Canvas>,
 }
 
 impl Plan {
-    /// Plans for the part `crop` (in upright pixels) of an original. `focus`, in shares of the field after all turns,
-    /// takes the place of the gravity.
+    /// Plans the part `crop` (in upright pixels) of an original. `focus`, as fractions of the field after all
+    /// rotations, replaces the gravity.
     ///
     /// # Errors
-    /// [`Error::Codec`] when a side of the output would be longer than [`MAX_SIDE`] and than that of the original.
+    /// [`Error::Codec`] if a side of the output would be longer than both [`MAX_SIDE`] and that of the original.
     pub fn new(
         original: Original,
         crop: Area,
@@ -81,7 +81,7 @@ impl Plan {
         let (width, height) = fitted.visible;
         let start = |focus: f64, length: f64, side: f64, size: f64| {
             let start = side * focus - length / 2.0;
-            // What keeps its size keeps its pixels.
+            // An unscaled picture is aligned to pixels.
             let start = if length == size { start.round() } else { start };
             start.clamp(0.0, side - length)
         };
@@ -117,51 +117,51 @@ impl Plan {
         })
     }
 
-    /// Size of the resized pixels before they are turned.
+    /// The size of the resized pixels before they are rotated.
     pub fn stored_size(&self) -> (u32, u32) {
         let (width, height) = self.tilt.map_or((self.width, self.height), |tilt| tilt.before);
         self.orientation.size(width, height)
     }
 
-    /// Whether a part of the field is not shown, so that it matters where the rest lies.
+    /// Whether a part of the field is cropped, so that the position matters.
     pub fn is_cut(&self) -> bool {
         self.shown.0 < 1.0 || self.shown.1 < 1.0
     }
 
-    /// The smallest scale of the stored picture that has a pixel for each pixel of the output, in `(0, 1]`.
+    /// The smallest scale of the stored picture that provides a pixel for each output pixel, in `(0, 1]`.
     pub fn scale(&self) -> f64 {
         let (width, height) = self.stored_size();
         (f64::from(width) / self.area.width).max(f64::from(height) / self.area.height).min(1.0)
     }
 
-    /// Size of the output, padding included.
+    /// The size of the output, including padding.
     pub fn output_size(&self) -> (u32, u32) {
         self.canvas.map_or((self.width, self.height), |canvas| (canvas.width, canvas.height))
     }
 }
 
 impl Original {
-    /// Size once upright.
+    /// The size of the upright picture.
     pub fn upright_size(&self) -> (u32, u32) {
         self.orientation.size(self.width, self.height)
     }
 
-    /// Where an area of the upright picture lies in the stored one.
+    /// Converts an area of the upright picture to the stored one.
     fn stored(&self, upright: Area) -> Area {
         let (width, height) = self.upright_size();
         upright.oriented(self.orientation.inverse(), width.into(), height.into())
     }
 
-    /// Where an area of the stored picture lies in the upright one.
+    /// Converts an area of the stored picture to the upright one.
     pub fn upright(&self, stored: Area) -> Area {
         stored.oriented(self.orientation, self.width.into(), self.height.into())
     }
 
-    /// The area that `crop` names, cut to the picture, in upright pixels. One of which only the size is given lies around
-    /// `focus`, in shares of the upright picture.
+    /// The area of `crop` in upright pixels, clipped to the picture. If it has only a size, it is centred at `focus`,
+    /// as fractions of the upright picture.
     ///
     /// # Errors
-    /// [`Error::CropOutside`] when it names nothing of the picture.
+    /// [`Error::CropOutside`] if it contains no part of the picture.
     pub fn crop(&self, crop: Option<Crop>, focus: (f64, f64)) -> Result<Area, Error> {
         let (width, height) = self.upright_size();
         let Some(crop) = crop else { return Ok(Area::whole(width, height)) };
@@ -196,14 +196,14 @@ impl Original {
     }
 }
 
-/// Refuses a side that is longer than `times` what is allowed. A picture may keep a longer side that it has; whether that
-/// can be written is for the encoder to say.
+/// Checks that a side is at most `times` the limit. A picture may keep a longer side; whether it can be encoded is
+/// decided by the encoder.
 fn check_side(side: f64, own: f64, times: f64) -> Result<(), Error> {
     let allowed = own.max(MAX_SIDE.into()).ceil() * times;
     if side > allowed { Err(Error::output_side(side as u64, allowed as u64)) } else { Ok(()) }
 }
 
-/// What `rotate` and `flip` are together: quarter turns and mirroring first, and the rest of the angle after them.
+/// The composition of `rotate` and `flip`: quarter turns and mirroring first, followed by the remaining angle.
 fn turn(transform: &Transform) -> (Orientation, Option<Angle>) {
     let (quarters, degrees) = transform.rotate.split();
     let flip = match transform.flip {
@@ -212,19 +212,19 @@ fn turn(transform: &Transform) -> (Orientation, Option<Angle>) {
         Flip::Vertical => Orientation::MIRRORED.then(Orientation::turned(2)),
         Flip::Both => Orientation::turned(2),
     };
-    // What is mirrored after it was turned was mirrored first and turned the other way.
+    // Mirroring after a rotation equals mirroring before the opposite rotation.
     let degrees = if matches!(transform.flip, Flip::Horizontal | Flip::Vertical) { -degrees } else { degrees };
     (Orientation::turned(quarters).then(flip), Angle::new(degrees))
 }
 
-/// The outcome of fitting a field into a box. Widths and heights are whole numbers but for `visible`.
+/// The result of fitting a field into a box. Widths and heights are integers except in `visible`.
 #[derive(Debug, Clone, Copy)]
 struct Fitted {
-    /// Size of the resized picture.
+    /// The size of the resized picture.
     size: (f64, f64),
-    /// Size of the part of the field that is seen.
+    /// The size of the visible part of the field.
     visible: (f64, f64),
-    /// Size of the output without `pad`.
+    /// The size of the output without `pad`.
     canvas: (f64, f64),
 }
 
@@ -251,7 +251,7 @@ fn fit(width: f64, height: f64, transform: &Transform) -> Fitted {
     }
 }
 
-/// Without a box nothing is resized; a ratio is reached by cutting, or by padding for `fit=contain`.
+/// Without a box the picture is not resized; a ratio is reached by cropping, or by padding for `fit=contain`.
 fn fit_ratio(width: f64, height: f64, transform: &Transform) -> Fitted {
     let whole = (rounded(width), rounded(height));
     let Some(ratio) = transform.framing.ratio.map(Ratio::get) else {
@@ -268,12 +268,12 @@ fn fit_ratio(width: f64, height: f64, transform: &Transform) -> Fitted {
     }
     let size = if is_wide { (rounded(height * ratio), whole.1) } else { (whole.0, rounded(width / ratio)) };
     let size = (size.0.min(whole.0), size.1.min(whole.1));
-    // As many pixels are shown as there are, so that none is resampled.
+    // The visible part is such that no pixel is resampled.
     let visible = (size.0 * width / whole.0, size.1 * height / whole.1);
     Fitted { size, visible: (visible.0.min(width), visible.1.min(height)), canvas: size }
 }
 
-/// How many pixels of the field become one of the output, across and down.
+/// The number of field pixels per output pixel, horizontally and vertically.
 fn shrink(width: f64, height: f64, target: TargetBox, transform: &Transform) -> (f64, f64) {
     let across = target.width().map(|w| width / f64::from(w));
     let down = target.height().map(|h| height / f64::from(h));
@@ -289,7 +289,7 @@ fn shrink(width: f64, height: f64, target: TargetBox, transform: &Transform) -> 
         }
     };
     let smallest = if transform.enlarge { 0.0 } else { 1.0 };
-    // No side may shrink to nothing.
+    // Each side keeps at least one pixel.
     (across.max(smallest).min(width), down.max(smallest).min(height))
 }
 
@@ -307,7 +307,7 @@ fn canvas(fitted: Fitted, (x, y): (f64, f64), padding: Padding) -> Option<Canvas
     })
 }
 
-/// The point that a gravity wants in the middle. The smart ones know theirs only once there are pixels.
+/// The point that a gravity centres. Smart gravities determine theirs from pixels.
 pub(super) fn focus_of(gravity: Gravity) -> (f64, f64) {
     match gravity {
         Gravity::Point(x, y) => (x.get(), y.get()),
@@ -337,7 +337,7 @@ mod tests {
         Plan::new(original, original.crop(transform.crop, focus_of(transform.gravity))?, &transform, None)
     }
 
-    /// Sizes that sharp 0.35 gives for the same size and options (`withoutEnlargement` where nothing may grow).
+    /// The sizes of sharp 0.35 for the same size and options (`withoutEnlargement` if nothing may grow).
     #[test]
     fn sizes_are_those_of_sharp() {
         let table = [
@@ -456,7 +456,7 @@ mod tests {
             }
             let Ok(plan) = plan(width, height, exif, &query) else { return Ok(()) };
             let (out_width, out_height) = plan.output_size();
-            // A picture that is turned has no side that is longer than its diagonal.
+            // No side of a rotated picture is longer than its diagonal.
             let longest = MAX_SIDE.max(f64::from(width).hypot(height.into()).ceil() as u32);
             prop_assert!((1..=longest).contains(&out_width) && (1..=longest).contains(&out_height));
             prop_assert!(plan.width <= out_width && plan.height <= out_height);

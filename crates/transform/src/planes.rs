@@ -1,8 +1,8 @@
-//! From JPEG to JPEG, WebP or AVIF without leaving luma and chroma: each plane is resized as it is stored.
+//! The path from JPEG to JPEG, WebP or AVIF without RGB: each luma and chroma plane is resized as it is stored.
 //!
-//! Both the resize and the conversion to RGB are linear, so their order does not matter but for rounding. What is saved
-//! are two conversions, and enlarging chroma only to halve it again. Whatever needs the colours of pixels takes the
-//! other way.
+//! Both the resize and the conversion to RGB are linear, so their order only affects rounding. This saves two
+//! conversions, and the upsampling of chroma before it is subsampled again. Anything that needs RGB pixels takes the
+//! other path.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -16,10 +16,10 @@ use image_origin_codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, 
 use image_origin_metadata as metadata;
 use image_origin_query::{Colorspace, Effects};
 
-/// Smaller pictures are not worth the trouble at their edges.
+/// The minimum side for this path, since edges dominate in smaller pictures.
 const SMALLEST_SIDE: u32 = 16;
 
-/// Makes the picture, if it can be made this way.
+/// Renders the picture, if it can be rendered on this path.
 ///
 /// # Errors
 /// As [`super::render`].
@@ -72,7 +72,8 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     Ok(Some(Rendered { stages, ..rendered }))
 }
 
-/// The planes of each range that is wanted. The last one takes the decoded planes over where they have the size already.
+/// The planes for each of the required ranges. The last range takes ownership of the decoded planes if they already
+/// have the right size.
 fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [Raster; 3])> {
     let Some((last, others)) = wanted.split_last() else { return Vec::new() };
     let mut made: Vec<_> =
@@ -81,7 +82,7 @@ fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [R
     made
 }
 
-/// Bytes that [`all_made`] holds at most, the decoded planes included.
+/// The maximum memory of [`all_made`] in bytes, including the decoded planes.
 fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
     let size @ (width, height) = plan.stored_size();
     let (half, chroma) = ((width.div_ceil(2), height.div_ceil(2)), chroma_area(plan));
@@ -99,7 +100,7 @@ fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
     held + working + turned
 }
 
-/// The encoders, if nothing that is asked for needs more than luma and chroma at their size; else none.
+/// The candidate encoders, if the request needs only resized luma and chroma; else none.
 fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
     let Prepared { render, image, plan, .. } = prepared;
     let (transform, header) = (&render.transform, image.header());
@@ -126,7 +127,7 @@ fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarE
     Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
 }
 
-/// Upright planes of a range, at the size of the plan.
+/// Upright planes of a range, at the planned size.
 fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) -> [Raster; 3] {
     let (width, height) = plan.stored_size();
     let [of_luma, of_chroma] = levels(range);
@@ -145,24 +146,24 @@ fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) ->
     [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)]
 }
 
-/// Whether an area is all of a plane, and becomes a picture of the plane's size.
+/// Whether an area covers a whole plane, and the result has the plane's size.
 fn is_whole(area: Area, raster: &Raster, width: u32, height: u32) -> bool {
     let size = (raster.width(), raster.height());
     area == Area::whole(size.0, size.1) && (width, height) == size
 }
 
-/// What the levels of luma and of chroma become.
+/// The conversions of the levels of luma and chroma.
 fn levels(range: Range) -> [Levels; 2] {
     let narrow = |levels: f32, offset: f32| Levels { scale: levels / 255.0, offset };
     match range {
         Range::Full => [Levels::SAME; 2],
-        // Chroma has its middle at 128 in both.
+        // Chroma is centred at 128 in both ranges.
         Range::Narrow => [narrow(219.0, 16.0), narrow(224.0, 128.0 - 128.0 * 224.0 / 255.0)],
     }
 }
 
-/// The area of the stored picture that the samples of chroma cover. With an odd number of columns or rows the last one,
-/// upright, lies half outside of the picture, where the filter finds its edge repeated.
+/// The area of the stored picture that the chroma samples cover. With an odd number of columns or rows, the last one
+/// (upright) exceeds the picture by half a sample, where the filter repeats the edge.
 fn chroma_area(plan: &Plan) -> Area {
     let times = |side: u32| f64::from(side.div_ceil(2) * 2) / f64::from(side);
     let upright = Area { x: 0.0, y: 0.0, width: times(plan.width), height: times(plan.height) };

@@ -1,9 +1,9 @@
-//! Hides areas of a decoded picture, before anything else is made of it.
+//! Redaction: hides areas of a decoded picture before any other processing.
 //!
-//! What is hidden is gone when the picture is resized, so that no filter, no gravity and no transparent pixel carries any
-//! of it on. An area becomes a mosaic of at most six cells along its longer side, and a blur is made of that mosaic, since
-//! what was merely blurred can be sharpened again. Areas are extended to whole pixels of the decoded picture, and by one
-//! more, which chroma may reach over.
+//! Hidden content is destroyed before the picture is resized, so that no filter, gravity or transparent pixel can
+//! reveal it. An area becomes a mosaic of at most six cells along its longer side, and a blur is computed from that
+//! mosaic, since a mere blur could be reversed. Areas are extended to whole pixels of the decoded picture, plus one,
+//! which chroma may reach over.
 
 use super::colour::{is_grey, with_colour, with_colour_memory};
 use super::conversion::{self, Conversion};
@@ -12,10 +12,10 @@ use super::resize::{resize, whole_pixels};
 use image_origin_codec::{self as codec, Area, Budget, Decoded, Raster, Samples, Work};
 use image_origin_query::{Color, Colorspace, RedactMode};
 
-/// Cells along the longer side of an area.
+/// The number of cells along the longer side of an area.
 const CELLS: f64 = 6.0;
 
-/// Hides areas, which are given in pixels of the stored picture. `budget` is for all that is held, the picture included.
+/// Hides areas, given in pixels of the stored picture. `budget` is for all memory, including the picture.
 ///
 /// # Errors
 /// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
@@ -49,7 +49,7 @@ pub(super) fn hide(
     Ok(decoded)
 }
 
-/// The picture in the output's own colours, with as many as the colour needs, and what they are.
+/// Converts the picture to a space that can represent the colour, and returns that space.
 fn converted(
     decoded: Decoded,
     color: Color,
@@ -66,7 +66,7 @@ fn converted(
     Ok((Decoded { raster, icc: conversion::profile(conversion.to), ..decoded }, conversion.to))
 }
 
-/// The whole columns and rows that an area touches, and one more to each side; none where it lies beside the picture.
+/// The whole columns and rows that an area touches, plus one on each side; `None` if it lies outside of the picture.
 fn spans(area: Area, raster: &Raster) -> Option<(Span, Span)> {
     let (width, height) = (raster.width() as usize, raster.height() as usize);
     let beside =
@@ -111,13 +111,13 @@ fn dissolve(
     Ok(())
 }
 
-/// Fills an area with an opaque colour of the picture's own space.
+/// Fills an area with an opaque colour in the picture's space.
 fn paint(raster: &mut Raster, across: Span, down: Span, color: Color) {
     let [red, green, blue] = color.rgb;
     let colours: &[u8] = if is_grey(raster) { &[red] } else { &[red, green, blue] };
     let alpha: &[u8] = if raster.channels().has_alpha() { &[u8::MAX] } else { &[] };
     let is_wide = matches!(raster.samples(), Samples::U16(_));
-    // The two bytes of a sample of 16 bits are equal where it stands for one of 8.
+    // Both bytes of a 16-bit sample are equal if it represents an 8-bit value.
     let times = if is_wide { 2 } else { 1 };
     let pixel: Vec<u8> = colours.iter().chain(alpha).flat_map(|sample| std::iter::repeat_n(*sample, times)).collect();
     let stride = raster.width() as usize * pixel.len();
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_transparent_hides_nothing() {
-        // All that an area has lies under alpha 0.
+        // All samples of the area have alpha 0.
         let samples = (0..16 * 16).flat_map(|i| [(i % 251) as u8, 7, 9, 0]).collect();
         let raster = Raster::new(16, 16, Channels::Rgba, Samples::U8(samples)).unwrap();
         let whole = [Area::whole(16, 16)];
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn colours_are_those_of_the_output() {
-        // No ink at all, and what is painted is red.
+        // No ink, and the area is painted red.
         let inks = Raster::new(4, 4, Channels::Cmyk, Samples::U8(vec![0; 64])).unwrap();
         let red = RedactMode::Color(Color { rgb: [255, 0, 0], alpha: 255 });
         let area = [Area { x: 0.0, y: 0.0, width: 1.0, height: 4.0 }];

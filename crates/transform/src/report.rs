@@ -1,15 +1,15 @@
-//! An original's metadata, with size and orientation as its decoder reads them.
+//! Reports the metadata of an original, with size and orientation as its decoder reads them.
 
 use image_origin_codec::{self as codec, Budget, Exhausted, Work, sniff};
 use image_origin_metadata::{self as metadata, Report, Stored};
 
-/// What a decoder may take to read a header, whatever the size that it tells.
+/// The budget of a decoder for parsing a header, whatever size it declares.
 const PROBE: Budget = Budget { pixels: u64::MAX, memory: 16 << 20 };
 
-/// Everything that an original says besides its pixels. Where no decoder reads it, the size is what its container says.
+/// Reports all metadata of an original. If no decoder supports it, the size is that in the container.
 ///
 /// # Errors
-/// Those of [`metadata::report`].
+/// The errors of [`metadata::report`].
 pub fn report(bytes: &[u8], work: &Work) -> Result<Report, metadata::Error> {
     let format = sniff(bytes).ok_or(metadata::Error::Unrecognised)?;
     let stored = match codec::decoder(format).map(|decoder| decoder.probe(bytes, PROBE, work)) {

@@ -1,4 +1,4 @@
-//! Crop and resize in one pass over the decoded pixels: Lanczos with a support of three lobes, alpha premultiplied.
+//! Crop and resize in one pass: a Lanczos filter with a support of three lobes, on premultiplied alpha.
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
@@ -7,10 +7,10 @@ use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, Re
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples};
 
 /// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`render`](super::render) does
-/// between decoding and encoding. No pixel outside `field` is looked at, while those between `area` and `field` lend the
-/// edges of the result what lies behind them. `budget` is for all that is held, the source included.
+/// between decoding and encoding. Pixels outside of `field` are not used, while those between `area` and `field`
+/// contribute to the edges of the result. `budget` is for all memory, including the source.
 ///
-/// No copy of the source is made: alpha is premultiplied in place, and the crop is the resizer's own.
+/// The source is not copied: alpha is premultiplied in place, and the resizer crops.
 ///
 /// # Errors
 /// [`codec::Error::TooLarge`] before anything is allocated.
@@ -28,7 +28,7 @@ pub fn resize(
     }
     budget.check_memory(source.bytes() + memory(&source, area, width, height))?;
     let channels = source.channels();
-    // What is only cut out keeps its colours, however little is seen of them.
+    // A mere crop keeps its colours, however transparent they are.
     let is_cut = area.x.fract() == 0.0
         && area.y.fract() == 0.0
         && area == Area { width: width.into(), height: height.into(), ..area };
@@ -43,7 +43,7 @@ pub fn resize(
     Ok(out)
 }
 
-/// Resizes without regard to alpha, for pictures that nobody sees.
+/// Resizes without premultiplying alpha, for pictures that are only analysed.
 ///
 /// # Errors
 /// As [`resize`].
@@ -73,12 +73,12 @@ fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -
         _ => convolve_typed::<U16x4>,
     };
     let done = convolve(source, field, area, &mut out);
-    // Types and sizes agree by construction, so this cannot fail; a blank picture would show that it did.
+    // Types and sizes match by construction, so this cannot fail; a blank picture would reveal that it did.
     debug_assert!(done.is_some());
     out
 }
 
-/// What is known when this is compiled is left out of the program: the resizer's other filters are half a megabyte.
+/// The filter is a constant, so that other filters of the resizer, half a megabyte, are not linked.
 fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: &mut Raster) -> Option<()> {
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
@@ -92,10 +92,10 @@ fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: 
     Resizer::new().resize_typed(&from, &mut to, Some(&options)).ok()
 }
 
-/// Bytes that [`convolve`] holds beside its source: the result, weights, and what is between the two passes if it takes
-/// both. Samples of 8 bits are resized down their columns first, those of 16 bits across.
+/// The memory of [`convolve`] in bytes besides its source: the result, weights, and the intermediate picture if both
+/// passes are needed. 8-bit samples are resized vertically first, 16-bit samples horizontally.
 fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
-    /// A weight of each sample as a float and as an integer, times lobes to both sides and some more.
+    /// The weights of each sample as a float and as an integer, times lobes on both sides and a margin.
     const WEIGHTS: u64 = 12 * 8;
     let sample = source.samples().as_bytes().len() / source.samples().len().max(1);
     let pixel = (source.channels().count() * sample) as u64;
@@ -113,11 +113,11 @@ fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
     (u64::from(width) * u64::from(height) + between) * pixel + across + down
 }
 
-/// Columns or rows that the filter reaches beyond an area where what lies behind its edges is looked at, at most, while
-/// pictures are enlarged; when they are made smaller, what lies between is so small that this does not count.
+/// The maximum number of columns or rows by which the filter exceeds the area when pictures are enlarged; when they are
+/// reduced, the intermediate picture is so small that this is negligible.
 const REACH: u64 = 16;
 
-/// A picture of zeros.
+/// Creates a picture of zeros.
 pub(super) fn blank(width: u32, height: u32, channels: Channels, sixteen_bits: bool) -> Raster {
     let (width, height) = (width.max(1), height.max(1));
     let count = width as usize * height as usize * channels.count();
@@ -127,7 +127,7 @@ pub(super) fn blank(width: u32, height: u32, channels: Channels, sixteen_bits: b
     }
 }
 
-/// Whether no pixel is transparent.
+/// Whether every pixel is opaque.
 pub(super) fn is_opaque(raster: &Raster) -> bool {
     let count = raster.channels().count();
     match raster.samples() {
@@ -137,7 +137,7 @@ pub(super) fn is_opaque(raster: &Raster) -> bool {
     }
 }
 
-/// What happens to the colours of transparent pixels.
+/// The conversion of colours between straight and premultiplied alpha.
 #[derive(Debug, Clone, Copy)]
 enum Alpha {
     Multiply,
@@ -161,7 +161,7 @@ fn change_alpha_of_8_bits<P: PixelTrait>(raster: &mut Raster, change: Alpha) {
     debug_assert!(done, "the pixel type has alpha");
 }
 
-/// The resizer has a way for 16 bits as well, with half a megabyte of tables.
+/// The resizer supports 16 bits as well, but with half a megabyte of tables.
 fn change_alpha_of_16_bits(raster: &mut Raster, change: Alpha) {
     let channels = raster.channels().count();
     for pixel in bytemuck::cast_slice_mut::<u8, u16>(raster.samples_mut()).chunks_exact_mut(channels) {
@@ -169,11 +169,11 @@ fn change_alpha_of_16_bits(raster: &mut Raster, change: Alpha) {
         let share = f32::from(*alpha) / f32::from(u16::MAX);
         let factor = match change {
             Alpha::Multiply => share,
-            // What cannot be seen is black, as with 8 bits.
+            // Invisible pixels become black, as with 8 bits.
             Alpha::Divide if *alpha == 0 => 0.0,
             Alpha::Divide => share.recip(),
         };
-        // The conversion stops at the largest sample.
+        // The conversion saturates.
         colours.iter_mut().for_each(|colour| *colour = (f32::from(*colour) * factor + 0.5) as u16);
     }
 }
@@ -191,8 +191,8 @@ fn pixel_type(raster: &Raster) -> PixelType {
     }
 }
 
-/// The smallest area of whole pixels around `area`. A scaled raster may divide the field's edges; one whose decoder
-/// covers more than the picture ends before its area does.
+/// The smallest area of whole pixels around `area`. The pixels of a scaled raster may not align with the field, and a
+/// decoder may return more than the picture.
 pub(super) fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
     let range = |start: f64, length: f64, side: u32| {
         let side = f64::from(side);
@@ -203,10 +203,10 @@ pub(super) fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
     Area { x, y, width, height }
 }
 
-/// What arithmetic on areas may be off by, in pixels.
+/// The tolerance of arithmetic on areas in pixels.
 const ROUNDING: f64 = 1e-6;
 
-/// Rounding may leave an area a hair outside its field, which the resizer would refuse.
+/// Clamps an area to its field, which it may exceed by rounding errors that the resizer would reject.
 fn clamped(area: Area, field: Area) -> Area {
     let x = area.x.clamp(0.0, field.width - ROUNDING);
     let y = area.y.clamp(0.0, field.height - ROUNDING);

@@ -1,29 +1,30 @@
-//! Finds what `crop`, `zoom` and `fit=cover` should keep: the window of a thumbnail with the most information (`entropy`) or with the most
-//! of what draws the eye (`attention`).
+//! Smart crop: finds the window of a thumbnail that `crop`, `zoom` and `fit=cover` should keep, the one with the most
+//! information (`entropy`) or the most salient one (`attention`).
 
 use std::ops::Range;
 
 use super::effects::luma;
 use image_origin_codec::{Channels, Raster};
 
-/// Longest side of the thumbnail that is looked at.
+/// The longest side of the analysed thumbnail.
 pub(super) const THUMBNAIL_SIDE: u32 = 128;
 
-/// Which question is asked of a window.
+/// The criterion for a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interest {
-    /// Shannon entropy of luma.
+    /// The Shannon entropy of luma.
     Entropy,
     /// Edges, saturated colours and skin tones.
     Attention,
-    /// The largest face; without one as [`Interest::Attention`].
+    /// The largest face; without faces like [`Interest::Attention`].
     Face,
-    /// All faces; without one as [`Interest::Attention`].
+    /// All faces; without faces like [`Interest::Attention`].
     Faces,
 }
 
-/// The middle of the best window, in shares of the picture, as are the sides of the window. A window that is smaller in both
-/// directions is looked for first along the side that more is cut of, and then within what is left.
+/// The centre of the best window, as fractions of the picture; the sides of the window are fractions, too. A window
+/// that is smaller in both directions is first searched along the side that is cropped more, and then within the
+/// result.
 pub(super) fn focus(thumbnail: &Raster, interest: Interest, window: (f64, f64)) -> (f64, f64) {
     let whole = View { pixels: pixels(thumbnail), width: thumbnail.width() as usize };
     if window.0 <= window.1 {
@@ -52,7 +53,7 @@ impl View {
         (0..self.height()).map(move |y| y * self.width + x)
     }
 
-    /// The middle of the best columns, of which there are this share, and where they are.
+    /// The centre of the best range of columns of this relative width, and the range.
     fn best(&self, interest: Interest, share: f64) -> (f64, Range<usize>) {
         let length = self.width;
         let window = ((length as f64 * share).round() as usize).clamp(1, length);
@@ -82,14 +83,14 @@ impl View {
         Self { pixels: self.pixels[rows.start * self.width..rows.end * self.width].to_vec(), width: self.width }
     }
 
-    /// Columns as rows.
+    /// The transposed view.
     fn turned(&self) -> Self {
         let pixels = (0..self.width).flat_map(|x| self.column(x)).map(|pixel| self.pixels[pixel]).collect();
         Self { pixels, width: self.height() }
     }
 }
 
-/// The start with the highest score; of those within a thousandth of it, the one nearest to the middle.
+/// The start with the highest score; among those within a thousandth of it, the most central one.
 fn best_start(length: usize, window: usize, score: impl Fn(usize) -> f64) -> usize {
     let last = length - window;
     let scores: Vec<f64> = (0..=last).map(score).collect();
@@ -98,7 +99,7 @@ fn best_start(length: usize, window: usize, score: impl Fn(usize) -> f64) -> usi
     nearly_best.min_by_key(|start| (2 * start).abs_diff(last)).unwrap_or(last / 2)
 }
 
-/// Opaque red, green and blue; what is transparent is black and so of no interest.
+/// Opaque RGB; transparent pixels are black, and therefore not salient.
 fn pixels(raster: &Raster) -> Vec<[u8; 3]> {
     let samples = raster.samples().as_bytes();
     match raster.channels() {
@@ -111,7 +112,7 @@ fn pixels(raster: &Raster) -> Vec<[u8; 3]> {
     }
 }
 
-/// The luma of every pixel of a picture that is not in inks; what is transparent is black.
+/// The luma of every pixel of a picture that is not CMYK; transparent pixels are black.
 pub(super) fn lumas(raster: &Raster) -> Vec<u8> {
     let samples = raster.samples().as_bytes();
     let luma = |rgb: [u8; 3]| luma(rgb.map(f32::from)).round() as u8;
@@ -125,7 +126,7 @@ pub(super) fn lumas(raster: &Raster) -> Vec<u8> {
     }
 }
 
-/// Luma in 64 classes: finer ones would count noise as information.
+/// Luma in 64 classes; with more, noise would count as information.
 type Histogram = [u32; 64];
 
 fn histogram(pixels: impl Iterator<Item = [u8; 3]>) -> Histogram {
@@ -141,8 +142,8 @@ fn entropy(lines: &[Histogram]) -> f64 {
     counts.iter().map(|count| -(count / total) * (count / total).log2()).sum()
 }
 
-/// How much each pixel draws the eye. The three signals and their order of weight are libvips' own: edges in luma,
-/// colours close to human skin, and saturation, the latter two where it is neither dark nor glaring.
+/// The saliency of each pixel. The three signals and the order of their weights are those of libvips: edges in luma,
+/// colours close to human skin, and saturation, the latter two except in dark and bright areas.
 fn attention(pixels: &[[u8; 3]], width: usize, height: usize) -> Vec<f32> {
     let lumas: Vec<f32> = pixels.iter().map(|rgb| luma(rgb.map(f32::from))).collect();
     let at = |x: usize, y: usize| lumas[y.min(height - 1) * width + x.min(width - 1)];
@@ -160,7 +161,7 @@ fn attention(pixels: &[[u8; 3]], width: usize, height: usize) -> Vec<f32> {
     scores
 }
 
-/// Nearness of a colour's direction to that of skin, `0..=100`: 0 from an angle of some 15 degrees on.
+/// The similarity of a colour's direction to that of skin, `0..=100`: 0 from an angle of some 15 degrees on.
 fn skin(rgb: [u8; 3]) -> f32 {
     const SKIN: [f32; 3] = [0.78, 0.57, 0.44];
     let rgb = rgb.map(f32::from);
@@ -169,7 +170,7 @@ fn skin(rgb: [u8; 3]) -> f32 {
     ((cosine - 0.966) / 0.034).clamp(0.0, 1.0) * 100.0
 }
 
-/// Distance between the strongest and the weakest primary, `0..=255`.
+/// The difference between the highest and the lowest primary, `0..=255`.
 fn saturation([red, green, blue]: [u8; 3]) -> f32 {
     f32::from(red.max(green).max(blue) - red.min(green).min(blue))
 }

@@ -1,14 +1,14 @@
-//! Turns that are not of quarters, of the picture at its final scale.
+//! Rotation by angles other than quarter turns, at the final scale of the picture.
 //!
-//! A plan fits the box around the turned picture, so that `w` and `h` hold for the output whatever the angle is. The
-//! picture is resized to that scale before it is turned, and only the part of it that the output shows. What comes out has
+//! The plan fits the bounding box of the rotated picture, so that `w` and `h` are those of the output for any angle.
+//! The picture is resized to that scale before the rotation, and only the visible part is rotated. The result has
 //! alpha: the corners are transparent, and the edges of the picture are antialiased.
 
 use super::colour::of_samples;
 use super::effects::Sample;
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
 
-/// A clockwise turn by less than a quarter.
+/// A clockwise rotation by less than a quarter turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Angle {
     sine: f64,
@@ -16,19 +16,19 @@ pub(super) struct Angle {
 }
 
 impl Angle {
-    /// A turn by degrees, clockwise where they are positive; `None` for no turn.
+    /// Creates a rotation by degrees, clockwise if positive; `None` for no rotation.
     pub(super) fn new(degrees: f64) -> Option<Self> {
         let (sine, cosine) = degrees.to_radians().sin_cos();
         (degrees != 0.0).then_some(Self { sine, cosine })
     }
 
-    /// Size of the box around a turned picture.
+    /// The size of the bounding box of the rotated picture.
     pub(super) fn bounds(self, width: f64, height: f64) -> (f64, f64) {
         let (sine, cosine) = (self.sine.abs(), self.cosine.abs());
         (width * cosine + height * sine, width * sine + height * cosine)
     }
 
-    /// Where a point of a picture, in shares of its sides, lies in the box around the turned picture.
+    /// Converts a point of a picture, as fractions of its sides, to the bounding box of the rotated picture.
     pub(super) fn share(self, (x, y): (f64, f64), (width, height): (f64, f64)) -> (f64, f64) {
         let (x, y) = ((x - 0.5) * width, (y - 0.5) * height);
         let (box_width, box_height) = self.bounds(width, height);
@@ -36,35 +36,35 @@ impl Angle {
         (turned.0 / box_width + 0.5, turned.1 / box_height + 0.5)
     }
 
-    /// Where a point relative to the middle was before the turn.
+    /// Rotates a point relative to the centre back.
     fn back(self, (x, y): (f64, f64)) -> (f64, f64) {
         (x * self.cosine + y * self.sine, y * self.cosine - x * self.sine)
     }
 }
 
-/// How a picture is turned.
+/// A rotation of a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tilt {
-    /// Size of the picture, or of the part of it that is shown, before the turn.
+    /// The size before the rotation of the picture, or of its visible part.
     pub before: (u32, u32),
-    /// Size after the turn. `fit=fill` may stretch that.
+    /// The size after the rotation, which `fit=fill` may stretch.
     pub after: (u32, u32),
     angle: Angle,
-    /// Width and height of a pixel of the result, in pixels of what is turned.
+    /// Width and height of an output pixel in pixels of the source.
     pixel: (f64, f64),
-    /// What becomes of such a pixel in the picture that was resized.
+    /// The scale of the rotated coordinates in the resized picture.
     scale: (f64, f64),
-    /// The point of the picture at the result's top left corner.
+    /// The point of the picture at the top left corner of the result.
     origin: (f64, f64),
-    /// Where the whole picture ends.
+    /// The area of the whole picture.
     edges: Area,
 }
 
-/// Pixels that the filter reaches beyond a point.
+/// The radius of the filter in pixels.
 const REACH: f64 = 2.0;
 
-/// The part of a picture of that size that `visible`, an area of the box around the turned picture, shows, and how to turn
-/// it so that this becomes `size`.
+/// The part of a picture of this size that is visible in `visible`, an area of the bounding box of the rotated picture,
+/// and the rotation that yields `size`.
 pub(super) fn plan(angle: Angle, (width, height): (f64, f64), visible: Area, size: (f64, f64)) -> (Area, Tilt) {
     let scale = (size.0 / visible.width).max(size.1 / visible.height);
     let (box_width, box_height) = angle.bounds(width, height);
@@ -79,7 +79,7 @@ pub(super) fn plan(angle: Angle, (width, height): (f64, f64), visible: Area, siz
         let reach = REACH / scale;
         let start = values.into_iter().fold(f64::INFINITY, f64::min) - reach;
         let end = values.into_iter().fold(f64::NEG_INFINITY, f64::max) + reach;
-        // Where only an empty corner is shown, one pixel of the picture is kept.
+        // If only an empty corner is visible, one pixel of the picture is kept.
         let start = start.clamp(0.0, (length - 1.0).max(0.0));
         (start, end.clamp((start + 1.0).min(length), length) - start)
     };
@@ -87,7 +87,7 @@ pub(super) fn plan(angle: Angle, (width, height): (f64, f64), visible: Area, siz
         (range(corners.map(|(x, _)| x), width), range(corners.map(|(_, y)| y), height));
     let pixels = |length: f64| (length * scale).round().max(1.0);
     let before = (pixels(part_width), pixels(part_height));
-    // What differs by no more than rounding need not be resized again.
+    // Differences within rounding need no second resize.
     let after = |length: f64, size: f64| if (length * scale - size).abs() < 1.0 { size } else { pixels(length) };
     let after = (after(visible.width, size.0), after(visible.height, size.1));
     let (across, down) = (before.0 / part_width, before.1 / part_height);
@@ -104,14 +104,14 @@ pub(super) fn plan(angle: Angle, (width, height): (f64, f64), visible: Area, siz
     (Area { x, y, width: part_width, height: part_height }, tilt)
 }
 
-/// Bytes of the turned picture.
+/// The size of the rotated picture in bytes.
 fn memory(raster: &Raster, tilt: &Tilt) -> u64 {
     let sample = if let Samples::U16(_) = raster.samples() { 2 } else { 1 };
     let channels = if raster.channels().count() < 3 { 2 } else { 4 };
     u64::from(tilt.after.0) * u64::from(tilt.after.1) * channels * sample
 }
 
-/// Turns a picture, which gets alpha. `budget` is for all that is held, the picture included.
+/// Rotates a picture and adds alpha. `budget` is for all memory, including the picture.
 ///
 /// # Errors
 /// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
@@ -132,7 +132,8 @@ pub(super) fn turned(raster: &Raster, tilt: &Tilt, budget: Budget, work: &Work) 
     Ok(of_samples(tilt.after.0, tilt.after.1, channels, samples))
 }
 
-/// The samples of the turned picture, from pixels of `FROM` samples to pixels of `TO`, the last of which is alpha.
+/// Computes the samples of the rotated picture, from pixels of `FROM` samples to pixels of `TO`, the last of which is
+/// alpha.
 fn sampled<T: Sample, const FROM: usize, const TO: usize>(
     bytes: &[u8],
     raster: &Raster,
@@ -169,13 +170,13 @@ fn sampled<T: Sample, const FROM: usize, const TO: usize>(
     Ok(out)
 }
 
-/// The share of a pixel around `at` that lies between `start` and `start + length`.
+/// The coverage of a pixel centred at `at` by the range from `start` to `start + length`.
 fn covered(at: f64, start: f64, length: f64) -> f64 {
     (at - start + 0.5).clamp(0.0, 1.0).min((start + length - at + 0.5).clamp(0.0, 1.0))
 }
 
-/// The value between pixels by Catmull and Rom's cubic, over four by four of them; those beyond the edges repeat the last
-/// ones. Colours are weighted with alpha, if pixels have any.
+/// Catmull-Rom interpolation over four by four pixels; the pixels at the edges are repeated. Colours are weighted by
+/// alpha, if there is any.
 fn interpolated<T: Sample, const N: usize>(pixels: &[[T; N]], width: usize, height: usize, x: f64, y: f64) -> [f32; N] {
     let (left, top) = (x.floor(), y.floor());
     let (across, down) = (cubic((x - left) as f32), cubic((y - top) as f32));
@@ -199,7 +200,7 @@ fn interpolated<T: Sample, const N: usize>(pixels: &[[T; N]], width: usize, heig
     sum
 }
 
-/// Weights of the two samples before a point and the two after it; `at` is its distance from the second.
+/// The weights of the two samples before a point and the two after it; `at` is its distance from the second.
 fn cubic(at: f32) -> [f32; 4] {
     let (square, cube) = (at * at, at * at * at);
     [
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_positive_angle_turns_clockwise() {
-        // White on the left: the left side of the picture rises.
+        // White on the left: the left side of the picture is raised.
         let samples = (0..40 * 40).map(|i| if i % 40 < 20 { 255 } else { 0 }).collect();
         let out = turn(&Raster::new(40, 40, Channels::L, Samples::U8(samples)).unwrap(), 45.0);
         let grey = |x: u32, y: u32| out.samples().as_bytes()[2 * (y * out.width() + x) as usize];

@@ -1,9 +1,9 @@
-//! Finds the uniform border that `trim` cuts.
+//! Detects the uniform border that `trim` removes.
 
 use image_origin_codec::{Area, Raster, Samples};
 
-/// The part of `area` (in the raster's own pixels) inside its border: rows and columns at its edges in which no sample
-/// differs by more than `threshold` from the area's top left pixel. All of it, if there is nothing but border.
+/// The part of `area` (in pixels of the raster) without its border: rows and columns at its edges in which no sample
+/// differs by more than `threshold` from the top left pixel of the area. If there is nothing but border, all of it.
 pub(super) fn inner(raster: &Raster, area: Area, threshold: u8) -> Area {
     let (left, top) = (area.x.round() as usize, area.y.round() as usize);
     let right = ((area.x + area.width).round() as usize).min(raster.width() as usize);
@@ -28,7 +28,7 @@ pub(super) fn inner(raster: &Raster, area: Area, threshold: u8) -> Area {
     }
 }
 
-/// Whether two pixels differ by at most `threshold`. What is transparent in both has no colour to differ in.
+/// Whether two pixels differ by at most `threshold`. Two transparent pixels are equal, whatever their colours.
 fn alike<T: Copy + Into<u32>>(
     raster: &Raster,
     samples: &[T],

@@ -1,12 +1,11 @@
-//! The canvas on which frames are composed: drawing, blending, and what is done with a frame once it was shown.
+//! The canvas on which frames are composed: drawing, blending, and disposal.
 //!
-//! Formats differ in words only, so this is the one place for what GIF89a (section 23), WebP (RFC 9649, 2.7.1.1) and
-//! PNG (3rd edition, 11.3.6) say. A background colour that a file names is ignored, as browsers do: what is cleared is
-//! transparent.
+//! The formats differ only in terminology, so this implements GIF89a (section 23), WebP (RFC 9649, 2.7.1.1) and PNG
+//! (3rd edition, 11.3.6). A background colour in the file is ignored, as in browsers: cleared pixels are transparent.
 
 use super::super::{Budget, Channels, Error, Raster, Samples};
 
-/// Where a frame lies on the canvas; it may reach beyond it.
+/// The position and size of a frame on the canvas; it may exceed the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) left: u32,
@@ -15,10 +14,10 @@ pub(crate) struct Place {
     pub(crate) height: u32,
 }
 
-/// What is done with a frame's place before the next one is drawn.
+/// What happens to a frame's area before the next one is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disposal {
-    /// Nothing.
+    /// It is kept.
     Keep,
     /// It becomes transparent.
     Clear,

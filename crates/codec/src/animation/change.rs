@@ -1,8 +1,8 @@
-//! What changes from one frame to the next, so that only that has to be written.
+//! The difference between consecutive frames, so that only the changes are written.
 
 use super::super::{Channels, Raster, palette};
 
-/// A rectangle of whole pixels that is not empty.
+/// A non-empty rectangle of whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rect {
     pub(crate) left: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Rect {
 }
 
 impl Rect {
-    /// The smallest rectangle around both.
+    /// The bounding rectangle of both.
     pub(crate) fn union(self, other: Self) -> Self {
         let (left, top) = (self.left.min(other.left), self.top.min(other.top));
         let right = (self.left + self.width).max(other.left + other.width);
@@ -29,7 +29,7 @@ pub(crate) struct Pixels {
 }
 
 impl Pixels {
-    /// The pixels of a raster; `None` for 16 bit and CMYK.
+    /// Converts a raster; `None` for 16-bit samples and CMYK.
     pub(crate) fn new(raster: &Raster) -> Option<Self> {
         Some(Self { width: raster.width() as usize, pixels: palette::pixels(raster)?.collect() })
     }
@@ -47,7 +47,7 @@ impl Pixels {
         self.pixels.len() / self.width
     }
 
-    /// Bytes that this holds.
+    /// The memory in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         (self.pixels.capacity() * size_of::<[u8; 4]>()) as u64
     }
@@ -60,9 +60,9 @@ impl Pixels {
         Rect { left: 0, top: 0, width: self.width(), height: self.height() }
     }
 
-    /// Takes over the pixels of another picture of its size that are as transparent, and differ in no sample by more
-    /// than `tolerance`, or the more the less there is to be seen of them. What a frame changes is to be told from what is
-    /// shown then, or small changes would add up.
+    /// Replaces pixels by those of another picture of the same size if these have the same transparency and no sample
+    /// differs by more than `tolerance`, which grows as opacity decreases. Later changes are then relative to what is
+    /// shown, so that small changes cannot accumulate.
     pub(crate) fn settle(&mut self, shown: &Self, tolerance: u8) {
         for (pixel, shown) in self.pixels.iter_mut().zip(&shown.pixels) {
             let (alpha, tolerance) = (u16::from(pixel[3]), u16::from(tolerance) * 255);
@@ -73,8 +73,8 @@ impl Pixels {
         }
     }
 
-    /// The smallest rectangle around the pixels for which `differs` holds of this picture and another one of its size;
-    /// `None` where there are none.
+    /// The bounding rectangle of the pixels for which `differs` is true of this picture and another one of the same
+    /// size; `None` if there are none.
     pub(crate) fn bounds(&self, other: &Self, differs: impl Fn([u8; 4], [u8; 4]) -> bool) -> Option<Rect> {
         let mut bounds: Option<Rect> = None;
         let rows = self.pixels.chunks_exact(self.width).zip(other.pixels.chunks_exact(self.width));
@@ -88,7 +88,7 @@ impl Pixels {
         bounds
     }
 
-    /// The rows of a rectangle.
+    /// Iterates over the rows of a rectangle.
     pub(crate) fn rows(&self, rect: Rect) -> impl Iterator<Item = &[[u8; 4]]> {
         let rows = self.pixels.chunks_exact(self.width).skip(rect.top).take(rect.height);
         rows.map(move |row| &row[rect.left..rect.left + rect.width])
@@ -101,7 +101,7 @@ impl Pixels {
         }
     }
 
-    /// A rectangle as a raster, without alpha where all of it is opaque.
+    /// The rectangle as a raster, without alpha if all of it is opaque.
     pub(crate) fn cut(&self, rect: Rect) -> Option<Raster> {
         let pixels = || self.rows(rect).flatten();
         let is_opaque = pixels().all(|pixel| pixel[3] == 255);

@@ -1,8 +1,8 @@
 //! Animations: several pictures that are shown one after the other on one canvas.
 //!
-//! A [`Decoder`](super::Decoder) tells of an animation without decoding a pixel, then gives its frames one by one, each
-//! as the whole canvas looks while it is shown. An [`Encoder`](super::Encoder) takes such frames one by one and finds
-//! out itself what has changed. Neither holds more than a few frames, however long the animation is.
+//! A [`Decoder`](super::Decoder) describes an animation without decoding pixels, then returns its frames one by one,
+//! each as the complete canvas. An [`Encoder`](super::Encoder) receives such frames one by one and determines the
+//! changes itself. Neither holds more than a few frames, whatever the length of the animation.
 
 mod canvas;
 mod change;
@@ -12,46 +12,46 @@ pub(super) use change::{Pixels, Rect};
 
 use super::{Budget, Decoded, Error, Flaw, Format, Raster, Work};
 
-/// What a file says of its animation.
+/// The properties of an animation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Animation {
-    /// How long each frame is shown, in milliseconds; there are at least two.
+    /// The delay of each frame in milliseconds; there are at least two.
     pub delays: Vec<u32>,
-    /// How often all of it is played; 0 is for ever.
+    /// The number of plays; 0 means endless.
     pub plays: u32,
-    /// Pixels that are decoded or composed for all frames together.
+    /// The number of pixels that are decoded or composed for all frames together.
     pub pixels: u64,
-    /// Whether the file ends before it should: within a frame, or between frames of which there should be more.
+    /// Whether the file is truncated: within a frame, or before further frames.
     pub is_cut: bool,
 }
 
 impl Animation {
-    /// An animation that has no frames yet, and is played once.
+    /// An animation without frames that is played once.
     pub(super) fn empty() -> Self {
         Self { delays: Vec::new(), plays: 1, pixels: 0, is_cut: false }
     }
 
-    /// Adds a frame with that many pixels of its own, on a canvas that may have more.
+    /// Adds a frame with this number of pixels, on a canvas that may have more.
     pub(super) fn add(&mut self, delay: u32, pixels: u64, canvas: u64) {
         self.delays.push(delay);
         self.pixels = self.pixels.saturating_add(pixels.max(canvas));
     }
 
-    /// `None` if this is no animation.
+    /// `None` if this is not an animation.
     pub(super) fn with_frames(self) -> Option<Self> {
         (self.delays.len() > 1).then_some(self)
     }
 
-    /// How many frames there are.
+    /// The number of frames.
     pub fn frames(&self) -> u32 {
         u32::try_from(self.delays.len()).unwrap_or(u32::MAX)
     }
 }
 
-/// Gives the frames of an animation one by one.
+/// Iterates over the frames of an animation.
 pub trait Frames {
-    /// The whole canvas as it looks while the next frame is shown, as RGBA of 8 bits; `None` after the last frame. A
-    /// file that breaks off ends with the last frame before the break.
+    /// Returns the complete canvas with the next frame, as 8-bit RGBA; `None` after the last frame. A truncated file
+    /// ends with its last complete frame.
     ///
     /// # Errors
     /// [`Error::Damaged`] for the first frame only, [`Error::TooLarge`] or [`Error::Stopped`].
@@ -60,33 +60,33 @@ pub trait Frames {
     /// The embedded ICC profile.
     fn icc(&self) -> Option<Vec<u8>>;
 
-    /// Bytes that are held between frames.
+    /// The memory in bytes that is held between frames.
     fn held(&self) -> u64;
 }
 
-/// Writes an animation frame by frame.
+/// Encodes an animation frame by frame.
 pub trait AnimationWriter {
-    /// Adds a frame, to be shown for that many milliseconds. All frames are of one size and of 8 bit samples of any
-    /// channels but CMYK.
+    /// Adds a frame with a delay in milliseconds. All frames have the same size, 8-bit samples, and any channels except
+    /// CMYK.
     ///
     /// # Errors
-    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format cannot hold.
+    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format does not support.
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error>;
 
-    /// How many bytes have been written so far.
+    /// The number of bytes written so far.
     fn written(&self) -> u64;
 
-    /// Bytes that are held between frames, those that have been written included.
+    /// The memory in bytes that is held between frames, including what was written.
     fn held(&self) -> u64;
 
-    /// The whole file; at least one frame must have been added.
+    /// Returns the file; at least one frame must have been added.
     ///
     /// # Errors
     /// [`Error::Stopped`].
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error>;
 }
 
-/// Knows one format's frames.
+/// The frames of one format.
 pub(super) trait Source {
     /// Draws the next frame; `false` after the last.
     fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error>;
@@ -94,10 +94,10 @@ pub(super) trait Source {
     /// The embedded ICC profile.
     fn icc(&self) -> Option<Vec<u8>>;
 
-    /// What is wrong with the frame that was drawn last.
+    /// The flaw of the frame that was drawn last.
     fn flaw(&self) -> Option<Flaw>;
 
-    /// Bytes that are held between frames, beside the canvas.
+    /// The memory in bytes that is held between frames, besides the canvas.
     fn held(&self) -> u64 {
         0
     }
@@ -112,7 +112,7 @@ pub(super) struct Composed<'a, S> {
 }
 
 impl<'a, S: Source> Composed<'a, S> {
-    /// `open` gets what the canvas leaves of the budget.
+    /// `open` receives the budget that the canvas leaves.
     pub(super) fn new(
         (width, height): (u32, u32),
         budget: Budget,
@@ -124,7 +124,7 @@ impl<'a, S: Source> Composed<'a, S> {
         Ok(Self { source, canvas, has_shown: false, work })
     }
 
-    /// The first frame of a file of that format.
+    /// The first frame of a file of this format.
     pub(super) fn into_first(mut self, format: Format) -> Result<Decoded, Error> {
         if !self.source.draw_next(&mut self.canvas)? {
             return Err(Error::Damaged { format, reason: "there is no picture".to_owned() });

@@ -1,38 +1,38 @@
-//! From planes of luma and chroma to interleaved samples of grey or red, green and blue (ITU-T H.273, 8.3).
+//! Converts planes of luma and chroma to interleaved grey or RGB samples (ITU-T H.273, 8.3).
 //!
-//! Rows go through floats: every depth, range and matrix is one affine map then, and the vectors of the machine are kept
-//! busy all the same.
+//! Rows are converted in floating point: every depth, range and matrix becomes one affine transformation, which is
+//! vectorized.
 
 use super::decode::{Planes, Row};
 use super::stream::Sequence;
 use image_origin_container::heif::Nclx;
 use image_origin_kernel::{Kernel, dispatch};
 
-/// What samples of 8 bits come out as, and deeper ones.
+/// The maximum output value for 8-bit samples, and for deeper ones.
 const EIGHT: f32 = 255.0;
 const SIXTEEN: f32 = 65_535.0;
 
-/// Three rows of a matrix, each with what is added at its end: from samples as they are stored to output samples.
+/// The rows of a matrix with an offset in the last column, from stored to output samples.
 type Affine = [[f32; 4]; 3];
 
 /// Converts the rows of one picture.
 pub(super) struct Converter<'p> {
     planes: &'p Planes,
     to_rgb: Affine,
-    /// Luma and both chromas of the row, at the width of luma.
+    /// Luma and both chroma components of the row, at the width of luma.
     rows: [Vec<f32>; 3],
-    /// A row of chroma as it is stored.
+    /// A row of chroma at its stored width.
     narrow: Vec<f32>,
 }
 
-/// Output samples of a row.
+/// The output samples of a row.
 pub(super) enum Out<'o> {
     Eight(&'o mut [u8]),
     Sixteen(&'o mut [u16]),
 }
 
 impl<'p> Converter<'p> {
-    /// For output of 8 bits, or of 16 if it is deep; `None` for matrices that are no matrices.
+    /// Creates a converter to 8-bit output, or to 16-bit if `is_deep`; `None` for unsupported matrices.
     pub(super) fn new(planes: &'p Planes, meaning: Nclx, is_deep: bool) -> Option<Self> {
         let sequence = planes.sequence();
         let width = sequence.width as usize;
@@ -40,8 +40,8 @@ impl<'p> Converter<'p> {
         Some(Self { planes, to_rgb, rows: [(); 3].map(|()| vec![0.0; width]), narrow: vec![0.0; width] })
     }
 
-    /// Writes the first samples of `channels`, one for grey and three for colour, of as many pixels of row `y` as `out`
-    /// has place for.
+    /// Writes the first samples of `channels`, one for grey and three for colour, for as many pixels of row `y` as fit
+    /// into `out`.
     pub(super) fn row(&mut self, y: usize, channels: usize, out: Out<'_>) {
         load(self.planes.row(0, y), 1.0, &mut self.rows[0]);
         if !self.planes.sequence().is_monochrome {
@@ -61,7 +61,7 @@ impl<'p> Converter<'p> {
         }
     }
 
-    /// Samples of halved chroma lie in the middle of those of luma: the nearer one counts three times.
+    /// Subsampled chroma is centred between luma samples: the nearer chroma sample has three times the weight.
     fn load_chroma(&mut self, y: usize) {
         let sequence = self.planes.sequence();
         let [halved_columns, halved_rows] = sequence.subsampling;
@@ -85,7 +85,7 @@ impl<'p> Converter<'p> {
     }
 }
 
-/// Writes alpha behind the colours of each pixel.
+/// Writes alpha after the colours of each pixel.
 pub(super) fn write_alpha(planes: &Planes, y: usize, full_range: bool, channels: usize, out: Out<'_>) {
     let (max, depth) = (
         match out {
@@ -126,7 +126,7 @@ fn add(row: Row<'_>, weight: f32, out: &mut [f32]) {
     }
 }
 
-/// Where luma begins, and how far it goes.
+/// The offset and scale of luma.
 fn luma_range(depth: u8, full_range: bool) -> (f32, f32) {
     let unit = f32::from(1u16 << (depth - 8));
     if full_range { (0.0, unit * 256.0 - 1.0) } else { (16.0 * unit, 219.0 * unit) }
@@ -161,7 +161,7 @@ fn affine(meaning: Nclx, sequence: &Sequence, max: f32) -> Option<Affine> {
     }))
 }
 
-/// What red and blue weigh in luma (table 4). What is not said is ITU-R BT.601, as with JPEG.
+/// The weights of red and blue in luma (table 4). Unspecified means ITU-R BT.601, as in JPEG.
 fn luma_weights(matrix: u16, primaries: u16) -> Option<(f32, f32)> {
     Some(match (matrix, primaries) {
         (1, _) | (12, 1) => (0.2126, 0.0722),
@@ -207,7 +207,7 @@ struct Store<'r, T, const N: usize> {
     out: &'r mut [T],
 }
 
-/// An output sample. Floats saturate.
+/// An output sample. Conversion from floating point saturates.
 trait Sample: Copy {
     fn from_float(value: f32) -> Self;
 }

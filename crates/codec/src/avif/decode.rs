@@ -1,17 +1,17 @@
-//! One AV1 picture, from its stream to planes, by rav1d's decoder.
+//! Decodes one AV1 picture to planes with rav1d.
 
 use rusty_av1d::rust_api::{Decoder, Picture, PixelLayout, PlanarImageComponent as Component, Settings};
 
 use super::stream::{Sequence, Stream};
 
-/// What the decoder holds of a frame beside samples, in bytes for each 128 by 128 pixels: levels and masks of filters,
+/// The memory of the decoder for a frame besides samples, in bytes per 128 by 128 pixels: filter levels and masks,
 /// segments, and motion vectors.
 const BYTES_PER_SUPERBLOCK: u64 = 8 << 10;
 
-/// What it holds whatever the size: probabilities, and buffers of a superblock.
+/// The fixed memory of the decoder in bytes: probabilities, and buffers for a superblock.
 const OVERHEAD: u64 = 512 << 10;
 
-/// The state of a tile, most of which are probabilities.
+/// The memory of a tile's state in bytes, mostly probabilities.
 const TILE: u64 = 16 << 10;
 
 /// A decoded picture.
@@ -20,17 +20,17 @@ pub(super) struct Planes {
     sequence: Sequence,
 }
 
-/// Samples of one row of one plane.
+/// The samples of one row of one plane.
 pub(super) enum Row<'a> {
     Eight(&'a [u8]),
-    /// In the machine's byte order.
+    /// 16-bit samples in native byte order.
     Sixteen(&'a [[u8; 2]]),
 }
 
-/// Bytes that decoding a stream of this length holds at most, the planes included.
+/// The maximum memory in bytes for decoding a stream of this length, including the planes.
 pub(super) fn memory(stream: &Stream, length: usize) -> u64 {
     let sequence = &stream.sequence;
-    // The decoder works in whole superblocks, and rows do not begin at multiples of 1024 bytes.
+    // The decoder uses whole superblocks, and avoids row strides that are multiples of 1024 bytes.
     let [width, height] = [sequence.width, sequence.height].map(|side| u64::from(side).next_multiple_of(128));
     let sample = if sequence.depth > 8 { 2 } else { 1 };
     let stride = |samples: u64| match samples * sample {
@@ -44,16 +44,16 @@ pub(super) fn memory(stream: &Stream, length: usize) -> u64 {
         (false, halved) => 2 * stride(if halved { width / 2 } else { width }),
     };
     let planes = luma * height + chroma * if halves_rows { height / 2 } else { height };
-    // Frames that are not shown are kept for others to be predicted from, with what is known of their blocks. What is shown
-    // may be a copy: with grain, or made wider.
+    // Frames that are not shown are kept as references, with block information. The shown picture may be a copy: with
+    // film grain, or upscaled.
     let frames = u64::from(stream.frames());
     let pictures = frames + u64::from(sequence.has_film_grain) + u64::from(sequence.syntax.has_superres) * frames;
     let superblocks = (width / 128) * (height / 128);
-    // Rows that filters and predictions need of the superblocks above, and of what is restored.
+    // Rows that filters and predictions need of the superblocks above, and of restored samples.
     let rows = (height / 64) * (4 * luma + 4 * chroma + 3 * width * sample) + 12 * (luma + chroma);
     let motion = 128 * width;
     let tiles = u64::from(stream.tiles());
-    // Contexts above the blocks, for each row of tiles.
+    // The contexts above the blocks, for each row of tiles.
     let contexts = (width / 128) * tiles.min(64) * (2 << 10);
     planes * pictures
         + superblocks * BYTES_PER_SUPERBLOCK * frames
@@ -65,10 +65,9 @@ pub(super) fn memory(stream: &Stream, length: usize) -> u64 {
         + 2 * length as u64
 }
 
-/// Decodes the first picture of a stream that [`Stream::check`] has let pass; it has the size and the kind that its
-/// header announces.
+/// Decodes the first picture of a stream that passed [`Stream::check`]. Its size and format are those of the header.
 pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'static str> {
-    // The decoder panics over some streams that are broken. It is made and dropped within the call.
+    // The decoder panics on some invalid streams. It is created and dropped within the call.
     let picture = std::panic::catch_unwind(|| first_picture(stream, &sequence));
     let picture = picture.ok().flatten().ok_or("its AV1 data are broken")?;
     let layout = match (sequence.is_monochrome, sequence.subsampling) {
@@ -94,8 +93,8 @@ fn first_picture(stream: &[u8], sequence: &Sequence) -> Option<Picture> {
     settings.set_all_layers(false);
     settings.set_frame_size_limit(sequence.width.saturating_mul(sequence.height));
     let mut decoder = Decoder::with_settings(&settings).ok()?;
-    // What goes wrong shows as the lack of a picture. The second question tells that no more data will come, and gets
-    // the best of several layers.
+    // An error shows up as a missing picture. The second call signals the end of the data, and returns the best of
+    // several layers.
     let _ = decoder.send_data(stream.into(), None, None, None);
     decoder.get_picture().or_else(|_| decoder.get_picture()).ok()
 }

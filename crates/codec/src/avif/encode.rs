@@ -1,9 +1,9 @@
-//! Writing AVIF with our own encoder of AV1.
+//! The AVIF encoder, which uses `image-origin-av1`.
 //!
-//! Colours are written as ITU-R BT.601 of full range, the numbers of JPEG, with sRGB's primaries and transfer, and without
-//! loss as they are; alpha is a grey picture of its own. The encoder asks at every superblock whether it may go on. How
-//! thorough it is follows from the setting and the size, so that equal requests get equal bytes however busy the machine
-//! is. Large pictures are grids of cells.
+//! Colours are encoded in full-range ITU-R BT.601, as in JPEG, with sRGB's primaries and transfer function, or as RGB
+//! if lossless; alpha is a separate monochrome picture. The encoder checks for cancellation at every superblock. Its
+//! effort depends on the speed setting and on the size only, so that equal requests get equal bytes whatever the load.
+//! Large pictures are grids of cells.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,7 @@ use crate::{
     calibrated, check_sides,
 };
 
-/// AVIF, both ways.
+/// The AVIF decoder and encoder.
 pub(crate) struct Avif;
 
 impl Primaries {
@@ -29,16 +29,16 @@ impl Primaries {
     }
 }
 
-/// From thorough to fast.
+/// The available speeds, from the most thorough to the fastest.
 pub const SPEEDS: RangeInclusive<u8> = 1..=4;
 
-/// The speed that is used where none is asked for: see the NOTES.md of `image-origin-av1` for what each takes and gives.
+/// The default speed; NOTES.md of `image-origin-av1` has the time and size for each speed.
 pub const DEFAULT_SPEED: u8 = 3;
 
-/// The longest side of a cell, as much as AV1 codes without dividing it into tiles (5.9.15).
+/// The maximum side of a cell, which is what AV1 allows in a single tile (5.9.15).
 const CELL: usize = 3072;
 
-/// The longest side that is written; AV1 could hold 65536 (5.5.1).
+/// The maximum side of an output; AV1 allows 65536 (5.5.1).
 const MAX_SIDE: u32 = 32_767;
 
 /// Code points of ITU-T H.273.
@@ -46,11 +46,11 @@ const SRGB_TRANSFER: u8 = 13;
 const BT601: u8 = 6;
 const IDENTITY: u8 = 0;
 
-/// Above this quality chroma keeps its resolution.
+/// The highest quality at which chroma is subsampled.
 const SUBSAMPLED_UP_TO: u8 = 90;
 
-/// The quantizer for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
-/// made it: at these quantizers, photographs have the SSIMULACRA2 of our JPEG.
+/// The quantizer for some qualities on JPEG's scale, interpolated in between. `benches/calibrate.rs` computed the
+/// values: with these, photographs have the same SSIMULACRA2 as this project's JPEG.
 const QUANTIZERS: [(u8, u8); 17] = [
     (1, 255),
     (5, 252),
@@ -71,12 +71,12 @@ const QUANTIZERS: [(u8, u8); 17] = [
     (100, 1),
 ];
 
-/// AV1's quantizer for a quality on JPEG's scale.
+/// The AV1 quantizer for a quality on JPEG's scale.
 pub fn quantizer(quality: u8) -> u8 {
     calibrated(&QUANTIZERS, quality).round() as u8
 }
 
-/// A way to search, and the most pixels that it is for: as many as a core does in about four seconds.
+/// Speed settings, and the maximum number of pixels for them: what a core encodes in about four seconds.
 pub(super) struct Search {
     pub(super) settings: SpeedSettings,
     most_pixels: u64,
@@ -92,12 +92,12 @@ const THOROUGH: SpeedSettings = SpeedSettings::DEFAULT
 const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
 const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0);
 const QUICK: SpeedSettings = SQUARES.modes(1).chroma_modes(1).tx_types_of_each_mode(false);
-/// Details of large pictures spread over more pixels, and so may blocks.
+/// In large pictures, details spread over more pixels, so blocks may be larger.
 const LARGE: SpeedSettings = QUICK.smallest(4).modes(2);
 const LARGEST: SpeedSettings = QUICK.smallest(5).few_modes(true);
 
-/// One for each of [`SPEEDS`], and those for pictures that are too large for them. What each gives stands in
-/// the NOTES.md of `image-origin-av1`.
+/// The settings for each of [`SPEEDS`], followed by those for pictures that are too large for these. NOTES.md of
+/// `image-origin-av1` has the measurements.
 pub(super) const SEARCHES: [Search; 6] = [
     Search { settings: THOROUGH, most_pixels: 2_500_000 },
     Search { settings: HALVES, most_pixels: 6_000_000 },
@@ -107,7 +107,7 @@ pub(super) const SEARCHES: [Search; 6] = [
     Search { settings: LARGEST, most_pixels: u64::MAX },
 ];
 
-/// The search of the speed that was asked for, or the next that is fast enough for so many pixels.
+/// The settings for the requested speed, or the next ones that are fast enough for this number of pixels.
 pub(super) fn speed_settings(speed: u8, pixels: u64) -> SpeedSettings {
     let from = usize::from(speed.clamp(1, 4)) - 1;
     SEARCHES[from..].iter().find(|search| pixels <= search.most_pixels).map_or(LARGEST, |search| search.settings)
@@ -145,7 +145,7 @@ impl Encoder for Avif {
         if !raster.channels().has_alpha() {
             return file(&colour, None, budget);
         }
-        // Edges of alpha show more than what lies behind them.
+        // Errors at the edges of alpha are more visible than those in colours.
         let options = EncodeOptions { quality: options.quality.midpoint(100), ..*options };
         let rest = budget.beside(colour.length())?;
         let alpha = image(Source::Alpha(raster), Sampling::Grey, &options, rest, work)?;
@@ -170,7 +170,7 @@ impl PlanarEncoder for Avif {
     }
 }
 
-/// A cell as the encoder takes it.
+/// Converts a cell to the encoder's input.
 fn picture(
     [width, height]: [usize; 2],
     planes: &[Vec<u8>],
@@ -196,7 +196,7 @@ impl From<EncodeError> for Error {
     }
 }
 
-/// Puts boxes around the streams, which are copied once.
+/// Writes the file around the streams, which are copied once.
 fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>, Error> {
     let images = [Some(colour), alpha];
     let streams: usize = images.iter().flatten().map(|image| image.streams.len()).sum();
@@ -205,7 +205,7 @@ fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>
     Ok(write::file(colour, alpha))
 }
 
-/// Codes a picture, or one plane of it, as the cells of a grid.
+/// Encodes a picture, or one plane of it, as the cells of a grid.
 fn image(
     source: Source<'_>,
     sampling: Sampling,
@@ -219,7 +219,7 @@ fn image(
     check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
     let settings = speed_settings(options.speed, u64::from(width) * u64::from(height));
     let is_grid = width.max(height) as usize > CELL;
-    // Cells of a grid have even sides of 64 at least, and with halved chroma the whole has even sides (MIAF,
+    // Cells of a grid have even sides of at least 64, and with subsampled chroma the picture has even sides (MIAF,
     // 7.3.11.4.2).
     let cell = |side: u32| {
         let side = side as usize;

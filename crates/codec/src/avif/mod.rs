@@ -1,8 +1,8 @@
-//! AVIF (AV1 Image File Format 1.1): AV1 pictures in boxes, with alpha as a picture of its own.
+//! AVIF (AV1 Image File Format 1.1): AV1 pictures in an ISO-BMFF container, with alpha as a separate picture.
 //!
-//! The boxes are read by `metadata`; headers of the AV1 streams are read here and held against the budget before the
-//! decoder sees them. Pictures of 8 bits come out with 8, deeper ones with 16. Reading and writing of the streams is
-//! Rust, see NOTES.md for the choice.
+//! The container is parsed by `image-origin-container`; the headers of the AV1 streams are parsed here and checked
+//! against the budget before the decoder sees them. 8-bit pictures are decoded to 8 bits, deeper ones to 16 bits. Both
+//! decoder and encoder are written in Rust; NOTES.md explains the choice.
 
 mod colour;
 mod decode;
@@ -30,15 +30,15 @@ fn damaged(reason: impl Into<String>) -> Error {
     Error::Damaged { format: Format::Avif, reason: reason.into() }
 }
 
-/// What the headers of a file tell.
+/// The parsed headers of a file.
 struct Opened<'a> {
     picture: Picture<'a>,
-    /// Of the first cell.
+    /// The sequence header of the first cell.
     sequence: Sequence,
-    /// Of the picture, before the clean aperture is cut out.
+    /// The size of the picture before the clean aperture is applied.
     width: u32,
     height: u32,
-    /// What is shown.
+    /// The visible area.
     shown: Area,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// What the colours' numbers mean: the container has the last word (MIAF, ISO/IEC 23000-22, 7.3.6.4).
+    /// The colour description; that of the container takes precedence (MIAF, ISO/IEC 23000-22, 7.3.6.4).
     fn meaning(&self) -> Nclx {
         let Sequence { primaries, transfer, matrix, full_range, .. } = self.sequence;
         let of_stream =
@@ -80,18 +80,18 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// The data of a cell, and the budget for what is held beside them.
+/// The data of a cell, and the remaining budget.
 fn cell<'a>(coded: &Coded<'a>, index: usize, budget: Budget) -> Result<(Cow<'a, [u8]>, Budget), Error> {
     let budget = budget.beside(coded.joined_len(index))?;
     Ok((coded.cell(index), budget))
 }
 
-/// Walks over the units of a cell's data.
+/// Parses the units of a cell's data.
 fn read_stream(data: &[u8], work: &Work) -> Result<Stream, Error> {
     Stream::read(data, &Meter::new(data.len() as u64, work))
 }
 
-/// Whole pixels that lie in the picture; `None` where there are none.
+/// The clean aperture in whole pixels within the picture; `None` if it is empty.
 fn aperture(clean: CleanAperture, width: u32, height: u32) -> Option<Area> {
     let CleanAperture { width: columns, height: rows, right, down } = clean;
     let (x, y) = (f64::from(width) / 2.0 + right - columns / 2.0, f64::from(height) / 2.0 + down - rows / 2.0);
@@ -133,13 +133,13 @@ impl Decoder for Avif {
     }
 }
 
-/// The colours that the code points name, if they are others than those of sRGB.
+/// The ICC profile for the code points, if they differ from sRGB.
 fn profile(meaning: Nclx, is_grey: bool) -> Option<Vec<u8>> {
     let [primaries, transfer] = [meaning.primaries, meaning.transfer].map(|code| u8::try_from(code).ok());
     profile::from_code_points(primaries?, transfer?, is_grey)
 }
 
-/// Which samples of the canvas a picture becomes.
+/// The samples of the canvas that a picture provides.
 #[derive(Clone, Copy)]
 enum Layer {
     Colour(Nclx),
@@ -152,9 +152,9 @@ struct Canvas<'n> {
     height: u32,
     channels: Channels,
     samples: Samples,
-    /// The stream of the first cell, until that is drawn.
+    /// The stream of the first cell, until it is drawn.
     first: Option<Stream>,
-    /// What is left for the decoder.
+    /// The remaining budget for the decoder.
     budget: Budget,
     work: &'n Work,
 }
@@ -165,7 +165,7 @@ impl<'n> Canvas<'n> {
         let is_deep = opened.sequence.depth > 8;
         let count = u64::from(width) * u64::from(height) * channels.count() as u64;
         let bytes = count * if is_deep { 2 } else { 1 };
-        // Cutting the clean aperture out makes a copy.
+        // Applying the clean aperture makes a copy.
         let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
         let budget = need.budget.beside(bytes * copies)?;
         let (first, beside) = cell(&opened.picture.colour, 0, budget)?;
@@ -174,14 +174,14 @@ impl<'n> Canvas<'n> {
         drop(first);
         let mut samples = Samples::zeroed(count as usize, is_deep);
         if !channels.has_alpha() && opened.picture.colour.cell_count() > 1 {
-            // What is not drawn is missing.
+            // Undrawn samples are missing.
             samples.as_bytes_mut().fill(MISSING);
         }
         Ok(Self { width, height, channels, samples, first: Some(stream), budget, work: need.work })
     }
 
-    /// Decodes the cells one after the other and puts them where they belong. Of a grid, cells that are damaged are left
-    /// out, as long as there is one that is not.
+    /// Decodes the cells one after the other and draws them. Damaged cells of a grid are skipped, as long as one cell
+    /// is intact.
     fn draw(&mut self, coded: &Coded<'_>, layer: Layer) -> Result<Option<Flaw>, Error> {
         let (mut cell_size, mut flaw, mut first_error) = (None, None, None);
         for index in 0..coded.cell_count() {
@@ -217,13 +217,13 @@ impl<'n> Canvas<'n> {
     fn decode(data: &[u8], stream: &Stream, budget: Budget) -> Result<Planes, Error> {
         stream.check().map_err(damaged)?;
         let sequence = stream.sequence;
-        // Each frame is worked on without a pause, whether it is shown or not.
+        // Each frame is decoded without interruption, whether it is shown or not.
         budget.check_pixels(sequence.width, sequence.height.saturating_mul(stream.frames()))?;
         budget.check_memory(decode::memory(stream, data.len()))?;
         decode::decode(data, sequence).map_err(damaged)
     }
 
-    /// Writes a decoded cell, as far as it lies on the canvas.
+    /// Converts a decoded cell to the canvas, clipped at its edges.
     fn convert(&mut self, planes: &Planes, layer: Layer, x: u32, y: u32) -> Result<(), Error> {
         let (width, count) = (self.width as usize, self.channels.count());
         if x >= self.width {
@@ -258,7 +258,7 @@ impl<'n> Canvas<'n> {
         Ok(())
     }
 
-    /// Makes alpha straight.
+    /// Converts premultiplied to straight alpha.
     fn divide_by_alpha(&mut self) {
         let count = self.channels.count();
         match &mut self.samples {
@@ -280,7 +280,7 @@ impl<'n> Canvas<'n> {
         }
     }
 
-    /// The part that is shown.
+    /// Crops the canvas to the visible area.
     fn finish(self, shown: Area) -> Result<Raster, Error> {
         let Self { width, height, channels, samples, .. } = self;
         let (samples, width, height) = if shown == Area::whole(width, height) {

@@ -1,30 +1,30 @@
-//! The samples that the encoder gets: luma and chroma of one cell of a picture, from pixels or from planes.
+//! The encoder's input: luma and chroma of one cell of a picture, from pixels or from planes.
 
 use crate::{Error, Raster, Samples};
 
-/// Where samples come from.
+/// The source of the samples.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'r> {
-    /// The colours, or the greys, of pixels.
+    /// The colours of pixels, or their grey.
     Colour(&'r Raster),
-    /// The transparency of pixels.
+    /// The alpha of pixels.
     Alpha(&'r Raster),
-    /// Luma and two chromas at half of its size, ready to be written.
+    /// Luma and two chroma planes at half its size, ready to be encoded.
     Planes(&'r [Raster; 3]),
 }
 
-/// How much chroma there is beside luma.
+/// The chroma subsampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sampling {
     Grey,
-    /// Half of the columns and of the rows.
+    /// Half of the columns and rows (4:2:0).
     Halved,
     Full,
-    /// Green, blue and red as they are.
+    /// Unconverted green, blue and red.
     Rgb,
 }
 
-/// The part of a picture that is encoded by itself.
+/// A part of a picture that is encoded separately.
 #[derive(Clone, Copy)]
 pub(super) struct Cell {
     pub(super) x: usize,
@@ -34,7 +34,7 @@ pub(super) struct Cell {
 }
 
 impl Sampling {
-    /// Samples of a cell in all planes, at most.
+    /// The maximum number of samples of a cell in all planes.
     pub(super) fn samples(self, cell: [usize; 2]) -> u64 {
         let [luma, halved] = [1, 2].map(|step| cell.iter().map(|side| side.div_ceil(step) as u64).product::<u64>());
         match self {
@@ -46,12 +46,12 @@ impl Sampling {
 }
 
 impl Source<'_> {
-    /// Bytes that [`Self::planes`] gives and holds to make them.
+    /// The maximum memory of [`Self::planes`] in bytes, including its result.
     pub(super) fn memory(&self, cell: [usize; 2], sampling: Sampling) -> u64 {
-        /// Bytes of two rows of pixels as numbers.
+        /// Two rows of pixels as integers, in bytes per pixel.
         const BAND: u64 = 2 * 12;
         let band = match self {
-            // Chroma before it is doubled.
+            // Chroma before upsampling.
             Self::Planes(_) if sampling == Sampling::Full => Sampling::Halved.samples(cell) / 6,
             Self::Colour(_) if sampling != Sampling::Grey => cell[0] as u64 * BAND,
             _ => 0,
@@ -67,7 +67,7 @@ impl Source<'_> {
         [raster.width(), raster.height()]
     }
 
-    /// The samples of each plane. Beyond the picture's edges its last pixels go on.
+    /// The samples of each plane. The last column and row are repeated beyond the edges of the picture.
     pub(super) fn planes(&self, cell: Cell, sampling: Sampling) -> Result<Vec<Vec<u8>>, Error> {
         match *self {
             Self::Planes([luma, chromas @ ..]) => {
@@ -111,7 +111,7 @@ fn bytes(pixel: &[u8]) -> [u8; 3] {
     }
 }
 
-/// The pixels of a cell, each as `read` reads it.
+/// Reads the pixels of a cell with `read`.
 fn pixels<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) -> Result<Vec<T>, Error> {
     let Samples::U8(samples) = raster.samples() else {
         return Err(Error::Internal("the encoder of AV1 takes samples of 8 bits"));
@@ -128,14 +128,14 @@ fn pixels<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) 
     Ok(pixels)
 }
 
-/// Each sample twice in its row, and each row twice, as far as the cell goes.
+/// Doubles samples in both directions, up to the size of the cell.
 fn doubled(samples: &[u8], cell: Cell) -> Vec<u8> {
     let narrow = cell.width.div_ceil(2);
     let sample = |i: usize| samples[i / cell.width / 2 * narrow + i % cell.width / 2];
     (0..cell.width * cell.height).map(sample).collect()
 }
 
-/// Planes of luma and of the chroma of squares of `size` pixels.
+/// Planes of luma, and of chroma averaged over squares of `size` pixels.
 fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u8>>, Error> {
     let chroma_length = cell.width.div_ceil(size) * cell.height.div_ceil(size);
     let mut planes = [cell.width * cell.height, chroma_length, chroma_length].map(Vec::with_capacity);
@@ -152,12 +152,12 @@ fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u
     Ok(planes.into())
 }
 
-/// ITU-R BT.601 in 16 bits behind the point, as JFIF has it.
+/// ITU-R BT.601 luma as in JFIF, with 16 fractional bits.
 fn luma([r, g, b]: [i32; 3]) -> u8 {
     ((19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16) as u8
 }
 
-/// Both chromas of the mean of some pixels.
+/// Both chroma values of the mean of some pixels.
 fn chroma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> [u8; 2] {
     let ([mut r, mut g, mut b], mut count) = ([0; 3], 0);
     for pixel in pixels {

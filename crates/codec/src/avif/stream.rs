@@ -1,26 +1,26 @@
-//! What an AV1 stream says of itself before it is decoded (AV1 Bitstream & Decoding Process Specification, 5.3 to 5.5).
+//! Parses the headers of an AV1 stream before decoding (AV1 Bitstream & Decoding Process Specification, 5.3 to 5.5).
 //!
-//! The decoder believes its stream; so size and depth are read here first, and a stream that could make it work longer
-//! than its one picture is worth is refused.
+//! The decoder trusts its stream; therefore size and depth are parsed here first, and a stream that could cost
+//! disproportionate time for its picture is rejected.
 
 use super::damaged;
 use super::tiles::{self, Syntax};
 use crate::{Error, Meter};
 
-/// Frames that a still picture may have: layers, and those that others are predicted from.
+/// The maximum number of frames of a still picture: layers, and reference frames.
 const MAX_FRAMES: u32 = 8;
 
-/// Kinds of open bitstream units (6.2.2).
+/// Types of open bitstream units (6.2.2).
 const SEQUENCE_HEADER: u8 = 1;
 const FRAME_HEADER: u8 = 3;
 const FRAME: u8 = 6;
 
-/// The sequence header, as far as it matters for a picture.
+/// The relevant values of a sequence header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sequence {
-    /// The largest width of a frame.
+    /// The maximum width of a frame.
     pub(super) width: u32,
-    /// The largest height of a frame.
+    /// The maximum height of a frame.
     pub(super) height: u32,
     /// 8, 10 or 12.
     pub(super) depth: u8,
@@ -32,12 +32,12 @@ pub(super) struct Sequence {
     pub(super) matrix: u8,
     pub(super) full_range: bool,
     pub(super) has_film_grain: bool,
-    /// What tells the fields of frame headers.
+    /// The values that determine the fields of frame headers.
     pub(super) syntax: Syntax,
 }
 
 impl Sequence {
-    /// Reads the sequence header of the stream of a still picture.
+    /// Parses the sequence header of a still picture's stream.
     pub(super) fn read(stream: &[u8]) -> Result<Self, &'static str> {
         Self::of(units(stream).find(|unit| unit.kind == SEQUENCE_HEADER).map(|unit| unit.payload))
     }
@@ -47,23 +47,23 @@ impl Sequence {
     }
 }
 
-/// A stream whose units have been walked over.
+/// A stream whose units have been parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stream {
     pub(super) sequence: Sequence,
-    /// How many frames there are, whether they are shown or not.
+    /// The number of frames, shown or not.
     frames: u32,
-    /// The most tiles of a frame.
+    /// The maximum number of tiles of a frame.
     tiles: u32,
-    /// Whether there is but one sequence header, though it may be repeated.
+    /// Whether all sequence headers are equal.
     is_one_sequence: bool,
 }
 
 impl Stream {
-    /// Reads all that is to be known before decoding.
+    /// Parses everything that is needed before decoding.
     ///
     /// # Errors
-    /// [`Error::Damaged`] as [`Sequence::read`]; what `meter` says.
+    /// [`Error::Damaged`] as in [`Sequence::read`]; errors of the meter.
     pub(super) fn read(stream: &[u8], meter: &Meter<'_>) -> Result<Self, Error> {
         let (mut header, mut frames, mut first, mut is_one_sequence) = (None, 0_u32, None, true);
         for unit in units(stream) {
@@ -78,23 +78,23 @@ impl Stream {
             }
         }
         let sequence = Sequence::of(header).map_err(damaged)?;
-        // Frames behind the first may be of any kind.
+        // Frames after the first may be of any type.
         let counted = first.filter(|_| frames == 1).and_then(|frame| tiles::count(frame, &sequence));
         let tiles = counted.unwrap_or_else(|| tiles::most(&sequence, stream.len()));
         Ok(Self { sequence, frames, tiles, is_one_sequence })
     }
 
-    /// How many tiles a frame has at most.
+    /// The maximum number of tiles of a frame.
     pub(super) fn tiles(&self) -> u32 {
         self.tiles
     }
 
-    /// How many frames a decoder keeps at most, since it gets no stream with more.
+    /// The maximum number of frames that the decoder keeps, which equals the number of frames in the stream.
     pub(super) fn frames(&self) -> u32 {
         self.frames.clamp(1, MAX_FRAMES)
     }
 
-    /// Refuses a stream whose frames are many, or not all of one sequence.
+    /// Rejects a stream with too many frames, or with several different sequence headers.
     pub(super) const fn check(&self) -> Result<(), &'static str> {
         match (self.is_one_sequence, self.frames) {
             (false, _) => Err("its sequence header changes"),
@@ -104,18 +104,18 @@ impl Stream {
     }
 }
 
-/// One open bitstream unit.
+/// An open bitstream unit.
 struct Unit<'a> {
     kind: u8,
     payload: &'a [u8],
 }
 
-/// The units of a stream, up to the first that is cut off.
+/// Iterates over the units of a stream, up to the first truncated one.
 fn units(mut stream: &[u8]) -> impl Iterator<Item = Unit<'_>> {
     std::iter::from_fn(move || {
         let (&first, rest) = stream.split_first()?;
         let rest = if first & 4 != 0 { rest.get(1..)? } else { rest };
-        // Without a size, a unit goes on to the end.
+        // A unit without a size extends to the end.
         let (size, rest) = if first & 2 != 0 { leb128(rest)? } else { (rest.len(), rest) };
         let (payload, after) = rest.split_at_checked(size).unwrap_or((rest, &[]));
         stream = after;
@@ -123,7 +123,7 @@ fn units(mut stream: &[u8]) -> impl Iterator<Item = Unit<'_>> {
     })
 }
 
-/// An integer in groups of 7 bits, the lowest first (4.10.5).
+/// `leb128()` (4.10.5): an integer in groups of 7 bits, the lowest first.
 fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0u64;
     for (i, byte) in bytes.iter().take(8).enumerate() {
@@ -135,7 +135,7 @@ fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
-/// Bits, the highest first, from a position on.
+/// A reader of bits, the highest first, from a position on.
 pub(super) struct Bits<'a>(pub(super) &'a [u8], pub(super) usize);
 
 impl Bits<'_> {
@@ -152,7 +152,7 @@ impl Bits<'_> {
         self.take(1).map(|bit| bit == 1)
     }
 
-    /// `uvlc()` (4.10.3), whose value is of no interest.
+    /// Skips `uvlc()` (4.10.3).
     fn skip_uvlc(&mut self) -> Option<()> {
         let mut zeros = 0;
         while !self.flag()? {
@@ -193,7 +193,7 @@ fn read_header(bits: &mut Bits<'_>) -> Option<Sequence> {
     Some(sequence)
 }
 
-/// From `timing_info_present_flag` to the end of the operating points; returns whether there is a decoder model.
+/// Skips from `timing_info_present_flag` to the end of the operating points; returns whether there is a decoder model.
 fn skip_operating_points(bits: &mut Bits<'_>) -> Option<bool> {
     let mut delay_length = None;
     if bits.flag()? {
@@ -249,7 +249,7 @@ fn read_inter_tools(bits: &mut Bits<'_>, syntax: &mut Syntax) -> Option<()> {
     Some(())
 }
 
-/// `color_config()` (5.5.2). The size stays 0.
+/// `color_config()` (5.5.2). The size remains 0.
 fn read_colour(bits: &mut Bits<'_>, profile: u32) -> Option<Sequence> {
     let is_high = bits.flag()?;
     let depth = match (is_high, profile) {

@@ -1,45 +1,45 @@
-//! How many tiles a frame of a still picture has: its header up to `tile_info()` (AV1 Bitstream & Decoding Process
-//! Specification, 5.9.2 and 5.9.15). The decoder keeps the state of all of them at one time.
+//! The number of tiles in a frame of a still picture, from its header up to `tile_info()` (AV1 Bitstream & Decoding
+//! Process Specification, 5.9.2 and 5.9.15). The decoder allocates state for all tiles of a frame.
 
 use super::stream::{Bits, Sequence};
 
-/// Most columns and rows of tiles (annex A.3, `MAX_TILE_COLS` and `MAX_TILE_ROWS`).
+/// The maximum number of tile columns and rows (annex A.3, `MAX_TILE_COLS` and `MAX_TILE_ROWS`).
 const MOST: u32 = 64;
 
-/// The widest tile in pixels, and the largest area of one (3, `MAX_TILE_WIDTH` and `MAX_TILE_AREA`).
+/// The maximum width of a tile in pixels, and the maximum area (3, `MAX_TILE_WIDTH` and `MAX_TILE_AREA`).
 const MAX_WIDTH: u32 = 4096;
 const MAX_AREA: u32 = 4096 * 2304;
 
-/// What of the sequence header tells which fields a frame header has.
+/// The values of the sequence header that determine the fields of frame headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Syntax {
     pub(super) is_reduced: bool,
-    /// Whether frame headers tell when buffers are removed.
+    /// Whether frame headers contain buffer removal times.
     pub(super) has_decoder_model: bool,
-    /// Bits of the numbers in `frame_size()`.
+    /// The number of bits of the fields in `frame_size()`.
     pub(super) size_bits: [usize; 2],
-    /// Bits of the frame's id, or 0.
+    /// The number of bits of the frame id, or 0.
     pub(super) id_bits: usize,
     pub(super) order_hint_bits: usize,
-    /// Whether frame headers choose (`None`) tools for screen content.
+    /// Whether screen content tools are enabled; `None` if frame headers select them.
     pub(super) screen_content: Option<bool>,
-    /// Whether frame headers choose whole motion vectors.
+    /// Whether frame headers select integer motion vectors.
     pub(super) chooses_integer_mv: bool,
     pub(super) has_superres: bool,
     /// The side of a superblock in pixels: 64 or 128.
     pub(super) superblock: u32,
 }
 
-/// The most tiles that a frame may have whose data are of `length` bytes.
+/// The maximum number of tiles in a frame whose data has `length` bytes.
 pub(super) fn most(sequence: &Sequence, length: usize) -> u32 {
     let side = |length: u32| length.div_ceil(64).min(MOST);
-    // Each tile but the last has a size of a byte at least, and a byte of data.
+    // Each tile except the last has at least one byte of size and one byte of data.
     let of_data = u32::try_from(length / 2).unwrap_or(u32::MAX).max(1);
     (side(sequence.width) * side(sequence.height)).min(of_data)
 }
 
-/// How many tiles the frame with this header has; `None` if it is not a key frame that is shown, as still pictures are, or
-/// is cut off.
+/// The number of tiles of the frame with this header; `None` if it is not a shown key frame, as in still pictures, or
+/// is truncated.
 pub(super) fn count(header: &[u8], sequence: &Sequence) -> Option<u32> {
     let (bits, syntax) = (&mut Bits(header, 0), &sequence.syntax);
     if !syntax.is_reduced {
@@ -78,7 +78,7 @@ pub(super) fn count(header: &[u8], sequence: &Sequence) -> Option<u32> {
     Some(columns * rows)
 }
 
-/// The columns and rows of tiles: `tile_info()` (5.9.15).
+/// The number of tile columns and rows: `tile_info()` (5.9.15).
 fn tile_info(bits: &mut Bits<'_>, width: u32, height: u32, superblock: u32) -> Option<(u32, u32)> {
     let (columns, rows) = (width.div_ceil(superblock), height.div_ceil(superblock));
     let widest = MAX_WIDTH / superblock;
@@ -98,12 +98,12 @@ fn tile_info(bits: &mut Bits<'_>, width: u32, height: u32, superblock: u32) -> O
     Some((tile_columns, tile_rows))
 }
 
-/// The smallest exponent of 2 by which `unit` is at least `length`.
+/// The smallest exponent n for which `unit << n` is at least `length`.
 fn log2_up(unit: u32, length: u32) -> u32 {
     (0..32).find(|exponent| u64::from(unit) << exponent >= u64::from(length)).unwrap_or(32)
 }
 
-/// An exponent that grows from `least` by each bit that is set, up to `most`.
+/// Reads an exponent that starts at `least` and is incremented by each set bit, up to `most`.
 fn increments(bits: &mut Bits<'_>, least: u32, most: u32) -> Option<u32> {
     let mut exponent = least;
     while exponent < most && bits.flag()? {
@@ -112,7 +112,7 @@ fn increments(bits: &mut Bits<'_>, least: u32, most: u32) -> Option<u32> {
     Some(exponent)
 }
 
-/// How many tiles are in `length` superblocks, each of which tells its size, and the largest size.
+/// The number of tiles in `length` superblocks with explicit sizes, and the largest size.
 fn sizes(bits: &mut Bits<'_>, length: u32, most: u32) -> Option<(u32, u32)> {
     let (mut start, mut count, mut largest) = (0, 0, 0);
     while start < length && count < MOST {
@@ -124,7 +124,7 @@ fn sizes(bits: &mut Bits<'_>, length: u32, most: u32) -> Option<(u32, u32)> {
     Some((count, largest))
 }
 
-/// `ns(n)` (4.10.7): one of `n` numbers.
+/// `ns(n)` (4.10.7): a value below `n`.
 fn non_symmetric(bits: &mut Bits<'_>, n: u32) -> Option<u32> {
     let width = 32 - n.leading_zeros();
     let short = (1 << width) - n;

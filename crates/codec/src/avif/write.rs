@@ -1,23 +1,23 @@
-//! The boxes around AV1 streams (ISO/IEC 14496-12, ISO/IEC 23008-12, AVIF 1.1).
+//! Serialization of the AVIF container (ISO/IEC 14496-12, ISO/IEC 23008-12, AVIF 1.1).
 
 use image_origin_container::isobmff::write_box;
 
-/// An encoded image: one stream, or a grid of cells.
+/// An encoded image: a single stream, or a grid of cells.
 pub(super) struct Image {
     pub(super) size: [u32; 2],
     pub(super) cell: [u32; 2],
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) is_grey: bool,
-    /// Code points of primaries, transfer and matrix (ITU-T H.273).
+    /// Code points of primaries, transfer function and matrix (ITU-T H.273).
     pub(super) colour: [u8; 3],
-    /// `av1C`.
+    /// The content of `av1C`.
     pub(super) configuration: [u8; 4],
-    /// Of each cell, row by row.
+    /// The streams of the cells, row by row.
     pub(super) streams: Vec<Vec<u8>>,
 }
 
-/// Bytes of a file in the making, with a place in `iloc` for each item's data.
+/// A file under construction, with the location of each item's data for `iloc`.
 #[derive(Default)]
 struct File<'i> {
     entries: Vec<u8>,
@@ -28,13 +28,13 @@ struct File<'i> {
     data: Vec<&'i [u8]>,
 }
 
-/// Marks a property that has to be understood (8.11.14).
+/// The flag of an essential property (8.11.14).
 const ESSENTIAL: u8 = 0x80;
 
-/// More bytes than the boxes around the streams take, for each stream and beside all of them.
+/// An upper bound of the size of the boxes in bytes, for each stream and for the rest.
 pub(super) const BOXES: u64 = 2 << 10;
 
-/// The whole file.
+/// Serializes the file.
 pub(super) fn file(colour: &Image, alpha: Option<&Image>) -> Vec<u8> {
     let (colour_grid, alpha_grid) = (colour.grid(), alpha.and_then(Image::grid));
     let mut file = File::default();
@@ -51,12 +51,12 @@ pub(super) fn file(colour: &Image, alpha: Option<&Image>) -> Vec<u8> {
 }
 
 impl Image {
-    /// Bytes of the streams.
+    /// The total length of the streams in bytes.
     pub(super) fn length(&self) -> u64 {
         self.streams.iter().map(|stream| stream.len() as u64).sum()
     }
 
-    /// What a grid's item holds; `None` for an image in one piece.
+    /// The data of a grid item; `None` for a single image.
     fn grid(&self) -> Option<Vec<u8>> {
         let [rows, columns] = [self.rows, self.columns].map(|count| (count - 1) as u8);
         let size = self.size.map(u32::to_be_bytes);
@@ -65,10 +65,10 @@ impl Image {
 }
 
 impl<'i> File<'i> {
-    /// Adds the items of an image, and returns the one that stands for it.
+    /// Adds the items of an image, and returns the id of the one that represents it.
     fn image(&mut self, image: &'i Image, grid: Option<&'i [u8]>, more: &[u8]) -> u16 {
         let configuration = self.property(*b"av1C", &image.configuration) | ESSENTIAL;
-        // Bits of each channel (ISO/IEC 23008-12, 6.5.6).
+        // The bit depth of each channel (ISO/IEC 23008-12, 6.5.6).
         let depths: &[u8] = if image.is_grey { &[0, 0, 0, 0, 1, 8] } else { &[0, 0, 0, 0, 3, 8, 8, 8] };
         let depths = self.property(*b"pixi", depths);
         let size = self.size(image.size);
@@ -89,7 +89,7 @@ impl<'i> File<'i> {
         self.property(*b"ispe", &[[0; 4], width, height].concat())
     }
 
-    /// Adds a property and returns its number.
+    /// Adds a property and returns its index.
     fn property(&mut self, kind: [u8; 4], payload: &[u8]) -> u8 {
         self.properties.extend(write_box(kind, payload));
         self.property_count += 1;
@@ -99,7 +99,7 @@ impl<'i> File<'i> {
     fn item(&mut self, kind: [u8; 4], data: &'i [u8], properties: &[u8]) -> u16 {
         self.data.push(data);
         let id = self.data.len() as u16;
-        // Version 2, the id, no protection, the kind, no name. Cells are not to be shown by themselves.
+        // Version 2, the id, no protection, the type, no name. Cells are hidden.
         let hidden = u8::from(id > 1);
         self.entries
             .extend(write_box(*b"infe", &[&[2, 0, 0, hidden][..], &id.to_be_bytes(), &[0, 0], &kind, &[0]].concat()));
@@ -116,7 +116,7 @@ impl<'i> File<'i> {
 
     fn finish(self, primary: u16) -> Vec<u8> {
         let brands = write_box(*b"ftyp", b"avif\0\0\0\0avifmif1miaf");
-        // The length of the box does not depend on where the data are.
+        // The length of the box does not depend on the offset of the data.
         let data_at = brands.len() + self.meta(primary, 0).len() + 8;
         let meta = self.meta(primary, data_at);
         let length: usize = self.data.iter().map(|data| data.len()).sum();
@@ -146,7 +146,7 @@ impl<'i> File<'i> {
         write_box(*b"meta", &[&[0; 4][..], &handler, &primary, &places, &items, &references, &properties].concat())
     }
 
-    /// Where each item's data are (8.11.3): version 0, offsets and lengths of 4 bytes, one extent each.
+    /// The location of each item's data (8.11.3): version 0, offsets and lengths of 4 bytes, one extent each.
     fn places(&self, mut data_at: usize) -> Vec<u8> {
         let mut out = vec![0, 0, 0, 0, 0x44, 0];
         out.extend((self.data.len() as u16).to_be_bytes());

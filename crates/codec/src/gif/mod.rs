@@ -1,4 +1,4 @@
-//! GIF: pictures and animations, composed onto their canvas; writing both, with palettes of their own.
+//! GIF: pictures and animations, composed onto their canvas; written with optimized palettes.
 
 mod read;
 mod write;
@@ -10,10 +10,10 @@ use super::{
 use read::GifFrames;
 use write::GifWriter;
 
-/// GIF, both ways.
+/// The GIF decoder and encoder.
 pub(super) struct Gif;
 
-/// A unit of GIF's delays in milliseconds (GIF89a, section 23).
+/// The unit of GIF delays in milliseconds (GIF89a, section 23).
 const TICK: u32 = 10;
 
 impl Decoder for Gif {

@@ -1,4 +1,4 @@
-//! Reading frames (GIF89a, whose sections the comments cite). The blocks are those that [`container`] finds.
+//! The GIF decoder (GIF89a, whose sections the comments cite). Blocks are parsed by [`container`].
 
 use ::weezl::decode::{Configuration, Decoder as Lzw};
 use ::weezl::{BitOrder, LzwStatus};
@@ -9,25 +9,25 @@ use super::TICK;
 use image_origin_container as container;
 use image_origin_container::gif::{APPLICATION, Block, Blocks, GRAPHIC_CONTROL, LOOPS, colour_table_len, sub_blocks};
 
-/// Signature and logical screen descriptor (sections 17 and 18).
+/// The length of the signature and the logical screen descriptor (sections 17 and 18).
 const HEADER_LEN: usize = 13;
-/// Separator, place, size and flags of an image (section 20).
+/// The length of an image descriptor: separator, position, size and flags (section 20).
 const DESCRIPTOR_LEN: usize = 10;
 
-/// "Interlaced", in the flags of an image.
+/// The interlace flag of an image descriptor.
 const INTERLACED: u8 = 0x40;
 
-/// Bits of the longest code of the alphabet that pixels have (appendix F).
+/// The maximum initial code size for pixels (appendix F).
 const MAX_CODE_BITS: u8 = 11;
 
 fn damaged(reason: &str) -> Error {
     Error::Damaged { format: Format::Gif, reason: reason.to_owned() }
 }
 
-/// What a graphic control extension says of the image behind it (section 23).
+/// The graphic control extension of an image (section 23).
 #[derive(Debug, Clone, Copy, Default)]
 struct Control {
-    /// In units of [`TICK`].
+    /// The delay in units of [`TICK`].
     delay: u16,
     disposal: u8,
     transparent: Option<u8>,
@@ -43,30 +43,30 @@ impl Control {
     fn disposal(self) -> Disposal {
         match self.disposal {
             2 => Disposal::Clear,
-            // 4 is not defined, and viewers take it for 3.
+            // 4 is undefined, and viewers treat it as 3.
             3 | 4 => Disposal::Restore,
             _ => Disposal::Keep,
         }
     }
 }
 
-/// An image of the file.
+/// An image in the file.
 #[derive(Debug, Clone, Copy)]
 struct Image<'b> {
     control: Control,
     place: Place,
     is_interlaced: bool,
-    /// Its own table of colours; empty for that of the file.
+    /// The local colour table; empty if the global one is used.
     table: &'b [u8],
     code_bits: u8,
-    /// From the first sub-block of pixels on.
+    /// The data from the first sub-block of pixels on.
     data: &'b [u8],
-    /// Whether the file ends before the image does.
+    /// Whether the file ends within the image.
     is_cut: bool,
 }
 
 impl<'b> Image<'b> {
-    /// Reads a block of the file; `None` where it ends before the pixels begin.
+    /// Parses an image block; `None` if it ends before the pixels.
     fn read(block: &'b [u8], control: Control, is_cut: bool) -> Option<Self> {
         let &[_, x0, x1, y0, y1, w0, w1, h0, h1, flags] = block.first_chunk::<DESCRIPTOR_LEN>()?;
         let number = |low, high| u32::from(u16::from_le_bytes([low, high]));
@@ -80,7 +80,7 @@ impl<'b> Image<'b> {
         u64::from(self.place.width) * u64::from(self.place.height)
     }
 
-    /// Decodes the indices of pixels, as they are stored, and tells how many there are and what is wrong with them.
+    /// Decodes the pixel indices in stored order, and returns their number and the flaw if there is one.
     fn decode(&self, indices: &mut [u8], work: &Work) -> Result<(usize, Option<Flaw>), Error> {
         if !(1..=MAX_CODE_BITS).contains(&self.code_bits) {
             return Ok((0, Some(Flaw::Damaged)));
@@ -88,7 +88,7 @@ impl<'b> Image<'b> {
         let configuration = Configuration::new(BitOrder::Lsb, self.code_bits).with_yield_on_full_buffer(true);
         let mut lzw: Lzw = configuration.build();
         let mut count = 0;
-        // The last codes may still be in the decoder when the data ends.
+        // The decoder may still hold the last codes when the data ends.
         for mut codes in sub_blocks(self.data, 0).chain([[].as_slice()]) {
             work.check()?;
             while count < indices.len() {
@@ -103,23 +103,23 @@ impl<'b> Image<'b> {
                 }
             }
         }
-        // Whoever ends the data early wants no more pixels.
+        // An early end code means that no more pixels follow.
         Ok((count, (self.is_cut && count < indices.len()).then_some(Flaw::CutShort)))
     }
 }
 
-/// The images of a file, one by one.
+/// Iterates over the images of a file.
 struct Images<'b> {
     bytes: &'b [u8],
     blocks: Blocks<'b>,
     control: Control,
-    /// How often the animation is played, 0 for ever, as far as the file has said so.
+    /// The number of plays so far specified; 0 means endless.
     plays: u32,
-    /// Whether the file has ended within a block.
+    /// Whether the file ended within a block.
     is_cut: bool,
-    /// Whether it has the end that it should have.
+    /// Whether the file ends with a trailer.
     has_trailer: bool,
-    /// Whether it says how often it is played, as animations do.
+    /// Whether the file has a loop count, as animations do.
     has_plays: bool,
 }
 
@@ -148,7 +148,7 @@ impl<'b> Images<'b> {
                     }
                 }
                 Block::Extension { label: GRAPHIC_CONTROL, range, cut: false, .. } => {
-                    // Of several, the last one counts.
+                    // If there are several, the last one is used.
                     self.control = Control::read(self.slice(&range)).unwrap_or_default();
                 }
                 Block::Extension { label: APPLICATION, name: Some(name), range, cut: false }
@@ -164,7 +164,8 @@ impl<'b> Images<'b> {
         Ok(None)
     }
 
-    /// Whether the file is an animation that ends before its trailer, be it between images. Stills may lack it.
+    /// Whether the file is an animation that ends before its trailer, even between images. Still pictures may lack the
+    /// trailer.
     fn ends_early(mut self) -> Result<bool, Error> {
         let mut count = 0;
         while self.next_image()?.is_some() {
@@ -178,7 +179,7 @@ impl<'b> Images<'b> {
     }
 }
 
-/// How often all is played, 0 for ever: the extension says how often it is repeated after it was played once.
+/// The number of plays, 0 for endless: the extension contains the number of repetitions after the first play.
 fn plays(extension: &[u8]) -> Option<u32> {
     let repeats = sub_blocks(extension, 2).skip(1).find_map(|block| match block {
         [id, low, high, ..] if id & 7 == 1 => Some(u16::from_le_bytes([*low, *high])),
@@ -187,7 +188,7 @@ fn plays(extension: &[u8]) -> Option<u32> {
     Some(if repeats == 0 { 0 } else { u32::from(repeats) + 1 })
 }
 
-/// Size of the canvas: that of the logical screen, grown to the first image, as browsers do.
+/// The size of the canvas: that of the logical screen, enlarged to the first image, as in browsers.
 pub(super) fn size(bytes: &[u8], work: &Work) -> Result<(u32, u32), Error> {
     let Some(&[w0, w1, h0, h1]) = bytes.get(6..).and_then(<[u8]>::first_chunk) else {
         return Err(damaged("it ends within its header"));
@@ -200,7 +201,7 @@ pub(super) fn size(bytes: &[u8], work: &Work) -> Result<(u32, u32), Error> {
     if width == 0 || height == 0 { Err(damaged("a side is zero")) } else { Ok((width, height)) }
 }
 
-/// What a file says of its animation.
+/// Reads the animation of a file.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
     let (width, height) = size(bytes, work)?;
     let canvas = u64::from(width) * u64::from(height);
@@ -216,13 +217,13 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
 /// Draws the frames of a file.
 pub(super) struct GifFrames<'a> {
     images: Images<'a>,
-    /// The table of colours of images that have none of their own.
+    /// The global colour table.
     table: &'a [u8],
     icc: Option<Vec<u8>>,
-    /// Indices of the current frame.
+    /// The indices of the current frame.
     indices: Vec<u8>,
     flaw: Option<Flaw>,
-    /// Whether the file ends before it should, be it between images.
+    /// Whether the file ends early, even between images.
     is_cut: bool,
     budget: Budget,
     work: &'a Work,
@@ -250,7 +251,7 @@ impl Source for GifFrames<'_> {
         self.indices.clear();
         self.indices.resize(image.pixels() as usize, 0);
         let (count, flaw) = image.decode(&mut self.indices, self.work)?;
-        // Of interlaced images, whole rows are shown.
+        // Only complete rows of interlaced images are shown.
         let count = if image.is_interlaced { count - count % width.max(1) as usize } else { count };
         if count == 0 && flaw.is_some() {
             return Err(damaged("an image has no pixel that could be decoded"));
@@ -285,10 +286,10 @@ impl Source for GifFrames<'_> {
     }
 }
 
-/// The rows of an interlaced image from top to bottom (appendix E). Where later ones are missing, those before them are
-/// repeated.
+/// Sorts the rows of an interlaced image from top to bottom (appendix E). Missing later rows are replaced by the
+/// preceding ones.
 pub(super) fn in_order(stored: &[u8], width: usize, height: usize) -> Vec<u8> {
-    // Where each pass starts, its step downwards, and how many rows each of its rows stands for until others come.
+    // The first row of each pass, its step, and the number of rows that each of its rows covers until later passes.
     const PASSES: [[usize; 3]; 4] = [[0, 8, 8], [4, 8, 4], [2, 4, 2], [1, 2, 1]];
     let width = width.max(1);
     let places = PASSES
@@ -304,7 +305,7 @@ pub(super) fn in_order(stored: &[u8], width: usize, height: usize) -> Vec<u8> {
     rows
 }
 
-/// What each index draws: nothing, where it is the transparent one or names no colour.
+/// The colour of each index: `None` for the transparent one and for indices outside of the palette.
 fn colors(palette: &[u8], transparent: Option<u8>) -> [Option<[u8; 4]>; 256] {
     let mut colors = [None; 256];
     for (color, &[r, g, b]) in colors.iter_mut().zip(palette.as_chunks().0) {

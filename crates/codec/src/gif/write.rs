@@ -1,4 +1,4 @@
-//! Writing frames: of each only the rectangle that changes, in which what stays is transparent.
+//! The GIF encoder: of each frame it writes only the rectangle that changes, with unchanged pixels transparent.
 
 use ::gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
 
@@ -8,47 +8,48 @@ use super::super::palette::{self, Indexed};
 use super::super::{Budget, Error, Raster, Work, check_sides};
 use super::TICK;
 
-/// From here on a pixel is opaque: there is nothing between opaque and transparent in a GIF.
+/// The alpha from which a pixel is opaque: GIF has no partial transparency.
 const OPAQUE: u8 = 128;
 
-/// By how much samples may change before a pixel is written anew.
+/// The maximum difference of samples for which a pixel counts as unchanged.
 const UNSEEN: u8 = 2;
 
-/// Bytes a pixel that are held of each frame.
+/// The memory of a frame in bytes per pixel.
 const FRAME: u64 = 4;
 
-/// Bytes that an index takes at most once it is compressed, in a buffer that has grown.
+/// The maximum size of a compressed index in bytes, in a buffer that has grown.
 const COMPRESSED: u64 = 3;
 
-/// Bytes that are held whatever the size: tables of colours, and the dictionary of what was written.
+/// The fixed memory in bytes: colour tables, and the dictionary of the compressor.
 const FIXED: u64 = 256 << 10;
 
-/// Writes one frame behind: how a frame is disposed of depends on the next one.
+/// Writes with a delay of one frame, because the disposal of a frame depends on the next one.
 pub(super) struct GifWriter<'a> {
     plays: u32,
     /// The file, once its first frame is known.
     file: Option<File<'a>>,
     /// The last frame, which has not been written yet.
     pending: Option<Pending>,
-    /// What earlier delays were longer than their whole ticks, in milliseconds.
+    /// The accumulated rounding error of the delays, in milliseconds.
     owed: i64,
     budget: Budget,
     work: &'a Work,
 }
 
 struct File<'a> {
-    /// Has written a table of full size, to be replaced in the end.
+    /// It has written a colour table of full size, which is replaced at the end.
     encoder: Encoder<OutputWriter<'a>>,
-    /// The colours that frames share.
+    /// The shared palette.
     palette: Vec<[u8; 4]>,
 }
 
-/// Bytes before the colour table (GIF89a, sections 17 and 18), the place of its size, and its own bytes at most.
+/// The length of the header before the colour table (GIF89a, sections 17 and 18), the position of the table size, and
+/// its maximum length.
 const HEADER_LEN: usize = 13;
 const FLAGS: usize = 10;
 const TABLE_LEN: usize = 3 * 256;
 
-/// A frame and what it is drawn over.
+/// A frame and the canvas that it is drawn onto.
 struct Pending {
     below: Pixels,
     frame: Pixels,
@@ -60,8 +61,8 @@ impl<'a> GifWriter<'a> {
         Self { plays, file: None, pending: None, owed: 0, budget, work }
     }
 
-    /// A delay in ticks. What is rounded off one frame is made up for by the next ones, so that all of it lasts as long
-    /// as it should; but of a single tick browsers make ten.
+    /// Converts a delay to ticks. Rounding errors are carried over to later frames, so that the total duration is kept;
+    /// delays of a single tick are avoided, since browsers treat them as ten.
     fn ticks(&mut self, delay: u32) -> u16 {
         let tick = i64::from(TICK);
         let due = i64::from(delay) + self.owed;
@@ -71,29 +72,29 @@ impl<'a> GifWriter<'a> {
         u16::try_from(ticks).unwrap_or(u16::MAX)
     }
 
-    /// Writes the pending frame, and gives what it leaves for the next one to be drawn over.
+    /// Writes the pending frame, and returns the canvas that it leaves for the next one.
     fn write_pending(&mut self, next: Option<&Pixels>) -> Result<Option<Pixels>, Error> {
         let Some(Pending { below, mut frame, ticks }) = self.pending.take() else { return Ok(None) };
         let budget = self.budget(&frame, if next.is_some() { 3 } else { 2 })?;
         frame.settle(&below, UNSEEN);
         let changed = frame.bounds(&below, |new, old| new != old);
-        // What the next frame no longer shows can only be taken away with all of this frame's rectangle.
+        // Pixels that become transparent in the next frame can only be removed by disposing of this frame's rectangle.
         let vanishing = next.and_then(|next| frame.bounds(next, |now, then| now[3] != 0 && then[3] == 0));
         let rect = match (changed, vanishing) {
-            // Some programs take the first frame's size for that of the canvas.
+            // Some programs use the size of the first frame as that of the canvas.
             _ if self.file.is_none() => frame.whole(),
             (Some(changed), Some(vanishing)) => changed.union(vanishing),
             (Some(rect), None) | (None, Some(rect)) => rect,
             (None, None) => Rect { left: 0, top: 0, width: 1, height: 1 },
         };
         let dispose = if vanishing.is_some() { DisposalMethod::Background } else { DisposalMethod::Keep };
-        // Frames of an animation share a palette where they can, and later ones leave pixels out.
+        // Frames of an animation share a palette if possible, and later frames omit unchanged pixels.
         let is_still = self.file.is_none() && next.is_none();
         let written = self.file.as_ref().map_or(0, |file| file.encoder.get_ref().capacity() as u64);
         let rest = budget.beside(written)?;
         let indexed = indexed(&below, &frame, rect, !is_still, rest)?;
         self.work.check()?;
-        // Sides were checked when the frame came in.
+        // The sides were checked when the frame was added.
         let [left, top, width, height] =
             [rect.left, rect.top, rect.width, rect.height].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
         let transparent = indexed.colors.first().is_some_and(|color| color[3] == 0).then_some(0);
@@ -116,7 +117,7 @@ impl<'a> GifWriter<'a> {
             Some(file) => file,
             None => self.file.insert(File::new(canvas, &indexed, self.plays, budget, self.work)?),
         };
-        // Indices twice, and as they are compressed, which of noise grows to more than they are.
+        // The indices twice, and compressed, which for noise is larger than the indices.
         let indices = indexed.indices.len() as u64;
         file.encoder.get_mut().set_budget(budget.beside(indices * (2 + COMPRESSED))?);
         match indexed.in_palette(&mut file.palette) {
@@ -129,7 +130,7 @@ impl<'a> GifWriter<'a> {
         file.encoder.write_frame(&frame).map_err(refused)
     }
 
-    /// The budget for what is written beside frames of that size; `frames` of them are held at one time.
+    /// The budget for memory besides frames of this size, of which `frames` are held at a time.
     fn budget(&self, frame: &Pixels, frames: u64) -> Result<Budget, Error> {
         let pixels = (frame.width() * frame.height()) as u64;
         self.budget.beside(frames * FRAME * pixels + FIXED)
@@ -141,7 +142,7 @@ impl<'a> File<'a> {
         let [width, height] = [canvas.width(), canvas.height()].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
         let out = OutputWriter::new(budget, work);
         let mut encoder = Encoder::new(out, width, height, &[0; TABLE_LEN]).map_err(refused)?;
-        // The extension says how often all is repeated after it was played once.
+        // The extension contains the number of repetitions after the first play.
         let repeat = match plays {
             0 => Repeat::Infinite,
             plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
@@ -150,10 +151,10 @@ impl<'a> File<'a> {
         Ok(Self { encoder, palette: first.colors.clone() })
     }
 
-    /// The whole file, with the palette as it has become.
+    /// Returns the file with the final palette.
     fn finish(self) -> Result<Vec<u8>, Error> {
         let mut bytes = self.encoder.into_inner().map_err(refused)?.into_bytes();
-        // The size of the table is written as the power of two less one (GIF89a, section 18).
+        // The table size is stored as the exponent of a power of two, less one (GIF89a, section 18).
         let bits = (self.palette.len().next_power_of_two().max(2)).trailing_zeros() as usize;
         let mut table = table(&self.palette);
         table.resize(3 << bits, 0);
@@ -163,14 +164,14 @@ impl<'a> File<'a> {
     }
 }
 
-/// What the encoder says of a file that was not taken. Sides and palettes were checked, so that nothing else fails.
+/// Converts an error of the encoder. Sides and palettes are checked before, so that only output errors remain.
 fn refused(error: EncodingError) -> Error {
     let cause = if let EncodingError::Io(cause) = error { cause.into_inner() } else { None };
     let cause = cause.and_then(|cause| cause.downcast::<Error>().ok());
     cause.map_or(Error::Internal("a gif could not be written"), |cause| *cause)
 }
 
-/// What happens when a frame is not of 8 bit samples.
+/// The error for frames with other than 8-bit samples.
 const NO_PIXELS: Error = Error::Internal("a gif is made from samples of 8 bits");
 
 impl AnimationWriter for GifWriter<'_> {
@@ -195,7 +196,7 @@ impl AnimationWriter for GifWriter<'_> {
     }
 
     fn written(&self) -> u64 {
-        // Of the table only what is used will be left.
+        // Only the used part of the colour table remains.
         let length = |file: &File<'_>| file.encoder.get_ref().bytes().len() + 3 * file.palette.len() - TABLE_LEN;
         self.file.as_ref().map_or(0, |file| length(file) as u64)
     }
@@ -206,7 +207,7 @@ impl AnimationWriter for GifWriter<'_> {
     }
 }
 
-/// The rectangle of a frame in which what is already there is nothing.
+/// The rectangle of a frame with unchanged pixels transparent.
 fn indexed(below: &Pixels, frame: &Pixels, rect: Rect, has_nothing: bool, budget: Budget) -> Result<Indexed, Error> {
     let keep = |(new, old): (&[u8; 4], &[u8; 4])| if new == old { [0; 4] } else { *new };
     let rows = frame.rows(rect).zip(below.rows(rect));

@@ -1,29 +1,30 @@
-//! A PNG's chunks as `image-origin-container` finds them, and those that the `png` crate refuses a file for although it shows without.
+//! The chunks of a PNG, as parsed by `image-origin-container`, and a workaround for chunks that make the `png` crate
+//! reject a file that can be displayed.
 
 use std::borrow::Cow;
 
 use super::super::{Budget, Error, Format};
 use image_origin_container::{png, slice};
 
-/// What stands in front of the first chunk; in front of the content of each: length and name; and behind it: checksum.
+/// The lengths of the signature, of length and name before the data of a chunk, and of its checksum.
 const SIGNATURE_LEN: usize = 8;
 const HEADER_LEN: usize = 8;
 const CRC_LEN: usize = 4;
 
-/// A part of a file.
+/// A chunk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk<'a> {
     pub(super) name: [u8; 4],
-    /// What there is of the content.
+    /// The available data.
     pub(super) content: &'a [u8],
-    /// The CRC, if it is there.
+    /// The CRC, unless it is missing.
     checksum: Option<[u8; 4]>,
-    /// Whether the chunk ends before it should.
+    /// Whether the chunk is truncated.
     pub(super) is_cut: bool,
 }
 
 impl<'a> Chunk<'a> {
-    /// Whether the chunk is whole and has the CRC of its content: decoders pass over others.
+    /// Whether the chunk is complete and its CRC matches; decoders ignore other chunks.
     pub(super) fn is_sound(&self) -> bool {
         let mut crc = flate2::Crc::new();
         crc.update(&self.name);
@@ -31,14 +32,14 @@ impl<'a> Chunk<'a> {
         self.checksum == Some(crc.sum().to_be_bytes())
     }
 
-    /// What tells the chunk's role in an animation. Data of pixels are not looked through.
+    /// The parts that determine the role of the chunk in an animation. Pixel data is not checked.
     pub(super) fn part(&self) -> png::Part<'a> {
         let is_sound = !matches!(&self.name, b"IDAT" | b"fdAT") && self.is_sound();
         png::Part { name: self.name, len: self.content.len() as u64, head: self.content, is_sound }
     }
 }
 
-/// The chunks of a file up to IEND, behind which nothing belongs to it.
+/// Iterates over the chunks of a file up to IEND, after which the file ends.
 pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     png::chunks_of(bytes).map(|chunk| Chunk {
         name: chunk.name,
@@ -48,25 +49,25 @@ pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// All that tells of the picture: what stands in front of its data.
+/// The part of the file before the image data.
 pub(super) fn head(bytes: &[u8]) -> &[u8] {
     let before = chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT");
     let length: usize = before.map(|chunk| HEADER_LEN + chunk.content.len() + CRC_LEN).sum();
     bytes.get(..SIGNATURE_LEN + length + HEADER_LEN).unwrap_or(bytes)
 }
 
-/// A private and ancillary chunk, which decoders pass over.
+/// A private ancillary chunk, which decoders ignore.
 const PASSED_OVER: &[u8; 4] = b"ioXx";
 
-/// The file as the `png` crate reads it: ancillary chunks that break their rules are passed over instead of being errors,
-/// and of a colour that is transparent only the bits count that samples have. Where something is changed, this is a copy.
+/// The file as input for the `png` crate: invalid ancillary chunks are made to be ignored instead of being errors, and
+/// a transparent colour is reduced to the bit depth. It is copied only if something changes.
 ///
 /// # Errors
-/// [`Error::Damaged`] where colours of the palette are cut short, at which the `png` crate panics.
+/// [`Error::Damaged`] if the palette is truncated within a colour, at which the `png` crate panics.
 pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, Error> {
     let mut file = Cow::Borrowed(bytes);
     let (mut at, mut needs_palette, mut depth_of_colour) = (SIGNATURE_LEN, false, None);
-    // Of the next frame (11.3.6.2).
+    // The sequence number of the next frame (11.3.6.2).
     let mut number = 0_u32;
     for chunk in chunks(bytes).take_while(|chunk| &chunk.name != b"IDAT") {
         let Chunk { name, content, .. } = chunk;
@@ -85,7 +86,7 @@ pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, E
             }
             _ if breaks_rules(name, content, depth_of_colour.is_some(), needs_palette) => {
                 budget.check_memory(bytes.len() as u64)?;
-                // Its checksum no longer fits, which decoders do not mind in a chunk that they do not know.
+                // The checksum no longer matches, which decoders accept in unknown chunks.
                 file.to_mut()[at + 4..at + 8].copy_from_slice(PASSED_OVER);
             }
             b"tRNS" if chunk.is_sound() => {
@@ -107,7 +108,8 @@ pub(super) fn sanitized(bytes: &[u8], budget: Budget) -> Result<Cow<'_, [u8]>, E
     Ok(file)
 }
 
-/// The colour in a tRNS chunk, two bytes a sample, in as many bits as samples have (section 11.3.1.1), if it has more.
+/// The colour in a tRNS chunk, two bytes per sample, masked to the bit depth (section 11.3.1.1); `None` if it is
+/// already valid.
 fn transparent_colour(content: &[u8], depth: u8) -> Option<Vec<u8>> {
     if !matches!(content.len(), 2 | 6) {
         return None;
@@ -118,16 +120,16 @@ fn transparent_colour(content: &[u8], depth: u8) -> Option<Vec<u8>> {
     (colour != content).then_some(colour)
 }
 
-/// The rules of sections 11.3.1.1, 11.3.2.6 to 11.3.2.8 and 11.3.4.1, as far as the crate holds a file to them, or should.
+/// Checks the rules of sections 11.3.1.1, 11.3.2.6 to 11.3.2.8 and 11.3.4.1 that the `png` crate enforces, or should.
 fn breaks_rules(name: [u8; 4], content: &[u8], has_colours: bool, needs_palette: bool) -> bool {
     match (&name, content) {
         (b"tRNS", content) => has_colours && !matches!(content.len(), 2 | 6),
-        // There is no matrix between red, green and blue and themselves; the last number is a flag.
+        // The matrix must be identity (RGB); the last number is a flag.
         (b"cICP", [_, _, matrix, range, rest @ ..]) => *matrix != 0 || *range > 1 || !rest.is_empty(),
         (b"mDCV", content) => content.len() > 24,
         (b"cLLI", content) => content.len() > 8,
         (b"bKGD", _) => needs_palette,
-        // Its number is not that of the next frame.
+        // Its sequence number is wrong.
         (b"fcTL", _) => true,
         _ => false,
     }

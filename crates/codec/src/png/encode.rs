@@ -1,4 +1,4 @@
-//! Writing: the colour type that takes the least, and the compression that suits the picture.
+//! The PNG encoder: selects the smallest colour type, and the compression method that suits the picture.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -7,7 +7,7 @@ use super::super::buffer::OutputWriter;
 use super::super::{Budget, Channels, EncodeOptions, Encoder, Error, Format, Raster, Work, palette};
 use super::Png;
 
-/// Pixel data in the form that PNG stores it, before filtering.
+/// Pixel data as PNG stores it, before filtering.
 struct Stored<'r> {
     color: ::png::ColorType,
     depth: ::png::BitDepth,
@@ -15,16 +15,16 @@ struct Stored<'r> {
     palette: Option<Vec<[u8; 4]>>,
 }
 
-/// Bytes of an IDAT chunk, which are gathered before they are written.
+/// The size of an IDAT chunk in bytes, which is buffered before it is written.
 const CHUNK: usize = 64 << 10;
 
-/// What compression holds: the window, hash chains and symbols of a level with a search for repetitions.
+/// The memory of the compressor in bytes: the window, hash chains and symbols of a level with string matching.
 const COMPRESSOR: u64 = 512 << 10;
 
-/// Rows that filters hold: two of the picture, and two that are tried.
+/// The number of rows that filtering holds: two of the picture, and candidates.
 const ROWS: u64 = 5;
 
-/// The longest side that the format holds (PNG 3rd edition, 11.2.1).
+/// The maximum side of a PNG (PNG 3rd edition, 11.2.1).
 const MAX_SIDE: u32 = i32::MAX.cast_unsigned();
 
 impl Encoder for Png {
@@ -54,7 +54,7 @@ impl Encoder for Png {
         let row = u64::from(raster.width()) * raster.channels().count() as u64;
         let copied = if let Cow::Owned(data) = &stored.data { data.capacity() as u64 } else { 0 };
         let budget = budget.beside(copied + row * ROWS + CHUNK as u64 + COMPRESSOR)?;
-        // Differences of palette indices mean nothing, so filters only cost (PNG 3rd edition, 12.7).
+        // Differences of palette indices are meaningless, so filters only cost (PNG 3rd edition, 12.7).
         if stored.palette.is_some() {
             return compress(raster, &stored, Method::Matches, budget, work);
         }
@@ -68,16 +68,17 @@ impl Encoder for Png {
     }
 }
 
-/// Where differences alone make a picture this many times smaller, it is drawn rather than photographed, and searching
-/// for repetitions is likely to pay.
+/// If filtering and run lengths alone make a picture this many times smaller, it is probably a drawing, for which
+/// string matching is likely to pay.
 const FLAT_SHARE: u64 = 4;
 
-/// How pixels are compressed. benches/NOTES.md has the figures behind the choice.
+/// The compression method. benches/NOTES.md has the measurements.
 #[derive(Debug, Clone, Copy)]
 enum Method {
-    /// The best filter for each row, then runs and Huffman codes only: for photographs, which hardly repeat anything.
+    /// The best filter for each row, with run lengths and Huffman codes only: for photographs, which hardly repeat
+    /// anything.
     Differences,
-    /// Unfiltered, then a search for repetitions: for drawings.
+    /// Unfiltered, with string matching: for drawings.
     Matches,
 }
 
@@ -118,7 +119,7 @@ fn write(
             encoder.set_trns(alphas);
         }
     }
-    // Row by row: in one piece, the compressed data would be held a second time.
+    // Row by row: otherwise the compressed data would be held twice.
     let mut writer = encoder.write_header()?;
     let mut rows = writer.stream_writer_with_size(CHUNK)?;
     rows.write_all(&stored.data)?;
@@ -126,11 +127,11 @@ fn write(
     writer.finish()
 }
 
-/// Chooses a palette where there are at most 256 colours, grey where there is no colour, and truecolour otherwise.
+/// Selects a palette for up to 256 colours, grey for pictures without colour, and truecolour otherwise.
 fn smallest(raster: &Raster, budget: Budget) -> Result<Stored<'_>, Error> {
     let is_grey = is_grey(raster);
     let has_alpha = raster.channels().has_alpha();
-    // Its indices, and what they are packed into.
+    // The indices, unpacked and packed.
     budget.check_memory(palette::memory(raster) * 3 / 2)?;
     if let Some(indexed) = palette::exact(raster, if is_grey && !has_alpha { 16 } else { 256 }) {
         let depth = match indexed.colors.len() {
@@ -162,7 +163,7 @@ fn smallest(raster: &Raster, budget: Budget) -> Result<Stored<'_>, Error> {
     Ok(Stored { color, depth: ::png::BitDepth::Eight, data, palette: None })
 }
 
-/// Whether red, green and blue are equal everywhere.
+/// Whether red, green and blue are equal in every pixel.
 fn is_grey(raster: &Raster) -> bool {
     let samples = raster.samples().as_bytes();
     match raster.channels() {
@@ -173,7 +174,7 @@ fn is_grey(raster: &Raster) -> bool {
     }
 }
 
-/// Packs indices into bytes, the leftmost pixel in the high bits; every row starts a new byte (PNG 3rd edition, 7.2).
+/// Packs indices into bytes, the leftmost pixel in the high bits; every row starts at a byte (PNG 3rd edition, 7.2).
 fn pack(indices: Vec<u8>, width: usize, depth: usize) -> Vec<u8> {
     if depth == 8 {
         return indices;

@@ -1,4 +1,4 @@
-//! Animated PNG (PNG 3rd edition, 4.9): frames that are stored as the picture itself is, and drawn onto its canvas.
+//! Animated PNG (PNG 3rd edition, 4.9): frames are stored like the picture itself, and drawn onto its canvas.
 
 use std::borrow::Cow;
 
@@ -13,18 +13,18 @@ use super::{Reader, colours, flaw, map_error, open, rows_of_passes};
 use image_origin_container as container;
 use image_origin_container::png::{self, Control, Role};
 
-/// What a file says of its animation. The `acTL` chunk stands before the picture, so that still ones are found out soon.
+/// Reads the animation of a file. The `acTL` chunk precedes the picture, so that still pictures are detected early.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
     Ok(announced(bytes, work)?.and_then(|(animation, _)| animation.with_frames()))
 }
 
-/// What is wrong with the animation in a file, of which the picture itself may be fine.
+/// The flaw of the animation in a file, whose still picture may be intact.
 pub(super) fn animation_flaw(bytes: &[u8], work: &Work) -> Result<Option<Flaw>, Error> {
     Ok(announced(bytes, work)?.and_then(|(animation, flaw)| flaw.or(animation.is_cut.then_some(Flaw::CutShort))))
 }
 
-/// The frames of a file that announces an animation, however many there are, up to the first whose number is not the next
-/// one: viewers show none behind that (11.3.6.2).
+/// The frames of a file that declares an animation, up to the first with a wrong sequence number, at which viewers stop
+/// (11.3.6.2).
 fn announced(bytes: &[u8], work: &Work) -> Result<Option<(Animation, Option<Flaw>)>, Error> {
     let mut sequence = png::Sequence::default();
     let (mut animation, mut canvas) = (Animation::empty(), 0);
@@ -58,7 +58,7 @@ fn pixels((width, height): (u32, u32)) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
-/// The delay of a frame in milliseconds. A denominator of 0 stands for hundredths (11.3.6.2).
+/// The delay of a frame in milliseconds. A denominator of 0 means hundredths of a second (11.3.6.2).
 fn delay(control: Control) -> u32 {
     let (numerator, denominator) = control.delay;
     let denominator = if denominator == 0 { 100 } else { u32::from(denominator) };
@@ -68,7 +68,7 @@ fn delay(control: Control) -> u32 {
 /// Draws the frames of a file.
 pub(super) struct PngFrames<'a> {
     reader: Reader<'a>,
-    /// The current frame as it is stored.
+    /// The samples of the current frame as stored.
     samples: Vec<u8>,
     icc: Option<Vec<u8>>,
     next: Next,
@@ -76,14 +76,14 @@ pub(super) struct PngFrames<'a> {
     work: &'a Work,
 }
 
-/// Where a reader is.
+/// The position of the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// At the pixels that stand first in the file.
+    /// At the first pixels in the file.
     First,
-    /// Within the pixels of a frame, or behind them.
+    /// In or after the pixels of a frame.
     Later,
-    /// Where nothing can be read any more.
+    /// Nothing more can be read.
     Nothing,
 }
 
@@ -100,7 +100,7 @@ impl<'a> PngFrames<'a> {
         })
     }
 
-    /// Goes to the pixels of the next frame; `None` after the last.
+    /// Advances to the pixels of the next frame; `None` after the last.
     fn next_frame(&mut self) -> Result<Option<FrameControl>, Error> {
         while self.next != Next::Nothing {
             if std::mem::replace(&mut self.next, Next::Later) == Next::Later {
@@ -110,7 +110,7 @@ impl<'a> PngFrames<'a> {
                     Err(error) => return Err(map_error(&error, self.work)),
                 }
             }
-            // Without a `fcTL` chunk before it, the picture is no frame.
+            // Without a `fcTL` chunk before it, the default image is not a frame.
             if self.next != Next::Nothing
                 && let Some(control) = self.reader.info().frame_control
             {
@@ -120,7 +120,7 @@ impl<'a> PngFrames<'a> {
         Ok(None)
     }
 
-    /// Reads the pixels of a frame, and tells how many of its rows are there.
+    /// Reads the pixels of a frame, and returns the number of available rows.
     fn read(&mut self, FrameControl { width, height, .. }: FrameControl) -> Result<usize, Error> {
         let line = self.reader.output_line_size(width).unwrap_or_default();
         let (color, _) = self.reader.output_color_type();
@@ -144,7 +144,7 @@ impl<'a> PngFrames<'a> {
                 end = read;
                 break;
             }
-            // The first pass has pixels for all of the frame.
+            // The first pass covers the whole frame.
             rows = if is_interlaced { height as usize } else { number + 1 };
         }
         if let Err(error) = end {
@@ -192,7 +192,7 @@ impl Source for PngFrames<'_> {
     }
 
     fn icc(&self) -> Option<Vec<u8>> {
-        // Grey was drawn as colour.
+        // Grey was converted to RGB.
         colours(self.reader.info(), self.icc.clone(), false)
     }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::super::Png;
     use super::*;
 
-    /// Frames that can be shown.
+    /// The number of frames that can be shown.
     fn shown(bytes: &[u8]) -> Result<usize, Error> {
         let (work, budget) = (Work::unbounded(), Budget { pixels: 1 << 16, memory: 1 << 22 });
         let mut frames = Png.frames(bytes, budget, &work)?;
@@ -229,7 +229,7 @@ mod tests {
             (Ok(frames), Some(whole))
         );
         let data = bytes.windows(4).rposition(|name| name == b"fdAT").unwrap();
-        // Behind the name and the frame's number, some of the pixels, none, and not even the name.
+        // Truncated within the pixels, before the first pixel, and within the chunk name.
         for (end, expected) in [(bytes.len() - 26, frames), (data + 8, frames - 1), (data, frames - 1)] {
             assert_eq!(shown(&bytes[..end]), Ok(expected), "{end} of {}", bytes.len());
             assert!(announced(&bytes[..end]).unwrap().is_cut, "{end}");

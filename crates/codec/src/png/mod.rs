@@ -1,4 +1,4 @@
-//! PNG: every depth and colour type in, animations included; the smallest form that loses nothing out.
+//! PNG: decodes every depth and colour type and animations; encodes to the smallest lossless form.
 
 mod chunks;
 mod encode;
@@ -16,16 +16,16 @@ use super::{
 };
 use image_origin_container as container;
 
-/// PNG, both ways.
+/// The PNG decoder and encoder.
 pub(super) struct Png;
 
-/// Bytes that reading takes whatever the size: what was inflated last, and what was read.
+/// The fixed memory of the reader in bytes: the inflate window and input buffers.
 const READER: u64 = 192 << 10;
 
-/// Reads rows.
+/// A reader of rows.
 type Reader<'a> = ::png::Reader<WatchedReader<'a>>;
 
-/// Opens a file that is [`chunks::sanitized`], to read rows of samples that are changed so.
+/// Opens a file that was passed through [`chunks::sanitized`], with the given transformations.
 fn open<'a>(
     file: Cow<'a, [u8]>,
     transformations: ::png::Transformations,
@@ -34,12 +34,12 @@ fn open<'a>(
 ) -> Result<Reader<'a>, Error> {
     let limits = ::png::Limits { bytes: usize::try_from(budget.memory).unwrap_or(usize::MAX) };
     let mut decoder = ::png::Decoder::new_with_limits(WatchedReader::new(file, work), limits);
-    // Texts and profiles are read by `metadata`, which bounds what they may grow to.
+    // Texts and profiles are read by other crates, which limit their inflated size.
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(transformations);
     decoder.read_info().map_err(|error| match error {
-        // By how much is not told.
+        // The error does not contain the size.
         ::png::DecodingError::LimitsExceeded => {
             Error::TooLarge { what: MEMORY, needs: budget.memory.saturating_add(1), allowed: budget.memory }
         }
@@ -47,7 +47,7 @@ fn open<'a>(
     })
 }
 
-/// The stop shows up as one more I/O error.
+/// Converts an error. A cancellation shows up as an I/O error.
 fn map_error(error: &::png::DecodingError, work: &Work) -> Error {
     match work.check() {
         Ok(()) => Error::Damaged { format: Format::Png, reason: error.to_string() },
@@ -55,7 +55,7 @@ fn map_error(error: &::png::DecodingError, work: &Work) -> Error {
     }
 }
 
-/// What is wrong where rows can no longer be read, unless that is the work's end.
+/// The flaw that an error in reading rows means, unless it is a cancellation.
 fn flaw(error: &::png::DecodingError, work: &Work) -> Result<Flaw, Error> {
     work.check()?;
     Ok(match error {
@@ -64,7 +64,7 @@ fn flaw(error: &::png::DecodingError, work: &Work) -> Result<Flaw, Error> {
     })
 }
 
-/// What a pixel of the output is made of, and whether its samples have 16 bits.
+/// The channels of the output, and whether its samples have 16 bits.
 fn layout(reader: &Reader<'_>) -> (Channels, bool) {
     let (color, depth) = reader.output_color_type();
     let channels = match color {
@@ -115,7 +115,7 @@ impl Decoder for Png {
     }
 }
 
-/// A file whose picture is wanted.
+/// A file whose picture is decoded.
 struct Picture<'f> {
     file: &'f [u8],
     icc: Option<Vec<u8>>,
@@ -127,8 +127,8 @@ impl<'f> Picture<'f> {
         open(Cow::Borrowed(self.file), ::png::Transformations::EXPAND, self.need.budget, self.need.work)
     }
 
-    /// Reads the rows of a picture from top to bottom into `row`, gives each to `take`, and tells whether all are there.
-    /// Those that are not are given as what stands for missing pixels.
+    /// Reads the rows of a picture from top to bottom into `row`, passes each to `take`, and returns whether all are
+    /// available. Missing rows are passed as missing pixels.
     fn rows(
         &self,
         reader: &mut Reader<'_>,
@@ -163,7 +163,7 @@ impl<'f> Picture<'f> {
         self.decoded(&reader, samples, flaw)
     }
 
-    /// A picture that is `factor` times smaller, made while the rows come in.
+    /// A picture that is `factor` times smaller, reduced while the rows are decoded.
     fn smaller(self, mut reader: Reader<'_>, factor: usize) -> Result<Decoded, Error> {
         let (channels, (width, height)) = (layout(&reader).0, reader.info().size());
         self.need.budget.check_memory(Shrink::memory(width, height, channels, factor) + reading(&reader))?;
@@ -177,7 +177,8 @@ impl<'f> Picture<'f> {
         Ok(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc, flaw })
     }
 
-    /// A picture of seven passes (section 8.1). Where some are missing, the pixels of those before stand for more.
+    /// An interlaced picture of seven passes (section 8.1). If some are missing, the pixels of earlier passes are
+    /// enlarged.
     fn interlaced(self, mut reader: Reader<'_>) -> Result<Decoded, Error> {
         let mut samples = self.zeroed(&reader)?;
         let flaw = self.passes(&mut reader, samples.as_bytes_mut(), ::png::expand_interlaced_row)?;
@@ -213,7 +214,7 @@ impl<'f> Picture<'f> {
         Ok(None)
     }
 
-    /// Room for all samples.
+    /// Allocates all samples.
     fn zeroed(&self, reader: &Reader<'_>) -> Result<Samples, Error> {
         let (width, height) = reader.info().size();
         let (channels, has_sixteen_bits) = layout(reader);
@@ -222,7 +223,7 @@ impl<'f> Picture<'f> {
         Ok(Samples::zeroed(count as usize, has_sixteen_bits))
     }
 
-    /// The picture of all samples, as they are stored.
+    /// The picture from all samples.
     fn decoded(self, reader: &Reader<'_>, mut samples: Samples, flaw: Option<Flaw>) -> Result<Decoded, Error> {
         if let Samples::U16(samples) = &mut samples {
             samples.iter_mut().for_each(|sample| *sample = u16::from_be(*sample));
@@ -234,9 +235,9 @@ impl<'f> Picture<'f> {
     }
 }
 
-/// How many rows all passes of a picture have together (section 8.1). Behind them, the file may end as it likes.
+/// The total number of rows in all passes of a picture (section 8.1). The file may end after them.
 fn rows_of_passes(width: u32, height: u32) -> u32 {
-    // Where each pass starts, and its step downwards.
+    // The first row and column of each pass, and the vertical step.
     const PASSES: [[u32; 3]; 7] = [[0, 0, 8], [4, 0, 8], [0, 4, 8], [2, 0, 4], [0, 2, 4], [1, 0, 2], [0, 1, 2]];
     let passes = PASSES.iter().filter(|[left, _, _]| *left < width);
     passes.map(|&[_, top, down]| height.saturating_sub(top).div_ceil(down)).sum()
@@ -246,17 +247,17 @@ fn no_pixels() -> Error {
     Error::Damaged { format: Format::Png, reason: "a side is zero".to_owned() }
 }
 
-/// What stands for the samples of pixels that are missing.
+/// The value of the samples of missing pixels.
 fn missing(channels: Channels) -> u8 {
     if channels.has_alpha() { 0 } else { MISSING }
 }
 
-/// Bytes that reading holds beside the picture: rows as they are stored, before and after filters, and as they are given.
+/// The memory of reading in bytes besides the picture: rows before and after filtering, and as they are returned.
 fn reading(reader: &Reader<'_>) -> u64 {
     READER + 4 * line_length(reader) as u64
 }
 
-/// Bytes in a row of the output.
+/// The number of bytes in a row of the output.
 fn line_length(reader: &Reader<'_>) -> usize {
     reader.output_line_size(reader.info().width).unwrap_or_default()
 }
@@ -265,8 +266,8 @@ fn is_grey(info: &::png::Info<'_>) -> bool {
     matches!(info.color_type, ::png::ColorType::Grayscale | ::png::ColorType::GrayscaleAlpha)
 }
 
-/// What the samples mean, from the first of cICP, iCCP (which is `icc`), sRGB and gAMA with cHRM that there is (PNG 3rd
-/// edition, 4.3). `grey` tells whether the samples are given out as grey.
+/// The colour profile, from the first that is present of cICP, iCCP (which is `icc`), sRGB and gAMA with cHRM (PNG 3rd
+/// edition, 4.3). `grey` is whether the samples are returned as grey.
 fn colours(info: &::png::Info<'_>, icc: Option<Vec<u8>>, grey: bool) -> Option<Vec<u8>> {
     if let Some(points) = info.coding_independent_code_points
         && points.is_video_full_range_image

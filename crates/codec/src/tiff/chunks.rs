@@ -1,4 +1,4 @@
-//! Rows of raw samples out of compressed strips and tiles.
+//! Reads rows of raw samples from compressed strips and tiles ("chunks").
 
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
@@ -8,21 +8,22 @@ use super::super::{Error, Flaw, Work};
 use super::layout::{Compression, Kind, Layout, Predictor};
 use super::{damaged, decompress, samples};
 
-/// What a band holds for each chunk beside its decompressor.
+/// The memory of a chunk in bytes besides its decompressor.
 const CHUNK: u64 = 96;
 
-/// How many times the file's length the compressed chunks of a picture may have together, beside the bytes of its samples.
-/// Writers store equal tiles once, so chunks may share bytes; but each is decompressed on its own.
+/// The maximum total size of the compressed chunks of a picture as a multiple of the file length, in addition to the
+/// bytes of its samples. Writers store equal tiles once, so chunks may share bytes; but each is decompressed
+/// separately.
 const MAX_SHARING: u64 = 16;
 
-/// A chunk whose rows are being read, until they end or cannot be read.
+/// A chunk whose rows are being read, until it ends or fails.
 type Chunk<'a> = Option<Box<dyn Read + 'a>>;
 
 /// The needed columns of a row.
 pub(super) struct Row<'r> {
-    /// Pixel by pixel.
+    /// The interleaved samples.
     pub(super) samples: RowSamples<'r>,
-    /// The pixels that are missing, whose samples mean nothing.
+    /// The missing pixels, whose samples are undefined.
     pub(super) missing: &'r [Range<usize>],
 }
 
@@ -32,32 +33,32 @@ pub(super) enum RowSamples<'r> {
     Words(&'r [u16]),
 }
 
-/// The rows of a picture, from a row of chunks ("band") after the other.
+/// The rows of a picture, read from one row of chunks ("band") after the other.
 pub(super) struct Rows<'a> {
     bytes: &'a [u8],
     layout: &'a Layout<'a>,
     window: &'a Window,
     work: &'a Work,
-    /// What JPEGs inside may take while they are decoded.
+    /// The memory that embedded JPEGs may use for decoding.
     spare: u64,
-    /// Compressed bytes that may still be opened.
+    /// The number of compressed bytes that may still be opened.
     openable: u64,
     /// The chunks of the band, by plane and then from left to right.
     chunks: Vec<Vec<Chunk<'a>>>,
     stored: Vec<u8>,
     scratch: Vec<u8>,
-    /// The row, in the one of these two that [`stores_bytes`] tells.
+    /// The row, in one of these two buffers, as [`stores_bytes`] decides.
     bytes_of_row: Vec<u8>,
     row: Vec<u16>,
     missing: Vec<Range<usize>>,
-    /// Whether anything was read.
+    /// Whether any data was read.
     pub(super) has_data: bool,
-    /// What was wrong first, and in words.
+    /// The first flaw, and its description.
     pub(super) flaw: Option<(Flaw, String)>,
 }
 
 impl<'a> Rows<'a> {
-    /// Rows that are read from `bytes`, the file with its bits in order.
+    /// Creates a reader of rows from `bytes`, the file with its bits in the right order.
     pub(super) fn new(bytes: &'a [u8], layout: &'a Layout<'a>, window: &'a Window, spare: u64, work: &'a Work) -> Self {
         let stored = vec![0; layout.row_bytes() as usize];
         Self {
@@ -78,22 +79,22 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Bytes that are held, beside what a JPEG takes while it is decoded.
+    /// The memory in bytes, besides that for decoding a JPEG.
     pub(super) fn memory(layout: &Layout<'_>, window: &Window) -> u64 {
         let columns = columns(layout, window).len() as u64;
         let held = decompress::memory(layout).saturating_add(CHUNK);
         let reversed = if layout.reversed { layout.file_bytes() } else { 0 };
-        // A row in bytes twice, and as samples before and after they are converted.
+        // A row as bytes twice, and as samples before and after conversion.
         let rows = layout.row_bytes().saturating_mul(2 + 8 * 4).saturating_mul(columns);
         let chunks = columns.saturating_mul(layout.planes() as u64);
         chunks.saturating_mul(held).saturating_add(rows).saturating_add(reversed)
     }
 
-    /// Begins with a row of chunks.
+    /// Opens a row of chunks.
     ///
     /// # Errors
-    /// As [`decompress::open`], but for damage: the pixels of such a chunk are missing. [`Error::Damaged`] if chunks have
-    /// the same bytes so often that reading them has nothing to do with the length of the file.
+    /// As [`decompress::open`], except for damage: the pixels of such a chunk are missing. [`Error::Damaged`] if chunks
+    /// share bytes so often that the cost of reading is unrelated to the length of the file.
     pub(super) fn open_band(&mut self, down: u32) -> Result<(), Error> {
         self.chunks.clear();
         for plane in 0..self.layout.planes() {
@@ -108,7 +109,7 @@ impl<'a> Rows<'a> {
                         continue;
                     }
                 };
-                // Of what is not compressed, only the bytes of the rows are read.
+                // Of uncompressed chunks, only the bytes of the needed rows are read.
                 if self.layout.compression != Compression::None {
                     let rest = self.openable.checked_sub(chunk.len() as u64);
                     self.openable =
@@ -132,7 +133,7 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The next row of the band.
+    /// Reads the next row of the band.
     ///
     /// # Errors
     /// [`Error::Stopped`].
@@ -183,7 +184,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Whether the samples of a pixel are stored as bytes behind each other.
+/// Whether the samples of a pixel are stored as consecutive bytes.
 fn stores_bytes(layout: &Layout<'_>) -> bool {
     layout.kind == Kind::Unsigned && layout.bits == 8 && layout.planes() == 1
 }
@@ -193,7 +194,7 @@ fn columns(layout: &Layout<'_>, window: &Window) -> Range<u32> {
     window.left / layout.chunk_width..(window.right - 1) / layout.chunk_width + 1
 }
 
-/// Fills the row; says how far that went, and why no further.
+/// Fills the row; returns the number of bytes, and the flaw if that is not all.
 fn read(reader: &mut dyn Read, row: &mut [u8]) -> (usize, Option<(Flaw, String)>) {
     let mut filled = 0;
     while filled < row.len() {
@@ -209,10 +210,10 @@ fn read(reader: &mut dyn Read, row: &mut [u8]) -> (usize, Option<(Flaw, String)>
     (filled, None)
 }
 
-/// Undoes the predictor of a row of which so many bytes were read, and says how many pixels are known.
+/// Reverses the predictor of a row of which `filled` bytes were read, and returns the number of valid pixels.
 fn restore(layout: &Layout<'_>, row: &mut [u8], filled: usize, scratch: &mut Vec<u8>) -> u32 {
     let known = match layout.predictor {
-        // Its bytes are those of the whole row.
+        // Its bytes are spread over the whole row.
         Predictor::FloatingPoint if filled < row.len() => 0,
         _ => filled,
     };

@@ -1,11 +1,11 @@
-//! How the first page stores its pixels: its directory, checked for being complete and of a kind that is read.
+//! The storage layout of the first page: parses its directory and checks that it is complete and supported.
 
 use super::super::{Budget, Error};
 use super::fax::Scheme;
 use super::{damaged, unsupported};
 use image_origin_container::tiff::{Block, Field};
 
-/// How a chunk is compressed (TIFF 6.0, sections 9 to 11, 13 and 22; Adobe's supplement 2).
+/// The compression of a chunk (TIFF 6.0, sections 9 to 11, 13 and 22; Adobe's supplement 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
@@ -16,7 +16,7 @@ pub(super) enum Compression {
     Fax(Scheme),
 }
 
-/// What the samples of a pixel are (PhotometricInterpretation).
+/// The colour model (PhotometricInterpretation).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Photometric {
     WhiteIsZero,
@@ -27,12 +27,12 @@ pub(super) enum Photometric {
     YCbCr,
     /// CIE L*a*b* with a* and b* in two's complement (TIFF 6.0, section 23).
     CieLab,
-    /// The same with an offset instead, as ICC profiles encode it (TIFF Technical Note for Photoshop 5.0).
+    /// The same with an offset, as in ICC profiles (TIFF Technical Note for Photoshop 5.0).
     IccLab,
 }
 
 impl Photometric {
-    /// Samples of a pixel that are colours.
+    /// The number of colour samples of a pixel.
     pub(super) fn colours(self) -> usize {
         match self {
             Self::WhiteIsZero | Self::BlackIsZero | Self::Palette => 1,
@@ -42,7 +42,7 @@ impl Photometric {
     }
 }
 
-/// What kind of number a sample is (SampleFormat).
+/// The number format of samples (SampleFormat).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Unsigned,
@@ -50,22 +50,23 @@ pub(super) enum Kind {
     Float,
 }
 
-/// What is stored in place of samples (Predictor).
+/// The predictor (Predictor).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Predictor {
     None,
-    /// Differences to the pixel before.
+    /// Differences from the previous pixel.
     Differences,
-    /// Differences of the bytes of floating point numbers, the highest bytes of a row first (Adobe's technical note 3).
+    /// Differences of the bytes of floating point numbers, with the highest bytes of a row first (Adobe's technical
+    /// note 3).
     FloatingPoint,
 }
 
-/// Which of the samples behind the colours is alpha.
+/// The alpha sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Alpha {
-    /// Its place in a pixel.
+    /// Its index in a pixel.
     pub(super) index: usize,
-    /// Whether colours are multiplied with it already.
+    /// Whether colours are premultiplied.
     pub(super) associated: bool,
 }
 
@@ -74,25 +75,25 @@ pub(super) struct Layout<'a> {
     block: Block<'a>,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Bits of a sample, 1 to 64.
+    /// The number of bits of a sample, 1 to 64.
     pub(super) bits: u32,
     pub(super) kind: Kind,
     pub(super) samples: usize,
     pub(super) photometric: Photometric,
     pub(super) compression: Compression,
     pub(super) predictor: Predictor,
-    /// Whether each sample has chunks of its own.
+    /// Whether each sample is stored in separate chunks.
     pub(super) planar: bool,
     pub(super) alpha: Option<Alpha>,
-    /// Columns and rows that share a sample of chroma.
+    /// The horizontal and vertical chroma subsampling.
     pub(super) subsampling: (u32, u32),
     /// Whether the lowest bit of each byte comes first (FillOrder).
     pub(super) reversed: bool,
-    /// Whether chunks are tiles; else they are strips, as wide as the picture.
+    /// Whether chunks are tiles; otherwise they are strips, as wide as the picture.
     pub(super) tiled: bool,
-    /// Width of a tile, or of the picture.
+    /// The width of a tile, or of the picture.
     pub(super) chunk_width: u32,
-    /// Height of a tile or strip.
+    /// The height of a tile or strip.
     pub(super) chunk_height: u32,
     offsets: Field<'a>,
     lengths: Option<Field<'a>>,
@@ -121,7 +122,7 @@ impl<'a> Fields<'a> {
         self.uint(tag).and_then(|side| u32::try_from(side).ok()).filter(|side| *side > 0)
     }
 
-    /// One number for all samples; fields with one for each are fine as long as these are equal.
+    /// A value that is common to all samples; a field with one value for each is accepted if they are equal.
     fn common(&self, tag: u16, default: u64) -> Result<u64, Error> {
         let Some(field) = self.find(tag) else { return Ok(default) };
         let mut values = (0..field.count.min(64) as usize).map_while(|index| self.block.uint_at(field, index));
@@ -131,7 +132,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Reads the directory. A size beyond the budget is refused before anything that grows with it is looked at.
+    /// Parses the directory. A size beyond the budget is rejected before fields whose size depends on it are read.
     pub(super) fn read(bytes: &'a [u8], budget: Budget) -> Result<Self, Error> {
         let block = Block::new(bytes).ok_or_else(|| damaged("no header"))?;
         let fields = Fields { block, fields: block.directory(block.first).fields };
@@ -142,7 +143,8 @@ impl<'a> Layout<'a> {
         if fields.find(0xc612).is_some() {
             return Err(unsupported("a digital negative"));
         }
-        // The sides of tiles say whether there are some. Their places stand in the fields of strips, too.
+        // The presence of the tile size means that there are tiles. Their offsets may be stored in the fields of
+        // strips.
         let tile = fields.side(0x0142).zip(fields.side(0x0143));
         let either = |tile_tag, strip_tag| {
             let (first, second) = if tile.is_some() { (tile_tag, strip_tag) } else { (strip_tag, tile_tag) };
@@ -165,7 +167,7 @@ impl<'a> Layout<'a> {
             width,
             height,
             bits,
-            // Some writers say of a* and b* that they are signed, and of L* along with them.
+            // Some writers declare a* and b* as signed, and thereby L* as well.
             kind: if is_lab && kind == Kind::Signed { Kind::Unsigned } else { kind },
             samples: samples as usize,
             photometric,
@@ -193,7 +195,7 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    /// Whether the parts fit each other.
+    /// Checks that the values are consistent and supported.
     fn check(&self) -> Result<(), Error> {
         if self.samples < self.photometric.colours() {
             return Err(damaged("there are fewer samples than colours"));
@@ -240,42 +242,42 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Bytes of the whole file.
+    /// The length of the file in bytes.
     pub(super) fn file_bytes(&self) -> u64 {
         self.block.byte_count()
     }
 
-    /// Whether chroma is stored with less resolution than luma, in a way that is not that of JPEG.
+    /// Whether chroma is subsampled in the TIFF data itself, not within JPEG.
     pub(super) fn is_subsampled(&self) -> bool {
         self.subsampling != (1, 1)
     }
 
-    /// Whether samples of several bytes have their lowest byte first, once they are decompressed.
+    /// Whether decompressed samples of several bytes are little-endian.
     pub(super) fn little_endian(&self) -> bool {
         self.block.little_endian && self.predictor != Predictor::FloatingPoint
     }
 
-    /// Samples of a pixel that stand in one chunk.
+    /// The number of samples of a pixel that are stored in the same chunk.
     pub(super) fn chunk_samples(&self) -> usize {
         if self.planar { 1 } else { self.samples }
     }
 
-    /// Planes of chunks.
+    /// The number of planes.
     pub(super) fn planes(&self) -> usize {
         if self.planar { self.samples } else { 1 }
     }
 
-    /// Chunks beside each other.
+    /// The number of chunks in a row.
     pub(super) fn across(&self) -> u32 {
         self.width.div_ceil(self.chunk_width)
     }
 
-    /// Bytes of one row of a chunk, once decompressed and with a chroma for each luma.
+    /// The number of bytes of a row of a chunk, decompressed and with upsampled chroma.
     pub(super) fn row_bytes(&self) -> u64 {
         (u64::from(self.chunk_width) * self.chunk_samples() as u64 * u64::from(self.bits)).div_ceil(8)
     }
 
-    /// Bytes of all rows of all chunks, once decompressed.
+    /// The number of bytes of all rows of all chunks, decompressed.
     pub(super) fn sample_bytes(&self) -> u64 {
         let bands = u64::from(self.height.div_ceil(self.chunk_height));
         let rows = bands.saturating_mul(u64::from(self.chunk_height));
@@ -283,7 +285,7 @@ impl<'a> Layout<'a> {
         self.row_bytes().saturating_mul(rows).saturating_mul(chunks)
     }
 
-    /// The compressed bytes of a chunk, cut at the end of the file; the error says why there are none.
+    /// The compressed bytes of a chunk, truncated at the end of the file; the error says why there are none.
     pub(super) fn chunk<'b>(
         &self,
         bytes: &'b [u8],
@@ -294,7 +296,7 @@ impl<'a> Layout<'a> {
         let per_plane = u64::from(self.across()) * u64::from(self.height.div_ceil(self.chunk_height));
         let index = plane as u64 * per_plane + u64::from(down) * u64::from(self.across()) + u64::from(across);
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        // Where nothing was written, there are zeros.
+        // A sparse chunk has no offset and counts as missing.
         let offset_at = |index| self.block.uint_at(&self.offsets, index).filter(|offset| *offset > 0);
         let offset = offset_at(index);
         let start = usize::try_from(offset.ok_or("a strip or tile is missing")?).unwrap_or(usize::MAX);
@@ -302,7 +304,7 @@ impl<'a> Layout<'a> {
         let rest = rest.ok_or("a strip or tile lies outside the file")?;
         let length = self.lengths.as_ref().and_then(|lengths| self.block.uint_at(lengths, index));
         let length = length.and_then(|length| usize::try_from(length).ok());
-        // Like libtiff: a length of zero is none. Then the chunk goes on to the next one behind it.
+        // As in libtiff, a length of zero means unknown: the chunk then extends to the next one.
         let to_next =
             || usize::try_from(offset_at(index.checked_add(1)?)?).ok()?.checked_sub(start).filter(|gap| *gap > 0);
         Ok(match length.filter(|length| *length > 0).or_else(to_next) {
@@ -311,13 +313,13 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// The colours of a palette: all reds, then all greens, then all blues, of 16 bits each (TIFF 6.0, section 5).
+    /// The colours of the palette: all reds, then all greens, then all blues, of 16 bits each (TIFF 6.0, section 5).
     pub(super) fn palette(&self) -> Option<Vec<[u16; 3]>> {
         let field = self.color_map.as_ref()?;
         let size = 1usize << self.bits;
         let value = |index| self.block.uint_at(field, index).and_then(|value| u16::try_from(value).ok());
         value(3 * size - 1)?;
-        // Some writers left them at 8 bits.
+        // Some writers store 8-bit values.
         let shift = if (0..3 * size).all(|index| value(index).is_some_and(|value| value < 256)) { 0 } else { 8 };
         let colour = |i| Some([value(i)?, value(size + i)?, value(2 * size + i)?].map(|value| value >> shift));
         (0..size).map(colour).collect()

@@ -1,55 +1,56 @@
-//! LZW as TIFF has it: codes of 9 to 12 bits, the high bits first, that grow one code early (TIFF 6.0, section 13).
+//! The LZW decoder of TIFF: codes of 9 to 12 bits, the high bits first, that grow one code early (TIFF 6.0, section
+//! 13).
 //!
-//! Compressed bytes come in; the decompressed ones are read in pieces of any length. An entry of the table has the last bytes
-//! of its string, up to eight, and the entry that has what is in front of them, so that most strings are one copy.
+//! Decompressed bytes are read in pieces of any length. A table entry contains up to eight last bytes of its string,
+//! and the entry with the preceding bytes, so that most strings need a single copy.
 
 use std::io::{self, Read};
 
 const CLEAR: usize = 256;
 const END: usize = 257;
 
-/// The first entry that is made of others.
+/// The first entry that is composed of others.
 const FIRST: usize = 258;
 
-/// Bits of the shortest and of the longest codes.
+/// The length of the shortest and of the longest codes in bits.
 const SHORTEST: u32 = 9;
 const LONGEST: u32 = 12;
 
-/// Codes that there can be.
+/// The maximum number of codes.
 const ENTRIES: usize = 1 << LONGEST;
 
-/// Bytes of a string that an entry has itself.
+/// The number of bytes of a string that an entry contains itself.
 const TAIL: usize = 8;
 
-/// Decompressed bytes that are held until they are read. A string may have as many bytes as there are entries.
+/// The number of decompressed bytes that are buffered. A string may have as many bytes as there are entries.
 const BUFFER: usize = 4 * ENTRIES;
 
-/// Bytes that a reader holds.
+/// The memory of a reader in bytes.
 pub(super) const MEMORY: u64 = (ENTRIES * size_of::<Entry>() + BUFFER + ENTRIES + TAIL) as u64;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     /// The last bytes of the string, the first of them lowest.
     tail: u64,
-    /// The entry that has what is in front of `tail`, if the string is longer than that.
+    /// The entry with the bytes before `tail`, if the string is longer than that.
     head: u16,
-    /// Bytes of the string.
+    /// The length of the string in bytes.
     length: u16,
-    /// How many bytes of `tail` count; all of them in entries that are heads.
+    /// The number of valid bytes of `tail`; all of them in entries that are heads.
     tail_length: u8,
     /// The first byte of the string.
     first: u8,
 }
 
-/// Reads the decompressed bytes of a strip or tile.
+/// A reader of the decompressed bytes of a strip or tile.
 pub(super) struct Lzw<'a> {
     codes: Codes<'a>,
     entries: Box<[Entry; ENTRIES]>,
-    /// The entry that is made next; [`ENTRIES`] when the table is full, which it stays until it is cleared.
+    /// The index of the next entry; [`ENTRIES`] when the table is full, which it stays until it is cleared.
     next: usize,
-    /// The code before, if the table was not cleared after it.
+    /// The previous code, unless the table was cleared after it.
     previous: Option<usize>,
-    /// Decompressed bytes, of which those of `ready` are to be read.
+    /// Decompressed bytes, of which those in `ready` have not been read.
     buffer: Box<[u8; BUFFER + ENTRIES + TAIL]>,
     ready: std::ops::Range<usize>,
     state: State,
@@ -59,23 +60,23 @@ pub(super) struct Lzw<'a> {
 enum State {
     Going,
     Ended,
-    /// There was a code that has no meaning, behind which others would mean something else.
+    /// An invalid code occurred; any further codes are meaningless.
     Damaged,
 }
 
-/// The codes of the compressed bytes.
+/// A reader of the codes in the compressed bytes.
 #[derive(Clone, Copy)]
 struct Codes<'a> {
     input: &'a [u8],
-    /// Bits that are taken from the input and not used yet, the next one highest.
+    /// Bits that were read from the input and not used yet, the next one highest.
     bits: u64,
     bit_count: u32,
-    /// Bits of the next code.
+    /// The length of the next code in bits.
     width: u32,
 }
 
 impl Codes<'_> {
-    /// The next code; none where the input ends.
+    /// Returns the next code, or `None` at the end of the input.
     #[inline]
     fn next(&mut self) -> Option<usize> {
         if self.bit_count < self.width && !self.refill() {
@@ -87,7 +88,7 @@ impl Codes<'_> {
         Some(code)
     }
 
-    /// Takes bytes from the input; says whether there are bits for a code then. There are fewer than that now.
+    /// Reads bytes from the input; returns whether there are enough bits for a code. Called when there are fewer.
     #[inline]
     fn refill(&mut self) -> bool {
         if let Some((word, rest)) = self.input.split_first_chunk::<4>() {
@@ -122,9 +123,9 @@ impl<'a> Lzw<'a> {
         }
     }
 
-    /// Fills the buffer, which has been read.
+    /// Refills the buffer after it has been read.
     fn decode(&mut self) {
-        // In variables of its own, the loop keeps them in registers.
+        // Local variables are kept in registers.
         let (mut codes, mut next, mut previous) = (self.codes, self.next, self.previous);
         let (entries, buffer) = (&mut *self.entries, &mut *self.buffer);
         let mut end = 0;
@@ -142,14 +143,14 @@ impl<'a> Lzw<'a> {
                 _ => {}
             }
             match previous {
-                // A code may be that of the entry which is made by it: its string begins like the one before.
+                // A code may refer to the entry that it creates: its string begins like the previous one.
                 Some(before) if code <= next => {
                     let begins_like = if code < next { code } else { before };
                     if next < ENTRIES {
                         let byte = entries[begins_like % ENTRIES].first;
                         entries[next] = extended(entries, before, byte);
                         next += 1;
-                        // One code earlier than the table needs it.
+                        // One code earlier than the table requires.
                         if next + 1 == 1 << codes.width && codes.width < LONGEST {
                             codes.width += 1;
                         }
@@ -166,7 +167,7 @@ impl<'a> Lzw<'a> {
     }
 }
 
-/// The string of an entry and a byte behind it.
+/// The string of an entry, extended by a byte.
 #[inline]
 fn extended(entries: &[Entry; ENTRIES], before: usize, byte: u8) -> Entry {
     let start = entries[before % ENTRIES];
@@ -179,13 +180,13 @@ fn extended(entries: &[Entry; ENTRIES], before: usize, byte: u8) -> Entry {
     }
 }
 
-/// Writes a string at a position of the buffer, and returns the position behind it.
+/// Writes a string at a position of the buffer, and returns the position after it.
 #[inline]
 fn put(entries: &[Entry; ENTRIES], code: usize, buffer: &mut [u8], position: usize) -> usize {
     let mut entry = &entries[code % ENTRIES];
     let end = position + usize::from(entry.length);
     let mut start = end - usize::from(entry.tail_length);
-    // From the last bytes to the first. What goes beyond the end is written again, or not read.
+    // From the last bytes to the first. Bytes beyond the end are overwritten later, or not read.
     while let Some(out) = buffer[start..].first_chunk_mut::<TAIL>() {
         *out = entry.tail.to_le_bytes();
         if start <= position {
@@ -235,7 +236,7 @@ mod tests {
         let texts: [Vec<u8>; 7] = [
             Vec::new(),
             vec![7],
-            // Strings as long as they get, which begin and end anywhere in the buffer.
+            // Strings of maximum length, which begin and end at any position of the buffer.
             vec![0; 10_000_000],
             (0..100_000).map(noise).collect(),
             (0..300_000).map(|i| (i / 7 % 251) as u8).collect(),

@@ -1,11 +1,11 @@
-//! From the bytes of a row to its samples, of 16 bits at most.
+//! Converts the bytes of a row to samples of at most 16 bits.
 //!
-//! Whole numbers of up to 16 bits are given as they are, and longer ones by their highest 16 bits; negative ones are 0.
-//! Floating point from 0 to 1 becomes 0 to 65535, and what is beyond is clipped, as by ImageMagick and GIMP.
+//! Integers of up to 16 bits are kept, and longer ones reduced to their highest 16 bits; negative ones become 0.
+//! Floating point from 0 to 1 is scaled to 0 to 65535, and clipped outside of that, as in ImageMagick and GIMP.
 
 use super::layout::{Compression, Kind, Layout, Predictor};
 
-/// Turns differences into samples (TIFF 6.0, section 14; Adobe's technical note 3). `scratch` is overwritten.
+/// Reverses the predictor (TIFF 6.0, section 14; Adobe's technical note 3). `scratch` is overwritten.
 pub(super) fn restore(layout: &Layout<'_>, row: &mut [u8], scratch: &mut Vec<u8>) {
     let step = layout.chunk_samples();
     let little = layout.little_endian();
@@ -44,7 +44,7 @@ fn add_up<const SIZE: usize>(row: &mut [u8], step: usize, add: impl Fn([u8; SIZE
     }
 }
 
-/// Writes the samples from `skipped` on into `to`, as many as it takes.
+/// Writes the samples starting at `skipped` to `to`.
 pub(super) fn unpack<'t>(layout: &Layout<'_>, row: &[u8], skipped: usize, to: impl Iterator<Item = &'t mut u16>) {
     let little = layout.little_endian() && layout.compression != Compression::Jpeg;
     let bits = layout.bits as usize;
@@ -75,7 +75,7 @@ fn fill<'t>(to: impl Iterator<Item = &'t mut u16>, from: impl Iterator<Item = u1
     to.zip(from).for_each(|(to, from)| *to = from);
 }
 
-/// A number of up to 32 bits that begins in the middle of a byte, the highest bit first.
+/// A number of up to 32 bits that starts within a byte, the highest bit first.
 fn packed(row: &[u8], start: usize, bits: usize) -> u64 {
     let (first, end) = (start / 8, start + bits);
     let last = end.div_ceil(8);
@@ -101,7 +101,7 @@ fn sample(kind: Kind, bits: u32, number: u64) -> u16 {
     }
 }
 
-/// A number of the form of IEEE 754 with a sign, and so many bits of exponent and of fraction.
+/// An IEEE 754 number with a sign and the given numbers of exponent and fraction bits.
 fn float(number: u64, exponent_bits: u32, fraction_bits: u32) -> f64 {
     let fraction = (number & ((1 << fraction_bits) - 1)) as f64 / f64::from(1u32 << fraction_bits);
     let largest = (1i32 << exponent_bits) - 1;

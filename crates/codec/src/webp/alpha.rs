@@ -1,14 +1,15 @@
-//! The alpha of a lossy picture (RFC 9649, section 2.7.1.2).
+//! The alpha chunk of a lossy WebP (RFC 9649, section 2.7.1.2).
 
 use image_origin_vp8::lossless;
 
 use super::damaged;
 use crate::{Budget, Error, Work};
 
-/// Bytes a pixel while an alpha plane is decoded: four of the lossless picture that holds it, and the plane.
+/// The memory of decoding an alpha plane in bytes per pixel: four of the lossless picture that contains it, and the
+/// plane.
 pub(super) const MEMORY: u64 = 5;
 
-/// Decodes the alpha of a picture of that size.
+/// Decodes the alpha of a picture of this size.
 pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     let Some((&flags, data)) = chunk.split_first() else { return Err(damaged("the alpha chunk is empty")) };
     let (compression, filter, preprocessing, reserved) = (flags & 3, flags >> 2 & 3, flags >> 4 & 3, flags >> 6);
@@ -25,7 +26,7 @@ pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work
     Ok(plane)
 }
 
-/// Decodes a lossless stream without header, of which green is the alpha.
+/// Decodes a headerless lossless stream whose green channel is the alpha.
 fn decode_lossless(data: &[u8], width: u32, height: u32, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     let check = || work.go_on();
     let options = lossless::DecodeOptions::default().max_bytes(budget.memory).check(&check);
@@ -36,8 +37,8 @@ fn decode_lossless(data: &[u8], width: u32, height: u32, budget: Budget, work: &
     Ok(picture.samples.as_chunks::<4>().0.iter().map(|pixel| pixel[1]).collect())
 }
 
-/// Adds to each value what is predicted for it from those before: the one to the left, the one above, or both and the
-/// one above to the left. In the first row it is the one to the left, in the first column the one above.
+/// Reverses the prediction filter: the left value, the value above, or the gradient of both and the value above left is
+/// added to each value. The first row uses the left value, the first column the value above.
 fn unfilter(plane: &mut [u8], width: usize, filter: u8) {
     if filter == 0 {
         return;

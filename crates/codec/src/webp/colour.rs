@@ -1,8 +1,8 @@
-//! From rows of luma and chroma to rows of red, green and blue, as libwebp does it.
+//! Converts rows of luma and chroma to RGB with libwebp's arithmetic.
 
 use image_origin_kernel::Kernel;
 
-/// Converts a row of samples of one resolution to pixels of `SIZE` bytes; what is behind blue is left as it is.
+/// Converts a row of samples of one resolution to pixels of `SIZE` bytes; bytes after blue are not changed.
 pub(super) struct Convert<'r, const SIZE: usize> {
     pub(super) luma: &'r [u8],
     pub(super) chroma: [&'r [u8]; 2],
@@ -21,7 +21,7 @@ impl<const SIZE: usize> Kernel for Convert<'_, SIZE> {
     }
 }
 
-/// ITU-R BT.601 with luma in `16..=235`, in 14 bits, so that 16 bits hold everything.
+/// ITU-R BT.601 with luma in `16..=235`, in 14 bits, so that 16-bit integers suffice.
 #[inline(always)]
 fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
     let y = times(y, 19_077);
@@ -39,8 +39,8 @@ fn times(sample: u8, factor: u16) -> u16 {
     ((u32::from(u16::from(sample) << 8) * u32::from(factor)) >> 16) as u16
 }
 
-/// Brings two rows of a chroma plane to a row of the picture, which is nearer to one of them. Samples lie in the middle
-/// of the four pixels that they stand for, and count 9, 3, 3 and 1 parts in 16.
+/// Upsamples two rows of a chroma plane to a row of the picture, which is nearer to one of them. Chroma samples are
+/// centred between four pixels, with weights of 9, 3, 3 and 1 sixteenths.
 pub(super) struct Upsample<'r> {
     pub(super) near: &'r [u8],
     pub(super) far: &'r [u8],

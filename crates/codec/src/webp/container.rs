@@ -1,4 +1,4 @@
-//! What the chunks of a file hold (RFC 9649, section 2), as `image-origin-container` finds them.
+//! The chunks of a WebP file (RFC 9649, section 2), as parsed by `image-origin-container`.
 
 use image_origin_container::{slice, webp};
 use image_origin_vp8::{lossless, lossy};
@@ -6,13 +6,13 @@ use image_origin_vp8::{lossless, lossy};
 use super::damaged;
 use crate::Error;
 
-/// A part of a file.
+/// A chunk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk<'a> {
     pub(super) name: [u8; 4],
-    /// What there is of the content.
+    /// The available data.
     pub(super) content: &'a [u8],
-    /// Whether the content ends before the chunk does.
+    /// Whether the data is truncated.
     pub(super) is_cut: bool,
 }
 
@@ -22,22 +22,22 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The chunks of a file, as far as it goes by its own size.
+/// Iterates over the chunks of a file, up to the size in its header.
 pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     webp::chunks_of(bytes).map(|chunk| Chunk::new(bytes, &chunk))
 }
 
-/// Whether the file ends before its own size says so, by more than the padding of its last chunk.
+/// Whether the file is shorter than the size in its header, by more than the padding of its last chunk.
 pub(super) fn is_cut(bytes: &[u8]) -> bool {
     (bytes.len() as u64) + 1 < webp::announced_len(bytes)
 }
 
-/// Chunks one after the other, with nothing before them.
+/// Iterates over consecutive chunks without a file header.
 pub(super) fn chunks_in(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     webp::chunks_within(bytes, 0, bytes.len() as u64).map(|chunk| Chunk::new(bytes, &chunk))
 }
 
-/// What a file shows.
+/// The picture of a file.
 #[derive(Debug)]
 pub(super) enum Picture<'a> {
     Lossy(Lossy<'a>),
@@ -49,14 +49,14 @@ impl<'a> Picture<'a> {
     /// Finds the parts of a file's picture (sections 2.5 to 2.7).
     ///
     /// # Errors
-    /// [`Error::Damaged`] where there is no picture, or one of another size than the file announces.
+    /// [`Error::Damaged`] if there is no picture, or its size differs from that in the file header.
     pub(super) fn find(bytes: &'a [u8]) -> Result<Self, Error> {
         let extended = Extended::find(bytes);
         match extended {
             Some(canvas) if canvas.is_animated => return Ok(Self::Animation(canvas)),
             _ => {}
         }
-        // Nothing may stand before the picture unless the file is an extended one.
+        // In the simple format the picture must be the first chunk.
         let before_picture = if extended.is_some() { usize::MAX } else { 1 };
         let picture = Self::first(chunks(bytes).take(before_picture), extended.is_some())?;
         let picture = picture.ok_or_else(|| damaged("there is no picture"))?;
@@ -68,7 +68,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// The first still picture among these chunks, with the alpha that stands before it.
+    /// The first still picture among these chunks, with the preceding alpha chunk.
     pub(super) fn first(chunks: impl Iterator<Item = Chunk<'a>>, is_extended: bool) -> Result<Option<Self>, Error> {
         let mut alpha = None;
         for chunk in chunks {
@@ -105,13 +105,13 @@ impl<'a> Picture<'a> {
 pub(super) struct Lossy<'a> {
     /// The VP8 frame.
     pub(super) frame: &'a [u8],
-    /// Whether the frame ends before it should.
+    /// Whether the frame is truncated.
     pub(super) is_cut: bool,
     /// The content of the alpha chunk.
     pub(super) alpha: Option<&'a [u8]>,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Whether there may be metadata.
+    /// Whether the file is in the extended format, which may contain metadata.
     pub(super) is_extended: bool,
 }
 
@@ -128,7 +128,7 @@ pub(super) struct Lossless<'a> {
     /// The VP8L stream.
     pub(super) stream: &'a [u8],
     pub(super) header: lossless::Header,
-    /// Whether there may be metadata.
+    /// Whether the file is in the extended format, which may contain metadata.
     pub(super) is_extended: bool,
 }
 
@@ -138,7 +138,7 @@ impl<'a> Lossless<'a> {
     }
 }
 
-/// What the VP8X chunk says (section 2.7.1).
+/// The content of the VP8X chunk (section 2.7.1).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extended {
     pub(super) is_animated: bool,
@@ -147,7 +147,7 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// The chunk of a file that starts with one.
+    /// Parses the chunk of a file that begins with one.
     pub(super) fn find(bytes: &[u8]) -> Option<Self> {
         let chunk = chunks(bytes).next().filter(|chunk| &chunk.name == b"VP8X")?;
         let &[flags, _, _, _, w0, w1, w2, h0, h1, h2] = chunk.content.first_chunk()?;
@@ -168,7 +168,7 @@ pub(super) fn chunk(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
     file.resize(file.len().next_multiple_of(2), 0);
 }
 
-/// A file of these chunks (section 2.4), in a buffer of its length.
+/// Serializes a file of these chunks (section 2.4), in a buffer of exactly its length.
 pub(super) fn file_of(content: &[([u8; 4], &[u8])]) -> Vec<u8> {
     let length: usize = content.iter().map(|(_, content)| 8 + content.len().next_multiple_of(2)).sum();
     let mut file = Vec::with_capacity(12 + length);

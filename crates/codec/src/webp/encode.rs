@@ -1,4 +1,4 @@
-//! Writing WebP with libwebp, which only ever sees our own pixels.
+//! The WebP encoder, which uses libwebp on pixels of this program only.
 
 #![allow(unsafe_code)] // libwebp's encoder has no safe interface; see `encode_with_libwebp` for the argument
 
@@ -15,41 +15,45 @@ use crate::{
     Stopped, Work, calibrated, check_sides,
 };
 
-/// libwebp's trade of time for size, `0..=6`; 4 is its own default and sharp's.
+/// libwebp's method, `0..=6`, which trades time for size; 4 is the default of libwebp and sharp.
 const METHOD: c_int = 4;
 
-/// That of small opaque pictures: NOTES.md tells what it takes and gives. Alpha would take more than twice as long.
+/// The method for small opaque pictures; NOTES.md has the measurements. With alpha it would take more than twice as
+/// long.
 const METHOD_OF_SMALL: c_int = 5;
 
-/// Most pixels of a picture that is small.
+/// The maximum number of pixels of a small picture.
 const SMALL: u64 = 200_000;
 
-/// Most pixels of a picture whose symbols are held until all of them are known. Of larger ones they are found twice, which
-/// takes up to twice the time: libwebp holds as many as the pixels call for, and of noise that is [`TOKENS`]. Smaller
-/// ones are written that way as well where there is not enough memory for the other.
+/// The maximum number of pixels of a picture whose tokens are held in memory until all statistics are known. For larger
+/// pictures they are computed twice, which takes up to twice the time: libwebp holds a number of tokens that depends on
+/// the pixels, and for noise is [`TOKENS`]. Smaller pictures are written that way as well if there is too little
+/// memory.
 const LARGE: u64 = 4 << 20;
 
-/// Bytes a pixel that libwebp's symbols take of noise in luma and chroma, at some of its qualities.
+/// libwebp's memory for tokens of noise in luma and chroma in bytes per pixel, by libwebp's quality.
 const TOKENS: [(u8, u8); 6] = [(0, 12), (20, 15), (60, 19), (75, 21), (90, 26), (100, 34)];
 
-/// Most pixels that libwebp writes without loss, alpha included. Of larger ones it would hold 40 bytes a pixel, so they are
-/// for our own encoder, which holds rows; so are smaller ones for which there is not enough memory.
+/// The maximum number of pixels that libwebp encodes losslessly, including alpha. For larger ones it would need 40
+/// bytes per pixel, so they are encoded by the encoder in this crate, which holds rows; so are smaller ones if there is
+/// too little memory.
 const LARGE_LOSSLESS: u64 = 4 << 20;
 
-/// Bytes a pixel that libwebp holds without loss: pixels, what they become, and chains and references of repetitions.
+/// libwebp's memory for lossless encoding in bytes per pixel: pixels, transformed pixels, and chains and references of
+/// matches.
 const LOSSLESS: u64 = 36;
 
-/// Bytes a pixel, and at most, for the frequencies of symbols in each part of the picture: there are no more than 2600 parts.
+/// libwebp's memory for symbol histograms in bytes per pixel, and its maximum: there are at most 2600 tiles.
 const FREQUENCIES: (u64, u64) = (72, 48 << 20);
 
-/// Bytes a pixel that the longest files take while they grow, lossy and without loss.
+/// The maximum size of a file in bytes per pixel while it grows, lossy and lossless.
 const FILE: [u64; 2] = [4, 10];
 
-/// What happens when libwebp does not take what is right.
+/// The error if libwebp rejects valid input.
 const BUG: Error = Error::Internal("libwebp refuses a picture that it should take");
 
-/// libwebp's quality for some qualities on JPEG's scale, with what lies between in proportion. `benches/calibrate.rs`
-/// made it: with these, photographs have the SSIMULACRA2 of our JPEG.
+/// libwebp's quality for some qualities on JPEG's scale, interpolated in between. `benches/calibrate.rs` computed the
+/// values: with these, photographs have the same SSIMULACRA2 as this project's JPEG.
 const QUALITIES: [(u8, u8); 16] = [
     (1, 0),
     (10, 1),
@@ -163,7 +167,7 @@ pub(super) fn encode(raster: &Raster, options: &EncodeOptions, budget: Budget, w
     encode_pixels(pixels, raster, options, budget, work)
 }
 
-/// Whether a picture with alpha or without loss is too large for libwebp, or for the memory that there is.
+/// Whether a picture with alpha, or a lossless one, is too large for libwebp or for the available memory.
 fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> Result<bool, Error> {
     let area = u64::from(raster.width()) * u64::from(raster.height());
     if area > LARGE_LOSSLESS {
@@ -181,7 +185,7 @@ fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> R
     Ok(budget.check_memory(needed).is_err())
 }
 
-/// Encodes a picture with alpha or without loss by our own encoder of these; only lossy colours are for libwebp.
+/// Encodes a picture with alpha, or a lossless one, with the encoder in this crate; libwebp only encodes lossy colours.
 fn encode_in_rows(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     if options.lossless {
         return large::lossless(raster, budget, work);
@@ -205,7 +209,7 @@ fn encode_in_rows(raster: &Raster, options: &EncodeOptions, budget: Budget, work
     }
 }
 
-/// Encodes pixels, of which there are as many as `raster` has.
+/// Encodes the pixels of `raster`, which are passed in libwebp's format.
 fn encode_pixels(
     pixels: Pixels<'_>,
     raster: &Raster,
@@ -222,14 +226,14 @@ fn encode_pixels(
     let needed = memory(kind, area, &config) + area * FILE[0];
     if !options.lossless && (area > LARGE || budget.check_memory(needed).is_err()) {
         config.low_memory = 1;
-        // In several parts a file grows by less at a time, and none of one part is longer than the format lets it be.
+        // With several partitions a file grows in smaller steps, and no partition exceeds the format's limit.
         config.partitions = if area * PARTS / PARTS_OF < WHOLE_FILE { 3 } else { 0 };
     }
     let budget = budget.beside(memory(kind, area, &config))?;
     encode_with_libwebp(pixels, width, height, &config, budget, work)
 }
 
-/// libwebp's settings but for what depends on memory.
+/// libwebp's configuration, except for settings that depend on memory.
 fn config(raster: &Raster, options: &EncodeOptions) -> Result<ffi::WebPConfig, Error> {
     let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
     config.lossless = options.lossless.into();
@@ -240,26 +244,26 @@ fn config(raster: &Raster, options: &EncodeOptions) -> Result<ffi::WebPConfig, E
     Ok(config)
 }
 
-/// Bytes that the longest partition takes while it grows: the format has room for 24 bits of them (RFC 6386, 9.5), and it
-/// doubles.
+/// The maximum memory of the longest partition in bytes while it grows: the format limits it to 24 bits (RFC 6386,
+/// 9.5), and the buffer doubles.
 const WHOLE_FILE: u64 = 3 << 24;
 
-/// Bytes a pixel that eight partitions take of noise while they grow: 7/4.
+/// The memory of eight partitions of noise while they grow, in bytes per pixel: 7/4.
 const PARTS: u64 = 7;
 const PARTS_OF: u64 = 4;
 
-/// Bytes that libwebp holds at most, the file aside. It has no limit that could be set, so where they depend on the
-/// pixels they are those of noise, which NOTES.md has measured.
+/// An upper bound of libwebp's memory in bytes, without the file. libwebp has no limit that could be set, so values
+/// that depend on the pixels are those of noise as measured in NOTES.md.
 fn memory(kind: Kind, area: u64, config: &ffi::WebPConfig) -> u64 {
-    /// The state of the encoder whatever the size.
+    /// The fixed memory of the encoder.
     const FIXED: u64 = 64 << 10;
     let lossless = area * LOSSLESS + (area * FREQUENCIES.0).min(FREQUENCIES.1);
     if config.lossless != 0 {
         return 4 * FIXED + lossless;
     }
-    // Luma and half of both chromas, unless they are there already.
+    // Luma and half-resolution chroma, unless they already exist.
     let planes = if kind == Kind::Planes { 0 } else { area * 3 / 2 };
-    // Alpha is written without loss, from a plane of its own and a filtered one.
+    // Alpha is encoded losslessly, from a plane and a filtered plane.
     let alpha = if kind == Kind::Rgba { 2 * area + 4 * FIXED + lossless } else { 0 };
     let tokens = if config.low_memory == 0 {
         (area as f32 * calibrated(&TOKENS, config.quality.ceil() as u8)) as u64
@@ -272,21 +276,21 @@ fn memory(kind: Kind, area: u64, config: &ffi::WebPConfig) -> u64 {
     FIXED + planes + alpha + tokens + blocks + partitions
 }
 
-/// The longest side that 14 bits can hold (RFC 9649, 2.5).
+/// The maximum side, which is stored in 14 bits (RFC 9649, 2.5).
 const MAX_SIDE: u32 = 16_383;
 
-/// What is to be encoded.
+/// The pixels to encode.
 #[derive(Clone, Copy)]
 pub(super) enum Pixels<'p> {
     Rgb(&'p [u8]),
     Rgba(&'p [u8]),
-    /// Colours with a byte beside them that does not count.
+    /// Colours with an unused fourth byte.
     Rgbx(&'p [u8]),
-    /// Luma, and two chromas of half of its width and height, rounded up.
+    /// Luma, and two chroma planes of half its width and height, rounded up.
     Planes([&'p [u8]; 3]),
 }
 
-/// What of them matters to how much libwebp holds.
+/// The kind of pixels, which determines libwebp's memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Rgb,
@@ -316,35 +320,35 @@ impl Pixels<'_> {
     }
 }
 
-/// Where libwebp puts the file, and what it asks whether to go on.
+/// The output of libwebp, and the cancellation token.
 struct Output<'w> {
     file: OutputBuffer,
-    /// Why the file was not taken.
+    /// Why writing the file failed.
     failure: Option<Error>,
     work: &'w Work,
 }
 
-/// libwebp's picture, whose own buffers are freed when it is dropped.
+/// libwebp's picture, whose own buffers are freed on drop.
 struct Picture(ffi::WebPPicture);
 
 impl Drop for Picture {
     fn drop(&mut self) {
-        // SAFETY: libwebp has initialised the picture. It frees the buffers that it has allocated itself and no others:
-        // `WebPPictureFree` of libwebp 1.6.0 (src/enc/picture_enc.c, lines 180 to 186) frees `memory_` and `memory_argb_`
-        // and forgets the planes, so that lent ones stay with their owner.
+        // SAFETY: libwebp has initialised the picture. It frees only the buffers that it has allocated itself:
+        // `WebPPictureFree` of libwebp 1.6.0 (src/enc/picture_enc.c, lines 180 to 186) frees `memory_` and
+        // `memory_argb_` and clears the plane pointers, so that borrowed planes stay with their owner.
         unsafe { ffi::WebPPictureFree(&raw mut self.0) };
     }
 }
 
 /// Runs libwebp's encoder; `budget` is for the file.
 ///
-/// `pixels` holds exactly the samples of the size and the strides that are passed on, which is asserted first.
+/// `pixels` contains exactly the samples of the size and the strides that are passed on, which is asserted first.
 ///
-/// Planes are lent without a copy as pointers that could be written to, which is sound since a lossy encoder only reads
-/// them. In libwebp 1.6.0 two functions of the encoder write to planes. `VP8IteratorExport` (src/enc/iterator_enc.c, lines
-/// 193 to 220) does if `show_compressed` is set, which is refused here. `WebPCleanupTransparentArea`
-/// (src/enc/picture_tools_enc.c, lines 104 to 181) returns at line 138 for a picture without a plane of alpha, which planes
-/// here never have. `WebPEncode` (src/enc/webp_enc.c, line 355) allocates planes only where there are none.
+/// Planes are passed without a copy as mutable pointers, which is sound because a lossy encoder only reads them. In
+/// libwebp 1.6.0 two functions of the encoder write to planes. `VP8IteratorExport` (src/enc/iterator_enc.c, lines 193
+/// to 220) does if `show_compressed` is set, which is rejected here. `WebPCleanupTransparentArea`
+/// (src/enc/picture_tools_enc.c, lines 104 to 181) returns at line 138 for a picture without an alpha plane, which
+/// planes here never have. `WebPEncode` (src/enc/webp_enc.c, line 355) allocates planes only if there are none.
 pub(super) fn encode_with_libwebp(
     pixels: Pixels<'_>,
     width: u32,
@@ -389,9 +393,9 @@ pub(super) fn encode_with_libwebp(
             true
         }
     };
-    // SAFETY: the picture is initialised and has pixels: imported ones, or planes that are read only and live as long as
-    // `pixels` is borrowed. `custom_ptr` and `user_data` point to `output`, which outlives the call, and which nobody else
-    // touches until libwebp has returned.
+    // SAFETY: the picture is initialised and has pixels: imported ones, or planes that are only read and live as long
+    // as `pixels` is borrowed. `custom_ptr` and `user_data` point to `output`, which outlives the call, and which is
+    // not accessed otherwise until libwebp has returned.
     let is_done = is_imported && unsafe { ffi::WebPEncode(config, &raw mut picture.0) } != 0;
     match output.failure {
         None if is_done => Ok(output.file.into_bytes()),
@@ -400,7 +404,7 @@ pub(super) fn encode_with_libwebp(
     }
 }
 
-/// What an error of libwebp's means.
+/// Converts an error of libwebp.
 fn failure(code: ffi::WebPEncodingError, work: &Work) -> Error {
     use ffi::WebPEncodingError as Code;
     let too_large = |what, allowed| Error::TooLarge { what, needs: allowed + 1, allowed };
@@ -420,26 +424,26 @@ fn failure(code: ffi::WebPEncodingError, work: &Work) -> Error {
     }
 }
 
-/// libwebp gives the next bytes of the file; 0 makes it give up.
+/// The writer callback of libwebp, which appends bytes to the file; 0 aborts.
 extern "C" fn append(bytes: *const u8, length: usize, picture: *const ffi::WebPPicture) -> c_int {
     if length == 0 {
         return 1;
     }
-    // SAFETY: libwebp passes `length` bytes, which it does not touch during this call.
+    // SAFETY: libwebp passes `length` bytes, which it does not modify during this call.
     let bytes = unsafe { std::slice::from_raw_parts(bytes, length) };
-    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp waits for this call.
+    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp is blocked in this call.
     let output = unsafe { (*picture).custom_ptr }.cast::<Output<'_>>();
-    // SAFETY: `custom_ptr` is that of a live `Output` that nobody else has a reference to.
+    // SAFETY: `custom_ptr` points to a live `Output` to which there is no other reference.
     let output = unsafe { &mut *output };
     output.failure = output.file.extend(bytes).err();
     output.failure.is_none().into()
 }
 
-/// libwebp calls this between macroblock rows; 0 makes it give up.
+/// The progress callback of libwebp, which is called between macroblock rows; 0 aborts.
 extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_int {
-    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp waits for this call.
+    // SAFETY: this is the picture that `encode_with_libwebp` has set up; libwebp is blocked in this call.
     let output = unsafe { (*picture).user_data }.cast::<Output<'_>>();
-    // SAFETY: `user_data` is that of a live `Output` that nobody else has a reference to.
+    // SAFETY: `user_data` points to a live `Output` to which there is no mutable reference.
     let output = unsafe { &*output };
     output.work.check().is_ok().into()
 }
@@ -466,7 +470,7 @@ mod tests {
             let budget = Budget { pixels: 10_000, memory: 100_000 };
             let need = Need { area: Area::whole(40, 30), scale: 1.0, budget, work: &work };
             let decoded = WebP.decode(&bytes, &need).unwrap().raster;
-            // libwebp clears the colour of what is fully transparent.
+            // libwebp clears the colour of fully transparent pixels.
             let visible = |r: &Raster| match r.samples().as_bytes().as_chunks::<4>() {
                 (pixels, []) if r.channels() == Channels::Rgba => {
                     pixels.iter().filter(|p| p[3] != 0).copied().collect()

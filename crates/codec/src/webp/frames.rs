@@ -1,4 +1,4 @@
-//! Reading animations: each frame is a picture of its own, drawn onto the canvas (RFC 9649, section 2.7.1.1).
+//! The decoder for animations: each frame is a separate picture, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
 use super::super::{Area, Budget, Channels, Error, Flaw, Format, Meter, Need, Raster, Work, over};
@@ -6,11 +6,11 @@ use super::container::{Chunk, Extended, Picture, chunks, chunks_in, is_cut};
 use super::{damaged, lossless, lossy};
 use image_origin_container as container;
 
-/// "Do not blend" and "dispose to background", in the last byte of a frame's header.
+/// The flags "do not blend" and "dispose to background", in the last byte of a frame header.
 const OVERWRITE: u8 = 0x02;
 const DISPOSE: u8 = 0x01;
 
-/// What a file says of its animation.
+/// Reads the animation of a file.
 pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
     work.check()?;
     let Some(Extended { width, height, .. }) = Extended::find(bytes).filter(|canvas| canvas.is_animated) else {
@@ -23,14 +23,14 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
     for chunk in chunks(bytes) {
         meter.step()?;
         match (&chunk.name, chunk.content) {
-            // Of several, the first one counts, as for libwebp.
+            // If there are several, the first one is used, as in libwebp.
             (b"ANIM", [_, _, _, _, low, high, ..]) if !has_plays => {
                 has_plays = true;
                 animation.plays = u16::from_le_bytes([*low, *high]).into();
             }
             (b"ANMF", content) => {
                 animation.is_cut |= chunk.is_cut;
-                // What shows nothing ends the animation, for those who decode as for the stripper.
+                // A frame without a picture ends the animation, both here and in the stripper.
                 let Some(Frame { place, delay, data, .. }) = Frame::read(content) else {
                     animation.is_cut = true;
                     break;
@@ -44,12 +44,12 @@ pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, 
             _ => {}
         }
     }
-    // A file that is cut between frames is shorter than it says.
+    // A file that is truncated between frames is shorter than its declared size.
     animation.is_cut |= is_cut(bytes);
     Ok(animation.with_frames())
 }
 
-/// Whether there is anything to decode in the chunks of a frame, be it damaged.
+/// Whether the chunks of a frame contain a picture, even a damaged one.
 fn has_picture(data: &[u8], meter: &Meter) -> Result<bool, Error> {
     for chunk in chunks_in(data) {
         meter.step()?;
@@ -63,7 +63,7 @@ fn has_picture(data: &[u8], meter: &Meter) -> Result<bool, Error> {
 /// A frame of the file.
 struct Frame<'a> {
     place: Place,
-    /// In milliseconds.
+    /// The delay in milliseconds.
     delay: u32,
     is_blended: bool,
     disposal: Disposal,
@@ -72,7 +72,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads an ANMF chunk: five numbers of 24 bits, flags, and chunks. Places are counted in steps of two pixels.
+    /// Parses an ANMF chunk: five numbers of 24 bits, flags, and chunks. Offsets are in units of two pixels.
     fn read(content: &'a [u8]) -> Option<Self> {
         let (numbers, rest) = content.split_first_chunk::<15>()?;
         let (&flags, data) = rest.split_first()?;
@@ -102,7 +102,7 @@ impl<'a> Frame<'a> {
 pub(super) struct WebPFrames<'a> {
     icc: Option<Vec<u8>>,
     flaw: Option<Flaw>,
-    /// Whether the file ends before it should, be it between frames.
+    /// Whether the file ends early, even between frames.
     is_cut: bool,
     chunks: Box<dyn Iterator<Item = Chunk<'a>> + 'a>,
     budget: Budget,

@@ -1,4 +1,4 @@
-//! Pixels at the size at which they are stored, made while the rows of samples come in.
+//! Converts rows of samples to pixels at full size.
 
 use std::ops::Range;
 
@@ -8,26 +8,26 @@ use crate::{Channels, Raster, Samples};
 use image_origin_kernel::dispatch;
 use image_origin_vp8::lossy::Sink;
 
-/// What becomes of the rows of pixels.
+/// The destination of the rows of pixels.
 pub(super) enum Rows {
     /// They are kept.
     Opaque(Vec<u8>),
-    /// They get their alpha, and are kept.
+    /// Alpha is added, and they are kept.
     WithAlpha { alpha: Vec<u8>, pixels: Vec<u8> },
-    /// They get their alpha, and are made smaller.
+    /// Alpha is added, and they are reduced.
     Smaller { alpha: Vec<u8>, row: Vec<u8>, shrink: Shrink },
 }
 
-/// Takes the samples of a picture, and makes pixels of some of its rows.
+/// Receives the samples of a picture, and converts some of its rows to pixels.
 pub(super) struct Full {
     width: usize,
     height: usize,
-    /// Rows that are wanted.
+    /// The wanted rows.
     wanted: Range<usize>,
     pub(super) rows: Rows,
-    /// Rows of luma that have come.
+    /// The number of rows of luma that were received.
     taken: usize,
-    /// The last row of luma, which has to wait for the chroma below it.
+    /// The last row of luma, which waits for the chroma row below it.
     luma: Vec<u8>,
     /// The last row of chroma.
     chroma: [Vec<u8>; 2],
@@ -50,12 +50,12 @@ impl Full {
         }
     }
 
-    /// Bytes beside the rows of pixels.
+    /// The memory in bytes besides the rows of pixels.
     pub(super) fn memory(width: u32) -> u64 {
         u64::from(width) * 4
     }
 
-    /// The rows of pixels as a picture.
+    /// Converts the rows of pixels to a picture.
     pub(super) fn finish(mut self) -> Option<Raster> {
         if self.height.is_multiple_of(2) && self.taken == self.height {
             let (luma, chroma) = (std::mem::take(&mut self.luma), std::mem::take(&mut self.chroma));
@@ -71,7 +71,7 @@ impl Full {
         Raster::new(self.width as u32, height as u32, channels, Samples::U8(pixels))
     }
 
-    /// Makes the pixels of one row, which is nearer to one of two rows of chroma.
+    /// Converts one row to pixels, with the nearer and the farther of two rows of chroma.
     fn row(&mut self, y: usize, luma: &[u8], near: [&[u8]; 2], far: [&[u8]; 2]) {
         if !self.wanted.contains(&y) {
             return;

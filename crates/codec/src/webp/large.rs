@@ -1,10 +1,9 @@
-//! Lossless pictures and alpha (RFC 9649, section 3) of pictures that are too large for libwebp's lossless encoder, which
-//! holds 40 bytes a pixel.
+//! A lossless encoder (RFC 9649, section 3) for pictures and alpha that are too large for libwebp's, which needs 40
+//! bytes per pixel.
 //!
-//! A raster comes in and a stream goes out; a few rows are held in between. The picture is gone through twice: first to choose
-//! the predictors and to count symbols, then to write them. Symbols are the differences to a predictor chosen for each square
-//! of 32 by 32 pixels, and runs of differences that repeat those to the left or above. One set of prefix codes serves the whole
-//! picture.
+//! It holds a few rows of the raster only, and makes two passes: the first chooses predictors and counts symbols, the
+//! second writes them. Symbols are the residuals of a predictor that is chosen for each square of 32 by 32 pixels, and
+//! runs of residuals that repeat those to the left or above. One set of prefix codes is used for the whole picture.
 
 use image_origin_container::webp::ALPHA_FLAG;
 
@@ -13,35 +12,34 @@ use super::prefix::{BitWriter, Code};
 use crate::buffer::OutputBuffer;
 use crate::{Budget, Channels, Error, Raster, Work};
 
-/// The samples of a pixel in the order of their symbols: green, red, blue, alpha.
+/// The samples of a pixel in symbol order: green, red, blue, alpha.
 type Pixel = [u8; 4];
 
-/// What the first pixel is predicted from (section 4.1).
+/// The prediction of the first pixel (section 4.1).
 const BLACK: Pixel = [0, 0, 0, 0xff];
 
-/// The logarithm of the side of a predictor's square.
+/// The binary logarithm of the side of a predictor's square.
 const SQUARE: u32 = 5;
 
-/// Predictors that are tried, by their numbers in the file (section 4.1): left, above, their mean, the one of them that the
-/// slope speaks for, and the slope itself.
+/// The candidate predictors by number (section 4.1): left, above, their average, select, and gradient.
 const PREDICTORS: [u8; 5] = [1, 2, 7, 11, 12];
 
-/// Repeated differences are worth a run from this length on.
+/// The minimum length of a run of repeated residuals.
 const SHORTEST_RUN: usize = 4;
 
-/// The longest run that has a symbol (section 5.2.2).
+/// The maximum length of a run with a symbol (section 5.2.2).
 const LONGEST_RUN: usize = 4096;
 
-/// Symbols of green: samples, and lengths of runs.
+/// The number of symbols of green: samples, and run lengths.
 const GREENS: usize = 256 + 24;
 
-/// Symbols of distances.
+/// The number of distance symbols.
 const DISTANCES: usize = 40;
 
-/// Bytes that the longest codes of a pixel take.
+/// The maximum size of the codes of a pixel in bytes.
 const LONGEST_PIXEL: usize = 8;
 
-/// What of a raster is written.
+/// The part of a raster that is encoded.
 #[derive(Clone, Copy)]
 enum Part {
     /// The colours, and alpha if there is any.
@@ -50,14 +48,14 @@ enum Part {
     Alpha,
 }
 
-/// Writes a file without loss. The raster has samples of 8 bits.
+/// Encodes a lossless file. The raster must have 8-bit samples.
 pub(super) fn lossless(raster: &Raster, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
     let stream = Encoder::new(raster, Part::Picture, budget)?.stream(work)?;
     budget.check_memory((stream.capacity() + stream.len() + 32) as u64)?;
     Ok(file_of(&[(*b"VP8L", &stream)]))
 }
 
-/// Writes the content of an ALPH chunk, or nothing where all is opaque.
+/// Encodes the content of an ALPH chunk; `None` if all pixels are opaque.
 pub(super) fn alpha(raster: &Raster, budget: Budget, work: &Work) -> Result<Option<Vec<u8>>, Error> {
     if is_opaque(raster) {
         return Ok(None);
@@ -65,7 +63,7 @@ pub(super) fn alpha(raster: &Raster, budget: Budget, work: &Work) -> Result<Opti
     Encoder::new(raster, Part::Alpha, budget)?.stream(work).map(Some)
 }
 
-/// Puts a frame of VP8, out of libwebp's file, and the content of an ALPH chunk together (section 2.7).
+/// Combines the VP8 frame from libwebp's file with the content of an ALPH chunk (section 2.7).
 pub(super) fn with_alpha(
     file: &[u8],
     alpha: &[u8],
@@ -91,18 +89,18 @@ fn is_opaque(raster: &Raster) -> bool {
     }
 }
 
-/// A symbol, or two of them with the bits between.
+/// A symbol, or a length and distance symbol with the extra bits.
 #[derive(Clone, Copy)]
 enum Symbol {
     Literal(Pixel),
     Run {
         length: usize,
-        /// Whether the differences of the row above are repeated, or else the one to the left.
+        /// Whether the residuals of the row above are repeated, or that to the left.
         is_above: bool,
     },
 }
 
-/// The number of a prefix for a length, with the bits that follow it and how many these are (section 5.2.2).
+/// The prefix of a length, with the value and number of its extra bits (section 5.2.2).
 fn prefix(length: usize) -> (usize, u64, u32) {
     let n = length - 1;
     if n < 4 {
@@ -113,7 +111,7 @@ fn prefix(length: usize) -> (usize, u64, u32) {
     (2 * highest as usize + ((n >> bits) & 1), (n & ((1 << bits) - 1)) as u64, bits)
 }
 
-/// How often each symbol occurs.
+/// The count of each symbol.
 struct Counts {
     green: [u32; GREENS],
     others: [[u32; 256]; 3],
@@ -137,7 +135,7 @@ impl Counts {
     }
 }
 
-/// The symbol of a distance: first the pixel above, then that to the left (section 5.2.2).
+/// The symbol of a distance: the pixel above, or to the left (section 5.2.2).
 fn distance(is_above: bool) -> usize {
     usize::from(!is_above)
 }
@@ -149,9 +147,9 @@ struct Encoder<'r> {
     height: usize,
     /// The predictor of each square.
     predictors: Vec<u8>,
-    /// The rows of a row of squares, and before them the one above.
+    /// The rows of a row of squares, preceded by the row above.
     rows: Vec<Pixel>,
-    /// The differences of a row and of the one above.
+    /// The residuals of a row and of the row above.
     differences: [Vec<Pixel>; 2],
     output: OutputBuffer,
 }
@@ -176,7 +174,7 @@ impl<'r> Encoder<'r> {
         })
     }
 
-    /// The whole stream; for alpha, behind the byte that says how it is coded.
+    /// Encodes the stream; for alpha, after the byte with its encoding.
     fn stream(mut self, work: &Work) -> Result<Vec<u8>, Error> {
         let mut counts = Counts { green: [0; GREENS], others: [[0; 256]; 3], distance: [0; DISTANCES] };
         self.pass(true, work, |_, symbols| {
@@ -195,11 +193,11 @@ impl<'r> Encoder<'r> {
                 bits.put(out, self.height as u64 - 1, 14);
                 bits.put(out, (!is_opaque(self.raster)).into(), 1);
                 bits.put(out, 0, 3);
-                // A transform: green was subtracted from red and blue (section 4.3).
+                // The subtract-green transform (section 4.3).
                 bits.put(out, 0b101, 3);
             }
         }
-        // The transform of predictors, in squares of a size from 4 on; no more transforms follow behind it.
+        // The predictor transform, whose squares have a minimum size of 4; it is the last transform.
         bits.put(out, 0b001, 3);
         bits.put(out, u64::from(SQUARE) - 2, 3);
         let mut modes = [0; GREENS];
@@ -210,7 +208,7 @@ impl<'r> Encoder<'r> {
             Code::written(&vec![0; alphabet], &mut bits, out);
         }
         self.predictors.iter().for_each(|predictor| mode.put(usize::from(*predictor), &mut bits, out));
-        // No further transform, no cache of colours, one set of codes.
+        // No further transform, no colour cache, one set of codes.
         bits.put(out, 0, 3);
         let green = Code::written(&counts.green, &mut bits, out);
         let others = counts.others.each_ref().map(|counts| Code::written(counts, &mut bits, out));
@@ -242,7 +240,7 @@ impl<'r> Encoder<'r> {
         Ok(self.output.into_bytes())
     }
 
-    /// Gives the symbols of each row. `choose` says whether predictors are still to be chosen.
+    /// Passes the symbols of each row to a function. `choose` is whether predictors are chosen in this pass.
     fn pass(
         &mut self,
         choose: bool,
@@ -279,16 +277,16 @@ impl<'r> Encoder<'r> {
     }
 }
 
-/// Bytes for all prefix codes, while they are made and in the file.
+/// The memory of all prefix codes in bytes, including the file.
 const CODES: usize = 64 << 10;
 
-/// The pixels of a row, with green subtracted from red and blue.
+/// Reads the pixels of a row, with green subtracted from red and blue.
 fn read(raster: &Raster, part: Part, y: usize, row: &mut [Pixel]) {
     let stride = row.len() * raster.channels().count();
     let samples = &raster.samples().as_bytes()[y * stride..][..stride];
     let pixel = |[r, g, b, a]: [u8; 4]| match part {
         Part::Alpha => [a, 0, 0, 0xff],
-        // What is not seen has no colour, like in libwebp's files.
+        // Fully transparent pixels have no colour, as in libwebp's files.
         Part::Picture if a == 0 => [0; 4],
         Part::Picture => [g, r.wrapping_sub(g), b.wrapping_sub(g), a],
     };
@@ -308,7 +306,7 @@ fn read(raster: &Raster, part: Part, y: usize, row: &mut [Pixel]) {
     }
 }
 
-/// The predictor that leaves the smallest differences in a square, by every second pixel of every second row.
+/// The predictor with the smallest residuals in a square, sampled at every second pixel of every second row.
 fn best(rows: &[Pixel], width: usize, left: usize, height: usize) -> u8 {
     let right = (left + (1 << SQUARE)).min(width);
     let mut totals = [0; PREDICTORS.len()];
@@ -328,7 +326,7 @@ fn best(rows: &[Pixel], width: usize, left: usize, height: usize) -> u8 {
     least.map_or(PREDICTORS[0], |(_, predictor)| predictor)
 }
 
-/// What a pixel is predicted to be from those to the left, above, and above to the left (section 4.1).
+/// The prediction of a pixel from those to the left, above, and above left (section 4.1).
 #[inline(always)]
 fn predict(predictor: u8, [left, above, corner]: [Pixel; 3]) -> Pixel {
     let each = |of: fn(i16, i16, i16) -> i16| {
@@ -346,7 +344,7 @@ fn predict(predictor: u8, [left, above, corner]: [Pixel; 3]) -> Pixel {
     }
 }
 
-/// The differences of a row to what it is predicted to be.
+/// The residuals of a row.
 fn subtract(row: &[Pixel], above: &[Pixel], is_first: bool, predictors: &[u8], out: &mut [Pixel]) {
     let less = |pixel: Pixel, predicted: Pixel| std::array::from_fn(|i| pixel[i].wrapping_sub(predicted[i]));
     if is_first {
@@ -363,7 +361,7 @@ fn subtract(row: &[Pixel], above: &[Pixel], is_first: bool, predictors: &[u8], o
                 *out = less(row[x], predicted);
             }
         };
-        // Each with a number that is known when this is compiled.
+        // Each with a constant, so that the loops are specialized.
         match predictor {
             1 => square(1),
             2 => square(2),
@@ -374,7 +372,7 @@ fn subtract(row: &[Pixel], above: &[Pixel], is_first: bool, predictors: &[u8], o
     }
 }
 
-/// The symbols of a row.
+/// Iterates over the symbols of a row.
 struct Symbols<'d> {
     row: &'d [Pixel],
     above: Option<&'d [Pixel]>,
@@ -407,7 +405,7 @@ mod tests {
     use super::*;
     use crate::{Area, Decoder as _, EncodeOptions, Encoder as _, Need, Samples};
 
-    /// Slopes with noise, areas of one colour, and what is not seen.
+    /// Gradients with noise, areas of one colour, and transparent pixels.
     fn raster(width: u32, height: u32, channels: Channels) -> Raster {
         let mut state = 1u32;
         let sample = |i: u32| {
@@ -433,7 +431,7 @@ mod tests {
         WebP.decode(bytes, &Need { area, scale: 1.0, budget: Budget::UNLIMITED, work: &work }).unwrap().raster
     }
 
-    /// The pixels with colours of grey, and without those of pixels that are not seen.
+    /// The pixels with grey as RGB, and without the colours of transparent pixels.
     fn seen(raster: &Raster) -> Vec<[u8; 4]> {
         let samples = raster.samples().as_bytes();
         let pixels = samples.chunks(raster.channels().count()).map(|pixel| match *pixel {

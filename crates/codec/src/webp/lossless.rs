@@ -1,4 +1,4 @@
-//! Lossless pictures.
+//! Lossless WebP.
 
 use image_origin_vp8::lossless::{self, DecodeOptions, Header};
 
@@ -22,7 +22,7 @@ pub(super) fn decode(picture: &Lossless<'_>, bytes: &[u8], need: &Need<'_>) -> R
     Ok(Decoded { flaw, ..Decoded::whole(raster, icc.map(std::borrow::Cow::into_owned)) })
 }
 
-/// Decodes a picture that is a frame of an animation: what is missing of it is transparent.
+/// Decodes a frame of an animation: missing pixels are transparent.
 pub(super) fn decode_frame(picture: &Lossless<'_>, need: &Need<'_>) -> Result<Raster, Error> {
     let Header { width, height, has_alpha, .. } = picture.header;
     let lossless::Picture { mut samples, rows, .. } = stored(picture, need)?;
@@ -33,14 +33,14 @@ pub(super) fn decode_frame(picture: &Lossless<'_>, need: &Need<'_>) -> Result<Ra
     Raster::new(width, height, Channels::Rgba, Samples::U8(samples)).ok_or_else(|| damaged("a side is zero"))
 }
 
-/// The pixels as they are stored, with alpha.
+/// Decodes the stored pixels with alpha.
 fn stored(picture: &Lossless<'_>, need: &Need<'_>) -> Result<lossless::Picture, Error> {
     let check = || need.work.go_on();
     let options = DecodeOptions::default().max_bytes(need.budget.memory).check(&check);
     Ok(lossless::decode(picture.stream, &options)?)
 }
 
-/// Moves pixels together until there is no alpha between them.
+/// Removes the alpha samples in place.
 fn drop_alpha(samples: &mut Vec<u8>) {
     let pixels = samples.len() / 4;
     for index in 0..pixels {

@@ -1,4 +1,4 @@
-//! Lossy pictures, decoded to the size that is needed.
+//! Lossy WebP, decoded to the required scale.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use crate::shrink::{self, Shrink};
 use crate::{Area, Channels, Decoded, Error, Flaw, Format, Need, Raster};
 use image_origin_container as container;
 
-/// From here on the mean of a square hides what the loop filter would do, as `crates/vp8/NOTES.md` shows.
+/// The factor from which the means of squares hide the effect of the loop filter, see `crates/vp8/NOTES.md`.
 const UNFILTERED_FACTOR: usize = 8;
 
-/// Decodes the rows that are needed, and smaller where that serves.
+/// Decodes the required rows, reduced if that suffices.
 pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
     let factor = factor(need.scale, picture.alpha.is_some());
     let rows = rows(need.area, picture.height as usize, factor);
@@ -35,8 +35,8 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Resu
     Ok(Decoded { raster, area, icc: icc.map(std::borrow::Cow::into_owned), flaw })
 }
 
-/// How many pixels in each direction become one. Chroma has half the resolution, so that it takes an even number for
-/// whole samples of it to become one; with alpha, chroma is enlarged first.
+/// The side of the squares of pixels that become one pixel. Chroma has half the resolution, so it is even, so that
+/// whole chroma samples are averaged; with alpha, chroma is upsampled first.
 fn factor(scale: f64, has_alpha: bool) -> usize {
     match shrink::factor(scale) {
         factor if has_alpha => factor,
@@ -45,7 +45,7 @@ fn factor(scale: f64, has_alpha: bool) -> usize {
     }
 }
 
-/// The rows of an area, grown to whole rows of squares.
+/// The rows of an area, extended to whole squares.
 fn rows(area: Area, height: usize, factor: usize) -> Range<usize> {
     let start = (area.y.max(0.0) as usize).min(height - 1) / factor * factor;
     let end = ((area.y + area.height).ceil() as usize).next_multiple_of(factor).clamp(start + 1, height);
@@ -105,7 +105,7 @@ fn size(picture: &Lossy<'_>) -> (usize, usize) {
     (picture.width as usize, picture.height as usize)
 }
 
-/// The last row is interpolated with chroma from below it.
+/// The last row is interpolated with chroma from the row below it.
 fn options(rows: &Range<usize>, factor: usize) -> DecodeOptions<'static> {
     DecodeOptions::default().filtered(factor < UNFILTERED_FACTOR).rows(rows.end + 2)
 }

@@ -1,8 +1,8 @@
-//! WebP: lossy, lossless and alpha. Reading is safe Rust; writing is libwebp, which only ever sees our own pixels, and of large
-//! pictures without loss, and their alpha, an encoder of our own that holds less.
+//! WebP: lossy, lossless, and alpha. Decoding is safe Rust; encoding is libwebp's, which only receives pixels of this
+//! program, except that large lossless pictures, and their alpha, are encoded in Rust with less memory.
 //!
-//! Pictures are read by our own decoders, in the crate `image-origin-vp8`: of VP8, which gives lossy ones smaller where that
-//! serves, and of VP8L, for lossless ones and for alpha. Animations are files of such pictures.
+//! The decoders are those of the crate `image-origin-vp8`: VP8, which can reduce lossy pictures while decoding, and
+//! VP8L, for lossless pictures and alpha. Animations consist of such pictures.
 
 mod alpha;
 mod colour;
@@ -27,7 +27,7 @@ use frames::WebPFrames;
 use super::animation::{Animation, Frames};
 use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, MEMORY, Need, Orientation, Stopped, Work};
 
-/// WebP, both ways.
+/// The WebP decoder and encoder.
 pub(super) struct WebP;
 
 impl From<DecodeError> for Error {

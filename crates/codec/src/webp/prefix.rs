@@ -1,21 +1,21 @@
-//! Prefix codes (RFC 9649, section 6.2) and the bits that they are written with.
+//! Prefix codes (RFC 9649, section 6.2) and a bit writer.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The longest code of a symbol, and of a length (section 6.2.1).
+/// The maximum length of a symbol's code, and of a length's code (section 6.2.1).
 const LONGEST: u8 = 15;
 const LONGEST_OF_LENGTHS: u8 = 7;
 
-/// The order in which the lengths of the codes of lengths stand (section 6.2.1).
+/// The order in which the code lengths of lengths are stored (section 6.2.1).
 const LENGTHS_ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// Symbols among lengths: three to six times the one before, zeros from 3 and from 11 on.
+/// Symbols for runs of lengths: three to six repetitions of the previous one, and zeros from 3 and from 11 on.
 const AGAIN: u8 = 16;
 const ZEROS: u8 = 17;
 const MANY_ZEROS: u8 = 18;
 
-/// Bits on their way into bytes, the lowest first.
+/// A writer of bits, the lowest first.
 #[derive(Default)]
 pub(super) struct BitWriter {
     bits: u64,
@@ -35,7 +35,7 @@ impl BitWriter {
         }
     }
 
-    /// Appends what is left, and zeros up to a whole byte.
+    /// Appends the remaining bits, padded with zeros to a byte.
     pub(super) fn finish(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bits.to_le_bytes()[..self.count.div_ceil(8) as usize]);
     }
@@ -43,18 +43,18 @@ impl BitWriter {
 
 /// A prefix code for the symbols of an alphabet.
 pub(super) struct Code {
-    /// The code of each symbol with its first bit lowest, and how many bits it has.
+    /// The code of each symbol with its first bit lowest, and its length in bits.
     codes: Vec<(u16, u8)>,
 }
 
 impl Code {
-    /// Makes the best code for symbols that occur so many times, and writes it. A code of a single symbol, which must be
-    /// below 256, takes no bits.
+    /// Builds an optimal code for these symbol counts, and writes it. A code with a single symbol, which must be below
+    /// 256, takes no bits.
     pub(super) fn written(counts: &[u32], bits: &mut BitWriter, out: &mut Vec<u8>) -> Self {
         let mut used = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(symbol, _)| symbol);
         let (first, second) = (used.next().unwrap_or(0), used.next());
         if second.is_none() {
-            // A simple code of one symbol of 1 or 8 bits (section 6.2.1).
+            // A simple code with one symbol of 1 or 8 bits (section 6.2.1).
             let is_long = first > 1;
             bits.put(out, 0b01, 2);
             bits.put(out, is_long.into(), 1);
@@ -72,7 +72,7 @@ impl Code {
         bits.put(out, 0, 1);
         bits.put(out, written as u64 - 4, 4);
         LENGTHS_ORDER[..written].iter().for_each(|symbol| bits.put(out, of_lengths[*symbol].into(), 3));
-        // As many symbols as the alphabet has.
+        // The number of symbols is that of the alphabet.
         bits.put(out, 0, 1);
         let length_code = Self::of(&of_lengths);
         for (symbol, more, count) in symbols {
@@ -82,7 +82,7 @@ impl Code {
         code
     }
 
-    /// The code with these lengths, in order of length and then of symbols. That of a single symbol takes no bits.
+    /// The canonical code for these lengths. That of a single symbol takes no bits.
     fn of(lengths: &[u8]) -> Self {
         let mut codes = vec![(0, 0); lengths.len()];
         if lengths.iter().filter(|length| **length > 0).count() < 2 {
@@ -106,8 +106,8 @@ impl Code {
     }
 }
 
-/// The lengths of the codes for symbols that occur so many times, up to a longest: those of Huffman for counts that are made
-/// more alike until they are short enough. A single symbol has length 1.
+/// The code lengths for these symbol counts, limited to `longest`: Huffman's for counts that are flattened until the
+/// codes are short enough. A single symbol has length 1.
 fn lengths(counts: &[u32], longest: u8) -> Vec<u8> {
     let mut counts = counts.to_vec();
     loop {
@@ -127,7 +127,7 @@ fn huffman(counts: &[u32]) -> Vec<u8> {
         lengths[*only] = 1;
         return lengths;
     }
-    // Nodes are symbols, and behind them pairs of nodes.
+    // Nodes are symbols, followed by pairs of nodes.
     let mut pairs: Vec<[usize; 2]> = Vec::with_capacity(heap.len());
     while let (Some(Reverse((one, first))), Some(Reverse((other, second)))) = (heap.pop(), heap.pop()) {
         heap.push(Reverse((one + other, counts.len() + pairs.len())));
@@ -145,7 +145,7 @@ fn huffman(counts: &[u32]) -> Vec<u8> {
     lengths
 }
 
-/// Lengths as symbols, each with the bits that follow it and how many these are (section 6.2.1).
+/// Run-length encodes lengths: symbols with the value and number of their extra bits (section 6.2.1).
 fn in_runs(lengths: &[u8]) -> Vec<(u8, u8, u32)> {
     let mut symbols = Vec::with_capacity(lengths.len());
     for run in lengths.chunk_by(|one, next| one == next) {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn codes_are_complete_and_short_enough() {
-        // Counts that grow like Fibonacci's numbers have the longest codes.
+        // Counts that grow like Fibonacci numbers yield the longest codes.
         let mut steep = vec![1, 1];
         (2..40).for_each(|i| steep.push(steep[i - 1] + steep[i - 2]));
         for counts in [vec![1, 1], vec![5, 0, 0, 1, 9], vec![3; 280], steep] {

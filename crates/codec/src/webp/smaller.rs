@@ -1,5 +1,5 @@
-//! Pixels that each stand for a square of the picture, made while the rows of samples come in: luma and chroma become
-//! their means, and only those are converted. See [`shrink`](crate::shrink) for what the means are good for.
+//! Reduces rows of samples to pixels that each represent a square of the picture: luma and chroma are averaged, and
+//! only the means are converted. [`shrink`](crate::shrink) explains the use of means.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use crate::{Channels, Raster, Samples};
 use image_origin_kernel::{Kernel, dispatch};
 use image_origin_vp8::lossy::Sink;
 
-/// Sums of samples over the rows of the squares.
+/// The sums of samples over the rows of the squares.
 struct Sums {
     sums: Vec<u16>,
-    /// How many samples a square is wide.
+    /// The width of a square in samples.
     across: usize,
-    /// Rows in the sums.
+    /// The number of rows in the sums.
     rows: usize,
     means: Vec<u8>,
 }
@@ -28,7 +28,7 @@ impl Sums {
         self.rows += 1;
     }
 
-    /// Makes the means of what was added, and begins again.
+    /// Computes the means of the sums, and clears them.
     fn end(&mut self) {
         let Self { sums, across, rows, means } = self;
         dispatch(Mean { sums, across: *across, rows: *rows, means });
@@ -61,7 +61,7 @@ struct Mean<'r> {
 }
 
 impl Mean<'_> {
-    /// With squares of a width that is known when this is compiled.
+    /// Processes squares of a width that is known at compile time.
     #[inline(always)]
     fn of<const ACROSS: usize>(self) {
         let weight = Weight::new(ACROSS * self.rows);
@@ -72,7 +72,7 @@ impl Mean<'_> {
         self.end(rest);
     }
 
-    /// The last square, if it is not whole.
+    /// The last square, if it is incomplete.
     #[inline(always)]
     fn end(self, rest: &[u16]) {
         if let Some(last) = self.means.last_mut().filter(|_| !rest.is_empty()) {
@@ -104,11 +104,11 @@ impl Kernel for Mean<'_> {
     }
 }
 
-/// Divides by a number of samples without dividing.
+/// Division by a number of samples, without a division.
 #[derive(Clone, Copy)]
 struct Weight {
     half: u32,
-    /// The reciprocal, in parts of `2^SHIFT`, rounded up: exact for what squares of up to 128 by 128 samples sum up to.
+    /// The reciprocal in units of `2^-SHIFT`, rounded up: exact for sums over squares of up to 128 by 128 samples.
     reciprocal: u64,
 }
 
@@ -126,21 +126,21 @@ impl Weight {
     }
 }
 
-/// Takes the samples of a picture, and makes a smaller one of some of its rows.
+/// Receives the samples of a picture, and reduces some of its rows.
 pub(super) struct Smaller {
     height: usize,
-    /// Rows that are wanted; the first begins a row of squares.
+    /// The wanted rows; the first one begins a row of squares.
     wanted: Range<usize>,
     factor: usize,
     luma: Sums,
     chroma: [Sums; 2],
-    /// Rows of luma that have come.
+    /// The number of rows of luma that were received.
     taken: usize,
     pixels: Vec<u8>,
 }
 
 impl Smaller {
-    /// `factor` is even.
+    /// Creates a reduction; `factor` must be even.
     pub(super) fn new((width, height): (usize, usize), wanted: Range<usize>, factor: usize) -> Self {
         let (out_width, out_height) = (width.div_ceil(factor), wanted.len().div_ceil(factor));
         let chroma = || Sums::new(width.div_ceil(2), factor / 2);
@@ -155,13 +155,13 @@ impl Smaller {
         }
     }
 
-    /// Bytes that this comes to hold for that many rows.
+    /// The maximum memory in bytes for this number of rows.
     pub(super) fn memory(width: u32, rows: usize, factor: usize) -> u64 {
         let (width, factor) = (u64::from(width), factor as u64);
         width * 6 + width.div_ceil(factor) * (rows as u64).div_ceil(factor) * 3
     }
 
-    /// The smaller picture.
+    /// Returns the reduced picture.
     pub(super) fn finish(mut self) -> Option<Raster> {
         if self.luma.rows > 0 {
             self.end_squares();

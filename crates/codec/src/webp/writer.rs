@@ -1,5 +1,5 @@
-//! Writing animations (RFC 9649, section 2.7): of each frame only the rectangle that changes, laid over what is there
-//! without blending, so that nothing ever has to be disposed of.
+//! The encoder for animations (RFC 9649, section 2.7): of each frame it writes only the rectangle that changes, drawn
+//! without blending, so that frames need no disposal.
 
 use image_origin_container::webp::{ALPHA_FLAG, ANIMATION_FLAG};
 
@@ -9,26 +9,27 @@ use super::super::{Budget, Channels, EncodeOptions, Error, Raster, Samples, Work
 use super::container::{chunk, chunks, file_of};
 use super::encode;
 
-/// The last byte of a frame's header: do not blend, or blend; dispose of nothing.
+/// The last byte of a frame header: do not blend, or blend; no disposal.
 const OVERWRITE: u8 = 0x02;
 const BLEND: u8 = 0;
 
-/// Bytes of an ANMF chunk before the picture: place, size, delay and flags.
+/// The length of an ANMF chunk before the picture: position, size, delay and flags.
 const FRAME_HEADER: usize = 16;
 
-/// Bytes a pixel beside the frame that is given: what is shown, the frame as it is compared, and what is cut out of it.
+/// The memory in bytes per pixel besides the given frame: the current canvas, the frame as it is compared, and the
+/// cropped rectangle.
 const HELD: u64 = 3 * 4;
 
-/// What happens when a frame is not of 8 bit samples, or there is none.
+/// The error for frames with other than 8-bit samples, or without frames.
 const NO_PIXELS: Error = Error::Internal("a webp is made from frames of 8 bit samples");
 
-/// The longest time that 24 bits can hold.
+/// The maximum delay, which is stored in 24 bits.
 const MAX_DELAY: u32 = (1 << 24) - 1;
 
 pub(super) struct WebPWriter<'a> {
     plays: u32,
     options: EncodeOptions,
-    /// What the next frame is drawn over, as it was before it was encoded.
+    /// The canvas onto which the next frame is drawn, before encoding.
     shown: Option<Pixels>,
     /// The chunks of all frames.
     frames: OutputBuffer,
@@ -42,9 +43,9 @@ impl<'a> WebPWriter<'a> {
         Self { plays, options, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, work }
     }
 
-    /// `budget` is for what is held beside the file so far.
+    /// Writes a frame. `budget` is for memory besides the file so far.
     fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8, budget: Budget) -> Result<(), Error> {
-        // Of a single pixel, the lossless form is the shorter one.
+        // For a single pixel, the lossless form is shorter.
         let lossless = self.options.lossless || rect.width * rect.height == 1;
         let beside = budget.beside(self.frames.capacity() as u64)?;
         let file = encode::encode(picture, &EncodeOptions { lossless, ..self.options }, beside, self.work)?;
@@ -80,7 +81,7 @@ impl AnimationWriter for WebPWriter<'_> {
         match changed {
             Some(rect) => self.write(&frame.cut(rect).ok_or(NO_PIXELS)?, rect, delay, OVERWRITE, budget)?,
             None => {
-                // A frame has to have a pixel, and a transparent one is laid over the picture unseen.
+                // A frame must contain a pixel; a transparent one is blended without effect.
                 let nothing = Raster::new(1, 1, Channels::Rgba, Samples::U8(vec![0; 4])).ok_or(NO_PIXELS)?;
                 self.write(&nothing, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND, budget)?;
             }
@@ -122,12 +123,12 @@ impl AnimationWriter for WebPWriter<'_> {
     }
 }
 
-/// By how much samples may change before a pixel is written anew: less than what the quality does to them anyway.
+/// The maximum difference of samples for which a pixel counts as unchanged: less than the loss of the quality setting.
 fn tolerance(options: &EncodeOptions) -> u8 {
     if options.lossless { 0 } else { (100 - options.quality.min(100)) / 5 }
 }
 
-/// The rectangle grown so that it starts at even places, which are all that can be written.
+/// The rectangle extended to even offsets, which the format requires.
 fn even(rect: Rect) -> Rect {
     let (left, top) = (rect.left / 2 * 2, rect.top / 2 * 2);
     Rect { left, top, width: rect.width + rect.left - left, height: rect.height + rect.top - top }

@@ -1,36 +1,36 @@
-//! Where the data of items is (`iloc`, ISO/IEC 14496-12, 8.11.3).
+//! The locations of items' data (`iloc`, ISO/IEC 14496-12, 8.11.3).
 
 use std::ops::Range;
 
 use crate::isobmff::Fields;
 use crate::{Exhausted, Meter};
 
-/// Extents and items that are believed of one file; a photograph in tiles has some hundred.
+/// The maximum number of extents and items in a file; a tiled photograph has some hundred.
 const MAX_EXTENTS: usize = 1 << 16;
 
-/// The place of one item's data.
+/// The location of an item's data.
 #[derive(Debug, Clone)]
 pub struct Location {
-    /// The item.
+    /// The item id.
     pub id: u32,
-    /// 0: offsets into the file; 1: into `idat`; 2: into another item.
+    /// The construction method: 0 for offsets into the file, 1 into `idat`, 2 into another item.
     pub method: u16,
-    /// The parts of the data, in order.
+    /// The extents of the data, in order.
     pub extents: Vec<Range<u64>>,
-    /// The entry as it is written.
+    /// The serialized entry.
     raw: Vec<u8>,
 }
 
-/// The whole box.
+/// The `iloc` box.
 #[derive(Debug, Default)]
 pub struct Locations {
     version: u8,
-    /// Version, flags and the sizes of the fields.
+    /// Version, flags and field sizes.
     header: Vec<u8>,
     entries: Vec<Location>,
 }
 
-/// How many bytes each field of an entry has.
+/// The size in bytes of each field of an entry.
 struct Layout {
     version: u8,
     id_len: usize,
@@ -48,7 +48,7 @@ impl Layout {
         let data_reference = fields.u16()?;
         let base = fields.uint(self.base_len)?;
         let count = fields.u16()?;
-        // Extents without offset and length would all be the same, and cost the file nothing.
+        // Extents without offset and length would all be equal, at no cost in file size.
         if count > 1 && self.offset_len + self.length_len == 0 {
             return None;
         }
@@ -57,9 +57,9 @@ impl Layout {
             fields.uint(self.index_len)?;
             let offset = base.saturating_add(fields.uint(self.offset_len)?);
             let length = fields.uint(self.length_len)?;
-            // No length means all of the file.
+            // A length of 0 means the whole file.
             let end = if length == 0 { u64::MAX } else { offset.saturating_add(length) };
-            // Data in other files (8.7.2) is not ours to touch.
+            // Data in other files (8.7.2) is ignored.
             if data_reference == 0 {
                 extents.push(offset..end);
             }
@@ -70,7 +70,7 @@ impl Layout {
 }
 
 impl Locations {
-    /// `None` where the box is damaged.
+    /// Parses the box; `None` if it is damaged.
     pub fn read(payload: &[u8], meter: &Meter<'_>) -> Result<Option<Self>, Exhausted> {
         let Some((mut locations, count, layout, mut fields)) = Self::head(payload) else { return Ok(None) };
         let mut total = 0;
@@ -87,7 +87,7 @@ impl Locations {
         Ok(Some(locations))
     }
 
-    /// What comes before the entries: their number, and the sizes of their fields.
+    /// Parses the fields before the entries: their number and the field sizes.
     fn head(payload: &[u8]) -> Option<(Self, u64, Layout, Fields<'_>)> {
         let mut fields = Fields(payload);
         let version = fields.version()?;
@@ -104,17 +104,17 @@ impl Locations {
         Some((Self { version, header, entries: Vec::new() }, count, layout, fields))
     }
 
-    /// The place of an item, the first where there are several.
+    /// The location of an item; the first one if there are several.
     pub fn of(&self, id: u32) -> Option<&Location> {
         self.entries.iter().find(|location| location.id == id)
     }
 
-    /// All places, in the order of the file.
+    /// All locations, in file order.
     pub fn iter(&self) -> impl Iterator<Item = &Location> {
         self.entries.iter()
     }
 
-    /// The box's payload with the entries of these items alone.
+    /// Serializes the payload of the box with the entries of these items only.
     pub fn write(&self, keep: impl Fn(u32) -> bool) -> Vec<u8> {
         let kept: Vec<_> = self.entries.iter().filter(|location| keep(location.id)).collect();
         let mut out = self.header.clone();

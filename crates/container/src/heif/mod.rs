@@ -1,5 +1,5 @@
-//! The items of AVIF and HEIF files (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): what the `meta` box says of them, read
-//! from memory with every count checked against the bytes that are there.
+//! The items of AVIF and HEIF files (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12), parsed from the `meta` box in memory.
+//! Every count is checked against the available bytes.
 
 mod locations;
 mod picture;
@@ -17,56 +17,56 @@ pub use locations::{Location, Locations};
 pub use picture::{CleanAperture, Coded, Nclx, Picture};
 use sequence::first_frame;
 
-/// The most that is read of a `meta` box; a real one has some kilobytes.
+/// The maximum number of bytes that are read of a `meta` box; real ones have some kilobytes.
 const MAX_META: u64 = 4 << 20;
-/// Entries in which items are associated with properties; the standard has one an item (8.11.14).
+/// The maximum number of entries that associate items with properties; the standard has one for each item (8.11.14).
 const MAX_ASSOCIATIONS: usize = 1 << 16;
 
-/// One entry of the item information box.
+/// An entry of the item information box.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// Its id.
+    /// The item id.
     pub id: u32,
-    /// Its type, four characters.
+    /// The item type, four characters.
     pub kind: [u8; 4],
-    /// Of items of kind `mime`.
+    /// The content type, for items of type `mime`.
     pub content_type: Vec<u8>,
-    /// The whole entry within the meta box's payload.
+    /// The location of the entry within the payload of the meta box.
     pub range: Range<u64>,
-    /// Where its name and what follows begin.
+    /// The offset of its name and the following fields.
     pub names_at: u64,
 }
 
-/// One reference, from an item to others.
+/// A reference from one item to others.
 #[derive(Debug, Clone)]
 pub struct Reference {
-    /// Its type, four characters.
+    /// The reference type, four characters.
     pub kind: [u8; 4],
-    /// The item that refers.
+    /// The referring item.
     pub from: u32,
-    /// The items that are referred to.
+    /// The referenced items.
     pub to: Vec<u32>,
 }
 
-/// The properties of one item, as indices into the property container, from 1.
+/// The properties of an item.
 #[derive(Debug, Clone)]
 pub struct Association {
-    /// Its id.
+    /// The item id.
     pub id: u32,
-    /// Indices into the property container, from 1.
+    /// Indices into the property container, starting at 1.
     pub properties: Vec<u16>,
-    /// The whole entry within the meta box's payload.
+    /// The location of the entry within the payload of the meta box.
     pub range: Range<u64>,
 }
 
-/// What the top-level `meta` box says.
+/// The content of the top-level `meta` box.
 #[derive(Debug, Default)]
 pub struct Meta {
-    /// The box within the file.
+    /// The location of the box in the file.
     pub range: Range<u64>,
-    /// Its payload within the file.
+    /// The offset of its payload in the file.
     pub payload_at: u64,
-    /// The payload itself, version and flags first.
+    /// The payload, beginning with version and flags.
     pub payload: Vec<u8>,
     /// The id of the primary item.
     pub primary: Option<u32>,
@@ -74,24 +74,24 @@ pub struct Meta {
     pub items: Vec<Item>,
     /// The references between items.
     pub references: Vec<Reference>,
-    /// Where items' data are.
+    /// The locations of the items' data.
     pub locations: Locations,
-    /// Kind and payload of each property.
+    /// The type and payload of each property.
     pub properties: Vec<([u8; 4], Range<u64>)>,
-    /// Which properties are whose.
+    /// The properties of each item.
     pub associations: Vec<Association>,
-    /// The places in `associations` of each item's entries.
+    /// The indices into `associations` by item.
     associations_of: HashMap<u32, Vec<usize>>,
-    /// The payload of `idat` within the meta box's payload.
+    /// The location of the payload of `idat` within the payload of the meta box.
     pub idat: Range<u64>,
 }
 
-/// What has to be decoded of an AVIF or HEIF file, whose images are items of this kind (`av01`, `hvc1`): the primary image,
-/// or the first frame of a sequence that names none.
+/// Finds the coded images of an AVIF or HEIF file, whose items have this type (`av01`, `hvc1`): the primary image, or
+/// the first frame of a sequence without one.
 ///
 /// # Errors
-/// [`Error::Damaged`] says what is missing; [`Error::Exhausted`] when `work` is stopped, or reading costs more than the
-/// file's length can pay for.
+/// [`Error::Damaged`] if something is missing; [`Error::Exhausted`] if `work` is cancelled, or reading exceeds the
+/// budget that follows from the length of the file.
 pub fn picture<'a>(file: &'a [u8], kind: [u8; 4], work: &Work) -> Result<Picture<'a>, Error> {
     let meter = Meter::new(file.len() as u64, work);
     let meta = from_memory(Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)))?.flatten();
@@ -103,7 +103,7 @@ pub fn picture<'a>(file: &'a [u8], kind: [u8; 4], work: &Work) -> Result<Picture
     meta.ok_or(Error::Damaged("it has no whole meta box"))?.picture(file, kind, &meter)
 }
 
-/// The `meta` box of the file, or `None` if there is none that is whole.
+/// Reads the `meta` box of the file; `None` if there is no complete one.
 pub fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Option<Meta>> {
     let end = input.len();
     let found = boxes(input, 0..end)?.into_iter().find(|found| &found.kind == b"meta" && !found.cut);
@@ -124,12 +124,13 @@ pub fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Option<Meta>
     Ok(Some(meta))
 }
 
-/// The boxes inside a meta box's payload, which opens with version and flags.
+/// Reads the boxes in the payload of a meta box, after version and flags.
 pub fn meta_children(payload: &[u8], meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
     children_at(payload, 4..payload.len() as u64, meter)
 }
 
-/// The boxes in a part of the payload, with their places in the whole. One that says it goes beyond the part is none.
+/// Reads the boxes in a part of the payload, with locations relative to the whole. A box that exceeds the part is
+/// ignored.
 pub fn children_at(payload: &[u8], part: Range<u64>, meter: &Meter<'_>) -> Result<Vec<BoxAt>, Exhausted> {
     let mut found = children(crate::head::slice(payload, &part), meter)?;
     found.retain(|child| !child.cut);
@@ -166,8 +167,8 @@ impl Meta {
         Ok(())
     }
 
-    /// Item property associations (8.11.14): ids of 2 or 4 bytes, indices of 7 or 15 bits below a flag. What is cut off,
-    /// or too much, ends the list.
+    /// Reads item property associations (8.11.14): ids of 2 or 4 bytes, indices of 7 or 15 bits below a flag.
+    /// Truncation or too many entries end the list.
     fn add_associations(&mut self, payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<(), Exhausted> {
         let bytes = crate::head::slice(payload, part);
         let mut fields = Fields(bytes);
@@ -196,7 +197,7 @@ impl Meta {
         Ok(())
     }
 
-    /// The payloads of an item's properties of this kind.
+    /// The payloads of an item's properties of this type.
     pub fn properties_of(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = &[u8]> {
         let of_item = self.associations_of.get(&id).into_iter().flatten();
         of_item
@@ -207,7 +208,7 @@ impl Meta {
             .map(|(_, range)| crate::head::slice(&self.payload, range))
     }
 
-    /// Where an item's data stands in the file, if it is in this file.
+    /// The ranges of an item's data in the file, if the data is in this file.
     pub fn extents(&self, location: &Location) -> Vec<Range<u64>> {
         let idat_at = self.payload_at + self.idat.start;
         let idat_end = self.payload_at + self.idat.end;
@@ -222,18 +223,18 @@ impl Meta {
         location.extents.iter().filter_map(place).collect()
     }
 
-    /// The ids of items that hold metadata of this kind.
+    /// The ids of items with Exif.
     pub fn exif_items(&self) -> impl Iterator<Item = u32> {
         self.items.iter().filter(|item| &item.kind == b"Exif").map(|item| item.id)
     }
 
-    /// The ids of items that hold XMP packets.
+    /// The ids of items with XMP packets.
     pub fn xmp_items(&self) -> impl Iterator<Item = u32> {
         let is_xmp = |item: &&Item| &item.kind == b"mime" && item.content_type == b"application/rdf+xml";
         self.items.iter().filter(is_xmp).map(|item| item.id)
     }
 
-    /// An item's data, up to a limit.
+    /// Reads an item's data, up to a limit.
     pub fn data<R: Read + Seek>(&self, input: &mut Input<'_, R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
         let mut data = Vec::new();
         if let Some(location) = self.locations.of(id) {
@@ -249,8 +250,8 @@ impl Meta {
         self.size_of(self.primary?)
     }
 
-    /// The turn that `irot` and `imir` make together (6.5.10 and 6.5.12), first the one, then the other, as Exif
-    /// numbers it.
+    /// The orientation that results from `irot` and `imir` (6.5.10 and 6.5.12), applied in this order, as an Exif
+    /// value.
     pub fn orientation(&self) -> Option<u8> {
         let primary = self.primary?;
         let first = |kind| self.properties_of(primary, kind).next().and_then(|bytes| bytes.first().copied());
@@ -258,7 +259,7 @@ impl Meta {
         if turns.is_none() && mirror.is_none() {
             return None;
         }
-        // Quarter turns are anti-clockwise. Axis 0 exchanges top and bottom, axis 1 left and right.
+        // Quarter turns are anticlockwise. Axis 0 exchanges top and bottom, axis 1 left and right.
         Some(match (turns.unwrap_or(0), mirror) {
             (0, None) => 1,
             (1, None) => 8,
@@ -282,8 +283,8 @@ fn primary_item(mut fields: Fields<'_>) -> Option<u32> {
     if fields.version()? == 0 { fields.u16().map(u32::from) } else { fields.u32() }
 }
 
-/// Item information (8.11.6): entries of version 2 have 2-byte ids, those of version 3 have 4-byte ones; earlier ones
-/// know no item types.
+/// Reads item information (8.11.6): entries of version 2 have 2-byte ids, those of version 3 have 4-byte ids; earlier
+/// versions have no item types.
 fn items(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Item>, Exhausted> {
     let mut fields = Fields(crate::head::slice(payload, part));
     let Some(version) = fields.version() else { return Ok(Vec::new()) };
@@ -306,7 +307,7 @@ fn items(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Ite
     Ok(entries.iter().filter(|entry| &entry.kind == b"infe").filter_map(read).collect())
 }
 
-/// Item references (8.11.12): boxes whose kind is that of the reference.
+/// Reads item references (8.11.12): boxes whose type is that of the reference.
 fn references(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Vec<Reference>, Exhausted> {
     let mut fields = Fields(crate::head::slice(payload, part));
     let Some(version) = fields.version() else { return Ok(Vec::new()) };
@@ -318,7 +319,7 @@ fn references(payload: &[u8], part: &Range<u64>, meter: &Meter<'_>) -> Result<Ve
         let to: Option<Vec<_>> = (0..count).map(|_| fields.uint(id_len).map(|id| id as u32)).collect();
         Some(Reference { kind: entry.kind, from, to: to? })
     };
-    // Targets take at most twice the memory that they take in the box.
+    // The targets take at most twice the memory that they take in the box.
     meter.hold(2 * (part.end - part.start))?;
     Ok(children_at(payload, part.start + 4..part.end, meter)?.iter().filter_map(read).collect())
 }

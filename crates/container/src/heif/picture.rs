@@ -1,6 +1,6 @@
-//! What has to be decoded to show the primary image: its cells, its alpha, and what its numbers mean.
+//! The coded images of the primary image: its grid cells, its alpha, and their colour description.
 //!
-//! Only places and properties are told here; whoever decodes holds the sizes against its budget.
+//! Only locations and properties are returned; decoders check the sizes against their budget.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,43 +13,44 @@ use crate::head::slice;
 use crate::isobmff::Fields;
 use crate::{Exhausted, Meter};
 
-/// The name of the auxiliary image that is alpha (MIAF, ISO/IEC 23000-22, 7.3.5.2).
+/// The type of the auxiliary image that contains alpha (MIAF, ISO/IEC 23000-22, 7.3.5.2).
 pub(super) const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 
-/// A cell is 64 pixels wide and high at least (MIAF, 7.3.11.4.2), so this is beyond every limit on pixels.
+/// The maximum number of cells. A cell is at least 64 pixels wide and high (MIAF, 7.3.11.4.2), so this exceeds every
+/// limit on pixels.
 const MAX_CELLS: usize = 1 << 15;
 
-/// How many times over the cells of a picture may use the bytes of the file: a grid may show one cell in many places.
+/// How often the cells of a picture may reuse the bytes of the file in total: a grid may show one cell in many places.
 const MAX_SHARING: u64 = 16;
 
 /// The primary image.
 #[derive(Debug)]
 pub struct Picture<'a> {
-    /// Its colours.
+    /// The colour image.
     pub colour: Coded<'a>,
-    /// Its alpha, of the same size.
+    /// The alpha image, of the same size.
     pub alpha: Option<Coded<'a>>,
-    /// Whether colours have been multiplied with alpha.
+    /// Whether colours are premultiplied with alpha.
     pub is_premultiplied: bool,
-    /// The area that is shown, if it is not all.
+    /// The visible area, if it is not the whole image.
     pub clean_aperture: Option<CleanAperture>,
-    /// How to turn that area upright, as Exif numbers it.
+    /// The orientation of that area, as an Exif value.
     pub orientation: u8,
-    /// Primaries, transfer, matrix and whether samples use their full range (`colr` of kind `nclx`).
+    /// The colour description (`colr` of type `nclx`): primaries, transfer, matrix and range.
     pub nclx: Option<Nclx>,
     /// The ICC profile.
     pub icc: Option<Vec<u8>>,
 }
 
-/// One coded image, in one piece or as cells of a grid (ISO/IEC 23008-12, 6.6.2.3).
+/// A coded image, as a single item or as cells of a grid (ISO/IEC 23008-12, 6.6.2.3).
 #[derive(Debug)]
 pub struct Coded<'a> {
     file: &'a [u8],
-    /// The size, as `ispe` or the grid tells it.
+    /// The size according to `ispe` or the grid.
     pub size: Option<(u32, u32)>,
-    /// Cells in a row.
+    /// The number of cells in a row.
     pub columns: usize,
-    /// The places of each cell's data, row by row.
+    /// The locations of each cell's data, row by row.
     cells: Vec<Rc<[Range<u64>]>>,
 }
 
@@ -62,41 +63,42 @@ pub struct Nclx {
     pub transfer: u16,
     /// `MatrixCoefficients`.
     pub matrix: u16,
-    /// Whether samples use their full range.
+    /// Whether samples use the full range.
     pub full_range: bool,
 }
 
-/// Width, height, and the distance of the middle from that of the image (`clap`, ISO/IEC 14496-12, 12.1.4), as fractions.
+/// The clean aperture: width, height, and the offset of its centre from that of the image (`clap`, ISO/IEC 14496-12,
+/// 12.1.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CleanAperture {
     /// Width in pixels.
     pub width: f64,
     /// Height in pixels.
     pub height: f64,
-    /// How far its middle is right of that of the image, in pixels.
+    /// The horizontal offset of its centre from that of the image in pixels, positive to the right.
     pub right: f64,
-    /// How far its middle is below that of the image, in pixels.
+    /// The vertical offset of its centre from that of the image in pixels, positive downwards.
     pub down: f64,
 }
 
 impl<'a> Coded<'a> {
-    /// An image in one piece.
+    /// An image that is a single item.
     pub(super) fn single(file: &'a [u8], places: Rc<[Range<u64>]>) -> Self {
         Self { file, size: None, columns: 1, cells: vec![places] }
     }
 
-    /// How many cells there are; at least one.
+    /// The number of cells, at least one.
     pub fn cell_count(&self) -> usize {
         self.cells.len()
     }
 
-    /// Whether the file ends before the data of a cell does, or with it.
+    /// Whether the data of a cell reaches or exceeds the end of the file.
     pub fn ends_file(&self, index: usize) -> bool {
         let end = self.file.len() as u64;
         self.cells.get(index).is_none_or(|ranges| ranges.iter().any(|range| range.end >= end))
     }
 
-    /// Bytes of memory that the data of a cell take: none if they are in one piece, as they stand in the file.
+    /// The memory in bytes that is needed to join the data of a cell: 0 if it is contiguous in the file.
     pub fn joined_len(&self, index: usize) -> u64 {
         match self.cells.get(index).map(AsRef::as_ref) {
             Some([] | [_]) | None => 0,
@@ -104,7 +106,7 @@ impl<'a> Coded<'a> {
         }
     }
 
-    /// The data of a cell, joined if it is scattered.
+    /// The data of a cell, joined if it is fragmented.
     pub fn cell(&self, index: usize) -> Cow<'a, [u8]> {
         match self.cells.get(index).map(AsRef::as_ref) {
             Some([range]) => Cow::Borrowed(slice(self.file, range)),
@@ -115,7 +117,7 @@ impl<'a> Coded<'a> {
 }
 
 impl Meta {
-    /// The primary image, if it is of this kind or a grid of such.
+    /// Returns the primary image, if it has this type or is a grid of such images.
     pub fn picture<'a>(&self, file: &'a [u8], kind: [u8; 4], meter: &Meter<'_>) -> Result<Picture<'a>, Error> {
         let primary = self.primary.ok_or(Error::Damaged("it names no primary image"))?;
         let items = Items::new(self, meter)?;
@@ -150,16 +152,16 @@ impl Meta {
     }
 }
 
-/// What an image is made of: itself, or the cells of a grid.
+/// The items of an image: the image itself, or the cells of a grid.
 struct Tiling {
     item: u32,
     size: Option<(u32, u32)>,
     columns: usize,
-    /// Items, row by row; at least one.
+    /// The items, row by row; at least one.
     cells: Vec<u32>,
 }
 
-/// Items by their ids, since a grid asks for thousands.
+/// Items by id, since a grid looks up thousands.
 struct Items<'m> {
     meta: &'m Meta,
     kinds: HashMap<u32, [u8; 4]>,
@@ -168,7 +170,7 @@ struct Items<'m> {
 }
 
 impl<'m> Items<'m> {
-    /// Where two entries have one id, the first counts, as it does everywhere else.
+    /// If an id occurs twice, the first entry is used, as everywhere else.
     fn new(meta: &'m Meta, meter: &'m Meter<'_>) -> Result<Self, Exhausted> {
         let (mut kinds, mut locations) = (HashMap::new(), HashMap::new());
         for item in &meta.items {
@@ -182,7 +184,7 @@ impl<'m> Items<'m> {
         Ok(Self { meta, kinds, locations, meter })
     }
 
-    /// What an image of this kind, or a grid of such, is made of.
+    /// The items of an image of this type, or of a grid of such images.
     fn tiling(&self, file: &[u8], id: u32, kind: [u8; 4]) -> Result<Tiling, Error> {
         match self.kinds.get(&id) {
             Some(found) if *found == kind => {
@@ -193,7 +195,7 @@ impl<'m> Items<'m> {
         }
     }
 
-    /// The alpha of an image, or that of each cell of a grid that has none itself, as old versions of libavif wrote it.
+    /// The alpha of an image, or the alpha of each cell of a grid without one, as written by old versions of libavif.
     fn alpha(&self, file: &[u8], colour: &Tiling, kind: [u8; 4]) -> Result<Option<Tiling>, Error> {
         let alphas = self.alphas()?;
         if let Some(alpha) = alphas.get(&colour.item) {
@@ -204,7 +206,7 @@ impl<'m> Items<'m> {
         Ok(cells.map(|cells| Tiling { cells, ..*colour }))
     }
 
-    /// The auxiliary images (`auxl`, ISO/IEC 23008-12, 6.4.4) that are the alpha of others, by these.
+    /// The auxiliary images (`auxl`, ISO/IEC 23008-12, 6.4.4) that contain the alpha of other images, by the latter.
     fn alphas(&self) -> Result<HashMap<u32, u32>, Exhausted> {
         let (mut alphas, mut known) = (HashMap::new(), HashMap::new());
         for reference in self.meta.references.iter().filter(|reference| &reference.kind == b"auxl") {
@@ -225,7 +227,7 @@ impl<'m> Items<'m> {
     fn is_alpha(&self, id: u32) -> Result<bool, Exhausted> {
         for name in self.meta.properties_of(id, *b"auxC") {
             self.meter.step()?;
-            // Version and flags stand before the name (6.5.8).
+            // Version and flags precede the name (6.5.8).
             if name.get(4..).is_some_and(|name| name.starts_with(ALPHA)) {
                 return Ok(true);
             }
@@ -249,7 +251,7 @@ impl<'m> Items<'m> {
         Ok(Tiling { item: id, size: Some((width, height)), columns, cells: cells.to_vec() })
     }
 
-    /// The places of what an image is made of.
+    /// Resolves the locations of an image's items.
     fn coded<'a>(&self, file: &'a [u8], tiling: Tiling) -> Result<Coded<'a>, Error> {
         let mut places: HashMap<u32, Rc<[Range<u64>]>> = HashMap::new();
         let mut cells = Vec::new();
@@ -266,7 +268,7 @@ impl<'m> Items<'m> {
         Ok(Coded { file, size: tiling.size, columns: tiling.columns, cells })
     }
 
-    /// Where an item's data stands in a file of this length.
+    /// The ranges of an item's data in a file of this length.
     fn extents(&self, id: u32, len: u64) -> Result<Rc<[Range<u64>]>, Error> {
         let location = self.locations.get(&id).ok_or(Error::Damaged("the data of an image are nowhere"))?;
         self.meter.hold((location.extents.len() * size_of::<Range<u64>>()) as u64)?;
@@ -275,7 +277,7 @@ impl<'m> Items<'m> {
         Ok(extents.collect())
     }
 
-    /// Refuses cells that together have many times the bytes that there are, since each is read on its own.
+    /// Rejects cells whose total size is many times that of the file, since each is read separately.
     fn check_sharing<'c>(&self, file: &[u8], cells: impl Iterator<Item = &'c Rc<[Range<u64>]>>) -> Result<(), Error> {
         let mut total = 0_u64;
         for cell in cells {
@@ -290,7 +292,7 @@ impl<'m> Items<'m> {
     }
 }
 
-/// Rows, columns, width and height.
+/// Parses a grid: rows, columns, width and height.
 fn grid(payload: &[u8]) -> Option<(usize, usize, u32, u32)> {
     let mut fields = Fields(payload);
     let (_version, flags) = (fields.uint(1)?, fields.uint(1)?);

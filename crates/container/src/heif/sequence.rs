@@ -1,5 +1,5 @@
-//! The first frame of a file that is an image sequence and names no primary image (brand `avis` alone; ISO/IEC 23008-12,
-//! section 7): the first sample of its track of pictures (ISO/IEC 14496-12, section 8).
+//! The first frame of an image sequence without a primary image (brand `avis` only; ISO/IEC 23008-12, section 7): the
+//! first sample of its picture track (ISO/IEC 14496-12, section 8).
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -10,17 +10,17 @@ use crate::head::slice;
 use crate::isobmff::{Fields, children};
 use crate::{Exhausted, Meter};
 
-/// Fields of a sample entry of pictures in front of its boxes (ISO/IEC 14496-12, 12.1.3).
+/// The length of the fields of a visual sample entry before its boxes (ISO/IEC 14496-12, 12.1.3).
 const VISUAL_SAMPLE_ENTRY: u64 = 78;
 
-/// What is told of a track: who handles it, its first sample, and the boxes that describe it.
+/// A track: its handler, its first sample, and the boxes that describe it.
 struct Track {
     handler: [u8; 4],
     sample: Range<u64>,
     description: Range<u64>,
 }
 
-/// The first frame, if there is a track of pictures whose samples are of this kind.
+/// Finds the first frame, if there is a picture track whose samples have this type.
 pub(super) fn first_frame<'a>(
     file: &'a [u8],
     kind: [u8; 4],
@@ -58,7 +58,7 @@ pub(super) fn first_frame<'a>(
 }
 
 fn is_alpha(auxiliary: &[u8]) -> bool {
-    // Version and flags stand before the name (ISO/IEC 23008-12, 7.5.3).
+    // Version and flags precede the name (ISO/IEC 23008-12, 7.5.3).
     auxiliary.get(4..).is_some_and(|name| name.starts_with(ALPHA))
 }
 
@@ -72,7 +72,7 @@ impl Track {
         let media = find(&Some(track), b"mdia")?;
         let handler = find(&media, b"hdlr")?;
         let table = find(&find(&media, b"minf")?, b"stbl")?;
-        // Version, flags and the number of entries stand before the first.
+        // Version, flags and the number of entries precede the first entry.
         let entries = find(&table, b"stsd")?.map(|range| range.start.saturating_add(8)..range.end);
         let entry = find(&entries, &kind)?;
         let (sizes, places) = (find(&table, b"stsz")?, find(&table, b"stco")?);
@@ -95,14 +95,14 @@ impl Track {
         Ok(read())
     }
 
-    /// The payload of a box of its description.
+    /// The payload of a box in its sample description.
     fn property<'a>(&self, file: &'a [u8], kind: [u8; 4], meter: &Meter<'_>) -> Result<Option<&'a [u8]>, Exhausted> {
         let found = children_at(file, self.description.clone(), meter)?.into_iter().find(|found| found.kind == kind);
         Ok(found.map(|found| slice(file, &found.payload)))
     }
 }
 
-/// The unsigned integer of so many bytes in a box.
+/// Reads an unsigned integer of `len` bytes in a box.
 fn number(file: &[u8], payload: &Range<u64>, at: usize, len: usize) -> Option<u64> {
     Fields(slice(file, payload).get(at..)?).uint(len)
 }

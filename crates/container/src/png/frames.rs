@@ -1,93 +1,93 @@
-//! Which chunks the frames of an animation are made of (PNG 3rd edition, 4.9 and 11.3.6): one answer for those who count
-//! frames, those who decode them, and those who strip a file. It is that of the `png` crate, which decodes.
+//! The assignment of chunks to the frames of an animation (PNG 3rd edition, 4.9 and 11.3.6), shared by code that counts
+//! frames, decodes them, or strips a file. It follows the `png` crate, which decodes.
 
-/// Bytes of an `fcTL` chunk (11.3.6.2).
+/// The data length of an `fcTL` chunk (11.3.6.2).
 pub const CONTROL_LEN: usize = 26;
-/// The largest number that PNG has (7.1).
+/// The largest integer in a PNG (7.1).
 const MAX: u32 = 0x7fff_ffff;
 
-/// What of a chunk tells how it is to be taken.
+/// The parts of a chunk that determine its role.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a> {
     /// The type.
     pub name: [u8; 4],
-    /// Bytes of its data.
+    /// The length of its data.
     pub len: u64,
-    /// The first [`CONTROL_LEN`] bytes of its data, or more, or all that there are.
+    /// At least the first [`CONTROL_LEN`] bytes of its data, or all if there are fewer.
     pub head: &'a [u8],
-    /// Whether the chunk is whole and has the CRC of its content. Data of pixels need not be looked through for that.
+    /// Whether the chunk is complete and its CRC matches. This need not be checked for pixel data.
     pub is_sound: bool,
 }
 
-/// An `fcTL` chunk: how a frame is drawn, and for how long.
+/// An `fcTL` chunk: the placement and duration of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Control {
-    /// Sides of the frame in pixels, of which it has some.
+    /// Width and height of the frame in pixels, not zero.
     pub size: (u32, u32),
     /// Numerator and denominator of the delay in seconds.
     pub delay: (u16, u16),
 }
 
-/// What a chunk is to the animation.
+/// The role of a chunk in the animation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Nothing, or nothing that is read.
+    /// No role, or ignored.
     None,
-    /// It opens the animation (11.3.6.1).
+    /// The animation header (11.3.6.1).
     Animation {
-        /// How often all is played, 0 for ever.
+        /// The number of plays; 0 means endless.
         plays: u32,
     },
-    /// It tells of the frame whose data come next.
+    /// The control chunk of the following frame.
     Control(Control),
-    /// Data of the picture that is no frame, of the first one, or of a later one.
+    /// Data of the default image that is not a frame, of the first frame, or of a later one.
     Data {
-        /// Whether it is the first of its frame.
+        /// Whether it is the first chunk of its frame.
         is_first: bool,
-        /// What was told of the frame, whose first data these are.
+        /// The control chunk of the frame that begins here.
         control: Option<Control>,
     },
 }
 
-/// Goes through the chunks of a file in their order.
+/// Determines the roles of the chunks of a file, in order.
 #[derive(Debug, Default)]
 pub struct Sequence {
     canvas: Option<(u32, u32)>,
     has_palette: bool,
     has_picture: bool,
-    /// Frames that are still to come, if there is an animation.
+    /// The number of remaining frames, if there is an animation.
     frames: Option<u32>,
     /// The next sequence number.
     number: u32,
     control: Option<Control>,
-    /// The chunk before, where that was data.
+    /// The previous chunk, if it was data.
     data: Option<[u8; 4]>,
     is_over: bool,
     is_damaged: bool,
 }
 
 impl Sequence {
-    /// Width and height of the picture, once its header has come.
+    /// Width and height of the picture, after its header.
     pub const fn canvas(&self) -> Option<(u32, u32)> {
         self.canvas
     }
 
-    /// Whether there is an animation, of however many frames.
+    /// Whether there is an animation, with any number of frames.
     pub const fn is_animated(&self) -> bool {
         self.frames.is_some()
     }
 
-    /// Frames that the animation announces and that have not begun.
+    /// The number of announced frames that have not begun.
     pub fn missing(&self) -> u32 {
         self.frames.unwrap_or_default()
     }
 
-    /// Whether a chunk ended the animation that should not be where it is, or as it is.
+    /// Whether the animation was ended by a misplaced or damaged chunk.
     pub const fn is_damaged(&self) -> bool {
         self.is_damaged
     }
 
-    /// What the next chunk of the file is.
+    /// Determines the role of the next chunk of the file.
     pub fn next(&mut self, part: &Part<'_>) -> Role {
         let before = self.data.take();
         if self.is_over {
@@ -110,13 +110,13 @@ impl Sequence {
             b"fcTL" => self.control(part),
             b"IDAT" => self.picture(before),
             b"fdAT" => self.frame(part, before),
-            // One that must be understood, and is not, or that must not be there.
+            // An unsupported or misplaced critical chunk.
             [first, ..] if first.is_ascii_uppercase() => self.end(),
             _ => Role::None,
         }
     }
 
-    /// Decoders read nothing behind this. Before the picture, it is for them to say whether they show anything.
+    /// Ends the animation. Decoders ignore the rest. Before the first frame, they decide whether to show anything.
     fn end(&mut self) -> Role {
         (self.is_over, self.is_damaged) = (self.has_picture, self.has_picture);
         Role::None
@@ -173,7 +173,7 @@ impl Sequence {
         }
         let control = self.control.take();
         if is_first {
-            // More frames than are announced are no damage.
+            // Surplus frames do not count as damage.
             let Some(left) = left.checked_sub(1) else {
                 self.is_over = true;
                 return Role::None;
@@ -187,7 +187,7 @@ impl Sequence {
 }
 
 impl Control {
-    /// Reads a chunk, whose frame must be part of the canvas.
+    /// Parses an `fcTL` chunk, whose frame must lie within the canvas.
     fn read(part: &Part<'_>, canvas: (u32, u32)) -> Option<Self> {
         let size @ (width, height) = pair(part.head, 4)?;
         let (left, top) = pair(part.head, 12)?;
@@ -203,7 +203,7 @@ impl Control {
     }
 }
 
-/// Two numbers that stand one after the other.
+/// Parses two consecutive numbers.
 fn pair(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
     let &[a, b, c, d, e, f, g, h] = bytes.get(at..)?.first_chunk::<8>()?;
     Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
@@ -217,7 +217,7 @@ mod tests {
         [[number, width, 2, 0, 0].map(u32::to_be_bytes).concat(), vec![0, 1, 0, 10, 0, 0]].concat()
     }
 
-    /// How many frames begin in these chunks, and whether damage ends them.
+    /// The number of frames that begin in these chunks, and whether damage ends the animation.
     fn frames(chunks: &[(&[u8; 4], Vec<u8>)]) -> (usize, bool) {
         let mut sequence = Sequence::default();
         let roles = chunks.iter().map(|(name, data)| {

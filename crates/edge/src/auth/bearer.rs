@@ -1,14 +1,14 @@
-//! Where a viewer may put a token: the `Authorization` header, `?token=`, or a cookie.
+//! Extraction of tokens from a request: the `Authorization` header, `?token=`, or a cookie.
 
 use crate::event::Request;
 use crate::query::{self, credential};
 
-/// More tokens than this in one request are somebody trying.
+/// The maximum number of tokens in a request; more indicate an attack.
 const MAX_CANDIDATES: usize = 4;
 
-/// The tokens of a request, in the order header, query, cookie.
+/// Returns the tokens of a request in the order header, query, cookie.
 ///
-/// A viewer may have several, of which an old cookie is good no more; any good one lets it in.
+/// A client may send several, such as an expired cookie next to a new token; any valid one suffices.
 pub(super) fn candidates(request: &Request, cookie: Option<&str>) -> Vec<String> {
     let header = request.headers.single("authorization").and_then(bearer).map(str::to_owned);
     let query = query::single(&request.querystring, credential::TOKEN);
@@ -16,7 +16,7 @@ pub(super) fn candidates(request: &Request, cookie: Option<&str>) -> Vec<String>
     header.into_iter().chain(query).chain(cookies).filter(|token| !token.is_empty()).take(MAX_CANDIDATES).collect()
 }
 
-/// RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
+/// RFC 6750, section 2.1; the scheme is case-insensitive (RFC 9110, section 11.1).
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' '))

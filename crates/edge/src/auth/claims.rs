@@ -1,4 +1,4 @@
-//! A JSON object whose names are unique: a token's header or its claims.
+//! A JSON object with unique names: the header or the claims of a token.
 
 use std::fmt;
 
@@ -13,7 +13,8 @@ use crate::path::fold_case;
 pub(crate) struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// Reads an object. One with a name twice is refused (RFC 7519, section 4): two readers might each believe another.
+    /// Parses an object. Duplicate names are rejected (RFC 7519, section 4), since two parsers could each use another
+    /// value.
     pub(crate) fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
@@ -30,12 +31,12 @@ impl Claims {
         self.0.get(name)?.as_f64()
     }
 
-    /// Whether the claim is this text, or a list with this text in it.
+    /// Whether the claim equals this text, or is a list that contains it.
     pub(crate) fn has(&self, name: &str, wanted: &str) -> bool {
         self.texts(name).any(|text| text == wanted)
     }
 
-    /// Whether the claim is this text once it is folded, or a list with such a text in it.
+    /// Whether the case-folded claim equals this text, or is a list that contains such a text.
     pub(crate) fn has_folded(&self, name: &str, folded: &str) -> bool {
         self.texts(name).any(|text| fold_case(text) == folded)
     }

@@ -1,7 +1,7 @@
-//! Keys as issuers publish them (RFC 7517), and the one algorithm that each kind of key may be used with.
+//! JSON Web Keys (RFC 7517), each bound to one algorithm.
 //!
-//! The key decides the algorithm, never the token (RFC 8725, section 3.1): an RSA key cannot be talked into being an
-//! HMAC secret.
+//! The key determines the algorithm, never the token (RFC 8725, section 3.1): an RSA key can never be used as an HMAC
+//! secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Reads the `alg` of a token's header; `none` and everything else that is not here is no algorithm.
+    /// Parses the `alg` of a token's header; `none` and unsupported algorithms are rejected.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Rs256, Self::Es256, Self::EdDsa, Self::Hs256].into_iter().find(|algorithm| algorithm.name() == name)
     }
@@ -37,12 +37,12 @@ impl Algorithm {
     }
 }
 
-/// Where a key set comes from.
+/// The origin of a key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provenance {
     /// Packaged with the function by its operator.
     Packaged,
-    /// Fetched from the issuer. What the whole world can fetch is no secret, so symmetric keys in it do not count.
+    /// Fetched from the issuer. It is public, so symmetric keys in it are ignored.
     Fetched,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Provenance {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KeySet(Vec<Key>);
 
-/// One key for verifying signatures.
+/// A key for verifying signatures.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     id: Option<String>,
@@ -65,7 +65,7 @@ enum Material {
     Hmac(Hmac<Sha256>),
 }
 
-/// The members of a JWK. One that is there but of the wrong type is as bad as one that is missing.
+/// The members of a JWK. A member of the wrong type counts as missing.
 struct Jwk<'a>(&'a Value);
 
 impl<'a> Jwk<'a> {
@@ -77,7 +77,7 @@ impl<'a> Jwk<'a> {
         URL_SAFE_NO_PAD.decode(self.text(name)?).ok()
     }
 
-    /// Whether the member is absent, or this text, or a list with it.
+    /// Whether the member is absent, or equals this text, or is a list that contains it.
     fn allows(&self, name: &str, wanted: &str) -> bool {
         match self.0.get(name) {
             None => true,
@@ -88,13 +88,13 @@ impl<'a> Jwk<'a> {
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys that are not understood or not for signatures are left out, as RFC 7517 section 5 says.
+    /// Parses a JWK set. Unsupported keys and keys for other uses are skipped (RFC 7517, section 5).
     pub(crate) fn from_json(set: &Value, provenance: Provenance) -> Option<Self> {
         let keys = set.get("keys")?.as_array()?;
         Some(Self(keys.iter().filter_map(|jwk| Key::from_jwk(jwk, provenance)).collect()))
     }
 
-    /// The key that a token names. A token without `kid` is good only where there is no choice.
+    /// Finds the key that a token names. A token without `kid` is accepted only if there is exactly one key.
     pub(crate) fn find(&self, id: Option<&str>) -> Option<&Key> {
         match (id, self.0.as_slice()) {
             (Some(id), keys) => keys.iter().find(|key| key.id.as_deref() == Some(id)),
@@ -122,21 +122,21 @@ impl Key {
         usable.then_some(Self { id, material })
     }
 
-    /// The one algorithm of this key.
+    /// The algorithm of this key.
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.material.algorithm()
     }
 
-    /// Whether the signature over the message is by this key.
+    /// Verifies a signature of this key over the message.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
             Material::Rsa(key) => key.verify(message, signature),
-            // JWA wants `r || s` (RFC 7518, section 3.4); DER has another length and fails here.
+            // JWA requires `r || s` (RFC 7518, section 3.4); DER has another length and fails here.
             Material::P256(key) => p256::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
             Material::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
-            // `verify_slice` takes the whole tag only, and compares in constant time.
+            // `verify_slice` accepts only the full tag, and compares in constant time.
             Material::Hmac(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
         }
     }
@@ -160,7 +160,7 @@ impl Material {
             }
             ("oct", _) if provenance == Provenance::Packaged => {
                 let secret = jwk.bytes("k")?;
-                // RFC 7518, section 3.2: as many bits as the hash has.
+                // RFC 7518, section 3.2: at least as many bits as the hash.
                 if secret.len() < 32 {
                     return None;
                 }

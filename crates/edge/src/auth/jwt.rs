@@ -1,7 +1,8 @@
-//! JSON Web Tokens: JWS in its compact form (RFC 7515) with the claims of RFC 7519, checked as RFC 8725 advises.
+//! Verification of JSON Web Tokens: JWS compact serialization (RFC 7515) with the claims of RFC 7519, following RFC
+//! 8725.
 //!
-//! Comes in: a token as somebody sent it. Goes out: the claims of a token that an issuer we trust made for us and for
-//! now. Nothing of a token is believed before its signature but which issuer and which key to try.
+//! The result is the claims of a token from a trusted issuer with a matching audience and a valid time. Before the
+//! signature is verified, only the issuer and the key id of a token are used.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,12 +14,12 @@ use super::jwk::{Algorithm, Key};
 use super::keys::AuthKeys;
 use crate::config::{IssuerConfig, IssuerKind, JwtConfig, TokenUse};
 
-/// Why a token is not good.
+/// Why a token is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JwtError {
-    #[error("the token is longer than allowed")]
+    #[error("the token is too long")]
     TooLong,
-    #[error("the token is not three parts of base64url with JSON objects in the first two")]
+    #[error("the token is malformed")]
     Malformed,
     #[error("the token's header has a critical extension")]
     CriticalExtension,
@@ -26,30 +27,30 @@ pub(crate) enum JwtError {
     Type,
     #[error("the token's algorithm is not one of RS256, ES256, EdDSA and HS256")]
     Algorithm,
-    #[error("the token's issuer is not one that counts here")]
+    #[error("the token's issuer is not accepted")]
     Issuer,
-    #[error("no key of the issuer is known by the token's kid")]
+    #[error("no key of the issuer matches the token's kid")]
     UnknownKey {
-        /// Where a newer set of keys may be had.
+        /// Where a newer key set may be fetched.
         refresh: Option<Refresh>,
     },
-    #[error("the token's algorithm is not its key's")]
+    #[error("the token's algorithm does not match its key")]
     AlgorithmOfKey,
-    #[error("the signature is wrong")]
+    #[error("the signature is invalid")]
     Signature,
-    #[error("the token has no exp, or one that is no number")]
+    #[error("the token has no valid exp")]
     NoExpiry,
     #[error("the token has expired")]
     Expired,
     #[error("the token is not valid yet")]
     NotYetValid,
-    #[error("the token is meant for someone else")]
+    #[error("the token has another audience")]
     Audience,
-    #[error("the token is of another use")]
+    #[error("the token has another token_use")]
     Use,
 }
 
-/// Checks a token of one of these issuers, or of any where none is named, and gives its claims.
+/// Verifies a token of one of these issuers, or of any configured issuer if the list is empty, and returns its claims.
 pub(crate) fn verify(
     token: &str,
     config: &JwtConfig,
@@ -90,20 +91,20 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// RFC 7515, section 5.2. The decoder takes neither padding nor other alphabets nor stray bits at an end.
+    /// RFC 7515, section 5.2. The decoder rejects padding, other alphabets and stray trailing bits.
     fn split(token: &'a str) -> Result<Self, JwtError> {
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::Malformed);
         let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Malformed)?;
-        // Five parts would be an encrypted token (RFC 7516); what is left then has dots in it and does not decode.
+        // Five parts would be an encrypted token (RFC 7516); the remaining text then contains dots and does not decode.
         let (header, payload) = signed.split_once('.').ok_or(JwtError::Malformed)?;
         Ok(Self { signed, header: decode(header)?, payload: decode(payload)?, signature: decode(signature)? })
     }
 }
 
-/// Of the header, `alg`, `kid`, `typ` and `crit` count. Keys that a token brings along or points to (`jwk`, `jku`,
-/// `x5c`, `x5u`) are never looked at (RFC 8725, section 3.10).
+/// Checks the header. Only `alg`, `kid`, `typ` and `crit` are used. Keys embedded or referenced by a token (`jwk`,
+/// `jku`, `x5c`, `x5u`) are ignored (RFC 8725, section 3.10).
 fn check_header(header: &Claims) -> Result<Algorithm, JwtError> {
-    // RFC 7515, section 4.1.11: what we do not understand and is critical makes the token invalid. We understand none.
+    // RFC 7515, section 4.1.11: an unsupported critical extension invalidates the token. None is supported.
     if header.get("crit").is_some() {
         return Err(JwtError::CriticalExtension);
     }
@@ -126,9 +127,9 @@ fn find_key<'k>(header: &Claims, issuer: &IssuerConfig, keys: &'k AuthKeys) -> R
     })
 }
 
-/// RFC 7519, sections 4.1.4 and 4.1.5, with the leeway they allow for clocks that differ.
+/// Checks `exp` and `nbf` (RFC 7519, sections 4.1.4 and 4.1.5), with leeway for clock skew.
 fn check_time(claims: &Claims, leeway: u64, now: u64) -> Result<(), JwtError> {
-    // Whole seconds up to 2^53 are exact in an f64, which is what a NumericDate is.
+    // A NumericDate is an f64, in which whole seconds up to 2^53 are exact.
     #[expect(clippy::cast_precision_loss)]
     let (now, leeway) = (now as f64, leeway as f64);
     let expiry = claims.number("exp").ok_or(JwtError::NoExpiry)?;

@@ -1,4 +1,4 @@
-//! The secrets and public keys that authorization compares with.
+//! The secrets and public keys for authorisation.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::jwk::{Key, KeySet, Provenance};
 
-/// Shorter secrets can be guessed.
+/// The minimum length of a token in bytes; shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 20;
-/// As many bytes as the hash has: RFC 2104, section 3.
+/// The minimum length of a secret in bytes: the output length of the hash (RFC 2104, section 3).
 const MIN_SECRET_BYTES: usize = 32;
 
-/// What the viewer-request function knows.
+/// The keys of the viewer-request function.
 #[derive(Clone, Default, Deserialize)]
 #[serde(try_from = "RawAuthKeys")]
 pub(crate) struct AuthKeys {
@@ -24,14 +24,14 @@ pub(crate) struct AuthKeys {
     fetched: BTreeMap<String, KeySet>,
 }
 
-/// A shared token, of which only the hash is kept.
+/// A shared token, of which only the hash is stored.
 #[derive(Clone)]
 struct Token {
     name: String,
     sha256: [u8; 32],
 }
 
-/// A secret for signing URLs.
+/// A secret for signed URLs.
 #[derive(Clone)]
 pub(crate) struct UrlSecret {
     pub(crate) name: String,
@@ -39,9 +39,9 @@ pub(crate) struct UrlSecret {
 }
 
 impl AuthKeys {
-    /// The name of the shared token that equals the given text.
+    /// Returns the name of the shared token that equals the given text.
     ///
-    /// Hashes of equal length are compared in constant time, and always all of them: how long it takes tells nothing.
+    /// All hashes are compared, in constant time, so that timing reveals nothing.
     pub(crate) fn token_name(&self, presented: &str) -> Option<&str> {
         let presented = Sha256::digest(presented.as_bytes());
         let mut found = None;
@@ -70,13 +70,13 @@ impl AuthKeys {
         &self.url_secrets
     }
 
-    /// An issuer's key: from the set it publishes now, else from the packaged one.
+    /// Finds an issuer's key: in its published key set, else in the packaged one.
     pub(crate) fn find(&self, issuer: &str, id: Option<&str>) -> Option<&Key> {
         let fetched = self.fetched.get(issuer).and_then(|set| set.find(id));
         fetched.or_else(|| self.packaged.get(issuer).and_then(|set| set.find(id)))
     }
 
-    /// Takes a set that was fetched from the issuer; `false` if it holds nothing usable, and the old one stays.
+    /// Stores a key set fetched from the issuer; returns `false` and keeps the old one if it contains no usable key.
     pub(crate) fn replace_fetched(&mut self, issuer: &str, jwks: &Value) -> bool {
         match KeySet::from_json(jwks, Provenance::Fetched) {
             Some(set) if !set.is_empty() => {
@@ -97,7 +97,7 @@ struct RawAuthKeys {
     jwks: BTreeMap<String, Value>,
 }
 
-/// A secret as it is written: itself, or for a token its hash.
+/// A secret as written in the configuration: in plain, or for a token its hash.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSecret {

@@ -1,7 +1,6 @@
-//! Who may see what.
+//! Authorisation: decides whether a request is allowed under the rule for its path.
 //!
-//! Comes in: a request, the rule that its path falls under, the time. Goes out: a verdict with its reason. The reason
-//! is for the operator's eyes; the viewer learns only what RFC 6750 has a word for.
+//! The verdict includes a reason for the operator; the client only receives the error codes of RFC 6750.
 
 mod bearer;
 mod claims;
@@ -29,63 +28,64 @@ use crate::path::ViewerPath;
 use crate::query::Query;
 use crate::rules::{Capture, Rule};
 
-/// Whether a request may pass, and why.
+/// Whether a request is allowed, and why.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Allowed { why: String },
     Denied(Denial),
 }
 
-/// Why a request may not pass.
+/// Why a request is denied.
 #[derive(Debug)]
 pub(crate) struct Denial {
     pub(crate) kind: DenialKind,
     pub(crate) why: String,
-    /// A key set that might hold the key of an otherwise unknown token.
+    /// A key set that may contain the key of a token with an unknown key.
     pub(crate) refresh: Option<Refresh>,
 }
 
-/// A wish for a newer key set of an issuer.
+/// A request to fetch a newer key set of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Refresh {
     /// The issuer, as configured.
     pub issuer: String,
-    /// Where it publishes its keys.
+    /// The URL of its key set.
     pub jwks_uri: String,
 }
 
-/// What the viewer is told, from the least to the most telling.
+/// The kinds of denial, from the least to the most specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DenialKind {
-    /// It showed nothing.
+    /// There are no credentials.
     Missing,
-    /// What it showed is not good.
+    /// The credentials are invalid.
     Invalid,
-    /// What it showed was good once.
+    /// The credentials have expired.
     Expired,
-    /// What it showed is good, but not for this.
+    /// The credentials are valid, but do not grant access to this path.
     Forbidden,
 }
 
-/// One request in front of one rule.
+/// A request under one rule.
 pub(crate) struct Attempt<'a> {
     pub(crate) request: &'a Request,
     pub(crate) path: &'a ViewerPath,
     pub(crate) query: &'a Query,
     pub(crate) rule: &'a Rule,
-    /// The template's claims against the plain reading of the path.
+    /// The claims in the rule's path, captured from the plain path.
     pub(crate) plain: &'a [Capture<'a>],
-    /// The same against the loose reading.
+    /// The same, captured from the loose path.
     pub(crate) loose: &'a [Capture<'a>],
 }
 
 impl Attempt<'_> {
-    /// Tries the rule's modes. Any one lets the request pass; the most telling denial speaks for all.
+    /// Tries the modes of the rule. One that succeeds allows the request; otherwise the most specific denial is
+    /// returned.
     pub(crate) fn judge(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
-        let mut denial = Denial { kind: DenialKind::Missing, why: "nothing was shown".to_owned(), refresh: None };
+        let mut denial = Denial { kind: DenialKind::Missing, why: "no credentials".to_owned(), refresh: None };
         for mode in &self.rule.allow {
             let verdict = match mode {
-                Mode::Public => Verdict::Allowed { why: "everybody may".to_owned() },
+                Mode::Public => Verdict::Allowed { why: "no authorisation required".to_owned() },
                 Mode::Token => self.token(config, keys),
                 Mode::SignedUrl => self.signed_url(keys, now),
                 Mode::Jwt => self.jwt(config, keys, now),
@@ -108,8 +108,8 @@ impl Attempt<'_> {
         let candidates = bearer::candidates(self.request, config.access.token.cookie.as_deref());
         match candidates.iter().find_map(|token| keys.token_name(token)) {
             Some(name) => Verdict::Allowed { why: format!("the token is `{name}`") },
-            None if candidates.is_empty() => deny(DenialKind::Missing, "no token was shown"),
-            None => deny(DenialKind::Invalid, "the token is none of the shared ones"),
+            None if candidates.is_empty() => deny(DenialKind::Missing, "no token"),
+            None => deny(DenialKind::Invalid, "unknown shared token"),
         }
     }
 
@@ -124,7 +124,7 @@ impl Attempt<'_> {
     }
 
     fn jwt(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
-        let mut denial = deny(DenialKind::Missing, "no token was shown");
+        let mut denial = deny(DenialKind::Missing, "no token");
         for token in bearer::candidates(self.request, config.access.jwt.cookie.as_deref()) {
             let verdict = match jwt::verify(&token, &config.access.jwt, &self.rule.issuers, keys, now) {
                 Ok(claims) => self.with_claims(&claims),
@@ -139,13 +139,13 @@ impl Attempt<'_> {
         denial
     }
 
-    /// The template's claims must be the token's, in both readings of the path.
+    /// Checks that the claims in the rule's path equal those of the token, in both readings of the path.
     fn with_claims(&self, claims: &Claims) -> Verdict {
         let plain = self.plain.iter().find(|capture| !claims.has(capture.claim, capture.segment));
         let loose = self.loose.iter().find(|capture| !claims.has_folded(capture.claim, capture.segment));
         let empty = self.plain.iter().find(|capture| capture.segment.is_empty());
         match plain.or(loose).or(empty) {
-            None => Verdict::Allowed { why: format!("the token of `{}` is good", claims.text("sub").unwrap_or("?")) },
+            None => Verdict::Allowed { why: format!("valid token of `{}`", claims.text("sub").unwrap_or("?")) },
             Some(Capture { claim, segment }) => {
                 deny(DenialKind::Forbidden, format_args!("the token's `{claim}` is not `{segment}`"))
             }

@@ -1,7 +1,8 @@
-//! Powers modulo an odd number, for RSA's public operation, by `crypto-bigint`. WebAssembly has `montgomery.rs` in its place.
+//! Modular exponentiation for RSA's public operation, with `crypto-bigint`. WebAssembly builds use `montgomery.rs`
+//! instead.
 //!
-//! Comes in: big-endian bytes. Goes out: the power in big-endian bytes, at least as many as the modulus has. All numbers are
-//! public, so nothing here needs constant time.
+//! Input and output are big-endian bytes; the output has at least as many bytes as the modulus. All numbers are public,
+//! so constant time is not required.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
@@ -11,7 +12,7 @@ use crypto_bigint::{BoxedUint, Odd};
 pub(super) struct Modulus(BoxedMontyParams);
 
 impl Modulus {
-    /// Takes a modulus without leading zeros. `None` if it is even or below 2.
+    /// Creates a modulus from bytes without leading zeros. `None` if it is even or below 2.
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
         if *bytes.first()? == 0 || bytes == [1] {
             return None;
@@ -20,7 +21,7 @@ impl Modulus {
         Some(Self(BoxedMontyParams::new_vartime(modulus)))
     }
 
-    /// `base` to the power of `exponent`, which is not zero. `None` unless `base` is below the modulus.
+    /// `base` to the power of `exponent`, which must not be zero. `None` unless `base` is below the modulus.
     pub(super) fn power(&self, base: &[u8], exponent: u32) -> Option<Vec<u8>> {
         let base = BoxedUint::from_be_slice(base, self.0.bits_precision()).ok()?;
         if base >= **self.0.modulus() {

@@ -1,32 +1,32 @@
-//! Powers modulo an odd number, for RSA's public operation in WebAssembly, by Montgomery's multiplication (Handbook of
-//! Applied Cryptography, algorithms 14.36 and 14.94). Elsewhere `modulus.rs` does the same by a library.
+//! Modular exponentiation for RSA's public operation in WebAssembly, by Montgomery multiplication (Handbook of Applied
+//! Cryptography, algorithms 14.36 and 14.94). Native builds use the library in `modulus.rs`.
 //!
-//! Comes in: big-endian bytes. Goes out: the power in as many bytes as the modulus has. All numbers are public, so
-//! nothing here needs constant time; a general library for big numbers is ten times the code, in every cold start.
+//! Input and output are big-endian bytes; the output has as many bytes as the modulus. All numbers are public, so
+//! constant time is not required; a general bignum library would be ten times the code in every cold start.
 
-/// Numbers are limbs of 32 bits, the lowest first, as many as the modulus has. Between calls they are below it.
+/// Little-endian 32-bit limbs, as many as the modulus has. Between calls the number is below the modulus.
 type Limbs = Vec<u32>;
 
-/// An odd modulus n of s limbs, with what multiplication needs to know of it. R is 2^(32 s).
+/// An odd modulus n of s limbs, with precomputed values for multiplication. R is 2^(32 s).
 #[derive(Debug, Clone)]
 pub(super) struct Modulus {
     limbs: Limbs,
     /// -1/n modulo 2^32.
     inverse: u32,
-    /// R modulo n: the number 1 in Montgomery's form.
+    /// R modulo n: the number 1 in Montgomery form.
     one: Limbs,
-    /// R² modulo n, which brings numbers into that form.
+    /// R² modulo n, which converts numbers to Montgomery form.
     square: Limbs,
 }
 
 impl Modulus {
-    /// Takes a modulus without leading zeros. `None` if it is even or below 2.
+    /// Creates a modulus from bytes without leading zeros. `None` if it is even or below 2.
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
         if bytes.last()? % 2 == 0 || *bytes.first()? == 0 || bytes == [1] {
             return None;
         }
         let limbs = from_bytes(bytes);
-        // Newton: each step doubles the bits that are right, and n * n = 1 modulo 8.
+        // Newton iteration: each step doubles the number of correct bits, and n * n = 1 modulo 8.
         let inverse = (0..4).fold(limbs[0], |x, _| x.wrapping_mul(2_u32.wrapping_sub(limbs[0].wrapping_mul(x))));
         let mut modulus =
             Self { one: vec![0; limbs.len()], square: Limbs::new(), inverse: inverse.wrapping_neg(), limbs };
@@ -35,13 +35,13 @@ impl Modulus {
         // The highest power of two below n, doubled up to R.
         modulus.one[top] = 1 << (31 - leading_zeros);
         modulus.one = modulus.doubled(modulus.one.clone(), leading_zeros as usize + 1);
-        // 2^s in Montgomery's form; five squarings make 2^(32 s), that is R, of it.
+        // 2^s in Montgomery form; five squarings yield 2^(32 s), that is R.
         let power = modulus.doubled(modulus.one.clone(), modulus.limbs.len());
         modulus.square = (0..5).fold(power, |power, _| modulus.multiply(&power, &power));
         Some(modulus)
     }
 
-    /// `base` to the power of `exponent`, which is not zero. `None` unless `base` is below the modulus.
+    /// `base` to the power of `exponent`, which must not be zero. `None` unless `base` is below the modulus.
     pub(super) fn power(&self, base: &[u8], exponent: u32) -> Option<Vec<u8>> {
         let mut base = from_bytes(base);
         if base.len() > self.limbs.len() {
@@ -64,14 +64,14 @@ impl Modulus {
         Some(self.multiply(&power, &plain_one).iter().rev().flat_map(|limb| limb.to_be_bytes()).collect())
     }
 
-    /// a b / R modulo n. Interleaved: `sum` stays below 2 n, so that one limb and one bit more suffice.
+    /// a b / R modulo n, interleaved: `sum` stays below 2 n, so that one limb and one bit more suffice.
     fn multiply(&self, a: &[u32], b: &[u32]) -> Limbs {
         let count = self.limbs.len();
         let mut sum = vec![0_u32; count + 1];
         for factor in a {
             let carry = add_product(&mut sum[..count], b, *factor);
             let (top, over) = sum[count].overflowing_add(carry);
-            // This makes the lowest limb zero; it is shifted out.
+            // This makes the lowest limb zero, so that it can be shifted out.
             let multiple = sum[0].wrapping_mul(self.inverse);
             let carry = add_product(&mut sum[..count], &self.limbs, multiple);
             let (top, over_again) = top.overflowing_add(carry);
@@ -95,7 +95,7 @@ impl Modulus {
         number
     }
 
-    /// Takes n away once from a number below 2 n, if it is not below n; `over` is its bit beyond the limbs.
+    /// Subtracts n once from a number below 2 n, unless it is below n; `over` is the bit beyond the limbs.
     fn reduce(&self, number: &mut [u32], over: bool) {
         if !over && self.exceeds(number) {
             return;
@@ -113,7 +113,7 @@ impl Modulus {
     }
 }
 
-/// Adds `number` times `factor` to `sum`, which is as long; gives the carry.
+/// Adds `number` times `factor` to `sum`, which has the same length, and returns the carry.
 fn add_product(sum: &mut [u32], number: &[u32], factor: u32) -> u32 {
     let mut carry = 0;
     for (place, limb) in sum.iter_mut().zip(number) {
@@ -141,12 +141,13 @@ mod tests {
         &bytes[zeros..]
     }
 
-    /// Bytes of which many are such that carries and borrows run far.
+    /// Bytes with long carry and borrow chains.
     fn number(lengths: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
         vec(prop_oneof![Just(0), Just(0xff), Just(0x80), any::<u8>()], lengths)
     }
 
-    /// The power by both, which agree on it, without leading zeros; none if they refuse the modulus or the base.
+    /// The power by both implementations, which must agree, without leading zeros; `None` if they reject the modulus or
+    /// the base.
     fn power(modulus: &[u8], base: &[u8], exponent: u32) -> Option<Vec<u8>> {
         let ours = Modulus::new(modulus).map(|modulus| modulus.power(base, exponent));
         let theirs = Library::new(modulus).map(|modulus| modulus.power(base, exponent));

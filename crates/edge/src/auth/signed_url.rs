@@ -1,8 +1,8 @@
-//! URLs that let their holder see one picture until a given time.
+//! Signed URLs, which grant access to one picture until a given time.
 //!
-//! Signed is a text of four lines: a label with the version, the path in the one form of encoding, the canonical query
-//! and the expiry. The MAC is HMAC-SHA256 in base64url. Parameters without a meaning are not covered: whoever appends
-//! `utm_source` breaks nothing, and gains nothing.
+//! The signed text has four lines: a label with the version, the path in canonical encoding, the canonical query and
+//! the expiry. The MAC is HMAC-SHA256 in base64url. Ignored parameters are not covered, so that appending `utm_source`
+//! neither breaks nor extends a URL.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,38 +14,38 @@ use crate::path::{PathError, ViewerPath};
 use crate::query::{self, Query, credential};
 
 const LABEL: &str = "image-origin-url-v1";
-/// Seconds have ten digits until the year 2286.
+/// Unix times have ten digits until the year 2286.
 const MAX_EXPIRY_DIGITS: usize = 10;
 
-/// Why a URL cannot be signed.
+/// The error of signing a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot sign the URL: {0}")]
 pub struct SignUrlError(String);
 
-/// Why a signed URL is not good.
+/// Why a signed URL is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignedUrlError {
-    /// It has no `expires` and `signature`, or one of them twice.
+    /// `expires` or `signature` is missing, or occurs twice.
     #[error("the URL is not signed")]
     Unsigned,
-    /// `expires` is no time.
-    #[error("the URL's expiry is no number of seconds")]
+    /// `expires` is not a number of seconds.
+    #[error("the URL's expiry is not a number of seconds")]
     BadExpiry,
-    /// The signature is by none of the secrets, or for another URL.
-    #[error("the URL's signature is wrong")]
+    /// The signature was made with another secret, or for another URL.
+    #[error("the URL's signature is invalid")]
     BadSignature,
-    /// The signature is good, but its time is over.
+    /// The signature is valid but has expired.
     #[error("the signed URL has expired")]
     Expired,
 }
 
-/// Signs a path with its query, such as `/cats/a.jpg?w=300`, and gives the path and query to put into a page.
+/// Signs a path with its query, such as `/cats/a.jpg?w=300`, and returns the path and query for use in a page.
 ///
-/// What is signed is the meaning: the result has the canonical query, and any way of writing it is good. A version of the
-/// original (`versionId`) is part of it.
+/// The canonical query is signed and returned; equivalent queries are accepted as well. It includes the version of the
+/// original (`versionId`).
 ///
 /// # Errors
-/// If the path cannot be read, or the secret is too short to be one.
+/// If the path is invalid or the secret is too short.
 ///
 /// ```
 /// let url = image_origin_edge::sign_url("/cats/a b.jpg?width=300", 1800000000, &[7; 32])?;
@@ -56,7 +56,7 @@ pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8]) -> Result<Str
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = ViewerPath::parse(path).map_err(|error: PathError| SignUrlError(error.to_string()))?;
     if secret.len() < 32 {
-        return Err(SignUrlError("the secret takes at least 32 bytes".to_owned()));
+        return Err(SignUrlError("the secret must have at least 32 bytes".to_owned()));
     }
     let expires = expires.to_string();
     if expires.len() > MAX_EXPIRY_DIGITS {
@@ -65,22 +65,22 @@ pub fn sign_url(path_and_query: &str, expires: u64, secret: &[u8]) -> Result<Str
     let (path, query) = (path.encoded(), Query::with_version(query).canonical());
     let signature = mac(secret, &path, &query, &expires)
         .map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
-        .ok_or_else(|| SignUrlError("the secret is no key for HMAC".to_owned()))?;
+        .ok_or_else(|| SignUrlError("the secret is not a valid HMAC key".to_owned()))?;
     let separator = if query.is_empty() { "" } else { "&" };
     Ok(format!("{path}?{query}{separator}{}={expires}&{}={signature}", credential::EXPIRES, credential::SIGNATURE))
 }
 
-/// Checks a path and query that were signed; gives the position of the secret that signed them.
+/// Verifies a signed path and query, and returns the index of the matching secret.
 ///
 /// # Errors
-/// [`SignedUrlError`] says why the URL is not good.
+/// [`SignedUrlError`] if the URL is not valid.
 pub fn verify_url<S: AsRef<[u8]>>(path_and_query: &str, now: u64, secrets: &[S]) -> Result<usize, SignedUrlError> {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = ViewerPath::parse(path).map_err(|_| SignedUrlError::BadSignature)?;
     verify(&path, query, &Query::with_version(query), now, secrets)
 }
 
-/// Checks a request whose path and query have been read already.
+/// Verifies a request whose path and query have been parsed already.
 pub(super) fn verify<S: AsRef<[u8]>>(
     path: &ViewerPath,
     raw_query: &str,
@@ -111,7 +111,7 @@ pub(super) fn verify<S: AsRef<[u8]>>(
 
 fn mac(secret: &[u8], path: &str, query: &str, expires: &str) -> Option<Hmac<Sha256>> {
     let mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
-    // No line can hold a line break: path and query are percent-encoded, the expiry is digits.
+    // No part can contain a line break: path and query are percent-encoded, the expiry consists of digits.
     Some(mac.chain_update(format!("{LABEL}\n{path}\n{query}\n{expires}")))
 }
 

@@ -1,4 +1,4 @@
-//! Who may see what: rules by path, shared tokens, issuers of JWTs.
+//! Access control: rules by path, shared tokens, issuers of JWTs.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use super::Problems;
 use crate::auth::AuthKeys;
 use crate::rules::{CacheTimes, PathPattern, Rule};
 
-/// The valid rules with what they refer to.
+/// The validated rules with the settings that they refer to.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) rules: Vec<Rule>,
@@ -15,7 +15,7 @@ pub(crate) struct Access {
     pub(crate) jwt: JwtConfig,
 }
 
-/// One rule as it is written.
+/// A rule as written in the configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRule {
@@ -45,7 +45,7 @@ impl Access {
         Self { rules: check_rules(rules, &jwt, problems), token, jwt }
     }
 
-    /// Holds the rules against the keys.
+    /// Checks the rules against the keys.
     #[cfg(feature = "viewer-request")]
     pub(super) fn check_keys(&self, keys: &AuthKeys, problems: &mut Problems) {
         for (index, rule) in self.rules.iter().enumerate() {
@@ -73,17 +73,17 @@ impl Access {
     }
 }
 
-/// A way of getting in, for one rule.
+/// A way to authorise a request under a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Everybody.
+    /// No authorisation is required.
     Public,
-    /// Whoever knows a shared token.
+    /// A shared token.
     Token,
-    /// Whoever holds a URL that was signed for exactly this picture.
+    /// A URL that is signed for exactly this picture.
     SignedUrl,
-    /// Whoever has a token of a configured issuer.
+    /// A JWT of a configured issuer.
     Jwt,
 }
 
@@ -100,14 +100,14 @@ impl Mode {
     }
 }
 
-/// Where shared tokens are looked for, beside `Authorization: Bearer` and `?token=`.
+/// The cookie that may contain a shared token, besides `Authorization: Bearer` and `?token=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TokenConfig {
     pub(crate) cookie: Option<String>,
 }
 
-/// Which JWTs are good.
+/// The settings for JWTs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct JwtConfig {
@@ -123,36 +123,36 @@ impl Default for JwtConfig {
     }
 }
 
-/// One issuer of JWTs.
+/// An issuer of JWTs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerConfig {
-    /// Compared with `iss`, byte for byte.
+    /// Compared byte for byte with `iss`.
     pub(crate) issuer: String,
-    /// Where the issuer publishes its keys; without it only packaged keys count.
+    /// The URL of the issuer's key set. Without it only the packaged keys are used.
     #[serde(default)]
     pub(crate) jwks_uri: Option<String>,
-    /// Whom the tokens must be meant for.
+    /// The accepted audiences.
     pub(crate) audiences: Vec<String>,
     #[serde(default)]
     pub(crate) kind: IssuerKind,
-    /// For Cognito: which of its two kinds of token are good.
+    /// For Cognito: the accepted kinds of token.
     #[serde(default = "both_uses")]
     pub(crate) token_use: Vec<TokenUse>,
 }
 
-/// How an issuer writes the audience.
+/// How an issuer encodes the audience.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum IssuerKind {
-    /// In `aud`, as RFC 7519 says.
+    /// In `aud` (RFC 7519).
     #[default]
     Oidc,
-    /// In `aud` of ID tokens and in `client_id` of access tokens, told apart by `token_use`.
+    /// In `aud` of ID tokens and in `client_id` of access tokens, distinguished by `token_use`.
     Cognito,
 }
 
-/// Cognito's `token_use`.
+/// The values of Cognito's `token_use`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TokenUse {
@@ -205,14 +205,14 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
             Err(problem) => problems.add(format_args!("{field}.path"), problem),
         }
     }
-    // Without those that cannot be read, positions would not be those of the document.
+    // If some rules are invalid, positions would not match the document.
     if rules.len() == count {
         problems.extend(unreachable(&rules));
     }
     rules
 }
 
-/// The rules whose paths an earlier one takes: whoever wrote them meant something else.
+/// Rules that an earlier rule makes unreachable, which is probably a mistake.
 fn unreachable(rules: &[Rule]) -> impl Iterator<Item = (String, String)> + '_ {
     rules.iter().enumerate().filter_map(|(index, rule)| {
         let earlier = rules[..index].iter().position(|earlier| earlier.pattern.covers(&rule.pattern))?;

@@ -1,8 +1,8 @@
-//! What the operator decides: who may see what, and where requests go.
+//! The configuration: access rules and origins.
 //!
-//! Comes in: one JSON document, packaged next to the function (Lambda@Edge has no environment variables), or the same
-//! structure from TOML. Goes out: a `Config` that is valid as a whole, or the field that is not and why. Secrets are no
-//! part of it; they are [`Keys`](crate::Keys).
+//! It is parsed from one JSON document, packaged with the function (Lambda@Edge has no environment variables), or from
+//! TOML with the same structure. A `Config` is always valid; otherwise the error names the field and the reason.
+//! Secrets are not part of it; they are [`Keys`](crate::Keys).
 
 #[cfg(feature = "rules")]
 mod access;
@@ -27,7 +27,7 @@ pub use origins::{Originals, Origins, Service, Target};
 #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
 use crate::query::Query;
 
-/// A valid configuration. It comes from serde, so from JSON and TOML alike.
+/// A valid configuration. It implements `Deserialize`, so JSON and TOML are both supported.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawConfig")]
 pub struct Config {
@@ -41,26 +41,26 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the packaged document.
+    /// Parses the packaged JSON document.
     ///
     /// # Errors
-    /// [`ConfigError`] names the field and says what is wrong with it.
+    /// [`ConfigError`], which names the field and the problem.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         ConfigError::from_reading(json)
     }
 
-    /// Makes the packaged document of what the operator wrote.
+    /// Converts the operator's document to the packaged one.
     ///
     /// # Errors
-    /// [`ConfigError`] names the field that is wrong.
+    /// [`ConfigError`], which names the invalid field.
     pub fn compile(written: &serde_json::Value) -> Result<String, ConfigError> {
-        // Positions would be those of a document that nobody has written.
+        // Line numbers would refer to a generated document.
         serde_json::from_value::<Self>(written.clone()).map_err(|error| ConfigError(error.to_string()))?;
         Ok(written.to_string())
     }
 
-    /// What these keys cannot meet: modes that the rules allow but by which nobody would pass, and keys for issuers that are
-    /// not configured.
+    /// The conflicts with these keys: modes that no request could satisfy because the keys for them are missing, and
+    /// keys of issuers that are not configured.
     #[cfg(feature = "viewer-request")]
     #[must_use]
     pub fn unmet_by(&self, keys: &crate::Keys) -> Vec<String> {
@@ -69,14 +69,14 @@ impl Config {
         problems.0
     }
 
-    /// The names of the cookies in which viewers may show tokens.
+    /// The names of the cookies that may contain tokens.
     #[cfg(feature = "viewer-request")]
     #[must_use]
     pub fn cookies(&self) -> Vec<&str> {
         [&self.access.token.cookie, &self.access.jwt.cookie].into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// Gives the transformer a name where the configuration leaves that to the distribution.
+    /// Sets the domain of the transformer if the configuration leaves it to the distribution.
     #[cfg(feature = "origin")]
     pub fn name_transformer(&mut self, domain: &str) {
         let named = &mut self.origins.transformer.domain;
@@ -85,20 +85,20 @@ impl Config {
         }
     }
 
-    /// Whether `versionId` in a query names a version of the original.
+    /// Whether `versionId` in a query selects a version of the original.
     #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
     #[must_use]
     pub fn has_versions(&self) -> bool {
         self.versions
     }
 
-    /// Reads a query and reduces it to what has a meaning here.
+    /// Parses a query and reduces it to the supported parameters.
     #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
     pub(crate) fn query(&self, query: &str) -> Query {
         if self.versions { Query::with_version(query) } else { Query::parse(query) }
     }
 
-    /// Where requests go.
+    /// The origins.
     #[cfg(feature = "origin")]
     #[must_use]
     pub fn origins(&self) -> &Origins {
@@ -106,19 +106,19 @@ impl Config {
     }
 }
 
-/// What is wrong with a configuration.
+/// The error for an invalid configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// Reads a document, or says where it is wrong.
+    /// Parses a document; the error includes the position.
     pub(crate) fn from_reading<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Self> {
         serde_json::from_slice(json.as_bytes()).map_err(|error| Self(error.to_string()))
     }
 }
 
-/// The problems found in one pass, each with the field it is about.
+/// The problems found in one pass, each with its field.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<String>);
 
@@ -135,7 +135,7 @@ impl Problems {
     }
 }
 
-/// The document. What a function does not need is read over: the four share one document.
+/// The JSON document. Each function ignores what it does not need, since all four share one document.
 #[derive(Deserialize)]
 #[cfg_attr(all(feature = "viewer-request", feature = "origin"), serde(deny_unknown_fields))]
 struct RawConfig {

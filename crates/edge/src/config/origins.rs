@@ -1,4 +1,4 @@
-//! Where requests go, and how they are signed on the way.
+//! The origins: which one receives a request, and how the request is signed.
 
 use serde::Deserialize;
 
@@ -8,27 +8,28 @@ use super::Problems;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origins {
-    /// What transforms images.
+    /// The origin that transforms images.
     pub transformer: Target,
-    /// The bucket with the originals, for what need not pass through the transformer.
+    /// The bucket with the originals, for requests that need not pass through the transformer.
     pub storage: Option<Target>,
-    /// What happens to an image without parameters.
+    /// How images without parameters are served.
     #[serde(default)]
     pub originals: Originals,
-    /// Endings of files that come from the storage as they are, in lower case and without a dot. Everything else goes to
-    /// the transformer, which recognises images by their content and gives out nothing that is not one.
+    /// The extensions of files that are served unchanged from the storage, in lower case and without a dot. Everything
+    /// else goes to the transformer, which recognises images by their content and returns nothing else.
     #[serde(default = "default_files")]
     pub files: Vec<String>,
 }
 
-/// What web pages are made of, beside images. Formats that hold data, such as `json`, `csv`, `txt` and `zip`, are not
-/// here: a bucket may hold some that nobody meant to publish, so an operator has to name them.
+/// The usual files of web pages besides images. Data formats such as `json`, `csv`, `txt` and `zip` are excluded: a
+/// bucket may contain some that are not meant to be public, so an operator has to list them.
 const DEFAULT_FILES: &[&str] = &[
     "css", "eot", "htm", "html", "js", "m4a", "m4v", "mjs", "mp3", "mp4", "ogg", "otf", "pdf", "svg", "ttf", "vtt",
     "wasm", "webm", "woff", "woff2",
 ];
 
-/// Endings of images. [`Originals::Direct`] gives these out from the storage; no image is withheld for having another.
+/// The extensions of images. [`Originals::Direct`] serves these from the storage; an image with another extension is
+/// still served by the transformer.
 const IMAGES: &[&str] = &[
     "apng", "avif", "bmp", "cur", "dib", "gif", "heic", "heif", "hif", "ico", "jfif", "jif", "jpe", "jpeg", "jpg",
     "jxl", "pam", "pbm", "pgm", "pjp", "pjpeg", "png", "pnm", "ppm", "qoi", "tif", "tiff", "webp",
@@ -38,50 +39,50 @@ fn default_files() -> Vec<String> {
     DEFAULT_FILES.iter().map(|ending| (*ending).to_owned()).collect()
 }
 
-/// What the ending of a path says about the file.
+/// The kind of a file, by the extension in its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
-    /// It has the ending of an image.
+    /// An image extension.
     Image,
-    /// It has one of the endings in [`Origins::files`].
+    /// One of the extensions in [`Origins::files`].
     File,
-    /// It has another ending, or none.
+    /// Another extension, or none.
     Unknown,
 }
 
-/// The way of an image that is asked for without parameters.
+/// How an image without parameters is served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Originals {
-    /// Through the transformer, which takes the metadata out: a camera's pictures tell where they were taken.
+    /// By the transformer, which removes the metadata: photographs contain the location where they were taken.
     #[default]
     Strip,
-    /// From the bucket as it is.
+    /// Unchanged from the bucket.
     Direct,
 }
 
-/// One origin.
+/// An origin.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// Whose signature it takes.
+    /// The service that verifies the signature.
     pub service: Service,
-    /// Its DNS name. If the transformer has none here, it is the origin that the distribution itself names: a function
-    /// URL is known only once it is deployed, and this configuration is packaged before.
+    /// The DNS name. If the transformer has none, it is the origin that the distribution names: the name of a function
+    /// URL is known only after deployment, but this configuration is packaged before.
     #[serde(default)]
     pub domain: String,
-    /// Its region, where it takes a signature.
+    /// The region for the signature, if the service requires one.
     #[serde(default)]
     pub region: String,
     /// A prefix of every path, such as `/originals`.
     #[serde(default)]
     pub path: String,
-    /// How long CloudFront waits for an answer.
+    /// How long CloudFront waits for a response.
     #[serde(default = "default_read_timeout")]
     pub read_timeout_seconds: u32,
 }
 
-/// The service that a request is signed for.
+/// The service for which a request is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Service {
@@ -91,7 +92,7 @@ pub enum Service {
     S3ObjectLambda,
     /// A bucket.
     S3,
-    /// No signature: a server that is protected in another way, or a public bucket.
+    /// No signature: a server that is protected by other means, or a public bucket.
     None,
 }
 
@@ -100,7 +101,7 @@ fn default_read_timeout() -> u32 {
 }
 
 impl Origins {
-    /// What the path says about the file. An encoded path suffices: letters are never encoded.
+    /// The kind of file, by its extension. An encoded path suffices, since letters are never encoded.
     pub(crate) fn kind(&self, path: &str) -> FileKind {
         let Some(ending) = extension(path) else { return FileKind::Unknown };
         if IMAGES.iter().any(|image| image.eq_ignore_ascii_case(ending)) {
@@ -149,7 +150,7 @@ impl Origins {
 impl Target {
     fn check_domain(&self, field: &str, problems: &mut Problems) {
         let dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
-        // CloudFront refuses addresses as origins, and names in another form.
+        // CloudFront rejects IP addresses and non-canonical names as origins.
         if self.domain.is_empty()
             || self.domain.len() > 253
             || !self.domain.chars().all(dns)
@@ -187,7 +188,7 @@ fn has_dots(path: &str) -> bool {
     path.split('/').any(|segment| segment == "." || segment == "..")
 }
 
-/// The extension of the last segment, if there is a name before it.
+/// The extension of the last segment, if a name precedes it.
 fn extension(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?;
     let (stem, extension) = name.rsplit_once('.')?;

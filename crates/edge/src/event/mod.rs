@@ -1,7 +1,7 @@
-//! The documents that CloudFront and a Lambda@Edge function exchange.
+//! The JSON documents that CloudFront and a Lambda@Edge function exchange.
 //!
-//! Comes in: the JSON of an event. Goes out: a request or a response in the same form. Field names are AWS's own; see
-//! "Lambda@Edge event structure" in the CloudFront developer guide. `fixtures/events/` holds one document a trigger.
+//! Field names are AWS's; see "Lambda@Edge event structure" in the CloudFront developer guide. `fixtures/events/`
+//! contains one document for each trigger.
 
 mod headers;
 
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 pub use headers::{Header, Headers};
 
-/// What Lambda hands to the function.
+/// The event that Lambda passes to the function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// One record; the form of the event allows more, CloudFront never sends more.
+    /// The records. The format allows several, but CloudFront always sends one.
     #[serde(rename = "Records")]
     pub records: Vec<Record>,
 }
 
 impl Event {
-    /// Takes the one CloudFront record out of the event.
+    /// Returns the CloudFront record of the event.
     #[must_use]
     pub fn into_cf(self) -> Option<Cf> {
         self.records.into_iter().next().map(|record| record.cf)
@@ -32,20 +32,20 @@ pub struct Record {
     pub cf: Cf,
 }
 
-/// A request at one of the four points of its way, with the response where there is one already.
+/// A request at one of the four triggers, with the response if there is one already.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cf {
-    /// Which distribution and which trigger.
+    /// The distribution and the trigger.
     pub config: Context,
-    /// The request as it is at this point.
+    /// The request at this trigger.
     pub request: Request,
-    /// The origin's answer, in response events.
+    /// The origin's response, in response events.
     #[cfg_attr(not(any(feature = "origin", feature = "viewer-response")), serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
 }
 
-/// Where an event comes from.
+/// The context of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Context {
@@ -57,7 +57,7 @@ pub struct Context {
     pub distribution_id: String,
     /// The trigger.
     pub event_type: Trigger,
-    /// CloudFront's identifier of the request; the origin receives the same text as `x-amz-cf-id`.
+    /// CloudFront's request id; the origin receives it as `x-amz-cf-id`.
     #[serde(default)]
     pub request_id: String,
 }
@@ -80,7 +80,7 @@ pub enum Trigger {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The viewer's address.
+    /// The client's address.
     #[serde(default)]
     pub client_ip: String,
     /// The headers, by lower-case name.
@@ -88,27 +88,27 @@ pub struct Request {
     pub headers: Headers,
     /// The method, which an edge function cannot change.
     pub method: String,
-    /// The path, percent-encoded as it was received.
+    /// The path, percent-encoded as received.
     pub uri: String,
-    /// The query without its `?`, as it was received.
+    /// The query without its `?`, as received.
     #[serde(default)]
     pub querystring: String,
-    /// Where the request will go, in origin events.
+    /// The origin that will receive the request, in origin events.
     #[cfg_attr(not(feature = "origin"), serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// The body, where the trigger includes it; passed through untouched.
+    /// The body, if the trigger includes it; passed through unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<serde_json::Value>,
 }
 
-/// The origin of a request: exactly one of the two kinds.
+/// The origin of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Any HTTP server.
+    /// An HTTP server.
     Custom(CustomOrigin),
-    /// A bucket that CloudFront itself knows how to reach.
+    /// A bucket.
     S3(S3Origin),
 }
 
@@ -136,14 +136,14 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomOrigin {
-    /// Headers that CloudFront adds; their names must not occur among the request's headers.
+    /// Headers that CloudFront adds; they must not occur among the request's headers.
     #[serde(default)]
     pub custom_headers: Headers,
-    /// A DNS name, no address and no port.
+    /// A DNS name, without a port; IP addresses are not allowed.
     pub domain_name: String,
     /// 1 to 60 seconds.
     pub keepalive_timeout: u32,
-    /// A prefix of the path, without a slash at its end.
+    /// A prefix of the path, without a trailing slash.
     #[serde(default)]
     pub path: String,
     /// 80, 443 or 1024 to 65535.
@@ -152,7 +152,7 @@ pub struct CustomOrigin {
     pub protocol: String,
     /// 4 to 60 seconds.
     pub read_timeout: u32,
-    /// Protocol versions that CloudFront may use.
+    /// The TLS versions that CloudFront may use.
     #[serde(default)]
     pub ssl_protocols: Vec<String>,
 }
@@ -169,10 +169,10 @@ pub struct S3Origin {
     pub custom_headers: Headers,
     /// The bucket's DNS name.
     pub domain_name: String,
-    /// A prefix of the key, without a slash at its end.
+    /// A prefix of the key, without a trailing slash.
     #[serde(default)]
     pub path: String,
-    /// The bucket's region, needed for an origin access identity.
+    /// The bucket's region, required for an origin access identity.
     #[serde(default)]
     pub region: String,
 }
@@ -189,20 +189,20 @@ pub struct Response {
     /// The headers, by lower-case name.
     #[serde(default)]
     pub headers: Headers,
-    /// The body. Absent in what CloudFront sends; absent in an answer, it leaves the origin's body as it is.
+    /// The body. CloudFront never sends it; if it is absent from a result, the origin's body is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// How [`Response::body`] is written; absent means text.
+    /// The encoding of [`Response::body`]; absent means text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_encoding: Option<BodyEncoding>,
 }
 
-/// How a response body is written into JSON.
+/// The encoding of a response body in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BodyEncoding {
-    /// As it is.
+    /// Plain text.
     Text,
-    /// In base64.
+    /// Base64.
     Base64,
 }

@@ -1,15 +1,14 @@
-//! The directories of an Exif block (Exif 3.0, 4.5 and 4.6): taken apart within bounds, changed, and put together anew.
+//! The directories of an Exif block (Exif 3.0, 4.5 and 4.6): parsed within limits, modified, and serialized.
 //!
-//! A block that was put together here is well-formed and no larger than what was believed of the one that came in,
-//! whatever that one said about itself.
+//! The serialized block is well-formed and no larger than the accepted part of the input, whatever the input claims.
 
 use std::borrow::Cow;
 
 use image_origin_container::tiff::{self, Block, Directory, Field, ORIENTATION, Order};
 
-/// Bytes of values taken from one block. Fields may share bytes, so the block's own length is no bound.
+/// The maximum size of all values of a block in bytes. Fields may share bytes, so the length of the block is no bound.
 const MAX_VALUES: usize = 2 << 20;
-/// How far into a block maker notes may begin for their place to be kept.
+/// The maximum offset of maker notes whose position is preserved.
 const MAX_MAKER_NOTE_OFFSET: usize = 16 << 10;
 
 const BYTE: u16 = 1;
@@ -32,14 +31,14 @@ const MAKER_NOTE: u16 = 0x927c;
 const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
 
-/// Fields of the first directory of TIFF files that are blocks of their own, reported as such.
+/// Fields of the first directory of TIFF files that are separate metadata blocks, and are reported as such.
 pub(crate) const XMP: u16 = 0x02bc;
 pub(crate) const IPTC: u16 = 0x83bb;
 pub(crate) const PHOTOSHOP: u16 = 0x8649;
-/// Photoshop's layers: pixels, not metadata.
+/// Photoshop layers: pixels, not metadata.
 const IMAGE_SOURCE_DATA: u16 = 0x935c;
 
-/// The directories of one block, without the pointers between them.
+/// The directories of a block, without the pointers between them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ExifBlock<'a> {
     little_endian: bool,
@@ -48,20 +47,20 @@ pub(crate) struct ExifBlock<'a> {
     gps: Vec<Field<'a>>,
     interop: Vec<Field<'a>>,
     thumbnail: Vec<Field<'a>>,
-    /// Where the maker notes began. Some makers' offsets count from the start of the block, so the notes can only be
-    /// read where they were.
+    /// The offset of the maker notes. Some vendors' offsets are relative to the start of the block, so the notes can
+    /// only be read at their original position.
     maker_note_at: Option<usize>,
     pub(crate) warnings: Vec<String>,
 }
 
 impl<'a> ExifBlock<'a> {
-    /// Takes a block apart. `None` where there is not even a TIFF header.
+    /// Parses a block. `None` if it has no TIFF header.
     pub(crate) fn read(data: &'a [u8]) -> Option<Self> {
         let block = Block::new(data)?;
         let mut reader = Reader { block, budget: MAX_VALUES, warnings: Vec::new() };
         let (image, next) = reader.directory(block.first);
         let photo = reader.child(&image, EXIF_POINTER);
-        // Some writers put a pointer into the other of the two directories.
+        // Some writers put a pointer into the wrong one of the two directories.
         let gps = reader.child(holder([&image, &photo], GPS_POINTER), GPS_POINTER);
         let interop = reader.child(holder([&photo, &image], INTEROP_POINTER), INTEROP_POINTER);
         let thumbnail = if next == 0 || next == block.first { Vec::new() } else { reader.directory(next).0 };
@@ -79,8 +78,8 @@ impl<'a> ExifBlock<'a> {
         Some(parsed)
     }
 
-    /// The same for a TIFF file: the directories after the first are further pages, and some fields are blocks of
-    /// their own.
+    /// Parses a TIFF file: the directories after the first are further pages, and some fields are separate metadata
+    /// blocks.
     pub(crate) fn read_tiff_file(data: &'a [u8]) -> Option<Self> {
         let mut parsed = Self::read(data)?;
         parsed.thumbnail.clear();
@@ -104,17 +103,17 @@ impl<'a> ExifBlock<'a> {
         [&mut self.image, &mut self.photo, &mut self.gps, &mut self.interop, &mut self.thumbnail]
     }
 
-    /// Keeps nothing but the names of who made the picture and who holds the rights.
+    /// Keeps only creator and copyright.
     pub(crate) fn keep_rights(&mut self) {
         let mut image = std::mem::take(&mut self.image);
         image.retain(|field| matches!(field.tag, ARTIST | COPYRIGHT) && !field.value.is_empty());
         *self = Self { image, little_endian: self.little_endian, ..Self::default() };
     }
 
-    /// Makes the block true of pixels that were turned upright and resized, and of a file without a thumbnail.
+    /// Adapts the block to pixels that were rotated upright and resized, and to a file without a thumbnail.
     pub(crate) fn describe_transformed(&mut self, width: u32, height: u32) {
         self.thumbnail.clear();
-        // How the pixels are laid out in a TIFF file (TIFF 6.0, sections 3 to 15) says nothing about another file.
+        // The pixel layout of a TIFF file (TIFF 6.0, sections 3 to 15) does not apply to another file.
         self.image.retain(|field| !is_layout(field.tag));
         self.set(ORIENTATION, SHORT, 1);
         for (tag, value) in [(IMAGE_WIDTH, width), (IMAGE_LENGTH, height)] {
@@ -129,7 +128,7 @@ impl<'a> ExifBlock<'a> {
         }
     }
 
-    /// Sets the orientation, or takes it out where it says nothing.
+    /// Sets the orientation, or removes it if it is `None`.
     pub(crate) fn set_orientation(&mut self, orientation: Option<u8>) {
         self.image.retain(|field| field.tag != ORIENTATION);
         if let Some(orientation) = orientation {
@@ -148,7 +147,7 @@ impl<'a> ExifBlock<'a> {
         self.maker_note_at = None;
     }
 
-    /// How many values the fields have together: numbers, and texts that are ended by a zero.
+    /// The total number of values of all fields: numbers and null-terminated texts.
     pub(super) fn value_count(&self) -> u64 {
         let count = |field: &Field<'_>| match field.kind {
             ASCII => field.value.iter().filter(|&&byte| byte == 0).count() as u64 + 1,
@@ -162,8 +161,8 @@ impl<'a> ExifBlock<'a> {
         self.directories().iter().all(|fields| fields.is_empty())
     }
 
-    /// Puts the block together: the first directory right behind the header, where the simplest readers look for it,
-    /// then maker notes in their old place, then the other directories, each with its values behind it.
+    /// Serializes the block: the first directory directly after the header, where simple readers expect it, then the
+    /// maker notes at their original offset, then the other directories, each followed by its values.
     pub(crate) fn write(&self) -> Vec<u8> {
         let order = Order { little_endian: self.little_endian };
         let mut out = tiff::header(self.little_endian).to_vec();
@@ -186,7 +185,7 @@ impl<'a> ExifBlock<'a> {
         out
     }
 
-    /// The first directory with pointers to the directories that there are.
+    /// The first directory with pointers to the existing directories.
     fn image_with(&self, [exif_at, gps_at]: [u32; 2]) -> Vec<Field<'a>> {
         let mut image = self.image.clone();
         if !self.photo.is_empty() || !self.interop.is_empty() {
@@ -198,8 +197,8 @@ impl<'a> ExifBlock<'a> {
         image
     }
 
-    /// Writes the maker notes where they were, if that place is free, and gives a field that points there in place of
-    /// the one in `photo`.
+    /// Writes the maker notes at their original offset, if that is free, and returns a field that points there, as a
+    /// replacement for the one in `photo`.
     fn place_maker_note(&self, photo: &mut Vec<Field<'a>>, out: &mut Vec<u8>) -> Option<Field<'a>> {
         let at = self.maker_note_at.filter(|at| (out.len()..=MAX_MAKER_NOTE_OFFSET).contains(at))?;
         let index = photo.iter().position(|field| field.tag == MAKER_NOTE && field.value.len() > 4)?;
@@ -212,7 +211,7 @@ impl<'a> ExifBlock<'a> {
     }
 }
 
-/// Reads directories while the budget lasts.
+/// A reader of directories with a budget.
 struct Reader<'a> {
     block: Block<'a>,
     budget: usize,
@@ -249,7 +248,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The first of two directories that has this field, else the first.
+/// The first of two directories that contains this field, else the first one.
 fn holder<'f, 'a>(directories: [&'f [Field<'a>]; 2], tag: u16) -> &'f [Field<'a>] {
     let has_field = |directory: &&[Field<'_>]| directory.iter().any(|field| field.tag == tag);
     directories.into_iter().find(has_field).unwrap_or(directories[0])
@@ -260,7 +259,8 @@ fn maker_note_offset(data: &[u8], photo: &[Field<'_>]) -> Option<usize> {
     (note.value.as_ptr() as usize).checked_sub(data.as_ptr() as usize)
 }
 
-/// The layout of a TIFF file's pixels: compression, strips, tiles, samples, and the JPEG tables of TIFF 6.0.
+/// Whether a field describes the pixel layout of a TIFF file: compression, strips, tiles, samples, or the JPEG tables
+/// of TIFF 6.0.
 const fn is_layout(tag: u16) -> bool {
     matches!(
         tag,
@@ -278,7 +278,7 @@ fn number<'a>(tag: u16, kind: u16, value: u32, little_endian: bool) -> Field<'a>
     Field { tag, kind: if value.len() == 2 { SHORT } else { LONG }, count: 1, value: Cow::Owned(value) }
 }
 
-/// Appends a directory, unless it is empty, and gives its place.
+/// Appends a directory, unless it is empty, and returns its offset.
 fn append(out: &mut Vec<u8>, fields: &[Field<'_>], order: Order) -> Option<u32> {
     if fields.is_empty() {
         return None;
@@ -296,7 +296,7 @@ mod tests {
         Field { tag, kind, count, value: Cow::Owned(value.to_vec()) }
     }
 
-    /// An image with every directory, and maker notes at a known place.
+    /// A block with every directory, and maker notes at a known offset.
     fn sample() -> ExifBlock<'static> {
         ExifBlock {
             little_endian: false,

@@ -1,4 +1,4 @@
-//! Where and when a picture was taken, in the form that maps and clocks take (Exif 3.0, 4.6.7).
+//! Location and time of a picture in common units (Exif 3.0, 4.6.7).
 
 use exif::{Exif, In, Tag, Value as Raw};
 use serde_json::{Map, Value};
@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use super::json::{ascii, value};
 use super::time;
 
-/// Adds `latitude` and `longitude` in signed degrees, `altitude` in signed metres, and `timestamp`, each where it is
-/// given and possible.
+/// Adds `latitude` and `longitude` in signed degrees, `altitude` in signed metres, and `timestamp`, each if it is
+/// present and valid.
 pub(super) fn add_decimals(exif: &Exif, gps: &mut Map<String, Value>, warnings: &mut Vec<String>) {
     for (key, tag, reference, letters, limit) in [
         ("latitude", Tag::GPSLatitude, Tag::GPSLatitudeRef, [b'N', b'S'], 90.0),
@@ -37,8 +37,9 @@ pub(super) fn add_decimals(exif: &Exif, gps: &mut Map<String, Value>, warnings: 
     }
 }
 
-/// The numbers of a value of any type: the standard has unsigned fractions, some phones write signed ones, some programs
-/// floats or text. `None` stands for a fraction without a value, and for a value that has no numbers.
+/// The numbers of a value of any type: the standard specifies unsigned fractions, but some phones write signed ones,
+/// and some programs floats or text. `None` stands for a fraction with denominator zero, and for a value without
+/// numbers.
 fn numbers(raw: &Raw) -> Option<Vec<Option<f64>>> {
     Some(match raw {
         Raw::Rational(values) => values.iter().map(|v| (v.denom != 0).then(|| v.to_f64())).collect(),
@@ -57,16 +58,16 @@ fn numbers(raw: &Raw) -> Option<Vec<Option<f64>>> {
     })
 }
 
-/// Degrees, minutes and seconds, with the sign of the first. Devices that have no seconds write 0/1 or 0/0, or leave
-/// them out.
+/// Degrees from degrees, minutes and seconds, with the sign of the first. Devices without seconds write 0/1 or 0/0, or
+/// omit them.
 fn degrees(values: &[Option<f64>]) -> Option<f64> {
     let whole = (*values.first()?)?;
     let part = |index: usize| values.get(index).copied().flatten().unwrap_or(0.0).abs();
     Some((whole.abs() + part(1) / 60.0 + part(2) / 3600.0).copysign(whole))
 }
 
-/// 1 for the first of two letters, -1 for the second. The letter stands in the reference, or behind a position that is
-/// text; without any, the position's own sign counts.
+/// 1 for the first of two letters, -1 for the second. The letter is in the reference, or after a position that is text;
+/// without one, the sign of the position is used.
 fn hemisphere(reference: &[u8], position: &Raw, letters: [u8; 2]) -> Option<f64> {
     let at_end = match position {
         Raw::Ascii(texts) => texts.first()?.trim_ascii_end().last(),
@@ -77,7 +78,7 @@ fn hemisphere(reference: &[u8], position: &Raw, letters: [u8; 2]) -> Option<f64>
     Some(if index == 0 { 1.0 } else { -1.0 })
 }
 
-/// GPSAltitudeRef: 0 and 2 are above sea level or the ellipsoid, 1 and 3 below. Some writers give it as text.
+/// GPSAltitudeRef: 0 and 2 mean above sea level or the ellipsoid, 1 and 3 below. Some writers store it as text.
 fn is_below(exif: &Exif) -> bool {
     match value(exif, Tag::GPSAltitudeRef, In::PRIMARY) {
         Some(Raw::Ascii(texts)) => texts.first().is_some_and(|text| matches!(text.trim_ascii(), b"1" | b"3")),
@@ -86,7 +87,7 @@ fn is_below(exif: &Exif) -> bool {
     }
 }
 
-/// GPS time is UTC, in two fields.
+/// The GPS time in UTC, from two fields.
 fn timestamp(exif: &Exif) -> Option<String> {
     let day = time::date(ascii(exif, Tag::GPSDateStamp, In::PRIMARY)?)?;
     let clock = numbers(value(exif, Tag::GPSTimeStamp, In::PRIMARY)?)?;
@@ -96,14 +97,15 @@ fn timestamp(exif: &Exif) -> Option<String> {
     possible.then(|| format!("{day}T{hour:02}:{minute:02}:{}Z", seconds(second)))
 }
 
-/// Two digits, and up to three behind the point. Rounding does not make a full minute of less.
+/// Two digits, and up to three decimals. The result is never rounded up to 60.
 fn seconds(second: f64) -> String {
     let milliseconds = (second * 1000.0).round().min((second.floor() + 1.0) * 1000.0 - 1.0);
     let text = format!("{:06.3}", milliseconds / 1000.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// To a tenth of a millimetre: what division adds behind that is noise. Adding zero takes the sign off a zero.
+/// Rounds to a tenth of a millimetre, beyond which division adds noise. Adding zero removes the sign of a negative
+/// zero.
 fn rounded(value: f64) -> Value {
     serde_json::Number::from_f64((value * 1e9).round() / 1e9 + 0.0).map_or(Value::Null, Value::Number)
 }

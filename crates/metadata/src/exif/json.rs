@@ -10,20 +10,20 @@ use image_origin_container::{Exhausted, Meter};
 use super::block::ExifBlock;
 use super::{ExifGroups, gps, names, text};
 
-/// Memory of one value of a field: an element of an array in the parser, and one in JSON.
+/// The memory of a value of a field in bytes: an array element in the parser and one in JSON.
 const VALUE_BYTES: u64 = 64;
 
-/// Fields that hold the places of pixels, counted from the start of the block.
+/// Fields that contain offsets of pixels, relative to the start of the block.
 const OFFSETS: [Tag; 3] = [Tag::JPEGInterchangeFormat, Tag::StripOffsets, Tag::TileOffsets];
 
-/// Reads a block that was taken apart and begins at `start` in its file. What cannot be read is told in `warnings`.
+/// Converts a parsed block, which begins at `start` in its file. Unreadable parts are reported in `warnings`.
 pub(crate) fn read(
     block: &ExifBlock<'_>,
     start: u64,
     warnings: &mut Vec<String>,
     meter: &Meter<'_>,
 ) -> Result<ExifGroups, Exhausted> {
-    // Each value becomes one of the parser and one of JSON.
+    // Each value exists once in the parser and once in JSON.
     meter.hold(block.value_count().saturating_mul(VALUE_BYTES))?;
     warnings.extend(block.warnings.iter().map(|warning| format!("Exif: {warning}")));
     let mut groups = ExifGroups::default();
@@ -42,13 +42,13 @@ pub(crate) fn read(
     let mut seen = HashSet::new();
     for field in exif.fields() {
         let Some(group) = groups.group(field) else { continue };
-        // A directory may hold a tag twice; readers take the first.
+        // A directory may contain a tag twice; readers use the first one.
         if !seen.insert((field.ifd_num.index(), field.tag)) {
             continue;
         }
         let tag = names::canonical(field.tag);
         let name = names::name(tag);
-        // TIFF/EP and Exif have some fields under two numbers.
+        // TIFF/EP and Exif define some fields under two numbers.
         let name = if group.contains_key(name.as_ref()) { names::number(tag) } else { name.into_owned() };
         let mut value = super::value::json(tag, field, &exif);
         if OFFSETS.contains(&tag) {
@@ -60,7 +60,7 @@ pub(crate) fn read(
     Ok(groups)
 }
 
-/// Makes places in a block places in its file.
+/// Converts offsets in a block to offsets in its file.
 fn advance(value: &mut Value, start: u64) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(|value| advance(value, start)),
@@ -82,8 +82,8 @@ impl ExifGroups {
     }
 }
 
-/// The value of a canonical tag in this directory, or where writers misplace it: in the first directory in place of the
-/// Exif directory, or the other way round.
+/// The value of a canonical tag in this directory, or where writers misplace it: in the first directory instead of the
+/// Exif directory, or vice versa.
 pub(super) fn value(exif: &Exif, tag: Tag, directory: In) -> Option<&Raw> {
     let misplaced = match tag.context() {
         Context::Tiff => Context::Exif,

@@ -1,4 +1,4 @@
-//! Exif (Exif 3.0): the block itself, and its fields as JSON.
+//! Exif (Exif 3.0): the binary block, and its fields as JSON.
 
 mod block;
 mod gps;
@@ -15,14 +15,14 @@ pub(super) use text::windows_1252;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The fields of the directories that the standard knows, by name.
+/// The fields of the standard's directories, by name.
 #[derive(Debug, Default, Clone, PartialEq, Serialize)]
 pub struct ExifGroups {
-    /// The first directory: camera, orientation, date, who made it.
+    /// The first directory: camera, orientation, date, creator.
     pub image: Map<String, Value>,
-    /// The Exif directory: how the picture was taken.
+    /// The Exif directory: exposure settings.
     pub photo: Map<String, Value>,
-    /// The GPS directory, and its coordinates as signed decimals.
+    /// The GPS directory, with its coordinates as signed decimals.
     pub gps: Map<String, Value>,
     /// The interoperability directory.
     pub interop: Map<String, Value>,
@@ -31,8 +31,8 @@ pub struct ExifGroups {
 }
 
 impl ExifGroups {
-    /// Removes the GPS directory, the fields by which maps lay a picture out, and those that hold a whole block, in which
-    /// there may be a location.
+    /// Removes the GPS directory, the fields for georeferencing, and fields that contain a whole metadata block, which
+    /// may include a location.
     pub(super) fn remove_locations(&mut self) {
         const FIELDS: [&str; 14] = [
             "MakerNote",

@@ -1,11 +1,11 @@
-//! Names of tags, and which tags number the members of a list.
+//! Names of tags, and the tags whose values are enumerations.
 
 use std::borrow::Cow;
 
 use exif::{Context, Tag, Value};
 
-/// The tag as the standard knows it, whichever directory it stands in: writers put fields of the Exif directory into the
-/// first one and the other way round. Numbers of the GPS directory are too small to mean the same elsewhere.
+/// The tag as defined by the standard, regardless of its directory: writers confuse the first and the Exif directory.
+/// The numbers of the GPS directory are too small to collide with others.
 pub(super) fn canonical(tag: Tag) -> Tag {
     const ELSEWHERE: [Context; 3] = [Context::Exif, Context::Tiff, Context::Interop];
     if tag.description().is_some() {
@@ -15,7 +15,7 @@ pub(super) fn canonical(tag: Tag) -> Tag {
     others.into_iter().find(|other| other.description().is_some()).unwrap_or(tag)
 }
 
-/// The name of a canonical tag, or its number in hexadecimal.
+/// The name of a canonical tag, or its hexadecimal number.
 pub(super) fn name(tag: Tag) -> Cow<'static, str> {
     match (tag.description(), FURTHER.iter().find(|(number, _)| *number == tag.number())) {
         (Some(_), _) => Cow::Owned(tag.to_string()),
@@ -24,7 +24,7 @@ pub(super) fn name(tag: Tag) -> Cow<'static, str> {
     }
 }
 
-/// The tag's number, as it stands in the report where there is no name.
+/// The tag's number, as used in the report if there is no name.
 pub(super) fn number(tag: Tag) -> String {
     format!("0x{:04x}", tag.number())
 }
@@ -94,14 +94,14 @@ const FURTHER: [(u16, &str); 232] = [
     (0x022f, "StripRowCounts"),
     (0x800d, "ImageID"),
     (0x87ac, "ImageLayer"),
-    // Blocks of other kinds, as fields.
+    // Fields that are separate metadata blocks.
     (0x02bc, "XMP"),
     (0x83bb, "IPTC"),
     (0x8649, "Photoshop"),
     (0x8773, "ICCProfile"),
     (0x935c, "ImageSourceData"),
     (0xc44f, "Annotations"),
-    // TIFF/EP (ISO 12234-2), where it has its own numbers.
+    // TIFF/EP (ISO 12234-2), where its numbers differ.
     (0x828d, "CFARepeatPatternDim"),
     (0x828e, "CFAPattern"),
     (0x828f, "BatteryLevel"),
@@ -272,7 +272,7 @@ const FURTHER: [(u16, &str); 232] = [
     (0xcd3b, "RGBTables"),
 ];
 
-/// The words for the letter that a reference of latitude or longitude is (Exif 3.0, 4.6.7.1.2 and 4.6.7.1.4).
+/// The words for the reference letter of latitude or longitude (Exif 3.0, 4.6.7.1.2 and 4.6.7.1.4).
 pub(super) fn hemisphere(tag: Tag, value: &Value) -> Option<&'static str> {
     let references = [Tag::GPSLatitudeRef, Tag::GPSLongitudeRef, Tag::GPSDestLatitudeRef, Tag::GPSDestLongitudeRef];
     match value {
@@ -287,7 +287,7 @@ pub(super) fn hemisphere(tag: Tag, value: &Value) -> Option<&'static str> {
     }
 }
 
-/// Whether a value of this tag is a number, letter or list thereof that stands for words.
+/// Whether the value of this tag is an enumeration: a number, a letter or a list of these.
 pub(super) fn is_enumeration(tag: Tag) -> bool {
     const ENUMERATIONS: [Tag; 37] = [
         Tag::Compression,

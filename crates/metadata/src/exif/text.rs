@@ -1,14 +1,14 @@
-//! Text in fields: ASCII that is often something else, the encodings of UserComment, and versions.
+//! Text in fields: ASCII fields with other encodings, the encodings of UserComment, and version numbers.
 
 use exif::{Context, Tag, Value};
 
-/// The text of a field with this canonical tag, whatever type the writer gave it. `None` where the value is no text.
+/// The text of a field with this canonical tag, whatever its type. `None` if the value is not text.
 pub(super) fn of(tag: Tag, value: &Value, little_endian: bool) -> Option<String> {
     match (value, tag) {
         (Value::Undefined(bytes, _), Tag::UserComment | Tag::GPSProcessingMethod | Tag::GPSAreaInformation) => {
             encoded(bytes, little_endian)
         }
-        // With a type that ends at zeros, of which the codes have some.
+        // With a null-terminated type, although the encoding codes contain zeros.
         (Value::Ascii(texts), Tag::UserComment | Tag::GPSProcessingMethod | Tag::GPSAreaInformation) => {
             let whole = texts.join(&0);
             encoded(&whole, little_endian).or_else(|| Some(decode(&whole)))
@@ -18,7 +18,7 @@ pub(super) fn of(tag: Tag, value: &Value, little_endian: bool) -> Option<String>
             Tag::ExifVersion | Tag::FlashpixVersion | Tag::InteroperabilityVersion | Tag::InteroperabilityIndex,
         ) => Some(decode(bytes)),
         (Value::Byte(bytes), Tag::GPSVersionID) => Some(bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(".")),
-        // XPTitle to XPSubject: UTF-16, little-endian whatever the block's order is.
+        // XPTitle to XPSubject: UTF-16, little-endian regardless of the block's byte order.
         (Value::Byte(bytes) | Value::Undefined(bytes, _), Tag(Context::Tiff | Context::Exif, 0x9c9b..=0x9c9f)) => {
             Some(utf16(bytes, true))
         }
@@ -28,7 +28,7 @@ pub(super) fn of(tag: Tag, value: &Value, little_endian: bool) -> Option<String>
     }
 }
 
-/// The first text of a field that holds text, as bytes.
+/// The first text of a text field, as bytes.
 pub(super) fn first(value: &Value) -> Option<&[u8]> {
     match value {
         Value::Ascii(texts) => texts.first().map(Vec::as_slice),
@@ -37,7 +37,7 @@ pub(super) fn first(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// Fields that are text by the standard. Some writers give them a type of bytes.
+/// Whether a field is text according to the standard. Some writers use a byte type for it.
 fn is_text(tag: Tag) -> bool {
     const TEXTS: [Tag; 36] = [
         Tag::ImageDescription,
@@ -80,14 +80,14 @@ fn is_text(tag: Tag) -> bool {
     TEXTS.contains(&tag)
 }
 
-/// The bytes as text, if they are some.
+/// The bytes as text, if they are printable.
 fn printable(bytes: &[u8]) -> Option<String> {
     let text = decode(bytes);
     (!text.is_empty() && !text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace())).then_some(text)
 }
 
-/// An ASCII field as one text. Its type allows several, ended by zeros each, but only Copyright has two (4.6.5.4.4);
-/// what comes after the first zero elsewhere is what a longer value left behind.
+/// An ASCII field as a single text. Its type allows several null-terminated texts, but only Copyright has two
+/// (4.6.5.4.4); elsewhere, anything after the first zero is left over from a longer value.
 fn ascii(texts: &[Vec<u8>], tag: Tag) -> Option<String> {
     let first = decode(texts.first().map(Vec::as_slice).unwrap_or_default());
     match texts.get(1).map(|second| decode(second)).filter(|second| tag == Tag::Copyright && !second.is_empty()) {
@@ -97,7 +97,7 @@ fn ascii(texts: &[Vec<u8>], tag: Tag) -> Option<String> {
     }
 }
 
-/// UTF-8 where it is valid, Windows-1252 else; without what pads it.
+/// Decodes UTF-8 if it is valid, else Windows-1252, and trims padding.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let bytes = bytes.split(|&b| b == 0).next().unwrap_or_default().trim_ascii_end();
     match std::str::from_utf8(bytes) {
@@ -106,8 +106,8 @@ pub(super) fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// Windows-1252, which is ISO 8859-1 with letters and signs in place of the second block of control codes (WHATWG
-/// Encoding, 9).
+/// Decodes Windows-1252, which is ISO 8859-1 with printable characters instead of the second block of control codes
+/// (WHATWG Encoding, 9).
 pub(crate) fn windows_1252(bytes: &[u8]) -> String {
     const UPPER: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
@@ -120,21 +120,21 @@ pub(crate) fn windows_1252(bytes: &[u8]) -> String {
     bytes.iter().map(letter).collect()
 }
 
-/// Text after an 8-byte code for its encoding (4.6.6.4.2). JIS is not decoded, and stays base64.
+/// Decodes text after an 8-byte code for its encoding (4.6.6.4.2). JIS is not decoded, and reported as base64.
 fn encoded(bytes: &[u8], little_endian: bool) -> Option<String> {
     let (code, text) = bytes.split_first_chunk::<8>()?;
     match code {
         b"ASCII\0\0\0" | [0, 0, 0, 0, 0, 0, 0, 0] => Some(decode(text)),
         b"UNICODE\0" => Some(unicode(text, little_endian)),
         b"JIS\0\0\0\0\0" => None,
-        // Some writers leave the code out.
+        // Some writers omit the code.
         _ if bytes.iter().all(|&b| b == 0 || b == b'\n' || (b' '..=b'~').contains(&b)) => Some(decode(bytes)),
         _ => None,
     }
 }
 
-/// UTF-16, in the order of its byte order mark, else in the one that gives more letters of the Latin script, since
-/// writers disagree on what the standard means; else in the block's.
+/// Decodes UTF-16 in the byte order of its byte order mark, else in the one that yields more Latin letters, since
+/// writers interpret the standard differently, else in that of the block.
 fn unicode(text: &[u8], little_endian: bool) -> String {
     match text {
         [0xfe, 0xff, rest @ ..] => utf16(rest, false),

@@ -1,12 +1,12 @@
-//! Dates as ISO 8601, with the fraction of the second and the offset from UTC that stand in fields of their own
-//! (Exif 3.0, 4.6.5.3 and 4.6.6.5).
+//! Dates as ISO 8601, with the subseconds and the UTC offset from their separate fields (Exif 3.0, 4.6.5.3 and
+//! 4.6.6.5).
 
 use exif::{Exif, Field, Tag};
 
 use super::json::ascii;
 use super::text;
 
-/// The time that a field with this canonical tag gives, or `None` if it is no time or none that can be.
+/// The time in a field with this canonical tag; `None` if it is invalid.
 pub(super) fn of(tag: Tag, field: &Field, exif: &Exif) -> Option<String> {
     let (sub_seconds, offset) = match tag {
         Tag::DateTime => (Tag::SubSecTime, Tag::OffsetTime),
@@ -19,8 +19,7 @@ pub(super) fn of(tag: Tag, field: &Field, exif: &Exif) -> Option<String> {
     date_time(text::first(&field.value)?, beside(sub_seconds), beside(offset))
 }
 
-/// `YYYY:MM:DD HH:MM:SS`. A fraction and an offset that some writers put behind it give way to the fields that are made
-/// for them.
+/// Parses `YYYY:MM:DD HH:MM:SS`. If some writer appended a fraction and an offset, the separate fields take precedence.
 fn date_time(text: &[u8], sub_seconds: Option<&[u8]>, offset: Option<&[u8]>) -> Option<String> {
     let (day, clock) = text.trim_ascii().split_at_checked(10)?;
     let day = date(day)?;
@@ -47,7 +46,7 @@ fn date_time(text: &[u8], sub_seconds: Option<&[u8]>, offset: Option<&[u8]>) -> 
     Some(format!("{day}T{hour:02}:{minute:02}:{second:02}{fraction}{offset}"))
 }
 
-/// `YYYY:MM:DD`, or with the separators that some writers put there.
+/// Parses `YYYY:MM:DD`, also with other separators that some writers use.
 pub(super) fn date(text: &[u8]) -> Option<String> {
     let [y1, y2, y3, y4, sep1, m1, m2, sep2, d1, d2] = text.trim_ascii() else { return None };
     let (year, month, day) = (number(&[*y1, *y2, *y3, *y4])?, number(&[*m1, *m2])?, number(&[*d1, *d2])?);
@@ -56,7 +55,7 @@ pub(super) fn date(text: &[u8]) -> Option<String> {
         .then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
-/// `+01:00`.
+/// Parses `+01:00`.
 fn utc_offset(text: &[u8]) -> Option<String> {
     match text.trim_ascii() {
         b"Z" => Some("Z".to_owned()),

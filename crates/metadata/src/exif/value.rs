@@ -1,5 +1,5 @@
-//! One field's value as JSON: the plain value where that says it all, else an object with `value` and what else there
-//! is to say, `text` for enumerations, `exact` for fractions that a number cannot hold, `base64` for bytes.
+//! The value of a field as JSON: the plain value if that is sufficient, else an object with `value` and additional
+//! members: `text` for enumerations, `exact` for fractions that a number cannot represent, `base64` for bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{names, text, time};
 
-/// Arrays of bytes beyond this are told as base64.
+/// The maximum length of byte arrays that are not encoded in base64.
 const MAX_BYTE_ARRAY: usize = 64;
 
 /// The value of a field whose canonical tag is `tag`.
@@ -22,7 +22,7 @@ pub(super) fn json(tag: Tag, field: &Field, exif: &Exif) -> Value {
     }
 }
 
-/// The words of an enumeration; a number that the standard has no words for gets none.
+/// The words of an enumeration; `None` if the standard defines none for the number.
 fn words(tag: Tag, raw: &Raw) -> Option<String> {
     if let Some(words) = names::hemisphere(tag, raw) {
         return Some(words.to_owned());
@@ -54,7 +54,7 @@ fn plain(tag: Tag, raw: &Raw) -> Value {
     }
 }
 
-/// One value stands alone, several in an array.
+/// A single value is not wrapped in an array.
 fn list<T>(values: &[T], json: impl Fn(&T) -> Value) -> Value {
     match values {
         [value] => json(value),
@@ -62,7 +62,7 @@ fn list<T>(values: &[T], json: impl Fn(&T) -> Value) -> Value {
     }
 }
 
-/// Fields of undefined type that hold small numbers (Exif 3.0, 4.6.6).
+/// Fields of undefined type that contain small numbers (Exif 3.0, 4.6.6).
 fn is_number(tag: Tag) -> bool {
     matches!(tag, Tag::ComponentsConfiguration | Tag::FileSource | Tag::SceneType)
 }
@@ -75,7 +75,7 @@ fn float(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-/// A fraction as a number, and as it was written where the number's decimal digits are not the whole truth.
+/// A fraction as a number, and in its original form if the decimal number is not exact.
 fn rational(numerator: i64, denominator: i64) -> Value {
     let exact = || format!("{numerator}/{denominator}");
     if denominator == 0 {
@@ -92,7 +92,7 @@ fn rational(numerator: i64, denominator: i64) -> Value {
     }
 }
 
-/// Whether the fraction has at most 15 significant decimal digits, which a double holds and prints as they are.
+/// Whether the fraction has at most 15 significant decimal digits, which a double represents and prints exactly.
 fn is_decimal(numerator: u128, denominator: u128) -> bool {
     let mut scaled = numerator;
     for _ in 0..20 {

@@ -1,5 +1,5 @@
-//! Bitmaps: the headers, the table of colours, the pixels and an embedded profile stay in their places. What lies between
-//! them becomes zeros, and what comes behind is left out ("[MS-WMF]" 2.2.2.3 to 2.2.2.5).
+//! BMP: headers, colour table, pixels and an embedded profile stay at their offsets. Gaps between them are filled with
+//! zeros, and anything after them is dropped ("[MS-WMF]" 2.2.2.3 to 2.2.2.5).
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -13,7 +13,7 @@ const FILE_HEADER: u64 = 14;
 const CORE_LEN: u32 = 12;
 const INFO_LEN: u32 = 40;
 const V5_LEN: u32 = 124;
-/// "MBED" as a number: the profile is in the file, not at a path.
+/// "MBED" as a number: the profile is embedded, not linked.
 const EMBEDDED: u32 = u32::from_be_bytes(*b"MBED");
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
@@ -23,21 +23,21 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
     let end = used.last().map_or(0, |range| range.end);
     let mut edits: Vec<(Range<u64>, Edit)> =
         without(std::slice::from_ref(&(0..end)), &used).into_iter().map(|range| (range, Edit::Zeros)).collect();
-    // The length of the file, and two numbers for whatever wrote it.
+    // The file size, and two reserved numbers.
     let size = u32::try_from(end).unwrap_or(u32::MAX).to_le_bytes();
     edits.push((2..10, Edit::Bytes([size, [0; 4]].concat())));
     Ok(apply(len, end, edits))
 }
 
-/// Sizes of a bitmap by its header, which a file's own header stands before.
+/// The layout of a bitmap, from its DIB header.
 struct Shape {
-    /// Where the table of colours begins, and where it ends.
+    /// The range of the colour table.
     colours: Range<u64>,
     width: u64,
     height: u64,
-    /// Bytes of a row.
+    /// The size of a row in bytes.
     stride: u64,
-    /// Bytes of compressed pixels, where these are compressed.
+    /// The size of the compressed pixels in bytes, if they are compressed.
     compressed: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ impl Shape {
         };
         let is_os2 = !matches!(dib_len, CORE_LEN | INFO_LEN | 52 | 56 | 108 | V5_LEN);
         if compression == 5 || (compression == 4 && !is_os2) {
-            // A JPEG or PNG inside, with metadata of its own.
+            // An embedded JPEG or PNG may contain its own metadata.
             return Err(Error::Unsupported(Format::Bmp));
         }
         let masks = match (dib_len, compression) {
@@ -87,8 +87,7 @@ impl Shape {
     }
 }
 
-/// Bytes of a bitmap in an icon: its header without that of a file, colours, pixels, and the mask that counts half of its
-/// height.
+/// The size of a bitmap in an icon: DIB header, colours, pixels, and the mask, which is included in the height.
 pub(super) fn icon_len(dib: &[u8]) -> Result<u64, Error> {
     let shape = Shape::read(&[&[0; FILE_HEADER as usize], dib].concat())?;
     let mask = shape.width.div_ceil(32) * 4;
@@ -96,11 +95,11 @@ pub(super) fn icon_len(dib: &[u8]) -> Result<u64, Error> {
     Ok(shape.compressed.unwrap_or(rows).saturating_add(shape.colours.end - FILE_HEADER))
 }
 
-/// The parts of the file that show the picture, in order.
+/// The parts of the file that are used for the picture, in order.
 fn used(header: &[u8], len: u64) -> Result<Vec<Range<u64>>, Error> {
     let (pixels_at, shape) = (u64::from(number(header, 10)?), Shape::read(header)?);
     let (colours_at, behind) = (shape.colours.start, shape.colours.end);
-    // An offset that cannot be right is none, as for those who decode.
+    // An invalid offset is ignored, as decoders do.
     let pixels_at = if (colours_at..len).contains(&pixels_at) { pixels_at } else { behind };
     let pixels = shape.compressed.unwrap_or(shape.stride.saturating_mul(shape.height));
     let mut used = vec![0..behind.min(pixels_at.max(colours_at)), pixels_at..pixels_at.saturating_add(pixels)];
@@ -127,7 +126,7 @@ mod tests {
         Ok(out)
     }
 
-    /// A bitmap of 2 by 2 pixels of 24 bits behind a header of this length, with a gap before its pixels.
+    /// A bitmap of 2 by 2 pixels of 24 bits with a header of this length and a gap before its pixels.
     fn bitmap(dib_len: u32, compression: u32, gap: &[u8]) -> Vec<u8> {
         let mut dib = dib_len.to_le_bytes().to_vec();
         dib.extend([2_u32.to_le_bytes(), 2_u32.to_le_bytes(), [1, 0, 24, 0], compression.to_le_bytes()].concat());

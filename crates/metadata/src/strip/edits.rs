@@ -1,4 +1,4 @@
-//! Files that are changed in place, since offsets into them are all over them: ranges of bytes, and what becomes of them.
+//! In-place edits, for files that contain absolute offsets: ranges of bytes and their new content.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use crate::Rewrite;
 /// New content for a range of the file, of the same length.
 pub(super) enum Edit {
     Bytes(Vec<u8>),
-    /// Other parts of the file, and zeros where these are shorter than the range; they are never longer.
+    /// Other parts of the file, padded with zeros to the length of the range, which they never exceed.
     Parts(Rewrite),
     Zeros,
 }
 
-/// The file up to `end` with the edits in it. Where they overlap, the one that begins first counts.
+/// Applies the edits to the file, truncated to `end`. If edits overlap, the one that begins first takes precedence.
 pub(super) fn apply(source_len: u64, end: u64, mut edits: Vec<(Range<u64>, Edit)>) -> Rewrite {
     edits.retain(|(range, _)| range.start < range.end && range.end <= end);
     edits.sort_by_key(|(range, _)| range.start);
@@ -38,7 +38,7 @@ pub(super) fn apply(source_len: u64, end: u64, mut edits: Vec<(Range<u64>, Edit)
     out
 }
 
-/// These ranges in order, overlapping and adjoining ones made one.
+/// Sorts these ranges and merges overlapping and adjacent ones.
 pub(super) fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut sorted: Vec<_> = ranges.iter().filter(|range| range.start < range.end).cloned().collect();
     sorted.sort_by_key(|range| range.start);
@@ -52,7 +52,7 @@ pub(super) fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     out
 }
 
-/// The parts of `ranges` that no range of `holes` covers, in order.
+/// The parts of `ranges` that are not covered by `holes`, in order.
 pub(super) fn without(ranges: &[Range<u64>], holes: &[Range<u64>]) -> Vec<Range<u64>> {
     let holes = merged(holes);
     let mut out = Vec::new();
@@ -72,7 +72,7 @@ pub(super) fn without(ranges: &[Range<u64>], holes: &[Range<u64>]) -> Vec<Range<
     out
 }
 
-/// The parts that two lists of ranges have in common, in order.
+/// The intersection of two lists of ranges, in order.
 pub(super) fn common(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
     without(a, &without(a, b))
 }

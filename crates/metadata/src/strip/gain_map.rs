@@ -1,8 +1,10 @@
-//! HDR gain maps in JPEG (Ultra HDR, Adobe's gain map specification; ISO 21496-1): a second JPEG behind the first, which
-//! HDR screens apply to it. It is part of what the picture looks like, so it stays, with no more than what applies it.
+//! HDR gain maps in JPEG (Ultra HDR, Adobe's gain map specification; ISO 21496-1): a second JPEG after the first, which
+//! is applied on HDR displays. It affects the appearance of the picture, so it is kept, with only the metadata that is
+//! needed to apply it.
 //!
-//! Both images are stripped; the directory that leads to the second (CIPA DC-007, "MPF") and the XMP that says how to
-//! apply it are written anew. A gain map that cannot be found from these is dropped, with everything that announces it.
+//! Both images are stripped; the directory that refers to the second one (CIPA DC-007, "MPF") and the XMP that
+//! describes its application are rewritten. A gain map that these do not lead to is dropped, with everything that
+//! announces it.
 
 use std::io::{Read, Seek};
 
@@ -13,13 +15,13 @@ use image_origin_container::Input;
 use image_origin_container::jpeg::{self, Segment};
 use image_origin_container::tiff::Block;
 
-/// MP entries (CIPA DC-007, 5.2.3.3): 16 bytes an image.
+/// The tag of the MP entries (CIPA DC-007, 5.2.3.3), which have 16 bytes per image.
 const MP_ENTRIES: u16 = 0xb002;
-/// Images that are looked at in one MP directory; cameras write two to four.
+/// The maximum number of images in an MP directory; cameras write two to four.
 const MAX_IMAGES: usize = 16;
-/// Images whose pixels are walked through in search of their end; a file has one gain map.
+/// The maximum number of images that are searched for their end; a file has one gain map.
 const MAX_WALKS: usize = 2;
-/// ISO 21496-1 metadata is some 60 bytes a colour channel.
+/// The maximum size of ISO 21496-1 metadata, which needs some 60 bytes per colour channel.
 const MAX_ISO_METADATA: u64 = 512;
 
 /// A gain map that is kept.
@@ -28,11 +30,11 @@ pub(super) struct GainMap {
     pub(super) content: Rewrite,
     /// The XMP of the first image, which announces the gain map.
     pub(super) announcing: Xmp,
-    /// ISO 21496-1 version segments of the first image, ready to be written.
+    /// The serialized ISO 21496-1 version segments of the first image.
     pub(super) iso_segments: Vec<u8>,
 }
 
-/// The gain map that belongs to the first image of the file, if that announces one and it is where it should be.
+/// Finds the gain map of the first image, if that announces one and it is at its announced location.
 pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) -> Result<Option<GainMap>, Error> {
     let announcing = gain_map_xmp(input, &primary.segments)?;
     let iso_segments = iso_segments(input, &primary.segments)?;
@@ -58,13 +60,13 @@ pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) ->
     Ok(None)
 }
 
-/// Whether the image that begins at `start` says in its header, before its pixels, that it is a gain map.
+/// Whether the header of the image at `start` declares it as a gain map.
 fn opens_gain_map<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<bool, Error> {
     let header = jpeg::header_segments_from(input, start + 2)?;
     Ok(gain_map_xmp(input, &header)?.is_some() || !iso_segments(input, &header)?.is_empty())
 }
 
-/// The second image without what does not serve to apply it, or `None` if it is no gain map or has no end.
+/// The second image with only what is needed to apply it; `None` if it is no gain map or is truncated.
 fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Option<Rewrite>, Error> {
     let image = image(input, start)?;
     let xmp = gain_map_xmp(input, &image.segments)?.and_then(|xmp| xmp.gain_map());
@@ -84,7 +86,7 @@ fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Opt
     Ok(Some(out))
 }
 
-/// The XMP of these segments, if it speaks of a gain map.
+/// The XMP of these segments, if it describes a gain map.
 fn gain_map_xmp<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP1) {
         if segment.opens_with(input, jpeg::XMP)? {
@@ -107,13 +109,13 @@ fn iso_segments<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) 
     Ok(Vec::new())
 }
 
-/// Where the MP directory says that further images begin.
+/// The offsets of further images in the MP directory.
 fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<u64>, Error> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
         let Some(data) = payload.strip_prefix(jpeg::MPF) else { continue };
         let Some(block) = Block::new(data) else { continue };
-        // Offsets count from the header of the MP block (5.2.3.3.3).
+        // Offsets are relative to the header of the MP block (5.2.3.3.3).
         let base = segment.payload.start + jpeg::MPF.len() as u64;
         let entries = block.primary(MP_ENTRIES).map(|field| field.value).unwrap_or_default();
         let offsets = entries.chunks_exact(16).take(MAX_IMAGES).filter_map(|entry| block.u32(entry.get(8..)?));
@@ -122,7 +124,7 @@ fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) ->
     Ok(Vec::new())
 }
 
-/// The segment with the MP directory of two images (CIPA DC-007, 5.2). `at` is where it stands in the new file.
+/// Serializes the segment with the MP directory of two images (CIPA DC-007, 5.2). `at` is its offset in the new file.
 pub(super) fn mp_segment(at: u64, primary_len: u64, gain_map_len: u64) -> Vec<u8> {
     let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes();
     let header_at = at + 4 + jpeg::MPF.len() as u64;
@@ -135,7 +137,7 @@ pub(super) fn mp_segment(at: u64, primary_len: u64, gain_map_len: u64) -> Vec<u8
     block.extend(b"\0\x03\0\0");
     block.extend(number(primary_len));
     block.extend([0; 8]);
-    // The second: of undefined type, as the gain map specification wants it.
+    // The second image: of undefined type, as the gain map specification requires.
     block.extend([0; 4]);
     block.extend(number(gain_map_len));
     block.extend(number(primary_len.saturating_sub(header_at)));

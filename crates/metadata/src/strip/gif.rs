@@ -1,4 +1,5 @@
-//! GIF: keeps images up to the end of their pixels, their graphic control extensions, the loop count and an ICC profile.
+//! GIF: keeps images up to the end of their pixels, their graphic control extensions, the loop count and an ICC
+//! profile.
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -12,9 +13,9 @@ use image_origin_container::MAX_PROFILE;
 use image_origin_container::gif::{self, APPLICATION, Block, GRAPHIC_CONTROL, ICC, LOOPS, colour_table_len};
 use image_origin_container::{MAX_PARTS, parts};
 
-/// Bytes of an image before its colour table (GIF89a, section 20).
+/// The length of an image descriptor (GIF89a, section 20).
 const DESCRIPTOR_LEN: u64 = 10;
-/// Bits of the longest code of the alphabet that pixels have (appendix F).
+/// The maximum initial code size for pixels (appendix F).
 const MAX_PIXEL_BITS: u8 = 11;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
@@ -29,7 +30,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         out.insert(&gif::xmp_extension(&packet));
     }
     let (mut has_image, mut has_profile, mut control) = (false, false, None);
-    // The last one counts that says something.
+    // The last valid loop count is used.
     let mut loops = None;
     for (index, block) in blocks.iter().enumerate().rev() {
         if let Block::Extension { range, .. } = block
@@ -50,7 +51,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
                 keep_image(input, range, *cut, &mut out)?;
             }
             Block::Trailer { range } => out.copy(range.clone()),
-            // Of several, the last one before an image counts.
+            // If there are several, the last one before an image is used.
             Block::Extension { label: GRAPHIC_CONTROL, range, cut: false, .. } => control = Some(range),
             Block::Extension { range, .. } if loops.as_ref().is_some_and(|(at, _)| *at == index) => {
                 if let Some((_, [name, count])) = &loops {
@@ -67,12 +68,12 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     if has_image { Ok(out) } else { Err(Error::Damaged("no image data")) }
 }
 
-/// Whether a block is a whole application extension of such a name.
+/// Whether a block is a complete application extension with such an identifier.
 fn is_application(block: &Block, is_named: impl Fn(&[u8; 11]) -> bool) -> bool {
     matches!(block, Block::Extension { label: APPLICATION, name: Some(name), cut: false, .. } if is_named(name))
 }
 
-/// Writes an extension of these sub-blocks: as a copy, where it is that.
+/// Writes an extension with these sub-blocks: as a copy, if the source contains it unchanged.
 fn put<R: Read + Seek>(
     input: &mut Input<'_, R>,
     range: &Range<u64>,
@@ -94,7 +95,7 @@ fn put<R: Read + Seek>(
     Ok(())
 }
 
-/// The four bytes of a graphic control extension (section 23).
+/// Keeps the four bytes of a graphic control extension (section 23).
 fn keep_control<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
     let extension = input.copy(range.clone(), 7)?;
     match gif::sub_blocks(&extension, 2).next().and_then(<[u8]>::first_chunk::<4>) {
@@ -103,7 +104,7 @@ fn keep_control<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, ou
     }
 }
 
-/// The name of an extension that says how often all is played, and the sub-block that does.
+/// The identifier of an extension with the loop count, and its sub-block.
 fn repeats<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>) -> Result<Option<[Vec<u8>; 2]>, Error> {
     let extension = input.copy(range.clone(), usize::MAX)?;
     let mut blocks = gif::sub_blocks(&extension, 2);
@@ -114,7 +115,7 @@ fn repeats<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>) -> Resu
     Ok(blocks.next().map(<[u8]>::to_vec).zip(blocks.find_map(count)).map(|(name, count)| [name, count]))
 }
 
-/// A profile, if it is one, without what stands behind its end.
+/// Keeps a valid profile, without trailing bytes.
 fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
     let extension = input.copy(range.clone(), 2 * MAX_PROFILE)?;
     input.meter().hold(extension.len() as u64)?;
@@ -129,7 +130,7 @@ fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, ou
     put(input, range, &blocks, out)
 }
 
-/// An image up to the code that ends its pixels.
+/// Keeps an image up to the code that ends its pixels.
 fn keep_image<R: Read + Seek>(
     input: &mut Input<'_, R>,
     range: &Range<u64>,
@@ -147,7 +148,7 @@ fn keep_image<R: Read + Seek>(
         out.copy(range.clone());
         return Ok(());
     };
-    // Without an alphabet there are no pixels.
+    // An invalid code size means that there are no pixels.
     let pixels = if (1..=MAX_PIXEL_BITS).contains(&code_bits) { pixels } else { 0 };
     let mut codes = Codes::new(Order::LowFirst, code_bits.clamp(1, MAX_PIXEL_BITS).into(), pixels);
     let mut at = data_at;
@@ -174,7 +175,7 @@ fn keep_image<R: Read + Seek>(
                     out.insert(&[used as u8]);
                     out.copy(start..start + used as u64);
                 }
-                // One that the file ends in stays one.
+                // A truncated image stays truncated.
                 out.insert(if cut { &[] } else { &[0] });
                 return Ok(());
             }

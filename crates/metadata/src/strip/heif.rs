@@ -1,6 +1,6 @@
-//! AVIF and HEIF: everything stays in its place, since offsets into the file are all over it. Items that are not kept
-//! leave the `meta` box, which keeps its size; their data becomes zeros, and so does any other byte of the media data
-//! that no item and no sample of a sequence uses. Boxes that are not kept become empty space of the same size.
+//! AVIF and HEIF: everything stays at its offset, since the file contains absolute offsets. Dropped items are removed
+//! from the `meta` box, whose size is kept; their data is overwritten with zeros, as is any other media data that no
+//! item and no sample of a sequence uses. Dropped boxes become free space of the same size.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Seek};
@@ -19,8 +19,8 @@ use image_origin_container::isobmff::{BoxAt, boxes};
 use image_origin_container::parts;
 use image_origin_container::{Exhausted, Meter};
 
-/// Brands that say how a file is to be read (ISO/IEC 23008-12, annex B; AV1 Image File Format, 7; MIAF, annex A). Others say
-/// nothing to a decoder.
+/// Brands that affect decoding (ISO/IEC 23008-12, annex B; AV1 Image File Format, 7; MIAF, annex A). Other brands have
+/// no meaning for a decoder.
 const BRANDS: [&[u8; 4]; 34] = [
     b"avif", b"avis", b"avio", b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"MiHA", b"MiHB", b"MiHE", b"MiPr",
     b"MA1A", b"MA1B", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avci", b"avcs",
@@ -30,7 +30,7 @@ const BRANDS: [&[u8; 4]; 34] = [
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let all = top_level(input)?;
     let sequence = all.iter().find(|found| &found.kind == b"moov" && !found.cut);
-    // Where no image is named, the file is a sequence and nothing else.
+    // A file without a primary image is a sequence only.
     let meta = meta(input)?.filter(|meta| meta.primary.is_some() || sequence.is_none());
     if meta.is_none() && sequence.is_none() {
         return Err(Error::Damaged("no meta box"));
@@ -61,10 +61,10 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         b"meta" => meta_at == Some(found.range.start),
         kind => kind == b"mdat",
     };
-    // What comes behind the last box that is kept and behind what offsets lead to is left out.
+    // The file ends after the last kept box and the last referenced byte.
     let places = used.iter().map(|range| range.end).filter(|end| *end <= input.len());
     let end = all.iter().filter(|found| is_kept(found)).map(|found| found.range.end).chain(places).max().unwrap_or(0);
-    // Offsets lead wherever they like, in damaged files into boxes of other kinds and to where there is no box.
+    // Offsets are arbitrary: in damaged files they may refer to boxes of other types, or outside of any box.
     let others = all.iter().filter(|found| !is_kept(found));
     let no_box = all.last().map_or(0, |last| last.range.end)..end;
     let room: Vec<_> =
@@ -88,7 +88,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     Ok(apply(input.len(), end, edits))
 }
 
-/// Clears the version of the first brand, and writes that brand over those that are not known.
+/// Clears the version of the major brand, and overwrites unknown brands with the major brand.
 fn edit_brands<R: Read + Seek>(
     input: &mut Input<'_, R>,
     found: &BoxAt,
@@ -108,7 +108,7 @@ fn edit_brands<R: Read + Seek>(
     Ok(())
 }
 
-/// Whether one of these ranges, which are in order and apart from each other, holds all of `range`.
+/// Whether one of these sorted, disjoint ranges contains `range`.
 fn covers(ranges: &[Range<u64>], range: &Range<u64>) -> bool {
     let after = ranges.partition_point(|other| other.start <= range.start);
     after.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|other| range.end <= other.end)
@@ -127,14 +127,14 @@ fn extents_of(meta: &Meta, wanted: impl Fn(u32) -> bool) -> Vec<Range<u64>> {
     meta.locations.iter().filter(|location| wanted(location.id)).flat_map(|location| meta.extents(location)).collect()
 }
 
-/// An item that stays with new content of the same length.
+/// An item that is kept with new content of the same length.
 struct Replacement {
     id: u32,
     extents: Vec<(Range<u64>, Vec<u8>)>,
 }
 
-/// The rights that are kept, in the place of the Exif and XMP items that they come from. Rights that need more room
-/// than there was are left out.
+/// The rights metadata that replaces the Exif and XMP items that it was taken from. It is dropped if it needs more
+/// space than these have.
 fn replacements<R: Read + Seek>(
     input: &mut Input<'_, R>,
     meta: &Meta,
@@ -145,11 +145,11 @@ fn replacements<R: Read + Seek>(
         return Ok(Vec::new());
     }
     let mut parts = parts::of_heif(input, meta, keep.want())?;
-    // Items are shown as their properties say, so the block need not say it.
+    // The orientation of items is stored in properties, so the block need not contain it.
     parts.orientation = None;
     let blocks = for_same_pixels(&parts, keep, input.meter())?;
     let meter = input.meter();
-    // The offset of the TIFF header behind this field (ISO/IEC 23008-12, A.2.1).
+    // The offset of the TIFF header after this field (ISO/IEC 23008-12, A.2.1).
     let exif = blocks.exif.map(|exif| [vec![0; 4], exif].concat());
     let exif = meta.exif_items().next().zip(exif).map(|(id, data)| fill(meta, id, &data, 0, meter)).transpose()?;
     let xmp =
@@ -158,14 +158,14 @@ fn replacements<R: Read + Seek>(
     Ok(without_overlaps(replacements.filter(|replacement| !images.contains(&replacement.id)).collect()))
 }
 
-/// None at all where two of their extents overlap, since neither content would be whole.
+/// Drops all replacements if any of their extents overlap, since they would overwrite each other.
 fn without_overlaps(replacements: Vec<Replacement>) -> Vec<Replacement> {
     let ranges: Vec<_> = replacements.iter().flat_map(|r| r.extents.iter().map(|(range, _)| range.clone())).collect();
     let length = |ranges: &[Range<u64>]| ranges.iter().map(|range| range.end - range.start).sum::<u64>();
     if length(&merged(&ranges)) == length(&ranges) { replacements } else { Vec::new() }
 }
 
-/// The extents of an item filled with new data and padding, if it fits.
+/// The extents of an item filled with new data and padding; `None` if it does not fit.
 fn fill(meta: &Meta, id: u32, data: &[u8], padding: u8, meter: &Meter<'_>) -> Result<Option<Replacement>, Exhausted> {
     let Some(location) = meta.locations.of(id) else { return Ok(None) };
     let ranges = meta.extents(location);
@@ -183,7 +183,7 @@ fn fill(meta: &Meta, id: u32, data: &[u8], padding: u8, meter: &Meter<'_>) -> Re
     Ok(Some(Replacement { id, extents: ranges.into_iter().map(take).collect() }))
 }
 
-/// The meta box with the items that stay, in the size that it had.
+/// The meta box with the kept items, in its original size.
 fn new_meta<R: Read + Seek>(
     input: &mut Input<'_, R>,
     meta: &Meta,
@@ -192,7 +192,7 @@ fn new_meta<R: Read + Seek>(
 ) -> Result<Vec<u8>, Error> {
     let metadata = replaced.iter().map(|replacement| replacement.id).collect();
     let mut payload = meta.payload.clone();
-    // Data of items inside the meta box itself (8.11.11).
+    // The data of items in the meta box itself (8.11.11).
     let idat = meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end;
     let used = extents_of(meta, |id| kept.contains(&id));
     for range in without(std::slice::from_ref(&idat), &used) {
@@ -213,7 +213,7 @@ fn overwrite(payload: &mut [u8], payload_at: u64, range: &Range<u64>, byte: impl
     payload.iter_mut().skip(start).take(len).enumerate().for_each(|(index, to)| *to = byte(index));
 }
 
-/// Turns a box into empty space.
+/// Replaces a box by free space.
 pub(super) fn edit_to_free(found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) {
     let kind_at = found.range.start + 4;
     edits.push((kind_at..kind_at + 4, Edit::Bytes(b"free".to_vec())));

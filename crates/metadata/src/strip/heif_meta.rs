@@ -1,4 +1,4 @@
-//! Which items of an AVIF or HEIF file are kept, and the `meta` box without the others.
+//! Selects the items of an AVIF or HEIF file that are kept, and rewrites the `meta` box without the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,21 +9,22 @@ use image_origin_container::isobmff::{BoxAt, Fields, write_box};
 use image_origin_container::slice;
 use image_origin_container::{Exhausted, Meter};
 
-/// Auxiliary images that are part of what is shown: transparency, as AVIF and as HEVC in HEIF name it.
+/// The types of auxiliary images that are visible: alpha, as named by AVIF and by HEVC in HEIF.
 pub(super) const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];
 
-/// Where the kind of a handler stands, behind version, flags and a number that is 0; zeros and a name come behind it
+/// The position of the handler type, after version, flags and a number that is 0; it is followed by zeros and a name
 /// (ISO/IEC 14496-12, 8.4.3).
 pub(super) const HANDLER_KIND: Range<u64> = 8..12;
 
-/// The primary image and what it is made of or shown with: tiles, transparency, and a tone-mapped rendition with its
-/// gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and metadata are not.
+/// Returns the primary image and everything that it consists of or is shown with: tiles, alpha, and a tone-mapped
+/// rendition with its gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and
+/// metadata are excluded.
 pub(super) fn kept_items(meta: &Meta) -> BTreeSet<u32> {
     let (metadata, images): (Vec<_>, Vec<_>) = meta.items.iter().partition(|item| is_metadata(item));
     let images: BTreeSet<_> = images.iter().map(|item| item.id).collect();
     let Some(primary) = meta.primary else { return BTreeSet::new() };
     let mut kept = shown_with(meta, primary);
-    // A damaged file may call metadata its primary image, or give an image and metadata one number.
+    // A damaged file may have metadata as its primary image, or the same id for an image and metadata.
     metadata.iter().filter(|item| !images.contains(&item.id)).for_each(|item| _ = kept.remove(&item.id));
     kept
 }
@@ -32,7 +33,7 @@ fn is_metadata(item: &Item) -> bool {
     matches!(&item.kind, b"Exif" | b"mime" | b"uri ")
 }
 
-/// The primary image and what it leads to.
+/// The primary image and the items that it refers to.
 fn shown_with(meta: &Meta, primary: u32) -> BTreeSet<u32> {
     let leads_to = leads_to(meta);
     let mut kept = BTreeSet::from([primary]);
@@ -44,13 +45,13 @@ fn shown_with(meta: &Meta, primary: u32) -> BTreeSet<u32> {
     kept
 }
 
-/// Which items stay if an item stays.
+/// The items that must be kept if an item is kept.
 fn leads_to(meta: &Meta) -> BTreeMap<u32, Vec<u32>> {
     let tone_mapped: BTreeSet<_> = meta.items.iter().filter(|item| &item.kind == b"tmap").map(|item| item.id).collect();
     let alpha = alpha_items(meta);
     let mut edges: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for Reference { kind, from, to } in &meta.references {
-        // Tiles and inputs, premultiplication, layers that others are predicted from.
+        // Tiles and inputs, premultiplication, and layers used for prediction.
         if matches!(kind, b"dimg" | b"prem" | b"base" | b"exbl" | b"pred" | b"tbas") {
             edges.entry(*from).or_default().extend(to);
         }
@@ -62,7 +63,7 @@ fn leads_to(meta: &Meta) -> BTreeMap<u32, Vec<u32>> {
 }
 
 fn alpha_items(meta: &Meta) -> BTreeSet<u32> {
-    // Version and flags, then the name, ended by a zero (ISO/IEC 23008-12, 6.5.8).
+    // Version and flags, followed by the null-terminated name (ISO/IEC 23008-12, 6.5.8).
     let is_alpha = |(kind, range): &([u8; 4], Range<u64>)| {
         let name = slice(&meta.payload, range).get(4..).and_then(|bytes| bytes.split(|&b| b == 0).next());
         kind == b"auxC" && name.is_some_and(|name| ALPHA.contains(&name))
@@ -73,9 +74,9 @@ fn alpha_items(meta: &Meta) -> BTreeSet<u32> {
     meta.associations.iter().filter(has_alpha).map(|association| association.id).collect()
 }
 
-/// The payload of the meta box with the information, places, references and properties of these images and items of
-/// metadata alone, in the length that it had: empty space takes the place of what is gone. Damage where the room left is
-/// too small for that.
+/// The payload of the meta box with only the information, locations, references and properties of these images and
+/// metadata items, in its original length: dropped parts become free space. An error if there is too little space for
+/// that.
 pub(super) fn without_items(
     meta: &Meta,
     payload: &[u8],
@@ -84,7 +85,7 @@ pub(super) fn without_items(
     meter: &Meter<'_>,
 ) -> Result<Vec<u8>, Error> {
     let ids: &BTreeSet<u32> = &images.union(metadata).copied().collect();
-    // In a damaged file two items may have one number.
+    // In a damaged file two items may have the same id.
     let stays = |item: &Item| if is_metadata(item) { metadata.contains(&item.id) } else { images.contains(&item.id) };
     let mut out = payload.get(..4).ok_or_else(broken)?.to_vec();
     for child in meta_children(payload, meter)? {
@@ -136,7 +137,7 @@ fn item_information(meta: &Meta, payload: &[u8], bytes: &[u8], stays: impl Fn(&I
         let names = item.names_at.saturating_sub(item.range.start) as usize;
         let names = entry.get_mut(names..).unwrap_or_default();
         if is_metadata(item) {
-            // The name of the item stands before its content's type.
+            // The name of the item precedes its content type.
             names.iter_mut().take_while(|byte| **byte != 0).for_each(|byte| *byte = b' ');
         } else {
             names.fill(0);
@@ -146,7 +147,7 @@ fn item_information(meta: &Meta, payload: &[u8], bytes: &[u8], stays: impl Fn(&I
     Some(out)
 }
 
-/// References between items that stay. A box without any is left out.
+/// The references between kept items. A box without any is dropped.
 fn item_references(meta: &Meta, bytes: &[u8], ids: &BTreeSet<u32>) -> Option<Vec<u8>> {
     let mut out = bytes.get(..4)?.to_vec();
     let wide = *out.first()? != 0;
@@ -184,8 +185,8 @@ fn item_properties(
     Ok(out)
 }
 
-/// The property container. Associations count its boxes, so all stay; those become zeros that no image has, and those that
-/// are not known to be needed for showing one (names, descriptions, dates).
+/// The property container. Associations refer to its boxes by index, so all boxes are kept; those that no kept image
+/// uses, or that are not known to be needed for display (names, descriptions, dates), are overwritten with zeros.
 fn properties(
     meta: &Meta,
     payload: &[u8],
@@ -214,7 +215,7 @@ fn zero(bytes: &mut [u8], at: u64, range: &Range<u64>) {
     bytes.iter_mut().skip(start).take(len).for_each(|byte| *byte = 0);
 }
 
-/// How many bytes of a property or of a box in a sample entry have a meaning for showing an image.
+/// The number of bytes of a property, or of a box in a sample entry, that are meaningful for display.
 pub(super) fn meaningful_len(kind: [u8; 4], content: &[u8]) -> usize {
     let len = match &kind {
         b"ispe" => 12,
@@ -225,7 +226,7 @@ pub(super) fn meaningful_len(kind: [u8; 4], content: &[u8]) -> usize {
         b"clli" | b"ccst" => 4 + if &kind == b"ccst" { 4 } else { 0 },
         b"mdcv" => 24,
         b"amve" => 8,
-        // Version, flags and how many depths there are stand before these (ISO/IEC 23008-12, 6.5.6).
+        // Version, flags and the number of channels precede the bit depths (ISO/IEC 23008-12, 6.5.6).
         b"pixi" => 5 + content.get(4).map_or(0, |count| usize::from(*count)),
         b"colr" => match content {
             [b'n', b'c', b'l', b'x', ..] => 11,
@@ -234,7 +235,7 @@ pub(super) fn meaningful_len(kind: [u8; 4], content: &[u8]) -> usize {
             }
             _ => 0,
         },
-        // Version and flags, and the name with the zero behind it (6.5.8).
+        // Version and flags, and the null-terminated name (6.5.8).
         b"auxC" | b"auxi" => {
             content.iter().skip(4).position(|byte| *byte == 0).map_or(content.len(), |name| 4 + name + 1)
         }
@@ -245,13 +246,13 @@ pub(super) fn meaningful_len(kind: [u8; 4], content: &[u8]) -> usize {
     len.min(content.len())
 }
 
-/// Whether a data information box says what it says as a rule: that the data are in this file (ISO/IEC 14496-12, 8.7.1).
+/// Whether a data information box has the usual content: the data is in this file (ISO/IEC 14496-12, 8.7.1).
 pub(super) fn has_no_place(content: &[u8]) -> bool {
     content == b"\0\0\0\x1cdref\0\0\0\0\0\0\0\x01\0\0\0\x0curl \0\0\0\x01"
 }
 
-/// Whether properties of an item stay. The primary image of a damaged file may be no item that stays; it is upright as
-/// before all the same.
+/// Whether the properties of an item are kept. The primary image of a damaged file may not be a kept item; its
+/// orientation is kept nevertheless.
 fn stays_upright(meta: &Meta, ids: &BTreeSet<u32>, id: u32) -> bool {
     ids.contains(&id) || meta.primary == Some(id)
 }
@@ -266,7 +267,8 @@ fn associations(meta: &Meta, payload: &[u8], part: &Range<u64>, ids: &BTreeSet<u
     Some(out)
 }
 
-/// Entity groups (ISO/IEC 14496-12, 8.18) of alternatives, all of which stay: a tone-mapped rendition and its base.
+/// Entity groups (ISO/IEC 14496-12, 8.18) of alternatives that are all kept: a tone-mapped rendition and its base
+/// image.
 fn groups(payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>, meter: &Meter<'_>) -> Result<Vec<u8>, Exhausted> {
     let stays = |group: &BoxAt| {
         let mut fields = Fields(slice(payload, &group.payload));

@@ -1,5 +1,5 @@
-//! The movie box of an image sequence (ISO/IEC 14496-12, 8.2 to 8.7): its tracks of pictures and of transparency stay, with
-//! the tables that lead to their samples. User data, metadata, dates, names and other tracks become empty space.
+//! The movie box of an image sequence (ISO/IEC 14496-12, 8.2 to 8.7): its picture and alpha tracks are kept, with the
+//! tables that refer to their samples. User data, metadata, dates, names and other tracks are overwritten.
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -12,15 +12,15 @@ use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
 use image_origin_container::isobmff::{BoxAt, Fields, boxes};
 
-/// Fields of a sample entry of pictures in front of its boxes (12.1.3), and the name of the compressor in them.
+/// The length of the fields of a visual sample entry before its boxes (12.1.3), which include a compressor name.
 const VISUAL_SAMPLE_ENTRY: u64 = 78;
 const COMPRESSOR_NAME: Range<u64> = 42..74;
 
-/// Boxes of a sample entry that pictures cannot be shown without.
+/// The boxes of a sample entry that are required for display.
 const DESCRIBING: [&[u8; 4]; 12] =
     [b"av1C", b"hvcC", b"lhvC", b"avcC", b"colr", b"pasp", b"clap", b"ccst", b"auxi", b"clli", b"mdcv", b"amve"];
 
-/// Goes through the movie box; gives the places of the samples of those tracks that stay.
+/// Processes the movie box, and returns the locations of the samples of the kept tracks.
 pub(super) fn samples<R: Read + Seek>(
     input: &mut Input<'_, R>,
     movie: &BoxAt,
@@ -44,12 +44,12 @@ pub(super) fn samples<R: Read + Seek>(
     if has_picture { Ok(samples) } else { Err(Error::Damaged("no track of pictures")) }
 }
 
-/// Clears what stands behind the first `len` bytes of a box.
+/// Clears everything after the first `len` bytes of a box.
 fn end_at(found: &BoxAt, len: u64, edits: &mut Vec<(Range<u64>, Edit)>) {
     edits.push((found.payload.start.saturating_add(len).min(found.payload.end)..found.payload.end, Edit::Zeros));
 }
 
-/// Clears the times of creation and modification in a header of this length, and what stands behind it. Times and lengths
+/// Clears the creation and modification times in a header of this length, and everything after it. Times and durations
 /// have twice the size in version 1.
 fn header<R: Read + Seek>(
     input: &mut Input<'_, R>,
@@ -65,7 +65,7 @@ fn header<R: Read + Seek>(
     Ok(())
 }
 
-/// A track that stays.
+/// A kept track.
 struct Track {
     children: Vec<BoxAt>,
     media: Vec<BoxAt>,
@@ -75,7 +75,7 @@ struct Track {
 }
 
 impl Track {
-    /// `None` for a track that shows nothing.
+    /// `None` for a track that is not visible.
     fn read<R: Read + Seek>(input: &mut Input<'_, R>, track: &BoxAt) -> Result<Option<Self>, Error> {
         let mut inside = |boxes_of: &[BoxAt], kind: &[u8; 4]| match boxes_of.iter().find(|found| &found.kind == kind) {
             Some(found) => boxes(input, found.payload.clone()),
@@ -145,7 +145,7 @@ impl Track {
     }
 }
 
-/// The boxes of each sample entry, which are the first bytes of its payload and a list of boxes.
+/// The sample entries, each with the boxes that follow its fixed fields.
 fn descriptions<R: Read + Seek>(input: &mut Input<'_, R>, found: &BoxAt) -> Result<Vec<(BoxAt, Vec<BoxAt>)>, Error> {
     let entries = found.payload.start.saturating_add(8)..found.payload.end;
     let mut all = Vec::new();
@@ -161,7 +161,7 @@ fn is_alpha<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result
     let Some(found) = table.iter().find(|found| &found.kind == b"stsd") else { return Ok(false) };
     for (_, inside) in descriptions(input, found)? {
         for auxiliary in inside.iter().filter(|found| &found.kind == b"auxi") {
-            // Version and flags stand before the name (ISO/IEC 23008-12, 7.5.3).
+            // Version and flags precede the name (ISO/IEC 23008-12, 7.5.3).
             let content = input.copy(auxiliary.payload.clone(), 64)?;
             let name = content.get(4..).and_then(|bytes| bytes.split(|&byte| byte == 0).next());
             if name.is_some_and(|name| ALPHA.contains(&name)) {
@@ -198,7 +198,7 @@ fn edit_descriptions<R: Read + Seek>(
     Ok(())
 }
 
-/// Clears what stands behind the entries of a table, whose number comes behind version and flags, and tables that lead to no
+/// Clears everything after the entries of a table, whose number follows version and flags, and tables that refer to no
 /// sample.
 fn edit_table<R: Read + Seek>(
     input: &mut Input<'_, R>,
@@ -214,7 +214,7 @@ fn edit_table<R: Read + Seek>(
         b"stsc" => 8 + 12 * count,
         b"stco" | b"stss" => 8 + 4 * count,
         b"elst" => 8 + count * if is_wide { 20 } else { 12 },
-        // Here, what all samples have in common comes first.
+        // In this table, the common sample size precedes the count.
         b"stsz" if count == 0 => 12 + 4 * number(input.array(start + 8)?),
         b"stsz" => 12,
         b"stz2" => 12 + (number(input.array(start + 8)?) * (count & 0xff)).div_ceil(8),
@@ -227,7 +227,7 @@ fn edit_table<R: Read + Seek>(
     Ok(())
 }
 
-/// The places of a track's samples: chunks, each of some samples (8.7.3 to 8.7.5).
+/// The locations of a track's samples: chunks of several samples each (8.7.3 to 8.7.5).
 fn sample_places<R: Read + Seek>(
     input: &mut Input<'_, R>,
     table: &[BoxAt],
@@ -267,9 +267,9 @@ fn sample_places<R: Read + Seek>(
 /// The sizes of samples (8.7.3).
 struct Sizes<'t> {
     count: u64,
-    /// The size of all of them; 0 where each has its own.
+    /// The common size of all samples; 0 if each has its own.
     common: u64,
-    /// Bits of an entry.
+    /// The length of an entry in bits.
     bits: usize,
     entries: &'t [u8],
 }

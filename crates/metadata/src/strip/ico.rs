@@ -1,5 +1,5 @@
-//! Icons and cursors: a directory of bitmaps, which have no metadata, and of PNG files, which are stripped in turn. The
-//! directory is written anew, so that what it does not name is gone.
+//! ICO and CUR: a directory of bitmaps, which have no metadata, and of PNG files, which are stripped individually. The
+//! directory is rewritten, so that unreferenced bytes are dropped.
 
 use std::io::{Cursor, Read, Seek};
 use std::ops::Range;
@@ -12,9 +12,9 @@ use image_origin_container::Input;
 
 const HEADER_LEN: u64 = 6;
 const ENTRY_LEN: u64 = 16;
-/// The most that all PNG files of one icon may be, since they are held in memory. Icons are of 256 pixels at most.
+/// The maximum total size of the PNG files in an icon, which are held in memory. Icons have at most 256 pixels.
 const MAX_PNG: u64 = 16 << 20;
-/// The longest header of a bitmap.
+/// The maximum length of a DIB header.
 const MAX_DIB: usize = 124;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
@@ -40,7 +40,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
                 .write_to(Cursor::new(&file), &mut clean)?;
             image.insert(&clean);
         } else {
-            // What has no header of a bitmap is shown by nobody.
+            // An entry without a DIB header is shown by no viewer.
             let Ok(len) = icon_len(&input.copy(range.clone(), MAX_DIB)?) else { continue };
             image.copy(range.start..range.end.min(range.start.saturating_add(len)));
         }
@@ -57,7 +57,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
         let mut entry = *entry;
         let fields = [image.len(), at].map(|field| u32::try_from(field).unwrap_or(u32::MAX).to_le_bytes()).concat();
         at += image.len();
-        // A byte that is reserved, and the place.
+        // A reserved byte, and the location.
         entry[3] = 0;
         entry.iter_mut().skip(8).zip(fields).for_each(|(to, from)| *to = from);
         out.insert(&entry);
@@ -66,7 +66,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     Ok(out)
 }
 
-/// Length and offset of an image's data.
+/// The length and offset of an image's data.
 fn place(entry: &[u8; ENTRY_LEN as usize]) -> Range<u64> {
     let [.., l0, l1, l2, l3, o0, o1, o2, o3] = *entry;
     let start = u64::from(u32::from_le_bytes([o0, o1, o2, o3]));

@@ -1,5 +1,5 @@
-//! JPEG: keeps what decoders read to show the picture: the frame, its scans and the tables that these use, the JFIF and
-//! Adobe headers, and the ICC profile. Segments lose what stands behind their own parameters.
+//! JPEG: keeps what decoders use to show the picture: the frame, its scans and the tables that these use, the JFIF and
+//! Adobe headers, and the ICC profile. Trailing bytes after the parameters of a segment are dropped.
 
 use std::io::{self, Cursor, Read, Seek};
 use std::ops::Range;
@@ -16,23 +16,23 @@ use image_origin_container::blocks::Blocks;
 use image_origin_container::jpeg::{self, Segment};
 use image_origin_container::{MAX_PARTS, parts};
 
-/// "JFIF", version, unit, densities, and the size of a thumbnail (JFIF 1.02): what is left without the thumbnail.
+/// The length of a JFIF header without thumbnail: "JFIF", version, unit, densities, and thumbnail size (JFIF 1.02).
 const JFIF_LEN: usize = 14;
-/// "Adobe", version, flags, and the colour transform (Adobe technical note 5116).
+/// The length of an Adobe header: "Adobe", version, flags, and colour transform (Adobe technical note 5116).
 const ADOBE_LEN: usize = 12;
-/// Bytes of a profile that one segment holds, beside its name, its number and the count (ICC.1:2022, B.4).
+/// The number of profile bytes in a segment, besides identifier, number and count (ICC.1:2022, B.4).
 const ICC_CHUNK: usize = jpeg::MAX_PAYLOAD - jpeg::ICC.len() - 2;
 
-/// One image of the file.
+/// An image in the file.
 pub(super) struct Image {
-    /// Its segments up to its EOI; the entropy-coded data belongs to the SOS before it.
+    /// The segments up to its EOI; entropy-coded data belongs to the preceding SOS.
     pub(super) segments: Vec<Segment>,
-    /// Where it ends.
+    /// The offset of its end.
     pub(super) end: u64,
 }
 
 impl Image {
-    /// Whether the image has the end that it should have.
+    /// Whether the image ends with EOI.
     pub(super) fn is_complete(&self) -> bool {
         self.segments.last().is_some_and(|segment| segment.marker == jpeg::EOI)
     }
@@ -54,12 +54,12 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     }
 }
 
-/// The image that opens at `start`.
+/// Reads the image that begins at `start`.
 pub(super) fn image<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Image, Error> {
     image_with(input, start, false)
 }
 
-/// The same of an image for which the interval of restarts may be set elsewhere.
+/// Reads an image whose restart interval may be defined elsewhere.
 fn image_with<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, mut has_restarts: bool) -> Result<Image, Error> {
     let mut segments = Vec::new();
     let mut at = start;
@@ -68,7 +68,7 @@ fn image_with<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, mut has_rest
         match segment.marker {
             jpeg::SOS => {
                 at = jpeg::scan_end(input, segment.range.end)?;
-                // Without an interval, decoders read no further than to the first restart marker (B.2.1).
+                // Without a restart interval, decoders stop at the first restart marker (B.2.1).
                 segment.range.end = if has_restarts { at } else { jpeg::data_end(input, segment.range.end, at)? };
             }
             jpeg::DRI => has_restarts = input.array::<2>(segment.payload.start)?.is_some_and(|count| count != [0, 0]),
@@ -87,7 +87,7 @@ fn image_with<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, mut has_rest
     Ok(Image { segments, end: at })
 }
 
-/// Both images, and in the first what leads to the second.
+/// Both images, and in the first one the references to the second.
 fn with_gain_map<R: Read + Seek>(
     input: &mut Input<'_, R>,
     image: &Image,
@@ -110,8 +110,8 @@ fn with_gain_map<R: Read + Seek>(
     Ok(out)
 }
 
-/// What is kept of an image within another file, in which its tables may stand elsewhere, and the end of that; `None` for
-/// one that no decoder reads.
+/// The kept part of an image within another file, which may define its tables elsewhere, and its end; `None` for one
+/// that no decoder reads.
 pub(super) fn embedded<R: Read + Seek>(
     input: &mut Input<'_, R>,
     range: Range<u64>,
@@ -130,7 +130,7 @@ pub(super) fn embedded<R: Read + Seek>(
     })
 }
 
-/// The tables of images within another file (TIFF technical note 2), and whether an interval of restarts is among them.
+/// The shared tables of images within another file (TIFF technical note 2), and whether they define a restart interval.
 pub(super) fn shared_tables(tables: &[u8], meter: &Meter<'_>) -> Result<(Vec<u8>, bool), Error> {
     let mut input = Input::new(Cursor::new(tables), meter)?;
     let segments = image(&mut input, 0)?.segments;
@@ -160,8 +160,8 @@ pub(super) fn shared_tables(tables: &[u8], meter: &Meter<'_>) -> Result<(Vec<u8>
     Ok((out, has_restarts))
 }
 
-/// Everything that is kept, with `blocks` where readers look for them, and that place: first of all, but after a JFIF
-/// header that opens the file (JFIF 1.02 wants to be first, and so does Exif; readers take either order).
+/// Everything that is kept, with `blocks` where readers expect them, and that offset: at the beginning, but after a
+/// leading JFIF header (both JFIF 1.02 and Exif require to be first; readers accept either order).
 fn rewrite<R: Read + Seek>(
     input: &Input<'_, R>,
     segments: &[Segment],
@@ -182,10 +182,10 @@ fn rewrite<R: Read + Seek>(
     Ok((out, blocks_at))
 }
 
-/// What is kept of each segment of an image.
+/// The kept part of each segment of an image.
 ///
 /// # Errors
-/// [`Error::Damaged`] where no decoder could make a picture of it: a scan that fits no frame header.
+/// [`Error::Damaged`] if no decoder could show the image: a scan does not match its frame header.
 pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<Rewrite>, Error> {
     let source_len = input.len();
     let mut kept: Vec<_> = segments.iter().map(|_| Rewrite::new(source_len)).collect();
@@ -193,7 +193,7 @@ pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment
     let (mut frame, mut tables): (Option<Frame>, _) = (None, Tables::default());
     let (mut scans, mut has_jfif, mut adobe, mut is_over) = (0, false, None, false);
     for (index, segment) in segments.iter().enumerate() {
-        // The height may stand behind the first scan (B.2.5).
+        // The height may be defined after the first scan (B.2.5).
         let needs_height = scans == 1
             && frame.as_ref().is_some_and(|frame| frame.height == 0)
             && segments.get(index.wrapping_sub(1)).is_some_and(|before| before.marker == jpeg::SOS);
@@ -203,14 +203,14 @@ pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment
             jpeg::DNL if needs_height && !segment.cut => {
                 trimmed(input, segment, 2, &mut kept[index])?;
             }
-            // A segment without its end stands at the end of the file, with nothing to be shown behind it.
+            // A truncated segment is the last one in the file.
             _ if segment.cut || is_over => {}
             jpeg::APP0 if !has_jfif && scans == 0 => {
                 has_jfif = keep_header(input, segment, b"JFIF\0", JFIF_LEN, &mut kept[index])?;
             }
             jpeg::APP14 if scans == 0 => {
                 let mut header = Rewrite::new(source_len);
-                // Of several, the last one counts.
+                // If there are several, the last one is used.
                 if keep_header(input, segment, b"Adobe", ADOBE_LEN, &mut header)? {
                     adobe = Some((index, header));
                 }
@@ -233,7 +233,7 @@ pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment
                 trimmed(input, segment, scan.header_len, &mut kept[index])?;
                 kept[index].copy(segment.payload.end..segment.range.end);
             }
-            // Decoders read no further than to a second frame.
+            // Decoders stop at a second frame.
             marker if Frame::is_marker(marker) && frame.is_some() => is_over = true,
             marker if Frame::is_marker(marker) => {
                 let read = Frame::read(marker, &payload(input, segment)?).ok_or(Error::Damaged("the frame header"))?;
@@ -279,7 +279,7 @@ fn trimmed<R: Read + Seek>(
     Ok(())
 }
 
-/// Keeps a segment with new content, as a copy where it is the old one.
+/// Keeps a segment with new content, as a copy if it is unchanged.
 fn replaced<R: Read + Seek>(
     input: &mut Input<'_, R>,
     segment: &Segment,
@@ -294,8 +294,7 @@ fn replaced<R: Read + Seek>(
     Ok(())
 }
 
-/// Keeps the segments of a profile that is whole, in the order in which they are. One with bytes behind its end is written
-/// anew without them.
+/// Keeps the segments of a complete profile, in their order. A profile with trailing bytes is rewritten without them.
 fn keep_profile<R: Read + Seek>(
     input: &mut Input<'_, R>,
     segments: &[Segment],
@@ -314,7 +313,7 @@ fn keep_profile<R: Read + Seek>(
     let numbered: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.as_slice()).collect();
     let Some(profile) = jpeg::join_icc(&numbered) else { return Ok(()) };
     let Some(len) = icc::len(&profile).filter(|len| *len <= MAX_PROFILE) else { return Ok(()) };
-    // Of several chunks with one number, the first counts.
+    // If several chunks have the same number, the first one is used.
     let mut seen = [false; 256];
     let first = |(_, chunk): &&(usize, Vec<u8>)| {
         let number = usize::from(chunk.first().copied().unwrap_or_default());
@@ -333,8 +332,8 @@ fn keep_profile<R: Read + Seek>(
     Ok(())
 }
 
-/// Keeps the first `len` bytes of a segment that opens with `name`, where decoders look no further, and tells whether it is
-/// one: decoders pass a shorter one over.
+/// Keeps the first `len` bytes of a segment that begins with `name`, which is all that decoders read, and returns
+/// whether it is long enough: decoders ignore a shorter one.
 fn keep_header<R: Read + Seek>(
     input: &mut Input<'_, R>,
     segment: &Segment,
@@ -347,7 +346,7 @@ fn keep_header<R: Read + Seek>(
         return Ok(false);
     }
     if segment.marker == jpeg::APP0 {
-        // JFIF 1.02: bytes 12 and 13 are the size of a thumbnail, whose pixels follow.
+        // JFIF 1.02: bytes 12 and 13 are the thumbnail size, followed by its pixels.
         bytes.get_mut(12..).unwrap_or_default().fill(0);
     }
     replaced(input, segment, &jpeg::segment(segment.marker, &[&bytes]), out)?;

@@ -1,30 +1,30 @@
-//! Which tables of a JPEG its scans use (ISO/IEC 10918-1, B.2.4): of a segment that defines several, only those count that
-//! are used before they are defined anew.
+//! Determines which tables of a JPEG its scans use (ISO/IEC 10918-1, B.2.4): of a segment with several tables, only
+//! those are kept that are used before they are redefined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use image_origin_container::jpeg;
 
-/// What is read of a frame header (B.2.2).
+/// The parsed frame header (B.2.2).
 pub(super) struct Frame {
     marker: u8,
-    /// Rows; 0 if a DNL segment behind the first scan says it.
+    /// The number of rows; 0 if a DNL segment after the first scan defines it.
     pub(super) height: u16,
     components: Vec<Component>,
-    /// Bytes of the parameters that have a meaning.
+    /// The number of meaningful bytes of the parameters.
     pub(super) header_len: usize,
 }
 
 struct Component {
     id: u8,
     quantisation: u8,
-    /// Whether a scan has had data for it.
+    /// Whether a scan contained data of this component.
     is_coded: bool,
 }
 
 impl Frame {
-    /// Whether a marker opens a frame: SOFn, among which are DHT, JPG and DAC (table B.1).
+    /// Whether a marker begins a frame: SOFn, in whose range are also DHT, JPG and DAC (table B.1).
     pub(super) const fn is_marker(marker: u8) -> bool {
         matches!(marker, 0xc0..=0xcf) && !matches!(marker, jpeg::DHT | 0xc8 | jpeg::DAC)
     }
@@ -46,7 +46,7 @@ impl Frame {
         matches!(self.marker, 0xc2 | 0xc6 | 0xca | 0xce)
     }
 
-    /// Takes a scan in; tells whether the picture is whole with it. Decoders read none behind it then.
+    /// Records a scan, and returns whether it completes the picture. Decoders then ignore further scans.
     pub(super) fn is_over_with(&mut self, scan: &Scan) -> bool {
         for part in &scan.parts {
             if let Some(component) = self.components.get_mut(part.component) {
@@ -57,18 +57,18 @@ impl Frame {
     }
 }
 
-/// What is read of a scan header (B.2.3).
+/// The parsed scan header (B.2.3).
 pub(super) struct Scan {
     parts: Vec<Part>,
-    /// Whether there are DC and AC coefficients in it that take a table.
+    /// Whether the scan contains DC and AC coefficients that use a table.
     has_dc: bool,
     has_ac: bool,
-    /// Bytes of the parameters that have a meaning.
+    /// The number of meaningful bytes of the parameters.
     pub(super) header_len: usize,
 }
 
 struct Part {
-    /// Its place in the frame header.
+    /// The index of the component in the frame header.
     component: usize,
     dc: u8,
     ac: u8,
@@ -87,7 +87,7 @@ impl Scan {
         let is_progressive = frame.is_progressive();
         Some(Self {
             parts: parts.filter(|parts| !parts.is_empty())?,
-            // Later bits of DC coefficients stand for themselves (G.1.2.1).
+            // The refinement bits of DC coefficients are not entropy-coded (G.1.2.1).
             has_dc: !is_progressive || (first == 0 && approximation >> 4 == 0),
             has_ac: !is_progressive || last > 0,
             header_len: 1 + usize::from(count) * 2 + 3,
@@ -95,20 +95,20 @@ impl Scan {
     }
 }
 
-/// The kind of a table and its number.
+/// The type and number of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Slot {
     Quantisation(u8),
     Dc(u8),
     Ac(u8),
-    /// Conditioning of an arithmetic coder (B.2.4.3), by its class and number.
+    /// Conditioning of an arithmetic coder (B.2.4.3), by class and number.
     Conditioning(u8),
 }
 
-/// A table's segment, and its place in the parameters of that.
+/// The segment of a table, and its range in the parameters of that segment.
 type Place = (usize, (usize, usize));
 
-/// The tables as they are defined while the segments of a file go by.
+/// The tables that are currently defined while the segments of a file are processed.
 #[derive(Default)]
 pub(super) struct Tables {
     defined: BTreeMap<Slot, Place>,
@@ -116,7 +116,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Takes in a segment of tables, up to the first that is none.
+    /// Records a segment of tables, up to the first invalid one.
     pub(super) fn define(&mut self, segment: usize, marker: u8, payload: &[u8]) {
         let mut at = 0;
         while let Some((slot, len)) = payload.get(at..).and_then(|rest| table(marker, rest)) {
@@ -129,7 +129,7 @@ impl Tables {
     pub(super) fn take(&mut self, scan: &Scan, frame: &Frame) {
         for part in &scan.parts {
             let component = frame.components.get(part.component);
-            // Those of quantisation count as they are when a component begins.
+            // A quantisation table applies as defined when the first scan of the component begins.
             let quantisation =
                 component.filter(|component| !component.is_coded).map(|component| component.quantisation);
             let slots = [
@@ -143,12 +143,12 @@ impl Tables {
         }
     }
 
-    /// Marks all tables as used that are defined: other files use them.
+    /// Marks all defined tables as used, because other images use them.
     pub(super) fn take_all(&mut self) {
         self.used.extend(self.defined.values());
     }
 
-    /// The segments with tables that were used, and the places of these within the parameters.
+    /// The segments with used tables, and the ranges of these in the parameters.
     pub(super) fn used(&self) -> BTreeMap<usize, Vec<Range<usize>>> {
         let mut used: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
         for &(segment, (start, end)) in &self.used {
@@ -158,7 +158,7 @@ impl Tables {
     }
 }
 
-/// The table that a segment's parameters go on with, and its length.
+/// Parses the next table in the parameters of a segment, and returns its length.
 fn table(marker: u8, rest: &[u8]) -> Option<(Slot, usize)> {
     let &kind = rest.first()?;
     let (class, number) = (kind >> 4, kind & 15);

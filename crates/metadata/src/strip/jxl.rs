@@ -1,5 +1,5 @@
-//! JPEG XL: a bare codestream holds no metadata, and of a container (ISO/IEC 18181-2) the boxes that the picture is made
-//! of are kept. Orientation and colour stand in the codestream.
+//! JPEG XL: a bare codestream contains no metadata, and of a container (ISO/IEC 18181-2) only the boxes with the
+//! codestream are kept. Orientation and colour are part of the codestream.
 
 use std::io::{Read, Seek};
 
@@ -7,9 +7,9 @@ use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::isobmff::{boxes, write_box};
 
-/// What says that a file is a JPEG XL, and nothing else (9.2).
+/// The file type box, which has a fixed content (9.2).
 const FILE_TYPE: &[u8] = b"jxl \0\0\0\0jxl ";
-/// The bit in the number of a part of the codestream that says that it is the last (9.9).
+/// The bit in the index of a partial codestream that marks the last one (9.9).
 const LAST_PART: u8 = 0x80;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {

@@ -1,37 +1,38 @@
-//! Where LZW data ends, as GIF and TIFF have it (GIF89a, appendix F; TIFF 6.0, section 13): codes are followed without making
-//! anything of them.
+//! Finds the end of LZW data, as used by GIF and TIFF (GIF89a, appendix F; TIFF 6.0, section 13): codes are parsed
+//! without decoding their values.
 
-/// Bits of the longest code.
+/// The maximum length of a code in bits.
 const MAX_CODE_BITS: u32 = 12;
 
-/// In which order the bits of codes stand, and when codes get longer.
+/// The bit order, and the point at which codes get longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The low bits first; codes get longer when all of a length are taken (GIF, and the first TIFFs).
+    /// Least significant bits first; codes get longer when all codes of a length are used (GIF, and early TIFF
+    /// writers).
     LowFirst,
-    /// The high bits first; codes get longer one code earlier (TIFF).
+    /// Most significant bits first; codes get longer one code earlier (TIFF).
     HighFirst,
 }
 
-/// Follows the codes to the one that ends them.
+/// Parses codes up to the end of the data.
 pub(super) struct Codes {
     order: Order,
     bits: u64,
     bit_count: u32,
-    /// Bits of a code of one value.
+    /// The number of bits of a single value.
     value_bits: u32,
     code_bits: u32,
-    /// How many values each code stands for.
+    /// The number of values that each code represents.
     lengths: Vec<u16>,
-    /// The length of the code before, unless that was the one that clears the table.
+    /// The number of values of the previous code, unless it was a clear code.
     previous: Option<u16>,
-    /// Values that are still wanted.
+    /// The number of remaining values.
     left: u64,
     is_over: bool,
 }
 
 impl Codes {
-    /// Of values of so many bits, of which so many are wanted.
+    /// Parses codes for values of `value_bits` bits, up to `wanted` values.
     pub(super) fn new(order: Order, value_bits: u32, wanted: u64) -> Self {
         let mut codes = Self {
             order,
@@ -54,7 +55,7 @@ impl Codes {
         (self.code_bits, self.previous) = (self.value_bits + 1, None);
     }
 
-    /// Takes bytes in. Tells how many of them are needed, if they hold the end.
+    /// Consumes bytes. Returns how many of them are needed, if they contain the end.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut needed = 0;
         for (index, byte) in bytes.iter().enumerate() {
@@ -93,7 +94,7 @@ impl Codes {
         }
     }
 
-    /// Takes a code in, and tells whether it is needed.
+    /// Consumes a code, and returns whether it is needed.
     fn is_needed(&mut self, code: usize) -> bool {
         let clear = 1 << self.value_bits;
         if code == clear {
@@ -109,7 +110,7 @@ impl Codes {
         let length = match (self.lengths.get(code), grown) {
             (Some(length), _) => *length,
             (None, Some(length)) if code == next => length,
-            // No decoder reads further than to a code that has no meaning.
+            // Decoders stop at an invalid code.
             _ => {
                 self.is_over = true;
                 return true;
@@ -148,7 +149,7 @@ mod tests {
                     assert_eq!(Codes::new(order, 8, wanted).take(&long), Some(bytes.len()), "{order:?} {len} {wanted}");
                 }
                 assert_eq!(Codes::new(order, 8, u64::MAX).take(&bytes[..bytes.len() - 1]), None, "{order:?} {len}");
-                // Whoever wants less needs less.
+                // Fewer values need fewer bytes.
                 if len > 2 {
                     let half = Codes::new(order, 8, u64::from(len / 2)).take(&long).unwrap();
                     assert!(half < bytes.len() && half > 0, "{order:?} {len}: {half}");

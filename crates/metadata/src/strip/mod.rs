@@ -1,7 +1,7 @@
-//! Takes metadata out of a file without touching a pixel: the container is written anew around the same compressed data.
+//! Removes metadata from a file without touching a pixel: the container is rewritten around the same compressed data.
 //!
-//! Each container keeps what is on its own list of things that a decoder needs, and nothing else: what is not known is
-//! not kept. Parts that cannot be read as the container's structure are not kept either, since they may hold anything.
+//! For each container there is a list of the parts that a decoder needs, and nothing else is kept; unknown parts are
+//! dropped. Parts that violate the structure of the container are dropped as well, since they may contain anything.
 
 mod bmp;
 mod edits;
@@ -30,15 +30,15 @@ use image_origin_container::Input;
 use image_origin_container::parts::Want;
 use image_origin_container::{Format, Meter, SNIFF_LEN, Work, sniff};
 
-/// What is kept of the metadata.
+/// Which metadata is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Keep {
-    /// Only what the picture cannot be shown without: the colour profile and the orientation.
+    /// Only what is required to display the picture: the colour profile and the orientation.
     #[default]
     None,
-    /// Also who made it, who is to be credited, and who holds which rights.
+    /// Also creator, credit and rights.
     Copyright,
-    /// Everything.
+    /// All metadata.
     All,
 }
 
@@ -51,20 +51,20 @@ impl Keep {
     }
 }
 
-/// The plan for `source` without its metadata, as far as `keep` does not hold it.
+/// Plans the content of `source` without its metadata, except for what `keep` retains.
 ///
-/// Reads headers through a small window and jumps over pixels, so memory does not grow with the file.
+/// Headers are read through a small window and pixels are skipped, so memory does not grow with the file.
 ///
 /// # Errors
-/// Any [`Error`]; `work` is asked throughout.
+/// Any [`Error`]; `work` is checked throughout.
 pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<Rewrite, Error> {
     strip_with_format(source, keep, work).map(|(_, rewrite)| rewrite)
 }
 
-/// The plan that [`strip`] makes, and the format that `source` turned out to have.
+/// Like [`strip`], and also returns the detected format of `source`.
 ///
 /// # Errors
-/// Those of [`strip`].
+/// The errors of [`strip`].
 pub fn strip_with_format(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<(Format, Rewrite), Error> {
     let meter = Meter::new(source.seek(SeekFrom::End(0))?, work);
     let mut input = Input::new(source, &meter)?;

@@ -1,5 +1,5 @@
-//! PNG: keeps the chunks that decoding, colour, animation and pixel aspect need, each in the length that it has by the
-//! standard, once and where it belongs, and of the pixels the stream of which they are made.
+//! PNG: keeps the chunks that are required for decoding, colour, animation and pixel aspect ratio, each once, at its
+//! standard length and in its proper position, and of the image data only the zlib stream of the pixels.
 
 use std::io::{self, Read, Seek, Write as _};
 use std::ops::Range;
@@ -31,7 +31,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     Ok(writer.out)
 }
 
-/// Size and kind of pixels (11.2.1).
+/// The size and pixel format (11.2.1).
 #[derive(Clone, Copy)]
 struct Picture {
     width: u32,
@@ -48,9 +48,9 @@ impl Picture {
         Some(Self { width, height, depth, colour_type, is_interlaced: interlace == 1 })
     }
 
-    /// Bytes of the rows of a frame of this size, each with its filter, before they are compressed.
+    /// The uncompressed size of a frame in bytes, including the filter type of each row.
     fn inflated_len(&self, width: u32, height: u32) -> u64 {
-        // Where each pass starts, and its steps (8.1).
+        // The offsets and steps of each interlacing pass (8.1).
         const PASSES: [[u32; 4]; 7] =
             [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
         let rows = |width: u32, height: u32| match (width, height) {
@@ -76,8 +76,8 @@ impl Picture {
         }
     }
 
-    /// How much of a chunk before the pixels has a meaning (11.3), as decoders take it: those that break the rules are
-    /// passed over.
+    /// The number of meaningful bytes of a chunk before the pixels (11.3), as decoders interpret it: invalid chunks are
+    /// ignored.
     fn kept_len(&self, name: [u8; 4], data: &[u8], has_palette: bool) -> Option<usize> {
         let len = data.len();
         let is_valid = match (&name, self.colour_type) {
@@ -96,7 +96,7 @@ impl Picture {
             (b"gAMA", _) => len == 4 && data != [0; 4],
             (b"sRGB", _) => matches!(data, [0..=3]),
             (b"pHYs", _) => matches!(data, [.., 0 | 1] if len == 9),
-            // There is no matrix between red, green and blue and themselves; the last number is a flag.
+            // The matrix must be identity (RGB); the last number is a flag.
             (b"cICP", _) => matches!(data, [_, _, 0, 0 | 1]) && !has_palette,
             (b"mDCV", _) => len == 24 && !has_palette,
             (b"cLLI", _) => len == 8,
@@ -106,11 +106,11 @@ impl Picture {
     }
 }
 
-/// What stands in the chunks of a frame.
+/// The data chunks of a frame.
 struct Frame {
-    /// Bytes of it once inflated.
+    /// The uncompressed size of the frame.
     wanted: u64,
-    /// Its chunks, one behind the other, and where in them the stream goes on.
+    /// The data chunks in order, with the range of the stream in each.
     data: Vec<(Chunk, Range<u64>)>,
 }
 
@@ -120,15 +120,15 @@ impl Frame {
     }
 }
 
-/// Chunks on their way into the new file.
+/// Writes chunks to the new file.
 struct Writer<'i, 'm, R> {
     input: &'i mut Input<'m, R>,
     picture: Picture,
     out: Rewrite,
     frame: Frame,
-    /// The `fcTL` chunk of the frame that comes next.
+    /// The `fcTL` chunk of the next frame.
     control: Option<Chunk>,
-    /// The number of the next `fcTL` or `fdAT` chunk that is written.
+    /// The sequence number of the next `fcTL` or `fdAT` chunk to be written.
     sequence: u32,
 }
 
@@ -175,7 +175,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
     }
 
     fn header_chunk(&mut self, chunk: &Chunk, seen: &mut Vec<[u8; 4]>) -> Result<(), Error> {
-        // The longest that is kept holds the colours of a palette.
+        // The longest such chunk is a palette.
         let data = self.input.copy(chunk.data.clone(), (3 << 8) + 1)?;
         let Some(len) = self.picture.kept_len(chunk.name, &data, seen.contains(b"PLTE")) else { return Ok(()) };
         if png::is_sound(self.input, chunk)? {
@@ -185,7 +185,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
         Ok(())
     }
 
-    /// Writes the `fcTL` chunk of a frame whose data begin with this chunk.
+    /// Writes the `fcTL` chunk of the frame whose data begins with this chunk.
     fn begin_frame(&mut self, chunk: &Chunk, control: Option<Control>) -> Result<(), Error> {
         let (Some(Control { size: (width, height), .. }), Some(told)) = (control, self.control.take()) else {
             return Ok(());
@@ -218,7 +218,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
         let is_numbered = &first.name == b"fdAT";
         let mut left = match stream(self.input, &pieces, self.frame.wanted)? {
             Stream::Bytes(len) => len,
-            // Decoders show what comes before the damage, and each finds that where it reads on.
+            // Decoders show what precedes the damage, and may differ in where they detect it.
             Stream::Damaged => u64::MAX,
             _ if !is_numbered && !self.are_sound(&data)? => u64::MAX,
             Stream::Rewritten(bytes) => {
@@ -228,7 +228,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
             }
         };
         for (chunk, range) in data {
-            // Decoders take empty chunks for what they are.
+            // Decoders accept empty chunks.
             if left == 0 && range.start < range.end {
                 break;
             }
@@ -240,7 +240,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
         Ok(())
     }
 
-    /// Whether all these chunks have the CRC of their content.
+    /// Whether the CRCs of all these chunks match.
     fn are_sound(&mut self, data: &[(Chunk, Range<u64>)]) -> Result<bool, Error> {
         for (chunk, _) in data {
             if !png::is_sound(self.input, chunk)? {
@@ -250,7 +250,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
         Ok(true)
     }
 
-    /// A profile under a name that says nothing, without what stands behind its end (11.3.2.3).
+    /// Writes a profile under a neutral name, without trailing bytes (11.3.2.3).
     fn profile(&mut self, chunk: &Chunk) -> Result<(), Error> {
         let content = self.input.copy(chunk.data.clone(), MAX_PROFILE)?;
         let name_end = content.iter().take(80).position(|&byte| byte == 0);
@@ -276,7 +276,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
     }
 }
 
-/// Writes a chunk with `first` and these bytes of its data: as a copy, where that is what it holds.
+/// Writes a chunk whose data is `first` followed by these bytes: as a copy, if the source contains it unchanged.
 fn put<R: Read + Seek>(
     input: &mut Input<'_, R>,
     chunk: &Chunk,

@@ -1,6 +1,6 @@
-//! Netpbm: keeps the numbers of the header and the pixels, and drops the comments, which stand in lines of their own in a
-//! PAM and anywhere before the pixels in the others (Netpbm's pages on pbm, pgm, ppm and pam). Where pixels are numbers in
-//! text, comments may stand between these, too. What follows the pixels is dropped: viewers show the first picture only.
+//! Netpbm: keeps the header and the pixels, and drops comments, which are separate lines in a PAM and may occur
+//! anywhere before the pixels in the other formats (Netpbm's pages on pbm, pgm, ppm and pam). In text formats, comments
+//! may also occur between the pixels. Anything after the pixels is dropped: viewers show the first picture only.
 
 use std::io::{Read, Seek};
 
@@ -8,9 +8,9 @@ use crate::{Error, Piece, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
 
-/// The longest line of a PAM's header.
+/// The maximum length of a header line of a PAM.
 const MAX_LINE: usize = 4096;
-/// What the samples of a PAM may be (the page on pam).
+/// The known tuple types of a PAM (the page on pam).
 const TUPLE_TYPES: [&str; 6] =
     ["BLACKANDWHITE", "BLACKANDWHITE_ALPHA", "GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA"];
 
@@ -35,7 +35,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
             };
             if matches!(kind, b'1'..=b'3') {
                 let length = length.ok_or(Error::Damaged("the header"))?;
-                // Bits need no white space between them.
+                // Bits need not be separated by white space.
                 let digits = if kind == b'1' { 1 } else { usize::MAX };
                 for _ in 0..length {
                     if text.number(digits)?.is_none() {
@@ -53,7 +53,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
     Ok(out)
 }
 
-/// Bytes of samples up to `most`, of which there are as many as the product of `counts`.
+/// The size of the samples in bytes, the product of `counts`; `None` above `most`.
 fn raster(counts: &[u64], most: u64) -> Option<u64> {
     let size = if most > 255 { 2 } else { 1 };
     counts.iter().try_fold(size, |product: u64, count| product.checked_mul(*count))
@@ -70,7 +70,7 @@ fn pixels<R: Read + Seek>(
     Ok(())
 }
 
-/// Text that is copied without its comments.
+/// A text that is copied without its comments.
 struct Text<'i, 'm, R> {
     input: &'i mut Input<'m, R>,
     out: Rewrite,
@@ -78,8 +78,8 @@ struct Text<'i, 'm, R> {
 }
 
 impl<R: Read + Seek> Text<'_, '_, R> {
-    /// Copies the next number of so many digits at most, what stands before it, and one white space behind. `None` where
-    /// something else stands.
+    /// Copies the next number with at most this many digits, the text before it, and one white space after it. `None`
+    /// if there is something else.
     fn number(&mut self, most_digits: usize) -> Result<Option<u64>, Error> {
         let (mut start, mut number, mut digits, mut in_comment) = (self.at, None, 0, false);
         let mut comments = 0;
@@ -109,7 +109,7 @@ impl<R: Read + Seek> Text<'_, '_, R> {
                         digits += 1;
                     }
                     _ if number.is_some() => {
-                        // One white space belongs to the number, and bits may follow at once.
+                        // One white space belongs to the number, and binary data may follow immediately.
                         read += u64::from(byte.is_ascii_whitespace());
                         is_over = true;
                         break;
@@ -137,7 +137,7 @@ impl<R: Read + Seek> Text<'_, '_, R> {
     }
 }
 
-/// Copies the lines of a PAM's header that have a meaning, and the pixels.
+/// Copies the known header lines of a PAM, and the pixels.
 fn lines<R: Read + Seek>(input: &mut Input<'_, R>, out: &mut Rewrite) -> Result<(), Error> {
     let (mut at, mut counts, mut most) = (2, [None; 3], None);
     for _ in 0..MAX_PARTS {

@@ -1,4 +1,5 @@
-//! QOI: keeps the pixels and the end marker, and leaves out what follows (the Quite OK Image format, specification 1.0).
+//! QOI: keeps the pixels and the end marker, and drops everything after it (the Quite OK Image format, specification
+//! 1.0).
 
 use std::io::{Read, Seek};
 
@@ -18,7 +19,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
     Ok(out)
 }
 
-/// Where the code of so many pixels ends.
+/// The end of the chunks that encode this many pixels.
 fn pixels_end<R: Read + Seek>(input: &mut Input<'_, R>, mut pixels: u64) -> Result<u64, Error> {
     let mut at = HEADER_LEN;
     while pixels > 0 {
@@ -28,7 +29,7 @@ fn pixels_end<R: Read + Seek>(input: &mut Input<'_, R>, mut pixels: u64) -> Resu
         }
         let (mut index, mut steps) = (0, 0);
         while let Some(code) = codes.get(index).filter(|_| pixels > 0) {
-            // A colour in full, a run, a difference in two bytes, or anything in one.
+            // A full colour, a run, a two-byte difference, or a one-byte chunk.
             let (length, covered) = match code {
                 0xfe => (4, 1),
                 0xff => (5, 1),
@@ -55,7 +56,8 @@ mod tests {
 
     #[test]
     fn what_follows_the_end_marker_goes() {
-        // Nine pixels: a colour with alpha, one without, a difference in two bytes, one in one, an index, and a run of four.
+        // Nine pixels: a colour with alpha, one without, a two-byte difference, a one-byte difference, an index, and a
+        // run of four.
         let codes = b"\xff\x01\x02\x03\x04\xfe\x05\x06\x07\x80\x00\x40\x00\xc3";
         let file = [b"qoif\0\0\0\x03\0\0\0\x03\x04\0".as_slice(), codes, b"\0\0\0\0\0\0\0\x01"].concat();
         for secret in [b"".as_slice(), b"secret"] {

@@ -1,6 +1,6 @@
-//! TIFF: everything stays in its place, since offsets are all over the file. Directories lose the fields that are not
-//! kept, the others what goes beyond the values that they can have, and every byte that no field or image data uses becomes
-//! zero. JPEGs inside are stripped in their places.
+//! TIFF: everything stays at its offset, since the file contains absolute offsets. Dropped fields are removed from
+//! directories, kept ones are truncated to their possible number of values, and every byte that no field or image data
+//! uses is overwritten with zero. Embedded JPEGs are stripped in place.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek};
@@ -16,36 +16,36 @@ use image_origin_container::Input;
 use image_origin_container::MAX_PROFILE;
 use image_origin_container::tiff::{Order, type_size};
 
-/// Pages of one file.
+/// The maximum number of pages in a file.
 const MAX_PAGES: usize = 4096;
-/// Fields of all pages; directories may share bytes, so the file's own length is no bound.
+/// The maximum number of fields in all pages; directories may share bytes, so the length of the file is no bound.
 const MAX_FIELDS: usize = 1 << 16;
-/// Offsets and lengths of strips and tiles, of all pages.
+/// The maximum number of offsets and lengths of strips and tiles in all pages.
 const MAX_OFFSETS: u64 = 1 << 21;
 
 const NEW_SUBFILE_TYPE: u16 = 0x00fe;
 const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
-/// Fields that only digital negatives have; in these, the picture itself is where no TIFF reader finds it.
+/// The tag that identifies digital negatives, whose main picture is not where TIFF readers look for it.
 const DNG_VERSION: u16 = 0xc612;
 
-/// Fields that hold offsets of strips and tiles, and those that hold the lengths that belong to them (TIFF 6.0, sections 8
-/// and 15).
+/// Tags with the offsets of strips and tiles, and those with the corresponding lengths (TIFF 6.0, sections 8 and 15).
 const DATA: [(u16, u16); 2] = [(0x0111, 0x0117), (0x0144, 0x0145)];
-/// The field of a thumbnail's offset (section 22).
+/// The tag of the thumbnail's offset (section 22).
 const THUMBNAIL: u16 = 0x0201;
 const COMPRESSION: u16 = 0x0103;
-/// JPEG as TIFF 6.0 had it (section 22), whose parts lie anywhere, and as it is now (technical note 2).
+/// JPEG as defined in TIFF 6.0 (section 22), whose parts may be anywhere, and as it is used today (technical note 2).
 const OLD_JPEG: u64 = 6;
 const JPEG: u64 = 7;
 const JPEG_TABLES: u16 = 0x015b;
 const ICC_PROFILE: u16 = 0x8773;
 const MAX_TABLES: usize = 1 << 16;
 
-/// Fields that hold offsets of directories: of further pictures, and of Exif's.
+/// Tags with the offsets of directories: further pictures, and Exif directories.
 const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
 
-/// What decoding and showing the pixels needs: TIFF 6.0 and its supplements, colour, orientation, aspect, page number.
+/// Whether a field is needed for decoding and display: TIFF 6.0 and its supplements, colour, orientation, aspect ratio,
+/// page number.
 fn is_kept(tag: u16, keep: Keep) -> bool {
     match tag {
         0x00fe..=0x0103
@@ -70,7 +70,7 @@ fn is_kept(tag: u16, keep: Keep) -> bool {
     }
 }
 
-/// How many values a field can have that is kept; `samples` are those of a pixel.
+/// The maximum number of values of a kept field; `samples` is the number of samples per pixel.
 const fn max_count(tag: u16, samples: u64, chunks: u64) -> u64 {
     match tag {
         0x0102 | 0x0118 | 0x0119 | 0x0152..=0x0155 => samples,
@@ -85,11 +85,11 @@ const fn max_count(tag: u16, samples: u64, chunks: u64) -> u64 {
     }
 }
 
-/// One field of a directory.
+/// A field of a directory.
 struct Entry {
     tag: u16,
     kind: u16,
-    /// Where the value stands: in the entry itself, or elsewhere.
+    /// The location of the value: in the entry itself, or elsewhere.
     value: Range<u64>,
     inline: bool,
     raw: Vec<u8>,
@@ -104,11 +104,11 @@ struct Directory {
 struct Reader<'i, 'm, R> {
     input: &'i mut Input<'m, R>,
     order: Order,
-    /// BigTIFF: 8-byte offsets and counts, 20-byte entries.
+    /// Whether this is BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
     fields_left: usize,
     offsets_left: u64,
-    /// Where directories, values and the data of dropped pages begin.
+    /// The offsets of directories, values and the data of dropped pages.
     places: Vec<u64>,
 }
 
@@ -163,7 +163,7 @@ fn any_overlap(ranges: &[Range<u64>]) -> bool {
 }
 
 impl<R: Read + Seek> Reader<'_, '_, R> {
-    /// The pages that are kept, with the fields that are kept: all but reduced-resolution copies of others.
+    /// The kept pages with their kept fields: all but reduced-resolution copies of other pages.
     fn pages(&mut self, keep: Keep) -> Result<Vec<Directory>, Error> {
         let first = if self.big { self.input.array::<8>(8)?.map(|b| self.order.uint(&b)) } else { None };
         let first = match first {
@@ -200,7 +200,7 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
                 }
             }
             if !reduced {
-                // Of several with one tag, the first counts.
+                // If a tag occurs several times, the first field is used.
                 let mut tags = BTreeSet::new();
                 page.entries.retain(|entry| is_kept(entry.tag, keep) && tags.insert(entry.tag));
                 pages.push(page);
@@ -215,7 +215,7 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         let count = self.order.uint(&head);
         let body_at = at.saturating_add(count_len);
         let body_len = count.saturating_mul(entry_len).saturating_add(offset_len);
-        // A count of more than 2 bytes is possible in BigTIFF, and never meant.
+        // BigTIFF allows larger counts, but no file needs them.
         if head.len() as u64 != count_len || count > 0xffff || body_at.saturating_add(body_len) > self.input.len() {
             return Ok(None);
         }
@@ -226,12 +226,12 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         Ok(Some(Directory { at, entries, next: self.order.uint(next) }))
     }
 
-    /// Bytes of the number of entries, of an entry, and of an offset.
+    /// The sizes in bytes of the entry count, of an entry, and of an offset.
     const fn sizes(&self) -> (u64, u64, u64) {
         if self.big { (8, 20, 8) } else { (2, 12, 4) }
     }
 
-    /// A field whose value is all there; of any other, nothing can be kept.
+    /// Parses a field whose value is complete; other fields cannot be kept.
     fn entry(&self, at: u64, raw: &[u8]) -> Option<Entry> {
         let (tag, kind) = (self.order.uint(raw.get(..2)?) as u16, self.order.uint(raw.get(2..4)?) as u16);
         let offset_len = self.sizes().2 as usize;
@@ -276,7 +276,7 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         }
     }
 
-    /// The strips and tiles of a page, whose fields lose what has no meaning.
+    /// The strips and tiles of a page. Superfluous values of its fields are removed.
     fn image_data(&mut self, page: &mut Directory, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Vec<Chunk>, Error> {
         let compression = self.value(page, COMPRESSION)?.unwrap_or(1);
         if compression == OLD_JPEG {
@@ -328,10 +328,10 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
                 Some(lengths) => self.values(lengths)?,
                 None => Vec::new(),
             };
-            // A length of zero is none.
+            // A length of zero counts as missing.
             let lengths = lengths.into_iter().map(|length| Some(length).filter(|length| *length > 0));
             for ((index, start), len) in (0..).zip(offsets).zip(lengths.chain(std::iter::repeat(None))) {
-                // Where nothing was written, there is no offset.
+                // A sparse strip or tile has no offset.
                 if start > 0 {
                     self.input.entry::<Chunk>()?;
                     data.push(Chunk { storage: storage.clone(), index, start, len });
@@ -341,7 +341,7 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         Ok(data)
     }
 
-    /// Sets the length of a field's value, which moves into the entry where there is room for it.
+    /// Sets the length of a field's value, which moves into the entry if it fits.
     fn shorten(&mut self, entry: &mut Entry, len: u64) -> Result<(), Error> {
         let (_, _, offset_len) = self.sizes();
         let size = type_size(entry.kind).unwrap_or(1) as u64;
@@ -358,7 +358,7 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         Ok(())
     }
 
-    /// How the strips or tiles of a page are stored.
+    /// The storage layout of the strips or tiles of a page.
     fn storage(&mut self, page: &Directory, compression: u64, has_restarts: bool) -> Result<Storage, Error> {
         let (width, height) = (self.value(page, 0x0100)?.unwrap_or(0), self.value(page, 0x0101)?.unwrap_or(0));
         let tile = self.value(page, 0x0142)?.zip(self.value(page, 0x0143)?);
@@ -399,7 +399,8 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
         })
     }
 
-    /// The parts of the file that strips and tiles are read from. Those of unknown length end where something else begins.
+    /// The parts of the file from which strips and tiles are read. Those of unknown length extend to the next known
+    /// offset.
     fn used(&mut self, data: &[Chunk], edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Vec<Range<u64>>, Error> {
         let len = self.input.len();
         let mut starts: Vec<u64> = data.iter().map(|chunk| chunk.start).chain(self.places.iter().copied()).collect();

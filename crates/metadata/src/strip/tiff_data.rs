@@ -1,4 +1,5 @@
-//! What decoders read of the strips and tiles of a TIFF: no more than their rows take, whatever lengths the file gives.
+//! The data of strips and tiles of a TIFF that decoders read: no more than their rows need, whatever lengths the file
+//! contains.
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -10,33 +11,33 @@ use super::zlib::{self, Stream};
 use crate::Error;
 use image_origin_container::Input;
 
-/// How the strips or tiles of a page are stored (TIFF 6.0, section 8).
+/// The storage layout of the strips or tiles of a page (TIFF 6.0, section 8).
 pub(super) struct Storage {
     pub(super) compression: u64,
-    /// Pixels of a row of a strip or tile, and bits of a pixel there.
+    /// The width of a strip or tile in pixels, and the bits per pixel in it.
     pub(super) width: u64,
     pub(super) bits: u64,
-    /// How many pixels across and down share their chroma, where several do (section 21).
+    /// The horizontal and vertical chroma subsampling, if there is any (section 21).
     pub(super) subsampling: Option<(u64, u64)>,
-    /// Rows of a strip or tile, of the page, and strips or tiles in a row.
+    /// The rows of a strip or tile, the rows of the page, and the number of strips or tiles in a row.
     pub(super) rows: u64,
     pub(super) height: u64,
     pub(super) across: u64,
     pub(super) is_tiled: bool,
-    /// Whether the tables of JPEGs set an interval of restarts.
+    /// Whether the shared JPEG tables define a restart interval.
     pub(super) has_restarts: bool,
 }
 
 impl Storage {
-    /// Strips or tiles of a plane.
+    /// The number of strips or tiles of a plane.
     pub(super) fn count(&self) -> u64 {
         self.across.saturating_mul(self.height.div_ceil(self.rows.max(1)))
     }
 
-    /// Bytes of so many rows of a strip or tile, once decompressed.
+    /// The uncompressed size of this many rows of a strip or tile in bytes.
     fn bytes(&self, rows: u64) -> u64 {
         match self.subsampling {
-            // Units of several lumas and one sample of each chroma.
+            // Units of several luma samples and one sample of each chroma component.
             Some((across, down)) => {
                 let units = self.width.div_ceil(across.max(1)).saturating_mul(rows.div_ceil(down.max(1)));
                 units.saturating_mul(across * down + 2)
@@ -45,18 +46,18 @@ impl Storage {
         }
     }
 
-    /// Bytes of strip or tile number `index`, without compression. The last strip is shorter.
+    /// The size of strip or tile `index` in bytes if it is not compressed. The last strip may be shorter.
     fn stored(&self, index: u64) -> u64 {
         let down = index % self.count().max(1) / self.across.max(1);
         let rows = self.height.saturating_sub(down.saturating_mul(self.rows));
         self.bytes(if self.is_tiled { self.rows } else { self.rows.min(rows) })
     }
 
-    /// The part of strip or tile number `index` that is read, which stands at `range` if the file gives its length, and
-    /// what becomes of it if it does not stay as it is.
+    /// The part of strip or tile `index` that is read, which is stored at `range` if the file contains its length, and
+    /// its edit if it does not stay unchanged.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where nothing tells the length.
+    /// [`Error::Damaged`] if the length cannot be determined.
     pub(super) fn used<R: Read + Seek>(
         &self,
         input: &mut Input<'_, R>,
@@ -64,7 +65,7 @@ impl Storage {
         range: Range<u64>,
         has_length: bool,
     ) -> Result<(Range<u64>, Option<Edit>), Error> {
-        // Some writers fill up the last strip.
+        // Some writers pad the last strip.
         let wanted = self.bytes(self.rows);
         let up_to = |len: u64| range.start..range.end.min(range.start.saturating_add(len));
         let used = match self.compression {
@@ -89,8 +90,8 @@ impl Storage {
     }
 }
 
-/// Bytes of LZW data that give so many (section 13). The first code clears the table; if its bits are the low ones, the file
-/// is one of the first writers'.
+/// The length of the LZW data that yields this many bytes (section 13). The first code is a clear code; if it is stored
+/// with the least significant bits first, the file is from an early writer.
 fn lzw<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, wanted: u64) -> Result<u64, Error> {
     let order = match input.array::<2>(start)? {
         Some([0, second]) if second & 1 == 1 => Order::LowFirst,
@@ -112,7 +113,7 @@ fn lzw<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, wanted: u64) -> Res
     }
 }
 
-/// Bytes of runs that give so many (section 9).
+/// The length of the PackBits data that yields this many bytes (section 9).
 fn pack_bits<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, wanted: u64) -> Result<u64, Error> {
     let (mut at, mut given) = (start, 0_u64);
     while given < wanted {

@@ -1,4 +1,4 @@
-//! WebP: keeps the chunks that demuxers read to show the picture, each once, and sets VP8X and the RIFF size right.
+//! WebP: keeps the chunks that demuxers use to show the picture, each once, and corrects VP8X and the RIFF size.
 
 use std::io::{self, Read, Seek};
 use std::ops::Range;
@@ -11,11 +11,11 @@ use image_origin_container::MAX_PROFILE;
 use image_origin_container::webp::{self, ANIMATION_FLAG, Chunk, EXIF_FLAG, Flags, HEADER_LEN, ICC_FLAG, XMP_FLAG};
 use image_origin_container::{MAX_PARTS, parts};
 
-/// Position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
+/// The length of the position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
 const ANMF_HEADER_LEN: u64 = 16;
-/// Background and loop count (2.7.1.1).
+/// The length of background and loop count (2.7.1.1).
 const ANIM_LEN: u64 = 6;
-/// The flags of VP8X that have a meaning (2.7.1).
+/// The defined flags of VP8X (2.7.1).
 const KNOWN_FLAGS: u8 = 0x3e;
 
 pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
@@ -38,7 +38,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
                 keep_picture(input, &chunks, true, &mut body)?
             }
         }
-        // Nothing but the picture counts, which must be the first chunk.
+        // In the simple format only the first chunk matters, which must be the picture.
         None => keep_picture(input, chunks.get(..1).unwrap_or_default(), false, &mut body)?,
     };
     let missing = missing.ok_or(Error::Damaged("no image data"))?;
@@ -46,7 +46,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     if let Some(flags) = extended {
         keep_vp8x(input, &chunks[0], flags, block_flags, &mut head)?;
     }
-    // Metadata comes behind the pixels, unless the pixels have no end.
+    // Metadata follows the pixels, unless the pixels are truncated.
     let (before, after): (&[u8], &[u8]) = match (extended, missing) {
         (None, _) => (&[], &[]),
         (Some(_), 0) => (&[], &blocks),
@@ -58,7 +58,8 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     Ok(with_header(head, missing, input.len()))
 }
 
-/// The first picture and the alpha before it. Gives the bytes that the file lacks of these, or `None` without a picture.
+/// Keeps the first picture and the alpha chunk before it. Returns the number of missing bytes, or `None` if there is no
+/// picture.
 fn keep_picture<R: Read + Seek>(
     input: &mut Input<'_, R>,
     chunks: &[Chunk],
@@ -70,7 +71,7 @@ fn keep_picture<R: Read + Seek>(
     };
     let Some((picture, before)) = chunks.get(..=at).and_then(<[Chunk]>::split_last) else { return Ok(None) };
     let alpha = before.iter().find(|chunk| &chunk.name == b"ALPH");
-    // A picture without loss has its own.
+    // A lossless picture contains its own alpha.
     if let Some(alpha) = alpha.filter(|_| has_alpha && &picture.name == b"VP8 ") {
         let end = alpha_end(input, alpha, picture)?;
         put(input, alpha, alpha.data.start..end, out)?;
@@ -101,14 +102,14 @@ fn keep_frames<R: Read + Seek>(
         put(input, global, global.data.start..global.data.start + ANIM_LEN, out)?;
     }
     for frame in chunks.iter().filter(|chunk| &chunk.name == b"ANMF") {
-        // Those who decode end where a frame shows nothing.
+        // Decoders stop at a frame without a picture.
         let Some(lacking) = keep_frame(input, frame, out)? else { break };
         missing = Some(lacking);
     }
     Ok(missing)
 }
 
-/// The first profile, if it is one, without what stands behind its end.
+/// Keeps the first profile, if it is valid, without trailing bytes.
 fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk], out: &mut Rewrite) -> Result<bool, Error> {
     let Some(chunk) = chunks.iter().find(|chunk| &chunk.name == b"ICCP") else { return Ok(false) };
     let profile = input.copy(chunk.data.clone(), MAX_PROFILE.saturating_add(1))?;
@@ -117,7 +118,7 @@ fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk], out:
     Ok(true)
 }
 
-/// Writes a chunk with this part of its data, and a padding of zero (2.3).
+/// Writes a chunk with this part of its data, and zero padding (2.3).
 fn put<R: Read + Seek>(
     input: &mut Input<'_, R>,
     chunk: &Chunk,
@@ -138,7 +139,8 @@ fn put<R: Read + Seek>(
     Ok(())
 }
 
-/// A size that counts what a truncated file lacks tells decoders, as before, that more was meant to come.
+/// Adds the RIFF header. Its size includes the missing bytes of a truncated file, so that decoders still detect the
+/// truncation.
 fn with_header(body: Rewrite, missing: u64, source_len: u64) -> Rewrite {
     let size = u32::try_from(4 + body.len() + missing).unwrap_or(u32::MAX);
     let mut out = Rewrite::new(source_len);
@@ -149,7 +151,7 @@ fn with_header(body: Rewrite, missing: u64, source_len: u64) -> Rewrite {
     out
 }
 
-/// Flags and the size of the canvas (RFC 9649, 2.7); what comes behind them, and reserved bits, have no meaning.
+/// Keeps flags and canvas size (RFC 9649, 2.7); reserved bits and trailing bytes are cleared.
 fn keep_vp8x<R: Read + Seek>(
     input: &mut Input<'_, R>,
     chunk: &Chunk,
@@ -166,8 +168,8 @@ fn keep_vp8x<R: Read + Seek>(
     Ok(())
 }
 
-/// A frame holds chunks of its own, which may be any. Gives the bytes that the file lacks of what was kept, or `None` for one
-/// without a picture, which is not kept.
+/// Keeps a frame, which contains arbitrary chunks. Returns the number of missing bytes of what was kept, or `None` for
+/// a frame without a picture, which is dropped.
 fn keep_frame<R: Read + Seek>(
     input: &mut Input<'_, R>,
     frame: &Chunk,
@@ -189,7 +191,7 @@ fn keep_frame<R: Read + Seek>(
         }
     }
     let Some(missing) = keep_picture(input, &chunks, true, &mut body)? else { return Ok(None) };
-    // A chunk that goes beyond a frame which is whole lacks nothing: it is damaged.
+    // A chunk that exceeds a complete frame is damaged, not truncated.
     let missing = if frame.missing == 0 { 0 } else { missing };
     out.copy(frame.range.start..frame.range.start + 4);
     let len = body.len() + missing;

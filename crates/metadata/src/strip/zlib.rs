@@ -1,4 +1,4 @@
-//! Where a zlib stream ends that stands in pieces of a file, as it does in a PNG: what is behind shows nothing.
+//! Finds the end of a zlib stream that is split into pieces of a file, as in a PNG: anything after it is invisible.
 
 use std::io::{Read, Seek, Write as _};
 use std::ops::Range;
@@ -8,22 +8,22 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 use crate::Error;
 use image_origin_container::Input;
 
-/// Bytes that are inflated at a time.
+/// The number of bytes inflated at a time.
 const PIECE: u64 = 64 << 10;
-/// Bytes that are inflated in the time of a step.
+/// The number of bytes that are inflated in the time of one step.
 const BYTES_PER_STEP: u64 = 64;
 
-/// What is known of a stream.
+/// The result of parsing a stream.
 pub(super) enum Stream {
-    /// So many of its bytes are the stream.
+    /// The stream has this many bytes.
     Bytes(u64),
-    /// It has no end, or is not such a stream where it should go on.
+    /// The stream is truncated or invalid.
     Damaged,
-    /// It holds more than was wanted: these bytes hold what was.
+    /// The stream yields more than is needed: these bytes yield exactly that.
     Rewritten(Vec<u8>),
 }
 
-/// Looks at the stream whose pieces stand at these places, of which decoders take `wanted` bytes once it is inflated.
+/// Parses the stream in these pieces, of whose inflated content decoders use `wanted` bytes.
 #[allow(clippy::disallowed_methods, reason = "what is inflated is counted")]
 pub(super) fn stream<R: Read + Seek>(
     input: &mut Input<'_, R>,
@@ -40,7 +40,7 @@ pub(super) fn stream<R: Read + Seek>(
     each_part(input, pieces, &mut Decompress::new(true), wanted, |part| {
         let take = part.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         left -= take as u64;
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         encoder.write_all(part.get(..take).unwrap_or_default())?;
         let len = encoder.get_ref().len() as u64;
         meter.hold(len - held)?;
@@ -50,7 +50,7 @@ pub(super) fn stream<R: Read + Seek>(
     Ok(Stream::Rewritten(encoder.finish()?))
 }
 
-/// Inflates no more than a piece beyond what is wanted. Gives the length of a stream that has an end.
+/// Inflates at most one piece more than needed. Returns the length of the stream if it is complete.
 fn each_part<R: Read + Seek>(
     input: &mut Input<'_, R>,
     pieces: &[Range<u64>],
@@ -81,7 +81,7 @@ fn each_part<R: Read + Seek>(
                     Ok(Status::StreamEnd) => return Ok(Some(inflater.total_in())),
                     Err(_) => return Ok(None),
                     Ok(_) if inflater.total_out() > wanted => return Ok(None),
-                    // The output is full again and again until there is nothing left in the decoder.
+                    // The output buffer may be filled several times before the decoder needs more input.
                     Ok(_) if used == bytes.len() && (produced as usize) < out.len() => break,
                     Ok(_) if produced == 0 && inflater.total_in() == before_in => return Ok(None),
                     Ok(_) => {}

@@ -1,9 +1,10 @@
-//! Google's container directory: which images follow the first one in a file (Ultra HDR image format 1.1).
+//! Google's container directory, which lists the images that follow the first one in a file (Ultra HDR image format
+//! 1.1).
 
 use super::dom::{Element, Name};
 use super::ns;
 
-/// A directory of two JPEG images: the one that holds the directory, and a gain map of this length.
+/// A directory of two JPEG images: the one with the directory, and a gain map of this length.
 pub(super) fn directory(gain_map_len: &str) -> Element {
     let items = vec![item(&[("Semantic", "Primary")]), item(&[("Semantic", "GainMap"), ("Length", gain_map_len)])];
     let list = Element::with_children(Name::usual(ns::RDF, "Seq"), items);

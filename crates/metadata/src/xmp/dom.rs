@@ -1,7 +1,7 @@
-//! An XML tree with namespaces resolved, as far as XMP needs one.
+//! An XML tree with resolved namespaces, as far as XMP needs it.
 //!
-//! Depth and number of nodes are bounded, names are looked up in maps, entities other than XML's own are not expanded, and whatever ends early or is
-//! not well-formed gives the tree up to there.
+//! Depth and number of nodes are bounded, names are looked up in maps, only XML's predefined entities are expanded, and
+//! truncated or malformed input yields the tree up to that point.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use crate::xmp::ns;
 use image_origin_container::{Exhausted, Meter};
 
 const MAX_DEPTH: usize = 64;
-/// Elements and attributes of all packets of a file.
+/// The maximum number of elements and attributes in all packets of a file.
 const MAX_NODES: usize = 1 << 16;
 
-/// A name as it was written, and the namespace that its prefix stands for.
+/// A name as written, with the namespace of its prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) namespace: Rc<str>,
@@ -26,14 +26,14 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// A name under the prefix that everybody writes for its namespace.
+    /// A name with the usual prefix of its namespace.
     pub(super) fn usual(namespace: &str, local: &str) -> Self {
         let prefix = ns::usual_prefix(namespace).unwrap_or_default();
         Self { namespace: namespace.into(), prefix: prefix.into(), local: local.to_owned() }
     }
 
-    /// Whether the name can be written again: the parser is lenient with what stands where a name should be (XML 1.0,
-    /// 2.3, as far as ASCII goes).
+    /// Whether the name can be serialized: the parser is lenient about invalid characters in names (XML 1.0, 2.3, ASCII
+    /// only).
     pub(super) fn is_well_formed(&self) -> bool {
         let part = |part: &str| {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') || !c.is_ascii();
@@ -52,12 +52,12 @@ pub(super) struct Element {
     pub(super) name: Name,
     pub(super) attributes: Vec<(Name, String)>,
     pub(super) children: Vec<Element>,
-    /// The character data between the children, joined.
+    /// The concatenated character data between the children.
     pub(super) text: String,
 }
 
 impl Element {
-    /// An element with nothing but text.
+    /// An element that contains only text.
     pub(super) fn simple(name: Name, text: String) -> Self {
         Self { name, attributes: Vec::new(), children: Vec::new(), text }
     }
@@ -71,9 +71,9 @@ impl Element {
     }
 }
 
-/// Why a packet is not read to its end.
+/// Why parsing a packet stopped.
 enum Problem {
-    /// The text is no XMP from here on.
+    /// The text is not valid XMP from here on.
     Text(String),
     Exhausted(Exhausted),
 }
@@ -84,7 +84,7 @@ impl From<Exhausted> for Problem {
     }
 }
 
-/// Reads the packets of one file, which share a bound on the number of nodes.
+/// A parser for the packets of a file, which share a limit on the number of nodes.
 pub(super) struct Parser<'m> {
     meter: &'m Meter<'m>,
     nodes: usize,
@@ -95,7 +95,7 @@ impl<'m> Parser<'m> {
         Self { meter, nodes: 0 }
     }
 
-    /// The tree under one invisible root, and what was wrong with the text.
+    /// Returns the children of the implicit root, and the error in the text if there is one.
     pub(super) fn parse(&mut self, text: &str) -> Result<(Vec<Element>, Option<String>), Exhausted> {
         let mut builder =
             Builder { parser: self, open: Vec::new(), done: Vec::new(), declared: Vec::new(), scope: HashMap::new() };
@@ -109,7 +109,7 @@ impl<'m> Parser<'m> {
     }
 }
 
-/// Without the control characters that XML cannot hold (XML 1.0, 2.2).
+/// Removes control characters that XML does not allow (XML 1.0, 2.2).
 fn clean(text: &str) -> String {
     text.chars().filter(|&c| c >= ' ' || matches!(c, '\t' | '\n' | '\r')).collect()
 }
@@ -118,9 +118,9 @@ struct Builder<'p, 'm> {
     parser: &'p mut Parser<'m>,
     open: Vec<Element>,
     done: Vec<Element>,
-    /// Declared prefixes, innermost last, each with the depth of the element that declares it.
+    /// The declared prefixes, innermost last, each with the depth of the declaring element.
     declared: Vec<(usize, Rc<str>)>,
-    /// What each declared prefix stands for, innermost last.
+    /// The namespaces of each declared prefix, innermost last.
     scope: HashMap<Rc<str>, Vec<Rc<str>>>,
 }
 
@@ -154,14 +154,14 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Counts one element or attribute with so many bytes of text.
+    /// Counts an element or attribute with this many bytes of text.
     fn node(&mut self, text: usize) -> Result<(), Problem> {
         self.parser.nodes += 1;
         if self.parser.nodes > MAX_NODES {
             return Err(Problem::Text("XMP is too large or too deep to be read whole".into()));
         }
         self.parser.meter.entry::<Element>()?;
-        // A name, its prefix and a value are texts of their own.
+        // A name, its prefix and a value are separate allocations.
         self.parser.meter.hold(text as u64 + 64)?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::dom::{Element, Name};
 use super::ns;
 
-/// All properties, under their usual prefix. Where a property is given twice, the first counts.
+/// All properties under their usual prefix. If a property occurs twice, the first one is used.
 pub(super) fn properties(properties: &[Element]) -> Map<String, Value> {
     let mut out = Map::new();
     for property in properties {
@@ -45,13 +45,13 @@ fn alternatives(list: &Element) -> Value {
     by_language.filter(|map| !map.is_empty()).map_or_else(|| array(list), Value::Object)
 }
 
-/// The attributes that are fields of a structure, not RDF's own.
+/// The attributes that are fields of a structure, not part of RDF.
 fn fields(element: &Element) -> impl Iterator<Item = &(Name, String)> {
     element.attributes.iter().filter(|(name, _)| !matches!(&*name.namespace, ns::RDF | ns::XML | ""))
 }
 
 fn structure(node: &Element) -> Value {
-    // A value with qualifiers (7.8): the qualifiers say something about it, and are left aside.
+    // A value with qualifiers (7.8): the qualifiers are ignored.
     if let Some(qualified) = node.children.iter().find(|child| child.name.is(ns::RDF, "value")) {
         return value(qualified);
     }

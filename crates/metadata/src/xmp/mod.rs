@@ -1,4 +1,4 @@
-//! XMP (ISO 16684-1): reading packets, choosing properties, and writing a packet with those that were chosen.
+//! XMP (ISO 16684-1): parsing packets, selecting properties, and serializing the selected ones.
 
 mod container;
 mod dom;
@@ -15,7 +15,7 @@ use image_origin_container::{Exhausted, Meter};
 
 pub(super) use select::Selection;
 
-/// Packets that are read of one file: the main one, its extension, and some that have no business there.
+/// The maximum number of packets in a file: the main packet, its extension, and some surplus ones.
 const MAX_PACKETS: usize = 16;
 
 /// The properties of one or more packets.
@@ -26,7 +26,7 @@ pub(super) struct Xmp {
 }
 
 impl Xmp {
-    /// Reads packets, the main one first.
+    /// Parses packets, the main packet first.
     pub(super) fn new(packets: &[Vec<u8>], meter: &Meter<'_>) -> Result<Self, Exhausted> {
         let mut xmp = Self::default();
         let mut parser = Parser::new(meter);
@@ -39,7 +39,8 @@ impl Xmp {
         Ok(xmp)
     }
 
-    /// Properties are what `rdf:Description` elements right under `rdf:RDF` have as attributes and children (7.4).
+    /// Collects properties, which are the attributes and children of `rdf:Description` elements directly in `rdf:RDF`
+    /// (7.4).
     fn collect(&mut self, element: Element) {
         if element.name.is(ns::RDF, "RDF") {
             for description in element.children {
@@ -58,20 +59,20 @@ impl Xmp {
         json::properties(&self.properties)
     }
 
-    /// A packet with the chosen properties, or `None` where there are none.
+    /// Serializes a packet with the selected properties; `None` if there are none.
     pub(super) fn select(&self, selection: Selection) -> Option<Vec<u8>> {
         let chosen: Vec<_> = self.properties.iter().filter(|p| selection.wants(&p.name)).collect();
         (!chosen.is_empty()).then(|| write::packet(&chosen))
     }
 
-    /// A packet with what applies a gain map, if this is the XMP of one or of its first image.
+    /// Serializes a packet with the gain map parameters, if this is the XMP of a gain map or of its first image.
     pub(super) fn gain_map(&self) -> Option<Vec<u8>> {
         self.text(ns::HDR_GAIN_MAP, "Version")?;
         self.select(Selection::GainMap)
     }
 
-    /// A packet that announces a gain map of this length behind the image (Ultra HDR image format 1.1, "XMP"), and the
-    /// rights where these are wanted.
+    /// Serializes a packet that announces a gain map of this length after the image (Ultra HDR image format 1.1,
+    /// "XMP"), optionally with the rights.
     pub(super) fn announce_gain_map(&self, rights: bool, length: u64) -> Vec<u8> {
         let directory = container::directory(&length.to_string());
         let wanted = |name: &Name| Selection::GainMap.wants(name) || (rights && Selection::Rights.wants(name));
@@ -80,8 +81,8 @@ impl Xmp {
         write::packet(&chosen)
     }
 
-    /// Adds what IPTC says about creator, credit and copyright, as the IPTC Photo Metadata Standard maps it, where XMP
-    /// itself says nothing of it.
+    /// Adds creator, credit and copyright from IPTC, mapped as in the IPTC Photo Metadata Standard, if XMP does not
+    /// contain them.
     pub(super) fn add_iptc_rights(&mut self, iptc: &Map<String, Value>) {
         for (key, namespace, local, list) in [
             ("By-line", ns::DC, "creator", Some("Seq")),
@@ -119,7 +120,7 @@ fn iptc_property(value: &Value, namespace: &str, local: &str, list: Option<&str>
     Element::with_children(name, vec![Element::with_children(Name::usual(ns::RDF, list), items)])
 }
 
-/// Packets are UTF-8 in every container here, but some are stored as UTF-16.
+/// Packets are UTF-8 in every container, but some are stored as UTF-16.
 fn decode(packet: &[u8]) -> String {
     let utf16 = |to_u16: fn([u8; 2]) -> u16, bytes: &[u8]| {
         let units = bytes.chunks_exact(2).map(|pair| to_u16([pair[0], pair[1]]));
@@ -130,7 +131,7 @@ fn decode(packet: &[u8]) -> String {
         [0xff, 0xfe, rest @ ..] => utf16(u16::from_le_bytes, rest),
         [0, b'<', ..] => utf16(u16::from_be_bytes, packet),
         [b'<', 0, ..] => utf16(u16::from_le_bytes, packet),
-        // Padding after the packet may be zero bytes, which are no XML.
+        // The padding after the packet may consist of zero bytes, which are not valid XML.
         _ => String::from_utf8_lossy(packet).trim_end_matches('\0').to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The namespaces of XMP (ISO 16684-1 and -2, IPTC Photo Metadata, and the vendors' own).
+//! The namespaces of XMP (ISO 16684-1 and -2, IPTC Photo Metadata, and vendors' namespaces).
 
 pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 pub(crate) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
@@ -21,7 +21,7 @@ pub(crate) const GOOGLE_CAMERA: &str = "http://ns.google.com/photos/1.0/camera/"
 pub(crate) const GOOGLE_DEPTH: &str = "http://ns.google.com/photos/1.0/depthmap/";
 pub(crate) const GOOGLE_IMAGE: &str = "http://ns.google.com/photos/1.0/image/";
 
-/// The prefix that everybody writes for a namespace, whatever a file writes.
+/// The usual prefix of a namespace, regardless of the one in a file.
 pub(super) fn usual_prefix(namespace: &str) -> Option<&'static str> {
     Some(match namespace {
         DC => "dc",

@@ -1,20 +1,20 @@
-//! Which properties of a packet go where.
+//! Selection of XMP properties.
 
 use super::dom::Name;
 use super::ns;
 
-/// A choice of properties.
+/// A selection of properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Selection {
     /// Creator, credit, copyright and rights.
     Rights,
-    /// All that is still true of transformed pixels.
+    /// Everything that is still valid for transformed pixels.
     Transformed,
-    /// What an HDR gain map is applied by.
+    /// The parameters of an HDR gain map.
     GainMap,
 }
 
-/// The properties of Adobe's gain map specification 1.0, and no others that may be written under its name.
+/// The properties of Adobe's gain map specification 1.0. Others in its namespace are not kept.
 const GAIN_MAP: [&str; 9] = [
     "Version",
     "BaseRenditionIsHDR",
@@ -51,7 +51,7 @@ fn is_right(namespace: &str, local: &str) -> bool {
     }
 }
 
-/// What speaks of the stored pixels, or of other parts of the file that are no longer there.
+/// Whether a property describes the stored pixels, or parts of the file that no longer exist.
 fn is_outdated(namespace: &str, local: &str) -> bool {
     match namespace {
         ns::TIFF => matches!(local, "Orientation" | "ImageWidth" | "ImageLength"),

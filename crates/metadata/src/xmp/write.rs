@@ -1,4 +1,4 @@
-//! Writing a packet (ISO 16684-1, 7.3): every namespace declared once, nothing that the properties do not need.
+//! Serialization of a packet (ISO 16684-1, 7.3), with each namespace declared once and nothing superfluous.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,12 +7,12 @@ use quick_xml::escape::escape;
 use super::dom::{Element, Name};
 use super::ns;
 
-/// A read-only packet with these properties.
+/// Serializes a read-only packet with these properties.
 pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
     let mut writer = Writer::default();
     let (mut attributes, mut named) = (String::new(), HashSet::new());
-    // Simple properties as attributes: some readers of gain maps know no other way (7.9.2.2). They come first, as they
-    // will when the packet is read again, so that what is written of that is the same packet.
+    // Simple properties are attributes, since some readers of gain maps support nothing else (7.9.2.2). They come
+    // first, as they do when the packet is parsed again, so that serialization is idempotent.
     let (simple, others): (Vec<_>, Vec<_>) = properties
         .iter()
         .copied()
@@ -43,7 +43,7 @@ pub(super) fn packet(properties: &[&Element]) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Whether an attribute can hold this property: it would lose line breaks, and has no place for qualifiers.
+/// Whether the property can be an attribute, which would lose line breaks and cannot have qualifiers.
 fn is_simple(property: &Element) -> bool {
     property.attributes.is_empty() && property.children.is_empty() && !property.text.contains(|c: char| c < ' ')
 }
@@ -51,13 +51,13 @@ fn is_simple(property: &Element) -> bool {
 #[derive(Default)]
 struct Writer {
     body: String,
-    /// Namespaces in order of their appearance, and the prefixes chosen for them.
+    /// The namespaces in order of appearance, and their prefixes.
     declared: Vec<(String, String)>,
-    /// The prefix of each of these namespaces.
+    /// The prefix of each namespace.
     prefixes: HashMap<String, String>,
-    /// All of these prefixes.
+    /// All prefixes in use.
     taken: HashSet<String>,
-    /// The number of the next prefix that is made up; it only grows, so that the search for a free one does not start over.
+    /// The number of the next generated prefix; it only grows, so that the search for a free one does not start over.
     number: usize,
 }
 
@@ -105,7 +105,7 @@ impl Writer {
         prefix
     }
 
-    /// A prefix that no namespace has, even if one was written with such a number.
+    /// A prefix that is not in use, even if the input contained generated ones.
     fn free_prefix(&mut self) -> String {
         self.number = self.number.max(self.declared.len());
         loop {
