@@ -634,7 +634,12 @@ fn the_edge_is_checked_and_explained() {
     let table: [(&[&str], &[&str]); 6] = [
         (
             &["https://img.example/a.jpg?width=0300&fit=inside"],
-            &["rules[1] `/*`", "forwarded as /a.jpg?w=300", "abc.lambda-url"],
+            &[
+                "rules[1] `/*`",
+                "forwarded as /a.jpg?w=300",
+                "abc.lambda-url",
+                "is `public, max-age=2592000` for CloudFront",
+            ],
         ),
         (&["/press/a.jpg"], &["rules[0] `/press/*` denies it: no credentials", "response is 401", "with access"]),
         (&["/press/a.jpg", "-H", "cookie: access=correct horse battery staple"], &["by token: the token is `s`"]),

@@ -11,7 +11,8 @@ use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
 use image_origin::source;
 use image_origin_edge::{
-    Action, Cf, Config, Context, Credentials, Headers, Keys, Request, Trigger, origin_request, sign_url, viewer_request,
+    Action, Cf, Config, Context, Credentials, Headers, Keys, Outcome, Request, Response, Trigger, origin_request,
+    origin_response, sign_url, viewer_request, viewer_response,
 };
 
 use super::query::parse_strictly;
@@ -216,7 +217,26 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
     }
     cf.config = context(Trigger::OriginRequest);
     text += &format!("origin-request: {}", origin_request(&cf, config, now(), keys).why);
-    text
+    text + &explain_caching(cf, config, keys)
+}
+
+/// What becomes of the `Cache-Control` of an answer that any cache may keep for a month.
+fn explain_caching(mut cf: Cf, config: &Config, keys: &Keys) -> String {
+    const ORIGINALLY: &str = "public, max-age=2592000";
+    let headers = Headers::from_iter([("Cache-Control", ORIGINALLY)]);
+    let status = "200".to_owned();
+    let response = Response { status, status_description: None, headers, body: None, body_encoding: None };
+    let mut after = |trigger, function: fn(&Cf, &Config, u64, &Keys) -> Outcome, response| {
+        (cf.config, cf.response) = (context(trigger), Some(response));
+        match function(&cf, config, now(), keys).action {
+            Action::Respond(response) => *response,
+            Action::Forward(_) => Response::default(),
+        }
+    };
+    let kept = after(Trigger::OriginResponse, origin_response, response);
+    let given = after(Trigger::ViewerResponse, viewer_response, kept.clone());
+    let caching = |response: &Response| response.headers.single("cache-control").unwrap_or("nothing").to_owned();
+    format!("\n  `{ORIGINALLY}` is `{}` for CloudFront, `{}` for viewers", caching(&kept), caching(&given))
 }
 
 fn context(event_type: Trigger) -> Context {

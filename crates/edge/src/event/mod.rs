@@ -178,7 +178,7 @@ pub struct S3Origin {
 }
 
 /// An HTTP response in CloudFront's form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The status code, as text.
