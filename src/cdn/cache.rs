@@ -4,7 +4,7 @@
 //! Of concurrent requests for the same key, one goes to the origin and the others wait for its response ("request
 //! collapsing"). If that response may not be cached, they all go to the origin.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -86,31 +86,33 @@ impl std::fmt::Display for Key {
 }
 
 /// What is invalidated, by CloudFront's Developer Guide ("Invalidate files", "What you need to know when invalidating tags").
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Item {
-    /// Answers with this tag, in lower case: case does not count.
-    Tag(String),
-    /// The answer to this path and query.
-    Url(String),
-    /// Answers whose path and query begin so.
-    Below(String),
+#[derive(Debug, Default)]
+struct Items {
+    /// Answers with one of these tags, in lower case: case does not count.
+    tags: HashSet<String>,
+    /// The answers to these paths and queries.
+    urls: HashSet<String>,
+    /// Answers whose path and query begin like one of these.
+    starts: Vec<String>,
 }
 
-impl Item {
-    fn new(text: &str) -> Self {
-        match (text.strip_prefix('#'), text.strip_suffix('*')) {
-            (Some(tag), _) => Self::Tag(tag.to_ascii_lowercase()),
-            (None, Some(start)) => Self::Below(start.to_owned()),
-            (None, None) => Self::Url(text.to_owned()),
+impl Items {
+    fn new(texts: &[String]) -> Self {
+        let mut items = Self::default();
+        for text in texts {
+            match (text.strip_prefix('#'), text.strip_suffix('*')) {
+                (Some(tag), _) => drop(items.tags.insert(tag.to_ascii_lowercase())),
+                (None, Some(start)) => items.starts.push(start.to_owned()),
+                (None, None) => drop(items.urls.insert(text.clone())),
+            }
         }
+        items
     }
 
-    fn is_of(&self, key: &Key, tags: &[String]) -> bool {
-        match self {
-            Self::Tag(tag) => tags.contains(tag),
-            Self::Url(url) => key.url == *url,
-            Self::Below(start) => key.url.starts_with(start),
-        }
+    fn name(&self, key: &Key, tags: &[String]) -> bool {
+        self.urls.contains(&key.url)
+            || tags.iter().any(|tag| self.tags.contains(tag))
+            || self.starts.iter().any(|start| key.url.starts_with(start))
     }
 }
 
@@ -118,14 +120,14 @@ impl Item {
 #[derive(Debug, Default)]
 struct Invalidations {
     count: u64,
-    last: VecDeque<Arc<[Item]>>,
+    last: VecDeque<Arc<Items>>,
 }
 
 /// Invalidations that are remembered. What was under way for longer than all of them is not kept.
 const REMEMBERED: usize = 256;
 
 impl Invalidations {
-    fn add(&mut self, items: Arc<[Item]>) {
+    fn add(&mut self, items: Arc<Items>) {
         self.count += 1;
         self.last.push_front(items);
         self.last.truncate(REMEMBERED);
@@ -134,8 +136,7 @@ impl Invalidations {
     /// Whether an answer that was asked for after so many invalidations has been invalidated since.
     fn have_met(&self, since: u64, key: &Key, tags: &[String]) -> bool {
         let missed = usize::try_from(self.count - since).unwrap_or(usize::MAX);
-        missed > self.last.len()
-            || self.last.iter().take(missed).any(|items| items.iter().any(|item| item.is_of(key, tags)))
+        missed > self.last.len() || self.last.iter().take(missed).any(|items| items.name(key, tags))
     }
 }
 
@@ -174,11 +175,11 @@ impl Cache {
 
     /// Forgets what these tags (`#tag`) and paths (`/path`, `/path*`) name; gives how many answers that were.
     pub(super) async fn invalidate(&self, items: &[String]) -> usize {
-        let items: Arc<[Item]> = items.iter().map(|text| Item::new(text)).collect();
+        let items = Arc::new(Items::new(items));
         self.invalidations().add(items.clone());
         let mut forgotten = 0;
         for (key, entry) in &self.entries {
-            if items.iter().any(|item| item.is_of(&key, &entry.tags)) {
+            if items.name(&key, &entry.tags) {
                 self.entries.invalidate(&*key).await;
                 forgotten += 1;
             }

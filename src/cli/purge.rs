@@ -1,5 +1,6 @@
 //! `purge`: takes answers back by hand, from CloudFront and from a store of results.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -121,15 +122,21 @@ async fn remove(store: &StoredResults, plan: &[Planned]) -> Result<(), Failure> 
 }
 
 impl PurgeArguments {
+    /// What is named, each once.
     fn targets(&self) -> Vec<Target> {
         let of = |names: &[String], target: fn(String) -> Target| names.iter().cloned().map(target).collect::<Vec<_>>();
-        [
-            of(&self.keys, Target::Key),
+        let without_slash: Vec<String> =
+            self.keys.iter().map(|key| key.strip_prefix('/').unwrap_or(key).to_owned()).collect();
+        let mut targets = [
+            of(&without_slash, Target::Key),
             of(&self.folder, Target::Folder),
             of(&self.preset, Target::Preset),
             of(&self.tag, Target::Tag),
         ]
-        .concat()
+        .concat();
+        let mut seen = HashSet::new();
+        targets.retain(|target| seen.insert(target.clone()));
+        targets
     }
 
     async fn plan(&self, targets: Vec<Target>, store: Option<&StoredResults>) -> Result<Vec<Planned>, Failure> {
@@ -138,9 +145,7 @@ impl PurgeArguments {
             let item = if self.paths { target.by_path() } else { target.by_tag() };
             let item = item.map_err(|error| Failure::usage(error.to_string()))?;
             let results = match (&target, store) {
-                (Target::Key(key), Some(store)) => {
-                    store.of(key.strip_prefix('/').unwrap_or(key)).await.map_err(|error| error.to_string())?
-                }
+                (Target::Key(key), Some(store)) => store.of(key).await.map_err(|error| error.to_string())?,
                 _ => Vec::new(),
             };
             plan.push(Planned { target, item: self.distribution.is_some().then_some(item), results });

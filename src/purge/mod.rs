@@ -19,7 +19,7 @@ pub use cloudfront::{CloudFront, InvalidationError};
 use crate::origin::freshness::{folder_tag, key_tag, preset_tag};
 
 /// What answers have in common that are to be taken back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// They were made of this original.
     Key(String),
