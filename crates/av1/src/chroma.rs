@@ -1,4 +1,4 @@
-//! The search for the best prediction of a block's two chromas.
+//! The search for the prediction of a block's chroma planes.
 
 use super::SpeedSettings;
 use super::frame::{Chroma, FrameEncoder, Plane, TransformBlock};
@@ -9,7 +9,7 @@ use super::size::BlockSize;
 use super::symbols::Tally;
 use super::write::can_be_from_luma;
 
-/// A way to code the chroma of a block.
+/// A candidate coding of the chroma of a block.
 pub(super) struct Coded {
     pub(super) chroma: Chroma,
     pub(super) tx_type: TxType,
@@ -19,7 +19,7 @@ pub(super) struct Coded {
 }
 
 impl FrameEncoder {
-    /// The best that is found for the chroma of a block whose luma is settled.
+    /// Searches the best coding of the chroma of a block whose luma is decided.
     pub(super) fn best_chroma(
         &mut self,
         [row, column]: [usize; 2],
@@ -75,7 +75,7 @@ impl FrameEncoder {
         })
     }
 
-    /// The modes of the least estimated cost, chroma from luma apart.
+    /// The modes with the lowest estimated costs, except for chroma from luma.
     fn chroma_candidates(
         &mut self,
         edges: &[Edges; 2],
@@ -107,7 +107,7 @@ impl FrameEncoder {
         candidates.into_iter().take(speed.chroma_modes).map(|(_, chroma)| chroma).collect()
     }
 
-    /// How luma deviates from its mean over the samples of a block of chroma, in eighths (7.11.5).
+    /// The deviations of luma from its mean over the samples of a chroma block, in eighths (7.11.5).
     fn deviations(&self, [x, y]: [usize; 2], size: BlockSize) -> Vec<i16> {
         let Plane { samples, stride } = &self.frame[0];
         let shift = u32::from(self.is_halved);
@@ -131,7 +131,7 @@ impl FrameEncoder {
     }
 }
 
-/// By how many eighths luma's deviations are best added, by least squares.
+/// The optimal factor of luma's deviations in eighths, by least squares.
 fn alpha(source: &[u8], prediction: &[u8], deviations: &[i16]) -> i8 {
     let (mut product, mut square) = (0i32, 0i32);
     for ((source, predicted), deviation) in source.iter().zip(prediction).zip(deviations) {
@@ -141,7 +141,7 @@ fn alpha(source: &[u8], prediction: &[u8], deviations: &[i16]) -> i8 {
     if square == 0 { 0 } else { (product as f32 * 8.0 / square as f32).round().clamp(-16.0, 16.0) as i8 }
 }
 
-/// `Mode_To_Txfm` (9.3), where the size has that type (5.11.40).
+/// `Mode_To_Txfm` (9.3), if the size allows that type (5.11.40).
 fn tx_type(base: u8, size: BlockSize) -> TxType {
     const OF_MODES: [u8; 14] = [0, 1, 2, 0, 3, 1, 2, 2, 1, 3, 1, 2, 3, 0];
     if size.longest() > 4 { TxType::DCT } else { TxType(OF_MODES[usize::from(base)]) }

@@ -1,4 +1,4 @@
-//! Coefficients of a transform: their order, what their probabilities depend on, and how they are written (5.11.39).
+//! The coefficients of a transform block: scan order, contexts, and coding (5.11.39).
 
 use std::sync::LazyLock;
 
@@ -8,11 +8,12 @@ use super::size::BlockSize;
 use super::symbols::Sink;
 use super::tables::BASE_CONTEXT_OFFSET;
 
-/// Positions in the order in which they are coded, from the lowest frequency, for each size of a transform.
+/// The scan order, from the lowest frequency, for each transform size.
 pub(super) static SCANS: LazyLock<Vec<Vec<u16>>> =
     LazyLock::new(|| BlockSize::transforms().map(|size| scan(size.coded())).collect());
 
-/// `get_default_scan` (5.11.41): diagonals, which go down in a tall transform, up in a wide one, and by turns in squares.
+/// `get_default_scan` (5.11.41): diagonals, downwards in tall transforms, upwards in wide ones, and alternating in
+/// squares.
 fn scan(size: BlockSize) -> Vec<u16> {
     let (w, h) = (size.width(), size.height());
     let mut positions = Vec::with_capacity(w * h);
@@ -28,23 +29,23 @@ fn scan(size: BlockSize) -> Vec<u16> {
     positions
 }
 
-/// The contexts that a transform block's coefficients are coded with.
+/// The contexts for the coefficients of a transform block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CoefContext {
     pub(super) size: BlockSize,
     pub(super) is_chroma: bool,
-    /// Of `all_zero`.
+    /// The context of `all_zero`.
     pub(super) zero_context: usize,
-    /// Of `dc_sign`.
+    /// The context of `dc_sign`.
     pub(super) sign_context: usize,
 }
 
-/// Levels of the coefficients in the order of the scan, up to the last that is not 0.
+/// The levels of the coefficients in scan order, up to the last that is not 0.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Levels(pub(super) Vec<i16>);
 
 impl Levels {
-    /// `culLevel` and `dcCategory`, which later blocks look at.
+    /// `culLevel` and `dcCategory`, which are contexts of later blocks.
     pub(super) fn contexts(&self) -> [u8; 2] {
         let sum: u32 = self.0.iter().map(|level| u32::from(level.unsigned_abs())).sum();
         let sign = match self.0.first() {
@@ -56,17 +57,17 @@ impl Levels {
     }
 }
 
-/// Levels around a position, for contexts: rows of the transform with a margin of zeros at the right and below, in `N`
-/// bytes.
+/// The levels around a position, for contexts: the rows of the transform with a margin of zeros at the right and below,
+/// in `N` bytes.
 pub(super) struct Neighbours<const N: usize> {
     levels: [u8; N],
     stride: usize,
 }
 
-/// How far contexts look.
+/// The reach of contexts.
 const MARGIN: usize = 2;
 
-/// Room for transforms of up to 8 by 8, and for all.
+/// The buffer sizes for transforms of up to 8 by 8, and for all.
 pub(super) const SMALL: usize = (8 + MARGIN) * (8 + MARGIN);
 pub(super) const LARGE: usize = (32 + MARGIN) * (32 + MARGIN);
 
@@ -95,7 +96,7 @@ impl<const N: usize> Neighbours<N> {
     }
 }
 
-/// What the context of `coeff_br` is among zeros.
+/// The offset of the context of `coeff_br` for a position.
 pub(super) fn range_offset(place: [usize; 2]) -> usize {
     match place {
         [0, 0] => 0,
@@ -118,12 +119,12 @@ pub(super) fn last_context(last: usize, area: usize) -> usize {
     }
 }
 
-/// The group of a number of coefficients, and the bits that tell it from others of the group.
+/// The position class of a number of coefficients, and its number of extra bits.
 pub(super) fn group(count: usize) -> (usize, u32) {
     if count <= 2 { (count, 0) } else { ((count - 1).ilog2() as usize + 2, (count - 1).ilog2()) }
 }
 
-/// Dequantizes levels into the coded part's coefficients, row by row, as decoders do (7.12.3).
+/// Dequantizes levels to the coefficients of the coded part, row by row, like a decoder (7.12.3).
 pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coefficients: &mut [i32]) {
     let shift = match (size.longest(), size.w + size.h) {
         (6, 11..) => 2,
@@ -139,7 +140,7 @@ pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coeffi
     }
 }
 
-/// Writes levels, but for `all_zero` and the transform's type, which stand before them. There is at least one.
+/// Writes levels, except for `all_zero` and the transform type, which precede them. There is at least one level.
 pub(super) fn write(levels: &Levels, context: CoefContext, p: &mut Probabilities, writer: &mut impl Sink) {
     let size = context.size.coded();
     let scan = &SCANS[context.size.transform_index()];

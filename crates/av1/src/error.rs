@@ -1,35 +1,35 @@
-//! What can go wrong, sorted by what the caller answers to it.
+//! The error type.
 
 use std::fmt;
 
-/// Why a picture was not encoded.
+/// The error of encoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A side is 0, longer than 4096, or the picture has more than 2304 superblocks of 64 by 64 (5.9.15).
+    /// A side is 0 or exceeds 4096, or the picture has more than 2304 superblocks of 64 by 64 (5.9.15).
     Dimensions {
-        /// Columns.
+        /// The width.
         width: u32,
-        /// Rows.
+        /// The height.
         height: u32,
     },
-    /// A plane has more or fewer samples than its size asks for.
+    /// A plane has more or fewer samples than its size requires.
     SampleCount {
-        /// Samples that there should be.
+        /// The required number of samples.
         expected: usize,
-        /// Samples that there are.
+        /// The actual number of samples.
         actual: usize,
     },
-    /// The matrix is the identity, and chroma is halved (6.4.2).
+    /// The identity matrix was combined with subsampled chroma (6.4.2).
     HalvedIdentity,
     /// The stream would need more memory than [`EncodeOptions::max_bytes`](crate::EncodeOptions::max_bytes).
     TooLarge {
-        /// Bytes that the stream would hold.
+        /// The required memory in bytes.
         needed: u64,
-        /// The ceiling it was given.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// [`EncodeOptions::check`](crate::EncodeOptions::check) asked to stop.
+    /// [`EncodeOptions::check`](crate::EncodeOptions::check) cancelled the encode.
     Cancelled,
 }
 

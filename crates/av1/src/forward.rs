@@ -1,6 +1,6 @@
-//! Forward transforms: orthonormal ones, times the 8 that dequantized coefficients have (7.13.3).
+//! Forward transforms: orthonormal transforms, times the factor of 8 of dequantized coefficients (7.13.3).
 //!
-//! A decoder never sees them, so they are products of matrices, in floating point, which compilers make vectors of.
+//! The decoder does not depend on them, so they are matrix products in floating point, which compilers vectorize.
 
 use std::f32::consts::PI;
 use std::sync::LazyLock;
@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 use super::inverse::TxType;
 use super::size::BlockSize;
 
-/// What coefficients are larger by than those of an orthonormal transform.
+/// The scale of coefficients relative to an orthonormal transform.
 const SCALE: f32 = 8.0;
 
-/// A basis: rows of samples' weights for each frequency, and the same the other way round.
+/// A basis matrix and its transpose.
 struct Basis {
     /// By frequency, then by sample.
     rows: Vec<f32>,
@@ -28,7 +28,7 @@ impl Basis {
     }
 }
 
-/// For 4 to 64 samples.
+/// The DCT bases for 4 to 64 samples.
 static DCT: LazyLock<[Basis; 5]> = LazyLock::new(|| {
     [2, 3, 4, 5, 6].map(|log2| {
         let n = (1 << log2) as f32;
@@ -39,7 +39,7 @@ static DCT: LazyLock<[Basis; 5]> = LazyLock::new(|| {
     })
 });
 
-/// For 4 samples of type VII, for 8 and 16 of type IV.
+/// The ADST bases: type VII for 4 samples, type IV for 8 and 16.
 static ADST: LazyLock<[Basis; 3]> = LazyLock::new(|| {
     [2, 3, 4].map(|log2| {
         let n = (1 << log2) as f32;
@@ -55,7 +55,7 @@ fn basis(log2: u8, adst: bool) -> &'static Basis {
     if adst { &ADST[index] } else { &DCT[index] }
 }
 
-/// Transforms differences, row by row, into the coefficients of the coded part, row by row.
+/// Transforms differences, row by row, to the coefficients of the coded part, row by row.
 pub(super) fn transform(differences: &[f32], size: BlockSize, tx_type: TxType, coefficients: &mut [f32]) {
     match size.w {
         2 => transform_wide::<4, 4>(differences, size, tx_type, coefficients),

@@ -12,39 +12,39 @@ use super::rates::Costs;
 use super::size::BlockSize;
 use super::symbols::cost;
 
-/// Side of a superblock in units of 4 samples of luma.
+/// The side of a superblock in units of 4 luma samples.
 pub(super) const SUPERBLOCK: usize = 16;
 
-/// Quantizers of superblocks differ by multiples of 1 << this.
+/// The binary logarithm of the unit of quantizer differences between superblocks.
 pub(super) const DELTA_SHIFT: u32 = 2;
 
-/// Samples of one plane, with room to whole superblocks.
+/// The samples of a plane, padded to whole superblocks.
 #[derive(Clone)]
 pub(super) struct Plane {
     pub(super) samples: Vec<u8>,
     pub(super) stride: usize,
 }
 
-/// Mode info of 4 by 4 samples of luma along the edge of what is coded: what contexts of later blocks are made of.
+/// The mode info of 4 by 4 luma samples at the edge of the coded area, for the contexts of later blocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ModeInfo {
     pub(super) mode: u8,
     pub(super) chroma_mode: u8,
     pub(super) is_skipped: bool,
     pub(super) block: BlockSize,
-    /// `culLevel` of each plane; that of halved chroma stands at even units.
+    /// `culLevel` of each plane; that of subsampled chroma is stored at even units.
     pub(super) level: [u8; 3],
     /// `dcCategory` of each plane.
     pub(super) sign: [u8; 3],
 }
 
 impl ModeInfo {
-    /// Stands for blocks beyond the frame.
+    /// The mode info of blocks outside of the frame.
     pub(super) const OUTSIDE: Self =
         Self { mode: 0, chroma_mode: 0, is_skipped: false, block: BlockSize::square(15), level: [0; 3], sign: [0; 3] };
 }
 
-/// An area of a plane: mostly a transform block.
+/// An area of a plane, usually a transform block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TransformBlock {
     pub(super) plane: usize,
@@ -54,7 +54,7 @@ pub(super) struct TransformBlock {
     pub(super) size: BlockSize,
 }
 
-/// The levels of one transform of a block.
+/// The levels of one transform block.
 #[derive(Debug, Clone)]
 pub(super) struct Residual {
     pub(super) area: TransformBlock,
@@ -62,18 +62,18 @@ pub(super) struct Residual {
     pub(super) levels: Levels,
 }
 
-/// How chroma is predicted.
+/// The prediction of chroma.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chroma {
     pub(super) mode: Mode,
-    /// By how much luma's deviations count, in eighths, if `mode` is from luma.
+    /// The factors of luma's deviations in eighths, if `mode` is chroma from luma.
     pub(super) alphas: [i8; 2],
 }
 
-/// A block as it was decided on.
+/// A block with all of its decisions.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
-    /// The place in units of 4 samples of luma.
+    /// The position in units of 4 luma samples.
     pub(super) row: usize,
     pub(super) column: usize,
     pub(super) size: BlockSize,
@@ -88,7 +88,7 @@ impl Block {
     }
 }
 
-/// How a square is divided; the numbers are those of `partition`.
+/// The partition of a square; the numbers are those of `partition`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Partition {
     None = 0,
@@ -105,7 +105,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// How many of the quarters that it is divided into are divided no further.
+    /// The number of quarters that are not divided further.
     pub(super) fn whole_quarters(&self) -> usize {
         let Self::Split(quarters) = self else { return 0 };
         quarters.iter().filter(|quarter| matches!(quarter, Self::Blocks(Partition::None, _))).count()
@@ -116,31 +116,31 @@ impl Node {
 pub(super) struct FrameEncoder {
     pub(super) source: Vec<Plane>,
     pub(super) frame: Vec<Plane>,
-    /// Width and height in units of 4 samples of luma; even.
+    /// Width and height in units of 4 luma samples; even.
     pub(super) columns: usize,
     pub(super) rows: usize,
-    /// Whether chroma has half of the columns and of the rows.
+    /// Whether chroma has half of the columns and rows.
     pub(super) is_halved: bool,
     pub(super) is_lossless: bool,
     pub(super) above: Vec<ModeInfo>,
     pub(super) left: [ModeInfo; SUPERBLOCK],
-    /// What of the present superblock is decoded: rows from -1 on, whose bits are columns from -1 on.
+    /// The decoded parts of the current superblock: rows from -1 on, whose bits are columns from -1 on.
     decoded: [[u32; SUPERBLOCK + 2]; 3],
     pub(super) probabilities: Probabilities,
     pub(super) costs: Costs,
     pub(super) quantizer: Rc<Quantizer>,
-    /// That of the present superblock, and of the last that was written.
+    /// The quantizer of the current superblock, and the last that was written.
     pub(super) quantizer_index: u8,
     pub(super) written_quantizer_index: u8,
-    /// What a bit's [`BIT`](super::symbols::BIT)th is worth in squares of samples.
+    /// The cost of 1/[`BIT`](super::symbols::BIT) bit in squared sample values.
     pub(super) lambda: f32,
-    /// Room for what one transform takes and gives.
+    /// Buffers for the input and output of a transform.
     pub(super) differences: Box<[f32; 64 * 64]>,
     pub(super) coefficients: Box<[f32; 32 * 32]>,
 }
 
 impl FrameEncoder {
-    /// The state before the first superblock. `units` are the width and the height in units of 4 samples of luma.
+    /// The state before the first superblock. `units` are width and height in units of 4 luma samples.
     pub(super) fn new(source: Vec<Plane>, units: [usize; 2], is_halved: bool, index: u8, with_matrices: bool) -> Self {
         let [columns, rows] = units;
         let mut probabilities = Probabilities::new(index);
@@ -173,7 +173,7 @@ impl FrameEncoder {
         u32::from(self.is_chroma_halved(plane))
     }
 
-    /// Whether a block carries the chroma of its place (5.11.5).
+    /// Whether a block contains the chroma of its position (5.11.5).
     pub(super) fn has_chroma(&self, row: usize, column: usize, size: BlockSize) -> bool {
         let whole = |length: u8, at: usize| length > 2 || at % 2 == 1 || !self.is_halved;
         self.source.len() > 1 && whole(size.h, row) && whole(size.w, column)
@@ -193,7 +193,7 @@ impl FrameEncoder {
         }
     }
 
-    /// Marks a block's samples as decoded, or as not.
+    /// Marks a block's samples as decoded, or not decoded.
     pub(super) fn mark_decoded(&mut self, area: TransformBlock, decoded: bool) {
         let TransformBlock { plane, x, y, size } = area;
         let side = SUPERBLOCK >> self.shift(plane);
@@ -209,7 +209,7 @@ impl FrameEncoder {
         self.decoded[plane][row] >> column & 1 != 0
     }
 
-    /// Which neighbours of a transform block are decoded.
+    /// The position of a transform block, and its decoded neighbours.
     pub(super) fn place(&self, area: TransformBlock, beside_smooth: bool) -> Place {
         let TransformBlock { plane, x, y, size } = area;
         let shift = self.shift(plane);
@@ -235,13 +235,13 @@ impl FrameEncoder {
         is_smooth(above) || is_smooth(left)
     }
 
-    /// The units above and to the left; those that carry chroma if asked for.
+    /// The units above and to the left; with `with_chroma` those that contain chroma.
     pub(super) fn beside(&self, row: usize, column: usize, with_chroma: bool) -> [&ModeInfo; 2] {
         let odd = usize::from(with_chroma);
         [&self.above[column | odd], &self.left[(row | odd) % SUPERBLOCK]]
     }
 
-    /// The contexts that the coefficients of a transform block are coded with, in a block of that size.
+    /// The contexts for the coefficients of a transform block, in a block of this size.
     pub(super) fn context(&self, area: TransformBlock, block: BlockSize) -> CoefContext {
         let TransformBlock { plane, x, y, size } = area;
         let shift = self.shift(plane);
@@ -279,7 +279,7 @@ impl FrameEncoder {
         CoefContext { size, is_chroma: plane > 0, zero_context, sign_context }
     }
 
-    /// Updates the contexts of later transform blocks by this one's levels.
+    /// Updates the contexts of later transform blocks with this one's levels.
     pub(super) fn update_level_contexts(&mut self, area: TransformBlock, levels: &Levels) {
         let TransformBlock { plane, x, y, size } = area;
         let shift = self.shift(plane);
@@ -295,7 +295,7 @@ impl FrameEncoder {
         }
     }
 
-    /// Updates the contexts of later blocks by this one.
+    /// Updates the contexts of later blocks with this one.
     pub(super) fn update_block_contexts(&mut self, block: &Block) {
         let [w, h] = block.size.units();
         let is_skipped = block.is_skipped();
@@ -312,13 +312,13 @@ impl FrameEncoder {
         self.left[top..top + h].iter_mut().for_each(note);
     }
 
-    /// Whether the middle of a square lies within the frame: its row, and its column.
+    /// Whether the centre of a square is inside the frame: its row, and its column.
     pub(super) fn has_middle(&self, square: Square) -> [bool; 2] {
         let half = 1 << (square.side.max(3) - 3);
         [square.row + half < self.rows, square.column + half < self.columns]
     }
 
-    /// What there is to say of how a square is divided.
+    /// The syntax element for the partition of a square.
     pub(super) fn partition_symbol(&mut self, square: Square) -> PartitionSymbol {
         let [above, left] = self.beside(square.row, square.column, false);
         let context = usize::from(left.block.h < square.side) * 2 + usize::from(above.block.w < square.side);
@@ -327,7 +327,7 @@ impl FrameEncoder {
             [true, true] => PartitionSymbol::Partition(context),
             [false, false] => PartitionSymbol::None,
             [has_row, _] => {
-                // What stands for a split, as opposed to halves one above the other, or side by side.
+                // The partitions that count as a split, as opposed to horizontal or vertical halves.
                 let symbols: [usize; 6] = if has_row { [1, 3, 4, 5, 6, 8] } else { [2, 3, 4, 6, 7, 9] };
                 let cdf = self.probabilities.partition(square.side, context);
                 let sum: u16 = symbols.iter().map(|i| cdf[*i] - cdf[i - 1]).sum();
@@ -336,7 +336,7 @@ impl FrameEncoder {
         }
     }
 
-    /// Bits that a partition costs, times [`BIT`](super::symbols::BIT).
+    /// The cost of a partition, in units of 1/[`BIT`](super::symbols::BIT) bit.
     pub(super) fn partition_cost(&mut self, square: Square, partition: Partition) -> u32 {
         match self.partition_symbol(square) {
             PartitionSymbol::None => 0,
@@ -348,12 +348,12 @@ impl FrameEncoder {
     }
 }
 
-/// The symbol that tells how a square is divided.
+/// The syntax element for the partition of a square.
 pub(super) enum PartitionSymbol {
-    /// There is no choice.
+    /// None, because there is no choice.
     None,
-    /// `partition`, in a context.
+    /// `partition`, with its context.
     Partition(usize),
-    /// `split_or_horz` or `split_or_vert` (8.3.2), with its probabilities, which do not adapt.
+    /// `split_or_horz` or `split_or_vert` (8.3.2), with its fixed probabilities.
     SplitOr([u16; 3]),
 }

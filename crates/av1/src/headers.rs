@@ -3,7 +3,7 @@
 use super::frame::DELTA_SHIFT;
 use super::matrices;
 
-/// Bits, the highest first.
+/// A writer of bits, the highest first.
 #[derive(Default)]
 struct Bits {
     bytes: Vec<u8>,
@@ -28,12 +28,12 @@ impl Bits {
     }
 }
 
-/// What a stream's headers say.
+/// The contents of a stream's headers.
 pub(super) struct Headers {
     pub(super) size: [usize; 2],
     pub(super) is_monochrome: bool,
     pub(super) is_halved: bool,
-    /// Code points of primaries, transfer and matrix (6.4.2).
+    /// Code points of primaries, transfer function and matrix (6.4.2).
     pub(super) colour: [u8; 3],
     /// `base_q_idx`.
     pub(super) quantizer: u8,
@@ -47,7 +47,7 @@ impl Headers {
         u8::from(!self.is_monochrome && !self.is_halved)
     }
 
-    /// The first level whose pictures may be so large (A.3).
+    /// The lowest level that allows a picture of this size (A.3).
     fn level(&self) -> u8 {
         let [w, h] = self.size;
         match (w * h, w, h) {
@@ -61,7 +61,7 @@ impl Headers {
         }
     }
 
-    /// `av1C` (AV1 Codec ISO Media File Format Binding, 2.3), without the optional units.
+    /// The content of `av1C` (AV1 Codec ISO Media File Format Binding, 2.3), without the optional units.
     pub(super) fn configuration(&self) -> [u8; 4] {
         let subsampling = if self.is_halved || self.is_monochrome { 0b1100 } else { 0 };
         [0x81, self.profile() << 5 | self.level(), u8::from(self.is_monochrome) << 4 | subsampling, 0]
@@ -92,7 +92,7 @@ impl Headers {
         for code in self.colour {
             bits.put(code.into(), 8);
         }
-        // Colours as they are, in sRGB, say all of the rest.
+        // The identity matrix in sRGB implies all of the rest.
         if self.is_monochrome || self.colour != [1, 13, 0] {
             bits.flag(true); // color_range: full
         }
@@ -129,7 +129,7 @@ impl Headers {
             bits.put(matrices::LEVEL.into(), 4);
         }
         bits.flag(false); // segmentation_enabled
-        // Without loss there is nothing to choose, nor to filter.
+        // Lossless frames have nothing to choose or to filter.
         if self.quantizer > 0 {
             self.quantizers_and_filters(&mut bits);
         }
@@ -141,7 +141,7 @@ impl Headers {
         bits.flag(true); // delta_q_present
         bits.put(DELTA_SHIFT, 2); // delta_q_res
         bits.flag(false); // delta_lf_present
-        // Luma's vertical and horizontal edges, and those of both chromas.
+        // The vertical and horizontal edges of luma, and those of both chroma planes.
         let levels = if self.is_monochrome || self.filter == 0 { 2 } else { 4 };
         for _ in 0..levels {
             bits.put(self.filter.into(), 6);
@@ -151,7 +151,7 @@ impl Headers {
         bits.flag(false); // tx_mode_select
     }
 
-    /// The stream of a frame whose tile is coded.
+    /// Assembles the stream of a frame from its coded tile.
     pub(super) fn stream(&self, tile: &[u8]) -> Vec<u8> {
         let (sequence, frame) = (self.sequence(), self.frame());
         let mut stream = Vec::with_capacity(sequence.len() + frame.len() + tile.len() + 2 * UNIT_HEADER);
@@ -161,7 +161,7 @@ impl Headers {
     }
 }
 
-/// Bytes before the content of a unit, at most.
+/// The maximum number of bytes before the content of a unit.
 const UNIT_HEADER: usize = 11;
 
 /// Appends an open bitstream unit (5.3).

@@ -1,27 +1,27 @@
-//! Inverse transforms, exactly as decoders compute them (7.13).
+//! Inverse transforms, exactly as in decoders (7.13).
 //!
-//! Butterflies work on eight columns (or rows) side by side, so that compilers make vectors of them.
+//! Butterflies process eight columns (or rows) at once, so that compilers vectorize them.
 
 use super::size::BlockSize;
 use super::tables::COSINE;
 
-/// Samples that are transformed side by side.
+/// The number of samples that are transformed at once.
 const LANES: usize = 8;
 
 type Lanes = [i32; LANES];
 
-/// Values between the steps keep to 16 bits, for samples of 8 bits.
+/// The range of intermediate values: 16 bits for 8-bit samples.
 const LOW: i32 = -(1 << 15);
 const HIGH: i32 = (1 << 15) - 1;
 
-/// Which transform goes down the columns and which along the rows; the numbers are those of `PlaneTxType`.
+/// The transforms of columns and rows; the numbers are those of `PlaneTxType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TxType(pub(super) u8);
 
 impl TxType {
     pub(super) const DCT: Self = Self(0);
 
-    /// All that have an ADST.
+    /// All types with an ADST.
     pub(super) const WITH_ADST: [Self; 3] = [Self(1), Self(2), Self(3)];
 
     pub(super) fn columns_are_adst(self) -> bool {
@@ -33,7 +33,8 @@ impl TxType {
     }
 }
 
-/// Adds what `coefficients` stand for to samples. `coefficients` are the coded part's, row by row, and get lost.
+/// Adds the residual of `coefficients` to samples. `coefficients` are those of the coded part, row by row, and are
+/// overwritten.
 pub(super) fn add(coefficients: &mut [i32], size: BlockSize, tx_type: TxType, samples: &mut [u8], stride: usize) {
     let (width, height, coded) = (size.width(), size.height(), size.coded());
     let row_shift = [0u32, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][size.transform_index()];
@@ -95,7 +96,7 @@ fn cosine(angle: i32) -> i32 {
     }
 }
 
-/// `B(a, b, angle, flip)`: a rotation.
+/// `B(a, b, angle, flip)`: a butterfly rotation.
 #[inline(always)]
 fn rotate(t: &mut [Lanes], a: usize, b: usize, angle: i32, flip: bool) {
     let (cos, sin) = (cosine(angle), cosine(angle - 64));
@@ -107,7 +108,7 @@ fn rotate(t: &mut [Lanes], a: usize, b: usize, angle: i32, flip: bool) {
     (t[a], t[b]) = if flip { (y, x) } else { (x, y) };
 }
 
-/// `H(a, b, flip)`: sum and difference.
+/// `H(a, b, flip)`: a Hadamard rotation, sum and difference.
 #[inline(always)]
 fn hadamard(t: &mut [Lanes], a: usize, b: usize, flip: bool) {
     let (a, b) = if flip { (b, a) } else { (a, b) };

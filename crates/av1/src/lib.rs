@@ -1,5 +1,5 @@
-//! An AV1 encoder for still pictures of 8 bits, in safe Rust without dependencies (AV1 Bitstream & Decoding Process
-//! Specification, version 1.0.0 with Errata 1; numbers of sections are of that).
+//! An AV1 encoder for 8-bit still pictures, in safe Rust without dependencies (AV1 Bitstream & Decoding Process
+//! Specification, version 1.0.0 with Errata 1, to which section numbers refer).
 //!
 //! ```
 //! use image_origin_av1::{Colour, EncodeOptions, Picture, Planes, encode};
@@ -14,20 +14,21 @@
 //!
 //! # What it does
 //!
-//! Planes come in, grey or with chroma at half or full resolution; a sequence header and one key frame go out, as AVIF holds
-//! them, lossy or without loss. The same input gives the same bytes on every machine: how thorough the search is follows
-//! from [`SpeedSettings`] alone, never from the clock. Memory is known before it starts ([`memory`]), and a closure, asked
-//! at every superblock, cancels.
+//! The input is planes, grey or with chroma at half or full resolution; the output is a sequence header and one key
+//! frame, as used in AVIF, lossy or lossless. Equal input yields equal bytes on every machine: the effort depends on
+//! [`SpeedSettings`] alone, never on the clock. Memory is known in advance ([`memory`]), and a callback, called at
+//! every superblock, cancels.
 //!
 //! # What it does not do
 //!
-//! It writes no container, no second frame, no more than 8 bits, one tile on one thread, and no picture that is larger than
-//! a tile may be; AVIF has grids for those. It has no CDEF, loop restoration, palettes or intra block copy.
+//! It writes no container, a single frame of 8 bits, and one tile on one thread, so the picture cannot exceed the size
+//! of a tile; AVIF supports grids for larger ones. It does not implement CDEF, loop restoration, palettes or intra
+//! block copy.
 //!
 //! # Speed
 //!
-//! A photograph at equal SSIMULACRA2 beside sharp (libaom at its default), one thread, milliseconds of CPU time from JPEG to
-//! AVIF, of which the encoder is most:
+//! CPU time in milliseconds from a photograph in JPEG to AVIF at equal SSIMULACRA2, mostly for the encoder, on one
+//! thread, compared with sharp (libaom with default settings):
 //!
 //! | size | this, with squares from 8 and two modes | sharp | bytes beside sharp's |
 //! | --- | --- | --- | --- |
@@ -36,14 +37,14 @@
 //! | 6 MP to 300 pixels | 32.0 | 230.8 | 0.786 |
 //! | 8 MP to 800 pixels | 216.5 | 1712.3 | 0.981 |
 //!
-//! `NOTES.md` in the crate's folder tells what was tried.
+//! `NOTES.md` in the crate's folder describes experiments.
 //!
-//! # How it goes about
+//! # How it works
 //!
-//! The frame is cut into superblocks of 64 by 64. For each, `partition` searches blocks, `luma` and `chroma` search
-//! predictions and transforms, `quantize` weighs levels against the bits they cost, and `write` puts down what was decided.
-//! The `FrameEncoder` is at any time what a decoder would know at that point, so that it shows exactly what the encoder has
-//! reckoned with; only the deblocking filter comes after.
+//! The frame is divided into superblocks of 64 by 64. For each, `partition` searches block sizes, `luma` and `chroma`
+//! search predictions and transforms, `quantize` performs rate-distortion optimized quantization, and `write` codes the
+//! result. The `FrameEncoder` always has the state that a decoder would have at that point, so that a decoder
+//! reconstructs exactly what the encoder assumed; only the deblocking filter is applied afterwards.
 
 mod adapt;
 mod chroma;
@@ -87,16 +88,16 @@ use quantizer::{Quantizer, step_of_samples};
 use rates::Costs;
 use symbols::{BIT, Writer};
 
-/// How much a bit may cost, in squares of a quantizer's step.
+/// The Lagrange multiplier: the cost of a bit, in units of the squared quantizer step.
 const LAMBDA: f32 = 0.06;
 
-/// The deblocking filter's level for each step between samples.
+/// The level of the deblocking filter per quantizer step.
 const FILTER: f32 = 0.15;
 
-/// Bytes that a column of a row of superblocks is likely to take at most: a bit for each sample.
+/// The initial estimate of the size in bytes of a superblock: a bit for each sample.
 const LIKELY_BYTES: usize = 64 * 3 / 2 / 8;
 
-/// Where hardly anything is lost, all frequencies are quantized alike.
+/// The quantizer below which all frequencies are quantized alike, because hardly anything is lost.
 const FINEST_WITH_MATRICES: u8 = 24;
 
 /// A coded picture.
@@ -105,27 +106,27 @@ const FINEST_WITH_MATRICES: u8 = 24;
 pub struct Stream {
     /// A sequence header and a frame, as open bitstream units.
     pub units: Vec<u8>,
-    /// What containers say of it: the four bytes of `av1C`.
+    /// The four bytes of `av1C` for the container.
     pub configuration: [u8; 4],
 }
 
-/// Bytes that [`encode`] holds at most beside the picture and the stream, of a picture of this size that has so many samples
-/// in all planes.
+/// The maximum memory of [`encode`] in bytes besides picture and stream, for a picture of this size with this number of
+/// samples in all planes.
 pub fn memory(width: u32, height: u32, samples: u64) -> u64 {
-    /// Quantizers, probabilities and costs, and the blocks of a superblock while they are searched.
+    /// Quantizers, probabilities and costs, and the candidate blocks of a superblock.
     const FIXED: u64 = 5 << 18;
     let [width, height] = [width, height].map(u64::from);
-    // What whole superblocks have more.
+    // The padding to whole superblocks.
     let padding = 3 * (64 * (width + height) + 64 * 64);
-    // What is to be coded, and what has been.
+    // The source and the reconstruction.
     2 * (samples + padding) + width / 4 * size_of::<ModeInfo>() as u64 + FIXED
 }
 
-/// Codes a picture.
+/// Encodes a picture.
 ///
 /// # Errors
-/// [`EncodeError::Cancelled`], within the time that a superblock takes; [`EncodeError::TooLarge`] when the stream does not
-/// fit into [`EncodeOptions::max_bytes`].
+/// [`EncodeError::Cancelled`], within the time of a superblock; [`EncodeError::TooLarge`] if the stream exceeds
+/// [`EncodeOptions::max_bytes`].
 pub fn encode(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<Stream, EncodeError> {
     let (_, symbols) = code(picture, options)?;
     let filter = (FILTER * step_of_samples(options.quantizer)).round().min(63.0) as u8;
@@ -150,12 +151,12 @@ fn headers(picture: &Picture<'_>, quantizer: u8, filter: u8) -> Headers {
     }
 }
 
-/// Refuses to allocate more than is allowed.
+/// Fails if an allocation exceeds the limit.
 fn check_memory(needed: u64, limit: u64) -> Result<(), EncodeError> {
     if needed > limit { Err(EncodeError::TooLarge { needed, limit }) } else { Ok(()) }
 }
 
-/// Codes every superblock. Returns the frame as decoders see it before they filter it, and its symbols.
+/// Codes every superblock. Returns the reconstructed frame before deblocking, and its symbols.
 fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEncoder, Vec<u8>), EncodeError> {
     let EncodeOptions { quantizer, max_bytes, .. } = *options;
     let with_matrices = with_matrices(quantizer);
@@ -187,12 +188,12 @@ fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEnco
             encoder.put_node(&node, square, &mut writer);
         }
     }
-    // Twice as numbers with their carries, and once as bytes.
+    // Twice as numbers with carries, and once as bytes.
     check_memory(writer.held() * 3 / 2, max_bytes)?;
     Ok((encoder, writer.finish()))
 }
 
-/// A plane of whole superblocks, whose last column and row go on.
+/// A plane of whole superblocks, padded with its last column and row.
 fn padded(picture: &Picture<'_>, plane: usize) -> Plane {
     let shift = u32::from(plane > 0 && picture.is_halved());
     let [width, height] = picture.size.map(|side| side.div_ceil(1 << shift));

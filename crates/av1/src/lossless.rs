@@ -1,9 +1,9 @@
-//! Blocks without loss: the Walsh-Hadamard transform of 4 by 4 samples (7.13.2.10), whose coefficients are the levels.
+//! Lossless blocks: the Walsh-Hadamard transform of 4 by 4 samples (7.13.2.10), whose coefficients are the levels.
 
 use super::coefficients::{Levels, SCANS};
 use super::size::BlockSize;
 
-/// The only size of a transform without loss.
+/// The transform size of lossless blocks.
 pub(super) const SIZE: BlockSize = BlockSize::square(2);
 
 /// The levels of differences, row by row.
@@ -22,7 +22,7 @@ pub(super) fn levels(differences: &[i32; 16]) -> Levels {
     Levels(levels)
 }
 
-/// Adds what levels stand for to samples.
+/// Adds the residuals that levels represent to samples.
 pub(super) fn add(levels: &Levels, samples: &mut [u8], stride: usize) {
     let mut values = [0; 16];
     for (level, position) in levels.0.iter().zip(&SCANS[SIZE.transform_index()]) {
@@ -42,7 +42,7 @@ pub(super) fn add(levels: &Levels, samples: &mut [u8], stride: usize) {
     }
 }
 
-/// What [`inverse`] undoes.
+/// The inverse of [`inverse`].
 fn forward(values: &mut [i32; 16], at: [usize; 4]) {
     let [mut a, mut b, mut c, mut d] = at.map(|i| values[i]);
     a += b;
@@ -57,7 +57,7 @@ fn forward(values: &mut [i32; 16], at: [usize; 4]) {
     }
 }
 
-/// The inverse Walsh-Hadamard transform process, without the shift that undoes the quantizer's step of 4.
+/// The inverse Walsh-Hadamard transform process, without the shift for the quantizer's step of 4.
 fn inverse(values: &mut [i32; 16], at: [usize; 4]) {
     let [mut a, mut c, mut d, mut b] = at.map(|i| values[i]);
     a += c;

@@ -1,4 +1,4 @@
-//! The search for the best prediction and the best transform of a block of luma, and what it shares with chroma.
+//! The search for the prediction mode and the transform of a luma block, and code shared with chroma.
 
 use super::coefficients::{self, CoefContext};
 use super::frame::{FrameEncoder, Plane, TransformBlock};
@@ -9,7 +9,7 @@ use super::size::BlockSize;
 use super::symbols::{Sink, Tally};
 use super::{SpeedSettings, forward, lossless};
 
-/// The weight of a bit against SATD: the square root of its weight against squared errors, times this.
+/// The weight of a bit in SATD costs: the square root of its weight in squared errors, times this.
 const GUESS: f32 = 0.6;
 
 /// A candidate coding of the luma of a block.
@@ -22,7 +22,7 @@ pub(super) struct Luma {
 }
 
 impl Luma {
-    /// A candidate that any other one beats.
+    /// A candidate that is worse than any other.
     fn none(size: BlockSize) -> Self {
         let (mode, tx_type, prediction) = (Mode::plain(DC), TxType::DCT, vec![128; size.area()]);
         Self { mode, tx_type, quantized: Quantized::default(), total: f32::INFINITY, prediction }
@@ -34,7 +34,7 @@ impl Luma {
 struct Candidate {
     satd_cost: f32,
     mode: Mode,
-    /// Bits that signal it.
+    /// The number of signalling bits.
     rate: u32,
 }
 
@@ -48,7 +48,7 @@ struct Task {
 }
 
 impl FrameEncoder {
-    /// The best that is found for the luma of a block at a row and a column.
+    /// Searches the best coding of the luma of a block at a row and a column.
     pub(super) fn best_luma(&mut self, [row, column]: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> Luma {
         let [x, y] = [column * 4, row * 4];
         let area = TransformBlock { plane: 0, x, y, size };
@@ -69,7 +69,7 @@ impl FrameEncoder {
         let mut coded: Vec<Luma> = candidates.iter().map(plain).collect();
         let least = coded.iter().map(|coded| coded.total).fold(f32::INFINITY, f32::min);
         let tx_types: &[TxType] = if size.longest() <= 4 && !self.is_lossless { &TxType::WITH_ADST } else { &[] };
-        // Types of transforms make less of a difference than modes that are not alike.
+        // Transform types make less of a difference than dissimilar modes.
         let limit = least * if speed.tx_types_of_each_mode { 1.05 } else { 1.0 };
         for (i, candidates) in candidates.into_iter().enumerate().filter(|_| !tx_types.is_empty()) {
             if coded[i].total <= limit {
@@ -81,7 +81,7 @@ impl FrameEncoder {
         best.unwrap_or_else(|| Luma::none(size))
     }
 
-    /// The prediction modes of the least estimated cost, the best first; there is at least one.
+    /// The prediction modes with the lowest estimated costs, best first; at least one.
     fn candidates(&mut self, task: &Task, speed: &SpeedSettings) -> Vec<Candidate> {
         let mut candidates = Vec::with_capacity(32);
         let mut prediction = vec![0; task.size.area()];
@@ -119,7 +119,7 @@ impl FrameEncoder {
                 .filter(|mode| mode.is_directional())
                 .take(2);
             for mode in best.collect::<Vec<_>>() {
-                // Two steps to either side, and on from the better.
+                // Two steps to either side, continuing from the better one.
                 for delta in [-2, 2] {
                     consider(self, &mut candidates, Mode { delta, ..mode });
                 }
@@ -147,7 +147,8 @@ impl FrameEncoder {
         rate.0
     }
 
-    /// A block coded in one mode, with its prediction, by the best of some transforms, of which there is at least one.
+    /// Codes a block in one mode, with its prediction and the best of the given transforms, of which there is at least
+    /// one.
     fn coded(&mut self, task: &Task, candidates: Candidate, prediction: Vec<u8>, tx_types: &[TxType]) -> Luma {
         let Candidate { mode, rate, .. } = candidates;
         let mut best = (TxType::DCT, Quantized::default(), f32::INFINITY);
@@ -181,7 +182,7 @@ impl FrameEncoder {
         hadamard(source, prediction, size) + self.lambda.sqrt() * GUESS * rate as f32
     }
 
-    /// The levels of a transform.
+    /// The quantized levels of a transform block.
     pub(super) fn quantized(
         &mut self,
         source: &[u8],
@@ -210,7 +211,7 @@ impl FrameEncoder {
             type_rate: tx_type_rate,
         });
         if size.longest() > 5 {
-            // High frequencies of large transforms are lost in any case.
+            // The high frequencies of large transforms are always lost.
             let all: f32 = differences.iter().map(|difference| difference * difference).sum();
             let coded: f32 = coefficients.iter().map(|value| value * value / 64.0).sum();
             let weight = steps.weight.last().map_or(1.0, |weight| weight * 64.0);
@@ -219,7 +220,7 @@ impl FrameEncoder {
         quantized
     }
 
-    /// The levels of a transform without loss.
+    /// The levels of a lossless transform block.
     fn exact(&mut self, source: &[u8], prediction: &[u8], context: CoefContext) -> Quantized {
         let difference = |i: usize| i32::from(source[i]) - i32::from(prediction[i]);
         let levels = lossless::levels(&std::array::from_fn(difference));
@@ -236,7 +237,7 @@ impl FrameEncoder {
     }
 }
 
-/// The sum of the absolute values of the differences' Hadamard transforms: about what coding them costs.
+/// The sum of the absolute Hadamard-transformed differences, which approximates the coding cost.
 fn hadamard(source: &[u8], prediction: &[u8], size: BlockSize) -> f32 {
     let sum = if size.shortest() == 2 {
         2 * hadamard_of_squares::<4>(source, prediction, size.width())
@@ -288,7 +289,7 @@ fn butterflies<const N: usize>(mut rows: [[i16; N]; N]) -> [[i16; N]; N] {
     rows
 }
 
-/// Written as a loop: without optimisation over the parts of a crate, `array::from_fn` calls a function for each sample.
+/// Written as a loop: without optimisation across codegen units, `array::from_fn` calls a function for each sample.
 #[inline(always)]
 fn transposed<const N: usize>(rows: [[i16; N]; N]) -> [[i16; N]; N] {
     let mut columns = [[0; N]; N];

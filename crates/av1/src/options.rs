@@ -1,22 +1,22 @@
-//! How to encode.
+//! The options of an encode.
 
 use std::ops::ControlFlow;
 
-/// How thoroughly the encoder searches, and so how fast it is. Each method sets one part and returns the whole.
+/// The effort of the encoder's search, which determines its speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpeedSettings {
-    /// The log2 of the side of the smallest squares.
+    /// The binary logarithm of the side of the smallest squares.
     pub(crate) smallest: u8,
-    /// Squares up to this log2 of a side are halved, too.
+    /// The binary logarithm of the side of the largest squares that may be halved.
     pub(crate) halves_up_to: u8,
-    /// How many times the best known cost a partition may be estimated at and still be tried.
+    /// A partition is tried if its estimated cost is at most this many times the best known cost.
     pub(crate) patience: f32,
-    /// Whether the first pass estimates five modes of luma alone, or all directions and filters.
+    /// Whether the first pass estimates only five luma modes, or all directions and filters.
     pub(crate) few_modes: bool,
-    /// How many modes are tried in full.
+    /// The number of modes that are tried in full.
     pub(crate) modes: usize,
     pub(crate) chroma_modes: usize,
-    /// Whether all transforms are tried with each of the modes, or with the best alone.
+    /// Whether all transform types are tried with each of the modes, or with the best one only.
     pub(crate) tx_types_of_each_mode: bool,
 }
 
@@ -27,7 +27,7 @@ impl Default for SpeedSettings {
 }
 
 impl SpeedSettings {
-    /// Squares from 8, two modes, and all transforms of each.
+    /// Squares from 8, two modes, and all transform types for each.
     pub const DEFAULT: Self = Self {
         smallest: 3,
         halves_up_to: 0,
@@ -38,7 +38,7 @@ impl SpeedSettings {
         tx_types_of_each_mode: true,
     };
 
-    /// The log2 of the side of the smallest squares, 2 to 5; what lies outside is taken as the nearer end.
+    /// The binary logarithm of the side of the smallest squares, clamped to 2 to 5.
     #[must_use]
     pub const fn smallest(mut self, log2: u8) -> Self {
         self.smallest = match log2 {
@@ -49,42 +49,43 @@ impl SpeedSettings {
         self
     }
 
-    /// Squares up to this log2 of a side are tried as two halves as well, up to 5; none are with 0.
+    /// The binary logarithm of the side of the largest squares that are tried as two halves, up to 5; 0 disables
+    /// halves.
     #[must_use]
     pub const fn halves_up_to(mut self, log2: u8) -> Self {
         self.halves_up_to = if log2 > 5 { 5 } else { log2 };
         self
     }
 
-    /// How many times the best known cost a partition may be estimated at and still be tried, 1 or more.
+    /// A partition is tried if its estimated cost is at most this many times the best known cost; at least 1.
     #[must_use]
     pub const fn patience(mut self, times: f32) -> Self {
         self.patience = times;
         self
     }
 
-    /// Whether the first pass estimates only five prediction modes of luma, or all directions and filters as well.
+    /// Whether the first pass estimates only five luma prediction modes, or all directions and filters.
     #[must_use]
     pub const fn few_modes(mut self, few: bool) -> Self {
         self.few_modes = few;
         self
     }
 
-    /// How many modes of prediction are tried in full for luma, at least 1.
+    /// The number of luma prediction modes that are tried in full, at least 1.
     #[must_use]
     pub const fn modes(mut self, count: usize) -> Self {
         self.modes = if count == 0 { 1 } else { count };
         self
     }
 
-    /// The same for chroma, beside the prediction from luma.
+    /// The number of chroma prediction modes that are tried in full, besides chroma from luma.
     #[must_use]
     pub const fn chroma_modes(mut self, count: usize) -> Self {
         self.chroma_modes = if count == 0 { 1 } else { count };
         self
     }
 
-    /// Whether all types of transform are tried with each of the modes, or with the best alone.
+    /// Whether all transform types are tried with each of the modes, or with the best one only.
     #[must_use]
     pub const fn tx_types_of_each_mode(mut self, all: bool) -> Self {
         self.tx_types_of_each_mode = all;
@@ -92,7 +93,7 @@ impl SpeedSettings {
     }
 }
 
-/// How to encode. Each method sets one option and returns the options.
+/// The options of an encode.
 #[derive(Clone, Copy)]
 pub struct EncodeOptions<'a> {
     pub(crate) quantizer: u8,
@@ -123,29 +124,29 @@ impl std::fmt::Debug for EncodeOptions<'_> {
 }
 
 impl<'a> EncodeOptions<'a> {
-    /// `base_q_idx` (5.9.12): 0 is without loss, 255 the coarsest. 80 unless set.
+    /// `base_q_idx` (5.9.12): 0 is lossless, 255 the coarsest. 80 by default.
     #[must_use]
     pub const fn quantizer(mut self, index: u8) -> Self {
         self.quantizer = index;
         self
     }
 
-    /// How thorough the search is. [`SpeedSettings::DEFAULT`] unless set.
+    /// The effort of the search. [`SpeedSettings::DEFAULT`] by default.
     #[must_use]
     pub const fn speed(mut self, speed: SpeedSettings) -> Self {
         self.speed = speed;
         self
     }
 
-    /// The ceiling for the memory that the stream takes while it is written, three times its length at most; what else is
-    /// held is [`memory`](crate::memory). 512 MiB unless set.
+    /// The memory limit for writing the stream in bytes, which takes at most three times its length; the other memory
+    /// is [`memory`](crate::memory). 512 MiB by default.
     #[must_use]
     pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
     }
 
-    /// Asked at every superblock whether to go on. It always says yes unless set.
+    /// A cancellation callback, called at every superblock. By default the encode is never cancelled.
     #[must_use]
     pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
         self.check = check;

@@ -1,6 +1,6 @@
-//! The search for blocks: how a superblock is divided so that what is lost and what is spent together are least.
+//! The partition search: how a superblock is divided so that the rate-distortion cost is minimal.
 //!
-//! Every way is tried as it would be coded, on the frame itself, and the best is put back.
+//! Every partition is evaluated on the frame itself as it would be coded, and the best one is restored.
 
 use super::coefficients::{Levels, dequantize};
 use super::frame::{Block, FrameEncoder, ModeInfo, Node, Partition, Plane, Residual, SUPERBLOCK, TransformBlock};
@@ -9,20 +9,20 @@ use super::size::BlockSize;
 use super::symbols::{BIT, cost};
 use super::{SpeedSettings, lossless};
 
-/// How many bits' worth a square must cost before dividing it can be of use: as many as four quarters take at least, and
-/// where these are of 4 by 4 samples, as many as experience shows.
+/// The minimum cost of a square in bits for which a division can pay: what four quarters cost at least, and an
+/// empirical value if these are 4 by 4.
 fn worth_dividing(side: u8) -> u32 {
     if side == 3 { 60 } else { 10 }
 }
 
-/// What a search changes of a square.
+/// The state that a search of a square modifies.
 struct Snapshot {
     pixels: Vec<Vec<u8>>,
     above: Vec<ModeInfo>,
     left: [ModeInfo; SUPERBLOCK],
 }
 
-/// A square of `1 << side` samples of luma, at a place in units of 4.
+/// A square of `1 << side` luma samples, at a position in units of 4.
 #[derive(Clone, Copy)]
 pub(super) struct Square {
     pub(super) row: usize,
@@ -41,7 +41,7 @@ impl Square {
         })
     }
 
-    /// The size of its blocks if it is not divided into quarters.
+    /// The size of its blocks unless it is divided into quarters.
     fn block(self, partition: Partition) -> BlockSize {
         match partition {
             Partition::Horizontal => BlockSize::new(self.side, self.side - 1),
@@ -50,7 +50,7 @@ impl Square {
         }
     }
 
-    /// The place of its second block.
+    /// The position of its second block.
     fn second(self, partition: Partition) -> Option<[usize; 2]> {
         match partition {
             Partition::Horizontal => Some([self.row + (1 << (self.side - 3)), self.column]),
@@ -60,7 +60,7 @@ impl Square {
     }
 }
 
-/// The best that was found for a square.
+/// The best result for a square so far.
 struct Best {
     node: Node,
     total: f32,
@@ -68,7 +68,7 @@ struct Best {
 }
 
 impl FrameEncoder {
-    /// Decides on a square and leaves the frame as decoders will see it. Returns what it costs, too.
+    /// Searches the partition of a square, and leaves the frame as decoders will see it. Also returns its cost.
     pub(super) fn search(&mut self, square: Square, speed: &SpeedSettings) -> (Node, f32) {
         if square.row >= self.rows || square.column >= self.columns {
             return (Node::Outside, 0.0);
@@ -76,7 +76,7 @@ impl FrameEncoder {
         let before = self.snapshot(square);
         let mut best: Option<Best> = None;
         let mut totals = [f32::INFINITY; 4];
-        // Blocks of 32 and 64 are rare; what their quarters are tells whether they might be of use.
+        // Blocks of 32 and 64 are rare; their quarters indicate whether they might pay.
         let [first, second] = match square.side {
             5.. => [Partition::Split, Partition::None],
             _ => [Partition::None, Partition::Split],
@@ -105,7 +105,7 @@ impl FrameEncoder {
         (node, total)
     }
 
-    /// Whether a way is allowed, and looks promising after what others cost.
+    /// Whether a partition is allowed, and promising given the costs of others.
     fn is_worth_trying(&self, square: Square, way: Partition, totals: [f32; 4], speed: &SpeedSettings) -> bool {
         let [has_row, has_column] = self.has_middle(square);
         let is_whole = has_row && has_column;
@@ -119,19 +119,19 @@ impl FrameEncoder {
             Partition::Vertical if !has_row => false,
             _ if square.side > speed.halves_up_to => false,
             _ => {
-                // Where the whole and the quarters differ much, halves are seldom better than both.
+                // If the costs of the whole and of the quarters differ much, halves are seldom better than both.
                 let [none, .., split] = totals;
                 !is_whole || square.side <= speed.smallest || none.max(split) <= none.min(split) * speed.patience
             }
         }
     }
 
-    /// Chroma in full resolution has no transforms of 64 (5.11.37).
+    /// Full-resolution chroma has no transforms of 64 (5.11.37).
     fn largest_block(&self) -> u8 {
         if self.source.len() > 1 && !self.is_halved { 5 } else { 6 }
     }
 
-    /// Codes a square in one way; not to its end if that costs more than `limit`.
+    /// Codes a square with one partition; aborts if the cost exceeds `limit`.
     fn evaluate_partition(&mut self, square: Square, way: Partition, limit: f32, speed: &SpeedSettings) -> (Node, f32) {
         let mut total = self.partition_cost(square, way) as f32 * self.lambda;
         if way == Partition::Split {
@@ -161,7 +161,7 @@ impl FrameEncoder {
         (Node::Blocks(way, blocks), total)
     }
 
-    /// Decides on a block and leaves it as decoders will see it.
+    /// Codes a block and leaves it as decoders will see it.
     fn code(&mut self, [row, column]: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> (Block, f32) {
         let luma = self.best_luma([row, column], size, speed);
         let mut total = luma.total;
@@ -182,7 +182,7 @@ impl FrameEncoder {
         (block, total)
     }
 
-    /// Reconstructs a transform block in the frame, as decoders will.
+    /// Reconstructs a transform block in the frame, like a decoder.
     fn reconstruct(&mut self, area: TransformBlock, tx_type: TxType, levels: Levels, prediction: &[u8]) -> Residual {
         let TransformBlock { plane, x, y, size } = area;
         let Plane { samples, stride } = &mut self.frame[plane];
@@ -231,7 +231,7 @@ impl FrameEncoder {
         self.left = snapshot.left;
     }
 
-    /// Marks a square as not decoded yet. Halved chroma of a square of 4 belongs to that of 8.
+    /// Marks a square as not decoded. Subsampled chroma of a 4 by 4 square belongs to that of 8 by 8.
     fn forget(&mut self, square: Square) {
         for plane in 0..self.frame.len() {
             if square.side > 2 || !self.is_chroma_halved(plane) {

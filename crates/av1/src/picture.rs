@@ -1,44 +1,45 @@
-//! What is to be coded.
+//! The picture to encode.
 
 use super::EncodeError;
 
-/// The longest side, and the most superblocks of 64 by 64, of a tile (MAX_TILE_WIDTH and MAX_TILE_AREA, 3 and 5.9.15).
+/// The maximum side, and the maximum number of superblocks of 64 by 64, of a tile (MAX_TILE_WIDTH and MAX_TILE_AREA, 3
+/// and 5.9.15).
 const MAX_SIDE: u32 = 4096;
 const MAX_SUPERBLOCKS: u32 = 2304;
 
-/// The matrix that leaves green, blue and red as they are (ITU-T H.273, 8.3).
+/// The identity matrix: green, blue and red without conversion (ITU-T H.273, 8.3).
 const IDENTITY: u8 = 0;
 
-/// Samples of 8 bits, row by row, without padding.
+/// 8-bit samples in contiguous rows.
 #[derive(Debug, Clone, Copy)]
 pub enum Planes<'a> {
-    /// Luma alone.
+    /// Luma only.
     Grey(&'a [u8]),
-    /// Luma, and two chromas of half of its columns and rows, rounded up.
+    /// Luma, and two chroma planes of half its columns and rows, rounded up.
     Halved([&'a [u8]; 3]),
-    /// Luma, and two chromas of the same size; green, blue and red with the matrix 0.
+    /// Luma, and two chroma planes of the same size; or green, blue and red with matrix 0.
     Full([&'a [u8]; 3]),
 }
 
-/// What samples mean: code points of ITU-T H.273. The range is full.
+/// The colour description: code points of ITU-T H.273. The range is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour {
-    /// `ColourPrimaries`, such as 1 for those of sRGB.
+    /// `ColourPrimaries`, such as 1 for sRGB.
     pub primaries: u8,
-    /// `TransferCharacteristics`, such as 13 for that of sRGB.
+    /// `TransferCharacteristics`, such as 13 for sRGB.
     pub transfer: u8,
-    /// `MatrixCoefficients`, such as 6 for those of ITU-R BT.601, and 0 for none.
+    /// `MatrixCoefficients`, such as 6 for ITU-R BT.601, and 0 for the identity.
     pub matrix: u8,
 }
 
 impl Default for Colour {
-    /// sRGB with the matrix of ITU-R BT.601, as JPEGs have it.
+    /// sRGB with the matrix of ITU-R BT.601, as in JPEG.
     fn default() -> Self {
         Self { primaries: 1, transfer: 13, matrix: 6 }
     }
 }
 
-/// A picture to be encoded: a size, and as many samples as it asks for.
+/// A picture to encode, with the number of samples that its size requires.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
     /// Width and height.
@@ -48,7 +49,7 @@ pub struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// A picture of this size in pixels.
+    /// Creates a picture of this size in pixels.
     ///
     /// # Errors
     /// [`EncodeError::Dimensions`], [`EncodeError::SampleCount`] and [`EncodeError::HalvedIdentity`].
@@ -73,7 +74,7 @@ impl<'a> Picture<'a> {
         Ok(picture)
     }
 
-    /// Luma, or luma and both chromas.
+    /// Luma, or luma and both chroma planes.
     pub(crate) fn planes(&self) -> &[&'a [u8]] {
         match &self.planes {
             Planes::Grey(luma) => std::slice::from_ref(luma),
@@ -81,7 +82,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// Whether chroma has half of the columns and of the rows.
+    /// Whether chroma has half of the columns and rows.
     pub(crate) fn is_halved(&self) -> bool {
         matches!(self.planes, Planes::Halved(_))
     }

@@ -1,4 +1,4 @@
-//! Intra prediction (7.11.2): samples of a block out of those above and to the left.
+//! Intra prediction (7.11.2): the samples of a block from those above and to the left.
 
 use super::size::BlockSize;
 use super::tables::{DERIVATIVE, FILTER_INTRA_TAPS, SMOOTH_4, SMOOTH_8, SMOOTH_16, SMOOTH_32, SMOOTH_64};
@@ -11,15 +11,15 @@ pub(super) const SMOOTH: u8 = 9;
 pub(super) const SMOOTH_V: u8 = 10;
 pub(super) const SMOOTH_H: u8 = 11;
 pub(super) const PAETH: u8 = 12;
-/// For chroma only.
+/// Chroma from luma.
 pub(super) const FROM_LUMA: u8 = 13;
 
-/// How a block is predicted.
+/// A prediction mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mode {
     /// One of the constants of this module.
     pub(super) base: u8,
-    /// Steps of 3 degrees off the angle of `base`, -3 to 3.
+    /// The angle delta in steps of 3 degrees, -3 to 3.
     pub(super) delta: i8,
     /// `filter_intra_mode`, with [`DC`] for `base`.
     pub(super) filter: Option<u8>,
@@ -39,25 +39,25 @@ impl Mode {
     }
 }
 
-/// `AboveRow[0]` and `LeftCol[0]` stand here, since samples before them are looked at.
+/// The index of `AboveRow[0]` and `LeftCol[0]`; there are samples before them.
 const ORIGIN: usize = 16;
 
 type Edge = [u8; ORIGIN + 2 * 128 + 16];
 
-/// The samples beside a block.
+/// The samples adjacent to a block.
 #[derive(Clone)]
 pub(super) struct Edges {
     above: Edge,
     left: Edge,
     have_above: bool,
     have_left: bool,
-    /// How many samples above, and to the left, are within the picture.
+    /// The numbers of samples above, and to the left, that are inside the picture.
     inside: [usize; 2],
-    /// Whether a neighbour is predicted smoothly.
+    /// Whether a neighbour uses smooth prediction.
     beside_smooth: bool,
 }
 
-/// Where a block stands among what is decoded.
+/// The position of a block, and its decoded neighbours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) x: usize,
@@ -66,13 +66,13 @@ pub(super) struct Place {
     pub(super) have_left: bool,
     pub(super) have_above_right: bool,
     pub(super) have_below_left: bool,
-    /// Columns and rows of the plane, as far as they are coded.
+    /// The coded numbers of columns and rows of the plane.
     pub(super) end: [usize; 2],
     pub(super) beside_smooth: bool,
 }
 
 impl Edges {
-    /// Reads the samples beside a block of `size` at `place` of a plane.
+    /// Reads the samples adjacent to a block of `size` at `place` of a plane.
     pub(super) fn read(samples: &[u8], stride: usize, size: BlockSize, place: Place) -> Self {
         let Place { x, y, have_above, have_left, end, .. } = place;
         let (w, h) = (size.width(), size.height());
@@ -137,11 +137,11 @@ impl Edges {
         }
     }
 
-    /// The recursive intra prediction process (7.11.2.3): blocks of 4 by 2 out of 7 neighbours.
+    /// The recursive intra prediction process (7.11.2.3): blocks of 4 by 2 from 7 neighbours.
     fn filtered(&self, filter: u8, w: usize, h: usize, out: &mut [u8]) {
         let taps = &FILTER_INTRA_TAPS[usize::from(filter)];
         let taps: [[i16; 8]; 7] = std::array::from_fn(|i| taps.map(|taps| taps[i].into()));
-        // With the samples above and to the left.
+        // Including the samples above and to the left.
         let mut samples = [0u8; (32 + 1) * (32 + 1)];
         let stride = w + 1;
         samples[..stride].copy_from_slice(&self.above[ORIGIN - 1..ORIGIN + w]);
@@ -213,7 +213,7 @@ fn round_signed(value: i32, bits: u32) -> i32 {
     if value < 0 { -((-value + half) >> bits) } else { (value + half) >> bits }
 }
 
-/// Samples between those of an edge, from that at `base` on; each is `shift` 32nds of the way to the next.
+/// Interpolates the samples of an edge from `base` on, at an offset of `shift` 32nds.
 #[inline(always)]
 fn interpolate(edge: &Edge, base: i32, finer: bool, shift: i32, out: &mut [u8]) {
     let start = (ORIGIN as i32 + base) as usize;
@@ -236,7 +236,7 @@ fn from_above(above: &Edge, finer: bool, dx: i32, w: usize, h: usize, out: &mut 
     for (i, row) in out.chunks_exact_mut(w).take(h).enumerate() {
         let index = (i as i32 + 1) * dx;
         let base = index >> (6 - up);
-        // Beyond the last sample, that goes on.
+        // The last sample is repeated beyond the end.
         let inside = ((last - base).max(0) as usize).div_ceil(1 << up).min(w);
         interpolate(above, base, finer, ((index << up) >> 1) & 31, &mut row[..inside]);
         row[inside..].fill(above[ORIGIN + last as usize]);
@@ -251,7 +251,7 @@ fn from_both(above: (&Edge, bool, i32), left: (&Edge, bool, i32), w: usize, out:
     for j in 0..w {
         let index = -(j as i32 + 1) * dy;
         let base = index >> (6 - up_left);
-        // Rows before that have nothing to the left to look at.
+        // Rows before that do not use the left edge.
         let from = (-(base >> up_left) - 1).clamp(0, h as i32) as usize;
         let start = base + ((from as i32) << up_left);
         if from < h {
@@ -264,7 +264,7 @@ fn from_both(above: (&Edge, bool, i32), left: (&Edge, bool, i32), w: usize, out:
     for (i, row) in out.chunks_exact_mut(w).enumerate() {
         let index = -(i as i32 + 1) * dx;
         let base = index >> (6 - up);
-        // The first column whose sample comes from above.
+        // The first column that uses the edge above.
         let from = (-(base >> up) - 1).clamp(0, w as i32) as usize;
         if from < w {
             interpolate(above, base + ((from as i32) << up), finer, ((index << up) >> 1) & 31, &mut row[from..]);
@@ -300,7 +300,7 @@ fn strength(sides: usize, beside_smooth: bool, degrees: i32) -> u8 {
     steps.iter().rev().find(|(from, _)| degrees >= *from).map_or(0, |(_, strength)| *strength)
 }
 
-/// The intra edge filter process (7.11.2.12) over `count` samples, of which the first is that before [`ORIGIN`].
+/// The intra edge filter process (7.11.2.12) over `count` samples, the first of which is the one before [`ORIGIN`].
 fn soften(edge: &mut Edge, count: usize, strength: u8) {
     let kernel = match strength {
         0 => return,

@@ -1,13 +1,13 @@
-//! Probabilities as they adapt in the course of a frame.
+//! Adaptive probabilities of a frame.
 
 use super::defaults;
 
-/// Distributions that are made of the numbers of a table, one after another.
+/// Distributions that are filled from the numbers of a table.
 trait Filled: Sized {
     fn filled(numbers: &mut impl Iterator<Item = u16>) -> Self;
 }
 
-/// A distribution: the numbers, the last value, and how often it was used.
+/// A distribution: the cumulative probabilities, the last value, and its adaptation counter.
 impl<const N: usize> Filled for [u16; N] {
     fn filled(numbers: &mut impl Iterator<Item = u16>) -> Self {
         std::array::from_fn(|i| match N - i {
@@ -18,7 +18,7 @@ impl<const N: usize> Filled for [u16; N] {
     }
 }
 
-/// One for each context.
+/// One distribution for each context.
 impl<T: Filled, const N: usize> Filled for [T; N] {
     fn filled(numbers: &mut impl Iterator<Item = u16>) -> Self {
         std::array::from_fn(|_| T::filled(numbers))
@@ -33,7 +33,7 @@ macro_rules! probabilities {
         }
 
         impl Probabilities {
-            /// Those that a frame with this quantizer starts from (`init_coeff_cdfs`, 7.20).
+            /// The initial distributions of a frame with this quantizer (`init_coeff_cdfs`, 7.20).
             pub(super) fn new(quantizer: u8) -> Self {
                 let range = match quantizer {
                     0..=20 => 0,
@@ -80,7 +80,7 @@ probabilities! {
 }
 
 impl Probabilities {
-    /// How a square block of `1 << side` samples is divided.
+    /// The partition of a square of `1 << side` samples.
     pub(super) fn partition(&mut self, side: u8, context: usize) -> &mut [u16] {
         match side {
             3 => &mut self.partition_8[context],
@@ -90,7 +90,7 @@ impl Probabilities {
         }
     }
 
-    /// In which group of positions the last coefficient stands, of `1 << log2_area`. All transforms are of class 2D.
+    /// The position class of the last coefficient, for an area of `1 << log2_area`. All transforms are of class 2D.
     pub(super) fn eob(&mut self, log2_area: u8, plane_type: usize) -> &mut [u16] {
         match log2_area {
             4 => &mut self.eob_16[plane_type][0],

@@ -1,4 +1,4 @@
-//! Which levels are worth their bits.
+//! Rate-distortion optimized quantization.
 
 use super::coefficients::{
     CoefContext, LARGE, Levels, Neighbours, SCANS, SMALL, base_offset, last_context, range_offset,
@@ -7,31 +7,31 @@ use super::quantizer::Steps;
 use super::rates::{Costs, LevelCosts};
 use super::symbols::BIT;
 
-/// Levels, what they cost and what they lose.
+/// Levels with their rate and distortion.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quantized {
     pub(super) levels: Levels,
-    /// Bits times [`BIT`].
+    /// The rate in units of 1/[`BIT`] bit.
     pub(super) rate: u32,
-    /// Weighted squares of what is lost, in samples.
+    /// The distortion: weighted squared errors, in sample values.
     pub(super) distortion: f32,
 }
 
-/// What is to be quantized, and by what.
+/// The input of quantization.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a> {
-    /// Of the coded part, row by row.
+    /// The coefficients of the coded part, row by row.
     pub(super) coefficients: &'a [f32],
     pub(super) steps: &'a Steps,
     pub(super) context: CoefContext,
     pub(super) costs: &'a Costs,
-    /// What a [`BIT`]th of a bit is worth.
+    /// The cost of 1/[`BIT`] bit.
     pub(super) lambda: f32,
-    /// Bits for the transform's type, which is told where there are coefficients.
+    /// The cost of the transform type, which is only coded if there are coefficients.
     pub(super) type_rate: u32,
 }
 
-/// A level for the coefficient at a position, with what all from there on cost.
+/// A level for the coefficient at a position, with the cost of everything from there on.
 #[derive(Clone, Copy)]
 struct Choice {
     level: u32,
@@ -40,8 +40,8 @@ struct Choice {
     total: f32,
 }
 
-/// Chooses the levels that are worth most, by trying for each coefficient, from the last, the nearest level and the one
-/// below, and whether to end there.
+/// Chooses the optimal levels, by trying for each coefficient, from the last, the nearest level, the one below, and
+/// ending there.
 pub(super) fn quantize(task: Task<'_>) -> Quantized {
     let (lost, largest) = task.all_lost();
     let none = Quantized { rate: task.costs.all_zero(task.context), distortion: lost, ..Quantized::default() };
@@ -54,9 +54,9 @@ pub(super) fn quantize(task: Task<'_>) -> Quantized {
 }
 
 impl Task<'_> {
-    /// What is lost if all levels are zero, and the largest coefficient in steps.
+    /// The distortion if all levels are zero, and the largest coefficient in steps.
     fn all_lost(&self) -> (f32, f32) {
-        // The sums of eight columns, which vectors hold.
+        // Eight partial sums, for vectorization.
         let (mut lost, mut largest) = ([0.0f32; 8], [0.0f32; 8]);
         let values = self.coefficients.as_chunks::<8>().0.iter();
         for ((values, weights), inverses) in
@@ -82,7 +82,7 @@ impl Task<'_> {
         error * error * self.steps.weight[position]
     }
 
-    /// The best levels of which one at least is not zero. `lost` is what is lost if all are.
+    /// The optimal levels of which at least one is not zero. `lost` is the distortion if all are.
     fn levels<const N: usize>(&self, lost: f32) -> Quantized {
         let size = self.context.size.coded();
         let scan = &SCANS[self.context.size.transform_index()];
@@ -90,7 +90,7 @@ impl Task<'_> {
         let last = scan.iter().rposition(is_some).unwrap_or(0);
         let mut levels = vec![0i16; last + 1];
         let mut near = Neighbours::<N>::new(size);
-        // What the coefficients after the present one lose if they are zeros, and the best choice for them.
+        // The distortion of the coefficients after the current one if they are zeros, and the best choice for them.
         let mut zeros = 0.0;
         let mut after: Option<Choice> = None;
         let mut count = 0;
@@ -105,7 +105,7 @@ impl Task<'_> {
                 (_, end) => end.is_some(),
             };
             if ends {
-                // What was chosen after it is not coded.
+                // The choice after it is not coded.
                 if count > 0 {
                     near = Neighbours::new(size);
                 }
@@ -120,7 +120,7 @@ impl Task<'_> {
         levels.truncate(count);
         let not_zero = self.costs.zero[self.context.size.context()][self.context.zero_context][0];
         let (rate, distortion) = after.map_or((0, 0.0), |after| (after.rate, after.distortion));
-        // Those beyond the last are lost in any case.
+        // Those after the last one are lost in any case.
         let distortion = distortion + (lost - zeros);
         Quantized { levels: Levels(levels), rate: rate + not_zero + self.type_rate, distortion }
     }
@@ -129,13 +129,13 @@ impl Task<'_> {
         &self.costs.levels[self.context.size.context()][usize::from(self.context.is_chroma)]
     }
 
-    /// Bits of the sign of the coefficient at a place in the scan.
+    /// The cost of the sign of the coefficient at a scan index.
     fn sign(&self, c: usize) -> u32 {
         let signs = &self.costs.sign[usize::from(self.context.is_chroma)][self.context.sign_context];
         if c == 0 { signs[usize::from(self.coefficients[0] < 0.0)] } else { BIT }
     }
 
-    /// The best level for a coefficient after which there are others.
+    /// The best level for a coefficient that is followed by others.
     #[inline(always)]
     fn go_on<const N: usize>(&self, c: usize, place: [usize; 2], after: Choice, near: &Neighbours<N>) -> Choice {
         let position = (place[0] << self.context.size.coded().w) + place[1];
@@ -157,7 +157,7 @@ impl Task<'_> {
         if below.total <= nearest.total { below } else { nearest }
     }
 
-    /// The best level for a coefficient that is the last; `zeros` is what those after it lose.
+    /// The best level for the last coefficient; `zeros` is the distortion of those after it.
     #[inline(always)]
     fn end(&self, c: usize, place: [usize; 2], zeros: f32) -> Option<Choice> {
         let size = self.context.size.coded();

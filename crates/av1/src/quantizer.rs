@@ -1,33 +1,33 @@
-//! What coefficients are divided by (7.12.2, 7.12.3), and what it counts if they are not exact.
+//! Quantizer steps (7.12.2, 7.12.3), and the weights of quantization errors.
 
 use super::matrices::MATRICES;
 use super::size::BlockSize;
 use super::tables::{AC_QUANTIZER, DC_QUANTIZER};
 
-/// `Qm_Offset` (9.5.2): where the matrix of each transform starts.
+/// `Qm_Offset` (9.5.2): the offset of the matrix of each transform size.
 const OFFSETS: [usize; 19] =
     [0, 16, 80, 336, 336, 1360, 1392, 1424, 1552, 1680, 2192, 336, 336, 2704, 2768, 2832, 3088, 1680, 2192];
 
-/// The step of a matrix that changes nothing.
+/// The neutral entry of a quantizer matrix.
 const NEUTRAL: u8 = 32;
 
-/// The steps of the coefficients of a transform, row by row.
+/// The steps of a transform's coefficients, row by row.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// What a level of 1 stands for, at the scale of the transforms.
+    /// The coefficient of a level of 1, at the scale of the transforms.
     pub(super) step: Vec<f32>,
     pub(super) inverse: Vec<f32>,
-    /// What the square of an error counts for: less at high frequencies, to the degree that the matrix has them coarser.
+    /// The weight of a squared error: lower at high frequencies, to the degree that the matrix is coarser there.
     pub(super) weight: Vec<f32>,
 }
 
-/// Steps for every transform of luma, and of chroma.
+/// The steps for every transform size of luma and of chroma.
 pub(super) struct Quantizer {
     steps: [Vec<Steps>; 2],
 }
 
 impl Quantizer {
-    /// For a `qindex`; with matrices, or with the same step for all frequencies.
+    /// Creates the quantizer for a `qindex`; with matrices, or with the same step for all frequencies.
     pub(super) fn new(index: u8, with_matrices: bool) -> Self {
         let steps =
             |matrix| BlockSize::transforms().map(|size| steps(size, index, with_matrices.then_some(matrix))).collect();
@@ -39,12 +39,12 @@ impl Quantizer {
     }
 }
 
-/// The quantizer of a `qindex`, as a step between samples.
+/// The quantizer step of a `qindex`, in sample values.
 pub(super) fn step_of_samples(index: u8) -> f32 {
     f32::from(AC_QUANTIZER[usize::from(index)]) / 8.0
 }
 
-/// The `qindex` whose step is the next to that of `index` divided by `ratio`.
+/// The `qindex` with the step nearest to that of `index` divided by `ratio`.
 pub(super) fn finer(index: u8, ratio: f32) -> u8 {
     let target = f32::from(AC_QUANTIZER[usize::from(index)]) / ratio;
     AC_QUANTIZER.partition_point(|step| f32::from(*step) < target).min(index.into()) as u8
@@ -53,7 +53,7 @@ pub(super) fn finer(index: u8, ratio: f32) -> u8 {
 fn steps(size: BlockSize, index: u8, matrix: Option<&[u8; 3344]>) -> Steps {
     let coded = size.coded();
     let entry = |i: usize| f32::from(matrix.map_or(NEUTRAL, |matrix| matrix[OFFSETS[size.transform_index()] + i]));
-    // A transform of 64 samples has a matrix of 32, of which it shows the lower half of the frequencies.
+    // A transform of 64 samples uses a matrix of 32, which represents the lower half of the frequencies.
     let shown = |i: usize| {
         let (x, y) = (i % coded.width(), i / coded.width());
         (y >> (size.h / 6)) * coded.width() + (x >> (size.w / 6))

@@ -1,15 +1,15 @@
-//! What levels cost, by the probabilities of the moment (5.11.39).
+//! The costs of levels with the current probabilities (5.11.39).
 
 use super::coefficients::{CoefContext, group};
 use super::probabilities::Probabilities;
 use super::symbols::{BIT, cost};
 
-/// Bits of a level above 14 by Exp-Golomb code.
+/// The length of the Exp-Golomb code of a level above 14 in bits.
 fn golomb_bits(rest: u32) -> u32 {
     2 * rest.ilog2() + 1
 }
 
-/// Costs of levels, by `txSzCtx` and plane type.
+/// The costs of levels, by `txSzCtx` and plane type.
 #[derive(Clone)]
 pub(super) struct LevelCosts {
     pub(super) eob_extra: [[u32; 2]; 9],
@@ -19,11 +19,11 @@ pub(super) struct LevelCosts {
     pub(super) range: [[u32; 13]; 21],
 }
 
-/// Bits, times [`BIT`], of everything that is said of coefficients.
+/// The costs of all coefficient syntax elements, in units of 1/[`BIT`] bit.
 pub(super) struct Costs {
     pub(super) zero: [[[u32; 2]; 13]; 5],
     pub(super) sign: [[[u32; 2]; 3]; 2],
-    /// By log2 of the area less 4, and plane type.
+    /// By the binary logarithm of the area less 4, and plane type.
     eob: [[[u32; 12]; 2]; 7],
     pub(super) levels: Vec<[LevelCosts; 2]>,
 }
@@ -62,7 +62,7 @@ impl Costs {
         }
     }
 
-    /// Of a transform without coefficients.
+    /// The cost of a transform block without coefficients.
     pub(super) fn all_zero(&self, context: CoefContext) -> u32 {
         self.zero[context.size.context()][context.zero_context][1]
     }
@@ -80,7 +80,7 @@ impl Costs {
 }
 
 impl LevelCosts {
-    /// What levels of 3 and more cost beyond `base`.
+    /// The cost of levels of 3 and more in addition to `base`.
     #[inline(always)]
     pub(super) fn above(&self, level: u32, context: usize) -> u32 {
         if level < 3 {

@@ -1,13 +1,13 @@
-//! Sizes of blocks and of transforms, which the specification numbers differently (6.10.4, 6.10.16).
+//! Block and transform sizes, which the specification numbers differently (6.10.4, 6.10.16).
 
-/// Logarithms to base 2 of a width and a height in samples, each between 2 and 6.
+/// Binary logarithms of width and height in samples, each from 2 to 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockSize {
     pub(super) w: u8,
     pub(super) h: u8,
 }
 
-/// `BLOCK_4X4` and its successors, but for those of 128.
+/// `BLOCK_4X4` and its successors, except for those of 128.
 const BLOCKS: [[u8; 2]; 22] = [
     [2, 2],
     [2, 3],
@@ -88,7 +88,7 @@ impl BlockSize {
         1 << self.h
     }
 
-    /// Those of all transforms, in the specification's order.
+    /// All transform sizes, in the specification's order.
     pub(super) fn transforms() -> impl Iterator<Item = Self> {
         TRANSFORMS.iter().map(|[w, h]| Self::new(*w, *h))
     }
@@ -118,18 +118,17 @@ impl BlockSize {
         TRANSFORM_INDEX[usize::from(self.w) - 2][usize::from(self.h) - 2].into()
     }
 
-    /// Whether blocks of this size have angles between those of the modes (5.11.42): those from 8 by 8 on in the
-    /// specification's order.
+    /// Whether blocks of this size have angle deltas (5.11.42): those from 8 by 8 on in the specification's order.
     pub(super) fn has_angles(self) -> bool {
         self.block_index() >= 3
     }
 
-    /// What a block of this size has of a plane whose chroma is halved, or is not (5.11.38).
+    /// The size of this block in a plane with or without subsampling (5.11.38).
     pub(super) fn in_plane(self, halved: bool) -> Self {
         if halved { Self { w: (self.w - 1).max(2), h: (self.h - 1).max(2) } } else { self }
     }
 
-    /// The part of a transform whose coefficients are coded: all but the high frequencies of 64 samples.
+    /// The coded part of a transform: all but the high frequencies of 64 samples.
     pub(super) fn coded(self) -> Self {
         Self { w: self.w.min(5), h: self.h.min(5) }
     }

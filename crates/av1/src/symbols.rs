@@ -1,18 +1,18 @@
-//! The arithmetic coder of AV1 and the adaptation of its probabilities (8.2), turned from reading to writing.
+//! The arithmetic encoder of AV1 and the adaptation of its probabilities: the inverse of 8.2.
 
 use std::sync::LazyLock;
 
 use super::EncodeError;
 
-/// Bits of a symbol are counted in parts of this.
+/// The unit of costs: a fraction of a bit.
 pub(super) const BIT: u32 = 256;
 
-/// Takes symbols: to write them, or to see what they cost.
+/// A receiver of symbols: it writes them, or sums up their costs.
 pub(super) trait Sink {
-    /// Takes a symbol, which `cdf` may adapt to. The last number of `cdf` counts.
+    /// Codes a symbol, to which `cdf` may adapt. The last number of `cdf` is its counter.
     fn symbol(&mut self, cdf: &mut [u16], symbol: usize);
 
-    /// Takes the low bits of `value`, the highest first, each as likely as not.
+    /// Codes the low bits of `value`, the highest first, with equal probabilities.
     fn literal(&mut self, value: u32, bits: u32);
 }
 
@@ -22,9 +22,9 @@ pub(super) struct Writer {
     low: u64,
     /// The length of the interval, 32768 to 65535.
     range: u32,
-    /// Bits of `low` that are ready to be put out, less 9.
+    /// The number of bits of `low` that are ready for output, less 9.
     count: i32,
-    /// Bytes, each with the carry that it may still get.
+    /// The output bytes, each with a pending carry.
     bytes: Vec<u16>,
 }
 
@@ -33,10 +33,10 @@ impl Writer {
         Self { low: 0, range: 1 << 15, count: -9, bytes: Vec::new() }
     }
 
-    /// Makes room for about `bytes` more bytes, by half of what there is at a time.
+    /// Reserves memory for about `bytes` more bytes; the buffer grows by half of its size at a time.
     ///
     /// # Errors
-    /// [`EncodeError::TooLarge`]: what there is and its larger copy together are more than `max_bytes`.
+    /// [`EncodeError::TooLarge`] if the old and the new allocation together exceed `max_bytes`.
     pub(super) fn reserve(&mut self, bytes: usize, max_bytes: u64) -> Result<(), EncodeError> {
         let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
         if capacity - length >= bytes {
@@ -48,12 +48,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Bytes that are set aside.
+    /// The allocated memory in bytes.
     pub(super) fn held(&self) -> u64 {
         (self.bytes.capacity() * size_of::<u16>()) as u64
     }
 
-    /// Writes `symbol` by probabilities that do not adapt.
+    /// Writes `symbol` with fixed probabilities.
     pub(super) fn encode(&mut self, cdf: &[u16], symbol: usize) {
         let symbols = cdf.len() as u32 - 1;
         let above = |i: usize| {
@@ -84,13 +84,13 @@ impl Writer {
         self.count = ready;
     }
 
-    /// Puts out what stands above the lowest bits of `low`.
+    /// Outputs the bits above the lowest bits of `low`.
     fn put(&mut self, bits: i32) {
         self.bytes.push((self.low >> bits) as u16);
         self.low &= (1 << bits) - 1;
     }
 
-    /// The bytes, with the bit that ends them.
+    /// Returns the bytes, with the terminating bit.
     pub(super) fn finish(mut self) -> Vec<u8> {
         let mask = (1u64 << 14) - 1;
         self.low = ((self.low + mask) & !mask) | (mask + 1);
@@ -129,7 +129,7 @@ impl Sink for Writer {
     }
 }
 
-/// Adds up what symbols cost, in [`BIT`]ths of a bit.
+/// Sums up the costs of symbols, in units of 1/[`BIT`] bit.
 pub(super) struct Tally(pub(super) u32);
 
 impl Sink for Tally {
@@ -156,17 +156,17 @@ fn adapt(cdf: &mut [u16], symbol: usize) {
     *count += u16::from(*count < 32);
 }
 
-/// Bits that `symbol` costs, times [`BIT`].
+/// The cost of `symbol` in bits, times [`BIT`].
 pub(super) fn cost(cdf: &[u16], symbol: usize) -> u32 {
     let before = if symbol == 0 { 0 } else { cdf[symbol - 1] };
     probability_cost(cdf[symbol] - before)
 }
 
-/// Bits that a symbol of this probability, times 32768, costs, times [`BIT`].
+/// The cost in bits of a symbol of this probability (times 32768), times [`BIT`].
 fn probability_cost(probability: u16) -> u32 {
     COSTS[usize::from(probability >> 4).min(COSTS.len() - 1)].into()
 }
 
-/// [`probability_cost`] of probabilities by their sixteenths.
+/// [`probability_cost`] by probability in units of 16.
 static COSTS: LazyLock<[u16; 2049]> =
     LazyLock::new(|| std::array::from_fn(|i| ((11.0 - (i.max(1) as f32).log2()) * BIT as f32).round() as u16));

@@ -1,4 +1,4 @@
-//! Blocks as symbols (5.11).
+//! Writes blocks as symbols (5.11).
 
 use super::coefficients;
 use super::frame::{Block, Chroma, DELTA_SHIFT, FrameEncoder, Node, Partition, PartitionSymbol, SUPERBLOCK};
@@ -11,16 +11,16 @@ use super::symbols::{Sink, Writer};
 /// `Intra_Mode_Context`.
 const MODE_CONTEXT: [usize; 13] = [0, 1, 2, 3, 4, 4, 4, 4, 3, 0, 1, 2, 0];
 
-/// What a block with filter intra counts as where the type of its transform is coded.
+/// The direction that filter intra modes imply for the coding of the transform type.
 const FILTER_DIRECTION: [u8; 5] = [0, 1, 2, 6, 0];
 
-/// Whether chroma can be predicted from luma.
+/// Whether chroma from luma is allowed.
 pub(super) fn can_be_from_luma(block: BlockSize) -> bool {
     block.longest() <= 5
 }
 
 impl FrameEncoder {
-    /// Says how luma is predicted.
+    /// Writes the luma prediction mode.
     pub(super) fn put_mode(&mut self, row: usize, column: usize, mode: Mode, sink: &mut impl Sink) {
         let [above, left] = self.beside(row, column, false).map(|unit| MODE_CONTEXT[usize::from(unit.mode)]);
         sink.symbol(&mut self.probabilities.y_mode[above][left], mode.base.into());
@@ -42,7 +42,7 @@ impl FrameEncoder {
         }
     }
 
-    /// Says how chroma is predicted.
+    /// Writes the chroma prediction mode.
     pub(super) fn put_chroma(&mut self, block: BlockSize, luma: Mode, chroma: Chroma, sink: &mut impl Sink) {
         let luma = usize::from(luma.base);
         let p = &mut self.probabilities;
@@ -69,7 +69,7 @@ impl FrameEncoder {
         self.put_angle(block, chroma.mode, sink);
     }
 
-    /// Says of which type a luma transform is, where there is a choice.
+    /// Writes the type of a luma transform, if there is a choice.
     pub(super) fn put_tx_type(&mut self, size: BlockSize, mode: Mode, tx_type: TxType, sink: &mut impl Sink) {
         let direction = usize::from(mode.filter.map_or(mode.base, |filter| FILTER_DIRECTION[usize::from(filter)]));
         if size.longest() > 4 || self.is_lossless {
@@ -83,7 +83,7 @@ impl FrameEncoder {
         }
     }
 
-    /// Says how a square is divided.
+    /// Writes the partition of a square.
     fn put_partition(&mut self, square: Square, partition: Partition, writer: &mut Writer) {
         match self.partition_symbol(square) {
             PartitionSymbol::None => {}
@@ -117,7 +117,7 @@ impl FrameEncoder {
         row.is_multiple_of(SUPERBLOCK) && column.is_multiple_of(SUPERBLOCK)
     }
 
-    /// Says how the quantizer differs from that of the last superblock (5.11.36).
+    /// Writes the difference of the quantizer from that of the previous superblock (5.11.36).
     fn put_quantizer(&mut self, writer: &mut Writer) {
         let difference = (i32::from(self.quantizer_index) - i32::from(self.written_quantizer_index)) >> DELTA_SHIFT;
         self.written_quantizer_index = self.quantizer_index;

@@ -1,30 +1,30 @@
-//! The bits of entropy-coded data: a window of bytes without stuffing, and a 64 bit reservoir over it.
+//! A bit reader for entropy-coded data: a window of unstuffed bytes, and a 64-bit reservoir.
 //!
-//! [`Window`] takes the stuffed zeros out (T.81 B.1.1.5) ahead of decoding, up to the next marker, so that the
-//! reservoir is refilled eight bytes at a time without looking at any of them. Behind the last byte lie zeros; who
-//! reads into them has come to the end of the data and is told so by [`Window::is_overrun`].
+//! [`Window`] removes the stuffed zeros (T.81 B.1.1.5) in advance, up to the next marker, so that the reservoir is
+//! refilled eight bytes at a time without inspecting them. The data is followed by zeros; reading them means that the
+//! data has ended, which [`Window::is_overrun`] reports.
 
 use super::segments::{find_marker, has_ff, is_restart};
 
-/// More than any MCU takes: ten blocks of 64 coefficients, 32 bits each (T.81 B.2.3, F.1.2).
+/// An upper bound for the size of an MCU in bytes: ten blocks of 64 coefficients, 32 bits each (T.81 B.2.3, F.1.2).
 const MAX_MCU_BYTES: usize = 10 * 64 * 4;
-/// Zeros behind the data: an MCU may start at its very end, and a refill reads eight bytes at once.
+/// The number of zeros after the data: an MCU may start at its very end, and a refill reads eight bytes at once.
 const PADDING: usize = MAX_MCU_BYTES + 64;
-/// Bytes unstuffed at a time, small enough to stay in the first-level cache with the tables.
+/// The number of bytes unstuffed at a time, small enough for the first-level cache together with the tables.
 const CAPACITY: usize = 16 * 1024;
 
-/// The place in a window, to be kept while the window itself moves on.
+/// A position in a window, which is kept while the window moves on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Place {
-    /// The next byte of the window that a refill reads.
+    /// The offset in the window of the next byte to refill from.
     pos: usize,
-    /// Bits that were read, the next one on top. Those below `count` are right but do not count yet.
+    /// Bits that were read, the next one on top. Those below `count` are correct but not counted yet.
     reservoir: u64,
     count: u32,
     corrupt: bool,
 }
 
-/// A reader of bits. Reading is unchecked against the end of data: [`Window`] guarantees that an MCU fits.
+/// A bit reader. Reading does not check for the end of the data: [`Window`] guarantees that an MCU fits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bits<'w> {
     bytes: &'w [u8],
@@ -37,7 +37,7 @@ impl<'w> Bits<'w> {
     pub(super) fn refill(&mut self) {
         let place = &mut self.place;
         let Some(Ok(next)) = self.bytes.get(place.pos..place.pos + 8).map(<[u8; 8]>::try_from) else {
-            // Not reached as long as the window keeps its word; zeros are as good as the padding.
+            // Unreachable as long as the window keeps its guarantee; zeros are equivalent to the padding.
             place.count |= 56;
             return;
         };
@@ -46,7 +46,7 @@ impl<'w> Bits<'w> {
         place.count |= 56;
     }
 
-    /// The coming bits, left-aligned; as many are valid as were not consumed since the refill.
+    /// The next bits, left-aligned; valid are those not consumed since the last refill.
     #[inline(always)]
     pub(super) const fn ahead(&self) -> u64 {
         self.place.reservoir
@@ -58,20 +58,20 @@ impl<'w> Bits<'w> {
         (self.place.reservoir >> (64 - N)) as usize
     }
 
-    /// Moves on by `n` (at most 63) bits.
+    /// Consumes `n` (at most 63) bits.
     #[inline(always)]
     pub(super) const fn consume(&mut self, n: u32) {
         self.place.reservoir <<= n & 63;
         self.place.count = self.place.count.wrapping_sub(n);
     }
 
-    /// Remembers the place for [`rewound`](Self::rewound), as long as nothing is refilled.
+    /// Saves the position for [`rewound`](Self::rewound), which is valid until the next refill.
     #[inline(always)]
     pub(super) const fn mark(&self) -> Mark {
         Mark { reservoir: self.place.reservoir, count: self.place.count }
     }
 
-    /// A reader at the place that was marked.
+    /// A reader at the saved position.
     #[inline(always)]
     pub(super) const fn rewound(mut self, mark: Mark) -> Self {
         self.place.reservoir = mark.reservoir;
@@ -87,49 +87,49 @@ impl<'w> Bits<'w> {
         value
     }
 
-    /// Remembers that a code was met which no table defines.
+    /// Records that an undefined code occurred.
     #[inline(always)]
     pub(super) const fn note_corrupt(&mut self, corrupt: bool) {
         self.place.corrupt |= corrupt;
     }
 
-    /// Where to go on later.
+    /// The position, for continuing later.
     #[inline(always)]
     pub(super) const fn place(&self) -> Place {
         self.place
     }
 
-    /// Whether the window should be asked for more before the next MCU.
+    /// Whether the window must be refilled before the next MCU.
     #[inline(always)]
     pub(super) const fn is_beyond(&self, limit: usize) -> bool {
         self.place.pos > limit
     }
 }
 
-/// A place to go back to, small enough to stay in registers.
+/// A saved position, small enough for registers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     reservoir: u64,
     count: u32,
 }
 
-/// Unstuffed bytes of one restart interval, a part at a time.
+/// The unstuffed bytes of a restart interval, a part at a time.
 #[derive(Debug)]
 pub(super) struct Window<'a> {
     data: &'a [u8],
-    /// The next byte of `data` to be unstuffed; the marker's 0xFF once that is reached.
+    /// The next byte of `data` to be unstuffed; at a marker, its 0xFF.
     next: usize,
     bytes: Box<[u8]>,
-    /// Valid bytes in the window.
+    /// The number of valid bytes in the window.
     end: usize,
-    /// No more bytes follow before the next marker or the end of the file.
+    /// Whether there are no more bytes before the next marker or the end of the file.
     complete: bool,
     place: Place,
     corrupt: bool,
 }
 
 impl<'a> Window<'a> {
-    /// Memory that a window takes.
+    /// The memory of a window in bytes.
     pub(super) const BYTES: usize = CAPACITY + PADDING;
 
     /// Starts at the first byte of entropy-coded data.
@@ -141,21 +141,21 @@ impl<'a> Window<'a> {
         window
     }
 
-    /// A reader at the current place, and the limit to be checked before each MCU with [`Bits::is_beyond`].
+    /// A reader at the current position, and the limit to check before each MCU with [`Bits::is_beyond`].
     #[inline(always)]
     pub(super) fn reader(&self) -> (Bits<'_>, usize) {
         let limit = if self.complete { self.end } else { self.end.saturating_sub(MAX_MCU_BYTES + 16) };
         (Bits { bytes: &self.bytes, place: self.place }, limit)
     }
 
-    /// Keeps the place of a reader that is given up.
+    /// Stores the position of a reader.
     #[inline(always)]
     pub(super) const fn keep(&mut self, place: Place) {
         self.place = place;
         self.corrupt |= place.corrupt;
     }
 
-    /// Makes sure that an MCU can be read; false if the data has ended.
+    /// Makes sure that an MCU can be read; false at the end of the data.
     #[inline(always)]
     pub(super) fn has_more(&mut self) -> bool {
         let (bits, limit) = self.reader();
@@ -165,22 +165,22 @@ impl<'a> Window<'a> {
         !self.is_overrun()
     }
 
-    /// Whether bits behind the end of the data have been consumed.
+    /// Whether bits after the end of the data have been consumed.
     pub(super) const fn is_overrun(&self) -> bool {
         self.complete && self.place.pos * 8 > self.end * 8 + self.place.count as usize
     }
 
-    /// How far the file has been read; no marker other than RSTn has been passed.
+    /// The offset up to which the file has been read; only RSTn markers have been passed.
     pub(super) const fn source_position(&self) -> usize {
         self.next
     }
 
-    /// Whether a code was met that no table defines.
+    /// Whether an undefined code occurred.
     pub(super) const fn is_corrupt(&self) -> bool {
         self.corrupt
     }
 
-    /// Where the scan continues or ends: at a marker, or at the end of the file.
+    /// The offset at which the scan continues or ends: a marker, or the end of the file.
     fn skip_to_marker(&mut self) -> usize {
         if !self.complete {
             self.next = find_marker(self.data, self.next).unwrap_or(self.data.len());
@@ -189,10 +189,10 @@ impl<'a> Window<'a> {
         self.next
     }
 
-    /// Begins the restart interval with the number `expected` (modulo 8). False if there is no data for it.
+    /// Starts the restart interval with index `expected` (modulo 8). False if there is no data for it.
     ///
-    /// A marker that comes too early stays where it is and leaves this interval empty; one that comes too late is passed
-    /// over: the numbers tell which of the two it is (T.81 F.2.2.5 leaves the recovery to the decoder).
+    /// A marker that comes too early is kept for later and leaves this interval empty; one that comes too late is
+    /// skipped: the index distinguishes the cases (T.81 F.2.2.5 leaves recovery to the decoder).
     pub(super) fn restart(&mut self, expected: usize) -> bool {
         loop {
             let at = self.skip_to_marker();
@@ -220,7 +220,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Moves what is left to the front and unstuffs more behind it.
+    /// Moves the remaining bytes to the front and unstuffs more.
     #[cold]
     #[inline(never)]
     fn fill(&mut self) {
@@ -251,7 +251,7 @@ impl<'a> Window<'a> {
             if byte == 0xFF {
                 match rest.get(at + 1) {
                     Some(0) => length = 2,
-                    // A fill byte before a marker (T.81 B.1.1.2), dropped like the 0xFF that ends a cut file.
+                    // A fill byte before a marker (T.81 B.1.1.2), dropped like the 0xFF at the end of a truncated file.
                     Some(0xFF) => {
                         at += 1;
                         continue;

@@ -1,4 +1,4 @@
-//! The coefficients of a picture that comes in several scans, and the way from them to samples.
+//! The coefficients of a picture with several scans, and their reconstruction.
 
 use super::idct::{self, Block, Quarter, QuarterWeights, Reduction};
 use super::kernel::{Kernel, dispatch};
@@ -7,35 +7,35 @@ use super::output::Band;
 use super::sequential::write_pairs;
 use super::tables::{Quantisation, ZIGZAG};
 
-/// What the scans have said so far about the blocks of one component.
+/// The coefficients of a component, as decoded so far.
 pub(super) struct Store {
-    /// Blocks from one row to the next, padding to whole MCUs included.
+    /// The number of blocks in a row, including padding to whole MCUs.
     pub(super) blocks_per_row: usize,
     pub(super) block_rows: usize,
-    /// Samples made of each block in each direction.
+    /// The number of samples per block in each direction.
     size: usize,
     reduction: Reduction,
-    /// The DC coefficients, apart from the others because they come in scans of their own.
+    /// The DC coefficients, stored separately because they have their own scans.
     pub(super) dc: Vec<i16>,
-    /// Which AC coefficients are not zero: a bit for each place in zigzag order. Empty until there is an AC scan.
+    /// Which AC coefficients are not zero: a bit for each zigzag index. Empty until the first AC scan.
     pub(super) history: Vec<u64>,
     pub(super) ac: Ac,
-    /// As it was when the first scan of the component began (T.81 B.2.4.1 lets tables be redefined later).
+    /// The quantisation table at the start of the component's first scan (tables may be redefined later, T.81 B.2.4.1).
     pub(super) quantisation: Option<Quantisation>,
 }
 
-/// AC coefficients, as far as the size calls for them.
+/// AC coefficients, in the form that the size requires.
 pub(super) enum Ac {
-    /// None.
+    /// Not needed.
     Unused,
-    /// What they add to 2x2 samples.
+    /// Their contribution to 2x2 samples.
     Sums(Vec<Sums>, Box<QuarterWeights>),
-    /// All of them, in natural order.
+    /// All coefficients, in natural order.
     Blocks(Vec<Block>),
 }
 
-/// The effect of a block's AC coefficients on 2x2 samples. It is a sum, so that the coefficients themselves need not be
-/// kept, only their signs for the scans that refine them.
+/// The contribution of a block's AC coefficients to 2x2 samples. It is a sum, so that the coefficients need not be
+/// kept, only their signs for refinement scans.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     quarter: Quarter,
@@ -43,9 +43,9 @@ pub(super) struct Sums {
     negative: u64,
 }
 
-/// A block that AC coefficients are added to, at a place in zigzag order.
+/// A block to which AC coefficients are added by zigzag index.
 pub(super) trait AcBlock {
-    /// Adds a coefficient that has been zero.
+    /// Adds a coefficient that was zero.
     fn put(&mut self, k: usize, value: i16);
 
     /// Moves a coefficient away from zero.
@@ -94,7 +94,7 @@ impl Store {
         }
     }
 
-    /// Memory that the coefficients of all components take.
+    /// The memory in bytes for the coefficients of all components.
     pub(super) fn bytes(layout: &Layout) -> u64 {
         let bytes = |c: &ComponentLayout| {
             let ac = match c.size {
@@ -107,12 +107,12 @@ impl Store {
         layout.components.iter().map(bytes).sum()
     }
 
-    /// Whether AC coefficients have an influence on the samples.
+    /// Whether AC coefficients affect the samples.
     pub(super) const fn uses_ac(&self) -> bool {
         self.size > 1
     }
 
-    /// Makes room for AC coefficients if there is none yet.
+    /// Allocates memory for AC coefficients, unless that has been done.
     pub(super) fn prepare_ac(&mut self) {
         if let (Ac::Unused, Some(quantisation)) = (&self.ac, &self.quantisation) {
             let blocks = self.dc.len();
@@ -128,9 +128,9 @@ impl Store {
         }
     }
 
-    /// Makes the samples of a row of MCUs.
+    /// Reconstructs the samples of a row of MCUs.
     pub(super) fn reconstruct(&self, layout: &Layout, component: &ComponentLayout, row: usize, band: &mut Band) {
-        // Without a scan all coefficients are zero, and any steps will do.
+        // Without a scan all coefficients are zero, so the steps do not matter.
         let quantisation = &self.quantisation.unwrap_or([1; 64]);
         for y in 0..component.v {
             let start = (row * component.v + y) * self.blocks_per_row;

@@ -1,4 +1,4 @@
-//! From the components' colours to the output's.
+//! Colour conversion from components to the output.
 
 use super::{Colour, Inks, PixelFormat};
 
@@ -14,7 +14,7 @@ impl Converter {
         Self { colour, inks }
     }
 
-    /// What it makes.
+    /// The output format.
     pub(super) const fn format(self) -> PixelFormat {
         match self.colour {
             Colour::Grey => PixelFormat::Grey,
@@ -23,7 +23,7 @@ impl Converter {
         }
     }
 
-    /// Makes a row of pixels from a row of each component.
+    /// Converts a row of each component to a row of pixels.
     #[inline(always)]
     pub(super) fn convert(self, [first, second, third, fourth]: [&[u8]; 4], out: &mut [u8]) {
         let three = first.iter().zip(second).zip(third).map(|((&a, &b), &c)| (a, b, c));
@@ -58,7 +58,7 @@ impl Converter {
     }
 }
 
-/// JFIF's YCbCr to RGB in 16 bit fixed point, split so that each product fits 16 bit multiplications.
+/// JFIF's YCbCr to RGB in 16-bit fixed point, split so that each product fits 16-bit multiplications.
 #[inline(always)]
 fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);

@@ -1,4 +1,4 @@
-//! What all parts of a decode share, and which way the decoding goes.
+//! The state of a decode, and the selection of the decoding path.
 
 use super::bits::Window;
 use super::coefficients::Store;
@@ -11,7 +11,7 @@ use super::segments::Segments;
 use super::tables::{Quantisation, Tables};
 use super::{DecodeError, DecodeOptions, Image, Plane, Planes, Warning, scans, sequential};
 
-/// More than the Huffman tables and weights of a scan take.
+/// An upper bound for the Huffman tables and weights of a scan in bytes.
 const TABLE_BYTES: u64 = 256 * 1024;
 
 /// The state of a decode.
@@ -56,7 +56,7 @@ pub(super) fn decode_planes(bytes: &[u8], options: &DecodeOptions<'_>) -> Result
     Ok(Some(Planes { planes: planes.collect(), warnings }))
 }
 
-/// A decode whose headers have been read.
+/// A decode with parsed headers.
 struct Job<'a> {
     context: Context<'a>,
     scan: Scan,
@@ -80,7 +80,7 @@ impl<'a> Job<'a> {
         options.colour.unwrap_or_else(|| frame.colour(tables.has_jfif, tables.adobe_transform))
     }
 
-    /// Whether the picture can be made row by row.
+    /// Whether the picture can be decoded row by row.
     fn is_streamed(&self) -> bool {
         let frame = &self.context.frame;
         frame.process != Process::Progressive && self.scan.components.len() == frame.components.len()
@@ -94,7 +94,7 @@ impl<'a> Job<'a> {
         if needed > limit { Err(DecodeError::TooLarge { needed, limit }) } else { Ok(()) }
     }
 
-    /// Makes the picture; returns what was wrong with it, each kind once.
+    /// Decodes the picture; returns the warnings, each kind once.
     fn run(mut self, layout: &Layout, output: &mut impl Output) -> Result<Vec<Warning>, DecodeError> {
         let is_streamed = self.is_streamed();
         let Self { context, scan, segments } = &mut self;
@@ -111,7 +111,7 @@ impl<'a> Job<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Asks the caller whether to go on.
+    /// Calls the cancellation callback.
     pub(super) fn check(&self) -> Result<(), DecodeError> {
         if (self.options.check)().is_break() { Err(DecodeError::Cancelled) } else { Ok(()) }
     }

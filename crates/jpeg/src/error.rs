@@ -1,23 +1,23 @@
-//! What can go wrong, sorted by what the caller answers to it.
+//! Error and warning types.
 
 use std::fmt;
 
-/// Why a JPEG was not decoded.
+/// The error of decoding a JPEG.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A JPEG of a kind that this decoder does not read: arithmetic coding, 12 bit samples, lossless, hierarchical.
+    /// The JPEG uses an unsupported feature: arithmetic coding, 12-bit samples, lossless, hierarchical.
     Unsupported(&'static str),
-    /// Not a JPEG, or damaged before the first picture data could be read.
+    /// Not a JPEG, or damaged before the first picture data.
     Damaged(&'static str),
-    /// The decode would need more memory than [`DecodeOptions::max_bytes`](crate::DecodeOptions::max_bytes).
+    /// Decoding would need more memory than [`DecodeOptions::max_bytes`](crate::DecodeOptions::max_bytes).
     TooLarge {
-        /// Bytes that the decode would allocate.
+        /// The required memory in bytes.
         needed: u64,
-        /// The ceiling it was given.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// [`DecodeOptions::check`](crate::DecodeOptions::check) asked to stop.
+    /// [`DecodeOptions::check`](crate::DecodeOptions::check) cancelled the decode.
     Cancelled,
 }
 
@@ -36,27 +36,27 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Why a picture was not encoded.
+/// The error of encoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The picture has no columns or no rows.
     Empty,
-    /// A plane has more or fewer samples than its width and height ask for.
+    /// A plane has more or fewer samples than its width and height require.
     SampleCount {
-        /// Samples that there should be.
+        /// The required number of samples.
         expected: u64,
-        /// Samples that there are.
+        /// The actual number of samples.
         actual: u64,
     },
-    /// The encoder would need more memory than [`EncodeOptions::max_bytes`](crate::EncodeOptions::max_bytes).
+    /// Encoding would need more memory than [`EncodeOptions::max_bytes`](crate::EncodeOptions::max_bytes).
     TooLarge {
-        /// Bytes that one of its parts would allocate.
+        /// The memory in bytes that an allocation requires.
         needed: u64,
-        /// What the other parts have left of the ceiling.
+        /// The remaining part of the limit.
         limit: u64,
     },
-    /// [`EncodeOptions::check`](crate::EncodeOptions::check) asked to stop.
+    /// [`EncodeOptions::check`](crate::EncodeOptions::check) cancelled the encode.
     Cancelled,
 }
 
@@ -77,16 +77,16 @@ impl fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-/// Damage that left a usable picture. Each kind is reported once.
+/// Damage in spite of which a picture was decoded. Each kind is reported once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Warning {
-    /// Entropy-coded data ended before the picture did; what is missing is grey, or less detailed if progressive.
+    /// The entropy-coded data is truncated; missing parts are grey, or less detailed if progressive.
     Truncated,
-    /// Codes that no table defines, or restart markers out of order: some blocks are wrong.
+    /// Undefined codes, or restart markers out of order: some blocks are wrong.
     Corrupt,
-    /// A segment after the first scan could not be understood; the scans from there on were not used.
+    /// A segment after the first scan is invalid; the scans from there on were ignored.
     BadSegment,
-    /// More scans than any encoder has reason to write; those beyond the limit were not used.
+    /// More scans than any encoder has reason to write; those beyond the limit were ignored.
     TooManyScans,
 }

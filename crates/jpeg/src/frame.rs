@@ -1,8 +1,8 @@
-//! The frame header (T.81 B.2.2), the scan header (B.2.3), and what the pixels mean.
+//! The frame header (T.81 B.2.2), the scan header (B.2.3), and the colour model.
 
 use super::DecodeError;
 
-/// How the coefficients are coded (T.81 table B.1).
+/// The coding process (T.81 table B.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Process {
     /// SOF0.
@@ -20,7 +20,7 @@ pub enum Process {
 }
 
 impl Process {
-    /// The process of a frame marker, if it is one.
+    /// The process of a frame marker; `None` for other markers.
     pub(super) const fn of_marker(marker: u8) -> Option<Self> {
         Some(match marker {
             0xC0 => Self::Baseline,
@@ -34,23 +34,23 @@ impl Process {
     }
 }
 
-/// What the components of a frame stand for.
+/// The colour model of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     /// One component.
     Grey,
     /// Luma and two chroma components (JFIF).
     YCbCr,
-    /// Three components that are stored as they are.
+    /// Three components without conversion.
     Rgb,
-    /// Four components that are stored as they are.
+    /// Four components without conversion.
     Cmyk,
-    /// As YCbCr, but the three are complements of inks, and black as it is.
+    /// Like YCbCr for the complements of CMY, with black unconverted.
     Ycck,
 }
 
 impl Colour {
-    /// How many components it takes.
+    /// The number of components.
     pub const fn components(self) -> usize {
         match self {
             Self::Grey => 1,
@@ -63,13 +63,13 @@ impl Colour {
 /// One component of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Component {
-    /// What scan headers call it.
+    /// Its id in scan headers.
     pub id: u8,
     /// Horizontal sampling factor, 1 to 4.
     pub h: u8,
     /// Vertical sampling factor, 1 to 4.
     pub v: u8,
-    /// Its quantisation table, 0 to 3.
+    /// The index of its quantisation table, 0 to 3.
     pub quantisation: u8,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Frame {
     pub(super) process: Process,
     pub(super) precision: u8,
     pub(super) width: u16,
-    /// 0 if a DNL segment behind the first scan says it.
+    /// 0 if a DNL segment after the first scan defines it.
     pub(super) height: u16,
     pub(super) components: Vec<Component>,
 }
@@ -108,7 +108,7 @@ impl Frame {
         Ok(Self { process, precision, width, height: u16::from_be_bytes([h0, h1]), components })
     }
 
-    /// What this decoder reads.
+    /// Checks that this decoder supports the frame.
     pub(super) fn check_supported(&self) -> Result<(), DecodeError> {
         match self.process {
             Process::Arithmetic => return Err(DecodeError::Unsupported("arithmetic coding")),
@@ -125,7 +125,8 @@ impl Frame {
         }
     }
 
-    /// What the components mean, by the application markers and else by custom: libjpeg's rules, which files rely on.
+    /// The colour model according to the application markers, or to component ids: libjpeg's rules, which files rely
+    /// on.
     pub(super) fn colour(&self, has_jfif: bool, adobe_transform: Option<u8>) -> Colour {
         match (self.components.len(), adobe_transform) {
             (1, _) => Colour::Grey,
@@ -140,10 +141,10 @@ impl Frame {
     }
 }
 
-/// One component's part of a scan header.
+/// The parameters of one component in a scan header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScanComponent {
-    /// Its place in the frame header.
+    /// Its index in the frame header.
     pub(super) index: usize,
     pub(super) dc_table: usize,
     pub(super) ac_table: usize,
@@ -155,7 +156,7 @@ pub(super) struct Scan {
     pub(super) components: Vec<ScanComponent>,
     /// First and last coefficient in zigzag order (Ss, Se).
     pub(super) spectral: (usize, usize),
-    /// Bits left out so far, and bits left out by this scan (Ah, Al).
+    /// Successive approximation bit positions, high and low (Ah, Al).
     pub(super) approximation: (u32, u32),
 }
 
@@ -187,7 +188,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// The rules of T.81 B.2.3 and G.1.1.1 that decoding relies on.
+    /// Checks the rules of T.81 B.2.3 and G.1.1.1 that decoding relies on.
     fn check(&self, frame: &Frame) -> Result<(), DecodeError> {
         if self.components.is_empty() {
             return Err(DecodeError::Damaged("scan of no component"));
@@ -208,7 +209,7 @@ impl Scan {
         }
     }
 
-    /// Whether the blocks of several components alternate (T.81 A.2.3).
+    /// Whether blocks of several components are interleaved (T.81 A.2.3).
     pub(super) const fn is_interleaved(&self) -> bool {
         self.components.len() > 1
     }

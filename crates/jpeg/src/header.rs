@@ -1,40 +1,40 @@
-//! What a file says about itself before its first scan, without decoding anything.
+//! Parsing of the headers before the first scan.
 
 use super::frame::{Colour, Component, Frame, Process};
 use super::segments::{APP1, APP2, DNL, EOI, SOI, SOS, Segments, end_of_scan};
 use super::tables::Tables;
 use super::{DecodeError, Rect};
 
-/// The facts of a JPEG, from its header segments.
+/// The properties of a JPEG, from its header segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// Columns of the picture as stored, before any EXIF orientation.
+    /// Width of the stored picture, before any EXIF orientation.
     pub width: u32,
-    /// Rows of the picture as stored.
+    /// Height of the stored picture.
     pub height: u32,
-    /// Bits of a sample.
+    /// Bits per sample.
     pub precision: u8,
-    /// How the coefficients are coded.
+    /// The coding process.
     pub process: Process,
     /// The components with their sampling factors.
     pub components: Vec<Component>,
-    /// What the components mean.
+    /// The colour model.
     pub colour: Colour,
     /// The colour transform of an Adobe segment, if there is one.
     pub adobe_transform: Option<u8>,
 }
 
 impl Header {
-    /// The whole picture.
+    /// The area of the whole picture.
     pub const fn area(&self) -> Rect {
         Rect { x: 0, y: 0, width: self.width, height: self.height }
     }
 
-    /// Whether [`decode`](super::decode) reads this kind of JPEG.
+    /// Checks that [`decode`](super::decode) supports this JPEG.
     ///
     /// # Errors
-    /// [`DecodeError::Unsupported`] with what it is that is not read.
+    /// [`DecodeError::Unsupported`] with the unsupported feature.
     pub fn check_supported(&self) -> Result<(), DecodeError> {
         let frame = Frame {
             process: self.process,
@@ -47,10 +47,10 @@ impl Header {
     }
 }
 
-/// Reads the header of any JPEG, including those that [`decode`](super::decode) does not read.
+/// Parses the header of any JPEG, including those that [`decode`](super::decode) does not support.
 ///
 /// # Errors
-/// [`DecodeError::Damaged`] if there is no frame header and scan.
+/// [`DecodeError::Damaged`] if a frame header or a scan is missing.
 pub fn read_header(bytes: &[u8]) -> Result<Header, DecodeError> {
     let start = Start::read(bytes)?;
     Ok(Header {
@@ -70,7 +70,7 @@ pub(super) struct Start<'a> {
     pub(super) tables: Tables,
     /// The parameters of the first scan.
     pub(super) scan: &'a [u8],
-    /// Continues with the entropy-coded data of the first scan.
+    /// The segments, positioned at the entropy-coded data of the first scan.
     pub(super) segments: Segments<'a>,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Start<'a> {
     }
 }
 
-/// The number of lines that a DNL segment defines behind the first scan (T.81 B.2.5), 0 if there is none.
+/// The number of lines in a DNL segment after the first scan (T.81 B.2.5), 0 if there is none.
 fn height_behind_scan(bytes: &[u8], scan: usize) -> u16 {
     let mut segments = Segments::new(bytes);
     segments.set_offset(end_of_scan(bytes, scan));
@@ -121,12 +121,12 @@ fn height_behind_scan(bytes: &[u8], scan: usize) -> u16 {
     }
 }
 
-/// The TIFF structure of the first EXIF segment.
+/// Returns the TIFF structure of the first EXIF segment.
 pub fn exif(bytes: &[u8]) -> Option<&[u8]> {
     header_segments(bytes, APP1).find_map(|payload| payload.strip_prefix(b"Exif\0")?.get(1..))
 }
 
-/// The ICC profile, put together from its chunks (ICC.1 B.4). `None` if there is none or a chunk is missing.
+/// Returns the ICC profile, joined from its chunks (ICC.1 B.4). `None` if there is none or a chunk is missing.
 pub fn icc_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut chunks: Vec<(u8, u8, &[u8])> = header_segments(bytes, APP2)
         .filter_map(|payload| payload.strip_prefix(b"ICC_PROFILE\0"))
@@ -139,7 +139,7 @@ pub fn icc_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     complete.then(|| chunks.iter().flat_map(|chunk| chunk.2).copied().collect())
 }
 
-/// The payloads of all segments with a marker that stand before the first scan.
+/// The payloads of all segments with a marker before the first scan.
 fn header_segments(bytes: &[u8], marker: u8) -> impl Iterator<Item = &[u8]> {
     Segments::new(bytes)
         .take_while(|segment| segment.complete && segment.marker != SOS)

@@ -1,20 +1,20 @@
-//! Huffman tables (T.81 Annex C) in the shapes that the scans want to look them up in.
+//! Huffman tables (T.81 Annex C) in forms that are optimized for the kinds of scans.
 //!
-//! A code is resolved by its own bits alone: the magnitude bits that follow it (T.81 F.1.2) are counted from the symbol,
-//! so one entry tells how far to move even where the magnitude lies outside the bits that were looked up.
+//! A code is resolved by its own bits: the number of the following magnitude bits (T.81 F.1.2) is derived from the
+//! symbol, so that an entry contains the total length even if the magnitude extends beyond the lookup bits.
 
 use super::DecodeError;
 use super::bits::Bits;
 
-/// Bits of a DC or AC code that the direct lookup covers; longer codes are rare by construction.
+/// The number of bits in the direct lookup of a DC or AC code; longer codes are rare by construction.
 const LOOKUP_BITS: u32 = 10;
-/// Bits that the skip table looks at: codes of several coefficients at once.
+/// The number of bits in the lookup of the skip table, which covers codes of several coefficients.
 const SKIP_BITS: u32 = 12;
-/// Larger magnitudes are not part of 8 bit JPEG (T.81 F.1.2.2); they take the slow way, which keeps the sum of what two
-/// fast lookups consume below what one refill guarantees.
+/// The maximum magnitude size on the fast path. Larger ones are not part of 8-bit JPEG (T.81 F.1.2.2); they take the
+/// slow path, which keeps the bits of two fast lookups below what a refill guarantees.
 const MAX_FAST_SIZE: u32 = 11;
 
-/// A table as DHT defines it.
+/// A table as defined by DHT.
 #[derive(Debug, Clone)]
 pub(super) struct HuffmanSpec {
     counts: [u8; 16],
@@ -22,7 +22,8 @@ pub(super) struct HuffmanSpec {
 }
 
 impl HuffmanSpec {
-    /// Reads one table from the front of `payload` (behind the class and destination byte); returns it with its length.
+    /// Parses one table at the beginning of `payload` (after the class and destination byte); returns it with its
+    /// length.
     pub(super) fn parse(payload: &[u8]) -> Result<(Self, usize), DecodeError> {
         let counts: [u8; 16] =
             payload.get(..16).and_then(|c| c.try_into().ok()).ok_or(DecodeError::Damaged("Huffman table cut short"))?;
@@ -45,7 +46,7 @@ impl HuffmanSpec {
         }
     }
 
-    /// A table from the lists of T.81 Annex K.3, for files that leave theirs out.
+    /// A table from the lists of T.81 Annex K.3, for files without tables.
     pub(super) fn standard(counts: [u8; 16], symbols: &[u8]) -> Self {
         let mut values = [0; 256];
         values[..symbols.len()].copy_from_slice(symbols);
@@ -65,12 +66,12 @@ impl HuffmanSpec {
     }
 }
 
-/// Canonical decoding of codes of any length, for what the lookups do not cover.
+/// Canonical decoding of codes of any length, for codes that the lookups do not cover.
 #[derive(Debug, Clone)]
 struct Codes {
     /// For each length, the first left-aligned code that is longer.
     limits: [u32; 17],
-    /// For each length, what to add to a code of that length to get its place in `values`.
+    /// For each length, the offset from a code of that length to its index in `values`.
     offsets: [i32; 17],
     values: [u8; 256],
 }
@@ -89,7 +90,7 @@ impl Codes {
         Self { limits, offsets, values: spec.values }
     }
 
-    /// Consumes one code. Bits that are no code count as symbol 0, which ends a block, and mark the data as corrupt.
+    /// Consumes one code. An undefined code counts as symbol 0, which ends a block, and marks the data as corrupt.
     #[cold]
     #[inline(never)]
     fn decode(&self, ahead: u64) -> Decoded {
@@ -104,28 +105,29 @@ impl Codes {
     }
 }
 
-/// One code as [`Codes::decode`] found it.
+/// A code as found by [`Codes::decode`].
 struct Decoded {
     length: u32,
     symbol: u8,
     valid: bool,
 }
 
-/// Symbols with how many bits to consume, for DC codes and for the AC codes of sequential and progressive scans.
+/// Symbols with the number of bits to consume, for DC codes and for the AC codes of sequential and progressive scans.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    /// [`Symbol`]s by the bits that start with their codes; 0 where the code is longer than the lookup.
+    /// [`Symbol`]s by the bits that start with their codes; 0 if the code is longer than the lookup.
     fast: Box<[u32; 1 << LOOKUP_BITS]>,
     codes: Codes,
 }
 
-/// One decoded symbol. From the lowest bit: code and magnitude bits together (6 bits, so that a shift can take the entry
-/// as it is), code bits (from bit 8), magnitude bits (16), run (20), places to move on in sequential scans (24).
+/// A decoded symbol. From the lowest bit: the length of code and magnitude together (6 bits, so that the entry can be
+/// used as a shift amount), the length of the code (from bit 8), of the magnitude (16), the run (20), and the indices
+/// to advance in sequential scans (24).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol(u32);
 
 impl Symbol {
-    /// More places than a block has: what an end of block moves on by.
+    /// More indices than a block has: the advance of an end of block.
     const END: u32 = 64;
 
     const fn new(length: u32, symbol: u8) -> Self {
@@ -133,28 +135,28 @@ impl Symbol {
         let advance = if size == 0 && run != 15 { Self::END } else { run + 1 };
         Self((length + size) | (length << 8) | (size << 16) | (run << 20) | (advance << 24))
     }
-    /// Bits of the code and of the magnitude.
+    /// The number of bits of code and magnitude.
     #[inline(always)]
     const fn total(self) -> u32 {
         self.0 & 63
     }
-    /// Bits of the code.
+    /// The number of bits of the code.
     #[inline(always)]
     const fn length(self) -> u32 {
         (self.0 >> 8) & 31
     }
-    /// Category of the magnitude: how many bits follow the code (T.81 F.1.2).
+    /// The size category of the magnitude: the number of bits after the code (T.81 F.1.2).
     #[inline(always)]
     pub(super) const fn size(self) -> u32 {
         (self.0 >> 16) & 15
     }
-    /// Zero coefficients before the one that is coded.
+    /// The number of zero coefficients before the coded one.
     #[inline(always)]
     pub(super) const fn run(self) -> usize {
         (self.0 >> 20 & 15) as usize
     }
-    /// How many places further the coefficient stands than the one before; 64 at an end of block. A run of 16 zeros
-    /// counts as a coefficient of 0.
+    /// The number of indices from the previous coefficient to this one; 64 at an end of block. A run of 16 zeros counts
+    /// as a coefficient of 0.
     #[inline(always)]
     pub(super) const fn advance(self) -> usize {
         (self.0 >> 24) as usize
@@ -174,8 +176,8 @@ impl Table {
         Self { fast, codes: Codes::new(spec) }
     }
 
-    /// Reads one symbol and the magnitude that belongs to it, sign-extended as T.81 F.2.2.1 says. One refill suffices for
-    /// two: they take 25 bits each, and a longer one, which takes up to 31, refills for itself.
+    /// Reads a symbol and its magnitude, sign-extended as in T.81 F.2.2.1. One refill suffices for two symbols: they
+    /// take 25 bits each, and a longer one, which takes up to 31, refills itself.
     #[inline(always)]
     pub(super) fn read(&self, bits: &mut Bits<'_>) -> (Symbol, i32) {
         let symbol = self.look_up(bits);
@@ -184,7 +186,7 @@ impl Table {
         (symbol, extend(ahead, symbol.size()))
     }
 
-    /// Reads one symbol and no magnitude: up to 16 bits.
+    /// Reads a symbol without magnitude: up to 16 bits.
     #[inline(always)]
     pub(super) fn read_symbol(&self, bits: &mut Bits<'_>) -> Symbol {
         let symbol = self.look_up(bits);
@@ -213,24 +215,25 @@ const fn extend(ahead: u64, size: u32) -> i32 {
     magnitude + (negative & ((-1i32 << size) + 1))
 }
 
-/// Moves over the AC coefficients of a block without reading them, several at a time.
+/// Skips the AC coefficients of a block without decoding them, several at a time.
 #[derive(Debug, Clone)]
 pub(super) struct SkipTable {
-    /// Bits to consume in the low six bits, coefficients passed above them: see [`END`] and [`UNKNOWN`].
+    /// The number of bits to consume in the low six bits, the number of skipped coefficients above them: see [`END`]
+    /// and [`UNKNOWN`].
     fast: Box<[u16; 1 << SKIP_BITS]>,
     codes: Codes,
 }
 
-/// Added to the coefficients passed when the last code was an end of block.
+/// Added to the number of skipped coefficients if the last code was an end of block.
 const END: usize = 128;
-/// Coefficients passed when the first code is longer than the lookup.
+/// The number of skipped coefficients if the first code is longer than the lookup.
 const UNKNOWN: u16 = 512;
-/// AC coefficients of a block.
+/// The number of AC coefficients of a block.
 const LAST: usize = 63;
 
 impl SkipTable {
     pub(super) fn new(spec: &HuffmanSpec) -> Self {
-        // First the single codes: (length with magnitude, coefficients passed), by the bits that start with them.
+        // First the single codes: (length with magnitude, skipped coefficients), by the bits that start with them.
         let mut single = vec![(0u32, 0u32, UNKNOWN); 1 << SKIP_BITS];
         spec.for_each_code(|code, length, symbol| {
             let (run, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
@@ -245,7 +248,7 @@ impl SkipTable {
         for (start, entry) in fast.iter_mut().enumerate() {
             let (mut used, mut passed) = (0, 0);
             let mut ahead = start;
-            // A further code counts as long as all of its own bits are inside; its magnitude may lie outside.
+            // A further code is included if all of its own bits are inside; its magnitude may extend beyond.
             while used < SKIP_BITS {
                 let (length, total, next) = single[ahead];
                 if next == UNKNOWN || used + length > SKIP_BITS || usize::from(passed + next % END as u16) > LAST {
@@ -263,8 +266,8 @@ impl SkipTable {
         Self { fast, codes: Codes::new(spec) }
     }
 
-    /// Moves behind the block of which `passed` AC coefficients (0..=62) have been read. The caller has refilled, and has
-    /// used at most 30 bits since.
+    /// Skips the rest of a block of which `passed` AC coefficients (0..=62) have been read. The caller has refilled,
+    /// and has consumed at most 30 bits since.
     #[inline(always)]
     pub(super) fn skip_block(&self, bits: &mut Bits<'_>, passed: usize) {
         let mut k = passed;
@@ -296,8 +299,8 @@ impl SkipTable {
         usize::from(entry >> 6)
     }
 
-    /// The same, code by code: for long codes, and where the lookup ran into the next block. Takes the bits by value,
-    /// since a reference would keep them in memory on the fast way, too.
+    /// The same, code by code: for long codes, and if the lookup extends into the next block. Takes the reader by
+    /// value, since a reference would force it into memory on the fast path, too.
     #[cold]
     #[inline(never)]
     fn skip_singly<'w>(&self, mut bits: Bits<'w>, passed: usize) -> Bits<'w> {
@@ -317,7 +320,7 @@ impl SkipTable {
     }
 }
 
-/// Whether a block ends exactly here: with its last coefficient, or with an end of block before that.
+/// Whether a block ends exactly here: with its last coefficient, or with an end of block before.
 #[inline(always)]
 const fn is_end(k: usize) -> bool {
     k == LAST || k.wrapping_sub(END) < LAST

@@ -1,14 +1,14 @@
 //! The inverse DCT (T.81 A.3.3) to 8x8 samples, and to 4x4, 2x2 and 1x1.
 //!
-//! The full transform gives the results of the one of Loeffler, Ligtenberg and Moschytz (1989) in 13 bit fixed point with
-//! rounding after each pass, the "islow" transform that other decoders are compared with. Integer arithmetic makes no
-//! difference between its factors and the matrix that they multiply to, and the matrix suits the multiply-and-add
-//! instructions of vector units better.
+//! The full transform yields the results of Loeffler, Ligtenberg and Moschytz (1989) in 13-bit fixed point with
+//! rounding after each pass, the "islow" transform that is the reference for other decoders. With integers, the
+//! factorized form and the matrix yield the same result, and the matrix suits multiply-and-add vector instructions
+//! better.
 //!
-//! The reduced transforms use the low frequencies only, as a transform with that many points, and weaken them by half
-//! (in decibels) of what the mean of the samples would. The plain mean, which is what other decoders give, is softer and
-//! lets high frequencies through as aliases; low frequencies at full strength ring. `NOTES.md` has the figures. At 1/8,
-//! where luma has no choice but the mean, chroma is the mean as well.
+//! The reduced transforms use the low frequencies only, as a transform with that many points, attenuated by half (in
+//! decibels) of what averaging samples would cause. Plain averaging, as in other decoders, is softer and aliases high
+//! frequencies; low frequencies at full strength cause ringing. `NOTES.md` has the measurements. At 1/8, where only the
+//! mean is possible for luma, chroma is averaged as well.
 
 use super::tables::ZIGZAG;
 
@@ -22,14 +22,14 @@ pub(super) type Block = [i16; 64];
 
 /// Fraction bits of the constants.
 pub(super) const FRACTION: u32 = 13;
-/// Fraction bits that are kept between the two passes.
+/// The number of fraction bits that are kept between the two passes.
 pub(super) const BETWEEN: u32 = 2;
 /// Each pass scales by the square root of 8.
 pub(super) const GAIN: u32 = 3;
 
-/// The last place in zigzag order that 4x4 samples depend on.
+/// The last zigzag index that affects 4x4 samples.
 pub(super) const LAST_OF_HALF: usize = 24;
-/// The last place that 2x2 samples depend on, unless they are means.
+/// The last zigzag index that affects 2x2 samples, unless they are means.
 pub(super) const LAST_OF_QUARTER: usize = 4;
 
 /// A constant in fixed point.
@@ -37,14 +37,14 @@ const fn fixed(value: f64) -> i32 {
     (value * (1 << FRACTION) as f64 + if value < 0.0 { -0.5 } else { 0.5 }) as i32
 }
 
-/// What the coefficients 2 and 6 add to the first and second sample of eight.
+/// The contribution of coefficients 2 and 6 to the first and second sample of eight.
 pub(super) const EVEN: [[i16; 2]; 2] = {
     let shared = fixed(0.541_196_100);
     let (two, six) = (fixed(0.765_366_865), fixed(1.847_759_065));
     [[(shared + two) as i16, shared as i16], [shared as i16, (shared - six) as i16]]
 };
 
-/// What the coefficients 1, 3, 5 and 7 add to the first four samples of eight, and take from the last four.
+/// The contribution of coefficients 1, 3, 5 and 7 to the first four samples of eight, negated for the last four.
 pub(super) const ODD: [[i16; 4]; 4] = {
     let shared = fixed(1.175_875_602);
     let (a, b) = (fixed(0.899_976_223), fixed(2.562_915_447));
@@ -58,15 +58,15 @@ pub(super) const ODD: [[i16; 4]; 4] = {
     ]
 };
 
-/// Square roots of the cosines of 1, 2 and 3 sixteenths of pi: half of the weakening by means of two samples.
+/// Square roots of the cosines of 1, 2 and 3 sixteenths of pi: half of the attenuation of averaging two samples.
 const SOFT_HALF: [f64; 3] = [0.990_346_0, 0.961_186_5, 0.911_849_6];
-/// The same for means of four samples.
+/// The same for averaging four samples.
 const SOFT_QUARTER: f64 = 0.951_907_3;
 
-/// What coefficient 2 adds to the first sample of four and takes from the second.
+/// The contribution of coefficient 2 to the first sample of four, negated for the second.
 pub(super) const HALF_EVEN: i16 = fixed(SOFT_HALF[1]) as i16;
 
-/// What the coefficients 1 and 3 add to the first two samples of four, and take from the last two.
+/// The contribution of coefficients 1 and 3 to the first two samples of four, negated for the last two.
 pub(super) const HALF_ODD: [[i16; 2]; 2] = {
     /// Cosines of 1 and 3 eighths of pi, by the square root of 2.
     const ROTATION: (f64, f64) = (1.306_562_965, 0.541_196_100);
@@ -76,33 +76,34 @@ pub(super) const HALF_ODD: [[i16; 2]; 2] = {
     ]
 };
 
-/// The sample that `value`, around zero, stands for.
+/// Converts a value around zero to a sample.
 #[inline(always)]
 fn sample(value: i32) -> u8 {
     value.wrapping_add(128).clamp(0, 255) as u8
 }
 
-/// The one sample of a block whose DC coefficient alone is wanted.
+/// The single sample of a block from its DC coefficient.
 #[inline(always)]
 pub(super) fn flat(dc: i32) -> u8 {
     sample(dc.wrapping_add(4) >> 3)
 }
 
-/// How the 2x2 samples of a block are made.
+/// The reduction of a block to 2x2 samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reduction {
     /// From the low frequencies.
     LowPass,
-    /// As means of 4x4 samples each, like the single sample of a block is the mean of all.
+    /// By averaging 4x4 samples each, just as the single sample of a block is the mean of all.
     Mean,
 }
 
-/// What a coefficient adds to the horizontal, vertical and diagonal differences between the 2x2 samples of a block.
+/// The contribution of a coefficient to the horizontal, vertical and diagonal differences between the 2x2 samples of a
+/// block.
 pub(super) type QuarterWeights = [[i32; 4]; 64];
 
 /// The weights for a quantisation table, in zigzag order.
 pub(super) fn quarter_weights(quantisation: &[u16; 64], reduction: Reduction) -> QuarterWeights {
-    // Means of the cosines of each frequency over four neighbours, by the square root of 2. Even ones cancel out.
+    // The means of each frequency's cosine over four neighbours, times the square root of 2. Even ones cancel out.
     let line = match reduction {
         Reduction::LowPass => [0.0, SOFT_QUARTER, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         Reduction::Mean => [0.0, 0.906_127_446, 0.0, -0.318_189_645, 0.0, 0.212_607_523, 0.0, -0.180_239_955],
@@ -121,12 +122,12 @@ pub(super) fn quarter_weights(quantisation: &[u16; 64], reduction: Reduction) ->
     })
 }
 
-/// Sums of coefficients times [`QuarterWeights`].
+/// The sums of coefficients times [`QuarterWeights`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Quarter([i32; 4]);
 
 impl Quarter {
-    /// Adds the coefficient at the place of `weights`.
+    /// Adds the coefficient at the index of `weights`.
     #[inline(always)]
     pub(super) fn add(&mut self, coefficient: i32, weights: [i32; 4]) {
         for (sum, weight) in self.0.iter_mut().zip(weights) {
@@ -149,7 +150,7 @@ mod tests {
     use super::{Block, full, half};
     use crate::idct_portable;
 
-    /// Blocks from nearly flat to nonsense.
+    /// Blocks from nearly flat to invalid.
     fn blocks() -> impl Iterator<Item = Block> {
         let mut state = 7u32;
         (0..3000).map(move |number| {

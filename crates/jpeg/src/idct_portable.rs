@@ -1,8 +1,8 @@
-//! The transforms in plain Rust, for targets without a version of their own and to test those against.
+//! The inverse DCT in portable Rust, for targets without a specialized version, and as a reference in tests.
 
 use super::idct::{BETWEEN, Block, EVEN, FRACTION, GAIN, HALF_EVEN, HALF_ODD, ODD};
 
-/// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` leads from row to row.
+/// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` is the stride of a row.
 pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
     transform(block, out, stride, eight_points);
 }
@@ -34,18 +34,18 @@ fn transform<const N: usize>(
     }
 }
 
-/// Rounds fraction bits away. What does not fit is nonsense and saturates, as it does in vector units.
+/// Removes fraction bits with rounding. Values that do not fit are invalid and saturate, as in vector instructions.
 fn descale(value: i32, bits: u32) -> i16 {
     (value.wrapping_add(1 << (bits - 1)) >> bits).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
-/// A transform scaled by the square root of 8 and by the fraction of the constants. Sums wrap, as above.
+/// A transform scaled by the square root of 8 and by the constants' fixed-point factor. Sums wrap, as above.
 fn eight_points(x: [i16; 8]) -> [i32; 8] {
     let even = |low: i32, factors: [i16; 2]| low.wrapping_add(dot([x[2], x[6]], factors));
     let (sum, difference) =
         (dot([x[0], x[4]], [1 << FRACTION; 2]), dot([x[0], x[4]], [1 << FRACTION, -(1 << FRACTION)]));
     let a = [even(sum, EVEN[0]), even(difference, EVEN[1])];
-    // The other two are the same with the sign of the contribution turned.
+    // The other two are equal except for the sign of the contribution.
     let a = [a[0], a[1], difference.wrapping_mul(2).wrapping_sub(a[1]), sum.wrapping_mul(2).wrapping_sub(a[0])];
     let b = ODD.map(|factors| dot([x[1], x[3], x[5], x[7]], factors));
     std::array::from_fn(|i| if i < 4 { a[i].wrapping_add(b[i]) } else { a[7 - i].wrapping_sub(b[7 - i]) })

@@ -1,5 +1,5 @@
-//! The transforms with SSE2, which every x86-64 machine has: eight 16 bit coefficients to a register, multiplied and added
-//! in pairs to 32 bit sums. All of it is safe code; what is not, calling it, is in `kernel`.
+//! The inverse DCT with SSE2, which every x86-64 CPU supports: eight 16-bit coefficients per register, multiplied and
+//! added in pairs to 32-bit sums. The code is safe; the unsafe calls are in `kernel`.
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_adds_epi16, _mm_cvtsi128_si64, _mm_madd_epi16, _mm_packs_epi32, _mm_packus_epi16,
@@ -14,7 +14,7 @@ const ONE: i16 = 1 << FRACTION;
 const FIRST_PASS: i32 = (FRACTION - BETWEEN) as i32;
 const SECOND_PASS: i32 = (FRACTION + BETWEEN + GAIN) as i32;
 
-/// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` leads from row to row.
+/// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` is the stride of a row.
 #[inline]
 #[target_feature(enable = "sse2")]
 pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
@@ -35,7 +35,7 @@ pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
     }
 }
 
-/// Eight coefficients; the compiler makes one load of it.
+/// Eight coefficients, compiled to a single load.
 #[inline]
 #[target_feature(enable = "sse2")]
 fn load(x: &[i16; 8]) -> __m128i {
@@ -53,7 +53,7 @@ fn factors(first: i16, second: i16) -> __m128i {
 #[inline]
 #[target_feature(enable = "sse2")]
 fn eight_points<const BITS: i32>(x: [__m128i; 8]) -> [__m128i; 8] {
-    // Pairs of coefficients, for the low and for the high lanes.
+    // Pairs of coefficients, for the low and the high lanes.
     let low = |a: usize, b: usize| _mm_unpacklo_epi16(x[a], x[b]);
     let high = |a: usize, b: usize| _mm_unpackhi_epi16(x[a], x[b]);
     let low = eight_of_pairs::<BITS>([low(0, 4), low(2, 6), low(1, 3), low(5, 7)]);
@@ -93,7 +93,7 @@ fn eight_of_pairs<const BITS: i32>([x04, x26, x13, x57]: [__m128i; 4]) -> [__m12
 #[inline]
 #[target_feature(enable = "sse2")]
 fn transpose(r: [__m128i; 8]) -> [__m128i; 8] {
-    // Ever larger squares change places: of 16, 32 and 64 bits.
+    // Transposes by squares of 16, 32 and 64 bits.
     let a = [
         _mm_unpacklo_epi16(r[0], r[1]),
         _mm_unpackhi_epi16(r[0], r[1]),
@@ -133,7 +133,7 @@ pub(super) fn half(block: &Block, out: &mut [u8], stride: usize) {
     let row = |v: usize| load(block.as_chunks().0.get(v).unwrap_or(&[0; 8]));
     let pairs = [_mm_unpacklo_epi16(row(0), row(2)), _mm_unpacklo_epi16(row(1), row(3))];
     let [r0, r1, r2, r3] = four_points::<FIRST_PASS>(pairs);
-    // In each row, coefficients 0 and 2, and 1 and 3, become neighbours; then the pairs of the four rows.
+    // In each row, coefficients 0 and 2, and 1 and 3, become adjacent; then the pairs of the four rows.
     let pair = |rows: __m128i| _mm_shufflehi_epi16::<0b11_01_10_00>(_mm_shufflelo_epi16::<0b11_01_10_00>(rows));
     let (top, bottom) = (pair(_mm_packs_epi32(r0, r1)), pair(_mm_packs_epi32(r2, r3)));
     let sorted = |rows: __m128i| _mm_shuffle_epi32::<0b11_01_10_00>(rows);

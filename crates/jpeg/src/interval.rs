@@ -1,17 +1,17 @@
-//! Counts MCUs from one restart marker to the next (T.81 E.2.4).
+//! Counts the MCUs of restart intervals (T.81 E.2.4).
 
 use super::bits::Window;
 
 /// A restart interval, or the whole scan if there are none.
 #[derive(Debug)]
 pub(super) struct Interval {
-    /// MCUs in an interval; 0 for no limit.
+    /// The number of MCUs in an interval; 0 means no restarts.
     length: usize,
-    /// Intervals begun.
+    /// The number of intervals begun.
     count: usize,
-    /// MCUs of the scan that were taken.
+    /// The number of processed MCUs of the scan.
     taken: usize,
-    /// Whether there is data for the coming MCUs.
+    /// Whether there is data for the next MCUs.
     pub(super) is_alive: bool,
 }
 
@@ -20,7 +20,7 @@ impl Interval {
         Self { length, count: 1, taken: 0, is_alive: true }
     }
 
-    /// The number in the scan of the first MCU that is not part of the interval.
+    /// The index in the scan of the first MCU after the interval.
     pub(super) const fn end(&self) -> usize {
         if self.length == 0 { usize::MAX } else { self.count * self.length }
     }
@@ -30,14 +30,14 @@ impl Interval {
         self.taken == self.end()
     }
 
-    /// Takes at most `mcus` from the interval; returns how many.
+    /// Takes at most `mcus` MCUs from the interval; returns how many.
     pub(super) fn take(&mut self, mcus: usize) -> usize {
         let taken = mcus.min(self.end() - self.taken);
         self.taken += taken;
         taken
     }
 
-    /// Begins the next interval.
+    /// Starts the next interval.
     pub(super) fn restart(&mut self, window: &mut Window<'_>) {
         self.is_alive = window.restart(self.count - 1);
         self.count += 1;

@@ -1,8 +1,8 @@
-//! Runs the hot loops with the vector instructions that the machine has.
+//! Runs hot loops with the vector instructions of the CPU.
 //!
-//! Most loops are plain Rust, compiled twice: once for every machine of the target, and once with AVX2, BMI2 and LZCNT
-//! allowed, where the compiler finds wider vectors, shifts that leave the flags alone and the place of the highest bit in
-//! one step. The inverse DCT is written for SSE2, since compilers do not see through it; here are the calls.
+//! Most loops are plain Rust code that is compiled twice: for the baseline of the target, and with AVX2, BMI2 and LZCNT
+//! enabled, which allows wider vectors, flagless shifts and fast leading zero counts. The inverse DCT is written with
+//! SSE2 intrinsics, since compilers do not vectorize it well; its calls are here.
 
 #![allow(
     unsafe_code,
@@ -12,16 +12,17 @@
 #[cfg(target_arch = "x86_64")]
 use super::{idct::Block, idct_x86};
 
-/// A loop to be run. `run` and what it calls often must be `#[inline(always)]`, or they are compiled only once.
+/// A loop to run. `run`, and the functions that it calls in hot loops, must be `#[inline(always)]`, or they are
+/// compiled only once.
 pub(crate) trait Kernel {
-    /// What the loop results in.
+    /// The result of the loop.
     type Output;
 
     /// Runs the loop.
     fn run(self) -> Self::Output;
 }
 
-/// Runs `kernel` in the best version that this machine can execute.
+/// Runs the best version of `kernel` that this CPU supports.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]

@@ -1,37 +1,37 @@
-//! Where everything lies: MCUs, blocks and samples of the part that is decoded, at the scale it is decoded at.
+//! The geometry of a decode: MCUs, blocks and samples of the decoded region at its scale.
 
 use super::frame::Frame;
 use super::idct::Reduction;
 use super::{DecodeError, Rect, Scale};
 
-/// Samples of a block in each direction at full size.
+/// The side of a block in samples at full size.
 const BLOCK: usize = 8;
 
-/// How much chroma is made.
+/// The resolution of chroma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chroma {
-    /// As much as is stored, up to the resolution of luma.
+    /// The stored resolution, up to that of luma.
     Full,
-    /// Half the resolution of luma in each direction, and more only where the blocks give no less.
+    /// Half the resolution of luma in each direction, and more only if blocks cannot yield less.
     Half,
 }
 
 /// The geometry of one decode.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    /// Output samples for eight of the picture, in the components with the largest sampling factors.
+    /// The number of output samples for eight of the picture, in the components with the largest sampling factors.
     pub(super) scale: usize,
     /// The largest sampling factors of the frame.
     pub(super) max: (usize, usize),
-    /// MCUs of the whole picture.
+    /// The numbers of MCUs of the whole picture.
     pub(super) mcus: (usize, usize),
-    /// The MCUs that are kept: columns and rows.
+    /// The columns and rows of MCUs that are kept.
     pub(super) columns: std::ops::Range<usize>,
     pub(super) rows: std::ops::Range<usize>,
-    /// Output pixels.
+    /// The output size in pixels.
     pub(super) width: usize,
     pub(super) height: usize,
-    /// What they cover of the picture, in its own pixels.
+    /// The area of the picture that they cover, in its own pixels.
     pub(super) area: Rect,
     pub(super) components: Vec<ComponentLayout>,
 }
@@ -42,14 +42,14 @@ pub(super) struct ComponentLayout {
     /// Sampling factors: blocks in an MCU.
     pub(super) h: usize,
     pub(super) v: usize,
-    /// Samples that are made of each block in each direction: 1, 2, 4 or 8.
+    /// The number of samples per block in each direction: 1, 2, 4 or 8.
     pub(super) size: usize,
-    /// Blocks of the whole picture, as scans of this component alone count them (T.81 A.2.2).
+    /// The numbers of blocks of the whole picture, as counted by scans of this component alone (T.81 A.2.2).
     pub(super) blocks: (usize, usize),
-    /// Samples in the kept MCUs that are part of the picture; those to the right and below are padding.
+    /// The samples in the kept MCUs that are inside the picture; those to the right and below are padding.
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Whether the whole picture has so few columns that there is nothing to interpolate between.
+    /// Whether the picture is too narrow for interpolation.
     pub(super) is_narrow: bool,
 }
 
@@ -104,36 +104,36 @@ impl Layout {
         })
     }
 
-    /// How many pixels of the picture a sample of `component` stands for, across and down.
+    /// The number of pixels of the picture per sample of `component`, horizontally and vertically.
     pub(super) fn pixels_of_sample(&self, component: &ComponentLayout) -> (f64, f64) {
         let pixels = |max: usize, own: usize| (BLOCK * max) as f64 / (own * component.size) as f64;
         (pixels(self.max.0, component.h), pixels(self.max.1, component.v))
     }
 
-    /// How 2x2 samples are made of a block: like those of the other components.
+    /// The reduction to 2x2 samples, which is the same for all components.
     pub(super) const fn reduction(&self) -> Reduction {
         if self.scale == 1 { Reduction::Mean } else { Reduction::LowPass }
     }
 
-    /// Output rows of one row of MCUs.
+    /// The number of output rows in a row of MCUs.
     pub(super) const fn band_height(&self) -> usize {
         self.max.1 * self.scale
     }
 }
 
 impl ComponentLayout {
-    /// Samples from one row of the kept MCUs to the next.
+    /// The stride in samples of a row of the kept MCUs.
     pub(super) const fn stride(&self, columns: &std::ops::Range<usize>) -> usize {
         (columns.end - columns.start) * self.h * self.size
     }
 
-    /// Sample rows of one row of MCUs.
+    /// The number of sample rows in a row of MCUs.
     pub(super) const fn band_height(&self) -> usize {
         self.v * self.size
     }
 }
 
-/// A single component is coded block by block whatever its sampling factors say (T.81 A.2.2).
+/// A single component is coded block by block, regardless of its sampling factors (T.81 A.2.2).
 fn sampling_factors(frame: &Frame) -> Vec<(usize, usize)> {
     match frame.components.as_slice() {
         [_] => vec![(1, 1)],
@@ -141,7 +141,7 @@ fn sampling_factors(frame: &Frame) -> Vec<(usize, usize)> {
     }
 }
 
-/// The MCUs that hold `start..start + length`, with a margin that lets chroma be interpolated across its edges.
+/// The MCUs that contain `start..start + length`, with a margin for chroma interpolation at the edges.
 fn covering(start: u32, length: u32, picture: usize, mcu: usize) -> Result<std::ops::Range<usize>, DecodeError> {
     const MARGIN: usize = 8;
     let (start, length) = (start as usize, length as usize);
@@ -152,9 +152,9 @@ fn covering(start: u32, length: u32, picture: usize, mcu: usize) -> Result<std::
     Ok(start.saturating_sub(MARGIN) / mcu..end.div_ceil(mcu))
 }
 
-/// How large a block becomes: at a reduced scale a subsampled component keeps more of its own resolution, up to the
-/// one of the output, instead of being reduced and enlarged again. Where it is subsampled more in one direction than in the
-/// other, that direction decides, and samples of the other are averaged.
+/// The reduced size of a block: at a reduced scale a subsampled component keeps more of its own resolution, up to that
+/// of the output, instead of being reduced and upsampled. If it is subsampled more in one direction, that direction
+/// determines the size, and samples are averaged in the other one.
 const fn block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
     let mut size = scale;
     while size < BLOCK {
@@ -174,7 +174,7 @@ const fn are_in_step((one, other): (usize, usize)) -> bool {
     one.is_multiple_of(other) || other.is_multiple_of(one)
 }
 
-/// The smallest size that gives half of the resolution of the output.
+/// The smallest size that yields half of the output's resolution.
 const fn half_block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
     let mut size = 1;
     while size < BLOCK && (own.0 * size * 2 < max.0 * scale || own.1 * size * 2 < max.1 * scale) {

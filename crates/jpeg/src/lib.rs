@@ -1,5 +1,4 @@
-//! A JPEG decoder that decodes to size, and an encoder whose pictures are those of libjpeg, in safe Rust without
-//! dependencies.
+//! A JPEG decoder with scaled decoding, and an encoder with libjpeg's output, in safe Rust without dependencies.
 //!
 //! ```
 //! use image_origin_jpeg::{DecodeOptions, EncodeOptions, Picture, PixelFormat, Pixels, Scale, decode, encode};
@@ -16,26 +15,26 @@
 //!
 //! # Decoding
 //!
-//! [`decode`] makes a picture from the coefficients that its [`Scale`] and region need: at 1/8 the others are only counted
-//! off, and whole scans of a progressive file are skipped. [`decode_planes`] gives luma and chroma as they are stored. They
-//! read every Huffman-coded JPEG of 8 bits (ISO/IEC 10918-1, also ITU-T T.81, which the comments cite), baseline, extended
-//! or progressive, of one, three or four components and with any sampling factors. At full size the pixels are those of
-//! libjpeg-turbo to the bit.
+//! [`decode`] reconstructs a picture from the coefficients that its [`Scale`] and region need: at 1/8 the others are
+//! skipped, and so are whole scans of a progressive file. [`decode_planes`] returns luma and chroma as they are stored.
+//! They support every Huffman-coded 8-bit JPEG (ISO/IEC 10918-1, also ITU-T T.81, which the comments cite), baseline,
+//! extended or progressive, with one, three or four components and any sampling factors. At full size the pixels equal
+//! those of libjpeg-turbo.
 //!
-//! No input makes it panic, allocate more than [`DecodeOptions::max_bytes`], or work longer than the size of the input and
-//! of the picture warrant. Damage before the first scan is a [`DecodeError`]; after that the picture is given as far as it
-//! goes, with [`Warning`]s. Which of the two it is does not depend on the scale.
+//! No input makes it panic, allocate more than [`DecodeOptions::max_bytes`], or take time out of proportion to the
+//! sizes of input and picture. Damage before the first scan is a [`DecodeError`]; after that the picture is decoded as
+//! far as possible, with [`Warning`]s. The distinction does not depend on the scale.
 //!
 //! # Encoding
 //!
-//! [`encode`] writes grey, RGB or planes of luma and chroma, baseline or progressive, with Huffman codes that fit the
-//! picture. Quantisation and transform are libjpeg's, so that equal settings look exactly alike, in no more bytes.
+//! [`encode`] writes grey, RGB or planes of luma and chroma, baseline or progressive, with optimized Huffman codes.
+//! Quantisation and transform are those of libjpeg, so that equal settings yield the same pixels, in no more bytes.
 //!
 //! # What it does not do
 //!
-//! It does not read arithmetic coding, samples of 12 bits, lossless or hierarchical files: [`DecodeError::Unsupported`]. It
-//! does not apply ICC profiles or EXIF's orientation ([`icc_profile`] and [`exif`] give their bytes), and does not convert
-//! CMYK. It writes no metadata, and neither CMYK nor 4:2:2.
+//! It does not support arithmetic coding, 12-bit samples, lossless or hierarchical files: [`DecodeError::Unsupported`].
+//! It does not apply ICC profiles or the EXIF orientation ([`icc_profile`] and [`exif`] return their bytes), and does
+//! not convert CMYK. The encoder writes no metadata, and supports neither CMYK nor 4:2:2.
 //!
 //! # Speed
 //!
@@ -54,7 +53,7 @@
 //! | 800x600 | 1.15 | 4.88 |
 //! | 800x600, progressive | 2.19 | 7.75 |
 //!
-//! `NOTES.md` in the crate's folder tells what was tried.
+//! `NOTES.md` in the crate's folder describes experiments.
 
 mod bits;
 mod coefficients;
@@ -90,25 +89,25 @@ pub use frame::{Colour, Component, Process};
 pub use header::{Header, exif, icc_profile, read_header};
 pub use segments::{Segment, Segments};
 
-/// The size to decode to, in each direction.
+/// The scale of a decode, in each direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Scale {
-    /// One pixel for 8x8.
+    /// 1/8: one pixel for 8x8.
     Eighth,
-    /// One pixel for 4x4.
+    /// 1/4: one pixel for 4x4.
     Quarter,
-    /// One pixel for 2x2.
+    /// 1/2: one pixel for 2x2.
     Half,
-    /// All pixels.
+    /// Full size.
     #[default]
     Full,
 }
 
 impl Scale {
-    /// All scales, the smallest first.
+    /// All scales, smallest first.
     pub const ALL: [Self; 4] = [Self::Eighth, Self::Quarter, Self::Half, Self::Full];
 
-    /// How many pixels come out for eight.
+    /// The scale in eighths.
     pub const fn eighths(self) -> usize {
         match self {
             Self::Eighth => 1,
@@ -118,46 +117,46 @@ impl Scale {
         }
     }
 
-    /// The pixels that `length` pixels of the picture become.
+    /// The number of output pixels for `length` pixels of the picture.
     pub const fn apply(self, length: usize) -> usize {
         (length * self.eighths()).div_ceil(8)
     }
 }
 
-/// A part of a picture, in its full-size pixels.
+/// A rectangle in full-size pixels of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rect {
-    /// Columns to the left of it.
+    /// The left edge.
     pub x: u32,
-    /// Rows above it.
+    /// The top edge.
     pub y: u32,
-    /// Columns in it.
+    /// The width.
     pub width: u32,
-    /// Rows in it.
+    /// The height.
     pub height: u32,
 }
 
-/// How chroma gets to the resolution of luma where it was stored with less.
+/// The upsampling of chroma to the resolution of luma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Upsampling {
-    /// Interpolated between sample centres: the better picture, and what other decoders give unless asked otherwise.
+    /// Interpolation between sample centres: better quality, and the default of other decoders.
     #[default]
     Smooth,
-    /// Repeated.
+    /// Nearest neighbour.
     Nearest,
 }
 
-/// Which way samples of ink count.
+/// The polarity of CMYK samples in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Inks {
-    /// 255 is no ink, as in files on their own: whether Adobe's marker says so or is missing, viewers take them so.
+    /// 255 is no ink, as in standalone files: viewers assume this with and without Adobe's marker.
     #[default]
     Complemented,
-    /// 0 is no ink, as in containers that define the samples themselves, such as TIFF (6.0, section 16).
+    /// 0 is no ink, as in containers that define the polarity themselves, such as TIFF (6.0, section 16).
     Plain,
 }
 
-/// How to decode. Each method sets one option and returns the options.
+/// The options of a decode.
 #[derive(Clone, Copy)]
 pub struct DecodeOptions<'a> {
     scale: Scale,
@@ -197,53 +196,52 @@ impl std::fmt::Debug for DecodeOptions<'_> {
 }
 
 impl<'a> DecodeOptions<'a> {
-    /// The size to decode to. [`Scale::Full`] unless set.
+    /// The scale. [`Scale::Full`] by default.
     #[must_use]
     pub const fn scale(mut self, scale: Scale) -> Self {
         self.scale = scale;
         self
     }
 
-    /// The part that is needed; `None` for all, which is the default. What comes out holds it and more: see
-    /// [`Image::area`]. A part that does not touch the picture is refused as [`DecodeError::Damaged`].
+    /// The required region; `None` (the default) for all. The output contains it and may be larger: see
+    /// [`Image::area`]. A region outside of the picture is rejected as [`DecodeError::Damaged`].
     #[must_use]
     pub fn region(mut self, region: impl Into<Option<Rect>>) -> Self {
         self.region = region.into();
         self
     }
 
-    /// How chroma is enlarged. [`Upsampling::Smooth`] unless set.
+    /// The upsampling of chroma. [`Upsampling::Smooth`] by default.
     #[must_use]
     pub const fn upsampling(mut self, upsampling: Upsampling) -> Self {
         self.upsampling = upsampling;
         self
     }
 
-    /// What the components mean, where a container says so: markers inside do not count then. Without it, markers and
-    /// the components' names tell, as libjpeg reads them.
+    /// The colour model, if a container defines it: markers in the file are then ignored. By default it is derived from
+    /// markers and component ids, as in libjpeg.
     #[must_use]
     pub const fn colour(mut self, colour: Colour) -> Self {
         self.colour = Some(colour);
         self
     }
 
-    /// Which way the samples of CMYK and YCCK count. [`Inks::Complemented`] unless set.
+    /// The polarity of CMYK and YCCK samples. [`Inks::Complemented`] by default.
     #[must_use]
     pub const fn inks(mut self, inks: Inks) -> Self {
         self.inks = inks;
         self
     }
 
-    /// The ceiling for the memory of the decode, the picture included; checked before anything is allocated. 512 MiB
-    /// unless set.
+    /// The memory limit of the decode in bytes, including the picture; checked before anything is allocated. 512 MiB by
+    /// default.
     #[must_use]
     pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
     }
 
-    /// Asked at least once for every row of MCUs whether to go on, so that a deadline really ends the work. It always says
-    /// yes unless set.
+    /// A cancellation callback, called at least once for every row of MCUs. By default the decode is never cancelled.
     #[must_use]
     pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
         self.check = check;
@@ -251,19 +249,19 @@ impl<'a> DecodeOptions<'a> {
     }
 }
 
-/// How the samples of [`Image::pixels`] are to be read; they alternate, a byte each.
+/// The pixel format of [`Image::pixels`]: interleaved 8-bit samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PixelFormat {
     /// One sample.
     Grey,
     /// Red, green, blue.
     Rgb,
-    /// Cyan, magenta, yellow, black: 0 is no ink and 255 full ink, whichever way the file stores it.
+    /// Cyan, magenta, yellow, black: 0 is no ink and 255 full ink, whatever the polarity in the file.
     Cmyk,
 }
 
 impl PixelFormat {
-    /// Samples, and so bytes, of a pixel.
+    /// The number of samples, and thus bytes, of a pixel.
     pub const fn channels(self) -> usize {
         match self {
             Self::Grey => 1,
@@ -273,31 +271,31 @@ impl PixelFormat {
     }
 }
 
-/// A decoded picture, or the part of it that was asked for.
+/// A decoded picture, or the requested region of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Image {
-    /// Columns of `pixels`.
+    /// The width of `pixels`.
     pub width: usize,
-    /// Rows of `pixels`.
+    /// The height of `pixels`.
     pub height: usize,
-    /// What `pixels` covers, in full-size pixels of the picture: the region grown to whole MCUs.
+    /// The area that `pixels` covers, in full-size pixels of the picture: the region extended to whole MCUs.
     pub area: Rect,
-    /// What a pixel is made of.
+    /// The pixel format.
     pub format: PixelFormat,
-    /// The pixels row by row, without padding.
+    /// The pixels in contiguous rows.
     pub pixels: Vec<u8>,
-    /// What was wrong with the file, each kind once.
+    /// The defects of the file, each kind once.
     pub warnings: Vec<Warning>,
 }
 
-/// Luma and chroma of a picture (JFIF's Y, Cb and Cr, in that order), or of the part of it that was asked for.
+/// The luma and chroma planes of a picture (JFIF's Y, Cb and Cr, in that order), or of the requested region of it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Planes {
-    /// The three of them.
+    /// The three planes.
     pub planes: Vec<Plane>,
-    /// What was wrong with the file, each kind once.
+    /// The defects of the file, each kind once.
     pub warnings: Vec<Warning>,
 }
 
@@ -305,15 +303,15 @@ pub struct Planes {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Plane {
-    /// Samples in a row.
+    /// The width in samples.
     pub width: usize,
-    /// Rows.
+    /// The height in samples.
     pub height: usize,
-    /// Where the first sample begins, in full-size pixels of the picture.
+    /// The position of the first sample, in full-size pixels of the picture.
     pub origin: (u32, u32),
-    /// How many of the picture's full-size pixels a sample stands for, across and down.
+    /// The number of full-size pixels per sample, horizontally and vertically.
     pub pixels_of_sample: (f64, f64),
-    /// The samples row by row, without padding.
+    /// The samples in contiguous rows.
     pub samples: Vec<u8>,
 }
 
@@ -325,8 +323,8 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image, Decode
     context::decode(bytes, options)
 }
 
-/// Decodes luma and chroma as they are stored: luma at the scale of the options, chroma with at least half of its
-/// resolution. `None` if the picture is not made of them, or chroma has more samples than luma.
+/// Decodes luma and chroma planes as they are stored: luma at the requested scale, chroma with at least half of its
+/// resolution. `None` if the picture is not stored as YCbCr, or chroma has more samples than luma.
 ///
 /// # Errors
 /// As [`decode`].

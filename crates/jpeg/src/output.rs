@@ -1,4 +1,4 @@
-//! From component samples, a row of MCUs at a time, to the pixels of the picture, or to planes of samples.
+//! Assembles component samples, one row of MCUs at a time, to pixels or planes.
 
 use super::colour::Converter;
 use super::kernel::{Kernel, dispatch};
@@ -6,10 +6,10 @@ use super::layout::{ComponentLayout, Layout};
 use super::upsample::{Resampling, Samples};
 use super::{PixelFormat, Upsampling};
 
-/// The sample of a block that there is no data for.
+/// The value of missing samples.
 pub(super) const GREY: u8 = 128;
 
-/// The samples of one component in one row of MCUs, below the last row of the band before.
+/// The samples of one component in one row of MCUs, preceded by the last row of the previous band.
 #[derive(Debug)]
 pub(super) struct Band {
     samples: Vec<u8>,
@@ -23,44 +23,44 @@ impl Band {
         Self { samples: vec![GREY; stride * (height + 1)], stride, height }
     }
 
-    /// One for each component.
+    /// Creates one band for each component.
     pub(super) fn all(layout: &Layout) -> Vec<Self> {
         layout.components.iter().map(|component| Self::new(component, layout)).collect()
     }
 
-    /// Memory that the bands take.
+    /// The memory of the bands in bytes.
     pub(super) fn bytes(layout: &Layout) -> u64 {
         layout.components.iter().map(|c| (c.stride(&layout.columns) * (c.band_height() + 1)) as u64).sum()
     }
 
-    /// Samples from one row to the next.
+    /// The stride of a row in samples.
     #[inline(always)]
     pub(super) const fn stride(&self) -> usize {
         self.stride
     }
 
-    /// A row of this row of MCUs, from the column `x`.
+    /// A row of this row of MCUs, from column `x` on.
     #[inline(always)]
     pub(super) fn row_mut(&mut self, y: usize, x: usize) -> &mut [u8] {
         let start = (y + 1) * self.stride;
         &mut self.samples[start + x..start + self.stride]
     }
 
-    /// The rows from `y` on, from the column `x`.
+    /// The rows from `y` on, from column `x` on.
     #[inline(always)]
     pub(super) fn rows_mut(&mut self, y: usize, x: usize) -> &mut [u8] {
         let start = (y + 1) * self.stride + x;
         &mut self.samples[start..]
     }
 
-    /// Makes some columns grey.
+    /// Fills some columns with grey.
     pub(super) fn clear_columns(&mut self, columns: std::ops::Range<usize>) {
         for row in self.samples.chunks_exact_mut(self.stride).skip(1) {
             row[columns.clone()].fill(GREY);
         }
     }
 
-    /// A row, 0 being the last one of the band before.
+    /// A row, where 0 is the last row of the previous band.
     #[inline(always)]
     pub(super) fn row(&self, y: usize) -> &[u8] {
         &self.samples[y * self.stride..(y + 1) * self.stride]
@@ -73,18 +73,18 @@ impl Band {
     }
 }
 
-/// What takes the samples.
+/// A receiver of samples.
 pub(super) trait Output {
-    /// Takes a row of MCUs; `row` counts them from the top of the picture.
+    /// Receives a row of MCUs; `row` is its index from the top of the picture.
     fn emit(&mut self, bands: &mut [Band], row: usize);
 }
 
-/// The pixels of the picture as far as they are done.
+/// The pixels of the picture, as far as they are complete.
 pub(super) struct Pixels<'l> {
     layout: &'l Layout,
     converter: Converter,
     resampling: Vec<Resampling>,
-    /// Pixel rows of a row of MCUs that have to wait for the samples below it.
+    /// The number of pixel rows of a row of MCUs that need the samples below it.
     waiting: usize,
     pixels: Vec<u8>,
     rows_done: usize,
@@ -96,7 +96,7 @@ impl<'l> Pixels<'l> {
     pub(super) fn new(layout: &'l Layout, converter: Converter, upsampling: Upsampling) -> Self {
         let resampling =
             |smooth| -> Vec<_> { layout.components.iter().map(|c| Resampling::new(layout, c, smooth)).collect() };
-        // Rows that wait for those below them have one row of the band before, and means take several.
+        // Rows that wait for the next band have only one row of the previous band, and means need several.
         let plain = resampling(false);
         let is_smooth = upsampling == Upsampling::Smooth && !plain.iter().any(|resampling| resampling.merges_rows());
         let resampling = if is_smooth { resampling(true) } else { plain };
@@ -111,7 +111,7 @@ impl<'l> Pixels<'l> {
         }
     }
 
-    /// Memory that the picture and its working rows take.
+    /// The memory in bytes of the picture and its working rows.
     pub(super) fn bytes(layout: &Layout, format: PixelFormat) -> u64 {
         let rows = layout.height as u64 * format.channels() as u64 + layout.components.len() as u64;
         (layout.width as u64 + 1) * rows
@@ -135,7 +135,7 @@ impl Output for Pixels<'_> {
     }
 }
 
-/// The pixel rows up to `end` that have not been made yet.
+/// The pixel rows up to `end` that have not been computed yet.
 struct Emit<'e, 'l> {
     output: &'e mut Pixels<'l>,
     bands: &'e [Band],
@@ -166,7 +166,7 @@ impl Kernel for Emit<'_, '_> {
     }
 }
 
-/// The samples of each component, apart.
+/// The samples of each component as separate planes.
 pub(super) struct Planes<'l> {
     layout: &'l Layout,
     planes: Vec<Vec<u8>>,
@@ -178,7 +178,7 @@ impl<'l> Planes<'l> {
         Self { layout, planes }
     }
 
-    /// Memory that the planes take.
+    /// The memory of the planes in bytes.
     pub(super) fn bytes(layout: &Layout) -> u64 {
         layout.components.iter().map(|c| (c.width * c.height) as u64).sum()
     }

@@ -1,4 +1,4 @@
-//! What the kinds of scans do with a block (T.81 F.2.2 and Annex G).
+//! The decoding of blocks in each kind of scan (T.81 F.2.2 and Annex G).
 
 use super::bits::Bits;
 use super::coefficients::{Ac, AcBlock, Store};
@@ -80,7 +80,7 @@ impl Coder for DcFirst {
     }
 }
 
-/// One more bit of the DC coefficients.
+/// A refinement scan of the DC coefficients.
 pub(super) struct DcRefinement {
     low: u32,
 }
@@ -107,7 +107,7 @@ pub(super) struct AcFirst {
     first: usize,
     last: usize,
     low: u32,
-    /// Blocks, this one included, that have nothing in the band.
+    /// The number of blocks, including this one, that end the band immediately.
     end_of_band_run: u32,
 }
 
@@ -140,7 +140,7 @@ impl Coder for AcFirst {
 }
 
 impl AcFirst {
-    /// Reads the coefficients of a block up to an end of band; returns which there are.
+    /// Reads the coefficients of a block up to an end of band; returns a mask of those that are nonzero.
     #[inline(always)]
     fn read(&mut self, bits: &mut Bits<'_>, mut block: impl AcBlock) -> u64 {
         let mut found = 0;
@@ -164,20 +164,20 @@ impl AcFirst {
     }
 }
 
-/// The number of blocks of an EOBn code, this one included (T.81 table G.1).
+/// The length of an EOBn run, including this block (T.81 table G.1).
 #[inline(always)]
 fn read_run(bits: &mut Bits<'_>, n: usize) -> u32 {
     if n == 0 { 1 } else { (1 << n) + bits.take(n as u32) }
 }
 
-/// One more bit of a band of AC coefficients (T.81 G.1.2.3).
+/// A refinement scan of a band of AC coefficients (T.81 G.1.2.3).
 pub(super) struct AcRefinement {
     table: Table,
-    /// The places of the band in zigzag order, a bit for each.
+    /// The mask of the band's zigzag indices.
     band: u64,
     /// The bit, as the value of a new positive coefficient.
     bit: i16,
-    /// Blocks, this one included, that have no new coefficients in the band.
+    /// The number of blocks, including this one, without new coefficients in the band.
     end_of_band_run: u32,
 }
 
@@ -189,11 +189,11 @@ impl AcRefinement {
         Ok(Self { table, band, bit: 1 << low, end_of_band_run: 0 })
     }
 
-    /// Reads the new coefficients and the corrections of a block; returns which coefficients there are now.
+    /// Reads the new coefficients and the correction bits of a block; returns the updated mask of nonzero coefficients.
     #[inline(always)]
     fn read(&mut self, bits: &mut Bits<'_>, history: u64, mut block: impl AcBlock) -> u64 {
         let mut added = 0;
-        // What is still to come of the band.
+        // The remaining indices of the band.
         let mut rest = self.band;
         while self.end_of_band_run == 0 && rest != 0 {
             bits.refill();
@@ -202,13 +202,13 @@ impl AcRefinement {
                 self.end_of_band_run = read_run(bits, symbol.run());
                 break;
             }
-            // The sign comes before the corrections of the coefficients that are passed.
+            // The sign precedes the correction bits of the skipped coefficients.
             let is_positive = symbol.size() > 0 && bits.take(1) == 1;
             let mut zeros = rest & !history;
             for _ in 0..symbol.run() {
                 zeros &= zeros.wrapping_sub(1);
             }
-            // The place of the new coefficient is the lowest that is left; behind the band if there is none.
+            // The index of the new coefficient is the lowest remaining one; after the band if there is none.
             let place = zeros & zeros.wrapping_neg();
             self.correct(bits, rest & history & place.wrapping_sub(1), &mut block);
             if symbol.size() > 0 && place != 0 {

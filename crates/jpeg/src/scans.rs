@@ -1,7 +1,7 @@
-//! Pictures in several scans: progressive ones, and sequential ones whose components come one after the other.
+//! Pictures with several scans: progressive ones, and sequential ones with one component after the other.
 //!
-//! The scans add to stored coefficients, from which the picture is made at the end. Scans that add nothing to the picture
-//! at its scale are passed over by their markers.
+//! Scans are accumulated in stored coefficients, from which the picture is reconstructed at the end. Scans that do not
+//! contribute at the requested scale are skipped.
 
 use super::bits::{Bits, Window};
 use super::coefficients::Store;
@@ -15,12 +15,12 @@ use super::output::{Band, Output};
 use super::progressive::{AcFirst, AcRefinement, DcFirst, DcRefinement, Sequential};
 use super::segments::{EOI, SOS, Segments, end_of_scan};
 
-/// More scans than encoders write: the longest customary scripts have about twenty.
+/// The maximum number of scans: the longest usual scripts have about twenty.
 const MAX_SCANS: usize = 1000;
-/// How often, on average, scans may visit each block; encoders need about ten for luma.
+/// The maximum average number of visits to each block; encoders need about ten for luma.
 const MAX_VISITS: usize = 100;
 
-/// Decodes the scans from `first` on, whose data is next in `segments`, and makes the picture.
+/// Decodes the scans from `first` on, whose data is next in `segments`, and reconstructs the picture.
 pub(super) fn decode(
     context: &mut Context<'_>,
     layout: &Layout,
@@ -57,7 +57,7 @@ pub(super) fn decode(
     make_picture(context, layout, &stores, output)
 }
 
-/// Takes in the segments up to the next scan; `None` at the end of the file or where it cannot be understood.
+/// Processes the segments up to the next scan; `None` at the end of the file, or if it is invalid.
 fn next_scan(context: &mut Context<'_>, segments: &mut Segments<'_>) -> Option<Scan> {
     for segment in segments.by_ref() {
         if segment.marker == EOI {
@@ -80,12 +80,12 @@ fn next_scan(context: &mut Context<'_>, segments: &mut Segments<'_>) -> Option<S
             }
         }
     }
-    // A progressive file that merely lacks the marker looks like one that is cut between scans.
+    // A progressive file that merely lacks the EOI marker looks like one that is truncated between scans.
     context.warn_if(context.frame.process == Process::Progressive, Warning::Truncated);
     None
 }
 
-/// Decodes the scan whose data is at `start`; returns a place that its data does not begin behind the end of.
+/// Decodes the scan whose data is at `start`. Returns an offset that is not past the end of this scan's data.
 fn decode_scan(
     context: &mut Context<'_>,
     layout: &Layout,
@@ -106,7 +106,7 @@ fn decode_scan(
     }
     let is_needed = first == 0 || stores[scan.components[0].index].uses_ac();
     match context.frame.process {
-        // What is wrong with the header of a scan must not depend on whether the scan is needed.
+        // Errors in the header of a scan must not depend on whether the scan is needed.
         Process::Progressive if !is_needed => context.tables.ac_table(scan.components[0].ac_table).map(|_| start),
         Process::Progressive if first > 0 && is_refinement => {
             let coder = AcRefinement::new(&context.tables, scan)?;
@@ -128,16 +128,16 @@ fn decode_scan(
     }
 }
 
-/// What a kind of scan does with the blocks that it visits.
+/// The decoding of blocks in a kind of scan.
 pub(super) trait Coder {
-    /// Forgets what was carried over from block to block, at a restart.
+    /// Resets the state between blocks, at a restart.
     fn restart(&mut self);
 
-    /// Reads what the scan holds for block number `block` of the scan's component `part`, which `store` is for.
+    /// Decodes block `block` of component `part` of the scan into `store`.
     fn decode(&mut self, bits: &mut Bits<'_>, part: usize, store: &mut Store, block: usize);
 }
 
-/// Takes a coder through all the blocks of a scan, in the order of T.81 A.2.
+/// Applies a coder to all blocks of a scan, in the order of T.81 A.2.
 fn walk<C: Coder>(
     context: &mut Context<'_>,
     layout: &Layout,
@@ -183,7 +183,7 @@ fn walk<C: Coder>(
     Ok(window.source_position())
 }
 
-/// A component of a scan, with its blocks in a unit: an MCU, or one block if it is alone.
+/// A component of a scan, with the number of its blocks in a unit: an MCU, or one block if it is the only component.
 struct Part {
     component: usize,
     h: usize,
@@ -210,7 +210,7 @@ struct Units<'s, 'a, C> {
 }
 
 impl<C: Coder> Kernel for Units<'_, '_, C> {
-    /// The column behind the last unit that there was data for.
+    /// The column after the last unit with data.
     type Output = usize;
 
     #[inline(always)]
@@ -241,7 +241,7 @@ impl<C: Coder> Kernel for Units<'_, '_, C> {
     }
 }
 
-/// Makes the picture from the coefficients.
+/// Reconstructs the picture from the coefficients.
 fn make_picture(
     context: &Context<'_>,
     layout: &Layout,

@@ -1,4 +1,4 @@
-//! Walks the marker segments of a file (T.81 B.1.1) and skips what lies between them.
+//! Iterates over the marker segments of a file (T.81 B.1.1) and skips data between them.
 
 /// Start of image.
 pub(super) const SOI: u8 = 0xD8;
@@ -30,19 +30,19 @@ pub(super) const fn is_restart(marker: u8) -> bool {
     marker & 0xF8 == RST0
 }
 
-/// One marker with the bytes that belong to it.
+/// A marker with its parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
     /// The byte after 0xFF.
     pub marker: u8,
-    /// The parameters, without the two bytes of length; empty for markers that stand alone.
+    /// The parameters, without the two length bytes; empty for markers without parameters.
     pub payload: &'a [u8],
-    /// False when the file ends before the declared length.
+    /// False if the file ends before the declared length.
     pub complete: bool,
 }
 
-/// An iterator over the segments of a file. It does not know about entropy-coded data other than that it holds no
-/// markers but RSTn, so that it can also be used to walk over a scan.
+/// An iterator over the segments of a file. It treats entropy-coded data as data without markers except RSTn, so that
+/// it can also walk over a scan.
 #[derive(Debug, Clone)]
 pub struct Segments<'a> {
     data: &'a [u8],
@@ -50,22 +50,22 @@ pub struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// The segments of a file from its first byte on.
+    /// Creates an iterator over the segments of a file.
     pub const fn new(data: &'a [u8]) -> Self {
         Self { data, pos: 0 }
     }
 
-    /// Goes on behind the entropy-coded data that follows an SOS: at the first marker other than RSTn.
+    /// Skips the entropy-coded data after an SOS, up to the first marker other than RSTn.
     pub fn skip_scan(&mut self) {
         self.pos = end_of_scan(self.data, self.pos);
     }
 
-    /// Where the next segment is looked for.
+    /// The offset at which the next segment is searched.
     pub(super) const fn offset(&self) -> usize {
         self.pos
     }
 
-    /// Continues elsewhere, such as behind a scan.
+    /// Continues at another offset, such as after a scan.
     pub(super) const fn set_offset(&mut self, pos: usize) {
         self.pos = pos;
     }
@@ -78,7 +78,7 @@ impl<'a> Iterator for Segments<'a> {
         let at = find_marker(self.data, self.pos)?;
         let marker = self.data[at + 1];
         let start = at + 2;
-        // T.81 B.1.1.3: these have no parameters; RES and TEM (0x01..0xBF) are met in junk only.
+        // T.81 B.1.1.3: these have no parameters; RES and TEM (0x01..0xBF) only occur in garbage.
         if marker < 0xC0 || matches!(marker, RST0..=EOI) {
             self.pos = start;
             return Some(Segment { marker, payload: &[], complete: true });
@@ -87,14 +87,15 @@ impl<'a> Iterator for Segments<'a> {
             self.pos = self.data.len();
             return Some(Segment { marker, payload: &[], complete: false });
         };
-        // The length counts itself; a smaller one is nonsense, and the segment is then taken as empty.
+        // The length includes itself; a smaller one is invalid, and the segment is then treated as empty.
         let end = start + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
         self.pos = end.min(self.data.len());
         Some(Segment { marker, payload: &self.data[start + 2..self.pos], complete: end <= self.data.len() })
     }
 }
 
-/// The offset of the next 0xFF that a marker code follows: no stuffed zero and no fill byte (T.81 B.1.1.2, B.1.1.5).
+/// The offset of the next 0xFF that is followed by a marker code: no stuffed zero and no fill byte (T.81 B.1.1.2,
+/// B.1.1.5).
 pub(super) fn find_marker(data: &[u8], from: usize) -> Option<usize> {
     let mut pos = from;
     loop {
@@ -119,7 +120,7 @@ pub(super) fn end_of_scan(data: &[u8], from: usize) -> usize {
     data.len()
 }
 
-/// The offset of the first 0xFF, looked for 32 bytes at a time because most chunks of a scan have none.
+/// The offset of the first 0xFF, searched 32 bytes at a time because most chunks of a scan contain none.
 fn find_ff(data: &[u8]) -> Option<usize> {
     let mut base = 0;
     let mut chunks = data.chunks_exact(32);
@@ -132,7 +133,7 @@ fn find_ff(data: &[u8]) -> Option<usize> {
     data[base..].iter().position(|&byte| byte == 0xFF).map(|at| base + at)
 }
 
-/// Whether any byte is 0xFF, without an early exit so that it compiles to a few vector instructions.
+/// Whether any byte is 0xFF, without an early exit so that it is vectorized.
 #[inline(always)]
 pub(super) fn has_ff(chunk: &[u8]) -> bool {
     chunk.iter().fold(0u8, |seen, &byte| seen | u8::from(byte == 0xFF)) != 0

@@ -1,5 +1,5 @@
-//! Sequential scans that hold all components (T.81 F.2): each row of MCUs is decoded, transformed and given out before
-//! the next, so that no coefficient is kept.
+//! Sequential scans with all components (T.81 F.2): each row of MCUs is decoded, transformed and emitted before the
+//! next, so that no coefficients are stored.
 
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use super::layout::Layout;
 use super::output::{Band, Output};
 use super::tables::{Quantisation, ZIGZAG};
 
-/// Decodes the scan that starts at `start`, and with it the picture.
+/// Decodes the scan that starts at `start`, and thereby the picture.
 pub(super) fn decode(
     context: &mut Context<'_>,
     layout: &Layout,
@@ -55,7 +55,8 @@ impl<'a> Sequential<'a> {
             let component = &layout.components[part.index];
             let ac = context.tables.ac_table(part.ac_table)?;
             let quantisation = context.quantisation(part.index)?;
-            // Both chromas have the same one as a rule, and making it takes as long as reading hundreds of blocks.
+            // Both chroma components usually share a table, and building it takes as long as decoding hundreds of
+            // blocks.
             let made = channels.iter().find(|channel| channel.ac_number == part.ac_table);
             let made = made.and_then(|channel| channel.skip.clone());
             channels.push(Channel {
@@ -82,7 +83,7 @@ impl<'a> Sequential<'a> {
         })
     }
 
-    /// Decodes one row of MCUs, restart interval by restart interval; grey where there is no data.
+    /// Decodes one row of MCUs, restart interval by restart interval; grey if there is no data.
     fn decode_row(&mut self, row: usize) {
         let columns = self.layout.mcus.0;
         let is_kept = self.layout.rows.contains(&row);
@@ -107,7 +108,7 @@ impl<'a> Sequential<'a> {
         }
     }
 
-    /// Decodes the MCUs from `start` to `end`; returns where the data ended.
+    /// Decodes the MCUs from `start` to `end`; returns the position at which the data ended.
     fn decode_span(&mut self, start: usize, end: usize, is_kept: bool) -> usize {
         let kept = if is_kept { self.layout.columns.clone() } else { end..end };
         let cuts = [kept.start, kept.end, usize::MAX].map(|cut| cut.clamp(start, end));
@@ -130,7 +131,7 @@ impl<'a> Sequential<'a> {
         column
     }
 
-    /// Makes those of the MCUs from `start` to `end` grey that are kept.
+    /// Fills the kept MCUs from `start` to `end` with grey.
     fn clear(&mut self, start: usize, end: usize) {
         let kept = &self.layout.columns;
         let (start, end) =
@@ -144,29 +145,29 @@ impl<'a> Sequential<'a> {
 
 /// One component of the scan.
 struct Channel {
-    /// Its place in the frame header.
+    /// Its index in the frame header.
     index: usize,
-    /// Its blocks in an MCU.
+    /// Its number of blocks in an MCU.
     h: usize,
     v: usize,
     dc: Table,
     ac: Table,
-    /// Where the AC table is defined (T.81 B.2.3).
+    /// The index of its AC table (T.81 B.2.3).
     ac_number: usize,
-    /// Present where blocks are skipped.
+    /// Present if blocks are skipped.
     skip: Option<Rc<SkipTable>>,
     /// The first quantisation step.
     dc_step: i32,
     method: Method,
-    /// The DC coefficient of the block before (T.81 F.1.1.5.1).
+    /// The DC coefficient of the previous block (T.81 F.1.1.5.1).
     prediction: i32,
 }
 
-/// What is made of a block.
+/// The reconstruction of a block.
 enum Method {
-    /// One sample, of the DC coefficient alone.
+    /// One sample, from the DC coefficient alone.
     One,
-    /// 2x2 samples of the low frequencies.
+    /// 2x2 samples from the low frequencies.
     Two(Box<QuarterWeights>),
     /// 2x2 samples that depend on all coefficients.
     TwoMeans(Box<QuarterWeights>),
@@ -196,14 +197,14 @@ struct Span<'s, 'a> {
     channels: &'s mut [Channel],
     bands: &'s mut [Band],
     columns: std::ops::Range<usize>,
-    /// The column that the bands begin with.
+    /// The first kept column.
     first_kept: usize,
-    /// Whether the samples are wanted.
+    /// Whether the samples are kept.
     keep: bool,
 }
 
 impl Kernel for Span<'_, '_> {
-    /// The column behind the last MCU that there was data for.
+    /// The column after the last MCU with data.
     type Output = usize;
 
     #[inline(always)]
@@ -233,12 +234,12 @@ impl Kernel for Span<'_, '_> {
 }
 
 impl Channel {
-    /// Decodes the blocks of one MCU into `band`, whose MCU has the number `column`.
+    /// Decodes the blocks of one MCU into `band`, where the MCU has index `column`.
     #[inline(always)]
     fn decode_blocks(&mut self, bits: &mut Bits<'_>, band: &mut Band, column: usize) {
         let column = column * self.h;
         if let (Method::One, Some(skip)) = (&self.method, &self.skip) {
-            // The commonest case by far, kept free of everything that does not belong to each block.
+            // The most frequent case by far, without anything that is not needed per block.
             let mut prediction = self.prediction;
             for y in 0..self.v {
                 for out in &mut band.row_mut(y, column)[..self.h] {
@@ -257,7 +258,7 @@ impl Channel {
         }
     }
 
-    /// Decodes a block and makes its samples.
+    /// Decodes a block and reconstructs its samples.
     #[inline(always)]
     fn decode_block(&mut self, bits: &mut Bits<'_>, band: &mut Band, x: usize, y: usize) {
         let stride = band.stride();
@@ -285,12 +286,12 @@ impl Channel {
                 read_ac(bits, &self.ac, |k, value| dequantise(&mut block, steps, k, value));
                 idct::full(&block, band.rows_mut(y * 8, x * 8), stride);
             }
-            // `One` is not for this function, and `skip` is there for all sizes below 8.
+            // `One` is handled elsewhere, and `skip` is present for all sizes below 8.
             (Method::One, _) | (Method::Two(_) | Method::Four(_), None) => {}
         }
     }
 
-    /// Moves over the blocks of one MCU, keeping only the prediction.
+    /// Skips the blocks of one MCU, and updates the prediction only.
     #[inline(always)]
     fn skip_blocks(&mut self, bits: &mut Bits<'_>) {
         let Some(skip) = &self.skip else { return };
@@ -310,26 +311,26 @@ pub(super) fn read_dc(bits: &mut Bits<'_>, table: &Table, prediction: &mut i32) 
     *prediction
 }
 
-/// Reads the AC coefficients of a block (T.81 F.2.2.2) and gives each with its place in zigzag order. The caller has
-/// refilled, and has read one symbol since.
+/// Reads the AC coefficients of a block (T.81 F.2.2.2) and passes each with its zigzag index. The caller has refilled,
+/// and has read at most one symbol since.
 #[inline(always)]
 pub(super) fn read_ac(bits: &mut Bits<'_>, table: &Table, each: impl FnMut(usize, i32)) {
     read_ac_to(63, bits, table, each);
 }
 
-/// Reads AC coefficients as far as the place `last` (at most 47) and skips the others. Otherwise like [`read_ac`].
+/// Reads AC coefficients up to index `last` (at most 47) and skips the others. Otherwise like [`read_ac`].
 #[inline(always)]
 fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize, each: impl FnMut(usize, i32)) {
     let k = read_ac_to(last, bits, table, each);
-    // Only an end of block leads further than the 16 places of a run.
+    // Only an end of block advances more than the 16 indices of a run.
     if k < 64 {
         bits.refill();
         skip.skip_block(bits, k);
     }
 }
 
-/// Reads AC coefficients as far as the place `last`; returns the place of the last one that was read, which may be
-/// further. Refills for every second symbol: see [`Table::read`].
+/// Reads AC coefficients up to index `last`; returns the index of the last one that was read, which may be larger.
+/// Refills for every second symbol: see [`Table::read`].
 #[inline(always)]
 fn read_ac_to(last: usize, bits: &mut Bits<'_>, table: &Table, mut each: impl FnMut(usize, i32)) -> usize {
     let mut k = 0;
@@ -342,7 +343,7 @@ fn read_ac_to(last: usize, bits: &mut Bits<'_>, table: &Table, mut each: impl Fn
     k
 }
 
-/// Reads the coefficient after the place `k`; returns whether there may be another one up to `last`.
+/// Reads the coefficient after index `k`; returns whether there may be another one up to `last`.
 #[inline(always)]
 fn read_next_ac(
     last: usize,
@@ -359,7 +360,7 @@ fn read_next_ac(
     *k < last
 }
 
-/// Puts a coefficient in its natural place; `steps` are in zigzag order.
+/// Stores a coefficient at its natural index; `steps` are in zigzag order.
 #[inline(always)]
 fn dequantise(block: &mut Block, steps: &Quantisation, k: usize, value: i32) {
     block[usize::from(ZIGZAG[k & 63] & 63)] = value.wrapping_mul(i32::from(steps[k & 63])) as i16;

@@ -1,43 +1,45 @@
-//! Brings subsampled components to the resolution of the picture.
+//! Upsampling of subsampled components to the resolution of the picture.
 //!
-//! A block gives as many samples across as down. Of a component that is subsampled more in one direction, reduced blocks
-//! give what that direction needs, and the mean is taken of the samples that are too many in the other.
+//! A block yields as many samples horizontally as vertically. For a component that is subsampled more in one direction,
+//! reduced blocks have the size that this direction needs, and surplus samples in the other one are averaged.
 //!
-//! Where a sample stands for two, [`Upsampling::Smooth`](super::Upsampling::Smooth) interpolates with weights of 3/4 and
-//! 1/4 between the centres of the samples: the triangle filter that other decoders use by default.
+//! If a sample covers two pixels, [`Upsampling::Smooth`](super::Upsampling::Smooth) interpolates with weights of 3/4
+//! and 1/4 between sample centres: the triangle filter, which is the default of other decoders.
 
 use super::layout::{ComponentLayout, Layout};
 use super::output::Band;
 
-/// How the rows of a component are made.
+/// The resampling method of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resampling {
-    /// The samples as they are.
+    /// The samples are copied.
     Copy,
-    /// Interpolated in each row.
+    /// Interpolated horizontally.
     SmoothColumns,
-    /// Interpolated between rows.
+    /// Interpolated vertically.
     SmoothRows,
     /// Interpolated in both directions.
     SmoothBoth,
-    /// Repeated; the output's resolution and the component's own, horizontally and vertically.
+    /// Repeated; with the output's resolution and the component's own, horizontally and vertically.
     Repeat((usize, usize), (usize, usize)),
-    /// Means of so many rows, and in each row repeated: the output's resolution and the component's own.
+    /// Averaged vertically over this many rows, and repeated horizontally; with the output's resolution and the
+    /// component's own.
     MeanOfRows(usize, (usize, usize)),
-    /// Means of so many samples of a row, and rows repeated: the output's resolution and the component's own.
+    /// Averaged horizontally over this many samples, and repeated vertically; with the output's resolution and the
+    /// component's own.
     MeanOfColumns(usize, (usize, usize)),
 }
 
-/// The samples of a component that are at hand.
+/// The available samples of a component.
 pub(super) struct Samples<'b> {
     pub(super) band: &'b Band,
-    /// The number of the first row of the band.
+    /// The index of the first row of the band.
     pub(super) first: usize,
     pub(super) component: &'b ComponentLayout,
 }
 
 impl<'b> Samples<'b> {
-    /// A row by its number, with those samples that are part of the picture; the nearest one outside of it.
+    /// A row by its index, limited to samples inside the picture; the nearest row for an index outside of it.
     #[inline(always)]
     fn row(&self, y: usize) -> &'b [u8] {
         let y = y.min(self.component.height - 1);
@@ -50,7 +52,7 @@ impl Resampling {
         let horizontal = (layout.max.0 * layout.scale, component.h * component.size);
         let vertical = (layout.max.1 * layout.scale, component.v * component.size);
         let is = |ratio: (usize, usize), factor: usize| ratio.0 == ratio.1 * factor;
-        // At 1/8 the interpolation would reach over the area of a whole block, and two samples are no slope.
+        // At 1/8, interpolation would span a whole block, and two samples do not define a slope.
         let smooth_columns = smooth && layout.scale > 1 && !component.is_narrow;
         let smooth_rows = smooth && layout.scale > 1;
         if is(horizontal, 1) && is(vertical, 1) {
@@ -75,15 +77,15 @@ impl Resampling {
         matches!(self, Self::SmoothRows | Self::SmoothBoth)
     }
 
-    /// Whether a pixel row is made of several rows of samples.
+    /// Whether a pixel row is the average of several rows of samples.
     pub(super) const fn merges_rows(self) -> bool {
         matches!(self, Self::MeanOfRows(..))
     }
 
-    /// The samples for the pixel row `y`, made in `scratch` where they are not there as they are.
+    /// Returns the samples for pixel row `y`, computed in `scratch` unless they can be borrowed.
     #[inline(always)]
     pub(super) fn row<'s>(self, samples: &Samples<'s>, y: usize, scratch: &'s mut [u8]) -> &'s [u8] {
-        // With twice the rows, the nearest sample row and the next nearest.
+        // With twice the rows, the nearest and the second nearest sample row.
         let near_and_far = || {
             let far = if y % 2 == 1 { y / 2 + 1 } else { (y / 2).saturating_sub(1) };
             (samples.row(y / 2), samples.row(far))
@@ -129,7 +131,7 @@ impl Resampling {
     }
 }
 
-/// Two samples for each of `row`: three parts of it and one of its neighbour; the ends are repeated.
+/// Two samples for each of `row`, with weights of 3/4 and 1/4 for its neighbour; the ends are repeated.
 #[inline(always)]
 fn smooth_columns(row: &[u8], out: &mut [u8]) {
     let last = row.len() - 1;
@@ -144,7 +146,7 @@ fn smooth_columns(row: &[u8], out: &mut [u8]) {
     }
 }
 
-/// The same between two rows, of which `near` has three parts, and then in the row.
+/// The same between two rows, of which `near` has a weight of 3/4, and then in the row.
 #[inline(always)]
 fn smooth_both(near: &[u8], far: &[u8], out: &mut [u8]) {
     let last = near.len() - 1;

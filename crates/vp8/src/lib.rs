@@ -1,4 +1,4 @@
-//! Decoders of the pictures in WebP files: [`lossy`] reads VP8 key frames, [`lossless`] reads VP8L.
+//! Decoders for the bitstreams of WebP: [`lossy`] for VP8 key frames, [`lossless`] for VP8L.
 //!
 //! ```
 //! use image_origin_vp8::lossless::{DecodeOptions, decode};
@@ -12,21 +12,22 @@
 //!
 //! # What it does
 //!
-//! A VP8 frame is given away as rows of luma and chroma while it is decoded, so that whoever makes a picture smaller never
-//! holds all of it; the loop filter can be left out. Its samples equal libwebp's to the bit, and so do VP8L's pixels. What
-//! is there of a frame or stream that is cut short is given.
+//! A VP8 frame is emitted as rows of luma and chroma while it is decoded, so that a caller that reduces a picture never
+//! holds all of it; the loop filter can be disabled. Its samples equal libwebp's, and so do VP8L's pixels. Truncated
+//! frames and streams are decoded as far as possible.
 //!
-//! No input makes it panic, allocate more than it was allowed, or work longer than the sizes of input and picture warrant.
-//! A closure, asked at every row, cancels.
+//! No input makes it panic, allocate more than the limit, or take time out of proportion to the sizes of input and
+//! picture. A callback, called at every row, cancels.
 //!
 //! # What it does not do
 //!
-//! It does not read the RIFF container, animations or metadata, does not undo the filters of alpha chunks, and does not
-//! convert luma and chroma to RGB. Frames that depend on others, which WebP does not have, are refused. It does not encode.
+//! It does not parse the RIFF container, animations or metadata, does not reverse the filters of alpha chunks, and does
+//! not convert luma and chroma to RGB. Inter frames, which WebP does not use, are rejected. There is no encoder.
 //!
 //! # Speed
 //!
-//! Bytes to bytes of a whole pipeline around it, one thread, beside sharp (libvips with libwebp), milliseconds of CPU time:
+//! CPU time in milliseconds of a whole pipeline from file to file, on one thread, compared with sharp (libvips with
+//! libwebp):
 //!
 //! | file | to | sharp | with this |
 //! | --- | --- | --- | --- |
@@ -34,8 +35,8 @@
 //! | 4 MP, lossy | JPEG of 800 pixels | 40.4 | 27.1 |
 //! | 300x300 with alpha | JPEG of 300 pixels | 7.5 | 3.7 |
 //!
-//! Hot loops are compiled a second time for AVX2 (`image-origin-kernel`). `NOTES.md` in the crate's folder tells what was
-//! tried.
+//! Hot loops are compiled a second time for AVX2 (`image-origin-kernel`). `NOTES.md` in the crate's folder describes
+//! experiments.
 
 pub mod lossless;
 pub mod lossy;
@@ -43,20 +44,20 @@ pub mod lossy;
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// Why a picture was not decoded.
+/// The error of decoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The bytes break the rules of the format, or end, before there is anything to show.
+    /// The data violates the format, or ends, before anything can be shown.
     Damaged(&'static str),
-    /// The decode would need more memory than [`lossless::DecodeOptions::max_bytes`].
+    /// Decoding would need more memory than [`lossless::DecodeOptions::max_bytes`].
     TooLarge {
-        /// Bytes that the decode would hold.
+        /// The required memory in bytes.
         needed: u64,
-        /// The ceiling it was given.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The check of the options asked to stop.
+    /// The cancellation callback stopped the decode.
     Cancelled,
 }
 
@@ -74,10 +75,10 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Asked between pieces of work whether to go on.
+/// A cancellation callback, called between pieces of work.
 type Check<'a> = &'a dyn Fn() -> ControlFlow<()>;
 
-/// Asks whether to go on.
+/// Calls the cancellation callback.
 fn go_on(check: Check<'_>) -> Result<(), DecodeError> {
     if check().is_break() { Err(DecodeError::Cancelled) } else { Ok(()) }
 }

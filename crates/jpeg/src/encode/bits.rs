@@ -1,17 +1,17 @@
-//! Entropy-coded data (T.81 F.1.2.3): bits from the most significant on, with a zero byte after each byte of ones.
+//! A writer of entropy-coded data (T.81 F.1.2.3): bits from the most significant on, with byte stuffing.
 
 use super::tokens::{INDICES, Token};
 
-/// Appends bits to bytes.
+/// A bit writer.
 #[derive(Debug, Default)]
 pub(super) struct BitWriter {
-    /// The last bits written, the latest in the lowest place.
+    /// The last written bits, the latest in the lowest position.
     word: u64,
-    /// How many of them are not in the bytes yet: fewer than 64.
+    /// The number of bits that are not in the output yet: fewer than 64.
     pending: u32,
 }
 
-/// Bits to be written: a code, and place for what follows it.
+/// A code, shifted to leave space for the bits that follow it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Code {
     pub(super) bits: u32,
@@ -44,7 +44,7 @@ impl BitWriter {
         *self = writer;
     }
 
-    /// Fills the last byte with ones.
+    /// Pads the last byte with ones.
     pub(super) fn finish(mut self, out: &mut Vec<u8>) {
         let padding = self.pending.wrapping_neg() % 8;
         self.write((1 << padding) - 1, padding, out);
@@ -58,7 +58,7 @@ impl BitWriter {
 #[inline(always)]
 fn push(word: u64, out: &mut Vec<u8>) {
     const LOW: u64 = 0x0101_0101_0101_0101;
-    // A byte is all ones if its complement borrows when one is taken from it.
+    // A byte is 0xFF if its complement borrows when one is subtracted.
     let has_ones = (!word).wrapping_sub(LOW) & word & (LOW << 7);
     if has_ones == 0 {
         out.extend_from_slice(&word.to_be_bytes());
@@ -84,7 +84,7 @@ mod tests {
         let pieces: Vec<(u64, u32)> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let length = state >> 27;
-            // Half of them all ones.
+            // Half of them consist of ones.
             (if state & 1024 == 0 { u64::from(state >> 3) } else { u64::MAX } & ((1 << length) - 1), length)
         })
         .take(2000)

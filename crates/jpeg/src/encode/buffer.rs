@@ -1,28 +1,28 @@
-//! The bytes of the file that is being written, which grow within a limit.
+//! The output buffer, which grows within a limit.
 
 use super::EncodeError;
 
-/// Bytes that are set aside when the first ones are written.
+/// The initial capacity in bytes.
 const SMALLEST: usize = 4 << 10;
 
-/// Bytes of memory that may still be allocated.
+/// The number of bytes that may still be allocated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowance(pub(super) u64);
 
 impl Allowance {
-    /// Refuses to allocate more than is left.
+    /// Fails if more memory is needed than remains.
     pub(super) fn check(self, needed: u64) -> Result<(), EncodeError> {
         if needed > self.0 { Err(EncodeError::TooLarge { needed, limit: self.0 }) } else { Ok(()) }
     }
 
-    /// What is left beside `held` bytes.
+    /// The remaining allowance if `held` bytes are in use.
     pub(super) fn beside(self, held: u64) -> Result<Self, EncodeError> {
         self.check(held)?;
         Ok(Self(self.0 - held))
     }
 }
 
-/// Grows by half of its size at a time, and never beyond its allowance.
+/// A buffer that grows by half of its size at a time, within its allowance.
 #[derive(Debug)]
 pub(super) struct OutputBuffer {
     bytes: Vec<u8>,
@@ -30,25 +30,25 @@ pub(super) struct OutputBuffer {
 }
 
 impl OutputBuffer {
-    /// An empty buffer that may take all of `allowance`.
+    /// Creates an empty buffer.
     pub(super) fn new(allowance: Allowance) -> Self {
         Self { bytes: Vec::new(), allowance }
     }
 
-    /// Sets the limit for what comes, after working memory was taken.
+    /// Sets the limit for further growth, after working memory was allocated.
     pub(super) fn set_allowance(&mut self, allowance: Allowance) {
         self.allowance = allowance;
     }
 
-    /// Bytes that are set aside.
+    /// The capacity in bytes.
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Makes room for this many more bytes.
+    /// Reserves capacity for this many more bytes.
     ///
     /// # Errors
-    /// [`EncodeError::TooLarge`]: the old bytes and their larger copy together are more than the allowance.
+    /// [`EncodeError::TooLarge`] if the old and the new allocation together exceed the allowance.
     pub(super) fn reserve(&mut self, additional: usize) -> Result<(), EncodeError> {
         let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
         if capacity - length >= additional {
@@ -65,7 +65,7 @@ impl OutputBuffer {
         &mut self.bytes
     }
 
-    /// All that has been written.
+    /// Returns the written bytes.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }

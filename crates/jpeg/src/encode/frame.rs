@@ -1,28 +1,28 @@
-//! How a picture is divided into components, blocks and MCUs (T.81 A.1 and A.2).
+//! The division of a picture into components, blocks and MCUs (T.81 A.1 and A.2).
 
 use super::{EncodeOptions, Picture, Pixels};
 
-/// Coefficients of a block in natural order.
+/// The coefficients of a block in natural order.
 pub(super) type Block = [i16; 64];
 
 /// One component of the picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Component {
-    /// Blocks of an MCU from left to right and from top to bottom, the sampling factors of T.81.
+    /// The number of blocks of an MCU, horizontally and vertically: the sampling factors of T.81.
     pub(super) h: usize,
     pub(super) v: usize,
     /// Columns and rows of samples.
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Blocks that hold samples of the picture. MCUs may reach past them.
+    /// The number of blocks that contain samples of the picture. MCUs may extend beyond them.
     pub(super) blocks_across: usize,
     pub(super) blocks_down: usize,
-    /// Number of the tables for quantisation and for Huffman codes: 0 for luma, 1 for chroma.
+    /// The index of the quantisation and Huffman tables: 0 for luma, 1 for chroma.
     pub(super) tables: usize,
 }
 
 impl Component {
-    /// How many rows of samples there are in a row of MCUs.
+    /// The number of rows of samples in a row of MCUs.
     pub(super) fn rows_in(&self, row: usize) -> usize {
         (self.height - row * self.v * 8).min(self.v * 8)
     }
@@ -35,7 +35,7 @@ pub(super) struct Frame {
     pub(super) height: u16,
     pub(super) mcus_across: usize,
     pub(super) mcu_rows: usize,
-    /// One for grey, or Y, Cb and Cr.
+    /// One component for grey, or Y, Cb and Cr.
     pub(super) components: Vec<Component>,
 }
 
@@ -69,13 +69,13 @@ impl Frame {
         }
     }
 
-    /// Rows of pixels that an MCU covers.
+    /// The height of an MCU in pixels.
     pub(super) fn mcu_height(&self) -> usize {
         self.components[0].v * 8
     }
 }
 
-/// Blocks of a component: one row of MCUs, or all of them.
+/// The blocks of a component: one row of MCUs, or all of them.
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
     across: usize,
@@ -83,7 +83,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Room for this many rows of blocks.
+    /// Allocates this many rows of blocks.
     pub(super) fn new(component: &Component, rows: usize) -> Self {
         let across = component.blocks_across;
         Self { across, blocks: vec![[0; 64]; across * rows] }

@@ -1,28 +1,28 @@
-//! Huffman codes that fit what they code (T.81 K.2 and C).
+//! Optimal Huffman codes (T.81 K.2 and C).
 
-/// The longest code that there may be.
+/// The maximum length of a code.
 const LONGEST: usize = 16;
 
-/// A Huffman table as it stands in a file, and its codes.
+/// A Huffman table as stored in a file, and its codes.
 #[derive(Debug, Clone)]
 pub(super) struct Codes {
-    /// How many codes there are of each length from 1 to 16.
+    /// The number of codes of each length from 1 to 16.
     pub(super) counts: [u8; LONGEST],
-    /// The symbols in the order of their codes.
+    /// The symbols in code order.
     pub(super) symbols: Vec<u8>,
 }
 
 impl Codes {
-    /// The codes that make the shortest text, given how often each symbol is in it. `None` if it has none.
+    /// The optimal codes for these symbol frequencies. `None` if there are no symbols.
     pub(super) fn fit(frequencies: &[u32]) -> Option<Self> {
         let used = (0..=255).zip(frequencies).filter(|&(_, &frequency)| frequency > 0);
-        // The most frequent last.
+        // The most frequent symbol last.
         let mut symbols: Vec<(u32, u8)> = used.map(|(symbol, &frequency)| (frequency, symbol)).collect();
         symbols.sort_unstable();
         if symbols.is_empty() {
             return None;
         }
-        // One more, of no weight: it gets the code of all ones, which must not be used, and no symbol.
+        // An additional entry of no weight reserves the code of all ones, which must not be used.
         let weights: Vec<u64> =
             std::iter::once(0).chain(symbols.iter().map(|&(frequency, _)| frequency.into())).collect();
         let mut counts = limit(count_lengths(&weights));
@@ -32,7 +32,7 @@ impl Codes {
         Some(Self { counts, symbols: symbols.iter().rev().map(|&(_, symbol)| symbol).collect() })
     }
 
-    /// Symbols with their codes and the lengths of these, shortest first (T.81 C.2).
+    /// Symbols with their codes and code lengths, shortest first (T.81 C.2).
     pub(super) fn codes(&self) -> impl Iterator<Item = (u8, u32, u32)> {
         let lengths = (1..).zip(self.counts).flat_map(|(length, count)| std::iter::repeat_n(length, count.into()));
         let mut next = (0, 0);
@@ -45,12 +45,13 @@ impl Codes {
     }
 }
 
-/// Code lengths can be no more than this: a code of length n has at least the weight of the nth Fibonacci number.
+/// An upper bound for code lengths: a code of length n has at least the weight of the nth Fibonacci number.
 const DEEPEST: usize = 64;
 
-/// How many codes of each length (less one) Huffman's method makes for these weights, which are in ascending order.
+/// The number of codes of each length (less one) in Huffman's algorithm for these weights, which are in ascending
+/// order.
 fn count_lengths(weights: &[u64]) -> [usize; DEEPEST] {
-    // Nodes in the order of their making are in ascending order too: leaves and nodes are two queues.
+    // Nodes are created in ascending order, too, so leaves and nodes are two queues.
     let mut nodes: Vec<(u64, usize)> = Vec::with_capacity(weights.len());
     let mut parents = vec![0; weights.len() * 2];
     let (mut leaf, mut node) = (0, 0);
@@ -73,7 +74,7 @@ fn count_lengths(weights: &[u64]) -> [usize; DEEPEST] {
         }
         nodes.push((sum, 0));
     }
-    // Depths from the root, the last node, downwards.
+    // Depths from the root, which is the last node, downwards.
     for node in (0..nodes.len().saturating_sub(1)).rev() {
         nodes[node].1 = nodes[parents[weights.len() + node]].1 + 1;
     }
@@ -85,8 +86,8 @@ fn count_lengths(weights: &[u64]) -> [usize; DEEPEST] {
     counts
 }
 
-/// Shortens the codes that are too long (T.81 figure K.3): of two, one takes the place of their common stem, and the
-/// other is appended to a shorter code, together with what was there.
+/// Shortens codes that are too long (T.81 figure K.3): of two sibling codes, one replaces their common prefix, and the
+/// other is appended to a shorter code, next to its previous symbol.
 fn limit(mut counts: [usize; DEEPEST]) -> [u8; LONGEST] {
     for length in (LONGEST..DEEPEST).rev() {
         while counts[length] > 0 {
@@ -104,7 +105,7 @@ fn limit(mut counts: [usize; DEEPEST]) -> [u8; LONGEST] {
 mod tests {
     use super::*;
 
-    /// Code lengths by symbol; codes must be prefix-free and leave all ones unused.
+    /// Code lengths by symbol; checks that codes are prefix-free and leave all ones unused.
     fn lengths(frequencies: &[u32]) -> Vec<u32> {
         let codes = Codes::fit(frequencies).unwrap();
         let mut lengths = vec![0; frequencies.len()];

@@ -19,8 +19,8 @@ pub(super) fn segment(marker: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend(payload);
 }
 
-/// Everything before the first scan. A JFIF segment would say nothing that decoders do not assume: components 1, 2 and 3
-/// are Y, Cb and Cr, and pixels are square.
+/// Everything before the first scan. There is no JFIF segment, since it would only state what decoders assume:
+/// components 1, 2 and 3 are Y, Cb and Cr, and pixels are square.
 pub(super) fn begin(frame: &Frame, quantisers: &[Quantiser], is_progressive: bool, out: &mut Vec<u8>) {
     out.extend([0xFF, SOI]);
     let mut tables = Vec::new();

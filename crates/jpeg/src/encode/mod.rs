@@ -1,8 +1,8 @@
-//! The encoder: pixels of grey or RGB, or planes, become a baseline or progressive file with Huffman codes that fit it.
+//! The encoder: converts grey or RGB pixels, or planes, to a baseline or progressive file with optimized Huffman codes.
 //!
-//! Its coefficients are those that libjpeg makes at the same quality and sampling, so that pictures look exactly alike. A
-//! row of MCUs at a time goes through colour conversion, transform and quantisation, and becomes [tokens](tokens); only
-//! these are kept, or the coefficients of a progressive picture.
+//! Its coefficients are those of libjpeg at the same quality and subsampling, so that the decoded pixels are equal. A
+//! row of MCUs at a time is converted, transformed and quantised, and becomes [tokens](tokens); only these are kept, or
+//! the coefficients of a progressive picture.
 
 mod bits;
 mod buffer;
@@ -28,7 +28,7 @@ use scan::{Band, ScanWriter};
 
 use crate::EncodeError;
 
-/// A picture to be encoded: a size, and as many samples as it asks for.
+/// A picture to encode, with the number of samples that its size requires.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
     width: u16,
@@ -36,24 +36,24 @@ pub struct Picture<'a> {
     pixels: Pixels<'a>,
 }
 
-/// Samples of 8 bits, row by row, without padding.
+/// 8-bit samples in contiguous rows.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Pixels<'a> {
-    /// One for each pixel.
+    /// One sample per pixel.
     Grey(&'a [u8]),
-    /// Red, green and blue for each pixel.
+    /// Interleaved red, green and blue.
     Rgb(&'a [u8]),
-    /// JFIF's Y, Cb and Cr apart, of full range; chroma has half the columns and rows, rounded up.
+    /// Separate planes of JFIF's Y, Cb and Cr in full range; chroma has half the columns and rows, rounded up.
     Planes([&'a [u8]; 3]),
 }
 
 impl<'a> Picture<'a> {
-    /// A picture of this size in pixels.
+    /// Creates a picture of this size in pixels.
     ///
     /// # Errors
-    /// [`EncodeError::Empty`] if a side is 0, and [`EncodeError::SampleCount`] if there are more or fewer samples than the
-    /// size asks for.
+    /// [`EncodeError::Empty`] if a side is 0, and [`EncodeError::SampleCount`] if the number of samples does not match
+    /// the size.
     pub fn new(width: u16, height: u16, pixels: Pixels<'a>) -> Result<Self, EncodeError> {
         if width == 0 || height == 0 {
             return Err(EncodeError::Empty);
@@ -77,15 +77,15 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Asked between pieces of work whether to go on.
+/// A cancellation callback, called between pieces of work.
 type Check<'a> = &'a dyn Fn() -> ControlFlow<()>;
 
-/// Asks whether to go on.
+/// Calls the cancellation callback.
 fn go_on(check: Check<'_>) -> Result<(), EncodeError> {
     if check().is_break() { Err(EncodeError::Cancelled) } else { Ok(()) }
 }
 
-/// How to encode. Each method sets one option and returns the options.
+/// The options of an encode.
 #[derive(Clone, Copy)]
 pub struct EncodeOptions<'a> {
     quality: u8,
@@ -119,7 +119,7 @@ impl std::fmt::Debug for EncodeOptions<'_> {
 }
 
 impl<'a> EncodeOptions<'a> {
-    /// The quality on libjpeg's scale, from 1 to 100; what lies outside is taken as the nearer end. 80 unless set.
+    /// The quality on libjpeg's scale, clamped to 1 to 100. 80 by default.
     #[must_use]
     pub const fn quality(mut self, quality: u8) -> Self {
         self.quality = match quality {
@@ -130,30 +130,30 @@ impl<'a> EncodeOptions<'a> {
         self
     }
 
-    /// Whether chroma keeps the resolution of luma (4:4:4) instead of half of it in both directions (4:2:0), which is the
-    /// default. It does not apply to [`Pixels::Planes`], whose chroma is halved already.
+    /// Whether chroma has the resolution of luma (4:4:4) instead of half of it in both directions (4:2:0), which is the
+    /// default. It does not apply to [`Pixels::Planes`], whose chroma is already subsampled.
     #[must_use]
     pub const fn full_chroma(mut self, full_chroma: bool) -> Self {
         self.full_chroma = full_chroma;
         self
     }
 
-    /// Whether the picture comes in several scans, each of which refines it. Off unless set.
+    /// Whether to write a progressive JPEG. Off by default.
     #[must_use]
     pub const fn progressive(mut self, progressive: bool) -> Self {
         self.progressive = progressive;
         self
     }
 
-    /// The ceiling for the memory that the encoder holds beside the pixels, the file included; checked before anything is
-    /// allocated. 512 MiB unless set.
+    /// The memory limit of the encoder in bytes besides the pixels, including the file; checked before anything is
+    /// allocated. 512 MiB by default.
     #[must_use]
     pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
     }
 
-    /// Asked at every row of MCUs whether to go on. It always says yes unless set.
+    /// A cancellation callback, called at every row of MCUs. By default the encode is never cancelled.
     #[must_use]
     pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
         self.check = check;
@@ -161,8 +161,8 @@ impl<'a> EncodeOptions<'a> {
     }
 }
 
-/// Tokens that are gathered before codes are chosen for a scan, at most: 16 MB, or twelve megapixels at a usual quality.
-/// The codes of longer scans fit their beginning.
+/// The maximum number of tokens that are collected before codes are chosen for a scan: 16 MB, or twelve megapixels at a
+/// usual quality. The codes of longer scans are optimized for their beginning.
 const MOST_TOKENS: usize = 4 << 20;
 
 /// Encodes a picture as a JPEG file.
@@ -194,8 +194,8 @@ fn encode_within(
     Ok(out.into_bytes())
 }
 
-/// Bytes that are held beside tokens and file: the samples of a row of MCUs, and the coefficients of that row, or of the
-/// whole picture.
+/// The memory in bytes besides tokens and file: the samples of a row of MCUs, and the coefficients of that row, or of
+/// the whole picture.
 fn memory(frame: &Frame, progressive: bool) -> u64 {
     let blocks =
         |component: &Component| component.blocks_across * if progressive { component.blocks_down } else { component.v };
@@ -203,7 +203,7 @@ fn memory(frame: &Frame, progressive: bool) -> u64 {
     (blocks * size_of::<Block>()) as u64 + RowSamples::memory(frame) + fdct::Scratch::memory(frame) + scan::FIXED
 }
 
-/// From pixels to coefficients.
+/// The conversion of pixels to coefficients.
 struct Transform<'a> {
     picture: &'a Picture<'a>,
     frame: &'a Frame,
@@ -224,7 +224,7 @@ impl<'a> Transform<'a> {
         }
     }
 
-    /// Makes the coefficients of a row of MCUs, which becomes row `to` of the blocks.
+    /// Computes the coefficients of a row of MCUs, which becomes row `to` of the blocks.
     fn row(&mut self, row: usize, to: usize, blocks: &mut [Blocks]) {
         self.samples.fill(self.picture, self.frame, row);
         for ((component, plane), blocks) in self.frame.components.iter().zip(&self.samples.planes).zip(blocks) {
@@ -236,7 +236,7 @@ impl<'a> Transform<'a> {
         }
     }
 
-    /// The coefficients of the whole picture.
+    /// Computes the coefficients of the whole picture.
     fn all(&mut self, check: Check<'_>) -> Result<Vec<Blocks>, EncodeError> {
         let components = self.frame.components.iter();
         let mut blocks: Vec<_> = components.map(|component| Blocks::new(component, component.blocks_down)).collect();

@@ -1,5 +1,5 @@
-//! The scans of a progressive picture (T.81 G.1): first the means of all blocks, then frequencies from low to high, and
-//! the last bits of the coefficients at the end.
+//! The scans of a progressive picture (T.81 G.1): first the DC coefficients, then frequencies from low to high, and the
+//! refinement bits at the end.
 
 use super::EncodeError;
 use super::frame::{Block, Blocks, Component, Frame};
@@ -14,7 +14,7 @@ const fn scan(components: &[usize], (first, last): (u8, u8), (before, bit): (u8,
     Band { components, first, last, before, bit }
 }
 
-/// The scans that libjpeg makes of grey pictures.
+/// libjpeg's scan script for grey pictures.
 const GREY_SCRIPT: [Band<'static>; 6] = [
     scan(&[0], (0, 0), (0, 1)),
     scan(&[0], (1, 5), (0, 2)),
@@ -24,7 +24,7 @@ const GREY_SCRIPT: [Band<'static>; 6] = [
     scan(&[0], (1, 63), (1, 0)),
 ];
 
-/// The scans that libjpeg makes of colour pictures: chroma comes early, since there is little of it.
+/// libjpeg's scan script for colour pictures: chroma comes early, since it is small.
 const COLOUR_SCRIPT: [Band<'static>; 10] = [
     scan(&[0, 1, 2], (0, 0), (0, 1)),
     scan(&[0], (1, 5), (0, 2)),
@@ -69,7 +69,7 @@ pub(super) fn write(frame: &Frame, blocks: &[Blocks], mut writer: ScanWriter<'_>
     Ok(())
 }
 
-/// Tokens of a block, at most: one for each coefficient, and one for a run that it ends.
+/// The maximum number of tokens of a block: one for each coefficient, and one for a run that it ends.
 const MOST_IN_BLOCK: usize = 65;
 
 /// Appends the tokens of the DC coefficients of a row of MCUs.
@@ -87,7 +87,7 @@ fn dc_row(
                 let down = row * component.v + v;
                 let row = if down < component.blocks_down { blocks.row(down) } else { &[] };
                 for h in 0..component.h {
-                    // Blocks beyond the edges repeat the mean of the one before.
+                    // Blocks beyond the edges repeat the DC of the previous block.
                     let dc = row.get(mcu * component.h + h).map_or(*last, |block| block[0] >> band.bit);
                     tokens.push(match band.before {
                         0 => Token::value(dc_table(component.tables), 0, dc - *last),
@@ -103,17 +103,17 @@ fn dc_row(
 /// A scan of AC coefficients.
 struct AcScan<'a> {
     band: Band<'a>,
-    /// The number of its Huffman table.
+    /// The index of its Huffman table.
     table: usize,
-    /// The bits of the places that it codes.
+    /// The mask of the coded zigzag indices.
     places: u64,
-    /// Blocks in a row that have ended.
+    /// The length of the current end-of-band run.
     run: u16,
-    /// Corrections in those blocks, which come after the length of the run.
+    /// The correction bits of those blocks, which follow the length of the run.
     corrections: Vec<Token>,
 }
 
-/// Bits that correct coefficients of a block which are known not to be zero. They have no code.
+/// Correction bits of coefficients that are known to be nonzero. They have no code.
 #[derive(Debug, Default)]
 struct Corrections {
     bits: u64,
@@ -126,7 +126,7 @@ impl Corrections {
         self.count += 1;
     }
 
-    /// Moves all to the tokens.
+    /// Moves all bits to the tokens.
     fn flush(&mut self, tokens: &mut Vec<Token>) {
         while self.count > 0 {
             let count = self.count.min(16);
@@ -159,7 +159,7 @@ impl Kernel for AcRow<'_, '_> {
 }
 
 impl<'a> AcScan<'a> {
-    /// The longest run of ended blocks that a symbol can name.
+    /// The longest end-of-band run that a symbol can represent.
     const LONGEST_RUN: u16 = 0x7FFF;
 
     fn new(band: Band<'a>, component: &Component) -> Self {
@@ -167,7 +167,7 @@ impl<'a> AcScan<'a> {
         Self { band, table: ac_table(component.tables), places, run: 0, corrections: Vec::new() }
     }
 
-    /// Names the blocks that have ended, and corrects what is in them.
+    /// Writes the end-of-band run, and its correction bits.
     fn end_run(&mut self, tokens: &mut Vec<Token>) {
         if self.run > 0 {
             let bits = self.run.ilog2();
@@ -203,7 +203,7 @@ impl<'a> AcScan<'a> {
                 tokens.push(Token::new(self.table, SIXTEEN_ZEROS, 0));
                 zeros -= 16;
             }
-            // The sign is no bit: magnitudes are shifted.
+            // Magnitudes are shifted, rounding towards zero.
             let coefficient = block[usize::from(ZIGZAG[place as usize])] / (1 << bit);
             tokens.push(Token::value(self.table, zeros, coefficient));
             next = place + 1;
@@ -221,7 +221,7 @@ impl<'a> AcScan<'a> {
         let new = places(block, |coefficient| coefficient.unsigned_abs() >> bit == 1) & self.places;
         let mut next = u32::from(self.band.first);
         let mut zeros = 0;
-        // Corrections since the last symbol; those of the blocks that ended before stay apart until their run is named.
+        // The correction bits since the last symbol; those of earlier blocks stay separate until their run is written.
         let mut corrections = Corrections::default();
         while rest != 0 {
             let place = rest.trailing_zeros();

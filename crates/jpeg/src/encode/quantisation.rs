@@ -1,4 +1,4 @@
-//! Quantisation: the tables of T.81 Annex K.1 scaled to a quality as libjpeg scales them, and division by them.
+//! Quantisation: the tables of T.81 Annex K.1, scaled to a quality as in libjpeg, and the division by them.
 
 /// Table K.1.
 const LUMA: [u8; 64] = [
@@ -14,13 +14,13 @@ const CHROMA: [u8; 64] = [
     99, 99, 99, 99, 99, 99,
 ];
 
-/// A factor by which the transform's results are larger than coefficients.
+/// The factor by which the results of the transform exceed coefficients.
 const GAIN: u16 = 8;
 
 /// A quantisation table, in natural order.
 #[derive(Debug, Clone)]
 pub(super) struct Quantiser {
-    /// The steps themselves, as they stand in the file.
+    /// The steps, as stored in the file.
     pub(super) steps: [u8; 64],
     /// Half of the divisor, which is the step times [`GAIN`].
     half: [u16; 64],
@@ -38,7 +38,7 @@ impl Quantiser {
         let base = if table == 0 { LUMA } else { CHROMA };
         let steps = base.map(|step| ((u32::from(step) * percent + 50) / 100).clamp(1, 255) as u8);
         let divisor = |i: usize| u32::from(steps[i]) * u32::from(GAIN);
-        // The power of two below the divisor: a reciprocal of 2^16 would not fit.
+        // The power of two below the divisor, because a reciprocal of 2^16 would not fit.
         let shift = |i: usize| (divisor(i) - 1).ilog2();
         Self {
             steps,
@@ -48,8 +48,8 @@ impl Quantiser {
         }
     }
 
-    /// Divides by the steps, and rounds to the nearest, halves away from zero. Exact for magnitudes below 2^14, which
-    /// the transform of 8 bit samples keeps.
+    /// Divides by the steps, and rounds half away from zero. Exact for magnitudes below 2^14, which the transform of
+    /// 8-bit samples never exceeds.
     #[inline(always)]
     pub(super) fn quantise(&self, scaled: &[i16; 64], out: &mut [i16; 64]) {
         for i in 0..64 {

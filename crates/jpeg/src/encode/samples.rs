@@ -1,7 +1,7 @@
-//! From pixels to the samples of each component, one row of MCUs at a time.
+//! Converts pixels to the samples of each component, one row of MCUs at a time.
 //!
-//! Colours and the halving of chroma follow libjpeg to the bit, and so does what fills the MCUs at the right and bottom
-//! edge: the last column of pixels and the last row of samples, repeated.
+//! Colour conversion and chroma subsampling match libjpeg exactly, and so does the padding of MCUs at the right and
+//! bottom edge, which repeats the last column of pixels and the last row of samples.
 
 use super::frame::{Component, Frame};
 use super::{Picture, Pixels};
@@ -10,7 +10,7 @@ use crate::kernel::{Kernel, dispatch};
 /// Rows of samples of one component.
 #[derive(Debug)]
 pub(super) struct Plane {
-    /// Samples in a row: whole MCUs.
+    /// The stride in samples: whole MCUs.
     pub(super) stride: usize,
     pub(super) samples: Vec<u8>,
 }
@@ -39,7 +39,7 @@ impl Plane {
 pub(super) struct RowSamples {
     /// One for each component.
     pub(super) planes: Vec<Plane>,
-    /// Cb and Cr of two rows of pixels, before they are halved.
+    /// Cb and Cr of two rows of pixels, before subsampling.
     chroma: [Plane; 2],
 }
 
@@ -52,14 +52,14 @@ impl RowSamples {
         Self { planes, chroma }
     }
 
-    /// Bytes that this holds.
+    /// The memory in bytes.
     pub(super) fn memory(frame: &Frame) -> u64 {
         let stride = |component: &Component| frame.mcus_across * component.h * 8;
         let planes: usize = frame.components.iter().map(|component| stride(component) * component.v * 8).sum();
         (planes + 2 * 2 * frame.components.first().map_or(0, stride)) as u64
     }
 
-    /// Takes in the pixels of a row of MCUs.
+    /// Converts the pixels of a row of MCUs.
     pub(super) fn fill(&mut self, picture: &Picture<'_>, frame: &Frame, row: usize) {
         match picture.pixels {
             Pixels::Grey(samples) => self.fill_from_planes(&[samples], frame, row),
@@ -86,7 +86,7 @@ impl RowSamples {
         }
     }
 
-    /// `step` rows of pixels make one of chroma.
+    /// `step` rows of pixels yield one row of chroma.
     fn fill_from_rgb(&mut self, rows: &[&[[u8; 3]]], step: usize) {
         let [luma, cb, cr] = self.planes.as_mut_slice() else { return };
         for (y, rows) in rows.chunks(step).enumerate() {
@@ -106,12 +106,12 @@ impl RowSamples {
     }
 }
 
-/// Rows of the picture in a row of MCUs: up to `height` of them.
+/// The rows of the picture in a row of MCUs, up to `height`.
 fn rows<T>(samples: &[T], width: usize, row: usize, height: usize) -> Vec<&[T]> {
     samples.chunks_exact(width).skip(row * height).take(height).collect()
 }
 
-/// Converts a row of pixels and repeats the last.
+/// Converts a row of pixels and repeats the last one.
 fn convert(pixels: &[[u8; 3]], [luma, cb, cr]: [&mut [u8]; 3]) {
     dispatch(Convert { pixels, luma, cb, cr });
     for row in [luma, cb, cr] {
@@ -120,7 +120,7 @@ fn convert(pixels: &[[u8; 3]], [luma, cb, cr]: [&mut [u8]; 3]) {
     }
 }
 
-/// JFIF's YCbCr from RGB, in 16 bit fixed point.
+/// JFIF's YCbCr from RGB, in 16-bit fixed point.
 struct Convert<'a> {
     pixels: &'a [[u8; 3]],
     luma: &'a mut [u8],
@@ -134,11 +134,11 @@ impl Kernel for Convert<'_> {
     #[inline(always)]
     fn run(self) {
         const HALF: i32 = 1 << 15;
-        /// The middle of the range, and a rounding that keeps the largest chroma at 255.
+        /// The centre of the range, and a rounding that keeps the largest chroma at 255.
         const CENTRE: i32 = (128 << 16) + HALF - 1;
         let count = self.pixels.len();
         let (luma, cb, cr) = (&mut self.luma[..count], &mut self.cb[..count], &mut self.cr[..count]);
-        // Channels are taken apart first, in a loop of their own: the compiler has vectors for each of the two.
+        // Channels are separated first, in their own loop: both loops are then vectorized.
         for (i, &[r, g, b]) in self.pixels.iter().enumerate() {
             (luma[i], cb[i], cr[i]) = (r, g, b);
         }
@@ -151,7 +151,7 @@ impl Kernel for Convert<'_> {
     }
 }
 
-/// Means of four samples each. Halves are rounded down and up by turns, so that no shade is favoured.
+/// Averages of four samples each. Halves are alternately rounded down and up, to avoid a bias.
 struct Halve<'a> {
     rows: [&'a [u8]; 2],
     half: &'a mut [u8],

@@ -1,4 +1,4 @@
-//! Scans: tokens are gathered, and written with codes that fit them.
+//! The scan writer: collects tokens, and writes them with optimized codes.
 
 use super::bits::{BitWriter, Code};
 use super::buffer::{Allowance, OutputBuffer};
@@ -7,44 +7,44 @@ use super::markers::{DHT, SOS, segment};
 use super::tokens::{INDICES, TABLES, Token, bits_after};
 use super::{Check, EncodeError, go_on};
 
-/// What a scan codes (T.81 B.2.3).
+/// The parameters of a scan (T.81 B.2.3).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Band<'a> {
-    /// Numbers of the components.
+    /// The indices of the components.
     pub(super) components: &'a [usize],
     /// The first and the last coefficient in zigzag order.
     pub(super) first: u8,
     pub(super) last: u8,
-    /// The bit that an earlier scan went down to, or 0 if there was none.
+    /// The lowest bit of an earlier scan, or 0 if there was none.
     pub(super) before: u8,
     /// The lowest bit that is coded.
     pub(super) bit: u8,
 }
 
-/// Tokens that are written between two questions whether to go on.
+/// The number of tokens that are written between two checks for cancellation.
 const TOKENS_AT_ONCE: usize = 1 << 18;
 
-/// Bytes of a token at most: a code of 16 bits and 11 bits behind it, with room for zeros after bytes of ones.
+/// The maximum size of a token in bytes: a code of 16 bits and 11 bits after it, with stuffed zeros.
 const LONGEST: usize = 4;
 
-/// More bytes than the headers of a scan have.
+/// An upper bound for the headers of a scan in bytes.
 pub(super) const HEADERS: usize = 2 << 10;
 
-/// Bytes that a [`ScanWriter`] holds whatever the size: frequencies and codes.
+/// The fixed memory of a [`ScanWriter`] in bytes: frequencies and codes.
 pub(super) const FIXED: u64 = 16 * INDICES as u64;
 
 /// Writes scans, one after the other.
 pub(super) struct ScanWriter<'a> {
-    /// To be filled.
+    /// The collected tokens.
     pub(super) tokens: Vec<Token>,
-    /// How many of the tokens are in the frequencies.
+    /// The number of tokens that are counted in the frequencies.
     counted: usize,
     frequencies: Box<[u32; INDICES]>,
-    /// Codes for all tokens, once they are chosen.
+    /// The codes of all tokens, once they are chosen.
     codes: Option<Box<[Code; INDICES]>>,
     bits: BitWriter,
     most_tokens: usize,
-    /// For tokens and file together.
+    /// The memory limit for tokens and file together.
     allowance: Allowance,
     check: Check<'a>,
     out: &'a mut OutputBuffer,
@@ -66,13 +66,13 @@ impl<'a> ScanWriter<'a> {
         }
     }
 
-    /// Makes room for as many tokens as the next row may have.
+    /// Reserves memory for as many tokens as the next row may have.
     pub(super) fn begin_row(&mut self, tokens: usize) -> Result<(), EncodeError> {
         let (length, capacity) = (self.tokens.len(), self.tokens.capacity());
         if capacity - length >= tokens {
             return Ok(());
         }
-        // More than the row after the last one that may be gathered is never needed.
+        // At most one row more than the limit is needed.
         let larger = (capacity + capacity / 2).min(self.most_tokens + tokens).max(length + tokens);
         let held = (capacity + larger) * size_of::<Token>() + self.out.capacity();
         self.allowance.check(held as u64)?;
@@ -81,7 +81,7 @@ impl<'a> ScanWriter<'a> {
         Ok(())
     }
 
-    /// Takes in the tokens that were added for a row of blocks or MCUs.
+    /// Processes the tokens that were added for a row of blocks or MCUs.
     pub(super) fn end_row(&mut self, band: &Band<'_>) -> Result<(), EncodeError> {
         go_on(self.check)?;
         if self.codes.is_none() {
@@ -96,7 +96,7 @@ impl<'a> ScanWriter<'a> {
         self.write()
     }
 
-    /// Writes what is left of a scan.
+    /// Writes the rest of a scan.
     pub(super) fn end_scan(&mut self, band: &Band<'_>) -> Result<(), EncodeError> {
         if self.codes.is_none() {
             self.count();
@@ -120,7 +120,7 @@ impl<'a> ScanWriter<'a> {
         self.counted = self.tokens.len();
     }
 
-    /// Writes all tokens, if they have codes.
+    /// Writes all tokens, if codes have been chosen.
     fn write(&mut self) -> Result<(), EncodeError> {
         let Some(codes) = &self.codes else { return Ok(()) };
         for tokens in self.tokens.chunks(TOKENS_AT_ONCE) {
@@ -131,7 +131,7 @@ impl<'a> ScanWriter<'a> {
         Ok(())
     }
 
-    /// Gives every symbol that may still come a code.
+    /// Ensures that every possible symbol has a code.
     fn provide_for_all(&mut self) {
         for (table, frequencies) in self.frequencies.as_chunks_mut::<256>().0.iter_mut().enumerate() {
             let symbols = if table % 2 == 0 { 12 } else { 256 };
@@ -141,7 +141,7 @@ impl<'a> ScanWriter<'a> {
         }
     }
 
-    /// Fits codes to the tokens and writes the headers.
+    /// Chooses codes for the tokens and writes the headers.
     fn choose_codes(&mut self, band: &Band<'_>) -> Result<(), EncodeError> {
         let mut codes = Box::new([Code::default(); INDICES]);
         let mut tables = Vec::new();
@@ -162,7 +162,7 @@ impl<'a> ScanWriter<'a> {
             codes[TABLES * 256 + count] = Code { bits: 0, length: count as u32 };
             length += count as u64 * u64::from(self.frequencies[TABLES * 256 + count]);
         }
-        // One byte in 256 is all ones in data that cannot be told from noise.
+        // One byte in 256 is 0xFF in data that is indistinguishable from noise.
         self.out.reserve(HEADERS + (length / 8 + length / 1024) as usize + 64)?;
         let out = self.out.bytes_mut();
         if !tables.is_empty() {

@@ -1,4 +1,4 @@
-//! The one scan of a baseline picture (T.81 F.1).
+//! The scan of a baseline picture (T.81 F.1).
 
 use super::frame::{Block, Blocks, Frame};
 use super::tokens::{END_OF_BLOCK, SIXTEEN_ZEROS, Token, ac_table, dc_table};
@@ -6,7 +6,7 @@ use super::zeros::places;
 use crate::kernel::{Kernel, dispatch};
 use crate::tables::ZIGZAG;
 
-/// Appends the tokens of a row of MCUs. `blocks` hold that row of each component, and `predictions` the last DC
+/// Appends the tokens of a row of MCUs. `blocks` contain that row of each component, and `predictions` the last DC
 /// coefficients.
 pub(super) fn row_tokens(
     frame: &Frame,
@@ -41,12 +41,12 @@ impl Kernel for McuRow<'_> {
                     let is_inside = self.row * component.v + v < component.blocks_down;
                     let row = if is_inside { blocks.row(v) } else { &[] };
                     for h in 0..component.h {
-                        // There is room for every block of an MCU.
+                        // There is space for every block of an MCU.
                         let Some(out) = buffer.get_mut(count..).and_then(<[Token]>::first_chunk_mut) else { return };
                         count += match row.get(mcu * component.h + h) {
                             Some(block) => block_tokens(block, dc, ac, prediction, out),
                             None => {
-                                // Blocks beyond the edges repeat the mean of the one before.
+                                // Blocks beyond the edges repeat the DC of the previous block.
                                 (out[0], out[1]) = (Token::value(dc, 0, 0), Token::new(ac, END_OF_BLOCK, 0));
                                 2
                             }
@@ -59,20 +59,20 @@ impl Kernel for McuRow<'_> {
     }
 }
 
-/// Tokens of a block, at most: one for each coefficient.
+/// The maximum number of tokens of a block: one for each coefficient.
 const MOST_IN_BLOCK: usize = 64;
 
-/// Tokens of an MCU, at most: four blocks of luma and two of chroma.
+/// The maximum number of tokens of an MCU: four blocks of luma and two of chroma.
 const MOST_IN_MCU: usize = 6 * MOST_IN_BLOCK;
 
-/// Tokens of a row of MCUs, at most.
+/// The maximum number of tokens of a row of MCUs.
 pub(super) fn most_tokens(frame: &Frame) -> usize {
     frame.mcus_across
         * frame.components.iter().map(|component| component.h * component.v).sum::<usize>()
         * MOST_IN_BLOCK
 }
 
-/// Writes the tokens of a block and tells how many there are.
+/// Writes the tokens of a block and returns their number.
 #[inline(always)]
 fn block_tokens(
     block: &Block,

@@ -1,9 +1,9 @@
-//! Which coefficients of a block are not zero, as bits in zigzag order: runs of zeros are found by counting bits.
+//! The positions of nonzero coefficients as a bit mask in zigzag order: runs of zeros are found by counting bits.
 
 use super::frame::Block;
 use crate::tables::ZIGZAG;
 
-/// For each row of a block, what each pattern of its coefficients is in zigzag order.
+/// For each row of a block, the zigzag mask of each pattern of its coefficients.
 static ZIGZAG_BITS: [[u64; 256]; 8] = {
     let mut bits = [[0; 256]; 8];
     let mut place = 0;
@@ -21,7 +21,7 @@ static ZIGZAG_BITS: [[u64; 256]; 8] = {
     bits
 };
 
-/// The bits of all coefficients for which `predicate` holds.
+/// The mask of all coefficients for which `predicate` holds.
 #[inline(always)]
 pub(super) fn places(block: &Block, predicate: impl Fn(i16) -> bool) -> u64 {
     let mut bytes = [0; 64];
@@ -30,7 +30,7 @@ pub(super) fn places(block: &Block, predicate: impl Fn(i16) -> bool) -> u64 {
     }
     let rows = bytes.as_chunks::<8>().0.iter().zip(&ZIGZAG_BITS);
     rows.fold(0, |places, (row, bits)| {
-        // The product has the lowest bits of the eight bytes side by side at its top.
+        // The top byte of the product contains the lowest bits of the eight bytes.
         let pattern = u64::from_le_bytes(*row).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         places | bits[pattern as usize]
     })

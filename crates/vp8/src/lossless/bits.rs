@@ -1,15 +1,15 @@
-//! Numbers of some bits each, the lowest first (section 3.3).
+//! A reader of little-endian bit fields (section 3.3).
 
-/// Reads bits. Behind the end there are zeros, and [`Bits::is_overrun`] tells.
+/// Reads bits. After the end it returns zeros, which [`Bits::is_overrun`] reports.
 pub(super) struct Bits<'a> {
     rest: &'a [u8],
     buffer: u64,
-    /// Bits in the buffer; negative once more were taken than there are.
+    /// The number of bits in the buffer; negative if more were consumed than exist.
     count: i32,
 }
 
 impl<'a> Bits<'a> {
-    /// Bits that are in the buffer after [`Bits::fill`], unless the end is near.
+    /// The number of bits in the buffer after [`Bits::fill`], unless the end is near.
     pub(super) const FILLED: u32 = 56;
 
     pub(super) fn new(bytes: &'a [u8]) -> Self {
@@ -41,20 +41,20 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next bits, of which as many count as have been filled.
+    /// The next bits, of which as many are valid as the buffer contains.
     #[inline(always)]
     pub(super) fn peek(&self) -> u64 {
         self.buffer
     }
 
-    /// Passes over bits that have been filled.
+    /// Consumes bits of the buffer.
     #[inline(always)]
     pub(super) fn consume(&mut self, count: u32) {
         self.buffer >>= count;
         self.count -= count as i32;
     }
 
-    /// Takes a number of up to 32 bits that have been filled.
+    /// Reads a number of up to 32 bits from the buffer.
     #[inline(always)]
     pub(super) fn take(&mut self, count: u32) -> u32 {
         let value = self.buffer & ((1 << count) - 1);
@@ -62,18 +62,18 @@ impl<'a> Bits<'a> {
         value as u32
     }
 
-    /// Fills the buffer and takes a number of up to 32 bits.
+    /// Fills the buffer and reads a number of up to 32 bits.
     pub(super) fn read(&mut self, count: u32) -> u32 {
         self.fill();
         self.take(count)
     }
 
-    /// Fills the buffer and takes a flag.
+    /// Fills the buffer and reads a flag.
     pub(super) fn flag(&mut self) -> bool {
         self.read(1) == 1
     }
 
-    /// Whether more bits were taken than there are.
+    /// Whether more bits were consumed than exist.
     #[inline(always)]
     pub(super) fn is_overrun(&self) -> bool {
         self.count < 0

@@ -3,12 +3,12 @@
 use super::bits::Bits;
 use super::{Check, DecodeError, Memory, damaged, go_on};
 
-/// Bits of the longest code.
+/// The maximum length of a code in bits.
 const LONGEST: usize = 15;
-/// Bits that are looked up at once; longer codes take a second step.
+/// The number of bits of the first lookup; longer codes need a second one.
 const ROOT_BITS: u32 = 8;
 
-/// Symbols of the green alphabet that are no cache entries: literals and lengths (section 3.7.1).
+/// The number of symbols of the green alphabet that are not cache entries: literals and lengths (section 3.7.1).
 pub(super) const LITERALS: usize = 256;
 pub(super) const LENGTHS: usize = 24;
 const DISTANCES: usize = 40;
@@ -16,15 +16,15 @@ const DISTANCES: usize = 40;
 /// The order in which the lengths of the codes for lengths are stored (section 3.7.2.1.2).
 const LENGTH_ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// A symbol and the length of its code; in a root table, for longer codes, where their own table begins, counted from
-/// the root table, and the bits up to their end.
+/// A symbol and the length of its code. For longer codes, an entry of the root table contains the offset of their
+/// second table, relative to the root table, and its number of index bits.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     value: u16,
     length: u8,
 }
 
-/// One code: its place among all entries.
+/// A code: its offset among all entries.
 #[derive(Debug, Clone, Copy, Default)]
 struct Code {
     start: u32,
@@ -37,7 +37,7 @@ pub(super) struct Group {
     codes: [Code; 5],
 }
 
-/// What a code of a group is for.
+/// The alphabet of a code.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Alphabet {
     Green,
@@ -54,8 +54,8 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Reads so many groups of codes, and keeps those that are `used`, in their order. `cache_len` is the length of the
-    /// colour cache.
+    /// Reads this number of groups of codes, and keeps those that are `used`, in order. `cache_len` is the length of
+    /// the colour cache.
     pub(super) fn read(
         bits: &mut Bits<'_>,
         count: usize,
@@ -90,18 +90,18 @@ impl Codes {
         Ok(codes)
     }
 
-    /// The group of that number among those that are used.
+    /// The group with this index among the used ones.
     #[inline(always)]
     pub(super) fn group(&self, index: usize) -> Group {
         self.groups.get(index).copied().unwrap_or_default()
     }
 
-    /// Bytes that are held.
+    /// The memory in bytes.
     pub(super) fn memory(&self) -> usize {
         self.groups.capacity() * size_of::<Group>() + self.entries.capacity() * size_of::<Entry>()
     }
 
-    /// Takes a symbol, for which [`LONGEST`] bits must have been filled.
+    /// Reads a symbol. At least [`LONGEST`] bits must be in the buffer.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut Bits<'_>, group: &Group, alphabet: Alphabet) -> usize {
         let code = group.codes[alphabet as usize];
@@ -117,13 +117,13 @@ impl Codes {
         entry.value.into()
     }
 
-    /// Adds the code whose symbols have these lengths.
+    /// Adds the code with these code lengths.
     fn add(&mut self, lengths: &[u8], memory: &mut Memory) -> Result<Code, DecodeError> {
         let mut counts = [0u32; LONGEST + 1];
         lengths.iter().for_each(|length| counts[usize::from(*length)] += 1);
         counts[0] = 0;
         let start = self.entries.len();
-        // A single symbol takes no bits (section 3.7.2.1).
+        // A single symbol has a code of zero bits (section 3.7.2.1).
         if counts.iter().sum::<u32>() == 1 {
             let symbol = lengths.iter().position(|length| *length > 0).unwrap_or_default();
             self.grow(1, memory)?;
@@ -137,7 +137,7 @@ impl Codes {
         let longest = counts.iter().rposition(|count| *count > 0).unwrap_or_default() as u32;
         let root_bits = longest.min(ROOT_BITS);
         self.grow(1 << root_bits, memory)?;
-        // Where the symbols of each length begin, in the order of their codes.
+        // The index of the first symbol of each length, in code order.
         let mut places = [0u32; LONGEST + 2];
         for length in 1..=LONGEST {
             places[length + 1] = places[length] + counts[length];
@@ -148,7 +148,8 @@ impl Codes {
             sorted[*place as usize] = (symbol as u16, length);
             *place += 1;
         }
-        // Codes from the top of 15 bits: those of one root entry follow each other, and the last is the longest.
+        // Codes left-aligned in 15 bits: those with the same root entry are consecutive, and the last one is the
+        // longest.
         let root_of = |code: u32| code >> (LONGEST as u32 - root_bits);
         let (mut code, mut index) = (0u32, 0);
         while let Some(&(symbol, length)) = sorted.get(index) {
@@ -182,7 +183,7 @@ impl Codes {
         Ok(Code { start: start as u32, root_bits: root_bits as u8 })
     }
 
-    /// Adds entries that are still empty.
+    /// Appends empty entries.
     fn grow(&mut self, count: usize, memory: &mut Memory) -> Result<(), DecodeError> {
         reserve(&mut self.entries, count, memory)?;
         self.entries.resize(self.entries.len() + count, Entry::default());
@@ -190,8 +191,8 @@ impl Codes {
     }
 }
 
-/// Fills all places of a table of so many bits at which a code, given from the top of 15 bits, is looked up. `skipped`
-/// bits of it have led to the table. The first bit of a code is the lowest of the place.
+/// Fills all entries of a table with `table_bits` index bits that match a code, which is left-aligned in 15 bits and of
+/// which `skipped` bits have led to the table. The first bit of a code is the lowest bit of the index.
 fn fill(table: &mut [Entry], code: u32, skipped: u32, table_bits: u32, entry: Entry) {
     let reversed = code.reverse_bits() >> (32 - LONGEST as u32);
     let place = (reversed >> skipped) as usize & ((1 << table_bits) - 1);
@@ -199,7 +200,7 @@ fn fill(table: &mut [Entry], code: u32, skipped: u32, table_bits: u32, entry: En
     table[..1 << table_bits].iter_mut().skip(place).step_by(step).for_each(|place| *place = entry);
 }
 
-/// Makes room, and counts it while the old and the new place are both held.
+/// Reserves memory, and counts both the old and the new allocation while both exist.
 fn reserve<T>(list: &mut Vec<T>, count: usize, memory: &mut Memory) -> Result<(), DecodeError> {
     let (old, needed) = (list.capacity(), list.len() + count);
     if needed > old {
@@ -217,12 +218,12 @@ fn push<T>(list: &mut Vec<T>, value: T, memory: &mut Memory) -> Result<(), Decod
     Ok(())
 }
 
-/// Reads the length of the code of each symbol (section 3.7.2.1).
+/// Reads the code length of each symbol (section 3.7.2.1).
 fn read_lengths(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeError> {
     if bits.flag() { read_simple(bits, lengths) } else { read_normal(bits, lengths) }
 }
 
-/// One or two symbols (section 3.7.2.1.1).
+/// A simple code of one or two symbols (section 3.7.2.1.1).
 fn read_simple(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeError> {
     let has_two = bits.flag();
     let first = if bits.flag() { bits.read(8) } else { bits.read(1) };
@@ -233,7 +234,7 @@ fn read_simple(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeErro
     Ok(())
 }
 
-/// Lengths that are coded themselves (section 3.7.2.1.2).
+/// Code lengths that are prefix-coded themselves (section 3.7.2.1.2).
 fn read_normal(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeError> {
     let mut own = [0; LENGTH_ORDER.len()];
     let count = 4 + bits.read(4) as usize;
@@ -268,9 +269,9 @@ fn read_normal(bits: &mut Bits<'_>, lengths: &mut [u8]) -> Result<(), DecodeErro
     Ok(())
 }
 
-/// The code for lengths, whose own codes have up to seven bits.
+/// The code for code lengths, whose codes have up to seven bits.
 struct LengthCode {
-    /// For each seven bits that may come, the symbol and the length of its code.
+    /// For each value of the next seven bits, the symbol and the length of its code.
     table: [(u8, u8); 128],
 }
 

@@ -1,9 +1,9 @@
-//! VP8L, which is what lossless WebP pictures and most alpha channels are (RFC 9649, section 3, whose sections the comments
+//! A VP8L decoder, for lossless WebP pictures and most alpha channels (RFC 9649, section 3, whose sections the comments
 //! cite).
 //!
-//! The bytes of a stream come in, its pixels go out. What must hold: no input makes it panic, hold more than
-//! [`DecodeOptions::max_bytes`], or work longer than the sizes of stream and picture warrant. Damage before the pixels begin
-//! is a [`DecodeError`]; after that, the picture is given as far as whole rows go.
+//! No input makes it panic, allocate more than [`DecodeOptions::max_bytes`], or take time out of proportion to the
+//! sizes of stream and picture. Damage before the pixels is a [`DecodeError`]; after that, the complete rows are
+//! returned.
 
 mod bits;
 mod codes;
@@ -23,26 +23,26 @@ type Pixel = [u8; 4];
 /// The first byte of a stream (section 3.4).
 const SIGNATURE: u8 = 0x2f;
 
-/// What a stream says of its picture (section 3.4).
+/// The header of a stream (section 3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// In `1..=16384`.
+    /// The width in pixels, in `1..=16384`.
     pub width: u32,
-    /// In `1..=16384`.
+    /// The height in pixels, in `1..=16384`.
     pub height: u32,
-    /// Whether pixels may be transparent; if not, their alpha means nothing.
+    /// Whether alpha is used; if not, alpha samples are meaningless.
     pub has_alpha: bool,
 }
 
 impl Header {
-    /// Bytes that it takes.
+    /// The length in bytes.
     const LEN: usize = 5;
 
-    /// Reads the header of a stream.
+    /// Parses the header of a stream.
     ///
     /// # Errors
-    /// [`DecodeError::Damaged`] if it is none.
+    /// [`DecodeError::Damaged`] if it is invalid.
     pub fn read(stream: &[u8]) -> Result<Self, DecodeError> {
         let Some(&[signature, a, b, c, d]) = stream.first_chunk::<{ Self::LEN }>() else {
             return Err(damaged("the lossless picture ends within its header"));
@@ -56,10 +56,10 @@ impl Header {
     }
 }
 
-/// The longest side of a picture (section 3.4).
+/// The maximum side of a picture (section 3.4).
 const MAX_SIDE: u32 = 1 << 14;
 
-/// How to decode. Each method sets one option and returns the options.
+/// The options of a decode.
 #[derive(Clone, Copy)]
 pub struct DecodeOptions<'a> {
     max_bytes: u64,
@@ -79,15 +79,15 @@ impl std::fmt::Debug for DecodeOptions<'_> {
 }
 
 impl<'a> DecodeOptions<'a> {
-    /// The ceiling for the memory of the decode, the picture included; checked before anything is allocated. 512 MiB
-    /// unless set.
+    /// The memory limit of the decode in bytes, including the picture; checked before anything is allocated. 512 MiB by
+    /// default.
     #[must_use]
     pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
     }
 
-    /// Asked at least once for every row of pixels whether to go on. It always says yes unless set.
+    /// A cancellation callback, called at least once for every row of pixels. By default the decode is never cancelled.
     #[must_use]
     pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
         self.check = check;
@@ -95,29 +95,30 @@ impl<'a> DecodeOptions<'a> {
     }
 }
 
-/// A decoded stream.
+/// A decoded picture.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Picture {
-    /// Red, green, blue and alpha, row by row. Below `rows` they are zero.
+    /// Interleaved RGBA samples. Rows from `rows` on are zero.
     pub samples: Vec<u8>,
-    /// Rows that could be decoded, counted from the top; at least one.
+    /// The number of decoded rows from the top, at least one.
     pub rows: usize,
 }
 
-/// Decodes a stream with its header.
+/// Decodes a stream with a header.
 ///
 /// # Errors
-/// [`DecodeError::Damaged`] where not even the first row is there, [`DecodeError::TooLarge`] and [`DecodeError::Cancelled`].
+/// [`DecodeError::Damaged`] if not even the first row can be decoded, [`DecodeError::TooLarge`] and
+/// [`DecodeError::Cancelled`].
 pub fn decode(stream: &[u8], options: &DecodeOptions<'_>) -> Result<Picture, DecodeError> {
     let Header { width, height, .. } = Header::read(stream)?;
     decode_headless(stream.get(Header::LEN..).unwrap_or_default(), (width, height), options)
 }
 
-/// Decodes a stream without header, of a picture of that width and height, as alpha is stored (section 2.7.1.2).
+/// Decodes a stream without header for a picture of this size, as in alpha chunks (section 2.7.1.2).
 ///
 /// # Errors
-/// As [`decode`]; [`DecodeError::Damaged`] as well for a side that is not in `1..=16384`.
+/// As [`decode`]; also [`DecodeError::Damaged`] if a side is not in `1..=16384`.
 pub fn decode_headless(
     stream: &[u8],
     (width, height): (u32, u32),
@@ -144,27 +145,27 @@ pub fn decode_headless(
     Ok(Picture { samples, rows })
 }
 
-/// What has been allocated for one picture, held against the limit.
+/// The memory allocated for a picture, and its limit.
 struct Memory {
     spent: u64,
     limit: u64,
 }
 
 impl Memory {
-    /// Counts what is about to be allocated.
+    /// Counts an allocation before it is made.
     fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
         self.spent = self.spent.saturating_add(bytes as u64);
         let Self { spent: needed, limit } = *self;
         if needed > limit { Err(DecodeError::TooLarge { needed, limit }) } else { Ok(()) }
     }
 
-    /// Counts what is no longer held.
+    /// Counts a deallocation.
     fn give_back(&mut self, bytes: usize) {
         self.spent = self.spent.saturating_sub(bytes as u64);
     }
 }
 
-/// Samples of so many pixels.
+/// Allocates the samples of this number of pixels.
 fn zeroed_samples(pixels: usize, memory: &mut Memory) -> Result<Vec<u8>, DecodeError> {
     memory.spend(pixels * size_of::<Pixel>())?;
     Ok(vec![0; pixels * size_of::<Pixel>()])

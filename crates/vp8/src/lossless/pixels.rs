@@ -1,18 +1,18 @@
-//! Images of pixels: the picture itself, and the small ones that say how to read it (section 3.6).
+//! Entropy-coded images: the picture itself, and the subresolution images that describe its coding (section 3.6).
 
 use super::bits::Bits;
 use super::codes::{Alphabet, Codes, Group, LENGTHS, LITERALS};
 use super::{Check, DecodeError, Memory, Pixel, damaged, go_on, zeroed_samples};
 
-/// What images are read from, and what they may cost.
+/// The bits of the stream, and the budget for decoding.
 pub(super) struct Source<'s, 'a> {
     pub(super) bits: Bits<'a>,
     pub(super) memory: &'s mut Memory,
     pub(super) check: Check<'s>,
 }
 
-/// Pixels near the current one that the first distances stand for (section 3.6.2.2.1): rows above it in the high half of a
-/// byte, and columns to the left in the low one, counted from 7 to the right.
+/// The pixels that short distance codes refer to (section 3.6.2.2.1): rows above the current one in the high half of a
+/// byte, and columns to the left in the low half, counted from 7 to the right.
 #[rustfmt::skip]
 const NEAR: [u8; 120] = [
     0x17, 0x08, 0x18, 0x16, 0x27, 0x09, 0x28, 0x26, 0x19, 0x15, 0x29, 0x25, 0x37, 0x0a, 0x38,
@@ -26,7 +26,7 @@ const NEAR: [u8; 120] = [
 ];
 
 impl Source<'_, '_> {
-    /// A small image, of which all must be there.
+    /// Reads a subresolution image, which must be complete.
     pub(super) fn sub_image(&mut self, width: usize, height: usize) -> Result<Vec<u8>, DecodeError> {
         let cache = Cache::read(&mut self.bits)?;
         let codes = Codes::read(&mut self.bits, 1, |_| true, cache.len(), self.memory, self.check)?;
@@ -40,7 +40,7 @@ impl Source<'_, '_> {
         Ok(samples)
     }
 
-    /// The picture itself, and how many of its pixels are there.
+    /// Reads the picture itself, and returns the number of decoded pixels.
     pub(super) fn main_image(
         &mut self,
         width: usize,
@@ -59,8 +59,8 @@ impl Source<'_, '_> {
         self.pixels(&codes, map.as_ref(), cache, width, pixels)
     }
 
-    /// The image that says which codes a part of the picture has (section 3.7.2.2). Files may define codes that no part
-    /// uses; groups are numbered without them.
+    /// Reads the image that assigns groups of codes to parts of the picture (section 3.7.2.2). A file may define unused
+    /// groups; the remaining ones are renumbered.
     fn group_map(&mut self, width: usize, height: usize) -> Result<GroupMap, DecodeError> {
         let bits = self.bits.read(3) + 2;
         let (across, down) = (width.div_ceil(1 << bits), height.div_ceil(1 << bits));
@@ -85,7 +85,7 @@ impl Source<'_, '_> {
         Ok(GroupMap { bits, across, groups, used })
     }
 
-    /// Decodes pixels, and tells how many there are: all of them, unless the stream ends or is damaged.
+    /// Decodes pixels, and returns their number: all of them, unless the stream ends or is damaged.
     fn pixels(
         &mut self,
         codes: &Codes,
@@ -150,18 +150,18 @@ impl Source<'_, '_> {
     }
 }
 
-/// The rest of a pixel behind its green.
+/// Reads the other samples of a pixel after green.
 #[inline(always)]
 fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Pixel {
     let red = codes.symbol(bits, group, Alphabet::Red);
     let blue = codes.symbol(bits, group, Alphabet::Blue);
-    // Three codes of 15 bits are as much as was filled.
+    // The buffer contains at least the 45 bits of three codes.
     bits.fill();
     let alpha = codes.symbol(bits, group, Alphabet::Alpha);
     [red as u8, green, blue as u8, alpha as u8]
 }
 
-/// A length or distance: a prefix, and bits behind it (section 3.6.2.2).
+/// Reads a length or distance: a prefix and extra bits (section 3.6.2.2).
 #[inline(always)]
 fn number(bits: &mut Bits<'_>, prefix: usize) -> usize {
     if prefix < 4 {
@@ -171,7 +171,7 @@ fn number(bits: &mut Bits<'_>, prefix: usize) -> usize {
     ((2 + prefix % 2) << extra) + bits.take(extra as u32) as usize + 1
 }
 
-/// How many pixels before the current one a distance leads.
+/// Converts a distance code to a number of pixels.
 #[inline(always)]
 fn distance(code: usize, width: usize) -> usize {
     match NEAR.get(code - 1) {
@@ -180,19 +180,19 @@ fn distance(code: usize, width: usize) -> usize {
     }
 }
 
-/// Which group of codes each square of the picture has.
+/// The group of codes for each square of the picture.
 struct GroupMap {
-    /// Squares have sides of two to this power.
+    /// The binary logarithm of the side of a square.
     bits: u32,
-    /// Squares in a row.
+    /// The number of squares in a row.
     across: usize,
     groups: Vec<u16>,
-    /// Of all groups of the file, which are used.
+    /// Which of the groups in the file are used.
     used: Vec<bool>,
 }
 
 impl GroupMap {
-    /// The group at a pixel, and the column behind the end of its square.
+    /// The group at a pixel, and the column after the end of its square.
     #[inline(always)]
     fn at(&self, x: usize, y: usize) -> (usize, usize) {
         let column = x >> self.bits;
@@ -201,7 +201,7 @@ impl GroupMap {
     }
 }
 
-/// The colours that came last, by a hash of theirs (section 3.6.2.3).
+/// The colour cache, indexed by a hash of the colour (section 3.6.2.3).
 struct Cache {
     colours: Vec<Pixel>,
     /// Bits of the hash; 0 without a cache.

@@ -1,4 +1,4 @@
-//! What was done to the pixels to make them smaller, undone (section 3.5).
+//! The inverse transforms of VP8L (section 3.5).
 
 use super::pixels::Source;
 use super::{Check, DecodeError, Pixel, damaged, go_on};
@@ -6,25 +6,25 @@ use super::{Check, DecodeError, Pixel, damaged, go_on};
 /// The transforms of a picture, in the order in which they were applied.
 pub(super) struct Transforms {
     list: Vec<Transform>,
-    /// Pixels in a row of the picture, and of what is left of it after all transforms.
+    /// The width of the picture, and the width after all transforms.
     width: usize,
     coded_width: usize,
 }
 
 enum Transform {
-    /// Pixels are differences from what their neighbours predict, in a way that each square chooses.
+    /// Pixels are residuals of a prediction from their neighbours; each square has its predictor.
     Predictor(Squares),
-    /// Red and blue are differences from what other colours predict.
+    /// Red and blue are residuals of a prediction from other channels.
     Colour(Squares),
     /// Red and blue are differences from green.
     Green,
-    /// Pixels are indices; several of them share one where there are few colours.
+    /// Pixels are palette indices; if there are few colours, several indices are packed into one pixel.
     Palette { colours: Vec<Pixel>, pixels_per_pixel_bits: u32 },
 }
 
-/// One pixel for each square of a picture.
+/// A pixel for each square of a picture.
 struct Squares {
-    /// Squares have sides of two to this power.
+    /// The binary logarithm of the side of a square.
     bits: u32,
     across: usize,
     samples: Vec<u8>,
@@ -38,7 +38,7 @@ impl Squares {
         Ok(Self { bits, across, samples })
     }
 
-    /// The squares that a row goes through: which columns, and the pixel of each.
+    /// Iterates over the squares of a row: the range of columns, and the pixel of each.
     fn row(&self, y: usize, width: usize) -> impl Iterator<Item = (std::ops::Range<usize>, Pixel)> {
         let row = self.samples.as_chunks::<4>().0.iter().skip((y >> self.bits) * self.across).take(self.across);
         let side = 1 << self.bits;
@@ -72,12 +72,13 @@ impl Transforms {
         Ok(transforms)
     }
 
-    /// Pixels in a row that is coded.
+    /// The width of a coded row.
     pub(super) fn coded_width(&self) -> usize {
         self.coded_width
     }
 
-    /// Makes coded rows, which stand at the beginning of `pixels`, the rows of the picture, which fill it.
+    /// Applies the inverse transforms in place: `pixels` begins with the coded rows, and is filled with the rows of the
+    /// picture.
     pub(super) fn undo(&self, pixels: &mut [Pixel], rows: usize, check: Check<'_>) -> Result<(), DecodeError> {
         let mut width = self.coded_width;
         for transform in self.list.iter().rev() {
@@ -98,7 +99,7 @@ impl Transforms {
 }
 
 impl Transform {
-    /// The colours of the palette are stored as differences from the one before (section 3.5.4).
+    /// Reads the palette, whose colours are stored as differences from the previous one (section 3.5.4).
     fn palette(source: &mut Source<'_, '_>) -> Result<Self, DecodeError> {
         let count = source.bits.read(8) as usize + 1;
         let samples = source.sub_image(count, 1)?;
@@ -129,7 +130,7 @@ fn with_green([red, green, blue, alpha]: Pixel) -> Pixel {
     [red.wrapping_add(green), green, blue.wrapping_add(green), alpha]
 }
 
-/// Section 3.5.1.
+/// The inverse predictor transform (section 3.5.1).
 fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Check<'_>) -> Result<(), DecodeError> {
     const BLACK: Pixel = [0, 0, 0, 255];
     let (first, rest) = pixels.split_at_mut(width);
@@ -158,7 +159,7 @@ fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, check: 
                 11 => predict(row, above, columns, select),
                 12 => predict(row, above, columns, |n| gradient(n.left, n.top, n.top_left)),
                 13 => predict(row, above, columns, |n| half_gradient(mean(n.left, n.top), n.top_left)),
-                // The last two numbers have no meaning, and libwebp takes them for 0.
+                // The last two predictors are undefined; libwebp treats them as predictor 0.
                 _ => predict(row, above, columns, |_| BLACK),
             }
         }
@@ -167,7 +168,7 @@ fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, check: 
     Ok(())
 }
 
-/// The pixels from which one is predicted.
+/// The neighbours that predict a pixel.
 struct Neighbours {
     left: Pixel,
     top: Pixel,
@@ -177,7 +178,7 @@ struct Neighbours {
 
 #[inline(always)]
 fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, mode: impl Fn(Neighbours) -> Pixel) {
-    // In the last column, what is right of the row above is the beginning of this one.
+    // In the last column, the pixel above right is the first pixel of the current row.
     let behind = row[0];
     let mut left = row[columns.start - 1];
     let neighbours = above[columns.start - 1..].windows(3).map(|window| (window[0], window[1], window[2]));
@@ -188,14 +189,14 @@ fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, 
     }
 }
 
-/// The mean of each sample, rounded down.
+/// The average of each sample, rounded down.
 #[inline(always)]
 fn mean(one: Pixel, other: Pixel) -> Pixel {
     let (one, other) = (u32::from_ne_bytes(one), u32::from_ne_bytes(other));
     ((one & other) + (((one ^ other) & 0xfefe_fefe) >> 1)).to_ne_bytes()
 }
 
-/// Left or top, whichever is nearer to their gradient.
+/// Left or top, whichever is nearer to the gradient (section 3.5.1).
 #[inline(always)]
 fn select(n: Neighbours) -> Pixel {
     let difference = |one: Pixel, other: Pixel| -> u32 {
@@ -220,7 +221,7 @@ fn half_gradient(mean: Pixel, corner: Pixel) -> Pixel {
     })
 }
 
-/// Section 3.5.2.
+/// The inverse colour transform (section 3.5.2).
 fn undo_colour(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Check<'_>) -> Result<(), DecodeError> {
     for (row, y) in pixels.chunks_exact_mut(width).zip(0..) {
         go_on(check)?;
@@ -236,13 +237,14 @@ fn undo_colour(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Che
     Ok(())
 }
 
-/// The product of two signed numbers, in parts of 32.
+/// The product of two signed numbers, divided by 32.
 #[inline(always)]
 fn share(factor: u8, sample: u8) -> u8 {
     ((i16::from(factor.cast_signed()) * i16::from(sample.cast_signed())) >> 5) as u8
 }
 
-/// Section 3.5.4. Indices that name no colour are transparent. Rows grow in their place, from the last pixel on.
+/// The inverse palette transform (section 3.5.4). Indices outside of the palette are transparent. Rows are expanded in
+/// place, from the last pixel on.
 fn undo_palette(colours: &[Pixel], shared_bits: u32, pixels: &mut [Pixel], coded_width: usize, width: usize) {
     let bits = 8 >> shared_bits;
     let rows = pixels.len() / width;

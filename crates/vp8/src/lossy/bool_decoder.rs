@@ -1,19 +1,19 @@
 //! The boolean entropy decoder (RFC 6386, section 7).
 //!
-//! The next bits of the data stand at the top of a 64 bit word, which is topped up without a branch. Reading past the
-//! end gives zeros and is remembered.
+//! The next bits are at the top of a 64-bit word, which is refilled without a branch. Reading past the end returns
+//! zeros, which is recorded.
 
-/// Reads booleans of given probabilities. A small value: hot loops work on a copy in registers and store it back.
+/// Reads booleans with given probabilities. It is small: hot loops copy it to registers and store it back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BoolDecoder<'a> {
-    /// Bytes of which no bit counts as valid yet.
+    /// The bytes that have not been counted into the word.
     rest: &'a [u8],
     value: u64,
-    /// Valid bits at the top of `value`.
+    /// The number of valid bits at the top of `value`.
     bits: u32,
-    /// `128..=255`.
+    /// The range, `128..=255`.
     range: u32,
-    /// Zero bytes that were made up behind the end.
+    /// The number of zero bytes that were appended after the end.
     missing: usize,
 }
 
@@ -22,14 +22,14 @@ impl<'a> BoolDecoder<'a> {
         Self { rest: bytes, value: 0, bits: 0, range: 255, missing: 0 }
     }
 
-    /// Whether a boolean was read that the data does not hold all bits of. What an encoder writes never is: it ends
-    /// with more than the 8 bits that a decoder looks at.
+    /// Whether a boolean was read whose bits are not all part of the data. This never happens with the output of an
+    /// encoder, which ends with more than the 8 bits that a decoder looks at.
     #[inline]
     pub(super) fn is_exhausted(&self) -> bool {
         8 * (self.missing + 1) > self.bits as usize + 8 * self.rest.len()
     }
 
-    /// Makes at least 56 bits valid: enough for seven [`bit`](Self::bit)s.
+    /// Makes at least 56 bits valid, which suffices for seven calls of [`bit`](Self::bit).
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         let taken = ((63 - self.bits) >> 3) as usize;
@@ -42,7 +42,7 @@ impl<'a> BoolDecoder<'a> {
         self.bits |= 56;
     }
 
-    /// By value, so that the reader need not live in memory for the sake of this way.
+    /// By value, so that this path does not force the reader into memory.
     #[cold]
     fn refilled_near_end(mut self, taken: usize) -> Self {
         let mut bytes = [0; 8];
@@ -56,8 +56,8 @@ impl<'a> BoolDecoder<'a> {
         self
     }
 
-    /// The next boolean, which is false with a probability of `probability / 256`. At least 8 bits must be valid, and
-    /// up to 7 are used.
+    /// Reads a boolean, which is false with a probability of `probability / 256`. At least 8 bits must be valid, of
+    /// which up to 7 are consumed.
     #[inline(always)]
     pub(super) fn bit(&mut self, probability: u8) -> bool {
         let split = 1 + (((self.range - 1) * u32::from(probability)) >> 8);
@@ -76,7 +76,7 @@ impl<'a> BoolDecoder<'a> {
         bit
     }
 
-    /// `magnitude` or its negative, by an even chance that no branch can predict.
+    /// `magnitude` or its negative with equal probability, without a branch.
     #[inline(always)]
     pub(super) fn signed(&mut self, magnitude: i32) -> i32 {
         let split = self.range.div_ceil(2);
@@ -92,24 +92,24 @@ impl<'a> BoolDecoder<'a> {
         (magnitude ^ mask as i32) - mask as i32
     }
 
-    /// The next boolean, however many bits are valid.
+    /// Reads a boolean, regardless of the number of valid bits.
     #[inline(always)]
     pub(super) fn read(&mut self, probability: u8) -> bool {
         self.refill();
         self.bit(probability)
     }
 
-    /// A boolean of even chance.
+    /// Reads a boolean with equal probabilities.
     pub(super) fn flag(&mut self) -> bool {
         self.read(128)
     }
 
-    /// An unsigned number, the highest bit first.
+    /// Reads an unsigned number, the highest bit first.
     pub(super) fn literal(&mut self, bits: u32) -> u8 {
         (0..bits).fold(0, |number, _| number << 1 | u8::from(self.flag()))
     }
 
-    /// A magnitude and a sign, if a flag says that they are there.
+    /// Reads a magnitude and a sign, if a flag says that they are present.
     pub(super) fn optional_signed(&mut self, bits: u32) -> Option<i8> {
         self.flag().then(|| {
             let magnitude = self.literal(bits) as i8;
@@ -122,7 +122,7 @@ impl<'a> BoolDecoder<'a> {
 mod tests {
     use super::*;
 
-    /// The encoder of section 7.3, as plain as can be: exact arithmetic on a growing number.
+    /// The encoder of section 7.3 in its simplest form: exact arithmetic on a growing number.
     fn encode(bits: &[(bool, u8)]) -> Vec<u8> {
         let (mut out, mut range, mut bottom, mut count) = (Vec::new(), 255u32, 0u64, 24);
         for &(bit, probability) in bits.iter().chain(&[(false, 128); 32]) {

@@ -1,30 +1,30 @@
 //! The loop filter (RFC 6386, section 15).
 //!
-//! Prediction within a frame looks at samples before they are filtered, so that the filter can run a row of macroblocks
-//! behind, and could be left out.
+//! Intra prediction uses unfiltered samples, so that the filter can run one row of macroblocks behind, and could be
+//! omitted.
 
 use super::header::FilterKind;
 use super::lanes::{Lanes, transposed};
 
-/// How strongly a macroblock is filtered.
+/// The filter parameters of a macroblock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Strength {
-    /// Limit of the difference across an edge between blocks; 0 filters nothing.
+    /// The limit for the difference across an edge between blocks; 0 disables the filter.
     edge: u8,
-    /// Limit of differences beside an edge.
+    /// The limit for differences next to an edge.
     interior: u8,
-    /// Differences beside the edge that are higher than this are of high variance.
+    /// The threshold above which differences next to the edge have high variance.
     variance: u8,
-    /// Whether the edges between blocks are filtered too.
+    /// Whether edges between blocks are filtered too.
     has_inner: bool,
 }
 
-/// How much higher the limit is at the edges of a macroblock.
+/// The additional limit at the edges of a macroblock.
 const MACROBLOCK_EDGE: u8 = 4;
 
 impl Strength {
-    /// From a level in `0..=63` and a sharpness in `0..=7` (sections 15.2 and 15.3). Key frames have thresholds of their
-    /// own for high variance.
+    /// Derives the parameters from a level in `0..=63` and a sharpness in `0..=7` (sections 15.2 and 15.3). Key frames
+    /// have their own thresholds for high variance.
     pub(super) fn new(level: u8, sharpness: u8) -> Self {
         if level == 0 {
             return Self::default();
@@ -43,23 +43,25 @@ impl Strength {
         Self { edge: 2 * level + interior, interior, variance, has_inner: false }
     }
 
-    /// The same for a macroblock whose inner edges are filtered too, or not.
+    /// Sets whether inner edges are filtered.
     pub(super) fn with_inner(self, has_inner: bool) -> Self {
         Self { has_inner, ..self }
     }
 }
 
-/// Rows of luma and of chroma above a macroblock that its filter looks at, or that are given away in pairs with those.
+/// The number of rows of luma and of chroma above a macroblock that its filter uses, or that are emitted in pairs with
+/// those.
 pub(super) const HELD: (usize, usize) = (8, 4);
 
-/// The samples of a macroblock below the last rows of the one above it. A row of chroma is one of U and one of V.
+/// The samples of a macroblock, preceded by the last rows of the one above it. A row of chroma is one of U followed by
+/// one of V.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) luma: [Lanes; HELD.0 + 16],
     pub(super) chroma: [Lanes; HELD.1 + 8],
 }
 
-/// Filters a macroblock. Those above and to the left must be done, except for the edges to this one.
+/// Filters a macroblock. Those above and to the left must have been filtered, except for the edges to this one.
 #[inline(always)]
 pub(super) fn filter_macroblock(
     kind: FilterKind,
@@ -85,11 +87,11 @@ pub(super) fn filter_macroblock(
     }
 }
 
-/// What is done to the samples at an edge, given as four lanes before it and four after it.
+/// The operation on the samples at an edge, given as four lanes before it and four after it.
 trait Filter {
-    /// Between macroblocks.
+    /// At an edge between macroblocks.
     fn outer(&self, lanes: &mut [Lanes; 8]);
-    /// Between the blocks of one.
+    /// At an edge between blocks of a macroblock.
     fn inner(&self, lanes: &mut [Lanes; 8]);
 }
 
@@ -160,7 +162,7 @@ fn filter_inner_columns(filter: &impl Filter, column: &mut Column) {
     }
 }
 
-/// U and V at once.
+/// Filters U and V together.
 #[inline(always)]
 fn filter_chroma(
     filter: &impl Filter,
@@ -203,7 +205,7 @@ fn filter_chroma(
 
 #[inline(always)]
 fn difference(a: u8, b: u8) -> u8 {
-    // Not `abs_diff`, of which the compiler makes 32 bit arithmetic.
+    // Not `abs_diff`, which is compiled to 32-bit arithmetic.
     a.saturating_sub(b) | b.saturating_sub(a)
 }
 
@@ -224,20 +226,20 @@ const fn unsigned(sample: i8) -> u8 {
     sample as u8 ^ 0x80
 }
 
-/// What is taken from the sample after the edge, and what is added to the one before.
+/// The adjustments to subtract after the edge and to add before it.
 #[inline(always)]
 fn halves(adjustment: i8) -> (i8, i8) {
     (adjustment.saturating_add(4) >> 3, adjustment.saturating_add(3) >> 3)
 }
 
-/// `base + 3 * (q0 - p0)`, clamped; it does not matter whether the steps are.
+/// `base + 3 * (q0 - p0)`, clamped; intermediate clamping makes no difference.
 #[inline(always)]
 fn adjustment(base: i8, p0: i8, q0: i8) -> i8 {
     let across = q0.saturating_sub(p0);
     base.saturating_add(across).saturating_add(across).saturating_add(across)
 }
 
-/// Section 15.2.
+/// The simple filter (section 15.2).
 struct Simple {
     outer: u8,
     inner: u8,
@@ -272,7 +274,7 @@ impl Filter for Simple {
     }
 }
 
-/// Section 15.3.
+/// The normal filter (section 15.3).
 struct Normal(Strength);
 
 impl Normal {
@@ -290,7 +292,7 @@ impl Normal {
             & (difference(q3, q2) <= interior)
     }
 
-    /// Whether the samples beside an edge are of high variance.
+    /// Whether the samples next to an edge have high variance.
     #[inline(always)]
     fn is_varied(&self, p1: u8, p0: u8, q0: u8, q1: u8) -> bool {
         (difference(p1, p0) > self.0.variance) | (difference(q1, q0) > self.0.variance)

@@ -1,4 +1,4 @@
-//! The way through a frame: a row of macroblocks is read, predicted and summed up, then filtered, then given away.
+//! Decoding of a frame: each row of macroblocks is parsed, predicted and reconstructed, then filtered, then emitted.
 
 use super::filter::{Column, HELD, Strength, filter_macroblock};
 use super::header::{FilterKind, Header, Start};
@@ -10,15 +10,15 @@ use super::workspace::{Bottom, START, START_V, Workspace, block_mut};
 use super::{DecodeError, DecodeOptions, Sink, damaged, go_on};
 use image_origin_kernel::{Kernel, dispatch};
 
-/// Rows in a macroblock.
+/// The number of rows in a macroblock.
 const ROWS: (usize, usize) = (16, 8);
 
-/// A sample that there is no data for.
+/// The value of missing samples.
 const GREY: u8 = 128;
 
 const GREY_COLUMN: Column = Column { luma: [[GREY; 16]; HELD.0 + ROWS.0], chroma: [[GREY; 16]; HELD.1 + ROWS.1] };
 
-/// What a macroblock leaves for its neighbours to the right and below.
+/// The contexts of a macroblock for its neighbours to the right and below.
 #[derive(Debug, Clone, Copy)]
 struct Border {
     modes: modes::Border,
@@ -31,28 +31,28 @@ impl Border {
     }
 }
 
-/// A frame on its way.
+/// A frame that is being decoded.
 pub(super) struct Frame<'a> {
     header: Header<'a>,
     width: usize,
     height: usize,
-    /// Macroblocks across and down.
+    /// The number of macroblocks in a row, and of rows.
     columns: usize,
     rows: usize,
     above: Vec<Border>,
     bottoms: Vec<Bottom>,
     workspace: Workspace,
     coefficients: Coefficients,
-    /// Of this row of macroblocks.
+    /// The filter parameters of the current row of macroblocks.
     strengths: Vec<Strength>,
-    /// The samples of this row of macroblocks.
+    /// The samples of the current row of macroblocks.
     samples: Vec<Column>,
-    /// Whether the data has ended before the frame.
+    /// Whether the data has ended early.
     is_cut: bool,
 }
 
 impl<'a> Frame<'a> {
-    /// Bytes that a frame of that width allocates, most of them for each column of macroblocks.
+    /// The memory in bytes for a frame of this width, mostly for each column of macroblocks.
     pub(super) fn memory(width: u32) -> u64 {
         let rows = 16 + 16 + 8 + 8;
         let column = rows + size_of::<Column>() + size_of::<Border>() + size_of::<Bottom>() + size_of::<Strength>();
@@ -77,7 +77,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Gives the rows of samples that `options` ask for to `sink`.
+    /// Emits the rows of samples that `options` request to `sink`.
     pub(super) fn decode(mut self, options: &DecodeOptions<'_>, sink: &mut dyn Sink) -> Result<(), DecodeError> {
         let is_filtered = options.filtered && self.header.filter != FilterKind::None;
         let mut emitter = Emitter::new(&self);
@@ -100,7 +100,7 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Reads a row of macroblocks up to the column where the data ends.
+    /// Reads a row of macroblocks, and returns the column at which the data ends.
     #[inline(always)]
     fn read_row(&mut self, row: usize) -> usize {
         let mut left = Border::outside();
@@ -113,7 +113,7 @@ impl<'a> Frame<'a> {
         self.columns
     }
 
-    /// Reads a macroblock, and predicts it from its neighbours; whether the data was there.
+    /// Reads and reconstructs a macroblock; returns whether its data was complete.
     #[inline(always)]
     fn read_macroblock(&mut self, row: usize, column: usize, left: &mut Border) -> bool {
         let above = &mut self.above[column];
@@ -188,7 +188,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Takes the macroblock out of the workspace.
+    /// Copies the macroblock out of the workspace.
     #[inline(always)]
     fn store(&mut self, column: usize) {
         self.bottoms[column] = self.workspace.bottom();
@@ -201,7 +201,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Makes the macroblocks from a column on grey.
+    /// Fills the macroblocks from a column on with grey.
     fn make_grey(&mut self, column: usize) {
         for Column { luma, chroma } in &mut self.samples[column..] {
             luma[HELD.0..].fill([GREY; 16]);
@@ -256,12 +256,12 @@ impl Kernel for FilterRow<'_, '_> {
     }
 }
 
-/// Gives rows away as soon as the filter is done with them.
+/// Emits rows as soon as they are filtered.
 struct Emitter {
-    /// Rows of whole macroblocks: two of luma and one of each chroma plane.
+    /// Complete rows: two of luma and one of each chroma plane.
     luma: [Vec<u8>; 2],
     chroma: [Vec<u8>; 2],
-    /// Rows of luma that were given.
+    /// The number of rows of luma that were emitted.
     rows_done: usize,
 }
 
@@ -286,7 +286,7 @@ impl Emitter {
         }
     }
 
-    /// Makes rows of the samples that belong to a row of chroma.
+    /// Assembles the rows of samples that belong to a row of chroma.
     fn gather(&mut self, columns: &[Column], y: usize) {
         let [one, other] = self.luma.each_mut().map(|row| row.as_chunks_mut::<16>().0);
         let [u, v] = self.chroma.each_mut().map(|row| row.as_chunks_mut::<8>().0);

@@ -6,22 +6,22 @@ use super::tables::{AC_STEPS, DC_STEPS, TOKEN_DEFAULTS, TOKEN_UPDATES};
 use super::tokens::Probabilities;
 use super::{DecodeError, damaged};
 
-/// The frame tag, the start code and the two sides.
+/// The length of the frame tag, the start code and the dimensions.
 const START_LEN: usize = 10;
 
 pub(super) const SEGMENTS: usize = 4;
 
-/// What stands before the compressed data.
+/// The uncompressed data chunk at the start of a frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Bytes of the partition that holds the header and the modes.
+    /// The length in bytes of the first partition, with the header and the modes.
     first_partition: usize,
 }
 
 impl Start {
-    /// Reads the uncompressed part of a key frame's header (section 9.1).
+    /// Parses the uncompressed part of a key frame's header (section 9.1).
     pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Some(&[t0, t1, t2, s0, s1, s2, w0, w1, h0, h1]) = bytes.first_chunk::<START_LEN>() else {
             return Err(damaged("the frame ends within its header"));
@@ -33,7 +33,7 @@ impl Start {
         if (tag >> 1) & 7 > 3 {
             return Err(damaged("the frame is of an unknown version"));
         }
-        // The upper two bits of the sides ask for enlargement, which nobody does.
+        // The upper two bits of the dimensions request upscaling, which decoders ignore.
         let side = |low, high| usize::from(u16::from_le_bytes([low, high]) & 0x3fff);
         let (width, height) = (side(w0, w1), side(h0, h1));
         if width == 0 || height == 0 {
@@ -43,10 +43,10 @@ impl Start {
     }
 }
 
-/// Steps between the levels of DC and of AC coefficients.
+/// The quantizer steps of DC and of AC coefficients.
 pub(super) type Steps = [i32; 2];
 
-/// How the coefficients of a segment are scaled (section 14.1).
+/// The quantizers of a segment (section 14.1).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quantizer {
     pub(super) y1: Steps,
@@ -54,7 +54,7 @@ pub(super) struct Quantizer {
     pub(super) chroma: Steps,
 }
 
-/// Which loop filter is used.
+/// The loop filter type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FilterKind {
     None,
@@ -62,25 +62,25 @@ pub(super) enum FilterKind {
     Normal,
 }
 
-/// A frame's header, and its data in the parts that are read each on its own.
+/// A frame's header, and its partitions.
 pub(super) struct Header<'a> {
-    /// Where each macroblock names its segment: the probabilities of the tree.
+    /// The probabilities of the segment tree, if macroblocks contain their segment.
     pub(super) segment_tree: Option<[u8; 3]>,
     pub(super) quantizers: [Quantizer; SEGMENTS],
     pub(super) filter: FilterKind,
-    /// By segment, and whether the macroblock is predicted in blocks of 4x4.
+    /// By segment, and by whether the macroblock is predicted in 4x4 blocks.
     pub(super) strengths: [[Strength; 2]; SEGMENTS],
     pub(super) tokens: Box<Probabilities>,
-    /// Where macroblocks may say that they have no coefficients: how likely they have some.
+    /// The probability that a macroblock has coefficients, if macroblocks contain a skip flag.
     pub(super) skip: Option<u8>,
     /// The rest of the first partition.
     pub(super) modes: BoolDecoder<'a>,
-    /// The partitions of coefficients, which rows of macroblocks take turns in.
+    /// The coefficient partitions, which rows of macroblocks use in turns.
     pub(super) partitions: Vec<BoolDecoder<'a>>,
 }
 
 impl<'a> Header<'a> {
-    /// Reads the header of the frame that begins with `start`. The first partition must be there in full.
+    /// Parses the header of the frame that begins with `start`. The first partition must be complete.
     pub(super) fn read(start: &Start, bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let after = bytes.get(START_LEN..).unwrap_or_default();
         let Some((first, rest)) = after.split_at_checked(start.first_partition) else {
@@ -104,10 +104,10 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Adjustments by segment (section 9.3).
+/// The adjustments for each segment (section 9.3).
 struct Segmentation {
     tree: Option<[u8; 3]>,
-    /// Added to what holds for all of the frame, or instead of it.
+    /// Whether adjustments replace the frame's values, or are added to them.
     is_absolute: bool,
     quantizer: [i8; SEGMENTS],
     filter_level: [i8; SEGMENTS],
@@ -120,7 +120,7 @@ impl Segmentation {
             return segmentation;
         }
         let has_tree = reader.flag();
-        // Segments without adjustments have all values zero, in libwebp too; no encoder writes such.
+        // Segments without adjustments have all values zero, as in libwebp; no encoder produces this.
         segmentation.is_absolute = true;
         if reader.flag() {
             segmentation.is_absolute = reader.flag();
@@ -137,7 +137,7 @@ impl Segmentation {
     }
 }
 
-/// Sections 9.4, 15.2 and 15.3: from the levels to what samples are compared with.
+/// Derives the filter parameters (sections 9.4, 15.2 and 15.3).
 fn read_filter(reader: &mut BoolDecoder<'_>, segmentation: &Segmentation) -> (FilterKind, [[Strength; 2]; SEGMENTS]) {
     let is_simple = reader.flag();
     let level = reader.literal(6);
@@ -145,7 +145,7 @@ fn read_filter(reader: &mut BoolDecoder<'_>, segmentation: &Segmentation) -> (Fi
     let has_deltas = reader.flag();
     let (mut intra_delta, mut blocks_delta) = (0, 0);
     if has_deltas && reader.flag() {
-        // The first of each four is that of key frames, and of prediction in blocks of 4x4.
+        // The first of each group of four applies to key frames, and to prediction in 4x4 blocks.
         let deltas = [(); 8].map(|()| reader.optional_signed(6).unwrap_or(0));
         (intra_delta, blocks_delta) = (i32::from(deltas[0]), i32::from(deltas[4]));
     }
@@ -162,7 +162,7 @@ fn read_filter(reader: &mut BoolDecoder<'_>, segmentation: &Segmentation) -> (Fi
     (kind, std::array::from_fn(|segment| [false, true].map(|in_blocks| strength(segment, in_blocks))))
 }
 
-/// Section 9.5: sizes of all partitions but the last, and then the partitions, of which the end may be missing.
+/// Splits the coefficient partitions by the sizes of all but the last (section 9.5). The data may be truncated.
 fn split_partitions(count: usize, bytes: &[u8]) -> Result<Vec<BoolDecoder<'_>>, DecodeError> {
     let Some((sizes, mut rest)) = bytes.split_at_checked(3 * (count - 1)) else {
         return Err(damaged("the frame ends before its partitions"));

@@ -1,13 +1,13 @@
-//! Sixteen samples side by side, in loops that compilers make vector instructions of: no branches, and nothing wider
-//! than the samples where that can be.
+//! Operations on sixteen samples at once, written as loops that compilers vectorize: without branches, and without
+//! wider types than needed.
 
-/// Samples at the same distance from an edge, along it; or two times eight samples across it.
+/// Samples at the same distance from an edge, along it; or two groups of eight samples across it.
 pub(super) type Lanes = [u8; 16];
 
-/// Makes columns of rows, in each half on its own: quarters change places, then quarters of those, then samples.
+/// Transposes rows and columns, in each half separately: first by quarters, then by their quarters, then by samples.
 #[inline(always)]
 pub(super) fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
-    // A number is a row of one half. Numbers as they are read are in the machine's order, of which swaps know nothing.
+    // An integer is a row of one half, in native byte order, which the swaps do not depend on.
     let mut rows: [[u64; 2]; 8] = bytemuck::cast(rows);
     swap::<4>(&mut rows, [0, 1, 2, 3], 32, 0x0000_0000_ffff_ffff);
     swap::<2>(&mut rows, [0, 1, 4, 5], 16, 0x0000_ffff_0000_ffff);
@@ -15,7 +15,7 @@ pub(super) fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
     bytemuck::cast(rows)
 }
 
-/// Exchanges parts of rows with parts of those `DISTANCE` below them.
+/// Exchanges parts of rows with parts of the rows `DISTANCE` below.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "two rows of one array")]
 fn swap<const DISTANCE: usize>(rows: &mut [[u64; 2]; 8], upper: [usize; 4], shift: u32, mask: u64) {

@@ -1,10 +1,10 @@
-//! VP8 key frames, which are what lossy WebP pictures are (RFC 6386, whose sections the comments cite).
+//! A decoder for VP8 key frames, which lossy WebP pictures consist of (RFC 6386, whose sections the comments cite).
 //!
-//! The bytes of a frame come in; its samples go out row by row, luma and subsampled chroma, so that a few rows of
-//! macroblocks are all that is ever held. At full size the samples are those that libwebp gives.
+//! Samples are emitted row by row, luma and subsampled chroma, so that only a few rows of macroblocks are in memory.
+//! They equal those of libwebp.
 //!
-//! What must hold: no input makes it panic, allocate more than [`memory`], or work longer than the size of the picture
-//! warrants. Damage before the first macroblock is a [`DecodeError`]; after that the picture is given as far as it goes, and
+//! No input makes it panic, allocate more than [`memory`], or take time out of proportion to the size of the picture.
+//! Damage before the first macroblock is a [`DecodeError`]; after that the picture is emitted as far as possible, with
 //! grey below.
 
 mod bool_decoder;
@@ -25,7 +25,7 @@ use crate::{Check, DecodeError, damaged, go_on};
 use frame::Frame;
 use header::{Header, Start};
 
-/// How to decode. Each method sets one option and returns the options.
+/// The options of a decode.
 #[derive(Clone, Copy)]
 pub struct DecodeOptions<'a> {
     filtered: bool,
@@ -49,22 +49,22 @@ impl std::fmt::Debug for DecodeOptions<'_> {
 }
 
 impl<'a> DecodeOptions<'a> {
-    /// Whether the loop filter is run (section 15). It is unless set. A picture that is made eight times smaller afterwards
-    /// looks the same without.
+    /// Whether the loop filter is applied (section 15). It is by default. A picture that is reduced eight times
+    /// afterwards looks the same without it.
     #[must_use]
     pub const fn filtered(mut self, filtered: bool) -> Self {
         self.filtered = filtered;
         self
     }
 
-    /// Rows that are needed, counted from the top; a few more may come. All of them unless set.
+    /// The number of rows that are needed, counted from the top; a few more may be emitted. All rows by default.
     #[must_use]
     pub const fn rows(mut self, rows: usize) -> Self {
         self.rows = rows;
         self
     }
 
-    /// Asked at every row of macroblocks whether to go on. It always says yes unless set.
+    /// A cancellation callback, called at every row of macroblocks. By default the decode is never cancelled.
     #[must_use]
     pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
         self.check = check;
@@ -72,10 +72,10 @@ impl<'a> DecodeOptions<'a> {
     }
 }
 
-/// What the samples are given to.
+/// A receiver of samples.
 pub trait Sink {
-    /// Takes the next two rows of luma and the row of U and of V that belongs to them. The second row of luma is not part
-    /// of the picture where its height is odd and this is the end of it.
+    /// Receives the next two rows of luma, and the corresponding row of U and of V. In the last pair of a picture of
+    /// odd height, the second row of luma is not part of the picture.
     fn pair(&mut self, luma: [&[u8]; 2], chroma: [&[u8]; 2]);
 }
 
@@ -88,15 +88,15 @@ pub fn size(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     Ok((start.width as u32, start.height as u32))
 }
 
-/// Most bytes that decoding a frame of that width allocates.
+/// The maximum memory in bytes for decoding a frame of this width.
 pub fn memory(width: u32) -> u64 {
     Frame::memory(width)
 }
 
-/// Decodes the rows that are needed, or a few more.
+/// Decodes the required rows.
 ///
 /// # Errors
-/// [`DecodeError::Damaged`] where there is not even a first macroblock, and [`DecodeError::Cancelled`].
+/// [`DecodeError::Damaged`] if not even the first macroblock can be decoded, and [`DecodeError::Cancelled`].
 pub fn decode(bytes: &[u8], options: &DecodeOptions<'_>, sink: &mut dyn Sink) -> Result<(), DecodeError> {
     let start = Start::read(bytes)?;
     let header = Header::read(&start, bytes)?;

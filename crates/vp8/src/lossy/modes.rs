@@ -1,10 +1,10 @@
-//! How each macroblock is predicted (RFC 6386, sections 10 and 11).
+//! Prediction modes of macroblocks (RFC 6386, sections 10 and 11).
 
 use super::bool_decoder::BoolDecoder;
 use super::header::Header;
 use super::tables::BLOCK_MODES;
 
-/// Prediction of a whole macroblock, luma or chroma (section 12.2 and 12.3).
+/// The prediction mode of a whole macroblock, luma or chroma (section 12.2 and 12.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Dc,
@@ -13,7 +13,7 @@ pub(super) enum Mode {
     TrueMotion,
 }
 
-/// Prediction of a block of 4x4 luma samples (section 12.3), in the order of the specification.
+/// The prediction mode of a block of 4x4 luma samples (section 12.3), in the order of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockMode {
     Dc,
@@ -29,7 +29,7 @@ pub(super) enum BlockMode {
 }
 
 impl From<Mode> for BlockMode {
-    /// What a block of a macroblock that is predicted as a whole counts as for its neighbours (section 11.3).
+    /// The block mode that a whole-macroblock mode implies as a context for its neighbours (section 11.3).
     fn from(mode: Mode) -> Self {
         match mode {
             Mode::Dc => Self::Dc,
@@ -40,14 +40,14 @@ impl From<Mode> for BlockMode {
     }
 }
 
-/// How luma is predicted.
+/// The prediction of luma.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Luma {
     Whole(Mode),
     Blocks([BlockMode; 16]),
 }
 
-/// What the first partition says of a macroblock.
+/// The data of a macroblock in the first partition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Macroblock {
     pub(super) segment: usize,
@@ -57,14 +57,14 @@ pub(super) struct Macroblock {
     pub(super) chroma: Mode,
 }
 
-/// The modes of the four blocks that border on the next macroblock in one direction.
+/// The modes of the four blocks at a border to the next macroblock.
 pub(super) type Border = [BlockMode; 4];
 
-/// What lies outside of the picture counts as this.
+/// The context outside of the picture.
 pub(super) const OUTSIDE: Border = [BlockMode::Dc; 4];
 
 impl Macroblock {
-    /// Reads the next macroblock's. `above` and `left` become its own lower and right border.
+    /// Reads the next macroblock. `above` and `left` are updated to its lower and right border.
     #[inline(always)]
     pub(super) fn read(header: &mut Header<'_>, above: &mut Border, left: &mut Border) -> Self {
         let reader = &mut header.modes;
@@ -116,7 +116,7 @@ fn read_blocks(reader: &mut BoolDecoder<'_>, above: &mut Border, left: &mut Bord
     modes
 }
 
-/// The tree of section 11.2. No mode is deeper than seven booleans.
+/// The tree of section 11.2, of a maximum depth of seven booleans.
 #[inline(always)]
 fn read_block(reader: &mut BoolDecoder<'_>, p: &[u8; 9]) -> BlockMode {
     reader.refill();

@@ -3,14 +3,14 @@
 use super::modes::{BlockMode, Mode};
 use super::workspace::{Block, STRIDE};
 
-/// Which neighbours of a macroblock are part of the picture.
+/// Which neighbours of a macroblock are inside the picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbours {
     pub(super) above: bool,
     pub(super) left: bool,
 }
 
-/// Predicts `SIZE` rows of `SIZE` samples that begin in the column `START` of the workspace's row 1 (sections 12.2, 12.3).
+/// Predicts `SIZE` rows of `SIZE` samples, starting at column `START` in row 1 of the workspace (sections 12.2, 12.3).
 #[inline(always)]
 pub(super) fn predict_whole<const SIZE: usize, const START: usize>(
     plane: &mut [u8],
@@ -58,19 +58,19 @@ pub(super) fn predict_whole<const SIZE: usize, const START: usize>(
     }
 }
 
-/// The mean of two samples.
+/// The rounded average of two samples.
 #[inline(always)]
 const fn mean(a: u8, b: u8) -> u8 {
     (a as u16 + b as u16).div_ceil(2) as u8
 }
 
-/// The mean of three, the middle one having twice the weight.
+/// The average of three samples, with double weight for the middle one.
 #[inline(always)]
 const fn smooth(a: u8, b: u8, c: u8) -> u8 {
     ((a as u16 + 2 * b as u16 + c as u16 + 2) / 4) as u8
 }
 
-/// Predicts a block of 4x4 (section 12.3).
+/// Predicts a 4x4 block (section 12.3).
 #[inline(always)]
 pub(super) fn predict_block(block: &mut Block, mode: BlockMode) {
     let [x, a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|place: usize| block[place]);
@@ -139,7 +139,7 @@ pub(super) fn predict_block(block: &mut Block, mode: BlockMode) {
     }
 }
 
-/// Four rows, of which each begins one further.
+/// Four rows, each of which starts one sample later.
 #[inline(always)]
 fn diagonals(s: [u8; 7]) -> [[u8; 4]; 4] {
     [[s[0], s[1], s[2], s[3]], [s[1], s[2], s[3], s[4]], [s[2], s[3], s[4], s[5]], [s[3], s[4], s[5], s[6]]]

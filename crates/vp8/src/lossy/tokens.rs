@@ -1,11 +1,11 @@
-//! Coefficients out of tokens (RFC 6386, section 13).
+//! Decoding of coefficients from tokens (RFC 6386, section 13).
 
 use super::bool_decoder::BoolDecoder;
 use super::header::{Quantizer, Steps};
 use super::tables::TokenProbabilities;
 use super::transform::{self, BlockRow};
 
-/// Section 13.2: the rows and columns of a block where coefficients stand, in the order in which they are stored.
+/// Section 13.2: the row and column of each coefficient of a block, in storage order.
 const ZIGZAG: [(usize, usize); 16] = [
     (0, 0),
     (0, 1),
@@ -25,10 +25,10 @@ const ZIGZAG: [(usize, usize); 16] = [
     (3, 3),
 ];
 
-/// Section 13.3: the band of each position, and one behind the last.
+/// Section 13.3: the band of each position, and one after the last.
 const BANDS: [usize; 17] = [0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0];
 
-/// Extra bits of the four kinds of large values (section 13.2).
+/// The probabilities of the extra bits for the four categories of large values (section 13.2).
 const LARGE: [&[u8]; 4] = [
     &[173, 148, 140],
     &[176, 155, 140, 135],
@@ -36,13 +36,13 @@ const LARGE: [&[u8]; 4] = [
     &[254, 254, 243, 230, 196, 177, 153, 140, 133, 130, 129],
 ];
 
-/// Probabilities at one position of a block, by how large the coefficient before was: 0, 1 or more.
+/// The probabilities at a position of a block, by whether the previous coefficient was 0, 1 or larger.
 type AtPosition = [[u8; 11]; 3];
 
-/// Token probabilities by kind of block and position, so that no band has to be looked up.
+/// The token probabilities by block type and position, so that no band has to be looked up.
 pub(super) struct Probabilities([[AtPosition; 17]; 4]);
 
-/// Kinds of blocks (section 13.3).
+/// Block types (section 13.3).
 const LUMA_WITHOUT_DC: usize = 0;
 const LUMA_DC: usize = 1;
 const CHROMA: usize = 2;
@@ -54,8 +54,7 @@ impl Probabilities {
     }
 }
 
-/// Which blocks along a macroblock's border have coefficients: four of luma, two of each chroma plane, and the one of
-/// luma's DC coefficients.
+/// Which blocks at a macroblock's border have coefficients: four of luma, two of each chroma plane, and the DC block.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Border {
     luma: [bool; 4],
@@ -64,18 +63,19 @@ pub(super) struct Border {
 }
 
 impl Border {
-    /// After a macroblock without coefficients. That of the DC coefficients is kept where there is no such block.
+    /// Clears the border after a macroblock without coefficients. The flag of the DC block is kept if the macroblock
+    /// has none.
     pub(super) fn clear(&mut self, has_dc_block: bool) {
         *self = Self { dc: self.dc && !has_dc_block, ..Self::default() };
     }
 }
 
-/// Rows of blocks: four of luma, and two of chroma, in which two blocks of U stand before two of V.
+/// The number of rows of blocks: four of luma, and two of chroma, in which two blocks of U precede two of V.
 pub(super) const BLOCK_ROWS: usize = 6;
 
 /// The coefficients of a macroblock.
 pub(super) struct Coefficients {
-    /// Zero unless said otherwise in `present`.
+    /// Zero unless flagged in `present`.
     rows: [BlockRow; BLOCK_ROWS],
     present: [bool; BLOCK_ROWS],
 }
@@ -85,7 +85,7 @@ impl Coefficients {
         Self { rows: [[[0; 16]; 4]; BLOCK_ROWS], present: [false; BLOCK_ROWS] }
     }
 
-    /// What is to be added to the prediction of a row of blocks, if there is anything. It is forgotten here.
+    /// Returns the residuals of a row of blocks, if there are any, and clears them.
     #[inline(always)]
     pub(super) fn take_row(&mut self, row: usize) -> Option<BlockRow> {
         if !std::mem::take(&mut self.present[row]) {
@@ -96,7 +96,8 @@ impl Coefficients {
         Some(values)
     }
 
-    /// Reads a macroblock's coefficients; whether there are any. Those of the macroblock before must have been taken.
+    /// Reads a macroblock's coefficients, and returns whether there are any. Those of the previous macroblock must have
+    /// been taken.
     #[inline(always)]
     pub(super) fn read(
         &mut self,
@@ -143,7 +144,8 @@ impl Coefficients {
     }
 }
 
-/// Reads the block in a column of `row` from the position `first` on; the position behind its last token, or `first` if there is none.
+/// Reads the block in a column of `row` from position `first` on, and returns the position after its last token, or
+/// `first` if there is none.
 #[inline(always)]
 fn read_block(
     reader: &mut BoolDecoder<'_>,
@@ -179,7 +181,7 @@ fn read_block(
             1
         };
         let step = steps[usize::from(place > 0)];
-        // Only damaged files have values that do not fit.
+        // Values that do not fit only occur in damaged files.
         let (y, x) = ZIGZAG[place];
         row[y][4 * column + x] = (reader.signed(magnitude) * step) as i16;
         place += 1;
@@ -187,7 +189,7 @@ fn read_block(
     16
 }
 
-/// A value of 2 or more. A refill, and not more than two booleans after it, must have gone before.
+/// Reads a value of 2 or more. At most two booleans may have been read since the last refill.
 #[inline(always)]
 fn read_large(reader: &mut BoolDecoder<'_>, p: &[u8; 11]) -> i32 {
     if !reader.bit(p[3]) {
@@ -198,7 +200,7 @@ fn read_large(reader: &mut BoolDecoder<'_>, p: &[u8; 11]) -> i32 {
     value
 }
 
-/// A value of 5 or more.
+/// Reads a value of 5 or more.
 fn read_larger<'a>(mut reader: BoolDecoder<'a>, p: &[u8; 11]) -> (i32, BoolDecoder<'a>) {
     let bit = |reader: &mut BoolDecoder<'_>, probability| i32::from(reader.read(probability));
     let value = if !reader.read(p[6]) {

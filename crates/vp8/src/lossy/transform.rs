@@ -1,16 +1,15 @@
 //! The inverse transforms (RFC 6386, section 14).
 //!
-//! A row of four blocks is transformed at once, so that vector instructions have sixteen values to work on. They work in
-//! 16 bits, as libwebp's vector code does: what an encoder writes fits, and for what does not, any picture is as good as
-//! another.
+//! A row of four blocks is transformed together, so that vector instructions process sixteen values. The arithmetic has
+//! 16 bits, as in libwebp's vector code: values from an encoder fit, and for others the result is arbitrary.
 
 use super::workspace::{Block, STRIDE};
 
-/// Four blocks beside each other: four rows of sixteen coefficients, and later of what is added to the prediction.
+/// Four adjacent blocks: four rows of sixteen coefficients, or of residuals after the transform.
 pub(super) type BlockRow = [[i16; 16]; 4];
 
-/// Section 14.3: from the coefficients of luma's DC coefficients to the first coefficient of each block. With `is_full`
-/// unset, only the first of `input` is not zero.
+/// Section 14.3: from the coefficients of the DC block to the first coefficient of each luma block. Unless `is_full`,
+/// only the first value of `input` is not zero.
 #[inline(always)]
 pub(super) fn inverse_walsh_hadamard(input: &[i16; 16], is_full: bool, rows: &mut [BlockRow]) {
     if !is_full {
@@ -78,11 +77,11 @@ fn times_sin(x: i16) -> i16 {
     x.wrapping_add(((i32::from(x) * (35_468 - 65_536)) >> 16) as i16)
 }
 
-/// Turns each of the four blocks: first its quarters, and then the values of each quarter, change places.
+/// Transposes each of the four blocks, first by quarters, then within each quarter.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "two rows of one array")]
 fn transposed(rows: BlockRow) -> BlockRow {
-    // A number is a row of one block. Numbers as they are read are in the machine's order, of which swaps know nothing.
+    // An integer is a row of one block, in native byte order, which the swaps do not depend on.
     let mut rows: [[u64; 4]; 4] = bytemuck::cast(rows);
     for (high, low, shift, mask) in [
         (0, 2, 32, 0x0000_0000_ffff_ffff),
@@ -100,7 +99,7 @@ fn transposed(rows: BlockRow) -> BlockRow {
     bytemuck::cast(rows)
 }
 
-/// Adds to rows of a macroblock, from its row `y` and the workspace's column `x` on, the values from `first` on.
+/// Adds the residuals from `first` on to rows of a macroblock, from its row `y` and the workspace's column `x` on.
 #[inline(always)]
 pub(super) fn add_rows<const LENGTH: usize>(plane: &mut [u8], x: usize, y: usize, values: &BlockRow, first: usize) {
     for (row, values) in plane.as_chunks_mut::<STRIDE>().0.iter_mut().skip(y + 1).zip(values) {
@@ -110,7 +109,7 @@ pub(super) fn add_rows<const LENGTH: usize>(plane: &mut [u8], x: usize, y: usize
     }
 }
 
-/// Adds to one block what there is for the one at that place in its row.
+/// Adds the residuals of the block at a position of the row to one block.
 #[inline(always)]
 pub(super) fn add_block(block: &mut Block, values: &BlockRow, place: usize) {
     for (y, values) in values.iter().enumerate() {
@@ -123,6 +122,6 @@ pub(super) fn add_block(block: &mut Block, values: &BlockRow, place: usize) {
 
 #[inline(always)]
 fn add(sample: u8, value: i16) -> u8 {
-    // No overflow: the value was shifted right by three bits.
+    // This cannot overflow: the value was shifted right by three bits.
     (i16::from(sample) + value).clamp(0, 255) as u8
 }

@@ -1,21 +1,21 @@
-//! The samples of one macroblock and those around it that its prediction looks at.
+//! The samples of one macroblock and their neighbours, for prediction.
 //!
-//! Rows are 32 samples apart, so that places are known when this is compiled. Row 0 is the one above the macroblock.
-//! What lies outside of the picture is 127 above it and 129 to its left (RFC 6386, section 12.2).
+//! Rows have a stride of 32 samples, so that offsets are constants. Row 0 is the row above the macroblock. Samples
+//! outside of the picture are 127 above it and 129 to its left (RFC 6386, section 12.2).
 
-/// Samples from one row to the next.
+/// The stride of a row in samples.
 pub(super) const STRIDE: usize = 32;
 
-/// The column where luma and U begin. The one before belongs to the macroblock to the left.
+/// The first column of luma and U. The column before belongs to the macroblock to the left.
 pub(super) const START: usize = 8;
 
-/// The column where V begins.
+/// The first column of V.
 pub(super) const START_V: usize = 24;
 
 const ABOVE: u8 = 127;
 const LEFT: u8 = 129;
 
-/// The last row of a macroblock, for the one below.
+/// The last row of a macroblock, which is needed by the one below.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bottom {
     pub(super) luma: [u8; 16],
@@ -24,15 +24,15 @@ pub(super) struct Bottom {
 }
 
 impl Bottom {
-    /// What is above the first row of macroblocks.
+    /// The row above the first row of macroblocks.
     pub(super) const OUTSIDE: Self = Self { luma: [ABOVE; 16], chroma: [[ABOVE; 8]; 2] };
 }
 
-/// A block of 4x4 samples with what is around it: the row from the sample above and to the left, then four rows from the
-/// sample to the left.
+/// A block of 4x4 samples with its neighbours: the row above from the sample above left, then four rows from the sample
+/// to the left.
 pub(super) type Block = [u8; 4 * STRIDE + 5];
 
-/// One macroblock's samples. To the right of luma, four samples stand above each row of blocks.
+/// The samples of one macroblock. To the right of luma, four samples are stored above each row of blocks.
 pub(super) struct Workspace {
     pub(super) luma: [u8; STRIDE * 17],
     pub(super) chroma: [u8; STRIDE * 9],
@@ -43,7 +43,7 @@ impl Workspace {
         Self { luma: [0; STRIDE * 17], chroma: [0; STRIDE * 9] }
     }
 
-    /// Makes the macroblock that was done the one to the left, or the edge of the picture.
+    /// Makes the finished macroblock the left neighbour, or sets the edge of the picture.
     #[inline(always)]
     pub(super) fn advance(&mut self, is_first_row: bool, is_first_column: bool) {
         let corner = if is_first_row { ABOVE } else { LEFT };
@@ -59,8 +59,8 @@ impl Workspace {
         }
     }
 
-    /// Puts the samples above in place, and those above and to the right for each row of blocks: all of them are those
-    /// of the macroblock row above.
+    /// Sets the samples above, and those above right for each row of blocks, which all come from the macroblock row
+    /// above.
     #[inline(always)]
     pub(super) fn set_above(&mut self, above: &Bottom, above_right: [u8; 4]) {
         self.luma[START..START + 16].copy_from_slice(&above.luma);
@@ -103,8 +103,8 @@ fn row<const LENGTH: usize>(plane: &[u8], y: usize, start: usize) -> [u8; LENGTH
     samples
 }
 
-/// The block whose first sample is at `x`, a column of the workspace, in the row `y` of the macroblock. There is one for
-/// every block of a macroblock.
+/// The block whose first sample is at column `x` of the workspace in row `y` of the macroblock. It exists for every
+/// block of a macroblock.
 #[inline(always)]
 pub(super) fn block_mut(plane: &mut [u8], x: usize, y: usize) -> Option<&mut Block> {
     plane.get_mut(STRIDE * y + x - 1..)?.first_chunk_mut()
