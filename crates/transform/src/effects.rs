@@ -5,6 +5,7 @@ use super::colour::{fewer, of_samples, to_eight_bits, with_colour, with_colour_m
 use super::mosaic::Cells;
 use super::resize::resize;
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
+use image_origin_kernel::{Kernel, dispatch};
 use image_origin_query::{Color, Effects, Hundredths};
 
 /// The sigma of the unsharp mask in pixels.
@@ -15,6 +16,7 @@ const LARGEST_DIRECT_SIGMA: f64 = 6.0;
 
 /// Applies all effects. 16-bit samples are kept until tonal adjustments are done, to prevent banding; the result has 8
 /// bits. `budget` is for all memory, including the raster: most effects work in place.
+///
 /// # Errors
 /// [`codec::Error::Stopped`] between rows of a blur, and [`codec::Error::TooLarge`] before anything is allocated.
 pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
@@ -206,8 +208,15 @@ pub(super) fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) 
 }
 
 /// Replaces a sample by its blurred value.
+#[inline(always)]
 fn replace(sample: &mut u8, soft: f32, _is_alpha: bool) {
-    *sample = soft.round() as u8;
+    *sample = rounded(soft) as u8;
+}
+
+/// The nearest whole number to one that is not negative; `round` would be a call for each sample.
+#[inline(always)]
+fn rounded(value: f32) -> f32 {
+    (value + 0.5).trunc()
 }
 
 /// Convolves with a Gaussian, horizontally and vertically. `put` updates every sample of the picture from its blurred
@@ -250,9 +259,7 @@ fn gaussian(
             weigh(&mut soft, count, |colour, alpha| if alpha > 0.0 { colour * 255.0 / alpha } else { 0.0 });
         }
         let out = &mut raster.samples_mut()[y * length..][..length];
-        for (i, (sample, soft)) in out.iter_mut().zip(&soft).enumerate() {
-            put(sample, *soft, channels.has_alpha() && i % count == count - 1);
-        }
+        dispatch(Put { out, soft: &soft, count, has_alpha: channels.has_alpha(), put: &put });
     }
     Ok(())
 }
@@ -281,27 +288,86 @@ fn convolve_row(row: &[f32], extended: &mut Vec<f32>, out: &mut [f32], count: us
         let x = x.saturating_sub(radius).min(pixels - 1);
         &row[x * count..(x + 1) * count]
     }));
-    for (to, from) in out.iter_mut().zip(&extended[radius * count..]) {
-        *to = from * kernel[0];
-    }
-    for (distance, weight) in kernel.iter().enumerate().skip(1) {
-        let left = &extended[(radius - distance) * count..];
-        let right = &extended[(radius + distance) * count..];
-        for ((to, left), right) in out.iter_mut().zip(left).zip(right) {
-            *to += (left + right) * weight;
-        }
-    }
+    let at = |pixels: usize| &extended[pixels * count..][..row.len()];
+    let pairs: Vec<_> = (1..=radius).map(|distance| (at(radius - distance), at(radius + distance))).collect();
+    dispatch(Convolution { middle: at(radius), pairs: &pairs, kernel, out });
 }
 
 /// Computes one row of the result; row `y` of the picture is at `y % held` of the window.
 fn convolve_down(window: &[f32], out: &mut [f32], y: usize, height: usize, held: usize, kernel: &[f32]) {
     let length = out.len();
     let row = |y: usize| &window[y.min(height - 1) % held * length..][..length];
-    out.iter_mut().zip(row(y)).for_each(|(to, from)| *to = from * kernel[0]);
-    for (distance, weight) in kernel.iter().enumerate().skip(1) {
-        let (above, below) = (row(y.saturating_sub(distance)), row(y + distance));
-        for ((to, above), below) in out.iter_mut().zip(above).zip(below) {
-            *to += (above + below) * weight;
+    let pairs: Vec<_> =
+        (1..kernel.len()).map(|distance| (row(y.saturating_sub(distance)), row(y + distance))).collect();
+    dispatch(Convolution { middle: row(y), pairs: &pairs, kernel, out });
+}
+
+/// Adds up samples that lie symmetrically around others, by the weights of one half of a kernel.
+struct Convolution<'a> {
+    middle: &'a [f32],
+    /// On either side of `middle`, from the nearest on; each as long.
+    pairs: &'a [(&'a [f32], &'a [f32])],
+    kernel: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Convolution<'_> {
+    /// As many sums at a time as stay in registers.
+    #[inline(always)]
+    fn sums<const COUNT: usize>(&self, start: usize) -> [f32; COUNT] {
+        let at = |row: &[f32]| row[start..].first_chunk::<COUNT>().copied().unwrap_or([0.0; COUNT]);
+        let mut sums = at(self.middle).map(|sample| sample * self.kernel[0]);
+        for ((one, other), weight) in self.pairs.iter().zip(&self.kernel[1..]) {
+            let (one, other) = (at(one), at(other));
+            for i in 0..COUNT {
+                sums[i] += (one[i] + other[i]) * weight;
+            }
+        }
+        sums
+    }
+}
+
+impl Kernel for Convolution<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        const BLOCK: usize = 32;
+        let out = std::mem::take(&mut self.out);
+        let whole = out.len() / BLOCK * BLOCK;
+        let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+        for (index, block) in blocks.iter_mut().enumerate() {
+            *block = self.sums(index * BLOCK);
+        }
+        for (index, sum) in rest.iter_mut().enumerate() {
+            [*sum] = self.sums(whole + index);
+        }
+    }
+}
+
+/// Changes the samples of a row by their blurred values.
+struct Put<'a, F> {
+    out: &'a mut [u8],
+    soft: &'a [f32],
+    count: usize,
+    has_alpha: bool,
+    put: &'a F,
+}
+
+impl<F: Fn(&mut u8, f32, bool)> Kernel for Put<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { out, soft, count, has_alpha, put } = self;
+        if has_alpha {
+            for (pixel, soft) in out.chunks_exact_mut(count).zip(soft.chunks_exact(count)) {
+                for (channel, (sample, soft)) in pixel.iter_mut().zip(soft).enumerate() {
+                    put(sample, *soft, channel == count - 1);
+                }
+            }
+        } else {
+            out.iter_mut().zip(soft).for_each(|(sample, soft)| put(sample, *soft, false));
         }
     }
 }
@@ -309,12 +375,20 @@ fn convolve_down(window: &[f32], out: &mut [f32], y: usize, height: usize, held:
 /// Adds `amount` times the difference from the blurred picture.
 fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, work: &Work) -> Result<(), codec::Error> {
     let amount = amount as f32;
-    gaussian(raster, SHARPEN_SIGMA, SHARPEN_SIGMA, budget, work, |sample, soft, is_alpha| {
-        if !is_alpha {
-            let (value, soft) = (f32::from(*sample), soft.round());
-            *sample = (value + (value - soft) * amount).round() as u8;
-        }
-    })
+    gaussian(
+        raster,
+        SHARPEN_SIGMA,
+        SHARPEN_SIGMA,
+        budget,
+        work,
+        #[inline(always)]
+        |sample, soft, is_alpha| {
+            if !is_alpha {
+                let value = f32::from(*sample);
+                *sample = rounded((value + (value - rounded(soft)) * amount).max(0.0)) as u8;
+            }
+        },
+    )
 }
 
 #[cfg(test)]
