@@ -191,8 +191,18 @@ pub(super) const ATTEMPTS_OF_ANIMATIONS: u32 = 4;
 /// The fraction (1/n) of the limit by which the result of a bounded search may be shorter than the limit.
 const NEAR: u64 = 16;
 
+/// The same from the attempt [`FEW`] on, when as many passes have been spent on it.
+const FAIRLY_NEAR: u64 = 5;
+const FEW: u32 = 3;
+
 /// The initial estimate of the growth of the logarithm of the file length per quality step.
 const GROWTH: f64 = 0.03;
+
+/// The least growth that two lengths are believed to show.
+const LEAST_GROWTH: f64 = 0.002;
+
+/// By how much less than the limit, in logarithms, an extrapolation from two lengths aims for.
+const MARGIN: f64 = 0.1;
 
 /// The number of attempts that extrapolate from earlier lengths; later ones bisect, so that the search terminates.
 const GUESSES: u32 = 4;
@@ -261,7 +271,8 @@ impl Finish {
                 }
                 Attempt::GivenUp(length) => length.max(allowed.saturating_add(1)),
             };
-            if attempts.is_some() && (allowed - allowed / NEAR..=allowed).contains(&length) {
+            let near = if attempt < FEW { NEAR } else { FAIRLY_NEAR };
+            if attempts.is_some() && (allowed - allowed / near..=allowed).contains(&length) {
                 break;
             }
             smallest = smallest.min(length);
@@ -281,11 +292,13 @@ struct Search {
     /// The highest quality that fits, and the lowest that does not, with the logarithms of their lengths.
     fits: Option<(f64, f64)>,
     exceeds: Option<(f64, f64)>,
+    /// The quality that exceeded it before, with the logarithm of its length.
+    exceeded: Option<(f64, f64)>,
 }
 
 impl Search {
     fn new(lowest: u8, highest: u8, allowed: u64) -> Self {
-        Self { left: lowest..=highest, allowed: (allowed as f64).ln(), fits: None, exceeds: None }
+        Self { left: lowest..=highest, allowed: (allowed as f64).ln(), fits: None, exceeds: None, exceeded: None }
     }
 
     /// The quality for an attempt, where the first attempt is 1.
@@ -302,7 +315,14 @@ impl Search {
             Some((fitting, short)) => {
                 fitting + (quality - fitting) * (self.allowed - short) / (length - short).max(f64::EPSILON)
             }
-            None => quality - (length - self.allowed) / GROWTH,
+            None => match self.exceeded {
+                // Two lengths tell how fast they shrink. Below them they shrink faster, but lengths may be estimates.
+                Some((higher, longer)) => {
+                    let growth = ((longer - length) / (higher - quality)).max(LEAST_GROWTH);
+                    quality - (length - self.allowed + MARGIN) / growth
+                }
+                None => quality - (length - self.allowed) / GROWTH,
+            },
         };
         Some((guess as u8).clamp(low, high))
     }
@@ -314,7 +334,7 @@ impl Search {
             self.fits = Some(told);
             self.left = quality.saturating_add(1)..=high;
         } else {
-            self.exceeds = Some(told);
+            self.exceeded = self.exceeds.replace(told);
             self.left = low..=quality.saturating_sub(1);
         }
     }
@@ -459,7 +479,7 @@ mod tests {
     #[test]
     fn the_search_for_a_quality_is_short() {
         // Files whose length doubles every so many qualities, plus a constant part.
-        for (doubles, fixed) in [(10.0, 0), (20.0, 500), (25.0, 0), (60.0, 50_000)] {
+        for (doubles, fixed) in [(10.0, 0), (20.0, 500), (25.0, 0), (60.0, 50_000), (81.0, 0)] {
             let length = |quality: u8| fixed + (1000.0 * (f64::from(quality) / doubles).exp2()) as usize;
             for wanted in 1..=80 {
                 let request = request(80, Some(length(wanted) as u32));
@@ -485,7 +505,7 @@ mod tests {
                 let written = finish(Format::Qoi, Some(4)).write(request, |_| true, Budget::UNLIMITED, short);
                 let bytes = written.unwrap().bytes;
                 assert!(made.take() <= 4 && bytes.len() <= length(wanted), "{doubles} {fixed} {wanted}");
-                let near = length(wanted) - length(wanted) / NEAR as usize;
+                let near = length(wanted) - length(wanted) / FAIRLY_NEAR as usize;
                 assert!(bytes.len() >= length(wanted.saturating_sub(5).max(1)).min(near), "{doubles} {fixed} {wanted}");
             }
         }
