@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use image_origin::purge::{Batch, CloudFront, Target};
+use image_origin::purge::{Batch, CloudFront, InvalidationError, Target};
 use image_origin::results::{ResultsSettings, StoredResult, StoredResults};
 use tokio::time::Instant;
 
@@ -18,18 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 pub(super) const HELP: &str = "\
 Nothing is done without --yes: what would be done is printed.
 
-Answers are named by their cache tags, so that all sizes go at once and nothing else does. The distribution must have a
+Answers are named by their cache tags, so that all sizes go at once and nothing else does. The distribution must have a \
 CacheTagConfig; --paths does without, and takes all whose path begins so. CloudFront bills each tag and each path.
 
-Results that are kept in a store (--results) are removed by key. None of them is wrong if it stays: a changed original
-has other results.
+Results that are kept in a store (--results) are removed by key. None of them is wrong if it stays: a changed original has \
+other results.
 
-Credentials are found as by every AWS program; they need cloudfront:CreateInvalidation.
+Credentials are found as by every AWS program; they need cloudfront:CreateInvalidation. The CDN of `serve --cdn` needs none.
 
 Try:
   image-origin purge --distribution E2EXAMPLE photos/a.jpg photos/b.jpg
   image-origin purge --distribution E2EXAMPLE --folder photos/2026 --yes
-  image-origin purge --distribution LOCAL --endpoint http://127.0.0.1:8080 photo.jpg --yes     # serve --cdn";
+  image-origin purge --distribution LOCAL --endpoint http://127.0.0.1:8080 photo.jpg --yes";
 
 /// What `purge` takes.
 #[derive(Debug, Args)]
@@ -162,7 +162,11 @@ impl PurgeArguments {
         let cloudfront = CloudFront::start(self.endpoint.as_deref()).await;
         for batch in Batch::grouped(items, &format!("image-origin-{time}-{}", std::process::id())) {
             let deadline = Instant::now() + PATIENCE;
-            let id = cloudfront.invalidate(distribution, &batch, deadline).await.map_err(|error| error.to_string())?;
+            let waiting = |error: &InvalidationError, wait: Duration| {
+                eprintln!("image-origin: {error}; trying again in {:.0} s", wait.as_secs_f64().max(1.0));
+            };
+            let invalidated = cloudfront.invalidate(distribution, &batch, deadline, waiting).await;
+            let id = invalidated.map_err(|error| error.to_string())?;
             print_line(&format!("invalidation {id} of {} items is under way", batch.items.len()))?;
         }
         Ok(())

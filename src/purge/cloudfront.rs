@@ -1,7 +1,7 @@
 //! CloudFront's API as far as it is needed: `CreateInvalidation`, signed with Signature Version 4.
 //!
-//! A call is repeated until a deadline while CloudFront has too much to do or cannot be reached. It has one reference
-//! throughout, so that it invalidates once however often it arrives.
+//! A call is repeated until a deadline while CloudFront has too much to do, and a few times while it cannot be reached. It has
+//! one reference throughout, so that it invalidates once however often it arrives.
 
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +31,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// Before the first repetition; before each further one twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// Calls that may go unanswered in a row.
+const UNANSWERED: u32 = 5;
 
 /// Error codes that mean that the same call may do later.
 const LATER: [&str; 4] =
@@ -94,7 +97,8 @@ impl CloudFront {
         Self { https, credentials, endpoint, may_be_unsigned }
     }
 
-    /// Invalidates, and returns the invalidation's id. What may pass is tried again until the deadline.
+    /// Invalidates, and returns the invalidation's id. What may pass is tried again until the deadline; `waiting` is told why,
+    /// and for how long.
     ///
     /// # Errors
     /// The last [`InvalidationError`].
@@ -103,19 +107,22 @@ impl CloudFront {
         distribution: &str,
         batch: &Batch,
         deadline: Instant,
+        waiting: impl Fn(&InvalidationError, Duration),
     ) -> Result<String, InvalidationError> {
         let body = batch.to_xml();
         let mut pause = FIRST_PAUSE;
+        let mut unanswered = 0;
         for attempt in 0_u32.. {
             let error = match self.create(distribution, &body).await {
                 Ok(id) => return Ok(id),
                 Err(error) => error,
             };
+            unanswered = if matches!(error, InvalidationError::Unreachable(_)) { unanswered + 1 } else { 0 };
             let wait = jittered(pause, &batch.reference, attempt);
-            if !error.may_pass() || Instant::now() + wait >= deadline {
+            if !error.may_pass() || unanswered == UNANSWERED || Instant::now() + wait >= deadline {
                 return Err(error);
             }
-            tracing::info!(distribution, attempt, wait_seconds = wait.as_secs_f64(), %error, "the invalidation has to wait");
+            waiting(&error, wait);
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -77,6 +77,12 @@ fn a_purge_that_cannot_be_done_says_why() {
         assert!(text.contains(message), "{arguments:?}: {text}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
     }
+    // Nobody listens there.
+    let gone = "http://127.0.0.1:1";
+    let output = purge(&["--distribution", "E2EXAMPLE", "--endpoint", gone, "a.jpg", "--yes"], &[]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(text.matches("trying again in").count(), 4, "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
     let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_CONFIG_FILE", "/nonexistent")];
     let output = purge(&["--distribution", "E2EXAMPLE", "a.jpg", "--yes"], &nobody);
     assert!(String::from_utf8_lossy(&output.stderr).contains("there are no AWS credentials"), "{output:?}");
@@ -267,12 +273,13 @@ fn a_changed_original_is_new_in_every_size_and_nothing_else_is_forgotten() {
     }
     let told = Instant::now();
     assert_eq!(failures(&function.invoke(queue(["album/a.jpg".to_owned()]))), 0);
+    let forgotten = told.elapsed();
     for (target, first) in sizes.iter().zip(&first) {
         let new = cdn.get(target);
         assert_eq!((new.status, cache(&new)), (200, "Miss"), "{target}");
         assert!(new.body != first.body, "{target}");
     }
-    println!("three new sizes {:?} after the event", told.elapsed());
+    println!("forgotten {forgotten:?} after the event, three new sizes {:?} after it", told.elapsed());
     for target in others {
         assert!(matches!(cache(&cdn.get(target)), "Hit" | "Error"), "{target}");
         assert!(cdn.get(target).header("age").is_some(), "{target} is still there");

@@ -245,7 +245,10 @@ impl Invalidator {
         let items: Vec<String> = targets.iter().filter_map(|target| item(target).ok()).collect();
         let cloudfront = self.cloudfront.get_or_init(|| CloudFront::start(self.endpoint.as_deref())).await;
         for batch in Batch::grouped(items, request_id) {
-            let told = cloudfront.invalidate(&settings.distribution, &batch, deadlines.work).await;
+            let waiting = |error: &purge::InvalidationError, wait: std::time::Duration| {
+                tracing::info!(%error, wait_seconds = wait.as_secs_f64(), request_id, "the invalidation has to wait");
+            };
+            let told = cloudfront.invalidate(&settings.distribution, &batch, deadlines.work, waiting).await;
             let invalidation = told.map_err(|error| failed("Invalidation", error.to_string()))?;
             tracing::info!(messages, items = batch.items.len(), invalidation, request_id, "answers are taken back");
         }
