@@ -70,5 +70,18 @@ npx cdk bootstrap "aws://$account/$region" "aws://$account/us-east-1" --context 
 # A private deployment is its user pool first, whose names are packaged with the rest.
 stacks=$(cdk list)
 grep -q -- '-cdn$' <<<"$stacks" || cdk deploy --all "$@"
+# Functions with an empty store answer nobody: it is filled before the distribution calls them.
+if [ "$(option edge.engine)" = functions ]; then
+    cdk deploy "$name-edge" "$@"
+    store=$(aws cloudformation describe-stacks --region us-east-1 --stack-name "$name-edge" \
+        --query "Stacks[0].Outputs[?OutputKey=='KeyValueStoreArn'].OutputValue" --output text)
+    # Paths in the options are relative to their file.
+    (
+        cd "$(dirname "$options")"
+        config=$(option edge.config)
+        keys=$(option edge.keys)
+        "$IMAGE_ORIGIN" edge push "${config:-examples/public.toml}" ${keys:+--keys "$keys"} --store "$store"
+    )
+fi
 cdk deploy --all "$@"
 ../edge/logs.sh "$name" "${days:-30}"

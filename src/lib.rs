@@ -27,6 +27,8 @@ pub mod config;
 pub mod error;
 pub mod front;
 mod hex;
+#[cfg(all(feature = "cdn", feature = "s3"))]
+pub mod key_values;
 pub mod origin;
 #[cfg(any(feature = "cdn", feature = "s3"))]
 pub mod purge;

@@ -88,6 +88,16 @@ resource "aws_cloudfront_response_headers_policy" "images" {
   }
 
   security_headers_config {
+    # What origin-response does elsewhere: an upload must not become a page that runs scripts on this host.
+    dynamic "content_security_policy" {
+      for_each = var.edge_functions == null ? [] : ["default-src 'none'; style-src 'unsafe-inline'; sandbox"]
+
+      content {
+        content_security_policy = content_security_policy.value
+        override                = true
+      }
+    }
+
     content_type_options {
       override = true
     }
@@ -200,6 +210,15 @@ resource "aws_cloudfront_distribution" "images" {
         lambda_arn = lambda_function_association.value.qualified_arn
       }
     }
+
+    dynamic "function_association" {
+      for_each = aws_cloudfront_function.edge
+
+      content {
+        event_type   = function_association.key
+        function_arn = function_association.value.arn
+      }
+    }
   }
 
   dynamic "ordered_cache_behavior" {
@@ -223,6 +242,15 @@ resource "aws_cloudfront_distribution" "images" {
         content {
           event_type = lambda_function_association.key
           lambda_arn = lambda_function_association.value.qualified_arn
+        }
+      }
+
+      dynamic "function_association" {
+        for_each = aws_cloudfront_function.edge
+
+        content {
+          event_type   = function_association.key
+          function_arn = function_association.value.arn
         }
       }
     }

@@ -32,3 +32,8 @@ output "alarms_tell_nobody" {
   description = "Whether an alarm has no recipient"
   value       = var.alarms.topic_arn == null || (var.distribution && var.alarms.distribution_topic_arn == null)
 }
+
+output "key_value_store_arn" {
+  description = "With edge_functions: where `image-origin edge push --store` brings rules and keys"
+  value       = one(aws_cloudfront_key_value_store.edge[*].arn)
+}

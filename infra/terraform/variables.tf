@@ -68,6 +68,24 @@ variable "edge" {
   default = null
 }
 
+variable "edge_functions" {
+  description = "The same as CloudFront Functions: the files of `image-origin edge functions`. They take signing = oac, and no `edge`"
+  type = object({
+    viewer_request  = string
+    viewer_response = string
+  })
+  default = null
+
+  validation {
+    condition     = var.edge_functions == null || var.edge == null
+    error_message = "Either Lambda@Edge (edge) or CloudFront Functions (edge_functions) run at the edge."
+  }
+  validation {
+    condition     = var.edge_functions == null || var.signing == "oac"
+    error_message = "CloudFront Functions sign nothing: signing is oac."
+  }
+}
+
 variable "signing" {
   description = "Who signs requests to the function: `oac` is CloudFront, `edge` our origin-request function"
   type        = string

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
 use image_origin::source;
 use image_origin_edge::{
-    Action, Cf, Config, Context, Credentials, Headers, Keys, Outcome, Request, Response, Trigger, origin_request,
-    origin_response, sign_url, viewer_request, viewer_response,
+    Action, Cf, Config, Context, Credentials, Headers, Keys, Outcome, Request, Response, Trigger, functions,
+    origin_request, origin_response, sign_url, viewer_request, viewer_response,
 };
 
 use super::query::parse_strictly;
@@ -79,6 +79,9 @@ pub(super) enum EdgeCommand {
         /// The edge's keys, with which credentials are verified
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
+        /// Where the functions run: `functions` is CloudFront Functions, which cannot do all of it
+        #[arg(long, value_name = "ENGINE", default_value = "lambda")]
+        engine: Engine,
         /// A header that the viewer sends, such as 'cookie: access=TOKEN'
         #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
         headers: Vec<String>,
@@ -88,13 +91,108 @@ pub(super) enum EdgeCommand {
         /// The configuration, as TOML
         config: PathBuf,
     },
+    /// Write the functions for CloudFront Functions: viewer-request.js and viewer-response.js
+    Functions {
+        /// The folder that they are written into
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Bring rules and keys into the KeyValueStore of CloudFront Functions, without a deployment
+    #[command(after_help = PUSH_HELP)]
+    Push {
+        /// The configuration, as TOML
+        config: PathBuf,
+        /// The edge's keys
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
+        /// The store's ARN
+        #[arg(long, value_name = "ARN", required_unless_present = "print")]
+        store: Option<String>,
+        /// Print keys and values as JSON instead, secrets and all: what a new store imports
+        #[arg(long, conflicts_with = "store")]
+        print: bool,
+        /// Where the store's API is [default: AWS]
+        #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFRONT_KEYVALUESTORE")]
+        endpoint: Option<String>,
+    },
+}
+
+/// What is shown after the flags of `push`.
+const PUSH_HELP: &str = "\
+Viewers go over to the new rules within seconds, each request by all of the old or all of the new ones. Values of the last
+push but one are removed.
+
+Credentials are found as by every AWS program; they need cloudfront-keyvaluestore:DescribeKeyValueStore, ListKeys and UpdateKeys.
+
+Try:
+  image-origin edge check --engine functions edge.toml --keys keys.json
+  image-origin edge push edge.toml --keys keys.json --store arn:aws:cloudfront::111122223333:key-value-store/ID";
+
+/// What runs the edge's functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// Lambda@Edge.
+    Lambda,
+    /// CloudFront Functions.
+    Functions,
 }
 
 pub(super) fn run(command: EdgeCommand) -> Result<(), Failure> {
     match command {
-        EdgeCommand::Check { config, urls, keys, headers } => check(&config, &urls, keys.as_deref(), &headers),
+        EdgeCommand::Check { config, urls, keys, engine, headers } => {
+            check(&config, &urls, keys.as_deref(), engine, &headers)
+        }
         EdgeCommand::Compile { config } => print_line(&read_config(&config, WithoutOrigins::Refused)?.json),
+        EdgeCommand::Functions { out } => write_functions(&out),
+        EdgeCommand::Push { config, keys, store, print: _, endpoint } => {
+            let read = read_config(&config, WithoutOrigins::Local).map_err(Failure::usage)?;
+            let known = read_keys(keys.as_deref()).map_err(Failure::usage)?;
+            refuse_unmet(&read.config, &known)?;
+            let values = functions::store(&read.config, &known).map_err(|error| Failure::usage(error.to_string()))?;
+            match store {
+                Some(arn) => push(&arn, endpoint.as_deref(), &values),
+                None => print_line(&printed(&values).to_string()),
+            }
+        }
     }
+}
+
+/// Writes the functions, and says how large they are.
+fn write_functions(folder: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (name, code) in
+        [("viewer-request.js", functions::viewer_request()), ("viewer-response.js", functions::viewer_response())]
+    {
+        let path = folder.join(name);
+        std::fs::write(&path, &code).map_err(|error| failed(&path, error))?;
+        print_line(&format!("{}: {} of {} bytes", path.display(), code.len(), functions::MAX_FUNCTION))?;
+    }
+    Ok(())
+}
+
+/// The document that a new KeyValueStore takes what it holds from.
+fn printed(values: &functions::Store) -> serde_json::Value {
+    let items = values.parts.iter().chain(&values.heads);
+    let items: Vec<_> = items.map(|(key, value)| serde_json::json!({"key": key, "value": value})).collect();
+    serde_json::json!({"data": items})
+}
+
+#[cfg(feature = "s3")]
+fn push(arn: &str, endpoint: Option<&str>, values: &functions::Store) -> Result<(), Failure> {
+    use image_origin::key_values::{KeyValueError, KeyValueStore};
+    let said = |error: KeyValueError| match error {
+        KeyValueError::Arn(_) => Failure::usage(error.to_string()),
+        other => Failure::from(other.to_string()),
+    };
+    let pushed = super::runtime()?
+        .block_on(async { KeyValueStore::open(arn, endpoint).await.map_err(said)?.push(values).await.map_err(said) })?;
+    print_line(&format!("{} values put, {} deleted", pushed.put, pushed.deleted))
+}
+
+#[cfg(not(feature = "s3"))]
+fn push(_: &str, _: Option<&str>, _: &functions::Store) -> Result<(), Failure> {
+    Err(Failure::from("this program was built without the AWS SDK, the feature s3".to_owned()))
 }
 
 /// The arguments of `sign`.
@@ -147,13 +245,19 @@ fn check_signable(path_and_query: &str) -> Result<(), String> {
     parse_strictly(&rest.join("&"), &presets).map(drop)
 }
 
-fn check(file: &Path, urls: &[String], keys: Option<&Path>, headers: &[String]) -> Result<(), Failure> {
+fn check(file: &Path, urls: &[String], keys: Option<&Path>, engine: Engine, headers: &[String]) -> Result<(), Failure> {
     let ReadConfig { mut config, local, .. } = read_config(file, WithoutOrigins::Local).map_err(Failure::usage)?;
     config.name_transformer("origin-of-the-distribution");
     let headers = headers.iter().map(|text| header(text)).collect::<Result<Headers, _>>().map_err(Failure::usage)?;
     let mut known = read_keys(keys).map_err(Failure::usage)?;
     if keys.is_some() {
         refuse_unmet(&config, &known)?;
+    }
+    if engine == Engine::Functions {
+        let problems = functions::unsupported(&config, &known);
+        if !problems.is_empty() {
+            return Err(Failure::usage(problems.join("\n")));
+        }
     }
     // The explanation needs the origin of a request, not a valid signature.
     known.credentials = Some(Credentials {

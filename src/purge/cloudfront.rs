@@ -141,8 +141,8 @@ impl CloudFront {
         }
         let request = request.body(body.to_owned().into()).map_err(|error| invalid(&error))?;
         let answered = self.https.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
-        let (status, answer) = answered.map_err(|error| InvalidationError::Unreachable(error.to_string()))?;
-        let answer = String::from_utf8_lossy(&answer);
+        let answered = answered.map_err(|error| InvalidationError::Unreachable(error.to_string()))?;
+        let (status, answer) = (answered.status, String::from_utf8_lossy(&answered.body));
         let texts = texts(&answer).unwrap_or_default();
         let text = |name: &str| texts.iter().find(|(element, _)| element == name).map(|(_, text)| text.clone());
         match (status, text("Id")) {

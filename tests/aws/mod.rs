@@ -5,6 +5,7 @@ mod boto;
 mod cloudfront;
 mod emulator;
 mod function_url;
+mod key_values;
 mod lambda;
 mod long_run;
 mod object_lambda;

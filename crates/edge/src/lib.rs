@@ -51,6 +51,8 @@ mod call;
 mod config;
 mod encoding;
 mod event;
+#[cfg(feature = "functions")]
+pub mod functions;
 mod keys;
 #[cfg(feature = "origin-request")]
 mod origin_request;

@@ -48,10 +48,13 @@ impl Problem {
     }
 }
 
+/// The policy that disarms an upload shown as a page.
+pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+
 /// Adds the security headers of every response: an upload must not become a page that runs scripts on this host.
 pub(crate) fn disarm(headers: &mut Headers) {
     headers.set("X-Content-Type-Options", "nosniff");
-    headers.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    headers.set("Content-Security-Policy", CONTENT_SECURITY_POLICY);
 }
 
 const fn reason_phrase(status: u16) -> &'static str {

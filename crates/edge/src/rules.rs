@@ -3,6 +3,9 @@
 //! A pattern is a path whose segments may contain wildcards and claims: `/users/{sub}/*`, `/press/*.jpg`. The first
 //! matching rule applies. A path whose readings match different rules is rejected: see [`ViewerPath`].
 
+#[cfg(feature = "functions")]
+use std::fmt::Write as _;
+
 use crate::config::{Mode, Problems};
 use crate::path::{ViewerPath, fold_case, remove_dot_segments};
 
@@ -145,6 +148,40 @@ impl PathPattern {
         self.segments.iter().any(|segment| matches!(segment, Segment::Claim(_)))
     }
 
+    /// The template as a regular expression for JavaScript and PCRE, with the claims and the groups that stand against them.
+    ///
+    /// What `*` has skipped is not looked at again: it stands in a lookahead, which has no second try, and is taken by a
+    /// reference. Lower case of it is an expression for lower case, as it has no letters of its own. No path has a NUL.
+    #[cfg(feature = "functions")]
+    pub(crate) fn expression(&self) -> (String, Vec<(&str, usize)>) {
+        let (mut expression, mut claims, mut groups) = (String::from("^"), Vec::new(), 0);
+        for segment in &self.segments {
+            expression.push('/');
+            match segment {
+                Segment::Claim(claim) => {
+                    groups += 1;
+                    claims.push((claim.as_str(), groups));
+                    expression.push_str("([^/]*)");
+                }
+                Segment::Glob { exact, .. } => {
+                    let pieces: Vec<String> = exact.split('*').map(escape).collect();
+                    expression.push_str(&pieces[0]);
+                    for (index, piece) in pieces.iter().enumerate().skip(1) {
+                        if index + 1 == pieces.len() {
+                            expression.push_str("[^/]*");
+                            expression.push_str(piece);
+                        } else {
+                            groups += 1;
+                            let _ = write!(expression, "(?=([^/]*?{piece}))\\{groups}");
+                        }
+                    }
+                }
+            }
+        }
+        expression.push_str(if self.deep { "/[^\\0]*$" } else { "$" });
+        (expression, claims)
+    }
+
     /// Whether this pattern matches every path that the other one matches. `false` may be wrong if both contain
     /// wildcards in the middle of a segment.
     pub(crate) fn covers(&self, other: &Self) -> bool {
@@ -206,6 +243,19 @@ impl Segment {
             (Self::Glob { exact, .. }, Self::Glob { exact: other, .. }) => glob_matches(exact, other),
         }
     }
+}
+
+/// A text as an expression that matches it.
+#[cfg(feature = "functions")]
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if "$()*+.?[\\]^{|}".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// Matches `*` against any characters, in linear time for a fixed number of wildcards.

@@ -25,8 +25,13 @@ const FORBIDDEN: Problem = Problem::new(403, "forbidden", "Access denied.");
 const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "A valid URL signature is required.");
 const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
 
+/// All the reasons to refuse a request.
+#[cfg(feature = "functions")]
+pub(crate) const PROBLEMS: [&Problem; 9] =
+    [&METHOD, &BAD_PATH, &TOO_LONG, &NOT_FOUND, &UNAUTHORIZED, &EXPIRED, &FORBIDDEN, &URL_UNSIGNED, &URL_EXPIRED];
+
 /// Endpoints for the operators of a server, which are used directly and never through the CDN.
-const OPERATORS_PATHS: [&str; 2] = ["/healthz", "/metrics"];
+pub(crate) const OPERATORS_PATHS: [&str; 2] = ["/healthz", "/metrics"];
 
 /// Authorises a client's request and canonicalizes it.
 ///

@@ -321,7 +321,7 @@ pub struct Grammar {
     /// The parameters that make a response depend on the `Accept` header. A preset may contain such a parameter.
     pub negotiated_by: &'static [Condition],
     /// The media types in `Accept` that affect such a response.
-    pub negotiable_types: &'static [&'static str],
+    pub negotiable_types: &'static [&'static str; 2],
 }
 
 /// A parameter with a specific or any value.

@@ -26,6 +26,7 @@ pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
     Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, Share,
+    named_colors,
 };
 
 use grammar::RawParameters;

@@ -156,6 +156,11 @@ impl Hundredths {
         Self(hundredths)
     }
 
+    /// This number times a hundred.
+    pub const fn hundredths(self) -> u32 {
+        self.0
+    }
+
     /// The number as floating point.
     pub fn get(self) -> f64 {
         f64::from(self.0) / 100.0
@@ -382,6 +387,11 @@ impl Color {
         };
         Some(Self { rgb: [channels[0], channels[1], channels[2]], alpha: channels.get(3).copied().unwrap_or(255) })
     }
+}
+
+/// The names of CSS Color 4 in lower case, with red, green and blue.
+pub fn named_colors() -> impl Iterator<Item = (&'static str, [u8; 3])> {
+    NAMED_COLORS.entries().map(|(name, rgb)| (name.as_str(), *rgb))
 }
 
 impl fmt::Display for Color {

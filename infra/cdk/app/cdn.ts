@@ -107,6 +107,9 @@ export class CdnStack extends Stack {
     for (const { eventType, functionVersion } of images.options.edgeLambdas ?? [])
       outputs[`${eventType.replace(/(^|-)./g, (start) => start.slice(-1).toUpperCase())}Function`] =
         functionVersion.functionArn;
+    for (const { eventType, function: made } of images.options.functionAssociations ?? [])
+      outputs[`${eventType.replace(/(^|-)./g, (start) => start.slice(-1).toUpperCase())}Function`] =
+        made.functionRef.functionArn;
     for (const [name, value] of Object.entries(outputs)) if (value) new CfnOutput(this, name, { value });
   }
 

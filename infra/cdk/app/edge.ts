@@ -7,6 +7,7 @@ import type { Construct } from 'constructs';
 import type { UserPool } from '../lib/access.ts';
 import type { Artifacts } from '../lib/artifacts.ts';
 import { ImageEdge } from '../lib/image-edge.ts';
+import { ImageFunctions } from '../lib/image-functions.ts';
 import type { ImageOrigin } from '../lib/image-origin.ts';
 import type { Names } from './names.ts';
 import { files, type Options } from './options.ts';
@@ -22,15 +23,46 @@ export interface EdgeStackProps extends StackProps {
 }
 
 export class EdgeStack extends Stack {
-  readonly edge: ImageEdge;
+  readonly edge: ImageEdge | ImageFunctions;
   readonly certificate: Certificate | undefined;
   readonly webAcl: string | undefined;
 
   constructor(scope: Construct, id: string, props: EdgeStackProps) {
     super(scope, id, props);
-    const { options, names, imageOrigin, artifacts, userPool } = props;
+    const { options } = props;
+    this.edge = this.viewerFunctions(props);
+    if (options.domain) {
+      const { names: hosts, zone } = options.domain;
+      const hostedZone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+        hostedZoneId: zone.id,
+        zoneName: zone.name,
+      });
+      this.certificate = new Certificate(this, 'Certificate', {
+        domainName: hosts[0] as string,
+        subjectAlternativeNames: hosts.slice(1),
+        validation: CertificateValidation.fromDns(hostedZone),
+      });
+    }
+    if (options.waf) this.webAcl = this.firewall(options.name, options.waf.requestsPerFiveMinutes).attrArn;
+  }
+
+  private viewerFunctions({
+    options,
+    names,
+    imageOrigin,
+    artifacts,
+    userPool,
+  }: EdgeStackProps): ImageEdge | ImageFunctions {
+    if (options.edge.engine === 'functions') {
+      artifacts.checkFunctions(options.edge.config, options.edge.keys);
+      return new ImageFunctions(this, 'Functions', {
+        files: files(options),
+        functionNamePrefix: options.name,
+        artifacts,
+      });
+    }
     const behind = options.objectLambda === 'behind-cdn';
-    this.edge = new ImageEdge(this, 'Functions', {
+    return new ImageEdge(this, 'Functions', {
       imageOrigin,
       artifacts,
       accessFile: options.edge.config,
@@ -46,19 +78,6 @@ export class EdgeStack extends Stack {
         : undefined,
       transformerStatements: behind ? mayAskObjectLambda(names) : undefined,
     });
-    if (options.domain) {
-      const { names: hosts, zone } = options.domain;
-      const hostedZone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
-        hostedZoneId: zone.id,
-        zoneName: zone.name,
-      });
-      this.certificate = new Certificate(this, 'Certificate', {
-        domainName: hosts[0] as string,
-        subjectAlternativeNames: hosts.slice(1),
-        validation: CertificateValidation.fromDns(hostedZone),
-      });
-    }
-    if (options.waf) this.webAcl = this.firewall(options.name, options.waf.requestsPerFiveMinutes).attrArn;
   }
 
   private firewall(name: string, limit: number): CfnWebACL {

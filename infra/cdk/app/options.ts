@@ -56,6 +56,12 @@ const Function = z.strictObject({
 });
 
 const Edge = z.strictObject({
+  engine: z
+    .enum(['lambda', 'functions'])
+    .default('lambda')
+    .describe(
+      'Lambda@Edge, or CloudFront Functions, which cost less, keep rules and keys in a store, and need signing=oac',
+    ),
   config: z.string().default('examples/public.toml').describe('Who may see what: docs/auth.md, without its [origins]'),
   keys: z.string().optional().describe('The secrets of the viewer-request function; a file outside the repository'),
 });
@@ -157,6 +163,14 @@ export const Schema = z
       problem(['objectLambda'], 'behind-cdn needs signing=edge: nothing else signs for it');
     if (options.signing === 'oac' && options.originals === 'direct')
       problem(['originals'], 'direct needs signing=edge: only a function tells originals from transformations');
+    if (options.edge.engine === 'functions') {
+      if (options.signing !== 'oac')
+        problem(['signing'], 'takes oac with edge.engine=functions: CloudFront Functions sign nothing');
+      if (options.signedUrls)
+        problem(['signedUrls'], 'takes edge.engine=lambda, which knows that answers are private then');
+      if (options.cognito) problem(['cognito'], 'takes edge.engine=lambda: its tokens are signed by RS256');
+      if (options.distribution === 'none') problem(['edge', 'engine'], 'takes lambda where there is no distribution');
+    }
     const partition = RegionInfo.get(options.region).partition ?? 'aws';
     if (partition !== 'aws' && options.distribution !== 'none')
       problem(['distribution'], `takes none in ${options.region}: Lambda@Edge is in no region of ${partition}`);

@@ -109,6 +109,16 @@ export class Artifacts {
     return this.run(['edge', 'compile', path]).trim();
   }
 
+  /** Writes the functions for CloudFront Functions into a folder. */
+  writeFunctions(folder: string): void {
+    this.run(['edge', 'functions', '--out', folder]);
+  }
+
+  /** Checks that CloudFront Functions can do what the rules of a file and its keys, if it needs some, want. */
+  checkFunctions(path: string, keys: string | undefined): void {
+    this.run(['edge', 'check', '--engine', 'functions', path, ...(keys ? ['--keys', keys] : [])]);
+  }
+
   /** Checks that the transformer would start with this file of settings, if there is one, and these variables. */
   checkSettings(config: string | undefined, variables: Record<string, string>): void {
     this.run(['config', 'check', ...(config ? [config] : [])], variables);

@@ -6,6 +6,7 @@ import { HttpOrigin, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
 import { Construct } from 'constructs';
 import { BuildError, Artifacts } from './artifacts.ts';
 import type { ImageEdge } from './image-edge.ts';
+import { ImageFunctions } from './image-functions.ts';
 import { acceptWarning } from './accepted.ts';
 import type { ImageOrigin } from './image-origin.ts';
 import { originShieldRegion } from './origin-shield.ts';
@@ -17,7 +18,7 @@ const YEAR = Duration.days(365);
 export interface ImageBehaviorProps extends cloudfront.AddBehaviorOptions {
   readonly imageOrigin: ImageOrigin;
   /** The edge's functions. Without them everybody may see everything, and one picture may be many entries in the cache. */
-  readonly edge?: ImageEdge | undefined;
+  readonly edge?: ImageEdge | ImageFunctions | undefined;
   /** A region of Origin Shield, or `auto` for the one that AWS recommends. Default: none. */
   readonly originShield?: string | undefined;
   /** Viewers get the header with cache tags, too. Default: CloudFront reads it and takes it away. */
@@ -108,7 +109,9 @@ export class ImageBehavior extends Construct {
       cachePolicy: this.cachePolicy,
       originRequestPolicy: this.originRequestPolicy,
       responseHeadersPolicy: this.responseHeadersPolicy,
-      edgeLambdas: [...(edge?.edgeLambdas(this) ?? []), ...(options.edgeLambdas ?? [])],
+      ...(edge instanceof ImageFunctions
+        ? { functionAssociations: [...edge.functionAssociations(this), ...(options.functionAssociations ?? [])] }
+        : { edgeLambdas: [...(edge?.edgeLambdas(this) ?? []), ...(options.edgeLambdas ?? [])] }),
     };
   }
 
@@ -197,6 +200,15 @@ export class ImageBehavior extends Construct {
         originOverride: true,
       },
       securityHeadersBehavior: {
+        // What origin-response does elsewhere: an upload must not become a page that runs scripts on this host.
+        ...(this.props.edge instanceof ImageFunctions
+          ? {
+              contentSecurityPolicy: {
+                contentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+                override: true,
+              },
+            }
+          : {}),
         contentTypeOptions: { override: true },
         referrerPolicy: { referrerPolicy: cloudfront.HeadersReferrerPolicy.NO_REFERRER, override: true },
         strictTransportSecurity: { accessControlMaxAge: Duration.days(365), includeSubdomains: false, override: true },

@@ -12,6 +12,7 @@ export {
 export { Artifacts, BuildError, type ArtifactsProps, type Feature } from './artifacts.ts';
 export { ERROR_RESPONSES, ImageBehavior, type ImageBehaviorProps } from './image-behavior.ts';
 export { ImageEdge, type ImageEdgeProps, type Signing } from './image-edge.ts';
+export { ImageFunctions, type ImageFunctionsProps } from './image-functions.ts';
 export { ImageInvalidation, sendEvents, type ImageInvalidationProps } from './image-invalidation.ts';
 export { ImageOrigin, type ImageOriginProps, type Settings } from './image-origin.ts';
 export { PrivateImages, type CustomDomain, type PrivateImagesProps } from './private-images.ts';

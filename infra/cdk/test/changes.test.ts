@@ -95,7 +95,10 @@ test('keys and settings that would not work are told before anything is deployed
       /wokers.toml.*unknown setting `wokers`; did you mean `workers`\?/s,
     ],
     [{ function: { config: file('preset.toml', '[presets]\nthumb = "w=0"') } }, /presets.thumb/],
-    [{ function: { settings: { wokers: 2 } } }, /unknown variable IMAGE_ORIGIN_WOKERS; did you mean IMAGE_ORIGIN_WORKERS/],
+    [
+      { function: { settings: { wokers: 2 } } },
+      /unknown variable IMAGE_ORIGIN_WOKERS; did you mean IMAGE_ORIGIN_WORKERS/,
+    ],
     [{ function: { settings: { cache: '1X' } } }, /the variable IMAGE_ORIGIN_CACHE.*1X/s],
   ];
   for (const [change, expected] of table)

@@ -9,7 +9,7 @@ import { variants, type Variant } from './variants.ts';
 
 const all = Object.keys(variants) as Variant[];
 const parameterNames = Artifacts.default().parameterNames();
-const withEdge = all.filter((variant) => variant !== 'china');
+const withEdge = all.filter((variant) => variant !== 'china' && variant !== 'functions');
 const withDistribution = withEdge.filter((variant) => variant !== 'existing');
 const withBucket = all.filter((variant) => variant !== 'imported');
 const idOf = (from: Template, type: string) =>
@@ -526,5 +526,46 @@ describe('the stacks together', () => {
   test('name everything after the deployment, so that two never meet', () => {
     for (const stack of stacks('domain'))
       assert.ok(!JSON.stringify(template('domain', stack)).includes('image-origin-'), stack);
+  });
+});
+
+describe('CloudFront Functions', () => {
+  const edge = template('functions', 'edge');
+  const cdn = template('functions', 'cdn');
+
+  test('are small enough, published, and read one store', () => {
+    const store = idOf(edge, 'AWS::CloudFront::KeyValueStore');
+    const functions = resources(edge, 'AWS::CloudFront::Function');
+    assert.deepEqual(functions.map(({ Properties }) => Properties.Name).sort(), [
+      'image-origin-viewer-request',
+      'image-origin-viewer-response',
+    ]);
+    for (const { Properties } of functions) {
+      assert.ok(Buffer.byteLength(Properties.FunctionCode) <= 10_240, Properties.Name);
+      assert.deepEqual([Properties.AutoPublish, Properties.FunctionConfig.Runtime], [true, 'cloudfront-js-2.0']);
+      assert.deepEqual(Properties.FunctionConfig.KeyValueStoreAssociations, [
+        { KeyValueStoreARN: { 'Fn::GetAtt': [store, 'Arn'] } },
+      ]);
+    }
+    // What the template holds are no rules and no secrets: they are pushed.
+    assert.equal(resources(edge, 'AWS::CloudFront::KeyValueStore')[0]?.Properties.ImportSource, undefined);
+    assert.equal(resources(edge, 'AWS::Lambda::Function').length, 0);
+  });
+
+  test('are called for both viewer events, and nothing of Lambda@Edge is', () => {
+    const behavior = only(cdn, 'AWS::CloudFront::Distribution').Properties.DistributionConfig.DefaultCacheBehavior;
+    assert.equal(behavior.LambdaFunctionAssociations, undefined);
+    assert.deepEqual(
+      behavior.FunctionAssociations.map(({ EventType, FunctionARN }: Json) => [
+        EventType,
+        JSON.stringify(FunctionARN).includes('111122223333:function/image-origin-viewer-'),
+      ]),
+      [
+        ['viewer-request', true],
+        ['viewer-response', true],
+      ],
+    );
+    const headers = only(cdn, 'AWS::CloudFront::ResponseHeadersPolicy').Properties.ResponseHeadersPolicyConfig;
+    assert.match(headers.SecurityHeadersConfig.ContentSecurityPolicy.ContentSecurityPolicy, /sandbox/);
   });
 });

@@ -40,6 +40,7 @@ export const variants = {
     storage: { keyArn: key },
     signedUrls: { publicKeys: [example('signed-urls.pem')], keyGroups: ['11111111-aaaa-bbbb-cccc-222222222222'] },
   },
+  functions: { edge: { engine: 'functions', config: example('public.toml') }, signing: 'oac', files: [] },
   // Where neither CloudFront's functions nor the partition `aws` are.
   china: { region: 'cn-north-1', distribution: 'none' },
   imported: { region: 'us-east-1', storage: { import: 'my-photos', prefix: '/originals' }, originals: 'direct' },

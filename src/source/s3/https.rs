@@ -41,6 +41,14 @@ pub(crate) struct Https {
     silence: Duration,
 }
 
+/// The response of a service.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
+}
+
 /// The TLS configuration, with the system's root certificates, which are loaded once.
 static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
@@ -67,12 +75,13 @@ impl Https {
         request: http::Request<SdkBody>,
         limit: Duration,
         max_bytes: usize,
-    ) -> Result<(u16, Bytes), ConnectorError> {
+    ) -> Result<Answer, ConnectorError> {
         let client = self.client.clone().map_err(|error| ConnectorError::user(error.into()))?;
         let answering = async {
             let (parts, body) = client.request(request).await.map_err(meaning)?.into_parts();
             let body = axum::body::to_bytes(axum::body::Body::new(body), max_bytes).await;
-            Ok((parts.status.as_u16(), body.map_err(|error| ConnectorError::io(error.into()))?))
+            let body = body.map_err(|error| ConnectorError::io(error.into()))?;
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
         timeout(limit, answering).await.unwrap_or_else(|elapsed| Err(ConnectorError::timeout(elapsed.into())))
     }

@@ -47,22 +47,22 @@ pub(crate) enum Provenance {
 }
 
 /// The usable keys of one issuer.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct KeySet(Vec<Key>);
 
 /// A key for verifying signatures.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Key {
     id: Option<String>,
     material: Material,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Material {
     Rsa(Box<RsaPublicKey>),
     P256(Box<p256::ecdsa::VerifyingKey>),
     Ed25519(Box<ed25519_dalek::VerifyingKey>),
-    Hmac(Hmac<Sha256>),
+    Hmac { mac: Hmac<Sha256>, secret: Vec<u8> },
 }
 
 /// The members of a JWK. A member of the wrong type counts as missing.
@@ -106,6 +106,10 @@ impl KeySet {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
 }
 
 impl Key {
@@ -127,6 +131,14 @@ impl Key {
         self.material.algorithm()
     }
 
+    /// The name of a symmetric key, and the key.
+    pub(crate) fn secret(&self) -> Option<(Option<&str>, &[u8])> {
+        match &self.material {
+            Material::Hmac { secret, .. } => Some((self.id.as_deref(), secret)),
+            _ => None,
+        }
+    }
+
     /// Verifies a signature of this key over the message.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
@@ -137,7 +149,7 @@ impl Key {
             Material::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
             // `verify_slice` accepts only the full tag, and compares in constant time.
-            Material::Hmac(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
+            Material::Hmac { mac, .. } => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
         }
     }
 }
@@ -164,7 +176,7 @@ impl Material {
                 if secret.len() < 32 {
                     return None;
                 }
-                Some(Self::Hmac(Hmac::new_from_slice(&secret).ok()?))
+                Some(Self::Hmac { mac: Hmac::new_from_slice(&secret).ok()?, secret })
             }
             _ => None,
         }
@@ -175,7 +187,7 @@ impl Material {
             Self::Rsa(_) => Algorithm::Rs256,
             Self::P256(_) => Algorithm::Es256,
             Self::Ed25519(_) => Algorithm::EdDsa,
-            Self::Hmac(_) => Algorithm::Hs256,
+            Self::Hmac { .. } => Algorithm::Hs256,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::jwk::{Key, KeySet, Provenance};
+use super::jwk::{Algorithm, Key, KeySet, Provenance};
 
 /// The minimum length of a token in bytes; shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 20;
@@ -64,6 +64,21 @@ impl AuthKeys {
 
     pub(crate) fn packaged_issuers(&self) -> impl Iterator<Item = &str> {
         self.packaged.keys().map(String::as_str)
+    }
+
+    /// The hashes of the shared tokens.
+    pub(crate) fn token_hashes(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.tokens.iter().map(|token| &token.sha256)
+    }
+
+    /// The algorithms of an issuer's packaged keys.
+    pub(crate) fn packaged_algorithms(&self, issuer: &str) -> impl Iterator<Item = Algorithm> {
+        self.packaged.get(issuer).into_iter().flat_map(KeySet::iter).map(Key::algorithm)
+    }
+
+    /// The packaged symmetric keys of an issuer, with their names.
+    pub(crate) fn packaged_secrets(&self, issuer: &str) -> impl Iterator<Item = (Option<&str>, &[u8])> {
+        self.packaged.get(issuer).into_iter().flat_map(KeySet::iter).filter_map(Key::secret)
     }
 
     pub(crate) fn url_secrets(&self) -> &[UrlSecret] {

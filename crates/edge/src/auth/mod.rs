@@ -16,7 +16,9 @@ mod signed_url;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use jwk::Algorithm;
 pub(crate) use keys::AuthKeys;
+pub(crate) use signed_url::LABEL as SIGNED_URL_LABEL;
 pub use signed_url::{SignUrlError, SignedUrlError, sign_url, verify_url};
 
 use claims::Claims;

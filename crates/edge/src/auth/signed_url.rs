@@ -13,7 +13,7 @@ use super::keys::UrlSecret;
 use crate::path::{PathError, ViewerPath};
 use crate::query::{self, Query, credential};
 
-const LABEL: &str = "image-origin-url-v1";
+pub(crate) const LABEL: &str = "image-origin-url-v1";
 /// Unix times have ten digits until the year 2286.
 const MAX_EXPIRY_DIGITS: usize = 10;
 

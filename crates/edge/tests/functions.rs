@@ -1,0 +1,645 @@
+//! The generated functions for CloudFront Functions decide as the native ones do: on every decision that is written down, and
+//! on requests that are made up. They run in Node with nothing but what CloudFront's runtime has (`infra/edge/functions-host.mjs`),
+//! and in njs, which that runtime is made of, where it is installed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use image_origin_edge::{Cf, Config, Keys, functions, origin_response, sign_url, viewer_request, viewer_response};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+
+const NOW: u64 = 1_800_000_000;
+const SECRET: &str = "a secret for signing urls, 32 bytes or more";
+const DECISIONS: &str = include_str!("../../../fixtures/edge/decisions.json");
+
+/// The configuration and keys of the written decisions, without what only Lambda@Edge can do.
+fn supported() -> (Config, Keys) {
+    let decisions: Value = serde_json::from_str(DECISIONS).unwrap();
+    let (mut config, mut keys) = (decisions["config"].clone(), decisions["keys"].clone());
+    for issuer in config["jwt"]["issuers"].as_array_mut().unwrap() {
+        let issuer = issuer.as_object_mut().unwrap();
+        issuer.remove("jwks_uri");
+        issuer.remove("kind");
+        issuer.remove("token_use");
+    }
+    let hmac = fixture("keys")["hmac"].clone();
+    for set in keys["jwks"].as_object_mut().unwrap().values_mut() {
+        set["keys"] = json!([hmac]);
+    }
+    (Config::from_json(&config.to_string()).unwrap(), Keys::from_json(&keys.to_string()).unwrap())
+}
+
+fn fixture(name: &str) -> Value {
+    let path = format!("{}/../../fixtures/jwt/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// An event of CloudFront Functions for the request of one of Lambda@Edge.
+fn event(request: &Value) -> Value {
+    let mut headers = Map::new();
+    let mut cookies: Map<String, Value> = Map::new();
+    for (name, occurrences) in request["headers"].as_object().unwrap() {
+        let values: Vec<&str> =
+            occurrences.as_array().unwrap().iter().map(|header| header["value"].as_str().unwrap()).collect();
+        if name == "cookie" {
+            for pair in values.iter().flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='))
+            {
+                add(&mut cookies, pair.0, pair.1);
+            }
+        } else {
+            values.iter().for_each(|value| add(&mut headers, name, value));
+        }
+    }
+    let text = |name: &str| request[name].as_str().unwrap_or_default();
+    let mut event = json!({
+        "version": "1.0",
+        "context": {"eventType": "viewer-request"},
+        "viewer": {"ip": text("clientIp")},
+        "request": {"method": text("method"), "uri": text("uri"), "querystring": {}, "headers": headers, "cookies": cookies},
+    });
+    // The host makes it the method that it is.
+    if !text("querystring").is_empty() {
+        event["request"]["rawQueryString"] = json!(text("querystring"));
+    }
+    event
+}
+
+/// A header or cookie; one that occurs again has all of its values.
+fn add(fields: &mut Map<String, Value>, name: &str, value: &str) {
+    let field = fields.entry(name).or_insert_with(|| json!({"value": value, "multiValue": []}));
+    field["multiValue"].as_array_mut().unwrap().push(json!({"value": value}));
+}
+
+/// What CloudFront Functions are to answer where the native function gives this action.
+fn expected(action: &Value) -> Value {
+    let headers = |headers: &Value| -> Value {
+        let plain = headers.as_object().unwrap().iter().filter(|(name, _)| *name != "cookie");
+        plain.map(|(name, all)| (name.clone(), json!({"value": all[0]["value"]}))).collect::<Map<_, _>>().into()
+    };
+    if action["status"].is_null() {
+        json!({"uri": action["uri"], "querystring": action["querystring"], "accept": headers(&action["headers"])["accept"]})
+    } else {
+        let status: u16 = action["status"].as_str().unwrap().parse().unwrap();
+        json!({
+            "statusCode": status,
+            "statusDescription": action["statusDescription"],
+            "headers": headers(&action["headers"]),
+            "body": action["body"],
+        })
+    }
+}
+
+/// What of a function's answer is compared, and that nothing of the viewer's identity goes on.
+fn answered(result: &Value) -> Value {
+    if result["uri"].is_null() {
+        return result.clone();
+    }
+    assert_eq!(result["cookies"], json!({}), "{result}");
+    assert_eq!(result["headers"]["authorization"], Value::Null, "{result}");
+    json!({"uri": result["uri"], "querystring": result["querystring"], "accept": result["headers"]["accept"]})
+}
+
+/// What runs functions.
+#[derive(Debug, Clone, Copy)]
+enum Engine {
+    /// Node, in a context that has nothing but what CloudFront's runtime has.
+    Node,
+    /// The engine that CloudFront's runtime is made of.
+    Njs,
+}
+
+/// Around a function in njs, which reads no code from elsewhere: the lines are read, and answered, as the host in Node does.
+const NJS_HEAD: &str = "const lines = require('fs').readFileSync('/dev/stdin').toString().split('\\n');
+const values = JSON.parse(lines[0]).store;
+const cf = { kvs: () => ({ get: (key) => (values[key] === undefined ? Promise.reject(new Error(key)) : Promise.resolve(values[key])) }) };\n";
+const NJS_TAIL: &str = "
+// What is logged may be cut.
+const write = (line) => require('fs').appendFileSync(lines[lines.length - 1], JSON.stringify(line) + '\\n');
+async function answer() {
+  for (let i = 1; i < lines.length - 1; i++) {
+    const message = JSON.parse(lines[i]);
+    const raw = message.event.request.rawQueryString;
+    message.event.request.rawQueryString = () => raw;
+    Date.now = () => message.now * 1000;
+    const result = await handler(message.event);
+    delete result.rawQueryString;
+    write({ result: result });
+  }
+  write({ times: null });
+}
+answer().catch((error) => write({ error: String(error) }));\n";
+
+impl Engine {
+    /// Those that are installed.
+    fn installed() -> Vec<Self> {
+        let is_there = |name: &str, argument: &str| {
+            let started = Command::new(name).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            started.is_ok_and(|status| status.success())
+        };
+        let mut engines = Vec::new();
+        if is_there("node", "--version") {
+            engines.push(Self::Node);
+        } else {
+            println!("skipped: Node.js runs the functions, and it is not installed");
+        }
+        if is_there("njs", "-v") {
+            engines.push(Self::Njs);
+        } else {
+            println!("skipped: njs runs the functions as well, where it is installed (apt-get install njs)");
+        }
+        engines
+    }
+
+    fn command(self, code: &str, folder: &std::path::Path) -> Command {
+        match self {
+            Self::Node => {
+                let mut node = Command::new("node");
+                node.arg(format!("{}/../../infra/edge/functions-host.mjs", env!("CARGO_MANIFEST_DIR")));
+                node
+            }
+            Self::Njs => {
+                let code = code.replace("import cf from'cloudfront';", "");
+                let script = folder.join("function.js");
+                std::fs::write(&script, [NJS_HEAD, &code, NJS_TAIL].concat()).unwrap();
+                let mut njs = Command::new("njs");
+                njs.arg(script);
+                njs
+            }
+        }
+    }
+
+    /// Runs a function on events; the answers come with the times that it took.
+    fn run(self, code: &str, store: &functions::Store, events: &[Value], runs: usize) -> (Vec<Value>, Value) {
+        let values: Map<String, Value> =
+            store.heads.iter().chain(&store.parts).map(|(key, value)| (key.clone(), json!(value))).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let first = json!({"code": code, "store": values}).to_string();
+        let lines = events.iter().map(|event| json!({"event": event, "now": NOW, "runs": runs}).to_string());
+        let lines: Vec<String> = std::iter::once(first).chain(lines).collect();
+        // njs reads from files only.
+        let input = folder.path().join("input.jsonl");
+        let answers = folder.path().join("answers.jsonl");
+        std::fs::write(&input, format!("{}\n{}", lines.join("\n"), answers.display())).unwrap();
+        let input = std::fs::File::open(input).unwrap();
+        let output = self.command(code, folder.path()).stdin(input).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{self:?}");
+        let written = std::fs::read(answers).unwrap_or(output.stdout);
+        let lines = written.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let mut answers: Vec<Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let times = answers.pop().unwrap();
+        assert_eq!(answers.len(), events.len(), "{self:?}: {times}");
+        (answers, times)
+    }
+}
+
+/// Holds a function's decisions about requests of Lambda@Edge's form against the native one's.
+fn compare(config: &Config, keys: &Keys, requests: &[Value], runs: usize) {
+    let store = functions::store(config, keys).unwrap();
+    let code = functions::viewer_request();
+    let events: Vec<Value> = requests.iter().map(event).collect();
+    for engine in Engine::installed() {
+        // njs frees nothing while a program runs.
+        let (requests, events) = match engine {
+            Engine::Node => (requests, &events[..]),
+            Engine::Njs => (&requests[..requests.len().min(500)], &events[..events.len().min(500)]),
+        };
+        let (answers, times) = engine.run(&code, &store, events, runs);
+        let mut forwarded = 0;
+        for (request, answer) in requests.iter().zip(&answers) {
+            let cf: Cf =
+                serde_json::from_value(json!({"config": {"eventType": "viewer-request"}, "request": request})).unwrap();
+            let outcome = viewer_request(&cf, config, NOW, keys);
+            let native = expected(&serde_json::to_value(&outcome.action).unwrap());
+            assert!(answer["error"].is_null(), "{engine:?}: {answer}\n{request}");
+            assert_eq!(answered(&answer["result"]), native, "{engine:?}: {}\n{request}", outcome.why);
+            forwarded += u32::from(!native["uri"].is_null());
+        }
+        println!(
+            "{engine:?}: {} requests are decided alike, {forwarded} of them pass; {} bytes, times in ms {}",
+            requests.len(),
+            code.len(),
+            times["times"]
+        );
+    }
+}
+
+#[test]
+fn written_decisions_are_the_same() {
+    let (config, keys) = supported();
+    let decisions: Value = serde_json::from_str(DECISIONS).unwrap();
+    let cfs = decisions["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|decision| &decision["call"]["event"]["event"]["Records"][0]["cf"]);
+    let requests: Vec<Value> =
+        cfs.filter(|cf| cf["config"]["eventType"] == "viewer-request").map(|cf| cf["request"].clone()).collect();
+    assert!(requests.len() > 100, "{}", requests.len());
+    compare(&config, &keys, &requests, 1);
+}
+
+/// Texts that parameters and paths are made of: what is allowed, what nearly is, and what readers differ about.
+const PIECES: [&str; 60] = [
+    "/",
+    "//",
+    ".",
+    "..",
+    "%",
+    "%2e",
+    "%2F",
+    "%25",
+    "%252e",
+    "%00",
+    "%ff",
+    "%C3%A4",
+    "%c3",
+    "ä",
+    "\\",
+    "%5c",
+    "\u{202e}",
+    "😀",
+    "&",
+    "=",
+    "+",
+    ";",
+    "%20",
+    "%E2%80%83",
+    "a",
+    "A",
+    "0",
+    "1",
+    "7",
+    "12",
+    "300",
+    "16383",
+    "99999999999",
+    "0.5",
+    ".25",
+    "1.005",
+    ",",
+    ":",
+    "-",
+    "x",
+    "auto",
+    "webp",
+    "jpg",
+    "true",
+    "off",
+    "red",
+    "LightGrey",
+    "%23F00",
+    "0f08",
+    "center",
+    "face",
+    "none",
+    "max",
+    "cover",
+    "inside",
+    "contain",
+    "faces",
+    "pixelate",
+    "Σ",
+    "ſ",
+];
+
+const NAMES: [&str; 9] = ["width", "fm", "f", "background", "token", "expires", "signature", "utm_source", "W"];
+
+fn text(pieces: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![9 => proptest::sample::select(PIECES.to_vec()).prop_map(str::to_owned), 1 => any::<char>().prop_filter("control", |c| !c.is_control()).prop_map(String::from)];
+    vec(piece, pieces).prop_map(|pieces| pieces.concat())
+}
+
+/// A value that its parameter may well take.
+fn value() -> impl Strategy<Value = String> {
+    let whole = prop_oneof![0..20_u32, 0..2000_u32, any::<u32>()];
+    let number = (whole.clone(), 0..100_u32, 0..4_usize).prop_map(|(whole, part, places)| match places {
+        0 => whole.to_string(),
+        1 => format!("{}.{part}", whole % 20),
+        2 => format!("0{}.{part:03}", whole % 200),
+        _ => format!(" {} ", whole % 300),
+    });
+    let small =
+        (0..400_u32, any::<bool>()).prop_map(|(n, decimal)| if decimal { format!("0.{n}") } else { n.to_string() });
+    let list = vec(small, 1..6).prop_map(|numbers| numbers.join(","));
+    let ratio = (0..40_u32, 0..40_u32).prop_map(|(across, down)| format!("{across}:{down}"));
+    prop_oneof![3 => number, 2 => list.clone(), 1 => vec(list, 1..4).prop_map(|areas| areas.join(";")), 1 => ratio, 4 => text(0..3)]
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let known: Vec<&str> = image_origin_query::PARAMETERS
+        .iter()
+        .map(|parameter| parameter.name)
+        .filter(|name| *name != "preset")
+        .collect();
+    let name = prop_oneof![12 => proptest::sample::select(known), 2 => proptest::sample::select(NAMES.to_vec()), 1 => Just("preset")];
+    let word = |parameter: &'static image_origin_query::Parameter| match parameter.kind {
+        image_origin_query::Kind::Choice { values } => values.to_vec(),
+        image_origin_query::Kind::Bool => vec!["", "1", "false", "YES"],
+        _ => vec!["0", "1", "5"],
+    };
+    let pair =
+        (name, value(), any::<prop::sample::Index>(), any::<bool>()).prop_map(move |(name, value, index, fits)| {
+            let value = match image_origin_query::find(name) {
+                Some(parameter) if fits => (*index.get(&word(parameter))).to_owned(),
+                _ => value,
+            };
+            format!("{name}={value}")
+        });
+    vec(pair, 0..5).prop_map(|pairs| pairs.join("&"))
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let folder = proptest::sample::select(vec![
+        "/public/",
+        "/users/alice/",
+        "/users/bob/",
+        "/teams/staff/",
+        "/press/",
+        "/signed/",
+        "/closed/",
+        "/PUBLIC/",
+        "/",
+        "/users/",
+        "/public/%2e%2e/users/alice/",
+        "//press/",
+        "/press/..%5c",
+    ]);
+    let odd = (folder, text(0..4), any::<bool>())
+        .prop_map(|(folder, text, ends)| format!("{folder}{text}{}", if ends { "/a.jpg" } else { ".jpg" }));
+    let plain = proptest::sample::select(vec![
+        "/public/a.jpg",
+        "/users/alice/a%20b.jpg",
+        "/teams/staff/ä.jpg",
+        "/signed/a.jpg",
+    ]);
+    prop_oneof![odd, plain.prop_map(str::to_owned)]
+}
+
+/// A token of the fixtures' symmetric key, with claims that are good, nearly good, or neither.
+fn token() -> impl Strategy<Value = String> {
+    let header = proptest::sample::select(vec![
+        r#"{"alg":"HS256","kid":"hmac","typ":"JWT"}"#,
+        r#"{"alg":"HS256"}"#,
+        r#"{"alg":"HS256","typ":"at+jwt","kid":null}"#,
+        r#"{"alg":"none"}"#,
+        r#"{"alg":"HS256","alg":"HS256"}"#,
+        r#" {"alg":"HS256","crit":[]} "#,
+        r#"["HS256"]"#,
+        r#"{"alg":"HS256","typ":["JWT"]}"#,
+    ]);
+    let claims = proptest::sample::select(vec![
+        json!({"iss": "https://login.example.com/", "aud": "images", "sub": "alice", "exp": NOW + 60}).to_string(),
+        json!({"iss": "https://login.example.com/", "aud": ["x", "images"], "sub": ["bob", "alice"], "exp": NOW + 60, "nbf": NOW}).to_string(),
+        json!({"iss": "https://login.example.com/", "aud": "images", "sub": "alice", "exp": NOW - 600}).to_string(),
+        json!({"iss": "https://login.example.com/", "aud": "images", "sub": "alice", "exp": "soon"}).to_string(),
+        json!({"iss": "https://login.example.com/", "aud": 1, "sub": {"a": [{"b": "c"}]}, "exp": NOW + 60}).to_string(),
+        json!({"iss": "https://login.example.com/", "aud": "images", "exp": NOW + 60, "nbf": NOW + 600}).to_string(),
+        format!(r#"{{"iss":"https://login.example.com/","aud":"images","sub":"bob","s\u0075b":"alice","exp":{}}}"#, NOW + 60),
+        json!({
+            "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Example", "aud": "client", "token_use": "id",
+            "cognito:groups": ["staff"], "exp": NOW + 60,
+        })
+        .to_string(),
+        json!({
+            "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Example", "client_id": "client", "token_use": "access",
+            "cognito:groups": ["staff"], "exp": NOW + 60,
+        })
+        .to_string(),
+        "{}".to_owned(),
+    ]);
+    (header, claims, 0..12_usize).prop_map(|(header, claims, change)| {
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let secret = URL_SAFE_NO_PAD.decode(fixture("keys")["hmac"]["k"].as_str().unwrap()).unwrap();
+        let mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap().chain_update(&signed).finalize().into_bytes();
+        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac));
+        match change {
+            0 => token[..token.len() - 1].to_owned(),
+            1 => format!("{token}="),
+            2 => format!("{token}.x"),
+            3 => "correct horse battery staple".to_owned(),
+            _ => token,
+        }
+    })
+}
+
+fn request() -> impl Strategy<Value = Value> {
+    let accept = vec(
+        (
+            proptest::sample::select(vec![
+                "image/avif",
+                "image/webp",
+                "IMAGE/WEBP",
+                "image/*",
+                "*/*",
+                "\"a,b",
+                "text/html",
+            ]),
+            proptest::sample::select(vec![
+                "",
+                ";q=0.5",
+                ";q=0",
+                "; Q=0.123",
+                ";q=1.5",
+                ";v=\"a;q=0\";q=0.9",
+                ";q",
+                " ;q=.5",
+            ]),
+        ),
+        0..4,
+    );
+    let accept = accept
+        .prop_map(|ranges| ranges.iter().map(|(name, weight)| format!("{name}{weight}")).collect::<Vec<_>>().join(","));
+    let shown = (token(), 0..9_usize);
+    (path(), query(), accept, shown, 0..40_usize, 0..6_usize).prop_map(|(path, query, accept, (token, place), method, signing)| {
+        let mut query = query;
+        let mut headers = json!({"host": [{"value": "images.example.com"}]});
+        let header = |value: String| json!([{"value": value}]);
+        match place {
+            0..=2 => headers["authorization"] = header(format!("Bearer {token}")),
+            3 => headers["authorization"] = json!([{"value": "Bearer x"}, {"value": format!("bearer {token}")}]),
+            4 => headers["cookie"] = json!([{"value": format!("a=b; session=old; session=\"{token}\"")}, {"value": format!("access={token}")}]),
+            5 => query = format!("{query}&token={}", token.replace(' ', "+")),
+            6 => headers["authorization"] = header(format!("BEARER   {token} ")),
+            _ => {}
+        }
+        if !accept.is_empty() {
+            headers["accept"] = header(accept);
+        }
+        let mut url = format!("{path}?{query}");
+        if signing < 3 && let Ok(signed) = sign_url(&url, if signing == 0 { NOW } else { NOW + 9 }, SECRET.as_bytes()) {
+            url = if signing == 2 { signed.replace("w=", "h=") } else { signed };
+        }
+        let (uri, querystring) = url.split_once('?').unwrap();
+        let method = ["HEAD", "POST"].get(method).unwrap_or(&"GET");
+        json!({"method": method, "uri": uri, "querystring": querystring, "headers": headers, "clientIp": "192.0.2.1"})
+    })
+}
+
+#[test]
+fn random_decisions_are_the_same() {
+    let (config, keys) = supported();
+    let mut runner = TestRunner::deterministic();
+    let requests = request();
+    let requests: Vec<Value> = (0..10_000).map(|_| requests.new_tree(&mut runner).unwrap().current()).collect();
+    compare(&config, &keys, &requests, 1);
+}
+
+/// What costs most: texts as long as CloudFront lets them be, of which each reader must look at every character.
+fn costly() -> Vec<Value> {
+    let long = |piece: &str| piece.repeat(8000 / piece.len());
+    let pieces = [
+        "%2525",
+        "%25ff",
+        "%25e0%2580",
+        "%ffa",
+        "a/",
+        "../",
+        "//",
+        "%5c",
+        "Σ",
+        "%C3%A4",
+        "a-",
+        "1",
+        "+",
+        ",",
+        "a=1&",
+        "w=1&",
+        "%",
+        "\"",
+        "1,1,1,1;",
+    ];
+    let mut requests = Vec::new();
+    for piece in pieces {
+        let text = long(piece);
+        for (uri, querystring, header, value) in [
+            (format!("/public/{text}x"), String::new(), "accept", "image/webp".to_owned()),
+            ("/public/a".to_owned(), format!("preset=a&{text}x"), "accept", format!("{text}x")),
+            ("/public/a".to_owned(), format!("redact={text}"), "accept", format!("image/avif;v={text}")),
+            ("/public/a".to_owned(), format!("w=1{text}x&crop={text}"), "accept", String::new()),
+            (
+                "/public/a".to_owned(),
+                format!("format=auto&v=a{}x", &text[..100]),
+                "accept",
+                format!("{text},image/avif;{text}"),
+            ),
+            ("/users/alice/a".to_owned(), format!("token={text}x"), "authorization", format!("Bearer {text}x")),
+            (
+                "/press/a".to_owned(),
+                format!("expires={text}&signature={text}"),
+                "cookie",
+                format!("access={text}x; {text}; access={text}"),
+            ),
+        ] {
+            // CloudFront takes no longer ones.
+            let querystring: String = querystring.chars().take(8192_usize.saturating_sub(uri.len())).collect();
+            requests.push(json!({
+                "method": "GET", "uri": uri, "querystring": querystring, "headers": {header: [{"value": value}]}, "clientIp": "192.0.2.1",
+            }));
+        }
+    }
+    requests
+}
+
+#[test]
+fn costly_decisions_are_the_same() {
+    let (config, keys) = supported();
+    compare(&config, &keys, &costly(), 5);
+}
+
+/// What Lambda@Edge makes of an answer's `Cache-Control`, first on its way into the cache and then on that to the viewer.
+fn native_caching(cf: &Value, config: &Config) -> Value {
+    let mut cf = cf.clone();
+    for function in [origin_response, viewer_response] {
+        let read: Cf = serde_json::from_value(cf.clone()).unwrap();
+        let outcome = function(&read, config, NOW, &Keys::default());
+        cf["response"] = serde_json::to_value(&outcome.action).unwrap();
+    }
+    cf["response"]["headers"]["cache-control"][0]["value"].clone()
+}
+
+#[test]
+fn answers_are_kept_as_long() {
+    let mut document: Value = serde_json::from_str::<Value>(DECISIONS).unwrap()["config"].clone();
+    let rules = document["rules"].as_array_mut().unwrap();
+    rules.push(json!({"path": "/timed/*", "allow": ["public"], "max_age": 60, "s_maxage": 600, "stale_if_error": 0}));
+    rules.push(json!({"path": "/behind/*", "allow": ["public"], "private": true}));
+    for issuer in document["jwt"]["issuers"].as_array_mut().unwrap() {
+        let issuer = issuer.as_object_mut().unwrap();
+        issuer.remove("jwks_uri");
+        issuer.remove("kind");
+        issuer.remove("token_use");
+    }
+    let config = Config::from_json(&document.to_string()).unwrap();
+    let store = functions::store(&config, &Keys::default()).unwrap();
+    let mut cfs = Vec::new();
+    for uri in [
+        "/public/a",
+        "/press/a",
+        "/timed/a",
+        "/behind/a",
+        "/users/x/a",
+        "/elsewhere",
+        "/PUBLIC/a",
+        "/public/%2e%2e/timed/a",
+        "/%ff",
+    ] {
+        for values in [
+            &[][..],
+            &["public, max-age=60, s-maxage=600"],
+            &["max-age=5", "private"],
+            &["no-store, public"],
+            &["Max-Age=\"7\" , PUBLIC, immutable"],
+            &["public, no-cache, max-age=9, immutable, no-transform"],
+            &["proxy-revalidate, immutable, stale-if-error=9, stale-while-revalidate=8, s-maxage=x"],
+            &["max-age=99999999999999, x=1, =, public=1"],
+        ] {
+            for status in [200, 304] {
+                let mut headers = json!({});
+                if !values.is_empty() {
+                    headers["cache-control"] = values.iter().map(|value| json!({"value": value})).collect();
+                }
+                cfs.push(json!({
+                    "config": {"eventType": "viewer-response"},
+                    "request": {"method": "GET", "uri": uri, "querystring": "", "headers": {}, "clientIp": "192.0.2.1"},
+                    "response": {"status": status.to_string(), "headers": headers},
+                }));
+            }
+        }
+    }
+    let events: Vec<Value> = cfs
+        .iter()
+        .map(|cf| {
+            let mut event = event(&cf["request"]);
+            let mut headers = Map::new();
+            for header in cf["response"]["headers"]["cache-control"].as_array().into_iter().flatten() {
+                add(&mut headers, "cache-control", header["value"].as_str().unwrap());
+            }
+            let status: u16 = cf["response"]["status"].as_str().unwrap().parse().unwrap();
+            event["response"] = json!({"statusCode": status, "headers": headers, "cookies": {}});
+            event
+        })
+        .collect();
+    let code = functions::viewer_response();
+    for engine in Engine::installed() {
+        let (answers, times) = engine.run(&code, &store, &events, 1);
+        for (cf, answer) in cfs.iter().zip(&answers) {
+            let caching = &answer["result"]["headers"]["cache-control"]["value"];
+            assert_eq!(*caching, native_caching(cf, &config), "{engine:?}: {answer}\n{cf}");
+        }
+        println!(
+            "{engine:?}: {} answers are kept as long; {} bytes, times in ms {}",
+            cfs.len(),
+            code.len(),
+            times["times"]
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! CloudFront's KeyValueStores: what CloudFront Functions read, changed without a deployment.
+//!
+//! Comes in: the keys and values that a store is to hold. Goes out: as few calls as bring it there. The API takes Signature
+//! Version 4A, which is for all regions at once, and each call names the version of the store that it changes, so that of two
+//! who change it at a time one is refused.
+//! <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_Operations_Amazon_CloudFront_KeyValueStore.html>
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4a;
+use http::{HeaderMap, Method};
+use image_origin_edge::functions::Store;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::source::s3::Https;
+
+/// What is plain in a part of a path.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How long CloudFront may take over one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Most bytes of an answer that are read: a page of fifty values of 1 kB, as JSON.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Keys that one call changes at most.
+const MAX_CHANGES: usize = 50;
+
+/// Pages of a list that are read at most: more than five megabytes are.
+const MAX_PAGES: usize = 2_000;
+
+/// The pause before a store is asked again whether it can be changed, and how often it is asked.
+const PAUSE: Duration = Duration::from_secs(2);
+const ATTEMPTS: usize = 30;
+
+/// Why a store was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyValueError {
+    /// It is named in another way than by its ARN.
+    #[error("{0} is no ARN of a KeyValueStore, such as arn:aws:cloudfront::111122223333:key-value-store/...")]
+    Arn(String),
+    /// Nothing tells who asks.
+    #[error("there are no AWS credentials")]
+    NoCredentials,
+    /// The request cannot be made.
+    #[error("the request to CloudFront cannot be made: {0}")]
+    Request(String),
+    /// No answer came, or one that cannot be read.
+    #[error("CloudFront cannot be reached: {0}")]
+    Unreachable(String),
+    /// It refused.
+    #[error("CloudFront answers {status}: {message}")]
+    Refused {
+        /// The status of the answer.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+}
+
+/// What a push has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushed {
+    /// Values that are new or have changed.
+    pub put: usize,
+    /// Keys that are no more.
+    pub deleted: usize,
+}
+
+/// One store.
+#[derive(Debug)]
+pub struct KeyValueStore {
+    https: Https,
+    credentials: Option<SharedCredentialsProvider>,
+    /// The URL that all of its own begin with.
+    base: String,
+}
+
+/// An answer of the API.
+struct Answer {
+    /// The version of the store.
+    version: String,
+    body: Value,
+}
+
+impl KeyValueStore {
+    /// Finds credentials as every AWS program does. The account in the ARN tells where to ask, unless an endpoint does.
+    ///
+    /// # Errors
+    /// [`KeyValueError::Arn`].
+    pub async fn open(arn: &str, endpoint: Option<&str>) -> Result<Self, KeyValueError> {
+        let unknown = || KeyValueError::Arn(arn.to_owned());
+        let parts: Vec<&str> = arn.split(':').collect();
+        let ["arn", _, "cloudfront", "", account, resource] = parts[..] else { return Err(unknown()) };
+        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_account || !resource.starts_with("key-value-store/") {
+            return Err(unknown());
+        }
+        let https = Https::new();
+        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https.clone());
+        // Of the session tokens of STS, Signature Version 4A takes those of a region only.
+        let credentials = loader.region(Region::new("us-east-1")).load().await.credentials_provider();
+        let host = endpoint.map_or_else(
+            || format!("https://{account}.cloudfront-kvs.global.api.aws"),
+            |endpoint| endpoint.trim_end_matches('/').to_owned(),
+        );
+        let base = format!("{host}/key-value-stores/{}", utf8_percent_encode(arn, ENCODED));
+        Ok(Self { https, credentials, base })
+    }
+
+    /// Brings the store to hold this and nothing else. What is read first is written last, and what nothing names any more
+    /// goes with the next push: whoever reads meanwhile still finds all that the first values name.
+    ///
+    /// # Errors
+    /// The first [`KeyValueError`]. What was done until then does no harm, and the next push goes on from there.
+    pub async fn push(&self, store: &Store) -> Result<Pushed, KeyValueError> {
+        let held = self.list().await?;
+        let is_new = |(key, value): &&(String, String)| held.get(key) != Some(value);
+        let puts: Vec<&(String, String)> = store.parts.iter().chain(&store.heads).filter(is_new).collect();
+        // Those that the store's own first values name now may be being read.
+        let named: Vec<&str> = store.heads.iter().filter_map(|(key, _)| held.get(key)?.lines().next()).collect();
+        let wanted = |key: &str| store.parts.iter().chain(&store.heads).any(|(wanted, _)| wanted == key);
+        let is_named = |key: &str| named.iter().any(|prefix| !prefix.is_empty() && key.starts_with(prefix));
+        let deletes: Vec<&String> = held.keys().filter(|key| !wanted(key) && !is_named(key)).collect();
+        for keys in deletes.chunks(MAX_CHANGES) {
+            let items: Vec<Value> = keys.iter().map(|key| json!({"Key": key})).collect();
+            self.update(&json!({"Deletes": items})).await?;
+        }
+        for pairs in puts.chunks(MAX_CHANGES) {
+            let items: Vec<Value> = pairs.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+            self.update(&json!({"Puts": items})).await?;
+        }
+        Ok(Pushed { put: puts.len(), deleted: deletes.len() })
+    }
+
+    /// All keys with their values.
+    async fn list(&self) -> Result<BTreeMap<String, String>, KeyValueError> {
+        let mut held = BTreeMap::new();
+        let mut next = String::new();
+        for _ in 0..MAX_PAGES {
+            let answer = self.call(&Method::GET, &format!("/keys?MaxResults={MAX_CHANGES}{next}"), "", None).await?;
+            for item in answer.body["Items"].as_array().into_iter().flatten() {
+                let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
+                held.insert(text("Key"), text("Value"));
+            }
+            match answer.body["NextToken"].as_str() {
+                Some(token) => next = format!("&NextToken={}", utf8_percent_encode(token, ENCODED)),
+                None => return Ok(held),
+            }
+        }
+        Err(KeyValueError::Unreachable("the list of keys has no end".to_owned()))
+    }
+
+    /// Changes the store once it takes changes: after each it is busy for a moment.
+    async fn update(&self, changes: &Value) -> Result<(), KeyValueError> {
+        let body = changes.to_string();
+        let mut refusal = KeyValueError::Unreachable("it takes no changes".to_owned());
+        for _ in 0..ATTEMPTS {
+            let version = self.call(&Method::GET, "", "", None).await?.version;
+            match self.call(&Method::POST, "/keys", &body, Some(&version)).await {
+                Ok(_) => return Ok(()),
+                // Changed by another since, or not ready yet.
+                Err(error @ KeyValueError::Refused { status: 409 | 412 | 429 | 500.., .. }) => refusal = error,
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(refusal)
+    }
+
+    async fn call(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &str,
+        version: Option<&str>,
+    ) -> Result<Answer, KeyValueError> {
+        let failed = |error: &dyn std::fmt::Display| KeyValueError::Request(error.to_string());
+        let uri = format!("{}{path}", self.base);
+        let mut headers: Vec<(String, String)> = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(version.map(|version| ("if-match".to_owned(), version.to_owned())));
+        headers.extend(self.signature(method, &uri, &headers, body).await?);
+        let mut request = http::Request::builder().method(method).uri(&uri);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(body.to_owned().into()).map_err(|error| failed(&error))?;
+        let answered = self.https.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
+        let answer = answered.map_err(|error| KeyValueError::Unreachable(error.to_string()))?;
+        let (status, headers, body) = (answer.status, answer.headers, answer.body);
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if !(200..300).contains(&status) {
+            let said = body["Message"].as_str().or(body["message"].as_str());
+            let message = said.unwrap_or("no reason is given").to_owned();
+            return Err(KeyValueError::Refused { status, message });
+        }
+        Ok(Answer { version: etag(&headers), body })
+    }
+
+    /// The headers that sign the request.
+    async fn signature(
+        &self,
+        method: &Method,
+        uri: &str,
+        headers: &[(String, String)],
+        body: &str,
+    ) -> Result<Vec<(String, String)>, KeyValueError> {
+        let provider = self.credentials.as_ref().ok_or(KeyValueError::NoCredentials)?;
+        let credentials = provider.provide_credentials().await.map_err(|_| KeyValueError::NoCredentials)?;
+        let failed = |error: &dyn std::fmt::Display| KeyValueError::Request(error.to_string());
+        let identity = credentials.into();
+        let parameters = v4a::SigningParams::builder()
+            .identity(&identity)
+            .region_set("*")
+            .name("cloudfront-keyvaluestore")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| failed(&error))?
+            .into();
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let request = SignableRequest::new(method.as_str(), uri, headers, SignableBody::Bytes(body.as_bytes()))
+            .map_err(|error| failed(&error))?;
+        let (instructions, _) = sign(request, &parameters).map_err(|error| failed(&error))?.into_parts();
+        let (headers, _) = instructions.into_parts();
+        Ok(headers.into_iter().map(|header| (header.name().to_owned(), header.value().to_owned())).collect())
+    }
+}
+
+fn etag(headers: &HeaderMap) -> String {
+    headers.get("etag").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
