@@ -61,6 +61,8 @@ def component(package: dict, sums: dict) -> dict:
     if package["license"]:
         # Cargo took `/` for OR before it took SPDX.
         described["licenses"] = [{"expression": package["license"].replace(" / ", " OR ").replace("/", " OR ")}]
+    elif package["license_file"]:
+        described["licenses"] = [{"license": {"name": f"the text in {package['license_file']} of the package"}}]
     checksum = sums.get((package["name"], package["version"]))
     if checksum:
         described["hashes"] = [{"alg": "SHA-256", "content": checksum}]
