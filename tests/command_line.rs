@@ -455,7 +455,8 @@ fn pictures_are_compared_as_they_are_seen() {
     }
     let shown = text(&run(&["compare", &path("a.png"), &path("c.jpg")]).stdout);
     assert!(shown.contains("200 × 150") && shown.contains("SSIMULACRA2") && shown.contains("648 (2 %)"), "{shown}");
-    let table: [(&[&str], i32, &str); 3] = [
+    let table: [(&[&str], i32, &str); 4] = [
+        (&[&photo, &photo, "--request-memory", "100M"], 2, "comparing 1200 × 900 pixels takes 162000000 bytes"),
         (&[&path("a.png"), &path("c.jpg"), "--at-least", "80"], 1, "below 80"),
         (&[&path("a.png"), &path("d.jpg")], 2, "only pictures of one size compare"),
         (&[&path("a.png"), &fixture("broken/text.jpg")], 1, "broken/text.jpg: "),

@@ -69,6 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let message = format!("{} is {one}, and {} is {other}: only pictures of one size compare", a.file, b.file);
         return Err(Failure::usage(message));
     }
+    refuse_too_large(&a, arguments.settings.resolve()?.origin.limits.budget.memory)?;
     let score = compute_ssimulacra2(&a.slice()?, &b.slice()?);
     let ssimulacra2 = score.map_err(|error| format!("{} and {} cannot be compared: {error}", a.file, b.file))?;
     let comparison = Comparison { a, b, ssimulacra2: (ssimulacra2 * 100.0).round() / 100.0 };
@@ -83,6 +84,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Bytes that scoring takes for each pixel, as measured: planes of floating point in several sizes.
+const BYTES_PER_PIXEL: u64 = 150;
+
+fn refuse_too_large(picture: &Picture, memory: u64) -> Result<(), Failure> {
+    let needs = u64::from(picture.width) * u64::from(picture.height) * BYTES_PER_PIXEL;
+    if needs <= memory {
+        return Ok(());
+    }
+    let size = picture.size();
+    Err(Failure::usage(format!("comparing {size} pixels takes {needs} bytes of memory; raise --request-memory")))
 }
 
 impl Picture {
