@@ -359,7 +359,7 @@ fn what_is_not_public_is_private_for_viewers_and_kept_by_the_cache() {
         assert_eq!(server.get(&target).header("cache-control"), Some(&*expected), "{target}");
     }
     let told = server.get("/_cdn/requests").json();
-    assert!(told["requests"][0].to_string().contains("only the viewer's own cache may keep it"));
+    assert!(told["requests"][0].to_string().contains("only the client's own cache may store it"));
 }
 
 #[test]

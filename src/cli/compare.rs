@@ -1,7 +1,7 @@
-//! `compare`: how near one picture is to another, as a viewer would see both.
+//! `compare`: the visual similarity of two images.
 //!
-//! Both are turned upright, converted to sRGB and laid on white by the pipeline of every request; what is scored are those
-//! pixels. The score is SSIMULACRA2 (github.com/cloudinary/ssimulacra2): 100 is the same picture, and there is no least.
+//! Both are rotated upright, converted to sRGB and flattened on white by the pipeline of requests, and the resulting pixels are
+//! scored. The score is SSIMULACRA2 (github.com/cloudinary/ssimulacra2): 100 means identical, and there is no minimum.
 
 use std::path::{Path, PathBuf};
 
@@ -25,23 +25,23 @@ Examples:
   image-origin transform photo.jpg 'w=800&format=webp' -o small.webp
   image-origin compare right.png small.webp")]
 pub(super) struct Arguments {
-    /// The picture as it should be; - is standard input
+    /// The reference image; - is standard input
     #[arg(value_name = "A")]
     expected: PathBuf,
-    /// The picture that is held against it
+    /// The image to compare with it
     #[arg(value_name = "B")]
     picture: PathBuf,
-    /// Fail with exit code 1 where the score is below
+    /// Fail with exit code 1 if the score is lower
     #[arg(long, value_name = "SCORE")]
     at_least: Option<f64>,
-    /// Print JSON, for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     settings: Given<Inspecting>,
 }
 
-/// One of the two pictures.
+/// One of the two images.
 #[derive(Debug, Serialize)]
 struct Picture {
     file: String,
@@ -49,7 +49,7 @@ struct Picture {
     width: u32,
     height: u32,
     bytes: usize,
-    /// Red, green and blue in 8 bits.
+    /// The pixels in 8-bit RGB.
     #[serde(skip)]
     samples: Vec<u8>,
 }
@@ -66,12 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let b = Picture::read(&arguments.picture, &arguments.settings)?;
     if (a.width, a.height) != (b.width, b.height) {
         let (one, other) = (a.size(), b.size());
-        let message = format!("{} is {one}, and {} is {other}: only pictures of one size compare", a.file, b.file);
+        let message = format!("cannot compare images of different sizes: {} is {one}, {} is {other}", a.file, b.file);
         return Err(Failure::usage(message));
     }
     refuse_too_large(&a, arguments.settings.resolve()?.origin.limits.budget.memory)?;
     let score = compute_ssimulacra2(&a.slice()?, &b.slice()?);
-    let ssimulacra2 = score.map_err(|error| format!("{} and {} cannot be compared: {error}", a.file, b.file))?;
+    let ssimulacra2 = score.map_err(|error| format!("cannot compare {} and {}: {error}", a.file, b.file))?;
     let comparison = Comparison { a, b, ssimulacra2: (ssimulacra2 * 100.0).round() / 100.0 };
     if arguments.json {
         print_json(&comparison)?;
@@ -115,7 +115,7 @@ impl Picture {
         let need = Need { area, scale: 1.0, budget: settings.origin.limits.budget, work: &work };
         let decoder = codec::decoder_for(&shown.bytes).map_err(|error| failed(&error))?;
         let raster = decoder.decode(&shown.bytes, &need).map_err(|error| failed(&error))?.raster;
-        // A PNG is grey or of three colours, and on white nothing is transparent.
+        // A PNG is grey or RGB; after flattening on white, alpha is opaque.
         let step = raster.channels().count();
         let colours = |pixel: &[u8]| if step < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };
         let samples = raster.samples().as_bytes().chunks_exact(step).flat_map(colours).collect();
@@ -148,15 +148,15 @@ impl Comparison {
     }
 }
 
-/// What a score means, by the bands of SSIMULACRA2's authors.
+/// The meaning of a score, by the ranges of SSIMULACRA2's authors.
 fn meaning(score: f64) -> &'static str {
     match score {
-        100.0.. => "the same picture",
+        100.0.. => "identical",
         90.0.. => "no visible difference side by side",
         70.0.. => "high quality",
         50.0.. => "medium quality",
         30.0.. => "low quality",
-        _ => "a clearly worse, or another picture",
+        _ => "clearly worse, or a different image",
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn scores_have_a_meaning() {
         let table = [
-            (100.0, "the same"),
+            (100.0, "identical"),
             (90.0, "no visible"),
             (89.99, "high"),
             (50.0, "medium"),

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what a shell and `man` know of the program, out of the same table as `--help`.
+//! `completions` and `man`: shell completions and manual pages, generated from the same definitions as `--help`.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use super::Failure;
 
-/// What `completions --help` ends with.
+/// The text at the end of `completions --help`.
 pub(super) const COMPLETIONS_HELP: &str = "\
 Examples:
   image-origin completions bash > ~/.local/share/bash-completion/completions/image-origin

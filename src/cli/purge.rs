@@ -1,4 +1,4 @@
-//! `purge`: takes answers back by hand, from CloudFront and from a store of results.
+//! `purge`: invalidates responses in CloudFront, and removes results from the result store.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,58 +11,59 @@ use tokio::time::Instant;
 use super::settings::{Given, Purging};
 use super::{Failure, print_line, runtime};
 
-/// How long CloudFront may have too much to do.
+/// The time for which throttled calls are retried.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
-/// What is shown after the flags.
+/// The text at the end of `purge --help`.
 pub(super) const HELP: &str = "\
-Nothing is done without --yes: what would be done is printed.
+Without --yes, only the plan is printed.
 
-Answers are named by their cache tags, so that all sizes go at once and nothing else does. The distribution must have a \
-CacheTagConfig; --paths does without, and takes all whose path begins so. CloudFront bills each tag and each path.
+Responses are invalidated by cache tag, which selects exactly the responses of an original in all sizes. The distribution \
+must have a CacheTagConfig; --paths invalidates by path prefix instead. CloudFront bills each tag and each path.
 
-Results that are kept in a store (--results) are removed by key. None of them is wrong if it stays: a changed original has \
-other results.
+Results in the result store (--results) are removed by key. They do not become stale otherwise: a changed original has \
+different results.
 
-Credentials are found as by every AWS program; they need cloudfront:CreateInvalidation. The CDN of `serve --cdn` needs none.
+Credentials come from the default chain of the AWS SDKs; they need cloudfront:CreateInvalidation. The CDN of `serve --cdn` \
+needs none.
 
-Try:
+Examples:
   image-origin purge --distribution E2EXAMPLE photos/a.jpg photos/b.jpg
   image-origin purge --distribution E2EXAMPLE --folder photos/2026 --yes
   image-origin purge --distribution LOCAL --endpoint http://127.0.0.1:8080 photo.jpg --yes";
 
-/// What `purge` takes.
+/// The arguments of `purge`.
 #[derive(Debug, Args)]
 pub(super) struct PurgeArguments {
-    /// Originals whose answers are taken back, by their keys
+    /// Keys of originals whose responses are invalidated
     #[arg(value_name = "KEY")]
     keys: Vec<String>,
-    /// All answers made of originals in this folder, or in a folder in it
+    /// Invalidate the responses of all originals in this folder and its subfolders
     #[arg(long, value_name = "FOLDER")]
     folder: Vec<String>,
-    /// All answers made by this preset
+    /// Invalidate all responses of this preset
     #[arg(long, value_name = "NAME")]
     preset: Vec<String>,
-    /// All answers with this cache tag
+    /// Invalidate all responses with this cache tag
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
-    /// The CloudFront distribution that is to forget them
+    /// The id of the CloudFront distribution
     #[arg(long, value_name = "ID")]
     distribution: Option<String>,
-    /// Name paths instead of tags, for distributions without cache tags
+    /// Invalidate by path instead of tag, for distributions without cache tags
     #[arg(long)]
     paths: bool,
-    /// Do it
+    /// Perform the invalidation and the removal; without it, only the plan is printed
     #[arg(long)]
     yes: bool,
-    /// Where CloudFront's API is [default: AWS]
+    /// The endpoint of CloudFront's API [default: AWS]
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_CLOUDFRONT")]
     endpoint: Option<String>,
     #[command(flatten)]
     settings: Given<Purging>,
 }
 
-/// One target, with the item that names it to CloudFront and the results that are stored of it.
+/// A target, with its invalidation item and its stored results.
 struct Planned {
     target: Target,
     item: Option<String>,
@@ -72,20 +73,20 @@ struct Planned {
 pub(super) fn purge(arguments: &PurgeArguments) -> Result<(), Failure> {
     let targets = arguments.targets();
     if targets.is_empty() {
-        return Err(Failure::usage("name what is to be taken back: keys, --folder, --preset or --tag"));
+        return Err(Failure::usage("nothing to purge: expected keys, --folder, --preset or --tag"));
     }
     let results = arguments.settings.resolve()?.origin.results;
     if arguments.distribution.is_none() && results.is_none() {
-        return Err(Failure::usage("name where it is to be taken back: --distribution, --results or both"));
+        return Err(Failure::usage("no cache to purge: expected --distribution, --results or both"));
     }
     runtime()?.block_on(async {
         let store = results.as_ref().map(open).transpose()?;
         let plan = arguments.plan(targets, store.as_ref()).await?;
         tell(&plan, store.is_some())?;
         if !arguments.yes {
-            return print_line("nothing was done; --yes does it");
+            return print_line("dry run: use --yes to purge");
         }
-        // First, so that nobody who is told to ask again is given one of these.
+        // The results are removed first, so that no request after the invalidation is served from them.
         if let Some(store) = &store {
             remove(store, &plan).await?;
         }
@@ -104,7 +105,7 @@ fn tell(plan: &[Planned], has_store: bool) -> Result<(), Failure> {
             let bytes: u64 = results.iter().map(StoredResult::bytes).sum();
             parts.push(format!("{} stored results of {bytes} bytes", results.len()));
         } else if has_store {
-            parts.push("stored results stay, as they are named after single originals".to_owned());
+            parts.push("stored results are kept, because they can be removed by key only".to_owned());
         }
         print_line(&format!("{target}: {}", parts.join(", ")))?;
     }
@@ -122,7 +123,7 @@ async fn remove(store: &StoredResults, plan: &[Planned]) -> Result<(), Failure> 
 }
 
 impl PurgeArguments {
-    /// What is named, each once.
+    /// The targets of the arguments, without duplicates.
     fn targets(&self) -> Vec<Target> {
         let of = |names: &[String], target: fn(String) -> Target| names.iter().cloned().map(target).collect::<Vec<_>>();
         let without_slash: Vec<String> =
@@ -163,11 +164,11 @@ impl PurgeArguments {
         for batch in Batch::grouped(items, &format!("image-origin-{time}-{}", std::process::id())) {
             let deadline = Instant::now() + PATIENCE;
             let waiting = |error: &InvalidationError, wait: Duration| {
-                eprintln!("image-origin: {error}; trying again in {:.0} s", wait.as_secs_f64().max(1.0));
+                eprintln!("image-origin: {error}; retrying in {:.0} s", wait.as_secs_f64().max(1.0));
             };
             let invalidated = cloudfront.invalidate(distribution, &batch, deadline, waiting).await;
             let id = invalidated.map_err(|error| error.to_string())?;
-            print_line(&format!("invalidation {id} of {} items is under way", batch.items.len()))?;
+            print_line(&format!("created invalidation {id} of {} items", batch.items.len()))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What `serve` prints when it has started: where it listens, addresses to try, and what is on.
+//! The start-up message of `serve`: its address, example URLs, and the enabled features.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use image_origin::front::ListenAddress;
 use image_origin::results::ResultsPlace;
 use image_origin::source;
 
-/// The lines for the one at the terminal.
+/// The start-up message.
 #[derive(Debug)]
 pub(super) struct Welcome<'a> {
     pub(super) source_name: &'a str,
     pub(super) address: &'a ListenAddress,
-    /// The path of a picture that is really there.
+    /// The path of an existing image.
     pub(super) example: Option<&'a str>,
     pub(super) settings: &'a Settings,
-    /// Whether somebody is shown the playground.
+    /// Whether the playground is enabled.
     pub(super) playground: bool,
     pub(super) cdn: bool,
     pub(super) metrics: Option<&'a ListenAddress>,
 }
 
-/// Queries that show what can be done.
+/// The example queries.
 const QUERIES: [&str; 3] = ["w=300", "w=200&h=200&fit=cover&gravity=attention&format=webp", "info=true"];
 
 impl fmt::Display for Welcome<'_> {
@@ -41,27 +41,27 @@ impl fmt::Display for Welcome<'_> {
         };
         writeln!(f, "image-origin serves {} on {shown}", source::shown(self.source_name))?;
         match self.example {
-            // In quotes, since an `&` means something to a shell.
+            // Quoted, because `&` is special in a shell.
             Some(example) => {
                 for (index, query) in QUERIES.iter().enumerate() {
                     let word = if index == 0 { "try " } else { "    " };
                     writeln!(f, "{word} {ask}'{place}{base}{example}?{query}'")?;
                 }
             }
-            None => writeln!(f, "try  {ask}'{place}{base}/PATH/OF/A/PICTURE?w=300'")?,
+            None => writeln!(f, "try  {ask}'{place}{base}/PATH/OF/AN/IMAGE?w=300'")?,
         }
         if self.playground {
             writeln!(f, "open {place}{base}/ for the playground")?;
         }
         if self.cdn {
-            writeln!(f, "open {place}/_cdn/ for each request, step by step, through the CDN")?;
+            writeln!(f, "open {place}/_cdn/ for a trace of each request through the CDN")?;
         }
         write!(f, "on:  {}", self.parts().join("; "))
     }
 }
 
 impl Welcome<'_> {
-    /// What is switched on, as far as it matters to whoever has started it.
+    /// The enabled features.
     fn parts(&self) -> Vec<String> {
         let origin = &self.settings.origin;
         let mut parts = vec![format!("{} workers", origin.workers)];

@@ -1,5 +1,5 @@
-//! Where a server listens: an address of TCP, or a socket in the file system. Comes in: the setting; goes out: connections of
-//! either kind, which are read and written alike.
+//! The listener of a server: a TCP address or a Unix domain socket. Input: the setting `listen`. Output: connections of either
+//! kind, with a common interface for reading and writing.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
@@ -14,14 +14,14 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// An address and a port.
+    /// A TCP address and port.
     Tcp(SocketAddr),
-    /// A socket at this path.
+    /// A Unix domain socket at this path.
     Unix(PathBuf),
 }
 
 impl ListenAddress {
-    /// The address of the network; a socket in the file system has none.
+    /// The IP address; `None` for a Unix domain socket.
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
@@ -36,7 +36,7 @@ impl From<SocketAddr> for ListenAddress {
     }
 }
 
-/// As the setting has it: `127.0.0.1:8080`, or `unix:/run/image-origin.sock`.
+/// Formats the address as in the setting: `127.0.0.1:8080`, or `unix:/run/image-origin.sock`.
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,21 +46,21 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Waits for connections.
+/// A bound listener.
 #[derive(Debug)]
 pub enum Listener {
-    /// From the network.
+    /// A TCP listener.
     Tcp(TcpListener),
-    /// From programs on this machine.
+    /// A Unix domain socket, which is removed on drop.
     Unix(UnixListener, SocketFile),
 }
 
 impl Listener {
-    /// Listens. The socket of a server that was killed is replaced; one that somebody listens on is not, nor is any other file.
-    /// Every user of this machine may connect who may enter the folder, as it is with a port.
+    /// Binds the address. A stale socket of a killed server is replaced; a socket in use or any other file is not. Every user
+    /// of this machine with access to the folder can connect, as with a port.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the operating system.
     pub async fn bind(address: &ListenAddress) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
@@ -79,10 +79,10 @@ impl Listener {
         }
     }
 
-    /// Where it listens; a port that was 0 is the one that the system has chosen.
+    /// The bound address, with the port that the system has chosen if it was 0.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the operating system.
     pub fn address(&self) -> io::Result<ListenAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
@@ -90,12 +90,12 @@ impl Listener {
         }
     }
 
-    /// The next connection, and the address that it is from, if it is from one.
+    /// Accepts the next connection, and returns it with the address of the peer if it is a TCP connection.
     pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are written whole; waiting for more to send would only delay them.
+                // Responses are written in one piece; Nagle's algorithm would only delay them.
                 let _ = stream.set_nodelay(true);
                 Ok((Stream::Tcp(stream), Some(peer)))
             }
@@ -110,20 +110,20 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// Whether a path is a socket that nobody listens on any more.
+/// Whether the path is a socket without a listener.
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
     let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
     is_socket && std::os::unix::net::UnixStream::connect(path).err().is_some_and(refused)
 }
 
-/// A socket in the file system, which goes when its listener does.
+/// The socket file, which is removed on drop.
 #[derive(Debug)]
 pub struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody else may have removed it.
+        // The file may have been removed already.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -135,7 +135,7 @@ pub(super) enum Stream {
     Unix(UnixStream),
 }
 
-/// What both kinds of streams do alike.
+/// Delegates to the stream of either kind.
 macro_rules! both {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self {

@@ -1,37 +1,37 @@
-//! An invalidation as a document: CloudFront's `InvalidationBatch`
+//! The XML document of an invalidation: CloudFront's `InvalidationBatch`
 //! (<https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidation.html>).
 
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
-/// Most items without a star of one call: CloudFront works on as many at the same time.
+/// The maximum number of items without a wildcard in a call, CloudFront's limit for concurrent invalidations.
 pub const MAX_ITEMS: usize = 3000;
 
-/// Most paths that end with a star of one call, by the same rule.
+/// The maximum number of wildcard paths in a call, by the same limit.
 pub const MAX_WILDCARDS: usize = 15;
 
-/// What one call invalidates.
+/// The items of one `CreateInvalidation` call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Cache tags with `#` in front, and paths with a slash in front and perhaps a star at the end.
+    /// Cache tags with a leading `#`, and paths with a leading slash and possibly a trailing wildcard `*`.
     pub items: Vec<String>,
-    /// Tells CloudFront two calls apart: one that is repeated with the same reference invalidates once.
+    /// The caller reference: CloudFront treats calls with the same reference as one invalidation.
     pub reference: String,
 }
 
-/// A document that is no batch.
+/// The error of parsing an invalidation batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
-    /// It is no XML, or lacks what a batch has.
-    #[error("the document is no InvalidationBatch")]
+    /// The document is not XML, or a required element is missing.
+    #[error("the document is not an InvalidationBatch")]
     Malformed,
-    /// It has no items, more than [`MAX_ITEMS`], or one that is neither tag nor path.
-    #[error("an item is neither a path with a slash in front nor a tag with # in front, or there are too many or none")]
+    /// The batch has no items, more than [`MAX_ITEMS`], or an item that is neither a tag nor a path.
+    #[error("invalid items: expected 1 to 3000 paths with a leading slash or tags with a leading #")]
     Items,
 }
 
 impl Batch {
-    /// Groups items into batches that CloudFront takes, each with a reference of its own that begins with `reference`.
+    /// Splits items into batches within CloudFront's limits, each with its own caller reference that begins with `reference`.
     pub fn grouped(items: Vec<String>, reference: &str) -> Vec<Self> {
         let (wildcards, single): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| item.starts_with('/') && item.ends_with('*'));
@@ -41,7 +41,7 @@ impl Batch {
         groups.enumerate().map(batch).collect()
     }
 
-    /// Writes the document.
+    /// Serializes the batch to XML.
     pub fn to_xml(&self) -> String {
         let paths: String = self.items.iter().map(|item| format!("<Path>{}</Path>", escape(item))).collect();
         format!(
@@ -53,7 +53,7 @@ impl Batch {
         )
     }
 
-    /// Reads a document.
+    /// Parses the batch from XML.
     ///
     /// # Errors
     /// [`BatchError`].
@@ -75,7 +75,7 @@ impl Batch {
     }
 }
 
-/// The names and texts of a document's elements that hold nothing but text; none where it is no XML.
+/// The names and contents of a document's text-only elements; `None` if the document is not XML.
 pub(super) fn texts(xml: &str) -> Option<Vec<(String, String)>> {
     let mut reader = quick_xml::Reader::from_str(xml);
     let (mut found, mut open, mut text) = (Vec::new(), None, String::new());

@@ -1,7 +1,7 @@
-//! CloudFront's API as far as it is needed: `CreateInvalidation`, signed with Signature Version 4.
+//! A client for CloudFront's `CreateInvalidation`, signed with Signature Version 4.
 //!
-//! A call is repeated until a deadline while CloudFront has too much to do, and a few times while it cannot be reached. It has
-//! one reference throughout, so that it invalidates once however often it arrives.
+//! A call is retried until a deadline while CloudFront throttles it, and a few times while it is unreachable. All attempts have
+//! the same caller reference, so that they create one invalidation.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,55 +16,55 @@ use super::Batch;
 use super::batch::texts;
 use crate::source::s3::Https;
 
-/// Where CloudFront is asked. It has one address for all of its regions.
+/// The endpoint of CloudFront's API, which is global.
 const ENDPOINT: &str = "https://cloudfront.amazonaws.com";
 
-/// The region that requests to CloudFront are signed for.
+/// The signing region of requests to CloudFront.
 const REGION: &str = "us-east-1";
 
-/// How long CloudFront may take over one answer.
+/// The timeout of one request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Most bytes of an answer that are read.
+/// The maximum size of a response in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// Before the first repetition; before each further one twice as long, up to the longest.
+/// The delay before the first retry; each further delay is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// Calls that may go unanswered in a row.
+/// The maximum number of consecutive attempts without a response.
 const UNANSWERED: u32 = 5;
 
-/// Error codes that mean that the same call may do later.
+/// The error codes that can be retried.
 const LATER: [&str; 4] =
     ["TooManyInvalidationsInProgress", "Throttling", "ThrottlingException", "RequestLimitExceeded"];
 
-/// Why CloudFront invalidates nothing.
+/// The error of an invalidation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidationError {
-    /// Nothing tells who asks.
-    #[error("there are no AWS credentials")]
+    /// No AWS credentials were found.
+    #[error("no AWS credentials found")]
     NoCredentials,
-    /// The request cannot be made: the endpoint or the distribution's name is no part of a URL.
-    #[error("the request to CloudFront cannot be made: {0}")]
+    /// The endpoint or the distribution id is invalid.
+    #[error("invalid request to CloudFront: {0}")]
     Request(String),
-    /// No answer came.
-    #[error("CloudFront cannot be reached: {0}")]
+    /// CloudFront did not respond.
+    #[error("no response from CloudFront: {0}")]
     Unreachable(String),
-    /// It refused.
-    #[error("CloudFront answers {status} {code}: {message}")]
+    /// CloudFront responded with an error.
+    #[error("CloudFront responded with {status} {code}: {message}")]
     Refused {
-        /// The status of the answer.
+        /// The status of the response.
         status: u16,
-        /// The code of the error, such as `NoSuchDistribution`.
+        /// The error code, such as `NoSuchDistribution`.
         code: String,
-        /// What it says.
+        /// The error message.
         message: String,
     },
 }
 
 impl InvalidationError {
-    /// Whether the same call may do later.
+    /// Whether the call can be retried.
     fn may_pass(&self) -> bool {
         match self {
             Self::NoCredentials | Self::Request(_) => false,
@@ -74,19 +74,19 @@ impl InvalidationError {
     }
 }
 
-/// CloudFront, with what it takes to ask it.
+/// A client for CloudFront's API.
 #[derive(Debug)]
 pub struct CloudFront {
     https: Https,
     credentials: Option<SharedCredentialsProvider>,
     endpoint: String,
-    /// Whether a request that nobody can sign is sent without a signature.
+    /// Whether requests are sent unsigned if there are no credentials.
     may_be_unsigned: bool,
 }
 
 impl CloudFront {
-    /// Finds credentials as every AWS program does. Another endpoint, such as that of `serve --cdn`, is asked without a
-    /// signature if there are none.
+    /// Loads credentials from the default chain of the AWS SDKs. Requests to a custom endpoint, such as that of `serve --cdn`,
+    /// are unsigned if there are none.
     pub async fn start(endpoint: Option<&str>) -> Self {
         let https = Https::new();
         let loader =
@@ -97,8 +97,8 @@ impl CloudFront {
         Self { https, credentials, endpoint, may_be_unsigned }
     }
 
-    /// Invalidates, and returns the invalidation's id. What may pass is tried again until the deadline; `waiting` is told why,
-    /// and for how long.
+    /// Creates an invalidation, and returns its id. Transient errors are retried until the deadline; `waiting` is called with
+    /// the error and the delay before each retry.
     ///
     /// # Errors
     /// The last [`InvalidationError`].
@@ -132,7 +132,7 @@ impl CloudFront {
     async fn create(&self, distribution: &str, body: &str) -> Result<String, InvalidationError> {
         let invalid = |error: &dyn std::fmt::Display| InvalidationError::Request(error.to_string());
         if distribution.is_empty() || !distribution.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(invalid(&format!("{distribution} is no id of a distribution")));
+            return Err(invalid(&format!("{distribution} is not the id of a distribution")));
         }
         let uri = format!("{}/2020-05-31/distribution/{distribution}/invalidation", self.endpoint);
         let mut request = http::Request::post(&uri).header("content-type", "application/xml");
@@ -150,12 +150,12 @@ impl CloudFront {
             _ => Err(InvalidationError::Refused {
                 status,
                 code: text("Code").unwrap_or_default(),
-                message: text("Message").unwrap_or_else(|| "no reason is given".to_owned()),
+                message: text("Message").unwrap_or_else(|| "no error message".to_owned()),
             }),
         }
     }
 
-    /// The headers that sign the request.
+    /// The headers of the request's signature.
     async fn signature(&self, uri: &str, body: &str) -> Result<Vec<(String, String)>, InvalidationError> {
         let provided = match &self.credentials {
             Some(provider) => provider.provide_credentials().await.ok(),
@@ -184,7 +184,7 @@ impl CloudFront {
     }
 }
 
-/// Between half and all of a pause, so that callers that were refused together do not come back together.
+/// A delay with jitter, from half of `pause` to all of it, so that callers that were throttled together do not retry together.
 fn jittered(pause: Duration, reference: &str, attempt: u32) -> Duration {
     let digest = Sha256::digest(format!("{reference} {attempt}"));
     pause.mul_f64(0.5 + f64::from(digest[0]) / 510.0)

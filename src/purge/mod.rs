@@ -1,8 +1,8 @@
-//! Taking answers back: what a CDN is to forget when an original has changed, and how CloudFront is told.
+//! CDN invalidation: the items to invalidate when an original has changed, and the client for CloudFront.
 //!
-//! Comes in: keys, folders, presets and tags. Goes out: the items of invalidations, which are cache tags with `#` in front, or
-//! paths, and what CloudFront says to them. Stored results are named after what they were made of, so no answer is wrong
-//! without a purge of them; [`StoredResults`](crate::results::StoredResults) removes those of an original.
+//! Input: keys, folders, presets and tags. Output: the items of invalidations, which are cache tags with a leading `#` or paths,
+//! and CloudFront's responses. The names of stored results identify their inputs, so no response is stale without a purge of
+//! them; [`StoredResults`](crate::results::StoredResults) removes those of an original.
 
 mod batch;
 #[cfg(feature = "s3")]
@@ -18,38 +18,38 @@ pub use cloudfront::{CloudFront, InvalidationError};
 
 use crate::origin::freshness::{folder_tag, key_tag, preset_tag};
 
-/// What answers have in common that are to be taken back.
+/// A set of responses to invalidate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// They were made of this original.
+    /// The responses rendered from this original.
     Key(String),
-    /// They were made of originals in this folder, or in a folder in it.
+    /// The responses rendered from originals in this folder and its subfolders.
     Folder(String),
-    /// They were made by this preset.
+    /// The responses rendered with this preset.
     Preset(String),
-    /// They carry this tag.
+    /// The responses with this cache tag.
     Tag(String),
 }
 
-/// A target that no invalidation can name.
+/// The error of a target that cannot be invalidated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// CloudFront's rules for tags.
-    #[error("{0:?} is no cache tag: 1 to 256 visible ASCII characters without a comma")]
+    /// The tag violates CloudFront's rules for tags.
+    #[error("invalid cache tag {0:?}: expected 1 to 256 visible ASCII characters without a comma")]
     Tag(String),
-    /// Paths tell nothing of presets and tags.
-    #[error("{0} can be taken back by tag only, not by path")]
+    /// Presets and tags do not correspond to paths.
+    #[error("{0} can be invalidated by tag only, not by path")]
     NoPath(String),
-    /// Nothing is called like this.
+    /// The key or folder is empty.
     #[error("a key or a folder cannot be empty")]
     Empty,
 }
 
-/// What is plain in a path, as the edge writes it.
+/// The characters that are percent-encoded in a path, as at the edge.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Target {
-    /// The item that invalidates by tag.
+    /// The item that invalidates the target by tag.
     ///
     /// # Errors
     /// [`TargetError::Tag`] and [`TargetError::Empty`].
@@ -69,8 +69,8 @@ impl Target {
         Ok(format!("#{tag}"))
     }
 
-    /// The item that invalidates by path, for distributions without cache tags: it ends with a star, since each query is
-    /// an answer of its own.
+    /// The item that invalidates the target by path, for distributions without cache tags. It ends with a wildcard, because
+    /// each query has its own response.
     ///
     /// # Errors
     /// [`TargetError::NoPath`] and [`TargetError::Empty`].
@@ -95,17 +95,17 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// A key or folder without the slash that URLs have in front.
+/// A key or folder without the leading slash of URLs.
 fn named(name: &str) -> Result<&str, TargetError> {
     let name = name.strip_prefix('/').unwrap_or(name);
     if name.trim_matches('/').is_empty() { Err(TargetError::Empty) } else { Ok(name) }
 }
 
-/// Changed originals of one folder at the same time from which on the folder is invalidated instead of each of them: CloudFront
-/// bills every tag, and a tag of 1,000 originals is worth what 1,000 tags are.
+/// The number of originals of a folder in a batch from which on the folder is invalidated instead of each original: CloudFront
+/// bills every tag, so that 1,000 tags cost as much as 1,000 invalidations of a folder.
 const WHOLE_FOLDER: usize = 1000;
 
-/// The targets for originals that have changed, each once.
+/// The targets for changed originals, without duplicates.
 pub fn changed(keys: impl IntoIterator<Item = String>) -> Vec<Target> {
     let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in keys {
@@ -116,7 +116,7 @@ pub fn changed(keys: impl IntoIterator<Item = String>) -> Vec<Target> {
     for (folder, mut keys) in folders {
         keys.sort();
         keys.dedup();
-        // There is no tag of everything.
+        // There is no tag for the root folder.
         if keys.len() >= WHOLE_FOLDER && !folder.trim_matches('/').is_empty() {
             targets.push(Target::Folder(folder));
         } else {

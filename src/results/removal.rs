@@ -1,35 +1,36 @@
-//! Removing the results of an original from a store. No answer depends on it: it is for what must not lie about any more.
+//! Removal of an original's results from the result store. Responses are correct without it; it is for content that must be
+//! deleted.
 
 use std::sync::Arc;
 
 use super::{OpenError, ResultStore, ResultsSettings, StoreError, open_store, record};
 
-/// A store, as far as results are removed from it.
+/// A result store, for listing and removing results.
 pub struct StoredResults(Arc<dyn ResultStore>);
 
-/// A result that is stored.
+/// A stored result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResult {
-    /// Its name below the store's place.
+    /// The path relative to the store's location.
     pub(super) path: String,
-    /// What it takes.
+    /// The size in bytes.
     pub(super) bytes: u64,
 }
 
 impl StoredResult {
-    /// Bytes that it takes in the store.
+    /// The size in bytes.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 }
 
-/// Results that could not be listed or removed.
+/// The error of listing or removing results.
 #[derive(Debug, thiserror::Error)]
-#[error("the store of results has failed: {0}")]
+#[error("the result store failed: {0}")]
 pub struct RemovalError(#[from] StoreError);
 
 impl StoredResults {
-    /// Opens the store that the settings name.
+    /// Opens the store of the settings.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -37,7 +38,7 @@ impl StoredResults {
         open_store(settings).map(Self)
     }
 
-    /// What is stored of an original, whichever its entity tag was.
+    /// The stored results of an original, for all of its entity tags.
     ///
     /// # Errors
     /// [`RemovalError`].

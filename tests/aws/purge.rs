@@ -36,11 +36,11 @@ fn a_purge_says_what_it_would_do_and_does_it_on_demand() {
 
     let would = printed(&purge(&arguments, &environment));
     assert!(would.contains(&format!("the original photos/a b.jpg: #{}", tags[0])), "{would}");
-    assert!(would.ends_with("nothing was done; --yes does it\n"), "{would}");
+    assert!(would.ends_with("dry run: use --yes to purge\n"), "{would}");
     assert_eq!(cloudfront.batches(), []);
 
     let done = printed(&purge(&[&arguments[..], &["--yes"]].concat(), &environment));
-    assert!(done.ends_with("invalidation I2J0I21PCUYOIK of 4 items is under way\n"), "{done}");
+    assert!(done.ends_with("created invalidation I2J0I21PCUYOIK of 4 items\n"), "{done}");
     let batches = cloudfront.batches();
     let mut expected: Vec<String> = tags.iter().map(|tag| format!("#{tag}")).collect();
     expected.sort();
@@ -59,15 +59,15 @@ fn a_purge_that_cannot_be_done_says_why() {
     let denied = CloudFront::failing(&[(403, "AccessDenied")]);
     let endpoint = denied.url();
     let table: [(&[&str], &str, i32); 7] = [
-        (&["--distribution", "E2EXAMPLE"], "name what is to be taken back", 2),
-        (&["a.jpg"], "name where it is to be taken back", 2),
-        (&["--distribution", "E2EXAMPLE", "--tag", "a,b"], "\"a,b\" is no cache tag", 2),
+        (&["--distribution", "E2EXAMPLE"], "nothing to purge: expected keys", 2),
+        (&["a.jpg"], "no cache to purge", 2),
+        (&["--distribution", "E2EXAMPLE", "--tag", "a,b"], "invalid cache tag \"a,b\"", 2),
         (&["--distribution", "E2EXAMPLE", "--paths", "--preset", "card"], "by tag only", 2),
         (&["--distribution", "E2EXAMPLE", "/"], "cannot be empty", 2),
-        (&["--distribution", "a.b", "a.jpg", "--yes"], "a.b is no id of a distribution", 1),
+        (&["--distribution", "a.b", "a.jpg", "--yes"], "a.b is not the id of a distribution", 1),
         (
             &["--distribution", "E2EXAMPLE", "a.jpg", "--yes"],
-            "CloudFront answers 403 AccessDenied: Processing your request & others",
+            "CloudFront responded with 403 AccessDenied: Processing your request & others",
             1,
         ),
     ];
@@ -81,11 +81,11 @@ fn a_purge_that_cannot_be_done_says_why() {
     let gone = "http://127.0.0.1:1";
     let output = purge(&["--distribution", "E2EXAMPLE", "--endpoint", gone, "a.jpg", "--yes"], &[]);
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(text.matches("trying again in").count(), 4, "{text}");
+    assert_eq!(text.matches("retrying in").count(), 4, "{text}");
     assert_eq!(output.status.code(), Some(1), "{text}");
     let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_CONFIG_FILE", "/nonexistent")];
     let output = purge(&["--distribution", "E2EXAMPLE", "a.jpg", "--yes"], &nobody);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("there are no AWS credentials"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no AWS credentials found"), "{output:?}");
 }
 
 /// Where an answer came from: `made`, or the cache that had it.

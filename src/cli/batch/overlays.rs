@@ -1,4 +1,4 @@
-//! The pictures that a query lays over others, each read once.
+//! The overlay images of a batch, each read once.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,27 @@ use image_origin::transform::{OverlayCache, OverlayFile};
 
 use super::read;
 
-/// Overlays that were read.
+/// The overlays read so far.
 pub(super) struct Overlays {
-    /// Where their names begin; in the folder of the image if it is none.
+    /// The folder that overlay names are relative to; `None` for the folder of the image.
     folder: Option<PathBuf>,
     files: Mutex<HashMap<PathBuf, Arc<[u8]>>>,
     decoded: OverlayCache,
 }
 
-/// A file in memory, by its path.
+/// The content of an overlay file.
 pub(super) struct ReadOverlay {
     path: String,
     bytes: Arc<[u8]>,
 }
 
 impl Overlays {
-    /// `memory` is for what is decoded.
+    /// `memory` is the limit for decoded overlays in bytes.
     pub(super) fn new(folder: Option<PathBuf>, memory: u64) -> Self {
         Self { folder, files: Mutex::default(), decoded: OverlayCache::new(memory) }
     }
 
-    /// Reads the overlay for an image, if there is to be one.
+    /// Reads the overlay of an image, if the query has one.
     pub(super) fn read(
         &self,
         transform: &Transform,
@@ -41,12 +41,12 @@ impl Overlays {
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let path = folder.join(overlay.key.as_str());
         let shown = path.display().to_string();
-        // Nothing panics while it is locked. Whoever waits would have read the same file.
+        // No code panics while the lock is held. Waiting threads usually need the same file.
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = match files.get(&path) {
             Some(bytes) => bytes.clone(),
             None => {
-                let bytes: Arc<[u8]> = read(&path, max_bytes).map_err(|error| format!("the overlay: {error}"))?.into();
+                let bytes: Arc<[u8]> = read(&path, max_bytes).map_err(|error| format!("overlay: {error}"))?.into();
                 files.insert(path, bytes.clone());
                 bytes
             }

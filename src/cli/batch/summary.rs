@@ -1,4 +1,4 @@
-//! What became of all images: a line, and a table of the bytes before and after.
+//! The summary of a batch: a line with the outcomes, and a table of sizes before and after.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Failure, Made};
 
-/// Images, and their bytes before and after.
+/// A number of images, and their sizes before and after.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sum {
     images: usize,
@@ -14,19 +14,19 @@ struct Sum {
     after: u64,
 }
 
-/// What became of all images.
+/// The outcomes of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     all: usize,
     skipped: usize,
     failed: usize,
-    /// Those that were written, by the name of their format.
+    /// The written images by the name of their format.
     written: BTreeMap<&'static str, Sum>,
     pub(super) interrupted: bool,
 }
 
 impl Summary {
-    /// Of as many images, of which nothing is known yet.
+    /// Creates the summary of a batch of this many images.
     pub(super) fn of(all: usize) -> Self {
         Self { all, ..Self::default() }
     }
@@ -52,7 +52,7 @@ impl Summary {
         })
     }
 
-    /// A row a format, and one of all if there are several formats. Nothing, if nothing was written.
+    /// The table with a row per format, and a total if there are several formats; empty if nothing was written.
     fn table(&self) -> String {
         let total = ("total", self.total());
         let rows = self.written.iter().map(|(name, sum)| (*name, *sum));
@@ -71,7 +71,7 @@ impl Summary {
         table
     }
 
-    /// Says what is in the folder now, and how the program ends.
+    /// Prints the summary, and returns the exit status.
     pub(super) fn report(&self, folder: &Path, others: usize) -> Result<(), Failure> {
         let Self { all, skipped, failed, .. } = self;
         let Sum { images: written, after: bytes, .. } = self.total();
@@ -96,7 +96,7 @@ impl Summary {
         }
     }
 
-    /// How the program ends after a single image, of which all has been said.
+    /// The exit status after a single image, whose outcome was printed already.
     pub(super) fn of_one(&self) -> Result<(), Failure> {
         match self {
             Self { failed: 0, interrupted: false, .. } => Ok(()),
@@ -106,7 +106,7 @@ impl Summary {
     }
 }
 
-/// Bytes in three or four digits, in powers of 1000.
+/// Formats a size with three or four digits, in powers of 1000.
 fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut units = ["kB", "MB", "GB", "TB"].into_iter();

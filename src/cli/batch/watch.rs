@@ -1,8 +1,8 @@
-//! `transform --watch`: originals that have changed since their results were made.
+//! `transform --watch`: detects originals that have changed since they were transformed.
 //!
-//! Folders are looked through again and again. That takes a tenth of a core at most, and works on every file system, those of
-//! networks and containers included, whose changes the system does not tell. A file is taken when two looks in a row have
-//! found it in the same state, so that one that is still being written is waited for.
+//! Folders are polled. Polling uses a tenth of a core at most, and works on every file system, including those of networks and
+//! containers, which send no change notifications. A file is processed when two consecutive polls found it in the same state,
+//! so that files that are still being written are skipped.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Failure;
 use super::inputs::Input;
 
-/// The shortest time between two looks.
+/// The minimum time between two polls.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A look may take this part of the time.
+/// A poll may take one part in this many of the time.
 const SHARE: u32 = 10;
 
-/// How soon it is noticed that there is to be an end.
+/// The interval in which the stop flag is checked.
 const STEP: Duration = Duration::from_millis(50);
 
-/// What tells one state of a file from another.
+/// The state of a file, for change detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     modified: Option<SystemTime>,
@@ -35,32 +35,32 @@ impl State {
     }
 }
 
-/// What is known of the originals.
+/// The known states of the originals.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
-    /// The states of which there are results, or failures that were told.
+    /// The states that were processed, successfully or not.
     done: HashMap<PathBuf, State>,
-    /// The states that the last look has found.
+    /// The states of the last poll.
     seen: HashMap<PathBuf, State>,
 }
 
 impl Watcher {
-    /// Of these files results are about to be made.
+    /// Creates the watcher; the inputs count as processed.
     pub(super) fn new(inputs: &[Input]) -> Self {
         Self { done: states(inputs), seen: HashMap::new() }
     }
 
-    /// Until `stop`, looks at what `list` gives, and hands all originals and those that have changed to `make`. What either
-    /// fails with is printed.
+    /// Polls the files of `list` until `stop`, and calls `make` with all originals and the changed ones. Errors of either are
+    /// printed.
     pub(super) fn watch(
         mut self,
         stop: &AtomicBool,
         list: impl Fn() -> Result<Vec<Input>, Failure>,
         make: impl Fn(&[Input], &HashSet<PathBuf>) -> Result<(), Failure>,
     ) {
-        eprintln!("watching for changes; Ctrl-C ends it");
+        eprintln!("watching for changes; press Ctrl-C to stop");
         let mut pause = PAUSE;
-        // The same failure is told once, and not twice a second.
+        // A repeated error is printed once.
         let mut told = None;
         while !sleep(pause, stop) {
             let started = Instant::now();
@@ -83,7 +83,7 @@ impl Watcher {
         }
     }
 
-    /// The files whose state is new and was the same at the last look. They count as done from now on.
+    /// The files whose state is new and was the same in the last poll. They count as processed from now on.
     fn changed(&mut self, inputs: &[Input]) -> HashSet<PathBuf> {
         let now = states(inputs);
         let is_settled = |path: &PathBuf, state: &State| self.seen.get(path) == Some(state);
@@ -93,7 +93,7 @@ impl Watcher {
             .filter(|(path, state)| is_new(path, state) && is_settled(path, state))
             .map(|(path, _)| path.clone())
             .collect();
-        // A file that is gone and comes back is a new one.
+        // A file that is deleted and created again is new.
         self.done.retain(|path, _| now.contains_key(path));
         self.done.extend(changed.iter().filter_map(|path| Some((path.clone(), *now.get(path)?))));
         self.seen = now;
@@ -105,7 +105,7 @@ fn states(inputs: &[Input]) -> HashMap<PathBuf, State> {
     inputs.iter().filter_map(|input| Some((input.path.clone(), State::of(&input.path)?))).collect()
 }
 
-/// Waits, and says whether there is to be an end.
+/// Sleeps, and returns whether the stop flag was set.
 fn sleep(pause: Duration, stop: &AtomicBool) -> bool {
     let end = Instant::now() + pause;
     while !stop.load(Ordering::Relaxed) {

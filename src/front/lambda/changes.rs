@@ -1,8 +1,7 @@
-//! Messages of changed originals, which come from S3 by way of EventBridge and SQS, from EventBridge, or from S3 itself.
+//! Notifications of changed originals, which S3 sends by EventBridge and SQS, by EventBridge, or directly.
 //!
-//! Comes in: one message, or up to some thousands in a batch of SQS. Goes out: one call to CloudFront for all of them
-//! together. A batch that cannot be passed on is given back to the queue; so is a message that cannot be read, which ends
-//! in the queue for dead letters.
+//! Input: one notification, or an SQS batch of up to some thousands. Output: one call to CloudFront for all of them. A batch
+//! whose invalidation fails is returned to the queue; so is a malformed message, which ends up in the dead-letter queue.
 
 use aws_sdk_s3::Client;
 use futures_util::{StreamExt as _, stream};
@@ -17,30 +16,30 @@ use crate::purge::{self, Batch, CloudFront};
 use crate::source::SourceSettings;
 use crate::source::s3::{self, Place};
 
-/// A message that is no message of a changed original.
+/// A message that is not a notification of a changed original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
-/// Messages of one event.
+/// The notifications of one event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Changes {
-    /// Each with the id by which it is given back.
+    /// Messages of SQS, each with the id by which it is returned to the queue.
     Queued(Vec<(String, Result<Vec<Change>, Unreadable>)>),
-    /// What cannot be given back singly.
+    /// Notifications that cannot be returned individually.
     Direct(Vec<Change>),
 }
 
-/// An object that was written or deleted.
+/// A created or deleted object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     bucket: String,
     key: String,
-    /// It was written, and not deleted.
+    /// Whether the object was created, not deleted.
     is_written: bool,
 }
 
 impl Changes {
-    /// Reads an event, if it has the shape of one of these.
+    /// Parses an event; `None` if it is of another kind.
     pub(super) fn read(event: &Map<String, Value>) -> Option<Result<Self, Unreadable>> {
         if event.contains_key("detail-type") {
             return Some(of_event_bridge(event).map(Self::Direct));
@@ -71,7 +70,7 @@ fn of_event_bridge(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable
     let is_written = match event.get("detail-type").and_then(Value::as_str) {
         Some("Object Created") => true,
         Some("Object Deleted") => {
-            // An older version that a lifecycle rule has removed was in nobody's answer.
+            // A lifecycle rule removes noncurrent versions, which no response depends on.
             let is_lifecycle = detail["reason"] == "Lifecycle Expiration";
             let is_version = detail["object"]["version-id"].as_str().is_some_and(|version| version != "null");
             if is_lifecycle && is_version && detail["deletion-type"] == "Permanently Deleted" {
@@ -79,7 +78,7 @@ fn of_event_bridge(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable
             }
             false
         }
-        // Tags, access control lists and storage classes change no picture.
+        // Changes of tags, access control lists and storage classes do not affect images.
         Some(_) => return Ok(Vec::new()),
         None => return Err(Unreadable),
     };
@@ -96,7 +95,7 @@ fn of_s3(event: &Map<String, Value>) -> Result<Vec<Change>, Unreadable> {
     let change = |record: &Value| {
         let object = &record["s3"];
         let bucket = object["bucket"]["name"].as_str().ok_or(Unreadable)?.to_owned();
-        // It is encoded as in a form, unlike what EventBridge tells.
+        // The key is form-encoded, unlike in EventBridge events.
         let encoded = object["object"]["key"].as_str().ok_or(Unreadable)?.replace('+', " ");
         let key = percent_encoding::percent_decode_str(&encoded).decode_utf8().map_err(|_| Unreadable)?.into_owned();
         Ok(Change { bucket, key, is_written: is(record, "ObjectCreated:") })
@@ -109,14 +108,14 @@ fn is(record: &Value, kind: &str) -> bool {
     record["eventName"].as_str().is_some_and(|name| name.starts_with(kind))
 }
 
-/// The bucket with the originals, or the part of it below a prefix.
+/// The bucket with the originals, and their prefix.
 pub(super) struct Bucket {
     place: Place,
     settings: SourceSettings,
     client: OnceCell<Client>,
 }
 
-/// Objects whose versions are asked for at the same time.
+/// The number of concurrent requests for object versions.
 const QUESTIONS: usize = 32;
 
 impl Bucket {
@@ -124,7 +123,7 @@ impl Bucket {
         Self { place, settings, client: OnceCell::new() }
     }
 
-    /// The changes that are of originals, with their keys as requests have them, each once.
+    /// The changes of originals, with the keys of requests, without duplicates.
     fn originals(&self, changes: Vec<Change>) -> Vec<Change> {
         let prefix = self.place.key("");
         let key = |change: Change| {
@@ -134,7 +133,7 @@ impl Bucket {
         changes.into_iter().filter_map(key).collect()
     }
 
-    /// Leaves out originals that were not there before they were written. What S3 does not tell stays.
+    /// Removes originals that did not exist before. Originals whose versions are unknown are kept.
     async fn replaced(&self, changes: Vec<Change>) -> Vec<Change> {
         let asked = stream::iter(changes).map(|change| async move {
             let is_new = change.is_written && self.is_new(&change.key).await;
@@ -146,7 +145,7 @@ impl Bucket {
     async fn is_new(&self, key: &str) -> bool {
         let client = self.client.get_or_init(|| s3::start_client(&self.settings)).await;
         let key = self.place.key(key);
-        // Keys that continue this one come after it.
+        // Keys that begin with this key are listed after it.
         let request = client.list_object_versions().bucket(self.place.bucket()).prefix(&key).max_keys(2);
         match request.send().await {
             Ok(output) => {
@@ -155,19 +154,19 @@ impl Bucket {
                 has_versions && versions.count() == 1
             }
             Err(_) => {
-                tracing::warn!("S3 does not tell the versions of an original, so it counts as replaced");
+                tracing::warn!("cannot list the versions of an original; treating it as replaced");
                 false
             }
         }
     }
 }
 
-/// Passes changes on to CloudFront.
+/// Creates CloudFront invalidations for changes.
 pub(super) struct Invalidator {
     settings: Option<InvalidationSettings>,
-    /// CloudFront's API, where it is not that of AWS.
+    /// The endpoint of CloudFront's API if it is not the default.
     endpoint: Option<String>,
-    /// Where originals are. Objects elsewhere are none.
+    /// The location of originals; changes of other objects are ignored.
     originals: Option<Bucket>,
     cloudfront: OnceCell<CloudFront>,
 }
@@ -181,7 +180,7 @@ impl Invalidator {
         Self { settings, endpoint, originals, cloudfront: OnceCell::new() }
     }
 
-    /// Tells CloudFront, and answers with the messages that are to come again.
+    /// Creates invalidations, and responds with the messages to be retried.
     pub(super) async fn answer(
         &self,
         changes: Changes,
@@ -206,13 +205,16 @@ impl Invalidator {
                     }
                 }
                 if !failed.is_empty() {
-                    tracing::error!(count = failed.len(), "messages of the queue are none of changed originals");
+                    tracing::error!(
+                        count = failed.len(),
+                        "the queue has messages that are not notifications of changed originals"
+                    );
                 }
                 if let Err(problem) = self.tell(read, &context.request_id, deadlines).await {
                     tracing::error!(
                         count = told.len(),
                         problem = problem.error_message,
-                        "messages go back to the queue"
+                        "returning messages to the queue"
                     );
                     failed.extend(told);
                 }
@@ -225,7 +227,7 @@ impl Invalidator {
     async fn tell(&self, changes: Vec<Change>, request_id: &str, deadlines: Deadlines) -> Result<(), Diagnostic> {
         let failed = |kind: &str, reason: String| Diagnostic { error_type: kind.to_owned(), error_message: reason };
         let Some(settings) = &self.settings else {
-            let reason = "an original has changed, and the setting lambda_distribution names nobody to be told";
+            let reason = "an original has changed, but the setting lambda_distribution is not set";
             return Err(failed("NoDistribution", reason.to_owned()));
         };
         let messages = changes.len();
@@ -241,7 +243,7 @@ impl Invalidator {
             InvalidateBy::Tags => target.by_tag(),
             InvalidateBy::Paths => target.by_path(),
         };
-        // Keys that are nothing but slashes have no answers.
+        // Keys that consist of slashes have no responses.
         let items: Vec<String> = targets.iter().filter_map(|target| item(target).ok()).collect();
         let cloudfront = self.cloudfront.get_or_init(|| CloudFront::start(self.endpoint.as_deref())).await;
         for batch in Batch::grouped(items, request_id) {
@@ -250,7 +252,7 @@ impl Invalidator {
             };
             let told = cloudfront.invalidate(&settings.distribution, &batch, deadlines.work, waiting).await;
             let invalidation = told.map_err(|error| failed("Invalidation", error.to_string()))?;
-            tracing::info!(messages, items = batch.items.len(), invalidation, request_id, "answers are taken back");
+            tracing::info!(messages, items = batch.items.len(), invalidation, request_id, "created an invalidation");
         }
         Ok(())
     }
