@@ -1,7 +1,8 @@
 //! `compare`: the visual similarity of two images.
 //!
-//! Both are rotated upright, converted to sRGB and flattened on white by the pipeline of requests, and the resulting pixels are
-//! scored. The score is SSIMULACRA2 (github.com/cloudinary/ssimulacra2): 100 means identical, and there is no minimum.
+//! Both are rotated upright, converted to sRGB and flattened on white by the pipeline of requests, and the resulting
+//! pixels are scored. The score is SSIMULACRA2 (github.com/cloudinary/ssimulacra2): 100 means identical, and there is
+//! no minimum.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The listener of a server: a TCP address or a Unix domain socket. Input: the setting `listen`. Output: connections of either
-//! kind, with a common interface for reading and writing.
+//! The listener of a server: a TCP address or a Unix domain socket. Input: the setting `listen`. Output: connections of
+//! either kind, with a common interface for reading and writing.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
@@ -56,8 +56,8 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Binds the address. A stale socket of a killed server is replaced; a socket in use or any other file is not. Every user
-    /// of this machine with access to the folder can connect, as with a port.
+    /// Binds the address. A stale socket of a killed server is replaced; a socket in use or any other file is not.
+    /// Every user of this machine with access to the folder can connect, as with a port.
     ///
     /// # Errors
     /// Errors of the operating system.

@@ -1,8 +1,8 @@
-//! The pictures that requests lay over others: which of them may be, their entity tags, and their files in memory.
+//! Overlays of requests: their authorization, entity tags and cache.
 //!
-//! An overlay comes from the origin's own source, under the memory, the deadline and the limits of the request that names
-//! it. The source is asked for every request, with the tag of the file that is in memory, since the overlay's tag is a part
-//! of the answer's. Files and decoded pictures are kept for the next request, each up to a limit.
+//! An overlay is read from the origin's own source, subject to the memory, deadline and limits of the request. Every
+//! request revalidates it in the source with the tag of the cached file, because the overlay's tag is part of the
+//! response's entity tag. Files and decoded images are cached, each up to a limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,43 +16,43 @@ use crate::query::{Answer as Wanted, Transform};
 use crate::source::{Ask, Found, Key, Object, Source, SourceError};
 use crate::transform::{OverlayCache, OverlayFile};
 
-/// The part of the memory for overlays that files take; what is decoded has the rest.
+/// Files use one part in this many of the memory for overlays; decoded images use the rest.
 const FILES_SHARE: u64 = 4;
 
-/// The part of the files' memory that one of them may take.
+/// A file may use at most one part in this many of the memory for files.
 const LARGEST_SHARE: u64 = 4;
 
-/// What is known of a request's overlay before it is read.
+/// A request's overlay before its content is read.
 #[derive(Debug)]
 pub(super) struct FoundOverlay {
     key: Key,
-    /// The source's tag of it; `None` where nothing tells one state from another.
+    /// The source's entity tag; `None` if the source has none.
     pub(super) tag: Option<String>,
-    /// Its bytes, for the first one who reads them; none where they are in memory.
+    /// The object, for the first reader; `None` if the file is cached.
     object: Mutex<Option<Object>>,
 }
 
 impl FoundOverlay {
-    /// What tells this state of the file from all others.
+    /// The cache id of this version of the file.
     fn id(&self) -> Option<String> {
         self.tag.as_ref().map(|tag| file_id(&self.key, tag))
     }
 }
 
-/// The overlays that requests share.
+/// The overlays of all requests.
 pub(super) struct Overlays {
-    /// Where overlays are; nowhere if it is none.
+    /// The folder of permitted overlays; `None` disables overlays.
     folder: Option<String>,
     downloads: Downloads,
-    /// Files by their ids.
+    /// The cached files by id.
     files: moka::future::Cache<String, Bytes>,
-    /// The newest tag of each file, by key.
+    /// The latest tag of each file, by key.
     tags: moka::future::Cache<String, String>,
     largest_file: u64,
     decoded: Arc<OverlayCache>,
 }
 
-/// Keys whose newest tag is remembered.
+/// The maximum number of keys in `tags`.
 const REMEMBERED_TAGS: u64 = 10_000;
 
 impl Overlays {
@@ -69,12 +69,12 @@ impl Overlays {
         }
     }
 
-    /// Bytes of files and decoded pictures.
+    /// The memory in use by files and decoded images, in bytes.
     pub(super) fn held(&self) -> u64 {
         self.files.weighted_size() + self.decoded.bytes()
     }
 
-    /// Refuses an overlay that is not where overlays are.
+    /// Rejects an overlay that is not in the permitted folder.
     ///
     /// # Errors
     /// [`Code::OverlayNotAllowed`].
@@ -93,10 +93,10 @@ impl Overlays {
         }
     }
 
-    /// Asks the source for the overlay of a request, if it makes a picture with one.
+    /// Requests the overlay of a transform from the source, if the transform has one.
     ///
     /// # Errors
-    /// [`Code::OverlayNotFound`], [`Code::OverlayUnreadable`], and those of a source that fails.
+    /// [`Code::OverlayNotFound`], [`Code::OverlayUnreadable`], and errors of the source.
     pub(super) async fn find(
         &self,
         source: &dyn Source,
@@ -119,7 +119,7 @@ impl Overlays {
         Ok(Some(FoundOverlay { key, tag, object: Mutex::new(object) }))
     }
 
-    /// The file of a request's overlay, in memory.
+    /// Reads the file of a request's overlay into memory.
     ///
     /// # Errors
     /// As [`Self::find`], and those of [`Downloads::read`].
@@ -138,13 +138,15 @@ impl Overlays {
         let object = found.object.lock().unwrap_or_else(PoisonError::into_inner).take();
         let object = match object {
             Some(object) => object,
-            // Another request is reading these bytes, or they have left the memory since the source was asked.
+            // Another request is reading the object, or the file was evicted since the source was revalidated.
             None => match open(source, &found.key, None, deadline).await? {
                 Found::Object(object) => object,
-                Found::Same(_) => return Err(SourceError::Failed("an overlay was not sent".to_owned()).into()),
+                Found::Same(_) => {
+                    return Err(SourceError::Failed("the source did not send the overlay".to_owned()).into());
+                }
             },
         };
-        // Its tag may be a newer one by now, under which nobody has asked for this answer.
+        // The tag may have changed since; then the response does not have it in its key.
         let is_same = object.meta.etag == found.tag;
         let bytes = self.downloads.read(object, deadline, |head| async {
             super::body::sniffed(&head)?;
@@ -153,7 +155,7 @@ impl Overlays {
         let bytes = bytes.await.map_err(of_overlay)?;
         let Some(id) = id.filter(|_| is_same) else { return Ok(self.decodable(bytes, None)) };
         if bytes.len() as u64 <= self.largest_file {
-            // A copy, since the memory of what was read is that of requests.
+            // Copied, because the memory of the downloaded bytes is reserved for requests.
             self.files.insert(id.clone(), Bytes::copy_from_slice(&bytes)).await;
             if let Some(tag) = &found.tag {
                 self.tags.insert(found.key.as_str().to_owned(), tag.clone()).await;
@@ -167,7 +169,7 @@ impl Overlays {
     }
 }
 
-/// The file of an overlay in memory.
+/// The content of an overlay.
 #[derive(Debug)]
 pub(super) struct ReadOverlay {
     bytes: Bytes,
@@ -190,7 +192,7 @@ async fn open(source: &dyn Source, key: &Key, holds: Option<&str>, deadline: Ins
     opened.unwrap_or(Err(SourceError::TimedOut)).map_err(|error| of_overlay(error.into()))
 }
 
-/// What is wrong with the overlay and not with the original.
+/// Attributes a problem to the overlay instead of the original.
 fn of_overlay(problem: Problem) -> Problem {
     let code = match problem.code {
         Code::NotFound => Code::OverlayNotFound,

@@ -31,7 +31,8 @@ pub enum BatchError {
 }
 
 impl Batch {
-    /// Splits items into batches within CloudFront's limits, each with its own caller reference that begins with `reference`.
+    /// Splits items into batches within CloudFront's limits, each with its own caller reference that begins with
+    /// `reference`.
     pub fn grouped(items: Vec<String>, reference: &str) -> Vec<Self> {
         let (wildcards, single): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| item.starts_with('/') && item.ends_with('*'));

@@ -1,7 +1,7 @@
 //! A client for CloudFront's `CreateInvalidation`, signed with Signature Version 4.
 //!
-//! A call is retried until a deadline while CloudFront throttles it, and a few times while it is unreachable. All attempts have
-//! the same caller reference, so that they create one invalidation.
+//! A call is retried until a deadline while CloudFront throttles it, and a few times while it is unreachable. All
+//! attempts have the same caller reference, so that they create one invalidation.
 
 use std::time::{Duration, SystemTime};
 
@@ -85,8 +85,8 @@ pub struct CloudFront {
 }
 
 impl CloudFront {
-    /// Loads credentials from the default chain of the AWS SDKs. Requests to a custom endpoint, such as that of `serve --cdn`,
-    /// are unsigned if there are none.
+    /// Loads credentials from the default chain of the AWS SDKs. Requests to a custom endpoint, such as that of `serve
+    /// --cdn`, are unsigned if there are none.
     pub async fn start(endpoint: Option<&str>) -> Self {
         let https = Https::new();
         let loader =
@@ -97,8 +97,8 @@ impl CloudFront {
         Self { https, credentials, endpoint, may_be_unsigned }
     }
 
-    /// Creates an invalidation, and returns its id. Transient errors are retried until the deadline; `waiting` is called with
-    /// the error and the delay before each retry.
+    /// Creates an invalidation, and returns its id. Transient errors are retried until the deadline; `waiting` is
+    /// called with the error and the delay before each retry.
     ///
     /// # Errors
     /// The last [`InvalidationError`].
@@ -184,7 +184,8 @@ impl CloudFront {
     }
 }
 
-/// A delay with jitter, from half of `pause` to all of it, so that callers that were throttled together do not retry together.
+/// A delay with jitter, from half of `pause` to all of it, so that callers that were throttled together do not retry
+/// together.
 fn jittered(pause: Duration, reference: &str, attempt: u32) -> Duration {
     let digest = Sha256::digest(format!("{reference} {attempt}"));
     pause.mul_f64(0.5 + f64::from(digest[0]) / 510.0)

@@ -1,8 +1,8 @@
 //! CDN invalidation: the items to invalidate when an original has changed, and the client for CloudFront.
 //!
-//! Input: keys, folders, presets and tags. Output: the items of invalidations, which are cache tags with a leading `#` or paths,
-//! and CloudFront's responses. The names of stored results identify their inputs, so no response is stale without a purge of
-//! them; [`StoredResults`](crate::results::StoredResults) removes those of an original.
+//! Input: keys, folders, presets and tags. Output: the items of invalidations, which are cache tags with a leading `#`
+//! or paths, and CloudFront's responses. The names of stored results identify their inputs, so no response is stale
+//! without a purge of them; [`StoredResults`](crate::results::StoredResults) removes those of an original.
 
 mod batch;
 #[cfg(feature = "s3")]
@@ -69,8 +69,8 @@ impl Target {
         Ok(format!("#{tag}"))
     }
 
-    /// The item that invalidates the target by path, for distributions without cache tags. It ends with a wildcard, because
-    /// each query has its own response.
+    /// The item that invalidates the target by path, for distributions without cache tags. It ends with a wildcard,
+    /// because each query has its own response.
     ///
     /// # Errors
     /// [`TargetError::NoPath`] and [`TargetError::Empty`].
@@ -101,8 +101,8 @@ fn named(name: &str) -> Result<&str, TargetError> {
     if name.trim_matches('/').is_empty() { Err(TargetError::Empty) } else { Ok(name) }
 }
 
-/// The number of originals of a folder in a batch from which on the folder is invalidated instead of each original: CloudFront
-/// bills every tag, so that 1,000 tags cost as much as 1,000 invalidations of a folder.
+/// The number of originals of a folder in a batch from which on the folder is invalidated instead of each original:
+/// CloudFront bills every tag, so that 1,000 tags cost as much as 1,000 invalidations of a folder.
 const WHOLE_FOLDER: usize = 1000;
 
 /// The targets for changed originals, without duplicates.

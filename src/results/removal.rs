@@ -1,5 +1,5 @@
-//! Removal of an original's results from the result store. Responses are correct without it; it is for content that must be
-//! deleted.
+//! Removal of an original's results from the result store. Responses are correct without it; it is for content that
+//! must be deleted.
 
 use std::sync::Arc;
 

@@ -176,8 +176,8 @@ impl FrameEncoder {
         source
     }
 
-    /// An estimate of a prediction's rate-distortion cost: the sum of absolute Hadamard-transformed differences (SATD), and
-    /// `rate` bits of signalling.
+    /// An estimate of a prediction's rate-distortion cost: the sum of absolute Hadamard-transformed differences (SATD),
+    /// and `rate` bits of signalling.
     pub(super) fn satd_cost(&self, source: &[u8], prediction: &[u8], size: BlockSize, rate: u32) -> f32 {
         hadamard(source, prediction, size) + self.lambda.sqrt() * GUESS * rate as f32
     }

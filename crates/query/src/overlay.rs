@@ -1,43 +1,43 @@
-//! Another picture that is laid over the finished one: which, how large, where, and how much of it shows.
+//! The parameters of an overlay: its key, size, position and opacity.
 
 use std::fmt;
 
 use super::grammar::MAX_SIDE;
 use super::values::{Anchor, Gravity, Hundredths, Share, decimal};
 
-/// A picture of the same source that is laid over the output.
+/// An overlay: another image of the same source that is drawn over the output.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Overlay {
-    /// The picture.
+    /// The key of the overlay.
     pub key: OverlayKey,
-    /// Its width. With a height as well, it is as large as fits inside both.
+    /// The width. If the height is given as well, the overlay is scaled to fit inside both.
     pub width: Option<Length>,
-    /// Its height.
+    /// The height.
     pub height: Option<Length>,
-    /// The edge, corner or point of the output that it lies at; never one that has to be looked for.
+    /// The edge, corner or point of the output where it is placed; never a content-dependent gravity.
     pub gravity: Gravity,
-    /// Distance from that edge across; for `tile` the gap between two columns.
+    /// The horizontal distance from that edge; with `tile`, the gap between two columns.
     pub x: Length,
-    /// Distance from that edge down; for `tile` the gap between two rows.
+    /// The vertical distance from that edge; with `tile`, the gap between two rows.
     pub y: Length,
-    /// How much it covers of what is below, from 0 to 1.
+    /// The opacity, from 0 to 1.
     pub opacity: Hundredths,
-    /// Whether it is repeated until it covers the output.
+    /// Whether it is repeated to cover the output.
     pub tile: bool,
 }
 
-/// The name of a picture in the source: names between slashes, none of them empty, `.` or `..`.
+/// The key of an image in the source: segments separated by slashes, none of them empty, `.` or `..`.
 ///
-/// No reader on the way can take it for another one: it holds no control character, no backslash, and nothing that would
-/// be another text if it were decoded once more.
+/// No other server can interpret it differently: it has no control characters, no backslashes, and no percent escapes
+/// that would change it if it were decoded again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OverlayKey(String);
 
 impl OverlayKey {
-    /// Bytes at most, as in S3.
+    /// The maximum length in bytes, as in S3.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Reads a key, which may have a slash in front.
+    /// Parses a key, which may have a leading slash.
     pub fn parse(text: &str) -> Option<Self> {
         let key = text.strip_prefix('/').unwrap_or(text);
         let has_plain_names = key.split('/').all(|name| !matches!(name, "" | "." | ".."));
@@ -45,20 +45,20 @@ impl OverlayKey {
         (has_plain_names && is_plain && key.len() <= Self::MAX_BYTES).then(|| Self(key.to_owned()))
     }
 
-    /// The key, without a slash in front.
+    /// The key without a leading slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the picture lies in this folder or one that is in it. Slashes at the folder's ends do not count; the one
-    /// without a name holds everything.
+    /// Whether the key is in this folder or a subfolder. Leading and trailing slashes of the folder are ignored; the
+    /// folder with an empty name contains all keys.
     pub fn is_below(&self, folder: &str) -> bool {
         let folder = folder.trim_matches('/');
         folder.is_empty() || self.0.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
-/// Whether there is a percent sign with two hex digits.
+/// Whether the text has a percent sign followed by two hex digits.
 fn has_escape(text: &str) -> bool {
     text.as_bytes().windows(3).any(|bytes| bytes[0] == b'%' && bytes[1..].iter().all(u8::is_ascii_hexdigit))
 }
@@ -69,20 +69,20 @@ impl fmt::Display for OverlayKey {
     }
 }
 
-/// A length in the output.
+/// A length relative to the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Length {
-    /// In device pixels.
+    /// A number of device pixels.
     Pixels(u32),
-    /// As a share of the output's width or height.
+    /// A fraction of the output's width or height.
     Share(Share),
 }
 
 impl Length {
-    /// No length.
+    /// Zero pixels.
     pub const ZERO: Self = Self::Pixels(0);
 
-    /// In pixels of an output whose side has that many.
+    /// The length in pixels for an output with a side of `side` pixels.
     pub fn of(self, side: u32) -> f64 {
         match self {
             Self::Pixels(pixels) => pixels.into(),
@@ -90,7 +90,7 @@ impl Length {
         }
     }
 
-    /// Reads a whole number of pixels, or a share, which has a decimal point.
+    /// Parses a whole number of pixels, or a fraction, which has a decimal point.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.contains('.') {
             let share = Share::parse(text)?;
@@ -99,12 +99,12 @@ impl Length {
         decimal::<0>(text).filter(|pixels| *pixels <= MAX_SIDE).map(Self::Pixels)
     }
 
-    /// The same where nothing is not enough.
+    /// Like [`Self::parse`], but rejects zero.
     pub(super) fn parse_positive(text: &str) -> Option<Self> {
         Self::parse(text).filter(|length| *length != Self::ZERO)
     }
 
-    /// Pixels multiplied by `dpr`; `None` if they become too many.
+    /// Multiplies pixels by `dpr`; `None` if the result is too large.
     pub(super) fn times(self, ratio: Hundredths) -> Option<Self> {
         match self {
             Self::Pixels(0) | Self::Share(_) => Some(self),
@@ -122,7 +122,7 @@ impl fmt::Display for Length {
     }
 }
 
-/// Reads the gravity of an overlay: one that is known without a look at the picture.
+/// Parses the gravity of an overlay, which must not depend on the content.
 pub(super) fn parse_gravity(text: &str) -> Option<Gravity> {
     Gravity::parse(text).filter(|gravity| match gravity {
         Gravity::Named(anchor) => !Anchor::LOOKED_FOR.contains(anchor),

@@ -1,8 +1,8 @@
-//! Another picture over the finished one.
+//! Drawing of overlays on the output.
 //!
-//! Comes in: the file of the overlay and the size of the output. Goes out: a [`Layer`], which is the overlay at its size,
-//! in the output's colours and with its place, laid over rasters or over planes of luma and chroma. It is made once for a
-//! request, after which it is laid over every frame of an animation. [`OverlayCache`] keeps what was decoded.
+//! Input: the file of the overlay and the size of the output. Output: a [`Layer`], which is the overlay at its final
+//! size, in the output's colour space and with its position, for blending with rasters or with YCbCr planes. It is
+//! created once per request and blended with every frame of an animation. [`OverlayCache`] caches decoded overlays.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,27 +19,27 @@ use image_origin_query::{Colorspace, Fit, Hundredths, MAX_SIDE, Overlay, TargetB
 /// The file of an overlay.
 #[derive(Debug, Clone, Copy)]
 pub struct OverlayFile<'a> {
-    /// Its bytes.
+    /// The content of the file.
     pub bytes: &'a [u8],
-    /// Where it is kept once it is decoded, and what tells these bytes from all others there.
+    /// The cache for the decoded overlay, and the id of these bytes in it.
     pub cache: Option<(&'a OverlayCache, &'a str)>,
 }
 
-/// Most pictures that an [`OverlayCache`] keeps.
+/// The maximum number of images in an [`OverlayCache`].
 const MAX_ENTRIES: usize = 256;
 
-/// The share of an [`OverlayCache`] that one picture may take.
+/// An image may use at most one part in this many of an [`OverlayCache`].
 const LARGEST_SHARE: u64 = 4;
 
-/// Decoded overlays, of which the least recently used go first.
+/// An LRU cache of decoded overlays.
 #[derive(Debug)]
 pub struct OverlayCache {
     max_bytes: u64,
-    /// The most recently used comes last.
+    /// The entries, with the most recently used at the end.
     entries: Mutex<Vec<(DecodedId, Arc<Raster>)>>,
 }
 
-/// What tells one decoded overlay from another.
+/// The cache key of a decoded overlay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct DecodedId {
     file: String,
@@ -48,12 +48,12 @@ struct DecodedId {
 }
 
 impl OverlayCache {
-    /// A cache for samples of so many bytes.
+    /// Creates a cache with a limit for samples in bytes.
     pub fn new(max_bytes: u64) -> Self {
         Self { max_bytes, entries: Mutex::default() }
     }
 
-    /// Bytes of the samples that it holds.
+    /// The size of all cached samples in bytes.
     pub fn bytes(&self) -> u64 {
         self.lock().iter().map(|(_, raster)| raster.bytes()).sum()
     }
@@ -87,30 +87,30 @@ impl OverlayCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(DecodedId, Arc<Raster>)>> {
-        // Nothing panics while it is locked.
+        // No code panics while the lock is held.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An overlay that has its place on an output of a known size.
+/// An overlay that is positioned on an output of a known size.
 #[derive(Debug, Clone)]
 pub(super) struct Placed<'a> {
     render: &'a Render<'a>,
     overlay: &'a Overlay,
     file: OverlayFile<'a>,
-    /// Size of the output.
+    /// The size of the output.
     output: (u32, u32),
-    /// Size of the overlay.
+    /// The size of the overlay.
     size: (u32, u32),
-    /// The layer for the colours that were asked for last.
+    /// The layer for the most recently requested colour space.
     made: RefCell<Option<(Colorspace, Rc<Layer>)>>,
 }
 
 impl<'a> Placed<'a> {
-    /// Places the overlay of a picture, if it is to have one, on an output of a size. Only the header of the file is read.
+    /// Positions the overlay of a render, if it has one, on an output. Only the header of the file is read.
     ///
     /// # Errors
-    /// [`Error::Overlay`] if there is no file, or it cannot be used.
+    /// [`Error::Overlay`] if the file is missing or invalid.
     pub(super) fn new(render: &'a Render<'a>, output: (u32, u32)) -> Result<Option<Self>, Error> {
         let Some(overlay) = &render.transform.overlay else { return Ok(None) };
         let no_file = || codec::Error::Unsupported("there is no file of it".to_owned());
@@ -120,10 +120,10 @@ impl<'a> Placed<'a> {
         Ok(Some(Self { render, overlay, file, output, size, made: RefCell::default() }))
     }
 
-    /// The overlay in these colours. `budget` is for what is held beside the output.
+    /// The layer in this colour space. `budget` is the memory limit, excluding the output.
     ///
     /// # Errors
-    /// [`Error::Overlay`], where the file cannot be decoded or takes more than the budget.
+    /// [`Error::Overlay`] if the file cannot be decoded or exceeds the budget.
     pub(super) fn layer(&self, space: Colorspace, budget: Budget) -> Result<Rc<Layer>, Error> {
         if let Some((_, layer)) = self.made.borrow().as_ref().filter(|(of, _)| *of == space) {
             return Ok(layer.clone());
@@ -134,12 +134,12 @@ impl<'a> Placed<'a> {
         Ok(layer)
     }
 
-    /// Bytes that [`Self::layer`] keeps.
+    /// The memory in bytes that [`Self::layer`] keeps allocated.
     pub(super) fn held(&self) -> u64 {
         self.made.borrow().as_ref().map_or(0, |(_, layer)| layer.raster.bytes())
     }
 
-    /// The picture at its size.
+    /// The decoded overlay at its final size.
     fn decoded(&self, space: Colorspace, budget: Budget) -> Result<Arc<Raster>, Error> {
         let id = |file: &str| DecodedId { file: file.to_owned(), size: self.size, space };
         if let Some(raster) = self.file.cache.and_then(|(cache, file)| cache.get(&id(file))) {
@@ -171,7 +171,7 @@ impl<'a> Placed<'a> {
         Ok(raster)
     }
 
-    /// The picture at its place, or repeated.
+    /// The overlay at its position, or tiled.
     fn arranged(&self, raster: Arc<Raster>, budget: Budget) -> Result<Layer, codec::Error> {
         let (gravity, opacity) = (focus_of(self.overlay.gravity), self.overlay.opacity);
         let gap = (self.overlay.x.of(self.output.0).round(), self.overlay.y.of(self.output.1).round());
@@ -188,7 +188,7 @@ impl<'a> Placed<'a> {
         let channels = if grey { Channels::La } else { Channels::Rgba };
         let mut all = blank(self.output.0, self.output.1, channels, false);
         let period = (i64::from(self.size.0) + gap.0 as i64, i64::from(self.size.1) + gap.1 as i64);
-        // The first one that reaches into the output.
+        // The first tile that intersects the output.
         let first = |start: i64, period: i64, length: u32| {
             let first = start.rem_euclid(period);
             if first - period + i64::from(length) > 0 { first - period } else { first }
@@ -205,13 +205,13 @@ impl<'a> Placed<'a> {
     }
 }
 
-/// The size of a file's picture once it is upright.
+/// The upright size of an image file.
 fn own_size(bytes: &[u8], budget: Budget, work: &Work) -> Result<(u32, u32), codec::Error> {
     let header = codec::open(bytes, budget, work)?.header();
     Ok(header.orientation.size(header.width, header.height))
 }
 
-/// How large an overlay becomes: as large as its sides say, or its own size where that fits into the output.
+/// The size of an overlay: that of its parameters, or its own size limited to the output.
 fn size(overlay: &Overlay, own: (u32, u32), output: (u32, u32)) -> Result<(u32, u32), codec::Error> {
     let (across, down) = (f64::from(own.0), f64::from(own.1));
     let width = overlay.width.map(|width| width.of(output.0).max(1.0) / across);
@@ -232,15 +232,15 @@ fn size(overlay: &Overlay, own: (u32, u32), output: (u32, u32)) -> Result<(u32, 
     Ok((side(across)?, side(down)?))
 }
 
-/// Where an overlay begins: the share `gravity` of what is left of the side, and a distance inwards.
+/// The start of an overlay along a side: the fraction `gravity` of the free space, plus an inward distance.
 fn start(gravity: f64, length: u32, side: u32, distance: f64) -> i64 {
     let left = f64::from(side) - f64::from(length);
-    // From the right and the lower edge inwards is back.
+    // At the right and the lower edge, inwards is the negative direction.
     let distance = if gravity == 1.0 { -distance } else { distance };
     ((left * gravity).floor() + distance) as i64
 }
 
-/// A picture of 8 bits, and where it lies on another one. It may reach over the edges.
+/// An 8-bit image and its position on another one. It may extend beyond the edges.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     raster: Arc<Raster>,
@@ -249,7 +249,7 @@ pub(super) struct Layer {
     opacity: Hundredths,
 }
 
-/// The part of a layer that lies on the picture below: first of the layer, first of the picture, and how many.
+/// The overlap of a layer and the image below, along one axis: start in the layer, start in the image, and length.
 #[derive(Debug, Clone, Copy)]
 struct Overlap {
     above: usize,
@@ -274,7 +274,7 @@ impl Layer {
         Some((across, Overlap::new(self.top, self.raster.height(), height)?))
     }
 
-    /// The picture with the layer on it. `budget` is for all that is held, the picture included.
+    /// Draws the layer on the image. `budget` is the limit for all memory, including the image.
     ///
     /// # Errors
     /// [`codec::Error::TooLarge`] before anything is allocated.
@@ -287,7 +287,7 @@ impl Layer {
         Ok(raster)
     }
 
-    /// Lays it over a picture that has colours if the layer has.
+    /// Blends the layer with an image, which is not grey if the layer is not.
     fn blend(&self, below: &mut Raster) {
         use Channels::{L, La, Rgb, Rgba};
         match (below.channels(), self.raster.channels()) {
@@ -327,8 +327,8 @@ impl Layer {
         }
     }
 
-    /// Lays it over upright planes of luma and of chroma, which has half of luma's width and height, rounded up.
-    /// `levels` are what luma and chroma of the full range become.
+    /// Blends the layer with upright planes of luma and chroma, which has half of luma's width and height, rounded up.
+    /// `levels` maps luma and chroma of the full range to those of the planes.
     pub(super) fn blend_planes(&self, [luma, blue, red]: &mut [Raster; 3], [of_luma, of_chroma]: [Levels; 2]) {
         let (width, height) = (luma.width(), luma.height());
         let Some((across, down)) = self.overlaps(width, height) else { return };
@@ -337,7 +337,7 @@ impl Layer {
         let chroma_width = blue.width() as usize;
         let opacity = f32::from(percent(self.opacity)) / (100.0 * 255.0);
         let samples = self.raster.samples().as_bytes();
-        // Alpha, and chroma times alpha, of the pixels of a row of blocks.
+        // Alpha, and chroma times alpha, of the pixels in a row of blocks.
         let first_block = across.below / 2;
         let blocks = (across.below + across.length).div_ceil(2) - first_block;
         let mut sums = vec![[0.0_f32; 3]; blocks];
@@ -383,7 +383,7 @@ fn percent(share: Hundredths) -> u8 {
     (share.get() * 100.0).round() as u8
 }
 
-/// A pixel with as many colours as it has, and its alpha.
+/// Converts a pixel of `COUNT` channels to RGBA.
 fn rgba<const COUNT: usize>(pixel: &[u8; COUNT]) -> [u8; 4] {
     any_rgba(pixel)
 }
@@ -399,7 +399,7 @@ fn any_rgba(pixel: &[u8]) -> [u8; 4] {
     }
 }
 
-/// The way back.
+/// The inverse of [`rgba`].
 fn pixel_of<const COUNT: usize>([r, g, b, a]: [u8; 4]) -> [u8; COUNT] {
     std::array::from_fn(|sample| match (COUNT, sample) {
         (2, 1) | (4, 3) => a,
@@ -409,7 +409,7 @@ fn pixel_of<const COUNT: usize>([r, g, b, a]: [u8; 4]) -> [u8; COUNT] {
     })
 }
 
-/// Luma and chroma of the full range (ITU-T T.871, 7).
+/// Converts RGB to full-range YCbCr (ITU-T T.871, 7).
 #[inline(always)]
 fn ycc([r, g, b]: [f32; 3]) -> [f32; 3] {
     let luma = 0.299 * r + 0.587 * g + 0.114 * b;

@@ -1,8 +1,8 @@
 //! `transform --watch`: detects originals that have changed since they were transformed.
 //!
-//! Folders are polled. Polling uses a tenth of a core at most, and works on every file system, including those of networks and
-//! containers, which send no change notifications. A file is processed when two consecutive polls found it in the same state,
-//! so that files that are still being written are skipped.
+//! Folders are polled. Polling uses a tenth of a core at most, and works on every file system, including those of
+//! networks and containers, which send no change notifications. A file is processed when two consecutive polls found it
+//! in the same state, so that files that are still being written are skipped.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -50,8 +50,8 @@ impl Watcher {
         Self { done: states(inputs), seen: HashMap::new() }
     }
 
-    /// Polls the files of `list` until `stop`, and calls `make` with all originals and the changed ones. Errors of either are
-    /// printed.
+    /// Polls the files of `list` until `stop`, and calls `make` with all originals and the changed ones. Errors of
+    /// either are printed.
     pub(super) fn watch(
         mut self,
         stop: &AtomicBool,

@@ -1,7 +1,8 @@
 //! Notifications of changed originals, which S3 sends by EventBridge and SQS, by EventBridge, or directly.
 //!
-//! Input: one notification, or an SQS batch of up to some thousands. Output: one call to CloudFront for all of them. A batch
-//! whose invalidation fails is returned to the queue; so is a malformed message, which ends up in the dead-letter queue.
+//! Input: one notification, or an SQS batch of up to some thousands. Output: one call to CloudFront for all of them. A
+//! batch whose invalidation fails is returned to the queue; so is a malformed message, which ends up in the dead-letter
+//! queue.
 
 use aws_sdk_s3::Client;
 use futures_util::{StreamExt as _, stream};
