@@ -1,8 +1,8 @@
-//! CloudFront's KeyValueStores: what CloudFront Functions read, changed without a deployment.
+//! A client for CloudFront's KeyValueStores, the data of CloudFront Functions that can be changed without a deployment.
 //!
-//! Comes in: the keys and values that a store is to hold. Goes out: as few calls as bring it there. The API takes Signature
-//! Version 4A, which is for all regions at once, and each call names the version of the store that it changes, so that of two
-//! who change it at a time one is refused.
+//! Input: the desired keys and values of a store. Output: the minimal calls that update it. The API requires Signature
+//! Version 4A, which is valid in all regions, and each call has the expected version of the store, so that one of two
+//! concurrent updates is rejected.
 //! <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_Operations_Amazon_CloudFront_KeyValueStore.html>
 
 use std::collections::BTreeMap;
@@ -19,69 +19,69 @@ use serde_json::{Value, json};
 
 use crate::source::s3::Https;
 
-/// What is plain in a part of a path.
+/// The characters that are percent-encoded in a path segment.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How long CloudFront may take over one answer.
+/// The timeout of one request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Most bytes of an answer that are read: a page of fifty values of 1 kB, as JSON.
+/// The maximum size of a response in bytes: a page of fifty values of 1 kB, as JSON.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Keys that one call changes at most.
+/// The maximum number of keys that a call changes.
 const MAX_CHANGES: usize = 50;
 
-/// Pages of a list that are read at most: more than five megabytes are.
+/// The maximum number of pages of a list, more than those of five megabytes.
 const MAX_PAGES: usize = 2_000;
 
 /// The pause before a store is asked again whether it can be changed, and how often it is asked.
 const PAUSE: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 30;
 
-/// Why a store was not changed.
+/// The error of updating a store.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyValueError {
-    /// It is named in another way than by its ARN.
+    /// The name of the store is not an ARN.
     #[error("{0} is no ARN of a KeyValueStore, such as arn:aws:cloudfront::111122223333:key-value-store/...")]
     Arn(String),
-    /// Nothing tells who asks.
+    /// No AWS credentials were found.
     #[error("there are no AWS credentials")]
     NoCredentials,
-    /// The request cannot be made.
+    /// The request is invalid.
     #[error("the request to CloudFront cannot be made: {0}")]
     Request(String),
-    /// No answer came, or one that cannot be read.
+    /// CloudFront did not respond, or its response is malformed.
     #[error("CloudFront cannot be reached: {0}")]
     Unreachable(String),
-    /// It refused.
+    /// CloudFront responded with an error.
     #[error("CloudFront answers {status}: {message}")]
     Refused {
-        /// The status of the answer.
+        /// The status of the response.
         status: u16,
-        /// What it says.
+        /// The error message.
         message: String,
     },
 }
 
-/// What a push has done.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
-    /// Values that are new or have changed.
+    /// The number of new and changed values.
     pub put: usize,
-    /// Keys that are no more.
+    /// The number of deleted keys.
     pub deleted: usize,
 }
 
-/// One store.
+/// A client for one store.
 #[derive(Debug)]
 pub struct KeyValueStore {
     https: Https,
     credentials: Option<SharedCredentialsProvider>,
-    /// The URL that all of its own begin with.
+    /// The base URL of the store.
     base: String,
 }
 
-/// An answer of the API.
+/// A response of the API.
 struct Answer {
     /// The version of the store.
     version: String,
@@ -89,7 +89,8 @@ struct Answer {
 }
 
 impl KeyValueStore {
-    /// Finds credentials as every AWS program does. The account in the ARN tells where to ask, unless an endpoint does.
+    /// Loads credentials from the default chain of the AWS SDKs. The account in the ARN determines the host, unless an
+    /// endpoint is given.
     ///
     /// # Errors
     /// [`KeyValueError::Arn`].
@@ -113,16 +114,17 @@ impl KeyValueStore {
         Ok(Self { https, credentials, base })
     }
 
-    /// Brings the store to hold this and nothing else. What is read first is written last, and what nothing names any more
-    /// goes with the next push: whoever reads meanwhile still finds all that the first values name.
+    /// Updates the store to contain exactly this. The values that are read first are written last, and values that are
+    /// no longer referenced are deleted by the next push: concurrent readers still find all values that the first ones
+    /// reference.
     ///
     /// # Errors
-    /// The first [`KeyValueError`]. What was done until then does no harm, and the next push goes on from there.
+    /// The first [`KeyValueError`]. A partial update is harmless, and the next push completes it.
     pub async fn push(&self, store: &Store) -> Result<Pushed, KeyValueError> {
         let held = self.list().await?;
         let is_new = |(key, value): &&(String, String)| held.get(key) != Some(value);
         let puts: Vec<&(String, String)> = store.parts.iter().chain(&store.heads).filter(is_new).collect();
-        // Those that the store's own first values name now may be being read.
+        // The values that the store's current first values reference may be in use.
         let named: Vec<&str> = store.heads.iter().filter_map(|(key, _)| held.get(key)?.lines().next()).collect();
         let wanted = |key: &str| store.parts.iter().chain(&store.heads).any(|(wanted, _)| wanted == key);
         let is_named = |key: &str| named.iter().any(|prefix| !prefix.is_empty() && key.starts_with(prefix));
@@ -156,7 +158,7 @@ impl KeyValueStore {
         Err(KeyValueError::Unreachable("the list of keys has no end".to_owned()))
     }
 
-    /// Changes the store once it takes changes: after each it is busy for a moment.
+    /// Applies changes, with retries, because the store is not writable for a moment after each change.
     async fn update(&self, changes: &Value) -> Result<(), KeyValueError> {
         let body = changes.to_string();
         let mut refusal = KeyValueError::Unreachable("it takes no changes".to_owned());
@@ -164,7 +166,7 @@ impl KeyValueStore {
             let version = self.call(&Method::GET, "", "", None).await?.version;
             match self.call(&Method::POST, "/keys", &body, Some(&version)).await {
                 Ok(_) => return Ok(()),
-                // Changed by another since, or not ready yet.
+                // Changed concurrently, or not ready yet.
                 Err(error @ KeyValueError::Refused { status: 409 | 412 | 429 | 500.., .. }) => refusal = error,
                 Err(error) => return Err(error),
             }
@@ -202,7 +204,7 @@ impl KeyValueStore {
         Ok(Answer { version: etag(&headers), body })
     }
 
-    /// The headers that sign the request.
+    /// The headers of the request's signature.
     async fn signature(
         &self,
         method: &Method,

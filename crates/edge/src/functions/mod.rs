@@ -1,10 +1,10 @@
-//! The viewer functions for CloudFront Functions: the same decisions as [`viewer_request`](crate::viewer_request()), in the
-//! JavaScript of the runtime `cloudfront-js-2.0`.
+//! The viewer functions for CloudFront Functions: the same decisions as [`viewer_request`](crate::viewer_request()), in
+//! the JavaScript of the runtime `cloudfront-js-2.0`.
 //!
-//! Lambda@Edge costs six times as much a request and starts in milliseconds; CloudFront Functions start in none, and take 10 kB
-//! of JavaScript without a network. So these are generated: the parameters, colours and problems come from the tables that
-//! the native functions are compiled from, and `fixtures/edge/` holds the decisions of both against each other. Rules and
-//! keys are not in them but in a KeyValueStore ([`Store`]), so that changing them is no deployment.
+//! Lambda@Edge costs six times as much per request and starts in milliseconds; CloudFront Functions start in less, and
+//! are limited to 10 kB of JavaScript without network access. So these are generated: the parameters, colours and
+//! problems come from the tables of the native functions, and the decisions in `fixtures/edge/` are compared with those
+//! of both. Rules and keys are in a KeyValueStore ([`Store`]), so that changing them needs no deployment.
 
 mod minify;
 mod store;
@@ -17,17 +17,17 @@ pub use store::{MAX_VALUE, Store, StoreError, store, unsupported};
 
 use crate::viewer_request::OPERATORS_PATHS;
 
-/// The most that a function may have, in bytes.
+/// The maximum size of a function in bytes.
 pub const MAX_FUNCTION: usize = 10_240;
 
 const SHARED: &str = include_str!("shared.js");
 const VIEWER_REQUEST: &str = include_str!("viewer_request.js");
 const VIEWER_RESPONSE: &str = include_str!("viewer_response.js");
 
-/// The function for viewer requests.
+/// The source of the viewer-request function.
 #[must_use]
 pub fn viewer_request() -> String {
-    // With more types the code needs more than an order of two.
+    // The code supports the order of two types only.
     let [first, second] = GRAMMAR.negotiable_types;
     let source = [SHARED, VIEWER_REQUEST].concat();
     let source = source
@@ -51,13 +51,13 @@ pub fn viewer_request() -> String {
     minify::minify(&source)
 }
 
-/// The function for viewer responses.
+/// The source of the viewer-response function.
 #[must_use]
 pub fn viewer_response() -> String {
     minify::minify(&[SHARED, VIEWER_RESPONSE].concat())
 }
 
-/// What a reader of parameters takes beside the text, and the value that may be left out.
+/// The arguments of each parameter's parser, and its default value.
 fn parameters() -> String {
     let mut rows = String::from("{");
     for parameter in PARAMETERS {
@@ -68,7 +68,7 @@ fn parameters() -> String {
             Kind::Bool => ("bool", String::new()),
             Kind::Choice { values } => ("choice", format!("'{}'", values.join(" "))),
             Kind::Color { alpha } => ("color", if alpha { "1".to_owned() } else { String::new() }),
-            // A text has a reader of its own, by its name.
+            // A text has its own parser, by its name.
             Kind::Text { form } if form.starts_with("a whole number") => ("length", smallest(parameter)),
             Kind::Text { form } if parameter.name.ends_with("gravity") => ("gravity", words(form)),
             Kind::Text { form } => (parameter.name, words(form)),
@@ -83,11 +83,11 @@ fn parameters() -> String {
         let _ = write!(rows, "{}:[{}],", parameter.name, row.trim_end_matches(','));
     }
     rows.push('}');
-    // Two parameters have these words.
+    // Two parameters have these keywords.
     rows.replace(&format!("'{}", places()), "PLACES+'").replace("PLACES+''", "PLACES")
 }
 
-/// The words of a gravity that is known without a look at the picture.
+/// The keywords of gravities that do not depend on the content.
 fn places() -> String {
     find("overlay_gravity").map_or_else(String::new, |parameter| match parameter.kind {
         Kind::Text { form } => words(form).trim_matches('\'').to_owned(),
@@ -95,14 +95,14 @@ fn places() -> String {
     })
 }
 
-/// A number as briefly as JavaScript has it.
+/// The shortest JavaScript literal of a number.
 fn short(number: u32) -> String {
     let digits = number.to_string();
     let zeros = digits.len() - digits.trim_end_matches('0').len();
     if zeros > 2 { format!("{}e{zeros}", &digits[..digits.len() - zeros]) } else { digits }
 }
 
-/// Whether a length is above zero, as its smallest number of pixels.
+/// The minimum of a length in pixels: 1 if it must be positive, else 0.
 fn smallest(parameter: &Parameter) -> String {
     let zero: Result<Transform, _> = format!("overlay=a&{}=0", parameter.name).parse();
     u8::from(zero.is_err()).to_string()
@@ -117,14 +117,14 @@ fn scaled() -> Vec<&'static str> {
     PARAMETERS.iter().filter(is_doubled).map(|parameter| parameter.name).collect()
 }
 
-/// The words with which the form of a text begins, such as `center, north, or X,Y`.
+/// The keywords at the start of a text's form, such as `center, north, or X,Y`.
 fn words(form: &str) -> String {
     let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
     let words: Vec<&str> = form.split(", ").take_while(is_word).collect();
     if words.len() < 2 { String::new() } else { format!("'{}'", words.join(" ")) }
 }
 
-/// The text that means the same as no text, where there is one.
+/// The default value of a parameter, if it has one.
 fn default(parameter: &Parameter) -> Option<&'static str> {
     let is_nothing =
         |text: &&str| image_origin_query::canonical_pairs(&format!("{}={text}", parameter.name)).is_empty();
@@ -142,7 +142,7 @@ fn aliases() -> String {
     rows
 }
 
-/// The parameters whose values can be names of colours.
+/// The parameters whose values may be colour names.
 fn colored() -> Vec<&'static str> {
     let is_colored = |parameter: &&Parameter| match parameter.kind {
         Kind::Color { .. } => true,
@@ -152,7 +152,7 @@ fn colored() -> Vec<&'static str> {
     PARAMETERS.iter().filter(is_colored).map(|parameter| parameter.name).collect()
 }
 
-/// The pairs of a query that make an answer depend on `Accept`, as an expression.
+/// An expression for the query parameters that make a response depend on `Accept`.
 fn negotiated() -> String {
     let pair =
         |condition: &image_origin_query::Condition| format!("{}={}", condition.name, condition.value.unwrap_or(".*"));

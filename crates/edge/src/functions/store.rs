@@ -1,8 +1,8 @@
-//! Rules and keys as the functions read them: documents of JSON in values of a KeyValueStore.
+//! The encoding of rules and keys for the functions: JSON documents in the values of a KeyValueStore.
 //!
-//! A value holds 1 kB, and what a request reads costs money and time, so a document is cut into as few values as it takes.
-//! The first has a fixed key and names the others, whose keys hold a digest of the document: a request that reads while
-//! they change gets all of the old or all of the new.
+//! A value is limited to 1 kB, and each read costs money and time, so a document is split into as few values as
+//! possible. The first has a fixed key and references the others, whose keys contain a digest of the document: a
+//! request during an update reads either the old or the new document completely.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,24 +16,24 @@ use crate::keys::Keys;
 use crate::rules::{CacheTimes, Rule};
 use crate::viewer_request::PROBLEMS;
 
-/// The most that a value of the store may have, in bytes.
+/// The maximum size of a value in bytes.
 pub const MAX_VALUE: usize = 1_000;
-/// The most that all keys and values may have, in bytes.
+/// The maximum size of all keys and values in bytes.
 const MAX_STORE: usize = 5 * 1024 * 1024;
 
-/// What a KeyValueStore is to hold.
+/// The desired content of a KeyValueStore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// The keys that are read first, with their values. Some name the others, so these are written last.
+    /// The keys that are read first, with their values. They reference the parts, and are written last.
     pub heads: Vec<(String, String)>,
-    /// The further values.
+    /// The other values.
     pub parts: Vec<(String, String)>,
 }
 
-/// Why rules and keys cannot be in a store.
+/// The error of encoding rules and keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// What CloudFront Functions cannot do.
+    /// The configuration needs features that CloudFront Functions do not support.
     #[error("{}", .0.join("\n"))]
     Unsupported(Vec<String>),
     /// The documents are too large.
@@ -41,7 +41,7 @@ pub enum StoreError {
     TooLarge(usize),
 }
 
-/// What the functions cannot do of a configuration, each with the field it is about. Lambda@Edge can.
+/// The features of a configuration that CloudFront Functions do not support, each with its field. Lambda@Edge does.
 #[must_use]
 pub fn unsupported(config: &Config, keys: &Keys) -> Vec<String> {
     let mut problems = Vec::new();
@@ -77,10 +77,10 @@ pub fn unsupported(config: &Config, keys: &Keys) -> Vec<String> {
     problems
 }
 
-/// The store for this configuration and these keys.
+/// Encodes a configuration and its keys.
 ///
 /// # Errors
-/// [`StoreError`], if one of them is for Lambda@Edge only, or both do not fit.
+/// [`StoreError`], if one of them needs Lambda@Edge, or both exceed the size limit.
 pub fn store(config: &Config, keys: &Keys) -> Result<Store, StoreError> {
     let problems = unsupported(config, keys);
     if !problems.is_empty() {
@@ -105,7 +105,7 @@ fn rules(config: &Config) -> Value {
         row.push(if rule.issuers.is_empty() { Value::Null } else { json!(rule.issuers) });
         row.push(if times == [None; 4] { Value::Null } else { json!(times) });
         row.push(json!(u8::from(rule.private)));
-        // What says nothing at the end is left out.
+        // Trailing defaults are omitted.
         while row.last().is_some_and(|last| *last == json!(0) || last.is_null()) {
             row.pop();
         }
@@ -142,13 +142,13 @@ fn secrets(config: &Config, keys: &Keys) -> Value {
     };
     json!({
         "tokens": keys.auth.token_hashes().map(|hash| hex(hash)).collect::<Vec<_>>(),
-        // They come from JSON, so they are text.
+        // The secrets come from JSON, so they are UTF-8.
         "urls": keys.auth.url_secrets().iter().map(|secret| String::from_utf8_lossy(&secret.secret)).collect::<Vec<_>>(),
         "jwt": issuers.map(|issuer| (issuer.to_owned(), secrets(issuer).collect())).collect::<serde_json::Map<_, _>>(),
     })
 }
 
-/// The answers that refuse a request, a value each.
+/// The error responses, one value each.
 fn refusals() -> impl Iterator<Item = (String, String)> {
     PROBLEMS.iter().map(|problem| {
         let response = problem.response("GET");
@@ -164,7 +164,7 @@ fn refusals() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// What CSS calls colours, as the canonical text writes them.
+/// The CSS colour names, with their canonical values.
 fn colors() -> Value {
     let named = named_colors().map(|(name, rgb)| (name.to_owned(), json!(hex(&rgb))));
     named.chain([("transparent".to_owned(), json!("00000000"))]).collect::<serde_json::Map<_, _>>().into()
@@ -175,12 +175,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Store {
-    /// Adds a document. Its first value is the keys' prefix, their number with the first, and the text's beginning, in lines.
+    /// Adds a document. Its first value has three lines: the prefix of the keys, the number of values including the
+    /// first, and the beginning of the text.
     fn add(&mut self, name: &str, document: &Value) {
         let text = document.to_string();
         let digest: String = Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let prefix = format!("{name}.{digest}.");
-        // Five digits and two line breaks: five megabytes are fewer values than that.
+        // Five digits and two line breaks, which suffice for the number of values in five megabytes.
         let (first, mut rest) = split_at_most(&text, MAX_VALUE - prefix.len() - 7);
         let mut count = 1;
         while !rest.is_empty() {
@@ -193,7 +194,7 @@ impl Store {
     }
 }
 
-/// Cuts a text into one of at most so many bytes and the rest, between characters.
+/// Splits a text at a character boundary, after at most `bytes` bytes.
 fn split_at_most(text: &str, bytes: usize) -> (&str, &str) {
     text.split_at(text.floor_char_boundary(bytes))
 }
