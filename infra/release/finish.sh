@@ -9,7 +9,8 @@ cd "$(dirname "$0")/../.."
 cd "$files"
 rm -f SHA256SUMS provenance.json
 # The notes are the release's text, and no file of it.
-find . -maxdepth 1 -type f ! -name NOTES.md -printf '%P\n' | LC_ALL=C sort | xargs sha256sum >SHA256SUMS
+sums=$(find . -maxdepth 1 -type f ! -name NOTES.md -printf '%P\n' | LC_ALL=C sort | xargs sha256sum)
+echo "$sums" >SHA256SUMS
 sha256sum --quiet --check SHA256SUMS
 cd ../..
 python3 infra/release/provenance.py >"$files/provenance.json"
