@@ -33,7 +33,7 @@ pub use crate::telemetry::Metrics;
 
 use crate::codec::Format;
 use crate::error::{Code, Problem};
-use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
+use crate::query::{self, Anchor, Answer as Wanted, FormatChoice, Gravity, Metadata, Transform};
 use crate::results::{self, Record};
 use crate::source::{Key, Meta, Source};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
@@ -171,6 +171,12 @@ struct ParsedRequest {
 }
 
 impl ParsedRequest {
+    /// Whether the focus that is stored with the original decides about the response.
+    fn uses_focus(&self) -> bool {
+        let is_automatic = self.transform.gravity == Gravity::Named(Anchor::Auto);
+        self.transform.answer == Wanted::Info || is_automatic
+    }
+
     /// The key by which equal requests are coalesced.
     fn id(&self) -> String {
         format!("{}\n{}\n{}", self.key.as_str(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())

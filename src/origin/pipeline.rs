@@ -20,7 +20,7 @@ use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest};
 use crate::codec::{self, Format, Work};
 use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
-use crate::query::Answer as Wanted;
+use crate::query::{Answer as Wanted, Focus};
 use crate::results::{Content as StoredContent, Record, ResultId, Results, Stats, Stored};
 use crate::source::{Ask, Content, Found, Meta, Object, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
@@ -319,7 +319,7 @@ impl Pipeline {
         parsed: &ParsedRequest,
         opened: Duration,
     ) -> Result<Answer, Problem> {
-        let deadline = parsed.deadline;
+        let (deadline, focus) = (parsed.deadline, object.meta.focus);
         // A file is read only when a worker is free; bytes from a store are received while the job waits.
         let (worker, bytes, took) = if matches!(object.content, Content::File(_)) {
             let worker = self.pixels.worker(Some(place), deadline).await?;
@@ -343,6 +343,7 @@ impl Pipeline {
             avif_speed: self.settings.avif_speed,
             limits: self.settings.limits,
             expose: self.settings.expose_metadata,
+            focus,
             cost,
         };
         worker.run(move |work| job.run(&bytes, work)).await?
@@ -368,12 +369,13 @@ struct Job {
     avif_speed: u8,
     limits: transform::Limits,
     expose: ExposeMetadata,
+    focus: Option<Focus>,
     cost: Cost,
 }
 
 impl Job {
     fn run(self, bytes: &Bytes, work: &Work) -> Result<Answer, Problem> {
-        let render = Render::new(bytes).limits(self.limits).work(work.clone());
+        let render = Render::new(bytes).focus(self.focus).limits(self.limits).work(work.clone());
         match self.transform.answer {
             Wanted::Picture => {
                 let overlay = self.overlay.as_ref().map(ReadOverlay::file);
@@ -408,10 +410,18 @@ fn cache_key(parsed: &ParsedRequest, source_tag: &str) -> String {
 
 /// Queries the source, until the deadline.
 async fn open(source: &dyn Source, parsed: &ParsedRequest, holds: Option<&str>) -> Result<Found, Problem> {
+    // Stores may keep the entity tag while the stored focus changes, so that they compare too little.
+    let uses_focus = parsed.uses_focus();
+    let holds = holds.filter(|_| !uses_focus);
     let ask = Ask { key: &parsed.key, version: parsed.version.as_deref(), holds, deadline: parsed.deadline };
     let opened = tokio::time::timeout_at(parsed.deadline, source.open(ask)).await;
     let mut found = opened.unwrap_or(Err(SourceError::TimedOut))?;
-    if let (Some(overlay), Found::Object(Object { meta, .. }) | Found::Same(meta)) = (&parsed.overlay, &mut found) {
+    let (Found::Object(Object { meta, .. }) | Found::Same(meta)) = &mut found;
+    if let (true, Some(focus), Some(tag)) = (uses_focus, meta.focus, &mut meta.etag) {
+        let Focus { x, y, width, height } = focus;
+        *tag = format!("{tag}.{x}-{y}-{width}-{height}");
+    }
+    if let Some(overlay) = &parsed.overlay {
         // Its date says nothing of the overlay's, which may have become an older one.
         meta.modified = None;
         if overlay.tag.is_none() {

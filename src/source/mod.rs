@@ -16,7 +16,7 @@ pub use content::{ByteStream, Content, Object, Reading};
 pub use folder::Folder;
 
 use crate::config::words;
-use crate::query::OverlayKey;
+use crate::query::{Focus, OverlayKey};
 
 words! {
     /// The response if the store denies access to an original. S3 also denies access to objects that do not exist,
@@ -221,6 +221,8 @@ pub struct Meta {
     pub cache_control: Option<String>,
     /// The comma-separated cache tags that are stored with the original.
     pub cache_tags: Option<String>,
+    /// The focus that it was stored with. Stores may change it without changing the entity tag.
+    pub focus: Option<Focus>,
     /// Whether the store has only confirmed that the original is unchanged, so that the two fields above are unknown.
     pub is_partial: bool,
 }

@@ -141,6 +141,32 @@ fn cache_tags_come_from_the_objects_metadata() {
 }
 
 #[test]
+fn a_stored_focus_is_what_gravity_auto_keeps() {
+    let store = Store::with_photo();
+    let program = Program::serve(store.address, &[]);
+    let get = |query: &str| {
+        let answer = program.get(&format!("/photo.jpg?{query}"));
+        assert_eq!(answer.status, 200, "{query}");
+        answer
+    };
+    let automatic = "w=60&h=60&fit=cover&zoom=2&gravity=auto";
+    let without = get(automatic);
+    let of_point = |x: &str| get(&format!("w=60&h=60&fit=cover&zoom=2&gravity={x},0.5"));
+    for (focus, point) in [("0.1,0.5", "0.1"), ("0.8,0.4,0.2,0.2", "0.9"), ("left", "")] {
+        // The store keeps its entity tag, since the bytes are the same.
+        store.note("photo.jpg", "focus", focus);
+        let answer = get(automatic);
+        let expected = if point.is_empty() { &without.body } else { &of_point(point).body };
+        assert!(answer.body == *expected, "{focus}");
+        assert_eq!(answer.header("etag") == without.header("etag"), point.is_empty(), "{focus}");
+        let told = get("info").json()["focus"].clone();
+        assert_eq!(told.is_null(), point.is_empty(), "{focus}: {told}");
+        let known = ("if-none-match", answer.header("etag").unwrap());
+        assert_eq!(program.request("GET", &format!("/photo.jpg?{automatic}"), &[known]).status, 304, "{focus}");
+    }
+}
+
+#[test]
 fn versions_are_seen_through_the_edge_where_both_sides_say_so() {
     let store = Store::with_photo();
     store.put("photo.jpg.versions/1", &std::fs::read(crate::common::fixtures().join("photo.png")).unwrap());

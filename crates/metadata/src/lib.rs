@@ -26,6 +26,7 @@
 
 mod carry;
 mod exif;
+mod focus;
 mod heif_items;
 mod icc;
 mod iptc;
@@ -38,6 +39,7 @@ mod xmp;
 
 pub use carry::{Carried, carry, embed};
 pub use exif::ExifGroups;
+pub use focus::{MarkedArea, marked_area};
 pub use report::{Report, Stored, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip, strip_with_format};

@@ -208,10 +208,11 @@ parameters! {
          is decoded.";
     gravity "gravity": Kind::Text {
         form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, \
-               face, faces, or X,Y with both from 0 to 1",
+               face, faces, auto, or X,Y with both from 0 to 1",
     }, "center",
         "What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the \
-         interesting part, face for the largest face and faces for all of them.";
+         interesting part, face for the largest face and faces for all of them; auto takes what the original is marked with: the focus that is \
+         stored beside it, regions or the subject in its metadata, else faces, else attention.";
     zoom "zoom": number(100, 1000), "1",
         "Shows a part of the picture that is this many times smaller in both directions, around what gravity names.";
     crop "crop": Kind::Text {
@@ -305,7 +306,7 @@ parameters! {
     show_exif "showExif": Kind::Bool, "false",
         "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
     info "info": Kind::Bool, "false",
-        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, dominant colour, thumbhash, warnings.";
+        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, focus, dominant colour, thumbhash, warnings.";
     v "v": Kind::Text { form: "up to 64 characters" }, "none",
         "Any text. It changes nothing in the picture but is part of the cache's key, so a new value is a new picture \
          everywhere, and Cache-Control says immutable.";

@@ -25,7 +25,7 @@ pub use overlay::{Length, Overlay, OverlayKey};
 pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
-    Anchor, Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, Share,
+    Anchor, Color, Colorspace, Crop, Fit, Flip, Focus, FormatChoice, Gravity, Hundredths, Metadata, Revision, Share,
     named_colors,
 };
 

@@ -266,6 +266,7 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         "overlay_y=10px",
         "overlay_gravity=face",
         "overlay_gravity=attention",
+        "overlay_gravity=auto",
         "overlay_opacity=1.1",
         "overlay_tile=twice",
     ];
@@ -289,6 +290,25 @@ fn an_overlay_is_below_a_folder_or_not() {
     ];
     for (key, folder, expected) in table {
         assert_eq!(OverlayKey::parse(key).unwrap().is_below(folder), expected, "{key} {folder}");
+    }
+}
+
+#[test]
+fn a_focus_is_a_point_or_an_area_of_the_picture() {
+    let table = [
+        ("0.3,0.4", Some([0.3, 0.4, 0.0, 0.0])),
+        (" 0.25, .5 , 0.5,0.5", Some([0.25, 0.5, 0.5, 0.5])),
+        ("0,1", Some([0.0, 1.0, 0.0, 0.0])),
+        ("0.3", None),
+        ("0.3,0.4,0.1", None),
+        ("1.1,0", None),
+        ("0.6,0,0.5,0.1", None),
+        ("left", None),
+        ("", None),
+    ];
+    for (text, expected) in table {
+        let focus = Focus::parse(text).map(|Focus { x, y, width, height }| [x, y, width, height].map(Share::get));
+        assert_eq!(focus, expected, "{text}");
     }
 }
 

@@ -135,12 +135,14 @@ choice! {
         Face = "face",
         /// All faces.
         Faces = "faces",
+        /// What the original is marked with: a stored focus, regions, faces, or what draws the eye.
+        Auto = "auto",
     }
 }
 
 impl Anchor {
     /// The anchors that are determined from the pixels.
-    pub const LOOKED_FOR: [Self; 4] = [Self::Entropy, Self::Attention, Self::Face, Self::Faces];
+    pub const LOOKED_FOR: [Self; 5] = [Self::Entropy, Self::Attention, Self::Face, Self::Faces, Self::Auto];
 }
 
 /// A number with two decimals, stored as an integer of hundredths so that it compares and hashes exactly.
@@ -193,13 +195,16 @@ impl Serialize for Hundredths {
 pub struct Share(u32);
 
 impl Share {
+    /// The units of a whole side.
+    const WHOLE: u32 = 10_000;
+
     /// The fraction as floating point.
     pub fn get(self) -> f64 {
-        f64::from(self.0) / 10_000.0
+        f64::from(self.0) / f64::from(Self::WHOLE)
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        decimal::<4>(text).filter(|share| *share <= 10_000).map(Self)
+        decimal::<4>(text).filter(|share| *share <= Self::WHOLE).map(Self)
     }
 }
 
@@ -264,6 +269,28 @@ impl fmt::Display for Gravity {
             Self::Named(anchor) => f.write_str(anchor.name()),
             Self::Point(x, y) => write!(f, "{x},{y}"),
         }
+    }
+}
+
+/// The part of an original that matters most, as it is stored beside it: a point or an area of the upright picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Focus {
+    /// Distance from the left edge.
+    pub x: Share,
+    /// Distance from the top edge.
+    pub y: Share,
+    /// Width; 0 for a point.
+    pub width: Share,
+    /// Height; 0 for a point.
+    pub height: Share,
+}
+
+impl Focus {
+    /// Reads `X,Y` or `X,Y,W,H`, all of them from 0 to 1. The area lies within the picture.
+    pub fn parse(text: &str) -> Option<Self> {
+        let none = Share(0);
+        let [x, y, width, height] = shares::<4>(text).or_else(|| shares(text).map(|[x, y]| [x, y, none, none]))?;
+        (x.0 + width.0 <= Share::WHOLE && y.0 + height.0 <= Share::WHOLE).then_some(Self { x, y, width, height })
     }
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
-use super::{Error, Prepared, Render};
+use super::{Error, Prepared, Render, focus};
 use image_origin_codec::{Animation, Area, Flaw, Raster};
 use image_origin_query::{TargetBox, Transform};
 
@@ -37,16 +37,20 @@ pub struct Info {
     /// The most frequent colour, as `#rrggbb`.
     pub dominant_color: String,
     /// Faces, largest first, as fractions of the sides of the upright picture.
-    pub faces: Vec<Face>,
+    pub faces: Vec<Region>,
+    /// The area that `gravity=auto` keeps, if the original is marked with one, as fractions of the sides of the upright
+    /// picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub focus: Option<Region>,
     /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
     pub thumbhash: String,
     /// Human-readable descriptions of defects; usually empty. They only cover what was decoded for this information.
     pub warnings: Vec<String>,
 }
 
-/// The position of a face, as fractions of the sides of the upright picture with four decimals.
+/// An area as fractions of the sides of the upright picture with four decimals. A point has no size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Face {
+pub struct Region {
     /// Distance from the left edge.
     pub x: f64,
     /// Distance from the top edge.
@@ -57,8 +61,8 @@ pub struct Face {
     pub height: f64,
 }
 
-impl Face {
-    /// Converts a face in pixels of a picture of this size.
+impl Region {
+    /// Converts an area in pixels of a picture of this size.
     fn new(area: Area, width: u32, height: u32) -> Self {
         let share = |length: f64, side: u32| (length / f64::from(side) * 10_000.0).round() / 10_000.0;
         Self {
@@ -108,7 +112,8 @@ fn inspect(render: &Render<'_>) -> Result<Info, Error> {
             .map(|animation| animation.delays),
         bytes: render.original.len() as u64,
         dominant_color: dominant_color(&thumbnail),
-        faces: picture.faces.iter().flatten().map(|face| Face::new(*face, width, height)).collect(),
+        faces: picture.faces.iter().flatten().map(|face| Region::new(*face, width, height)).collect(),
+        focus: focus::marked(render, picture.original)?.map(|area| Region::new(area, width, height)),
         thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(
             thumbnail.width() as usize,
             thumbnail.height() as usize,

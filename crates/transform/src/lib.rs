@@ -14,6 +14,7 @@ mod conversion;
 mod corners;
 mod effects;
 mod faces;
+mod focus;
 mod frame;
 mod info;
 mod lanczos;
@@ -32,7 +33,7 @@ mod trim;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-pub use info::{Face, Info};
+pub use info::{Info, Region};
 pub use output::{AUTO_FORMATS, Accepted};
 pub use overlay::{OverlayCache, OverlayFile};
 pub use plan::{Canvas, Original, Plan};
@@ -47,7 +48,7 @@ use image_origin_codec::{
 };
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{
-    Anchor, Color, Colorspace, Crop, Effects, Gravity, Hidden, Metadata, Output, Redaction, Transform,
+    Anchor, Color, Colorspace, Crop, Effects, Focus, Gravity, Hidden, Metadata, Output, Redaction, Transform,
 };
 use output::{Attempt, Choice, EncodeRequest, Finish};
 use overlay::Placed;
@@ -214,6 +215,7 @@ pub struct Stages {
 pub struct Render<'a> {
     original: &'a [u8],
     overlay: Option<OverlayFile<'a>>,
+    focus: Option<Focus>,
     transform: Transform,
     accepted: Accepted,
     avif_speed: u8,
@@ -227,6 +229,7 @@ impl<'a> Render<'a> {
         Self {
             original,
             overlay: None,
+            focus: None,
             transform: Transform::default(),
             accepted: Accepted::default(),
             avif_speed: codec::avif::DEFAULT_SPEED,
@@ -243,6 +246,11 @@ impl<'a> Render<'a> {
     /// Sets the file that [`Transform::overlay`] names, if there is one.
     pub fn overlay(self, overlay: Option<OverlayFile<'a>>) -> Self {
         Self { overlay, ..self }
+    }
+
+    /// Sets the focus that is stored with the original, for `gravity=auto`. It takes precedence over the file's metadata.
+    pub fn focus(self, focus: Option<Focus>) -> Self {
+        Self { focus, ..self }
     }
 
     /// Sets the client's `Accept` header, from which `format=auto` chooses; AVIF is preferred to WebP if the client
@@ -357,6 +365,10 @@ struct Prepared<'a> {
     render: &'a Render<'a>,
     image: Image<'a>,
     original: Original,
+    /// What is marked as the subject, in upright pixels, if that is asked for.
+    marked: Option<Area>,
+    /// What is to be looked for.
+    interest: Option<Interest>,
     crop: Area,
     plan: Plan,
     animation: Option<Animation>,
@@ -372,31 +384,33 @@ impl<'a> Prepared<'a> {
         let image = codec::open(render.original, *budget, work)?;
         let header = image.header();
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
-        let crop = original.crop(transform.crop, plan::focus_of(transform.gravity))?;
-        let plan = Plan::new(original, crop, transform, None)?;
+        let marked = if is_automatic(transform) { focus::marked(render, original)? } else { None };
+        let middle = marked.map_or_else(|| plan::focus_of(transform.gravity), |area| focus::middle(area, original));
+        let crop = original.crop(transform.crop, middle)?;
+        let plan = planned(original, crop, transform, marked)?;
         // Fails before decoding if the result is known to exceed the budget.
         budget.check_memory(least_memory(&header, &plan))?;
         let animation = image.animation(work)?;
+        let interest = interest(transform).filter(|_| marked.is_none());
         let finds_faces = hides_faces(transform)
-            || (places_crop(transform) || plan.is_cut())
-                && matches!(interest(transform), Some(Interest::Face | Interest::Faces));
-        Ok(Self { render, image, original, crop, plan, animation, finds_faces, budget: *budget })
+            || (places_crop(transform, interest) || plan.is_cut()) && interest.is_some_and(Interest::is_faces);
+        Ok(Self { render, image, original, marked, interest, crop, plan, animation, finds_faces, budget: *budget })
     }
 
     /// Whether the plan depends on pixels.
     fn needs_pixels(&self) -> bool {
         let transform = &self.render.transform;
         transform.trim.is_some()
-            || places_crop(transform)
+            || places_crop(transform, self.interest)
             || hides_faces(transform)
-            || self.plan.is_cut() && interest(transform).is_some()
+            || self.plan.is_cut() && self.interest.is_some()
     }
 
     /// The requirements of the output for the decoder.
     fn need(&self) -> Need<'a> {
         let transform = &self.render.transform;
         let area = match self.needs_pixels() {
-            true if places_crop(transform) || hides_faces(transform) => self.image.area(),
+            true if places_crop(transform, self.interest) || hides_faces(transform) => self.image.area(),
             true => self.plan.field,
             false => self.plan.area,
         };
@@ -424,8 +438,8 @@ impl<'a> Prepared<'a> {
 
     /// Combines the decoded pixels with the plan.
     fn picture(&self, decoded: Decoded) -> Picture<'a> {
-        let Self { render, image, original, crop, plan, budget, .. } = *self;
-        Picture { render, header: image.header(), original, crop, plan, decoded, faces: None, budget }
+        let Self { render, image, original, marked, interest, crop, plan, budget, .. } = *self;
+        Picture { render, header: image.header(), original, marked, interest, crop, plan, decoded, faces: None, budget }
     }
 }
 
@@ -434,6 +448,8 @@ struct Picture<'a> {
     render: &'a Render<'a>,
     header: Header,
     original: Original,
+    marked: Option<Area>,
+    interest: Option<Interest>,
     crop: Area,
     plan: Plan,
     decoded: Decoded,
@@ -447,8 +463,8 @@ impl Picture<'_> {
     /// Completes the plan with information from the pixels: the border to trim, and the position of the crop.
     fn refine_plan(&mut self) -> Result<(), Error> {
         let transform = &self.render.transform;
-        let interest = interest(transform);
-        if let Some(interest) = interest.filter(|_| places_crop(transform)) {
+        let (interest, marked) = (self.interest, self.marked);
+        if let Some(interest) = interest.filter(|_| places_crop(transform, interest)) {
             let (width, height) = self.original.upright_size();
             let shown = (self.crop.width / f64::from(width), self.crop.height / f64::from(height));
             let whole = Area::whole(self.original.width, self.original.height);
@@ -457,13 +473,13 @@ impl Picture<'_> {
                 None => self.focus(whole, self.original.orientation, interest, shown)?,
             };
             self.crop = self.original.crop(transform.crop, focus)?;
-            self.plan = Plan::new(self.original, self.crop, transform, None)?;
+            self.plan = planned(self.original, self.crop, transform, marked)?;
         }
         if let Some(threshold) = transform.trim {
             let field = self.in_raster(self.plan.field);
             let inner = self.in_original(trim::inner(&self.decoded.raster, field, threshold));
             self.crop = self.original.upright(inner);
-            self.plan = Plan::new(self.original, self.crop, transform, None)?;
+            self.plan = planned(self.original, self.crop, transform, marked)?;
         }
         if let Some(interest) = interest.filter(|_| self.plan.is_cut()) {
             let (field, orientation) = (self.plan.field, self.plan.orientation);
@@ -519,7 +535,7 @@ impl Picture<'_> {
     /// The centre of the requested faces, as fractions of a field of the stored picture after orientation; `None` if no
     /// faces are requested or found.
     fn middle_of_faces(&mut self, field: Area, interest: Interest) -> Result<Option<(f64, f64)>, codec::Error> {
-        if !matches!(interest, Interest::Face | Interest::Faces) {
+        if !interest.is_faces() {
             return Ok(None);
         }
         self.look_for_faces(field)?;
@@ -628,9 +644,21 @@ fn least_memory(header: &Header, plan: &Plan) -> u64 {
 }
 
 /// Whether `crop` has only a size, and its position is found by a smart gravity.
-fn places_crop(transform: &Transform) -> bool {
+fn places_crop(transform: &Transform, interest: Option<Interest>) -> bool {
     let is_size = matches!(transform.crop, Some(Crop::PixelSize { .. } | Crop::ShareSize { .. }));
-    is_size && interest(transform).is_some()
+    is_size && interest.is_some()
+}
+
+fn is_automatic(transform: &Transform) -> bool {
+    transform.gravity == Gravity::Named(Anchor::Auto)
+}
+
+/// The plan before pixels are seen. What is marked is in the middle of what is shown, as near as the edges allow.
+fn planned(original: Original, crop: Area, transform: &Transform, marked: Option<Area>) -> Result<Plan, Error> {
+    let plan = Plan::new(original, crop, transform, None)?;
+    let Some(area) = marked.filter(|_| plan.is_cut()) else { return Ok(plan) };
+    let turn = original.orientation.inverse().then(plan.orientation);
+    Plan::new(original, crop, transform, Some(turned(focus::middle_within(area, crop), turn)))
 }
 
 fn hides_faces(transform: &Transform) -> bool {
@@ -657,6 +685,7 @@ fn interest(transform: &Transform) -> Option<Interest> {
         Gravity::Named(Anchor::Attention) => Some(Interest::Attention),
         Gravity::Named(Anchor::Face) => Some(Interest::Face),
         Gravity::Named(Anchor::Faces) => Some(Interest::Faces),
+        Gravity::Named(Anchor::Auto) => Some(Interest::Auto),
         _ => None,
     }
 }

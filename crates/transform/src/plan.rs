@@ -312,7 +312,9 @@ pub(super) fn focus_of(gravity: Gravity) -> (f64, f64) {
     match gravity {
         Gravity::Point(x, y) => (x.get(), y.get()),
         Gravity::Named(anchor) => match anchor {
-            Anchor::Center | Anchor::Entropy | Anchor::Attention | Anchor::Face | Anchor::Faces => (0.5, 0.5),
+            Anchor::Center | Anchor::Entropy | Anchor::Attention | Anchor::Face | Anchor::Faces | Anchor::Auto => {
+                (0.5, 0.5)
+            }
             Anchor::North => (0.5, 0.0),
             Anchor::NorthEast => (1.0, 0.0),
             Anchor::East => (1.0, 0.5),

@@ -20,6 +20,15 @@ pub(super) enum Interest {
     Face,
     /// All faces; without faces like [`Interest::Attention`].
     Faces,
+    /// The same, where nothing is marked.
+    Auto,
+}
+
+impl Interest {
+    /// Whether faces are looked for.
+    pub(super) const fn is_faces(self) -> bool {
+        matches!(self, Self::Face | Self::Faces | Self::Auto)
+    }
 }
 
 /// The centre of the best window, as fractions of the picture; the sides of the window are fractions, too. A window
@@ -59,7 +68,7 @@ impl View {
         let window = ((length as f64 * share).round() as usize).clamp(1, length);
         let start = match interest {
             _ if window == length => 0,
-            Interest::Attention | Interest::Face | Interest::Faces => {
+            Interest::Attention | Interest::Face | Interest::Faces | Interest::Auto => {
                 let scores = attention(&self.pixels, self.width, self.height());
                 let sums: Vec<f64> =
                     (0..length).map(|x| self.column(x).map(|pixel| f64::from(scores[pixel])).sum()).collect();

@@ -276,14 +276,14 @@ fn astronaut() -> Vec<u8> {
     fixture("faces/astronaut.jpg")
 }
 
-fn faces(bytes: &[u8]) -> Vec<Face> {
+fn faces(bytes: &[u8]) -> Vec<Region> {
     Render::new(bytes).limits(BUDGET).inspect().unwrap().faces
 }
 
 #[test]
 fn a_face_is_where_the_picture_is_looked_at() {
     let [face] = faces(&astronaut())[..] else { panic!("there is one face") };
-    let middle = |face: Face| (face.x + face.width / 2.0, face.y + face.height / 2.0);
+    let middle = |face: Region| (face.x + face.width / 2.0, face.y + face.height / 2.0);
     let (x, y) = middle(face);
     assert!((x - 0.52).abs() < 0.06 && (y - 0.4).abs() < 0.1, "{face:?}");
     let alike = |one: &Raster, other: &Raster| {
@@ -307,6 +307,72 @@ fn a_face_is_where_the_picture_is_looked_at() {
             }
         }
     }
+}
+
+/// The same file with a segment of XMP that marks a region of its stored picture.
+fn with_region(jpeg: &[u8], kind: &str, [x, y]: [f64; 2]) -> Vec<u8> {
+    let xmp = format!(
+        "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description \
+         xmlns:r='http://www.metadataworkinggroup.com/schemas/regions/' xmlns:a='http://ns.adobe.com/xmp/sType/Area#'>\
+         <r:Regions rdf:parseType='Resource'><r:RegionList><rdf:Bag><rdf:li r:Type='{kind}'><r:Area a:x='{x}' a:y='{y}' \
+         a:w='0.1' a:h='0.1'/></rdf:li></rdf:Bag></r:RegionList></r:Regions></rdf:Description></rdf:RDF>"
+    );
+    let content = [b"http://ns.adobe.com/xap/1.0/\0", xmp.as_bytes()].concat();
+    [&jpeg[..2], &[0xff, 0xe1], &(content.len() as u16 + 2).to_be_bytes(), &content, &jpeg[2..]].concat()
+}
+
+#[test]
+fn what_is_marked_is_what_is_kept() {
+    let shown = |bytes: &[u8], focus: Option<&str>, query: &str| {
+        let focus = focus.map(|focus| Focus::parse(focus).unwrap());
+        let transform = format!("{query}&format=png").parse().unwrap();
+        Render::new(bytes).focus(focus).transform(transform).limits(BUDGET).run().unwrap().bytes
+    };
+    let info = |bytes: &[u8], focus| Render::new(bytes).focus(focus).limits(BUDGET).inspect().unwrap().focus;
+    let queries = [
+        "zoom=3",
+        "crop=40,30",
+        "w=30&h=60&fit=cover",
+        "ar=3:1",
+        "w=30&h=60&fit=cover&rotate=90",
+        "zoom=2&flip=h",
+        "trim=1&zoom=3",
+    ];
+    // The stored pictures lie on their sides and mirrored, and the mark is in their own upper left quarter.
+    for value in 1..=8 {
+        let file = fixture(&format!("orientation/{value}.jpg"));
+        let orientation = Orientation::from_exif(value);
+        let (x, y) = turned((0.3, 0.2), orientation);
+        let marked = with_region(&file, "Face", [0.3, 0.2]);
+        for query in queries {
+            // Trimming leaves what lies around the same point of less.
+            let point = if query.contains("trim") { None } else { Some(format!("{query}&gravity={x:.4},{y:.4}")) };
+            let automatic = shown(&marked, None, &format!("{query}&gravity=auto"));
+            if let Some(point) = point.filter(|query| !query.contains("rotate") && !query.contains("flip")) {
+                assert_eq!(automatic, shown(&file, None, &point), "{value} {query}");
+            }
+            // What is stored beside the file is in upright shares, and wins.
+            let focus = format!("{x:.4},{y:.4}");
+            assert_eq!(automatic, shown(&file, Some(&focus), &format!("{query}&gravity=auto")), "{value} {query}");
+            let other = with_region(&file, "Focus", [0.9, 0.9]);
+            assert_eq!(automatic, shown(&other, Some(&focus), &format!("{query}&gravity=auto")), "{value} {query}");
+        }
+        let told = info(&marked, None).unwrap();
+        let (told_x, told_y) = (told.x + told.width / 2.0, told.y + told.height / 2.0);
+        assert!((told_x - x).abs() < 0.001 && (told_y - y).abs() < 0.001, "{value}: {told:?}");
+    }
+    let photo = fixture("photo.png");
+    assert_eq!(info(&photo, None), None);
+    let told = info(&photo, Focus::parse("0.25,0.5,0.5,0.1"));
+    assert_eq!(told, Some(Region { x: 0.25, y: 0.5, width: 0.5, height: 0.1 }));
+    // Without a mark faces count, and without these what draws the eye.
+    for (file, gravity) in [("faces/astronaut.jpg", "faces"), ("photo.png", "attention")] {
+        let file = fixture(file);
+        let expected = shown(&file, None, &format!("zoom=2&gravity={gravity}"));
+        assert_eq!(shown(&file, None, "zoom=2&gravity=auto"), expected, "{gravity}");
+    }
+    let marked = with_region(&astronaut(), "Face", [0.1, 0.9]);
+    assert_eq!(shown(&marked, None, "zoom=2&gravity=auto"), shown(&astronaut(), None, "zoom=2&gravity=0.1,0.9"));
 }
 
 #[test]

@@ -18,6 +18,8 @@ use futures_util::stream;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
+use crate::query::Focus;
+
 use super::{
     Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, OpenError, Source, SourceError, SourceSettings,
     has_plain_segments,
@@ -31,6 +33,12 @@ const CACHE_TAGS: &str = "cache-tag";
 
 /// The header in which S3 returns that metadata.
 const CACHE_TAGS_HEADER: &str = "x-amz-meta-cache-tag";
+
+/// The key of the object metadata that names the focus.
+const FOCUS: &str = "focus";
+
+/// The header in which S3 returns that metadata.
+const FOCUS_HEADER: &str = "x-amz-meta-focus";
 
 /// A bucket with an optional prefix.
 #[derive(Clone, PartialEq, Eq)]
@@ -128,12 +136,14 @@ impl Source for S3 {
 fn object(output: GetObjectOutput) -> Object {
     let modified = output.last_modified.and_then(|time| SystemTime::try_from(time).ok());
     let length = output.content_length.and_then(|length| u64::try_from(length).ok());
+    let mut metadata = output.metadata.unwrap_or_default();
     let meta = Meta {
         etag: own_tag(output.e_tag.as_deref(), modified, length),
         modified,
         length,
         cache_control: output.cache_control,
-        cache_tags: output.metadata.and_then(|mut metadata| metadata.remove(CACHE_TAGS)),
+        cache_tags: metadata.remove(CACHE_TAGS),
+        focus: metadata.get(FOCUS).and_then(|text| Focus::parse(text)),
         is_partial: false,
     };
     Object { meta, content: Content::Stream(pieces(output.body)) }

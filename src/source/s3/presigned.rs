@@ -13,7 +13,9 @@ use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::https::Https;
-use super::{CACHE_TAGS_HEADER, failure, is_made_up, own_tag, pieces};
+use crate::query::Focus;
+
+use super::{CACHE_TAGS_HEADER, FOCUS_HEADER, failure, is_made_up, own_tag, pieces};
 use crate::source::{
     AccessDenied, Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors,
 };
@@ -152,7 +154,8 @@ impl Presigned {
                 let owned = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
                 let cache_control = received.get(header::CACHE_CONTROL).and_then(owned);
                 let cache_tags = received.get(CACHE_TAGS_HEADER).and_then(owned);
-                let meta = Meta { etag, modified, length, cache_control, cache_tags, is_partial: false };
+                let focus = received.get(FOCUS_HEADER).and_then(owned).and_then(|text| Focus::parse(&text));
+                let meta = Meta { etag, modified, length, cache_control, cache_tags, focus, is_partial: false };
                 let _ = self.received.set(received);
                 let content = match self.method {
                     Method::HEAD => Content::Unavailable,

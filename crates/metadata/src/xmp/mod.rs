@@ -4,6 +4,7 @@ mod container;
 mod dom;
 mod json;
 mod ns;
+mod regions;
 mod select;
 mod write;
 

@@ -19,6 +19,8 @@ pub(crate) const CONTAINER: &str = "http://ns.google.com/photos/1.0/container/";
 pub(crate) const CONTAINER_ITEM: &str = "http://ns.google.com/photos/1.0/container/item/";
 pub(crate) const GOOGLE_CAMERA: &str = "http://ns.google.com/photos/1.0/camera/";
 pub(crate) const GOOGLE_DEPTH: &str = "http://ns.google.com/photos/1.0/depthmap/";
+pub(crate) const REGIONS: &str = "http://www.metadataworkinggroup.com/schemas/regions/";
+pub(crate) const AREA: &str = "http://ns.adobe.com/xmp/sType/Area#";
 pub(crate) const GOOGLE_IMAGE: &str = "http://ns.google.com/photos/1.0/image/";
 
 /// The usual prefix of a namespace, regardless of the one in a file.
@@ -53,7 +55,7 @@ pub(super) fn usual_prefix(namespace: &str) -> Option<&'static str> {
         "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#" => "stEvt",
         "http://ns.adobe.com/camera-raw-settings/1.0/" => "crs",
         "http://ns.adobe.com/lightroom/1.0/" => "lr",
-        "http://www.metadataworkinggroup.com/schemas/regions/" => "mwg-rs",
+        REGIONS => "mwg-rs",
         "http://ns.microsoft.com/photo/1.0/" => "MicrosoftPhoto",
         _ => return None,
     })
