@@ -63,6 +63,8 @@ fn only_what_lies_in_the_folder_is_laid_over_others() {
         ("overlays/text.png", (422, "overlay_unreadable")),
         ("overlays/half.png", allowed),
         ("overlays/huge.png", (422, "image_too_large")),
+        // A query in a query is a part of the name.
+        ("overlays/mark.png%3Foverlay%3Dusers/bob/x.png", (404, "overlay_not_found")),
         ("users/bob/x.png", not_allowed),
         ("/users/bob/x.png", not_allowed),
         ("photo.jpg", not_allowed),

@@ -13,6 +13,14 @@ const JPEG = ["w=300&format=jpeg&q=80", "w=800&format=jpeg&q=80"];
 const WEBP = ["w=300&format=webp&q=80", "w=800&format=webp&q=80"];
 const PNG = ["w=300&format=png", "w=800&format=png"];
 
+/** What is added to a picture of 800 pixels, whose own line is above. */
+const COMPOSED = [
+  "overlay=overlays/mark.png&overlay_w=0.2&overlay_gravity=southeast",
+  "radius=40",
+  "pad=20&bg=fff",
+  "pad=20&extend=mirror",
+].map((query) => `w=800&format=jpeg&q=80&${query}`);
+
 const of = (path, queries) => queries.map((query) => ({ name: basename(path), file: path, query }));
 
 /** Those that are compared at the same likeness, at sharp's default quality. */
@@ -39,6 +47,7 @@ export async function cases(program, folder) {
   const baseline = file("12mp-baseline.jpg", "made-12mp-baseline.jpg");
   return [
     ...of(baseline, [...JPEG, ...WEBP]),
+    ...of(baseline, COMPOSED),
     ...of(file("12mp-progressive.jpg", "made-12mp-progressive.jpg"), JPEG),
     ...(real ? ["3mp-baseline.jpg", "6mp-real.jpg", "iphone-8mp.jpg"] : []).flatMap((name) => of(file(name), JPEG)),
     ...of(await converted(baseline, join(folder, "12mp-filtered.png"), true), [...JPEG, ...PNG]),

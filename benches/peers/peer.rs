@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use image_origin::codec::{self, Channels, EncodeOptions, Format, Raster, Samples, Work};
 use image_origin::query::{FormatChoice, Transform};
-use image_origin::transform::Render;
+use image_origin::transform::{OverlayCache, OverlayFile, Render};
 use pictures::{BUDGET, ENCODING};
 use serde::{Deserialize, Serialize};
 
@@ -74,10 +74,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     {
         return make(Path::new(folder));
     }
+    let cache = OverlayCache::new(32 << 20);
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line?)? {
             Request::Score(pair) => score(&pair)?,
-            Request::Work(job) => work(&job)?,
+            Request::Work(job) => work(&job, &cache)?,
         };
         let mut out = std::io::stdout().lock();
         serde_json::to_writer(&mut out, &answer)?;
@@ -87,12 +88,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn work(job: &Job) -> Result<Answer, Box<dyn Error>> {
+/// The folder of the overlays that queries name.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
+
+fn work(job: &Job, cache: &OverlayCache) -> Result<Answer, Box<dyn Error>> {
     let input = std::fs::read(&job.file)?;
     let transform: Transform = job.query.parse()?;
+    let key = transform.overlay.as_ref().map(|overlay| overlay.key.as_str());
+    let overlay = key.map(|key| std::fs::read(Path::new(FIXTURES).join(key))).transpose()?;
+    let overlay = overlay.as_ref().zip(key).map(|(bytes, key)| OverlayFile { bytes, cache: Some((cache, key)) });
     let (bytes, ms, cpu_ms) = match &job.raw {
         Some(size) => encode(input, size, &transform)?,
-        None => timed(|| Ok(Render::new(&input).transform(transform.clone()).limits(BUDGET).run()?.bytes))?,
+        None => {
+            timed(|| Ok(Render::new(&input).overlay(overlay).transform(transform.clone()).limits(BUDGET).run()?.bytes))?
+        }
     };
     if let Some(out) = &job.out {
         std::fs::write(out, &bytes)?;

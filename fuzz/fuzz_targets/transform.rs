@@ -4,7 +4,7 @@
 #![no_main]
 
 use image_origin_codec::{Budget, Work, decoder_for};
-use image_origin_transform::Render;
+use image_origin_transform::{OverlayFile, Render};
 use libfuzzer_sys::fuzz_target;
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
@@ -17,7 +17,10 @@ fuzz_target!(|input: &[u8]| {
     let Some(Ok(transform)) = std::str::from_utf8(query).ok().map(str::parse) else { return };
     let work = Work::unbounded();
     let _ = Render::new(original).limits(BUDGET).work(work.clone()).inspect();
-    let Ok(rendered) = Render::new(original).transform(transform).limits(BUDGET).work(work).run() else { return };
+    // A picture may lie over itself.
+    let overlay = Some(OverlayFile { bytes: original, cache: None });
+    let render = Render::new(original).overlay(overlay).transform(transform).limits(BUDGET).work(work);
+    let Ok(rendered) = render.run() else { return };
     let generous = Budget { pixels: u64::MAX, memory: u64::MAX };
     let header = decoder_for(&rendered.bytes)
         .and_then(|decoder| decoder.probe(&rendered.bytes, generous, &Work::unbounded()))

@@ -55,12 +55,12 @@ export interface TransformOptions {
    */
   linear?: boolean;
   /**
-   * What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the interesting part, face for the largest face and faces for all of them.
+   * What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the interesting part, face for the largest face and faces for all of them; auto takes what the original is marked with: the focus that is stored beside it, regions or the subject in its metadata, else faces, else attention.
    *
-   * Takes center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, face, faces, or X,Y with both from 0 to 1.
+   * Takes center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, face, faces, auto, or X,Y with both from 0 to 1.
    * @default center
    */
-  gravity?: 'center' | 'north' | 'northeast' | 'east' | 'southeast' | 'south' | 'southwest' | 'west' | 'northwest' | 'entropy' | 'attention' | 'face' | 'faces' | (string & {}) | number | readonly number[];
+  gravity?: 'center' | 'north' | 'northeast' | 'east' | 'southeast' | 'south' | 'southwest' | 'west' | 'northwest' | 'entropy' | 'attention' | 'face' | 'faces' | 'auto' | (string & {}) | number | readonly number[];
   /**
    * Shows a part of the picture that is this many times smaller in both directions, around what gravity names.
    *
@@ -340,7 +340,7 @@ export interface TransformOptions {
    */
   showExif?: boolean;
   /**
-   * Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, dominant colour, thumbhash, warnings.
+   * Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, focus, dominant colour, thumbhash, warnings.
    *
    * Takes true or false.
    * @default false

@@ -7,7 +7,7 @@ export const PARAMETERS = {
   "fit": {"aliases":[],"type":"choice","values":["inside","outside","cover","contain","fill"],"default":"inside, or cover with ar"},
   "enlarge": {"aliases":[],"type":"bool","default":"false for fit=inside, else true"},
   "linear": {"aliases":[],"type":"bool","default":"false"},
-  "gravity": {"aliases":[],"type":"text","form":"center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, face, faces, or X,Y with both from 0 to 1","default":"center"},
+  "gravity": {"aliases":[],"type":"text","form":"center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, face, faces, auto, or X,Y with both from 0 to 1","default":"center"},
   "zoom": {"aliases":[],"type":"number","min":1,"max":10,"default":"1"},
   "crop": {"aliases":[],"type":"text","form":"X,Y,W,H or W,H as whole pixels, or all of them as fractions from 0 to 1 of which at least one has a decimal point","default":"the whole picture"},
   "trim": {"aliases":[],"type":"integer","min":0,"max":255,"default":"off"},

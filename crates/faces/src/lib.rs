@@ -12,6 +12,8 @@ mod boosted;
 mod model;
 mod network;
 
+use std::borrow::Cow;
+
 use boosted::Patterns;
 use model::{Classifier, Model};
 use network::Gradients;
@@ -49,6 +51,14 @@ impl<'a> Picture<'a> {
     /// Creates a picture; `None` unless there are as many samples as pixels.
     pub fn new(samples: &'a [u8], width: usize, height: usize) -> Option<Self> {
         (width.checked_mul(height)? == samples.len()).then_some(Self { samples, width, height })
+    }
+
+    /// A row and the one below it, if these columns, in ascending order, and their right neighbours lie within the picture.
+    fn rows(&self, y: i64, columns: &[(i64, f64)]) -> Option<(&'a [u8], &'a [u8])> {
+        let (first, last) = (columns.first()?.0, columns.last()?.0);
+        let is_inside = first >= 0 && last + 1 < self.width as i64 && y >= 0 && y + 1 < self.height as i64;
+        let rows = self.samples.get(usize::try_from(y).ok()? * self.width..).filter(|_| is_inside)?;
+        Some((rows.get(..self.width)?, rows.get(self.width..2 * self.width)?))
     }
 
     /// A sample; 0 outside of the picture.
@@ -148,7 +158,13 @@ fn windows<E>(
             return Ok(found);
         }
         check()?;
-        let copy = scaled(picture, (0.0, 0.0), (picture.width as f64, picture.height as f64), width, height);
+        let copy = match scale {
+            1.0 => Cow::Borrowed(picture.samples),
+            _ => {
+                let whole = (picture.width as f64, picture.height as f64);
+                Cow::Owned(scaled(picture, (0.0, 0.0), whole, width, height))
+            }
+        };
         let patterns = Patterns::new(&copy, width, height);
         for y in (0..=height - WINDOW).step_by(STEP) {
             check()?;
@@ -229,11 +245,22 @@ fn scaled(
     };
     let columns = places(left, across, width);
     let mut out = Vec::with_capacity(width * height);
+    let mix = |[a, b, c, d]: [u8; 4], right: f64, below: f64| {
+        let row = |a, b| f64::from(a) * (1.0 - right) + f64::from(b) * right;
+        (row(a, b) * (1.0 - below) + row(c, d) * below) as u8
+    };
     for (y, below) in places(top, down, height) {
-        out.extend(columns.iter().map(|&(x, right)| {
-            let row = |y| f64::from(picture.at(x, y)) * (1.0 - right) + f64::from(picture.at(x + 1, y)) * right;
-            (row(y) * (1.0 - below) + row(y + 1) * below) as u8
-        }));
+        match picture.rows(y, &columns) {
+            // Nearly all windows lie within the picture.
+            Some((upper, lower)) => out.extend(columns.iter().map(|&(x, right)| {
+                let x = x as usize;
+                mix([upper[x], upper[x + 1], lower[x], lower[x + 1]], right, below)
+            })),
+            None => out.extend(columns.iter().map(|&(x, right)| {
+                let at = |x, y| picture.at(x, y);
+                mix([at(x, y), at(x + 1, y), at(x, y + 1), at(x + 1, y + 1)], right, below)
+            })),
+        }
     }
     out
 }

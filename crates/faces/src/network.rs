@@ -107,27 +107,36 @@ impl Gradients {
 
     /// Computes the gradients of a window.
     pub(crate) fn read(&mut self, window: &[u8]) {
-        let at = |x: usize, y: usize| window.get(y * WINDOW + x).map_or(0, |sample| i32::from(*sample));
+        let rows = window.as_chunks::<WINDOW>().0;
         // Twice the derivative: central differences, and one-sided ones at the edges.
-        let slope = |place: usize, at: &dyn Fn(usize) -> i32| match place {
-            0 => 2 * (at(1) - at(0)),
-            _ if place == WINDOW - 1 => 2 * (at(place) - at(place - 1)),
-            _ => at(place + 1) - at(place - 1),
-        };
-        for y in 0..WINDOW {
+        let around = |place: usize| (place.saturating_sub(1), (place + 1).min(WINDOW - 1));
+        let times = |place: usize| if place == 0 || place == WINDOW - 1 { 2 } else { 1 };
+        for y in 0..WINDOW.min(rows.len()) {
+            let (up, down) = around(y);
+            let (upper, own, lower) = (&rows[up], &rows[y], &rows[down.min(rows.len() - 1)]);
+            let (above, below) = self.sums.split_at_mut((y + 1) * STRIDE);
+            let sums = above[y * STRIDE + 1..].iter().zip(&mut below[1..STRIDE]);
             let mut row = [0; CHANNELS];
-            for x in 0..WINDOW {
-                let (dx, dy) = (slope(x, &|x| at(x, y)), slope(y, &|y| at(x, y)));
-                let first = if dy < 0 { 2 } else { 0 };
-                row[first] += dx;
-                row[first + 1] += dx.abs();
-                let second = if dx < 0 { 6 } else { 4 };
-                row[second] += dy;
-                row[second + 1] += dy.abs();
-                let above = self.sums[y * STRIDE + x + 1];
-                let sum = &mut self.sums[(y + 1) * STRIDE + x + 1];
-                for ((sum, above), row) in sum.iter_mut().zip(above).zip(row) {
-                    *sum = above + row;
+            for (x, (above, sum)) in sums.enumerate() {
+                let (left, right) = around(x);
+                let dx = times(x) * (i32::from(own[right]) - i32::from(own[left]));
+                let dy = times(y) * (i32::from(lower[x]) - i32::from(upper[x]));
+                // All bits where a direction is negative.
+                let (rises, falls) = (if dy < 0 { -1 } else { 0 }, if dx < 0 { -1 } else { 0 });
+                let (plain, absolute) = ([dx, dy], [dx.abs(), dy.abs()]);
+                let change = [
+                    plain[0] & !rises,
+                    absolute[0] & !rises,
+                    plain[0] & rises,
+                    absolute[0] & rises,
+                    plain[1] & !falls,
+                    absolute[1] & !falls,
+                    plain[1] & falls,
+                    absolute[1] & falls,
+                ];
+                for (((sum, above), row), change) in sum.iter_mut().zip(above).zip(&mut row).zip(change) {
+                    *row += change;
+                    *sum = above + *row;
                 }
             }
         }

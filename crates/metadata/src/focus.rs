@@ -26,7 +26,8 @@ impl MarkedArea {
     /// The area around a middle, as far as it lies within the picture; `None` where the middle does not.
     pub(super) fn around((x, y): (f64, f64), (width, height): (f64, f64)) -> Option<Self> {
         let is_inside = (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y);
-        if !is_inside || !(width >= 0.0 && height >= 0.0) {
+        let has_size = width >= 0.0 && height >= 0.0;
+        if !is_inside || !has_size {
             return None;
         }
         let span = |middle: f64, length: f64| {
@@ -84,8 +85,11 @@ fn subject(area: &Value, (width, height): (f64, f64)) -> Option<MarkedArea> {
 mod tests {
     use super::*;
 
+    /// Tags and their numbers.
+    type Entries<'a> = &'a [(u16, &'a [u16])];
+
     /// A JPEG without a picture, with this XMP and these entries of the Exif directory.
-    fn file(xmp: &str, exif: &[(u16, &[u16])]) -> Vec<u8> {
+    fn file(xmp: &str, exif: Entries<'_>) -> Vec<u8> {
         let segment = |marker: u8, content: Vec<u8>| {
             [&[0xff, marker], &(content.len() as u16 + 2).to_be_bytes()[..], &content].concat()
         };
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn a_subject_is_a_point_a_circle_or_a_rectangle() {
         const AREA: u16 = 0x9214;
-        let table: [(&[(u16, &[u16])], _); 7] = [
+        let table: [(Entries<'_>, _); 7] = [
             (&[(AREA, &[100, 50])], Some([0.25, 0.25, 0.0, 0.0])),
             (&[(AREA, &[100, 100, 40])], Some([0.2, 0.4, 0.1, 0.2])),
             (&[(AREA, &[100, 100, 40, 20])], Some([0.2, 0.45, 0.1, 0.1])),

@@ -376,6 +376,25 @@ fn what_is_marked_is_what_is_kept() {
 }
 
 #[test]
+fn a_face_at_the_border_stays_in_the_picture() {
+    let [face] = faces(&astronaut())[..] else { panic!("there is one face") };
+    // What is left of the portrait begins where the face does, or ends there.
+    for crop in [
+        format!("crop={:.4},0.0,{:.4},1.0", face.x, 1.0 - face.x),
+        format!("crop=0.0,0.0,{:.4},1.0", face.x + face.width),
+        format!("crop=0.0,{:.4},1.0,{:.4}", face.y, 1.0 - face.y),
+    ] {
+        let (part, _) = rendered(&astronaut(), &format!("{crop}&format=png")).unwrap();
+        for query in
+            ["zoom=10&gravity=face", "zoom=10&gravity=auto", "crop=20,30&gravity=faces", "ar=1:10&gravity=face"]
+        {
+            let (picture, _) = rendered(&part.bytes, query).unwrap();
+            assert!(picture.width <= part.width && picture.height <= part.height, "{crop} {query}");
+        }
+    }
+}
+
+#[test]
 fn without_a_face_attention_decides() {
     for query in ["crop=30,20", "zoom=3", "ar=1:2", "w=40"] {
         let picture = |gravity| rendered(&fixture("photo.png"), &format!("{query}&gravity={gravity}")).unwrap().0.bytes;
