@@ -36,7 +36,7 @@ venv=target/venv
 {
     if ! cmp -s infra/cdk/requirements.txt "$venv/requirements.txt"; then
         python3 -m venv "$venv"
-        "$venv/bin/pip" install --quiet --disable-pip-version-check -r infra/cdk/requirements.txt
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r infra/cdk/requirements.txt
         cp infra/cdk/requirements.txt "$venv/requirements.txt"
     fi
 } &
@@ -63,7 +63,7 @@ checkov=checkov==3.3.30
     if [ "$(cat target/checkov/version 2>/dev/null)" != "$checkov" ]; then
         rm -rf target/checkov
         python3 -m venv target/checkov
-        target/checkov/bin/pip install --quiet --disable-pip-version-check "$checkov"
+        target/checkov/bin/python -m pip install --quiet --disable-pip-version-check "$checkov"
         echo "$checkov" >target/checkov/version
     fi
     target/checkov/bin/checkov --directory infra/terraform --config-file infra/terraform/.checkov.yaml --quiet --compact --skip-download
