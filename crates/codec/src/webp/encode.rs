@@ -222,6 +222,7 @@ fn encode_pixels(
     check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
     let area = u64::from(width) * u64::from(height);
     let mut config = config(raster, options)?;
+    config.partition_limit = partition_limit(area);
     let kind = pixels.kind();
     let needed = memory(kind, area, &config) + area * FILE[0];
     if !options.lossless && (area > LARGE || budget.check_memory(needed).is_err()) {
@@ -231,6 +232,20 @@ fn encode_pixels(
     }
     let budget = budget.beside(memory(kind, area, &config))?;
     encode_with_libwebp(pixels, width, height, &config, budget, work)
+}
+
+/// Returns libwebp's setting that limits how many bits a macroblock may take for its prediction modes, as a quality
+/// degradation in percent. The format has room for 2^19 bytes of modes (RFC 6386, 9.3), and libwebp starts over with half
+/// of the bits whenever they do not fit: 48 megapixels of noise took five passes, which is three times as long.
+fn partition_limit(area: u64) -> c_int {
+    const BITS: f64 = (8 << 19) as f64;
+    /// The limit of libwebp's default in bits per macroblock.
+    const MOST: f64 = 256.0;
+    /// How many times the mean a macroblock may take: most have one mode for all of it, which is a few bits.
+    const SHARE: f64 = 1.4;
+    let macroblocks = (area as f64 / 256.0).max(1.0);
+    let bits = (BITS / macroblocks * SHARE).min(MOST);
+    (100.0 - 100.0 * (bits / MOST).sqrt()) as c_int
 }
 
 /// libwebp's configuration, except for settings that depend on memory.
@@ -481,6 +496,13 @@ mod tests {
             if channels == Channels::Rgb {
                 assert_eq!(decoded.samples(), picture.samples());
             }
+        }
+    }
+
+    #[test]
+    fn large_pictures_have_fewer_bits_for_modes() {
+        for (area, expected) in [(1, 0), (4 << 20, 0), (12_000_000, 30), (24_000_000, 50), (48_000_000, 65)] {
+            assert_eq!(partition_limit(area), expected, "{area}");
         }
     }
 
