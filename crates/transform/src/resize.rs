@@ -6,7 +6,7 @@ use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, Re
 
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples};
 
-/// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`render`](super::render) does
+/// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`Render`](crate::Render) does
 /// between decoding and encoding. Pixels outside of `field` are not used, while those between `area` and `field`
 /// contribute to the edges of the result. `budget` is for all memory, including the source.
 ///
