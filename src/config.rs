@@ -7,7 +7,7 @@
 mod quantity;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::{HeaderName, header};
 
@@ -88,6 +88,8 @@ macro_rules! settings {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Layer {
             $($(#[doc = $help])+ pub $name: Option<$type>,)+
+            /// The folder of originals, or s3://BUCKET/PREFIX; in files only, since commands take it as an argument.
+            pub source: Option<String>,
             /// Named sets of parameters, such as `thumb = "w=200&h=200&fit=cover"`.
             pub presets: Presets,
         }
@@ -117,6 +119,7 @@ macro_rules! settings {
             pub fn over(self, below: Self) -> Self {
                 Self {
                     $($name: self.$name.or(below.$name),)+
+                    source: self.source.or(below.source),
                     presets: if self.presets.is_empty() { below.presets } else { self.presets },
                 }
             }
@@ -192,6 +195,8 @@ settings! {
     /// Web origin whose scripts may read pictures (CORS): `*`, `none`, or one such as `https://example.com` [default:
     /// none; * in Lambda]
     cors: String = text, "ORIGIN";
+    /// Whether to request something from the source at the start, and to fail if it does not answer [default: false]
+    check_source: bool = switch, "BOOL", bool;
     /// Metadata that clients may request through showExif and metadata=all [default: all]
     expose_metadata: ExposeMetadata = word, "WHICH", ExposeMetadata;
     /// Folder of the source whose pictures are allowed as overlays, or / for the whole source [default: none, which disables
@@ -205,6 +210,11 @@ settings! {
     s3_path_style: bool = switch, "BOOL", bool;
     /// Response for originals to which S3 denies access [default: not-found]
     s3_access_denied: AccessDenied = word, "ANSWER", AccessDenied;
+    /// Access rules and limits for a server without a CDN: an edge.toml, which the edge functions of --cdn obey as well
+    /// [default: everything is public]
+    edge: String = text, "FILE";
+    /// Keys of the edge: tokens, secrets of signed URLs, key sets; reloaded on SIGHUP and when the file changes [default: none]
+    edge_keys: String = text, "FILE";
     /// Whether versionId in the query selects a version of the original in S3 [default: false]
     versions: bool = switch, "BOOL", bool;
     /// Where metrics are published: for Prometheus at metrics_listen, or in CloudWatch's Embedded Metric Format on
@@ -215,9 +225,7 @@ settings! {
     /// Page at / that lists the pictures of the folder and demonstrates the parameters: on, off, or auto, which is for
     /// browsers on this machine while the server listens on a loopback address [default: auto; off in Lambda]
     playground: Playground = word, "WHEN", Playground;
-    /// How a Lambda function delivers responses: streamed, also to REST APIs with the response transfer mode STREAM; buffered;
-    /// or auto, streamed to function URLs and buffered for REST APIs. Those to a load balancer are always buffered
-    /// [default: auto]
+    /// How a Lambda function delivers responses; those to a load balancer are always buffered [default: streamed]
     lambda_delivery: Delivery = word, "HOW", Delivery;
     /// Id of the CloudFront distribution in which a Lambda function invalidates changed originals when it receives their
     /// messages [default: none]
@@ -269,7 +277,7 @@ pub enum ConfigError {
 }
 
 fn did_you_mean(name: &str) -> String {
-    let names = SETTINGS.iter().map(|setting| setting.name).chain(["presets"]);
+    let names = SETTINGS.iter().map(|setting| setting.name).chain(["presets", "source"]);
     query::nearest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
@@ -280,6 +288,15 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// A level, or directives.
     pub filter: String,
+}
+
+/// The files of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeFiles {
+    /// Rules and limits.
+    pub config: PathBuf,
+    /// Secrets and key sets.
+    pub keys: Option<PathBuf>,
 }
 
 /// The effective settings, grouped by the module that uses them.
@@ -298,8 +315,14 @@ pub struct Settings {
     pub viewers: ViewerSettings,
     /// The settings of the origin.
     pub origin: OriginSettings,
+    /// The source that the configuration file names.
+    pub place: Option<String>,
     /// The settings of the source.
     pub source: SourceSettings,
+    /// Whether to try the source at the start.
+    pub check_source: bool,
+    /// Access rules and limits; everything is public without them.
+    pub edge: Option<EdgeFiles>,
     /// Who may see the playground.
     pub playground: Playground,
     /// How the responses of a Lambda function are delivered.
@@ -331,6 +354,10 @@ impl Layer {
                         layer.presets.insert(name, text);
                     }
                 }
+                toml::Value::String(place) if name == "source" => layer.source = Some(place),
+                value if name == "source" => {
+                    return Err(bad(&name, written(&name, value)?, "expected a folder, or s3://BUCKET/PREFIX").into());
+                }
                 value if name == "presets" => {
                     return Err(bad(&name, written(&name, value)?, "expected a table of names and queries").into());
                 }
@@ -349,6 +376,11 @@ impl Layer {
         if let Some(address) = self.metrics_listen.filter(|_| metrics != Metrics::Prometheus) {
             return Err(bad("metrics_listen", address, "requires `metrics` to be prometheus"));
         }
+        let edge = match (self.edge, self.edge_keys) {
+            (Some(config), keys) => Some(EdgeFiles { config: config.into(), keys: keys.map(PathBuf::from) }),
+            (None, Some(keys)) => return Err(bad("edge_keys", keys, "expected `edge` as well")),
+            (None, None) => None,
+        };
         let bytes = |size: Option<ByteSize>, default| size.map_or(default, |size| size.0);
         let source = SourceSettings {
             endpoint: self.s3_endpoint.map(check_endpoint).transpose()?,
@@ -380,7 +412,10 @@ impl Layer {
                 cors: self.cors.map_or(Ok(None), check_cors)?,
                 log_forwarded_for: self.log_forwarded_for.unwrap_or(false),
             },
+            place: self.source,
             source,
+            check_source: self.check_source.unwrap_or(false),
+            edge,
             playground: self.playground.unwrap_or(Playground::Auto),
             delivery: self.lambda_delivery.unwrap_or_default(),
             invalidation: self.lambda_distribution.map(check_distribution).transpose()?.map(|distribution| {
@@ -587,6 +622,9 @@ fn check_overlays(folder: &str) -> Result<Option<String>, ConfigError> {
 fn check_presets(presets: Presets, overlays: Option<&str>) -> Result<Presets, ConfigError> {
     for (name, text) in &presets {
         let setting = format!("presets.{name}");
+        if name.contains(',') || name.trim() != name || name.is_empty() {
+            return Err(bad("presets", name, "expected names without commas, and without blanks at their ends"));
+        }
         for (parameter, _) in form_urlencoded::parse(text.as_bytes()) {
             if query::find(&parameter).is_none_or(|parameter| parameter.name == "preset") {
                 return Err(bad(&setting, text, format!("a preset cannot contain the parameter `{parameter}`")));
@@ -636,6 +674,7 @@ mod tests {
             ("max_frames = \"many\"", "invalid value many for `max_frames`: expected a whole number"),
             ("versions = \"yes\"", "invalid value yes for `versions`: expected true or false"),
             ("workers = [1]", "invalid value a list for `workers`: expected a number or a string"),
+            ("source = 1", "invalid value 1 for `source`: expected a folder, or s3://BUCKET/PREFIX"),
             ("presets = 1", "invalid value 1 for `presets`: expected a table"),
             ("[presets]\nthumb = []", "invalid value a list for `presets.thumb`"),
             ("workers = 1\nworkers = 2", "duplicate key"),
@@ -682,6 +721,7 @@ mod tests {
             ("cors = \"https://a.example,https://b.example\"", "for `cors`: expected"),
             ("cors = \"https://Example.com\"", "for `cors`: expected"),
             ("cors = \"https://\"", "for `cors`: expected"),
+            ("edge_keys = \"keys.json\"", "invalid value keys.json for `edge_keys`: expected `edge` as well"),
             ("max_pixels = 0", "invalid value 0 for `max_pixels`"),
             (
                 "lambda_distribution = \"d1.cloudfront.net\"",

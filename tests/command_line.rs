@@ -365,7 +365,6 @@ fn mistakes_are_explained() {
         (&["transform", &photo, "info=true", "-o", "x"], "use `image-origin info`"),
         (&["info", "/missing"], "cannot read /missing"),
         (&["serve", "/missing"], "cannot open the folder /missing"),
-        (&["serve"], "as an argument or in the variable IMAGE_ORIGIN_SOURCE"),
         (
             &["serve", ".", "--listen", "8081"],
             "expected an address such as 127.0.0.1:8080, localhost:8080, [::1]:8080 or :8080",
@@ -383,6 +382,11 @@ fn mistakes_are_explained() {
         (&["serve", ".", "--cors", "example.com"], "invalid value example.com for `cors`"),
         (&["serve", ".", "--log", "a=b=c"], "invalid value a=b=c for `log`"),
         (&["serve", ".", "--listen", "192.0.2.1:1"], "choose another address with --listen"),
+        (&["serve"], "there is no source: specify a folder or s3://BUCKET/PREFIX as an argument"),
+        (
+            &["serve", "https://user:password@example.com/"],
+            "unsupported source https://: expected a folder or s3://BUCKET/PREFIX",
+        ),
         (&["serve", ".", "--config", "/missing.toml"], "cannot load the configuration file /missing.toml"),
     ];
     for (arguments, message) in table {
@@ -746,6 +750,45 @@ fn examples_and_the_documentations_configurations_are_good() {
 }
 
 #[test]
+fn a_start_with_rules_is_written_and_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let output = run(&["edge", "init", &place]);
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}{}", text(&output.stderr));
+    let [rules, keys] = ["edge.toml", "keys.json"].map(|name| folder.path().join(name).display().to_string());
+    let token = shown.lines().find_map(|line| line.strip_prefix("  ")).unwrap();
+    assert!(token.len() == 64 && !std::fs::read_to_string(&keys).unwrap().contains(token), "only the hash is kept");
+    let checked = text(
+        &run(&[
+            "edge",
+            "check",
+            &rules,
+            "--keys",
+            &keys,
+            "-H",
+            &format!("authorization: Bearer {token}"),
+            "/press/a.jpg?w=7",
+        ])
+        .stdout,
+    );
+    assert!(checked.contains("forwarded as /press/a.jpg?w=7"), "{checked}");
+    let signed = text(&run(&["sign", "--keys", &keys, "/press/a.jpg?w=300"]).stdout);
+    let checked =
+        text(&run(&["edge", "check", &rules, "--keys", &keys, signed.trim(), "/a.jpg?w=7", "/press/a.jpg"]).stdout);
+    for expected in
+        ["the URL is signed with `20", "forwarded as /a.jpg?max_pixels=8000000&w=160", "the response is 401"]
+    {
+        assert!(checked.contains(expected), "{expected}: {checked}");
+    }
+    assert!(run(&["config", "check", "--edge", &rules, "--edge-keys", &keys]).status.success());
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&keys).unwrap().permissions()) & 0o77, 0);
+    let again = run(&["edge", "init", &place]);
+    assert_eq!((again.status.code(), text(&again.stderr).contains("is there already")), (Some(2), true));
+}
+
+#[test]
 fn settings_are_checked_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
@@ -757,7 +800,41 @@ fn settings_are_checked_without_a_server() {
     let typo = file("typo.toml", "wokers = 2\n");
     let preset = file("preset.toml", "[presets]\nthumb = \"w=0\"\n");
     let none = "UNRELATED=";
-    let table: [(&[&str], &str, i32, &str); 11] = [
+    let rules =
+        file("edge.toml", "[limits]\ndefault_preset = \"card\"\n[[rules]]\npath = \"/*\"\nallow = [\"public\"]\n");
+    let closed = file("closed.toml", "[[rules]]\npath = \"/*\"\nallow = [\"token\"]\n");
+    let issuer = file(
+        "issuer.toml",
+        "[[rules]]\npath = \"/*\"\nallow = [\"jwt\"]\n[[jwt.issuers]]\nissuer = \"https://a/\"\naudiences = [\"a\"]\n\
+         jwks_uri = \"https://a/jwks\"\n",
+    );
+    let keys = file("keys.json", "{\"tokens\": 1}");
+    let named = file("named.toml", &format!("source = \"{}\"\ncheck_source = true\n", folder.path().display()));
+    let other = file("other.toml", "source = \"gs://bucket\"\n");
+    let card = file("card.toml", "[presets]\ncard = \"w=20\"\n");
+    let comma = file("comma.toml", "[presets]\n\"a,b\" = \"w=20\"\n");
+    let table: [(&[&str], &str, i32, &str); 22] = [
+        (&[&card, "--edge", &rules], none, 0, "card.toml is good"),
+        (
+            &[&good, "--edge", &rules],
+            none,
+            2,
+            "edge.toml: the limits name the preset `card`, which the settings do not have",
+        ),
+        (&["--edge", &closed], none, 2, "rules[0].allow: `token` lets nobody pass, for the keys have no tokens"),
+        (&["--edge", &closed, "--edge-keys", &keys], none, 2, "keys.json: invalid type"),
+        (
+            &["--edge", &issuer],
+            none,
+            2,
+            "this server fetches no key sets: put that of `https://a/` into jwks of the keys",
+        ),
+        (&["--edge", "missing.toml"], none, 2, "missing.toml cannot be read"),
+        (&["--edge-keys", &keys], none, 2, "for `edge_keys`: expected `edge` as well"),
+        (&[&named], none, 0, "named.toml is good"),
+        (&[&named], "IMAGE_ORIGIN_SOURCE=/no/such/folder", 2, "cannot open the folder /no/such/folder"),
+        (&[&other], none, 2, "unsupported source gs://: expected a folder or s3://BUCKET/PREFIX"),
+        (&[&comma], none, 2, "invalid value a,b for `presets`: expected names without commas"),
         (&[&good], none, 0, "good.toml is good"),
         (&[], none, 0, "the settings are good"),
         (&[&good], "IMAGE_ORIGIN_WORKERS=", 0, "good.toml is good"),

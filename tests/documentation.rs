@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use image_origin::config::Layer;
 use image_origin::error::Code;
 use image_origin::query::GRAMMAR;
+use image_origin::{cdn, front};
 
 use crate::common::Server;
 
@@ -79,4 +80,60 @@ fn every_parameter_has_examples_on_its_page() {
     let documented: BTreeSet<_> = examples.as_object().unwrap().keys().map(String::as_str).collect();
     let known: BTreeSet<_> = GRAMMAR.parameters.iter().map(|parameter| parameter.name).collect();
     assert_eq!(documented, known, "docs/site/parameters.json has the examples of each parameter's page");
+}
+
+/// The Markdown files, and the configurations, in these places of the repository and below.
+fn pages_and_examples() -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut pages, mut examples) = (vec![repository("README.md")], Vec::new());
+    let mut folders = ["docs", "examples", "infra", "clients"].map(repository).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                _ if path.is_dir() && !name.starts_with('.') && name != "node_modules" => folders.push(path),
+                Some("md") => pages.push(path),
+                // Those are the documentation's own program's, and a host's.
+                Some("toml") if !["book.toml", "fly.toml"].contains(&name) => examples.push(path),
+                _ => {}
+            }
+        }
+    }
+    (pages, examples)
+}
+
+#[test]
+fn every_configuration_in_the_repository_can_be_used() {
+    let (pages, examples) = pages_and_examples();
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            texts.push((page.display().to_string(), block.split("```").next().unwrap().to_owned()));
+        }
+    }
+    for example in examples {
+        texts.push((example.display().to_string(), std::fs::read_to_string(&example).unwrap()));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let (mut rules, mut settings) = (0, 0);
+    for (place, text) in &texts {
+        if text.contains("[[rules]]") || text.contains("[limits]") {
+            let mut text = text.clone();
+            // The deployment names its own pool.
+            if text.contains("\"jwt\"") && !text.contains("[[jwt.issuers]]") {
+                text += "\n[[jwt.issuers]]\nissuer = \"https://pool.example.com\"\naudiences = [\"images\"]\n";
+            }
+            let read = front::read_config(&text, Some(cdn::OPEN));
+            assert!(read.is_ok(), "{place}: {}\n{text}", read.unwrap_err());
+            rules += 1;
+        } else {
+            std::fs::write(&file, text).unwrap();
+            let resolved = Layer::from_file(&file).and_then(Layer::resolve);
+            assert!(resolved.is_ok(), "{place}: {}\n{text}", resolved.unwrap_err());
+            settings += 1;
+        }
+    }
+    assert!(rules >= 9 && settings >= 5, "{rules} and {settings}");
 }

@@ -536,6 +536,37 @@ fn gated(settings: Layer) -> (Server, Arc<AtomicUsize>, Arc<tokio::sync::Semapho
     (Server::over(Box::new(source), settings), opened, gate)
 }
 
+#[test]
+fn readiness_is_told_apart_from_life() {
+    let (opened, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let source = Gated { folder: Folder::new(fixtures()).unwrap(), opened: opened.clone(), gate: gate.clone() };
+    let settings = Layer { workers: Some(1), queue: Some(0), deadline: Some(120.0), ..Layer::default() };
+    let settings = settings.resolve().unwrap();
+    let origin = Arc::new(Origin::new(Box::new(source), settings.origin).unwrap());
+    let viewers = Server::serving(router(origin.clone(), &ViewerSettings::default()));
+    let operators = Server::serving(metrics_router(origin.clone(), Connections::new(&settings.connections)));
+    let told = |expected: (u16, &str)| {
+        for server in [&viewers, &operators] {
+            assert_eq!(server.get("/healthz").status, 200);
+            let ready = server.get("/readyz");
+            assert_eq!((ready.status, std::str::from_utf8(&ready.body).unwrap()), expected);
+        }
+    };
+    told((200, "ready\n"));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| viewers.get("/photo.jpg?w=20"));
+        until(|| opened.load(Ordering::SeqCst) == 1);
+        told((503, "the queue is full\n"));
+        gate.add_permits(1);
+        assert_eq!(waiting.join().unwrap().status, 200);
+    });
+    until(|| viewers.get("/readyz").status == 200);
+    origin.drain();
+    told((503, "stopping\n"));
+    gate.add_permits(1);
+    assert_eq!(viewers.get("/photo.jpg?w=21").status, 200);
+}
+
 fn until(condition: impl Fn() -> bool) {
     while !condition() {
         std::thread::sleep(Duration::from_millis(5));

@@ -24,7 +24,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger};
 
 pub use door::router;
-pub use origins::NoRandomNumbers;
+pub use origins::{NoRandomNumbers, random_text, sha256};
 
 use crate::purge::Batch;
 use crate::source::Source;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use image_origin_edge::sigv4::{self, Signable};
 use image_origin_edge::{Config, Credentials, Headers, Service, Target};
+use sha2::Digest as _;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -171,11 +172,29 @@ fn media_type(name: &str) -> &'static str {
 }
 
 fn throw_away_credentials() -> std::io::Result<Credentials> {
-    let mut random = [0; 48];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let random = random_bytes::<48>()?;
     Ok(Credentials {
         access_key_id: format!("ASIA{}", crate::hex::lower(&random[..8]).to_uppercase()),
         secret_access_key: crate::hex::lower(&random[8..40]),
         session_token: Some(crate::hex::lower(&random[40..])),
     })
+}
+
+/// A text that nobody can guess: 256 random bits in 64 hexadecimal digits.
+///
+/// # Errors
+/// [`NoRandomNumbers`].
+pub fn random_text() -> Result<String, NoRandomNumbers> {
+    Ok(crate::hex::lower(&random_bytes::<32>()?))
+}
+
+/// The SHA-256 of a text in hexadecimal digits, as keys hold shared tokens.
+pub fn sha256(text: &str) -> String {
+    crate::hex::lower(&sha2::Sha256::digest(text))
+}
+
+fn random_bytes<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut random = [0; N];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random)
 }

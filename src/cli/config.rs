@@ -1,33 +1,48 @@
-//! The command `config check`: reports whether a server would start with these settings.
+//! The command `config check`: reports whether a server would start with these settings, and with the policy and the source that
+//! they name.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use image_origin::source;
 
-use super::environment::unknown_variables;
+use super::environment::refuse_unknown_variables;
 use super::settings::{Given, Server};
-use super::{Failure, print_line, start_log};
+use super::{Failure, open_policy, print_line, runtime, start_log, try_source};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Validate the settings of a file, of `IMAGE_ORIGIN_*` variables and of flags, as `serve` would read them
+    /// Validate the settings of a file, of `IMAGE_ORIGIN_*` variables and of flags, as `serve` would read them, with the edge
+    /// configuration, the keys and the source that they name
     Check {
         /// The configuration, as TOML
         file: Option<PathBuf>,
+        /// The folder of originals, or s3://BUCKET/PREFIX, which is tried with --check-source true [default: `source` of the
+        /// configuration file]
+        #[arg(long, env = "IMAGE_ORIGIN_SOURCE")]
+        source: Option<String>,
         #[command(flatten)]
         settings: Box<Given<Server>>,
     },
 }
 
 pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
-    let ConfigCommand::Check { file, mut settings } = command;
+    let ConfigCommand::Check { file, source, mut settings } = command;
     settings.file = file.or(settings.file.take());
     let place = settings.file.as_ref().map(|file| file.display().to_string());
-    let unknown = unknown_variables();
-    if !unknown.is_empty() {
-        return Err(Failure::usage(unknown.join("\n")));
-    }
+    refuse_unknown_variables()?;
+    let settings = settings.resolve()?;
     // The log filter is only validated when the log is started.
-    start_log(&settings.resolve()?.log)?;
+    start_log(&settings.log)?;
+    open_policy(&settings)?;
+    // Folders and credentials may be those of another machine.
+    let tries_source = settings.check_source;
+    let named = source.or_else(|| settings.place.clone()).filter(|place| tries_source || place.contains("://"));
+    if let Some(place) = named {
+        let source = source::open(&place, &settings.source).map_err(|error| Failure::usage(error.to_string()))?;
+        if tries_source {
+            runtime()?.block_on(try_source(&*source, true))?;
+        }
+    }
     print_line(&format!("{} good", place.map_or_else(|| "the settings are".to_owned(), |file| format!("{file} is"))))
 }

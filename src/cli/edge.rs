@@ -1,4 +1,4 @@
-//! The commands for the edge: `serve --cdn`, `edge check`, `edge compile` and `sign`.
+//! The commands for the edge: `serve --cdn`, `edge init`, `edge check`, `edge compile` and `sign`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
-use image_origin::source;
+use image_origin::front::{self, ReadConfig};
+use image_origin::{query, source};
 use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Outcome, Request, Response, Trigger, functions,
     origin_request, origin_response, sign_url, viewer_request, viewer_response,
@@ -25,12 +26,6 @@ pub(super) struct CdnArguments {
     /// Serve through a local CDN in the same process, with the edge functions and a page that shows each step
     #[arg(long)]
     cdn: bool,
-    /// The edge's configuration [default: everything is public]
-    #[arg(long, value_name = "FILE", requires = "cdn")]
-    edge: Option<PathBuf>,
-    /// The edge's keys: tokens, secrets for signed URLs, key sets
-    #[arg(long, value_name = "FILE", requires = "cdn")]
-    edge_keys: Option<PathBuf>,
 }
 
 impl CdnArguments {
@@ -52,11 +47,11 @@ impl CdnArguments {
             return Ok(with_cors(origin, cors));
         }
         let storage = source::open(source, &settings.source).map_err(|error| error.to_string())?;
-        let config = match &self.edge {
-            Some(file) => read_config(file, WithoutOrigins::Local)?.config,
-            None => read_text(cdn::OPEN, WithoutOrigins::Refused)?.config,
+        let config = match &settings.edge {
+            Some(files) => read_config(&files.config, WithoutOrigins::Local)?.config,
+            None => front::read_config(cdn::OPEN, None)?.config,
         };
-        let keys = read_keys(self.edge_keys.as_deref())?;
+        let keys = read_keys(settings.edge.as_ref().and_then(|files| files.keys.as_deref()))?;
         refuse_unmet(&config, &keys)?;
         let cdn_settings = CdnSettings {
             cache: settings.origin.cache,
@@ -85,6 +80,12 @@ pub(super) enum EdgeCommand {
         /// A header that the viewer sends, such as 'cookie: access=TOKEN'
         #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
         headers: Vec<String>,
+    },
+    /// Write an edge.toml to start with, and keys.json with fresh secrets
+    Init {
+        /// The folder for both files, in which there are none yet
+        #[arg(default_value = ".")]
+        folder: PathBuf,
     },
     /// Print a configuration as the JSON that is packaged with the functions
     Compile {
@@ -142,6 +143,7 @@ pub(super) fn run(command: EdgeCommand) -> Result<(), Failure> {
         EdgeCommand::Check { config, urls, keys, engine, headers } => {
             check(&config, &urls, keys.as_deref(), engine, &headers)
         }
+        EdgeCommand::Init { folder } => init(&folder),
         EdgeCommand::Compile { config } => print_line(&read_config(&config, WithoutOrigins::Refused)?.json),
         EdgeCommand::Functions { out } => write_functions(&out),
         EdgeCommand::Push { config, keys, store, print: _, endpoint } => {
@@ -195,6 +197,57 @@ fn push(_: &str, _: Option<&str>, _: &functions::Store) -> Result<(), Failure> {
     Err(Failure::from("this program was built without the AWS SDK, the feature s3".to_owned()))
 }
 
+/// The rules that `edge init` writes.
+const FIRST_RULES: &str = include_str!("first_edge.toml");
+
+/// Writes rules and keys, of which the files say what they are for.
+fn init(folder: &Path) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::from(format!("no random numbers can be had: {error}"));
+    let random = || cdn::random_text().map_err(|error| failed(&error));
+    let (token, secret) = (random()?, random()?);
+    let year = httpdate::fmt_http_date(SystemTime::now()).split(' ').nth(3).unwrap_or("first").to_owned();
+    let keys = serde_json::json!({
+        "tokens": [{"name": year, "sha256": cdn::sha256(&token)}],
+        "url_secrets": [{"name": year, "secret": secret}],
+        "jwks": {},
+    });
+    let keys = format!("{keys:#}\n");
+    // What is written is what is read: a start that cannot fail.
+    let config = front::read_config(FIRST_RULES, Some(cdn::OPEN))?.config;
+    refuse_unmet(&config, &Keys::from_json(&keys).map_err(|error| error.to_string())?)?;
+    let (rules_file, keys_file) = (folder.join("edge.toml"), folder.join("keys.json"));
+    // Both or none.
+    for file in [&rules_file, &keys_file] {
+        if file.exists() {
+            return Err(Failure::usage(format!("{} is there already", file.display())));
+        }
+    }
+    write_new(&keys_file, &keys, true)?;
+    write_new(&rules_file, FIRST_RULES, false)?;
+    let (rules, keys) = (rules_file.display(), keys_file.display());
+    print_line(&format!(
+        "{rules} has the rules, and {keys} the secrets: keep it out of repositories\n\n\
+         the token of {keys}, of which only the hash is kept:\n  {token}\n\n\
+         image-origin edge check {rules} --keys {keys} -H 'authorization: Bearer {token}' '/press/a.jpg?w=300'\n\
+         image-origin sign --keys {keys} '/press/a.jpg?w=300'\n\
+         image-origin serve FOLDER --edge {rules} --edge-keys {keys}"
+    ))
+}
+
+/// Writes a file that is not there yet; one that is private only its owner may read.
+fn write_new(file: &Path, text: &str, is_private: bool) -> Result<(), String> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if is_private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = is_private;
+    let written = options.open(file).and_then(|mut to| std::io::Write::write_all(&mut to, text.as_bytes()));
+    written.map_err(|error| format!("{} cannot be written: {error}", file.display()))
+}
+
 /// The arguments of `sign`.
 #[derive(Debug, Args)]
 pub(super) struct SignArguments {
@@ -238,15 +291,15 @@ fn check_signable(path_and_query: &str) -> Result<(), String> {
         return Err("the path contains dot segments; write the resolved path".to_owned());
     }
     // Presets are part of the origin's configuration, which is not available here.
-    let preset = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "preset").last();
-    let presets = preset.map(|(_, name)| (name.trim().to_owned(), String::new())).into_iter().collect();
+    let presets = query::preset_names(query).into_iter().map(|name| (name, String::new())).collect();
     // A version is signed as well.
     let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("versionId=")).collect();
     parse_strictly(&rest.join("&"), &presets).map(drop)
 }
 
 fn check(file: &Path, urls: &[String], keys: Option<&Path>, engine: Engine, headers: &[String]) -> Result<(), Failure> {
-    let ReadConfig { mut config, local, .. } = read_config(file, WithoutOrigins::Local).map_err(Failure::usage)?;
+    let ReadConfig { mut config, borrows_origins, .. } =
+        read_config(file, WithoutOrigins::Local).map_err(Failure::usage)?;
     config.name_transformer("origin-of-the-distribution");
     let headers = headers.iter().map(|text| header(text)).collect::<Result<Headers, _>>().map_err(Failure::usage)?;
     let mut known = read_keys(keys).map_err(Failure::usage)?;
@@ -267,7 +320,7 @@ fn check(file: &Path, urls: &[String], keys: Option<&Path>, engine: Engine, head
     });
     let origins = config.origins();
     let storage = origins.storage.as_ref().map_or("none", |target| target.domain.as_str());
-    let note = if local { " (no [origins] in the file; using those of `serve --cdn`)" } else { "" };
+    let note = if borrows_origins { " (no [origins] in the file; using those of `serve --cdn`)" } else { "" };
     print_line(&format!(
         "{} is good; transformer {}, storage {storage}{note}",
         file.display(),
@@ -306,7 +359,8 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
     match viewer.action {
         Action::Respond(response) => {
             text += &format!("    the response is {}", response.status);
-            if !matches!(response.status.as_str(), "401" | "403") {
+            let has_no_access = matches!(response.status.as_str(), "401" | "403");
+            if !has_no_access || viewer.code == Some("not_permitted") {
                 return text;
             }
             text += "\n  with access, ";
@@ -361,31 +415,12 @@ enum WithoutOrigins {
     Refused,
 }
 
-/// A configuration, parsed and as packaged JSON.
-struct ReadConfig {
-    config: Config,
-    /// The JSON that is packaged with the functions.
-    json: String,
-    /// Whether the origins are those of the local CDN.
-    local: bool,
-}
-
 fn read_config(file: &Path, without_origins: WithoutOrigins) -> Result<ReadConfig, String> {
-    read_text(&read(file)?, without_origins).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-/// Converts TOML to the packaged JSON.
-fn read_text(text: &str, without_origins: WithoutOrigins) -> Result<ReadConfig, String> {
-    let parse = |text: &str| toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned());
-    let mut written: serde_json::Map<String, serde_json::Value> = parse(text)?;
-    let local = without_origins == WithoutOrigins::Local && !written.contains_key("origins");
-    if local {
-        let mut open = parse(cdn::OPEN)?;
-        written.extend(open.remove_entry("origins"));
-    }
-    let json = Config::compile(&written.into()).map_err(|error| error.to_string())?;
-    let config = Config::from_json(&json).map_err(|error| error.to_string())?;
-    Ok(ReadConfig { config, json, local })
+    let origins = match without_origins {
+        WithoutOrigins::Local => Some(cdn::OPEN),
+        WithoutOrigins::Refused => None,
+    };
+    front::read_config(&read(file)?, origins).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn read_keys(file: Option<&Path>) -> Result<Keys, String> {

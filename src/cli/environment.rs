@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use image_origin::config::SETTINGS;
 use image_origin::query::nearest;
 
+use super::Failure;
 use super::settings::variable;
 
 const PREFIX: &str = "IMAGE_ORIGIN_";
@@ -41,17 +42,14 @@ pub(super) fn source_of(error: &clap::Error, command: &Command) -> Option<String
     found.filter_map(|known| known.get_env()).map(|name| name.to_string_lossy().into_owned()).next()
 }
 
-/// Whether the source of `serve` is missing, which a variable could provide.
-pub(super) fn source_is_missing(error: &clap::Error) -> bool {
-    let missing = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::Strings(arguments)) => arguments.iter().any(|argument| argument == "<SOURCE>"),
-        _ => false,
-    };
-    error.kind() == ErrorKind::MissingRequiredArgument && missing
+/// Refuses unknown variables: whoever sets one expects an effect.
+pub(super) fn refuse_unknown_variables() -> Result<(), Failure> {
+    let unknown = unknown_variables();
+    if unknown.is_empty() { Ok(()) } else { Err(Failure::usage(unknown.join("\n"))) }
 }
 
 /// One message for each unknown variable.
-pub(super) fn unknown_variables() -> Vec<String> {
+fn unknown_variables() -> Vec<String> {
     unknown_among(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
 }
 

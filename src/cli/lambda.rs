@@ -53,9 +53,8 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
     layer.cors = layer.cors.take().or_else(|| Some("*".to_owned()));
     let settings = given.resolve()?;
     start_log(&settings.log)?;
-    for unknown in super::environment::unknown_variables() {
-        tracing::warn!("{unknown}");
-    }
+    super::environment::refuse_unknown_variables()?;
+    let source = source.or_else(|| settings.place.clone());
     let originals = match &source {
         Some(name) => lambda::Originals::of(name).map_err(|error| error.to_string())?,
         None => None,
@@ -64,6 +63,7 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
         Some(name) => source::open(&name, &settings.source).map_err(|error| error.to_string())?,
         None => Box::new(Nowhere),
     };
+    let policy = super::open_policy(&settings)?;
     let Settings { origin, viewers, base_path, delivery, invalidation, source: s3, .. } = settings;
     // As every AWS program has it.
     let cloudfront_endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT").ok().filter(|url| !url.is_empty());
@@ -74,6 +74,7 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
             viewers,
             base_path,
             delivery,
+            policy,
             source: s3,
             invalidation,
             cloudfront_endpoint,

@@ -27,12 +27,15 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
-use image_origin::config::{LogFormat, LogSettings, Settings};
-use image_origin::front::{ListenAddress, Listener, ViewerSettings, playground};
+use image_origin::config::{EdgeFiles, LogFormat, LogSettings, Settings};
+use image_origin::front::playground::Playground;
+use image_origin::front::{ListenAddress, Listener, Policy, ViewerSettings, playground};
 use image_origin::origin::{ExposeMetadata, Origin};
+use image_origin::source::{Ask, Key, Source, SourceError};
 use image_origin::{front, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use settings::{Asking, Given, Inspecting, Reporting, Server};
@@ -56,9 +59,9 @@ struct Cli {
 enum Command {
     /// Serve the images of a folder or a bucket over HTTP
     Serve {
-        /// The folder of originals, or s3://BUCKET/PREFIX
+        /// The folder of originals, or s3://BUCKET/PREFIX [default: `source` of the configuration file]
         #[arg(env = "IMAGE_ORIGIN_SOURCE")]
-        source: String,
+        source: Option<String>,
         #[command(flatten)]
         cdn: Box<edge::CdnArguments>,
         #[command(flatten)]
@@ -156,15 +159,10 @@ fn command() -> Result<(), Failure> {
         if let Some(variable) = environment::source_of(&error, &command) {
             eprintln!("image-origin: the value comes from the variable {variable}");
         }
-        if environment::source_is_missing(&error) {
-            eprintln!(
-                "image-origin: specify a folder or a bucket, as an argument or in the variable IMAGE_ORIGIN_SOURCE"
-            );
-        }
         error.exit()
     });
     match cli.command {
-        Command::Serve { source, cdn, settings } => serve(&source, &cdn, *settings),
+        Command::Serve { source, cdn, settings } => serve(source, &cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, &settings),
         Command::Exif { file, settings } => exif(&file, &settings),
@@ -190,19 +188,18 @@ fn command() -> Result<(), Failure> {
 /// threads.
 const FILE_THREADS: usize = 32;
 
-fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) -> Result<(), Failure> {
+fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Server>) -> Result<(), Failure> {
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
         web_function::serve_there(&endpoint, &mut given.layer)?;
     }
     let settings = given.resolve()?;
     start_log(&settings.log)?;
-    for unknown in environment::unknown_variables() {
-        tracing::warn!("{unknown}");
-    }
-    let failed = |error: source::OpenError| error.to_string();
-    let source = source::open(source_name, &settings.source).map_err(failed)?;
+    environment::refuse_unknown_variables()?;
+    let place = place.or_else(|| settings.place.clone()).ok_or_else(no_source)?;
+    let source_name = place.as_str();
+    let source = source::open(source_name, &settings.source).map_err(|error| error.to_string())?;
     let runtime = runtime()?;
-    runtime.block_on(source.check()).map_err(failed)?;
+    runtime.block_on(try_source(&*source, settings.check_source))?;
     front::raise_limit();
     let connections = front::Connections::new(&settings.connections);
     let origin = Origin::new(source, settings.origin.clone()).map_err(|error| error.to_string())?;
@@ -210,11 +207,18 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
     let example = example_path(source_name);
     // The CDN applies CORS itself.
     let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
-    let router = cdn.router(source_name, front::serve::router(origin.clone(), &viewers), &settings, example.clone())?;
+    let policy = if cdn.is_wanted() { None } else { open_policy(&settings)? };
+    let router = front::serve::policed(origin.clone(), &viewers, policy.clone());
+    let router = cdn.router(source_name, router, &settings, example.clone())?;
     if cdn.is_wanted() && !settings.base_path.is_empty() {
         return Err(Failure::usage("--cdn stands for a host of its own, and has no use for base_path"));
     }
-    let audience = playground::Audience::new(settings.playground, settings.listen.ip());
+    // It lists what not everybody may know of.
+    let playground = match settings.playground {
+        Playground::Auto if policy.is_some() => Playground::Off,
+        other => other,
+    };
+    let audience = playground::Audience::new(playground, settings.listen.ip());
     let router = match audience {
         Some(audience) => {
             let folder = folder(source_name);
@@ -230,11 +234,14 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
         if let Some(address) = settings.metrics_listen {
             let listener = listen(&address.into(), "--metrics-listen").await?;
             metrics = Some(listener.address().map_err(|error| error.to_string())?);
-            let router = front::serve::metrics_router(origin, connections.clone());
+            let router = front::serve::metrics_router(origin.clone(), connections.clone());
             let connections = connections.of_operators();
             tokio::spawn(
                 async move { front::serve::serve(listener, router, &connections, std::future::pending()).await },
             );
+        }
+        if let Some(policy) = policy {
+            tokio::spawn(policy.watch());
         }
         log_start(source_name, &address, &settings, &connections);
         if settings.log.format == LogFormat::Text {
@@ -250,9 +257,46 @@ fn serve(source_name: &str, cdn: &edge::CdnArguments, mut given: Given<Server>) 
             // A closed standard output does not prevent serving.
             let _ = writeln!(std::io::stdout(), "{welcome}");
         }
-        front::serve::serve(listener, router, &connections, asked_to_stop()).await;
+        let stop = async move {
+            asked_to_stop().await;
+            origin.drain();
+        };
+        front::serve::serve(listener, router, &connections, stop).await;
         Ok(())
     })
+}
+
+fn no_source() -> Failure {
+    Failure::usage(
+        "there is no source: specify a folder or s3://BUCKET/PREFIX as an argument, in the variable IMAGE_ORIGIN_SOURCE, or as \
+         `source` in the configuration file",
+    )
+}
+
+/// Whether originals can be had from a source; with `ask`, by asking for one that is not likely to be there.
+async fn try_source(source: &dyn Source, ask: bool) -> Result<(), Failure> {
+    source.check().await.map_err(|error| error.to_string())?;
+    if !ask {
+        return Ok(());
+    }
+    let Some(key) = Key::from_url_path("/image-origin-check-source") else { return Ok(()) };
+    let deadline = tokio::time::Instant::now() + SOURCE_PATIENCE;
+    let asked = source.open(Ask { key: &key, version: None, holds: None, deadline });
+    match tokio::time::timeout_at(deadline, asked).await.unwrap_or(Err(SourceError::TimedOut)) {
+        Ok(_) | Err(SourceError::NotFound) => Ok(()),
+        Err(SourceError::Failed(reason)) => Err(format!("the source does not answer: {reason}").into()),
+        Err(error) => Err(format!("the source cannot be used: {error}").into()),
+    }
+}
+
+/// How long a source may take to answer when it is tried.
+const SOURCE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The policy of these settings, if there is one.
+fn open_policy(settings: &Settings) -> Result<Option<Arc<Policy>>, Failure> {
+    let Some(EdgeFiles { config, keys }) = &settings.edge else { return Ok(None) };
+    let policy = Policy::open(config, keys.as_deref(), &settings.origin.presets);
+    Ok(Some(Arc::new(policy.map_err(|error| Failure::usage(error.to_string()))?)))
 }
 
 async fn listen(address: &ListenAddress, flag: &str) -> Result<Listener, Failure> {
@@ -279,6 +323,7 @@ fn log_start(source_name: &str, address: &ListenAddress, settings: &Settings, co
         max_connections = connections.capacity(),
         expose_metadata = origin.expose_metadata.name(),
         cors = settings.viewers.cors,
+        edge = settings.edge.as_ref().map(|files| tracing::field::display(files.config.display())),
         "started"
     );
 }

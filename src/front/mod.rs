@@ -8,12 +8,14 @@ mod ignored;
 pub mod lambda;
 mod listen;
 pub mod playground;
+mod policy;
 pub mod serve;
 mod socket;
 
 pub use connections::{ConnectionSettings, Connections};
 pub use descriptors::raise_limit;
 pub use listen::{ListenAddress, Listener, SocketFile};
+pub use policy::{Policy, PolicyError, ReadConfig, read_config};
 pub use serve::ViewerSettings;
 
 use crate::config::words;
@@ -57,12 +59,10 @@ words! {
     /// How the responses of a Lambda function are delivered.
     #[derive(Default)]
     Delivery {
-        /// Streamed to function URLs with the invoke mode `RESPONSE_STREAM`, buffered for REST APIs.
+        /// Streamed, for function URLs with the invoke mode `RESPONSE_STREAM`.
         #[default]
-        Auto = "auto",
-        /// Streamed to REST APIs with the response transfer mode `STREAM`, too. Their events do not tell the mode.
         Streamed = "streamed",
-        /// Buffered as one document, for HTTP APIs and function URLs with the invoke mode `BUFFERED`.
+        /// Buffered as one document, for API Gateway and function URLs with the invoke mode `BUFFERED`.
         Buffered = "buffered",
     }
 }

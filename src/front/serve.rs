@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
@@ -20,8 +20,9 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::connections::{Connections, Peer};
 use super::ignored::ignored_parameters;
 use super::listen::Listener;
+use super::policy::{CREDENTIALS, Policy};
 use crate::error::{Code, Problem};
-use crate::origin::{Origin, OriginRequest, OriginResponse, Report, problem_response};
+use crate::origin::{Origin, OriginRequest, OriginResponse, Readiness, Report, problem_response};
 use crate::telemetry::{CacheResult, Gauge};
 
 /// How long running requests may take after the server is told to stop.
@@ -110,13 +111,28 @@ pub struct ViewerSettings {
     pub log_forwarded_for: bool,
 }
 
-/// The router for clients: `/healthz`, and an image for every other path.
+/// The paths of health checks.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// What requests for images are answered by.
+#[derive(Clone)]
+struct Served {
+    origin: Arc<Origin>,
+    policy: Option<Arc<Policy>>,
+}
+
+/// The router for clients: `/healthz` and `/readyz`, and an image for every other path.
 pub fn router(origin: Arc<Origin>, settings: &ViewerSettings) -> Router {
+    policed(origin, settings, None)
+}
+
+/// The same, where a policy says who may see and ask for what.
+pub fn policed(origin: Arc<Origin>, settings: &ViewerSettings, policy: Option<Arc<Policy>>) -> Router {
     let forwarded = settings.log_forwarded_for;
     let router = Router::new()
-        .route("/healthz", get(healthz))
+        .merge(probes(origin.clone()))
         .fallback(image)
-        .with_state(origin)
+        .with_state(Served { origin, policy })
         .layer(CatchPanicLayer::custom(|_| {
             answer(problem_response(Problem::new(Code::Internal, "internal error; see the log")))
         }))
@@ -124,7 +140,7 @@ pub fn router(origin: Arc<Origin>, settings: &ViewerSettings) -> Router {
     with_cors(router, settings.cors.as_deref())
 }
 
-/// Nests a router below a path such as `/img`. `/healthz` also works without that prefix; any other path is a 404.
+/// Nests a router below a path such as `/img`. `/healthz` and `/readyz` also work without that prefix; any other path is a 404.
 pub fn below(base_path: &str, router: Router) -> Router {
     if base_path.is_empty() {
         return router;
@@ -140,7 +156,7 @@ pub fn below(base_path: &str, router: Router) -> Router {
                 *request.uri_mut() = uri;
                 &router
             }
-            None if request.uri().path() == "/healthz" => &router,
+            None if PROBES.contains(&request.uri().path()) => &router,
             None => &outside,
         };
         router.clone().oneshot(request)
@@ -160,9 +176,10 @@ fn without_base(base: &str, uri: &Uri) -> Option<Uri> {
     }
 }
 
-/// The router for operators: `/healthz`, and `/metrics` with the metrics of the origin and of the connections of
+/// The router for operators: `/healthz`, `/readyz`, and `/metrics` with the metrics of the origin and of the connections of
 /// clients.
 pub fn metrics_router(origin: Arc<Origin>, connections: Connections) -> Router {
+    let probes = probes(origin.clone());
     let metrics = move || {
         let gauge = |name, help, value| Gauge { name, help, value: value as u64 };
         let gauges = vec![
@@ -173,11 +190,19 @@ pub fn metrics_router(origin: Arc<Origin>, connections: Connections) -> Router {
         let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         std::future::ready(([(header::CONTENT_TYPE, version)], text))
     };
-    Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics))
+    probes.route("/metrics", get(metrics))
 }
 
-async fn healthz() -> &'static str {
-    "ok\n"
+/// What those ask who start, stop and spread servers: whether this one lives, and whether requests had better come here.
+fn probes<S: Clone + Send + Sync + 'static>(origin: Arc<Origin>) -> Router<S> {
+    let ready = move || {
+        std::future::ready(match origin.readiness() {
+            Readiness::Ready => (StatusCode::OK, "ready\n"),
+            Readiness::Full => (StatusCode::SERVICE_UNAVAILABLE, "the queue is full\n"),
+            Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        })
+    };
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
 }
 
 /// Adds CORS headers that allow scripts of this web origin to read responses.
@@ -199,25 +224,63 @@ fn cors_layer(allowed: HeaderValue) -> CorsLayer {
 }
 
 async fn image(
-    State(origin): State<Arc<Origin>>,
+    State(Served { origin, policy }): State<Served>,
     Extension(invocation): Extension<Invocation>,
     request: Request,
 ) -> Response {
-    let uri = request.uri();
-    let ignored = ignored_parameters(uri.query().unwrap_or_default(), origin.parameters());
-    let request = OriginRequest {
-        method: request.method(),
-        path: uri.path(),
-        query: uri.query().unwrap_or_default(),
-        headers: request.headers(),
-        deadline: invocation.deadline,
-        request_id: Some(&invocation.request_id),
+    let (uri, query) = (request.uri(), request.uri().query().unwrap_or_default());
+    let mut known = origin.parameters().to_vec();
+    let mut answer = match &policy {
+        None => {
+            let asked = OriginRequest {
+                method: request.method(),
+                path: uri.path(),
+                query,
+                headers: request.headers(),
+                deadline: invocation.deadline,
+                request_id: Some(&invocation.request_id),
+            };
+            answer(origin.respond(asked).await)
+        }
+        Some(policy) => {
+            known.extend(CREDENTIALS);
+            let started = Instant::now();
+            match policy.decide(request.method(), uri, request.headers()) {
+                Ok(passed) => {
+                    let headers = passed.headers(request.headers());
+                    let asked = OriginRequest {
+                        method: request.method(),
+                        path: passed.path(),
+                        query: passed.query(),
+                        headers: &headers,
+                        deadline: invocation.deadline,
+                        request_id: Some(&invocation.request_id),
+                    };
+                    let mut answer = answer(origin.respond(asked).await);
+                    passed.finish(&mut answer);
+                    answer
+                }
+                Err(refusal) => {
+                    let told = Refused { code: refusal.code, why: refusal.why.clone() };
+                    let mut answer = refusal.into_response();
+                    origin.refused(answer.status(), told.code, started.elapsed(), &invocation.request_id);
+                    answer.extensions_mut().insert(told);
+                    answer
+                }
+            }
+        }
     };
-    let mut answer = answer(origin.respond(request).await);
-    if let Some(ignored) = ignored {
+    if let Some(ignored) = ignored_parameters(query, &known) {
         answer.headers_mut().insert("image-ignored-parameters", ignored);
     }
     answer
+}
+
+/// Why a request was not let through, for the log.
+#[derive(Debug, Clone)]
+struct Refused {
+    code: Option<&'static str>,
+    why: String,
 }
 
 /// Converts a response of the origin to HTTP.
@@ -262,6 +325,8 @@ struct Line {
 impl Line {
     fn write(&self, response: &Response, took: Duration) {
         let report = response.extensions().get::<Report>();
+        let refused = response.extensions().get::<Refused>();
+        let problem = report.and_then(|report| report.problem).map(Code::name);
         let content = report.and_then(|report| report.content);
         let cost = report.map(|report| report.cost).unwrap_or_default();
         let [fetch, decode, resize, encode] = cost.durations().map(|(_, took)| (!took.is_zero()).then(|| millis(took)));
@@ -276,7 +341,8 @@ impl Line {
                     status = response.status().as_u16(),
                     bytes = content.map(|content| content.length),
                     media_type = content.map(|content| content.media_type),
-                    problem = report.and_then(|report| report.problem).map(Code::name),
+                    problem = problem.or(refused.and_then(|refused| refused.code)),
+                    reason = refused.map(|refused| bounded(&refused.why)),
                     cache = report.and_then(|report| report.cache).map(CacheResult::name),
                     bytes_in = Some(cost.bytes_in).filter(|bytes| *bytes > 0),
                     fetch_milliseconds = fetch,
@@ -292,8 +358,8 @@ impl Line {
                 )
             };
         }
-        // Health checks are frequent.
-        if self.path == "/healthz" {
+        // Probes are frequent.
+        if PROBES.contains(&self.path.as_str()) {
             write!(tracing::Level::DEBUG);
         } else {
             write!(tracing::Level::INFO);

@@ -108,11 +108,12 @@ fn is_tag(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TAG - 2 && text.bytes().all(is_plain)
 }
 
-/// The comma-separated tags of a response: its key, each folder above it, its preset, and those in `also`.
-pub(super) fn cache_tags(key: &str, preset: Option<&str>, also: &str) -> String {
+/// The comma-separated tags of a response: its key, each folder above it, its presets, and those in `also`.
+pub(super) fn cache_tags(key: &str, presets: &[String], also: &str) -> String {
     let folders = key.match_indices('/').map(|(at, _)| folder_tag(&key[..at])).take(MAX_FOLDERS);
     let also = also.split(',').map(str::trim).filter(|tag| is_tag(tag)).map(str::to_owned);
-    let tags = std::iter::once(key_tag(key)).chain(folders).chain(preset.map(preset_tag)).chain(also);
+    let tags =
+        std::iter::once(key_tag(key)).chain(folders).chain(presets.iter().map(|name| preset_tag(name))).chain(also);
     tags.take(MAX_TAGS).collect::<Vec<_>>().join(",")
 }
 
@@ -150,11 +151,14 @@ mod tests {
 
     #[test]
     fn every_folder_and_preset_has_a_tag() {
-        let tags = |key: &str, preset, also| cache_tags(key, preset, also);
-        let expected = [key_tag("a/b/c.jpg"), folder_tag("a"), folder_tag("a/b"), preset_tag("card"), "x".to_owned()];
-        assert_eq!(tags("a/b/c.jpg", Some("card"), "x, y z,,\u{fc}"), expected.join(","));
+        let tags = |key: &str, presets: &[&str], also| {
+            cache_tags(key, &presets.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), also)
+        };
+        let (card, dark) = (preset_tag("card"), preset_tag("dark"));
+        let expected = [key_tag("a/b/c.jpg"), folder_tag("a"), folder_tag("a/b"), card, dark, "x".to_owned()];
+        assert_eq!(tags("a/b/c.jpg", &["card", "dark"], "x, y z,,\u{fc}"), expected.join(","));
         assert_eq!(folder_tag("/a/b/"), folder_tag("a/b"));
-        assert_eq!(tags("c.jpg", None, ""), key_tag("c.jpg"));
+        assert_eq!(tags("c.jpg", &[], ""), key_tag("c.jpg"));
         assert_ne!(key_tag("a"), folder_tag("a"));
         for odd in ["", "a,b", "a b", "ü", &"x".repeat(255)] {
             assert_eq!(preset_tag(odd).len(), 18, "{odd}");
@@ -168,7 +172,8 @@ mod tests {
         for (key, preset, also) in
             [(key.as_str(), Some("p"), also.as_str()), ("k", None, also.as_str()), ("ü,\n", Some(","), "")]
         {
-            let text = cache_tags(key, preset, also);
+            let presets: Vec<String> = preset.into_iter().map(str::to_owned).collect();
+            let text = cache_tags(key, &presets, also);
             let tags: Vec<_> = text.split(',').collect();
             assert!(tags.len() <= MAX_TAGS, "{}", tags.len());
             for tag in tags {

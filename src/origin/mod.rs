@@ -19,6 +19,7 @@ mod threads;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -158,8 +159,8 @@ struct Answer {
 struct ParsedRequest {
     key: Key,
     version: Option<String>,
-    /// The preset that the query names.
-    preset: Option<String>,
+    /// The presets that the query names.
+    presets: Vec<String>,
     /// Whether the query names a revision of the original.
     has_revision: bool,
     transform: Transform,
@@ -189,6 +190,18 @@ pub struct Origin {
     pipeline: Arc<Pipeline>,
     flights: Flights<Outcome>,
     telemetry: Telemetry,
+    is_draining: AtomicBool,
+}
+
+/// Whether requests had better come here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are welcome.
+    Ready,
+    /// They would be refused, since the queue is full.
+    Full,
+    /// They had better go elsewhere, since the server is about to end.
+    Draining,
 }
 
 impl std::fmt::Debug for Origin {
@@ -215,7 +228,13 @@ impl Origin {
         let telemetry = Telemetry::new(settings.metrics, settings.deadline);
         let results = settings.results.as_ref().map(results::open).transpose()?;
         let pipeline = Arc::new(Pipeline::new(settings, results.map(Arc::new)));
-        Ok(Self { source: source.into(), pipeline, flights: Flights::default(), telemetry })
+        Ok(Self {
+            source: source.into(),
+            pipeline,
+            flights: Flights::default(),
+            telemetry,
+            is_draining: AtomicBool::new(false),
+        })
     }
 
     /// Waits until every picture rendered so far has been stored in the result store, or failed to be.
@@ -298,6 +317,34 @@ impl Origin {
             cache,
             problem: problem.map(Code::name),
             request_id,
+        });
+    }
+
+    /// Says from now on that requests had better go elsewhere. Those that come are answered all the same.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests had better come here.
+    pub fn readiness(&self) -> Readiness {
+        match self.is_draining.load(Ordering::Relaxed) {
+            true => Readiness::Draining,
+            false if self.pipeline.is_full() => Readiness::Full,
+            false => Readiness::Ready,
+        }
+    }
+
+    /// Counts a request that was refused before it came here.
+    pub(crate) fn refused(&self, status: StatusCode, code: Option<&'static str>, took: Duration, request_id: &str) {
+        self.telemetry.record(&Observation {
+            status: status.as_u16(),
+            format: "",
+            bytes_out: 0,
+            total: took,
+            cost: Cost::default(),
+            cache: None,
+            problem: code,
+            request_id: Some(request_id),
         });
     }
 
@@ -429,11 +476,11 @@ impl Origin {
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
         let variant = variant(&transform, accepted, None, settings);
         let version = self.source.version(request.query);
-        let preset = query::preset_name(request.query);
+        let presets = query::preset_names(request.query);
         // A version does not change either.
         let has_revision = has_revision || version.is_some();
         let overlay = None;
-        Ok(ParsedRequest { key, version, preset, has_revision, transform, overlay, accepted, variant, deadline })
+        Ok(ParsedRequest { key, version, presets, has_revision, transform, overlay, accepted, variant, deadline })
     }
 
     /// Rejects a request for metadata that the configuration does not expose.
@@ -474,7 +521,7 @@ impl Origin {
         let Some(name) = self.settings().cache_tag_header.as_ref().filter(|_| may_be_kept) else { return };
         let overlay = parsed.transform.overlay.as_ref().map(|overlay| freshness::key_tag(overlay.key.as_str()));
         let also = overlay.iter().map(String::as_str).chain(also).collect::<Vec<_>>().join(",");
-        let tags = freshness::cache_tags(parsed.key.as_str(), parsed.preset.as_deref(), &also);
+        let tags = freshness::cache_tags(parsed.key.as_str(), &parsed.presets, &also);
         headers.insert(name.clone(), ascii(&tags));
     }
 }

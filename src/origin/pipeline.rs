@@ -121,6 +121,11 @@ impl Pipeline {
         self.pixels.load()
     }
 
+    /// Whether requests for pictures, or for originals without parameters, find no place.
+    pub(super) fn is_full(&self) -> bool {
+        self.pixels.is_full() || self.headers.is_full()
+    }
+
     /// The gauges for the load and the memory in use.
     pub(super) fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, help, value| Gauge { name, help, value };
@@ -247,7 +252,7 @@ impl Pipeline {
 
     /// The result store, if this request may use it.
     fn results_for(&self, parsed: &ParsedRequest) -> Option<&Arc<Results>> {
-        self.results.as_ref().filter(|results| results.may_hold(parsed.preset.is_some()))
+        self.results.as_ref().filter(|results| results.may_hold(!parsed.presets.is_empty()))
     }
 
     /// Looks up the response in the result store.

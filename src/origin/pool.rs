@@ -170,6 +170,11 @@ impl Pool {
         Load { busy, queued: taken.saturating_sub(busy) }
     }
 
+    /// Whether no further job would find a place.
+    pub(super) fn is_full(&self) -> bool {
+        self.places.available_permits() == 0
+    }
+
     /// Reserves a place in the queue for a job on this original.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod lambda;
 mod long_run;
 mod object_lambda;
 mod package;
+mod policy;
 mod program;
 mod proxy;
 mod purge;

@@ -264,6 +264,11 @@ export function canonicalPairs(options) {
   const given = read(options);
   // What a preset says is known to the server alone, so nothing is a default.
   const isOpen = given.preset !== undefined;
+  // Of a preset that is repeated the last one counts.
+  if (isOpen) {
+    const names = given.preset.split(',').map((name) => name.trim());
+    given.preset = names.filter((name, index) => names.lastIndexOf(name) === index).join(',');
+  }
   if (!isOpen) {
     multiply(given);
     fold(given);

@@ -76,6 +76,27 @@ export interface TransformOptions {
    */
   crop?: (string & {}) | number | readonly number[];
   /**
+   * Most columns of the output, with all that is around the picture, in device pixels. What would be wider is made smaller as a whole.
+   *
+   * Takes a whole number from 1 to 16383.
+   * @default off
+   */
+  max_w?: number | `${number}`;
+  /**
+   * Most rows of the output, as max_w.
+   *
+   * Takes a whole number from 1 to 16383.
+   * @default off
+   */
+  max_h?: number | `${number}`;
+  /**
+   * Most pixels of the output, as max_w.
+   *
+   * Takes a whole number from 1 to 268402689.
+   * @default off
+   */
+  max_pixels?: number | `${number}`;
+  /**
    * Cuts a border whose samples differ by no more than this from the top left pixel.
    *
    * Takes a whole number from 0 to 255.
@@ -354,9 +375,9 @@ export interface TransformOptions {
    */
   v?: (string & {}) | number | readonly number[];
   /**
-   * A named set of parameters from the configuration; explicit ones win over it.
+   * Named sets of parameters from the configuration. Of several, later ones win over earlier ones, and explicit parameters over all.
    *
-   * Takes the name of a preset in the configuration.
+   * Takes up to 8 names of presets in the configuration, with commas between.
    * @default none
    */
   preset?: (string & {}) | number | readonly number[];

@@ -10,6 +10,9 @@ export const PARAMETERS = {
   "gravity": {"aliases":[],"type":"text","form":"center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, face, faces, auto, or X,Y with both from 0 to 1","default":"center"},
   "zoom": {"aliases":[],"type":"number","min":1,"max":10,"default":"1"},
   "crop": {"aliases":[],"type":"text","form":"X,Y,W,H or W,H as whole pixels, or all of them as fractions from 0 to 1 of which at least one has a decimal point","default":"the whole picture"},
+  "max_w": {"aliases":[],"type":"integer","min":1,"max":16383,"default":"off"},
+  "max_h": {"aliases":[],"type":"integer","min":1,"max":16383,"default":"off"},
+  "max_pixels": {"aliases":[],"type":"integer","min":1,"max":268402689,"default":"off"},
   "trim": {"aliases":[],"type":"integer","min":0,"max":255,"default":"off"},
   "rotate": {"aliases":[],"type":"angle","min":-360,"max":360,"default":"0"},
   "flip": {"aliases":[],"type":"choice","values":["none","h","v","hv"],"default":"none"},
@@ -48,5 +51,5 @@ export const PARAMETERS = {
   "showExif": {"aliases":[],"type":"bool","default":"false"},
   "info": {"aliases":[],"type":"bool","default":"false"},
   "v": {"aliases":[],"type":"text","form":"up to 64 characters","default":"none"},
-  "preset": {"aliases":[],"type":"text","form":"the name of a preset in the configuration","default":"none"},
+  "preset": {"aliases":[],"type":"text","form":"up to 8 names of presets in the configuration, with commas between","default":"none"},
 };

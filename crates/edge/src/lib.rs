@@ -54,6 +54,8 @@ mod event;
 #[cfg(feature = "functions")]
 pub mod functions;
 mod keys;
+#[cfg(feature = "viewer-request")]
+mod limits;
 #[cfg(feature = "origin-request")]
 mod origin_request;
 #[cfg(feature = "origin-response")]

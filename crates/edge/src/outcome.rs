@@ -10,6 +10,8 @@ pub struct Outcome {
     pub action: Action,
     /// The reason, for the operator only: it may contain claims, rules and origins.
     pub why: String,
+    /// The stable code of the problem, if the response is one.
+    pub code: Option<&'static str>,
     /// A key set that should be fetched: with it, the same event may be decided differently.
     #[cfg(feature = "viewer-request")]
     pub refresh: Option<crate::auth::Refresh>,
@@ -35,13 +37,14 @@ impl Outcome {
     }
 
     pub(crate) fn refuse(problem: &Problem, request: &Request, why: impl Into<String>) -> Self {
-        Self::respond(problem.response(&request.method), why)
+        Self { code: Some(problem.code), ..Self::respond(problem.response(&request.method), why) }
     }
 
     fn new(action: Action, why: String) -> Self {
         Self {
             action,
             why,
+            code: None,
             #[cfg(feature = "viewer-request")]
             refresh: None,
         }

@@ -1,5 +1,7 @@
 //! Error responses: problem JSON (RFC 9457) with a stable `code`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::event::{Headers, Response};
@@ -14,14 +16,43 @@ pub struct Problem {
     /// The status of the response.
     pub status: u16,
     /// One sentence about this error.
-    pub detail: &'static str,
+    pub detail: Cow<'static, str>,
     /// The stable code of the problem.
     pub code: &'static str,
+    /// The parameter that is to blame.
+    #[cfg(feature = "viewer-request")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<Blamed>,
+}
+
+/// A parameter that is to blame, as the origin's own problems tell it.
+#[cfg(feature = "viewer-request")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Blamed {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    allowed: String,
 }
 
 impl Problem {
     pub(crate) const fn new(status: u16, code: &'static str, detail: &'static str) -> Self {
-        Self { kind: "about:blank", title: reason_phrase(status), status, detail, code }
+        Self {
+            kind: "about:blank",
+            title: reason_phrase(status),
+            status,
+            detail: Cow::Borrowed(detail),
+            code,
+            #[cfg(feature = "viewer-request")]
+            parameter: None,
+        }
+    }
+
+    /// The same with the parameter that the limits do not permit.
+    #[cfg(feature = "viewer-request")]
+    pub(crate) fn blaming(self, bad: &crate::limits::NotPermitted) -> Self {
+        let crate::limits::NotPermitted { name, value, allowed } = bad.clone();
+        Self { detail: Cow::Owned(bad.to_string()), parameter: Some(Blamed { name, value, allowed }), ..self }
     }
 
     /// The response to a request with this method. It must not be cached.

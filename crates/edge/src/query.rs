@@ -45,6 +45,16 @@ impl Query {
         parsed
     }
 
+    /// The same with the version that another query names.
+    #[cfg(feature = "viewer-request")]
+    pub(crate) fn at_version_of(mut self, other: &Self) -> Self {
+        if let Some(version) = other.get(VERSION) {
+            let at = self.0.partition_point(|(name, _)| *name < VERSION);
+            self.0.insert(at, (VERSION, version.to_owned()));
+        }
+        self
+    }
+
     /// Whether only the original, or a revision of it, is requested.
     #[must_use]
     pub fn is_original(&self) -> bool {

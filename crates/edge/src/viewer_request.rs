@@ -1,14 +1,15 @@
 //! The viewer-request function, before the cache: authorisation and canonicalization.
 //!
-//! An allowed request is forwarded with path and query in canonical form, a canonical `Accept` and without credentials;
-//! otherwise the function responds with an error. Invariants: the request that is forwarded is exactly the one that was
-//! authorised, and equivalent requests become equal.
+//! An allowed request is forwarded with path and query in canonical form, within the limits, with a canonical `Accept` and
+//! without credentials; otherwise the function responds with an error. Invariants: the request that is forwarded is exactly
+//! the one that was authorised, and equivalent requests become equal.
 
 use crate::accept;
 use crate::auth::{Attempt, Denial, DenialKind, Verdict};
 use crate::config::{Config, Mode};
 use crate::event::{Cf, Request};
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::path::{MAX_LENGTH, PathError, ViewerPath};
 use crate::problem::Problem;
@@ -22,6 +23,7 @@ const NOT_FOUND: Problem = Problem::new(404, "not_found", "Image not found.");
 const UNAUTHORIZED: Problem = Problem::new(401, "unauthorized", "A valid token is required.");
 const EXPIRED: Problem = Problem::new(401, "token_expired", "The token has expired.");
 const FORBIDDEN: Problem = Problem::new(403, "forbidden", "Access denied.");
+const NOT_PERMITTED: Problem = Problem::new(403, "not_permitted", "The limits of this path do not permit a parameter.");
 const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "A valid URL signature is required.");
 const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
 
@@ -31,7 +33,14 @@ pub(crate) const PROBLEMS: [&Problem; 9] =
     [&METHOD, &BAD_PATH, &TOO_LONG, &NOT_FOUND, &UNAUTHORIZED, &EXPIRED, &FORBIDDEN, &URL_UNSIGNED, &URL_EXPIRED];
 
 /// Endpoints for the operators of a server, which are used directly and never through the CDN.
-pub(crate) const OPERATORS_PATHS: [&str; 2] = ["/healthz", "/metrics"];
+pub(crate) const OPERATORS_PATHS: [&str; 3] = ["/healthz", "/metrics", "/readyz"];
+
+/// An authorised request.
+struct Judged<'a> {
+    why: String,
+    /// What may be asked for, unless a signature lifts that.
+    limits: Option<&'a Limits>,
+}
 
 /// Authorises a client's request and canonicalizes it.
 ///
@@ -53,7 +62,7 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         return Outcome::refuse(&NOT_FOUND, request, "operators' endpoints are not available through the CDN");
     }
     let query = config.query(&request.querystring);
-    let judge = |shown: &ViewerPath, its_path: &str, subject: &str| -> Result<String, Outcome> {
+    let judge = |shown: &ViewerPath, its_path: &str, subject: &str| -> Result<Judged<'_>, Outcome> {
         let (index, plain, loose) = match select(&config.access.rules, shown) {
             Selection::Rule { index, plain, loose } => (index, plain, loose),
             Selection::None => {
@@ -68,13 +77,20 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
         // The signature covers the whole request, whichever of its pictures the rule concerns.
         let attempt = Attempt { request, path: &path, query: &query, rule, plain: &plain, loose: &loose };
         let heading = format!("rules[{index}] `{}`", rule.pattern.text());
+        let limits = &config.access.limits[index];
         match attempt.judge(config, &keys.auth, now) {
-            Verdict::Allowed { why } => Ok(format!("{heading} allows {subject} by {why}")),
+            Verdict::Allowed { why } => {
+                let is_lifted = limits.lifted_by_signature && attempt.is_signed(&keys.auth, now);
+                Ok(Judged {
+                    why: format!("{heading} allows {subject} by {why}"),
+                    limits: Some(limits).filter(|_| !is_lifted),
+                })
+            }
             Verdict::Denied(denial) => Err(refuse(request, rule, denial, &heading)),
         }
     };
-    let mut why = match judge(&path, "this path", "it") {
-        Ok(why) => why,
+    let Judged { mut why, limits } = match judge(&path, "this path", "it") {
+        Ok(judged) => judged,
         Err(outcome) => return outcome,
     };
     // A client that sees the picture also sees its overlay.
@@ -84,10 +100,17 @@ pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcom
             Err(error) => return Outcome::refuse(&BAD_PATH, request, format!("the overlay: {error}")),
         };
         match judge(&overlay, "the overlay's path", "its overlay") {
-            Ok(also) => why = format!("{why}; {also}"),
+            Ok(also) => why = format!("{why}; {}", also.why),
             Err(outcome) => return outcome,
         }
     }
+    let query = match limits.map(|limits| limits.apply(&request.querystring)) {
+        None => query,
+        Some(Ok(limited)) => limited.at_version_of(&query),
+        Some(Err(bad)) => {
+            return Outcome::refuse(&NOT_PERMITTED.blaming(&bad), request, format!("{why}, but {bad}"));
+        }
+    };
     let canonical = canonical_request(request, &path, &query);
     // The one form of encoding is up to three times as long, and CloudFront fails on what is too long.
     if canonical.uri.len() + "?".len() + canonical.querystring.len() > MAX_LENGTH {
@@ -128,5 +151,6 @@ fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outc
     }
     let mut outcome = Outcome::respond(response, format!("{heading} denies it: {}", denial.why));
     outcome.refresh = denial.refresh;
+    outcome.code = Some(problem.code);
     outcome
 }

@@ -22,6 +22,14 @@ fn config() -> Value {
             {"path": "/press/*", "allow": ["token", "signed-url"]},
             {"path": "/signed/*", "allow": ["signed-url"]},
             {"path": "/closed/*.jpg", "allow": ["jwt"]},
+            {
+                "path": "/limited/*", "allow": ["public"],
+                "limits": {
+                    "presets_only": true, "parameters": ["w", "h", "q", "dpr", "format"], "widths": [320, 640], "on_other": "snap",
+                    "dprs": [1, 1.5], "formats": ["webp", "auto"], "max_pixels": 1000000, "lifted_by_signature": true,
+                },
+            },
+            {"path": "/marked/*", "allow": ["public"], "limits": {"force": "blur=2", "default_preset": "base"}},
             {"path": "/", "allow": ["public"]},
             {"path": "/public/*", "allow": ["public"], "s_maxage": 600, "stale_while_revalidate": 60},
         ],
@@ -157,6 +165,16 @@ fn viewer_calls() -> Vec<Value> {
     }
     let sign = |path, expires| sign_url(path, expires, SECRET.as_bytes()).unwrap();
     for url in [
+        "/limited/a.jpg".to_owned(),
+        "/limited/a.jpg?w=400&h=300&utm=1".to_owned(),
+        "/limited/a.jpg?preset=card,card&w=0200.4&dpr=1.2".to_owned(),
+        "/limited/a.jpg?w=200&blur=3".to_owned(),
+        "/limited/a.jpg?f=png&w=x".to_owned(),
+        "/limited/a.jpg?f=png".to_owned(),
+        sign("/limited/a.jpg?w=399&blur=3&f=png", NOW + 1),
+        sign("/limited/a.jpg?w=399&blur=3&f=png", NOW),
+        "/marked/a.jpg?blur=9&fit=inside".to_owned(),
+        "/marked/a.jpg?preset=other&w=3".to_owned(),
         sign("/signed/a b.jpg?w=300", NOW + 1),
         sign("/signed/a.jpg", NOW),
         sign("/press/a.jpg", NOW + 1),

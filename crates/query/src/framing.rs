@@ -21,11 +21,43 @@ pub struct Framing {
     pub extend: Extend,
     /// The radii of the corners.
     pub radius: Option<Radius>,
+    /// How large the output may be, with everything around the picture.
+    pub bounds: Bounds,
 }
 
 impl Default for Framing {
     fn default() -> Self {
-        Self { ratio: None, zoom: Hundredths::ONE, padding: Padding::NONE, extend: Extend::Color, radius: None }
+        let (padding, bounds) = (Padding::NONE, Bounds::default());
+        Self { ratio: None, zoom: Hundredths::ONE, padding, extend: Extend::Color, radius: None, bounds }
+    }
+}
+
+/// The largest output. What would be larger is made smaller as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Bounds {
+    /// Most columns.
+    pub width: Option<u32>,
+    /// Most rows.
+    pub height: Option<u32>,
+    /// Most pixels.
+    pub pixels: Option<u32>,
+}
+
+impl Bounds {
+    /// Whether an output of this size is within the bounds.
+    pub fn hold(self, width: f64, height: f64) -> bool {
+        self.factor(width, height) >= 1.0
+    }
+
+    /// What the sides of an output of this size have to be multiplied with to come within the bounds; at least 1 where
+    /// they are.
+    pub fn factor(self, width: f64, height: f64) -> f64 {
+        let factors = [
+            self.width.map(|most| f64::from(most) / width),
+            self.height.map(|most| f64::from(most) / height),
+            self.pixels.map(|most| (f64::from(most) / (width * height)).sqrt()),
+        ];
+        factors.into_iter().flatten().fold(f64::INFINITY, f64::min)
     }
 }
 

@@ -220,6 +220,13 @@ parameters! {
                point",
     }, "the whole picture",
         "The area to take from the upright original, before anything else; gravity says where one without X,Y lies.";
+    max_w "max_w": SIDE, "off",
+        "Most columns of the output, with all that is around the picture, in device pixels. What would be wider is made \
+         smaller as a whole.";
+    max_h "max_h": SIDE, "off",
+        "Most rows of the output, as max_w.";
+    max_pixels "max_pixels": Kind::Integer { min: 1, max: MAX_SIDE * MAX_SIDE }, "off",
+        "Most pixels of the output, as max_w.";
     trim "trim": Kind::Integer { min: 0, max: 255 }, "off",
         "Cuts a border whose samples differ by no more than this from the top left pixel.";
     rotate "rotate": Kind::Angle { min: -360, max: 360 }, "0",
@@ -310,8 +317,9 @@ parameters! {
     v "v": Kind::Text { form: "up to 64 characters" }, "none",
         "Any text. It changes nothing in the picture but is part of the cache's key, so a new value is a new picture \
          everywhere, and Cache-Control says immutable.";
-    preset "preset": Kind::Text { form: "the name of a preset in the configuration" }, "none",
-        "A named set of parameters from the configuration; explicit ones win over it.";
+    preset "preset": Kind::Text { form: "up to 8 names of presets in the configuration, with commas between" }, "none",
+        "Named sets of parameters from the configuration. Of several, later ones win over earlier ones, and explicit \
+         parameters over all.";
 }
 
 /// The whole grammar as one document, for the edge, infrastructure and documentation.

@@ -18,7 +18,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-pub use framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
+pub use framing::{Angle, Bounds, Extend, Framing, Padding, Radius, Ratio};
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
 pub use ignored::{IgnoredName, ignored_names, nearest};
 pub use overlay::{Length, Overlay, OverlayKey};
@@ -26,7 +26,7 @@ pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
     Anchor, Color, Colorspace, Crop, Fit, Flip, Focus, FormatChoice, Gravity, Hundredths, Metadata, Revision, Share,
-    named_colors,
+    named_colors, whole_number,
 };
 
 use grammar::RawParameters;
@@ -79,12 +79,45 @@ impl BadParameter {
 /// # Errors
 /// [`BadParameter`] for the first parameter, in the order of the grammar, with an invalid value.
 pub fn parse(query: &str, presets: &Presets) -> Result<Transform, BadParameter> {
-    let raw = RawParameters::read(query);
-    let Some(name) = raw.preset().value.map(str::trim) else { return Transform::from_raw(&raw) };
-    match presets.get(name) {
-        Some(preset) => Transform::from_raw(&raw.or(RawParameters::read(preset))),
-        None => Err(raw.preset().bad(allowed_presets(presets))),
+    let mut raw = RawParameters::read(query);
+    let Some(names) = raw.preset().value else { return Transform::from_raw(&raw) };
+    let named: Option<Vec<&String>> = names_of_presets(names).into_iter().map(|name| presets.get(name)).collect();
+    let Some(named) = named.filter(|named| (1..=MAX_PRESETS).contains(&named.len())) else {
+        return Err(raw.preset().bad(allowed_presets(presets)));
+    };
+    // The first that has a value for a parameter is the one that counts.
+    for preset in named.into_iter().rev() {
+        let preset = RawParameters::read(preset);
+        let bounds = [
+            tighter(&raw.max_w, &preset.max_w),
+            tighter(&raw.max_h, &preset.max_h),
+            tighter(&raw.max_pixels, &preset.max_pixels),
+        ];
+        raw = raw.or(preset);
+        let [max_w, max_h, max_pixels] = bounds;
+        (raw.max_w, raw.max_h, raw.max_pixels) =
+            (max_w.or(raw.max_w), max_h.or(raw.max_h), max_pixels.or(raw.max_pixels));
     }
+    Transform::from_raw(&raw)
+}
+
+/// Most presets of one query.
+pub const MAX_PRESETS: usize = 8;
+
+/// The smaller of two bounds, so that a URL cannot lift those of a preset; none if there are no two.
+fn tighter(one: &Option<String>, other: &Option<String>) -> Option<String> {
+    let smallest = whole_number(one.as_deref()?.trim())?.min(whole_number(other.as_deref()?.trim())?);
+    Some(smallest.to_string())
+}
+
+/// The names in a value of `preset`. Of one that is repeated the last one counts, since it wins over what is between.
+fn names_of_presets(value: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in value.split(',').map(str::trim) {
+        names.retain(|earlier| *earlier != name);
+        names.push(name);
+    }
+    names
 }
 
 /// The known parameters of a query, sorted by name, in a form that equivalent queries share. A cache can use it as a
@@ -96,13 +129,18 @@ pub fn canonical_pairs(query: &str) -> Vec<(&'static str, String)> {
     let raw = RawParameters::read(query);
     match Transform::from_raw(&raw) {
         Ok(transform) if raw.preset().value.is_none() => transform.canonical_pairs(),
-        _ => raw.into_pairs(),
+        _ => {
+            let preset = raw.preset().value.map(|names| names_of_presets(names).join(","));
+            RawParameters { preset, ..raw }.into_pairs()
+        }
     }
 }
 
-/// The preset that a query names, whether it exists or not.
-pub fn preset_name(query: &str) -> Option<String> {
-    RawParameters::read(query).preset().value.map(|name| name.trim().to_owned())
+/// The presets that a query names, whether there are such or not.
+pub fn preset_names(query: &str) -> Vec<String> {
+    let raw = RawParameters::read(query);
+    let names = raw.preset().value.map(names_of_presets).unwrap_or_default();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn allowed_presets(presets: &Presets) -> String {
@@ -110,7 +148,10 @@ fn allowed_presets(presets: &Presets) -> String {
         return "the name of a preset, and none is configured".to_owned();
     }
     let names: Vec<_> = presets.keys().map(String::as_str).collect();
-    format!("one of {}", names.join(", "))
+    match names.as_slice() {
+        [only] => format!("one of {only}"),
+        several => format!("one of {}, or up to {MAX_PRESETS} of them with commas between", several.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -358,6 +358,30 @@ fn explicit_parameters_win_over_a_preset() {
     assert_eq!(text("preset=big").unwrap_err().allowed, "one of mark, thumb");
 }
 
+#[test]
+fn several_presets_are_merged_from_left_to_right() {
+    let presets = [("card", "w=200&fit=cover&max_w=500"), ("dark", "brightness=0.5&w=300"), ("small", "max_w=100")];
+    let presets: Presets = presets.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    let table = [
+        ("preset=card,dark", Ok("brightness=0.5&fit=cover&max_w=500&w=300")),
+        ("preset=dark,card", Ok("brightness=0.5&fit=cover&max_w=500&w=200")),
+        ("preset=card,+dark,card", Ok("brightness=0.5&fit=cover&max_w=500&w=200")),
+        ("w=9&preset=dark,card", Ok("brightness=0.5&fit=cover&max_w=500&w=9")),
+        // No bound lifts another.
+        ("preset=small,card&max_w=400", Ok("fit=cover&max_w=100&w=200")),
+        ("preset=card&max_w=50", Ok("fit=cover&max_w=50&w=200")),
+        ("preset=card,", Err("one of card, dark, small, or up to 8 of them with commas between")),
+        ("preset=card,big", Err("one of card, dark, small, or up to 8 of them with commas between")),
+    ];
+    for (query, expected) in table {
+        let text = parse(query, &presets).map(|transform| transform.canonical());
+        assert_eq!(text.as_deref().map_err(|bad| bad.allowed.as_str()), expected, "{query}");
+    }
+    assert_eq!(preset_names("preset=a,b,+a&preset=c,,b"), ["c", "", "b"]);
+    let many: Presets = (0..9).map(|number| (number.to_string(), String::new())).collect();
+    assert!(parse("preset=0,1,2,3,4,5,6,7", &many).is_ok() && parse("preset=0,1,2,3,4,5,6,7,8", &many).is_err());
+}
+
 /// A value for this parameter, valid or nearly so.
 fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
     match parameter.kind {

@@ -1,6 +1,6 @@
 //! The validated request: the requested processing, independent of spelling, aliases and defaults.
 
-use super::framing::{Angle, Extend, Framing, Padding, Radius, Ratio};
+use super::framing::{Angle, Bounds, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
 use super::overlay::{self, Length, Overlay, OverlayKey};
 use super::redaction::{Hidden, RedactMode, Redaction};
@@ -233,6 +233,11 @@ impl Transform {
                 radius: in_device_pixels(raw, raw.radius().parsed(Radius::parse)?.flatten(), "radius", |radius| {
                     radius.times(dpr)
                 })?,
+                bounds: Bounds {
+                    width: raw.max_w().integer()?,
+                    height: raw.max_h().integer()?,
+                    pixels: raw.max_pixels().integer()?,
+                },
             },
             effects: Effects {
                 brightness: raw.brightness().number()?.unwrap_or(one),
@@ -338,6 +343,9 @@ impl Transform {
             pad: shown(unless(framing.padding, Padding::NONE)),
             extend: shown(unless(framing.extend, Extend::Color).map(Extend::name)),
             radius: shown(framing.radius),
+            max_w: shown(framing.bounds.width),
+            max_h: shown(framing.bounds.height),
+            max_pixels: shown(framing.bounds.pixels),
             bg: shown(self.background),
             format: shown(output.format.map(FormatChoice::name)),
             colorspace: shown(unless(self.colorspace, Colorspace::Srgb).map(Colorspace::name)),

@@ -173,8 +173,14 @@ impl Hundredths {
         u32::try_from((u64::from(whole) * u64::from(self.0) + 50) / 100).ok().map(|product| product.max(1))
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Reads a decimal number such as `1.5`, rounded to hundredths; no sign and no exponent.
+    pub fn parse(text: &str) -> Option<Self> {
         decimal::<2>(text).map(Self)
+    }
+
+    /// The number of hundredths.
+    pub const fn units(self) -> u32 {
+        self.0
     }
 }
 
@@ -452,7 +458,7 @@ pub(super) fn decimals<const PLACES: usize>(units: u32) -> String {
 }
 
 /// Parses a whole number; decimals are rounded, half up.
-pub(super) fn whole_number(text: &str) -> Option<u32> {
+pub fn whole_number(text: &str) -> Option<u32> {
     decimal::<0>(text)
 }
 

@@ -48,7 +48,7 @@ use image_origin_codec::{
 };
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{
-    Anchor, Color, Colorspace, Crop, Effects, Focus, Gravity, Hidden, Metadata, Output, Redaction, Transform,
+    Anchor, Color, Colorspace, Crop, Effects, Focus, Framing, Gravity, Hidden, Metadata, Output, Redaction, Transform,
 };
 use output::{Attempt, Choice, EncodeRequest, Finish};
 use overlay::Placed;
@@ -610,8 +610,9 @@ impl Picture<'_> {
     /// The same with framing applied.
     fn framed(self) -> Result<Framed, codec::Error> {
         let (Render { transform, work, .. }, budget, canvas) = (self.render, self.budget, self.plan.canvas);
+        let framing = Framing { radius: self.plan.radius, ..transform.framing };
         let (raster, space) = self.with_effects()?;
-        let (raster, canvas) = frame::framed(raster, canvas, &transform.framing, budget, work)?;
+        let (raster, canvas) = frame::framed(raster, canvas, &framing, budget, work)?;
         Ok(Framed { raster, space, canvas })
     }
 

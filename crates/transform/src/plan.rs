@@ -6,7 +6,9 @@
 use super::Error;
 use super::tilt::{self, Angle, Tilt};
 use image_origin_codec::{Area, Orientation};
-use image_origin_query::{Anchor, Crop, Fit, Flip, Gravity, MAX_SIDE, Padding, Ratio, TargetBox, Transform};
+use image_origin_query::{
+    Anchor, Crop, Fit, Flip, Framing, Gravity, MAX_SIDE, Padding, Radius, Ratio, TargetBox, Transform,
+};
 
 /// The properties of the stored picture, from its header.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Plan {
     pub tilt: Option<Tilt>,
     /// The padding of `fit=contain` and `pad`.
     pub canvas: Option<Canvas>,
+    /// How round the corners are.
+    pub radius: Option<Radius>,
 }
 
 impl Plan {
@@ -71,7 +75,8 @@ impl Plan {
             angle.map_or((field_width, field_height), |angle| angle.bounds(field_width, field_height));
         let zoom = transform.framing.zoom.get();
         let fitted = fit(turned_width / zoom, turned_height / zoom, transform);
-        let canvas = canvas(fitted, focus_of(transform.gravity), transform.framing.padding);
+        let Bounded { fitted, padding, radius } = bounded(fitted, &transform.framing);
+        let canvas = canvas(fitted, focus_of(transform.gravity), padding);
         let output = canvas.map_or(fitted.size, |canvas| (canvas.width.into(), canvas.height.into()));
         for (side, own) in [(output.0, turned_width), (output.1, turned_height)] {
             check_side(side, own, 1.0)?;
@@ -114,6 +119,7 @@ impl Plan {
             height: output_height,
             tilt,
             canvas,
+            radius,
         })
     }
 
@@ -273,6 +279,57 @@ fn fit_ratio(width: f64, height: f64, transform: &Transform) -> Fitted {
     Fitted { size, visible: (visible.0.min(width), visible.1.min(height)), canvas: size }
 }
 
+/// What was fitted, with what surrounds it, within the bounds of the output.
+struct Bounded {
+    fitted: Fitted,
+    padding: Padding,
+    radius: Option<Radius>,
+}
+
+/// Makes an output that is beyond the bounds smaller: the picture, its padding and its corners alike.
+fn bounded(fitted: Fitted, framing: &Framing) -> Bounded {
+    let Framing { padding, radius, bounds, .. } = *framing;
+    let output = |fitted: Fitted, padding: Padding| {
+        let across = f64::from(padding.left) + f64::from(padding.right);
+        let down = f64::from(padding.top) + f64::from(padding.bottom);
+        (fitted.canvas.0 + across, fitted.canvas.1 + down)
+    };
+    let (width, height) = output(fitted, padding);
+    let factor = bounds.factor(width, height);
+    if factor >= 1.0 {
+        return Bounded { fitted, padding, radius };
+    }
+    let smaller = |to_whole: fn(f64) -> f64| {
+        let side = |side: f64| to_whole(side * factor).max(1.0);
+        let pixels = |pixels: u32| to_whole(f64::from(pixels) * factor) as u32;
+        let Fitted { size, visible, canvas } = fitted;
+        let fitted = Fitted { size: (side(size.0), side(size.1)), visible, canvas: (side(canvas.0), side(canvas.1)) };
+        let Padding { top, right, bottom, left } = padding;
+        let padding = Padding { top: pixels(top), right: pixels(right), bottom: pixels(bottom), left: pixels(left) };
+        let radius = match radius {
+            Some(Radius::Pixels(radii)) => Some(radii.map(pixels)).filter(|radii| *radii != [0; 4]).map(Radius::Pixels),
+            other => other,
+        };
+        Bounded { fitted, padding, radius }
+    };
+    let nearest = smaller(f64::round);
+    let (width, height) = output(nearest.fitted, nearest.padding);
+    if bounds.hold(width, height) {
+        return nearest;
+    }
+    // Products of fractions may end just below a whole number.
+    let mut below = smaller(|side| (side + 1e-9).floor());
+    // A side of one pixel cannot become shorter, so the other one does.
+    let (width, height) = output(below.fitted, below.padding);
+    let most = bounds.pixels.map_or(f64::INFINITY, f64::from);
+    if width * height > most {
+        for side in [&mut below.fitted.canvas, &mut below.fitted.size] {
+            *side = (side.0.min(most).max(1.0), side.1.min(most).max(1.0));
+        }
+    }
+    below
+}
+
 /// The number of field pixels per output pixel, horizontally and vertically.
 fn shrink(width: f64, height: f64, target: TargetBox, transform: &Transform) -> (f64, f64) {
     let across = target.width().map(|w| width / f64::from(w));
@@ -382,6 +439,23 @@ mod tests {
             (4000, 3000, 1, "w=300&pad=10,20", (340, 245)),
             (4000, 3000, 1, "w=300&h=300&fit=contain&pad=1,2,3,4", (306, 304)),
             (4000, 3000, 1, "rotate=30", (4964, 4598)),
+            // Bounds.
+            (4000, 3000, 1, "max_w=1000", (1000, 750)),
+            (4001, 3000, 1, "max_w=1000", (1000, 750)),
+            (4000, 3000, 6, "max_w=1000&max_h=1000", (750, 1000)),
+            (400, 300, 1, "max_w=1000&max_h=1000&max_pixels=1000000", (400, 300)),
+            (4000, 3000, 1, "max_pixels=1000000", (1154, 866)),
+            (4000, 3000, 1, "max_pixels=120000", (400, 300)),
+            (100, 1000, 1, "w=300&enlarge=true&max_h=1000", (100, 1000)),
+            (4000, 3000, 1, "w=2000&h=2000&fit=cover&max_w=500", (500, 500)),
+            (4000, 3000, 1, "w=2000&h=1000&fit=contain&max_h=100", (200, 100)),
+            (4000, 3000, 1, "w=2000&h=100&fit=fill&max_w=500", (500, 25)),
+            (1000, 100, 1, "w=100&h=100&fit=outside&max_w=500", (500, 50)),
+            (4000, 3000, 1, "ar=1:1&max_pixels=10000", (100, 100)),
+            (4000, 3000, 1, "w=300&pad=50&max_w=200", (200, 163)),
+            (4000, 3000, 1, "rotate=90&max_w=300", (300, 400)),
+            (16_000, 1, 1, "max_pixels=100", (100, 1)),
+            (1, 16_000, 1, "max_h=100&max_pixels=7", (1, 7)),
             (4000, 3000, 1, "w=300&rotate=45", (300, 300)),
             (4000, 3000, 8, "h=300&rotate=90.01", (400, 300)),
             (4000, 3000, 1, "w=100&h=300&rotate=-30&fit=fill", (100, 300)),
@@ -435,6 +509,14 @@ mod tests {
     }
 
     #[test]
+    fn bounds_shrink_padding_and_corners_alike() {
+        let plan = plan(400, 400, 1, "pad=40,80&radius=20,0,10,1&max_w=140").unwrap();
+        assert_eq!(plan.output_size(), (140, 120));
+        assert_eq!((plan.width, plan.height, plan.radius), (100, 100, Some(Radius::Pixels([5, 0, 3, 0]))));
+        assert_eq!(plan.canvas, Some(Canvas { width: 140, height: 120, left: 20, top: 10 }));
+    }
+
+    #[test]
     fn a_crop_outside_and_an_endless_side_are_refused() {
         assert!(matches!(plan(100, 100, 1, "crop=100,0,1,1"), Err(Error::CropOutside { .. })));
         assert!(plan(1, 16_383, 1, "w=16383&enlarge=true").is_err());
@@ -451,16 +533,16 @@ mod tests {
             target in prop_oneof!["", "w=[1-9][0-9]{0,3}", "h=[1-9][0-9]{0,3}", "w=[1-9][0-9]{0,3}&h=[1-9][0-9]{0,3}"],
             fit in prop::sample::select(vec!["inside", "outside", "cover", "contain", "fill"]),
             rest in "(&crop=[0-9]{1,3},[0-9]{1,3},[1-9][0-9]{0,3},[1-9][0-9]{0,3})?(&rotate=(90|7|-33\\.5|179\\.99|45))?(&zoom=[1-9])?(&ar=[1-9]:[1-9])?(&pad=[0-9]{1,2})?(&flip=(h|v|hv))?(&enlarge=(1|0))?",
+            bounds in "(&max_w=[1-9][0-9]{2,3})?(&max_h=[1-9][0-9]{2,3})?(&max_pixels=[1-9][0-9]{4,6})?",
         ) {
-            let query = format!("{target}&fit={fit}{rest}");
-            if query.parse::<Transform>().is_err() {
-                return Ok(());
-            }
+            let query = format!("{target}&fit={fit}{rest}{bounds}");
+            let Ok(transform) = query.parse::<Transform>() else { return Ok(()) };
             let Ok(plan) = plan(width, height, exif, &query) else { return Ok(()) };
             let (out_width, out_height) = plan.output_size();
             // No side of a rotated picture is longer than its diagonal.
             let longest = MAX_SIDE.max(f64::from(width).hypot(height.into()).ceil() as u32);
             prop_assert!((1..=longest).contains(&out_width) && (1..=longest).contains(&out_height));
+            prop_assert!(transform.framing.bounds.hold(out_width.into(), out_height.into()));
             prop_assert!(plan.width <= out_width && plan.height <= out_height);
             for area in [plan.area, plan.field] {
                 prop_assert!(area.x >= -1e-6 && area.y >= -1e-6 && area.width > 0.0 && area.height > 0.0);

@@ -22,7 +22,7 @@ use lambda_http::{Context, Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use crate::front::{Delivery, InvalidationSettings, serve};
+use crate::front::{Delivery, InvalidationSettings, Policy, serve};
 use crate::origin::Origin;
 use crate::source::s3::Place;
 use crate::source::{OpenError, SourceSettings};
@@ -38,6 +38,8 @@ pub struct LambdaSettings {
     pub base_path: String,
     /// How responses are delivered.
     pub delivery: Delivery,
+    /// Access rules and limits for requests over HTTP; everything is public without them.
+    pub policy: Option<Arc<Policy>>,
     /// The settings of S3 for the responses of S3 Object Lambda.
     pub source: SourceSettings,
     /// Whom to tell of changed originals.
@@ -74,7 +76,8 @@ impl std::fmt::Debug for Originals {
 /// # Errors
 /// Any error of the runtime API.
 pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Result<(), Error> {
-    let router = serve::below(&settings.base_path, serve::router(origin.clone(), &settings.viewers));
+    let router = serve::policed(origin.clone(), &settings.viewers, settings.policy);
+    let router = serve::below(&settings.base_path, router);
     let door = Arc::new(http::Door::new(router, settings.delivery));
     let pending = Arc::<Pending>::default();
     let streaming = stream::Streaming::new(door.clone(), pending.clone(), origin.clone(), api.to_owned());
@@ -101,8 +104,7 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
             }
         }
     });
-    // As many events at a time as Lambda Managed Instances say in AWS_LAMBDA_MAX_CONCURRENCY; one where they are not.
-    Runtime::new(handler).layer(streaming).run_concurrent().await
+    Runtime::new(handler).layer(streaming).run().await
 }
 
 /// The deadlines of an invocation.

@@ -106,6 +106,11 @@ impl Attempt<'_> {
         Verdict::Denied(denial)
     }
 
+    /// Whether the URL has a valid signature, whatever the rule asks for.
+    pub(crate) fn is_signed(&self, keys: &AuthKeys, now: u64) -> bool {
+        matches!(self.signed_url(keys, now), Verdict::Allowed { .. })
+    }
+
     fn token(&self, config: &Config, keys: &AuthKeys) -> Verdict {
         let candidates = bearer::candidates(self.request, config.access.token.cookie.as_deref());
         match candidates.iter().find_map(|token| keys.token_name(token)) {

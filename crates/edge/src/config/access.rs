@@ -5,12 +5,23 @@ use serde::Deserialize;
 use super::Problems;
 #[cfg(feature = "viewer-request")]
 use crate::auth::AuthKeys;
+#[cfg(feature = "viewer-request")]
+use crate::limits::Limits;
+#[cfg(feature = "viewer-request")]
+pub(super) use crate::limits::RawLimits;
 use crate::rules::{CacheTimes, PathPattern, Rule};
+
+/// Only viewer-request applies limits.
+#[cfg(not(feature = "viewer-request"))]
+pub(super) type RawLimits = serde::de::IgnoredAny;
 
 /// The validated rules with the settings that they refer to.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) rules: Vec<Rule>,
+    /// What may be asked for under each rule, by its position.
+    #[cfg(feature = "viewer-request")]
+    pub(crate) limits: Vec<Limits>,
     pub(crate) token: TokenConfig,
     pub(crate) jwt: JwtConfig,
 }
@@ -29,6 +40,7 @@ pub(super) struct RawRule {
     s_maxage: Option<u32>,
     stale_while_revalidate: Option<u32>,
     stale_if_error: Option<u32>,
+    limits: Option<RawLimits>,
 }
 
 impl RawRule {
@@ -38,11 +50,25 @@ impl RawRule {
     }
 }
 
+/// Rules, limits, and what they refer to, as they are written.
+pub(super) struct RawAccess {
+    pub(super) rules: Vec<RawRule>,
+    pub(super) limits: Option<RawLimits>,
+    pub(super) token: TokenConfig,
+    pub(super) jwt: JwtConfig,
+}
+
 impl Access {
-    pub(super) fn check(rules: Vec<RawRule>, token: TokenConfig, jwt: JwtConfig, problems: &mut Problems) -> Self {
-        check_cookie("token.cookie", token.cookie.as_deref(), problems);
-        check_jwt(&jwt, problems);
-        Self { rules: check_rules(rules, &jwt, problems), token, jwt }
+    pub(super) fn check(raw: RawAccess, problems: &mut Problems) -> Self {
+        check_cookie("token.cookie", raw.token.cookie.as_deref(), problems);
+        check_jwt(&raw.jwt, problems);
+        Self {
+            #[cfg(feature = "viewer-request")]
+            limits: check_limits(raw.limits, &raw.rules, problems),
+            rules: check_rules(raw.rules, &raw.jwt, problems),
+            token: raw.token,
+            jwt: raw.jwt,
+        }
     }
 
     /// Checks the rules against the keys.
@@ -57,6 +83,12 @@ impl Access {
                 };
                 let field = format_args!("rules[{index}].allow");
                 problems.add(field, format_args!("`{}` lets nobody pass, for the keys have no {missing}", mode.name()));
+            }
+        }
+        for (index, limits) in self.limits.iter().enumerate() {
+            if limits.lifted_by_signature && keys.url_secrets().is_empty() {
+                let problem = "no signature lifts anything, for the keys have no url_secrets";
+                problems.add(format_args!("the limits of rules[{index}]: lifted_by_signature"), problem);
             }
         }
         for (index, issuer) in self.jwt.issuers.iter().enumerate() {
@@ -162,6 +194,17 @@ pub(crate) enum TokenUse {
 
 fn both_uses() -> Vec<TokenUse> {
     vec![TokenUse::Id, TokenUse::Access]
+}
+
+/// The limits of each rule: its own, or those of all rules that have none.
+#[cfg(feature = "viewer-request")]
+fn check_limits(general: Option<RawLimits>, rules: &[RawRule], problems: &mut Problems) -> Vec<Limits> {
+    let general = general.map(|limits| limits.check("limits", problems)).unwrap_or_default();
+    let limits = rules.iter().enumerate().map(|(index, rule)| match &rule.limits {
+        Some(own) => own.clone().check(&format!("rules[{index}].limits"), problems),
+        None => general.clone(),
+    });
+    limits.collect()
 }
 
 fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> Vec<Rule> {

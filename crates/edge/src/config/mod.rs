@@ -69,11 +69,32 @@ impl Config {
         problems.0
     }
 
+    /// The issuers whose tokens are only valid once their key sets have been fetched.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn unpackaged(&self, keys: &crate::Keys) -> Vec<&str> {
+        let issuers = self.access.jwt.issuers.iter().map(|issuer| issuer.issuer.as_str());
+        issuers.filter(|issuer| !keys.auth.has_packaged(issuer)).collect()
+    }
+
     /// The names of the cookies that may contain tokens.
     #[cfg(feature = "viewer-request")]
     #[must_use]
     pub fn cookies(&self) -> Vec<&str> {
         [&self.access.token.cookie, &self.access.jwt.cookie].into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// Whether there is a rule under which not everything may be asked for.
+    #[cfg(feature = "viewer-request")]
+    pub(crate) fn has_limits(&self) -> bool {
+        self.access.limits.iter().any(|limits| *limits != crate::limits::Limits::default())
+    }
+
+    /// The presets that limits name. Their parameters are the origin's to know.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn presets(&self) -> std::collections::BTreeSet<&str> {
+        self.access.limits.iter().flat_map(crate::limits::Limits::presets).collect()
     }
 
     /// Sets the domain of the transformer if the configuration leaves it to the distribution.
@@ -142,6 +163,8 @@ struct RawConfig {
     #[cfg(feature = "rules")]
     rules: Vec<access::RawRule>,
     #[cfg(feature = "rules")]
+    limits: Option<access::RawLimits>,
+    #[cfg(feature = "rules")]
     #[serde(default)]
     token: access::TokenConfig,
     #[cfg(feature = "rules")]
@@ -166,7 +189,9 @@ impl TryFrom<RawConfig> for Config {
         #[cfg(feature = "origin")]
         raw.origins.check(&mut problems);
         #[cfg(feature = "rules")]
-        let access = Access::check(raw.rules, raw.token, raw.jwt, &mut problems);
+        let access = access::RawAccess { rules: raw.rules, limits: raw.limits, token: raw.token, jwt: raw.jwt };
+        #[cfg(feature = "rules")]
+        let access = Access::check(access, &mut problems);
         if !problems.0.is_empty() {
             return Err(ConfigError(problems.0.join("; ")));
         }

@@ -48,6 +48,9 @@ pub fn unsupported(config: &Config, keys: &Keys) -> Vec<String> {
     if config.has_versions() {
         problems.push("versions: `versionId` is read by Lambda@Edge only".to_owned());
     }
+    if config.has_limits() {
+        problems.push("limits: they are applied by Lambda@Edge, and by servers without a CDN".to_owned());
+    }
     let origins = &config.origins;
     if origins.originals == Originals::Direct {
         problems.push("origins.originals: `direct` needs the origin-request function of Lambda@Edge".to_owned());
@@ -112,7 +115,7 @@ fn rules(config: &Config) -> Value {
         Value::from(row)
     };
     let issuer = |issuer: &IssuerConfig| json!({"issuer": issuer.issuer, "audiences": issuer.audiences});
-    let Access { rules, token, jwt } = &config.access;
+    let Access { rules, token, jwt, .. } = &config.access;
     json!({
         "rules": rules.iter().map(rule).collect::<Vec<_>>(),
         "token": token.cookie,
@@ -237,6 +240,7 @@ mod tests {
         let keys: Value = serde_json::from_str(include_str!("../../../../fixtures/jwt/keys.json")).unwrap();
         let written = json!({
             "rules": [{"path": "/*", "allow": ["jwt"]}],
+            "limits": {"presets_only": true},
             "jwt": {"issuers": [{"issuer": "a", "audiences": ["b"], "jwks_uri": "https://example.com/jwks"}]},
             "origins": {
                 "transformer": {"service": "none", "domain": "a.example.com"},
@@ -249,12 +253,13 @@ mod tests {
         assert_eq!(
             unsupported(&config, &keys),
             [
+                "limits: they are applied by Lambda@Edge, and by servers without a CDN",
                 "origins.originals: `direct` needs the origin-request function of Lambda@Edge",
                 "jwt.issuers[0] `a`: jwks_uri is for functions that can fetch, and CloudFront Functions cannot",
                 "jwt.issuers[0] `a`: the keys have ES256 and EdDSA and RS256, and CloudFront Functions verify HS256 only",
             ]
         );
-        assert!(matches!(store(&config, &keys), Err(StoreError::Unsupported(problems)) if problems.len() == 3));
+        assert!(matches!(store(&config, &keys), Err(StoreError::Unsupported(problems)) if problems.len() == 4));
     }
 
     #[test]
