@@ -225,7 +225,9 @@ settings! {
     /// Page at / that lists the pictures of the folder and demonstrates the parameters: on, off, or auto, which is for
     /// browsers on this machine while the server listens on a loopback address [default: auto; off in Lambda]
     playground: Playground = word, "WHEN", Playground;
-    /// How a Lambda function delivers responses; those to a load balancer are always buffered [default: streamed]
+    /// How a Lambda function delivers responses: streamed, also to REST APIs with the response transfer mode STREAM; buffered;
+    /// or auto, streamed to function URLs and buffered for REST APIs. Those to a load balancer are always buffered
+    /// [default: auto]
     lambda_delivery: Delivery = word, "HOW", Delivery;
     /// Id of the CloudFront distribution in which a Lambda function invalidates changed originals when it receives their
     /// messages [default: none]

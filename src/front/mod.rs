@@ -59,10 +59,12 @@ words! {
     /// How the responses of a Lambda function are delivered.
     #[derive(Default)]
     Delivery {
-        /// Streamed, for function URLs with the invoke mode `RESPONSE_STREAM`.
+        /// Streamed to function URLs with the invoke mode `RESPONSE_STREAM`, buffered for REST APIs.
         #[default]
+        Auto = "auto",
+        /// Streamed to REST APIs with the response transfer mode `STREAM`, too. Their events do not tell the mode.
         Streamed = "streamed",
-        /// Buffered as one document, for API Gateway and function URLs with the invoke mode `BUFFERED`.
+        /// Buffered as one document, for HTTP APIs and function URLs with the invoke mode `BUFFERED`.
         Buffered = "buffered",
     }
 }

@@ -199,6 +199,42 @@ fn documents_for_api_gateway_and_load_balancers_hold_the_same_answers() {
 }
 
 #[test]
+fn twelve_megabytes_are_streamed_to_a_rest_api() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("large.pgm"), large(12 << 20)).unwrap();
+    let source = folder.path().to_str().unwrap();
+    let mut rest = event("rest-api.json");
+    rest["path"] = "/large.pgm".into();
+    rest["httpMethod"] = "GET".into();
+    rest["queryStringParameters"] = Value::Null;
+    rest["multiValueQueryStringParameters"] = Value::Null;
+    let streamed = Function::start(&[("IMAGE_ORIGIN_SOURCE", source), ("IMAGE_ORIGIN_LAMBDA_DELIVERY", "streamed")]);
+    let answer = streamed.invoke(rest.clone()).streamed();
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/x-portable-anymap")));
+    assert!(answer.body == std::fs::read(folder.path().join("large.pgm")).unwrap(), "{} bytes", answer.body.len());
+    rest["path"] = "/missing.jpg".into();
+    let missing = streamed.invoke(rest.clone()).streamed();
+    assert_eq!((missing.status, &missing.json()["code"]), (404, &"not_found".into()));
+
+    // Where nothing is said, the integration is one that takes documents.
+    rest["path"] = "/large.pgm".into();
+    let buffered = Function::start(&[("IMAGE_ORIGIN_SOURCE", source)]).invoke(rest).buffered();
+    assert_eq!((buffered.status, &buffered.json()["code"]), (413, &"answer_too_large".into()));
+}
+
+#[test]
+fn managed_instances_answer_several_events_at_a_time() {
+    let function = over_fixtures(&[("AWS_LAMBDA_MAX_CONCURRENCY", "3")]);
+    let slow = "/photo.jpg?w=3000&h=3000&fit=fill&blur=100&format=webp&lossless";
+    function.send(request("GET", slow, &[]), Duration::from_secs(4));
+    for _ in 0..3 {
+        // One at a time, these would wait for that.
+        assert_eq!(get(&function, "/missing.jpg").status, 404);
+    }
+    assert_eq!(function.reply(Duration::from_secs(30)).streamed().status, 504, "the slow one comes last");
+}
+
+#[test]
 fn a_load_balancer_gets_no_more_than_it_takes() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("large.pgm"), large(1 << 20)).unwrap();

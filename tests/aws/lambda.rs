@@ -144,6 +144,11 @@ impl Function {
         reply
     }
 
+    /// Sends an event that has so much time, and does not wait.
+    pub(crate) fn send(&self, event: Value, time: Duration) {
+        self.events.blocking_send((event, time)).unwrap();
+    }
+
     /// The same for a listing, which names the bucket, as it comes from S3 and goes to S3.
     pub(crate) fn pass_on(&self, event: Value) -> Reply {
         let time = Duration::from_secs(30);

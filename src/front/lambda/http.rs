@@ -56,7 +56,11 @@ impl Door {
 
     /// Whether the response to this event is streamed.
     pub(super) fn streams(&self, event: &LambdaRequest) -> bool {
-        self.delivery == Delivery::Streamed && matches!(event, LambdaRequest::ApiGatewayV2(_))
+        match event {
+            LambdaRequest::ApiGatewayV2(_) => self.delivery != Delivery::Buffered,
+            LambdaRequest::ApiGatewayV1(_) => self.delivery == Delivery::Streamed,
+            _ => false,
+        }
     }
 
     /// The response as a stream.
@@ -216,7 +220,7 @@ fn fit(response: Response<Body>, most: u64) -> Response<Body> {
     }
     too_large(format!(
         "the answer has {length} bytes, and as this function answers with whole documents of {most} bytes, in which \
-         pictures are base64, {} fit; a function URL with response streaming has no such limit",
+         pictures are base64, {} fit; a function URL and a REST API with response streaming have no such limit",
         room / 4 * 3
     ))
 }

@@ -104,7 +104,8 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
             }
         }
     });
-    Runtime::new(handler).layer(streaming).run().await
+    // As many events at a time as Lambda Managed Instances say in AWS_LAMBDA_MAX_CONCURRENCY; one where they are not.
+    Runtime::new(handler).layer(streaming).run_concurrent().await
 }
 
 /// The deadlines of an invocation.

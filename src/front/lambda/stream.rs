@@ -63,6 +63,7 @@ impl<S> Layer<S> for Streaming {
 }
 
 /// The service that [`Streaming`] creates.
+#[derive(Clone)]
 pub(super) struct Streamed<S> {
     inner: S,
     sender: Arc<Sender>,
