@@ -607,7 +607,7 @@ fn check_endpoint(url: String) -> Result<String, ConfigError> {
 }
 
 /// What the setting `overlays` may be.
-const OVERLAYS: &str = "none, / for the whole source, or a folder such as overlays/";
+const OVERLAYS: &str = "expected none, / for the whole source, or a folder such as overlays/";
 
 /// Validates the folder of overlays, and removes the slashes at its ends.
 fn check_overlays(folder: &str) -> Result<Option<String>, ConfigError> {
@@ -635,7 +635,7 @@ fn check_presets(presets: Presets, overlays: Option<&str>) -> Result<Presets, Co
         let transform = query::parse(text, &Presets::new()).map_err(|error| bad(&setting, text, error))?;
         let is_allowed = |overlay: Overlay| overlays.is_some_and(|folder| overlay.key.is_below(folder));
         if !transform.overlay.is_none_or(is_allowed) {
-            return Err(bad(&setting, text, "an overlay below the folder that the setting overlays names"));
+            return Err(bad(&setting, text, "expected an overlay below the folder that the setting overlays names"));
         }
     }
     Ok(presets)

@@ -104,6 +104,6 @@ mod tests {
         });
         assert_eq!(check(&ListenAddress::Unix(path)), Ok(()));
         let error = check(&ListenAddress::Unix("/no/such".into())).unwrap_err();
-        assert!(error.message.contains("no answer from unix:/no/such"), "{error:?}");
+        assert!(error.message.contains("no response from unix:/no/such"), "{error:?}");
     }
 }

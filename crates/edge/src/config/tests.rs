@@ -47,7 +47,8 @@ fn a_good_configuration_is_taken() {
 #[test]
 fn the_documentation_lists_the_files_of_the_default() {
     let documentation = include_str!("../../../../docs/edge.md");
-    let listed = documentation.split_once("Where the setting is absent it is").unwrap().1.split_once(':').unwrap().0;
+    let listed =
+        documentation.split_once("with its location metadata. The default is").unwrap().1.split_once(':').unwrap().0;
     let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
     assert_eq!(Config::from_json(&good().to_string()).unwrap().origins().files, listed);
 }
