@@ -9,7 +9,9 @@
 #[path = "pictures/mod.rs"]
 mod pictures;
 
-use image_origin::codec::{self, Area, Channels, EncodeOptions, Format, Need, Raster, Work, avif, webp};
+use image_origin::codec::{
+    self, Area, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, avif, webp,
+};
 use image_origin::transform::Render;
 use pictures::BUDGET;
 
@@ -89,7 +91,7 @@ fn scores(photograph: &Raster, format: Format, qualities: &[u8]) -> Vec<f64> {
     let encoder = codec::encoder(format).expect("it is written");
     let score = |quality: &u8| {
         let encoding = EncodeOptions { quality: *quality, ..EncodeOptions::DEFAULT };
-        let bytes = encoder.encode(photograph, &encoding, BUDGET, &Work::unbounded()).expect("it is encoded");
+        let bytes = encoder.encode(photograph, &encoding, BUDGET, &Cancellation::unbounded()).expect("it is encoded");
         let decoded = decode(&bytes, format);
         let [expected, picture] = [photograph, &decoded].map(|raster| raster.samples().as_bytes());
         pictures::score(expected, picture, photograph.width(), photograph.height())
@@ -99,10 +101,10 @@ fn scores(photograph: &Raster, format: Format, qualities: &[u8]) -> Vec<f64> {
 
 fn decode(bytes: &[u8], format: Format) -> Raster {
     let decoder = codec::decoder(format).expect("it is read");
-    let header = decoder.probe(bytes, BUDGET, &Work::unbounded()).expect("it has a header");
+    let header = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()).expect("it has a header");
     let area = Area::whole(header.width, header.height);
-    let need = Need { area, scale: 1.0, budget: BUDGET, work: &Work::unbounded() };
-    let raster = decoder.decode(bytes, &need).expect("it is decoded").raster;
+    let options = DecodeOptions { area, scale: 1.0, budget: BUDGET, work: &Cancellation::unbounded() };
+    let raster = decoder.decode(bytes, &options).expect("it is decoded").raster;
     assert_eq!(raster.channels(), Channels::Rgb, "photographs have colours");
     raster
 }

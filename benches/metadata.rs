@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::Criterion;
-use image_origin::codec::Work;
+use image_origin::codec::Cancellation;
 use image_origin::metadata::{self, Keep};
 use image_origin::transform;
 
@@ -38,7 +38,7 @@ fn photograph() -> Vec<u8> {
 fn strip(criterion: &mut Criterion) {
     let plain = photograph();
     let with_exif = made_up();
-    let plan = |file: &[u8]| metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded());
+    let plan = |file: &[u8]| metadata::strip(&mut Cursor::new(file), Keep::None, &Cancellation::unbounded());
     let mut group = criterion.benchmark_group("strip a 12-megapixel JPEG");
     measure::bench(&mut group, "plan, nothing to remove", plain.len(), || plan(&plain));
     measure::bench(&mut group, "plan, Exif to remove", with_exif.len(), || plan(&with_exif));
@@ -56,8 +56,8 @@ fn memory() {
     let growth = growth(|| {
         let mut out = Vec::with_capacity(file.len());
         let mut source = Cursor::new(&file);
-        let written =
-            metadata::strip(&mut source, Keep::None, &Work::unbounded()).map(|plan| plan.write_to(source, &mut out));
+        let written = metadata::strip(&mut source, Keep::None, &Cancellation::unbounded())
+            .map(|plan| plan.write_to(source, &mut out));
         black_box((written.is_ok(), out));
     });
     match growth {
@@ -83,7 +83,7 @@ fn report(criterion: &mut Criterion) {
     let file = made_up();
     let mut group = criterion.benchmark_group("report");
     // Its segments, not its scan.
-    measure::bench(&mut group, "of a 12-megapixel JPEG", 64, || transform::report(&file, &Work::unbounded()));
+    measure::bench(&mut group, "of a 12-megapixel JPEG", 64, || transform::report(&file, &Cancellation::unbounded()));
     group.finish();
 }
 

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use image_origin::codec::{Budget, Work, decoder_for};
+use image_origin::codec::{Budget, Cancellation, decoder_for};
 use image_origin::metadata::{self, Keep};
 use image_origin::transform;
 
@@ -72,7 +72,7 @@ const CONTAINERS: [Maker; 8] = [
 
 /// All ways of reading a file's structure.
 fn read(file: &[u8]) {
-    let work = Work::unbounded();
+    let work = Cancellation::unbounded();
     let _ = black_box(transform::report(file, &work));
     let _ = black_box(metadata::carry(file, Keep::All, &work));
     let _ = black_box(metadata::strip(&mut Cursor::new(file), Keep::Copyright, &work));

@@ -182,7 +182,7 @@ impl From<codec::Error> for Problem {
             codec::Error::Unsupported(_) => Code::UnsupportedImage,
             codec::Error::Damaged { .. } => Code::DamagedImage,
             codec::Error::TooLarge { .. } => Code::ImageTooLarge,
-            codec::Error::Stopped(_) => Code::Deadline,
+            codec::Error::Cancelled(_) => Code::Deadline,
             codec::Error::Internal(reason) => {
                 tracing::error!(reason, "rendering a picture failed");
                 Code::Internal

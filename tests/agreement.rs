@@ -4,7 +4,7 @@
 use std::io::Cursor;
 use std::sync::LazyLock;
 
-use image_origin::codec::{Budget, Channels, EncodeOptions, Format, Raster, Samples, Work, encoder, sniff};
+use image_origin::codec::{Budget, Cancellation, Channels, EncodeOptions, Format, Raster, Samples, encoder, sniff};
 use image_origin::metadata::{self, Keep};
 use image_origin::transform::{self, Info, Render};
 use proptest::prelude::*;
@@ -20,10 +20,10 @@ type Told = (u32, u32, u8);
 
 /// What `info` tells, and that the report tells the same.
 fn told(bytes: &[u8], name: &str) -> Option<(Told, Info)> {
-    let work = Work::unbounded();
-    let info = Render::new(bytes).limits(BUDGET).work(work.clone()).inspect().ok()?;
+    let cancellation = Cancellation::unbounded();
+    let info = Render::new(bytes).limits(BUDGET).cancellation(cancellation.clone()).inspect().ok()?;
     let told = (info.width, info.height, info.orientation);
-    let report = transform::report(bytes, &work).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let report = transform::report(bytes, &cancellation).unwrap_or_else(|error| panic!("{name}: {error}"));
     let reported = (report.width, report.height, report.orientation);
     assert_eq!(reported, (Some(told.0), Some(told.1), told.2), "{name}: the report and info");
     Some((told, info))
@@ -38,7 +38,7 @@ fn of_pixels(info: Info) -> Info {
 fn agreed(bytes: &[u8], name: &str) -> Option<Told> {
     let (told_of_it, info) = told(bytes, name)?;
     for keep in [Keep::None, Keep::Copyright] {
-        let Ok(plan) = metadata::strip(&mut Cursor::new(bytes), keep, &Work::unbounded()) else { continue };
+        let Ok(plan) = metadata::strip(&mut Cursor::new(bytes), keep, &Cancellation::unbounded()) else { continue };
         let mut stripped = Vec::new();
         plan.write_to(Cursor::new(bytes), &mut stripped).unwrap();
         let told_of_stripped = told(&stripped, name).map(|(told, info)| (told, of_pixels(info)));
@@ -61,7 +61,7 @@ fn encoded(format: Format, lossless: bool, channels: Channels) -> Vec<u8> {
     let samples = (0..12 * 7 * channels.count() as u32).map(|i| (i * 5 % 251) as u8).collect();
     let raster = Raster::new(12, 7, channels, Samples::U8(samples)).unwrap();
     let encoding = EncodeOptions { quality: 80, lossless, ..EncodeOptions::DEFAULT };
-    encoder(format).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    encoder(format).unwrap().encode(&raster, &encoding, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
 }
 
 fn png(before: &[Vec<u8>], behind: &[Vec<u8>]) -> Vec<u8> {

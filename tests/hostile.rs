@@ -1,7 +1,7 @@
 //! Small files that claim a great deal, over HTTP: each is refused by what it claims, with a code that programs can rely
 //! on and a detail that names the claim, and nothing is allocated or decoded for it first.
 
-use image_origin::codec::{Budget, Channels, EncodeOptions, Format, Raster, Samples, Work, encoder};
+use image_origin::codec::{Budget, Cancellation, Channels, EncodeOptions, Format, Raster, Samples, encoder};
 use image_origin::config::Layer;
 use image_origin::source::Folder;
 
@@ -22,8 +22,10 @@ fn gif(canvas: [u16; 2], frames: usize) -> Vec<u8> {
 fn webp(canvas: [u32; 2], frames: usize) -> Vec<u8> {
     let pixel = Raster::new(1, 1, Channels::Rgb, Samples::U8(vec![1, 2, 3])).unwrap();
     let encoding = EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT };
-    let still =
-        encoder(Format::WebP).unwrap().encode(&pixel, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let still = encoder(Format::WebP)
+        .unwrap()
+        .encode(&pixel, &encoding, Budget::UNLIMITED, &Cancellation::unbounded())
+        .unwrap();
     let [width, height] = canvas.map(|side| (side - 1).to_le_bytes());
     let header = [&[0x02, 0, 0, 0], &width[..3], &height[..3]].concat();
     let frame = [&[0; 16], &still[12..]].concat();

@@ -11,7 +11,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use image_origin::codec::{Budget, Channels, EncodeOptions, Error, Format, Raster, Samples, Work, encoder};
+use image_origin::codec::{Budget, Cancellation, Channels, EncodeOptions, Error, Format, Raster, Samples, encoder};
 use image_origin::query::Transform;
 use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, OverlayFile, Render};
 
@@ -141,12 +141,12 @@ fn peak(original: &[u8], query: &str, memory: u64) -> Result<u64, u64> {
     let transform: Transform = query.parse().unwrap();
     let accepted = Accepted::from_header("image/avif,image/webp", &AUTO_FORMATS);
     let limits = Limits::from(Budget { pixels: 100_000_000, memory });
-    let work = Work::unbounded();
+    let cancellation = Cancellation::unbounded();
     let overlay = encoded(Format::Png, &photograph(600, 450, Channels::Rgba), LOSSLESS);
     let overlay = query.contains("overlay=").then_some(OverlayFile { bytes: &overlay, cache: None });
     match counted::peak(|| {
         let render = Render::new(original).transform(transform).overlay(overlay).accepted(accepted);
-        render.limits(limits).work(work).run()
+        render.limits(limits).cancellation(cancellation).run()
     }) {
         (peak, Ok(_)) => Ok(peak),
         (
@@ -208,13 +208,13 @@ const LOSSLESS: EncodeOptions = EncodeOptions { lossless: true, ..LOSSY };
 const PROGRESSIVE: EncodeOptions = EncodeOptions { progressive: true, ..LOSSY };
 
 fn encoded(format: Format, raster: &Raster, encoding: EncodeOptions) -> Vec<u8> {
-    encoder(format).unwrap().encode(raster, &encoding, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    encoder(format).unwrap().encode(raster, &encoding, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
 }
 
 /// Four frames in each of which other pixels change.
 fn animated(format: Format, width: u32, height: u32) -> Vec<u8> {
-    let work = Work::unbounded();
-    let mut writer = encoder(format).unwrap().animate(0, &LOSSY, Budget::UNLIMITED, &work).unwrap();
+    let cancellation = Cancellation::unbounded();
+    let mut writer = encoder(format).unwrap().animate(0, &LOSSY, Budget::UNLIMITED, &cancellation).unwrap();
     for frame in 0..4 {
         let mut picture = drawing(width, height);
         picture.samples_mut().iter_mut().skip(frame).step_by(7).for_each(|sample| *sample ^= 64);

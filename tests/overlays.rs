@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::common::{Response, Server, fixtures};
 use image_origin::config::Layer;
 use image_origin::origin::freshness;
-use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
+use image_origin::source::{BoxFuture, Folder, GetOptions, GetResult, Source, SourceError};
 
 /// A folder of originals of two people and of the house.
 fn originals() -> tempfile::TempDir {
@@ -170,21 +170,22 @@ struct Counting {
 }
 
 impl Source for Counting {
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+    fn open<'a>(&'a self, ask: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         Box::pin(async move {
             let is_overlay = ask.key.as_str().starts_with("overlays/");
-            let holds = ask.holds.map(str::to_owned);
+            let holds = ask.if_none_match.map(str::to_owned);
             let mut found = self.folder.open(ask).await?;
-            let (Found::Object(image_origin::source::Object { meta, .. }) | Found::Same(meta)) = &mut found;
+            let (GetResult::Object(image_origin::source::Object { meta, .. }) | GetResult::NotModified(meta)) =
+                &mut found;
             if !self.has_tags && is_overlay {
                 meta.etag = None;
             }
             // As a store does that compares.
             if holds.is_some() && holds == meta.etag {
-                found = Found::Same(meta.clone());
+                found = GetResult::NotModified(meta.clone());
             }
             if is_overlay {
-                let count = if matches!(found, Found::Same(_)) { &self.same } else { &self.sent };
+                let count = if matches!(found, GetResult::NotModified(_)) { &self.same } else { &self.sent };
                 count.fetch_add(1, Ordering::SeqCst);
             }
             Ok(found)

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method};
 use image_origin::config::Layer;
 use image_origin::origin::{Body, Origin, OriginRequest, OriginResponse, freshness};
 use image_origin::results::{ResultsFor, ResultsPlace};
-use image_origin::source::{Ask, BoxFuture, Folder, Found, Source, SourceError};
+use image_origin::source::{BoxFuture, Folder, GetOptions, GetResult, Source, SourceError};
 
 use crate::common::fixtures;
 
@@ -148,13 +148,13 @@ async fn a_store_that_is_damaged_or_gone_costs_nobody_an_answer() {
 struct Noted(Folder, &'static str, &'static str);
 
 impl Source for Noted {
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+    fn open<'a>(&'a self, ask: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         Box::pin(async {
             let found = self.0.open(ask).await?;
-            let Found::Object(mut object) = found else { panic!("a folder does not compare") };
+            let GetResult::Object(mut object) = found else { panic!("a folder does not compare") };
             object.meta.cache_control = Some(self.1.to_owned());
             object.meta.cache_tags = Some(self.2.to_owned());
-            Ok(Found::Object(object))
+            Ok(GetResult::Object(object))
         })
     }
 }

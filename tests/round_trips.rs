@@ -2,7 +2,7 @@
 //! difference where the encoding has no loss, and with a small one elsewhere.
 
 use image_origin::codec::{
-    Area, Budget, Channels, EncodeOptions, Format, Need, Raster, Samples, Work, decoder, encoder,
+    Area, Budget, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder, encoder,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -58,11 +58,11 @@ fn shown(raster: &Raster) -> Vec<[u8; 4]> {
 }
 
 fn round_trip(format: Format, raster: &Raster, encoding: &EncodeOptions) -> Raster {
-    let work = Work::unbounded();
-    let file = encoder(format).unwrap().encode(raster, encoding, Budget::UNLIMITED, &work).unwrap();
+    let cancellation = Cancellation::unbounded();
+    let file = encoder(format).unwrap().encode(raster, encoding, Budget::UNLIMITED, &cancellation).unwrap();
     let area = Area::whole(raster.width(), raster.height());
-    let need = Need { area, scale: 1.0, budget: Budget::UNLIMITED, work: &work };
-    let decoded = decoder(format).unwrap().decode(&file, &need).unwrap();
+    let options = DecodeOptions { area, scale: 1.0, budget: Budget::UNLIMITED, cancellation: &cancellation };
+    let decoded = decoder(format).unwrap().decode(&file, &options).unwrap();
     assert_eq!(decoded.flaw, None);
     decoded.raster
 }

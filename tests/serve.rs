@@ -11,7 +11,9 @@ use image_origin::config::Layer;
 use image_origin::front::serve::{metrics_router, router};
 use image_origin::front::{Connections, ViewerSettings};
 use image_origin::origin::{Origin, OriginRequest};
-use image_origin::source::{Ask, BoxFuture, Content, Folder, Found, Meta, Object, Source, SourceError};
+use image_origin::source::{
+    BoxFuture, Content, Folder, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError,
+};
 
 #[test]
 fn a_small_upright_picture_comes_out() {
@@ -138,7 +140,7 @@ fn originals_keep_their_pixels_and_orientation_and_nothing_else() {
         image_origin::container::orientation(
             &response.body,
             image_origin::codec::Format::Jpeg,
-            &image_origin::codec::Work::unbounded()
+            &image_origin::codec::Cancellation::unbounded()
         )
         .unwrap(),
         6
@@ -303,7 +305,7 @@ struct Slow {
 }
 
 impl Source for Slow {
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+    fn open<'a>(&'a self, ask: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         Box::pin(async {
             self.opened.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(self.delay).await;
@@ -445,7 +447,7 @@ fn metadata_is_kept_in_pictures_on_request() {
         image_origin::container::orientation(
             &turned.body,
             image_origin::codec::Format::Jpeg,
-            &image_origin::codec::Work::unbounded()
+            &image_origin::codec::Cancellation::unbounded()
         )
         .unwrap(),
         1
@@ -520,7 +522,7 @@ struct Gated {
 }
 
 impl Source for Gated {
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+    fn open<'a>(&'a self, ask: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         Box::pin(async {
             self.opened.fetch_add(1, Ordering::SeqCst);
             self.gate.acquire().await.unwrap().forget();
@@ -666,11 +668,12 @@ fn what_is_in_the_cache_is_answered_while_the_queue_is_full() {
 struct Streamed(Vec<u8>);
 
 impl Source for Streamed {
-    fn open<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+    fn open<'a>(&'a self, _: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         let pieces: Vec<_> = self.0.chunks(1 << 20).map(|piece| Ok(piece.to_vec().into())).collect();
-        let meta = Meta { etag: Some("t".to_owned()), length: Some(self.0.len() as u64), ..Meta::default() };
+        let meta =
+            ObjectMeta { etag: Some("t".to_owned()), length: Some(self.0.len() as u64), ..ObjectMeta::default() };
         let content = Content::Stream(Box::pin(futures_util::stream::iter(pieces)));
-        Box::pin(async { Ok(Found::Object(Object { meta, content })) })
+        Box::pin(async { Ok(GetResult::Object(Object { meta, content })) })
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use image_origin::codec::{self, Channels, EncodeOptions, Format, Raster, Samples, Work};
+use image_origin::codec::{self, Cancellation, Channels, EncodeOptions, Format, Raster, Samples};
 use image_origin::query::{FormatChoice, Transform};
 use image_origin::transform::{OverlayCache, OverlayFile, Render};
 use pictures::{BUDGET, ENCODING};
@@ -129,7 +129,7 @@ fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, 
         progressive: transform.output.progressive,
         ..EncodeOptions::DEFAULT
     };
-    timed(|| Ok(encoder.encode(&raster, &encoding, BUDGET, &Work::unbounded())?))
+    timed(|| Ok(encoder.encode(&raster, &encoding, BUDGET, &Cancellation::unbounded())?))
 }
 
 /// The output, the time on the clock, and that on the processor.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use image_origin::codec::{self, Budget, Channels, EncodeOptions, Format, Raster, Samples, Work};
+use image_origin::codec::{self, Budget, Cancellation, Channels, EncodeOptions, Format, Raster, Samples};
 
 /// Room for every picture here.
 pub(crate) const BUDGET: Budget = Budget { pixels: 100_000_000, memory: 2_000_000_000 };
@@ -90,7 +90,7 @@ fn rgb(width: u32, height: u32, samples: Vec<u8>) -> Raster {
 /// Encodes with the crate's own encoders.
 pub(crate) fn encoded(raster: &Raster, format: Format, encoding: EncodeOptions) -> Vec<u8> {
     let encoder = codec::encoder(format).expect("the format is written");
-    encoder.encode(raster, &encoding, BUDGET, &Work::unbounded()).expect("nothing stops it")
+    encoder.encode(raster, &encoding, BUDGET, &Cancellation::unbounded()).expect("nothing stops it")
 }
 
 /// The usual way to encode.

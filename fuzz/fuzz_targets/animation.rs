@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_codec::{Budget, Work, decoder_for};
+use image_origin_codec::{Budget, Cancellation, decoder_for};
 use image_origin_transform::{Limits, Render};
 use libfuzzer_sys::fuzz_target;
 
@@ -43,12 +43,12 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], content: &[u8]) {
 }
 
 fn read(bytes: &[u8]) {
-    let work = Work::unbounded();
+    let cancellation = Cancellation::unbounded();
     let Ok(decoder) = decoder_for(bytes) else { return };
-    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
-    let Ok(Some(animation)) = decoder.animation(bytes, &work) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()) else { return };
+    let Ok(Some(animation)) = decoder.animation(bytes, &cancellation) else { return };
     let mut shown = 0;
-    if let Ok(mut frames) = decoder.frames(bytes, BUDGET, &work) {
+    if let Ok(mut frames) = decoder.frames(bytes, BUDGET, &cancellation) {
         while let Ok(Some(frame)) = frames.next_frame() {
             assert_eq!((frame.width(), frame.height()), (header.width, header.height));
             shown += 1;
@@ -59,9 +59,9 @@ fn read(bytes: &[u8]) {
     }
     for query in ["format=gif&w=9", "format=webp&lossless&w=20&h=8&fit=cover&gravity=entropy"] {
         let query = query.parse().expect("a query");
-        let Ok(rendered) = Render::new(bytes).transform(query.clone()).limits(LIMITS).work(work.clone()).run() else { continue };
+        let Ok(rendered) = Render::new(bytes).transform(query.clone()).limits(LIMITS).cancellation(cancellation.clone()).run() else { continue };
         let own = decoder_for(&rendered.bytes).expect("our own file");
-        match own.animation(&rendered.bytes, &work).expect("our own file") {
+        match own.animation(&rendered.bytes, &cancellation).expect("our own file") {
             Some(own) => assert_eq!((own.frames(), own.plays.min(65_535)), (shown, animation.plays.min(65_535))),
             None => assert_eq!(shown, 1),
         }

@@ -13,7 +13,7 @@ use std::io::Cursor;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use image_origin_codec::{Budget, Work, decoder_for};
+use image_origin_codec::{Budget, Cancellation, decoder_for};
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_transform as transform;
 use libfuzzer_sys::fuzz_target;
@@ -99,22 +99,22 @@ fn signed(bytes: &[u8], offset: usize, signature: &[u8]) -> Vec<u8> {
 fuzz_target!(|data: &[u8]| {
     let Some((&container, bytes)) = data.split_first() else { return };
     let file = file(CONTAINER.unwrap_or(container), bytes);
-    let ways: [(&str, &dyn Fn(&Work)); 7] = [
-        ("report", &|work| {
-            _ = transform::report(&file, work).map(|report| serde_json::to_vec(&report.without_location()))
+    let ways: [(&str, &dyn Fn(&Cancellation)); 7] = [
+        ("report", &|cancellation| {
+            _ = transform::report(&file, cancellation).map(|report| serde_json::to_vec(&report.without_location()))
         }),
-        ("carry rights", &|work| _ = metadata::carry(&file, Keep::Copyright, work)),
-        ("carry all", &|work| _ = metadata::carry(&file, Keep::All, work)),
-        ("strip", &|work| _ = metadata::strip(&mut Cursor::new(&file), Keep::None, work)),
-        ("strip to rights", &|work| _ = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, work)),
-        ("probe", &|work| _ = decoder_for(&file).map(|decoder| decoder.probe(&file, BUDGET, work))),
-        ("animation", &|work| _ = decoder_for(&file).map(|decoder| decoder.animation(&file, work))),
+        ("carry rights", &|cancellation| _ = metadata::carry(&file, Keep::Copyright, cancellation)),
+        ("carry all", &|cancellation| _ = metadata::carry(&file, Keep::All, cancellation)),
+        ("strip", &|cancellation| _ = metadata::strip(&mut Cursor::new(&file), Keep::None, cancellation)),
+        ("strip to rights", &|cancellation| _ = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, cancellation)),
+        ("probe", &|cancellation| _ = decoder_for(&file).map(|decoder| decoder.probe(&file, BUDGET, cancellation))),
+        ("animation", &|cancellation| _ = decoder_for(&file).map(|decoder| decoder.animation(&file, cancellation))),
     ];
     for (name, way) in ways {
-        let (work, before) = (Work::unbounded(), LIVE.load(Relaxed));
+        let (cancellation, before) = (Cancellation::unbounded(), LIVE.load(Relaxed));
         PEAK.store(before, Relaxed);
-        way(&work);
-        let (held, steps) = (PEAK.load(Relaxed).saturating_sub(before), work.spent().steps);
+        way(&cancellation);
+        let (held, steps) = (PEAK.load(Relaxed).saturating_sub(before), cancellation.spent().steps);
         assert!(held <= BASE_MEMORY + MEMORY_PER_BYTE * file.len(), "{name} holds {held} bytes of {}", file.len());
         assert!(
             steps <= BASE_STEPS + STEPS_PER_BYTE * file.len() as u64,

@@ -3,7 +3,7 @@
 //! after that the part that is needed.
 #![no_main]
 
-use image_origin_codec::{Area, Budget, Format, Need, Work, decoder};
+use image_origin_codec::{Area, Budget, Format, DecodeOptions, Cancellation, decoder};
 use libfuzzer_sys::fuzz_target;
 
 const FORMATS: [Format; 13] = [
@@ -27,17 +27,17 @@ const BUDGET: Budget = Budget { pixels: 1 << 16, memory: 1 << 22 };
 fuzz_target!(|data: &[u8]| {
     let [format, scale, x, y, width, height, bytes @ ..] = data else { return };
     let Some(decoder) = decoder(FORMATS[usize::from(*format) % FORMATS.len()]) else { return };
-    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()) else { return };
     assert!(u64::from(header.width) * u64::from(header.height) <= BUDGET.pixels);
     let part = |start: u8, length: u8, side: u32| {
         let start = f64::from(start) / 256.0 * f64::from(side);
         (start, (f64::from(length) + 1.0) / 256.0 * (f64::from(side) - start))
     };
     let ((x, width), (y, height)) = (part(*x, *width, header.width), part(*y, *height, header.height));
-    let work = Work::unbounded();
-    let need =
-        Need { area: Area { x, y, width, height }, scale: f64::from(*scale) / 255.0 + 0.004, budget: BUDGET, work: &work };
-    let Ok(decoded) = decoder.decode(bytes, &need) else { return };
+    let cancellation = Cancellation::unbounded();
+    let options =
+        DecodeOptions { area: Area { x, y, width, height }, scale: f64::from(*scale) / 255.0 + 0.004, budget: BUDGET, cancellation: &cancellation };
+    let Ok(decoded) = decoder.decode(bytes, &options) else { return };
     assert_eq!(decoded.raster.channels(), header.channels);
     let covered = decoded.area;
     assert!(covered.x <= x + 1e-6 && covered.x + covered.width >= x + width - 1e-6, "{covered:?}");

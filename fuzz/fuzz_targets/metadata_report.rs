@@ -3,7 +3,7 @@
 #![no_main]
 
 use image_origin_codec::{Format, sniff};
-use image_origin_codec::Work;
+use image_origin_codec::Cancellation;
 use image_origin_container as container;
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_transform as transform;
@@ -18,19 +18,19 @@ const FILES: [(Format, &[u8]); 4] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(report) = transform::report(data, &Work::unbounded()) {
+    if let Ok(report) = transform::report(data, &Cancellation::unbounded()) {
         serde_json::to_string(&report).expect("a report serialises");
         let report = report.without_location();
         assert!(report.exif.gps.is_empty());
         serde_json::to_string(&report).expect("a report serialises");
     }
     for keep in [Keep::Copyright, Keep::All] {
-        let carried = metadata::carry(data, keep, &Work::unbounded()).unwrap();
+        let carried = metadata::carry(data, keep, &Cancellation::unbounded()).unwrap();
         for (format, file) in FILES {
             let out = metadata::embed(file.to_vec(), format, &carried, 3, 2);
             assert_eq!(sniff(&out), Some(format));
-            assert_eq!(container::orientation(&out, format, &Work::unbounded()).unwrap(), 1);
-            assert!(carried.is_empty() || transform::report(&out, &Work::unbounded()).is_ok());
+            assert_eq!(container::orientation(&out, format, &Cancellation::unbounded()).unwrap(), 1);
+            assert!(carried.is_empty() || transform::report(&out, &Cancellation::unbounded()).is_ok());
         }
     }
 });

@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use image_origin_codec::{Format, sniff};
-use image_origin_codec::Work;
+use image_origin_codec::Cancellation;
 use image_origin_container as container;
 use image_origin_metadata::{self as metadata, Keep, Rewrite};
 use image_origin_transform as transform;
@@ -20,7 +20,7 @@ fn written(plan: &Rewrite, data: &[u8]) -> Vec<u8> {
 
 fuzz_target!(|data: &[u8]| {
     for keep in [Keep::None, Keep::Copyright, Keep::All] {
-        let Ok(plan) = metadata::strip(&mut Cursor::new(data), keep, &Work::unbounded()) else { continue };
+        let Ok(plan) = metadata::strip(&mut Cursor::new(data), keep, &Cancellation::unbounded()) else { continue };
         let out = written(&plan, data);
         assert!(!plan.is_identity() || out == data);
         assert_eq!(sniff(&out), sniff(data));
@@ -29,11 +29,11 @@ fuzz_target!(|data: &[u8]| {
         if keep != Keep::None {
             continue;
         }
-        let again = metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).expect("what was stripped can be stripped");
+        let again = metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded()).expect("what was stripped can be stripped");
         assert!(again.is_identity(), "stripping once was not enough");
         let format = sniff(data).expect("a stripped file has a format");
-        assert_eq!(container::orientation(&out, format, &Work::unbounded()).unwrap(), container::orientation(data, format, &Work::unbounded()).unwrap());
-        let report = transform::report(&out, &Work::unbounded()).expect("a stripped file has a format");
+        assert_eq!(container::orientation(&out, format, &Cancellation::unbounded()).unwrap(), container::orientation(data, format, &Cancellation::unbounded()).unwrap());
+        let report = transform::report(&out, &Cancellation::unbounded()).expect("a stripped file has a format");
         assert!(report.iptc.is_empty());
         // The fields of a TIFF file describe its pixels too.
         let described = |tag: &String| tag == "Orientation" || format == Format::Tiff;

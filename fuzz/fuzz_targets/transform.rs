@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_codec::{Budget, Work, decoder_for};
+use image_origin_codec::{Budget, Cancellation, decoder_for};
 use image_origin_transform::{OverlayFile, Render};
 use libfuzzer_sys::fuzz_target;
 
@@ -15,15 +15,15 @@ fuzz_target!(|input: &[u8]| {
         None => (&input[..0], input),
     };
     let Some(Ok(transform)) = std::str::from_utf8(query).ok().map(str::parse) else { return };
-    let work = Work::unbounded();
-    let _ = Render::new(original).limits(BUDGET).work(work.clone()).inspect();
+    let cancellation = Cancellation::unbounded();
+    let _ = Render::new(original).limits(BUDGET).cancellation(cancellation.clone()).inspect();
     // A picture may lie over itself.
     let overlay = Some(OverlayFile { bytes: original, cache: None });
-    let render = Render::new(original).overlay(overlay).transform(transform).limits(BUDGET).work(work);
+    let render = Render::new(original).overlay(overlay).transform(transform).limits(BUDGET).cancellation(cancellation);
     let Ok(rendered) = render.run() else { return };
     let generous = Budget { pixels: u64::MAX, memory: u64::MAX };
     let header = decoder_for(&rendered.bytes)
-        .and_then(|decoder| decoder.probe(&rendered.bytes, generous, &Work::unbounded()))
+        .and_then(|decoder| decoder.probe(&rendered.bytes, generous, &Cancellation::unbounded()))
         .expect("our own file");
     assert_eq!((header.width, header.height), (rendered.width, rendered.height));
 });

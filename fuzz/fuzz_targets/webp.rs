@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_codec::{Area, Budget, Error, Format, Need, Work, decoder};
+use image_origin_codec::{Area, Budget, Error, Format, DecodeOptions, Cancellation, decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
@@ -42,12 +42,12 @@ fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
 
 fn read(bytes: &[u8]) {
     let decoder = decoder(Format::WebP).expect("WebP is read");
-    let work = Work::unbounded();
-    let Ok(header) = decoder.probe(bytes, BUDGET, &Work::unbounded()) else { return };
+    let cancellation = Cancellation::unbounded();
+    let Ok(header) = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()) else { return };
     let whole = Area::whole(header.width, header.height);
     let mut verdict = None;
     for scale in [1.0, 0.3, 0.25, 0.1, 0.03] {
-        let result = decoder.decode(bytes, &Need { area: whole, scale, budget: BUDGET, work: &work });
+        let result = decoder.decode(bytes, &DecodeOptions { area: whole, scale, budget: BUDGET, cancellation: &cancellation });
         if let Ok(decoded) = &result {
             assert_eq!(decoded.raster.channels(), header.channels);
             assert!(decoded.area.width >= whole.width && decoded.area.height >= whole.height);
@@ -62,7 +62,7 @@ fn read(bytes: &[u8]) {
         let y = f64::from(y) / 256.0 * whole.height;
         let area = Area { y, height: (whole.height - y) * f64::from(height.max(1)) / 255.0, ..whole };
         let scale = f64::from(scale.max(1)) / 255.0;
-        if let Ok(part) = decoder.decode(bytes, &Need { area, scale, budget: BUDGET, work: &work }) {
+        if let Ok(part) = decoder.decode(bytes, &DecodeOptions { area, scale, budget: BUDGET, cancellation: &cancellation }) {
             assert!(part.area.y <= area.y && part.area.y + part.area.height >= area.y + area.height - 1e-6);
         }
     }

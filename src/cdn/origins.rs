@@ -15,7 +15,7 @@ use sha2::Digest as _;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use crate::source::{Ask, Found, Key, Source, SourceError};
+use crate::source::{GetOptions, GetResult, Key, Source, SourceError};
 
 /// The error if no random numbers are available for the credentials.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +94,9 @@ impl Origins {
         let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
         let deadline = Instant::now() + STORAGE_TIMEOUT;
         let version = self.storage.version(query);
-        let ask = Ask { key: &key, version: version.as_deref(), holds: None, deadline };
-        let opened = tokio::time::timeout_at(deadline, self.storage.open(ask)).await;
-        let Found::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
+        let options = GetOptions { key: &key, version: version.as_deref(), if_none_match: None, deadline };
+        let opened = tokio::time::timeout_at(deadline, self.storage.open(options)).await;
+        let GetResult::Object(object) = opened.unwrap_or(Err(SourceError::TimedOut))? else {
             return Err(SourceError::Failed("unexpected response to an unconditional request".to_owned()));
         };
         let tag = object.meta.etag.as_ref().map(|tag| format!("\"{tag}\""));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use image_origin::codec::{self, Area, Format, Need};
+use image_origin::codec::{self, Area, DecodeOptions, Format};
 use image_origin::query::Transform;
 use image_origin::transform::Render;
 use serde::Serialize;
@@ -104,18 +104,19 @@ impl Picture {
         let settings = given.resolve()?;
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let bytes = read(file, settings.origin.max_source_bytes)?;
-        let work = given.time_limit(&settings).work();
+        let cancellation = given.time_limit(&settings).cancellation();
         let shown: Transform = "format=png&bg=fff&page=0".parse().map_err(|error| failed(&error))?;
         let render = Render::new(&bytes)
             .transform(shown)
             .limits(settings.origin.limits)
-            .work(given.time_limit(&settings).work());
+            .cancellation(given.time_limit(&settings).cancellation());
         let shown = render.run().map_err(|error| failed(&error))?;
         let (width, height) = (shown.width, shown.height);
         let area = Area { x: 0.0, y: 0.0, width: width.into(), height: height.into() };
-        let need = Need { area, scale: 1.0, budget: settings.origin.limits.budget, work: &work };
+        let options =
+            DecodeOptions { area, scale: 1.0, budget: settings.origin.limits.budget, cancellation: &cancellation };
         let decoder = codec::decoder_for(&shown.bytes).map_err(|error| failed(&error))?;
-        let raster = decoder.decode(&shown.bytes, &need).map_err(|error| failed(&error))?.raster;
+        let raster = decoder.decode(&shown.bytes, &options).map_err(|error| failed(&error))?.raster;
         // A PNG is grey or RGB; after flattening on white, alpha is opaque.
         let step = raster.channels().count();
         let colours = |pixel: &[u8]| if step < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] };

@@ -35,7 +35,7 @@ use image_origin::config::{EdgeFiles, LogFormat, LogSettings, Settings};
 use image_origin::front::playground::Playground;
 use image_origin::front::{ListenAddress, Listener, Policy, ViewerSettings, playground};
 use image_origin::origin::{ExposeMetadata, Origin};
-use image_origin::source::{Ask, Key, Source, SourceError};
+use image_origin::source::{GetOptions, Key, Source, SourceError};
 use image_origin::{front, source, transform};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use settings::{Asking, Given, Inspecting, Reporting, Server};
@@ -281,7 +281,7 @@ async fn try_source(source: &dyn Source, ask: bool) -> Result<(), Failure> {
     }
     let Some(key) = Key::from_url_path("/image-origin-check-source") else { return Ok(()) };
     let deadline = tokio::time::Instant::now() + SOURCE_PATIENCE;
-    let asked = source.open(Ask { key: &key, version: None, holds: None, deadline });
+    let asked = source.open(GetOptions { key: &key, version: None, if_none_match: None, deadline });
     match tokio::time::timeout_at(deadline, asked).await.unwrap_or(Err(SourceError::TimedOut)) {
         Ok(_) | Err(SourceError::NotFound) => Ok(()),
         Err(SourceError::Failed(reason)) => Err(format!("the source does not answer: {reason}").into()),
@@ -309,7 +309,7 @@ fn log_start(source_name: &str, address: &ListenAddress, settings: &Settings, co
     let origin = &settings.origin;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        source = source::shown(source_name),
+        source = source::redacted(source_name),
         listen = %address,
         metrics_listen = settings.metrics_listen.map(tracing::field::display),
         workers = origin.workers,
@@ -427,8 +427,8 @@ fn start_log(settings: &LogSettings) -> Result<(), Failure> {
 fn info(file: &Path, given: &Given<Inspecting>) -> Result<(), Failure> {
     let settings = given.resolve()?;
     let bytes = read(file, settings.origin.max_source_bytes)?;
-    let work = given.time_limit(&settings).work();
-    let info = transform::Render::new(&bytes).limits(settings.origin.limits).work(work).inspect();
+    let cancellation = given.time_limit(&settings).cancellation();
+    let info = transform::Render::new(&bytes).limits(settings.origin.limits).cancellation(cancellation).inspect();
     print_json(&info.map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
@@ -439,7 +439,7 @@ fn exif(file: &Path, given: &Given<Reporting>) -> Result<(), Failure> {
         return Err(Failure::usage("no metadata is exposed: `expose_metadata` is none"));
     }
     let bytes = read(file, settings.origin.max_source_bytes)?;
-    let report = transform::report(&bytes, &given.time_limit(&settings).work());
+    let report = transform::report(&bytes, &given.time_limit(&settings).cancellation());
     let report = report.map_err(|error| format!("{}: {error}", file.display()))?;
     match expose {
         ExposeMetadata::All => print_json(&report),

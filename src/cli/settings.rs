@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use image_origin::codec::Work;
+use image_origin::codec::Cancellation;
 use image_origin::config::{Layer, SETTINGS, Setting, Settings};
 
 use super::Failure;
@@ -109,8 +109,8 @@ pub(super) struct TimeLimit(Option<Duration>);
 
 impl TimeLimit {
     /// Starts the time limit for one picture.
-    pub(super) fn work(self) -> Work {
-        self.0.map_or_else(Work::unbounded, |limit| Work::until(Instant::now() + limit))
+    pub(super) fn cancellation(self) -> Cancellation {
+        self.0.map_or_else(Cancellation::unbounded, |limit| Cancellation::until(Instant::now() + limit))
     }
 }
 

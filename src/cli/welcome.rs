@@ -39,7 +39,7 @@ impl fmt::Display for Welcome<'_> {
             ListenAddress::Unix(_) if base.is_empty() => self.address.to_string(),
             ListenAddress::Unix(_) => format!("{}, below {base}", self.address),
         };
-        writeln!(f, "image-origin serves {} on {shown}", source::shown(self.source_name))?;
+        writeln!(f, "image-origin serves {} on {shown}", source::redacted(self.source_name))?;
         match self.example {
             // Quoted, because `&` is special in a shell.
             Some(example) => {

@@ -206,13 +206,13 @@ mod tests {
         let (tell, told) = mpsc::unbounded_channel();
         let gate = Arc::new(Semaphore::new(0));
         let opened = gate.clone();
-        let work = get(move || async move {
+        let cancellation = get(move || async move {
             tell.send("start").unwrap();
             let _end = End(tell);
             opened.acquire().await.unwrap().forget();
             "done"
         });
-        (Router::new().route("/work", work).fallback(|| async { "here" }), told, gate)
+        (Router::new().route("/work", cancellation).fallback(|| async { "here" }), told, gate)
     }
 
     const WORK: &[u8] = b"GET /work HTTP/1.1\r\nhost: x\r\n\r\n";

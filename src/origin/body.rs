@@ -15,7 +15,7 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::memory::{Account, Loan};
-use crate::codec::{Format, Work, sniff};
+use crate::codec::{Cancellation, Format, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
 use crate::source::ByteStream;
 
@@ -55,10 +55,10 @@ pub enum Original {
 
 impl Original {
     /// Detects the format, and plans the content without its metadata.
-    pub(super) fn strip(&self, keep: Keep, work: &Work) -> Result<(Format, Rewrite), metadata::Error> {
+    pub(super) fn strip(&self, keep: Keep, cancellation: &Cancellation) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
-            Self::File(file) => metadata::strip_with_format(&mut FileView::new(file.clone()), keep, work),
-            Self::Memory(memory) => metadata::strip_with_format(&mut Cursor::new(&*memory.bytes), keep, work),
+            Self::File(file) => metadata::strip_with_format(&mut FileView::new(file.clone()), keep, cancellation),
+            Self::Memory(memory) => metadata::strip_with_format(&mut Cursor::new(&*memory.bytes), keep, cancellation),
         }
     }
 }

@@ -116,14 +116,14 @@ mod tests {
 
     use super::*;
     use crate::error::Code;
-    use crate::source::{Content, Meta};
+    use crate::source::{Content, ObjectMeta};
 
     const KIB: u64 = 1024;
 
     fn object(length: u64, pieces: usize) -> Object {
         let piece = Bytes::from(vec![0; length as usize / pieces]);
         let stream = futures_util::stream::iter((0..pieces).map(move |_| Ok(piece.clone())));
-        let meta = Meta { length: Some(length), ..Meta::default() };
+        let meta = ObjectMeta { length: Some(length), ..ObjectMeta::default() };
         Object { meta, content: Content::Stream(Box::pin(stream)) }
     }
 

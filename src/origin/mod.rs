@@ -36,7 +36,7 @@ use crate::codec::Format;
 use crate::error::{Code, Problem};
 use crate::query::{self, Anchor, Answer as Wanted, FormatChoice, Gravity, Metadata, Transform};
 use crate::results::{self, Record};
-use crate::source::{Key, Meta, Source};
+use crate::source::{Key, ObjectMeta, Source};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
 use crate::transform::Accepted;
 use conditional::Variant;
@@ -89,7 +89,7 @@ pub struct Content {
 
 impl OriginResponse {
     /// A response without content.
-    fn bare(status: StatusCode, headers: HeaderMap) -> Self {
+    fn empty_response(status: StatusCode, headers: HeaderMap) -> Self {
         let (problem, validators, report) = (None, Validators::default(), Report::default());
         Self { status, headers, body: Body::Empty, problem, validators, report }
     }
@@ -97,7 +97,7 @@ impl OriginResponse {
     /// A complete response with this content.
     #[cfg(all(test, feature = "lambda"))]
     pub(crate) fn whole(body: Body, content: Content) -> Self {
-        Self::bare(StatusCode::OK, HeaderMap::new()).with_content(body, content)
+        Self::empty_response(StatusCode::OK, HeaderMap::new()).with_content(body, content)
     }
 
     /// Adds a body, which for GET is all of `content`, and the headers that describe it.
@@ -355,10 +355,10 @@ impl Origin {
         request: OriginRequest<'_>,
         report: &mut Report,
     ) -> Result<OriginResponse, Problem> {
-        let mut holds = self.holds(parsed, request.headers).await;
+        let mut if_none_match = self.if_none_match(parsed, request.headers).await;
         loop {
-            let is_asked = holds.is_some();
-            let (outcome, role) = self.run(store, parsed, holds.take()).await?;
+            let is_asked = if_none_match.is_some();
+            let (outcome, role) = self.run(store, parsed, if_none_match.take()).await?;
             let meta = outcome.meta();
             let tag = meta.etag.as_deref().map(|tag| conditional::entity_tag(tag, &parsed.variant));
             let headers = self.headers(meta, tag.as_deref(), parsed);
@@ -368,15 +368,15 @@ impl Origin {
                 return Err(Problem::new(Code::PreconditionFailed, "the picture has changed"));
             }
             if conditional::is_not_modified(request.headers, &tag, meta.modified) {
-                return Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers));
+                return Ok(OriginResponse::empty_response(StatusCode::NOT_MODIFIED, headers));
             }
             let response = match outcome {
                 // The response was evicted in the meantime, or the precondition concerned another response.
-                Outcome::Same(_) if is_asked => continue,
+                Outcome::NotModified(_) if is_asked => continue,
                 // The signature of a URL may cover the client's own precondition, which must be sent unchanged.
-                Outcome::Same(_) => Ok(OriginResponse::bare(StatusCode::NOT_MODIFIED, headers)),
+                Outcome::NotModified(_) => Ok(OriginResponse::empty_response(StatusCode::NOT_MODIFIED, headers)),
                 // Type and length are known only of a response that exists.
-                Outcome::Facts(_) => Ok(OriginResponse::bare(StatusCode::OK, headers)),
+                Outcome::Facts(_) => Ok(OriginResponse::empty_response(StatusCode::OK, headers)),
                 Outcome::Finished { answer, cache, .. } => {
                     let cache = match (role, cache) {
                         (Role::Follower, CacheResult::Miss) => CacheResult::Coalesced,
@@ -415,7 +415,7 @@ impl Origin {
     }
 
     /// The source's entity tag of a copy that is probably current, and whose response is cached here or by the client.
-    async fn holds(&self, parsed: &ParsedRequest, headers: &HeaderMap) -> Option<String> {
+    async fn if_none_match(&self, parsed: &ParsedRequest, headers: &HeaderMap) -> Option<String> {
         let verified = self.pipeline.verified(parsed).await;
         let cached = verified.as_ref().filter(|tag| self.pipeline.is_cached(parsed, tag));
         // An entity tag implies an earlier successful response, while a date or `*` does not.
@@ -428,16 +428,18 @@ impl Origin {
         &self,
         store: Store<'_>,
         parsed: &Arc<ParsedRequest>,
-        holds: Option<String>,
+        if_none_match: Option<String>,
     ) -> Result<(Outcome, Role), Problem> {
         match store {
-            Store::Other(source) => Ok((self.pipeline.run(source, &*self.source, parsed, holds).await?, Role::Leader)),
+            Store::Other(source) => {
+                Ok((self.pipeline.run(source, &*self.source, parsed, if_none_match).await?, Role::Leader))
+            }
             Store::Own => {
-                let id = format!("{}\n{}", parsed.id(), holds.as_deref().unwrap_or_default());
+                let id = format!("{}\n{}", parsed.id(), if_none_match.as_deref().unwrap_or_default());
                 let work = || {
                     let (pipeline, source, parsed) = (self.pipeline.clone(), self.source.clone(), parsed.clone());
-                    let holds = holds.clone();
-                    async move { pipeline.run(&*source, &*source, &parsed, holds).await }
+                    let if_none_match = if_none_match.clone();
+                    async move { pipeline.run(&*source, &*source, &parsed, if_none_match).await }
                 };
                 self.flights.join(&id, parsed.deadline, work).await
             }
@@ -496,7 +498,7 @@ impl Origin {
     }
 
     /// The headers of every successful response, including 304.
-    fn headers(&self, meta: &Meta, tag: Option<&str>, parsed: &ParsedRequest) -> HeaderMap {
+    fn headers(&self, meta: &ObjectMeta, tag: Option<&str>, parsed: &ParsedRequest) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Some(tag) = tag {
             headers.insert(header::ETAG, ascii(tag));
@@ -536,7 +538,7 @@ fn original_response(
 ) -> OriginResponse {
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let content = Content { media_type: format.media_type(), length: whole.len() };
-    let response = OriginResponse::bare(StatusCode::OK, headers).with_content(whole, content);
+    let response = OriginResponse::empty_response(StatusCode::OK, headers).with_content(whole, content);
     if *request.method != Method::GET {
         return response;
     }
@@ -570,7 +572,7 @@ fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap)
 /// A response that was computed from an original.
 fn made(content: Content, body: Body, timing: &str, mut headers: HeaderMap) -> OriginResponse {
     headers.insert("server-timing", ascii(timing));
-    OriginResponse::bare(StatusCode::OK, headers).with_content(body, content)
+    OriginResponse::empty_response(StatusCode::OK, headers).with_content(body, content)
 }
 
 /// The formats that `Accept` allows; none unless the query leaves the choice of the format to the server.
@@ -613,7 +615,7 @@ pub fn problem_response(problem: Problem) -> OriginResponse {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     let content = Content { media_type: "application/problem+json", length: body.len() };
-    let mut response = OriginResponse::bare(problem.code.status(), headers).with_content(body, content);
+    let mut response = OriginResponse::empty_response(problem.code.status(), headers).with_content(body, content);
     response.report.problem = Some(problem.code);
     response.problem = Some(problem);
     response

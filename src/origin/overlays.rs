@@ -13,7 +13,7 @@ use super::OriginSettings;
 use super::download::{Downloads, Look};
 use crate::error::{Code, Problem};
 use crate::query::{Answer as Wanted, Transform};
-use crate::source::{Ask, Found, Key, Object, Source, SourceError};
+use crate::source::{GetOptions, GetResult, Key, Object, Source, SourceError};
 use crate::transform::{OverlayCache, OverlayFile};
 
 /// Files use one part in this many of the memory for overlays; decoded images use the rest.
@@ -112,8 +112,8 @@ impl Overlays {
         };
         let found = open(source, &key, known.as_deref(), deadline).await?;
         let (meta, object) = match found {
-            Found::Object(object) => (object.meta.clone(), Some(object)),
-            Found::Same(meta) => (meta, None),
+            GetResult::Object(object) => (object.meta.clone(), Some(object)),
+            GetResult::NotModified(meta) => (meta, None),
         };
         let tag = meta.etag.filter(|tag| !tag.is_empty());
         Ok(Some(FoundOverlay { key, tag, object: Mutex::new(object) }))
@@ -140,8 +140,8 @@ impl Overlays {
             Some(object) => object,
             // Another request is reading the object, or the file was evicted since the source was revalidated.
             None => match open(source, &found.key, None, deadline).await? {
-                Found::Object(object) => object,
-                Found::Same(_) => {
+                GetResult::Object(object) => object,
+                GetResult::NotModified(_) => {
                     return Err(SourceError::Failed("the source did not send the overlay".to_owned()).into());
                 }
             },
@@ -187,8 +187,15 @@ fn file_id(key: &Key, tag: &str) -> String {
     format!("{}\n{tag}", key.as_str())
 }
 
-async fn open(source: &dyn Source, key: &Key, holds: Option<&str>, deadline: Instant) -> Result<Found, Problem> {
-    let opened = tokio::time::timeout_at(deadline, source.open(Ask { key, version: None, holds, deadline })).await;
+async fn open(
+    source: &dyn Source,
+    key: &Key,
+    if_none_match: Option<&str>,
+    deadline: Instant,
+) -> Result<GetResult, Problem> {
+    let opened =
+        tokio::time::timeout_at(deadline, source.open(GetOptions { key, version: None, if_none_match, deadline }))
+            .await;
     opened.unwrap_or(Err(SourceError::TimedOut)).map_err(|error| of_overlay(error.into()))
 }
 

@@ -17,12 +17,12 @@ use super::memory::{Account, Room};
 use super::overlays::{Overlays, ReadOverlay};
 use super::pool::{Load, Place, Pool};
 use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest};
-use crate::codec::{self, Format, Work};
+use crate::codec::{self, Cancellation, Format};
 use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
 use crate::query::{Answer as Wanted, Focus};
 use crate::results::{Content as StoredContent, Record, ResultId, Results, Stats, Stored};
-use crate::source::{Ask, Content, Found, Meta, Object, Source, SourceError};
+use crate::source::{Content, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
 use crate::transform::{self, Accepted, Render};
 
@@ -36,26 +36,26 @@ const REMEMBERED_TAGS: u64 = 10_000;
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
     /// The original still has the entity tag that was sent to the source.
-    Same(Meta),
+    NotModified(ObjectMeta),
     /// Only the metadata of the original is available.
-    Facts(Meta),
+    Facts(ObjectMeta),
     /// A finished response, rendered or from a cache.
     Finished {
-        meta: Meta,
+        meta: ObjectMeta,
         answer: Answer,
         /// Whether it was rendered, or in which cache it was found.
         cache: CacheResult,
     },
     /// A finished response in the result store, which is not in memory.
-    Stored { meta: Meta, stored: Arc<StoredAnswer> },
+    Stored { meta: ObjectMeta, stored: Arc<StoredAnswer> },
     /// The original's compressed pixels without its metadata.
-    Original { meta: Meta, format: Format, rewrite: Arc<Rewrite>, original: Original },
+    Original { meta: ObjectMeta, format: Format, rewrite: Arc<Rewrite>, original: Original },
 }
 
 impl Outcome {
-    pub(super) const fn meta(&self) -> &Meta {
+    pub(super) const fn meta(&self) -> &ObjectMeta {
         match self {
-            Self::Same(meta)
+            Self::NotModified(meta)
             | Self::Facts(meta)
             | Self::Finished { meta, .. }
             | Self::Stored { meta, .. }
@@ -92,7 +92,7 @@ pub(super) struct Pipeline {
     /// Finished responses by key and entity tag.
     cache: moka::future::Cache<String, Answer>,
     /// The metadata of the original for which a response was last valid, by key and variant.
-    verified: moka::future::Cache<String, Meta>,
+    verified: moka::future::Cache<String, ObjectMeta>,
     /// Finished responses that outlive this process.
     results: Option<Arc<Results>>,
 }
@@ -191,35 +191,40 @@ impl Pipeline {
         source: &dyn Source,
         overlays: &dyn Source,
         parsed: &ParsedRequest,
-        holds: Option<String>,
+        if_none_match: Option<String>,
     ) -> Result<Outcome, Problem> {
         let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
         // A place is acquired only if work is likely.
-        let mut place = if holds.is_none() { Some(pool.place(parsed.key.as_str(), parsed.deadline)?) } else { None };
+        let mut place =
+            if if_none_match.is_none() { Some(pool.place(parsed.key.as_str(), parsed.deadline)?) } else { None };
         let started = Instant::now();
-        let found = match open(source, parsed, holds.as_deref()).await? {
+        let found = match open(source, parsed, if_none_match.as_deref()).await? {
             // Not every source evaluates preconditions.
-            Found::Object(object) if holds.is_some() && object.meta.etag == holds => Found::Same(object.meta),
-            Found::Same(meta) if meta.is_partial => {
+            GetResult::Object(object) if if_none_match.is_some() && object.meta.etag == if_none_match => {
+                GetResult::NotModified(object.meta)
+            }
+            GetResult::NotModified(meta) if meta.is_partial => {
                 let known = self.verified.get(&parsed.id()).await.filter(|known| known.etag == meta.etag);
-                Found::Same(known.unwrap_or(meta))
+                GetResult::NotModified(known.unwrap_or(meta))
             }
             found => found,
         };
         let opened = started.elapsed();
-        let (Found::Object(Object { meta, .. }) | Found::Same(meta)) = &found;
+        let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &found;
         let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
         let cached = match &key {
             Some(key) => self.cache.get(key).await,
             None => None,
         };
         let outcome = match (found, cached) {
-            (Found::Object(Object { meta, .. }) | Found::Same(meta), Some(answer)) => {
+            (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta), Some(answer)) => {
                 Outcome::Finished { meta, answer, cache: CacheResult::Hit }
             }
-            (Found::Same(meta), None) => return Ok(Outcome::Same(meta)),
-            (Found::Object(Object { meta, content: Content::Unavailable }), None) => return Ok(Outcome::Facts(meta)),
-            (Found::Object(object), None) => {
+            (GetResult::NotModified(meta), None) => return Ok(Outcome::NotModified(meta)),
+            (GetResult::Object(Object { meta, content: Content::Unavailable }), None) => {
+                return Ok(Outcome::Facts(meta));
+            }
+            (GetResult::Object(object), None) => {
                 let place = match place.take() {
                     Some(place) => place,
                     None => pool.place(parsed.key.as_str(), parsed.deadline)?,
@@ -256,7 +261,7 @@ impl Pipeline {
     }
 
     /// Looks up the response in the result store.
-    async fn stored(&self, meta: &Meta, key: Option<&str>, parsed: &ParsedRequest) -> Option<Outcome> {
+    async fn stored(&self, meta: &ObjectMeta, key: Option<&str>, parsed: &ParsedRequest) -> Option<Outcome> {
         let (results, key, meta) = (self.results_for(parsed)?, key?, meta.clone());
         let Stored { record, content } = results.get(&ResultId::of(parsed.key.as_str(), key), parsed.deadline).await?;
         let body = match content {
@@ -306,9 +311,9 @@ impl Pipeline {
             }
         };
         let keep = transform::keep(parsed.transform.metadata);
-        let planned = worker.run(move |work| {
+        let planned = worker.run(move |cancellation| {
             let _room = room;
-            let (format, rewrite) = original.strip(keep, work)?;
+            let (format, rewrite) = original.strip(keep, cancellation)?;
             Ok::<_, metadata::Error>((format, Arc::new(rewrite), original))
         });
         let (format, rewrite, original) = planned.await??;
@@ -351,15 +356,15 @@ impl Pipeline {
             focus,
             cost,
         };
-        worker.run(move |work| job.run(&bytes, work)).await?
+        worker.run(move |cancellation| job.run(&bytes, cancellation)).await?
     }
 
     /// Rejects a download that is no image, or whose header exceeds a limit.
     async fn probe(&self, head: Vec<u8>, deadline: Instant) -> Result<Look, Problem> {
         let budget = self.settings.limits.budget;
         let worker = self.headers.worker(None, deadline).await?;
-        let looked = worker.run(move |work| {
-            let enough = codec::look(&head, budget, work)?;
+        let looked = worker.run(move |cancellation| {
+            let enough = codec::probe_prefix(&head, budget, cancellation)?;
             Ok(Look { bytes: head, enough })
         });
         looked.await?
@@ -379,8 +384,8 @@ struct Job {
 }
 
 impl Job {
-    fn run(self, bytes: &Bytes, work: &Work) -> Result<Answer, Problem> {
-        let render = Render::new(bytes).focus(self.focus).limits(self.limits).work(work.clone());
+    fn run(self, bytes: &Bytes, cancellation: &Cancellation) -> Result<Answer, Problem> {
+        let render = Render::new(bytes).focus(self.focus).limits(self.limits).cancellation(cancellation.clone());
         match self.transform.answer {
             Wanted::Picture => {
                 let overlay = self.overlay.as_ref().map(ReadOverlay::file);
@@ -397,7 +402,7 @@ impl Job {
             }
             Wanted::Info => self.json(&render.inspect()?),
             Wanted::Metadata => {
-                let report = transform::report(bytes, work)?;
+                let report = transform::report(bytes, cancellation)?;
                 self.json(&if self.expose == ExposeMetadata::All { report } else { report.without_location() })
             }
         }
@@ -414,14 +419,15 @@ fn cache_key(parsed: &ParsedRequest, source_tag: &str) -> String {
 }
 
 /// Queries the source, until the deadline.
-async fn open(source: &dyn Source, parsed: &ParsedRequest, holds: Option<&str>) -> Result<Found, Problem> {
+async fn open(source: &dyn Source, parsed: &ParsedRequest, if_none_match: Option<&str>) -> Result<GetResult, Problem> {
     // Stores may keep the entity tag while the stored focus changes, so that they compare too little.
     let uses_focus = parsed.uses_focus();
-    let holds = holds.filter(|_| !uses_focus);
-    let ask = Ask { key: &parsed.key, version: parsed.version.as_deref(), holds, deadline: parsed.deadline };
-    let opened = tokio::time::timeout_at(parsed.deadline, source.open(ask)).await;
+    let if_none_match = if_none_match.filter(|_| !uses_focus);
+    let options =
+        GetOptions { key: &parsed.key, version: parsed.version.as_deref(), if_none_match, deadline: parsed.deadline };
+    let opened = tokio::time::timeout_at(parsed.deadline, source.open(options)).await;
     let mut found = opened.unwrap_or(Err(SourceError::TimedOut))?;
-    let (Found::Object(Object { meta, .. }) | Found::Same(meta)) = &mut found;
+    let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &mut found;
     if let (true, Some(focus), Some(tag)) = (uses_focus, meta.focus, &mut meta.etag) {
         let Focus { x, y, width, height } = focus;
         *tag = format!("{tag}.{x}-{y}-{width}-{height}");

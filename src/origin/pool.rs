@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::fairness::{Entry, Fairness, Turn};
 use super::threads::Threads;
-use crate::codec::Work;
+use crate::codec::Cancellation;
 use crate::error::{Code, Problem};
 
 /// How long after its deadline a job may still respond. After that the response is sent without it; its thread counts
@@ -77,9 +77,9 @@ impl Busy {
     }
 
     /// Records how long the job took. A cancelled job is ignored, since its full duration is unknown.
-    fn note(&self, work: &Work) {
+    fn note(&self, cancellation: &Cancellation) {
         let (took, mut pace) = (self.since.elapsed(), lock(&self.pace));
-        if work.check().is_ok() || took > pace.median() {
+        if cancellation.check().is_ok() || took > pace.median() {
             pace.note(took);
         }
     }
@@ -136,7 +136,7 @@ fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
 }
 
 /// Cancels the job when the future that waits for it is dropped.
-struct CancelOnDrop(Work);
+struct CancelOnDrop(Cancellation);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -235,15 +235,15 @@ impl Worker {
     /// [`Code::Deadline`] if the job did not end in time, [`Code::DamagedImage`] if it panicked.
     pub(super) async fn run<T: Send + 'static>(
         self,
-        job: impl FnOnce(&Work) -> T + Send + 'static,
+        job: impl FnOnce(&Cancellation) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let Self { pool, deadline, busy, place, turn, permit } = self;
-        let work = Work::until(deadline.into_std());
-        let _cancel = CancelOnDrop(work.clone());
+        let cancellation = Cancellation::until(deadline.into_std());
+        let _cancel = CancelOnDrop(cancellation.clone());
         let running = pool.threads.run(move || {
             let (busy, place, _held) = (busy, place, (turn, permit));
-            let done = job(&work);
-            busy.note(&work);
+            let done = job(&cancellation);
+            busy.note(&cancellation);
             if let Some(Place { entry, .. }) = &place {
                 entry.took(busy.since.elapsed());
             }
@@ -283,7 +283,7 @@ mod tests {
     async fn run<T: Send + 'static>(
         pool: &Pool,
         deadline: Instant,
-        job: impl FnOnce(&Work) -> T + Send + 'static,
+        job: impl FnOnce(&Cancellation) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let place = pool.place(&original(), deadline)?;
         pool.worker(Some(place), deadline).await?.run(job).await
@@ -357,8 +357,8 @@ mod tests {
         let pool = Pool::new("test", 1, 0);
         let (ended, end) = mpsc::channel();
         let deadline = Instant::now() + Duration::from_millis(30);
-        let endless = move |work: &Work| {
-            while work.check().is_ok() {
+        let endless = move |cancellation: &Cancellation| {
+            while cancellation.check().is_ok() {
                 std::thread::yield_now();
             }
             ended.send(()).unwrap();
@@ -377,8 +377,8 @@ mod tests {
         let abandoned = tokio::spawn({
             let pool = pool.clone();
             async move {
-                let job = move |work: &Work| {
-                    while work.check().is_ok() {
+                let job = move |cancellation: &Cancellation| {
+                    while cancellation.check().is_ok() {
                         std::thread::yield_now();
                     }
                     ended.send(()).unwrap();

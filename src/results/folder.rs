@@ -322,9 +322,9 @@ impl ResultStore for Folder {
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    cancellation: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(cancellation).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

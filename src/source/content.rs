@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{Meta, SourceError};
+use super::{ObjectMeta, SourceError};
 
 /// A stream of bytes from a store.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, SourceError>> + Send>>;
@@ -39,7 +39,7 @@ impl fmt::Debug for Content {
 #[derive(Debug)]
 pub struct Object {
     /// The metadata of the original.
-    pub meta: Meta,
+    pub meta: ObjectMeta,
     /// The content.
     pub content: Content,
 }
@@ -112,7 +112,7 @@ impl Reading {
     /// its end at once.
     ///
     /// # Errors
-    /// [`SourceError::TooLarge`] if there are more bytes than allowed, even if [`Meta::length`] announced fewer,
+    /// [`SourceError::TooLarge`] if there are more bytes than allowed, even if [`ObjectMeta::length`] announced fewer,
     /// [`SourceError::Failed`] if there are fewer than announced.
     pub async fn read_to(&mut self, count: usize) -> Result<bool, SourceError> {
         let stream = match &mut self.rest {
@@ -169,7 +169,7 @@ mod tests {
     fn streamed(length: Option<u64>, pieces: Vec<Result<&'static [u8], SourceError>>) -> Object {
         let pieces = pieces.into_iter().map(|piece| piece.map(Bytes::from_static));
         let stream = futures_util::stream::iter(pieces.collect::<Vec<_>>());
-        let meta = Meta { etag: Some("t".into()), length, ..Meta::default() };
+        let meta = ObjectMeta { etag: Some("t".into()), length, ..ObjectMeta::default() };
         Object { meta, content: Content::Stream(Box::pin(stream)) }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::{Ask, BoxFuture, Content, Found, Key, Meta, Object, OpenError, Source, SourceError};
+use super::{BoxFuture, Content, GetOptions, GetResult, Key, Object, ObjectMeta, OpenError, Source, SourceError};
 
 /// A folder of originals.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Folder {
         let file = std::fs::File::open(path)?;
         let facts = file.metadata()?;
         let (etag, modified) = (Some(tag(&facts)), facts.modified().ok());
-        let meta = Meta { etag, modified, length: Some(facts.len()), ..Meta::default() };
+        let meta = ObjectMeta { etag, modified, length: Some(facts.len()), ..ObjectMeta::default() };
         Ok(Object { meta, content: Content::File(file) })
     }
 }
@@ -68,11 +68,11 @@ fn tag(facts: &std::fs::Metadata) -> String {
 }
 
 impl Source for Folder {
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
-        let (folder, key) = (self.clone(), ask.key.clone());
+    fn open<'a>(&'a self, options: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
+        let (folder, key) = (self.clone(), options.key.clone());
         Box::pin(async move {
             let opened = tokio::task::spawn_blocking(move || folder.open_blocking(&key)).await;
-            opened.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string()))).map(Found::Object)
+            opened.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string()))).map(GetResult::Object)
         })
     }
 }
@@ -85,10 +85,11 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let key = Key::from_url_path(path).ok_or(SourceError::NotFound)?;
         runtime.block_on(async {
-            let ask = Ask { key: &key, version: None, holds: None, deadline: tokio::time::Instant::now() };
-            match folder.open(ask).await? {
-                Found::Object(object) => Ok(object.read(10).await?.to_vec()),
-                Found::Same(_) => panic!("nothing was held"),
+            let options =
+                GetOptions { key: &key, version: None, if_none_match: None, deadline: tokio::time::Instant::now() };
+            match folder.open(options).await? {
+                GetResult::Object(object) => Ok(object.read(10).await?.to_vec()),
+                GetResult::NotModified(_) => panic!("nothing was held"),
             }
         })
     }

@@ -209,7 +209,7 @@ fn is_out_of_descriptors(_: &(dyn std::error::Error + 'static)) -> bool {
 
 /// The metadata of an original.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Meta {
+pub struct ObjectMeta {
     /// A validator that changes whenever the content changes. It consists of ASCII letters, digits, `-`, `_` and `.`.
     /// `None` if there is no way to distinguish versions; responses derived from such an original must not be cached.
     pub etag: Option<String>,
@@ -229,25 +229,25 @@ pub struct Meta {
 
 /// A request to a source.
 #[derive(Debug, Clone)]
-pub struct Ask<'a> {
+pub struct GetOptions<'a> {
     /// The key of the original.
     pub key: &'a Key,
     /// A version other than the newest, in the store's notation.
     pub version: Option<&'a str>,
-    /// The [`Meta::etag`] of a copy that the caller already has, in which case the source may omit the content. Only
+    /// The [`ObjectMeta::etag`] of a copy that the caller already has, in which case the source may omit the content. Only
     /// sources that can compare it cheaply do.
-    pub holds: Option<&'a str>,
+    pub if_none_match: Option<&'a str>,
     /// The time after which the response is useless.
     pub deadline: Instant,
 }
 
 /// The result of opening an original.
 #[derive(Debug)]
-pub enum Found {
+pub enum GetResult {
     /// The original.
     Object(Object),
     /// The caller's copy is current; this is its metadata.
-    Same(Meta),
+    NotModified(ObjectMeta),
 }
 
 /// A store of originals.
@@ -256,7 +256,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Any [`SourceError`].
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>>;
+    fn open<'a>(&'a self, options: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>>;
 
     /// Checks whether the source is usable, as far as this is known without reading an original.
     ///
@@ -271,7 +271,7 @@ pub trait Source: Send + Sync {
         &[]
     }
 
-    /// The version that a query requests, for [`Ask::version`].
+    /// The version that a query requests, for [`GetOptions::version`].
     fn version(&self, query: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let found = pairs.find(|(name, value)| self.parameters().contains(&&**name) && !value.is_empty());
@@ -284,13 +284,13 @@ pub trait Source: Send + Sync {
 pub struct Nowhere;
 
 impl Source for Nowhere {
-    fn open<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
+    fn open<'a>(&'a self, _: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         Box::pin(async { Err(SourceError::Failed("IMAGE_ORIGIN_SOURCE is not set".to_owned())) })
     }
 }
 
 /// The name of a source for messages, without the name of a bucket.
-pub fn shown(name: &str) -> &str {
+pub fn redacted(name: &str) -> &str {
     if name.starts_with("s3://") { "an S3 bucket" } else { name }
 }
 

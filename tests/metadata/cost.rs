@@ -3,7 +3,7 @@
 
 use std::io::{Cursor, Write as _};
 
-use image_origin::codec::{Budget, Exhausted, Work, decoder_for};
+use image_origin::codec::{Budget, Cancellation, Exhausted, decoder_for};
 use image_origin::container;
 use image_origin::metadata::{self, Keep};
 use image_origin::transform;
@@ -280,22 +280,22 @@ fn many_samples(n: usize) -> Vec<u8> {
 /// What every way of reading a file's structure costs, and what has come of it.
 fn cost(file: &[u8]) -> (u64, u64, Vec<Result<(), String>>) {
     const BUDGET: Budget = Budget { pixels: 1 << 24, memory: 64 << 20 };
-    let work = Work::unbounded();
+    let cancellation = Cancellation::unbounded();
     let mut outcomes = Vec::new();
     let mut note = |outcome: Result<(), metadata::Error>| outcomes.push(outcome.map_err(|error| error.to_string()));
-    note(transform::report(file, &work).map(|report| {
+    note(transform::report(file, &cancellation).map(|report| {
         serde_json::to_vec(&report.without_location()).unwrap();
     }));
     for keep in [Keep::Copyright, Keep::All] {
-        note(metadata::carry(file, keep, &work).map(|_| ()).map_err(metadata::Error::from));
+        note(metadata::carry(file, keep, &cancellation).map(|_| ()).map_err(metadata::Error::from));
     }
     for keep in [Keep::None, Keep::Copyright] {
-        note(metadata::strip(&mut Cursor::new(file), keep, &work).map(|_| ()));
+        note(metadata::strip(&mut Cursor::new(file), keep, &cancellation).map(|_| ()));
     }
     let decoder = decoder_for(file).unwrap();
-    outcomes.push(decoder.probe(file, BUDGET, &work).map(|_| ()).map_err(|error| error.to_string()));
-    outcomes.push(decoder.animation(file, &work).map(|_| ()).map_err(|error| error.to_string()));
-    let spent = work.spent();
+    outcomes.push(decoder.probe(file, BUDGET, &cancellation).map(|_| ()).map_err(|error| error.to_string()));
+    outcomes.push(decoder.animation(file, &cancellation).map(|_| ()).map_err(|error| error.to_string()));
+    let spent = cancellation.spent();
     (spent.steps, spent.memory, outcomes)
 }
 
@@ -362,16 +362,16 @@ fn one_item_in_overlapping_pieces_is_refused_before_it_is_joined() {
 #[test]
 fn reading_ends_when_the_work_is_stopped() {
     let file = gain_maps(4096);
-    let work = Work::unbounded();
-    work.cancel();
+    let cancellation = Cancellation::unbounded();
+    cancellation.cancel();
     let stopped = |outcome: Result<(), metadata::Error>| {
-        matches!(outcome, Err(metadata::Error::Exhausted(Exhausted::Stopped(_))))
+        matches!(outcome, Err(metadata::Error::Exhausted(Exhausted::Cancelled(_))))
     };
-    assert!(stopped(transform::report(&file, &work).map(|_| ())));
-    assert!(stopped(metadata::carry(&file, Keep::All, &work).map(|_| ()).map_err(Into::into)));
-    assert!(stopped(metadata::strip(&mut Cursor::new(&file), Keep::None, &work).map(|_| ())));
-    assert!(container::orientation(&file, image_origin::codec::Format::Jpeg, &work).is_err());
-    assert!(container::icc_profile(&file, image_origin::codec::Format::Jpeg, &work).is_err());
+    assert!(stopped(transform::report(&file, &cancellation).map(|_| ())));
+    assert!(stopped(metadata::carry(&file, Keep::All, &cancellation).map(|_| ()).map_err(Into::into)));
+    assert!(stopped(metadata::strip(&mut Cursor::new(&file), Keep::None, &cancellation).map(|_| ())));
+    assert!(container::orientation(&file, image_origin::codec::Format::Jpeg, &cancellation).is_err());
+    assert!(container::icc_profile(&file, image_origin::codec::Format::Jpeg, &cancellation).is_err());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use image_origin::codec::Work;
+use image_origin::codec::Cancellation;
 use image_origin::metadata::Report;
 use image_origin::transform;
 use serde_json::{Map, Value};
@@ -73,7 +73,7 @@ fn values_are_those_of_exiftool() {
     let readings = readings();
     let (mut all, mut different) = (0, Vec::new());
     for (name, file) in photographs() {
-        let ours = transform::report(&std::fs::read(&file).unwrap(), &Work::unbounded()).unwrap();
+        let ours = transform::report(&std::fs::read(&file).unwrap(), &Cancellation::unbounded()).unwrap();
         let theirs = readings.get(&name).unwrap_or_else(|| panic!("no readings of {name}: UPDATE_REFERENCES=1"));
         for (key, value) in theirs.iter().filter(|(key, _)| !NO_FIELDS.contains(&key.as_str())) {
             all += 1;

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use image_origin::codec::Work;
+use image_origin::codec::Cancellation;
 use image_origin::codec::sniff;
 use image_origin::metadata::{self, Keep};
 use image_origin::transform;
@@ -11,17 +11,17 @@ use image_origin::transform;
 use super::samples;
 
 fn try_all(file: &[u8]) {
-    if let Ok(report) = transform::report(file, &Work::unbounded()) {
+    if let Ok(report) = transform::report(file, &Cancellation::unbounded()) {
         serde_json::to_string(&report.without_location()).unwrap();
     }
-    metadata::carry(file, Keep::All, &Work::unbounded()).unwrap();
+    metadata::carry(file, Keep::All, &Cancellation::unbounded()).unwrap();
     for keep in [Keep::None, Keep::Copyright] {
-        let Ok(plan) = metadata::strip(&mut Cursor::new(file), keep, &Work::unbounded()) else { continue };
+        let Ok(plan) = metadata::strip(&mut Cursor::new(file), keep, &Cancellation::unbounded()) else { continue };
         let mut out = Vec::new();
         plan.write_to(Cursor::new(file), &mut out).unwrap();
         assert_eq!(sniff(&out), sniff(file));
         if keep == Keep::None {
-            let again = metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).unwrap();
+            let again = metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded()).unwrap();
             assert!(again.is_identity(), "{:?}, then {:?}", plan.pieces(), again.pieces());
         }
     }
@@ -65,7 +65,7 @@ fn ten_thousand_segments_are_read_in_no_time() {
     try_all(&file);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let mut out = Vec::new();
-    metadata::strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())
+    metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded())
         .unwrap()
         .write_to(Cursor::new(&file), &mut out)
         .unwrap();

@@ -5,7 +5,8 @@ use std::io::{Cursor, Write as _};
 
 use image::ImageFormat;
 use image_origin::codec::{
-    Area, Budget, Channels, EncodeOptions, Format, Need, Raster, Samples, Work, decoder_for, encoder, sniff,
+    Area, Budget, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder_for, encoder,
+    sniff,
 };
 use image_origin::container;
 use image_origin::metadata::{self, Keep};
@@ -19,25 +20,30 @@ const HIDDEN: &[u8] = MARKER.as_bytes();
 
 fn stripped(file: &[u8], keep: Keep) -> Result<Vec<u8>, metadata::Error> {
     let mut out = Vec::new();
-    metadata::strip(&mut Cursor::new(file), keep, &Work::unbounded())?.write_to(Cursor::new(file), &mut out)?;
+    metadata::strip(&mut Cursor::new(file), keep, &Cancellation::unbounded())?.write_to(Cursor::new(file), &mut out)?;
     Ok(out)
 }
 
 /// The samples of a still, or of all frames of an animation.
 fn pixels(file: &[u8]) -> Vec<Vec<u8>> {
-    let (budget, work) = (Budget { pixels: 1 << 22, memory: 1 << 26 }, Work::unbounded());
+    let (budget, cancellation) = (Budget { pixels: 1 << 22, memory: 1 << 26 }, Cancellation::unbounded());
     let decoder = decoder_for(file).unwrap();
-    if decoder.animation(file, &work).unwrap().is_some() {
-        let mut frames = decoder.frames(file, budget, &work).unwrap();
+    if decoder.animation(file, &cancellation).unwrap().is_some() {
+        let mut frames = decoder.frames(file, budget, &cancellation).unwrap();
         let mut all = Vec::new();
         while let Some(frame) = frames.next_frame().unwrap() {
             all.push(frame.samples().as_bytes().to_vec());
         }
         return all;
     }
-    let header = decoder.probe(file, budget, &work).unwrap();
-    let need = Need { area: Area::whole(header.width, header.height), scale: 1.0, budget, work: &work };
-    vec![decoder.decode(file, &need).unwrap().raster.samples().as_bytes().to_vec()]
+    let header = decoder.probe(file, budget, &cancellation).unwrap();
+    let options = DecodeOptions {
+        area: Area::whole(header.width, header.height),
+        scale: 1.0,
+        budget,
+        cancellation: &cancellation,
+    };
+    vec![decoder.decode(file, &options).unwrap().raster.samples().as_bytes().to_vec()]
 }
 
 /// Strips each of these files, and compares it with the plain one.
@@ -54,10 +60,13 @@ fn check(plain: &[u8], files: impl IntoIterator<Item = (impl AsRef<str>, Vec<u8>
             assert!(!contains(&out, MARKER), "{format:?}, {name}: it has survived");
             assert_eq!(pixels(&out), expected, "{format:?}, {name}: other pixels");
             assert_eq!(stripped(&out, keep).unwrap(), out, "{format:?}, {name}: stripped twice");
-            let report = transform::report(&out, &Work::unbounded()).unwrap();
+            let report = transform::report(&out, &Cancellation::unbounded()).unwrap();
             assert!(report.exif.image.is_empty() && report.xmp.is_empty(), "{format:?}, {name}: {report:?}");
             assert_eq!(report.warnings, Vec::<String>::new(), "{format:?}, {name}");
-            assert!(metadata::carry(&out, Keep::All, &Work::unbounded()).unwrap().is_empty(), "{format:?}, {name}");
+            assert!(
+                metadata::carry(&out, Keep::All, &Cancellation::unbounded()).unwrap().is_empty(),
+                "{format:?}, {name}"
+            );
         }
     }
 }
@@ -301,8 +310,10 @@ fn webp() {
 fn webp_alpha_that_is_not_compressed() {
     let picture = Raster::new(24, 16, Channels::Rgb, Samples::U8(vec![90; 24 * 16 * 3])).unwrap();
     let options = EncodeOptions::default();
-    let lossy =
-        encoder(Format::WebP).unwrap().encode(&picture, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let lossy = encoder(Format::WebP)
+        .unwrap()
+        .encode(&picture, &options, Budget::UNLIMITED, &Cancellation::unbounded())
+        .unwrap();
     assert_eq!(&lossy[12..16], b"VP8 ");
     let file = |alpha: &[u8]| {
         let header = riff_chunk(b"VP8X", &[0x10, 0, 0, 0, 23, 0, 0, 15, 0, 0]);
@@ -521,7 +532,7 @@ fn tiff() {
     for (content, stays) in [(HIDDEN.to_vec(), false), ([&profile(), HIDDEN].concat(), true)] {
         let out = stripped(&file(&content), Keep::None).unwrap();
         assert!(!contains(&out, MARKER));
-        let icc = container::icc_profile(&out, sniff(&out).unwrap(), &Work::unbounded()).unwrap();
+        let icc = container::icc_profile(&out, sniff(&out).unwrap(), &Cancellation::unbounded()).unwrap();
         assert_eq!(icc.as_deref(), stays.then(profile).as_deref());
     }
 }

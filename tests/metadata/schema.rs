@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 
-use image_origin::codec::Work;
+use image_origin::codec::Cancellation;
 use image_origin::transform;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn reports_are_made_of_whole_and_of_damaged_files() {
     let mut out = BufWriter::new(File::create(REPORTS).unwrap());
     let mut count = 0;
     for (name, file) in cases {
-        let Ok(report) = transform::report(&file, &Work::unbounded()) else { continue };
+        let Ok(report) = transform::report(&file, &Cancellation::unbounded()) else { continue };
         for report in [&report, &report.clone().without_location()] {
             writeln!(out, "{}", json!({ "name": name, "report": report })).unwrap();
             count += 1;
@@ -39,7 +39,8 @@ fn reports_are_made_of_whole_and_of_damaged_files() {
 
 #[test]
 fn a_report_says_what_the_file_says() {
-    let report = serde_json::to_value(transform::report(&samples::jpeg(), &Work::unbounded()).unwrap()).unwrap();
+    let report =
+        serde_json::to_value(transform::report(&samples::jpeg(), &Cancellation::unbounded()).unwrap()).unwrap();
     let expected = json!({
         "/format": "jpeg",
         // Turned by 90 degrees: 24 by 16 are shown as 16 by 24.
@@ -74,7 +75,7 @@ fn a_report_says_what_the_file_says() {
 #[test]
 fn no_location_is_left_where_none_is_wanted() {
     for (name, file) in samples::all() {
-        let report = transform::report(&file, &Work::unbounded()).unwrap().without_location();
+        let report = transform::report(&file, &Cancellation::unbounded()).unwrap().without_location();
         let text = serde_json::to_string(&report).unwrap();
         for word in ["SecretCity", "latitude", "GPSLatitude", "151"] {
             assert!(!text.contains(word), "{name} says {word}");
@@ -86,7 +87,7 @@ fn no_location_is_left_where_none_is_wanted() {
 #[test]
 fn files_without_metadata_give_empty_groups() {
     for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png, image::ImageFormat::WebP] {
-        let report = transform::report(&samples::picture(format), &Work::unbounded()).unwrap();
+        let report = transform::report(&samples::picture(format), &Cancellation::unbounded()).unwrap();
         let exif = serde_json::to_value(&report.exif).unwrap();
         assert_eq!(exif, json!({ "image": {}, "photo": {}, "gps": {}, "interop": {}, "thumbnail": {} }));
         assert_eq!((report.width, report.height, report.orientation), (Some(24), Some(16), 1));

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Cursor;
 
-use image_origin::codec::Work;
+use image_origin::codec::Cancellation;
 use image_origin::codec::{Format, sniff};
 use image_origin::container;
 use image_origin::metadata::{self, Keep, Rewrite};
@@ -16,7 +16,7 @@ use crate::common::{files, fixtures};
 use super::samples::{self, ORIENTATION, RIGHTS, SECRETS, contains};
 
 pub(crate) fn stripped(file: &[u8], keep: Keep) -> Vec<u8> {
-    written(&metadata::strip(&mut Cursor::new(file), keep, &Work::unbounded()).unwrap(), file)
+    written(&metadata::strip(&mut Cursor::new(file), keep, &Cancellation::unbounded()).unwrap(), file)
 }
 
 fn written(plan: &Rewrite, file: &[u8]) -> Vec<u8> {
@@ -36,19 +36,23 @@ fn nothing_survives_but_pixels_profile_and_orientation() {
         assert_eq!(samples::pixels(&out), samples::pixels(&file), "{name}");
         let format = sniff(&out).unwrap();
         assert_eq!(
-            container::orientation(&out, format, &Work::unbounded()).unwrap(),
-            container::orientation(&file, format, &Work::unbounded()).unwrap(),
+            container::orientation(&out, format, &Cancellation::unbounded()).unwrap(),
+            container::orientation(&file, format, &Cancellation::unbounded()).unwrap(),
             "{name}"
         );
         if name != "gif" {
-            assert_eq!(container::orientation(&out, format, &Work::unbounded()).unwrap(), ORIENTATION, "{name}");
+            assert_eq!(
+                container::orientation(&out, format, &Cancellation::unbounded()).unwrap(),
+                ORIENTATION,
+                "{name}"
+            );
         }
         assert_eq!(
-            container::icc_profile(&out, format, &Work::unbounded()).unwrap(),
-            container::icc_profile(&file, format, &Work::unbounded()).unwrap(),
+            container::icc_profile(&out, format, &Cancellation::unbounded()).unwrap(),
+            container::icc_profile(&file, format, &Cancellation::unbounded()).unwrap(),
             "{name}"
         );
-        let report = transform::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Cancellation::unbounded()).unwrap();
         assert!(report.xmp.is_empty() && report.iptc.is_empty() && report.exif.photo.is_empty(), "{name}: {report:?}");
     }
 }
@@ -69,7 +73,7 @@ fn rights_are_kept_where_that_is_asked() {
         for secret in SECRETS {
             assert!(!contains(&out, secret), "{name} still says {secret}");
         }
-        let report = transform::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Cancellation::unbounded()).unwrap();
         assert_eq!(report.xmp["dc:rights"]["x-default"], "Xmp Rights", "{name}");
         if name != "gif" {
             assert_eq!(report.exif.image["Artist"], "Exif Artist", "{name}");
@@ -88,7 +92,7 @@ fn rights_are_kept_where_that_is_asked() {
 #[test]
 fn everything_is_the_file_as_it_was() {
     for (name, file) in samples::all() {
-        let plan = metadata::strip(&mut Cursor::new(&file), Keep::All, &Work::unbounded()).unwrap();
+        let plan = metadata::strip(&mut Cursor::new(&file), Keep::All, &Cancellation::unbounded()).unwrap();
         assert!(plan.is_identity(), "{name}");
         assert_eq!(written(&plan, &file), file, "{name}");
     }
@@ -99,7 +103,7 @@ fn a_clean_file_passes_through_unchanged() {
     for (name, file) in samples::all() {
         for keep in [Keep::None, Keep::Copyright] {
             let out = stripped(&file, keep);
-            let again = metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).unwrap();
+            let again = metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded()).unwrap();
             assert!(again.is_identity(), "{name} {keep:?}: {:?}", again.pieces());
         }
     }
@@ -108,7 +112,7 @@ fn a_clean_file_passes_through_unchanged() {
 #[test]
 fn avif_items_go_and_offsets_stay() {
     let file = samples::avif();
-    let before = transform::report(&file, &Work::unbounded()).unwrap();
+    let before = transform::report(&file, &Cancellation::unbounded()).unwrap();
     assert_eq!((before.width, before.height, before.orientation), (Some(16), Some(24), 8));
     assert_eq!(before.exif.image["Make"], "SecretMake");
     assert_eq!(before.xmp["photoshop:City"], "SecretCity");
@@ -119,15 +123,18 @@ fn avif_items_go_and_offsets_stay() {
         }
         let at = memchr::memmem::find(&file, samples::AVIF_DATA).unwrap();
         assert_eq!(&out[at..at + samples::AVIF_DATA.len()], samples::AVIF_DATA, "in its old place");
-        let after = transform::report(&out, &Work::unbounded()).unwrap();
+        let after = transform::report(&out, &Cancellation::unbounded()).unwrap();
         assert_eq!((after.width, after.height, after.orientation), (Some(16), Some(24), 8));
         assert_eq!(
-            container::icc_profile(&out, Format::Avif, &Work::unbounded()).unwrap().as_deref(),
+            container::icc_profile(&out, Format::Avif, &Cancellation::unbounded()).unwrap().as_deref(),
             Some(samples::profile().as_slice())
         );
         assert_eq!(after.exif.image.contains_key("Artist"), right, "{keep:?}: {after:?}");
         assert_eq!(after.xmp.contains_key("dc:rights"), right, "{keep:?}: {after:?}");
-        assert!(metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).unwrap().is_identity(), "{keep:?}");
+        assert!(
+            metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded()).unwrap().is_identity(),
+            "{keep:?}"
+        );
     }
 }
 
@@ -155,9 +162,9 @@ fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
         let table = out.windows(4).position(|kind| kind == b"stco").unwrap();
         assert_eq!(out[table + 12..table + 16], (sample as u32).to_be_bytes());
         assert_eq!(contains(&out, std::str::from_utf8(samples::AVIF_DATA).unwrap()), has_meta);
-        assert!(metadata::strip(&mut Cursor::new(&out), Keep::None, &Work::unbounded()).unwrap().is_identity());
+        assert!(metadata::strip(&mut Cursor::new(&out), Keep::None, &Cancellation::unbounded()).unwrap().is_identity());
         for end in 0..file.len() {
-            let _ = metadata::strip(&mut Cursor::new(&file[..end]), Keep::None, &Work::unbounded());
+            let _ = metadata::strip(&mut Cursor::new(&file[..end]), Keep::None, &Cancellation::unbounded());
         }
     }
 }
@@ -169,7 +176,7 @@ fn metadata_is_no_primary_image() {
     for item in 0..8 {
         let mut file = file.clone();
         file[at] = item;
-        let report = transform::report(&stripped(&file, Keep::None), &Work::unbounded()).unwrap();
+        let report = transform::report(&stripped(&file, Keep::None), &Cancellation::unbounded()).unwrap();
         assert!(report.xmp.is_empty() && report.exif.image.is_empty(), "item {item}: {report:?}");
     }
 }
@@ -182,11 +189,11 @@ fn an_image_keeps_its_properties_if_metadata_has_its_number() {
     for keep in [Keep::None, Keep::Copyright] {
         let out = stripped(&file, keep);
         assert_eq!(
-            container::orientation(&out, Format::Avif, &Work::unbounded()).unwrap(),
-            container::orientation(&file, Format::Avif, &Work::unbounded()).unwrap()
+            container::orientation(&out, Format::Avif, &Cancellation::unbounded()).unwrap(),
+            container::orientation(&file, Format::Avif, &Cancellation::unbounded()).unwrap()
         );
-        assert_ne!(container::orientation(&out, Format::Avif, &Work::unbounded()).unwrap(), 1);
-        assert!(transform::report(&out, &Work::unbounded()).unwrap().exif.image.is_empty());
+        assert_ne!(container::orientation(&out, Format::Avif, &Cancellation::unbounded()).unwrap(), 1);
+        assert!(transform::report(&out, &Cancellation::unbounded()).unwrap().exif.image.is_empty());
     }
 }
 
@@ -197,10 +204,10 @@ fn a_primary_image_that_is_no_image_stays_upright() {
     file[entry + 3] = 5;
     let at = file.windows(4).position(|kind| kind == b"Exif").unwrap() - 4;
     file[at..at + 2].copy_from_slice(&[0, 1]);
-    let upright = container::orientation(&file, Format::Avif, &Work::unbounded()).unwrap();
+    let upright = container::orientation(&file, Format::Avif, &Cancellation::unbounded()).unwrap();
     assert_ne!(upright, 1);
     assert_eq!(
-        container::orientation(&stripped(&file, Keep::None), Format::Avif, &Work::unbounded()).unwrap(),
+        container::orientation(&stripped(&file, Keep::None), Format::Avif, &Cancellation::unbounded()).unwrap(),
         upright
     );
 }
@@ -226,9 +233,9 @@ fn png_files_in_icons_are_stripped() {
     assert!(contains(&out, "a bitmap.:mo"));
     assert!(out.ends_with(&stripped(&png, Keep::None)));
     assert_eq!(u32::from_le_bytes(out[34..38].try_into().unwrap()) as usize, 38 + bitmap.len());
-    assert!(metadata::strip(&mut Cursor::new(&out), Keep::None, &Work::unbounded()).unwrap().is_identity());
+    assert!(metadata::strip(&mut Cursor::new(&out), Keep::None, &Cancellation::unbounded()).unwrap().is_identity());
     for end in 5..file.len() {
-        let Ok(plan) = metadata::strip(&mut Cursor::new(&file[..end]), Keep::None, &Work::unbounded()) else {
+        let Ok(plan) = metadata::strip(&mut Cursor::new(&file[..end]), Keep::None, &Cancellation::unbounded()) else {
             continue;
         };
         plan.write_to(Cursor::new(&file[..end]), &mut Vec::new()).unwrap();
@@ -238,20 +245,26 @@ fn png_files_in_icons_are_stripped() {
 #[test]
 fn tiff_fields_go_and_offsets_stay() {
     let file = samples::tiff();
-    assert_eq!(transform::report(&file, &Work::unbounded()).unwrap().exif.photo["UserComment"], "SecretComment");
+    assert_eq!(
+        transform::report(&file, &Cancellation::unbounded()).unwrap().exif.photo["UserComment"],
+        "SecretComment"
+    );
     for (keep, right) in [(Keep::None, false), (Keep::Copyright, true)] {
         let out = stripped(&file, keep);
         for secret in SECRETS {
             assert!(!contains(&out, secret), "{keep:?}: {secret}");
         }
         assert_eq!(out[0x500..], *b"the strip of pixels");
-        let report = transform::report(&out, &Work::unbounded()).unwrap();
+        let report = transform::report(&out, &Cancellation::unbounded()).unwrap();
         assert_eq!((report.width, report.height, report.orientation), (Some(16), Some(24), ORIENTATION));
         assert_eq!(report.exif.image["XResolution"], 72);
         assert_eq!(report.exif.image.contains_key("Artist"), right);
         assert_eq!(report.exif.image.len(), if right { 7 } else { 6 }, "{:?}", report.exif.image);
         assert!(report.exif.photo.is_empty() && report.xmp.is_empty(), "{report:?}");
-        assert!(metadata::strip(&mut Cursor::new(&out), keep, &Work::unbounded()).unwrap().is_identity(), "{keep:?}");
+        assert!(
+            metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded()).unwrap().is_identity(),
+            "{keep:?}"
+        );
     }
 }
 
@@ -277,7 +290,7 @@ fn strips_of_a_tiff_without_a_length_keep_their_pixels() {
 #[test]
 fn any_range_of_the_answer_can_be_had_alone() {
     for (name, file) in samples::all() {
-        let plan = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, &Work::unbounded()).unwrap();
+        let plan = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, &Cancellation::unbounded()).unwrap();
         let whole = written(&plan, &file);
         for start in (0..whole.len()).step_by(37) {
             for end in (start..=whole.len()).step_by(101) {
@@ -381,7 +394,7 @@ fn exiftool_finds_structure_profile_and_orientation_alone() {
     let mut leftovers = Vec::new();
     for (number, file) in files("").into_iter().enumerate() {
         let mut source = File::open(&file).unwrap();
-        let Ok(plan) = metadata::strip(&mut source, Keep::None, &Work::unbounded()) else { continue };
+        let Ok(plan) = metadata::strip(&mut source, Keep::None, &Cancellation::unbounded()) else { continue };
         let out = folder.join(format!("{number}-{}", file.file_name().unwrap().display()));
         plan.write_to(&mut source, &mut File::create(&out).unwrap()).unwrap();
         let tags = exiftool(&out, &[]);

@@ -9,7 +9,8 @@ use super::jpeg::Jpeg;
 use super::png::Png;
 use super::shrink::{self, Shrink, Window};
 use super::{
-    Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Need, Orientation, Raster, Samples, Work,
+    Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Orientation,
+    Raster, Samples,
 };
 
 /// The BMP decoder.
@@ -251,40 +252,41 @@ impl<'a> Bitmap<'a> {
     /// Decodes the needed area.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Stopped`], and [`Error::Damaged`] if there are no pixels.
-    pub(super) fn decode(&self, alpha: &Alpha<'_>, need: &Need<'_>) -> Result<Decoded, Error> {
-        need.budget.check_pixels(self.width, self.height)?;
-        let Some(runs) = self.runs else { return self.decode_rows(alpha, need) };
+    /// [`Error::TooLarge`], [`Error::Cancelled`], and [`Error::Damaged`] if there are no pixels.
+    pub(super) fn decode(&self, alpha: &Alpha<'_>, options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        options.budget.check_pixels(self.width, self.height)?;
+        let Some(runs) = self.runs else { return self.decode_rows(alpha, options) };
         let pixels = match &self.pixels {
             Pixels::Indexed { palette, .. } => Pixels::Indexed { bits: 8, palette: palette.clone() },
             _ => Pixels::Bytes { size: 3, order: [2, 1, 0], alpha: None },
         };
         let mut plain = Bitmap { pixels, runs: None, data: &[], ..*self };
         let unpacked = plain.stride().saturating_mul(self.height.into());
-        need.budget.check_memory(unpacked)?;
-        let (unpacked, flaw) = self.unpack(runs, plain.stride() as usize, need.work)?;
-        let memory = need.budget.memory - unpacked.len() as u64;
+        options.budget.check_memory(unpacked)?;
+        let (unpacked, flaw) = self.unpack(runs, plain.stride() as usize, options.cancellation)?;
+        let memory = options.budget.memory - unpacked.len() as u64;
         plain.data = &unpacked;
-        let decoded = plain.decode_rows(alpha, &Need { budget: Budget { memory, ..need.budget }, ..*need })?;
+        let decoded =
+            plain.decode_rows(alpha, &DecodeOptions { budget: Budget { memory, ..options.budget }, ..*options })?;
         Ok(Decoded { flaw, ..decoded })
     }
 
-    fn decode_rows(&self, alpha: &Alpha<'_>, need: &Need<'_>) -> Result<Decoded, Error> {
+    fn decode_rows(&self, alpha: &Alpha<'_>, options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
         let channels = if matches!(alpha, Alpha::Mask(_)) { Channels::Rgba } else { self.channels() };
-        let window = Window::new(need.area, self.width, self.height);
-        let (width, height, factor) = (window.width(), window.height(), shrink::factor(need.scale));
+        let window = Window::new(options.area, self.width, self.height);
+        let (width, height, factor) = (window.width(), window.height(), shrink::factor(options.scale));
         let row_bytes = u64::from(width) * channels.count() as u64;
         let whole = row_bytes * u64::from(height);
         let held = if factor > 1 { Shrink::memory(width, height, channels, factor) } else { whole };
-        need.budget.check_memory(held + row_bytes)?;
-        let keeps_alpha = channels.has_alpha() && self.has_visible_alpha(need.work)?;
+        options.budget.check_memory(held + row_bytes)?;
+        let keeps_alpha = channels.has_alpha() && self.has_visible_alpha(options.cancellation)?;
         let (mut shrink, mut out) = (Shrink::new(width, channels, factor), Vec::new());
         if factor == 1 {
             out.reserve_exact(whole as usize);
         }
         let (mut row, mut flaw, mut is_empty) = (Vec::with_capacity(row_bytes as usize), None, true);
         for y in window.top..window.bottom {
-            need.work.check()?;
+            options.cancellation.check()?;
             row.clear();
             self.convert(self.row(self.data, self.stride(), y), &window, channels, keeps_alpha, &mut row);
             is_empty &= row.is_empty();
@@ -310,7 +312,7 @@ impl<'a> Bitmap<'a> {
     }
 
     /// Whether alpha is meaningful. If it is zero everywhere, it is ignored and the picture is opaque, as in browsers.
-    fn has_visible_alpha(&self, work: &Work) -> Result<bool, Error> {
+    fn has_visible_alpha(&self, cancellation: &Cancellation) -> Result<bool, Error> {
         let mask = match &self.pixels {
             Pixels::Indexed { .. } => 0,
             Pixels::Bytes { alpha, .. } => alpha.map_or(0, |place| 0xff << (8 * place)),
@@ -320,7 +322,7 @@ impl<'a> Bitmap<'a> {
             return Ok(false);
         }
         for row in self.data.chunks(self.stride() as usize).take(self.height as usize) {
-            work.check()?;
+            cancellation.check()?;
             if row.chunks_exact(self.bits() as usize / 8).any(|pixel| number(pixel) & mask > 0) {
                 return Ok(true);
             }
@@ -365,7 +367,7 @@ impl<'a> Bitmap<'a> {
 
     /// Decodes run-length encoded pixels of one or three bytes each, in rows of `stride` bytes in file order. Skipped
     /// pixels are zero, and pixels beyond the end of a row are dropped.
-    fn unpack(&self, runs: Runs, stride: usize, work: &Work) -> Result<(Vec<u8>, Option<Flaw>), Error> {
+    fn unpack(&self, runs: Runs, stride: usize, cancellation: &Cancellation) -> Result<(Vec<u8>, Option<Flaw>), Error> {
         let mut canvas = Canvas {
             rows: vec![0; stride * self.height as usize],
             stride,
@@ -377,7 +379,7 @@ impl<'a> Bitmap<'a> {
         let (mut input, height) = (self.data, self.height as usize);
         for instruction in 0usize.. {
             if instruction.is_multiple_of(STRIDE) {
-                work.check()?;
+                cancellation.check()?;
             }
             if canvas.y >= height {
                 break;
@@ -486,20 +488,20 @@ fn open(bytes: &[u8]) -> Result<Content<'_>, Error> {
 }
 
 impl Decoder for Bmp {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
         let header = match open(bytes)? {
-            Content::Jpeg(file) => Jpeg.probe(file, budget, work)?,
-            Content::Png(file) => Png.probe(file, budget, work)?,
+            Content::Jpeg(file) => Jpeg.probe(file, budget, cancellation)?,
+            Content::Png(file) => Png.probe(file, budget, cancellation)?,
             Content::Bitmap(bitmap) => bitmap.header(budget)?,
         };
         Ok(Header { format: Format::Bmp, ..header })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
         match open(bytes)? {
-            Content::Jpeg(file) => Jpeg.decode(file, need),
-            Content::Png(file) => Png.decode(file, need),
-            Content::Bitmap(bitmap) => bitmap.decode(&Alpha::Stored, need),
+            Content::Jpeg(file) => Jpeg.decode(file, options),
+            Content::Png(file) => Png.decode(file, options),
+            Content::Bitmap(bitmap) => bitmap.decode(&Alpha::Stored, options),
         }
     }
 }
@@ -537,10 +539,10 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8], area: Option<Area>, scale: f64) -> Result<Decoded, Error> {
-        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Work::unbounded());
-        let header = Bmp.probe(bytes, budget, &work)?;
+        let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Cancellation::unbounded());
+        let header = Bmp.probe(bytes, budget, &cancellation)?;
         let area = area.unwrap_or(Area::whole(header.width, header.height));
-        let decoded = Bmp.decode(bytes, &Need { area, scale, budget, work: &work })?;
+        let decoded = Bmp.decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation })?;
         assert_eq!((decoded.raster.channels(), header.format), (header.channels, Format::Bmp));
         Ok(decoded)
     }
@@ -671,7 +673,7 @@ mod tests {
         let options = crate::EncodeOptions { lossless: true, ..crate::EncodeOptions::DEFAULT };
         for (compression, format) in [(4, Format::Jpeg), (5, Format::Png)] {
             let encoder = super::super::encoder(format).unwrap();
-            let inside = encoder.encode(&pixels, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+            let inside = encoder.encode(&pixels, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
             let bytes = bitmap(40, &info(8, 8, 0, compression), &[], &inside);
             assert!(samples(&bytes).iter().all(|sample| *sample == 100), "{format}");
         }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{Budget, Error, Work};
+use super::{Budget, Cancellation, Error};
 
 /// Bytes that are set aside when the first ones are written.
 const SMALLEST: usize = 4 << 10;
@@ -78,15 +78,15 @@ impl OutputBuffer {
 #[derive(Debug)]
 pub(super) struct OutputWriter<'a> {
     buffer: OutputBuffer,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
     /// Why no more was taken; [`io::Error`] has no place for it.
     failure: Option<Error>,
 }
 
 impl<'a> OutputWriter<'a> {
     /// An empty file.
-    pub(super) fn new(budget: Budget, work: &'a Work) -> Self {
-        Self { buffer: OutputBuffer::new(budget), work, failure: None }
+    pub(super) fn new(budget: Budget, cancellation: &'a Cancellation) -> Self {
+        Self { buffer: OutputBuffer::new(budget), cancellation, failure: None }
     }
 
     /// What has been written.
@@ -117,7 +117,7 @@ impl<'a> OutputWriter<'a> {
 
 impl io::Write for OutputWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.work.check().map_err(Error::from).and_then(|()| self.buffer.extend(bytes));
+        let written = self.cancellation.check().map_err(Error::from).and_then(|()| self.buffer.extend(bytes));
         match written {
             Ok(()) => Ok(bytes.len()),
             Err(error) => {
@@ -151,13 +151,13 @@ mod tests {
 
     #[test]
     fn a_writer_remembers_why_it_refused() {
-        let work = Work::unbounded();
-        let mut writer = OutputWriter::new(Budget { pixels: 0, memory: 5000 }, &work);
+        let cancellation = Cancellation::unbounded();
+        let mut writer = OutputWriter::new(Budget { pixels: 0, memory: 5000 }, &cancellation);
         writer.write_all(&[0; 4096]).unwrap();
         assert!(writer.write_all(&[0; 1]).is_err());
         assert!(matches!(writer.failure(), Error::TooLarge { .. }));
-        work.cancel();
+        cancellation.cancel();
         assert!(writer.write_all(&[0; 1]).is_err());
-        assert!(matches!(writer.failure(), Error::Stopped(_)));
+        assert!(matches!(writer.failure(), Error::Cancelled(_)));
     }
 }

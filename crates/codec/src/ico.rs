@@ -2,7 +2,7 @@
 
 use super::bmp::{Alpha, Bitmap};
 use super::png::Png;
-use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Work};
+use super::{Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Format, Header, Orientation};
 
 /// The ICO decoder.
 pub(super) struct Ico;
@@ -69,19 +69,19 @@ fn of_icon(error: Error) -> Error {
 }
 
 impl Decoder for Ico {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
         let header = match largest(bytes)? {
-            Picture::Png(file) => Png.probe(file, budget, work)?,
+            Picture::Png(file) => Png.probe(file, budget, cancellation)?,
             Picture::Bitmap(bitmap, _) => Header { channels: Channels::Rgba, ..bitmap.header(budget)? },
         };
         // Viewers ignore Exif in icons.
         Ok(Header { format: Format::Ico, orientation: Orientation::UPRIGHT, ..header })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
         match largest(bytes)? {
-            Picture::Png(file) => Png.decode(file, need),
-            Picture::Bitmap(bitmap, mask) => bitmap.decode(&Alpha::Mask(mask), need).map_err(of_icon),
+            Picture::Png(file) => Png.decode(file, options),
+            Picture::Bitmap(bitmap, mask) => bitmap.decode(&Alpha::Mask(mask), options).map_err(of_icon),
         }
     }
 }
@@ -129,17 +129,17 @@ mod tests {
             &red,
             &EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT },
             Budget::UNLIMITED,
-            &Work::unbounded(),
+            &Cancellation::unbounded(),
         )
         .unwrap()
     }
 
     fn decoded(bytes: &[u8]) -> Result<Raster, Error> {
-        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Work::unbounded());
-        let header = Ico.probe(bytes, budget, &Work::unbounded())?;
+        let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Cancellation::unbounded());
+        let header = Ico.probe(bytes, budget, &Cancellation::unbounded())?;
         assert_eq!(header.format, Format::Ico);
         let area = Area::whole(header.width, header.height);
-        Ok(Ico.decode(bytes, &Need { area, scale: 1.0, budget, work: &work })?.raster)
+        Ok(Ico.decode(bytes, &DecodeOptions { area, scale: 1.0, budget, cancellation: &cancellation })?.raster)
     }
 
     #[test]

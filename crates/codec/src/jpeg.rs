@@ -6,8 +6,8 @@ use image_origin_jpeg::{
 };
 
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, EncodeOptions, Encoder, Error, Flaw, Format, Header, MEMORY, Need,
-    Orientation, PlanarEncoder, Plane, Raster, Samples, Stopped, Work, check_sides,
+    Area, Budget, Cancellation, Cancelled, Channels, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error,
+    Flaw, Format, Header, MEMORY, Orientation, PlanarEncoder, Plane, Raster, Samples, check_sides,
 };
 use image_origin_container as container;
 
@@ -23,7 +23,7 @@ impl From<DecodeError> for Error {
             DecodeError::Unsupported(kind) => Self::Unsupported(format!("this kind of jpeg is not read: {kind}")),
             DecodeError::Damaged(reason) => Self::Damaged { format: Format::Jpeg, reason: reason.to_owned() },
             DecodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
-            DecodeError::Cancelled => Stopped.into(),
+            DecodeError::Cancelled => Cancelled.into(),
             _ => Self::Internal("the JPEG decoder fails in a way that is not known here"),
         }
     }
@@ -33,14 +33,14 @@ impl From<EncodeError> for Error {
     fn from(error: EncodeError) -> Self {
         match error {
             EncodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
-            EncodeError::Cancelled => Stopped.into(),
+            EncodeError::Cancelled => Cancelled.into(),
             _ => Self::Internal("the JPEG encoder refuses a picture that it should take"),
         }
     }
 }
 
 impl Decoder for Jpeg {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
         let header = read_header(bytes)?;
         header.check_supported()?;
         budget.check_pixels(header.width, header.height)?;
@@ -48,7 +48,7 @@ impl Decoder for Jpeg {
             format: Format::Jpeg,
             width: header.width,
             height: header.height,
-            orientation: Orientation::from_exif(container::orientation(bytes, Format::Jpeg, work)?),
+            orientation: Orientation::from_exif(container::orientation(bytes, Format::Jpeg, cancellation)?),
             channels: match header.colour {
                 Colour::Grey => Channels::L,
                 Colour::Cmyk | Colour::Ycck => Channels::Cmyk,
@@ -57,8 +57,8 @@ impl Decoder for Jpeg {
         })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let (scale, check) = (scale(need.scale), || need.work.go_on());
+    fn decode(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        let (scale, check) = (scale(need.scale), || need.cancellation.go_on());
         let image = jpeg::decode(bytes, &options(need).scale(scale).check(&check))?;
         report(&image.warnings);
         let channels = match image.format {
@@ -76,12 +76,12 @@ impl Decoder for Jpeg {
         };
         let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
             .ok_or(DecodeError::Damaged("the pixels do not fill the picture"))?;
-        let icc = container::icc_profile(bytes, Format::Jpeg, need.work)?.map(std::borrow::Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::Jpeg, need.cancellation)?.map(std::borrow::Cow::into_owned);
         Ok(Decoded { raster, area, icc, flaw: flaw(&image.warnings) })
     }
 
-    fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
-        let check = || need.work.go_on();
+    fn decode_planes(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        let check = || need.cancellation.go_on();
         let options = options(need).scale(scale(need.scale)).check(&check);
         let Some(planes) = jpeg::decode_planes(bytes, &options)? else { return Ok(None) };
         report(&planes.warnings);
@@ -104,7 +104,7 @@ fn plane(plane: jpeg::Plane) -> Option<Plane> {
 }
 
 /// The region and the memory limit of a decode.
-fn options(need: &Need<'_>) -> jpeg::DecodeOptions<'static> {
+fn options(need: &DecodeOptions<'_>) -> jpeg::DecodeOptions<'static> {
     jpeg::DecodeOptions::default().region(region(need.area)).max_bytes(need.budget.memory)
 }
 
@@ -162,10 +162,16 @@ impl Encoder for Jpeg {
         true
     }
 
-    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(
+        &self,
+        raster: &Raster,
+        options: &EncodeOptions,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<u8>, Error> {
         let samples = raster.samples().as_bytes();
         let pixels = if raster.channels() == Channels::L { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-        encode(pixels, raster, options, budget, work)
+        encode(pixels, raster, options, budget, cancellation)
     }
 
     fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
@@ -179,10 +185,10 @@ impl PlanarEncoder for Jpeg {
         planes: &[Raster; 3],
         options: &EncodeOptions,
         budget: Budget,
-        work: &Work,
+        cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode(pixels, &planes[0], options, budget, work)
+        encode(pixels, &planes[0], options, budget, cancellation)
     }
 }
 
@@ -192,11 +198,11 @@ fn encode(
     raster: &Raster,
     options: &EncodeOptions,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Vec<u8>, Error> {
     check_sides([raster.width(), raster.height()], "a side of a jpeg in pixels", u16::MAX.into())?;
     let picture = Picture::new(raster.width() as u16, raster.height() as u16, pixels)?;
-    let check = || work.go_on();
+    let check = || cancellation.go_on();
     let options = jpeg::EncodeOptions::default()
         .quality(options.quality)
         .full_chroma(options.quality >= FULL_CHROMA_QUALITY)
@@ -214,13 +220,15 @@ mod tests {
     fn longer_sides_are_refused_and_so_is_stopped_work() {
         let options = EncodeOptions::DEFAULT;
         let grey = |width: u32| Raster::new(width, 1, Channels::L, Samples::U8(vec![0; width as usize])).unwrap();
-        let encode = |raster: &Raster, work: &Work| Jpeg.encode(raster, &options, Budget::UNLIMITED, work);
-        assert!(encode(&grey(65_535), &Work::unbounded()).is_ok());
-        let error = encode(&grey(65_536), &Work::unbounded()).unwrap_err();
+        let encode = |raster: &Raster, cancellation: &Cancellation| {
+            Jpeg.encode(raster, &options, Budget::UNLIMITED, cancellation)
+        };
+        assert!(encode(&grey(65_535), &Cancellation::unbounded()).is_ok());
+        let error = encode(&grey(65_536), &Cancellation::unbounded()).unwrap_err();
         assert!(matches!(error, Error::TooLarge { needs: 65_536, allowed: 65_535, .. }));
-        let stopped = Work::unbounded();
+        let stopped = Cancellation::unbounded();
         stopped.cancel();
-        assert_eq!(encode(&grey(8), &stopped), Err(Error::Stopped(Stopped)));
+        assert_eq!(encode(&grey(8), &stopped), Err(Error::Cancelled(Cancelled)));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThread
 use jxl_oxide_common::Bundle;
 
 use super::{
-    Budget, Channels, Decoded, Decoder, Error, Exhausted, Format, Header, Meter, Need, Orientation, Raster, Samples,
-    Work, profile,
+    Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Exhausted, Format, Header, Meter,
+    Orientation, Raster, Samples, profile,
 };
 
 /// The JPEG XL decoder.
@@ -40,11 +40,11 @@ fn damaged(reason: impl ToString) -> Error {
 }
 
 /// The codestream: the file itself, or the content of its boxes `jxlc` and `jxlp` (ISO/IEC 18181-2, 9).
-fn codestream<'a>(bytes: &'a [u8], work: &Work) -> Result<Vec<&'a [u8]>, Exhausted> {
+fn codestream<'a>(bytes: &'a [u8], cancellation: &Cancellation) -> Result<Vec<&'a [u8]>, Exhausted> {
     if bytes.starts_with(&[0xff, 0x0a]) {
         return Ok(vec![bytes]);
     }
-    let meter = Meter::new(bytes.len() as u64, work);
+    let meter = Meter::new(bytes.len() as u64, cancellation);
     let mut parts = Vec::new();
     for found in isobmff::children(bytes, &meter)? {
         let content = slice(bytes, &found.payload);
@@ -109,7 +109,7 @@ fn check_profile(header: &ImageHeader, bits: &mut Bitstream<'_>, file: usize, bu
 
 /// Decodes the codestream up to the end of its first frame, or as far as possible. `parts` begin with a header that was
 /// checked.
-fn open(parts: &[&[u8]], budget: Budget, work: &Work) -> Result<JxlImage, Error> {
+fn open(parts: &[&[u8]], budget: Budget, cancellation: &Cancellation) -> Result<JxlImage, Error> {
     let tracker = AllocTracker::with_limit(usize::try_from(budget.memory).unwrap_or(usize::MAX));
     let mut waiting = Some(JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit());
     let mut opened = None;
@@ -117,7 +117,7 @@ fn open(parts: &[&[u8]], budget: Budget, work: &Work) -> Result<JxlImage, Error>
     let (mut fed, mut next) = (0, 0);
     let mut pieces = parts.iter().flat_map(|part| part.chunks(PIECE)).peekable();
     while let Some(piece) = pieces.next() {
-        work.check()?;
+        cancellation.check()?;
         match (&mut opened, waiting.take()) {
             (Some(image), _) => feed(image, piece)?,
             (None, Some(mut image)) => {
@@ -162,29 +162,29 @@ fn channels(header: &ImageHeader) -> Result<Channels, Error> {
 }
 
 impl Decoder for Jxl {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let parts = codestream(bytes, work)?;
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
+        let parts = codestream(bytes, cancellation)?;
         let header = image_header(&mut Bitstream::new(&head(&parts)), budget)?;
         let (width, height) = (header.width_with_orientation(), header.height_with_orientation());
         let orientation = Orientation::UPRIGHT;
         Ok(Header { format: Format::JpegXl, width, height, orientation, channels: channels(&header)? })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let parts = codestream(bytes, need.work)?;
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        let parts = codestream(bytes, options.cancellation)?;
         let head = head(&parts);
         let mut bits = Bitstream::new(&head);
-        let header = image_header(&mut bits, need.budget)?;
+        let header = image_header(&mut bits, options.budget)?;
         let channels = channels(&header)?;
-        check_profile(&header, &mut bits, bytes.len(), need.budget)?;
+        check_profile(&header, &mut bits, bytes.len(), options.budget)?;
         let (width, height) = (header.width_with_orientation(), header.height_with_orientation());
-        need.budget.check_memory(u64::from(width) * u64::from(height) * BYTES_PER_PIXEL)?;
-        let image = open(&parts, need.budget, need.work)?;
+        options.budget.check_memory(u64::from(width) * u64::from(height) * BYTES_PER_PIXEL)?;
+        let image = open(&parts, options.budget, options.cancellation)?;
         if image.num_loaded_keyframes() == 0 {
             return Err(damaged("the picture is cut off"));
         }
         let render = image.render_frame(0).map_err(damaged)?;
-        need.work.check()?;
+        options.cancellation.check()?;
         let mut stream = render.stream();
         let sixteen_bits = image.image_header().metadata.bit_depth.bits_per_sample() > 8;
         let count = width as usize * height as usize * channels.count();
@@ -226,15 +226,16 @@ mod tests {
     fn files_with_and_without_a_container_are_read() {
         for name in ["lossless.jxl", "container.jxl"] {
             let bytes = fixture(name);
-            let header = Jxl.probe(&bytes, BUDGET, &Work::unbounded()).unwrap();
+            let header = Jxl.probe(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
             assert_eq!((header.width, header.height, header.channels), (60, 40, Channels::Rgb), "{name}");
-            let work = Work::unbounded();
-            let need = Need { area: Area::whole(60, 40), scale: 1.0, budget: BUDGET, work: &work };
-            let raster = Jxl.decode(&bytes, &need).unwrap().raster;
+            let cancellation = Cancellation::unbounded();
+            let options =
+                DecodeOptions { area: Area::whole(60, 40), scale: 1.0, budget: BUDGET, cancellation: &cancellation };
+            let raster = Jxl.decode(&bytes, &options).unwrap().raster;
             let sky = raster.samples().as_bytes()[..3].to_vec();
             assert!(sky[2] > sky[0] && sky[2] > 120, "{name}: {sky:?}");
             for end in (0..bytes.len()).step_by(7) {
-                let _ = Jxl.decode(&bytes[..end], &need);
+                let _ = Jxl.decode(&bytes[..end], &options);
             }
         }
     }
@@ -294,19 +295,22 @@ mod tests {
     #[test]
     fn the_header_alone_is_probed() {
         // A profile that is too long does not affect probing, and is rejected before it is read.
-        let (bytes, work) = (with_profile(34 << 20), Work::unbounded());
-        let header = Jxl.probe(&bytes, BUDGET, &work).unwrap();
+        let (bytes, cancellation) = (with_profile(34 << 20), Cancellation::unbounded());
+        let header = Jxl.probe(&bytes, BUDGET, &cancellation).unwrap();
         assert_eq!((header.width, header.height, header.channels), (8, 8, Channels::Rgb));
         let budget = Budget { memory: u64::MAX, ..BUDGET };
-        let decoded = Jxl.decode(&bytes, &Need { area: Area::whole(8, 8), scale: 1.0, budget, work: &work });
+        let decoded = Jxl.decode(
+            &bytes,
+            &DecodeOptions { area: Area::whole(8, 8), scale: 1.0, budget, cancellation: &cancellation },
+        );
         assert!(matches!(&decoded, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{decoded:?}");
         // Parts of three bytes are joined.
         let bytes = fixture("lossless.jxl");
         let parts: Vec<&[u8]> = bytes.chunks(3).collect();
         let header = image_header(&mut Bitstream::new(&head(&parts)), BUDGET).unwrap();
         assert_eq!((header.size.width, header.size.height), (60, 40));
-        assert_eq!(open(&parts, BUDGET, &work).unwrap().num_loaded_keyframes(), 1);
-        let cut = Jxl.probe(&bytes[..3], BUDGET, &work);
+        assert_eq!(open(&parts, BUDGET, &cancellation).unwrap().num_loaded_keyframes(), 1);
+        let cut = Jxl.probe(&bytes[..3], BUDGET, &cancellation);
         assert!(matches!(&cut, Err(Error::Damaged { reason, .. }) if reason.contains("cut off")), "{cut:?}");
     }
 
@@ -314,6 +318,6 @@ mod tests {
     fn limits_are_checked_on_the_header() {
         let bytes = fixture("lossless.jxl");
         let tight = Budget { pixels: 60 * 40 - 1, ..BUDGET };
-        assert!(matches!(Jxl.probe(&bytes, tight, &Work::unbounded()), Err(Error::TooLarge { .. })));
+        assert!(matches!(Jxl.probe(&bytes, tight, &Cancellation::unbounded()), Err(Error::TooLarge { .. })));
     }
 }

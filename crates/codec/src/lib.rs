@@ -4,7 +4,7 @@
 //! file or folder of this crate and a line in [`decoder`] or [`encoder`]. The crate knows nothing about queries, HTTP
 //! or storage, and checks every header against the [`Budget`] before it allocates.
 
-// Tests have no caller that could pass a `Work`.
+// Tests have no caller that could pass a `Cancellation`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod animation;
@@ -33,7 +33,9 @@ pub mod webp;
 
 pub use animation::{Animation, AnimationWriter, Frames};
 pub use blend::over;
-pub use image_origin_container::{Exhausted, Format, Meter, Orientation, SNIFF_LEN, Spent, Stopped, Work, sniff};
+pub use image_origin_container::{
+    Cancellation, Cancelled, Exhausted, Format, Meter, Orientation, SNIFF_LEN, Spent, sniff,
+};
 pub use raster::{Channels, Raster, Samples};
 
 use image_origin_container as container;
@@ -64,7 +66,7 @@ pub enum Error {
     },
     /// The deadline has passed or the work was cancelled.
     #[error(transparent)]
-    Stopped(#[from] Stopped),
+    Cancelled(#[from] Cancelled),
     /// A bug: an invariant was violated.
     #[error("{0}")]
     Internal(&'static str),
@@ -73,7 +75,7 @@ pub enum Error {
 impl From<Exhausted> for Error {
     fn from(exhausted: Exhausted) -> Self {
         match exhausted {
-            Exhausted::Stopped(stopped) => Self::Stopped(stopped),
+            Exhausted::Cancelled(cancelled) => Self::Cancelled(cancelled),
             Exhausted::TooMuch { what, allowed } => Self::TooLarge { what, needs: allowed.saturating_add(1), allowed },
         }
     }
@@ -189,7 +191,7 @@ impl Area {
 
 /// The requirements for a decode. A decoder may return more than required, never less.
 #[derive(Debug, Clone, Copy)]
-pub struct Need<'a> {
+pub struct DecodeOptions<'a> {
     /// The required area of the stored picture.
     pub area: Area,
     /// The smallest useful scale, in `(0, 1]`: a decoder that can reduce while decoding may use any scale from this up
@@ -198,7 +200,7 @@ pub struct Need<'a> {
     /// The budget of the decoder, including its result.
     pub budget: Budget,
     /// The cancellation token.
-    pub work: &'a Work,
+    pub cancellation: &'a Cancellation,
 }
 
 /// A defect of a picture that was decoded nevertheless.
@@ -269,21 +271,21 @@ pub trait Decoder: Sync {
     ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::Unsupported`], or [`Error::TooLarge`] if the header exceeds the budget.
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error>;
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error>;
 
     /// Decodes the required part of the first picture.
     ///
     /// # Errors
     /// Any [`Error`]; memory is checked before it is allocated.
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error>;
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error>;
 
     /// Decodes separate luma and chroma planes, chroma with at least half of the required scale in each direction;
     /// `None` if the picture is not stored this way.
     ///
     /// # Errors
     /// As [`Decoder::decode`].
-    fn decode_planes(&self, bytes: &[u8], need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
-        let _ = (bytes, need);
+    fn decode_planes(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        let _ = (bytes, options);
         Ok(None)
     }
 
@@ -291,8 +293,8 @@ pub trait Decoder: Sync {
     ///
     /// # Errors
     /// As [`Decoder::probe`].
-    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-        let _ = (bytes, work);
+    fn animation(&self, bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+        let _ = (bytes, cancellation);
         Ok(None)
     }
 
@@ -300,8 +302,13 @@ pub trait Decoder: Sync {
     ///
     /// # Errors
     /// As [`Decoder::decode`]; [`Error::Unsupported`] if [`Decoder::animation`] is always `None`.
-    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
-        let _ = (bytes, budget, work);
+    fn frames<'a>(
+        &self,
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Box<dyn Frames + 'a>, Error> {
+        let _ = (bytes, budget, cancellation);
         Err(Error::Unsupported("the file is no animation".to_owned()))
     }
 }
@@ -375,8 +382,14 @@ pub trait Encoder: Sync {
     /// `budget` is for memory besides the raster: working memory, and the file.
     ///
     /// # Errors
-    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format does not support, and for memory.
-    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error>;
+    /// [`Error::Cancelled`], or [`Error::TooLarge`] for sides that the format does not support, and for memory.
+    fn encode(
+        &self,
+        raster: &Raster,
+        options: &EncodeOptions,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<u8>, Error>;
 
     /// Whether the format supports animations with [`Encoder::animate`].
     fn has_animation(&self) -> bool {
@@ -390,9 +403,9 @@ pub trait Encoder: Sync {
         plays: u32,
         options: &EncodeOptions,
         budget: Budget,
-        work: &'a Work,
+        cancellation: &'a Cancellation,
     ) -> Option<Box<dyn AnimationWriter + 'a>> {
-        let _ = (plays, options, budget, work);
+        let _ = (plays, options, budget, cancellation);
         None
     }
 
@@ -430,7 +443,7 @@ pub trait PlanarEncoder: Sync {
         planes: &[Raster; 3],
         options: &EncodeOptions,
         budget: Budget,
-        work: &Work,
+        cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error>;
 }
 
@@ -472,11 +485,11 @@ pub fn encoder(format: Format) -> Option<&'static dyn Encoder> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] and [`Error::TooLarge`], as in [`Decoder::probe`] for the complete file.
-pub fn look(head: &[u8], budget: Budget, work: &Work) -> Result<bool, Error> {
+pub fn probe_prefix(head: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<bool, Error> {
     if head.len() < SNIFF_LEN {
         return Ok(false);
     }
-    match decoder_for(head)?.probe(head, budget, work) {
+    match decoder_for(head)?.probe(head, budget, cancellation) {
         Ok(_) => Ok(true),
         Err(error @ Error::TooLarge { .. }) => Err(error),
         // A truncated header may look damaged.
@@ -486,7 +499,7 @@ pub fn look(head: &[u8], budget: Budget, work: &Work) -> Result<bool, Error> {
 
 /// A classification of the number of colours, for the choice between PNG and JPEG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variety {
+pub enum ColorCount {
     /// Few enough for a palette.
     Few,
     /// Shades of grey, which fit into a palette even in photographs.
@@ -499,15 +512,15 @@ pub enum Variety {
 ///
 /// # Errors
 /// [`Error::TooLarge`] before anything is allocated.
-pub fn variety(raster: &Raster, budget: Budget) -> Result<Variety, Error> {
+pub fn color_count(raster: &Raster, budget: Budget) -> Result<ColorCount, Error> {
     // The maximum number of greys for which the picture counts as a drawing.
     const SHADES_OF_DRAWINGS: usize = 16;
     budget.check_memory(palette::memory(raster))?;
     Ok(match palette::exact(raster, 256) {
-        None => Variety::Many,
+        None => ColorCount::Many,
         Some(indexed) => {
             let is_grey = indexed.colors.iter().all(|[r, g, b, _]| r == g && g == b);
-            if is_grey && indexed.colors.len() > SHADES_OF_DRAWINGS { Variety::Greys } else { Variety::Few }
+            if is_grey && indexed.colors.len() > SHADES_OF_DRAWINGS { ColorCount::Greys } else { ColorCount::Few }
         }
     })
 }
@@ -542,9 +555,9 @@ impl std::fmt::Debug for Image<'_> {
 ///
 /// # Errors
 /// The errors of [`decoder_for`] and of [`Decoder::probe`].
-pub fn open<'a>(bytes: &'a [u8], budget: Budget, work: &Work) -> Result<Image<'a>, Error> {
+pub fn open<'a>(bytes: &'a [u8], budget: Budget, cancellation: &Cancellation) -> Result<Image<'a>, Error> {
     let decoder = decoder_for(bytes)?;
-    Ok(Image { bytes, decoder, header: decoder.probe(bytes, budget, work)? })
+    Ok(Image { bytes, decoder, header: decoder.probe(bytes, budget, cancellation)? })
 }
 
 impl<'a> Image<'a> {
@@ -567,32 +580,32 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// The errors of [`Decoder::decode`].
-    pub fn decode(&self, need: &Need<'_>) -> Result<Decoded, Error> {
-        self.decoder.decode(self.bytes, need)
+    pub fn decode(&self, options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        self.decoder.decode(self.bytes, options)
     }
 
     /// As [`Decoder::decode_planes`].
     ///
     /// # Errors
     /// The errors of [`Decoder::decode_planes`].
-    pub fn decode_planes(&self, need: &Need<'_>) -> Result<Option<[Plane; 3]>, Error> {
-        self.decoder.decode_planes(self.bytes, need)
+    pub fn decode_planes(&self, options: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
+        self.decoder.decode_planes(self.bytes, options)
     }
 
     /// As [`Decoder::animation`].
     ///
     /// # Errors
     /// The errors of [`Decoder::animation`].
-    pub fn animation(&self, work: &Work) -> Result<Option<Animation>, Error> {
-        self.decoder.animation(self.bytes, work)
+    pub fn animation(&self, cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+        self.decoder.animation(self.bytes, cancellation)
     }
 
     /// As [`Decoder::frames`].
     ///
     /// # Errors
     /// The errors of [`Decoder::frames`].
-    pub fn frames(&self, budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
-        self.decoder.frames(self.bytes, budget, work)
+    pub fn frames(&self, budget: Budget, cancellation: &'a Cancellation) -> Result<Box<dyn Frames + 'a>, Error> {
+        self.decoder.frames(self.bytes, budget, cancellation)
     }
 }
 

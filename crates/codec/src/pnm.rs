@@ -4,7 +4,7 @@ use image::ImageDecoder;
 use image::codecs::pnm::PnmDecoder;
 
 use super::reader::{self, WatchedReader};
-use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Work};
+use super::{Budget, Cancellation, DecodeOptions, Decoded, Decoder, Error, Format, Header};
 
 /// The decoder for PBM, PGM, PPM and PAM.
 pub(super) struct Pnm;
@@ -12,17 +12,18 @@ pub(super) struct Pnm;
 /// The additional memory of the decoder in bytes per pixel, for parsing rows of text.
 const OVERHEAD: u64 = 1;
 
-fn pnm<'a>(bytes: &'a [u8], work: &'a Work) -> Result<impl ImageDecoder + use<'a>, Error> {
-    PnmDecoder::new(WatchedReader::new(bytes, work)).map_err(|error| reader::map_error(Format::Pnm, &error, work))
+fn pnm<'a>(bytes: &'a [u8], cancellation: &'a Cancellation) -> Result<impl ImageDecoder + use<'a>, Error> {
+    PnmDecoder::new(WatchedReader::new(bytes, cancellation))
+        .map_err(|error| reader::map_error(Format::Pnm, &error, cancellation))
 }
 
 impl Decoder for Pnm {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        reader::header(Format::Pnm, &mut pnm(bytes, work)?, budget)
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
+        reader::header(Format::Pnm, &mut pnm(bytes, cancellation)?, budget)
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        reader::read(Format::Pnm, pnm(bytes, need.work)?, OVERHEAD, need)
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        reader::read(Format::Pnm, pnm(bytes, options.cancellation)?, OVERHEAD, options)
     }
 }
 
@@ -32,10 +33,15 @@ mod tests {
     use super::*;
 
     fn decoded(bytes: &[u8]) -> Result<(Channels, Samples), Error> {
-        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 22 }, Work::unbounded());
-        let header = Pnm.probe(bytes, budget, &Work::unbounded())?;
-        let need = Need { area: Area::whole(header.width, header.height), scale: 1.0, budget, work: &work };
-        let raster = Pnm.decode(bytes, &need)?.raster;
+        let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 22 }, Cancellation::unbounded());
+        let header = Pnm.probe(bytes, budget, &Cancellation::unbounded())?;
+        let options = DecodeOptions {
+            area: Area::whole(header.width, header.height),
+            scale: 1.0,
+            budget,
+            cancellation: &cancellation,
+        };
+        let raster = Pnm.decode(bytes, &options)?.raster;
         assert_eq!(
             (raster.width(), raster.height(), raster.channels()),
             (header.width, header.height, header.channels)

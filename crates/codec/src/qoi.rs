@@ -2,7 +2,8 @@
 
 use super::shrink::{self, Shrink};
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work,
+    Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Format, Header, Orientation, Raster,
+    Samples,
 };
 
 /// The QOI decoder.
@@ -29,24 +30,24 @@ fn header(bytes: &[u8]) -> Result<(u32, u32, Channels), Error> {
 }
 
 impl Decoder for Qoi {
-    fn probe(&self, bytes: &[u8], budget: Budget, _: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, _: &Cancellation) -> Result<Header, Error> {
         let (width, height, channels) = header(bytes)?;
         budget.check_pixels(width, height)?;
         Ok(Header { format: Format::Qoi, width, height, orientation: Orientation::UPRIGHT, channels })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
         let (width, height, channels) = header(bytes)?;
-        let factor = shrink::factor(need.scale);
+        let factor = shrink::factor(options.scale);
         let row_bytes = width as usize * channels.count();
         let whole = row_bytes as u64 * u64::from(height);
         let held = if factor > 1 { Shrink::memory(width, height, channels, factor) } else { whole };
-        need.budget.check_memory(held + row_bytes as u64)?;
+        options.budget.check_memory(held + row_bytes as u64)?;
         let mut pixels = Pixels::new(bytes.get(HEADER_LEN..).unwrap_or_default());
         let mut row = Vec::with_capacity(row_bytes);
         let (mut shrink, mut out) = (Shrink::new(width, channels, factor), Vec::new());
         for _ in 0..height {
-            need.work.check()?;
+            options.cancellation.check()?;
             row.clear();
             for _ in 0..width {
                 let pixel = pixels.next().ok_or_else(|| damaged("the pixels break off"))?;
@@ -123,10 +124,10 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8], scale: f64) -> Result<Decoded, Error> {
-        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 16 }, Work::unbounded());
-        let header = Qoi.probe(bytes, budget, &Work::unbounded())?;
+        let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 16 }, Cancellation::unbounded());
+        let header = Qoi.probe(bytes, budget, &Cancellation::unbounded())?;
         let area = Area::whole(header.width, header.height);
-        Qoi.decode(bytes, &Need { area, scale, budget, work: &work })
+        Qoi.decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation })
     }
 
     #[test]

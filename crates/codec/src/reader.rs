@@ -6,7 +6,10 @@ use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use image::{ColorType, ImageDecoder, ImageError};
 
-use super::{Budget, Channels, Decoded, Error, Format, Header, Need, Orientation, Raster, Samples, Stopped, Work};
+use super::{
+    Budget, Cancellation, Cancelled, Channels, DecodeOptions, Decoded, Error, Format, Header, Orientation, Raster,
+    Samples,
+};
 
 /// The number of bytes between two checks of the deadline.
 const STRIDE: usize = 16 * 1024;
@@ -15,13 +18,13 @@ const STRIDE: usize = 16 * 1024;
 /// ignore errors would continue forever.
 pub(super) struct WatchedReader<'a> {
     bytes: Cursor<Cow<'a, [u8]>>,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
     has_failed: bool,
 }
 
 impl<'a> WatchedReader<'a> {
-    pub(super) fn new(bytes: impl Into<Cow<'a, [u8]>>, work: &'a Work) -> Self {
-        Self { bytes: Cursor::new(bytes.into()), work, has_failed: false }
+    pub(super) fn new(bytes: impl Into<Cow<'a, [u8]>>, cancellation: &'a Cancellation) -> Self {
+        Self { bytes: Cursor::new(bytes.into()), cancellation, has_failed: false }
     }
 
     /// Whether there is more to read.
@@ -29,7 +32,7 @@ impl<'a> WatchedReader<'a> {
         if self.has_failed {
             return Ok(false);
         }
-        self.work.check().map(|()| true).map_err(|stopped| {
+        self.cancellation.check().map(|()| true).map_err(|stopped| {
             self.has_failed = true;
             io::Error::other(stopped)
         })
@@ -79,24 +82,24 @@ pub(super) fn read(
     format: Format,
     mut decoder: impl ImageDecoder,
     overhead: u64,
-    need: &Need<'_>,
+    options: &DecodeOptions<'_>,
 ) -> Result<Decoded, Error> {
     let (width, height) = decoder.dimensions();
-    need.budget.check_memory(decoder.total_bytes() + u64::from(width) * u64::from(height) * overhead)?;
+    options.budget.check_memory(decoder.total_bytes() + u64::from(width) * u64::from(height) * overhead)?;
     let (channels, sixteen_bits) = layout(decoder.color_type());
     let icc = decoder.icc_profile().ok().flatten();
     let count = width as usize * height as usize * channels.count();
     let mut samples = Samples::zeroed(count, sixteen_bits);
-    decoder.read_image(samples.as_bytes_mut()).map_err(|error| map_error(format, &error, need.work))?;
+    decoder.read_image(samples.as_bytes_mut()).map_err(|error| map_error(format, &error, options.cancellation))?;
     let raster = Raster::new(width, height, channels, samples)
         .ok_or_else(|| Error::Damaged { format, reason: "a side is zero".to_owned() })?;
     Ok(Decoded::whole(raster, icc))
 }
 
 /// Converts an error. A cancellation shows up as an I/O error; any other error is a property of the file.
-pub(super) fn map_error(format: Format, error: &ImageError, work: &Work) -> Error {
-    if work.check().is_err() {
-        return Error::Stopped(Stopped);
+pub(super) fn map_error(format: Format, error: &ImageError, cancellation: &Cancellation) -> Error {
+    if cancellation.check().is_err() {
+        return Error::Cancelled(Cancelled);
     }
     match error {
         // Impossible sizes are a property of the file as well.
@@ -129,10 +132,10 @@ mod tests {
 
     #[test]
     fn a_decoder_that_passes_over_errors_comes_to_an_end() {
-        let work = Work::unbounded();
-        let mut reader = WatchedReader::new(vec![1; 3 * STRIDE], &work);
+        let cancellation = Cancellation::unbounded();
+        let mut reader = WatchedReader::new(vec![1; 3 * STRIDE], &cancellation);
         assert_eq!(reader.read(&mut [0; 4]).unwrap(), 4);
-        work.cancel();
+        cancellation.cancel();
         assert!(reader.fill_buf().is_err());
         assert_eq!(reader.fill_buf().unwrap(), b"");
         assert_eq!(reader.bytes().filter(Result::is_ok).count(), 0);

@@ -7,7 +7,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image_origin_container::{Input, Meter, Work, jpeg, slice};
+use image_origin_container::{Cancellation, Input, Meter, jpeg, slice};
 use image_origin_jpeg::Segments;
 
 /// A segment: marker, parameters, and whether it is whole.
@@ -27,8 +27,8 @@ fn of_decoder(file: &[u8]) -> Vec<Segment<'_>> {
 }
 
 fn of_container(file: &[u8]) -> Vec<Segment<'_>> {
-    let work = Work::unbounded();
-    let meter = Meter::new(file.len() as u64, &work);
+    let cancellation = Cancellation::unbounded();
+    let meter = Meter::new(file.len() as u64, &cancellation);
     let mut input = Input::new(Cursor::new(file), &meter).unwrap();
     let (mut at, mut found) = (0, Vec::new());
     while let Some(segment) = jpeg::next_segment(&mut input, at).unwrap() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::MAX_PARTS;
 use crate::input::Input;
-use crate::{Stopped, Work};
+use crate::{Cancellation, Cancelled};
 
 /// The introducer of an image (section 20).
 pub const IMAGE: u8 = 0x2c;
@@ -97,17 +97,17 @@ impl<'b> Blocks<'b> {
     /// Parses the header of a file.
     ///
     /// # Errors
-    /// [`Stopped`] if `work` is cancelled.
-    pub fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Stopped> {
-        let mut memory = Memory { bytes, work, looks: 0 };
+    /// [`Cancelled`] if `cancellation` is cancelled.
+    pub fn new(bytes: &'b [u8], cancellation: &'b Cancellation) -> Result<Self, Cancelled> {
+        let mut memory = Memory { bytes, cancellation, looks: 0 };
         // Reading from memory can only fail if the work is cancelled.
-        let at = Some(header(&mut memory).map_err(|_| Stopped)?.end);
+        let at = Some(header(&mut memory).map_err(|_| Cancelled)?.end);
         Ok(Self { memory, at })
     }
 
     /// Reads the next block; `None` after the last.
-    pub fn next_block(&mut self) -> Result<Option<Block>, Stopped> {
-        following_block(&mut self.memory, &mut self.at).map_err(|_| Stopped)
+    pub fn next_block(&mut self) -> Result<Option<Block>, Cancelled> {
+        following_block(&mut self.memory, &mut self.at).map_err(|_| Cancelled)
     }
 }
 
@@ -132,7 +132,7 @@ impl<R: Read + Seek> Source for Input<'_, R> {
 /// A file in memory. Walking its blocks allocates nothing and takes linear time.
 struct Memory<'b> {
     bytes: &'b [u8],
-    work: &'b Work,
+    cancellation: &'b Cancellation,
     /// The number of accesses since the last check for cancellation.
     looks: u32,
 }
@@ -145,7 +145,7 @@ impl Source for Memory<'_> {
     fn peek(&mut self, at: u64, _: usize) -> io::Result<&[u8]> {
         self.looks += 1;
         if self.looks.is_multiple_of(1 << 14) {
-            self.work.check().map_err(io::Error::other)?;
+            self.cancellation.check().map_err(io::Error::other)?;
         }
         Ok(usize::try_from(at).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default())
     }

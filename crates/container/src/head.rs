@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::inflate::inflate;
 use crate::input::{Input, from_memory};
 use crate::parts::{self, Want};
-use crate::{Exhausted, Format, Meter, Work, gif, heif, jpeg, png, tiff, webp};
+use crate::{Cancellation, Exhausted, Format, Meter, gif, heif, jpeg, png, tiff, webp};
 
 /// The orientation of the stored pixels (1 to 8, as in Exif 3.0, 4.6.5.1.6); 1 if none is specified.
 ///
@@ -15,9 +15,9 @@ use crate::{Exhausted, Format, Meter, Work, gif, heif, jpeg, png, tiff, webp};
 /// properties `irot` and `imir` of AVIF and HEIF, whose Exif orientation is ignored.
 ///
 /// # Errors
-/// [`Exhausted`] if `work` is cancelled, or reading exceeds the budget that follows from the length of the file.
-pub fn orientation(bytes: &[u8], format: Format, work: &Work) -> Result<u8, Exhausted> {
-    orientation_within(bytes, format, &Meter::new(bytes.len() as u64, work))
+/// [`Exhausted`] if `cancellation` is cancelled, or reading exceeds the budget that follows from the length of the file.
+pub fn orientation(bytes: &[u8], format: Format, cancellation: &Cancellation) -> Result<u8, Exhausted> {
+    orientation_within(bytes, format, &Meter::new(bytes.len() as u64, cancellation))
 }
 
 /// Like [`orientation`], within the remaining budget of `meter`.
@@ -61,9 +61,13 @@ pub const MAX_PROFILE: usize = 4 << 20;
 /// The embedded ICC profile of a JPEG, PNG, WebP, GIF, TIFF, AVIF or HEIF file. A profile above 4 MiB is ignored.
 ///
 /// # Errors
-/// [`Exhausted`] if `work` is cancelled, or reading exceeds the budget that follows from the length of the file.
-pub fn icc_profile<'a>(bytes: &'a [u8], format: Format, work: &Work) -> Result<Option<Cow<'a, [u8]>>, Exhausted> {
-    icc_profile_within(bytes, format, &Meter::new(bytes.len() as u64, work))
+/// [`Exhausted`] if `cancellation` is cancelled, or reading exceeds the budget that follows from the length of the file.
+pub fn icc_profile<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    cancellation: &Cancellation,
+) -> Result<Option<Cow<'a, [u8]>>, Exhausted> {
+    icc_profile_within(bytes, format, &Meter::new(bytes.len() as u64, cancellation))
 }
 
 /// Like [`icc_profile`], within the remaining budget of `meter`.
@@ -173,9 +177,12 @@ mod tests {
     fn jpeg_orientation_is_that_of_the_exif_segment() {
         let exif = jpeg::segment(jpeg::APP1, &[jpeg::EXIF, &tiff::orientation_block(6)]);
         let comment = jpeg::segment(0xfe, &[b"hello"]);
-        assert_eq!(orientation(&jpeg_with(&[comment.clone(), exif]), Format::Jpeg, &Work::unbounded()).unwrap(), 6);
-        assert_eq!(orientation(&jpeg_with(&[comment]), Format::Jpeg, &Work::unbounded()).unwrap(), 1);
-        assert_eq!(orientation(b"\xff\xd8\xff", Format::Jpeg, &Work::unbounded()).unwrap(), 1);
+        assert_eq!(
+            orientation(&jpeg_with(&[comment.clone(), exif]), Format::Jpeg, &Cancellation::unbounded()).unwrap(),
+            6
+        );
+        assert_eq!(orientation(&jpeg_with(&[comment]), Format::Jpeg, &Cancellation::unbounded()).unwrap(), 1);
+        assert_eq!(orientation(b"\xff\xd8\xff", Format::Jpeg, &Cancellation::unbounded()).unwrap(), 1);
     }
 
     #[test]
@@ -183,10 +190,13 @@ mod tests {
         let chunk = |number: u8, data: &[u8]| jpeg::segment(jpeg::APP2, &[jpeg::ICC, &[number, 2], data]);
         let file = jpeg_with(&[chunk(2, b"world"), chunk(1, b"hello ")]);
         assert_eq!(
-            icc_profile(&file, Format::Jpeg, &Work::unbounded()).unwrap().as_deref(),
+            icc_profile(&file, Format::Jpeg, &Cancellation::unbounded()).unwrap().as_deref(),
             Some(b"hello world".as_slice())
         );
-        assert_eq!(icc_profile(&jpeg_with(&[chunk(2, b"world")]), Format::Jpeg, &Work::unbounded()).unwrap(), None);
+        assert_eq!(
+            icc_profile(&jpeg_with(&[chunk(2, b"world")]), Format::Jpeg, &Cancellation::unbounded()).unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -197,6 +207,6 @@ mod tests {
         file.extend(tiff::orientation_block(3));
         let size = file.len() as u32 - 8;
         file[4..8].copy_from_slice(&size.to_le_bytes());
-        assert_eq!(orientation(&file, Format::WebP, &Work::unbounded()).unwrap(), 3);
+        assert_eq!(orientation(&file, Format::WebP, &Cancellation::unbounded()).unwrap(), 3);
     }
 }

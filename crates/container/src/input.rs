@@ -133,12 +133,12 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::Work;
+    use crate::Cancellation;
 
     #[test]
     fn what_lies_beyond_the_end_is_empty() {
-        let work = Work::unbounded();
-        let meter = Meter::new(4, &work);
+        let cancellation = Cancellation::unbounded();
+        let meter = Meter::new(4, &cancellation);
         let mut input = Input::new(Cursor::new(b"0123"), &meter).unwrap();
         for at in [4, 5, 1 << 40, 1 << 63, u64::MAX] {
             assert_eq!(input.peek(at, 8).unwrap(), b"", "{at}");
@@ -151,14 +151,14 @@ mod tests {
 
     #[test]
     fn reading_is_counted() {
-        let work = Work::unbounded();
-        let meter = Meter::new(0, &work);
+        let cancellation = Cancellation::unbounded();
+        let meter = Meter::new(0, &cancellation);
         let bytes = vec![0; 1 << 20];
         let mut input = Input::new(Cursor::new(&bytes), &meter).unwrap();
         let copies = (0..).map_while(|_| input.copy(0..1 << 20, usize::MAX).ok()).count();
         assert_eq!(copies, 4, "of a megabyte, where four may be held");
-        work.cancel();
+        cancellation.cancel();
         let outcome = (0..100_000).try_for_each(|at| input.peek(at, 1).map(|_| ()));
-        assert!(matches!(exhausted(&outcome.unwrap_err()), Some(Exhausted::Stopped(_))));
+        assert!(matches!(exhausted(&outcome.unwrap_err()), Some(Exhausted::Cancelled(_))));
     }
 }

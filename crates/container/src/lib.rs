@@ -20,10 +20,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-// Tests have no caller that could pass a `Work`.
+// Tests have no caller that could pass a `Cancellation`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod blocks;
+mod cancellation;
 mod dimensions;
 mod format;
 pub mod gif;
@@ -40,8 +41,8 @@ pub mod photoshop;
 pub mod png;
 pub mod tiff;
 pub mod webp;
-mod work;
 
+pub use cancellation::{Cancellation, Cancelled, Spent};
 pub use dimensions::stored_size;
 pub use format::{Format, SNIFF_LEN, sniff};
 pub use head::{MAX_PROFILE, icc_profile, icc_profile_within, orientation, orientation_within, slice};
@@ -49,7 +50,6 @@ pub use inflate::{inflate, inflate_with_length};
 pub use input::{Input, exhausted, from_memory};
 pub use meter::{Exhausted, Meter};
 pub use orientation::Orientation;
-pub use work::{Spent, Stopped, Work};
 
 /// The maximum number of segments, chunks or blocks in a file; real files have some hundred.
 pub const MAX_PARTS: usize = 1 << 16;

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use super::{Stopped, Work};
-use crate::work::Spent;
+use super::{Cancellation, Cancelled};
+use crate::cancellation::Spent;
 
 /// The number of steps allowed for any file.
 const BASE_STEPS: u64 = 1 << 20;
@@ -24,7 +24,7 @@ const STEPS_BETWEEN_CHECKS: u64 = 1 << 14;
 pub enum Exhausted {
     /// The deadline has passed or the work was cancelled.
     #[error(transparent)]
-    Stopped(#[from] Stopped),
+    Cancelled(#[from] Cancelled),
     /// Parsing exceeded the budget that follows from the length of the file.
     #[error("{what} of this file is more than {allowed}")]
     TooMuch {
@@ -42,7 +42,7 @@ pub enum Exhausted {
 /// is allocated and never subtracted, since parsed data lives until parsing is done.
 #[derive(Debug)]
 pub struct Meter<'w> {
-    work: &'w Work,
+    cancellation: &'w Cancellation,
     max_steps: u64,
     max_memory: u64,
     steps: Cell<u64>,
@@ -52,10 +52,10 @@ pub struct Meter<'w> {
 
 impl<'w> Meter<'w> {
     /// Creates a meter for a file of this many bytes.
-    pub fn new(file_len: u64, work: &'w Work) -> Self {
+    pub fn new(file_len: u64, cancellation: &'w Cancellation) -> Self {
         let memory = BASE_MEMORY.saturating_add(file_len.saturating_mul(MEMORY_PER_BYTE)).min(MAX_MEMORY);
         Self {
-            work,
+            cancellation,
             max_steps: BASE_STEPS.saturating_add(file_len.saturating_mul(STEPS_PER_BYTE)),
             max_memory: memory,
             steps: Cell::new(0),
@@ -78,7 +78,7 @@ impl<'w> Meter<'w> {
         self.steps.set(steps);
         if steps >= self.next_check.get() {
             self.next_check.set(steps.saturating_add(STEPS_BETWEEN_CHECKS));
-            self.work.check()?;
+            self.cancellation.check()?;
             if steps > self.max_steps {
                 return Err(Exhausted::TooMuch {
                     what: "the structure, in steps to read it,",
@@ -109,7 +109,7 @@ impl<'w> Meter<'w> {
 
 impl Drop for Meter<'_> {
     fn drop(&mut self) {
-        self.work.add(Spent { steps: self.steps.get(), memory: self.memory.get() });
+        self.cancellation.add(Spent { steps: self.steps.get(), memory: self.memory.get() });
     }
 }
 
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn a_file_pays_by_its_length() {
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         for len in [0, 1000, 1 << 20] {
-            let meter = Meter::new(len, &work);
+            let meter = Meter::new(len, &cancellation);
             let steps = BASE_STEPS + len * STEPS_PER_BYTE;
             assert_eq!(meter.steps(steps), Ok(()));
             assert!(matches!(meter.steps(STEPS_BETWEEN_CHECKS), Err(Exhausted::TooMuch { .. })));
@@ -129,27 +129,27 @@ mod tests {
             assert_eq!(meter.hold(memory), Ok(()));
             assert!(matches!(meter.hold(1), Err(Exhausted::TooMuch { .. })));
         }
-        assert!(Meter::new(u64::MAX, &work).hold(MAX_MEMORY + 1).is_err());
+        assert!(Meter::new(u64::MAX, &cancellation).hold(MAX_MEMORY + 1).is_err());
     }
 
     #[test]
     fn the_work_is_told_what_was_spent() {
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         for _ in 0..2 {
-            let meter = Meter::new(100, &work);
+            let meter = Meter::new(100, &cancellation);
             meter.steps(7).unwrap();
             meter.hold(5).unwrap();
         }
-        assert_eq!(work.clone().spent(), Spent { steps: 14, memory: 10 });
+        assert_eq!(cancellation.clone().spent(), Spent { steps: 14, memory: 10 });
     }
 
     #[test]
     fn work_that_is_stopped_ends_the_reading() {
-        let work = Work::unbounded();
-        let meter = Meter::new(1 << 30, &work);
+        let cancellation = Cancellation::unbounded();
+        let meter = Meter::new(1 << 30, &cancellation);
         assert_eq!(meter.step(), Ok(()));
-        work.cancel();
+        cancellation.cancel();
         let outcome = (0..=STEPS_BETWEEN_CHECKS).try_for_each(|_| meter.step());
-        assert_eq!(outcome, Err(Exhausted::Stopped(Stopped)));
+        assert_eq!(outcome, Err(Exhausted::Cancelled(Cancelled)));
     }
 }

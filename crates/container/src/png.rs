@@ -198,7 +198,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::Work;
+    use crate::Cancellation;
 
     /// Decoders read chunks from memory, and metadata is read through a window: both must find the same chunks.
     #[test]
@@ -211,9 +211,9 @@ mod tests {
                 changed.last_mut().unwrap()[at] = byte;
             }
         }
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         for file in changed {
-            let meter = Meter::new(file.len() as u64, &work);
+            let meter = Meter::new(file.len() as u64, &cancellation);
             let windowed = Input::new(Cursor::new(&file), &meter).and_then(|mut input| chunks(&mut input)).unwrap();
             assert_eq!(chunks_of(&file).collect::<Vec<_>>(), windowed, "{file:?}");
         }

@@ -145,7 +145,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::{Meter, Work};
+    use crate::{Cancellation, Meter};
 
     /// Decoders read chunks from memory, and what looks for metadata through a window: each must see what the other does.
     #[test]
@@ -158,9 +158,9 @@ mod tests {
                 changed.last_mut().unwrap()[at] = byte;
             }
         }
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         for file in changed {
-            let meter = Meter::new(file.len() as u64, &work);
+            let meter = Meter::new(file.len() as u64, &cancellation);
             let windowed = Input::new(Cursor::new(&file), &meter).and_then(|mut input| chunks(&mut input)).unwrap();
             assert_eq!(chunks_of(&file).collect::<Vec<_>>(), windowed, "{file:?}");
         }

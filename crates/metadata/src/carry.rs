@@ -13,7 +13,7 @@ use image_origin_container::blocks::Blocks;
 use image_origin_container::parts::Parts;
 use image_origin_container::slice;
 use image_origin_container::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
-use image_origin_container::{Exhausted, Format, Meter, Work, sniff};
+use image_origin_container::{Cancellation, Exhausted, Format, Meter, sniff};
 use image_origin_container::{gif, jpeg, photoshop, png, webp};
 
 /// The carried metadata; see [`carry`].
@@ -51,10 +51,10 @@ impl Carried {
 /// is still valid. The orientation is reset, since transformed pixels are upright; thumbnails are dropped.
 ///
 /// # Errors
-/// [`Exhausted`] if `work` is cancelled, or reading exceeds the budget that follows from the length of the file.
-pub fn carry(bytes: &[u8], keep: Keep, work: &Work) -> Result<Carried, Exhausted> {
+/// [`Exhausted`] if `cancellation` is cancelled, or reading exceeds the budget that follows from the length of the file.
+pub fn carry(bytes: &[u8], keep: Keep, cancellation: &Cancellation) -> Result<Carried, Exhausted> {
     let Some(format) = sniff(bytes) else { return Ok(Carried::default()) };
-    let meter = &Meter::new(bytes.len() as u64, work);
+    let meter = &Meter::new(bytes.len() as u64, cancellation);
     let blocks = match keep {
         Keep::None => Blocks::default(),
         Keep::Copyright => {
@@ -136,8 +136,8 @@ fn fitted_to_segments(blocks: Blocks, exif: Option<ExifBlock<'_>>) -> Blocks {
         false => {
             // A packet that was serialized here, of which only a part is kept.
             #[allow(clippy::disallowed_methods, reason = "it is our own")]
-            let work = Work::unbounded();
-            let xmp = Xmp::new(std::slice::from_ref(&packet), &Meter::new(packet.len() as u64, &work));
+            let cancellation = Cancellation::unbounded();
+            let xmp = Xmp::new(std::slice::from_ref(&packet), &Meter::new(packet.len() as u64, &cancellation));
             xmp.ok().and_then(|xmp| xmp.select(Selection::Rights))
         }
     });
@@ -158,8 +158,8 @@ fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
 /// Reads from a file that was encoded here, which needs no protection.
 fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>) -> io::Result<T>) -> io::Result<T> {
     #[allow(clippy::disallowed_methods, reason = "it is our own")]
-    let work = Work::unbounded();
-    let meter = Meter::new(file.len() as u64, &work);
+    let cancellation = Cancellation::unbounded();
+    let meter = Meter::new(file.len() as u64, &cancellation);
     read(&mut Input::new(Cursor::new(file), &meter)?)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exif::{self, ExifBlock};
 use super::parts;
 use super::xmp::Xmp;
-use image_origin_container::{Exhausted, Meter, Work, sniff};
+use image_origin_container::{Cancellation, Exhausted, Meter, sniff};
 
 /// An area in shares of the sides of the stored picture, before its orientation is applied. It lies within the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,10 +51,14 @@ impl MarkedArea {
 /// pets; without these the subject that the camera has noted.
 ///
 /// # Errors
-/// [`Exhausted`] when `work` is stopped, or the file's metadata cost more than its length can pay for.
-pub fn marked_area(bytes: &[u8], (width, height): (u32, u32), work: &Work) -> Result<Option<MarkedArea>, Exhausted> {
+/// [`Exhausted`] when `cancellation` is stopped, or the file's metadata cost more than its length can pay for.
+pub fn marked_area(
+    bytes: &[u8],
+    (width, height): (u32, u32),
+    cancellation: &Cancellation,
+) -> Result<Option<MarkedArea>, Exhausted> {
     let Some(format) = sniff(bytes) else { return Ok(None) };
-    let meter = &Meter::new(bytes.len() as u64, work);
+    let meter = &Meter::new(bytes.len() as u64, cancellation);
     let parts = parts::of(bytes, format, meter)?;
     if let Some(area) = Xmp::new(&parts.xmp, meter)?.marked_area() {
         return Ok(Some(area));
@@ -124,7 +128,7 @@ mod tests {
     }
 
     fn marked(file: &[u8]) -> Option<[f64; 4]> {
-        let area = marked_area(file, (400, 200), &Work::unbounded()).unwrap();
+        let area = marked_area(file, (400, 200), &Cancellation::unbounded()).unwrap();
         area.map(|MarkedArea { x, y, width, height }| {
             [x, y, width, height].map(|share| (share * 1000.0).round() / 1000.0)
         })

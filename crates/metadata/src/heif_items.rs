@@ -7,7 +7,7 @@ use image_origin_container::Input;
 use image_origin_container::heif::{Location, Meta, meta, meta_children};
 use image_origin_container::isobmff::{BoxAt, write_box};
 use image_origin_container::slice;
-use image_origin_container::{Meter, Work};
+use image_origin_container::{Cancellation, Meter};
 
 /// An item to be added.
 struct NewItem {
@@ -21,8 +21,8 @@ struct NewItem {
 /// simple structure that encoders write.
 pub(super) fn with_items(file: &[u8], exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Vec<u8>> {
     #[allow(clippy::disallowed_methods, reason = "it is our own, and small")]
-    let work = Work::unbounded();
-    let meter = Meter::new(file.len() as u64, &work);
+    let cancellation = Cancellation::unbounded();
+    let meter = Meter::new(file.len() as u64, &cancellation);
     let meta = Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)).ok().flatten()?;
     let first_id = u16::try_from(meta.items.iter().map(|item| item.id).max()?).ok()?.checked_add(1)?;
     let items = new_items(first_id, exif, xmp)?;

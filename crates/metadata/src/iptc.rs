@@ -237,12 +237,12 @@ pub(super) fn rights(bytes: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
     use serde_json::json;
 
     fn told(bytes: &[u8]) -> Map<String, Value> {
-        let work = Work::unbounded();
-        to_json(bytes, &Meter::new(bytes.len() as u64, &work)).unwrap()
+        let cancellation = Cancellation::unbounded();
+        to_json(bytes, &Meter::new(bytes.len() as u64, &cancellation)).unwrap()
     }
 
     fn set(record: u8, number: u8, data: &[u8]) -> Vec<u8> {

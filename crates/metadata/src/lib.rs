@@ -21,7 +21,7 @@
 //! # Ok::<(), metadata::Error>(())
 //! ```
 
-// Tests have no caller that could pass a `Work`.
+// Tests have no caller that could pass a `Cancellation`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod carry;

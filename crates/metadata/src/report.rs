@@ -12,7 +12,7 @@ use super::xmp::Xmp;
 use super::{Error, icc, iptc};
 use image_origin_container as container;
 use image_origin_container::parts::{Parts, Want};
-use image_origin_container::{Exhausted, Format, Input, Meter, Orientation, Work, from_memory, heif, sniff};
+use image_origin_container::{Cancellation, Exhausted, Format, Input, Meter, Orientation, from_memory, heif, sniff};
 
 /// The maximum number of warnings that are listed.
 const MAX_WARNINGS: usize = 32;
@@ -53,12 +53,13 @@ pub struct Stored {
 
 /// Reads all metadata. Damaged parts are omitted and described in `warnings`. Size and orientation are those of
 /// `stored`, as a decoder sees them; without it, they are read from the container.
+///
 /// # Errors
-/// [`Error::Unrecognised`] if the format is unknown; [`Error::Exhausted`] if `work` is cancelled, or reading exceeds
+/// [`Error::Unrecognised`] if the format is unknown; [`Error::Exhausted`] if `cancellation` is cancelled, or reading exceeds
 /// the budget that follows from the length of the file.
-pub fn report(bytes: &[u8], stored: Option<Stored>, work: &Work) -> Result<Report, Error> {
+pub fn report(bytes: &[u8], stored: Option<Stored>, cancellation: &Cancellation) -> Result<Report, Error> {
     let format = sniff(bytes).ok_or(Error::Unrecognised)?;
-    let meter = &Meter::new(bytes.len() as u64, work);
+    let meter = &Meter::new(bytes.len() as u64, cancellation);
     let Headers { parts, stored, orientation, icc } = Headers::read(bytes, format, stored, meter)?;
     let mut warnings = parts.warnings;
     let exif = match parts.exif.as_deref().map(ExifBlock::read) {

@@ -231,7 +231,7 @@ impl<R: Read + Seek> Read for RewriteReader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_origin_container::{Meter, Work};
+    use image_origin_container::{Cancellation, Meter};
     use std::io::Cursor;
 
     fn written(rewrite: &Rewrite, source: &[u8]) -> Vec<u8> {
@@ -271,8 +271,8 @@ mod tests {
         plan.copy(0..2);
         plan.insert(b"23");
         plan.zeros(2);
-        let work = Work::unbounded();
-        let meter = Meter::new(6, &work);
+        let cancellation = Cancellation::unbounded();
+        let meter = Meter::new(6, &cancellation);
         let mut same = Input::new(Cursor::new(b"0123\0\0".as_slice()), &meter).unwrap();
         assert!(plan.clone().recognise(&mut same).unwrap().is_identity());
         let mut other = Input::new(Cursor::new(b"01x3\0\0".as_slice()), &meter).unwrap();

@@ -48,7 +48,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     render.limits.check(animation, animation.frames())?;
     let plan = plan(prepared)?;
     let overlay = Placed::new(render, plan.output_size())?;
-    let carried = metadata::carry(render.original, kept(&render.transform), &render.work)?;
+    let carried = metadata::carry(render.original, kept(&render.transform), &render.cancellation)?;
     let budget = prepared.budget.beside(carried.bytes())?;
     let pass = Pass { prepared, animation, plan, overlay, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());
@@ -97,7 +97,7 @@ fn nth(prepared: &Prepared<'_>, page: u32) -> Result<Decoded, Error> {
 /// Opens the frames, of which one is copied.
 fn open<'a>(prepared: &Prepared<'a>, budget: Budget) -> Result<Box<dyn Frames + 'a>, Error> {
     let budget = budget.beside(pixels(prepared) * PIXEL)?;
-    Ok(prepared.image.frames(budget, &prepared.render.work)?)
+    Ok(prepared.image.frames(budget, &prepared.render.cancellation)?)
 }
 
 fn pixels(prepared: &Prepared<'_>) -> u64 {
@@ -178,8 +178,8 @@ impl Pass<'_> {
         budget: Budget,
     ) -> Result<Run, Error> {
         let Prepared { render, image, .. } = self.prepared;
-        let work = &render.work;
-        let mut frames = image.frames(budget, work)?;
+        let cancellation = &render.cancellation;
+        let mut frames = image.frames(budget, cancellation)?;
         let mut writer: Option<Box<dyn AnimationWriter + '_>> = None;
         let mut delays = self.animation.delays.iter();
         let mut space = Colorspace::Srgb;
@@ -208,7 +208,7 @@ impl Pass<'_> {
                 Some(writer) => writer,
                 None => {
                     let rest = budget.beside(frames.held() + frame.bytes() + overlay)?;
-                    let started = encoder.animate(self.animation.plays, options, rest, work);
+                    let started = encoder.animate(self.animation.plays, options, rest, cancellation);
                     let none = || codec::Error::Unsupported(format!("{} holds no animation", encoder.format()));
                     writer.insert(started.ok_or_else(none)?)
                 }

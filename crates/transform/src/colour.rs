@@ -1,7 +1,7 @@
 //! Channel layouts, transparency and backgrounds, for the resized picture.
 
 use super::resize::{blank, is_opaque};
-use image_origin_codec::{self as codec, Channels, Raster, Samples, Stopped};
+use image_origin_codec::{self as codec, Cancelled, Channels, Raster, Samples};
 use image_origin_query::Color;
 
 /// Rounds to 8-bit samples.
@@ -168,8 +168,8 @@ pub(super) fn over_rows_memory(raster: &Raster) -> u64 {
 /// The errors of `convert`.
 pub(super) fn over_rows(
     raster: &Raster,
-    mut convert: impl FnMut(Raster) -> Result<Raster, Stopped>,
-) -> Result<Raster, Stopped> {
+    mut convert: impl FnMut(Raster) -> Result<Raster, Cancelled>,
+) -> Result<Raster, Cancelled> {
     let (width, count) = (raster.width(), raster.channels().count());
     let length = width as usize * count * BAND;
     let bands: Box<dyn Iterator<Item = Samples> + '_> = match raster.samples() {

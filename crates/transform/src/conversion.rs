@@ -8,7 +8,7 @@ use moxcms::{ColorDateTime, ColorProfile, DataColorSpace, Layout, RenderingInten
 
 use super::colour::{fewer, is_grey, of_samples, over_rows, over_rows_memory, with_samples, without_idle_alpha};
 use super::effects::{luma, map_samples};
-use image_origin_codec::{self as codec, Budget, Channels, Decoded, Raster, Samples, Work};
+use image_origin_codec::{self as codec, Budget, Cancellation, Channels, Decoded, Raster, Samples};
 use image_origin_query::{Color, Colorspace};
 
 /// The conversion from an original's colours to the output's.
@@ -53,14 +53,19 @@ impl Conversion {
     /// copy. `budget` is for all memory, including the raster.
     ///
     /// # Errors
-    /// [`codec::Error::Stopped`] between bands, and [`codec::Error::TooLarge`] before anything is allocated.
-    pub(super) fn to_linear(&self, raster: &Raster, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+    /// [`codec::Error::Cancelled`] between bands, and [`codec::Error::TooLarge`] before anything is allocated.
+    pub(super) fn to_linear(
+        &self,
+        raster: &Raster,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Raster, codec::Error> {
         budget.check_memory(over_rows_memory(raster) + TABLES)?;
         let linear = linear(target(self.to, is_grey(raster)));
         let table = table_of(decoded);
         let darker = table_of(|light| self.darkened(light));
         let light = over_rows(raster, |band| {
-            work.check()?;
+            cancellation.check()?;
             let band = to_sixteen_bits(band);
             Ok(match self.through(band, &linear) {
                 Ok(converted) if self.black > 0.0 => through_table(converted, &darker),
@@ -441,15 +446,15 @@ mod tests {
 
     #[test]
     fn light_comes_back_as_it_was() {
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         let samples: Vec<u8> = (0..=255).flat_map(|i| [i, 255 - i, i / 2, i]).collect();
         let picture = raster(Channels::Rgba, samples);
         let linear =
-            conversion(&picture, None, Colorspace::Srgb).to_linear(&picture, Budget::UNLIMITED, &work).unwrap();
+            conversion(&picture, None, Colorspace::Srgb).to_linear(&picture, Budget::UNLIMITED, &cancellation).unwrap();
         assert_eq!(to_eight_bits(from_linear(linear)), picture);
         let p3 = ColorProfile::new_display_p3();
         let converted = conversion(&picture, Some(&p3), Colorspace::Srgb);
-        let linear = converted.to_linear(&picture, Budget::UNLIMITED, &work).unwrap();
+        let linear = converted.to_linear(&picture, Budget::UNLIMITED, &cancellation).unwrap();
         let (light, direct) = (to_eight_bits(from_linear(linear)), converted.apply(picture));
         let pairs = light.samples().as_bytes().iter().zip(direct.samples().as_bytes());
         assert!(pairs.into_iter().all(|(a, b)| a.abs_diff(*b) <= 1));

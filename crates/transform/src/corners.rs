@@ -1,7 +1,7 @@
 //! Rounded corners: the coverage of each pixel.
 
 use super::colour::{is_grey, of_samples};
-use image_origin_codec::{self as codec, Budget, Channels, Raster, Samples, Work};
+use image_origin_codec::{self as codec, Budget, Cancellation, Channels, Raster, Samples};
 use image_origin_query::Radius;
 
 /// The rounded corners of a rectangle.
@@ -28,12 +28,12 @@ impl Corners {
     }
 
     /// Calls `change` with column, row and coverage of every pixel that is not fully inside the corners.
-    fn each(&self, work: &Work, mut change: impl FnMut(usize, usize, f32)) -> Result<(), codec::Error> {
+    fn each(&self, cancellation: &Cancellation, mut change: impl FnMut(usize, usize, f32)) -> Result<(), codec::Error> {
         for (corner, radius) in self.radii.into_iter().enumerate() {
             let zone = radius.ceil() as usize;
             let (is_right, is_lower) = (matches!(corner, 1 | 2), corner > 1);
             for down in 0..zone.min(self.height) {
-                work.check()?;
+                cancellation.check()?;
                 for across in 0..zone.min(self.width) {
                     // The distance of the pixel's centre from the centre of the circle, whose edge is approximated by a
                     // line within the pixel.
@@ -56,11 +56,11 @@ impl Corners {
         &self,
         raster: &mut Raster,
         (left, top): (usize, usize),
-        work: &Work,
+        cancellation: &Cancellation,
     ) -> Result<(), codec::Error> {
         let (width, count) = (raster.width() as usize, raster.channels().count());
         let samples = raster.samples_mut();
-        self.each(work, |x, y, share| {
+        self.each(cancellation, |x, y, share| {
             let pixel = &mut samples[((top + y) * width + left + x) * count..][..count];
             let alpha = (f32::from(pixel[count - 1]) * share).round() as u8;
             pixel[count - 1] = alpha;
@@ -100,7 +100,7 @@ mod tests {
         let white = Raster::new(width, height, Channels::L, Samples::U8(vec![255; (width * height) as usize])).unwrap();
         let mut raster = with_alpha(white, Budget::UNLIMITED).unwrap();
         let corners = Corners::new(transform.framing.radius.unwrap(), width, height);
-        corners.cut(&mut raster, (0, 0), &Work::unbounded()).unwrap();
+        corners.cut(&mut raster, (0, 0), &Cancellation::unbounded()).unwrap();
         raster.samples().as_bytes().iter().skip(1).step_by(2).copied().collect()
     }
 

@@ -4,7 +4,7 @@
 use super::colour::{fewer, of_samples, to_eight_bits, with_colour, with_colour_memory};
 use super::mosaic::Cells;
 use super::resize::resize;
-use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
+use image_origin_codec::{self as codec, Area, Budget, Cancellation, Channels, Raster, Samples};
 use image_origin_kernel::{Kernel, dispatch};
 use image_origin_query::{Color, Effects, Hundredths};
 
@@ -18,21 +18,26 @@ const LARGEST_DIRECT_SIGMA: f64 = 6.0;
 /// bits. `budget` is for all memory, including the raster: most effects work in place.
 ///
 /// # Errors
-/// [`codec::Error::Stopped`] between rows of a blur, and [`codec::Error::TooLarge`] before anything is allocated.
-pub(super) fn apply(raster: Raster, effects: &Effects, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+/// [`codec::Error::Cancelled`] between rows of a blur, and [`codec::Error::TooLarge`] before anything is allocated.
+pub(super) fn apply(
+    raster: Raster,
+    effects: &Effects,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Raster, codec::Error> {
     let raster = adjust(raster, effects, budget)?;
     budget.check_memory(raster.bytes() + narrowed(&raster))?;
     let mut raster = to_eight_bits(raster);
     if let Some(sigma) = effects.blur {
-        raster = blur(raster, sigma.get(), budget, work)?;
+        raster = blur(raster, sigma.get(), budget, cancellation)?;
     }
     if let Some(amount) = effects.sharpen {
-        sharpen(&mut raster, amount.get(), budget, work)?;
+        sharpen(&mut raster, amount.get(), budget, cancellation)?;
     }
     if let Some(side) = effects.pixelate {
         let cells = Cells::squares(0..raster.width() as usize, 0..raster.height() as usize, side as usize);
         budget.check_memory(raster.bytes() + cells.memory(&raster))?;
-        let means = cells.means(&raster, work)?;
+        let means = cells.means(&raster, cancellation)?;
         cells.fill(&mut raster, &means);
     }
     Ok(raster)
@@ -188,21 +193,26 @@ fn grey(raster: Raster) -> Raster {
 }
 
 /// Applies a Gaussian blur to an 8-bit picture.
-pub(super) fn blur(mut raster: Raster, sigma: f64, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+pub(super) fn blur(
+    mut raster: Raster,
+    sigma: f64,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Raster, codec::Error> {
     let (width, height) = (raster.width(), raster.height());
     let detour = detour(sigma);
     if detour == 1.0 {
-        gaussian(&mut raster, sigma, sigma, budget, work, replace)?;
+        gaussian(&mut raster, sigma, sigma, budget, cancellation, replace)?;
         return Ok(raster);
     }
     let shrunk = |side: u32| (f64::from(side) / detour).ceil();
     let (small_width, small_height) = (shrunk(width), shrunk(height));
     let all = Area::whole(width, height);
     let mut small = resize(raster, all, all, small_width as u32, small_height as u32, budget)?;
-    work.check()?;
+    cancellation.check()?;
     let across = sigma * small_width / f64::from(width);
     let down = sigma * small_height / f64::from(height);
-    gaussian(&mut small, across, down, budget, work, replace)?;
+    gaussian(&mut small, across, down, budget, cancellation, replace)?;
     let all = Area::whole(small.width(), small.height());
     resize(small, all, all, width, height, budget)
 }
@@ -229,7 +239,7 @@ fn gaussian(
     sigma_across: f64,
     sigma_down: f64,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
     put: impl Fn(&mut u8, f32, bool),
 ) -> Result<(), codec::Error> {
     let channels = raster.channels();
@@ -244,7 +254,7 @@ fn gaussian(
     let mut extended = Vec::with_capacity(length + 2 * (across.len() - 1) * count);
     let mut read = 0;
     for y in 0..height {
-        work.check()?;
+        cancellation.check()?;
         while read < height && read <= y + radius {
             let samples = &raster.samples().as_bytes()[read * length..][..length];
             row.iter_mut().zip(samples).for_each(|(float, sample)| *float = f32::from(*sample));
@@ -373,14 +383,14 @@ impl<F: Fn(&mut u8, f32, bool)> Kernel for Put<'_, F> {
 }
 
 /// Adds `amount` times the difference from the blurred picture.
-fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, work: &Work) -> Result<(), codec::Error> {
+fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, cancellation: &Cancellation) -> Result<(), codec::Error> {
     let amount = amount as f32;
     gaussian(
         raster,
         SHARPEN_SIGMA,
         SHARPEN_SIGMA,
         budget,
-        work,
+        cancellation,
         #[inline(always)]
         |sample, soft, is_alpha| {
             if !is_alpha {
@@ -401,7 +411,7 @@ mod tests {
         let effects = query.parse::<Transform>().unwrap().effects;
         let height = samples.len() as u32 / width / channels.count() as u32;
         let raster = Raster::new(width, height, channels, Samples::U8(samples.to_vec())).unwrap();
-        apply(raster, &effects, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+        apply(raster, &effects, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
     }
 
     #[test]
@@ -434,7 +444,7 @@ mod tests {
             for (channels, count) in [(Channels::L, 1), (Channels::Rgb, 3), (Channels::Rgba, 4)] {
                 let samples: Vec<u16> = ramp.iter().flat_map(|sample| std::iter::repeat_n(*sample, count)).collect();
                 let raster = Raster::new(256, 1, channels, Samples::U16(samples)).unwrap();
-                let out = apply(raster, &effects, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+                let out = apply(raster, &effects, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
                 let Samples::U8(samples) = out.samples() else { panic!("{query}") };
                 let mut levels: Vec<u8> = samples.iter().step_by(out.channels().count()).copied().collect();
                 levels.dedup();
@@ -489,9 +499,9 @@ mod tests {
 
     #[test]
     fn a_stop_ends_a_blur() {
-        let work = Work::unbounded();
-        work.cancel();
+        let cancellation = Cancellation::unbounded();
+        cancellation.cancel();
         let raster = Raster::new(4, 4, Channels::L, Samples::U8(vec![0; 16])).unwrap();
-        assert_eq!(blur(raster, 50.0, Budget::UNLIMITED, &work), Err(codec::Stopped.into()));
+        assert_eq!(blur(raster, 50.0, Budget::UNLIMITED, &cancellation), Err(codec::Cancelled.into()));
     }
 }

@@ -3,7 +3,7 @@
 use image_origin_faces::{Face, Picture, detect};
 
 use super::smart_crop;
-use image_origin_codec::{self as codec, Area, Budget, Raster, Work};
+use image_origin_codec::{self as codec, Area, Budget, Cancellation, Raster};
 
 /// The longest side of the picture in which faces are searched; a face of a twelfth of its height is found.
 pub(super) const SIDE: u32 = 640;
@@ -15,14 +15,14 @@ const WHOLE_FACE: f64 = 1.5;
 /// picture.
 ///
 /// # Errors
-/// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
-pub(super) fn find(raster: &Raster, budget: Budget, work: &Work) -> Result<Vec<Area>, codec::Error> {
+/// [`codec::Error::Cancelled`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
+pub(super) fn find(raster: &Raster, budget: Budget, cancellation: &Cancellation) -> Result<Vec<Area>, codec::Error> {
     let (width, height) = (raster.width(), raster.height());
     let pixels = u64::from(width) * u64::from(height);
     budget.check_memory(image_origin_faces::memory(width as usize, height as usize) + pixels)?;
     let samples = smart_crop::lumas(raster);
     let Some(picture) = Picture::new(&samples, width as usize, height as usize) else { return Ok(Vec::new()) };
-    let mut faces = detect(picture, || work.check())?;
+    let mut faces = detect(picture, || cancellation.check())?;
     faces.sort_by(|a, b| b.side.total_cmp(&a.side));
     let (width, height) = (f64::from(width), f64::from(height));
     let share = |Face { x, y, side, .. }: Face| {

@@ -18,7 +18,7 @@ pub(super) fn marked(render: &Render<'_>, original: Original) -> Result<Option<A
         return Ok(Some(Area { x, y, width: focus.width.get() * across, height: focus.height.get() * down }));
     }
     let stored = (original.width, original.height);
-    let marked = metadata::marked_area(render.original, stored, &render.work)?;
+    let marked = metadata::marked_area(render.original, stored, &render.cancellation)?;
     Ok(marked.map(|MarkedArea { x, y, width, height }| {
         let (across, down) = (f64::from(original.width), f64::from(original.height));
         original.upright(Area { x: x * across, y: y * down, width: width * across, height: height * down })

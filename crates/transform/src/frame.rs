@@ -9,7 +9,7 @@ use super::effects;
 use super::mosaic::Cells;
 use super::plan::Canvas;
 use super::resize::{blank, resize};
-use image_origin_codec::{self as codec, Area, Budget, Raster, Work};
+use image_origin_codec::{self as codec, Area, Budget, Cancellation, Raster};
 use image_origin_query::{Extend, Framing};
 
 /// The longest side of the copy that is blurred for `extend=blur`.
@@ -22,32 +22,32 @@ const BLUR: f64 = 0.03;
 /// including the picture.
 ///
 /// # Errors
-/// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
+/// [`codec::Error::Cancelled`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
 pub(super) fn framed(
     mut raster: Raster,
     canvas: Option<Canvas>,
     framing: &Framing,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<(Raster, Option<Canvas>), codec::Error> {
     let corners = framing.radius.map(|radius| Corners::new(radius, raster.width(), raster.height()));
     let Some(canvas) = canvas.filter(|_| framing.extend != Extend::Color) else {
         if let Some(corners) = corners {
             raster = with_alpha(raster, budget)?;
-            corners.cut(&mut raster, (0, 0), work)?;
+            corners.cut(&mut raster, (0, 0), cancellation)?;
         }
         return Ok((raster, canvas));
     };
     let place = (canvas.left as usize, canvas.top as usize);
-    let repeated = |index: fn(i64, usize) -> usize| repeated(&raster, canvas, index, budget, work);
+    let repeated = |index: fn(i64, usize) -> usize| repeated(&raster, canvas, index, budget, cancellation);
     let mut filled = match framing.extend {
         Extend::Edge => repeated(nearest)?,
         Extend::Mirror => repeated(mirrored)?,
         Extend::Color | Extend::Blur => {
-            let mut backdrop = blurred(&raster, canvas, budget, work)?;
+            let mut backdrop = blurred(&raster, canvas, budget, cancellation)?;
             if let Some(corners) = corners {
                 raster = with_alpha(raster, budget.beside(backdrop.bytes())?)?;
-                corners.cut(&mut raster, (0, 0), work)?;
+                corners.cut(&mut raster, (0, 0), cancellation)?;
             }
             paste(&mut backdrop, &raster, place);
             return Ok((backdrop, None));
@@ -56,7 +56,7 @@ pub(super) fn framed(
     drop(raster);
     if let Some(corners) = corners {
         filled = with_alpha(filled, budget)?;
-        corners.cut(&mut filled, place, work)?;
+        corners.cut(&mut filled, place, cancellation)?;
     }
     Ok((filled, None))
 }
@@ -78,7 +78,7 @@ fn repeated(
     canvas: Canvas,
     index: fn(i64, usize) -> usize,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Raster, codec::Error> {
     let (width, height, count) = (raster.width() as usize, raster.height() as usize, raster.channels().count());
     let stride = canvas.width as usize * count;
@@ -89,7 +89,7 @@ fn repeated(
         (0..i64::from(canvas.width)).map(|x| index(x - i64::from(canvas.left), width) * count).collect();
     let samples = raster.samples().as_bytes();
     for (y, to) in out.samples_mut().chunks_exact_mut(stride).enumerate() {
-        work.check()?;
+        cancellation.check()?;
         let from = &samples[index(y as i64 - i64::from(canvas.top), height) * width * count..][..width * count];
         for (to, column) in to.chunks_exact_mut(count).zip(&columns) {
             to.copy_from_slice(&from[*column..*column + count]);
@@ -99,7 +99,12 @@ fn repeated(
 }
 
 /// A canvas covered by the blurred centre of the picture.
-fn blurred(raster: &Raster, canvas: Canvas, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+fn blurred(
+    raster: &Raster,
+    canvas: Canvas,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Raster, codec::Error> {
     let (width, height) = (f64::from(raster.width()), f64::from(raster.height()));
     let ratio = f64::from(canvas.width) / f64::from(canvas.height);
     let (across, down) = (width.min(height * ratio).max(1.0), height.min(width / ratio).max(1.0));
@@ -113,7 +118,7 @@ fn blurred(raster: &Raster, canvas: Canvas, budget: Budget, work: &Work) -> Resu
     let cells = Cells::even(middle(width, across), middle(height, down), columns as usize, rows as usize);
     let budget = budget.beside(raster.bytes())?;
     budget.check_memory(cells.memory(raster))?;
-    let small = effects::blur(cells.means(raster, work)?, columns.max(rows) * BLUR, budget, work)?;
+    let small = effects::blur(cells.means(raster, cancellation)?, columns.max(rows) * BLUR, budget, cancellation)?;
     let all = Area::whole(small.width(), small.height());
     resize(small, all, all, canvas.width, canvas.height, budget)
 }
@@ -158,7 +163,7 @@ mod tests {
     fn framed(raster: Raster, canvas: Canvas, query: &str) -> Raster {
         let framing = query.parse::<Transform>().unwrap().framing;
         let (framed, rest) =
-            super::framed(raster, Some(canvas), &framing, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+            super::framed(raster, Some(canvas), &framing, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
         assert_eq!(rest, None);
         assert_eq!((framed.width(), framed.height()), (canvas.width, canvas.height));
         framed

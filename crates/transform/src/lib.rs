@@ -5,7 +5,7 @@
 //! over it, encode. Every step after the resize works on the small picture. This crate knows nothing about HTTP or
 //! storage.
 
-// Tests have no caller that could pass a `Work`.
+// Tests have no caller that could pass a `Cancellation`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod animation;
@@ -43,8 +43,8 @@ pub use tilt::Tilt;
 
 use conversion::Conversion;
 use image_origin_codec::{
-    self as codec, Animation, Area, Budget, Channels, Decoded, EncodeOptions, Encoder, Format, Header, Image, Need,
-    Orientation, Primaries, Raster, Work,
+    self as codec, Animation, Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, EncodeOptions, Encoder,
+    Format, Header, Image, Orientation, Primaries, Raster,
 };
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{
@@ -112,7 +112,7 @@ impl Error {
     /// What kept the overlay from being used. That the work is to stop is about the whole of it.
     fn of_overlay(error: codec::Error) -> Self {
         match error {
-            codec::Error::Stopped(stopped) => stopped.into(),
+            codec::Error::Cancelled(stopped) => stopped.into(),
             error => Self::Overlay(error),
         }
     }
@@ -128,8 +128,8 @@ impl From<codec::Exhausted> for Error {
     }
 }
 
-impl From<codec::Stopped> for Error {
-    fn from(stopped: codec::Stopped) -> Self {
+impl From<codec::Cancelled> for Error {
+    fn from(stopped: codec::Cancelled) -> Self {
         Self::Codec(stopped.into())
     }
 }
@@ -220,7 +220,7 @@ pub struct Render<'a> {
     accepted: Accepted,
     avif_speed: u8,
     limits: Limits,
-    work: Work,
+    cancellation: Cancellation,
 }
 
 impl<'a> Render<'a> {
@@ -234,7 +234,7 @@ impl<'a> Render<'a> {
             accepted: Accepted::default(),
             avif_speed: codec::avif::DEFAULT_SPEED,
             limits: Limits::default(),
-            work: Work::default(),
+            cancellation: Cancellation::default(),
         }
     }
 
@@ -276,12 +276,12 @@ impl<'a> Render<'a> {
 
     /// Sets the deadline.
     pub fn deadline(self, deadline: Instant) -> Self {
-        self.work(Work::until(deadline))
+        self.cancellation(Cancellation::until(deadline))
     }
 
     /// Sets the cancellation token, which replaces a deadline set before.
-    pub fn work(self, work: Work) -> Self {
-        Self { work, ..self }
+    pub fn cancellation(self, cancellation: Cancellation) -> Self {
+        Self { cancellation, ..self }
     }
 
     /// Renders the picture.
@@ -300,18 +300,18 @@ impl<'a> Render<'a> {
         if let Some(rendered) = animation::render(&prepared, started)? {
             return Ok(rendered);
         }
-        let (transform, work) = (&self.transform, &self.work);
+        let (transform, cancellation) = (&self.transform, &self.cancellation);
         let mut picture = prepared.decode()?.redacted()?;
         let decoded = Instant::now();
         picture.refine_plan()?;
-        work.check()?;
+        cancellation.check()?;
         let (choice, budget) = (self.choice(picture.header.format, &picture.plan), picture.budget);
         let overlay = Placed::new(self, picture.plan.output_size())?;
         let Framed { raster, space, canvas } = picture.framed()?;
         let rest = budget.beside(raster.bytes())?;
         let encoders = choice.for_raster(&raster, rest)?;
         let resized = Instant::now();
-        let carried = metadata::carry(self.original, kept(transform), work)?;
+        let carried = metadata::carry(self.original, kept(transform), cancellation)?;
         let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
             let (primaries, profile) = announced(space, encoder);
             let carried = carried.with_profile(profile);
@@ -321,7 +321,7 @@ impl<'a> Render<'a> {
             let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
             finish.write(request, has_quality, budget, |options, _, budget| {
                 let options = EncodeOptions { primaries, ..*options };
-                Ok(Attempt::Whole(encoder.encode(raster, &options, budget, work)?, Cow::Borrowed(&carried)))
+                Ok(Attempt::Whole(encoder.encode(raster, &options, budget, cancellation)?, Cow::Borrowed(&carried)))
             })
         };
         let rendered = if let [only] = encoders.as_slice() {
@@ -379,9 +379,9 @@ struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     fn new(render: &'a Render<'a>) -> Result<Self, Error> {
-        let Render { transform, work, limits: Limits { budget, .. }, .. } = render;
-        work.check()?;
-        let image = codec::open(render.original, *budget, work)?;
+        let Render { transform, cancellation, limits: Limits { budget, .. }, .. } = render;
+        cancellation.check()?;
+        let image = codec::open(render.original, *budget, cancellation)?;
         let header = image.header();
         let original = Original { width: header.width, height: header.height, orientation: header.orientation };
         let marked = if is_automatic(transform) { focus::marked(render, original)? } else { None };
@@ -390,7 +390,7 @@ impl<'a> Prepared<'a> {
         let plan = planned(original, crop, transform, marked)?;
         // Fails before decoding if the result is known to exceed the budget.
         budget.check_memory(least_memory(&header, &plan))?;
-        let animation = image.animation(work)?;
+        let animation = image.animation(cancellation)?;
         let interest = interest(transform).filter(|_| marked.is_none());
         let finds_faces = hides_faces(transform)
             || (places_crop(transform, interest) || plan.is_cut()) && interest.is_some_and(Interest::is_faces);
@@ -407,7 +407,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The requirements of the output for the decoder.
-    fn need(&self) -> Need<'a> {
+    fn decode_options(&self) -> DecodeOptions<'a> {
         let transform = &self.render.transform;
         let area = match self.needs_pixels() {
             true if places_crop(transform, self.interest) || hides_faces(transform) => self.image.area(),
@@ -421,7 +421,7 @@ impl<'a> Prepared<'a> {
             scale if self.finds_faces => scale.max(f64::from(faces::SIDE) / area.width.max(area.height)).min(1.0),
             scale => scale,
         };
-        Need { area, scale, budget: self.budget, work: &self.render.work }
+        DecodeOptions { area, scale, budget: self.budget, cancellation: &self.render.cancellation }
     }
 
     fn decode(&self) -> Result<Picture<'a>, Error> {
@@ -431,7 +431,7 @@ impl<'a> Prepared<'a> {
         };
         let decoded = match frame {
             Some(frame) => frame,
-            None => self.image.decode(&self.need())?,
+            None => self.image.decode(&self.decode_options())?,
         };
         Ok(self.picture(decoded))
     }
@@ -494,7 +494,7 @@ impl Picture<'_> {
 
     /// Applies the redaction.
     fn redacted(mut self) -> Result<Self, codec::Error> {
-        let Render { transform, work, .. } = self.render;
+        let Render { transform, cancellation, .. } = self.render;
         let Some(Redaction { hidden, mode }) = &transform.redaction else { return Ok(self) };
         let (width, height) = self.original.upright_size();
         let areas: Vec<Area> = match hidden {
@@ -510,7 +510,7 @@ impl Picture<'_> {
         let inverse = self.original.orientation.inverse();
         let stored: Vec<Area> =
             areas.into_iter().map(|area| area.oriented(inverse, width.into(), height.into())).collect();
-        self.decoded = redact::hide(self.decoded, &stored, *mode, transform.colorspace, self.budget, work)?;
+        self.decoded = redact::hide(self.decoded, &stored, *mode, transform.colorspace, self.budget, cancellation)?;
         Ok(self)
     }
 
@@ -528,7 +528,7 @@ impl Picture<'_> {
             width: face.width * upright.width,
             height: face.height * upright.height,
         };
-        self.faces = Some(faces::find(&thumbnail, budget, &self.render.work)?.into_iter().map(place).collect());
+        self.faces = Some(faces::find(&thumbnail, budget, &self.render.cancellation)?.into_iter().map(place).collect());
         Ok(())
     }
 
@@ -575,7 +575,7 @@ impl Picture<'_> {
 
     /// The upright picture at the planned size and in the depth of the original, and its colour space.
     fn finished(self) -> Result<(Raster, Colorspace), codec::Error> {
-        let Render { transform, work, .. } = self.render;
+        let Render { transform, cancellation, .. } = self.render;
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
@@ -586,14 +586,14 @@ impl Picture<'_> {
             Ok::<_, codec::Error>(resized.oriented(orientation))
         };
         let raster = if transform.linear {
-            let light = conversion.to_linear(&raster, budget, work)?;
+            let light = conversion.to_linear(&raster, budget, cancellation)?;
             drop(raster);
             conversion::from_linear(upright(light)?)
         } else {
             conversion.apply(upright(raster)?)
         };
         let Some(tilt) = tilt else { return Ok((raster, conversion.to)) };
-        let turned = tilt::turned(&raster, &tilt, budget, work)?;
+        let turned = tilt::turned(&raster, &tilt, budget, cancellation)?;
         drop(raster);
         let all = Area::whole(turned.width(), turned.height());
         Ok((resize::resize(turned, all, all, self.plan.width, self.plan.height, budget)?, conversion.to))
@@ -601,18 +601,18 @@ impl Picture<'_> {
 
     /// The same with effects applied.
     fn with_effects(self) -> Result<(Raster, Colorspace), codec::Error> {
-        let (Render { transform, work, .. }, budget) = (self.render, self.budget);
+        let (Render { transform, cancellation, .. }, budget) = (self.render, self.budget);
         let (raster, space) = self.finished()?;
         let tint = transform.effects.tint.map(|color| conversion::color(color, space));
-        Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, work)?, space))
+        Ok((effects::apply(raster, &Effects { tint, ..transform.effects }, budget, cancellation)?, space))
     }
 
     /// The same with framing applied.
     fn framed(self) -> Result<Framed, codec::Error> {
-        let (Render { transform, work, .. }, budget, canvas) = (self.render, self.budget, self.plan.canvas);
+        let (Render { transform, cancellation, .. }, budget, canvas) = (self.render, self.budget, self.plan.canvas);
         let framing = Framing { radius: self.plan.radius, ..transform.framing };
         let (raster, space) = self.with_effects()?;
-        let (raster, canvas) = frame::framed(raster, canvas, &framing, budget, work)?;
+        let (raster, canvas) = frame::framed(raster, canvas, &framing, budget, cancellation)?;
         Ok(Framed { raster, space, canvas })
     }
 

@@ -2,7 +2,7 @@
 
 use super::colour::of_samples;
 use super::effects::Sample;
-use image_origin_codec::{self as codec, Raster, Samples, Work};
+use image_origin_codec::{self as codec, Cancellation, Raster, Samples};
 
 /// A grid over an area of a picture, in whole pixels.
 pub(super) struct Cells {
@@ -55,17 +55,22 @@ impl Cells {
     /// A picture with one pixel for each cell.
     ///
     /// # Errors
-    /// [`codec::Error::Stopped`] between rows.
-    pub(super) fn means(&self, raster: &Raster, work: &Work) -> Result<Raster, codec::Error> {
+    /// [`codec::Error::Cancelled`] between rows.
+    pub(super) fn means(&self, raster: &Raster, cancellation: &Cancellation) -> Result<Raster, codec::Error> {
         let samples = match raster.samples() {
-            Samples::U8(samples) => Samples::U8(self.means_of(samples, raster, work)?),
-            Samples::U16(samples) => Samples::U16(self.means_of(samples, raster, work)?),
+            Samples::U8(samples) => Samples::U8(self.means_of(samples, raster, cancellation)?),
+            Samples::U16(samples) => Samples::U16(self.means_of(samples, raster, cancellation)?),
         };
         let (columns, rows) = (self.across.len() - 1, self.down.len() - 1);
         Ok(of_samples(columns as u32, rows as u32, raster.channels(), samples))
     }
 
-    fn means_of<T: Sample>(&self, samples: &[T], raster: &Raster, work: &Work) -> Result<Vec<T>, codec::Error> {
+    fn means_of<T: Sample>(
+        &self,
+        samples: &[T],
+        raster: &Raster,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<T>, codec::Error> {
         let (width, channels) = (raster.width() as usize, raster.channels());
         let count = channels.count();
         let columns = self.across.len() - 1;
@@ -74,7 +79,7 @@ impl Cells {
         for rows in self.down.windows(2) {
             sums.fill([0; 5]);
             for y in rows[0]..rows[1] {
-                work.check()?;
+                cancellation.check()?;
                 let row = &samples[y * width * count..][..width * count];
                 for (sum, span) in sums.iter_mut().zip(self.across.windows(2)) {
                     for pixel in row[span[0] * count..span[1] * count].chunks_exact(count) {
@@ -108,7 +113,7 @@ mod tests {
         let height = samples.len() as u32 / width / channels.count() as u32;
         let raster = Raster::new(width, height, channels, samples).unwrap();
         let cells = Cells::even(0..width as usize, 0..height as usize, columns, rows);
-        cells.means(&raster, &Work::unbounded()).unwrap().into_samples()
+        cells.means(&raster, &Cancellation::unbounded()).unwrap().into_samples()
     }
 
     #[test]
@@ -125,7 +130,7 @@ mod tests {
     fn squares_are_filled_and_the_last_ones_cut() {
         let mut raster = Raster::new(5, 3, Channels::L, Samples::U8((0..15).map(|i| i * 10).collect())).unwrap();
         let cells = Cells::squares(1..5, 0..3, 3);
-        let means = cells.means(&raster, &Work::unbounded()).unwrap();
+        let means = cells.means(&raster, &Cancellation::unbounded()).unwrap();
         cells.fill(&mut raster, &means);
         assert_eq!(raster.samples().as_bytes(), [0, 70, 70, 70, 90, 50, 70, 70, 70, 90, 100, 70, 70, 70, 90]);
     }

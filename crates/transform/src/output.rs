@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::{Error, Rendered, Stages};
-use image_origin_codec::{self as codec, Budget, EncodeOptions, Encoder, Format, Raster, Variety};
+use image_origin_codec::{self as codec, Budget, ColorCount, EncodeOptions, Encoder, Format, Raster};
 use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::{FormatChoice, accept};
 
@@ -177,10 +177,10 @@ fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static 
     if lossless || raster.channels().has_alpha() {
         return Ok(&[Format::Png]);
     }
-    Ok(match codec::variety(raster, budget)? {
-        Variety::Few => &[Format::Png],
-        Variety::Greys => &[Format::Png, Format::Jpeg],
-        Variety::Many => &[Format::Jpeg],
+    Ok(match codec::color_count(raster, budget)? {
+        ColorCount::Few => &[Format::Png],
+        ColorCount::Greys => &[Format::Png, Format::Jpeg],
+        ColorCount::Many => &[Format::Jpeg],
     })
 }
 
@@ -345,7 +345,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use image_origin_codec::{Channels, Samples, Work};
+    use image_origin_codec::{Cancellation, Channels, Samples};
 
     fn request(quality: u8, max_bytes: Option<u32>) -> EncodeRequest {
         EncodeRequest { options: EncodeOptions { quality, ..EncodeOptions::DEFAULT }, max_bytes }
@@ -456,10 +456,10 @@ mod tests {
         let noise: Vec<u8> = (0..64 * 64 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let photo = Raster::new(64, 64, Channels::Rgb, Samples::U8(noise)).unwrap();
         let jpeg = codec::encoder(Format::Jpeg).unwrap();
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         let at = |quality, max_bytes| {
             let encode = |options: &EncodeOptions, _, budget| {
-                Ok(Attempt::Whole(jpeg.encode(&photo, options, budget, &work)?, Cow::default()))
+                Ok(Attempt::Whole(jpeg.encode(&photo, options, budget, &cancellation)?, Cow::default()))
             };
             let finish = finish(Format::Jpeg, None);
             finish.write(request(quality, max_bytes), |_| true, Budget::UNLIMITED, encode).map(|made| made.bytes)
@@ -470,7 +470,7 @@ mod tests {
         assert!(matches!(at(80, Some(10)), Err(Error::MaxBytes { allowed: 10, smallest: 100.. })));
         let png = codec::encoder(Format::Png).unwrap();
         let encode = |options: &EncodeOptions, _, budget| {
-            Ok(Attempt::Whole(png.encode(&photo, options, budget, &work)?, Cow::default()))
+            Ok(Attempt::Whole(png.encode(&photo, options, budget, &cancellation)?, Cow::default()))
         };
         let encoded = finish(Format::Png, None).write(request(80, Some(10)), |_| false, Budget::UNLIMITED, encode);
         assert!(matches!(encoded, Err(Error::MaxBytes { .. })));

@@ -13,7 +13,7 @@ use super::lanczos::Levels;
 use super::plan::focus_of;
 use super::resize::blank;
 use super::{Error, Limits, Prepared, Render, conversion};
-use image_origin_codec::{self as codec, Budget, Channels, Raster, Work};
+use image_origin_codec::{self as codec, Budget, Cancellation, Channels, Raster};
 use image_origin_query::{Colorspace, Fit, Hundredths, MAX_SIDE, Overlay, TargetBox, Transform};
 
 /// The file of an overlay.
@@ -115,7 +115,8 @@ impl<'a> Placed<'a> {
         let Some(overlay) = &render.transform.overlay else { return Ok(None) };
         let no_file = || codec::Error::Unsupported("there is no file of it".to_owned());
         let file = render.overlay.ok_or_else(no_file).map_err(Error::of_overlay)?;
-        let size = own_size(file.bytes, render.limits.budget, &render.work).and_then(|own| size(overlay, own, output));
+        let size =
+            own_size(file.bytes, render.limits.budget, &render.cancellation).and_then(|own| size(overlay, own, output));
         let size = size.map_err(Error::of_overlay)?;
         Ok(Some(Self { render, overlay, file, output, size, made: RefCell::default() }))
     }
@@ -155,7 +156,10 @@ impl<'a> Placed<'a> {
             ..Transform::default()
         };
         let limits = Limits { budget, ..self.render.limits };
-        let render = Render::new(self.file.bytes).transform(transform).limits(limits).work(self.render.work.clone());
+        let render = Render::new(self.file.bytes)
+            .transform(transform)
+            .limits(limits)
+            .cancellation(self.render.cancellation.clone());
         let decode = || Ok(Prepared::new(&render)?.decode()?.with_effects()?);
         let (mut raster, its_space) = decode().map_err(|error: Error| match error {
             Error::Codec(error) => Error::of_overlay(error),
@@ -196,7 +200,7 @@ impl<'a> Placed<'a> {
         let columns = (first(left, period.0, self.size.0)..i64::from(self.output.0)).step_by(period.0 as usize);
         for top in (first(top, period.1, self.size.1)..i64::from(self.output.1)).step_by(period.1 as usize) {
             for left in columns.clone() {
-                self.render.work.check()?;
+                self.render.cancellation.check()?;
                 let tile = Layer { raster: raster.clone(), left, top, opacity: Hundredths::ONE };
                 tile.blend(&mut all);
             }
@@ -206,8 +210,8 @@ impl<'a> Placed<'a> {
 }
 
 /// The upright size of an image file.
-fn own_size(bytes: &[u8], budget: Budget, work: &Work) -> Result<(u32, u32), codec::Error> {
-    let header = codec::open(bytes, budget, work)?.header();
+fn own_size(bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<(u32, u32), codec::Error> {
+    let header = codec::open(bytes, budget, cancellation)?.header();
     Ok(header.orientation.size(header.width, header.height))
 }
 

@@ -29,9 +29,9 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
         return Ok(None);
     }
     let Prepared { render, image, plan, .. } = prepared;
-    let work = &render.work;
+    let cancellation = &render.cancellation;
     let overlay = Placed::new(render, plan.output_size())?;
-    let Some(planes) = image.decode_planes(&prepared.need())? else { return Ok(None) };
+    let Some(planes) = image.decode_planes(&prepared.decode_options())? else { return Ok(None) };
     let decoded = Instant::now();
     let ranges = [Range::Full, Range::Narrow].into_iter();
     let wanted: Vec<_> = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range)).collect();
@@ -50,9 +50,9 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
             Some((format, encoder, planes))
         })
         .collect();
-    work.check()?;
+    cancellation.check()?;
     let resized = Instant::now();
-    let carried = metadata::carry(render.original, super::keep(render.transform.metadata), work)?;
+    let carried = metadata::carry(render.original, super::keep(render.transform.metadata), cancellation)?;
     let budget = prepared.budget.beside(held + carried.bytes())?;
     let (width, height) = (plan.width, plan.height);
     let rendered =
@@ -63,7 +63,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
                 |_| true,
                 budget,
                 |options, _, budget| {
-                    let encoded = encoder.encode_planes(planes, options, budget, work)?;
+                    let encoded = encoder.encode_planes(planes, options, budget, cancellation)?;
                     Ok(Attempt::Whole(encoded, Cow::Borrowed(&carried)))
                 },
             )
@@ -116,7 +116,7 @@ fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarE
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
         return Ok(Vec::new());
     }
-    if image_origin_container::icc_profile(render.original, Format::Jpeg, &render.work)?
+    if image_origin_container::icc_profile(render.original, Format::Jpeg, &render.cancellation)?
         .is_some_and(|icc| !conversion::is_srgb(&icc))
     {
         return Ok(Vec::new());

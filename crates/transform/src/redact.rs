@@ -9,7 +9,7 @@ use super::colour::{is_grey, with_colour, with_colour_memory};
 use super::conversion::{self, Conversion};
 use super::mosaic::{Cells, Span};
 use super::resize::{resize, whole_pixels};
-use image_origin_codec::{self as codec, Area, Budget, Decoded, Raster, Samples, Work};
+use image_origin_codec::{self as codec, Area, Budget, Cancellation, Decoded, Raster, Samples};
 use image_origin_query::{Color, Colorspace, RedactMode};
 
 /// The number of cells along the longer side of an area.
@@ -18,14 +18,14 @@ const CELLS: f64 = 6.0;
 /// Hides areas, given in pixels of the stored picture. `budget` is for all memory, including the picture.
 ///
 /// # Errors
-/// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
+/// [`codec::Error::Cancelled`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
 pub(super) fn hide(
     mut decoded: Decoded,
     areas: &[Area],
     mode: RedactMode,
     asked: Colorspace,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Decoded, codec::Error> {
     let color = match mode {
         RedactMode::Color(color) => {
@@ -42,9 +42,9 @@ pub(super) fn hide(
         let raster = &mut decoded.raster;
         match color {
             Some(color) => paint(raster, across, down, color),
-            None => dissolve(raster, across, down, mode == RedactMode::Blur, budget, work)?,
+            None => dissolve(raster, across, down, mode == RedactMode::Blur, budget, cancellation)?,
         }
-        work.check()?;
+        cancellation.check()?;
     }
     Ok(decoded)
 }
@@ -88,13 +88,13 @@ fn dissolve(
     down: Span,
     is_smooth: bool,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<(), codec::Error> {
     let longest = across.len().max(down.len()) as f64;
     let count = |length: usize| (CELLS * length as f64 / longest).round().max(1.0) as usize;
     let cells = Cells::even(across.clone(), down.clone(), count(across.len()), count(down.len()));
     budget.check_memory(raster.bytes() + cells.memory(raster))?;
-    let means = cells.means(raster, work)?;
+    let means = cells.means(raster, cancellation)?;
     if !is_smooth {
         cells.fill(raster, &means);
         return Ok(());
@@ -151,8 +151,10 @@ mod tests {
             Area { x: 64.0, y: 0.0, width: 5.0, height: 5.0 },
             Area { x: -9.0, y: 0.0, width: 9.0, height: 5.0 },
         ];
-        let work = Work::unbounded();
-        hide(Decoded::whole(raster, None), &areas, mode, Colorspace::Srgb, Budget::UNLIMITED, &work).unwrap().raster
+        let cancellation = Cancellation::unbounded();
+        hide(Decoded::whole(raster, None), &areas, mode, Colorspace::Srgb, Budget::UNLIMITED, &cancellation)
+            .unwrap()
+            .raster
     }
 
     #[test]
@@ -192,9 +194,9 @@ mod tests {
         let raster = Raster::new(16, 16, Channels::Rgba, Samples::U8(samples)).unwrap();
         let whole = [Area::whole(16, 16)];
         for mode in [RedactMode::Pixelate, RedactMode::Blur] {
-            let work = Work::unbounded();
+            let cancellation = Cancellation::unbounded();
             let decoded = Decoded::whole(raster.clone(), None);
-            let out = hide(decoded, &whole, mode, Colorspace::Srgb, Budget::UNLIMITED, &work).unwrap().raster;
+            let out = hide(decoded, &whole, mode, Colorspace::Srgb, Budget::UNLIMITED, &cancellation).unwrap().raster;
             assert!(out.samples().as_bytes().iter().all(|sample| *sample == 0), "{mode:?}");
         }
     }
@@ -205,12 +207,14 @@ mod tests {
         let inks = Raster::new(4, 4, Channels::Cmyk, Samples::U8(vec![0; 64])).unwrap();
         let red = RedactMode::Color(Color { rgb: [255, 0, 0], alpha: 255 });
         let area = [Area { x: 0.0, y: 0.0, width: 1.0, height: 4.0 }];
-        let work = Work::unbounded();
-        let out = hide(Decoded::whole(inks, None), &area, red, Colorspace::Srgb, Budget::UNLIMITED, &work).unwrap();
+        let cancellation = Cancellation::unbounded();
+        let out =
+            hide(Decoded::whole(inks, None), &area, red, Colorspace::Srgb, Budget::UNLIMITED, &cancellation).unwrap();
         assert_eq!((out.raster.channels(), out.icc), (Channels::Rgb, None));
         assert_eq!(out.raster.samples().as_bytes()[..12], [255, 0, 0, 255, 0, 0, 255, 255, 255, 255, 255, 255]);
         let wide = Raster::new(4, 1, Channels::L, Samples::U16(vec![9; 4])).unwrap();
-        let out = hide(Decoded::whole(wide, None), &area, red, Colorspace::Srgb, Budget::UNLIMITED, &work).unwrap();
+        let out =
+            hide(Decoded::whole(wide, None), &area, red, Colorspace::Srgb, Budget::UNLIMITED, &cancellation).unwrap();
         let Samples::U16(samples) = out.raster.samples() else { panic!("samples keep their size") };
         assert_eq!(samples[..3], [65_535, 0, 0]);
     }

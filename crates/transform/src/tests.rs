@@ -14,7 +14,7 @@ fn red_and_blue(format: Format) -> Vec<u8> {
 /// A lossless file, where the format can be one.
 fn encoded(raster: &Raster, format: Format) -> Vec<u8> {
     let options = EncodeOptions { quality: 100, lossless: true, ..EncodeOptions::DEFAULT };
-    codec::encoder(format).unwrap().encode(raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    codec::encoder(format).unwrap().encode(raster, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
 }
 
 fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
@@ -114,7 +114,7 @@ fn long_sides_are_kept_where_the_format_holds_them() {
     let options = EncodeOptions { quality: 90, ..EncodeOptions::DEFAULT };
     let bytes = |format| {
         let encoder = codec::encoder(format).unwrap();
-        encoder.encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+        encoder.encode(&raster, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
     };
     let viewer = Accepted::from_header("image/webp", &AUTO_FORMATS);
     let drawn = |bytes: &[u8], query: &str| {
@@ -254,10 +254,11 @@ fn what_is_too_much_is_refused_before_it_is_allocated() {
     let refused = |result| matches!(result, Err(Error::Codec(codec::Error::TooLarge { .. })));
     assert!(refused(outcome(Budget { pixels: 80 * 40 - 1, ..BUDGET })));
     assert!(refused(outcome(Budget { memory: 80 * 40 * 3, ..BUDGET })));
-    let stopped = Work::unbounded();
+    let stopped = Cancellation::unbounded();
     stopped.cancel();
-    let result = Render::new(&original).transform("w=10".parse().unwrap()).limits(BUDGET).work(stopped.clone()).run();
-    assert_eq!(result, Err(codec::Stopped.into()));
+    let result =
+        Render::new(&original).transform("w=10".parse().unwrap()).limits(BUDGET).cancellation(stopped.clone()).run();
+    assert_eq!(result, Err(codec::Cancelled.into()));
 }
 
 #[test]
@@ -436,7 +437,10 @@ fn ramps(width: u32, height: u32) -> Vec<u8> {
     let pixels: Vec<[u8; 3]> = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y))).collect();
     let raster = Raster::new(width, height, Channels::Rgb, Samples::U8(pixels.concat())).unwrap();
     let options = EncodeOptions { quality: 90, ..EncodeOptions::DEFAULT };
-    codec::encoder(Format::Jpeg).unwrap().encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    codec::encoder(Format::Jpeg)
+        .unwrap()
+        .encode(&raster, &options, Budget::UNLIMITED, &Cancellation::unbounded())
+        .unwrap()
 }
 
 #[test]
@@ -498,9 +502,9 @@ fn fixture(name: &str) -> Vec<u8> {
 
 /// All frames of a file as RGBA, with their delays and how often they are played.
 fn frames(bytes: &[u8]) -> (Vec<Raster>, Vec<u32>, u32) {
-    let (decoder, work) = (codec::decoder_for(bytes).unwrap(), Work::unbounded());
-    let animation = decoder.animation(bytes, &work).unwrap().expect("an animation");
-    let mut frames = decoder.frames(bytes, BUDGET, &work).unwrap();
+    let (decoder, cancellation) = (codec::decoder_for(bytes).unwrap(), Cancellation::unbounded());
+    let animation = decoder.animation(bytes, &cancellation).unwrap().expect("an animation");
+    let mut frames = decoder.frames(bytes, BUDGET, &cancellation).unwrap();
     let rasters = std::iter::from_fn(|| frames.next_frame().unwrap().cloned()).collect();
     (rasters, animation.delays, animation.plays)
 }
@@ -586,7 +590,8 @@ fn the_output_decides_whether_all_frames_are_kept() {
         let transform: Transform = query.parse().unwrap();
         let picture =
             Render::new(&fixture(name)).transform(transform.clone()).accepted(accepted).limits(BUDGET).run().unwrap();
-        let animation = codec::decoder_for(&picture.bytes).unwrap().animation(&picture.bytes, &Work::unbounded());
+        let animation =
+            codec::decoder_for(&picture.bytes).unwrap().animation(&picture.bytes, &Cancellation::unbounded());
         (picture.format, animation.unwrap().map_or(1, |animation| animation.frames()))
     };
     let (neither, webp) = (Accepted::default(), Accepted::from_header("image/webp", &AUTO_FORMATS));
@@ -622,14 +627,14 @@ fn a_picture_that_is_no_frame_stands_for_the_animation_where_there_is_none() {
 #[test]
 fn animations_have_limits_of_their_own() {
     let usual = Limits::from(BUDGET);
-    let outcome = |query: &str, limits: Limits, work: &Work| {
+    let outcome = |query: &str, limits: Limits, cancellation: &Cancellation| {
         Render::new(&fixture("gif/disposing.gif"))
             .transform(query.parse().unwrap())
             .limits(limits)
-            .work(work.clone())
+            .cancellation(cancellation.clone())
             .run()
     };
-    let unbounded = Work::unbounded();
+    let unbounded = Cancellation::unbounded();
     let refused =
         |query, limits| matches!(outcome(query, limits, &unbounded), Err(Error::Codec(codec::Error::TooLarge { .. })));
     assert!(!refused("w=20", Limits { frames: 4, frame_pixels: 4 * 1200, ..usual }));
@@ -641,13 +646,13 @@ fn animations_have_limits_of_their_own() {
     assert!(refused("w=20", Limits { budget: Budget { memory: 12 * 1200, ..BUDGET }, ..usual }));
     let few = Render::new(&fixture("gif/disposing.gif"))
         .limits(Limits { frames: 3, ..usual })
-        .work(unbounded)
+        .cancellation(unbounded)
         .inspect()
         .unwrap();
     assert_eq!((few.frames, few.delays), (4, None));
-    let stopped = Work::unbounded();
+    let stopped = Cancellation::unbounded();
     stopped.cancel();
-    assert_eq!(outcome("w=20", usual, &stopped), Err(codec::Stopped.into()));
+    assert_eq!(outcome("w=20", usual, &stopped), Err(codec::Cancelled.into()));
 }
 
 #[test]
@@ -667,7 +672,7 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     let wide = metadata::embed(
         bare.clone(),
         Format::Png,
-        &metadata::carry(&bare, Keep::None, &Work::unbounded()).unwrap().with_profile(p3),
+        &metadata::carry(&bare, Keep::None, &Cancellation::unbounded()).unwrap().with_profile(p3),
         80,
         40,
     );
@@ -683,7 +688,7 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     ];
     for (query, kept) in table {
         let (rendered, raster) = rendered(&wide, query).unwrap();
-        let icc = container::icc_profile(&rendered.bytes, rendered.format, &Work::unbounded()).unwrap();
+        let icc = container::icc_profile(&rendered.bytes, rendered.format, &Cancellation::unbounded()).unwrap();
         assert_eq!(icc.is_some(), kept, "{query}");
         if !query.contains("grayscale") {
             assert_eq!(cells(&raster, 2, 1), "RB", "{query}");
@@ -694,7 +699,7 @@ fn wide_gamut_stays_where_it_is_asked_for_and_fits() {
     assert!(memchr::memmem::find(&avif.bytes, b"nclx\0\x0c\0\x0d").is_some(), "AVIF has code points");
     let (unchanged, _) = rendered(&bare, "w=40&colorspace=p3").unwrap();
     assert_eq!(
-        container::icc_profile(&unchanged.bytes, Format::Png, &Work::unbounded()).unwrap(),
+        container::icc_profile(&unchanged.bytes, Format::Png, &Cancellation::unbounded()).unwrap(),
         None,
         "sRGB has nothing beyond sRGB"
     );
@@ -814,12 +819,12 @@ fn an_overlay_may_be_any_picture() {
     let missing = Render::new(&original).transform("overlay=a".parse().unwrap()).run();
     assert!(matches!(missing, Err(Error::Overlay(_))), "{missing:?}");
     assert_eq!(overlaid(&fixture("gif/disposing.gif"), b"no image", "").map(drop), Err(refused(b"no image", "")));
-    let stopped = Work::unbounded();
+    let stopped = Cancellation::unbounded();
     stopped.cancel();
     let file = OverlayFile { bytes: &original, cache: None };
     let transform = "overlay=a".parse().unwrap();
-    let result = Render::new(&original).overlay(Some(file)).transform(transform).work(stopped).run();
-    assert_eq!(result, Err(codec::Stopped.into()));
+    let result = Render::new(&original).overlay(Some(file)).transform(transform).cancellation(stopped).run();
+    assert_eq!(result, Err(codec::Cancelled.into()));
 }
 
 #[test]
@@ -864,8 +869,10 @@ fn linear_light_keeps_the_brightness_of_fine_detail() {
     let lines: Vec<u8> = (0..64 * 64).map(|i| if i / 64 % 2 == 0 { 255 } else { 0 }).collect();
     let raster = Raster::new(64, 64, Channels::L, Samples::U8(lines)).unwrap();
     let options = EncodeOptions { quality: 100, lossless: true, ..EncodeOptions::DEFAULT };
-    let bytes =
-        codec::encoder(Format::Png).unwrap().encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = codec::encoder(Format::Png)
+        .unwrap()
+        .encode(&raster, &options, Budget::UNLIMITED, &Cancellation::unbounded())
+        .unwrap();
     let middle = |query: &str| rendered(&bytes, query).unwrap().1.samples().as_bytes()[4 * (8 * 16 + 8)];
     assert!(middle("w=16").abs_diff(128) < 4, "half of the samples");
     assert!(middle("w=16&linear").abs_diff(188) < 4, "half of the light");

@@ -6,7 +6,7 @@
 
 use super::colour::of_samples;
 use super::effects::Sample;
-use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples, Work};
+use image_origin_codec::{self as codec, Area, Budget, Cancellation, Channels, Raster, Samples};
 
 /// A clockwise rotation by less than a quarter turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,19 +114,34 @@ fn memory(raster: &Raster, tilt: &Tilt) -> u64 {
 /// Rotates a picture and adds alpha. `budget` is for all memory, including the picture.
 ///
 /// # Errors
-/// [`codec::Error::Stopped`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
-pub(super) fn turned(raster: &Raster, tilt: &Tilt, budget: Budget, work: &Work) -> Result<Raster, codec::Error> {
+/// [`codec::Error::Cancelled`] between rows, and [`codec::Error::TooLarge`] before anything is allocated.
+pub(super) fn turned(
+    raster: &Raster,
+    tilt: &Tilt,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Raster, codec::Error> {
     budget.check_memory(raster.bytes() + memory(raster, tilt))?;
     let bytes = raster.samples().as_bytes();
     let (channels, samples) = match (raster.samples(), raster.channels()) {
-        (Samples::U8(_), Channels::L) => (Channels::La, sampled::<u8, 1, 2>(bytes, raster, tilt, work)?.into()),
-        (Samples::U8(_), Channels::La) => (Channels::La, sampled::<u8, 2, 2>(bytes, raster, tilt, work)?.into()),
-        (Samples::U8(_), Channels::Rgb) => (Channels::Rgba, sampled::<u8, 3, 4>(bytes, raster, tilt, work)?.into()),
-        (Samples::U8(_), _) => (Channels::Rgba, sampled::<u8, 4, 4>(bytes, raster, tilt, work)?.into()),
-        (Samples::U16(_), Channels::L) => (Channels::La, sampled::<u16, 1, 2>(bytes, raster, tilt, work)?.into()),
-        (Samples::U16(_), Channels::La) => (Channels::La, sampled::<u16, 2, 2>(bytes, raster, tilt, work)?.into()),
-        (Samples::U16(_), Channels::Rgb) => (Channels::Rgba, sampled::<u16, 3, 4>(bytes, raster, tilt, work)?.into()),
-        (Samples::U16(_), _) => (Channels::Rgba, sampled::<u16, 4, 4>(bytes, raster, tilt, work)?.into()),
+        (Samples::U8(_), Channels::L) => (Channels::La, sampled::<u8, 1, 2>(bytes, raster, tilt, cancellation)?.into()),
+        (Samples::U8(_), Channels::La) => {
+            (Channels::La, sampled::<u8, 2, 2>(bytes, raster, tilt, cancellation)?.into())
+        }
+        (Samples::U8(_), Channels::Rgb) => {
+            (Channels::Rgba, sampled::<u8, 3, 4>(bytes, raster, tilt, cancellation)?.into())
+        }
+        (Samples::U8(_), _) => (Channels::Rgba, sampled::<u8, 4, 4>(bytes, raster, tilt, cancellation)?.into()),
+        (Samples::U16(_), Channels::L) => {
+            (Channels::La, sampled::<u16, 1, 2>(bytes, raster, tilt, cancellation)?.into())
+        }
+        (Samples::U16(_), Channels::La) => {
+            (Channels::La, sampled::<u16, 2, 2>(bytes, raster, tilt, cancellation)?.into())
+        }
+        (Samples::U16(_), Channels::Rgb) => {
+            (Channels::Rgba, sampled::<u16, 3, 4>(bytes, raster, tilt, cancellation)?.into())
+        }
+        (Samples::U16(_), _) => (Channels::Rgba, sampled::<u16, 4, 4>(bytes, raster, tilt, cancellation)?.into()),
     };
     let samples: Samples = samples;
     Ok(of_samples(tilt.after.0, tilt.after.1, channels, samples))
@@ -138,14 +153,14 @@ fn sampled<T: Sample, const FROM: usize, const TO: usize>(
     bytes: &[u8],
     raster: &Raster,
     tilt: &Tilt,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Vec<T>, codec::Error> {
     let pixels: &[[T; FROM]] = bytemuck::cast_slice::<u8, T>(bytes).as_chunks().0;
     let (width, height) = (raster.width() as usize, raster.height() as usize);
     let mut out = Vec::with_capacity(tilt.after.0 as usize * tilt.after.1 as usize * TO);
     let Angle { sine, cosine } = tilt.angle;
     for row in 0..tilt.after.1 {
-        work.check()?;
+        cancellation.check()?;
         let down = (f64::from(row) + 0.5) * tilt.pixel.1;
         for column in 0..tilt.after.0 {
             let across = (f64::from(column) + 0.5) * tilt.pixel.0;
@@ -222,7 +237,7 @@ mod tests {
         let visible = Area { x: 0.0, y: 0.0, width: box_width, height: box_height };
         let (area, tilt) = plan(angle, (width, height), visible, (box_width.round(), box_height.round()));
         assert_eq!(area, Area::whole(raster.width(), raster.height()));
-        turned(raster, &tilt, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+        turned(raster, &tilt, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image_origin_codec::{Area, Budget, Need, Work, decoder_for};
+use image_origin_codec::{Area, Budget, Cancellation, DecodeOptions, decoder_for};
 use image_origin_metadata::{self as metadata, Keep};
 
 const BUDGET: Budget = Budget { pixels: 1 << 18, memory: 1 << 24 };
@@ -30,10 +30,10 @@ struct Still {
 
 impl Shown {
     fn of(file: &[u8]) -> Option<Self> {
-        let (decoder, work) = (decoder_for(file).ok()?, Work::unbounded());
+        let (decoder, cancellation) = (decoder_for(file).ok()?, Cancellation::unbounded());
         let mut shown = Self { still: None, frames: Vec::new(), delays: Vec::new(), plays: 0 };
-        if let Ok(Some(animation)) = decoder.animation(file, &work)
-            && let Ok(mut frames) = decoder.frames(file, BUDGET, &work)
+        if let Ok(Some(animation)) = decoder.animation(file, &cancellation)
+            && let Ok(mut frames) = decoder.frames(file, BUDGET, &cancellation)
         {
             while let Ok(Some(frame)) = frames.next_frame() {
                 shown.frames.push(frame.samples().as_bytes().to_vec());
@@ -47,10 +47,12 @@ impl Shown {
                 shown.frames.clear();
             }
         }
-        let header = decoder.probe(file, BUDGET, &work);
+        let header = decoder.probe(file, BUDGET, &cancellation);
         shown.still = header.ok().and_then(|header| {
             let area = Area::whole(header.width, header.height);
-            let decoded = decoder.decode(file, &Need { area, scale: 1.0, budget: BUDGET, work: &work }).ok()?;
+            let decoded = decoder
+                .decode(file, &DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &cancellation })
+                .ok()?;
             let raster = decoded.raster;
             Some(Still {
                 size: (raster.width(), raster.height()),
@@ -71,7 +73,7 @@ fn profile(mut bytes: Vec<u8>) -> Vec<u8> {
 
 fn stripped(file: &[u8]) -> Result<Vec<u8>, metadata::Error> {
     let mut out = Vec::new();
-    let plan = metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded())?;
+    let plan = metadata::strip(&mut Cursor::new(file), Keep::None, &Cancellation::unbounded())?;
     plan.write_to(Cursor::new(file), &mut out)?;
     Ok(out)
 }

@@ -283,7 +283,7 @@ impl Batch {
             .accepted(self.accepted)
             .avif_speed(self.avif_speed)
             .limits(self.limits)
-            .work(self.time.work());
+            .cancellation(self.time.cancellation());
         let rendered = render.run().map_err(|error| format!("{}: {error}", input.display()))?;
         let output = output.path(rendered.format);
         let failed = |error: std::io::Error| match error.kind() {

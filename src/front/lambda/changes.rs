@@ -251,7 +251,7 @@ impl Invalidator {
             let waiting = |error: &purge::InvalidationError, wait: std::time::Duration| {
                 tracing::info!(%error, wait_seconds = wait.as_secs_f64(), request_id, "the invalidation has to wait");
             };
-            let told = cloudfront.invalidate(&settings.distribution, &batch, deadlines.work, waiting).await;
+            let told = cloudfront.invalidate(&settings.distribution, &batch, deadlines.cancellation, waiting).await;
             let invalidation = told.map_err(|error| failed("Invalidation", error.to_string()))?;
             tracing::info!(messages, items = batch.items.len(), invalidation, request_id, "created an invalidation");
         }

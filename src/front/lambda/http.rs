@@ -44,12 +44,12 @@ const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'?').add(b'<'
 const NOT_IN_QUERIES: &AsciiSet = &CONTROLS.add(b' ').add(b'#').add(b'<').add(b'>');
 
 /// Converts events to requests and responses to Lambda's format.
-pub(super) struct Door {
+pub(super) struct HttpHandler {
     router: Router,
     delivery: Delivery,
 }
 
-impl Door {
+impl HttpHandler {
     pub(super) fn new(router: Router, delivery: Delivery) -> Self {
         Self { router, delivery }
     }
@@ -114,7 +114,7 @@ impl Door {
         let invocation = Invocation {
             request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
             trace: context.and_then(|context| context.xray_trace_id.clone()),
-            deadline: Some(deadlines.work),
+            deadline: Some(deadlines.cancellation),
         };
         request.extensions_mut().insert(invocation);
         let response = self.router.clone().call(request).await?;

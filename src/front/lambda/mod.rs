@@ -78,16 +78,16 @@ impl std::fmt::Debug for Originals {
 pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Result<(), Error> {
     let router = serve::policed(origin.clone(), &settings.viewers, settings.policy);
     let router = serve::below(&settings.base_path, router);
-    let door = Arc::new(http::Door::new(router, settings.delivery));
+    let handler = Arc::new(http::HttpHandler::new(router, settings.delivery));
     let pending = Arc::<Pending>::default();
-    let streaming = stream::Streaming::new(door.clone(), pending.clone(), origin.clone(), api.to_owned());
+    let streaming = stream::Streaming::new(handler.clone(), pending.clone(), origin.clone(), api.to_owned());
     let originals = settings.originals.map(|Originals(place)| changes::Bucket::new(place, settings.source.clone()));
-    let objects = Arc::new(object_lambda::Door::new(origin, settings.source));
+    let objects = Arc::new(object_lambda::ObjectLambdaHandler::new(origin, settings.source));
     let invalidator =
         Arc::new(changes::Invalidator::new(settings.invalidation, settings.cloudfront_endpoint, originals));
     // The event has been parsed by the layer around this handler.
     let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {
-        let (door, objects, pending) = (door.clone(), objects.clone(), pending.clone());
+        let (handler, objects, pending) = (handler.clone(), objects.clone(), pending.clone());
         let invalidator = invalidator.clone();
         async move {
             let (_, context) = event.into_parts();
@@ -95,7 +95,7 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
             let failed = |kind: &str, reason: String| Diagnostic { error_type: kind.to_owned(), error_message: reason };
             match pending.take(&context.request_id) {
                 Ok(Event::Http(event)) => {
-                    let document = door.document(*event, context, deadlines).await;
+                    let document = handler.document(*event, context, deadlines).await;
                     document.map_err(|error| failed("Document", error.to_string()))
                 }
                 Ok(Event::ObjectLambda(event)) => objects.answer(event, &context, deadlines).await,
@@ -112,7 +112,7 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
 #[derive(Debug, Clone, Copy)]
 struct Deadlines {
     /// When processing must end, so that there is time to report it.
-    work: Instant,
+    cancellation: Instant,
     /// When the response must have been sent.
     end: Instant,
 }
@@ -128,6 +128,6 @@ impl Deadlines {
         let left = context.deadline().duration_since(SystemTime::now());
         // Emulators send arbitrary times. Lambda does not send events whose deadline has passed.
         let (now, left) = (Instant::now(), left.unwrap_or(LONGEST));
-        Self { work: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 3)), end: now + left }
+        Self { cancellation: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 3)), end: now + left }
     }
 }

@@ -32,14 +32,14 @@ use crate::source::{SourceError, SourceSettings};
 const MOST_LISTED: usize = 5 << 20;
 
 /// The handler for events of S3 Object Lambda.
-pub(super) struct Door {
+pub(super) struct ObjectLambdaHandler {
     origin: Arc<Origin>,
     settings: SourceSettings,
     fetcher: Arc<Fetcher>,
     client: OnceCell<Client>,
 }
 
-impl Door {
+impl ObjectLambdaHandler {
     pub(super) fn new(origin: Arc<Origin>, settings: SourceSettings) -> Self {
         Self { origin, settings, fetcher: Arc::default(), client: OnceCell::new() }
     }
@@ -81,7 +81,7 @@ impl Door {
             path: caller.path(),
             query: caller.query(),
             headers: &headers,
-            deadline: Some(caller.deadlines.work),
+            deadline: Some(caller.deadlines.cancellation),
             request_id: Some(&caller.context.request_id),
         };
         let responding = std::panic::AssertUnwindSafe(self.origin.respond_from(source, request)).catch_unwind();
@@ -144,7 +144,7 @@ impl Door {
     /// Responds to a listing, which is passed on unchanged.
     async fn list(&self, url: String, caller: &Caller<'_>) -> Value {
         let source = Presigned::new(self.fetcher.clone(), Method::GET, url, caller.headers);
-        let fetched = tokio::time::timeout_at(caller.deadlines.work, source.fetch(MOST_LISTED)).await;
+        let fetched = tokio::time::timeout_at(caller.deadlines.cancellation, source.fetch(MOST_LISTED)).await;
         match fetched.unwrap_or(Err(SourceError::TimedOut)) {
             Ok((200, document)) => {
                 json!({ "statusCode": 200, "listResultXml": String::from_utf8_lossy(&document) })
@@ -291,7 +291,7 @@ mod tests {
     fn urls_are_taken_apart_as_they_are() {
         let headers = HeaderMap::new();
         let context = Context::default();
-        let deadlines = Deadlines { work: Instant::now(), end: Instant::now() };
+        let deadlines = Deadlines { cancellation: Instant::now(), end: Instant::now() };
         let table = [
             ("https://ap.s3-object-lambda.example/a%20b/../c.jpg?w=3&x=?", "/a%20b/../c.jpg", "w=3&x=?"),
             ("https://ap.s3-object-lambda.example", "/", ""),

@@ -26,7 +26,7 @@ use lambda_http::{Error, Service};
 
 use super::Deadlines;
 use super::event::{Event, Pending};
-use super::http::Door;
+use super::http::HttpHandler;
 use crate::origin::Origin;
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send>>;
@@ -36,7 +36,7 @@ type Frames = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infal
 pub(super) struct Streaming(Arc<Sender>);
 
 struct Sender {
-    door: Arc<Door>,
+    handler: Arc<HttpHandler>,
     /// The events that the inner service handles.
     pending: Arc<Pending>,
     origin: Arc<Origin>,
@@ -46,11 +46,11 @@ struct Sender {
 }
 
 impl Streaming {
-    pub(super) fn new(door: Arc<Door>, pending: Arc<Pending>, origin: Arc<Origin>, api: String) -> Self {
+    pub(super) fn new(handler: Arc<HttpHandler>, pending: Arc<Pending>, origin: Arc<Origin>, api: String) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self(Arc::new(Sender { door, pending, origin, api, client }))
+        Self(Arc::new(Sender { handler, pending, origin, api, client }))
     }
 }
 
@@ -85,7 +85,7 @@ where
     fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
         let (sender, deadlines) = (self.sender.clone(), Deadlines::of(&invocation.context));
         let answer = match Event::read(&invocation.body) {
-            Ok(Event::Http(event)) if sender.door.streams(&event) => Either::Right((event, invocation)),
+            Ok(Event::Http(event)) if sender.handler.streams(&event) => Either::Right((event, invocation)),
             event => {
                 sender.pending.put(&invocation.context.request_id, event);
                 Either::Left(self.inner.call(invocation))
@@ -97,7 +97,7 @@ where
                 Either::Left(answer) => answer.await,
             };
             // The client has its response, and the process is frozen until the next event.
-            let _ = tokio::time::timeout_at(deadlines.work, sender.origin.settle()).await;
+            let _ = tokio::time::timeout_at(deadlines.cancellation, sender.origin.settle()).await;
             answered
         })
     }
@@ -106,7 +106,7 @@ where
 impl Sender {
     async fn answer(&self, event: LambdaRequest, invocation: LambdaInvocation) -> Result<(), Error> {
         let deadlines = Deadlines::of(&invocation.context);
-        let answer = self.door.stream(event, invocation.context.clone(), deadlines).await;
+        let answer = self.handler.stream(event, invocation.context.clone(), deadlines).await;
         let id = &invocation.context.request_id;
         let mut request = Request::post(format!("http://{}/2018-06-01/runtime/invocation/{id}/response", self.api))
             .header(header::CONTENT_TYPE, "application/vnd.awslambda.http-integration-response")

@@ -6,18 +6,18 @@ use std::fmt::Debug;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::own_tag;
-use crate::source::{AccessDenied, Meta, SourceError, is_out_of_descriptors};
+use super::normalize_etag;
+use crate::source::{AccessDenied, ObjectMeta, SourceError, is_out_of_descriptors};
 
 /// The metadata from a 304 response, if the error is one.
-pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<Meta> {
+pub(super) fn not_modified<E>(error: &SdkError<E, HttpResponse>) -> Option<ObjectMeta> {
     let response = error.raw_response()?;
     if response.status().as_u16() != 304 {
         return None;
     }
     let modified = response.headers().get("last-modified").and_then(|date| httpdate::parse_http_date(date).ok());
-    let etag = own_tag(response.headers().get("etag"), None, None);
-    Some(Meta { etag, modified, is_partial: true, ..Meta::default() })
+    let etag = normalize_etag(response.headers().get("etag"), None, None);
+    Some(ObjectMeta { etag, modified, is_partial: true, ..ObjectMeta::default() })
 }
 
 /// Converts an error of the SDK.
@@ -29,11 +29,11 @@ pub(super) fn of<E: ProvideErrorMetadata + Debug>(
     let status = response.status().as_u16();
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     let request_id = response.headers().get("x-amz-request-id").unwrap_or_default();
-    meaning(status, code, request_id, denied)
+    classify_error(status, code, request_id, denied)
 }
 
 /// The mapping from the store's status and error code to source errors.
-pub(super) fn meaning(status: u16, code: &str, request_id: &str, denied: AccessDenied) -> SourceError {
+pub(super) fn classify_error(status: u16, code: &str, request_id: &str, denied: AccessDenied) -> SourceError {
     let failed = || SourceError::Failed(format!("the store responded with {status} {code}, request {request_id}"));
     match (status, code) {
         (_, "NoSuchKey" | "NoSuchVersion" | "KeyTooLongError") => SourceError::NotFound,

@@ -21,8 +21,8 @@ use tokio::sync::OnceCell;
 use crate::query::Focus;
 
 use super::{
-    Ask, BoxFuture, ByteStream, Content, Found, Meta, Object, OpenError, Source, SourceError, SourceSettings,
-    has_plain_segments,
+    BoxFuture, ByteStream, Content, GetOptions, GetResult, Object, ObjectMeta, OpenError, Source, SourceError,
+    SourceSettings, has_plain_segments,
 };
 pub(crate) use client::start as start_client;
 pub(crate) use https::Https;
@@ -100,19 +100,20 @@ impl S3 {
         Ok(Self { place: Place::new(place)?, settings, client: OnceCell::new() })
     }
 
-    async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
-        if !ask.key.is_plain() {
+    async fn get(&self, options: GetOptions<'_>) -> Result<GetResult, SourceError> {
+        if !options.key.is_plain() {
             return Err(SourceError::NotFound);
         }
         let client = self.client.get_or_init(|| client::start(&self.settings)).await;
-        let key = self.place.key(ask.key.as_str());
+        let key = self.place.key(options.key.as_str());
         let mut request = client.get_object().bucket(self.place.bucket()).key(key);
-        request = request.set_version_id(ask.version.map(str::to_owned));
-        request = request.set_if_none_match(ask.holds.filter(|tag| !is_made_up(tag)).map(|tag| format!("\"{tag}\"")));
+        request = request.set_version_id(options.version.map(str::to_owned));
+        request = request
+            .set_if_none_match(options.if_none_match.filter(|tag| !is_made_up(tag)).map(|tag| format!("\"{tag}\"")));
         match request.send().await {
-            Ok(output) => Ok(Found::Object(object(output))),
+            Ok(output) => Ok(GetResult::Object(object(output))),
             Err(error) => match failure::not_modified(&error) {
-                Some(meta) => Ok(Found::Same(meta)),
+                Some(meta) => Ok(GetResult::NotModified(meta)),
                 None => Err(failure::of(&error, self.settings.denied)),
             },
         }
@@ -128,8 +129,8 @@ impl Source for S3 {
         if self.settings.versions { &["versionId"] } else { &[] }
     }
 
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
-        Box::pin(self.get(ask))
+    fn open<'a>(&'a self, options: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
+        Box::pin(self.get(options))
     }
 }
 
@@ -137,8 +138,8 @@ fn object(output: GetObjectOutput) -> Object {
     let modified = output.last_modified.and_then(|time| SystemTime::try_from(time).ok());
     let length = output.content_length.and_then(|length| u64::try_from(length).ok());
     let mut metadata = output.metadata.unwrap_or_default();
-    let meta = Meta {
-        etag: own_tag(output.e_tag.as_deref(), modified, length),
+    let meta = ObjectMeta {
+        etag: normalize_etag(output.e_tag.as_deref(), modified, length),
         modified,
         length,
         cache_control: output.cache_control,
@@ -167,9 +168,9 @@ fn is_made_up(tag: &str) -> bool {
     tag.starts_with(MADE_UP)
 }
 
-/// Converts a store's entity tag into a [`Meta::etag`]: S3's own tags are kept, anything else is replaced by a digest.
+/// Converts a store's entity tag into a [`ObjectMeta::etag`]: S3's own tags are kept, anything else is replaced by a digest.
 /// Without a tag, length and modification time are used, if both are known.
-pub(super) fn own_tag(etag: Option<&str>, modified: Option<SystemTime>, length: Option<u64>) -> Option<String> {
+pub(super) fn normalize_etag(etag: Option<&str>, modified: Option<SystemTime>, length: Option<u64>) -> Option<String> {
     let Some(etag) = etag.filter(|etag| !etag.is_empty()) else {
         let since_epoch = modified?.duration_since(UNIX_EPOCH).ok()?;
         return Some(format!("{MADE_UP}{:x}.{:x}", length?, since_epoch.as_secs()));
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn tags_hold_no_character_that_needs_escaping() {
-        let tag = |etag: &str| own_tag(Some(etag), None, None).unwrap();
+        let tag = |etag: &str| normalize_etag(Some(etag), None, None).unwrap();
         for etag in ["\"d41d8cd98f00b204e9800998ecf8427e\"", "\"d41d8cd98f00b204e9800998ecf8427e-12\""] {
             assert_eq!(tag(etag), etag.trim_matches('"'));
         }
@@ -240,7 +241,7 @@ mod tests {
             (Some("\"a\""), at(255), Some(16), Some("a")),
         ];
         for (etag, modified, length, expected) in table {
-            assert_eq!(own_tag(etag, modified, length).as_deref(), expected, "{etag:?} {modified:?} {length:?}");
+            assert_eq!(normalize_etag(etag, modified, length).as_deref(), expected, "{etag:?} {modified:?} {length:?}");
         }
     }
 }

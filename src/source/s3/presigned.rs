@@ -15,9 +15,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use super::https::Https;
 use crate::query::Focus;
 
-use super::{CACHE_TAGS_HEADER, FOCUS_HEADER, failure, is_made_up, own_tag, pieces};
+use super::{CACHE_TAGS_HEADER, FOCUS_HEADER, failure, is_made_up, normalize_etag, pieces};
 use crate::source::{
-    AccessDenied, Ask, BoxFuture, Content, Found, Meta, Object, Source, SourceError, is_out_of_descriptors,
+    AccessDenied, BoxFuture, Content, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError,
+    is_out_of_descriptors,
 };
 
 /// The maximum number of attempts.
@@ -128,13 +129,14 @@ impl Presigned {
         let response = self.ask(&self.headers).await?;
         let status = response.status().as_u16();
         let body = SdkStream::new(response.into_body());
-        let object = Object { meta: Meta::default(), content: Content::Stream(pieces(body)) };
+        let object = Object { meta: ObjectMeta::default(), content: Content::Stream(pieces(body)) };
         Ok((status, object.read(most as u64).await?.to_vec()))
     }
 
-    async fn get(&self, ask: Ask<'_>) -> Result<Found, SourceError> {
+    async fn get(&self, options: GetOptions<'_>) -> Result<GetResult, SourceError> {
         let mut headers = self.headers.clone();
-        let held = ask.holds.filter(|tag| !is_made_up(tag)).map(|tag| HeaderValue::try_from(format!("\"{tag}\"")));
+        let held =
+            options.if_none_match.filter(|tag| !is_made_up(tag)).map(|tag| HeaderValue::try_from(format!("\"{tag}\"")));
         if let Some(Ok(value)) = held {
             headers.entry(header::IF_NONE_MATCH).or_insert(value);
         }
@@ -143,7 +145,7 @@ impl Presigned {
         let text = |name: header::HeaderName| received.get(name).and_then(|value| value.to_str().ok());
         let modified = text(header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let etag = own_tag(text(header::ETAG), modified, length);
+        let etag = normalize_etag(text(header::ETAG), modified, length);
         let status = response.status().as_u16();
         match status {
             // A range that the signature covers must be requested, and may cover all bytes.
@@ -155,34 +157,34 @@ impl Presigned {
                 let cache_control = received.get(header::CACHE_CONTROL).and_then(owned);
                 let cache_tags = received.get(CACHE_TAGS_HEADER).and_then(owned);
                 let focus = received.get(FOCUS_HEADER).and_then(owned).and_then(|text| Focus::parse(&text));
-                let meta = Meta { etag, modified, length, cache_control, cache_tags, focus, is_partial: false };
+                let meta = ObjectMeta { etag, modified, length, cache_control, cache_tags, focus, is_partial: false };
                 let _ = self.received.set(received);
                 let content = match self.method {
                     Method::HEAD => Content::Unavailable,
                     _ => Content::Stream(pieces(SdkStream::new(response.into_body()))),
                 };
-                Ok(Found::Object(Object { meta, content }))
+                Ok(GetResult::Object(Object { meta, content }))
             }
-            304 => Ok(Found::Same(Meta {
-                etag: own_tag(text(header::ETAG), None, None),
+            304 => Ok(GetResult::NotModified(ObjectMeta {
+                etag: normalize_etag(text(header::ETAG), None, None),
                 modified,
                 is_partial: true,
-                ..Meta::default()
+                ..ObjectMeta::default()
             })),
             _ => {
                 let request_id = received.get("x-amz-request-id").and_then(|value| value.to_str().ok());
                 let request_id = request_id.unwrap_or_default().to_owned();
                 let code = error_code(response).await;
                 // S3 has already authorised the caller.
-                Err(failure::meaning(status, &code, &request_id, AccessDenied::Forbidden))
+                Err(failure::classify_error(status, &code, &request_id, AccessDenied::Forbidden))
             }
         }
     }
 }
 
 impl Source for Presigned {
-    fn open<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Found, SourceError>> {
-        Box::pin(self.get(ask))
+    fn open<'a>(&'a self, options: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
+        Box::pin(self.get(options))
     }
 }
 

@@ -10,7 +10,7 @@ mod change;
 pub(super) use canvas::{Canvas, Disposal, Place};
 pub(super) use change::{Pixels, Rect};
 
-use super::{Budget, Decoded, Error, Flaw, Format, Raster, Work};
+use super::{Budget, Cancellation, Decoded, Error, Flaw, Format, Raster};
 
 /// The properties of an animation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub trait Frames {
     /// ends with its last complete frame.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for the first frame only, [`Error::TooLarge`] or [`Error::Stopped`].
+    /// [`Error::Damaged`] for the first frame only, [`Error::TooLarge`] or [`Error::Cancelled`].
     fn next_frame(&mut self) -> Result<Option<&Raster>, Error>;
 
     /// The embedded ICC profile.
@@ -70,7 +70,7 @@ pub trait AnimationWriter {
     /// CMYK.
     ///
     /// # Errors
-    /// [`Error::Stopped`], or [`Error::TooLarge`] for sides that the format does not support.
+    /// [`Error::Cancelled`], or [`Error::TooLarge`] for sides that the format does not support.
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error>;
 
     /// The number of bytes written so far.
@@ -82,7 +82,7 @@ pub trait AnimationWriter {
     /// Returns the file; at least one frame must have been added.
     ///
     /// # Errors
-    /// [`Error::Stopped`].
+    /// [`Error::Cancelled`].
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error>;
 }
 
@@ -108,7 +108,7 @@ pub(super) struct Composed<'a, S> {
     source: S,
     canvas: Canvas,
     has_shown: bool,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 }
 
 impl<'a, S: Source> Composed<'a, S> {
@@ -116,12 +116,12 @@ impl<'a, S: Source> Composed<'a, S> {
     pub(super) fn new(
         (width, height): (u32, u32),
         budget: Budget,
-        work: &'a Work,
+        cancellation: &'a Cancellation,
         open: impl FnOnce(Budget) -> Result<S, Error>,
     ) -> Result<Self, Error> {
         let canvas = Canvas::new(width, height, budget)?;
         let source = open(Budget { memory: budget.memory - Canvas::memory(width, height), ..budget })?;
-        Ok(Self { source, canvas, has_shown: false, work })
+        Ok(Self { source, canvas, has_shown: false, cancellation })
     }
 
     /// The first frame of a file of this format.
@@ -136,7 +136,7 @@ impl<'a, S: Source> Composed<'a, S> {
 
 impl<S: Source> Frames for Composed<'_, S> {
     fn next_frame(&mut self) -> Result<Option<&Raster>, Error> {
-        self.work.check()?;
+        self.cancellation.check()?;
         let drawn = match self.source.draw_next(&mut self.canvas) {
             Err(Error::Damaged { .. } | Error::Unsupported(_)) if self.has_shown => false,
             drawn => drawn?,

@@ -12,8 +12,8 @@ use image_origin_av1::{self as av1, Colour, EncodeError, Picture, Planes, SpeedS
 use super::source::{Cell, Sampling, Source};
 use super::write::{self, Image};
 use crate::{
-    Budget, Channels, EncodeOptions, Encoder, Error, Format, MEMORY, PlanarEncoder, Primaries, Raster, Stopped, Work,
-    calibrated, check_sides,
+    Budget, Cancellation, Cancelled, Channels, EncodeOptions, Encoder, Error, Format, MEMORY, PlanarEncoder, Primaries,
+    Raster, calibrated, check_sides,
 };
 
 /// The AVIF decoder and encoder.
@@ -134,21 +134,27 @@ impl Encoder for Avif {
         true
     }
 
-    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+    fn encode(
+        &self,
+        raster: &Raster,
+        options: &EncodeOptions,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<u8>, Error> {
         let sampling = match raster.channels() {
             Channels::L | Channels::La => Sampling::Grey,
             _ if options.lossless => Sampling::Rgb,
             _ if options.quality > SUBSAMPLED_UP_TO => Sampling::Full,
             _ => Sampling::Halved,
         };
-        let colour = image(Source::Colour(raster), sampling, options, budget, work)?;
+        let colour = image(Source::Colour(raster), sampling, options, budget, cancellation)?;
         if !raster.channels().has_alpha() {
             return file(&colour, None, budget);
         }
         // Errors at the edges of alpha are more visible than those in colours.
         let options = EncodeOptions { quality: options.quality.midpoint(100), ..*options };
         let rest = budget.beside(colour.length())?;
-        let alpha = image(Source::Alpha(raster), Sampling::Grey, &options, rest, work)?;
+        let alpha = image(Source::Alpha(raster), Sampling::Grey, &options, rest, cancellation)?;
         file(&colour, Some(&alpha), budget)
     }
 
@@ -163,9 +169,9 @@ impl PlanarEncoder for Avif {
         planes: &[Raster; 3],
         options: &EncodeOptions,
         budget: Budget,
-        work: &Work,
+        cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
-        let colour = image(Source::Planes(planes), Sampling::Halved, options, budget, work)?;
+        let colour = image(Source::Planes(planes), Sampling::Halved, options, budget, cancellation)?;
         file(&colour, None, budget)
     }
 }
@@ -190,7 +196,7 @@ impl From<EncodeError> for Error {
     fn from(error: EncodeError) -> Self {
         match error {
             EncodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
-            EncodeError::Cancelled => Stopped.into(),
+            EncodeError::Cancelled => Cancelled.into(),
             _ => Self::Internal("the AV1 encoder refuses a picture that it should take"),
         }
     }
@@ -211,9 +217,9 @@ fn image(
     sampling: Sampling,
     options: &EncodeOptions,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Image, Error> {
-    work.check()?;
+    cancellation.check()?;
     let index = if options.lossless { 0 } else { quantizer(options.quality) };
     let size @ [width, height] = source.size();
     check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
@@ -239,7 +245,7 @@ fn image(
         let (x, y) = (i % columns * cell_width, i / columns * cell_height);
         let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
         let picture = picture(cell, &planes, sampling, colour)?;
-        let check = || work.go_on();
+        let check = || cancellation.go_on();
         let options = av1::EncodeOptions::default().quantizer(index).speed(settings).max_bytes(budget.memory);
         let stream = av1::encode(&picture, &options.check(&check))?;
         budget = budget.beside(stream.units.len() as u64)?;

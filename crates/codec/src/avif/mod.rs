@@ -21,8 +21,8 @@ pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer};
 use stream::{Sequence, Stream};
 
 use super::{
-    Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Meter, Need, Orientation, Raster,
-    Samples, Work, profile,
+    Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Flaw, Format, Header, MISSING, Meter,
+    Orientation, Raster, Samples, profile,
 };
 use image_origin_container::heif::{self, CleanAperture, Coded, Nclx, Picture};
 
@@ -43,8 +43,9 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    fn new(bytes: &'a [u8], budget: Budget, work: &Work) -> Result<Self, Error> {
-        let picture = heif::picture(bytes, *b"av01", work).map_err(|error| Error::of_container(Format::Avif, error))?;
+    fn new(bytes: &'a [u8], budget: Budget, cancellation: &Cancellation) -> Result<Self, Error> {
+        let picture =
+            heif::picture(bytes, *b"av01", cancellation).map_err(|error| Error::of_container(Format::Avif, error))?;
         if let Some((width, height)) = picture.colour.size {
             budget.check_pixels(width, height)?;
         }
@@ -87,8 +88,8 @@ fn cell<'a>(coded: &Coded<'a>, index: usize, budget: Budget) -> Result<(Cow<'a, 
 }
 
 /// Parses the units of a cell's data.
-fn read_stream(data: &[u8], work: &Work) -> Result<Stream, Error> {
-    Stream::read(data, &Meter::new(data.len() as u64, work))
+fn read_stream(data: &[u8], cancellation: &Cancellation) -> Result<Stream, Error> {
+    Stream::read(data, &Meter::new(data.len() as u64, cancellation))
 }
 
 /// The clean aperture in whole pixels within the picture; `None` if it is empty.
@@ -106,8 +107,8 @@ fn aperture(clean: CleanAperture, width: u32, height: u32) -> Option<Area> {
 }
 
 impl Decoder for Avif {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let opened = Opened::new(bytes, budget, work)?;
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
+        let opened = Opened::new(bytes, budget, cancellation)?;
         Ok(Header {
             format: Format::Avif,
             width: opened.shown.width as u32,
@@ -117,9 +118,9 @@ impl Decoder for Avif {
         })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let opened = Opened::new(bytes, need.budget, need.work)?;
-        let mut canvas = Canvas::new(&opened, need)?;
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        let opened = Opened::new(bytes, options.budget, options.cancellation)?;
+        let mut canvas = Canvas::new(&opened, options)?;
         let mut flaw = canvas.draw(&opened.picture.colour, Layer::Colour(opened.meaning()))?;
         if let Some(alpha) = &opened.picture.alpha {
             flaw = flaw.or(canvas.draw(alpha, Layer::Alpha)?);
@@ -156,20 +157,20 @@ struct Canvas<'n> {
     first: Option<Stream>,
     /// The remaining budget for the decoder.
     budget: Budget,
-    work: &'n Work,
+    cancellation: &'n Cancellation,
 }
 
 impl<'n> Canvas<'n> {
-    fn new(opened: &Opened<'_>, need: &Need<'n>) -> Result<Self, Error> {
+    fn new(opened: &Opened<'_>, options: &DecodeOptions<'n>) -> Result<Self, Error> {
         let (width, height, channels) = (opened.width, opened.height, opened.channels());
         let is_deep = opened.sequence.depth > 8;
         let count = u64::from(width) * u64::from(height) * channels.count() as u64;
         let bytes = count * if is_deep { 2 } else { 1 };
         // Applying the clean aperture makes a copy.
         let copies = if opened.shown == Area::whole(width, height) { 1 } else { 2 };
-        let budget = need.budget.beside(bytes * copies)?;
+        let budget = options.budget.beside(bytes * copies)?;
         let (first, beside) = cell(&opened.picture.colour, 0, budget)?;
-        let stream = read_stream(&first, need.work)?;
+        let stream = read_stream(&first, options.cancellation)?;
         beside.check_memory(decode::memory(&stream, first.len()))?;
         drop(first);
         let mut samples = Samples::zeroed(count as usize, is_deep);
@@ -177,7 +178,7 @@ impl<'n> Canvas<'n> {
             // Undrawn samples are missing.
             samples.as_bytes_mut().fill(MISSING);
         }
-        Ok(Self { width, height, channels, samples, first: Some(stream), budget, work: need.work })
+        Ok(Self { width, height, channels, samples, first: Some(stream), budget, cancellation: options.cancellation })
     }
 
     /// Decodes the cells one after the other and draws them. Damaged cells of a grid are skipped, as long as one cell
@@ -185,9 +186,9 @@ impl<'n> Canvas<'n> {
     fn draw(&mut self, coded: &Coded<'_>, layer: Layer) -> Result<Option<Flaw>, Error> {
         let (mut cell_size, mut flaw, mut first_error) = (None, None, None);
         for index in 0..coded.cell_count() {
-            self.work.check()?;
+            self.cancellation.check()?;
             let (data, budget) = cell(coded, index, self.budget)?;
-            let stream = self.first.take().map_or_else(|| read_stream(&data, self.work), Ok);
+            let stream = self.first.take().map_or_else(|| read_stream(&data, self.cancellation), Ok);
             let planes = match stream.and_then(|stream| Self::decode(&data, &stream, budget)) {
                 Ok(planes) => planes,
                 Err(error @ Error::Damaged { .. }) => {
@@ -243,7 +244,7 @@ impl<'n> Canvas<'n> {
             Layer::Alpha => None,
         };
         for row in 0..planes.sequence().height.min(self.height.saturating_sub(y)) as usize {
-            self.work.check()?;
+            self.cancellation.check()?;
             let start = ((y as usize + row) * width + x as usize) * count;
             let place = start..start + columns * count;
             let out = match &mut self.samples {

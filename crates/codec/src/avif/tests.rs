@@ -5,9 +5,9 @@ const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
 const ENCODING: EncodeOptions = EncodeOptions { quality: 90, speed: 4, ..EncodeOptions::DEFAULT };
 
 fn decode(bytes: &[u8], budget: Budget) -> Result<Decoded, Error> {
-    let header = Avif.probe(bytes, budget, &Work::unbounded())?;
+    let header = Avif.probe(bytes, budget, &Cancellation::unbounded())?;
     let area = Area::whole(header.width, header.height);
-    Avif.decode(bytes, &Need { area, scale: 1.0, budget, work: &Work::unbounded() })
+    Avif.decode(bytes, &DecodeOptions { area, scale: 1.0, budget, cancellation: &Cancellation::unbounded() })
 }
 
 /// Smooth in every channel, since fine detail is what is lost.
@@ -37,7 +37,7 @@ fn what_is_written_is_read_again() {
     ] {
         let picture = gradient(width, height, channels);
         let bytes = Avif
-            .encode(&picture, &EncodeOptions { quality, ..ENCODING }, Budget::UNLIMITED, &Work::unbounded())
+            .encode(&picture, &EncodeOptions { quality, ..ENCODING }, Budget::UNLIMITED, &Cancellation::unbounded())
             .unwrap();
         let decoded = decode(&bytes, BUDGET).unwrap().raster;
         assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (width, height, channels));
@@ -52,7 +52,7 @@ fn lossless_is_exact() {
         let picture = gradient(37, 21, channels);
         for primaries in [Primaries::Srgb, Primaries::DisplayP3] {
             let lossless = EncodeOptions { lossless: true, primaries, speed: 3, ..ENCODING };
-            let bytes = Avif.encode(&picture, &lossless, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+            let bytes = Avif.encode(&picture, &lossless, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
             let decoded = decode(&bytes, BUDGET).unwrap().raster;
             assert_eq!(decoded.channels(), channels);
             assert_eq!(decoded.samples().as_bytes(), picture.samples().as_bytes(), "{channels:?}");
@@ -64,8 +64,8 @@ fn lossless_is_exact() {
 fn large_pictures_are_grids() {
     for channels in [Channels::L, Channels::La] {
         let picture = gradient(3075, 3, channels);
-        let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
-        let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
+        let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
+        let opened = Opened::new(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
         assert_eq!((opened.picture.colour.cell_count(), opened.picture.colour.columns), (2, 2));
         let decoded = decode(&bytes, BUDGET).unwrap();
         let whole = decoded.raster;
@@ -89,8 +89,8 @@ fn large_pictures_are_grids() {
 fn cells_are_of_sizes_that_other_readers_take() {
     let planes = [gradient(3075, 6, Channels::L), gradient(1538, 3, Channels::L), gradient(1538, 3, Channels::L)];
     let encoder = Avif.planar(&ENCODING).unwrap();
-    let bytes = encoder.encode_planes(&planes, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
-    let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
+    let bytes = encoder.encode_planes(&planes, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
+    let opened = Opened::new(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
     let sequence = stream::Sequence::read(&opened.picture.colour.cell(0)).unwrap();
     // Even sides, and of 64 at least; with an odd side of the whole, all of chroma.
     assert_eq!((sequence.width, sequence.height, sequence.subsampling), (1538, 64, [false, false]));
@@ -101,11 +101,11 @@ fn cells_are_of_sizes_that_other_readers_take() {
 #[test]
 fn time_and_stops_are_kept() {
     let picture = gradient(640, 480, Channels::Rgb);
-    let stopped = Work::unbounded();
+    let stopped = Cancellation::unbounded();
     stopped.cancel();
-    let late = Work::until(std::time::Instant::now() + std::time::Duration::from_millis(20));
-    for work in [stopped, late] {
-        assert!(matches!(Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &work), Err(Error::Stopped(_))));
+    let late = Cancellation::until(std::time::Instant::now() + std::time::Duration::from_millis(20));
+    for cancellation in [stopped, late] {
+        assert!(matches!(Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &cancellation), Err(Error::Cancelled(_))));
     }
 }
 
@@ -114,14 +114,14 @@ fn a_frame_is_stopped_on_its_way() {
     // Minutes of work where nothing is optimised, and seconds where it is.
     let samples = (0..1024 * 1024 * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let picture = Raster::new(1024, 1024, Channels::Rgb, Samples::U8(samples)).unwrap();
-    let work = Work::unbounded();
+    let cancellation = Cancellation::unbounded();
     let started = std::time::Instant::now();
     std::thread::scope(|scope| {
-        let worker =
-            scope.spawn(|| Avif.encode(&picture, &EncodeOptions { speed: 1, ..ENCODING }, Budget::UNLIMITED, &work));
+        let worker = scope
+            .spawn(|| Avif.encode(&picture, &EncodeOptions { speed: 1, ..ENCODING }, Budget::UNLIMITED, &cancellation));
         std::thread::sleep(std::time::Duration::from_millis(100));
-        work.cancel();
-        assert!(matches!(worker.join().unwrap(), Err(Error::Stopped(_))));
+        cancellation.cancel();
+        assert!(matches!(worker.join().unwrap(), Err(Error::Cancelled(_))));
     });
     assert!(started.elapsed().as_secs() < 20);
 }
@@ -129,16 +129,16 @@ fn a_frame_is_stopped_on_its_way() {
 #[test]
 fn a_file_is_refused_by_its_headers() {
     let picture = gradient(64, 64, Channels::Rgb);
-    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
     let small = Budget { pixels: 64 * 64 - 1, ..BUDGET };
-    assert!(matches!(Avif.probe(&bytes, small, &Work::unbounded()), Err(Error::TooLarge { .. })));
+    assert!(matches!(Avif.probe(&bytes, small, &Cancellation::unbounded()), Err(Error::TooLarge { .. })));
     let tight = Budget { memory: 64 * 64 * 3, ..BUDGET };
     assert!(matches!(decode(&bytes, tight), Err(Error::TooLarge { .. })));
     // What the boxes say of the size is held against the budget, too.
     let place = bytes.windows(4).position(|kind| kind == b"ispe").unwrap() + 8;
     let mut huge = bytes.clone();
     huge[place..place + 8].copy_from_slice(&[0xff; 8]);
-    assert!(matches!(Avif.probe(&huge, BUDGET, &Work::unbounded()), Err(Error::TooLarge { .. })));
+    assert!(matches!(Avif.probe(&huge, BUDGET, &Cancellation::unbounded()), Err(Error::TooLarge { .. })));
     for cut in (0..bytes.len()).step_by(9) {
         let _ = decode(&bytes[..cut], BUDGET);
     }
@@ -150,7 +150,7 @@ fn streams_of_many_frames_are_refused() {
     let header = [0x0a, 0x06, 0x18, 0x15, 0x7f, 0xfc, 0x00, 0x02];
     let frame = [0x32, 0x01, 0x00];
     let stream = |frames: usize| [&header[..], &frame.repeat(frames)].concat();
-    let read = |data: &[u8]| read_stream(data, &Work::unbounded()).unwrap();
+    let read = |data: &[u8]| read_stream(data, &Cancellation::unbounded()).unwrap();
     let frames = |data: &[u8]| read(data).check().map(|()| read(data).frames());
     assert_eq!((frames(&stream(0)), frames(&stream(1)), frames(&stream(8))), (Ok(1), Ok(1), Ok(8)));
     assert!(frames(&stream(9)).is_err());
@@ -189,7 +189,7 @@ fn premultiplied_colours_are_divided() {
         samples: Samples::U8(vec![100, 50, 0, 128, 9, 9, 9, 0]),
         first: None,
         budget: BUDGET,
-        work: &Work::unbounded(),
+        cancellation: &Cancellation::unbounded(),
     };
     canvas.divide_by_alpha();
     assert_eq!(canvas.samples.as_bytes()[..4], [199, 100, 0, 128]);
@@ -198,7 +198,7 @@ fn premultiplied_colours_are_divided() {
 #[test]
 fn broken_streams_are_damage() {
     let picture = gradient(16, 16, Channels::Rgb);
-    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
     let stream = bytes.windows(4).position(|kind| kind == b"mdat").unwrap() + 4;
     for at in stream..bytes.len() {
         for change in [0xff, 0x10, 0x01] {
@@ -214,9 +214,10 @@ fn broken_streams_are_damage() {
 #[test]
 fn speed_settings_follow_from_the_setting_and_the_size_alone() {
     let picture = gradient(96, 64, Channels::Rgb);
-    let encoded = |work: &Work| Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, work).unwrap();
-    let soon = Work::until(std::time::Instant::now() + std::time::Duration::from_secs(60));
-    assert_eq!(encoded(&Work::unbounded()), encoded(&soon));
+    let encoded =
+        |cancellation: &Cancellation| Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, cancellation).unwrap();
+    let soon = Cancellation::until(std::time::Instant::now() + std::time::Duration::from_secs(60));
+    assert_eq!(encoded(&Cancellation::unbounded()), encoded(&soon));
     // From the most thorough to the quickest, and never back with more pixels.
     let place = |speed, pixels| {
         let settings = super::encode::speed_settings(speed, pixels);
@@ -267,9 +268,9 @@ fn track(handler: &[u8], sample: (u32, u32), boxes: &[Vec<u8>]) -> Vec<u8> {
 fn a_sequence_without_a_primary_image_shows_its_first_frame() {
     use image_origin_container::isobmff::write_box;
     let picture = gradient(48, 32, Channels::La);
-    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Work::unbounded()).unwrap();
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
     let whole = decode(&bytes, BUDGET).unwrap().raster;
-    let opened = Opened::new(&bytes, BUDGET, &Work::unbounded()).unwrap();
+    let opened = Opened::new(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
     let (colour, alpha) = (opened.picture.colour.cell(0), opened.picture.alpha.unwrap().cell(0));
     let alpha_box = write_box(*b"auxi", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
     let file = |colour_at: u32| {

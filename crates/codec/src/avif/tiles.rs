@@ -136,7 +136,7 @@ fn non_symmetric(bits: &mut Bits<'_>, n: u32) -> Option<u32> {
 mod tests {
     use super::super::stream::Stream;
     use super::*;
-    use crate::{Meter, Work};
+    use crate::{Cancellation, Meter};
 
     /// Bits as text, the rest of the last byte being zero.
     fn bytes(text: &str) -> Vec<u8> {
@@ -190,8 +190,8 @@ mod tests {
         assert_eq!((of(640, 480, 10_000), of(65_000, 65_000, 10_000), of(640, 480, 50)), (80, 4096, 25));
         // A frame header that is not one: the bound counts.
         let stream = [&[0x0a, 0x06, 0x18, 0x15, 0x7f, 0xfc, 0x00, 0x02][..], &[0x32, 0x00]].concat();
-        let work = Work::unbounded();
-        let stream = Stream::read(&stream, &Meter::new(stream.len() as u64, &work)).unwrap();
+        let cancellation = Cancellation::unbounded();
+        let stream = Stream::read(&stream, &Meter::new(stream.len() as u64, &cancellation)).unwrap();
         assert_eq!(stream.tiles(), 1);
     }
 }

@@ -5,7 +5,8 @@ mod write;
 
 use super::animation::{Animation, AnimationWriter, Frames};
 use super::{
-    Budget, Channels, Decoded, Decoder, EncodeOptions, Encoder, Error, Format, Header, Need, Orientation, Raster, Work,
+    Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error, Format, Header,
+    Orientation, Raster,
 };
 use read::GifFrames;
 use write::GifWriter;
@@ -17,23 +18,28 @@ pub(super) struct Gif;
 const TICK: u32 = 10;
 
 impl Decoder for Gif {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
-        let (width, height) = read::size(bytes, work)?;
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
+        let (width, height) = read::size(bytes, cancellation)?;
         budget.check_pixels(width, height)?;
         let (orientation, channels) = (Orientation::UPRIGHT, Channels::Rgba);
         Ok(Header { format: Format::Gif, width, height, orientation, channels })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        GifFrames::open(bytes, need.budget, need.work)?.into_first(Format::Gif)
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        GifFrames::open(bytes, options.budget, options.cancellation)?.into_first(Format::Gif)
     }
 
-    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-        read::animation(bytes, work)
+    fn animation(&self, bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+        read::animation(bytes, cancellation)
     }
 
-    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
-        Ok(Box::new(GifFrames::open(bytes, budget, work)?))
+    fn frames<'a>(
+        &self,
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Box<dyn Frames + 'a>, Error> {
+        Ok(Box::new(GifFrames::open(bytes, budget, cancellation)?))
     }
 }
 
@@ -54,8 +60,14 @@ impl Encoder for Gif {
         false
     }
 
-    fn encode(&self, raster: &Raster, _: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-        let mut writer = Box::new(GifWriter::new(1, budget, work));
+    fn encode(
+        &self,
+        raster: &Raster,
+        _: &EncodeOptions,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<u8>, Error> {
+        let mut writer = Box::new(GifWriter::new(1, budget, cancellation));
         writer.push(raster, 0)?;
         writer.finish()
     }
@@ -69,9 +81,9 @@ impl Encoder for Gif {
         plays: u32,
         _: &EncodeOptions,
         budget: Budget,
-        work: &'a Work,
+        cancellation: &'a Cancellation,
     ) -> Option<Box<dyn AnimationWriter + 'a>> {
-        Some(Box::new(GifWriter::new(plays, budget, work)))
+        Some(Box::new(GifWriter::new(plays, budget, cancellation)))
     }
 }
 

@@ -4,7 +4,7 @@ use ::weezl::decode::{Configuration, Decoder as Lzw};
 use ::weezl::{BitOrder, LzwStatus};
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Budget, Error, Flaw, Format, Work};
+use super::super::{Budget, Cancellation, Error, Flaw, Format};
 use super::TICK;
 use image_origin_container as container;
 use image_origin_container::gif::{APPLICATION, Block, Blocks, GRAPHIC_CONTROL, LOOPS, colour_table_len, sub_blocks};
@@ -81,7 +81,7 @@ impl<'b> Image<'b> {
     }
 
     /// Decodes the pixel indices in stored order, and returns their number and the flaw if there is one.
-    fn decode(&self, indices: &mut [u8], work: &Work) -> Result<(usize, Option<Flaw>), Error> {
+    fn decode(&self, indices: &mut [u8], cancellation: &Cancellation) -> Result<(usize, Option<Flaw>), Error> {
         if !(1..=MAX_CODE_BITS).contains(&self.code_bits) {
             return Ok((0, Some(Flaw::Damaged)));
         }
@@ -90,7 +90,7 @@ impl<'b> Image<'b> {
         let mut count = 0;
         // The decoder may still hold the last codes when the data ends.
         for mut codes in sub_blocks(self.data, 0).chain([[].as_slice()]) {
-            work.check()?;
+            cancellation.check()?;
             while count < indices.len() {
                 let result = lzw.decode_bytes(codes, &mut indices[count..]);
                 codes = &codes[result.consumed_in..];
@@ -124,8 +124,8 @@ struct Images<'b> {
 }
 
 impl<'b> Images<'b> {
-    fn new(bytes: &'b [u8], work: &'b Work) -> Result<Self, Error> {
-        let blocks = Blocks::new(bytes, work)?;
+    fn new(bytes: &'b [u8], cancellation: &'b Cancellation) -> Result<Self, Error> {
+        let blocks = Blocks::new(bytes, cancellation)?;
         Ok(Self {
             bytes,
             blocks,
@@ -189,12 +189,12 @@ fn plays(extension: &[u8]) -> Option<u32> {
 }
 
 /// The size of the canvas: that of the logical screen, enlarged to the first image, as in browsers.
-pub(super) fn size(bytes: &[u8], work: &Work) -> Result<(u32, u32), Error> {
+pub(super) fn size(bytes: &[u8], cancellation: &Cancellation) -> Result<(u32, u32), Error> {
     let Some(&[w0, w1, h0, h1]) = bytes.get(6..).and_then(<[u8]>::first_chunk) else {
         return Err(damaged("it ends within its header"));
     };
     let [mut width, mut height] = [[w0, w1], [h0, h1]].map(u16::from_le_bytes).map(u32::from);
-    if let Some(Image { place, .. }) = Images::new(bytes, work)?.next_image()? {
+    if let Some(Image { place, .. }) = Images::new(bytes, cancellation)?.next_image()? {
         width = width.max(place.left + place.width);
         height = height.max(place.top + place.height);
     }
@@ -202,11 +202,11 @@ pub(super) fn size(bytes: &[u8], work: &Work) -> Result<(u32, u32), Error> {
 }
 
 /// Reads the animation of a file.
-pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-    let (width, height) = size(bytes, work)?;
+pub(super) fn animation(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+    let (width, height) = size(bytes, cancellation)?;
     let canvas = u64::from(width) * u64::from(height);
     let mut animation = Animation::empty();
-    let mut images = Images::new(bytes, work)?;
+    let mut images = Images::new(bytes, cancellation)?;
     while let Some(image) = images.next_image()? {
         animation.add(u32::from(image.control.delay) * TICK, image.pixels(), canvas);
     }
@@ -226,19 +226,24 @@ pub(super) struct GifFrames<'a> {
     /// Whether the file ends early, even between images.
     is_cut: bool,
     budget: Budget,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 }
 
 impl<'a> GifFrames<'a> {
-    pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
-        let size = size(bytes, work)?;
+    pub(super) fn open(
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Composed<'a, Self>, Error> {
+        let size = size(bytes, cancellation)?;
         let table_len = bytes.get(HEADER_LEN - 3).map_or(0, |flags| colour_table_len(*flags)) as usize;
         let table = bytes.get(HEADER_LEN..HEADER_LEN + table_len).unwrap_or_default();
-        let icc = container::icc_profile(bytes, Format::Gif, work)?.map(std::borrow::Cow::into_owned);
-        let images = Images::new(bytes, work)?;
-        let is_cut = Images::new(bytes, work)?.ends_early()?;
-        let source = |budget| Ok(Self { images, table, icc, indices: Vec::new(), flaw: None, is_cut, budget, work });
-        Composed::new(size, budget, work, source)
+        let icc = container::icc_profile(bytes, Format::Gif, cancellation)?.map(std::borrow::Cow::into_owned);
+        let images = Images::new(bytes, cancellation)?;
+        let is_cut = Images::new(bytes, cancellation)?.ends_early()?;
+        let source =
+            |budget| Ok(Self { images, table, icc, indices: Vec::new(), flaw: None, is_cut, budget, cancellation });
+        Composed::new(size, budget, cancellation, source)
     }
 }
 
@@ -250,7 +255,7 @@ impl Source for GifFrames<'_> {
         self.budget.check_memory(image.pixels() * if image.is_interlaced { 2 } else { 1 })?;
         self.indices.clear();
         self.indices.resize(image.pixels() as usize, 0);
-        let (count, flaw) = image.decode(&mut self.indices, self.work)?;
+        let (count, flaw) = image.decode(&mut self.indices, self.cancellation)?;
         // Only complete rows of interlaced images are shown.
         let count = if image.is_interlaced { count - count % width.max(1) as usize } else { count };
         if count == 0 && flaw.is_some() {

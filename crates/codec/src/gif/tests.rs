@@ -10,15 +10,15 @@ fn raster(width: u32, pixels: &[[u8; 4]]) -> Raster {
 }
 
 fn written(frames: &[(Raster, u32)], plays: u32) -> Vec<u8> {
-    let work = Work::unbounded();
-    let mut writer = Box::new(GifWriter::new(plays, Budget::UNLIMITED, &work));
+    let cancellation = Cancellation::unbounded();
+    let mut writer = Box::new(GifWriter::new(plays, Budget::UNLIMITED, &cancellation));
     frames.iter().for_each(|(frame, delay)| writer.push(frame, *delay).unwrap());
     writer.finish().unwrap()
 }
 
 fn read(bytes: &[u8]) -> Vec<Raster> {
-    let work = Work::unbounded();
-    let mut frames = Gif.frames(bytes, BUDGET, &work).unwrap();
+    let cancellation = Cancellation::unbounded();
+    let mut frames = Gif.frames(bytes, BUDGET, &cancellation).unwrap();
     std::iter::from_fn(|| frames.next_frame().unwrap().cloned()).collect()
 }
 
@@ -26,11 +26,12 @@ fn read(bytes: &[u8]) -> Vec<Raster> {
 fn few_colours_and_transparency_survive() {
     let picture = raster(2, &[[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 0, 0], [9, 8, 7, 255]]);
     let options = EncodeOptions::DEFAULT;
-    let bytes = Gif.encode(&picture, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap();
-    let need = Need { area: Area::whole(2, 2), scale: 1.0, budget: BUDGET, work: &Work::unbounded() };
-    let decoded = Gif.decode(&bytes, &need).unwrap().raster;
+    let bytes = Gif.encode(&picture, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
+    let options =
+        DecodeOptions { area: Area::whole(2, 2), scale: 1.0, budget: BUDGET, cancellation: &Cancellation::unbounded() };
+    let decoded = Gif.decode(&bytes, &options).unwrap().raster;
     assert_eq!(decoded.samples(), picture.samples());
-    assert_eq!(Gif.animation(&bytes, &Work::unbounded()), Ok(None));
+    assert_eq!(Gif.animation(&bytes, &Cancellation::unbounded()), Ok(None));
 }
 
 /// Pictures of 6 by 4 pixels in which opaque places come and go.
@@ -52,7 +53,7 @@ fn every_frame_is_shown_as_it_was() {
     for plays in [0, 1, 2, 65_536] {
         let bytes = written(&frames, plays);
         assert_eq!(read(&bytes), pictures);
-        let animation = Gif.animation(&bytes, &Work::unbounded()).unwrap().unwrap();
+        let animation = Gif.animation(&bytes, &Cancellation::unbounded()).unwrap().unwrap();
         assert_eq!((animation.frames(), animation.plays), (12, plays));
         assert_eq!(animation.delays, (0..12).map(|i| i * 20).collect::<Vec<_>>());
     }
@@ -100,20 +101,20 @@ fn delays_keep_the_whole_time_in_ticks_of_ten() {
         [(33u32, 100usize, 3300u32), (16, 4, 80), (5, 2, 10), (10, 3, 30), (u32::MAX, 2, 1_310_700)]
     {
         let bytes = written(&vec![(picture.clone(), delay); count], 1);
-        let animation = Gif.animation(&bytes, &Work::unbounded()).unwrap().unwrap();
+        let animation = Gif.animation(&bytes, &Cancellation::unbounded()).unwrap().unwrap();
         assert_eq!(animation.delays.iter().sum::<u32>(), total, "{delay}");
     }
 }
 
 #[test]
 fn what_a_gif_cannot_hold_or_has_no_time_for_is_refused() {
-    let work = Work::unbounded();
+    let cancellation = Cancellation::unbounded();
     let wide = Raster::new(65_536, 1, Channels::L, Samples::U8(vec![0; 65_536])).unwrap();
-    assert!(matches!(GifWriter::new(1, Budget::UNLIMITED, &work).push(&wide, 0), Err(Error::TooLarge { .. })));
-    work.cancel();
+    assert!(matches!(GifWriter::new(1, Budget::UNLIMITED, &cancellation).push(&wide, 0), Err(Error::TooLarge { .. })));
+    cancellation.cancel();
     assert!(matches!(
-        GifWriter::new(1, Budget::UNLIMITED, &work).push(&raster(1, &[[0; 4]]), 0),
-        Err(Error::Stopped(_))
+        GifWriter::new(1, Budget::UNLIMITED, &cancellation).push(&raster(1, &[[0; 4]]), 0),
+        Err(Error::Cancelled(_))
     ));
 }
 
@@ -135,11 +136,11 @@ fn a_frame_beyond_the_limits_is_refused_on_a_small_canvas() {
         encoder.write_frame(&::gif::Frame { width: side, height: side, buffer, ..::gif::Frame::default() }).unwrap();
     }
     drop(encoder);
-    let work = Work::unbounded();
-    let mut frames = Gif.frames(&out, BUDGET, &work).unwrap();
+    let cancellation = Cancellation::unbounded();
+    let mut frames = Gif.frames(&out, BUDGET, &cancellation).unwrap();
     assert!(frames.next_frame().unwrap().is_some());
     assert!(matches!(frames.next_frame(), Err(Error::TooLarge { .. })));
-    assert_eq!(Gif.animation(&out, &work).unwrap().unwrap().pixels, 1 + 200 * 200);
+    assert_eq!(Gif.animation(&out, &cancellation).unwrap().unwrap().pixels, 1 + 200 * 200);
 }
 
 const RED: [u8; 4] = [255, 0, 0, 255];
@@ -175,10 +176,11 @@ fn shown(bytes: &[u8]) -> Vec<Vec<[u8; 4]>> {
 }
 
 fn decoded(bytes: &[u8]) -> Result<(u32, u32, Option<Flaw>), Error> {
-    let work = Work::unbounded();
-    let header = Gif.probe(bytes, BUDGET, &work)?;
+    let cancellation = Cancellation::unbounded();
+    let header = Gif.probe(bytes, BUDGET, &cancellation)?;
     let area = Area::whole(header.width, header.height);
-    let decoded = Gif.decode(bytes, &Need { area, scale: 1.0, budget: BUDGET, work: &work })?;
+    let decoded =
+        Gif.decode(bytes, &DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &cancellation })?;
     assert_eq!((decoded.raster.width(), decoded.raster.height()), (header.width, header.height));
     Ok((header.width, header.height, decoded.flaw))
 }
@@ -244,7 +246,7 @@ fn an_animation_is_played_as_often_as_any_extension_says() {
         (vec![frame(), frame(), loops(b"NETSCAPE2.0", 4)], 5),
         (vec![loops(b"SOMEBODY1.0", 4), frame(), frame()], 1),
     ] {
-        let animation = Gif.animation(&file([1, 1], &blocks), &Work::unbounded()).unwrap().unwrap();
+        let animation = Gif.animation(&file([1, 1], &blocks), &Cancellation::unbounded()).unwrap().unwrap();
         assert_eq!(animation.plays, plays);
     }
 }
@@ -294,7 +296,7 @@ fn an_animation_tells_that_it_is_cut() {
         [(0, 3, false), (1, 3, true), (3, 3, true), (4, 3, true), (7, 2, true), (10, 2, true), (17, 2, true)]
     {
         let cut = &bytes[..bytes.len() - end];
-        let animation = Gif.animation(cut, &Work::unbounded()).unwrap().unwrap();
+        let animation = Gif.animation(cut, &Cancellation::unbounded()).unwrap().unwrap();
         assert_eq!((animation.frames(), animation.is_cut), (frames, is_cut), "{end}");
         assert!(shown(cut).len() as u32 <= frames && shown(cut).len() >= 2, "{end}");
     }

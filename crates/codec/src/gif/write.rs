@@ -5,7 +5,7 @@ use ::gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
 use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::buffer::OutputWriter;
 use super::super::palette::{self, Indexed};
-use super::super::{Budget, Error, Raster, Work, check_sides};
+use super::super::{Budget, Cancellation, Error, Raster, check_sides};
 use super::TICK;
 
 /// The alpha from which a pixel is opaque: GIF has no partial transparency.
@@ -33,7 +33,7 @@ pub(super) struct GifWriter<'a> {
     /// The accumulated rounding error of the delays, in milliseconds.
     owed: i64,
     budget: Budget,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 }
 
 struct File<'a> {
@@ -57,8 +57,8 @@ struct Pending {
 }
 
 impl<'a> GifWriter<'a> {
-    pub(super) fn new(plays: u32, budget: Budget, work: &'a Work) -> Self {
-        Self { plays, file: None, pending: None, owed: 0, budget, work }
+    pub(super) fn new(plays: u32, budget: Budget, cancellation: &'a Cancellation) -> Self {
+        Self { plays, file: None, pending: None, owed: 0, budget, cancellation }
     }
 
     /// Converts a delay to ticks. Rounding errors are carried over to later frames, so that the total duration is kept;
@@ -93,7 +93,7 @@ impl<'a> GifWriter<'a> {
         let written = self.file.as_ref().map_or(0, |file| file.encoder.get_ref().capacity() as u64);
         let rest = budget.beside(written)?;
         let indexed = indexed(&below, &frame, rect, !is_still, rest)?;
-        self.work.check()?;
+        self.cancellation.check()?;
         // The sides were checked when the frame was added.
         let [left, top, width, height] =
             [rect.left, rect.top, rect.width, rect.height].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
@@ -115,7 +115,7 @@ impl<'a> GifWriter<'a> {
     ) -> Result<(), Error> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::new(canvas, &indexed, self.plays, budget, self.work)?),
+            None => self.file.insert(File::new(canvas, &indexed, self.plays, budget, self.cancellation)?),
         };
         // The indices twice, and compressed, which for noise is larger than the indices.
         let indices = indexed.indices.len() as u64;
@@ -138,9 +138,15 @@ impl<'a> GifWriter<'a> {
 }
 
 impl<'a> File<'a> {
-    fn new(canvas: &Pixels, first: &Indexed, plays: u32, budget: Budget, work: &'a Work) -> Result<Self, Error> {
+    fn new(
+        canvas: &Pixels,
+        first: &Indexed,
+        plays: u32,
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Self, Error> {
         let [width, height] = [canvas.width(), canvas.height()].map(|side| u16::try_from(side).unwrap_or(u16::MAX));
-        let out = OutputWriter::new(budget, work);
+        let out = OutputWriter::new(budget, cancellation);
         let mut encoder = Encoder::new(out, width, height, &[0; TABLE_LEN]).map_err(refused)?;
         // The extension contains the number of repetitions after the first play.
         let repeat = match plays {
@@ -176,7 +182,7 @@ const NO_PIXELS: Error = Error::Internal("a gif is made from samples of 8 bits")
 
 impl AnimationWriter for GifWriter<'_> {
     fn push(&mut self, frame: &Raster, delay: u32) -> Result<(), Error> {
-        self.work.check()?;
+        self.cancellation.check()?;
         check_sides([frame.width(), frame.height()], "a side of a gif in pixels", u16::MAX.into())?;
         self.budget.check_memory(FRAME * u64::from(frame.width()) * u64::from(frame.height()))?;
         let mut frame = Pixels::new(frame).ok_or(NO_PIXELS)?;

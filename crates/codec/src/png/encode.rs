@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::super::buffer::OutputWriter;
-use super::super::{Budget, Channels, EncodeOptions, Encoder, Error, Format, Raster, Work, palette};
+use super::super::{Budget, Cancellation, Channels, EncodeOptions, Encoder, Error, Format, Raster, palette};
 use super::Png;
 
 /// Pixel data as PNG stores it, before filtering.
@@ -48,22 +48,28 @@ impl Encoder for Png {
         false
     }
 
-    fn encode(&self, raster: &Raster, _: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-        work.check()?;
+    fn encode(
+        &self,
+        raster: &Raster,
+        _: &EncodeOptions,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<u8>, Error> {
+        cancellation.check()?;
         let stored = smallest(raster, budget)?;
         let row = u64::from(raster.width()) * raster.channels().count() as u64;
         let copied = if let Cow::Owned(data) = &stored.data { data.capacity() as u64 } else { 0 };
         let budget = budget.beside(copied + row * ROWS + CHUNK as u64 + COMPRESSOR)?;
         // Differences of palette indices are meaningless, so filters only cost (PNG 3rd edition, 12.7).
         if stored.palette.is_some() {
-            return compress(raster, &stored, Method::Matches, budget, work);
+            return compress(raster, &stored, Method::Matches, budget, cancellation);
         }
-        let quick = compress(raster, &stored, Method::Differences, budget, work)?;
+        let quick = compress(raster, &stored, Method::Differences, budget, cancellation)?;
         if quick.len() as u64 * FLAT_SHARE > stored.data.len() as u64 {
             return Ok(quick);
         }
         let budget = budget.beside(quick.capacity() as u64)?;
-        let thorough = compress(raster, &stored, Method::Matches, budget, work)?;
+        let thorough = compress(raster, &stored, Method::Matches, budget, cancellation)?;
         Ok(if thorough.len() < quick.len() { thorough } else { quick })
     }
 }
@@ -87,10 +93,10 @@ fn compress(
     stored: &Stored<'_>,
     method: Method,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Vec<u8>, Error> {
-    work.check()?;
-    let mut out = OutputWriter::new(budget, work);
+    cancellation.check()?;
+    let mut out = OutputWriter::new(budget, cancellation);
     match write(&mut out, raster, stored, method) {
         Ok(()) => Ok(out.into_bytes()),
         Err(_) => Err(out.failure()),
@@ -190,17 +196,22 @@ fn pack(indices: Vec<u8>, width: usize, depth: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Area, Decoder as _, Need, Samples};
+    use super::super::super::{Area, DecodeOptions, Decoder as _, Samples};
     use super::*;
 
     fn round_trip(raster: &Raster) -> (Raster, ::png::ColorType) {
         let options = EncodeOptions::DEFAULT;
-        let work = Work::unbounded();
-        let bytes = Png.encode(raster, &options, Budget::UNLIMITED, &work).unwrap();
+        let cancellation = Cancellation::unbounded();
+        let bytes = Png.encode(raster, &options, Budget::UNLIMITED, &cancellation).unwrap();
         let info = ::png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap().info().color_type;
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
-        let need = Need { area: Area::whole(raster.width(), raster.height()), scale: 1.0, budget, work: &work };
-        (Png.decode(&bytes, &need).unwrap().raster, info)
+        let options = DecodeOptions {
+            area: Area::whole(raster.width(), raster.height()),
+            scale: 1.0,
+            budget,
+            cancellation: &cancellation,
+        };
+        (Png.decode(&bytes, &options).unwrap().raster, info)
     }
 
     fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {

@@ -7,29 +7,30 @@ use ::png::{
 };
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Budget, Error, Flaw, Format, Meter, Work, over};
+use super::super::{Budget, Cancellation, Error, Flaw, Format, Meter, over};
 use super::chunks::{chunks, sanitized};
 use super::{Reader, colours, flaw, map_error, open, rows_of_passes};
 use image_origin_container as container;
 use image_origin_container::png::{self, Control, Role};
 
 /// Reads the animation of a file. The `acTL` chunk precedes the picture, so that still pictures are detected early.
-pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-    Ok(announced(bytes, work)?.and_then(|(animation, _)| animation.with_frames()))
+pub(super) fn animation(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+    Ok(announced(bytes, cancellation)?.and_then(|(animation, _)| animation.with_frames()))
 }
 
 /// The flaw of the animation in a file, whose still picture may be intact.
-pub(super) fn animation_flaw(bytes: &[u8], work: &Work) -> Result<Option<Flaw>, Error> {
-    Ok(announced(bytes, work)?.and_then(|(animation, flaw)| flaw.or(animation.is_cut.then_some(Flaw::CutShort))))
+pub(super) fn animation_flaw(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Flaw>, Error> {
+    Ok(announced(bytes, cancellation)?
+        .and_then(|(animation, flaw)| flaw.or(animation.is_cut.then_some(Flaw::CutShort))))
 }
 
 /// The frames of a file that declares an animation, up to the first with a wrong sequence number, at which viewers stop
 /// (11.3.6.2).
-fn announced(bytes: &[u8], work: &Work) -> Result<Option<(Animation, Option<Flaw>)>, Error> {
+fn announced(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<(Animation, Option<Flaw>)>, Error> {
     let mut sequence = png::Sequence::default();
     let (mut animation, mut canvas) = (Animation::empty(), 0);
     let (mut has_end, mut is_cut) = (false, false);
-    let meter = Meter::new(bytes.len() as u64, work);
+    let meter = Meter::new(bytes.len() as u64, cancellation);
     for chunk in chunks(bytes) {
         meter.step()?;
         let role = sequence.next(&chunk.part());
@@ -73,7 +74,7 @@ pub(super) struct PngFrames<'a> {
     icc: Option<Vec<u8>>,
     next: Next,
     flaw: Option<Flaw>,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 }
 
 /// The position of the reader.
@@ -88,15 +89,19 @@ enum Next {
 }
 
 impl<'a> PngFrames<'a> {
-    pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
+    pub(super) fn open(
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Composed<'a, Self>, Error> {
         let transformations = Transformations::normalize_to_color8() | Transformations::ALPHA;
-        let reader = open(sanitized(bytes, budget)?, transformations, budget, work)?;
-        let icc = container::icc_profile(bytes, Format::Png, work)?.map(Cow::into_owned);
+        let reader = open(sanitized(bytes, budget)?, transformations, budget, cancellation)?;
+        let icc = container::icc_profile(bytes, Format::Png, cancellation)?.map(Cow::into_owned);
         let size = reader.info().size();
-        Composed::new(size, budget, work, |budget| {
+        Composed::new(size, budget, cancellation, |budget| {
             let needed = reader.output_buffer_size().unwrap_or(usize::MAX);
             budget.check_memory(needed as u64)?;
-            Ok(Self { reader, samples: vec![0; needed], icc, next: Next::First, flaw: None, work })
+            Ok(Self { reader, samples: vec![0; needed], icc, next: Next::First, flaw: None, cancellation })
         })
     }
 
@@ -107,7 +112,7 @@ impl<'a> PngFrames<'a> {
                 match self.reader.next_frame_info() {
                     Ok(_) => {}
                     Err(DecodingError::Parameter(_)) => self.next = Next::Nothing,
-                    Err(error) => return Err(map_error(&error, self.work)),
+                    Err(error) => return Err(map_error(&error, self.cancellation)),
                 }
             }
             // Without a `fcTL` chunk before it, the default image is not a frame.
@@ -148,10 +153,10 @@ impl<'a> PngFrames<'a> {
             rows = if is_interlaced { height as usize } else { number + 1 };
         }
         if let Err(error) = end {
-            self.flaw = Some(flaw(&error, self.work)?);
+            self.flaw = Some(flaw(&error, self.cancellation)?);
             self.next = Next::Nothing;
             if rows == 0 {
-                return Err(map_error(&error, self.work));
+                return Err(map_error(&error, self.cancellation));
             }
         }
         Ok(rows)
@@ -209,8 +214,8 @@ mod tests {
 
     /// The number of frames that can be shown.
     fn shown(bytes: &[u8]) -> Result<usize, Error> {
-        let (work, budget) = (Work::unbounded(), Budget { pixels: 1 << 16, memory: 1 << 22 });
-        let mut frames = Png.frames(bytes, budget, &work)?;
+        let (cancellation, budget) = (Cancellation::unbounded(), Budget { pixels: 1 << 16, memory: 1 << 22 });
+        let mut frames = Png.frames(bytes, budget, &cancellation)?;
         let mut count = 0;
         while frames.next_frame()?.is_some() {
             count += 1;
@@ -221,7 +226,7 @@ mod tests {
     #[test]
     fn an_animation_ends_with_the_part_of_a_frame_that_is_there() {
         let bytes = include_bytes!("../../../../fixtures/png/disposing.png");
-        let announced = |bytes: &[u8]| animation(bytes, &Work::unbounded()).unwrap();
+        let announced = |bytes: &[u8]| animation(bytes, &Cancellation::unbounded()).unwrap();
         let (whole, frames) = (announced(bytes).unwrap(), shown(bytes).unwrap());
         assert_eq!((whole.frames() as usize, whole.is_cut), (frames, false));
         assert_eq!(

@@ -11,8 +11,8 @@ use super::profile::{self, Chromaticities};
 use super::reader::WatchedReader;
 use super::shrink::{self, Shrink};
 use super::{
-    Animation, Area, Budget, Channels, Decoded, Decoder, Error, Flaw, Format, Frames, Header, MEMORY, MISSING, Need,
-    Orientation, Raster, Samples, Work,
+    Animation, Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Flaw, Format, Frames,
+    Header, MEMORY, MISSING, Orientation, Raster, Samples,
 };
 use image_origin_container as container;
 
@@ -30,10 +30,10 @@ fn open<'a>(
     file: Cow<'a, [u8]>,
     transformations: ::png::Transformations,
     budget: Budget,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 ) -> Result<Reader<'a>, Error> {
     let limits = ::png::Limits { bytes: usize::try_from(budget.memory).unwrap_or(usize::MAX) };
-    let mut decoder = ::png::Decoder::new_with_limits(WatchedReader::new(file, work), limits);
+    let mut decoder = ::png::Decoder::new_with_limits(WatchedReader::new(file, cancellation), limits);
     // Texts and profiles are read by other crates, which limit their inflated size.
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
@@ -43,21 +43,21 @@ fn open<'a>(
         ::png::DecodingError::LimitsExceeded => {
             Error::TooLarge { what: MEMORY, needs: budget.memory.saturating_add(1), allowed: budget.memory }
         }
-        error => map_error(&error, work),
+        error => map_error(&error, cancellation),
     })
 }
 
 /// Converts an error. A cancellation shows up as an I/O error.
-fn map_error(error: &::png::DecodingError, work: &Work) -> Error {
-    match work.check() {
+fn map_error(error: &::png::DecodingError, cancellation: &Cancellation) -> Error {
+    match cancellation.check() {
         Ok(()) => Error::Damaged { format: Format::Png, reason: error.to_string() },
         Err(stopped) => stopped.into(),
     }
 }
 
 /// The flaw that an error in reading rows means, unless it is a cancellation.
-fn flaw(error: &::png::DecodingError, work: &Work) -> Result<Flaw, Error> {
-    work.check()?;
+fn flaw(error: &::png::DecodingError, cancellation: &Cancellation) -> Result<Flaw, Error> {
+    cancellation.check()?;
     Ok(match error {
         ::png::DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => Flaw::CutShort,
         _ => Flaw::Damaged,
@@ -77,41 +77,46 @@ fn layout(reader: &Reader<'_>) -> (Channels, bool) {
 }
 
 impl Decoder for Png {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
         let head = chunks::sanitized(chunks::head(bytes), budget)?;
-        let reader = open(head, ::png::Transformations::EXPAND, budget, work)?;
+        let reader = open(head, ::png::Transformations::EXPAND, budget, cancellation)?;
         let (width, height) = reader.info().size();
         budget.check_pixels(width, height)?;
-        let orientation = Orientation::from_exif(container::orientation(bytes, Format::Png, work)?);
+        let orientation = Orientation::from_exif(container::orientation(bytes, Format::Png, cancellation)?);
         Ok(Header { format: Format::Png, width, height, orientation, channels: layout(&reader).0 })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let file = chunks::sanitized(bytes, need.budget)?;
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        let file = chunks::sanitized(bytes, options.budget)?;
         let copied = if let Cow::Owned(file) = &file { file.len() as u64 } else { 0 };
-        let need = &Need { budget: need.budget.beside(copied)?, ..*need };
-        let icc = container::icc_profile(bytes, Format::Png, need.work)?.map(Cow::into_owned);
-        let picture = Picture { file: &file, icc, need };
+        let options = &DecodeOptions { budget: options.budget.beside(copied)?, ..*options };
+        let icc = container::icc_profile(bytes, Format::Png, options.cancellation)?.map(Cow::into_owned);
+        let picture = Picture { file: &file, icc, options };
         let reader = picture.open()?;
-        let (factor, (_, has_sixteen_bits)) = (shrink::factor(need.scale), layout(&reader));
+        let (factor, (_, has_sixteen_bits)) = (shrink::factor(options.scale), layout(&reader));
         let mut decoded = match reader.info().interlaced {
             true => picture.interlaced(reader),
             false if factor > 1 && !has_sixteen_bits => picture.smaller(reader, factor),
             false => picture.whole(reader),
         }?;
         decoded.flaw = match decoded.flaw {
-            None => frames::animation_flaw(bytes, need.work)?,
+            None => frames::animation_flaw(bytes, options.cancellation)?,
             flaw => flaw,
         };
         Ok(decoded)
     }
 
-    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-        frames::animation(bytes, work)
+    fn animation(&self, bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+        frames::animation(bytes, cancellation)
     }
 
-    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
-        Ok(Box::new(frames::PngFrames::open(bytes, budget, work)?))
+    fn frames<'a>(
+        &self,
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Box<dyn Frames + 'a>, Error> {
+        Ok(Box::new(frames::PngFrames::open(bytes, budget, cancellation)?))
     }
 }
 
@@ -119,12 +124,12 @@ impl Decoder for Png {
 struct Picture<'f> {
     file: &'f [u8],
     icc: Option<Vec<u8>>,
-    need: &'f Need<'f>,
+    options: &'f DecodeOptions<'f>,
 }
 
 impl<'f> Picture<'f> {
     fn open(&self) -> Result<Reader<'f>, Error> {
-        open(Cow::Borrowed(self.file), ::png::Transformations::EXPAND, self.need.budget, self.need.work)
+        open(Cow::Borrowed(self.file), ::png::Transformations::EXPAND, self.options.budget, self.options.cancellation)
     }
 
     /// Reads the rows of a picture from top to bottom into `row`, passes each to `take`, and returns whether all are
@@ -138,9 +143,9 @@ impl<'f> Picture<'f> {
         let (_, height) = reader.info().size();
         for y in 0..height {
             if let Err(error) = reader.read_row(row) {
-                let flaw = flaw(&error, self.need.work)?;
+                let flaw = flaw(&error, self.options.cancellation)?;
                 if y == 0 {
-                    return Err(map_error(&error, self.need.work));
+                    return Err(map_error(&error, self.options.cancellation));
                 }
                 row.fill(missing(layout(reader).0));
                 (y..height).for_each(|_| take(row));
@@ -166,7 +171,7 @@ impl<'f> Picture<'f> {
     /// A picture that is `factor` times smaller, reduced while the rows are decoded.
     fn smaller(self, mut reader: Reader<'_>, factor: usize) -> Result<Decoded, Error> {
         let (channels, (width, height)) = (layout(&reader).0, reader.info().size());
-        self.need.budget.check_memory(Shrink::memory(width, height, channels, factor) + reading(&reader))?;
+        self.options.budget.check_memory(Shrink::memory(width, height, channels, factor) + reading(&reader))?;
         let mut shrink = Shrink::new(width, channels, factor);
         let mut row = vec![0; line_length(&reader)];
         let flaw = self.rows(&mut reader, &mut row, |row| shrink.push(row))?;
@@ -207,8 +212,8 @@ impl<'f> Picture<'f> {
                     }
                 }
                 Ok(None) => break,
-                Err(error) if number == 0 => return Err(map_error(&error, self.need.work)),
-                Err(error) => return flaw(&error, self.need.work).map(Some),
+                Err(error) if number == 0 => return Err(map_error(&error, self.options.cancellation)),
+                Err(error) => return flaw(&error, self.options.cancellation).map(Some),
             }
         }
         Ok(None)
@@ -219,7 +224,7 @@ impl<'f> Picture<'f> {
         let (width, height) = reader.info().size();
         let (channels, has_sixteen_bits) = layout(reader);
         let count = u64::from(width) * u64::from(height) * channels.count() as u64;
-        self.need.budget.check_memory(count * if has_sixteen_bits { 2 } else { 1 } + reading(reader))?;
+        self.options.budget.check_memory(count * if has_sixteen_bits { 2 } else { 1 } + reading(reader))?;
         Ok(Samples::zeroed(count as usize, has_sixteen_bits))
     }
 
@@ -299,11 +304,11 @@ mod tests {
     fn a_smaller_picture_covers_all_of_the_original() {
         let picture = raster(7, Channels::Rgb, (0..7 * 5 * 3u32).map(|i| (i * 2) as u8).collect());
         let options = EncodeOptions::DEFAULT;
-        let work = Work::unbounded();
-        let bytes = Png.encode(&picture, &options, Budget::UNLIMITED, &work).unwrap();
+        let cancellation = Cancellation::unbounded();
+        let bytes = Png.encode(&picture, &options, Budget::UNLIMITED, &cancellation).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
-        let need = Need { area: Area::whole(7, 5), scale: 0.25, budget, work: &work };
-        let decoded = Png.decode(&bytes, &need).unwrap();
+        let options = DecodeOptions { area: Area::whole(7, 5), scale: 0.25, budget, cancellation: &cancellation };
+        let decoded = Png.decode(&bytes, &options).unwrap();
         assert_eq!((decoded.raster.width(), decoded.raster.height()), (4, 3));
         assert_eq!(decoded.area, Area::whole(8, 6));
         assert_eq!(decoded.raster.samples().as_bytes()[..3], [24, 26, 28], "of 0, 6, 42 and 48, and so on");
@@ -344,16 +349,16 @@ mod tests {
             let without_date = |profile: Vec<u8>| [&profile[..24], &profile[36..]].concat();
             one.map(without_date) == other.map(without_date)
         };
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         let picture = raster(40, Channels::Rgb, (0..40 * 40 * 3u32).map(|i| (i * 7) as u8).collect());
         let options = EncodeOptions::DEFAULT;
-        let plain = Png.encode(&picture, &options, Budget::UNLIMITED, &work).unwrap();
+        let plain = Png.encode(&picture, &options, Budget::UNLIMITED, &cancellation).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
         for (name, chunks, expected) in table {
             let file = [&plain[..33], &chunks.concat(), &plain[33..]].concat();
             for scale in [1.0, 0.1] {
-                let need = Need { area: Area::whole(40, 40), scale, budget, work: &work };
-                let decoded = Png.decode(&file, &need).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let options = DecodeOptions { area: Area::whole(40, 40), scale, budget, cancellation: &cancellation };
+                let decoded = Png.decode(&file, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert!(same(decoded.icc, expected.clone()), "{name} at {scale}");
             }
         }
@@ -392,10 +397,10 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8], scale: f64) -> Result<Decoded, Error> {
-        let (budget, work) = (Budget { pixels: 1 << 20, memory: 1 << 24 }, Work::unbounded());
-        let header = Png.probe(bytes, budget, &work)?;
+        let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 24 }, Cancellation::unbounded());
+        let header = Png.probe(bytes, budget, &cancellation)?;
         let area = Area::whole(header.width, header.height);
-        let decoded = Png.decode(bytes, &Need { area, scale, budget, work: &work })?;
+        let decoded = Png.decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation })?;
         assert_eq!(decoded.raster.channels(), header.channels);
         Ok(decoded)
     }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
 use super::super::shrink::Window;
-use super::super::{Error, Flaw, Work};
+use super::super::{Cancellation, Error, Flaw};
 use super::layout::{Compression, Kind, Layout, Predictor};
 use super::{damaged, decompress, samples};
 
@@ -38,7 +38,7 @@ pub(super) struct Rows<'a> {
     bytes: &'a [u8],
     layout: &'a Layout<'a>,
     window: &'a Window,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
     /// The memory that embedded JPEGs may use for decoding.
     spare: u64,
     /// The number of compressed bytes that may still be opened.
@@ -59,13 +59,19 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Creates a reader of rows from `bytes`, the file with its bits in the right order.
-    pub(super) fn new(bytes: &'a [u8], layout: &'a Layout<'a>, window: &'a Window, spare: u64, work: &'a Work) -> Self {
+    pub(super) fn new(
+        bytes: &'a [u8],
+        layout: &'a Layout<'a>,
+        window: &'a Window,
+        spare: u64,
+        cancellation: &'a Cancellation,
+    ) -> Self {
         let stored = vec![0; layout.row_bytes() as usize];
         Self {
             bytes,
             layout,
             window,
-            work,
+            cancellation,
             spare,
             openable: layout.sample_bytes().saturating_add((bytes.len() as u64).saturating_mul(MAX_SHARING)),
             chunks: Vec::new(),
@@ -100,7 +106,7 @@ impl<'a> Rows<'a> {
         for plane in 0..self.layout.planes() {
             let mut chunks = Vec::with_capacity(columns(self.layout, self.window).len());
             for across in columns(self.layout, self.window) {
-                self.work.check()?;
+                self.cancellation.check()?;
                 let chunk = match self.layout.chunk(self.bytes, plane, down, across) {
                     Ok(chunk) => chunk,
                     Err(reason) => {
@@ -115,7 +121,7 @@ impl<'a> Rows<'a> {
                     self.openable =
                         rest.ok_or_else(|| damaged("its strips or tiles use the same bytes over and over"))?;
                 }
-                chunks.push(match decompress::open(self.layout, chunk, self.spare, self.work) {
+                chunks.push(match decompress::open(self.layout, chunk, self.spare, self.cancellation) {
                     Ok((reader, flaw)) => {
                         let of_jpeg = flaw.map(|flaw| (flaw, "a JPEG inside is damaged".to_owned()));
                         self.flaw = self.flaw.take().or(of_jpeg);
@@ -136,7 +142,7 @@ impl<'a> Rows<'a> {
     /// Reads the next row of the band.
     ///
     /// # Errors
-    /// [`Error::Stopped`].
+    /// [`Error::Cancelled`].
     pub(super) fn next_row(&mut self) -> Result<Row<'_>, Error> {
         let Self { layout, window, stored, bytes_of_row, row, missing, .. } = self;
         let (samples, planes) = (layout.samples, self.chunks.len());
@@ -147,7 +153,7 @@ impl<'a> Rows<'a> {
         for (plane, chunks) in self.chunks.iter_mut().enumerate() {
             let mut left = columns(layout, window).start * layout.chunk_width;
             for chunk in chunks {
-                self.work.check()?;
+                self.cancellation.check()?;
                 let right = left.saturating_add(layout.chunk_width).min(window.right);
                 let first = left.max(window.left);
                 let columns = (first - window.left) as usize..(right - window.left) as usize;

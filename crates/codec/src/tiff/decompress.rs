@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 
 use image_origin_jpeg::{self as jpeg, Colour, DecodeOptions, Inks};
 
-use super::super::{Error, Flaw, Work};
+use super::super::{Cancellation, Error, Flaw};
 use super::fax::Fax;
 use super::layout::{Compression, Layout, Photometric};
 use super::lzw::{self, Lzw};
@@ -36,13 +36,13 @@ pub(super) fn memory(layout: &Layout<'_>) -> u64 {
 ///
 /// # Errors
 /// [`Error::Damaged`] if there is nothing to be read; [`Error::TooLarge`], [`Error::Unsupported`] and
-/// [`Error::Stopped`] of a JPEG.
+/// [`Error::Cancelled`] of a JPEG.
 #[allow(clippy::disallowed_methods, reason = "rows are read one at a time")]
 pub(super) fn open<'a>(
     layout: &Layout<'_>,
     chunk: &'a [u8],
     spare: u64,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<(Box<dyn Read + 'a>, Option<Flaw>), Error> {
     let mut flaw = None;
     let reader: Box<dyn Read + 'a> = match layout.compression {
@@ -53,7 +53,7 @@ pub(super) fn open<'a>(
         Compression::Lzw if matches!(chunk, [0, second, ..] if second & 1 == 1) => Box::new(OldLzw::new(chunk)),
         Compression::Lzw => Box::new(Lzw::new(chunk)),
         Compression::Jpeg => {
-            let image = open_jpeg(layout, chunk, spare, work)?;
+            let image = open_jpeg(layout, chunk, spare, cancellation)?;
             flaw = super::super::jpeg::flaw(&image.warnings);
             Box::new(Cursor::new(image.pixels))
         }
@@ -63,7 +63,7 @@ pub(super) fn open<'a>(
 }
 
 /// The pixels of a JPEG, whose tables may stand in a field of their own (TIFF technical note 2).
-fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Result<jpeg::Image, Error> {
+fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, cancellation: &Cancellation) -> Result<jpeg::Image, Error> {
     const SOI: [u8; 2] = [0xff, 0xd8];
     const EOI: [u8; 2] = [0xff, 0xd9];
     let body = chunk.strip_prefix(&SOI).ok_or_else(|| damaged("a strip or tile is no JPEG"))?;
@@ -79,7 +79,7 @@ fn open_jpeg(layout: &Layout<'_>, chunk: &[u8], spare: u64, work: &Work) -> Resu
     };
     check_jpeg(layout, &file)?;
     let copied = if matches!(file, Cow::Owned(_)) { file.len() as u64 } else { 0 };
-    let check = || work.go_on();
+    let check = || cancellation.go_on();
     let options = DecodeOptions::default()
         .region(jpeg::Rect { x: 0, y: 0, width: layout.chunk_width, height: layout.chunk_height })
         .colour(jpeg_colour(layout)?)

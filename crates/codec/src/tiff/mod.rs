@@ -16,7 +16,9 @@ mod samples;
 use std::borrow::Cow;
 
 use super::shrink::{self, Shrink, Window};
-use super::{Budget, Decoded, Decoder, Error, Format, Header, Need, Orientation, Raster, Samples, Work};
+use super::{
+    Budget, Cancellation, DecodeOptions, Decoded, Decoder, Error, Format, Header, Orientation, Raster, Samples,
+};
 use chunks::Rows;
 use image_origin_container as container;
 use layout::Layout;
@@ -34,30 +36,30 @@ fn unsupported(what: &str) -> Error {
 }
 
 impl Decoder for Tiff {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
         let layout = Layout::read(bytes, budget)?;
-        let orientation = Orientation::from_exif(container::orientation(bytes, Format::Tiff, work)?);
+        let orientation = Orientation::from_exif(container::orientation(bytes, Format::Tiff, cancellation)?);
         let channels = Pixels::new(&layout, None)?.channels;
         Ok(Header { format: Format::Tiff, width: layout.width, height: layout.height, orientation, channels })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-        let layout = Layout::read(bytes, need.budget)?;
-        let window = Window::new(need.area, layout.width, layout.height);
-        let icc = container::icc_profile(bytes, Format::Tiff, need.work)?;
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+        let layout = Layout::read(bytes, options.budget)?;
+        let window = Window::new(options.area, layout.width, layout.height);
+        let icc = container::icc_profile(bytes, Format::Tiff, options.cancellation)?;
         let mut pixels = Pixels::new(&layout, icc.as_deref())?;
-        let factor = if pixels.sixteen_bits { 1 } else { shrink::factor(need.scale) };
+        let factor = if pixels.sixteen_bits { 1 } else { shrink::factor(options.scale) };
         let held = memory(&layout, &pixels, &window, factor).saturating_add(Pixels::memory(&layout, icc.as_deref()));
-        need.budget.check_memory(held)?;
+        options.budget.check_memory(held)?;
         let data = if layout.reversed { Cow::Owned(in_order(bytes)) } else { Cow::Borrowed(bytes) };
-        let mut rows = Rows::new(&data, &layout, &window, need.budget.memory - held, need.work);
+        let mut rows = Rows::new(&data, &layout, &window, options.budget.memory - held, options.cancellation);
         let mut out = Out::new(&pixels, &window, factor);
         let (first, last) = (window.top / layout.chunk_height, (window.bottom - 1) / layout.chunk_height);
         for band in first..=last {
             rows.open_band(band)?;
             let top = band * layout.chunk_height;
             for y in top..(top.saturating_add(layout.chunk_height)).min(window.bottom) {
-                need.work.check()?;
+                options.cancellation.check()?;
                 let row = rows.next_row()?;
                 if y >= window.top {
                     out.push(pixels.convert(&row));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Area, Channels, Flaw, MISSING, Work};
+use crate::{Area, Cancellation, Channels, Flaw, MISSING};
 
 /// A field's tag and its values of 32 bits.
 type Entry<'a> = (u16, &'a [u32]);
@@ -48,10 +48,10 @@ fn file(fields: &[Entry<'_>], tiled: bool, chunks: &[Vec<u8>]) -> Vec<u8> {
 
 fn decoded(bytes: &[u8], area: Option<Area>, scale: f64) -> Result<Decoded, Error> {
     let budget = Budget { pixels: 1 << 20, memory: 1 << 22 };
-    let work = Work::unbounded();
-    let header = Tiff.probe(bytes, budget, &Work::unbounded())?;
+    let cancellation = Cancellation::unbounded();
+    let header = Tiff.probe(bytes, budget, &Cancellation::unbounded())?;
     let area = area.unwrap_or(Area::whole(header.width, header.height));
-    let decoded = Tiff.decode(bytes, &Need { area, scale, budget, work: &work })?;
+    let decoded = Tiff.decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation })?;
     assert_eq!(decoded.raster.channels(), header.channels);
     Ok(decoded)
 }
@@ -501,7 +501,7 @@ fn jpeg_of(width: u32, height: u32, channels: Channels, sample: u8) -> Vec<u8> {
     let samples = Samples::U8(vec![sample; (width * height) as usize * channels.count()]);
     let raster = Raster::new(width, height, channels, samples).unwrap();
     let options = EncodeOptions { quality: 100, ..EncodeOptions::DEFAULT };
-    crate::jpeg::Jpeg.encode(&raster, &options, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    crate::jpeg::Jpeg.encode(&raster, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
 }
 
 #[test]
@@ -549,17 +549,18 @@ fn all_chunks_of_a_band_count() {
         ];
         let fields: Vec<_> = fields.iter().map(|(tag, value)| (*tag, std::slice::from_ref(value))).collect();
         let bytes = file(&fields, true, &vec![chunk; TILES]);
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         let outcome = |area: Area, memory: u64| {
             let budget = Budget { pixels: 1 << 20, memory };
-            Tiff.decode(&bytes, &Need { area, scale: 0.01, budget, work: &work }).map(|decoded| decoded.raster.width())
+            Tiff.decode(&bytes, &DecodeOptions { area, scale: 0.01, budget, cancellation: &cancellation })
+                .map(|decoded| decoded.raster.width())
         };
         let whole = Area::whole(width, 16);
         assert!(matches!(outcome(whole, 1 << 20), Err(Error::TooLarge { .. })), "{compression}");
         // A part of it needs less.
         assert_eq!(outcome(Area { width: 64.0, ..whole }, 1 << 20), Ok(2), "{compression}");
         assert_eq!(outcome(whole, 512 << 20), Ok(960), "{compression}");
-        work.cancel();
-        assert!(matches!(outcome(whole, 512 << 20), Err(Error::Stopped(_))), "{compression}");
+        cancellation.cancel();
+        assert!(matches!(outcome(whole, 512 << 20), Err(Error::Cancelled(_))), "{compression}");
     }
 }

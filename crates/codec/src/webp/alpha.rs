@@ -3,14 +3,20 @@
 use image_origin_vp8::lossless;
 
 use super::damaged;
-use crate::{Budget, Error, Work};
+use crate::{Budget, Cancellation, Error};
 
 /// The memory of decoding an alpha plane in bytes per pixel: four of the lossless picture that contains it, and the
 /// plane.
 pub(super) const MEMORY: u64 = 5;
 
 /// Decodes the alpha of a picture of this size.
-pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+pub(super) fn decode(
+    chunk: &[u8],
+    width: u32,
+    height: u32,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Error> {
     let Some((&flags, data)) = chunk.split_first() else { return Err(damaged("the alpha chunk is empty")) };
     let (compression, filter, preprocessing, reserved) = (flags & 3, flags >> 2 & 3, flags >> 4 & 3, flags >> 6);
     if preprocessing > 1 || reserved != 0 {
@@ -19,7 +25,7 @@ pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work
     let count = width as usize * height as usize;
     let mut plane = match compression {
         0 => data.get(..count).ok_or_else(|| damaged("the alpha chunk is too short"))?.to_vec(),
-        1 => decode_lossless(data, width, height, budget, work)?,
+        1 => decode_lossless(data, width, height, budget, cancellation)?,
         _ => return Err(damaged("the alpha is of unknown compression")),
     };
     unfilter(&mut plane, width as usize, filter);
@@ -27,8 +33,14 @@ pub(super) fn decode(chunk: &[u8], width: u32, height: u32, budget: Budget, work
 }
 
 /// Decodes a headerless lossless stream whose green channel is the alpha.
-fn decode_lossless(data: &[u8], width: u32, height: u32, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-    let check = || work.go_on();
+fn decode_lossless(
+    data: &[u8],
+    width: u32,
+    height: u32,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Error> {
+    let check = || cancellation.go_on();
     let options = lossless::DecodeOptions::default().max_bytes(budget.memory).check(&check);
     let picture = lossless::decode_headless(data, (width, height), &options)?;
     if picture.rows < height as usize {
@@ -93,13 +105,13 @@ mod tests {
 
     #[test]
     fn alpha_may_be_stored_as_it_is() {
-        let (work, budget) = (Work::unbounded(), Budget { pixels: 100, memory: 1000 });
-        assert_eq!(decode(&[0, 7, 8, 9, 10, 99], 2, 2, budget, &work), Ok(vec![7, 8, 9, 10]));
-        assert_eq!(decode(&[4, 7, 8, 9, 10], 2, 2, budget, &work), Ok(vec![7, 15, 16, 26]));
+        let (cancellation, budget) = (Cancellation::unbounded(), Budget { pixels: 100, memory: 1000 });
+        assert_eq!(decode(&[0, 7, 8, 9, 10, 99], 2, 2, budget, &cancellation), Ok(vec![7, 8, 9, 10]));
+        assert_eq!(decode(&[4, 7, 8, 9, 10], 2, 2, budget, &cancellation), Ok(vec![7, 15, 16, 26]));
         for broken in
             [&[][..], &[0, 7, 8, 9], &[2, 1, 1, 1, 1], &[0x20, 1, 1, 1, 1], &[0x40, 1, 1, 1, 1], &[1], &[1, 9]]
         {
-            assert!(matches!(decode(broken, 2, 2, budget, &work), Err(Error::Damaged { .. })), "{broken:?}");
+            assert!(matches!(decode(broken, 2, 2, budget, &cancellation), Err(Error::Damaged { .. })), "{broken:?}");
         }
     }
 }

@@ -11,8 +11,8 @@ use super::writer::WebPWriter;
 use super::{WebP, large};
 use crate::buffer::OutputBuffer;
 use crate::{
-    AnimationWriter, Budget, Channels, EncodeOptions, Encoder, Error, Format, PlanarEncoder, Range, Raster, Samples,
-    Stopped, Work, calibrated, check_sides,
+    AnimationWriter, Budget, Cancellation, Cancelled, Channels, EncodeOptions, Encoder, Error, Format, PlanarEncoder,
+    Range, Raster, Samples, calibrated, check_sides,
 };
 
 /// libwebp's method, `0..=6`, which trades time for size; 4 is the default of libwebp and sharp.
@@ -99,8 +99,14 @@ impl Encoder for WebP {
         !options.lossless
     }
 
-    fn encode(&self, raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-        encode(raster, options, budget, work)
+    fn encode(
+        &self,
+        raster: &Raster,
+        options: &EncodeOptions,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<u8>, Error> {
+        encode(raster, options, budget, cancellation)
     }
 
     fn has_animation(&self) -> bool {
@@ -112,9 +118,9 @@ impl Encoder for WebP {
         plays: u32,
         options: &EncodeOptions,
         budget: Budget,
-        work: &'a Work,
+        cancellation: &'a Cancellation,
     ) -> Option<Box<dyn AnimationWriter + 'a>> {
-        Some(Box::new(WebPWriter::new(plays, *options, budget, work)))
+        Some(Box::new(WebPWriter::new(plays, *options, budget, cancellation)))
     }
 
     fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
@@ -133,20 +139,25 @@ impl PlanarEncoder for WebP {
         planes: &[Raster; 3],
         options: &EncodeOptions,
         budget: Budget,
-        work: &Work,
+        cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode_pixels(pixels, &planes[0], options, budget, work)
+        encode_pixels(pixels, &planes[0], options, budget, cancellation)
     }
 }
 
 /// Encodes one picture.
-pub(super) fn encode(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+pub(super) fn encode(
+    raster: &Raster,
+    options: &EncodeOptions,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Error> {
     let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
     let size = [raster.width(), raster.height()];
     if (options.lossless || raster.channels().has_alpha()) && is_for_our_own(raster, options, budget)? {
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
-        return encode_in_rows(raster, options, budget, work);
+        return encode_in_rows(raster, options, budget, cancellation);
     }
     let channels = if raster.channels().has_alpha() { 4 } else { 3 };
     let count = samples.len() / raster.channels().count() * channels;
@@ -164,7 +175,7 @@ pub(super) fn encode(raster: &Raster, options: &EncodeOptions, budget: Budget, w
         _ => samples.into(),
     };
     let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    encode_pixels(pixels, raster, options, budget, work)
+    encode_pixels(pixels, raster, options, budget, cancellation)
 }
 
 /// Whether a picture with alpha, or a lossless one, is too large for libwebp or for the available memory.
@@ -186,20 +197,25 @@ fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> R
 }
 
 /// Encodes a picture with alpha, or a lossless one, with the encoder in this crate; libwebp only encodes lossy colours.
-fn encode_in_rows(raster: &Raster, options: &EncodeOptions, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
+fn encode_in_rows(
+    raster: &Raster,
+    options: &EncodeOptions,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Error> {
     if options.lossless {
-        return large::lossless(raster, budget, work);
+        return large::lossless(raster, budget, cancellation);
     }
-    let alpha = large::alpha(raster, budget, work)?;
+    let alpha = large::alpha(raster, budget, cancellation)?;
     let rest = budget.beside(alpha.as_ref().map_or(0, Vec::capacity) as u64)?;
     let samples = raster.samples().as_bytes();
     let file = if raster.channels() == Channels::La {
         let rest = rest.beside(samples.len() as u64 / 2 * 3)?;
         let mut greys = Vec::with_capacity(samples.len() / 2 * 3);
         greys.extend(samples.as_chunks::<2>().0.iter().flat_map(|&[l, _]| [l; 3]));
-        encode_pixels(Pixels::Rgb(&greys), raster, options, rest, work)?
+        encode_pixels(Pixels::Rgb(&greys), raster, options, rest, cancellation)?
     } else {
-        encode_pixels(Pixels::Rgbx(samples), raster, options, rest, work)?
+        encode_pixels(Pixels::Rgbx(samples), raster, options, rest, cancellation)?
     };
     match alpha {
         Some(alpha) => {
@@ -215,9 +231,9 @@ fn encode_pixels(
     raster: &Raster,
     options: &EncodeOptions,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Vec<u8>, Error> {
-    work.check()?;
+    cancellation.check()?;
     let size @ [width, height] = [raster.width(), raster.height()];
     check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
     let area = u64::from(width) * u64::from(height);
@@ -231,7 +247,7 @@ fn encode_pixels(
         config.partitions = if area * PARTS / PARTS_OF < WHOLE_FILE { 3 } else { 0 };
     }
     let budget = budget.beside(memory(kind, area, &config))?;
-    encode_with_libwebp(pixels, width, height, &config, budget, work)
+    encode_with_libwebp(pixels, width, height, &config, budget, cancellation)
 }
 
 /// Returns libwebp's setting that limits how many bits a macroblock may take for its prediction modes, as a quality
@@ -340,7 +356,7 @@ struct Output<'w> {
     file: OutputBuffer,
     /// Why writing the file failed.
     failure: Option<Error>,
-    work: &'w Work,
+    cancellation: &'w Cancellation,
 }
 
 /// libwebp's picture, whose own buffers are freed on drop.
@@ -370,10 +386,10 @@ pub(super) fn encode_with_libwebp(
     height: u32,
     config: &ffi::WebPConfig,
     budget: Budget,
-    work: &Work,
+    cancellation: &Cancellation,
 ) -> Result<Vec<u8>, Error> {
     assert!(pixels.fill(width as usize, height as usize), "the raster's own invariant");
-    let mut output = Output { file: OutputBuffer::new(budget), failure: None, work };
+    let mut output = Output { file: OutputBuffer::new(budget), failure: None, cancellation };
     let stride = width as c_int;
     let mut picture = Picture(ffi::WebPPicture::new().map_err(|()| BUG)?);
     picture.0.use_argb = config.lossless;
@@ -415,16 +431,16 @@ pub(super) fn encode_with_libwebp(
     match output.failure {
         None if is_done => Ok(output.file.into_bytes()),
         Some(error) => Err(error),
-        None => Err(failure(picture.0.error_code, output.work)),
+        None => Err(failure(picture.0.error_code, output.cancellation)),
     }
 }
 
 /// Converts an error of libwebp.
-fn failure(code: ffi::WebPEncodingError, work: &Work) -> Error {
+fn failure(code: ffi::WebPEncodingError, cancellation: &Cancellation) -> Error {
     use ffi::WebPEncodingError as Code;
     let too_large = |what, allowed| Error::TooLarge { what, needs: allowed + 1, allowed };
     match code {
-        Code::VP8_ENC_ERROR_USER_ABORT if work.check().is_err() => Stopped.into(),
+        Code::VP8_ENC_ERROR_USER_ABORT if cancellation.check().is_err() => Cancelled.into(),
         // RFC 6386, 9.3 and 9.5: lengths of 19 and of 24 bits.
         Code::VP8_ENC_ERROR_PARTITION0_OVERFLOW => {
             too_large("the length of a webp's first partition in bytes", (1 << 19) - 1)
@@ -460,13 +476,13 @@ extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_
     let output = unsafe { (*picture).user_data }.cast::<Output<'_>>();
     // SAFETY: `user_data` points to a live `Output` to which there is no mutable reference.
     let output = unsafe { &*output };
-    output.work.check().is_ok().into()
+    output.cancellation.check().is_ok().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Area, Decoder, Need};
+    use crate::{Area, DecodeOptions, Decoder};
 
     const LOSSLESS: EncodeOptions = EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT };
     const LOSSY: EncodeOptions = EncodeOptions { lossless: false, ..LOSSLESS };
@@ -480,11 +496,11 @@ mod tests {
     fn lossless_is_exact() {
         for channels in [Channels::Rgb, Channels::Rgba] {
             let picture = raster(channels);
-            let work = Work::unbounded();
-            let bytes = WebP.encode(&picture, &LOSSLESS, Budget::UNLIMITED, &work).unwrap();
+            let cancellation = Cancellation::unbounded();
+            let bytes = WebP.encode(&picture, &LOSSLESS, Budget::UNLIMITED, &cancellation).unwrap();
             let budget = Budget { pixels: 10_000, memory: 100_000 };
-            let need = Need { area: Area::whole(40, 30), scale: 1.0, budget, work: &work };
-            let decoded = WebP.decode(&bytes, &need).unwrap().raster;
+            let options = DecodeOptions { area: Area::whole(40, 30), scale: 1.0, budget, cancellation: &cancellation };
+            let decoded = WebP.decode(&bytes, &options).unwrap().raster;
             // libwebp clears the colour of fully transparent pixels.
             let visible = |r: &Raster| match r.samples().as_bytes().as_chunks::<4>() {
                 (pixels, []) if r.channels() == Channels::Rgba => {
@@ -517,25 +533,27 @@ mod tests {
 
     #[test]
     fn grey_is_written_and_a_stop_is_obeyed() {
-        let encode = |channels, budget, work: &Work| WebP.encode(&raster(channels), &LOSSY, budget, work);
+        let encode = |channels, budget, cancellation: &Cancellation| {
+            WebP.encode(&raster(channels), &LOSSY, budget, cancellation)
+        };
         for channels in [Channels::L, Channels::La] {
-            assert!(encode(channels, Budget::UNLIMITED, &Work::unbounded()).unwrap().starts_with(b"RIFF"));
+            assert!(encode(channels, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap().starts_with(b"RIFF"));
         }
-        let stopped = Work::unbounded();
+        let stopped = Cancellation::unbounded();
         stopped.cancel();
-        assert_eq!(encode(Channels::Rgb, Budget::UNLIMITED, &stopped), Err(Stopped.into()));
+        assert_eq!(encode(Channels::Rgb, Budget::UNLIMITED, &stopped), Err(Cancelled.into()));
         let (config, picture) = (ffi::WebPConfig::new().unwrap(), raster(Channels::Rgb));
         let pixels = Pixels::Rgb(picture.samples().as_bytes());
-        let run = |budget, work| encode_with_libwebp(pixels, 40, 30, &config, budget, work);
-        assert_eq!(run(Budget::UNLIMITED, &stopped), Err(Stopped.into()), "the hook was asked");
+        let run = |budget, cancellation| encode_with_libwebp(pixels, 40, 30, &config, budget, cancellation);
+        assert_eq!(run(Budget::UNLIMITED, &stopped), Err(Cancelled.into()), "the hook was asked");
         let tight = Budget { memory: 100, ..Budget::UNLIMITED };
-        assert!(matches!(run(tight, &Work::unbounded()), Err(Error::TooLarge { allowed: 100, .. })));
+        assert!(matches!(run(tight, &Cancellation::unbounded()), Err(Error::TooLarge { allowed: 100, .. })));
     }
 
     #[test]
     fn what_goes_wrong_in_libwebp_is_told_as_it_is() {
         use ffi::WebPEncodingError as Code;
-        let (work, stopped) = (Work::unbounded(), Work::unbounded());
+        let (cancellation, stopped) = (Cancellation::unbounded(), Cancellation::unbounded());
         stopped.cancel();
         for (code, is_too_large) in [
             (Code::VP8_ENC_ERROR_PARTITION0_OVERFLOW, true),
@@ -547,14 +565,14 @@ mod tests {
             (Code::VP8_ENC_ERROR_INVALID_CONFIGURATION, false),
             (Code::VP8_ENC_ERROR_USER_ABORT, false),
         ] {
-            match failure(code, &work) {
+            match failure(code, &cancellation) {
                 Error::TooLarge { needs, allowed, .. } => assert!(is_too_large && needs > allowed, "{code:?}"),
                 error => assert!(!is_too_large && matches!(error, Error::Internal(_)), "{code:?}"),
             }
         }
-        assert_eq!(failure(Code::VP8_ENC_ERROR_USER_ABORT, &stopped), Stopped.into());
+        assert_eq!(failure(Code::VP8_ENC_ERROR_USER_ABORT, &stopped), Cancelled.into());
         let wide = Raster::new(2, 1, Channels::L, Samples::U16(vec![1, 2])).unwrap();
-        let refused = WebP.encode(&wide, &LOSSY, Budget::UNLIMITED, &work);
+        let refused = WebP.encode(&wide, &LOSSY, Budget::UNLIMITED, &cancellation);
         assert!(matches!(refused, Err(Error::Internal(_))), "{refused:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The decoder for animations: each frame is a separate picture, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{Area, Budget, Channels, Error, Flaw, Format, Meter, Need, Raster, Work, over};
+use super::super::{Area, Budget, Cancellation, Channels, DecodeOptions, Error, Flaw, Format, Meter, Raster, over};
 use super::container::{Chunk, Extended, Picture, chunks, chunks_in, is_cut};
 use super::{damaged, lossless, lossy};
 use image_origin_container as container;
@@ -11,15 +11,15 @@ const OVERWRITE: u8 = 0x02;
 const DISPOSE: u8 = 0x01;
 
 /// Reads the animation of a file.
-pub(super) fn animation(bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-    work.check()?;
+pub(super) fn animation(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+    cancellation.check()?;
     let Some(Extended { width, height, .. }) = Extended::find(bytes).filter(|canvas| canvas.is_animated) else {
         return Ok(None);
     };
     let canvas = u64::from(width) * u64::from(height);
     let mut animation = Animation::empty();
     let mut has_plays = false;
-    let meter = Meter::new(bytes.len() as u64, work);
+    let meter = Meter::new(bytes.len() as u64, cancellation);
     for chunk in chunks(bytes) {
         meter.step()?;
         match (&chunk.name, chunk.content) {
@@ -82,13 +82,13 @@ impl<'a> Frame<'a> {
         Some(Self { place, delay: number(12), is_blended: flags & OVERWRITE == 0, disposal, data })
     }
 
-    fn decode(&self, budget: Budget, work: &Work) -> Result<Raster, Error> {
+    fn decode(&self, budget: Budget, cancellation: &Cancellation) -> Result<Raster, Error> {
         let (width, height) = (self.place.width, self.place.height);
         budget.check_pixels(width, height)?;
-        let need = Need { area: Area::whole(width, height), scale: 1.0, budget, work };
+        let options = DecodeOptions { area: Area::whole(width, height), scale: 1.0, budget, cancellation };
         let raster = match Picture::first(chunks_in(self.data), true)? {
-            Some(Picture::Lossy(picture)) => lossy::decode(&picture, &[], &need)?.raster,
-            Some(Picture::Lossless(picture)) => lossless::decode_frame(&picture, &need)?,
+            Some(Picture::Lossy(picture)) => lossy::decode(&picture, &[], &options)?.raster,
+            Some(Picture::Lossless(picture)) => lossless::decode_frame(&picture, &options)?,
             _ => return Err(damaged("a frame has no picture")),
         };
         if (raster.width(), raster.height()) != (width, height) {
@@ -106,18 +106,23 @@ pub(super) struct WebPFrames<'a> {
     is_cut: bool,
     chunks: Box<dyn Iterator<Item = Chunk<'a>> + 'a>,
     budget: Budget,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 }
 
 impl<'a> WebPFrames<'a> {
-    pub(super) fn open(bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Composed<'a, Self>, Error> {
+    pub(super) fn open(
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Composed<'a, Self>, Error> {
         let Some(Extended { width, height, is_animated: true }) = Extended::find(bytes) else {
             return Err(Error::Unsupported("the webp is no animation".to_owned()));
         };
-        let icc = container::icc_profile(bytes, Format::WebP, work)?.map(std::borrow::Cow::into_owned);
+        let icc = container::icc_profile(bytes, Format::WebP, cancellation)?.map(std::borrow::Cow::into_owned);
         let is_cut = is_cut(bytes);
-        let source = |budget| Ok(Self { icc, flaw: None, is_cut, chunks: Box::new(chunks(bytes)), budget, work });
-        Composed::new((width, height), budget, work, source)
+        let source =
+            |budget| Ok(Self { icc, flaw: None, is_cut, chunks: Box::new(chunks(bytes)), budget, cancellation });
+        Composed::new((width, height), budget, cancellation, source)
     }
 }
 
@@ -125,7 +130,7 @@ impl Source for WebPFrames<'_> {
     fn draw_next(&mut self, canvas: &mut Canvas) -> Result<bool, Error> {
         let Some(chunk) = self.chunks.find(|chunk| &chunk.name == b"ANMF") else { return Ok(false) };
         let frame = Frame::read(chunk.content).ok_or_else(|| damaged("a frame is cut short"))?;
-        let raster = frame.decode(self.budget, self.work)?;
+        let raster = frame.decode(self.budget, self.cancellation)?;
         self.flaw = (self.is_cut || chunk.is_cut).then_some(Flaw::CutShort);
         let (place, disposal, stride) = (frame.place, frame.disposal, frame.place.width as usize);
         let samples = raster.samples().as_bytes();

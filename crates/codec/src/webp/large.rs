@@ -10,7 +10,7 @@ use image_origin_container::webp::ALPHA_FLAG;
 use super::container::file_of;
 use super::prefix::{BitWriter, Code};
 use crate::buffer::OutputBuffer;
-use crate::{Budget, Channels, Error, Raster, Work};
+use crate::{Budget, Cancellation, Channels, Error, Raster};
 
 /// The samples of a pixel in symbol order: green, red, blue, alpha.
 type Pixel = [u8; 4];
@@ -49,18 +49,18 @@ enum Part {
 }
 
 /// Encodes a lossless file. The raster must have 8-bit samples.
-pub(super) fn lossless(raster: &Raster, budget: Budget, work: &Work) -> Result<Vec<u8>, Error> {
-    let stream = Encoder::new(raster, Part::Picture, budget)?.stream(work)?;
+pub(super) fn lossless(raster: &Raster, budget: Budget, cancellation: &Cancellation) -> Result<Vec<u8>, Error> {
+    let stream = Encoder::new(raster, Part::Picture, budget)?.stream(cancellation)?;
     budget.check_memory((stream.capacity() + stream.len() + 32) as u64)?;
     Ok(file_of(&[(*b"VP8L", &stream)]))
 }
 
 /// Encodes the content of an ALPH chunk; `None` if all pixels are opaque.
-pub(super) fn alpha(raster: &Raster, budget: Budget, work: &Work) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn alpha(raster: &Raster, budget: Budget, cancellation: &Cancellation) -> Result<Option<Vec<u8>>, Error> {
     if is_opaque(raster) {
         return Ok(None);
     }
-    Encoder::new(raster, Part::Alpha, budget)?.stream(work).map(Some)
+    Encoder::new(raster, Part::Alpha, budget)?.stream(cancellation).map(Some)
 }
 
 /// Combines the VP8 frame from libwebp's file with the content of an ALPH chunk (section 2.7).
@@ -175,9 +175,9 @@ impl<'r> Encoder<'r> {
     }
 
     /// Encodes the stream; for alpha, after the byte with its encoding.
-    fn stream(mut self, work: &Work) -> Result<Vec<u8>, Error> {
+    fn stream(mut self, cancellation: &Cancellation) -> Result<Vec<u8>, Error> {
         let mut counts = Counts { green: [0; GREENS], others: [[0; 256]; 3], distance: [0; DISTANCES] };
-        self.pass(true, work, |_, symbols| {
+        self.pass(true, cancellation, |_, symbols| {
             symbols.for_each(|symbol| counts.add(symbol));
             Ok(())
         })?;
@@ -213,7 +213,7 @@ impl<'r> Encoder<'r> {
         let green = Code::written(&counts.green, &mut bits, out);
         let others = counts.others.each_ref().map(|counts| Code::written(counts, &mut bits, out));
         let distances = Code::written(&counts.distance, &mut bits, out);
-        self.pass(false, work, |output, symbols| {
+        self.pass(false, cancellation, |output, symbols| {
             let width = symbols.row.len();
             output.reserve(width * LONGEST_PIXEL)?;
             let out = output.bytes_mut();
@@ -244,7 +244,7 @@ impl<'r> Encoder<'r> {
     fn pass(
         &mut self,
         choose: bool,
-        work: &Work,
+        cancellation: &Cancellation,
         mut take: impl FnMut(&mut OutputBuffer, Symbols<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (width, side) = (self.width, 1 << SQUARE);
@@ -257,13 +257,13 @@ impl<'r> Encoder<'r> {
             }
             let predictors = &mut self.predictors[top / side * across..][..across];
             if choose {
-                work.check()?;
+                cancellation.check()?;
                 for (i, predictor) in predictors.iter_mut().enumerate() {
                     *predictor = best(&self.rows, width, i * side, height);
                 }
             }
             for y in 0..height {
-                work.check()?;
+                cancellation.check()?;
                 let (above, row) = self.rows[y * width..][..2 * width].split_at(width);
                 let [differences, differences_above] = &mut self.differences;
                 std::mem::swap(differences, differences_above);
@@ -403,7 +403,7 @@ impl Iterator for Symbols<'_> {
 mod tests {
     use super::super::WebP;
     use super::*;
-    use crate::{Area, Decoder as _, EncodeOptions, Encoder as _, Need, Samples};
+    use crate::{Area, DecodeOptions, Decoder as _, EncodeOptions, Encoder as _, Samples};
 
     /// Gradients with noise, areas of one colour, and transparent pixels.
     fn raster(width: u32, height: u32, channels: Channels) -> Raster {
@@ -425,10 +425,12 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8]) -> Raster {
-        let work = Work::unbounded();
-        let header = WebP.probe(bytes, Budget::UNLIMITED, &work).unwrap();
+        let cancellation = Cancellation::unbounded();
+        let header = WebP.probe(bytes, Budget::UNLIMITED, &cancellation).unwrap();
         let area = Area::whole(header.width, header.height);
-        WebP.decode(bytes, &Need { area, scale: 1.0, budget: Budget::UNLIMITED, work: &work }).unwrap().raster
+        WebP.decode(bytes, &DecodeOptions { area, scale: 1.0, budget: Budget::UNLIMITED, cancellation: &cancellation })
+            .unwrap()
+            .raster
     }
 
     /// The pixels with grey as RGB, and without the colours of transparent pixels.
@@ -446,11 +448,11 @@ mod tests {
 
     #[test]
     fn pictures_of_every_size_are_exact() {
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba] {
             for (width, height) in [(1, 1), (2, 1), (1, 40), (31, 33), (32, 32), (65, 70), (5000, 3)] {
                 let picture = raster(width, height, channels);
-                let bytes = lossless(&picture, Budget::UNLIMITED, &work).unwrap();
+                let bytes = lossless(&picture, Budget::UNLIMITED, &cancellation).unwrap();
                 assert!(seen(&decoded(&bytes)) == seen(&picture), "{channels:?} {width}x{height}");
                 let peer = image::load_from_memory_with_format(&bytes, image::ImageFormat::WebP).unwrap().to_rgba8();
                 assert!(*peer.as_raw() == seen(&picture).concat(), "{channels:?} {width}x{height} elsewhere");
@@ -461,14 +463,14 @@ mod tests {
     #[test]
     fn alpha_of_lossy_pictures_is_exact() {
         const LOSSY: EncodeOptions = EncodeOptions::DEFAULT;
-        let work = Work::unbounded();
+        let cancellation = Cancellation::unbounded();
         for (width, height) in [(1, 2), (33, 31), (100, 64)] {
             let picture = raster(width, height, Channels::Rgba);
             let samples = picture.samples().as_bytes();
             let colours = samples.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect();
             let colours = Raster::new(width, height, Channels::Rgb, Samples::U8(colours)).unwrap();
-            let frame = WebP.encode(&colours, &LOSSY, Budget::UNLIMITED, &work).unwrap();
-            let alpha = alpha(&picture, Budget::UNLIMITED, &work).unwrap().unwrap();
+            let frame = WebP.encode(&colours, &LOSSY, Budget::UNLIMITED, &cancellation).unwrap();
+            let alpha = alpha(&picture, Budget::UNLIMITED, &cancellation).unwrap().unwrap();
             let bytes = with_alpha(&frame, &alpha, [width, height], Budget::UNLIMITED).unwrap();
             let of =
                 |raster: &Raster| raster.samples().as_bytes().iter().skip(3).step_by(4).copied().collect::<Vec<_>>();
@@ -476,18 +478,18 @@ mod tests {
             let peer = image::load_from_memory_with_format(&bytes, image::ImageFormat::WebP).unwrap().to_rgba8();
             assert!(peer.pixels().map(|pixel| pixel[3]).eq(of(&picture)), "{width}x{height} elsewhere");
         }
-        assert_eq!(alpha(&raster(9, 9, Channels::Rgb), Budget::UNLIMITED, &work), Ok(None));
+        assert_eq!(alpha(&raster(9, 9, Channels::Rgb), Budget::UNLIMITED, &cancellation), Ok(None));
     }
 
     #[test]
     fn limits_and_a_stop_are_obeyed() {
-        let (picture, work) = (raster(300, 300, Channels::Rgba), Work::unbounded());
-        let with = |memory, work| lossless(&picture, Budget { memory, ..Budget::UNLIMITED }, work);
-        assert!(with(1 << 20, &work).is_ok());
+        let (picture, cancellation) = (raster(300, 300, Channels::Rgba), Cancellation::unbounded());
+        let with = |memory, cancellation| lossless(&picture, Budget { memory, ..Budget::UNLIMITED }, cancellation);
+        assert!(with(1 << 20, &cancellation).is_ok());
         for memory in [10_000, 150_000] {
-            assert!(matches!(with(memory, &work), Err(Error::TooLarge { .. })), "{memory}");
+            assert!(matches!(with(memory, &cancellation), Err(Error::TooLarge { .. })), "{memory}");
         }
-        work.cancel();
-        assert!(matches!(with(1 << 20, &work), Err(Error::Stopped(_))));
+        cancellation.cancel();
+        assert!(matches!(with(1 << 20, &cancellation), Err(Error::Cancelled(_))));
     }
 }

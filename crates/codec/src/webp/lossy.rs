@@ -2,32 +2,33 @@
 
 use std::ops::Range;
 
-use image_origin_vp8::lossy::{self as vp8, DecodeOptions};
+use image_origin_vp8::lossy as vp8;
 
 use super::container::Lossy;
 use super::full::{Full, Rows};
 use super::smaller::Smaller;
 use super::{alpha, damaged};
 use crate::shrink::{self, Shrink};
-use crate::{Area, Channels, Decoded, Error, Flaw, Format, Need, Raster};
+use crate::{Area, Channels, DecodeOptions, Decoded, Error, Flaw, Format, Raster};
 use image_origin_container as container;
 
 /// The factor from which the means of squares hide the effect of the loop filter, see `crates/vp8/NOTES.md`.
 const UNFILTERED_FACTOR: usize = 8;
 
 /// Decodes the required rows, reduced if that suffices.
-pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
-    let factor = factor(need.scale, picture.alpha.is_some());
-    let rows = rows(need.area, picture.height as usize, factor);
+pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
+    let factor = factor(options.scale, picture.alpha.is_some());
+    let rows = rows(options.area, picture.height as usize, factor);
     let raster = match picture.alpha {
-        Some(chunk) => decode_with_alpha(picture, chunk, rows.clone(), factor, need)?,
-        None if factor > 1 => decode_smaller(picture, rows.clone(), factor, need)?,
-        None => decode_full(picture, rows.clone(), need)?,
+        Some(chunk) => decode_with_alpha(picture, chunk, rows.clone(), factor, options)?,
+        None if factor > 1 => decode_smaller(picture, rows.clone(), factor, options)?,
+        None => decode_full(picture, rows.clone(), options)?,
     };
     let Some(raster) = raster else {
         return Err(damaged("no row could be decoded"));
     };
-    let icc = if picture.is_extended { container::icc_profile(bytes, Format::WebP, need.work)? } else { None };
+    let icc =
+        if picture.is_extended { container::icc_profile(bytes, Format::WebP, options.cancellation)? } else { None };
     let square = factor as f64;
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     let area = Area { x: 0.0, y: rows.start as f64, width, height };
@@ -52,12 +53,12 @@ fn rows(area: Area, height: usize, factor: usize) -> Range<usize> {
     start..end
 }
 
-fn decode_full(picture: &Lossy<'_>, rows: Range<usize>, need: &Need<'_>) -> Result<Option<Raster>, Error> {
+fn decode_full(picture: &Lossy<'_>, rows: Range<usize>, options: &DecodeOptions<'_>) -> Result<Option<Raster>, Error> {
     let bytes = u64::from(picture.width) * rows.len() as u64 * 3;
-    need.budget.check_memory(bytes + Full::memory(picture.width) + vp8::memory(picture.width))?;
+    options.budget.check_memory(bytes + Full::memory(picture.width) + vp8::memory(picture.width))?;
     let pixels = Vec::with_capacity(bytes as usize);
     let mut full = Full::new(size(picture), rows.clone(), Rows::Opaque(pixels));
-    vp8::decode(picture.frame, &options(&rows, 1).check(&|| need.work.go_on()), &mut full)?;
+    vp8::decode(picture.frame, &decoder_options(&rows, 1).check(&|| options.cancellation.go_on()), &mut full)?;
     Ok(full.finish())
 }
 
@@ -65,11 +66,11 @@ fn decode_smaller(
     picture: &Lossy<'_>,
     rows: Range<usize>,
     factor: usize,
-    need: &Need<'_>,
+    options: &DecodeOptions<'_>,
 ) -> Result<Option<Raster>, Error> {
-    need.budget.check_memory(Smaller::memory(picture.width, rows.len(), factor) + vp8::memory(picture.width))?;
+    options.budget.check_memory(Smaller::memory(picture.width, rows.len(), factor) + vp8::memory(picture.width))?;
     let mut smaller = Smaller::new(size(picture), rows.clone(), factor);
-    vp8::decode(picture.frame, &options(&rows, factor).check(&|| need.work.go_on()), &mut smaller)?;
+    vp8::decode(picture.frame, &decoder_options(&rows, factor).check(&|| options.cancellation.go_on()), &mut smaller)?;
     Ok(smaller.finish())
 }
 
@@ -78,7 +79,7 @@ fn decode_with_alpha(
     chunk: &[u8],
     rows: Range<usize>,
     factor: usize,
-    need: &Need<'_>,
+    options: &DecodeOptions<'_>,
 ) -> Result<Option<Raster>, Error> {
     let (width, height) = (picture.width, picture.height);
     let pixels = u64::from(width) * u64::from(height);
@@ -86,9 +87,9 @@ fn decode_with_alpha(
         1 => u64::from(width) * rows.len() as u64 * 4,
         _ => Shrink::memory(width, rows.len() as u32, Channels::Rgba, factor) + u64::from(width) * 4,
     };
-    need.budget.check_memory(pixels * alpha::MEMORY)?;
-    need.budget.check_memory(pixels + out + Full::memory(width) + vp8::memory(width))?;
-    let alpha = alpha::decode(chunk, width, height, need.budget, need.work)?;
+    options.budget.check_memory(pixels * alpha::MEMORY)?;
+    options.budget.check_memory(pixels + out + Full::memory(width) + vp8::memory(width))?;
+    let alpha = alpha::decode(chunk, width, height, options.budget, options.cancellation)?;
     let rows_of_pixels = match factor {
         1 => Rows::WithAlpha { alpha, pixels: Vec::with_capacity(out as usize) },
         _ => {
@@ -97,7 +98,7 @@ fn decode_with_alpha(
         }
     };
     let mut full = Full::new(size(picture), rows.clone(), rows_of_pixels);
-    vp8::decode(picture.frame, &options(&rows, factor).check(&|| need.work.go_on()), &mut full)?;
+    vp8::decode(picture.frame, &decoder_options(&rows, factor).check(&|| options.cancellation.go_on()), &mut full)?;
     Ok(full.finish())
 }
 
@@ -106,6 +107,6 @@ fn size(picture: &Lossy<'_>) -> (usize, usize) {
 }
 
 /// The last row is interpolated with chroma from the row below it.
-fn options(rows: &Range<usize>, factor: usize) -> DecodeOptions<'static> {
-    DecodeOptions::default().filtered(factor < UNFILTERED_FACTOR).rows(rows.end + 2)
+fn decoder_options(rows: &Range<usize>, factor: usize) -> vp8::DecodeOptions<'static> {
+    vp8::DecodeOptions::default().filtered(factor < UNFILTERED_FACTOR).rows(rows.end + 2)
 }

@@ -25,7 +25,10 @@ use container::Picture;
 use frames::WebPFrames;
 
 use super::animation::{Animation, Frames};
-use super::{Budget, Channels, Decoded, Decoder, Error, Format, Header, MEMORY, Need, Orientation, Stopped, Work};
+use super::{
+    Budget, Cancellation, Cancelled, Channels, DecodeOptions, Decoded, Decoder, Error, Format, Header, MEMORY,
+    Orientation,
+};
 
 /// The WebP decoder and encoder.
 pub(super) struct WebP;
@@ -35,7 +38,7 @@ impl From<DecodeError> for Error {
         match error {
             DecodeError::Damaged(reason) => damaged(reason),
             DecodeError::TooLarge { needed, limit } => Self::TooLarge { what: MEMORY, needs: needed, allowed: limit },
-            DecodeError::Cancelled => Stopped.into(),
+            DecodeError::Cancelled => Cancelled.into(),
             _ => Self::Internal("the decoders of WebP fail in a way that is not known here"),
         }
     }
@@ -46,29 +49,37 @@ fn damaged(reason: &str) -> Error {
 }
 
 impl Decoder for WebP {
-    fn probe(&self, bytes: &[u8], budget: Budget, work: &Work) -> Result<Header, Error> {
+    fn probe(&self, bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
         let picture = Picture::find(bytes)?;
         let (width, height) = picture.size();
         let channels = if picture.has_alpha() { Channels::Rgba } else { Channels::Rgb };
         budget.check_pixels(width, height)?;
-        let orientation = Orientation::from_exif(image_origin_container::orientation(bytes, Format::WebP, work)?);
+        let orientation =
+            Orientation::from_exif(image_origin_container::orientation(bytes, Format::WebP, cancellation)?);
         Ok(Header { format: Format::WebP, width, height, orientation, channels })
     }
 
-    fn decode(&self, bytes: &[u8], need: &Need<'_>) -> Result<Decoded, Error> {
+    fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
         match Picture::find(bytes)? {
-            Picture::Lossy(picture) => lossy::decode(&picture, bytes, need),
-            Picture::Lossless(picture) => lossless::decode(&picture, bytes, need),
-            Picture::Animation(_) => WebPFrames::open(bytes, need.budget, need.work)?.into_first(Format::WebP),
+            Picture::Lossy(picture) => lossy::decode(&picture, bytes, options),
+            Picture::Lossless(picture) => lossless::decode(&picture, bytes, options),
+            Picture::Animation(_) => {
+                WebPFrames::open(bytes, options.budget, options.cancellation)?.into_first(Format::WebP)
+            }
         }
     }
 
-    fn animation(&self, bytes: &[u8], work: &Work) -> Result<Option<Animation>, Error> {
-        frames::animation(bytes, work)
+    fn animation(&self, bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Animation>, Error> {
+        frames::animation(bytes, cancellation)
     }
 
-    fn frames<'a>(&self, bytes: &'a [u8], budget: Budget, work: &'a Work) -> Result<Box<dyn Frames + 'a>, Error> {
-        Ok(Box::new(WebPFrames::open(bytes, budget, work)?))
+    fn frames<'a>(
+        &self,
+        bytes: &'a [u8],
+        budget: Budget,
+        cancellation: &'a Cancellation,
+    ) -> Result<Box<dyn Frames + 'a>, Error> {
+        Ok(Box::new(WebPFrames::open(bytes, budget, cancellation)?))
     }
 }
 

@@ -4,7 +4,10 @@ use libwebp_sys::WebPConfig;
 
 use super::encode::{Pixels, encode_with_libwebp};
 use super::{WebP, container};
-use crate::{Area, Budget, Channels, Decoded, Decoder, EncodeOptions, Encoder, Error, Need, Raster, Samples, Work};
+use crate::{
+    Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error, Raster,
+    Samples,
+};
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 16 << 20 };
 
@@ -30,13 +33,14 @@ fn encoded(width: usize, height: usize, channels: usize, change: impl Fn(&mut We
     let pixels = pixels(width, height, channels);
     let (width, height) = (width as u32, height as u32);
     let pixels = if channels == 4 { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    encode_with_libwebp(pixels, width, height, &config, Budget::UNLIMITED, &Work::unbounded()).unwrap()
+    encode_with_libwebp(pixels, width, height, &config, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
 }
 
 fn decoded_at(bytes: &[u8], scale: f64, area: Option<Area>) -> Result<Decoded, Error> {
-    let header = WebP.probe(bytes, BUDGET, &Work::unbounded())?;
+    let header = WebP.probe(bytes, BUDGET, &Cancellation::unbounded())?;
     let area = area.unwrap_or(Area::whole(header.width, header.height));
-    let decoded = WebP.decode(bytes, &Need { area, scale, budget: BUDGET, work: &Work::unbounded() })?;
+    let decoded =
+        WebP.decode(bytes, &DecodeOptions { area, scale, budget: BUDGET, cancellation: &Cancellation::unbounded() })?;
     assert_eq!(decoded.raster.channels(), header.channels);
     Ok(decoded)
 }
@@ -191,25 +195,30 @@ fn damage_is_survived() {
 #[test]
 fn limits_hold() {
     let bytes = encoded(300, 200, 3, |_| ());
-    let work = Work::unbounded();
+    let cancellation = Cancellation::unbounded();
     let budget = |memory| Budget { memory, ..BUDGET };
-    let need = |scale, memory| Need { area: Area::whole(300, 200), scale, budget: budget(memory), work: &work };
-    assert!(WebP.decode(&bytes, &need(1.0, 220_000)).is_ok());
-    assert!(matches!(WebP.decode(&bytes, &need(1.0, 180_000)), Err(Error::TooLarge { .. })));
-    assert!(WebP.decode(&bytes, &need(0.1, 40_000)).is_ok(), "smaller pictures need little");
+    let options = |scale, memory| DecodeOptions {
+        area: Area::whole(300, 200),
+        scale,
+        budget: budget(memory),
+        cancellation: &cancellation,
+    };
+    assert!(WebP.decode(&bytes, &options(1.0, 220_000)).is_ok());
+    assert!(matches!(WebP.decode(&bytes, &options(1.0, 180_000)), Err(Error::TooLarge { .. })));
+    assert!(WebP.decode(&bytes, &options(0.1, 40_000)).is_ok(), "smaller pictures need little");
     let small = Budget { pixels: 59_999, ..BUDGET };
-    assert!(matches!(WebP.probe(&bytes, small, &Work::unbounded()), Err(Error::TooLarge { .. })));
-    work.cancel();
-    assert!(matches!(WebP.decode(&bytes, &need(1.0, 1 << 20)), Err(Error::Stopped(_))));
+    assert!(matches!(WebP.probe(&bytes, small, &Cancellation::unbounded()), Err(Error::TooLarge { .. })));
+    cancellation.cancel();
+    assert!(matches!(WebP.decode(&bytes, &options(1.0, 1 << 20)), Err(Error::Cancelled(_))));
 }
 
 #[test]
 fn a_frame_must_be_of_the_announced_size() {
     let mut bytes = encoded(40, 30, 4, |_| ());
-    assert_eq!(WebP.probe(&bytes, BUDGET, &Work::unbounded()).unwrap().channels, Channels::Rgba);
+    assert_eq!(WebP.probe(&bytes, BUDGET, &Cancellation::unbounded()).unwrap().channels, Channels::Rgba);
     assert_eq!(bytes[12..16], *b"VP8X");
     bytes[24] += 1;
-    assert!(matches!(WebP.probe(&bytes, BUDGET, &Work::unbounded()), Err(Error::Damaged { .. })));
+    assert!(matches!(WebP.probe(&bytes, BUDGET, &Cancellation::unbounded()), Err(Error::Damaged { .. })));
 }
 
 /// Pictures in which a square wanders over a ramp, transparent in every third.
@@ -225,19 +234,19 @@ fn wandering() -> Vec<Raster> {
 
 #[test]
 fn animations_survive() {
-    let (work, budget) = (Work::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
+    let (cancellation, budget) = (Cancellation::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
     let mut pictures = wandering();
     pictures.push(pictures[7].clone());
     for (lossless, plays) in [(true, 0), (false, 3)] {
         let options = EncodeOptions { quality: 90, lossless, ..EncodeOptions::DEFAULT };
-        let mut writer = WebP.animate(plays, &options, Budget::UNLIMITED, &work).unwrap();
+        let mut writer = WebP.animate(plays, &options, Budget::UNLIMITED, &cancellation).unwrap();
         pictures.iter().zip(0..).for_each(|(picture, i)| writer.push(picture, i * 7).unwrap());
         let bytes = writer.finish().unwrap();
-        let header = WebP.probe(&bytes, budget, &Work::unbounded()).unwrap();
+        let header = WebP.probe(&bytes, budget, &Cancellation::unbounded()).unwrap();
         assert_eq!((header.width, header.height), (33, 12));
-        let animation = WebP.animation(&bytes, &work).unwrap().unwrap();
+        let animation = WebP.animation(&bytes, &cancellation).unwrap().unwrap();
         assert_eq!((animation.plays, animation.delays), (plays, (0..9).map(|i| i * 7).collect()));
-        let mut frames = WebP.frames(&bytes, budget, &work).unwrap();
+        let mut frames = WebP.frames(&bytes, budget, &cancellation).unwrap();
         for (place, picture) in pictures.iter().enumerate() {
             let shown = frames.next_frame().unwrap().unwrap();
             let pairs = shown
@@ -259,13 +268,13 @@ fn animations_survive() {
 
 #[test]
 fn damage_ends_an_animation_but_not_before_its_first_frame() {
-    let (work, budget) = (Work::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
+    let (cancellation, budget) = (Cancellation::unbounded(), Budget { pixels: 10_000, memory: 1_000_000 });
     let options = EncodeOptions { quality: 90, lossless: true, ..EncodeOptions::DEFAULT };
-    let mut writer = WebP.animate(0, &options, Budget::UNLIMITED, &work).unwrap();
+    let mut writer = WebP.animate(0, &options, Budget::UNLIMITED, &cancellation).unwrap();
     wandering().iter().for_each(|picture| writer.push(picture, 10).unwrap());
     let bytes = writer.finish().unwrap();
     let shown = |bytes: &[u8]| -> Result<usize, Error> {
-        let mut frames = WebP.frames(bytes, budget, &work)?;
+        let mut frames = WebP.frames(bytes, budget, &cancellation)?;
         let mut count = 0;
         while frames.next_frame()?.is_some() {
             count += 1;
@@ -280,5 +289,5 @@ fn damage_ends_an_animation_but_not_before_its_first_frame() {
     lying[12 + 18 + 14 + 8 + 6] += 1;
     assert!(matches!(shown(&lying), Err(Error::Damaged { .. })));
     let small = Budget { memory: 33 * 12 * 4 - 1, ..budget };
-    assert!(matches!(WebP.frames(&bytes, small, &work).err(), Some(Error::TooLarge { .. })));
+    assert!(matches!(WebP.frames(&bytes, small, &cancellation).err(), Some(Error::TooLarge { .. })));
 }

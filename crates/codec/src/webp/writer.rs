@@ -5,7 +5,7 @@ use image_origin_container::webp::{ALPHA_FLAG, ANIMATION_FLAG};
 
 use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::buffer::OutputBuffer;
-use super::super::{Budget, Channels, EncodeOptions, Error, Raster, Samples, Work};
+use super::super::{Budget, Cancellation, Channels, EncodeOptions, Error, Raster, Samples};
 use super::container::{chunk, chunks, file_of};
 use super::encode;
 
@@ -35,12 +35,12 @@ pub(super) struct WebPWriter<'a> {
     frames: OutputBuffer,
     has_alpha: bool,
     budget: Budget,
-    work: &'a Work,
+    cancellation: &'a Cancellation,
 }
 
 impl<'a> WebPWriter<'a> {
-    pub(super) fn new(plays: u32, options: EncodeOptions, budget: Budget, work: &'a Work) -> Self {
-        Self { plays, options, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, work }
+    pub(super) fn new(plays: u32, options: EncodeOptions, budget: Budget, cancellation: &'a Cancellation) -> Self {
+        Self { plays, options, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, cancellation }
     }
 
     /// Writes a frame. `budget` is for memory besides the file so far.
@@ -48,7 +48,7 @@ impl<'a> WebPWriter<'a> {
         // For a single pixel, the lossless form is shorter.
         let lossless = self.options.lossless || rect.width * rect.height == 1;
         let beside = budget.beside(self.frames.capacity() as u64)?;
-        let file = encode::encode(picture, &EncodeOptions { lossless, ..self.options }, beside, self.work)?;
+        let file = encode::encode(picture, &EncodeOptions { lossless, ..self.options }, beside, self.cancellation)?;
         let parts = || chunks(&file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L"));
         let length = FRAME_HEADER + parts().map(|part| 8 + part.content.len().next_multiple_of(2)).sum::<usize>();
         self.frames.set_budget(budget.beside(file.capacity() as u64)?);

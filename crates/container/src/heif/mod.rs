@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::input::{Input, from_memory};
 use crate::isobmff::{BoxAt, Fields, boxes, children};
-use crate::{Error, Exhausted, Meter, Work};
+use crate::{Cancellation, Error, Exhausted, Meter};
 
 pub use locations::{Location, Locations};
 pub use picture::{CleanAperture, Coded, Nclx, Picture};
@@ -90,10 +90,10 @@ pub struct Meta {
 /// the first frame of a sequence without one.
 ///
 /// # Errors
-/// [`Error::Damaged`] if something is missing; [`Error::Exhausted`] if `work` is cancelled, or reading exceeds the
+/// [`Error::Damaged`] if something is missing; [`Error::Exhausted`] if `cancellation` is cancelled, or reading exceeds the
 /// budget that follows from the length of the file.
-pub fn picture<'a>(file: &'a [u8], kind: [u8; 4], work: &Work) -> Result<Picture<'a>, Error> {
-    let meter = Meter::new(file.len() as u64, work);
+pub fn picture<'a>(file: &'a [u8], kind: [u8; 4], cancellation: &Cancellation) -> Result<Picture<'a>, Error> {
+    let meter = Meter::new(file.len() as u64, cancellation);
     let meta = from_memory(Input::new(Cursor::new(file), &meter).and_then(|mut input| meta(&mut input)))?.flatten();
     if meta.as_ref().is_none_or(|meta| meta.primary.is_none())
         && let Some(frame) = first_frame(file, kind, &meter)?

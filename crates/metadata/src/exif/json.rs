@@ -104,7 +104,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
     use image_origin_container::tiff;
     use serde_json::json;
 
@@ -117,8 +117,8 @@ mod tests {
     }
 
     fn told_from(start: u64, block: &[u8], warnings: &mut Vec<String>) -> ExifGroups {
-        let work = Work::unbounded();
-        read(&ExifBlock::read(block).unwrap(), start, warnings, &Meter::new(block.len() as u64, &work)).unwrap()
+        let cancellation = Cancellation::unbounded();
+        read(&ExifBlock::read(block).unwrap(), start, warnings, &Meter::new(block.len() as u64, &cancellation)).unwrap()
     }
 
     fn groups(image: &[tiff::Field<'_>], photo: &[tiff::Field<'_>]) -> Value {

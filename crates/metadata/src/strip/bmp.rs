@@ -117,11 +117,11 @@ mod tests {
 
     use crate as metadata;
     use crate::Keep;
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
 
     fn stripped(file: &[u8]) -> Result<Vec<u8>, metadata::Error> {
         let mut out = Vec::new();
-        metadata::strip(&mut Cursor::new(file), Keep::None, &Work::unbounded())?
+        metadata::strip(&mut Cursor::new(file), Keep::None, &Cancellation::unbounded())?
             .write_to(Cursor::new(file), &mut out)?;
         Ok(out)
     }

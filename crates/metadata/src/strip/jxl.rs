@@ -47,7 +47,7 @@ mod tests {
     use std::io::Cursor;
 
     use crate::{Keep, report, strip};
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
     use image_origin_container::isobmff::write_box;
 
     #[test]
@@ -58,15 +58,15 @@ mod tests {
         let xmp = write_box(*b"xml ", b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>");
         let file = [&signature, &exif, &picture[0], &xmp, &write_box(*b"jbrd", b"a JPEG's segments"), &picture[1]];
         let file = file.map(Vec::as_slice).concat();
-        assert_eq!(report(&file, None, &Work::unbounded()).unwrap().exif.image["Artist"], "me");
+        assert_eq!(report(&file, None, &Cancellation::unbounded()).unwrap().exif.image["Artist"], "me");
         let mut out = Vec::new();
-        strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())
+        strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded())
             .unwrap()
             .write_to(Cursor::new(&file), &mut out)
             .unwrap();
         assert_eq!(out, [signature.clone(), picture.concat()].concat());
-        assert!(strip(&mut Cursor::new(&[signature, exif].concat()), Keep::None, &Work::unbounded()).is_err());
+        assert!(strip(&mut Cursor::new(&[signature, exif].concat()), Keep::None, &Cancellation::unbounded()).is_err());
         let bare = b"\xff\x0a and what follows";
-        assert!(strip(&mut Cursor::new(bare), Keep::None, &Work::unbounded()).unwrap().is_identity());
+        assert!(strip(&mut Cursor::new(bare), Keep::None, &Cancellation::unbounded()).unwrap().is_identity());
     }
 }

@@ -28,7 +28,7 @@ use std::io::{Read, Seek, SeekFrom};
 use super::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::parts::Want;
-use image_origin_container::{Format, Meter, SNIFF_LEN, Work, sniff};
+use image_origin_container::{Cancellation, Format, Meter, SNIFF_LEN, sniff};
 
 /// Which metadata is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,17 +56,21 @@ impl Keep {
 /// Headers are read through a small window and pixels are skipped, so memory does not grow with the file.
 ///
 /// # Errors
-/// Any [`Error`]; `work` is checked throughout.
-pub fn strip(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<Rewrite, Error> {
-    strip_with_format(source, keep, work).map(|(_, rewrite)| rewrite)
+/// Any [`Error`]; `cancellation` is checked throughout.
+pub fn strip(source: &mut (impl Read + Seek), keep: Keep, cancellation: &Cancellation) -> Result<Rewrite, Error> {
+    strip_with_format(source, keep, cancellation).map(|(_, rewrite)| rewrite)
 }
 
 /// Like [`strip`], and also returns the detected format of `source`.
 ///
 /// # Errors
 /// The errors of [`strip`].
-pub fn strip_with_format(source: &mut (impl Read + Seek), keep: Keep, work: &Work) -> Result<(Format, Rewrite), Error> {
-    let meter = Meter::new(source.seek(SeekFrom::End(0))?, work);
+pub fn strip_with_format(
+    source: &mut (impl Read + Seek),
+    keep: Keep,
+    cancellation: &Cancellation,
+) -> Result<(Format, Rewrite), Error> {
+    let meter = Meter::new(source.seek(SeekFrom::End(0))?, cancellation);
     let mut input = Input::new(source, &meter)?;
     let format = sniff(input.peek(0, SNIFF_LEN)?).ok_or(Error::Unrecognised)?;
     if keep == Keep::All {

@@ -180,12 +180,12 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use image_origin_container::{Meter, Work};
+    use image_origin_container::{Cancellation, Meter};
 
     fn stripped(file: &[u8]) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
-        let work = Work::unbounded();
-        let meter = Meter::new(file.len() as u64, &work);
+        let cancellation = Cancellation::unbounded();
+        let meter = Meter::new(file.len() as u64, &cancellation);
         strip(&mut Input::new(Cursor::new(file), &meter)?)?.write_to(Cursor::new(file), &mut out)?;
         Ok(out)
     }

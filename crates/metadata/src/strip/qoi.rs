@@ -52,7 +52,7 @@ mod tests {
     use std::io::Cursor;
 
     use crate::{Keep, strip};
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
 
     #[test]
     fn what_follows_the_end_marker_goes() {
@@ -63,12 +63,12 @@ mod tests {
         for secret in [b"".as_slice(), b"secret"] {
             let long = [&file, secret].concat();
             let mut out = Vec::new();
-            let plan = strip(&mut Cursor::new(&long), Keep::None, &Work::unbounded()).unwrap();
+            let plan = strip(&mut Cursor::new(&long), Keep::None, &Cancellation::unbounded()).unwrap();
             plan.write_to(Cursor::new(&long), &mut out).unwrap();
             assert_eq!(out, file);
         }
         for end in 14..file.len() {
-            let plan = strip(&mut Cursor::new(&file[..end]), Keep::None, &Work::unbounded()).unwrap();
+            let plan = strip(&mut Cursor::new(&file[..end]), Keep::None, &Cancellation::unbounded()).unwrap();
             assert!(plan.is_identity(), "what is cut off stays as it is");
         }
     }

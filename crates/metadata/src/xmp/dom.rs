@@ -232,11 +232,11 @@ impl Builder<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
 
     fn parse(text: &str) -> (Vec<Element>, Option<String>) {
-        let work = Work::unbounded();
-        Parser::new(&Meter::new(1 << 20, &work)).parse(text).unwrap()
+        let cancellation = Cancellation::unbounded();
+        Parser::new(&Meter::new(1 << 20, &cancellation)).parse(text).unwrap()
     }
 
     #[test]

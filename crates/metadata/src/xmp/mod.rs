@@ -140,7 +140,7 @@ fn decode(packet: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_origin_container::Work;
+    use image_origin_container::Cancellation;
     use serde_json::json;
 
     const PACKET: &str = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -153,8 +153,8 @@ mod tests {
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"#;
 
     fn json_of(packet: &[u8]) -> Value {
-        let work = Work::unbounded();
-        let xmp = Xmp::new(&[packet.to_vec()], &Meter::new(packet.len() as u64, &work)).unwrap();
+        let cancellation = Cancellation::unbounded();
+        let xmp = Xmp::new(&[packet.to_vec()], &Meter::new(packet.len() as u64, &cancellation)).unwrap();
         assert_eq!(xmp.warnings, Vec::<String>::new());
         Value::Object(xmp.to_json())
     }
@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn selected_properties_are_written_and_read_back() {
-        let work = Work::unbounded();
-        let meter = Meter::new(1 << 20, &work);
+        let cancellation = Cancellation::unbounded();
+        let meter = Meter::new(1 << 20, &cancellation);
         let xmp = Xmp::new(&[PACKET.as_bytes().to_vec()], &meter).unwrap();
         let rights = xmp.select(Selection::Rights).unwrap();
         assert_eq!(json_of(&rights), json!({ "dc:rights": { "x-default": "(c) A & B" } }));

@@ -7,7 +7,7 @@ use image_origin_vp8::lossless::{DecodeOptions, Header, Picture, decode};
 
 use super::super::container::{Picture as Found, file_of};
 use super::super::encode::{Pixels, encode_with_libwebp};
-use crate::{Budget, Work};
+use crate::{Budget, Cancellation};
 
 type Pixel = [u8; 4];
 
@@ -17,9 +17,15 @@ fn stream_of(pixels: &[Pixel], width: u32, effort: i32) -> Vec<u8> {
     (config.lossless, config.exact) = (1, 1);
     (config.method, config.quality) = (effort.min(6), if effort > 6 { 100.0 } else { 70.0 });
     let (height, samples) = (pixels.len() as u32 / width, pixels.concat());
-    let file =
-        encode_with_libwebp(Pixels::Rgba(&samples), width, height, &config, Budget::UNLIMITED, &Work::unbounded())
-            .unwrap();
+    let file = encode_with_libwebp(
+        Pixels::Rgba(&samples),
+        width,
+        height,
+        &config,
+        Budget::UNLIMITED,
+        &Cancellation::unbounded(),
+    )
+    .unwrap();
     let Ok(Found::Lossless(found)) = Found::find(&file) else { panic!("a lossless picture") };
     found.stream.to_vec()
 }

@@ -1,18 +1,18 @@
-//! The right to go on working: a deadline, and whether anybody still waits.
+//! Cancellation of a request: by its deadline, or because nobody waits for the result any more.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// The work was given up before it was done.
+/// The request was cancelled before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the deadline for this picture has passed")]
-pub struct Stopped;
+pub struct Cancelled;
 
-/// Asked between pieces of work, each of a few milliseconds at most, whether to go on.
+/// A cancellation token with a deadline. Loops check it every few milliseconds.
 #[derive(Debug, Clone, Default)]
-pub struct Work {
+pub struct Cancellation {
     deadline: Option<Instant>,
     shared: Arc<Shared>,
 }
@@ -33,44 +33,44 @@ pub struct Spent {
     pub memory: u64,
 }
 
-impl Work {
-    /// Work that must end by `deadline`.
+impl Cancellation {
+    /// A token that is cancelled at `deadline`.
     pub fn until(deadline: Instant) -> Self {
         Self { deadline: Some(deadline), shared: Arc::default() }
     }
 
-    /// Work without a deadline.
+    /// A token without a deadline.
     pub fn unbounded() -> Self {
         Self::default()
     }
 
-    /// Tells the worker that nobody waits for the result any more.
+    /// Cancels the request for all clones of this token.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// What has been spent on it.
+    /// What reading the structure of files has cost this request so far.
     pub fn spent(&self) -> Spent {
         let Shared { steps, memory, .. } = &*self.shared;
         Spent { steps: steps.load(Ordering::Relaxed), memory: memory.load(Ordering::Relaxed) }
     }
 
-    /// Adds to what has been spent on it.
+    /// Adds to what [`Self::spent`] returns.
     pub(crate) fn add(&self, Spent { steps, memory }: Spent) {
         self.shared.steps.fetch_add(steps, Ordering::Relaxed);
         self.shared.memory.fetch_add(memory, Ordering::Relaxed);
     }
 
-    /// Whether to go on.
+    /// Checks whether the request is cancelled.
     ///
     /// # Errors
-    /// [`Stopped`] once the deadline has passed or the work was cancelled.
-    pub fn check(&self) -> Result<(), Stopped> {
+    /// [`Cancelled`] once the deadline has passed or [`Self::cancel`] was called.
+    pub fn check(&self) -> Result<(), Cancelled> {
         let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if late || self.shared.cancelled.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+        if late || self.shared.cancelled.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
     }
 
-    /// [`Work::check`] as the codecs in crates of their own ask it.
+    /// [`Cancellation::check`] as the codecs in crates of their own ask it.
     pub fn go_on(&self) -> ControlFlow<()> {
         if self.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn stops_when_late_or_cancelled() {
-        assert_eq!(Work::unbounded().check(), Ok(()));
-        assert_eq!(Work::until(Instant::now()).check(), Err(Stopped));
-        let work = Work::unbounded();
-        work.clone().cancel();
-        assert_eq!(work.check(), Err(Stopped));
+        assert_eq!(Cancellation::unbounded().check(), Ok(()));
+        assert_eq!(Cancellation::until(Instant::now()).check(), Err(Cancelled));
+        let cancellation = Cancellation::unbounded();
+        cancellation.clone().cancel();
+        assert_eq!(cancellation.check(), Err(Cancelled));
     }
 }
