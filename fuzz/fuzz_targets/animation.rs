@@ -4,6 +4,7 @@
 #![no_main]
 
 use image_origin_codec::{Budget, Cancellation, decoder_for};
+use image_origin_query::Transform;
 use image_origin_transform::{Limits, Render};
 use libfuzzer_sys::fuzz_target;
 
@@ -58,8 +59,12 @@ fn read(bytes: &[u8]) {
         }
     }
     for query in ["format=gif&w=9", "format=webp&lossless&w=20&h=8&fit=cover&gravity=entropy"] {
-        let query = query.parse().expect("a query");
-        let Ok(rendered) = Render::new(bytes).transform(query.clone()).limits(LIMITS).cancellation(cancellation.clone()).run() else { continue };
+        let query: Transform = query.parse().expect("a query");
+        let Ok(rendered) =
+            Render::new(bytes).transform(query.clone()).limits(LIMITS).cancellation(cancellation.clone()).run()
+        else {
+            continue;
+        };
         let own = decoder_for(&rendered.bytes).expect("our own file");
         match own.animation(&rendered.bytes, &cancellation).expect("our own file") {
             Some(own) => assert_eq!((own.frames(), own.plays.min(65_535)), (shown, animation.plays.min(65_535))),

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_av1::{Colour, SpeedSettings, EncodeError, EncodeOptions, Picture, Planes, encode};
+use image_origin_av1::{Colour, EncodeError, EncodeOptions, Picture, Planes, SpeedSettings, encode};
 use libfuzzer_sys::fuzz_target;
 
 /// More than any picture of these sides needs, and less than some do.

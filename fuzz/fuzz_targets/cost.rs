@@ -106,7 +106,9 @@ fuzz_target!(|data: &[u8]| {
         ("carry rights", &|cancellation| _ = metadata::carry(&file, Keep::Copyright, cancellation)),
         ("carry all", &|cancellation| _ = metadata::carry(&file, Keep::All, cancellation)),
         ("strip", &|cancellation| _ = metadata::strip(&mut Cursor::new(&file), Keep::None, cancellation)),
-        ("strip to rights", &|cancellation| _ = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, cancellation)),
+        ("strip to rights", &|cancellation| {
+            _ = metadata::strip(&mut Cursor::new(&file), Keep::Copyright, cancellation)
+        }),
         ("probe", &|cancellation| _ = decoder_for(&file).map(|decoder| decoder.probe(&file, BUDGET, cancellation))),
         ("animation", &|cancellation| _ = decoder_for(&file).map(|decoder| decoder.animation(&file, cancellation))),
     ];

@@ -2,8 +2,8 @@
 //! another file leaves that a file of its format, and upright.
 #![no_main]
 
-use image_origin_codec::{Format, sniff};
 use image_origin_codec::Cancellation;
+use image_origin_codec::{Format, sniff};
 use image_origin_container as container;
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_transform as transform;

@@ -4,8 +4,8 @@
 
 use std::io::Cursor;
 
-use image_origin_codec::{Format, sniff};
 use image_origin_codec::Cancellation;
+use image_origin_codec::{Format, sniff};
 use image_origin_container as container;
 use image_origin_metadata::{self as metadata, Keep, Rewrite};
 use image_origin_transform as transform;
@@ -29,10 +29,14 @@ fuzz_target!(|data: &[u8]| {
         if keep != Keep::None {
             continue;
         }
-        let again = metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded()).expect("what was stripped can be stripped");
+        let again = metadata::strip(&mut Cursor::new(&out), keep, &Cancellation::unbounded())
+            .expect("what was stripped can be stripped");
         assert!(again.is_identity(), "stripping once was not enough");
         let format = sniff(data).expect("a stripped file has a format");
-        assert_eq!(container::orientation(&out, format, &Cancellation::unbounded()).unwrap(), container::orientation(data, format, &Cancellation::unbounded()).unwrap());
+        assert_eq!(
+            container::orientation(&out, format, &Cancellation::unbounded()).unwrap(),
+            container::orientation(data, format, &Cancellation::unbounded()).unwrap()
+        );
         let report = transform::report(&out, &Cancellation::unbounded()).expect("a stripped file has a format");
         assert!(report.iptc.is_empty());
         // The fields of a TIFF file describe its pixels too.

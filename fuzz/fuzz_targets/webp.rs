@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_codec::{Area, Budget, Error, Format, DecodeOptions, Cancellation, decoder};
+use image_origin_codec::{Area, Budget, Cancellation, DecodeOptions, Error, Format, decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
@@ -17,7 +17,9 @@ fuzz_target!(|bytes: &[u8]| {
     // As the frame of a file that is well-formed, since mutation seldom keeps lengths right.
     if bytes.get(3..6) == Some(&[0x9d, 0x01, 0x2a]) {
         read(&file(&[(b"VP8 ", bytes)]));
-        if let (Some(&[w0, w1, h0, h1]), Some((&length, _))) = (bytes.get(6..).and_then(<[u8]>::first_chunk), bytes.split_last()) {
+        if let (Some(&[w0, w1, h0, h1]), Some((&length, _))) =
+            (bytes.get(6..).and_then(<[u8]>::first_chunk), bytes.split_last())
+        {
             let side = |low, high| (u16::from_le_bytes([low, high]) & 0x3fff).wrapping_sub(1).to_le_bytes();
             let (width, height) = (side(w0, w1), side(h0, h1));
             let canvas = [0x10, 0, 0, 0, width[0], width[1], 0, height[0], height[1], 0];
@@ -47,7 +49,8 @@ fn read(bytes: &[u8]) {
     let whole = Area::whole(header.width, header.height);
     let mut verdict = None;
     for scale in [1.0, 0.3, 0.25, 0.1, 0.03] {
-        let result = decoder.decode(bytes, &DecodeOptions { area: whole, scale, budget: BUDGET, cancellation: &cancellation });
+        let result =
+            decoder.decode(bytes, &DecodeOptions { area: whole, scale, budget: BUDGET, cancellation: &cancellation });
         if let Ok(decoded) = &result {
             assert_eq!(decoded.raster.channels(), header.channels);
             assert!(decoded.area.width >= whole.width && decoded.area.height >= whole.height);
@@ -62,7 +65,9 @@ fn read(bytes: &[u8]) {
         let y = f64::from(y) / 256.0 * whole.height;
         let area = Area { y, height: (whole.height - y) * f64::from(height.max(1)) / 255.0, ..whole };
         let scale = f64::from(scale.max(1)) / 255.0;
-        if let Ok(part) = decoder.decode(bytes, &DecodeOptions { area, scale, budget: BUDGET, cancellation: &cancellation }) {
+        if let Ok(part) =
+            decoder.decode(bytes, &DecodeOptions { area, scale, budget: BUDGET, cancellation: &cancellation })
+        {
             assert!(part.area.y <= area.y && part.area.y + part.area.height >= area.y + area.height - 1e-6);
         }
     }
