@@ -45,6 +45,8 @@ pub(crate) struct Https {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Read where key-value stores are written, which is the feature `cdn`.
+    #[cfg_attr(not(feature = "cdn"), allow(dead_code, reason = "no other answer's headers are of interest"))]
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: Bytes,
 }

@@ -16,8 +16,10 @@ mod signed_url;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "functions")]
 pub(crate) use jwk::Algorithm;
 pub(crate) use keys::AuthKeys;
+#[cfg(feature = "functions")]
 pub(crate) use signed_url::LABEL as SIGNED_URL_LABEL;
 pub use signed_url::{SignUrlError, SignedUrlError, sign_url, verify_url};
 
