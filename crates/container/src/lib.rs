@@ -8,13 +8,13 @@
 //!
 //! ```
 //! use std::io::Cursor;
-//! use image_origin_container::{Input, Meter, Work, jpeg};
+//! use image_origin_container::{Cancellation, Input, Meter, jpeg};
 //!
 //! // A JPEG with nothing but a comment and an empty scan.
 //! let file = b"\xff\xd8\xff\xfe\x00\x07hello\xff\xda\x00\x02\xff\xd9";
 //! # #[allow(clippy::disallowed_methods)]
-//! let work = Work::unbounded();
-//! let meter = Meter::new(file.len() as u64, &work);
+//! let cancellation = Cancellation::unbounded();
+//! let meter = Meter::new(file.len() as u64, &cancellation);
 //! let segments = jpeg::header_segments(&mut Input::new(Cursor::new(file), &meter)?)?;
 //! assert_eq!((segments[0].marker, segments[0].payload.clone()), (0xfe, 6..11));
 //! # Ok::<(), std::io::Error>(())

@@ -6,13 +6,13 @@
 //!
 //! ```
 //! use std::io::Cursor;
-//! use image_origin_container::Work;
+//! use image_origin_container::Cancellation;
 //! use image_origin_metadata::{self as metadata, Keep};
 //!
 //! // A JPEG of one pixel with a comment and an empty scan.
 //! let picture = b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\xff\xd9";
 //! let file = [b"\xff\xd8\xff\xfe\x00\x07hello", picture.as_slice()].concat();
-//! let plan = metadata::strip(&mut Cursor::new(&file), Keep::None, &Work::unbounded())?;
+//! let plan = metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded())?;
 //! assert!(!plan.is_identity());
 //!
 //! let mut clean = Vec::new();

@@ -355,7 +355,7 @@ fn explicit_parameters_win_over_a_preset() {
     assert_eq!(text("height=50&preset=thumb").as_deref(), Ok("fit=cover&h=50&w=200"));
     assert_eq!(text("preset=mark&overlay_w=0.5").as_deref(), Ok("overlay=logos/a.png&overlay_w=0.5"));
     assert_eq!(text("preset=mark&overlay=&w=9").as_deref(), Ok("w=9"), "nothing takes it away");
-    assert_eq!(text("preset=big").unwrap_err().allowed, "one of mark, thumb");
+    assert_eq!(text("preset=big").unwrap_err().allowed, "one of mark, thumb, or up to 8 of them with commas between");
 }
 
 #[test]
