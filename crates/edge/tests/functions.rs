@@ -26,13 +26,7 @@ const DECISIONS: &str = include_str!("../../../fixtures/edge/decisions.json");
 fn supported() -> (Config, Keys) {
     let decisions: Value = serde_json::from_str(DECISIONS).unwrap();
     let (mut config, mut keys) = (decisions["config"].clone(), decisions["keys"].clone());
-    for issuer in config["jwt"]["issuers"].as_array_mut().unwrap() {
-        let issuer = issuer.as_object_mut().unwrap();
-        issuer.remove("jwks_uri");
-        issuer.remove("kind");
-        issuer.remove("token_use");
-    }
-    remove_limits(&mut config);
+    remove_unsupported(&mut config);
     let hmac = fixture("keys")["hmac"].clone();
     for set in keys["jwks"].as_object_mut().unwrap().values_mut() {
         set["keys"] = json!([hmac]);
@@ -40,8 +34,14 @@ fn supported() -> (Config, Keys) {
     (Config::from_json(&config.to_string()).unwrap(), Keys::from_json(&keys.to_string()).unwrap())
 }
 
-/// Limits are applied by Lambda@Edge and by servers.
-fn remove_limits(config: &mut Value) {
+/// Removes what only Lambda@Edge and servers can do: limits, and keys that are fetched or are Cognito's.
+fn remove_unsupported(config: &mut Value) {
+    for issuer in config["jwt"]["issuers"].as_array_mut().unwrap() {
+        let issuer = issuer.as_object_mut().unwrap();
+        issuer.remove("jwks_uri");
+        issuer.remove("kind");
+        issuer.remove("token_use");
+    }
     config.as_object_mut().unwrap().remove("limits");
     for rule in config["rules"].as_array_mut().unwrap() {
         rule.as_object_mut().unwrap().remove("limits");
@@ -602,16 +602,10 @@ fn native_caching(cf: &Value, config: &Config) -> Value {
 #[test]
 fn answers_are_kept_as_long() {
     let mut document: Value = serde_json::from_str::<Value>(DECISIONS).unwrap()["config"].clone();
-    remove_limits(&mut document);
+    remove_unsupported(&mut document);
     let rules = document["rules"].as_array_mut().unwrap();
     rules.push(json!({"path": "/timed/*", "allow": ["public"], "max_age": 60, "s_maxage": 600, "stale_if_error": 0}));
     rules.push(json!({"path": "/behind/*", "allow": ["public"], "private": true}));
-    for issuer in document["jwt"]["issuers"].as_array_mut().unwrap() {
-        let issuer = issuer.as_object_mut().unwrap();
-        issuer.remove("jwks_uri");
-        issuer.remove("kind");
-        issuer.remove("token_use");
-    }
     let config = Config::from_json(&document.to_string()).unwrap();
     let store = functions::store(&config, &Keys::default()).unwrap();
     let mut cfs = Vec::new();
