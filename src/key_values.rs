@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::SigningSettings;
 use aws_sigv4::sign::v4a;
 use http::{HeaderMap, Method};
 use image_origin_edge::functions::Store;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::signing;
 use crate::source::s3::Https;
 
 /// The characters that are percent-encoded in a path segment.
@@ -226,11 +227,7 @@ impl KeyValueStore {
             .map_err(|error| failed(&error))?
             .into();
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let request = SignableRequest::new(method.as_str(), uri, headers, SignableBody::Bytes(body.as_bytes()))
-            .map_err(|error| failed(&error))?;
-        let (instructions, _) = sign(request, &parameters).map_err(|error| failed(&error))?.into_parts();
-        let (headers, _) = instructions.into_parts();
-        Ok(headers.into_iter().map(|header| (header.name().to_owned(), header.value().to_owned())).collect())
+        signing::headers(method.as_str(), uri, headers, body, &parameters).map_err(KeyValueError::Request)
     }
 }
 

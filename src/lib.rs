@@ -33,6 +33,8 @@ pub mod origin;
 #[cfg(any(feature = "cdn", feature = "s3"))]
 pub mod purge;
 pub mod results;
+#[cfg(feature = "s3")]
+mod signing;
 pub mod source;
 mod telemetry;
 

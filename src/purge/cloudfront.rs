@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::SigningSettings;
 use aws_sigv4::sign::v4;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::Batch;
 use super::batch::texts;
+use crate::signing;
 use crate::source::s3::Https;
 
 /// The endpoint of CloudFront's API, which is global.
@@ -175,12 +176,8 @@ impl CloudFront {
             .build()
             .map_err(|error| failed(&error))?
             .into();
-        let headers = [("content-type", "application/xml")];
-        let request = SignableRequest::new("POST", uri, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
-            .map_err(|error| failed(&error))?;
-        let (instructions, _) = sign(request, &parameters).map_err(|error| failed(&error))?.into_parts();
-        let (headers, _) = instructions.into_parts();
-        Ok(headers.into_iter().map(|header| (header.name().to_owned(), header.value().to_owned())).collect())
+        let headers = [("content-type", "application/xml")].into_iter();
+        signing::headers("POST", uri, headers, body, &parameters).map_err(InvalidationError::Request)
     }
 }
 
