@@ -7,7 +7,7 @@
 use crate::accept;
 use crate::auth::{Attempt, Denial, DenialKind, Verdict};
 use crate::config::{Config, Mode};
-use crate::event::{Cf, Request};
+use crate::event::{Cf, Request, Response};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::rules::{Rule, Selection, select};
 
-const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are allowed.");
+pub(crate) const METHOD: Problem = Problem::new(405, "method_not_allowed", "Only GET and HEAD are allowed.");
 const BAD_PATH: Problem = Problem::new(400, "bad_path", "The path is invalid or ambiguous.");
 const TOO_LONG: Problem = Problem::new(414, "uri_too_long", "Path and query exceed 8192 bytes.");
 const NOT_FOUND: Problem = Problem::new(404, "not_found", "Image not found.");
@@ -27,10 +27,9 @@ const NOT_PERMITTED: Problem = Problem::new(403, "not_permitted", "The limits of
 const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "A valid URL signature is required.");
 const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
 
-/// All the reasons to refuse a request.
+/// The reasons to refuse a request that need no further detail.
 #[cfg(feature = "functions")]
-pub(crate) const PROBLEMS: [&Problem; 9] =
-    [&METHOD, &BAD_PATH, &TOO_LONG, &NOT_FOUND, &UNAUTHORIZED, &EXPIRED, &FORBIDDEN, &URL_UNSIGNED, &URL_EXPIRED];
+pub(crate) const PROBLEMS: [Problem; 4] = [BAD_PATH, TOO_LONG, NOT_FOUND, FORBIDDEN];
 
 /// Endpoints for the operators of a server, which are used directly and never through the CDN.
 pub(crate) const OPERATORS_PATHS: [&str; 3] = ["/healthz", "/metrics", "/readyz"];
@@ -49,8 +48,7 @@ struct Judged<'a> {
 pub fn viewer_request(cf: &Cf, config: &Config, now: u64, keys: &Keys) -> Outcome {
     let request = &cf.request;
     if !matches!(request.method.as_str(), "GET" | "HEAD") {
-        let mut response = METHOD.response(&request.method);
-        response.headers.set("Allow", "GET, HEAD");
+        let (_, response) = not_allowed(&request.method);
         return Outcome::respond(response, format!("the method {} is not allowed", request.method));
     }
     let path = match ViewerPath::parse(&request.uri) {
@@ -130,25 +128,38 @@ fn canonical_request(request: &Request, path: &ViewerPath, query: &Query) -> Req
     canonical
 }
 
-fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outcome {
-    let takes_tokens = rule.allow.iter().any(|mode| matches!(mode, Mode::Token | Mode::Jwt));
+/// The response to a method that is neither GET nor HEAD.
+pub(crate) fn not_allowed(method: &str) -> (Problem, Response) {
+    let mut response = METHOD.response(method);
+    response.headers.set("Allow", "GET, HEAD");
+    (METHOD, response)
+}
+
+/// The response to a request that a rule denies; `takes_tokens` is whether the rule allows tokens.
+pub(crate) fn denied(kind: DenialKind, takes_tokens: bool, method: &str) -> (Problem, Response) {
     // A 401 implies that a challenge could be met (RFC 9110, section 15.5.2), but a client cannot sign a URL itself.
-    let problem = match (denial.kind, takes_tokens) {
+    let problem = match (kind, takes_tokens) {
         (DenialKind::Forbidden, _) => FORBIDDEN,
         (DenialKind::Expired, true) => EXPIRED,
         (DenialKind::Missing | DenialKind::Invalid, true) => UNAUTHORIZED,
         (DenialKind::Expired, false) => URL_EXPIRED,
         (DenialKind::Missing | DenialKind::Invalid, false) => URL_UNSIGNED,
     };
-    let mut response = problem.response(&request.method);
+    let mut response = problem.response(method);
     if problem.status == 401 {
         // RFC 6750, section 3.1: no error code if there were no credentials.
-        let challenge = match denial.kind {
+        let challenge = match kind {
             DenialKind::Missing => "Bearer realm=\"images\"",
             _ => "Bearer realm=\"images\", error=\"invalid_token\"",
         };
         response.headers.set("WWW-Authenticate", challenge);
     }
+    (problem, response)
+}
+
+fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outcome {
+    let takes_tokens = rule.allow.iter().any(|mode| matches!(mode, Mode::Token | Mode::Jwt));
+    let (problem, response) = denied(denial.kind, takes_tokens, &request.method);
     let mut outcome = Outcome::respond(response, format!("{heading} denies it: {}", denial.why));
     outcome.refresh = denial.refresh;
     outcome.code = Some(problem.code);

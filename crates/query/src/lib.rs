@@ -110,14 +110,15 @@ fn tighter(one: &Option<String>, other: &Option<String>) -> Option<String> {
     Some(smallest.to_string())
 }
 
-/// The names in a value of `preset`. Of one that is repeated the last one counts, since it wins over what is between.
+/// The names in a value of `preset`. Of one that is repeated the last one counts, since it wins over what is between. A list
+/// of more than [`MAX_PRESETS`], which [`parse`] rejects, is returned as it is.
 fn names_of_presets(value: &str) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in value.split(',').map(str::trim) {
-        names.retain(|earlier| *earlier != name);
-        names.push(name);
+    let listed: Vec<&str> = value.split(',').map(str::trim).collect();
+    if listed.len() > MAX_PRESETS {
+        return listed;
     }
-    names
+    let is_last = |(index, name): &(usize, &&str)| !listed[index + 1..].contains(name);
+    listed.iter().enumerate().filter(is_last).map(|(_, name)| *name).collect()
 }
 
 /// The known parameters of a query, sorted by name, in a form that equivalent queries share. A cache can use it as a
@@ -130,7 +131,10 @@ pub fn canonical_pairs(query: &str) -> Vec<(&'static str, String)> {
     match Transform::from_raw(&raw) {
         Ok(transform) if raw.preset().value.is_none() => transform.canonical_pairs(),
         _ => {
-            let preset = raw.preset().value.map(|names| names_of_presets(names).join(","));
+            let preset = raw.preset().value.map(|value| match names_of_presets(value) {
+                names if names.len() <= MAX_PRESETS => names.join(","),
+                _ => value.to_owned(),
+            });
             RawParameters { preset, ..raw }.into_pairs()
         }
     }

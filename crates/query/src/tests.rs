@@ -380,6 +380,10 @@ fn several_presets_are_merged_from_left_to_right() {
     assert_eq!(preset_names("preset=a,b,+a&preset=c,,b"), ["c", "", "b"]);
     let many: Presets = (0..9).map(|number| (number.to_string(), String::new())).collect();
     assert!(parse("preset=0,1,2,3,4,5,6,7", &many).is_ok() && parse("preset=0,1,2,3,4,5,6,7,8", &many).is_err());
+    let repeated = "preset=0,0,0,0,0,0,0,0,+0+";
+    assert!(parse(repeated, &many).is_err(), "repeated names count");
+    assert_eq!(canonical_pairs(repeated), [("preset", "0,0,0,0,0,0,0,0, 0 ".to_owned())]);
+    assert_eq!(canonical_pairs("preset=b,+a,b,a+&w=1"), [("preset", "b,a".to_owned()), ("w", "1".to_owned())]);
 }
 
 /// A value for this parameter, valid or nearly so.

@@ -70,3 +70,47 @@ const findRule = (rules, path, fold) => {
   }
   return [-1];
 };
+
+// White space as Unicode has it, off both ends. What is kept ends where the last other character is found from behind.
+// An empty text is nothing to the runtime's expressions.
+const SPACE = '\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+const TRIMMED = RegExp(`^[${SPACE}*([\\s\\S]*[^${SPACE})?`);
+const trim = (text) => text && (TRIMMED.exec(text)[1] || '');
+
+// Percent-encodes all but unreserved characters.
+const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+const encodePath = (path) => encode(path).replace(/%2F/g, '/');
+
+// Decodes a name or a value of a query; bytes that are not UTF-8 become U+FFFD.
+const decodeForm = (text) => {
+  const spaced = text.replace(/\+/g, ' ');
+  try {
+    return decode(spaced);
+  } catch (error) {
+    return spaced.replace(/(%[\da-f]{2})+/gi, (run) => `${bytes(run.replace(/%/g, ''), 'hex')}`);
+  }
+};
+
+const U32 = 4294967295;
+// Where a text is cut in two: behind its end, if the separator is not in it.
+const cut = (text, separator) => (contains(text, separator) ? text.indexOf(separator) : U32);
+
+// Name and value of each pair of a query.
+const readQuery = (request) =>
+  (request.rawQueryString() || '').split('&').map((pair) => {
+    const at = cut(pair, '=');
+    return [pair.slice(0, at), pair.slice(at + 1)].map(decodeForm);
+  });
+
+// The key of an overlay, or nothing where it is not allowed. Nothing takes the overlay of a preset away.
+const overlay = (text) => {
+  const key = text.replace(/^\//, '');
+  const isKey = bytes(key).length < 1025 && !/\\|%[\da-f]{2}/i.test(key) && !CONTROL.test(key) && !key.split('/').some((name) => /^\.{0,2}$/.test(name));
+  if (!text || isKey) return key;
+};
+
+// The readings of an overlay's path, if there is an overlay.
+const readOverlay = (text) => {
+  const key = overlay(trim(text || ''));
+  return key && readPath(encodePath(`/${key}`));
+};

@@ -10,11 +10,11 @@ use image_origin_query::named_colors;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::auth::Algorithm;
+use crate::auth::{Algorithm, DenialKind};
 use crate::config::{Access, Config, IssuerConfig, IssuerKind, Mode, Originals, Service};
 use crate::keys::Keys;
 use crate::rules::{CacheTimes, Rule};
-use crate::viewer_request::PROBLEMS;
+use crate::viewer_request::{METHOD, PROBLEMS, denied, not_allowed};
 
 /// The maximum size of a value in bytes.
 pub const MAX_VALUE: usize = 1_000;
@@ -92,6 +92,7 @@ pub fn store(config: &Config, keys: &Keys) -> Result<Store, StoreError> {
     let mut store = Store { heads: Vec::new(), parts: Vec::new() };
     store.add("rules", &rules(config));
     store.add("colors", &colors());
+    store.add("grammar", &super::grammar(|_| true));
     store.add("keys", &secrets(config, keys));
     store.heads.extend(refusals());
     let size = store.heads.iter().chain(&store.parts).map(|(key, value)| key.len() + value.len()).sum();
@@ -153,8 +154,18 @@ fn secrets(config: &Config, keys: &Keys) -> Value {
 
 /// The error responses, one value each.
 fn refusals() -> impl Iterator<Item = (String, String)> {
-    PROBLEMS.iter().map(|problem| {
+    let plain = PROBLEMS.into_iter().map(|problem| {
         let response = problem.response("GET");
+        (problem.code.to_owned(), (problem, response))
+    });
+    let method = std::iter::once((METHOD.code.to_owned(), not_allowed("GET")));
+    // The verdicts of the functions are these numbers.
+    let kinds = [DenialKind::Missing, DenialKind::Invalid, DenialKind::Expired, DenialKind::Forbidden];
+    let denials = [("signature", false), ("token", true)].into_iter().flat_map(move |(credential, takes_tokens)| {
+        let denial = move |(verdict, kind)| (format!("{credential}.{verdict}"), denied(kind, takes_tokens, "GET"));
+        kinds.into_iter().enumerate().map(denial)
+    });
+    plain.chain(method).chain(denials).map(|(name, (problem, response))| {
         let headers: serde_json::Map<_, _> =
             response.headers.iter().map(|(name, value)| (name.to_owned(), json!({"value": value}))).collect();
         let answer = json!({
@@ -163,7 +174,7 @@ fn refusals() -> impl Iterator<Item = (String, String)> {
             "headers": headers,
             "body": response.body,
         });
-        (format!("problem.{}", problem.code), answer.to_string())
+        (format!("problem.{name}"), answer.to_string())
     })
 }
 
@@ -232,6 +243,9 @@ mod tests {
         }
         assert!(store.parts.len() > 20, "{}", store.parts.len());
         assert_eq!(read(&store, "rules")["rules"][999], json!(["^/ä999/[^\\0]*$", "ts", []]));
+        assert_eq!(read(&store, "grammar")["rows"]["h"], json!(["n", null, 0, 1, 16_383]));
+        let grammar = store.parts.iter().filter(|(key, _)| key.starts_with("grammar.")).count();
+        assert!(grammar < 3, "a query with a rare parameter reads {} values", grammar + 1);
         assert_eq!(read(&store, "keys")["urls"][0], "ä".repeat(3000));
     }
 

@@ -4,24 +4,7 @@ const crypto = require('crypto');
 // Not `toLowerCase`, which makes an ASCII letter of the Kelvin sign.
 const lower = (text) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
-// White space as Unicode has it, off both ends. What is kept ends where the last other character is found from behind.
-// An empty text is nothing to the runtime's expressions.
-const SPACE = '\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
-const TRIMMED = RegExp(`^[${SPACE}*([\\s\\S]*[^${SPACE})?`);
-const trim = (text) => text && (TRIMMED.exec(text)[1] || '');
-
-// All but unreserved characters as escapes.
-const encode = (text, plain) => encodeURI(text).replace(plain || /[!#$&'()*+,\/:;=?@]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-
-// Decodes a name or a value of a query; bytes that are not UTF-8 become U+FFFD.
-const decodeForm = (text) => {
-  const spaced = text.replace(/\+/g, ' ');
-  try {
-    return decode(spaced);
-  } catch (error) {
-    return spaced.replace(/(%[\da-f]{2})+/gi, (run) => `${bytes(run.replace(/%/g, ''), 'hex')}`);
-  }
-};
+const namesOf = Object.keys;
 
 // A decimal number in units of its last place, rounded half up; nothing for anything else, or out of range.
 const decimal = (text, places, min, max) => {
@@ -48,10 +31,6 @@ const list = (text, counts, places, max) => {
 
 const largest = (numbers) => Math.max.apply(0, [0].concat(numbers));
 
-const U32 = 4294967295;
-// Where a text is cut in two: behind its end, if the separator is not in it.
-const cut = (text, separator) => (contains(text, separator) ? text.indexOf(separator) : U32);
-
 const area = (text, counts) => {
   const places = contains(text, '.') ? 4 : 0;
   const numbers = list(text, counts, places, places ? SHARE : U32);
@@ -69,6 +48,9 @@ const divisor = (a, b) => (b ? divisor(b, a % b) : a);
 
 // The colours that the query names, as hex digits: the store knows them.
 let colors;
+
+// The parameters that the query may name. The store knows those that are rare.
+let grammar;
 
 const hexColor = (text, alpha) => {
   let digits = colors[lower(text)] || lower(text).replace(/^#/, '');
@@ -112,12 +94,6 @@ const redact = (text) => {
   if (areas.length < 65 && !contains(areas, undefined)) return areas.join(';');
 };
 const redact_mode = (text, row) => choice(text, row) || hexColor(text);
-// Nothing takes the overlay of a preset away.
-const overlay = (text) => {
-  const key = text.replace(/^\//, '');
-  const isKey = bytes(key).length < 1025 && !/\\|%[\da-f]{2}/i.test(key) && !CONTROL.test(key) && !key.split('/').some((name) => /^\.{0,2}$/.test(name));
-  if (!text || isKey) return key;
-};
 const length = (text, row) => {
   const places = contains(text, '.') ? 4 : 0;
   const units = decimal(text, places, row[2], places ? SHARE : MAX_SIDE);
@@ -140,16 +116,32 @@ const preset = () => {};
 
 const MAX_SIDE = __MAX_SIDE__;
 const OFF = 'false';
-const PLACES = '__PLACES__';
-// By name: how the value is read, what holds without it, and what the reader needs to know.
-const PARAMETERS = __PARAMETERS__;
-const ALIASES = __ALIASES__;
+const READERS = {
+  a: angle,
+  b: bool,
+  c: choice,
+  d: radius,
+  g: gravity,
+  h: redact,
+  k: color,
+  l: length,
+  m: redact_mode,
+  n: number,
+  o: overlay,
+  p: preset,
+  r: ar,
+  s: pad,
+  v: v,
+  x: crop,
+};
+// `rows` has by name how the value is read, what holds without it, and what the reader needs to know.
+const COMMON = __GRAMMAR__;
 
 // Multiplies `dpr` into the pixels: `w=300&dpr=2` and `w=600` are one picture. False where a side becomes too long.
 const multiply = (given) => {
   const ratio = Math.round((given.dpr || 1) * 100);
   delete given.dpr;
-  return '__SCALED__'.split(' ').every((name) => {
+  return grammar.scaled.every((name) => {
     if (!/^[\d,]+$/.test(given[name])) return true;
     const scaled = given[name].split(',').map((side) => +side && Math.max(1, Math.round((side * ratio) / 100)));
     given[name] = (name === 'radius' ? printRadii : printSides)(scaled);
@@ -174,10 +166,11 @@ const foldRatio = (given) => {
 
 // The known pairs as the origin would write them; as they are where a preset or a value is the origin's to judge.
 const canonicalQuery = (raw) => {
-  let names = Object.keys(raw).sort();
+  let names = namesOf(raw).sort();
   let given = {};
   const isGood = names.every((name) => {
-    given[name] = PARAMETERS[name][0](trim(raw[name]), PARAMETERS[name]);
+    const row = grammar.rows[name];
+    given[name] = READERS[row[0]](trim(raw[name]), row);
     return given[name] !== undefined;
   });
   if (isGood && multiply(given) && foldRatio(given)) {
@@ -186,8 +179,15 @@ const canonicalQuery = (raw) => {
     if (given.showExif === 'true') delete given.info;
     const isInside = !given.fit || given.fit === 'inside';
     const usual = { enlarge: `${!isInside}`, fit: given.ar ? 'cover' : 'inside' };
-    names = Object.keys(given).sort().filter((name) => given[name] != (usual[name] || PARAMETERS[name][1]));
-  } else given = raw;
+    names = namesOf(given).sort().filter((name) => given[name] != (usual[name] || grammar.rows[name][1]));
+  } else {
+    given = raw;
+    if (raw.preset) {
+      const listed = raw.preset.split(',', 9).map(trim);
+      // Of one that is repeated the last counts. More than eight are the origin's to refuse.
+      if (listed.length < 9) given.preset = listed.filter((name, i) => listed.lastIndexOf(name) === i).join();
+    }
+  }
   return names.map((name) => `${name}=${encode(given[name])}`).join('&');
 };
 
@@ -242,35 +242,37 @@ const readObject = (part) => {
     if (!token[1]) depth += contains('{[', token) ? 1 : -1;
     else if (colon && depth < 2) names++;
   });
-  if (bytes(text).toString('base64url') !== part || trim(text)[0] !== '{' || Object.keys(object).length !== names) throw part;
+  if (bytes(text).toString('base64url') !== part || trim(text)[0] !== '{' || namesOf(object).length !== names) throw part;
   return object;
 };
 
 const texts = (claim) => [].concat(claim).filter((text) => typeof text === 'string');
 
-// Makes of a request the one that goes on, or says why it must not: the code of a problem, and a header.
+// Makes of a request the one that goes on, or says why it must not: which of the store's problems is the answer.
 async function decide(request) {
-  if (!contains(['GET', 'HEAD'], request.method)) return ['method_not_allowed', 'allow', 'GET, HEAD'];
+  if (!contains(['GET', 'HEAD'], request.method)) return 'method_not_allowed';
   const paths = readPath(request.uri);
-  if (!paths.map) return [paths];
-  if (contains(__OPERATORS__, paths[0])) return ['not_found'];
+  if (!paths.map) return paths;
+  if (contains(__OPERATORS__, paths[0])) return 'not_found';
   const rules = await readDocument('rules');
   const raw = {};
   const credentials = {};
-  (request.rawQueryString() || '').split('&').forEach((pair) => {
-    const at = cut(pair, '=');
-    const given = decodeForm(pair.slice(0, at));
-    const value = decodeForm(pair.slice(at + 1));
+  const pairs = readQuery(request);
+  grammar = COMMON;
+  if (pairs.some((pair) => !(pair[0] in COMMON.rows || pair[0] in COMMON.aliases))) grammar = await readDocument('grammar');
+  pairs.forEach((pair) => {
     // What every object has is no alias, and no row.
-    const name = ALIASES[given] || given;
-    if (PARAMETERS[name] && PARAMETERS[name].map) raw[name] = value;
+    const name = grammar.aliases[pair[0]] || pair[0];
+    const row = grammar.rows[name];
+    // Nor is what a newer program has brought into the store.
+    if (row && READERS[row[0]]) raw[name] = pair[1];
     // One that occurs twice counts as none.
-    credentials[name] = name in credentials ? null : value;
+    credentials[name] = name in credentials ? null : pair[1];
   });
   colors = {};
-  if (/[g-z]/i.test(__COLORED__.map((name) => raw[name]).join())) colors = await readDocument('colors');
+  if (/[g-z]/i.test(grammar.colored.map((name) => raw[name]).join())) colors = await readDocument('colors');
   const query = canonicalQuery(raw);
-  const path = encode(paths[0], /[!#$&'()*+,:;=?@]/g);
+  const path = encodePath(paths[0]);
 
   const headers = request.headers;
   const values = (field) => (field ? (field.multiValue || [field]).map((one) => one.value) : []);
@@ -286,14 +288,14 @@ async function decide(request) {
   let keys;
   // Whoever sees the picture sees what lies over it.
   const shown = [paths];
-  const key = overlay(trim(raw.overlay || ''));
-  if (key) shown.push(readPath(encode(`/${key}`)));
+  const over = readOverlay(raw.overlay);
+  if (over) shown.push(over);
   for (let i = 0; i < shown.length; i++) {
     const plain = findRule(rules.rules, shown[i][0], (text) => text);
     const loose = findRule(rules.rules, shown[i][1], foldCase);
     const rule = rules.rules[plain[0]];
-    if (plain[0] !== loose[0]) return ['bad_path'];
-    if (!rule) return ['forbidden'];
+    if (plain[0] !== loose[0]) return 'bad_path';
+    if (!rule) return 'forbidden';
     if (rule[1] !== 'p') keys = await readDocument('keys');
     // Checks a token as RFC 8725 advises: the key says which algorithm it is for, and these are for HS256.
     const checkJwt = (token) => {
@@ -341,15 +343,10 @@ async function decide(request) {
       return largest(mode === 't' ? candidates(rules.token).map(isToken) : candidates(rules.session).map(checkJwt));
     };
     const verdict = largest(rule[1].split('').map(judge));
-    if (verdict < ALLOWED) {
-      if (verdict === FORBIDDEN) return ['forbidden'];
-      const isExpired = verdict === EXPIRED;
-      if (!/t|j/.test(rule[1])) return [isExpired ? 'signature_expired' : 'signature_invalid'];
-      const challenge = `Bearer realm="images"${verdict ? ', error="invalid_token"' : ''}`;
-      return [isExpired ? 'token_expired' : 'unauthorized', 'www-authenticate', challenge];
-    }
+    // The store has an answer for each verdict.
+    if (verdict < ALLOWED) return `${/t|j/.test(rule[1]) ? 'token' : 'signature'}.${verdict}`;
   }
-  if (path.length + query.length > 8191) return ['uri_too_long'];
+  if (path.length + query.length > 8191) return 'uri_too_long';
   request.uri = path;
   request.querystring = query;
   request.cookies = {};
@@ -361,9 +358,8 @@ async function handler(event) {
   const request = event.request;
   const refusal = await decide(request);
   if (!refusal) return request;
-  const text = await store.get(`problem.${refusal[0]}`);
+  const text = await store.get(`problem.${refusal}`);
   const answer = JSON.parse(text);
-  if (refusal[1]) answer.headers[refusal[1]] = { value: refusal[2] };
   if (request.method === 'HEAD') answer.body = '';
   return answer;
 }

@@ -1,19 +1,23 @@
 // After the cache: how long browsers may keep an answer, and that what is not public is private. This is what
 // `origin_response.rs` and `viewer_response.rs` make of `Cache-Control` together. CloudFront calls it for good answers only.
-const U32 = 4294967295;
-
 const TIMES = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'];
 
 async function handler(event) {
   const response = event.response;
   const headers = response.headers;
   const rules = await readDocument('rules');
-  const paths = readPath(event.request.uri);
-  let rule;
-  if (paths.map) {
+  const ruleOf = (paths) => {
     const plain = findRule(rules.rules, paths[0], (text) => text)[0];
-    if (plain === findRule(rules.rules, paths[1], foldCase)[0]) rule = rules.rules[plain];
-  }
+    // A path that cannot be read is a text, of which no rule matches the first characters.
+    if (plain === findRule(rules.rules, paths[1], foldCase)[0]) return rules.rules[plain];
+  };
+  const isOpen = (rule) => rule && rule[1] === 'p' && !rule[5];
+  const rule = ruleOf(readPath(event.request.uri));
+  let key;
+  readQuery(event.request).forEach((pair) => {
+    if (pair[0] === 'overlay') key = pair[1];
+  });
+  const over = readOverlay(key);
 
   // RFC 9111, section 5.2. A time that cannot be read has passed.
   const said = {};
@@ -32,7 +36,8 @@ async function handler(event) {
       const isFixed = has(i < 2 ? 'immutable' : 'must-revalidate');
       if (typeof rule[4][i] === 'number' && !isFixed) said[name] = rule[4][i];
     });
-  const isPublic = rule && rule[1] === 'p' && !rule[5] && !has('private');
+  // A picture is as private as what lies over it.
+  const isPublic = isOpen(rule) && (!over || isOpen(ruleOf(over))) && !has('private');
   const isKept = !has('no-cache');
   const isFirm = has('must-revalidate');
   const word = (name, isSaid) => (isSaid ? name : '');
