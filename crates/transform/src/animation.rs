@@ -8,11 +8,14 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Instant;
 
+use super::background::{on_background, with_overlay};
 use super::output::{self, Attempt, Finish};
 use super::overlay::Placed;
-use super::{
-    Error, Framed, Limits, Picture, Plan, Prepared, Rendered, Stages, conversion, kept, on_background, with_overlay,
-};
+use super::picture::{Framed, Picture};
+use super::plan::Plan;
+use super::prepared::Prepared;
+use super::render::kept;
+use super::{Error, Limits, Rendered, Stages, conversion};
 use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, EncodeOptions, Encoder, Frames};
 use image_origin_metadata::{self as metadata, Carried};
 use image_origin_query::Colorspace;
@@ -39,7 +42,7 @@ impl Limits {
 /// Renders the animation, if both the original and the output format support animations.
 ///
 /// # Errors
-/// As [`super::render`].
+/// As [`super::Render::run`].
 pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option<Rendered>, Error> {
     let Prepared { render, image, .. } = prepared;
     let (Some(animation), None) = (&prepared.animation, render.transform.page) else { return Ok(None) };
@@ -73,7 +76,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
 /// Decodes one frame of an animation; `None` if the original is a still picture, which has only frame 0.
 ///
 /// # Errors
-/// [`Error::PageOutside`], and the errors of [`super::render`].
+/// [`Error::PageOutside`], and the errors of [`super::Render::run`].
 pub(super) fn frame(prepared: &Prepared<'_>, page: u32) -> Result<Option<Decoded>, Error> {
     let frames = prepared.animation.as_ref().map_or(1, Animation::frames);
     if page >= frames {

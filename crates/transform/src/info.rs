@@ -4,7 +4,8 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
-use super::{Error, Prepared, Render, focus};
+use super::prepared::Prepared;
+use super::{Error, Render, focus};
 use image_origin_codec::{Animation, Area, Flaw, Raster};
 use image_origin_query::{TargetBox, Transform};
 

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::colour::{is_grey, with_colour, with_colour_memory};
 use super::lanczos::Levels;
 use super::plan::focus_of;
+use super::prepared::Prepared;
 use super::resize::blank;
-use super::{Error, Limits, Prepared, Render, conversion};
+use super::{Error, Limits, Render, conversion};
 use image_origin_codec::{self as codec, Budget, Cancellation, Channels, Raster};
 use image_origin_query::{Colorspace, Fit, Hundredths, MAX_SIDE, Overlay, TargetBox, Transform};
 

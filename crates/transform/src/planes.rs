@@ -10,8 +10,9 @@ use std::time::Instant;
 use super::lanczos::Levels;
 use super::output::{self, Attempt, Finish};
 use super::overlay::Placed;
+use super::prepared::Prepared;
 use super::resize::whole_pixels;
-use super::{Error, Plan, Prepared, Rendered, Stages, conversion, lanczos};
+use super::{Error, Plan, Rendered, Stages, conversion, lanczos};
 use image_origin_codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
 use image_origin_query::{Colorspace, Effects};
@@ -22,7 +23,7 @@ const SMALLEST_SIDE: u32 = 16;
 /// Renders the picture, if it can be rendered on this path.
 ///
 /// # Errors
-/// As [`super::render`].
+/// As [`super::Render::run`].
 pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option<Rendered>, Error> {
     let encoders = encoders(prepared)?;
     if encoders.is_empty() {

@@ -1,6 +1,9 @@
+use super::prepared::{Prepared, turned};
 use super::*;
-use image_origin_codec::{Channels, EncodeOptions, Samples};
+use image_origin_codec::{self as codec, Cancellation, Channels, EncodeOptions, Orientation, Raster, Samples};
 use image_origin_container as container;
+use image_origin_metadata as metadata;
+use image_origin_query::{Colorspace, Focus, Transform};
 
 const BUDGET: Budget = Budget { pixels: 10_000_000, memory: 100_000_000 };
 

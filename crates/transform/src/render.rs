@@ -1,0 +1,189 @@
+//! The pipeline in one screen: from an original, a transform and limits to an encoded picture.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use super::background::{announced, on_background, with_overlay};
+use super::output::{self, AUTO_FORMATS, Accepted, Attempt, Choice, EncodeRequest, Finish};
+use super::overlay::{OverlayFile, Placed};
+use super::picture::Framed;
+use super::plan::Plan;
+use super::prepared::Prepared;
+use super::{Error, Limits, Rendered, Stages, animation, keep, planes};
+use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, Raster};
+use image_origin_metadata::{self as metadata, Keep};
+use image_origin_query::{Focus, Output, Transform};
+
+/// A builder that renders a picture from an original, a transform and limits.
+///
+/// ```no_run
+/// use std::time::{Duration, Instant};
+///
+/// use image_origin_transform::Render;
+///
+/// let original = std::fs::read("photo.jpg")?;
+/// let picture = Render::new(&original)
+///     .transform("w=300&format=auto".parse()?)
+///     .accept("image/avif,image/webp,*/*;q=0.8")
+///     .deadline(Instant::now() + Duration::from_secs(10))
+///     .run()?;
+/// std::fs::write(format!("photo-300.{}", picture.format.name()), &picture.bytes)?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Render<'a> {
+    pub(super) original: &'a [u8],
+    pub(super) overlay: Option<OverlayFile<'a>>,
+    pub(super) focus: Option<Focus>,
+    pub(super) transform: Transform,
+    pub(super) accepted: Accepted,
+    pub(super) avif_speed: u8,
+    pub(super) limits: Limits,
+    pub(super) cancellation: Cancellation,
+}
+
+impl<'a> Render<'a> {
+    /// Creates a builder for the original in its own size and format, with the default limits and without a deadline.
+    pub fn new(original: &'a [u8]) -> Self {
+        Self {
+            original,
+            overlay: None,
+            focus: None,
+            transform: Transform::default(),
+            accepted: Accepted::default(),
+            avif_speed: codec::avif::DEFAULT_SPEED,
+            limits: Limits::default(),
+            cancellation: Cancellation::default(),
+        }
+    }
+
+    /// Sets the transform.
+    pub fn transform(self, transform: Transform) -> Self {
+        Self { transform, ..self }
+    }
+
+    /// Sets the file that [`Transform::overlay`] names, if there is one.
+    pub fn overlay(self, overlay: Option<OverlayFile<'a>>) -> Self {
+        Self { overlay, ..self }
+    }
+
+    /// Sets the focus that is stored with the original, for `gravity=auto`. It takes precedence over the file's metadata.
+    pub fn focus(self, focus: Option<Focus>) -> Self {
+        Self { focus, ..self }
+    }
+
+    /// Sets the client's `Accept` header, from which `format=auto` chooses; AVIF is preferred to WebP if the client
+    /// accepts both.
+    pub fn accept(self, header: &str) -> Self {
+        self.accepted(Accepted::from_header(header, &AUTO_FORMATS))
+    }
+
+    /// Sets the negotiated formats for `format=auto`.
+    pub fn accepted(self, accepted: Accepted) -> Self {
+        Self { accepted, ..self }
+    }
+
+    /// Sets the speed of the AVIF encoder: one of [`codec::avif::SPEEDS`].
+    pub fn avif_speed(self, avif_speed: u8) -> Self {
+        Self { avif_speed, ..self }
+    }
+
+    /// Sets the limits.
+    pub fn limits(self, limits: impl Into<Limits>) -> Self {
+        Self { limits: limits.into(), ..self }
+    }
+
+    /// Sets the deadline.
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.cancellation(Cancellation::until(deadline))
+    }
+
+    /// Sets the cancellation token, which replaces a deadline set before.
+    pub fn cancellation(self, cancellation: Cancellation) -> Self {
+        Self { cancellation, ..self }
+    }
+
+    /// Renders the picture.
+    ///
+    /// # Errors
+    /// Any [`Error`]. Limits are checked before memory is allocated.
+    pub fn run(&self) -> Result<Rendered, Error> {
+        self.rendered(Instant::now()).map_err(|error| error.in_all(self.limits.budget))
+    }
+
+    pub(super) fn rendered(&self, started: Instant) -> Result<Rendered, Error> {
+        let prepared = Prepared::new(self)?;
+        if let Some(rendered) = planes::render(&prepared, started)? {
+            return Ok(rendered);
+        }
+        if let Some(rendered) = animation::render(&prepared, started)? {
+            return Ok(rendered);
+        }
+        let (transform, cancellation) = (&self.transform, &self.cancellation);
+        let mut picture = prepared.decode()?.redacted()?;
+        let decoded = Instant::now();
+        picture.refine_plan()?;
+        cancellation.check()?;
+        let (choice, budget) = (self.choice(picture.header.format, &picture.plan), picture.budget);
+        let overlay = Placed::new(self, picture.plan.output_size())?;
+        let Framed { raster, space, canvas } = picture.framed()?;
+        let rest = budget.beside(raster.bytes())?;
+        let encoders = choice.for_raster(&raster, rest)?;
+        let resized = Instant::now();
+        let carried = metadata::carry(self.original, kept(transform), cancellation)?;
+        let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
+            let (primaries, profile) = announced(space, encoder);
+            let carried = carried.with_profile(profile);
+            let budget = budget.beside(2 * carried.bytes())?;
+            let (format, width, height) = (encoder.format(), raster.width(), raster.height());
+            let finish = Finish { format, width, height, attempts: None };
+            let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
+            finish.write(request, has_quality, budget, |options, _, budget| {
+                let options = EncodeOptions { primaries, ..*options };
+                Ok(Attempt::Whole(encoder.encode(raster, &options, budget, cancellation)?, Cow::Borrowed(&carried)))
+            })
+        };
+        let rendered = if let [only] = encoders.as_slice() {
+            let on_background = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
+            let (raster, space) = with_overlay(on_background, overlay.as_ref(), budget)?;
+            let held = raster.bytes() + overlay.as_ref().map_or(0, Placed::held);
+            write(&raster, space, *only, self.encode_request(), budget.beside(held)?)?
+        } else {
+            // Each format may require other colours, or no alpha.
+            output::smallest(&encoders, self.encode_request(), rest, |encoder, request, rest| {
+                let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
+                let on_background = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
+                let (changed, space) = with_overlay(on_background, overlay.as_ref(), all)?;
+                let changed_bytes = if let Cow::Owned(changed) = &changed { changed.bytes() } else { 0 };
+                let held = changed_bytes + overlay.as_ref().map_or(0, Placed::held);
+                write(&changed, space, encoder, request, rest.beside(held)?)
+            })?
+        };
+        let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
+        Ok(Rendered { stages, ..rendered })
+    }
+
+    /// The factors that determine the output format.
+    pub(super) fn choice(&self, source: Format, plan: &Plan) -> Choice {
+        let Output { format: asked, lossless, .. } = self.transform.output;
+        Choice { asked, lossless, accepted: self.accepted, source, size: plan.output_size() }
+    }
+
+    /// The encoding request.
+    pub(super) fn encode_request(&self) -> EncodeRequest {
+        let Output { quality, lossless, progressive, max_bytes, .. } = self.transform.output;
+        let usual = EncodeOptions::DEFAULT;
+        let quality = quality.unwrap_or(usual.quality);
+        let options = EncodeOptions { quality, lossless, progressive, speed: self.avif_speed, ..usual };
+        EncodeRequest { options, max_bytes }
+    }
+}
+
+/// The metadata to keep. With a redaction, metadata that could describe or show the hidden parts is dropped.
+pub(super) fn kept(transform: &Transform) -> Keep {
+    match keep(transform.metadata) {
+        Keep::All if transform.redaction.is_some() => Keep::Copyright,
+        keep => keep,
+    }
+}
