@@ -123,17 +123,25 @@ struct Outcome {
     reckoned: u64,
 }
 
-/// Finds the least memory for a picture: each refusal says how much more it takes.
+/// Finds the least memory with which a picture is made, to a `STEP`th: up by halves until it suffices, then in between.
 fn outcome(original: &[u8], query: &str) -> Outcome {
-    let mut memory = SMALL / 8;
-    for _ in 0..1000 {
+    let (mut refused, mut memory) = (0, SMALL / 8);
+    let mut made = loop {
         match peak(original, query, memory) {
-            // What grows is refused at each step, of which the small ones are passed over.
-            Err(needs) => memory = needs.max(memory + memory / STEP),
-            Ok(peak) => return Outcome { peak, reckoned: memory },
+            Ok(peak) => break Outcome { peak, reckoned: memory },
+            // Each refusal says how much more it takes for the step that was refused.
+            Err(needs) => (refused, memory) = (memory.max(needs - 1), needs.max(memory + memory / 2)),
+        }
+        assert!(memory < 1 << 32, "{query}: no end is in sight");
+    };
+    while made.reckoned - refused > made.reckoned / STEP {
+        let memory = refused + (made.reckoned - refused) / 2;
+        match peak(original, query, memory) {
+            Ok(peak) => made = Outcome { peak, reckoned: memory },
+            Err(needs) => refused = memory.max(needs - 1),
         }
     }
-    panic!("{query}: no end is in sight at {memory} bytes");
+    made
 }
 
 /// The most that is held while a picture is made with this memory, or how much more it needs.
