@@ -1,4 +1,4 @@
-//! The local door, end to end: real sockets, real files.
+//! The local HTTP server, end to end: real sockets, real files.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -10,7 +10,7 @@
 //! according to its Developer Guide.
 
 mod cache;
-mod door;
+mod router;
 mod origins;
 mod policy;
 mod trace;
@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger};
 
-pub use door::router;
+pub use router::router;
 pub use origins::{NoRandomNumbers, random_text, sha256};
 
 use crate::purge::Batch;

@@ -466,7 +466,7 @@ impl Origin {
         }
         let settings = self.settings();
         let deadline = Instant::now() + settings.deadline;
-        let deadline = request.deadline.map_or(deadline, |doors| doors.min(deadline));
+        let deadline = request.deadline.map_or(deadline, |requested| requested.min(deadline));
         let mut transform = query::parse(request.query, &settings.presets)?;
         // The revision matters to caches only: it changes neither the bytes nor their entity tag.
         let has_revision = transform.revision.take().is_some();

@@ -1,4 +1,4 @@
-//! boto3 as a client of the Object Lambda door.
+//! boto3 as a client of the Object Lambda handler.
 //!
 //! A gateway stands where S3 is: it makes the documented event of each request, with a signed URL into the store, and gives
 //! back what the function writes. So this shows that a real client is content with statuses, headers, errors and parts. It

@@ -1,4 +1,4 @@
-//! The function URL door: the binary under a server of the Lambda Runtime API.
+//! The function URL handler: the binary under a server of the Lambda Runtime API.
 
 use std::time::{Duration, Instant};
 

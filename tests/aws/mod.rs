@@ -1,4 +1,4 @@
-//! The doors and the source that belong to AWS, end to end: the real binary, against an S3 server that checks
+//! The handlers and the source for AWS, end to end: the real binary, against an S3 server that checks
 //! signatures, a proxy that breaks what passes it, and a server of the Lambda Runtime API.
 
 mod boto;

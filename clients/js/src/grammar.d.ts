@@ -2,7 +2,7 @@
 /** The parameters of a picture. What is undefined or null counts as absent. */
 export interface TransformOptions {
   /**
-   * Width of the target box in CSS pixels. Without h the aspect ratio is kept.
+   * Width of the target box in CSS pixels. Without h, the aspect ratio is preserved.
    *
    * Takes a whole number from 1 to 16383.
    * @default from h, or the original's
@@ -11,7 +11,7 @@ export interface TransformOptions {
   /** Another name of `w`. */
   width?: TransformOptions['w'];
   /**
-   * Height of the target box in CSS pixels. Without w the aspect ratio is kept.
+   * Height of the target box in CSS pixels. Without w, the aspect ratio is preserved.
    *
    * Takes a whole number from 1 to 16383.
    * @default from w, or the original's
@@ -27,91 +27,91 @@ export interface TransformOptions {
    */
   dpr?: number | `${number}`;
   /**
-   * Aspect ratio. Gives the side of the box that is missing; without w and h it is the largest area of that ratio. The picture is cropped as by fit=cover, or padded where fit=contain is named.
+   * Aspect ratio. Determines the missing side of the box; without w and h, selects the largest area with that ratio. The picture is cropped as by fit=cover, or padded if fit=contain is given.
    *
    * Takes W:H or a decimal number, width over height from 0.01 to 100.
    * @default that of the picture
    */
   ar?: (string & {}) | number | readonly number[];
   /**
-   * How the picture meets a box of w and h: inside and outside keep all of it, cover crops, contain pads with bg, fill stretches.
+   * How the picture is fitted into the box of w and h: inside and outside keep the whole picture, cover crops it, contain pads it with bg, fill stretches it.
    *
    * Takes one of inside, outside, cover, contain, fill.
    * @default inside, or cover with ar
    */
   fit?: 'inside' | 'outside' | 'cover' | 'contain' | 'fill';
   /**
-   * Whether the picture may become larger than its original.
+   * Whether the output may be larger than the original.
    *
    * Takes true or false.
    * @default false for fit=inside, else true
    */
   enlarge?: boolean;
   /**
-   * Resizes in linear light, which keeps the brightness of fine detail; slower, since nothing is made smaller while it is decoded.
+   * Resizes in linear light, which preserves the brightness of fine detail. Slower, because the decoder cannot reduce the picture while it reads.
    *
    * Takes true or false.
    * @default false
    */
   linear?: boolean;
   /**
-   * What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the interesting part, face for the largest face and faces for all of them; auto takes what the original is marked with: the focus that is stored beside it, regions or the subject in its metadata, else faces, else attention.
+   * The part that crop=W,H, zoom and fit=cover keep, and the position of the picture with fit=contain. entropy and attention select the most interesting part, face the largest face, faces all faces. auto uses the focus stored with the original, else regions or the subject area in its metadata, else faces, else attention.
    *
    * Takes center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, face, faces, auto, or X,Y with both from 0 to 1.
    * @default center
    */
   gravity?: 'center' | 'north' | 'northeast' | 'east' | 'southeast' | 'south' | 'southwest' | 'west' | 'northwest' | 'entropy' | 'attention' | 'face' | 'faces' | 'auto' | (string & {}) | number | readonly number[];
   /**
-   * Shows a part of the picture that is this many times smaller in both directions, around what gravity names.
+   * Magnification: keeps a part whose sides are shorter by this factor, around the position given by gravity.
    *
    * Takes a number from 1 to 10.
    * @default 1
    */
   zoom?: number | `${number}`;
   /**
-   * The area to take from the upright original, before anything else; gravity says where one without X,Y lies.
+   * The area to take from the upright original, before any other step. Without X,Y, gravity determines the position.
    *
    * Takes X,Y,W,H or W,H as whole pixels, or all of them as fractions from 0 to 1 of which at least one has a decimal point.
    * @default the whole picture
    */
   crop?: (string & {}) | number | readonly number[];
   /**
-   * Most columns of the output, with all that is around the picture, in device pixels. What would be wider is made smaller as a whole.
+   * Maximum width of the whole output in device pixels, padding included. A larger output is scaled down.
    *
    * Takes a whole number from 1 to 16383.
    * @default off
    */
   max_w?: number | `${number}`;
   /**
-   * Most rows of the output, as max_w.
+   * Maximum height of the whole output in device pixels; see max_w.
    *
    * Takes a whole number from 1 to 16383.
    * @default off
    */
   max_h?: number | `${number}`;
   /**
-   * Most pixels of the output, as max_w.
+   * Maximum number of pixels of the whole output; see max_w.
    *
    * Takes a whole number from 1 to 268402689.
    * @default off
    */
   max_pixels?: number | `${number}`;
   /**
-   * Cuts a border whose samples differ by no more than this from the top left pixel.
+   * Removes a border whose samples differ by at most this value from the top left pixel.
    *
    * Takes a whole number from 0 to 255.
    * @default off
    */
   trim?: number | `${number}`;
   /**
-   * Turns clockwise, after the EXIF orientation was applied. Corners that this leaves empty are bg, or transparent.
+   * Clockwise rotation, after the EXIF orientation is applied. Empty corners are filled with bg, or transparent.
    *
    * Takes angle from -360 to 360.
    * @default 0
    */
   rotate?: number | `${number}`;
   /**
-   * Mirrors horizontally, vertically or both, after rotate.
+   * Mirrors the picture horizontally, vertically or both, after rotate.
    *
    * Takes one of none, h, v, hv.
    * @default none
@@ -132,35 +132,35 @@ export interface TransformOptions {
    */
   sharpen?: number | `${number}`;
   /**
-   * Multiplies every sample.
+   * Factor for every sample.
    *
    * Takes a number from 0 to 10.
    * @default 1
    */
   brightness?: number | `${number}`;
   /**
-   * Multiplies each sample's distance from mid grey.
+   * Factor for each sample's distance from mid-grey.
    *
    * Takes a number from 0 to 10.
    * @default 1
    */
   contrast?: number | `${number}`;
   /**
-   * Multiplies each pixel's distance from its own grey; 0 is black and white.
+   * Factor for each pixel's distance from grey of the same luma; 0 is greyscale.
    *
    * Takes a number from 0 to 10.
    * @default 1
    */
   saturation?: number | `${number}`;
   /**
-   * Raises samples to 1/gamma: above 1 lightens the middle tones.
+   * Raises samples to the power of 1/gamma: values above 1 lighten mid-tones.
    *
    * Takes a number from 0.1 to 10.
    * @default 1
    */
   gamma?: number | `${number}`;
   /**
-   * Drops colour, keeping luma.
+   * Removes colour and keeps luma.
    *
    * Takes true or false.
    * @default false
@@ -169,119 +169,119 @@ export interface TransformOptions {
   /** Another name of `grayscale`. */
   greyscale?: TransformOptions['grayscale'];
   /**
-   * Colours the picture's luma with this colour.
+   * Replaces the hue by this colour and keeps luma.
    *
    * Takes RRGGBB in hex, or a CSS colour name.
    * @default off
    */
   tint?: string;
   /**
-   * Makes the negative; alpha stays.
+   * Inverts the colours; alpha is unchanged.
    *
    * Takes true or false.
    * @default false
    */
   invert?: boolean;
   /**
-   * Makes squares of this many output pixels out of the picture, each of one colour.
+   * Mosaic of squares with this side in output pixels, each in one colour.
    *
    * Takes a whole number from 2 to 256.
    * @default off
    */
   pixelate?: number | `${number}`;
   /**
-   * Hides areas of the upright original, or all faces that are found, before anything else.
+   * Hides areas of the upright original, or all detected faces, before any other step.
    *
    * Takes faces, or up to 64 areas X,Y,W,H with semicolons between, each as crop takes it.
    * @default nothing
    */
   redact?: 'faces' | (string & {}) | number | readonly number[];
   /**
-   * What is seen of what redact hides: a mosaic of a few cells, the same blurred, or a colour.
+   * How redacted areas are hidden: by a coarse mosaic, by a blurred mosaic, or by a colour.
    *
    * Takes pixelate, blur, RRGGBB in hex, or a CSS colour name.
    * @default pixelate
    */
   redact_mode?: 'pixelate' | 'blur' | (string & {}) | number | readonly number[];
   /**
-   * Padding around the picture in CSS pixels, beyond the box of w and h.
+   * Padding around the picture in CSS pixels, outside the box of w and h.
    *
    * Takes 1, 2 or 4 whole numbers of pixels from 0 to 16383 with commas between, in CSS's order.
    * @default 0
    */
   pad?: (string & {}) | number | readonly number[];
   /**
-   * What fills the padding of pad and fit=contain: bg, the nearest pixels, the mirrored picture, or a blurred copy of it.
+   * The content of the padding of pad and fit=contain: bg, the nearest pixels, the mirrored picture, or a blurred copy of it.
    *
    * Takes one of color, edge, mirror, blur.
    * @default color
    */
   extend?: 'color' | 'edge' | 'mirror' | 'blur';
   /**
-   * Radius of the picture's corners in CSS pixels; max makes a circle or a pill. Under them is bg, or nothing.
+   * Radius of the picture's corners in CSS pixels; max gives a circle or a pill. Behind the corners is bg, or transparency.
    *
    * Takes 1 or 4 whole numbers of pixels from 0 to 16383 with commas between, clockwise from the top left, or max.
    * @default 0
    */
   radius?: (string & {}) | number | readonly number[];
   /**
-   * Lays another picture of the same source over the output, padding included. The setting overlays says where such pictures are; without it there are none. Nothing as the value is none.
+   * Key of a picture in the same source that is blended over the output, padding included. It must be in a folder that the setting overlays allows. An empty value means none.
    *
    * Takes the key of a picture such as logos/mark.png, of at most 1024 bytes, without . and .., backslashes and percent escapes.
    * @default none
    */
   overlay?: (string & {}) | number | readonly number[];
   /**
-   * Width of the overlay in CSS pixels, or as a share of the output's width. With overlay_h it fits inside both.
+   * Width of the overlay in CSS pixels, or as a fraction of the output's width. Together with overlay_h it is a box into which the overlay fits.
    *
    * Takes a whole number of pixels from 1 to 16383, or a share above 0 and up to 1 with a decimal point.
    * @default from overlay_h, or its own, but no wider than the output
    */
   overlay_w?: (string & {}) | number | readonly number[];
   /**
-   * Height of the overlay in CSS pixels, or as a share of the output's height.
+   * Height of the overlay in CSS pixels, or as a fraction of the output's height.
    *
    * Takes a whole number of pixels from 1 to 16383, or a share above 0 and up to 1 with a decimal point.
    * @default from overlay_w, or its own, but no higher than the output
    */
   overlay_h?: (string & {}) | number | readonly number[];
   /**
-   * The edge or corner of the output that the overlay lies at. At X,Y it is the point at these shares of the overlay that lies at these shares of the output.
+   * The edge or corner of the output at which the overlay is placed. With X,Y, the point at these fractions of the overlay is placed at these fractions of the output.
    *
    * Takes center, north, northeast, east, southeast, south, southwest, west, northwest, or X,Y with both from 0 to 1.
    * @default center
    */
   overlay_gravity?: 'center' | 'north' | 'northeast' | 'east' | 'southeast' | 'south' | 'southwest' | 'west' | 'northwest' | (string & {}) | number | readonly number[];
   /**
-   * Distance from the edge that overlay_gravity names, or to the right of its point or the middle, in CSS pixels or as a share of the output's width; with overlay_tile the gap between columns.
+   * Horizontal distance from the edge given by overlay_gravity, or to the right of its point, in CSS pixels or as a fraction of the output's width. With overlay_tile, the gap between columns.
    *
    * Takes a whole number of pixels from 0 to 16383, or a share from 0 to 1 with a decimal point.
    * @default 0
    */
   overlay_x?: (string & {}) | number | readonly number[];
   /**
-   * The same downwards; with overlay_tile the gap between rows.
+   * Vertical distance, downwards where overlay_gravity gives no edge; see overlay_x. With overlay_tile, the gap between rows.
    *
    * Takes a whole number of pixels from 0 to 16383, or a share from 0 to 1 with a decimal point.
    * @default 0
    */
   overlay_y?: (string & {}) | number | readonly number[];
   /**
-   * How much the overlay covers: 0 is nothing, 1 as much as its own alpha says.
+   * Factor for the overlay's alpha: 0 is invisible.
    *
    * Takes a number from 0 to 1.
    * @default 1
    */
   overlay_opacity?: number | `${number}`;
   /**
-   * Repeats the overlay in both directions, from its place on, until it covers the output.
+   * Repeats the overlay in both directions until it covers the output.
    *
    * Takes true or false.
    * @default false
    */
   overlay_tile?: boolean;
   /**
-   * Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.
+   * Background colour: fills the padding of pad and fit=contain, and is behind transparent parts if it is given or the output has no alpha.
    *
    * Takes RRGGBB or RRGGBBAA in hex, or a CSS colour name.
    * @default transparent, or white where the output has no alpha
@@ -290,7 +290,7 @@ export interface TransformOptions {
   /** Another name of `bg`. */
   background?: TransformOptions['bg'];
   /**
-   * Output format; auto picks the best one that the Accept header names. jpg is jpeg.
+   * Output format. auto selects the best format that the Accept header allows. jpg is an alias of jpeg.
    *
    * Takes one of auto, jpeg, png, avif, webp, gif.
    * @default the original's, or the nearest that can be written
@@ -301,14 +301,14 @@ export interface TransformOptions {
   /** Another name of `format`. */
   fm?: TransformOptions['format'];
   /**
-   * Colours of the output. p3 keeps those of originals with more than sRGB: as Display P3, with its profile, in jpeg, png, webp and avif.
+   * Colour space of the output. p3 preserves colours outside of sRGB, as Display P3 with its profile, in jpeg, png, webp and avif.
    *
    * Takes one of srgb, p3.
    * @default srgb
    */
   colorspace?: 'srgb' | 'p3';
   /**
-   * Quality of lossy output on JPEG's scale; above 90 JPEG keeps full chroma resolution.
+   * Quality of lossy output on JPEG's scale. Above 90, JPEG is written without chroma subsampling.
    *
    * Takes a whole number from 1 to 100.
    * @default 80
@@ -317,21 +317,21 @@ export interface TransformOptions {
   /** Another name of `q`. */
   quality?: TransformOptions['q'];
   /**
-   * Encodes without loss where the format can (webp, avif); png always is.
+   * Encodes without loss in webp and avif; png is always lossless.
    *
    * Takes true or false.
    * @default false
    */
   lossless?: boolean;
   /**
-   * Writes a JPEG that loads in passes.
+   * Writes a progressive JPEG.
    *
    * Takes true or false.
    * @default false
    */
   progressive?: boolean;
   /**
-   * Lowers q until the output fits; an answer of 422 when nothing does.
+   * Maximum size of the output in bytes: lowers q until it fits. If no quality fits, the response is 422.
    *
    * Takes a whole number from 1 to 1000000000.
    * @default off
@@ -347,35 +347,35 @@ export interface TransformOptions {
   /** Another name of `page`. */
   frame?: TransformOptions['page'];
   /**
-   * What is kept of the original's metadata: nothing, who made it and holds the rights, or all of it.
+   * Metadata to keep from the original: none, authors and rights, or all.
    *
    * Takes one of none, copyright, all.
    * @default none
    */
   metadata?: 'none' | 'copyright' | 'all';
   /**
-   * Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.
+   * Responds with the original's metadata (Exif, XMP, IPTC) as JSON. Takes precedence over info.
    *
    * Takes true or false.
    * @default false
    */
   showExif?: boolean;
   /**
-   * Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, focus, dominant colour, thumbhash, warnings.
+   * Responds with facts about the original as JSON: size, format, orientation, alpha, frames and their delays, faces, focus, dominant colour, thumbhash, warnings.
    *
    * Takes true or false.
    * @default false
    */
   info?: boolean;
   /**
-   * Any text. It changes nothing in the picture but is part of the cache's key, so a new value is a new picture everywhere, and Cache-Control says immutable.
+   * Any text. It does not change the picture but is part of the cache key, so that a new value requests a new picture everywhere, and Cache-Control says immutable.
    *
    * Takes up to 64 characters.
    * @default none
    */
   v?: (string & {}) | number | readonly number[];
   /**
-   * Named sets of parameters from the configuration. Of several, later ones win over earlier ones, and explicit parameters over all.
+   * Named sets of parameters from the configuration. Later presets override earlier ones, and explicit parameters override presets.
    *
    * Takes up to 8 names of presets in the configuration, with commas between.
    * @default none

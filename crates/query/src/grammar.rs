@@ -190,136 +190,145 @@ const FACTOR: Kind = number(0, 1000);
 
 parameters! {
     w "w" ["width"]: SIDE, "from h, or the original's",
-        "Width of the target box in CSS pixels. Without h the aspect ratio is kept.";
+        "Width of the target box in CSS pixels. Without h, the aspect ratio is preserved.";
     h "h" ["height"]: SIDE, "from w, or the original's",
-        "Height of the target box in CSS pixels. Without w the aspect ratio is kept.";
+        "Height of the target box in CSS pixels. Without w, the aspect ratio is preserved.";
     dpr "dpr": number(10, 1000), "1",
         "Device pixel ratio: multiplies w and h. Zoomed pages have ratios below 1 and above 5.";
     ar "ar": Kind::Text { form: "W:H or a decimal number, width over height from 0.01 to 100" }, "that of the picture",
-        "Aspect ratio. Gives the side of the box that is missing; without w and h it is the largest area of that ratio. The \
-         picture is cropped as by fit=cover, or padded where fit=contain is named.";
+        "Aspect ratio. Determines the missing side of the box; without w and h, selects the largest area with \
+         that ratio. The picture is cropped as by fit=cover, or padded if fit=contain is given.";
     fit "fit": Kind::Choice { values: Fit::NAMES }, "inside, or cover with ar",
-        "How the picture meets a box of w and h: inside and outside keep all of it, cover crops, contain pads with bg, \
-         fill stretches.";
+        "How the picture is fitted into the box of w and h: inside and outside keep the whole picture, cover \
+         crops it, contain pads it with bg, fill stretches it.";
     enlarge "enlarge": Kind::Bool, "false for fit=inside, else true",
-        "Whether the picture may become larger than its original.";
+        "Whether the output may be larger than the original.";
     linear "linear": Kind::Bool, "false",
-        "Resizes in linear light, which keeps the brightness of fine detail; slower, since nothing is made smaller while it \
-         is decoded.";
+        "Resizes in linear light, which preserves the brightness of fine detail. Slower, because the decoder \
+         cannot reduce the picture while it reads.";
     gravity "gravity": Kind::Text {
         form: "center, north, northeast, east, southeast, south, southwest, west, northwest, entropy, attention, \
                face, faces, auto, or X,Y with both from 0 to 1",
     }, "center",
-        "What crop=W,H, zoom and fit=cover keep and where fit=contain puts the picture; entropy and attention look for the \
-         interesting part, face for the largest face and faces for all of them; auto takes what the original is marked with: the focus that is \
-         stored beside it, regions or the subject in its metadata, else faces, else attention.";
+        "The part that crop=W,H, zoom and fit=cover keep, and the position of the picture with fit=contain. \
+         entropy and attention select the most interesting part, face the largest face, faces all faces. auto \
+         uses the focus stored with the original, else regions or the subject area in its metadata, else faces, \
+         else attention.";
     zoom "zoom": number(100, 1000), "1",
-        "Shows a part of the picture that is this many times smaller in both directions, around what gravity names.";
+        "Magnification: keeps a part whose sides are shorter by this factor, around the position given by \
+         gravity.";
     crop "crop": Kind::Text {
         form: "X,Y,W,H or W,H as whole pixels, or all of them as fractions from 0 to 1 of which at least one has a decimal \
                point",
     }, "the whole picture",
-        "The area to take from the upright original, before anything else; gravity says where one without X,Y lies.";
+        "The area to take from the upright original, before any other step. Without X,Y, gravity determines the \
+         position.";
     max_w "max_w": SIDE, "off",
-        "Most columns of the output, with all that is around the picture, in device pixels. What would be wider is made \
-         smaller as a whole.";
+        "Maximum width of the whole output in device pixels, padding included. A larger output is scaled down.";
     max_h "max_h": SIDE, "off",
-        "Most rows of the output, as max_w.";
+        "Maximum height of the whole output in device pixels; see max_w.";
     max_pixels "max_pixels": Kind::Integer { min: 1, max: MAX_SIDE * MAX_SIDE }, "off",
-        "Most pixels of the output, as max_w.";
+        "Maximum number of pixels of the whole output; see max_w.";
     trim "trim": Kind::Integer { min: 0, max: 255 }, "off",
-        "Cuts a border whose samples differ by no more than this from the top left pixel.";
+        "Removes a border whose samples differ by at most this value from the top left pixel.";
     rotate "rotate": Kind::Angle { min: -360, max: 360 }, "0",
-        "Turns clockwise, after the EXIF orientation was applied. Corners that this leaves empty are bg, or transparent.";
+        "Clockwise rotation, after the EXIF orientation is applied. Empty corners are filled with bg, or \
+         transparent.";
     flip "flip": Kind::Choice { values: Flip::NAMES }, "none",
-        "Mirrors horizontally, vertically or both, after rotate.";
+        "Mirrors the picture horizontally, vertically or both, after rotate.";
     blur "blur": number(30, 10000), "off",
         "Gaussian blur; the value is sigma in output pixels.";
     sharpen "sharpen": number(1, 1000), "off",
         "Unsharp mask with a radius of one output pixel; the value is the amount.";
     brightness "brightness": FACTOR, "1",
-        "Multiplies every sample.";
+        "Factor for every sample.";
     contrast "contrast": FACTOR, "1",
-        "Multiplies each sample's distance from mid grey.";
+        "Factor for each sample's distance from mid-grey.";
     saturation "saturation": FACTOR, "1",
-        "Multiplies each pixel's distance from its own grey; 0 is black and white.";
+        "Factor for each pixel's distance from grey of the same luma; 0 is greyscale.";
     gamma "gamma": number(10, 1000), "1",
-        "Raises samples to 1/gamma: above 1 lightens the middle tones.";
+        "Raises samples to the power of 1/gamma: values above 1 lighten mid-tones.";
     grayscale "grayscale" ["greyscale"]: Kind::Bool, "false",
-        "Drops colour, keeping luma.";
+        "Removes colour and keeps luma.";
     tint "tint": Kind::Color { alpha: false }, "off",
-        "Colours the picture's luma with this colour.";
+        "Replaces the hue by this colour and keeps luma.";
     invert "invert": Kind::Bool, "false",
-        "Makes the negative; alpha stays.";
+        "Inverts the colours; alpha is unchanged.";
     pixelate "pixelate": Kind::Integer { min: 2, max: 256 }, "off",
-        "Makes squares of this many output pixels out of the picture, each of one colour.";
+        "Mosaic of squares with this side in output pixels, each in one colour.";
     redact "redact": Kind::Text {
         form: "faces, or up to 64 areas X,Y,W,H with semicolons between, each as crop takes it",
     }, "nothing",
-        "Hides areas of the upright original, or all faces that are found, before anything else.";
+        "Hides areas of the upright original, or all detected faces, before any other step.";
     redact_mode "redact_mode": Kind::Text { form: "pixelate, blur, RRGGBB in hex, or a CSS colour name" }, "pixelate",
-        "What is seen of what redact hides: a mosaic of a few cells, the same blurred, or a colour.";
+        "How redacted areas are hidden: by a coarse mosaic, by a blurred mosaic, or by a colour.";
     pad "pad": Kind::Text { form: "1, 2 or 4 whole numbers of pixels from 0 to 16383 with commas between, in CSS's order" }, "0",
-        "Padding around the picture in CSS pixels, beyond the box of w and h.";
+        "Padding around the picture in CSS pixels, outside the box of w and h.";
     extend "extend": Kind::Choice { values: Extend::NAMES }, "color",
-        "What fills the padding of pad and fit=contain: bg, the nearest pixels, the mirrored picture, or a blurred copy of it.";
+        "The content of the padding of pad and fit=contain: bg, the nearest pixels, the mirrored picture, or a \
+         blurred copy of it.";
     radius "radius": Kind::Text {
         form: "1 or 4 whole numbers of pixels from 0 to 16383 with commas between, clockwise from the top left, or max",
     }, "0",
-        "Radius of the picture's corners in CSS pixels; max makes a circle or a pill. Under them is bg, or nothing.";
+        "Radius of the picture's corners in CSS pixels; max gives a circle or a pill. Behind the corners is bg, \
+         or transparency.";
     overlay "overlay": Kind::Text {
         form: "the key of a picture such as logos/mark.png, of at most 1024 bytes, without . and .., backslashes and percent \
                escapes",
     }, "none",
-        "Lays another picture of the same source over the output, padding included. The setting overlays says where such \
-         pictures are; without it there are none. Nothing as the value is none.";
+        "Key of a picture in the same source that is blended over the output, padding included. It must be in a \
+         folder that the setting overlays allows. An empty value means none.";
     overlay_w "overlay_w": LENGTH_ABOVE_ZERO, "from overlay_h, or its own, but no wider than the output",
-        "Width of the overlay in CSS pixels, or as a share of the output's width. With overlay_h it fits inside both.";
+        "Width of the overlay in CSS pixels, or as a fraction of the output's width. Together with overlay_h it \
+         is a box into which the overlay fits.";
     overlay_h "overlay_h": LENGTH_ABOVE_ZERO, "from overlay_w, or its own, but no higher than the output",
-        "Height of the overlay in CSS pixels, or as a share of the output's height.";
+        "Height of the overlay in CSS pixels, or as a fraction of the output's height.";
     overlay_gravity "overlay_gravity": Kind::Text {
         form: "center, north, northeast, east, southeast, south, southwest, west, northwest, or X,Y with both from 0 to 1",
     }, "center",
-        "The edge or corner of the output that the overlay lies at. At X,Y it is the point at these shares of the overlay \
-         that lies at these shares of the output.";
+        "The edge or corner of the output at which the overlay is placed. With X,Y, the point at these fractions \
+         of the overlay is placed at these fractions of the output.";
     overlay_x "overlay_x": LENGTH, "0",
-        "Distance from the edge that overlay_gravity names, or to the right of its point or the middle, in CSS pixels or as a \
-         share of the output's width; with overlay_tile the gap between columns.";
+        "Horizontal distance from the edge given by overlay_gravity, or to the right of its point, in CSS pixels \
+         or as a fraction of the output's width. With overlay_tile, the gap between columns.";
     overlay_y "overlay_y": LENGTH, "0",
-        "The same downwards; with overlay_tile the gap between rows.";
+        "Vertical distance, downwards where overlay_gravity gives no edge; see overlay_x. With overlay_tile, the \
+         gap between rows.";
     overlay_opacity "overlay_opacity": number(0, 100), "1",
-        "How much the overlay covers: 0 is nothing, 1 as much as its own alpha says.";
+        "Factor for the overlay's alpha: 0 is invisible.";
     overlay_tile "overlay_tile": Kind::Bool, "false",
-        "Repeats the overlay in both directions, from its place on, until it covers the output.";
+        "Repeats the overlay in both directions until it covers the output.";
     bg "bg" ["background"]: Kind::Color { alpha: true }, "transparent, or white where the output has no alpha",
-        "Fills the padding of fit=contain and lies under transparent parts when it is given or the output has no alpha.";
+        "Background colour: fills the padding of pad and fit=contain, and is behind transparent parts if it is \
+         given or the output has no alpha.";
     format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",
-        "Output format; auto picks the best one that the Accept header names. jpg is jpeg.";
+        "Output format. auto selects the best format that the Accept header allows. jpg is an alias of jpeg.";
     colorspace "colorspace": Kind::Choice { values: Colorspace::NAMES }, "srgb",
-        "Colours of the output. p3 keeps those of originals with more than sRGB: as Display P3, with its profile, in jpeg, \
-         png, webp and avif.";
+        "Colour space of the output. p3 preserves colours outside of sRGB, as Display P3 with its profile, in \
+         jpeg, png, webp and avif.";
     q "q" ["quality"]: Kind::Integer { min: 1, max: 100 }, "80",
-        "Quality of lossy output on JPEG's scale; above 90 JPEG keeps full chroma resolution.";
+        "Quality of lossy output on JPEG's scale. Above 90, JPEG is written without chroma subsampling.";
     lossless "lossless": Kind::Bool, "false",
-        "Encodes without loss where the format can (webp, avif); png always is.";
+        "Encodes without loss in webp and avif; png is always lossless.";
     progressive "progressive": Kind::Bool, "false",
-        "Writes a JPEG that loads in passes.";
+        "Writes a progressive JPEG.";
     max_bytes "max_bytes": Kind::Integer { min: 1, max: 1_000_000_000 }, "off",
-        "Lowers q until the output fits; an answer of 422 when nothing does.";
+        "Maximum size of the output in bytes: lowers q until it fits. If no quality fits, the response is 422.";
     page "page" ["frame"]: Kind::Integer { min: 0, max: 999_999 }, "all of them, where the output can hold an animation",
         "One frame of an animation, counted from 0, as a still picture.";
     metadata "metadata": Kind::Choice { values: Metadata::NAMES }, "none",
-        "What is kept of the original's metadata: nothing, who made it and holds the rights, or all of it.";
+        "Metadata to keep from the original: none, authors and rights, or all.";
     show_exif "showExif": Kind::Bool, "false",
-        "Answers with the original's metadata as JSON: Exif, XMP, IPTC. Wins over info.";
+        "Responds with the original's metadata (Exif, XMP, IPTC) as JSON. Takes precedence over info.";
     info "info": Kind::Bool, "false",
-        "Answers with facts about the original as JSON: size, format, orientation, alpha, frames with their delays, faces, focus, dominant colour, thumbhash, warnings.";
+        "Responds with facts about the original as JSON: size, format, orientation, alpha, frames and their \
+         delays, faces, focus, dominant colour, thumbhash, warnings.";
     v "v": Kind::Text { form: "up to 64 characters" }, "none",
-        "Any text. It changes nothing in the picture but is part of the cache's key, so a new value is a new picture \
-         everywhere, and Cache-Control says immutable.";
+        "Any text. It does not change the picture but is part of the cache key, so that a new value requests a \
+         new picture everywhere, and Cache-Control says immutable.";
     preset "preset": Kind::Text { form: "up to 8 names of presets in the configuration, with commas between" }, "none",
-        "Named sets of parameters from the configuration. Of several, later ones win over earlier ones, and explicit \
-         parameters over all.";
+        "Named sets of parameters from the configuration. Later presets override earlier ones, and explicit \
+         parameters override presets.";
 }
 
 /// The whole grammar as one document, for the edge, infrastructure and documentation.
