@@ -10,9 +10,9 @@
 //! according to its Developer Guide.
 
 mod cache;
-mod router;
 mod origins;
 mod policy;
+mod router;
 mod trace;
 
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger};
 
-pub use router::router;
 pub use origins::{NoRandomNumbers, random_text, sha256};
+pub use router::router;
 
 use crate::purge::Batch;
 use crate::source::Source;
