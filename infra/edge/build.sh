@@ -39,8 +39,10 @@ for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
 done
 export CARGO_ENCODED_RUSTFLAGS
 for function in viewer-request origin-request origin-response viewer-response; do
+    features=$function
+    if [ "$function" = viewer-request ]; then features=$function,public-keys; fi
     build --quiet --locked --package image-origin-edge --lib --crate-type cdylib --target "$target" --profile edge \
-        --target-dir target/edge-build --no-default-features --features "$function"
+        --target-dir target/edge-build --no-default-features --features "$features"
     mkdir -p "target/edge/$function"
     wasm="target/edge/$function/edge.wasm"
     built="target/edge-build/$target/edge/image_origin_edge.wasm"

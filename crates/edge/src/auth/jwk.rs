@@ -6,10 +6,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+#[cfg(feature = "public-keys")]
 use p256::ecdsa::signature::Verifier as _;
 use serde_json::Value;
 use sha2::Sha256;
 
+#[cfg(feature = "public-keys")]
 use super::rsa::RsaPublicKey;
 
 /// A signature algorithm of RFC 7518 or RFC 8037.
@@ -59,10 +61,16 @@ pub(crate) struct Key {
 
 #[derive(Clone)]
 enum Material {
+    #[cfg(feature = "public-keys")]
     Rsa(Box<RsaPublicKey>),
+    #[cfg(feature = "public-keys")]
     P256(Box<p256::ecdsa::VerifyingKey>),
+    #[cfg(feature = "public-keys")]
     Ed25519(Box<ed25519_dalek::VerifyingKey>),
-    Hmac { mac: Hmac<Sha256>, secret: Vec<u8> },
+    Hmac {
+        mac: Hmac<Sha256>,
+        secret: Vec<u8>,
+    },
 }
 
 /// The members of a JWK. A member of the wrong type counts as missing.
@@ -135,6 +143,7 @@ impl Key {
     pub(crate) fn secret(&self) -> Option<(Option<&str>, &[u8])> {
         match &self.material {
             Material::Hmac { secret, .. } => Some((self.id.as_deref(), secret)),
+            #[cfg(feature = "public-keys")]
             _ => None,
         }
     }
@@ -142,10 +151,13 @@ impl Key {
     /// Verifies a signature of this key over the message.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
+            #[cfg(feature = "public-keys")]
             Material::Rsa(key) => key.verify(message, signature),
+            #[cfg(feature = "public-keys")]
             // JWA requires `r || s` (RFC 7518, section 3.4); DER has another length and fails here.
             Material::P256(key) => p256::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            #[cfg(feature = "public-keys")]
             Material::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
             // `verify_slice` accepts only the full tag, and compares in constant time.
@@ -157,7 +169,9 @@ impl Key {
 impl Material {
     fn from_jwk(jwk: &Jwk<'_>, provenance: Provenance) -> Option<Self> {
         match (jwk.text("kty")?, jwk.text("crv")) {
+            #[cfg(feature = "public-keys")]
             ("RSA", _) => Some(Self::Rsa(Box::new(RsaPublicKey::new(&jwk.bytes("n")?, &jwk.bytes("e")?)?))),
+            #[cfg(feature = "public-keys")]
             ("EC", Some("P-256")) => {
                 let (x, y) = (jwk.bytes("x")?, jwk.bytes("y")?);
                 if x.len() != 32 || y.len() != 32 {
@@ -166,6 +180,7 @@ impl Material {
                 let point = [&[0x04], x.as_slice(), y.as_slice()].concat();
                 Some(Self::P256(Box::new(p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)))
             }
+            #[cfg(feature = "public-keys")]
             ("OKP", Some("Ed25519")) => {
                 let key = ed25519_dalek::VerifyingKey::from_bytes(&jwk.bytes("x")?.try_into().ok()?).ok()?;
                 (!key.is_weak()).then(|| Self::Ed25519(Box::new(key)))
@@ -184,8 +199,11 @@ impl Material {
 
     fn algorithm(&self) -> Algorithm {
         match self {
+            #[cfg(feature = "public-keys")]
             Self::Rsa(_) => Algorithm::Rs256,
+            #[cfg(feature = "public-keys")]
             Self::P256(_) => Algorithm::Es256,
+            #[cfg(feature = "public-keys")]
             Self::Ed25519(_) => Algorithm::EdDsa,
             Self::Hmac { .. } => Algorithm::Hs256,
         }

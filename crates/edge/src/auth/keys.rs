@@ -14,6 +14,12 @@ const MIN_TOKEN_BYTES: usize = 20;
 /// The minimum length of a secret in bytes: the output length of the hash (RFC 2104, section 3).
 const MIN_SECRET_BYTES: usize = 32;
 
+/// The supported algorithms, for messages.
+#[cfg(feature = "public-keys")]
+const SUPPORTED: &str = "RS256, ES256, EdDSA or HS256";
+#[cfg(not(feature = "public-keys"))]
+const SUPPORTED: &str = "HS256 (RS256, ES256 and EdDSA take a program with the feature public-keys)";
+
 /// The keys of the viewer-request function.
 #[derive(Clone, Default, Deserialize)]
 #[serde(try_from = "RawAuthKeys")]
@@ -135,9 +141,7 @@ impl TryFrom<RawAuthKeys> for AuthKeys {
         for (issuer, jwks) in raw.jwks {
             let set = KeySet::from_json(&jwks, Provenance::Packaged).filter(|set| !set.is_empty());
             let Some(set) = set else {
-                return Err(format!(
-                    "jwks.`{issuer}`: has no key for RS256, ES256, EdDSA or HS256 that is long enough"
-                ));
+                return Err(format!("jwks.`{issuer}`: has no key for {SUPPORTED} that is long enough"));
             };
             keys.packaged.insert(issuer, set);
         }

@@ -7,10 +7,11 @@ mod claims;
 mod jwk;
 mod jwt;
 mod keys;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "public-keys", not(target_arch = "wasm32")))]
 mod modulus;
-#[cfg(any(test, target_arch = "wasm32"))]
+#[cfg(all(feature = "public-keys", any(test, target_arch = "wasm32")))]
 mod montgomery;
+#[cfg(feature = "public-keys")]
 mod rsa;
 mod signed_url;
 #[cfg(test)]
