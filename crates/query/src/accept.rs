@@ -2,7 +2,8 @@
 //!
 //! Of the types that a server can produce, [`preferred`] returns those with the highest weight. Wildcards such as
 //! `image/*` and `*/*` are ignored: every client sends them, even if it does not support the newer formats. An element
-//! with an invalid weight (section 12.4.2) is ignored as well. The edge uses the [`canonical`] form as part of the
+//! with an invalid weight (section 12.4.2) is ignored as well, and so is everything after the first [`MAX_PARTS`]
+//! elements, and after as many parameters of one. The edge uses the [`canonical`] form as part of the
 //! cache key, and the origin negotiates with it.
 
 use std::fmt::Write as _;
@@ -11,6 +12,9 @@ use std::fmt::Write as _;
 pub type Weight = u16;
 
 const FULL: Weight = 1000;
+
+/// The largest number of elements of a header, and of parts of an element, that are read. Browsers send about ten.
+pub const MAX_PARTS: usize = 64;
 
 /// The number of ranks for which a weight with one decimal suffices.
 const MAX_RANK: u32 = 10;
@@ -81,7 +85,7 @@ fn qvalue(text: &str) -> Option<Weight> {
 /// Splits at separators outside of quoted strings (RFC 9110, section 5.6.4).
 fn elements(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c: char| {
+    let parts = text.split(move |c: char| {
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
@@ -89,7 +93,8 @@ fn elements(text: &str, separator: char) -> impl Iterator<Item = &str> {
             _ => return c == separator && !quoted,
         }
         false
-    })
+    });
+    parts.take(MAX_PARTS)
 }
 
 #[cfg(test)]
@@ -138,6 +143,11 @@ mod tests {
             ("image/avif;v=\"\\\",image/webp\",text/html", avif),
             // Not accepted.
             ("image/avif;q=0,image/webp", webp),
+            // More than anyone sends.
+            (&format!("{}image/webp", ",".repeat(63)), webp),
+            (&format!("{}image/webp", ",".repeat(64)), none),
+            (&format!("image/webp{};q=0,image/avif;q=0.5", ";".repeat(62)), avif),
+            (&format!("image/webp{};q=0,image/avif;q=0.5", ";".repeat(63)), webp),
             ("image/avif; Q=0.000,image/*", none),
             ("image/webp;q=0.000, text/html", none),
             ("image/webp;q=0.0001", none),

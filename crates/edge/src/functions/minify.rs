@@ -104,7 +104,9 @@ fn share(tokens: Vec<Token>) -> Vec<Token> {
 /// a variable of two characters.
 fn shareable(tokens: &[Token], index: usize) -> Option<(String, usize, usize)> {
     match &tokens[index] {
-        Token::Verbatim(text) if text.starts_with('\'') => Some((text.clone(), text.len(), 2)),
+        Token::Verbatim(text) if text.starts_with('\'') && tokens.get(index + 1) != Some(&Token::KeyColon) => {
+            Some((text.clone(), text.len(), 2))
+        }
         Token::Word(word) if follows_point(tokens, index) && !word.starts_with(|c: char| c.is_ascii_digit()) => {
             Some((format!("'{word}'"), word.len() + 1, 4))
         }
@@ -246,8 +248,8 @@ fn tokens(source: &str) -> Vec<Token> {
                 ('}', Some(depth)) => *depth -= 1,
                 _ => {}
             }
-            let follows_word = source[..source.len() - rest.len()].ends_with(is_word);
-            tokens.push(if first == ':' && follows_word { Token::KeyColon } else { Token::Sign(first) });
+            let follows_key = source[..source.len() - rest.len()].ends_with(|c| is_word(c) || c == '\'');
+            tokens.push(if first == ':' && follows_key { Token::KeyColon } else { Token::Sign(first) });
             first.len_utf8()
         };
         rest = &rest[length..];
@@ -522,6 +524,10 @@ mod tests {
             ),
             ("x.replace = 0.5;\ny = { replace: 'replace' };", "x.replace=0.5;y={replace:'replace'};"),
             ("x = undefined === y;", "var a;x=a===y;"),
+            (
+                "x = { 'key':a ? 'key' : 'key', b: f('key') };\nf('key', 'key');",
+                "var b='key';x={'key':a?b:b,b:f(b)};f(b,b);",
+            ),
         ];
         for (source, expected) in table {
             assert_eq!(minify(source), expected, "{source}");

@@ -34,6 +34,7 @@ pub fn viewer_request() -> String {
         .replace("__FIRST__", first)
         .replace("__SECOND__", second)
         .replace("__MAX_SIDE__", &MAX_SIDE.to_string())
+        .replace("__MAX_PARTS__", &image_origin_query::accept::MAX_PARTS.to_string())
         .replace("MISSING", "0")
         .replace("INVALID", "1")
         .replace("EXPIRED", "2")

@@ -28,9 +28,10 @@ const contains = (list, item) => list.indexOf(item) >= 0;
 
 // RFC 3986, section 5.2.4. Empty segments stay: to S3 they are part of the key.
 const removeDotSegments = (path) => {
+  if (!/\/\./.test(path)) return path;
   const kept = [];
   path.split('/').forEach((segment, i, all) => {
-    const dots = contains(['.', '..'], segment);
+    const dots = segment === '.' || segment === '..';
     if (dots && segment[1]) kept.pop();
     if (i && (!dots || i > all.length - 2)) kept.push(dots ? '' : segment);
   });
@@ -38,7 +39,7 @@ const removeDotSegments = (path) => {
 };
 
 // Decodes escapes; a `%` that starts none stands for itself. Throws for what is not UTF-8.
-const decode = (text) => decodeURIComponent(text.replace(/%(?![\da-f]{2})/gi, '%25'));
+const decode = (text) => decodeURIComponent(text.replace(/%+(?![\da-f]{2})/gi, (run) => run.split('%').join('%25')));
 
 // The path decoded once, and as a careless reader might read it; or the code of the problem.
 const readPath = (uri) => {
@@ -79,28 +80,50 @@ const trim = (text) => text && (TRIMMED.exec(text)[1] || '');
 
 // Percent-encodes all but unreserved characters.
 const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-const encodePath = (path) => encode(path).replace(/%2F/g, '/');
+const encodePath = (path) => encode(path).split('%2F').join('/');
 
-// Decodes a name or a value of a query; bytes that are not UTF-8 become U+FFFD.
+// Replaces escapes by their bytes, and bytes that are not UTF-8 by U+FFFD.
+const decodeLossily = (text) => {
+  const all = bytes(text);
+  let length = 0;
+  for (let i = 0; i < all.length; i++) {
+    const digits = all[i] === 37 ? String.fromCharCode(all[i + 1], all[i + 2]) : '';
+    const isEscape = /^[\da-f]{2}$/i.test(digits);
+    all[length] = isEscape ? parseInt(digits, 16) : all[i];
+    length++;
+    if (isEscape) i += 2;
+  }
+  return `${all.slice(0, length)}`;
+};
+
+// Decodes a name or a value of a query.
 const decodeForm = (text) => {
-  const spaced = text.replace(/\+/g, ' ');
+  if (!/[%+]/.test(text)) return text;
+  const spaced = text.split('+').join(' ');
   try {
     return decode(spaced);
   } catch (error) {
-    return spaced.replace(/(%[\da-f]{2})+/gi, (run) => `${bytes(run.replace(/%/g, ''), 'hex')}`);
+    return decodeLossily(spaced);
   }
 };
 
 const U32 = 4294967295;
 // Where a text is cut in two: behind its end, if the separator is not in it.
-const cut = (text, separator) => (contains(text, separator) ? text.indexOf(separator) : U32);
+const cut = (text, separator) => {
+  const at = text.indexOf(separator);
+  return at < 0 ? U32 : at;
+};
 
-// Name and value of each pair of a query.
-const readQuery = (request) =>
-  (request.rawQueryString() || '').split('&').map((pair) => {
+// The name of each pair of a query, and its value as it is written. There may be thousands, so the names are decoded at once;
+// none that is known has an `&`.
+const readQuery = (request) => {
+  const pairs = (request.rawQueryString() || '').split('&').map((pair) => {
     const at = cut(pair, '=');
-    return [pair.slice(0, at), pair.slice(at + 1)].map(decodeForm);
+    return [pair.slice(0, at), pair.slice(at + 1)];
   });
+  const names = pairs.map((pair) => pair[0]).join('&').split('%26').join('+');
+  return decodeForm(names).split('&').map((name, i) => [name, pairs[i][1]]);
+};
 
 // The key of an overlay, or nothing where it is not allowed. Nothing takes the overlay of a preset away.
 const overlay = (text) => {

@@ -191,16 +191,20 @@ const canonicalQuery = (raw) => {
   return names.map((name) => `${name}=${encode(given[name])}`).join('&');
 };
 
-// The parts between separators, of which those in quoted strings are none (RFC 9110, section 5.6.4).
+// The first parts between separators, of which those in quoted strings are none (RFC 9110, section 5.6.4).
 const splitQuoted = (text, separator) => {
-  const parts = [''];
+  const parts = [];
+  let start = 0;
   let isQuoted = false;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = 0; i < text.length && parts.length < __MAX_PARTS__; i++) {
     if (text[i] === '"') isQuoted = !isQuoted;
-    if (text[i] === separator && !isQuoted) parts.push('');
-    else parts[parts.length - 1] += text[i] === '\\' && isQuoted ? text[i] + (text[++i] || '') : text[i];
+    if (text[i] === separator && !isQuoted) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+    if (text[i] === '\\' && isQuoted) i++;
   }
-  return parts;
+  return parts.concat(text.slice(start)).slice(0, __MAX_PARTS__);
 };
 
 // The weight with which a header names a type (RFC 9110, section 12.4.2).
@@ -269,6 +273,10 @@ async function decide(request) {
     // One that occurs twice counts as none.
     credentials[name] = name in credentials ? null : pair[1];
   });
+  namesOf(raw).forEach((name) => {
+    raw[name] = decodeForm(raw[name]);
+  });
+  const credential = (name) => credentials[name] && decodeForm(credentials[name]);
   colors = {};
   if (/[g-z]/i.test(grammar.colored.map((name) => raw[name]).join())) colors = await readDocument('colors');
   const query = canonicalQuery(raw);
@@ -281,7 +289,7 @@ async function decide(request) {
     const authorization = values(headers.authorization);
     const match = authorization.length < 2 && /^bearer  *([\s\S]*[^ ])/i.exec(authorization[0]);
     const cookies = values(cookie && request.cookies[cookie]).map((value) => /^"*([\s\S]*[^"])?/.exec(value)[1]);
-    const all = [match && match[1], credentials.token].concat(cookies);
+    const all = [match && match[1], credential('token')].concat(cookies);
     return all.filter((token) => token).slice(0, 4);
   };
   const now = Math.floor(Date.now() / 1000);
@@ -333,10 +341,11 @@ async function decide(request) {
     const judge = (mode) => {
       if (mode === 'p') return ALLOWED;
       if (mode === 's') {
-        const expires = credentials.expires;
+        const expires = credential('expires');
+        const signature = credential('signature');
         const text = `__LABEL__\n${path}\n${query}\n${expires}`;
-        if (texts([expires, credentials.signature]).length < 2) return MISSING;
-        if (!/^\d{1,10}$/.test(expires) || !isOneOf(keys.urls.map((secret) => sign(secret, text)), credentials.signature)) return INVALID;
+        if (texts([expires, signature]).length < 2) return MISSING;
+        if (!/^\d{1,10}$/.test(expires) || !isOneOf(keys.urls.map((secret) => sign(secret, text)), signature)) return INVALID;
         return now < expires ? ALLOWED : EXPIRED;
       }
       const isToken = (token) => (isOneOf(keys.tokens, hash(token)) ? ALLOWED : INVALID);

@@ -17,7 +17,7 @@ async function handler(event) {
   readQuery(event.request).forEach((pair) => {
     if (pair[0] === 'overlay') key = pair[1];
   });
-  const over = readOverlay(key);
+  const over = readOverlay(decodeForm(key || ''));
 
   // RFC 9111, section 5.2. A time that cannot be read has passed.
   const said = {};
