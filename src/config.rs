@@ -20,7 +20,8 @@ use quantity::{
 use crate::codec::{self, Budget, Format};
 use crate::front::playground::Playground;
 use crate::front::{
-    ConnectionSettings, Delivery, Invalidate, InvalidateBy, InvalidationSettings, ListenAddress, ViewerSettings,
+    ConnectionSettings, Delivery, Invalidate, InvalidateBy, InvalidationSettings, KeysPlace, ListenAddress,
+    ViewerSettings,
 };
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Overlay, OverlayKey, Presets};
@@ -213,8 +214,9 @@ settings! {
     /// Access rules and limits for a server without a CDN: an edge.toml, which the edge functions of --cdn obey as well
     /// [default: everything is public]
     edge: String = text, "FILE";
-    /// Keys of the edge: tokens, secrets of signed URLs, key sets; reloaded on SIGHUP and when the file changes [default: none]
-    edge_keys: String = text, "FILE";
+    /// Keys of the edge: tokens, secrets of signed URLs, key sets, credentials for introspection. A file, ssm:NAME for a
+    /// parameter of AWS Systems Manager, or the JSON itself; reloaded on SIGHUP and when they change [default: none]
+    edge_keys: String = text, "PLACE";
     /// Whether versionId in the query selects a version of the original in S3 [default: false]
     versions: bool = switch, "BOOL", bool;
     /// Where metrics are published: for Prometheus at metrics_listen, or in CloudWatch's Embedded Metric Format on
@@ -298,7 +300,7 @@ pub struct EdgeFiles {
     /// Rules and limits.
     pub config: PathBuf,
     /// Secrets and key sets.
-    pub keys: Option<PathBuf>,
+    pub keys: Option<KeysPlace>,
 }
 
 /// The effective settings, grouped by the module that uses them.
@@ -333,6 +335,40 @@ pub struct Settings {
     pub invalidation: Option<InvalidationSettings>,
     /// The settings of the log.
     pub log: LogSettings,
+}
+
+impl Settings {
+    /// The names of the settings that differ in `new`, but belong to what a running server cannot replace: its sockets, threads,
+    /// memory and source.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let (old, origin, new_origin) = (self, &self.origin, &new.origin);
+        let connections = |settings: &Self| {
+            let ConnectionSettings { max, head_timeout, idle_timeout, write_timeout, write_rate } =
+                settings.connections;
+            (max, [head_timeout, idle_timeout, write_timeout], write_rate)
+        };
+        let ((max, times, rate), (new_max, new_times, new_rate)) = (connections(old), connections(new));
+        let [head, idle, write] = [0, 1, 2].map(|index| times[index] != new_times[index]);
+        let differences = [
+            ("listen", old.listen != new.listen),
+            ("metrics_listen", old.metrics_listen != new.metrics_listen),
+            ("max_connections", max != new_max),
+            ("head_timeout", head),
+            ("idle_timeout", idle),
+            ("write_timeout", write),
+            ("write_rate", rate != new_rate),
+            ("source", old.place != new.place || old.source != new.source),
+            ("download_memory", origin.download_memory != new_origin.download_memory),
+            ("workers", origin.workers != new_origin.workers),
+            ("queue", origin.queue != new_origin.queue),
+            ("cache", origin.cache != new_origin.cache),
+            ("overlay_cache", origin.overlay_cache != new_origin.overlay_cache),
+            ("results", origin.results != new_origin.results),
+            ("metrics", origin.metrics != new_origin.metrics),
+            ("log_format", old.log.format != new.log.format),
+        ];
+        differences.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
 }
 
 impl Layer {
@@ -379,8 +415,10 @@ impl Layer {
             return Err(bad("metrics_listen", address, "requires `metrics` to be prometheus"));
         }
         let edge = match (self.edge, self.edge_keys) {
-            (Some(config), keys) => Some(EdgeFiles { config: config.into(), keys: keys.map(PathBuf::from) }),
-            (None, Some(keys)) => return Err(bad("edge_keys", keys, "expected `edge` as well")),
+            (Some(config), keys) => Some(EdgeFiles { config: config.into(), keys: keys.map(keys_place).transpose()? }),
+            (None, Some(keys)) => {
+                return Err(bad("edge_keys", keys_place(keys)?, "expected `edge` as well"));
+            }
             (None, None) => None,
         };
         let bytes = |size: Option<ByteSize>, default| size.map_or(default, |size| size.0);
@@ -557,6 +595,10 @@ fn cache_tag_header(name: &str) -> Result<Option<HeaderName>, ConfigError> {
         return Err(bad("cache_tag_header", name, "this header is reserved"));
     }
     Ok(Some(parsed))
+}
+
+fn keys_place(text: String) -> Result<KeysPlace, ConfigError> {
+    KeysPlace::parse(&text).map_err(|allowed| bad("edge_keys", text, allowed))
 }
 
 fn check_distribution(id: String) -> Result<String, ConfigError> {

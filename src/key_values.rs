@@ -17,6 +17,7 @@ use image_origin_edge::functions::Store;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::http_client::HttpClient;
 use crate::signing;
 use crate::source::s3::Https;
 
@@ -76,7 +77,7 @@ pub struct Pushed {
 /// A client for one store.
 #[derive(Debug)]
 pub struct KeyValueStore {
-    https: Https,
+    client: HttpClient,
     credentials: Option<SharedCredentialsProvider>,
     /// The base URL of the store.
     base: String,
@@ -103,8 +104,7 @@ impl KeyValueStore {
         if !is_account || !resource.starts_with("key-value-store/") {
             return Err(unknown());
         }
-        let https = Https::new();
-        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https.clone());
+        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(Https::new());
         // Of the session tokens of STS, Signature Version 4A takes those of a region only.
         let credentials = loader.region(Region::new("us-east-1")).load().await.credentials_provider();
         let host = endpoint.map_or_else(
@@ -112,7 +112,7 @@ impl KeyValueStore {
             |endpoint| endpoint.trim_end_matches('/').to_owned(),
         );
         let base = format!("{host}/key-value-stores/{}", utf8_percent_encode(arn, ENCODED));
-        Ok(Self { https, credentials, base })
+        Ok(Self { client: HttpClient::new(), credentials, base })
     }
 
     /// Updates the store to contain exactly this. The values that are read first are written last, and values that are
@@ -193,16 +193,16 @@ impl KeyValueStore {
             request = request.header(name, value);
         }
         let request = request.body(body.to_owned().into()).map_err(|error| failed(&error))?;
-        let answered = self.https.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
+        let answered = self.client.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
         let answer = answered.map_err(|error| KeyValueError::Unreachable(error.to_string()))?;
-        let (status, headers, body) = (answer.status, answer.headers, answer.body);
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let (status, etag) = (answer.status().as_u16(), etag(answer.headers()));
+        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         if !(200..300).contains(&status) {
             let said = body["Message"].as_str().or(body["message"].as_str());
             let message = said.unwrap_or("no reason is given").to_owned();
             return Err(KeyValueError::Refused { status, message });
         }
-        Ok(Answer { version: etag(&headers), body })
+        Ok(Answer { version: etag, body })
     }
 
     /// The headers of the request's signature.

@@ -27,9 +27,13 @@ pub mod config;
 pub mod error;
 pub mod front;
 mod hex;
+#[cfg(feature = "http-client")]
+mod http_client;
 #[cfg(all(feature = "cdn", feature = "s3"))]
 pub mod key_values;
 pub mod origin;
+#[cfg(feature = "s3")]
+mod parameter_store;
 #[cfg(any(feature = "cdn", feature = "s3"))]
 pub mod purge;
 pub mod results;

@@ -4,6 +4,7 @@
 // sizes and times that a viewer does not notice. Where no wasm can be built, the tests are skipped, and say so.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createServer } from 'node:http';
 import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +73,7 @@ describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
   });
 
   test('decide as the native code does', async () => {
-    globalThis.fetch = async () => ({ ok: false });
+    globalThis.fetch = async () => new Response('', { status: 500 });
     const seen = new Set();
     for (const { call, answer } of decisions) {
       const { event, now, credentials } = call.event;
@@ -150,15 +151,66 @@ describe('edge functions as WebAssembly', { skip, concurrency: false }, () => {
     assert.equal((await handler(alice)).status, '401');
     assert.equal(looks, 1, 'within the minute');
     now += 60_000;
-    answer = async () => ({ ok: true, json: async () => ({ keys: [] }) });
+    answer = async () => new Response(JSON.stringify({ keys: [] }));
     assert.equal((await handler(alice)).status, '401');
     now += 60_000;
-    answer = async () => ({ ok: true, json: async () => keys.jwks[issuer.issuer] });
+    answer = async () => new Response(JSON.stringify(keys.jwks[issuer.issuer]));
     assert.equal((await handler(alice)).uri, '/users/alice/a.jpg');
     assert.equal(looks, 3);
     assert.equal((await handler(alice)).uri, '/users/alice/a.jpg');
     assert.equal(looks, 3, 'a known key needs no look');
     globalThis.fetch = fetchOfNode;
+  });
+
+  test('ask an authorization server about opaque tokens', async () => {
+    const asked = [];
+    const told = { "alice's": { active: true, username: 'alice' }, old: { active: true, username: 'alice', exp: 1 } };
+    let fails = false;
+    const server = createServer((request, response) => {
+      let body = '';
+      request.on('data', (piece) => (body += piece));
+      request.on('end', () => {
+        const token = new URLSearchParams(body).get('token');
+        asked.push([request.method, request.headers.authorization, request.headers['content-type'], token]);
+        response.statusCode = fails ? 500 : 200;
+        response.end(JSON.stringify(told[token] ?? { active: false }));
+      });
+    });
+    await new Promise((started) => server.listen(0, '127.0.0.1', started));
+    const configuration = {
+      ...config,
+      rules: [{ path: '/users/{username}/*', allow: ['introspect'] }],
+      introspection: { url: `http://127.0.0.1:${server.address().port}/introspect`, stale_seconds: 100 },
+    };
+    delete configuration.jwt;
+    const secrets = { introspection: { client_id: 'edge', client_secret: 'secret' } };
+    const { handler } = await load(await packaged('viewer-request', { configuration, secrets }));
+    let now = 1_800_000_000_000;
+    Date.now = () => now;
+    const statusOf = async (token, uri = '/users/alice/a.jpg') => {
+      const showing = structuredClone(withToken);
+      const { request } = showing.Records[0].cf;
+      request.headers.authorization[0].value = `Bearer ${token}`;
+      request.uri = uri;
+      const result = await handler(showing);
+      assert.equal(result.headers['authorization'], undefined);
+      return Number(result.status ?? 200);
+    };
+    assert.equal(await statusOf("alice's"), 200);
+    const basic = `Basic ${Buffer.from('edge:secret').toString('base64')}`;
+    assert.deepEqual(asked, [['POST', basic, 'application/x-www-form-urlencoded', "alice's"]]);
+    assert.equal(await statusOf("alice's"), 200);
+    assert.equal(await statusOf("alice's", '/users/bob/a.jpg'), 403);
+    assert.equal(asked.length, 1, 'an answer is kept');
+    assert.equal(await statusOf('made up'), 401);
+    assert.equal(await statusOf('old'), 401);
+    fails = true;
+    assert.equal(await statusOf('new'), 503);
+    now += 61_000;
+    assert.equal(await statusOf("alice's"), 200, 'for a while');
+    now += 100_000;
+    assert.equal(await statusOf("alice's"), 503);
+    server.close();
   });
 
   test('say what is wrong with a configuration', async () => {

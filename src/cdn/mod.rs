@@ -16,7 +16,7 @@ mod router;
 mod trace;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger
 pub use origins::{NoRandomNumbers, random_text, sha256};
 pub use router::router;
 
+use crate::front::policy::{Held, Lookups, Settled, now};
 use crate::purge::Batch;
 use crate::source::Source;
 use cache::{Answer, Cache, Entry, Key};
@@ -40,8 +41,8 @@ const TRANSFORMER: &str = "transformer.localhost";
 
 /// The CDN with its two origins.
 pub struct Cdn {
-    config: Config,
-    keys: Keys,
+    held: Arc<Held>,
+    lookups: Lookups,
     origins: Origins,
     cache: Cache,
     tag_header: Option<HeaderName>,
@@ -96,7 +97,15 @@ impl Cdn {
         config.name_transformer(TRANSFORMER);
         keys.credentials = Some(origins.credentials.clone());
         let cache = Cache::new(cache, tag_header.clone());
-        Ok(Self { config, keys, origins, cache, tag_header, traces: Traces::default(), example: None })
+        let (held, lookups) = (Arc::new(Held { config, keys }), Lookups::new());
+        Ok(Self { held, lookups, origins, cache, tag_header, traces: Traces::default(), example: None })
+    }
+
+    /// Fetches the key sets that issuers publish, again and again.
+    pub async fn refresh_key_sets(self: Arc<Self>) {
+        while let Some(next) = self.lookups.refresh(&self.held, now).await {
+            tokio::time::sleep(next).await;
+        }
     }
 
     /// Sets the path of a picture that the page offers as an example.
@@ -141,11 +150,10 @@ impl Cdn {
     }
 
     async fn reply(self: &Arc<Self>, event: &Cf, id: &str, trace: &mut Trace) -> Reply {
-        let outcome = edge::viewer_request(event, &self.config, now(), &self.keys);
-        if let Some(refresh) = &outcome.refresh {
-            let why =
-                format!("a newer key set of {} is not fetched by the local CDN: add it to the keys", refresh.issuer);
-            trace.step("viewer-request", why, Vec::new());
+        let decide = || edge::viewer_request(event, &self.held.config, now(), &self.held.keys);
+        let Settled { outcome, asked } = self.lookups.settle(&self.held, now, decide).await;
+        for url in asked {
+            trace.step("viewer-request", format!("asked {url}"), Vec::new());
         }
         match outcome.action {
             Action::Respond(response) => {
@@ -153,7 +161,7 @@ impl Cdn {
                 Reply { answer: Arc::new(generated(*response)), x_cache: GENERATED, age: None }
             }
             Action::Forward(forwarded) => {
-                let ignored = explain_ignored(&event.request.querystring, &self.config);
+                let ignored = explain_ignored(&event.request.querystring, &self.held.config);
                 trace.step("viewer-request", outcome.why, described(&forwarded).into_iter().chain(ignored).collect());
                 let request = forwarded;
                 self.through_cache(*request, id, trace).await
@@ -169,7 +177,7 @@ impl Cdn {
         }
         let mut event = cf(Trigger::ViewerResponse, id, request);
         event.response = Some(without_body(&reply.answer));
-        let outcome = edge::viewer_response(&event, &self.config, now(), &self.keys);
+        let outcome = edge::viewer_response(&event, &self.held.config, now(), &self.held.keys);
         trace.step("viewer-response", outcome.why, Vec::new());
         match outcome.action {
             Action::Respond(response) => {
@@ -254,7 +262,7 @@ impl Cdn {
     async fn fetch(&self, mut request: edge::Request, stale: Option<&Entry>, id: &str, trace: &mut Trace) -> Answer {
         towards_origin(&mut request, stale);
         let cf_request = cf(Trigger::OriginRequest, id, request);
-        let outcome = edge::origin_request(&cf_request, &self.config, now(), &self.keys);
+        let outcome = edge::origin_request(&cf_request, &self.held.config, now(), &self.held.keys);
         let request = match outcome.action {
             Action::Respond(response) => {
                 trace.step("origin-request", outcome.why, Vec::new());
@@ -272,7 +280,7 @@ impl Cdn {
         };
         let mut event = cf(Trigger::OriginResponse, id, request);
         event.response = Some(without_body(&answer));
-        let outcome = edge::origin_response(&event, &self.config, now(), &self.keys);
+        let outcome = edge::origin_response(&event, &self.held.config, now(), &self.held.keys);
         let answer = match outcome.action {
             Action::Respond(response) => replaced(*response, answer.body),
             Action::Forward(_) => answer,
@@ -284,7 +292,7 @@ impl Cdn {
     /// Sends a request to an origin's handler. The error is CloudFront's own status for the failure.
     async fn ask(&self, request: &edge::Request, id: &str, trace: &mut Trace) -> Result<Answer, StatusCode> {
         let domain = request.origin.as_ref().map_or("", edge::Origin::domain_name);
-        let target = Origins::target(&self.config, domain).ok_or(StatusCode::BAD_GATEWAY)?;
+        let target = Origins::target(&self.held.config, domain).ok_or(StatusCode::BAD_GATEWAY)?;
         let method: Method = request.method.parse().map_err(|_| StatusCode::BAD_REQUEST)?;
         let mut headers = request.headers.clone();
         headers.set("x-amz-cf-id", id);
@@ -293,7 +301,7 @@ impl Cdn {
         let most = usize::try_from(self.origins.most).unwrap_or(usize::MAX);
         let limit = Duration::from_secs(target.read_timeout_seconds.into());
         let asked = async {
-            let (response, why) = self.origins.answer(&self.config, target, &arrival).await;
+            let (response, why) = self.origins.answer(&self.held.config, target, &arrival).await;
             let (parts, body) = response.into_parts();
             let body = axum::body::to_bytes(body, most).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((Answer { status: parts.status.as_u16(), headers: parts.headers, body }, why))
@@ -325,10 +333,6 @@ pub fn explain_ignored(query: &str, config: &Config) -> Option<String> {
     });
     let names = names.take(8).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then(|| format!("ignored: {names}"))
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 fn cf(event_type: Trigger, id: &str, request: edge::Request) -> Cf {

@@ -49,7 +49,7 @@ async fn page() -> Response {
 }
 
 async fn requests(State(cdn): State<Arc<Cdn>>) -> Response {
-    let (cookies, requests) = (cdn.config.cookies(), cdn.traces.all());
+    let (cookies, requests) = (cdn.held.config.cookies(), cdn.traces.all());
     let document = serde_json::json!({ "cookies": cookies, "example": cdn.example, "requests": requests });
     ([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response()
 }
@@ -88,14 +88,14 @@ async fn invalidate(State(cdn): State<Arc<Cdn>>, headers: HeaderMap, body: Bytes
 async fn origins_by_name(State(cdn): State<Arc<Cdn>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let Some(target) = Origins::target(&cdn.config, name).filter(|target| target.service != Service::None) else {
+    let Some(target) = Origins::target(&cdn.held.config, name).filter(|target| target.service != Service::None) else {
         return next.run(request).await;
     };
     let mut headers: edge::Headers = pairs(request.headers()).collect();
     headers.set("host", name);
     let (method, uri) = (request.method(), request.uri());
     let arrival = Arrival { method, path: uri.path(), query: uri.query().unwrap_or_default(), headers };
-    let (response, why) = cdn.origins.answer(&cdn.config, target, &arrival).await;
+    let (response, why) = cdn.origins.answer(&cdn.held.config, target, &arrival).await;
     tracing::info!(%method, path = uri.path(), origin = name, status = response.status().as_u16(), why, "direct request to an origin");
     response
 }

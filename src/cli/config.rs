@@ -34,7 +34,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     let settings = settings.resolve()?;
     // The log filter is only validated when the log is started.
     start_log(&settings.log)?;
-    open_policy(&settings)?;
+    runtime()?.block_on(open_policy(&settings))?;
     // Folders and credentials may be those of another machine.
     let tries_source = settings.check_source;
     let named = source.or_else(|| settings.place.clone()).filter(|place| tries_source || place.contains("://"));

@@ -35,7 +35,7 @@ impl CdnArguments {
     }
 
     /// The router of the local server, behind the CDN if that is enabled; the CDN's page proposes the path `example`.
-    pub(super) fn router(
+    pub(super) async fn router(
         &self,
         source: &str,
         origin: Router,
@@ -51,7 +51,10 @@ impl CdnArguments {
             Some(files) => read_config(&files.config, WithoutOrigins::Local)?.config,
             None => front::read_config(cdn::OPEN, None)?.config,
         };
-        let keys = read_keys(settings.edge.as_ref().and_then(|files| files.keys.as_deref()))?;
+        let keys = match settings.edge.as_ref().and_then(|files| files.keys.as_ref()) {
+            Some(place) => front::read_keys(place).await.map_err(|error| error.to_string())?,
+            None => Keys::default(),
+        };
         refuse_unmet(&config, &keys)?;
         let cdn_settings = CdnSettings {
             cache: settings.origin.cache,
@@ -59,7 +62,9 @@ impl CdnArguments {
             tag_header: settings.origin.cache_tag_header.clone(),
         };
         let cdn = Cdn::new(config, keys, origin, storage, cdn_settings).map_err(|error| error.to_string())?;
-        Ok(cdn::router(Arc::new(cdn.proposing(example)), cors))
+        let cdn = Arc::new(cdn.proposing(example));
+        tokio::spawn(cdn.clone().refresh_key_sets());
+        Ok(cdn::router(cdn, cors))
     }
 }
 

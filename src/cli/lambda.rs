@@ -33,18 +33,18 @@ pub(super) fn runtime_api() -> Option<String> {
 
 /// Handles events until the execution environment is shut down.
 pub(super) fn run(api: &str) -> Result<(), Failure> {
-    let (origin, settings) = start().inspect_err(|failure| {
+    let runtime = runtime()?;
+    let (origin, settings) = runtime.block_on(start()).inspect_err(|failure| {
         if let Err(error) = lambda::report_init_error(api, "Configuration", &failure.message) {
             eprintln!("image-origin: cannot report the error to Lambda: {error}");
         }
     })?;
-    let runtime = runtime()?;
     Ok(runtime
         .block_on(lambda::run(api, origin, settings))
         .map_err(|error| format!("the runtime API failed: {error}"))?)
 }
 
-fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
+async fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
     let Environment { source, settings: mut given } =
         Environment::try_parse_from(["image-origin"]).map_err(|error| error.to_string())?;
     let layer = &mut given.layer;
@@ -63,7 +63,7 @@ fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
         Some(name) => source::open(&name, &settings.source).map_err(|error| error.to_string())?,
         None => Box::new(Nowhere),
     };
-    let policy = super::open_policy(&settings)?;
+    let policy = super::open_policy(&settings).await?;
     let Settings { origin, viewers, base_path, delivery, invalidation, source: s3, .. } = settings;
     // As every AWS program has it.
     let cloudfront_endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT").ok().filter(|url| !url.is_empty());

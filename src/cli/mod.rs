@@ -19,6 +19,7 @@ mod manual;
 #[cfg(feature = "s3")]
 mod purge;
 mod query;
+mod reload;
 mod settings;
 mod web_function;
 mod welcome;
@@ -26,7 +27,7 @@ mod welcome;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -193,7 +194,7 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
         web_function::serve_there(&endpoint, &mut given.layer)?;
     }
     let settings = given.resolve()?;
-    start_log(&settings.log)?;
+    let filter = start_log(&settings.log)?;
     environment::refuse_unknown_variables()?;
     let place = place.or_else(|| settings.place.clone()).ok_or_else(no_source)?;
     let source_name = place.as_str();
@@ -205,28 +206,27 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
     let origin = Origin::new(source, settings.origin.clone()).map_err(|error| error.to_string())?;
     let origin = Arc::new(origin);
     let example = example_path(source_name);
-    // The CDN applies CORS itself.
-    let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
-    let policy = if cdn.is_wanted() { None } else { open_policy(&settings)? };
-    let router = front::serve::policed(origin.clone(), &viewers, policy.clone());
-    let router = cdn.router(source_name, router, &settings, example.clone())?;
     if cdn.is_wanted() && !settings.base_path.is_empty() {
         return Err(Failure::usage("--cdn stands for a host of its own, and has no use for base_path"));
     }
-    // It lists what not everybody may know of.
-    let playground = match settings.playground {
-        Playground::Auto if policy.is_some() => Playground::Off,
-        other => other,
+    let policy = if cdn.is_wanted() { None } else { runtime.block_on(open_policy(&settings))? };
+    let audience = audience(&settings, policy.is_some());
+    let folder = folder(source_name);
+    let route = move |origin: &Arc<Origin>, settings: &Settings, policy: Option<&Arc<Policy>>| {
+        let router = front::serve::policed(origin.clone(), &settings.viewers, policy.cloned());
+        in_front_of(router, settings, policy.is_some(), folder.clone(), false)
     };
-    let audience = playground::Audience::new(playground, settings.listen.ip());
-    let router = match audience {
-        Some(audience) => {
-            let folder = folder(source_name);
-            playground::in_front_of(router, audience, folder, cdn.is_wanted(), &settings.base_path)
-        }
-        None => router,
+    let router = if cdn.is_wanted() {
+        // The CDN applies CORS itself.
+        let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
+        let router = front::serve::router(origin.clone(), &viewers);
+        let router = runtime.block_on(cdn.router(source_name, router, &settings, example.clone()))?;
+        in_front_of(router, &settings, false, self::folder(source_name), true)
+    } else {
+        route(&origin, &settings, policy.as_ref())
     };
-    let router = front::serve::below(&settings.base_path, router);
+    let replaceable = front::serve::Replaceable::new(router);
+    let router = replaceable.clone().router();
     runtime.block_on(async {
         let listener = listen(&settings.listen, "--listen").await?;
         let address = listener.address().map_err(|error| error.to_string())?;
@@ -240,8 +240,20 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
                 async move { front::serve::serve(listener, router, &connections, std::future::pending()).await },
             );
         }
-        if let Some(policy) = policy {
-            tokio::spawn(policy.watch());
+        let reloader = reload::Reloader {
+            given,
+            settings: settings.clone(),
+            origin: origin.clone(),
+            policy,
+            filter,
+            router: replaceable,
+            route: Box::new(route),
+            keeping: Mutex::default(),
+        };
+        reloader.keep_up_to_date();
+        // Otherwise SIGHUP ends the process, as when its terminal is closed. The local CDN reads nothing again.
+        if reloader.is_of_use() && !cdn.is_wanted() {
+            tokio::spawn(reloader.watch());
         }
         log_start(source_name, &address, &settings, &connections);
         if settings.log.format == LogFormat::Text {
@@ -264,6 +276,30 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
         front::serve::serve(listener, router, &connections, stop).await;
         Ok(())
     })
+}
+
+/// Who may see the playground. It lists what not everybody may know of.
+fn audience(settings: &Settings, has_policy: bool) -> Option<playground::Audience> {
+    let playground = match settings.playground {
+        Playground::Auto if has_policy => Playground::Off,
+        other => other,
+    };
+    playground::Audience::new(playground, settings.listen.ip())
+}
+
+/// A router with the playground in front of it, below the path of all pictures.
+fn in_front_of(
+    router: axum::Router,
+    settings: &Settings,
+    has_policy: bool,
+    folder: Option<PathBuf>,
+    has_cdn: bool,
+) -> axum::Router {
+    let router = match audience(settings, has_policy) {
+        Some(audience) => playground::in_front_of(router, audience, folder, has_cdn, &settings.base_path),
+        None => router,
+    };
+    front::serve::below(&settings.base_path, router)
 }
 
 fn no_source() -> Failure {
@@ -293,9 +329,9 @@ async fn try_source(source: &dyn Source, ask: bool) -> Result<(), Failure> {
 const SOURCE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The policy of these settings, if there is one.
-fn open_policy(settings: &Settings) -> Result<Option<Arc<Policy>>, Failure> {
+async fn open_policy(settings: &Settings) -> Result<Option<Arc<Policy>>, Failure> {
     let Some(EdgeFiles { config, keys }) = &settings.edge else { return Ok(None) };
-    let policy = Policy::open(config, keys.as_deref(), &settings.origin.presets);
+    let policy = Policy::open(config, keys.clone(), &settings.origin.presets).await;
     Ok(Some(Arc::new(policy.map_err(|error| Failure::usage(error.to_string()))?)))
 }
 
@@ -394,21 +430,24 @@ const LIBRARIES_THAT_TELL_SECRETS: [(&str, LevelFilter); 9] = [
     ("lambda_runtime", LevelFilter::INFO),
 ];
 
-fn start_log(settings: &LogSettings) -> Result<(), Failure> {
+/// Changes which lines are logged.
+type LogFilter = tracing_subscriber::reload::Handle<Targets, tracing_subscriber::Registry>;
+
+/// Parses a level or directives.
+fn parse_filter(text: &str) -> Result<Targets, Failure> {
     // A single word would be parsed as a target, and nothing else would be logged.
-    let words = settings.filter.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let words = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
     if let Some(word) = words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err()) {
         let allowed = "expected a level such as info or debug, or directives such as image_origin=debug";
-        return Err(Failure::usage(format!(
-            "invalid value {} for `log`: unknown level {word}; {allowed}",
-            settings.filter
-        )));
+        return Err(Failure::usage(format!("invalid value {text} for `log`: unknown level {word}; {allowed}")));
     }
-    let wanted: Targets = settings.filter.parse().map_err(|error| {
-        let message =
-            format!("invalid value {} for `log`: {error}; use a level such as info or debug", settings.filter);
-        Failure::usage(message)
-    })?;
+    text.parse().map_err(|error| {
+        Failure::usage(format!("invalid value {text} for `log`: {error}; use a level such as info or debug"))
+    })
+}
+
+fn start_log(settings: &LogSettings) -> Result<LogFilter, Failure> {
+    let (wanted, handle) = tracing_subscriber::reload::Layer::new(parse_filter(&settings.filter)?);
     let discreet = Targets::new().with_default(LevelFilter::TRACE).with_targets(LIBRARIES_THAT_TELL_SECRETS);
     // A line must pass both filters, so that no setting can reveal secrets.
     let log = tracing_subscriber::registry().with(wanted).with(discreet);
@@ -421,7 +460,7 @@ fn start_log(settings: &LogSettings) -> Result<(), Failure> {
         }
         LogFormat::Json => log.with(lines.json().flatten_event(true)).init(),
     }
-    Ok(())
+    Ok(handle)
 }
 
 fn info(file: &Path, given: &Given<Inspecting>) -> Result<(), Failure> {

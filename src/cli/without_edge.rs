@@ -18,7 +18,7 @@ impl CdnArguments {
     }
 
     /// The router of the local server.
-    pub(super) fn router(
+    pub(super) async fn router(
         &self,
         _: &str,
         origin: Router,

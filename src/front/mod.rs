@@ -8,14 +8,14 @@ mod ignored;
 pub mod lambda;
 mod listen;
 pub mod playground;
-mod policy;
+pub(crate) mod policy;
 pub mod serve;
 mod socket;
 
 pub use connections::{ConnectionSettings, Connections};
 pub use descriptors::raise_limit;
 pub use listen::{ListenAddress, Listener, SocketFile};
-pub use policy::{Policy, PolicyError, ReadConfig, read_config};
+pub use policy::{KeysPlace, Policy, PolicyError, ReadConfig, read_config, read_keys};
 pub use serve::ViewerSettings;
 
 use crate::config::words;

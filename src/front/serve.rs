@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -140,6 +140,30 @@ pub fn policed(origin: Arc<Origin>, settings: &ViewerSettings, policy: Option<Ar
     with_cors(router, settings.cors.as_deref())
 }
 
+/// A router that can be replaced while requests are running: those end as they began. Clones are replaced together.
+#[derive(Debug, Clone)]
+pub struct Replaceable(Arc<RwLock<Router>>);
+
+impl Replaceable {
+    /// Starts with this router.
+    pub fn new(router: Router) -> Self {
+        Self(Arc::new(RwLock::new(router)))
+    }
+
+    /// Passes requests from now on to another router.
+    pub fn replace(&self, router: Router) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = router;
+    }
+
+    /// A router that passes each request to the current one.
+    pub fn router(self) -> Router {
+        Router::new().fallback(move |request: Request| {
+            let router = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+            router.oneshot(request)
+        })
+    }
+}
+
 /// Nests a router below a path such as `/img`. `/healthz` and `/readyz` also work without that prefix; any other path is a 404.
 pub fn below(base_path: &str, router: Router) -> Router {
     if base_path.is_empty() {
@@ -245,7 +269,7 @@ async fn image(
         Some(policy) => {
             known.extend(CREDENTIALS);
             let started = Instant::now();
-            match policy.decide(request.method(), uri, request.headers()) {
+            match policy.decide(request.method(), uri, request.headers()).await {
                 Ok(passed) => {
                     let headers = passed.headers(request.headers());
                     let asked = OriginRequest {

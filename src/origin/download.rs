@@ -32,6 +32,11 @@ impl Downloads {
         Self { max_bytes, account: account(memory), handed_on: account(memory / 2) }
     }
 
+    /// The same memory with another limit for each original.
+    pub(super) fn with_max_bytes(&self, max_bytes: u64) -> Self {
+        Self { max_bytes, ..self.clone() }
+    }
+
     /// The number of bytes in use.
     pub(super) fn held(&self) -> u64 {
         self.account.taken()

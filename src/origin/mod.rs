@@ -189,8 +189,8 @@ pub struct Origin {
     source: Arc<dyn Source>,
     pipeline: Arc<Pipeline>,
     flights: Flights<Outcome>,
-    telemetry: Telemetry,
-    is_draining: AtomicBool,
+    telemetry: Arc<Telemetry>,
+    is_draining: Arc<AtomicBool>,
 }
 
 /// Whether requests had better come here.
@@ -232,9 +232,22 @@ impl Origin {
             source: source.into(),
             pipeline,
             flights: Flights::default(),
-            telemetry,
-            is_draining: AtomicBool::new(false),
+            telemetry: Arc::new(telemetry),
+            is_draining: Arc::default(),
         })
+    }
+
+    /// An origin of the same source with other settings. It shares workers, queues, memory, caches, result store and metrics
+    /// with this one, so that the settings for these have no effect.
+    #[must_use]
+    pub fn with_settings(&self, settings: OriginSettings) -> Self {
+        Self {
+            source: self.source.clone(),
+            pipeline: Arc::new(self.pipeline.with_settings(settings)),
+            flights: Flights::default(),
+            telemetry: self.telemetry.clone(),
+            is_draining: self.is_draining.clone(),
+        }
     }
 
     /// Waits until every picture rendered so far has been stored in the result store, or failed to be.

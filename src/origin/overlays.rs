@@ -69,6 +69,18 @@ impl Overlays {
         }
     }
 
+    /// The same caches for overlays of another folder.
+    pub(super) fn with_folder(&self, folder: Option<String>, downloads: Downloads) -> Self {
+        Self {
+            folder,
+            downloads,
+            files: self.files.clone(),
+            tags: self.tags.clone(),
+            largest_file: self.largest_file,
+            decoded: self.decoded.clone(),
+        }
+    }
+
     /// The memory in use by files and decoded images, in bytes.
     pub(super) fn held(&self) -> u64 {
         self.files.weighted_size() + self.decoded.bytes()

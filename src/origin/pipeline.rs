@@ -116,6 +116,22 @@ impl Pipeline {
         }
     }
 
+    /// The same with other settings, except for those of what both share.
+    pub(super) fn with_settings(&self, settings: OriginSettings) -> Self {
+        let downloads = self.downloads.with_max_bytes(settings.max_source_bytes);
+        Self {
+            overlays: self.overlays.with_folder(settings.overlays.clone(), downloads.clone()),
+            pixels: self.pixels.clone(),
+            headers: self.headers.clone(),
+            downloads,
+            sent: self.sent.clone(),
+            cache: self.cache.clone(),
+            verified: self.verified.clone(),
+            results: self.results.clone(),
+            settings,
+        }
+    }
+
     /// The load of the pool for pictures.
     pub(super) fn load(&self) -> Load {
         self.pixels.load()

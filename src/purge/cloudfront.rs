@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Batch;
 use super::batch::texts;
+use crate::http_client::HttpClient;
 use crate::signing;
 use crate::source::s3::Https;
 
@@ -78,7 +79,7 @@ impl InvalidationError {
 /// A client for CloudFront's API.
 #[derive(Debug)]
 pub struct CloudFront {
-    https: Https,
+    client: HttpClient,
     credentials: Option<SharedCredentialsProvider>,
     endpoint: String,
     /// Whether requests are sent unsigned if there are no credentials.
@@ -89,13 +90,12 @@ impl CloudFront {
     /// Loads credentials from the default chain of the AWS SDKs. Requests to a custom endpoint, such as that of `serve
     /// --cdn`, are unsigned if there are none.
     pub async fn start(endpoint: Option<&str>) -> Self {
-        let https = Https::new();
         let loader =
-            aws_config::defaults(BehaviorVersion::latest()).http_client(https.clone()).region(Region::new(REGION));
+            aws_config::defaults(BehaviorVersion::latest()).http_client(Https::new()).region(Region::new(REGION));
         let credentials = loader.load().await.credentials_provider();
         let may_be_unsigned = endpoint.is_some();
         let endpoint = endpoint.unwrap_or(ENDPOINT).trim_end_matches('/').to_owned();
-        Self { https, credentials, endpoint, may_be_unsigned }
+        Self { client: HttpClient::new(), credentials, endpoint, may_be_unsigned }
     }
 
     /// Creates an invalidation, and returns its id. Transient errors are retried until the deadline; `waiting` is
@@ -141,9 +141,9 @@ impl CloudFront {
             request = request.header(name, value);
         }
         let request = request.body(body.to_owned().into()).map_err(|error| invalid(&error))?;
-        let answered = self.https.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
+        let answered = self.client.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
         let answered = answered.map_err(|error| InvalidationError::Unreachable(error.to_string()))?;
-        let (status, answer) = (answered.status, String::from_utf8_lossy(&answered.body));
+        let (status, answer) = (answered.status().as_u16(), String::from_utf8_lossy(answered.body()));
         let texts = texts(&answer).unwrap_or_default();
         let text = |name: &str| texts.iter().find(|(element, _)| element == name).map(|(_, text)| text.clone());
         match (status, text("Id")) {

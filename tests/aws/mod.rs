@@ -1,6 +1,7 @@
 //! The handlers and the source for AWS, end to end: the real binary, against an S3 server that checks
 //! signatures, a proxy that breaks what passes it, and a server of the Lambda Runtime API.
 
+mod authority;
 mod boto;
 mod cloudfront;
 mod emulator;
@@ -14,6 +15,7 @@ mod policy;
 mod program;
 mod proxy;
 mod purge;
+mod reload;
 mod s3_source;
 mod signature;
 mod store;

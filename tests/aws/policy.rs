@@ -7,6 +7,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -231,15 +232,36 @@ fn native() -> Vec<Value> {
 }
 
 /// The program with a policy, over the fixtures.
-struct Policed {
+pub(super) struct Policed {
     address: SocketAddr,
     watched: Watched,
 }
 
 impl Policed {
     fn serve(folder: &Path) -> Self {
+        Self::serve_with(folder, &[], &[])
+    }
+
+    fn command(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = command();
-        command.args(["serve", &fixtures().display().to_string(), "--listen", "127.0.0.1:0"]).envs(environment(folder));
+        command
+            .args(["serve", &fixtures().display().to_string(), "--listen", "127.0.0.1:0"])
+            .args(flags)
+            .envs(environment(folder))
+            .envs(variables.iter().copied());
+        command
+    }
+
+    /// What it says if it does not start.
+    pub(super) fn refused(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> String {
+        let ended = Self::command(folder, flags, variables).output().unwrap();
+        assert!(!ended.status.success());
+        String::from_utf8(ended.stderr).unwrap()
+    }
+
+    /// Serves by the files of a folder, with further flags and variables.
+    pub(super) fn serve_with(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Self::command(folder, flags, variables);
         let mut watched = Watched::spawn(&mut command);
         let mut lines = BufReader::new(watched.child.stdout.take().unwrap());
         let mut line = String::new();
@@ -250,8 +272,22 @@ impl Policed {
         Self { address, watched }
     }
 
-    fn get(&self, url: &str, headers: &[(&str, &str)]) -> Response {
+    pub(super) fn get(&self, url: &str, headers: &[(&str, &str)]) -> Response {
         request(self.address, "GET", url, headers)
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn log(&self) -> String {
+        self.watched.log()
+    }
+
+    /// Sends SIGHUP.
+    pub(super) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_raw(self.watched.child.id().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     /// Asks until the status is this one.
@@ -282,7 +318,7 @@ fn write(folder: &Path, config: &Value) {
 }
 
 /// A document of tables and plain values as TOML, in inline tables.
-fn as_toml(document: &Value) -> String {
+pub(super) fn as_toml(document: &Value) -> String {
     fn inline(value: &Value) -> String {
         match value {
             Value::Object(members) => {
@@ -458,7 +494,6 @@ fn keys_and_rules_are_read_again() {
     }
     assert_eq!(server.get(url, &[("authorization", new)]).status, 200);
     std::fs::write(&file, keys_for(&policies()[0]).to_string()).unwrap();
-    let pid = rustix::process::Pid::from_raw(server.watched.child.id().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    server.hang_up();
     server.wait_for(url, &[("authorization", &old)], 200);
 }

@@ -21,9 +21,14 @@ pub struct Edge {
 enum Call {
     /// Handle an event.
     Event(Box<EventCall>),
-    /// Store a key set that was fetched.
+    /// Store the answer to a lookup; without a body there was none.
     #[cfg(feature = "viewer-request")]
-    Jwks { issuer: String, document: serde_json::Value },
+    Learn {
+        subject: crate::auth::Subject,
+        #[serde(default)]
+        body: Option<String>,
+        now: u64,
+    },
 }
 
 #[derive(Deserialize)]
@@ -43,11 +48,11 @@ enum Answer {
         value: Action,
         #[cfg(feature = "viewer-request")]
         #[serde(skip_serializing_if = "Option::is_none")]
-        refresh: Option<crate::auth::Refresh>,
+        lookup: Option<Box<crate::auth::Lookup>>,
     },
-    /// Whether the key set was stored.
+    /// Whether the answer was of use.
     #[cfg(feature = "viewer-request")]
-    Taken(bool),
+    Learned(bool),
     /// The error, if there is no result.
     Error(String),
 }
@@ -62,14 +67,16 @@ impl Edge {
     }
 
     /// Answers one call: `{"event": {"event", "now", "credentials"}}`, to which the answer is `{"result": {"value",
-    /// "refresh"}}`, or `{"jwks": {"issuer", "document"}}`, to which it is `{"taken"}`. What cannot be read is answered
-    /// with `{"error"}`.
+    /// "lookup"}}`, or `{"learn": {"subject", "body", "now"}}` with the answer to a lookup, to which it is `{"learned"}`. What
+    /// cannot be read is answered with `{"error"}`.
     #[must_use]
     pub fn call(&mut self, input: &[u8]) -> Vec<u8> {
         let answer = match serde_json::from_slice(input) {
             Ok(Call::Event(call)) => self.decide(*call),
             #[cfg(feature = "viewer-request")]
-            Ok(Call::Jwks { issuer, document }) => Answer::Taken(self.keys.refresh_jwks(&issuer, &document)),
+            Ok(Call::Learn { subject, body, now }) => {
+                Answer::Learned(self.keys.learn(&self.config, &subject, body.as_deref(), now))
+            }
             Err(error) => Answer::Error(format!("cannot read the call: {error}")),
         };
         // Texts, numbers and maps with text keys, so serialization cannot fail.
@@ -103,7 +110,7 @@ impl Edge {
         Answer::Result {
             value: outcome.action,
             #[cfg(feature = "viewer-request")]
-            refresh: outcome.refresh,
+            lookup: outcome.lookup,
         }
     }
 }

@@ -55,13 +55,27 @@ impl Keys {
         newest_first.find(|secret| name.is_none_or(|name| name == secret.name)).map(AsRef::as_ref)
     }
 
-    /// Stores a key set that an issuer has published; the packaged key set remains in use for keys that it does not
-    /// contain.
+    /// Stores the body of the answer to a [`Lookup`](crate::Lookup) that a decision under this configuration has asked for;
+    /// `None` if there was no answer with status 200. All clones of the keys learn it. `now` is in seconds since 1970.
     ///
-    /// Returns `false` and changes nothing if it contains no usable key.
+    /// Returns whether the answer was of use. If it was not, what was known before stays in use for a while: a key set for a
+    /// day, what was told about a token for the configured time. The packaged key sets are always in use.
     #[cfg(feature = "viewer-request")]
-    pub fn refresh_jwks(&mut self, issuer: &str, jwks: &serde_json::Value) -> bool {
-        self.auth.replace_fetched(issuer, jwks)
+    pub fn learn(&self, config: &crate::Config, subject: &crate::Subject, answer: Option<&str>, now: u64) -> bool {
+        self.auth.learn(config, subject, answer, now)
+    }
+
+    /// Whether these keys have the same credentials at the authorization server.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        self.auth.client_authorization() == other.auth.client_authorization()
+    }
+
+    /// Takes over what other keys have learned, such as those before a file was read again.
+    #[cfg(feature = "viewer-request")]
+    pub fn inherit(&mut self, other: &Self) {
+        self.auth.inherit(&other.auth);
     }
 }
 

@@ -76,7 +76,7 @@ mod viewer_response;
 mod wasm;
 
 #[cfg(feature = "viewer-request")]
-pub use auth::{Refresh, SignUrlError, SignedUrlError, sign_url, verify_url};
+pub use auth::{Lookup, SignUrlError, SignedUrlError, Subject, sign_url, verify_url};
 #[cfg(any(feature = "origin-response", feature = "viewer-response"))]
 pub use cache_control::CacheControl;
 pub use call::Edge;

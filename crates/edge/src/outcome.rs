@@ -12,9 +12,9 @@ pub struct Outcome {
     pub why: String,
     /// The stable code of the problem, if the response is one.
     pub code: Option<&'static str>,
-    /// A key set that should be fetched: with it, the same event may be decided differently.
+    /// A request to another server: with its answer, the same event may be decided differently.
     #[cfg(feature = "viewer-request")]
-    pub refresh: Option<crate::auth::Refresh>,
+    pub lookup: Option<Box<crate::auth::Lookup>>,
 }
 
 /// The action for CloudFront.
@@ -46,7 +46,7 @@ impl Outcome {
             why,
             code: None,
             #[cfg(feature = "viewer-request")]
-            refresh: None,
+            lookup: None,
         }
     }
 }

@@ -143,9 +143,17 @@ impl PathPattern {
         &self.text
     }
 
+    /// The names of the claims in the pattern.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Claim(claim) => Some(claim.as_str()),
+            Segment::Glob { .. } => None,
+        })
+    }
+
     /// Whether the pattern contains claims.
     pub(crate) fn has_claims(&self) -> bool {
-        self.segments.iter().any(|segment| matches!(segment, Segment::Claim(_)))
+        self.claims().next().is_some()
     }
 
     /// The template as a regular expression for JavaScript and PCRE, with the claims and the groups that stand against them.

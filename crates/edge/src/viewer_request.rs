@@ -25,6 +25,8 @@ const EXPIRED: Problem = Problem::new(401, "token_expired", "The token has expir
 const FORBIDDEN: Problem = Problem::new(403, "forbidden", "Access denied.");
 const NOT_PERMITTED: Problem = Problem::new(403, "not_permitted", "The limits of this path do not permit a parameter.");
 const URL_UNSIGNED: Problem = Problem::new(403, "signature_invalid", "A valid URL signature is required.");
+const UNAVAILABLE: Problem =
+    Problem::new(503, "authorization_unavailable", "The token cannot be verified at the moment.");
 const URL_EXPIRED: Problem = Problem::new(403, "signature_expired", "The signed URL has expired.");
 
 /// The reasons to refuse a request that need no further detail.
@@ -139,6 +141,7 @@ pub(crate) fn not_allowed(method: &str) -> (Problem, Response) {
 pub(crate) fn denied(kind: DenialKind, takes_tokens: bool, method: &str) -> (Problem, Response) {
     // A 401 implies that a challenge could be met (RFC 9110, section 15.5.2), but a client cannot sign a URL itself.
     let problem = match (kind, takes_tokens) {
+        (DenialKind::Unavailable, _) => UNAVAILABLE,
         (DenialKind::Forbidden, _) => FORBIDDEN,
         (DenialKind::Expired, true) => EXPIRED,
         (DenialKind::Missing | DenialKind::Invalid, true) => UNAUTHORIZED,
@@ -154,14 +157,17 @@ pub(crate) fn denied(kind: DenialKind, takes_tokens: bool, method: &str) -> (Pro
         };
         response.headers.set("WWW-Authenticate", challenge);
     }
+    if problem.status == 503 {
+        response.headers.set("Retry-After", "2");
+    }
     (problem, response)
 }
 
 fn refuse(request: &Request, rule: &Rule, denial: Denial, heading: &str) -> Outcome {
-    let takes_tokens = rule.allow.iter().any(|mode| matches!(mode, Mode::Token | Mode::Jwt));
+    let takes_tokens = rule.allow.iter().any(|mode| matches!(mode, Mode::Token | Mode::Jwt | Mode::Introspect));
     let (problem, response) = denied(denial.kind, takes_tokens, &request.method);
     let mut outcome = Outcome::respond(response, format!("{heading} denies it: {}", denial.why));
-    outcome.refresh = denial.refresh;
+    outcome.lookup = denial.lookup;
     outcome.code = Some(problem.code);
     outcome
 }

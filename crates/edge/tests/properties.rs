@@ -165,11 +165,12 @@ proptest! {
         let calls = [
             value.clone(),
             json!({"event": {"event": value, "now": NOW}}),
-            json!({"jwks": {"issuer": "https://login.example.com/", "document": value}}),
+            json!({"learn": {"subject": {"key-set": "https://login.example.com/"}, "body": value.to_string(), "now": NOW}}),
+            json!({"learn": {"subject": {"token": "a"}, "body": value, "now": NOW}}),
         ];
         for call in calls {
             let answer = answer(&call);
-            prop_assert!(["result", "error", "taken"].iter().any(|name| answer.get(name).is_some()), "{}", answer);
+            prop_assert!(["result", "error", "learned"].iter().any(|name| answer.get(name).is_some()), "{}", answer);
         }
         let _ = Config::from_json(&value.to_string());
         let _ = Keys::from_json(&value.to_string());

@@ -76,6 +76,10 @@ impl std::fmt::Debug for Originals {
 /// # Errors
 /// Any error of the runtime API.
 pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Result<(), Error> {
+    if let Some(policy) = &settings.policy {
+        tokio::spawn(policy.clone().watch());
+        tokio::spawn(policy.clone().refresh_key_sets());
+    }
     let router = serve::policed(origin.clone(), &settings.viewers, settings.policy);
     let router = serve::below(&settings.base_path, router);
     let handler = Arc::new(http::HttpHandler::new(router, settings.delivery));

@@ -41,6 +41,17 @@ impl Claims {
         self.texts(name).any(|text| fold_case(text) == folded)
     }
 
+    /// The claims with these names.
+    pub(crate) fn only(&self, names: &[String]) -> Self {
+        let named = self.0.iter().filter(|(name, _)| names.contains(name));
+        Self(named.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// The size in bytes, roughly.
+    pub(crate) fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.to_string().len()).sum()
+    }
+
     fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
         let value = self.0.get(name);
         let list = value.and_then(Value::as_array).into_iter().flatten();

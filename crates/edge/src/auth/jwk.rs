@@ -3,6 +3,8 @@
 //! The key determines the algorithm, never the token (RFC 8725, section 3.1): an RSA key can never be used as an HMAC
 //! secret.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -50,7 +52,7 @@ pub(crate) enum Provenance {
 
 /// The usable keys of one issuer.
 #[derive(Clone, Default)]
-pub(crate) struct KeySet(Vec<Key>);
+pub(crate) struct KeySet(Vec<Arc<Key>>);
 
 /// A key for verifying signatures.
 #[derive(Clone)]
@@ -99,11 +101,11 @@ impl KeySet {
     /// Parses a JWK set. Unsupported keys and keys for other uses are skipped (RFC 7517, section 5).
     pub(crate) fn from_json(set: &Value, provenance: Provenance) -> Option<Self> {
         let keys = set.get("keys")?.as_array()?;
-        Some(Self(keys.iter().filter_map(|jwk| Key::from_jwk(jwk, provenance)).collect()))
+        Some(Self(keys.iter().filter_map(|jwk| Key::from_jwk(jwk, provenance)).map(Arc::new).collect()))
     }
 
     /// Finds the key that a token names. A token without `kid` is accepted only if there is exactly one key.
-    pub(crate) fn find(&self, id: Option<&str>) -> Option<&Key> {
+    pub(crate) fn find(&self, id: Option<&str>) -> Option<&Arc<Key>> {
         match (id, self.0.as_slice()) {
             (Some(id), keys) => keys.iter().find(|key| key.id.as_deref() == Some(id)),
             (None, [only]) => Some(only),
@@ -116,7 +118,7 @@ impl KeySet {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Key> {
-        self.0.iter()
+        self.0.iter().map(AsRef::as_ref)
     }
 }
 

@@ -4,11 +4,13 @@
 //! The result is the claims of a token from a trusted issuer with a matching audience and a valid time. Before the
 //! signature is verified, only the issuer and the key id of a token are used.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::Refresh;
+use super::Lookup;
 use super::claims::Claims;
 use super::jwk::{Algorithm, Key};
 use super::keys::AuthKeys;
@@ -32,7 +34,7 @@ pub(crate) enum JwtError {
     #[error("no key of the issuer matches the token's kid")]
     UnknownKey {
         /// Where a newer key set may be fetched.
-        refresh: Option<Refresh>,
+        lookup: Option<Box<Lookup>>,
     },
     #[error("the token's algorithm does not match its key")]
     AlgorithmOfKey,
@@ -71,7 +73,7 @@ pub(crate) fn verify(
         .find(|issuer| claims.text("iss") == Some(issuer.issuer.as_str()))
         .filter(|issuer| issuers.is_empty() || issuers.contains(&issuer.issuer))
         .ok_or(JwtError::Issuer)?;
-    let key = find_key(&header, issuer, keys)?;
+    let key = find_key(&header, issuer, keys, now)?;
     if key.algorithm() != algorithm {
         return Err(JwtError::AlgorithmOfKey);
     }
@@ -116,14 +118,15 @@ fn check_header(header: &Claims) -> Result<Algorithm, JwtError> {
     header.text("alg").and_then(Algorithm::from_name).ok_or(JwtError::Algorithm)
 }
 
-fn find_key<'k>(header: &Claims, issuer: &IssuerConfig, keys: &'k AuthKeys) -> Result<&'k Key, JwtError> {
+fn find_key(header: &Claims, issuer: &IssuerConfig, keys: &AuthKeys, now: u64) -> Result<Arc<Key>, JwtError> {
     let id = match header.get("kid") {
         None => None,
         Some(Value::String(id)) => Some(id.as_str()),
         Some(_) => return Err(JwtError::Malformed),
     };
-    keys.find(&issuer.issuer, id).ok_or_else(|| JwtError::UnknownKey {
-        refresh: issuer.jwks_uri.clone().map(|jwks_uri| Refresh { issuer: issuer.issuer.clone(), jwks_uri }),
+    keys.find(&issuer.issuer, id, now).ok_or_else(|| {
+        let url = issuer.jwks_uri.as_ref().filter(|_| keys.may_ask_issuer(&issuer.issuer, now));
+        JwtError::UnknownKey { lookup: url.map(|url| Lookup::key_set(&issuer.issuer, url).into()) }
     })
 }
 

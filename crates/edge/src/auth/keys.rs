@@ -1,13 +1,18 @@
 //! The secrets and public keys for authorisation.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::jwk::{Algorithm, Key, KeySet, Provenance};
+use super::learned::{Known, Learned, Subject};
+use crate::config::{Config, IntrospectionConfig};
 
 /// The minimum length of a token in bytes; shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 20;
@@ -27,7 +32,10 @@ pub(crate) struct AuthKeys {
     tokens: Vec<Token>,
     url_secrets: Vec<UrlSecret>,
     packaged: BTreeMap<String, KeySet>,
-    fetched: BTreeMap<String, KeySet>,
+    /// The value of `Authorization` for introspection.
+    client: Option<String>,
+    /// Clones learn together.
+    learned: Arc<RwLock<Learned>>,
 }
 
 /// A shared token, of which only the hash is stored.
@@ -92,20 +100,46 @@ impl AuthKeys {
     }
 
     /// Finds an issuer's key: in its published key set, else in the packaged one.
-    pub(crate) fn find(&self, issuer: &str, id: Option<&str>) -> Option<&Key> {
-        let fetched = self.fetched.get(issuer).and_then(|set| set.find(id));
-        fetched.or_else(|| self.packaged.get(issuer).and_then(|set| set.find(id)))
+    pub(super) fn find(&self, issuer: &str, id: Option<&str>, now: u64) -> Option<Arc<Key>> {
+        let published = self.learned().find_key(issuer, id, now);
+        published.or_else(|| self.packaged.get(issuer).and_then(|set| set.find(id)).cloned())
     }
 
-    /// Stores a key set fetched from the issuer; returns `false` and keeps the old one if it contains no usable key.
-    pub(crate) fn replace_fetched(&mut self, issuer: &str, jwks: &Value) -> bool {
-        match KeySet::from_json(jwks, Provenance::Fetched) {
-            Some(set) if !set.is_empty() => {
-                self.fetched.insert(issuer.to_owned(), set);
-                true
+    /// Whether an issuer may be asked for its keys.
+    pub(super) fn may_ask_issuer(&self, issuer: &str, now: u64) -> bool {
+        self.learned().may_ask_issuer(issuer, now)
+    }
+
+    /// What is known about the token with this hash.
+    pub(super) fn token(&self, hash: &str, config: &IntrospectionConfig, now: u64) -> Known {
+        self.learned().token(hash, config, now)
+    }
+
+    /// Stores the answer to a lookup, or that there was none.
+    pub(crate) fn learn(&self, config: &Config, subject: &Subject, answer: Option<&str>, now: u64) -> bool {
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        match (subject, &config.access.introspection) {
+            (Subject::KeySet(issuer), _) => {
+                let is_configured = config.access.jwt.issuers.iter().any(|known| known.issuer == *issuer);
+                is_configured && learned.learn_key_set(issuer, answer, now)
             }
-            _ => false,
+            (Subject::Token(hash), Some(introspection)) => learned.learn_token(hash, introspection, answer, now),
+            (Subject::Token(_), None) => false,
         }
+    }
+
+    /// Takes over what other keys have learned.
+    pub(crate) fn inherit(&mut self, other: &Self) {
+        self.learned = other.learned.clone();
+    }
+
+    /// The value of `Authorization` for introspection, which names and authenticates this client.
+    pub(crate) fn client_authorization(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    fn learned(&self) -> std::sync::RwLockReadGuard<'_, Learned> {
+        self.learned.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,6 +150,29 @@ struct RawAuthKeys {
     tokens: Vec<RawSecret>,
     url_secrets: Vec<RawSecret>,
     jwks: BTreeMap<String, Value>,
+    introspection: Option<Client>,
+}
+
+/// The credentials of this client at the authorization server.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Client {
+    client_id: String,
+    client_secret: String,
+}
+
+impl Client {
+    /// HTTP Basic authentication (RFC 6749, section 2.3.1).
+    fn authorization(&self) -> Result<String, String> {
+        for (name, text) in [("client_id", &self.client_id), ("client_secret", &self.client_secret)] {
+            if text.is_empty() {
+                return Err(format!("introspection.{name}: is empty"));
+            }
+        }
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", encoded(&self.client_id), encoded(&self.client_secret));
+        Ok(format!("Basic {}", STANDARD.encode(pair)))
+    }
 }
 
 /// A secret as written in the configuration: in plain, or for a token its hash.
@@ -131,7 +188,8 @@ impl TryFrom<RawAuthKeys> for AuthKeys {
     type Error = String;
 
     fn try_from(raw: RawAuthKeys) -> Result<Self, String> {
-        let mut keys = Self::default();
+        let client = raw.introspection.map(|client| client.authorization()).transpose()?;
+        let mut keys = Self { client, ..Self::default() };
         for (index, token) in raw.tokens.into_iter().enumerate() {
             keys.tokens.push(Token::from_raw(index, token)?);
         }

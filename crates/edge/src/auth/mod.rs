@@ -4,9 +4,11 @@
 
 mod bearer;
 mod claims;
+mod introspection;
 mod jwk;
 mod jwt;
 mod keys;
+mod learned;
 #[cfg(all(feature = "public-keys", not(target_arch = "wasm32")))]
 mod modulus;
 #[cfg(all(feature = "public-keys", any(test, target_arch = "wasm32")))]
@@ -20,11 +22,13 @@ mod tests;
 #[cfg(feature = "functions")]
 pub(crate) use jwk::Algorithm;
 pub(crate) use keys::AuthKeys;
+pub use learned::{Lookup, Subject};
 #[cfg(feature = "functions")]
 pub(crate) use signed_url::LABEL as SIGNED_URL_LABEL;
 pub use signed_url::{SignUrlError, SignedUrlError, sign_url, verify_url};
 
 use claims::Claims;
+use introspection::IntrospectionError;
 use jwt::JwtError;
 
 use crate::config::{Config, Mode};
@@ -45,17 +49,22 @@ pub(crate) enum Verdict {
 pub(crate) struct Denial {
     pub(crate) kind: DenialKind,
     pub(crate) why: String,
-    /// A key set that may contain the key of a token with an unknown key.
-    pub(crate) refresh: Option<Refresh>,
+    /// A request to another server, whose answer may change the verdict.
+    pub(crate) lookup: Option<Box<Lookup>>,
 }
 
-/// A request to fetch a newer key set of an issuer.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Refresh {
-    /// The issuer, as configured.
-    pub issuer: String,
-    /// The URL of its key set.
-    pub jwks_uri: String,
+impl Denial {
+    fn new(kind: DenialKind, why: impl std::fmt::Display) -> Self {
+        Self { kind, why: why.to_string(), lookup: None }
+    }
+
+    /// Takes the reasons of another denial if they are more specific.
+    fn merge(&mut self, other: Self) {
+        self.lookup = self.lookup.take().or(other.lookup);
+        if other.kind > self.kind {
+            (self.kind, self.why) = (other.kind, other.why);
+        }
+    }
 }
 
 /// The kinds of denial, from the least to the most specific.
@@ -69,6 +78,8 @@ pub(crate) enum DenialKind {
     Expired,
     /// The credentials are valid, but do not grant access to this path.
     Forbidden,
+    /// The credentials cannot be verified at the moment.
+    Unavailable,
 }
 
 /// A request under one rule.
@@ -87,22 +98,19 @@ impl Attempt<'_> {
     /// Tries the modes of the rule. One that succeeds allows the request; otherwise the most specific denial is
     /// returned.
     pub(crate) fn judge(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
-        let mut denial = Denial { kind: DenialKind::Missing, why: "no credentials".to_owned(), refresh: None };
+        let mut denial = Denial::new(DenialKind::Missing, "no credentials");
         for mode in &self.rule.allow {
             let verdict = match mode {
                 Mode::Public => Verdict::Allowed { why: "no authorisation required".to_owned() },
                 Mode::Token => self.token(config, keys),
                 Mode::SignedUrl => self.signed_url(keys, now),
                 Mode::Jwt => self.jwt(config, keys, now),
+                Mode::Introspect => self.introspect(config, keys, now),
             };
             match verdict {
                 Verdict::Allowed { why } => return Verdict::Allowed { why: format!("{}: {why}", mode.name()) },
                 Verdict::Denied(other) => {
-                    denial.refresh = denial.refresh.or(other.refresh);
-                    if other.kind > denial.kind {
-                        denial.kind = other.kind;
-                        denial.why = format!("{}: {}", mode.name(), other.why);
-                    }
+                    denial.merge(Denial { why: format!("{}: {}", mode.name(), other.why), ..other });
                 }
             }
         }
@@ -134,19 +142,30 @@ impl Attempt<'_> {
     }
 
     fn jwt(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
-        let mut denial = deny(DenialKind::Missing, "no token");
-        for token in bearer::candidates(self.request, config.access.jwt.cookie.as_deref()) {
-            let verdict = match jwt::verify(&token, &config.access.jwt, &self.rule.issuers, keys, now) {
-                Ok(claims) => self.with_claims(&claims),
-                Err(error) => refuse_jwt(error),
-            };
-            match (&denial, verdict) {
-                (_, allowed @ Verdict::Allowed { .. }) => return allowed,
-                (Verdict::Denied(old), Verdict::Denied(new)) if new.kind > old.kind => denial = Verdict::Denied(new),
-                _ => {}
+        self.any_token(config.access.jwt.cookie.as_deref(), |token| {
+            jwt::verify(token, &config.access.jwt, &self.rule.issuers, keys, now).map_err(refuse_jwt)
+        })
+    }
+
+    fn introspect(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
+        let Some(introspection) = &config.access.introspection else {
+            return deny(DenialKind::Invalid, "there is no introspection");
+        };
+        self.any_token(introspection.cookie.as_deref(), |token| {
+            introspection::verify(token, introspection, keys, now).map_err(refuse_introspected)
+        })
+    }
+
+    /// Whether one of the request's tokens has claims that match the rule's path.
+    fn any_token(&self, cookie: Option<&str>, verify: impl Fn(&str) -> Result<Claims, Denial>) -> Verdict {
+        let mut denial = Denial::new(DenialKind::Missing, "no token");
+        for token in bearer::candidates(self.request, cookie) {
+            match verify(&token).map(|claims| self.with_claims(&claims)) {
+                Ok(allowed @ Verdict::Allowed { .. }) => return allowed,
+                Ok(Verdict::Denied(other)) | Err(other) => denial.merge(other),
             }
         }
-        denial
+        Verdict::Denied(denial)
     }
 
     /// Checks that the claims in the rule's path equal those of the token, in both readings of the path.
@@ -163,16 +182,27 @@ impl Attempt<'_> {
     }
 }
 
-fn refuse_jwt(error: JwtError) -> Verdict {
+fn refuse_jwt(error: JwtError) -> Denial {
     let kind = if error == JwtError::Expired { DenialKind::Expired } else { DenialKind::Invalid };
     let why = error.to_string();
-    let refresh = match error {
-        JwtError::UnknownKey { refresh } => refresh,
+    let lookup = match error {
+        JwtError::UnknownKey { lookup } => lookup,
         _ => None,
     };
-    Verdict::Denied(Denial { kind, why, refresh })
+    Denial { kind, why, lookup }
+}
+
+fn refuse_introspected(error: IntrospectionError) -> Denial {
+    match error {
+        IntrospectionError::Unknown(lookup) => {
+            let why = "the authorization server has not said yet what the token is good for";
+            Denial { lookup, ..Denial::new(DenialKind::Unavailable, why) }
+        }
+        IntrospectionError::Expired => Denial::new(DenialKind::Expired, "the token has expired"),
+        IntrospectionError::Refused(why) => Denial::new(DenialKind::Invalid, why),
+    }
 }
 
 fn deny(kind: DenialKind, why: impl std::fmt::Display) -> Verdict {
-    Verdict::Denied(Denial { kind, why: why.to_string(), refresh: None })
+    Verdict::Denied(Denial::new(kind, why))
 }

@@ -24,6 +24,8 @@ pub(crate) struct Access {
     pub(crate) limits: Vec<Limits>,
     pub(crate) token: TokenConfig,
     pub(crate) jwt: JwtConfig,
+    #[cfg(feature = "viewer-request")]
+    pub(crate) introspection: Option<IntrospectionConfig>,
 }
 
 /// A rule as written in the configuration.
@@ -56,16 +58,35 @@ pub(super) struct RawAccess {
     pub(super) limits: Option<RawLimits>,
     pub(super) token: TokenConfig,
     pub(super) jwt: JwtConfig,
+    pub(super) introspection: Option<RawIntrospection>,
 }
+
+/// Only viewer-request introspects tokens.
+#[cfg(feature = "viewer-request")]
+pub(super) type RawIntrospection = IntrospectionConfig;
+#[cfg(not(feature = "viewer-request"))]
+pub(super) type RawIntrospection = serde::de::IgnoredAny;
 
 impl Access {
     pub(super) fn check(raw: RawAccess, problems: &mut Problems) -> Self {
         check_cookie("token.cookie", raw.token.cookie.as_deref(), problems);
         check_jwt(&raw.jwt, problems);
+        #[cfg(feature = "viewer-request")]
+        if let Some(introspection) = &raw.introspection {
+            introspection.check(problems);
+            if !raw.rules.iter().any(|rule| rule.allow.contains(&Mode::Introspect)) {
+                problems.add("introspection", "no rule allows `introspect`");
+            }
+        }
+        #[cfg(feature = "viewer-request")]
+        let limits = check_limits(raw.limits, &raw.rules, problems);
+        let rules = check_rules(raw.rules, &raw.jwt, raw.introspection.is_some(), problems);
         Self {
             #[cfg(feature = "viewer-request")]
-            limits: check_limits(raw.limits, &raw.rules, problems),
-            rules: check_rules(raw.rules, &raw.jwt, problems),
+            introspection: raw.introspection.map(|introspection| introspection.with_claims_of(&rules)),
+            #[cfg(feature = "viewer-request")]
+            limits,
+            rules,
             token: raw.token,
             jwt: raw.jwt,
         }
@@ -79,6 +100,7 @@ impl Access {
                 let missing = match mode {
                     Mode::Token if !keys.has_tokens() => "tokens",
                     Mode::SignedUrl if keys.url_secrets().is_empty() => "url_secrets",
+                    Mode::Introspect if keys.client_authorization().is_none() => "introspection",
                     _ => continue,
                 };
                 let field = format_args!("rules[{index}].allow");
@@ -117,6 +139,8 @@ pub enum Mode {
     SignedUrl,
     /// A JWT of a configured issuer.
     Jwt,
+    /// A token that an authorization server is asked about (RFC 7662).
+    Introspect,
 }
 
 impl Mode {
@@ -128,6 +152,7 @@ impl Mode {
             Self::Token => "token",
             Self::SignedUrl => "signed-url",
             Self::Jwt => "jwt",
+            Self::Introspect => "introspect",
         }
     }
 }
@@ -153,6 +178,92 @@ impl Default for JwtConfig {
     fn default() -> Self {
         Self { cookie: None, leeway_seconds: 60, max_token_bytes: 8192, issuers: Vec::new() }
     }
+}
+
+/// The authorization server that is asked about tokens.
+#[cfg(feature = "viewer-request")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntrospectionConfig {
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) cookie: Option<String>,
+    /// The accepted audiences; empty means any.
+    #[serde(default)]
+    pub(crate) audiences: Vec<String>,
+    /// The scopes that a token must have, all of them.
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    /// How long an answer is used.
+    #[serde(default = "default_cache_seconds")]
+    pub(crate) cache_seconds: u64,
+    /// How much longer an answer is used if the server does not answer.
+    #[serde(default = "default_stale_seconds")]
+    pub(crate) stale_seconds: u64,
+    #[serde(default = "default_max_token_bytes")]
+    pub(crate) max_token_bytes: usize,
+    /// The claims that the rules need.
+    #[serde(skip)]
+    pub(crate) claims: Vec<String>,
+}
+
+#[cfg(feature = "viewer-request")]
+const fn default_cache_seconds() -> u64 {
+    60
+}
+
+#[cfg(feature = "viewer-request")]
+const fn default_stale_seconds() -> u64 {
+    300
+}
+
+#[cfg(feature = "viewer-request")]
+const fn default_max_token_bytes() -> usize {
+    8192
+}
+
+#[cfg(feature = "viewer-request")]
+impl IntrospectionConfig {
+    fn check(&self, problems: &mut Problems) {
+        if !is_confidential(&self.url) {
+            problems.add("introspection.url", CONFIDENTIAL);
+        }
+        check_cookie("introspection.cookie", self.cookie.as_deref(), problems);
+        for (name, seconds, most) in
+            [("cache_seconds", self.cache_seconds, 3600), ("stale_seconds", self.stale_seconds, 86400)]
+        {
+            if seconds > most {
+                problems.add(format_args!("introspection.{name}"), format_args!("takes 0 to {most} seconds"));
+            }
+        }
+        if !(256..=16384).contains(&self.max_token_bytes) {
+            problems.add("introspection.max_token_bytes", "takes 256 to 16384");
+        }
+    }
+
+    /// Keeps of a token's claims the subject, for the log, and those in the paths of rules.
+    fn with_claims_of(self, rules: &[Rule]) -> Self {
+        let in_paths = rules.iter().flat_map(|rule| rule.pattern.claims());
+        let claims = in_paths.chain(["sub"]).map(str::to_owned).collect();
+        Self { claims, ..self }
+    }
+}
+
+/// What is said of a URL over which secrets or keys must not be sent.
+const CONFIDENTIAL: &str = "must start with https://, or with http:// and be on this machine, and has no user name";
+
+/// Whether a URL is encrypted on its way, or does not leave this machine.
+fn is_confidential(url: &str) -> bool {
+    let (is_encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return false,
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let host = authority.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(authority, |(host, _)| host);
+    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic()) && !authority.contains(['@', '\\']);
+    is_plain && !host.is_empty() && (is_encrypted || matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// An issuer of JWTs.
@@ -207,7 +318,7 @@ fn check_limits(general: Option<RawLimits>, rules: &[RawRule], problems: &mut Pr
     limits.collect()
 }
 
-fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> Vec<Rule> {
+fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, introspects: bool, problems: &mut Problems) -> Vec<Rule> {
     if raw.is_empty() {
         problems.add("rules", "at least one is needed, for without a rule nobody sees anything");
     }
@@ -219,13 +330,17 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
         times.check(&field, problems);
         let RawRule { path, allow, issuers, private, .. } = rule;
         if allow.is_empty() {
-            problems.add(format_args!("{field}.allow"), "name at least one of public, token, signed-url, jwt");
+            problems
+                .add(format_args!("{field}.allow"), "name at least one of public, token, signed-url, jwt, introspect");
         }
         if allow.contains(&Mode::Public) && allow.len() > 1 {
             problems.add(format_args!("{field}.allow"), "`public` makes the other modes pointless: leave them out");
         }
         if allow.contains(&Mode::Jwt) && jwt.issuers.is_empty() {
             problems.add(format_args!("{field}.allow"), "`jwt` needs an entry in jwt.issuers");
+        }
+        if allow.contains(&Mode::Introspect) && !introspects {
+            problems.add(format_args!("{field}.allow"), "`introspect` needs the table [introspection]");
         }
         for issuer in &issuers {
             if !jwt.issuers.iter().any(|known| known.issuer == *issuer) {
@@ -234,10 +349,12 @@ fn check_rules(raw: Vec<RawRule>, jwt: &JwtConfig, problems: &mut Problems) -> V
         }
         match PathPattern::parse(&path) {
             Ok(pattern) => {
-                if pattern.has_claims() && !allow.contains(&Mode::Jwt) {
-                    problems.add(format_args!("{field}.path"), "only `jwt` knows of claims, and it is not in `allow`");
+                let knows_claims = allow.iter().any(|mode| matches!(mode, Mode::Jwt | Mode::Introspect));
+                if pattern.has_claims() && !knows_claims {
+                    let problem = "only `jwt` and `introspect` know of claims, and neither is in `allow`";
+                    problems.add(format_args!("{field}.path"), problem);
                 }
-                if pattern.has_claims() && issuers.is_empty() && jwt.issuers.len() > 1 {
+                if pattern.has_claims() && allow.contains(&Mode::Jwt) && issuers.is_empty() && jwt.issuers.len() > 1 {
                     problems.add(
                         format_args!("{field}.issuers"),
                         "name the issuer whose claims these are: another's `sub` is another person",
@@ -292,8 +409,8 @@ fn check_jwt(jwt: &JwtConfig, problems: &mut Problems) {
         if issuer.token_use.is_empty() {
             problems.add(format_args!("{field}.token_use"), "name `id`, `access` or both");
         }
-        if issuer.jwks_uri.as_ref().is_some_and(|uri| !uri.starts_with("https://")) {
-            problems.add(format_args!("{field}.jwks_uri"), "must start with https://");
+        if issuer.jwks_uri.as_ref().is_some_and(|uri| !is_confidential(uri)) {
+            problems.add(format_args!("{field}.jwks_uri"), CONFIDENTIAL);
         }
     }
 }

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "rules")]
 mod access;
+#[cfg(not(target_arch = "wasm32"))]
+mod explain;
 #[cfg(feature = "origin")]
 mod origins;
 
@@ -18,7 +20,7 @@ pub(crate) use access::Access;
 #[cfg(feature = "rules")]
 pub use access::Mode;
 #[cfg(feature = "viewer-request")]
-pub(crate) use access::{IssuerConfig, IssuerKind, JwtConfig, TokenUse};
+pub(crate) use access::{IntrospectionConfig, IssuerConfig, IssuerKind, JwtConfig, TokenUse};
 #[cfg(feature = "origin-request")]
 pub(crate) use origins::FileKind;
 #[cfg(feature = "origin")]
@@ -54,8 +56,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which names the invalid field.
     pub fn compile(written: &serde_json::Value) -> Result<String, ConfigError> {
-        // Line numbers would refer to a generated document.
-        serde_json::from_value::<Self>(written.clone()).map_err(|error| ConfigError(error.to_string()))?;
+        ConfigError::from_value::<Self>(written)?;
         Ok(written.to_string())
     }
 
@@ -77,11 +78,35 @@ impl Config {
         issuers.filter(|issuer| !keys.auth.has_packaged(issuer)).collect()
     }
 
+    /// The requests for all key sets that issuers publish.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn key_sets(&self) -> Vec<crate::Lookup> {
+        let issuers = self.access.jwt.issuers.iter();
+        issuers.filter_map(|issuer| Some(crate::Lookup::key_set(&issuer.issuer, issuer.jwks_uri.as_ref()?))).collect()
+    }
+
+    /// Whether a rule allows tokens that another server has to be asked about.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn introspects(&self) -> bool {
+        self.access.introspection.is_some()
+    }
+
+    /// Whether what was learned under another configuration is valid under this one.
+    #[cfg(feature = "viewer-request")]
+    #[must_use]
+    pub fn learns_alike(&self, other: &Self) -> bool {
+        self.access.introspection == other.access.introspection && self.access.jwt == other.access.jwt
+    }
+
     /// The names of the cookies that may contain tokens.
     #[cfg(feature = "viewer-request")]
     #[must_use]
     pub fn cookies(&self) -> Vec<&str> {
-        [&self.access.token.cookie, &self.access.jwt.cookie].into_iter().flatten().map(String::as_str).collect()
+        let introspection = self.access.introspection.as_ref().and_then(|introspection| introspection.cookie.as_ref());
+        let cookies = [self.access.token.cookie.as_ref(), self.access.jwt.cookie.as_ref(), introspection];
+        cookies.into_iter().flatten().map(String::as_str).collect()
     }
 
     /// Whether there is a rule under which not everything may be asked for.
@@ -133,9 +158,29 @@ impl Config {
 pub struct ConfigError(String);
 
 impl ConfigError {
+    /// Parses a document; the error names the field.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn from_reading<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Self> {
+        let mut document = serde_json::Deserializer::from_str(json);
+        let read = explain::parse(&mut document)?;
+        document.end().map_err(|error| Self(error.to_string()))?;
+        Ok(read)
+    }
+
     /// Parses a document; the error includes the position.
+    #[cfg(target_arch = "wasm32")]
     pub(crate) fn from_reading<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Self> {
         serde_json::from_slice(json.as_bytes()).map_err(|error| Self(error.to_string()))
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn from_value<T: serde::de::DeserializeOwned>(document: &serde_json::Value) -> Result<T, Self> {
+        explain::parse(document)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn from_value<T: serde::de::DeserializeOwned>(document: &serde_json::Value) -> Result<T, Self> {
+        T::deserialize(document).map_err(|error| Self(error.to_string()))
     }
 }
 
@@ -170,6 +215,8 @@ struct RawConfig {
     #[cfg(feature = "rules")]
     #[serde(default)]
     jwt: access::JwtConfig,
+    #[cfg(feature = "rules")]
+    introspection: Option<access::RawIntrospection>,
     #[cfg(feature = "origin")]
     origins: Origins,
     #[cfg(any(feature = "viewer-request", feature = "origin-request"))]
@@ -189,7 +236,13 @@ impl TryFrom<RawConfig> for Config {
         #[cfg(feature = "origin")]
         raw.origins.check(&mut problems);
         #[cfg(feature = "rules")]
-        let access = access::RawAccess { rules: raw.rules, limits: raw.limits, token: raw.token, jwt: raw.jwt };
+        let access = access::RawAccess {
+            rules: raw.rules,
+            limits: raw.limits,
+            token: raw.token,
+            jwt: raw.jwt,
+            introspection: raw.introspection,
+        };
         #[cfg(feature = "rules")]
         let access = Access::check(access, &mut problems);
         if !problems.0.is_empty() {

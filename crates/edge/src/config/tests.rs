@@ -56,15 +56,23 @@ fn the_documentation_lists_the_files_of_the_default() {
 #[test]
 fn a_bad_field_is_named() {
     let table = [
-        ("/colour", json!(1), "unknown field `colour`"),
+        ("/colour", json!(1), "unknown setting `colour`"),
         ("/rules", json!([]), "rules: at least one"),
         ("/rules/0", json!({"path": "/*", "allow": []}), "rules[0].allow: name at least one"),
-        ("/rules/0", json!({"path": "/*", "allow": ["publik"]}), "unknown variant `publik`"),
+        ("/rules/0", json!({"path": "/*", "allow": ["publik"]}), "unknown value `publik`"),
         ("/rules/0", json!({"path": "/*", "allow": ["public", "jwt"]}), "rules[0].allow: `public` makes"),
         ("/rules/0", json!({"path": "/a/../b", "allow": ["public"]}), "rules[0].path: has no . or .."),
-        ("/rules/0", json!({"path": "/{sub}/*", "allow": ["token"]}), "rules[0].path: only `jwt` knows"),
-        ("/rules/0", json!({"path": "/*", "allow": ["public"], "if": 1}), "unknown field `if`"),
-        ("/rules/0", json!({"path": "/*", "allow": ["public"], "max_age": -1}), "invalid value: integer `-1`"),
+        (
+            "/rules/0",
+            json!({"path": "/{sub}/*", "allow": ["token"]}),
+            "rules[0].path: only `jwt` and `introspect` know",
+        ),
+        ("/rules/0", json!({"path": "/*", "allow": ["public"], "if": 1}), "unknown setting `if`"),
+        (
+            "/rules/0",
+            json!({"path": "/*", "allow": ["public"], "max_age": -1}),
+            "rules[0].max_age: expected a whole number",
+        ),
         (
             "/rules/0",
             json!({"path": "/*", "allow": ["public"], "s_maxage": 31_536_001}),
@@ -82,7 +90,7 @@ fn a_bad_field_is_named() {
         ),
         ("/jwt/issuers", json!([{"issuer": "", "audiences": ["a"]}]), "jwt.issuers[0].issuer: is empty"),
         ("/jwt/issuers", json!([{"issuer": "x", "audiences": []}]), "jwt.issuers[0].audiences: name the clients"),
-        ("/jwt/issuers", json!([{"issuer": "x"}]), "missing field `audiences`"),
+        ("/jwt/issuers", json!([{"issuer": "x"}]), "missing `audiences`"),
         (
             "/jwt/issuers",
             json!([{"issuer": "x", "audiences": ["a"]}, {"issuer": "x", "audiences": ["b"]}]),

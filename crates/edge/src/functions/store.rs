@@ -58,6 +58,9 @@ pub fn unsupported(config: &Config, keys: &Keys) -> Vec<String> {
     if origins.transformer.service == Service::S3ObjectLambda {
         problems.push("origins.transformer.service: `s3-object-lambda` needs the origin-request function".to_owned());
     }
+    if config.access.introspection.is_some() {
+        problems.push("introspection: CloudFront Functions cannot ask another server about a token".to_owned());
+    }
     for (index, issuer) in config.access.jwt.issuers.iter().enumerate() {
         let field = format!("jwt.issuers[{index}] `{}`", issuer.issuer);
         if issuer.kind == IssuerKind::Cognito {
@@ -133,6 +136,8 @@ const fn letter(mode: Mode) -> char {
         Mode::Token => 't',
         Mode::SignedUrl => 's',
         Mode::Jwt => 'j',
+        // `unsupported` refuses it.
+        Mode::Introspect => 'i',
     }
 }
 
@@ -253,8 +258,9 @@ mod tests {
     fn what_is_for_lambda_only_is_named() {
         let keys: Value = serde_json::from_str(include_str!("../../../../fixtures/jwt/keys.json")).unwrap();
         let written = json!({
-            "rules": [{"path": "/*", "allow": ["jwt"]}],
+            "rules": [{"path": "/*", "allow": ["jwt", "introspect"]}],
             "limits": {"presets_only": true},
+            "introspection": {"url": "https://example.com/introspect"},
             "jwt": {"issuers": [{"issuer": "a", "audiences": ["b"], "jwks_uri": "https://example.com/jwks"}]},
             "origins": {
                 "transformer": {"service": "none", "domain": "a.example.com"},
@@ -269,11 +275,12 @@ mod tests {
             [
                 "limits: they are applied by Lambda@Edge, and by servers without a CDN",
                 "origins.originals: `direct` needs the origin-request function of Lambda@Edge",
+                "introspection: CloudFront Functions cannot ask another server about a token",
                 "jwt.issuers[0] `a`: jwks_uri is for functions that can fetch, and CloudFront Functions cannot",
                 "jwt.issuers[0] `a`: the keys have ES256 and EdDSA and RS256, and CloudFront Functions verify HS256 only",
             ]
         );
-        assert!(matches!(store(&config, &keys), Err(StoreError::Unsupported(problems)) if problems.len() == 4));
+        assert!(matches!(store(&config, &keys), Err(StoreError::Unsupported(problems)) if problems.len() == 5));
     }
 
     #[test]

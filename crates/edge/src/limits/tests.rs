@@ -150,7 +150,7 @@ fn limits_that_cannot_be_met_are_named() {
         (json!({"dprs": [1e300]}), "limits.dprs: takes numbers from 0.1 to 10"),
         (json!({"formats": ["webm"]}), "limits.formats: `webm` is none of "),
         (json!({"on_other": "snap"}), "limits.on_other: there are no widths"),
-        (json!({"on_other": "shrink"}), "unknown variant `shrink`"),
+        (json!({"on_other": "shrink"}), "unknown value `shrink`"),
         (json!({"max_width": 0}), "limits.max_width: takes 1 to 16383"),
         (json!({"max_pixels": 4_000_000_000_u32}), "limits.max_pixels: takes 1 to 268402689"),
         (json!({"default_preset": ""}), "limits.default_preset: is the name of a preset"),
@@ -160,7 +160,7 @@ fn limits_that_cannot_be_met_are_named() {
         (json!({"force": "ar=1"}), "limits.force: ar works on what the URL gives"),
         (json!({"force": "preset="}), "limits.force: preset has no name"),
         (json!({"force": "preset=a", "default_preset": "b"}), "limits.default_preset: never counts"),
-        (json!({"colour": 1}), "unknown field `colour`"),
+        (json!({"colour": 1}), "unknown setting `colour`"),
     ];
     for (written, expected) in table {
         let config = |limits: Value, of_rule: Value| {

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::JwtError;
+use super::super::{JwtError, Subject};
 use super::mint::{
     ISSUER, NOW, POOL, b64, claims, fixture, header, hs256, jwk, keys, power, raw, sign, token, unb64, with,
 };
 use super::{config, event, status, status_with_token, verify};
 use crate::viewer_request;
 
-const UNKNOWN_KEY: JwtError = JwtError::UnknownKey { refresh: None };
+const UNKNOWN_KEY: JwtError = JwtError::UnknownKey { lookup: None };
 
-/// The same error, whatever it wants refreshed.
+/// The same error, whatever has to be looked up.
 fn kind(error: JwtError) -> JwtError {
     match error {
         JwtError::UnknownKey { .. } => UNKNOWN_KEY,
@@ -335,11 +335,12 @@ fn a_fetched_key_set_replaces_no_secret() {
     let rules = json!([{"path": "/*", "allow": ["jwt"]}]);
     let authorization = format!("Bearer {unknown}");
     let event = event("GET", "/a.jpg", &[("authorization", &authorization)]);
-    let mut keys = keys();
-    let before = viewer_request(&event, &config(&rules), NOW, &keys);
+    let (keys, config) = (keys(), config(&rules));
+    let before = viewer_request(&event, &config, NOW, &keys);
     assert_eq!(status(&before), 401);
-    let refresh = before.refresh.unwrap();
-    assert_eq!((refresh.issuer.as_str(), refresh.jwks_uri.as_str()), (ISSUER, "https://login.example.com/jwks.json"));
+    let lookup = before.lookup.unwrap();
+    assert_eq!((lookup.url.as_str(), lookup.method.as_str()), ("https://login.example.com/jwks.json", "GET"));
+    assert_eq!(lookup.subject, Subject::KeySet(ISSUER.to_owned()));
 
     for useless in [
         json!(null),
@@ -347,15 +348,28 @@ fn a_fetched_key_set_replaces_no_secret() {
         json!({"keys": []}),
         json!({"keys": [{"kty": "oct", "kid": "new", "k": b64([7; 32])}]}),
     ] {
-        assert!(!keys.refresh_jwks(ISSUER, &useless), "{useless}");
+        assert!(!keys.learn(&config, &lookup.subject, Some(&useless.to_string()), NOW), "{useless}");
     }
+    assert!(!keys.learn(&config, &lookup.subject, None, NOW));
+    // Whoever makes keys up causes one lookup a minute.
+    assert_eq!(viewer_request(&event, &config, NOW + 59, &keys).lookup, None);
+    assert!(viewer_request(&event, &config, NOW + 60, &keys).lookup.is_some());
+
     let rotated = json!({"keys": [
         with(jwk("rsa"), &json!({"kid": "new"})),
         // A symmetric key that the whole world can read.
         {"kty": "oct", "kid": "public", "k": b64([7; 32])},
     ]});
-    assert!(keys.refresh_jwks(ISSUER, &rotated));
-    assert_eq!(status(&viewer_request(&event, &config(&rules), NOW, &keys)), 200);
+    assert!(keys.learn(&config, &lookup.subject, Some(&rotated.to_string()), NOW));
+    assert!(!keys.learn(&config, &Subject::KeySet("https://other/".to_owned()), Some(&rotated.to_string()), NOW));
+    let good = viewer_request(&event, &config, NOW, &keys);
+    assert_eq!((status(&good), good.lookup), (200, None));
+    // A set that could not be renewed for a day is of no more use.
+    let lasting = token(&header("RS256", "new"), &with(claims(), &json!({"exp": NOW + 200_000})), "rsa");
+    let authorization = format!("Bearer {lasting}");
+    let event = super::event("GET", "/a.jpg", &[("authorization", &authorization)]);
+    let status_at = |now| status(&viewer_request(&event, &config, now, &keys));
+    assert_eq!((status_at(NOW + 86_399), status_at(NOW + 86_400)), (200, 401));
     let old = token(&header("ES256", "p256"), &claims(), "p256");
     assert_eq!(status_with_token(&rules, "/a.jpg", &old, &keys), 200, "the packaged keys remain");
     let signed = format!("{}.{}", b64(header("HS256", "public").to_string()), b64(claims().to_string()));

@@ -1,5 +1,6 @@
 mod attacks;
 mod folders;
+mod introspection;
 mod mint;
 mod shared;
 

@@ -185,7 +185,7 @@ fn secrets_that_are_no_good_are_refused_by_name() {
         (json!({"tokens": [{"name": "a", "secret": TOKEN, "sha256": "0".repeat(64)}]}), "tokens[0]: takes either"),
         (json!({"url_secrets": [{"name": "a", "secret": "short"}]}), "url_secrets[0].secret"),
         (json!({"jwks": {"https://x/": {"keys": []}}}), "jwks.`https://x/`"),
-        (json!({"tokenz": []}), "unknown field `tokenz`"),
+        (json!({"tokenz": []}), "unknown setting `tokenz`"),
     ];
     for (keys, expected) in table {
         let error = Keys::from_json(&keys.to_string()).unwrap_err().to_string();

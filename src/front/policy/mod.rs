@@ -5,15 +5,26 @@
 //! origin's answer, what caches are told. What must always hold: nothing is decided here that the edge's functions do not
 //! decide, so a picture is as open without a CDN as with one.
 
+#[cfg(feature = "http-client")]
+mod lookups;
+#[cfg(not(feature = "http-client"))]
+#[path = "offline.rs"]
+mod lookups;
+mod place;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use image_origin_edge::{self as edge, Action, Cf, Config, Context, Keys, Trigger};
+use tokio::sync::Notify;
+
+pub(crate) use lookups::{Lookups, Settled};
+pub use place::KeysPlace;
 
 use crate::query::Presets;
 
@@ -22,6 +33,15 @@ pub(super) const CREDENTIALS: [&str; 3] = ["token", "expires", "signature"];
 
 /// How often files are looked at for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often a parameter of AWS Systems Manager is read again.
+const READ_PARAMETER_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How long the task that refreshes key sets sleeps where there are none, unless it is woken up.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Tells the seconds since 1970.
+pub(crate) type Clock = fn() -> u64;
 
 /// The origin of a configuration that names none, since there is no CDN that would have to know.
 const THIS_SERVER: &str = "[origins.transformer]\nservice = \"none\"\ndomain = \"localhost\"\n";
@@ -36,24 +56,26 @@ pub struct PolicyError(String);
 pub struct Policy {
     held: RwLock<Arc<Held>>,
     files: Option<Files>,
-    clock: fn() -> u64,
+    lookups: Lookups,
+    /// Notified when there are other rules and keys.
+    changed: Notify,
+    clock: Clock,
 }
 
+/// Rules, limits and keys that belong together.
 #[derive(Debug)]
-struct Held {
-    config: Config,
-    keys: Keys,
+pub(crate) struct Held {
+    pub(crate) config: Config,
+    pub(crate) keys: Keys,
 }
 
 /// Where a policy was read from.
 #[derive(Debug)]
 struct Files {
     config: PathBuf,
-    keys: Option<PathBuf>,
+    keys: Option<KeysPlace>,
     /// The presets of the server's settings.
     presets: BTreeSet<String>,
-    /// When the files were changed last, as far as they have been read.
-    read: Mutex<Stamps>,
 }
 
 /// Time and length of the two files.
@@ -63,78 +85,93 @@ impl Policy {
     /// A policy of a configuration and keys that are there already. `clock` tells seconds since 1970.
     #[must_use]
     pub fn new(config: Config, keys: Keys, clock: fn() -> u64) -> Self {
-        Self { held: RwLock::new(Arc::new(Held { config, keys })), files: None, clock }
+        Self::holding(Held { config, keys }, None, clock)
     }
 
     /// Reads `edge.toml` and, if there are any, its keys. Limits may name these presets.
     ///
     /// # Errors
     /// [`PolicyError`] names the file, and what in it is wrong or would let nobody pass.
-    pub fn open(config: &Path, keys: Option<&Path>, presets: &Presets) -> Result<Self, PolicyError> {
-        let (config, keys) = (config.to_owned(), keys.map(Path::to_owned));
-        let files = Files { config, keys, presets: presets.keys().cloned().collect(), read: Mutex::default() };
-        let held = files.read()?;
-        Ok(Self { held: RwLock::new(Arc::new(held)), files: Some(files), clock: now })
+    pub async fn open(config: &Path, keys: Option<KeysPlace>, presets: &Presets) -> Result<Self, PolicyError> {
+        let files = Files { config: config.to_owned(), keys, presets: presets.keys().cloned().collect() };
+        Ok(Self::holding(files.read().await?, Some(files), now))
+    }
+
+    fn holding(held: Held, files: Option<Files>, clock: Clock) -> Self {
+        let held = RwLock::new(Arc::new(held));
+        Self { held, files, lookups: Lookups::new(), changed: Notify::new(), clock }
+    }
+
+    fn held(&self) -> Arc<Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what another policy has learned of other servers, if it is valid under this one.
+    pub fn inherit(&self, other: &Self) {
+        let (old, held) = (other.held(), self.held());
+        self.hold(Held { config: held.config.clone(), keys: held.keys.clone() }, &old);
+    }
+
+    fn hold(&self, mut new: Held, old: &Held) {
+        if new.config.learns_alike(&old.config) && new.keys.is_same_client(&old.keys) {
+            new.keys.inherit(&old.keys);
+        }
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        self.changed.notify_one();
     }
 
     /// Reads the files again. What cannot be used is left aside, and what was held before stays.
     ///
     /// # Errors
     /// Those of [`Policy::open`].
-    pub fn reload(&self) -> Result<(), PolicyError> {
+    pub async fn reload(&self) -> Result<(), PolicyError> {
         let Some(files) = &self.files else { return Ok(()) };
-        let held = Arc::new(files.read()?);
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
+        let new = files.read().await?;
+        self.hold(new, &self.held());
         Ok(())
     }
 
-    /// Reads the files again whenever the process is sent SIGHUP, or one of them has changed.
+    /// Reads the files again when one of them has changed, and a parameter of Systems Manager every few minutes.
     pub async fn watch(self: Arc<Self>) {
-        if self.files.is_none() {
-            return;
-        }
-        #[cfg(unix)]
-        let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
+        let Some(files) = &self.files else { return };
+        let reads_parameter = matches!(files.keys, Some(KeysPlace::Parameter(_)));
+        let (mut seen, mut read) = (files.stamps().await, tokio::time::Instant::now());
         loop {
-            #[cfg(unix)]
-            let hangup = async {
-                match &mut hangups {
-                    Some(hangups) => drop(hangups.recv().await),
-                    None => std::future::pending().await,
-                }
-            };
-            #[cfg(not(unix))]
-            let hangup = std::future::pending::<()>();
-            let is_asked = tokio::select! {
-                () = hangup => true,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-            };
-            let policy = self.clone();
-            let looked = tokio::task::spawn_blocking(move || policy.look(is_asked)).await;
-            if let Err(error) = looked {
-                tracing::error!(%error, "the edge's files could not be looked at");
+            tokio::time::sleep(LOOK_EVERY).await;
+            let stamps = files.stamps().await;
+            let has_changed = stamps != seen;
+            let is_time = reads_parameter && read.elapsed() >= READ_PARAMETER_EVERY;
+            if !has_changed && !is_time {
+                continue;
+            }
+            (seen, read) = (stamps, tokio::time::Instant::now());
+            match self.reload().await {
+                Ok(()) if !has_changed => tracing::debug!("the parameter with the edge's keys was read again"),
+                Ok(()) => tracing::info!("the edge's configuration and keys were read again"),
+                Err(error) => tracing::error!(%error, "the edge's configuration and keys stay as they were"),
             }
         }
     }
 
-    /// Reads the files again if that is asked for or they have changed.
-    fn look(&self, is_asked: bool) {
-        let has_changed = |files: &Files| files.stamps() != *files.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_asked && !self.files.as_ref().is_some_and(has_changed) {
-            return;
-        }
-        match self.reload() {
-            Ok(()) => tracing::info!("the edge's configuration and keys were read again"),
-            Err(error) => tracing::error!(%error, "the edge's configuration and keys stay as they were"),
+    /// Fetches the key sets that issuers publish, and again before they are out of date. Requests do not wait for it, unless
+    /// they show a token with a key that is not known yet.
+    pub async fn refresh_key_sets(self: Arc<Self>) {
+        loop {
+            let held = self.held();
+            let next = self.lookups.refresh(&held, self.clock).await.unwrap_or(LONG);
+            tokio::select! {
+                () = tokio::time::sleep(next) => {}
+                () = self.changed.notified() => {}
+            }
         }
     }
 
-    /// Decides about a request.
+    /// Decides about a request. It waits for other servers only if nothing is known about a token.
     ///
     /// # Errors
     /// [`Refusal`] where it may not pass.
-    pub(super) fn decide(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Passed, Refusal> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner).clone();
+    pub(super) async fn decide(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Passed, Refusal> {
+        let held = self.held();
         let request = edge::Request {
             client_ip: String::new(),
             headers: pairs(headers).collect(),
@@ -144,8 +181,9 @@ impl Policy {
             origin: None,
             body: None,
         };
-        let outcome =
-            edge::viewer_request(&event(Trigger::ViewerRequest, request), &held.config, (self.clock)(), &held.keys);
+        let event = event(Trigger::ViewerRequest, request);
+        let decide = || edge::viewer_request(&event, &held.config, (self.clock)(), &held.keys);
+        let Settled { outcome, .. } = self.lookups.settle(&held, self.clock, decide).await;
         match outcome.action {
             Action::Forward(request) => Ok(Passed { request: *request, held }),
             Action::Respond(response) => Err(Refusal { response, code: outcome.code, why: outcome.why }),
@@ -239,38 +277,78 @@ impl Refusal {
 }
 
 impl Files {
-    fn stamps(&self) -> Stamps {
-        let stamp = |file: &Path| {
-            let facts = std::fs::metadata(file).ok()?;
+    async fn stamps(&self) -> Stamps {
+        async fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+            let facts = tokio::fs::metadata(file).await.ok()?;
             Some((facts.modified().ok()?, facts.len()))
+        }
+        let keys = match &self.keys {
+            Some(KeysPlace::File(file)) => stamp(file).await,
+            _ => None,
         };
-        [stamp(&self.config), self.keys.as_deref().and_then(stamp)]
+        [stamp(&self.config).await, keys]
     }
 
-    fn read(&self) -> Result<Held, PolicyError> {
-        // Before they are read, so that no change goes unnoticed.
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = self.stamps();
-        let named = |file: &Path, problem: String| PolicyError(format!("{}: {problem}", file.display()));
-        let text = |file: &Path| {
-            std::fs::read_to_string(file)
-                .map_err(|error| PolicyError(format!("{} cannot be read: {error}", file.display())))
-        };
-        let config =
-            read_config(&text(&self.config)?, Some(THIS_SERVER)).map_err(|error| named(&self.config, error))?;
+    async fn read(&self) -> Result<Held, PolicyError> {
+        let named = |problem: String| PolicyError(format!("{}: {problem}", self.config.display()));
+        let config = read_config(&read_file(&self.config).await?, Some(THIS_SERVER)).map_err(named)?;
         let keys = match &self.keys {
-            Some(file) => Keys::from_json(&text(file)?).map_err(|error| named(file, error.to_string()))?,
+            Some(place) => read_keys(place).await?,
             None => Keys::default(),
         };
         let config = config.config;
         let mut problems = config.unmet_by(&keys);
-        problems.extend(config.unpackaged(&keys).into_iter().map(|issuer| {
-            format!("jwt.issuers: this server fetches no key sets: put that of `{issuer}` into jwks of the keys")
-        }));
+        problems.extend(needs_network(&config, &keys));
         let unknown = config.presets().into_iter().filter(|name| !self.presets.contains(*name));
         problems
             .extend(unknown.map(|name| format!("the limits name the preset `{name}`, which the settings do not have")));
-        if problems.is_empty() { Ok(Held { config, keys }) } else { Err(named(&self.config, problems.join("; "))) }
+        if problems.is_empty() { Ok(Held { config, keys }) } else { Err(named(problems.join("; "))) }
     }
+}
+
+/// Why a program without an HTTP client cannot decide by a configuration.
+fn needs_network(config: &Config, keys: &Keys) -> Vec<String> {
+    if cfg!(feature = "http-client") {
+        return Vec::new();
+    }
+    let issuers = config.unpackaged(keys).into_iter();
+    let mut problems: Vec<String> = issuers
+        .map(|issuer| format!("jwt.issuers: this program was built without the feature http-client: put the key set of `{issuer}` into jwks of the keys"))
+        .collect();
+    if config.introspects() {
+        problems.push("introspection: this program was built without the feature http-client".to_owned());
+    }
+    problems
+}
+
+async fn read_file(file: &Path) -> Result<String, PolicyError> {
+    let read = tokio::fs::read_to_string(file).await;
+    read.map_err(|error| PolicyError(format!("{} cannot be read: {error}", file.display())))
+}
+
+/// Reads keys.
+///
+/// # Errors
+/// [`PolicyError`] names the place and the problem, and contains no secret.
+pub async fn read_keys(place: &KeysPlace) -> Result<Keys, PolicyError> {
+    let text = match place {
+        KeysPlace::File(file) => read_file(file).await?,
+        KeysPlace::Parameter(name) => {
+            read_parameter(name).await.map_err(|error| PolicyError(format!("{place}: {error}")))?
+        }
+        KeysPlace::Inline(text) => text.clone(),
+    };
+    Keys::from_json(&text).map_err(|error| PolicyError(format!("{place}: {error}")))
+}
+
+#[cfg(feature = "s3")]
+async fn read_parameter(name: &str) -> Result<String, String> {
+    crate::parameter_store::read(name).await.map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "s3"))]
+async fn read_parameter(_: &str) -> Result<String, String> {
+    Err("this program was built without the AWS SDK, the feature s3".to_owned())
 }
 
 /// A configuration of the edge in both forms.
@@ -320,6 +398,6 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -1,0 +1,270 @@
+//! What other servers have said: key sets that issuers publish, and what tokens are good for (RFC 7662).
+//!
+//! A decision that lacks such an answer names a [`Lookup`]. Whoever calls the functions sends it and hands the answer to
+//! [`Keys::learn`](crate::Keys::learn). Invariants: a known key and a token that was asked about a moment ago need no
+//! lookup; a lookup that failed is not repeated at once; the memory is bounded, whatever tokens are presented.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::claims::Claims;
+use super::jwk::{Key, KeySet, Provenance};
+use crate::config::IntrospectionConfig;
+
+/// How many seconds must pass before an issuer is asked again.
+const KEY_SET_PAUSE: u64 = 60;
+/// How many seconds a published key set is used after it was fetched.
+const KEY_SET_LIFE: u64 = 24 * 60 * 60;
+/// How many seconds must pass before a failed introspection is repeated.
+const TOKEN_PAUSE: u64 = 2;
+/// The maximum number of tokens that are remembered.
+const MAX_TOKENS: usize = 4096;
+/// The maximum size in bytes of a key set, and of what is told about a token.
+const MAX_KEY_SET: usize = 256 * 1024;
+const MAX_TOLD: usize = 16 * 1024;
+/// The maximum size in bytes of the claims that are kept of a token.
+const MAX_CLAIMS: usize = 1024;
+
+/// A request to another server. With its answer, the same event may be decided differently.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// What is asked about.
+    pub subject: Subject,
+    /// The URL.
+    pub url: String,
+    /// The method, `GET` or `POST`.
+    pub method: String,
+    /// The headers, among which may be credentials.
+    pub headers: BTreeMap<String, String>,
+    /// The body of a `POST`, which contains a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// What a [`Lookup`] is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The key set of this issuer.
+    KeySet(String),
+    /// The token with this SHA-256, in base64url.
+    Token(String),
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lookup").field("subject", &self.subject).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Lookup {
+    pub(crate) fn key_set(issuer: &str, url: &str) -> Self {
+        let headers = BTreeMap::from([("accept".to_owned(), "application/json".to_owned())]);
+        Self {
+            subject: Subject::KeySet(issuer.to_owned()),
+            url: url.to_owned(),
+            method: "GET".to_owned(),
+            headers,
+            body: None,
+        }
+    }
+
+    /// RFC 7662, section 2.1, with the client's credentials in `authorization`.
+    pub(super) fn introspection(config: &IntrospectionConfig, token: &str, authorization: &str) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("token", token).append_pair("token_type_hint", "access_token");
+        let headers = [
+            ("accept", "application/json"),
+            ("authorization", authorization),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        Self {
+            subject: Subject::Token(hash(token)),
+            url: config.url.clone(),
+            method: "POST".to_owned(),
+            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: Some(form.finish()),
+        }
+    }
+}
+
+/// The hash by which a token is remembered.
+pub(super) fn hash(token: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))
+}
+
+/// The answers of other servers.
+#[derive(Default)]
+pub(super) struct Learned {
+    key_sets: BTreeMap<String, Published>,
+    tokens: HashMap<String, Remembered>,
+}
+
+/// The published key set of an issuer.
+#[derive(Default)]
+struct Published {
+    keys: KeySet,
+    fetched: u64,
+    /// When it was asked for last.
+    tried: u64,
+}
+
+/// A token that was asked about.
+struct Remembered {
+    told: Option<Told>,
+    /// When it was told.
+    at: u64,
+    /// When it may be asked again after a failure; 0 if there was none.
+    pause_until: u64,
+}
+
+/// What is known about a token.
+#[derive(Clone)]
+pub(super) enum Told {
+    /// It is active until then, and has these claims.
+    Active { claims: Claims, until: u64 },
+    /// It is good for nothing, for this reason.
+    Refused(&'static str),
+}
+
+/// What can be said about a token without asking.
+pub(super) enum Known {
+    Told(Told),
+    /// It was active a while ago, and cannot be asked about at the moment.
+    Stale(Claims),
+    /// It has to be asked about.
+    Ask,
+    /// It has to be asked about, but that has failed a moment ago.
+    Failed,
+}
+
+impl Learned {
+    pub(super) fn find_key(&self, issuer: &str, id: Option<&str>, now: u64) -> Option<Arc<Key>> {
+        let published = self.key_sets.get(issuer)?;
+        published.keys.find(id).filter(|_| now < published.fetched.saturating_add(KEY_SET_LIFE)).cloned()
+    }
+
+    /// Whether an issuer may be asked for its keys.
+    pub(super) fn may_ask_issuer(&self, issuer: &str, now: u64) -> bool {
+        let tried = self.key_sets.get(issuer).map(|published| published.tried);
+        tried.is_none_or(|tried| now >= tried.saturating_add(KEY_SET_PAUSE))
+    }
+
+    /// Stores the key set in the answer of an issuer. If it contains no usable key, the old one stays.
+    pub(super) fn learn_key_set(&mut self, issuer: &str, answer: Option<&str>, now: u64) -> bool {
+        let published = self.key_sets.entry(issuer.to_owned()).or_default();
+        published.tried = now;
+        let document = answer.filter(|answer| answer.len() <= MAX_KEY_SET);
+        let document = document.and_then(|answer| serde_json::from_str::<Value>(answer).ok());
+        let set = document.and_then(|document| KeySet::from_json(&document, Provenance::Fetched));
+        match set.filter(|set| !set.is_empty()) {
+            Some(keys) => {
+                (published.keys, published.fetched) = (keys, now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn token(&self, hash: &str, config: &IntrospectionConfig, now: u64) -> Known {
+        let Some(Remembered { told, at, pause_until }) = self.tokens.get(hash) else { return Known::Ask };
+        let fresh_until = at.saturating_add(config.cache_seconds);
+        let stale_until = fresh_until.saturating_add(config.stale_seconds);
+        match told {
+            // Nobody becomes younger, so this one need not be asked about again.
+            Some(Told::Active { until, .. }) if now >= *until => Known::Told(Told::Refused(EXPIRED)),
+            Some(told) if now < fresh_until => Known::Told(told.clone()),
+            _ if now >= *pause_until => Known::Ask,
+            Some(Told::Active { claims, .. }) if now < stale_until => Known::Stale(claims.clone()),
+            _ => Known::Failed,
+        }
+    }
+
+    /// Stores what is told about a token.
+    pub(super) fn learn_token(
+        &mut self,
+        hash: &str,
+        config: &IntrospectionConfig,
+        answer: Option<&str>,
+        now: u64,
+    ) -> bool {
+        let told = answer.filter(|answer| answer.len() <= MAX_TOLD).and_then(|answer| Told::read(answer, config, now));
+        let is_told = told.is_some();
+        match (told, self.tokens.get_mut(hash)) {
+            (None, Some(known)) => known.pause_until = now + TOKEN_PAUSE,
+            (told, _) => {
+                self.make_room(config, now);
+                let pause_until = if is_told { 0 } else { now + TOKEN_PAUSE };
+                self.tokens.insert(hash.to_owned(), Remembered { told, at: now, pause_until });
+            }
+        }
+        is_told
+    }
+
+    /// Removes tokens that are of no more use if there are too many, and those of no use at all first: whoever makes tokens
+    /// up shall not displace good ones.
+    fn make_room(&mut self, config: &IntrospectionConfig, now: u64) {
+        if self.tokens.len() < MAX_TOKENS {
+            return;
+        }
+        let kept = config.cache_seconds.saturating_add(config.stale_seconds);
+        self.tokens.retain(|_, token| now < token.at.saturating_add(kept));
+        let is_active = |token: &Remembered| matches!(token.told, Some(Told::Active { .. }));
+        if self.tokens.len() >= MAX_TOKENS {
+            self.tokens.retain(|_, token| is_active(token));
+        }
+        // The older half, so that this is not done for every token.
+        if self.tokens.len() >= MAX_TOKENS {
+            let mut by_age: Vec<(u64, String)> =
+                self.tokens.iter().map(|(hash, token)| (token.at, hash.clone())).collect();
+            by_age.sort_unstable();
+            for (_, hash) in &by_age[..by_age.len() / 2] {
+                self.tokens.remove(hash);
+            }
+        }
+    }
+}
+
+/// Why a token that was active is refused.
+pub(super) const EXPIRED: &str = "the token has expired";
+
+impl Told {
+    /// Reads an introspection response (RFC 7662, section 2.2); `None` if it is not one.
+    fn read(answer: &str, config: &IntrospectionConfig, now: u64) -> Option<Self> {
+        let claims = Claims::from_json(answer.as_bytes())?;
+        let Value::Bool(is_active) = claims.get("active")? else { return None };
+        if !is_active {
+            return Some(Self::Refused("the token is not active"));
+        }
+        let number = |name: &str| match claims.get(name) {
+            None => Some(None),
+            Some(_) => claims.number(name).map(Some),
+        };
+        let (Some(expiry), Some(start)) = (number("exp"), number("nbf")) else {
+            return Some(Self::Refused("exp or nbf of the token is no number"));
+        };
+        // A cast saturates, and a fraction of a second is of no account.
+        let until = expiry.map_or(u64::MAX, |expiry| expiry as u64);
+        if start.is_some_and(|start| start as u64 > now) {
+            return Some(Self::Refused("the token is not valid yet"));
+        }
+        if !config.audiences.is_empty() && !config.audiences.iter().any(|audience| claims.has("aud", audience)) {
+            return Some(Self::Refused("the token has another audience"));
+        }
+        let granted: Vec<&str> = claims.text("scope").unwrap_or_default().split(' ').collect();
+        if !config.scopes.iter().all(|scope| granted.contains(&scope.as_str())) {
+            return Some(Self::Refused("the token's scope does not include what is needed"));
+        }
+        let claims = claims.only(&config.claims);
+        if claims.size() > MAX_CLAIMS {
+            return Some(Self::Refused("the token's claims are too long"));
+        }
+        Some(Self::Active { claims, until })
+    }
+}
