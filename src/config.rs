@@ -187,6 +187,8 @@ settings! {
     results_bytes: ByteSize = str::parse, "BYTES";
     /// Maximum time that a request waits for the result store [default: 1s]
     results_timeout: f64 = seconds, "SECONDS";
+    /// Whether a process tells others which pictures it is rendering, so that they wait for the result [default: true]
+    results_claims: bool = switch, "BOOL", bool;
     /// How long clients and CDNs may cache a picture, in seconds or with s, m, h or d [default: 30d]
     max_age: u32 = whole_seconds, "SECONDS";
     /// Upper limit of that time for originals with their own Cache-Control [default: 365d]
@@ -435,6 +437,7 @@ impl Layer {
             which: self.results_for.unwrap_or(ResultsFor::All),
             max_bytes: bytes(self.results_bytes, 10 << 30),
             timeout: results_timeout,
+            claims: self.results_claims.unwrap_or(true),
             s3: source.clone(),
         });
         Ok(Settings {

@@ -21,7 +21,9 @@ use crate::codec::{self, Cancellation, Format};
 use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
 use crate::query::{Answer as Wanted, Focus};
-use crate::results::{Content as StoredContent, Record, ResultId, Results, Stats, Stored};
+use crate::results::{
+    Claim, Content as StoredContent, Decision, Lookup, Record, ResultId, Results, Stats, Stored, Turn,
+};
 use crate::source::{Content, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
 use crate::transform::{self, Accepted, Render};
@@ -159,7 +161,7 @@ impl Pipeline {
             gauge("overlay_cache_bytes", "Memory of cached overlays.", self.overlays.held()),
         ];
         if let Some(results) = &self.results {
-            let Stats { hits, misses, errors, written, dropped, bytes_read, bytes_written } = results.stats();
+            let Stats { hits, misses, errors, written, dropped, bytes_read, bytes_written, waits } = results.stats();
             let requests = "Lookups in the result store by outcome.";
             gauges.extend([
                 gauge("results_requests{result=\"hit\"}", requests, hits),
@@ -171,6 +173,7 @@ impl Pipeline {
                     "Results that were not stored because the store was too slow or the queue was full.",
                     dropped,
                 ),
+                gauge("results_waits", "Requests that waited for a result that another process was rendering.", waits),
                 gauge("results_read_bytes", "Bytes read from the result store.", bytes_read),
                 gauge("results_written_bytes", "Bytes written to the result store.", bytes_written),
             ]);
@@ -209,6 +212,25 @@ impl Pipeline {
         parsed: &ParsedRequest,
         if_none_match: Option<String>,
     ) -> Result<Outcome, Problem> {
+        match self.attempt(source, overlays, parsed, if_none_match.clone(), true).await? {
+            Some(outcome) => Ok(outcome),
+            // Another process was rendering the same picture, and did not store it in time.
+            None => {
+                let outcome = self.attempt(source, overlays, parsed, if_none_match, false).await?;
+                outcome.ok_or_else(|| Problem::new(Code::Internal, "a picture that was not claimed was waited for"))
+            }
+        }
+    }
+
+    /// Processes a request. `None` if `claims` is set and another process was rendering the picture in vain.
+    async fn attempt(
+        &self,
+        source: &dyn Source,
+        overlays: &dyn Source,
+        parsed: &ParsedRequest,
+        if_none_match: Option<String>,
+        claims: bool,
+    ) -> Result<Option<Outcome>, Problem> {
         let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
         // A place is acquired only if work is likely.
         let mut place =
@@ -236,9 +258,9 @@ impl Pipeline {
             (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta), Some(answer)) => {
                 Outcome::Finished { meta, answer, cache: CacheResult::Hit }
             }
-            (GetResult::NotModified(meta), None) => return Ok(Outcome::NotModified(meta)),
+            (GetResult::NotModified(meta), None) => return Ok(Some(Outcome::NotModified(meta))),
             (GetResult::Object(Object { meta, content: Content::Unavailable }), None) => {
-                return Ok(Outcome::Facts(meta));
+                return Ok(Some(Outcome::Facts(meta)));
             }
             (GetResult::Object(object), None) => {
                 let place = match place.take() {
@@ -247,20 +269,11 @@ impl Pipeline {
                 };
                 if parsed.transform.is_original() {
                     self.original(object, place, parsed).await?
-                } else if let Some(stored) = self.stored(&object.meta, key.as_deref(), parsed).await {
-                    stored
                 } else {
-                    let meta = object.meta.clone();
-                    let overlay = match &parsed.overlay {
-                        Some(found) => Some(self.overlays.read(overlays, found, parsed.deadline).await?),
-                        None => None,
-                    };
-                    let answer = self.finished(object, overlay, place, parsed, opened).await?;
-                    if let Some(key) = key {
-                        self.store(&key, &answer, parsed);
-                        self.cache.insert(key, answer.clone()).await;
+                    match self.stored_or_rendered(object, overlays, place, parsed, opened, claims).await? {
+                        Some(outcome) => outcome,
+                        None => return Ok(None),
                     }
-                    Outcome::Finished { meta, answer, cache: CacheResult::Miss }
                 }
             }
         };
@@ -268,7 +281,54 @@ impl Pipeline {
         if meta.etag.is_some() && !meta.is_partial {
             self.verified.insert(parsed.id(), meta.clone()).await;
         }
-        Ok(outcome)
+        Ok(Some(outcome))
+    }
+
+    /// Looks up a response in the result store, or renders it. `None` if `claims` is set and another process was rendering it
+    /// in vain.
+    async fn stored_or_rendered(
+        &self,
+        object: Object,
+        overlays: &dyn Source,
+        place: Place,
+        parsed: &ParsedRequest,
+        opened: Duration,
+        claims: bool,
+    ) -> Result<Option<Outcome>, Problem> {
+        let meta = object.meta.clone();
+        let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
+        let shared = self.results_for(parsed).zip(key.as_deref());
+        let shared = shared.map(|(results, key)| (results, key, ResultId::of(parsed.key.as_str(), key)));
+        let mut turn = None;
+        if let Some((results, key, id)) = &shared {
+            match results.get(id, parsed.deadline).await {
+                Lookup::Stored(stored) => return Ok(Some(self.stored(stored, meta, key).await)),
+                // Reports cost less than a claim.
+                Lookup::Missing(until) if claims && parsed.transform.answer == Wanted::Picture => {
+                    turn = results.claim(id.clone(), until);
+                }
+                Lookup::Missing(_) | Lookup::Unavailable => {}
+            }
+        }
+        let overlay = match &parsed.overlay {
+            Some(found) => Some(self.overlays.read(overlays, found, parsed.deadline).await?),
+            None => None,
+        };
+        let Some((answer, claim)) = self.finished(object, overlay, place, parsed, opened, turn.as_mut()).await? else {
+            let (Some((results, key, id)), Some(turn)) = (&shared, &turn) else { return Ok(None) };
+            return Ok(match results.wait(id, turn).await {
+                Some(stored) => Some(self.stored(stored, meta, key).await),
+                None => None,
+            });
+        };
+        if let Some((results, _, id)) = shared {
+            let took = answer.cost.durations().into_iter().map(|(_, took)| took).sum();
+            results.keep(id, answer.media_type, answer.bytes.clone(), took, claim);
+        }
+        if let Some(key) = key {
+            self.cache.insert(key, answer.clone()).await;
+        }
+        Ok(Some(Outcome::Finished { meta, answer, cache: CacheResult::Miss }))
     }
 
     /// The result store, if this request may use it.
@@ -276,28 +336,19 @@ impl Pipeline {
         self.results.as_ref().filter(|results| results.may_hold(!parsed.presets.is_empty()))
     }
 
-    /// Looks up the response in the result store.
-    async fn stored(&self, meta: &ObjectMeta, key: Option<&str>, parsed: &ParsedRequest) -> Option<Outcome> {
-        let (results, key, meta) = (self.results_for(parsed)?, key?, meta.clone());
-        let Stored { record, content } = results.get(&ResultId::of(parsed.key.as_str(), key), parsed.deadline).await?;
+    /// The response from a stored result.
+    async fn stored(&self, stored: Stored, meta: ObjectMeta, key: &str) -> Outcome {
+        let Stored { record, content } = stored;
         let body = match content {
             StoredContent::Memory(bytes) => {
                 let answer = Answer { bytes, media_type: record.media_type, cost: Cost::default() };
                 self.cache.insert(key.to_owned(), answer.clone()).await;
-                return Some(Outcome::Finished { meta, answer, cache: CacheResult::Stored });
+                return Outcome::Finished { meta, answer, cache: CacheResult::Stored };
             }
             StoredContent::File(file, start) => Body::file(file, start..start + record.length),
             StoredContent::Stream(pieces) => Body::Stream { length: record.length, pieces },
         };
-        Some(Outcome::Stored { meta, stored: Arc::new(StoredAnswer { record, body: Mutex::new(Some(body)) }) })
-    }
-
-    /// Passes a response to the result store without waiting.
-    fn store(&self, key: &str, answer: &Answer, parsed: &ParsedRequest) {
-        if let Some(results) = self.results_for(parsed) {
-            let took = answer.cost.durations().into_iter().map(|(_, took)| took).sum();
-            results.keep(ResultId::of(parsed.key.as_str(), key), answer.media_type, answer.bytes.clone(), took);
-        }
+        Outcome::Stored { meta, stored: Arc::new(StoredAnswer { record, body: Mutex::new(Some(body)) }) }
     }
 
     /// Waits until the result store has processed everything passed to it so far.
@@ -336,7 +387,7 @@ impl Pipeline {
         Ok(Outcome::Original { meta, format, rewrite, original })
     }
 
-    /// Renders a picture, or a report about one.
+    /// Renders a picture, or a report about one, and returns it with the claim. `None` if it is another process's turn.
     async fn finished(
         &self,
         object: Object,
@@ -344,19 +395,47 @@ impl Pipeline {
         place: Place,
         parsed: &ParsedRequest,
         opened: Duration,
-    ) -> Result<Answer, Problem> {
+        turn: Option<&mut Turn>,
+    ) -> Result<Option<(Answer, Option<Claim>)>, Problem> {
         let (deadline, focus) = (parsed.deadline, object.meta.focus);
+        let mut claim = None;
         // A file is read only when a worker is free; bytes from a store are received while the job waits.
         let (worker, bytes, took) = if matches!(object.content, Content::File(_)) {
+            if let Some(turn) = turn {
+                match turn.decided().await {
+                    Decision::Here(ours) => claim = ours,
+                    Decision::Elsewhere => return Ok(None),
+                }
+            }
             let worker = self.pixels.worker(Some(place), deadline).await?;
             let started = Instant::now();
             let bytes = self.downloads.read(object, deadline, recognised).await?;
             (worker, bytes, started.elapsed())
         } else {
             let started = Instant::now();
-            let bytes = match parsed.transform.answer {
-                Wanted::Metadata => self.downloads.read(object, deadline, recognised).await?,
-                _ => self.downloads.read(object, deadline, |head| self.probe(head, deadline)).await?,
+            let download = async {
+                match parsed.transform.answer {
+                    Wanted::Metadata => self.downloads.read(object, deadline, recognised).await,
+                    _ => self.downloads.read(object, deadline, |head| self.probe(head, deadline)).await,
+                }
+            };
+            let bytes = match turn {
+                None => download.await?,
+                // The download ends if it turns out that the picture is rendered elsewhere.
+                Some(turn) => {
+                    tokio::pin!(download);
+                    let (decision, bytes) = tokio::select! {
+                        biased;
+                        decision = turn.decided() => (decision, None),
+                        bytes = &mut download => (turn.decided().await, Some(bytes)),
+                    };
+                    let Decision::Here(ours) = decision else { return Ok(None) };
+                    claim = ours;
+                    match bytes {
+                        Some(bytes) => bytes?,
+                        None => download.await?,
+                    }
+                }
             };
             let took = started.elapsed();
             (self.pixels.worker(Some(place), deadline).await?, bytes, took)
@@ -372,7 +451,8 @@ impl Pipeline {
             focus,
             cost,
         };
-        worker.run(move |cancellation| job.run(&bytes, cancellation)).await?
+        let answer = worker.run(move |cancellation| job.run(&bytes, cancellation)).await??;
+        Ok(Some((answer, claim)))
     }
 
     /// Rejects a download that is no image, or whose header exceeds a limit.

@@ -1,13 +1,14 @@
 //! Access to the result store: a request never waits longer than the timeout, and never fails because of the store.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Written};
+use super::{Claim, Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Written};
 
 /// The maximum number of concurrent reads. A store that hangs blocks at most as many threads.
 const READS: usize = 64;
@@ -21,6 +22,12 @@ const WRITE_MEMORY_KIB: u32 = 128 * 1024;
 /// The timeout of a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The pause before a result is looked up again that another process is rendering; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_millis(160);
+
 /// The number of consecutive failures after which the store is not used for a while.
 const FAILURES: u32 = 5;
 
@@ -32,6 +39,10 @@ pub(crate) struct Results {
     store: Arc<dyn ResultStore>,
     which: ResultsFor,
     timeout: Duration,
+    claims: bool,
+    claiming: Arc<Semaphore>,
+    /// A store may lack the permission to write.
+    claim_health: Mutex<Health>,
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     write_memory: Arc<Semaphore>,
@@ -47,6 +58,16 @@ struct Health {
     paused: Option<Instant>,
 }
 
+impl Health {
+    fn is_paused(&self) -> bool {
+        self.paused.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The statistics of the store since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
@@ -58,6 +79,56 @@ pub(crate) struct Stats {
     pub(crate) dropped: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
+    /// Requests that waited for a result that another process was rendering.
+    pub(crate) waits: u64,
+}
+
+/// What a lookup has found.
+pub(crate) enum Lookup {
+    /// The result.
+    Stored(Stored),
+    /// There is no such result. The request may wait for the store until this time.
+    Missing(Instant),
+    /// The store does not work.
+    Unavailable,
+}
+
+/// A decision, which is made in the background, about which process renders a picture.
+pub(crate) struct Turn {
+    claim: JoinHandle<Result<Option<Claim>, StoreError>>,
+    until: Instant,
+    results: Arc<Results>,
+}
+
+impl Turn {
+    /// Waits until it is decided. This process renders the picture unless another one has claimed it; without a claim if
+    /// the store does not work.
+    pub(crate) async fn decided(&mut self) -> Decision {
+        let claimed = match timeout_at(self.until, &mut self.claim).await {
+            Ok(Ok(claimed)) => claimed,
+            // The task panicked.
+            Ok(Err(error)) => Err(StoreError::Io(std::io::Error::other(error))),
+            Err(_) => Err(StoreError::Io(std::io::ErrorKind::TimedOut.into())),
+        };
+        match claimed {
+            Ok(claim) => {
+                *lock(&self.results.claim_health) = Health::default();
+                claim.map_or(Decision::Elsewhere, |claim| Decision::Here(Some(claim)))
+            }
+            Err(error) => {
+                self.results.note_failure(&self.results.claim_health, &error);
+                Decision::Here(None)
+            }
+        }
+    }
+}
+
+/// Which process renders a picture.
+pub(crate) enum Decision {
+    /// This one.
+    Here(Option<Claim>),
+    /// Another one.
+    Elsewhere,
 }
 
 impl Results {
@@ -67,6 +138,9 @@ impl Results {
             store,
             which,
             timeout,
+            claims: false,
+            claiming: Arc::new(Semaphore::new(READS)),
+            claim_health: Mutex::default(),
             reads: Arc::new(Semaphore::new(READS)),
             writes: Arc::new(Semaphore::new(WRITES)),
             write_memory: Arc::new(Semaphore::new(WRITE_MEMORY_KIB as usize)),
@@ -75,17 +149,31 @@ impl Results {
         }
     }
 
+    /// Claims pictures before they are rendered, or does not. A picture that may turn out not to be stored is not claimed,
+    /// since others would wait for it in vain.
+    pub(crate) fn claiming(self, claims: bool) -> Self {
+        Self { claims: claims && !matches!(self.which, ResultsFor::SlowerThan(_)), ..self }
+    }
+
     /// Whether results of such requests are stored. `preset` is whether the request names a preset.
     pub(crate) const fn may_hold(&self, preset: bool) -> bool {
         !matches!(self.which, ResultsFor::Presets) || preset
     }
 
     /// Looks up a result, unless the store takes too long.
-    pub(crate) async fn get(&self, id: &ResultId, deadline: Instant) -> Option<Stored> {
+    pub(crate) async fn get(&self, id: &ResultId, deadline: Instant) -> Lookup {
         if self.is_paused() {
-            return None;
+            return Lookup::Unavailable;
         }
         let until = deadline.min(Instant::now() + self.timeout);
+        let found = self.get_until(id, until).await;
+        if matches!(found, Lookup::Missing(_)) {
+            self.count(|stats| stats.misses += 1);
+        }
+        found
+    }
+
+    async fn get_until(&self, id: &ResultId, until: Instant) -> Lookup {
         // A separate task holds the permit until the store has finished, even after the timeout.
         let (store, reads, id) = (self.store.clone(), self.reads.clone(), id.clone());
         let read = async {
@@ -103,26 +191,63 @@ impl Results {
             Err(_) => Err(StoreError::Io(std::io::ErrorKind::TimedOut.into())),
         };
         match found {
-            Ok(found) => {
+            Ok(Some(stored)) => {
                 self.has_worked();
-                self.count(|stats| match &found {
-                    Some(stored) => {
-                        stats.hits += 1;
-                        stats.bytes_read += stored.record.length;
-                    }
-                    None => stats.misses += 1,
+                self.count(|stats| {
+                    stats.hits += 1;
+                    stats.bytes_read += stored.record.length;
                 });
-                found
+                Lookup::Stored(stored)
+            }
+            Ok(None) => {
+                self.has_worked();
+                Lookup::Missing(until)
             }
             Err(error) => {
                 self.has_failed(&error);
-                None
+                Lookup::Unavailable
             }
         }
     }
 
-    /// Stores a result in the background. `took` is the time that rendering took.
-    pub(crate) fn keep(self: &Arc<Self>, id: ResultId, media_type: &'static str, bytes: Bytes, took: Duration) {
+    /// Claims a missing result in the background, if results are claimed. `until` is the time from the lookup, so that
+    /// lookup, claim and wait together take no longer than the timeout.
+    pub(crate) fn claim(self: &Arc<Self>, id: ResultId, until: Instant) -> Option<Turn> {
+        if !self.claims || lock(&self.claim_health).is_paused() {
+            return None;
+        }
+        let (store, claiming, max_age) = (self.store.clone(), self.claiming.clone(), self.timeout);
+        let claim = tokio::spawn(async move {
+            let _permit = claiming.acquire_owned().await;
+            store.claim(&id, max_age).await
+        });
+        Some(Turn { claim, until, results: self.clone() })
+    }
+
+    /// Waits for a result that another process is rendering.
+    pub(crate) async fn wait(&self, id: &ResultId, turn: &Turn) -> Option<Stored> {
+        self.count(|stats| stats.waits += 1);
+        let mut pause = FIRST_PAUSE;
+        while Instant::now() + pause < turn.until && !self.is_paused() {
+            tokio::time::sleep(pause).await;
+            match self.get_until(id, turn.until).await {
+                Lookup::Stored(stored) => return Some(stored),
+                Lookup::Missing(_) => pause = (pause * 2).min(LONGEST_PAUSE),
+                Lookup::Unavailable => return None,
+            }
+        }
+        None
+    }
+
+    /// Stores a result in the background, and ends its claim. `took` is the time that rendering took.
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        id: ResultId,
+        media_type: &'static str,
+        bytes: Bytes,
+        took: Duration,
+        claim: Option<Claim>,
+    ) {
         if matches!(self.which, ResultsFor::SlowerThan(least) if took < least) {
             return;
         }
@@ -162,6 +287,10 @@ impl Results {
                 Ok(Err(error)) => results.has_failed(&error),
                 Err(_) => results.has_failed(&StoreError::Io(std::io::ErrorKind::TimedOut.into())),
             }
+            if let Some(claim) = claim {
+                // The result is there already, or never will be.
+                let _ = timeout(results.timeout, claim.release()).await;
+            }
             drop(permit);
         });
     }
@@ -174,30 +303,33 @@ impl Results {
 
     /// The statistics since the start.
     pub(crate) fn stats(&self) -> Stats {
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.stats)
     }
 
     fn count(&self, add: impl FnOnce(&mut Stats)) {
-        add(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
+        add(&mut lock(&self.stats));
     }
 
     fn is_paused(&self) -> bool {
-        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.paused.is_some_and(|until| Instant::now() < until)
+        lock(&self.health).is_paused()
     }
 
     fn has_worked(&self) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Health::default();
+        *lock(&self.health) = Health::default();
     }
 
     fn has_failed(&self, error: &StoreError) {
+        self.note_failure(&self.health, error);
+    }
+
+    fn note_failure(&self, health: &Mutex<Health>, error: &StoreError) {
         self.count(|stats| stats.errors += 1);
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut health = lock(health);
         health.failures += 1;
         // A single damaged result does not make the store unhealthy.
         if health.failures >= FAILURES && !matches!(error, StoreError::Damaged) {
             *health = Health { failures: FAILURES - 1, paused: Some(Instant::now() + PAUSE) };
-            tracing::warn!(%error, "the result store is unhealthy and will not be used for {} s", PAUSE.as_secs());
+            tracing::warn!(%error, "the result store is unhealthy and will be used less for {} s", PAUSE.as_secs());
         } else {
             tracing::debug!(%error, "the result store failed");
         }
@@ -248,6 +380,18 @@ mod tests {
             })
         }
 
+        fn claim<'a>(&'a self, _: &'a ResultId, _: Duration) -> BoxFuture<'a, Result<Option<Claim>, StoreError>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                match self.0 {
+                    Manner::Hangs => std::future::pending().await,
+                    Manner::Refuses => Err(StoreError::Io(std::io::ErrorKind::PermissionDenied.into())),
+                    Manner::Panics => panic!("on purpose"),
+                    Manner::IsEmpty => Ok(None),
+                }
+            })
+        }
+
         fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {
             Box::pin(async { Ok(Vec::new()) })
         }
@@ -262,6 +406,54 @@ mod tests {
         (odd.clone(), Arc::new(Results::new(odd, which, Duration::from_millis(200))))
     }
 
+    async fn is_unavailable(results: &Results) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        matches!(results.get(&ResultId::of("k", "x"), deadline).await, Lookup::Unavailable)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_costs_no_more_than_the_timeout() {
+        let id = ResultId::of("k", "x");
+        for manner in [Manner::Hangs, Manner::Refuses, Manner::Panics, Manner::IsEmpty] {
+            let odd = Arc::new(Odd(manner, AtomicU64::new(0)));
+            let results = Results::new(odd.clone(), ResultsFor::All, Duration::from_millis(200)).claiming(true);
+            let results = Arc::new(results);
+            let started = Instant::now();
+            let mut turn = results.claim(id.clone(), started + Duration::from_millis(200)).unwrap();
+            // Only the empty store says that another process is rendering, and that never ends.
+            let elsewhere = matches!(turn.decided().await, Decision::Elsewhere);
+            assert_eq!(elsewhere, matches!(manner, Manner::IsEmpty), "{manner:?}");
+            if elsewhere {
+                assert!(results.wait(&id, &turn).await.is_none());
+                assert_eq!(results.stats().waits, 1);
+                assert!((4..12).contains(&odd.1.load(Ordering::Relaxed)), "few lookups");
+            }
+            assert!(started.elapsed() <= Duration::from_millis(201), "{manner:?}");
+            // A store that cannot be written to is not asked each time.
+            for _ in 1..FAILURES {
+                if let Some(mut turn) = results.claim(id.clone(), Instant::now() + Duration::from_millis(200)) {
+                    turn.decided().await;
+                }
+            }
+            let next = results.claim(id.clone(), Instant::now() + Duration::from_millis(200));
+            assert_eq!(next.is_some(), elsewhere, "{manner:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_stored_is_not_claimed() {
+        for (which, claims, expected) in [
+            (ResultsFor::All, true, true),
+            (ResultsFor::All, false, false),
+            (ResultsFor::Presets, true, true),
+            (ResultsFor::SlowerThan(Duration::ZERO), true, false),
+        ] {
+            let odd = Arc::new(Odd(Manner::IsEmpty, AtomicU64::new(0)));
+            let results = Arc::new(Results::new(odd, which, Duration::from_secs(1)).claiming(claims));
+            assert_eq!(results.claim(ResultId::of("k", "x"), Instant::now()).is_some(), expected, "{which:?} {claims}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_store_that_does_not_work_costs_the_timeout_and_is_left_alone() {
         for manner in [Manner::Hangs, Manner::Refuses, Manner::Panics] {
@@ -269,7 +461,7 @@ mod tests {
             let started = Instant::now();
             for _ in 0..20 {
                 let asked = Instant::now();
-                assert!(results.get(&ResultId::of("k", "x"), asked + Duration::from_secs(10)).await.is_none());
+                assert!(is_unavailable(&results).await);
                 assert!(asked.elapsed() <= Duration::from_millis(210), "{manner:?}");
             }
             assert_eq!(odd.1.load(Ordering::Relaxed), u64::from(FAILURES), "{manner:?}");
@@ -277,7 +469,7 @@ mod tests {
             // One request tests whether the store has recovered.
             tokio::time::sleep_until(started + PAUSE + Duration::from_secs(5)).await;
             for _ in 0..2 {
-                assert!(results.get(&ResultId::of("k", "x"), Instant::now() + Duration::from_secs(10)).await.is_none());
+                assert!(is_unavailable(&results).await);
             }
             assert_eq!(results.stats().errors, u64::from(FAILURES) + 1, "{manner:?}");
         }
@@ -289,9 +481,7 @@ mod tests {
         let asked: Vec<_> = (0..3 * READS)
             .map(|_| {
                 let results = results.clone();
-                tokio::spawn(async move {
-                    results.get(&ResultId::of("k", "x"), Instant::now() + Duration::from_secs(10)).await.is_none()
-                })
+                tokio::spawn(async move { is_unavailable(&results).await })
             })
             .collect();
         for asked in asked {
@@ -305,7 +495,7 @@ mod tests {
         let (_, results) = results(Manner::Hangs, ResultsFor::All);
         let bytes = Bytes::from(vec![0; 60 * 1024 * 1024]);
         for _ in 0..4 {
-            results.keep(ResultId::of("k", "x"), "image/png", bytes.clone(), Duration::ZERO);
+            results.keep(ResultId::of("k", "x"), "image/png", bytes.clone(), Duration::ZERO, None);
         }
         assert_eq!(results.stats().dropped, 2);
         results.settle().await;
@@ -316,7 +506,7 @@ mod tests {
     async fn writes_that_hang_hold_no_more_than_their_permits() {
         let (odd, results) = results(Manner::Hangs, ResultsFor::All);
         for _ in 0..3 * WRITES {
-            results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), Duration::ZERO);
+            results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), Duration::ZERO, None);
         }
         results.settle().await;
         assert_eq!((odd.1.load(Ordering::Relaxed), results.stats().errors), (WRITES as u64, 3 * WRITES as u64));
@@ -332,7 +522,7 @@ mod tests {
             assert_ne!(results.may_hold(false), preset);
             for milliseconds in [100, 300] {
                 let took = Duration::from_millis(milliseconds);
-                results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), took);
+                results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), took, None);
             }
             results.settle().await;
             assert_eq!((results.stats().written, results.stats().bytes_written), (written, written));

@@ -1,4 +1,9 @@
 //! A result store in S3 or an S3-compatible store: one object for each result, with its [`Record`] as object metadata.
+//!
+//! A claim is an empty object below `claims/` that exists only while its picture is rendered. Its metadata contains the time at
+//! which it was written, so that one whose process was killed ends as well.
+
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -9,12 +14,15 @@ use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
+use super::{Claim, Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
 use crate::source::s3::{self, Place};
 use crate::source::{ByteStream, SourceError, SourceSettings};
 
 /// The key of the object metadata that contains the record.
 const RECORD: &str = "image-origin";
+
+/// The key of the object metadata that contains the time of a claim, in milliseconds since 1970.
+const CLAIMED: &str = "image-origin-claimed";
 
 /// The lifetime of a result for browsers and CDNs that read the bucket directly: its name changes with its bytes.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
@@ -79,6 +87,45 @@ impl Bucket {
 }
 
 impl Bucket {
+    async fn write_claim(&self, id: &ResultId, max_age: Duration) -> Result<Option<Claim>, StoreError> {
+        let (client, bucket) = (self.client().await, self.place.bucket());
+        let key = self.place.key(&format!("claims/{}", id.path()));
+        let now = SystemTime::now();
+        let request = client.put_object().bucket(bucket).key(&key).if_none_match("*");
+        match request.metadata(CLAIMED, since_1970(now).as_millis().to_string()).send().await {
+            Ok(_) => {}
+            Err(error) if matches!(status(&error), Some(409 | 412)) => {
+                let claimed = match client.head_object().bucket(bucket).key(&key).send().await {
+                    Ok(found) => found.metadata().and_then(|metadata| metadata.get(CLAIMED)?.parse().ok()),
+                    // It has just ended, so the result may be there.
+                    Err(error) if is_missing(&error) => return Ok(None),
+                    Err(error) => return Err(refused(&error)),
+                };
+                let age = since_1970(now).saturating_sub(Duration::from_millis(claimed.unwrap_or(0)));
+                if age < max_age {
+                    return Ok(None);
+                }
+                // Its process was killed or is slow. Whoever renders the picture removes the claim.
+            }
+            Err(error) => return Err(refused(&error)),
+        }
+        let delete = client.delete_object().bucket(bucket).key(key);
+        let claim = Claim::new(async move {
+            if let Err(error) = delete.send().await {
+                tracing::debug!(error = %refused(&error), "a claim was not removed, and will expire");
+            }
+        });
+        // The claim's last holder may have stored the result between the lookup and now. It did so before it ended the claim.
+        match client.head_object().bucket(bucket).key(self.place.key(&id.path())).send().await {
+            Ok(_) => {
+                claim.release().await;
+                Ok(None)
+            }
+            Err(error) if is_missing(&error) => Ok(Some(claim)),
+            Err(error) => Err(refused(&error)),
+        }
+    }
+
     async fn find(&self, prefix: &str) -> Result<Vec<StoredResult>, StoreError> {
         let place = self.place.key("");
         let mut request =
@@ -101,6 +148,10 @@ impl Bucket {
         let request = self.client().await.delete_object().bucket(self.place.bucket()).key(self.place.key(path));
         request.send().await.map(drop).map_err(|error| refused(&error))
     }
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn record(output: &GetObjectOutput) -> Option<Record> {
@@ -178,6 +229,10 @@ impl ResultStore for Bucket {
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         Box::pin(self.write(id, record, bytes))
+    }
+
+    fn claim<'a>(&'a self, id: &'a ResultId, max_age: Duration) -> BoxFuture<'a, Result<Option<Claim>, StoreError>> {
+        Box::pin(self.write_claim(id, max_age))
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {

@@ -7,9 +7,11 @@
 //! only writer. The total is increased before a result is renamed, so that a process that is killed in between leaves
 //! it too large, never too small; the next eviction recomputes it. A file's modification time is the time of its last
 //! use, to the minute.
+//!
+//! A claim is an empty, locked file in the subfolder `claims`. The system unlocks it when its process ends.
 
 use std::collections::BinaryHeap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,13 +22,19 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 
 use super::record::RECORD_LEN;
-use super::{Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
+use super::{Claim, Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
 
 /// The file whose lock grants permission to write.
 const SIZE: &str = "size";
 
 /// The name of a file that is being written.
 const PARTIAL: &str = "partial";
+
+/// The subfolder of claims.
+const CLAIMS: &str = "claims";
+
+/// How often a claim is tried while other processes end theirs.
+const CLAIM_ATTEMPTS: u32 = 8;
 
 /// Each eviction frees at least this fraction (1/n) of the limit, so that it is not needed for every result.
 const EVICTED_SHARE: u64 = 10;
@@ -51,7 +59,47 @@ impl Folder {
         fs::create_dir_all(root)?;
         let folder = Self { root: root.canonicalize()?, max_bytes };
         drop(folder.size_file()?);
+        fs::create_dir_all(folder.root.join(CLAIMS))?;
+        folder.remove_abandoned_claims()?;
         Ok(folder)
+    }
+
+    /// Removes the files of claims whose process was killed.
+    fn remove_abandoned_claims(&self) -> io::Result<()> {
+        for file in fs::read_dir(self.root.join(CLAIMS))? {
+            let path = file?.path();
+            if let Ok(file) = File::options().write(true).open(&path)
+                && file.try_lock().is_ok()
+            {
+                remove_claim(&file, &path);
+            }
+        }
+        Ok(())
+    }
+
+    fn claim_file(&self, id: &ResultId) -> Result<Option<Claim>, StoreError> {
+        let path = self.root.join(CLAIMS).join(id.path().replace('/', ""));
+        // Whoever removes such a file writes into it first: one that was opened before and locked after that is no claim.
+        for _ in 0..CLAIM_ATTEMPTS {
+            let file = File::options().write(true).create(true).truncate(false).open(&path)?;
+            match file.try_lock() {
+                // It was rendered between the lookup and now.
+                Ok(()) if self.path(id).try_exists()? => {
+                    remove_claim(&file, &path);
+                    return Ok(None);
+                }
+                Ok(()) if file.metadata()?.len() == 0 => {
+                    return Ok(Some(Claim::new(async move {
+                        // Closing and removing a file takes microseconds.
+                        remove_claim(&file, &path);
+                    })));
+                }
+                Ok(()) => remove_claim(&file, &path),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        Ok(None)
     }
 
     fn path(&self, id: &ResultId) -> PathBuf {
@@ -219,6 +267,12 @@ impl Folder {
     }
 }
 
+/// Marks the file of a claim as ended, and removes it. A file that is left behind does no harm.
+fn remove_claim(mut file: &File, path: &Path) {
+    let _ = file.write_all(b"ended");
+    let _ = fs::remove_file(path);
+}
+
 fn is_hex(name: &std::ffi::OsStr, length: usize) -> bool {
     name.len() == length && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
 }
@@ -308,6 +362,11 @@ impl ResultStore for Folder {
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         let (folder, id, record) = (self.clone(), id.clone(), *record);
         Box::pin(blocking(move || folder.write(&id, &record, &bytes)))
+    }
+
+    fn claim<'a>(&'a self, id: &'a ResultId, _max_age: Duration) -> BoxFuture<'a, Result<Option<Claim>, StoreError>> {
+        let (folder, id) = (self.clone(), id.clone());
+        Box::pin(blocking(move || folder.claim_file(&id)))
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {
@@ -417,6 +476,47 @@ mod tests {
         assert_eq!(left, [0, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(sizes(&folder), (9 * size, 9 * size));
         assert_eq!(store(&folder, "huge", &vec![1; 20_000]), Written::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn one_process_at_a_time_has_a_claim() {
+        let temporary = tempfile::tempdir().unwrap();
+        let [one, other] = [0; 2].map(|_| Folder::new(temporary.path(), 1000).unwrap());
+        let (id, another) = (ResultId::of("k", "x"), ResultId::of("k", "y"));
+        let claims = || fs::read_dir(temporary.path().join(CLAIMS)).unwrap().count();
+        let first = one.claim_file(&id).unwrap().unwrap();
+        assert!(other.claim_file(&id).unwrap().is_none());
+        let second = other.claim_file(&another).unwrap().unwrap();
+        assert_eq!(claims(), 2);
+        first.release().await;
+        second.release().await;
+        assert_eq!(claims(), 0);
+        let again = other.claim_file(&id).unwrap().unwrap();
+        assert!(one.claim_file(&id).unwrap().is_none());
+        // A store that is opened leaves claims that are in use.
+        Folder::new(temporary.path(), 1000).unwrap();
+        assert_eq!(claims(), 1);
+        drop(again);
+        tokio::task::yield_now().await;
+        assert_eq!(claims(), 0);
+    }
+
+    #[test]
+    fn a_killed_process_loses_its_claims() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path(), 1000).unwrap();
+        let id = ResultId::of("k", "x");
+        // Without a runtime, a dropped claim closes its file only, as the system does for a killed process.
+        drop(folder.claim_file(&id).unwrap().unwrap());
+        drop(folder.claim_file(&id).unwrap().unwrap());
+        let claims = || fs::read_dir(temporary.path().join(CLAIMS)).unwrap().count();
+        assert_eq!(claims(), 1);
+        // One that was killed between writing into the file and removing it.
+        let path = temporary.path().join(CLAIMS).join(id.path().replace('/', ""));
+        fs::write(path, "ended").unwrap();
+        drop(folder.claim_file(&id).unwrap().unwrap());
+        Folder::new(temporary.path(), 1000).unwrap();
+        assert_eq!(claims(), 0);
     }
 
     #[test]

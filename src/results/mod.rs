@@ -22,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-pub(crate) use access::{Results, Stats};
+pub(crate) use access::{Decision, Lookup, Results, Stats, Turn};
 #[cfg(feature = "s3")]
 use bucket::Bucket;
 use folder::Folder;
@@ -62,6 +62,8 @@ pub struct ResultsSettings {
     pub max_bytes: u64,
     /// The maximum time that a request waits for the store.
     pub timeout: Duration,
+    /// Whether a process that renders a picture tells the others so, which wait for the result.
+    pub claims: bool,
     /// The settings of the bucket.
     pub s3: SourceSettings,
 }
@@ -85,7 +87,7 @@ pub enum OpenError {
 
 /// Opens the configured store.
 pub(crate) fn open(settings: &ResultsSettings) -> Result<Results, OpenError> {
-    Ok(Results::new(open_store(settings)?, settings.which, settings.timeout))
+    Ok(Results::new(open_store(settings)?, settings.which, settings.timeout).claiming(settings.claims))
 }
 
 fn open_store(settings: &ResultsSettings) -> Result<Arc<dyn ResultStore>, OpenError> {
@@ -148,6 +150,32 @@ pub(crate) enum Written {
     TooLarge,
 }
 
+/// The right to render a picture while other processes wait for the result. It ends when this is released or dropped, or
+/// when the process does.
+pub(crate) struct Claim(Option<BoxFuture<'static, ()>>);
+
+impl Claim {
+    /// A claim that `release` ends.
+    fn new(release: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(Box::pin(release)))
+    }
+
+    /// Ends the claim.
+    async fn release(mut self) {
+        if let Some(release) = self.0.take() {
+            release.await;
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let (Some(release), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(release);
+        }
+    }
+}
+
 /// A backend for the result store.
 pub(crate) trait ResultStore: Send + Sync {
     /// Looks up a result.
@@ -166,6 +194,13 @@ pub(crate) trait ResultStore: Send + Sync {
         record: &'a Record,
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<Written, StoreError>>;
+
+    /// Claims a result that is to be rendered. `None` if it has been stored in the meantime, or if another process claimed it
+    /// less than `max_age` ago and may still be rendering it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    fn claim<'a>(&'a self, id: &'a ResultId, max_age: Duration) -> BoxFuture<'a, Result<Option<Claim>, StoreError>>;
 
     /// Lists the results whose paths begin with these hexadecimal digits, the first two as a folder.
     ///

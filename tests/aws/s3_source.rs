@@ -103,17 +103,22 @@ fn finished_pictures_are_shared_by_way_of_a_bucket() {
 #[test]
 fn four_processes_make_each_picture_at_most_twice() {
     const PICTURES: usize = 100;
+    const CLIENTS: usize = 20;
     let store = Store::with_photo();
     let place = format!("s3://{}/results", super::store::BUCKET);
-    let settings = [("IMAGE_ORIGIN_RESULTS", place.as_str()), ("IMAGE_ORIGIN_RESULTS_TIMEOUT", "30")];
+    let settings = [
+        ("IMAGE_ORIGIN_RESULTS", place.as_str()),
+        ("IMAGE_ORIGIN_RESULTS_TIMEOUT", "30"),
+        ("IMAGE_ORIGIN_DEADLINE", "120"),
+    ];
     let programs = [0; 4].map(|_| Program::serve(store.address, &settings));
     let made = std::sync::Mutex::new([0; PICTURES]);
     std::thread::scope(|scope| {
-        for (at, program) in programs.iter().enumerate() {
-            let made = &made;
+        for client in 0..CLIENTS {
+            let (made, program) = (&made, &programs[client % 4]);
             scope.spawn(move || {
-                // Each begins elsewhere, so that it comes to pictures that others have made.
-                for picture in (0..250).map(|step| (at * PICTURES / 4 + step) % PICTURES) {
+                // All go through the pictures in the same order, and each leaves out every other one.
+                for picture in (0..PICTURES).filter(|picture| (picture + client / 4) % 2 == 0) {
                     let answer = program.get(&format!("/photo.jpg?w={}", picture + 10));
                     assert_eq!(answer.status, 200, "{picture}");
                     let timing = answer.header("server-timing").unwrap();
@@ -124,6 +129,57 @@ fn four_processes_make_each_picture_at_most_twice() {
     });
     let made = made.into_inner().unwrap();
     assert!(made.iter().all(|times| (1..=2).contains(times)), "{made:?}");
+    let twice = made.iter().filter(|times| **times == 2).count();
+    println!(
+        "{CLIENTS} clients, {} requests: {} pictures were made once, {twice} twice",
+        CLIENTS * 50,
+        PICTURES - twice
+    );
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_renders_delays_others_by_the_timeout_only() {
+    let store = Store::with_photo();
+    let place = format!("s3://{}/results", super::store::BUCKET);
+    let settings = [
+        ("IMAGE_ORIGIN_RESULTS", place.as_str()),
+        ("IMAGE_ORIGIN_RESULTS_TIMEOUT", "1"),
+        ("IMAGE_ORIGIN_AVIF_SPEED", "1"),
+        ("IMAGE_ORIGIN_DEADLINE", "120"),
+    ];
+    let target = "/photo.jpg?w=1200&enlarge&format=avif";
+    let killed = Program::serve(store.address, &settings);
+    let address = killed.address;
+    let asking = std::thread::spawn(move || {
+        // Its connection ends without a response.
+        std::panic::catch_unwind(|| crate::common::request(address, "GET", target, &[])).is_err()
+    });
+    let mut log = Vec::new();
+    while !log.iter().any(|line: &String| line.starts_with("put results/claims/")) {
+        log.extend(store.requests());
+        std::thread::yield_now();
+    }
+    drop(killed);
+    assert!(asking.join().unwrap(), "it was rendering when it was killed: {log:?}");
+    let other = Program::serve(store.address, &settings);
+    let answer = other.get(target);
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("server-timing").unwrap().contains("encode"), "nobody stored it");
+    let is_result = |line: &str| line.starts_with("put results/") && !line.contains("claims");
+    while !store.requests().iter().any(|line| is_result(line)) {
+        std::thread::yield_now();
+    }
+    // The claim is older than the timeout now: the next process that renders the picture takes it over and ends it.
+    for folder in std::fs::read_dir(store.path("results")).unwrap().map(|folder| folder.unwrap().path()) {
+        if !folder.ends_with("claims") {
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+    }
+    let last = Program::serve(store.address, &settings);
+    assert!(last.get(target).body == answer.body);
+    while !store.requests().iter().any(|line| line.starts_with("delete results/claims/")) {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

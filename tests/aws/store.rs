@@ -42,6 +42,8 @@ type Written = mpsc::Sender<(HeaderMap, Bytes)>;
 struct Service {
     files: FileSystem,
     log: Log,
+    /// Held while an object is written on a condition.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Store {
@@ -50,7 +52,11 @@ impl Store {
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let log = Log::default();
         let (sender, written) = mpsc::channel();
-        let service = Service { files: FileSystem::new(folder.path()).unwrap(), log: log.clone() };
+        let service = Service {
+            files: FileSystem::new(folder.path()).unwrap(),
+            log: log.clone(),
+            writing: tokio::sync::Mutex::default(),
+        };
         let (started, start) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -208,11 +214,18 @@ impl S3 for Service {
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let input = &request.input;
         // s3s-fs knows no conditions for writing.
+        let _writing = match input.if_none_match {
+            Some(_) => Some(self.writing.lock().await),
+            None => None,
+        };
         if input.if_none_match == Some(ETagCondition::Any) && self.head(&input.key).await.is_ok() {
             return Err(s3_error!(PreconditionFailed));
         }
-        self.say(format!("put {}", input.key));
-        self.files.put_object(request.map_input(|input| PutObjectInput { if_none_match: None, ..input })).await
+        let line = format!("put {}", input.key);
+        let output =
+            self.files.put_object(request.map_input(|input| PutObjectInput { if_none_match: None, ..input })).await?;
+        self.say(line);
+        Ok(output)
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
