@@ -1,7 +1,7 @@
-//! Reloading on SIGHUP: the settings, the edge's rules and the keys are read again, and requests that come later are answered
-//! by the new ones. Running requests end as they began, and no connection is closed.
+//! Reloading on SIGHUP: the settings, the edge's rules and the keys are read again, and apply to later requests. Running
+//! requests finish with the old ones, and no connection is closed.
 //!
-//! What cannot be used changes nothing, and is logged.
+//! Invalid settings change nothing, and are logged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! The bytes of a file that is being written, which grow within a budget.
 //!
-//! How long a file becomes is only known once it is written. So encoders reckon their working memory before they start,
-//! and the file is held against what is left each time that it grows.
+//! The length of a file is only known once it is written. Encoders check their working memory before they start, and the
+//! file is checked against the remaining budget each time it grows.
 
 use std::io;
 

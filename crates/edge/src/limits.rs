@@ -1,8 +1,8 @@
-//! What viewers may ask for: parameters and values, and what is asked for whether they do or not.
+//! Limits: the parameters and values that viewers may request, and those that are added to every request.
 //!
-//! Comes in: the query as the viewer wrote it. Goes out: the query that goes on, in its canonical form, or the first
-//! parameter that is not permitted. What must always hold: limits let through what they have made, and change it no more.
-//! So it does not matter how many of those apply them whom a request passes.
+//! Input: the viewer's query. Output: the query for the origin in canonical form, or the first parameter that is not
+//! permitted. Invariant: limits are idempotent. A query that they produced passes them unchanged, so that edge and server
+//! may both apply them.
 
 use std::fmt;
 

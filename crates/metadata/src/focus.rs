@@ -1,6 +1,7 @@
-//! What a file itself marks as the subject of its picture: the regions of the Metadata Working Group in XMP ("Guidelines
-//! for Handling Image Metadata" 2.0, section 5.9), and EXIF's SubjectArea (Exif 3.0, tag 0x9214). Comes in: a file; goes
-//! out: one area of the stored picture. What makes no sense is no mark.
+//! The subject of a picture according to its file: the regions of the Metadata Working Group in XMP ("Guidelines for
+//! Handling Image Metadata" 2.0, section 5.9), and EXIF's SubjectArea (Exif 3.0, tag 0x9214).
+//!
+//! Input: a file. Output: one area of the stored picture. Invalid marks are ignored.
 
 use serde_json::Value;
 

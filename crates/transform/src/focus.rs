@@ -1,5 +1,6 @@
-//! What an original is marked with as its subject, for `gravity=auto`. Comes in: the focus that is stored beside it, and its
-//! file; goes out: an area in pixels of the upright picture.
+//! The marked subject of an original, for `gravity=auto`.
+//!
+//! Input: the focus stored with the original, and its file. Output: an area in pixels of the upright picture.
 
 use super::plan::Original;
 use super::{Error, Render};

@@ -1,9 +1,9 @@
 //! Who may see what, and ask for what, in a server without a CDN in front: the functions of the CDN's edge, called by the
 //! handlers themselves.
 //!
-//! Comes in: a viewer's request. Goes out: what of it goes on to the origin, or the answer that refuses it; and for the
-//! origin's answer, what caches are told. What must always hold: nothing is decided here that the edge's functions do not
-//! decide, so a picture is as open without a CDN as with one.
+//! Input: a viewer's request. Output: the request for the origin, or a refusal; and `Cache-Control` for the origin's
+//! response. Invariant: every decision is made by the edge's functions, so that a picture is exactly as public without a
+//! CDN as with one.
 
 #[cfg(feature = "http-client")]
 mod lookups;

@@ -1,8 +1,9 @@
 //! TIFF (TIFF 6.0 and its supplements, BigTIFF): the first page, in strips or tiles.
 //!
-//! Bytes come in; the rows that are needed go out, made smaller on the way where that is enough. A strip or tile is read
-//! row by row, so that what is held does not grow with its size, and no offset or count is believed before it was held
-//! against the file and the budget. Strips and tiles that are damaged or cut off are shown as far as they go. What no reader here knows is [`Error::Unsupported`] and says so.
+//! Input: a file. Output: the required rows, reduced while they are read if that suffices. A strip or tile is read row by
+//! row, so that memory does not grow with its size, and every offset and count is checked against the file and the budget
+//! before it is used. Damaged or truncated strips and tiles are decoded as far as possible. Other variants are
+//! [`Error::Unsupported`].
 
 mod chunks;
 mod colours;

@@ -1,8 +1,8 @@
-//! What other servers have said: key sets that issuers publish, and what tokens are good for (RFC 7662).
+//! Responses of other servers: key sets that issuers publish, and introspection responses (RFC 7662).
 //!
-//! A decision that lacks such an answer names a [`Lookup`]. Whoever calls the functions sends it and hands the answer to
-//! [`Keys::learn`](crate::Keys::learn). Invariants: a known key and a token that was asked about a moment ago need no
-//! lookup; a lookup that failed is not repeated at once; the memory is bounded, whatever tokens are presented.
+//! A decision that lacks such a response names a [`Lookup`]. The caller of the functions sends it and passes the response
+//! to [`Keys::learn`](crate::Keys::learn). Invariants: a known key and a recently introspected token need no lookup; a
+//! failed lookup is not repeated at once; memory is bounded, whatever tokens are presented.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

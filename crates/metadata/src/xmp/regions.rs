@@ -1,5 +1,6 @@
-//! The regions that programs for photographs mark (Metadata Working Group, "Guidelines for Handling Image Metadata" 2.0,
-//! section 5.9). Comes in: the properties of a file; goes out: the area of those that matter most.
+//! Regions that photo software marks (Metadata Working Group, "Guidelines for Handling Image Metadata" 2.0, section 5.9).
+//!
+//! Input: the properties of a file. Output: the bounding box of the most important kind of region.
 
 use super::dom::Element;
 use super::{Xmp, ns};
