@@ -5,6 +5,7 @@
 //! the setting.
 
 mod quantity;
+mod sources;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,9 @@ use crate::front::{
 use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
 use crate::query::{self, Overlay, OverlayKey, Presets};
 use crate::results::{ResultsFor, ResultsPlace, ResultsSettings};
-use crate::source::{AccessDenied, SourceSettings};
+#[cfg(feature = "http")]
+use crate::source::http::HttpSettings;
+use crate::source::{AccessDenied, RouteSettings, SourceSettings};
 use crate::transform::{AUTO_FORMATS, Limits};
 
 /// Declares an enum whose variants are keywords of a setting.
@@ -89,8 +92,10 @@ macro_rules! settings {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Layer {
             $($(#[doc = $help])+ pub $name: Option<$type>,)+
-            /// The folder of originals, or s3://BUCKET/PREFIX; in files only, since commands take it as an argument.
+            /// The folder of originals, s3://BUCKET/PREFIX or https://HOST/PATH/; in files only, since commands take it as an argument.
             pub source: Option<String>,
+            /// The tables of several sources, as written; in files only.
+            pub sources: Vec<toml::Table>,
             /// Named sets of parameters, such as `thumb = "w=200&h=200&fit=cover"`.
             pub presets: Presets,
         }
@@ -121,6 +126,7 @@ macro_rules! settings {
                 Self {
                     $($name: self.$name.or(below.$name),)+
                     source: self.source.or(below.source),
+                    sources: if self.sources.is_empty() { below.sources } else { self.sources },
                     presets: if self.presets.is_empty() { below.presets } else { self.presets },
                 }
             }
@@ -283,7 +289,7 @@ pub enum ConfigError {
 }
 
 fn did_you_mean(name: &str) -> String {
-    let names = SETTINGS.iter().map(|setting| setting.name).chain(["presets", "source"]);
+    let names = SETTINGS.iter().map(|setting| setting.name).chain(["presets", "source", "sources"]);
     query::nearest(name, names).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
@@ -323,6 +329,8 @@ pub struct Settings {
     pub origin: OriginSettings,
     /// The source that the configuration file names.
     pub place: Option<String>,
+    /// The sources that the configuration file describes instead.
+    pub sources: Vec<RouteSettings>,
     /// The settings of the source.
     pub source: SourceSettings,
     /// Whether to try the source at the start.
@@ -360,6 +368,7 @@ impl Settings {
             ("write_timeout", write),
             ("write_rate", rate != new_rate),
             ("source", old.place != new.place || old.source != new.source),
+            ("sources", old.sources != new.sources),
             ("download_memory", origin.download_memory != new_origin.download_memory),
             ("workers", origin.workers != new_origin.workers),
             ("queue", origin.queue != new_origin.queue),
@@ -396,8 +405,20 @@ impl Layer {
                 }
                 toml::Value::String(place) if name == "source" => layer.source = Some(place),
                 value if name == "source" => {
-                    return Err(bad(&name, written(&name, value)?, "expected a folder, or s3://BUCKET/PREFIX").into());
+                    return Err(bad(
+                        &name,
+                        written(&name, value)?,
+                        "expected a folder, s3://BUCKET/PREFIX or https://HOST/PATH/",
+                    )
+                    .into());
                 }
+                toml::Value::Array(sources) if name == "sources" => {
+                    for source in sources {
+                        let toml::Value::Table(source) = source else { return Err(bad_sources().into()) };
+                        layer.sources.push(source);
+                    }
+                }
+                _ if name == "sources" => return Err(bad_sources().into()),
                 value if name == "presets" => {
                     return Err(bad(&name, written(&name, value)?, "expected a table of names and queries").into());
                 }
@@ -425,11 +446,22 @@ impl Layer {
         };
         let bytes = |size: Option<ByteSize>, default| size.map_or(default, |size| size.0);
         let source = SourceSettings {
-            endpoint: self.s3_endpoint.map(check_endpoint).transpose()?,
+            endpoint: self.s3_endpoint.map(|url| check_endpoint("s3_endpoint", url)).transpose()?,
+            region: None,
+            role_arn: None,
             path_style: self.s3_path_style.unwrap_or(false),
             denied: self.s3_access_denied.unwrap_or_default(),
             versions: self.versions.unwrap_or(false),
+            #[cfg(feature = "http")]
+            http: HttpSettings::default(),
         };
+        if let (Some(place), false) = (&self.source, self.sources.is_empty()) {
+            return Err(bad(
+                "source",
+                crate::source::redacted(place),
+                "expected either `source` or [[sources]], not both",
+            ));
+        }
         let overlays = self.overlays.map_or(Ok(None), |folder| check_overlays(&folder))?;
         let results_timeout = time("results_timeout", self.results_timeout, 1.0, 60.0)?;
         let results = self.results.map(|place| ResultsSettings {
@@ -456,6 +488,7 @@ impl Layer {
                 log_forwarded_for: self.log_forwarded_for.unwrap_or(false),
             },
             place: self.source,
+            sources: sources::routes(self.sources, &source)?,
             source,
             check_source: self.check_source.unwrap_or(false),
             edge,
@@ -503,6 +536,10 @@ enum TomlError {
     Syntax(#[from] toml::de::Error),
     #[error(transparent)]
     Setting(#[from] ConfigError),
+}
+
+fn bad_sources() -> ConfigError {
+    bad("sources", "without tables", "expected tables that each begin with [[sources]]")
 }
 
 /// Converts a TOML value to the text that a flag would have; a number needs no quotes.
@@ -643,11 +680,11 @@ fn auto_formats(list: &str) -> Result<Vec<Format>, ConfigError> {
     formats.filter(is_once).ok_or_else(|| bad("auto_formats", list, allowed))
 }
 
-fn check_endpoint(url: String) -> Result<String, ConfigError> {
+fn check_endpoint(name: &str, url: String) -> Result<String, ConfigError> {
     let scheme = url.parse::<http::Uri>().ok().and_then(|uri| Some(uri.authority().and(uri.scheme_str())?.to_owned()));
     match scheme.as_deref() {
         Some("http" | "https") => Ok(url),
-        _ => Err(bad("s3_endpoint", url, "expected a URL such as https://store.example:9000")),
+        _ => Err(bad(name, url, "expected a URL such as https://store.example:9000")),
     }
 }
 
@@ -721,7 +758,13 @@ mod tests {
             ("max_frames = \"many\"", "invalid value many for `max_frames`: expected a whole number"),
             ("versions = \"yes\"", "invalid value yes for `versions`: expected true or false"),
             ("workers = [1]", "invalid value a list for `workers`: expected a number or a string"),
-            ("source = 1", "invalid value 1 for `source`: expected a folder, or s3://BUCKET/PREFIX"),
+            ("source = 1", "invalid value 1 for `source`: expected a folder, s3://BUCKET/PREFIX or https://HOST/PATH/"),
+            ("sources = 1", "invalid value without tables for `sources`: expected tables"),
+            ("sources = [1]", "invalid value without tables for `sources`: expected tables"),
+            (
+                "source = \"a\"\n[[sources]]\npath = \"/*\"\nfrom = \"dir:a\"",
+                "invalid value a for `source`: expected either `source` or [[sources]], not both",
+            ),
             ("presets = 1", "invalid value 1 for `presets`: expected a table"),
             ("[presets]\nthumb = []", "invalid value a list for `presets.thumb`"),
             ("workers = 1\nworkers = 2", "duplicate key"),

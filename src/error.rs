@@ -234,6 +234,7 @@ impl From<SourceError> for Problem {
             SourceError::Changed => Code::PreconditionFailed,
             SourceError::Partial => Code::RangeNotSatisfiable,
             SourceError::TooLarge { .. } => Code::SourceTooLarge,
+            SourceError::Unrecognised => Code::UnsupportedImage,
             SourceError::TimedOut => Code::SourceTimeout,
             SourceError::Busy | SourceError::OutOfDescriptors => Code::Overloaded,
             SourceError::Failed(ref reason) => {

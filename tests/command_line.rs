@@ -382,10 +382,15 @@ fn mistakes_are_explained() {
         (&["serve", ".", "--cors", "example.com"], "invalid value example.com for `cors`"),
         (&["serve", ".", "--log", "a=b=c"], "invalid value a=b=c for `log`"),
         (&["serve", ".", "--listen", "192.0.2.1:1"], "choose another address with --listen"),
-        (&["serve"], "there is no source: specify a folder or s3://BUCKET/PREFIX as an argument"),
+        (&["serve"], "there is no source: specify a folder, s3://BUCKET/PREFIX or https://HOST/PATH/ as an argument"),
         (
             &["serve", "https://user:password@example.com/"],
-            "unsupported source https://: expected a folder or s3://BUCKET/PREFIX",
+            "invalid URL of an HTTP source: the URL contains credentials, which belong in a header",
+        ),
+        (&["serve", "http://169.254.169.254/"], "the address 169.254.169.254 of 169.254.169.254 is link-local"),
+        (
+            &["serve", "gs://bucket"],
+            "unsupported source gs://: expected a folder, s3://BUCKET/PREFIX or https://HOST/PATH/",
         ),
         (&["serve", ".", "--config", "/missing.toml"], "cannot load the configuration file /missing.toml"),
     ];
@@ -812,8 +817,18 @@ fn settings_are_checked_without_a_server() {
     let named = file("named.toml", &format!("source = \"{}\"\ncheck_source = true\n", folder.path().display()));
     let other = file("other.toml", "source = \"gs://bucket\"\n");
     let card = file("card.toml", "[presets]\ncard = \"w=20\"\n");
+    let sources = file(
+        "sources.toml",
+        "[[sources]]\nhost = \"a.example\"\nfrom = \"https://cms.example.com/\"\n\
+         headers = { Authorization = \"Bearer ${NO_SUCH_VARIABLE}\" }\n\
+         [[sources]]\npath = \"/*\"\nfrom = \"dir:/no/such/folder\"\n",
+    );
+    let shadowed = file(
+        "shadowed.toml",
+        "[[sources]]\npath = \"/*\"\nfrom = \"dir:.\"\n[[sources]]\npath = \"/a/*\"\nfrom = \"dir:.\"\n",
+    );
     let comma = file("comma.toml", "[presets]\n\"a,b\" = \"w=20\"\n");
-    let table: [(&[&str], &str, i32, &str); 22] = [
+    let table: [(&[&str], &str, i32, &str); 27] = [
         (&[&card, "--edge", &rules], none, 0, "card.toml is good"),
         (
             &[&good, "--edge", &rules],
@@ -828,7 +843,18 @@ fn settings_are_checked_without_a_server() {
         (&["--edge-keys", &keys], none, 2, "for `edge_keys`: expected `edge` as well"),
         (&[&named], none, 0, "named.toml is good"),
         (&[&named], "IMAGE_ORIGIN_SOURCE=/no/such/folder", 2, "cannot open the folder /no/such/folder"),
-        (&[&other], none, 2, "unsupported source gs://: expected a folder or s3://BUCKET/PREFIX"),
+        (&[&other], none, 2, "unsupported source gs://: expected a folder, s3://BUCKET/PREFIX"),
+        // Folders and variables may be those of another machine.
+        (&[&sources], none, 0, "sources.toml is good"),
+        (
+            &[&sources, "--check-source", "true"],
+            none,
+            2,
+            "the variable NO_SUCH_VARIABLE, which the header authorization contains, is not set",
+        ),
+        (&[&sources, "--check-source", "true"], "NO_SUCH_VARIABLE=x", 2, "cannot open the folder /no/such/folder"),
+        (&[&sources], "IMAGE_ORIGIN_SOURCE=photos", 2, "the source photos is named beside the [[sources]]"),
+        (&[&shadowed], none, 2, "invalid value /a/* for `sources[1]`: sources[0] is for all of its requests"),
         (&[&comma], none, 2, "invalid value a,b for `presets`: expected names without commas"),
         (&[&good], none, 0, "good.toml is good"),
         (&[], none, 0, "the settings are good"),

@@ -24,3 +24,6 @@ mod png_suite;
 mod results;
 mod round_trips;
 mod serve;
+mod sources;
+#[cfg(feature = "http")]
+mod ssrf;

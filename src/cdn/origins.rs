@@ -140,7 +140,9 @@ fn unstored(error: &SourceError) -> Response {
         SourceError::Busy | SourceError::OutOfDescriptors | SourceError::TimedOut => {
             s3_error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")
         }
-        SourceError::Failed(_) => s3_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        SourceError::Failed(_) | SourceError::Unrecognised => {
+            s3_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")
+        }
     }
 }
 

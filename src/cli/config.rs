@@ -4,11 +4,10 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use image_origin::source;
 
 use super::environment::refuse_unknown_variables;
 use super::settings::{Given, Server};
-use super::{Failure, open_policy, print_line, runtime, start_log, try_source};
+use super::{Failure, Originals, open_policy, print_line, runtime, start_log, try_sources};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -17,8 +16,8 @@ pub(super) enum ConfigCommand {
     Check {
         /// The configuration, as TOML
         file: Option<PathBuf>,
-        /// The folder of originals, or s3://BUCKET/PREFIX, which is tried with --check-source true [default: `source` of the
-        /// configuration file]
+        /// The folder of originals, s3://BUCKET/PREFIX or https://HOST/PATH/, which is tried with --check-source true [default: `source` or
+        /// [[sources]] of the configuration file]
         #[arg(long, env = "IMAGE_ORIGIN_SOURCE")]
         source: Option<String>,
         #[command(flatten)]
@@ -36,12 +35,11 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     start_log(&settings.log)?;
     runtime()?.block_on(open_policy(&settings))?;
     // Folders and credentials may be those of another machine.
-    let tries_source = settings.check_source;
-    let named = source.or_else(|| settings.place.clone()).filter(|place| tries_source || place.contains("://"));
-    if let Some(place) = named {
-        let source = source::open(&place, &settings.source).map_err(|error| Failure::usage(error.to_string()))?;
-        if tries_source {
-            runtime()?.block_on(try_source(&*source, true))?;
+    if let Some(originals) = Originals::of(source, &settings)? {
+        originals.check()?;
+        if settings.check_source {
+            let sources = originals.open().map_err(|error| Failure::usage(error.to_string()))?;
+            runtime()?.block_on(try_sources(&sources, true))?;
         }
     }
     print_line(&format!("{} good", place.map_or_else(|| "the settings are".to_owned(), |file| format!("{file} is"))))

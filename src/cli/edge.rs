@@ -10,14 +10,14 @@ use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
 use image_origin::front::{self, ReadConfig};
-use image_origin::{query, source};
+use image_origin::query;
 use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Outcome, Request, Response, Trigger, functions,
     origin_request, origin_response, sign_url, viewer_request, viewer_response,
 };
 
 use super::query::parse_strictly;
-use super::{Failure, print_line};
+use super::{Failure, Originals, print_line};
 
 /// The arguments of `serve` for the local CDN.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ impl CdnArguments {
     /// The router of the local server, behind the CDN if that is enabled; the CDN's page proposes the path `example`.
     pub(super) async fn router(
         &self,
-        source: &str,
+        originals: &Originals,
         origin: Router,
         settings: &Settings,
         example: Option<String>,
@@ -46,7 +46,7 @@ impl CdnArguments {
         if !self.cdn {
             return Ok(with_cors(origin, cors));
         }
-        let storage = source::open(source, &settings.source).map_err(|error| error.to_string())?;
+        let storage = Box::new(originals.open().map_err(|error| error.to_string())?);
         let config = match &settings.edge {
             Some(files) => read_config(&files.config, WithoutOrigins::Local)?.config,
             None => front::read_config(cdn::OPEN, None)?.config,

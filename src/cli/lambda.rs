@@ -6,10 +6,10 @@ use clap::Parser;
 use image_origin::config::{LogFormat, Settings};
 use image_origin::front::lambda;
 use image_origin::origin::{Metrics, Origin};
-use image_origin::source::{self, Nowhere, Source};
+use image_origin::source::Nowhere;
 
 use super::settings::{Given, Server};
-use super::{Failure, runtime, start_log};
+use super::{Failure, Originals, runtime, start_log};
 
 /// The configuration of a function, from environment variables.
 #[derive(Debug, Parser)]
@@ -54,20 +54,20 @@ async fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
     let settings = given.resolve()?;
     start_log(&settings.log)?;
     super::environment::refuse_unknown_variables()?;
-    let source = source.or_else(|| settings.place.clone());
-    let originals = match &source {
-        Some(name) => lambda::Originals::of(name).map_err(|error| error.to_string())?,
-        None => None,
+    let originals = Originals::of(source, &settings)?;
+    let buckets = match &originals {
+        Some(Originals::One(place, store)) => lambda::Buckets::of(place, store),
+        Some(Originals::Several(sources)) => lambda::Buckets::of_all(sources),
+        None => Ok(lambda::Buckets::default()),
     };
-    let source: Box<dyn Source> = match source {
-        Some(name) => source::open(&name, &settings.source).map_err(|error| error.to_string())?,
-        None => Box::new(Nowhere),
-    };
+    let buckets = buckets.map_err(|error| error.to_string())?;
+    let sources = originals.map_or_else(|| Ok(Box::new(Nowhere).into()), |originals| originals.open());
+    let sources = sources.map_err(|error| error.to_string())?;
     let policy = super::open_policy(&settings).await?;
     let Settings { origin, viewers, base_path, delivery, invalidation, source: s3, .. } = settings;
     // As every AWS program has it.
     let cloudfront_endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT").ok().filter(|url| !url.is_empty());
-    let origin = Origin::new(source, origin).map_err(|error| error.to_string())?;
+    let origin = Origin::new(sources, origin).map_err(|error| error.to_string())?;
     Ok((
         Arc::new(origin),
         lambda::LambdaSettings {
@@ -78,7 +78,7 @@ async fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
             source: s3,
             invalidation,
             cloudfront_endpoint,
-            originals,
+            buckets,
         },
     ))
 }

@@ -16,6 +16,7 @@ mod health;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod manual;
+mod originals;
 #[cfg(feature = "s3")]
 mod purge;
 mod query;
@@ -36,9 +37,10 @@ use image_origin::config::{EdgeFiles, LogFormat, LogSettings, Settings};
 use image_origin::front::playground::Playground;
 use image_origin::front::{ListenAddress, Listener, Policy, ViewerSettings, playground};
 use image_origin::origin::{ExposeMetadata, Origin};
-use image_origin::source::{GetOptions, Key, Source, SourceError};
-use image_origin::{front, source, transform};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use image_origin::source::{GetOptions, Key, Source, SourceError, Sources};
+use image_origin::{front, transform};
+use originals::Originals;
+use percent_encoding::{AsciiSet, CONTROLS};
 use settings::{Asking, Given, Inspecting, Reporting, Server};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -58,9 +60,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the images of a folder or a bucket over HTTP
+    /// Serve the images of a folder, a bucket or a web server over HTTP
     Serve {
-        /// The folder of originals, or s3://BUCKET/PREFIX [default: `source` of the configuration file]
+        /// The folder of originals, s3://BUCKET/PREFIX or https://HOST/PATH/ [default: `source` or [[sources]] of the configuration file]
         #[arg(env = "IMAGE_ORIGIN_SOURCE")]
         source: Option<String>,
         #[command(flatten)]
@@ -196,22 +198,21 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
     let settings = given.resolve()?;
     let filter = start_log(&settings.log)?;
     environment::refuse_unknown_variables()?;
-    let place = place.or_else(|| settings.place.clone()).ok_or_else(no_source)?;
-    let source_name = place.as_str();
-    let source = source::open(source_name, &settings.source).map_err(|error| error.to_string())?;
+    let originals = Originals::of(place, &settings)?.ok_or_else(no_source)?;
+    let sources = originals.open().map_err(|error| error.to_string())?;
     let runtime = runtime()?;
-    runtime.block_on(try_source(&*source, settings.check_source))?;
+    runtime.block_on(try_sources(&sources, settings.check_source))?;
     front::raise_limit();
     let connections = front::Connections::new(&settings.connections);
-    let origin = Origin::new(source, settings.origin.clone()).map_err(|error| error.to_string())?;
+    let origin = Origin::new(sources, settings.origin.clone()).map_err(|error| error.to_string())?;
     let origin = Arc::new(origin);
-    let example = example_path(source_name);
+    let example = originals.example();
     if cdn.is_wanted() && !settings.base_path.is_empty() {
         return Err(Failure::usage("--cdn stands for a host of its own, and has no use for base_path"));
     }
     let policy = if cdn.is_wanted() { None } else { runtime.block_on(open_policy(&settings))? };
     let audience = audience(&settings, policy.is_some());
-    let folder = folder(source_name);
+    let folder = originals.folder();
     let route = move |origin: &Arc<Origin>, settings: &Settings, policy: Option<&Arc<Policy>>| {
         let router = front::serve::policed(origin.clone(), &settings.viewers, policy.cloned());
         in_front_of(router, settings, policy.is_some(), folder.clone(), false)
@@ -220,8 +221,8 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
         // The CDN applies CORS itself.
         let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
         let router = front::serve::router(origin.clone(), &viewers);
-        let router = runtime.block_on(cdn.router(source_name, router, &settings, example.clone()))?;
-        in_front_of(router, &settings, false, self::folder(source_name), true)
+        let router = runtime.block_on(cdn.router(&originals, router, &settings, example.clone()))?;
+        in_front_of(router, &settings, false, originals.folder(), true)
     } else {
         route(&origin, &settings, policy.as_ref())
     };
@@ -255,10 +256,11 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
         if reloader.is_of_use() && !cdn.is_wanted() {
             tokio::spawn(reloader.watch());
         }
-        log_start(source_name, &address, &settings, &connections);
+        let source_name = originals.description();
+        log_start(&source_name, &address, &settings, &connections);
         if settings.log.format == LogFormat::Text {
             let welcome = Welcome {
-                source_name,
+                source_name: &source_name,
                 address: &address,
                 example: example.as_deref(),
                 settings: &settings,
@@ -304,9 +306,17 @@ fn in_front_of(
 
 fn no_source() -> Failure {
     Failure::usage(
-        "there is no source: specify a folder or s3://BUCKET/PREFIX as an argument, in the variable IMAGE_ORIGIN_SOURCE, or as \
-         `source` in the configuration file",
+        "there is no source: specify a folder, s3://BUCKET/PREFIX or https://HOST/PATH/ as an argument, in the variable IMAGE_ORIGIN_SOURCE, or as \
+         `source` or [[sources]] in the configuration file",
     )
+}
+
+/// Whether originals can be had from all sources.
+async fn try_sources(sources: &Sources, ask: bool) -> Result<(), Failure> {
+    for source in sources.iter() {
+        try_source(source, ask).await?;
+    }
+    Ok(())
 }
 
 /// Whether originals can be had from a source; with `ask`, by asking for one that is not likely to be there.
@@ -345,7 +355,7 @@ fn log_start(source_name: &str, address: &ListenAddress, settings: &Settings, co
     let origin = &settings.origin;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        source = source::redacted(source_name),
+        source = source_name,
         listen = %address,
         metrics_listen = settings.metrics_listen.map(tracing::field::display),
         workers = origin.workers,
@@ -375,22 +385,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 /// The ASCII characters besides controls that are percent-encoded in a URL path.
 const IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
-
-/// The folder of a source, if it is one.
-fn folder(source_name: &str) -> Option<PathBuf> {
-    Some(PathBuf::from(source_name)).filter(|path| path.is_dir())
-}
-
-/// The path of an example image in a folder: one with the stem `photo` if it exists, otherwise the first by name.
-fn example_path(source_name: &str) -> Option<String> {
-    let mut names: Vec<String> = std::fs::read_dir(source_name)
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| [".jpg", ".jpeg", ".png", ".webp", ".gif"].iter().any(|end| name.to_lowercase().ends_with(end)))
-        .collect();
-    names.sort_by_key(|name| (!name.starts_with("photo."), name.clone()));
-    names.first().map(|name| format!("/{}", utf8_percent_encode(name, IN_PATH)))
-}
 
 /// Waits for Ctrl-C, SIGTERM as sent by container runtimes, or the exit of a launcher that keeps the standard input
 /// open.

@@ -35,7 +35,7 @@ Examples:
 /// The arguments of `purge`.
 #[derive(Debug, Args)]
 pub(super) struct PurgeArguments {
-    /// Keys of originals whose responses are invalidated
+    /// Keys of originals whose responses are invalidated, as //HOST/KEY where the host decides about the source
     #[arg(value_name = "KEY")]
     keys: Vec<String>,
     /// Invalidate the responses of all originals in this folder and its subfolders
@@ -126,8 +126,12 @@ impl PurgeArguments {
     /// The targets of the arguments, without duplicates.
     fn targets(&self) -> Vec<Target> {
         let of = |names: &[String], target: fn(String) -> Target| names.iter().cloned().map(target).collect::<Vec<_>>();
-        let without_slash: Vec<String> =
-            self.keys.iter().map(|key| key.strip_prefix('/').unwrap_or(key).to_owned()).collect();
+        // Two slashes are followed by the host of a source.
+        let without_slash = |key: &String| match key.strip_prefix('/') {
+            Some(rest) if !rest.starts_with('/') => rest.to_owned(),
+            _ => key.clone(),
+        };
+        let without_slash: Vec<String> = self.keys.iter().map(without_slash).collect();
         let mut targets = [
             of(&without_slash, Target::Key),
             of(&self.folder, Target::Folder),

@@ -5,11 +5,11 @@ use std::fmt;
 use image_origin::config::Settings;
 use image_origin::front::ListenAddress;
 use image_origin::results::ResultsPlace;
-use image_origin::source;
 
 /// The start-up message.
 #[derive(Debug)]
 pub(super) struct Welcome<'a> {
+    /// A description of the source, which names no bucket.
     pub(super) source_name: &'a str,
     pub(super) address: &'a ListenAddress,
     /// The path of an existing image.
@@ -39,7 +39,7 @@ impl fmt::Display for Welcome<'_> {
             ListenAddress::Unix(_) if base.is_empty() => self.address.to_string(),
             ListenAddress::Unix(_) => format!("{}, below {base}", self.address),
         };
-        writeln!(f, "image-origin serves {} on {shown}", source::redacted(self.source_name))?;
+        writeln!(f, "image-origin serves {} on {shown}", self.source_name)?;
         match self.example {
             // Quoted, because `&` is special in a shell.
             Some(example) => {

@@ -5,7 +5,7 @@ use clap::Args;
 use image_origin::config::Settings;
 use image_origin::front::serve::with_cors;
 
-use super::Failure;
+use super::{Failure, Originals};
 
 /// No arguments.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ impl CdnArguments {
     /// The router of the local server.
     pub(super) async fn router(
         &self,
-        _: &str,
+        _: &Originals,
         origin: Router,
         settings: &Settings,
         _: Option<String>,

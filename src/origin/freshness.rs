@@ -110,7 +110,9 @@ fn is_tag(text: &str) -> bool {
 
 /// The comma-separated tags of a response: its key, each folder above it, its presets, and those in `also`.
 pub(super) fn cache_tags(key: &str, presets: &[String], also: &str) -> String {
-    let folders = key.match_indices('/').map(|(at, _)| folder_tag(&key[..at])).take(MAX_FOLDERS);
+    let folders =
+        key.match_indices('/').map(|(at, _)| &key[..at]).filter(|folder| !folder.trim_matches('/').is_empty());
+    let folders = folders.map(folder_tag).take(MAX_FOLDERS);
     let also = also.split(',').map(str::trim).filter(|tag| is_tag(tag)).map(str::to_owned);
     let tags =
         std::iter::once(key_tag(key)).chain(folders).chain(presets.iter().map(|name| preset_tag(name))).chain(also);
@@ -158,6 +160,8 @@ mod tests {
         let expected = [key_tag("a/b/c.jpg"), folder_tag("a"), folder_tag("a/b"), card, dark, "x".to_owned()];
         assert_eq!(tags("a/b/c.jpg", &["card", "dark"], "x, y z,,\u{fc}"), expected.join(","));
         assert_eq!(folder_tag("/a/b/"), folder_tag("a/b"));
+        let expected = [key_tag("//h/a/b.jpg"), folder_tag("h"), folder_tag("h/a")];
+        assert_eq!(tags("//h/a/b.jpg", &[], ""), expected.join(","), "of a source with a host");
         assert_eq!(tags("c.jpg", &[], ""), key_tag("c.jpg"));
         assert_ne!(key_tag("a"), folder_tag("a"));
         for odd in ["", "a,b", "a b", "ü", &"x".repeat(255)] {

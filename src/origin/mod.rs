@@ -8,6 +8,7 @@ mod body;
 pub(crate) mod conditional;
 mod download;
 mod fairness;
+mod fallback;
 mod flight;
 pub mod freshness;
 mod memory;
@@ -36,7 +37,7 @@ use crate::codec::Format;
 use crate::error::{Code, Problem};
 use crate::query::{self, Anchor, Answer as Wanted, FormatChoice, Gravity, Metadata, Transform};
 use crate::results::{self, Record};
-use crate::source::{Key, ObjectMeta, Source};
+use crate::source::{Key, Located, ObjectMeta, Source, Sources};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
 use crate::transform::Accepted;
 use conditional::Variant;
@@ -154,21 +155,25 @@ struct Answer {
     cost: Cost,
 }
 
-/// A parsed request: key, version, transform, negotiated formats, variant of the entity tag, deadline.
+/// A parsed request: original, version, transform, negotiated formats, variant of the entity tag, deadline.
 #[derive(Debug)]
 struct ParsedRequest {
-    key: Key,
+    located: Located,
     version: Option<String>,
     /// The presets that the query names.
     presets: Vec<String>,
     /// Whether the query names a revision of the original.
     has_revision: bool,
     transform: Transform,
-    /// What the source says of the overlay.
+    /// The name by which URLs know the overlay.
+    overlay_name: Option<String>,
+    /// What its source says of the overlay.
     overlay: Option<FoundOverlay>,
     accepted: Accepted,
     variant: Variant,
     deadline: Instant,
+    /// When the response must be there: later than `deadline`, if a fallback picture may have to be made in between.
+    end: Instant,
 }
 
 impl ParsedRequest {
@@ -180,13 +185,13 @@ impl ParsedRequest {
 
     /// The key by which equal requests are coalesced.
     fn id(&self) -> String {
-        format!("{}\n{}\n{}", self.key.as_str(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())
+        format!("{}\n{}\n{}", self.located.id(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())
     }
 }
 
-/// Responds to requests for the originals of one source.
+/// Responds to requests for the originals of one source, or of several.
 pub struct Origin {
-    source: Arc<dyn Source>,
+    sources: Sources,
     pipeline: Arc<Pipeline>,
     flights: Flights<Outcome>,
     telemetry: Arc<Telemetry>,
@@ -220,16 +225,16 @@ enum Store<'a> {
 }
 
 impl Origin {
-    /// Creates an origin for the originals of `source`.
+    /// Creates an origin for the originals of these sources.
     ///
     /// # Errors
     /// [`results::OpenError`] if the configured result store cannot be opened.
-    pub fn new(source: Box<dyn Source>, settings: OriginSettings) -> Result<Self, results::OpenError> {
+    pub fn new(sources: impl Into<Sources>, settings: OriginSettings) -> Result<Self, results::OpenError> {
         let telemetry = Telemetry::new(settings.metrics, settings.deadline);
         let results = settings.results.as_ref().map(results::open).transpose()?;
         let pipeline = Arc::new(Pipeline::new(settings, results.map(Arc::new)));
         Ok(Self {
-            source: source.into(),
+            sources: sources.into(),
             pipeline,
             flights: Flights::default(),
             telemetry: Arc::new(telemetry),
@@ -237,12 +242,12 @@ impl Origin {
         })
     }
 
-    /// An origin of the same source with other settings. It shares workers, queues, memory, caches, result store and metrics
+    /// An origin of the same sources with other settings. It shares workers, queues, memory, caches, result store and metrics
     /// with this one, so that the settings for these have no effect.
     #[must_use]
     pub fn with_settings(&self, settings: OriginSettings) -> Self {
         Self {
-            source: self.source.clone(),
+            sources: self.sources.clone(),
             pipeline: Arc::new(self.pipeline.with_settings(settings)),
             flights: Flights::default(),
             telemetry: self.telemetry.clone(),
@@ -261,7 +266,7 @@ impl Origin {
 
     /// The query parameters that are passed to the source.
     pub(crate) fn parameters(&self) -> &'static [&'static str] {
-        self.source.parameters()
+        self.sources.parameters()
     }
 
     /// The metrics in Prometheus' text format, including the given gauges of the handler; `None` if metrics are not
@@ -284,14 +289,18 @@ impl Origin {
     async fn respond_to(&self, store: Store<'_>, request: OriginRequest<'_>) -> OriginResponse {
         let started = Instant::now();
         let mut report = Report::default();
-        let (parsed, answer) = match self.parse(request) {
+        let (parsed, answer) = match self.parse(store, request) {
             Ok(mut parsed) => {
                 report.query = Some(parsed.transform.canonical());
-                let found = self.find_overlay(&mut parsed).await;
+                let found = self.find_overlay(&mut parsed, host(request.headers).as_deref()).await;
                 let parsed = Arc::new(parsed);
                 let answer = match found {
                     Ok(()) => self.answer(store, &parsed, request, &mut report).await,
                     Err(problem) => Err(problem),
+                };
+                let answer = match answer {
+                    Err(problem) => self.instead(problem, &parsed, request, &mut report).await,
+                    answer => answer,
                 };
                 (Some(parsed), answer)
             }
@@ -444,26 +453,24 @@ impl Origin {
         if_none_match: Option<String>,
     ) -> Result<(Outcome, Role), Problem> {
         match store {
-            Store::Other(source) => {
-                Ok((self.pipeline.run(source, &*self.source, parsed, if_none_match).await?, Role::Leader))
-            }
+            Store::Other(source) => Ok((self.pipeline.run(Some(source), parsed, if_none_match).await?, Role::Leader)),
             Store::Own => {
                 let id = format!("{}\n{}", parsed.id(), if_none_match.as_deref().unwrap_or_default());
                 let work = || {
-                    let (pipeline, source, parsed) = (self.pipeline.clone(), self.source.clone(), parsed.clone());
-                    let if_none_match = if_none_match.clone();
-                    async move { pipeline.run(&*source, &*source, &parsed, if_none_match).await }
+                    let (pipeline, parsed, if_none_match) =
+                        (self.pipeline.clone(), parsed.clone(), if_none_match.clone());
+                    async move { pipeline.run(None, &parsed, if_none_match).await }
                 };
                 self.flights.join(&id, parsed.deadline, work).await
             }
         }
     }
 
-    /// Looks up the overlay, whose entity tag is part of the response's. It comes from the origin's own source, wherever the
-    /// original comes from.
-    async fn find_overlay(&self, parsed: &mut ParsedRequest) -> Result<(), Problem> {
+    /// Looks up the overlay, whose entity tag is part of the response's. It comes from the origin's own sources, wherever the
+    /// original comes from: from the one that a request for it would come to.
+    async fn find_overlay(&self, parsed: &mut ParsedRequest, host: Option<&str>) -> Result<(), Problem> {
         let overlays = &self.pipeline.overlays;
-        parsed.overlay = overlays.find(&*self.source, &parsed.transform, parsed.deadline).await?;
+        parsed.overlay = overlays.find(&self.sources, host, &parsed.transform, parsed.deadline).await?;
         let tag = parsed.overlay.as_ref().and_then(|overlay| overlay.tag.as_deref());
         if tag.is_some() {
             parsed.variant = variant(&parsed.transform, parsed.accepted, tag, self.settings());
@@ -472,7 +479,7 @@ impl Origin {
     }
 
     /// Parses the request, as far as that is possible without the original.
-    fn parse(&self, request: OriginRequest<'_>) -> Result<ParsedRequest, Problem> {
+    fn parse(&self, store: Store<'_>, request: OriginRequest<'_>) -> Result<ParsedRequest, Problem> {
         if !matches!(*request.method, Method::GET | Method::HEAD) {
             let detail = format!("the method {} is not supported; use GET", request.method);
             return Err(Problem::new(Code::MethodNotAllowed, detail));
@@ -485,17 +492,44 @@ impl Origin {
         let has_revision = transform.revision.take().is_some();
         self.check_exposure(&transform)?;
         self.pipeline.overlays.check(&transform)?;
+        let host = host(request.headers);
         let key = Key::from_url_path(request.path).ok_or_else(|| {
             Problem::new(Code::BadPath, "the path must be a non-empty key in percent-encoded UTF-8 without NUL")
         })?;
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
         let variant = variant(&transform, accepted, None, settings);
-        let version = self.source.version(request.query);
+        let located = match store {
+            Store::Own => self.sources.locate(host.as_deref(), &key),
+            Store::Other(_) => Some(Located::elsewhere(key)),
+        };
+        let located = located.ok_or_else(|| Problem::new(Code::NotFound, "no source is configured for this path"))?;
+        let end = deadline;
+        let deadline = fallback::deadline(&located, end);
+        let version = match store {
+            Store::Own => located.source().version(request.query),
+            Store::Other(_) => self.sources.version(request.query),
+        };
         let presets = query::preset_names(request.query);
         // A version does not change either.
         let has_revision = has_revision || version.is_some();
+        let overlay_name = transform.overlay.as_ref().map(|overlay| {
+            let located = self.sources.locate(host.as_deref(), &Key::of_overlay(&overlay.key));
+            located.map_or_else(|| overlay.key.to_string(), |located| located.name().to_owned())
+        });
         let overlay = None;
-        Ok(ParsedRequest { key, version, presets, has_revision, transform, overlay, accepted, variant, deadline })
+        Ok(ParsedRequest {
+            located,
+            version,
+            presets,
+            has_revision,
+            transform,
+            overlay_name,
+            overlay,
+            accepted,
+            variant,
+            deadline,
+            end,
+        })
     }
 
     /// Rejects a request for metadata that the configuration does not expose.
@@ -534,11 +568,23 @@ impl Origin {
     fn add_cache_tags(&self, headers: &mut HeaderMap, parsed: &ParsedRequest, also: Option<&str>) {
         let may_be_kept = headers.get(header::CACHE_CONTROL).is_some_and(|value| value != "no-store");
         let Some(name) = self.settings().cache_tag_header.as_ref().filter(|_| may_be_kept) else { return };
-        let overlay = parsed.transform.overlay.as_ref().map(|overlay| freshness::key_tag(overlay.key.as_str()));
+        let overlay = parsed.overlay_name.as_deref().map(freshness::key_tag);
         let also = overlay.iter().map(String::as_str).chain(also).collect::<Vec<_>>().join(",");
-        let tags = freshness::cache_tags(parsed.key.as_str(), &parsed.presets, &also);
+        let tags = freshness::cache_tags(parsed.located.name(), &parsed.presets, &also);
         headers.insert(name.clone(), ascii(&tags));
     }
+}
+
+/// The host that a request was sent to, in lower case and without its port; `None` if it names none, or several.
+fn host(headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+    let host = host.to_str().ok()?.to_ascii_lowercase();
+    // The address of IPv6 contains colons, too, and stands in brackets.
+    let end = host.rfind(']').map_or(0, |at| at + 1);
+    let name = host[end..].find(':').map_or(host.as_str(), |colon| &host[..end + colon]);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// The original's compressed pixels, or the requested range of them (RFC 9110, 14.2).

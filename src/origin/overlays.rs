@@ -1,7 +1,7 @@
 //! Overlays of requests: their authorization, entity tags and cache.
 //!
-//! An overlay is read from the origin's own source, subject to the memory, deadline and limits of the request. Every
-//! request revalidates it in the source with the tag of the cached file, because the overlay's tag is part of the
+//! An overlay is read from the source that a request for it would come to, subject to the memory, deadline and limits of
+//! the request. Every request revalidates it in the source with the tag of the cached file, because the overlay's tag is part of the
 //! response's entity tag. Files and decoded images are cached, each up to a limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use super::OriginSettings;
 use super::download::{Downloads, Look};
 use crate::error::{Code, Problem};
 use crate::query::{Answer as Wanted, Transform};
-use crate::source::{GetOptions, GetResult, Key, Object, Source, SourceError};
+use crate::source::{GetOptions, GetResult, Key, Located, Object, SourceError, Sources};
 use crate::transform::{OverlayCache, OverlayFile};
 
 /// Files use one part in this many of the memory for overlays; decoded images use the rest.
@@ -25,7 +25,7 @@ const LARGEST_SHARE: u64 = 4;
 /// A request's overlay before its content is read.
 #[derive(Debug)]
 pub(super) struct FoundOverlay {
-    key: Key,
+    located: Located,
     /// The source's entity tag; `None` if the source has none.
     pub(super) tag: Option<String>,
     /// The object, for the first reader; `None` if the file is cached.
@@ -35,7 +35,7 @@ pub(super) struct FoundOverlay {
 impl FoundOverlay {
     /// The cache id of this version of the file.
     fn id(&self) -> Option<String> {
-        self.tag.as_ref().map(|tag| file_id(&self.key, tag))
+        self.tag.as_ref().map(|tag| file_id(&self.located, tag))
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Overlays {
     downloads: Downloads,
     /// The cached files by id.
     files: moka::future::Cache<String, Bytes>,
-    /// The latest tag of each file, by key.
+    /// The latest tag of each file, by the name in caches.
     tags: moka::future::Cache<String, String>,
     largest_file: u64,
     decoded: Arc<OverlayCache>,
@@ -105,42 +105,39 @@ impl Overlays {
         }
     }
 
-    /// Requests the overlay of a transform from the source, if the transform has one.
+    /// Requests the overlay of a transform from its source, if the transform has one.
     ///
     /// # Errors
     /// [`Code::OverlayNotFound`], [`Code::OverlayUnreadable`], and errors of the source.
     pub(super) async fn find(
         &self,
-        source: &dyn Source,
+        sources: &Sources,
+        host: Option<&str>,
         transform: &Transform,
         deadline: Instant,
     ) -> Result<Option<FoundOverlay>, Problem> {
         let overlay = transform.overlay.as_ref().filter(|_| transform.answer == Wanted::Picture);
         let Some(overlay) = overlay else { return Ok(None) };
-        let key = Key::of_overlay(&overlay.key);
-        let known = match self.tags.get(key.as_str()).await {
-            Some(tag) if self.files.contains_key(&file_id(&key, &tag)) => Some(tag),
+        let located = sources.locate(host, &Key::of_overlay(&overlay.key));
+        let located = located.ok_or_else(|| of_overlay(SourceError::NotFound.into()))?;
+        let known = match self.tags.get(&located.id()).await {
+            Some(tag) if self.files.contains_key(&file_id(&located, &tag)) => Some(tag),
             _ => None,
         };
-        let found = open(source, &key, known.as_deref(), deadline).await?;
+        let found = open(&located, known.as_deref(), deadline).await?;
         let (meta, object) = match found {
             GetResult::Object(object) => (object.meta.clone(), Some(object)),
             GetResult::NotModified(meta) => (meta, None),
         };
         let tag = meta.etag.filter(|tag| !tag.is_empty());
-        Ok(Some(FoundOverlay { key, tag, object: Mutex::new(object) }))
+        Ok(Some(FoundOverlay { located, tag, object: Mutex::new(object) }))
     }
 
     /// Reads the file of a request's overlay into memory.
     ///
     /// # Errors
     /// As [`Self::find`], and those of [`Downloads::read`].
-    pub(super) async fn read(
-        &self,
-        source: &dyn Source,
-        found: &FoundOverlay,
-        deadline: Instant,
-    ) -> Result<ReadOverlay, Problem> {
+    pub(super) async fn read(&self, found: &FoundOverlay, deadline: Instant) -> Result<ReadOverlay, Problem> {
         let id = found.id();
         if let Some(id) = &id
             && let Some(bytes) = self.files.get(id).await
@@ -151,7 +148,7 @@ impl Overlays {
         let object = match object {
             Some(object) => object,
             // Another request is reading the object, or the file was evicted since the source was revalidated.
-            None => match open(source, &found.key, None, deadline).await? {
+            None => match open(&found.located, None, deadline).await? {
                 GetResult::Object(object) => object,
                 GetResult::NotModified(_) => {
                     return Err(SourceError::Failed("the source did not send the overlay".to_owned()).into());
@@ -170,7 +167,7 @@ impl Overlays {
             // Copied, because the memory of the downloaded bytes is reserved for requests.
             self.files.insert(id.clone(), Bytes::copy_from_slice(&bytes)).await;
             if let Some(tag) = &found.tag {
-                self.tags.insert(found.key.as_str().to_owned(), tag.clone()).await;
+                self.tags.insert(found.located.id(), tag.clone()).await;
             }
         }
         Ok(self.decodable(bytes, Some(id)))
@@ -195,19 +192,13 @@ impl ReadOverlay {
     }
 }
 
-fn file_id(key: &Key, tag: &str) -> String {
-    format!("{}\n{tag}", key.as_str())
+fn file_id(located: &Located, tag: &str) -> String {
+    format!("{}\n{tag}", located.id())
 }
 
-async fn open(
-    source: &dyn Source,
-    key: &Key,
-    if_none_match: Option<&str>,
-    deadline: Instant,
-) -> Result<GetResult, Problem> {
-    let opened =
-        tokio::time::timeout_at(deadline, source.open(GetOptions { key, version: None, if_none_match, deadline }))
-            .await;
+async fn open(located: &Located, if_none_match: Option<&str>, deadline: Instant) -> Result<GetResult, Problem> {
+    let options = GetOptions { key: located.key(), version: None, if_none_match, deadline };
+    let opened = tokio::time::timeout_at(deadline, located.source().open(options)).await;
     opened.unwrap_or(Err(SourceError::TimedOut)).map_err(|error| of_overlay(error.into()))
 }
 

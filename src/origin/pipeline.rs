@@ -198,25 +198,30 @@ impl Pipeline {
         self.verified.get(&parsed.id()).await?.etag
     }
 
+    /// The cached response to this request, as it was last valid.
+    pub(super) async fn last_known(&self, parsed: &ParsedRequest) -> Option<Answer> {
+        self.cache.get(&cache_key(parsed, &self.verified(parsed).await?)).await
+    }
+
     /// Whether the response to this request is cached for this entity tag of the original.
     pub(super) fn is_cached(&self, parsed: &ParsedRequest, source_tag: &str) -> bool {
         self.cache.contains_key(&cache_key(parsed, source_tag))
     }
 
-    /// Processes a request. `holds` is an entity tag that the original probably still has; `overlays` is the source of
-    /// overlays.
+    /// Processes a request, whose original is in `source` if that is another than its own. `if_none_match` is an entity tag
+    /// that the original probably still has.
     pub(super) async fn run(
         &self,
-        source: &dyn Source,
-        overlays: &dyn Source,
+        source: Option<&dyn Source>,
         parsed: &ParsedRequest,
         if_none_match: Option<String>,
     ) -> Result<Outcome, Problem> {
-        match self.attempt(source, overlays, parsed, if_none_match.clone(), true).await? {
+        let source = source.unwrap_or_else(|| parsed.located.source());
+        match self.attempt(source, parsed, if_none_match.clone(), true).await? {
             Some(outcome) => Ok(outcome),
             // Another process was rendering the same picture, and did not store it in time.
             None => {
-                let outcome = self.attempt(source, overlays, parsed, if_none_match, false).await?;
+                let outcome = self.attempt(source, parsed, if_none_match, false).await?;
                 outcome.ok_or_else(|| Problem::new(Code::Internal, "a picture that was not claimed was waited for"))
             }
         }
@@ -226,7 +231,6 @@ impl Pipeline {
     async fn attempt(
         &self,
         source: &dyn Source,
-        overlays: &dyn Source,
         parsed: &ParsedRequest,
         if_none_match: Option<String>,
         claims: bool,
@@ -234,7 +238,7 @@ impl Pipeline {
         let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
         // A place is acquired only if work is likely.
         let mut place =
-            if if_none_match.is_none() { Some(pool.place(parsed.key.as_str(), parsed.deadline)?) } else { None };
+            if if_none_match.is_none() { Some(pool.place(parsed.located.name(), parsed.deadline)?) } else { None };
         let started = Instant::now();
         let found = match open(source, parsed, if_none_match.as_deref()).await? {
             // Not every source evaluates preconditions.
@@ -265,12 +269,12 @@ impl Pipeline {
             (GetResult::Object(object), None) => {
                 let place = match place.take() {
                     Some(place) => place,
-                    None => pool.place(parsed.key.as_str(), parsed.deadline)?,
+                    None => pool.place(parsed.located.name(), parsed.deadline)?,
                 };
                 if parsed.transform.is_original() {
                     self.original(object, place, parsed).await?
                 } else {
-                    match self.stored_or_rendered(object, overlays, place, parsed, opened, claims).await? {
+                    match self.stored_or_rendered(object, place, parsed, opened, claims).await? {
                         Some(outcome) => outcome,
                         None => return Ok(None),
                     }
@@ -289,7 +293,6 @@ impl Pipeline {
     async fn stored_or_rendered(
         &self,
         object: Object,
-        overlays: &dyn Source,
         place: Place,
         parsed: &ParsedRequest,
         opened: Duration,
@@ -298,7 +301,7 @@ impl Pipeline {
         let meta = object.meta.clone();
         let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
         let shared = self.results_for(parsed).zip(key.as_deref());
-        let shared = shared.map(|(results, key)| (results, key, ResultId::of(parsed.key.as_str(), key)));
+        let shared = shared.map(|(results, key)| (results, key, ResultId::of(parsed.located.name(), key)));
         let mut turn = None;
         if let Some((results, key, id)) = &shared {
             match results.get(id, parsed.deadline).await {
@@ -311,7 +314,7 @@ impl Pipeline {
             }
         }
         let overlay = match &parsed.overlay {
-            Some(found) => Some(self.overlays.read(overlays, found, parsed.deadline).await?),
+            Some(found) => Some(self.overlays.read(found, parsed.deadline).await?),
             None => None,
         };
         let Some((answer, claim)) = self.finished(object, overlay, place, parsed, opened, turn.as_mut()).await? else {
@@ -511,7 +514,7 @@ impl Job {
 }
 
 fn cache_key(parsed: &ParsedRequest, source_tag: &str) -> String {
-    format!("{}\n{}", parsed.key.as_str(), entity_tag(source_tag, &parsed.variant))
+    format!("{}\n{}", parsed.located.id(), entity_tag(source_tag, &parsed.variant))
 }
 
 /// Queries the source, until the deadline.
@@ -519,8 +522,8 @@ async fn open(source: &dyn Source, parsed: &ParsedRequest, if_none_match: Option
     // Stores may keep the entity tag while the stored focus changes, so that they compare too little.
     let uses_focus = parsed.uses_focus();
     let if_none_match = if_none_match.filter(|_| !uses_focus);
-    let options =
-        GetOptions { key: &parsed.key, version: parsed.version.as_deref(), if_none_match, deadline: parsed.deadline };
+    let (key, version) = (parsed.located.key(), parsed.version.as_deref());
+    let options = GetOptions { key, version, if_none_match, deadline: parsed.deadline };
     let opened = tokio::time::timeout_at(parsed.deadline, source.open(options)).await;
     let mut found = opened.unwrap_or(Err(SourceError::TimedOut))?;
     let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &mut found;

@@ -75,10 +75,13 @@ impl Target {
     /// # Errors
     /// [`TargetError::NoPath`] and [`TargetError::Empty`].
     pub fn by_path(&self) -> Result<String, TargetError> {
-        let encoded = |name| utf8_percent_encode(name, ENCODED);
+        let encoded = |name| utf8_percent_encode(without_host(name), ENCODED);
         match self {
             Self::Key(key) => Ok(format!("/{}*", encoded(named(key)?))),
-            Self::Folder(folder) => Ok(format!("/{}/*", encoded(named(folder)?.trim_end_matches('/')))),
+            Self::Folder(folder) => match encoded(named(folder)?.trim_end_matches('/')).to_string().as_str() {
+                "" => Ok("/*".to_owned()),
+                folder => Ok(format!("/{folder}/*")),
+            },
             Self::Preset(_) | Self::Tag(_) => Err(TargetError::NoPath(self.to_string())),
         }
     }
@@ -95,10 +98,18 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// A key or folder without the leading slash of URLs.
+/// A key or folder without the leading slash of URLs. Two slashes are followed by the host of a source.
 fn named(name: &str) -> Result<&str, TargetError> {
-    let name = name.strip_prefix('/').unwrap_or(name);
+    let name = if name.starts_with("//") { name } else { name.strip_prefix('/').unwrap_or(name) };
     if name.trim_matches('/').is_empty() { Err(TargetError::Empty) } else { Ok(name) }
+}
+
+/// The path of a name, which has no host.
+fn without_host(name: &str) -> &str {
+    match name.strip_prefix("//") {
+        Some(name) => name.split_once('/').map_or("", |(_, path)| path),
+        None => name,
+    }
 }
 
 /// The number of originals of a folder in a batch from which on the folder is invalidated instead of each original:
@@ -136,6 +147,9 @@ mod tests {
         let table = [
             (key("a/ü b+.jpg"), Some(format!("#{}", key_tag("a/ü b+.jpg"))), Some("/a/%C3%BC%20b%2B.jpg*")),
             (key("/a.jpg"), Some(format!("#{}", key_tag("a.jpg"))), Some("/a.jpg*")),
+            (key("//h/a.jpg"), Some(format!("#{}", key_tag("//h/a.jpg"))), Some("/a.jpg*")),
+            (folder("//h/a"), Some(format!("#{}", folder_tag("h/a"))), Some("/a/*")),
+            (folder("//h"), Some(format!("#{}", folder_tag("h"))), Some("/*")),
             (folder("a/b/"), Some(format!("#{}", folder_tag("a/b"))), Some("/a/b/*")),
             (folder("/a"), Some(format!("#{}", folder_tag("a"))), Some("/a/*")),
             (Target::Preset("card".to_owned()), Some("#p-card".to_owned()), None),

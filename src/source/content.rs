@@ -113,13 +113,13 @@ impl Reading {
     ///
     /// # Errors
     /// [`SourceError::TooLarge`] if there are more bytes than allowed, even if [`ObjectMeta::length`] announced fewer,
-    /// [`SourceError::Failed`] if there are fewer than announced.
+    /// [`SourceError::Failed`] if there are fewer than announced, or if a file changes while it is read.
     pub async fn read_to(&mut self, count: usize) -> Result<bool, SourceError> {
         let stream = match &mut self.rest {
             Rest::File(file) => {
                 let file = file.clone();
-                let (bytes, max_bytes) = (self.take(), self.max_bytes);
-                let read = tokio::task::spawn_blocking(move || read_file(&file, bytes, max_bytes)).await;
+                let (bytes, announced, max_bytes) = (self.take(), self.announced, self.max_bytes);
+                let read = tokio::task::spawn_blocking(move || read_file(&file, bytes, announced, max_bytes)).await;
                 self.bytes = read.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string())))?;
                 return Ok(true);
             }
@@ -155,11 +155,19 @@ impl Reading {
     }
 }
 
-fn read_file(file: &File, mut bytes: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
+fn read_file(file: &File, mut bytes: Vec<u8>, announced: Option<u64>, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
+    let modified = file.metadata()?.modified().ok();
     #[allow(clippy::disallowed_methods, reason = "the bytes are limited, and nothing is made of them here")]
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     let length = bytes.len() as u64;
-    if length > max_bytes { Err(SourceError::TooLarge { length, allowed: max_bytes }) } else { Ok(bytes) }
+    if length > max_bytes {
+        return Err(SourceError::TooLarge { length, allowed: max_bytes });
+    }
+    // A file that is written in place is neither the old one nor the new one.
+    if announced.is_some_and(|announced| announced != length) || file.metadata()?.modified().ok() != modified {
+        return Err(SourceError::Failed("the file changed while it was read".to_owned()));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

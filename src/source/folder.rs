@@ -165,6 +165,32 @@ mod tests {
         assert_eq!(read(&folder, "/big"), Err(SourceError::TooLarge { length: 11, allowed: 10 }));
     }
 
+    #[tokio::test]
+    async fn a_file_that_changes_before_it_is_read_is_not_taken_for_either_version() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("a");
+        let folder = Folder::new(temporary.path()).unwrap();
+        let key = Key::from_url_path("/a").unwrap();
+        for (replacement, expected) in [(Some("1234"), false), (Some("123456"), false), (None, true)] {
+            std::fs::write(&path, "12345").unwrap();
+            let options =
+                GetOptions { key: &key, version: None, if_none_match: None, deadline: tokio::time::Instant::now() };
+            let GetResult::Object(object) = folder.open(options).await.unwrap() else { panic!() };
+            match replacement {
+                // In place.
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                // By another file, which leaves the old one as it was.
+                None => {
+                    std::fs::remove_file(&path).unwrap();
+                    std::fs::write(&path, "other").unwrap();
+                }
+            }
+            let read = object.read(10).await;
+            assert_eq!(read.is_ok(), expected, "{replacement:?}: {read:?}");
+            assert!(read.is_err() || read.unwrap() == "12345");
+        }
+    }
+
     #[test]
     fn a_root_that_is_no_folder_is_named() {
         assert!(Folder::new("/no/such/folder").unwrap_err().to_string().contains("/no/such/folder"));

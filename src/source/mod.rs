@@ -1,8 +1,16 @@
 //! Sources of originals. A source opens a [`Key`] and returns an [`Object`]: metadata first, content on demand. A new
-//! store is a file in this folder and a line in [`open`].
+//! store is a file in this folder and a line in [`open`]. [`Sources`] combines several.
 
+mod chain;
 mod content;
+#[cfg(feature = "http")]
+mod etag;
 mod folder;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "http")]
+mod retry;
+mod routes;
 #[cfg(feature = "s3")]
 pub mod s3;
 
@@ -14,6 +22,7 @@ use tokio::time::Instant;
 
 pub use content::{ByteStream, Content, Object, Reading};
 pub use folder::Folder;
+pub use routes::{Located, OnError, PlaceSettings, Route, RouteSettings, Sources};
 
 use crate::config::words;
 use crate::query::{Focus, OverlayKey};
@@ -31,17 +40,24 @@ words! {
     }
 }
 
-/// The settings of an S3 source, in addition to the standard AWS environment.
+/// The settings of a source: of S3, in addition to the standard AWS environment, and of HTTP.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceSettings {
     /// The base URL of a store other than AWS.
     pub endpoint: Option<String>,
+    /// The region of the bucket, if it is not that of the environment.
+    pub region: Option<String>,
+    /// The role that is assumed for this bucket.
+    pub role_arn: Option<String>,
     /// Whether the bucket is part of the path instead of the host name.
     pub path_style: bool,
     /// The response if the store denies access to an original.
     pub denied: AccessDenied,
     /// Whether clients may request a version of an original.
     pub versions: bool,
+    /// The settings of HTTP.
+    #[cfg(feature = "http")]
+    pub http: http::HttpSettings,
 }
 
 /// The error for a source that cannot be opened. The message contains neither the bucket nor a password.
@@ -76,8 +92,26 @@ pub enum OpenError {
     /// The required cargo feature is disabled.
     #[error("S3 is not supported: this program was built without the cargo feature `s3`")]
     NoS3,
+    /// The required cargo feature is disabled.
+    #[error("HTTP sources are not supported: this program was built without the cargo feature `http`")]
+    NoHttp,
+    /// The URL is not in a notation that has one meaning only.
+    #[error("invalid URL of an HTTP source: {0}")]
+    Url(String),
+    /// The URL has a query or a fragment.
+    #[error("invalid URL of an HTTP source: expected https://HOST/PATH/ without a query, to which keys are appended")]
+    Query,
+    /// The URL leads where nothing may be connected to.
+    #[error("{0}")]
+    Guarded(String),
+    /// A header of requests has no value.
+    #[error("{0}")]
+    Header(String),
+    /// TLS is not available.
+    #[error("TLS is not available: {0}")]
+    Tls(String),
     /// The scheme is unknown. The rest of the location is omitted, since it may contain a password.
-    #[error("unsupported source {0}://: expected a folder or s3://BUCKET/PREFIX")]
+    #[error("unsupported source {0}://: expected a folder, s3://BUCKET/PREFIX or https://HOST/PATH/")]
     Scheme(String),
     /// No region is configured.
     #[error("no AWS region is configured: set AWS_REGION")]
@@ -105,6 +139,15 @@ impl Key {
     /// The key of an overlay, whose segments are plain always.
     pub(crate) fn of_overlay(key: &OverlayKey) -> Self {
         Self(key.as_str().to_owned())
+    }
+
+    /// The rest of the key after a prefix that consists of whole segments; `None` if it has another beginning, or no rest.
+    pub(crate) fn without_prefix(&self, prefix: &str) -> Option<Self> {
+        if prefix.is_empty() {
+            return Some(self.clone());
+        }
+        let rest = self.0.strip_prefix(prefix)?.strip_prefix('/')?;
+        (!rest.is_empty()).then(|| Self(rest.to_owned()))
     }
 
     /// The key as text.
@@ -150,6 +193,9 @@ pub enum SourceError {
         /// The limit in bytes.
         allowed: u64,
     },
+    /// The original is not an image, by its first bytes.
+    #[error("unrecognised image format")]
+    Unrecognised,
     /// The store did not respond in time.
     #[error("the store of originals did not answer in time")]
     TimedOut,
@@ -294,21 +340,44 @@ pub fn redacted(name: &str) -> &str {
     if name.starts_with("s3://") { "an S3 bucket" } else { name }
 }
 
-/// Opens the source that a setting names: a folder, or `s3://bucket/prefix` with the cargo feature `s3`.
+/// Opens the source that a setting names: a folder, also as `dir:PATH`, `s3://bucket/prefix` with the
+/// cargo feature `s3`, or a URL with the cargo feature `http`.
 ///
 /// # Errors
 /// [`OpenError`] if it is invalid or cannot be opened.
+#[cfg_attr(not(feature = "http"), allow(unused_variables, reason = "a folder has no settings"))]
 pub fn open(name: &str, settings: &SourceSettings) -> Result<Box<dyn Source>, OpenError> {
     match name.split_once("://") {
         #[cfg(feature = "s3")]
         Some(("s3", place)) => Ok(Box::new(s3::S3::new(place, settings.clone())?)),
         #[cfg(not(feature = "s3"))]
-        Some(("s3", _)) => {
-            let _ = settings;
-            Err(OpenError::NoS3)
-        }
+        Some(("s3", _)) => Err(OpenError::NoS3),
+        #[cfg(feature = "http")]
+        Some(("http" | "https", _)) => Ok(Box::new(http::Http::new(name, settings)?)),
+        #[cfg(not(feature = "http"))]
+        Some(("http" | "https", _)) => Err(OpenError::NoHttp),
         Some((scheme, _)) => Err(OpenError::Scheme(scheme.to_owned())),
-        None => Ok(Box::new(Folder::new(name)?)),
+        None => Ok(Box::new(Folder::new(name.strip_prefix("dir:").unwrap_or(name))?)),
+    }
+}
+
+/// Checks the name of a source as far as that is possible without the file system and the network.
+///
+/// # Errors
+/// [`OpenError`] if it is invalid.
+#[cfg_attr(not(feature = "http"), allow(unused_variables, reason = "a folder has no settings"))]
+pub fn check_place(name: &str, settings: &SourceSettings) -> Result<(), OpenError> {
+    match name.split_once("://") {
+        #[cfg(feature = "s3")]
+        Some(("s3", place)) => s3::Place::new(place).map(drop),
+        #[cfg(not(feature = "s3"))]
+        Some(("s3", _)) => Err(OpenError::NoS3),
+        #[cfg(feature = "http")]
+        Some(("http" | "https", _)) => http::Http::check(name, settings),
+        #[cfg(not(feature = "http"))]
+        Some(("http" | "https", _)) => Err(OpenError::NoHttp),
+        Some((scheme, _)) => Err(OpenError::Scheme(scheme.to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -338,6 +407,7 @@ mod tests {
     fn a_source_is_a_folder_or_a_bucket() {
         let opened = |name: &str| open(name, &SourceSettings::default()).map(drop);
         assert_eq!((opened("."), opened("s3://bucket/prefix").is_ok()), (Ok(()), cfg!(feature = "s3")));
+        assert_eq!(opened("https://images.example.com/media/").is_ok(), cfg!(feature = "http"));
         for name in ["https://user:password@example.com/", "gs://bucket", "S3://bucket", "s3://", "/no/such/folder"] {
             let error = opened(name).expect_err(name).to_string();
             assert!(!error.contains("password") && error.len() > 20, "{error}");

@@ -18,6 +18,7 @@ mod purge;
 mod reload;
 mod s3_source;
 mod signature;
+mod sources;
 mod store;
 mod tls;
 mod web_function;

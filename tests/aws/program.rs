@@ -94,11 +94,22 @@ impl Program {
     fn start(prefix: &str, store: SocketAddr, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = command();
         command
-            .args(["serve", &format!("s3://{BUCKET}/{prefix}"), "--listen", "127.0.0.1:0", "--log", "trace"])
+            .args(["serve", &format!("s3://{BUCKET}/{prefix}")])
             .args(flags)
             .env("IMAGE_ORIGIN_S3_ENDPOINT", format!("http://{store}"))
-            .env("IMAGE_ORIGIN_S3_PATH_STYLE", "true")
-            .envs(environment.iter().copied());
+            .env("IMAGE_ORIGIN_S3_PATH_STYLE", "true");
+        Self::spawn(command, environment)
+    }
+
+    /// Serves what a configuration file describes.
+    pub(crate) fn configured(file: &std::path::Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        command.args(["serve".as_ref(), "--config".as_ref(), file.as_os_str()]);
+        Self::spawn(command, environment)
+    }
+
+    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
+        command.args(["--listen", "127.0.0.1:0", "--log", "trace"]).envs(environment.iter().copied());
         let mut watched = Watched::spawn(&mut command);
         let mut lines = BufReader::new(watched.child.stdout.take().unwrap());
         let mut line = String::new();

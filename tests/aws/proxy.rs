@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ pub(crate) enum Fault {
     Silence(Duration),
     /// The connection ends after so many bytes of the body.
     Cut(usize),
+    /// The same, once, and this file of the store gets this content before the connection ends.
+    Replaced(usize, PathBuf, Vec<u8>),
+    /// An answer with this status and this `Location` instead, once.
+    Redirect(u16, String),
     /// The body comes in pieces of so many bytes, each after a pause.
     Drip(usize, Duration),
     /// The head announces another length than the body has.
@@ -88,11 +93,10 @@ fn pass(
     let current = {
         let mut fault = fault.lock().unwrap();
         let current = fault.clone();
-        if let Fault::Status(_, _, times) = &mut *fault {
-            *times -= 1;
-            if *times == 0 {
-                *fault = Fault::None;
-            }
+        match &mut *fault {
+            Fault::Status(_, _, times) if *times > 1 => *times -= 1,
+            Fault::Status(..) | Fault::Replaced(..) | Fault::Redirect(..) => *fault = Fault::None,
+            _ => {}
         }
         current
     };
@@ -103,6 +107,12 @@ fn pass(
             return write!(
                 viewer,
                 "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+        }
+        Fault::Redirect(status, location) => {
+            return write!(
+                viewer,
+                "HTTP/1.1 {status} X\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             );
         }
         Fault::Silence(time) => std::thread::sleep(time),
@@ -126,6 +136,11 @@ fn pass(
         Fault::Cut(length) => {
             viewer.write_all(head.as_bytes())?;
             viewer.write_all(&body[..length.min(body.len())])
+        }
+        Fault::Replaced(length, path, bytes) => {
+            viewer.write_all(head.as_bytes())?;
+            viewer.write_all(&body[..length.min(body.len())])?;
+            std::fs::write(path, bytes)
         }
         Fault::Drip(size, pause) => {
             viewer.write_all(head.as_bytes())?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use image_origin::config::Layer;
 use image_origin::front::Connections;
 use image_origin::origin::Origin;
-use image_origin::source::Source;
+use image_origin::source::Sources;
 use image_origin::{front, source};
 
 /// The folder of fixtures.
@@ -64,7 +64,16 @@ impl Server {
         Self::over(Box::new(source::Folder::new(fixtures()).unwrap()), settings)
     }
 
-    pub(crate) fn over(source: Box<dyn Source>, settings: Layer) -> Self {
+    /// Serves the sources of a configuration file.
+    pub(crate) fn configured(toml: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, toml).unwrap();
+        let layer = Layer::from_file(file.path()).unwrap();
+        let sources = Sources::open(&layer.clone().resolve().unwrap().sources).unwrap();
+        Self::over(sources, layer)
+    }
+
+    pub(crate) fn over(source: impl Into<Sources>, settings: Layer) -> Self {
         // Without optimisation and on a busy machine, work takes longer than it may elsewhere.
         let settings = Layer { deadline: settings.deadline.or(Some(120.0)), ..settings }.resolve().unwrap();
         let connections = Connections::new(&settings.connections);

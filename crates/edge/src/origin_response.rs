@@ -50,10 +50,15 @@ pub fn origin_response(cf: &Cf, config: &Config, _now: u64, _keys: &Keys) -> Out
         set_caching(&mut answer.headers, rule, is_public);
         return Outcome::respond(answer, format!("{status}, without the origin's internal headers"));
     }
-    if own_problem(response) {
+    let is_fallback = response.headers.single("x-image-origin-fallback").is_some();
+    if own_problem(response) || is_fallback {
         disarm(&mut answer.headers);
-        answer.headers.set("Cache-Control", caching(status, is_public));
-        return Outcome::respond(answer, format!("{status}, a problem document of the transformer"));
+        // The picture itself may be there in a moment, so that the transformer's own short time counts.
+        if !(is_fallback && is_public) {
+            answer.headers.set("Cache-Control", caching(status, is_public && !is_fallback));
+        }
+        let what = if is_fallback { "a fallback picture" } else { "a problem document" };
+        return Outcome::respond(answer, format!("{status}, {what} of the transformer"));
     }
     let problem = explain(status, from_bucket(cf, config));
     let mut headers = Headers::default();

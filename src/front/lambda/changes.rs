@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 use super::Deadlines;
 use crate::front::{Invalidate, InvalidateBy, InvalidationSettings};
 use crate::purge::{self, Batch, CloudFront};
-use crate::source::SourceSettings;
 use crate::source::s3::{self, Place};
+use crate::source::{RouteSettings, SourceSettings};
 
 /// A message that is not a notification of a changed original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,33 +109,57 @@ fn is(record: &Value, kind: &str) -> bool {
     record["eventName"].as_str().is_some_and(|name| name.starts_with(kind))
 }
 
-/// The bucket with the originals, and their prefix.
+/// A bucket with originals, their prefix, and what URLs call them.
+#[derive(Clone)]
 pub(super) struct Bucket {
     place: Place,
     settings: SourceSettings,
     client: OnceCell<Client>,
+    /// The folder in URLs that the source is for.
+    folder: String,
+    /// The host that decides about the source.
+    host: Option<String>,
+    /// The beginning of URLs' keys that the bucket's keys lack.
+    strip_prefix: String,
 }
 
 /// The number of concurrent requests for object versions.
 const QUESTIONS: usize = 32;
 
+/// A changed original.
+#[derive(Debug, PartialEq, Eq)]
+struct ChangedOriginal {
+    /// The name by which URLs know it, as in [`Located::name`](crate::source::Located::name).
+    name: String,
+    /// The key in the bucket.
+    key: String,
+    is_written: bool,
+}
+
 impl Bucket {
-    pub(super) fn new(place: Place, settings: SourceSettings) -> Self {
-        Self { place, settings, client: OnceCell::new() }
+    pub(super) fn new(place: Place, settings: SourceSettings, source: &RouteSettings) -> Self {
+        let RouteSettings { folder, host, strip_prefix, .. } = source.clone();
+        Self { place, settings, client: OnceCell::new(), folder, host, strip_prefix }
     }
 
-    /// The changes of originals, with the keys of requests, without duplicates.
-    fn originals(&self, changes: Vec<Change>) -> Vec<Change> {
+    /// The changes of originals in this bucket that its source is for.
+    fn originals(&self, changes: &[Change]) -> Vec<ChangedOriginal> {
         let prefix = self.place.key("");
-        let key = |change: Change| {
-            let key = change.key.strip_prefix(&prefix).filter(|_| change.bucket == self.place.bucket())?.to_owned();
-            Some(Change { key, ..change })
+        let original = |change: &Change| {
+            let key = change.key.strip_prefix(&prefix).filter(|_| change.bucket == self.place.bucket())?;
+            let path =
+                if self.strip_prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.strip_prefix) };
+            let is_inside =
+                self.folder.is_empty() || path.strip_prefix(&*self.folder).is_some_and(|rest| rest.starts_with('/'));
+            let name = self.host.as_ref().map_or_else(|| path.clone(), |host| format!("//{host}/{path}"));
+            let (key, is_written) = (change.key.clone(), change.is_written);
+            is_inside.then_some(ChangedOriginal { name, key, is_written })
         };
-        changes.into_iter().filter_map(key).collect()
+        changes.iter().filter_map(original).collect()
     }
 
     /// Removes originals that did not exist before. Originals whose versions are unknown are kept.
-    async fn replaced(&self, changes: Vec<Change>) -> Vec<Change> {
+    async fn replaced(&self, changes: Vec<ChangedOriginal>) -> Vec<ChangedOriginal> {
         let asked = stream::iter(changes).map(|change| async move {
             let is_new = change.is_written && self.is_new(&change.key).await;
             (!is_new).then_some(change)
@@ -145,12 +169,11 @@ impl Bucket {
 
     async fn is_new(&self, key: &str) -> bool {
         let client = self.client.get_or_init(|| s3::start_client(&self.settings)).await;
-        let key = self.place.key(key);
         // Keys that begin with this key are listed after it.
-        let request = client.list_object_versions().bucket(self.place.bucket()).prefix(&key).max_keys(2);
+        let request = client.list_object_versions().bucket(self.place.bucket()).prefix(key).max_keys(2);
         match request.send().await {
             Ok(output) => {
-                let versions = output.versions().iter().filter(|version| version.key() == Some(key.as_str()));
+                let versions = output.versions().iter().filter(|version| version.key() == Some(key));
                 let has_versions = output.versions().iter().any(|version| version.version_id() != Some("null"));
                 has_versions && versions.count() == 1
             }
@@ -167,18 +190,14 @@ pub(super) struct Invalidator {
     settings: Option<InvalidationSettings>,
     /// The endpoint of CloudFront's API if it is not the default.
     endpoint: Option<String>,
-    /// The location of originals; changes of other objects are ignored.
-    originals: Option<Bucket>,
+    /// The buckets with originals; changes of other objects are ignored. Without any, all are those of originals.
+    buckets: Vec<Bucket>,
     cloudfront: OnceCell<CloudFront>,
 }
 
 impl Invalidator {
-    pub(super) fn new(
-        settings: Option<InvalidationSettings>,
-        endpoint: Option<String>,
-        originals: Option<Bucket>,
-    ) -> Self {
-        Self { settings, endpoint, originals, cloudfront: OnceCell::new() }
+    pub(super) fn new(settings: Option<InvalidationSettings>, endpoint: Option<String>, buckets: Vec<Bucket>) -> Self {
+        Self { settings, endpoint, buckets, cloudfront: OnceCell::new() }
     }
 
     /// Creates invalidations, and responds with the messages to be retried.
@@ -232,14 +251,18 @@ impl Invalidator {
             return Err(failed("NoDistribution", reason.to_owned()));
         };
         let messages = changes.len();
-        let changes = match &self.originals {
-            None => changes,
-            Some(bucket) => {
-                let originals = bucket.originals(changes);
-                if settings.which == Invalidate::Replaced { bucket.replaced(originals).await } else { originals }
+        let mut names = Vec::new();
+        for bucket in &self.buckets {
+            let mut originals = bucket.originals(&changes);
+            if settings.which == Invalidate::Replaced {
+                originals = bucket.replaced(originals).await;
             }
-        };
-        let targets = purge::changed(changes.into_iter().map(|change| change.key));
+            names.extend(originals.into_iter().map(|original| original.name));
+        }
+        if self.buckets.is_empty() {
+            names.extend(changes.into_iter().map(|change| change.key));
+        }
+        let targets = purge::changed(names);
         let item = |target: &purge::Target| match settings.by {
             InvalidateBy::Tags => target.by_tag(),
             InvalidateBy::Paths => target.by_path(),
@@ -262,6 +285,7 @@ impl Invalidator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::PlaceSettings;
 
     fn read(event: &Value) -> Option<Result<Changes, Unreadable>> {
         Changes::read(event.as_object().unwrap())
@@ -323,20 +347,32 @@ mod tests {
     }
 
     #[test]
-    fn only_originals_below_the_prefix_count() {
-        let key = |place: &str, bucket: &str, key: &str| {
-            let place = Bucket::new(Place::new(place).unwrap(), SourceSettings::default());
+    fn only_originals_below_the_prefix_count_and_are_named_as_in_urls() {
+        let name = |place: &str, source: [&str; 3], bucket: &str, key: &str| {
+            let [folder, host, strip_prefix] = source.map(str::to_owned);
+            let host = (!host.is_empty()).then_some(host);
+            let store = SourceSettings::default();
+            let everything =
+                RouteSettings::everything(PlaceSettings { from: String::new(), max_bytes: None, store: store.clone() });
+            let source = RouteSettings { folder, host, strip_prefix, ..everything };
+            let place = Bucket::new(Place::new(place).unwrap(), store, &source);
             let change = Change { bucket: bucket.to_owned(), key: key.to_owned(), is_written: true };
-            place.originals(vec![change]).pop().map(|change| change.key)
+            place.originals(&[change]).pop().map(|original| original.name)
         };
+        let all = ["", "", ""];
         let table = [
-            ("mine", "mine", "a/b.jpg", Some("a/b.jpg")),
-            ("mine", "other", "a/b.jpg", None),
-            ("mine/a", "mine", "a/b.jpg", Some("b.jpg")),
-            ("mine/a", "mine", "ab.jpg", None),
+            ("mine", all, "mine", "a/b.jpg", Some("a/b.jpg")),
+            ("mine", all, "other", "a/b.jpg", None),
+            ("mine/a", all, "mine", "a/b.jpg", Some("b.jpg")),
+            ("mine/a", all, "mine", "ab.jpg", None),
+            ("mine", ["p", "", "p"], "mine", "b.jpg", Some("p/b.jpg")),
+            ("mine", ["p", "", ""], "mine", "p/b.jpg", Some("p/b.jpg")),
+            ("mine", ["p", "", ""], "mine", "b.jpg", None),
+            ("mine", ["p/q", "", "p"], "mine", "r/b.jpg", None),
+            ("mine/a", ["", "h.example", ""], "mine", "a/b.jpg", Some("//h.example/b.jpg")),
         ];
-        for (place, bucket, name, expected) in table {
-            assert_eq!(key(place, bucket, name).as_deref(), expected, "{place} {bucket} {name}");
+        for (place, source, bucket, key, expected) in table {
+            assert_eq!(name(place, source, bucket, key).as_deref(), expected, "{place} {source:?} {bucket} {key}");
         }
     }
 }

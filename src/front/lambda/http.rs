@@ -101,15 +101,18 @@ impl HttpHandler {
     async fn respond(
         &self,
         request: lambda_http::Request,
-        target: &str,
+        target: &Target,
         deadlines: Deadlines,
     ) -> Result<Response<Body>, Infallible> {
-        let Ok(uri) = target.parse::<Uri>() else {
+        let Ok(uri) = target.path_and_query.parse::<Uri>() else {
             let problem = Problem::new(Code::BadPath, "the path or the query is not valid in a URL");
             return Ok(http_answer(problem_response(problem)));
         };
         let mut request = request.map(|_| Body::empty());
         *request.uri_mut() = uri;
+        if let Some(host) = &target.host {
+            request.headers_mut().insert(header::HOST, host.clone());
+        }
         let context = request.lambda_context_ref();
         let invocation = Invocation {
             request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
@@ -127,32 +130,38 @@ impl HttpHandler {
     }
 }
 
-/// Removes path, query and everything else from an event from which `lambda_http` would build a URL, and returns the
-/// target as sent. The body is removed as well, since it is never used.
-fn take_target(event: &mut LambdaRequest) -> String {
-    let (path, query) = match event {
+/// What `lambda_http` would build a URL from.
+struct Target {
+    path_and_query: String,
+    host: Option<HeaderValue>,
+}
+
+/// Removes path, query, host and everything else from an event from which `lambda_http` would build a URL, and returns them
+/// as sent. The body is removed as well, since it is never used.
+fn take_target(event: &mut LambdaRequest) -> Target {
+    let (path, query, host) = match event {
         LambdaRequest::ApiGatewayV2(event) => {
-            event.headers.remove(header::HOST);
+            let host = event.headers.remove(header::HOST);
             (event.request_context.domain_name, event.request_context.stage, event.body) = (None, None, None);
-            (event.raw_path.take(), event.raw_query_string.take().unwrap_or_default())
+            (event.raw_path.take(), event.raw_query_string.take().unwrap_or_default(), host)
         }
         LambdaRequest::ApiGatewayV1(event) => {
-            event.headers.remove(header::HOST);
+            let host = event.headers.remove(header::HOST);
             (event.request_context.domain_name, event.request_context.stage, event.body) = (None, None, None);
             let several = std::mem::take(&mut event.multi_value_query_string_parameters);
             let one = std::mem::take(&mut event.query_string_parameters);
             // API Gateway has decoded these.
-            (event.path.take(), if several.is_empty() { one } else { several }.to_query_string())
+            (event.path.take(), if several.is_empty() { one } else { several }.to_query_string(), host)
         }
         LambdaRequest::Alb(event) => {
-            event.headers.remove(header::HOST);
+            let host = event.headers.remove(header::HOST);
             event.body = None;
             let several = std::mem::take(&mut event.multi_value_query_string_parameters);
             let one = std::mem::take(&mut event.query_string_parameters);
-            (event.path.take(), as_sent(&if several.is_empty() { one } else { several }))
+            (event.path.take(), as_sent(&if several.is_empty() { one } else { several }), host)
         }
         // There are no other variants with the enabled features.
-        _ => (None, String::new()),
+        _ => (None, String::new(), None),
     };
     let path = path.unwrap_or_default();
     let mut target = utf8_percent_encode(&path, NOT_IN_PATHS).to_string();
@@ -163,7 +172,7 @@ fn take_target(event: &mut LambdaRequest) -> String {
         target.push('?');
         target.extend(utf8_percent_encode(&query, NOT_IN_QUERIES));
     }
-    target
+    Target { path_and_query: target, host }
 }
 
 /// Formats a query that is still percent-encoded, as load balancers send it.

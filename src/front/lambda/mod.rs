@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::front::{Delivery, InvalidationSettings, Policy, serve};
 use crate::origin::Origin;
 use crate::source::s3::Place;
-use crate::source::{OpenError, SourceSettings};
+use crate::source::{OpenError, PlaceSettings, RouteSettings, SourceSettings};
 use event::{Event, Pending};
 pub use init::report_init_error;
 
@@ -46,28 +46,42 @@ pub struct LambdaSettings {
     pub invalidation: Option<InvalidationSettings>,
     /// CloudFront's API, where it is not that of AWS.
     pub cloudfront_endpoint: Option<String>,
-    /// Where the originals are.
-    pub originals: Option<Originals>,
+    /// The buckets whose changes the function is told of.
+    pub buckets: Buckets,
 }
 
-/// A bucket, or the part of it below a prefix, whose objects are originals.
-#[derive(Clone)]
-pub struct Originals(Place);
+/// The buckets with originals, and what URLs call the originals in them.
+#[derive(Clone, Default)]
+pub struct Buckets(Vec<changes::Bucket>);
 
-impl Originals {
-    /// Takes the name of a source such as `s3://bucket/prefix`; `None` for any other kind.
+impl Buckets {
+    /// The bucket of a source such as `s3://bucket/prefix`; none for any other kind.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong with the name.
-    pub fn of(source: &str) -> Result<Option<Self>, OpenError> {
-        source.strip_prefix("s3://").map(|place| Place::new(place).map(Self)).transpose()
+    /// [`OpenError`] if the bucket or the prefix is invalid.
+    pub fn of(place: &str, store: &SourceSettings) -> Result<Self, OpenError> {
+        let place = PlaceSettings { from: place.to_owned(), max_bytes: None, store: store.clone() };
+        Self::of_all(&[RouteSettings::everything(place)])
+    }
+
+    /// The buckets among several sources and their fallbacks.
+    ///
+    /// # Errors
+    /// [`OpenError`] if a bucket or a prefix is invalid.
+    pub fn of_all(sources: &[RouteSettings]) -> Result<Self, OpenError> {
+        let places = sources.iter().flat_map(|source| source.places.iter().map(move |place| (source, place)));
+        let buckets = places.filter_map(|(source, place)| {
+            let bucket = Place::new(place.from.strip_prefix("s3://")?);
+            Some(bucket.map(|bucket| changes::Bucket::new(bucket, place.store.clone(), source)))
+        });
+        Ok(Self(buckets.collect::<Result<_, _>>()?))
     }
 }
 
-impl std::fmt::Debug for Originals {
-    /// No log names the bucket.
+impl std::fmt::Debug for Buckets {
+    /// No log names a bucket.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Originals").finish_non_exhaustive()
+        f.debug_struct("Buckets").finish_non_exhaustive()
     }
 }
 
@@ -85,10 +99,9 @@ pub async fn run(api: &str, origin: Arc<Origin>, settings: LambdaSettings) -> Re
     let handler = Arc::new(http::HttpHandler::new(router, settings.delivery));
     let pending = Arc::<Pending>::default();
     let streaming = stream::Streaming::new(handler.clone(), pending.clone(), origin.clone(), api.to_owned());
-    let originals = settings.originals.map(|Originals(place)| changes::Bucket::new(place, settings.source.clone()));
     let objects = Arc::new(object_lambda::ObjectLambdaHandler::new(origin, settings.source));
     let invalidator =
-        Arc::new(changes::Invalidator::new(settings.invalidation, settings.cloudfront_endpoint, originals));
+        Arc::new(changes::Invalidator::new(settings.invalidation, settings.cloudfront_endpoint, settings.buckets.0));
     // The event has been parsed by the layer around this handler.
     let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| {
         let (handler, objects, pending) = (handler.clone(), objects.clone(), pending.clone());

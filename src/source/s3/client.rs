@@ -1,10 +1,11 @@
 //! Creation of the S3 client: credentials, region, timeouts and retries.
 
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Builder, ProvideCredentials as _, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{Builder, ProvideCredentials as _, SharedCredentialsProvider, StalledStreamProtectionConfig};
 
 use super::https::Https;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT};
@@ -42,10 +43,23 @@ async fn load(settings: &SourceSettings) -> SdkConfig {
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT).build())
         // The deadline of the request bounds the download.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Some(endpoint) = &settings.endpoint {
+    let region = match (&settings.region, &settings.endpoint) {
+        (Some(region), _) => Some(region.clone()),
         // Otherwise a machine outside AWS would query the instance metadata service for its region.
-        let region = std::env::var("AWS_REGION").unwrap_or_else(|_| ANY_REGION.to_owned());
-        loader = loader.endpoint_url(endpoint).region(Region::new(region));
+        (None, Some(_)) => Some(std::env::var("AWS_REGION").unwrap_or_else(|_| ANY_REGION.to_owned())),
+        (None, None) => None,
+    };
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
     }
-    loader.load().await
+    let mut config = loader.load().await;
+    if let Some(role) = &settings.role_arn {
+        // Before the endpoint is set, which is that of the bucket.
+        let role = AssumeRoleProvider::builder(role).session_name("image-origin").configure(&config).build().await;
+        config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(role)).build();
+    }
+    match &settings.endpoint {
+        Some(endpoint) => config.into_builder().endpoint_url(endpoint).build(),
+        None => config,
+    }
 }

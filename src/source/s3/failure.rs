@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::normalize_etag;
+use crate::source::etag::normalize_etag;
 use crate::source::{AccessDenied, ObjectMeta, SourceError, is_out_of_descriptors};
 
 /// The metadata from a 304 response, if the error is one.

@@ -10,16 +10,16 @@ mod https;
 mod presigned;
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use futures_util::stream;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use crate::query::Focus;
 
+use super::etag::{is_made_up, normalize_etag};
 use super::{
     BoxFuture, ByteStream, Content, GetOptions, GetResult, Object, ObjectMeta, OpenError, Source, SourceError,
     SourceSettings, has_plain_segments,
@@ -161,28 +161,6 @@ pub(crate) fn pieces(body: aws_sdk_s3::primitives::ByteStream) -> ByteStream {
     }))
 }
 
-/// The prefix of tags that are derived from the modification time, which the store cannot compare.
-const MADE_UP: &str = "lm.";
-
-fn is_made_up(tag: &str) -> bool {
-    tag.starts_with(MADE_UP)
-}
-
-/// Converts a store's entity tag into a [`ObjectMeta::etag`]: S3's own tags are kept, anything else is replaced by a digest.
-/// Without a tag, length and modification time are used, if both are known.
-pub(super) fn normalize_etag(etag: Option<&str>, modified: Option<SystemTime>, length: Option<u64>) -> Option<String> {
-    let Some(etag) = etag.filter(|etag| !etag.is_empty()) else {
-        let since_epoch = modified?.duration_since(UNIX_EPOCH).ok()?;
-        return Some(format!("{MADE_UP}{:x}.{:x}", length?, since_epoch.as_secs()));
-    };
-    let opaque = etag.trim_start_matches("W/").trim_matches('"');
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !opaque.is_empty() && opaque.len() <= 128 && opaque.bytes().all(fit) && !is_made_up(opaque) {
-        return Some(opaque.to_owned());
-    }
-    Some(crate::hex::lower(Sha256::digest(etag).get(..16)?))
-}
-
 /// The connection timeout. The deadline of the request applies in addition to all of these.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -214,34 +192,6 @@ mod tests {
             let parts = made.as_ref().ok().map(|s3| (s3.place.bucket.as_str(), s3.place.prefix.as_str()));
             assert_eq!(parts, expected, "{place}");
             assert!(!format!("{made:?}").contains("photos"), "no bucket is shown");
-        }
-    }
-
-    #[test]
-    fn tags_hold_no_character_that_needs_escaping() {
-        let tag = |etag: &str| normalize_etag(Some(etag), None, None).unwrap();
-        for etag in ["\"d41d8cd98f00b204e9800998ecf8427e\"", "\"d41d8cd98f00b204e9800998ecf8427e-12\""] {
-            assert_eq!(tag(etag), etag.trim_matches('"'));
-        }
-        for odd in ["\"\"", "\"a\\\"b\"", "\"ü\"", "\"a b\"", "\"lm.1.2\"", &format!("\"{}\"", "x".repeat(200))] {
-            assert!(tag(odd).bytes().all(|byte| byte.is_ascii_hexdigit()) && tag(odd).len() == 32, "{odd}");
-        }
-        assert_ne!(tag("a b"), tag("a c"));
-    }
-
-    #[test]
-    fn a_store_without_tags_gets_them_from_length_and_time() {
-        let at = |seconds| Some(UNIX_EPOCH + Duration::from_secs(seconds));
-        let table = [
-            (None, at(255), Some(16), Some("lm.10.ff")),
-            (Some(""), at(255), Some(17), Some("lm.11.ff")),
-            (None, at(256), Some(16), Some("lm.10.100")),
-            (None, None, Some(16), None),
-            (None, at(255), None, None),
-            (Some("\"a\""), at(255), Some(16), Some("a")),
-        ];
-        for (etag, modified, length, expected) in table {
-            assert_eq!(normalize_etag(etag, modified, length).as_deref(), expected, "{etag:?} {modified:?} {length:?}");
         }
     }
 }

@@ -3,9 +3,7 @@
 //! The URL is a credential: it is never part of an error, a log line or `Debug` output.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::primitives::{ByteStream as SdkStream, SdkBody};
@@ -15,17 +13,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use super::https::Https;
 use crate::query::Focus;
 
-use super::{CACHE_TAGS_HEADER, FOCUS_HEADER, failure, is_made_up, normalize_etag, pieces};
+use super::{CACHE_TAGS_HEADER, FOCUS_HEADER, failure, pieces};
+use crate::source::etag::{is_made_up, normalize_etag};
+use crate::source::retry::{ATTEMPTS, is_passing, pause_after};
 use crate::source::{
     AccessDenied, BoxFuture, Content, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError,
     is_out_of_descriptors,
 };
-
-/// The maximum number of attempts.
-const ATTEMPTS: u32 = 3;
-
-/// The maximum delay before the first retry. It doubles with each further retry.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The number of bytes of an error document that are searched for the error code.
 const ERROR_DOCUMENT: usize = 8 * 1024;
@@ -58,22 +52,16 @@ impl Fetcher {
         for attempt in 1.. {
             let answer = self.send(method, url, headers).await;
             let passing = match &answer {
-                Ok(response) => matches!(response.status().as_u16(), 500 | 502 | 503 | 504),
+                Ok(response) => is_passing(response.status().as_u16()),
                 Err(error) => *error == SourceError::TimedOut || matches!(error, SourceError::Failed(_)),
             };
             if !passing || attempt == ATTEMPTS {
                 return answer;
             }
-            tokio::time::sleep(jitter(FIRST_PAUSE * 2_u32.pow(attempt - 1))).await;
+            pause_after(attempt).await;
         }
         Err(SourceError::TimedOut)
     }
-}
-
-/// A random fraction of `most`, so that concurrent failures are not retried at the same time.
-fn jitter(most: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    most.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
 }
 
 /// An original behind a presigned URL.
@@ -284,11 +272,5 @@ mod tests {
         for document in ["", "<Code>", "</Code><Code>", "<Code>a b</Code>", "<Code>x</code>"] {
             assert_eq!(code_in(document), None, "{document}");
         }
-    }
-
-    #[test]
-    fn pauses_differ_and_have_an_end() {
-        let pauses: Vec<_> = (0..20).map(|_| jitter(FIRST_PAUSE)).collect();
-        assert!(pauses.iter().all(|pause| *pause <= FIRST_PAUSE) && pauses.iter().any(|pause| *pause != pauses[0]));
     }
 }

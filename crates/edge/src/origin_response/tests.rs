@@ -103,6 +103,19 @@ fn the_transformers_own_problems_stay() {
 }
 
 #[test]
+fn fallback_pictures_stay_as_they_are() {
+    let headers = json!({
+        "content-type": "image/webp", "x-image-origin-fallback": "not_found", "cache-control": "public, max-age=10",
+    });
+    for (path, caching) in [("/public/a.jpg", "public, max-age=10"), ("/token/a.jpg", "no-cache")] {
+        let response = answer_to(&rules(), path, "GET", LAMBDA, "404", &headers);
+        assert_eq!((response.status.as_str(), &response.body), ("404", &None), "CloudFront keeps the body");
+        assert_eq!(response.headers.single("cache-control"), Some(caching), "{path}");
+        assert_eq!(response.headers.single("content-type"), Some("image/webp"));
+    }
+}
+
+#[test]
 fn good_answers_lose_what_is_the_origins_own_business() {
     let headers = json!({
         "content-type": "image/svg+xml", "etag": "\"x\"", "cache-control": "max-age=9", "vary": "Accept", "set-cookie": "a=b",
