@@ -20,7 +20,11 @@
 //! assert_eq!(dispatch(Sum(&[1, 2, 3])), 6);
 //! ```
 
-#![allow(unsafe_code, reason = "calling a function for a CPU feature that was detected at run time")]
+#![allow(unsafe_code, reason = "functions for CPU features that were detected at run time, or that are compiled for")]
+
+mod lanes;
+
+pub use lanes::Lanes;
 
 /// A loop to run. `run`, and the functions that it calls in hot loops, must be `#[inline(always)]`, or they are
 /// compiled only once.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{Budget, Error, Format};
+use super::super::{Budget, Error, Flaw, Format};
 use image_origin_container::{png, slice};
 
 /// The lengths of the signature, of length and name before the data of a chunk, and of its checksum.
@@ -30,6 +30,11 @@ impl<'a> Chunk<'a> {
         crc.update(&self.name);
         crc.update(self.content);
         self.checksum == Some(crc.sum().to_be_bytes())
+    }
+
+    /// What it means if the chunk is not sound: the file ends within it, or is damaged.
+    pub(super) fn flaw(&self) -> Flaw {
+        if self.is_cut || self.checksum.is_none() { Flaw::CutShort } else { Flaw::Damaged }
     }
 
     /// The parts that determine the role of the chunk in an animation. Pixel data is not checked.

@@ -3,10 +3,13 @@
 mod chunks;
 mod encode;
 mod frames;
+mod rows;
+mod unfilter;
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
 
+use self::rows::{Rows, Size};
 use super::profile::{self, Chromaticities};
 use super::reader::WatchedReader;
 use super::shrink::{self, Shrink};
@@ -132,35 +135,43 @@ impl<'f> Picture<'f> {
         open(Cow::Borrowed(self.file), ::png::Transformations::EXPAND, self.options.budget, self.options.cancellation)
     }
 
-    /// Reads the rows of a picture from top to bottom into `row`, passes each to `take`, and returns whether all are
-    /// available. Missing rows are passed as missing pixels.
-    fn rows(
-        &self,
-        reader: &mut Reader<'_>,
-        row: &mut [u8],
-        mut take: impl FnMut(&[u8]),
-    ) -> Result<Option<Flaw>, Error> {
-        let (_, height) = reader.info().size();
-        for y in 0..height {
-            if let Err(error) = reader.read_row(row) {
-                let flaw = flaw(&error, self.options.cancellation)?;
-                if y == 0 {
-                    return Err(map_error(&error, self.options.cancellation));
+    /// Reads the rows of a picture from top to bottom, passes each to `take`, and returns whether all are available.
+    /// Missing rows are passed as missing pixels.
+    fn rows(&self, reader: &mut Reader<'_>, mut take: impl FnMut(&[u8])) -> Result<Option<Flaw>, Error> {
+        let (width, height) = reader.info().size();
+        let (length, filling) = (line_length(reader), missing(layout(reader).0));
+        let missing = |y: u32, flaw: Flaw, take: &mut dyn FnMut(&[u8])| {
+            let row = vec![filling; length];
+            (y..height).for_each(|_| take(&row));
+            Some(flaw)
+        };
+        if let Some(pixel) = rows::pixel_bytes(reader.info()) {
+            let mut rows = Rows::new(self.file, width, pixel, self.options.cancellation);
+            rows.begin(Size { width, height });
+            for y in 0..height {
+                match rows.next_row()? {
+                    Ok(row) => take(row),
+                    Err(flaw) if y == 0 => return Err(rows::no_rows(flaw)),
+                    Err(flaw) => return Ok(missing(y, flaw, &mut take)),
                 }
-                row.fill(missing(layout(reader).0));
-                (y..height).for_each(|_| take(row));
-                return Ok(Some(flaw));
             }
-            take(row);
+            return Ok(None);
+        }
+        let mut row = vec![0; length];
+        for y in 0..height {
+            match reader.read_row(&mut row) {
+                Ok(_) => take(&row),
+                Err(error) if y == 0 => return Err(map_error(&error, self.options.cancellation)),
+                Err(error) => return Ok(missing(y, flaw(&error, self.options.cancellation)?, &mut take)),
+            }
         }
         Ok(None)
     }
 
     fn whole(self, mut reader: Reader<'_>) -> Result<Decoded, Error> {
         let mut samples = self.zeroed(&reader)?;
-        let mut row = vec![0; line_length(&reader)];
         let mut rest = samples.as_bytes_mut();
-        let flaw = self.rows(&mut reader, &mut row, |row| {
+        let flaw = self.rows(&mut reader, |row| {
             let (this, below) = std::mem::take(&mut rest).split_at_mut(row.len());
             this.copy_from_slice(row);
             rest = below;
@@ -173,8 +184,7 @@ impl<'f> Picture<'f> {
         let (channels, (width, height)) = (layout(&reader).0, reader.info().size());
         self.options.budget.check_memory(Shrink::memory(width, height, channels, factor) + reading(&reader))?;
         let mut shrink = Shrink::new(width, channels, factor);
-        let mut row = vec![0; line_length(&reader)];
-        let flaw = self.rows(&mut reader, &mut row, |row| shrink.push(row))?;
+        let flaw = self.rows(&mut reader, |row| shrink.push(row))?;
         let raster = shrink.finish().ok_or_else(no_pixels)?;
         let square = factor as f64;
         let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
@@ -204,6 +214,22 @@ impl<'f> Picture<'f> {
         let stride = line_length(reader);
         let bits = channels.count() as u8 * if has_sixteen_bits { 16 } else { 8 };
         let (width, height) = reader.info().size();
+        if let Some(pixel) = rows::pixel_bytes(reader.info()) {
+            let mut rows = Rows::new(self.file, width, pixel, self.options.cancellation);
+            let mut is_first = true;
+            for (pass, size) in passes(width, height) {
+                rows.begin(size);
+                for y in 0..size.height {
+                    match rows.next_row()? {
+                        Ok(row) => put(out, stride, row, &::png::Adam7Info::new(pass, y, width), bits),
+                        Err(flaw) if is_first => return Err(rows::no_rows(flaw)),
+                        Err(flaw) => return Ok(Some(flaw)),
+                    }
+                    is_first = false;
+                }
+            }
+            return Ok(None);
+        }
         for number in 0..rows_of_passes(width, height) {
             match reader.next_interlaced_row() {
                 Ok(Some(row)) => {
@@ -240,12 +266,21 @@ impl<'f> Picture<'f> {
     }
 }
 
-/// The total number of rows in all passes of a picture (section 8.1). The file may end after them.
+/// The total number of rows in all passes of a picture. The file may end after them.
 fn rows_of_passes(width: u32, height: u32) -> u32 {
-    // The first row and column of each pass, and the vertical step.
-    const PASSES: [[u32; 3]; 7] = [[0, 0, 8], [4, 0, 8], [0, 4, 8], [2, 0, 4], [0, 2, 4], [1, 0, 2], [0, 1, 2]];
-    let passes = PASSES.iter().filter(|[left, _, _]| *left < width);
-    passes.map(|&[_, top, down]| height.saturating_sub(top).div_ceil(down)).sum()
+    passes(width, height).map(|(_, size)| size.height).sum()
+}
+
+/// The numbers of the passes that have pixels, from 1, and their sizes (section 8.1).
+fn passes(width: u32, height: u32) -> impl Iterator<Item = (u8, Size)> {
+    // The first column and row of each pass, and the steps to the next.
+    const PASSES: [[u32; 4]; 7] =
+        [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+    let sizes = PASSES.map(|[left, top, across, down]| Size {
+        width: width.saturating_sub(left).div_ceil(across),
+        height: height.saturating_sub(top).div_ceil(down),
+    });
+    (1..).zip(sizes).filter(|(_, size)| size.width > 0 && size.height > 0)
 }
 
 fn no_pixels() -> Error {
@@ -259,7 +294,8 @@ fn missing(channels: Channels) -> u8 {
 
 /// The memory of reading in bytes besides the picture: rows before and after filtering, and as they are returned.
 fn reading(reader: &Reader<'_>) -> u64 {
-    READER + 4 * line_length(reader) as u64
+    let rows = rows::pixel_bytes(reader.info()).map_or(0, |pixel| Rows::memory(reader.info().width, pixel));
+    READER + 4 * line_length(reader) as u64 + rows
 }
 
 /// The number of bytes in a row of the output.
