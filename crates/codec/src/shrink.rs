@@ -5,6 +5,7 @@
 //! are weighted by their alpha, so that transparent pixels do not contribute.
 
 use super::{Area, Channels, Raster, Samples};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// The maximum side of a square, for which sums of weighted samples fit into 32 bits.
 const LONGEST: usize = 128;
@@ -89,13 +90,9 @@ impl Shrink {
     /// Adds the next row.
     pub(super) fn push(&mut self, row: &[u8]) {
         match (&mut self.sums, self.channels) {
-            (Sums::Plain(sums), _) => {
-                for (sum, sample) in sums.iter_mut().zip(row) {
-                    *sum += u16::from(*sample);
-                }
-            }
-            (Sums::Weighted(sums), Channels::La) => add_weighted::<2>(sums, row),
-            (Sums::Weighted(sums), _) => add_weighted::<4>(sums, row),
+            (Sums::Plain(sums), _) => dispatch(AddPlain { sums, row }),
+            (Sums::Weighted(sums), Channels::La) => dispatch(AddWeighted::<2> { sums, row }),
+            (Sums::Weighted(sums), _) => dispatch(AddWeighted::<4> { sums, row }),
         }
         self.rows += 1;
         if self.rows == self.factor {
@@ -115,57 +112,134 @@ impl Shrink {
 
     fn end_squares(&mut self) {
         let Self { factor, rows, sums, out, channels, .. } = self;
+        let (factor, rows) = (*factor, *rows);
         match (&mut *sums, channels) {
-            (Sums::Plain(sums), Channels::L) => end_plain::<1>(sums, *factor, *rows, out),
-            (Sums::Plain(sums), Channels::Cmyk) => end_plain::<4>(sums, *factor, *rows, out),
-            (Sums::Plain(sums), _) => end_plain::<3>(sums, *factor, *rows, out),
-            (Sums::Weighted(sums), Channels::La) => end_weighted::<2>(sums, *factor, *rows, out),
-            (Sums::Weighted(sums), _) => end_weighted::<4>(sums, *factor, *rows, out),
+            (Sums::Plain(sums), Channels::L) => dispatch(EndPlain::<1> { sums, factor, rows, out }),
+            (Sums::Plain(sums), Channels::Cmyk) => dispatch(EndPlain::<4> { sums, factor, rows, out }),
+            (Sums::Plain(sums), _) => dispatch(EndPlain::<3> { sums, factor, rows, out }),
+            (Sums::Weighted(sums), Channels::La) => dispatch(EndWeighted::<2> { sums, factor, rows, out }),
+            (Sums::Weighted(sums), _) => dispatch(EndWeighted::<4> { sums, factor, rows, out }),
         }
         self.rows = 0;
     }
 }
 
+/// Adds a row to the sums.
+struct AddPlain<'s> {
+    sums: &'s mut [u16],
+    row: &'s [u8],
+}
+
+impl Kernel for AddPlain<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (sum, sample) in self.sums.iter_mut().zip(self.row) {
+            *sum += u16::from(*sample);
+        }
+    }
+}
+
+/// Adds a row to the sums, with colours weighted by alpha.
+struct AddWeighted<'s, const COUNT: usize> {
+    sums: &'s mut [u32],
+    row: &'s [u8],
+}
+
+impl<const COUNT: usize> Kernel for AddWeighted<'_, COUNT> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (sum, pixel) in self.sums.as_chunks_mut::<COUNT>().0.iter_mut().zip(self.row.as_chunks::<COUNT>().0) {
+            let mut weights = [u32::from(pixel[COUNT - 1]); COUNT];
+            weights[COUNT - 1] = 1;
+            for channel in 0..COUNT {
+                sum[channel] += u32::from(pixel[channel]) * weights[channel];
+            }
+        }
+    }
+}
+
 /// Appends the means of squares of `factor` columns by `rows` rows, and clears their sums.
-fn end_plain<const COUNT: usize>(sums: &mut [u16], factor: usize, rows: usize, out: &mut Vec<u8>) {
-    for square in sums.as_chunks::<COUNT>().0.chunks(factor) {
-        let mut totals = [0; COUNT];
-        for pixel in square {
-            totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += u32::from(*sum));
-        }
-        out.extend(totals.map(|total| mean(total, (square.len() * rows) as u32)));
-    }
-    sums.fill(0);
+struct EndPlain<'s, const COUNT: usize> {
+    sums: &'s mut [u16],
+    factor: usize,
+    rows: usize,
+    out: &'s mut Vec<u8>,
 }
 
-/// Like [`end_plain`], with colours weighted by alpha.
-fn end_weighted<const COUNT: usize>(sums: &mut [u32], factor: usize, rows: usize, out: &mut Vec<u8>) {
-    for square in sums.as_chunks::<COUNT>().0.chunks(factor) {
-        let mut totals = [0; COUNT];
-        for pixel in square {
-            totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += sum);
-        }
-        let (pixels, alpha) = ((square.len() * rows) as u32, totals[COUNT - 1]);
-        let mut means = totals.map(|total| mean(total, alpha));
-        means[COUNT - 1] = mean(alpha, pixels);
-        out.extend(means);
-    }
-    sums.fill(0);
-}
+impl<const COUNT: usize> Kernel for EndPlain<'_, COUNT> {
+    type Output = ();
 
-fn add_weighted<const COUNT: usize>(sums: &mut [u32], row: &[u8]) {
-    for (sum, pixel) in sums.as_chunks_mut::<COUNT>().0.iter_mut().zip(row.as_chunks::<COUNT>().0) {
-        let alpha = u32::from(pixel[COUNT - 1]);
-        for channel in 0..COUNT - 1 {
-            sum[channel] += u32::from(pixel[channel]) * alpha;
+    #[inline(always)]
+    fn run(self) {
+        let whole = Divisor::new((self.factor * self.rows) as u32);
+        for square in self.sums.as_chunks::<COUNT>().0.chunks(self.factor) {
+            let mut totals = [0; COUNT];
+            for pixel in square {
+                totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += u32::from(*sum));
+            }
+            let last = || Divisor::new((square.len() * self.rows) as u32);
+            let divisor = if square.len() == self.factor { whole } else { last() };
+            self.out.extend(totals.map(|total| divisor.mean(total)));
         }
-        sum[COUNT - 1] += alpha;
+        self.sums.fill(0);
     }
 }
 
-/// The rounded mean; 0 if the weight is 0.
-fn mean(total: u32, weight: u32) -> u8 {
-    total.saturating_add(weight / 2).checked_div(weight).unwrap_or(0) as u8
+/// Like [`EndPlain`], with colours weighted by alpha.
+struct EndWeighted<'s, const COUNT: usize> {
+    sums: &'s mut [u32],
+    factor: usize,
+    rows: usize,
+    out: &'s mut Vec<u8>,
+}
+
+impl<const COUNT: usize> Kernel for EndWeighted<'_, COUNT> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for square in self.sums.as_chunks::<COUNT>().0.chunks(self.factor) {
+            let mut totals = [0; COUNT];
+            for pixel in square {
+                totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += sum);
+            }
+            let (pixels, alpha) = (Divisor::new((square.len() * self.rows) as u32), totals[COUNT - 1]);
+            let divisor = Divisor::new(alpha);
+            let mut means = totals.map(|total| divisor.mean(total));
+            means[COUNT - 1] = pixels.mean(alpha);
+            self.out.extend(means);
+        }
+        self.sums.fill(0);
+    }
+}
+
+/// Divides by the weight of a square, by multiplication.
+#[derive(Clone, Copy)]
+struct Divisor {
+    half: u32,
+    reciprocal: f64,
+}
+
+impl Divisor {
+    /// A quotient is below 256.5, and either whole or at least a 2^32nd away from a whole number. The product has an error
+    /// below 2^-43, so that together with this it is rounded down like the quotient.
+    const SAFETY: f64 = 1.0 / (1u64 << 36) as f64;
+
+    #[inline(always)]
+    fn new(weight: u32) -> Self {
+        // Without weight, all totals are 0.
+        Self { half: weight / 2, reciprocal: 1.0 / f64::from(weight.max(1)) }
+    }
+
+    /// The rounded mean of samples of up to 255, whose weighted total this is.
+    #[inline(always)]
+    fn mean(self, total: u32) -> u8 {
+        (f64::from(total + self.half) * self.reciprocal + Self::SAFETY) as u32 as u8
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +265,23 @@ mod tests {
         let rows: [&[u8]; 1] = [&[200, 100, 50, 255, 1, 2, 3, 0, 9, 9, 9, 0, 8, 8, 8, 0]];
         assert_eq!(shrunk(4, Channels::Rgba, 2, &rows), (2, 1, vec![200, 100, 50, 128, 0, 0, 0, 0]));
         assert_eq!(shrunk(2, Channels::La, 2, &[&[10, 255, 40, 51]]), (1, 1, vec![15, 153]));
+    }
+
+    #[test]
+    fn means_are_rounded_like_quotients() {
+        let most = (LONGEST * LONGEST * 255) as u32;
+        let weights = (1..600).chain((600..most).step_by(9973)).chain([most - 1, most]);
+        for weight in weights {
+            // On both sides of where the mean changes.
+            for mean in [0, 1, 2, 100, 127, 128, 254, 255] {
+                let edge = (mean * weight).saturating_sub(weight / 2);
+                for total in [edge.saturating_sub(1), edge, edge + 1].map(|total| total.min(255 * weight)) {
+                    let expected = (total + weight / 2) / weight;
+                    assert_eq!(u32::from(Divisor::new(weight).mean(total)), expected, "{total} / {weight}");
+                }
+            }
+        }
+        assert_eq!(Divisor::new(0).mean(0), 0);
     }
 
     #[test]
