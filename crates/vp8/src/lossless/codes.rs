@@ -106,6 +106,10 @@ impl Codes {
     pub(super) fn symbol(&self, bits: &mut Bits<'_>, group: &Group, alphabet: Alphabet) -> usize {
         let code = group.codes[alphabet as usize];
         let root_bits = u32::from(code.root_bits);
+        // Most pictures without alpha have a single symbol for it, whose length need not be waited for.
+        if matches!(alphabet, Alphabet::Alpha) && root_bits == 0 {
+            return self.entries[code.start as usize].value.into();
+        }
         let low = |count: u32| (bits.peek() & ((1 << count) - 1)) as usize;
         let mut entry = self.entries[code.start as usize + low(root_bits)];
         let length = u32::from(entry.length);

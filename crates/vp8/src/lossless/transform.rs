@@ -2,6 +2,7 @@
 
 use super::pixels::Source;
 use super::{Check, DecodeError, Pixel, damaged, go_on};
+use image_origin_kernel::{Kernel, Lanes, dispatch};
 
 /// The transforms of a picture, in the order in which they were applied.
 pub(super) struct Transforms {
@@ -81,20 +82,67 @@ impl Transforms {
     /// picture.
     pub(super) fn undo(&self, pixels: &mut [Pixel], rows: usize, check: Check<'_>) -> Result<(), DecodeError> {
         let mut width = self.coded_width;
-        for transform in self.list.iter().rev() {
+        let mut list = self.list.as_slice();
+        while let Some((last, before)) = list.split_last() {
             go_on(check)?;
-            let coded = &mut pixels[..width * rows];
-            match transform {
-                Transform::Predictor(squares) => undo_predictor(squares, coded, width, check)?,
-                Transform::Colour(squares) => undo_colour(squares, coded, width, check)?,
-                Transform::Green => coded.iter_mut().for_each(|pixel| *pixel = with_green(*pixel)),
-                Transform::Palette { colours, pixels_per_pixel_bits } => {
-                    undo_palette(colours, *pixels_per_pixel_bits, pixels, width, self.width);
-                    width = self.width;
-                }
+            if let Transform::Palette { colours, pixels_per_pixel_bits } = last {
+                undo_palette(colours, *pixels_per_pixel_bits, pixels, width, self.width);
+                width = self.width;
+                list = before;
+                continue;
             }
+            // A row goes through as many transforms as possible while it is in the CPU's cache. Only a predictor looks at
+            // the row above, which must not have gone through further ones.
+            let ends = |transform: &Transform| !matches!(transform, Transform::Colour(_) | Transform::Green);
+            let start = list.iter().rposition(ends).map_or(0, |place| match list[place] {
+                Transform::Predictor(_) => place,
+                _ => place + 1,
+            });
+            undo_together(&list[start..], &mut pixels[..width * rows], width, check)?;
+            list = &list[..start];
         }
         Ok(())
+    }
+}
+
+/// Applies the inverse of colour transforms, the last of them first, and of a predictor if there is one before them.
+fn undo_together(
+    transforms: &[Transform],
+    pixels: &mut [Pixel],
+    width: usize,
+    check: Check<'_>,
+) -> Result<(), DecodeError> {
+    let mut above: &[Pixel] = &[];
+    for (row, y) in pixels.chunks_exact_mut(width).zip(0..) {
+        go_on(check)?;
+        dispatch(UndoRow { transforms, row, above, y });
+        above = row;
+    }
+    Ok(())
+}
+
+/// The inverse of transforms on one row.
+struct UndoRow<'r> {
+    transforms: &'r [Transform],
+    row: &'r mut [Pixel],
+    above: &'r [Pixel],
+    y: usize,
+}
+
+impl Kernel for UndoRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { transforms, row, above, y } = self;
+        for transform in transforms.iter().rev() {
+            match transform {
+                Transform::Predictor(squares) => undo_predictor(squares, row, above, y),
+                Transform::Colour(squares) => undo_colour(squares, row, y),
+                Transform::Green => row.iter_mut().for_each(|pixel| *pixel = with_green(*pixel)),
+                Transform::Palette { .. } => {}
+            }
+        }
     }
 }
 
@@ -126,121 +174,120 @@ fn add(one: Pixel, other: Pixel) -> Pixel {
     (sum(HALF) | sum(!HALF)).to_ne_bytes()
 }
 
-fn with_green([red, green, blue, alpha]: Pixel) -> Pixel {
-    [red.wrapping_add(green), green, blue.wrapping_add(green), alpha]
+#[inline(always)]
+fn with_green(pixel: Pixel) -> Pixel {
+    let pixel = u32::from_le_bytes(pixel);
+    let sums = (pixel & 0x00ff_00ff) + (pixel >> 8 & 0xff) * 0x0001_0001;
+    (pixel & 0xff00_ff00 | sums & 0x00ff_00ff).to_le_bytes()
 }
 
-/// The inverse predictor transform (section 3.5.1).
-fn undo_predictor(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Check<'_>) -> Result<(), DecodeError> {
+/// The inverse predictor transform (section 3.5.1) of a row.
+#[inline(always)]
+fn undo_predictor(squares: &Squares, row: &mut [Pixel], above: &[Pixel], y: usize) {
     const BLACK: Pixel = [0, 0, 0, 255];
-    let (first, rest) = pixels.split_at_mut(width);
-    let mut left = BLACK;
-    for pixel in &mut *first {
-        *pixel = add(*pixel, left);
-        left = *pixel;
-    }
-    let mut above: &[Pixel] = first;
-    for (row, y) in rest.chunks_exact_mut(width).zip(1..) {
-        go_on(check)?;
-        row[0] = add(row[0], above[0]);
-        for (columns, [_, mode, _, _]) in squares.row(y, width) {
-            let columns = columns.start.max(1)..columns.end;
-            match mode & 0x0f {
-                1 => predict(row, above, columns, |n| n.left),
-                2 => predict(row, above, columns, |n| n.top),
-                3 => predict(row, above, columns, |n| n.top_right),
-                4 => predict(row, above, columns, |n| n.top_left),
-                5 => predict(row, above, columns, |n| mean(mean(n.left, n.top_right), n.top)),
-                6 => predict(row, above, columns, |n| mean(n.left, n.top_left)),
-                7 => predict(row, above, columns, |n| mean(n.left, n.top)),
-                8 => predict(row, above, columns, |n| mean(n.top_left, n.top)),
-                9 => predict(row, above, columns, |n| mean(n.top, n.top_right)),
-                10 => predict(row, above, columns, |n| mean(mean(n.left, n.top_left), mean(n.top, n.top_right))),
-                11 => predict(row, above, columns, select),
-                12 => predict(row, above, columns, |n| gradient(n.left, n.top, n.top_left)),
-                13 => predict(row, above, columns, |n| half_gradient(mean(n.left, n.top), n.top_left)),
-                // The last two predictors are undefined; libwebp treats them as predictor 0.
-                _ => predict(row, above, columns, |_| BLACK),
-            }
+    if above.is_empty() {
+        let mut left = BLACK;
+        for pixel in row {
+            *pixel = add(*pixel, left);
+            left = *pixel;
         }
-        above = row;
+        return;
     }
-    Ok(())
+    row[0] = add(row[0], above[0]);
+    for (columns, [_, mode, _, _]) in squares.row(y, row.len()) {
+        let columns = columns.start.max(1)..columns.end;
+        match mode & 0x0f {
+            1 => predict(row, above, columns, |n| n.left),
+            2 => predict(row, above, columns, |n| n.top),
+            3 => predict(row, above, columns, |n| n.top_right),
+            4 => predict(row, above, columns, |n| n.top_left),
+            5 => predict(row, above, columns, |n| n.left.average(n.top_right).average(n.top)),
+            6 => predict(row, above, columns, |n| n.left.average(n.top_left)),
+            7 => predict(row, above, columns, |n| n.left.average(n.top)),
+            8 => predict(row, above, columns, |n| n.top_left.average(n.top)),
+            9 => predict(row, above, columns, |n| n.top.average(n.top_right)),
+            10 => predict(row, above, columns, |n| n.left.average(n.top_left).average(n.top.average(n.top_right))),
+            11 => predict(row, above, columns, select),
+            12 => predict(row, above, columns, gradient),
+            13 => predict(row, above, columns, half_gradient),
+            // The last two predictors are undefined; libwebp treats them as predictor 0.
+            _ => row[columns].iter_mut().for_each(|pixel| *pixel = add(*pixel, BLACK)),
+        }
+    }
 }
 
-/// The neighbours that predict a pixel.
+/// The neighbours that predict a pixel, each in the first four bytes.
 struct Neighbours {
-    left: Pixel,
-    top: Pixel,
-    top_left: Pixel,
-    top_right: Pixel,
+    left: Lanes,
+    top: Lanes,
+    top_left: Lanes,
+    top_right: Lanes,
 }
 
 #[inline(always)]
-fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, mode: impl Fn(Neighbours) -> Pixel) {
+fn lanes(pixel: Pixel) -> Lanes {
+    Lanes::from_words([u32::from_le_bytes(pixel), 0, 0, 0])
+}
+
+#[inline(always)]
+fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, mode: impl Fn(Neighbours) -> Lanes) {
+    let before = columns.start - 1;
     // In the last column, the pixel above right is the first pixel of the current row.
-    let behind = row[0];
-    let mut left = row[columns.start - 1];
-    let neighbours = above[columns.start - 1..].windows(3).map(|window| (window[0], window[1], window[2]));
-    let last = above[above.len().saturating_sub(2)..].first_chunk().map(|&[top_left, top]| (top_left, top, behind));
-    for (pixel, (top_left, top, top_right)) in row[columns].iter_mut().zip(neighbours.chain(last)) {
-        left = add(*pixel, mode(Neighbours { left, top, top_left, top_right }));
-        *pixel = left;
+    let behind = [row[0]];
+    let above = above[before..].iter().chain(&behind);
+    let (mut left, mut top_left) = (lanes(row[before]), lanes([0; 4]));
+    let mut top = lanes([0; 4]);
+    let mut above = above.map(|pixel| lanes(*pixel));
+    if let (Some(first), Some(second)) = (above.next(), above.next()) {
+        (top_left, top) = (first, second);
     }
-}
-
-/// The average of each sample, rounded down.
-#[inline(always)]
-fn mean(one: Pixel, other: Pixel) -> Pixel {
-    let (one, other) = (u32::from_ne_bytes(one), u32::from_ne_bytes(other));
-    ((one & other) + (((one ^ other) & 0xfefe_fefe) >> 1)).to_ne_bytes()
+    for (pixel, top_right) in row[columns].iter_mut().zip(above) {
+        left = lanes(*pixel).plus(mode(Neighbours { left, top, top_left, top_right }));
+        *pixel = left.to_words()[0].to_le_bytes();
+        (top_left, top) = (top, top_right);
+    }
 }
 
 /// Left or top, whichever is nearer to the gradient (section 3.5.1).
 #[inline(always)]
-fn select(n: Neighbours) -> Pixel {
-    let difference = |one: Pixel, other: Pixel| -> u32 {
-        one.into_iter().zip(other).map(|(one, other)| u32::from(one.abs_diff(other))).sum()
-    };
-    if difference(n.top, n.top_left) < difference(n.left, n.top_left) { n.left } else { n.top }
+fn select(n: Neighbours) -> Lanes {
+    if n.top.distance(n.top_left) < n.left.distance(n.top_left) { n.left } else { n.top }
 }
 
+/// The sum of left and top without the corner, clamped.
 #[inline(always)]
-fn gradient(one: Pixel, other: Pixel, corner: Pixel) -> Pixel {
-    std::array::from_fn(|sample| {
-        let sum = i16::from(one[sample]) + i16::from(other[sample]) - i16::from(corner[sample]);
-        sum.clamp(0, 255) as u8
-    })
+fn gradient(n: Neighbours) -> Lanes {
+    // One of the two differences is 0.
+    let (more, less) = (n.top.minus_saturating(n.top_left), n.top_left.minus_saturating(n.top));
+    n.left.plus_saturating(more).minus_saturating(less)
 }
 
+/// The mean of left and top, and half of its difference from the corner, clamped.
 #[inline(always)]
-fn half_gradient(mean: Pixel, corner: Pixel) -> Pixel {
-    std::array::from_fn(|sample| {
-        let (mean, corner) = (i16::from(mean[sample]), i16::from(corner[sample]));
-        (mean + (mean - corner) / 2).clamp(0, 255) as u8
-    })
+fn half_gradient(n: Neighbours) -> Lanes {
+    let mean = n.left.average(n.top);
+    let (more, less) = (mean.minus_saturating(n.top_left).half(), n.top_left.minus_saturating(mean).half());
+    mean.plus_saturating(more).minus_saturating(less)
 }
 
-/// The inverse colour transform (section 3.5.2).
-fn undo_colour(squares: &Squares, pixels: &mut [Pixel], width: usize, check: Check<'_>) -> Result<(), DecodeError> {
-    for (row, y) in pixels.chunks_exact_mut(width).zip(0..) {
-        go_on(check)?;
-        for (columns, [red_to_blue, green_to_blue, green_to_red, _]) in squares.row(y, width) {
-            for pixel in &mut row[columns] {
-                let [red, green, blue, alpha] = *pixel;
-                let red = red.wrapping_add(share(green_to_red, green));
-                let blue = blue.wrapping_add(share(green_to_blue, green)).wrapping_add(share(red_to_blue, red));
-                *pixel = [red, green, blue, alpha];
-            }
+/// The inverse colour transform (section 3.5.2) of a row.
+#[inline(always)]
+fn undo_colour(squares: &Squares, row: &mut [Pixel], y: usize) {
+    for (columns, [red_to_blue, green_to_blue, green_to_red, _]) in squares.row(y, row.len()) {
+        for pixel in &mut row[columns] {
+            let [red, green, ..] = pixel.map(u32::from);
+            let blue = u32::from(pixel[2]);
+            let red = red.wrapping_add(share(green_to_red, green));
+            let blue = blue.wrapping_add(share(green_to_blue, green)).wrapping_add(share(red_to_blue, red));
+            *pixel = [red as u8, green as u8, blue as u8, pixel[3]];
         }
     }
-    Ok(())
 }
 
-/// The product of two signed numbers, divided by 32.
+/// The product of two signed numbers, divided by 32. Only the low 8 bits of `sample` and of the result count.
 #[inline(always)]
-fn share(factor: u8, sample: u8) -> u8 {
-    ((i16::from(factor.cast_signed()) * i16::from(sample.cast_signed())) >> 5) as u8
+fn share(factor: u8, sample: u32) -> u32 {
+    ((i32::from(factor.cast_signed()) * i32::from((sample as u8).cast_signed())) >> 5).cast_unsigned()
 }
 
 /// The inverse palette transform (section 3.5.4). Indices outside of the palette are transparent. Rows are expanded in
