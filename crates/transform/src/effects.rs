@@ -32,7 +32,7 @@ pub(super) fn apply(
         raster = blur(raster, sigma.get(), budget, cancellation)?;
     }
     if let Some(amount) = effects.sharpen {
-        sharpen(&mut raster, amount.get(), budget, cancellation)?;
+        sharpen(&mut raster, amount.get(), 1.0, budget, cancellation)?;
     }
     if let Some(side) = effects.pixelate {
         let cells = Cells::squares(0..raster.width() as usize, 0..raster.height() as usize, side as usize);
@@ -41,6 +41,39 @@ pub(super) fn apply(
         cells.fill(&mut raster, &means);
     }
     Ok(raster)
+}
+
+/// Whether there are no effects but those that are linear, and therefore the same on luma and chroma as on colours. Blurring at
+/// a reduced size depends on the number of samples, which differs.
+pub(super) fn are_linear(effects: &Effects) -> bool {
+    Effects { blur: None, sharpen: None, ..*effects } == Effects::default()
+        && effects.blur.is_none_or(|sigma| detour(sigma.get()) == 1.0)
+}
+
+/// Applies effects that [`are_linear`] to luma, and to chroma of half its resolution. `budget` is for all memory, including
+/// the planes.
+///
+/// # Errors
+/// As [`apply`].
+pub(super) fn apply_to_planes(
+    planes: [Raster; 3],
+    effects: &Effects,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<[Raster; 3], codec::Error> {
+    let all: u64 = planes.iter().map(Raster::bytes).sum();
+    let apply = |mut plane: Raster, scale: f64| {
+        let budget = budget.beside(all - plane.bytes())?;
+        if let Some(sigma) = effects.blur {
+            plane = blur(plane, sigma.get() * scale, budget, cancellation)?;
+        }
+        if let Some(amount) = effects.sharpen {
+            sharpen(&mut plane, amount.get(), scale, budget, cancellation)?;
+        }
+        Ok::<_, codec::Error>(plane)
+    };
+    let [luma, blue, red] = planes;
+    Ok([apply(luma, 1.0)?, apply(blue, 0.5)?, apply(red, 0.5)?])
 }
 
 /// The size in bytes of the result of [`to_eight_bits`].
@@ -382,13 +415,20 @@ impl<F: Fn(&mut u8, f32, bool)> Kernel for Put<'_, F> {
     }
 }
 
-/// Adds `amount` times the difference from the blurred picture.
-fn sharpen(raster: &mut Raster, amount: f64, budget: Budget, cancellation: &Cancellation) -> Result<(), codec::Error> {
+/// Adds `amount` times the difference from the blurred picture, whose samples are `scale` times as many in each direction as
+/// the pixels of the mask.
+fn sharpen(
+    raster: &mut Raster,
+    amount: f64,
+    scale: f64,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<(), codec::Error> {
     let amount = amount as f32;
     gaussian(
         raster,
-        SHARPEN_SIGMA,
-        SHARPEN_SIGMA,
+        SHARPEN_SIGMA * scale,
+        SHARPEN_SIGMA * scale,
         budget,
         cancellation,
         #[inline(always)]

@@ -12,10 +12,10 @@ use super::output::{self, Attempt, Finish};
 use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;
-use super::{Error, Plan, Rendered, Stages, conversion, lanczos};
+use super::{Error, Plan, Rendered, Stages, conversion, effects, lanczos};
 use image_origin_codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
-use image_origin_query::{Colorspace, Effects};
+use image_origin_query::Colorspace;
 
 /// The minimum side for this path, since edges dominate in smaller pictures.
 const SMALLEST_SIDE: u32 = 16;
@@ -39,6 +39,12 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
     let mut made = all_made(planes, plan, &wanted);
     let mut held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
+    let softened = made.into_iter().map(|(range, planes)| {
+        let others = held - planes.iter().map(Raster::bytes).sum::<u64>();
+        let budget = prepared.budget.beside(others)?;
+        Ok((range, effects::apply_to_planes(planes, &render.transform.effects, budget, cancellation)?))
+    });
+    made = softened.collect::<Result<_, Error>>()?;
     if let Some(overlay) = &overlay {
         let layer = overlay.layer(Colorspace::Srgb, prepared.budget.beside(held)?)?;
         made.iter_mut().for_each(|(range, planes)| layer.blend_planes(planes, levels(*range)));
@@ -105,7 +111,7 @@ fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
 fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
     let Prepared { render, image, plan, .. } = prepared;
     let (transform, header) = (&render.transform, image.header());
-    let is_plain = transform.effects == Effects::default()
+    let is_plain = effects::are_linear(&transform.effects)
         && transform.page.is_none()
         && transform.framing.radius.is_none()
         && transform.redaction.is_none()

@@ -448,7 +448,20 @@ fn ramps(width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn planes_give_the_same_picture_as_pixels() {
-    let queries = ["", "rotate=90", "rotate=180", "rotate=270", "flip=h", "flip=v", "rotate=90&flip=h"];
+    let queries = [
+        "",
+        "rotate=90",
+        "rotate=180",
+        "rotate=270",
+        "flip=h",
+        "flip=v",
+        "rotate=90&flip=h",
+        "blur=0.4",
+        "blur=2",
+        "blur=9",
+        "sharpen=1",
+        "blur=1&sharpen=2&rotate=90",
+    ];
     let sizes = ["w=16", "w=25", "w=40&h=27&fit=fill", "crop=13,7,111,90&h=19", "w=33&h=33&fit=cover&gravity=east"];
     for original in [ramps(201, 151), ramps(64, 128)] {
         for query in sizes.iter().flat_map(|size| queries.map(|turn| format!("{size}&{turn}&q=90"))) {
