@@ -21,6 +21,8 @@ const COMPOSED = [
   "pad=20&extend=mirror",
 ].map((query) => `w=800&format=jpeg&q=80&${query}`);
 
+const EFFECTS = ["blur=5", "sharpen=1"].map((query) => `w=800&format=jpeg&q=80&${query}`);
+
 const of = (path, queries) => queries.map((query) => ({ name: basename(path), file: path, query }));
 
 /** Those that are compared at the same likeness, at sharp's default quality. */
@@ -55,6 +57,8 @@ export async function cases(program, folder) {
     ...of(file("paper-alpha.png", "made-4mp-alpha.png"), [...JPEG, ...PNG]),
     ...of(file("4mp-lossy.webp", "made-4mp-lossy.webp"), [...JPEG, ...WEBP]),
     ...animations(),
+    ...(await sources(baseline, join(folder, "sources"))),
+    ...of(baseline, EFFECTS),
     ...(await encodes(baseline, folder)),
   ];
 }
@@ -63,6 +67,51 @@ export async function cases(program, folder) {
 async function converted(from, to, adaptiveFiltering) {
   if (!existsSync(to)) await sharp(from).png({ adaptiveFiltering }).toFile(to);
   return to;
+}
+
+/** The photograph in every other form that originals have, made by sharp where it is not there. */
+async function sources(photograph, folder) {
+  mkdirSync(folder, { recursive: true });
+  const full = () => sharp(photograph);
+  const small = () => sharp(photograph).resize({ width: 2000 }).removeAlpha();
+  const alpha = async () => faded(small());
+  const [one, two] = [JPEG.slice(0, 1), JPEG];
+  const stills = [
+    ["48mp.jpg", one, () => full().resize({ width: 8000 }).jpeg({ quality: 88 })],
+    ["444.jpg", one, () => full().jpeg({ quality: 92, chromaSubsampling: "4:4:4" })],
+    ["grey.jpg", one, () => full().greyscale().jpeg({ quality: 90 })],
+    ["display-p3.jpg", one, () => full().withIccProfile("p3").jpeg({ quality: 90 })],
+    ["cmyk.jpg", one, () => small().toColourspace("cmyk").jpeg({ quality: 90 })],
+    ["uncompressed.tif", two, () => small().tiff({ compression: "none" })],
+    ["lzw.tif", two, () => small().tiff({ compression: "lzw", predictor: "none" })],
+    ["deflate.tif", two, () => small().tiff({ compression: "deflate" })],
+    ["lossless.webp", two, () => small().webp({ lossless: true, effort: 2 })],
+    ["alpha.webp", two, async () => (await alpha()).webp({ quality: 80 })],
+    ["palette.png", two, () => small().png({ palette: true })],
+    ["alpha.png", two, async () => (await alpha()).png({ adaptiveFiltering: true })],
+    ["16bit.png", two, () => small().toColourspace("rgb16").png({ adaptiveFiltering: true })],
+    ["interlaced.png", two, () => small().png({ adaptiveFiltering: true, progressive: true })],
+    ["8bit.avif", two, () => full().avif({ quality: 60, effort: 2, chromaSubsampling: "4:2:0" })],
+  ];
+  const found = [];
+  for (const [name, queries, made] of stills) {
+    const file = join(folder, name);
+    if (!existsSync(file)) await (await made()).toFile(file);
+    found.push(...of(file, queries));
+  }
+  const [gif, webp] = ["40frames.gif", "40frames.webp"].map((name) => join(folder, name));
+  if (!existsSync(webp)) {
+    // A window that moves over the photograph.
+    const photo = await sharp(photograph).resize({ width: 600 }).png().toBuffer();
+    const frame = (number) => sharp(photo).extract({ left: number * 3, top: number * 2, width: 480, height: 320 });
+    const frames = await Promise.all(Array.from({ length: 40 }, (_, number) => frame(number).png().toBuffer()));
+    const animation = () => sharp(frames, { join: { animated: true } });
+    const delay = frames.map(() => 50);
+    await animation().gif({ delay, loop: 0 }).toFile(gif);
+    await animation().webp({ delay, loop: 0, quality: 75, effort: 2 }).toFile(webp);
+  }
+  const moving = ["w=240&format=gif&animated", "w=240&format=webp&animated&q=80"];
+  return [...found, ...of(gif, moving), ...of(webp, moving)];
 }
 
 async function encodes(photograph, folder) {

@@ -41,6 +41,8 @@ async function pipeline(input, raw, query) {
   if (asked.has("w")) {
     image.resize({ width: side("w"), height: side("h"), fit, kernel: "lanczos3", withoutEnlargement: true });
   }
+  if (asked.has("blur")) image.blur(Number(asked.get("blur")));
+  if (asked.has("sharpen")) image.sharpen();
   const pad = side("pad");
   if (pad) {
     const extendWith = asked.get("extend") === "mirror" ? "mirror" : "background";
