@@ -45,6 +45,8 @@ macro_rules! codes {
 codes! {
     /// A query parameter has an invalid value.
     BadParameter = "bad_parameter", BAD_REQUEST, "Invalid parameter value";
+    /// The request is invalid HTTP.
+    BadRequest = "bad_request", BAD_REQUEST, "Bad request";
     /// The path contains no key: it is empty, not UTF-8 or contains a NUL.
     BadPath = "bad_path", BAD_REQUEST, "The path does not name an image";
     /// `crop` lies outside the picture.

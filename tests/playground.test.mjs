@@ -179,6 +179,8 @@ describe('the playground in a browser', { skip, concurrency: false }, () => {
     assert.match(await text('#text'), /^<img src=".*\?w=400"\n {5}srcset=".*w=200 200w,[^]*w=800 800w"\n {5}sizes=/);
     await press('ArrowRight');
     const snippet = await text('#text');
+    const [width, height] = await page.run(() => [document.querySelector('#result').naturalWidth, document.querySelector('#result').naturalHeight]);
+    assert.match(snippet, new RegExp(`sizes="[^"]*" width="${width}" height="${height}" style="max-width: 100%; height: auto" alt=""`));
     await press('End');
     await page.run(() => (document.querySelector('#text').textContent.includes('"make": "Example Corp."') || document.querySelector('#text').textContent.includes('Example Corp.') ? true : null));
     await press('ArrowLeft');
@@ -190,6 +192,7 @@ describe('the playground in a browser', { skip, concurrency: false }, () => {
     pasted.close();
     assert.ok([200, 400, 600, 800].includes(await page.run(() => document.querySelector('img')?.naturalWidth || null)));
     assert.match(await page.run(() => document.querySelector('img').currentSrc), /format=avif/);
+    assert.deepEqual(await page.run(() => [document.querySelector('img').clientWidth, document.querySelector('img').clientHeight]), [width, height]);
   });
 
   test('thousands of pictures are listed, and loaded as they come into view', async () => {

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use http::header;
+use http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +20,10 @@ use tower::ServiceExt as _;
 
 use super::descriptors;
 use super::listen::{Listener, Stream};
+use super::serve::answer;
 use super::socket::{Pace, Socket, SocketIo};
+use crate::error::{Code, Problem};
+use crate::origin::problem_response;
 
 /// How long to wait before the next attempt if no connection can be accepted.
 const BREATHER: Duration = Duration::from_secs(1);
@@ -137,6 +142,9 @@ impl Connections {
                     request.extensions_mut().insert(Peer(peer));
                 }
                 async move {
+                    if let Err(problem) = check_host(&request) {
+                        return Ok(answer(problem_response(problem)));
+                    }
                     let probes = request.version() >= hyper::Version::HTTP_11;
                     tokio::select! {
                         biased;
@@ -157,6 +165,30 @@ impl Connections {
         drop(listener);
         graceful.shutdown().await;
     }
+}
+
+/// Checks the `Host` header (RFC 9112, section 3.2), which decides for caches and proxies whose request it is.
+///
+/// # Errors
+/// [`Code::BadRequest`] if there is none in HTTP/1.1, or several, or one that is no host.
+fn check_host<B>(request: &hyper::Request<B>) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let detail = match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() < hyper::Version::HTTP_11 => return Ok(()),
+        (None, _) => "the request has no Host header",
+        (Some(_), Some(_)) => "the request has more than one Host header",
+        (Some(host), None) => {
+            let is_host = host.to_str().is_ok_and(|host| {
+                // Empty where the target has no host either.
+                host.is_empty() || host.parse::<Authority>().is_ok_and(|host| !host.as_str().contains('@'))
+            });
+            if is_host {
+                return Ok(());
+            }
+            "the Host header is not a host with an optional port"
+        }
+    };
+    Err(Problem::new(Code::BadRequest, detail))
 }
 
 /// Accepts the next connection. Errors such as a client that disconnected, or exhausted descriptors, do not stop the
@@ -217,6 +249,7 @@ mod tests {
 
     const WORK: &[u8] = b"GET /work HTTP/1.1\r\nhost: x\r\n\r\n";
     const NEXT: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    const LAST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
     async fn all(client: &mut TcpStream) -> String {
         let mut answer = Vec::new();
@@ -246,8 +279,35 @@ mod tests {
             let answers = all(&mut slow).await;
             assert_eq!(answers.matches("here").count(), answered, "{sent:?}: {answers}");
             let mut quick = TcpStream::connect(address).await.unwrap();
-            quick.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+            quick.write_all(LAST).await.unwrap();
             assert!(all(&mut quick).await.ends_with("here"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_has_one_host() {
+        let (address, _) = started(Layer::default(), Router::new().fallback(|| async { "here" })).await;
+        let table = [
+            ("HTTP/1.1", "host: example.com\r\n", true),
+            ("HTTP/1.1", "Host: [::1]:8080\r\n", true),
+            ("HTTP/1.1", "host:\r\n", true),
+            ("HTTP/1.0", "", true),
+            ("HTTP/1.1", "", false),
+            ("HTTP/1.1", "host: a\r\nhost: a\r\n", false),
+            ("HTTP/1.0", "host: a\r\nhost: b\r\n", false),
+            ("HTTP/1.1", "host: a b\r\n", false),
+            ("HTTP/1.1", "host: a/b\r\n", false),
+            ("HTTP/1.1", "host: user@example.com\r\n", false),
+            ("HTTP/1.1", "host: \u{ff}\r\n", false),
+        ];
+        for (version, hosts, is_good) in table {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET / {version}\r\nconnection: close\r\n{hosts}\r\n");
+            client.write_all(request.as_bytes()).await.unwrap();
+            let answer = all(&mut client).await;
+            let status = answer.split(' ').nth(1).unwrap_or_default();
+            assert_eq!(status, if is_good { "200" } else { "400" }, "{request}: {answer}");
+            assert_eq!(answer.contains("\"code\":\"bad_request\""), !is_good, "{request}: {answer}");
         }
     }
 
@@ -329,7 +389,7 @@ mod tests {
         client.write_all(WORK).await.unwrap();
         assert_eq!(told.recv().await, Some("start"));
         client.write_all(NEXT).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+        client.write_all(LAST).await.unwrap();
         gate.add_permits(1);
         let answers = all(&mut client).await;
         assert_eq!(answers.matches("here").count(), 2, "{answers}");
@@ -369,7 +429,7 @@ mod tests {
         assert_eq!((connections.open(), connections.capacity()), (2, 2));
         // Later connections are served when the first ones have ended.
         let mut last = clients.pop().unwrap();
-        last.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+        last.write_all(LAST).await.unwrap();
         drop(clients);
         assert!(all(&mut last).await.ends_with("here"));
     }

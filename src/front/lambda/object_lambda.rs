@@ -252,6 +252,7 @@ const fn s3_code(code: Code) -> &'static str {
         Code::NotFound => "NoSuchKey",
         Code::Forbidden | Code::MetadataHidden | Code::OverlayNotAllowed => "AccessDenied",
         Code::BadParameter | Code::BadPath | Code::CropOutside => "InvalidArgument",
+        Code::BadRequest => "InvalidRequest",
         Code::MethodNotAllowed => "MethodNotAllowed",
         Code::PreconditionFailed => "PreconditionFailed",
         Code::RangeNotSatisfiable => "InvalidRange",

@@ -137,6 +137,8 @@ let timer;
 let running = new AbortController();
 let facts = {};
 let shownKey = '';
+/** Height by width of the result. */
+let proportion;
 /** Resolves when `facts` are those of the picture. */
 let known = Promise.resolve();
 
@@ -173,6 +175,7 @@ async function update() {
 
 async function updateUntil(signal) {
   $('open').href = address();
+  proportion = undefined;
   writeSnippets();
   const { blob, milliseconds, type, problem } = await fetchPicture(address(), signal);
   complain(problem);
@@ -185,6 +188,8 @@ async function updateUntil(signal) {
   await $('result').decode().catch(() => {});
   if (signal.aborted) return;
   const { naturalWidth, naturalHeight } = $('result');
+  proportion = naturalHeight / naturalWidth;
+  writeSnippets();
   $('result-facts').textContent = `${naturalWidth} × ${naturalHeight}, ${type.replace('image/', '')}, ${bytes(blob.size)}`;
   await known;
   if (signal.aborted) return;
@@ -331,9 +336,12 @@ const atWidth = (width, more = {}) => {
   return absolute({ ...more, w: width, ...(w && h && { h: Math.max(1, Math.round((h * width) / w)) }) });
 };
 const srcset = (more) => widths().map((width) => `${atWidth(width, more)} ${width}w`).join(',\n          ');
-const sizes = () => `(max-width: ${widths()[1] ?? widths()[0]}px) 100vw, ${widths()[1] ?? widths()[0]}px`;
+const usual = () => widths()[1] ?? widths()[0];
+const sizes = () => `(max-width: ${usual()}px) 100vw, ${usual()}px`;
+/** Width and height, once they are known: the page keeps the room free until the picture is there. */
+const room = () => (proportion ? ` width="${usual()}" height="${Math.max(1, Math.round(usual() * proportion))}" style="max-width: 100%; height: auto"` : '');
 const img = (indent = '') =>
-  `<img src="${attribute(absolute())}"\n${indent}     srcset="${attribute(srcset())}"\n${indent}     sizes="${sizes()}" alt="" loading="lazy">`;
+  `<img src="${attribute(absolute())}"\n${indent}     srcset="${attribute(srcset())}"\n${indent}     sizes="${sizes()}"${room()} alt="" loading="lazy">`;
 
 const panels = [
   { title: 'URL', text: () => absolute() },
