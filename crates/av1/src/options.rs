@@ -9,6 +9,9 @@ pub struct SpeedSettings {
     pub(crate) smallest: u8,
     /// The binary logarithm of the side of the largest squares that may be halved.
     pub(crate) halves_up_to: u8,
+    /// The binary logarithm of the side of the largest squares that may be halved, and quartered down to 4 by 4, where
+    /// details lie beside flat areas.
+    pub(crate) uneven_up_to: u8,
     /// A partition is tried if its estimated cost is at most this many times the best known cost.
     pub(crate) patience: f32,
     /// Whether the first pass estimates only five luma modes, or all directions and filters.
@@ -31,6 +34,7 @@ impl SpeedSettings {
     pub const DEFAULT: Self = Self {
         smallest: 3,
         halves_up_to: 0,
+        uneven_up_to: 0,
         patience: 1.05,
         few_modes: false,
         modes: 2,
@@ -54,6 +58,14 @@ impl SpeedSettings {
     #[must_use]
     pub const fn halves_up_to(mut self, log2: u8) -> Self {
         self.halves_up_to = if log2 > 5 { 5 } else { log2 };
+        self
+    }
+
+    /// The binary logarithm of the side of the largest squares that are tried as two halves, and as quarters down to 4
+    /// by 4, where details lie beside flat areas: in drawings, text and stars. Up to 5; 0 disables it.
+    #[must_use]
+    pub const fn uneven_up_to(mut self, log2: u8) -> Self {
+        self.uneven_up_to = if log2 > 5 { 5 } else { log2 };
         self
     }
 

@@ -60,6 +60,23 @@ impl Square {
     }
 }
 
+/// The minimum difference between samples that counts as a detail.
+const DETAIL: u8 = 24;
+
+/// How many times as large as in the flattest quarter of a square the differences in its most detailed quarter are, if
+/// details lie beside a flat area.
+const CONTRAST: u8 = 3;
+
+/// The share (1/n) of samples of a drawing with details that equal the sample on their left.
+const SHARE_OF_EQUAL: usize = 6;
+
+/// The sizes that are tried in a square, as binary logarithms.
+#[derive(Clone, Copy)]
+struct Limits {
+    smallest: u8,
+    halves_up_to: u8,
+}
+
 /// The best result for a square so far.
 struct Best {
     node: Node,
@@ -74,6 +91,7 @@ impl FrameEncoder {
             return (Node::Outside, 0.0);
         }
         let before = self.snapshot(square);
+        let limits = self.limits(square, speed);
         let mut best: Option<Best> = None;
         let mut totals = [f32::INFINITY; 4];
         // Blocks of 32 and 64 are rare; their quarters indicate whether they might pay.
@@ -83,7 +101,7 @@ impl FrameEncoder {
         };
         for way in [first, second, Partition::Horizontal, Partition::Vertical] {
             let is_plain = way != Partition::None || best.as_ref().is_none_or(|best| best.node.whole_quarters() >= 2);
-            if !is_plain || !self.is_worth_trying(square, way, totals, speed) {
+            if !is_plain || !self.is_worth_trying(square, way, totals, limits, speed.patience) {
                 continue;
             }
             if best.is_some() {
@@ -106,24 +124,55 @@ impl FrameEncoder {
     }
 
     /// Whether a partition is allowed, and promising given the costs of others.
-    fn is_worth_trying(&self, square: Square, way: Partition, totals: [f32; 4], speed: &SpeedSettings) -> bool {
+    fn is_worth_trying(&self, square: Square, way: Partition, totals: [f32; 4], limits: Limits, patience: f32) -> bool {
         let [has_row, has_column] = self.has_middle(square);
         let is_whole = has_row && has_column;
         match way {
             _ if square.side == 2 => way == Partition::None,
             _ if self.is_lossless => way == Partition::Split,
             Partition::None => is_whole && square.side <= self.largest_block(),
-            Partition::Split => !is_whole || square.side > speed.smallest,
+            Partition::Split => !is_whole || square.side > limits.smallest,
             _ if square.side == 3 && !is_whole => false,
             Partition::Horizontal if !has_column => false,
             Partition::Vertical if !has_row => false,
-            _ if square.side > speed.halves_up_to => false,
+            _ if square.side > limits.halves_up_to => false,
             _ => {
                 // If the costs of the whole and of the quarters differ much, halves are seldom better than both.
                 let [none, .., split] = totals;
-                !is_whole || square.side <= speed.smallest || none.max(split) <= none.min(split) * speed.patience
+                !is_whole || square.side <= limits.smallest || none.max(split) <= none.min(split) * patience
             }
         }
+    }
+
+    /// The sizes to try in a square.
+    fn limits(&self, square: Square, speed: &SpeedSettings) -> Limits {
+        let SpeedSettings { smallest, halves_up_to, uneven_up_to, .. } = *speed;
+        if square.side > 2 && square.side <= uneven_up_to && self.is_uneven(square) {
+            Limits { smallest: smallest.min(square.side - 1), halves_up_to: halves_up_to.max(uneven_up_to) }
+        } else {
+            Limits { smallest, halves_up_to }
+        }
+    }
+
+    /// Whether details of the source lie beside flat areas in a square, or among equal samples.
+    fn is_uneven(&self, square: Square) -> bool {
+        let Plane { samples, stride } = &self.source[0];
+        let lines = samples[square.row * 4 * stride + square.column * 4..].chunks(*stride);
+        let (side, half) = (1usize << square.side, 1usize << (square.side - 1));
+        let mut ranges = [[u8::MAX, 0]; 4];
+        let mut equal = 0;
+        for (y, line) in lines.take(side).enumerate() {
+            equal += line[..side].windows(2).filter(|pair| pair[0] == pair[1]).count();
+            for (x, part) in line[..side].chunks_exact(half).enumerate() {
+                let [low, high] = &mut ranges[y / half * 2 + x];
+                for sample in part {
+                    (*low, *high) = ((*low).min(*sample), (*high).max(*sample));
+                }
+            }
+        }
+        let ranges = ranges.map(|[low, high]| high - low);
+        let (least, most) = ranges.iter().fold((u8::MAX, 0), |(low, high), range| (low.min(*range), high.max(*range)));
+        most >= DETAIL && (least <= most / CONTRAST || equal * SHARE_OF_EQUAL >= side * side)
     }
 
     /// Full-resolution chroma has no transforms of 64 (5.11.37).

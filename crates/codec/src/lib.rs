@@ -12,6 +12,7 @@ pub mod avif;
 mod blend;
 mod bmp;
 mod buffer;
+mod content;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
@@ -29,10 +30,12 @@ mod raster;
 mod reader;
 mod shrink;
 mod tiff;
+mod transparent;
 pub mod webp;
 
 pub use animation::{Animation, AnimationWriter, Frames};
 pub use blend::over;
+pub use content::{Repetition, repetition};
 pub use image_origin_container::{
     Cancellation, Cancelled, Exhausted, Format, Meter, Orientation, SNIFF_LEN, Spent, sniff,
 };

@@ -51,6 +51,31 @@ impl Accepted {
         let is_for_avif = !lossless && u64::from(width) * u64::from(height) <= MOST_AVIF_PIXELS;
         self.formats.into_iter().flatten().filter(move |format| *format != Format::Avif || is_for_avif)
     }
+
+    fn accepts(&self, format: Format) -> bool {
+        self.formats.contains(&Some(format))
+    }
+}
+
+/// An encoder that `format=auto` may choose, and how it would encode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Candidate<E> {
+    pub(super) encoder: E,
+    format: Format,
+    /// Whether it encodes losslessly.
+    is_exact: bool,
+    /// Whether every viewer supports the format.
+    is_universal: bool,
+}
+
+/// The candidates in the order in which they are tried. One means that nothing is to be compared.
+#[derive(Debug, Clone)]
+pub(super) struct Candidates<E> {
+    pub(super) ways: Vec<Candidate<E>>,
+    /// The number of pixels.
+    pixels: u64,
+    /// Whether all lossy formats are tried: the picture is drawn, or so small that it takes no time.
+    compares_all: bool,
 }
 
 /// The factors that determine the output format.
@@ -69,34 +94,67 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// The encoder for the requested format, or candidates that suit the picture. With `format=auto`, newer formats
-    /// come first, and the universally supported one last: see [`smallest`]. `budget` is for memory besides the raster.
-    pub(super) fn for_raster(&self, raster: &Raster, budget: Budget) -> Result<Vec<&'static dyn Encoder>, Error> {
+    /// The encoder for the requested format, or candidates that suit the picture. `budget` is for memory besides the
+    /// raster.
+    pub(super) fn for_raster(
+        &self,
+        raster: &Raster,
+        budget: Budget,
+    ) -> Result<Candidates<&'static dyn Encoder>, Error> {
         if let Some(format) = self.settled() {
-            return Ok(vec![encoder(format)?]);
+            let encoder = encoder(format)?;
+            let is_exact = self.lossless || format == Format::Png;
+            return Ok(self.candidates(vec![Candidate { encoder, format, is_exact, is_universal: true }], false));
         }
         let newer = if self.asked.is_some() { self.accepted } else { Accepted::default() };
-        let old = suitable(raster, self.lossless, budget)?.iter().copied();
-        let mut encoders =
-            newer.formats(self.lossless, self.size).chain(old).map(encoder).collect::<Result<Vec<_>, _>>()?;
-        encoders.retain(|encoder| self.fits(*encoder));
-        if encoders.is_empty() {
-            // PNG supports the longest sides of all formats.
-            encoders.push(encoder(Format::Png)?);
+        let is_drawn = self.lossless || codec::repetition(raster).is_drawn();
+        let compares_all = is_drawn || self.is_small();
+        let old = suitable(raster, self.lossless, is_drawn, budget)?.iter().map(|format| (*format, true));
+        let exact = compares_all.then_some((Format::WebP, true)).filter(|_| newer.accepts(Format::WebP));
+        let lossy = newer.formats(self.lossless, self.size).map(|format| (format, false));
+        let mut ways = Vec::new();
+        for (format, is_universal) in old {
+            let is_exact = format == Format::Png;
+            ways.push(Candidate { encoder: encoder(format)?, format, is_exact, is_universal });
         }
-        Ok(encoders)
+        for (format, is_exact) in exact.into_iter().chain(lossy.filter(|_| !self.lossless)) {
+            ways.push(Candidate { encoder: encoder(format)?, format, is_exact, is_universal: false });
+        }
+        ways.retain(|way| self.fits(way.encoder));
+        if ways.is_empty() {
+            // PNG supports the longest sides of all formats.
+            let format = Format::Png;
+            ways.push(Candidate { encoder: encoder(format)?, format, is_exact: true, is_universal: true });
+        }
+        Ok(self.candidates(ways, compares_all))
     }
 
-    /// The candidate encoders if the choice does not depend on the pixels, else none. An original in JPEG is a
-    /// photograph, and may stay a JPEG.
-    pub(super) fn unseen(&self) -> Vec<&'static dyn Encoder> {
-        let newer = match self.settled() {
-            Some(format) => return encoder(format).into_iter().collect(),
-            None if self.source == Format::Jpeg && !self.lossless => self.accepted.formats(false, self.size),
-            None => return Vec::new(),
+    /// The candidates if the choice does not depend on the pixels, else none. An original in JPEG is a photograph, and
+    /// may stay a JPEG.
+    pub(super) fn unseen(&self) -> Candidates<&'static dyn Encoder> {
+        let formats: Vec<_> = match self.settled() {
+            Some(format) => vec![format],
+            None if self.source == Format::Jpeg && !self.lossless => {
+                std::iter::once(Format::Jpeg).chain(self.accepted.formats(false, self.size)).collect()
+            }
+            None => Vec::new(),
         };
-        let encoders = newer.chain([Format::Jpeg]).filter_map(|format| encoder(format).ok());
-        encoders.filter(|encoder| self.fits(*encoder)).collect()
+        let way = |format| {
+            let encoder = codec::encoder(format)?;
+            let is_universal = format == Format::Jpeg;
+            Some(Candidate { encoder, format, is_exact: self.lossless, is_universal })
+        };
+        let is_settled = self.settled().is_some();
+        let ways = formats.into_iter().filter_map(way).filter(|way| is_settled || self.fits(way.encoder));
+        self.candidates(ways.collect(), self.is_small())
+    }
+
+    fn candidates<E>(&self, ways: Vec<Candidate<E>>, compares_all: bool) -> Candidates<E> {
+        Candidates { ways, pixels: u64::from(self.size.0) * u64::from(self.size.1), compares_all }
+    }
+
+    fn is_small(&self) -> bool {
+        u64::from(self.size.0) * u64::from(self.size.1) <= SMALL
     }
 
     /// The candidate encoders that keep an animation, if the requested format supports them. With `format=auto`, the
@@ -140,46 +198,134 @@ fn encoder(format: Format) -> Result<&'static dyn Encoder, Error> {
     codec::encoder(format).ok_or_else(|| codec::Error::Unsupported(format!("{format} is not written here")).into())
 }
 
-/// Encodes with the first encoder whose file is no larger than that of the last one. Drawings, and very small pictures,
-/// are often smallest in an old format, and a newer one may not support a large picture.
-pub(super) fn smallest<E: Copy>(
-    encoders: &[E],
-    request: EncodeRequest,
-    budget: Budget,
-    write: impl Fn(E, EncodeRequest, Budget) -> Result<Rendered, Error>,
-) -> Result<Rendered, Error> {
-    let (old, newer) = match encoders {
-        [] => return Err(codec::Error::Unsupported("there is no format to write".to_owned()).into()),
-        [only] => return write(*only, request, budget),
-        [newer @ .., old] => (*old, newer),
-    };
-    // With a limit, the format that needs fewer bytes would use them for quality, so formats are compared without it.
-    let plain = write(old, EncodeRequest { max_bytes: None, ..request }, budget)?;
-    let rest = budget.beside(plain.bytes.capacity() as u64)?;
-    for encoder in newer {
-        match write(*encoder, request, rest) {
-            Ok(rendered) if rendered.bytes.len() <= plain.bytes.len() => return Ok(rendered),
-            Ok(_) | Err(Error::MaxBytes { .. } | Error::Codec(codec::Error::TooLarge { .. })) => {}
-            Err(error) => return Err(error),
+/// The maximum number of pixels of a picture for which all candidates are tried.
+const SMALL: u64 = 128 * 128;
+
+/// A lossless file is preferred if this share of its length is no more than that of a lossy one.
+const SHARE_OF_EXACT: (u64, u64) = (9, 10);
+
+/// The share of the length of a JPEG at which another lossy file is taken for the smallest, without trying the next
+/// format.
+const CLEARLY_SMALLER: (u64, u64) = (3, 4);
+
+/// A lossless file of at most one byte for this number of pixels is chosen without trying lossy formats.
+const FEW_PIXELS_A_BYTE: u64 = 64;
+
+/// The share of the length of a JPEG, as a divisor, at which a lossless file is chosen without trying lossy formats.
+const SHARE_OF_JPEG: u64 = 4;
+
+impl<E: Copy> Candidates<E> {
+    /// The same candidates with other encoders; `None` if one of them has none.
+    pub(super) fn map<F>(&self, other: impl Fn(Format, E) -> Option<F>) -> Option<Candidates<F>> {
+        let way = |way: &Candidate<E>| {
+            let &Candidate { encoder, format, is_exact, is_universal } = way;
+            Some(Candidate { encoder: other(format, encoder)?, format, is_exact, is_universal })
+        };
+        let ways = self.ways.iter().map(way).collect::<Option<_>>()?;
+        Some(Candidates { ways, pixels: self.pixels, compares_all: self.compares_all })
+    }
+
+    /// Encodes the smallest file. Since all lossy formats have the same likeness at the same quality, only lengths are
+    /// compared; a lossless file may be slightly longer than a lossy one. Candidates that cannot win are not tried.
+    pub(super) fn smallest(
+        &self,
+        request: EncodeRequest,
+        budget: Budget,
+        write: impl Fn(E, EncodeRequest, Budget) -> Result<Rendered, Error>,
+    ) -> Result<Rendered, Error> {
+        if let [only] = self.ways.as_slice() {
+            return write(only.encoder, request, budget);
         }
+        let of = |way: &Candidate<E>| EncodeOptions { lossless: way.is_exact, ..request.options };
+        let mut best: Option<(Candidate<E>, Rendered)> = None;
+        let mut failure = Error::Codec(codec::Error::Unsupported("there is no format to write".to_owned()));
+        let mut tried = Vec::with_capacity(self.ways.len());
+        for way in &self.ways {
+            if !self.can_win(way, &tried) {
+                continue;
+            }
+            // With a limit, the format that needs fewer bytes would use them for quality, so the universal one is
+            // compared without it.
+            let max_bytes = request.max_bytes.filter(|_| !way.is_universal || way.is_exact);
+            let rest = budget.beside(best.as_ref().map_or(0, |(_, best)| best.bytes.capacity() as u64))?;
+            match write(way.encoder, EncodeRequest { options: of(way), max_bytes }, rest) {
+                Ok(rendered) => {
+                    let length = rendered.bytes.len() as u64;
+                    tried.push((*way, length));
+                    let wins = best.as_ref().is_none_or(|(best, shortest)| {
+                        let (own, other) = (way.weight(length), best.weight(shortest.bytes.len() as u64));
+                        let replaces = own < other || own == other && best.is_universal;
+                        replaces && (way.is_universal || !best.is_universal || length <= shortest.bytes.len() as u64)
+                    });
+                    if wins {
+                        best = Some((*way, rendered));
+                    }
+                }
+                Err(error @ (Error::MaxBytes { .. } | Error::Codec(codec::Error::TooLarge { .. }))) => {
+                    failure = error.or_smaller(failure);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let (way, rendered) = best.ok_or(failure)?;
+        if request.max_bytes.is_none_or(|allowed| rendered.bytes.len() as u64 <= allowed.into()) {
+            return Ok(rendered);
+        }
+        drop(rendered);
+        write(way.encoder, EncodeRequest { options: of(&way), ..request }, budget)
     }
-    let fits = request.max_bytes.is_none_or(|allowed| plain.bytes.len() as u64 <= allowed.into());
-    if fits {
-        return Ok(plain);
+
+    /// Whether a candidate may be the smallest, given the candidates that were tried before, with their lengths.
+    fn can_win(&self, way: &Candidate<E>, tried: &[(Candidate<E>, u64)]) -> bool {
+        if way.is_exact || way.is_universal {
+            return true;
+        }
+        let jpeg = tried.iter().find(|(way, _)| way.is_universal && !way.is_exact).map(|(_, length)| *length);
+        let is_beaten = tried.iter().filter(|(way, _)| way.is_exact).any(|(_, length)| {
+            length * FEW_PIXELS_A_BYTE <= self.pixels || jpeg.is_some_and(|jpeg| length * SHARE_OF_JPEG <= jpeg)
+        });
+        if is_beaten {
+            return false;
+        }
+        let newer = tried.iter().find(|(way, _)| !way.is_exact && !way.is_universal);
+        newer.is_none_or(|(newer, length)| match jpeg {
+            // Where WebP is preferred, AVIF is for pictures of which it makes more bytes than JPEG.
+            _ if newer.format == Format::WebP => jpeg.is_some_and(|jpeg| *length > jpeg),
+            _ if self.compares_all => true,
+            Some(jpeg) => length * CLEARLY_SMALLER.1 > jpeg * CLEARLY_SMALLER.0,
+            None => false,
+        })
     }
-    drop(plain);
-    write(old, request, budget)
 }
 
-/// PNG if JPEG would lose what must be kept, transparency, or the edges of drawings; otherwise JPEG. Grey pictures may
-/// be drawings or photographs, so PNG is used if it is no larger.
-fn suitable(raster: &Raster, lossless: bool, budget: Budget) -> Result<&'static [Format], Error> {
+impl<E> Candidate<E> {
+    /// What lengths are compared by.
+    fn weight(&self, length: u64) -> u64 {
+        length * if self.is_exact { SHARE_OF_EXACT.0 } else { SHARE_OF_EXACT.1 }
+    }
+}
+
+impl Error {
+    /// The error that tells more about what would fit: the smaller of two files that are too long.
+    fn or_smaller(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::MaxBytes { smallest, .. }, Self::MaxBytes { smallest: least, .. }) if least < smallest => other,
+            (Self::Codec(_), Self::MaxBytes { .. }) => other,
+            _ => self,
+        }
+    }
+}
+
+/// PNG if JPEG would lose what must be kept, or transparency, or if there are few colours; otherwise JPEG. Drawings with
+/// many colours, and grey pictures, which may be drawings or photographs, are encoded in both.
+fn suitable(raster: &Raster, lossless: bool, is_drawn: bool, budget: Budget) -> Result<&'static [Format], Error> {
     if lossless || raster.channels().has_alpha() {
         return Ok(&[Format::Png]);
     }
     Ok(match codec::color_count(raster, budget)? {
         ColorCount::Few => &[Format::Png],
-        ColorCount::Greys => &[Format::Png, Format::Jpeg],
+        ColorCount::Greys => &[Format::Jpeg, Format::Png],
+        ColorCount::Many if is_drawn => &[Format::Jpeg, Format::Png],
         ColorCount::Many => &[Format::Jpeg],
     })
 }
@@ -391,26 +537,36 @@ mod tests {
             let size = (raster.width(), raster.height());
             let asked = Some(FormatChoice::Auto);
             let choice = Choice { asked, lossless, accepted, source: Format::Png, size };
-            let encoders = choice.for_raster(raster, Budget::UNLIMITED).unwrap();
-            encoders.iter().map(|encoder| encoder.format()).collect::<Vec<_>>()
+            let candidates = choice.for_raster(raster, Budget::UNLIMITED).unwrap();
+            candidates.ways.iter().map(|way| (way.format, way.is_exact)).collect::<Vec<_>>()
         };
-        let noise: Vec<u8> = (0..32 * 32 * 3u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let photo = Raster::new(32, 32, Channels::Rgb, Samples::U8(noise)).unwrap();
+        let picture_of = |width: u32, height: u32, channels: u32| {
+            let noise = (0..width * height * channels).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            Raster::new(width, height, Channels::Rgb, Samples::U8(noise)).unwrap()
+        };
+        let photo = picture_of(32, 32, 3);
         let both = "image/avif,image/webp";
-        for (raster, accept, lossless, formats) in [
-            (&photo, both, false, &[Format::Avif, Format::WebP, Format::Jpeg] as &[Format]),
-            (&photo, both, true, &[Format::WebP, Format::Png]),
-            (&photo, "image/webp", false, &[Format::WebP, Format::Jpeg]),
-            (&photo, "image/*", false, &[Format::Jpeg]),
-            (&photo, "image/*", true, &[Format::Png]),
-            (&picture(Channels::Rgb, 251), both, false, &[Format::Avif, Format::WebP, Format::Png]),
-            (&picture(Channels::Rgb, 251), "", false, &[Format::Png]),
-            (&picture(Channels::Rgba, 251), "", false, &[Format::Png]),
-            (&picture(Channels::L, 251), "image/webp", false, &[Format::WebP, Format::Png, Format::Jpeg]),
-            (&picture(Channels::L, 251), "", true, &[Format::Png]),
-            (&picture(Channels::L, 16), "", false, &[Format::Png]),
+        let text: Vec<u8> = (0..40 * 32u32).flat_map(|i| [(i / 5 % 7 * 36) as u8, (i / 300) as u8 * 60, 9]).collect();
+        let drawn = Raster::new(40, 32, Channels::Rgb, Samples::U8(text)).unwrap();
+        let large = picture_of(200, 100, 3);
+        let [avif, webp, jpeg] = [Format::Avif, Format::WebP, Format::Jpeg].map(|format| (format, false));
+        let [exact, png] = [Format::WebP, Format::Png].map(|format| (format, true));
+        for (raster, accept, lossless, expected) in [
+            (&large, both, false, &[jpeg, avif, webp] as &[(Format, bool)]),
+            (&photo, both, false, &[jpeg, exact, avif, webp]),
+            (&photo, both, true, &[png, exact]),
+            (&photo, "image/webp", false, &[jpeg, exact, webp]),
+            (&photo, "image/avif", false, &[jpeg, avif]),
+            (&photo, "image/*", false, &[jpeg]),
+            (&photo, "image/*", true, &[png]),
+            (&drawn, both, false, &[png, exact, avif, webp]),
+            (&picture(Channels::Rgb, 251), "", false, &[png]),
+            (&picture(Channels::Rgba, 251), "", false, &[png]),
+            (&picture(Channels::L, 251), "image/webp", false, &[jpeg, png, exact, webp]),
+            (&picture(Channels::L, 251), "", true, &[png]),
+            (&picture(Channels::L, 16), "", false, &[png]),
         ] {
-            assert_eq!(chosen(raster, accept, lossless), formats, "{accept} {lossless}");
+            assert_eq!(chosen(raster, accept, lossless), expected, "{accept} {lossless}");
         }
     }
 
@@ -420,35 +576,75 @@ mod tests {
         for (size, newest) in [((4096, 4096), Format::Avif), ((4097, 4096), Format::WebP)] {
             let asked = Some(FormatChoice::Auto);
             let unseen = Choice { asked, lossless: false, accepted, source: Format::Jpeg, size }.unseen();
-            assert_eq!(unseen.first().unwrap().format(), newest, "{size:?}");
+            assert_eq!(unseen.ways[1].format, newest, "{size:?}");
         }
     }
 
     #[test]
-    fn a_newer_format_has_to_be_worth_it() {
-        let sizes = |sizes: [(Format, usize); 3]| {
-            move |encoder: &'static dyn Encoder, request: EncodeRequest, _: Budget| {
-                let (format, length) = sizes.into_iter().find(|(format, _)| *format == encoder.format()).unwrap();
+    fn the_smallest_file_is_chosen_and_what_cannot_win_is_not_tried() {
+        let [jpeg, png] = [(Format::Jpeg, false, true), (Format::Png, true, true)];
+        let [avif, webp, exact] =
+            [(Format::Avif, false, false), (Format::WebP, false, false), (Format::WebP, true, false)];
+        type Way = (Format, bool, bool);
+        let run = |ways: &[(Way, u64)], pixels, compares_all, max_bytes: Option<u32>| {
+            let tried = Cell::new(0);
+            let candidates = Candidates {
+                ways: ways
+                    .iter()
+                    .map(|&((format, is_exact, is_universal), length)| Candidate {
+                        encoder: (length, format),
+                        format,
+                        is_exact,
+                        is_universal,
+                    })
+                    .collect(),
+                pixels,
+                compares_all,
+            };
+            let write = |(length, format): (u64, Format), request: EncodeRequest, _: Budget| {
+                tried.set(tried.get() + 1);
                 let allowed = request.max_bytes.map_or(u64::MAX, u64::from);
-                if length as u64 > allowed {
-                    return Err(Error::MaxBytes { smallest: length as u64, allowed });
+                if length > allowed {
+                    return Err(Error::MaxBytes { smallest: length, allowed });
                 }
-                let (bytes, stages) = (vec![0; length], Stages::default());
-                Ok(Rendered { bytes, format, width: 1, height: 1, stages })
-            }
+                let bytes = vec![0; length as usize];
+                Ok(Rendered { bytes, format, width: 1, height: 1, stages: Stages::default() })
+            };
+            let rendered = candidates.smallest(request(80, max_bytes), Budget::UNLIMITED, write);
+            (rendered.map(|rendered| (rendered.format, rendered.bytes.len())), tried.get())
         };
-        let encoders = [Format::Avif, Format::WebP, Format::Png].map(|format| codec::encoder(format).unwrap());
-        let chosen = |[avif, webp, png]: [usize; 3], max_bytes| {
-            let lengths = [(Format::Avif, avif), (Format::WebP, webp), (Format::Png, png)];
-            let rendered = smallest(&encoders, request(80, max_bytes), Budget::UNLIMITED, sizes(lengths));
-            rendered.map(|rendered| rendered.format)
+        let photo = |sizes: [u64; 3]| run(&[(jpeg, sizes[0]), (avif, sizes[1]), (webp, sizes[2])], 1000, false, None);
+        for (sizes, chosen, tried) in [
+            ([100, 75, 60], (Format::Avif, 75), 2),
+            ([100, 90, 80], (Format::WebP, 80), 3),
+            ([100, 80, 80], (Format::Avif, 80), 3),
+            ([100, 100, 110], (Format::Avif, 100), 3),
+            ([100, 120, 110], (Format::Jpeg, 100), 3),
+        ] {
+            assert_eq!(photo(sizes), (Ok(chosen), tried), "{sizes:?}");
+        }
+        // Where WebP is preferred, AVIF is for pictures of which WebP makes more bytes than JPEG.
+        assert_eq!(run(&[(jpeg, 100), (webp, 99), (avif, 50)], 1000, false, None), (Ok((Format::WebP, 99)), 2));
+        assert_eq!(run(&[(jpeg, 100), (webp, 101), (avif, 50)], 1000, false, None), (Ok((Format::Avif, 50)), 3));
+        let drawing = |pixels, sizes: [u64; 5], max_bytes| {
+            let ways = [(jpeg, sizes[0]), (png, sizes[1]), (exact, sizes[2]), (avif, sizes[3]), (webp, sizes[4])];
+            run(&ways, pixels, true, max_bytes)
         };
-        assert_eq!(chosen([5, 4, 5], None), Ok(Format::Avif));
-        assert_eq!(chosen([6, 4, 5], None), Ok(Format::WebP));
-        assert_eq!(chosen([6, 7, 5], None), Ok(Format::Png));
-        assert_eq!(chosen([9, 3, 10], Some(4)), Ok(Format::WebP));
-        assert_eq!(chosen([9, 8, 3], Some(4)), Ok(Format::Png));
-        assert_eq!(chosen([9, 8, 7], Some(4)), Err(Error::MaxBytes { smallest: 7, allowed: 4 }));
+        for (pixels, sizes, max_bytes, chosen, tried) in [
+            (1000, [400, 300, 200, 210, 220], None, (Format::WebP, 200), 5),
+            (1000, [400, 300, 200, 181, 220], None, (Format::WebP, 200), 5),
+            (1000, [400, 300, 200, 179, 220], None, (Format::Avif, 179), 5),
+            (1000, [400, 300, 200, 190, 150], None, (Format::WebP, 150), 5),
+            (1000, [400, 300, 100, 50, 60], None, (Format::WebP, 100), 3),
+            (12_800, [400, 300, 200, 50, 60], None, (Format::WebP, 200), 3),
+            (1000, [400, 100, 110, 95, 120], None, (Format::Png, 100), 3),
+            (1000, [100, 105, 110, 120, 130], None, (Format::Png, 105), 5),
+            (1000, [400, 300, 200, 90, 95], Some(150), (Format::Avif, 90), 5),
+        ] {
+            assert_eq!(drawing(pixels, sizes, max_bytes), (Ok(chosen), tried), "{sizes:?}");
+        }
+        let failed = Error::MaxBytes { smallest: 7, allowed: 4 };
+        assert_eq!(run(&[(png, 9), (exact, 7), (avif, 8)], 10, true, Some(4)), (Err(failed), 3));
     }
 
     #[test]

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::lanczos::Levels;
-use super::output::{self, Attempt, Finish};
+use super::output::{Attempt, Candidates, Finish};
 use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;
 use super::{Error, Plan, Rendered, Stages, conversion, effects, lanczos};
-use image_origin_codec::{Area, Channels, Encoder, Format, PlanarEncoder, Plane, Range, Raster};
+use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
 use image_origin_query::Colorspace;
 
@@ -25,17 +25,15 @@ const SMALLEST_SIDE: u32 = 16;
 /// # Errors
 /// As [`super::Render::run`].
 pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option<Rendered>, Error> {
-    let encoders = encoders(prepared)?;
-    if encoders.is_empty() {
-        return Ok(None);
-    }
+    let Some(candidates) = candidates(prepared)? else { return Ok(None) };
     let Prepared { render, image, plan, .. } = prepared;
     let cancellation = &render.cancellation;
     let overlay = Placed::new(render, plan.output_size())?;
     let Some(planes) = image.decode_planes(&prepared.decode_options())? else { return Ok(None) };
     let decoded = Instant::now();
     let ranges = [Range::Full, Range::Narrow].into_iter();
-    let wanted: Vec<_> = ranges.filter(|range| encoders.iter().any(|(_, encoder)| encoder.range() == *range)).collect();
+    let wanted: Vec<_> =
+        ranges.filter(|range| candidates.ways.iter().any(|way| way.encoder.range() == *range)).collect();
     prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
     let mut made = all_made(planes, plan, &wanted);
     let mut held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
@@ -50,20 +48,18 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
         made.iter_mut().for_each(|(range, planes)| layer.blend_planes(planes, levels(*range)));
         held += overlay.held();
     }
-    let ways: Vec<_> = encoders
-        .into_iter()
-        .filter_map(|(format, encoder)| {
-            let (_, planes) = made.iter().find(|(range, _)| *range == encoder.range())?;
-            Some((format, encoder, planes))
-        })
-        .collect();
+    let candidates = candidates.map(|format, encoder| {
+        let (_, planes) = made.iter().find(|(range, _)| *range == encoder.range())?;
+        Some((format, encoder, planes))
+    });
+    let Some(candidates) = candidates else { return Ok(None) };
     cancellation.check()?;
     let resized = Instant::now();
     let carried = metadata::carry(render.original, super::keep(render.transform.metadata), cancellation)?;
     let budget = prepared.budget.beside(held + carried.bytes())?;
     let (width, height) = (plan.width, plan.height);
     let rendered =
-        output::smallest(&ways, render.encode_request(), budget, |(format, encoder, planes), request, budget| {
+        candidates.smallest(render.encode_request(), budget, |(format, encoder, planes), request, budget| {
             let finish = Finish { format, width, height, attempts: None };
             finish.write(
                 request,
@@ -107,8 +103,8 @@ fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
     held + working + turned
 }
 
-/// The candidate encoders, if the request needs only resized luma and chroma; else none.
-fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarEncoder)>, Error> {
+/// The candidates, if the request needs only resized luma and chroma.
+fn candidates(prepared: &Prepared<'_>) -> Result<Option<Candidates<&'static dyn PlanarEncoder>>, Error> {
     let Prepared { render, image, plan, .. } = prepared;
     let (transform, header) = (&render.transform, image.header());
     let is_plain = effects::are_linear(&transform.effects)
@@ -121,17 +117,17 @@ fn encoders(prepared: &Prepared<'_>) -> Result<Vec<(Format, &'static dyn PlanarE
         && !prepared.needs_pixels();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     if image_origin_container::icc_profile(render.original, Format::Jpeg, &render.cancellation)?
         .is_some_and(|icc| !conversion::is_srgb(&icc))
     {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let encoders = render.choice(header.format, plan).unseen();
+    let candidates = render.choice(header.format, plan).unseen();
     let options = render.encode_request().options;
-    let planar = |encoder: &'static dyn Encoder| Some((encoder.format(), encoder.planar(&options)?));
-    Ok(encoders.into_iter().map(planar).collect::<Option<_>>().unwrap_or_default())
+    let planar = candidates.map(|_, encoder| encoder.planar(&options));
+    Ok(planar.filter(|candidates| !candidates.ways.is_empty()))
 }
 
 /// Upright planes of a range, at the planned size.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::background::{announced, on_background, with_overlay};
-use super::output::{self, AUTO_FORMATS, Accepted, Attempt, Choice, EncodeRequest, Finish};
+use super::output::{AUTO_FORMATS, Accepted, Attempt, Choice, EncodeRequest, Finish};
 use super::overlay::{OverlayFile, Placed};
 use super::picture::Framed;
 use super::plan::Plan;
@@ -129,7 +129,7 @@ impl<'a> Render<'a> {
         let overlay = Placed::new(self, picture.plan.output_size())?;
         let Framed { raster, space, canvas } = picture.framed()?;
         let rest = budget.beside(raster.bytes())?;
-        let encoders = choice.for_raster(&raster, rest)?;
+        let candidates = choice.for_raster(&raster, rest)?;
         let resized = Instant::now();
         let carried = metadata::carry(self.original, kept(transform), cancellation)?;
         let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
@@ -144,14 +144,15 @@ impl<'a> Render<'a> {
                 Ok(Attempt::Whole(encoder.encode(raster, &options, budget, cancellation)?, Cow::Borrowed(&carried)))
             })
         };
-        let rendered = if let [only] = encoders.as_slice() {
-            let on_background = on_background(Cow::Owned(raster), space, canvas, transform, *only, budget)?;
+        let rendered = if let [only] = candidates.ways.as_slice() {
+            let encoder = only.encoder;
+            let on_background = on_background(Cow::Owned(raster), space, canvas, transform, encoder, budget)?;
             let (raster, space) = with_overlay(on_background, overlay.as_ref(), budget)?;
             let held = raster.bytes() + overlay.as_ref().map_or(0, Placed::held);
-            write(&raster, space, *only, self.encode_request(), budget.beside(held)?)?
+            write(&raster, space, encoder, self.encode_request(), budget.beside(held)?)?
         } else {
             // Each format may require other colours, or no alpha.
-            output::smallest(&encoders, self.encode_request(), rest, |encoder, request, rest| {
+            candidates.smallest(self.encode_request(), rest, |encoder, request, rest| {
                 let all = Budget { memory: rest.memory + raster.bytes(), ..rest };
                 let on_background = on_background(Cow::Borrowed(&raster), space, canvas, transform, encoder, all)?;
                 let (changed, space) = with_overlay(on_background, overlay.as_ref(), all)?;

@@ -13,7 +13,7 @@ use super::source::{Cell, Sampling, Source};
 use super::write::{self, Image};
 use crate::{
     Budget, Cancellation, Cancelled, Channels, EncodeOptions, Encoder, Error, Format, MEMORY, PlanarEncoder, Primaries,
-    Raster, calibrated, check_sides,
+    Raster, calibrated, check_sides, content, transparent,
 };
 
 /// The AVIF decoder and encoder.
@@ -46,7 +46,7 @@ const SRGB_TRANSFER: u8 = 13;
 const BT601: u8 = 6;
 const IDENTITY: u8 = 0;
 
-/// The highest quality at which chroma is subsampled.
+/// The highest quality at which chroma is subsampled, unless it has edges.
 const SUBSAMPLED_UP_TO: u8 = 90;
 
 /// The quantizer for some qualities on JPEG's scale, interpolated in between. `benches/calibrate.rs` computed the
@@ -90,11 +90,11 @@ const THOROUGH: SpeedSettings = SpeedSettings::DEFAULT
     .chroma_modes(4)
     .tx_types_of_each_mode(true);
 const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
-const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0);
+const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0).uneven_up_to(4);
 const QUICK: SpeedSettings = SQUARES.modes(1).chroma_modes(1).tx_types_of_each_mode(false);
 /// In large pictures, details spread over more pixels, so blocks may be larger.
-const LARGE: SpeedSettings = QUICK.smallest(4).modes(2);
-const LARGEST: SpeedSettings = QUICK.smallest(5).few_modes(true);
+const LARGE: SpeedSettings = QUICK.smallest(4).uneven_up_to(0).modes(2);
+const LARGEST: SpeedSettings = QUICK.smallest(5).uneven_up_to(0).few_modes(true);
 
 /// The settings for each of [`SPEEDS`], followed by those for pictures that are too large for these. NOTES.md of
 /// `image-origin-av1` has the measurements.
@@ -141,13 +141,17 @@ impl Encoder for Avif {
         budget: Budget,
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
-        let sampling = match raster.channels() {
-            Channels::L | Channels::La => Sampling::Grey,
-            _ if options.lossless => Sampling::Rgb,
-            _ if options.quality > SUBSAMPLED_UP_TO => Sampling::Full,
-            _ => Sampling::Halved,
+        let colour = {
+            let (colours, rest) = if options.lossless { (None, budget) } else { spread(raster, budget)? };
+            let colours = colours.as_ref().unwrap_or(raster);
+            let sampling = match raster.channels() {
+                Channels::L | Channels::La => Sampling::Grey,
+                _ if options.lossless => Sampling::Rgb,
+                _ if options.quality > SUBSAMPLED_UP_TO || content::has_chroma_edges(colours) => Sampling::Full,
+                _ => Sampling::Halved,
+            };
+            image(Source::Colour(colours), sampling, options, rest, cancellation)?
         };
-        let colour = image(Source::Colour(raster), sampling, options, budget, cancellation)?;
         if !raster.channels().has_alpha() {
             return file(&colour, None, budget);
         }
@@ -174,6 +178,17 @@ impl PlanarEncoder for Avif {
         let colour = image(Source::Planes(planes), Sampling::Halved, options, budget, cancellation)?;
         file(&colour, None, budget)
     }
+}
+
+/// The colours of a picture with transparent pixels, spread under these, and the remaining budget.
+fn spread(raster: &Raster, budget: Budget) -> Result<(Option<Raster>, Budget), Error> {
+    if !raster.channels().has_alpha() {
+        return Ok((None, budget));
+    }
+    budget.check_memory(transparent::memory(raster))?;
+    let spread = transparent::spread(raster);
+    let held = spread.as_ref().map_or(0, Raster::bytes);
+    Ok((spread, budget.beside(held)?))
 }
 
 /// Converts a cell to the encoder's input.
