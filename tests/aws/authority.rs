@@ -81,7 +81,7 @@ async fn introspect(
 ) -> axum::response::Response {
     let mut answers = answers.lock().unwrap();
     answers.asked.tokens += 1;
-    let basic = format!("Basic {}", STANDARD.encode("origin:a+secret%3A"));
+    let basic = format!("Basic {}", STANDARD.encode("origin:a%20secret%3A"));
     if headers["authorization"] != basic.as_str() || headers["content-type"] != "application/x-www-form-urlencoded" {
         return StatusCode::UNAUTHORIZED.into_response();
     }
@@ -259,7 +259,7 @@ fn opaque_tokens_are_asked_about_and_the_answers_are_kept_for_their_time() {
         authority.set(|answers| answers.tokens = Some(told));
         wait_until(|| status(&server, "/gif/still.gif?w=8", "gif's token") == 200);
         let log = server.log();
-        for secret in ["a secret", "a+secret", "png's token", "Basic"] {
+        for secret in ["a secret", "a%20secret", "png's token", "Basic"] {
             assert!(!log.contains(secret), "{secret}: {log}");
         }
     }

@@ -24,7 +24,7 @@ enum Call {
     /// Store the answer to a lookup; without a body there was none.
     #[cfg(feature = "viewer-request")]
     Learn {
-        subject: crate::auth::Subject,
+        subject: String,
         #[serde(default)]
         body: Option<String>,
         now: u64,
@@ -75,7 +75,10 @@ impl Edge {
             Ok(Call::Event(call)) => self.decide(*call),
             #[cfg(feature = "viewer-request")]
             Ok(Call::Learn { subject, body, now }) => {
-                Answer::Learned(self.keys.learn(&self.config, &subject, body.as_deref(), now))
+                let subject = crate::auth::Subject::parse(&subject);
+                Answer::Learned(
+                    subject.is_some_and(|subject| self.keys.learn(&self.config, &subject, body.as_deref(), now)),
+                )
             }
             Err(error) => Answer::Error(format!("cannot read the call: {error}")),
         };

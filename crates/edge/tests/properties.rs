@@ -165,8 +165,8 @@ proptest! {
         let calls = [
             value.clone(),
             json!({"event": {"event": value, "now": NOW}}),
-            json!({"learn": {"subject": {"key-set": "https://login.example.com/"}, "body": value.to_string(), "now": NOW}}),
-            json!({"learn": {"subject": {"token": "a"}, "body": value, "now": NOW}}),
+            json!({"learn": {"subject": "key-set https://login.example.com/", "body": value.to_string(), "now": NOW}}),
+            json!({"learn": {"subject": "token a", "body": value, "now": NOW}}),
         ];
         for call in calls {
             let answer = answer(&call);

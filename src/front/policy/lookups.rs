@@ -106,9 +106,9 @@ impl Lookups {
     }
 
     async fn send(&self, lookup: &Lookup) -> Result<(String, Duration), String> {
-        let mut request = http::Request::builder().method(lookup.method.as_str()).uri(&lookup.url);
+        let mut request = http::Request::builder().method(lookup.method).uri(&lookup.url);
         for (name, value) in &lookup.headers {
-            request = request.header(name, value);
+            request = request.header(*name, value);
         }
         let body = lookup.body.clone().map_or_else(Body::empty, Body::from);
         let request = request.body(body).map_err(|error| error.to_string())?;

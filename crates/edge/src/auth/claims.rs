@@ -41,10 +41,9 @@ impl Claims {
         self.texts(name).any(|text| fold_case(text) == folded)
     }
 
-    /// The claims with these names.
-    pub(crate) fn only(&self, names: &[String]) -> Self {
-        let named = self.0.iter().filter(|(name, _)| names.contains(name));
-        Self(named.map(|(name, value)| (name.clone(), value.clone())).collect())
+    /// Keeps only the claims with these names.
+    pub(crate) fn keep(&mut self, names: &[String]) {
+        self.0.retain(|name, _| names.contains(name));
     }
 
     /// The size in bytes, roughly.

@@ -1,5 +1,7 @@
 //! Introspection of opaque tokens (RFC 7662): what an authorization server says about a token, from memory.
 
+use std::sync::Arc;
+
 use super::Lookup;
 use super::claims::Claims;
 use super::keys::AuthKeys;
@@ -22,7 +24,7 @@ pub(super) fn verify(
     config: &IntrospectionConfig,
     keys: &AuthKeys,
     now: u64,
-) -> Result<Claims, IntrospectionError> {
+) -> Result<Arc<Claims>, IntrospectionError> {
     if token.len() > config.max_token_bytes {
         return Err(IntrospectionError::Refused("the token is too long"));
     }

@@ -13,6 +13,7 @@ use subtle::{Choice, ConstantTimeEq};
 use super::jwk::{Algorithm, Key, KeySet, Provenance};
 use super::learned::{Known, Learned, Subject};
 use crate::config::{Config, IntrospectionConfig};
+use crate::encoding::encode_component;
 
 /// The minimum length of a token in bytes; shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 20;
@@ -169,8 +170,7 @@ impl Client {
                 return Err(format!("introspection.{name}: is empty"));
             }
         }
-        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encoded(&self.client_id), encoded(&self.client_secret));
+        let pair = format!("{}:{}", encode_component(&self.client_id), encode_component(&self.client_secret));
         Ok(format!("Basic {}", STANDARD.encode(pair)))
     }
 }

@@ -4,17 +4,19 @@
 //! to [`Keys::learn`](crate::Keys::learn). Invariants: a known key and a recently introspected token need no lookup; a
 //! failed lookup is not repeated at once; memory is bounded, whatever tokens are presented.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::claims::Claims;
 use super::jwk::{Key, KeySet, Provenance};
 use crate::config::IntrospectionConfig;
+use crate::encoding::encode_component;
 
 /// How many seconds must pass before an issuer is asked again.
 const KEY_SET_PAUSE: u64 = 60;
@@ -31,29 +33,49 @@ const MAX_TOLD: usize = 16 * 1024;
 const MAX_CLAIMS: usize = 1024;
 
 /// A request to another server. With its answer, the same event may be decided differently.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Lookup {
     /// What is asked about.
     pub subject: Subject,
     /// The URL.
     pub url: String,
     /// The method, `GET` or `POST`.
-    pub method: String,
+    pub method: &'static str,
     /// The headers, among which may be credentials.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Vec<(&'static str, String)>,
     /// The body of a `POST`, which contains a token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
 
-/// What a [`Lookup`] is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// What a [`Lookup`] is about. Its text is `key-set ISSUER` or `token HASH`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub enum Subject {
     /// The key set of this issuer.
     KeySet(String),
     /// The token with this SHA-256, in base64url.
     Token(String),
+}
+
+impl Subject {
+    /// Parses the text of a subject.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.split_once(' ')? {
+            ("key-set", issuer) => Some(Self::KeySet(issuer.to_owned())),
+            ("token", hash) => Some(Self::Token(hash.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::KeySet(issuer) => ["key-set ", &issuer].concat(),
+            Subject::Token(hash) => ["token ", &hash].concat(),
+        }
+    }
 }
 
 impl fmt::Debug for Lookup {
@@ -64,51 +86,41 @@ impl fmt::Debug for Lookup {
 
 impl Lookup {
     pub(crate) fn key_set(issuer: &str, url: &str) -> Self {
-        let headers = BTreeMap::from([("accept".to_owned(), "application/json".to_owned())]);
-        Self {
-            subject: Subject::KeySet(issuer.to_owned()),
-            url: url.to_owned(),
-            method: "GET".to_owned(),
-            headers,
-            body: None,
-        }
+        let headers = vec![("accept", "application/json".to_owned())];
+        Self { subject: Subject::KeySet(issuer.to_owned()), url: url.to_owned(), method: "GET", headers, body: None }
     }
 
     /// RFC 7662, section 2.1, with the client's credentials in `authorization`.
     pub(super) fn introspection(config: &IntrospectionConfig, token: &str, authorization: &str) -> Self {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token).append_pair("token_type_hint", "access_token");
-        let headers = [
-            ("accept", "application/json"),
-            ("authorization", authorization),
-            ("content-type", "application/x-www-form-urlencoded"),
+        let headers = vec![
+            ("accept", "application/json".to_owned()),
+            ("authorization", authorization.to_owned()),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
         ];
-        Self {
-            subject: Subject::Token(hash(token)),
-            url: config.url.clone(),
-            method: "POST".to_owned(),
-            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            body: Some(form.finish()),
-        }
+        let body = format!("token={}&token_type_hint=access_token", encode_component(token));
+        let (subject, url) = (Subject::Token(hash(token)), config.url.clone());
+        Self { subject, url, method: "POST", headers, body: Some(body) }
     }
 }
 
 /// The hash by which a token is remembered.
 pub(super) fn hash(token: &str) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))
+    URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))
 }
 
 /// The answers of other servers.
+///
+/// Both lists have few entries, or are searched by bisection: every map is some kilobytes of WebAssembly.
 #[derive(Default)]
 pub(super) struct Learned {
-    key_sets: BTreeMap<String, Published>,
-    tokens: HashMap<String, Remembered>,
+    key_sets: Vec<Published>,
+    /// In the order of their hashes.
+    tokens: Vec<Remembered>,
 }
 
 /// The published key set of an issuer.
-#[derive(Default)]
 struct Published {
+    issuer: String,
     keys: KeySet,
     fetched: u64,
     /// When it was asked for last.
@@ -117,6 +129,7 @@ struct Published {
 
 /// A token that was asked about.
 struct Remembered {
+    hash: String,
     told: Option<Told>,
     /// When it was told.
     at: u64,
@@ -128,7 +141,7 @@ struct Remembered {
 #[derive(Clone)]
 pub(super) enum Told {
     /// It is active until then, and has these claims.
-    Active { claims: Claims, until: u64 },
+    Active { claims: Arc<Claims>, until: u64 },
     /// It is good for nothing, for this reason.
     Refused(&'static str),
 }
@@ -137,7 +150,7 @@ pub(super) enum Told {
 pub(super) enum Known {
     Told(Told),
     /// It was active a while ago, and cannot be asked about at the moment.
-    Stale(Claims),
+    Stale(Arc<Claims>),
     /// It has to be asked about.
     Ask,
     /// It has to be asked about, but that has failed a moment ago.
@@ -145,39 +158,50 @@ pub(super) enum Known {
 }
 
 impl Learned {
+    fn published(&self, issuer: &str) -> Option<&Published> {
+        self.key_sets.iter().find(|published| published.issuer == issuer)
+    }
+
     pub(super) fn find_key(&self, issuer: &str, id: Option<&str>, now: u64) -> Option<Arc<Key>> {
-        let published = self.key_sets.get(issuer)?;
+        let published = self.published(issuer)?;
         published.keys.find(id).filter(|_| now < published.fetched.saturating_add(KEY_SET_LIFE)).cloned()
     }
 
     /// Whether an issuer may be asked for its keys.
     pub(super) fn may_ask_issuer(&self, issuer: &str, now: u64) -> bool {
-        let tried = self.key_sets.get(issuer).map(|published| published.tried);
-        tried.is_none_or(|tried| now >= tried.saturating_add(KEY_SET_PAUSE))
+        self.published(issuer).is_none_or(|published| now >= published.tried.saturating_add(KEY_SET_PAUSE))
     }
 
     /// Stores the key set in the answer of an issuer. If it contains no usable key, the old one stays.
     pub(super) fn learn_key_set(&mut self, issuer: &str, answer: Option<&str>, now: u64) -> bool {
-        let published = self.key_sets.entry(issuer.to_owned()).or_default();
-        published.tried = now;
         let document = answer.filter(|answer| answer.len() <= MAX_KEY_SET);
         let document = document.and_then(|answer| serde_json::from_str::<Value>(answer).ok());
         let set = document.and_then(|document| KeySet::from_json(&document, Provenance::Fetched));
-        match set.filter(|set| !set.is_empty()) {
-            Some(keys) => {
-                (published.keys, published.fetched) = (keys, now);
-                true
+        let set = set.filter(|set| !set.is_empty());
+        let is_good = set.is_some();
+        let known = self.key_sets.iter_mut().find(|published| published.issuer == issuer);
+        match (known, set) {
+            (Some(known), Some(keys)) => (known.keys, known.fetched, known.tried) = (keys, now, now),
+            (Some(known), None) => known.tried = now,
+            (None, set) => {
+                let keys = set.unwrap_or_default();
+                self.key_sets.push(Published { issuer: issuer.to_owned(), keys, fetched: now, tried: now });
             }
-            None => false,
         }
+        is_good
+    }
+
+    fn position(&self, hash: &str) -> Result<usize, usize> {
+        self.tokens.binary_search_by(|token| token.hash.as_str().cmp(hash))
     }
 
     pub(super) fn token(&self, hash: &str, config: &IntrospectionConfig, now: u64) -> Known {
-        let Some(Remembered { told, at, pause_until }) = self.tokens.get(hash) else { return Known::Ask };
+        let Ok(position) = self.position(hash) else { return Known::Ask };
+        let Remembered { told, at, pause_until, .. } = &self.tokens[position];
         let fresh_until = at.saturating_add(config.cache_seconds);
         let stale_until = fresh_until.saturating_add(config.stale_seconds);
         match told {
-            // Nobody becomes younger, so this one need not be asked about again.
+            // It does not become valid again, so it need not be asked about.
             Some(Told::Active { until, .. }) if now >= *until => Known::Told(Told::Refused(EXPIRED)),
             Some(told) if now < fresh_until => Known::Told(told.clone()),
             _ if now >= *pause_until => Known::Ask,
@@ -196,37 +220,42 @@ impl Learned {
     ) -> bool {
         let told = answer.filter(|answer| answer.len() <= MAX_TOLD).and_then(|answer| Told::read(answer, config, now));
         let is_told = told.is_some();
-        match (told, self.tokens.get_mut(hash)) {
-            (None, Some(known)) => known.pause_until = now + TOKEN_PAUSE,
-            (told, _) => {
+        let pause_until = if is_told { 0 } else { now.saturating_add(TOKEN_PAUSE) };
+        match self.position(hash) {
+            Ok(position) => {
+                let known = &mut self.tokens[position];
+                known.pause_until = pause_until;
+                if is_told {
+                    (known.told, known.at) = (told, now);
+                }
+            }
+            Err(_) => {
                 self.make_room(config, now);
-                let pause_until = if is_told { 0 } else { now + TOKEN_PAUSE };
-                self.tokens.insert(hash.to_owned(), Remembered { told, at: now, pause_until });
+                let position = self.position(hash).unwrap_or_else(|position| position);
+                self.tokens.insert(position, Remembered { hash: hash.to_owned(), told, at: now, pause_until });
             }
         }
         is_told
     }
 
-    /// Removes tokens that are of no more use if there are too many, and those of no use at all first: whoever makes tokens
-    /// up shall not displace good ones.
+    /// Removes tokens that are of no more use if there are too many, then those that are not active: whoever makes tokens up
+    /// must not displace good ones. Then the older ones.
     fn make_room(&mut self, config: &IntrospectionConfig, now: u64) {
-        if self.tokens.len() < MAX_TOKENS {
-            return;
-        }
         let kept = config.cache_seconds.saturating_add(config.stale_seconds);
-        self.tokens.retain(|_, token| now < token.at.saturating_add(kept));
-        let is_active = |token: &Remembered| matches!(token.told, Some(Told::Active { .. }));
-        if self.tokens.len() >= MAX_TOKENS {
-            self.tokens.retain(|_, token| is_active(token));
+        let is_full = |learned: &Self| learned.tokens.len() >= MAX_TOKENS;
+        if is_full(self) {
+            self.tokens.retain(|token| now < token.at.saturating_add(kept));
         }
-        // The older half, so that this is not done for every token.
-        if self.tokens.len() >= MAX_TOKENS {
-            let mut by_age: Vec<(u64, String)> =
-                self.tokens.iter().map(|(hash, token)| (token.at, hash.clone())).collect();
-            by_age.sort_unstable();
-            for (_, hash) in &by_age[..by_age.len() / 2] {
-                self.tokens.remove(hash);
-            }
+        if is_full(self) {
+            self.tokens.retain(|token| matches!(token.told, Some(Told::Active { .. })));
+        }
+        if is_full(self) {
+            let (oldest, newest) = self
+                .tokens
+                .iter()
+                .fold((u64::MAX, 0), |(least, most), token| (least.min(token.at), most.max(token.at)));
+            let middle = oldest + newest.saturating_sub(oldest) / 2;
+            self.tokens.retain(|token| token.at > middle);
         }
     }
 }
@@ -237,7 +266,7 @@ pub(super) const EXPIRED: &str = "the token has expired";
 impl Told {
     /// Reads an introspection response (RFC 7662, section 2.2); `None` if it is not one.
     fn read(answer: &str, config: &IntrospectionConfig, now: u64) -> Option<Self> {
-        let claims = Claims::from_json(answer.as_bytes())?;
+        let mut claims = Claims::from_json(answer.as_bytes())?;
         let Value::Bool(is_active) = claims.get("active")? else { return None };
         if !is_active {
             return Some(Self::Refused("the token is not active"));
@@ -261,10 +290,10 @@ impl Told {
         if !config.scopes.iter().all(|scope| granted.contains(&scope.as_str())) {
             return Some(Self::Refused("the token's scope does not include what is needed"));
         }
-        let claims = claims.only(&config.claims);
+        claims.keep(&config.claims);
         if claims.size() > MAX_CLAIMS {
             return Some(Self::Refused("the token's claims are too long"));
         }
-        Some(Self::Active { claims, until })
+        Some(Self::Active { claims: Arc::new(claims), until })
     }
 }

@@ -27,6 +27,8 @@ pub use learned::{Lookup, Subject};
 pub(crate) use signed_url::LABEL as SIGNED_URL_LABEL;
 pub use signed_url::{SignUrlError, SignedUrlError, sign_url, verify_url};
 
+use std::sync::Arc;
+
 use claims::Claims;
 use introspection::IntrospectionError;
 use jwt::JwtError;
@@ -143,7 +145,7 @@ impl Attempt<'_> {
 
     fn jwt(&self, config: &Config, keys: &AuthKeys, now: u64) -> Verdict {
         self.any_token(config.access.jwt.cookie.as_deref(), |token| {
-            jwt::verify(token, &config.access.jwt, &self.rule.issuers, keys, now).map_err(refuse_jwt)
+            jwt::verify(token, &config.access.jwt, &self.rule.issuers, keys, now).map(Arc::new).map_err(refuse_jwt)
         })
     }
 
@@ -157,7 +159,7 @@ impl Attempt<'_> {
     }
 
     /// Whether one of the request's tokens has claims that match the rule's path.
-    fn any_token(&self, cookie: Option<&str>, verify: impl Fn(&str) -> Result<Claims, Denial>) -> Verdict {
+    fn any_token(&self, cookie: Option<&str>, verify: impl Fn(&str) -> Result<Arc<Claims>, Denial>) -> Verdict {
         let mut denial = Denial::new(DenialKind::Missing, "no token");
         for token in bearer::candidates(self.request, cookie) {
             match verify(&token).map(|claims| self.with_claims(&claims)) {

@@ -339,7 +339,7 @@ fn a_fetched_key_set_replaces_no_secret() {
     let before = viewer_request(&event, &config, NOW, &keys);
     assert_eq!(status(&before), 401);
     let lookup = before.lookup.unwrap();
-    assert_eq!((lookup.url.as_str(), lookup.method.as_str()), ("https://login.example.com/jwks.json", "GET"));
+    assert_eq!((lookup.url.as_str(), lookup.method), ("https://login.example.com/jwks.json", "GET"));
     assert_eq!(lookup.subject, Subject::KeySet(ISSUER.to_owned()));
 
     for useless in [
