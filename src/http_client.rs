@@ -94,11 +94,12 @@ impl HttpClient {
     /// [`HttpError`] if there is no response, or a longer one.
     pub(crate) async fn send(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         limit: Duration,
         max_bytes: usize,
     ) -> Result<Response<Bytes>, HttpError> {
         let pool = self.pool.as_ref().map_err(|error| HttpError::Tls(error.clone()))?;
+        trace(request.headers_mut());
         let answering = async {
             let response = pool.request(request).await.map_err(|error| HttpError::Failed(with_causes(&error)))?;
             let (parts, body) = response.into_parts();
@@ -109,6 +110,16 @@ impl HttpClient {
         timeout(limit, answering).await.unwrap_or(Err(HttpError::TimedOut))
     }
 }
+
+/// Adds the header by which a trace goes on at another server, if there is one.
+#[cfg(feature = "otel")]
+pub(crate) fn trace(headers: &mut http::HeaderMap) {
+    crate::telemetry::otel::inject(headers);
+}
+
+/// Without the feature `otel` there are no traces.
+#[cfg(not(feature = "otel"))]
+pub(crate) const fn trace(_: &mut http::HeaderMap) {}
 
 /// The messages of an error and of all its causes.
 fn with_causes(error: &dyn Error) -> String {

@@ -42,6 +42,9 @@ mod signing;
 pub mod source;
 mod telemetry;
 
+#[cfg(feature = "otel")]
+pub use telemetry::otel;
+
 pub use image_origin_codec as codec;
 pub use image_origin_container as container;
 pub use image_origin_metadata as metadata;

@@ -18,9 +18,12 @@ mod foreign;
 mod hostile;
 mod metadata;
 mod mutations;
+#[cfg(feature = "otel")]
+mod otel;
 mod overlays;
 mod pictures;
 mod png_suite;
+mod policy;
 mod results;
 mod round_trips;
 mod serve;

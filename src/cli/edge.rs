@@ -363,8 +363,13 @@ fn explain(url: &str, headers: &Headers, config: &Config, keys: &Keys) -> String
     let mut text = format!("\n{url}\n  viewer-request: {}\n{ignored}", viewer.why);
     match viewer.action {
         Action::Respond(response) => {
-            text += &format!("    the response is {}", response.status);
-            let has_no_access = matches!(response.status.as_str(), "401" | "403");
+            if let Some(lookup) = &viewer.lookup {
+                text += &format!("    it asks {} first; without an answer, ", lookup.url);
+            } else {
+                text += "    ";
+            }
+            text += &format!("the response is {}", response.status);
+            let has_no_access = matches!(response.status.as_str(), "401" | "403" | "503");
             if !has_no_access || viewer.code == Some("not_permitted") {
                 return text;
             }

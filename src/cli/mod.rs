@@ -257,6 +257,10 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
             tokio::spawn(reloader.watch());
         }
         let source_name = originals.description();
+        #[cfg(feature = "otel")]
+        let exporters = image_origin::otel::start().map_err(Failure::usage)?;
+        #[cfg(feature = "otel")]
+        origin.clone().send_gauges();
         log_start(&source_name, &address, &settings, &connections);
         if settings.log.format == LogFormat::Text {
             let welcome = Welcome {
@@ -276,6 +280,10 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
             origin.drain();
         };
         front::serve::serve(listener, router, &connections, stop).await;
+        #[cfg(feature = "otel")]
+        if let Some(exporters) = exporters {
+            let _ = tokio::task::spawn_blocking(move || exporters.end()).await;
+        }
         Ok(())
     })
 }

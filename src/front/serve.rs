@@ -23,6 +23,7 @@ use super::listen::Listener;
 use super::policy::{CREDENTIALS, Policy};
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, Readiness, Report, problem_response};
+use crate::telemetry::otel::{Answered, RequestSpan};
 use crate::telemetry::{CacheResult, Gauge};
 
 /// How long running requests may take after the server is told to stop.
@@ -73,7 +74,7 @@ const MAX_LOGGED: usize = 1024;
 pub struct Invocation {
     /// The id of the request in the log, in errors and in the header `x-request-id`.
     pub request_id: String,
-    /// The trace of the request, in the format of the header `x-amzn-trace-id`.
+    /// The trace of the request, in the format of the header `x-amzn-trace-id`, or of `traceparent`.
     pub trace: Option<String>,
     /// The deadline of the caller, if that is earlier than the setting's.
     pub deadline: Option<tokio::time::Instant>,
@@ -88,7 +89,8 @@ impl Invocation {
             sane.then(|| value.to_owned())
         };
         let request_id = header("x-request-id", MAX_REQUEST_ID).unwrap_or_else(new_request_id);
-        Self { request_id, trace: header("x-amzn-trace-id", MAX_TRACE), deadline: None }
+        let trace = header("x-amzn-trace-id", MAX_TRACE).or_else(|| header("traceparent", MAX_TRACE));
+        Self { request_id, trace, deadline: None }
     }
 }
 
@@ -329,11 +331,12 @@ async fn access_log(State(forwarded): State<bool>, mut request: Request, next: N
         forwarded_for: forwarded_for(request.headers()).filter(|_| forwarded),
         invocation,
     };
-    let mut response = next.run(request).await;
+    let span = RequestSpan::start(request.method(), request.headers());
+    let mut response = span.scope(next.run(request)).await;
     if let Ok(id) = HeaderValue::from_str(&line.invocation.request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    line.write(&response, started.elapsed());
+    line.write(&response, started.elapsed(), span);
     response
 }
 
@@ -347,13 +350,30 @@ struct Line {
 }
 
 impl Line {
-    fn write(&self, response: &Response, took: Duration) {
+    fn write(&self, response: &Response, took: Duration, span: RequestSpan) {
         let report = response.extensions().get::<Report>();
         let refused = response.extensions().get::<Refused>();
         let problem = report.and_then(|report| report.problem).map(Code::name);
         let content = report.and_then(|report| report.content);
         let cost = report.map(|report| report.cost).unwrap_or_default();
-        let [fetch, decode, resize, encode] = cost.durations().map(|(_, took)| (!took.is_zero()).then(|| millis(took)));
+        let stages = cost.durations();
+        let [queue, fetch, store, decode, resize, encode] =
+            stages.map(|(_, took)| (!took.is_zero()).then(|| millis(took)));
+        let problem = problem.or(refused.and_then(|refused| refused.code));
+        let reason = refused.map(|refused| refused.why.as_str());
+        let reason = reason.or(report.and_then(|report| report.reason.as_deref())).map(bounded);
+        let query = report.and_then(|report| report.query.as_deref()).map(bounded);
+        let cache = report.and_then(|report| report.cache).map(CacheResult::name);
+        span.end(&Answered {
+            path: &self.path,
+            query,
+            status: response.status().as_u16(),
+            bytes: content.map(|content| content.length),
+            cache,
+            problem,
+            request_id: &self.invocation.request_id,
+            stages,
+        });
         // `tracing` needs the level at compile time.
         macro_rules! write {
             ($level:expr) => {
@@ -361,15 +381,17 @@ impl Line {
                     $level,
                     method = %self.method,
                     path = self.path,
-                    query = report.and_then(|report| report.query.as_deref()).map(bounded),
+                    query,
                     status = response.status().as_u16(),
                     bytes = content.map(|content| content.length),
                     media_type = content.map(|content| content.media_type),
-                    problem = problem.or(refused.and_then(|refused| refused.code)),
-                    reason = refused.map(|refused| bounded(&refused.why)),
-                    cache = report.and_then(|report| report.cache).map(CacheResult::name),
+                    problem,
+                    reason,
+                    cache,
                     bytes_in = Some(cost.bytes_in).filter(|bytes| *bytes > 0),
+                    queue_milliseconds = queue,
                     fetch_milliseconds = fetch,
+                    store_milliseconds = store,
                     decode_milliseconds = decode,
                     resize_milliseconds = resize,
                     encode_milliseconds = encode,

@@ -141,8 +141,9 @@ pub(crate) struct Report {
     /// Where a finished response came from.
     pub(crate) cache: Option<CacheResult>,
     pub(crate) cost: Cost,
-    /// The code of the problem, if the response is one.
+    /// The code of the problem, if the response is one, and what it says.
     pub(crate) problem: Option<Code>,
+    pub(crate) reason: Option<String>,
     /// The content of the response to GET.
     pub(crate) content: Option<Content>,
 }
@@ -269,6 +270,12 @@ impl Origin {
         self.sources.parameters()
     }
 
+    /// Sends the gauges of this origin by OpenTelemetry, if that has been started.
+    #[cfg(feature = "otel")]
+    pub fn send_gauges(self: Arc<Self>) {
+        crate::telemetry::otel::observe(move || self.pipeline.gauges());
+    }
+
     /// The metrics in Prometheus' text format, including the given gauges of the handler; `None` if metrics are not
     /// collected that way.
     pub(crate) fn metrics(&self, mut gauges: Vec<Gauge>) -> Option<String> {
@@ -315,7 +322,8 @@ impl Origin {
             response
         });
         let problem = response.problem.as_ref().map(|problem| problem.code);
-        response.report = Report { problem, content: response.report.content, ..report };
+        let reason = response.problem.as_ref().map(|problem| problem.detail.clone());
+        response.report = Report { problem, reason, content: response.report.content, ..report };
         if parsed.is_some_and(|parsed| parsed.transform.output.format == Some(FormatChoice::Auto)) {
             response.headers.insert(header::VARY, HeaderValue::from_static("accept"));
         }
@@ -405,7 +413,7 @@ impl Origin {
                         _ => cache,
                     };
                     report.cache = Some(cache);
-                    if cache == CacheResult::Miss {
+                    if matches!(cache, CacheResult::Miss | CacheResult::Stored) {
                         report.cost = answer.cost;
                     }
                     let body = match *request.method {
@@ -416,7 +424,7 @@ impl Origin {
                 }
                 Outcome::Stored { stored, .. } => match stored.body() {
                     Some(body) => {
-                        report.cache = Some(CacheResult::Stored);
+                        (report.cache, report.cost) = (Some(CacheResult::Stored), stored.cost);
                         let timing = format!("cache;desc={}", CacheResult::Stored.name());
                         let Record { media_type, length, .. } = stored.record;
                         Ok(made(Content { media_type, length }, body, &timing, headers))

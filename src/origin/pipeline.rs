@@ -5,7 +5,6 @@
 //! pictures.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -70,6 +69,7 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct StoredAnswer {
     pub(super) record: Record,
+    pub(super) cost: Cost,
     body: Mutex<Option<Body>>,
 }
 
@@ -251,7 +251,7 @@ impl Pipeline {
             }
             found => found,
         };
-        let opened = started.elapsed();
+        let cost = Cost { fetch: started.elapsed(), ..Cost::default() };
         let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &found;
         let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
         let cached = match &key {
@@ -274,7 +274,7 @@ impl Pipeline {
                 if parsed.transform.is_original() {
                     self.original(object, place, parsed).await?
                 } else {
-                    match self.stored_or_rendered(object, place, parsed, opened, claims).await? {
+                    match self.stored_or_rendered(object, place, parsed, cost, claims).await? {
                         Some(outcome) => outcome,
                         None => return Ok(None),
                     }
@@ -295,7 +295,7 @@ impl Pipeline {
         object: Object,
         place: Place,
         parsed: &ParsedRequest,
-        opened: Duration,
+        mut cost: Cost,
         claims: bool,
     ) -> Result<Option<Outcome>, Problem> {
         let meta = object.meta.clone();
@@ -304,8 +304,11 @@ impl Pipeline {
         let shared = shared.map(|(results, key)| (results, key, ResultId::of(parsed.located.name(), key)));
         let mut turn = None;
         if let Some((results, key, id)) = &shared {
-            match results.get(id, parsed.deadline).await {
-                Lookup::Stored(stored) => return Ok(Some(self.stored(stored, meta, key).await)),
+            let started = Instant::now();
+            let found = results.get(id, parsed.deadline).await;
+            cost.store = started.elapsed();
+            match found {
+                Lookup::Stored(stored) => return Ok(Some(self.stored(stored, meta, key, cost).await)),
                 // Reports cost less than a claim.
                 Lookup::Missing(until) if claims && parsed.transform.answer == Wanted::Picture => {
                     turn = results.claim(id.clone(), until);
@@ -317,15 +320,18 @@ impl Pipeline {
             Some(found) => Some(self.overlays.read(found, parsed.deadline).await?),
             None => None,
         };
-        let Some((answer, claim)) = self.finished(object, overlay, place, parsed, opened, turn.as_mut()).await? else {
+        let Some((answer, claim)) = self.finished(object, overlay, place, parsed, cost, turn.as_mut()).await? else {
             let (Some((results, key, id)), Some(turn)) = (&shared, &turn) else { return Ok(None) };
-            return Ok(match results.wait(id, turn).await {
-                Some(stored) => Some(self.stored(stored, meta, key).await),
+            let started = Instant::now();
+            let found = results.wait(id, turn).await;
+            cost.store += started.elapsed();
+            return Ok(match found {
+                Some(stored) => Some(self.stored(stored, meta, key, cost).await),
                 None => None,
             });
         };
         if let Some((results, _, id)) = shared {
-            let took = answer.cost.durations().into_iter().map(|(_, took)| took).sum();
+            let took = answer.cost.work();
             results.keep(id, answer.media_type, answer.bytes.clone(), took, claim);
         }
         if let Some(key) = key {
@@ -339,19 +345,19 @@ impl Pipeline {
         self.results.as_ref().filter(|results| results.may_hold(!parsed.presets.is_empty()))
     }
 
-    /// The response from a stored result.
-    async fn stored(&self, stored: Stored, meta: ObjectMeta, key: &str) -> Outcome {
+    /// The response from a stored result, which has taken the time of `cost`.
+    async fn stored(&self, stored: Stored, meta: ObjectMeta, key: &str, cost: Cost) -> Outcome {
         let Stored { record, content } = stored;
         let body = match content {
             StoredContent::Memory(bytes) => {
-                let answer = Answer { bytes, media_type: record.media_type, cost: Cost::default() };
+                let answer = Answer { bytes, media_type: record.media_type, cost };
                 self.cache.insert(key.to_owned(), answer.clone()).await;
                 return Outcome::Finished { meta, answer, cache: CacheResult::Stored };
             }
             StoredContent::File(file, start) => Body::file(file, start..start + record.length),
             StoredContent::Stream(pieces) => Body::Stream { length: record.length, pieces },
         };
-        Outcome::Stored { meta, stored: Arc::new(StoredAnswer { record, body: Mutex::new(Some(body)) }) }
+        Outcome::Stored { meta, stored: Arc::new(StoredAnswer { record, cost, body: Mutex::new(Some(body)) }) }
     }
 
     /// Waits until the result store has processed everything passed to it so far.
@@ -397,23 +403,24 @@ impl Pipeline {
         overlay: Option<ReadOverlay>,
         place: Place,
         parsed: &ParsedRequest,
-        opened: Duration,
+        cost: Cost,
         turn: Option<&mut Turn>,
     ) -> Result<Option<(Answer, Option<Claim>)>, Problem> {
         let (deadline, focus) = (parsed.deadline, object.meta.focus);
         let mut claim = None;
         // A file is read only when a worker is free; bytes from a store are received while the job waits.
-        let (worker, bytes, took) = if matches!(object.content, Content::File(_)) {
+        let (worker, bytes, queue, took) = if matches!(object.content, Content::File(_)) {
             if let Some(turn) = turn {
                 match turn.decided().await {
                     Decision::Here(ours) => claim = ours,
                     Decision::Elsewhere => return Ok(None),
                 }
             }
+            let waiting = Instant::now();
             let worker = self.pixels.worker(Some(place), deadline).await?;
             let started = Instant::now();
             let bytes = self.downloads.read(object, deadline, recognised).await?;
-            (worker, bytes, started.elapsed())
+            (worker, bytes, started - waiting, started.elapsed())
         } else {
             let started = Instant::now();
             let download = async {
@@ -440,10 +447,11 @@ impl Pipeline {
                     }
                 }
             };
-            let took = started.elapsed();
-            (self.pixels.worker(Some(place), deadline).await?, bytes, took)
+            let (took, waiting) = (started.elapsed(), Instant::now());
+            let worker = self.pixels.worker(Some(place), deadline).await?;
+            (worker, bytes, waiting.elapsed(), took)
         };
-        let cost = Cost { bytes_in: bytes.len() as u64, fetch: opened + took, ..Cost::default() };
+        let cost = Cost { bytes_in: bytes.len() as u64, queue, fetch: cost.fetch + took, ..cost };
         let job = Job {
             transform: parsed.transform.clone(),
             overlay,

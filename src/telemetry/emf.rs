@@ -44,7 +44,7 @@ fn document(function: &str, observation: &Observation<'_>, cold: bool, now: u64)
         ("ColdStart", "Count", json!(u8::from(cold))),
         ("Memory", "Bytes", json!(memory())),
     ];
-    let names = ["Fetch", "Decode", "Resize", "Encode", "Total"];
+    let names = ["Queue", "Fetch", "Store", "Decode", "Resize", "Encode", "Total"];
     for (name, (_, duration)) in names.into_iter().zip(observation.durations()) {
         if !duration.is_zero() {
             metrics.push((name, "Milliseconds", json!(duration.as_secs_f64() * 1000.0)));

@@ -3,6 +3,11 @@
 //! client addresses.
 
 mod emf;
+#[cfg(feature = "otel")]
+pub mod otel;
+#[cfg(not(feature = "otel"))]
+#[path = "untraced.rs"]
+pub(crate) mod otel;
 mod prometheus;
 
 use std::time::Duration;
@@ -69,23 +74,41 @@ pub(crate) struct Cost {
     pub(crate) bytes_in: u64,
     /// The number of pixels of the rendered picture.
     pub(crate) pixels: u64,
+    /// The time of waiting for a worker.
+    pub(crate) queue: Duration,
+    /// The time of reading the original.
     pub(crate) fetch: Duration,
+    /// The time of looking into the result store.
+    pub(crate) store: Duration,
     pub(crate) stages: Stages,
 }
 
 impl Observation<'_> {
     /// The durations by stage; the last one is the total.
-    fn durations(&self) -> [(&'static str, Duration); 5] {
-        let [fetch, decode, resize, encode] = self.cost.durations();
-        [fetch, decode, resize, encode, ("total", self.total)]
+    fn durations(&self) -> [(&'static str, Duration); 7] {
+        let [queue, fetch, store, decode, resize, encode] = self.cost.durations();
+        [queue, fetch, store, decode, resize, encode, ("total", self.total)]
     }
 }
 
 impl Cost {
     /// The durations by stage.
-    pub(crate) const fn durations(&self) -> [(&'static str, Duration); 4] {
+    pub(crate) const fn durations(&self) -> [(&'static str, Duration); 6] {
+        let Self { queue, fetch, store, stages: Stages { decode, resize, encode }, .. } = *self;
+        [
+            ("queue", queue),
+            ("fetch", fetch),
+            ("store", store),
+            ("decode", decode),
+            ("resize", resize),
+            ("encode", encode),
+        ]
+    }
+
+    /// How long it would take to make the picture again with a free worker.
+    pub(crate) fn work(&self) -> Duration {
         let Stages { decode, resize, encode } = self.stages;
-        [("fetch", self.fetch), ("decode", decode), ("resize", resize), ("encode", encode)]
+        self.fetch + decode + resize + encode
     }
 }
 
@@ -117,6 +140,8 @@ impl Telemetry {
     }
 
     pub(crate) fn record(&self, observation: &Observation<'_>) {
+        #[cfg(feature = "otel")]
+        otel::record(observation);
         match self {
             Self::Prometheus(registry) => registry.record(observation),
             Self::Emf(lines) => lines.write(observation),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::{CacheResult, Gauge, Observation, memory};
 
 /// The upper bounds of the histogram buckets in seconds. Those above the deadline are replaced by the deadline.
-const BOUNDS: [f64; 20] = [
+pub(super) const BOUNDS: [f64; 20] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0,
     600.0,
 ];

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{Clock, Held};
 use crate::http_client::HttpClient;
+use crate::telemetry::otel::carried;
 
 /// The maximum number of lookups of a request: its tokens, for its picture and for the overlay.
 const MAX_LOOKUPS: usize = 8;
@@ -80,10 +81,10 @@ impl Lookups {
         }
         let (lookups, held) = (self.clone(), held.clone());
         // A client that leaves does not end it, so that it cannot cause more of them by leaving.
-        let asking = tokio::spawn(async move {
+        let asking = tokio::spawn(carried(async move {
             let _turn = turn;
             lookups.learn(&held.config, &held.keys, &lookup, now).await;
-        });
+        }));
         asking.await.is_ok()
     }
 

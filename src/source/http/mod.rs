@@ -33,6 +33,7 @@ use super::{
     SourceError, SourceSettings, is_out_of_descriptors,
 };
 use crate::codec::{SNIFF_LEN, sniff};
+use crate::http_client;
 use connect::{Guard, HttpClient, Refusal};
 use settings::HeaderError;
 use target::Target;
@@ -325,6 +326,7 @@ impl Requests {
         sent.insert(header::USER_AGENT, HeaderValue::from_static(concat!("image-origin/", env!("CARGO_PKG_VERSION"))));
         if target.is_same_origin(&self.own) {
             sent.extend(self.own_headers.clone());
+            http_client::trace(sent);
         }
         sent.extend(headers.clone());
         match timeout(self.timeout, self.client.request(request)).await {

@@ -47,7 +47,9 @@ impl HttpConnector for Https {
         let Self { client, silence } = self.clone();
         HttpConnectorFuture::new(async move {
             let client = client.map_err(|error| ConnectorError::user(error.into()))?;
-            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            // Which signatures do not cover.
+            http_client::trace(request.headers_mut());
             let response = match timeout(silence, client.request(request)).await {
                 Ok(answered) => answered.map_err(meaning)?,
                 Err(elapsed) => return Err(ConnectorError::timeout(elapsed.into())),
