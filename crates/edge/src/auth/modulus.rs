@@ -27,7 +27,15 @@ impl Modulus {
         if base >= **self.0.modulus() {
             return None;
         }
-        let power = BoxedMontyForm::new(base, &self.0).pow_bounded_exp(&BoxedUint::from(exponent), u32::BITS);
+        let base = BoxedMontyForm::new(base, &self.0);
+        // Square and multiply: the library's exponentiation hides the exponent, which takes three times as long.
+        let mut power = base.clone();
+        for bit in (0..exponent.checked_ilog2()?).rev() {
+            power = power.square();
+            if exponent >> bit & 1 == 1 {
+                power = power.mul(&base);
+            }
+        }
         Some(power.retrieve().to_be_bytes().to_vec())
     }
 }
