@@ -40,6 +40,10 @@ const Function = z.strictObject({
     .optional()
     .describe('Reserved concurrency: a bound for costs. New accounts may have none to reserve'),
   logDays: z.literal([1, 7, 14, 30, 90, 365]).default(30).describe('How long logs are kept'),
+  results: z
+    .strictObject({ days: positive(3650).default(90).describe('How long a result is kept') })
+    .optional()
+    .describe('A bucket in which finished pictures are kept. Default: none'),
   features: z
     .array(z.enum(['heic', 'jxl']))
     .default([])

@@ -4,12 +4,13 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { Bucket, CfnAccessPoint } from 'aws-cdk-lib/aws-s3';
+import { BlockPublicAccess, Bucket, BucketEncryption, CfnAccessPoint } from 'aws-cdk-lib/aws-s3';
 import { CfnAccessPoint as CfnObjectLambda } from 'aws-cdk-lib/aws-s3objectlambda';
 import type { Construct } from 'constructs';
+import { accept } from '../lib/accepted.ts';
 import { OriginAlarms } from '../lib/alarms.ts';
 import type { Artifacts } from '../lib/artifacts.ts';
-import { ImageOrigin } from '../lib/image-origin.ts';
+import { ImageOrigin, type ResultStore } from '../lib/image-origin.ts';
 import type { Names } from './names.ts';
 import type { Options } from './options.ts';
 import { queries } from './queries.ts';
@@ -27,7 +28,8 @@ export class OriginStack extends Stack {
   constructor(scope: Construct, id: string, props: OriginStackProps) {
     super(scope, id, props);
     const { options, names, artifacts } = props;
-    const { architecture, memory, timeout, concurrency, features, config, settings, logDays } = options.function;
+    const { architecture, memory, timeout, concurrency, features, config, settings, logDays, results } =
+      options.function;
     const { keyArn, prefix } = options.storage;
     const logGroup = new LogGroup(this, 'Log', {
       logGroupName: `/aws/lambda/${names.function}`,
@@ -45,6 +47,7 @@ export class OriginStack extends Stack {
       prefix,
       configFile: config,
       settings,
+      results: results && this.resultStore(results.days),
       features,
       artifacts,
       functionName: names.function,
@@ -65,6 +68,19 @@ export class OriginStack extends Stack {
       durationPercent: options.alarms.durationPercent,
     });
     queries({ scope: this, name: options.name, logGroup });
+  }
+
+  /** A bucket for results, which expire. It stays when the stack goes, since only empty ones can be removed. */
+  private resultStore(days: number): ResultStore {
+    const bucket = new Bucket(this, 'Results', {
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      encryption: BucketEncryption.S3_MANAGED,
+      enforceSSL: true,
+      lifecycleRules: [{ expiration: Duration.days(days), abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    accept(bucket, 'S1', 'Only the function reads and writes it.');
+    return { bucket };
   }
 
   private objectLambda(names: Names): void {

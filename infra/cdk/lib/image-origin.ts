@@ -29,6 +29,14 @@ const VARIABLE = 'IMAGE_ORIGIN_';
 /** Settings of `image-origin serve --help`, by their names in a TOML file. */
 export type Settings = Readonly<Record<string, string | number | boolean>>;
 
+/** Where the function keeps finished pictures. */
+export interface ResultStore {
+  /** Give it a lifecycle rule: expired results are rendered again. */
+  readonly bucket: IBucket;
+  /** Only keys below this are used: starts and ends without a slash. */
+  readonly prefix?: string | undefined;
+}
+
 /** The function's own options, but for what the program decides: `runtime`, `handler` and `code`. */
 export interface ImageOriginProps extends lambda.FunctionOptions {
   /** Where the originals are. With `encryptionKey`, the function may decrypt by it. */
@@ -39,6 +47,8 @@ export interface ImageOriginProps extends lambda.FunctionOptions {
   readonly configFile?: string | undefined;
   /** Single settings, which go before those of the file. */
   readonly settings?: Settings | undefined;
+  /** Where finished pictures are kept for later and for other environments of the function. Default: nowhere. */
+  readonly results?: ResultStore | undefined;
   /** The optional formats that the program was built with. */
   readonly features?: readonly Feature[] | undefined;
   /** Where the program is. Default: in this package. */
@@ -80,8 +90,12 @@ export class ImageOrigin extends Construct implements IGrantable {
     if (prefix && !/^(\/[A-Za-z0-9._~-]+)+$/.test(prefix))
       throw new BuildError(`prefix ${prefix}: starts with a slash, ends without one`);
 
-    const variables = { ...asVariables(memorySize, settings), ...environment };
-    const own = Object.entries(variables).filter(([name]) => name.startsWith(VARIABLE));
+    const store = props.results && { results: resultsPlace(props.results) };
+    const variables = { ...asVariables(memorySize, { ...settings, ...store }), ...environment };
+    // Names of buckets may be known at the deployment only.
+    const own = Object.entries(variables).filter(
+      ([name, value]) => name.startsWith(VARIABLE) && !Token.isUnresolved(value),
+    );
     // With a setting that it cannot use it would not start, and every miss would be a 502.
     artifacts.checkSettings(configFile, Object.fromEntries(own));
     const code = temporary();
@@ -202,7 +216,7 @@ export class ImageOrigin extends Construct implements IGrantable {
         resources: [bucket.arnForObjects(`${prefix.slice(1)}${prefix && '/'}*`)],
       }),
     ];
-    if (bucket.encryptionKey) statements.push(decrypt(bucket.encryptionKey));
+    if (bucket.encryptionKey) statements.push(crypt(bucket.encryptionKey, 'kms:Decrypt'));
     return statements;
   }
 
@@ -216,7 +230,7 @@ export class ImageOrigin extends Construct implements IGrantable {
 
   /** Reads the originals and writes its own log, and nothing else. */
   private role(props: ImageOriginProps): Role {
-    const statements = this.readStatements();
+    const statements = [...this.readStatements(), ...(props.results ? storeStatements(props.results) : [])];
     const streams = `${logGroupArn(this.logGroup)}:*`;
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
@@ -234,7 +248,7 @@ export class ImageOrigin extends Construct implements IGrantable {
       },
     });
     acceptWildcards(role, 'The streams of its own log.', streams);
-    acceptWildcards(role, 'All originals are what it serves.', ...wildcards(statements));
+    acceptWildcards(role, 'All originals are what it serves, and all results are its own.', ...wildcards(statements));
     if (props.vpc) {
       role.addManagedPolicy(ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaVPCAccessExecutionRole'));
       accept(
@@ -268,13 +282,29 @@ export function distributionArn(scope: Construct, { distributionId }: Pick<IDist
   return Stack.of(scope).formatArn(names);
 }
 
-/** Lets a role decrypt what S3 has encrypted by the key, and nothing else of it. */
-function decrypt(key: IKey): PolicyStatement {
+/** The store as the program's setting names it. */
+function resultsPlace({ bucket, prefix }: ResultStore): string {
+  return `s3://${bucket.bucketName}${prefix ? `/${prefix}` : ''}`;
+}
+
+/** What a role needs to read and write results, and to end its claims on those that it renders. */
+function storeStatements({ bucket, prefix }: ResultStore): PolicyStatement[] {
+  const keys = prefix ? `${prefix}/` : '';
+  const statements = [
+    new PolicyStatement({ actions: ['s3:GetObject', 's3:PutObject'], resources: [bucket.arnForObjects(`${keys}*`)] }),
+    new PolicyStatement({ actions: ['s3:DeleteObject'], resources: [bucket.arnForObjects(`${keys}claims/*`)] }),
+  ];
+  if (bucket.encryptionKey) statements.push(crypt(bucket.encryptionKey, 'kms:Decrypt', 'kms:GenerateDataKey'));
+  return statements;
+}
+
+/** Lets a role use the key for what S3 encrypts by it, and for nothing else. */
+function crypt(key: IKey, ...actions: string[]): PolicyStatement {
   const { region } = key.env;
   const suffix = RegionInfo.get(region).domainSuffix ?? 'amazonaws.com';
   const service = Token.isUnresolved(region) ? 's3.*' : `s3.${region}.${suffix}`;
   return new PolicyStatement({
-    actions: ['kms:Decrypt'],
+    actions,
     resources: [key.keyArn],
     conditions: { StringLike: { 'kms:ViaService': service } },
   });

@@ -36,6 +36,7 @@ const allowed = found.filter(({ statement }) => statement.Effect === 'Allow');
 test('an asterisk in a resource is one of these', () => {
   const reasons: [RegExp, string][] = [
     [/^arn:aws(-cn)?:s3:::[a-z0-9-]+(\/originals)?\/\*$/, 'all originals'],
+    [/^\/(claims\/)?\*$/, 'all results in a bucket of their own, and claims on them'],
     [/:accesspoint\/image-origin-originals\/object\/\*$/, 'all originals, through the access point'],
     [/^arn:aws:logs:\*:111122223333:log-group:\/aws\/lambda\/us-east-1\.[a-z-]+(:\*)?$/, 'regions of edge copies'],
     [/^arn:aws(-cn)?:logs:[a-z0-9-]+:111122223333:log-group:(.*):\*$/, 'streams of the own log'],

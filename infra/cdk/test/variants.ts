@@ -30,7 +30,7 @@ export const variants = {
     accessLogDays: 90,
     cacheKey: 'listed',
     objectLambda: 'beside',
-    function: { architecture, concurrency: 50, settings: { deadline: 5, workers: 2 } },
+    function: { architecture, concurrency: 50, settings: { deadline: 5, workers: 2 }, results: {} },
   },
   private: { cognito: true, edge: { config: example('private.toml'), keys: `${root}examples/keys.json` } },
   existing: {
