@@ -31,7 +31,7 @@ fn told(bytes: &[u8], name: &str) -> Option<(Told, Info)> {
 
 /// What depends on the pixels alone.
 fn of_pixels(info: Info) -> Info {
-    Info { bytes: 0, warnings: Vec::new(), ..info }
+    Info { bytes: 0, warnings: Vec::new(), alt: None, digital_source_type: None, ..info }
 }
 
 /// Holds a file to what is told of it, and returns that.

@@ -60,8 +60,20 @@ export interface Info {
   delays?: number[];
   loop?: number;
   bytes: number;
+  bits: number;
+  color_space: string;
   dominant_color: string;
+  /** Up to five colours, the most frequent one first. */
+  palette: string[];
   thumbhash: string;
+  blurhash: string;
+  /** A CSS gradient. */
+  gradient: string;
+  /** A tiny picture as a data URI of at most 400 bytes. */
+  placeholder?: string;
+  /** The alternative text of the file. */
+  alt?: string;
+  digital_source_type?: string;
   warnings: string[];
   [more: string]: unknown;
 }

@@ -11,7 +11,7 @@ pub(super) fn len(profile: &[u8]) -> Option<usize> {
 }
 
 /// The profile description in its first language.
-pub(super) fn description(profile: &[u8]) -> Option<String> {
+pub fn description(profile: &[u8]) -> Option<String> {
     let count = u32_at(profile, 128)?.min(100) as usize;
     let entry = profile.get(132..)?.chunks_exact(12).take(count).find(|entry| entry.starts_with(b"desc"))?;
     let (offset, size) = (u32_at(entry, 4)? as usize, u32_at(entry, 8)? as usize);

@@ -40,6 +40,7 @@ mod xmp;
 pub use carry::{Carried, carry, embed};
 pub use exif::ExifGroups;
 pub use focus::{MarkedArea, marked_area};
+pub use icc::description as icc_description;
 pub use report::{Report, Stored, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip, strip_with_format};

@@ -87,6 +87,30 @@ pub fn report(bytes: &[u8], stored: Option<Stored>, cancellation: &Cancellation)
     })
 }
 
+impl Report {
+    /// The alternative text for readers who do not see the picture (IPTC Photo Metadata Standard, "Alt Text"), in the
+    /// default language.
+    pub fn alternative_text(&self) -> Option<String> {
+        self.xmp_text("Iptc4xmpCore:AltTextAccessibility")
+    }
+
+    /// How the picture was made: a term of IPTC's vocabulary (IPTC Photo Metadata Standard, "Digital Source Type").
+    pub fn digital_source_type(&self) -> Option<String> {
+        self.xmp_text("Iptc4xmpExt:DigitalSourceType")
+    }
+
+    /// The text of an XMP property, or that in the default language (ISO 16684-1, 8.2.2.4); `None` if it is empty.
+    fn xmp_text(&self, name: &str) -> Option<String> {
+        let value = match self.xmp.get(name)? {
+            Value::Object(languages) => languages.get("x-default").or_else(|| languages.values().next())?,
+            Value::Array(values) => values.first()?,
+            value => value,
+        };
+        let text = value.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
 /// The contents of a file's container.
 struct Headers<'a> {
     parts: Parts,

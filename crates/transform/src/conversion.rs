@@ -325,12 +325,12 @@ fn table_of(function: impl Fn(f64) -> f64) -> Vec<u16> {
 }
 
 /// From samples to linear light (IEC 61966-2-1).
-fn decoded(sample: f64) -> f64 {
+pub(super) fn decoded(sample: f64) -> f64 {
     if sample <= 0.040_45 { sample / 12.92 } else { ((sample + 0.055) / 1.055).powf(2.4) }
 }
 
 /// From linear light to samples (IEC 61966-2-1).
-fn encoded(light: f64) -> f64 {
+pub(super) fn encoded(light: f64) -> f64 {
     if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(2.4f64.recip()) - 0.055 }
 }
 

@@ -4,9 +4,11 @@ use base64::Engine as _;
 use serde::Serialize;
 
 use super::colour::{with_alpha, with_colour};
+use super::placeholder::{self, Small};
 use super::prepared::Prepared;
 use super::{Error, Render, focus};
-use image_origin_codec::{Animation, Area, Flaw, Raster};
+use image_origin_codec::{Animation, Area, Channels, Decoded, Flaw, Samples};
+use image_origin_metadata as metadata;
 use image_origin_query::{TargetBox, Transform};
 
 /// The longest side of the picture from which a ThumbHash is computed.
@@ -35,8 +37,14 @@ pub struct Info {
     pub plays: Option<u32>,
     /// The size of the file in bytes.
     pub bytes: u64,
+    /// The number of bits per sample: 8, or 16 for every larger number.
+    pub bits: u8,
+    /// The description of the colour profile; without one `Grey`, `CMYK`, or `sRGB`.
+    pub color_space: String,
     /// The most frequent colour, as `#rrggbb`.
     pub dominant_color: String,
+    /// Up to five frequent colours that differ visibly, the most frequent one first, as `#rrggbb`.
+    pub palette: Vec<String>,
     /// Faces, largest first, as fractions of the sides of the upright picture.
     pub faces: Vec<Region>,
     /// The area that `gravity=auto` keeps, if the original is marked with one, as fractions of the sides of the upright
@@ -45,6 +53,20 @@ pub struct Info {
     pub focus: Option<Region>,
     /// ThumbHash of the picture (<https://evanw.github.io/thumbhash/>), in base64.
     pub thumbhash: String,
+    /// BlurHash of the picture (<https://blurha.sh>).
+    pub blurhash: String,
+    /// A CSS gradient of three colours.
+    pub gradient: String,
+    /// A tiny WebP as a data URI of at most 400 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<String>,
+    /// The alternative text (IPTC Photo Metadata Standard, `Iptc4xmpCore:AltTextAccessibility`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alt: Option<String>,
+    /// How the picture was made (`Iptc4xmpExt:DigitalSourceType`): a term of IPTC's vocabulary, such as
+    /// `http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digital_source_type: Option<String>,
     /// Human-readable descriptions of defects; usually empty. They only cover what was decoded for this information.
     pub warnings: Vec<String>,
 }
@@ -100,6 +122,10 @@ fn inspect(render: &Render<'_>) -> Result<Info, Error> {
     let (width, height) = picture.original.upright_size();
     let thumbnail =
         with_alpha(with_colour(picture.thumbnail(picture.plan.field, THUMBHASH_SIDE)?.oriented(orientation)));
+    let palette = placeholder::palette(&thumbnail);
+    let small = Small::new(&thumbnail);
+    let budget = picture.budget.beside(picture.decoded.raster.bytes() + 2 * thumbnail.bytes())?;
+    let (alt, digital_source_type) = described(render)?;
     Ok(Info {
         format: header.format.name(),
         width,
@@ -112,7 +138,10 @@ fn inspect(render: &Render<'_>) -> Result<Info, Error> {
             .filter(|animation| animation.frames() <= render.limits.frames)
             .map(|animation| animation.delays),
         bytes: render.original.len() as u64,
-        dominant_color: dominant_color(&thumbnail),
+        bits: if let Samples::U16(_) = picture.decoded.raster.samples() { 16 } else { 8 },
+        color_space: color_space(&picture.decoded),
+        dominant_color: palette.first().cloned().unwrap_or_else(|| "#000000".to_owned()),
+        palette,
         faces: picture.faces.iter().flatten().map(|face| Region::new(*face, width, height)).collect(),
         focus: focus::marked(render, picture.original)?.map(|area| Region::new(area, width, height)),
         thumbhash: base64::engine::general_purpose::STANDARD.encode(thumbhash::rgba_to_thumb_hash(
@@ -120,23 +149,33 @@ fn inspect(render: &Render<'_>) -> Result<Info, Error> {
             thumbnail.height() as usize,
             thumbnail.samples().as_bytes(),
         )),
+        blurhash: small.blurhash(),
+        gradient: small.gradient(),
+        placeholder: small.data_uri(budget, &render.cancellation)?,
+        alt,
+        digital_source_type,
         warnings: flaw.iter().map(Flaw::to_string).collect(),
     })
 }
 
-/// The mean colour of the fullest of 4096 histogram bins, with four bits per primary.
-fn dominant_color(rgba: &Raster) -> String {
-    let mut bins = vec![[0u32; 4]; 4096];
-    for &[red, green, blue, alpha] in rgba.samples().as_bytes().as_chunks().0 {
-        if alpha < 128 {
-            continue;
-        }
-        let bin = usize::from(red >> 4) << 8 | usize::from(green >> 4) << 4 | usize::from(blue >> 4);
-        for (sum, value) in bins[bin].iter_mut().zip([1, u32::from(red), u32::from(green), u32::from(blue)]) {
-            *sum += value;
-        }
+/// The alternative text and the digital source type of the metadata. Damaged metadata have neither.
+fn described(render: &Render<'_>) -> Result<(Option<String>, Option<String>), Error> {
+    match metadata::report(render.original, None, &render.cancellation) {
+        Ok(report) => Ok((report.alternative_text(), report.digital_source_type())),
+        Err(metadata::Error::Exhausted(exhausted)) => Err(exhausted.into()),
+        Err(_) => Ok((None, None)),
     }
-    let [count, red, green, blue] = bins.into_iter().max_by_key(|bin| bin[0]).unwrap_or_default();
-    let mean = |sum: u32| sum / count.max(1);
-    format!("#{:02x}{:02x}{:02x}", mean(red), mean(green), mean(blue))
+}
+
+/// The name of the colours of a decoded picture.
+fn color_space(decoded: &Decoded) -> String {
+    let described = decoded.icc.as_deref().and_then(metadata::icc_description);
+    described.unwrap_or_else(|| {
+        let name = match decoded.raster.channels() {
+            Channels::L | Channels::La => "Grey",
+            Channels::Rgb | Channels::Rgba => "sRGB",
+            Channels::Cmyk => "CMYK",
+        };
+        name.to_owned()
+    })
 }

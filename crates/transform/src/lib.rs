@@ -24,6 +24,7 @@ mod mosaic;
 mod output;
 mod overlay;
 mod picture;
+mod placeholder;
 mod plan;
 mod planes;
 mod prepared;
