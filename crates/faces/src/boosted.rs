@@ -42,11 +42,12 @@ impl Boosted {
     }
 
     /// The score of the window at a position, if it may be a face.
-    pub(crate) fn score(&self, patterns: &Patterns, x: usize, y: usize) -> Option<f32> {
+    pub(crate) fn score(&self, patterns: &Patterns<'_>, x: usize, y: usize) -> Option<f32> {
         let mut score = 0.0;
+        let window = patterns.from(x, y);
         for group in &self.groups {
             for Feature { place, weights } in &group.features {
-                score += weights[usize::from(patterns.at(x + place.0, y + place.1))];
+                score += weights[usize::from(window[place.1 * patterns.width + place.0])];
             }
             if score < group.threshold {
                 return None;
@@ -57,87 +58,76 @@ impl Boosted {
 }
 
 /// The binary patterns of a picture: which of the eight neighbouring squares have a sum no larger than the central one.
-pub(crate) struct Patterns {
+pub(crate) struct Patterns<'a> {
+    samples: &'a [u8],
     width: usize,
     patterns: Vec<u8>,
-    /// Integral images of samples and of their squares, with a leading row and column of zeros. They may overflow,
-    /// which does not affect differences.
-    sums: Vec<(u32, u32)>,
 }
 
-/// The memory in bytes for computing the patterns of a picture.
+/// The memory in bytes for computing the patterns of a picture: those, and the sums of all squares.
 pub(crate) fn memory(width: usize, height: usize) -> usize {
-    let (pixels, sums) = (width * height, (width + 1) * (height + 1));
-    sums * size_of::<(u32, u32)>() + pixels * (size_of::<u16>() + size_of::<u8>())
+    width * height * (size_of::<u8>() + size_of::<u16>())
 }
 
-impl Patterns {
+impl<'a> Patterns<'a> {
     /// Computes the patterns of a picture with sides of at least one window.
-    pub(crate) fn new(samples: &[u8], width: usize, height: usize) -> Self {
-        let mut sums = vec![(0_u32, 0_u32); (width + 1) * (height + 1)];
-        for (y, row) in samples.chunks_exact(width).enumerate() {
-            let (above, below) = sums.split_at_mut((y + 1) * (width + 1));
-            let above = &above[y * (width + 1)..];
-            let (mut sum, mut squares) = (0, 0_u32);
-            for (x, sample) in row.iter().enumerate() {
-                let sample = u32::from(*sample);
-                (sum, squares) = (sum + sample, squares + sample * sample);
-                below[x + 1] = (above[x + 1].0.wrapping_add(sum), above[x + 1].1.wrapping_add(squares));
+    pub(crate) fn new(samples: &'a [u8], width: usize, height: usize) -> Self {
+        let columns = width - CELL + 1;
+        let rows: Vec<&[u8]> = samples.chunks_exact(width).collect();
+        let mut cells: Vec<u16> = vec![0; columns * (height - CELL + 1)];
+        let mut sums = vec![0; width];
+        for (rows, cells) in rows.windows(CELL).zip(cells.chunks_exact_mut(columns)) {
+            let [upper, middle, lower] = rows else { continue };
+            for (((sum, a), b), c) in sums.iter_mut().zip(*upper).zip(*middle).zip(*lower) {
+                *sum = u16::from(*a) + u16::from(*b) + u16::from(*c);
+            }
+            let [first, second, third] = [0, 1, 2].map(|start| &sums[start..][..columns]);
+            for (((cell, a), b), c) in cells.iter_mut().zip(first).zip(second).zip(third) {
+                *cell = a + b + c;
             }
         }
-        let mut patterns = Self { width, patterns: Vec::new(), sums };
-        patterns.compare(height);
-        patterns
-    }
-
-    fn compare(&mut self, height: usize) {
-        let width = self.width;
-        let (columns, rows) = (width - CELL + 1, height - CELL + 1);
-        let mut cells: Vec<u16> = Vec::with_capacity(columns * rows);
-        for y in 0..rows {
-            cells.extend((0..columns).map(|x| self.sum(x, y, CELL).0 as u16));
+        let mut patterns = vec![0; width * height];
+        let count = width - 3 * CELL + 1;
+        for (y, out) in patterns.chunks_exact_mut(width).take(height - 3 * CELL + 1).enumerate() {
+            let squares = |row: usize, column: usize| &cells[(y + row * CELL) * columns + column * CELL..][..count];
+            // From the highest bit: the upper row, the left and the right square, the lower row.
+            compare(
+                squares(1, 1),
+                [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)].map(|(y, x)| squares(y, x)),
+                &mut out[..count],
+            );
         }
-        self.patterns = vec![0; width * height];
-        for y in 0..=height - 3 * CELL {
-            let row = |cell: usize| &cells[(y + cell * CELL) * columns..][..columns];
-            let (upper, middle, lower) = (row(0), row(1), row(2));
-            let out = &mut self.patterns[y * width..][..width - 3 * CELL + 1];
-            for (x, out) in out.iter_mut().enumerate() {
-                let own = middle[x + CELL];
-                let around = [
-                    upper[x],
-                    upper[x + CELL],
-                    upper[x + 2 * CELL],
-                    middle[x],
-                    middle[x + 2 * CELL],
-                    lower[x],
-                    lower[x + CELL],
-                    lower[x + 2 * CELL],
-                ];
-                // From the highest bit: the upper row, the left and the right square, the lower row.
-                const BITS: [u8; 8] = [0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01];
-                *out = around.iter().zip(BITS).map(|(cell, bit)| if own >= *cell { bit } else { 0 }).sum();
-            }
-        }
+        Self { samples, width, patterns }
     }
 
-    /// The sums over a square.
-    fn sum(&self, x: usize, y: usize, side: usize) -> (u32, u32) {
-        let at = |x: usize, y: usize| self.sums[y * (self.width + 1) + x];
-        let (a, b, c, d) = (at(x, y), at(x + side, y), at(x, y + side), at(x + side, y + side));
-        let difference = |a: u32, b: u32, c: u32, d: u32| d.wrapping_add(a).wrapping_sub(b).wrapping_sub(c);
-        (difference(a.0, b.0, c.0, d.0), difference(a.1, b.1, c.1, d.1))
-    }
-
-    fn at(&self, x: usize, y: usize) -> u8 {
-        self.patterns[y * self.width + x]
+    /// The patterns from a position on.
+    fn from(&self, x: usize, y: usize) -> &[u8] {
+        &self.patterns[y * self.width + x..]
     }
 
     /// The standard deviation of a window's samples.
     fn deviation(&self, x: usize, y: usize) -> f64 {
-        let (sum, squares) = self.sum(x, y, WINDOW);
+        let rows = self.samples.chunks_exact(self.width).skip(y).take(WINDOW);
+        let (mut sum, mut squares) = (0, 0);
+        for sample in rows.flat_map(|row| &row[x..][..WINDOW]) {
+            let sample = u32::from(*sample);
+            (sum, squares) = (sum + sample, squares + sample * sample);
+        }
         let area = (WINDOW * WINDOW) as f64;
         let mean = f64::from(sum) / area;
         (f64::from(squares) / area - mean * mean).max(0.0).sqrt()
+    }
+}
+
+/// Computes a row of patterns from the sums of the central squares and of those around them.
+fn compare(own: &[u16], around: [&[u16]; 8], out: &mut [u8]) {
+    let count = out.len();
+    let own = &own[..count];
+    let [a, b, c, d, e, f, g, h] = around.map(|squares| &squares[..count]);
+    for (i, out) in out.iter_mut().enumerate() {
+        let bit = |square: u16, bit: u16| u16::from(own[i] >= square) << bit;
+        let upper = bit(a[i], 7) | bit(b[i], 6) | bit(c[i], 5);
+        let lower = bit(f[i], 2) | bit(g[i], 1) | bit(h[i], 0);
+        *out = (upper | bit(d[i], 4) | bit(e[i], 3) | lower) as u8;
     }
 }

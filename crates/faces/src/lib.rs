@@ -166,11 +166,12 @@ fn windows<E>(
             }
         };
         let patterns = Patterns::new(&copy, width, height);
-        for y in (0..=height - WINDOW).step_by(STEP) {
-            check()?;
-            for x in (0..=width - WINDOW).step_by(STEP) {
-                for (branch, found) in first.iter().zip(&mut found) {
-                    let Some(Classifier::Boosted(boosted)) = branch.stages.first() else { continue };
+        // One classifier after the other, whose first features then stay in the cache.
+        for (branch, found) in first.iter().zip(&mut found) {
+            let Some(Classifier::Boosted(boosted)) = branch.stages.first() else { continue };
+            for y in (0..=height - WINDOW).step_by(STEP) {
+                check()?;
+                for x in (0..=width - WINDOW).step_by(STEP) {
                     if let Some(score) = boosted.score(&patterns, x, y) {
                         let place = |at: usize| (at as f64 / scale + 0.5).floor();
                         found.push(Face { x: place(x), y: place(y), side: place(WINDOW), score: score.into() });
@@ -238,7 +239,8 @@ fn scaled(
         let last = (length - 2.0).max(0.0);
         let place = |i| {
             let at = step * i as f64;
-            let whole = at.floor().min(last);
+            // Truncation, which takes less time than rounding down, and is the same for what is not negative.
+            let whole = (at as u32 as f64).min(last);
             ((start + whole) as i64, at - whole)
         };
         (0..count).map(place).collect()

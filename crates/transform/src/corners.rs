@@ -28,7 +28,11 @@ impl Corners {
     }
 
     /// Calls `change` with column, row and coverage of every pixel that is not fully inside the corners.
-    fn each(&self, cancellation: &Cancellation, mut change: impl FnMut(usize, usize, f32)) -> Result<(), codec::Error> {
+    pub(super) fn each(
+        &self,
+        cancellation: &Cancellation,
+        mut change: impl FnMut(usize, usize, f32),
+    ) -> Result<(), codec::Error> {
         for (corner, radius) in self.radii.into_iter().enumerate() {
             let zone = radius.ceil() as usize;
             let (is_right, is_lower) = (matches!(corner, 1 | 2), corner > 1);

@@ -2,14 +2,15 @@
 //!
 //! The input is the 8-bit picture after its effects, and its canvas. The result is the picture with transparent
 //! corners, or the complete canvas. Padding of one colour is left to the background, which is applied when the output
-//! format is known.
+//! format is known. Planes of luma and chroma have no alpha, so they are framed together with their background.
 
 use super::corners::{Corners, with_alpha};
 use super::effects;
+use super::lanczos::{self, Levels};
 use super::mosaic::Cells;
 use super::plan::Canvas;
 use super::resize::{blank, resize};
-use image_origin_codec::{self as codec, Area, Budget, Cancellation, Raster};
+use image_origin_codec::{self as codec, Area, Budget, Cancellation, Channels, Raster};
 use image_origin_query::{Extend, Framing};
 
 /// The longest side of the copy that is blurred for `extend=blur`.
@@ -61,6 +62,126 @@ pub(super) fn framed(
     Ok((filled, None))
 }
 
+/// Frames upright planes of luma and chroma over an opaque background. Their chroma is aligned with the canvas: its
+/// first sample covers the columns and rows of the canvas from `left / 2 * 2` and `top / 2 * 2` on. `background` has the
+/// levels of the planes. With [`Extend::Edge`] and [`Extend::Mirror`] there must be no corners, which show the background
+/// inside of the padding. `budget` is for all memory, including the planes.
+///
+/// # Errors
+/// As [`framed`].
+pub(super) fn framed_planes(
+    planes: [Raster; 3],
+    canvas: Canvas,
+    framing: &Framing,
+    background: [u8; 3],
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<[Raster; 3], codec::Error> {
+    let half = halved(canvas);
+    let [mut luma, blue, red] = planes;
+    let corners = framing.radius.map(|radius| Corners::new(radius, luma.width(), luma.height()));
+    let shares = chroma_shares(canvas, &luma, corners.as_ref(), budget, cancellation)?;
+    let mut held = luma.bytes() + blue.bytes() + red.bytes() + (shares.len() * size_of::<f32>()) as u64;
+    let size = (luma.width(), luma.height());
+    let mut below = |plane: &Raster, is_luma: bool, level: u8| {
+        let budget = budget.beside(held - plane.bytes())?;
+        let repeated = |index: fn(i64, usize) -> usize| match is_luma {
+            true => repeated(plane, canvas, index, budget, cancellation),
+            false => repeated_chroma(plane, canvas, size, index, budget, cancellation),
+        };
+        let own = if is_luma { canvas } else { half };
+        let below = match framing.extend {
+            Extend::Color => {
+                budget.check_memory(plane.bytes() + u64::from(own.width) * u64::from(own.height))?;
+                let mut below = blank(own.width, own.height, Channels::L, false);
+                below.samples_mut().fill(level);
+                below
+            }
+            Extend::Edge => repeated(nearest)?,
+            Extend::Mirror => repeated(mirrored)?,
+            Extend::Blur => blurred(plane, own, budget, cancellation)?,
+        };
+        held += below.bytes();
+        Ok::<_, codec::Error>(below)
+    };
+    let [of_luma, of_blue, of_red] = background;
+    let mut framed = [below(&luma, true, of_luma)?, below(&blue, false, of_blue)?, below(&red, false, of_red)?];
+    let (width, stride) = (luma.width() as usize, canvas.width as usize);
+    let place @ (left, top) = (canvas.left as usize, canvas.top as usize);
+    if let Some(corners) = corners {
+        let (below, above) = (framed[0].samples().as_bytes(), luma.samples_mut());
+        corners.each(cancellation, |x, y, share| {
+            let (below, above) = (below[(top + y) * stride + left + x], &mut above[y * width + x]);
+            *above = mixed(below, *above, share);
+        })?;
+    }
+    paste(&mut framed[0], &luma, place);
+    let place = (half.left as usize, half.top as usize);
+    for (below, above) in framed[1..].iter_mut().zip([blue, red]) {
+        if shares.is_empty() { paste(below, &above, place) } else { paste_shares(below, &above, place, &shares) }
+    }
+    Ok(framed)
+}
+
+/// The canvas of the chroma planes.
+fn halved(canvas: Canvas) -> Canvas {
+    let Canvas { width, height, left, top } = canvas;
+    Canvas { width: width.div_ceil(2), height: height.div_ceil(2), left: left / 2, top: top / 2 }
+}
+
+/// The fraction of each chroma sample that the picture covers; empty if it covers all of them.
+fn chroma_shares(
+    canvas: Canvas,
+    luma: &Raster,
+    corners: Option<&Corners>,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Vec<f32>, codec::Error> {
+    // The number of columns or rows of the picture, and of the canvas, in each block of two.
+    let blocks = |start: u32, length: u32, side: u32| -> Vec<(f32, f32)> {
+        let end = start + length;
+        let blocks = (start / 2..end.div_ceil(2)).map(|block| (2 * block, (2 * block + 2).min(side)));
+        blocks.map(|(from, to)| ((to.min(end) - from.max(start)) as f32, (to - from) as f32)).collect()
+    };
+    let across = blocks(canvas.left, luma.width(), canvas.width);
+    let down = blocks(canvas.top, luma.height(), canvas.height);
+    let is_full = |blocks: &[(f32, f32)]| blocks.iter().all(|(covered, all)| covered == all);
+    if corners.is_none() && is_full(&across) && is_full(&down) {
+        return Ok(Vec::new());
+    }
+    let samples = across.len() * down.len();
+    budget.check_memory((samples * size_of::<f32>()) as u64)?;
+    let mut shares = Vec::with_capacity(samples);
+    shares.extend(down.iter().flat_map(|(rows, _)| across.iter().map(move |(columns, _)| rows * columns)));
+    if let Some(corners) = corners {
+        let (left, top) = (canvas.left as usize % 2, canvas.top as usize % 2);
+        corners
+            .each(cancellation, |x, y, share| shares[(top + y) / 2 * across.len() + (left + x) / 2] -= 1.0 - share)?;
+    }
+    for (shares, (_, rows)) in shares.chunks_exact_mut(across.len()).zip(&down) {
+        shares.iter_mut().zip(&across).for_each(|(share, (_, columns))| *share = (*share / (rows * columns)).max(0.0));
+    }
+    Ok(shares)
+}
+
+/// Blends a plane with another one, with a fraction for each sample.
+fn paste_shares(canvas: &mut Raster, plane: &Raster, (left, top): (usize, usize), shares: &[f32]) {
+    let (width, stride) = (plane.width() as usize, canvas.width() as usize);
+    let rows = canvas.samples_mut().chunks_exact_mut(stride).skip(top);
+    let above = plane.samples().as_bytes().chunks_exact(width).zip(shares.chunks_exact(width));
+    for (below, (above, shares)) in rows.zip(above) {
+        for (below, (above, share)) in below[left..].iter_mut().zip(above.iter().zip(shares)) {
+            *below = mixed(*below, *above, *share);
+        }
+    }
+}
+
+#[inline]
+fn mixed(below: u8, above: u8, share: f32) -> u8 {
+    let (below, above) = (f32::from(below), f32::from(above));
+    (below + (above - below) * share + 0.5) as u8
+}
+
 /// The index of the pixel nearest to a position in a row or column of `length` pixels.
 fn nearest(at: i64, length: usize) -> usize {
     at.clamp(0, length as i64 - 1) as usize
@@ -82,17 +203,49 @@ fn repeated(
 ) -> Result<Raster, codec::Error> {
     let (width, height, count) = (raster.width() as usize, raster.height() as usize, raster.channels().count());
     let stride = canvas.width as usize * count;
-    let indexes = u64::from(canvas.width) * size_of::<usize>() as u64;
-    budget.check_memory(raster.bytes() + stride as u64 * u64::from(canvas.height) + indexes)?;
+    budget.check_memory(raster.bytes() + stride as u64 * u64::from(canvas.height))?;
     let mut out = blank(canvas.width, canvas.height, raster.channels(), false);
-    let columns: Vec<usize> =
-        (0..i64::from(canvas.width)).map(|x| index(x - i64::from(canvas.left), width) * count).collect();
-    let samples = raster.samples().as_bytes();
+    let (left, samples) = (canvas.left as usize, raster.samples().as_bytes());
     for (y, to) in out.samples_mut().chunks_exact_mut(stride).enumerate() {
         cancellation.check()?;
         let from = &samples[index(y as i64 - i64::from(canvas.top), height) * width * count..][..width * count];
-        for (to, column) in to.chunks_exact_mut(count).zip(&columns) {
-            to.copy_from_slice(&from[*column..*column + count]);
+        to[left * count..][..width * count].copy_from_slice(from);
+        for x in (0..left).chain(left + width..canvas.width as usize) {
+            let column = index(x as i64 - left as i64, width) * count;
+            to[x * count..][..count].copy_from_slice(&from[column..][..count]);
+        }
+    }
+    Ok(out)
+}
+
+/// The same for a chroma plane: each sample is the mean of those that the pixels of its block are selected from.
+fn repeated_chroma(
+    plane: &Raster,
+    canvas: Canvas,
+    (width, height): (u32, u32),
+    index: fn(i64, usize) -> usize,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Raster, codec::Error> {
+    let half = halved(canvas);
+    let bytes = u64::from(half.width) * u64::from(half.height);
+    budget.check_memory(plane.bytes() + bytes + u64::from(half.width) * size_of::<[usize; 2]>() as u64)?;
+    let selected = |block: u32, start: u32, length: u32, side: u32| {
+        [2 * block, (2 * block + 1).min(side - 1)].map(|at| {
+            let pixel = index(i64::from(at) - i64::from(start), length as usize);
+            (pixel + start as usize % 2) / 2
+        })
+    };
+    let columns: Vec<_> = (0..half.width).map(|x| selected(x, canvas.left, width, canvas.width)).collect();
+    let stride = plane.width() as usize;
+    let mut out = blank(half.width, half.height, Channels::L, false);
+    for (y, to) in (0..half.height).zip(out.samples_mut().chunks_exact_mut(half.width as usize)) {
+        cancellation.check()?;
+        let rows = selected(y, canvas.top, height, canvas.height);
+        let [upper, lower] = rows.map(|row| &plane.samples().as_bytes()[row * stride..][..stride]);
+        for (to, [left, right]) in to.iter_mut().zip(&columns) {
+            let sum = [upper[*left], upper[*right], lower[*left], lower[*right]].map(u16::from).iter().sum::<u16>();
+            *to = ((sum + 2) / 4) as u8;
         }
     }
     Ok(out)
@@ -120,6 +273,11 @@ fn blurred(
     budget.check_memory(cells.memory(raster))?;
     let small = effects::blur(cells.means(raster, cancellation)?, columns.max(rows) * BLUR, budget, cancellation)?;
     let all = Area::whole(small.width(), small.height());
+    if small.channels() == Channels::L {
+        let size = (canvas.width, canvas.height);
+        budget.check_memory(small.bytes() + u64::from(size.0) * u64::from(size.1) + lanczos::memory(&small, size))?;
+        return Ok(lanczos::resize(&small, all, all, size.0, size.1, Levels::SAME));
+    }
     resize(small, all, all, canvas.width, canvas.height, budget)
 }
 
@@ -157,7 +315,7 @@ fn rgba(pixel: &[u8], has_alpha: bool) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_origin_codec::{Channels, Samples};
+    use image_origin_codec::Samples;
     use image_origin_query::Transform;
 
     fn framed(raster: Raster, canvas: Canvas, query: &str) -> Raster {

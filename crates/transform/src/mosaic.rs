@@ -82,6 +82,12 @@ impl Cells {
                 cancellation.check()?;
                 let row = &samples[y * width * count..][..width * count];
                 for (sum, span) in sums.iter_mut().zip(self.across.windows(2)) {
+                    if count == 1 {
+                        let samples = &row[span[0]..span[1]];
+                        sum[0] += samples.iter().map(|sample| sample.index() as u64).sum::<u64>();
+                        sum[4] += samples.len() as u64;
+                        continue;
+                    }
                     for pixel in row[span[0] * count..span[1] * count].chunks_exact(count) {
                         let weight = if channels.has_alpha() { pixel[count - 1].index() as u64 } else { 1 };
                         for (sum, sample) in sum.iter_mut().zip(pixel) {

@@ -416,7 +416,7 @@ fn pixel_of<const COUNT: usize>([r, g, b, a]: [u8; 4]) -> [u8; COUNT] {
 
 /// Converts RGB to full-range YCbCr (ITU-T T.871, 7).
 #[inline(always)]
-fn ycc([r, g, b]: [f32; 3]) -> [f32; 3] {
+pub(super) fn ycc([r, g, b]: [f32; 3]) -> [f32; 3] {
     let luma = 0.299 * r + 0.587 * g + 0.114 * b;
     [luma, 128.0 + (b - luma) / 1.772, 128.0 + (r - luma) / 1.402]
 }

@@ -12,10 +12,10 @@ use super::output::{Attempt, Candidates, Finish};
 use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;
-use super::{Error, Plan, Rendered, Stages, conversion, effects, lanczos};
+use super::{Canvas, Error, Plan, Rendered, Stages, colour, conversion, effects, frame, lanczos, overlay};
 use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
-use image_origin_query::Colorspace;
+use image_origin_query::{Color, Colorspace, Extend, Framing, Transform};
 
 /// The minimum side for this path, since edges dominate in smaller pictures.
 const SMALLEST_SIDE: u32 = 16;
@@ -35,14 +35,15 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let wanted: Vec<_> =
         ranges.filter(|range| candidates.ways.iter().any(|way| way.encoder.range() == *range)).collect();
     prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
-    let mut made = all_made(planes, plan, &wanted);
-    let mut held: u64 = made.iter().flat_map(|(_, planes)| planes).map(Raster::bytes).sum();
+    let made = all_made(planes, plan, &wanted);
+    let held: u64 = made.iter().map(bytes).sum();
     let softened = made.into_iter().map(|(range, planes)| {
         let others = held - planes.iter().map(Raster::bytes).sum::<u64>();
         let budget = prepared.budget.beside(others)?;
         Ok((range, effects::apply_to_planes(planes, &render.transform.effects, budget, cancellation)?))
     });
-    made = softened.collect::<Result<_, Error>>()?;
+    let mut made = framed(softened.collect::<Result<_, Error>>()?, prepared)?;
+    let mut held: u64 = made.iter().map(bytes).sum();
     if let Some(overlay) = &overlay {
         let layer = overlay.layer(Colorspace::Srgb, prepared.budget.beside(held)?)?;
         made.iter_mut().for_each(|(range, planes)| layer.blend_planes(planes, levels(*range)));
@@ -57,7 +58,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let resized = Instant::now();
     let carried = metadata::carry(render.original, super::keep(render.transform.metadata), cancellation)?;
     let budget = prepared.budget.beside(held + carried.bytes())?;
-    let (width, height) = (plan.width, plan.height);
+    let (width, height) = plan.output_size();
     let rendered =
         candidates.smallest(render.encode_request(), budget, |(format, encoder, planes), request, budget| {
             let finish = Finish { format, width, height, attempts: None };
@@ -77,7 +78,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
 
 /// The planes for each of the required ranges. The last range takes ownership of the decoded planes if they already
 /// have the right size.
-fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [Raster; 3])> {
+fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<Made> {
     let Some((last, others)) = wanted.split_last() else { return Vec::new() };
     let mut made: Vec<_> =
         others.iter().map(|range| (*range, resized(planes.each_ref().map(Cow::Borrowed), plan, *range))).collect();
@@ -85,10 +86,45 @@ fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<(Range, [R
     made
 }
 
+/// Planes of a range.
+type Made = (Range, [Raster; 3]);
+
+/// The memory of planes in bytes.
+fn bytes((_, planes): &Made) -> u64 {
+    planes.iter().map(Raster::bytes).sum()
+}
+
+/// The planes with corners and padding.
+fn framed(made: Vec<Made>, prepared: &Prepared<'_>) -> Result<Vec<Made>, Error> {
+    let Prepared { render, plan, budget, .. } = prepared;
+    if plan.canvas.is_none() && plan.radius.is_none() {
+        return Ok(made);
+    }
+    let Transform { framing, background, .. } = &render.transform;
+    let extend = if plan.canvas.is_some() { framing.extend } else { Extend::Color };
+    let framing = Framing { radius: plan.radius, extend, ..*framing };
+    let canvas = plan.canvas.unwrap_or(Canvas { width: plan.width, height: plan.height, left: 0, top: 0 });
+    let background = colour::flat(background.unwrap_or(Color::WHITE)).rgb.map(f32::from);
+    let [luma, blue, red] = overlay::ycc(background);
+    let mut held: u64 = made.iter().map(bytes).sum();
+    let frame = |made: Made| {
+        held -= bytes(&made);
+        let (range, planes) = made;
+        let [of_luma, of_chroma] = levels(range);
+        let background = [of_luma.of(luma), of_chroma.of(blue), of_chroma.of(red)].map(|level| level.round() as u8);
+        let rest = budget.beside(held)?;
+        let framed = frame::framed_planes(planes, canvas, &framing, background, rest, &render.cancellation)?;
+        let framed = (range, framed);
+        held += bytes(&framed);
+        Ok(framed)
+    };
+    made.into_iter().map(frame).collect()
+}
+
 /// The maximum memory of [`all_made`] in bytes, including the decoded planes.
 fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
     let size @ (width, height) = plan.stored_size();
-    let (half, chroma) = ((width.div_ceil(2), height.div_ceil(2)), chroma_area(plan));
+    let Chroma { size: half, area: chroma } = Chroma::new(plan);
     let [luma, blue, red] = planes;
     let (mut held, mut working) = (0, 0);
     for (Plane { raster, area: covered }, area, (width, height)) in
@@ -109,11 +145,10 @@ fn candidates(prepared: &Prepared<'_>) -> Result<Option<Candidates<&'static dyn 
     let (transform, header) = (&render.transform, image.header());
     let is_plain = effects::are_linear(&transform.effects)
         && transform.page.is_none()
-        && transform.framing.radius.is_none()
         && transform.redaction.is_none()
         && !transform.linear
-        && plan.canvas.is_none()
         && plan.tilt.is_none()
+        && !cuts_padding(plan, transform.framing.extend)
         && !prepared.needs_pixels();
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
     if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
@@ -125,9 +160,29 @@ fn candidates(prepared: &Prepared<'_>) -> Result<Option<Candidates<&'static dyn 
         return Ok(None);
     }
     let candidates = render.choice(header.format, plan).unseen();
+    // Planes have no alpha.
+    let is_opaque = transform.background.is_some_and(|color| color.alpha == u8::MAX);
+    let loses_alpha = !is_opaque && candidates.ways.iter().any(|way| way.encoder.has_alpha());
+    if loses_alpha && shows_background(plan, transform.framing.extend) {
+        return Ok(None);
+    }
     let options = render.encode_request().options;
     let planar = candidates.map(|_, encoder| encoder.planar(&options));
     Ok(planar.filter(|candidates| !candidates.ways.is_empty()))
+}
+
+/// Whether corners show the background inside of padding that is made of the picture.
+fn cuts_padding(plan: &Plan, extend: Extend) -> bool {
+    plan.canvas.is_some() && plan.radius.is_some() && matches!(extend, Extend::Edge | Extend::Mirror)
+}
+
+/// Whether a part of the output shows the background.
+fn shows_background(plan: &Plan, extend: Extend) -> bool {
+    match (plan.canvas, extend) {
+        (None, _) => plan.radius.is_some(),
+        (Some(_), Extend::Color) => true,
+        (Some(_), Extend::Edge | Extend::Mirror | Extend::Blur) => false,
+    }
 }
 
 /// Upright planes of a range, at the planned size.
@@ -145,7 +200,8 @@ fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) ->
         };
         resized.oriented(plan.orientation)
     };
-    let chroma = |plane| resize(plane, chroma_area(plan), width.div_ceil(2), height.div_ceil(2), of_chroma);
+    let Chroma { size, area } = Chroma::new(plan);
+    let chroma = |plane| resize(plane, area, size.0, size.1, of_chroma);
     [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)]
 }
 
@@ -165,17 +221,33 @@ fn levels(range: Range) -> [Levels; 2] {
     }
 }
 
-/// The area of the stored picture that the chroma samples cover. With an odd number of columns or rows, the last one
-/// (upright) exceeds the picture by half a sample, where the filter repeats the edge.
-fn chroma_area(plan: &Plan) -> Area {
-    let times = |side: u32| f64::from(side.div_ceil(2) * 2) / f64::from(side);
-    let upright = Area { x: 0.0, y: 0.0, width: times(plan.width), height: times(plan.height) };
-    let share = upright.oriented(plan.orientation.inverse(), 1.0, 1.0);
-    let area = plan.area;
-    Area {
-        x: area.x + share.x * area.width,
-        y: area.y + share.y * area.height,
-        width: share.width * area.width,
-        height: share.height * area.height,
+/// The size of the stored chroma planes, and the area of the stored picture that they cover.
+struct Chroma {
+    size: (u32, u32),
+    area: Area,
+}
+
+impl Chroma {
+    /// The samples are aligned with the canvas. Where a pair of columns or rows is not entirely in the picture, its area
+    /// exceeds the picture by a pixel, where the filter repeats the edge.
+    fn new(plan: &Plan) -> Self {
+        let (left, top) = plan.canvas.map_or((0, 0), |canvas| (canvas.left % 2, canvas.top % 2));
+        let (width, height) = ((left + plan.width).div_ceil(2), (top + plan.height).div_ceil(2));
+        let share = |pixels: u32, side: u32| f64::from(pixels) / f64::from(side);
+        let upright = Area {
+            x: -share(left, plan.width),
+            y: -share(top, plan.height),
+            width: share(2 * width, plan.width),
+            height: share(2 * height, plan.height),
+        };
+        let inverse = plan.orientation.inverse();
+        let (share, area) = (upright.oriented(inverse, 1.0, 1.0), plan.area);
+        let area = Area {
+            x: area.x + share.x * area.width,
+            y: area.y + share.y * area.height,
+            width: share.width * area.width,
+            height: share.height * area.height,
+        };
+        Self { size: inverse.size(width, height), area }
     }
 }

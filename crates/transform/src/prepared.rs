@@ -136,9 +136,11 @@ pub(super) fn turned((x, y): (f64, f64), turn: Orientation) -> (f64, f64) {
     (point.x, point.y)
 }
 
-/// A lower bound of the memory of the output in bytes: its pixels without alpha, which may turn out to be unused.
+/// A lower bound of the memory in bytes that the plan needs at a time: the pixels of the output without alpha, which may
+/// turn out to be unused, or those before and after a rotation, which adds alpha.
 pub(super) fn least_memory(header: &Header, plan: &Plan) -> u64 {
-    let (width, height) = plan.output_size();
-    let samples = if matches!(header.channels, Channels::L | Channels::La) { 1 } else { 3 };
-    u64::from(width) * u64::from(height) * samples
+    let colours = if matches!(header.channels, Channels::L | Channels::La) { 1 } else { 3 };
+    let samples = |(width, height): (u32, u32), samples: u64| u64::from(width) * u64::from(height) * samples;
+    let tilted = plan.tilt.map_or(0, |tilt| samples(tilt.before, colours) + samples(tilt.after, colours + 1));
+    samples(plan.output_size(), colours).max(tilted)
 }

@@ -124,7 +124,7 @@ fn pixels(raster: &Raster) -> Vec<[u8; 3]> {
 /// The luma of every pixel of a picture that is not CMYK; transparent pixels are black.
 pub(super) fn lumas(raster: &Raster) -> Vec<u8> {
     let samples = raster.samples().as_bytes();
-    let luma = |rgb: [u8; 3]| luma(rgb.map(f32::from)).round() as u8;
+    let luma = |rgb: [u8; 3]| (luma(rgb.map(f32::from)) + 0.5) as u8;
     match raster.channels() {
         Channels::L => samples.to_vec(),
         Channels::La => samples.as_chunks().0.iter().map(|&[l, a]| l.min(a)).collect(),
