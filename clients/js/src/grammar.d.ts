@@ -361,7 +361,7 @@ export interface TransformOptions {
    */
   showExif?: boolean;
   /**
-   * Responds with facts about the original as JSON: size, format, orientation, alpha, frames and their delays, faces, focus, dominant colour, thumbhash, warnings.
+   * Responds with facts about the original as JSON: size, format, orientation, alpha, frames and their delays, faces, focus, colours, placeholders, alternative text, warnings.
    *
    * Takes true or false.
    * @default false

@@ -322,7 +322,7 @@ parameters! {
         "Responds with the original's metadata (Exif, XMP, IPTC) as JSON. Takes precedence over info.";
     info "info": Kind::Bool, "false",
         "Responds with facts about the original as JSON: size, format, orientation, alpha, frames and their \
-         delays, faces, focus, dominant colour, thumbhash, warnings.";
+         delays, faces, focus, colours, placeholders, alternative text, warnings.";
     v "v": Kind::Text { form: "up to 64 characters" }, "none",
         "Any text. It does not change the picture but is part of the cache key, so that a new value requests a \
          new picture everywhere, and Cache-Control says immutable.";
