@@ -240,7 +240,7 @@ fn scaled(
         let place = |i| {
             let at = step * i as f64;
             // Truncation, which takes less time than rounding down, and is the same for what is not negative.
-            let whole = (at as u32 as f64).min(last);
+            let whole = f64::from(at as u32).min(last);
             ((start + whole) as i64, at - whole)
         };
         (0..count).map(place).collect()

@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn blurhashes_are_those_of_the_reference() {
         let ramp = |x: u32, y: u32| [(x * 8) as u8, (y * 11) as u8, 255 - (x * 7) as u8, 255];
-        let squares = |x: u32, y: u32| if (x / 4 + y / 4) % 2 == 0 { [250, 220, 40, 255] } else { [20, 60, 180, 255] };
+        let squares =
+            |x: u32, y: u32| if (x / 4 + y / 4).is_multiple_of(2) { [250, 220, 40, 255] } else { [20, 60, 180, 255] };
         let table = [
             (picture(30, 20, ramp), "L.F}~q77w%XAmbWYjuf8g0fjfQfj"),
             (picture(20, 30, ramp), "T%Ae:wKBo5iRa$fRdxe;fQlPbIfR"),
