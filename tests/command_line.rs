@@ -881,3 +881,26 @@ fn settings_are_checked_without_a_server() {
         assert!(shown.contains(expected), "{arguments:?} {variable}: {shown}");
     }
 }
+
+#[test]
+#[cfg(feature = "http")]
+fn a_web_server_is_tried_by_a_key_that_it_hardly_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let page = (axum::http::StatusCode::OK, "<html>There is nothing here.</html>");
+    let table = [
+        (axum::Router::new(), 0, "is good"),
+        (axum::Router::new().fallback(move || std::future::ready(page)), 0, "is good"),
+        (axum::Router::new().fallback(async || axum::http::StatusCode::BAD_REQUEST), 1, "the source does not answer"),
+    ];
+    for (router, code, expected) in table {
+        let server = crate::common::Server::serving(router);
+        let settings =
+            format!("[[sources]]\npath = \"/*\"\nfrom = \"http://{}/\"\nnetworks = [\"127.0.0.1\"]\n", server.address);
+        std::fs::write(&file, settings).unwrap();
+        let arguments = ["config", "check", file.to_str().unwrap(), "--check-source", "true"];
+        let output = image_origin(&arguments).output().unwrap();
+        let shown = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!((output.status.code(), shown.contains(expected)), (Some(code), true), "{shown}");
+    }
+}

@@ -337,7 +337,8 @@ async fn try_source(source: &dyn Source, ask: bool) -> Result<(), Failure> {
     let deadline = tokio::time::Instant::now() + SOURCE_PATIENCE;
     let asked = source.open(GetOptions { key: &key, version: None, if_none_match: None, deadline });
     match tokio::time::timeout_at(deadline, asked).await.unwrap_or(Err(SourceError::TimedOut)) {
-        Ok(_) | Err(SourceError::NotFound) => Ok(()),
+        // Some web servers answer with a page that says that there is nothing.
+        Ok(_) | Err(SourceError::NotFound | SourceError::Unrecognised) => Ok(()),
         Err(SourceError::Failed(reason)) => Err(format!("the source does not answer: {reason}").into()),
         Err(error) => Err(format!("the source cannot be used: {error}").into()),
     }
