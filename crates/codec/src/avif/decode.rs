@@ -1,6 +1,8 @@
 //! Decodes one AV1 picture to planes with rav1d.
 
-use rusty_av1d::rust_api::{Decoder, Picture, PixelLayout, PlanarImageComponent as Component, Settings};
+use rusty_av1d::rust_api::{
+    Decoder, InloopFilterType, Picture, PixelLayout, PlanarImageComponent as Component, Settings,
+};
 
 use super::stream::{Sequence, Stream};
 
@@ -66,9 +68,10 @@ pub(super) fn memory(stream: &Stream, length: usize) -> u64 {
 }
 
 /// Decodes the first picture of a stream that passed [`Stream::check`]. Its size and format are those of the header.
-pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'static str> {
+/// Without `filtered`, the in-loop filters are left out, which only a picture without references allows.
+pub(super) fn decode(stream: &[u8], sequence: Sequence, filtered: bool) -> Result<Planes, &'static str> {
     // The decoder panics on some invalid streams. It is created and dropped within the call.
-    let picture = std::panic::catch_unwind(|| first_picture(stream, &sequence));
+    let picture = std::panic::catch_unwind(|| first_picture(stream, &sequence, filtered));
     let picture = picture.ok().flatten().ok_or("its AV1 data are broken")?;
     let layout = match (sequence.is_monochrome, sequence.subsampling) {
         (true, _) => PixelLayout::I400,
@@ -86,12 +89,15 @@ pub(super) fn decode(stream: &[u8], sequence: Sequence) -> Result<Planes, &'stat
     }
 }
 
-fn first_picture(stream: &[u8], sequence: &Sequence) -> Option<Picture> {
+fn first_picture(stream: &[u8], sequence: &Sequence, filtered: bool) -> Option<Picture> {
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);
     settings.set_all_layers(false);
     settings.set_frame_size_limit(sequence.width.saturating_mul(sequence.height));
+    if !filtered {
+        settings.set_inloop_filters(InloopFilterType::empty());
+    }
     let mut decoder = Decoder::with_settings(&settings).ok()?;
     // An error shows up as a missing picture. The second call signals the end of the data, and returns the best of
     // several layers.

@@ -30,6 +30,9 @@ fn damaged(reason: impl Into<String>) -> Error {
     Error::Damaged { format: Format::Avif, reason: reason.into() }
 }
 
+/// The scale up to which the in-loop filters do not show, see `crates/codec/NOTES.md`.
+const UNFILTERED_SCALE: f64 = 0.25;
+
 /// The parsed headers of a file.
 struct Opened<'a> {
     picture: Picture<'a>,
@@ -155,6 +158,8 @@ struct Canvas<'n> {
     samples: Samples,
     /// The stream of the first cell, until it is drawn.
     first: Option<Stream>,
+    /// Whether the in-loop filters matter at the size that is needed.
+    filtered: bool,
     /// The remaining budget for the decoder.
     budget: Budget,
     cancellation: &'n Cancellation,
@@ -178,7 +183,8 @@ impl<'n> Canvas<'n> {
             // Undrawn samples are missing.
             samples.as_bytes_mut().fill(MISSING);
         }
-        Ok(Self { width, height, channels, samples, first: Some(stream), budget, cancellation: options.cancellation })
+        let (filtered, cancellation) = (options.scale > UNFILTERED_SCALE, options.cancellation);
+        Ok(Self { width, height, channels, samples, first: Some(stream), filtered, budget, cancellation })
     }
 
     /// Decodes the cells one after the other and draws them. Damaged cells of a grid are skipped, as long as one cell
@@ -189,7 +195,7 @@ impl<'n> Canvas<'n> {
             self.cancellation.check()?;
             let (data, budget) = cell(coded, index, self.budget)?;
             let stream = self.first.take().map_or_else(|| read_stream(&data, self.cancellation), Ok);
-            let planes = match stream.and_then(|stream| Self::decode(&data, &stream, budget)) {
+            let planes = match stream.and_then(|stream| Self::decode(&data, &stream, self.filtered, budget)) {
                 Ok(planes) => planes,
                 Err(error @ Error::Damaged { .. }) => {
                     flaw.get_or_insert(if coded.ends_file(index) { Flaw::CutShort } else { Flaw::Damaged });
@@ -215,13 +221,14 @@ impl<'n> Canvas<'n> {
         }
     }
 
-    fn decode(data: &[u8], stream: &Stream, budget: Budget) -> Result<Planes, Error> {
+    fn decode(data: &[u8], stream: &Stream, filtered: bool, budget: Budget) -> Result<Planes, Error> {
         stream.check().map_err(damaged)?;
         let sequence = stream.sequence;
         // Each frame is decoded without interruption, whether it is shown or not.
         budget.check_pixels(sequence.width, sequence.height.saturating_mul(stream.frames()))?;
         budget.check_memory(decode::memory(stream, data.len()))?;
-        decode::decode(data, sequence).map_err(damaged)
+        // Filters also change what later frames refer to.
+        decode::decode(data, sequence, filtered || stream.frames() > 1).map_err(damaged)
     }
 
     /// Converts a decoded cell to the canvas, clipped at its edges.

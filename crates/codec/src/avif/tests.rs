@@ -160,7 +160,7 @@ fn streams_of_many_frames_are_refused() {
     assert!(memory(8) - memory(1) >= 7 * luma * 3 / 2, "frames that are not shown are kept as well");
     let pixels = u64::from(sequence.width) * u64::from(sequence.height);
     let budget = Budget { pixels: 8 * pixels - 1, ..BUDGET };
-    assert!(matches!(Canvas::decode(&stream(8), &read(&stream(8)), budget), Err(Error::TooLarge { .. })));
+    assert!(matches!(Canvas::decode(&stream(8), &read(&stream(8)), true, budget), Err(Error::TooLarge { .. })));
     let changed = [&stream(1)[..], &[0x0a, 0x02, 0x18, 0x16]].concat();
     assert!(frames(&changed).is_err());
 }
@@ -187,6 +187,7 @@ fn premultiplied_colours_are_divided() {
         height: 1,
         channels: Channels::Rgba,
         samples: Samples::U8(vec![100, 50, 0, 128, 9, 9, 9, 0]),
+        filtered: true,
         first: None,
         budget: BUDGET,
         cancellation: &Cancellation::unbounded(),
@@ -290,4 +291,20 @@ fn a_sequence_without_a_primary_image_shows_its_first_frame() {
         let _ = decode(&sequence[..cut], BUDGET);
     }
     assert!(matches!(decode(&file(1 << 31), BUDGET), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_much_smaller_picture_needs_no_filters() {
+    let picture = gradient(256, 192, Channels::Rgb);
+    let options = EncodeOptions { quality: 60, ..EncodeOptions::DEFAULT };
+    let bytes = Avif.encode(&picture, &options, BUDGET, &Cancellation::unbounded()).unwrap();
+    let mean_difference = |scale: f64| {
+        let cancellation = Cancellation::unbounded();
+        let options = DecodeOptions { area: Area::whole(256, 192), scale, budget: BUDGET, cancellation: &cancellation };
+        let decoded = Avif.decode(&bytes, &options).unwrap();
+        let pairs = decoded.raster.samples().as_bytes().iter().zip(picture.samples().as_bytes());
+        pairs.map(|(one, other)| f64::from(one.abs_diff(*other))).sum::<f64>() / picture.samples().len() as f64
+    };
+    let (filtered, unfiltered) = (mean_difference(1.0), mean_difference(0.1));
+    assert!(filtered < 4.0 && unfiltered < 4.0, "{filtered} {unfiltered}");
 }
