@@ -4,7 +4,10 @@
 //! sRGB's transfer function, which Display P3 shares. An unusable profile is logged, and the picture is treated as
 //! sRGB.
 
-use moxcms::{ColorDateTime, ColorProfile, DataColorSpace, Layout, RenderingIntent, ToneReprCurve, TransformOptions};
+use moxcms::{
+    ColorDateTime, ColorProfile, DataColorSpace, Layout, ProfileVersion, RenderingIntent, ToneReprCurve,
+    TransformOptions,
+};
 
 use super::colour::{fewer, is_grey, of_samples, over_rows, over_rows_memory, with_samples, without_idle_alpha};
 use super::effects::{luma, map_samples};
@@ -159,19 +162,27 @@ fn has_other_colours(profile: &ColorProfile, channels: Channels) -> bool {
     })
 }
 
-/// The luminance of black under relative colorimetric intent, which keeps that of ink on paper; perceptual tables
-/// already compensate for it.
+/// The luminance of the original's black, as lcms2 detects it for a conversion to a display: that of the printed black
+/// under relative colorimetric intent, and of the darkest colour under the others. 0 for profiles without tables, whose
+/// black is black.
 fn black_point(profile: &ColorProfile, channels: Channels) -> f64 {
     /// L* 50: anything lighter is not black (lcms2 has the same limit).
     const LIGHTEST: f64 = 0.184;
+    /// The reference medium's black of perceptual intent in profiles of version 4 (ICC.1:2022, 6.3.4.3).
+    const REFERENCE: f64 = 0.003_473_1;
     let has_tables = profile.lut_a_to_b_colorimetric.is_some() || profile.lut_a_to_b_perceptual.is_some();
-    if intent(profile) != RenderingIntent::RelativeColorimetric || !has_tables {
+    if !has_tables {
         return 0.0;
+    }
+    let is_relative = intent(profile) == RenderingIntent::RelativeColorimetric;
+    if !is_relative && profile.version() >= ProfileVersion::V4_0 {
+        return REFERENCE;
     }
     let black = match channels {
         Channels::L | Channels::La => None,
         Channels::Rgb | Channels::Rgba => Raster::new(1, 1, Channels::Rgb, vec![0u16; 3].into()),
-        Channels::Cmyk => printed_black(profile),
+        Channels::Cmyk if is_relative => printed_black(profile),
+        Channels::Cmyk => Raster::new(1, 1, Channels::Cmyk, vec![u16::MAX; 4].into()),
     };
     let light = black.and_then(|black| through(black, profile, &linear(target(Colorspace::Srgb, false))).ok());
     let Some(Samples::U16(light)) = light.as_ref().map(Raster::samples) else { return 0.0 };
@@ -381,6 +392,51 @@ mod tests {
         assert_eq!(in_srgb(raster(Channels::Cmyk, inks.to_vec()), None).samples().as_bytes(), expected);
         let wide = raster(Channels::Cmyk, inks.map(|ink| u16::from(ink) * 257).to_vec());
         assert_eq!(to_eight_bits(in_srgb(wide, None)).samples().as_bytes(), expected);
+    }
+
+    /// A CMYK profile of version 2 with perceptual intent and one table, whose darkest colour has this L* in 255ths.
+    fn press(darkest: u8) -> Vec<u8> {
+        let identity = |tables: usize| (0..tables).flat_map(|_| 0..=255u8);
+        let corners = (0..16u8).flat_map(|inks| {
+            let has = |ink: u8| inks >> ink & 1;
+            let light = 255 - 30 * u16::from(has(3) + has(2) + has(1)) - 140 * u16::from(has(0));
+            [if inks == 15 { darkest } else { light as u8 }, 128, 128]
+        });
+        let one = 1u32 << 16;
+        let matrix = [one, 0, 0, 0, one, 0, 0, 0, one].into_iter().flat_map(u32::to_be_bytes);
+        let lut = [b"mft1\0\0\0\0".as_slice(), &[4, 3, 2, 0]].concat().into_iter().chain(matrix);
+        let lut: Vec<u8> = lut.chain(identity(4)).chain(corners).chain(identity(3)).collect();
+        let mut profile = vec![0; 128];
+        profile[8] = 2;
+        profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+        profile[36..40].copy_from_slice(b"acsp");
+        // The illuminant, D50.
+        for (place, value) in [(68, 0xf6d6u32), (72, one), (76, 0xd32d)] {
+            profile[place..place + 4].copy_from_slice(&value.to_be_bytes());
+        }
+        profile.extend([0, 0, 0, 1]);
+        profile.extend(b"A2B0");
+        profile.extend([144, lut.len() as u32].into_iter().flat_map(u32::to_be_bytes));
+        profile.extend(lut);
+        let length = (profile.len() as u32).to_be_bytes();
+        profile[..4].copy_from_slice(&length);
+        profile
+    }
+
+    #[test]
+    fn all_inks_of_a_perceptual_table_are_black() {
+        let inks = raster(Channels::Cmyk, vec![0u8, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255]);
+        let shown = |darkest| {
+            let decoded = Decoded { icc: Some(press(darkest)), ..Decoded::whole(inks.clone(), None) };
+            let shown = Conversion::new(&decoded, Colorspace::Srgb).apply(inks.clone());
+            assert_eq!(shown.channels(), Channels::Rgb);
+            [0, 3, 6].map(|place| shown.samples().as_bytes()[place])
+        };
+        let [washed_out, black] = [shown(60), shown(0)];
+        assert!(washed_out[0] >= 254 && black[0] >= 254, "{washed_out:?} {black:?}");
+        assert!(washed_out[2] <= 5 && black[2] <= 5, "{washed_out:?} {black:?}");
+        // L* 45 is darker by what separates L* 24 from black.
+        assert!(washed_out[1] < black[1] - 10 && black[1].abs_diff(107) <= 2, "{washed_out:?} {black:?}");
     }
 
     #[test]

@@ -65,12 +65,16 @@ impl Pixels {
     /// shown, so that small changes cannot accumulate.
     pub(crate) fn settle(&mut self, shown: &Self, tolerance: u8) {
         for (pixel, shown) in self.pixels.iter_mut().zip(&shown.pixels) {
-            let (alpha, tolerance) = (u16::from(pixel[3]), u16::from(tolerance) * 255);
-            let is_near = |(one, other): (&u8, &u8)| u16::from(one.abs_diff(*other)) * alpha <= tolerance;
-            if pixel[3] == shown[3] && pixel.iter().zip(shown).all(is_near) {
+            if is_near(pixel, shown, tolerance) {
                 *pixel = *shown;
             }
         }
+    }
+
+    /// Whether [`Self::settle`] would make this picture equal to the other one.
+    pub(crate) fn settles(&self, shown: &Self, tolerance: u8) -> bool {
+        self.pixels.len() == shown.pixels.len()
+            && self.pixels.iter().zip(&shown.pixels).all(|(pixel, shown)| is_near(pixel, shown, tolerance))
     }
 
     /// The bounding rectangle of the pixels for which `differs` is true of this picture and another one of the same
@@ -110,6 +114,13 @@ impl Pixels {
         pixels().for_each(|pixel| samples.extend_from_slice(&pixel[..channels.count()]));
         Raster::new(rect.width as u32, rect.height as u32, channels, samples.into())
     }
+}
+
+/// Whether two pixels have the same transparency and look the same.
+fn is_near(pixel: &[u8; 4], shown: &[u8; 4], tolerance: u8) -> bool {
+    let (alpha, tolerance) = (u16::from(pixel[3]), u16::from(tolerance) * 255);
+    let is_near = |(one, other): (&u8, &u8)| u16::from(one.abs_diff(*other)) * alpha <= tolerance;
+    pixel[3] == shown[3] && pixel.iter().zip(shown).all(is_near)
 }
 
 #[cfg(test)]

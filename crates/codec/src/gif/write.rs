@@ -1,4 +1,5 @@
-//! The GIF encoder: of each frame it writes only the rectangle that changes, with unchanged pixels transparent.
+//! The GIF encoder: of each frame it writes only the rectangle that changes, with unchanged pixels transparent. Equal
+//! frames are merged.
 
 use ::gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
 
@@ -188,6 +189,18 @@ impl AnimationWriter for GifWriter<'_> {
         let mut frame = Pixels::new(frame).ok_or(NO_PIXELS)?;
         for pixel in frame.all_mut() {
             *pixel = if pixel[3] >= OPAQUE { [pixel[0], pixel[1], pixel[2], 255] } else { [0; 4] };
+        }
+        // A frame that looks like the one before only prolongs it.
+        if let Some(pending) = self.pending.as_ref().filter(|pending| frame.settles(&pending.frame, UNSEEN)) {
+            let before = (pending.ticks, self.owed);
+            let ticks = u32::from(before.0) + u32::from(self.ticks(delay));
+            match (u16::try_from(ticks), &mut self.pending) {
+                (Ok(ticks), Some(pending)) => {
+                    pending.ticks = ticks;
+                    return Ok(());
+                }
+                _ => self.owed = before.1,
+            }
         }
         let below = self.write_pending(Some(&frame))?;
         let below = below.unwrap_or_else(|| Pixels::transparent(frame.width(), frame.height()));

@@ -245,9 +245,10 @@ fn animations_survive() {
         let header = WebP.probe(&bytes, budget, &Cancellation::unbounded()).unwrap();
         assert_eq!((header.width, header.height), (33, 12));
         let animation = WebP.animation(&bytes, &cancellation).unwrap().unwrap();
-        assert_eq!((animation.plays, animation.delays), (plays, (0..9).map(|i| i * 7).collect()));
+        // Equal frames are merged.
+        assert_eq!((animation.plays, animation.delays), (plays, vec![0, 7, 14, 21, 28, 35, 42, 49 + 56]));
         let mut frames = WebP.frames(&bytes, budget, &cancellation).unwrap();
-        for (place, picture) in pictures.iter().enumerate() {
+        for (place, picture) in pictures[..8].iter().enumerate() {
             let shown = frames.next_frame().unwrap().unwrap();
             let pairs = shown
                 .samples()
@@ -263,6 +264,23 @@ fn animations_survive() {
             assert!(if lossless { error == 0 } else { error < 33 * 12 * 3 * 8 }, "frame {place}: {error}");
         }
         assert!(frames.next_frame().unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_frame_is_prolonged_as_long_as_its_delay_has_room() {
+    let (cancellation, pictures) = (Cancellation::unbounded(), wandering());
+    const MOST: u32 = (1 << 24) - 1;
+    for (delays, expected) in [
+        (vec![5, 6, 7], vec![18]),
+        (vec![MOST - 1, 1, 1, 9], vec![MOST, 10]),
+        (vec![u32::MAX, 0, u32::MAX], vec![MOST, MOST]),
+    ] {
+        let mut writer = WebP.animate(1, &EncodeOptions::DEFAULT, Budget::UNLIMITED, &cancellation).unwrap();
+        writer.push(&pictures[0], 3).unwrap();
+        delays.iter().for_each(|delay| writer.push(&pictures[1], *delay).unwrap());
+        let animation = WebP.animation(&writer.finish().unwrap(), &cancellation).unwrap().unwrap();
+        assert_eq!(animation.delays, [vec![3], expected].concat(), "{delays:?}");
     }
 }
 

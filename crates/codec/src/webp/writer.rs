@@ -1,5 +1,5 @@
 //! The encoder for animations (RFC 9649, section 2.7): of each frame it writes only the rectangle that changes, drawn
-//! without blending, so that frames need no disposal.
+//! without blending, so that frames need no disposal. Equal frames are merged.
 
 use image_origin_container::webp::{ALPHA_FLAG, ANIMATION_FLAG};
 
@@ -15,6 +15,9 @@ const BLEND: u8 = 0;
 
 /// The length of an ANMF chunk before the picture: position, size, delay and flags.
 const FRAME_HEADER: usize = 16;
+
+/// The offset of the delay in an ANMF chunk, including the chunk's header.
+const DELAY: usize = 8 + 12;
 
 /// The memory in bytes per pixel besides the given frame: the current canvas, the frame as it is compared, and the
 /// cropped rectangle.
@@ -33,6 +36,8 @@ pub(super) struct WebPWriter<'a> {
     shown: Option<Pixels>,
     /// The chunks of all frames.
     frames: OutputBuffer,
+    /// The offset of the last frame's chunk, and the frame's delay.
+    last: (usize, u32),
     has_alpha: bool,
     budget: Budget,
     cancellation: &'a Cancellation,
@@ -40,7 +45,8 @@ pub(super) struct WebPWriter<'a> {
 
 impl<'a> WebPWriter<'a> {
     pub(super) fn new(plays: u32, options: EncodeOptions, budget: Budget, cancellation: &'a Cancellation) -> Self {
-        Self { plays, options, shown: None, frames: OutputBuffer::new(budget), has_alpha: false, budget, cancellation }
+        let frames = OutputBuffer::new(budget);
+        Self { plays, options, shown: None, frames, last: (0, 0), has_alpha: false, budget, cancellation }
     }
 
     /// Writes a frame. `budget` is for memory besides the file so far.
@@ -54,6 +60,7 @@ impl<'a> WebPWriter<'a> {
         self.frames.set_budget(budget.beside(file.capacity() as u64)?);
         self.frames.reserve(8 + length)?;
         let frames = self.frames.bytes_mut();
+        self.last = (frames.len(), delay.min(MAX_DELAY));
         frames.extend(b"ANMF");
         frames.extend((length as u32).to_le_bytes());
         for number in [rect.left / 2, rect.top / 2, rect.width - 1, rect.height - 1, delay.min(MAX_DELAY) as usize] {
@@ -63,6 +70,16 @@ impl<'a> WebPWriter<'a> {
         parts().for_each(|part| chunk(frames, part.name, part.content));
         self.has_alpha |= picture.channels().has_alpha();
         Ok(())
+    }
+
+    /// Shows the last frame for longer; `None` if its delay has no room for that.
+    fn prolong(&mut self, delay: u32) -> Option<()> {
+        let (offset, before) = self.last;
+        let delay = before.checked_add(delay).filter(|delay| *delay <= MAX_DELAY)?;
+        let field = self.frames.bytes_mut().get_mut(offset + DELAY..offset + DELAY + 3)?;
+        field.copy_from_slice(&delay.to_le_bytes()[..3]);
+        self.last = (offset, delay);
+        Some(())
     }
 }
 
@@ -80,6 +97,7 @@ impl AnimationWriter for WebPWriter<'_> {
         };
         match changed {
             Some(rect) => self.write(&frame.cut(rect).ok_or(NO_PIXELS)?, rect, delay, OVERWRITE, budget)?,
+            None if self.prolong(delay).is_some() => {}
             None => {
                 // A frame must contain a pixel; a transparent one is blended without effect.
                 let nothing = Raster::new(1, 1, Channels::Rgba, Samples::U8(vec![0; 4])).ok_or(NO_PIXELS)?;
