@@ -160,12 +160,14 @@ impl Results {
         !matches!(self.which, ResultsFor::Presets) || preset
     }
 
-    /// Looks up a result, unless the store takes too long.
+    /// Looks up a result, unless the store takes too long: the timeout, but never more than half of the time to the deadline,
+    /// so that the picture can still be rendered.
     pub(crate) async fn get(&self, id: &ResultId, deadline: Instant) -> Lookup {
         if self.is_paused() {
             return Lookup::Unavailable;
         }
-        let until = deadline.min(Instant::now() + self.timeout);
+        let now = Instant::now();
+        let until = now + self.timeout.min(deadline.saturating_duration_since(now) / 2);
         let found = self.get_until(id, until).await;
         if matches!(found, Lookup::Missing(_)) {
             self.count(|stats| stats.misses += 1);
@@ -438,6 +440,15 @@ mod tests {
             let next = results.claim(id.clone(), Instant::now() + Duration::from_millis(200));
             assert_eq!(next.is_some(), elsewhere, "{manner:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_of_the_time_to_the_deadline_is_left() {
+        let (_, results) = results(Manner::Hangs, ResultsFor::All);
+        let asked = Instant::now();
+        let found = results.get(&ResultId::of("k", "x"), asked + Duration::from_millis(100)).await;
+        assert!(matches!(found, Lookup::Unavailable));
+        assert!(asked.elapsed() <= Duration::from_millis(51), "{:?}", asked.elapsed());
     }
 
     #[tokio::test]
