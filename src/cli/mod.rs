@@ -254,7 +254,7 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
         reloader.keep_up_to_date();
         // Otherwise SIGHUP ends the process, as when its terminal is closed. The local CDN reads nothing again.
         if reloader.is_of_use() && !cdn.is_wanted() {
-            tokio::spawn(reloader.watch());
+            reloader.watch();
         }
         let source_name = originals.description();
         #[cfg(feature = "otel")]

@@ -49,25 +49,30 @@ impl Reloader {
         }
     }
 
-    /// Reloads whenever the process is sent SIGHUP.
+    /// Reloads whenever the process is sent SIGHUP. From the return of this function on, the signal no longer ends it.
     #[cfg(unix)]
-    pub(super) async fn watch(mut self) {
+    pub(super) fn watch(mut self) {
         let signals = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
         let Ok(mut signals) = signals else { return };
-        while signals.recv().await.is_some() {
-            match self.reload().await {
-                Ok(kept) if kept.is_empty() => tracing::info!("the settings were read again"),
-                Ok(kept) => {
-                    let kept = kept.join(", ");
-                    tracing::warn!(kept, "the settings were read again; those in `kept` change with a restart only");
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                match self.reload().await {
+                    Ok(kept) if kept.is_empty() => tracing::info!("the settings were read again"),
+                    Ok(kept) => {
+                        let kept = kept.join(", ");
+                        tracing::warn!(
+                            kept,
+                            "the settings were read again; those in `kept` change with a restart only"
+                        );
+                    }
+                    Err(failure) => tracing::error!(error = failure.message, "the settings stay as they were"),
                 }
-                Err(failure) => tracing::error!(error = failure.message, "the settings stay as they were"),
             }
-        }
+        });
     }
 
     #[cfg(not(unix))]
-    pub(super) async fn watch(self) {}
+    pub(super) fn watch(self) {}
 
     /// Reads everything again. Returns the names of the settings that have changed, but only take effect after a restart.
     async fn reload(&mut self) -> Result<Vec<&'static str>, Failure> {

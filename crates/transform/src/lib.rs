@@ -1,4 +1,4 @@
-//! Renders an original according to a [`Transform`]: from the bytes of a file to the bytes of the requested picture.
+//! Renders an original according to a [`Transform`](image_origin_query::Transform): from the bytes of a file to the bytes of the requested picture.
 //!
 //! The steps: probe the header, plan, decode (to size, if the format allows it), crop and resize in one pass, rotate
 //! upright, convert colours, rotate by other angles, apply effects, frame, blend over the background, blend the overlay

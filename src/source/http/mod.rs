@@ -2,7 +2,7 @@
 //!
 //! It returns the metadata from the headers of the response, and the body as an unread stream, whose first bytes have been
 //! recognised as an image. An interrupted download is resumed where it ended if the server has a strong entity tag for it.
-//! What may be connected to is decided in [`connect`](self::connect): no key and no response can lead elsewhere.
+//! What may be connected to is decided in `connect.rs`: no key and no response can lead elsewhere.
 
 mod address;
 mod connect;
