@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the program for a target and packs it with its licences, its manual, and the list of what it is made of.
 #
-#   infra/release/build.sh TARGET [PROFILE] [CARGO ARGUMENTS, such as --no-default-features]
+#   infra/release/build.sh TARGET [PROFILE] [CARGO ARGUMENTS, by default --features otel]
 #
 # Linux targets need cargo-zigbuild; those of macOS need macOS. `rustup target add TARGET` comes first.
 set -euo pipefail
@@ -12,6 +12,8 @@ cd "$(dirname "$0")/../.."
 target=$1
 profile=${2:-dist}
 shift $(($# > 1 ? 2 : 1))
+# The released container image is made of these programs, and exports traces and metrics where OTEL_* variables ask for it.
+[ $# -gt 0 ] || set -- --features otel
 here=$(rustc -vV | sed -n 's/^host: //p')
 # Messages of panics name source files; where these lie on the machine that builds is nobody's business, and differs.
 RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo --remap-path-prefix=$PWD=."
