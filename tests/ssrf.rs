@@ -405,10 +405,15 @@ impl Resolve for AskingDns {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_host_is_resolved_once_for_each_connection_and_that_answer_is_connected_to() {
-    let allowed = WebServer::on([127, 0, 0, 2], found);
+    // The same port on the address that the second answer names, unless another test has it there.
+    let (allowed, forbidden) = (0..100)
+        .find_map(|_| {
+            let allowed = WebServer::on([127, 0, 0, 2], found);
+            let same_port = TcpListener::bind(("127.0.0.1", allowed.address.port())).ok()?;
+            Some((allowed, WebServer::listening(same_port, found)))
+        })
+        .unwrap();
     let port = allowed.address.port();
-    // The same port on the address that the second answer names.
-    let forbidden = WebServer::listening(TcpListener::bind(("127.0.0.1", port)).unwrap(), found);
     let dns = RebindingDns::start(Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::LOCALHOST);
     let http = HttpSettings { networks: networks(&["127.0.0.2"]), ..HttpSettings::default() };
     let url = format!("http://rebinding.example:{port}/");
