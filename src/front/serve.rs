@@ -23,7 +23,8 @@ use super::listen::Listener;
 use super::policy::{CREDENTIALS, Policy};
 use crate::error::{Code, Problem};
 use crate::origin::{Origin, OriginRequest, OriginResponse, Readiness, Report, problem_response};
-use crate::telemetry::otel::{Answered, RequestSpan};
+use crate::telemetry::Answered;
+use crate::telemetry::otel::RequestSpan;
 use crate::telemetry::{CacheResult, Gauge};
 
 /// How long running requests may take after the server is told to stop.

@@ -358,17 +358,22 @@ mod tests {
 
     struct Odd(Manner, AtomicU64);
 
+    impl Odd {
+        /// What there is in this store.
+        async fn nothing<T>(&self) -> Result<Option<T>, StoreError> {
+            match self.0 {
+                Manner::Hangs => std::future::pending().await,
+                Manner::Refuses => Err(StoreError::Io(std::io::ErrorKind::PermissionDenied.into())),
+                Manner::Panics => panic!("on purpose"),
+                Manner::IsEmpty => Ok(None),
+            }
+        }
+    }
+
     impl ResultStore for Odd {
         fn get<'a>(&'a self, _: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
             self.1.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async {
-                match self.0 {
-                    Manner::Hangs => std::future::pending().await,
-                    Manner::Refuses => Err(StoreError::Io(std::io::ErrorKind::PermissionDenied.into())),
-                    Manner::Panics => panic!("on purpose"),
-                    Manner::IsEmpty => Ok(None),
-                }
-            })
+            Box::pin(self.nothing())
         }
 
         fn put<'a>(&'a self, _: &'a ResultId, _: &'a Record, _: Bytes) -> BoxFuture<'a, Result<Written, StoreError>> {
@@ -384,14 +389,7 @@ mod tests {
 
         fn claim<'a>(&'a self, _: &'a ResultId, _: Duration) -> BoxFuture<'a, Result<Option<Claim>, StoreError>> {
             self.1.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async {
-                match self.0 {
-                    Manner::Hangs => std::future::pending().await,
-                    Manner::Refuses => Err(StoreError::Io(std::io::ErrorKind::PermissionDenied.into())),
-                    Manner::Panics => panic!("on purpose"),
-                    Manner::IsEmpty => Ok(None),
-                }
-            })
+            Box::pin(self.nothing())
         }
 
         fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {

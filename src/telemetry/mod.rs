@@ -43,6 +43,21 @@ pub(crate) struct Observation<'a> {
     pub(crate) request_id: Option<&'a str>,
 }
 
+/// What the span of a request tells once the request has been answered.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "otel"), allow(dead_code, reason = "only spans have it"))]
+pub(crate) struct Answered<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) status: u16,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) cache: Option<&'static str>,
+    pub(crate) problem: Option<&'static str>,
+    pub(crate) request_id: &'a str,
+    /// How long each stage of the work took.
+    pub(crate) stages: [(&'static str, Duration); 6],
+}
+
 /// Where a finished response came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CacheResult {

@@ -25,7 +25,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
 
-use super::{Gauge, Observation};
+use super::{Answered, Gauge, Observation};
 use crate::http_client::HttpClient;
 
 /// The name of the instrumentation, and of the service unless a variable names it.
@@ -186,20 +186,6 @@ struct Open {
     context: Context,
     since: SystemTime,
     started: Instant,
-}
-
-/// What is known of a request once it has been answered.
-#[derive(Debug)]
-pub(crate) struct Answered<'a> {
-    pub(crate) path: &'a str,
-    pub(crate) query: Option<&'a str>,
-    pub(crate) status: u16,
-    pub(crate) bytes: Option<u64>,
-    pub(crate) cache: Option<&'static str>,
-    pub(crate) problem: Option<&'static str>,
-    pub(crate) request_id: &'a str,
-    /// How long each stage of the work took.
-    pub(crate) stages: [(&'static str, Duration); 6],
 }
 
 impl RequestSpan {

@@ -4,7 +4,6 @@
 //!
 //! `UPDATE_FIXTURES=1 cargo test --test all aws::policy` writes the file anew.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -262,13 +261,7 @@ impl Policed {
     /// Serves by the files of a folder, with further flags and variables.
     pub(super) fn serve_with(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Self::command(folder, flags, variables);
-        let mut watched = Watched::spawn(&mut command);
-        let mut lines = BufReader::new(watched.child.stdout.take().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{}", watched.log()));
-        let address = address.1.parse().unwrap();
-        watched.keep(std::io::Cursor::new(line).chain(lines));
+        let (watched, address) = Watched::serve(&mut command);
         Self { address, watched }
     }
 

@@ -49,6 +49,18 @@ impl Watched {
         watched
     }
 
+    /// Starts a server, and waits for the address that it prints.
+    pub(crate) fn serve(command: &mut Command) -> (Self, SocketAddr) {
+        let mut watched = Self::spawn(command);
+        let mut lines = BufReader::new(watched.child.stdout.take().unwrap());
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{}", watched.log()));
+        let address = address.1.parse().unwrap();
+        watched.keep(std::io::Cursor::new(line).chain(lines));
+        (watched, address)
+    }
+
     /// Keeps what comes from here, too.
     pub(crate) fn keep(&self, mut from: impl std::io::Read + Send + 'static) {
         let log = self.log.clone();
@@ -110,13 +122,7 @@ impl Program {
 
     fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
         command.args(["--listen", "127.0.0.1:0", "--log", "trace"]).envs(environment.iter().copied());
-        let mut watched = Watched::spawn(&mut command);
-        let mut lines = BufReader::new(watched.child.stdout.take().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit_once("http://").unwrap_or_else(|| panic!("{line}{}", watched.log()));
-        let address = address.1.parse().unwrap();
-        watched.keep(std::io::Cursor::new(line).chain(lines));
+        let (watched, address) = Watched::serve(&mut command);
         Self { address, watched }
     }
 
