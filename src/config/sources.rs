@@ -7,12 +7,15 @@
 use http::HeaderName;
 use toml::{Table, Value};
 
+use super::file::written;
 #[cfg(feature = "http")]
 use super::quantity::seconds;
 use super::quantity::{ByteSize, word};
+use super::resolve::check_endpoint;
 #[cfg(feature = "http")]
-use super::time;
-use super::{ConfigError, OverlayKey, bad, check_endpoint, query, written};
+use super::resolve::time;
+use super::{ConfigError, bad};
+use crate::query::{self, OverlayKey};
 #[cfg(feature = "http")]
 use crate::source::http::{HeaderTemplate, Host, HttpSettings, Network};
 use crate::source::{self, AccessDenied, OnError, PlaceSettings, RouteSettings, SourceSettings};

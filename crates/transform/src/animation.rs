@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::background::{on_background, with_overlay};
-use super::output::{self, Attempt, Finish};
+use super::finish::{self, Attempt, Finish};
 use super::overlay::Placed;
 use super::picture::{Framed, Picture};
 use super::plan::Plan;
@@ -158,7 +158,7 @@ impl Pass<'_> {
     /// another pass.
     fn rendered(&self, encoder: &'static dyn Encoder, max_bytes: u64) -> Result<Rendered, Error> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
-        let finish = Finish { format, width, height, attempts: Some(output::ATTEMPTS_OF_ANIMATIONS) };
+        let finish = Finish { format, width, height, attempts: Some(finish::ATTEMPTS_OF_ANIMATIONS) };
         let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
         let request = self.prepared.render.encode_request();
         finish.write(request, has_quality, self.budget, |options, give_up, budget| {

@@ -10,18 +10,19 @@
 
 mod animation;
 mod background;
+mod choice;
 mod colour;
 mod conversion;
 mod corners;
 mod effects;
 mod error;
 mod faces;
+mod finish;
 mod focus;
 mod frame;
 mod info;
 mod lanczos;
 mod mosaic;
-mod output;
 mod overlay;
 mod picture;
 mod placeholder;
@@ -38,9 +39,9 @@ mod trim;
 
 use std::time::Duration;
 
+pub use choice::{AUTO_FORMATS, Accepted};
 pub use error::Error;
 pub use info::{Info, Region};
-pub use output::{AUTO_FORMATS, Accepted};
 pub use overlay::{OverlayCache, OverlayFile};
 pub use plan::{Canvas, Original, Plan};
 pub use render::Render;

@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use super::choice::Candidates;
+use super::finish::{Attempt, Finish};
 use super::lanczos::Levels;
-use super::output::{Attempt, Candidates, Finish};
 use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;

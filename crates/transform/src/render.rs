@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::background::{announced, on_background, with_overlay};
-use super::output::{AUTO_FORMATS, Accepted, Attempt, Choice, EncodeRequest, Finish};
+use super::choice::{AUTO_FORMATS, Accepted, Choice};
+use super::finish::{Attempt, EncodeRequest, Finish};
 use super::overlay::{OverlayFile, Placed};
 use super::picture::Framed;
 use super::plan::Plan;
