@@ -112,6 +112,8 @@ impl Random {
             ("overlay_w" | "overlay_h" | "overlay_x" | "overlay_y", _) => {
                 json!(self.one(&["10", "0.25", ".5", "0", "0.0", "1.0", "007", "1.5", "0.00004", "9000", "px"]))
             }
+            ("download", 0) => json!(self.below(2) == 0),
+            ("download", _) => json!(self.one(&["a b.jpg", "ON", "no", "", "\u{fc}/\"x\"", "a\nb"])),
             ("redact", _) => json!(self.one(&["Faces", "1,2,3,4; 5,6,7,8", "0.1,0.2,0.3,0.4", "1,2", "nobody"])),
             ("redact_mode", _) => json!(self.one(&["Blur", "pixelate", "red", "0F0", "ff000080"])),
             _ => json!(format!("text {}", self.below(100))),

@@ -167,6 +167,57 @@ fn auto_follows_accept_and_says_so() {
 }
 
 #[test]
+fn responses_have_the_name_of_what_is_sent() {
+    let server = Server::start();
+    let table = [
+        ("/photo.jpg", Some("inline; filename=\"photo.jpg\"")),
+        ("/photo.jpg?w=30&format=webp", Some("inline; filename=\"photo.webp\"")),
+        ("/photo.jpg?info", Some("inline; filename=\"photo.json\"")),
+        ("/photo.jpg?download&info", Some("attachment; filename=\"photo.json\"")),
+        ("/photo.jpg?download=1", Some("attachment; filename=\"photo.jpg\"")),
+        ("/photo.jpg?w=30&download=no", Some("inline; filename=\"photo.jpg\"")),
+        ("/photo.jpg?w=30&format=png&download=beach.jpeg", Some("attachment; filename=\"beach.png\"")),
+        ("/photo.jpg?w=30&download=a%0Bb", None),
+        ("/names/no-ending?w=30", Some("inline; filename=\"no-ending.jpg\"")),
+        ("/names/really-a-png.jpg?w=30", Some("inline; filename=\"really-a-png.png\"")),
+        (
+            "/names/gr%C3%BCn-%E6%97%A5%E6%9C%AC.jpg?w=30",
+            Some("inline; filename=\"gr_n-__.jpg\"; filename*=UTF-8''gr%C3%BCn-%E6%97%A5%E6%9C%AC.jpg"),
+        ),
+        ("/missing.jpg?download=x", None),
+    ];
+    for (target, expected) in table {
+        for method in ["GET", "HEAD"] {
+            let response = server.request(method, target, &[]);
+            assert_eq!(response.header("content-disposition"), expected, "{method} {target}");
+        }
+    }
+    let too_long = server.get(&format!("/photo.jpg?download={}", "x".repeat(5000)));
+    assert_eq!((too_long.status, too_long.json()["parameter"].as_str()), (400, Some("download")));
+}
+
+#[test]
+fn a_name_is_no_other_picture() {
+    let server = Server::start();
+    let [plain, one, other] =
+        ["", "&download=one", "&download=other&v=2"].map(|more| server.get(&format!("/photo.jpg?w=31{more}")));
+    assert!(plain.body == one.body && one.body == other.body);
+    let caches = [&plain, &one, &other].map(|response| response.header("server-timing").unwrap());
+    assert!(caches[0].contains("encode") && caches[1..] == ["cache;desc=hit"; 2], "{caches:?}");
+    let names = [&plain, &one, &other].map(|response| response.header("content-disposition").unwrap());
+    let expected =
+        ["inline; filename=\"photo.jpg\"", "attachment; filename=\"one.jpg\"", "attachment; filename=\"other.jpg\""];
+    assert_eq!(names, expected);
+    let tag = plain.header("etag").unwrap();
+    assert_eq!(one.header("etag"), Some(tag));
+    // The client has stored a response of this URL, and keeps its name.
+    let again = server.request("GET", "/photo.jpg?w=31&download=one", &[("if-none-match", tag)]);
+    assert_eq!((again.status, again.header("content-disposition")), (304, None));
+    let part = server.request("GET", "/photo.jpg?download=one", &[("range", "bytes=0-9")]);
+    assert_eq!((part.status, part.header("content-disposition")), (206, Some(expected[1])));
+}
+
+#[test]
 fn the_configuration_orders_what_auto_chooses() {
     let chosen = |formats: &str| {
         let server = Server::with(Layer { auto_formats: Some(formats.to_owned()), ..Layer::default() });

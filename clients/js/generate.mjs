@@ -36,6 +36,8 @@ function type(row) {
     case 'color':
       return 'string';
     case 'text':
+      // What takes `true` is a switch as well.
+      if (words(row.form).includes('true')) return 'boolean | (string & {})';
       return [...quoted(words(row.form)), '(string & {})', 'number', 'readonly number[]'].join(' | ');
     default:
       return NUMBER;

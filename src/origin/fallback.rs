@@ -78,6 +78,7 @@ impl Origin {
             version: None,
             presets: parsed.presets.clone(),
             has_revision: false,
+            download: None,
             transform: transform.clone(),
             overlay_name: parsed.overlay_name.clone(),
             overlay: None,
@@ -132,7 +133,7 @@ impl Origin {
         shown.status = problem.code.status();
         shown.validators = Validators::default();
         let headers = &mut shown.headers;
-        for name in [header::ACCEPT_RANGES, header::ETAG, header::LAST_MODIFIED] {
+        for name in [header::ACCEPT_RANGES, header::CONTENT_DISPOSITION, header::ETAG, header::LAST_MODIFIED] {
             headers.remove(name);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(problem.cache_control()));

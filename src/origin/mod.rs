@@ -9,6 +9,7 @@ pub(crate) mod conditional;
 mod download;
 mod fairness;
 mod fallback;
+mod file_name;
 mod flight;
 pub mod freshness;
 mod memory;
@@ -35,7 +36,7 @@ pub use crate::telemetry::Metrics;
 
 use crate::codec::Format;
 use crate::error::{Code, Problem};
-use crate::query::{self, Anchor, Answer as Wanted, FormatChoice, Gravity, Metadata, Transform};
+use crate::query::{self, Anchor, Answer as Wanted, Download, FormatChoice, Gravity, Metadata, Transform};
 use crate::results::{self, Record};
 use crate::source::{Key, Located, ObjectMeta, Source, Sources};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
@@ -165,6 +166,9 @@ struct ParsedRequest {
     presets: Vec<String>,
     /// Whether the query names a revision of the original.
     has_revision: bool,
+    /// Whether and under which name the client saves the response.
+    download: Option<Download>,
+    /// Without revision and download, which do not change the response's bytes.
     transform: Transform,
     /// The name by which URLs know the overlay.
     overlay_name: Option<String>,
@@ -440,7 +444,7 @@ impl Origin {
                     Ok(original_response(request, &validators, format, whole, headers))
                 }
             };
-            return response.map(|response| OriginResponse { validators, ..response });
+            return response.map(|response| OriginResponse { validators, ..named(response, parsed) });
         }
     }
 
@@ -496,8 +500,10 @@ impl Origin {
         let deadline = Instant::now() + settings.deadline;
         let deadline = request.deadline.map_or(deadline, |requested| requested.min(deadline));
         let mut transform = query::parse(request.query, &settings.presets)?;
-        // The revision matters to caches only: it changes neither the bytes nor their entity tag.
+        // Revision and download change neither the bytes nor their entity tag, so that requests that differ in them alone
+        // share one result. The cache of a CDN keeps one response for each, since both are part of the canonical query.
         let has_revision = transform.revision.take().is_some();
+        let download = transform.download.take();
         self.check_exposure(&transform)?;
         self.pipeline.overlays.check(&transform)?;
         let host = host(request.headers);
@@ -530,6 +536,7 @@ impl Origin {
             version,
             presets,
             has_revision,
+            download,
             transform,
             overlay_name,
             overlay,
@@ -634,6 +641,17 @@ fn variant(transform: &Transform, accepted: Accepted, overlay_tag: Option<&str>,
 fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {
     let content = Content { media_type: answer.media_type, length: answer.bytes.len() as u64 };
     made(content, body, &server_timing(cache, answer), headers)
+}
+
+/// Adds the file name to a response whose type is known. A 304 needs none: the client keeps the one that it has.
+fn named(mut response: OriginResponse, parsed: &ParsedRequest) -> OriginResponse {
+    let content = response.content().filter(|_| response.problem.is_none());
+    if let Some(Content { media_type, .. }) = content {
+        let key = parsed.located.key().as_str();
+        let value = file_name::content_disposition(parsed.download.as_ref(), key, media_type);
+        response.headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
 }
 
 /// A response that was computed from an original.

@@ -59,7 +59,14 @@ fn answers_are_those_of_the_local_door() {
             let ours = function.invoke(request(method, target, &[])).streamed();
             let theirs = local.request(method, target, &[]);
             assert_eq!(ours.status, theirs.status, "{method} {target}");
-            for name in ["content-type", "etag", "cache-control", "last-modified", "x-content-type-options"] {
+            for name in [
+                "content-type",
+                "etag",
+                "cache-control",
+                "content-disposition",
+                "last-modified",
+                "x-content-type-options",
+            ] {
                 assert_eq!(ours.header(name), theirs.header(name), "{method} {target} {name}");
             }
             if theirs.header("content-type") == Some("application/problem+json") {

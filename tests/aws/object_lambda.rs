@@ -141,11 +141,17 @@ impl Place {
 fn pictures_originals_and_reports_are_written_back() {
     let place = Place::start();
     let local = Server::start();
-    for target in ["/photo.jpg?w=300", "/photo.jpg", "/photo.jpg?info", "/photo.jpg?showExif&x-id=GetObject"] {
+    for target in [
+        "/photo.jpg?w=300",
+        "/photo.jpg",
+        "/photo.jpg?info",
+        "/photo.jpg?showExif&x-id=GetObject",
+        "/photo.jpg?download=gr%C3%BCn",
+    ] {
         let (written, expected) = (place.get(target, &[]), local.get(target));
         assert_eq!(written.status(), 200, "{target}");
         assert!(written.body == expected.body, "{target}");
-        for name in ["content-type", "cache-control"] {
+        for name in ["content-type", "cache-control", "content-disposition"] {
             assert_eq!(written.header(name), expected.header(name), "{target} {name}");
         }
         assert_eq!(written.header("accept-ranges"), Some("bytes"));

@@ -97,6 +97,9 @@ function length(text, least) {
   return isShare && units > 0 ? print(units, 4, true) : String(units);
 }
 
+/** A text of at most so many characters, none of which is a control character. */
+const shortText = (text, most) => ([...text].length <= most && !/\p{Cc}/u.test(text) ? text : undefined);
+
 /** The longest key, in bytes. */
 const MAX_KEY = 1024;
 
@@ -138,7 +141,8 @@ const FORMS = {
   overlay_y: (text) => length(text, 0),
   overlay_gravity: (text, row) => FORMS.gravity(text, row),
   pad: (text) => printPadding(list(text, [1, 2, 4], side)),
-  v: (text) => ([...text].length <= 64 && !/\p{Cc}/u.test(text) ? text : undefined),
+  download: (text) => READ.bool(text) ?? shortText(text, 128),
+  v: (text) => shortText(text, 64),
   radius: (text) => (lower(text) === 'max' ? 'max' : printRadius(list(text, [1, 4], side))),
 };
 

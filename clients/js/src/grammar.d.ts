@@ -368,6 +368,13 @@ export interface TransformOptions {
    */
   info?: boolean;
   /**
+   * Makes browsers save the response instead of showing it, under this name or that of the original, with the extension of the format that is sent. It does not change the picture.
+   *
+   * Takes true, false, or a file name of up to 128 characters.
+   * @default false
+   */
+  download?: boolean | (string & {});
+  /**
    * Any text. It does not change the picture but is part of the cache key, so that a new value requests a new picture everywhere, and Cache-Control says immutable.
    *
    * Takes up to 64 characters.

@@ -50,6 +50,7 @@ export const PARAMETERS = {
   "metadata": {"aliases":[],"type":"choice","values":["none","copyright","all"],"default":"none"},
   "showExif": {"aliases":[],"type":"bool","default":"false"},
   "info": {"aliases":[],"type":"bool","default":"false"},
+  "download": {"aliases":[],"type":"text","form":"true, false, or a file name of up to 128 characters","default":"false"},
   "v": {"aliases":[],"type":"text","form":"up to 64 characters","default":"none"},
   "preset": {"aliases":[],"type":"text","form":"up to 8 names of presets in the configuration, with commas between","default":"none"},
 };

@@ -55,7 +55,7 @@ impl Query {
         self
     }
 
-    /// Whether only the original, or a revision of it, is requested.
+    /// Whether only the original, or a revision of it, is requested, under its own name.
     #[must_use]
     pub fn is_original(&self) -> bool {
         self.0.iter().all(|(name, _)| matches!(*name, "v" | VERSION))

@@ -323,6 +323,9 @@ parameters! {
     info "info": Kind::Bool, "false",
         "Responds with facts about the original as JSON: size, format, orientation, alpha, frames and their \
          delays, faces, focus, colours, placeholders, alternative text, warnings.";
+    download "download": Kind::Text { form: "true, false, or a file name of up to 128 characters" }, "false",
+        "Makes browsers save the response instead of showing it, under this name or that of the original, with the \
+         extension of the format that is sent. It does not change the picture.";
     v "v": Kind::Text { form: "up to 64 characters" }, "none",
         "Any text. It does not change the picture but is part of the cache key, so that a new value requests a \
          new picture everywhere, and Cache-Control says immutable.";

@@ -25,8 +25,8 @@ pub use overlay::{Length, Overlay, OverlayKey};
 pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
-    Anchor, Color, Colorspace, Crop, Fit, Flip, Focus, FormatChoice, Gravity, Hundredths, Metadata, Revision, Share,
-    named_colors, whole_number,
+    Anchor, Color, Colorspace, Crop, Download, FileName, Fit, Flip, Focus, FormatChoice, Gravity, Hundredths, Metadata,
+    Revision, Share, named_colors, whole_number,
 };
 
 use grammar::RawParameters;

@@ -328,6 +328,36 @@ fn a_long_bad_value_is_shortened() {
 }
 
 #[test]
+fn a_download_is_a_switch_or_a_name() {
+    let (longest, too_long) = ("é".repeat(128), "é".repeat(129));
+    let encoded = "%C3%A9".repeat(128);
+    let endless = "x".repeat(10_000);
+    let form: Result<&str, &str> = Err("true, false, or a file name of up to 128 characters");
+    let table = [
+        ("", Ok("true")),
+        ("Yes", Ok("true")),
+        ("1", Ok("true")),
+        ("off", Ok("")),
+        ("FALSE", Ok("")),
+        ("%20Ferien+2026.jpg%20", Ok("Ferien%202026.jpg")),
+        ("../a\"b\\c", Ok("../a\"b\\c")),
+        ("%E2%80%AEgpj.exe", Ok("%E2%80%AEgpj.exe")),
+        (longest.as_str(), Ok(encoded.as_str())),
+        (too_long.as_str(), form),
+        (endless.as_str(), form),
+        ("a%0D%0Ab", form),
+        ("a%00", form),
+        ("a%C2%85b", form),
+    ];
+    for (value, expected) in table {
+        let canonical = canonical(&format!("download={value}"));
+        let canonical = canonical.as_deref().map(|text| text.strip_prefix("download=").unwrap_or_default());
+        let canonical = canonical.map_err(|error| error.allowed.as_str());
+        assert_eq!(canonical, expected, "{value}");
+    }
+}
+
+#[test]
 fn a_revision_is_any_short_text() {
     let long = "x".repeat(64);
     let table = [
@@ -405,6 +435,7 @@ fn value_for(parameter: &Parameter) -> BoxedStrategy<String> {
         Kind::Color { alpha: false } => "[0-9a-fA-F]{6}|#[0-9a-f]{3}|rebeccapurple".boxed(),
         Kind::Text { .. } => match parameter.name {
             "crop" => "([0-9]{1,5},[0-9]{1,5},)?[1-9][0-9]{0,4},[1-9]|0\\.[1-9]{1,5},1".boxed(),
+            "download" => "[a-zA-Z0-9ü .,/_-]{1,40}|%22%3B|on|No|(%E2%80%AE){3}\\.jpg|é{128}".boxed(),
             "v" => "[a-z0-9:.,/@=-]{0,64}|%2B%26%3D%25|ü{64}".boxed(),
             "ar" => "[1-9]{1,2}:[1-9]{1,2}|0\\.[1-9]{1,5}|[1-9]\\.[0-9]{2}:1".boxed(),
             "pad" => "[0-9]{1,4}(,[0-9]{1,4}(,[0-9]{1,4},[0-9]{1,4})?)?".boxed(),
@@ -439,8 +470,8 @@ proptest! {
             }
         };
         let text = transform.canonical();
-        let without_revision = Transform { revision: None, ..transform.clone() }.canonical();
-        let untouched = matches!(without_revision.as_str(), "" | "metadata=copyright" | "metadata=all");
+        let picture = Transform { revision: None, download: None, ..transform.clone() }.canonical();
+        let untouched = matches!(picture.as_str(), "" | "metadata=copyright" | "metadata=all");
         prop_assert_eq!(untouched, transform.is_original());
         prop_assert_eq!(text.parse::<Transform>(), Ok(transform));
     }

@@ -5,7 +5,7 @@ use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
 use super::overlay::{self, Length, Overlay, OverlayKey};
 use super::redaction::{Hidden, RedactMode, Redaction};
 use super::values::{
-    Color, Colorspace, Crop, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, whole_number,
+    Color, Colorspace, Crop, Download, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, whole_number,
 };
 use super::{BadParameter, Presets};
 
@@ -158,6 +158,8 @@ pub struct Transform {
     pub metadata: Metadata,
     /// The kind of response.
     pub answer: Answer,
+    /// Whether the response is to be saved as a file. It does not change the bytes.
+    pub download: Option<Download>,
     /// The revision of the original that the client requests. It does not change the response.
     pub revision: Option<Revision>,
 }
@@ -184,6 +186,7 @@ impl Default for Transform {
             output: Output::default(),
             metadata: Metadata::None,
             answer: Answer::Picture,
+            download: None,
             revision: None,
         }
     }
@@ -200,7 +203,7 @@ fn enlarges_by_default(fit: Fit) -> bool {
 impl Transform {
     /// Whether the pixels are not processed, so that the response contains the original's compressed pixels.
     pub fn is_original(&self) -> bool {
-        Self { metadata: Metadata::None, revision: None, ..self.clone() } == Self::default()
+        Self { metadata: Metadata::None, download: None, revision: None, ..self.clone() } == Self::default()
     }
 
     pub(super) fn from_raw(raw: &RawParameters) -> Result<Self, BadParameter> {
@@ -268,6 +271,7 @@ impl Transform {
                 (_, Some(true)) => Answer::Info,
                 _ => Answer::Picture,
             },
+            download: raw.download().parsed(Download::parse)?.flatten(),
             revision: raw
                 .v()
                 .parsed(|text| if text.is_empty() { Some(None) } else { Revision::parse(text).map(Some) })?
@@ -357,6 +361,7 @@ impl Transform {
             metadata: shown(unless(self.metadata, Metadata::None).map(Metadata::name)),
             show_exif: (self.answer == Answer::Metadata).then(|| true.to_string()),
             info: (self.answer == Answer::Info).then(|| true.to_string()),
+            download: shown(self.download.as_ref()),
             v: shown(self.revision.as_ref()),
             dpr: None,
             preset: None,
@@ -469,10 +474,6 @@ impl<'a> Given<'a> {
     }
 
     fn flag(self) -> Result<Option<bool>, BadParameter> {
-        self.parsed(|text| match text.to_ascii_lowercase().as_str() {
-            "" | "true" | "1" | "on" | "yes" => Some(true),
-            "false" | "0" | "off" | "no" => Some(false),
-            _ => None,
-        })
+        self.parsed(super::values::flag)
     }
 }

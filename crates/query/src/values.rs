@@ -235,15 +235,78 @@ impl Revision {
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let is_good =
-            text.chars().count() <= Self::MAX_CHARS && !text.chars().any(char::is_control) && !text.is_empty();
-        is_good.then(|| Self(text.to_owned()))
+        is_short_text(text, Self::MAX_CHARS).then(|| Self(text.to_owned()))
     }
 }
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A request to save the response as a file instead of showing it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Download {
+    /// Under the last segment of the original's key.
+    KeyName,
+    /// Under this name.
+    Named(FileName),
+}
+
+impl Download {
+    /// Reads a value of [`flag`] or a file name. The inner `None` is a value that requests nothing.
+    pub(super) fn parse(text: &str) -> Option<Option<Self>> {
+        match flag(text) {
+            Some(is_requested) => Some(is_requested.then_some(Self::KeyName)),
+            None => FileName::parse(text).map(|name| Some(Self::Named(name))),
+        }
+    }
+}
+
+impl fmt::Display for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyName => f.write_str("true"),
+            Self::Named(name) => f.write_str(&name.0),
+        }
+    }
+}
+
+/// The name of a file as a client proposes it: 1 to [`FileName::MAX_CHARS`] characters, none of them a control
+/// character. It may still contain separators, and characters that a file system does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileName(String);
+
+impl FileName {
+    /// The maximum length in characters.
+    pub const MAX_CHARS: usize = 128;
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        is_short_text(text, Self::MAX_CHARS).then(|| Self(text.to_owned()))
+    }
+}
+
+/// Whether a text has 1 to `max_chars` characters, none of them a control character.
+fn is_short_text(text: &str, max_chars: usize) -> bool {
+    // No character takes more than four bytes, so that only short texts are counted.
+    !text.is_empty()
+        && text.len() <= 4 * max_chars
+        && text.chars().count() <= max_chars
+        && !text.chars().any(char::is_control)
+}
+
+/// Reads a switch: an empty value switches it on.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "true" | "1" | "on" | "yes" => Some(true),
+        "false" | "0" | "off" | "no" => Some(false),
+        _ => None,
     }
 }
 

@@ -204,6 +204,7 @@ async fn with_answer(
         .set_e_tag(text(header::ETAG).map(str::to_owned))
         .set_content_type(text(header::CONTENT_TYPE).map(str::to_owned))
         .set_cache_control(text(header::CACHE_CONTROL).map(str::to_owned))
+        .set_content_disposition(text(header::CONTENT_DISPOSITION).map(str::to_owned))
         .set_content_range(text(header::CONTENT_RANGE).map(str::to_owned))
         .set_last_modified(text(header::LAST_MODIFIED).and_then(date))
         .accept_ranges("bytes");

@@ -135,9 +135,10 @@ fn row(parameter: &Parameter) -> Value {
 }
 
 /// The readers of texts, which have a form of their own.
-const TEXT_READERS: [(&str, char); 9] = [
+const TEXT_READERS: [(&str, char); 10] = [
     ("ar", 'r'),
     ("crop", 'x'),
+    ("download", 'f'),
     ("overlay", 'o'),
     ("pad", 's'),
     ("preset", 'p'),

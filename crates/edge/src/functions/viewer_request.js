@@ -108,10 +108,12 @@ const radius = (text) => {
   const radii = list(text, [1, 4], 0, MAX_SIDE);
   return lower(text) === 'max' ? 'max' : radii && printRadii(radii);
 };
-const v = (text) => {
+const short = (text, end) => {
   const count = encodeURIComponent(text).replace(/%[89AB]./g, '').replace(/%../g, '_').length;
-  if (count < 65 && !CONTROL.test(text)) return text;
+  if (count < end && !CONTROL.test(text)) return text;
 };
+const v = (text) => short(text, 65);
+const download = (text) => bool(text) || short(text, 129);
 const preset = () => {};
 
 const MAX_SIDE = __MAX_SIDE__;
@@ -121,6 +123,7 @@ const READERS = {
   b: bool,
   c: choice,
   d: radius,
+  f: download,
   g: gravity,
   h: redact,
   k: color,
