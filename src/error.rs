@@ -53,6 +53,8 @@ codes! {
     CropOutside = "crop_outside", BAD_REQUEST, "The crop lies outside the picture";
     /// `page` is not the number of a frame.
     PageOutside = "page_outside", BAD_REQUEST, "The frame does not exist";
+    /// `format=svg` is requested of what cannot be sent as SVG.
+    NotSvg = "not_svg", BAD_REQUEST, "The picture cannot be sent as SVG";
     /// The source denies access to the original.
     Forbidden = "forbidden", FORBIDDEN, "Access to the image is denied";
     /// The configuration does not expose this metadata.
@@ -198,6 +200,7 @@ impl From<metadata::Error> for Problem {
     fn from(error: metadata::Error) -> Self {
         let code = match &error {
             metadata::Error::Unrecognised | metadata::Error::Unsupported(_) => Code::UnsupportedImage,
+            metadata::Error::Drawing(error) => return codec::Error::of_drawing(error.clone()).into(),
             metadata::Error::Damaged(_) => Code::DamagedImage,
             metadata::Error::Exhausted(exhausted) => return codec::Error::from(*exhausted).into(),
             metadata::Error::Io(cause) => {
@@ -221,6 +224,9 @@ impl From<transform::Error> for Problem {
                     code => code,
                 };
                 Self::new(code, detail)
+            }
+            transform::Error::NoDrawing(_) | transform::Error::ChangedDrawing | transform::Error::RasterizedDrawing => {
+                Self::new(Code::NotSvg, error.to_string())
             }
             transform::Error::PageOutside { .. } => Self::new(Code::PageOutside, error.to_string()),
             transform::Error::MaxBytes { .. } => Self::new(Code::MaxBytesImpossible, error.to_string()),

@@ -30,3 +30,4 @@ mod serve;
 mod sources;
 #[cfg(feature = "http")]
 mod ssrf;
+mod svg;

@@ -21,7 +21,7 @@ pub use settings::{EdgeFiles, LogSettings, Settings};
 
 use crate::front::playground::Playground;
 use crate::front::{Delivery, Invalidate, InvalidateBy, ListenAddress};
-use crate::origin::{ExposeMetadata, Metrics};
+use crate::origin::{ExposeMetadata, Metrics, SvgMode};
 use crate::query::{self, Presets};
 use crate::results::{ResultsFor, ResultsPlace};
 use crate::source::AccessDenied;
@@ -202,6 +202,9 @@ settings! {
     check_source: bool = switch, "BOOL", bool;
     /// Metadata that clients may request through showExif and metadata=all [default: all]
     expose_metadata: ExposeMetadata = word, "WHICH", ExposeMetadata;
+    /// What becomes of originals in SVG: sanitize sends them without scripts, external references and metadata, and renders
+    /// them where another format is requested; rasterize always renders them; refuse rejects them [default: sanitize]
+    svg: SvgMode = word, "HOW", SvgMode;
     /// Folder of the source whose pictures are allowed as overlays, or / for the whole source [default: none, which disables
     /// overlays]
     overlays: String = text, "FOLDER";

@@ -11,7 +11,7 @@ use super::{ConfigError, EdgeFiles, Layer, LogFormat, LogSettings, Settings, bad
 use crate::codec::{self, Budget, Format};
 use crate::front::playground::Playground;
 use crate::front::{ConnectionSettings, InvalidationSettings, KeysPlace, ViewerSettings};
-use crate::origin::{ExposeMetadata, Metrics, OriginSettings};
+use crate::origin::{ExposeMetadata, Metrics, OriginSettings, SvgMode};
 use crate::query::{self, Overlay, OverlayKey, Presets};
 use crate::results::{ResultsFor, ResultsSettings};
 use crate::source::SourceSettings;
@@ -110,6 +110,7 @@ impl Layer {
                 max_age_limit: self.max_age_limit.unwrap_or(365 * 24 * 60 * 60),
                 cache_tag_header: cache_tag_header(self.cache_tag_header.as_deref().unwrap_or("cache-tag"))?,
                 expose_metadata: self.expose_metadata.unwrap_or(ExposeMetadata::All),
+                svg: self.svg.unwrap_or(SvgMode::Sanitize),
                 metrics,
                 auto_formats: self.auto_formats.map_or(Ok(AUTO_FORMATS.into()), |list| auto_formats(&list))?,
                 avif_speed: avif_speed(self.avif_speed)?,

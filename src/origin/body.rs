@@ -14,10 +14,10 @@ use futures_util::{StreamExt as _, stream};
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use super::memory::{Account, Loan};
-use crate::codec::{Cancellation, Format, sniff};
+use super::memory::{Account, Loan, Room};
+use crate::codec::{Cancellation, Format, SNIFF_LEN, sniff};
 use crate::metadata::{self, Keep, Piece, Rewrite, RewriteReader};
-use crate::source::ByteStream;
+use crate::source::{ByteStream, Content};
 
 /// The number of bytes that are read from a file, or copied from memory, at a time, and thus held for each download in
 /// progress.
@@ -32,6 +32,11 @@ pub struct InMemory {
 }
 
 impl InMemory {
+    /// The same bytes, which keep memory in use until they are sent.
+    pub(super) fn in_room(self, room: Room) -> Self {
+        Self { bytes: Room::hold(vec![room], self.bytes), ..self }
+    }
+
     /// Bytes that occupy memory of these accounts.
     pub(super) fn in_room_of(bytes: Bytes, accounts: impl Into<Arc<[Account]>>) -> Self {
         Self { bytes, accounts: accounts.into() }
@@ -54,6 +59,44 @@ pub enum Original {
 }
 
 impl Original {
+    /// Detects the format.
+    pub(super) fn format(&self) -> Result<Format, metadata::Error> {
+        match self {
+            Self::File(file) => {
+                let mut head = Vec::with_capacity(SNIFF_LEN);
+                #[allow(clippy::disallowed_methods, reason = "the head has a fixed length")]
+                FileView::new(file.clone()).take(SNIFF_LEN as u64).read_to_end(&mut head)?;
+                sniffed(&head)
+            }
+            Self::Memory(memory) => sniffed(&memory.bytes),
+        }
+    }
+
+    /// The bytes in memory, those of a file up to a maximum length.
+    pub(super) fn into_memory(self, max_bytes: usize) -> io::Result<InMemory> {
+        match self {
+            Self::File(file) => {
+                let mut bytes = Vec::new();
+                #[allow(clippy::disallowed_methods, reason = "the length is limited")]
+                FileView::new(file).take(max_bytes as u64).read_to_end(&mut bytes)?;
+                Ok(Bytes::from(bytes).into())
+            }
+            Self::Memory(memory) => Ok(memory),
+        }
+    }
+
+    /// The content for a source.
+    pub(super) fn into_content(self) -> Content {
+        match self {
+            // The worker that looked at the file is done with it.
+            Self::File(file) => match Arc::try_unwrap(file) {
+                Ok(file) => Content::File(file),
+                Err(_) => Content::Unavailable,
+            },
+            Self::Memory(memory) => Content::Stream(Box::pin(stream::iter([Ok(memory.bytes)]))),
+        }
+    }
+
     /// Detects the format, and plans the content without its metadata.
     pub(super) fn strip(&self, keep: Keep, cancellation: &Cancellation) -> Result<(Format, Rewrite), metadata::Error> {
         match self {

@@ -15,7 +15,7 @@ use super::download::{Downloads, Look};
 use super::memory::{Account, Room};
 use super::overlays::{Overlays, ReadOverlay};
 use super::pool::{Load, Place, Pool};
-use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest};
+use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest, SvgMode};
 use crate::codec::{self, Cancellation, Format};
 use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
@@ -51,6 +51,14 @@ pub(super) enum Outcome {
     Stored { meta: ObjectMeta, stored: Arc<StoredAnswer> },
     /// The original's compressed pixels without its metadata.
     Original { meta: ObjectMeta, format: Format, rewrite: Arc<Rewrite>, original: Original },
+}
+
+/// An original without parameters.
+enum Forwarded {
+    /// It is sent as it is.
+    AsItIs(Outcome),
+    /// It is a drawing, which has to be rendered.
+    Drawing(Object),
 }
 
 impl Outcome {
@@ -271,13 +279,20 @@ impl Pipeline {
                     Some(place) => place,
                     None => pool.place(parsed.located.name(), parsed.deadline)?,
                 };
-                if parsed.transform.is_original() {
-                    self.original(object, place, parsed).await?
-                } else {
-                    match self.stored_or_rendered(object, place, parsed, cost, claims).await? {
-                        Some(outcome) => outcome,
-                        None => return Ok(None),
+                let outcome = if parsed.transform.is_original() {
+                    match self.original(object, place, parsed).await? {
+                        Forwarded::AsItIs(outcome) => Some(outcome),
+                        Forwarded::Drawing(object) => {
+                            let place = self.pixels.place(parsed.located.name(), parsed.deadline)?;
+                            self.stored_or_rendered(object, place, parsed, cost, claims).await?
+                        }
                     }
+                } else {
+                    self.stored_or_rendered(object, place, parsed, cost, claims).await?
+                };
+                match outcome {
+                    Some(outcome) => outcome,
+                    None => return Ok(None),
                 }
             }
         };
@@ -368,7 +383,7 @@ impl Pipeline {
     }
 
     /// Plans the removal of the metadata.
-    async fn original(&self, object: Object, place: Place, parsed: &ParsedRequest) -> Result<Outcome, Problem> {
+    async fn original(&self, object: Object, place: Place, parsed: &ParsedRequest) -> Result<Forwarded, Problem> {
         object.check_length(self.settings.max_source_bytes)?;
         let Object { meta, content } = object;
         let deadline = parsed.deadline;
@@ -386,14 +401,32 @@ impl Pipeline {
                 (self.headers.worker(Some(place), deadline).await?, Original::Memory(bytes), None)
             }
         };
-        let keep = transform::keep(parsed.transform.metadata);
+        let (keep, svg) = (transform::keep(parsed.transform.metadata), self.settings.svg);
         let planned = worker.run(move |cancellation| {
-            let _room = room;
+            let (room, mut original) = (room, original);
+            if original.format()? == Format::Svg {
+                match svg {
+                    SvgMode::Refuse => return Err(refused()),
+                    SvgMode::Rasterize => return Ok((original, None)),
+                    // What is sent must be what was sanitised, even if the file changes in the meantime.
+                    SvgMode::Sanitize => {
+                        let bytes = original.into_memory(metadata::MAX_DRAWING + 1).map_err(metadata::Error::Io)?;
+                        original = Original::Memory(match room {
+                            Some(room) => bytes.in_room(room),
+                            None => bytes,
+                        });
+                    }
+                }
+            }
             let (format, rewrite) = original.strip(keep, cancellation)?;
-            Ok::<_, metadata::Error>((format, Arc::new(rewrite), original))
+            Ok::<_, Problem>((original, Some((format, Arc::new(rewrite)))))
         });
-        let (format, rewrite, original) = planned.await??;
-        Ok(Outcome::Original { meta, format, rewrite, original })
+        Ok(match planned.await?? {
+            (original, Some((format, rewrite))) => {
+                Forwarded::AsItIs(Outcome::Original { meta, format, rewrite, original })
+            }
+            (drawing, None) => Forwarded::Drawing(Object { meta, content: drawing.into_content() }),
+        })
     }
 
     /// Renders a picture, or a report about one, and returns it with the claim. `None` if it is another process's turn.
@@ -457,6 +490,7 @@ impl Pipeline {
             overlay,
             accepted: parsed.accepted,
             avif_speed: self.settings.avif_speed,
+            svg: self.settings.svg,
             limits: self.settings.limits,
             expose: self.settings.expose_metadata,
             focus,
@@ -478,12 +512,18 @@ impl Pipeline {
     }
 }
 
+/// The problem of a drawing where drawings are refused.
+fn refused() -> Problem {
+    Problem::new(Code::UnsupportedImage, "the original is SVG, which the setting `svg` refuses")
+}
+
 /// The part of a request that runs on a worker thread.
 struct Job {
     transform: crate::query::Transform,
     overlay: Option<ReadOverlay>,
     accepted: Accepted,
     avif_speed: u8,
+    svg: SvgMode,
     limits: transform::Limits,
     expose: ExposeMetadata,
     focus: Option<Focus>,
@@ -492,6 +532,9 @@ struct Job {
 
 impl Job {
     fn run(self, bytes: &Bytes, cancellation: &Cancellation) -> Result<Answer, Problem> {
+        if self.svg == SvgMode::Refuse && codec::sniff(bytes) == Some(Format::Svg) {
+            return Err(refused());
+        }
         let render = Render::new(bytes).focus(self.focus).limits(self.limits).cancellation(cancellation.clone());
         match self.transform.answer {
             Wanted::Picture => {
@@ -500,7 +543,8 @@ impl Job {
                     .overlay(overlay)
                     .transform(self.transform)
                     .accepted(self.accepted)
-                    .avif_speed(self.avif_speed);
+                    .avif_speed(self.avif_speed)
+                    .rasterizes(self.svg == SvgMode::Rasterize);
                 let rendered = render.run()?;
                 let media_type = rendered.format.media_type();
                 let pixels = u64::from(rendered.width) * u64::from(rendered.height);

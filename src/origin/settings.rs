@@ -23,6 +23,18 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of originals in SVG.
+    SvgMode {
+        /// They are rejected.
+        Refuse = "refuse",
+        /// They are sanitised, and rendered only if another format, or a change of their content, is requested.
+        Sanitize = "sanitize",
+        /// They are always rendered.
+        Rasterize = "rasterize",
+    }
+}
+
 /// The settings of the origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OriginSettings {
@@ -50,6 +62,8 @@ pub struct OriginSettings {
     pub cache_tag_header: Option<HeaderName>,
     /// Which metadata clients may request.
     pub expose_metadata: ExposeMetadata,
+    /// What becomes of originals in SVG.
+    pub svg: SvgMode,
     /// Where metrics are published.
     pub metrics: Metrics,
     /// The formats that `format=auto` may choose besides JPEG and PNG, in order of preference.

@@ -290,12 +290,12 @@ export interface TransformOptions {
   /** Another name of `bg`. */
   background?: TransformOptions['bg'];
   /**
-   * Output format. auto selects the best format that the Accept header allows. jpg is an alias of jpeg.
+   * Output format. auto selects the best format that the Accept header allows, and leaves a drawing in SVG what it is. jpg is an alias of jpeg; svg is for originals in SVG.
    *
-   * Takes one of auto, jpeg, png, avif, webp, gif.
+   * Takes one of auto, jpeg, png, avif, webp, gif, svg.
    * @default the original's, or the nearest that can be written
    */
-  format?: 'auto' | 'jpeg' | 'png' | 'avif' | 'webp' | 'gif';
+  format?: 'auto' | 'jpeg' | 'png' | 'avif' | 'webp' | 'gif' | 'svg';
   /** Another name of `format`. */
   f?: TransformOptions['format'];
   /** Another name of `format`. */

@@ -40,7 +40,7 @@ export const PARAMETERS = {
   "overlay_opacity": {"aliases":[],"type":"number","min":0,"max":1,"default":"1"},
   "overlay_tile": {"aliases":[],"type":"bool","default":"false"},
   "bg": {"aliases":["background"],"type":"color","alpha":true,"default":"transparent, or white where the output has no alpha"},
-  "format": {"aliases":["f","fm"],"type":"choice","values":["auto","jpeg","png","avif","webp","gif"],"default":"the original's, or the nearest that can be written"},
+  "format": {"aliases":["f","fm"],"type":"choice","values":["auto","jpeg","png","avif","webp","gif","svg"],"default":"the original's, or the nearest that can be written"},
   "colorspace": {"aliases":[],"type":"choice","values":["srgb","p3"],"default":"srgb"},
   "q": {"aliases":["quality"],"type":"integer","min":1,"max":100,"default":"80"},
   "lossless": {"aliases":[],"type":"bool","default":"false"},

@@ -42,6 +42,7 @@ pub use image_origin_container::{
 pub use raster::{Channels, Raster, Samples};
 
 use image_origin_container as container;
+use image_origin_svg as svg;
 
 /// The error of decoding or encoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +91,23 @@ impl Error {
         match error {
             container::Error::Exhausted(exhausted) => exhausted.into(),
             container::Error::Damaged(reason) => Self::Damaged { format, reason: reason.to_owned() },
+        }
+    }
+}
+
+impl Error {
+    /// Converts the error of reading a drawing.
+    pub fn of_drawing(error: svg::Error) -> Self {
+        match error {
+            svg::Error::Exhausted(exhausted) => exhausted.into(),
+            svg::Error::TooMuch { what, allowed } => {
+                let allowed = allowed as u64;
+                Self::TooLarge { what, needs: allowed + 1, allowed }
+            }
+            svg::Error::Encoding => Self::Unsupported(format!("the svg cannot be read: {error}")),
+            svg::Error::NotWellFormed { .. } | svg::Error::Undecodable(_) => {
+                Self::Damaged { format: Format::Svg, reason: error.to_string() }
+            }
         }
     }
 }
@@ -492,6 +510,10 @@ pub fn probe_prefix(head: &[u8], budget: Budget, cancellation: &Cancellation) ->
     if head.len() < SNIFF_LEN {
         return Ok(false);
     }
+    // A drawing has no size that matters, and need not be rendered.
+    if sniff(head) == Some(Format::Svg) {
+        return Ok(true);
+    }
     match decoder_for(head)?.probe(head, budget, cancellation) {
         Ok(_) => Ok(true),
         Err(error @ Error::TooLarge { .. }) => Err(error),
@@ -615,7 +637,7 @@ impl<'a> Image<'a> {
 /// Explains why a detected format has no decoder.
 fn not_read(format: Format) -> String {
     let reason = match format {
-        Format::Svg => "which is a drawing in text that may hold scripts and links, and is not rendered here",
+        Format::Svg => "which is sent as it is, and is rendered where the cargo feature svg is switched on",
         Format::Heic => "whose HEVC is covered by patents; it is read where the cargo feature heic is switched on",
         Format::JpegXl => "which is read where the cargo feature jxl is switched on",
         _ => "which is not read here",

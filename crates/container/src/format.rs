@@ -1,7 +1,8 @@
 //! Format detection by the first bytes, never by a file name or a declared media type, which an uploader controls.
 
 /// The number of leading bytes that [`sniff`] uses. With fewer bytes, formats with a longer signature are not detected.
-pub const SNIFF_LEN: usize = 64;
+/// Signatures take 64 bytes at most, but the root element of an SVG may follow a licence in a comment.
+pub const SNIFF_LEN: usize = 4096;
 
 /// A recognised image format. Not all of them can be decoded, and fewer encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +31,7 @@ pub enum Format {
     Pnm,
     /// JPEG XL, bare codestream or container.
     JpegXl,
-    /// Scalable Vector Graphics: text that opens with an `<svg` element.
+    /// Scalable Vector Graphics: XML whose root element is `svg`.
     Svg,
 }
 
@@ -91,8 +92,8 @@ impl std::fmt::Display for Format {
 
 /// Detects the format of a file from its leading bytes.
 ///
-/// Every signature must be at byte 0, except for SVG, which may follow a byte order mark, white space, an XML
-/// declaration and comments.
+/// Every signature must be at byte 0, except for SVG, whose root element may follow a byte order mark, an XML
+/// declaration, white space, comments, processing instructions and a document type.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     match head {
         [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
@@ -128,12 +129,48 @@ fn sniff_heif(head: &[u8]) -> Option<Format> {
     }
 }
 
+/// Detects a document whose root element is `svg`, with any prefix, in an encoding that contains ASCII or in UTF-16.
 fn sniff_svg(head: &[u8]) -> Option<Format> {
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let announces = |prefix: &[u8]| text.get(..prefix.len()).is_some_and(|t| t.eq_ignore_ascii_case(prefix));
-    let wrapped = announces(b"<?xml") || announces(b"<!--") || announces(b"<!doctype svg");
-    let names_svg = text.windows(4).any(|w| w.eq_ignore_ascii_case(b"<svg"));
-    (announces(b"<svg") || announces(b"<!doctype svg") || (wrapped && names_svg)).then_some(Format::Svg)
+    let head = &head[..head.len().min(SNIFF_LEN)];
+    match head {
+        [0xff, 0xfe, rest @ ..] => is_svg(&low_bytes(rest, u16::from_le_bytes)),
+        [0xfe, 0xff, rest @ ..] => is_svg(&low_bytes(rest, u16::from_be_bytes)),
+        [b'<', 0, ..] => is_svg(&low_bytes(head, u16::from_le_bytes)),
+        [0, b'<', ..] => is_svg(&low_bytes(head, u16::from_be_bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] => is_svg(rest),
+        _ => is_svg(head),
+    }
+    .then_some(Format::Svg)
+}
+
+/// The ASCII characters of a text in UTF-16; others are zero.
+fn low_bytes(text: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+    text.as_chunks::<2>().0.iter().map(|pair| u8::try_from(unit(*pair)).unwrap_or(0)).collect()
+}
+
+fn is_svg(text: &[u8]) -> bool {
+    let mut text = text;
+    loop {
+        text = text.trim_ascii_start();
+        let end: &[u8] = match text {
+            [b'<', b'?', ..] => b"?>",
+            [b'<', b'!', b'-', b'-', ..] => b"-->",
+            [b'<', b'!', b'D', b'O', b'C', b'T', b'Y', b'P', b'E', rest @ ..] => {
+                return is_named_svg(rest.trim_ascii_start());
+            }
+            [b'<', rest @ ..] => return is_named_svg(rest),
+            _ => return false,
+        };
+        let Some(at) = text.windows(end.len()).position(|window| window == end) else { return false };
+        text = &text[at + end.len()..];
+    }
+}
+
+/// Whether the text begins with the name `svg`, after any prefix.
+fn is_named_svg(text: &[u8]) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/' | b'[');
+    let name = text.split(is_end).next().unwrap_or_default();
+    name.rsplit(|byte| *byte == b':').next() == Some(b"svg")
 }
 
 #[cfg(test)]
@@ -161,7 +198,17 @@ mod tests {
             (b"PK\x03\x04", None),
             (b"\xef\xbb\xbf  <svg xmlns=", Some(Format::Svg)),
             (b"<?xml version=\"1.0\"?><svg>", Some(Format::Svg)),
+            (b"<!-- <html> -->\n<?a b?><!-- c --><s:svg/>", Some(Format::Svg)),
+            (b"<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\" \"x\" [", Some(Format::Svg)),
+            (b"\xff\xfe<\0s\0v\0g\0>\0", Some(Format::Svg)),
+            (b"\0<\0s\0v\0g\0/", Some(Format::Svg)),
+            (b"<svg", Some(Format::Svg)),
+            (b"<svgs>", None),
+            (b"<SVG>", None),
+            (b"<!-- <svg>", None),
+            (b"<!DOCTYPE html><svg>", None),
             (b"<html><svg>", None),
+            (b"x<svg>", None),
             (b"", None),
         ];
         for (head, expected) in table {

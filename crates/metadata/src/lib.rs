@@ -44,8 +44,10 @@ pub use icc::description as icc_description;
 pub use report::{Report, Stored, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
 pub use strip::{Keep, strip, strip_with_format};
+pub use svg::MAX_LEN as MAX_DRAWING;
 
 use image_origin_container::{self as container, Exhausted, Format};
+use image_origin_svg as svg;
 
 /// The error of reading or removing metadata.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,9 @@ pub enum Error {
     /// The container is too damaged to be read.
     #[error("the file is damaged: {0}")]
     Damaged(&'static str),
+    /// The drawing is no well-formed SVG, or is in an encoding that is not read.
+    #[error("the svg cannot be read: {0}")]
+    Drawing(svg::Error),
     /// The work was cancelled, or exceeded the budget that follows from the length of the file.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
@@ -72,6 +77,15 @@ impl From<container::Error> for Error {
         match error {
             container::Error::Damaged(reason) => Self::Damaged(reason),
             container::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
+        }
+    }
+}
+
+impl From<svg::Error> for Error {
+    fn from(error: svg::Error) -> Self {
+        match error {
+            svg::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
+            error => Self::Drawing(error),
         }
     }
 }

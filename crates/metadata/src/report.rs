@@ -13,6 +13,7 @@ use super::{Error, icc, iptc};
 use image_origin_container as container;
 use image_origin_container::parts::{Parts, Want};
 use image_origin_container::{Cancellation, Exhausted, Format, Input, Meter, Orientation, from_memory, heif, sniff};
+use image_origin_svg as svg;
 
 /// The maximum number of warnings that are listed.
 const MAX_WARNINGS: usize = 32;
@@ -124,6 +125,7 @@ impl<'a> Headers<'a> {
     fn read(bytes: &'a [u8], format: Format, stored: Option<Stored>, meter: &Meter<'_>) -> Result<Self, Exhausted> {
         let headers = match format {
             Format::Avif | Format::Heic => Self::of_heif(bytes, meter)?,
+            Format::Svg => Self::of_svg(bytes, meter)?,
             _ => Self {
                 parts: parts::of(bytes, format, meter)?,
                 stored: match stored {
@@ -143,6 +145,20 @@ impl<'a> Headers<'a> {
             }
             None => headers,
         })
+    }
+
+    /// The size is declared by the root element.
+    fn of_svg(bytes: &[u8], meter: &Meter<'_>) -> Result<Self, Exhausted> {
+        let (mut parts, icc, orientation) = (Parts::default(), None, Orientation::UPRIGHT);
+        let stored = match svg::decode(bytes, meter).and_then(|text| svg::size(&text, meter)) {
+            Ok(size) => Some(size.in_pixels()),
+            Err(svg::Error::Exhausted(exhausted)) => return Err(exhausted),
+            Err(error) => {
+                parts.warnings.push(format!("SVG: {error}"));
+                None
+            }
+        };
+        Ok(Self { parts, stored, orientation, icc })
     }
 
     /// All of them are in the `meta` box, which is read once.

@@ -302,7 +302,8 @@ parameters! {
         "Background colour: fills the padding of pad and fit=contain, and is behind transparent parts if it is \
          given or the output has no alpha.";
     format "format" ["f", "fm"]: Kind::Choice { values: FormatChoice::NAMES }, "the original's, or the nearest that can be written",
-        "Output format. auto selects the best format that the Accept header allows. jpg is an alias of jpeg.";
+        "Output format. auto selects the best format that the Accept header allows, and leaves a drawing in SVG what it is. \
+         jpg is an alias of jpeg; svg is for originals in SVG.";
     colorspace "colorspace": Kind::Choice { values: Colorspace::NAMES }, "srgb",
         "Colour space of the output. p3 preserves colours outside of sRGB, as Display P3 with its profile, in \
          jpeg, png, webp and avif.";

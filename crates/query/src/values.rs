@@ -81,6 +81,8 @@ choice! {
         WebP = "webp",
         /// GIF.
         Gif = "gif",
+        /// SVG, of an original that is one.
+        Svg = "svg",
     }
 }
 

@@ -185,7 +185,7 @@ impl Choice {
             Some(FormatChoice::Png) => Some(Format::Png),
             Some(FormatChoice::WebP) => Some(Format::WebP),
             Some(FormatChoice::Gif) => Some(Format::Gif),
-            Some(FormatChoice::Auto) => None,
+            Some(FormatChoice::Auto | FormatChoice::Svg) => None,
             None => codec::encoder(self.source).is_some().then_some(self.source),
         }
     }

@@ -1,6 +1,6 @@
 //! The error of rendering a picture.
 
-use image_origin_codec::{self as codec, Budget};
+use image_origin_codec::{self as codec, Budget, Format};
 
 /// The error of rendering a picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,15 @@ pub enum Error {
         /// The number of frames.
         frames: u32,
     },
+    /// `format=svg` is requested of a picture that is no drawing.
+    #[error("the original is {0}, and only originals in SVG can be sent as svg")]
+    NoDrawing(Format),
+    /// `format=svg` is requested with parameters that change pixels.
+    #[error("a drawing is sent as svg only as a whole, without parameters that crop, turn or change it")]
+    ChangedDrawing,
+    /// `format=svg` is requested while drawings are rendered only.
+    #[error("drawings are sent as pictures only: the setting `svg` is rasterize")]
+    RasterizedDrawing,
     /// The overlay cannot be decoded.
     #[error("the overlay cannot be used: {0}")]
     Overlay(codec::Error),

@@ -36,6 +36,7 @@ mod resize;
 mod smart_crop;
 mod tilt;
 mod trim;
+mod vector;
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::overlay::{OverlayFile, Placed};
 use super::picture::Framed;
 use super::plan::Plan;
 use super::prepared::Prepared;
-use super::{Error, Limits, Rendered, Stages, animation, keep, planes};
+use super::{Error, Limits, Rendered, Stages, animation, keep, planes, vector};
 use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, Raster};
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{Focus, Output, Transform};
@@ -40,6 +40,7 @@ pub struct Render<'a> {
     pub(super) transform: Transform,
     pub(super) accepted: Accepted,
     pub(super) avif_speed: u8,
+    pub(super) rasterizes: bool,
     pub(super) limits: Limits,
     pub(super) cancellation: Cancellation,
 }
@@ -54,6 +55,7 @@ impl<'a> Render<'a> {
             transform: Transform::default(),
             accepted: Accepted::default(),
             avif_speed: codec::avif::DEFAULT_SPEED,
+            rasterizes: false,
             limits: Limits::default(),
             cancellation: Cancellation::default(),
         }
@@ -90,6 +92,11 @@ impl<'a> Render<'a> {
         Self { avif_speed, ..self }
     }
 
+    /// Sets whether drawings (SVG) are rendered even if they could be sent as they are.
+    pub fn rasterizes(self, rasterizes: bool) -> Self {
+        Self { rasterizes, ..self }
+    }
+
     /// Sets the limits.
     pub fn limits(self, limits: impl Into<Limits>) -> Self {
         Self { limits: limits.into(), ..self }
@@ -114,6 +121,9 @@ impl<'a> Render<'a> {
     }
 
     pub(super) fn rendered(&self, started: Instant) -> Result<Rendered, Error> {
+        if let Some(rendered) = vector::render(self, started)? {
+            return Ok(rendered);
+        }
         let prepared = Prepared::new(self)?;
         if let Some(rendered) = planes::render(&prepared, started)? {
             return Ok(rendered);

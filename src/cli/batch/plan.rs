@@ -97,6 +97,7 @@ fn expected_format(input: &Path, choice: Option<FormatChoice>) -> Option<Format>
         Some(FormatChoice::Avif) => Some(Format::Avif),
         Some(FormatChoice::WebP) => Some(Format::WebP),
         Some(FormatChoice::Gif) => Some(Format::Gif),
+        Some(FormatChoice::Svg) => Some(Format::Svg),
         None if input == Path::new("-") => None,
         None => format_of(input).filter(|format| encoder(*format).is_some()),
     }
@@ -191,8 +192,9 @@ impl Ending {
             "webp" => Self::Format(Format::WebP),
             "avif" => Self::Format(Format::Avif),
             "gif" => Self::Format(Format::Gif),
+            "svg" => Self::Format(Format::Svg),
             "apng" | "bmp" | "heic" | "heif" | "ico" | "jp2" | "jxl" | "pam" | "pbm" | "pdf" | "pgm" | "ppm"
-            | "qoi" | "svg" | "tif" | "tiff" => Self::Unwritten,
+            | "qoi" | "tif" | "tiff" => Self::Unwritten,
             _ => Self::Other,
         }
     }

@@ -261,6 +261,7 @@ const fn s3_code(code: Code) -> &'static str {
         Code::Overloaded => "SlowDown",
         Code::Internal => "InternalError",
         Code::PageOutside => "PageOutside",
+        Code::NotSvg => "NotSvg",
         Code::OverlayNotFound => "OverlayNotFound",
         Code::OverlayUnreadable => "OverlayUnreadable",
         Code::UnsupportedImage => "UnsupportedImage",

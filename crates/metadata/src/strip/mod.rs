@@ -18,6 +18,7 @@ mod lzw;
 mod png;
 mod pnm;
 mod qoi;
+mod svg;
 mod tiff;
 mod tiff_data;
 mod webp;
@@ -51,9 +52,11 @@ impl Keep {
     }
 }
 
-/// Plans the content of `source` without its metadata, except for what `keep` retains.
+/// Plans the content of `source` without its metadata, except for what `keep` retains. A drawing (SVG) is sanitised as
+/// well, whatever `keep` retains.
 ///
-/// Headers are read through a small window and pixels are skipped, so memory does not grow with the file.
+/// Headers are read through a small window and pixels are skipped, so memory does not grow with the file, except for
+/// drawings, which are read as a whole.
 ///
 /// # Errors
 /// Any [`Error`]; `cancellation` is checked throughout.
@@ -73,7 +76,8 @@ pub fn strip_with_format(
     let meter = Meter::new(source.seek(SeekFrom::End(0))?, cancellation);
     let mut input = Input::new(source, &meter)?;
     let format = sniff(input.peek(0, SNIFF_LEN)?).ok_or(Error::Unrecognised)?;
-    if keep == Keep::All {
+    // A drawing is sanitised in any case.
+    if keep == Keep::All && format != Format::Svg {
         return Ok((format, Rewrite::identity(input.len())));
     }
     let rewrite = match format {
@@ -88,7 +92,7 @@ pub fn strip_with_format(
         Format::Pnm => pnm::strip(&mut input)?,
         Format::Bmp => bmp::strip(&mut input)?,
         Format::Qoi => qoi::strip(&mut input)?,
-        other => return Err(Error::Unsupported(other)),
+        Format::Svg => svg::strip(&mut input, keep)?,
     };
     Ok((format, rewrite.recognise(&mut input)?))
 }

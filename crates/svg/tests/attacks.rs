@@ -1,0 +1,146 @@
+//! Every drawing of `attacks.txt` is refused, or loses what it would run or load. An XML parser of other origin reads the
+//! results; `tests/svg.test.mjs` opens them in Chromium.
+
+#![allow(clippy::disallowed_methods, reason = "tests have no caller that could pass a `Cancellation`")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use image_origin_container::{Cancellation, Meter};
+use image_origin_svg::{Error, Metadata, decode, sanitize};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+/// Names and texts of all attacks.
+fn attacks() -> Vec<(&'static str, String)> {
+    let listed = include_str!("attacks.txt").split("\n== ").skip(1);
+    let attack = |listed: &'static str| {
+        let (name, text) = listed.split_once('\n').unwrap();
+        let text = text.replace("{JS}", "fetch(`http://LEAK/js`)").replace("{URL}", "http://LEAK/url");
+        let is_document = ["<svg", "<?x", "<!D", "<html"].iter().any(|start| text.starts_with(start));
+        let names = "xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\"";
+        (name, if is_document { text } else { format!("<svg {names}>{text}</svg>") })
+    };
+    listed.map(attack).collect()
+}
+
+fn sanitized(text: &str, metadata: Metadata) -> Result<String, Error> {
+    let cancellation = Cancellation::unbounded();
+    let meter = Meter::new(text.len() as u64, &cancellation);
+    let text = decode(text.as_bytes(), &meter)?;
+    Ok(sanitize(&text, metadata, &meter)?.to_text(&text))
+}
+
+/// What a drawing contains that runs, loads or links to elsewhere.
+fn forbidden(text: &str) -> Vec<String> {
+    const ELEMENTS: [&str; 30] = [
+        "animation",
+        "audio",
+        "base",
+        "body",
+        "canvas",
+        "color-profile",
+        "cursor",
+        "embed",
+        "font-face-uri",
+        "foreignobject",
+        "form",
+        "frame",
+        "handler",
+        "html",
+        "iframe",
+        "img",
+        "input",
+        "link",
+        "listener",
+        "math",
+        "meta",
+        "object",
+        "p",
+        "prefetch",
+        "script",
+        "source",
+        "track",
+        "video",
+        "include",
+        "annotation-xml",
+    ];
+    let (mut found, mut open) = (Vec::new(), Vec::new());
+    let mut reader = Reader::from_str(text);
+    loop {
+        let event = reader.read_event().unwrap_or_else(|error| panic!("{text}: {error}"));
+        match &event {
+            Event::Start(tag) | Event::Empty(tag) => {
+                let name = tag.local_name().as_ref().to_ascii_lowercase();
+                if ELEMENTS.contains(&name.as_str()) {
+                    found.push(format!("<{name}>"));
+                }
+                for attribute in tag.attributes() {
+                    let attribute = attribute.unwrap();
+                    let key = attribute.key.local_name().as_ref().to_ascii_lowercase();
+                    let value = quick_xml::escape::unescape(&attribute.value).unwrap().to_ascii_lowercase();
+                    let is_local = value.trim().starts_with('#')
+                        || ["png", "jpeg", "gif", "webp"]
+                            .iter()
+                            .any(|name| value.starts_with(&format!("data:image/{name};base64,")));
+                    let is_declaration = attribute.key.as_ref().starts_with("xmlns");
+                    if key.starts_with("on")
+                        || ["src", "srcset", "srcdoc", "base", "ping", "data", "poster"].contains(&key.as_str())
+                    {
+                        found.push(key);
+                    } else if key == "href" && !is_local && !is_declaration || value.contains("leak") && key != "id" {
+                        found.push(format!("{key}={value}"));
+                    } else if key == "attributename" && (value.contains("href") || value.trim().starts_with("on")) {
+                        found.push(format!("animation of {value}"));
+                    }
+                }
+                if matches!(event, Event::Start(_)) {
+                    open.push(name);
+                }
+            }
+            Event::End(_) => _ = open.pop(),
+            Event::Comment(_) | Event::PI(_) | Event::DocType(_) => found.push(format!("{event:?}")),
+            Event::Text(content) if open.last().is_some_and(|name| name == "style") => {
+                // A string that no function takes loads nothing.
+                let sheet = content.as_ref().to_ascii_lowercase().replace("--u:\"http://leak/url\"", "");
+                found.extend(sheet.contains("leak").then_some(sheet));
+            }
+            Event::CData(content) => {
+                let sheet = content.as_ref().to_ascii_lowercase();
+                found.extend((sheet.contains("leak") || sheet.contains('<')).then_some(sheet));
+            }
+            Event::Eof => return found,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn nothing_that_runs_or_loads_passes() {
+    let attacks = attacks();
+    assert!(attacks.len() >= 300, "{}", attacks.len());
+    let (mut refused, mut named) = (0, Vec::new());
+    for (name, text) in &attacks {
+        for metadata in [Metadata::None, Metadata::Rights, Metadata::All] {
+            let Ok(clean) = sanitized(text, metadata) else {
+                refused += 1;
+                continue;
+            };
+            assert_eq!(forbidden(&clean), Vec::<String>::new(), "{name}: {clean}");
+            assert_eq!(sanitized(&clean, metadata).as_ref(), Ok(&clean), "{name}");
+            named.push(*name);
+        }
+    }
+    // Most are drawings that lose a part, and are not refused as a whole.
+    assert!(refused < attacks.len() && named.len() > 2 * attacks.len(), "{refused} refused");
+}
+
+#[test]
+fn the_check_finds_what_is_not_sanitised() {
+    let table = [
+        ("<svg><script/></svg>", 1),
+        ("<svg onload='a'><a href='javascript:x'/><set attributeName='xlink:href'/></svg>", 3),
+        ("<svg><!-- --><?a b?><style>@import 'LEAK'</style><image href='data:image/png;base64,AA'/></svg>", 3),
+    ];
+    for (text, count) in table {
+        assert_eq!(forbidden(text).len(), count, "{text}");
+    }
+}

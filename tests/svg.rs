@@ -1,0 +1,108 @@
+//! Originals in SVG, end to end: what is sent of them, and with which headers.
+
+use image_origin::config::Layer;
+use image_origin::origin::SvgMode;
+use image_origin::source::Folder;
+
+use crate::common::Server;
+
+const DRAWING: &str = "<?xml version=\"1.0\"?>\n<!-- who -->\n<!DOCTYPE svg>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"48\" \
+    height=\"24\" onload=\"x()\"><script>y()</script><path fill=\"red\" d=\"M0 0h48v24z\"/></svg>\n";
+const CLEAN: &str = "<?xml version=\"1.0\"?>\n\n\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"48\" \
+    height=\"24\"><path fill=\"red\" d=\"M0 0h48v24z\"/></svg>\n";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
+
+/// A server of some drawings. The folder lives as long as it.
+fn server(mode: Option<SvgMode>) -> (Server, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let utf16: Vec<u8> = DRAWING.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let files: [(&str, &[u8]); 7] = [
+        ("logo.svg", DRAWING.as_bytes()),
+        ("logo.jpg", DRAWING.as_bytes()),
+        ("utf16.svg", &[b"\xfe\xff", utf16.as_slice()].concat()),
+        ("clean.svg", CLEAN.as_bytes()),
+        ("cut.svg", &DRAWING.as_bytes()[..DRAWING.len() - 7]),
+        ("html.svg", b"<!DOCTYPE html><html><svg onload=\"x()\"/></html>"),
+        ("utf7.svg", b"<?xml version=\"1.0\" encoding=\"UTF-7\"?><svg/>"),
+    ];
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let source = Box::new(Folder::new(folder.path()).unwrap());
+    (Server::over(source, Layer { svg: mode, ..Layer::default() }), folder)
+}
+
+#[test]
+fn drawings_are_sanitised_whatever_is_asked_for() {
+    let (server, _folder) = server(None);
+    for target in [
+        "/logo.svg",
+        "/logo.svg?metadata=all",
+        "/logo.svg?metadata=copyright",
+        "/logo.svg?w=300",
+        "/logo.svg?format=svg",
+        "/logo.svg?format=auto&w=20",
+        "/logo.jpg",
+        "/utf16.svg",
+        "/clean.svg",
+        "/clean.svg?w=5&h=5",
+    ] {
+        let response = server.get(target);
+        assert_eq!((response.status, response.header("content-type")), (200, Some("image/svg+xml")), "{target}");
+        assert_eq!(String::from_utf8_lossy(&response.body), CLEAN, "{target}");
+        assert_eq!(response.header("content-security-policy"), Some(POLICY), "{target}");
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{target}");
+        let head = server.request("HEAD", target, &[]);
+        for name in ["content-type", "content-length", "content-security-policy", "etag"] {
+            assert_eq!(head.header(name), response.header(name), "{target} {name}");
+        }
+        let etag = response.header("etag").unwrap();
+        assert_eq!(server.request("GET", target, &[("if-none-match", etag)]).status, 304, "{target}");
+    }
+    let part = server.request("GET", "/logo.svg", &[("range", "bytes=22-30")]);
+    assert_eq!((part.status, &part.body), (206, &CLEAN.as_bytes()[22..31].to_vec()));
+    assert_eq!(part.header("content-security-policy"), Some(POLICY));
+    assert_eq!(server.get("/missing.svg").header("content-security-policy"), None);
+}
+
+#[test]
+fn what_is_no_readable_drawing_is_refused() {
+    let (server, _folder) = server(None);
+    let table = [
+        ("/cut.svg", 422, "damaged_image", "the document ends within"),
+        ("/cut.svg?w=10", 422, "damaged_image", "the document ends within"),
+        ("/html.svg", 415, "unsupported_image", "unrecognised"),
+        ("/utf7.svg", 415, "unsupported_image", "the encoding is not"),
+        ("/utf7.svg?format=svg", 415, "unsupported_image", "the encoding is not"),
+        ("/logo.svg?format=svg&blur=3", 400, "not_svg", "only as a whole"),
+        ("/missing.svg", 404, "not_found", ""),
+    ];
+    for (target, status, code, detail) in table {
+        let response = server.get(target);
+        let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!((response.status, problem["code"].as_str()), (status, Some(code)), "{target}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{target}: {problem}");
+    }
+}
+
+#[test]
+fn metadata_of_a_drawing_are_its_size() {
+    let (server, _folder) = server(None);
+    for target in ["/logo.svg?showExif=true", "/utf16.svg?showExif"] {
+        let report: serde_json::Value = serde_json::from_slice(&server.get(target).body).unwrap();
+        assert_eq!((&report["format"], &report["width"], &report["height"]), (&"svg".into(), &48.into(), &24.into()));
+    }
+    let report: serde_json::Value = serde_json::from_slice(&server.get("/html.svg?showExif").body).unwrap();
+    assert_eq!(report["code"], "unsupported_image");
+}
+
+#[test]
+fn drawings_can_be_refused() {
+    let (server, _folder) = server(Some(SvgMode::Refuse));
+    for target in ["/logo.svg", "/logo.jpg?w=10", "/clean.svg?format=png", "/logo.svg?info", "/logo.svg?showExif"] {
+        let response = server.get(target);
+        let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!((response.status, problem["code"].as_str()), (415, Some("unsupported_image")), "{target}");
+        assert!(problem["detail"].as_str().unwrap().contains("the setting `svg`"), "{target}: {problem}");
+    }
+}
