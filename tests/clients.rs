@@ -105,6 +105,7 @@ impl Random {
             ("crop", _) => json!([self.below(300), self.below(300), 1 + self.below(300), 1 + self.below(300)]),
             ("ar", _) => json!(self.one(&["16:9", "1.5", " 3 : 2", "1.3333:1", "0.01", "200", "100:1"])),
             ("pad", _) => json!(self.one(&["10", "5,5", "10,20", "1,2,3,4", "5,6,5,6", "0", "1.5", "1,2,3"])),
+            ("q", _) => json!(self.one(&["80", "low", "Medium", " BEST ", "0", "79.5", "1e1", "high,", "101"])),
             ("radius", _) => json!(self.one(&["10", "MAX", "5,5,5,5", "1,2,3,4", "0,0,0,0", "1,2"])),
             ("overlay", 0) => json!(self.one(&["", "/logos/a b.png", "none", "../a.png", "a//b.png", "a%2eb", "%"])),
             ("overlay", _) => json!(format!("logos/{}.png", self.below(100))),

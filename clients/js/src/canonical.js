@@ -143,6 +143,7 @@ const FORMS = {
   pad: (text) => printPadding(list(text, [1, 2, 4], side)),
   download: (text) => READ.bool(text) ?? shortText(text, 128),
   v: (text) => shortText(text, 64),
+  q: (text, row) => (words(row.form).includes(lower(text)) ? lower(text) : READ.integer(text, { min: 1, max: 100 })),
   radius: (text) => (lower(text) === 'max' ? 'max' : printRadius(list(text, [1, 4], side))),
 };
 
@@ -254,10 +255,12 @@ const DEFAULTS = {
   fit: ({ ar }) => (ar === undefined ? 'inside' : 'cover'),
   // Any text is a value, `none` as well.
   v: () => '',
+  // Kept: the default is not the same in each format.
+  q: () => '',
   overlay: () => '',
 };
 
-/** Whether a value may be left out, since it is what holds without it. A quality is kept: formats have their own. */
+/** Whether a value may be left out, since it is what holds without it. */
 function isDefault(name, value, given) {
   const { type, default: usual } = PARAMETERS[name];
   return type !== 'integer' && value === (DEFAULTS[name]?.(given) ?? usual);

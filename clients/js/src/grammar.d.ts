@@ -308,12 +308,12 @@ export interface TransformOptions {
    */
   colorspace?: 'srgb' | 'p3';
   /**
-   * Quality of lossy output on JPEG's scale. Above 90, JPEG is written without chroma subsampling.
+   * Quality of lossy output: a number on JPEG's scale, or a level that has the same likeness in every format. Above 90, JPEG is written without chroma subsampling.
    *
-   * Takes a whole number from 1 to 100.
+   * Takes low, medium, high, best, or a whole number from 1 to 100.
    * @default 80
    */
-  q?: number | `${number}`;
+  q?: 'low' | 'medium' | 'high' | 'best' | (string & {}) | number | readonly number[];
   /** Another name of `q`. */
   quality?: TransformOptions['q'];
   /**

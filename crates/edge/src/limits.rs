@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use image_origin_query::{FormatChoice, Hundredths, Kind, MAX_SIDE, Presets, canonical_pairs, find, whole_number};
+use image_origin_query::{
+    FormatChoice, Hundredths, Kind, MAX_SIDE, Presets, Quality, canonical_pairs, find, whole_number,
+};
 use serde::Deserialize;
 
 use crate::config::Problems;
@@ -21,7 +23,7 @@ pub(crate) struct RawLimits {
     parameters: Option<Vec<String>>,
     widths: Vec<u32>,
     heights: Vec<u32>,
-    qualities: Vec<u32>,
+    qualities: Vec<RawQuality>,
     dprs: Vec<f64>,
     formats: Vec<String>,
     on_other: OnOther,
@@ -31,6 +33,14 @@ pub(crate) struct RawLimits {
     default_preset: Option<String>,
     force: String,
     lifted_by_signature: bool,
+}
+
+/// A value of `q` as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a whole number or a word of `q`")]
+enum RawQuality {
+    Number(u32),
+    Word(String),
 }
 
 /// What becomes of a number that is in no list.
@@ -51,6 +61,8 @@ pub(crate) struct Limits {
     parameters: Option<Vec<&'static str>>,
     /// Numbers that parameters may have, in ascending order; hundredths for `dpr`.
     lists: Vec<(&'static str, Vec<u32>)>,
+    /// Words that `q` may have besides the numbers of its list.
+    qualities: Vec<Quality>,
     formats: Vec<&'static str>,
     snaps: bool,
     /// The largest values of `max_w`, `max_h` and `max_pixels`.
@@ -191,11 +203,21 @@ impl Limits {
             return Ok(());
         }
         let Some((_, value)) = pairs.iter_mut().find(|(known, _)| *known == name) else { return Ok(()) };
-        let Some(asked) = number(name, value) else { return Ok(()) };
-        let Some(chosen) = choose(list, asked, self.snaps) else {
-            let allowed = list.iter().map(|number| written(name, *number)).collect::<Vec<_>>().join(", ");
-            return Err(NotPermitted { name, value: Some(written(name, asked)), allowed });
+        let refused = |value| {
+            let words = self.qualities.iter().filter(|_| name == "q").map(Quality::to_string);
+            let allowed = list.iter().map(|number| written(name, *number)).chain(words).collect::<Vec<_>>().join(", ");
+            Err(NotPermitted { name, value: Some(value), allowed })
         };
+        let Some(asked) = number(name, value) else {
+            // A word has no place among the numbers, so there is nothing that it could snap to.
+            let Some(word) = Quality::parse(value.trim()).filter(|_| name == "q") else { return Ok(()) };
+            if !self.qualities.contains(&word) {
+                return refused(word.to_string());
+            }
+            *value = word.to_string();
+            return Ok(());
+        };
+        let Some(chosen) = choose(list, asked, self.snaps) else { return refused(written(name, asked)) };
         *value = written(name, chosen);
         if name == "w" && chosen != asked {
             self.keep_shape(asked, chosen, pairs);
@@ -222,7 +244,21 @@ fn joined(pairs: &[(&'static str, String)]) -> String {
 impl RawLimits {
     /// Validates limits. What is wrong is named as part of `field`.
     pub(crate) fn check(self, field: &str, problems: &mut Problems) -> Limits {
-        let has_lists = ![&self.widths, &self.heights, &self.qualities].iter().all(|list| list.is_empty());
+        let (mut qualities, mut words) = (Vec::new(), Vec::new());
+        for quality in &self.qualities {
+            match quality {
+                RawQuality::Number(number) => qualities.push(*number),
+                RawQuality::Word(word) => match Quality::parse(word.trim()) {
+                    Some(Quality::Number(_)) | None => {
+                        let problem = format_args!("`{word}` is no word of q; numbers are written without quotes");
+                        problems.add(format_args!("{field}.qualities"), problem);
+                    }
+                    Some(word) if words.contains(&word) => {}
+                    Some(word) => words.push(word),
+                },
+            }
+        }
+        let has_lists = ![&self.widths, &self.heights, &qualities].iter().all(|list| list.is_empty());
         if self.on_other == OnOther::Snap && !has_lists && self.dprs.is_empty() {
             problems
                 .add(format_args!("{field}.on_other"), "there are no widths, heights, qualities or dprs to snap to");
@@ -238,7 +274,7 @@ impl RawLimits {
             ("dprs", "dpr", self.dprs.iter().map(hundredths).collect()),
             ("widths", "w", self.widths),
             ("heights", "h", self.heights),
-            ("qualities", "q", self.qualities),
+            ("qualities", "q", qualities),
         ];
         for (setting, name, mut list) in lists {
             let (min, max) = range(name);
@@ -248,10 +284,11 @@ impl RawLimits {
             }
             list.sort_unstable();
             list.dedup();
-            if !list.is_empty() {
+            if !list.is_empty() || name == "q" && !words.is_empty() {
                 limits.lists.push((name, list));
             }
         }
+        limits.qualities = words;
         for format in &self.formats {
             match FormatChoice::from_name(format) {
                 Some(format) => limits.formats.push(format.name()),
@@ -344,6 +381,7 @@ fn range(name: &str) -> (u32, u32) {
     match find(name).map(|parameter| parameter.kind) {
         Some(Kind::Integer { min, max }) => (min, max),
         Some(Kind::Number { min, max }) => (min.units(), max.units()),
+        _ if name == "q" => (1, Quality::MAX.into()),
         _ => (0, u32::MAX),
     }
 }

@@ -307,8 +307,9 @@ parameters! {
     colorspace "colorspace": Kind::Choice { values: Colorspace::NAMES }, "srgb",
         "Colour space of the output. p3 preserves colours outside of sRGB, as Display P3 with its profile, in \
          jpeg, png, webp and avif.";
-    q "q" ["quality"]: Kind::Integer { min: 1, max: 100 }, "80",
-        "Quality of lossy output on JPEG's scale. Above 90, JPEG is written without chroma subsampling.";
+    q "q" ["quality"]: Kind::Text { form: "low, medium, high, best, or a whole number from 1 to 100" }, "80",
+        "Quality of lossy output: a number on JPEG's scale, or a level that has the same likeness in every format. Above \
+         90, JPEG is written without chroma subsampling.";
     lossless "lossless": Kind::Bool, "false",
         "Encodes without loss in webp and avif; png is always lossless.";
     progressive "progressive": Kind::Bool, "false",

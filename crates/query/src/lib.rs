@@ -12,6 +12,7 @@ mod framing;
 mod grammar;
 mod ignored;
 mod overlay;
+mod quality;
 mod redaction;
 mod transform;
 mod values;
@@ -22,6 +23,7 @@ pub use framing::{Angle, Bounds, Extend, Framing, Padding, Radius, Ratio};
 pub use grammar::{Condition, GRAMMAR, Grammar, Kind, MAX_SIDE, PARAMETERS, Parameter, find};
 pub use ignored::{IgnoredName, ignored_names, nearest};
 pub use overlay::{Length, Overlay, OverlayKey};
+pub use quality::{Level, Quality};
 pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{

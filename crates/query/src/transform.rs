@@ -3,6 +3,7 @@
 use super::framing::{Angle, Bounds, Extend, Framing, Padding, Radius, Ratio};
 use super::grammar::{Given, Kind, MAX_SIDE, RawParameters};
 use super::overlay::{self, Length, Overlay, OverlayKey};
+use super::quality::Quality;
 use super::redaction::{Hidden, RedactMode, Redaction};
 use super::values::{
     Color, Colorspace, Crop, Download, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, whole_number,
@@ -95,8 +96,8 @@ impl Default for Effects {
 pub struct Output {
     /// The format; `None` is that of the original.
     pub format: Option<FormatChoice>,
-    /// Quality in `1..=100`; `None` is the default.
-    pub quality: Option<u8>,
+    /// The quality; `None` is the default.
+    pub quality: Option<Quality>,
     /// Whether to encode losslessly.
     pub lossless: bool,
     /// Whether a JPEG is progressive.
@@ -260,7 +261,7 @@ impl Transform {
             colorspace: raw.colorspace().choice(Colorspace::from_name)?.unwrap_or(Colorspace::Srgb),
             output: Output {
                 format: raw.format().choice(FormatChoice::from_name)?,
-                quality: raw.q().integer()?.map(|quality| quality as u8),
+                quality: raw.q().parsed(Quality::parse)?,
                 lossless: raw.lossless().flag()?.unwrap_or(false),
                 progressive: raw.progressive().flag()?.unwrap_or(false),
                 max_bytes: raw.max_bytes().integer()?,

@@ -245,7 +245,7 @@ impl<E: Copy> Candidates<E> {
             // compared without it.
             let max_bytes = request.max_bytes.filter(|_| !way.is_universal || way.is_exact);
             let rest = budget.beside(best.as_ref().map_or(0, |(_, best)| best.bytes.capacity() as u64))?;
-            match write(way.encoder, EncodeRequest { options: of(way), max_bytes }, rest) {
+            match write(way.encoder, EncodeRequest { options: of(way), max_bytes, ..request }, rest) {
                 Ok(rendered) => {
                     let length = rendered.bytes.len() as u64;
                     tried.push((*way, length));
@@ -334,6 +334,7 @@ mod tests {
     use super::*;
     use crate::Stages;
     use image_origin_codec::{Channels, Samples};
+    use image_origin_query::Quality;
 
     #[test]
     fn accept_is_read_item_by_item() {
@@ -445,7 +446,7 @@ mod tests {
                 Ok(Rendered { bytes, format, width: 1, height: 1, stages: Stages::default() })
             };
             let rendered = candidates.smallest(
-                EncodeRequest { options: EncodeOptions::DEFAULT, max_bytes },
+                EncodeRequest { options: EncodeOptions::DEFAULT, quality: Quality::Number(80), max_bytes },
                 Budget::UNLIMITED,
                 write,
             );

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use super::{Error, Rendered, Stages};
+use super::{Error, Rendered, Stages, quality};
 use image_origin_codec::{Budget, EncodeOptions, Format};
 use image_origin_metadata::{self as metadata, Carried};
+use image_origin_query::Quality;
 
 /// The maximum number of files that are encoded in the search for the quality of an animation, each of all frames or of
 /// as many as fit.
@@ -33,10 +34,20 @@ const GUESSES: u32 = 4;
 /// The encoding request: options and length limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EncodeRequest {
-    /// The options, with the highest quality.
+    /// The options; their quality is the highest for the format: see [`EncodeRequest::in_format`].
     pub(super) options: EncodeOptions,
+    /// The requested quality.
+    pub(super) quality: Quality,
     /// The maximum length of the file in bytes, including its metadata.
     pub(super) max_bytes: Option<u32>,
+}
+
+impl EncodeRequest {
+    /// This request with the quality that a file of this format has.
+    pub(super) fn in_format(self, format: Format) -> Self {
+        let options = EncodeOptions { quality: quality::number(self.quality, format), ..self.options };
+        Self { options, ..self }
+    }
 }
 
 /// The outcome of an attempt to encode a file of limited length.
@@ -70,7 +81,7 @@ impl Finish {
         encode: impl Fn(&EncodeOptions, u64, Budget) -> Result<Attempt<'c>, Error>,
     ) -> Result<Rendered, Error> {
         let &Self { format, width, height, attempts } = self;
-        let EncodeRequest { options, max_bytes } = request;
+        let EncodeRequest { options, max_bytes, .. } = request.in_format(format);
         let allowed = max_bytes.map_or(u64::MAX, u64::from);
         let lowest = if max_bytes.is_some() && has_quality(&options) { 1 } else { options.quality };
         let mut search = Search::new(lowest, options.quality, allowed);
@@ -171,7 +182,7 @@ mod tests {
     use image_origin_codec::{self as codec, Cancellation, Channels, Raster, Samples};
 
     fn request(quality: u8, max_bytes: Option<u32>) -> EncodeRequest {
-        EncodeRequest { options: EncodeOptions { quality, ..EncodeOptions::DEFAULT }, max_bytes }
+        EncodeRequest { options: EncodeOptions::DEFAULT, quality: Quality::Number(quality), max_bytes }
     }
 
     fn finish(format: Format, attempts: Option<u32>) -> Finish {

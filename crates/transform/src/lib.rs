@@ -29,6 +29,7 @@ mod placeholder;
 mod plan;
 mod planes;
 mod prepared;
+mod quality;
 mod redact;
 mod render;
 mod report;

@@ -167,8 +167,8 @@ fn candidates(prepared: &Prepared<'_>) -> Result<Option<Candidates<&'static dyn 
     if loses_alpha && shows_background(plan, transform.framing.extend) {
         return Ok(None);
     }
-    let options = render.encode_request().options;
-    let planar = candidates.map(|_, encoder| encoder.planar(&options));
+    let request = render.encode_request();
+    let planar = candidates.map(|format, encoder| encoder.planar(&request.in_format(format).options));
     Ok(planar.filter(|candidates| !candidates.ways.is_empty()))
 }
 

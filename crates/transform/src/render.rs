@@ -13,7 +13,7 @@ use super::prepared::Prepared;
 use super::{Error, Limits, Rendered, Stages, animation, keep, planes, vector};
 use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, Raster};
 use image_origin_metadata::{self as metadata, Keep};
-use image_origin_query::{Focus, Output, Transform};
+use image_origin_query::{Focus, Output, Quality, Transform};
 
 /// A builder that renders a picture from an original, a transform and limits.
 ///
@@ -186,9 +186,8 @@ impl<'a> Render<'a> {
     pub(super) fn encode_request(&self) -> EncodeRequest {
         let Output { quality, lossless, progressive, max_bytes, .. } = self.transform.output;
         let usual = EncodeOptions::DEFAULT;
-        let quality = quality.unwrap_or(usual.quality);
-        let options = EncodeOptions { quality, lossless, progressive, speed: self.avif_speed, ..usual };
-        EncodeRequest { options, max_bytes }
+        let options = EncodeOptions { lossless, progressive, speed: self.avif_speed, ..usual };
+        EncodeRequest { options, quality: quality.unwrap_or(Quality::Number(usual.quality)), max_bytes }
     }
 }
 

@@ -135,13 +135,14 @@ fn row(parameter: &Parameter) -> Value {
 }
 
 /// The readers of texts, which have a form of their own.
-const TEXT_READERS: [(&str, char); 10] = [
+const TEXT_READERS: [(&str, char); 11] = [
     ("ar", 'r'),
     ("crop", 'x'),
     ("download", 'f'),
     ("overlay", 'o'),
     ("pad", 's'),
     ("preset", 'p'),
+    ("q", 'q'),
     ("radius", 'd'),
     ("redact", 'h'),
     ("redact_mode", 'm'),

@@ -108,6 +108,7 @@ const radius = (text) => {
   const radii = list(text, [1, 4], 0, MAX_SIDE);
   return lower(text) === 'max' ? 'max' : radii && printRadii(radii);
 };
+const q = (text, row) => choice(text, row) || print(decimal(text, 0, 1, 100), 0);
 const short = (text, end) => {
   const count = encodeURIComponent(text).replace(/%[89AB]./g, '').replace(/%../g, '_').length;
   if (count < end && !CONTROL.test(text)) return text;
@@ -132,6 +133,7 @@ const READERS = {
   n: number,
   o: overlay,
   p: preset,
+  q: q,
   r: ar,
   s: pad,
   v: v,

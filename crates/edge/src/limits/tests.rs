@@ -59,8 +59,24 @@ fn what_is_asked_for_comes_within_the_limits() {
             ],
         ),
         (
+            json!({"qualities": [70, "high", "Low", "low", 50]}),
+            &[
+                ("q=50", Ok("q=50")),
+                ("q=HIGH", Ok("q=high")),
+                ("q=high&preset=card", Ok("preset=card&q=high")),
+                ("q=best", Err("q=best is not permitted here; permitted are 50, 70, high, low")),
+                ("q=71&preset=card", Err("q=71 is not permitted here; permitted are 50, 70, high, low")),
+                ("preset=card&q=worst", Ok("preset=card&q=worst")),
+            ],
+        ),
+        (
+            json!({"qualities": ["high"]}),
+            &[("q=high", Ok("q=high")), ("q=80", Err("q=80 is not permitted here; permitted are high"))],
+        ),
+        (
             json!({"widths": [320, 640], "qualities": [50, 80], "on_other": "snap"}),
             &[
+                ("q=high", Err("q=high is not permitted here; permitted are 50, 80")),
                 ("w=1", Ok("w=320")),
                 ("w=320", Ok("w=320")),
                 ("w=321&h=200", Ok("h=399&w=640")),
@@ -146,6 +162,10 @@ fn limits_that_cannot_be_met_are_named() {
         (json!({"widths": [0]}), "limits.widths: takes numbers from 1 to 16383"),
         (json!({"heights": [16384]}), "limits.heights: takes numbers from 1 to 16383"),
         (json!({"qualities": [101]}), "limits.qualities: takes numbers from 1 to 100"),
+        (json!({"qualities": ["fine"]}), "limits.qualities: `fine` is no word of q"),
+        (json!({"qualities": ["80"]}), "limits.qualities: `80` is no word of q"),
+        (json!({"qualities": [1.5]}), "a whole number or a word of `q`"),
+        (json!({"qualities": ["high"], "on_other": "snap"}), "limits.on_other: there are no widths"),
         (json!({"dprs": [0.05]}), "limits.dprs: takes numbers from 0.1 to 10"),
         (json!({"dprs": [1e300]}), "limits.dprs: takes numbers from 0.1 to 10"),
         (json!({"formats": ["webm"]}), "limits.formats: `webm` is none of "),
@@ -184,7 +204,7 @@ fn any_limits() -> impl Strategy<Value = Value> {
     let parameters = prop::option::of(subsequence(vec!["w", "h", "dpr", "ar", "q", "preset", "format", "max_w"], 0..8));
     let widths = subsequence(vec![1, 100, 320, 640, 16_383], 0..4);
     let heights = subsequence(vec![50, 400], 0..2);
-    let qualities = subsequence(vec![10, 50, 80], 0..3);
+    let qualities = subsequence(vec![json!(10), json!(50), json!(80), json!("high")], 0..4);
     let dprs = subsequence(vec![0.5, 1.0, 1.5, 3.0], 0..3);
     let formats = subsequence(vec!["jpeg", "webp", "auto"], 0..3);
     let force =
@@ -193,7 +213,8 @@ fn any_limits() -> impl Strategy<Value = Value> {
     let switches = (any::<bool>(), any::<bool>(), any::<bool>());
     (parameters, (widths, heights, qualities, dprs), formats, force, most, switches).prop_map(
         |(parameters, (widths, heights, qualities, dprs), formats, force, (width, pixels), (only, snap, default))| {
-            let snaps = snap && !(widths.is_empty() && heights.is_empty() && qualities.is_empty() && dprs.is_empty());
+            let is_empty = widths.is_empty() && heights.is_empty() && dprs.is_empty();
+            let snaps = snap && (!is_empty || qualities.iter().any(Value::is_number));
             let default = (default && !force.contains("preset")).then_some("base");
             json!({
                 "presets_only": only, "parameters": parameters, "widths": widths, "heights": heights,
@@ -215,6 +236,8 @@ fn any_query() -> impl Strategy<Value = String> {
         ("format", "JPG"),
         ("f", "auto"),
         ("format", "png"),
+        ("q", "High"),
+        ("quality", "low"),
         ("preset", "card"),
         ("preset", "a, b,a"),
         ("preset", "base"),
