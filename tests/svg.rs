@@ -12,15 +12,25 @@ const CLEAN: &str = "<?xml version=\"1.0\"?>\n\n\n<svg xmlns=\"http://www.w3.org
     height=\"24\"><path fill=\"red\" d=\"M0 0h48v24z\"/></svg>\n";
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
 
+/// A drawing of a billion paths.
+fn bomb() -> String {
+    let level = |i: usize| format!("<g id=\"l{i}\">{}</g>", format!("<use href=\"#l{}\"/>", i - 1).repeat(10));
+    let levels: String = (1..10).map(level).collect();
+    format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><path id=\"l0\" d=\"M0 0h9v9z\"/>{levels}</svg>")
+}
+
 /// A server of some drawings. The folder lives as long as it.
 fn server(mode: Option<SvgMode>) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
+    let bomb = bomb();
     let utf16: Vec<u8> = DRAWING.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let files: [(&str, &[u8]); 7] = [
+    let files: [(&str, &[u8]); 9] = [
         ("logo.svg", DRAWING.as_bytes()),
         ("logo.jpg", DRAWING.as_bytes()),
         ("utf16.svg", &[b"\xfe\xff", utf16.as_slice()].concat()),
         ("clean.svg", CLEAN.as_bytes()),
+        ("text.svg", b"<svg xmlns=\"http://www.w3.org/2000/svg\"><text y=\"9\">a</text></svg>"),
+        ("bomb.svg", bomb.as_bytes()),
         ("cut.svg", &DRAWING.as_bytes()[..DRAWING.len() - 7]),
         ("html.svg", b"<!DOCTYPE html><html><svg onload=\"x()\"/></html>"),
         ("utf7.svg", b"<?xml version=\"1.0\" encoding=\"UTF-7\"?><svg/>"),
@@ -105,4 +115,82 @@ fn drawings_can_be_refused() {
         assert_eq!((response.status, problem["code"].as_str()), (415, Some("unsupported_image")), "{target}");
         assert!(problem["detail"].as_str().unwrap().contains("the setting `svg`"), "{target}: {problem}");
     }
+}
+
+#[cfg(feature = "svg")]
+#[test]
+fn drawings_are_rendered_at_the_size_that_is_asked_for() {
+    let (server, _folder) = server(None);
+    let table = [
+        ("/logo.svg?format=png", "image/png", (48, 24)),
+        ("/logo.svg?format=png&w=300", "image/png", (300, 150)),
+        ("/logo.svg?format=webp&w=300&enlarge=false", "image/webp", (300, 150)),
+        ("/logo.svg?w=30&h=30&fit=cover", "image/png", (30, 30)),
+        ("/logo.svg?format=jpeg&h=100&bg=white&pad=10", "image/jpeg", (220, 120)),
+        ("/logo.svg?rotate=90&w=100&format=png", "image/png", (100, 200)),
+        ("/logo.svg?crop=0,0,24,24&w=240", "image/png", (240, 240)),
+        ("/logo.svg?dpr=3&w=100&format=png", "image/png", (300, 150)),
+    ];
+    for (target, media_type, size) in table {
+        let response = server.get(target);
+        let problem = String::from_utf8_lossy(&response.body[..response.body.len().min(300)]);
+        assert_eq!((response.status, response.header("content-type")), (200, Some(media_type)), "{target}: {problem}");
+        assert_eq!((response.size(), response.header("content-security-policy")), (size, None), "{target}");
+    }
+    // The edge of the triangle is as sharp at any size: there are few translucent pixels.
+    let large = image::load_from_memory(&server.get("/logo.svg?format=png&w=900").body).unwrap().into_rgba8();
+    let [red, clear, translucent] = large.pixels().fold([0, 0, 0], |[red, clear, translucent], pixel| match pixel.0 {
+        [255, 0, 0, 255] => [red + 1, clear, translucent],
+        [_, _, _, 0] => [red, clear + 1, translucent],
+        _ => [red, clear, translucent + 1],
+    });
+    assert!(red > 190_000 && clear > 190_000 && translucent < 3000, "{red} {clear} {translucent}");
+    let info: serde_json::Value = serde_json::from_slice(&server.get("/logo.svg?info=true").body).unwrap();
+    let expected: [(&str, serde_json::Value); 3] =
+        [("format", "svg".into()), ("width", 48.into()), ("height", 24.into())];
+    for (name, value) in expected {
+        assert_eq!(info[name], value, "{info}");
+    }
+}
+
+#[cfg(feature = "svg")]
+#[test]
+fn what_cannot_be_rendered_is_refused_and_still_sent() {
+    let (server, _folder) = server(None);
+    for (name, status, detail) in [("/text.svg", 415, "svg_fonts"), ("/bomb.svg", 422, "references expanded")] {
+        let response = server.get(&format!("{name}?format=png"));
+        assert_eq!(response.status, status, "{name}");
+        assert!(String::from_utf8_lossy(&response.body).contains(detail), "{name}");
+        assert_eq!(server.get(name).header("content-type"), Some("image/svg+xml"), "{name}");
+    }
+    let info: serde_json::Value = serde_json::from_slice(&server.get("/text.svg?info").body).unwrap();
+    assert!(info["warnings"][0].as_str().unwrap().contains("svg_fonts"), "{info}");
+}
+
+#[cfg(feature = "svg")]
+#[test]
+fn drawings_can_be_rendered_in_any_case() {
+    let (server, _folder) = server(Some(SvgMode::Rasterize));
+    for (target, media_type) in [
+        ("/logo.svg", "image/png"),
+        ("/logo.svg?metadata=all", "image/png"),
+        ("/logo.svg?w=10", "image/png"),
+        ("/logo.jpg", "image/png"),
+        ("/logo.svg?format=svg", "application/problem+json"),
+    ] {
+        let response = server.get(target);
+        assert_eq!(response.header("content-type"), Some(media_type), "{target}");
+    }
+}
+
+#[cfg(not(feature = "svg"))]
+#[test]
+fn without_the_feature_its_name_is_told() {
+    let (server, _folder) = server(None);
+    for target in ["/logo.svg?format=png", "/logo.svg?blur=3", "/logo.svg?info"] {
+        let response = server.get(target);
+        let detail = String::from_utf8_lossy(&response.body).into_owned();
+        assert!(response.status == 415 && detail.contains("cargo feature svg"), "{target}: {detail}");
+    }
+    assert_eq!(server.get("/logo.svg?w=30").status, 200);
 }

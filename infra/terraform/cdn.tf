@@ -90,7 +90,7 @@ resource "aws_cloudfront_response_headers_policy" "images" {
   security_headers_config {
     # What origin-response does elsewhere: an upload must not become a page that runs scripts on this host.
     dynamic "content_security_policy" {
-      for_each = var.edge_functions == null ? [] : ["default-src 'none'; style-src 'unsafe-inline'; sandbox"]
+      for_each = var.edge_functions == null ? [] : ["default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"]
 
       content {
         content_security_policy = content_security_policy.value

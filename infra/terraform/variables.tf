@@ -102,7 +102,7 @@ variable "signing" {
 }
 
 variable "files" {
-  description = "With signing = oac: endings of files that come from the bucket as they are, such as [\"svg\", \"pdf\"]"
+  description = "With signing = oac: endings of files that come from the bucket as they are, such as [\"pdf\", \"mp4\"]"
   type        = list(string)
   default     = []
 }

@@ -42,6 +42,7 @@ impl Taken for Transforming {
         "deadline",
         "workers",
         "avif_speed",
+        "svg_fonts",
     ]);
 }
 
@@ -50,8 +51,15 @@ impl Taken for Transforming {
 pub(super) enum Inspecting {}
 
 impl Taken for Inspecting {
-    const NAMES: Option<&'static [&'static str]> =
-        Some(&["max_source_bytes", "max_pixels", "max_frames", "max_frame_pixels", "request_memory", "deadline"]);
+    const NAMES: Option<&'static [&'static str]> = Some(&[
+        "max_source_bytes",
+        "max_pixels",
+        "max_frames",
+        "max_frame_pixels",
+        "request_memory",
+        "deadline",
+        "svg_fonts",
+    ]);
 }
 
 /// The settings of `exif`.
@@ -93,7 +101,14 @@ impl<T> Given<T> {
     pub(super) fn resolve(&self) -> Result<Settings, Failure> {
         let failed = |error: image_origin::config::ConfigError| Failure::usage(error.to_string());
         let file = self.file.as_deref().map(Layer::from_file).transpose().map_err(failed)?.unwrap_or_default();
-        self.layer.clone().over(file).resolve().map_err(failed)
+        let settings = self.layer.clone().over(file).resolve().map_err(failed)?;
+        #[cfg(feature = "svg")]
+        if let Some(folder) = &settings.origin.svg_fonts {
+            let loaded = image_origin::codec::load_svg_fonts(folder);
+            loaded
+                .map_err(|error| Failure::usage(format!("cannot load the fonts of {}: {error}", folder.display())))?;
+        }
+        Ok(settings)
     }
 
     /// The time limit of `settings` if it was given by flag or variable. By default there is none, since no client is

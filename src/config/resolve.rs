@@ -111,6 +111,7 @@ impl Layer {
                 cache_tag_header: cache_tag_header(self.cache_tag_header.as_deref().unwrap_or("cache-tag"))?,
                 expose_metadata: self.expose_metadata.unwrap_or(ExposeMetadata::All),
                 svg: self.svg.unwrap_or(SvgMode::Sanitize),
+                svg_fonts: self.svg_fonts.map(Into::into),
                 metrics,
                 auto_formats: self.auto_formats.map_or(Ok(AUTO_FORMATS.into()), |list| auto_formats(&list))?,
                 avif_speed: avif_speed(self.avif_speed)?,

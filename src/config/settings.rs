@@ -91,6 +91,7 @@ impl Settings {
             ("cache", origin.cache != new_origin.cache),
             ("overlay_cache", origin.overlay_cache != new_origin.overlay_cache),
             ("results", origin.results != new_origin.results),
+            ("svg_fonts", origin.svg_fonts != new_origin.svg_fonts),
             ("metrics", origin.metrics != new_origin.metrics),
             ("log_format", old.log.format != new.log.format),
         ];

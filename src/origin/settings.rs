@@ -1,5 +1,6 @@
 //! The settings of the origin.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -64,6 +65,8 @@ pub struct OriginSettings {
     pub expose_metadata: ExposeMetadata,
     /// What becomes of originals in SVG.
     pub svg: SvgMode,
+    /// The folder of fonts for the text of drawings.
+    pub svg_fonts: Option<PathBuf>,
     /// Where metrics are published.
     pub metrics: Metrics,
     /// The formats that `format=auto` may choose besides JPEG and PNG, in order of preference.

@@ -29,6 +29,8 @@ mod qoi;
 mod raster;
 mod reader;
 mod shrink;
+#[cfg(feature = "svg")]
+mod svg;
 mod tiff;
 mod transparent;
 pub mod webp;
@@ -42,7 +44,9 @@ pub use image_origin_container::{
 pub use raster::{Channels, Raster, Samples};
 
 use image_origin_container as container;
-use image_origin_svg as svg;
+use image_origin_svg::Error as DrawingError;
+#[cfg(feature = "svg")]
+pub use svg::load_svg_fonts;
 
 /// The error of decoding or encoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,15 +101,15 @@ impl Error {
 
 impl Error {
     /// Converts the error of reading a drawing.
-    pub fn of_drawing(error: svg::Error) -> Self {
+    pub fn of_drawing(error: DrawingError) -> Self {
         match error {
-            svg::Error::Exhausted(exhausted) => exhausted.into(),
-            svg::Error::TooMuch { what, allowed } => {
+            DrawingError::Exhausted(exhausted) => exhausted.into(),
+            DrawingError::TooMuch { what, allowed } => {
                 let allowed = allowed as u64;
                 Self::TooLarge { what, needs: allowed + 1, allowed }
             }
-            svg::Error::Encoding => Self::Unsupported(format!("the svg cannot be read: {error}")),
-            svg::Error::NotWellFormed { .. } | svg::Error::Undecodable(_) => {
+            DrawingError::Encoding => Self::Unsupported(format!("the svg cannot be read: {error}")),
+            DrawingError::NotWellFormed { .. } | DrawingError::Undecodable(_) => {
                 Self::Damaged { format: Format::Svg, reason: error.to_string() }
             }
         }
@@ -216,7 +220,7 @@ pub struct DecodeOptions<'a> {
     /// The required area of the stored picture.
     pub area: Area,
     /// The smallest useful scale, in `(0, 1]`: a decoder that can reduce while decoding may use any scale from this up
-    /// to 1.
+    /// to 1. A drawing (SVG) is rendered at exactly this scale, which may exceed 1.
     pub scale: f64,
     /// The budget of the decoder, including its result.
     pub budget: Budget,
@@ -233,6 +237,9 @@ pub enum Flaw {
     /// The data violates the format, and some pixels are wrong or missing.
     #[error("the file is damaged")]
     Damaged,
+    /// A drawing has text, and there are no fonts to draw it.
+    #[error("the text of the drawing is missing: the setting `svg_fonts` names no folder of fonts")]
+    TextMissing,
 }
 
 /// The value of missing samples in a picture without alpha, in 8 bits.
@@ -485,6 +492,8 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::JpegXl => Some(&jxl::Jxl),
         #[cfg(feature = "heic")]
         Format::Heic => Some(&heic::Heic),
+        #[cfg(feature = "svg")]
+        Format::Svg => Some(&svg::Svg),
         _ => None,
     }
 }

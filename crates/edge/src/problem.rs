@@ -80,7 +80,8 @@ impl Problem {
 }
 
 /// The policy that disarms an upload shown as a page.
-pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+pub(crate) const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
 
 /// Adds the security headers of every response: an upload must not become a page that runs scripts on this host.
 pub(crate) fn disarm(headers: &mut Headers) {

@@ -53,6 +53,14 @@ fn is_harmless_url(text: &str) -> bool {
     })
 }
 
+/// The names of elements in `url(#...)` of a harmless value.
+pub(super) fn fragments(value: &str) -> impl Iterator<Item = &str> {
+    value.split('(').skip(1).filter_map(|argument| {
+        let start = argument.trim_start_matches([' ', '"', '\'']).strip_prefix('#')?;
+        start.split(['"', '\'', ')', ' ']).next()
+    })
+}
+
 /// The text with its escapes (CSS Syntax 3, 4.3.7) replaced.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {

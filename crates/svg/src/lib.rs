@@ -23,6 +23,7 @@
 // Tests have no caller that could pass a `Cancellation`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+mod complexity;
 mod css;
 mod encoding;
 mod names;
@@ -31,6 +32,7 @@ mod size;
 mod url;
 mod xml;
 
+pub use complexity::{Complexity, complexity};
 pub use encoding::{MAX_LEN, decode};
 pub use sanitize::{Metadata, Part, Sanitized, sanitize};
 pub use size::{Size, size};

@@ -161,7 +161,7 @@ impl<'a> Placed<'a> {
             .transform(transform)
             .limits(limits)
             .cancellation(self.render.cancellation.clone());
-        let decode = || Ok(Prepared::new(&render)?.decode()?.with_effects()?);
+        let decode = || Ok(Prepared::new(&render)?.decode()?.with_text()?.with_effects()?);
         let (mut raster, its_space) = decode().map_err(|error: Error| match error {
             Error::Codec(error) => Error::of_overlay(error),
             other => other,

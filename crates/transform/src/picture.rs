@@ -5,7 +5,7 @@ use super::plan::{Canvas, Original, Plan};
 use super::prepared::{places_crop, planned, turned};
 use super::smart_crop::{self, Interest};
 use super::{Error, Render, colour, effects, faces, frame, redact, resize, tilt, trim};
-use image_origin_codec::{self as codec, Area, Budget, Decoded, Header, Orientation, Raster};
+use image_origin_codec::{self as codec, Area, Budget, Decoded, Flaw, Header, Orientation, Raster};
 use image_origin_query::{Colorspace, Effects, Framing, Hidden, Redaction};
 
 /// A decoded original that is being transformed.
@@ -55,6 +55,14 @@ impl Picture<'_> {
             self.plan = Plan::new(self.original, self.crop, transform, Some(focus))?;
         }
         Ok(())
+    }
+
+    /// Checks that no text is missing: a drawing that lacks its words would mislead.
+    pub(super) fn with_text(self) -> Result<Self, codec::Error> {
+        match self.decoded.flaw {
+            Some(flaw @ Flaw::TextMissing) => Err(codec::Error::Unsupported(flaw.to_string())),
+            _ => Ok(self),
+        }
     }
 
     /// Applies the redaction.

@@ -140,6 +140,18 @@ impl Plan {
         (f64::from(width) / self.area.width).max(f64::from(height) / self.area.height).min(1.0)
     }
 
+    /// The scale at which a drawing is rendered to just the pixels of the output, if one fits both sides; otherwise that
+    /// which provides enough pixels for both.
+    pub(super) fn exact_scale(&self) -> f64 {
+        let (width, height) = self.stored_size();
+        let scales = [f64::from(width) / self.area.width, f64::from(height) / self.area.height];
+        let fits = |scale: &f64| {
+            let side = |length: f64| (length * scale).round().max(1.0) as u32;
+            (side(self.area.width), side(self.area.height)) == (width, height)
+        };
+        scales.into_iter().find(fits).unwrap_or(scales[0].max(scales[1]))
+    }
+
     /// The size of the output, including padding.
     pub fn output_size(&self) -> (u32, u32) {
         self.canvas.map_or((self.width, self.height), |canvas| (canvas.width, canvas.height))

@@ -5,7 +5,7 @@ use super::plan::{self, Original, Plan};
 use super::smart_crop::Interest;
 use super::{Error, Limits, Render, animation, faces, focus};
 use image_origin_codec::{
-    self as codec, Animation, Area, Budget, Channels, DecodeOptions, Decoded, Header, Image, Orientation,
+    self as codec, Animation, Area, Budget, Channels, DecodeOptions, Decoded, Format, Header, Image, Orientation,
 };
 use image_origin_query::{Anchor, Crop, Gravity, Hidden, Redaction, Transform};
 
@@ -65,9 +65,13 @@ impl<'a> Prepared<'a> {
         };
         // A border can only be detected in full-size pixels, and decoders do not reduce in linear light.
         let whole = transform.trim.is_some() || transform.linear;
-        let scale = match self.plan.scale() {
-            _ if whole => 1.0,
-            scale if self.finds_faces => scale.max(f64::from(faces::SIDE) / area.width.max(area.height)).min(1.0),
+        let is_drawing = self.image.header().format == Format::Svg;
+        // A drawing can be rendered at any scale, and what is rendered is not resized any more.
+        let (scale, most) =
+            if is_drawing { (self.plan.exact_scale(), f64::INFINITY) } else { (self.plan.scale(), 1.0) };
+        let scale = match scale {
+            scale if whole => scale.max(1.0).min(most),
+            scale if self.finds_faces => scale.max(f64::from(faces::SIDE) / area.width.max(area.height)).min(most),
             scale => scale,
         };
         DecodeOptions { area, scale, budget: self.budget, cancellation: &self.render.cancellation }

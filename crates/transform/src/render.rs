@@ -124,7 +124,8 @@ impl<'a> Render<'a> {
         if let Some(rendered) = vector::render(self, started)? {
             return Ok(rendered);
         }
-        let prepared = Prepared::new(self)?;
+        let this = &*vector::enlarging(self);
+        let prepared = Prepared::new(this)?;
         if let Some(rendered) = planes::render(&prepared, started)? {
             return Ok(rendered);
         }
@@ -132,7 +133,7 @@ impl<'a> Render<'a> {
             return Ok(rendered);
         }
         let (transform, cancellation) = (&self.transform, &self.cancellation);
-        let mut picture = prepared.decode()?.redacted()?;
+        let mut picture = prepared.decode()?.with_text()?.redacted()?;
         let decoded = Instant::now();
         picture.refine_plan()?;
         cancellation.check()?;

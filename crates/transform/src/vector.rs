@@ -3,6 +3,7 @@
 //! A drawing has no pixels to resize: the viewer scales it. So it is sent as it is, unless the request asks for another
 //! format, or for something that only pixels can show.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::render::kept;
@@ -44,6 +45,14 @@ pub(super) fn render(render: &Render<'_>, started: Instant) -> Result<Option<Ren
     let (width, height) = size.in_pixels();
     let stages = Stages { decode: started.elapsed(), ..Stages::default() };
     Ok(Some(Rendered { bytes, format: Format::Svg, width, height, stages }))
+}
+
+/// The same request with enlarging allowed if the original is a drawing, which has no pixels that could be too few.
+pub(super) fn enlarging<'r, 'a>(render: &'r Render<'a>) -> Cow<'r, Render<'a>> {
+    if render.transform.enlarge || sniff(render.original) != Some(Format::Svg) {
+        return Cow::Borrowed(render);
+    }
+    Cow::Owned(render.clone().transform(Transform { enlarge: true, ..render.transform.clone() }))
 }
 
 /// Whether a transform changes more than the size of a picture: what is in it, or its shape.

@@ -119,7 +119,7 @@ export const Schema = z
       .max(20)
       .optional()
       .describe(
-        'Endings of files that come from the bucket as they are. Default: svg, pdf, mp4, webm; none from storage.import',
+        'Endings of files that come from the bucket as they are. Default: pdf, mp4, webm; none from storage.import',
       ),
     cacheKey: z
       .enum(['canonical', 'listed'])
@@ -198,7 +198,7 @@ export const Schema = z
 export type Options = z.output<typeof Schema>;
 
 /** What web pages often hold beside images. An imported bucket was not made for the web: its operator says what may leave. */
-const FILES = ['svg', 'pdf', 'mp4', 'webm'];
+const FILES = ['pdf', 'mp4', 'webm'];
 
 /** The endings of files that come from the bucket as they are. */
 export function files({ files, storage }: Options): string[] {

@@ -204,7 +204,7 @@ export class ImageBehavior extends Construct {
         ...(this.props.edge instanceof ImageFunctions
           ? {
               contentSecurityPolicy: {
-                contentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+                contentSecurityPolicy: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
                 override: true,
               },
             }

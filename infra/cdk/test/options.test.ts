@@ -19,7 +19,7 @@ test('the options of the repository are good, and everything has a default', () 
   assert.deepEqual([options.storage.cors, options.function.timeout, options.objectLambda], [['*'], 30, 'off']);
   assert.ok(options.edge.config.startsWith('/'));
   const empty = validate({}, folder, here);
-  assert.deepEqual(files(empty), ['svg', 'pdf', 'mp4', 'webm']);
+  assert.deepEqual(files(empty), ['pdf', 'mp4', 'webm']);
   assert.deepEqual(files(validate({ storage: { import: 'my-photos' } }, folder, here)), []);
   assert.equal(empty.name, 'image-origin');
 });

@@ -357,7 +357,7 @@ describe('the distribution', () => {
     const { CacheBehaviors, Origins } = distribution('oac');
     assert.deepEqual(
       CacheBehaviors.map(({ PathPattern }: Json) => PathPattern),
-      ['*.svg', '*.pdf', '*.mp4', '*.webm'],
+      ['*.pdf', '*.mp4', '*.webm'],
     );
     const bucket = Origins.find(({ S3OriginConfig }: Json) => S3OriginConfig);
     assert.equal(bucket.OriginPath, '/originals');

@@ -180,7 +180,7 @@ impl<'a> Rows<'a> {
 pub(super) fn no_rows(flaw: Flaw) -> Error {
     let reason = match flaw {
         Flaw::CutShort => "the file ends before the first row",
-        Flaw::Damaged => "the first row cannot be decompressed",
+        Flaw::Damaged | Flaw::TextMissing => "the first row cannot be decompressed",
     };
     Error::Damaged { format: Format::Png, reason: reason.to_owned() }
 }

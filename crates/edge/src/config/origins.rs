@@ -21,15 +21,16 @@ pub struct Origins {
     pub files: Vec<String>,
 }
 
-/// The usual files of web pages besides images. Data formats such as `json`, `csv`, `txt` and `zip` are excluded: a
-/// bucket may contain some that are not meant to be public, so an operator has to list them.
+/// The usual files of web pages besides images. SVG is not among them, since the transformer sanitises it. Data formats
+/// such as `json`, `csv`, `txt` and `zip` are excluded: a bucket may contain some that are not meant to be public, so an
+/// operator has to list them.
 const DEFAULT_FILES: &[&str] = &[
-    "css", "eot", "htm", "html", "js", "m4a", "m4v", "mjs", "mp3", "mp4", "ogg", "otf", "pdf", "svg", "ttf", "vtt",
-    "wasm", "webm", "woff", "woff2",
+    "css", "eot", "htm", "html", "js", "m4a", "m4v", "mjs", "mp3", "mp4", "ogg", "otf", "pdf", "ttf", "vtt", "wasm",
+    "webm", "woff", "woff2",
 ];
 
-/// The extensions of images. [`Originals::Direct`] serves these from the storage; an image with another extension is
-/// still served by the transformer.
+/// The extensions of images. [`Originals::Direct`] serves these from the storage; an image with another extension, and
+/// SVG, is still served by the transformer.
 const IMAGES: &[&str] = &[
     "apng", "avif", "bmp", "cur", "dib", "gif", "heic", "heif", "hif", "ico", "jfif", "jif", "jpe", "jpeg", "jpg",
     "jxl", "pam", "pbm", "pgm", "pjp", "pjpeg", "png", "pnm", "ppm", "qoi", "tif", "tiff", "webp",

@@ -133,7 +133,7 @@ fn good_answers_lose_what_is_the_origins_own_business() {
             ("vary", Some("Accept")),
             ("content-length", Some("9593")),
             ("x-content-type-options", Some("nosniff")),
-            ("content-security-policy", Some("default-src 'none'; style-src 'unsafe-inline'; sandbox")),
+            ("content-security-policy", Some("default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")),
             ("set-cookie", None),
             ("server", None),
             ("x-powered-by", None),

@@ -60,7 +60,7 @@ module "images" {
     viewer_response = "${local.target}/edge/viewer-response.zip"
   }
 
-  files                = ["svg", "pdf"]
+  files                = ["pdf", "mp4"]
   origin_shield_region = "eu-west-1"
 
   alarms = {

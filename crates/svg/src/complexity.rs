@@ -1,0 +1,469 @@
+//! A bound on the work of rendering a drawing, known before it is begun: a renderer that cannot be interrupted expands
+//! references, and repeats inherited properties for each element.
+//!
+//! Elements are counted as often as references repeat them. Properties that elements inherit, or that a style sheet
+//! sets, count for every element that they may apply to.
+
+use std::collections::HashMap;
+
+use super::Error;
+use super::css;
+use super::xml::{Element, Event, Reader};
+use image_origin_container::Meter;
+
+/// The maximum number of elements after all references are expanded. Detailed maps have some ten thousand.
+const MAX_ELEMENTS: u64 = 50_000;
+/// The maximum depth of elements after all references are expanded.
+const MAX_DEPTH: u64 = 128;
+/// The maximum length in bytes of attributes and text after all references are expanded, without embedded pictures.
+const MAX_DATA: u64 = 8 << 20;
+/// The maximum length in bytes of embedded pictures after all references are expanded.
+const MAX_PICTURES: u64 = 48 << 20;
+/// The maximum number of attributes that are looked at when every element searches its ancestors for a property.
+const MAX_LOOKUPS: u64 = 6_000_000;
+/// The maximum number of comparisons of selectors with elements, counted in bytes of selectors.
+const MAX_MATCHES: u64 = 40_000_000;
+/// The maximum number of steps for finding definitions that refer to themselves.
+const MAX_SEARCH: u64 = 60_000_000;
+
+/// What a drawing contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Complexity {
+    /// The number of elements after all references are expanded.
+    pub elements: u64,
+    /// Whether it has text, which takes fonts.
+    pub has_text: bool,
+}
+
+/// Counts what rendering a sanitised drawing takes.
+///
+/// # Errors
+/// [`Error::TooMuch`] if it exceeds what is rendered, [`Error::NotWellFormed`] if a definition refers to itself, and the
+/// errors of reading.
+pub fn complexity(text: &str, meter: &Meter<'_>) -> Result<Complexity, Error> {
+    let drawing = Drawing::read(text, meter)?;
+    let totals = drawing.expand(meter)?;
+    let elements = u64::try_from(drawing.nodes.len()).unwrap_or(u64::MAX);
+    let shared = drawing.shared(&totals);
+    let expanded = totals.first().copied().unwrap_or_default();
+    // Every element may get what a style sheet refers to.
+    let count = expanded.elements.saturating_add(elements.saturating_mul(shared.elements));
+    let search = drawing.search(!drawing.sheet_links.is_empty());
+    let limits = [
+        (count, MAX_ELEMENTS, "the number of elements, with references expanded,"),
+        (expanded.depth.saturating_add(shared.depth), MAX_DEPTH, "the depth of elements, with references expanded,"),
+        (
+            expanded.data.saturating_add(elements.saturating_mul(shared.data)),
+            MAX_DATA,
+            "the length of attributes and text in bytes, with references expanded,",
+        ),
+        (expanded.pictures, MAX_PICTURES, "the length of embedded pictures in bytes, with references expanded,"),
+        (
+            count.saturating_mul(expanded.path_attributes.saturating_add(shared.path_attributes)),
+            MAX_LOOKUPS,
+            "the number of inherited properties",
+        ),
+        (count.saturating_mul(drawing.selectors), MAX_MATCHES, "the number of selectors and elements"),
+        (search, MAX_SEARCH, "the number of nested definitions"),
+    ];
+    for (found, allowed, what) in limits {
+        if found > allowed {
+            return Err(Error::TooMuch { what, allowed: usize::try_from(allowed).unwrap_or(usize::MAX) });
+        }
+    }
+    Ok(Complexity { elements: count, has_text: drawing.has_text })
+}
+
+/// A reference from an element to another.
+#[derive(Debug, Clone)]
+struct Link {
+    id: String,
+    /// The property, or `href`.
+    property: Property,
+}
+
+/// How often a reference is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Property {
+    /// Once for the element.
+    Own,
+    /// Once for each element below it.
+    Inherited,
+    /// Once for each vertex of each path below it.
+    Marker,
+}
+
+impl Property {
+    /// The kind of a property, or attribute, with this name.
+    fn of(name: &str) -> Self {
+        match name.trim() {
+            "fill" | "stroke" => Self::Inherited,
+            "marker" | "marker-start" | "marker-mid" | "marker-end" => Self::Marker,
+            _ => Self::Own,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// The index after the last element below this one.
+    end: usize,
+    /// The number of definitions around it that usvg searches for recursion, itself included.
+    definitions: u64,
+    attributes: u64,
+    data: u64,
+    pictures: u64,
+    vertices: u64,
+    /// The sum of the vertices of all elements before, each of which counts as one at least.
+    vertices_before: u64,
+    links: Vec<Link>,
+}
+
+/// Sums over an element, what is below it, and what these refer to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Totals {
+    elements: u64,
+    depth: u64,
+    data: u64,
+    pictures: u64,
+    path_attributes: u64,
+}
+
+impl Totals {
+    /// Adds so many copies of another.
+    fn add(&mut self, other: Self, count: u64) {
+        let sum = |one: u64, other: u64| one.saturating_add(other.saturating_mul(count));
+        self.elements = sum(self.elements, other.elements);
+        self.data = sum(self.data, other.data);
+        self.pictures = sum(self.pictures, other.pictures);
+        self.depth = self.depth.max(other.depth);
+        self.path_attributes = self.path_attributes.max(other.path_attributes);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Drawing {
+    /// In the order of the document: the elements below one follow it.
+    nodes: Vec<Node>,
+    ids: HashMap<String, usize>,
+    /// The references in style sheets.
+    sheet_links: Vec<Link>,
+    /// The length of all selectors.
+    selectors: u64,
+    has_text: bool,
+}
+
+impl Drawing {
+    fn read(text: &str, meter: &Meter<'_>) -> Result<Self, Error> {
+        let mut reader = Reader::new(text, meter);
+        let (mut drawing, mut open, mut in_style) = (Self::default(), Vec::new(), false);
+        while let Some((event, range)) = reader.next()? {
+            match event {
+                Event::Start(element) => {
+                    if drawing.nodes.len() as u64 >= MAX_ELEMENTS {
+                        let allowed = usize::try_from(MAX_ELEMENTS).unwrap_or(usize::MAX);
+                        return Err(Error::TooMuch { what: "the number of elements", allowed });
+                    }
+                    meter.entry::<Node>()?;
+                    let around = open.last().map_or(0, |index: &usize| drawing.nodes[*index].definitions);
+                    let index = drawing.nodes.len();
+                    drawing.start(&element, around, meter)?;
+                    drawing.nodes[index].end = index + 1;
+                    in_style = element.local == "style" && !element.is_empty;
+                    drawing.has_text |= element.local == "text";
+                    if !element.is_empty {
+                        open.push(index);
+                    }
+                }
+                Event::End => {
+                    in_style = false;
+                    if let Some(index) = open.pop() {
+                        drawing.nodes[index].end = drawing.nodes.len();
+                    }
+                }
+                Event::Text(raw) if in_style => drawing.style_sheet(&reader.replaced(raw)?.text, meter)?,
+                Event::CData(sheet) if in_style => drawing.style_sheet(sheet, meter)?,
+                _ => {
+                    if let Some(node) = open.last().and_then(|index| drawing.nodes.get_mut(*index)) {
+                        node.data += range.len() as u64;
+                    }
+                }
+            }
+        }
+        Ok(drawing)
+    }
+
+    fn start(&mut self, element: &Element<'_>, around: u64, meter: &Meter<'_>) -> Result<(), Error> {
+        let is_definition = matches!(element.local, "pattern" | "clipPath" | "mask" | "filter");
+        let mut node = Node { definitions: around + u64::from(is_definition), ..Node::default() };
+        // Links lead elsewhere, and animations are not rendered.
+        let follows =
+            !matches!(element.local, "a" | "animate" | "animateMotion" | "animateTransform" | "set" | "mpath");
+        for attribute in &element.attributes {
+            let value = &*attribute.value;
+            node.attributes += 1;
+            match attribute.local {
+                "id" => {
+                    meter.hold(value.len() as u64)?;
+                    let index = self.nodes.len();
+                    self.ids.entry(value.to_owned()).or_insert(index);
+                }
+                "d" | "points" => node.vertices = value.len() as u64 / 2 + 1,
+                "x1" => node.vertices = 2,
+                _ => {}
+            }
+            match attribute.local {
+                "href" if value.trim_start().starts_with("data:") => node.pictures += value.len() as u64,
+                "href" if follows => {
+                    node.data += value.len() as u64;
+                    let id = value.trim().trim_start_matches('#').to_owned();
+                    push(&mut node.links, Link { id, property: Property::Own }, meter)?;
+                }
+                "style" => {
+                    node.data += value.len() as u64;
+                    // Each declaration becomes an attribute.
+                    node.attributes += value.split(';').count() as u64;
+                    for declaration in value.split(';') {
+                        let (name, value) = declaration.split_once(':').unwrap_or_default();
+                        links(value, Property::of(name), &mut node.links, meter)?;
+                    }
+                }
+                name => {
+                    node.data += value.len() as u64;
+                    links(value, Property::of(name), &mut node.links, meter)?;
+                }
+            }
+        }
+        if let Some(last) = self.nodes.last() {
+            node.vertices_before = last.vertices_before.saturating_add(last.vertices.max(1));
+        }
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn style_sheet(&mut self, sheet: &str, meter: &Meter<'_>) -> Result<(), Error> {
+        for rule in sheet.split('}') {
+            let (selector, block) = rule.split_once('{').unwrap_or_default();
+            self.selectors += selector.len() as u64 + 1;
+            for declaration in block.split(';') {
+                let (name, value) = declaration.split_once(':').unwrap_or_default();
+                links(value, Property::of(name), &mut self.sheet_links, meter)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn target(&self, link: &Link) -> Option<usize> {
+        self.ids.get(&link.id).copied()
+    }
+
+    /// The sums of every element. Elements are visited after all that they contain and refer to.
+    fn expand(&self, meter: &Meter<'_>) -> Result<Vec<Totals>, Error> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Visit {
+            New,
+            Open,
+            Done,
+        }
+        let mut totals = vec![Totals::default(); self.nodes.len()];
+        let mut visits = vec![Visit::New; self.nodes.len()];
+        // The element, its next child, and the number of its links that were followed.
+        let mut stack = Vec::new();
+        if !self.nodes.is_empty() {
+            stack.push((0, 1, 0));
+            visits[0] = Visit::Open;
+        }
+        while let Some((index, child, followed)) = stack.last_mut() {
+            meter.step()?;
+            let node = &self.nodes[*index];
+            let next = if *child < node.end {
+                let next = *child;
+                *child = self.nodes[next].end;
+                Some(next)
+            } else if let Some(link) = node.links.get(*followed) {
+                *followed += 1;
+                self.target(link)
+            } else {
+                totals[*index] = self.sum(*index, &totals);
+                visits[*index] = Visit::Done;
+                stack.pop();
+                continue;
+            };
+            let Some(next) = next else { continue };
+            match visits[next] {
+                Visit::New => {
+                    visits[next] = Visit::Open;
+                    stack.push((next, next + 1, 0));
+                }
+                Visit::Open => {
+                    let reason = "a definition refers to itself, or to what contains it";
+                    return Err(Error::NotWellFormed { reason, line: 1, column: 1 });
+                }
+                Visit::Done => {}
+            }
+        }
+        Ok(totals)
+    }
+
+    /// The sum of an element, whose children and targets are done.
+    fn sum(&self, index: usize, totals: &[Totals]) -> Totals {
+        let node = &self.nodes[index];
+        let mut sum = Totals { elements: 1, data: node.data, pictures: node.pictures, ..Totals::default() };
+        let mut child = index + 1;
+        while child < node.end {
+            sum.add(totals[child], 1);
+            child = self.nodes[child].end;
+        }
+        let below = (node.end - index) as u64;
+        for link in &node.links {
+            let Some(target) = self.target(link) else { continue };
+            let count = match link.property {
+                Property::Own => 1,
+                Property::Inherited => below,
+                Property::Marker => {
+                    let last = &self.nodes[node.end - 1];
+                    last.vertices_before.saturating_add(last.vertices.max(1)) - node.vertices_before
+                }
+            };
+            sum.add(totals[target], count);
+        }
+        sum.depth += 1;
+        sum.path_attributes = sum.path_attributes.saturating_add(node.attributes + 1);
+        sum
+    }
+
+    /// What an element may get from a style sheet: of each kind of property the largest target.
+    fn shared(&self, totals: &[Totals]) -> Totals {
+        let mut largest: HashMap<Property, Totals> = HashMap::new();
+        for link in &self.sheet_links {
+            let Some(target) = self.target(link).map(|target| totals[target]) else { continue };
+            let known = largest.entry(link.property).or_default();
+            *known = Totals {
+                elements: known.elements.max(target.elements),
+                depth: known.depth.max(target.depth),
+                data: known.data.max(target.data),
+                pictures: known.pictures.max(target.pictures),
+                path_attributes: known.path_attributes.max(target.path_attributes),
+            };
+        }
+        let vertices = self.nodes.iter().map(|node| node.vertices).max().unwrap_or(0).max(1);
+        let mut sum = Totals::default();
+        for (property, target) in largest {
+            sum.add(target, if property == Property::Marker { vertices } else { 1 });
+        }
+        sum
+    }
+
+    /// A bound on the search for definitions that refer to themselves: every element within definitions, and all that it
+    /// refers to, once for each definition around it. With links in style sheets, the search may start again for each.
+    fn search(&self, has_sheet_links: bool) -> u64 {
+        let size = |index: usize| (self.nodes[index].end - index) as u64;
+        let of_sheet = self.sheet_links.iter().filter_map(|link| self.target(link)).map(size).max().unwrap_or(0);
+        let (mut steps, mut inside) = (0u64, 0u64);
+        for node in self.nodes.iter().filter(|node| node.definitions > 0) {
+            let linked =
+                node.links.iter().filter_map(|link| self.target(link)).map(size).fold(of_sheet, u64::saturating_add);
+            steps = steps.saturating_add(node.definitions.saturating_mul(1 + linked));
+            inside += 1;
+        }
+        if has_sheet_links { steps.saturating_mul(inside.max(1)) } else { steps }
+    }
+}
+
+/// Adds the references of a value.
+fn links(value: &str, property: Property, links: &mut Vec<Link>, meter: &Meter<'_>) -> Result<(), Error> {
+    for id in css::fragments(value) {
+        push(links, Link { id: id.to_owned(), property }, meter)?;
+    }
+    Ok(())
+}
+
+fn push(links: &mut Vec<Link>, link: Link, meter: &Meter<'_>) -> Result<(), Error> {
+    meter.entry::<Link>()?;
+    meter.hold(link.id.len() as u64)?;
+    links.push(link);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image_origin_container::Cancellation;
+
+    fn counted(inner: &str) -> Result<Complexity, Error> {
+        let text = format!("<svg xmlns='http://www.w3.org/2000/svg'>{inner}</svg>");
+        let cancellation = Cancellation::unbounded();
+        complexity(&text, &Meter::new(text.len() as u64, &cancellation))
+    }
+
+    /// Levels of groups, each of which uses the one before several times.
+    fn tower(levels: usize, uses: usize) -> String {
+        let level = |level: usize| {
+            let uses = format!("<use href='#l{}'/>", level - 1).repeat(uses);
+            format!("<g id='l{level}'>{uses}</g>")
+        };
+        "<path id='l0' d='M0 0h9'/>".to_owned() + &(1..=levels).map(level).collect::<String>()
+    }
+
+    #[test]
+    fn references_are_expanded() {
+        let table = [
+            ("<path/>".to_owned(), 2),
+            ("<g><path/><path/></g>".to_owned(), 4),
+            ("<path id='a'/><use href='#a'/><use href=' #a '/><use href='#b'/>".to_owned(), 7),
+            ("<pattern id='p'><path/></pattern><g fill='url(#p)'><path/><path/></g>".to_owned(), 3 + 3 + 3 * 2),
+            ("<mask id='p'><path/></mask><g mask='url(#p)'><path/><path/></g>".to_owned(), 3 + 3 + 2),
+            ("<g id='p'/><path style='marker-mid:url(#p)' d='M0 0 1 1 2 2'/>".to_owned(), 3 + 7),
+            ("<g id='p'/><style>a{fill:url(#p)}b{fill:url(#q)}</style><path/>".to_owned(), 4 + 4),
+            (tower(3, 3), 1 + 1 + (1 + 3 * 2) + (1 + 3 * 8) + (1 + 3 * 26)),
+        ];
+        for (inner, expected) in table {
+            assert_eq!(counted(&inner).map(|found| found.elements), Ok(expected), "{inner}");
+        }
+        assert!(counted("<text>a</text>").unwrap().has_text && !counted("<title>a</title>").unwrap().has_text);
+    }
+
+    #[test]
+    fn bombs_are_too_much() {
+        let nested = |start: &str, end: &str, count: usize| start.repeat(count) + &end.repeat(count);
+        let rules: String = (0..2000).map(|i| format!(".a{i} .b{i}>c{{fill:red}}")).collect();
+        let chain: String = (1..200).map(|i| format!("<g id='g{i}'><use href='#g{}'/></g>", i - 1)).collect();
+        let definitions: String =
+            (0..2000).map(|i| format!("<mask id='m{i}'><path mask='url(#m{})'/></mask>", i + 1)).collect();
+        for bomb in [
+            tower(12, 10),
+            tower(40, 2),
+            "<path/>".repeat(60_000),
+            format!(
+                "<pattern id='p'>{}</pattern><g fill='url(#p)'>{}</g>",
+                "<path/>".repeat(300),
+                "<path/>".repeat(300)
+            ),
+            format!(
+                "<linearGradient id='p'>{}</linearGradient><g fill='url(#p)'>{}</g>",
+                "<stop/>".repeat(300),
+                "<path/>".repeat(300)
+            ),
+            format!(
+                "<marker id='p'>{}</marker><path marker-mid='url(#p)' d='{}'/>",
+                "<path/>".repeat(90),
+                "M1 1".repeat(900)
+            ),
+            format!("<path id='p' d='{}'/>{}", "M1 1".repeat(90_000), "<use href='#p'/>".repeat(90)),
+            format!("<style>{rules}</style>{}", "<path/>".repeat(2000)),
+            format!("<path id='g0'/>{chain}"),
+            nested("<g>", "</g>", 140),
+            nested("<pattern>", "</pattern>", 100) + &definitions,
+            "<g id='a'><use href='#a'/></g>".to_owned(),
+            "<g id='a'><use href='#b'/></g><g id='b'><use href='#a'/></g>".to_owned(),
+            "<pattern id='a'><path fill='url(#a)'/></pattern>".to_owned(),
+        ] {
+            let found = counted(&bomb);
+            assert!(
+                matches!(found, Err(Error::TooMuch { .. } | Error::NotWellFormed { .. })),
+                "{found:?} {}",
+                &bomb[..60]
+            );
+        }
+    }
+}
