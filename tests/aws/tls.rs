@@ -1,4 +1,4 @@
-//! TLS before a store: a server with a certificate of its own, `localhost.pem`.
+//! TLS before a store and before a web server: a server with a certificate of its own, `localhost.pem`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -11,8 +11,12 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use super::program::Program;
 use super::store::Store;
+use crate::common::Server;
 
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/aws/localhost.pem");
+
+/// Files without a certificate that is to be trusted.
+const WITHOUT_CERTIFICATES: [&str; 2] = ["/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")];
 
 fn acceptor() -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_file(CERTIFICATE).unwrap();
@@ -23,7 +27,7 @@ fn acceptor() -> TlsAcceptor {
 }
 
 /// Listens for TLS and hands on what is in it; the endpoint is what comes back.
-fn before(store: SocketAddr) -> String {
+fn before(server: SocketAddr) -> String {
     let (started, start) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -36,8 +40,8 @@ fn before(store: SocketAddr) -> String {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
                     let Ok(mut client) = acceptor.accept(client).await else { return };
-                    let mut store = TcpStream::connect(store).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut store).await;
+                    let mut server = TcpStream::connect(server).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 });
             }
         });
@@ -57,8 +61,32 @@ fn a_store_is_asked_over_tls_if_its_certificate_is_trusted() {
     for width in [20, 21] {
         assert_eq!(trusting.get(&format!("/photo.jpg?w={width}")).status, 200);
     }
-    let others = ["/dev/null", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")];
-    for none in others {
+    for none in WITHOUT_CERTIFICATES {
         assert_eq!(serve(none).get("/photo.jpg?w=20").outcome(), (502, "source_failed".to_owned()), "{none}");
+    }
+}
+
+#[test]
+fn a_web_server_is_asked_over_tls_if_its_certificate_is_trusted_and_for_this_host() {
+    let web = Server::start();
+    let url = before(web.address);
+    let port = url.rsplit_once(':').unwrap().1;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let serve = |host, trusted| {
+        let source =
+            format!("path = \"/*\"\nfrom = \"https://{host}:{port}/\"\nports = [{port}]\nnetworks = [\"127.0.0.1\"]");
+        std::fs::write(&file, format!("[[sources]]\n{source}\n")).unwrap();
+        Program::configured(&file, &[("SSL_CERT_FILE", trusted)])
+    };
+    let trusting = serve("localhost", CERTIFICATE);
+    for width in [20, 21] {
+        assert_eq!(trusting.get(&format!("/photo.jpg?w={width}")).status, 200);
+    }
+    // The certificate is for the name.
+    assert_eq!(serve("127.0.0.1", CERTIFICATE).get("/photo.jpg?w=20").outcome(), (502, "source_failed".to_owned()));
+    for none in WITHOUT_CERTIFICATES {
+        let answer = serve("localhost", none).get("/photo.jpg?w=20");
+        assert_eq!(answer.outcome(), (502, "source_failed".to_owned()), "{none}");
     }
 }
