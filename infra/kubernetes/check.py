@@ -40,6 +40,8 @@ GOOD = [
         },
         [*USUAL, "Ingress"],
     ),
+    ({"source": "", "config": "[[sources]]\npath = \"/*\"\nfrom = \"s3://my-originals\"\n"}, [*USUAL, "ConfigMap"]),
+    ({"source": "https://cms.example.com/media/"}, USUAL),
     ({"metrics": {"podMonitor": True}}, [*USUAL, "PodMonitor"]),
     ({"metrics": {"enabled": False}}, USUAL),
     ({"settings": {"deadline": 5, "cors": "*", "svg": True}, "env": {"AWS_REGION": "eu-west-1"}}, USUAL),
@@ -48,7 +50,8 @@ GOOD = [
 
 # Values, and a part of the message that refuses them.
 BAD = [
-    ({"source": ""}, "source"),
+    ({"source": ""}, "source is empty"),
+    ({"config": "[[sources]]\npath = \"/*\"\nfrom = \"s3://a\"\n"}, "beside the [[sources]]"),
     ({"source": "bucket"}, "source"),
     ({"workers": 8}, "workers with 512M each"),
     ({"resources": {"limits": {"memory": "1G"}}}, "resources.limits.memory is 1G"),

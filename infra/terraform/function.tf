@@ -26,7 +26,7 @@ resource "aws_iam_role_policy" "transformer" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.read_statements, [{
+    Statement = concat(local.source_statements, [{
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = ["${aws_cloudwatch_log_group.transformer.arn}:*"]
@@ -61,7 +61,7 @@ resource "aws_lambda_function" "transformer" {
         "${local.variable}CACHE"           = "${floor(var.function.memory / 16)}M"
       },
       { for name, value in var.function.settings : "${local.variable}${upper(name)}" => value },
-      { "${local.variable}SOURCE" = "s3://${local.bucket}${var.bucket.prefix}" },
+      var.function.sources == null ? { "${local.variable}SOURCE" = "s3://${local.bucket}${var.bucket.prefix}" } : {},
     )
   }
 

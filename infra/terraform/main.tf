@@ -27,6 +27,11 @@ locals {
 
 # What may read the originals, for the function and for the edge where that signs.
 locals {
+  # What the transformer reads: the bucket, or those that its configuration file names.
+  source_statements = var.function.sources == null ? local.read_statements : [for name in var.function.sources : {
+    Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:${data.aws_partition.current.partition}:s3:::${name}/*"]
+  }]
+
   read_statements = concat(
     [{ Effect = "Allow", Action = ["s3:GetObject"], Resource = [local.objects_arn] }],
     var.bucket.kms_key_arn == null ? [] : [{

@@ -32,7 +32,7 @@ variable "bucket" {
 }
 
 variable "function" {
-  description = "The transformer. `package` is the zip of infra/lambda/package.sh; `settings` are those of `image-origin serve --help`; `concurrency` is the most copies, so the most that it can cost, and -1 is no bound"
+  description = "The transformer. `package` is the zip of infra/lambda/package.sh; `settings` are those of `image-origin serve --help`; `sources` are the buckets that [[sources]] of a configuration file in the package read: that file is named by the setting `config`; `concurrency` is the most copies, so the most that it can cost, and -1 is no bound"
   type = object({
     package      = string
     architecture = optional(string, "arm64")
@@ -41,6 +41,7 @@ variable "function" {
     concurrency  = optional(number, 20)
     log_days     = optional(number, 30)
     settings     = optional(map(string), {})
+    sources      = optional(list(string))
   })
 
   validation {
@@ -50,6 +51,10 @@ variable "function" {
   validation {
     condition     = var.function.timeout >= 5 && var.function.timeout <= 60
     error_message = "CloudFront waits for 5 to 60 seconds."
+  }
+  validation {
+    condition     = var.function.sources == null || contains(keys(var.function.settings), "config")
+    error_message = "The sources are described by a configuration file in the package: settings = { config = \"/var/task/image-origin.toml\" }."
   }
   validation {
     condition     = !contains(keys(var.function.settings), "cors")

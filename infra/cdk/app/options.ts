@@ -49,6 +49,10 @@ const Function = z.strictObject({
     .default([])
     .describe('Optional formats of originals. No licence grants the patents on HEVC, which HEIC needs'),
   config: z.string().optional().describe('A file of settings and presets, packaged with the function'),
+  sources: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9.-]+[a-z0-9]$/, 'takes names of buckets'))
+    .optional()
+    .describe('The buckets that [[sources]] of `config` read, which finds all originals then'),
   settings: z
     .record(
       z.string().regex(/^[a-z][a-z0-9_]*$/, 'takes names of settings'),

@@ -28,7 +28,7 @@ export class OriginStack extends Stack {
   constructor(scope: Construct, id: string, props: OriginStackProps) {
     super(scope, id, props);
     const { options, names, artifacts } = props;
-    const { architecture, memory, timeout, concurrency, features, config, settings, logDays, results } =
+    const { architecture, memory, timeout, concurrency, features, config, sources, settings, logDays, results } =
       options.function;
     const { keyArn, prefix } = options.storage;
     const logGroup = new LogGroup(this, 'Log', {
@@ -46,6 +46,7 @@ export class OriginStack extends Stack {
       bucket,
       prefix,
       configFile: config,
+      ...(sources && { sources: sources.map((name) => Bucket.fromBucketName(this, `Source-${name}`, name)) }),
       settings,
       results: results && this.resultStore(results.days),
       features,

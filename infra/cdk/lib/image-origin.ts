@@ -45,6 +45,11 @@ export interface ImageOriginProps extends lambda.FunctionOptions {
   readonly prefix?: string | undefined;
   /** A TOML file with presets and settings. */
   readonly configFile?: string | undefined;
+  /**
+   * The buckets that `[[sources]]` of the file read, if it has such tables: all originals are found by them then. `bucket`
+   * is where CloudFront finds what is no image, and may be among them.
+   */
+  readonly sources?: readonly IBucket[] | undefined;
   /** Single settings, which go before those of the file. */
   readonly settings?: Settings | undefined;
   /** Where finished pictures are kept for later and for other environments of the function. Default: nowhere. */
@@ -89,6 +94,7 @@ export class ImageOrigin extends Construct implements IGrantable {
     this.physicalName = props.functionName;
     if (prefix && !/^(\/[A-Za-z0-9._~-]+)+$/.test(prefix))
       throw new BuildError(`prefix ${prefix}: starts with a slash, ends without one`);
+    if (props.sources && !configFile) throw new BuildError('sources: are described by [[sources]] of configFile');
 
     const store = props.results && { results: resultsPlace(props.results) };
     const variables = { ...asVariables(memorySize, { ...settings, ...store }), ...environment };
@@ -118,7 +124,7 @@ export class ImageOrigin extends Construct implements IGrantable {
       timeout: this.timeout,
       environment: {
         ...variables,
-        [`${VARIABLE}SOURCE`]: `s3://${bucket.bucketName}${prefix}`,
+        ...(props.sources ? {} : { [`${VARIABLE}SOURCE`]: `s3://${bucket.bucketName}${prefix}` }),
         ...(configFile ? { [`${VARIABLE}CONFIG`]: join('/var/task', CONFIG_FILE) } : {}),
       },
       role: props.role ?? this.role(props),
@@ -209,15 +215,7 @@ export class ImageOrigin extends Construct implements IGrantable {
 
   /** What a role needs to read the originals. */
   readStatements(): PolicyStatement[] {
-    const { bucket, prefix } = this;
-    const statements = [
-      new PolicyStatement({
-        actions: ['s3:GetObject'],
-        resources: [bucket.arnForObjects(`${prefix.slice(1)}${prefix && '/'}*`)],
-      }),
-    ];
-    if (bucket.encryptionKey) statements.push(crypt(bucket.encryptionKey, 'kms:Decrypt'));
-    return statements;
+    return readStatements(this.bucket, this.prefix);
   }
 
   private log(functionName: string | undefined): LogGroup {
@@ -230,7 +228,8 @@ export class ImageOrigin extends Construct implements IGrantable {
 
   /** Reads the originals and writes its own log, and nothing else. */
   private role(props: ImageOriginProps): Role {
-    const statements = [...this.readStatements(), ...(props.results ? storeStatements(props.results) : [])];
+    const originals = props.sources?.flatMap((bucket) => readStatements(bucket)) ?? this.readStatements();
+    const statements = [...originals, ...(props.results ? storeStatements(props.results) : [])];
     const streams = `${logGroupArn(this.logGroup)}:*`;
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
@@ -285,6 +284,18 @@ export function distributionArn(scope: Construct, { distributionId }: Pick<IDist
 /** The store as the program's setting names it. */
 function resultsPlace({ bucket, prefix }: ResultStore): string {
   return `s3://${bucket.bucketName}${prefix ? `/${prefix}` : ''}`;
+}
+
+/** What a role needs to read the objects of a bucket below a prefix. */
+function readStatements(bucket: IBucket, prefix = ''): PolicyStatement[] {
+  const statements = [
+    new PolicyStatement({
+      actions: ['s3:GetObject'],
+      resources: [bucket.arnForObjects(`${prefix.slice(1)}${prefix && '/'}*`)],
+    }),
+  ];
+  if (bucket.encryptionKey) statements.push(crypt(bucket.encryptionKey, 'kms:Decrypt'));
+  return statements;
 }
 
 /** What a role needs to read and write results, and to end its claims on those that it renders. */

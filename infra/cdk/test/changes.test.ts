@@ -94,6 +94,7 @@ test('keys and settings that would not work are told before anything is deployed
       { function: { config: file('wokers.toml', 'wokers = 2') } },
       /wokers.toml.*unknown setting `wokers`; did you mean `workers`\?/s,
     ],
+    [{ function: { sources: ['product-photos'] } }, /are described by \[\[sources\]\] of configFile/],
     [{ function: { config: file('preset.toml', '[presets]\nthumb = "w=0"') } }, /presets.thumb/],
     [
       { function: { settings: { wokers: 2 } } },
@@ -147,4 +148,23 @@ test('what cannot be packaged is told', () => {
     () => synthesise({}, { artifacts: built(work) }),
     /there is no .*arm64\/bootstrap: infra\/lambda\/package.sh arm64/,
   );
+});
+
+test('the function reads the buckets of its sources, and is told of no other place', () => {
+  const config = join(work, 'sources.toml');
+  writeFileSync(config, '[[sources]]\npath = "/*"\nfrom = "s3://product-photos"\nfallback = ["s3://old-photos"]\n');
+  const template = synthesise({ function: { config, sources: ['product-photos', 'old-photos'] } })[
+    'image-origin-origin'
+  ];
+  const resources: Json[] = Object.values(template?.Resources ?? {});
+  const variables = resources.find(({ Type }) => Type === 'AWS::Lambda::Function')?.Properties.Environment.Variables;
+  assert.equal(variables.IMAGE_ORIGIN_CONFIG, '/var/task/image-origin.toml');
+  assert.equal(variables.IMAGE_ORIGIN_SOURCE, undefined);
+  const role = resources.find(({ Type, Properties }) => Type === 'AWS::IAM::Role' && Properties.Policies)?.Properties;
+  const statements: Json[] = role.Policies[0].PolicyDocument.Statement;
+  const read = JSON.stringify(
+    statements.filter(({ Action }) => Action === 's3:GetObject').map(({ Resource }) => Resource),
+  );
+  for (const bucket of ['product-photos', 'old-photos']) assert.ok(read.includes(`:s3:::${bucket}/*`), read);
+  assert.equal(read.match(/:s3:::/g)?.length, 2, read);
 });
