@@ -47,6 +47,10 @@ pub struct Object {
 /// The initial capacity of a buffer if the length is unknown.
 const UNANNOUNCED: usize = 16 * 1024;
 
+/// The capacity up to which such a buffer doubles. A longer one has the maximum length at once: the pages that nothing is
+/// written to take no memory, while copies of longer and longer buffers would take twice as much as is accounted for.
+const DOUBLED: usize = 1 << 20;
+
 impl Object {
     /// Checks that the announced length does not exceed `most` bytes.
     ///
@@ -135,11 +139,17 @@ impl Reading {
                     _ => Ok(true),
                 };
             };
-            self.bytes.extend_from_slice(&piece?);
-            let length = self.bytes.len() as u64;
-            if length > self.max_bytes {
-                return Err(SourceError::TooLarge { length, allowed: self.max_bytes });
+            let piece = piece?;
+            let length = self.bytes.len() + piece.len();
+            if length as u64 > self.max_bytes {
+                return Err(SourceError::TooLarge { length: length as u64, allowed: self.max_bytes });
             }
+            if length > self.bytes.capacity() {
+                let capacity = if length > DOUBLED { self.max_bytes as usize } else { length.next_power_of_two() };
+                let more = capacity - self.bytes.len();
+                self.bytes.try_reserve_exact(more).map_err(|error| SourceError::Failed(error.to_string()))?;
+            }
+            self.bytes.extend_from_slice(&piece);
         }
         Ok(false)
     }
@@ -197,6 +207,19 @@ mod tests {
         for (length, pieces) in [(6, vec![five()]), (4, vec![five()]), (6, vec![five(), Err(SourceError::TimedOut)])] {
             assert!(read(streamed(Some(length), pieces)).await.is_err(), "{length}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_long_stream_of_unknown_length_is_copied_once_at_most() {
+        const MAX: u64 = 64 << 20;
+        let pieces = (0..40).map(|_| Ok(Bytes::from(vec![7; 1 << 20])));
+        let content = Content::Stream(Box::pin(futures_util::stream::iter(pieces.collect::<Vec<_>>())));
+        let mut reading = Object { meta: ObjectMeta::default(), content }.start(MAX).unwrap();
+        assert_eq!(reading.read_to((1 << 20) + 1).await, Ok(false));
+        let place = reading.bytes.as_ptr();
+        assert_eq!(reading.read_to(usize::MAX).await, Ok(true));
+        assert_eq!((reading.bytes.len(), reading.bytes.capacity() as u64), (40 << 20, MAX));
+        assert_eq!(reading.bytes.as_ptr(), place);
     }
 
     #[tokio::test]
