@@ -219,7 +219,7 @@ impl<const COUNT: usize> Kernel for EndWeighted<'_, COUNT> {
 
 /// Divides by the weight of a square, by multiplication.
 #[derive(Clone, Copy)]
-struct Divisor {
+pub(super) struct Divisor {
     half: u32,
     reciprocal: f64,
 }
@@ -230,14 +230,14 @@ impl Divisor {
     const SAFETY: f64 = 1.0 / (1u64 << 36) as f64;
 
     #[inline(always)]
-    fn new(weight: u32) -> Self {
+    pub(super) fn new(weight: u32) -> Self {
         // Without weight, all totals are 0.
         Self { half: weight / 2, reciprocal: 1.0 / f64::from(weight.max(1)) }
     }
 
     /// The rounded mean of samples of up to 255, whose weighted total this is.
     #[inline(always)]
-    fn mean(self, total: u32) -> u8 {
+    pub(super) fn mean(self, total: u32) -> u8 {
         (f64::from(total + self.half) * self.reciprocal + Self::SAFETY) as u32 as u8
     }
 }

@@ -5,11 +5,8 @@ use image_origin_vp8::lossless;
 use super::damaged;
 use crate::{Budget, Cancellation, Error};
 
-/// The memory of decoding an alpha plane in bytes per pixel: four of the lossless picture that contains it, and the
-/// plane.
-pub(super) const MEMORY: u64 = 5;
-
-/// Decodes the alpha of a picture of this size.
+/// Decodes the alpha of a picture of this size: a byte for each pixel, which the caller accounts for, and what else the
+/// budget allows while it is decoded.
 pub(super) fn decode(
     chunk: &[u8],
     width: u32,
@@ -42,11 +39,11 @@ fn decode_lossless(
 ) -> Result<Vec<u8>, Error> {
     let check = || cancellation.go_on();
     let options = lossless::DecodeOptions::default().max_bytes(budget.memory).check(&check);
-    let picture = lossless::decode_headless(data, (width, height), &options)?;
-    if picture.rows < height as usize {
+    let plane = lossless::decode_alpha(data, (width, height), &options)?;
+    if plane.rows < height as usize {
         return Err(damaged("the alpha ends before the picture does"));
     }
-    Ok(picture.samples.as_chunks::<4>().0.iter().map(|pixel| pixel[1]).collect())
+    Ok(plane.samples)
 }
 
 /// Reverses the prediction filter: the left value, the value above, or the gradient of both and the value above left is

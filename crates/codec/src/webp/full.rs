@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::colour::{Convert, Upsample};
-use crate::shrink::Shrink;
 use crate::{Channels, Raster, Samples};
 use image_origin_kernel::dispatch;
 use image_origin_vp8::lossy::Sink;
@@ -14,8 +13,6 @@ pub(super) enum Rows {
     Opaque(Vec<u8>),
     /// Alpha is added, and they are kept.
     WithAlpha { alpha: Vec<u8>, pixels: Vec<u8> },
-    /// Alpha is added, and they are reduced.
-    Smaller { alpha: Vec<u8>, row: Vec<u8>, shrink: Shrink },
 }
 
 /// Receives the samples of a picture, and converts some of its rows to pixels.
@@ -65,7 +62,6 @@ impl Full {
         let (pixels, channels) = match self.rows {
             Rows::Opaque(pixels) => (pixels, Channels::Rgb),
             Rows::WithAlpha { pixels, .. } => (pixels, Channels::Rgba),
-            Rows::Smaller { shrink, .. } => return shrink.finish(),
         };
         let height = pixels.len() / (channels.count() * self.width);
         Raster::new(self.width as u32, height as u32, channels, Samples::U8(pixels))
@@ -90,10 +86,6 @@ impl Full {
                 let start = pixels.len();
                 pixels.resize(start + 4 * self.width, 0);
                 convert_with_alpha(luma, chroma, &alpha[y * self.width..], &mut pixels[start..]);
-            }
-            Rows::Smaller { alpha, row, shrink } => {
-                convert_with_alpha(luma, chroma, &alpha[y * self.width..], row);
-                shrink.push(row);
             }
         }
     }

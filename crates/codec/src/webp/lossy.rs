@@ -7,9 +7,10 @@ use image_origin_vp8::lossy as vp8;
 use super::container::Lossy;
 use super::full::{Full, Rows};
 use super::smaller::Smaller;
+use super::weighted::Weighted;
 use super::{alpha, damaged};
-use crate::shrink::{self, Shrink};
-use crate::{Area, Channels, DecodeOptions, Decoded, Error, Flaw, Format, Raster};
+use crate::shrink;
+use crate::{Area, DecodeOptions, Decoded, Error, Flaw, Format, Raster};
 use image_origin_container as container;
 
 /// The factor from which the means of squares hide the effect of the loop filter, see `crates/vp8/NOTES.md`.
@@ -17,7 +18,7 @@ const UNFILTERED_FACTOR: usize = 8;
 
 /// Decodes the required rows, reduced if that suffices.
 pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
-    let factor = factor(options.scale, picture.alpha.is_some());
+    let factor = factor(options.scale);
     let rows = rows(options.area, picture.height as usize, factor);
     let raster = match picture.alpha {
         Some(chunk) => decode_with_alpha(picture, chunk, rows.clone(), factor, options)?,
@@ -37,10 +38,9 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], options: &DecodeOptions<
 }
 
 /// The side of the squares of pixels that become one pixel. Chroma has half the resolution, so it is even, so that
-/// whole chroma samples are averaged; with alpha, chroma is upsampled first.
-fn factor(scale: f64, has_alpha: bool) -> usize {
+/// whole chroma samples are averaged.
+fn factor(scale: f64) -> usize {
     match shrink::factor(scale) {
-        factor if has_alpha => factor,
         1 => 1,
         factor => factor / 2 * 2,
     }
@@ -84,21 +84,21 @@ fn decode_with_alpha(
     let (width, height) = (picture.width, picture.height);
     let pixels = u64::from(width) * u64::from(height);
     let out = match factor {
-        1 => u64::from(width) * rows.len() as u64 * 4,
-        _ => Shrink::memory(width, rows.len() as u32, Channels::Rgba, factor) + u64::from(width) * 4,
+        1 => u64::from(width) * rows.len() as u64 * 4 + Full::memory(width),
+        _ => Weighted::memory(width, rows.len(), factor),
     };
-    options.budget.check_memory(pixels * alpha::MEMORY)?;
-    options.budget.check_memory(pixels + out + Full::memory(width) + vp8::memory(width))?;
+    options.budget.check_memory(pixels + out + vp8::memory(width))?;
     let alpha = alpha::decode(chunk, width, height, options.budget, options.cancellation)?;
-    let rows_of_pixels = match factor {
-        1 => Rows::WithAlpha { alpha, pixels: Vec::with_capacity(out as usize) },
-        _ => {
-            let shrink = Shrink::new(width, Channels::Rgba, factor);
-            Rows::Smaller { alpha, row: vec![0; width as usize * 4], shrink }
-        }
-    };
-    let mut full = Full::new(size(picture), rows.clone(), rows_of_pixels);
-    vp8::decode(picture.frame, &decoder_options(&rows, factor).check(&|| options.cancellation.go_on()), &mut full)?;
+    let check = || options.cancellation.go_on();
+    let frame_options = decoder_options(&rows, factor).check(&check);
+    if factor > 1 {
+        let mut weighted = Weighted::new(size(picture), rows, factor, alpha);
+        vp8::decode(picture.frame, &frame_options, &mut weighted)?;
+        return Ok(weighted.finish());
+    }
+    let bytes = width as usize * rows.len() * 4;
+    let mut full = Full::new(size(picture), rows, Rows::WithAlpha { alpha, pixels: Vec::with_capacity(bytes) });
+    vp8::decode(picture.frame, &frame_options, &mut full)?;
     Ok(full.finish())
 }
 

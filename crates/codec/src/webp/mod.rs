@@ -15,6 +15,7 @@ mod lossless;
 mod lossy;
 mod prefix;
 mod smaller;
+mod weighted;
 mod writer;
 
 pub use encode::libwebp_quality;

@@ -108,6 +108,38 @@ fn alpha_is_that_of_the_file() {
 }
 
 #[test]
+fn alpha_of_every_kind_is_that_of_the_file() {
+    let kinds: [(&str, fn(usize) -> u8); 9] = [
+        ("flat", |_| 77),
+        ("two values", |place| if place % 7 < 3 { 0 } else { 255 }),
+        ("three values", |place| [0, 128, 255][place / 5 % 3]),
+        ("twelve values", |place| (place / 3 % 12 * 20) as u8),
+        ("forty values", |place| (place % 40 * 6) as u8),
+        ("all values", |place| (place * 7 / 3) as u8),
+        ("slope", |place| (place % 150 + place / 150) as u8),
+        ("disc", |place| {
+            (200 - (place % 150).abs_diff(75).pow(2) as i32 / 20 - (place as i32 / 150 - 40).pow(2) / 20).clamp(0, 255)
+                as u8
+        }),
+        ("noise", |place| ((place as u32).wrapping_mul(2_654_435_761) >> 24) as u8),
+    ];
+    let (width, height) = (150, 81);
+    for (name, alpha) in kinds {
+        for (filtering, method) in [(0, 0), (1, 4), (2, 6)] {
+            let mut config = WebPConfig::new().unwrap();
+            (config.alpha_filtering, config.method, config.exact) = (filtering, method, 1);
+            let mut pixels = pixels(width, height, 4);
+            pixels.chunks_exact_mut(4).enumerate().for_each(|(place, pixel)| pixel[3] = alpha(place));
+            let size = (width as u32, height as u32);
+            let cancellation = Cancellation::unbounded();
+            let pixels = Pixels::Rgba(&pixels);
+            let bytes = encode_with_libwebp(pixels, size.0, size.1, &config, Budget::UNLIMITED, &cancellation).unwrap();
+            assert!(decoded(&bytes) == oracle(&bytes), "{name} {filtering} {method}");
+        }
+    }
+}
+
+#[test]
 fn smaller_pictures_are_means() {
     for (width, height, scale, factor) in [(64, 48, 0.25, 2), (61, 47, 0.2, 2), (97, 83, 0.12, 4), (97, 83, 0.05, 10)] {
         let bytes = encoded(width, height, 3, |config| config.quality = 95.0);

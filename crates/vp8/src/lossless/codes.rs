@@ -37,6 +37,15 @@ pub(super) struct Group {
     codes: [Code; 5],
 }
 
+impl Group {
+    /// Whether red, blue and alpha have a single symbol each, which takes no bits.
+    #[inline(always)]
+    pub(super) fn has_green_only(&self) -> bool {
+        let [_, red, blue, alpha, _] = &self.codes;
+        red.root_bits | blue.root_bits | alpha.root_bits == 0
+    }
+}
+
 /// The alphabet of a code.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Alphabet {

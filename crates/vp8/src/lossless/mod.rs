@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 
 use crate::{Check, DecodeError, damaged, go_on};
 use bits::Bits;
-use pixels::Source;
+use pixels::{Coded, Sample, Source};
 use transform::Transforms;
 
 /// Red, green, blue, alpha.
@@ -115,34 +115,98 @@ pub fn decode(stream: &[u8], options: &DecodeOptions<'_>) -> Result<Picture, Dec
     decode_headless(stream.get(Header::LEN..).unwrap_or_default(), (width, height), options)
 }
 
-/// Decodes a stream without header for a picture of this size, as in alpha chunks (section 2.7.1.2).
+/// Decodes a stream without header for a picture of this size (section 2.7.1.2).
 ///
 /// # Errors
 /// As [`decode`]; also [`DecodeError::Damaged`] if a side is not in `1..=16384`.
-pub fn decode_headless(
-    stream: &[u8],
-    (width, height): (u32, u32),
-    options: &DecodeOptions<'_>,
-) -> Result<Picture, DecodeError> {
-    if [width, height].iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
-        return Err(damaged("a side of the lossless picture is out of range"));
-    }
-    let check = options.check;
+pub fn decode_headless(stream: &[u8], size: (u32, u32), options: &DecodeOptions<'_>) -> Result<Picture, DecodeError> {
     let mut memory = Memory { spent: 0, limit: options.max_bytes };
-    let (width, height) = (width as usize, height as usize);
-    let mut samples = zeroed_samples(width * height, &mut memory)?;
-    let mut source = Source { bits: Bits::new(stream), memory: &mut memory, check };
-    let transforms = Transforms::read(&mut source, width, height)?;
-    let coded_width = transforms.coded_width();
-    let (pixels, _) = samples.as_chunks_mut::<4>();
-    let decoded = source.main_image(coded_width, height, &mut pixels[..coded_width * height])?;
-    let rows = decoded / coded_width;
-    if rows == 0 {
-        return Err(damaged("the lossless picture ends before its first row"));
+    let mut stream = Stream::open(stream, size, options, &mut memory)?;
+    stream.picture()
+}
+
+/// A decoded plane.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Plane {
+    /// A sample for each pixel. Rows from `rows` on are zero.
+    pub samples: Vec<u8>,
+    /// The number of decoded rows from the top, at least one.
+    pub rows: usize,
+}
+
+/// Decodes the green samples of a stream without header, which are the alpha in an alpha chunk (section 2.7.1.2).
+/// Most of these streams are read without the other samples, in a quarter of the memory.
+///
+/// # Errors
+/// As [`decode_headless`].
+pub fn decode_alpha(stream: &[u8], size: (u32, u32), options: &DecodeOptions<'_>) -> Result<Plane, DecodeError> {
+    let mut memory = Memory { spent: 0, limit: options.max_bytes };
+    let mut stream = Stream::open(stream, size, options, &mut memory)?;
+    if stream.transforms.keep_green_apart() && !stream.coded.has_cache() {
+        return stream.green();
     }
-    transforms.undo(&mut pixels[..width * rows], rows, check)?;
-    pixels[width * rows..].fill([0; 4]);
-    Ok(Picture { samples, rows })
+    let Picture { samples, rows } = stream.picture()?;
+    let pixels = samples.as_chunks::<4>().0;
+    stream.source.memory.spend(pixels.len())?;
+    Ok(Plane { samples: pixels.iter().map(|pixel| pixel[1]).collect(), rows })
+}
+
+/// A stream whose pixels come next.
+struct Stream<'s, 'a> {
+    source: Source<'s, 'a>,
+    transforms: Transforms,
+    coded: Coded,
+    width: usize,
+    height: usize,
+}
+
+impl<'s, 'a> Stream<'s, 'a> {
+    fn open(
+        stream: &'a [u8],
+        (width, height): (u32, u32),
+        options: &DecodeOptions<'s>,
+        memory: &'s mut Memory,
+    ) -> Result<Self, DecodeError> {
+        if [width, height].iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
+            return Err(damaged("a side of the lossless picture is out of range"));
+        }
+        let (width, height) = (width as usize, height as usize);
+        let mut source = Source { bits: Bits::new(stream), memory, check: options.check };
+        let transforms = Transforms::read(&mut source, width, height)?;
+        let coded = source.main_image(transforms.coded_width(), height)?;
+        Ok(Self { source, transforms, coded, width, height })
+    }
+
+    /// Decodes all samples.
+    fn picture(&mut self) -> Result<Picture, DecodeError> {
+        let mut samples = zeroed_samples(self.width * self.height, self.source.memory)?;
+        let (pixels, _) = samples.as_chunks_mut::<4>();
+        let rows = self.rows(pixels)?;
+        self.transforms.undo(&mut pixels[..self.width * rows], rows, self.source.check)?;
+        pixels[self.width * rows..].fill([0; 4]);
+        Ok(Picture { samples, rows })
+    }
+
+    /// Decodes green alone.
+    fn green(&mut self) -> Result<Plane, DecodeError> {
+        self.source.memory.spend(self.width * self.height)?;
+        let mut samples = vec![0; self.width * self.height];
+        let rows = self.rows(&mut samples)?;
+        self.transforms.undo_green(&mut samples[..self.width * rows]);
+        samples[self.width * rows..].fill(0);
+        Ok(Plane { samples, rows })
+    }
+
+    /// Decodes the coded rows into the beginning of `pixels`, and returns their number.
+    fn rows<S: Sample>(&mut self, pixels: &mut [S]) -> Result<usize, DecodeError> {
+        let width = self.transforms.coded_width();
+        let decoded = self.source.pixels(&self.coded, width, &mut pixels[..width * self.height])?;
+        match decoded / width {
+            0 => Err(damaged("the lossless picture ends before its first row")),
+            rows => Ok(rows),
+        }
+    }
 }
 
 /// The memory allocated for a picture, and its limit.

@@ -4,6 +4,72 @@ use super::bits::Bits;
 use super::codes::{Alphabet, Codes, Group, LENGTHS, LITERALS};
 use super::{Check, DecodeError, Memory, Pixel, damaged, go_on, zeroed_samples};
 
+/// What is kept of a pixel: all samples, or green alone.
+pub(super) trait Sample: Copy {
+    /// The sample for a pixel.
+    fn of(pixel: Pixel) -> Self;
+
+    /// Green.
+    fn green(self) -> u8;
+
+    /// Reads the samples after green.
+    fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Self;
+
+    /// Adds a sample to the colour cache.
+    fn remember(self, cache: &mut Cache);
+}
+
+impl Sample for Pixel {
+    #[inline(always)]
+    fn of(pixel: Pixel) -> Self {
+        pixel
+    }
+
+    #[inline(always)]
+    fn green(self) -> u8 {
+        self[1]
+    }
+
+    #[inline(always)]
+    fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Self {
+        let red = codes.symbol(bits, group, Alphabet::Red);
+        let blue = codes.symbol(bits, group, Alphabet::Blue);
+        // The buffer contains at least the 45 bits of three codes.
+        bits.fill();
+        let alpha = codes.symbol(bits, group, Alphabet::Alpha);
+        [red as u8, green, blue as u8, alpha as u8]
+    }
+
+    #[inline(always)]
+    fn remember(self, cache: &mut Cache) {
+        cache.add(self);
+    }
+}
+
+/// Green alone. There is no colour cache then, whose places depend on all samples.
+impl Sample for u8 {
+    #[inline(always)]
+    fn of(pixel: Pixel) -> Self {
+        pixel[1]
+    }
+
+    #[inline(always)]
+    fn green(self) -> u8 {
+        self
+    }
+
+    #[inline(always)]
+    fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Self {
+        if !group.has_green_only() {
+            <Pixel as Sample>::literal(codes, group, bits, green);
+        }
+        green
+    }
+
+    #[inline(always)]
+    fn remember(self, _: &mut Cache) {}
+}
+
 /// The bits of the stream, and the budget for decoding.
 pub(super) struct Source<'s, 'a> {
     pub(super) bits: Bits<'a>,
@@ -32,21 +98,17 @@ impl Source<'_, '_> {
         let codes = Codes::read(&mut self.bits, 1, |_| true, cache.len(), self.memory, self.check)?;
         let mut samples = zeroed_samples(width * height, self.memory)?;
         let pixels = samples.as_chunks_mut::<4>().0;
-        let decoded = self.pixels(&codes, None, cache, width, pixels)?;
-        self.memory.give_back(codes.memory());
+        let coded = Coded { cache, codes, map: None };
+        let decoded = self.pixels(&coded, width, pixels)?;
+        self.memory.give_back(coded.codes.memory());
         if decoded < width * height {
             return Err(damaged("the lossless picture ends before its pixels begin"));
         }
         Ok(samples)
     }
 
-    /// Reads the picture itself, and returns the number of decoded pixels.
-    pub(super) fn main_image(
-        &mut self,
-        width: usize,
-        height: usize,
-        pixels: &mut [Pixel],
-    ) -> Result<usize, DecodeError> {
+    /// Reads what precedes the pixels of the picture itself.
+    pub(super) fn main_image(&mut self, width: usize, height: usize) -> Result<Coded, DecodeError> {
         let cache = Cache::read(&mut self.bits)?;
         let map = if self.bits.flag() { Some(self.group_map(width, height)?) } else { None };
         let codes = match &map {
@@ -56,7 +118,7 @@ impl Source<'_, '_> {
                 Codes::read(&mut self.bits, map.used.len(), used, cache.len(), self.memory, self.check)?
             }
         };
-        self.pixels(&codes, map.as_ref(), cache, width, pixels)
+        Ok(Coded { cache, codes, map })
     }
 
     /// Reads the image that assigns groups of codes to parts of the picture (section 3.7.2.2). A file may define unused
@@ -86,14 +148,14 @@ impl Source<'_, '_> {
     }
 
     /// Decodes pixels, and returns their number: all of them, unless the stream ends or is damaged.
-    fn pixels(
+    pub(super) fn pixels<S: Sample>(
         &mut self,
-        codes: &Codes,
-        map: Option<&GroupMap>,
-        mut cache: Cache,
+        coded: &Coded,
         width: usize,
-        pixels: &mut [Pixel],
+        pixels: &mut [S],
     ) -> Result<usize, DecodeError> {
+        let Coded { codes, map, cache } = coded;
+        let mut cache = cache.clone();
         let bits = &mut self.bits;
         let mut group = codes.group(0);
         let (mut at, mut row_end, mut group_end) = (0, 0, 0);
@@ -115,12 +177,12 @@ impl Source<'_, '_> {
             bits.fill();
             let green = codes.symbol(bits, &group, Alphabet::Green);
             if green < LITERALS {
-                let pixel = literal(codes, &group, bits, green as u8);
+                let pixel = S::literal(codes, &group, bits, green as u8);
                 if bits.is_overrun() {
                     break;
                 }
                 pixels[at] = pixel;
-                cache.add(pixel);
+                pixel.remember(&mut cache);
                 at += 1;
             } else if green < LITERALS + LENGTHS {
                 let length = number(bits, green - LITERALS);
@@ -131,18 +193,18 @@ impl Source<'_, '_> {
                 if bits.is_overrun() || distance > at {
                     break;
                 }
-                for index in at..end {
-                    pixels[index] = pixels[index - distance];
-                    cache.add(pixels[index]);
+                repeat(&mut pixels[at - distance..end], distance);
+                if cache.len() > 0 {
+                    pixels[at..end].iter().for_each(|pixel| pixel.remember(&mut cache));
                 }
                 at = end;
             } else {
-                let pixel = cache.get(green - LITERALS - LENGTHS);
+                let pixel = S::of(cache.get(green - LITERALS - LENGTHS));
                 if bits.is_overrun() {
                     break;
                 }
                 pixels[at] = pixel;
-                cache.add(pixel);
+                pixel.remember(&mut cache);
                 at += 1;
             }
         }
@@ -150,15 +212,20 @@ impl Source<'_, '_> {
     }
 }
 
-/// Reads the other samples of a pixel after green.
+/// Fills the pixels after the first `distance` with copies of these, in turn.
 #[inline(always)]
-fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Pixel {
-    let red = codes.symbol(bits, group, Alphabet::Red);
-    let blue = codes.symbol(bits, group, Alphabet::Blue);
-    // The buffer contains at least the 45 bits of three codes.
-    bits.fill();
-    let alpha = codes.symbol(bits, group, Alphabet::Alpha);
-    [red as u8, green, blue as u8, alpha as u8]
+fn repeat<S: Copy>(pixels: &mut [S], distance: usize) {
+    if distance == 1 {
+        pixels.fill(pixels[0]);
+        return;
+    }
+    let mut at = distance;
+    while at < pixels.len() {
+        // What is there already is a multiple of what is repeated.
+        let length = at.min(pixels.len() - at);
+        pixels.copy_within(..length, at);
+        at += length;
+    }
 }
 
 /// Reads a length or distance: a prefix and extra bits (section 3.6.2.2).
@@ -177,6 +244,20 @@ fn distance(code: usize, width: usize) -> usize {
     match NEAR.get(code - 1) {
         Some(place) => (usize::from(place >> 4) * width + usize::from(place & 15)).saturating_sub(7).max(1),
         None => code - NEAR.len(),
+    }
+}
+
+/// What precedes the pixels of an image: how they are coded.
+pub(super) struct Coded {
+    cache: Cache,
+    codes: Codes,
+    map: Option<GroupMap>,
+}
+
+impl Coded {
+    /// Whether there is a colour cache.
+    pub(super) fn has_cache(&self) -> bool {
+        self.cache.len() > 0
     }
 }
 
@@ -202,7 +283,8 @@ impl GroupMap {
 }
 
 /// The colour cache, indexed by a hash of the colour (section 3.6.2.3).
-struct Cache {
+#[derive(Clone)]
+pub(super) struct Cache {
     colours: Vec<Pixel>,
     /// Bits of the hash; 0 without a cache.
     bits: u32,

@@ -1,6 +1,6 @@
 //! The inverse transforms of VP8L (section 3.5).
 
-use super::pixels::Source;
+use super::pixels::{Sample, Source};
 use super::{Check, DecodeError, Pixel, damaged, go_on};
 use image_origin_kernel::{Kernel, Lanes, dispatch};
 
@@ -76,6 +76,20 @@ impl Transforms {
     /// The width of a coded row.
     pub(super) fn coded_width(&self) -> usize {
         self.coded_width
+    }
+
+    /// Whether green depends on green alone: not after a predictor, which may select by the distance of all samples.
+    pub(super) fn keep_green_apart(&self) -> bool {
+        !self.list.iter().any(|transform| matches!(transform, Transform::Predictor(_)))
+    }
+
+    /// Applies those inverse transforms in place that change green, where it is [kept apart](Self::keep_green_apart).
+    pub(super) fn undo_green(&self, samples: &mut [u8]) {
+        for transform in &self.list {
+            if let Transform::Palette { colours, pixels_per_pixel_bits } = transform {
+                undo_palette(colours, *pixels_per_pixel_bits, samples, self.coded_width, self.width);
+            }
+        }
     }
 
     /// Applies the inverse transforms in place: `pixels` begins with the coded rows, and is filled with the rows of the
@@ -292,14 +306,16 @@ fn share(factor: u8, sample: u32) -> u32 {
 
 /// The inverse palette transform (section 3.5.4). Indices outside of the palette are transparent. Rows are expanded in
 /// place, from the last pixel on.
-fn undo_palette(colours: &[Pixel], shared_bits: u32, pixels: &mut [Pixel], coded_width: usize, width: usize) {
+fn undo_palette<S: Sample>(colours: &[Pixel], shared_bits: u32, pixels: &mut [S], coded_width: usize, width: usize) {
     let bits = 8 >> shared_bits;
     let rows = pixels.len() / width;
+    let mut table = [S::of([0; 4]); 256];
+    table.iter_mut().zip(colours).for_each(|(place, colour)| *place = S::of(*colour));
     for y in (0..rows).rev() {
         for x in (0..width).rev() {
-            let indices = pixels[y * coded_width + (x >> shared_bits)][1];
+            let indices = pixels[y * coded_width + (x >> shared_bits)].green();
             let index = u32::from(indices) >> ((x as u32 & ((1 << shared_bits) - 1)) * bits) & ((1 << bits) - 1);
-            pixels[y * width + x] = colours.get(index as usize).copied().unwrap_or_default();
+            pixels[y * width + x] = table[index as usize & 0xff];
         }
     }
 }
