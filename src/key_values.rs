@@ -6,19 +6,16 @@
 //! <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_Operations_Amazon_CloudFront_KeyValueStore.html>
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_s3::config::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sigv4::http_request::SigningSettings;
-use aws_sigv4::sign::v4a;
 use http::{HeaderMap, Method};
 use image_origin_edge::functions::Store;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::aws_api::{Api, ApiError, Scope};
 use crate::http_client::HttpClient;
-use crate::signing;
 use crate::source::s3::Https;
 
 /// The characters that are percent-encoded in a path segment.
@@ -46,17 +43,11 @@ pub enum KeyValueError {
     /// The name of the store is not an ARN.
     #[error("{0} is no ARN of a KeyValueStore, such as arn:aws:cloudfront::111122223333:key-value-store/...")]
     Arn(String),
-    /// No AWS credentials were found.
-    #[error("there are no AWS credentials")]
-    NoCredentials,
-    /// The request is invalid.
-    #[error("the request to CloudFront cannot be made: {0}")]
-    Request(String),
-    /// CloudFront did not respond, or its response is malformed.
-    #[error("CloudFront cannot be reached: {0}")]
-    Unreachable(String),
+    /// There is no response.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// CloudFront responded with an error.
-    #[error("CloudFront answers {status}: {message}")]
+    #[error("CloudFront responded with {status}: {message}")]
     Refused {
         /// The status of the response.
         status: u16,
@@ -77,8 +68,7 @@ pub struct Pushed {
 /// A client for one store.
 #[derive(Debug)]
 pub struct KeyValueStore {
-    client: HttpClient,
-    credentials: Option<SharedCredentialsProvider>,
+    api: Api,
     /// The base URL of the store.
     base: String,
 }
@@ -112,7 +102,17 @@ impl KeyValueStore {
             |endpoint| endpoint.trim_end_matches('/').to_owned(),
         );
         let base = format!("{host}/key-value-stores/{}", utf8_percent_encode(arn, ENCODED));
-        Ok(Self { client: HttpClient::new(), credentials, base })
+        let api = Api {
+            client: HttpClient::new(),
+            credentials,
+            service: "CloudFront",
+            signing_name: "cloudfront-keyvaluestore",
+            scope: Scope::Everywhere,
+            may_be_unsigned: false,
+            timeout: ANSWER_TIMEOUT,
+            max_answer: MAX_ANSWER,
+        };
+        Ok(Self { api, base })
     }
 
     /// Updates the store to contain exactly this. The values that are read first are written last, and values that are
@@ -156,13 +156,13 @@ impl KeyValueStore {
                 None => return Ok(held),
             }
         }
-        Err(KeyValueError::Unreachable("the list of keys has no end".to_owned()))
+        Err(self.api.unreachable("the list of keys has no end".to_owned()).into())
     }
 
     /// Applies changes, with retries, because the store is not writable for a moment after each change.
     async fn update(&self, changes: &Value) -> Result<(), KeyValueError> {
         let body = changes.to_string();
-        let mut refusal = KeyValueError::Unreachable("it takes no changes".to_owned());
+        let mut refusal = self.api.unreachable("it takes no changes".to_owned()).into();
         for _ in 0..ATTEMPTS {
             let version = self.call(&Method::GET, "", "", None).await?.version;
             match self.call(&Method::POST, "/keys", &body, Some(&version)).await {
@@ -183,18 +183,9 @@ impl KeyValueStore {
         body: &str,
         version: Option<&str>,
     ) -> Result<Answer, KeyValueError> {
-        let failed = |error: &dyn std::fmt::Display| KeyValueError::Request(error.to_string());
-        let uri = format!("{}{path}", self.base);
-        let mut headers: Vec<(String, String)> = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers.extend(version.map(|version| ("if-match".to_owned(), version.to_owned())));
-        headers.extend(self.signature(method, &uri, &headers, body).await?);
-        let mut request = http::Request::builder().method(method).uri(&uri);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let request = request.body(body.to_owned().into()).map_err(|error| failed(&error))?;
-        let answered = self.client.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
-        let answer = answered.map_err(|error| KeyValueError::Unreachable(error.to_string()))?;
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(version.map(|version| ("if-match", version)));
+        let answer = self.api.call(method, &format!("{}{path}", self.base), &headers, body).await?;
         let (status, etag) = (answer.status().as_u16(), etag(answer.headers()));
         let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         if !(200..300).contains(&status) {
@@ -203,31 +194,6 @@ impl KeyValueStore {
             return Err(KeyValueError::Refused { status, message });
         }
         Ok(Answer { version: etag, body })
-    }
-
-    /// The headers of the request's signature.
-    async fn signature(
-        &self,
-        method: &Method,
-        uri: &str,
-        headers: &[(String, String)],
-        body: &str,
-    ) -> Result<Vec<(String, String)>, KeyValueError> {
-        let provider = self.credentials.as_ref().ok_or(KeyValueError::NoCredentials)?;
-        let credentials = provider.provide_credentials().await.map_err(|_| KeyValueError::NoCredentials)?;
-        let failed = |error: &dyn std::fmt::Display| KeyValueError::Request(error.to_string());
-        let identity = credentials.into();
-        let parameters = v4a::SigningParams::builder()
-            .identity(&identity)
-            .region_set("*")
-            .name("cloudfront-keyvaluestore")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| failed(&error))?
-            .into();
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        signing::headers(method.as_str(), uri, headers, body, &parameters).map_err(KeyValueError::Request)
     }
 }
 

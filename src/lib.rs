@@ -21,6 +21,8 @@
 // Tests read their own files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+#[cfg(feature = "s3")]
+pub mod aws_api;
 #[cfg(feature = "cdn")]
 pub mod cdn;
 pub mod config;
@@ -37,8 +39,6 @@ mod parameter_store;
 #[cfg(any(feature = "cdn", feature = "s3"))]
 pub mod purge;
 pub mod results;
-#[cfg(feature = "s3")]
-mod signing;
 pub mod source;
 mod telemetry;
 

@@ -3,19 +3,17 @@
 //! A call is retried until a deadline while CloudFront throttles it, and a few times while it is unreachable. All
 //! attempts have the same caller reference, so that they create one invalidation.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_s3::config::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_sigv4::http_request::SigningSettings;
-use aws_sigv4::sign::v4;
+use http::Method;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::Batch;
 use super::batch::texts;
+use crate::aws_api::{Api, ApiError, Scope};
 use crate::http_client::HttpClient;
-use crate::signing;
 use crate::source::s3::Https;
 
 /// The endpoint of CloudFront's API, which is global.
@@ -44,15 +42,9 @@ const LATER: [&str; 4] =
 /// The error of an invalidation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidationError {
-    /// No AWS credentials were found.
-    #[error("no AWS credentials found")]
-    NoCredentials,
-    /// The endpoint or the distribution id is invalid.
-    #[error("invalid request to CloudFront: {0}")]
-    Request(String),
-    /// CloudFront did not respond.
-    #[error("no response from CloudFront: {0}")]
-    Unreachable(String),
+    /// There is no response.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// CloudFront responded with an error.
     #[error("CloudFront responded with {status} {code}: {message}")]
     Refused {
@@ -69,8 +61,7 @@ impl InvalidationError {
     /// Whether the call can be retried.
     fn may_pass(&self) -> bool {
         match self {
-            Self::NoCredentials | Self::Request(_) => false,
-            Self::Unreachable(_) => true,
+            Self::Api(error) => matches!(error, ApiError::Unreachable { .. }),
             Self::Refused { status, code, .. } => *status >= 500 || *status == 429 || LATER.contains(&code.as_str()),
         }
     }
@@ -79,11 +70,8 @@ impl InvalidationError {
 /// A client for CloudFront's API.
 #[derive(Debug)]
 pub struct CloudFront {
-    client: HttpClient,
-    credentials: Option<SharedCredentialsProvider>,
+    api: Api,
     endpoint: String,
-    /// Whether requests are sent unsigned if there are no credentials.
-    may_be_unsigned: bool,
 }
 
 impl CloudFront {
@@ -95,7 +83,17 @@ impl CloudFront {
         let credentials = loader.load().await.credentials_provider();
         let may_be_unsigned = endpoint.is_some();
         let endpoint = endpoint.unwrap_or(ENDPOINT).trim_end_matches('/').to_owned();
-        Self { client: HttpClient::new(), credentials, endpoint, may_be_unsigned }
+        let api = Api {
+            client: HttpClient::new(),
+            credentials,
+            service: "CloudFront",
+            signing_name: "cloudfront",
+            scope: Scope::Region(REGION.to_owned()),
+            may_be_unsigned,
+            timeout: ANSWER_TIMEOUT,
+            max_answer: MAX_ANSWER,
+        };
+        Self { api, endpoint }
     }
 
     /// Creates an invalidation, and returns its id. Transient errors are retried until the deadline; `waiting` is
@@ -118,7 +116,8 @@ impl CloudFront {
                 Ok(id) => return Ok(id),
                 Err(error) => error,
             };
-            unanswered = if matches!(error, InvalidationError::Unreachable(_)) { unanswered + 1 } else { 0 };
+            unanswered =
+                if matches!(error, InvalidationError::Api(ApiError::Unreachable { .. })) { unanswered + 1 } else { 0 };
             let wait = jittered(pause, &batch.reference, attempt);
             if !error.may_pass() || unanswered == UNANSWERED || Instant::now() + wait >= deadline {
                 return Err(error);
@@ -127,22 +126,15 @@ impl CloudFront {
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(InvalidationError::Unreachable("too many attempts".to_owned()))
+        Err(self.api.unreachable("too many attempts".to_owned()).into())
     }
 
     async fn create(&self, distribution: &str, body: &str) -> Result<String, InvalidationError> {
-        let invalid = |error: &dyn std::fmt::Display| InvalidationError::Request(error.to_string());
         if distribution.is_empty() || !distribution.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(invalid(&format!("{distribution} is not the id of a distribution")));
+            return Err(self.api.invalid(format!("{distribution} is not the id of a distribution")).into());
         }
         let uri = format!("{}/2020-05-31/distribution/{distribution}/invalidation", self.endpoint);
-        let mut request = http::Request::post(&uri).header("content-type", "application/xml");
-        for (name, value) in self.signature(&uri, body).await? {
-            request = request.header(name, value);
-        }
-        let request = request.body(body.to_owned().into()).map_err(|error| invalid(&error))?;
-        let answered = self.client.send(request, ANSWER_TIMEOUT, MAX_ANSWER).await;
-        let answered = answered.map_err(|error| InvalidationError::Unreachable(error.to_string()))?;
+        let answered = self.api.call(&Method::POST, &uri, &[("content-type", "application/xml")], body).await?;
         let (status, answer) = (answered.status().as_u16(), String::from_utf8_lossy(answered.body()));
         let texts = texts(&answer).unwrap_or_default();
         let text = |name: &str| texts.iter().find(|(element, _)| element == name).map(|(_, text)| text.clone());
@@ -154,30 +146,6 @@ impl CloudFront {
                 message: text("Message").unwrap_or_else(|| "no error message".to_owned()),
             }),
         }
-    }
-
-    /// The headers of the request's signature.
-    async fn signature(&self, uri: &str, body: &str) -> Result<Vec<(String, String)>, InvalidationError> {
-        let provided = match &self.credentials {
-            Some(provider) => provider.provide_credentials().await.ok(),
-            None => None,
-        };
-        let Some(credentials) = provided else {
-            return if self.may_be_unsigned { Ok(Vec::new()) } else { Err(InvalidationError::NoCredentials) };
-        };
-        let failed = |error: &dyn std::fmt::Display| InvalidationError::Request(error.to_string());
-        let identity = credentials.into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(REGION)
-            .name("cloudfront")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| failed(&error))?
-            .into();
-        let headers = [("content-type", "application/xml")].into_iter();
-        signing::headers("POST", uri, headers, body, &parameters).map_err(InvalidationError::Request)
     }
 }
 
@@ -204,8 +172,8 @@ mod tests {
             (refused(400, "InvalidArgument"), false),
             (refused(403, "AccessDenied"), false),
             (refused(404, "NoSuchDistribution"), false),
-            (InvalidationError::Unreachable(String::new()), true),
-            (InvalidationError::NoCredentials, false),
+            (ApiError::Unreachable { service: "CloudFront", reason: String::new() }.into(), true),
+            (ApiError::NoCredentials.into(), false),
         ];
         for (error, expected) in table {
             assert_eq!(error.may_pass(), expected, "{error}");

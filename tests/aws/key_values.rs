@@ -197,7 +197,7 @@ fn a_push_that_cannot_be_done_says_why() {
     assert_eq!(output.status.code(), Some(2));
     let table: [(&[&str], &str); 3] = [
         (&["--store", "arn:aws:s3:::a"], "arn:aws:s3:::a is no ARN of a KeyValueStore"),
-        (&["--store", &ARN.replace("4444", "5555")], "CloudFront answers 404: there is no such store"),
+        (&["--store", &ARN.replace("4444", "5555")], "CloudFront responded with 404: there is no such store"),
         (&[], "required arguments were not provided"),
     ];
     for (arguments, message) in table {
