@@ -20,12 +20,15 @@ mod x86 {
 
     /// Defines functions and methods that consist of a few instructions.
     macro_rules! functions {
-        ($($(#[$doc:meta])* fn $name:ident($($argument:tt)*) -> $result:ty $body:block)*) => {
+        ($(
+            $(#[$doc:meta])*
+            fn $name:ident $(<const $constant:ident: i32>)? ($($argument:tt)*) -> $result:ty $body:block
+        )*) => {
             impl Lanes {
                 $($(#[$doc])*
                 #[inline(always)]
                 #[must_use]
-                pub fn $name($($argument)*) -> $result {
+                pub fn $name $(<const $constant: i32>)? ($($argument)*) -> $result {
                     // SAFETY: these instructions work on registers, and belong to SSE2, which the code is compiled for:
                     // this module exists only then.
                     unsafe { $body }
@@ -37,6 +40,15 @@ mod x86 {
     functions! {
         /// All bytes 0.
         fn zero() -> Self { Self(arch::_mm_setzero_si128()) }
+
+        /// All bytes this one.
+        fn splat(byte: u8) -> Self { Self(arch::_mm_set1_epi8(byte.cast_signed())) }
+
+        /// The bytes of an array.
+        fn from_bytes(bytes: [u8; 16]) -> Self { Self(std::mem::transmute::<[u8; 16], arch::__m128i>(bytes)) }
+
+        /// The bytes as an array.
+        fn to_bytes(self) -> [u8; 16] { std::mem::transmute::<arch::__m128i, [u8; 16]>(self.0) }
 
         /// Four words of four bytes, the first byte lowest.
         fn from_words([w0, w1, w2, w3]: [u32; 4]) -> Self {
@@ -89,6 +101,33 @@ mod x86 {
         /// The difference, at least 0.
         fn minus_saturating(self, other: Self) -> Self { Self(arch::_mm_subs_epu8(self.0, other.0)) }
 
+        /// The sum of signed bytes, in `-128..=127`.
+        fn plus_signed(self, other: Self) -> Self { Self(arch::_mm_adds_epi8(self.0, other.0)) }
+
+        /// The difference of signed bytes, in `-128..=127`.
+        fn minus_signed(self, other: Self) -> Self { Self(arch::_mm_subs_epi8(self.0, other.0)) }
+
+        /// `(byte * factor + 2^(SHIFT - 1) - 1) / 2^SHIFT` of signed bytes, rounded down, in `-128..=127`. The product with
+        /// `factor` has 16 bits.
+        fn scaled<const SHIFT: i32>(self, factor: i8) -> Self {
+            // Bytes in the upper halves of words: the upper half of the product with a factor in the upper half is that of both.
+            let zero = arch::_mm_setzero_si128();
+            let factor = arch::_mm_set1_epi16(i16::from(factor) << 8);
+            let half = arch::_mm_set1_epi16((1 << (SHIFT - 1)) - 1);
+            let low = arch::_mm_mulhi_epi16(arch::_mm_unpacklo_epi8(zero, self.0), factor);
+            let high = arch::_mm_mulhi_epi16(arch::_mm_unpackhi_epi8(zero, self.0), factor);
+            let low = arch::_mm_srai_epi16::<SHIFT>(arch::_mm_add_epi16(low, half));
+            let high = arch::_mm_srai_epi16::<SHIFT>(arch::_mm_add_epi16(high, half));
+            Self(arch::_mm_packs_epi16(low, high))
+        }
+
+        /// A signed byte divided by a power of two, rounded down.
+        fn halved_signed<const TIMES: i32>(self) -> Self {
+            let low = arch::_mm_srai_epi16::<8>(arch::_mm_unpacklo_epi8(self.0, self.0));
+            let high = arch::_mm_srai_epi16::<8>(arch::_mm_unpackhi_epi8(self.0, self.0));
+            Self(arch::_mm_packs_epi16(arch::_mm_srai_epi16::<TIMES>(low), arch::_mm_srai_epi16::<TIMES>(high)))
+        }
+
         /// Half, rounded down.
         fn half(self) -> Self {
             Self(arch::_mm_srli_epi16::<1>(arch::_mm_and_si128(self.0, arch::_mm_set1_epi8(0xfe_u8 as i8))))
@@ -119,6 +158,48 @@ mod x86 {
         /// The bits of `yes` where this has ones, and those of `no` elsewhere.
         fn select(self, yes: Self, no: Self) -> Self {
             Self(arch::_mm_or_si128(arch::_mm_and_si128(self.0, yes.0), arch::_mm_andnot_si128(self.0, no.0)))
+        }
+
+        /// The bits of `other` where this has zeros.
+        fn not_and(self, other: Self) -> Self { Self(arch::_mm_andnot_si128(self.0, other.0)) }
+
+        /// Eight rows whose halves are transposed: byte `y` of the first half of row `x` is byte `x` of that of row `y`, and
+        /// the same of the second halves.
+        fn transposed_halves(rows: [Self; 8]) -> [Self; 8] {
+            let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.0);
+            let half = |[p0, p1, p2, p3]: [arch::__m128i; 4]| {
+                let (top, top_end) = (arch::_mm_unpacklo_epi16(p0, p1), arch::_mm_unpackhi_epi16(p0, p1));
+                let (bottom, bottom_end) = (arch::_mm_unpacklo_epi16(p2, p3), arch::_mm_unpackhi_epi16(p2, p3));
+                // Two columns each.
+                [
+                    arch::_mm_unpacklo_epi32(top, bottom),
+                    arch::_mm_unpackhi_epi32(top, bottom),
+                    arch::_mm_unpacklo_epi32(top_end, bottom_end),
+                    arch::_mm_unpackhi_epi32(top_end, bottom_end),
+                ]
+            };
+            let [a01, a23, a45, a67] = half([
+                arch::_mm_unpacklo_epi8(r0, r1),
+                arch::_mm_unpacklo_epi8(r2, r3),
+                arch::_mm_unpacklo_epi8(r4, r5),
+                arch::_mm_unpacklo_epi8(r6, r7),
+            ]);
+            let [b01, b23, b45, b67] = half([
+                arch::_mm_unpackhi_epi8(r0, r1),
+                arch::_mm_unpackhi_epi8(r2, r3),
+                arch::_mm_unpackhi_epi8(r4, r5),
+                arch::_mm_unpackhi_epi8(r6, r7),
+            ]);
+            [
+                Self(arch::_mm_unpacklo_epi64(a01, b01)),
+                Self(arch::_mm_unpackhi_epi64(a01, b01)),
+                Self(arch::_mm_unpacklo_epi64(a23, b23)),
+                Self(arch::_mm_unpackhi_epi64(a23, b23)),
+                Self(arch::_mm_unpacklo_epi64(a45, b45)),
+                Self(arch::_mm_unpackhi_epi64(a45, b45)),
+                Self(arch::_mm_unpacklo_epi64(a67, b67)),
+                Self(arch::_mm_unpackhi_epi64(a67, b67)),
+            ]
         }
     }
 }
@@ -161,6 +242,12 @@ mod portable {
         fn plus_saturating(this, other) { this.saturating_add(other) }
         /// The difference, at least 0.
         fn minus_saturating(this, other) { this.saturating_sub(other) }
+        /// The sum of signed bytes, in `-128..=127`.
+        fn plus_signed(this, other) { this.cast_signed().saturating_add(other.cast_signed()).cast_unsigned() }
+        /// The difference of signed bytes, in `-128..=127`.
+        fn minus_signed(this, other) { this.cast_signed().saturating_sub(other.cast_signed()).cast_unsigned() }
+        /// The bits of `other` where this has zeros.
+        fn not_and(this, other) { !this & other }
         /// Half of the sum, rounded down.
         fn average(this, other) { (this & other) + ((this ^ other) >> 1) }
         /// The bits that both have.
@@ -179,6 +266,54 @@ mod portable {
         #[must_use]
         pub fn zero() -> Self {
             Self([0; 16])
+        }
+
+        /// All bytes this one.
+        #[inline(always)]
+        #[must_use]
+        pub fn splat(byte: u8) -> Self {
+            Self([byte; 16])
+        }
+
+        /// The bytes of an array.
+        #[inline(always)]
+        #[must_use]
+        pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            Self(bytes)
+        }
+
+        /// The bytes as an array.
+        #[inline(always)]
+        #[must_use]
+        pub fn to_bytes(self) -> [u8; 16] {
+            self.0
+        }
+
+        /// `(byte * factor + 2^(SHIFT - 1) - 1) / 2^SHIFT` of signed bytes, rounded down, in `-128..=127`. The product with
+        /// `factor` has 16 bits.
+        #[inline(always)]
+        #[must_use]
+        pub fn scaled<const SHIFT: i32>(self, factor: i8) -> Self {
+            Self(self.0.map(|byte| {
+                let product = i16::from(byte.cast_signed()) * i16::from(factor);
+                let rounded = product.wrapping_add((1 << (SHIFT - 1)) - 1) >> SHIFT;
+                (rounded.clamp(-128, 127) as i8).cast_unsigned()
+            }))
+        }
+
+        /// A signed byte divided by a power of two, rounded down.
+        #[inline(always)]
+        #[must_use]
+        pub fn halved_signed<const TIMES: i32>(self) -> Self {
+            Self(self.0.map(|byte| (byte.cast_signed() >> TIMES).cast_unsigned()))
+        }
+
+        /// Eight rows whose halves are transposed: byte `y` of the first half of row `x` is byte `x` of that of row `y`, and
+        /// the same of the second halves.
+        #[inline(always)]
+        #[must_use]
+        pub fn transposed_halves(rows: [Self; 8]) -> [Self; 8] {
+            std::array::from_fn(|x| Self(std::array::from_fn(|y| rows[y % 8].0[y / 8 * 8 + x])))
         }
 
         /// Four words of four bytes, the first byte lowest.
@@ -285,7 +420,19 @@ mod tests {
                 (x.xor(y), p.xor(q)),
                 (x.equals(y), p.equals(q)),
                 (x.select(y, z), p.select(q, r)),
+                (x.not_and(y), p.not_and(q)),
+                (x86::Lanes::splat(a[0] as u8), portable::Lanes::splat(a[0] as u8)),
+                (x86::Lanes::from_bytes(x.to_bytes()), portable::Lanes::from_bytes(p.to_bytes())),
+                (x.plus_signed(y), p.plus_signed(q)),
+                (x.minus_signed(y), p.minus_signed(q)),
+                (x.scaled::<7>(27), p.scaled::<7>(27)),
+                (x.scaled::<3>(-9), p.scaled::<3>(-9)),
+                (x.halved_signed::<3>(), p.halved_signed::<3>()),
             ];
+            let rows = std::array::from_fn(|_| [random(), random()]);
+            let transposed = x86::Lanes::transposed_halves(rows.map(x86::Lanes::from_longs));
+            let expected = portable::Lanes::transposed_halves(rows.map(portable::Lanes::from_longs));
+            assert_eq!(transposed.map(x86::Lanes::to_bytes), expected.map(portable::Lanes::to_bytes));
             assert_eq!(x.distance(y), p.distance(q));
             for (number, (vector, portable)) in pairs.into_iter().enumerate() {
                 assert_eq!(vector.to_longs(), portable.to_longs(), "{number}");

@@ -145,7 +145,7 @@ impl Kernel for Add<'_> {
 
 /// The pairs of columns of two rows.
 #[inline(always)]
-fn pairs<'r>([above, below]: [&'r [u8]; 2]) -> impl Iterator<Item = [[u8; 2]; 2]> {
+fn pairs([above, below]: [&[u8]; 2]) -> impl Iterator<Item = [[u8; 2]; 2]> {
     above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0).map(|(above, below)| [*above, *below])
 }
 

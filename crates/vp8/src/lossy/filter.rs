@@ -4,7 +4,7 @@
 //! omitted.
 
 use super::header::FilterKind;
-use super::lanes::{Lanes, transposed};
+use image_origin_kernel::Lanes;
 
 /// The filter parameters of a macroblock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,12 +53,15 @@ impl Strength {
 /// those.
 pub(super) const HELD: (usize, usize) = (8, 4);
 
+/// Sixteen samples beside each other.
+pub(super) type Row = [u8; 16];
+
 /// The samples of a macroblock, preceded by the last rows of the one above it. A row of chroma is one of U followed by
 /// one of V.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
-    pub(super) luma: [Lanes; HELD.0 + 16],
-    pub(super) chroma: [Lanes; HELD.1 + 8],
+    pub(super) luma: [Row; HELD.0 + 16],
+    pub(super) chroma: [Row; HELD.1 + 8],
 }
 
 /// Filters a macroblock. Those above and to the left must have been filtered, except for the edges to this one.
@@ -87,12 +90,46 @@ pub(super) fn filter_macroblock(
     }
 }
 
-/// The operation on the samples at an edge, given as four lanes before it and four after it.
+/// The operation on sixteen segments of an edge, given as the samples at the same distance from it: four before it and four
+/// after it.
 trait Filter {
     /// At an edge between macroblocks.
     fn outer(&self, lanes: &mut [Lanes; 8]);
     /// At an edge between blocks of a macroblock.
     fn inner(&self, lanes: &mut [Lanes; 8]);
+}
+
+/// Four samples of a row, which begin at a multiple of four.
+#[inline(always)]
+fn word(row: &Row, index: usize) -> u32 {
+    u32::from_le_bytes(row.as_chunks::<4>().0[index])
+}
+
+#[inline(always)]
+fn set_word(row: &mut Row, index: usize, word: u32) {
+    row.as_chunks_mut::<4>().0[index] = word.to_le_bytes();
+}
+
+/// One half of a row.
+#[inline(always)]
+fn long(row: &Row, index: usize) -> u64 {
+    u64::from_le_bytes(row.as_chunks::<8>().0[index])
+}
+
+#[inline(always)]
+fn set_long(row: &mut Row, index: usize, long: u64) {
+    row.as_chunks_mut::<8>().0[index] = long.to_le_bytes();
+}
+
+/// Filters the edge in the middle of eight rows.
+#[inline(always)]
+fn filter_rows(rows: &mut [Row; 8], filter: impl Fn(&mut [Lanes; 8])) {
+    let mut lanes = rows.map(Lanes::from_bytes);
+    filter(&mut lanes);
+    // The outermost rows do not change.
+    for (row, lanes) in rows.iter_mut().zip(lanes).skip(1).take(6) {
+        *row = lanes.to_bytes();
+    }
 }
 
 #[inline(always)]
@@ -104,22 +141,24 @@ fn filter_luma(
     is_first_row: bool,
 ) {
     if let Some(left) = left {
-        let mut rows = [[0; 16]; 8];
-        for (y, row) in rows.iter_mut().enumerate() {
+        let rows = std::array::from_fn(|y| {
             let (upper, lower) = (HELD.0 + y, HELD.0 + 8 + y);
-            row[..4].copy_from_slice(&left.luma[upper][12..]);
-            row[4..8].copy_from_slice(&column.luma[upper][..4]);
-            row[8..12].copy_from_slice(&left.luma[lower][12..]);
-            row[12..].copy_from_slice(&column.luma[lower][..4]);
-        }
-        let mut lanes = transposed(rows);
+            Lanes::from_words([
+                word(&left.luma[upper], 3),
+                word(&column.luma[upper], 0),
+                word(&left.luma[lower], 3),
+                word(&column.luma[lower], 0),
+            ])
+        });
+        let mut lanes = Lanes::transposed_halves(rows);
         filter.outer(&mut lanes);
-        for (y, row) in transposed(lanes).iter().enumerate() {
+        for (y, row) in Lanes::transposed_halves(lanes).into_iter().enumerate() {
             let (upper, lower) = (HELD.0 + y, HELD.0 + 8 + y);
-            left.luma[upper][12..].copy_from_slice(&row[..4]);
-            column.luma[upper][..4].copy_from_slice(&row[4..8]);
-            left.luma[lower][12..].copy_from_slice(&row[8..12]);
-            column.luma[lower][..4].copy_from_slice(&row[12..]);
+            let [left_upper, right_upper, left_lower, right_lower] = row.to_words();
+            set_word(&mut left.luma[upper], 3, left_upper);
+            set_word(&mut column.luma[upper], 0, right_upper);
+            set_word(&mut left.luma[lower], 3, left_lower);
+            set_word(&mut column.luma[lower], 0, right_lower);
         }
     }
     if has_inner {
@@ -127,11 +166,11 @@ fn filter_luma(
     }
     let edges = if has_inner { 0..4 } else { 0..1 };
     for edge in edges {
-        let Some(lanes) = column.luma[HELD.0 - 4 + 4 * edge..].first_chunk_mut() else { return };
+        let Some(rows) = column.luma[HELD.0 - 4 + 4 * edge..].first_chunk_mut() else { return };
         match edge {
             0 if is_first_row => {}
-            0 => filter.outer(lanes),
-            _ => filter.inner(lanes),
+            0 => filter_rows(rows, |lanes| filter.outer(lanes)),
+            _ => filter_rows(rows, |lanes| filter.inner(lanes)),
         }
     }
 }
@@ -139,26 +178,25 @@ fn filter_luma(
 /// The three edges between the columns of blocks.
 #[inline(always)]
 fn filter_inner_columns(filter: &impl Filter, column: &mut Column) {
-    let (mut left, mut right) = ([[0; 16]; 8], [[0; 16]; 8]);
-    for y in 0..8 {
-        let (upper, lower) = (&column.luma[HELD.0 + y], &column.luma[HELD.0 + 8 + y]);
-        left[y][..8].copy_from_slice(&upper[..8]);
-        left[y][8..].copy_from_slice(&lower[..8]);
-        right[y][..8].copy_from_slice(&upper[8..]);
-        right[y][8..].copy_from_slice(&lower[8..]);
-    }
-    let mut lanes = [transposed(left), transposed(right)];
-    let columns = lanes.as_flattened_mut();
+    let (upper, lower) = (HELD.0, HELD.0 + 8);
+    let half = |index: usize| {
+        let luma = &column.luma;
+        let rows =
+            std::array::from_fn(|y| Lanes::from_longs([long(&luma[upper + y], index), long(&luma[lower + y], index)]));
+        Lanes::transposed_halves(rows)
+    };
+    let mut columns = [half(0), half(1)];
+    let lanes = columns.as_flattened_mut();
     for x in [0, 4, 8] {
-        let Some(lanes) = columns[x..].first_chunk_mut() else { return };
+        let Some(lanes) = lanes[x..].first_chunk_mut() else { return };
         filter.inner(lanes);
     }
-    let (left, right) = (transposed(lanes[0]), transposed(lanes[1]));
-    for y in 0..8 {
-        column.luma[HELD.0 + y][..8].copy_from_slice(&left[y][..8]);
-        column.luma[HELD.0 + y][8..].copy_from_slice(&right[y][..8]);
-        column.luma[HELD.0 + 8 + y][..8].copy_from_slice(&left[y][8..]);
-        column.luma[HELD.0 + 8 + y][8..].copy_from_slice(&right[y][8..]);
+    for (index, lanes) in columns.into_iter().enumerate() {
+        for (y, row) in Lanes::transposed_halves(lanes).into_iter().enumerate() {
+            let [in_upper, in_lower] = row.to_longs();
+            set_long(&mut column.luma[upper + y], index, in_upper);
+            set_long(&mut column.luma[lower + y], index, in_lower);
+        }
     }
 }
 
@@ -172,71 +210,70 @@ fn filter_chroma(
     is_first_row: bool,
 ) {
     if let Some(left) = left {
-        let mut rows = [[0; 16]; 8];
-        for (y, row) in rows.iter_mut().enumerate() {
+        let rows = std::array::from_fn(|y| {
             let (before, after) = (&left.chroma[HELD.1 + y], &column.chroma[HELD.1 + y]);
-            row[..4].copy_from_slice(&before[4..8]);
-            row[4..8].copy_from_slice(&after[..4]);
-            row[8..12].copy_from_slice(&before[12..]);
-            row[12..].copy_from_slice(&after[8..12]);
-        }
-        let mut lanes = transposed(rows);
+            Lanes::from_words([word(before, 1), word(after, 0), word(before, 3), word(after, 2)])
+        });
+        let mut lanes = Lanes::transposed_halves(rows);
         filter.outer(&mut lanes);
-        for (y, row) in transposed(lanes).iter().enumerate() {
+        for (y, row) in Lanes::transposed_halves(lanes).into_iter().enumerate() {
             let (before, after) = (&mut left.chroma[HELD.1 + y], &mut column.chroma[HELD.1 + y]);
-            before[4..8].copy_from_slice(&row[..4]);
-            after[..4].copy_from_slice(&row[4..8]);
-            before[12..].copy_from_slice(&row[8..12]);
-            after[8..12].copy_from_slice(&row[12..]);
+            let [u_before, u_after, v_before, v_after] = row.to_words();
+            set_word(before, 1, u_before);
+            set_word(after, 0, u_after);
+            set_word(before, 3, v_before);
+            set_word(after, 2, v_after);
         }
+    }
+    if let (Some(rows), true) = (column.chroma.last_chunk_mut::<8>(), has_inner) {
+        let mut lanes = Lanes::transposed_halves(rows.map(Lanes::from_bytes));
+        filter.inner(&mut lanes);
+        *rows = Lanes::transposed_halves(lanes).map(Lanes::to_bytes);
+    }
+    if let (Some(rows), false) = (column.chroma.first_chunk_mut(), is_first_row) {
+        filter_rows(rows, |lanes| filter.outer(lanes));
     }
     if let (Some(rows), true) = (column.chroma.last_chunk_mut(), has_inner) {
-        let mut lanes = transposed(*rows);
-        filter.inner(&mut lanes);
-        *rows = transposed(lanes);
-    }
-    if let (Some(lanes), false) = (column.chroma.first_chunk_mut(), is_first_row) {
-        filter.outer(lanes);
-    }
-    if let (Some(lanes), true) = (column.chroma.last_chunk_mut(), has_inner) {
-        filter.inner(lanes);
+        filter_rows(rows, |lanes| filter.inner(lanes));
     }
 }
 
 #[inline(always)]
-fn difference(a: u8, b: u8) -> u8 {
-    // Not `abs_diff`, which is compiled to 32-bit arithmetic.
-    a.saturating_sub(b) | b.saturating_sub(a)
+fn difference(a: Lanes, b: Lanes) -> Lanes {
+    a.minus_saturating(b).or(b.minus_saturating(a))
 }
 
-/// Whether the difference across the edge is within the limit.
+/// All bits where a value is at most a limit.
 #[inline(always)]
-fn is_within(limit: u8, p1: u8, p0: u8, q0: u8, q1: u8) -> bool {
+fn at_most(value: Lanes, limit: u8) -> Lanes {
+    value.minus_saturating(Lanes::splat(limit)).equals(Lanes::zero())
+}
+
+/// All bits where the difference across the edge is within the limit.
+#[inline(always)]
+fn is_within(limit: u8, [p1, p0, q0, q1]: [Lanes; 4]) -> Lanes {
     let across = difference(p0, q0);
-    across.saturating_add(across).saturating_add(difference(p1, q1) >> 1) <= limit
+    at_most(across.plus_saturating(across).plus_saturating(difference(p1, q1).half()), limit)
 }
 
+/// Samples as signed bytes, and back.
 #[inline(always)]
-const fn signed(sample: u8) -> i8 {
-    (sample ^ 0x80) as i8
-}
-
-#[inline(always)]
-const fn unsigned(sample: i8) -> u8 {
-    sample as u8 ^ 0x80
+fn signed(samples: Lanes) -> Lanes {
+    samples.xor(Lanes::splat(0x80))
 }
 
 /// The adjustments to subtract after the edge and to add before it.
 #[inline(always)]
-fn halves(adjustment: i8) -> (i8, i8) {
-    (adjustment.saturating_add(4) >> 3, adjustment.saturating_add(3) >> 3)
+fn halves(adjustment: Lanes) -> (Lanes, Lanes) {
+    let eighth = |rounding| adjustment.plus_signed(Lanes::splat(rounding)).halved_signed::<3>();
+    (eighth(4), eighth(3))
 }
 
 /// `base + 3 * (q0 - p0)`, clamped; intermediate clamping makes no difference.
 #[inline(always)]
-fn adjustment(base: i8, p0: i8, q0: i8) -> i8 {
-    let across = q0.saturating_sub(p0);
-    base.saturating_add(across).saturating_add(across).saturating_add(across)
+fn adjustment(base: Lanes, p0: Lanes, q0: Lanes) -> Lanes {
+    let across = q0.minus_signed(p0);
+    base.plus_signed(across).plus_signed(across).plus_signed(across)
 }
 
 /// The simple filter (section 15.2).
@@ -249,16 +286,12 @@ impl Simple {
     #[inline(always)]
     fn apply(limit: u8, lanes: &mut [Lanes; 8]) {
         let [_, _, p1, p0, q0, q1, _, _] = *lanes;
-        let mut out = [[0; 16]; 2];
-        for i in 0..16 {
-            let is_filtered = is_within(limit, p1[i], p0[i], q0[i], q1[i]);
-            let (s1, s0, t0, t1) = (signed(p1[i]), signed(p0[i]), signed(q0[i]), signed(q1[i]));
-            let change = adjustment(s1.saturating_sub(t1), s0, t0);
-            let (after, before) = halves(if is_filtered { change } else { 0 });
-            out[0][i] = unsigned(s0.saturating_add(before));
-            out[1][i] = unsigned(t0.saturating_sub(after));
-        }
-        lanes[3..5].copy_from_slice(&out);
+        let is_filtered = is_within(limit, [p1, p0, q0, q1]);
+        let [s1, s0, t0, t1] = [p1, p0, q0, q1].map(signed);
+        let change = adjustment(s1.minus_signed(t1), s0, t0);
+        let (after, before) = halves(change.and(is_filtered));
+        lanes[3] = signed(s0.plus_signed(before));
+        lanes[4] = signed(t0.minus_signed(after));
     }
 }
 
@@ -278,71 +311,52 @@ impl Filter for Simple {
 struct Normal(Strength);
 
 impl Normal {
-    /// Whether the samples of a segment are filtered.
+    /// All bits where the samples of a segment are filtered.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "as an array, they are not kept in vectors")]
-    fn is_filtered(&self, limit: u8, p3: u8, p2: u8, p1: u8, p0: u8, q0: u8, q1: u8, q2: u8, q3: u8) -> bool {
-        let interior = self.0.interior;
-        is_within(limit, p1, p0, q0, q1)
-            & (difference(p3, p2) <= interior)
-            & (difference(p2, p1) <= interior)
-            & (difference(p1, p0) <= interior)
-            & (difference(q1, q0) <= interior)
-            & (difference(q2, q1) <= interior)
-            & (difference(q3, q2) <= interior)
+    fn is_filtered(&self, limit: u8, [p3, p2, p1, p0, q0, q1, q2, q3]: [Lanes; 8]) -> Lanes {
+        let before = difference(p3, p2).max(difference(p2, p1)).max(difference(p1, p0));
+        let after = difference(q3, q2).max(difference(q2, q1)).max(difference(q1, q0));
+        is_within(limit, [p1, p0, q0, q1]).and(at_most(before.max(after), self.0.interior))
     }
 
-    /// Whether the samples next to an edge have high variance.
+    /// All bits where the samples next to an edge have no high variance.
     #[inline(always)]
-    fn is_varied(&self, p1: u8, p0: u8, q0: u8, q1: u8) -> bool {
-        (difference(p1, p0) > self.0.variance) | (difference(q1, q0) > self.0.variance)
+    fn is_even(&self, [p1, p0, q0, q1]: [Lanes; 4]) -> Lanes {
+        at_most(difference(p1, p0).max(difference(q1, q0)), self.0.variance)
     }
 }
 
 impl Filter for Normal {
     #[inline(always)]
     fn outer(&self, lanes: &mut [Lanes; 8]) {
-        let limit = self.0.edge + MACROBLOCK_EDGE;
-        let [p3, p2, p1, p0, q0, q1, q2, q3] = *lanes;
-        let mut out = [[0; 16]; 6];
-        for i in 0..16 {
-            let is_filtered = self.is_filtered(limit, p3[i], p2[i], p1[i], p0[i], q0[i], q1[i], q2[i], q3[i]);
-            let is_varied = self.is_varied(p1[i], p0[i], q0[i], q1[i]);
-            let (s2, s1, s0) = (signed(p2[i]), signed(p1[i]), signed(p0[i]));
-            let (t0, t1, t2) = (signed(q0[i]), signed(q1[i]), signed(q2[i]));
-            let change = adjustment(s1.saturating_sub(t1), s0, t0);
-            let change = if is_filtered { change } else { 0 };
-            let (after, before) = halves(if is_varied { change } else { 0 });
-            let wide = i16::from(if is_varied { 0 } else { change });
-            let a = ((27 * wide + 63) >> 7) as i8;
-            let b = ((18 * wide + 63) >> 7) as i8;
-            let c = ((9 * wide + 63) >> 7) as i8;
-            out[0][i] = unsigned(s2.saturating_add(c));
-            out[1][i] = unsigned(s1.saturating_add(b));
-            out[2][i] = unsigned(s0.saturating_add(before).saturating_add(a));
-            out[3][i] = unsigned(t0.saturating_sub(after).saturating_sub(a));
-            out[4][i] = unsigned(t1.saturating_sub(b));
-            out[5][i] = unsigned(t2.saturating_sub(c));
-        }
-        lanes[1..7].copy_from_slice(&out);
+        let [_, p2, p1, p0, q0, q1, q2, _] = *lanes;
+        let is_filtered = self.is_filtered(self.0.edge + MACROBLOCK_EDGE, *lanes);
+        let is_even = self.is_even([p1, p0, q0, q1]);
+        let [s2, s1, s0, t0, t1, t2] = [p2, p1, p0, q0, q1, q2].map(signed);
+        let change = adjustment(s1.minus_signed(t1), s0, t0).and(is_filtered);
+        let (after, before) = halves(is_even.not_and(change));
+        let even = change.and(is_even);
+        let [a, b, c] = [27, 18, 9].map(|weight| even.scaled::<7>(weight));
+        lanes[1] = signed(s2.plus_signed(c));
+        lanes[2] = signed(s1.plus_signed(b));
+        lanes[3] = signed(s0.plus_signed(before).plus_signed(a));
+        lanes[4] = signed(t0.minus_signed(after).minus_signed(a));
+        lanes[5] = signed(t1.minus_signed(b));
+        lanes[6] = signed(t2.minus_signed(c));
     }
 
     #[inline(always)]
     fn inner(&self, lanes: &mut [Lanes; 8]) {
-        let [p3, p2, p1, p0, q0, q1, q2, q3] = *lanes;
-        let mut out = [[0; 16]; 4];
-        for i in 0..16 {
-            let is_filtered = self.is_filtered(self.0.edge, p3[i], p2[i], p1[i], p0[i], q0[i], q1[i], q2[i], q3[i]);
-            let is_varied = self.is_varied(p1[i], p0[i], q0[i], q1[i]);
-            let (s1, s0, t0, t1) = (signed(p1[i]), signed(p0[i]), signed(q0[i]), signed(q1[i]));
-            let change = adjustment(if is_varied { s1.saturating_sub(t1) } else { 0 }, s0, t0);
-            let (after, before) = halves(if is_filtered { change } else { 0 });
-            let outer = if is_varied { 0 } else { (after + 1) >> 1 };
-            out[0][i] = unsigned(s1.saturating_add(outer));
-            out[1][i] = unsigned(s0.saturating_add(before));
-            out[2][i] = unsigned(t0.saturating_sub(after));
-            out[3][i] = unsigned(t1.saturating_sub(outer));
-        }
-        lanes[2..6].copy_from_slice(&out);
+        let [_, _, p1, p0, q0, q1, _, _] = *lanes;
+        let is_filtered = self.is_filtered(self.0.edge, *lanes);
+        let is_even = self.is_even([p1, p0, q0, q1]);
+        let [s1, s0, t0, t1] = [p1, p0, q0, q1].map(signed);
+        let change = adjustment(is_even.not_and(s1.minus_signed(t1)), s0, t0).and(is_filtered);
+        let (after, before) = halves(change);
+        let outer = after.plus_signed(Lanes::splat(1)).halved_signed::<1>().and(is_even);
+        lanes[2] = signed(s1.plus_signed(outer));
+        lanes[3] = signed(s0.plus_signed(before));
+        lanes[4] = signed(t0.minus_signed(after));
+        lanes[5] = signed(t1.minus_signed(outer));
     }
 }

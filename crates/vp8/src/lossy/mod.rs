@@ -11,7 +11,6 @@ mod bool_decoder;
 mod filter;
 mod frame;
 mod header;
-mod lanes;
 mod modes;
 mod predict;
 mod tables;
