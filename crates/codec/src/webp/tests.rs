@@ -109,7 +109,8 @@ fn alpha_is_that_of_the_file() {
 
 #[test]
 fn alpha_of_every_kind_is_that_of_the_file() {
-    let kinds: [(&str, fn(usize) -> u8); 9] = [
+    type Kind = (&'static str, fn(usize) -> u8);
+    let kinds: [Kind; 9] = [
         ("flat", |_| 77),
         ("two values", |place| if place % 7 < 3 { 0 } else { 255 }),
         ("three values", |place| [0, 128, 255][place / 5 % 3]),
