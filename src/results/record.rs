@@ -102,8 +102,8 @@ impl Record {
 
 /// The media types of responses that can be stored.
 fn known_media_type(text: &str) -> Option<&'static str> {
-    let pictures = [Format::Jpeg, Format::Png, Format::Gif, Format::WebP, Format::Avif].map(Format::media_type);
-    pictures.into_iter().chain(["application/json"]).find(|known| *known == text)
+    let pictures = [Format::Jpeg, Format::Png, Format::Gif, Format::WebP, Format::Avif, Format::Svg];
+    pictures.map(Format::media_type).into_iter().chain(["application/json"]).find(|known| *known == text)
 }
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn records_are_read_as_they_were_written() {
-        let record = Record::of("image/webp", b"bytes");
+        let record = Record::of("image/svg+xml", b"bytes");
         assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
         assert_eq!(Record::from_text(&record.to_text()), Some(record));
         assert!(record.fits(b"bytes") && !record.fits(b"other") && !record.fits(b"byte"));

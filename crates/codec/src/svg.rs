@@ -119,6 +119,7 @@ impl Decoder for Svg {
     fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
         let meter = Meter::new(bytes.len() as u64, options.cancellation);
         let text = svg::decode(bytes, &meter).map_err(Error::of_drawing)?;
+        svg::check_tags(&text, &meter).map_err(Error::of_drawing)?;
         let sanitized = svg::sanitize(&text, Metadata::None, &meter).map_err(Error::of_drawing)?;
         let header = header(sanitized.size)?;
         let area = options.area;
@@ -160,7 +161,7 @@ impl Decoder for Svg {
             (-area.x * x) as f32,
             (-area.y * y) as f32,
         );
-        Estimate::of(tree.root(), transform, (width, height), options.cancellation)?.check(rest)?;
+        Estimate::of(tree.root(), transform, (width, height), options.cancellation)?.check(pixels, rest)?;
         let mut pixmap = Pixmap::new(width, height).ok_or(Error::Internal("a drawing has no pixels"))?;
         resvg::render(&tree, transform, &mut pixmap.as_mut());
         options.cancellation.check()?;

@@ -1,8 +1,8 @@
 //! A bound on the work of rendering a drawing, known before it is begun: a renderer that cannot be interrupted expands
 //! references, and repeats inherited properties for each element.
 //!
-//! Elements are counted as often as references repeat them. Properties that elements inherit, or that a style sheet
-//! sets, count for every element that they may apply to.
+//! Elements are counted as often as references repeat them; characters of text and functions of filters count as elements.
+//! Properties that elements inherit, or that a style sheet sets, count for every element that they may apply to.
 
 use std::collections::HashMap;
 
@@ -16,20 +16,39 @@ const MAX_ELEMENTS: u64 = 50_000;
 /// The maximum depth of elements after all references are expanded.
 const MAX_DEPTH: u64 = 128;
 /// The maximum length in bytes of attributes and text after all references are expanded, without embedded pictures.
-const MAX_DATA: u64 = 8 << 20;
+const MAX_DATA: u64 = 4 << 20;
 /// The maximum length in bytes of embedded pictures after all references are expanded.
 const MAX_PICTURES: u64 = 48 << 20;
 /// The maximum number of attributes that are looked at when every element searches its ancestors for a property.
 const MAX_LOOKUPS: u64 = 6_000_000;
-/// The maximum number of comparisons of selectors with elements, counted in bytes of selectors.
+/// The maximum number of comparisons of selectors with elements, counted in bytes of selectors. The renderer tries all
+/// combinations of ancestors for the parts of a selector.
 const MAX_MATCHES: u64 = 40_000_000;
 /// The maximum number of steps for finding definitions that refer to themselves.
 const MAX_SEARCH: u64 = 60_000_000;
 
+/// The maximum number of tags of a drawing that is looked at: a start and an end for each element, and as many again of
+/// what is removed.
+const MAX_TAGS: u64 = 4 * MAX_ELEMENTS;
+
+/// Refuses a drawing, sanitised or not, that has far more tags than are rendered, without reading it.
+///
+/// # Errors
+/// [`Error::TooMuch`], and [`Error::Exhausted`].
+pub fn check_tags(text: &str, meter: &Meter<'_>) -> Result<(), Error> {
+    meter.steps(text.len() as u64 / 64)?;
+    let tags = text.bytes().filter(|byte| *byte == b'<').count() as u64;
+    if tags > MAX_TAGS {
+        let allowed = usize::try_from(MAX_TAGS).unwrap_or(usize::MAX);
+        return Err(Error::TooMuch { what: "the number of tags", allowed });
+    }
+    Ok(())
+}
+
 /// What a drawing contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Complexity {
-    /// The number of elements after all references are expanded.
+    /// The number of elements after all references are expanded, with characters of text and functions of filters.
     pub elements: u64,
     /// Whether it has text, which takes fonts.
     pub has_text: bool,
@@ -63,7 +82,11 @@ pub fn complexity(text: &str, meter: &Meter<'_>) -> Result<Complexity, Error> {
             MAX_LOOKUPS,
             "the number of inherited properties",
         ),
-        (count.saturating_mul(drawing.selectors), MAX_MATCHES, "the number of selectors and elements"),
+        (
+            elements.max(expanded.elements).saturating_mul(drawing.comparisons(expanded.depth)),
+            MAX_MATCHES,
+            "the number of selectors and elements",
+        ),
         (search, MAX_SEARCH, "the number of nested definitions"),
     ];
     for (found, allowed, what) in limits {
@@ -111,6 +134,8 @@ struct Node {
     /// The number of definitions around it that usvg searches for recursion, itself included.
     definitions: u64,
     attributes: u64,
+    /// The characters of text and the functions of filters.
+    extra: u64,
     data: u64,
     pictures: u64,
     vertices: u64,
@@ -148,8 +173,10 @@ struct Drawing {
     ids: HashMap<String, usize>,
     /// The references in style sheets.
     sheet_links: Vec<Link>,
-    /// The length of all selectors.
-    selectors: u64,
+    /// The length of all selectors by the number of ancestors that they name, the last one for all larger numbers.
+    selectors: [u64; 16],
+    /// The largest number of functions of filters in a rule.
+    sheet_functions: u64,
     has_text: bool,
 }
 
@@ -157,6 +184,7 @@ impl Drawing {
     fn read(text: &str, meter: &Meter<'_>) -> Result<Self, Error> {
         let mut reader = Reader::new(text, meter);
         let (mut drawing, mut open, mut in_style) = (Self::default(), Vec::new(), false);
+        let mut text_end = None;
         while let Some((event, range)) = reader.next()? {
             match event {
                 Event::Start(element) => {
@@ -170,7 +198,10 @@ impl Drawing {
                     drawing.start(&element, around, meter)?;
                     drawing.nodes[index].end = index + 1;
                     in_style = element.local == "style" && !element.is_empty;
-                    drawing.has_text |= element.local == "text";
+                    if element.local == "text" {
+                        drawing.has_text = true;
+                        text_end = text_end.or((!element.is_empty).then_some(open.len()));
+                    }
                     if !element.is_empty {
                         open.push(index);
                     }
@@ -180,12 +211,14 @@ impl Drawing {
                     if let Some(index) = open.pop() {
                         drawing.nodes[index].end = drawing.nodes.len();
                     }
+                    text_end = text_end.filter(|end| *end < open.len());
                 }
                 Event::Text(raw) if in_style => drawing.style_sheet(&reader.replaced(raw)?.text, meter)?,
                 Event::CData(sheet) if in_style => drawing.style_sheet(sheet, meter)?,
                 _ => {
                     if let Some(node) = open.last().and_then(|index| drawing.nodes.get_mut(*index)) {
                         node.data += range.len() as u64;
+                        node.extra += if text_end.is_some() { range.len() as u64 } else { 0 };
                     }
                 }
             }
@@ -225,11 +258,13 @@ impl Drawing {
                     node.attributes += value.split(';').count() as u64;
                     for declaration in value.split(';') {
                         let (name, value) = declaration.split_once(':').unwrap_or_default();
+                        node.extra += functions(name, value);
                         links(value, Property::of(name), &mut node.links, meter)?;
                     }
                 }
                 name => {
                     node.data += value.len() as u64;
+                    node.extra += functions(name, value);
                     links(value, Property::of(name), &mut node.links, meter)?;
                 }
             }
@@ -244,13 +279,33 @@ impl Drawing {
     fn style_sheet(&mut self, sheet: &str, meter: &Meter<'_>) -> Result<(), Error> {
         for rule in sheet.split('}') {
             let (selector, block) = rule.split_once('{').unwrap_or_default();
-            self.selectors += selector.len() as u64 + 1;
+            for selector in selector.split(',') {
+                let ancestors = selector.split_ascii_whitespace().count().saturating_sub(1);
+                self.selectors[ancestors.min(15)] += selector.len() as u64 + 1;
+            }
             for declaration in block.split(';') {
                 let (name, value) = declaration.split_once(':').unwrap_or_default();
+                self.sheet_functions = self.sheet_functions.max(functions(name, value));
                 links(value, Property::of(name), &mut self.sheet_links, meter)?;
             }
         }
         Ok(())
+    }
+
+    /// The work of matching all selectors with one element at this depth.
+    fn comparisons(&self, depth: u64) -> u64 {
+        let (mut combinations, mut choices, mut sum) = (1u64, 1u64, 0u64);
+        for (ancestors, length) in self.selectors.iter().enumerate() {
+            if ancestors > 0 {
+                // The binomial coefficient, and the sum of those so far.
+                let ancestors = ancestors as u64;
+                choices = choices.saturating_mul(depth.saturating_sub(ancestors - 1)) / ancestors;
+                combinations = combinations.saturating_add(choices);
+            }
+            let all = if ancestors == 15 { 1u64 << depth.min(63) } else { combinations };
+            sum = sum.saturating_add(length.saturating_mul(all));
+        }
+        sum
     }
 
     fn target(&self, link: &Link) -> Option<usize> {
@@ -308,7 +363,8 @@ impl Drawing {
     /// The sum of an element, whose children and targets are done.
     fn sum(&self, index: usize, totals: &[Totals]) -> Totals {
         let node = &self.nodes[index];
-        let mut sum = Totals { elements: 1, data: node.data, pictures: node.pictures, ..Totals::default() };
+        let mut sum =
+            Totals { elements: 1 + node.extra, data: node.data, pictures: node.pictures, ..Totals::default() };
         let mut child = index + 1;
         while child < node.end {
             sum.add(totals[child], 1);
@@ -347,7 +403,7 @@ impl Drawing {
             };
         }
         let vertices = self.nodes.iter().map(|node| node.vertices).max().unwrap_or(0).max(1);
-        let mut sum = Totals::default();
+        let mut sum = Totals { elements: self.sheet_functions, ..Totals::default() };
         for (property, target) in largest {
             sum.add(target, if property == Property::Marker { vertices } else { 1 });
         }
@@ -376,6 +432,11 @@ fn links(value: &str, property: Property, links: &mut Vec<Link>, meter: &Meter<'
         push(links, Link { id: id.to_owned(), property }, meter)?;
     }
     Ok(())
+}
+
+/// The number of functions of a filter, each of which is a filter of its own.
+fn functions(name: &str, value: &str) -> u64 {
+    if name.trim() == "filter" { value.matches('(').count() as u64 } else { 0 }
 }
 
 fn push(links: &mut Vec<Link>, link: Link, meter: &Meter<'_>) -> Result<(), Error> {
@@ -420,7 +481,17 @@ mod tests {
         for (inner, expected) in table {
             assert_eq!(counted(&inner).map(|found| found.elements), Ok(expected), "{inner}");
         }
+        assert_eq!(counted("<text>abc<tspan>de</tspan></text>fgh").unwrap().elements, 3 + 5);
+        assert_eq!(counted("<g filter='blur(1px) url(#a)'/><g style='filter:blur(2px)'/>").unwrap().elements, 3 + 3);
         assert!(counted("<text>a</text>").unwrap().has_text && !counted("<title>a</title>").unwrap().has_text);
+    }
+
+    #[test]
+    fn tags_are_counted_before_anything_is_read() {
+        let cancellation = Cancellation::unbounded();
+        let check = |text: &str| check_tags(text, &Meter::new(text.len() as u64, &cancellation));
+        assert_eq!(check(&"<a>".repeat(200_000)), Ok(()));
+        assert!(matches!(check(&"<".repeat(200_001)), Err(Error::TooMuch { .. })));
     }
 
     #[test]
@@ -452,6 +523,10 @@ mod tests {
             format!("<path id='p' d='{}'/>{}", "M1 1".repeat(90_000), "<use href='#p'/>".repeat(90)),
             format!("<style>{rules}</style>{}", "<path/>".repeat(2000)),
             format!("<path id='g0'/>{chain}"),
+            format!("<style>{}</style>{}", "x ".to_owned() + &"g ".repeat(9) + "{}", nested("<g>", "</g>", 60)),
+            format!("<path filter='{}'/>", "blur(1px) ".repeat(60_000)),
+            format!("<style>path{{filter:{}}}</style>{}", "blur(1px) ".repeat(300), "<path/>".repeat(300)),
+            format!("<text>{}</text>", "a".repeat(60_000)),
             nested("<g>", "</g>", 140),
             nested("<pattern>", "</pattern>", 100) + &definitions,
             "<g id='a'><use href='#a'/></g>".to_owned(),

@@ -32,7 +32,7 @@ mod size;
 mod url;
 mod xml;
 
-pub use complexity::{Complexity, complexity};
+pub use complexity::{Complexity, check_tags, complexity};
 pub use encoding::{MAX_LEN, decode};
 pub use sanitize::{Metadata, Part, Sanitized, sanitize};
 pub use size::{Size, size};

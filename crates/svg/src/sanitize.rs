@@ -274,6 +274,7 @@ fn value<'a>(
             let is_picture = matches!(element.local, "image" | "feImage") && is_embedded_picture(value);
             is_fragment(value) || is_picture
         }
+        (Namespace::None, "attributeName") => names::is_animation(element.local),
         (Namespace::XLink, "title") => true,
         (Namespace::XLink, "type") => &**value == "simple",
         (Namespace::None, "style") => {

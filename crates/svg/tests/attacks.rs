@@ -133,6 +133,46 @@ fn nothing_that_runs_or_loads_passes() {
     assert!(refused < attacks.len() && named.len() > 2 * attacks.len(), "{refused} refused");
 }
 
+/// Attacks with parts of others in them, and with bytes replaced.
+#[test]
+fn mixtures_of_attacks_are_clean_or_refused() {
+    let attacks: Vec<Vec<char>> = attacks().into_iter().map(|(_, text)| text.chars().collect()).collect();
+    let rounds = std::env::var("ROUNDS").map_or(20_000, |rounds| rounds.parse().unwrap());
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below.max(1)
+    };
+    let mut clean_ones = 0;
+    for _ in 0..rounds {
+        let mut text = attacks[random(attacks.len())].clone();
+        for _ in 0..=random(3) {
+            let other = &attacks[random(attacks.len())];
+            // From one tag, quote or brace to another one, so that many are well-formed.
+            let places = |text: &[char]| -> Vec<usize> {
+                (0..text.len()).filter(|at| "<>\"'{};& ".contains(text[*at])).collect()
+            };
+            let (own, others) = (places(&text), places(other));
+            if own.is_empty() || others.is_empty() {
+                continue;
+            }
+            let at = own[random(own.len())];
+            let start = others[random(others.len())];
+            let end = others[random(others.len())].max(start);
+            let end = if random(2) == 0 { end } else { (start + random(30)).min(other.len()) };
+            let until = if random(2) == 0 { at } else { own[random(own.len())].max(at) };
+            text.splice(at..until, other[start..end].iter().copied());
+        }
+        let text: String = text.into_iter().collect();
+        let Ok(clean) = sanitized(&text, Metadata::None) else { continue };
+        assert_eq!(sanitized(&clean, Metadata::None).as_ref(), Ok(&clean), "{text}");
+        let found: Vec<_> = forbidden(&clean).into_iter().filter(|found| !found.contains("leak")).collect();
+        assert_eq!(found, Vec::<String>::new(), "{text}\n{clean}");
+        clean_ones += 1;
+    }
+    assert!(clean_ones > rounds / 20, "{clean_ones} of {rounds} are well-formed");
+}
+
 #[test]
 fn the_check_finds_what_is_not_sanitised() {
     let table = [

@@ -221,8 +221,8 @@ async fn collect(response: Response<Body>, most: u64) -> Response<lambda_http::B
 fn fit(response: Response<Body>, most: u64) -> Response<Body> {
     let length = announced(&response);
     let room = most - DOCUMENT;
-    // Text is JSON here, which at most doubles in size when it is embedded in JSON, since quotes and backslashes are
-    // escaped.
+    // Text is JSON or SVG here, which at most doubles in size when it is embedded in JSON, since quotes, backslashes and
+    // line feeds are escaped.
     let packed = if is_text(response.headers()) { length * 2 } else { length.div_ceil(3) * 4 };
     if packed <= room {
         return response;
@@ -236,7 +236,8 @@ fn fit(response: Response<Body>, most: u64) -> Response<Body> {
 
 fn is_text(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    media_type.starts_with("text/") || media_type == "application/json" || media_type == "application/problem+json"
+    let is_json = matches!(media_type, "application/json" | "application/problem+json");
+    is_json || media_type.starts_with("text/") || media_type.ends_with("+xml")
 }
 
 fn too_large(detail: String) -> Response<Body> {

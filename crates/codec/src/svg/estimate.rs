@@ -13,6 +13,10 @@ use crate::{Budget, Cancellation, Error, MEMORY};
 /// The maximum work in nanoseconds.
 const MAX_WORK: f64 = 2e9;
 
+/// The maximum memory for layers, patterns and filters: so many times that of the picture, or so many bytes.
+const MAX_LAYERS: u64 = 16;
+const LEAST_MEMORY: u64 = 64 << 20;
+
 /// The work for an element, a segment of a path, and a segment of an outline.
 const ELEMENT: f64 = 400.0;
 const SEGMENT: f64 = 60.0;
@@ -55,9 +59,10 @@ impl Estimate {
         Ok(walk.estimate)
     }
 
-    /// Checks the memory.
-    pub(super) fn check(self, budget: Budget) -> Result<(), Error> {
-        budget.check_memory(self.memory as u64)
+    /// Checks the memory for a picture of so many bytes.
+    pub(super) fn check(self, picture: u64, budget: Budget) -> Result<(), Error> {
+        let most = (picture * MAX_LAYERS).max(LEAST_MEMORY);
+        Budget { memory: budget.memory.min(most), ..budget }.check_memory(self.memory as u64)
     }
 }
 
