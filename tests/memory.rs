@@ -437,6 +437,20 @@ fn every_step_from_png_is_reckoned() {
 }
 
 #[test]
+fn gain_maps_are_reckoned() {
+    let photo = encoded(Format::Jpeg, &photograph(WIDTH, HEIGHT, Channels::Rgb), LOSSY);
+    let queries = ["format=jpeg", "rotate=90", "w=300", "crop=10,10,500,400", "linear&w=500", "metadata=all"];
+    for (name, width, channels) in [("small", WIDTH / 4, Channels::L), ("large", WIDTH, Channels::Rgb)] {
+        let map = encoded(Format::Jpeg, &photograph(width, HEIGHT * width / WIDTH, channels), LOSSY);
+        let carried = Carried::default().with_gain_map(&map, &GainMapParameters::of_log_gain(2.0), None);
+        let original = embed(photo.clone(), Format::Jpeg, &carried, WIDTH, HEIGHT);
+        // The least memory is that for the picture alone, and with more of it there is a gain map.
+        check_faster(name, &original, &queries);
+        check(&[(name, original)], &queries);
+    }
+}
+
+#[test]
 fn animations_are_reckoned() {
     let of = |format| animated(format, WIDTH / 2, HEIGHT / 2);
     check(&[("gif", of(Format::Gif)), ("webp", of(Format::WebP))], &OF_ANIMATIONS);

@@ -24,6 +24,8 @@ const MAX_PNG_TEXT: usize = 8 << 20;
 pub enum Want {
     /// Exif only, as far as it is needed for the orientation.
     Orientation,
+    /// The same and XMP.
+    Xmp,
     /// All blocks, complete.
     All,
 }
@@ -31,7 +33,7 @@ pub enum Want {
 impl Want {
     const fn limit(self) -> usize {
         match self {
-            Self::Orientation => MAX_ORIENTATION_BLOCK,
+            Self::Orientation | Self::Xmp => MAX_ORIENTATION_BLOCK,
             Self::All => MAX_BLOCK,
         }
     }
@@ -204,7 +206,7 @@ pub fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], w
                     parts.orientation = tiff::Block::new(&block).and_then(|block| block.orientation());
                 }
             }
-            b"tEXt" | b"zTXt" | b"iTXt" if want == Want::All && texts < MAX_PNG_TEXTS => {
+            b"tEXt" | b"zTXt" | b"iTXt" if want != Want::Orientation && texts < MAX_PNG_TEXTS => {
                 texts += usize::from(add_png_text(input, chunk, &mut parts)?);
             }
             _ => {}
@@ -237,7 +239,7 @@ pub fn of_webp<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[webp::Chunk],
             b"EXIF" if flags.has(webp::EXIF_FLAG) => {
                 parts.add_exif(&input.copy(chunk.data.clone(), want.limit())?, Some(chunk.data.start));
             }
-            b"XMP " if flags.has(webp::XMP_FLAG) && want == Want::All => {
+            b"XMP " if flags.has(webp::XMP_FLAG) && want != Want::Orientation => {
                 parts.xmp.push(input.copy(chunk.data.clone(), MAX_BLOCK)?);
             }
             _ => {}
@@ -254,7 +256,7 @@ pub fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want
         return Ok(parts);
     }
     // A file may contain several images with metadata: the first item belongs to the primary image.
-    if let Some(id) = meta.exif_items().next() {
+    if let Some(id) = meta.exif_items().next().filter(|_| want == Want::All) {
         let data = meta.data(input, id, MAX_BLOCK)?;
         if let Some((offset, rest)) = data.split_first_chunk() {
             let offset = u32::from_be_bytes(*offset) as usize;
@@ -270,7 +272,7 @@ pub fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want
 /// Extracts the blocks of a GIF, which can only contain XMP.
 pub fn of_gif<R: Read + Seek>(input: &mut Input<'_, R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
-    if want == Want::All {
+    if want != Want::Orientation {
         for range in blocks.iter().filter_map(gif::Block::xmp) {
             parts.xmp.push(input.copy(range, MAX_BLOCK)?);
         }

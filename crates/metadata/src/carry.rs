@@ -3,14 +3,15 @@
 use std::io::{self, Cursor};
 
 use super::exif::ExifBlock;
+use super::gain_map::{Parameters, Written};
 use super::parts;
-use super::rights::{rights_exif, rights_text};
+use super::rights::{marks, rights_exif, rights_text};
 use super::strip::Keep;
 use super::xmp::{Selection, Xmp};
 use super::{heif_items, iptc};
 use image_origin_container::Input;
 use image_origin_container::blocks::Blocks;
-use image_origin_container::parts::Parts;
+use image_origin_container::parts::{Parts, Want};
 use image_origin_container::slice;
 use image_origin_container::webp::{ALPHA_FLAG, EXIF_FLAG, HEADER_LEN, XMP_FLAG};
 use image_origin_container::{Cancellation, Exhausted, Format, Meter, sniff};
@@ -20,18 +21,35 @@ use image_origin_container::{gif, jpeg, photoshop, png, webp};
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Carried {
     blocks: Blocks,
+    /// The gain map of a JPEG.
+    gain_map: Option<Written>,
 }
 
 impl Carried {
     /// Whether there is nothing to embed.
     pub fn is_empty(&self) -> bool {
-        self.blocks == Blocks::default()
+        self.blocks == Blocks::default() && self.gain_map.is_none()
+    }
+
+    /// By how many bytes the gain map makes a file longer.
+    pub fn gain_map_bytes(&self) -> u64 {
+        let alone = |map: &Written| {
+            let xmp = Some(map.announced(None));
+            map.append(Vec::new(), 0, Blocks { xmp, ..Blocks::default() }.jpeg_segments()).len() as u64
+        };
+        self.gain_map.as_ref().map_or(0, alone)
+    }
+
+    /// Whether there is a gain map.
+    pub fn has_gain_map(&self) -> bool {
+        self.gain_map.is_some()
     }
 
     /// The memory of the blocks in bytes.
     pub fn bytes(&self) -> u64 {
         let Blocks { exif, xmp, iptc, icc } = &self.blocks;
-        [exif, xmp, iptc, icc].into_iter().flatten().map(|block| block.len() as u64).sum()
+        let blocks: u64 = [exif, xmp, iptc, icc].into_iter().flatten().map(|block| block.len() as u64).sum();
+        blocks + self.gain_map.as_ref().map_or(0, |map| map.len() as u64)
     }
 
     /// The maximum memory that [`embed`] uses, including a file of that length: the file is copied once, and the blocks
@@ -43,11 +61,24 @@ impl Carried {
     /// Sets the profile of the new pixels, of less than 64 KiB.
     #[must_use]
     pub fn with_profile(&self, icc: Option<Vec<u8>>) -> Self {
-        Self { blocks: Blocks { icc, ..self.blocks.clone() } }
+        Self { blocks: Blocks { icc, ..self.blocks.clone() }, gain_map: self.gain_map.clone() }
+    }
+
+    /// Adds a gain map, whose samples are `encoded` as JPEG, to be embedded in a JPEG. `icc` is its profile, of less than
+    /// 64 KiB.
+    #[must_use]
+    pub fn with_gain_map(self, encoded: &[u8], parameters: &Parameters, icc: Option<Vec<u8>>) -> Self {
+        Self { gain_map: Some(Written::new(encoded, parameters, icc)), ..self }
+    }
+
+    /// The same without a gain map.
+    #[must_use]
+    pub fn without_gain_map(&self) -> Self {
+        Self { blocks: self.blocks.clone(), gain_map: None }
     }
 }
 
-/// Extracts the metadata of this file that applies to its transformed pixels: nothing, the rights, or everything that
+/// Extracts the metadata of this file that applies to its transformed pixels: nothing, marks, rights, or everything that
 /// is still valid. The orientation is reset, since transformed pixels are upright; thumbnails are dropped.
 ///
 /// # Errors
@@ -57,14 +88,15 @@ pub fn carry(bytes: &[u8], keep: Keep, cancellation: &Cancellation) -> Result<Ca
     let meter = &Meter::new(bytes.len() as u64, cancellation);
     let blocks = match keep {
         Keep::None => Blocks::default(),
+        Keep::Marks => Blocks { xmp: marks(&parts::of(bytes, format, Want::Xmp, meter)?, meter)?, ..Blocks::default() },
         Keep::Copyright => {
-            let parts = parts::of(bytes, format, meter)?;
+            let parts = parts::of(bytes, format, Want::All, meter)?;
             let exif = rights_exif(&parts).filter(|exif| !exif.is_empty()).map(|exif| exif.write());
             Blocks { exif, ..rights_text(&parts, meter)? }
         }
-        Keep::All => everything(&parts::of(bytes, format, meter)?, meter)?,
+        Keep::All => everything(&parts::of(bytes, format, Want::All, meter)?, meter)?,
     };
-    Ok(Carried { blocks })
+    Ok(Carried { blocks, gain_map: None })
 }
 
 fn everything(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
@@ -88,12 +120,14 @@ fn everything(parts: &Parts, meter: &Meter<'_>) -> Result<Blocks, Exhausted> {
 /// Embeds carried metadata in a newly encoded file of this size. A format that does not support it, and a file that is
 /// not of the format, are returned unchanged.
 pub fn embed(encoded: Vec<u8>, format: Format, carried: &Carried, width: u32, height: u32) -> Vec<u8> {
-    if carried.is_empty() || sniff(&encoded) != Some(format) {
+    // Only JPEG holds a gain map here.
+    let gain_map = carried.gain_map.as_ref().filter(|_| format == Format::Jpeg);
+    if (carried.blocks == Blocks::default() && gain_map.is_none()) || sniff(&encoded) != Some(format) {
         return encoded;
     }
     let blocks = fitted(carried, format, width, height);
     match format {
-        Format::Jpeg => into_jpeg(encoded, &blocks),
+        Format::Jpeg => into_jpeg(encoded, blocks, gain_map),
         Format::Png => into_png(encoded, &blocks),
         Format::WebP => into_webp(encoded, &blocks, width, height),
         Format::Gif => into_gif(encoded, &blocks),
@@ -164,12 +198,14 @@ fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>
 }
 
 /// Inserts after SOI and a JFIF header.
-fn into_jpeg(file: Vec<u8>, blocks: &Blocks) -> Vec<u8> {
+fn into_jpeg(file: Vec<u8>, blocks: Blocks, gain_map: Option<&Written>) -> Vec<u8> {
     let at = match own(&file, |input| jpeg::next_segment(input, 2)) {
         Ok(Some(segment)) if slice(&file, &segment.payload).starts_with(b"JFIF\0") => segment.range.end,
         _ => 2,
     };
-    insert(file, at, &blocks.jpeg_segments())
+    let Some(gain_map) = gain_map else { return insert(file, at, &blocks.jpeg_segments()) };
+    let announced = Blocks { xmp: Some(gain_map.announced(blocks.xmp.as_deref())), ..blocks };
+    gain_map.append(file, at as usize, announced.jpeg_segments())
 }
 
 /// Inserts after IHDR, which is the first chunk in every file that this program writes (PNG 3rd edition, 5.6).

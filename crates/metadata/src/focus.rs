@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::exif::{self, ExifBlock};
 use super::parts;
 use super::xmp::Xmp;
+use image_origin_container::parts::Want;
 use image_origin_container::{Cancellation, Exhausted, Meter, sniff};
 
 /// An area in shares of the sides of the stored picture, before its orientation is applied. It lies within the picture.
@@ -60,7 +61,7 @@ pub fn marked_area(
 ) -> Result<Option<MarkedArea>, Exhausted> {
     let Some(format) = sniff(bytes) else { return Ok(None) };
     let meter = &Meter::new(bytes.len() as u64, cancellation);
-    let parts = parts::of(bytes, format, meter)?;
+    let parts = parts::of(bytes, format, Want::All, meter)?;
     if let Some(area) = Xmp::new(&parts.xmp, meter)?.marked_area() {
         return Ok(Some(area));
     }

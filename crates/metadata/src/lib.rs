@@ -27,6 +27,7 @@
 mod carry;
 mod exif;
 mod focus;
+mod gain_map;
 mod heif_items;
 mod icc;
 mod iptc;
@@ -40,6 +41,7 @@ mod xmp;
 pub use carry::{Carried, carry, embed};
 pub use exif::ExifGroups;
 pub use focus::{MarkedArea, marked_area};
+pub use gain_map::{GainMap, Parameters as GainMapParameters, gain_map};
 pub use icc::description as icc_description;
 pub use report::{Report, Stored, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};

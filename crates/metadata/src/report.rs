@@ -127,7 +127,7 @@ impl<'a> Headers<'a> {
             Format::Avif | Format::Heic => Self::of_heif(bytes, meter)?,
             Format::Svg => Self::of_svg(bytes, meter)?,
             _ => Self {
-                parts: parts::of(bytes, format, meter)?,
+                parts: parts::of(bytes, format, Want::All, meter)?,
                 stored: match stored {
                     Some(_) => None,
                     None => container::stored_size(bytes, format, meter)?,

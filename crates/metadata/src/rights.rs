@@ -3,7 +3,7 @@
 use super::exif::ExifBlock;
 use super::iptc;
 use super::strip::Keep;
-use super::xmp::{Selection, Xmp};
+use super::xmp::{Selection, Xmp, may_have_marks};
 use image_origin_container::blocks::Blocks;
 use image_origin_container::parts::Parts;
 use image_origin_container::tiff;
@@ -14,12 +14,25 @@ pub(super) fn for_same_pixels(parts: &Parts, keep: Keep, meter: &Meter<'_>) -> R
     let orientation = parts.orientation.filter(|&o| o != 1);
     Ok(match keep {
         Keep::None => Blocks { exif: orientation.map(tiff::orientation_block), ..Blocks::default() },
+        Keep::Marks => {
+            Blocks { exif: orientation.map(tiff::orientation_block), xmp: marks(parts, meter)?, ..Blocks::default() }
+        }
         Keep::Copyright | Keep::All => {
             let mut exif = rights_exif(parts).unwrap_or_default();
             exif.set_orientation(orientation);
             Blocks { exif: (!exif.is_empty()).then(|| exif.write()), ..rights_text(parts, meter)? }
         }
     })
+}
+
+/// The packet with the marks alone; `None` if there are none.
+pub(super) fn marks(parts: &Parts, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
+    let length: usize = parts.xmp.iter().map(Vec::len).sum();
+    meter.steps(length as u64 / 16)?;
+    if !parts.xmp.iter().any(|packet| may_have_marks(packet)) {
+        return Ok(None);
+    }
+    Ok(Xmp::new(&parts.xmp, meter)?.select(Selection::Marks))
 }
 
 /// Creator, credit and copyright from XMP and IPTC. Data that only IPTC contains is added to XMP, since only JPEG

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::framing::Extend;
-use super::values::{Colorspace, Fit, Flip, FormatChoice, Hundredths, Metadata};
+use super::values::{Colorspace, Fit, Flip, FormatChoice, Hdr, Hundredths, Metadata};
 
 /// The maximum side of an output in pixels, which is WebP's limit (RFC 9649, 2.6: 14 bits less one).
 pub const MAX_SIDE: u32 = 16_383;
@@ -307,6 +307,9 @@ parameters! {
     colorspace "colorspace": Kind::Choice { values: Colorspace::NAMES }, "srgb",
         "Colour space of the output. p3 preserves colours outside of sRGB, as Display P3 with its profile, in \
          jpeg, png, webp and avif.";
+    hdr "hdr": Kind::Choice { values: Hdr::NAMES }, "keep",
+        "What becomes of the gain map of an HDR photograph: keep crops, resizes and turns it with the picture, in jpeg \
+         from jpeg; drop sends the picture without it.";
     q "q" ["quality"]: Kind::Text { form: "low, medium, high, best, or a whole number from 1 to 100" }, "80",
         "Quality of lossy output: a number on JPEG's scale, or a level that has the same likeness in every format. Above \
          90, JPEG is written without chroma subsampling.";

@@ -27,8 +27,8 @@ pub use quality::{Level, Quality};
 pub use redaction::{Hidden, RedactMode, Redaction};
 pub use transform::{Answer, Effects, Output, TargetBox, Transform};
 pub use values::{
-    Anchor, Color, Colorspace, Crop, Download, FileName, Fit, Flip, Focus, FormatChoice, Gravity, Hundredths, Metadata,
-    Revision, Share, named_colors, whole_number,
+    Anchor, Color, Colorspace, Crop, Download, FileName, Fit, Flip, Focus, FormatChoice, Gravity, Hdr, Hundredths,
+    Metadata, Revision, Share, named_colors, whole_number,
 };
 
 use grammar::RawParameters;

@@ -6,7 +6,8 @@ use super::overlay::{self, Length, Overlay, OverlayKey};
 use super::quality::Quality;
 use super::redaction::{Hidden, RedactMode, Redaction};
 use super::values::{
-    Color, Colorspace, Crop, Download, Fit, Flip, FormatChoice, Gravity, Hundredths, Metadata, Revision, whole_number,
+    Color, Colorspace, Crop, Download, Fit, Flip, FormatChoice, Gravity, Hdr, Hundredths, Metadata, Revision,
+    whole_number,
 };
 use super::{BadParameter, Presets};
 
@@ -153,6 +154,8 @@ pub struct Transform {
     pub background: Option<Color>,
     /// The colour space of the output.
     pub colorspace: Colorspace,
+    /// What becomes of a gain map.
+    pub hdr: Hdr,
     /// The encoding of the output.
     pub output: Output,
     /// Which metadata of the original is kept.
@@ -184,6 +187,7 @@ impl Default for Transform {
             overlay: None,
             background: None,
             colorspace: Colorspace::Srgb,
+            hdr: Hdr::Keep,
             output: Output::default(),
             metadata: Metadata::None,
             answer: Answer::Picture,
@@ -259,6 +263,7 @@ impl Transform {
             page: raw.page().integer()?,
             background: raw.bg().parsed(Color::parse)?,
             colorspace: raw.colorspace().choice(Colorspace::from_name)?.unwrap_or(Colorspace::Srgb),
+            hdr: raw.hdr().choice(Hdr::from_name)?.unwrap_or(Hdr::Keep),
             output: Output {
                 format: raw.format().choice(FormatChoice::from_name)?,
                 quality: raw.q().parsed(Quality::parse)?,
@@ -354,6 +359,7 @@ impl Transform {
             bg: shown(self.background),
             format: shown(output.format.map(FormatChoice::name)),
             colorspace: shown(unless(self.colorspace, Colorspace::Srgb).map(Colorspace::name)),
+            hdr: shown(unless(self.hdr, Hdr::Keep).map(Hdr::name)),
             q: shown(output.quality),
             lossless: shown(unless(output.lossless, false)),
             progressive: shown(unless(output.progressive, false)),

@@ -97,6 +97,16 @@ choice! {
 }
 
 choice! {
+    /// What becomes of the gain map of an HDR photograph.
+    Hdr {
+        /// It is cropped, resized and turned with the picture.
+        Keep = "keep",
+        /// The picture is sent without it.
+        Drop = "drop",
+    }
+}
+
+choice! {
     /// Which metadata is kept.
     Metadata {
         /// Only what is required to display the picture.

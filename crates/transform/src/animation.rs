@@ -14,7 +14,6 @@ use super::overlay::Placed;
 use super::picture::{Framed, Picture};
 use super::plan::Plan;
 use super::prepared::Prepared;
-use super::render::kept;
 use super::{Error, Limits, Rendered, Stages, conversion};
 use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, EncodeOptions, Encoder, Frames};
 use image_origin_metadata::{self as metadata, Carried};
@@ -51,7 +50,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     render.limits.check(animation, animation.frames())?;
     let plan = plan(prepared)?;
     let overlay = Placed::new(render, plan.output_size())?;
-    let carried = metadata::carry(render.original, kept(&render.transform), &render.cancellation)?;
+    let carried = metadata::carry(render.original, render.kept(), &render.cancellation)?;
     let budget = prepared.budget.beside(carried.bytes())?;
     let pass = Pass { prepared, animation, plan, overlay, carried, budget, stages: Cell::default() };
     pass.add(|stages| stages.decode += started.elapsed());

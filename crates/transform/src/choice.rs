@@ -211,6 +211,13 @@ const FEW_PIXELS_A_BYTE: u64 = 64;
 /// The share of the length of a JPEG, as a divisor, at which a lossless file is chosen without trying lossy formats.
 const SHARE_OF_JPEG: u64 = 4;
 
+impl<E> Candidates<E> {
+    /// The formats of the candidates.
+    pub(super) fn formats(&self) -> impl Iterator<Item = Format> {
+        self.ways.iter().map(|way| way.format)
+    }
+}
+
 impl<E: Copy> Candidates<E> {
     /// The same candidates with other encoders; `None` if one of them has none.
     pub(super) fn map<F>(&self, other: impl Fn(Format, E) -> Option<F>) -> Option<Candidates<F>> {

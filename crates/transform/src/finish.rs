@@ -94,7 +94,10 @@ impl Finish {
             // The size of the smallest file is reported exactly.
             let give_up = if quality == lowest { u64::MAX } else { allowed };
             let length = match encode(&EncodeOptions { quality, ..options }, give_up, rest)? {
-                Attempt::Whole(encoded, carried) => {
+                Attempt::Whole(encoded, mut carried) => {
+                    if quality == lowest && carried.has_gain_map() && encoded.len() as u64 + carried.bytes() > allowed {
+                        carried = Cow::Owned(carried.without_gain_map());
+                    }
                     rest.check_memory(carried.embed_memory(encoded.capacity() as u64))?;
                     let bytes = metadata::embed(encoded, format, &carried, width, height);
                     let length = bytes.len() as u64;

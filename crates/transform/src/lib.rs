@@ -20,6 +20,7 @@ mod faces;
 mod finish;
 mod focus;
 mod frame;
+mod gain_map;
 mod info;
 mod lanczos;
 mod mosaic;
@@ -55,9 +56,10 @@ use image_origin_codec::{Budget, Format};
 use image_origin_metadata::Keep;
 use image_origin_query::Metadata;
 
-/// The metadata that this value of the parameter `metadata` keeps.
-pub const fn keep(metadata: Metadata) -> Keep {
+/// The metadata that this value of the parameter `metadata` keeps; with `keep_marks` at least the marks.
+pub const fn keep(metadata: Metadata, keep_marks: bool) -> Keep {
     match metadata {
+        Metadata::None if keep_marks => Keep::Marks,
         Metadata::None => Keep::None,
         Metadata::Copyright => Keep::Copyright,
         Metadata::All => Keep::All,

@@ -13,7 +13,7 @@ use super::lanczos::Levels;
 use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;
-use super::{Canvas, Error, Plan, Rendered, Stages, colour, conversion, effects, frame, lanczos, overlay};
+use super::{Canvas, Error, Plan, Rendered, Stages, colour, conversion, effects, frame, gain_map, lanczos, overlay};
 use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
 use image_origin_query::{Color, Colorspace, Extend, Framing, Transform};
@@ -57,8 +57,10 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let Some(candidates) = candidates else { return Ok(None) };
     cancellation.check()?;
     let resized = Instant::now();
-    let carried = metadata::carry(render.original, super::keep(render.transform.metadata), cancellation)?;
-    let budget = prepared.budget.beside(held + carried.bytes())?;
+    let carried = metadata::carry(render.original, render.kept(), cancellation)?;
+    let rest = prepared.budget.beside(held)?;
+    let carried = gain_map::carried(carried, render, (image.header(), plan), candidates.formats(), rest)?;
+    let budget = rest.beside(carried.bytes())?;
     let (width, height) = plan.output_size();
     let rendered =
         candidates.smallest(render.encode_request(), budget, |(format, encoder, planes), request, budget| {

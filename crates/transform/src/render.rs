@@ -10,7 +10,7 @@ use super::overlay::{OverlayFile, Placed};
 use super::picture::Framed;
 use super::plan::Plan;
 use super::prepared::Prepared;
-use super::{Error, Limits, Rendered, Stages, animation, keep, planes, vector};
+use super::{Error, Limits, Rendered, Stages, animation, gain_map, keep, planes, vector};
 use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, Raster};
 use image_origin_metadata::{self as metadata, Keep};
 use image_origin_query::{Focus, Output, Quality, Transform};
@@ -41,6 +41,7 @@ pub struct Render<'a> {
     pub(super) accepted: Accepted,
     pub(super) avif_speed: u8,
     pub(super) rasterizes: bool,
+    pub(super) keep_marks: bool,
     pub(super) limits: Limits,
     pub(super) cancellation: Cancellation,
 }
@@ -56,6 +57,7 @@ impl<'a> Render<'a> {
             accepted: Accepted::default(),
             avif_speed: codec::avif::DEFAULT_SPEED,
             rasterizes: false,
+            keep_marks: true,
             limits: Limits::default(),
             cancellation: Cancellation::default(),
         }
@@ -95,6 +97,12 @@ impl<'a> Render<'a> {
     /// Sets whether drawings (SVG) are rendered even if they could be sent as they are.
     pub fn rasterizes(self, rasterizes: bool) -> Self {
         Self { rasterizes, ..self }
+    }
+
+    /// Sets whether the marks of how the original was made and may be used are kept whatever [`Transform::metadata`] says;
+    /// they are by default.
+    pub fn keep_marks(self, keep_marks: bool) -> Self {
+        Self { keep_marks, ..self }
     }
 
     /// Sets the limits.
@@ -139,11 +147,13 @@ impl<'a> Render<'a> {
         cancellation.check()?;
         let (choice, budget) = (self.choice(picture.header.format, &picture.plan), picture.budget);
         let overlay = Placed::new(self, picture.plan.output_size())?;
+        let (header, plan) = (picture.header, picture.plan);
         let Framed { raster, space, canvas } = picture.framed()?;
         let rest = budget.beside(raster.bytes())?;
         let candidates = choice.for_raster(&raster, rest)?;
         let resized = Instant::now();
-        let carried = metadata::carry(self.original, kept(transform), cancellation)?;
+        let carried = metadata::carry(self.original, self.kept(), cancellation)?;
+        let carried = gain_map::carried(carried, self, (header, &plan), candidates.formats(), rest)?;
         let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
             let (primaries, profile) = announced(space, encoder);
             let carried = carried.with_profile(profile);
@@ -183,19 +193,19 @@ impl<'a> Render<'a> {
         Choice { asked, lossless, accepted: self.accepted, source, size: plan.output_size() }
     }
 
+    /// The metadata to keep. With a redaction, metadata that could describe or show the hidden parts is dropped.
+    pub(super) fn kept(&self) -> Keep {
+        match keep(self.transform.metadata, self.keep_marks) {
+            Keep::All if self.transform.redaction.is_some() => Keep::Copyright,
+            keep => keep,
+        }
+    }
+
     /// The encoding request.
     pub(super) fn encode_request(&self) -> EncodeRequest {
         let Output { quality, lossless, progressive, max_bytes, .. } = self.transform.output;
         let usual = EncodeOptions::DEFAULT;
         let options = EncodeOptions { lossless, progressive, speed: self.avif_speed, ..usual };
         EncodeRequest { options, quality: quality.unwrap_or(Quality::Number(usual.quality)), max_bytes }
-    }
-}
-
-/// The metadata to keep. With a redaction, metadata that could describe or show the hidden parts is dropped.
-pub(super) fn kept(transform: &Transform) -> Keep {
-    match keep(transform.metadata) {
-        Keep::All if transform.redaction.is_some() => Keep::Copyright,
-        keep => keep,
     }
 }

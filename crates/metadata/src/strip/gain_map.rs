@@ -6,7 +6,7 @@
 //! describes its application are rewritten. A gain map that these do not lead to is dropped, with everything that
 //! announces it.
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 
 use super::jpeg::{Image, image, kept};
 use crate::xmp::Xmp;
@@ -98,19 +98,29 @@ fn gain_map_xmp<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) 
     Ok(None)
 }
 
-fn iso_segments<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<u8>, Error> {
+/// The ISO 21496-1 segment among these, serialized again; empty if there is none.
+fn iso_segments<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<Vec<u8>> {
+    let payload = iso_payload(input, segments)?;
+    Ok(payload.map(|payload| jpeg::segment(jpeg::APP2, &[jpeg::ISO_GAIN_MAP, &payload])).unwrap_or_default())
+}
+
+/// The payload of the ISO 21496-1 segment among these, after its identifier.
+pub(crate) fn iso_payload<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    segments: &[Segment],
+) -> io::Result<Option<Vec<u8>>> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let short = segment.range.end - segment.range.start <= MAX_ISO_METADATA && !segment.cut;
         if short && segment.opens_with(input, jpeg::ISO_GAIN_MAP)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
-            return Ok(jpeg::segment(jpeg::APP2, &[&payload]));
+            return Ok(payload.strip_prefix(jpeg::ISO_GAIN_MAP).map(<[u8]>::to_vec));
         }
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 /// The offsets of further images in the MP directory.
-fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<u64>, Error> {
+pub(crate) fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<Vec<u64>> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
         let Some(data) = payload.strip_prefix(jpeg::MPF) else { continue };
@@ -125,7 +135,7 @@ fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) ->
 }
 
 /// Serializes the segment with the MP directory of two images (CIPA DC-007, 5.2). `at` is its offset in the new file.
-pub(super) fn mp_segment(at: u64, primary_len: u64, gain_map_len: u64) -> Vec<u8> {
+pub(crate) fn mp_segment(at: u64, primary_len: u64, gain_map_len: u64) -> Vec<u8> {
     let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes();
     let header_at = at + 4 + jpeg::MPF.len() as u64;
     let mut block = b"MM\0\x2a\0\0\0\x08\0\x03".to_vec();

@@ -96,7 +96,7 @@ fn with_gain_map<R: Read + Seek>(
     keep: Keep,
 ) -> Result<Rewrite, Error> {
     let gain_map_len = gain_map.content.len();
-    let xmp = gain_map.announcing.announce_gain_map(keep == Keep::Copyright, gain_map_len);
+    let xmp = gain_map.announcing.announce_gain_map(keep, gain_map_len);
     let mut segments = Blocks { xmp: Some(xmp), ..blocks }.jpeg_segments();
     segments.extend_from_slice(&gain_map.iso_segments);
     let mp_at = segments.len();

@@ -5,7 +5,7 @@
 
 mod bmp;
 mod edits;
-mod gain_map;
+pub(crate) mod gain_map;
 mod gif;
 mod heif;
 mod heif_meta;
@@ -37,6 +37,9 @@ pub enum Keep {
     /// Only what is required to display the picture: the colour profile and the orientation.
     #[default]
     None,
+    /// Also the marks of how the picture was made and may be used: IPTC's digital source type, and PLUS' permission for
+    /// data mining.
+    Marks,
     /// Also creator, credit and rights.
     Copyright,
     /// All metadata.
@@ -47,6 +50,7 @@ impl Keep {
     const fn want(self) -> Want {
         match self {
             Self::None => Want::Orientation,
+            Self::Marks => Want::Xmp,
             Self::Copyright | Self::All => Want::All,
         }
     }

@@ -12,7 +12,8 @@ use image_origin_svg::{self as svg, MAX_LEN, Metadata, Part};
 impl From<Keep> for Metadata {
     fn from(keep: Keep) -> Self {
         match keep {
-            Keep::None => Self::None,
+            // Drawings are not checked for marks.
+            Keep::None | Keep::Marks => Self::None,
             Keep::Copyright => Self::Rights,
             Keep::All => Self::All,
         }

@@ -3,7 +3,7 @@
 mod container;
 mod dom;
 mod json;
-mod ns;
+pub(crate) mod ns;
 mod regions;
 mod select;
 mod write;
@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 
 use dom::{Element, Name, Parser};
 
+use super::strip::Keep;
 use image_origin_container::{Exhausted, Meter};
 
-pub(super) use select::Selection;
+pub(super) use select::{Selection, may_have_marks};
 
 /// The maximum number of packets in a file: the main packet, its extension, and some surplus ones.
 const MAX_PACKETS: usize = 16;
@@ -62,7 +63,7 @@ impl Xmp {
 
     /// Serializes a packet with the selected properties; `None` if there are none.
     pub(super) fn select(&self, selection: Selection) -> Option<Vec<u8>> {
-        let chosen: Vec<_> = self.properties.iter().filter(|p| selection.wants(&p.name)).collect();
+        let chosen: Vec<_> = self.properties.iter().filter(|p| selection.wants(p)).collect();
         (!chosen.is_empty()).then(|| write::packet(&chosen))
     }
 
@@ -73,13 +74,48 @@ impl Xmp {
     }
 
     /// Serializes a packet that announces a gain map of this length after the image (Ultra HDR image format 1.1,
-    /// "XMP"), optionally with the rights.
-    pub(super) fn announce_gain_map(&self, rights: bool, length: u64) -> Vec<u8> {
+    /// "XMP"), with what else is kept.
+    pub(super) fn announce_gain_map(&self, keep: Keep, length: u64) -> Vec<u8> {
         let directory = container::directory(&length.to_string());
-        let wanted = |name: &Name| Selection::GainMap.wants(name) || (rights && Selection::Rights.wants(name));
-        let mut chosen: Vec<_> = self.properties.iter().filter(|p| wanted(&p.name)).collect();
+        let others = match keep {
+            Keep::None => None,
+            Keep::Marks => Some(Selection::Marks),
+            Keep::Copyright | Keep::All => Some(Selection::Rights),
+        };
+        let wanted = |p: &&Element| Selection::GainMap.wants(p) || others.is_some_and(|others| others.wants(p));
+        let mut chosen: Vec<_> = self.properties.iter().filter(wanted).collect();
         chosen.push(&directory);
         write::packet(&chosen)
+    }
+
+    /// Serializes a packet with all properties and the announcement of a gain map of this length.
+    pub(super) fn with_gain_map(mut self, length: u64) -> Vec<u8> {
+        self.properties.push(Element::simple(Name::usual(ns::HDR_GAIN_MAP, "Version"), "1.0".to_owned()));
+        self.properties.push(container::directory(&length.to_string()));
+        write::packet(&self.properties.iter().collect::<Vec<_>>())
+    }
+
+    /// Serializes a packet with properties of the gain map specification, each with one value or one for each channel.
+    pub(super) fn of_gain_map(properties: &[(&str, Vec<String>)]) -> Vec<u8> {
+        let property = |(local, values): &(&str, Vec<String>)| {
+            let name = Name::usual(ns::HDR_GAIN_MAP, local);
+            if let [value] = values.as_slice() {
+                return Element::simple(name, value.clone());
+            }
+            let items = values.iter().map(|value| Element::simple(Name::usual(ns::RDF, "li"), value.clone())).collect();
+            Element::with_children(name, vec![Element::with_children(Name::usual(ns::RDF, "Seq"), items)])
+        };
+        let properties: Vec<_> = properties.iter().map(property).collect();
+        write::packet(&properties.iter().collect::<Vec<_>>())
+    }
+
+    /// The texts of a property: one if it is simple, those of its items if it is a list, none if it is absent.
+    pub(super) fn texts(&self, namespace: &str, local: &str) -> Vec<&str> {
+        let Some(property) = self.properties.iter().find(|p| p.name.is(namespace, local)) else { return Vec::new() };
+        match property.children.first() {
+            Some(list) => list.children.iter().map(|item| item.text.as_str()).collect(),
+            None => vec![property.text.as_str()],
+        }
     }
 
     /// Adds creator, credit and copyright from IPTC, mapped as in the IPTC Photo Metadata Standard, if XMP does not

@@ -4,6 +4,7 @@ pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 pub(crate) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 pub(crate) const META: &str = "adobe:ns:meta/";
 pub(crate) const DC: &str = "http://purl.org/dc/elements/1.1/";
+pub(crate) const DC_TERMS: &str = "http://purl.org/dc/terms/";
 pub(crate) const XMP: &str = "http://ns.adobe.com/xap/1.0/";
 pub(crate) const RIGHTS: &str = "http://ns.adobe.com/xap/1.0/rights/";
 pub(crate) const NOTE: &str = "http://ns.adobe.com/xmp/note/";
@@ -15,6 +16,8 @@ pub(crate) const IPTC_EXT: &str = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/";
 pub(crate) const PLUS: &str = "http://ns.useplus.org/ldf/xmp/1.0/";
 pub(crate) const CC: &str = "http://creativecommons.org/ns#";
 pub(crate) const HDR_GAIN_MAP: &str = "http://ns.adobe.com/hdr-gain-map/1.0/";
+pub(crate) const APPLE_PIXEL_DATA: &str = "http://ns.apple.com/pixeldatainfo/1.0/";
+pub(crate) const APPLE_GAIN_MAP: &str = "http://ns.apple.com/HDRGainMap/1.0/";
 pub(crate) const CONTAINER: &str = "http://ns.google.com/photos/1.0/container/";
 pub(crate) const CONTAINER_ITEM: &str = "http://ns.google.com/photos/1.0/container/item/";
 pub(crate) const GOOGLE_CAMERA: &str = "http://ns.google.com/photos/1.0/camera/";
@@ -27,6 +30,7 @@ pub(crate) const GOOGLE_IMAGE: &str = "http://ns.google.com/photos/1.0/image/";
 pub(super) fn usual_prefix(namespace: &str) -> Option<&'static str> {
     Some(match namespace {
         DC => "dc",
+        DC_TERMS => "dcterms",
         XMP => "xmp",
         RIGHTS => "xmpRights",
         NOTE => "xmpNote",
@@ -38,6 +42,8 @@ pub(super) fn usual_prefix(namespace: &str) -> Option<&'static str> {
         PLUS => "plus",
         CC => "cc",
         HDR_GAIN_MAP => "hdrgm",
+        APPLE_PIXEL_DATA => "apdi",
+        APPLE_GAIN_MAP => "HDRGainMap",
         CONTAINER => "Container",
         CONTAINER_ITEM => "Item",
         GOOGLE_CAMERA => "GCamera",
