@@ -12,6 +12,7 @@
 use std::sync::LazyLock;
 
 use image_origin::codec::{Budget, Cancellation, Channels, EncodeOptions, Error, Format, Raster, Samples, encoder};
+use image_origin::metadata::{Carried, GainMapParameters, embed};
 use image_origin::query::Transform;
 use image_origin::transform::{self, AUTO_FORMATS, Accepted, Limits, OverlayFile, Render};
 

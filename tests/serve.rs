@@ -193,7 +193,7 @@ fn responses_have_the_name_of_what_is_sent() {
         }
     }
     let too_long = server.get(&format!("/photo.jpg?download={}", "x".repeat(5000)));
-    assert_eq!((too_long.status, too_long.json()["parameter"].as_str()), (400, Some("download")));
+    assert_eq!((too_long.status, too_long.json()["parameter"]["name"].as_str()), (400, Some("download")));
 }
 
 #[test]

@@ -43,6 +43,7 @@ impl Taken for Transforming {
         "workers",
         "avif_speed",
         "svg_fonts",
+        "keep_ai_marks",
     ]);
 }
 

@@ -202,6 +202,9 @@ settings! {
     check_source: bool = switch, "BOOL", bool;
     /// Metadata that clients may request through showExif and metadata=all [default: all]
     expose_metadata: ExposeMetadata = word, "WHICH", ExposeMetadata;
+    /// Whether pictures keep the marks of how they were made and may be used: IPTC's digital source type, such as made by
+    /// AI, and PLUS' permission for data mining [default: true]
+    keep_ai_marks: bool = switch, "BOOL", bool;
     /// What becomes of originals in SVG: sanitize sends them without scripts, external references and metadata, and renders
     /// them where another format is requested; rasterize always renders them; refuse rejects them [default: sanitize]
     svg: SvgMode = word, "HOW", SvgMode;

@@ -110,6 +110,7 @@ impl Layer {
                 max_age_limit: self.max_age_limit.unwrap_or(365 * 24 * 60 * 60),
                 cache_tag_header: cache_tag_header(self.cache_tag_header.as_deref().unwrap_or("cache-tag"))?,
                 expose_metadata: self.expose_metadata.unwrap_or(ExposeMetadata::All),
+                keep_ai_marks: self.keep_ai_marks.unwrap_or(true),
                 svg: self.svg.unwrap_or(SvgMode::Sanitize),
                 svg_fonts: self.svg_fonts.map(Into::into),
                 metrics,

@@ -642,8 +642,9 @@ fn variant(transform: &Transform, accepted: Accepted, overlay_tag: Option<&str>,
     let (query, accept) = (transform.canonical(), accepted.canonical());
     let parts = [("query", query.as_str()), ("accept", accept.as_str())];
     let svg = (settings.svg != SvgMode::Sanitize).then_some(("svg", settings.svg.name()));
+    let marks = (!settings.keep_ai_marks).then_some(("keep_ai_marks", "false"));
     let overlay = overlay_tag.map(|tag| ("overlay", tag));
-    Variant::new(&parts.into_iter().chain(setting).chain(svg).chain(overlay).collect::<Vec<_>>())
+    Variant::new(&parts.into_iter().chain(setting).chain(svg).chain(marks).chain(overlay).collect::<Vec<_>>())
 }
 
 fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {

@@ -401,7 +401,7 @@ impl Pipeline {
                 (self.headers.worker(Some(place), deadline).await?, Original::Memory(bytes), None)
             }
         };
-        let (keep, svg) = (transform::keep(parsed.transform.metadata), self.settings.svg);
+        let (keep, svg) = (transform::keep(parsed.transform.metadata, self.settings.keep_ai_marks), self.settings.svg);
         let planned = worker.run(move |cancellation| {
             let (room, mut original) = (room, original);
             if original.format()? == Format::Svg {
@@ -493,6 +493,7 @@ impl Pipeline {
             svg: self.settings.svg,
             limits: self.settings.limits,
             expose: self.settings.expose_metadata,
+            keep_marks: self.settings.keep_ai_marks,
             focus,
             cost,
         };
@@ -526,6 +527,7 @@ struct Job {
     svg: SvgMode,
     limits: transform::Limits,
     expose: ExposeMetadata,
+    keep_marks: bool,
     focus: Option<Focus>,
     cost: Cost,
 }
@@ -543,6 +545,7 @@ impl Job {
                     .overlay(overlay)
                     .transform(self.transform)
                     .accepted(self.accepted)
+                    .keep_marks(self.keep_marks)
                     .avif_speed(self.avif_speed)
                     .rasterizes(self.svg == SvgMode::Rasterize);
                 let rendered = render.run()?;

@@ -63,6 +63,8 @@ pub struct OriginSettings {
     pub cache_tag_header: Option<HeaderName>,
     /// Which metadata clients may request.
     pub expose_metadata: ExposeMetadata,
+    /// Whether pictures keep the marks of how they were made and may be used, whatever metadata is requested.
+    pub keep_ai_marks: bool,
     /// What becomes of originals in SVG.
     pub svg: SvgMode,
     /// The folder of fonts for the text of drawings.

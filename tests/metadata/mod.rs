@@ -4,6 +4,7 @@ mod cost;
 mod exiftool;
 mod hostile;
 mod leftovers;
+mod marks;
 pub(crate) mod samples;
 mod schema;
 mod strip;

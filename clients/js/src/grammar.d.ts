@@ -308,6 +308,13 @@ export interface TransformOptions {
    */
   colorspace?: 'srgb' | 'p3';
   /**
+   * What becomes of the gain map of an HDR photograph: keep crops, resizes and turns it with the picture, in jpeg from jpeg; drop sends the picture without it.
+   *
+   * Takes one of keep, drop.
+   * @default keep
+   */
+  hdr?: 'keep' | 'drop';
+  /**
    * Quality of lossy output: a number on JPEG's scale, or a level that has the same likeness in every format. Above 90, JPEG is written without chroma subsampling.
    *
    * Takes low, medium, high, best, or a whole number from 1 to 100.

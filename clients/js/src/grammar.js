@@ -42,6 +42,7 @@ export const PARAMETERS = {
   "bg": {"aliases":["background"],"type":"color","alpha":true,"default":"transparent, or white where the output has no alpha"},
   "format": {"aliases":["f","fm"],"type":"choice","values":["auto","jpeg","png","avif","webp","gif","svg"],"default":"the original's, or the nearest that can be written"},
   "colorspace": {"aliases":[],"type":"choice","values":["srgb","p3"],"default":"srgb"},
+  "hdr": {"aliases":[],"type":"choice","values":["keep","drop"],"default":"keep"},
   "q": {"aliases":["quality"],"type":"text","form":"low, medium, high, best, or a whole number from 1 to 100","default":"80"},
   "lossless": {"aliases":[],"type":"bool","default":"false"},
   "progressive": {"aliases":[],"type":"bool","default":"false"},

@@ -118,6 +118,7 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
         transform,
         accepted,
         avif_speed: settings.avif_speed,
+        keep_marks: settings.keep_ai_marks,
         limits: settings.limits,
         overlays: Overlays::new(arguments.overlay_dir.clone(), settings.overlay_cache),
         max_source_bytes: settings.max_source_bytes,
@@ -213,6 +214,7 @@ struct Batch {
     transform: Transform,
     accepted: Accepted,
     avif_speed: u8,
+    keep_marks: bool,
     limits: Limits,
     overlays: Overlays,
     max_source_bytes: u64,
@@ -282,6 +284,7 @@ impl Batch {
             .overlay(overlay.as_ref().map(|overlay| overlay.file(&self.overlays)))
             .accepted(self.accepted)
             .avif_speed(self.avif_speed)
+            .keep_marks(self.keep_marks)
             .limits(self.limits)
             .cancellation(self.time.cancellation());
         let rendered = render.run().map_err(|error| format!("{}: {error}", input.display()))?;
