@@ -35,6 +35,7 @@ mod redact;
 mod render;
 mod report;
 mod resize;
+mod saliency;
 mod smart_crop;
 mod tilt;
 mod trim;

@@ -4,17 +4,25 @@
 use std::ops::Range;
 
 use super::effects::luma;
+use super::saliency::saliency;
 use image_origin_codec::{Channels, Raster};
 
 /// The longest side of the analysed thumbnail.
-pub(super) const THUMBNAIL_SIDE: u32 = 128;
+pub(super) const THUMBNAIL_SIDE: u32 = 64;
+
+/// How much a subject counts that the upper edge of a window cuts, for each line of the window: a head is missed more
+/// than feet.
+const CUT_AT_THE_TOP: f32 = 0.4;
+
+/// How fast entropy is worth less at a distance from the middle, which is given as a fraction of the side.
+const ENTROPY_FALL: f32 = 0.5;
 
 /// The criterion for a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interest {
     /// The Shannon entropy of luma.
     Entropy,
-    /// Edges, saturated colours and skin tones.
+    /// What stands out: see [`saliency`].
     Attention,
     /// The largest face; without faces like [`Interest::Attention`].
     Face,
@@ -35,77 +43,121 @@ impl Interest {
 /// that is smaller in both directions is first searched along the side that is cropped more, and then within the
 /// result.
 pub(super) fn focus(thumbnail: &Raster, interest: Interest, window: (f64, f64)) -> (f64, f64) {
-    let whole = View { pixels: pixels(thumbnail), width: thumbnail.width() as usize };
+    let pixels = pixels(thumbnail);
+    let (width, height) = (thumbnail.width() as usize, thumbnail.height() as usize);
+    let map = match interest {
+        Interest::Entropy => Map::Classes(pixels.iter().map(|rgb| luma(rgb.map(f32::from)) as usize / 4).collect()),
+        _ => Map::Saliency(saliency(&pixels, width, height)),
+    };
+    let search = Search { map, width };
     if window.0 <= window.1 {
-        let (x, columns) = whole.best(interest, window.0);
-        let (y, _) = whole.columns(columns).turned().best(interest, window.1);
+        let (x, columns) = search.best(Axis::X, width, window.0, 0..height);
+        let (y, _) = search.best(Axis::Y, height, window.1, columns);
         (x, y)
     } else {
-        let (y, rows) = whole.turned().best(interest, window.1);
-        let (x, _) = whole.rows(rows).best(interest, window.0);
+        let (y, rows) = search.best(Axis::Y, height, window.1, 0..width);
+        let (x, _) = search.best(Axis::X, width, window.0, rows);
         (x, y)
     }
 }
 
-/// Pixels in rows.
-struct View {
-    pixels: Vec<[u8; 3]>,
+/// What is known of each pixel.
+enum Map {
+    Saliency(Vec<f32>),
+    /// The class of luma; with more than 64 of them, noise would count as information.
+    Classes(Vec<usize>),
+}
+
+type Histogram = [f32; 64];
+
+/// The direction in which a window is moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Axis {
+    X,
+    Y,
+}
+
+struct Search {
+    map: Map,
     width: usize,
 }
 
-impl View {
-    fn height(&self) -> usize {
-        self.pixels.len() / self.width
-    }
-
-    fn column(&self, x: usize) -> impl Iterator<Item = usize> {
-        (0..self.height()).map(move |y| y * self.width + x)
-    }
-
-    /// The centre of the best range of columns of this relative width, and the range.
-    fn best(&self, interest: Interest, share: f64) -> (f64, Range<usize>) {
-        let length = self.width;
+impl Search {
+    /// The centre of the best window along an axis, whose side is `length` pixels and whose window a `share` of it, and
+    /// the pixels of that window. Only the pixels `across` are looked at.
+    fn best(&self, axis: Axis, length: usize, share: f64, across: Range<usize>) -> (f64, Range<usize>) {
         let window = ((length as f64 * share).round() as usize).clamp(1, length);
-        let start = match interest {
+        let start = match &self.map {
             _ if window == length => 0,
-            Interest::Attention | Interest::Face | Interest::Faces | Interest::Auto => {
-                let scores = attention(&self.pixels, self.width, self.height());
-                let sums: Vec<f64> =
-                    (0..length).map(|x| self.column(x).map(|pixel| f64::from(scores[pixel])).sum()).collect();
-                best_start(length, window, |start| sums[start..start + window].iter().sum())
-            }
-            Interest::Entropy => {
-                let columns: Vec<Histogram> =
-                    (0..length).map(|x| histogram(self.column(x).map(|pixel| self.pixels[pixel]))).collect();
-                best_start(length, window, |start| entropy(&columns[start..start + window]))
-            }
+            Map::Saliency(values) => self.most_salient(values, axis, length, window, across),
+            Map::Classes(classes) => self.most_informative(classes, axis, length, window, across),
         };
         ((start as f64 + window as f64 / 2.0) / length as f64, start..start + window)
     }
 
-    fn columns(&self, columns: Range<usize>) -> Self {
-        let rows = self.pixels.chunks_exact(self.width);
-        Self { pixels: rows.flat_map(|row| row[columns.clone()].to_vec()).collect(), width: columns.len() }
+    fn line(&self, axis: Axis, line: usize, across: Range<usize>) -> impl Iterator<Item = usize> {
+        let width = self.width;
+        across.map(move |other| if axis == Axis::X { other * width + line } else { line * width + other })
     }
 
-    fn rows(&self, rows: Range<usize>) -> Self {
-        Self { pixels: self.pixels[rows.start * self.width..rows.end * self.width].to_vec(), width: self.width }
+    fn most_salient(&self, values: &[f32], axis: Axis, length: usize, window: usize, across: Range<usize>) -> usize {
+        let lines: Vec<f32> =
+            (0..length).map(|line| self.line(axis, line, across.clone()).map(|pixel| values[pixel]).sum()).collect();
+        let weights = weights(window);
+        best_start(length, window, |start| {
+            let within: f32 = weights.iter().zip(&lines[start..]).map(|(weight, line)| weight * line).sum();
+            let is_cut = axis == Axis::Y && start > 0;
+            let cut = if is_cut { (lines[start - 1] + lines[start]) / 2.0 } else { 0.0 };
+            within - CUT_AT_THE_TOP * window as f32 * cut
+        })
     }
 
-    /// The transposed view.
-    fn turned(&self) -> Self {
-        let pixels = (0..self.width).flat_map(|x| self.column(x)).map(|pixel| self.pixels[pixel]).collect();
-        Self { pixels, width: self.height() }
+    fn most_informative(
+        &self,
+        classes: &[usize],
+        axis: Axis,
+        length: usize,
+        window: usize,
+        across: Range<usize>,
+    ) -> usize {
+        let histogram = |line: usize| {
+            let mut counts: Histogram = [0.0; 64];
+            self.line(axis, line, across.clone()).for_each(|pixel| counts[classes[pixel]] += 1.0);
+            counts
+        };
+        let lines: Vec<Histogram> = (0..length).map(histogram).collect();
+        let weights = weights(window);
+        best_start(length, window, |start| {
+            let from_middle = (start as f32 + window as f32 / 2.0) / length as f32 - 0.5;
+            entropy(&lines[start..], &weights) * (-ENTROPY_FALL * from_middle * from_middle).exp()
+        })
     }
 }
 
+/// The weights of the lines of a window, which fall from its middle to its edges, so that a subject is not merely within
+/// the window but in the middle of it.
+fn weights(window: usize) -> Vec<f32> {
+    let from_middle = |line: usize| (2 * line + 1) as f32 / window as f32 - 1.0;
+    (0..window).map(|line| 1.0 - from_middle(line) * from_middle(line)).collect()
+}
+
 /// The start with the highest score; among those within a thousandth of it, the most central one.
-fn best_start(length: usize, window: usize, score: impl Fn(usize) -> f64) -> usize {
+fn best_start(length: usize, window: usize, score: impl Fn(usize) -> f32) -> usize {
     let last = length - window;
-    let scores: Vec<f64> = (0..=last).map(score).collect();
-    let best = scores.iter().copied().fold(0.0, f64::max);
-    let nearly_best = (0..=last).filter(|start| scores[*start] >= best * 0.999);
+    let scores: Vec<f32> = (0..=last).map(score).collect();
+    let best = scores.iter().copied().fold(f32::MIN, f32::max);
+    let nearly_best = (0..=last).filter(|start| scores[*start] >= best - best.abs() * 0.001);
     nearly_best.min_by_key(|start| (2 * start).abs_diff(last)).unwrap_or(last / 2)
+}
+
+/// The Shannon entropy in bits of weighted lines.
+fn entropy(lines: &[Histogram], weights: &[f32]) -> f32 {
+    let mut counts: Histogram = [0.0; 64];
+    for (line, weight) in lines.iter().zip(weights) {
+        counts.iter_mut().zip(line).for_each(|(count, own)| *count += weight * own);
+    }
+    let total = counts.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+    counts.iter().filter(|count| **count > 0.0).map(|count| -(count / total) * (count / total).log2()).sum()
 }
 
 /// Opaque RGB; transparent pixels are black, and therefore not salient.
@@ -133,55 +185,6 @@ pub(super) fn lumas(raster: &Raster) -> Vec<u8> {
             samples.as_chunks().0.iter().map(|&[r, g, b, a]| luma([r, g, b]).min(a)).collect()
         }
     }
-}
-
-/// Luma in 64 classes; with more, noise would count as information.
-type Histogram = [u32; 64];
-
-fn histogram(pixels: impl Iterator<Item = [u8; 3]>) -> Histogram {
-    let mut counts = [0; 64];
-    pixels.for_each(|rgb| counts[luma(rgb.map(f32::from)) as usize / 4] += 1);
-    counts
-}
-
-fn entropy(lines: &[Histogram]) -> f64 {
-    let counts = (0..64).map(|class| lines.iter().map(|line| line[class]).sum::<u32>());
-    let counts: Vec<f64> = counts.filter(|count| *count > 0).map(f64::from).collect();
-    let total: f64 = counts.iter().sum();
-    counts.iter().map(|count| -(count / total) * (count / total).log2()).sum()
-}
-
-/// The saliency of each pixel. The three signals and the order of their weights are those of libvips: edges in luma,
-/// colours close to human skin, and saturation, the latter two except in dark and bright areas.
-fn attention(pixels: &[[u8; 3]], width: usize, height: usize) -> Vec<f32> {
-    let lumas: Vec<f32> = pixels.iter().map(|rgb| luma(rgb.map(f32::from))).collect();
-    let at = |x: usize, y: usize| lumas[y.min(height - 1) * width + x.min(width - 1)];
-    let mut scores = Vec::with_capacity(pixels.len());
-    for y in 0..height {
-        for x in 0..width {
-            let around = at(x.saturating_sub(1), y) + at(x + 1, y) + at(x, y.saturating_sub(1)) + at(x, y + 1);
-            let edge = (4.0 * at(x, y) - around).abs();
-            let rgb = pixels[y * width + x];
-            let lit = (20.0..245.0).contains(&at(x, y));
-            let colour = if lit { 2.0 * skin(rgb) + 0.5 * saturation(rgb) } else { 0.0 };
-            scores.push(edge + colour);
-        }
-    }
-    scores
-}
-
-/// The similarity of a colour's direction to that of skin, `0..=100`: 0 from an angle of some 15 degrees on.
-fn skin(rgb: [u8; 3]) -> f32 {
-    const SKIN: [f32; 3] = [0.78, 0.57, 0.44];
-    let rgb = rgb.map(f32::from);
-    let length = |v: [f32; 3]| v.iter().map(|c| c * c).sum::<f32>().sqrt();
-    let cosine = rgb.iter().zip(SKIN).map(|(a, b)| a * b).sum::<f32>() / (length(rgb) * length(SKIN)).max(1.0);
-    ((cosine - 0.966) / 0.034).clamp(0.0, 1.0) * 100.0
-}
-
-/// The difference between the highest and the lowest primary, `0..=255`.
-fn saturation([red, green, blue]: [u8; 3]) -> f32 {
-    f32::from(red.max(green).max(blue) - red.min(green).min(blue))
 }
 
 #[cfg(test)]
