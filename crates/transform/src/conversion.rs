@@ -11,12 +11,15 @@ use moxcms::{
 
 use super::colour::{fewer, is_grey, of_samples, over_rows, over_rows_memory, with_samples, without_idle_alpha};
 use super::effects::{luma, map_samples};
+use super::press::Press;
 use image_origin_codec::{self as codec, Budget, Cancellation, Channels, Decoded, Raster, Samples};
 use image_origin_query::{Color, Colorspace};
 
 /// The conversion from an original's colours to the output's.
 pub(super) struct Conversion {
     from: Option<ColorProfile>,
+    /// The tables of the original's inks.
+    press: Option<Press>,
     /// The luminance of the original's black point, which is mapped to black.
     black: f64,
     /// The colour space of the output: Display P3 only if it was requested and the original is not sRGB.
@@ -31,14 +34,20 @@ impl Conversion {
         let keeps =
             asked == Colorspace::DisplayP3 && from.as_ref().is_some_and(|from| has_other_colours(from, channels));
         let to = if keeps { Colorspace::DisplayP3 } else { Colorspace::Srgb };
-        let black = from.as_ref().map_or(0.0, |from| black_point(from, channels));
-        Self { from, black, to }
+        let inks = from.as_ref().filter(|_| channels == Channels::Cmyk);
+        let press = inks.and_then(|from| Press::new(from, intent(from), &target(to, false).colorant_matrix()));
+        let tables = from.as_ref().filter(|_| press.is_none());
+        let black = tables.map_or(0.0, |from| black_point(from, channels));
+        Self { from, press, black, to }
     }
 
     /// Converts the picture to the output's colours, without an alpha channel that is opaque everywhere.
     ///
     /// The conversion works in place.
     pub(super) fn apply(&self, raster: Raster) -> Raster {
+        if let Some(press) = &self.press {
+            return printed(raster, press, encoded);
+        }
         let raster = without_idle_alpha(raster);
         let to = target(self.to, is_grey(&raster));
         match self.through(raster, &to) {
@@ -70,6 +79,9 @@ impl Conversion {
         let light = over_rows(raster, |band| {
             cancellation.check()?;
             let band = to_sixteen_bits(band);
+            if let Some(press) = &self.press {
+                return Ok(printed(band, press, |light| light));
+            }
             Ok(match self.through(band, &linear) {
                 Ok(converted) if self.black > 0.0 => through_table(converted, &darker),
                 Ok(converted) => converted,
@@ -314,6 +326,26 @@ fn in_place<T: bytemuck::Zeroable + Copy, E>(
     Ok(())
 }
 
+/// Converts CMYK to RGB in place; `encode` is the transfer function from linear light to samples.
+fn printed(raster: Raster, press: &Press, encode: impl Fn(f64) -> f64) -> Raster {
+    /// The square root of light is as uniform as samples are, so that these are exact to a tenth of a step.
+    const STEPS: u16 = 4095;
+    let (width, height) = (raster.width(), raster.height());
+    let samples: Samples = match raster.into_samples() {
+        Samples::U8(inks) => {
+            let sample = |root: u16| (encode((f64::from(root) / f64::from(STEPS)).powi(2)) * 255.0).round() as u8;
+            let table: Vec<u8> = (0..=STEPS).map(sample).collect();
+            let sample = |light: f32| table[(light.sqrt() * f32::from(STEPS)).round() as usize];
+            fewer(inks, |inks| press.light(inks).map(sample)).into()
+        }
+        Samples::U16(inks) => {
+            let sample = |light: f32| (encode(f64::from(light)) * 65_535.0).round() as u16;
+            fewer(inks, |inks| press.light_of_sixteen_bits(inks).map(sample)).into()
+        }
+    };
+    of_samples(width, height, Channels::Rgb, samples)
+}
+
 /// Converts CMYK without a profile by multiplying the transmittance of the inks.
 fn naive_cmyk(raster: Raster) -> Raster {
     fn light<T: Copy + Into<u32>>([c, m, y, k]: [T; 4], max: u32) -> [u32; 3] {
@@ -368,6 +400,7 @@ fn through_table(mut raster: Raster, table: &[u16]) -> Raster {
 mod tests {
     use super::*;
     use crate::colour::to_eight_bits;
+    use crate::press;
     use image_origin_codec::Area;
 
     fn raster(channels: Channels, samples: impl Into<Samples>) -> Raster {
@@ -394,40 +427,14 @@ mod tests {
         assert_eq!(to_eight_bits(in_srgb(wide, None)).samples().as_bytes(), expected);
     }
 
-    /// A CMYK profile of version 2 with perceptual intent and one table, whose darkest colour has this L* in 255ths.
-    fn press(darkest: u8) -> Vec<u8> {
-        let identity = |tables: usize| (0..tables).flat_map(|_| 0..=255u8);
-        let corners = (0..16u8).flat_map(|inks| {
-            let has = |ink: u8| inks >> ink & 1;
-            let light = 255 - 30 * u16::from(has(3) + has(2) + has(1)) - 140 * u16::from(has(0));
-            [if inks == 15 { darkest } else { light as u8 }, 128, 128]
-        });
-        let one = 1u32 << 16;
-        let matrix = [one, 0, 0, 0, one, 0, 0, 0, one].into_iter().flat_map(u32::to_be_bytes);
-        let lut = [b"mft1\0\0\0\0".as_slice(), &[4, 3, 2, 0]].concat().into_iter().chain(matrix);
-        let lut: Vec<u8> = lut.chain(identity(4)).chain(corners).chain(identity(3)).collect();
-        let mut profile = vec![0; 128];
-        profile[8] = 2;
-        profile[12..24].copy_from_slice(b"prtrCMYKLab ");
-        profile[36..40].copy_from_slice(b"acsp");
-        // The illuminant, D50.
-        for (place, value) in [(68, 0xf6d6u32), (72, one), (76, 0xd32d)] {
-            profile[place..place + 4].copy_from_slice(&value.to_be_bytes());
-        }
-        profile.extend([0, 0, 0, 1]);
-        profile.extend(b"A2B0");
-        profile.extend([144, lut.len() as u32].into_iter().flat_map(u32::to_be_bytes));
-        profile.extend(lut);
-        let length = (profile.len() as u32).to_be_bytes();
-        profile[..4].copy_from_slice(&length);
-        profile
-    }
-
     #[test]
     fn all_inks_of_a_perceptual_table_are_black() {
         let inks = raster(Channels::Cmyk, vec![0u8, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255]);
         let shown = |darkest| {
-            let decoded = Decoded { icc: Some(press(darkest)), ..Decoded::whole(inks.clone(), None) };
+            let decoded = Decoded {
+                icc: Some(press::tests::profile(2, RenderingIntent::Perceptual, [darkest, 128, 128])),
+                ..Decoded::whole(inks.clone(), None)
+            };
             let shown = Conversion::new(&decoded, Colorspace::Srgb).apply(inks.clone());
             assert_eq!(shown.channels(), Channels::Rgb);
             [0, 3, 6].map(|place| shown.samples().as_bytes()[place])

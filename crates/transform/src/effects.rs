@@ -238,16 +238,68 @@ pub(super) fn blur(
         gaussian(&mut raster, sigma, sigma, budget, cancellation, replace)?;
         return Ok(raster);
     }
-    let shrunk = |side: u32| (f64::from(side) / detour).ceil();
+    let shrunk = |side: u32| (f64::from(side) / detour).ceil() as u32;
     let (small_width, small_height) = (shrunk(width), shrunk(height));
-    let all = Area::whole(width, height);
-    let mut small = resize(raster, all, all, small_width as u32, small_height as u32, budget)?;
+    let resized = |raster: Raster, width: u32, height: u32| {
+        let all = Area::whole(raster.width(), raster.height());
+        resize(raster, all, all, width, height, budget)
+    };
+    let edges = edges(&raster);
+    let (left, top) = (resized(edges.left, 1, small_height)?, resized(edges.top, small_width, 1)?);
+    let (right, bottom) = (resized(edges.right, 1, small_height)?, resized(edges.bottom, small_width, 1)?);
+    let edges = Edges { left, top, right, bottom, ..edges };
+    let small = resized(raster, small_width, small_height)?;
     cancellation.check()?;
-    let across = sigma * small_width / f64::from(width);
-    let down = sigma * small_height / f64::from(height);
-    gaussian(&mut small, across, down, budget, cancellation, replace)?;
-    let all = Area::whole(small.width(), small.height());
-    resize(small, all, all, width, height, budget)
+    let mut framed = framed(&small, &edges);
+    drop(small);
+    let across = sigma * f64::from(small_width) / f64::from(width);
+    let down = sigma * f64::from(small_height) / f64::from(height);
+    gaussian(&mut framed, across, down, budget, cancellation, replace)?;
+    let inner = Area { x: 1.0, y: 1.0, width: small_width.into(), height: small_height.into() };
+    let all = Area::whole(framed.width(), framed.height());
+    resize(framed, all, inner, width, height, budget)
+}
+
+/// The outermost lines of a picture, which continue beyond it where it is blurred.
+struct Edges {
+    left: Raster,
+    top: Raster,
+    right: Raster,
+    bottom: Raster,
+    /// The corner pixels: top left, top right, bottom left and bottom right.
+    corners: [Vec<u8>; 4],
+}
+
+fn edges(raster: &Raster) -> Edges {
+    let (channels, count) = (raster.channels(), raster.channels().count());
+    let (width, height) = (raster.width(), raster.height());
+    let rows: Vec<&[u8]> = raster.samples().as_bytes().chunks_exact(width as usize * count).collect();
+    let [top, bottom] = [rows[0], rows[rows.len() - 1]];
+    let column = |start: usize| rows.iter().flat_map(|row| &row[start..start + count]).copied().collect::<Vec<u8>>();
+    let last = (width as usize - 1) * count;
+    let line = |width: u32, height: u32, samples: Vec<u8>| of_samples(width, height, channels, samples);
+    Edges {
+        left: line(1, height, column(0)),
+        top: line(width, 1, top.to_vec()),
+        right: line(1, height, column(last)),
+        bottom: line(width, 1, bottom.to_vec()),
+        corners: [&top[..count], &top[last..], &bottom[..count], &bottom[last..]].map(<[u8]>::to_vec),
+    }
+}
+
+/// A picture with its edges around it.
+fn framed(raster: &Raster, edges: &Edges) -> Raster {
+    let count = raster.channels().count();
+    let bytes = |raster: &Raster| raster.samples().as_bytes().to_vec();
+    let (left, right) = (bytes(&edges.left), bytes(&edges.right));
+    let [top_left, top_right, bottom_left, bottom_right] = &edges.corners;
+    let mut samples = [top_left.as_slice(), edges.top.samples().as_bytes(), top_right].concat();
+    let rows = raster.samples().as_bytes().chunks_exact(raster.width() as usize * count);
+    for ((row, left), right) in rows.zip(left.chunks_exact(count)).zip(right.chunks_exact(count)) {
+        samples.extend([left, row, right].concat());
+    }
+    samples.extend([bottom_left.as_slice(), edges.bottom.samples().as_bytes(), bottom_right].concat());
+    of_samples(raster.width() + 2, raster.height() + 2, raster.channels(), samples)
 }
 
 /// Replaces a sample by its blurred value.
@@ -510,6 +562,34 @@ mod tests {
                     / sum;
             let expected = sigma * sigma + 10.0;
             assert!((variance / expected - 1.0).abs() < 0.15, "sigma {sigma}: {variance} for {expected}");
+        }
+    }
+
+    #[test]
+    fn the_edge_continues_beyond_the_picture_at_every_sigma() {
+        // Noise, whose outermost rows and columns are far from the mean of those beside them.
+        let (width, height) = (120usize, 90usize);
+        let at = |x: usize, y: usize| {
+            let edge = if x == 0 || y + 1 == height { 250 } else { 60 };
+            (edge - (x * 7919 + y * 104_729) % 97 % 50) as u8
+        };
+        let samples: Vec<u8> = (0..width * height).map(|index| at(index % width, index / width)).collect();
+        for sigma in [4.0, 6.1, 8.0, 15.0] {
+            let out = applied(&format!("blur={sigma}"), width as u32, Channels::L, &samples);
+            let weights = kernel(sigma);
+            let blurred = |x: usize, y: usize| {
+                let reach = weights.len() as i64 - 1;
+                let line = |y: usize| {
+                    let sample = |dx: i64| at((x as i64 + dx).clamp(0, width as i64 - 1) as usize, y);
+                    (-reach..=reach).map(|dx| weights[dx.unsigned_abs() as usize] * f32::from(sample(dx))).sum::<f32>()
+                };
+                let row = |dy: i64| line((y as i64 + dy).clamp(0, height as i64 - 1) as usize);
+                (-reach..=reach).map(|dy| weights[dy.unsigned_abs() as usize] * row(dy)).sum::<f32>()
+            };
+            for (x, y) in [(0, 0), (0, 45), (60, 0), (60, 89), (119, 40), (119, 89), (60, 45), (5, 84)] {
+                let (found, expected) = (f32::from(out.samples().as_bytes()[y * width + x]), blurred(x, y));
+                assert!((found - expected).abs() < 5.0, "sigma {sigma} at {x},{y}: {found} for {expected}");
+            }
         }
     }
 

@@ -30,6 +30,7 @@ mod placeholder;
 mod plan;
 mod planes;
 mod prepared;
+mod press;
 mod quality;
 mod redact;
 mod render;

@@ -65,7 +65,8 @@ impl Encoder for Png {
             return compress(raster, &stored, Method::Matches, budget, cancellation);
         }
         let quick = compress(raster, &stored, Method::Differences, budget, cancellation)?;
-        if quick.len() as u64 * FLAT_SHARE > stored.data.len() as u64 {
+        let is_flat = quick.len() as u64 * FLAT_SHARE <= stored.data.len() as u64;
+        if !is_flat && !repeats(&stored, raster.width() as usize, cancellation)? {
             return Ok(quick);
         }
         let budget = budget.beside(quick.capacity() as u64)?;
@@ -77,6 +78,32 @@ impl Encoder for Png {
 /// If filtering and run lengths alone make a picture this many times smaller, it is probably a drawing, for which
 /// string matching is likely to pay.
 const FLAT_SHARE: u64 = 4;
+
+/// Whether pixels repeat as they do in drawings and screenshots: at least three in ten groups of four were there before, in
+/// pairs of rows from the whole picture. In photographs at most a quarter were.
+fn repeats(stored: &Stored<'_>, width: usize, cancellation: &Cancellation) -> Result<bool, Error> {
+    const GROUP: usize = 4;
+    /// Pairs of rows are this far apart, or further in high pictures.
+    const STEP: usize = 16;
+    const PAIRS: usize = 256;
+    let unit = stored.color.samples();
+    let rows = stored.data.chunks_exact(width * unit);
+    let step = STEP.max(rows.len() / PAIRS);
+    let mut seen = vec![0u32; 1 << 13];
+    let (mut repeated, mut all) = (0u64, 0u64);
+    for (_, row) in rows.enumerate().filter(|(y, _)| y % step < 2) {
+        cancellation.check()?;
+        for group in row.windows(GROUP * unit).step_by(unit) {
+            // FNV-1a, and Fibonacci hashing for the place.
+            let hash = group.iter().fold(0, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+            let place = &mut seen[(hash.wrapping_mul(0x9e37_79b1) >> 19) as usize];
+            repeated += u64::from(*place == hash);
+            all += 1;
+            *place = hash;
+        }
+    }
+    Ok(repeated > 0 && repeated * 10 >= all * 3)
+}
 
 /// The compression method. benches/NOTES.md has the measurements.
 #[derive(Debug, Clone, Copy)]
@@ -221,6 +248,36 @@ mod tests {
 
     fn grey_and_alpha(raster: &Raster) -> Vec<[u8; 2]> {
         palette::pixels(raster).unwrap().map(|[grey, _, _, alpha]| [grey, alpha]).collect()
+    }
+
+    #[test]
+    fn repetitions_are_found_in_drawings_only() {
+        let (width, height) = (256usize, 96usize);
+        let picture = |pixel: &dyn Fn(usize, usize) -> [u8; 3]| {
+            raster(width as u32, Channels::Rgb, (0..width * height).flat_map(|i| pixel(i % width, i / width)).collect())
+        };
+        let noise = |x: usize, y: usize| ((x * 2_654_435_761) ^ (y * 40_503) ^ (x * y * 97)) >> 5;
+        // Tiles of noise with more than 256 colours: neither flat nor smooth, but each is there many times.
+        let tiles = picture(&|x, y| {
+            let value = noise(x % 23, y % 24);
+            [value as u8, (value >> 8) as u8, (value >> 16) as u8]
+        });
+        let grain = picture(&|x, y| {
+            let value = noise(x, y);
+            [100 + value as u8 % 20, (x / 2) as u8, (value >> 8) as u8 % 30]
+        });
+        let cancellation = Cancellation::unbounded();
+        for (picture, expected) in [(&tiles, true), (&grain, false)] {
+            let stored = smallest(picture, Budget::UNLIMITED).unwrap();
+            assert!(stored.palette.is_none());
+            assert_eq!(repeats(&stored, width, &cancellation).unwrap(), expected);
+            let bytes = Png.encode(picture, &EncodeOptions::DEFAULT, Budget::UNLIMITED, &cancellation).unwrap();
+            let quick = compress(picture, &stored, Method::Differences, Budget::UNLIMITED, &cancellation).unwrap();
+            assert_eq!(bytes.len() * 4 < quick.len(), expected, "{} {}", bytes.len(), quick.len());
+        }
+        cancellation.cancel();
+        let stored = smallest(&tiles, Budget::UNLIMITED).unwrap();
+        assert!(repeats(&stored, width, &cancellation).is_err());
     }
 
     #[test]
