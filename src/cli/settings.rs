@@ -103,9 +103,11 @@ impl<T> Given<T> {
         let failed = |error: image_origin::config::ConfigError| Failure::usage(error.to_string());
         let file = self.file.as_deref().map(Layer::from_file).transpose().map_err(failed)?.unwrap_or_default();
         let settings = self.layer.clone().over(file).resolve().map_err(failed)?;
-        #[cfg(feature = "svg")]
         if let Some(folder) = &settings.origin.svg_fonts {
+            #[cfg(feature = "svg-text")]
             let loaded = image_origin::codec::load_svg_fonts(folder);
+            #[cfg(not(feature = "svg-text"))]
+            let loaded = Err::<usize, _>("this program was built without the cargo feature svg-text");
             loaded
                 .map_err(|error| Failure::usage(format!("cannot load the fonts of {}: {error}", folder.display())))?;
         }

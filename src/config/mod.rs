@@ -208,8 +208,8 @@ settings! {
     /// What becomes of originals in SVG: sanitize sends them without scripts, external references and metadata, and renders
     /// them where another format is requested; rasterize always renders them; refuse rejects them [default: sanitize]
     svg: SvgMode = word, "HOW", SvgMode;
-    /// Folder of fonts (TrueType, OpenType) for the text of SVG that is rendered, up to 64 MiB [default: none; drawings with
-    /// text are not rendered then]
+    /// Folder of fonts (TrueType, OpenType) for the text of SVG that is rendered, up to 64 MiB; takes the cargo feature
+    /// svg-text [default: none; drawings with text are not rendered then]
     svg_fonts: String = text, "FOLDER";
     /// Folder of the source whose pictures are allowed as overlays, or / for the whole source [default: none, which disables
     /// overlays]

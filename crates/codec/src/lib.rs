@@ -45,7 +45,7 @@ pub use raster::{Channels, Raster, Samples};
 
 use image_origin_container as container;
 use image_origin_svg::Error as DrawingError;
-#[cfg(feature = "svg")]
+#[cfg(feature = "svg-text")]
 pub use svg::load_svg_fonts;
 
 /// The error of decoding or encoding a picture.
@@ -238,7 +238,9 @@ pub enum Flaw {
     #[error("the file is damaged")]
     Damaged,
     /// A drawing has text, and there are no fonts to draw it.
-    #[error("the text of the drawing is missing: the setting `svg_fonts` names no folder of fonts")]
+    #[error(
+        "the drawing has text, which takes the cargo feature svg-text and fonts in the folder of the setting `svg_fonts`"
+    )]
     TextMissing,
 }
 

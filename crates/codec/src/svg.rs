@@ -6,22 +6,22 @@
 //! crate, within the budget.
 
 mod estimate;
+#[cfg(feature = "svg-text")]
+mod fonts;
 mod pictures;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
-
 use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{self, fontdb, roxmltree};
+use resvg::usvg::{self, roxmltree};
 
 use super::{
     Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Flaw, Format, Header, Meter, Orientation,
     Raster, Samples,
 };
 use estimate::Estimate;
+#[cfg(feature = "svg-text")]
+pub use fonts::load_svg_fonts;
 use image_origin_svg::{self as svg, Metadata};
 use pictures::Pictures;
 
@@ -34,79 +34,6 @@ const MAX_SIDE: u32 = 1_000_000;
 /// The memory of the trees of a drawing in bytes, for each element and each byte of its text.
 const BYTES_PER_ELEMENT: u64 = 4096;
 const BYTES_PER_BYTE: u64 = 8;
-
-/// The maximum length of all fonts in bytes, which stay in memory.
-const MAX_FONTS: u64 = 64 << 20;
-/// The maximum depth of folders of fonts.
-const MAX_FOLDERS: usize = 4;
-
-static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
-
-/// Loads the fonts (TrueType, OpenType, and collections of them) in a folder and the folders in it, for all drawings of
-/// this process. Returns the number of faces. Only the first call has an effect.
-///
-/// # Errors
-/// The errors of reading, and an error if there is no font, or if they have more than 64 MiB.
-pub fn load_svg_fonts(folder: &Path) -> io::Result<usize> {
-    let mut fonts = fontdb::Database::new();
-    let mut length = 0;
-    load_folder(folder, MAX_FOLDERS, &mut fonts, &mut length)?;
-    let names: Vec<String> = fonts.faces().flat_map(|face| &face.families).map(|(name, _)| name.clone()).collect();
-    let Some(first) = names.first() else { return Err(io::Error::other("there are no fonts in it")) };
-    // What a drawing asks for and is not there is drawn in the first of these that is.
-    let pick = |wanted: &[&str]| {
-        let found = wanted.iter().find(|wanted| names.iter().any(|name| name == *wanted));
-        found.map_or_else(|| first.clone(), |name| (*name).to_owned())
-    };
-    fonts.set_serif_family(pick(&[
-        "Times New Roman",
-        "Liberation Serif",
-        "Noto Serif",
-        "DejaVu Serif",
-        "Noto Sans",
-        "DejaVu Sans",
-    ]));
-    fonts.set_sans_serif_family(pick(&[
-        "Arial",
-        "Helvetica",
-        "Liberation Sans",
-        "Noto Sans",
-        "Inter",
-        "Roboto",
-        "DejaVu Sans",
-    ]));
-    fonts.set_monospace_family(pick(&["Courier New", "Liberation Mono", "Noto Sans Mono", "DejaVu Sans Mono"]));
-    fonts.set_cursive_family(pick(&["Comic Sans MS", "Comic Neue"]));
-    fonts.set_fantasy_family(pick(&["Impact"]));
-    let count = fonts.len();
-    let _ = FONTS.set(Arc::new(fonts));
-    Ok(count)
-}
-
-fn load_folder(folder: &Path, depth: usize, fonts: &mut fontdb::Database, length: &mut u64) -> io::Result<()> {
-    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let metadata = path.metadata()?;
-        if metadata.is_dir() {
-            if depth > 0 {
-                load_folder(&path, depth - 1, fonts, length)?;
-            }
-            continue;
-        }
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if !matches!(ending.as_str(), "ttf" | "otf" | "ttc" | "otc") {
-            continue;
-        }
-        *length += metadata.len();
-        if *length > MAX_FONTS {
-            return Err(io::Error::other("the fonts in it have more than 64 MiB"));
-        }
-        fonts.load_font_data(std::fs::read(&path)?);
-    }
-    Ok(())
-}
 
 impl Decoder for Svg {
     fn probe(&self, bytes: &[u8], _budget: Budget, cancellation: &Cancellation) -> Result<Header, Error> {
@@ -131,21 +58,20 @@ impl Decoder for Svg {
         let rest = options.budget.beside(pixels)?;
         let text = sanitized.to_text(&text);
         let complexity = svg::complexity(&text, &meter).map_err(Error::of_drawing)?;
-        let fonts = FONTS.get();
         let rest = rest.beside(complexity.elements * BYTES_PER_ELEMENT + text.len() as u64 * BYTES_PER_BYTE)?;
         let pictures = Pictures::new(rest, options.cancellation);
-        let tree = {
-            let mut options = usvg::Options {
-                image_href_resolver: pictures.resolver(),
-                fontdb: fonts.cloned().unwrap_or_default(),
-                ..usvg::Options::default()
-            };
+        let (tree, has_fonts) = {
+            let mut options = usvg::Options { image_href_resolver: pictures.resolver(), ..usvg::Options::default() };
             if let Some(size) = usvg::Size::from_wh(header.width as f32, header.height as f32) {
                 options.default_size = size;
             }
+            #[cfg(feature = "svg-text")]
+            let has_fonts = fonts::provide(&mut options);
+            #[cfg(not(feature = "svg-text"))]
+            let has_fonts = false;
             let limits = roxmltree::ParsingOptions { allow_dtd: false, ..roxmltree::ParsingOptions::default() };
             let document = roxmltree::Document::parse_with_options(&text, limits).map_err(|error| damaged(&error))?;
-            usvg::Tree::from_xmltree(&document, &options).map_err(|error| damaged(&error))?
+            (usvg::Tree::from_xmltree(&document, &options).map_err(|error| damaged(&error))?, has_fonts)
         };
         let rest = pictures.finish()?;
         options.cancellation.check()?;
@@ -169,7 +95,7 @@ impl Decoder for Svg {
         straighten(&mut samples);
         let raster = Raster::new(width, height, Channels::Rgba, Samples::U8(samples));
         let raster = raster.ok_or(Error::Internal("a drawing has other pixels than its size needs"))?;
-        let flaw = (complexity.has_text && fonts.is_none()).then_some(Flaw::TextMissing);
+        let flaw = (complexity.has_text && !has_fonts).then_some(Flaw::TextMissing);
         Ok(Decoded { raster, area, icc: None, flaw })
     }
 }

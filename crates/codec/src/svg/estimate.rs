@@ -62,7 +62,12 @@ impl Estimate {
     /// Checks the memory for a picture of so many bytes.
     pub(super) fn check(self, picture: u64, budget: Budget) -> Result<(), Error> {
         let most = (picture * MAX_LAYERS).max(LEAST_MEMORY);
-        Budget { memory: budget.memory.min(most), ..budget }.check_memory(self.memory as u64)
+        let needs = self.memory as u64;
+        if needs > most {
+            let what = "the memory of layers, patterns and filters in bytes";
+            return Err(Error::TooLarge { what, needs, allowed: most });
+        }
+        budget.check_memory(needs)
     }
 }
 
