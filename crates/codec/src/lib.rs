@@ -496,6 +496,7 @@ pub fn decoder(format: Format) -> Option<&'static dyn Decoder> {
         Format::Heic => Some(&heic::Heic),
         #[cfg(feature = "svg")]
         Format::Svg => Some(&svg::Svg),
+        #[cfg(not(all(feature = "heic", feature = "jxl", feature = "svg")))]
         _ => None,
     }
 }
