@@ -103,7 +103,7 @@ fn decode(bytes: &[u8], format: Format) -> Raster {
     let decoder = codec::decoder(format).expect("it is read");
     let header = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()).expect("it has a header");
     let area = Area::whole(header.width, header.height);
-    let options = DecodeOptions { area, scale: 1.0, budget: BUDGET, work: &Cancellation::unbounded() };
+    let options = DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &Cancellation::unbounded() };
     let raster = decoder.decode(bytes, &options).expect("it is decoded").raster;
     assert_eq!(raster.channels(), Channels::Rgb, "photographs have colours");
     raster

@@ -291,7 +291,7 @@ fn cmyk(width: u16, height: u16) -> Vec<u8> {
 const QUERIES: [&str; 3] = ["format=jpeg", "rotate=90&format=png", "w=300&format=png"];
 
 /// What some of them are asked for beside that.
-const MORE_QUERIES: [&str; 45] = [
+const MORE_QUERIES: [&str; 49] = [
     "linear&w=500&format=jpeg",
     "q=70",
     "format=jpeg&progressive",
@@ -333,6 +333,10 @@ const MORE_QUERIES: [&str; 45] = [
     "redact=faces&w=300&format=png",
     "w=300&h=300&fit=cover&gravity=face&format=jpeg",
     "pixelate=16&format=png",
+    "q=auto&w=400&format=jpeg",
+    "q=auto:60&format=webp",
+    "q=auto&w=300&format=avif",
+    "colors=60&format=png",
     "overlay=a&w=700&format=jpeg",
     "overlay=a&overlay_w=1.0&w=700&pad=50&format=png",
     "overlay=a&overlay_tile&overlay_w=0.1&format=jpeg",

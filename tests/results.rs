@@ -51,6 +51,7 @@ async fn a_picture_is_made_once_for_all_processes() {
     for (path, query) in [
         ("/photo.jpg", "w=70"),
         ("/photo.jpg", "w=70&format=avif"),
+        ("/photo.jpg", "w=70&q=auto:70"),
         ("/photo.jpg", "w=2000&enlarge&format=png"),
         ("/photo.jpg", "info"),
         ("/photo.jpg", "showExif"),
@@ -61,7 +62,8 @@ async fn a_picture_is_made_once_for_all_processes() {
         let other = process(folder.path(), Layer::default());
         let second = get(&other, path, query).await;
         assert_eq!(provenance(&second), "stored", "{path}?{query}");
-        for name in ["etag", "content-type", "content-length", "cache-control", "cache-tag"] {
+        assert_eq!(first.headers.contains_key("image-quality"), query.contains("q=auto"), "{path}?{query}");
+        for name in ["etag", "content-type", "content-length", "cache-control", "cache-tag", "image-quality"] {
             assert_eq!(second.headers.get(name), first.headers.get(name), "{path}?{query}: {name}");
         }
         let (first, second) = (bytes(first.body).await, bytes(second.body).await);

@@ -34,6 +34,35 @@ fn a_small_upright_picture_comes_out() {
 }
 
 #[test]
+fn a_searched_quality_is_told() {
+    let server = Server::with(Layer { cors: Some("*".to_owned()), ..Layer::default() });
+    for (target, expected) in [
+        ("/photo.jpg?w=120&q=auto", Some(80.0)),
+        ("/photo.jpg?w=120&q=auto:60&format=webp", Some(60.0)),
+        ("/photo.jpg?w=120&q=auto:60&format=auto", Some(60.0)),
+        ("/photo.jpg?w=120&q=80", None),
+        ("/photo.jpg?w=120&q=auto&format=webp&lossless", None),
+    ] {
+        for cached in [false, true] {
+            let response =
+                server.request("GET", target, &[("origin", "https://example.com"), ("accept", "image/avif")]);
+            let quality = response.header("image-quality");
+            let score = quality
+                .and_then(|quality| quality.split_once(", ssimulacra2="))
+                .map(|(_, score)| score.parse::<f64>().unwrap());
+            match (score, expected) {
+                (Some(score), Some(expected)) => assert!((score - expected).abs() < 5.0, "{target}: {quality:?}"),
+                (score, expected) => assert_eq!(score, expected, "{target}"),
+            }
+            assert!(
+                response.header("access-control-expose-headers").unwrap().contains("image-quality"),
+                "{target} {cached}"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_readable_fixture_is_served() {
     let server = Server::start();
     for folder in ["", "orientation", "jpeg", "png", "webp", "gif"] {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use image_origin::codec::{self, Cancellation, Channels, EncodeOptions, Format, Raster, Samples};
-use image_origin::query::{FormatChoice, Transform};
+use image_origin::query::{FormatChoice, Quality, Transform};
 use image_origin::transform::{OverlayCache, OverlayFile, Render};
 use pictures::{BUDGET, ENCODING};
 use serde::{Deserialize, Serialize};
@@ -124,7 +124,7 @@ fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, 
     let raster = Raster::new(size.width, size.height, channels, Samples::U8(pixels)).ok_or("the pixels do not fit")?;
     let encoder = codec::encoder(format).ok_or("the format is not written")?;
     let encoding = EncodeOptions {
-        quality: transform.output.quality.unwrap_or(80),
+        quality: if let Some(Quality::Number(quality)) = transform.output.quality { quality } else { 80 },
         lossless: transform.output.lossless,
         progressive: transform.output.progressive,
         ..EncodeOptions::DEFAULT

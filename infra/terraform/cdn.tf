@@ -83,7 +83,7 @@ resource "aws_cloudfront_response_headers_policy" "images" {
     }
 
     access_control_expose_headers {
-      items = ["ETag", "Content-Length", "Content-Range"]
+      items = ["ETag", "Content-Length", "Content-Range", "Image-Quality"]
     }
   }
 

@@ -22,7 +22,7 @@ use super::ignored::ignored_parameters;
 use super::listen::Listener;
 use super::policy::{CREDENTIALS, Policy};
 use crate::error::{Code, Problem};
-use crate::origin::{Origin, OriginRequest, OriginResponse, Readiness, Report, problem_response};
+use crate::origin::{IMAGE_QUALITY, Origin, OriginRequest, OriginResponse, Readiness, Report, problem_response};
 use crate::telemetry::Answered;
 use crate::telemetry::otel::RequestSpan;
 use crate::telemetry::{CacheResult, Gauge};
@@ -246,7 +246,7 @@ fn cors_layer(allowed: HeaderValue) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD])
         .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE])
-        .expose_headers([header::ETAG, header::CONTENT_LENGTH, header::CONTENT_RANGE])
+        .expose_headers([header::ETAG, header::CONTENT_LENGTH, header::CONTENT_RANGE, IMAGE_QUALITY])
         .max_age(Duration::from_secs(24 * 60 * 60))
 }
 

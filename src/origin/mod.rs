@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
 pub use body::{Body, Frames, InMemory, Original};
@@ -40,7 +40,7 @@ use crate::query::{self, Anchor, Answer as Wanted, Download, FormatChoice, Gravi
 use crate::results::{self, Record};
 use crate::source::{Key, Located, ObjectMeta, Source, Sources};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
-use crate::transform::Accepted;
+use crate::transform::{Accepted, Likeness};
 use conditional::Variant;
 use flight::{Flights, Role};
 use overlays::FoundOverlay;
@@ -161,6 +161,8 @@ pub(crate) struct Report {
 struct Answer {
     bytes: Bytes,
     media_type: &'static str,
+    /// What `q=auto` has led to.
+    likeness: Option<Likeness>,
     cost: Cost,
 }
 
@@ -437,8 +439,8 @@ impl Origin {
                     Some(body) => {
                         (report.cache, report.cost) = (Some(CacheResult::Stored), stored.cost);
                         let timing = format!("cache;desc={}", CacheResult::Stored.name());
-                        let Record { media_type, length, .. } = stored.record;
-                        Ok(made(Content { media_type, length }, body, &timing, headers))
+                        let Record { media_type, length, likeness, .. } = stored.record;
+                        Ok(made(Content { media_type, length }, likeness, body, &timing, headers))
                     }
                     // Another request is consuming the bytes, which can be read only once.
                     None => continue,
@@ -649,7 +651,7 @@ fn variant(transform: &Transform, accepted: Accepted, overlay_tag: Option<&str>,
 
 fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {
     let content = Content { media_type: answer.media_type, length: answer.bytes.len() as u64 };
-    made(content, body, &server_timing(cache, answer), headers)
+    made(content, answer.likeness, body, &server_timing(cache, answer), headers)
 }
 
 /// Adds the file name to a response whose type is known. A 304 needs none: the client keeps the one that it has.
@@ -663,9 +665,21 @@ fn named(mut response: OriginResponse, parsed: &ParsedRequest) -> OriginResponse
     response
 }
 
+/// The header that says what `q=auto` has led to.
+pub(crate) const IMAGE_QUALITY: HeaderName = HeaderName::from_static("image-quality");
+
 /// A response that was computed from an original.
-fn made(content: Content, body: Body, timing: &str, mut headers: HeaderMap) -> OriginResponse {
+fn made(
+    content: Content,
+    likeness: Option<Likeness>,
+    body: Body,
+    timing: &str,
+    mut headers: HeaderMap,
+) -> OriginResponse {
     headers.insert("server-timing", ascii(timing));
+    if let Some(likeness) = likeness {
+        headers.insert(IMAGE_QUALITY, ascii(&likeness.to_string()));
+    }
     OriginResponse::empty_response(StatusCode::OK, headers).with_content(body, content)
 }
 

@@ -21,7 +21,7 @@ use crate::error::{Code, Problem};
 use crate::metadata::{self, Rewrite};
 use crate::query::{Answer as Wanted, Focus};
 use crate::results::{
-    Claim, Content as StoredContent, Decision, Lookup, Record, ResultId, Results, Stats, Stored, Turn,
+    Claim, Content as StoredContent, Decision, Finished, Lookup, Record, ResultId, Results, Stats, Stored, Turn,
 };
 use crate::source::{Content, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
@@ -347,7 +347,12 @@ impl Pipeline {
         };
         if let Some((results, _, id)) = shared {
             let took = answer.cost.work();
-            results.keep(id, answer.media_type, answer.bytes.clone(), took, claim);
+            results.keep(
+                id,
+                Finished { media_type: answer.media_type, likeness: answer.likeness, bytes: answer.bytes.clone() },
+                took,
+                claim,
+            );
         }
         if let Some(key) = key {
             self.cache.insert(key, answer.clone()).await;
@@ -365,7 +370,8 @@ impl Pipeline {
         let Stored { record, content } = stored;
         let body = match content {
             StoredContent::Memory(bytes) => {
-                let answer = Answer { bytes, media_type: record.media_type, cost };
+                let Record { media_type, likeness, .. } = record;
+                let answer = Answer { bytes, media_type, likeness, cost };
                 self.cache.insert(key.to_owned(), answer.clone()).await;
                 return Outcome::Finished { meta, answer, cache: CacheResult::Stored };
             }
@@ -552,7 +558,8 @@ impl Job {
                 let media_type = rendered.format.media_type();
                 let pixels = u64::from(rendered.width) * u64::from(rendered.height);
                 let cost = Cost { pixels, stages: rendered.stages, ..self.cost };
-                Ok(Answer { bytes: rendered.bytes.into(), media_type, cost })
+                let likeness = rendered.likeness;
+                Ok(Answer { bytes: rendered.bytes.into(), media_type, likeness, cost })
             }
             Wanted::Info => self.json(&render.inspect()?),
             Wanted::Metadata => {
@@ -564,7 +571,7 @@ impl Job {
 
     fn json(&self, value: &impl serde::Serialize) -> Result<Answer, Problem> {
         let bytes = serde_json::to_vec(value).map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-        Ok(Answer { bytes: bytes.into(), media_type: "application/json", cost: self.cost })
+        Ok(Answer { bytes: bytes.into(), media_type: "application/json", likeness: None, cost: self.cost })
     }
 }
 

@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Claim, Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Written};
+use super::{Claim, Finished, Record, ResultId, ResultStore, ResultsFor, StoreError, Stored, Written};
 
 /// The maximum number of concurrent reads. A store that hangs blocks at most as many threads.
 const READS: usize = 64;
@@ -245,8 +244,7 @@ impl Results {
     pub(crate) fn keep(
         self: &Arc<Self>,
         id: ResultId,
-        media_type: &'static str,
-        bytes: Bytes,
+        Finished { media_type, likeness, bytes }: Finished,
         took: Duration,
         claim: Option<Claim>,
     ) {
@@ -265,7 +263,7 @@ impl Results {
                 let length = bytes.len() as u64;
                 // Not before the response is sent: hashing megabytes takes milliseconds.
                 let hashed = bytes.clone();
-                let record = tokio::task::spawn_blocking(move || Record::of(media_type, &hashed)).await;
+                let record = tokio::task::spawn_blocking(move || Record::of(media_type, likeness, &hashed)).await;
                 let record = record.map_err(std::io::Error::other)?;
                 let turn = results.writes.clone().acquire_owned().await;
                 // A task of its own, as for a read.
@@ -342,10 +340,15 @@ impl Results {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use bytes::Bytes;
     use futures_util::future::BoxFuture;
 
     use super::*;
     use crate::results::StoredResult;
+
+    fn finished(bytes: Bytes) -> Finished {
+        Finished { media_type: "image/png", likeness: None, bytes }
+    }
 
     /// The behaviour of a test store.
     #[derive(Debug, Clone, Copy)]
@@ -504,7 +507,7 @@ mod tests {
         let (_, results) = results(Manner::Hangs, ResultsFor::All);
         let bytes = Bytes::from(vec![0; 60 * 1024 * 1024]);
         for _ in 0..4 {
-            results.keep(ResultId::of("k", "x"), "image/png", bytes.clone(), Duration::ZERO, None);
+            results.keep(ResultId::of("k", "x"), finished(bytes.clone()), Duration::ZERO, None);
         }
         assert_eq!(results.stats().dropped, 2);
         results.settle().await;
@@ -515,7 +518,7 @@ mod tests {
     async fn writes_that_hang_hold_no_more_than_their_permits() {
         let (odd, results) = results(Manner::Hangs, ResultsFor::All);
         for _ in 0..3 * WRITES {
-            results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), Duration::ZERO, None);
+            results.keep(ResultId::of("k", "x"), finished(Bytes::from_static(b"x")), Duration::ZERO, None);
         }
         results.settle().await;
         assert_eq!((odd.1.load(Ordering::Relaxed), results.stats().errors), (WRITES as u64, 3 * WRITES as u64));
@@ -531,7 +534,7 @@ mod tests {
             assert_ne!(results.may_hold(false), preset);
             for milliseconds in [100, 300] {
                 let took = Duration::from_millis(milliseconds);
-                results.keep(ResultId::of("k", "x"), "image/png", Bytes::from_static(b"x"), took, None);
+                results.keep(ResultId::of("k", "x"), finished(Bytes::from_static(b"x")), took, None);
             }
             results.settle().await;
             assert_eq!((results.stats().written, results.stats().bytes_written), (written, written));

@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_piece_is_sent_when_all_are_right() {
-        let record = Record::of("image/png", b"123456789");
+        let record = Record::of("image/png", None, b"123456789");
         let table: [(&[&[u8]], &str, bool); 6] = [
             (&[b"123", b"456", b"789"], "123456789", true),
             (&[b"123456789"], "123456789", true),

@@ -404,7 +404,7 @@ mod tests {
     }
 
     fn store(folder: &Folder, name: &str, bytes: &[u8]) -> Written {
-        folder.write(&ResultId::of("k", name), &Record::of("image/png", bytes), bytes).unwrap()
+        folder.write(&ResultId::of("k", name), &Record::of("image/png", None, bytes), bytes).unwrap()
     }
 
     /// The actual and the recorded total size of the results.
@@ -524,7 +524,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path(), 100_000).unwrap();
         for (key, text) in [("a.jpg", "1"), ("a.jpg", "2"), ("b.jpg", "1")] {
-            folder.write(&ResultId::of(key, text), &Record::of("image/png", b"bytes"), b"bytes").unwrap();
+            folder.write(&ResultId::of(key, text), &Record::of("image/png", None, b"bytes"), b"bytes").unwrap();
         }
         let prefix = super::super::record::prefix_of("a.jpg");
         let found = folder.find(&prefix).unwrap();

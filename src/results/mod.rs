@@ -30,6 +30,7 @@ pub(crate) use record::{Record, ResultId};
 pub use removal::{RemovalError, StoredResult, StoredResults};
 
 use crate::source::{ByteStream, SourceSettings};
+use crate::transform::Likeness;
 
 /// Which results are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +107,14 @@ fn open_store(settings: &ResultsSettings) -> Result<Arc<dyn ResultStore>, OpenEr
 
 /// The size in bytes up to which results are read into memory and verified before any of it is sent.
 const IN_MEMORY: u64 = 1024 * 1024;
+
+/// A result to be stored.
+pub(crate) struct Finished {
+    pub(crate) media_type: &'static str,
+    /// What `q=auto` has led to.
+    pub(crate) likeness: Option<Likeness>,
+    pub(crate) bytes: Bytes,
+}
 
 /// A stored result.
 pub(crate) struct Stored {

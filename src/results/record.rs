@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::codec::Format;
 use crate::hex;
+use crate::transform::Likeness;
 
 /// The name of a result: 64 hexadecimal digits, of which the first tell the original, so that all of its results are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +41,8 @@ fn in_folder(digits: &str) -> String {
 pub(crate) struct Record {
     /// The media type of the response.
     pub(crate) media_type: &'static str,
+    /// What `q=auto` has led to.
+    pub(crate) likeness: Option<Likeness>,
     /// The length in bytes.
     pub(crate) length: u64,
     /// The SHA-256 of the bytes.
@@ -54,13 +57,14 @@ const MAGIC: &str = "image-origin-result-1";
 
 impl Record {
     /// Computes the record of these bytes.
-    pub(crate) fn of(media_type: &'static str, bytes: &[u8]) -> Self {
-        Self { media_type, length: bytes.len() as u64, digest: Sha256::digest(bytes).into() }
+    pub(crate) fn of(media_type: &'static str, likeness: Option<Likeness>, bytes: &[u8]) -> Self {
+        Self { media_type, likeness, length: bytes.len() as u64, digest: Sha256::digest(bytes).into() }
     }
 
-    /// Media type, length and digest, separated by spaces.
+    /// Media type, length and digest, and the likeness if there is one, separated by spaces.
     pub(super) fn to_text(self) -> String {
-        format!("{MAGIC} {} {} {}", self.media_type, self.length, hex::lower(&self.digest))
+        let likeness = self.likeness.map(|likeness| format!(" {likeness}").replace(", ", ",")).unwrap_or_default();
+        format!("{MAGIC} {} {} {}{likeness}", self.media_type, self.length, hex::lower(&self.digest))
     }
 
     /// Parses the output of [`Self::to_text`]; `None` for anything else.
@@ -75,14 +79,18 @@ impl Record {
         if base16ct::mixed::decode(words.next()?, &mut digest).ok()?.len() != digest.len() {
             return None;
         }
-        words.next().is_none().then_some(Self { media_type, length, digest })
+        let likeness = match words.next() {
+            Some(likeness) => Some(likeness.replace(',', ", ").parse().ok()?),
+            None => None,
+        };
+        words.next().is_none().then_some(Self { media_type, likeness, length, digest })
     }
 
     /// The text, padded with spaces and terminated by a line break.
     pub(super) fn to_bytes(self) -> [u8; RECORD_LEN] {
         let mut bytes = [b' '; RECORD_LEN];
         let text = self.to_text();
-        // There is room for the longest media type, a length of twenty digits and a digest.
+        // There is room for the longest media type, a length of twenty digits, a digest, and a likeness.
         let length = text.len().min(RECORD_LEN - 1);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
         bytes[RECORD_LEN - 1] = b'\n';
@@ -121,17 +129,21 @@ mod tests {
 
     #[test]
     fn records_are_read_as_they_were_written() {
-        let record = Record::of("image/svg+xml", b"bytes");
+        let likeness = "q=71, ssimulacra2=80.4".parse().ok();
+        let record = Record::of("image/svg+xml", likeness, b"bytes");
         assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
         assert_eq!(Record::from_text(&record.to_text()), Some(record));
         assert!(record.fits(b"bytes") && !record.fits(b"other") && !record.fits(b"byte"));
-        let longest = Record { media_type: "application/json", length: u64::MAX, digest: [255; 32] };
+        let likeness = "colors=256, ssimulacra2=-100.0".parse().ok();
+        let longest = Record { media_type: "image/webp", likeness, length: u64::MAX, digest: [255; 32] };
+        assert_eq!(Record::from_bytes(&longest.to_bytes()), Some(longest));
+        let longest = Record { media_type: "application/json", likeness: None, ..longest };
         assert_eq!(Record::from_bytes(&longest.to_bytes()), Some(longest));
     }
 
     #[test]
     fn what_is_no_record_is_none() {
-        let good = Record::of("image/png", b"").to_text();
+        let good = Record::of("image/png", None, b"").to_text();
         let table = [
             String::new(),
             good.replace("result-1", "result-2"),

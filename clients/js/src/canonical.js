@@ -143,7 +143,12 @@ const FORMS = {
   pad: (text) => printPadding(list(text, [1, 2, 4], side)),
   download: (text) => READ.bool(text) ?? shortText(text, 128),
   v: (text) => shortText(text, 64),
-  q: (text, row) => (words(row.form).includes(lower(text)) ? lower(text) : READ.integer(text, { min: 1, max: 100 })),
+  q(text, row) {
+    const [, target] = /^auto\s*:([^]*)$/i.exec(text) ?? [];
+    if (target === undefined) return words(row.form).includes(lower(text)) ? lower(text) : READ.integer(text, { min: 1, max: 100 });
+    const units = READ.integer(trim(target), { min: 30, max: 95 });
+    return units === '80' ? 'auto' : units && `auto:${units}`;
+  },
   radius: (text) => (lower(text) === 'max' ? 'max' : printRadius(list(text, [1, 4], side))),
 };
 
@@ -280,6 +285,7 @@ export function canonicalPairs(options) {
     multiply(given);
     fold(given);
     if (given.redact === undefined) delete given.redact_mode;
+    if (given.colors === undefined) delete given.dither;
     if (!given.overlay) for (const name of Object.keys(given)) if (name.startsWith('overlay_')) delete given[name];
     if (given.showExif === 'true') delete given.info;
   }

@@ -315,21 +315,35 @@ export interface TransformOptions {
    */
   hdr?: 'keep' | 'drop';
   /**
-   * Quality of lossy output: a number on JPEG's scale, or a level that has the same likeness in every format. Above 90, JPEG is written without chroma subsampling.
+   * Quality of lossy output: a number on JPEG's scale, a level that has the same likeness in every format, or auto: what this picture needs for SSIMULACRA2 N, by default 80. Above 90, JPEG is written without chroma subsampling.
    *
-   * Takes low, medium, high, best, or a whole number from 1 to 100.
+   * Takes low, medium, high, best, auto, auto:N with N from 30 to 95, or a whole number from 1 to 100.
    * @default 80
    */
-  q?: 'low' | 'medium' | 'high' | 'best' | (string & {}) | number | readonly number[];
+  q?: 'low' | 'medium' | 'high' | 'best' | 'auto' | (string & {}) | number | readonly number[];
   /** Another name of `q`. */
   quality?: TransformOptions['q'];
   /**
-   * Encodes without loss in webp and avif; png is always lossless.
+   * Encodes without loss in webp and avif; png is lossless unless colors or q=auto give it a palette.
    *
    * Takes true or false.
    * @default false
    */
   lossless?: boolean;
+  /**
+   * Maximum number of colours of a PNG, which gets a palette. Other formats ignore it.
+   *
+   * Takes a whole number from 2 to 256.
+   * @default all of them
+   */
+  colors?: number | `${number}`;
+  /**
+   * How much of the error of each pixel is diffused to its neighbours where colors reduces them; 0 gives flat areas.
+   *
+   * Takes a number from 0 to 1.
+   * @default 0.8
+   */
+  dither?: number | `${number}`;
   /**
    * Writes a progressive JPEG.
    *

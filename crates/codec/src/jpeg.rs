@@ -7,14 +7,15 @@ use image_origin_jpeg::{
 
 use super::{
     Area, Budget, Cancellation, Cancelled, Channels, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error,
-    Flaw, Format, Header, MEMORY, Orientation, PlanarEncoder, Plane, Raster, Samples, check_sides,
+    Flaw, Format, Header, MEMORY, Orientation, PlanarEncoder, Plane, Raster, Samples, check_sides, content,
 };
 use image_origin_container as container;
 
 /// The JPEG decoder and encoder.
 pub(super) struct Jpeg;
 
-/// The quality from which chroma keeps its full resolution: below it, quantisation hides the loss.
+/// The quality from which chroma keeps its full resolution: below it, quantisation hides the loss, unless chroma has sharp
+/// edges.
 const FULL_CHROMA_QUALITY: u8 = 91;
 
 impl From<DecodeError> for Error {
@@ -171,11 +172,13 @@ impl Encoder for Jpeg {
     ) -> Result<Vec<u8>, Error> {
         let samples = raster.samples().as_bytes();
         let pixels = if raster.channels() == Channels::L { Pixels::Grey(samples) } else { Pixels::Rgb(samples) };
-        encode(pixels, raster, options, budget, cancellation)
+        let full_chroma =
+            options.full_chroma || options.quality >= FULL_CHROMA_QUALITY || content::has_chroma_edges(raster);
+        encode(pixels, raster, full_chroma, options, budget, cancellation)
     }
 
     fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
-        (options.quality < FULL_CHROMA_QUALITY).then_some(self)
+        (!options.full_chroma && options.quality < FULL_CHROMA_QUALITY).then_some(self)
     }
 }
 
@@ -188,7 +191,7 @@ impl PlanarEncoder for Jpeg {
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode(pixels, &planes[0], options, budget, cancellation)
+        encode(pixels, &planes[0], false, options, budget, cancellation)
     }
 }
 
@@ -196,6 +199,7 @@ impl PlanarEncoder for Jpeg {
 fn encode(
     pixels: Pixels<'_>,
     raster: &Raster,
+    full_chroma: bool,
     options: &EncodeOptions,
     budget: Budget,
     cancellation: &Cancellation,
@@ -205,7 +209,7 @@ fn encode(
     let check = || cancellation.go_on();
     let options = jpeg::EncodeOptions::default()
         .quality(options.quality)
-        .full_chroma(options.quality >= FULL_CHROMA_QUALITY)
+        .full_chroma(full_chroma)
         .progressive(options.progressive)
         .max_bytes(budget.memory)
         .check(&check);

@@ -350,12 +350,30 @@ pub struct EncodeOptions {
     pub quality: u8,
     /// Whether to encode losslessly, if the format supports both.
     pub lossless: bool,
+    /// Whether chroma keeps its full resolution at every quality, if the format can store it.
+    pub full_chroma: bool,
     /// Whether to write a progressive JPEG.
     pub progressive: bool,
     /// The speed of the AVIF encoder: one of [`avif::SPEEDS`], or the nearest of them.
     pub speed: u8,
     /// The primaries of the samples, for formats that store them as code points: see [`Encoder::writes_primaries`].
     pub primaries: Primaries,
+    /// The palette of a PNG with loss; `None` for a PNG without loss.
+    pub palette: Option<PaletteOptions>,
+}
+
+/// A palette with loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaletteOptions {
+    /// The maximum number of colours, in `2..=256`.
+    pub colors: u16,
+    /// The percentage of each pixel's error that is diffused to its neighbours, at most 100.
+    pub dither: u8,
+}
+
+impl PaletteOptions {
+    /// 256 colours, and most of each error diffused.
+    pub const DEFAULT: Self = Self { colors: 256, dither: 80 };
 }
 
 impl EncodeOptions {
@@ -363,9 +381,11 @@ impl EncodeOptions {
     pub const DEFAULT: Self = Self {
         quality: 80,
         lossless: false,
+        full_chroma: false,
         progressive: false,
         speed: avif::DEFAULT_SPEED,
         primaries: Primaries::Srgb,
+        palette: None,
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Budget, Channels, Error, Raster, Samples};
+use super::{Budget, Cancellation, Channels, Error, PaletteOptions, Raster, Samples};
 
 /// A picture as indices into a palette of at most 256 colours.
 pub(super) struct Indexed {
@@ -146,6 +146,70 @@ fn quantized(pixels: &[[u8; 4]], width: usize, has_nothing: bool, budget: Budget
     let palette = result.get_palette();
     let opaque = palette.entries[..palette.count as usize].iter().map(|c| [c.r, c.g, c.b, 255]);
     Ok(Indexed { colors: std::iter::repeat_n([0; 4], shift.into()).chain(opaque).collect(), indices })
+}
+
+/// The number of pixels that are mapped to a palette at a time, after which cancellation is checked. Errors are not diffused
+/// from one such band of rows to the next.
+const BAND: usize = 1 << 20;
+
+/// Converts the picture to a palette with loss, unless it has few enough colours. Colours are chosen and compared with
+/// premultiplied alpha: the less of a colour is visible, the less it matters. `budget` is for memory besides the picture.
+///
+/// # Errors
+/// [`Error::TooLarge`] before anything is allocated, and [`Error::Cancelled`].
+pub(super) fn reduced(
+    raster: &Raster,
+    options: PaletteOptions,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Indexed, Error> {
+    let PaletteOptions { colors, dither } = options;
+    let most = usize::from(colors.clamp(2, 256));
+    budget.check_memory(memory(raster))?;
+    if let Some(exact) = exact(raster, most) {
+        return Ok(exact);
+    }
+    let (width, count) = (raster.width() as usize, raster.width() as usize * raster.height() as usize);
+    let step = count.div_ceil(MOST_CHOSEN);
+    let chosen = count.div_ceil(step);
+    // The premultiplied pixels, their indices, and the sampled pixels, twice until they are counted.
+    let held = count * (4 + 1) + chosen * 4;
+    budget.check_memory((held + chosen * 4) as u64)?;
+    let Some(pixels) = pixels(raster) else { return Err(Error::Internal("a palette is made of samples of 8 bits")) };
+    let mut image = Vec::with_capacity(4 * count);
+    image.extend(pixels.flat_map(premultiplied));
+    cancellation.check()?;
+    let mut sample = Vec::with_capacity(4 * chosen);
+    sample.extend(image.as_chunks::<4>().0.iter().step_by(step).flatten());
+    budget.check_memory((held + different(&sample) * COLOR) as u64)?;
+    const BUG: Error = Error::Internal("the quantizer refuses a picture that it should take");
+    let sample = quantizr::Image::new(&sample, sample.len() / 4, 1).map_err(|_| BUG)?;
+    let mut quantizing = quantizr::Options::default();
+    quantizing.set_max_colors(most as i32).map_err(|_| BUG)?;
+    let mut result = quantizr::QuantizeResult::quantize(&sample, &quantizing);
+    result.set_dithering_level(f32::from(dither.min(100)) / 100.0).map_err(|_| BUG)?;
+    cancellation.check()?;
+    let mut indices = vec![0; count];
+    let band = (BAND / width).max(1) * width;
+    for (pixels, indices) in image.chunks(4 * band).zip(indices.chunks_mut(band)) {
+        cancellation.check()?;
+        let image = quantizr::Image::new(pixels, width, indices.len() / width).map_err(|_| BUG)?;
+        result.remap_image(&image, indices).map_err(|_| BUG)?;
+    }
+    let palette = result.get_palette();
+    let colors = palette.entries[..palette.count as usize].iter().map(|c| straight([c.r, c.g, c.b, c.a])).collect();
+    Ok(transparent_first(colors, indices))
+}
+
+fn premultiplied([red, green, blue, alpha]: [u8; 4]) -> [u8; 4] {
+    let times = |sample: u8| ((u32::from(sample) * u32::from(alpha) + 127) / 255) as u8;
+    [times(red), times(green), times(blue), alpha]
+}
+
+fn straight([red, green, blue, alpha]: [u8; 4]) -> [u8; 4] {
+    let of = u32::from(alpha).max(1);
+    let divided = |sample: u8| ((u32::from(sample) * 255 + of / 2) / of).min(255) as u8;
+    if alpha == 0 { [0; 4] } else { [divided(red), divided(green), divided(blue), alpha] }
 }
 
 /// The number of distinct colours.

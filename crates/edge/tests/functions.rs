@@ -370,9 +370,22 @@ fn query() -> impl Strategy<Value = String> {
                     "a'b",
                 ]))
                 .to_owned(),
-                Some(parameter) if fits && parameter.name == "q" => {
-                    (*index.get(&["low", "Medium", "HIGH", " best ", "0", "100", "100.5", "7.5"])).to_owned()
-                }
+                Some(parameter) if fits && parameter.name == "q" => (*index.get(&[
+                    "low",
+                    "Medium",
+                    "HIGH",
+                    " best ",
+                    "0",
+                    "100",
+                    "100.5",
+                    "7.5",
+                    "auto",
+                    "Auto: 80",
+                    "auto:94.6",
+                    "auto:29",
+                    "auto:",
+                ]))
+                .to_owned(),
                 Some(parameter) if fits && parameter.name == "preset" => {
                     (*index.get(&["", "a", "a,b", "b, a,b", " a ,a,", "a,a,a,a,a,a,a,b", "a,a,a,a,a,a,a,a,a"]))
                         .to_owned()

@@ -310,11 +310,17 @@ parameters! {
     hdr "hdr": Kind::Choice { values: Hdr::NAMES }, "keep",
         "What becomes of the gain map of an HDR photograph: keep crops, resizes and turns it with the picture, in jpeg \
          from jpeg; drop sends the picture without it.";
-    q "q" ["quality"]: Kind::Text { form: "low, medium, high, best, or a whole number from 1 to 100" }, "80",
-        "Quality of lossy output: a number on JPEG's scale, or a level that has the same likeness in every format. Above \
-         90, JPEG is written without chroma subsampling.";
+    q "q" ["quality"]: Kind::Text {
+        form: "low, medium, high, best, auto, auto:N with N from 30 to 95, or a whole number from 1 to 100",
+    }, "80",
+        "Quality of lossy output: a number on JPEG's scale, a level that has the same likeness in every format, or auto: \
+         what this picture needs for SSIMULACRA2 N, by default 80. Above 90, JPEG is written without chroma subsampling.";
     lossless "lossless": Kind::Bool, "false",
-        "Encodes without loss in webp and avif; png is always lossless.";
+        "Encodes without loss in webp and avif; png is lossless unless colors or q=auto give it a palette.";
+    colors "colors": Kind::Integer { min: 2, max: 256 }, "all of them",
+        "Maximum number of colours of a PNG, which gets a palette. Other formats ignore it.";
+    dither "dither": number(0, 100), "0.8",
+        "How much of the error of each pixel is diffused to its neighbours where colors reduces them; 0 gives flat areas.";
     progressive "progressive": Kind::Bool, "false",
         "Writes a progressive JPEG.";
     max_bytes "max_bytes": Kind::Integer { min: 1, max: 1_000_000_000 }, "off",

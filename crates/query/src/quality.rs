@@ -1,6 +1,7 @@
-//! The quality of lossy output: a number or a named level.
+//! The quality of lossy output: a number, a named level, or a likeness to reach.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::values::{choice, whole_number};
 
@@ -25,16 +26,33 @@ pub enum Quality {
     Number(u8),
     /// A named level.
     Level(Level),
+    /// What reaches this SSIMULACRA2, in `30..=95`.
+    Auto(u8),
 }
 
 impl Quality {
     /// The largest number.
     pub const MAX: u8 = 100;
 
-    /// Parses a number from 1 to 100, of which decimals are rounded, or the name of a level; case is ignored.
+    /// The targets of [`Quality::Auto`].
+    pub const TARGETS: RangeInclusive<u8> = 30..=95;
+
+    /// The target of `auto` without a number.
+    pub const DEFAULT_TARGET: u8 = 80;
+
+    /// Parses a number from 1 to 100, the name of a level, `auto`, or `auto:` with a target. Decimals are rounded, and case is
+    /// ignored.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(level) = Level::from_name(text) {
             return Some(Self::Level(level));
+        }
+        if text.eq_ignore_ascii_case("auto") {
+            return Some(Self::Auto(Self::DEFAULT_TARGET));
+        }
+        if let Some((name, target)) = text.split_once(':') {
+            let target = whole_number(target.trim()).and_then(|target| u8::try_from(target).ok());
+            let target = target.filter(|target| Self::TARGETS.contains(target));
+            return target.filter(|_| name.trim().eq_ignore_ascii_case("auto")).map(Self::Auto);
         }
         let number = whole_number(text).filter(|number| (1..=Self::MAX.into()).contains(number))?;
         u8::try_from(number).ok().map(Self::Number)
@@ -46,6 +64,8 @@ impl fmt::Display for Quality {
         match self {
             Self::Number(number) => write!(f, "{number}"),
             Self::Level(level) => f.write_str(level.name()),
+            Self::Auto(Self::DEFAULT_TARGET) => f.write_str("auto"),
+            Self::Auto(target) => write!(f, "auto:{target}"),
         }
     }
 }

@@ -92,6 +92,20 @@ impl Default for Effects {
     }
 }
 
+/// A palette with loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Palette {
+    /// The maximum number of colours, in `2..=256`.
+    pub colors: u16,
+    /// How much of each pixel's error is diffused, at most 1.
+    pub dither: Hundredths,
+}
+
+impl Palette {
+    /// How much is diffused by default.
+    pub const DITHER: Hundredths = Hundredths::new(80);
+}
+
 /// The encoding of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Output {
@@ -101,6 +115,8 @@ pub struct Output {
     pub quality: Option<Quality>,
     /// Whether to encode losslessly.
     pub lossless: bool,
+    /// The palette of a PNG; `None` keeps all colours.
+    pub palette: Option<Palette>,
     /// Whether a JPEG is progressive.
     pub progressive: bool,
     /// The maximum size of the response in bytes.
@@ -268,6 +284,7 @@ impl Transform {
                 format: raw.format().choice(FormatChoice::from_name)?,
                 quality: raw.q().parsed(Quality::parse)?,
                 lossless: raw.lossless().flag()?.unwrap_or(false),
+                palette: palette(raw)?,
                 progressive: raw.progressive().flag()?.unwrap_or(false),
                 max_bytes: raw.max_bytes().integer()?,
             },
@@ -362,6 +379,8 @@ impl Transform {
             hdr: shown(unless(self.hdr, Hdr::Keep).map(Hdr::name)),
             q: shown(output.quality),
             lossless: shown(unless(output.lossless, false)),
+            colors: shown(output.palette.map(|palette| palette.colors)),
+            dither: shown(output.palette.and_then(|palette| unless(palette.dither, Palette::DITHER))),
             progressive: shown(unless(output.progressive, false)),
             max_bytes: shown(output.max_bytes),
             page: shown(self.page),
@@ -417,6 +436,12 @@ fn target_box(raw: &RawParameters, dpr: Hundredths, ratio: Option<Ratio>) -> Res
         (None, Some(height), Some(ratio)) => TargetBox::new(folded(ratio.width(height), "w")?, Some(height)),
         (width, height, _) => TargetBox::new(width, height),
     })
+}
+
+/// Parses the palette. `dither` is validated even if there is none.
+fn palette(raw: &RawParameters) -> Result<Option<Palette>, BadParameter> {
+    let dither = raw.dither().number()?.unwrap_or(Palette::DITHER);
+    Ok(raw.colors().integer()?.map(|colors| Palette { colors: colors as u16, dither }))
 }
 
 /// Parses the overlay. Like all other parameters, its parameters are validated even if there is no overlay.

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Instant;
 
+use super::auto::{Found, Search};
 use super::background::{on_background, with_overlay};
-use super::finish::{self, Attempt, Finish};
+use super::finish::{self, Attempt, EncodeRequest, Finish};
 use super::overlay::Placed;
 use super::picture::{Framed, Picture};
 use super::plan::Plan;
@@ -17,7 +18,7 @@ use super::prepared::Prepared;
 use super::{Error, Limits, Rendered, Stages, conversion};
 use image_origin_codec::{self as codec, Animation, AnimationWriter, Budget, Decoded, EncodeOptions, Encoder, Frames};
 use image_origin_metadata::{self as metadata, Carried};
-use image_origin_query::Colorspace;
+use image_origin_query::{Colorspace, Quality};
 
 /// The memory of a canvas pixel, or of a frame pixel that is passed to an encoder, in bytes.
 const PIXEL: u64 = 4;
@@ -159,8 +160,22 @@ impl Pass<'_> {
         let (format, (width, height)) = (encoder.format(), self.plan.output_size());
         let finish = Finish { format, width, height, attempts: Some(finish::ATTEMPTS_OF_ANIMATIONS) };
         let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
-        let request = self.prepared.render.encode_request();
-        finish.write(request, has_quality, self.budget, |options, give_up, budget| {
+        let mut request = self.prepared.render.encode_request();
+        let target = match request.quality {
+            Quality::Auto(target) if has_quality(&request.options) => Some(target),
+            _ => None,
+        };
+        let mut likeness = None;
+        if let Some(target) = target {
+            let found = self.searched(encoder, request.options, target, |search| {
+                Ok(search.run()?.map(|Found { options, likeness, .. }| (options, likeness)))
+            })?;
+            if let Some((options, reached)) = found {
+                request = EncodeRequest { options, quality: Quality::Number(options.quality), ..request };
+                likeness = Some(reached);
+            }
+        }
+        let written = finish.write(request, has_quality, self.budget, |options, give_up, budget| {
             Ok(match self.run(encoder, options, Lengths { max_bytes, give_up }, budget)? {
                 Run::Whole(encoded, space) => {
                     let carried = self.carried.with_profile(conversion::profile(space));
@@ -168,7 +183,33 @@ impl Pass<'_> {
                 }
                 Run::GivenUp(length) => Attempt::GivenUp(length),
             })
-        })
+        })?;
+        if let Some(target) = target.filter(|_| written.quality != request.options.quality) {
+            // `max_bytes` has lowered it.
+            let options = EncodeOptions { quality: written.quality, ..request.options };
+            likeness = Some(self.searched(encoder, options, target, |search| search.likeness(&options))?);
+        }
+        Ok(Rendered { likeness, ..written.rendered })
+    }
+
+    /// Searches with the first frame, which decides about all.
+    fn searched<T>(
+        &self,
+        encoder: &'static dyn Encoder,
+        options: EncodeOptions,
+        target: u8,
+        run: impl FnOnce(&Search<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let Prepared { render, .. } = self.prepared;
+        let Framed { raster, space, canvas } = self.framed(nth(self.prepared, 0)?, self.budget)?;
+        let frame = on_background(Cow::Owned(raster), space, canvas, &render.transform, encoder, self.budget)?;
+        let (frame, _) = with_overlay(frame, self.overlay.as_ref(), self.budget)?;
+        let held = frame.bytes() + self.overlay.as_ref().map_or(0, Placed::held);
+        let budget = self.budget.beside(held)?;
+        let found = run(&Search::new(&frame, encoder, options, target, budget, &render.cancellation)?);
+        self.add(|stages| stages.encode += started.elapsed());
+        found
     }
 
     /// Encodes all frames while they are decoded, and returns their colour space: all have the profile of the file.

@@ -450,7 +450,7 @@ mod tests {
                     return Err(Error::MaxBytes { smallest: length, allowed });
                 }
                 let bytes = vec![0; length as usize];
-                Ok(Rendered { bytes, format, width: 1, height: 1, stages: Stages::default() })
+                Ok(Rendered { bytes, format, width: 1, height: 1, likeness: None, stages: Stages::default() })
             };
             let rendered = candidates.smallest(
                 EncodeRequest { options: EncodeOptions::DEFAULT, quality: Quality::Number(80), max_bytes },

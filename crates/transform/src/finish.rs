@@ -58,6 +58,12 @@ pub(super) enum Attempt<'c> {
     GivenUp(u64),
 }
 
+/// A finished file, and the quality that it has been encoded with.
+pub(super) struct Written {
+    pub(super) rendered: Rendered,
+    pub(super) quality: u8,
+}
+
 /// The last step for every picture: encodes the file in one format at the highest quality that fits, with its metadata.
 pub(super) struct Finish {
     pub(super) format: Format,
@@ -79,18 +85,18 @@ impl Finish {
         has_quality: impl Fn(&EncodeOptions) -> bool,
         budget: Budget,
         encode: impl Fn(&EncodeOptions, u64, Budget) -> Result<Attempt<'c>, Error>,
-    ) -> Result<Rendered, Error> {
+    ) -> Result<Written, Error> {
         let &Self { format, width, height, attempts } = self;
         let EncodeRequest { options, max_bytes, .. } = request.in_format(format);
         let allowed = max_bytes.map_or(u64::MAX, u64::from);
         let lowest = if max_bytes.is_some() && has_quality(&options) { 1 } else { options.quality };
         let mut search = Search::new(lowest, options.quality, allowed);
-        let mut best: Option<Vec<u8>> = None;
+        let mut best: Option<(Vec<u8>, u8)> = None;
         let mut smallest = u64::MAX;
         for attempt in 1..=attempts.unwrap_or(u32::MAX) {
             let Some(next) = search.next(attempt) else { break };
             let quality = if Some(attempt) == attempts && best.is_none() { lowest } else { next };
-            let rest = budget.beside(best.as_ref().map_or(0, Vec::capacity) as u64)?;
+            let rest = budget.beside(best.as_ref().map_or(0, |(best, _)| best.capacity()) as u64)?;
             // The size of the smallest file is reported exactly.
             let give_up = if quality == lowest { u64::MAX } else { allowed };
             let length = match encode(&EncodeOptions { quality, ..options }, give_up, rest)? {
@@ -102,7 +108,7 @@ impl Finish {
                     let bytes = metadata::embed(encoded, format, &carried, width, height);
                     let length = bytes.len() as u64;
                     if length <= allowed {
-                        best = Some(bytes);
+                        best = Some((bytes, quality));
                     }
                     length
                 }
@@ -115,8 +121,9 @@ impl Finish {
             smallest = smallest.min(length);
             search.tell(quality, length);
         }
-        let bytes = best.ok_or(Error::MaxBytes { smallest, allowed })?;
-        Ok(Rendered { bytes, format, width, height, stages: Stages::default() })
+        let (bytes, quality) = best.ok_or(Error::MaxBytes { smallest, allowed })?;
+        let rendered = Rendered { bytes, format, width, height, likeness: None, stages: Stages::default() };
+        Ok(Written { rendered, quality })
     }
 }
 
@@ -203,7 +210,9 @@ mod tests {
                 Ok(Attempt::Whole(jpeg.encode(&photo, options, budget, &cancellation)?, Cow::default()))
             };
             let finish = finish(Format::Jpeg, None);
-            finish.write(request(quality, max_bytes), |_| true, Budget::UNLIMITED, encode).map(|made| made.bytes)
+            finish
+                .write(request(quality, max_bytes), |_| true, Budget::UNLIMITED, encode)
+                .map(|made| made.rendered.bytes)
         };
         let size_at_40 = at(40, None).unwrap().len() as u32;
         assert_eq!(at(90, Some(size_at_40)).unwrap(), at(40, None).unwrap());
@@ -231,7 +240,7 @@ mod tests {
                 };
                 let exact = |options: &EncodeOptions, _, _| Ok(Attempt::Whole(make(options), Cow::default()));
                 let written = finish(Format::Qoi, None).write(request, |_| true, Budget::UNLIMITED, exact);
-                let bytes = written.unwrap().bytes;
+                let bytes = written.unwrap().rendered.bytes;
                 assert_eq!((bytes.len(), made.take() <= 11), (length(wanted), true), "{doubles} {fixed} {wanted}");
                 // Aborted immediately, with an estimated length that is a fifth too long.
                 let short = |options: &EncodeOptions, give_up: u64, _| {
@@ -244,7 +253,7 @@ mod tests {
                     })
                 };
                 let written = finish(Format::Qoi, Some(4)).write(request, |_| true, Budget::UNLIMITED, short);
-                let bytes = written.unwrap().bytes;
+                let bytes = written.unwrap().rendered.bytes;
                 assert!(made.take() <= 4 && bytes.len() <= length(wanted), "{doubles} {fixed} {wanted}");
                 let near = length(wanted) - length(wanted) / FAIRLY_NEAR as usize;
                 assert!(bytes.len() >= length(wanted.saturating_sub(5).max(1)).min(near), "{doubles} {fixed} {wanted}");

@@ -9,6 +9,11 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod animation;
+#[cfg(feature = "ssimulacra2")]
+mod auto;
+#[cfg(not(feature = "ssimulacra2"))]
+#[path = "no_auto.rs"]
+mod auto;
 mod background;
 mod choice;
 mod colour;
@@ -23,6 +28,7 @@ mod frame;
 mod gain_map;
 mod info;
 mod lanczos;
+mod likeness;
 mod mosaic;
 mod overlay;
 mod picture;
@@ -37,6 +43,8 @@ mod render;
 mod report;
 mod resize;
 mod saliency;
+#[cfg(feature = "ssimulacra2")]
+mod scorer;
 mod smart_crop;
 mod tilt;
 mod trim;
@@ -47,6 +55,7 @@ use std::time::Duration;
 pub use choice::{AUTO_FORMATS, Accepted};
 pub use error::Error;
 pub use info::{Info, Region};
+pub use likeness::{Likeness, Setting};
 pub use overlay::{OverlayCache, OverlayFile};
 pub use plan::{Canvas, Original, Plan};
 pub use render::Render;
@@ -104,6 +113,8 @@ pub struct Rendered {
     pub width: u32,
     /// Its height in pixels.
     pub height: u32,
+    /// What `q=auto` has led to.
+    pub likeness: Option<Likeness>,
     /// The durations of the stages.
     pub stages: Stages,
 }

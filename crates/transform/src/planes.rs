@@ -16,7 +16,7 @@ use super::resize::whole_pixels;
 use super::{Canvas, Error, Plan, Rendered, Stages, colour, conversion, effects, frame, gain_map, lanczos, overlay};
 use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster};
 use image_origin_metadata as metadata;
-use image_origin_query::{Color, Colorspace, Extend, Framing, Transform};
+use image_origin_query::{Color, Colorspace, Extend, Framing, Quality, Transform};
 
 /// The minimum side for this path, since edges dominate in smaller pictures.
 const SMALLEST_SIDE: u32 = 16;
@@ -65,7 +65,7 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let rendered =
         candidates.smallest(render.encode_request(), budget, |(format, encoder, planes), request, budget| {
             let finish = Finish { format, width, height, attempts: None };
-            finish.write(
+            let written = finish.write(
                 request,
                 |_| true,
                 budget,
@@ -73,7 +73,8 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
                     let encoded = encoder.encode_planes(planes, options, budget, cancellation)?;
                     Ok(Attempt::Whole(encoded, Cow::Borrowed(&carried)))
                 },
-            )
+            )?;
+            Ok(written.rendered)
         })?;
     let stages = Stages { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
     Ok(Some(Rendered { stages, ..rendered }))
@@ -153,8 +154,10 @@ fn candidates(prepared: &Prepared<'_>) -> Result<Option<Candidates<&'static dyn 
         && plan.tilt.is_none()
         && !cuts_padding(plan, transform.framing.extend)
         && !prepared.needs_pixels();
+    // Likeness is that of RGB.
+    let is_searched = matches!(transform.output.quality, Some(Quality::Auto(_)));
     let is_large = plan.width.min(plan.height) >= SMALLEST_SIDE;
-    if !(header.format == Format::Jpeg && is_plain && is_large && header.channels == Channels::Rgb) {
+    if !(header.format == Format::Jpeg && is_plain && is_large && !is_searched && header.channels == Channels::Rgb) {
         return Ok(None);
     }
     if image_origin_container::icc_profile(render.original, Format::Jpeg, &render.cancellation)?

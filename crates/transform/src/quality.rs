@@ -1,6 +1,6 @@
 //! The number of a named quality in each format.
 
-use image_origin_codec::Format;
+use image_origin_codec::{EncodeOptions, Format};
 use image_origin_query::{Level, Quality};
 
 /// The numbers of a level on JPEG's scale, by format.
@@ -10,14 +10,13 @@ struct Numbers {
     avif: u8,
 }
 
-/// The numbers at which the mean SSIMULACRA2 is 55, 70, 80 and 90: `docs/quality.md` says of which pictures. WebP, which
-/// always subsamples chroma, has no more for the last.
+/// The numbers at which the mean SSIMULACRA2 is 55, 70, 80 and 90: `docs/quality.md` says of which pictures.
 const fn numbers(level: Level) -> Numbers {
     match level {
-        Level::Low => Numbers { jpeg: 36, webp: 33, avif: 36 },
-        Level::Medium => Numbers { jpeg: 69, webp: 56, avif: 58 },
-        Level::High => Numbers { jpeg: 87, webp: 84, avif: 79 },
-        Level::Best => Numbers { jpeg: 94, webp: 95, avif: 93 },
+        Level::Low => Numbers { jpeg: 34, webp: 25, avif: 35 },
+        Level::Medium => Numbers { jpeg: 66, webp: 58, avif: 68 },
+        Level::High => Numbers { jpeg: 84, webp: 82, avif: 85 },
+        Level::Best => Numbers { jpeg: 94, webp: 93, avif: 94 },
     }
 }
 
@@ -26,6 +25,8 @@ pub(super) fn number(quality: Quality, format: Format) -> u8 {
     let level = match quality {
         Quality::Number(number) => return number,
         Quality::Level(level) => numbers(level),
+        // What is encoded where nothing is searched, such as GIF, has no quality.
+        Quality::Auto(_) => return EncodeOptions::DEFAULT.quality,
     };
     match format {
         Format::WebP => level.webp,

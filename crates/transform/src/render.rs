@@ -1,8 +1,10 @@
 //! The pipeline in one screen: from an original, a transform and limits to an encoded picture.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::time::Instant;
 
+use super::auto::{Found, Search};
 use super::background::{announced, on_background, with_overlay};
 use super::choice::{AUTO_FORMATS, Accepted, Choice};
 use super::finish::{Attempt, EncodeRequest, Finish};
@@ -11,9 +13,9 @@ use super::picture::Framed;
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::{Error, Limits, Rendered, Stages, animation, gain_map, keep, planes, vector};
-use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, Raster};
-use image_origin_metadata::{self as metadata, Keep};
-use image_origin_query::{Focus, Output, Quality, Transform};
+use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, PaletteOptions, Raster};
+use image_origin_metadata::{self as metadata, Carried, Keep};
+use image_origin_query::{Focus, Output, Palette, Quality, Transform};
 
 /// A builder that renders a picture from an original, a transform and limits.
 ///
@@ -154,17 +156,12 @@ impl<'a> Render<'a> {
         let resized = Instant::now();
         let carried = metadata::carry(self.original, self.kept(), cancellation)?;
         let carried = gain_map::carried(carried, self, (header, &plan), candidates.formats(), rest)?;
-        let write = |raster: &Raster, space, encoder: &dyn Encoder, request: EncodeRequest, budget: Budget| {
+        let write = |raster: &Raster, space, encoder: &'static dyn Encoder, request: EncodeRequest, budget: Budget| {
             let (primaries, profile) = announced(space, encoder);
             let carried = carried.with_profile(profile);
             let budget = budget.beside(2 * carried.bytes())?;
-            let (format, width, height) = (encoder.format(), raster.width(), raster.height());
-            let finish = Finish { format, width, height, attempts: None };
-            let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
-            finish.write(request, has_quality, budget, |options, _, budget| {
-                let options = EncodeOptions { primaries, ..*options };
-                Ok(Attempt::Whole(encoder.encode(raster, &options, budget, cancellation)?, Cow::Borrowed(&carried)))
-            })
+            let request = EncodeRequest { options: EncodeOptions { primaries, ..request.options }, ..request };
+            self.written(raster, encoder, request, &carried, budget)
         };
         let rendered = if let [only] = candidates.ways.as_slice() {
             let encoder = only.encoder;
@@ -187,6 +184,56 @@ impl<'a> Render<'a> {
         Ok(Rendered { stages, ..rendered })
     }
 
+    /// Encodes a picture and its metadata in one format.
+    fn written(
+        &self,
+        raster: &Raster,
+        encoder: &'static dyn Encoder,
+        request: EncodeRequest,
+        carried: &Carried,
+        budget: Budget,
+    ) -> Result<Rendered, Error> {
+        let cancellation = &self.cancellation;
+        let (format, width, height) = (encoder.format(), raster.width(), raster.height());
+        let finish = Finish { format, width, height, attempts: None };
+        let has_quality = |options: &EncodeOptions| encoder.has_quality(options);
+        let whole = |encoded| Ok(Attempt::Whole(encoded, Cow::Borrowed(carried)));
+        let encode = |options: &EncodeOptions, budget| encoder.encode(raster, options, budget, cancellation);
+        let target = match request.quality {
+            Quality::Auto(target) if Search::applies(raster, encoder, &request.options) => target,
+            _ => {
+                let written =
+                    finish.write(request, has_quality, budget, |options, _, budget| whole(encode(options, budget)?))?;
+                return Ok(written.rendered);
+            }
+        };
+        let found = Search::new(raster, encoder, request.options, target, budget, cancellation)?.run()?;
+        let Some(Found { options, likeness, file }) = found else {
+            let request = EncodeRequest { quality: Quality::Number(request.options.quality), ..request };
+            let written =
+                finish.write(request, has_quality, budget, |options, _, budget| whole(encode(options, budget)?))?;
+            return Ok(written.rendered);
+        };
+        let request = EncodeRequest { options, quality: Quality::Number(options.quality), ..request };
+        let budget = budget.beside(file.as_ref().map_or(0, Vec::capacity) as u64)?;
+        let file = Cell::new(file);
+        let written = finish.write(request, has_quality, budget, |tried, _, budget| {
+            match file.take().filter(|_| *tried == options) {
+                Some(file) => whole(file),
+                None => whole(encode(tried, budget)?),
+            }
+        })?;
+        let likeness = if written.quality == options.quality {
+            likeness
+        } else {
+            // `max_bytes` has lowered it.
+            let options = EncodeOptions { quality: written.quality, ..options };
+            let budget = budget.beside(written.rendered.bytes.capacity() as u64)?;
+            Search::new(raster, encoder, options, target, budget, cancellation)?.likeness(&options)?
+        };
+        Ok(Rendered { likeness: Some(likeness), ..written.rendered })
+    }
+
     /// The factors that determine the output format.
     pub(super) fn choice(&self, source: Format, plan: &Plan) -> Choice {
         let Output { format: asked, lossless, .. } = self.transform.output;
@@ -203,9 +250,11 @@ impl<'a> Render<'a> {
 
     /// The encoding request.
     pub(super) fn encode_request(&self) -> EncodeRequest {
-        let Output { quality, lossless, progressive, max_bytes, .. } = self.transform.output;
+        let Output { quality, lossless, progressive, max_bytes, palette, .. } = self.transform.output;
         let usual = EncodeOptions::DEFAULT;
-        let options = EncodeOptions { lossless, progressive, speed: self.avif_speed, ..usual };
+        let palette =
+            palette.map(|Palette { colors, dither }| PaletteOptions { colors, dither: dither.hundredths() as u8 });
+        let options = EncodeOptions { lossless, progressive, speed: self.avif_speed, palette, ..usual };
         EncodeRequest { options, quality: quality.unwrap_or(Quality::Number(usual.quality)), max_bytes }
     }
 }

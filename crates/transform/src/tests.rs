@@ -132,7 +132,7 @@ fn long_sides_are_kept_where_the_format_holds_them() {
             ("format=auto", Format::Jpeg, (2, 16_400)),
             ("format=auto&lossless=true", Format::Png, (2, 16_400)),
             ("rotate=90", source, (16_400, 2)),
-            ("format=auto&h=16000&fit=fill", Format::WebP, (2, 16_000)),
+            ("format=auto&lossless=true&h=16000&fit=fill", Format::WebP, (2, 16_000)),
         ] {
             assert_eq!(drawn(&bytes(source), query), Ok((format, size.0, size.1)), "{source} {query}");
         }
@@ -494,6 +494,12 @@ fn ramps(width: u32, height: u32) -> Vec<u8> {
         .unwrap()
 }
 
+/// Whether luma and chroma have one resolution, by the sampling factors in the frame header (ITU-T T.81, B.2.2).
+fn has_full_chroma(jpeg: &[u8]) -> bool {
+    let header = memchr::memmem::find(jpeg, &[0xff, 0xc0]).unwrap();
+    jpeg[header + 11] == 0x11
+}
+
 #[test]
 fn planes_give_the_same_picture_as_pixels() {
     let queries = [
@@ -532,7 +538,12 @@ fn planes_give_the_same_picture_as_pixels() {
             let (_, planes) = rendered(&original, &query).unwrap();
             // Through PNG, so that the jpeg is made from pixels.
             let (png, _) = rendered(&original, &format!("{query}&format=png")).unwrap();
-            let (_, pixels) = rendered(&png.bytes, "format=jpeg&q=90").unwrap();
+            let (jpeg, pixels) = rendered(&png.bytes, "format=jpeg&q=90").unwrap();
+            // Where a background makes sharp edges of chroma, pixels keep all of it.
+            if has_full_chroma(&jpeg.bytes) {
+                assert!(query.contains("bg="), "{query}");
+                continue;
+            }
             assert_eq!((planes.width(), planes.height()), (pixels.width(), pixels.height()), "{query}");
             let pairs = planes.samples().as_bytes().iter().zip(pixels.samples().as_bytes());
             let differences: Vec<u32> = pairs.map(|(one, other)| one.abs_diff(*other).into()).collect();

@@ -43,7 +43,7 @@ pub(super) fn render(render: &Render<'_>, started: Instant) -> Result<Option<Ren
     }
     let (width, height) = size.in_pixels();
     let stages = Stages { decode: started.elapsed(), ..Stages::default() };
-    Ok(Some(Rendered { bytes, format: Format::Svg, width, height, stages }))
+    Ok(Some(Rendered { bytes, format: Format::Svg, width, height, likeness: None, stages }))
 }
 
 /// The same request with enlarging allowed if the original is a drawing, which has no pixels that could be too few.

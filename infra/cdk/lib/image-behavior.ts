@@ -195,7 +195,7 @@ export class ImageBehavior extends Construct {
         accessControlAllowHeaders: ['Range', 'If-None-Match', 'If-Modified-Since'],
         accessControlAllowMethods: ['GET', 'HEAD'],
         accessControlAllowOrigins: [...cors],
-        accessControlExposeHeaders: ['ETag', 'Content-Length', 'Content-Range'],
+        accessControlExposeHeaders: ['ETag', 'Content-Length', 'Content-Range', 'Image-Quality'],
         accessControlMaxAge: Duration.days(1),
         originOverride: true,
       },

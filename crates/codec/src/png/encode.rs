@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::super::buffer::OutputWriter;
-use super::super::{Budget, Cancellation, Channels, EncodeOptions, Encoder, Error, Format, Raster, palette};
+use super::super::{
+    Budget, Cancellation, Channels, EncodeOptions, Encoder, Error, Format, PaletteOptions, Raster, palette,
+};
 use super::Png;
 
 /// Pixel data as PNG stores it, before filtering.
@@ -51,12 +53,15 @@ impl Encoder for Png {
     fn encode(
         &self,
         raster: &Raster,
-        _: &EncodeOptions,
+        options: &EncodeOptions,
         budget: Budget,
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
         cancellation.check()?;
-        let stored = smallest(raster, budget)?;
+        let stored = match options.palette {
+            Some(palette) => with_loss(raster, palette, budget, cancellation)?,
+            None => smallest(raster, budget)?,
+        };
         let row = u64::from(raster.width()) * raster.channels().count() as u64;
         let copied = if let Cow::Owned(data) = &stored.data { data.capacity() as u64 } else { 0 };
         let budget = budget.beside(copied + row * ROWS + CHUNK as u64 + COMPRESSOR)?;
@@ -160,6 +165,30 @@ fn write(
     writer.finish()
 }
 
+/// A palette with loss, at the least depth that holds it.
+fn with_loss<'r>(
+    raster: &'r Raster,
+    options: PaletteOptions,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Stored<'r>, Error> {
+    // The indices, unpacked and packed.
+    budget.check_memory(palette::memory(raster) * 3 / 2)?;
+    let indexed = palette::reduced(raster, options, budget, cancellation)?;
+    Ok(indexed_data(indexed, raster))
+}
+
+fn indexed_data<'r>(indexed: palette::Indexed, raster: &Raster) -> Stored<'r> {
+    let depth = match indexed.colors.len() {
+        0..=2 => ::png::BitDepth::One,
+        3..=4 => ::png::BitDepth::Two,
+        5..=16 => ::png::BitDepth::Four,
+        _ => ::png::BitDepth::Eight,
+    };
+    let data = pack(indexed.indices, raster.width() as usize, depth as usize).into();
+    Stored { color: ::png::ColorType::Indexed, depth, data, palette: Some(indexed.colors) }
+}
+
 /// Selects a palette for up to 256 colours, grey for pictures without colour, and truecolour otherwise.
 fn smallest(raster: &Raster, budget: Budget) -> Result<Stored<'_>, Error> {
     let is_grey = is_grey(raster);
@@ -167,14 +196,7 @@ fn smallest(raster: &Raster, budget: Budget) -> Result<Stored<'_>, Error> {
     // The indices, unpacked and packed.
     budget.check_memory(palette::memory(raster) * 3 / 2)?;
     if let Some(indexed) = palette::exact(raster, if is_grey && !has_alpha { 16 } else { 256 }) {
-        let depth = match indexed.colors.len() {
-            0..=2 => ::png::BitDepth::One,
-            3..=4 => ::png::BitDepth::Two,
-            5..=16 => ::png::BitDepth::Four,
-            _ => ::png::BitDepth::Eight,
-        };
-        let data = pack(indexed.indices, raster.width() as usize, depth as usize).into();
-        return Ok(Stored { color: ::png::ColorType::Indexed, depth, data, palette: Some(indexed.colors) });
+        return Ok(indexed_data(indexed, raster));
     }
     let color = match (is_grey, has_alpha) {
         (true, true) => ::png::ColorType::GrayscaleAlpha,
@@ -244,6 +266,45 @@ mod tests {
     fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
         let height = samples.len() as u32 / channels.count() as u32 / width;
         Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn a_palette_with_loss_has_so_many_colours_at_the_least_depth() {
+        use ::png::BitDepth::{Eight, Four, One, Two};
+        let shades = |channels: Channels, alpha: fn(usize) -> u8| {
+            let count = channels.count();
+            let has_alpha = channels.has_alpha();
+            let sample = |i: usize| match i % count {
+                channel if has_alpha && channel == count - 1 => alpha(i / count),
+                channel => (i / count * 3 / (channel + 1)) as u8,
+            };
+            raster(60, channels, (0..60 * 50 * count).map(sample).collect())
+        };
+        let fades = |i: usize| (i % 60 * 4) as u8;
+        let cancellation = Cancellation::unbounded();
+        for (colors, depth) in [(2, One), (3, Two), (4, Two), (5, Four), (16, Four), (17, Eight), (256, Eight)] {
+            for picture in [shades(Channels::Rgb, |_| 0), shades(Channels::Rgba, fades), shades(Channels::L, |_| 0)] {
+                for dither in [0, 100] {
+                    let palette = Some(PaletteOptions { colors, dither });
+                    let options = EncodeOptions { palette, ..EncodeOptions::DEFAULT };
+                    let bytes = Png.encode(&picture, &options, Budget::UNLIMITED, &cancellation).unwrap();
+                    let reader = ::png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+                    let info = reader.info();
+                    let found = info.palette.as_ref().unwrap().len() / 3;
+                    assert!(found <= usize::from(colors) && found > usize::from(colors) / 2, "{colors}: {found}");
+                    assert_eq!((info.color_type, info.bit_depth), (::png::ColorType::Indexed, depth), "{colors}");
+                    // What is opaque comes last, so that tRNS is as short as it can be (PNG 3rd edition, 11.3.1.1).
+                    let alphas = info.trns.as_ref().map_or(0, |alphas| alphas.len());
+                    assert!(alphas <= found && (alphas > 0) == picture.channels().has_alpha(), "{colors}: {alphas}");
+                }
+            }
+        }
+        let few = raster(2, Channels::Rgb, vec![1, 2, 3, 4, 5, 6]);
+        let options = EncodeOptions { palette: Some(PaletteOptions::DEFAULT), ..EncodeOptions::DEFAULT };
+        let exact = Png.encode(&few, &EncodeOptions::DEFAULT, Budget::UNLIMITED, &cancellation);
+        assert_eq!(Png.encode(&few, &options, Budget::UNLIMITED, &cancellation), exact);
+        cancellation.cancel();
+        assert!(Png.encode(&few, &options, Budget::UNLIMITED, &cancellation).is_err());
     }
 
     fn grey_and_alpha(raster: &Raster) -> Vec<[u8; 2]> {

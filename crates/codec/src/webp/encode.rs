@@ -13,6 +13,7 @@ use crate::buffer::OutputBuffer;
 use crate::{
     AnimationWriter, Budget, Cancellation, Cancelled, Channels, EncodeOptions, Encoder, Error, Format, PlanarEncoder,
     Range, Raster, Samples, calibrated, check_sides,
+    content::{self, Content},
 };
 
 /// libwebp's method, `0..=6`, which trades time for size; 4 is the default of libwebp and sharp.
@@ -73,6 +74,17 @@ const QUALITIES: [(u8, u8); 16] = [
     (100, 100),
 ];
 
+/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between, and the same for
+/// pictures with sharp chroma, which WebP subsamples. NOTES.md of `image-origin-codec` has the measurements.
+const OF_DRAWINGS: [(u8, u8); 9] =
+    [(1, 1), (30, 16), (50, 26), (60, 30), (70, 36), (80, 47), (90, 78), (95, 91), (100, 95)];
+const OF_COLOURED: [(u8, u8); 8] = [(1, 1), (30, 32), (50, 44), (60, 53), (70, 67), (80, 90), (90, 95), (100, 95)];
+
+/// The highest quality of a picture with sharp chroma that lossy WebP may reach. Above it, a lossless file is preferred up to
+/// so many times the length of the lossy one.
+const REACHED_UP_TO: u8 = 90;
+const TIMES_AS_LONG: usize = 2;
+
 /// libwebp's quality for a quality on JPEG's scale.
 pub fn libwebp_quality(quality: u8) -> f32 {
     calibrated(&QUALITIES, quality)
@@ -106,7 +118,27 @@ impl Encoder for WebP {
         budget: Budget,
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
-        encode(raster, options, budget, cancellation)
+        if options.lossless {
+            return encode(raster, options, budget, cancellation);
+        }
+        let content = content::classify(raster);
+        let quality = match content {
+            content if !content.has_own_scale(raster) => options.quality,
+            Content::Photograph => options.quality,
+            Content::Drawing => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
+            Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
+        };
+        let lossy = encode(raster, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
+        if content != Content::Coloured {
+            return Ok(lossy);
+        }
+        let lossless = EncodeOptions { lossless: true, ..*options };
+        let times = if options.quality > REACHED_UP_TO { TIMES_AS_LONG } else { 1 };
+        match encode(raster, &lossless, budget.beside(lossy.capacity() as u64)?, cancellation) {
+            Ok(exact) if exact.len() <= lossy.len() * times => Ok(exact),
+            Ok(_) | Err(Error::TooLarge { .. }) => Ok(lossy),
+            Err(error) => Err(error),
+        }
     }
 
     fn has_animation(&self) -> bool {

@@ -108,7 +108,12 @@ const radius = (text) => {
   const radii = list(text, [1, 4], 0, MAX_SIDE);
   return lower(text) === 'max' ? 'max' : radii && printRadii(radii);
 };
-const q = (text, row) => choice(text, row) || print(decimal(text, 0, 1, 100), 0);
+const q = (text, row) => {
+  const target = /^auto\s*:([^]*)$/i.exec(text);
+  if (!target) return choice(text, row) || print(decimal(text, 0, 1, 100), 0);
+  const units = decimal(trim(target[1]), 0, 30, 95);
+  return units === 80 ? 'auto' : units && `auto:${units}`;
+};
 const short = (text, end) => {
   const count = encodeURIComponent(text).replace(/%[89AB]./g, '').replace(/%../g, '_').length;
   if (count < end && !CONTROL.test(text)) return text;
@@ -180,6 +185,7 @@ const canonicalQuery = (raw) => {
   });
   if (isGood && multiply(given) && foldRatio(given)) {
     if (!given.redact) delete given.redact_mode;
+    if (!given.colors) delete given.dither;
     if (!given.overlay) names.forEach((name) => /^overlay_/.test(name) && delete given[name]);
     if (given.showExif === 'true') delete given.info;
     const isInside = !given.fit || given.fit === 'inside';

@@ -59,13 +59,15 @@ fn what_is_asked_for_comes_within_the_limits() {
             ],
         ),
         (
-            json!({"qualities": [70, "high", "Low", "low", 50]}),
+            json!({"qualities": [70, "high", "Low", "low", 50, "auto:80", "auto:60"]}),
             &[
                 ("q=50", Ok("q=50")),
                 ("q=HIGH", Ok("q=high")),
+                ("q=auto:80", Ok("q=auto")),
+                ("q=auto:61&preset=card", Err("q=auto:61 is not permitted here")),
                 ("q=high&preset=card", Ok("preset=card&q=high")),
-                ("q=best", Err("q=best is not permitted here; permitted are 50, 70, high, low")),
-                ("q=71&preset=card", Err("q=71 is not permitted here; permitted are 50, 70, high, low")),
+                ("q=best", Err("q=best is not permitted here; permitted are 50, 70, high, low, auto, auto:60")),
+                ("q=71&preset=card", Err("q=71 is not permitted here; permitted are 50, 70, high, low, auto, auto:60")),
                 ("preset=card&q=worst", Ok("preset=card&q=worst")),
             ],
         ),
