@@ -2,6 +2,8 @@
 
 #[allow(clippy::disallowed_methods, reason = "the files on a command line are its user's own")]
 mod cli;
+#[cfg(all(feature = "svg", target_os = "linux", target_env = "gnu"))]
+mod hypot;
 
 use std::process::ExitCode;
 
