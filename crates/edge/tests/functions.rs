@@ -539,14 +539,15 @@ fn random_decisions_are_the_same() {
 fn few_values_are_read() {
     let (config, keys) = supported();
     let store = functions::store(&config, &keys).unwrap();
-    let rules = 1 + store.parts.iter().filter(|(key, _)| key.starts_with("rules.")).count();
+    let values = |name: &str| 1 + store.parts.iter().filter(|(key, _)| key.starts_with(name)).count();
+    let (rules, grammar) = (values("rules."), values("grammar."));
     let table = [
         ("", rules),
         ("w=300&fm=auto&quality=70&fit=cover&ar=3:2&v=1&preset=a&expires=1&signature=a&token=b", rules),
-        ("w=300&blur=2", rules + 2),
-        ("utm_source=x", rules + 2),
-        ("tint=fff", rules + 2),
-        ("tint=red", rules + 2 + 4),
+        ("w=300&blur=2", rules + grammar),
+        ("utm_source=x", rules + grammar),
+        ("tint=fff", rules + grammar),
+        ("tint=red", rules + grammar + 4),
     ];
     let request =
         |query: &str| json!({"method": "GET", "uri": "/public/a", "querystring": query, "headers": {}, "clientIp": ""});

@@ -109,7 +109,7 @@ const radius = (text) => {
   return lower(text) === 'max' ? 'max' : radii && printRadii(radii);
 };
 const q = (text, row) => {
-  const target = /^auto\s*:([^]*)$/i.exec(text);
+  const target = /^auto\s*:([\s\S]*)$/i.exec(text);
   if (!target) return choice(text, row) || print(decimal(text, 0, 1, 100), 0);
   const units = decimal(trim(target[1]), 0, 30, 95);
   return units === 80 ? 'auto' : units && `auto:${units}`;
