@@ -33,6 +33,7 @@ mod hex;
 mod http_client;
 #[cfg(all(feature = "cdn", feature = "s3"))]
 pub mod key_values;
+mod memory_cache;
 pub mod origin;
 #[cfg(feature = "s3")]
 mod parameter_store;

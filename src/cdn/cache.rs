@@ -4,6 +4,7 @@
 //! Of concurrent requests for the same key, one goes to the origin and the others wait for its response ("request
 //! collapsing"). If that response may not be cached, they all go to the origin.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderName, Method};
 use image_origin_edge as edge;
 
 use super::policy::{self, Freshness};
+use crate::memory_cache::MemoryCache;
 
 /// A complete response.
 #[derive(Debug, Clone)]
@@ -146,7 +148,7 @@ const ENTRY_OVERHEAD: usize = 2048;
 /// The cached responses.
 #[derive(Debug)]
 pub(super) struct Cache {
-    entries: moka::future::Cache<Key, Entry>,
+    entries: MemoryCache<Key, Entry>,
     flights: Mutex<HashMap<Key, Arc<Flight>>>,
     invalidations: Mutex<Invalidations>,
     tag_header: Option<HeaderName>,
@@ -155,9 +157,7 @@ pub(super) struct Cache {
 impl Cache {
     /// Keeps answers of so many bytes together, and the tags that they have in the header `tag_header`.
     pub(super) fn new(bytes: u64, tag_header: Option<HeaderName>) -> Self {
-        let weigh =
-            |_: &Key, entry: &Entry| u32::try_from(entry.answer.body.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX);
-        let entries = moka::future::Cache::builder().max_capacity(bytes).weigher(weigh).build();
+        let entries = MemoryCache::of_bytes(bytes, |_, entry: &Entry| entry.answer.body.len() + ENTRY_OVERHEAD);
         Self { entries, flights: Mutex::default(), invalidations: Mutex::default(), tag_header }
     }
 
@@ -174,17 +174,16 @@ impl Cache {
     }
 
     /// Forgets what these tags (`#tag`) and paths (`/path`, `/path*`) name; gives how many answers that were.
-    pub(super) async fn invalidate(&self, items: &[String]) -> usize {
+    pub(super) fn invalidate(&self, items: &[String]) -> usize {
         let items = Arc::new(Items::new(items));
         self.invalidations().add(items.clone());
-        let mut forgotten = 0;
-        for (key, entry) in &self.entries {
-            if items.name(&key, &entry.tags) {
-                self.entries.invalidate(&*key).await;
-                forgotten += 1;
-            }
-        }
-        forgotten
+        let forgotten = Cell::new(0);
+        self.entries.retain(|key, entry| {
+            let is_named = items.name(key, &entry.tags);
+            forgotten.set(forgotten.get() + usize::from(is_named));
+            !is_named
+        });
+        forgotten.get()
     }
 
     fn invalidations(&self) -> std::sync::MutexGuard<'_, Invalidations> {
@@ -192,9 +191,9 @@ impl Cache {
     }
 
     /// Looks up an entry, fresh or stale.
-    pub(super) async fn find(&self, key: &Key) -> Option<Entry> {
+    pub(super) fn find(&self, key: &Key) -> Option<Entry> {
         for key in key.answering() {
-            if let Some(entry) = self.entries.get(&key).await {
+            if let Some(entry) = self.entries.get(&key) {
                 return Some(entry);
             }
         }
@@ -203,18 +202,18 @@ impl Cache {
 
     /// Caches a response for its lifetime, and returns that. `invalidated` is the number of invalidations before it was
     /// requested.
-    pub(super) async fn keep(&self, key: &Key, answer: &Arc<Answer>, invalidated: u64) -> Duration {
+    pub(super) fn keep(&self, key: &Key, answer: &Arc<Answer>, invalidated: u64) -> Duration {
         let freshness = policy::freshness(answer.status, &answer.headers, SystemTime::now());
         let tags = self.tags(answer);
         if freshness.lifetime.is_zero() || self.invalidations().have_met(invalidated, key, &tags) {
-            self.entries.invalidate(key).await;
+            self.entries.remove(key);
             return Duration::ZERO;
         }
         let entry = Entry { answer: answer.clone(), tags: tags.clone(), since: Instant::now(), freshness };
-        self.entries.insert(key.clone(), entry).await;
+        self.entries.insert(key.clone(), entry);
         // One that came in between has not seen it.
         if self.invalidations().have_met(invalidated, key, &tags) {
-            self.entries.invalidate(key).await;
+            self.entries.remove(key);
             return Duration::ZERO;
         }
         freshness.lifetime
@@ -295,15 +294,15 @@ mod tests {
     #[tokio::test]
     async fn an_entry_gets_old() {
         let cache = Cache::new(1 << 20, None);
-        assert_eq!(cache.keep(&key("GET", ""), &answer("max-age=10"), 0).await.as_secs(), 10);
-        let mut entry = cache.find(&key("HEAD", "")).await.unwrap();
+        assert_eq!(cache.keep(&key("GET", ""), &answer("max-age=10"), 0).as_secs(), 10);
+        let mut entry = cache.find(&key("HEAD", "")).unwrap();
         entry.since -= Duration::from_secs(9);
         assert_eq!((entry.is_fresh(), entry.age().as_secs()), (true, 9));
         entry.since -= Duration::from_secs(1);
         assert!(!entry.is_fresh());
-        assert!(cache.find(&key("GET", "w=1")).await.is_none());
-        cache.keep(&key("GET", ""), &answer("no-store"), 0).await;
-        assert!(cache.find(&key("GET", "")).await.is_none(), "the newer answer replaces it");
+        assert!(cache.find(&key("GET", "w=1")).is_none());
+        cache.keep(&key("GET", ""), &answer("no-store"), 0);
+        assert!(cache.find(&key("GET", "")).is_none(), "the newer answer replaces it");
     }
 
     #[tokio::test]
@@ -327,24 +326,24 @@ mod tests {
         for (items, expected) in table {
             let cache = Cache::new(1 << 20, Some(TAGS));
             for (query, tags) in [("w=1", "k-1,f-1"), ("w=2", "k-1, f-1, P-card"), ("w=3", "k-2,f-1")] {
-                cache.keep(&key("GET", query), &tagged(tags), cache.invalidated()).await;
+                cache.keep(&key("GET", query), &tagged(tags), cache.invalidated());
             }
             let items: Vec<_> = items.iter().map(|&item| item.to_owned()).collect();
-            assert_eq!(cache.invalidate(&items).await, expected.len(), "{items:?}");
+            assert_eq!(cache.invalidate(&items), expected.len(), "{items:?}");
             for query in ["w=1", "w=2", "w=3"] {
-                let is_gone = cache.find(&key("GET", query)).await.is_none();
+                let is_gone = cache.find(&key("GET", query)).is_none();
                 assert_eq!(is_gone, expected.contains(&query), "{items:?} {query}");
             }
         }
         let cache = Cache::new(1 << 20, Some(TAGS));
         let before = cache.invalidated();
-        cache.invalidate(&["#k-1".to_owned()]).await;
-        assert!(cache.keep(&key("GET", ""), &tagged("k-1"), before).await.is_zero(), "it was under way");
-        assert!(!cache.keep(&key("GET", ""), &tagged("k-2"), before).await.is_zero());
+        cache.invalidate(&["#k-1".to_owned()]);
+        assert!(cache.keep(&key("GET", ""), &tagged("k-1"), before).is_zero(), "it was under way");
+        assert!(!cache.keep(&key("GET", ""), &tagged("k-2"), before).is_zero());
         for _ in 0..=REMEMBERED {
-            cache.invalidate(&["#other".to_owned()]).await;
+            cache.invalidate(&["#other".to_owned()]);
         }
-        assert!(cache.keep(&key("GET", ""), &tagged("k-2"), before).await.is_zero(), "for longer than is known");
+        assert!(cache.keep(&key("GET", ""), &tagged("k-2"), before).is_zero(), "for longer than is known");
     }
 
     #[tokio::test]

@@ -130,7 +130,7 @@ impl Cdn {
     }
 
     /// Forgets what a batch names; gives how many answers that were.
-    async fn invalidate(&self, batch: &Batch, id: &str) -> usize {
+    fn invalidate(&self, batch: &Batch, id: &str) -> usize {
         let request = edge::Request {
             client_ip: String::new(),
             headers: edge::Headers::default(),
@@ -141,7 +141,7 @@ impl Cdn {
             body: None,
         };
         let mut trace = Trace::start(id.to_owned(), &request);
-        let forgotten = self.cache.invalidate(&batch.items).await;
+        let forgotten = self.cache.invalidate(&batch.items);
         let shown = batch.items.iter().take(SHOWN_ITEMS).cloned().collect();
         trace.step("cache", format!("forgets {forgotten} answers by {} items", batch.items.len()), shown);
         trace.end(201, "");
@@ -193,7 +193,7 @@ impl Cdn {
         if let Some(hit) = self.hit(&key, trace).await {
             return hit;
         }
-        if let Some(entry) = self.cache.find(&key).await.filter(Entry::may_wait) {
+        if let Some(entry) = self.cache.find(&key).filter(Entry::may_wait) {
             let age = Some(entry.age());
             trace.step("cache", "serves a stale response while a new one is fetched", vec![key.to_string()]);
             let (cdn, id) = (self.clone(), id.to_owned());
@@ -221,7 +221,7 @@ impl Cdn {
         if let Some(hit) = self.hit(key, trace).await {
             return hit;
         }
-        let stale = self.cache.find(key).await;
+        let stale = self.cache.find(key);
         let invalidated = self.cache.invalidated();
         trace.step("cache", if stale.is_some() { "stale" } else { "miss" }, vec![key.to_string()]);
         let answer = Arc::new(self.fetch(request, stale.as_ref(), id, trace).await);
@@ -229,7 +229,7 @@ impl Cdn {
             let old = &entry.answer;
             if answer.status == 304 {
                 let renewed = Arc::new(renewed(old, &answer));
-                let lifetime = self.cache.keep(key, &renewed, invalidated).await;
+                let lifetime = self.cache.keep(key, &renewed, invalidated);
                 trace.step("cache", format!("revalidated; kept for {} more s", lifetime.as_secs()), Vec::new());
                 return Reply { answer: renewed, x_cache: REFRESHED, age: None };
             }
@@ -238,7 +238,7 @@ impl Cdn {
                 return Reply { answer: old.clone(), x_cache: HIT, age: None };
             }
         }
-        let lifetime = self.cache.keep(key, &answer, invalidated).await;
+        let lifetime = self.cache.keep(key, &answer, invalidated);
         if lifetime.is_zero() {
             turn.was_pointless();
             trace.step("cache", "response not cached", Vec::new());
@@ -250,7 +250,7 @@ impl Cdn {
     }
 
     async fn hit(&self, key: &Key, trace: &mut Trace) -> Option<Reply> {
-        let entry = self.cache.find(key).await.filter(Entry::is_fresh)?;
+        let entry = self.cache.find(key).filter(Entry::is_fresh)?;
         let (age, lifetime) = (entry.age(), entry.freshness.lifetime);
         let why = format!("hit, {} s old, fresh for {} s", age.as_secs(), lifetime.as_secs());
         trace.step("cache", why, vec![key.to_string()]);

@@ -73,7 +73,7 @@ async fn invalidate(State(cdn): State<Arc<Cdn>>, headers: HeaderMap, body: Bytes
     match batch {
         Ok(batch) => {
             let id = format!("I{:013}", COUNT.fetch_add(1, Ordering::Relaxed));
-            let forgotten = cdn.invalidate(&batch, &id).await;
+            let forgotten = cdn.invalidate(&batch, &id);
             tracing::info!(id, items = batch.items.len(), forgotten, "invalidated responses");
             let xml =
                 format!("<Invalidation xmlns=\"{NAMESPACE}\"><Id>{id}</Id><Status>Completed</Status></Invalidation>");

@@ -10,11 +10,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Problem};
+use crate::memory_cache::MemoryCache;
 
 /// The duration up to which a job counts as quick.
 const QUICK: Duration = Duration::from_millis(300);
 /// The number of originals that are remembered as quick.
-const REMEMBERED: u64 = 10_000;
+const REMEMBERED: u32 = 10_000;
 
 /// The jobs in the pool by original, and the originals known to be quick.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ pub(super) struct Fairness {
     workers: usize,
     /// The number of jobs, queued and running, that one original may have.
     places: usize,
-    quick: moka::sync::Cache<String, ()>,
+    quick: MemoryCache<String, ()>,
     present: Arc<Mutex<HashMap<String, Weak<Jobs>>>>,
 }
 
@@ -39,7 +40,7 @@ struct Jobs {
 #[derive(Debug)]
 pub(super) struct Entry {
     jobs: Arc<Jobs>,
-    quick: moka::sync::Cache<String, ()>,
+    quick: MemoryCache<String, ()>,
 }
 
 /// The permit of a job to occupy a worker; `None` for an original that is known to be quick.
@@ -53,7 +54,7 @@ impl Fairness {
             workers: share,
             // Even in the shortest queue, one job may wait for another.
             places: (capacity / 2).max(share + 1),
-            quick: moka::sync::Cache::new(REMEMBERED),
+            quick: MemoryCache::of_entries(REMEMBERED),
             present: Arc::default(),
         }
     }
@@ -64,7 +65,7 @@ impl Fairness {
     /// [`Code::Overloaded`] if its jobs already fill half of the queue.
     pub(super) fn enter(&self, original: &str) -> Result<Entry, Problem> {
         let jobs = self.jobs_of(original);
-        let is_quick = self.quick.contains_key(original);
+        let is_quick = self.quick.contains(&jobs.original);
         if jobs.count.fetch_add(1, Ordering::Relaxed) >= self.places && !is_quick {
             jobs.count.fetch_sub(1, Ordering::Relaxed);
             return Err(Problem::new(
@@ -97,7 +98,7 @@ impl Entry {
     /// # Errors
     /// [`Code::Deadline`] if that does not happen in time.
     pub(super) async fn turn(&self, deadline: Instant) -> Result<Turn, Problem> {
-        if self.quick.contains_key(&self.jobs.original) {
+        if self.quick.contains(&self.jobs.original) {
             return Ok(None);
         }
         match timeout_at(deadline, self.jobs.turns.clone().acquire_owned()).await {
@@ -111,7 +112,7 @@ impl Entry {
         if time <= QUICK {
             self.quick.insert(self.jobs.original.clone(), ());
         } else {
-            self.quick.invalidate(&self.jobs.original);
+            self.quick.remove(&self.jobs.original);
         }
     }
 }

@@ -104,7 +104,7 @@ impl Origin {
                 let fallback = Arc::new(fallback);
                 match self.answer(Store::Own, &fallback, request, report).await {
                     // Where its source does not answer either, what it said last has to do.
-                    Err(error) => self.pipeline.last_known(&fallback).await.ok_or(error).map(|answer| {
+                    Err(error) => self.pipeline.last_known(&fallback).ok_or(error).map(|answer| {
                         let body = super::Body::Bytes(answer.bytes.clone().into());
                         finished(&answer, body, CacheResult::Hit, HeaderMap::new())
                     }),

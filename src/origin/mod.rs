@@ -459,7 +459,7 @@ impl Origin {
 
     /// The source's entity tag of a copy that is probably current, and whose response is cached here or by the client.
     async fn if_none_match(&self, parsed: &ParsedRequest, headers: &HeaderMap) -> Option<String> {
-        let verified = self.pipeline.verified(parsed).await;
+        let verified = self.pipeline.verified(parsed);
         let cached = verified.as_ref().filter(|tag| self.pipeline.is_cached(parsed, tag));
         // An entity tag implies an earlier successful response, while a date or `*` does not.
         let viewers = || conditional::held(headers, &parsed.variant);

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::OriginSettings;
 use super::download::{Downloads, Look};
 use crate::error::{Code, Problem};
+use crate::memory_cache::MemoryCache;
 use crate::query::{Answer as Wanted, Transform};
 use crate::source::{GetOptions, GetResult, Key, Located, Object, SourceError, Sources};
 use crate::transform::{OverlayCache, OverlayFile};
@@ -45,25 +46,24 @@ pub(super) struct Overlays {
     folder: Option<String>,
     downloads: Downloads,
     /// The cached files by id.
-    files: moka::future::Cache<String, Bytes>,
+    files: MemoryCache<String, Bytes>,
     /// The latest tag of each file, by the name in caches.
-    tags: moka::future::Cache<String, String>,
+    tags: MemoryCache<String, String>,
     largest_file: u64,
     decoded: Arc<OverlayCache>,
 }
 
 /// The maximum number of keys in `tags`.
-const REMEMBERED_TAGS: u64 = 10_000;
+const REMEMBERED_TAGS: u32 = 10_000;
 
 impl Overlays {
     pub(super) fn new(settings: &OriginSettings, downloads: Downloads) -> Self {
         let files = settings.overlay_cache / FILES_SHARE;
-        let weigh = |id: &String, bytes: &Bytes| u32::try_from(id.len() + bytes.len()).unwrap_or(u32::MAX);
         Self {
             folder: settings.overlays.clone(),
             downloads,
-            files: moka::future::Cache::builder().max_capacity(files).weigher(weigh).build(),
-            tags: moka::future::Cache::new(REMEMBERED_TAGS),
+            files: MemoryCache::of_bytes(files, |id, bytes: &Bytes| id.len() + bytes.len()),
+            tags: MemoryCache::of_entries(REMEMBERED_TAGS),
             largest_file: files / LARGEST_SHARE,
             decoded: Arc::new(OverlayCache::new(settings.overlay_cache - files)),
         }
@@ -83,7 +83,7 @@ impl Overlays {
 
     /// The memory in use by files and decoded images, in bytes.
     pub(super) fn held(&self) -> u64 {
-        self.files.weighted_size() + self.decoded.bytes()
+        self.files.weight() + self.decoded.bytes()
     }
 
     /// Rejects an overlay that is not in the permitted folder.
@@ -120,8 +120,8 @@ impl Overlays {
         let Some(overlay) = overlay else { return Ok(None) };
         let located = sources.locate(host, &Key::of_overlay(&overlay.key));
         let located = located.ok_or_else(|| of_overlay(SourceError::NotFound.into()))?;
-        let known = match self.tags.get(&located.id()).await {
-            Some(tag) if self.files.contains_key(&file_id(&located, &tag)) => Some(tag),
+        let known = match self.tags.get(&located.id()) {
+            Some(tag) if self.files.contains(&file_id(&located, &tag)) => Some(tag),
             _ => None,
         };
         let found = open(&located, known.as_deref(), deadline).await?;
@@ -140,7 +140,7 @@ impl Overlays {
     pub(super) async fn read(&self, found: &FoundOverlay, deadline: Instant) -> Result<ReadOverlay, Problem> {
         let id = found.id();
         if let Some(id) = &id
-            && let Some(bytes) = self.files.get(id).await
+            && let Some(bytes) = self.files.get(id)
         {
             return Ok(self.decodable(bytes, Some(id.clone())));
         }
@@ -165,9 +165,9 @@ impl Overlays {
         let Some(id) = id.filter(|_| is_same) else { return Ok(self.decodable(bytes, None)) };
         if bytes.len() as u64 <= self.largest_file {
             // Copied, because the memory of the downloaded bytes is reserved for requests.
-            self.files.insert(id.clone(), Bytes::copy_from_slice(&bytes)).await;
+            self.files.insert(id.clone(), Bytes::copy_from_slice(&bytes));
             if let Some(tag) = &found.tag {
-                self.tags.insert(found.located.id(), tag.clone()).await;
+                self.tags.insert(found.located.id(), tag.clone());
             }
         }
         Ok(self.decodable(bytes, Some(id)))

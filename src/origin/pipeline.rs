@@ -18,6 +18,7 @@ use super::pool::{Load, Place, Pool};
 use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest, SvgMode};
 use crate::codec::{self, Cancellation, Format};
 use crate::error::{Code, Problem};
+use crate::memory_cache::MemoryCache;
 use crate::metadata::{self, Rewrite};
 use crate::query::{Answer as Wanted, Focus};
 use crate::results::{
@@ -31,7 +32,7 @@ use crate::transform::{self, Accepted, Render};
 const ENTRY_OVERHEAD: usize = 512;
 
 /// The number of originals whose current entity tag is remembered.
-const REMEMBERED_TAGS: u64 = 10_000;
+const REMEMBERED_TAGS: u32 = 10_000;
 
 /// The outcome of a request, before preconditions are evaluated.
 #[derive(Debug, Clone)]
@@ -100,18 +101,16 @@ pub(super) struct Pipeline {
     /// The memory for finished responses that are being sent.
     sent: Account,
     /// Finished responses by key and entity tag.
-    cache: moka::future::Cache<String, Answer>,
+    cache: MemoryCache<String, Answer>,
     /// The metadata of the original for which a response was last valid, by key and variant.
-    verified: moka::future::Cache<String, ObjectMeta>,
+    verified: MemoryCache<String, ObjectMeta>,
     /// Finished responses that outlive this process.
     results: Option<Arc<Results>>,
 }
 
 impl Pipeline {
     pub(super) fn new(settings: OriginSettings, results: Option<Arc<Results>>) -> Self {
-        let weigh = |key: &String, answer: &Answer| {
-            u32::try_from(key.len() + answer.bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
-        };
+        let weigh = |key: &String, answer: &Answer| key.len() + answer.bytes.len() + ENTRY_OVERHEAD;
         let downloads = Downloads::new(settings.max_source_bytes, settings.download_memory);
         Self {
             overlays: Overlays::new(&settings, downloads.clone()),
@@ -119,8 +118,8 @@ impl Pipeline {
             headers: Pool::new("headers", settings.workers, settings.queue),
             downloads,
             sent: Account::new(settings.download_memory / 2),
-            cache: moka::future::Cache::builder().max_capacity(settings.cache).weigher(weigh).build(),
-            verified: moka::future::Cache::new(REMEMBERED_TAGS),
+            cache: MemoryCache::of_bytes(settings.cache, weigh),
+            verified: MemoryCache::of_entries(REMEMBERED_TAGS),
             results,
             settings,
         }
@@ -164,8 +163,8 @@ impl Pipeline {
             gauge("workers_busy{pool=\"headers\"}", busy, headers.busy as u64),
             gauge("download_memory_bytes", "Memory of originals.", self.downloads.held()),
             gauge("answer_memory_bytes", "Memory of responses that are being sent.", self.sent.taken()),
-            gauge("cache_bytes", "Memory of cached responses.", self.cache.weighted_size()),
-            gauge("cache_entries", "Cached responses.", self.cache.entry_count()),
+            gauge("cache_bytes", "Memory of cached responses.", self.cache.weight()),
+            gauge("cache_entries", "Cached responses.", self.cache.len() as u64),
             gauge("overlay_cache_bytes", "Memory of cached overlays.", self.overlays.held()),
         ];
         if let Some(results) = &self.results {
@@ -202,18 +201,18 @@ impl Pipeline {
     }
 
     /// The source's entity tag for which the response to this request was last valid.
-    pub(super) async fn verified(&self, parsed: &ParsedRequest) -> Option<String> {
-        self.verified.get(&parsed.id()).await?.etag
+    pub(super) fn verified(&self, parsed: &ParsedRequest) -> Option<String> {
+        self.verified.get(&parsed.id())?.etag
     }
 
     /// The cached response to this request, as it was last valid.
-    pub(super) async fn last_known(&self, parsed: &ParsedRequest) -> Option<Answer> {
-        self.cache.get(&cache_key(parsed, &self.verified(parsed).await?)).await
+    pub(super) fn last_known(&self, parsed: &ParsedRequest) -> Option<Answer> {
+        self.cache.get(&cache_key(parsed, &self.verified(parsed)?))
     }
 
     /// Whether the response to this request is cached for this entity tag of the original.
     pub(super) fn is_cached(&self, parsed: &ParsedRequest, source_tag: &str) -> bool {
-        self.cache.contains_key(&cache_key(parsed, source_tag))
+        self.cache.contains(&cache_key(parsed, source_tag))
     }
 
     /// Processes a request, whose original is in `source` if that is another than its own. `if_none_match` is an entity tag
@@ -254,7 +253,7 @@ impl Pipeline {
                 GetResult::NotModified(object.meta)
             }
             GetResult::NotModified(meta) if meta.is_partial => {
-                let known = self.verified.get(&parsed.id()).await.filter(|known| known.etag == meta.etag);
+                let known = self.verified.get(&parsed.id()).filter(|known| known.etag == meta.etag);
                 GetResult::NotModified(known.unwrap_or(meta))
             }
             found => found,
@@ -263,7 +262,7 @@ impl Pipeline {
         let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &found;
         let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
         let cached = match &key {
-            Some(key) => self.cache.get(key).await,
+            Some(key) => self.cache.get(key),
             None => None,
         };
         let outcome = match (found, cached) {
@@ -298,7 +297,7 @@ impl Pipeline {
         };
         let meta = outcome.meta();
         if meta.etag.is_some() && !meta.is_partial {
-            self.verified.insert(parsed.id(), meta.clone()).await;
+            self.verified.insert(parsed.id(), meta.clone());
         }
         Ok(Some(outcome))
     }
@@ -355,7 +354,7 @@ impl Pipeline {
             );
         }
         if let Some(key) = key {
-            self.cache.insert(key, answer.clone()).await;
+            self.cache.insert(key, answer.clone());
         }
         Ok(Some(Outcome::Finished { meta, answer, cache: CacheResult::Miss }))
     }
@@ -372,7 +371,7 @@ impl Pipeline {
             StoredContent::Memory(bytes) => {
                 let Record { media_type, likeness, .. } = record;
                 let answer = Answer { bytes, media_type, likeness, cost };
-                self.cache.insert(key.to_owned(), answer.clone()).await;
+                self.cache.insert(key.to_owned(), answer.clone());
                 return Outcome::Finished { meta, answer, cache: CacheResult::Stored };
             }
             StoredContent::File(file, start) => Body::file(file, start..start + record.length),
