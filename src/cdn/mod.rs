@@ -44,9 +44,9 @@ pub struct Cdn {
     held: Arc<Held>,
     lookups: Lookups,
     origins: Origins,
-    cache: Cache,
+    cache: Arc<Cache>,
     tag_header: Option<HeaderName>,
-    traces: Traces,
+    traces: Arc<Traces>,
     /// The path of an existing picture, as an example for the page.
     example: Option<String>,
 }
@@ -96,9 +96,22 @@ impl Cdn {
         let origins = Origins::new(transformer, storage, max_answer)?;
         config.name_transformer(TRANSFORMER);
         keys.credentials = Some(origins.credentials.clone());
-        let cache = Cache::new(cache, tag_header.clone());
+        let cache = Arc::new(Cache::new(cache, tag_header.clone()));
         let (held, lookups) = (Arc::new(Held { config, keys }), Lookups::new());
-        Ok(Self { held, lookups, origins, cache, tag_header, traces: Traces::default(), example: None })
+        Ok(Self { held, lookups, origins, cache, tag_header, traces: Arc::default(), example: None })
+    }
+
+    /// Takes over what a CDN with other rules, keys or settings has cached, recorded, and learned of other servers.
+    #[must_use]
+    pub fn succeeding(mut self, before: &Self) -> Self {
+        let mut held = Held { config: self.held.config.clone(), keys: self.held.keys.clone() };
+        held.inherit(&before.held);
+        self.held = Arc::new(held);
+        self.traces = before.traces.clone();
+        if self.tag_header == before.tag_header {
+            self.cache = before.cache.clone();
+        }
+        self
     }
 
     /// Fetches the key sets that issuers publish, again and again.

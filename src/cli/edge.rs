@@ -1,14 +1,12 @@
 //! The commands for the edge: `serve --cdn`, `edge init`, `edge check`, `edge compile` and `sign`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use clap::{Args, Subcommand, ValueEnum};
 use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Settings;
-use image_origin::front::serve::with_cors;
 use image_origin::front::{self, ReadConfig};
 use image_origin::query;
 use image_origin_edge::{
@@ -34,18 +32,16 @@ impl CdnArguments {
         self.cdn
     }
 
-    /// The router of the local server, behind the CDN if that is enabled; the CDN's page proposes the path `example`.
-    pub(super) async fn router(
+    /// The CDN in front of the router of the local server.
+    ///
+    /// # Errors
+    /// [`Failure`] if its configuration or its keys cannot be used.
+    pub(super) async fn open(
         &self,
         originals: &Originals,
         origin: Router,
         settings: &Settings,
-        example: Option<String>,
-    ) -> Result<Router, Failure> {
-        let cors = settings.viewers.cors.as_deref();
-        if !self.cdn {
-            return Ok(with_cors(origin, cors));
-        }
+    ) -> Result<Cdn, Failure> {
         let storage = Box::new(originals.open().map_err(|error| error.to_string())?);
         let config = match &settings.edge {
             Some(files) => read_config(&files.config, WithoutOrigins::Local)?.config,
@@ -62,9 +58,7 @@ impl CdnArguments {
             tag_header: settings.origin.cache_tag_header.clone(),
         };
         let cdn = Cdn::new(config, keys, origin, storage, cdn_settings).map_err(|error| error.to_string())?;
-        let cdn = Arc::new(cdn.proposing(example));
-        tokio::spawn(cdn.clone().refresh_key_sets());
-        Ok(cdn::router(cdn, cors))
+        Ok(cdn.proposing(originals.example()))
     }
 }
 

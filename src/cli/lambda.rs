@@ -63,7 +63,7 @@ async fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
     let buckets = buckets.map_err(|error| error.to_string())?;
     let sources = originals.map_or_else(|| Ok(Box::new(Nowhere).into()), |originals| originals.open());
     let sources = sources.map_err(|error| error.to_string())?;
-    let policy = super::open_policy(&settings).await?;
+    let policy = super::open_policy(&settings).await?.map(Arc::new);
     let Settings { origin, viewers, base_path, delivery, invalidation, source: s3, .. } = settings;
     // As every AWS program has it.
     let cloudfront_endpoint = std::env::var("AWS_ENDPOINT_URL_CLOUDFRONT").ok().filter(|url| !url.is_empty());

@@ -9,6 +9,7 @@ mod edge;
 #[cfg(not(feature = "cdn"))]
 #[path = "without_edge.rs"]
 mod edge;
+mod entrance;
 mod environment;
 mod failure;
 mod grammar;
@@ -28,14 +29,15 @@ mod welcome;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use entrance::Entrance;
 use failure::Failure;
 use image_origin::config::{EdgeFiles, LogFormat, LogSettings, Settings};
 use image_origin::front::playground::Playground;
-use image_origin::front::{ListenAddress, Listener, Policy, ViewerSettings, playground};
+use image_origin::front::{ListenAddress, Listener, Policy, playground};
 use image_origin::origin::{ExposeMetadata, Origin};
 use image_origin::source::{GetOptions, Key, Source, SourceError, Sources};
 use image_origin::{front, transform};
@@ -165,7 +167,7 @@ fn command() -> Result<(), Failure> {
         error.exit()
     });
     match cli.command {
-        Command::Serve { source, cdn, settings } => serve(source, &cdn, *settings),
+        Command::Serve { source, cdn, settings } => serve(source, *cdn, *settings),
         Command::Transform(arguments) => batch::transform(*arguments),
         Command::Info { file, settings } => info(&file, &settings),
         Command::Exif { file, settings } => exif(&file, &settings),
@@ -191,7 +193,7 @@ fn command() -> Result<(), Failure> {
 /// threads.
 const FILE_THREADS: usize = 32;
 
-fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Server>) -> Result<(), Failure> {
+fn serve(place: Option<String>, cdn: edge::CdnArguments, mut given: Given<Server>) -> Result<(), Failure> {
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
         web_function::serve_there(&endpoint, &mut given.layer)?;
     }
@@ -210,23 +212,9 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
     if cdn.is_wanted() && !settings.base_path.is_empty() {
         return Err(Failure::usage("--cdn stands for a host of its own, and has no use for base_path"));
     }
-    let policy = if cdn.is_wanted() { None } else { runtime.block_on(open_policy(&settings))? };
-    let audience = audience(&settings, policy.is_some());
-    let folder = originals.folder();
-    let route = move |origin: &Arc<Origin>, settings: &Settings, policy: Option<&Arc<Policy>>| {
-        let router = front::serve::policed(origin.clone(), &settings.viewers, policy.cloned());
-        in_front_of(router, settings, policy.is_some(), folder.clone(), false)
-    };
-    let router = if cdn.is_wanted() {
-        // The CDN applies CORS itself.
-        let viewers = ViewerSettings { cors: None, ..settings.viewers.clone() };
-        let router = front::serve::router(origin.clone(), &viewers);
-        let router = runtime.block_on(cdn.router(&originals, router, &settings, example.clone()))?;
-        in_front_of(router, &settings, false, originals.folder(), true)
-    } else {
-        route(&origin, &settings, policy.as_ref())
-    };
-    let replaceable = front::serve::Replaceable::new(router);
+    let entrance = runtime.block_on(Entrance::open(&cdn, &originals, &origin, &settings, None))?;
+    let audience = audience(&settings, entrance.has_policy());
+    let replaceable = front::serve::Replaceable::new(entrance.router(&origin, &originals, &settings));
     let router = replaceable.clone().router();
     runtime.block_on(async {
         let listener = listen(&settings.listen, "--listen").await?;
@@ -241,22 +229,25 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
                 async move { front::serve::serve(listener, router, &connections, std::future::pending()).await },
             );
         }
+        let source_name = originals.description();
+        let has_cdn = cdn.is_wanted();
+        let keeping = entrance.keep_up_to_date();
         let reloader = reload::Reloader {
             given,
+            cdn,
+            originals,
             settings: settings.clone(),
             origin: origin.clone(),
-            policy,
+            entrance,
             filter,
             router: replaceable,
-            route: Box::new(route),
-            keeping: Mutex::default(),
+            keeping,
+            changes: None,
         };
-        reloader.keep_up_to_date();
-        // Otherwise SIGHUP ends the process, as when its terminal is closed. The local CDN reads nothing again.
-        if reloader.is_of_use() && !cdn.is_wanted() {
+        // Otherwise SIGHUP ends the process, as when its terminal is closed.
+        if reloader.is_of_use() {
             reloader.watch();
         }
-        let source_name = originals.description();
         #[cfg(feature = "otel")]
         let exporters = image_origin::otel::start().map_err(Failure::usage)?;
         #[cfg(feature = "otel")]
@@ -269,7 +260,7 @@ fn serve(place: Option<String>, cdn: &edge::CdnArguments, mut given: Given<Serve
                 example: example.as_deref(),
                 settings: &settings,
                 playground: audience.is_some(),
-                cdn: cdn.is_wanted(),
+                cdn: has_cdn,
                 metrics: metrics.as_ref(),
             };
             // A closed standard output does not prevent serving.
@@ -295,21 +286,6 @@ fn audience(settings: &Settings, has_policy: bool) -> Option<playground::Audienc
         other => other,
     };
     playground::Audience::new(playground, settings.listen.ip())
-}
-
-/// A router with the playground in front of it, below the path of all pictures.
-fn in_front_of(
-    router: axum::Router,
-    settings: &Settings,
-    has_policy: bool,
-    folder: Option<PathBuf>,
-    has_cdn: bool,
-) -> axum::Router {
-    let router = match audience(settings, has_policy) {
-        Some(audience) => playground::in_front_of(router, audience, folder, has_cdn, &settings.base_path),
-        None => router,
-    };
-    front::serve::below(&settings.base_path, router)
 }
 
 fn no_source() -> Failure {
@@ -348,10 +324,10 @@ async fn try_source(source: &dyn Source, ask: bool) -> Result<(), Failure> {
 const SOURCE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The policy of these settings, if there is one.
-async fn open_policy(settings: &Settings) -> Result<Option<Arc<Policy>>, Failure> {
+async fn open_policy(settings: &Settings) -> Result<Option<Policy>, Failure> {
     let Some(EdgeFiles { config, keys }) = &settings.edge else { return Ok(None) };
     let policy = Policy::open(config, keys.clone(), &settings.origin.presets).await;
-    Ok(Some(Arc::new(policy.map_err(|error| Failure::usage(error.to_string()))?)))
+    Ok(Some(policy.map_err(|error| Failure::usage(error.to_string()))?))
 }
 
 async fn listen(address: &ListenAddress, flag: &str) -> Result<Listener, Failure> {

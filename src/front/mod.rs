@@ -15,7 +15,7 @@ mod socket;
 pub use connections::{ConnectionSettings, Connections};
 pub use descriptors::raise_limit;
 pub use listen::{ListenAddress, Listener, SocketFile};
-pub use policy::{KeysPlace, Policy, PolicyError, ReadConfig, read_config, read_keys};
+pub use policy::{Changes, KeysPlace, Policy, PolicyError, ReadConfig, read_config, read_keys};
 pub use serve::ViewerSettings;
 
 use crate::config::words;

@@ -285,7 +285,7 @@ impl Policed {
 
     /// Asks until the status is this one.
     #[track_caller]
-    fn wait_for(&self, url: &str, headers: &[(&str, &str)], status: u16) {
+    pub(super) fn wait_for(&self, url: &str, headers: &[(&str, &str)], status: u16) {
         let started = Instant::now();
         while self.get(url, headers).status != status {
             assert!(started.elapsed() < Duration::from_secs(60), "{url} is not {status}: {}", self.watched.log());

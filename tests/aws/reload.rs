@@ -125,3 +125,34 @@ fn no_request_fails_while_settings_change() {
     server.get("/healthz", &[]);
     wait_for(&server, "path=\"/healthz\"");
 }
+
+#[test]
+fn a_local_cdn_reads_its_rules_again_and_keeps_its_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let rules = |path: &str| as_toml(&json!({"rules": [{"path": path, "allow": ["public"]}]}));
+    write("settings.toml", "deadline = 120");
+    write("edge.toml", &rules("/*"));
+    write("keys.json", "{}");
+    let server = Policed::serve_with(folder.path(), &["--cdn"], &[]);
+    let cached = "/photo.jpg?w=8";
+    for expected in ["Miss from cloudfront", "Hit from cloudfront"] {
+        let answer = server.get(cached, &[]);
+        assert_eq!((answer.status, answer.header("x-cache")), (200, Some(expected)));
+    }
+    // No rule allows it any more. Nobody sends a signal.
+    write("edge.toml", &rules("/gif/*"));
+    server.wait_for(cached, &[], 403);
+    assert_eq!(server.get("/gif/still.gif?w=8", &[]).status, 200);
+    write("edge.toml", "rules = []");
+    wait_for(&server, "the settings stay as they were");
+    assert_eq!(server.get(cached, &[]).status, 403);
+    write("edge.toml", &rules("/*"));
+    server.wait_for(cached, &[], 200);
+    assert_eq!(server.get(cached, &[]).header("x-cache"), Some("Hit from cloudfront"));
+    let by_preset = "/photo.jpg?preset=tile";
+    assert_eq!(server.get(by_preset, &[]).status, 400);
+    write("settings.toml", "deadline = 120\n[presets]\ntile = \"w=24\"\n");
+    server.hang_up();
+    server.wait_for(by_preset, &[], 200);
+}

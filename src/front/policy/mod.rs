@@ -69,6 +69,15 @@ pub(crate) struct Held {
     pub(crate) keys: Keys,
 }
 
+impl Held {
+    /// Takes over what others have learned of other servers, if it is valid under these as well.
+    pub(crate) fn inherit(&mut self, old: &Self) {
+        if self.config.learns_alike(&old.config) && self.keys.is_same_client(&old.keys) {
+            self.keys.inherit(&old.keys);
+        }
+    }
+}
+
 /// Where a policy was read from.
 #[derive(Debug)]
 struct Files {
@@ -78,8 +87,48 @@ struct Files {
     presets: BTreeSet<String>,
 }
 
-/// Time and length of the two files.
-type Stamps = [Option<(SystemTime, u64)>; 2];
+/// Tells when rules or keys have changed that are in files.
+#[derive(Debug)]
+pub struct Changes {
+    files: Vec<PathBuf>,
+    seen: Vec<Stamp>,
+}
+
+/// Time and length of a file; `None` if it cannot be found.
+type Stamp = Option<(SystemTime, u64)>;
+
+impl Changes {
+    /// Those after now of a configuration and keys. Keys in other places than files never change.
+    pub async fn of(config: &Path, keys: Option<&KeysPlace>) -> Self {
+        let mut files = vec![config.to_owned()];
+        if let Some(KeysPlace::File(file)) = keys {
+            files.push(file.clone());
+        }
+        let seen = Self::stamps(&files).await;
+        Self { files, seen }
+    }
+
+    /// Waits for the next change, within seconds of it.
+    pub async fn next(&mut self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let stamps = Self::stamps(&self.files).await;
+            if stamps != self.seen {
+                self.seen = stamps;
+                return;
+            }
+        }
+    }
+
+    async fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+        let mut stamps = Vec::with_capacity(files.len());
+        for file in files {
+            let facts = tokio::fs::metadata(file).await.ok();
+            stamps.push(facts.and_then(|facts| Some((facts.modified().ok()?, facts.len()))));
+        }
+        stamps
+    }
+}
 
 impl Policy {
     /// A policy of a configuration and keys that are there already. `clock` tells seconds since 1970.
@@ -113,9 +162,7 @@ impl Policy {
     }
 
     fn hold(&self, mut new: Held, old: &Held) {
-        if new.config.learns_alike(&old.config) && new.keys.is_same_client(&old.keys) {
-            new.keys.inherit(&old.keys);
-        }
+        new.inherit(old);
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         self.changed.notify_one();
     }
@@ -135,16 +182,12 @@ impl Policy {
     pub async fn watch(self: Arc<Self>) {
         let Some(files) = &self.files else { return };
         let reads_parameter = matches!(files.keys, Some(KeysPlace::Parameter(_)));
-        let (mut seen, mut read) = (files.stamps().await, tokio::time::Instant::now());
+        let mut changes = Changes::of(&files.config, files.keys.as_ref()).await;
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let stamps = files.stamps().await;
-            let has_changed = stamps != seen;
-            let is_time = reads_parameter && read.elapsed() >= READ_PARAMETER_EVERY;
-            if !has_changed && !is_time {
-                continue;
-            }
-            (seen, read) = (stamps, tokio::time::Instant::now());
+            let has_changed = tokio::select! {
+                () = changes.next() => true,
+                () = tokio::time::sleep(READ_PARAMETER_EVERY), if reads_parameter => false,
+            };
             match self.reload().await {
                 Ok(()) if !has_changed => tracing::debug!("the parameter with the edge's keys was read again"),
                 Ok(()) => tracing::info!("the edge's configuration and keys were read again"),
@@ -277,18 +320,6 @@ impl Refusal {
 }
 
 impl Files {
-    async fn stamps(&self) -> Stamps {
-        async fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
-            let facts = tokio::fs::metadata(file).await.ok()?;
-            Some((facts.modified().ok()?, facts.len()))
-        }
-        let keys = match &self.keys {
-            Some(KeysPlace::File(file)) => stamp(file).await,
-            _ => None,
-        };
-        [stamp(&self.config).await, keys]
-    }
-
     async fn read(&self) -> Result<Held, PolicyError> {
         let named = |problem: String| PolicyError(format!("{}: {problem}", self.config.display()));
         let config = read_config(&read_file(&self.config).await?, Some(THIS_SERVER)).map_err(named)?;
