@@ -67,6 +67,7 @@ impl<K: Eq + Hash, V: Clone> MemoryCache<K, V> {
         self.entries.remove(key);
     }
 
+    #[cfg(any(feature = "cdn", test))]
     /// Removes all entries but those for which `keep` holds.
     pub(crate) fn retain(&self, keep: impl Fn(&K, &V) -> bool) {
         self.entries.retain(keep);
