@@ -9,7 +9,7 @@ const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
 
 fn originals() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
-    for folder in ["jpeg", "png", "webp", "gif", "orientation", "tiff", "plain", "jxl", "foreign"] {
+    for folder in ["jpeg", "png", "webp", "gif", "orientation", "tiff", "plain", "jxl", "foreign", "heic"] {
         for entry in std::fs::read_dir(crate::common::fixtures().join(folder)).unwrap() {
             files.push(std::fs::read(entry.unwrap().path()).unwrap());
         }

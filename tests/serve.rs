@@ -16,6 +16,14 @@ use image_origin::source::{
 };
 
 #[test]
+fn an_original_without_its_gain_map_is_not_encoded_again() {
+    let server = Server::start();
+    let [plain, dropped] = ["/photo.jpg", "/photo.jpg?hdr=drop"].map(|path| server.get(path));
+    assert_eq!((plain.status, dropped.status), (200, 200));
+    assert_eq!(plain.body, dropped.body);
+}
+
+#[test]
 fn a_small_upright_picture_comes_out() {
     let server = Server::start();
     let response = server.get("/photo.jpg?w=300");

@@ -98,10 +98,19 @@ impl Original {
     }
 
     /// Detects the format, and plans the content without its metadata.
-    pub(super) fn strip(&self, keep: Keep, cancellation: &Cancellation) -> Result<(Format, Rewrite), metadata::Error> {
+    pub(super) fn strip(
+        &self,
+        keep: Keep,
+        keeps_gain_map: bool,
+        cancellation: &Cancellation,
+    ) -> Result<(Format, Rewrite), metadata::Error> {
         match self {
-            Self::File(file) => metadata::strip_with_format(&mut FileView::new(file.clone()), keep, cancellation),
-            Self::Memory(memory) => metadata::strip_with_format(&mut Cursor::new(&*memory.bytes), keep, cancellation),
+            Self::File(file) => {
+                metadata::strip_with_format(&mut FileView::new(file.clone()), keep, keeps_gain_map, cancellation)
+            }
+            Self::Memory(memory) => {
+                metadata::strip_with_format(&mut Cursor::new(&*memory.bytes), keep, keeps_gain_map, cancellation)
+            }
         }
     }
 }

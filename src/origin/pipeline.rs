@@ -20,7 +20,7 @@ use crate::codec::{self, Cancellation, Format};
 use crate::error::{Code, Problem};
 use crate::memory_cache::MemoryCache;
 use crate::metadata::{self, Rewrite};
-use crate::query::{Answer as Wanted, Focus};
+use crate::query::{Answer as Wanted, Focus, Hdr};
 use crate::results::{
     Claim, Content as StoredContent, Decision, Finished, Lookup, Record, ResultId, Results, Stats, Stored, Turn,
 };
@@ -407,6 +407,7 @@ impl Pipeline {
             }
         };
         let (keep, svg) = (transform::keep(parsed.transform.metadata, self.settings.keep_ai_marks), self.settings.svg);
+        let keeps_gain_map = parsed.transform.hdr == Hdr::Keep;
         let planned = worker.run(move |cancellation| {
             let (room, mut original) = (room, original);
             if original.format()? == Format::Svg {
@@ -423,7 +424,7 @@ impl Pipeline {
                     }
                 }
             }
-            let (format, rewrite) = original.strip(keep, cancellation)?;
+            let (format, rewrite) = original.strip(keep, keeps_gain_map, cancellation)?;
             Ok::<_, Problem>((original, Some((format, Arc::new(rewrite)))))
         });
         Ok(match planned.await?? {

@@ -16,6 +16,7 @@ mod content;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
+mod heif;
 mod ico;
 mod jpeg;
 #[cfg(feature = "jxl")]

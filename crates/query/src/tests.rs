@@ -493,7 +493,10 @@ proptest! {
         };
         let text = transform.canonical();
         let picture = Transform { revision: None, download: None, ..transform.clone() }.canonical();
-        let untouched = matches!(picture.as_str(), "" | "metadata=copyright" | "metadata=all");
+        let untouched = matches!(
+            picture.as_str(),
+            "" | "hdr=drop" | "metadata=copyright" | "hdr=drop&metadata=copyright" | "metadata=all"
+        );
         prop_assert_eq!(untouched, transform.is_original());
         prop_assert_eq!(text.parse::<Transform>(), Ok(transform));
     }

@@ -222,9 +222,11 @@ fn enlarges_by_default(fit: Fit) -> bool {
 }
 
 impl Transform {
-    /// Whether the pixels are not processed, so that the response contains the original's compressed pixels.
+    /// Whether the pixels are not processed, so that the response contains the original's compressed pixels. Nothing is
+    /// taken from an original that keeps all of its metadata, so there `hdr=drop` makes a new picture.
     pub fn is_original(&self) -> bool {
-        Self { metadata: Metadata::None, download: None, revision: None, ..self.clone() } == Self::default()
+        let hdr = if self.metadata == Metadata::All { self.hdr } else { Hdr::Keep };
+        Self { metadata: Metadata::None, download: None, revision: None, hdr, ..self.clone() } == Self::default()
     }
 
     pub(super) fn from_raw(raw: &RawParameters) -> Result<Self, BadParameter> {

@@ -14,9 +14,7 @@ use image_origin_query::{Effects, Hdr, Transform};
 use super::plan::Plan;
 use super::{Error, Render, conversion, resize};
 
-/// The quality of an encoded map relative to its picture's, and its range. Gains are smooth, and a map that costs more
-/// bytes adds less likeness than the picture would with them.
-const BELOW: u8 = 5;
+/// The range of the quality of an encoded map, which is otherwise its picture's.
 const QUALITIES: std::ops::RangeInclusive<u8> = 30..=90;
 
 /// The least resolution of a map relative to its picture, if the original's has as much: a small picture has finer detail
@@ -117,7 +115,7 @@ fn add(
     let upright = with_samples(resized.oriented(plan.orientation), map);
     let encoder = codec::encoder(Format::Jpeg).ok_or(codec::Error::Internal("JPEG has no encoder"))?;
     let asked = render.encode_request().options.quality;
-    let quality = asked.saturating_sub(BELOW).clamp(*QUALITIES.start(), *QUALITIES.end());
+    let quality = asked.clamp(*QUALITIES.start(), *QUALITIES.end());
     let options = EncodeOptions { quality, ..EncodeOptions::DEFAULT };
     let encoded = encoder.encode(&upright, &options, budget.beside(upright.bytes())?, cancellation)?;
     let mut parameters = map.parameters;

@@ -5,6 +5,7 @@ use rusty_av1d::rust_api::{
 };
 
 use super::stream::{Sequence, Stream};
+use crate::heif::{self, Description, Row};
 
 /// The memory of the decoder for a frame besides samples, in bytes per 128 by 128 pixels: filter levels and masks,
 /// segments, and motion vectors.
@@ -19,14 +20,7 @@ const TILE: u64 = 16 << 10;
 /// A decoded picture.
 pub(super) struct Planes {
     picture: Picture,
-    sequence: Sequence,
-}
-
-/// The samples of one row of one plane.
-pub(super) enum Row<'a> {
-    Eight(&'a [u8]),
-    /// 16-bit samples in native byte order.
-    Sixteen(&'a [[u8; 2]]),
+    description: Description,
 }
 
 /// The maximum memory in bytes for decoding a stream of this length, including the planes.
@@ -83,7 +77,7 @@ pub(super) fn decode(stream: &[u8], sequence: Sequence, filtered: bool) -> Resul
         && picture.pixel_layout() == layout
         && picture.bit_depth() == usize::from(sequence.depth);
     if is_as_announced {
-        Ok(Planes { picture, sequence })
+        Ok(Planes { picture, description: sequence.description() })
     } else {
         Err("its picture is of another kind than its header")
     }
@@ -105,20 +99,19 @@ fn first_picture(stream: &[u8], sequence: &Sequence, filtered: bool) -> Option<P
     decoder.get_picture().or_else(|_| decoder.get_picture()).ok()
 }
 
-impl Planes {
-    pub(super) fn sequence(&self) -> &Sequence {
-        &self.sequence
+impl heif::Planes for Planes {
+    fn description(&self) -> &Description {
+        &self.description
     }
 
-    /// A row of luma (0) or chroma (1 and 2).
-    pub(super) fn row(&self, plane: usize, y: usize) -> Row<'_> {
+    fn row(&self, plane: usize, y: usize) -> Row<'_> {
         let component = [Component::Y, Component::U, Component::V][plane];
-        let halved = plane > 0 && self.sequence.subsampling[0];
-        let width = (self.sequence.width as usize).div_ceil(if halved { 2 } else { 1 });
-        let len = width * if self.sequence.depth > 8 { 2 } else { 1 };
+        let halved = plane > 0 && self.description.subsampling[0];
+        let width = (self.description.width as usize).div_ceil(if halved { 2 } else { 1 });
+        let len = width * if self.description.depth > 8 { 2 } else { 1 };
         // The stride is in bytes.
         let start = y * self.picture.stride(component) as usize;
         let bytes = self.picture.plane(component).get(start..start + len).unwrap_or_default();
-        if self.sequence.depth > 8 { Row::Sixteen(bytes.as_chunks().0) } else { Row::Eight(bytes) }
+        if self.description.depth > 8 { Row::Sixteen(bytes.as_chunks().0) } else { Row::Eight(bytes) }
     }
 }

@@ -49,7 +49,7 @@ impl Sequence {
 
 /// A stream whose units have been parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     pub(super) sequence: Sequence,
     /// The number of frames, shown or not.
     frames: u32,

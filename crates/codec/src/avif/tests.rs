@@ -1,5 +1,6 @@
 use super::*;
-use crate::{EncodeOptions, Encoder, Primaries};
+use crate::{Area, Channels, EncodeOptions, Encoder, Flaw, MISSING, Primaries, Raster, Samples};
+use image_origin_container::heif::{Picture, picture};
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 64 << 20 };
 const ENCODING: EncodeOptions = EncodeOptions { quality: 90, speed: 4, ..EncodeOptions::DEFAULT };
@@ -8,6 +9,10 @@ fn decode(bytes: &[u8], budget: Budget) -> Result<Decoded, Error> {
     let header = Avif.probe(bytes, budget, &Cancellation::unbounded())?;
     let area = Area::whole(header.width, header.height);
     Avif.decode(bytes, &DecodeOptions { area, scale: 1.0, budget, cancellation: &Cancellation::unbounded() })
+}
+
+fn coded(bytes: &[u8]) -> Picture<'_> {
+    picture(bytes, Avif::ITEM, &Cancellation::unbounded()).unwrap()
 }
 
 /// Smooth in every channel, since fine detail is what is lost.
@@ -65,8 +70,8 @@ fn large_pictures_are_grids() {
     for channels in [Channels::L, Channels::La] {
         let picture = gradient(3075, 3, channels);
         let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
-        let opened = Opened::new(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
-        assert_eq!((opened.picture.colour.cell_count(), opened.picture.colour.columns), (2, 2));
+        let colour = coded(&bytes).colour;
+        assert_eq!((colour.cell_count(), colour.columns), (2, 2));
         let decoded = decode(&bytes, BUDGET).unwrap();
         let whole = decoded.raster;
         assert_eq!((whole.width(), whole.height(), whole.channels(), decoded.flaw), (3075, 3, channels, None));
@@ -90,8 +95,7 @@ fn cells_are_of_sizes_that_other_readers_take() {
     let planes = [gradient(3075, 6, Channels::L), gradient(1538, 3, Channels::L), gradient(1538, 3, Channels::L)];
     let encoder = Avif.planar(&ENCODING).unwrap();
     let bytes = encoder.encode_planes(&planes, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
-    let opened = Opened::new(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
-    let sequence = stream::Sequence::read(&opened.picture.colour.cell(0)).unwrap();
+    let sequence = stream::Sequence::read(&coded(&bytes).colour.cell(0)).unwrap();
     // Even sides, and of 64 at least; with an odd side of the whole, all of chroma.
     assert_eq!((sequence.width, sequence.height, sequence.subsampling), (1538, 64, [false, false]));
     let decoded = decode(&bytes, BUDGET).unwrap().raster;
@@ -150,7 +154,7 @@ fn streams_of_many_frames_are_refused() {
     let header = [0x0a, 0x06, 0x18, 0x15, 0x7f, 0xfc, 0x00, 0x02];
     let frame = [0x32, 0x01, 0x00];
     let stream = |frames: usize| [&header[..], &frame.repeat(frames)].concat();
-    let read = |data: &[u8]| read_stream(data, &Cancellation::unbounded()).unwrap();
+    let read = |data: &[u8]| <Avif as Codec>::read(data, &[], &Cancellation::unbounded()).unwrap();
     let frames = |data: &[u8]| read(data).check().map(|()| read(data).frames());
     assert_eq!((frames(&stream(0)), frames(&stream(1)), frames(&stream(8))), (Ok(1), Ok(1), Ok(8)));
     assert!(frames(&stream(9)).is_err());
@@ -160,40 +164,10 @@ fn streams_of_many_frames_are_refused() {
     assert!(memory(8) - memory(1) >= 7 * luma * 3 / 2, "frames that are not shown are kept as well");
     let pixels = u64::from(sequence.width) * u64::from(sequence.height);
     let budget = Budget { pixels: 8 * pixels - 1, ..BUDGET };
-    assert!(matches!(Canvas::decode(&stream(8), &read(&stream(8)), true, budget), Err(Error::TooLarge { .. })));
+    let decoded = <Avif as Codec>::decode(&stream(8), &read(&stream(8)), true, budget);
+    assert!(matches!(decoded, Err(Error::TooLarge { .. })));
     let changed = [&stream(1)[..], &[0x0a, 0x02, 0x18, 0x16]].concat();
     assert!(frames(&changed).is_err());
-}
-
-#[test]
-fn apertures_lie_inside() {
-    let clean = |width, height, right, down| CleanAperture { width, height, right, down };
-    assert_eq!(aperture(clean(10.0, 8.0, 0.0, 0.0), 20, 20), Some(Area { x: 5.0, y: 6.0, width: 10.0, height: 8.0 }));
-    assert_eq!(aperture(clean(10.0, 8.0, 5.0, -6.0), 20, 20), Some(Area { x: 10.0, y: 0.0, width: 10.0, height: 8.0 }));
-    for outside in [
-        clean(21.0, 8.0, 0.0, 0.0),
-        clean(10.0, 8.0, 6.0, 0.0),
-        clean(0.0, 8.0, 0.0, 0.0),
-        clean(f64::NAN, 8.0, 0.0, 0.0),
-    ] {
-        assert_eq!(aperture(outside, 20, 20), None);
-    }
-}
-
-#[test]
-fn premultiplied_colours_are_divided() {
-    let mut canvas = Canvas {
-        width: 2,
-        height: 1,
-        channels: Channels::Rgba,
-        samples: Samples::U8(vec![100, 50, 0, 128, 9, 9, 9, 0]),
-        filtered: true,
-        first: None,
-        budget: BUDGET,
-        cancellation: &Cancellation::unbounded(),
-    };
-    canvas.divide_by_alpha();
-    assert_eq!(canvas.samples.as_bytes()[..4], [199, 100, 0, 128]);
 }
 
 #[test]
@@ -271,8 +245,8 @@ fn a_sequence_without_a_primary_image_shows_its_first_frame() {
     let picture = gradient(48, 32, Channels::La);
     let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
     let whole = decode(&bytes, BUDGET).unwrap().raster;
-    let opened = Opened::new(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
-    let (colour, alpha) = (opened.picture.colour.cell(0), opened.picture.alpha.unwrap().cell(0));
+    let picture = coded(&bytes);
+    let (colour, alpha) = (picture.colour.cell(0), picture.alpha.unwrap().cell(0));
     let alpha_box = write_box(*b"auxi", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
     let file = |colour_at: u32| {
         let (one, other) = ((colour_at, colour.len() as u32), (colour_at + colour.len() as u32, alpha.len() as u32));

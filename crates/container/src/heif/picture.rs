@@ -16,6 +16,9 @@ use crate::{Exhausted, Meter};
 /// The type of the auxiliary image that contains alpha (MIAF, ISO/IEC 23000-22, 7.3.5.2).
 pub(super) const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 
+/// The same in HEVC's own terms (ISO/IEC 23008-12, B.2.5).
+const ALPHA_OF_HEVC: &[u8] = b"urn:mpeg:hevc:2015:auxid:1\0";
+
 /// The maximum number of cells. A cell is at least 64 pixels wide and high (MIAF, 7.3.11.4.2), so this exceeds every
 /// limit on pixels.
 const MAX_CELLS: usize = 1 << 15;
@@ -50,6 +53,8 @@ pub struct Coded<'a> {
     pub size: Option<(u32, u32)>,
     /// The number of cells in a row.
     pub columns: usize,
+    /// The property of the first cell that configures the decoder of HEVC, or nothing.
+    configuration: Vec<u8>,
     /// The locations of each cell's data, row by row.
     cells: Vec<Rc<[Range<u64>]>>,
 }
@@ -84,12 +89,18 @@ pub struct CleanAperture {
 impl<'a> Coded<'a> {
     /// An image that is a single item.
     pub(super) fn single(file: &'a [u8], places: Rc<[Range<u64>]>) -> Self {
-        Self { file, size: None, columns: 1, cells: vec![places] }
+        Self { file, size: None, columns: 1, configuration: Vec::new(), cells: vec![places] }
     }
 
     /// The number of cells, at least one.
     pub fn cell_count(&self) -> usize {
         self.cells.len()
+    }
+
+    /// The property that configures the decoder of HEVC for all cells (`hvcC`, ISO/IEC 14496-15, 8.3.2.1); empty if there is
+    /// none.
+    pub fn configuration(&self) -> &[u8] {
+        &self.configuration
     }
 
     /// Whether the data of a cell reaches or exceeds the end of the file.
@@ -128,7 +139,9 @@ impl Meta {
             self.refers(b"prem", primary, alpha.item)
                 || cells.is_some_and(|(colour, alpha)| self.refers(b"prem", *colour, *alpha))
         });
-        let nclx = self.properties_of(primary, *b"colr").find_map(Nclx::read);
+        // Those of a cell count where the grid says nothing.
+        let described = [Some(primary), colour.cells.first().copied()];
+        let nclx = described.into_iter().flatten().find_map(|id| self.properties_of(id, *b"colr").find_map(Nclx::read));
         Ok(Picture {
             colour: items.coded(file, colour)?,
             alpha: alpha.map(|alpha| items.coded(file, alpha)).transpose()?,
@@ -228,7 +241,8 @@ impl<'m> Items<'m> {
         for name in self.meta.properties_of(id, *b"auxC") {
             self.meter.step()?;
             // Version and flags precede the name (6.5.8).
-            if name.get(4..).is_some_and(|name| name.starts_with(ALPHA)) {
+            let is_alpha = |name: &[u8]| [ALPHA, ALPHA_OF_HEVC].iter().any(|alpha| name.starts_with(alpha));
+            if name.get(4..).is_some_and(is_alpha) {
                 return Ok(true);
             }
         }
@@ -253,6 +267,7 @@ impl<'m> Items<'m> {
 
     /// Resolves the locations of an image's items.
     fn coded<'a>(&self, file: &'a [u8], tiling: Tiling) -> Result<Coded<'a>, Error> {
+        let configuration = self.configuration(&tiling)?.to_vec();
         let mut places: HashMap<u32, Rc<[Range<u64>]>> = HashMap::new();
         let mut cells = Vec::new();
         for id in tiling.cells {
@@ -265,7 +280,24 @@ impl<'m> Items<'m> {
             cells.push(cell);
         }
         self.check_sharing(file, cells.iter())?;
-        Ok(Coded { file, size: tiling.size, columns: tiling.columns, cells })
+        Ok(Coded { file, size: tiling.size, columns: tiling.columns, configuration, cells })
+    }
+
+    /// The property that configures the decoder of all cells alike.
+    fn configuration(&self, tiling: &Tiling) -> Result<&'m [u8], Error> {
+        let of = |cell: &u32| self.meta.properties_of(*cell, *b"hvcC").next().unwrap_or_default();
+        let first = tiling.cells.first().map(of).unwrap_or_default();
+        self.meter.hold(first.len() as u64)?;
+        for cell in &tiling.cells {
+            let other = of(cell);
+            // The same property as a rule, so that nothing is compared.
+            let is_same = std::ptr::eq(other, first);
+            self.meter.steps(if is_same { 1 } else { 1 + first.len() as u64 })?;
+            if !is_same && other != first {
+                return Err(Error::Damaged("its cells are coded in different ways"));
+            }
+        }
+        Ok(first)
     }
 
     /// The ranges of an item's data in a file of this length.

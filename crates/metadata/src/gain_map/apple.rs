@@ -16,19 +16,34 @@ const MAKER_NOTE: u16 = 0x927c;
 const MAX_STOPS: f64 = 16.0;
 
 /// Whether the XMP of an auxiliary image says that it is a gain map.
-pub(super) fn is_gain_map(xmp: &Xmp) -> bool {
+pub(crate) fn is_gain_map(xmp: &Xmp) -> bool {
     xmp.text(ns::APPLE_PIXEL_DATA, "AuxiliaryImageType").is_some_and(|text| text.trim() == AUXILIARY_TYPE)
         && xmp.text(ns::APPLE_GAIN_MAP, "HDRGainMapVersion").is_some()
 }
 
 /// The headroom in stops, from the gain map's XMP or else from the maker notes of the base picture.
 pub(super) fn headroom(xmp: &Xmp, exif: Option<&[u8]>) -> Option<f64> {
-    let stated = xmp.text(ns::APPLE_GAIN_MAP, "HDRGainMapHeadroom");
-    let stops = match stated.and_then(|text| text.trim().parse::<f64>().ok()) {
+    let stops = match stated(xmp) {
         Some(headroom) => headroom.log2(),
         None => noted_stops(exif?)?,
     };
     (stops > 0.0 && stops <= MAX_STOPS).then_some(stops)
+}
+
+fn stated(xmp: &Xmp) -> Option<f64> {
+    xmp.text(ns::APPLE_GAIN_MAP, "HDRGainMapHeadroom")?.trim().parse().ok()
+}
+
+/// A packet for a gain map with this XMP, which has all that is needed to apply it; `None` if the headroom is unknown.
+pub(crate) fn packet(xmp: &Xmp, exif: Option<&[u8]>) -> Option<Vec<u8>> {
+    let stops = headroom(xmp, exif)?;
+    let linear = stated(xmp).unwrap_or_else(|| stops.exp2());
+    let version: u32 = xmp.text(ns::APPLE_GAIN_MAP, "HDRGainMapVersion")?.trim().parse().ok()?;
+    Some(Xmp::of_properties(&[
+        (ns::APPLE_PIXEL_DATA, "AuxiliaryImageType", AUXILIARY_TYPE.to_owned()),
+        (ns::APPLE_GAIN_MAP, "HDRGainMapVersion", version.to_string()),
+        (ns::APPLE_GAIN_MAP, "HDRGainMapHeadroom", format!("{linear:.6}")),
+    ]))
 }
 
 fn noted_stops(exif: &[u8]) -> Option<f64> {

@@ -4,7 +4,7 @@
 //! forms are read: ISO 21496-1, Ultra HDR (Adobe's gain map specification), and Apple's. One is written, with the
 //! metadata of the first two, which all viewers of gain maps read.
 
-mod apple;
+pub(crate) mod apple;
 mod parameters;
 
 use std::io::{self, Cursor, Read, Seek};
@@ -69,7 +69,7 @@ fn at<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, base: &[Segment]) ->
     if !apple::is_gain_map(&xmp) {
         return Ok(None);
     }
-    let exif = jpeg_exif(input, base)?;
+    let exif = exif(input, base)?;
     let headroom = apple::headroom(&xmp, exif.as_deref());
     Ok(headroom.map(|stops| GainMap {
         start,
@@ -78,7 +78,8 @@ fn at<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, base: &[Segment]) ->
     }))
 }
 
-fn xmp<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Result<Option<Xmp>> {
+/// The first packet of XMP among these segments.
+pub(crate) fn xmp<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Result<Option<Xmp>> {
     for segment in header.iter().filter(|segment| segment.marker == jpeg::APP1) {
         if segment.opens_with(input, jpeg::XMP)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
@@ -89,7 +90,8 @@ fn xmp<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Resu
     Ok(None)
 }
 
-fn jpeg_exif<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Result<Option<Vec<u8>>> {
+/// The Exif block among these segments.
+pub(crate) fn exif<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Result<Option<Vec<u8>>> {
     for segment in header.iter().filter(|segment| segment.marker == jpeg::APP1) {
         if segment.opens_with(input, jpeg::EXIF)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;

@@ -1,6 +1,7 @@
-//! HDR gain maps in JPEG (Ultra HDR, Adobe's gain map specification; ISO 21496-1): a second JPEG after the first, which
-//! is applied on HDR displays. It affects the appearance of the picture, so it is kept, with only the metadata that is
-//! needed to apply it.
+//! HDR gain maps in JPEG (Ultra HDR, Adobe's gain map specification; ISO 21496-1; Apple's own form): a second JPEG after
+//! the first, which is applied on HDR displays. It affects the appearance of the picture, so it is kept, with only the
+//! metadata that is needed to apply it. Of Apple's form this is partly in the maker notes of the first image, and is
+//! written into the second.
 //!
 //! Both images are stripped; the directory that refers to the second one (CIPA DC-007, "MPF") and the XMP that
 //! describes its application are rewritten. A gain map that these do not lead to is dropped, with everything that
@@ -9,6 +10,7 @@
 use std::io::{self, Read, Seek};
 
 use super::jpeg::{Image, image, kept};
+use crate::gain_map::{apple, exif, xmp};
 use crate::xmp::Xmp;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -28,59 +30,80 @@ const MAX_ISO_METADATA: u64 = 512;
 pub(super) struct GainMap {
     /// The stripped second image.
     pub(super) content: Rewrite,
-    /// The XMP of the first image, which announces the gain map.
-    pub(super) announcing: Xmp,
+    /// The XMP of the first image, if the gain map is announced there, as in all forms but Apple's.
+    pub(super) announcing: Option<Xmp>,
     /// The serialized ISO 21496-1 version segments of the first image.
     pub(super) iso_segments: Vec<u8>,
 }
 
-/// Finds the gain map of the first image, if that announces one and it is at its announced location.
+/// Finds the gain map of the first image, if that announces one and it is at its announced location, or Apple's.
 pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) -> Result<Option<GainMap>, Error> {
     let announcing = gain_map_xmp(input, &primary.segments)?;
     let iso_segments = iso_segments(input, &primary.segments)?;
-    if announcing.is_none() && iso_segments.is_empty() {
-        return Ok(None);
-    }
+    let is_announced = announcing.is_some() || !iso_segments.is_empty();
     let mut candidates = mp_offsets(input, &primary.segments)?;
     candidates.push(primary.end);
     candidates.retain(|&start| start >= primary.end);
     let mut walks = 0;
     for start in candidates {
-        if input.array::<3>(start)? != Some([0xff, jpeg::SOI, 0xff]) || !opens_gain_map(input, start)? {
+        if input.array::<3>(start)? != Some([0xff, jpeg::SOI, 0xff]) {
             continue;
         }
+        let header = jpeg::header_segments_from(input, start + 2)?;
+        let applied = match applied(input, &header)? {
+            Some(applied) if is_announced => applied,
+            Some(_) => continue,
+            None => match apples(input, primary, &header)? {
+                Some(applied) => applied,
+                None => continue,
+            },
+        };
         if walks == MAX_WALKS {
             break;
         }
         walks += 1;
-        if let Some(content) = secondary(input, start)? {
-            return Ok(Some(GainMap { content, announcing: announcing.unwrap_or_default(), iso_segments }));
+        if let Some(content) = secondary(input, start, &applied)? {
+            let announcing = is_announced.then(|| announcing.unwrap_or_default());
+            return Ok(Some(GainMap { content, announcing, iso_segments }));
         }
     }
     Ok(None)
 }
 
-/// Whether the header of the image at `start` declares it as a gain map.
-fn opens_gain_map<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<bool, Error> {
-    let header = jpeg::header_segments_from(input, start + 2)?;
-    Ok(gain_map_xmp(input, &header)?.is_some() || !iso_segments(input, &header)?.is_empty())
+/// The serialized segments by which a gain map with this header is applied; `None` if it has none.
+fn applied<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> Result<Option<Vec<u8>>, Error> {
+    let xmp = gain_map_xmp(input, header)?.and_then(|xmp| xmp.gain_map());
+    let iso = iso_segments(input, header)?;
+    let segments = [xmp.map(|packet| xmp_segment(&packet)).unwrap_or_default(), iso].concat();
+    Ok((!segments.is_empty()).then_some(segments))
 }
 
-/// The second image with only what is needed to apply it; `None` if it is no gain map or is truncated.
-fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Option<Rewrite>, Error> {
+/// The same for a gain map in Apple's form.
+fn apples<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    primary: &Image,
+    header: &[Segment],
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(xmp) = xmp(input, header)?.filter(apple::is_gain_map) else { return Ok(None) };
+    let exif = exif(input, &primary.segments)?;
+    Ok(apple::packet(&xmp, exif.as_deref()).map(|packet| xmp_segment(&packet)))
+}
+
+fn xmp_segment(packet: &[u8]) -> Vec<u8> {
+    jpeg::segment(jpeg::APP1, &[jpeg::XMP, packet])
+}
+
+/// The second image with the segments by which it is applied; `None` if it is truncated.
+fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, applied: &[u8]) -> Result<Option<Rewrite>, Error> {
     let image = image(input, start)?;
-    let xmp = gain_map_xmp(input, &image.segments)?.and_then(|xmp| xmp.gain_map());
-    let iso = iso_segments(input, &image.segments)?;
-    let complete = image.is_complete() && image.segments.iter().any(|segment| segment.marker == jpeg::SOS);
-    if !complete || (xmp.is_none() && iso.is_empty()) {
+    if !image.is_complete() || !image.segments.iter().any(|segment| segment.marker == jpeg::SOS) {
         return Ok(None);
     }
     let mut out = Rewrite::new(input.len());
     for (index, kept) in kept(input, &image.segments)?.into_iter().enumerate() {
         out.append(kept);
         if index == 0 {
-            out.insert(&xmp.as_ref().map(|packet| jpeg::segment(jpeg::APP1, &[jpeg::XMP, packet])).unwrap_or_default());
-            out.insert(&iso);
+            out.insert(applied);
         }
     }
     Ok(Some(out))
@@ -88,14 +111,7 @@ fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Opt
 
 /// The XMP of these segments, if it describes a gain map.
 fn gain_map_xmp<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
-    for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP1) {
-        if segment.opens_with(input, jpeg::XMP)? {
-            let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
-            let xmp = Xmp::new(&[payload.strip_prefix(jpeg::XMP).unwrap_or_default().to_vec()], input.meter())?;
-            return Ok(xmp.gain_map().is_some().then_some(xmp));
-        }
-    }
-    Ok(None)
+    Ok(xmp(input, segments)?.filter(|xmp| xmp.gain_map().is_some()))
 }
 
 /// The ISO 21496-1 segment among these, serialized again; empty if there is none.
@@ -153,4 +169,95 @@ pub(crate) fn mp_segment(at: u64, primary_len: u64, gain_map_len: u64) -> Vec<u8
     block.extend(number(primary_len.saturating_sub(header_at)));
     block.extend([0; 4]);
     jpeg::segment(jpeg::APP2, &[jpeg::MPF, &block])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::{Keep, gain_map as found, strip_with_format};
+    use image_origin_container::Cancellation;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)).unwrap()
+    }
+
+    /// A picture with this Exif block, and behind it a gain map with these properties of Apple's.
+    fn apple(exif: &[u8], properties: &str) -> Vec<u8> {
+        let packet = format!(
+            "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\
+             <rdf:Description xmlns:apdi=\"http://ns.apple.com/pixeldatainfo/1.0/\" \
+             xmlns:HDRGainMap=\"http://ns.apple.com/HDRGainMap/1.0/\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\" \
+             dc:title=\"Ann\" {properties}/></rdf:RDF></x:xmpmeta>"
+        );
+        let insert = |file: &[u8], segments: &[u8]| [&file[..2], segments, &file[2..]].concat();
+        let map = insert(&fixture("jpeg/grey.jpg"), &xmp_segment(packet.as_bytes()));
+        let (plain, exif) = (fixture("photo.jpg"), jpeg::segment(jpeg::APP1, &[jpeg::EXIF, exif]));
+        let directory = mp_segment(0, 0, 0).len();
+        let length = (plain.len() + exif.len() + directory) as u64;
+        let segments = [exif.clone(), mp_segment(2 + exif.len() as u64, length, map.len() as u64)].concat();
+        [insert(&plain, &segments), map].concat()
+    }
+
+    /// An Exif block with Apple's maker notes, in which the headroom is 2 to the power of 1.5.
+    fn notes() -> Vec<u8> {
+        let entry = |tag: u16, at: u32| [&tag.to_be_bytes()[..], &[0, 10, 0, 0, 0, 1], &at.to_be_bytes()].concat();
+        let rational = |n: i32, d: i32| [n.to_be_bytes(), d.to_be_bytes()].concat();
+        // 14 bytes of header, a count, and two entries.
+        let note = [
+            b"Apple iOS\0\0\x01MM".as_slice(),
+            &[0, 2],
+            &entry(33, 40),
+            &entry(48, 48),
+            &rational(1, 2),
+            &rational(1, 1),
+        ]
+        .concat();
+        let field = |tag: u16, kind: u16, count: u32, value: u32| {
+            let (tag, kind) = (tag.to_be_bytes(), kind.to_be_bytes());
+            [&tag[..], &kind, &count.to_be_bytes(), &value.to_be_bytes()].concat()
+        };
+        let (head, none) = (b"MM\0\x2a\0\0\0\x08".as_slice(), [0; 4]);
+        let exif = field(0x8769, 4, 1, 26);
+        let maker = field(0x927c, 7, note.len() as u32, 44);
+        [head, &[0, 1], &exif, &none, &[0, 1], &maker, &none, &note].concat()
+    }
+
+    const AUXILIARY: &str = "apdi:AuxiliaryImageType=\"urn:com:apple:photo:2020:aux:hdrgainmap\"";
+
+    fn stripped(file: &[u8], keep: Keep, keeps_gain_map: bool) -> Vec<u8> {
+        let cancellation = Cancellation::unbounded();
+        let (_, plan) = strip_with_format(&mut Cursor::new(file), keep, keeps_gain_map, &cancellation).unwrap();
+        let mut out = Vec::new();
+        plan.write_to(Cursor::new(file), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn maps_of_apple_stay_with_their_headroom() {
+        let version = "HDRGainMap:HDRGainMapVersion=\"65536\"";
+        for (name, exif, properties, stays) in [
+            ("maker notes", notes(), format!("{AUXILIARY} {version}"), true),
+            ("its own", Vec::new(), format!("{AUXILIARY} {version} HDRGainMap:HDRGainMapHeadroom=\"2.828427\""), true),
+            ("no headroom", Vec::new(), format!("{AUXILIARY} {version}"), false),
+            ("no number", notes(), format!("{AUXILIARY} HDRGainMap:HDRGainMapVersion=\"Ann\""), false),
+            ("another image", notes(), version.to_owned(), false),
+        ] {
+            let original = apple(&exif, &properties);
+            for keep in [Keep::None, Keep::Marks, Keep::Copyright] {
+                let out = stripped(&original, keep, true);
+                let map = found(&out, &Cancellation::unbounded()).unwrap();
+                assert_eq!(map.is_some(), stays, "{name} {keep:?}");
+                if let Some(map) = map {
+                    let text = String::from_utf8_lossy(&out[map.start..]).into_owned();
+                    assert!(text.contains("HDRGainMapHeadroom=\"2.828427\""), "{name}: {text}");
+                }
+                let has = |text: &[u8]| out.windows(text.len()).any(|window| window == text);
+                assert!(!has(b"Ann") && !has(b"Apple iOS"), "{name} {keep:?}");
+                assert_eq!(stripped(&out, keep, true), out, "{name} {keep:?}");
+                assert!(found(&stripped(&original, keep, false), &Cancellation::unbounded()).unwrap().is_none());
+            }
+        }
+    }
 }

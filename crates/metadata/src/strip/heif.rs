@@ -27,7 +27,11 @@ const BRANDS: [&[u8; 4]; 34] = [
     b"jpeg", b"jpgs", b"tmap", b"1pic", b"iso3", b"iso4", b"iso5", b"iso6", b"iso8", b"isom",
 ];
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    keep: Keep,
+    keeps_gain_map: bool,
+) -> Result<Rewrite, Error> {
     let all = top_level(input)?;
     let sequence = all.iter().find(|found| &found.kind == b"moov" && !found.cut);
     // A file without a primary image is a sequence only.
@@ -38,7 +42,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     let mut edits = Vec::new();
     let (mut used, mut replaced) = (Vec::new(), Vec::new());
     if let Some(meta) = &meta {
-        let kept = kept_items(meta);
+        let kept = kept_items(meta, keeps_gain_map);
         replaced = replacements(input, meta, &kept, keep)?;
         edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, meta, &kept, &replaced)?)));
         used = extents_of(meta, |id| kept.contains(&id));

@@ -18,12 +18,12 @@ pub(super) const HANDLER_KIND: Range<u64> = 8..12;
 
 /// Returns the primary image and everything that it consists of or is shown with: tiles, alpha, and a tone-mapped
 /// rendition with its gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and
-/// metadata are excluded.
-pub(super) fn kept_items(meta: &Meta) -> BTreeSet<u32> {
+/// metadata are excluded, and the rendition without `keeps_gain_map`.
+pub(super) fn kept_items(meta: &Meta, keeps_gain_map: bool) -> BTreeSet<u32> {
     let (metadata, images): (Vec<_>, Vec<_>) = meta.items.iter().partition(|item| is_metadata(item));
     let images: BTreeSet<_> = images.iter().map(|item| item.id).collect();
     let Some(primary) = meta.primary else { return BTreeSet::new() };
-    let mut kept = shown_with(meta, primary);
+    let mut kept = shown_with(meta, primary, keeps_gain_map);
     // A damaged file may have metadata as its primary image, or the same id for an image and metadata.
     metadata.iter().filter(|item| !images.contains(&item.id)).for_each(|item| _ = kept.remove(&item.id));
     kept
@@ -34,8 +34,8 @@ fn is_metadata(item: &Item) -> bool {
 }
 
 /// The primary image and the items that it refers to.
-fn shown_with(meta: &Meta, primary: u32) -> BTreeSet<u32> {
-    let leads_to = leads_to(meta);
+fn shown_with(meta: &Meta, primary: u32, keeps_gain_map: bool) -> BTreeSet<u32> {
+    let leads_to = leads_to(meta, keeps_gain_map);
     let mut kept = BTreeSet::from([primary]);
     let mut next = vec![primary];
     while let Some(id) = next.pop() {
@@ -46,8 +46,9 @@ fn shown_with(meta: &Meta, primary: u32) -> BTreeSet<u32> {
 }
 
 /// The items that must be kept if an item is kept.
-fn leads_to(meta: &Meta) -> BTreeMap<u32, Vec<u32>> {
-    let tone_mapped: BTreeSet<_> = meta.items.iter().filter(|item| &item.kind == b"tmap").map(|item| item.id).collect();
+fn leads_to(meta: &Meta, keeps_gain_map: bool) -> BTreeMap<u32, Vec<u32>> {
+    let tone_mapped = meta.items.iter().filter(|item| keeps_gain_map && &item.kind == b"tmap");
+    let tone_mapped: BTreeSet<_> = tone_mapped.map(|item| item.id).collect();
     let alpha = alpha_items(meta);
     let mut edges: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for Reference { kind, from, to } in &meta.references {

@@ -38,14 +38,19 @@ impl Image {
     }
 }
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    keep: Keep,
+    keeps_gain_map: bool,
+) -> Result<Rewrite, Error> {
     let image = image(input, 0)?;
     if !image.segments.iter().any(|segment| segment.marker == jpeg::SOS) {
         return Err(Error::Damaged("no image data"));
     }
     let parts = parts::of_jpeg(input, &image.segments, keep.want())?;
     let blocks = for_same_pixels(&parts, keep, input.meter())?;
-    match gain_map::find(input, &image)? {
+    let gain_map = if keeps_gain_map { gain_map::find(input, &image)? } else { None };
+    match gain_map {
         Some(gain_map) if image.is_complete() => with_gain_map(input, &image, blocks, &gain_map, keep),
         _ => {
             let kept = kept(input, &image.segments)?;
@@ -96,8 +101,8 @@ fn with_gain_map<R: Read + Seek>(
     keep: Keep,
 ) -> Result<Rewrite, Error> {
     let gain_map_len = gain_map.content.len();
-    let xmp = gain_map.announcing.announce_gain_map(keep, gain_map_len);
-    let mut segments = Blocks { xmp: Some(xmp), ..blocks }.jpeg_segments();
+    let announcement = gain_map.announcing.as_ref().map(|xmp| xmp.announce_gain_map(keep, gain_map_len));
+    let mut segments = Blocks { xmp: announcement.or(blocks.xmp), ..blocks }.jpeg_segments();
     segments.extend_from_slice(&gain_map.iso_segments);
     let mp_at = segments.len();
     segments.extend(mp_segment(0, 0, 0));

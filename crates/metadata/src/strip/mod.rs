@@ -65,16 +65,18 @@ impl Keep {
 /// # Errors
 /// Any [`Error`]; `cancellation` is checked throughout.
 pub fn strip(source: &mut (impl Read + Seek), keep: Keep, cancellation: &Cancellation) -> Result<Rewrite, Error> {
-    strip_with_format(source, keep, cancellation).map(|(_, rewrite)| rewrite)
+    strip_with_format(source, keep, true, cancellation).map(|(_, rewrite)| rewrite)
 }
 
-/// Like [`strip`], and also returns the detected format of `source`.
+/// Like [`strip`], and also returns the detected format of `source`. Without `keeps_gain_map`, gain maps are removed as
+/// well, unless all metadata is kept.
 ///
 /// # Errors
 /// The errors of [`strip`].
 pub fn strip_with_format(
     source: &mut (impl Read + Seek),
     keep: Keep,
+    keeps_gain_map: bool,
     cancellation: &Cancellation,
 ) -> Result<(Format, Rewrite), Error> {
     let meter = Meter::new(source.seek(SeekFrom::End(0))?, cancellation);
@@ -85,13 +87,13 @@ pub fn strip_with_format(
         return Ok((format, Rewrite::identity(input.len())));
     }
     let rewrite = match format {
-        Format::Jpeg => jpeg::strip(&mut input, keep)?,
+        Format::Jpeg => jpeg::strip(&mut input, keep, keeps_gain_map)?,
         Format::Png => png::strip(&mut input, keep)?,
         Format::WebP => webp::strip(&mut input, keep)?,
         Format::Gif => gif::strip(&mut input, keep)?,
         Format::Ico => ico::strip(&mut input, keep)?,
         Format::Tiff => tiff::strip(&mut input, keep)?,
-        Format::Avif | Format::Heic => heif::strip(&mut input, keep)?,
+        Format::Avif | Format::Heic => heif::strip(&mut input, keep, keeps_gain_map)?,
         Format::JpegXl => jxl::strip(&mut input)?,
         Format::Pnm => pnm::strip(&mut input)?,
         Format::Bmp => bmp::strip(&mut input)?,

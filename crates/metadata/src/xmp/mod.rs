@@ -95,6 +95,15 @@ impl Xmp {
         write::packet(&self.properties.iter().collect::<Vec<_>>())
     }
 
+    /// Serializes a packet with simple properties: namespace, local name and value.
+    pub(super) fn of_properties(properties: &[(&str, &str, String)]) -> Vec<u8> {
+        let property = |(namespace, local, value): &(&str, &str, String)| {
+            Element::simple(Name::usual(namespace, local), value.clone())
+        };
+        let properties: Vec<_> = properties.iter().map(property).collect();
+        write::packet(&properties.iter().collect::<Vec<_>>())
+    }
+
     /// Serializes a packet with properties of the gain map specification, each with one value or one for each channel.
     pub(super) fn of_gain_map(properties: &[(&str, Vec<String>)]) -> Vec<u8> {
         let property = |(local, values): &(&str, Vec<String>)| {

@@ -3,8 +3,7 @@
 //! Rows are converted in floating point: every depth, range and matrix becomes one affine transformation, which is
 //! vectorized.
 
-use super::decode::{Planes, Row};
-use super::stream::Sequence;
+use super::{Description, Planes, Row};
 use image_origin_container::heif::Nclx;
 use image_origin_kernel::{Kernel, dispatch};
 
@@ -17,7 +16,7 @@ type Affine = [[f32; 4]; 3];
 
 /// Converts the rows of one picture.
 pub(super) struct Converter<'p> {
-    planes: &'p Planes,
+    planes: &'p dyn Planes,
     to_rgb: Affine,
     /// Luma and both chroma components of the row, at the width of luma.
     rows: [Vec<f32>; 3],
@@ -33,10 +32,10 @@ pub(super) enum Out<'o> {
 
 impl<'p> Converter<'p> {
     /// Creates a converter to 8-bit output, or to 16-bit if `is_deep`; `None` for unsupported matrices.
-    pub(super) fn new(planes: &'p Planes, meaning: Nclx, is_deep: bool) -> Option<Self> {
-        let sequence = planes.sequence();
-        let width = sequence.width as usize;
-        let to_rgb = affine(meaning, sequence, if is_deep { SIXTEEN } else { EIGHT })?;
+    pub(super) fn new(planes: &'p dyn Planes, meaning: Nclx, is_deep: bool) -> Option<Self> {
+        let description = planes.description();
+        let width = description.width as usize;
+        let to_rgb = affine(meaning, description, if is_deep { SIXTEEN } else { EIGHT })?;
         Some(Self { planes, to_rgb, rows: [(); 3].map(|()| vec![0.0; width]), narrow: vec![0.0; width] })
     }
 
@@ -44,7 +43,7 @@ impl<'p> Converter<'p> {
     /// into `out`.
     pub(super) fn row(&mut self, y: usize, channels: usize, out: Out<'_>) {
         load(self.planes.row(0, y), 1.0, &mut self.rows[0]);
-        if !self.planes.sequence().is_monochrome {
+        if !self.planes.description().is_monochrome {
             self.load_chroma(y);
         }
         let [luma, blue, red] = &self.rows;
@@ -63,10 +62,10 @@ impl<'p> Converter<'p> {
 
     /// Subsampled chroma is centred between luma samples: the nearer chroma sample has three times the weight.
     fn load_chroma(&mut self, y: usize) {
-        let sequence = self.planes.sequence();
-        let [halved_columns, halved_rows] = sequence.subsampling;
-        let width = (sequence.width as usize).div_ceil(if halved_columns { 2 } else { 1 });
-        let last = (sequence.height as usize).div_ceil(2) - 1;
+        let description = self.planes.description();
+        let [halved_columns, halved_rows] = description.subsampling;
+        let width = (description.width as usize).div_ceil(if halved_columns { 2 } else { 1 });
+        let last = (description.height as usize).div_ceil(2) - 1;
         for plane in [1, 2] {
             let wide = &mut self.rows[plane];
             let stored = if halved_columns { &mut self.narrow[..width] } else { &mut wide[..] };
@@ -86,17 +85,17 @@ impl<'p> Converter<'p> {
 }
 
 /// Writes alpha after the colours of each pixel.
-pub(super) fn write_alpha(planes: &Planes, y: usize, full_range: bool, channels: usize, out: Out<'_>) {
+pub(super) fn write_alpha(planes: &dyn Planes, y: usize, channels: usize, out: Out<'_>) {
     let (max, depth) = (
         match out {
             Out::Eight(_) => EIGHT,
             Out::Sixteen(_) => SIXTEEN,
         },
-        planes.sequence().depth,
+        planes.description().depth,
     );
-    let (zero, span) = luma_range(depth, full_range);
+    let (zero, span) = luma_range(depth, planes.description().meaning.full_range);
     let alpha = |sample: f32| (sample - zero) * max / span + 0.5;
-    let mut row = vec![0.0; planes.sequence().width as usize];
+    let mut row = vec![0.0; planes.description().width as usize];
     load(planes.row(0, y), 1.0, &mut row);
     match out {
         Out::Eight(out) => {
@@ -132,12 +131,12 @@ fn luma_range(depth: u8, full_range: bool) -> (f32, f32) {
     if full_range { (0.0, unit * 256.0 - 1.0) } else { (16.0 * unit, 219.0 * unit) }
 }
 
-fn affine(meaning: Nclx, sequence: &Sequence, max: f32) -> Option<Affine> {
-    let (zero, span) = luma_range(sequence.depth, meaning.full_range);
-    let middle = f32::from(1u16 << (sequence.depth - 1));
+fn affine(meaning: Nclx, description: &Description, max: f32) -> Option<Affine> {
+    let (zero, span) = luma_range(description.depth, meaning.full_range);
+    let middle = f32::from(1u16 << (description.depth - 1));
     let chroma_span = if meaning.full_range { span } else { span / 219.0 * 224.0 };
     let matrix = match meaning.matrix {
-        _ if sequence.is_monochrome => [[1.0, 0.0, 0.0]; 3],
+        _ if description.is_monochrome => [[1.0, 0.0, 0.0]; 3],
         // Green, blue, red.
         0 => {
             let row = |place: usize| {
