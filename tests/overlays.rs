@@ -4,10 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::{Barrier, Notify};
+
 use crate::common::{Response, Server, fixtures};
 use image_origin::config::Layer;
 use image_origin::origin::freshness;
-use image_origin::source::{BoxFuture, Folder, GetOptions, GetResult, Source, SourceError};
+use image_origin::source::{
+    BoxFuture, Content, Folder, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError,
+};
 
 /// A folder of originals of two people and of the house.
 fn originals() -> tempfile::TempDir {
@@ -137,6 +141,9 @@ fn a_changed_overlay_is_another_picture() {
     assert_eq!((again.status, again.header("etag")), (304, Some(tag)));
     let later = ("if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT");
     assert_eq!(first.request("GET", target, &[later]).status, 200);
+    // A server that has not seen the overlay yet.
+    let again = server(folder.path(), settings()).request("GET", target, &[("if-none-match", tag)]);
+    assert_eq!((again.status, again.header("etag")), (304, Some(tag)));
     copy("drawing.png", &folder.path().join("overlays/mark.png"));
     for server in [first, server(folder.path(), settings())] {
         let after = server.request("GET", target, &[("if-none-match", tag)]);
@@ -175,8 +182,7 @@ impl Source for Counting {
             let is_overlay = ask.key.as_str().starts_with("overlays/");
             let holds = ask.if_none_match.map(str::to_owned);
             let mut found = self.folder.open(ask).await?;
-            let (GetResult::Object(image_origin::source::Object { meta, .. }) | GetResult::NotModified(meta)) =
-                &mut found;
+            let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &mut found;
             if !self.has_tags && is_overlay {
                 meta.etag = None;
             }
@@ -209,6 +215,120 @@ fn an_overlay_is_sent_once_and_asked_for_every_time() {
             assert_eq!(answer.header("etag").is_some(), has_tags, "what cannot be told apart is not kept");
         }
         assert_eq!((sent.load(Ordering::SeqCst), same.load(Ordering::SeqCst)), expected, "{has_tags} {cache:?}");
+    }
+}
+
+/// A file of the fixtures as a store sends it, of unknown length, with a beginning that waits.
+fn stream(fixture: &str, begins: impl Future<Output = ()> + Send + 'static) -> Content {
+    let bytes = std::fs::read(fixtures().join(fixture)).unwrap();
+    Content::Stream(Box::pin(futures_util::stream::once(async move {
+        begins.await;
+        Ok(bytes.into())
+    })))
+}
+
+/// A store that responds, and then begins to send, only once both the original and the overlay have been asked for.
+struct Pair {
+    asked: Barrier,
+    sends: Arc<Barrier>,
+}
+
+impl Source for Pair {
+    fn open<'a>(&'a self, ask: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
+        Box::pin(async move {
+            self.asked.wait().await;
+            let is_overlay = ask.key.as_str() == "overlays/mark.png";
+            let meta = ObjectMeta { etag: Some("1".to_owned()), ..ObjectMeta::default() };
+            if ask.if_none_match == Some("1") {
+                return Ok(GetResult::NotModified(meta));
+            }
+            let sends = self.sends.clone();
+            let begins = async move {
+                sends.wait().await;
+            };
+            let content = stream(if is_overlay { "overlays/mark.png" } else { "photo.jpg" }, begins);
+            Ok(GetResult::Object(Object { meta, content }))
+        })
+    }
+}
+
+#[test]
+fn the_original_and_its_overlay_are_fetched_together() {
+    let source = Pair { asked: Barrier::new(2), sends: Arc::new(Barrier::new(2)) };
+    let settings = Layer {
+        overlays: Some("overlays/".to_owned()),
+        // Neither length is known, so that each of the two may take all of it.
+        max_source_bytes: Some("1M".parse().unwrap()),
+        download_memory: Some("1M".parse().unwrap()),
+        ..Layer::default()
+    };
+    let server = Server::over(Box::new(source), settings);
+    let target = "/photo.jpg?w=50&overlay=overlays/mark.png";
+    let first = server.get(target);
+    assert_eq!(first.status, 200);
+    let again = server.request("GET", target, &[("if-none-match", first.header("etag").unwrap())]);
+    assert_eq!(again.status, 304);
+    assert!(server.get(target).body == first.body);
+}
+
+/// A store in which an original and an overlay fail, each in the way that its name says.
+struct Failing(Arc<Notify>);
+
+impl Source for Failing {
+    fn open<'a>(&'a self, ask: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
+        let key = ask.key.as_str();
+        let (is_overlay, how) = (key.starts_with("overlays/"), key.rsplit('/').next().unwrap());
+        let sent = |fixture: &str| {
+            let content = stream(fixture, std::future::ready(()));
+            Ok(GetResult::Object(Object { meta: ObjectMeta::default(), content }))
+        };
+        Box::pin(async move {
+            match how {
+                "missing" if is_overlay => {
+                    self.0.notify_one();
+                    Err(SourceError::NotFound)
+                }
+                "missing" => Err(SourceError::NotFound),
+                "missing-afterwards" => {
+                    self.0.notified().await;
+                    for _ in 0..100 {
+                        tokio::task::yield_now().await;
+                    }
+                    Err(SourceError::NotFound)
+                }
+                "no-answer" => std::future::pending().await,
+                "no-bytes" => Ok(GetResult::Object(Object {
+                    meta: ObjectMeta::default(),
+                    content: stream("photo.jpg", std::future::pending()),
+                })),
+                "text" => sent("broken/text.jpg"),
+                _ => sent("photo.jpg"),
+            }
+        })
+    }
+}
+
+#[test]
+fn a_failure_ends_the_other_download_and_the_original_comes_first() {
+    let (not_found, overlay_not_found) = ((404, "not_found"), (404, "overlay_not_found"));
+    let unreadable = (422, "overlay_unreadable");
+    let table = [
+        ("missing", "missing", not_found),
+        ("missing-afterwards", "missing", not_found),
+        ("missing", "no-answer", not_found),
+        ("missing", "no-bytes", not_found),
+        ("photo", "missing", overlay_not_found),
+        ("no-bytes", "missing", overlay_not_found),
+        ("no-bytes", "text", unreadable),
+        ("photo", "text", unreadable),
+        ("text", "no-bytes", (415, "unsupported_image")),
+        ("text", "photo", (415, "unsupported_image")),
+    ];
+    for (original, overlay, (status, code)) in table {
+        let settings = Layer { overlays: Some("overlays".to_owned()), ..Layer::default() };
+        let server = Server::over(Box::new(Failing(Arc::default())), settings);
+        let answer = server.get(&format!("/{original}?w=50&overlay=overlays/{overlay}"));
+        assert_eq!(answer.outcome(), (status, code.to_owned()), "{original} and {overlay}");
     }
 }
 

@@ -111,6 +111,75 @@ fn the_same_key_of_two_sources_is_two_originals() {
     assert!(missing.header("cache-tag").unwrap().starts_with(&key_tag("//b.example/missing")));
 }
 
+/// A web server that sends this file under one entity tag, whatever it is asked for.
+#[cfg(feature = "http")]
+fn always_sending(fixture: &str) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, file) = (listener.local_addr().unwrap(), std::fs::read(fixtures().join(fixture)).unwrap());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\netag: \"1\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                file.len()
+            );
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(head.as_bytes()).and_then(|()| client.write_all(&file));
+        }
+    });
+    address
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn overlays_of_two_hosts_with_equal_tags_are_two() {
+    let folder = folders();
+    let [a, b] = ["overlays/mark.png", "drawing.png"].map(always_sending);
+    let server = Server::configured(&format!(
+        "overlays = \"marks\"\nresults = \"dir:{root}/results\"\n\
+         [[sources]]\npath = \"/a/*\"\nfrom = \"dir:{root}\"\n\
+         [[sources]]\nhost = \"a.example\"\nfrom = \"http://{a}/\"\nnetworks = [\"127.0.0.1\"]\n\
+         [[sources]]\nhost = \"b.example\"\nfrom = \"http://{b}/\"\nnetworks = [\"127.0.0.1\"]\n",
+        root = folder.path().display(),
+    ));
+    let get = |host: &str, overlay: &str| {
+        let answer = server.request("GET", &format!("/a/x?w=60&format=png{overlay}"), &[("host", host)]);
+        assert_eq!(answer.status, 200, "{host}");
+        answer
+    };
+    let plain = get("a.example", "").body;
+    for _ in 0..2 {
+        let [a, b] = ["a.example", "b.example"].map(|host| get(host, "&overlay=marks/m"));
+        assert!(a.body != b.body && a.header("etag") != b.header("etag"));
+        assert!(a.body != plain && b.body != plain);
+    }
+    let elsewhere = server.request("GET", "/a/x?w=60&overlay=marks/m", &[("host", "c.example")]);
+    assert_eq!(elsewhere.outcome(), (404, "overlay_not_found".to_owned()));
+}
+
+#[test]
+fn the_folder_of_overlays_is_one_of_paths() {
+    let folder = folders();
+    let root = folder.path().display();
+    let server = Server::configured(&format!(
+        "overlays = \"b/marks\"\n\
+         [[sources]]\npath = \"/a/*\"\nstrip_prefix = \"/a\"\nfrom = \"dir:{root}/a\"\n\
+         [[sources]]\npath = \"/b/*\"\nstrip_prefix = \"/b\"\nfrom = \"dir:{root}/b\"\n"
+    ));
+    let get = |target: &str| server.get(&format!("{target}?w=60&format=png&overlay=b/marks/m"));
+    assert!(get("/a/x").status == 200 && get("/b/x").status == 200);
+    // What the source of the picture calls by an allowed name is none.
+    put(folder.path(), "a/b/marks/only-a", "overlays/mark.png");
+    for (overlay, code) in [
+        ("a/marks/m", (403, "overlay_not_allowed")),
+        ("marks/m", (403, "overlay_not_allowed")),
+        ("b/marks/only-a", (404, "overlay_not_found")),
+    ] {
+        let refused = server.get(&format!("/a/x?w=60&overlay={overlay}")).outcome();
+        assert_eq!(refused, (code.0, code.1.to_owned()), "{overlay}");
+    }
+}
+
 #[test]
 fn overlays_are_found_as_requests_for_them_would_be() {
     let folder = folders();

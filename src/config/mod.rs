@@ -211,8 +211,8 @@ settings! {
     /// Folder of fonts (TrueType, OpenType) for the text of SVG that is rendered, up to 64 MiB; takes the cargo feature
     /// svg-text [default: none; drawings with text are not rendered then]
     svg_fonts: String = text, "FOLDER";
-    /// Folder of the source whose pictures are allowed as overlays, or / for the whole source [default: none, which disables
-    /// overlays]
+    /// Folder whose pictures are allowed as overlays, as a path of URLs, or / for all pictures [default: none, which
+    /// disables overlays]
     overlays: String = text, "FOLDER";
     /// Memory for the cache of overlays; 0 disables it [default: 32M]
     overlay_cache: ByteSize = str::parse, "BYTES";
@@ -366,7 +366,7 @@ mod tests {
                 "auto_formats = \"webp,webp\"",
                 "invalid value webp,webp for `auto_formats`: expected none, or a comma-separated list of avif and webp without dup",
             ),
-            ("overlays = \"\"", "invalid value  for `overlays`: expected none, / for the whole source, or a folder"),
+            ("overlays = \"\"", "invalid value  for `overlays`: expected none, / for all pictures, or a folder"),
             ("overlays = \"a/../b\"", "invalid value a/../b for `overlays`"),
             (
                 "overlays = \"logos\"\n[presets]\na = \"overlay=logo.png\"",

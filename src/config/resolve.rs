@@ -254,7 +254,7 @@ pub(super) fn check_endpoint(name: &str, url: String) -> Result<String, ConfigEr
 }
 
 /// What the setting `overlays` may be.
-const OVERLAYS: &str = "expected none, / for the whole source, or a folder such as overlays/";
+const OVERLAYS: &str = "expected none, / for all pictures, or a folder such as overlays/";
 
 /// Validates the folder of overlays, and removes the slashes at its ends.
 fn check_overlays(folder: &str) -> Result<Option<String>, ConfigError> {

@@ -39,12 +39,15 @@ impl Variant {
     }
 }
 
-/// The source's entity tag, taken from the first entity tag in `If-None-Match` that is of this variant, for a
-/// conditional request to the source.
-pub(super) fn held(headers: &HeaderMap, variant: &Variant) -> Option<String> {
+/// The source's entity tag, taken from the first entity tag in `If-None-Match` that is of this variant, or of any if it is not
+/// known yet, for a conditional request to the source.
+pub(super) fn held(headers: &HeaderMap, variant: Option<&Variant>) -> Option<String> {
     let source_tag = |item: &str| {
         let opaque = item.trim().trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"')?;
-        let source = opaque.strip_suffix(&variant.0)?.strip_suffix('-')?;
+        let source = match variant {
+            Some(variant) => opaque.strip_suffix(&variant.0)?.strip_suffix('-')?,
+            None => opaque.rsplit_once('-')?.0,
+        };
         let sound = source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         (sound && !source.is_empty()).then(|| source.to_owned())
     };
@@ -190,7 +193,8 @@ mod tests {
     fn the_source_is_asked_for_its_own_tag() {
         let variant = Variant::new(&[("query", "w=1")]);
         let tag = entity_tag("abc-2", &variant);
-        let held = |list: &str| held(&headers(&[(header::IF_NONE_MATCH, list)]), &variant);
+        let held_of = |variant: Option<&Variant>, list: &str| held(&headers(&[(header::IF_NONE_MATCH, list)]), variant);
+        let held = |list: &str| held_of(Some(&variant), list);
         for list in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}, \"y\"")] {
             assert_eq!(held(&list).as_deref(), Some("abc-2"), "{list}");
         }
@@ -198,6 +202,10 @@ mod tests {
         let evil = tag.replace("abc", "a b");
         for list in ["*", "\"x\"", other.as_str(), evil.as_str(), tag.trim_matches('"'), ""] {
             assert_eq!(held(list), None, "{list}");
+        }
+        assert_eq!(held_of(None, &format!("W/{other}")).as_deref(), Some("abc"), "any variant");
+        for list in ["*", "\"x\"", "\"-x\"", evil.as_str(), ""] {
+            assert_eq!(held_of(None, list), None, "{list}");
         }
     }
 

@@ -42,7 +42,7 @@ impl Downloads {
         self.account.taken()
     }
 
-    /// Reserves memory for other data than originals.
+    /// Reserves memory for originals that are about to be received, or for other data.
     ///
     /// # Errors
     /// Those of [`Account::room`].
@@ -63,34 +63,53 @@ impl Downloads {
     where
         F: Future<Output = Result<Look, Problem>>,
     {
-        object.check_length(self.max_bytes)?;
-        let room = self.handed_on.room(self.length(&object), deadline).await?;
+        let room = self.handed_on.room(self.length(&object)?, deadline).await?;
         let bytes = self.read(object, deadline, look).await?;
         Ok(InMemory::in_room_of(Room::hold(vec![room], bytes), [self.account.clone(), self.handed_on.clone()]))
     }
 
-    /// The maximum number of bytes that an original can take.
-    fn length(&self, object: &Object) -> u64 {
-        object.meta.length.unwrap_or(self.max_bytes)
-    }
-
-    /// Reads an original until the deadline. While bytes arrive from a store, `look` is called with those received so
-    /// far, repeatedly until it reports that it has seen enough, so that an unusable original does not cost a whole
-    /// download.
+    /// The maximum number of bytes that an original takes.
     ///
     /// # Errors
-    /// [`Code::SourceTooLarge`], the errors of [`Self::room`], and any error of reading.
+    /// [`SourceError::TooLarge`].
+    pub(super) fn length(&self, object: &Object) -> Result<u64, SourceError> {
+        object.check_length(self.max_bytes)?;
+        Ok(object.meta.length.unwrap_or(self.max_bytes))
+    }
+
+    /// Reserves memory for an original and receives it, like [`Self::receive`].
+    ///
+    /// # Errors
+    /// Those of [`Self::length`], [`Self::room`] and [`Self::receive`].
     pub(super) async fn read<F>(
         &self,
         object: Object,
+        deadline: Instant,
+        look: impl FnMut(Vec<u8>) -> F,
+    ) -> Result<Bytes, Problem>
+    where
+        F: Future<Output = Result<Look, Problem>>,
+    {
+        let room = self.room(self.length(&object)?, deadline).await?;
+        self.receive(object, room, deadline, look).await
+    }
+
+    /// Receives an original, for which memory is reserved, until the deadline. While bytes arrive from a store, `look` is
+    /// called with those received so far, repeatedly until it reports that it has seen enough, so that an unusable original
+    /// does not cost a whole download.
+    ///
+    /// # Errors
+    /// Those of `look`, and any error of reading.
+    pub(super) async fn receive<F>(
+        &self,
+        object: Object,
+        room: Room,
         deadline: Instant,
         mut look: impl FnMut(Vec<u8>) -> F,
     ) -> Result<Bytes, Problem>
     where
         F: Future<Output = Result<Look, Problem>>,
     {
-        object.check_length(self.max_bytes)?;
-        let room = self.room(self.length(&object), deadline).await?;
         let reading = async {
             let mut reading = object.start(self.max_bytes)?;
             let mut next = FIRST_LOOK;

@@ -73,20 +73,20 @@ impl Origin {
         };
         let host = host(request.headers);
         let Some(located) = self.sources.locate(host.as_deref(), image) else { return Err(problem) };
-        let mut fallback = ParsedRequest {
+        let overlay = self.pipeline.overlays.requested(&self.sources, host.as_deref(), transform);
+        let fallback = Arc::new(ParsedRequest {
             located,
             version: None,
             presets: parsed.presets.clone(),
             has_revision: false,
             download: None,
             transform: transform.clone(),
-            overlay_name: parsed.overlay_name.clone(),
-            overlay: None,
+            variant: variant(transform, parsed.accepted, overlay.as_ref(), self.settings()),
+            overlay,
             accepted: parsed.accepted,
-            variant: variant(transform, parsed.accepted, None, self.settings()),
             deadline: parsed.end,
             end: parsed.end,
-        };
+        });
         let mut headers = request.headers.clone();
         for name in [
             header::IF_MATCH,
@@ -99,19 +99,13 @@ impl Origin {
             headers.remove(name);
         }
         let request = OriginRequest { headers: &headers, ..request };
-        let shown = match self.find_overlay(&mut fallback, host.as_deref()).await {
-            Ok(()) => {
-                let fallback = Arc::new(fallback);
-                match self.answer(Store::Own, &fallback, request, report).await {
-                    // Where its source does not answer either, what it said last has to do.
-                    Err(error) => self.pipeline.last_known(&fallback).ok_or(error).map(|answer| {
-                        let body = super::Body::Bytes(answer.bytes.clone().into());
-                        finished(&answer, body, CacheResult::Hit, HeaderMap::new())
-                    }),
-                    shown => shown,
-                }
-            }
-            Err(error) => Err(error),
+        let shown = match self.answer(Store::Own, &fallback, request, report).await {
+            // Where its source does not answer either, what it said last has to do.
+            Err(error) => self.pipeline.last_known(&fallback).ok_or(error).map(|answer| {
+                let body = super::Body::Bytes(answer.bytes.clone().into());
+                finished(&answer, body, CacheResult::Hit, HeaderMap::new())
+            }),
+            shown => shown,
         };
         match shown {
             Ok(shown) => Ok(self.as_fallback(shown, problem, parsed, request)),

@@ -101,7 +101,7 @@ impl Account {
         let mut waiting = {
             let mut state = self.lock();
             let turn = now + SIZE_PENALTY.mul_f64(self.share(bytes));
-            if state.waiting.is_empty() && bytes <= state.free {
+            if bytes == 0 || (state.waiting.is_empty() && bytes <= state.free) {
                 state.free -= bytes;
                 return Ok(Room { account: self.clone(), bytes, since: now });
             }
@@ -206,6 +206,13 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Separates this many bytes, or all if there are fewer, so that they can be released on their own.
+    pub(super) fn split(&mut self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { account: self.account.clone(), bytes, since: self.since }
+    }
+
     /// Attaches the memory to these bytes until the last part of them is dropped.
     pub(super) fn hold(rooms: Vec<Self>, bytes: Bytes) -> Bytes {
         struct Held {
@@ -353,6 +360,22 @@ mod tests {
         drop(held);
         waiting.abort();
         let _ = waiting.await;
+        assert_eq!(account.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_the_memory_is_released_on_its_own() {
+        let account = Account::new(100);
+        let mut room = account.room(80, soon()).await.unwrap();
+        let part = room.split(30);
+        let waiting = asks(&account, 50);
+        a_moment().await;
+        assert_eq!(asks(&account, 0).await.unwrap().unwrap().bytes, 0, "nothing waits for nothing");
+        assert!(!waiting.is_finished());
+        drop(part);
+        let waiting = waiting.await.unwrap().unwrap();
+        assert_eq!((account.taken(), room.split(60).bytes, room.bytes), (100, 50, 0));
+        drop((waiting, room));
         assert_eq!(account.taken(), 0);
     }
 

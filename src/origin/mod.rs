@@ -43,8 +43,8 @@ use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
 use crate::transform::{Accepted, Likeness};
 use conditional::Variant;
 use flight::{Flights, Role};
-use overlays::FoundOverlay;
-use pipeline::{Outcome, Pipeline};
+use overlays::RequestedOverlay;
+use pipeline::{Outcome, Pipeline, Reply};
 
 /// A request, independent of the handler's protocol.
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +167,7 @@ struct Answer {
 }
 
 /// A parsed request: original, version, transform, negotiated formats, variant of the entity tag, deadline.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ParsedRequest {
     located: Located,
     version: Option<String>,
@@ -179,11 +179,9 @@ struct ParsedRequest {
     download: Option<Download>,
     /// Without revision and download, which do not change the response's bytes.
     transform: Transform,
-    /// The name by which URLs know the overlay.
-    overlay_name: Option<String>,
-    /// What its source says of the overlay.
-    overlay: Option<FoundOverlay>,
+    overlay: Option<RequestedOverlay>,
     accepted: Accepted,
+    /// Of the overlay as it was when its source was last asked.
     variant: Variant,
     deadline: Instant,
     /// When the response must be there: later than `deadline`, if a fallback picture may have to be made in between.
@@ -197,6 +195,18 @@ impl ParsedRequest {
         self.transform.answer == Wanted::Info || is_automatic
     }
 
+    /// The same request, whose overlay has this entity tag.
+    fn with_overlay_tag(&self, tag: Option<String>, settings: &OriginSettings) -> Self {
+        let overlay = self.overlay.clone().map(|overlay| overlay.with_tag(tag));
+        let variant = variant(&self.transform, self.accepted, overlay.as_ref(), settings);
+        Self { overlay, variant, ..self.clone() }
+    }
+
+    /// Whether the variant is that of the response, unless the overlay has changed since its source was last asked.
+    fn has_known_variant(&self) -> bool {
+        self.overlay.as_ref().is_none_or(|overlay| overlay.tag.is_some())
+    }
+
     /// The key by which equal requests are coalesced.
     fn id(&self) -> String {
         format!("{}\n{}\n{}", self.located.id(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())
@@ -207,7 +217,7 @@ impl ParsedRequest {
 pub struct Origin {
     sources: Sources,
     pipeline: Arc<Pipeline>,
-    flights: Flights<Outcome>,
+    flights: Flights<Reply>,
     telemetry: Arc<Telemetry>,
     is_draining: Arc<AtomicBool>,
 }
@@ -310,15 +320,10 @@ impl Origin {
         let started = Instant::now();
         let mut report = Report::default();
         let (parsed, answer) = match self.parse(store, request) {
-            Ok(mut parsed) => {
+            Ok(parsed) => {
                 report.query = Some(parsed.transform.canonical());
-                let found = self.find_overlay(&mut parsed, host(request.headers).as_deref()).await;
                 let parsed = Arc::new(parsed);
-                let answer = match found {
-                    Ok(()) => self.answer(store, &parsed, request, &mut report).await,
-                    Err(problem) => Err(problem),
-                };
-                let answer = match answer {
+                let answer = match self.answer(store, &parsed, request, &mut report).await {
                     Err(problem) => self.instead(problem, &parsed, request, &mut report).await,
                     answer => answer,
                 };
@@ -401,10 +406,10 @@ impl Origin {
         let mut if_none_match = self.if_none_match(parsed, request.headers).await;
         loop {
             let is_asked = if_none_match.is_some();
-            let (outcome, role) = self.run(store, parsed, if_none_match.take()).await?;
+            let (Reply { outcome, parsed }, role) = self.run(store, parsed, if_none_match.take()).await?;
             let meta = outcome.meta();
             let tag = meta.etag.as_deref().map(|tag| conditional::entity_tag(tag, &parsed.variant));
-            let headers = self.headers(meta, tag.as_deref(), parsed);
+            let headers = self.headers(meta, tag.as_deref(), &parsed);
             let tag = tag.unwrap_or_default();
             let validators = Validators { tag: tag.clone(), modified: meta.modified };
             if conditional::is_other(request.headers, &tag, meta.modified) {
@@ -453,7 +458,7 @@ impl Origin {
                     Ok(original_response(request, &validators, format, whole, headers))
                 }
             };
-            return response.map(|response| OriginResponse { validators, ..named(response, parsed) });
+            return response.map(|response| OriginResponse { validators, ..named(response, &parsed) });
         }
     }
 
@@ -462,7 +467,7 @@ impl Origin {
         let verified = self.pipeline.verified(parsed);
         let cached = verified.as_ref().filter(|tag| self.pipeline.is_cached(parsed, tag));
         // An entity tag implies an earlier successful response, while a date or `*` does not.
-        let viewers = || conditional::held(headers, &parsed.variant);
+        let viewers = || conditional::held(headers, parsed.has_known_variant().then_some(&parsed.variant));
         let conditional = || verified.clone().filter(|_| conditional::is_conditional(headers));
         cached.cloned().or_else(viewers).or_else(conditional)
     }
@@ -472,7 +477,7 @@ impl Origin {
         store: Store<'_>,
         parsed: &Arc<ParsedRequest>,
         if_none_match: Option<String>,
-    ) -> Result<(Outcome, Role), Problem> {
+    ) -> Result<(Reply, Role), Problem> {
         match store {
             Store::Other(source) => Ok((self.pipeline.run(Some(source), parsed, if_none_match).await?, Role::Leader)),
             Store::Own => {
@@ -485,18 +490,6 @@ impl Origin {
                 self.flights.join(&id, parsed.deadline, work).await
             }
         }
-    }
-
-    /// Looks up the overlay, whose entity tag is part of the response's. It comes from the origin's own sources, wherever the
-    /// original comes from: from the one that a request for it would come to.
-    async fn find_overlay(&self, parsed: &mut ParsedRequest, host: Option<&str>) -> Result<(), Problem> {
-        let overlays = &self.pipeline.overlays;
-        parsed.overlay = overlays.find(&self.sources, host, &parsed.transform, parsed.deadline).await?;
-        let tag = parsed.overlay.as_ref().and_then(|overlay| overlay.tag.as_deref());
-        if tag.is_some() {
-            parsed.variant = variant(&parsed.transform, parsed.accepted, tag, self.settings());
-        }
-        Ok(())
     }
 
     /// Parses the request, as far as that is possible without the original.
@@ -520,7 +513,8 @@ impl Origin {
             Problem::new(Code::BadPath, "the path must be a non-empty key in percent-encoded UTF-8 without NUL")
         })?;
         let accepted = accepted(&transform, request.headers, &settings.auto_formats);
-        let variant = variant(&transform, accepted, None, settings);
+        let overlay = self.pipeline.overlays.requested(&self.sources, host.as_deref(), &transform);
+        let variant = variant(&transform, accepted, overlay.as_ref(), settings);
         let located = match store {
             Store::Own => self.sources.locate(host.as_deref(), &key),
             Store::Other(_) => Some(Located::elsewhere(key)),
@@ -535,11 +529,6 @@ impl Origin {
         let presets = query::preset_names(request.query);
         // A version does not change either.
         let has_revision = has_revision || version.is_some();
-        let overlay_name = transform.overlay.as_ref().map(|overlay| {
-            let located = self.sources.locate(host.as_deref(), &Key::of_overlay(&overlay.key));
-            located.map_or_else(|| overlay.key.to_string(), |located| located.name().to_owned())
-        });
-        let overlay = None;
         Ok(ParsedRequest {
             located,
             version,
@@ -547,7 +536,6 @@ impl Origin {
             has_revision,
             download,
             transform,
-            overlay_name,
             overlay,
             accepted,
             variant,
@@ -592,7 +580,7 @@ impl Origin {
     fn add_cache_tags(&self, headers: &mut HeaderMap, parsed: &ParsedRequest, also: Option<&str>) {
         let may_be_kept = headers.get(header::CACHE_CONTROL).is_some_and(|value| value != "no-store");
         let Some(name) = self.settings().cache_tag_header.as_ref().filter(|_| may_be_kept) else { return };
-        let overlay = parsed.overlay_name.as_deref().map(freshness::key_tag);
+        let overlay = parsed.overlay.as_ref().map(|overlay| freshness::key_tag(&overlay.name));
         let also = overlay.iter().map(String::as_str).chain(also).collect::<Vec<_>>().join(",");
         let tags = freshness::cache_tags(parsed.located.name(), &parsed.presets, &also);
         headers.insert(name.clone(), ascii(&tags));
@@ -633,7 +621,12 @@ fn original_response(
 }
 
 /// The digest of everything that decides the bytes of a response besides the original.
-fn variant(transform: &Transform, accepted: Accepted, overlay_tag: Option<&str>, settings: &OriginSettings) -> Variant {
+fn variant(
+    transform: &Transform,
+    accepted: Accepted,
+    overlay: Option<&RequestedOverlay>,
+    settings: &OriginSettings,
+) -> Variant {
     let (expose, speed) = (settings.expose_metadata.name(), settings.avif_speed.to_string());
     let setting = match transform.answer {
         Wanted::Picture if transform.is_original() => None,
@@ -645,7 +638,8 @@ fn variant(transform: &Transform, accepted: Accepted, overlay_tag: Option<&str>,
     let parts = [("query", query.as_str()), ("accept", accept.as_str())];
     let svg = (settings.svg != SvgMode::Sanitize).then_some(("svg", settings.svg.name()));
     let marks = (!settings.keep_ai_marks).then_some(("keep_ai_marks", "false"));
-    let overlay = overlay_tag.map(|tag| ("overlay", tag));
+    let overlay = overlay.map(RequestedOverlay::id);
+    let overlay = overlay.as_deref().map(|id| ("overlay", id));
     Variant::new(&parts.into_iter().chain(setting).chain(svg).chain(marks).chain(overlay).collect::<Vec<_>>())
 }
 

@@ -2,15 +2,18 @@
 //!
 //! An overlay is read from the source that a request for it would come to, subject to the memory, deadline and limits of
 //! the request. Every request revalidates it in the source with the tag of the cached file, because the overlay's tag is part of the
-//! response's entity tag. Files and decoded images are cached, each up to a limit.
+//! response's entity tag. The original is opened at the same time, on the assumption that the overlay still has the tag that was seen
+//! last. Files and decoded images are cached, each up to a limit.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::OriginSettings;
+use super::body::sniffed;
 use super::download::{Downloads, Look};
+use super::memory::Room;
 use crate::error::{Code, Problem};
 use crate::memory_cache::MemoryCache;
 use crate::query::{Answer as Wanted, Transform};
@@ -23,21 +26,48 @@ const FILES_SHARE: u64 = 4;
 /// A file may use at most one part in this many of the memory for files.
 const LARGEST_SHARE: u64 = 4;
 
-/// A request's overlay before its content is read.
-#[derive(Debug)]
-pub(super) struct FoundOverlay {
-    located: Located,
-    /// The source's entity tag; `None` if the source has none.
+/// The overlay of a request.
+#[derive(Debug, Clone)]
+pub(super) struct RequestedOverlay {
+    /// The name by which URLs know it.
+    pub(super) name: String,
+    /// Where it is; `None` if no source is configured for its name.
+    located: Option<Located>,
+    /// Its entity tag: the one that was seen last, until its source has been asked.
     pub(super) tag: Option<String>,
-    /// The object, for the first reader; `None` if the file is cached.
-    object: Mutex<Option<Object>>,
 }
 
-impl FoundOverlay {
-    /// The cache id of this version of the file.
-    fn id(&self) -> Option<String> {
-        self.tag.as_ref().map(|tag| file_id(&self.located, tag))
+impl RequestedOverlay {
+    /// The same overlay with this entity tag.
+    pub(super) fn with_tag(self, tag: Option<String>) -> Self {
+        Self { tag, ..self }
     }
+
+    /// What distinguishes this overlay, as it is now, from all others.
+    pub(super) fn id(&self) -> String {
+        let id = self.located.as_ref().map_or_else(|| self.name.clone(), Located::id);
+        file_id(&id, self.tag.as_deref().unwrap_or_default())
+    }
+}
+
+/// A request's overlay after its source has been asked.
+#[derive(Debug)]
+pub(super) struct FoundOverlay {
+    /// The name by which caches know the overlay.
+    id: String,
+    /// The source's entity tag; `None` if the source has none.
+    pub(super) tag: Option<String>,
+    /// The number of bytes to receive at most.
+    pub(super) length: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The cached file.
+    Cached(Bytes),
+    /// The object that is to be received.
+    Object(Object),
 }
 
 /// The overlays of all requests.
@@ -47,7 +77,7 @@ pub(super) struct Overlays {
     downloads: Downloads,
     /// The cached files by id.
     files: MemoryCache<String, Bytes>,
-    /// The latest tag of each file, by the name in caches.
+    /// The tag that each overlay had when its source was last asked, by the name in caches.
     tags: MemoryCache<String, String>,
     largest_file: u64,
     decoded: Arc<OverlayCache>,
@@ -105,76 +135,99 @@ impl Overlays {
         }
     }
 
-    /// Requests the overlay of a transform from its source, if the transform has one.
-    ///
-    /// # Errors
-    /// [`Code::OverlayNotFound`], [`Code::OverlayUnreadable`], and errors of the source.
-    pub(super) async fn find(
+    /// The overlay of a transform whose response shows it, in a request to this host.
+    pub(super) fn requested(
         &self,
         sources: &Sources,
         host: Option<&str>,
         transform: &Transform,
-        deadline: Instant,
-    ) -> Result<Option<FoundOverlay>, Problem> {
-        let overlay = transform.overlay.as_ref().filter(|_| transform.answer == Wanted::Picture);
-        let Some(overlay) = overlay else { return Ok(None) };
-        let located = sources.locate(host, &Key::of_overlay(&overlay.key));
-        let located = located.ok_or_else(|| of_overlay(SourceError::NotFound.into()))?;
-        let known = match self.tags.get(&located.id()) {
-            Some(tag) if self.files.contains(&file_id(&located, &tag)) => Some(tag),
-            _ => None,
-        };
-        let found = open(&located, known.as_deref(), deadline).await?;
-        let (meta, object) = match found {
-            GetResult::Object(object) => (object.meta.clone(), Some(object)),
-            GetResult::NotModified(meta) => (meta, None),
-        };
-        let tag = meta.etag.filter(|tag| !tag.is_empty());
-        Ok(Some(FoundOverlay { located, tag, object: Mutex::new(object) }))
+    ) -> Option<RequestedOverlay> {
+        let overlay = transform.overlay.as_ref().filter(|_| transform.answer == Wanted::Picture)?;
+        let key = Key::of_overlay(&overlay.key);
+        let located = sources.locate(host, &key);
+        let name = located.as_ref().map_or_else(|| key.as_str(), Located::name).to_owned();
+        let tag = located.as_ref().and_then(|located| self.tags.get(&located.id()));
+        Some(RequestedOverlay { name, located, tag })
     }
 
-    /// Reads the file of a request's overlay into memory.
+    /// Asks the source of an overlay for it, and for its current tag.
     ///
     /// # Errors
-    /// As [`Self::find`], and those of [`Downloads::read`].
-    pub(super) async fn read(&self, found: &FoundOverlay, deadline: Instant) -> Result<ReadOverlay, Problem> {
-        let id = found.id();
-        if let Some(id) = &id
-            && let Some(bytes) = self.files.get(id)
-        {
-            return Ok(self.decodable(bytes, Some(id.clone())));
-        }
-        let object = found.object.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let object = match object {
-            Some(object) => object,
-            // Another request is reading the object, or the file was evicted since the source was revalidated.
-            None => match open(&found.located, None, deadline).await? {
-                GetResult::Object(object) => object,
-                GetResult::NotModified(_) => {
-                    return Err(SourceError::Failed("the source did not send the overlay".to_owned()).into());
-                }
-            },
-        };
-        // The tag may have changed since; then the response does not have it in its key.
-        let is_same = object.meta.etag == found.tag;
-        let bytes = self.downloads.read(object, deadline, |head| async {
-            super::body::sniffed(&head)?;
-            Ok(Look { bytes: head, enough: true })
-        });
-        let bytes = bytes.await.map_err(of_overlay)?;
-        let Some(id) = id.filter(|_| is_same) else { return Ok(self.decodable(bytes, None)) };
-        if bytes.len() as u64 <= self.largest_file {
-            // Copied, because the memory of the downloaded bytes is reserved for requests.
-            self.files.insert(id.clone(), Bytes::copy_from_slice(&bytes));
-            if let Some(tag) = &found.tag {
-                self.tags.insert(found.located.id(), tag.clone());
-            }
-        }
-        Ok(self.decodable(bytes, Some(id)))
+    /// [`Code::OverlayNotFound`], [`Code::OverlayUnreadable`], and errors of the source.
+    pub(super) async fn find(&self, overlay: &RequestedOverlay, deadline: Instant) -> Result<FoundOverlay, Problem> {
+        self.look_up(overlay, deadline).await.map_err(|error| of_overlay(error.into()))
     }
 
-    fn decodable(&self, bytes: Bytes, id: Option<String>) -> ReadOverlay {
-        ReadOverlay { bytes, cache: id.map(|id| (self.decoded.clone(), id)) }
+    async fn look_up(&self, overlay: &RequestedOverlay, deadline: Instant) -> Result<FoundOverlay, SourceError> {
+        let located = overlay.located.as_ref().ok_or(SourceError::NotFound)?;
+        let id = located.id();
+        let cached = |tag: &String| self.files.get(&file_id(&id, tag));
+        let known = overlay.tag.as_ref().and_then(|tag| Some((tag.clone(), cached(tag)?)));
+        let if_none_match = known.as_ref().map(|(tag, _)| tag.as_str());
+        let options = GetOptions { key: located.key(), version: None, if_none_match, deadline };
+        let opened = tokio::time::timeout_at(deadline, located.source().open(options)).await;
+        let object = match (opened.unwrap_or(Err(SourceError::TimedOut))?, known) {
+            (GetResult::NotModified(_), Some((tag, bytes))) => {
+                return Ok(FoundOverlay { id, tag: Some(tag), length: 0, content: Content::Cached(bytes) });
+            }
+            (GetResult::NotModified(_), None) => {
+                return Err(SourceError::Failed("the source did not send the overlay".to_owned()));
+            }
+            (GetResult::Object(object), _) => object,
+        };
+        let tag = object.meta.etag.clone().filter(|tag| !tag.is_empty());
+        if let Some(tag) = &tag {
+            self.tags.insert(id.clone(), tag.clone());
+        }
+        // Not every source evaluates preconditions.
+        Ok(match tag.as_ref().and_then(cached) {
+            Some(bytes) => FoundOverlay { id, tag, length: 0, content: Content::Cached(bytes) },
+            None => {
+                let length = self.downloads.length(&object)?;
+                FoundOverlay { id, tag, length, content: Content::Object(object) }
+            }
+        })
+    }
+
+    /// Receives the file of an overlay into memory that is reserved for it.
+    ///
+    /// # Errors
+    /// [`Code::OverlayUnreadable`], and those of [`Downloads::receive`].
+    pub(super) async fn receive(
+        &self,
+        found: FoundOverlay,
+        room: Room,
+        deadline: Instant,
+    ) -> Result<ReadOverlay, Problem> {
+        let file = found.tag.as_deref().map(|tag| file_id(&found.id, tag));
+        let object = match found.content {
+            Content::Cached(bytes) => return Ok(self.decodable(bytes, file)),
+            Content::Object(object) => object,
+        };
+        let received = async {
+            let recognised = |head: Vec<u8>| async {
+                sniffed(&head)?;
+                Ok(Look { bytes: head, enough: true })
+            };
+            let bytes = self.downloads.receive(object, room, deadline, recognised).await?;
+            // A short file has not been looked at.
+            sniffed(&bytes)?;
+            Ok(bytes)
+        };
+        let bytes = received.await.map_err(of_overlay)?;
+        Ok(match file {
+            Some(file) if bytes.len() as u64 <= self.largest_file => {
+                // Copied, because the memory of the received bytes is reserved for requests.
+                let bytes = Bytes::copy_from_slice(&bytes);
+                self.files.insert(file.clone(), bytes.clone());
+                self.decodable(bytes, Some(file))
+            }
+            file => self.decodable(bytes, file),
+        })
+    }
+
+    fn decodable(&self, bytes: Bytes, file: Option<String>) -> ReadOverlay {
+        ReadOverlay { bytes, cache: file.map(|id| (self.decoded.clone(), id)) }
     }
 }
 
@@ -192,14 +245,9 @@ impl ReadOverlay {
     }
 }
 
-fn file_id(located: &Located, tag: &str) -> String {
-    format!("{}\n{tag}", located.id())
-}
-
-async fn open(located: &Located, if_none_match: Option<&str>, deadline: Instant) -> Result<GetResult, Problem> {
-    let options = GetOptions { key: located.key(), version: None, if_none_match, deadline };
-    let opened = tokio::time::timeout_at(deadline, located.source().open(options)).await;
-    opened.unwrap_or(Err(SourceError::TimedOut)).map_err(|error| of_overlay(error.into()))
+/// The cache id of a version of a file.
+fn file_id(id: &str, tag: &str) -> String {
+    format!("{id}\n{tag}")
 }
 
 /// Attributes a problem to the overlay instead of the original.

@@ -13,7 +13,7 @@ use super::body::{Body, CHUNK, InMemory, Original, sniffed};
 use super::conditional::entity_tag;
 use super::download::{Downloads, Look};
 use super::memory::{Account, Room};
-use super::overlays::{Overlays, ReadOverlay};
+use super::overlays::{FoundOverlay, Overlays, ReadOverlay};
 use super::pool::{Load, Place, Pool};
 use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest, SvgMode};
 use crate::codec::{self, Cancellation, Format};
@@ -33,6 +33,13 @@ const ENTRY_OVERHEAD: usize = 512;
 
 /// The number of originals whose current entity tag is remembered.
 const REMEMBERED_TAGS: u32 = 10_000;
+
+/// The outcome of a request, and the request with the overlay as it is now.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) outcome: Outcome,
+    pub(super) parsed: Arc<ParsedRequest>,
+}
 
 /// The outcome of a request, before preconditions are evaluated.
 #[derive(Debug, Clone)]
@@ -220,16 +227,16 @@ impl Pipeline {
     pub(super) async fn run(
         &self,
         source: Option<&dyn Source>,
-        parsed: &ParsedRequest,
+        parsed: &Arc<ParsedRequest>,
         if_none_match: Option<String>,
-    ) -> Result<Outcome, Problem> {
+    ) -> Result<Reply, Problem> {
         let source = source.unwrap_or_else(|| parsed.located.source());
         match self.attempt(source, parsed, if_none_match.clone(), true).await? {
-            Some(outcome) => Ok(outcome),
+            Some(reply) => Ok(reply),
             // Another process was rendering the same picture, and did not store it in time.
             None => {
-                let outcome = self.attempt(source, parsed, if_none_match, false).await?;
-                outcome.ok_or_else(|| Problem::new(Code::Internal, "a picture that was not claimed was waited for"))
+                let reply = self.attempt(source, parsed, if_none_match, false).await?;
+                reply.ok_or_else(|| Problem::new(Code::Internal, "a picture that was not claimed was waited for"))
             }
         }
     }
@@ -238,16 +245,23 @@ impl Pipeline {
     async fn attempt(
         &self,
         source: &dyn Source,
-        parsed: &ParsedRequest,
+        parsed: &Arc<ParsedRequest>,
         if_none_match: Option<String>,
         claims: bool,
-    ) -> Result<Option<Outcome>, Problem> {
+    ) -> Result<Option<Reply>, Problem> {
         let pool = if parsed.transform.is_original() { &self.headers } else { &self.pixels };
         // A place is acquired only if work is likely.
         let mut place =
             if if_none_match.is_none() { Some(pool.place(parsed.located.name(), parsed.deadline)?) } else { None };
         let started = Instant::now();
-        let found = match open(source, parsed, if_none_match.as_deref()).await? {
+        let (found, overlay) = self.open(source, parsed, if_none_match.as_deref()).await?;
+        let parsed = match (&parsed.overlay, &overlay) {
+            (Some(assumed), Some(found)) if assumed.tag != found.tag => {
+                Arc::new(parsed.with_overlay_tag(found.tag.clone(), &self.settings))
+            }
+            _ => parsed.clone(),
+        };
+        let found = match found {
             // Not every source evaluates preconditions.
             GetResult::Object(object) if if_none_match.is_some() && object.meta.etag == if_none_match => {
                 GetResult::NotModified(object.meta)
@@ -260,7 +274,7 @@ impl Pipeline {
         };
         let cost = Cost { fetch: started.elapsed(), ..Cost::default() };
         let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &found;
-        let key = meta.etag.as_deref().map(|tag| cache_key(parsed, tag));
+        let key = meta.etag.as_deref().map(|tag| cache_key(&parsed, tag));
         let cached = match &key {
             Some(key) => self.cache.get(key),
             None => None,
@@ -269,9 +283,11 @@ impl Pipeline {
             (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta), Some(answer)) => {
                 Outcome::Finished { meta, answer, cache: CacheResult::Hit }
             }
-            (GetResult::NotModified(meta), None) => return Ok(Some(Outcome::NotModified(meta))),
+            (GetResult::NotModified(meta), None) => {
+                return Ok(Some(Reply { outcome: Outcome::NotModified(meta), parsed }));
+            }
             (GetResult::Object(Object { meta, content: Content::Unavailable }), None) => {
-                return Ok(Some(Outcome::Facts(meta)));
+                return Ok(Some(Reply { outcome: Outcome::Facts(meta), parsed }));
             }
             (GetResult::Object(object), None) => {
                 let place = match place.take() {
@@ -279,15 +295,15 @@ impl Pipeline {
                     None => pool.place(parsed.located.name(), parsed.deadline)?,
                 };
                 let outcome = if parsed.transform.is_original() {
-                    match self.original(object, place, parsed).await? {
+                    match self.original(object, place, &parsed).await? {
                         Forwarded::AsItIs(outcome) => Some(outcome),
                         Forwarded::Drawing(object) => {
                             let place = self.pixels.place(parsed.located.name(), parsed.deadline)?;
-                            self.stored_or_rendered(object, place, parsed, cost, claims).await?
+                            self.stored_or_rendered(object, overlay, place, &parsed, cost, claims).await?
                         }
                     }
                 } else {
-                    self.stored_or_rendered(object, place, parsed, cost, claims).await?
+                    self.stored_or_rendered(object, overlay, place, &parsed, cost, claims).await?
                 };
                 match outcome {
                     Some(outcome) => outcome,
@@ -299,7 +315,32 @@ impl Pipeline {
         if meta.etag.is_some() && !meta.is_partial {
             self.verified.insert(parsed.id(), meta.clone());
         }
-        Ok(Some(outcome))
+        Ok(Some(Reply { outcome, parsed }))
+    }
+
+    /// Opens the original, and asks for the overlay at the same time. An error of the original ends both, and precedes one of
+    /// the overlay whichever comes first.
+    async fn open(
+        &self,
+        source: &dyn Source,
+        parsed: &ParsedRequest,
+        if_none_match: Option<&str>,
+    ) -> Result<(GetResult, Option<FoundOverlay>), Problem> {
+        let original = open(source, parsed, if_none_match);
+        let Some(overlay) = &parsed.overlay else { return Ok((original.await?, None)) };
+        let overlay = self.overlays.find(overlay, parsed.deadline);
+        tokio::pin!(original, overlay);
+        let (mut original, overlay) = tokio::select! {
+            original = &mut original => (original?, overlay.await?),
+            overlay = &mut overlay => (original.await?, overlay?),
+        };
+        let (GetResult::Object(Object { meta, .. }) | GetResult::NotModified(meta)) = &mut original;
+        // Its date says nothing of the overlay's, which may have become an older one.
+        meta.modified = None;
+        if overlay.tag.is_none() {
+            meta.etag = None;
+        }
+        Ok((original, Some(overlay)))
     }
 
     /// Looks up a response in the result store, or renders it. `None` if `claims` is set and another process was rendering it
@@ -307,6 +348,7 @@ impl Pipeline {
     async fn stored_or_rendered(
         &self,
         object: Object,
+        overlay: Option<FoundOverlay>,
         place: Place,
         parsed: &ParsedRequest,
         mut cost: Cost,
@@ -330,10 +372,6 @@ impl Pipeline {
                 Lookup::Missing(_) | Lookup::Unavailable => {}
             }
         }
-        let overlay = match &parsed.overlay {
-            Some(found) => Some(self.overlays.read(found, parsed.deadline).await?),
-            None => None,
-        };
         let Some((answer, claim)) = self.finished(object, overlay, place, parsed, cost, turn.as_mut()).await? else {
             let (Some((results, key, id)), Some(turn)) = (&shared, &turn) else { return Ok(None) };
             let started = Instant::now();
@@ -435,11 +473,41 @@ impl Pipeline {
         })
     }
 
+    /// Receives an original and an overlay at the same time. An error of one ends the other.
+    async fn receive(
+        &self,
+        object: Object,
+        overlay: Option<FoundOverlay>,
+        parsed: &ParsedRequest,
+    ) -> Result<(Bytes, Option<ReadOverlay>), Problem> {
+        let deadline = parsed.deadline;
+        // For both at once: a request that had memory for one of them and waited for the other's would hold up the rest.
+        let length = overlay.as_ref().map_or(0, |overlay| overlay.length);
+        let mut room = self.downloads.room(self.downloads.length(&object)?.saturating_add(length), deadline).await?;
+        let overlay_room = room.split(length);
+        let original = async {
+            let bytes = match parsed.transform.answer {
+                Wanted::Metadata => self.downloads.receive(object, room, deadline, recognised).await?,
+                _ => self.downloads.receive(object, room, deadline, |head| self.probe(head, deadline)).await?,
+            };
+            // What was too short for a look must not wait for an overlay either, unless it is an image.
+            sniffed(&bytes)?;
+            Ok(bytes)
+        };
+        let overlay = async {
+            match overlay {
+                Some(found) => self.overlays.receive(found, overlay_room, deadline).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        tokio::try_join!(original, overlay)
+    }
+
     /// Renders a picture, or a report about one, and returns it with the claim. `None` if it is another process's turn.
     async fn finished(
         &self,
         object: Object,
-        overlay: Option<ReadOverlay>,
+        overlay: Option<FoundOverlay>,
         place: Place,
         parsed: &ParsedRequest,
         cost: Cost,
@@ -448,27 +516,31 @@ impl Pipeline {
         let (deadline, focus) = (parsed.deadline, object.meta.focus);
         let mut claim = None;
         // A file is read only when a worker is free; bytes from a store are received while the job waits.
-        let (worker, bytes, queue, took) = if matches!(object.content, Content::File(_)) {
+        let (worker, bytes, overlay, queue, took) = if matches!(object.content, Content::File(_)) {
             if let Some(turn) = turn {
                 match turn.decided().await {
                     Decision::Here(ours) => claim = ours,
                     Decision::Elsewhere => return Ok(None),
                 }
             }
-            let waiting = Instant::now();
+            let started = Instant::now();
+            // The overlay may come from a store.
+            let overlay = match overlay {
+                Some(found) => {
+                    let room = self.downloads.room(found.length, deadline).await?;
+                    Some(self.overlays.receive(found, room, deadline).await?)
+                }
+                None => None,
+            };
+            let (took, waiting) = (started.elapsed(), Instant::now());
             let worker = self.pixels.worker(Some(place), deadline).await?;
             let started = Instant::now();
             let bytes = self.downloads.read(object, deadline, recognised).await?;
-            (worker, bytes, started - waiting, started.elapsed())
+            (worker, bytes, overlay, started - waiting, took + started.elapsed())
         } else {
             let started = Instant::now();
-            let download = async {
-                match parsed.transform.answer {
-                    Wanted::Metadata => self.downloads.read(object, deadline, recognised).await,
-                    _ => self.downloads.read(object, deadline, |head| self.probe(head, deadline)).await,
-                }
-            };
-            let bytes = match turn {
+            let download = self.receive(object, overlay, parsed);
+            let (bytes, overlay) = match turn {
                 None => download.await?,
                 // The download ends if it turns out that the picture is rendered elsewhere.
                 Some(turn) => {
@@ -488,7 +560,7 @@ impl Pipeline {
             };
             let (took, waiting) = (started.elapsed(), Instant::now());
             let worker = self.pixels.worker(Some(place), deadline).await?;
-            (worker, bytes, waiting.elapsed(), took)
+            (worker, bytes, overlay, waiting.elapsed(), took)
         };
         let cost = Cost { bytes_in: bytes.len() as u64, queue, fetch: cost.fetch + took, ..cost };
         let job = Job {
@@ -592,13 +664,6 @@ async fn open(source: &dyn Source, parsed: &ParsedRequest, if_none_match: Option
     if let (true, Some(focus), Some(tag)) = (uses_focus, meta.focus, &mut meta.etag) {
         let Focus { x, y, width, height } = focus;
         *tag = format!("{tag}.{x}-{y}-{width}-{height}");
-    }
-    if let Some(overlay) = &parsed.overlay {
-        // Its date says nothing of the overlay's, which may have become an older one.
-        meta.modified = None;
-        if overlay.tag.is_none() {
-            meta.etag = None;
-        }
     }
     Ok(found)
 }

@@ -225,7 +225,7 @@ export interface TransformOptions {
    */
   radius?: (string & {}) | number | readonly number[];
   /**
-   * Key of a picture in the same source that is blended over the output, padding included. It must be in a folder that the setting overlays allows. An empty value means none.
+   * Picture that is blended over the output, padding included: the path of its own URL. It must be in a folder that the setting overlays allows. An empty value means none.
    *
    * Takes the key of a picture such as logos/mark.png, of at most 1024 bytes, without . and .., backslashes and percent escapes.
    * @default none

@@ -276,8 +276,8 @@ parameters! {
         form: "the key of a picture such as logos/mark.png, of at most 1024 bytes, without . and .., backslashes and percent \
                escapes",
     }, "none",
-        "Key of a picture in the same source that is blended over the output, padding included. It must be in a \
-         folder that the setting overlays allows. An empty value means none.";
+        "Picture that is blended over the output, padding included: the path of its own URL. It must be in a folder \
+         that the setting overlays allows. An empty value means none.";
     overlay_w "overlay_w": LENGTH_ABOVE_ZERO, "from overlay_h, or its own, but no wider than the output",
         "Width of the overlay in CSS pixels, or as a fraction of the output's width. Together with overlay_h it \
          is a box into which the overlay fits.";

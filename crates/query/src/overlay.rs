@@ -5,10 +5,10 @@ use std::fmt;
 use super::grammar::MAX_SIDE;
 use super::values::{Anchor, Gravity, Hundredths, Share, decimal};
 
-/// An overlay: another image of the same source that is drawn over the output.
+/// An overlay: another image that is drawn over the output.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Overlay {
-    /// The key of the overlay.
+    /// The key of the overlay: the path of its own URL.
     pub key: OverlayKey,
     /// The width. If the height is given as well, the overlay is scaled to fit inside both.
     pub width: Option<Length>,
