@@ -1,5 +1,7 @@
 //! Originals in SVG, end to end: what is sent of them, and with which headers.
 
+use std::io::Write;
+
 use image_origin::config::Layer;
 use image_origin::origin::SvgMode;
 use image_origin::source::Folder;
@@ -19,16 +21,25 @@ fn bomb() -> String {
     format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><path id=\"l0\" d=\"M0 0h9v9z\"/>{levels}</svg>")
 }
 
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// A server of some drawings. The folder lives as long as it.
 fn server(mode: Option<SvgMode>) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let bomb = bomb();
     let utf16: Vec<u8> = DRAWING.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let files: [(&str, &[u8]); 9] = [
+    let files: [(&str, &[u8]); 12] = [
         ("logo.svg", DRAWING.as_bytes()),
         ("logo.jpg", DRAWING.as_bytes()),
         ("utf16.svg", &[b"\xfe\xff", utf16.as_slice()].concat()),
         ("clean.svg", CLEAN.as_bytes()),
+        ("logo.svgz", &gzip(DRAWING.as_bytes())),
+        ("long.svgz", &gzip(&[b"<svg>".as_slice(), &vec![b' '; 17 << 20]].concat())),
+        ("other.svgz", &gzip(b"<html><script/></html>")),
         ("text.svg", b"<svg xmlns=\"http://www.w3.org/2000/svg\"><text y=\"9\">a</text></svg>"),
         ("bomb.svg", bomb.as_bytes()),
         ("cut.svg", &DRAWING.as_bytes()[..DRAWING.len() - 7]),
@@ -53,6 +64,8 @@ fn drawings_are_sanitised_whatever_is_asked_for() {
         "/logo.svg?format=svg",
         "/logo.svg?format=auto&w=20",
         "/logo.jpg",
+        "/logo.svgz",
+        "/logo.svgz?metadata=all",
         "/utf16.svg",
         "/clean.svg",
         "/clean.svg?w=5&h=5",
@@ -82,6 +95,9 @@ fn what_is_no_readable_drawing_is_refused() {
         ("/cut.svg", 422, "damaged_image", "the document ends within"),
         ("/cut.svg?w=10", 422, "damaged_image", "the document ends within"),
         ("/html.svg", 415, "unsupported_image", "unrecognised"),
+        ("/other.svgz", 415, "unsupported_image", "unrecognised"),
+        ("/long.svgz", 422, "image_too_large", ""),
+        ("/long.svgz?w=10&format=png", 422, "image_too_large", ""),
         ("/utf7.svg", 415, "unsupported_image", "the encoding is not"),
         ("/utf7.svg?format=svg", 415, "unsupported_image", "the encoding is not"),
         ("/logo.svg?format=svg&blur=3", 400, "not_svg", "only as a whole"),

@@ -101,7 +101,7 @@ fn refuse_too_large(picture: &Picture, memory: u64) -> Result<(), Failure> {
 
 impl Picture {
     fn read(file: &Path, given: &Given<Inspecting>) -> Result<Self, Failure> {
-        let settings = given.resolve()?;
+        let settings = given.resolve_and_load()?;
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let bytes = read(file, settings.origin.max_source_bytes)?;
         let cancellation = given.time_limit(&settings).cancellation();

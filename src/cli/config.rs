@@ -30,7 +30,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     settings.file = file.or(settings.file.take());
     let place = settings.file.as_ref().map(|file| file.display().to_string());
     refuse_unknown_variables()?;
-    let settings = settings.resolve()?;
+    let settings = settings.resolve_and_load()?;
     // The log filter is only validated when the log is started.
     start_log(&settings.log)?;
     runtime()?.block_on(open_policy(&settings))?;

@@ -51,7 +51,7 @@ async fn start() -> Result<(Arc<Origin>, lambda::LambdaSettings), Failure> {
     layer.log_format = layer.log_format.or(Some(LogFormat::Json));
     layer.metrics = layer.metrics.or(Some(Metrics::Emf));
     layer.cors = layer.cors.take().or_else(|| Some("*".to_owned()));
-    let settings = given.resolve()?;
+    let settings = given.resolve_and_load()?;
     start_log(&settings.log)?;
     super::environment::refuse_unknown_variables()?;
     let originals = Originals::of(source, &settings)?;

@@ -197,7 +197,7 @@ fn serve(place: Option<String>, cdn: edge::CdnArguments, mut given: Given<Server
     if let Ok(endpoint) = std::env::var("AWS_LAMBDA_HTTP_ENDPOINT") {
         web_function::serve_there(&endpoint, &mut given.layer)?;
     }
-    let settings = given.resolve()?;
+    let settings = given.resolve_and_load()?;
     let filter = start_log(&settings.log)?;
     environment::refuse_unknown_variables()?;
     let originals = Originals::of(place, &settings)?.ok_or_else(no_source)?;
@@ -443,7 +443,7 @@ fn start_log(settings: &LogSettings) -> Result<LogFilter, Failure> {
 }
 
 fn info(file: &Path, given: &Given<Inspecting>) -> Result<(), Failure> {
-    let settings = given.resolve()?;
+    let settings = given.resolve_and_load()?;
     let bytes = read(file, settings.origin.max_source_bytes)?;
     let cancellation = given.time_limit(&settings).cancellation();
     let info = transform::Render::new(&bytes).limits(settings.origin.limits).cancellation(cancellation).inspect();

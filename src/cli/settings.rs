@@ -102,15 +102,13 @@ impl<T> Given<T> {
     pub(super) fn resolve(&self) -> Result<Settings, Failure> {
         let failed = |error: image_origin::config::ConfigError| Failure::usage(error.to_string());
         let file = self.file.as_deref().map(Layer::from_file).transpose().map_err(failed)?.unwrap_or_default();
-        let settings = self.layer.clone().over(file).resolve().map_err(failed)?;
-        if let Some(folder) = &settings.origin.svg_fonts {
-            #[cfg(feature = "svg-text")]
-            let loaded = image_origin::codec::load_svg_fonts(folder);
-            #[cfg(not(feature = "svg-text"))]
-            let loaded = Err::<usize, _>("this program was built without the cargo feature svg-text");
-            loaded
-                .map_err(|error| Failure::usage(format!("cannot load the fonts of {}: {error}", folder.display())))?;
-        }
+        self.layer.clone().over(file).resolve().map_err(failed)
+    }
+
+    /// The settings of a command that renders pictures, whose fonts are loaded.
+    pub(super) fn resolve_and_load(&self) -> Result<Settings, Failure> {
+        let settings = self.resolve()?;
+        load_fonts(&settings)?;
         Ok(settings)
     }
 
@@ -129,6 +127,19 @@ impl TimeLimit {
     /// Starts the time limit for one picture.
     pub(super) fn cancellation(self) -> Cancellation {
         self.0.map_or_else(Cancellation::unbounded, |limit| Cancellation::until(Instant::now() + limit))
+    }
+}
+
+/// Loads the fonts for text in drawings.
+fn load_fonts(settings: &Settings) -> Result<(), Failure> {
+    let Some(folder) = &settings.origin.svg_fonts else { return Ok(()) };
+    #[cfg(feature = "svg-text")]
+    let loaded = image_origin::codec::load_svg_fonts(folder);
+    #[cfg(not(feature = "svg-text"))]
+    let loaded = Err::<usize, _>("this program was built without the cargo feature svg-text");
+    match loaded {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::usage(format!("cannot load the fonts of {}: {error}", folder.display()))),
     }
 }
 

@@ -38,26 +38,88 @@ fn plain(format: Format) -> Vec<u8> {
     encoder.encode(&raster, &options, Budget::UNLIMITED, &cancellation()).unwrap()
 }
 
-/// A JPEG with all kinds of metadata, of which these are properties of XMP's.
-fn marked_with(properties: &str) -> Vec<u8> {
+/// A packet with all kinds of metadata, and these properties.
+fn packet(properties: &str) -> String {
     let packet = String::from_utf8(samples::xmp("SecretText")).unwrap();
     let namespaces = "xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" \
                       xmlns:plus=\"http://ns.useplus.org/ldf/xmp/1.0/\" xmlns:dcterms=\"http://purl.org/dc/terms/\"";
-    let packet = packet.replacen("xmlns:dc=", &format!("{namespaces} xmlns:dc="), 1).replacen(
+    packet.replacen("xmlns:dc=", &format!("{namespaces} xmlns:dc="), 1).replacen(
         "<dc:rights>",
         &format!("{properties}<dc:rights>"),
         1,
-    );
+    )
+}
+
+/// A JPEG with all kinds of metadata, of which these are properties of XMP's.
+fn marked_with(properties: &str) -> Vec<u8> {
     let picture = samples::picture(ImageFormat::Jpeg);
-    let payload = [b"http://ns.adobe.com/xap/1.0/\0", packet.as_bytes()].concat();
+    let payload = [b"http://ns.adobe.com/xap/1.0/\0", packet(properties).as_bytes()].concat();
     [&picture[..2], &samples::segment(0xe1, &payload), &picture[2..]].concat()
 }
 
-fn marked() -> Vec<u8> {
-    marked_with(&format!(
+/// Both marks, and what refers to a manifest.
+fn marks() -> String {
+    format!(
         "<Iptc4xmpExt:DigitalSourceType>{AI}</Iptc4xmpExt:DigitalSourceType><plus:DataMining rdf:resource=\"{NO_MINING}\"/>\
          <dcterms:provenance>SecretManifest</dcterms:provenance>"
-    ))
+    )
+}
+
+fn marked() -> Vec<u8> {
+    marked_with(&marks())
+}
+
+/// A TIFF of one strip, and a container of JPEG XL, with the packet.
+fn marked_originals() -> [(&'static str, Vec<u8>); 2] {
+    let packet = packet(&marks());
+    let number = |tag: u16, kind: u16, count: u32, value: u32| {
+        let value = if kind == 3 { value << 16 } else { value };
+        [&tag.to_be_bytes()[..], &kind.to_be_bytes(), &count.to_be_bytes(), &value.to_be_bytes()].concat()
+    };
+    let strip_at = 8 + 2 + 6 * 12 + 4;
+    let fields = [
+        number(0x0100, 3, 1, 3),
+        number(0x0101, 3, 1, 1),
+        number(0x0111, 4, 1, strip_at),
+        number(0x0117, 4, 1, 3),
+        number(0x02bc, 1, packet.len() as u32, strip_at + 4),
+        number(0x9c9b, 1, 4, 0x5300_4100),
+    ];
+    let head = [b"MM\0\x2a\0\0\0\x08\0\x06".as_slice(), &fields.concat(), &[0; 4]].concat();
+    let tiff = [head.as_slice(), b"\x01\x02\x03\0", packet.as_bytes()].concat();
+    let boxes = [
+        b"\0\0\0\x0cJXL \r\n\x87\n".to_vec(),
+        samples::full_box(b"ftyp", b"jxl \0\0\0\0jxl "),
+        samples::full_box(b"Exif", b"SecretExif"),
+        samples::full_box(b"jxlc", b"\xff\x0a"),
+        samples::full_box(b"xml ", packet.as_bytes()),
+    ];
+    [("tiff", tiff), ("jxl", boxes.concat())]
+}
+
+#[test]
+fn marks_stay_in_originals_that_are_not_written() {
+    for (name, original) in marked_originals() {
+        let expected = ["Iptc4xmpExt:DigitalSourceType", "plus:DataMining"];
+        for (keep, rights) in [(Keep::Marks, false), (Keep::Copyright, true)] {
+            let out = stripped(&original, keep);
+            let names: Vec<_> = properties(&out).into_iter().filter(|name| name != "dc:rights").collect();
+            assert_eq!(names, expected, "{name} {keep:?}");
+            assert_eq!(contains(&out, "Xmp Rights"), rights, "{name} {keep:?}");
+            assert!(contains(&out, AI) && contains(&out, NO_MINING), "{name} {keep:?}");
+            for secret in SECRETS {
+                assert!(!contains(&out, secret), "{name} {keep:?}: {secret}");
+            }
+            assert_eq!(stripped(&out, keep), out, "{name} {keep:?}");
+        }
+        let none = stripped(&original, Keep::None);
+        assert!(!contains(&none, AI) && properties(&none).is_empty(), "{name}");
+        for end in 0..original.len() {
+            for keep in [Keep::Marks, Keep::Copyright] {
+                _ = metadata::strip(&mut Cursor::new(&original[..end]), keep, &cancellation());
+            }
+        }
+    }
 }
 
 /// The same metadata in a file of another format.

@@ -1,5 +1,7 @@
 //! Format detection by the first bytes, never by a file name or a declared media type, which an uploader controls.
 
+use crate::inflate::gunzip_head;
+
 /// The number of leading bytes that [`sniff`] uses. With fewer bytes, formats with a longer signature are not detected.
 /// Signatures take 64 bytes at most, but the root element of an SVG may follow a licence in a comment.
 pub const SNIFF_LEN: usize = 4096;
@@ -93,7 +95,7 @@ impl std::fmt::Display for Format {
 /// Detects the format of a file from its leading bytes.
 ///
 /// Every signature must be at byte 0, except for SVG, whose root element may follow a byte order mark, an XML
-/// declaration, white space, comments, processing instructions and a document type.
+/// declaration, white space, comments, processing instructions and a document type, and may be compressed by gzip.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     match head {
         [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
@@ -108,6 +110,7 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
         [0xff, 0x0a, ..] => Some(Format::JpegXl),
         [0, 0, 0, 12, b'J', b'X', b'L', b' ', b'\r', b'\n', 0x87, b'\n', ..] => Some(Format::JpegXl),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => sniff_heif(head),
+        [0x1f, 0x8b, 8, ..] => sniff_svg(&gunzip_head(&head[..head.len().min(SNIFF_LEN)], SNIFF_LEN)),
         _ => sniff_svg(head),
     }
 }
@@ -203,6 +206,11 @@ mod tests {
             (b"\xff\xfe<\0s\0v\0g\0>\0", Some(Format::Svg)),
             (b"\0<\0s\0v\0g\0/", Some(Format::Svg)),
             (b"<svg", Some(Format::Svg)),
+            // Compressed: whole, cut off after the root element, another document, and nothing.
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xb3Q\xd4\xd5U\xa8P\xd0\xd5\xb5\xb3).K\xd7\xb7\x03\0", Some(Format::Svg)),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xb2).KW\xa8\xc8\xcd\xc9+\xb6U\xca())\xb0", Some(Format::Svg)),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xb3\xc9(\xc9\xcd\xd1\xb7\x03\0", None),
+            (b"\x1f\x8b\x08", None),
             (b"<svgs>", None),
             (b"<SVG>", None),
             (b"<!-- <svg>", None),

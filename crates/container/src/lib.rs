@@ -46,7 +46,7 @@ pub use cancellation::{Cancellation, Cancelled, Spent};
 pub use dimensions::stored_size;
 pub use format::{Format, SNIFF_LEN, sniff};
 pub use head::{MAX_PROFILE, icc_profile, icc_profile_within, orientation, orientation_within, slice};
-pub use inflate::{inflate, inflate_with_length};
+pub use inflate::{GZIP, gunzip, inflate, inflate_with_length};
 pub use input::{Input, exhausted, from_memory};
 pub use meter::{Exhausted, Meter};
 pub use orientation::Orientation;

@@ -25,6 +25,12 @@ pub(super) fn for_same_pixels(parts: &Parts, keep: Keep, meter: &Meter<'_>) -> R
     })
 }
 
+/// What is kept of an XMP packet beside unchanged compressed pixels; `None` if that is nothing.
+pub(super) fn xmp_of_same_pixels(packet: Vec<u8>, keep: Keep, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
+    let parts = Parts { xmp: vec![packet], ..Parts::default() };
+    Ok(for_same_pixels(&parts, keep, meter)?.xmp)
+}
+
 /// The packet with the marks alone; `None` if there are none.
 pub(super) fn marks(parts: &Parts, meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted> {
     let length: usize = parts.xmp.iter().map(Vec::len).sum();

@@ -1,10 +1,10 @@
-//! From the bytes of a file to its text: byte order marks, UTF-16, and the encoding that the XML declaration names
-//! (XML 1.0, section 4.3.3 and appendix F).
+//! From the bytes of a file to its text: gzip (`.svgz`), byte order marks, UTF-16, and the encoding that the XML declaration
+//! names (XML 1.0, section 4.3.3 and appendix F).
 
 use std::borrow::Cow;
 
 use super::Error;
-use image_origin_container::Meter;
+use image_origin_container::{GZIP, Meter, gunzip};
 
 /// The maximum length of a drawing in bytes. Large maps have some megabytes.
 pub const MAX_LEN: usize = 16 << 20;
@@ -19,6 +19,22 @@ const DECLARATION: usize = 256;
 /// # Errors
 /// [`Error::TooMuch`] above [`MAX_LEN`], [`Error::Encoding`], [`Error::Undecodable`], and [`Error::Exhausted`].
 pub fn decode<'b>(bytes: &'b [u8], meter: &Meter<'_>) -> Result<Cow<'b, str>, Error> {
+    if !bytes.starts_with(&GZIP) {
+        return text(bytes, meter);
+    }
+    // One byte more shows that the drawing is too long.
+    let bytes = gunzip(bytes, MAX_LEN + 1, meter)?.ok_or(Error::Undecodable("gzip"))?;
+    let text = match text(&bytes, meter)? {
+        Cow::Borrowed(text) => {
+            meter.hold(text.len() as u64)?;
+            text.to_owned()
+        }
+        Cow::Owned(text) => text,
+    };
+    Ok(Cow::Owned(text))
+}
+
+fn text<'b>(bytes: &'b [u8], meter: &Meter<'_>) -> Result<Cow<'b, str>, Error> {
     if bytes.len() > MAX_LEN {
         return Err(Error::TooMuch { what: "the length of the drawing in bytes", allowed: MAX_LEN });
     }
@@ -92,6 +108,32 @@ mod tests {
     fn decoded(bytes: &[u8]) -> Result<String, Error> {
         let cancellation = Cancellation::unbounded();
         decode(bytes, &Meter::new(bytes.len() as u64, &cancellation)).map(Cow::into_owned)
+    }
+
+    /// A gzip file with one stored block (RFC 1951, 3.2.4).
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let length = (text.len() as u16).to_le_bytes();
+        let crc = text.iter().fold(!0u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+        });
+        let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
+        let ends = [!crc, text.len() as u32].map(u32::to_le_bytes);
+        [&header[..], &length, &length.map(|byte| !byte), text, &ends[0], &ends[1]].concat()
+    }
+
+    #[test]
+    fn compressed_drawings_are_inflated_once() {
+        let whole = gzip(b"<a>\xc3\xa9</a>");
+        assert_eq!(decoded(&whole).unwrap(), "<a>é</a>");
+        assert_eq!(decoded(&gzip(b"\xff\xfe<\0a\0>\0")).unwrap(), "<a>");
+        for end in 3..whole.len() {
+            assert_eq!(decoded(&whole[..end]), Err(Error::Undecodable("gzip")), "{end}");
+        }
+        let mut other = whole.clone();
+        *other.last_mut().unwrap() ^= 1;
+        assert_eq!(decoded(&other), Err(Error::Undecodable("gzip")));
+        // What is inside is text, not another file.
+        assert_eq!(decoded(&gzip(&whole)), Err(Error::Undecodable("UTF-8")));
     }
 
     #[test]

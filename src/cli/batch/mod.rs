@@ -88,7 +88,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
-    let settings = arguments.settings.resolve()?;
+    let settings = arguments.settings.resolve_and_load()?;
     let time = arguments.settings.time_limit(&settings);
     let settings = settings.origin;
     let (names, query) = names_and_query(&arguments)?;

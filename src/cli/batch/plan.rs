@@ -193,8 +193,8 @@ impl Ending {
             "avif" => Self::Format(Format::Avif),
             "gif" => Self::Format(Format::Gif),
             "svg" => Self::Format(Format::Svg),
-            "apng" | "bmp" | "heic" | "heif" | "ico" | "jp2" | "jxl" | "pam" | "pbm" | "pdf" | "pgm" | "ppm"
-            | "qoi" | "tif" | "tiff" => Self::Unwritten,
+            "svgz" | "apng" | "bmp" | "heic" | "heif" | "ico" | "jp2" | "jxl" | "pam" | "pbm" | "pdf" | "pgm"
+            | "ppm" | "qoi" | "tif" | "tiff" => Self::Unwritten,
             _ => Self::Other,
         }
     }

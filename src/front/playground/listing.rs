@@ -24,9 +24,9 @@ const MAX_WAIT: Duration = Duration::from_secs(4);
 const KEPT: Duration = Duration::from_secs(5);
 
 /// The extensions of readable picture formats.
-const EXTENSIONS: [&str; 23] = [
+const EXTENSIONS: [&str; 24] = [
     "apng", "avif", "bmp", "gif", "heic", "heif", "ico", "jfif", "jpe", "jpeg", "jpg", "jxl", "pam", "pbm", "pgm",
-    "png", "pnm", "ppm", "qoi", "svg", "tif", "tiff", "webp",
+    "png", "pnm", "ppm", "qoi", "svg", "svgz", "tif", "tiff", "webp",
 ];
 
 /// The result of listing a folder.

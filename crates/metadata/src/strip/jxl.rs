@@ -1,8 +1,10 @@
 //! JPEG XL: a bare codestream contains no metadata, and of a container (ISO/IEC 18181-2) only the boxes with the
-//! codestream are kept. Orientation and colour are part of the codestream.
+//! codestream are kept, and what is kept of the first packet of XMP. Orientation and colour are part of the codestream.
 
 use std::io::{Read, Seek};
 
+use super::Keep;
+use crate::rights::xmp_of_same_pixels;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::isobmff::{boxes, write_box};
@@ -12,17 +14,31 @@ const FILE_TYPE: &[u8] = b"jxl \0\0\0\0jxl ";
 /// The bit in the index of a partial codestream that marks the last one (9.9).
 const LAST_PART: u8 = 0x80;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
+/// The maximum length of a packet in bytes.
+const MAX_PACKET: usize = 1 << 20;
+
+pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
     let len = input.len();
     if input.peek(0, 2)?.starts_with(&[0xff, 0x0a]) {
         return Ok(Rewrite::identity(len));
     }
     let mut out = Rewrite::new(len);
     let (mut has_picture, mut is_over, mut has_level) = (false, false, false);
-    for (index, found) in boxes(input, 0..len)?.into_iter().enumerate() {
+    let all = boxes(input, 0..len)?;
+    let xmp = match all.iter().find(|found| &found.kind == b"xml " && !found.cut) {
+        Some(found) if keep != Keep::None => {
+            let packet = input.copy(found.payload.clone(), MAX_PACKET)?;
+            xmp_of_same_pixels(packet, keep, input.meter())?
+        }
+        _ => None,
+    };
+    for (index, found) in all.into_iter().enumerate() {
         match &found.kind {
             b"JXL " if index == 0 => out.copy(found.range),
-            b"ftyp" if index == 1 => out.insert(&write_box(found.kind, FILE_TYPE)),
+            b"ftyp" if index == 1 => {
+                out.insert(&write_box(found.kind, FILE_TYPE));
+                out.insert(&xmp.as_ref().map(|packet| write_box(*b"xml ", packet)).unwrap_or_default());
+            }
             b"jxll" if !has_level => {
                 has_level = true;
                 out.insert(&write_box(found.kind, &input.copy(found.payload, 1)?));

@@ -94,7 +94,7 @@ pub fn strip_with_format(
         Format::Ico => ico::strip(&mut input, keep)?,
         Format::Tiff => tiff::strip(&mut input, keep)?,
         Format::Avif | Format::Heic => heif::strip(&mut input, keep, keeps_gain_map)?,
-        Format::JpegXl => jxl::strip(&mut input)?,
+        Format::JpegXl => jxl::strip(&mut input, keep)?,
         Format::Pnm => pnm::strip(&mut input)?,
         Format::Bmp => bmp::strip(&mut input)?,
         Format::Qoi => qoi::strip(&mut input)?,

@@ -11,6 +11,7 @@ use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
 use super::jpeg::shared_tables;
 use super::tiff_data::Storage;
+use crate::rights::xmp_of_same_pixels;
 use crate::{Error, Rewrite, icc};
 use image_origin_container::Input;
 use image_origin_container::MAX_PROFILE;
@@ -40,6 +41,10 @@ const JPEG: u64 = 7;
 const JPEG_TABLES: u16 = 0x015b;
 const ICC_PROFILE: u16 = 0x8773;
 const MAX_TABLES: usize = 1 << 16;
+/// An XMP packet (XMP specification part 3, 2.3.6).
+const XMP: u16 = 0x02bc;
+/// The maximum length of a packet in bytes.
+const MAX_PACKET: usize = 1 << 20;
 
 /// Tags with the offsets of directories: further pictures, and Exif directories.
 const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
@@ -66,6 +71,7 @@ fn is_kept(tag: u16, keep: Keep) -> bool {
         | 0x8773
         | 0xc5f2 => true,
         ARTIST | COPYRIGHT => keep == Keep::Copyright,
+        XMP => keep != Keep::None,
         _ => false,
     }
 }
@@ -80,7 +86,7 @@ const fn max_count(tag: u16, samples: u64, chunks: u64) -> u64 {
         0x013f | 0x0156 | 0x0214 => 6,
         0x0211 => 3,
         0x0129 | 0x013e | 0x0141 | 0x0150 | 0x0212 => 2,
-        ARTIST | COPYRIGHT | JPEG_TABLES | ICC_PROFILE => u64::MAX,
+        ARTIST | COPYRIGHT | JPEG_TABLES | ICC_PROFILE | XMP => u64::MAX,
         _ => 1,
     }
 }
@@ -122,7 +128,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
     let mut pages = reader.pages(keep)?;
     let (mut data, mut edits) = (Vec::new(), Vec::new());
     for page in &mut pages {
-        data.extend(reader.image_data(page, &mut edits)?);
+        data.extend(reader.image_data(page, keep, &mut edits)?);
     }
     let places: Vec<_> = pages.iter().map(|page| page.at..page.at + reader.directory_len(page)).collect();
     let mut used: Vec<_> =
@@ -277,7 +283,12 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
     }
 
     /// The strips and tiles of a page. Superfluous values of its fields are removed.
-    fn image_data(&mut self, page: &mut Directory, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Vec<Chunk>, Error> {
+    fn image_data(
+        &mut self,
+        page: &mut Directory,
+        keep: Keep,
+        edits: &mut Vec<(Range<u64>, Edit)>,
+    ) -> Result<Vec<Chunk>, Error> {
         let compression = self.value(page, COMPRESSION)?.unwrap_or(1);
         if compression == OLD_JPEG {
             return Err(Error::Unsupported(image_origin_container::Format::Tiff));
@@ -298,7 +309,15 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
             let size = type_size(entry.kind).unwrap_or(1) as u64;
             let len = entry.value.end - entry.value.start;
             let most = max_count(entry.tag, samples, chunks).saturating_mul(size).min(len);
+            let mut packet = None;
             let len = match entry.tag {
+                XMP => {
+                    let whole = self.input.copy(entry.value.clone(), MAX_PACKET)?;
+                    // What is kept of a packet may be longer, if it names its properties in a short way.
+                    let kept = xmp_of_same_pixels(whole, keep, self.input.meter())?;
+                    let Some(kept) = kept.filter(|kept| kept.len() as u64 <= len && !entry.inline) else { continue };
+                    packet.insert(kept).len() as u64
+                }
                 JPEG_TABLES => match &tables {
                     Some(tables) if tables.len() as u64 <= len => tables.len() as u64,
                     _ => continue,
@@ -311,6 +330,12 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
                 _ => most,
             };
             self.shorten(&mut entry, len)?;
+            if let Some(packet) = packet {
+                if entry.inline {
+                    continue;
+                }
+                edits.push((entry.value.clone(), Edit::Bytes(packet)));
+            }
             if let Some(tables) = tables.as_ref().filter(|_| entry.tag == JPEG_TABLES) {
                 if entry.inline {
                     continue;
