@@ -42,6 +42,7 @@ pub mod purge;
 pub mod results;
 pub mod source;
 mod telemetry;
+pub mod text_file;
 
 #[cfg(feature = "otel")]
 pub use telemetry::otel;

@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "B")]
     picture: PathBuf,
     /// Fail with exit code 1 if the score is lower
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
     at_least: Option<f64>,
     /// Print JSON
     #[arg(long)]
@@ -85,6 +85,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Parses a score. There is no lower limit.
+fn score(text: &str) -> Result<f64, String> {
+    let score = text.parse().ok().filter(|score: &f64| score.is_finite() && *score <= 100.0);
+    score.ok_or_else(|| "expected a number up to 100".to_owned())
 }
 
 /// Bytes that scoring takes for each pixel, as measured: planes of floating point in several sizes.

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use image_origin::cdn::{self, Cdn, CdnSettings};
 use image_origin::config::Settings;
 use image_origin::front::{self, ReadConfig};
-use image_origin::query;
+use image_origin::{query, text_file};
 use image_origin_edge::{
     Action, Cf, Config, Context, Credentials, Headers, Keys, Outcome, Request, Response, Trigger, functions,
     origin_request, origin_response, sign_url, viewer_request, viewer_response,
@@ -442,7 +442,7 @@ fn read_secrets(file: &Path) -> Result<Keys, String> {
 }
 
 fn read(file: &Path) -> Result<String, String> {
-    std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+    text_file::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
 /// Splits a URL into scheme and host, which may be empty, and path and query. A fragment is dropped, as browsers do.

@@ -1,5 +1,6 @@
 //! The error type of the commands: a message for the terminal and an exit code for scripts.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 /// A message and an exit code.
@@ -37,7 +38,7 @@ impl Failure {
     /// Prints the message, unless it has been printed already.
     pub(super) fn print(self) {
         if !self.message.is_empty() {
-            eprintln!("image-origin: {}", self.message);
+            eprintln!("image-origin: {}", printable(&self.message));
         }
     }
 
@@ -49,9 +50,51 @@ impl Failure {
     }
 }
 
+/// A failure to write to standard output. If its reader has closed it, there is nothing to tell.
+pub(super) fn output_failed(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::told(),
+        _ => format!("standard output: {error}").into(),
+    }
+}
+
+/// The text with control characters other than line breaks, and marks that change the direction of text, as question marks,
+/// as `ls` prints them: names of files must not command the terminal.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let is_command = |character: char| {
+        (character.is_control() && character != '\n')
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.contains(is_command) { text.replace(is_command, "?").into() } else { text.into() }
+}
+
 /// Any other failure. Exit code 1.
 impl From<String> for Failure {
     fn from(message: String) -> Self {
         Self { message, code: 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_command_the_terminal() {
+        for (text, printed) in [
+            ("größe — 1.jpg\nand more", "größe — 1.jpg\nand more"),
+            ("\u{1b}[31mred\u{7}.jpg", "?[31mred?.jpg"),
+            ("a\rb\tc\u{9b}d", "a?b?c?d"),
+            ("photo\u{202e}gpj.exe", "photo?gpj.exe"),
+        ] {
+            assert_eq!(printable(text), printed);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_not_told() {
+        let failure = |kind: std::io::ErrorKind| output_failed(&kind.into());
+        assert_eq!(failure(std::io::ErrorKind::BrokenPipe), Failure::told());
+        assert!(failure(std::io::ErrorKind::StorageFull).message.starts_with("standard output: "));
     }
 }

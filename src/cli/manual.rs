@@ -7,6 +7,7 @@ use clap::Command;
 use clap_complete::Shell;
 
 use super::Failure;
+use super::failure::output_failed;
 
 /// The text at the end of `completions --help`.
 pub(super) const COMPLETIONS_HELP: &str = "\
@@ -15,14 +16,10 @@ Examples:
   image-origin completions zsh > ~/.zfunc/_image-origin        # a folder of fpath
   image-origin completions fish > ~/.config/fish/completions/image-origin.fish";
 
-fn failed(error: &std::io::Error) -> Failure {
-    format!("standard output: {error}").into()
-}
-
 pub(super) fn print_completions(shell: Shell, mut command: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "image-origin", &mut script);
-    std::io::stdout().write_all(&script).map_err(|error| failed(&error))
+    std::io::stdout().write_all(&script).map_err(|error| output_failed(&error))
 }
 
 pub(super) fn write(folder: Option<&Path>, command: Command) -> Result<(), Failure> {
@@ -32,8 +29,8 @@ pub(super) fn write(folder: Option<&Path>, command: Command) -> Result<(), Failu
         }
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page).map_err(|error| failed(&error))?;
-            std::io::stdout().write_all(&page).map_err(|error| failed(&error))
+            clap_mangen::Man::new(command).render(&mut page).map_err(|error| output_failed(&error))?;
+            std::io::stdout().write_all(&page).map_err(|error| output_failed(&error))
         }
     }
 }

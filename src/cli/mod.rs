@@ -471,7 +471,7 @@ fn print_json(value: &(impl serde::Serialize + ?Sized)) -> Result<(), Failure> {
 
 fn print_line(text: &str) -> Result<(), Failure> {
     // Not `println!`, which panics if the reader closes the pipe.
-    Ok(writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?)
+    writeln!(std::io::stdout(), "{text}").map_err(|error| failure::output_failed(&error))
 }
 
 /// Reads a file, or standard input for `-`, up to a limit.

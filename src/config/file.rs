@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{ConfigError, Layer, bad};
+use crate::text_file;
 
 impl Layer {
     /// Parses a TOML file.
@@ -11,7 +12,7 @@ impl Layer {
     /// [`ConfigError`], which names the file.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let failed = |reason: String| ConfigError::File { path: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let text = text_file::read(path).map_err(|error| failed(error.to_string()))?;
         Self::from_toml(&text).map_err(|error| failed(error.to_string().trim_end().to_owned()))
     }
 

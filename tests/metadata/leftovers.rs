@@ -306,6 +306,95 @@ fn webp() {
     );
 }
 
+/// The file with a unit put in at the beginning or end of the primary image, all locations corrected.
+fn avif_with(file: &[u8], unit: &[u8], at_end: bool) -> Vec<u8> {
+    let cancellation = Cancellation::unbounded();
+    let meter = container::Meter::new(file.len() as u64, &cancellation);
+    let mut input = container::Input::new(Cursor::new(file), &meter).unwrap();
+    let meta = container::heif::meta(&mut input).unwrap().unwrap();
+    let primary = meta.extents(meta.locations.of(meta.primary.unwrap()).unwrap());
+    let [image] = primary.as_slice() else { panic!("an image in several parts") };
+    let at = if at_end { image.end } else { image.start };
+    let mut out = with(file, at as usize, unit);
+    let grow = |bytes: &mut [u8]| {
+        let value = u32::from_be_bytes(bytes.try_into().unwrap()) + unit.len() as u32;
+        bytes.copy_from_slice(&value.to_be_bytes());
+    };
+    for extent in meta.locations.iter().flat_map(|location| meta.extents(location)) {
+        let entry = [extent.start as u32, (extent.end - extent.start) as u32].map(u32::to_be_bytes).concat();
+        let place = memchr::memmem::find(file, &entry).unwrap();
+        if extent == *image {
+            grow(&mut out[place + 4..place + 8]);
+        } else if extent.start >= at {
+            grow(&mut out[place..place + 4]);
+        }
+    }
+    let media = memchr::memmem::find(file, b"mdat").unwrap();
+    grow(&mut out[media - 4..media]);
+    out
+}
+
+#[test]
+fn units_of_avif_that_show_nothing() {
+    for name in ["420-limited.avif", "444-12.avif", "alpha-10.avif", "lossless.avif"] {
+        let plain = stripped(&std::fs::read(fixtures().join("foreign").join(name)).unwrap(), Keep::None).unwrap();
+        let unit = |kind: u8, head: &[u8]| [&[kind << 3 | 2, (head.len() + HIDDEN.len()) as u8], head, HIDDEN].concat();
+        let mut files = Vec::new();
+        for (what, unit) in [
+            ("a message", unit(5, b"\x04\xb5\0\x31")),
+            ("padding", unit(15, b"")),
+            ("a reserved type", unit(10, b"")),
+            ("a list of tiles", unit(8, b"\0\0\0\0")),
+        ] {
+            for at_end in [false, true] {
+                files.push((format!("{name}, {what}, {at_end}"), avif_with(&plain, &unit, at_end)));
+            }
+        }
+        check(&plain, files);
+    }
+}
+
+#[test]
+fn webp_streams_without_loss_end_where_their_pixels_do() {
+    let file = |chunks: &[(&[u8], Vec<u8>)]| {
+        let body: Vec<u8> =
+            chunks.iter().flat_map(|(kind, data)| riff_chunk((*kind).try_into().unwrap(), data)).collect();
+        [b"RIFF".as_slice(), &(body.len() as u32 + 4).to_le_bytes(), b"WEBP", &body].concat()
+    };
+    let drawn = |lossless| {
+        let samples =
+            (0..24 * 16_u32).flat_map(|i| [i as u8, (i / 24) as u8, 90, if i % 24 > i / 24 { 255 } else { 0 }]);
+        let picture = Raster::new(24, 16, Channels::Rgba, Samples::U8(samples.collect())).unwrap();
+        let options = EncodeOptions { lossless, ..EncodeOptions::default() };
+        let encoder = encoder(Format::WebP).unwrap();
+        encoder.encode(&picture, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap()
+    };
+    let fixture = |name: &str| std::fs::read(fixtures().join("webp").join(name)).unwrap();
+    for (name, original, followed) in [
+        ("a solid or drawn picture", samples::picture(ImageFormat::WebP), b"VP8L"),
+        ("pixels with alpha", drawn(true), b"VP8L"),
+        ("alpha of a lossy picture", drawn(false), b"ALPH"),
+        ("lossless.webp", fixture("lossless.webp"), b"VP8L"),
+        ("disposing.webp", fixture("disposing.webp"), b"VP8L"),
+    ] {
+        let plain = stripped(&original, Keep::None).unwrap();
+        // The data of the chunk is followed by what is hidden, and every length around it grows.
+        let at = memchr::memmem::find(&plain, followed).unwrap_or_else(|| panic!("{name}"));
+        let len = |at: usize| u32::from_le_bytes(plain[at..at + 4].try_into().unwrap()) as usize;
+        let chunk = riff_chunk(followed, &[&plain[at + 8..at + 8 + len(at + 4)], HIDDEN].concat());
+        let grown = chunk.len() - 8 - len(at + 4).next_multiple_of(2);
+        let mut hidden = [&plain[..at], &chunk, &plain[at + 8 + len(at + 4).next_multiple_of(2)..]].concat();
+        let frame = memchr::memmem::find(&plain, b"ANMF").filter(|frame| *frame < at);
+        for place in [Some(4), frame.map(|frame| frame + 4)].into_iter().flatten() {
+            hidden[place..place + 4].copy_from_slice(&((len(place) + grown) as u32).to_le_bytes());
+        }
+        check(&plain, [(name, hidden)]);
+    }
+    // A stream that ends before its pixels stays as it is.
+    let cut = file(&[(b"VP8L", samples::picture(ImageFormat::WebP)[20..40].to_vec())]);
+    assert_eq!(stripped(&cut, Keep::None).unwrap(), cut);
+}
+
 #[test]
 fn webp_alpha_that_is_not_compressed() {
     let picture = Raster::new(24, 16, Channels::Rgb, Samples::U8(vec![90; 24 * 16 * 3])).unwrap();
@@ -534,6 +623,60 @@ fn tiff() {
         assert!(!contains(&out, MARKER));
         let icc = container::icc_profile(&out, sniff(&out).unwrap(), &Cancellation::unbounded()).unwrap();
         assert_eq!(icc.as_deref(), stays.then(profile).as_deref());
+    }
+}
+
+#[test]
+fn fax_in_tiff() {
+    // Six rows of 70 pixels, as libtiff 4.5 writes them.
+    let group_4: &[u8] = &[
+        0x26, 0xb1, 0xfd, 0x58, 0x7b, 0x42, 0x40, 0xb0, 0xd4, 0x81, 0x84, 0x84, 0x19, 0x50, 0xc1, 0x82, 0x28, 0x44,
+        0x60, 0x6e, 0x00, 0x20, 0x02,
+    ];
+    let group_3: &[u8] = &[
+        0x00, 0x19, 0xad, 0xfa, 0xd2, 0x00, 0x13, 0x0f, 0x60, 0x03, 0x35, 0x03, 0xc8, 0x00, 0x44, 0x0c, 0x24, 0x00,
+        0x66, 0x01, 0xd4, 0x30, 0x01, 0x03, 0x04, 0x50, 0x88, 0xc0, 0xdc,
+    ];
+    let runs: &[u8] = &[
+        0x35, 0xbf, 0x5a, 0x40, 0x1d, 0xe6, 0xb6, 0x35, 0x03, 0xc8, 0x03, 0x08, 0x06, 0x30, 0x0e, 0xa1, 0x80, 0x1a,
+        0x15, 0x08, 0x60,
+    ];
+    let file = |data: &[u8], compression: u32, fill_order: u32, tail: &[u8]| {
+        let data: Vec<u8> = match fill_order {
+            2 => data.iter().map(|byte| byte.reverse_bits()).chain(tail.iter().copied()).collect(),
+            _ => [data, tail].concat(),
+        };
+        let entries: [(u16, u32); 10] = [
+            (0x0100, 70),
+            (0x0101, 6),
+            (0x0102, 1),
+            (0x0103, compression),
+            (0x0106, 0),
+            (0x010a, fill_order),
+            (0x0111, 256),
+            (0x0116, 6),
+            (0x0117, data.len() as u32),
+            (0x0124, 1),
+        ];
+        let mut file = b"II*\0\x08\0\0\0\x0a\0".to_vec();
+        for (tag, value) in entries {
+            file.extend([&tag.to_le_bytes()[..], &[4, 0, 1, 0, 0, 0], &value.to_le_bytes()].concat());
+        }
+        file.resize(256, 0);
+        file.extend(data);
+        file
+    };
+    for (compression, data) in [(2, runs), (3, group_3), (4, group_4)] {
+        for fill_order in [1, 2] {
+            let plain = file(data, compression, fill_order, b"");
+            assert_eq!(stripped(&plain, Keep::None).unwrap(), plain, "{compression}, {fill_order}");
+            let out = stripped(&file(data, compression, fill_order, HIDDEN), Keep::None).unwrap();
+            assert!(!contains(&out, MARKER), "{compression}, {fill_order}");
+            assert_eq!(pixels(&out), pixels(&plain), "{compression}, {fill_order}");
+            // Fewer rows than there have to be: nothing is known of the rest.
+            let cut = file(&data[..9], compression, fill_order, b"");
+            assert_eq!(stripped(&cut, Keep::None).unwrap(), cut, "{compression}, {fill_order}");
+        }
     }
 }
 

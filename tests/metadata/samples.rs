@@ -256,8 +256,8 @@ pub(crate) fn gif() -> Vec<u8> {
     file
 }
 
-/// The "pixels" of the AVIF sample, which no test decodes.
-pub(crate) const AVIF_DATA: &[u8] = b"the compressed image";
+/// The "pixels" of the AVIF sample, an OBU of type frame, which no test decodes.
+pub(crate) const AVIF_DATA: &[u8] = b"\x32\x14the compressed image";
 
 /// An AVIF file with a thumbnail, metadata and a vendor's box, turned by a quarter to the left.
 pub(crate) fn avif() -> Vec<u8> {

@@ -26,6 +26,7 @@
 pub mod blocks;
 mod cancellation;
 mod dimensions;
+pub mod fax;
 mod format;
 pub mod gif;
 mod head;

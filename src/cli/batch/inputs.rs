@@ -44,15 +44,21 @@ pub(super) fn format_of(path: &Path) -> Option<Format> {
     sniff(&head)
 }
 
+/// The maximum length of a list of paths in bytes.
+const MAX_LIST: u64 = 256 << 20;
+
 /// Reads a list of paths, one per line, or NUL-separated as `find -print0` writes them.
 pub(super) fn read_list(file: &Path) -> Result<Vec<OsString>, Failure> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
-        std::io::stdin().read_to_end(&mut bytes)
+        std::io::stdin().take(MAX_LIST + 1).read_to_end(&mut bytes)
     } else {
-        File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+        File::open(file).and_then(|file| file.take(MAX_LIST + 1).read_to_end(&mut bytes))
     };
     read.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    if bytes.len() as u64 > MAX_LIST {
+        return Err(Failure::usage(format!("{} is longer than 256 MiB", file.display())));
+    }
     // A path cannot contain NUL, so its presence identifies the separator.
     let separator = if bytes.contains(&0) { 0 } else { b'\n' };
     let line = |line: &[u8]| line.strip_suffix(b"\r").filter(|_| separator != 0).unwrap_or(line).to_vec();

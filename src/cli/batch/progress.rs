@@ -4,6 +4,8 @@ use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::super::failure::printable;
+
 /// Without a bar, a line is written after each of this many equal parts of the work.
 const PARTS: usize = 20;
 
@@ -36,7 +38,7 @@ impl Progress {
         self.done += 1;
         match &self.bar {
             Some(bar) => {
-                bar.set_message(name.to_owned());
+                bar.set_message(printable(name).into_owned());
                 bar.inc(1);
             }
             None if is_due(self.done, self.all) => eprintln!("{} of {}, {} failed", self.done, self.all, self.failed),
@@ -46,6 +48,7 @@ impl Progress {
 
     /// Prints a line to standard error, above the bar.
     pub(super) fn print(&self, line: &str) {
+        let line = printable(line);
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),

@@ -27,6 +27,7 @@ pub(crate) use lookups::{Lookups, Settled};
 pub use place::KeysPlace;
 
 use crate::query::Presets;
+use crate::text_file;
 
 /// What signs requests in URLs: not the grammar's, and no slips either.
 pub(super) const CREDENTIALS: [&str; 3] = ["token", "expires", "signature"];
@@ -353,7 +354,9 @@ fn needs_network(config: &Config, keys: &Keys) -> Vec<String> {
 }
 
 async fn read_file(file: &Path) -> Result<String, PolicyError> {
-    let read = tokio::fs::read_to_string(file).await;
+    let path = file.to_owned();
+    let read =
+        tokio::task::spawn_blocking(move || text_file::read(&path)).await.map_err(std::io::Error::other).flatten();
     read.map_err(|error| PolicyError(format!("{} cannot be read: {error}", file.display())))
 }
 

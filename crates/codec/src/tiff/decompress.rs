@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
+use image_origin_container::fax::Fax;
 use image_origin_jpeg::{self as jpeg, Colour, DecodeOptions, Inks};
 
 use super::super::{Cancellation, Error, Flaw};
-use super::fax::Fax;
 use super::layout::{Compression, Layout, Photometric};
 use super::lzw::{self, Lzw};
 use super::{damaged, unsupported};

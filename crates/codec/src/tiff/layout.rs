@@ -1,8 +1,8 @@
 //! The storage layout of the first page: parses its directory and checks that it is complete and supported.
 
 use super::super::{Budget, Error};
-use super::fax::Scheme;
 use super::{damaged, unsupported};
+use image_origin_container::fax::Scheme;
 use image_origin_container::tiff::{Block, Field};
 
 /// The compression of a chunk (TIFF 6.0, sections 9 to 11, 13 and 22; Adobe's supplement 2).

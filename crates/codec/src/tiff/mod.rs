@@ -8,7 +8,6 @@
 mod chunks;
 mod colours;
 mod decompress;
-mod fax;
 mod layout;
 mod lzw;
 mod pixels;

@@ -2,7 +2,7 @@
 //! from the `meta` box, whose size is kept; their data is overwritten with zeros, as is any other media data that no
 //! item and no sample of a sequence uses. Dropped boxes become free space of the same size.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -10,6 +10,7 @@ use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
 use super::heif_meta::{kept_items, without_items};
 use super::heif_movie::samples;
+use super::heif_units::{Coding, Units};
 use crate::rights::for_same_pixels;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -41,10 +42,13 @@ pub(super) fn strip<R: Read + Seek>(
     }
     let mut edits = Vec::new();
     let (mut used, mut replaced) = (Vec::new(), Vec::new());
+    let kept = meta.as_ref().map(|meta| kept_items(meta, keeps_gain_map)).unwrap_or_default();
+    let media = media_data(&all);
+    let items = meta.as_ref().map(|meta| meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end);
+    let mut units = Units::new(&media.iter().cloned().chain(items).collect::<Vec<_>>());
     if let Some(meta) = &meta {
-        let kept = kept_items(meta, keeps_gain_map);
         replaced = replacements(input, meta, &kept, keep)?;
-        edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, meta, &kept, &replaced)?)));
+        add_items(input, meta, &kept, &mut units)?;
         used = extents_of(meta, |id| kept.contains(&id));
         let idat = meta.payload_at + meta.idat.start..=meta.payload_at + meta.idat.end;
         if used.iter().any(|range| meta.range.contains(&range.start) && !idat.contains(&range.start)) {
@@ -52,7 +56,11 @@ pub(super) fn strip<R: Read + Seek>(
         }
     }
     if let Some(movie) = sequence {
-        used.extend(samples(input, movie, &mut edits)?);
+        used.extend(samples(input, movie, &mut edits, &mut units)?);
+    }
+    let padding = units.padding();
+    if let Some(meta) = &meta {
+        edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, meta, &kept, &replaced, &padding)?)));
     }
     let file_type = all.iter().find(|found| &found.kind == b"ftyp");
     if let Some(found) = file_type {
@@ -72,9 +80,12 @@ pub(super) fn strip<R: Read + Seek>(
     let others = all.iter().filter(|found| !is_kept(found));
     let no_box = all.last().map_or(0, |last| last.range.end)..end;
     let room: Vec<_> =
-        others.clone().map(|found| found.payload.clone()).chain(media_data(&all)).chain([no_box]).collect();
+        others.clone().map(|found| found.payload.clone()).chain(media.iter().cloned()).chain([no_box]).collect();
     let cleared = without(&common(&room, std::slice::from_ref(&(0..end))), &used);
-    let (media, mut filled) = (common(&media_data(&all), &cleared), Vec::new());
+    let outside_meta = |range: &Range<u64>| meta.as_ref().is_none_or(|meta| !meta.range.contains(&range.start));
+    let padding = padding.into_iter().filter(|(range, _)| outside_meta(range));
+    edits.extend(padding.map(|(range, bytes)| (range, Edit::Bytes(bytes))));
+    let (media, mut filled) = (common(&media, &cleared), Vec::new());
     for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
         if covers(&media, range) {
             filled.push(range.clone());
@@ -121,6 +132,24 @@ fn covers(ranges: &[Range<u64>], range: &Range<u64>) -> bool {
 fn top_level<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Vec<BoxAt>, Error> {
     let all = boxes(input, 0..input.len())?;
     if all.len() >= MAX_PARTS { Err(Error::Damaged("too many boxes")) } else { Ok(all) }
+}
+
+/// Adds the units of the kept items.
+fn add_items<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    meta: &Meta,
+    kept: &BTreeSet<u32>,
+    units: &mut Units,
+) -> Result<(), Error> {
+    let kinds: BTreeMap<_, _> = meta.items.iter().map(|item| (item.id, item.kind)).collect();
+    for location in meta.locations.iter().filter(|location| kept.contains(&location.id)) {
+        let Some(kind) = kinds.get(&location.id) else { continue };
+        let configuration = |kind| meta.properties_of(location.id, kind).next();
+        if let Some(coding) = Coding::of(*kind, configuration) {
+            units.add(input, coding, &meta.extents(location))?;
+        }
+    }
+    Ok(())
 }
 
 fn media_data(all: &[BoxAt]) -> Vec<Range<u64>> {
@@ -193,6 +222,7 @@ fn new_meta<R: Read + Seek>(
     meta: &Meta,
     kept: &BTreeSet<u32>,
     replaced: &[Replacement],
+    padding: &[(Range<u64>, Vec<u8>)],
 ) -> Result<Vec<u8>, Error> {
     let metadata = replaced.iter().map(|replacement| replacement.id).collect();
     let mut payload = meta.payload.clone();
@@ -202,7 +232,7 @@ fn new_meta<R: Read + Seek>(
     for range in without(std::slice::from_ref(&idat), &used) {
         overwrite(&mut payload, meta.payload_at, &range, |_| 0);
     }
-    for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents) {
+    for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents).chain(padding) {
         if range.start >= idat.start && range.end <= idat.end {
             overwrite(&mut payload, meta.payload_at, range, |index| bytes.get(index).copied().unwrap_or(0));
         }

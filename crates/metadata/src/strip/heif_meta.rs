@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::heif_units::cleaned;
 use crate::{Error, icc};
 use image_origin_container::heif::{Association, Item, Meta, Reference, children_at, meta_children};
 use image_origin_container::isobmff::{BoxAt, Fields, write_box};
@@ -201,11 +202,11 @@ fn properties(
     let mut end = parent.payload.start;
     for (index, property) in (1_u64..).zip(children_at(payload, parent.payload.clone(), meter)?) {
         let is_used = u16::try_from(index).is_ok_and(|index| used.contains(&index));
-        let content = slice(payload, &property.payload);
-        let kept = if is_used { meaningful_len(property.kind, content) as u64 } else { 0 };
         end = property.range.end;
-        let unused = property.payload.start + kept..property.payload.end;
-        zero(&mut out, parent.range.start, &unused);
+        let start = (property.payload.start - parent.range.start) as usize;
+        let content = slice(payload, &property.payload);
+        let new = if is_used { cleaned(property.kind, content, meter)? } else { vec![0; content.len()] };
+        out.iter_mut().skip(start).zip(new).for_each(|(to, from)| *to = from);
     }
     zero(&mut out, parent.range.start, &(end..parent.payload.end));
     Ok(out)
@@ -240,8 +241,7 @@ pub(super) fn meaningful_len(kind: [u8; 4], content: &[u8]) -> usize {
         b"auxC" | b"auxi" => {
             content.iter().skip(4).position(|byte| *byte == 0).map_or(content.len(), |name| 4 + name + 1)
         }
-        b"av1C" | b"hvcC" | b"lhvC" | b"avcC" | b"jpgC" | b"a1lx" | b"oinf" | b"tols" | b"rloc" | b"cclv" | b"ndwt"
-        | b"reve" => content.len(),
+        b"avcC" | b"jpgC" | b"a1lx" | b"oinf" | b"tols" | b"rloc" | b"cclv" | b"ndwt" | b"reve" => content.len(),
         _ => 0,
     };
     len.min(content.len())

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use super::edits::Edit;
 use super::heif::edit_to_free;
-use super::heif_meta::{ALPHA, HANDLER_KIND, has_no_place, meaningful_len};
+use super::heif_meta::{ALPHA, HANDLER_KIND, has_no_place};
+use super::heif_units::{Coding, Units, cleaned};
 use crate::Error;
 use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
@@ -25,6 +26,7 @@ pub(super) fn samples<R: Read + Seek>(
     input: &mut Input<'_, R>,
     movie: &BoxAt,
     edits: &mut Vec<(Range<u64>, Edit)>,
+    units: &mut Units,
 ) -> Result<Vec<Range<u64>>, Error> {
     let mut samples = Vec::new();
     let mut has_picture = false;
@@ -34,7 +36,8 @@ pub(super) fn samples<R: Read + Seek>(
             b"trak" => match Track::read(input, &child)? {
                 Some(track) => {
                     has_picture |= track.is_picture;
-                    track.edit(input, &mut samples, edits)?;
+                    track.edit(input, edits)?;
+                    sample_places(input, &track.table, &mut samples, units)?;
                 }
                 None => edit_to_free(&child, edits),
             },
@@ -94,12 +97,7 @@ impl Track {
         Ok(Some(Self { children, media, information, table, is_picture }))
     }
 
-    fn edit<R: Read + Seek>(
-        &self,
-        input: &mut Input<'_, R>,
-        samples: &mut Vec<Range<u64>>,
-        edits: &mut Vec<(Range<u64>, Edit)>,
-    ) -> Result<(), Error> {
+    fn edit<R: Read + Seek>(&self, input: &mut Input<'_, R>, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<(), Error> {
         let (mut has_media, mut has_information, mut has_table) = (false, false, false);
         for child in &self.children {
             match &child.kind {
@@ -141,7 +139,7 @@ impl Track {
                 _ => edit_table(input, child, edits)?,
             }
         }
-        sample_places(input, &self.table, samples)
+        Ok(())
     }
 }
 
@@ -187,7 +185,8 @@ fn edit_descriptions<R: Read + Seek>(
             inside_end = property.range.end;
             if DESCRIBING.contains(&&property.kind) {
                 let content = input.copy(property.payload.clone(), usize::MAX)?;
-                end_at(&property, meaningful_len(property.kind, &content) as u64, edits);
+                let content = cleaned(property.kind, &content, input.meter())?;
+                edits.push((property.payload, Edit::Bytes(content)));
             } else {
                 edit_to_free(&property, edits);
             }
@@ -227,12 +226,35 @@ fn edit_table<R: Read + Seek>(
     Ok(())
 }
 
-/// The locations of a track's samples: chunks of several samples each (8.7.3 to 8.7.5).
+/// The coding of a track's samples, if all its sample entries agree.
+fn coding<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result<Option<Coding>, Error> {
+    let Some(found) = table.iter().find(|found| &found.kind == b"stsd") else { return Ok(None) };
+    let mut agreed = None;
+    for (entry, inside) in descriptions(input, found)? {
+        let mut configurations = Vec::new();
+        for configuration in inside.iter().filter(|found| [b"hvcC", b"lhvC", b"avcC"].contains(&&found.kind)) {
+            // The length of units is among the fields in front.
+            configurations.push((configuration.kind, input.copy(configuration.payload.clone(), 32)?));
+        }
+        let content = |kind| configurations.iter().find(|(found, _)| *found == kind).map(|(_, content)| &**content);
+        let coding = Coding::of(entry.kind, content);
+        if coding.is_none() || agreed.is_some_and(|agreed| Some(agreed) != coding) {
+            return Ok(None);
+        }
+        agreed = coding;
+    }
+    Ok(agreed)
+}
+
+/// The locations of a track's samples: chunks of several samples each (8.7.3 to 8.7.5). The units of the samples are added
+/// to `units`.
 fn sample_places<R: Read + Seek>(
     input: &mut Input<'_, R>,
     table: &[BoxAt],
     samples: &mut Vec<Range<u64>>,
+    units: &mut Units,
 ) -> Result<(), Error> {
+    let coding = coding(input, table)?;
     let mut content = |kind: &[u8; 4]| match table.iter().find(|found| &found.kind == kind) {
         Some(found) => input.copy(found.payload.clone(), usize::MAX).map(Some),
         None => Ok(None),
@@ -259,6 +281,17 @@ fn sample_places<R: Read + Seek>(
         input.meter().steps(if sizes.common > 0 { 1 } else { last - first })?;
         input.entry::<Range<u64>>()?;
         samples.push(start..start.saturating_add(len));
+        if let Some(coding) = coding {
+            let mut at = start;
+            for index in first..last {
+                let end = at.saturating_add(sizes.sum(index..index + 1));
+                if at >= input.len() {
+                    break;
+                }
+                units.add(input, coding, std::slice::from_ref(&(at..end)))?;
+                at = end;
+            }
+        }
         first = last;
     }
     if samples.len() > MAX_PARTS { Err(Error::Damaged("too many chunks")) } else { Ok(()) }

@@ -10,6 +10,7 @@ mod gif;
 mod heif;
 mod heif_meta;
 mod heif_movie;
+mod heif_units;
 mod ico;
 mod jpeg;
 mod jpeg_tables;

@@ -420,6 +420,8 @@ impl<R: Read + Seek> Reader<'_, '_, R> {
             height,
             across: width.div_ceil(chunk_width.max(1)),
             is_tiled: tile.is_some(),
+            is_low_first: self.value(page, 0x010a)? == Some(2),
+            is_two_dimensional: self.value(page, 0x0124)?.is_some_and(|options| options & 1 == 1),
             has_restarts,
         })
     }

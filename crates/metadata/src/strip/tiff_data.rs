@@ -10,6 +10,7 @@ use super::lzw::{Codes, Order};
 use super::zlib::{self, Stream};
 use crate::Error;
 use image_origin_container::Input;
+use image_origin_container::fax::{Fax, Scheme};
 
 /// The storage layout of the strips or tiles of a page (TIFF 6.0, section 8).
 pub(super) struct Storage {
@@ -24,6 +25,10 @@ pub(super) struct Storage {
     pub(super) height: u64,
     pub(super) across: u64,
     pub(super) is_tiled: bool,
+    /// Of fax data, whether the lowest bit of a byte comes first (`FillOrder`), and whether rows may be coded by their
+    /// differences (`T4Options`).
+    pub(super) is_low_first: bool,
+    pub(super) is_two_dimensional: bool,
     /// Whether the shared JPEG tables define a restart interval.
     pub(super) has_restarts: bool,
 }
@@ -48,9 +53,46 @@ impl Storage {
 
     /// The size of strip or tile `index` in bytes if it is not compressed. The last strip may be shorter.
     fn stored(&self, index: u64) -> u64 {
+        self.bytes(self.rows_of(index))
+    }
+
+    /// The number of rows in strip or tile `index`.
+    fn rows_of(&self, index: u64) -> u64 {
         let down = index % self.count().max(1) / self.across.max(1);
         let rows = self.height.saturating_sub(down.saturating_mul(self.rows));
-        self.bytes(if self.is_tiled { self.rows } else { self.rows.min(rows) })
+        if self.is_tiled { self.rows } else { self.rows.min(rows) }
+    }
+
+    /// Where the fax data of strip or tile `index` ends; `None` if a row is damaged or the data is too long to be followed.
+    fn fax_end<R: Read + Seek>(
+        &self,
+        input: &mut Input<'_, R>,
+        index: u64,
+        range: &Range<u64>,
+    ) -> Result<Option<u64>, Error> {
+        let scheme = match self.compression {
+            2 => Scheme::Runs(8),
+            3 => Scheme::Group3 { two_dimensional: self.is_two_dimensional },
+            4 => Scheme::Group4,
+            _ => Scheme::Runs(16),
+        };
+        let len = range.end.min(input.len()).saturating_sub(range.start);
+        let width = u32::try_from(self.width).ok().filter(|width| *width > 0 && len <= MAX_FAX && self.bits == 1);
+        let Some(width) = width else { return Ok(None) };
+        input.meter().hold(Fax::memory(width))?;
+        let mut data = input.copy(range.clone(), MAX_FAX as usize)?;
+        if self.is_low_first {
+            data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        let mut fax = Fax::new(&data, scheme, width);
+        for _ in 0..self.rows_of(index) {
+            let before = fax.position();
+            if fax.next_row().is_none() {
+                return Ok(None);
+            }
+            input.meter().steps(1 + (fax.position() - before) as u64)?;
+        }
+        Ok(Some(range.start + fax.consumed() as u64))
     }
 
     /// The part of strip or tile `index` that is read, which is stored at `range` if the file contains its length, and
@@ -72,6 +114,11 @@ impl Storage {
             1 => up_to(self.stored(index)),
             5 => up_to(input.up_to(range.end, |input| lzw(input, range.start, wanted))?),
             32_773 => up_to(input.up_to(range.end, |input| pack_bits(input, range.start, wanted))?),
+            2..=4 | 32_771 => match self.fax_end(input, index, &range)? {
+                Some(end) => range.start..end,
+                None if has_length => range.clone(),
+                None => return Err(Error::Damaged("a strip or tile of unknown length")),
+            },
             8 | 32_946 => match zlib::stream(input, std::slice::from_ref(&range), wanted)? {
                 Stream::Bytes(len) => up_to(len),
                 Stream::Damaged => range.clone(),
@@ -89,6 +136,9 @@ impl Storage {
         Ok((used, None))
     }
 }
+
+/// The longest fax data of a strip or tile that is followed to its end.
+const MAX_FAX: u64 = 4 << 20;
 
 /// The length of the LZW data that yields this many bytes (section 13). The first code is a clear code; if it is stored
 /// with the least significant bits first, the file is from an early writer.

@@ -1,7 +1,8 @@
 //! WebP: keeps the chunks that demuxers use to show the picture, each once, and corrects VP8X and the RIFF size.
 
+use std::cell::Cell;
 use std::io::{self, Read, Seek};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use super::Keep;
 use crate::rights::for_same_pixels;
@@ -10,6 +11,7 @@ use image_origin_container::Input;
 use image_origin_container::MAX_PROFILE;
 use image_origin_container::webp::{self, ANIMATION_FLAG, Chunk, EXIF_FLAG, Flags, HEADER_LEN, ICC_FLAG, XMP_FLAG};
 use image_origin_container::{MAX_PARTS, parts};
+use image_origin_vp8::lossless::{self, DecodeOptions};
 
 /// The length of the position, size, duration and flags of a frame, before its chunks (RFC 9649, 2.7.1.1).
 const ANMF_HEADER_LEN: u64 = 16;
@@ -76,19 +78,66 @@ fn keep_picture<R: Read + Seek>(
         let end = alpha_end(input, alpha, picture)?;
         put(input, alpha, alpha.data.start..end, out)?;
     }
-    put(input, picture, picture.data.clone(), out)?;
+    let end = if &picture.name == b"VP8L" { lossless_end(input, picture, 0, None)? } else { picture.data.end };
+    put(input, picture, picture.data.start..end, out)?;
     Ok(Some(picture.missing))
 }
 
-/// Where alpha ends: if it is not compressed, it has a byte for each pixel of the picture, behind one that says so (2.7.1.2).
-fn alpha_end<R: Read + Seek>(input: &mut Input<'_, R>, alpha: &Chunk, picture: &Chunk) -> io::Result<u64> {
+/// Where alpha ends: behind a byte that says how it is compressed, it has a byte for each pixel of the picture, or a lossless
+/// stream without header (2.7.1.2).
+fn alpha_end<R: Read + Seek>(input: &mut Input<'_, R>, alpha: &Chunk, picture: &Chunk) -> Result<u64, Error> {
     const COMPRESSION: u8 = 0b11;
     let Some([how]) = input.array::<1>(alpha.data.start)? else { return Ok(alpha.data.end) };
     // A tag, a start code, and 14 bits for each side (RFC 6386, 9.1).
-    let header = input.array::<10>(picture.data.start)?;
-    let Some([.., w0, w1, h0, h1]) = header.filter(|_| how & COMPRESSION == 0) else { return Ok(alpha.data.end) };
-    let side = |bytes| u64::from(u16::from_le_bytes(bytes) & 0x3fff);
-    Ok(alpha.data.end.min(alpha.data.start + 1 + side([w0, w1]) * side([h0, h1])))
+    let Some([.., w0, w1, h0, h1]) = input.array::<10>(picture.data.start)? else { return Ok(alpha.data.end) };
+    let side = |bytes| u32::from(u16::from_le_bytes(bytes) & 0x3fff);
+    let size = (side([w0, w1]), side([h0, h1]));
+    match how & COMPRESSION {
+        0 => Ok(alpha.data.end.min(alpha.data.start + 1 + u64::from(size.0) * u64::from(size.1))),
+        1 => lossless_end(input, alpha, 1, Some(size)),
+        _ => Ok(alpha.data.end),
+    }
+}
+
+/// The longest lossless stream that is followed to its end.
+const MAX_LOSSLESS: u64 = 16 << 20;
+/// The memory for its codes: for any stream, and for each byte of it.
+const CODES_BASE: u64 = 2 << 20;
+const CODES_PER_BYTE: u64 = 16;
+
+/// Where the lossless stream in a chunk ends, `skipped` bytes after its beginning, with its header or for this size. The
+/// end of the chunk if the stream is damaged, or too long to be followed.
+fn lossless_end<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    chunk: &Chunk,
+    skipped: u64,
+    headless: Option<(u32, u32)>,
+) -> Result<u64, Error> {
+    let len = chunk.data.end.saturating_sub(chunk.data.start + skipped);
+    if chunk.missing > 0 || len > MAX_LOSSLESS {
+        return Ok(chunk.data.end);
+    }
+    let stream = input.copy(chunk.data.start + skipped..chunk.data.end, usize::MAX)?;
+    let (meter, stopped) = (input.meter(), Cell::new(None));
+    meter.steps(len)?;
+    // The callback is called for each row, and for each group of codes.
+    let check = || match meter.step() {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(exhausted) => {
+            stopped.set(Some(exhausted));
+            ControlFlow::Break(())
+        }
+    };
+    let options = DecodeOptions::default().max_bytes(MAX_LOSSLESS.min(CODES_BASE + CODES_PER_BYTE * len)).check(&check);
+    let needed = match headless {
+        None => lossless::data_len(&stream, &options),
+        Some(size) => lossless::data_len_headless(&stream, size, &options),
+    };
+    match (stopped.get(), needed) {
+        (Some(exhausted), _) => Err(exhausted.into()),
+        (None, Ok(Some(needed))) => Ok(chunk.data.start + skipped + needed as u64),
+        (None, _) => Ok(chunk.data.end),
+    }
 }
 
 fn keep_frames<R: Read + Seek>(

@@ -73,6 +73,11 @@ impl<'a> Bits<'a> {
         self.read(1) == 1
     }
 
+    /// The number of whole bytes that no bit was consumed of.
+    pub(super) fn unread(&self) -> usize {
+        self.rest.len() + usize::try_from(self.count).unwrap_or(0) / 8
+    }
+
     /// Whether more bits were consumed than exist.
     #[inline(always)]
     pub(super) fn is_overrun(&self) -> bool {

@@ -44,6 +44,12 @@ impl Group {
         let [_, red, blue, alpha, _] = &self.codes;
         red.root_bits | blue.root_bits | alpha.root_bits == 0
     }
+
+    /// Whether green has a single symbol as well.
+    #[inline(always)]
+    pub(super) fn has_no_bits(&self) -> bool {
+        self.codes[Alphabet::Green as usize].root_bits == 0 && self.has_green_only()
+    }
 }
 
 /// The alphabet of a code.

@@ -152,6 +152,36 @@ pub fn decode_alpha(stream: &[u8], size: (u32, u32), options: &DecodeOptions<'_>
     Ok(Plane { samples: pixels.iter().map(|pixel| pixel[1]).collect(), rows })
 }
 
+/// Returns the length in bytes that a stream with a header needs; no pixel depends on bytes after it. `None` if the
+/// stream ends before its pixels do, or is damaged.
+///
+/// # Errors
+/// As [`decode`]; the memory is that for the codes alone.
+pub fn data_len(stream: &[u8], options: &DecodeOptions<'_>) -> Result<Option<usize>, DecodeError> {
+    let Header { width, height, .. } = Header::read(stream)?;
+    let data = stream.get(Header::LEN..).unwrap_or_default();
+    Ok(data_len_headless(data, (width, height), options)?.map(|len| Header::LEN + len))
+}
+
+/// As [`data_len`], of a stream without header for a picture of this size.
+///
+/// # Errors
+/// As [`decode_headless`].
+pub fn data_len_headless(
+    data: &[u8],
+    size: (u32, u32),
+    options: &DecodeOptions<'_>,
+) -> Result<Option<usize>, DecodeError> {
+    let mut memory = Memory { spent: 0, limit: options.max_bytes };
+    let mut stream = Stream::open(data, size, options, &mut memory)?;
+    let width = stream.transforms.coded_width();
+    // Without a size, these take no memory.
+    let mut pixels = vec![(); width * stream.height];
+    let decoded = stream.source.pixels(&stream.coded, width, &mut pixels)?;
+    let is_whole = decoded == pixels.len() && !stream.source.bits.is_overrun();
+    Ok(is_whole.then(|| data.len() - stream.source.bits.unread()))
+}
+
 /// A stream whose pixels come next.
 struct Stream<'s, 'a> {
     source: Source<'s, 'a>,

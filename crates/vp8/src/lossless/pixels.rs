@@ -70,6 +70,25 @@ impl Sample for u8 {
     fn remember(self, _: &mut Cache) {}
 }
 
+/// Nothing: the stream is followed to its end. The colour cache is never asked then for a colour that matters.
+impl Sample for () {
+    #[inline(always)]
+    fn of(_: Pixel) {}
+
+    #[inline(always)]
+    fn green(self) -> u8 {
+        0
+    }
+
+    #[inline(always)]
+    fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) {
+        <Pixel as Sample>::literal(codes, group, bits, green);
+    }
+
+    #[inline(always)]
+    fn remember(self, _: &mut Cache) {}
+}
+
 /// The bits of the stream, and the budget for decoding.
 pub(super) struct Source<'s, 'a> {
     pub(super) bits: Bits<'a>,
@@ -173,6 +192,16 @@ impl Source<'_, '_> {
                     }
                     None => (group, row_end),
                 };
+                if group.has_no_bits()
+                    && let green @ 0..LITERALS = codes.symbol(bits, &group, Alphabet::Green)
+                {
+                    let pixel = S::literal(codes, &group, bits, green as u8);
+                    let end = group_end.min(pixels.len());
+                    pixels[at..end].fill(pixel);
+                    pixel.remember(&mut cache);
+                    at = end;
+                    continue;
+                }
             }
             bits.fill();
             let green = codes.symbol(bits, &group, Alphabet::Green);

@@ -9,17 +9,21 @@ use std::io::Read;
 
 /// How rows are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub enum Scheme {
     /// Runs of one row, which begins at a whole number of so many bits (compressions 2 and 32771).
     Runs(usize),
     /// T.4 (compression 3): marks between the rows, which differ from the row above where that is switched on.
-    Group3 { two_dimensional: bool },
+    Group3 {
+        /// Whether rows may be coded by their differences to the row above.
+        two_dimensional: bool,
+    },
     /// T.6 (compression 4): each row differs from the one above, and nothing stands between them.
     Group4,
 }
 
 /// The rows of a strip or tile.
-pub(super) struct Fax<'a> {
+#[derive(Debug)]
+pub struct Fax<'a> {
     bits: Bits<'a>,
     scheme: Scheme,
     width: u32,
@@ -35,7 +39,8 @@ pub(super) struct Fax<'a> {
 struct NoCode;
 
 impl<'a> Fax<'a> {
-    pub(super) fn new(data: &'a [u8], scheme: Scheme, width: u32) -> Self {
+    /// Rows of this width in pixels.
+    pub fn new(data: &'a [u8], scheme: Scheme, width: u32) -> Self {
         let row = vec![0; width.div_ceil(8) as usize];
         Self {
             bits: Bits { data, at: 0 },
@@ -49,13 +54,40 @@ impl<'a> Fax<'a> {
     }
 
     /// Bytes that are held for rows of this width.
-    pub(super) fn memory(width: u32) -> u64 {
+    pub fn memory(width: u32) -> u64 {
         // A vector that grows holds up to three times what is in it, and one that has grown up to twice.
         u64::from(width) * 4 * (3 + 2) + u64::from(width / 8)
     }
 
+    /// The number of bytes that the rows so far were read from.
+    pub const fn position(&self) -> usize {
+        self.bits.at / 8
+    }
+
+    /// The number of bytes that the rows so far were read from, with the marks that end the page.
+    pub fn consumed(&self) -> usize {
+        /// The marks at the end of a page: as many follow each other (T.4, section 4.1.4; T.6, section 2.4.1.1).
+        const MARKS_AT_END: usize = 6;
+        let mut bits = self.bits;
+        let mut end = bits.at;
+        for _ in 0..MARKS_AT_END {
+            // Nothing but zeros and the one that ends them. In front of the first mark, zeros may fill up a byte.
+            let start = bits.at;
+            bits.skip_zeros();
+            if bits.is_at_end() || bits.at - start < MARK_ZEROS as usize || bits.at - start > MARK_ZEROS as usize + 8 {
+                break;
+            }
+            bits.at += 1;
+            if matches!(self.scheme, Scheme::Group3 { two_dimensional: true }) {
+                bits.at += 1;
+            }
+            end = bits.at;
+        }
+        end.div_ceil(8).min(self.bits.data.len())
+    }
+
     /// Reads the changes of the next row; `None` at the end of the data.
-    fn next_row(&mut self) -> Option<()> {
+    pub fn next_row(&mut self) -> Option<()> {
         std::mem::swap(&mut self.above, &mut self.changes);
         self.changes.clear();
         match self.scheme {
@@ -208,6 +240,7 @@ const LOST: usize = 1 << 16;
 const LONGEST: u32 = 13;
 
 /// Bits from the highest of each byte to the lowest. Zeros follow on the end.
+#[derive(Debug, Clone, Copy)]
 struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -394,6 +427,20 @@ mod tests {
         // Codes of two bytes' alignment.
         let padded: Vec<u8> = [[0x35, 0xbf, 0x5a, 0x40], [0x1d, 0xe6, 0xb6, 0]].concat();
         assert_eq!(decoded(&padded, Scheme::Runs(16), WIDTH), ROWS[..2].concat());
+    }
+
+    #[test]
+    fn rows_end_where_their_codes_do() {
+        for (scheme, data) in CODED {
+            for tail in [&[][..], &[0xff, 0, 0x12], &[0; 9]] {
+                let file = [data, tail].concat();
+                let mut fax = Fax::new(&file, scheme, WIDTH);
+                for row in 0..ROWS.len() {
+                    fax.next_row().unwrap_or_else(|| panic!("{scheme:?}, row {row}"));
+                }
+                assert_eq!(fax.consumed(), data.len(), "{scheme:?}, {tail:?}");
+            }
+        }
     }
 
     #[test]
