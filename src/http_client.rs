@@ -22,11 +22,16 @@ use tokio::time::timeout;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
+use crate::interim::Counted;
+
 /// An error of any layer of a connection.
 pub(crate) type ConnectError = Box<dyn Error + Send + Sync>;
 
+/// A connection to a host.
+pub(crate) type Connection = Counted<MaybeHttpsStream<TokioIo<TcpStream>>>;
+
 /// Connects to the host of a URL.
-pub(crate) type Connect = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, ConnectError>;
+pub(crate) type Connect = BoxCloneSyncService<Uri, Connection, ConnectError>;
 
 /// The TLS configuration, with the system's root certificates, which are loaded once.
 pub(crate) static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
@@ -56,7 +61,8 @@ where
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
     let connector = connector.map_future(move |connecting| async move {
-        timeout(connect_timeout, connecting).await.unwrap_or_else(|_| Err(io::Error::from(TimedOut).into()))
+        let connected = timeout(connect_timeout, connecting).await;
+        connected.unwrap_or_else(|_| Err(io::Error::from(TimedOut).into())).map(Counted::new)
     });
     Ok(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(Connect::new(connector)))
 }
@@ -129,4 +135,46 @@ fn with_causes(error: &dyn Error) -> String {
         // Many errors repeat their cause.
         if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with these bytes, `times` over, and returns what the client received and how often they were
+    /// written.
+    async fn answered(bytes: &'static [u8], times: usize) -> (Result<Response<Bytes>, HttpError>, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            for time in 0..times {
+                if stream.write_all(bytes).await.is_err() {
+                    return time;
+                }
+            }
+            times
+        });
+        let request = Request::get(uri).body(Body::empty()).unwrap();
+        let outcome = HttpClient::new().send(request, Duration::from_secs(60), 1024).await;
+        (outcome, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn interim_responses_without_end_end_the_connection() {
+        const ENOUGH: usize = 1 << 24;
+        let (outcome, times) = answered(b"HTTP/1.1 100 Continue\r\n\r\n", ENOUGH).await;
+        assert!(matches!(&outcome, Err(HttpError::Failed(reason)) if reason.contains("interim")), "{outcome:?}");
+        assert!(times < ENOUGH, "the server could go on writing");
+        let (outcome, _) = answered(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood",
+            1,
+        )
+        .await;
+        assert_eq!(outcome.unwrap().into_body(), "good");
+    }
 }

@@ -31,6 +31,8 @@ pub mod front;
 mod hex;
 #[cfg(feature = "http-client")]
 mod http_client;
+#[cfg(feature = "http-client")]
+mod interim;
 #[cfg(all(feature = "cdn", feature = "s3"))]
 pub mod key_values;
 mod memory_cache;

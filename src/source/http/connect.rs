@@ -14,10 +14,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower::ServiceExt as _;
 
 use super::address::{Network, special_use};
 use super::target::{BadUrl, Host, Target};
 use crate::http_client::{Connect, ConnectError, TLS};
+use crate::interim::Counted;
 use crate::source::BoxFuture;
 
 /// How long one address may take to accept a connection.
@@ -148,7 +150,7 @@ pub(super) fn client(guard: Arc<Guard>, resolver: Arc<dyn Resolve>) -> Result<Ht
     let tls = TLS.clone()?;
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connect);
-    let connector = Connect::new(connector);
+    let connector = Connect::new(connector.map_response(Counted::new));
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).http1_max_buf_size(BUFFER);
     Ok(builder.build(connector))
