@@ -344,10 +344,10 @@ mod tests {
     fn damaged_files_are_errors() {
         for name in ["420", "grid", "alpha", "odd-10"] {
             let whole = fixture(&format!("heic/{name}.heic"));
-            for end in (0..whole.len()).step_by(7) {
+            for end in (0..whole.len()).step_by(29) {
                 let _ = decode(&whole[..end], BUDGET);
             }
-            for at in (0..whole.len()).step_by(3) {
+            for at in (0..whole.len()).step_by(11) {
                 let mut file = whole.clone();
                 file[at] ^= 1 << (at % 8);
                 let _ = decode(&file, BUDGET);

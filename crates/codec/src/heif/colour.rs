@@ -18,6 +18,8 @@ type Affine = [[f32; 4]; 3];
 pub(super) struct Converter<'p> {
     planes: &'p dyn Planes,
     to_rgb: Affine,
+    /// The rows that are shown.
+    height: usize,
     /// Luma and both chroma components of the row, at the width of luma.
     rows: [Vec<f32>; 3],
     /// A row of chroma at its stored width.
@@ -31,12 +33,18 @@ pub(super) enum Out<'o> {
 }
 
 impl<'p> Converter<'p> {
-    /// Creates a converter to 8-bit output, or to 16-bit if `is_deep`; `None` for unsupported matrices.
-    pub(super) fn new(planes: &'p dyn Planes, meaning: Nclx, is_deep: bool) -> Option<Self> {
-        let description = planes.description();
-        let width = description.width as usize;
-        let to_rgb = affine(meaning, description, if is_deep { SIXTEEN } else { EIGHT })?;
-        Some(Self { planes, to_rgb, rows: [(); 3].map(|()| vec![0.0; width]), narrow: vec![0.0; width] })
+    /// Creates a converter to 8-bit output, or to 16-bit if `is_deep`; `None` for unsupported matrices. What is not shown
+    /// of the planes has any colour, which does not reach into what is.
+    pub(super) fn new(
+        planes: &'p dyn Planes,
+        meaning: Nclx,
+        is_deep: bool,
+        columns: usize,
+        rows: usize,
+    ) -> Option<Self> {
+        let to_rgb = affine(meaning, planes.description(), if is_deep { SIXTEEN } else { EIGHT })?;
+        let row = || vec![0.0; columns];
+        Some(Self { planes, to_rgb, height: rows, rows: [row(), row(), row()], narrow: row() })
     }
 
     /// Writes the first samples of `channels`, one for grey and three for colour, for as many pixels of row `y` as fit
@@ -62,10 +70,9 @@ impl<'p> Converter<'p> {
 
     /// Subsampled chroma is centred between luma samples: the nearer chroma sample has three times the weight.
     fn load_chroma(&mut self, y: usize) {
-        let description = self.planes.description();
-        let [halved_columns, halved_rows] = description.subsampling;
-        let width = (description.width as usize).div_ceil(if halved_columns { 2 } else { 1 });
-        let last = (description.height as usize).div_ceil(2) - 1;
+        let [halved_columns, halved_rows] = self.planes.description().subsampling;
+        let width = self.narrow.len().div_ceil(if halved_columns { 2 } else { 1 });
+        let last = self.height.div_ceil(2) - 1;
         for plane in [1, 2] {
             let wide = &mut self.rows[plane];
             let stored = if halved_columns { &mut self.narrow[..width] } else { &mut wide[..] };

@@ -130,19 +130,19 @@ impl<'a> Opened<'a> {
             budget.check_pixels(width, height)?;
         }
         let description = C::describe(&cell(&picture.colour, 0, budget)?.0, picture.colour.configuration())?;
+        // Coded pictures consist of blocks, and need not say how much of the last ones is shown.
+        let coded = (description.width, description.height);
         let (width, height) = match picture.colour.size {
             Some(size) if picture.colour.cell_count() > 1 => size,
-            _ => (description.width, description.height),
+            Some((width, height)) if width > 0 && height > 0 => (width.min(coded.0), height.min(coded.1)),
+            _ => coded,
         };
         budget.check_pixels(width, height)?;
         if width == 0 || height == 0 {
             return Err(damaged::<C>("a side is zero"));
         }
-        // Coded pictures consist of blocks, and need not say how much of the last ones is shown.
-        let (columns, rows) = picture.colour.size.filter(|size| size.0 > 0 && size.1 > 0).unwrap_or((width, height));
-        let (columns, rows) = (columns.min(width), rows.min(height));
-        let shown = picture.clean_aperture.and_then(|clean| aperture(clean, columns, rows));
-        let shown = shown.unwrap_or_else(|| Area::whole(columns, rows));
+        let shown = picture.clean_aperture.and_then(|clean| aperture(clean, width, height));
+        let shown = shown.unwrap_or_else(|| Area::whole(width, height));
         Ok(Self { picture, description, width, height, shown })
     }
 
@@ -269,6 +269,7 @@ impl<'n, C: Codec> Canvas<'n, C> {
             return Ok(());
         }
         let columns = planes.description().width.min(self.width - x) as usize;
+        let rows = planes.description().height.min(self.height.saturating_sub(y)) as usize;
         let is_deep = matches!(self.samples, Samples::U16(_));
         let mut converter = match layer {
             Layer::Colour(meaning) => {
@@ -277,11 +278,11 @@ impl<'n, C: Codec> Canvas<'n, C> {
                     return Err(damaged::<C>("its parts are of different kinds"));
                 }
                 let unknown = || Error::Unsupported(format!("the {} has a colour matrix that is not read", C::FORMAT));
-                Some(Converter::new(planes, meaning, is_deep).ok_or_else(unknown)?)
+                Some(Converter::new(planes, meaning, is_deep, columns, rows).ok_or_else(unknown)?)
             }
             Layer::Alpha => None,
         };
-        for row in 0..planes.description().height.min(self.height.saturating_sub(y)) as usize {
+        for row in 0..rows {
             self.cancellation.check()?;
             let start = ((y as usize + row) * width + x as usize) * count;
             let place = start..start + columns * count;
@@ -382,5 +383,44 @@ mod tests {
         };
         canvas.divide_by_alpha();
         assert_eq!(canvas.samples.as_bytes()[..4], [199, 100, 0, 128]);
+    }
+
+    /// Grey, with one chroma sample of colour behind the columns and rows that are shown.
+    struct Padded(Description);
+
+    impl Planes for Padded {
+        fn description(&self) -> &Description {
+            &self.0
+        }
+
+        fn row(&self, plane: usize, y: usize) -> Row<'_> {
+            const GREY: [u8; 8] = [128; 8];
+            const PADDED: [u8; 4] = [128, 128, 0, 0];
+            match plane {
+                0 => Row::Eight(&GREY),
+                _ if y < 2 => Row::Eight(&PADDED),
+                _ => Row::Eight(&[0; 4]),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_does_not_reach_into_what_is() {
+        let meaning = Nclx { primaries: 1, transfer: 13, matrix: 6, full_range: true };
+        let subsampling = [true, true];
+        let planes = Padded(Description { width: 8, height: 8, depth: 8, is_monochrome: false, subsampling, meaning });
+        let cancellation = Cancellation::unbounded();
+        let mut canvas = Canvas::<Avif> {
+            width: 4,
+            height: 4,
+            channels: Channels::Rgb,
+            samples: Samples::U8(vec![0; 4 * 4 * 3]),
+            filtered: true,
+            first: None,
+            budget: Budget::UNLIMITED,
+            cancellation: &cancellation,
+        };
+        canvas.convert(&planes, Layer::Colour(meaning), 0, 0).unwrap();
+        assert_eq!(canvas.samples.as_bytes(), [128; 4 * 4 * 3]);
     }
 }
