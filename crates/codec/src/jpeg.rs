@@ -59,7 +59,7 @@ impl Decoder for Jpeg {
     }
 
     fn decode(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Decoded, Error> {
-        let (scale, check) = (scale(need.scale), || need.cancellation.go_on());
+        let (scale, check) = (scale(need.scale, &WITH_WHOLE_CHROMA), || need.cancellation.go_on());
         let image = jpeg::decode(bytes, &options(need).scale(scale).check(&check))?;
         report(&image.warnings);
         let channels = match image.format {
@@ -83,7 +83,7 @@ impl Decoder for Jpeg {
 
     fn decode_planes(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
         let check = || need.cancellation.go_on();
-        let options = options(need).scale(scale(need.scale)).check(&check);
+        let options = options(need).scale(scale(need.scale, &Scale::ALL)).check(&check);
         let Some(planes) = jpeg::decode_planes(bytes, &options)? else { return Ok(None) };
         report(&planes.warnings);
         let planes: Option<Vec<_>> = planes.planes.into_iter().map(plane).collect();
@@ -129,10 +129,13 @@ fn margin(scale: Scale) -> f64 {
     if scale == Scale::Eighth { 1.1 } else { 1.25 }
 }
 
-/// The smallest decoder scale that provides enough pixels.
-fn scale(needed: f64) -> Scale {
-    let enough = |scale: &Scale| scale.eighths() as f64 / 8.0 >= needed * margin(*scale);
-    Scale::ALL.into_iter().find(enough).unwrap_or(Scale::Full)
+/// The scales at which halved chroma is decoded at the resolution of luma. At others it would have to be enlarged.
+const WITH_WHOLE_CHROMA: [Scale; 4] = [Scale::Eighth, Scale::Quarter, Scale::Half, Scale::Full];
+
+/// The smallest of these decoder scales that provides enough pixels.
+fn scale(needed: f64, scales: &[Scale]) -> Scale {
+    let enough = |scale: &&Scale| scale.eighths() as f64 / 8.0 >= needed * margin(**scale);
+    scales.iter().find(enough).copied().unwrap_or(Scale::Full)
 }
 
 /// The smallest rectangle of whole pixels around an area.

@@ -180,10 +180,11 @@ impl Kernel for Reconstruct<'_> {
                         std::array::from_fn(|i| block[i].wrapping_mul(quantisation[i].cast_signed()));
                     block[0] = dc as i16;
                     let out = band.rows_mut(y, x * store.size);
-                    if store.size == 4 {
-                        idct::half(&block, out, stride);
-                    } else {
-                        idct::full(&block, out, stride);
+                    match store.size {
+                        3 => idct::three(&block, out, stride),
+                        4 => idct::half(&block, out, stride),
+                        5 => idct::five(&block, out, stride),
+                        _ => idct::full(&block, out, stride),
                     }
                 }
             }

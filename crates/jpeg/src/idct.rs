@@ -1,4 +1,4 @@
-//! The inverse DCT (T.81 A.3.3) to 8x8 samples, and to 4x4, 2x2 and 1x1.
+//! The inverse DCT (T.81 A.3.3) to 8x8 samples, and to 5x5, 4x4, 3x3, 2x2 and 1x1.
 //!
 //! The full transform yields the results of Loeffler, Ligtenberg and Moschytz (1989) in 13-bit fixed point with
 //! rounding after each pass, the "islow" transform that is the reference for other decoders. With integers, the
@@ -10,12 +10,14 @@
 //! frequencies; low frequencies at full strength cause ringing. `NOTES.md` has the measurements. At 1/8, where only the
 //! mean is possible for luma, chroma is averaged as well.
 
+use std::f64::consts::SQRT_2;
+
 use super::tables::ZIGZAG;
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use super::idct_portable::{full, half};
+pub(super) use super::idct_portable::{five, full, half, three};
 #[cfg(target_arch = "x86_64")]
-pub(super) use super::kernel::{idct_full as full, idct_half as half};
+pub(super) use super::kernel::{idct_five as five, idct_full as full, idct_half as half, idct_three as three};
 
 /// Dequantised coefficients of a block, in natural order.
 pub(super) type Block = [i16; 64];
@@ -27,8 +29,12 @@ pub(super) const BETWEEN: u32 = 2;
 /// Each pass scales by the square root of 8.
 pub(super) const GAIN: u32 = 3;
 
+/// The last zigzag index that affects 5x5 samples.
+pub(super) const LAST_OF_FIVE: usize = 40;
 /// The last zigzag index that affects 4x4 samples.
 pub(super) const LAST_OF_HALF: usize = 24;
+/// The last zigzag index that affects 3x3 samples.
+pub(super) const LAST_OF_THREE: usize = 12;
 /// The last zigzag index that affects 2x2 samples, unless they are means.
 pub(super) const LAST_OF_QUARTER: usize = 4;
 
@@ -58,6 +64,11 @@ pub(super) const ODD: [[i16; 4]; 4] = {
     ]
 };
 
+/// Half of the attenuation, by frequency from 1 on, of averaging over 8/5 samples: the square roots of
+/// sin(k pi / 10) / (8/5 sin(k pi / 16)).
+const SOFT_FIVE: [f64; 4] = [0.994_977_7, 0.979_782_1, 0.954_002_1, 0.916_855_0];
+/// The same over 8/3 samples: the square roots of sin(k pi / 6) / (8/3 sin(k pi / 16)).
+const SOFT_THREE: [f64; 2] = [0.980_353_7, 0.921_215_3];
 /// Square roots of the cosines of 1, 2 and 3 sixteenths of pi: half of the attenuation of averaging two samples.
 const SOFT_HALF: [f64; 3] = [0.990_346_0, 0.961_186_5, 0.911_849_6];
 /// The same for averaging four samples.
@@ -75,6 +86,34 @@ pub(super) const HALF_ODD: [[i16; 2]; 2] = {
         [fixed(SOFT_HALF[0] * ROTATION.1) as i16, fixed(-SOFT_HALF[2] * ROTATION.0) as i16],
     ]
 };
+
+/// The contribution of coefficients 2 and 4 to the first three samples of five, which is the same for the last two.
+pub(super) const FIVE_EVEN: [[i16; 2]; 3] = {
+    /// Cosines of 1 and 2 fifths of pi, by the square root of 2.
+    const A: (f64, f64) = (1.144_122_806, 0.437_016_024);
+    [
+        [fixed(SOFT_FIVE[1] * A.0) as i16, fixed(SOFT_FIVE[3] * A.1) as i16],
+        [fixed(-SOFT_FIVE[1] * A.1) as i16, fixed(-SOFT_FIVE[3] * A.0) as i16],
+        [fixed(-SOFT_FIVE[1] * SQRT_2) as i16, fixed(SOFT_FIVE[3] * SQRT_2) as i16],
+    ]
+};
+
+/// The contribution of coefficients 1 and 3 to the first two samples of five, negated for the last two.
+pub(super) const FIVE_ODD: [[i16; 2]; 2] = {
+    /// Cosines of 1 and 3 tenths of pi, by the square root of 2.
+    const A: (f64, f64) = (1.344_997_024, 0.831_253_876);
+    [
+        [fixed(SOFT_FIVE[0] * A.0) as i16, fixed(SOFT_FIVE[2] * A.1) as i16],
+        [fixed(SOFT_FIVE[0] * A.1) as i16, fixed(-SOFT_FIVE[2] * A.0) as i16],
+    ]
+};
+
+/// The contribution of coefficient 2 to the outer and the middle sample of three.
+pub(super) const THREE_EVEN: [i16; 2] =
+    [fixed(SOFT_THREE[1] * SQRT_2 / 2.0) as i16, fixed(-SOFT_THREE[1] * SQRT_2) as i16];
+
+/// The contribution of coefficient 1 to the first sample of three, negated for the last.
+pub(super) const THREE_ODD: i16 = fixed(SOFT_THREE[0] * 1.224_744_871) as i16;
 
 /// Converts a value around zero to a sample.
 #[inline(always)]
@@ -147,7 +186,7 @@ impl Quarter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, full, half};
+    use super::{Block, five, full, half, three};
     use crate::idct_portable;
 
     /// Blocks from nearly flat to invalid.
@@ -172,6 +211,39 @@ mod tests {
             half(&block, &mut vector, 10);
             idct_portable::half(&block, &mut portable, 10);
             assert_eq!(vector, portable, "{block:?}");
+            five(&block, &mut vector, 10);
+            idct_portable::five(&block, &mut portable, 10);
+            assert_eq!(vector, portable, "{block:?}");
+            three(&block, &mut vector, 10);
+            idct_portable::three(&block, &mut portable, 10);
+            assert_eq!(vector, portable, "{block:?}");
+        }
+    }
+
+    /// Each yields the samples of a transform of as many points, of low frequencies that are weakened by the square root of
+    /// what averaging does to them.
+    #[test]
+    fn reduced_transforms_are_softened_inverse_dcts() {
+        type Reduced = fn(&Block, &mut [u8], usize);
+        let table: [(usize, Reduced); 3] = [(3, three), (4, half), (5, five)];
+        for (points, reduced) in table {
+            let basis = |k: usize, at: usize| {
+                let angle = k as f64 * std::f64::consts::PI;
+                let softened = (angle / (2 * points) as f64).sin() * points as f64 / 8.0 / (angle / 16.0).sin();
+                let norm = if k == 0 { 0.5f64.sqrt() } else { softened.sqrt() };
+                norm * ((2 * at + 1) as f64 * angle / (2 * points) as f64).cos()
+            };
+            for block in blocks().filter(|block| block.iter().all(|coefficient| coefficient.abs() <= 600)) {
+                let mut samples = [0; 64];
+                reduced(&block, &mut samples, 8);
+                for (x, y) in (0..points).flat_map(|y| (0..points).map(move |x| (x, y))) {
+                    let low = (0..points * points).map(|i| (i % points, i / points));
+                    let terms = low.map(|(u, v)| f64::from(block[v * 8 + u]) * basis(u, x) * basis(v, y));
+                    let exact = (terms.sum::<f64>() / 4.0 + 128.0).clamp(0.0, 255.0);
+                    let sample = f64::from(samples[y * 8 + x]);
+                    assert!((sample - exact).abs() < 1.1, "{points}: {sample}, exactly {exact}");
+                }
+            }
         }
     }
 

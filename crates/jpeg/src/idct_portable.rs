@@ -1,10 +1,22 @@
 //! The inverse DCT in portable Rust, for targets without a specialized version, and as a reference in tests.
 
-use super::idct::{BETWEEN, Block, EVEN, FRACTION, GAIN, HALF_EVEN, HALF_ODD, ODD};
+use super::idct::{
+    BETWEEN, Block, EVEN, FIVE_EVEN, FIVE_ODD, FRACTION, GAIN, HALF_EVEN, HALF_ODD, ODD, THREE_EVEN, THREE_ODD,
+};
 
 /// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` is the stride of a row.
 pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
     transform(block, out, stride, eight_points);
+}
+
+/// Writes the 5x5 samples of a block.
+pub(super) fn five(block: &Block, out: &mut [u8], stride: usize) {
+    transform(block, out, stride, five_points);
+}
+
+/// Writes the 3x3 samples of a block.
+pub(super) fn three(block: &Block, out: &mut [u8], stride: usize) {
+    transform(block, out, stride, three_points);
 }
 
 /// Writes the 4x4 samples of a block.
@@ -56,6 +68,20 @@ fn four_points(x: [i16; 4]) -> [i32; 4] {
     let a = [dot([x[0], x[2]], [1 << FRACTION, HALF_EVEN]), dot([x[0], x[2]], [1 << FRACTION, -HALF_EVEN])];
     let b = HALF_ODD.map(|factors| dot([x[1], x[3]], factors));
     [a[0].wrapping_add(b[0]), a[1].wrapping_add(b[1]), a[1].wrapping_sub(b[1]), a[0].wrapping_sub(b[0])]
+}
+
+/// The same with five points.
+fn five_points(x: [i16; 5]) -> [i32; 5] {
+    let a = FIVE_EVEN.map(|[two, four]| dot([x[0], x[2], x[4]], [1 << FRACTION, two, four]));
+    let b = FIVE_ODD.map(|factors| dot([x[1], x[3]], factors));
+    [a[0].wrapping_add(b[0]), a[1].wrapping_add(b[1]), a[2], a[1].wrapping_sub(b[1]), a[0].wrapping_sub(b[0])]
+}
+
+/// The same with three points.
+fn three_points(x: [i16; 3]) -> [i32; 3] {
+    let [outer, middle] = THREE_EVEN.map(|two| dot([x[0], x[2]], [1 << FRACTION, two]));
+    let odd = dot([x[1]], [THREE_ODD]);
+    [outer.wrapping_add(odd), middle, outer.wrapping_sub(odd)]
 }
 
 fn dot<const N: usize>(x: [i16; N], factors: [i16; N]) -> i32 {

@@ -47,6 +47,22 @@ pub(super) fn idct_full(block: &Block, out: &mut [u8], stride: usize) {
     unsafe { idct_x86::full(block, out, stride) }
 }
 
+/// Writes the 5x5 samples of a block: see [`idct`](super::idct).
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn idct_five(block: &Block, out: &mut [u8], stride: usize) {
+    // SAFETY: every x86-64 CPU has SSE2; it is part of the target's baseline.
+    unsafe { idct_x86::five(block, out, stride) }
+}
+
+/// Writes the 3x3 samples of a block: see [`idct`](super::idct).
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn idct_three(block: &Block, out: &mut [u8], stride: usize) {
+    // SAFETY: every x86-64 CPU has SSE2; it is part of the target's baseline.
+    unsafe { idct_x86::three(block, out, stride) }
+}
+
 /// Writes the 4x4 samples of a block: see [`idct`](super::idct).
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]

@@ -7,6 +7,9 @@ use super::{DecodeError, Rect, Scale};
 /// The side of a block in samples at full size.
 const BLOCK: usize = 8;
 
+/// The numbers of samples that a block can yield in each direction.
+const SIZES: [usize; 6] = [1, 2, 3, 4, 5, BLOCK];
+
 /// The resolution of chroma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chroma {
@@ -42,7 +45,7 @@ pub(super) struct ComponentLayout {
     /// Sampling factors: blocks in an MCU.
     pub(super) h: usize,
     pub(super) v: usize,
-    /// The number of samples per block in each direction: 1, 2, 4 or 8.
+    /// The number of samples per block in each direction, one of [`SIZES`].
     pub(super) size: usize,
     /// The numbers of blocks of the whole picture, as counted by scans of this component alone (T.81 A.2.2).
     pub(super) blocks: (usize, usize),
@@ -155,9 +158,9 @@ fn covering(start: u32, length: u32, picture: usize, mcu: usize) -> Result<std::
 /// The reduced size of a block: at a reduced scale a subsampled component keeps more of its own resolution, up to that
 /// of the output, instead of being reduced and upsampled. If it is subsampled more in one direction, that direction
 /// determines the size, and samples are averaged in the other one.
-const fn block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
+fn block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
     let mut size = scale;
-    while size < BLOCK {
+    while SIZES.contains(&(size * 2)) {
         let across = (max.0 * scale, own.0 * size * 2);
         let down = (max.1 * scale, own.1 * size * 2);
         let enlarges = across.0.is_multiple_of(across.1) || down.0.is_multiple_of(down.1);
@@ -175,10 +178,7 @@ const fn are_in_step((one, other): (usize, usize)) -> bool {
 }
 
 /// The smallest size that yields half of the output's resolution.
-const fn half_block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
-    let mut size = 1;
-    while size < BLOCK && (own.0 * size * 2 < max.0 * scale || own.1 * size * 2 < max.1 * scale) {
-        size *= 2;
-    }
-    size
+fn half_block_size(scale: usize, max: (usize, usize), own: (usize, usize)) -> usize {
+    let enough = |size: &usize| own.0 * size * 2 >= max.0 * scale && own.1 * size * 2 >= max.1 * scale;
+    SIZES.into_iter().find(enough).unwrap_or(BLOCK)
 }

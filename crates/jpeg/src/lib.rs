@@ -96,8 +96,12 @@ pub enum Scale {
     Eighth,
     /// 1/4: one pixel for 4x4.
     Quarter,
+    /// 3/8: three pixels for eight, in each direction.
+    ThreeEighths,
     /// 1/2: one pixel for 2x2.
     Half,
+    /// 5/8: five pixels for eight, in each direction.
+    FiveEighths,
     /// Full size.
     #[default]
     Full,
@@ -105,14 +109,17 @@ pub enum Scale {
 
 impl Scale {
     /// All scales, smallest first.
-    pub const ALL: [Self; 4] = [Self::Eighth, Self::Quarter, Self::Half, Self::Full];
+    pub const ALL: [Self; 6] =
+        [Self::Eighth, Self::Quarter, Self::ThreeEighths, Self::Half, Self::FiveEighths, Self::Full];
 
     /// The scale in eighths.
     pub const fn eighths(self) -> usize {
         match self {
             Self::Eighth => 1,
             Self::Quarter => 2,
+            Self::ThreeEighths => 3,
             Self::Half => 4,
+            Self::FiveEighths => 5,
             Self::Full => 8,
         }
     }

@@ -8,7 +8,9 @@ use super::context::Context;
 use super::error::{DecodeError, Warning};
 use super::frame::Scan;
 use super::huffman::{SkipTable, Table};
-use super::idct::{self, Block, LAST_OF_HALF, LAST_OF_QUARTER, Quarter, QuarterWeights, Reduction};
+use super::idct::{
+    self, Block, LAST_OF_FIVE, LAST_OF_HALF, LAST_OF_QUARTER, LAST_OF_THREE, Quarter, QuarterWeights, Reduction,
+};
 use super::interval::Interval;
 use super::kernel::{Kernel, dispatch};
 use super::layout::Layout;
@@ -171,8 +173,12 @@ enum Method {
     Two(Box<QuarterWeights>),
     /// 2x2 samples that depend on all coefficients.
     TwoMeans(Box<QuarterWeights>),
-    /// 4x4 samples; the steps are in zigzag order.
+    /// 3x3 samples; the steps are in zigzag order, as all below.
+    Three(Quantisation),
+    /// 4x4 samples.
     Four(Quantisation),
+    /// 5x5 samples.
+    Five(Quantisation),
     /// 8x8 samples.
     Eight(Quantisation),
 }
@@ -185,7 +191,9 @@ impl Method {
             1 => Self::One,
             2 if reduction == Reduction::Mean => Self::TwoMeans(weights()),
             2 => Self::Two(weights()),
+            3 => Self::Three(steps),
             4 => Self::Four(steps),
+            5 => Self::Five(steps),
             _ => Self::Eight(steps),
         }
     }
@@ -274,11 +282,23 @@ impl Channel {
                 read_ac(bits, &self.ac, |k, value| quarter.add(value, weights[k]));
                 write_pairs(quarter.samples(dc), band, x * 2, y * 2);
             }
+            (Method::Three(steps), Some(skip)) => {
+                let mut block = [0; 64];
+                block[0] = dc as i16;
+                read_low_ac(bits, &self.ac, skip, LAST_OF_THREE, |k, value| dequantise(&mut block, steps, k, value));
+                idct::three(&block, band.rows_mut(y * 3, x * 3), stride);
+            }
             (Method::Four(steps), Some(skip)) => {
                 let mut block = [0; 64];
                 block[0] = dc as i16;
                 read_low_ac(bits, &self.ac, skip, LAST_OF_HALF, |k, value| dequantise(&mut block, steps, k, value));
                 idct::half(&block, band.rows_mut(y * 4, x * 4), stride);
+            }
+            (Method::Five(steps), Some(skip)) => {
+                let mut block = [0; 64];
+                block[0] = dc as i16;
+                read_low_ac(bits, &self.ac, skip, LAST_OF_FIVE, |k, value| dequantise(&mut block, steps, k, value));
+                idct::five(&block, band.rows_mut(y * 5, x * 5), stride);
             }
             (Method::Eight(steps), _) => {
                 let mut block = [0; 64];
@@ -287,7 +307,7 @@ impl Channel {
                 idct::full(&block, band.rows_mut(y * 8, x * 8), stride);
             }
             // `One` is handled elsewhere, and `skip` is present for all sizes below 8.
-            (Method::One, _) | (Method::Two(_) | Method::Four(_), None) => {}
+            (Method::One, _) | (Method::Two(_) | Method::Three(_) | Method::Four(_) | Method::Five(_), None) => {}
         }
     }
 

@@ -83,17 +83,25 @@ fn reduced_pictures_are_close_to_means_of_the_full_one() {
         let full = at_scale(&bytes, Scale::Full);
         for scale in Scale::ALL {
             let reduced = at_scale(&bytes, scale);
-            let step = 8 / scale.eighths();
-            assert_eq!((reduced.width, reduced.height), (75usize.div_ceil(step), 53usize.div_ceil(step)));
+            assert_eq!((reduced.width, reduced.height), (scale.apply(75), scale.apply(53)));
+            let step = 8.0 / scale.eighths() as f64;
+            // The pixels from `start` on that make up one of the reduced picture, and the share of each.
+            let parts = |at: usize| {
+                let (start, end) = (at as f64 * step, (at + 1) as f64 * step);
+                (start as usize..end.ceil() as usize).map(move |i| {
+                    let i_end = (i + 1) as f64;
+                    (i, (i_end.min(end) - start.max(i as f64)) / step)
+                })
+            };
             // Whole squares only: what lies beyond the edge is up to the encoder.
             let (mut total, mut count) = (0.0, 0);
-            for y in 0..53 / step {
-                for x in 0..75 / step * 3 {
-                    let (column, channel) = (x / 3 * step, x % 3);
-                    let square = (0..step * step).map(|i| {
-                        f64::from(full.pixels[((y * step + i / step) * 75 + column + i % step) * 3 + channel])
+            for y in 0..53 * scale.eighths() / 8 {
+                for x in 0..75 * scale.eighths() / 8 * 3 {
+                    let channel = x % 3;
+                    let square = parts(y).flat_map(|(row, down)| {
+                        parts(x / 3).map(move |(column, across)| ((row * 75 + column) * 3 + channel, down * across))
                     });
-                    let mean = square.sum::<f64>() / (step * step) as f64;
+                    let mean: f64 = square.map(|(place, share)| f64::from(full.pixels[place]) * share).sum();
                     total += (mean - f64::from(reduced.pixels[y * reduced.width * 3 + x])).abs();
                     count += 1;
                 }
@@ -118,9 +126,8 @@ fn a_region_is_the_same_as_in_the_whole_picture() {
             let area = part.area;
             assert!(area.x <= x && area.y <= y, "{area:?} {region:?}");
             assert!(area.x + area.width >= x + width && area.y + area.height >= y + height, "{area:?} {region:?}");
-            let step = 8 / scale.eighths();
-            let offset = |full: u32| full as usize / step;
-            let end = |full: u32| (full as usize).div_ceil(step);
+            let offset = |full: u32| full as usize * scale.eighths() / 8;
+            let end = |full: u32| scale.apply(full as usize);
             for row in offset(y)..end(y + height) {
                 for column in offset(x)..end(x + width) {
                     let ours = ((row - offset(area.y)) * part.width + column - offset(area.x)) * 3;
