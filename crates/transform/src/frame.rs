@@ -6,7 +6,6 @@
 
 use super::corners::{Corners, with_alpha};
 use super::effects;
-use super::lanczos::{self, Levels};
 use super::mosaic::Cells;
 use super::plan::Canvas;
 use super::resize::{blank, resize};
@@ -273,11 +272,6 @@ fn blurred(
     budget.check_memory(cells.memory(raster))?;
     let small = effects::blur(cells.means(raster, cancellation)?, columns.max(rows) * BLUR, budget, cancellation)?;
     let all = Area::whole(small.width(), small.height());
-    if small.channels() == Channels::L {
-        let size = (canvas.width, canvas.height);
-        budget.check_memory(small.bytes() + u64::from(size.0) * u64::from(size.1) + lanczos::memory(&small, size))?;
-        return Ok(lanczos::resize(&small, all, all, size.0, size.1, Levels::SAME));
-    }
     resize(small, all, all, canvas.width, canvas.height, budget)
 }
 

@@ -1,4 +1,4 @@
-//! Resizes planes of 8-bit samples: a Lanczos filter with a support of three lobes, both directions in one pass.
+//! Resizes pictures of 8-bit samples: a Lanczos filter with a support of three lobes, both directions in one pass.
 //!
 //! A window of source rows, as floats, is reduced to columns of eight output rows, and these to the eight rows: vector
 //! lanes are columns first and rows then, so there are no horizontal sums, no rounding between the directions, and the
@@ -35,23 +35,40 @@ impl Levels {
     }
 }
 
-/// Resizes the part `area` of an 8-bit grey raster, in its own pixels, to `width` by `height`, and converts its levels.
-/// Samples outside of `field`, which has integer coordinates, are not used.
-pub(super) fn resize(plane: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
-    debug_assert!(plane.channels() == Channels::L && matches!(plane.samples(), Samples::U8(_)));
-    let stride = plane.width() as usize;
-    let kernel = Resize {
-        samples: &plane.samples().as_bytes()[field.y as usize * stride + field.x as usize..],
-        stride,
-        length: field.width as usize,
-        levels,
-        columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
-        rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
+/// Resizes the part `area` of an 8-bit raster, in its own pixels, to `width` by `height`, and converts its levels. Channels
+/// are independent. Samples outside of `field`, which has integer coordinates, are not used.
+pub(super) fn resize(raster: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
+    debug_assert!(matches!(raster.samples(), Samples::U8(_)));
+    let samples = match raster.channels() {
+        Channels::L => resized::<1>(raster, field, area, width, height, levels),
+        Channels::La => resized::<2>(raster, field, area, width, height, levels),
+        Channels::Rgb => resized::<3>(raster, field, area, width, height, levels),
+        Channels::Rgba | Channels::Cmyk => resized::<4>(raster, field, area, width, height, levels),
     };
-    match Raster::new(width, height, Channels::L, Samples::U8(dispatch(kernel))) {
+    match Raster::new(width, height, raster.channels(), Samples::U8(samples)) {
         Some(raster) => raster,
         None => unreachable!("there are as many samples as there are weights for"),
     }
+}
+
+/// The samples of a resized raster of `N` channels.
+fn resized<const N: usize>(
+    raster: &Raster,
+    field: Area,
+    area: Area,
+    width: u32,
+    height: u32,
+    levels: Levels,
+) -> Vec<u8> {
+    let stride = raster.width() as usize * N;
+    dispatch(Resize::<N> {
+        samples: &raster.samples().as_bytes()[field.y as usize * stride + field.x as usize * N..],
+        stride,
+        length: field.width as usize * N,
+        levels,
+        columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
+        rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
+    })
 }
 
 /// Converts the levels of a plane that already has the desired size.
@@ -64,14 +81,15 @@ pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
 }
 
 /// The maximum memory of [`resize`] in bytes besides its source and its result: rows of floats, and weights.
-pub(super) fn memory(plane: &Raster, (width, height): (u32, u32)) -> u64 {
-    let taps = |length: u32, side: u32| {
-        let scale = f64::from(length) / f64::from(side);
-        ((2.0 * LOBES * scale.max(1.0)) as u64 + 2).min(length.into())
+pub(super) fn memory(raster: &Raster, area: Area, (width, height): (u32, u32)) -> u64 {
+    let taps = |available: u32, length: f64, side: u32| {
+        let scale = length / f64::from(side);
+        ((2.0 * LOBES * scale.max(1.0)) as u64 + 2).min(available.into())
     };
-    let (across, down) = (taps(plane.width(), width), taps(plane.height(), height));
-    let rows = (u64::from(plane.width()) + COLUMNS as u64) * (down + LANES as u64);
-    let weights = u64::from(width) * (across + 2 + LANES as u64) + u64::from(height) * (down + 2);
+    let (across, down) = (taps(raster.width(), area.width, width), taps(raster.height(), area.height, height));
+    let channels = raster.channels().count() as u64;
+    let rows = (u64::from(raster.width()) * channels + COLUMNS as u64) * (down + LANES as u64);
+    let weights = u64::from(width) * (across + 2 + LANES as u64 * channels) + u64::from(height) * (down + 2);
     (rows + weights) * size_of::<f32>() as u64
 }
 
@@ -152,7 +170,8 @@ impl Sines {
 /// conversion instruction that compilers would not vectorize.
 const INTEGERS: f32 = 8_388_608.0;
 
-struct Resize<'a> {
+/// A resize of interleaved samples of `N` channels.
+struct Resize<'a, const N: usize> {
     samples: &'a [u8],
     stride: usize,
     /// The number of samples of a row that are used.
@@ -162,15 +181,15 @@ struct Resize<'a> {
     rows: Weights,
 }
 
-impl Kernel for Resize<'_> {
+impl<const N: usize> Kernel for Resize<'_, N> {
     type Output = Vec<u8>;
 
     #[inline(always)]
     fn run(self) -> Vec<u8> {
-        let (width, height) = (self.columns.starts.len(), self.rows.starts.len());
+        let (width, height) = (self.columns.starts.len() * N, self.rows.starts.len());
         let mut window = Window::new(self.length, self.rows.taps);
         let mut columns = vec![[0.0; LANES]; window.padded];
-        let mut narrow = vec![[0; LANES]; width];
+        let mut narrow = vec![[[0; LANES]; N]; width / N];
         let mut out = vec![0; width * height];
         let mut rows = self.rows.iter();
         for out in out.chunks_mut(LANES * width) {
@@ -179,10 +198,10 @@ impl Kernel for Resize<'_> {
                 window.blend(start, weights, |x, value| columns[x][lane] = value);
             }
             for (narrow, (start, weights)) in narrow.iter_mut().zip(self.columns.iter()) {
-                *narrow = blend_columns(&columns[start..], weights, self.levels);
+                *narrow = blend_columns(columns[start * N..].as_chunks().0, weights, self.levels);
             }
             for (lane, row) in out.chunks_exact_mut(width).enumerate() {
-                row.iter_mut().zip(&narrow).for_each(|(out, samples)| *out = samples[lane] as u8);
+                row.iter_mut().zip(narrow.as_flattened()).for_each(|(out, samples)| *out = samples[lane] as u8);
             }
         }
         out
@@ -234,14 +253,16 @@ impl Window {
     }
 }
 
-/// One sample in each of [`LANES`] rows.
+/// One pixel in each of [`LANES`] rows.
 #[inline(always)]
-fn blend_columns(columns: &[[f32; LANES]], weights: &[f32], levels: Levels) -> [u32; LANES] {
-    let mut sums = [0.0; LANES];
+fn blend_columns<const N: usize>(columns: &[[[f32; LANES]; N]], weights: &[f32], levels: Levels) -> [[u32; LANES]; N] {
+    let mut sums = [[0.0; LANES]; N];
     for (weight, column) in weights.iter().zip(columns) {
-        sums.iter_mut().zip(column).for_each(|(sum, sample)| *sum += weight * sample);
+        for (sums, samples) in sums.iter_mut().zip(column) {
+            sums.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += weight * sample);
+        }
     }
-    sums.map(|sum| (levels.of(sum) + INTEGERS).to_bits())
+    sums.map(|sums| sums.map(|sum| (levels.of(sum) + INTEGERS).to_bits()))
 }
 
 #[cfg(test)]
@@ -313,6 +334,32 @@ mod tests {
         let half = plane(20, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
         let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
         assert_eq!(resize(&half, right, right, 3, 5, Levels::SAME).samples(), &Samples::U8(vec![200; 15]));
+    }
+
+    #[test]
+    fn channels_are_resized_as_planes_are() {
+        let mut state = 7_u32;
+        for channels in [Channels::La, Channels::Rgb, Channels::Rgba, Channels::Cmyk] {
+            let count = channels.count();
+            let noise = (0..33 * 21 * count).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            });
+            let samples: Vec<u8> = noise.collect();
+            let raster = Raster::new(33, 21, channels, Samples::U8(samples.clone())).unwrap();
+            let field = Area { x: 2.0, y: 1.0, width: 30.0, height: 20.0 };
+            let area = Area { x: 2.5, y: 3.25, width: 25.0, height: 15.5 };
+            for (width, height) in [(11, 9), (1, 40), (64, 3)] {
+                let out = resize(&raster, field, area, width, height, Levels::SAME);
+                for channel in 0..count {
+                    let of_channel =
+                        |samples: &[u8]| samples.iter().skip(channel).step_by(count).copied().collect::<Vec<_>>();
+                    let alone = resize(&plane(33, of_channel(&samples)), field, area, width, height, Levels::SAME);
+                    let together = of_channel(out.samples().as_bytes());
+                    assert_eq!(together, alone.samples().as_bytes(), "{channels:?} {width}x{height}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -134,10 +134,11 @@ fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
     for (Plane { raster, area: covered }, area, (width, height)) in
         [(luma, plan.area, size), (blue, chroma, half), (red, chroma, half)]
     {
-        let keeps_size = is_whole(area.in_raster(raster, *covered), raster, width, height);
+        let area = area.in_raster(raster, *covered);
+        let keeps_size = is_whole(area, raster, width, height);
         let copies = ranges as u64 - u64::from(keeps_size);
         held += raster.bytes() + copies * u64::from(width) * u64::from(height);
-        working = if keeps_size { working } else { lanczos::memory(raster, (width, height)).max(working) };
+        working = if keeps_size { working } else { lanczos::memory(raster, area, (width, height)).max(working) };
     }
     let turned = if plan.orientation.transposes() { u64::from(width) * u64::from(height) } else { 0 };
     held + working + turned

@@ -1,10 +1,12 @@
 //! Crop and resize in one pass: a Lanczos filter with a support of three lobes, on premultiplied alpha.
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
-use fast_image_resize::{FilterType, MulDiv, PixelTrait, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::pixels::{U8x2, U8x4, U16, U16x2, U16x3, U16x4};
+use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples};
+
+use super::lanczos::{self, Levels};
 
 /// Resizes the part `area` of a raster (in its own pixels) to `width` by `height`, as [`Render`](crate::Render) does
 /// between decoding and encoding. Pixels outside of `field` are not used, while those between `area` and `field`
@@ -32,7 +34,10 @@ pub fn resize(
     let is_cut = area.x.fract() == 0.0
         && area.y.fract() == 0.0
         && area == Area { width: width.into(), height: height.into(), ..area };
-    let premultiplied = channels.has_alpha() && !is_cut && !is_opaque(&source);
+    if is_cut && is_within(area, whole) {
+        return Ok(cut(&source, area));
+    }
+    let premultiplied = channels.has_alpha() && !is_opaque(&source);
     if premultiplied {
         change_alpha(&mut source, Alpha::Multiply);
     }
@@ -60,17 +65,16 @@ pub(super) fn thumbnail(
 
 fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
     let field = whole_pixels(field, source.width(), source.height());
+    if matches!(source.samples(), Samples::U8(_)) {
+        return lanczos::resize(source, field, area, width, height, Levels::SAME);
+    }
     let area = clamped(Area { x: area.x - field.x, y: area.y - field.y, ..area }, field);
-    let mut out = blank(width, height, source.channels(), matches!(source.samples(), Samples::U16(_)));
-    let convolve = match pixel_type(source) {
-        PixelType::U8 => convolve_typed::<U8>,
-        PixelType::U8x2 => convolve_typed::<U8x2>,
-        PixelType::U8x3 => convolve_typed::<U8x3>,
-        PixelType::U8x4 => convolve_typed::<U8x4>,
-        PixelType::U16 => convolve_typed::<U16>,
-        PixelType::U16x2 => convolve_typed::<U16x2>,
-        PixelType::U16x3 => convolve_typed::<U16x3>,
-        _ => convolve_typed::<U16x4>,
+    let mut out = blank(width, height, source.channels(), true);
+    let convolve = match source.channels() {
+        Channels::L => convolve_typed::<U16>,
+        Channels::La => convolve_typed::<U16x2>,
+        Channels::Rgb => convolve_typed::<U16x3>,
+        Channels::Rgba | Channels::Cmyk => convolve_typed::<U16x4>,
     };
     let done = convolve(source, field, area, &mut out);
     // Types and sizes match by construction, so this cannot fail; a blank picture would reveal that it did.
@@ -92,24 +96,41 @@ fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: 
     Resizer::new().resize_typed(&from, &mut to, Some(&options)).ok()
 }
 
-/// The memory of [`convolve`] in bytes besides its source: the result, weights, and the intermediate picture if both
-/// passes are needed. 8-bit samples are resized vertically first, 16-bit samples horizontally.
+/// Copies an area of whole pixels.
+fn cut(source: &Raster, area: Area) -> Raster {
+    let is_wide = matches!(source.samples(), Samples::U16(_));
+    let mut out = blank(area.width as u32, area.height as u32, source.channels(), is_wide);
+    let pixel = source.samples().as_bytes().len() / (source.width() as usize * source.height() as usize).max(1);
+    let (stride, left, length) =
+        (source.width() as usize * pixel, area.x as usize * pixel, area.width as usize * pixel);
+    let rows = source.samples().as_bytes().chunks_exact(stride).skip(area.y as usize);
+    for (out, row) in out.samples_mut().chunks_exact_mut(length.max(1)).zip(rows) {
+        out.copy_from_slice(&row[left..][..length]);
+    }
+    out
+}
+
+fn is_within(area: Area, whole: Area) -> bool {
+    area.x >= 0.0 && area.y >= 0.0 && area.x + area.width <= whole.width && area.y + area.height <= whole.height
+}
+
+/// The memory of [`convolve`] in bytes besides its source: the result, weights, and for 16-bit samples the intermediate
+/// picture if both passes are needed, the horizontal one first.
 fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
+    if matches!(source.samples(), Samples::U8(_)) {
+        let result = u64::from(width) * u64::from(height) * source.channels().count() as u64;
+        return result + lanczos::memory(source, area, (width, height));
+    }
     /// The weights of each sample as a float and as an integer, times lobes on both sides and a margin.
     const WEIGHTS: u64 = 12 * 8;
-    let sample = source.samples().as_bytes().len() / source.samples().len().max(1);
-    let pixel = (source.channels().count() * sample) as u64;
+    let pixel = (source.channels().count() * size_of::<u16>()) as u64;
     let weights = |start: f64, length: f64, side: u32| {
         let is_same = length == f64::from(side) && start.fract() == 0.0;
         if is_same { 0 } else { WEIGHTS * (length.max(side.into()) as u64 + 1) }
     };
-    let (columns, rows) = (area.width.ceil() as u64 + REACH, area.height.ceil() as u64 + REACH);
+    let rows = area.height.ceil() as u64 + REACH;
     let (across, down) = (weights(area.x, area.width, width), weights(area.y, area.height, height));
-    let between = match sample {
-        _ if across == 0 || down == 0 => 0,
-        1 => columns * u64::from(height),
-        _ => u64::from(width) * rows,
-    };
+    let between = if across == 0 || down == 0 { 0 } else { u64::from(width) * rows };
     (u64::from(width) * u64::from(height) + between) * pixel + across + down
 }
 
@@ -145,10 +166,10 @@ enum Alpha {
 }
 
 fn change_alpha(raster: &mut Raster, change: Alpha) {
-    match pixel_type(raster) {
-        PixelType::U8x2 => change_alpha_of_8_bits::<U8x2>(raster, change),
-        PixelType::U8x4 => change_alpha_of_8_bits::<U8x4>(raster, change),
-        _ => change_alpha_of_16_bits(raster, change),
+    match (raster.samples(), raster.channels()) {
+        (Samples::U8(_), Channels::La) => change_alpha_of_8_bits::<U8x2>(raster, change),
+        (Samples::U8(_), _) => change_alpha_of_8_bits::<U8x4>(raster, change),
+        (Samples::U16(_), _) => change_alpha_of_16_bits(raster, change),
     }
 }
 
@@ -175,19 +196,6 @@ fn change_alpha_of_16_bits(raster: &mut Raster, change: Alpha) {
         };
         // The conversion saturates.
         colours.iter_mut().for_each(|colour| *colour = (f32::from(*colour) * factor + 0.5) as u16);
-    }
-}
-
-fn pixel_type(raster: &Raster) -> PixelType {
-    match (raster.samples(), raster.channels()) {
-        (Samples::U8(_), Channels::L) => PixelType::U8,
-        (Samples::U8(_), Channels::La) => PixelType::U8x2,
-        (Samples::U8(_), Channels::Rgb) => PixelType::U8x3,
-        (Samples::U8(_), Channels::Rgba | Channels::Cmyk) => PixelType::U8x4,
-        (Samples::U16(_), Channels::L) => PixelType::U16,
-        (Samples::U16(_), Channels::La) => PixelType::U16x2,
-        (Samples::U16(_), Channels::Rgb) => PixelType::U16x3,
-        (Samples::U16(_), Channels::Rgba | Channels::Cmyk) => PixelType::U16x4,
     }
 }
 
@@ -224,11 +232,9 @@ mod tests {
 
     #[test]
     fn transparent_pixels_lend_no_colour() {
-        let mut pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(16);
-        pixels.truncate(8 * 4 * 4);
-        let out =
-            resize(raster(8, Channels::Rgba, pixels), Area::whole(8, 4), Area::whole(8, 4), 2, 1, Budget::UNLIMITED)
-                .unwrap();
+        let pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(32 * 16);
+        let (whole, middle) = (Area::whole(32, 32), Area { x: 12.0, y: 14.0, width: 8.0, height: 4.0 });
+        let out = resize(raster(32, Channels::Rgba, pixels), whole, middle, 2, 1, Budget::UNLIMITED).unwrap();
         for &[red, green, _, alpha] in out.samples().as_bytes().as_chunks::<4>().0 {
             assert!(red == 255 && green == 0 && alpha.abs_diff(128) < 16, "{out:?}");
         }
@@ -236,14 +242,15 @@ mod tests {
 
     #[test]
     fn sixteen_bits_are_weighted_by_alpha_as_eight_are() {
-        let pixels = (0..64 * 4).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
-        let eight = raster(8, Channels::Rgba, pixels.clone().collect());
+        let pixels = (0..32 * 32 * 4).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+        let eight = raster(32, Channels::Rgba, pixels.clone().collect());
         let wide = Samples::U16(pixels.map(|sample| u16::from(sample) * 257).collect());
-        let sixteen = Raster::new(8, 8, Channels::Rgba, wide).unwrap();
-        let whole = Area::whole(8, 8);
+        let sixteen = Raster::new(32, 32, Channels::Rgba, wide).unwrap();
+        // Away from the edges, at which one filter repeats the outermost pixels and the other one leaves them out.
+        let (whole, middle) = (Area::whole(32, 32), Area { x: 12.0, y: 12.0, width: 8.0, height: 8.0 });
         let (eight, sixteen) = (
-            resize(eight, whole, whole, 3, 2, Budget::UNLIMITED).unwrap(),
-            resize(sixteen, whole, whole, 3, 2, Budget::UNLIMITED).unwrap(),
+            resize(eight, whole, middle, 3, 2, Budget::UNLIMITED).unwrap(),
+            resize(sixteen, whole, middle, 3, 2, Budget::UNLIMITED).unwrap(),
         );
         let Samples::U16(sixteen) = sixteen.samples() else { panic!("samples keep their size") };
         for (narrow, wide) in eight.samples().as_bytes().iter().zip(sixteen) {
