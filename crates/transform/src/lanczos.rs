@@ -1,8 +1,8 @@
 //! Resizes pictures of 8-bit samples: a Lanczos filter with a support of three lobes, both directions in one pass.
 //!
-//! A window of source rows, as floats, is reduced to columns of eight output rows, and these to the eight rows: vector
-//! lanes are columns first and rows then, so there are no horizontal sums, no rounding between the directions, and the
-//! working set fits into the cache. Beyond an edge the outermost sample is repeated. See Turkowski, "Filters for Common
+//! The source rows of eight output rows, as floats, are reduced to columns of the eight, a block of columns at a time, and these
+//! to the eight rows: vector lanes are columns first and rows then, so there are no horizontal sums, no rounding between the
+//! directions, and the working set fits into the innermost cache. Beyond an edge the outermost sample is repeated. See Turkowski, "Filters for Common
 //! Resampling Tasks", Graphics Gems I, 1990.
 
 use std::f64::consts::PI;
@@ -14,7 +14,7 @@ use image_origin_kernel::{Kernel, dispatch};
 const LOBES: f64 = 3.0;
 /// The number of output rows that are computed together.
 const LANES: usize = 8;
-/// The number of columns that are computed together; intermediate rows are padded to a multiple of it.
+/// The number of columns that are computed together; a row of intermediate columns is padded to a multiple of it.
 const COLUMNS: usize = 32;
 
 /// A linear conversion of sample levels, applied together with the resize, so that samples are rounded once.
@@ -80,17 +80,17 @@ pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
     plane
 }
 
-/// The maximum memory of [`resize`] in bytes besides its source and its result: rows of floats, and weights.
+/// The maximum memory of [`resize`] in bytes besides its source and its result: intermediate columns, and weights.
 pub(super) fn memory(raster: &Raster, area: Area, (width, height): (u32, u32)) -> u64 {
-    let taps = |available: u32, length: f64, side: u32| {
-        let scale = length / f64::from(side);
-        ((2.0 * LOBES * scale.max(1.0)) as u64 + 2).min(available.into())
-    };
-    let (across, down) = (taps(raster.width(), area.width, width), taps(raster.height(), area.height, height));
-    let channels = raster.channels().count() as u64;
-    let rows = (u64::from(raster.width()) * channels + COLUMNS as u64) * (down + LANES as u64);
-    let weights = u64::from(width) * (across + 2 + LANES as u64 * channels) + u64::from(height) * (down + 2);
-    (rows + weights) * size_of::<f32>() as u64
+    let scale = |length: f64, side: u32| (length / f64::from(side)).max(1.0);
+    let taps = |available: u32, scale: f64| ((2.0 * LOBES * scale) as u64 + 2).min(available.into());
+    let (across, down) = (scale(area.width, width), scale(area.height, height));
+    let (channels, lanes) = (raster.channels().count() as u64, LANES as u64);
+    let columns = (u64::from(raster.width()) * channels + COLUMNS as u64) * lanes;
+    let block = (taps(raster.height(), down) + (down * lanes as f64) as u64 + 1) * COLUMNS as u64;
+    let weights = u64::from(width) * (taps(raster.width(), across) + 2 + lanes * channels)
+        + u64::from(height) * (taps(raster.height(), down) + 2);
+    (columns + block + weights) * size_of::<f32>() as u64
 }
 
 /// The filter weights in one direction.
@@ -128,6 +128,16 @@ impl Weights {
             starts.push(from as usize);
         }
         Self { taps, starts, values }
+    }
+
+    /// Iterates over groups of `size` output samples: the first source sample of each, and the weights of all.
+    fn groups(&self, size: usize) -> impl Iterator<Item = (&[usize], &[f32])> {
+        self.starts.chunks(size).zip(self.values.chunks(size * self.taps))
+    }
+
+    /// The largest number of source samples from the first to the last that a group uses.
+    fn reach(&self, size: usize) -> usize {
+        self.starts.chunks(size).map(|group| group[group.len() - 1] - group[0]).max().unwrap_or(0) + self.taps
     }
 
     /// Iterates over the output samples: the first source sample and the weights.
@@ -187,15 +197,13 @@ impl<const N: usize> Kernel for Resize<'_, N> {
     #[inline(always)]
     fn run(self) -> Vec<u8> {
         let (width, height) = (self.columns.starts.len() * N, self.rows.starts.len());
-        let mut window = Window::new(self.length, self.rows.taps);
-        let mut columns = vec![[0.0; LANES]; window.padded];
+        let mut columns = vec![[0.0; LANES]; self.length.next_multiple_of(COLUMNS)];
         let mut narrow = vec![[[0; LANES]; N]; width / N];
+        let mut block = vec![[0.0; COLUMNS]; self.rows.reach(LANES)];
         let mut out = vec![0; width * height];
-        let mut rows = self.rows.iter();
-        for out in out.chunks_mut(LANES * width) {
-            for (lane, (start, weights)) in rows.by_ref().take(LANES).enumerate() {
-                window.move_to(start, |y| &self.samples[y * self.stride..][..self.length]);
-                window.blend(start, weights, |x, value| columns[x][lane] = value);
+        for ((starts, weights), out) in self.rows.groups(LANES).zip(out.chunks_mut(LANES * width)) {
+            for (first, columns) in (0..self.length).step_by(COLUMNS).zip(columns.as_chunks_mut().0) {
+                self.blend_rows(starts, weights, first, &mut block, columns);
             }
             for (narrow, (start, weights)) in narrow.iter_mut().zip(self.columns.iter()) {
                 *narrow = blend_columns(columns[start * N..].as_chunks().0, weights, self.levels);
@@ -208,47 +216,36 @@ impl<const N: usize> Kernel for Resize<'_, N> {
     }
 }
 
-/// The source rows for one output row, as floats.
-struct Window {
-    /// The number of samples in a row, without and with padding.
-    length: usize,
-    padded: usize,
-    /// The number of rows.
-    taps: usize,
-    /// Row `y` of the source is at `y % taps`.
-    samples: Vec<f32>,
-    /// The first row that has not been loaded yet.
-    next: usize,
-}
-
-impl Window {
-    fn new(length: usize, taps: usize) -> Self {
-        let padded = length.next_multiple_of(COLUMNS);
-        Self { length, padded, taps, samples: vec![0.0; padded * taps], next: 0 }
-    }
-
-    /// Loads the rows from `start` on, which never decreases.
+impl<const N: usize> Resize<'_, N> {
+    /// Reduces the samples from column `first` on to those of up to [`LANES`] rows, which become the lanes of `columns`.
+    /// `starts` and `weights` are those of the rows; `block` holds the samples, so that each is converted once.
     #[inline(always)]
-    fn move_to<'a>(&mut self, start: usize, row: impl Fn(usize) -> &'a [u8]) {
-        for y in self.next.max(start)..start + self.taps {
-            let place = y % self.taps * self.padded;
-            let held = &mut self.samples[place..][..self.length];
-            held.iter_mut().zip(row(y)).for_each(|(held, sample)| *held = f32::from(*sample));
-        }
-        self.next = self.next.max(start + self.taps);
-    }
-
-    /// Passes the weighted sum of the rows from `start` on for each column.
-    #[inline(always)]
-    fn blend(&self, start: usize, weights: &[f32], mut take: impl FnMut(usize, f32)) {
-        let (before, after) = self.samples.split_at(start % self.taps * self.padded);
-        for first in (0..self.padded).step_by(COLUMNS) {
-            let mut sums = [0.0; COLUMNS];
-            let rows = after.chunks_exact(self.padded).chain(before.chunks_exact(self.padded));
-            for (weight, row) in weights.iter().zip(rows) {
-                sums.iter_mut().zip(&row[first..][..COLUMNS]).for_each(|(sum, sample)| *sum += weight * sample);
+    fn blend_rows(
+        &self,
+        starts: &[usize],
+        weights: &[f32],
+        first: usize,
+        block: &mut [[f32; COLUMNS]],
+        columns: &mut [[f32; LANES]; COLUMNS],
+    ) {
+        let (taps, top) = (self.rows.taps, starts[0]);
+        for (block, y) in block.iter_mut().zip(top..starts[starts.len() - 1] + taps) {
+            let row = &self.samples[y * self.stride..][..self.length][first..];
+            match row.first_chunk::<COLUMNS>() {
+                Some(row) => *block = row.map(f32::from),
+                None => block.iter_mut().zip(row).for_each(|(out, sample)| *out = f32::from(*sample)),
             }
-            sums.iter().enumerate().for_each(|(i, sum)| take(first + i, *sum));
+        }
+        let mut sums = [[0.0; COLUMNS]; LANES];
+        for ((sums, start), weights) in sums.iter_mut().zip(starts).zip(weights.chunks_exact(taps)) {
+            let mut sum = [0.0; COLUMNS];
+            for (weight, row) in weights.iter().zip(&block[start - top..]) {
+                sum.iter_mut().zip(row).for_each(|(sum, sample)| *sum += weight * sample);
+            }
+            *sums = sum;
+        }
+        for (x, column) in columns.iter_mut().enumerate() {
+            *column = std::array::from_fn(|lane| sums[lane][x]);
         }
     }
 }
