@@ -233,6 +233,8 @@ fn a_request_is_a_span_with_its_stages_and_is_counted() {
     let parent = format!("00-{}-{}-01", PARENT.0, PARENT.1);
     let made = request(server.1, "GET", "/photo.jpg?width=20&utm_source=x", &[("traceparent", &parent)]);
     assert_eq!(made.status, 200);
+    let cached = format!("00-{}-{}-01", "2".repeat(32), PARENT.1);
+    request(server.1, "GET", "/photo.jpg?w=20", &[("traceparent", &cached)]);
     let unsampled = format!("00-{}-{}-00", "1".repeat(32), PARENT.1);
     request(server.1, "GET", "/photo.jpg?w=20", &[("traceparent", &unsampled)]);
     request(server.1, "GET", "/missing.jpg?w=20", &[("traceparent", "nonsense")]);
@@ -242,7 +244,7 @@ fn a_request_is_a_span_with_its_stages_and_is_counted() {
     assert!(received.headers.iter().all(|headers| headers["x-team"] == "images"));
     assert!(received.spans.iter().all(|span| span.service == "pictures"));
     let roots: Vec<&Span> = received.spans.iter().filter(|span| span.kind == 2).collect();
-    assert_eq!(roots.len(), 2, "{roots:?}");
+    assert_eq!(roots.len(), 3, "{roots:?}");
     let root = roots.iter().find(|span| span.trace == PARENT.0).unwrap();
     assert_eq!((root.parent.as_str(), root.name.as_str()), (PARENT.1, "GET"));
     let expected = [
@@ -265,7 +267,10 @@ fn a_request_is_a_span_with_its_stages_and_is_counted() {
         assert!(root.start <= span.start && span.start <= span.end && span.end <= root.end, "{span:?} in {root:?}");
         assert_eq!(span.trace, PARENT.0);
     }
-    let missing = roots.iter().find(|span| span.trace != PARENT.0).unwrap();
+    let cached: Vec<&Span> = received.spans.iter().filter(|span| span.trace == "2".repeat(32)).collect();
+    let [cached] = cached.as_slice() else { panic!("one span, without stages: {cached:?}") };
+    assert_eq!(cached.attributes["image_origin.cache"], "hit");
+    let missing = roots.iter().find(|span| span.attributes["url.path"] == "/missing.jpg").unwrap();
     assert_eq!((missing.parent.as_str(), missing.attributes["error.type"].as_str()), ("", "not_found"));
     assert_eq!(missing.attributes["http.response.status_code"], "404");
     assert!(!received.spans.iter().any(|span| span.trace == "1".repeat(32)), "not sampled");

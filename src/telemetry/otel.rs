@@ -1,8 +1,8 @@
 //! Traces and metrics by OpenTelemetry, sent over OTLP/HTTP in protobuf.
 //!
 //! The standard variables configure it, and without an endpoint in them nothing is sent. Each request over HTTP has a span, as
-//! a child of the span that `traceparent` names (W3C Trace Context); the stages of its work are spans below that. Requests that
-//! this program sends meanwhile carry `traceparent`, too. Invariants: a request never waits for the collector; a collector that
+//! a child of the span that `traceparent` names (W3C Trace Context); the stages of its work are spans below that, unless the
+//! response was cached. Requests that this program sends meanwhile carry `traceparent`, too. Invariants: a request never waits for the collector; a collector that
 //! is not there costs memory for some thousand spans at most.
 
 use std::fmt::Debug;
@@ -25,7 +25,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
 
-use super::{Answered, Gauge, Observation};
+use super::{Answered, CacheResult, Gauge, Observation};
 use crate::http_client::HttpClient;
 
 /// The name of the instrumentation, and of the service unless a variable names it.
@@ -208,7 +208,7 @@ impl RequestSpan {
         }
     }
 
-    /// Ends the span. Spans of the stages are laid out one after the other from its start.
+    /// Ends the span. Spans of the stages are laid out one after the other from its start, unless the response was cached.
     pub(crate) fn end(self, answered: &Answered<'_>) {
         let Some(Open { context, since, started }) = self.0 else { return };
         let span = context.span();
@@ -230,7 +230,10 @@ impl RequestSpan {
         if answered.status >= 500 {
             span.set_status(Status::error(answered.problem.unwrap_or("error")));
         }
-        if let Some(tracer) = RECORDER.get().and_then(|recorder| recorder.tracer.as_ref()) {
+        // A response from the cache is ready in less time than its stages take to be recorded.
+        let has_stages = answered.cache != Some(CacheResult::Hit.name());
+        let tracer = RECORDER.get().and_then(|recorder| recorder.tracer.as_ref());
+        if let Some(tracer) = tracer.filter(|_| has_stages) {
             let mut start = since;
             for (name, took) in answered.stages.into_iter().filter(|(_, took)| !took.is_zero()) {
                 let stage = tracer.span_builder(name).with_start_time(start);
@@ -293,9 +296,14 @@ pub(super) fn record(observation: &Observation<'_>) {
     if let Some(cache) = observation.cache {
         instruments.cache.add(1, &[label("result", cache.name())]);
     }
-    instruments.bytes_in.add(observation.cost.bytes_in, &[]);
-    instruments.bytes_out.add(observation.bytes_out, &[]);
-    instruments.pixels.add(observation.cost.pixels, &[]);
+    let amounts = [
+        (&instruments.bytes_in, observation.cost.bytes_in),
+        (&instruments.bytes_out, observation.bytes_out),
+        (&instruments.pixels, observation.cost.pixels),
+    ];
+    for (counter, amount) in amounts.into_iter().filter(|(_, amount)| *amount > 0) {
+        counter.add(amount, &[]);
+    }
     for (stage, took) in observation.durations().into_iter().filter(|(_, took)| !took.is_zero()) {
         instruments.durations.record(took.as_secs_f64(), &[KeyValue::new("stage", stage)]);
     }
