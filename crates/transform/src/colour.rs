@@ -110,24 +110,42 @@ pub(super) fn pad(raster: &Raster, canvas: super::plan::Canvas, color: Color) ->
     let channels = if has_alpha { Channels::Rgba } else { Channels::Rgb };
     let [r, g, b] = color.rgb;
     let mut out = blank(canvas.width, canvas.height, channels, false);
-    let pixel: &[u8] = if has_alpha { &[r, g, b, color.alpha] } else { &[r, g, b] };
-    out.samples_mut().chunks_exact_mut(pixel.len()).for_each(|to| to.copy_from_slice(pixel));
-    let (count, width) = (raster.channels().count(), raster.width() as usize);
-    let stride = canvas.width as usize * pixel.len();
-    let start = canvas.top as usize * stride + canvas.left as usize * pixel.len();
-    let rows = raster.samples().as_bytes().chunks_exact(width * count);
-    for (to, from) in out.samples_mut()[start..].chunks_mut(stride).zip(rows) {
-        for (to, from) in to.chunks_exact_mut(pixel.len()).zip(from.chunks_exact(count)) {
-            let rgba = match *from {
-                [l] => [l, l, l, 255],
-                [l, a] => [l, l, l, a],
-                [r, g, b] => [r, g, b, 255],
-                _ => [from[0], from[1], from[2], from[3]],
-            };
-            to.copy_from_slice(&rgba[..pixel.len()]);
-        }
+    if has_alpha {
+        fill_around(out.samples_mut(), raster, canvas, [r, g, b, color.alpha], |rgba| rgba);
+    } else {
+        fill_around(out.samples_mut(), raster, canvas, [r, g, b], |[r, g, b, _]| [r, g, b]);
     }
     out
+}
+
+/// Fills a canvas with this pixel, and with the picture in its place. Each number of samples has a loop of its own.
+fn fill_around<const N: usize>(
+    out: &mut [u8],
+    raster: &Raster,
+    canvas: super::plan::Canvas,
+    pixel: [u8; N],
+    pixel_of: impl Fn([u8; 4]) -> [u8; N],
+) {
+    let out = out.as_chunks_mut::<N>().0;
+    out.fill(pixel);
+    let (count, width) = (raster.channels().count(), raster.width() as usize);
+    let stride = canvas.width as usize;
+    let start = canvas.top as usize * stride + canvas.left as usize;
+    let rows = raster.samples().as_bytes().chunks_exact(width * count);
+    for (to, from) in out[start..].chunks_mut(stride).zip(rows) {
+        match raster.channels() {
+            Channels::L => to.iter_mut().zip(from).for_each(|(to, l)| *to = pixel_of([*l, *l, *l, 255])),
+            Channels::La => {
+                to.iter_mut().zip(from.as_chunks().0).for_each(|(to, &[l, a])| *to = pixel_of([l, l, l, a]));
+            }
+            Channels::Rgb => {
+                to.iter_mut().zip(from.as_chunks().0).for_each(|(to, &[r, g, b])| *to = pixel_of([r, g, b, 255]));
+            }
+            Channels::Rgba | Channels::Cmyk => {
+                to.iter_mut().zip(from.as_chunks().0).for_each(|(to, rgba)| *to = pixel_of(*rgba));
+            }
+        }
+    }
 }
 
 /// Adds an opaque alpha channel to an 8-bit picture that has none. Grey stays grey.

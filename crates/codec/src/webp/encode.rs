@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use libwebp_sys as ffi;
 
 use super::writer::WebPWriter;
-use super::{WebP, large};
+use super::{WebP, large, mask};
 use crate::buffer::OutputBuffer;
 use crate::{
     AnimationWriter, Budget, Cancellation, Cancelled, Channels, EncodeOptions, Encoder, Error, Format, PlanarEncoder,
@@ -191,9 +191,10 @@ pub(super) fn encode(
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
         return encode_in_rows(raster, options, budget, cancellation);
     }
+    let alpha = if options.lossless { None } else { mask::alpha(raster, budget, cancellation)? };
+    let mut budget = budget.beside(alpha.as_ref().map_or(0, Vec::capacity) as u64)?;
     let channels = if raster.channels().has_alpha() { 4 } else { 3 };
     let count = samples.len() / raster.channels().count() * channels;
-    let mut budget = budget;
     let pixels: Cow<'_, [u8]> = match raster.channels() {
         Channels::L | Channels::La => {
             budget = budget.beside(count as u64)?;
@@ -206,8 +207,16 @@ pub(super) fn encode(
         }
         _ => samples.into(),
     };
-    let pixels = if raster.channels().has_alpha() { Pixels::Rgba(&pixels) } else { Pixels::Rgb(&pixels) };
-    encode_pixels(pixels, raster, options, budget, cancellation)
+    let pixels = match (raster.channels().has_alpha(), &alpha) {
+        (false, _) => Pixels::Rgb(&pixels),
+        (true, None) => Pixels::Rgba(&pixels),
+        (true, Some(_)) => Pixels::Weighted(&pixels),
+    };
+    let file = encode_pixels(pixels, raster, options, budget, cancellation)?;
+    match alpha {
+        Some(alpha) => large::with_alpha(&file, &alpha, size, budget.beside(file.capacity() as u64)?),
+        None => Ok(file),
+    }
 }
 
 /// Whether a picture with alpha, or a lossless one, is too large for libwebp or for the available memory.
@@ -324,8 +333,12 @@ fn memory(kind: Kind, area: u64, config: &ffi::WebPConfig) -> u64 {
     if config.lossless != 0 {
         return 4 * FIXED + lossless;
     }
-    // Luma and half-resolution chroma, unless they already exist.
-    let planes = if kind == Kind::Planes { 0 } else { area * 3 / 2 };
+    // Luma and half-resolution chroma, unless they already exist, and the weights.
+    let planes = match kind {
+        Kind::Planes => 0,
+        Kind::Weighted => area * 5 / 2,
+        Kind::Rgb | Kind::Rgba => area * 3 / 2,
+    };
     // Alpha is encoded losslessly, from a plane and a filtered plane.
     let alpha = if kind == Kind::Rgba { 2 * area + 4 * FIXED + lossless } else { 0 };
     let tokens = if config.low_memory == 0 {
@@ -347,6 +360,8 @@ const MAX_SIDE: u32 = 16_383;
 pub(super) enum Pixels<'p> {
     Rgb(&'p [u8]),
     Rgba(&'p [u8]),
+    /// Colours with alpha that is not written: it only says how much each pixel counts.
+    Weighted(&'p [u8]),
     /// Colours with an unused fourth byte.
     Rgbx(&'p [u8]),
     /// Luma, and two chroma planes of half its width and height, rounded up.
@@ -358,6 +373,7 @@ pub(super) enum Pixels<'p> {
 enum Kind {
     Rgb,
     Rgba,
+    Weighted,
     Planes,
 }
 
@@ -366,6 +382,7 @@ impl Pixels<'_> {
         match self {
             Self::Rgb(_) | Self::Rgbx(_) => Kind::Rgb,
             Self::Rgba(_) => Kind::Rgba,
+            Self::Weighted(_) => Kind::Weighted,
             Self::Planes(_) => Kind::Planes,
         }
     }
@@ -374,7 +391,7 @@ impl Pixels<'_> {
     fn fill(&self, width: usize, height: usize) -> bool {
         match self {
             Self::Rgb(pixels) => pixels.len() == width * height * 3,
-            Self::Rgba(pixels) | Self::Rgbx(pixels) => pixels.len() == width * height * 4,
+            Self::Rgba(pixels) | Self::Weighted(pixels) | Self::Rgbx(pixels) => pixels.len() == width * height * 4,
             Self::Planes([luma, chromas @ ..]) => {
                 let quarter = width.div_ceil(2) * height.div_ceil(2);
                 luma.len() == width * height && chromas.iter().all(|chroma| chroma.len() == quarter)
@@ -440,6 +457,19 @@ pub(super) fn encode_with_libwebp(
         Pixels::Rgba(pixels) => {
             // SAFETY: as above, with four bytes.
             let status = unsafe { ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride * 4) };
+            status != 0
+        }
+        Pixels::Weighted(pixels) => {
+            // SAFETY: as above.
+            let status = unsafe { ffi::WebPPictureImportRGBA(&raw mut picture.0, pixels.as_ptr(), stride * 4) };
+            if status != 0 && !picture.0.a.is_null() {
+                // SAFETY: the picture has planes of its own, which it may change. `WebPEncode` does the same to a picture with an
+                // alpha plane.
+                unsafe { ffi::WebPCleanupTransparentArea(&raw mut picture.0) };
+                // The memory of the plane is that of all planes, which `memory_` owns.
+                picture.0.a = std::ptr::null_mut();
+                picture.0.colorspace = ffi::WebPEncCSP::WEBP_YUV420;
+            }
             status != 0
         }
         Pixels::Rgbx(pixels) => {

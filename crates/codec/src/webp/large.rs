@@ -28,13 +28,13 @@ const PREDICTORS: [u8; 5] = [1, 2, 7, 11, 12];
 const SHORTEST_RUN: usize = 4;
 
 /// The maximum length of a run with a symbol (section 5.2.2).
-const LONGEST_RUN: usize = 4096;
+pub(super) const LONGEST_RUN: usize = 4096;
 
 /// The number of symbols of green: samples, and run lengths.
-const GREENS: usize = 256 + 24;
+pub(super) const GREENS: usize = 256 + 24;
 
 /// The number of distance symbols.
-const DISTANCES: usize = 40;
+pub(super) const DISTANCES: usize = 40;
 
 /// The maximum size of the codes of a pixel in bytes.
 const LONGEST_PIXEL: usize = 8;
@@ -101,7 +101,7 @@ enum Symbol {
 }
 
 /// The prefix of a length, with the value and number of its extra bits (section 5.2.2).
-fn prefix(length: usize) -> (usize, u64, u32) {
+pub(super) fn prefix(length: usize) -> (usize, u64, u32) {
     let n = length - 1;
     if n < 4 {
         return (n, 0, 0);
@@ -136,7 +136,7 @@ impl Counts {
 }
 
 /// The symbol of a distance: the pixel above, or to the left (section 5.2.2).
-fn distance(is_above: bool) -> usize {
+pub(super) fn distance(is_above: bool) -> usize {
     usize::from(!is_above)
 }
 
@@ -278,7 +278,7 @@ impl<'r> Encoder<'r> {
 }
 
 /// The memory of all prefix codes in bytes, including the file.
-const CODES: usize = 64 << 10;
+pub(super) const CODES: usize = 64 << 10;
 
 /// Reads the pixels of a row, with green subtracted from red and blue.
 fn read(raster: &Raster, part: Part, y: usize, row: &mut [Pixel]) {

@@ -13,6 +13,7 @@ mod full;
 mod large;
 mod lossless;
 mod lossy;
+mod mask;
 mod prefix;
 mod smaller;
 mod weighted;
