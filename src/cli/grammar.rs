@@ -58,7 +58,7 @@ const ORDER: [&str; 13] = [
     "`zoom` takes the part around what `gravity` names.",
     "The size: `w`, `h`, `dpr`, `ar`, `fit` and `enlarge`, with `gravity` for what `fit=cover` keeps.",
     "Colours are converted to `colorspace`.",
-    "The effects: `brightness`, `contrast`, `saturation`, `gamma`, `grayscale`, `tint`, `invert`, `blur`, `sharpen`, `pixelate`.",
+    "The effects: `brightness`, `contrast`, `saturation`, `gamma`, `grayscale`, `tint`, `invert`, `blur`, `sharpen` within `sharpen_limit`, `pixelate`.",
     "`radius` rounds the corners of the picture.",
     "`fit=contain` and `pad` put it onto a larger canvas, which `extend` fills.",
     "`bg` is laid under it all.",

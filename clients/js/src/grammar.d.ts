@@ -132,6 +132,13 @@ export interface TransformOptions {
    */
   sharpen?: number | `${number}`;
   /**
+   * Halo limit of sharpen: how much lighter or darker a sample may become, in percent of the full range. 10 keeps edges free of visible halos.
+   *
+   * Takes a number from 0.1 to 100.
+   * @default 100
+   */
+  sharpen_limit?: number | `${number}`;
+  /**
    * Factor for every sample.
    *
    * Takes a number from 0 to 10.

@@ -18,6 +18,7 @@ export const PARAMETERS = {
   "flip": {"aliases":[],"type":"choice","values":["none","h","v","hv"],"default":"none"},
   "blur": {"aliases":[],"type":"number","min":0.3,"max":100,"default":"off"},
   "sharpen": {"aliases":[],"type":"number","min":0.01,"max":10,"default":"off"},
+  "sharpen_limit": {"aliases":[],"type":"number","min":0.1,"max":100,"default":"100"},
   "brightness": {"aliases":[],"type":"number","min":0,"max":10,"default":"1"},
   "contrast": {"aliases":[],"type":"number","min":0,"max":10,"default":"1"},
   "saturation": {"aliases":[],"type":"number","min":0,"max":10,"default":"1"},

@@ -240,6 +240,9 @@ parameters! {
         "Gaussian blur; the value is sigma in output pixels.";
     sharpen "sharpen": number(1, 1000), "off",
         "Unsharp mask with a radius of one output pixel; the value is the amount.";
+    sharpen_limit "sharpen_limit": number(10, 10000), "100",
+        "Halo limit of sharpen: how much lighter or darker a sample may become, in percent of the full range. 10 \
+         keeps edges free of visible halos.";
     brightness "brightness": FACTOR, "1",
         "Factor for every sample.";
     contrast "contrast": FACTOR, "1",

@@ -25,7 +25,7 @@ pub use ignored::{IgnoredName, ignored_names, nearest};
 pub use overlay::{Length, Overlay, OverlayKey};
 pub use quality::{Level, Quality};
 pub use redaction::{Hidden, RedactMode, Redaction};
-pub use transform::{Answer, Effects, Output, Palette, TargetBox, Transform};
+pub use transform::{Answer, Effects, Output, Palette, Sharpen, TargetBox, Transform};
 pub use values::{
     Anchor, Color, Colorspace, Crop, Download, FileName, Fit, Flip, Focus, FormatChoice, Gravity, Hdr, Hundredths,
     Metadata, Revision, Share, named_colors, whole_number,

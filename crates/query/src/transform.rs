@@ -69,8 +69,8 @@ pub struct Effects {
     pub invert: bool,
     /// The sigma of a Gaussian blur in output pixels.
     pub blur: Option<Hundredths>,
-    /// The amount of an unsharp mask.
-    pub sharpen: Option<Hundredths>,
+    /// An unsharp mask.
+    pub sharpen: Option<Sharpen>,
     /// The side of the squares of a mosaic in output pixels.
     pub pixelate: Option<u32>,
 }
@@ -90,6 +90,20 @@ impl Default for Effects {
             pixelate: None,
         }
     }
+}
+
+/// An unsharp mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sharpen {
+    /// The factor of each sample's difference from the blurred picture.
+    pub amount: Hundredths,
+    /// How much lighter or darker a sample may become, in percent of the full range.
+    pub limit: Hundredths,
+}
+
+impl Sharpen {
+    /// The limit that none exceeds.
+    pub const UNLIMITED: Hundredths = Hundredths::new(10_000);
 }
 
 /// A palette with loss.
@@ -274,7 +288,7 @@ impl Transform {
                 tint: raw.tint().parsed(Color::parse_opaque)?,
                 invert: raw.invert().flag()?.unwrap_or(false),
                 blur: raw.blur().number()?,
-                sharpen: raw.sharpen().number()?,
+                sharpen: sharpen(raw)?,
                 pixelate: raw.pixelate().integer()?,
             },
             overlay: overlay(raw, dpr)?,
@@ -348,7 +362,8 @@ impl Transform {
             rotate: shown(unless(self.rotate, Angle::NONE)),
             flip: shown(unless(self.flip, Flip::None).map(Flip::name)),
             blur: shown(effects.blur),
-            sharpen: shown(effects.sharpen),
+            sharpen: shown(effects.sharpen.map(|sharpen| sharpen.amount)),
+            sharpen_limit: shown(effects.sharpen.and_then(|sharpen| unless(sharpen.limit, Sharpen::UNLIMITED))),
             brightness: shown(unless(effects.brightness, one)),
             contrast: shown(unless(effects.contrast, one)),
             saturation: shown(unless(effects.saturation, one)),
@@ -438,6 +453,12 @@ fn target_box(raw: &RawParameters, dpr: Hundredths, ratio: Option<Ratio>) -> Res
         (None, Some(height), Some(ratio)) => TargetBox::new(folded(ratio.width(height), "w")?, Some(height)),
         (width, height, _) => TargetBox::new(width, height),
     })
+}
+
+/// Parses the unsharp mask. `sharpen_limit` is validated even if there is none.
+fn sharpen(raw: &RawParameters) -> Result<Option<Sharpen>, BadParameter> {
+    let limit = raw.sharpen_limit().number()?.unwrap_or(Sharpen::UNLIMITED);
+    Ok(raw.sharpen().number()?.map(|amount| Sharpen { amount, limit }))
 }
 
 /// Parses the palette. `dither` is validated even if there is none.

@@ -6,7 +6,7 @@ use super::mosaic::Cells;
 use super::resize::resize;
 use image_origin_codec::{self as codec, Area, Budget, Cancellation, Channels, Raster, Samples};
 use image_origin_kernel::{Kernel, dispatch};
-use image_origin_query::{Color, Effects, Hundredths};
+use image_origin_query::{Color, Effects, Hundredths, Sharpen};
 
 /// The sigma of the unsharp mask in pixels.
 const SHARPEN_SIGMA: f64 = 1.0;
@@ -31,8 +31,8 @@ pub(super) fn apply(
     if let Some(sigma) = effects.blur {
         raster = blur(raster, sigma.get(), budget, cancellation)?;
     }
-    if let Some(amount) = effects.sharpen {
-        sharpen(&mut raster, amount.get(), 1.0, budget, cancellation)?;
+    if let Some(mask) = effects.sharpen {
+        sharpen(&mut raster, mask, 1.0, budget, cancellation)?;
     }
     if let Some(side) = effects.pixelate {
         let cells = Cells::squares(0..raster.width() as usize, 0..raster.height() as usize, side as usize);
@@ -48,6 +48,7 @@ pub(super) fn apply(
 pub(super) fn are_linear(effects: &Effects) -> bool {
     Effects { blur: None, sharpen: None, ..*effects } == Effects::default()
         && effects.blur.is_none_or(|sigma| detour(sigma.get()) == 1.0)
+        && effects.sharpen.is_none_or(|mask| mask.limit == Sharpen::UNLIMITED)
 }
 
 /// Applies effects that [`are_linear`] to luma, and to chroma of half its resolution. `budget` is for all memory, including
@@ -67,8 +68,8 @@ pub(super) fn apply_to_planes(
         if let Some(sigma) = effects.blur {
             plane = blur(plane, sigma.get() * scale, budget, cancellation)?;
         }
-        if let Some(amount) = effects.sharpen {
-            sharpen(&mut plane, amount.get(), scale, budget, cancellation)?;
+        if let Some(mask) = effects.sharpen {
+            sharpen(&mut plane, mask, scale, budget, cancellation)?;
         }
         Ok::<_, codec::Error>(plane)
     };
@@ -467,16 +468,16 @@ impl<F: Fn(&mut u8, f32, bool)> Kernel for Put<'_, F> {
     }
 }
 
-/// Adds `amount` times the difference from the blurred picture, whose samples are `scale` times as many in each direction as
-/// the pixels of the mask.
+/// Adds the mask's amount of the difference from the blurred picture, up to its limit. The samples are `scale` times as many in
+/// each direction as the pixels of the mask.
 fn sharpen(
     raster: &mut Raster,
-    amount: f64,
+    mask: Sharpen,
     scale: f64,
     budget: Budget,
     cancellation: &Cancellation,
 ) -> Result<(), codec::Error> {
-    let amount = amount as f32;
+    let (amount, limit) = (mask.amount.get() as f32, (mask.limit.get() * 2.55) as f32);
     gaussian(
         raster,
         SHARPEN_SIGMA * scale,
@@ -487,7 +488,8 @@ fn sharpen(
         |sample, soft, is_alpha| {
             if !is_alpha {
                 let value = f32::from(*sample);
-                *sample = rounded((value + (value - rounded(soft)) * amount).max(0.0)) as u8;
+                let change = ((value - rounded(soft)) * amount).clamp(-limit, limit);
+                *sample = rounded((value + change).max(0.0)) as u8;
             }
         },
     )
@@ -606,6 +608,31 @@ mod tests {
         let edge = applied("sharpen=1", 12, Channels::L, &[[100; 6], [150; 6]].concat());
         let bytes = edge.samples().as_bytes();
         assert!(bytes[5] < 95 && bytes[6] > 155 && bytes[0] == 100 && bytes[11] == 150, "{bytes:?}");
+    }
+
+    #[test]
+    fn halos_stay_within_their_limit() {
+        let steps = [[60; 8], [180; 8]].concat();
+        for (channels, samples) in [
+            (Channels::L, steps.clone()),
+            (Channels::Rgb, steps.iter().flat_map(|sample| [*sample, 240 - sample, 128]).collect::<Vec<_>>()),
+            (Channels::Rgba, steps.iter().flat_map(|sample| [*sample, 240 - sample, 128, 255]).collect()),
+        ] {
+            let halo = |query: &str| {
+                let out = applied(query, 16, channels, &samples);
+                out.samples().as_bytes().iter().zip(&samples).map(|(out, sample)| out.abs_diff(*sample)).max().unwrap()
+            };
+            let [free, limited, least] =
+                ["sharpen=3", "sharpen=3&sharpen_limit=10", "sharpen=3&sharpen_limit=0.1"].map(halo);
+            assert!(free > 60 && (25..=26).contains(&limited) && least <= 1, "{channels:?}: {free} {limited} {least}");
+            // What stays below the limit is sharpened as without.
+            assert_eq!(
+                applied("sharpen=3&sharpen_limit=99", 16, channels, &samples),
+                applied("sharpen=3", 16, channels, &samples)
+            );
+        }
+        let effects = "sharpen=1&sharpen_limit=50".parse::<Transform>().unwrap().effects;
+        assert!(!are_linear(&effects), "a limit of luma would be none of red");
     }
 
     #[test]

@@ -13,7 +13,7 @@ const GROUPS = [
   ['Size', ['w', 'h', 'dpr', 'ar', 'fit', 'enlarge', 'linear', 'zoom', 'pad', 'extend', 'radius']],
   ['What is shown', ['gravity', 'crop', 'trim', 'rotate', 'flip', 'page']],
   ['Output', ['format', 'q', 'lossless', 'progressive', 'max_bytes', 'colorspace', 'colors', 'dither', 'metadata', 'hdr', 'download', 'v', 'preset']],
-  ['Colours and effects', ['bg', 'brightness', 'contrast', 'saturation', 'gamma', 'grayscale', 'tint', 'invert', 'blur', 'sharpen', 'pixelate', 'redact', 'redact_mode']],
+  ['Colours and effects', ['bg', 'brightness', 'contrast', 'saturation', 'gamma', 'grayscale', 'tint', 'invert', 'blur', 'sharpen', 'sharpen_limit', 'pixelate', 'redact', 'redact_mode']],
   ['Overlay', ['overlay', 'overlay_w', 'overlay_h', 'overlay_gravity', 'overlay_x', 'overlay_y', 'overlay_opacity', 'overlay_tile']],
 ];
 /** Where sliders end whose parameters go much further than anybody drags. */

@@ -105,6 +105,22 @@ impl Pixels {
         }
     }
 
+    /// The rectangle as a raster in which what equals another picture is transparent, to be blended over that picture; `None` if
+    /// something else in it is not opaque, which blending would not replace.
+    pub(crate) fn cut_changes(&self, shown: &Self, rect: Rect) -> Option<Raster> {
+        let mut samples = Vec::with_capacity(rect.width * rect.height * 4);
+        for (row, shown) in self.rows(rect).zip(shown.rows(rect)) {
+            for (pixel, shown) in row.iter().zip(shown) {
+                match pixel {
+                    _ if pixel == shown => samples.extend_from_slice(&[0; 4]),
+                    [.., 255] => samples.extend_from_slice(pixel),
+                    _ => return None,
+                }
+            }
+        }
+        Raster::new(rect.width as u32, rect.height as u32, Channels::Rgba, samples.into())
+    }
+
     /// The rectangle as a raster, without alpha if all of it is opaque.
     pub(crate) fn cut(&self, rect: Rect) -> Option<Raster> {
         let pixels = || self.rows(rect).flatten();
@@ -145,6 +161,25 @@ mod tests {
             let mut frame = picture(pixel);
             frame.settle(&picture(other), 2);
             assert_eq!(frame == picture(other), is_near, "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn changes_can_be_blended_if_they_are_opaque() {
+        let picture = |pixels: &[[u8; 4]]| Pixels { width: 2, pixels: pixels.to_vec() };
+        let [red, blue, clear, half] = [[255, 0, 0, 255], [0, 0, 255, 255], [0; 4], [9, 9, 9, 99]];
+        let shown = picture(&[red, half, clear, blue]);
+        for (pixels, expected) in [
+            ([blue, half, red, blue], Some([blue, clear, red, clear])),
+            ([red, half, clear, clear], None),
+            ([half, half, clear, blue], None),
+        ] {
+            let frame = picture(&pixels);
+            let changes = frame.cut_changes(&shown, frame.whole());
+            assert_eq!(
+                changes.map(|raster| raster.samples().as_bytes().to_vec()),
+                expected.map(|pixels| pixels.concat())
+            );
         }
     }
 

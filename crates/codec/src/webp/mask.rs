@@ -55,7 +55,7 @@ fn symbols(plane: &[u8], width: usize, most: usize, cancellation: &Cancellation)
     let mut symbols = Vec::with_capacity(most.min(OFTEN));
     let mut at = 0;
     while let Some(sample) = plane.get(at) {
-        if symbols.len() % OFTEN == 0 {
+        if symbols.len().is_multiple_of(OFTEN) {
             cancellation.check()?;
         }
         if symbols.len() == most {

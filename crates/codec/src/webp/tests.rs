@@ -342,3 +342,44 @@ fn damage_ends_an_animation_but_not_before_its_first_frame() {
     let small = Budget { memory: 33 * 12 * 4 - 1, ..budget };
     assert!(matches!(WebP.frames(&bytes, small, &cancellation).err(), Some(Error::TooLarge { .. })));
 }
+
+/// Frames of lines of text on one colour, each with a little more of it; all pixels are opaque.
+fn typed() -> Vec<Raster> {
+    let ink = |x: u32, y: u32, count: u32| {
+        (y / 8) * 10 + x / 8 < count && y % 8 < 6 && (x / 2 * 7 + y / 3 * 5).is_multiple_of(4)
+    };
+    let picture = |count: u32| {
+        let pixels = (0..80 * 48).map(|i| ink(i % 80, i / 80, count));
+        let samples = pixels.flat_map(|is_ink| if is_ink { [230, 220, 90] } else { [20, 30, 40] }).collect();
+        Raster::new(80, 48, Channels::Rgb, Samples::U8(samples)).unwrap()
+    };
+    [10, 14, 15, 31, 58].map(picture).to_vec()
+}
+
+#[test]
+fn what_is_drawn_is_written_in_the_shorter_form() {
+    let (cancellation, budget) = (Cancellation::unbounded(), Budget { pixels: 10_000, memory: 10_000_000 });
+    let noise = |seed: u32| {
+        let sample = |i: u32| ((i + seed * 11_520).wrapping_mul(2_654_435_761) >> 24) as u8;
+        Raster::new(80, 48, Channels::Rgb, Samples::U8((0..80 * 48 * 3).map(sample).collect())).unwrap()
+    };
+    for (pictures, is_exact) in [(vec![noise(1), noise(2)], false), (typed(), true)] {
+        let mut writer = WebP.animate(0, &EncodeOptions::DEFAULT, Budget::UNLIMITED, &cancellation).unwrap();
+        pictures.iter().for_each(|picture| writer.push(picture, 10).unwrap());
+        let bytes = writer.finish().unwrap();
+        let count = |name: &[u8]| bytes.windows(4).filter(|window| *window == name).count();
+        let expected = if is_exact { [0, pictures.len()] } else { [pictures.len(), 0] };
+        assert_eq!([count(b"VP8 "), count(b"VP8L")], expected);
+        if is_exact {
+            let mut frames = WebP.frames(&bytes, budget, &cancellation).unwrap();
+            for (place, picture) in pictures.iter().enumerate() {
+                let meant: Vec<[u8; 3]> = picture.samples().as_bytes().as_chunks().0.to_vec();
+                let colours = |samples: &[u8]| -> Vec<[u8; 3]> {
+                    samples.chunks(samples.len() / meant.len()).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+                };
+                let shown = frames.next_frame().unwrap().unwrap();
+                assert!(colours(shown.samples().as_bytes()) == meant, "frame {place}");
+            }
+        }
+    }
+}

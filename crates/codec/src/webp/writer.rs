@@ -1,11 +1,12 @@
-//! The encoder for animations (RFC 9649, section 2.7): of each frame it writes only the rectangle that changes, drawn
-//! without blending, so that frames need no disposal. Equal frames are merged.
+//! The encoder for animations (RFC 9649, section 2.7): of each frame it writes only the rectangle that changes, so that frames
+//! need no disposal. It replaces what is shown, or, if it is lossless, only what differs in it. What is drawn is written in
+//! the shorter form, lossy or lossless. Equal frames are merged.
 
 use image_origin_container::webp::{ALPHA_FLAG, ANIMATION_FLAG};
 
 use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::buffer::OutputBuffer;
-use super::super::{Budget, Cancellation, Channels, EncodeOptions, Error, Raster, Samples};
+use super::super::{Budget, Cancellation, Channels, EncodeOptions, Error, Raster, Samples, content};
 use super::container::{chunk, chunks, file_of};
 use super::encode;
 
@@ -19,9 +20,9 @@ const FRAME_HEADER: usize = 16;
 /// The offset of the delay in an ANMF chunk, including the chunk's header.
 const DELAY: usize = 8 + 12;
 
-/// The memory in bytes per pixel besides the given frame: the current canvas, the frame as it is compared, and the
-/// cropped rectangle.
-const HELD: u64 = 3 * 4;
+/// The memory in bytes per pixel besides the given frame: the current canvas, the frame as it is compared, the cropped
+/// rectangle, and the changes in it.
+const HELD: u64 = 4 * 4;
 
 /// The error for frames with other than 8-bit samples, or without frames.
 const NO_PIXELS: Error = Error::Internal("a webp is made from frames of 8 bit samples");
@@ -49,15 +50,44 @@ impl<'a> WebPWriter<'a> {
         Self { plays, options, shown: None, frames, last: (0, 0), has_alpha: false, budget, cancellation }
     }
 
-    /// Writes a frame. `budget` is for memory besides the file so far.
-    fn write(&mut self, picture: &Raster, rect: Rect, delay: u32, blending: u8, budget: Budget) -> Result<(), Error> {
+    /// Encodes the part of a frame that has changed since `shown`, and returns it with how it is drawn. `budget` is for all
+    /// memory besides pixels.
+    fn encoded(
+        &self,
+        frame: &Pixels,
+        shown: Option<&Pixels>,
+        rect: Rect,
+        budget: Budget,
+    ) -> Result<(Vec<u8>, u8), Error> {
+        let encode = |picture: &Raster, lossless: bool, budget: Budget| {
+            encode::encode(picture, &EncodeOptions { lossless, ..self.options }, budget, self.cancellation)
+        };
+        let picture = frame.cut(rect).ok_or(NO_PIXELS)?;
         // For a single pixel, the lossless form is shorter.
-        let lossless = self.options.lossless || rect.width * rect.height == 1;
-        let beside = budget.beside(self.frames.capacity() as u64)?;
-        let file = encode::encode(picture, &EncodeOptions { lossless, ..self.options }, beside, self.cancellation)?;
-        let parts = || chunks(&file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L"));
+        let is_lossless = self.options.lossless || rect.width * rect.height == 1;
+        let whole = encode(&picture, is_lossless, budget)?;
+        // Of a photograph the lossless form is never the shorter one, and takes several times as long.
+        if !content::repetition(&picture).is_drawn() {
+            return Ok((whole, OVERWRITE));
+        }
+        let changes = shown.and_then(|shown| frame.cut_changes(shown, rect));
+        let (exact, blending) = match (&changes, is_lossless) {
+            (Some(changes), _) => (encode(changes, true, budget.beside(whole.capacity() as u64)?), BLEND),
+            (None, false) => (encode(&picture, true, budget.beside(whole.capacity() as u64)?), OVERWRITE),
+            (None, true) => return Ok((whole, OVERWRITE)),
+        };
+        match exact {
+            Ok(exact) if exact.len() < whole.len() => Ok((exact, blending)),
+            Ok(_) | Err(Error::TooLarge { .. }) => Ok((whole, OVERWRITE)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes an encoded frame. `budget` is for memory besides the file so far.
+    fn write(&mut self, file: &[u8], rect: Rect, delay: u32, blending: u8, budget: Budget) -> Result<(), Error> {
+        let parts = || chunks(file).filter(|part| matches!(&part.name, b"ALPH" | b"VP8 " | b"VP8L"));
         let length = FRAME_HEADER + parts().map(|part| 8 + part.content.len().next_multiple_of(2)).sum::<usize>();
-        self.frames.set_budget(budget.beside(file.capacity() as u64)?);
+        self.frames.set_budget(budget.beside(file.len() as u64)?);
         self.frames.reserve(8 + length)?;
         let frames = self.frames.bytes_mut();
         self.last = (frames.len(), delay.min(MAX_DELAY));
@@ -68,7 +98,6 @@ impl<'a> WebPWriter<'a> {
         }
         frames.push(blending);
         parts().for_each(|part| chunk(frames, part.name, part.content));
-        self.has_alpha |= picture.channels().has_alpha();
         Ok(())
     }
 
@@ -96,12 +125,21 @@ impl AnimationWriter for WebPWriter<'_> {
             None => Some(frame.whole()),
         };
         match changed {
-            Some(rect) => self.write(&frame.cut(rect).ok_or(NO_PIXELS)?, rect, delay, OVERWRITE, budget)?,
+            Some(rect) => {
+                let beside = budget.beside(self.frames.capacity() as u64)?;
+                let (file, blending) = self.encoded(&frame, self.shown.as_ref(), rect, beside)?;
+                self.has_alpha |= blending == BLEND || frame.rows(rect).flatten().any(|pixel| pixel[3] < 255);
+                self.write(&file, rect, delay, blending, budget)?;
+            }
             None if self.prolong(delay).is_some() => {}
             None => {
                 // A frame must contain a pixel; a transparent one is blended without effect.
                 let nothing = Raster::new(1, 1, Channels::Rgba, Samples::U8(vec![0; 4])).ok_or(NO_PIXELS)?;
-                self.write(&nothing, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND, budget)?;
+                let lossless = EncodeOptions { lossless: true, ..self.options };
+                let beside = budget.beside(self.frames.capacity() as u64)?;
+                let file = encode::encode(&nothing, &lossless, beside, self.cancellation)?;
+                self.has_alpha = true;
+                self.write(&file, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND, budget)?;
             }
         }
         self.shown = Some(frame);

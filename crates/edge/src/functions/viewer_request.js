@@ -186,6 +186,7 @@ const canonicalQuery = (raw) => {
   if (isGood && multiply(given) && foldRatio(given)) {
     if (!given.redact) delete given.redact_mode;
     if (!given.colors) delete given.dither;
+    if (!given.sharpen) delete given.sharpen_limit;
     if (!given.overlay) names.forEach((name) => /^overlay_/.test(name) && delete given[name]);
     if (given.showExif === 'true') delete given.info;
     const isInside = !given.fit || given.fit === 'inside';
