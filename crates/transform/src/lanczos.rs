@@ -1,4 +1,4 @@
-//! Resizes pictures of 8-bit samples: a Lanczos filter with a support of three lobes, both directions in one pass.
+//! Resizes pictures: a Lanczos filter with a support of three lobes, both directions in one pass.
 //!
 //! The source rows of eight output rows, as floats, are reduced to columns of the eight, a block of columns at a time, and these
 //! to the eight rows: vector lanes are columns first and rows then, so there are no horizontal sums, no rounding between the
@@ -35,40 +35,76 @@ impl Levels {
     }
 }
 
-/// Resizes the part `area` of an 8-bit raster, in its own pixels, to `width` by `height`, and converts its levels. Channels
-/// are independent. Samples outside of `field`, which has integer coordinates, are not used.
+/// Resizes the part `area` of a raster, in its own pixels, to `width` by `height`, and converts its levels, which are those
+/// of 8 bits. Channels are independent. Samples outside of `field`, which has integer coordinates, are not used.
 pub(super) fn resize(raster: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
-    debug_assert!(matches!(raster.samples(), Samples::U8(_)));
-    let samples = match raster.channels() {
-        Channels::L => resized::<1>(raster, field, area, width, height, levels),
-        Channels::La => resized::<2>(raster, field, area, width, height, levels),
-        Channels::Rgb => resized::<3>(raster, field, area, width, height, levels),
-        Channels::Rgba | Channels::Cmyk => resized::<4>(raster, field, area, width, height, levels),
+    let part = Part {
+        channels: raster.channels(),
+        stride: raster.width() as usize * raster.channels().count(),
+        field,
+        levels,
+        columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
+        rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
     };
-    match Raster::new(width, height, raster.channels(), Samples::U8(samples)) {
+    let samples = match raster.samples() {
+        Samples::U8(samples) => Samples::U8(part.resized(samples)),
+        Samples::U16(samples) => Samples::U16(part.resized(samples)),
+    };
+    match Raster::new(width, height, raster.channels(), samples) {
         Some(raster) => raster,
         None => unreachable!("there are as many samples as there are weights for"),
     }
 }
 
-/// The samples of a resized raster of `N` channels.
-fn resized<const N: usize>(
-    raster: &Raster,
+/// A sample of a raster.
+trait Sample: Copy + Default + Into<f32> {
+    /// The largest sample.
+    const MAX: f32;
+
+    /// The lowest bits.
+    fn of_bits(bits: u32) -> Self;
+}
+
+impl Sample for u8 {
+    const MAX: f32 = 255.0;
+
+    #[inline(always)]
+    fn of_bits(bits: u32) -> Self {
+        bits as Self
+    }
+}
+
+impl Sample for u16 {
+    const MAX: f32 = 65535.0;
+
+    #[inline(always)]
+    fn of_bits(bits: u32) -> Self {
+        bits as Self
+    }
+}
+
+/// A part of a raster, whatever its samples are, and its new size.
+struct Part {
+    channels: Channels,
+    /// The number of samples in a row of the raster.
+    stride: usize,
     field: Area,
-    area: Area,
-    width: u32,
-    height: u32,
     levels: Levels,
-) -> Vec<u8> {
-    let stride = raster.width() as usize * N;
-    dispatch(Resize::<N> {
-        samples: &raster.samples().as_bytes()[field.y as usize * stride + field.x as usize * N..],
-        stride,
-        length: field.width as usize * N,
-        levels,
-        columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
-        rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
-    })
+    columns: Weights,
+    rows: Weights,
+}
+
+impl Part {
+    fn resized<S: Sample>(self, samples: &[S]) -> Vec<S> {
+        let channels = self.channels.count();
+        let samples = &samples[self.field.y as usize * self.stride + self.field.x as usize * channels..];
+        match self.channels {
+            Channels::L => dispatch(Resize::<S, 1> { samples, part: self }),
+            Channels::La => dispatch(Resize::<S, 2> { samples, part: self }),
+            Channels::Rgb => dispatch(Resize::<S, 3> { samples, part: self }),
+            Channels::Rgba | Channels::Cmyk => dispatch(Resize::<S, 4> { samples, part: self }),
+        }
+    }
 }
 
 /// Converts the levels of a plane that already has the desired size.
@@ -180,43 +216,40 @@ impl Sines {
 /// conversion instruction that compilers would not vectorize.
 const INTEGERS: f32 = 8_388_608.0;
 
-/// A resize of interleaved samples of `N` channels.
-struct Resize<'a, const N: usize> {
-    samples: &'a [u8],
-    stride: usize,
-    /// The number of samples of a row that are used.
-    length: usize,
-    levels: Levels,
-    columns: Weights,
-    rows: Weights,
+/// A resize of interleaved samples of `N` channels; `samples` begins with those of the field.
+struct Resize<'a, S, const N: usize> {
+    samples: &'a [S],
+    part: Part,
 }
 
-impl<const N: usize> Kernel for Resize<'_, N> {
-    type Output = Vec<u8>;
+impl<S: Sample, const N: usize> Kernel for Resize<'_, S, N> {
+    type Output = Vec<S>;
 
     #[inline(always)]
-    fn run(self) -> Vec<u8> {
-        let (width, height) = (self.columns.starts.len() * N, self.rows.starts.len());
-        let mut columns = vec![[0.0; LANES]; self.length.next_multiple_of(COLUMNS)];
+    fn run(self) -> Vec<S> {
+        let Part { columns: of_columns, rows: of_rows, levels, .. } = &self.part;
+        let (width, height) = (of_columns.starts.len() * N, of_rows.starts.len());
+        let length = self.part.field.width as usize * N;
+        let mut columns = vec![[0.0; LANES]; length.next_multiple_of(COLUMNS)];
         let mut narrow = vec![[[0; LANES]; N]; width / N];
-        let mut block = vec![[0.0; COLUMNS]; self.rows.reach(LANES)];
-        let mut out = vec![0; width * height];
-        for ((starts, weights), out) in self.rows.groups(LANES).zip(out.chunks_mut(LANES * width)) {
-            for (first, columns) in (0..self.length).step_by(COLUMNS).zip(columns.as_chunks_mut().0) {
+        let mut block = vec![[0.0; COLUMNS]; of_rows.reach(LANES)];
+        let mut out = vec![S::default(); width * height];
+        for ((starts, weights), out) in of_rows.groups(LANES).zip(out.chunks_mut(LANES * width)) {
+            for (first, columns) in (0..length).step_by(COLUMNS).zip(columns.as_chunks_mut().0) {
                 self.blend_rows(starts, weights, first, &mut block, columns);
             }
-            for (narrow, (start, weights)) in narrow.iter_mut().zip(self.columns.iter()) {
-                *narrow = blend_columns(columns[start * N..].as_chunks().0, weights, self.levels);
+            for (narrow, (start, weights)) in narrow.iter_mut().zip(of_columns.iter()) {
+                *narrow = blend_columns::<S, N>(columns[start * N..].as_chunks().0, weights, *levels);
             }
             for (lane, row) in out.chunks_exact_mut(width).enumerate() {
-                row.iter_mut().zip(narrow.as_flattened()).for_each(|(out, samples)| *out = samples[lane] as u8);
+                row.iter_mut().zip(narrow.as_flattened()).for_each(|(out, bits)| *out = S::of_bits(bits[lane]));
             }
         }
         out
     }
 }
 
-impl<const N: usize> Resize<'_, N> {
+impl<S: Sample, const N: usize> Resize<'_, S, N> {
     /// Reduces the samples from column `first` on to those of up to [`LANES`] rows, which become the lanes of `columns`.
     /// `starts` and `weights` are those of the rows; `block` holds the samples, so that each is converted once.
     #[inline(always)]
@@ -228,12 +261,12 @@ impl<const N: usize> Resize<'_, N> {
         block: &mut [[f32; COLUMNS]],
         columns: &mut [[f32; LANES]; COLUMNS],
     ) {
-        let (taps, top) = (self.rows.taps, starts[0]);
+        let (taps, top, length) = (self.part.rows.taps, starts[0], self.part.field.width as usize * N);
         for (block, y) in block.iter_mut().zip(top..starts[starts.len() - 1] + taps) {
-            let row = &self.samples[y * self.stride..][..self.length][first..];
+            let row = &self.samples[y * self.part.stride..][..length][first..];
             match row.first_chunk::<COLUMNS>() {
-                Some(row) => *block = row.map(f32::from),
-                None => block.iter_mut().zip(row).for_each(|(out, sample)| *out = f32::from(*sample)),
+                Some(row) => *block = row.map(Into::into),
+                None => block.iter_mut().zip(row).for_each(|(out, sample)| *out = (*sample).into()),
             }
         }
         let mut sums = [[0.0; COLUMNS]; LANES];
@@ -252,14 +285,19 @@ impl<const N: usize> Resize<'_, N> {
 
 /// One pixel in each of [`LANES`] rows.
 #[inline(always)]
-fn blend_columns<const N: usize>(columns: &[[[f32; LANES]; N]], weights: &[f32], levels: Levels) -> [[u32; LANES]; N] {
+fn blend_columns<S: Sample, const N: usize>(
+    columns: &[[[f32; LANES]; N]],
+    weights: &[f32],
+    levels: Levels,
+) -> [[u32; LANES]; N] {
     let mut sums = [[0.0; LANES]; N];
     for (weight, column) in weights.iter().zip(columns) {
         for (sums, samples) in sums.iter_mut().zip(column) {
             sums.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += weight * sample);
         }
     }
-    sums.map(|sums| sums.map(|sum| (levels.of(sum) + INTEGERS).to_bits()))
+    let level = |sum: f32| sum.clamp(0.0, S::MAX) * levels.scale + levels.offset;
+    sums.map(|sums| sums.map(|sum| (level(sum) + INTEGERS).to_bits()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Crop and resize in one pass: a Lanczos filter with a support of three lobes, on premultiplied alpha.
 
-use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8x2, U8x4, U16, U16x2, U16x3, U16x4};
-use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::TypedImage;
+use fast_image_resize::pixels::{U8x2, U8x4};
+use fast_image_resize::{MulDiv, PixelTrait};
 
 use image_origin_codec::{self as codec, Area, Budget, Channels, Raster, Samples};
 
@@ -65,35 +65,7 @@ pub(super) fn thumbnail(
 
 fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
     let field = whole_pixels(field, source.width(), source.height());
-    if matches!(source.samples(), Samples::U8(_)) {
-        return lanczos::resize(source, field, area, width, height, Levels::SAME);
-    }
-    let area = clamped(Area { x: area.x - field.x, y: area.y - field.y, ..area }, field);
-    let mut out = blank(width, height, source.channels(), true);
-    let convolve = match source.channels() {
-        Channels::L => convolve_typed::<U16>,
-        Channels::La => convolve_typed::<U16x2>,
-        Channels::Rgb => convolve_typed::<U16x3>,
-        Channels::Rgba | Channels::Cmyk => convolve_typed::<U16x4>,
-    };
-    let done = convolve(source, field, area, &mut out);
-    // Types and sizes match by construction, so this cannot fail; a blank picture would reveal that it did.
-    debug_assert!(done.is_some());
-    out
-}
-
-/// The filter is a constant, so that other filters of the resizer, half a megabyte, are not linked.
-fn convolve_typed<P: PixelTrait>(source: &Raster, field: Area, area: Area, out: &mut Raster) -> Option<()> {
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(area.x, area.y, area.width, area.height)
-        .use_alpha(false);
-    let (width, height) = (out.width(), out.height());
-    let from = TypedImageRef::<P>::from_buffer(source.width(), source.height(), source.samples().as_bytes()).ok()?;
-    let (left, top) = (field.x as u32, field.y as u32);
-    let from = TypedCroppedImage::from_ref(&from, left, top, field.width as u32, field.height as u32).ok()?;
-    let mut to = TypedImage::<P>::from_buffer(width, height, out.samples_mut()).ok()?;
-    Resizer::new().resize_typed(&from, &mut to, Some(&options)).ok()
+    lanczos::resize(source, field, area, width, height, Levels::SAME)
 }
 
 /// Copies an area of whole pixels.
@@ -114,29 +86,11 @@ fn is_within(area: Area, whole: Area) -> bool {
     area.x >= 0.0 && area.y >= 0.0 && area.x + area.width <= whole.width && area.y + area.height <= whole.height
 }
 
-/// The memory of [`convolve`] in bytes besides its source: the result, weights, and for 16-bit samples the intermediate
-/// picture if both passes are needed, the horizontal one first.
+/// The memory of [`convolve`] in bytes besides its source.
 fn memory(source: &Raster, area: Area, width: u32, height: u32) -> u64 {
-    if matches!(source.samples(), Samples::U8(_)) {
-        let result = u64::from(width) * u64::from(height) * source.channels().count() as u64;
-        return result + lanczos::memory(source, area, (width, height));
-    }
-    /// The weights of each sample as a float and as an integer, times lobes on both sides and a margin.
-    const WEIGHTS: u64 = 12 * 8;
-    let pixel = (source.channels().count() * size_of::<u16>()) as u64;
-    let weights = |start: f64, length: f64, side: u32| {
-        let is_same = length == f64::from(side) && start.fract() == 0.0;
-        if is_same { 0 } else { WEIGHTS * (length.max(side.into()) as u64 + 1) }
-    };
-    let rows = area.height.ceil() as u64 + REACH;
-    let (across, down) = (weights(area.x, area.width, width), weights(area.y, area.height, height));
-    let between = if across == 0 || down == 0 { 0 } else { u64::from(width) * rows };
-    (u64::from(width) * u64::from(height) + between) * pixel + across + down
+    let pixel = source.bytes() / (u64::from(source.width()) * u64::from(source.height())).max(1);
+    u64::from(width) * u64::from(height) * pixel + lanczos::memory(source, area, (width, height))
 }
-
-/// The maximum number of columns or rows by which the filter exceeds the area when pictures are enlarged; when they are
-/// reduced, the intermediate picture is so small that this is negligible.
-const REACH: u64 = 16;
 
 /// Creates a picture of zeros.
 pub(super) fn blank(width: u32, height: u32, channels: Channels, sixteen_bits: bool) -> Raster {
@@ -214,13 +168,6 @@ pub(super) fn whole_pixels(area: Area, width: u32, height: u32) -> Area {
 /// The tolerance of arithmetic on areas in pixels.
 const ROUNDING: f64 = 1e-6;
 
-/// Clamps an area to its field, which it may exceed by rounding errors that the resizer would reject.
-fn clamped(area: Area, field: Area) -> Area {
-    let x = area.x.clamp(0.0, field.width - ROUNDING);
-    let y = area.y.clamp(0.0, field.height - ROUNDING);
-    Area { x, y, width: area.width.min(field.width - x), height: area.height.min(field.height - y) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +193,6 @@ mod tests {
         let eight = raster(32, Channels::Rgba, pixels.clone().collect());
         let wide = Samples::U16(pixels.map(|sample| u16::from(sample) * 257).collect());
         let sixteen = Raster::new(32, 32, Channels::Rgba, wide).unwrap();
-        // Away from the edges, at which one filter repeats the outermost pixels and the other one leaves them out.
         let (whole, middle) = (Area::whole(32, 32), Area { x: 12.0, y: 12.0, width: 8.0, height: 8.0 });
         let (eight, sixteen) = (
             resize(eight, whole, middle, 3, 2, Budget::UNLIMITED).unwrap(),
