@@ -42,6 +42,12 @@ pub enum ApiError {
     },
 }
 
+/// The text of a response for a message: its first characters, without control characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LENGTH: usize = 500;
+    text.chars().take(LENGTH).map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
 /// Where a signature is valid.
 #[derive(Debug)]
 pub(crate) enum Scope {

@@ -77,6 +77,9 @@ pub(crate) enum HttpError {
     Failed(String),
     #[error("no response in time")]
     TimedOut,
+    /// The response is longer than allowed.
+    #[error("the response is longer than {0} bytes")]
+    TooLong(usize),
 }
 
 /// The connection timeout.
@@ -107,10 +110,16 @@ impl HttpClient {
         let pool = self.pool.as_ref().map_err(|error| HttpError::Tls(error.clone()))?;
         trace(request.headers_mut());
         let answering = async {
-            let response = pool.request(request).await.map_err(|error| HttpError::Failed(with_causes(&error)))?;
+            // The client's own error says no more than that there is one.
+            let failed = |error: &dyn Error| HttpError::Failed(with_causes(error.source().unwrap_or(error)));
+            let response = pool.request(request).await.map_err(|error| failed(&error))?;
             let (parts, body) = response.into_parts();
             let body = axum::body::to_bytes(Body::new(body), max_bytes).await;
-            let body = body.map_err(|error| HttpError::Failed(with_causes(&error)))?;
+            let body = body.map_err(|error| {
+                let is_limit = std::iter::successors(error.source(), |&cause| cause.source())
+                    .any(|cause| cause.is::<http_body_util::LengthLimitError>());
+                if is_limit { HttpError::TooLong(max_bytes) } else { failed(&error) }
+            })?;
             Ok(Response::from_parts(parts, body))
         };
         timeout(limit, answering).await.unwrap_or(Err(HttpError::TimedOut))

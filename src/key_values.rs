@@ -14,7 +14,7 @@ use image_origin_edge::functions::Store;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::aws_api::{Api, ApiError, Scope};
+use crate::aws_api::{Api, ApiError, Scope, excerpt};
 use crate::http_client::HttpClient;
 use crate::source::s3::Https;
 
@@ -190,7 +190,7 @@ impl KeyValueStore {
         let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         if !(200..300).contains(&status) {
             let said = body["Message"].as_str().or(body["message"].as_str());
-            let message = said.unwrap_or("no reason is given").to_owned();
+            let message = excerpt(said.unwrap_or("no reason is given"));
             return Err(KeyValueError::Refused { status, message });
         }
         Ok(Answer { version: etag, body })

@@ -8,7 +8,7 @@ use aws_config::BehaviorVersion;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::aws_api::{Api, ApiError, Scope};
+use crate::aws_api::{Api, ApiError, Scope, excerpt};
 use crate::http_client::HttpClient;
 use crate::source::s3::Https;
 
@@ -61,8 +61,8 @@ pub(crate) async fn read(name: &str) -> Result<String, ParameterError> {
         _ => {
             // Such as `com.amazonaws.ssm#ParameterNotFound`.
             let code = document["__type"].as_str().unwrap_or_default();
-            let code = code.rsplit('#').next().filter(|code| !code.is_empty()).unwrap_or("without a reason").to_owned();
-            Err(ParameterError::Refused { status, code })
+            let code = code.rsplit('#').next().filter(|code| !code.is_empty()).unwrap_or("without a reason");
+            Err(ParameterError::Refused { status, code: excerpt(code) })
         }
     }
 }

@@ -58,11 +58,11 @@ pub(super) fn output_failed(error: &std::io::Error) -> Failure {
     }
 }
 
-/// The text with control characters other than line breaks, and marks that change the direction of text, as question marks,
+/// The text with control characters other than line breaks and tabs, and marks that change the direction of text, as question marks,
 /// as `ls` prints them: names of files must not command the terminal.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
     let is_command = |character: char| {
-        (character.is_control() && character != '\n')
+        (character.is_control() && !matches!(character, '\n' | '\t'))
             || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if text.contains(is_command) { text.replace(is_command, "?").into() } else { text.into() }
@@ -84,7 +84,7 @@ mod tests {
         for (text, printed) in [
             ("größe — 1.jpg\nand more", "größe — 1.jpg\nand more"),
             ("\u{1b}[31mred\u{7}.jpg", "?[31mred?.jpg"),
-            ("a\rb\tc\u{9b}d", "a?b?c?d"),
+            ("a\rb\tc\u{9b}d", "a?b\tc?d"),
             ("photo\u{202e}gpj.exe", "photo?gpj.exe"),
         ] {
             assert_eq!(printable(text), printed);

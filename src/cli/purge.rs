@@ -8,6 +8,7 @@ use image_origin::purge::{Batch, CloudFront, InvalidationError, Target};
 use image_origin::results::{ResultsSettings, StoredResult, StoredResults};
 use tokio::time::Instant;
 
+use super::failure::printable;
 use super::settings::{Given, Purging};
 use super::{Failure, print_line, runtime};
 
@@ -107,7 +108,7 @@ fn tell(plan: &[Planned], has_store: bool) -> Result<(), Failure> {
         } else if has_store {
             parts.push("stored results are kept, because they can be removed by key only".to_owned());
         }
-        print_line(&format!("{target}: {}", parts.join(", ")))?;
+        print_line(&printable(&format!("{target}: {}", parts.join(", "))))?;
     }
     Ok(())
 }
@@ -168,7 +169,8 @@ impl PurgeArguments {
         for batch in Batch::grouped(items, &format!("image-origin-{time}-{}", std::process::id())) {
             let deadline = Instant::now() + PATIENCE;
             let waiting = |error: &InvalidationError, wait: Duration| {
-                eprintln!("image-origin: {error}; retrying in {:.0} s", wait.as_secs_f64().max(1.0));
+                let wait = wait.as_secs_f64().max(1.0);
+                eprintln!("{}", printable(&format!("image-origin: {error}; retrying in {wait:.0} s")));
             };
             let invalidated = cloudfront.invalidate(distribution, &batch, deadline, waiting).await;
             let id = invalidated.map_err(|error| error.to_string())?;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Batch;
 use super::batch::texts;
-use crate::aws_api::{Api, ApiError, Scope};
+use crate::aws_api::{Api, ApiError, Scope, excerpt};
 use crate::http_client::HttpClient;
 use crate::source::s3::Https;
 
@@ -46,7 +46,7 @@ pub enum InvalidationError {
     #[error(transparent)]
     Api(#[from] ApiError),
     /// CloudFront responded with an error.
-    #[error("CloudFront responded with {status} {code}: {message}")]
+    #[error("CloudFront responded with {status}{}{code}: {message}", if code.is_empty() { "" } else { " " })]
     Refused {
         /// The status of the response.
         status: u16,
@@ -130,7 +130,7 @@ impl CloudFront {
     }
 
     async fn create(&self, distribution: &str, body: &str) -> Result<String, InvalidationError> {
-        if distribution.is_empty() || !distribution.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_id(distribution) {
             return Err(self.api.invalid(format!("{distribution} is not the id of a distribution")).into());
         }
         let uri = format!("{}/2020-05-31/distribution/{distribution}/invalidation", self.endpoint);
@@ -138,15 +138,25 @@ impl CloudFront {
         let (status, answer) = (answered.status().as_u16(), String::from_utf8_lossy(answered.body()));
         let texts = texts(&answer).unwrap_or_default();
         let text = |name: &str| texts.iter().find(|(element, _)| element == name).map(|(_, text)| text.clone());
-        match (status, text("Id")) {
+        match (status, text("Id").filter(|id| is_id(id))) {
             (200..300, Some(id)) => Ok(id),
             _ => Err(InvalidationError::Refused {
                 status,
-                code: text("Code").unwrap_or_default(),
-                message: text("Message").unwrap_or_else(|| "no error message".to_owned()),
+                code: excerpt(&text("Code").unwrap_or_default()),
+                message: text("Message").map_or_else(|| without_message(status), |message| excerpt(&message)),
             }),
         }
     }
+}
+
+/// Whether this is the id of a distribution or an invalidation.
+fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn without_message(status: u16) -> String {
+    let reason = if status < 300 { "the response names no invalidation" } else { "the response has no error message" };
+    reason.to_owned()
 }
 
 /// A delay with jitter, from half of `pause` to all of it, so that callers that were throttled together do not retry
@@ -177,6 +187,40 @@ mod tests {
         ];
         for (error, expected) in table {
             assert_eq!(error.may_pass(), expected, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn responses_are_taken_apart_and_quoted_without_control_characters() {
+        let batch = Batch::grouped(vec!["/a".to_owned()], "reference").remove(0);
+        let long = "m".repeat(10_000);
+        let error = |code: &str, message: &str| {
+            format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>")
+        };
+        for (status, body, expected) in [
+            (201, "<Invalidation><Id>I1</Id></Invalidation>".to_owned(), "I1".to_owned()),
+            (201, "<Invalidation/>".to_owned(), "201: the response names no invalidation".to_owned()),
+            (
+                201,
+                "<Invalidation><Id>\u{1b}[31m</Id></Invalidation>".to_owned(),
+                "201: the response names no".to_owned(),
+            ),
+            (400, "no document".to_owned(), "400: the response has no error message".to_owned()),
+            (307, String::new(), "307: the response has no error message".to_owned()),
+            (404, error("NoSuchDistribution", "none"), "404 NoSuchDistribution: none".to_owned()),
+            (400, error("X\u{1b}", "a&#7;b"), "400 X : a b".to_owned()),
+            (400, error("X", &long), format!("400 X: {}", &long[..500])),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = format!("http://{}", listener.local_addr().unwrap());
+            let answer = move || async move { (axum::http::StatusCode::from_u16(status).unwrap(), body) };
+            let server = tokio::spawn(async { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+            let cloudfront = CloudFront::start(Some(&endpoint)).await;
+            let outcome = cloudfront.invalidate("E1", &batch, Instant::now(), |_, _| {}).await;
+            let said = outcome.unwrap_or_else(|error| error.to_string());
+            assert!(said.trim_start_matches("CloudFront responded with ").starts_with(&expected), "{said}");
+            assert!(said.len() < 600, "{said}");
+            server.abort();
         }
     }
 

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use super::{Claim, Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
+use crate::aws_api::excerpt;
 use crate::source::s3::{self, Place};
 use crate::source::{ByteStream, SourceError, SourceSettings};
 
@@ -162,7 +163,7 @@ fn record(output: &GetObjectOutput) -> Option<Record> {
 async fn read_all(mut pieces: ByteStream, length: u64) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(length as usize);
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| StoreError::Refused(error.to_string()))?;
+        let piece = piece.map_err(|error| StoreError::Refused(format!("broke off: {error}")))?;
         if bytes.len() as u64 + piece.len() as u64 > length {
             return Err(StoreError::Damaged);
         }
@@ -210,10 +211,11 @@ fn is_missing<E>(error: &SdkError<E>) -> bool {
 }
 
 fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
-    let code = error.as_service_error().and_then(|error| error.code()).unwrap_or("no response");
-    StoreError::Refused(match status(error) {
-        Some(status) => format!("{status} {code}"),
-        None => code.to_owned(),
+    let code = error.as_service_error().and_then(|error| error.code());
+    StoreError::Refused(match (status(error), code) {
+        (Some(status), Some(code)) => format!("responded with {status} {}", excerpt(code)),
+        (Some(status), None) => format!("responded with {status}"),
+        (None, _) => "did not respond".to_owned(),
     })
 }
 

@@ -144,7 +144,7 @@ pub(crate) enum StoreError {
     Damaged,
     /// The store responded with an error, or not at all.
     #[cfg(feature = "s3")]
-    #[error("the result store responded with {0}")]
+    #[error("the result store {0}")]
     Refused(String),
 }
 
