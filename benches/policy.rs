@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::Criterion;
 use image_origin_edge::{Action, Cf, Config, Keys, Subject, viewer_request};
@@ -63,7 +64,8 @@ fn main() {
         ("EdDSA of a fetched key", event("/users/alice/a.jpg", &token(2))),
         ("introspected token", opaque),
     ];
-    let mut criterion = Criterion::default().configure_from_args();
+    let criterion = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(200));
+    let mut criterion = criterion.measurement_time(Duration::from_secs(1)).configure_from_args();
     for (name, event) in cases {
         let outcome = viewer_request(&event, &config, NOW, &keys);
         assert!(matches!(outcome.action, Action::Forward(_)) && outcome.lookup.is_none(), "{name}: {}", outcome.why);

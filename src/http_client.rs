@@ -117,7 +117,7 @@ impl HttpClient {
             let body = axum::body::to_bytes(Body::new(body), max_bytes).await;
             let body = body.map_err(|error| {
                 let is_limit = std::iter::successors(error.source(), |&cause| cause.source())
-                    .any(|cause| cause.is::<http_body_util::LengthLimitError>());
+                    .any(<dyn Error>::is::<http_body_util::LengthLimitError>);
                 if is_limit { HttpError::TooLong(max_bytes) } else { failed(&error) }
             })?;
             Ok(Response::from_parts(parts, body))

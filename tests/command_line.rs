@@ -344,6 +344,7 @@ fn facts_and_grammar_are_json() {
 #[test]
 fn mistakes_are_explained() {
     let photo = fixture("photo.jpg");
+    let below = format!("{photo}/sub/x.jpg");
     let table: &[(&[&str], &str)] = &[
         (&["transform", &photo, "w=0", "-o", "x"], "invalid value 0 for `w`: expected a whole number from 1 to 16383"),
         (&["transform", &photo, "w=5"], "--out-dir"),
@@ -393,6 +394,13 @@ fn mistakes_are_explained() {
             "unsupported source gs://: expected a folder, s3://BUCKET/PREFIX or https://HOST/PATH/",
         ),
         (&["serve", ".", "--config", "/missing.toml"], "cannot load the configuration file /missing.toml"),
+        (&["config", "check", "/dev/zero"], "/dev/zero: the file is longer than 4 MiB"),
+        (&["config", "check", &photo], "the file is not in UTF-8"),
+        (&["sign", "--keys", "/dev/zero", "/a.jpg"], "cannot read /dev/zero: the file is longer than 4 MiB"),
+        (&["compare", &photo, &photo, "--at-least", "nan"], "expected a number up to 100"),
+        (&["compare", &photo, &photo, "--at-least", "1e400"], "expected a number up to 100"),
+        (&["transform", &photo, "w=5", "-o", &below], "/photo.jpg/sub: Not a directory"),
+        (&["info", "\u{1b}[31mred\r.jpg"], "cannot read ?[31mred?.jpg"),
     ];
     for (arguments, message) in table {
         let output = run(arguments);
@@ -400,6 +408,16 @@ fn mistakes_are_explained() {
         assert!(!output.status.success() && shown.contains(message), "{arguments:?}: {shown}");
     }
     assert!(!Path::new("x").exists());
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_command_without_a_message() {
+    for arguments in [&["grammar"][..], &["info", &fixture("photo.jpg")], &["man"], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = image_origin(arguments).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), String::new()), "{arguments:?}");
+    }
 }
 
 #[test]

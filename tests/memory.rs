@@ -424,6 +424,72 @@ fn avifs_of_every_kind_are_reckoned() {
     check(&table, &QUERIES);
 }
 
+/// A HEIC of this size whose cells are all the picture of one file of 128 by 64 pixels.
+#[cfg(feature = "heic")]
+fn heic(cell: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let boxed = |kind: &[u8; 4], parts: &[&[u8]]| {
+        let content = parts.concat();
+        [&(content.len() as u32 + 8).to_be_bytes()[..], kind, &content].concat()
+    };
+    let full = |kind: &[u8; 4], version: u8, parts: &[&[u8]]| boxed(kind, &[&[version, 0, 0, 0], &parts.concat()]);
+    let at = |kind: &[u8]| memchr::memmem::find(cell, kind).unwrap();
+    let of = |kind: &[u8]| {
+        let start = at(kind) - 4;
+        &cell[start..start + u32::from_be_bytes(cell[start..start + 4].try_into().unwrap()) as usize]
+    };
+    let data = &of(b"mdat")[8..];
+    let (columns, rows) = (width.div_ceil(128) as u16, height.div_ceil(64) as u16);
+    let (cells, grid) = (columns * rows, columns * rows + 1);
+    let layout = [&[0, 1, rows as u8 - 1, columns as u8 - 1][..], &width.to_be_bytes(), &height.to_be_bytes()].concat();
+    let of_each = |of_one: &dyn Fn(u16) -> Vec<u8>| (1..=cells).flat_map(of_one).collect::<Vec<u8>>();
+    let item = |id: u16, kind: &[u8; 4]| full(b"infe", 2, &[&id.to_be_bytes(), &[0, 0], kind, &[0]]);
+    let items = [of_each(&|id| item(id, b"hvc1")), item(grid, b"grid")].concat();
+    let targets = [&grid.to_be_bytes()[..], &cells.to_be_bytes(), &of_each(&|id| id.to_be_bytes().to_vec())].concat();
+    let size = full(b"ispe", 0, &[&width.to_be_bytes(), &height.to_be_bytes()]);
+    let properties = boxed(b"ipco", &[of(b"hvcC"), of(b"ispe"), &size]);
+    let associations =
+        [of_each(&|id| [&id.to_be_bytes()[..], &[2, 0x81, 2]].concat()), grid.to_be_bytes().to_vec(), vec![1, 3]];
+    let associations = full(b"ipma", 0, &[&u32::from(grid).to_be_bytes(), &associations.concat()]);
+    let meta = |media: u32| {
+        let place = |id: u16, at: u32, len: usize| {
+            [&id.to_be_bytes()[..], &[0, 0, 0, 1], &at.to_be_bytes(), &(len as u32).to_be_bytes()].concat()
+        };
+        let end = media + u32::from(cells) * data.len() as u32;
+        let places = [
+            of_each(&|id| place(id, media + u32::from(id - 1) * data.len() as u32, data.len())),
+            place(grid, end, layout.len()),
+        ]
+        .concat();
+        full(
+            b"meta",
+            0,
+            &[
+                &full(b"hdlr", 0, &[b"\0\0\0\0pict", &[0; 13]]),
+                &full(b"pitm", 0, &[&grid.to_be_bytes()]),
+                &full(b"iloc", 0, &[&[0x44, 0], &grid.to_be_bytes(), &places]),
+                &full(b"iinf", 0, &[&grid.to_be_bytes(), &items]),
+                &full(b"iref", 0, &[&boxed(b"dimg", &[&targets])]),
+                &boxed(b"iprp", &[&properties, &associations]),
+            ],
+        )
+    };
+    let start = boxed(b"ftyp", &[b"heic\0\0\0\0heicmif1"]);
+    let media = start.len() + meta(0).len() + 8;
+    [start, meta(media as u32), boxed(b"mdat", &[&data.repeat(cells.into()), &layout])].concat()
+}
+
+#[cfg(feature = "heic")]
+#[test]
+fn heics_are_reckoned() {
+    let fixture = |name: &str| std::fs::read(format!("{}/fixtures/heic/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let table = [
+        ("heic", heic(&fixture("420.heic"), WIDTH, HEIGHT)),
+        ("grey heic", heic(&fixture("grey.heic"), WIDTH, HEIGHT)),
+        ("heic with all of its chroma", heic(&fixture("lossless.heic"), WIDTH, HEIGHT)),
+    ];
+    check(&table, &QUERIES);
+}
+
 /// Holds one original against the bounds for every step.
 fn check_steps(name: &str, format: Format, channels: Channels) {
     // The model that finds faces is read once, and kept for all pictures.

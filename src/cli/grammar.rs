@@ -6,6 +6,7 @@ use std::io::Write as _;
 use image_origin::query::{PARAMETERS, Parameter};
 
 use super::Failure;
+use super::failure::output_failed;
 
 pub(super) fn print_text() -> Result<(), Failure> {
     let mut text = String::new();
@@ -70,5 +71,5 @@ fn names(parameter: &Parameter) -> Vec<&'static str> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    Ok(std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))?)
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| output_failed(&error))
 }

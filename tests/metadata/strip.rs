@@ -170,6 +170,29 @@ fn the_movie_of_an_avif_sequence_loses_user_data_and_dates() {
 }
 
 #[test]
+fn colours_of_avif_that_are_dropped_become_free_space() {
+    let file = samples::avif();
+    let at = |bytes: &[u8]| memchr::memmem::find(&file, bytes).unwrap();
+    let set = |place: usize, bytes: &[u8]| {
+        let mut file = file.clone();
+        file[place..place + bytes.len()].copy_from_slice(bytes);
+        file
+    };
+    let colour = at(b"colr");
+    for (name, file) in [
+        // Readers refuse a colour property of zeros.
+        ("of a type that is not known", set(colour + 4, b"none")),
+        ("a profile that is none", set(colour + 8, &[0; 132])),
+        ("of no kept image", set(at(&[0, 1, 4, 1, 2, 3, 4]) + 5, &[1])),
+    ] {
+        let out = stripped(&file, Keep::None);
+        let free = memchr::memmem::find(&out, b"\0\0\0\x90free").unwrap_or_else(|| panic!("{name}"));
+        assert!(out[free + 8..free + 144].iter().all(|byte| *byte == 0), "{name}");
+        assert_eq!(stripped(&out, Keep::None), out, "{name}");
+    }
+}
+
+#[test]
 fn metadata_is_no_primary_image() {
     let file = samples::avif();
     let at = file.windows(4).position(|kind| kind == b"pitm").unwrap() + 9;

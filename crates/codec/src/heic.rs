@@ -170,15 +170,17 @@ impl Codec for Heic {
     fn memory(stream: &Stream, length: usize) -> u64 {
         let (width, height) = stream.coded;
         let pixels = u64::from(width) * u64::from(height);
-        let Description { is_monochrome, subsampling, .. } = stream.description;
+        let Description { width: width_shown, height: height_shown, is_monochrome, subsampling, .. } =
+            stream.description;
         let planes = match (is_monochrome, subsampling) {
             (true, _) => 2 * pixels,
             (false, [true, true]) => 3 * pixels,
             (false, [true, false]) => 4 * pixels,
             (false, _) => 6 * pixels,
         };
-        // A filter copies a plane; the conformance window copies all.
-        2 * planes + BYTES_PER_PIXEL * pixels + 3 * length as u64 + OVERHEAD
+        // A filter copies a plane; the conformance window, if there is one, copies all.
+        let copied = if stream.coded == (width_shown, height_shown) { 2 * pixels } else { planes };
+        planes + copied + BYTES_PER_PIXEL * pixels + 3 * length as u64 + OVERHEAD
     }
 
     fn decode(data: &[u8], stream: &Stream, filtered: bool, budget: Budget) -> Result<Box<dyn Planes>, Error> {

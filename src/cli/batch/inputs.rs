@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -37,11 +37,16 @@ pub(super) struct Naming<'a> {
     pub(super) out_dir: Option<&'a Path>,
 }
 
+/// The format of a file by its content; `None` if it is not an image.
+fn sniff_file(path: &Path) -> io::Result<Option<Format>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(SNIFF_LEN as u64).read_to_end(&mut head)?;
+    Ok(sniff(&head))
+}
+
 /// The format of a file by its content; `None` if it is not an image or cannot be read.
 pub(super) fn format_of(path: &Path) -> Option<Format> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(SNIFF_LEN as u64).read_to_end(&mut head).ok()?;
-    sniff(&head)
+    sniff_file(path).ok().flatten()
 }
 
 /// The maximum length of a list of paths in bytes.
@@ -112,7 +117,8 @@ impl Folder<'_> {
             let (path, below) = (folder.join(&name), below.join(&name));
             if path.is_dir() {
                 self.walk(&path, &below)?;
-            } else if path.is_file() && format_of(&path).is_some() {
+            } else if path.is_file() && sniff_file(&path).map_or(true, |format| format.is_some()) {
+                // One that cannot be read may be an image, and is told as a failure.
                 self.inputs.files.push(Input { path, below });
             } else {
                 self.inputs.others += 1;

@@ -294,8 +294,8 @@ impl Batch {
             _ => format!("cannot write {}: {error}", output.display()),
         };
         if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            // If the folder cannot be created, the write below reports it.
-            let _ = if folder.is_dir() { Ok(()) } else { std::fs::create_dir_all(folder) };
+            let created = if folder.is_dir() { Ok(()) } else { std::fs::create_dir_all(folder) };
+            created.map_err(|error| format!("cannot create the folder {}: {error}", folder.display()))?;
         }
         match write::write(&output, &rendered.bytes, self.existing).map_err(failed)? {
             Written::Now => Ok(Made::Written { output, input_bytes: bytes.len(), rendered }),

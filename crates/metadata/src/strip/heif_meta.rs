@@ -187,8 +187,9 @@ fn item_properties(
     Ok(out)
 }
 
-/// The property container. Associations refer to its boxes by index, so all boxes are kept; those that no kept image
-/// uses, or that are not known to be needed for display (names, descriptions, dates), are overwritten with zeros.
+/// The property container. Associations refer to its boxes by index, so all boxes are kept. Those that no kept image uses
+/// become free space, which may be among properties (ISO/IEC 23008-12, 9.3.1); those that are not known to be needed for
+/// display (names, descriptions, dates) are overwritten with zeros.
 fn properties(
     meta: &Meta,
     payload: &[u8],
@@ -207,9 +208,18 @@ fn properties(
         let content = slice(payload, &property.payload);
         let new = if is_used { cleaned(property.kind, content, meter)? } else { vec![0; content.len()] };
         out.iter_mut().skip(start).zip(new).for_each(|(to, from)| *to = from);
+        if !is_used || is_no_colour(property.kind, content) {
+            let kind = (property.range.start - parent.range.start) as usize + 4;
+            out.iter_mut().skip(kind).zip(*b"free").for_each(|(to, from)| *to = from);
+        }
     }
     zero(&mut out, parent.range.start, &(end..parent.payload.end));
     Ok(out)
+}
+
+/// Whether this is a colour property of which nothing is kept. Readers refuse one of zeros.
+pub(super) fn is_no_colour(kind: [u8; 4], content: &[u8]) -> bool {
+    &kind == b"colr" && meaningful_len(kind, content) == 0
 }
 
 fn zero(bytes: &mut [u8], at: u64, range: &Range<u64>) {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::edits::Edit;
 use super::heif::edit_to_free;
-use super::heif_meta::{ALPHA, HANDLER_KIND, has_no_place};
+use super::heif_meta::{ALPHA, HANDLER_KIND, has_no_place, is_no_colour};
 use super::heif_units::{Coding, Units, cleaned};
 use crate::Error;
 use image_origin_container::Input;
@@ -183,12 +183,16 @@ fn edit_descriptions<R: Read + Seek>(
         let mut inside_end = entry.payload.start.saturating_add(VISUAL_SAMPLE_ENTRY).min(entry.payload.end);
         for property in inside {
             inside_end = property.range.end;
-            if DESCRIBING.contains(&&property.kind) {
-                let content = input.copy(property.payload.clone(), usize::MAX)?;
+            if !DESCRIBING.contains(&&property.kind) {
+                edit_to_free(&property, edits);
+                continue;
+            }
+            let content = input.copy(property.payload.clone(), usize::MAX)?;
+            if is_no_colour(property.kind, &content) {
+                edit_to_free(&property, edits);
+            } else {
                 let content = cleaned(property.kind, &content, input.meter())?;
                 edits.push((property.payload, Edit::Bytes(content)));
-            } else {
-                edit_to_free(&property, edits);
             }
         }
         edits.push((inside_end..entry.payload.end, Edit::Zeros));
