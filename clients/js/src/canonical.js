@@ -286,6 +286,7 @@ export function canonicalPairs(options) {
     fold(given);
     if (given.redact === undefined) delete given.redact_mode;
     if (given.colors === undefined) delete given.dither;
+    if (given.sharpen === undefined) delete given.sharpen_limit;
     if (!given.overlay) for (const name of Object.keys(given)) if (name.startsWith('overlay_')) delete given[name];
     if (given.showExif === 'true') delete given.info;
   }
