@@ -18,7 +18,7 @@ git ls-files -z --cached --others --exclude-standard | tar -c --null -T - --igno
 # What was built for the tests is not built again.
 ln -s "$root/target" "$work/src/target"
 sed -n 's/^RUN //p' "$file" >"$work/run.sh"
-(cd "$work/src" && PROFILE=dev FEATURES= sh -eu "$work/run.sh")
+(cd "$work/src" && PROFILE=dev FEATURES='' sh -eu "$work/run.sh")
 
 program=$work/image-origin
 cp "$work/src/out/image-origin" "$program"
