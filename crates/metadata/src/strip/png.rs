@@ -64,7 +64,8 @@ impl Picture {
             return rows(width, height);
         }
         let part = |size: u32, start: u32, step: u32| size.saturating_sub(start).div_ceil(step);
-        PASSES.iter().map(|&[x, y, across, down]| rows(part(width, x, across), part(height, y, down))).sum()
+        let passes = PASSES.iter().map(|&[x, y, across, down]| rows(part(width, x, across), part(height, y, down)));
+        passes.fold(0, u64::saturating_add)
     }
 
     const fn samples(&self) -> u64 {
@@ -296,4 +297,19 @@ fn put<R: Read + Seek>(
     out.copy(rest);
     out.insert(&sum);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_frame_saturates_whatever_the_header_says() {
+        for is_interlaced in [false, true] {
+            let picture = Picture { width: u32::MAX, height: u32::MAX, depth: 61, colour_type: 6, is_interlaced };
+            assert_eq!(picture.inflated_len(picture.width, picture.height), u64::MAX, "{is_interlaced}");
+        }
+        let small = Picture { width: 5, height: 3, depth: 8, colour_type: 2, is_interlaced: true };
+        assert_eq!(small.inflated_len(5, 3), 52);
+    }
 }
