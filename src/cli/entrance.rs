@@ -13,7 +13,6 @@ use tokio::task::JoinHandle;
 use super::{Failure, Originals, audience, edge, open_policy};
 
 /// What stands between viewers and the origin.
-#[derive(Clone)]
 pub(super) enum Entrance {
     /// Nothing: everybody may see everything.
     Open,

@@ -1,7 +1,9 @@
 //! Decoded pixels with their layout.
 
-use super::Orientation;
+use std::ops::Range;
+
 use super::oriented::oriented;
+use super::{Area, Orientation};
 
 /// The channels of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -151,6 +153,19 @@ impl Raster {
         self.samples.capacity()
     }
 
+    /// Copies the part `area`, which has integer coordinates and lies within the raster.
+    #[must_use]
+    pub fn cut(&self, area: Area) -> Self {
+        let row = self.width as usize * self.channels.count();
+        let columns = area.x as usize * self.channels.count()..(area.x + area.width) as usize * self.channels.count();
+        let rows = area.y as usize * row..(area.y + area.height) as usize * row;
+        let samples = match &self.samples {
+            Samples::U8(samples) => Samples::U8(cut(&samples[rows], row, columns)),
+            Samples::U16(samples) => Samples::U16(cut(&samples[rows], row, columns)),
+        };
+        Self { width: area.width as u32, height: area.height as u32, channels: self.channels, samples }
+    }
+
     /// The memory of [`Self::oriented`] in bytes, including the raster: quarter turns allocate another one.
     pub fn oriented_memory(&self, orientation: Orientation) -> u64 {
         let turned = if orientation.transposes() { self.samples.as_bytes().len() as u64 } else { 0 };
@@ -183,4 +198,11 @@ fn orient<T: Copy>(
         3 => oriented::<T, 3>(orientation, samples, width, height),
         _ => oriented::<T, 4>(orientation, samples, width, height),
     }
+}
+
+/// The columns of samples of all rows, each of which is so long.
+fn cut<T: Copy>(samples: &[T], row: usize, columns: Range<usize>) -> Vec<T> {
+    let mut out = Vec::with_capacity(samples.len() / row.max(1) * columns.len());
+    samples.chunks_exact(row.max(1)).for_each(|row| out.extend_from_slice(&row[columns.clone()]));
+    out
 }

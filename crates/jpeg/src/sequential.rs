@@ -283,21 +283,15 @@ impl Channel {
                 write_pairs(quarter.samples(dc), band, x * 2, y * 2);
             }
             (Method::Three(steps), Some(skip)) => {
-                let mut block = [0; 64];
-                block[0] = dc as i16;
-                read_low_ac(bits, &self.ac, skip, LAST_OF_THREE, |k, value| dequantise(&mut block, steps, k, value));
+                let block = read_low_block(bits, &self.ac, skip, LAST_OF_THREE, dc, steps);
                 idct::three(&block, band.rows_mut(y * 3, x * 3), stride);
             }
             (Method::Four(steps), Some(skip)) => {
-                let mut block = [0; 64];
-                block[0] = dc as i16;
-                read_low_ac(bits, &self.ac, skip, LAST_OF_HALF, |k, value| dequantise(&mut block, steps, k, value));
+                let block = read_low_block(bits, &self.ac, skip, LAST_OF_HALF, dc, steps);
                 idct::half(&block, band.rows_mut(y * 4, x * 4), stride);
             }
             (Method::Five(steps), Some(skip)) => {
-                let mut block = [0; 64];
-                block[0] = dc as i16;
-                read_low_ac(bits, &self.ac, skip, LAST_OF_FIVE, |k, value| dequantise(&mut block, steps, k, value));
+                let block = read_low_block(bits, &self.ac, skip, LAST_OF_FIVE, dc, steps);
                 idct::five(&block, band.rows_mut(y * 5, x * 5), stride);
             }
             (Method::Eight(steps), _) => {
@@ -347,6 +341,22 @@ fn read_low_ac(bits: &mut Bits<'_>, table: &Table, skip: &SkipTable, last: usize
         bits.refill();
         skip.skip_block(bits, k);
     }
+}
+
+/// Reads the coefficients of a block up to index `last` and skips the others; `dc` is dequantised already.
+#[inline(always)]
+fn read_low_block(
+    bits: &mut Bits<'_>,
+    table: &Table,
+    skip: &SkipTable,
+    last: usize,
+    dc: i32,
+    steps: &Quantisation,
+) -> Block {
+    let mut block = [0; 64];
+    block[0] = dc as i16;
+    read_low_ac(bits, table, skip, last, |k, value| dequantise(&mut block, steps, k, value));
+    block
 }
 
 /// Reads AC coefficients up to index `last`; returns the index of the last one that was read, which may be larger.

@@ -2,8 +2,8 @@
 //!
 //! The source rows of eight output rows, as floats, are reduced to columns of the eight, a block of columns at a time, and these
 //! to the eight rows: vector lanes are columns first and rows then, so there are no horizontal sums, no rounding between the
-//! directions, and the working set fits into the innermost cache. Beyond an edge the outermost sample is repeated. See Turkowski, "Filters for Common
-//! Resampling Tasks", Graphics Gems I, 1990.
+//! directions, and the working set fits into the innermost cache. Beyond an edge the outermost sample is repeated. See
+//! Turkowski, "Filters for Common Resampling Tasks", Graphics Gems I, 1990.
 
 use std::f64::consts::PI;
 

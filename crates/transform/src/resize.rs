@@ -35,7 +35,7 @@ pub fn resize(
         && area.y.fract() == 0.0
         && area == Area { width: width.into(), height: height.into(), ..area };
     if is_cut && is_within(area, whole) {
-        return Ok(cut(&source, area));
+        return Ok(source.cut(area));
     }
     let premultiplied = channels.has_alpha() && !is_opaque(&source);
     if premultiplied {
@@ -66,20 +66,6 @@ pub(super) fn thumbnail(
 fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
     let field = whole_pixels(field, source.width(), source.height());
     lanczos::resize(source, field, area, width, height, Levels::SAME)
-}
-
-/// Copies an area of whole pixels.
-fn cut(source: &Raster, area: Area) -> Raster {
-    let is_wide = matches!(source.samples(), Samples::U16(_));
-    let mut out = blank(area.width as u32, area.height as u32, source.channels(), is_wide);
-    let pixel = source.samples().as_bytes().len() / (source.width() as usize * source.height() as usize).max(1);
-    let (stride, left, length) =
-        (source.width() as usize * pixel, area.x as usize * pixel, area.width as usize * pixel);
-    let rows = source.samples().as_bytes().chunks_exact(stride).skip(area.y as usize);
-    for (out, row) in out.samples_mut().chunks_exact_mut(length.max(1)).zip(rows) {
-        out.copy_from_slice(&row[left..][..length]);
-    }
-    out
 }
 
 fn is_within(area: Area, whole: Area) -> bool {

@@ -323,24 +323,9 @@ impl<'n, C: Codec> Canvas<'n, C> {
     /// Crops the canvas to the visible area.
     fn finish(self, shown: Area) -> Result<Raster, Error> {
         let Self { width, height, channels, samples, .. } = self;
-        let (samples, width, height) = if shown == Area::whole(width, height) {
-            (samples, width, height)
-        } else {
-            let samples = match &samples {
-                Samples::U8(samples) => Samples::U8(cut(samples, width, channels, shown)),
-                Samples::U16(samples) => Samples::U16(cut(samples, width, channels, shown)),
-            };
-            (samples, shown.width as u32, shown.height as u32)
-        };
-        Raster::new(width, height, channels, samples).ok_or_else(|| damaged::<C>("a side is zero"))
+        let raster = Raster::new(width, height, channels, samples).ok_or_else(|| damaged::<C>("a side is zero"))?;
+        Ok(if shown == Area::whole(width, height) { raster } else { raster.cut(shown) })
     }
-}
-
-fn cut<T: Copy>(samples: &[T], width: u32, channels: Channels, area: Area) -> Vec<T> {
-    let count = channels.count();
-    let columns = area.x as usize * count..(area.x + area.width) as usize * count;
-    let rows = samples.chunks_exact(width as usize * count).skip(area.y as usize).take(area.height as usize);
-    rows.flat_map(|row| row.get(columns.clone()).unwrap_or_default()).copied().collect()
 }
 
 #[cfg(test)]
