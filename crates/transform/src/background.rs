@@ -1,12 +1,16 @@
 //! What depends on the output format: colours that the file can describe, background, canvas and overlay.
+//!
+//! An opaque background is laid under the original's pixels before they are resized, if nothing in between would change
+//! it: the result is that of a picture that was opaque from the start. Afterwards, what the filter overshoots at the
+//! edges of alpha is cut off in colours and in alpha separately, and `linear=true` would blend in another light.
 
 use std::borrow::Cow;
 
 use super::overlay::Placed;
 use super::plan::Canvas;
 use super::{Error, colour, conversion};
-use image_origin_codec::{self as codec, Budget, Encoder, Primaries, Raster};
-use image_origin_query::{Color, Colorspace, Transform};
+use image_origin_codec::{self as codec, Budget, Encoder, Format, Primaries, Raster};
+use image_origin_query::{Color, Colorspace, Effects, Transform};
 
 /// The colour description for a file: code points of the primaries, or a profile.
 pub(super) fn announced(space: Colorspace, encoder: &dyn Encoder) -> (Primaries, Option<Vec<u8>>) {
@@ -33,6 +37,20 @@ pub(super) fn carried_colours(
         }
         Colorspace::Srgb => Ok((raster, space)),
     }
+}
+
+/// The opaque colour that is certain to be seen through transparent pixels, if it may be laid under them before the
+/// resize: effects on tones and colours do not apply to the background. `format` is that of the output, if it is known.
+pub(super) fn early(transform: &Transform, format: Option<Format>) -> Option<Color> {
+    let Transform { background, effects, .. } = transform;
+    let is_flat = format.and_then(codec::encoder).is_some_and(|encoder| !encoder.has_alpha());
+    let color = match *background {
+        background if is_flat => colour::flat(background.unwrap_or(Color::WHITE)),
+        Some(color) if color.alpha == u8::MAX => color,
+        _ => return None,
+    };
+    let others = Effects { blur: None, sharpen: None, ..*effects };
+    (others == Effects::default()).then_some(color)
 }
 
 /// The picture over its background and on its canvas, in colours that the file can describe. `budget` is for all

@@ -178,7 +178,7 @@ impl Choice {
     }
 
     /// The format, if it does not depend on the picture.
-    fn settled(&self) -> Option<Format> {
+    pub(super) fn settled(&self) -> Option<Format> {
         match self.asked {
             Some(FormatChoice::Avif) => Some(Format::Avif),
             Some(FormatChoice::Jpeg) => Some(Format::Jpeg),

@@ -97,6 +97,55 @@ pub(super) fn over(raster: &Raster, color: Color) -> Raster {
     with_samples(raster, channels, samples)
 }
 
+/// Blends a picture of either depth over an opaque colour, in place. Grey stays grey, so `rgb` must be grey then.
+pub(super) fn flattened(raster: Raster, [r, g, b]: [u8; 3]) -> Raster {
+    fn blend<T: Sample, const FROM: usize, const TO: usize>(samples: Vec<T>, below: [u8; TO]) -> Vec<T> {
+        let below = below.map(T::of_eight_bits);
+        fewer::<T, FROM, TO>(samples, |pixel| std::array::from_fn(|i| pixel[i].over(below[i], pixel[TO])))
+    }
+    let (width, height) = (raster.width(), raster.height());
+    match (raster.channels(), raster.into_samples()) {
+        (Channels::La, Samples::U8(samples)) => of_samples(width, height, Channels::L, blend::<_, 2, 1>(samples, [g])),
+        (Channels::La, Samples::U16(samples)) => of_samples(width, height, Channels::L, blend::<_, 2, 1>(samples, [g])),
+        (Channels::Rgba, Samples::U8(samples)) => {
+            of_samples(width, height, Channels::Rgb, blend::<_, 4, 3>(samples, [r, g, b]))
+        }
+        (Channels::Rgba, Samples::U16(samples)) => {
+            of_samples(width, height, Channels::Rgb, blend::<_, 4, 3>(samples, [r, g, b]))
+        }
+        (channels, samples) => of_samples(width, height, channels, samples),
+    }
+}
+
+/// A sample of either depth, for blending.
+trait Sample: Copy {
+    fn of_eight_bits(sample: u8) -> Self;
+    /// Blends this sample over an opaque one.
+    fn over(self, below: Self, alpha: Self) -> Self;
+}
+
+impl Sample for u8 {
+    fn of_eight_bits(sample: u8) -> Self {
+        sample
+    }
+
+    fn over(self, below: Self, alpha: Self) -> Self {
+        let [above, below, alpha] = [self, below, alpha].map(u16::from);
+        ((above * alpha + below * (255 - alpha) + 127) / 255) as Self
+    }
+}
+
+impl Sample for u16 {
+    fn of_eight_bits(sample: u8) -> Self {
+        Self::from(sample) * 257
+    }
+
+    fn over(self, below: Self, alpha: Self) -> Self {
+        let [above, below, alpha] = [self, below, alpha].map(u32::from);
+        ((above * alpha + below * (65_535 - alpha) + 32_767) / 65_535) as Self
+    }
+}
+
 /// The colour blended over white.
 pub(super) fn flat(color: Color) -> Color {
     let alpha = u32::from(color.alpha);
@@ -234,6 +283,24 @@ mod tests {
             Ok(band)
         });
         assert_eq!((same, heights), (Ok(tall), vec![64, 64, 22]));
+    }
+
+    #[test]
+    fn both_depths_are_flattened_alike() {
+        let below = [10, 200, 30];
+        for (channels, grey) in [(Channels::Rgba, below), (Channels::La, [77; 3])] {
+            let samples: Vec<u8> = (0..4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            let eight = raster(channels, &samples);
+            let wide: Vec<u16> = samples.iter().map(|sample| u16::from(*sample) * 257).collect();
+            let sixteen = to_eight_bits(flattened(of_samples(eight.width(), 1, channels, wide), grey));
+            let flat = flattened(eight.clone(), grey);
+            assert_eq!(flat, sixteen, "{channels:?}");
+            let [r, g, b] = grey;
+            let blended = over(&eight, Color { rgb: [r, g, b], alpha: 255 });
+            assert_eq!(with_colour(flat), blended, "{channels:?}");
+        }
+        let opaque = raster(Channels::Rgb, &[1, 2, 3]);
+        assert_eq!(flattened(opaque.clone(), below), opaque);
     }
 
     #[test]

@@ -41,6 +41,27 @@ impl Conversion {
         Self { from, press, black, to }
     }
 
+    /// The samples of an opaque colour in a picture of the original's colours, grey or not, if the conversion turns them
+    /// into exactly this colour.
+    pub(super) fn source_color(&self, color: Color, is_grey: bool) -> Option<[u8; 3]> {
+        let [r, g, b] = color.rgb;
+        if is_grey && !(r == g && g == b) || self.to != Colorspace::Srgb || self.press.is_some() {
+            return None;
+        }
+        let Some(from) = &self.from else { return Some(color.rgb) };
+        let pixel = |rgb: [u8; 3]| match is_grey {
+            true => Raster::new(1, 1, Channels::L, Samples::U8(vec![rgb[1]])),
+            false => Raster::new(1, 1, Channels::Rgb, Samples::U8(rgb.to_vec())),
+        };
+        let rgb = |raster: Raster| match *raster.samples().as_bytes() {
+            [l] => Some([l; 3]),
+            [r, g, b] => Some([r, g, b]),
+            _ => None,
+        };
+        let source = rgb(through(pixel(color.rgb)?, &target(self.to, is_grey), from).ok()?)?;
+        (rgb(self.apply(pixel(source)?))? == color.rgb).then_some(source)
+    }
+
     /// Converts the picture to the output's colours, without an alpha channel that is opaque everywhere.
     ///
     /// The conversion works in place.

@@ -4,7 +4,7 @@ use super::conversion::{self, Conversion};
 use super::plan::{Canvas, Original, Plan};
 use super::prepared::{places_crop, planned, turned};
 use super::smart_crop::{self, Interest};
-use super::{Error, Render, colour, effects, faces, frame, redact, resize, tilt, trim};
+use super::{Error, Render, background, colour, effects, faces, frame, redact, resize, tilt, trim};
 use image_origin_codec::{self as codec, Area, Budget, Decoded, Flaw, Header, Orientation, Raster};
 use image_origin_query::{Colorspace, Effects, Framing, Hidden, Redaction};
 
@@ -154,9 +154,16 @@ impl Picture<'_> {
     pub(super) fn finished(self) -> Result<(Raster, Colorspace), codec::Error> {
         let Render { transform, cancellation, .. } = self.render;
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
+        let is_grey = colour::is_grey(&self.decoded.raster);
+        let below = background::early(transform, self.render.choice(self.header.format, &self.plan).settled())
+            .and_then(|color| conversion.source_color(color, is_grey));
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
         let Self { plan: Plan { orientation, tilt, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
+        let raster = match below {
+            Some(color) => colour::flattened(raster, color),
+            None => raster,
+        };
         let upright = |raster| {
             let resized = resize::resize(raster, field, area, width, height, budget)?;
             budget.check_memory(resized.oriented_memory(orientation))?;

@@ -28,6 +28,77 @@ fn rendered(bytes: &[u8], query: &str) -> Result<(Rendered, Raster), Error> {
     Ok((rendered, colour::with_alpha(colour::with_colour(raster))))
 }
 
+/// A logo with hard and soft edges on transparency; what lies under fully transparent pixels is `hidden`.
+fn logo(channels: Channels, hidden: u8) -> Raster {
+    let pixel = |i: usize| {
+        let (x, y) = (i % 97, i / 97);
+        let alpha = match (x / 16 + y / 16) % 3 {
+            0 => 0,
+            1 => 255,
+            _ => (x % 16 * 17) as u8,
+        };
+        let colours = [220, 30 + (y / 2) as u8, (x * 2) as u8].map(|sample| if alpha == 0 { hidden } else { sample });
+        match channels {
+            Channels::La => vec![colours[0], alpha],
+            _ => vec![colours[0], colours[1], colours[2], alpha],
+        }
+    };
+    Raster::new(97, 61, channels, Samples::U8((0..97 * 61).flat_map(pixel).collect())).unwrap()
+}
+
+#[test]
+fn an_opaque_background_is_laid_under_the_original() {
+    let sixteen = |raster: &Raster| {
+        let wide: Vec<u16> = raster.samples().as_bytes().iter().map(|sample| u16::from(*sample) * 257).collect();
+        Raster::new(raster.width(), raster.height(), raster.channels(), Samples::U16(wide)).unwrap()
+    };
+    let cases = [
+        (Channels::Rgba, "w=40&bg=246&format=png", [0x22, 0x44, 0x66]),
+        (Channels::Rgba, "w=40&bg=fff&linear&format=png", [255; 3]),
+        (Channels::Rgba, "w=33&h=50&fit=cover&bg=tomato&sharpen=1.5&flip=h&format=png", [255, 99, 71]),
+        (Channels::Rgba, "w=150&bg=000&blur=2&enlarge&format=png", [0; 3]),
+        (Channels::Rgba, "w=40&bg=fc3&pad=4&radius=6&rotate=90&format=png", [0xff, 0xcc, 0x33]),
+        (Channels::Rgba, "w=40&format=jpeg", [255; 3]),
+        (Channels::Rgba, "w=40&format=jpeg&bg=ff000080", [255, 127, 127]),
+        (Channels::La, "w=40&bg=777&format=png", [0x77; 3]),
+        (Channels::La, "w=40&format=jpeg&linear", [255; 3]),
+    ];
+    for (channels, query, below) in cases {
+        for logo in [logo(channels, 0), logo(channels, 200), sixteen(&logo(channels, 0))] {
+            let flat = colour::flattened(logo.clone(), below);
+            let of = |raster: &Raster| rendered(&raster_file(raster), query).unwrap().0.bytes;
+            assert!(of(&logo) == of(&flat), "{channels:?} {query}");
+        }
+    }
+}
+
+#[test]
+fn effects_on_colours_leave_the_background_alone() {
+    let file = raster_file(&logo(Channels::Rgba, 0));
+    for effect in ["brightness=0.5", "invert", "grayscale", "tint=f00", "gamma=2", "pixelate=2"] {
+        let (_, picture) = rendered(&file, &format!("w=90&bg=246&format=png&{effect}")).unwrap();
+        assert_eq!(picture.samples().as_bytes()[..4], [0x22, 0x44, 0x66, 255], "{effect}");
+    }
+}
+
+/// A PAM file of a raster of either depth.
+fn raster_file(raster: &Raster) -> Vec<u8> {
+    let kind = match raster.channels() {
+        Channels::L => "GRAYSCALE",
+        Channels::La => "GRAYSCALE_ALPHA",
+        Channels::Rgb => "RGB",
+        _ => "RGB_ALPHA",
+    };
+    let (maximum, samples): (u16, Vec<u8>) = match raster.samples() {
+        Samples::U8(samples) => (255, samples.clone()),
+        Samples::U16(samples) => (65_535, samples.iter().flat_map(|sample| sample.to_be_bytes()).collect()),
+    };
+    let (width, height, depth) = (raster.width(), raster.height(), raster.channels().count());
+    let header =
+        format!("P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {depth}\nMAXVAL {maximum}\nTUPLTYPE {kind}\nENDHDR\n");
+    [header.into_bytes(), samples].concat()
+}
+
 #[test]
 fn what_is_missing_of_a_file_is_told() {
     macro_rules! fixtures {
