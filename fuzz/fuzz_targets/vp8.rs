@@ -51,5 +51,11 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(picture.samples.len(), row * header.height as usize);
         assert!((1..=header.height as usize).contains(&picture.rows));
         assert!(picture.samples[picture.rows * row..].iter().all(|sample| *sample == 0));
+        let (mut rest, options) = (picture.samples.as_slice(), options.max_bytes(2 * MAX_BYTES));
+        let rows = lossless::decode_rows(bytes, &options, &mut |row| {
+            assert!(rest.starts_with(row));
+            rest = &rest[row.len()..];
+        });
+        assert_eq!(rows, Ok(picture.rows));
     }
 });

@@ -64,6 +64,8 @@ pub(super) struct Shrink {
 /// For each sample of a row, its sum over the rows of the squares.
 enum Sums {
     Plain(Vec<u16>),
+    /// As plain ones, of pixels with an unused fourth sample.
+    Rgbx(Vec<u16>),
     /// Colours multiplied by alpha, and alpha.
     Weighted(Vec<u32>),
 }
@@ -80,6 +82,12 @@ impl Shrink {
         Self { factor, width, channels, sums, rows: 0, out: Vec::new() }
     }
 
+    /// As [`Self::new`] for RGB, of rows that have an unused sample after each pixel.
+    pub(super) fn rgbx(width: u32, factor: usize) -> Self {
+        let width = width as usize;
+        Self { factor, width, channels: Channels::Rgb, sums: Sums::Rgbx(vec![0; width * 4]), rows: 0, out: Vec::new() }
+    }
+
     /// The maximum memory in bytes for a picture of this size.
     pub(super) fn memory(width: u32, height: u32, channels: Channels, factor: usize) -> u64 {
         let (width, height, factor) = (u64::from(width), u64::from(height), factor as u64);
@@ -90,7 +98,7 @@ impl Shrink {
     /// Adds the next row.
     pub(super) fn push(&mut self, row: &[u8]) {
         match (&mut self.sums, self.channels) {
-            (Sums::Plain(sums), _) => dispatch(AddPlain { sums, row }),
+            (Sums::Plain(sums) | Sums::Rgbx(sums), _) => dispatch(AddPlain { sums, row }),
             (Sums::Weighted(sums), Channels::La) => dispatch(AddWeighted::<2> { sums, row }),
             (Sums::Weighted(sums), _) => dispatch(AddWeighted::<4> { sums, row }),
         }
@@ -114,9 +122,10 @@ impl Shrink {
         let Self { factor, rows, sums, out, channels, .. } = self;
         let (factor, rows) = (*factor, *rows);
         match (&mut *sums, channels) {
-            (Sums::Plain(sums), Channels::L) => dispatch(EndPlain::<1> { sums, factor, rows, out }),
-            (Sums::Plain(sums), Channels::Cmyk) => dispatch(EndPlain::<4> { sums, factor, rows, out }),
-            (Sums::Plain(sums), _) => dispatch(EndPlain::<3> { sums, factor, rows, out }),
+            (Sums::Plain(sums), Channels::L) => dispatch(EndPlain::<1, 1> { sums, factor, rows, out }),
+            (Sums::Plain(sums), Channels::Cmyk) => dispatch(EndPlain::<4, 4> { sums, factor, rows, out }),
+            (Sums::Plain(sums), _) => dispatch(EndPlain::<3, 3> { sums, factor, rows, out }),
+            (Sums::Rgbx(sums), _) => dispatch(EndPlain::<4, 3> { sums, factor, rows, out }),
             (Sums::Weighted(sums), Channels::La) => dispatch(EndWeighted::<2> { sums, factor, rows, out }),
             (Sums::Weighted(sums), _) => dispatch(EndWeighted::<4> { sums, factor, rows, out }),
         }
@@ -162,15 +171,16 @@ impl<const COUNT: usize> Kernel for AddWeighted<'_, COUNT> {
     }
 }
 
-/// Appends the means of squares of `factor` columns by `rows` rows, and clears their sums.
-struct EndPlain<'s, const COUNT: usize> {
+/// Appends the means of squares of `factor` columns by `rows` rows, of the first `KEPT` of `COUNT` samples of a pixel, and
+/// clears their sums.
+struct EndPlain<'s, const COUNT: usize, const KEPT: usize> {
     sums: &'s mut [u16],
     factor: usize,
     rows: usize,
     out: &'s mut Vec<u8>,
 }
 
-impl<const COUNT: usize> Kernel for EndPlain<'_, COUNT> {
+impl<const COUNT: usize, const KEPT: usize> Kernel for EndPlain<'_, COUNT, KEPT> {
     type Output = ();
 
     #[inline(always)]
@@ -183,7 +193,7 @@ impl<const COUNT: usize> Kernel for EndPlain<'_, COUNT> {
             }
             let last = || Divisor::new((square.len() * self.rows) as u32);
             let divisor = if square.len() == self.factor { whole } else { last() };
-            self.out.extend(totals.map(|total| divisor.mean(total)));
+            self.out.extend(totals[..KEPT].iter().map(|total| divisor.mean(*total)));
         }
         self.sums.fill(0);
     }
@@ -258,6 +268,10 @@ mod tests {
         let rows: [&[u8]; 3] = [&[0, 10, 20, 30, 7], &[2, 12, 22, 33, 9], &[1, 1, 2, 2, 3]];
         assert_eq!(shrunk(5, Channels::L, 2, &rows), (3, 2, vec![6, 26, 8, 1, 2, 3]));
         assert_eq!(shrunk(1, Channels::Rgb, 2, &[&[1, 2, 3], &[3, 4, 5]]), (1, 1, vec![2, 3, 4]));
+        let mut padded = Shrink::rgbx(3, 2);
+        padded.push(&[1, 2, 3, 0, 3, 4, 5, 255, 7, 8, 9, 99]);
+        let padded = padded.finish().unwrap();
+        assert_eq!((padded.channels(), padded.samples().as_bytes()), (Channels::Rgb, [2, 3, 4, 7, 8, 9].as_slice()));
     }
 
     #[test]

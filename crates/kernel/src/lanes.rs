@@ -133,8 +133,20 @@ mod x86 {
             Self(arch::_mm_srli_epi16::<1>(arch::_mm_and_si128(self.0, arch::_mm_set1_epi8(0xfe_u8 as i8))))
         }
 
-        /// The sum of the absolute differences of the first eight bytes.
-        fn distance(self, other: Self) -> u32 { arch::_mm_cvtsi128_si32(arch::_mm_sad_epu8(self.0, other.0)) as u32 }
+        /// All bits of each word of four bytes whose sum of absolute differences from those of `one` is less than that from
+        /// those of `other`.
+        fn is_nearer(self, one: Self, other: Self) -> Self {
+            // The sums of the bytes in even and in odd places.
+            let sums = |from: Self| {
+                let more = arch::_mm_subs_epu8(self.0, from.0);
+                let apart = arch::_mm_or_si128(more, arch::_mm_subs_epu8(from.0, self.0));
+                let even = arch::_mm_and_si128(apart, arch::_mm_set1_epi16(0xff));
+                arch::_mm_add_epi16(even, arch::_mm_srli_epi16::<8>(apart))
+            };
+            let more = arch::_mm_sub_epi16(sums(one), sums(other));
+            // The upper half of each word becomes the sum of both halves, whose sign is that of the word.
+            Self(arch::_mm_srai_epi32::<31>(arch::_mm_add_epi16(more, arch::_mm_slli_epi32::<16>(more))))
+        }
 
         /// Half of the sum, rounded down.
         fn average(self, other: Self) -> Self {
@@ -366,11 +378,16 @@ mod portable {
             Self(self.0.map(|byte| byte / 2))
         }
 
-        /// The sum of the absolute differences of the first eight bytes.
+        /// All bits of each word of four bytes whose sum of absolute differences from those of `one` is less than that from
+        /// those of `other`.
         #[inline(always)]
         #[must_use]
-        pub fn distance(self, other: Self) -> u32 {
-            (0..8).map(|lane| u32::from(self.0[lane].abs_diff(other.0[lane]))).sum()
+        pub fn is_nearer(self, one: Self, other: Self) -> Self {
+            let sum = |from: Self, word: usize| {
+                let bytes = word * 4..word * 4 + 4;
+                bytes.map(|lane| u32::from(self.0[lane].abs_diff(from.0[lane]))).sum::<u32>()
+            };
+            Self::from_words([0, 1, 2, 3].map(|word| if sum(one, word) < sum(other, word) { u32::MAX } else { 0 }))
         }
 
         /// The bits of `yes` where this has ones, and those of `no` elsewhere.
@@ -421,6 +438,8 @@ mod tests {
                 (x.equals(y), p.equals(q)),
                 (x.select(y, z), p.select(q, r)),
                 (x.not_and(y), p.not_and(q)),
+                (x.is_nearer(y, z), p.is_nearer(q, r)),
+                (x.is_nearer(y, y), p.is_nearer(q, q)),
                 (x86::Lanes::splat(a[0] as u8), portable::Lanes::splat(a[0] as u8)),
                 (x86::Lanes::from_bytes(x.to_bytes()), portable::Lanes::from_bytes(p.to_bytes())),
                 (x.plus_signed(y), p.plus_signed(q)),
@@ -433,7 +452,6 @@ mod tests {
             let transposed = x86::Lanes::transposed_halves(rows.map(x86::Lanes::from_longs));
             let expected = portable::Lanes::transposed_halves(rows.map(portable::Lanes::from_longs));
             assert_eq!(transposed.map(x86::Lanes::to_bytes), expected.map(portable::Lanes::to_bytes));
-            assert_eq!(x.distance(y), p.distance(q));
             for (number, (vector, portable)) in pairs.into_iter().enumerate() {
                 assert_eq!(vector.to_longs(), portable.to_longs(), "{number}");
                 assert_eq!(vector.to_words(), portable.to_words(), "{number}");

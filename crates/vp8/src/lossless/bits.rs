@@ -1,6 +1,8 @@
 //! A reader of little-endian bit fields (section 3.3).
 
-/// Reads bits. After the end it returns zeros, which [`Bits::is_overrun`] reports.
+/// Reads bits. After the end it returns zeros, which [`Bits::is_overrun`] reports. Hot loops copy it to registers and store it
+/// back.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     rest: &'a [u8],
     buffer: u64,
@@ -25,12 +27,13 @@ impl<'a> Bits<'a> {
                 self.rest = &self.rest[(63 - self.count) as usize / 8..];
                 self.count |= Self::FILLED as i32;
             }
-            _ => self.fill_slowly(),
+            _ => *self = self.filled_slowly(),
         }
     }
 
+    /// By value, so that this path does not force the reader into memory.
     #[cold]
-    fn fill_slowly(&mut self) {
+    fn filled_slowly(mut self) -> Self {
         while self.count >= 0
             && self.count < Self::FILLED as i32
             && let Some((byte, rest)) = self.rest.split_first()
@@ -39,6 +42,7 @@ impl<'a> Bits<'a> {
             self.count += 8;
             self.rest = rest;
         }
+        self
     }
 
     /// The next bits, of which as many are valid as the buffer contains.
@@ -71,6 +75,12 @@ impl<'a> Bits<'a> {
     /// Fills the buffer and reads a flag.
     pub(super) fn flag(&mut self) -> bool {
         self.read(1) == 1
+    }
+
+    /// The number of bits that were not consumed; it wraps around if more were consumed than exist.
+    #[inline(always)]
+    pub(super) fn unread_bits(&self) -> usize {
+        (self.rest.len() * 8).wrapping_add_signed(self.count as isize)
     }
 
     /// The number of whole bytes that no bit was consumed of.

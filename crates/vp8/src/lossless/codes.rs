@@ -111,6 +111,11 @@ impl Codes {
         self.groups.get(index).copied().unwrap_or_default()
     }
 
+    /// The number of groups.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The memory in bytes.
     pub(super) fn memory(&self) -> usize {
         self.groups.capacity() * size_of::<Group>() + self.entries.capacity() * size_of::<Entry>()
@@ -134,6 +139,18 @@ impl Codes {
         }
         bits.consume(entry.length.into());
         entry.value.into()
+    }
+
+    /// The green symbol that the first of these bits stand for, and the length of its code.
+    pub(super) fn peeked_green(&self, next: u64, group: &Group) -> (usize, usize) {
+        let code = group.codes[Alphabet::Green as usize];
+        let low = |count: u8| (next & ((1 << count) - 1)) as usize;
+        let mut entry = self.entries[code.start as usize + low(code.root_bits)];
+        if entry.length > code.root_bits {
+            let index = low(entry.length) >> code.root_bits;
+            entry = self.entries[code.start as usize + usize::from(entry.value) + index];
+        }
+        (entry.value.into(), entry.length.into())
     }
 
     /// Adds the code with these code lengths.

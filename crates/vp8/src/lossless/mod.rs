@@ -8,14 +8,15 @@
 mod bits;
 mod codes;
 mod pixels;
+mod predictor;
 mod transform;
 
 use std::ops::ControlFlow;
 
 use crate::{Check, DecodeError, damaged, go_on};
 use bits::Bits;
-use pixels::{Coded, Sample, Source};
-use transform::Transforms;
+use pixels::{Coded, Progress, Sample, Source};
+use transform::{ROWS, Transforms};
 
 /// Red, green, blue, alpha.
 type Pixel = [u8; 4];
@@ -63,18 +64,22 @@ const MAX_SIDE: u32 = 1 << 14;
 #[derive(Clone, Copy)]
 pub struct DecodeOptions<'a> {
     max_bytes: u64,
+    rows: usize,
     check: Check<'a>,
 }
 
 impl Default for DecodeOptions<'_> {
     fn default() -> Self {
-        Self { max_bytes: 512 << 20, check: &|| ControlFlow::Continue(()) }
+        Self { max_bytes: 512 << 20, rows: usize::MAX, check: &|| ControlFlow::Continue(()) }
     }
 }
 
 impl std::fmt::Debug for DecodeOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DecodeOptions").field("max_bytes", &self.max_bytes).finish_non_exhaustive()
+        f.debug_struct("DecodeOptions")
+            .field("max_bytes", &self.max_bytes)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,6 +89,13 @@ impl<'a> DecodeOptions<'a> {
     #[must_use]
     pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
+        self
+    }
+
+    /// The number of rows that [`decode_rows`] decodes, counted from the top. All rows by default.
+    #[must_use]
+    pub const fn rows(mut self, rows: usize) -> Self {
+        self.rows = rows;
         self
     }
 
@@ -123,6 +135,23 @@ pub fn decode_headless(stream: &[u8], size: (u32, u32), options: &DecodeOptions<
     let mut memory = Memory { spent: 0, limit: options.max_bytes };
     let mut stream = Stream::open(stream, size, options, &mut memory)?;
     stream.picture()
+}
+
+/// Decodes a stream with a header, and calls `sink` with each row of interleaved RGBA samples, from the top on. Returns their
+/// number, at least one: there are less than wanted if the stream ends or is damaged. Beside the coded pixels, only a few
+/// rows are in memory.
+///
+/// # Errors
+/// As [`decode`], whenever that fails; `sink` has not been called then, but for [`DecodeError::Cancelled`].
+pub fn decode_rows(
+    stream: &[u8],
+    options: &DecodeOptions<'_>,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Result<usize, DecodeError> {
+    let Header { width, height, .. } = Header::read(stream)?;
+    let mut memory = Memory { spent: 0, limit: options.max_bytes };
+    let data = stream.get(Header::LEN..).unwrap_or_default();
+    Stream::open(data, (width, height), options, &mut memory)?.emit(options.rows, sink)
 }
 
 /// A decoded plane.
@@ -177,8 +206,9 @@ pub fn data_len_headless(
     let width = stream.transforms.coded_width();
     // Without a size, these take no memory.
     let mut pixels = vec![(); width * stream.height];
-    let decoded = stream.source.pixels(&stream.coded, width, &mut pixels)?;
-    let is_whole = decoded == pixels.len() && !stream.source.bits.is_overrun();
+    let (mut progress, wanted) = (stream.coded.begin(), pixels.len());
+    stream.source.pixels(&stream.coded, width, &mut pixels, &mut progress, wanted)?;
+    let is_whole = progress.at == wanted && !stream.source.bits.is_overrun();
     Ok(is_whole.then(|| data.len() - stream.source.bits.unread()))
 }
 
@@ -210,34 +240,80 @@ impl<'s, 'a> Stream<'s, 'a> {
 
     /// Decodes all samples.
     fn picture(&mut self) -> Result<Picture, DecodeError> {
-        let mut samples = zeroed_samples(self.width * self.height, self.source.memory)?;
+        let (width, coded_width) = (self.width, self.transforms.coded_width());
+        let mut samples = zeroed_samples(width * self.height, self.source.memory)?;
+        self.source.memory.spend(width * size_of::<Pixel>())?;
         let (pixels, _) = samples.as_chunks_mut::<4>();
-        let rows = self.rows(pixels)?;
-        self.transforms.undo(&mut pixels[..self.width * rows], rows, self.source.check)?;
-        pixels[self.width * rows..].fill([0; 4]);
+        // The coded rows are at the end, so that those of the picture, which may be longer, do not reach them too early.
+        let start = (width - coded_width) * self.height;
+        let progress = self.coded.begin_whole(coded_width * self.height, self.source.memory);
+        let rows = self.rows(&mut pixels[start..], progress)?;
+        let mut undo = self.transforms.begin();
+        for y in (0..rows).step_by(ROWS) {
+            go_on(self.source.check)?;
+            let end = rows.min(y + ROWS);
+            if start > 0 {
+                pixels.copy_within(start + y * coded_width..start + end * coded_width, y * width);
+            }
+            undo.undo(&mut pixels[y * width..end * width]);
+        }
+        pixels[width * rows..].fill([0; 4]);
         Ok(Picture { samples, rows })
+    }
+
+    /// Decodes the first rows, and calls `sink` with the samples of each.
+    fn emit(&mut self, rows: usize, sink: &mut dyn FnMut(&[u8])) -> Result<usize, DecodeError> {
+        let (width, coded_width, height) = (self.width, self.transforms.coded_width(), self.height.min(rows.max(1)));
+        let mut coded = zeroed_samples(coded_width * height, self.source.memory)?;
+        // Rows on their way through the transforms, and the one above them.
+        self.source.memory.spend(width * (ROWS + 1) * size_of::<Pixel>())?;
+        let mut group = vec![[0; 4]; width * ROWS];
+        let (coded, _) = coded.as_chunks_mut::<4>();
+        let mut progress = self.coded.begin_whole(coded.len(), self.source.memory);
+        let mut undo = self.transforms.begin();
+        for y in (0..height).step_by(ROWS) {
+            go_on(self.source.check)?;
+            let wanted = height.min(y + ROWS);
+            self.source.pixels(&self.coded, coded_width, coded, &mut progress, wanted * coded_width)?;
+            let end = wanted.min(progress.at / coded_width);
+            if end > y {
+                let stored = &coded[y * coded_width..end * coded_width];
+                group[..stored.len()].copy_from_slice(stored);
+                let rows = &mut group[..width * (end - y)];
+                undo.undo(rows);
+                rows.chunks_exact(width).for_each(|row| sink(row.as_flattened()));
+            }
+            if end < wanted {
+                return if end == 0 { Err(damaged(NO_ROW)) } else { Ok(end) };
+            }
+        }
+        Ok(height)
     }
 
     /// Decodes green alone.
     fn green(&mut self) -> Result<Plane, DecodeError> {
         self.source.memory.spend(self.width * self.height)?;
         let mut samples = vec![0; self.width * self.height];
-        let rows = self.rows(&mut samples)?;
+        let rows = self.rows(&mut samples, self.coded.begin())?;
         self.transforms.undo_green(&mut samples[..self.width * rows]);
         samples[self.width * rows..].fill(0);
         Ok(Plane { samples, rows })
     }
 
     /// Decodes the coded rows into the beginning of `pixels`, and returns their number.
-    fn rows<S: Sample>(&mut self, pixels: &mut [S]) -> Result<usize, DecodeError> {
+    fn rows<S: Sample>(&mut self, pixels: &mut [S], mut progress: Progress) -> Result<usize, DecodeError> {
         let width = self.transforms.coded_width();
-        let decoded = self.source.pixels(&self.coded, width, &mut pixels[..width * self.height])?;
-        match decoded / width {
-            0 => Err(damaged("the lossless picture ends before its first row")),
+        let wanted = width * self.height;
+        self.source.pixels(&self.coded, width, &mut pixels[..wanted], &mut progress, wanted)?;
+        match progress.at / width {
+            0 => Err(damaged(NO_ROW)),
             rows => Ok(rows),
         }
     }
 }
+
+/// Why nothing is shown of a stream that is damaged early.
+const NO_ROW: &str = "the lossless picture ends before its first row";
 
 /// The memory allocated for a picture, and its limit.
 struct Memory {

@@ -3,6 +3,7 @@
 use super::bits::Bits;
 use super::codes::{Alphabet, Codes, Group, LENGTHS, LITERALS};
 use super::{Check, DecodeError, Memory, Pixel, damaged, go_on, zeroed_samples};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// What is kept of a pixel: all samples, or green alone.
 pub(super) trait Sample: Copy {
@@ -14,6 +15,9 @@ pub(super) trait Sample: Copy {
 
     /// Reads the samples after green.
     fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Self;
+
+    /// All samples, if they are kept.
+    fn whole(self) -> Option<Pixel>;
 
     /// Adds a sample to the colour cache.
     fn remember(self, cache: &mut Cache);
@@ -34,10 +38,15 @@ impl Sample for Pixel {
     fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) -> Self {
         let red = codes.symbol(bits, group, Alphabet::Red);
         let blue = codes.symbol(bits, group, Alphabet::Blue);
-        // The buffer contains at least the 45 bits of three codes.
+        // The buffer contained at least the 45 bits of three codes.
         bits.fill();
         let alpha = codes.symbol(bits, group, Alphabet::Alpha);
         [red as u8, green, blue as u8, alpha as u8]
+    }
+
+    #[inline(always)]
+    fn whole(self) -> Option<Pixel> {
+        Some(self)
     }
 
     #[inline(always)]
@@ -67,6 +76,11 @@ impl Sample for u8 {
     }
 
     #[inline(always)]
+    fn whole(self) -> Option<Pixel> {
+        None
+    }
+
+    #[inline(always)]
     fn remember(self, _: &mut Cache) {}
 }
 
@@ -83,6 +97,11 @@ impl Sample for () {
     #[inline(always)]
     fn literal(codes: &Codes, group: &Group, bits: &mut Bits<'_>, green: u8) {
         <Pixel as Sample>::literal(codes, group, bits, green);
+    }
+
+    #[inline(always)]
+    fn whole(self) -> Option<Pixel> {
+        None
     }
 
     #[inline(always)]
@@ -118,9 +137,10 @@ impl Source<'_, '_> {
         let mut samples = zeroed_samples(width * height, self.memory)?;
         let pixels = samples.as_chunks_mut::<4>().0;
         let coded = Coded { cache, codes, map: None };
-        let decoded = self.pixels(&coded, width, pixels)?;
+        let mut progress = coded.begin();
+        self.pixels(&coded, width, pixels, &mut progress, width * height)?;
         self.memory.give_back(coded.codes.memory());
-        if decoded < width * height {
+        if progress.at < width * height {
             return Err(damaged("the lossless picture ends before its pixels begin"));
         }
         Ok(samples)
@@ -166,52 +186,88 @@ impl Source<'_, '_> {
         Ok(GroupMap { bits, across, groups, used })
     }
 
-    /// Decodes pixels, and returns their number: all of them, unless the stream ends or is damaged.
+    /// Decodes pixels behind those that [`Progress`] counts until there are `wanted`, or a few more. There are less if the
+    /// stream ends or is damaged.
     pub(super) fn pixels<S: Sample>(
         &mut self,
         coded: &Coded,
         width: usize,
         pixels: &mut [S],
-    ) -> Result<usize, DecodeError> {
-        let Coded { codes, map, cache } = coded;
-        let mut cache = cache.clone();
-        let bits = &mut self.bits;
+        progress: &mut Progress,
+        wanted: usize,
+    ) -> Result<(), DecodeError> {
+        dispatch(Run { bits: &mut self.bits, check: self.check, coded, width, pixels, progress, wanted })
+    }
+}
+
+/// Decodes pixels: see [`Source::pixels`].
+struct Run<'r, 'a, S> {
+    bits: &'r mut Bits<'a>,
+    check: Check<'r>,
+    coded: &'r Coded,
+    width: usize,
+    pixels: &'r mut [S],
+    progress: &'r mut Progress,
+    wanted: usize,
+}
+
+impl<S: Sample> Kernel for Run<'_, '_, S> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let Self { bits: source, check, coded, width, pixels, progress, wanted } = self;
+        let mut local = *source;
+        let bits = &mut local;
+        let Coded { codes, map, .. } = coded;
+        let Progress { at: start, cache, lookups } = progress;
         let mut group = codes.group(0);
-        let (mut at, mut row_end, mut group_end) = (0, 0, 0);
-        while at < pixels.len() {
-            if at >= row_end {
-                go_on(self.check)?;
-                row_end = (at / width + 1) * width;
-                group_end = at;
-            }
+        let mut table = lookups.of(0);
+        let (mut at, mut row_end, mut group_end) = (*start, 0, 0);
+        while at < wanted {
             if at >= group_end {
-                (group, group_end) = match map {
-                    Some(map) => {
-                        let (number, end) = map.at(at % width, at / width);
-                        (codes.group(number), (row_end - width + end).min(row_end))
-                    }
-                    None => (group, row_end),
-                };
+                if at >= row_end {
+                    go_on(check)?;
+                    row_end = (at / width + 1) * width;
+                }
+                group_end = row_end;
+                if let Some(map) = map {
+                    let (number, end) = map.at(at % width, at / width);
+                    (group, table) = (codes.group(number), lookups.of(number));
+                    group_end = (row_end - width + end).min(row_end);
+                }
                 if group.has_no_bits()
                     && let green @ 0..LITERALS = codes.symbol(bits, &group, Alphabet::Green)
                 {
                     let pixel = S::literal(codes, &group, bits, green as u8);
                     let end = group_end.min(pixels.len());
                     pixels[at..end].fill(pixel);
-                    pixel.remember(&mut cache);
+                    pixel.remember(cache);
                     at = end;
                     continue;
                 }
             }
             bits.fill();
+            at += known(bits, &table, cache, &mut pixels[at..group_end.min(wanted)]);
+            if bits.is_overrun() {
+                break;
+            }
+            if at >= group_end.min(wanted) {
+                continue;
+            }
+            let (peeked, unread) = (bits.peek(), bits.unread_bits());
             let green = codes.symbol(bits, &group, Alphabet::Green);
             if green < LITERALS {
                 let pixel = S::literal(codes, &group, bits, green as u8);
                 if bits.is_overrun() {
                     break;
                 }
+                if let Some(pixel) = pixel.whole() {
+                    let length = unread - bits.unread_bits();
+                    table.add(Entry::literal(pixel, length), peeked, length);
+                }
                 pixels[at] = pixel;
-                pixel.remember(&mut cache);
+                pixel.remember(cache);
                 at += 1;
             } else if green < LITERALS + LENGTHS {
                 let length = number(bits, green - LITERALS);
@@ -224,20 +280,180 @@ impl Source<'_, '_> {
                 }
                 repeat(&mut pixels[at - distance..end], distance);
                 if cache.len() > 0 {
-                    pixels[at..end].iter().for_each(|pixel| pixel.remember(&mut cache));
+                    pixels[at..end].iter().for_each(|pixel| pixel.remember(cache));
                 }
                 at = end;
             } else {
-                let pixel = S::of(cache.get(green - LITERALS - LENGTHS));
                 if bits.is_overrun() {
                     break;
                 }
-                pixels[at] = pixel;
-                pixel.remember(&mut cache);
+                let index = green - LITERALS - LENGTHS;
+                table.add_cached(index, peeked, unread - bits.unread_bits(), |next| codes.peeked_green(next, &group));
+                pixels[at] = S::of(cache.recall(index));
                 at += 1;
             }
         }
-        Ok(at)
+        *start = at;
+        *source = local;
+        Ok(())
+    }
+}
+
+/// Decodes pixels as long as their codes are known, and returns their number. The buffer of `bits` is full before and after.
+#[inline(always)]
+fn known<S: Sample>(bits: &mut Bits<'_>, table: &Table<'_>, cache: &mut Cache, pixels: &mut [S]) -> usize {
+    let mut local = *bits;
+    let mut at = 0;
+    // The second of two pixels may be overwritten by what follows.
+    while let Some([first, second]) = pixels.get_mut(at..).and_then(<[S]>::first_chunk_mut) {
+        let entry = table.find(local.peek());
+        if entry == Entry::NONE {
+            break;
+        }
+        local.consume(entry.length());
+        if local.is_overrun() {
+            break;
+        }
+        match entry.content() {
+            Content::Literal(pixel) => {
+                *first = S::of(pixel);
+                first.remember(cache);
+                at += 1;
+            }
+            Content::Cached(indices, count) => {
+                [*first, *second] = cache.recall_two(indices).map(S::of);
+                at += count;
+            }
+        }
+        local.fill();
+    }
+    *bits = local;
+    at
+}
+
+/// How far the pixels of an image are decoded.
+pub(super) struct Progress {
+    /// The number of decoded pixels.
+    pub(super) at: usize,
+    cache: Cache,
+    lookups: Lookups,
+}
+
+/// What codes of few bits stand for, so that one lookup replaces those of up to four symbols, each of which waits for the one
+/// before. Entries are added when codes are read for the first time.
+struct Lookups {
+    /// For each group of codes, the entries for all values of the next bits.
+    entries: Vec<Entry>,
+    /// The number of bits.
+    bits: u32,
+}
+
+impl Lookups {
+    /// The most bits. NOTES.md has the measurements.
+    const MOST_BITS: u32 = 11;
+
+    /// The number of pixels for each entry, at least.
+    const PIXELS: usize = 4;
+
+    /// None are ever found.
+    fn none() -> Self {
+        Self { entries: vec![Entry::NONE], bits: 0 }
+    }
+
+    fn new(groups: usize, pixels: usize, memory: &mut Memory) -> Self {
+        let each = pixels / Self::PIXELS / groups.max(1);
+        let bits = each.checked_ilog2().unwrap_or(0).min(Self::MOST_BITS);
+        let length = groups.max(1) << bits;
+        match memory.spend(length * size_of::<Entry>()) {
+            Ok(()) => Self { entries: vec![Entry::NONE; length], bits },
+            Err(_) => {
+                memory.give_back(length * size_of::<Entry>());
+                Self::none()
+            }
+        }
+    }
+
+    /// The entries of a group, or those of all groups if none are ever found.
+    #[inline(always)]
+    fn of(&mut self, group: usize) -> Table<'_> {
+        let length = 1 << self.bits;
+        let start = if self.entries.len() == 1 { 0 } else { group * length };
+        Table(self.entries.get_mut(start..start + length).unwrap_or_default())
+    }
+}
+
+/// The entries of a group of codes.
+struct Table<'t>(&'t mut [Entry]);
+
+impl Table<'_> {
+    /// What the next bits stand for.
+    #[inline(always)]
+    fn find(&self, next: u64) -> Entry {
+        self.0.get(next as usize & self.0.len().wrapping_sub(1)).copied().unwrap_or(Entry::NONE)
+    }
+
+    /// Adds an entry for all bits that begin with codes of this length, which are the first of `next`.
+    #[inline(always)]
+    fn add(&mut self, entry: Entry, next: u64, length: usize) {
+        let step = 1usize << length.min(63);
+        if step <= self.0.len() && length > 0 {
+            self.0.iter_mut().skip(next as usize & (step - 1)).step_by(step).for_each(|place| *place = entry);
+        }
+    }
+
+    /// Adds a reference to the colour cache whose code has this length and is the first of `next`, and what follows it there
+    /// if that is another one. `peek` returns the symbol of the first bits, and the length of its code.
+    #[inline(always)]
+    fn add_cached(&mut self, index: usize, next: u64, length: usize, peek: impl Fn(u64) -> (usize, usize)) {
+        let Some(bits) = self.0.len().checked_ilog2().map(|bits| bits as usize) else { return };
+        if length == 0 || length > bits {
+            return;
+        }
+        let (symbol, more) = peek((next & (self.0.len() as u64 - 1)) >> length);
+        match symbol.checked_sub(LITERALS + LENGTHS) {
+            Some(second) if length + more <= bits => {
+                self.add(Entry::cached([index, second], 2, length + more), next, length + more);
+            }
+            _ => self.add(Entry::cached([index; 2], 1, length), next, bits),
+        }
+    }
+}
+
+/// What bits stand for: the length of the codes in the low byte, the number of pixels in the next one, and above it one literal
+/// pixel in the upper half, or one or two indices of the colour cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(u64);
+
+/// What an entry stands for.
+enum Content {
+    Literal(Pixel),
+    /// Indices in the colour cache, and how many of them count.
+    Cached([usize; 2], usize),
+}
+
+impl Entry {
+    /// Nothing that is known yet.
+    const NONE: Self = Self(0);
+
+    fn literal(pixel: Pixel, length: usize) -> Self {
+        Self(u64::from(u32::from_le_bytes(pixel)) << 32 | length as u64)
+    }
+
+    fn cached([first, second]: [usize; 2], count: usize, length: usize) -> Self {
+        Self((second as u64) << 32 | (first as u64) << 16 | (count as u64) << 8 | length as u64)
+    }
+
+    #[inline(always)]
+    fn length(self) -> u32 {
+        self.0 as u32 & 0xff
+    }
+
+    #[inline(always)]
+    fn content(self) -> Content {
+        match (self.0 >> 8 & 0xff) as usize {
+            0 => Content::Literal(((self.0 >> 32) as u32).to_le_bytes()),
+            count => Content::Cached([self.0 >> 16 & 0xffff, self.0 >> 32].map(|index| index as usize), count),
+        }
     }
 }
 
@@ -284,6 +500,16 @@ pub(super) struct Coded {
 }
 
 impl Coded {
+    /// Begins to decode the pixels.
+    pub(super) fn begin(&self) -> Progress {
+        Progress { at: 0, cache: self.cache.clone(), lookups: Lookups::none() }
+    }
+
+    /// As [`Self::begin`], for this many pixels with all of their samples.
+    pub(super) fn begin_whole(&self, pixels: usize, memory: &mut Memory) -> Progress {
+        Progress { lookups: Lookups::new(self.codes.groups(), pixels, memory), ..self.begin() }
+    }
+
     /// Whether there is a colour cache.
     pub(super) fn has_cache(&self) -> bool {
         self.cache.len() > 0
@@ -344,8 +570,22 @@ impl Cache {
         }
     }
 
+    /// As [`Self::recall`], one after the other.
     #[inline(always)]
-    fn get(&self, index: usize) -> Pixel {
-        self.colours[index]
+    fn recall_two(&mut self, indices: [usize; 2]) -> [Pixel; 2] {
+        let pair = indices.map(|index| self.colours[index]);
+        let is_unset = |place: usize| pair[place] == [0; 4] && indices[place] != 0;
+        if is_unset(0) | is_unset(1) { indices.map(|index| self.recall(index)) } else { pair }
+    }
+
+    /// The colour with this index, which is added again.
+    #[inline(always)]
+    fn recall(&mut self, index: usize) -> Pixel {
+        let pixel = self.colours[index];
+        // All colours are in their places but for the one that the cache is filled with at first, whose place is 0.
+        if pixel == [0; 4] && index != 0 {
+            self.add(pixel);
+        }
+        pixel
     }
 }

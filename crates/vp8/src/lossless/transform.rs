@@ -1,8 +1,12 @@
 //! The inverse transforms of VP8L (section 3.5).
 
 use super::pixels::{Sample, Source};
-use super::{Check, DecodeError, Pixel, damaged, go_on};
-use image_origin_kernel::{Kernel, Lanes, dispatch};
+use super::predictor::{self, Predict, add};
+use super::{DecodeError, Pixel, damaged};
+use image_origin_kernel::{Kernel, dispatch};
+
+/// The number of rows that go through the transforms together, while they are in the CPU's cache.
+pub(super) const ROWS: usize = predictor::ROWS;
 
 /// The transforms of a picture, in the order in which they were applied.
 pub(super) struct Transforms {
@@ -24,11 +28,11 @@ enum Transform {
 }
 
 /// A pixel for each square of a picture.
-struct Squares {
+pub(super) struct Squares {
     /// The binary logarithm of the side of a square.
-    bits: u32,
-    across: usize,
-    samples: Vec<u8>,
+    pub(super) bits: u32,
+    pub(super) across: usize,
+    pub(super) samples: Vec<u8>,
 }
 
 impl Squares {
@@ -40,7 +44,8 @@ impl Squares {
     }
 
     /// Iterates over the squares of a row: the range of columns, and the pixel of each.
-    fn row(&self, y: usize, width: usize) -> impl Iterator<Item = (std::ops::Range<usize>, Pixel)> {
+    #[inline(always)]
+    pub(super) fn row(&self, y: usize, width: usize) -> impl Iterator<Item = (std::ops::Range<usize>, Pixel)> {
         let row = self.samples.as_chunks::<4>().0.iter().skip((y >> self.bits) * self.across).take(self.across);
         let side = 1 << self.bits;
         row.zip((0..width).step_by(side)).map(move |(pixel, x)| (x..(x + side).min(width), *pixel))
@@ -92,71 +97,45 @@ impl Transforms {
         }
     }
 
-    /// Applies the inverse transforms in place: `pixels` begins with the coded rows, and is filled with the rows of the
-    /// picture.
-    pub(super) fn undo(&self, pixels: &mut [Pixel], rows: usize, check: Check<'_>) -> Result<(), DecodeError> {
-        let mut width = self.coded_width;
-        let mut list = self.list.as_slice();
-        while let Some((last, before)) = list.split_last() {
-            go_on(check)?;
-            if let Transform::Palette { colours, pixels_per_pixel_bits } = last {
-                undo_palette(colours, *pixels_per_pixel_bits, pixels, width, self.width);
-                width = self.width;
-                list = before;
-                continue;
-            }
-            // A row goes through as many transforms as possible while it is in the CPU's cache. Only a predictor looks at
-            // the row above, which must not have gone through further ones.
-            let ends = |transform: &Transform| !matches!(transform, Transform::Colour(_) | Transform::Green);
-            let start = list.iter().rposition(ends).map_or(0, |place| match list[place] {
-                Transform::Predictor(_) => place,
-                _ => place + 1,
-            });
-            undo_together(&list[start..], &mut pixels[..width * rows], width, check)?;
-            list = &list[..start];
-        }
-        Ok(())
+    /// Begins to apply the inverse transforms, from the first row on.
+    pub(super) fn begin(&self) -> Undo<'_> {
+        Undo { transforms: self, above: Vec::new(), y: 0 }
     }
 }
 
-/// Applies the inverse of colour transforms, the last of them first, and of a predictor if there is one before them.
-fn undo_together(
-    transforms: &[Transform],
-    pixels: &mut [Pixel],
-    width: usize,
-    check: Check<'_>,
-) -> Result<(), DecodeError> {
-    let mut above: &[Pixel] = &[];
-    for (row, y) in pixels.chunks_exact_mut(width).zip(0..) {
-        go_on(check)?;
-        dispatch(UndoRow { transforms, row, above, y });
-        above = row;
-    }
-    Ok(())
-}
-
-/// The inverse of transforms on one row.
-struct UndoRow<'r> {
-    transforms: &'r [Transform],
-    row: &'r mut [Pixel],
-    above: &'r [Pixel],
+/// Applies the inverse transforms to the rows of a picture, from the top on.
+pub(super) struct Undo<'t> {
+    transforms: &'t Transforms,
+    /// The last row that was predicted, before the transforms that follow.
+    above: Vec<Pixel>,
     y: usize,
 }
 
-impl Kernel for UndoRow<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { transforms, row, above, y } = self;
-        for transform in transforms.iter().rev() {
+impl Undo<'_> {
+    /// Applies them in place to the next [`ROWS`] rows, or the last ones: `pixels` begins with the coded rows, and is filled
+    /// with the rows of the picture.
+    pub(super) fn undo(&mut self, pixels: &mut [Pixel]) {
+        let Transforms { list, width: whole_width, coded_width } = self.transforms;
+        let rows = pixels.len() / whole_width;
+        let mut width = *coded_width;
+        for transform in list.iter().rev() {
+            let coded = &mut pixels[..width * rows];
             match transform {
-                Transform::Predictor(squares) => undo_predictor(squares, row, above, y),
-                Transform::Colour(squares) => undo_colour(squares, row, y),
-                Transform::Green => row.iter_mut().for_each(|pixel| *pixel = with_green(*pixel)),
-                Transform::Palette { .. } => {}
+                Transform::Predictor(squares) => {
+                    let above = (self.y > 0).then_some(self.above.as_slice());
+                    dispatch(Predict { squares, rows: coded, above, y: self.y, width });
+                    self.above.clear();
+                    self.above.extend_from_slice(&coded[width * (rows - 1)..]);
+                }
+                Transform::Colour(squares) => dispatch(Colour { squares, rows: coded, y: self.y, width }),
+                Transform::Green => dispatch(Green(coded)),
+                Transform::Palette { colours, pixels_per_pixel_bits } => {
+                    undo_palette(colours, *pixels_per_pixel_bits, pixels, width, *whole_width);
+                    width = *whole_width;
+                }
             }
         }
+        self.y += rows;
     }
 }
 
@@ -181,121 +160,51 @@ impl Transform {
 }
 
 #[inline(always)]
-fn add(one: Pixel, other: Pixel) -> Pixel {
-    const HALF: u32 = 0x00ff_00ff;
-    let (one, other) = (u32::from_ne_bytes(one), u32::from_ne_bytes(other));
-    let sum = |mask: u32| (one & mask).wrapping_add(other & mask) & mask;
-    (sum(HALF) | sum(!HALF)).to_ne_bytes()
-}
-
-#[inline(always)]
 fn with_green(pixel: Pixel) -> Pixel {
     let pixel = u32::from_le_bytes(pixel);
     let sums = (pixel & 0x00ff_00ff) + (pixel >> 8 & 0xff) * 0x0001_0001;
     (pixel & 0xff00_ff00 | sums & 0x00ff_00ff).to_le_bytes()
 }
 
-/// The inverse predictor transform (section 3.5.1) of a row.
-#[inline(always)]
-fn undo_predictor(squares: &Squares, row: &mut [Pixel], above: &[Pixel], y: usize) {
-    const BLACK: Pixel = [0, 0, 0, 255];
-    if above.is_empty() {
-        let mut left = BLACK;
-        for pixel in row {
-            *pixel = add(*pixel, left);
-            left = *pixel;
-        }
-        return;
+/// Adds green to red and blue (section 3.5.3).
+struct Green<'r>(&'r mut [Pixel]);
+
+impl Kernel for Green<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.iter_mut().for_each(|pixel| *pixel = with_green(*pixel));
     }
-    row[0] = add(row[0], above[0]);
-    for (columns, [_, mode, _, _]) in squares.row(y, row.len()) {
-        let columns = columns.start.max(1)..columns.end;
-        match mode & 0x0f {
-            1 => predict(row, above, columns, |n| n.left),
-            2 => predict(row, above, columns, |n| n.top),
-            3 => predict(row, above, columns, |n| n.top_right),
-            4 => predict(row, above, columns, |n| n.top_left),
-            5 => predict(row, above, columns, |n| n.left.average(n.top_right).average(n.top)),
-            6 => predict(row, above, columns, |n| n.left.average(n.top_left)),
-            7 => predict(row, above, columns, |n| n.left.average(n.top)),
-            8 => predict(row, above, columns, |n| n.top_left.average(n.top)),
-            9 => predict(row, above, columns, |n| n.top.average(n.top_right)),
-            10 => predict(row, above, columns, |n| n.left.average(n.top_left).average(n.top.average(n.top_right))),
-            11 => predict(row, above, columns, select),
-            12 => predict(row, above, columns, gradient),
-            13 => predict(row, above, columns, half_gradient),
-            // The last two predictors are undefined; libwebp treats them as predictor 0.
-            _ => row[columns].iter_mut().for_each(|pixel| *pixel = add(*pixel, BLACK)),
+}
+
+/// The inverse colour transform (section 3.5.2) of rows of a width, from row `y` on.
+struct Colour<'r> {
+    squares: &'r Squares,
+    rows: &'r mut [Pixel],
+    y: usize,
+    width: usize,
+}
+
+impl Kernel for Colour<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (row, y) in self.rows.chunks_exact_mut(self.width).zip(self.y..) {
+            for (columns, factors) in self.squares.row(y, self.width) {
+                row[columns].iter_mut().for_each(|pixel| *pixel = with_colour(*pixel, factors));
+            }
         }
     }
 }
 
-/// The neighbours that predict a pixel, each in the first four bytes.
-struct Neighbours {
-    left: Lanes,
-    top: Lanes,
-    top_left: Lanes,
-    top_right: Lanes,
-}
-
 #[inline(always)]
-fn lanes(pixel: Pixel) -> Lanes {
-    Lanes::from_words([u32::from_le_bytes(pixel), 0, 0, 0])
-}
-
-#[inline(always)]
-fn predict(row: &mut [Pixel], above: &[Pixel], columns: std::ops::Range<usize>, mode: impl Fn(Neighbours) -> Lanes) {
-    let before = columns.start - 1;
-    // In the last column, the pixel above right is the first pixel of the current row.
-    let behind = [row[0]];
-    let above = above[before..].iter().chain(&behind);
-    let (mut left, mut top_left) = (lanes(row[before]), lanes([0; 4]));
-    let mut top = lanes([0; 4]);
-    let mut above = above.map(|pixel| lanes(*pixel));
-    if let (Some(first), Some(second)) = (above.next(), above.next()) {
-        (top_left, top) = (first, second);
-    }
-    for (pixel, top_right) in row[columns].iter_mut().zip(above) {
-        left = lanes(*pixel).plus(mode(Neighbours { left, top, top_left, top_right }));
-        *pixel = left.to_words()[0].to_le_bytes();
-        (top_left, top) = (top, top_right);
-    }
-}
-
-/// Left or top, whichever is nearer to the gradient (section 3.5.1).
-#[inline(always)]
-fn select(n: Neighbours) -> Lanes {
-    if n.top.distance(n.top_left) < n.left.distance(n.top_left) { n.left } else { n.top }
-}
-
-/// The sum of left and top without the corner, clamped.
-#[inline(always)]
-fn gradient(n: Neighbours) -> Lanes {
-    // One of the two differences is 0.
-    let (more, less) = (n.top.minus_saturating(n.top_left), n.top_left.minus_saturating(n.top));
-    n.left.plus_saturating(more).minus_saturating(less)
-}
-
-/// The mean of left and top, and half of its difference from the corner, clamped.
-#[inline(always)]
-fn half_gradient(n: Neighbours) -> Lanes {
-    let mean = n.left.average(n.top);
-    let (more, less) = (mean.minus_saturating(n.top_left).half(), n.top_left.minus_saturating(mean).half());
-    mean.plus_saturating(more).minus_saturating(less)
-}
-
-/// The inverse colour transform (section 3.5.2) of a row.
-#[inline(always)]
-fn undo_colour(squares: &Squares, row: &mut [Pixel], y: usize) {
-    for (columns, [red_to_blue, green_to_blue, green_to_red, _]) in squares.row(y, row.len()) {
-        for pixel in &mut row[columns] {
-            let [red, green, ..] = pixel.map(u32::from);
-            let blue = u32::from(pixel[2]);
-            let red = red.wrapping_add(share(green_to_red, green));
-            let blue = blue.wrapping_add(share(green_to_blue, green)).wrapping_add(share(red_to_blue, red));
-            *pixel = [red as u8, green as u8, blue as u8, pixel[3]];
-        }
-    }
+fn with_colour(pixel: Pixel, [red_to_blue, green_to_blue, green_to_red, _]: Pixel) -> Pixel {
+    let [red, green, blue, _] = pixel.map(u32::from);
+    let red = red.wrapping_add(share(green_to_red, green));
+    let blue = blue.wrapping_add(share(green_to_blue, green)).wrapping_add(share(red_to_blue, red));
+    [red as u8, green as u8, blue as u8, pixel[3]]
 }
 
 /// The product of two signed numbers, divided by 32. Only the low 8 bits of `sample` and of the result count.

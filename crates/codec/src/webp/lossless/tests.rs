@@ -3,11 +3,11 @@
 use libwebp_sys::WebPConfig;
 
 use image_origin_vp8::DecodeError;
-use image_origin_vp8::lossless::{DecodeOptions, Header, Picture, decode};
+use image_origin_vp8::lossless::{DecodeOptions, Header, Picture, decode, decode_rows};
 
 use super::super::container::{Picture as Found, file_of};
 use super::super::encode::{Pixels, encode_with_libwebp};
-use crate::{Budget, Cancellation};
+use crate::{Area, Budget, Cancellation, Channels, DecodeOptions as Options, Flaw, MISSING};
 
 type Pixel = [u8; 4];
 
@@ -36,8 +36,36 @@ fn oracle(stream: &[u8]) -> Vec<u8> {
     image::load_from_memory_with_format(&file, image::ImageFormat::WebP).unwrap().into_rgba8().into_raw()
 }
 
+/// Decodes the whole picture, and again row by row, which must give the same.
 fn decoded(stream: &[u8]) -> Result<Picture, DecodeError> {
-    decode(stream, &DecodeOptions::default().max_bytes(16 << 20))
+    let (options, mut rows) = (DecodeOptions::default().max_bytes(16 << 20), Vec::new());
+    let picture = decode(stream, &options);
+    let height = Header::read(stream).map_or(1, |header| header.height as usize);
+    let count = decode_rows(stream, &options, &mut |row| rows.extend_from_slice(row));
+    match (&picture, count) {
+        (Ok(picture), Ok(count)) => {
+            assert_eq!(count, picture.rows);
+            assert!(picture.samples[..picture.samples.len() / height * count] == rows);
+        }
+        // They take different memory.
+        (Err(DecodeError::TooLarge { .. }), _) | (_, Err(DecodeError::TooLarge { .. })) => {}
+        (picture, count) => assert_eq!(picture.as_ref().err(), count.as_ref().err()),
+    }
+    picture
+}
+
+#[test]
+fn the_first_rows_are_enough() {
+    let (width, mut pictures) = (40, pictures(40, 30));
+    let stream = stream_of(&pictures.remove(7).1, width, 4);
+    let whole = decoded(&stream).unwrap();
+    for wanted in [1, 4, 5, 29, 30, 99] {
+        let mut rows = Vec::new();
+        let options = DecodeOptions::default().rows(wanted);
+        let count = decode_rows(&stream, &options, &mut |row| rows.extend_from_slice(row)).unwrap();
+        assert_eq!(count, wanted.min(30));
+        assert!(rows == whole.samples[..count * width as usize * 4], "{wanted}");
+    }
 }
 
 /// Pictures that encoders store in different ways.
@@ -64,7 +92,7 @@ fn pictures(width: u32, height: u32) -> Vec<(&'static str, Vec<Pixel>)> {
 
 #[test]
 fn pixels_are_those_of_another_decoder() {
-    for (width, height) in [(1, 1), (2, 1), (1, 9), (17, 5), (97, 83)] {
+    for (width, height) in [(1, 1), (2, 1), (1, 9), (17, 5), (97, 83), (130, 21)] {
         for (name, pixels) in pictures(width, height) {
             for effort in [0, 4, 9] {
                 let stream = stream_of(&pixels, width, effort);
@@ -115,6 +143,35 @@ fn damage_is_survived() {
                     Err(error) => panic!("{place} {value}: {error}"),
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn pictures_become_smaller_while_they_are_decoded() {
+    let (width, height) = (24, 21);
+    for (name, pixels) in pictures(width, height) {
+        let stream = stream_of(&pixels, width, 4);
+        let file = file_of(&[(*b"VP8L", &stream[..stream.len() * 3 / 4])]);
+        let Ok(Found::Lossless(picture)) = Found::find(&file) else { panic!("a lossless picture") };
+        let cancellation = Cancellation::unbounded();
+        let area = Area::whole(width, height);
+        let options = Options { area, scale: 1.0, budget: Budget::UNLIMITED, cancellation: &cancellation };
+        let (Ok(whole), Ok(small)) = (
+            super::decode(&picture, &file, &options),
+            super::decode(&picture, &file, &Options { scale: 0.1, ..options }),
+        ) else {
+            continue;
+        };
+        assert_eq!((small.raster.width(), small.raster.height(), small.area), (5, 5, Area::whole(25, 25)), "{name}");
+        assert_eq!((small.flaw, small.raster.channels()), (whole.flaw, whole.raster.channels()), "{name}");
+        if whole.raster.channels() == Channels::Rgb {
+            let samples = whole.raster.samples().as_bytes();
+            let columns = (0..3).map(|channel| (0..25).map(move |at| samples[(at / 5 * 24 + at % 5) * 3 + channel]));
+            let means = columns.map(|column| ((column.map(u32::from).sum::<u32>() + 12) / 25) as u8);
+            let small = small.raster.samples().as_bytes();
+            assert_eq!(small[..3], means.collect::<Vec<_>>(), "{name}");
+            assert!(whole.flaw != Some(Flaw::CutShort) || small[72..] == [MISSING; 3], "{name}");
         }
     }
 }
