@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::adapt::Weights;
 use super::coefficients::{CoefContext, Levels};
 use super::inverse::TxType;
 use super::partition::Square;
@@ -134,6 +135,8 @@ pub(super) struct FrameEncoder {
     pub(super) written_quantizer_index: u8,
     /// The cost of 1/[`BIT`](super::symbols::BIT) bit in squared sample values.
     pub(super) lambda: f32,
+    /// How much errors count in the current superblock.
+    pub(super) weights: Weights,
     /// Buffers for the input and output of a transform.
     pub(super) differences: Box<[f32; 64 * 64]>,
     pub(super) coefficients: Box<[f32; 32 * 32]>,
@@ -160,6 +163,7 @@ impl FrameEncoder {
             quantizer_index: index,
             written_quantizer_index: index,
             lambda: 0.0,
+            weights: Weights::default(),
             differences: Box::new([0.0; 64 * 64]),
             coefficients: Box::new([0.0; 32 * 32]),
         }

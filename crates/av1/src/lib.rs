@@ -81,6 +81,7 @@ pub use error::EncodeError;
 pub use options::{EncodeOptions, SpeedSettings};
 pub use picture::{Colour, Picture, Planes};
 
+use adapt::Weights;
 use frame::{FrameEncoder, ModeInfo, Plane, SUPERBLOCK};
 use headers::Headers;
 use partition::Square;
@@ -172,7 +173,9 @@ fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEnco
             if (options.check)().is_break() {
                 return Err(EncodeError::Cancelled);
             }
-            let index = adapt::quantizer(quantizer, &encoder.source[0], [column * 4, row * 4], picture.size);
+            let place = [column * 4, row * 4];
+            let index = adapt::quantizer(quantizer, &encoder.source[0], place, picture.size);
+            encoder.weights = Weights::new(&encoder.source[0], place, picture.size);
             encoder.quantizer_index = index;
             encoder.quantizer =
                 quantizers.entry(index).or_insert_with(|| Rc::new(Quantizer::new(index, with_matrices))).clone();

@@ -240,63 +240,50 @@ impl FrameEncoder {
 /// The sum of the absolute Hadamard-transformed differences, which approximates the coding cost.
 fn hadamard(source: &[u8], prediction: &[u8], size: BlockSize) -> f32 {
     let sum = if size.shortest() == 2 {
-        2 * hadamard_of_squares::<4>(source, prediction, size.width())
+        2 * hadamard_of_squares::<4, 16>(source, prediction, size.width())
     } else {
-        hadamard_of_squares::<8>(source, prediction, size.width())
+        hadamard_of_squares::<8, 64>(source, prediction, size.width())
     };
     sum as f32 / 8.0
 }
 
-fn hadamard_of_squares<const N: usize>(source: &[u8], prediction: &[u8], width: usize) -> u32 {
+fn hadamard_of_squares<const N: usize, const AREA: usize>(source: &[u8], prediction: &[u8], width: usize) -> u32 {
     let mut sum = 0;
+    let [mut square, mut next] = [[0i16; AREA]; 2];
     for (source, prediction) in source.chunks_exact(N * width).zip(prediction.chunks_exact(N * width)) {
         for x in (0..width).step_by(N) {
-            let mut square = [[0i16; N]; N];
-            for (y, row) in square.iter_mut().enumerate() {
+            for (y, row) in square.as_chunks_mut::<N>().0.iter_mut().enumerate() {
                 let at = y * width + x;
                 let (source, predicted) = (&source[at..at + N], &prediction[at..at + N]);
                 for (i, value) in row.iter_mut().enumerate() {
                     *value = i16::from(source[i]) - i16::from(predicted[i]);
                 }
             }
-            for row in butterflies(transposed(butterflies(square))) {
-                for value in row {
-                    sum += u32::from(value.unsigned_abs());
-                }
+            butterflies(&square, &mut next);
+            for _ in 1..N.ilog2() {
+                butterflies(&next, &mut square);
+                butterflies(&square, &mut next);
             }
+            sum += last_sums(&next);
         }
     }
     sum
 }
 
-/// The Hadamard transform of every column.
-#[inline(always)]
-fn butterflies<const N: usize>(mut rows: [[i16; N]; N]) -> [[i16; N]; N] {
-    let mut step = 1;
-    while step < N {
-        for pair in rows.chunks_exact_mut(2 * step) {
-            let (upper, lower) = pair.split_at_mut(step);
-            for (y, upper) in upper.iter_mut().enumerate() {
-                for (x, above) in upper.iter_mut().enumerate() {
-                    let below = lower[y][x];
-                    lower[y][x] = *above - below;
-                    *above += below;
-                }
-            }
-        }
-        step *= 2;
+/// A pass of the Hadamard transform with constant geometry (M. C. Pease, 1968): sums and differences of the two halves in
+/// turn. The transform of a square is that of its samples in a row, but for the order. Every pass reads and writes in
+/// order, and is a function of its own, so that compilers make vectors of it instead of unrolling it.
+#[inline(never)]
+fn butterflies(from: &[i16], to: &mut [i16]) {
+    let (low, high) = from.split_at(from.len() / 2);
+    for ((to, a), b) in to.as_chunks_mut::<2>().0.iter_mut().zip(low).zip(high) {
+        *to = [*a + *b, *a - *b];
     }
-    rows
 }
 
-/// Written as a loop: without optimisation across codegen units, `array::from_fn` calls a function for each sample.
-#[inline(always)]
-fn transposed<const N: usize>(rows: [[i16; N]; N]) -> [[i16; N]; N] {
-    let mut columns = [[0; N]; N];
-    for (y, row) in rows.iter().enumerate() {
-        for (x, value) in row.iter().enumerate() {
-            columns[x][y] = *value;
-        }
-    }
-    columns
+/// The sum of the absolute values after the last pass: those of a sum and a difference add up to twice the larger term.
+#[inline(never)]
+fn last_sums(values: &[i16]) -> u32 {
+    let (low, high) = values.split_at(values.len() / 2);
+    2 * low.iter().zip(high).map(|(a, b)| u32::from(a.unsigned_abs().max(b.unsigned_abs()))).sum::<u32>()
 }

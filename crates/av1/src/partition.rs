@@ -210,8 +210,18 @@ impl FrameEncoder {
         (Node::Blocks(way, blocks), total)
     }
 
-    /// Codes a block and leaves it as decoders will see it.
-    fn code(&mut self, [row, column]: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> (Block, f32) {
+    /// Codes a block, with its errors weighted, and leaves it as decoders will see it.
+    fn code(&mut self, place: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> (Block, f32) {
+        let (lambda, weight) = (self.lambda, self.weights.of(place, size));
+        // The cost of bits is divided instead of multiplying every error.
+        self.lambda = lambda / weight;
+        let (block, total) = self.code_unweighted(place, size, speed);
+        self.lambda = lambda;
+        (block, total * weight)
+    }
+
+    fn code_unweighted(&mut self, place: [usize; 2], size: BlockSize, speed: &SpeedSettings) -> (Block, f32) {
+        let [row, column] = place;
         let luma = self.best_luma([row, column], size, speed);
         let mut total = luma.total;
         let mut block = Block { row, column, size, mode: luma.mode, chroma: None, residuals: Vec::with_capacity(3) };
