@@ -229,26 +229,26 @@ impl<const COUNT: usize> Kernel for EndWeighted<'_, COUNT> {
 
 /// Divides by the weight of a square, by multiplication.
 #[derive(Clone, Copy)]
-pub(super) struct Divisor {
-    half: u32,
-    reciprocal: f64,
-}
+pub(super) struct Divisor(f64);
 
 impl Divisor {
-    /// A quotient is below 256.5, and either whole or at least a 2^32nd away from a whole number. The product has an error
-    /// below 2^-43, so that together with this it is rounded down like the quotient.
+    /// A quotient is below 256.5, and either the middle of two whole numbers or at least a 2^32nd away from it. The product has an
+    /// error below 2^-43, so that together with this it is rounded like the quotient, and upwards in the middle.
     const SAFETY: f64 = 1.0 / (1u64 << 36) as f64;
+
+    /// Added to a number, it leaves the nearest whole number in the lowest bits.
+    const ROUNDED: f64 = (1u64 << 52) as f64;
 
     #[inline(always)]
     pub(super) fn new(weight: u32) -> Self {
-        // Without weight, all totals are 0.
-        Self { half: weight / 2, reciprocal: 1.0 / f64::from(weight.max(1)) }
+        // Without weight, all totals are 0. With a sign, numbers are converted by one instruction.
+        Self(1.0 / f64::from(weight.max(1).cast_signed()))
     }
 
-    /// The rounded mean of samples of up to 255, whose weighted total this is.
+    /// The rounded mean of samples of up to 255, whose weighted total this is, below 2^31.
     #[inline(always)]
     pub(super) fn mean(self, total: u32) -> u8 {
-        (f64::from(total + self.half) * self.reciprocal + Self::SAFETY) as u32 as u8
+        (f64::from(total.cast_signed()) * self.0 + Self::SAFETY + Self::ROUNDED).to_bits() as u8
     }
 }
 

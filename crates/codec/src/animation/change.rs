@@ -1,6 +1,7 @@
 //! The difference between consecutive frames, so that only the changes are written.
 
 use super::super::{Channels, Raster, palette};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// A non-empty rectangle of whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +65,7 @@ impl Pixels {
     /// differs by more than `tolerance`, which grows as opacity decreases. Later changes are then relative to what is
     /// shown, so that small changes cannot accumulate.
     pub(crate) fn settle(&mut self, shown: &Self, tolerance: u8) {
-        for (pixel, shown) in self.pixels.iter_mut().zip(&shown.pixels) {
-            if is_near(pixel, shown, tolerance) {
-                *pixel = *shown;
-            }
-        }
+        dispatch(Settle { pixels: &mut self.pixels, shown: &shown.pixels, tolerance });
     }
 
     /// Whether [`Self::settle`] would make this picture equal to the other one.
@@ -126,17 +123,56 @@ impl Pixels {
         let pixels = || self.rows(rect).flatten();
         let is_opaque = pixels().all(|pixel| pixel[3] == 255);
         let channels = if is_opaque { Channels::Rgb } else { Channels::Rgba };
-        let mut samples = Vec::with_capacity(rect.width * rect.height * channels.count());
-        pixels().for_each(|pixel| samples.extend_from_slice(&pixel[..channels.count()]));
+        let samples = if is_opaque {
+            let mut samples = vec![0; rect.width * rect.height * 3];
+            samples.as_chunks_mut::<3>().0.iter_mut().zip(pixels()).for_each(|(to, &[r, g, b, _])| *to = [r, g, b]);
+            samples
+        } else {
+            self.rows(rect).collect::<Vec<_>>().concat().into_flattened()
+        };
         Raster::new(rect.width as u32, rect.height as u32, channels, samples.into())
     }
 }
 
+/// The kernel of [`Pixels::settle`].
+struct Settle<'p> {
+    pixels: &'p mut [[u8; 4]],
+    shown: &'p [[u8; 4]],
+    tolerance: u8,
+}
+
+impl Kernel for Settle<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        /// The number of pixels that are compared together.
+        const TOGETHER: usize = 16;
+        let Self { pixels, shown, tolerance } = self;
+        let (groups, rest) = pixels.as_chunks_mut::<TOGETHER>();
+        let (shown, shown_rest) = shown.as_chunks::<TOGETHER>();
+        for (pixels, shown) in groups.iter_mut().zip(shown) {
+            let are_near: [bool; TOGETHER] =
+                std::array::from_fn(|place| is_near(&pixels[place], &shown[place], tolerance));
+            for ((pixel, shown), is_near) in pixels.iter_mut().zip(shown).zip(are_near) {
+                *pixel = if is_near { *shown } else { *pixel };
+            }
+        }
+        for (pixel, shown) in rest.iter_mut().zip(shown_rest) {
+            if is_near(pixel, shown, tolerance) {
+                *pixel = *shown;
+            }
+        }
+    }
+}
+
 /// Whether two pixels have the same transparency and look the same.
+#[inline(always)]
 fn is_near(pixel: &[u8; 4], shown: &[u8; 4], tolerance: u8) -> bool {
-    let (alpha, tolerance) = (u16::from(pixel[3]), u16::from(tolerance) * 255);
-    let is_near = |(one, other): (&u8, &u8)| u16::from(one.abs_diff(*other)) * alpha <= tolerance;
-    pixel[3] == shown[3] && pixel.iter().zip(shown).all(is_near)
+    let apart = |channel: usize| pixel[channel].abs_diff(shown[channel]);
+    let most = apart(0).max(apart(1)).max(apart(2));
+    // Without a branch, so that many pixels can be compared at once.
+    (apart(3) == 0) & (u16::from(most) * u16::from(pixel[3]) <= u16::from(tolerance) * 255)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! GIF: pictures and animations, composed onto their canvas; written with optimized palettes.
 
+mod lzw;
 mod read;
 mod write;
 

@@ -1,11 +1,8 @@
 //! The GIF decoder (GIF89a, whose sections the comments cite). Blocks are parsed by [`container`].
 
-use ::weezl::decode::{Configuration, Decoder as Lzw};
-use ::weezl::{BitOrder, LzwStatus};
-
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
 use super::super::{Budget, Cancellation, Error, Flaw, Format};
-use super::TICK;
+use super::{TICK, lzw};
 use image_origin_container as container;
 use image_origin_container::gif::{APPLICATION, Block, Blocks, GRAPHIC_CONTROL, LOOPS, colour_table_len, sub_blocks};
 
@@ -85,23 +82,9 @@ impl<'b> Image<'b> {
         if !(1..=MAX_CODE_BITS).contains(&self.code_bits) {
             return Ok((0, Some(Flaw::Damaged)));
         }
-        let configuration = Configuration::new(BitOrder::Lsb, self.code_bits).with_yield_on_full_buffer(true);
-        let mut lzw: Lzw = configuration.build();
-        let mut count = 0;
-        // The decoder may still hold the last codes when the data ends.
-        for mut codes in sub_blocks(self.data, 0).chain([[].as_slice()]) {
-            cancellation.check()?;
-            while count < indices.len() {
-                let result = lzw.decode_bytes(codes, &mut indices[count..]);
-                codes = &codes[result.consumed_in..];
-                count += result.consumed_out;
-                match result.status {
-                    Ok(LzwStatus::Done) => break,
-                    Ok(_) if result.consumed_in == 0 && result.consumed_out == 0 => break,
-                    Ok(_) => {}
-                    Err(_) => return Ok((count, Some(Flaw::Damaged))),
-                }
-            }
+        let (count, is_damaged) = lzw::decode(sub_blocks(self.data, 0), self.code_bits, indices, cancellation)?;
+        if is_damaged {
+            return Ok((count, Some(Flaw::Damaged)));
         }
         // An early end code means that no more pixels follow.
         Ok((count, (self.is_cut && count < indices.len()).then_some(Flaw::CutShort)))

@@ -20,8 +20,16 @@ use crate::{
 const METHOD: c_int = 4;
 
 /// The method for small opaque pictures; NOTES.md has the measurements. With alpha it would take more than twice as
-/// long.
+/// long, and of frames it takes no bytes off.
 const METHOD_OF_SMALL: c_int = 5;
+
+/// What a picture is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Still,
+    /// A frame of an animation.
+    Frame,
+}
 
 /// The maximum number of pixels of a small picture.
 const SMALL: u64 = 200_000;
@@ -119,7 +127,7 @@ impl Encoder for WebP {
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
         if options.lossless {
-            return encode(raster, options, budget, cancellation);
+            return encode(raster, Role::Still, options, budget, cancellation);
         }
         let content = content::classify(raster);
         let quality = match content {
@@ -128,13 +136,13 @@ impl Encoder for WebP {
             Content::Drawing => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
             Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
         };
-        let lossy = encode(raster, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
+        let lossy = encode(raster, Role::Still, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
         if content != Content::Coloured {
             return Ok(lossy);
         }
         let lossless = EncodeOptions { lossless: true, ..*options };
         let times = if options.quality > REACHED_UP_TO { TIMES_AS_LONG } else { 1 };
-        match encode(raster, &lossless, budget.beside(lossy.capacity() as u64)?, cancellation) {
+        match encode(raster, Role::Still, &lossless, budget.beside(lossy.capacity() as u64)?, cancellation) {
             Ok(exact) if exact.len() <= lossy.len() * times => Ok(exact),
             Ok(_) | Err(Error::TooLarge { .. }) => Ok(lossy),
             Err(error) => Err(error),
@@ -174,22 +182,23 @@ impl PlanarEncoder for WebP {
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
         let pixels = Pixels::Planes(planes.each_ref().map(|plane| plane.samples().as_bytes()));
-        encode_pixels(pixels, &planes[0], options, budget, cancellation)
+        encode_pixels(pixels, &planes[0], Role::Still, options, budget, cancellation)
     }
 }
 
 /// Encodes one picture.
 pub(super) fn encode(
     raster: &Raster,
+    role: Role,
     options: &EncodeOptions,
     budget: Budget,
     cancellation: &Cancellation,
 ) -> Result<Vec<u8>, Error> {
     let Samples::U8(samples) = raster.samples() else { return Err(Error::Internal("libwebp takes samples of 8 bits")) };
     let size = [raster.width(), raster.height()];
-    if (options.lossless || raster.channels().has_alpha()) && is_for_our_own(raster, options, budget)? {
+    if (options.lossless || raster.channels().has_alpha()) && is_for_our_own(raster, role, options, budget)? {
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
-        return encode_in_rows(raster, options, budget, cancellation);
+        return encode_in_rows(raster, role, options, budget, cancellation);
     }
     let alpha = if options.lossless { None } else { mask::alpha(raster, budget, cancellation)? };
     let mut budget = budget.beside(alpha.as_ref().map_or(0, Vec::capacity) as u64)?;
@@ -212,7 +221,7 @@ pub(super) fn encode(
         (true, None) => Pixels::Rgba(&pixels),
         (true, Some(_)) => Pixels::Weighted(&pixels),
     };
-    let file = encode_pixels(pixels, raster, options, budget, cancellation)?;
+    let file = encode_pixels(pixels, raster, role, options, budget, cancellation)?;
     match alpha {
         Some(alpha) => large::with_alpha(&file, &alpha, size, budget.beside(file.capacity() as u64)?),
         None => Ok(file),
@@ -220,7 +229,7 @@ pub(super) fn encode(
 }
 
 /// Whether a picture with alpha, or a lossless one, is too large for libwebp or for the available memory.
-fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> Result<bool, Error> {
+fn is_for_our_own(raster: &Raster, role: Role, options: &EncodeOptions, budget: Budget) -> Result<bool, Error> {
     let area = u64::from(raster.width()) * u64::from(raster.height());
     if area > LARGE_LOSSLESS {
         return Ok(true);
@@ -232,7 +241,7 @@ fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> R
         _ => 0,
     };
     let kind = if has_alpha { Kind::Rgba } else { Kind::Rgb };
-    let config = config(raster, options)?;
+    let config = config(raster, role, options)?;
     let needed = of_grey + memory(kind, area, &config) + area * FILE[usize::from(options.lossless)];
     Ok(budget.check_memory(needed).is_err())
 }
@@ -240,6 +249,7 @@ fn is_for_our_own(raster: &Raster, options: &EncodeOptions, budget: Budget) -> R
 /// Encodes a picture with alpha, or a lossless one, with the encoder in this crate; libwebp only encodes lossy colours.
 fn encode_in_rows(
     raster: &Raster,
+    role: Role,
     options: &EncodeOptions,
     budget: Budget,
     cancellation: &Cancellation,
@@ -254,9 +264,9 @@ fn encode_in_rows(
         let rest = rest.beside(samples.len() as u64 / 2 * 3)?;
         let mut greys = Vec::with_capacity(samples.len() / 2 * 3);
         greys.extend(samples.as_chunks::<2>().0.iter().flat_map(|&[l, _]| [l; 3]));
-        encode_pixels(Pixels::Rgb(&greys), raster, options, rest, cancellation)?
+        encode_pixels(Pixels::Rgb(&greys), raster, role, options, rest, cancellation)?
     } else {
-        encode_pixels(Pixels::Rgbx(samples), raster, options, rest, cancellation)?
+        encode_pixels(Pixels::Rgbx(samples), raster, role, options, rest, cancellation)?
     };
     match alpha {
         Some(alpha) => {
@@ -270,6 +280,7 @@ fn encode_in_rows(
 fn encode_pixels(
     pixels: Pixels<'_>,
     raster: &Raster,
+    role: Role,
     options: &EncodeOptions,
     budget: Budget,
     cancellation: &Cancellation,
@@ -278,7 +289,7 @@ fn encode_pixels(
     let size @ [width, height] = [raster.width(), raster.height()];
     check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
     let area = u64::from(width) * u64::from(height);
-    let mut config = config(raster, options)?;
+    let mut config = config(raster, role, options)?;
     config.partition_limit = partition_limit(area);
     let kind = pixels.kind();
     let needed = memory(kind, area, &config) + area * FILE[0];
@@ -306,12 +317,12 @@ fn partition_limit(area: u64) -> c_int {
 }
 
 /// libwebp's configuration, except for settings that depend on memory.
-fn config(raster: &Raster, options: &EncodeOptions) -> Result<ffi::WebPConfig, Error> {
+fn config(raster: &Raster, role: Role, options: &EncodeOptions) -> Result<ffi::WebPConfig, Error> {
     let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
     config.lossless = options.lossless.into();
     config.quality = if options.lossless { 75.0 } else { libwebp_quality(options.quality) };
     let area = u64::from(raster.width()) * u64::from(raster.height());
-    let is_small = area <= SMALL && !options.lossless && !raster.channels().has_alpha();
+    let is_small = area <= SMALL && role == Role::Still && !options.lossless && !raster.channels().has_alpha();
     config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
     Ok(config)
 }

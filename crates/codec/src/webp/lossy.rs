@@ -13,9 +13,6 @@ use crate::shrink;
 use crate::{Area, DecodeOptions, Decoded, Error, Flaw, Format, Raster};
 use image_origin_container as container;
 
-/// The factor from which the means of squares hide the effect of the loop filter, see `crates/vp8/NOTES.md`.
-const UNFILTERED_FACTOR: usize = 8;
-
 /// Decodes the required rows, reduced if that suffices.
 pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error> {
     let factor = factor(options.scale);
@@ -58,7 +55,11 @@ fn decode_full(picture: &Lossy<'_>, rows: Range<usize>, options: &DecodeOptions<
     options.budget.check_memory(bytes + Full::memory(picture.width) + vp8::memory(picture.width))?;
     let pixels = Vec::with_capacity(bytes as usize);
     let mut full = Full::new(size(picture), rows.clone(), Rows::Opaque(pixels));
-    vp8::decode(picture.frame, &decoder_options(&rows, 1).check(&|| options.cancellation.go_on()), &mut full)?;
+    vp8::decode(
+        picture.frame,
+        &decoder_options(&rows, options.scale).check(&|| options.cancellation.go_on()),
+        &mut full,
+    )?;
     Ok(full.finish())
 }
 
@@ -70,7 +71,11 @@ fn decode_smaller(
 ) -> Result<Option<Raster>, Error> {
     options.budget.check_memory(Smaller::memory(picture.width, rows.len(), factor) + vp8::memory(picture.width))?;
     let mut smaller = Smaller::new(size(picture), rows.clone(), factor);
-    vp8::decode(picture.frame, &decoder_options(&rows, factor).check(&|| options.cancellation.go_on()), &mut smaller)?;
+    vp8::decode(
+        picture.frame,
+        &decoder_options(&rows, options.scale).check(&|| options.cancellation.go_on()),
+        &mut smaller,
+    )?;
     Ok(smaller.finish())
 }
 
@@ -90,7 +95,7 @@ fn decode_with_alpha(
     options.budget.check_memory(pixels + out + vp8::memory(width))?;
     let alpha = alpha::decode(chunk, width, height, options.budget, options.cancellation)?;
     let check = || options.cancellation.go_on();
-    let frame_options = decoder_options(&rows, factor).check(&check);
+    let frame_options = decoder_options(&rows, options.scale).check(&check);
     if factor > 1 {
         let mut weighted = Weighted::new(size(picture), rows, factor, alpha);
         vp8::decode(picture.frame, &frame_options, &mut weighted)?;
@@ -106,7 +111,11 @@ fn size(picture: &Lossy<'_>) -> (usize, usize) {
     (picture.width as usize, picture.height as usize)
 }
 
+/// The scale up to which pictures are not filtered, which brings them nearer to what was encoded, if anything: see
+/// `crates/vp8/NOTES.md`.
+const UNFILTERED_SCALE: f64 = 1.0 / 3.0;
+
 /// The last row is interpolated with chroma from the row below it.
-fn decoder_options(rows: &Range<usize>, factor: usize) -> vp8::DecodeOptions<'static> {
-    vp8::DecodeOptions::default().filtered(factor < UNFILTERED_FACTOR).rows(rows.end + 2)
+fn decoder_options(rows: &Range<usize>, scale: f64) -> vp8::DecodeOptions<'static> {
+    vp8::DecodeOptions::default().filtered(scale > UNFILTERED_SCALE).rows(rows.end + 2)
 }

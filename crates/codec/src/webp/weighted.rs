@@ -99,14 +99,6 @@ impl Sink for Weighted {
         let row = |y: usize| self.alpha.get(y * width..(y + 1) * width).unwrap_or(&self.nothing);
         let alpha = [row(y), row(y + 1)];
         dispatch(Add { sums: self.sums.each_mut().map(Vec::as_mut_slice), luma, chroma, alpha });
-        if !width.is_multiple_of(2) {
-            // The last column is a pair with one that has no weight.
-            let (sums, half) = (self.sums.each_mut().map(|sums| &mut sums[width / 2..]), width / 2);
-            let last = |rows: [&[u8]; 2]| rows.map(|row| [row[width - 1], 0]);
-            let ([above, below], [alpha_above, alpha_below]) = (last(luma), last(alpha));
-            let chroma = chroma.map(|row| &row[half..]);
-            Add { sums, luma: [&above, &below], chroma, alpha: [&alpha_above, &alpha_below] }.run();
-        }
         self.rows += (self.height - y).min(2);
         if self.rows >= self.factor {
             self.end_squares();
@@ -122,31 +114,61 @@ struct Add<'r> {
     alpha: [&'r [u8]; 2],
 }
 
+/// The number of pairs of columns that are added together, and of columns.
+const PAIRS: usize = 32;
+const COLUMNS: usize = 2 * PAIRS;
+
 impl Kernel for Add<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { sums: [luma_sums, blue_sums, red_sums, alpha_sums], luma, chroma: [blue, red], alpha } = self;
-        let sums = luma_sums.iter_mut().zip(blue_sums).zip(red_sums).zip(alpha_sums);
-        let samples = pairs(luma).zip(pairs(alpha)).zip(blue.iter().zip(red));
-        for ((((luma_sum, blue_sum), red_sum), alpha_sum), ((luma, alpha), (blue, red))) in sums.zip(samples) {
-            let mut weight = 0;
-            for (luma, alpha) in luma.as_flattened().iter().zip(alpha.as_flattened()) {
-                weight += u32::from(*alpha);
-                *luma_sum += u32::from(*luma) * u32::from(*alpha);
+        let Self { mut sums, luma, chroma, alpha } = self;
+        let pairs = sums[0].len();
+        for start in (0..pairs).step_by(PAIRS) {
+            // Columns behind the last one have no weight.
+            let two = |rows: [&[u8]; 2]| rows.map(|row| group::<COLUMNS>(row, 2 * start));
+            let one = chroma.map(|row| group::<PAIRS>(row, start));
+            let added = weighted(two(luma), one, two(alpha));
+            for (sums, added) in sums.iter_mut().zip(&added) {
+                sums[start..].iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
             }
-            *blue_sum += u32::from(*blue) * weight;
-            *red_sum += u32::from(*red) * weight;
-            *alpha_sum += weight;
         }
     }
 }
 
-/// The pairs of columns of two rows.
+/// The samples from a place on, and zeros behind the last one.
 #[inline(always)]
-fn pairs([above, below]: [&[u8]; 2]) -> impl Iterator<Item = [[u8; 2]; 2]> {
-    above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0).map(|(above, below)| [*above, *below])
+fn group<const COUNT: usize>(row: &[u8], start: usize) -> [u8; COUNT] {
+    let rest = row.get(start..).unwrap_or_default();
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut samples = [0; COUNT];
+        samples.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        samples
+    })
+}
+
+/// For each pair of columns of two rows, the weighted sums of luma and chroma, and the sum of alpha.
+#[inline(always)]
+fn weighted(luma: [[u8; COLUMNS]; 2], chroma: [[u8; PAIRS]; 2], alpha: [[u8; COLUMNS]; 2]) -> [[u32; PAIRS]; PLANES] {
+    let mut sums = [[0; PAIRS]; PLANES];
+    for (luma, alpha) in luma.iter().zip(&alpha) {
+        let pairs = luma.as_chunks::<2>().0.iter().zip(alpha.as_chunks::<2>().0);
+        for (place, (luma, alpha)) in pairs.enumerate() {
+            // Both columns as one word: vectors of these need not be taken apart.
+            let (luma, alpha) = (u16::from_le_bytes(*luma), u16::from_le_bytes(*alpha));
+            let (left, right) = ((luma & 0xff).wrapping_mul(alpha & 0xff), (luma >> 8).wrapping_mul(alpha >> 8));
+            sums[0][place] += u32::from(left) + u32::from(right);
+            sums[3][place] += u32::from((alpha & 0xff) + (alpha >> 8));
+        }
+    }
+    for place in 0..PAIRS {
+        let weight = sums[3][place];
+        for (plane, chroma) in [1, 2].into_iter().zip(&chroma) {
+            sums[plane][place] = u32::from(chroma[place]) * weight;
+        }
+    }
+    sums
 }
 
 /// The size of a row of squares.
@@ -172,20 +194,39 @@ impl Kernel for Mean<'_> {
     #[inline(always)]
     fn run(self) {
         let Self { sums, shape: Shape { width, factor, rows }, means: [luma, blue, red, alpha] } = self;
-        let totals = sums.map(|sums| sums.chunks(factor / 2).map(|square| square.iter().sum::<u32>()));
-        let [lumas, blues, reds, alphas] = totals;
-        let means = luma.iter_mut().zip(blue).zip(red).zip(alpha);
-        let totals = lumas.zip(blues).zip(reds).zip(alphas);
-        for (start, (means, totals)) in (0..width).step_by(factor).zip(means.zip(totals)) {
-            let (((luma, blue), red), alpha) = means;
-            let (((luma_total, blue_total), red_total), weight) = totals;
-            let divisor = Divisor::new(weight);
-            *luma = divisor.mean(luma_total);
-            *blue = divisor.mean(blue_total);
-            *red = divisor.mean(red_total);
-            *alpha = Divisor::new((factor.min(width - start) * rows) as u32).mean(weight);
+        let squares = luma.len();
+        let whole = Divisor::new((factor * rows) as u32);
+        for start in (0..squares).step_by(SQUARES) {
+            let totals = sums.map(|sums| totals(&sums[start * factor / 2..], factor / 2));
+            let divisors = totals[3].map(Divisor::new);
+            for (means, totals) in [&mut *luma, &mut *blue, &mut *red].into_iter().zip(&totals) {
+                let totals: [u8; SQUARES] = std::array::from_fn(|place| divisors[place].mean(totals[place]));
+                means[start..].iter_mut().zip(totals).for_each(|(mean, total)| *mean = total);
+            }
+            let weights = totals[3].map(|weight| whole.mean(weight));
+            alpha[start..].iter_mut().zip(weights).for_each(|(mean, weight)| *mean = weight);
+            if squares - start <= SQUARES {
+                // The last square may be narrower.
+                let last = squares - 1;
+                let columns = width - last * factor;
+                alpha[last] = Divisor::new((columns * rows) as u32).mean(totals[3][last - start]);
+            }
         }
     }
+}
+
+/// The number of squares whose means are computed together.
+const SQUARES: usize = 16;
+
+/// The totals of the first squares that are `side` sums wide.
+#[inline(always)]
+fn totals(sums: &[u32], side: usize) -> [u32; SQUARES] {
+    if let (1, Some(sums)) = (side, sums.first_chunk()) {
+        return *sums;
+    }
+    let mut totals = [0; SQUARES];
+    totals.iter_mut().zip(sums.chunks(side)).for_each(|(total, square)| *total = square.iter().sum());
+    totals
 }
 
 #[cfg(test)]

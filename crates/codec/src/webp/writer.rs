@@ -8,7 +8,7 @@ use super::super::animation::{AnimationWriter, Pixels, Rect};
 use super::super::buffer::OutputBuffer;
 use super::super::{Budget, Cancellation, Channels, EncodeOptions, Error, Raster, Samples, content};
 use super::container::{chunk, chunks, file_of};
-use super::encode;
+use super::encode::{self, Role};
 
 /// The last byte of a frame header: do not blend, or blend; no disposal.
 const OVERWRITE: u8 = 0x02;
@@ -60,7 +60,7 @@ impl<'a> WebPWriter<'a> {
         budget: Budget,
     ) -> Result<(Vec<u8>, u8), Error> {
         let encode = |picture: &Raster, lossless: bool, budget: Budget| {
-            encode::encode(picture, &EncodeOptions { lossless, ..self.options }, budget, self.cancellation)
+            encode::encode(picture, Role::Frame, &EncodeOptions { lossless, ..self.options }, budget, self.cancellation)
         };
         let picture = frame.cut(rect).ok_or(NO_PIXELS)?;
         // For a single pixel, the lossless form is shorter.
@@ -137,7 +137,7 @@ impl AnimationWriter for WebPWriter<'_> {
                 let nothing = Raster::new(1, 1, Channels::Rgba, Samples::U8(vec![0; 4])).ok_or(NO_PIXELS)?;
                 let lossless = EncodeOptions { lossless: true, ..self.options };
                 let beside = budget.beside(self.frames.capacity() as u64)?;
-                let file = encode::encode(&nothing, &lossless, beside, self.cancellation)?;
+                let file = encode::encode(&nothing, Role::Frame, &lossless, beside, self.cancellation)?;
                 self.has_alpha = true;
                 self.write(&file, Rect { left: 0, top: 0, width: 1, height: 1 }, delay, BLEND, budget)?;
             }
