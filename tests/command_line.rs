@@ -256,6 +256,37 @@ fn folders_and_lists_are_inputs() {
 }
 
 #[test]
+fn what_cannot_be_read_in_a_folder_does_not_stop_the_rest() {
+    let folder = folder_with(&[("in/a.jpg", "photo.jpg"), ("in/deep/b.png", "png/rgb-8.png")]);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+    // Names that no file has, whoever asks.
+    link(&"x".repeat(300), "in/deep/odd");
+    link(&"y".repeat(300), "in/odd");
+    link("nothing", "in/gone.jpg");
+    let batch = ["transform", "in", "w=9&format=webp", "--out-dir", "out", "--json"];
+    let output = run_in(folder.path(), &batch);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{message}");
+    for part in [
+        "image-origin: cannot read in/deep/odd: File name too long\n",
+        "2 of 2 images written to out, ",
+        "1 files in folders are not images",
+        "image-origin: 2 paths in folders cannot be read\n",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    let failed = r#"{"input":"in/odd","status":"failed","error":"cannot read in/odd: File name too long"}"#;
+    assert!(text(&output.stdout).lines().any(|line| line == failed), "{}", text(&output.stdout));
+    assert_eq!(files_below(&folder.path().join("out")), ["a.webp", "deep/b.webp"]);
+    std::fs::remove_file(folder.path().join("in/a.jpg")).unwrap();
+    std::fs::remove_file(folder.path().join("in/deep/b.png")).unwrap();
+    let nothing = run_in(folder.path(), &batch);
+    assert_eq!(nothing.status.code(), Some(1), "{}", text(&nothing.stderr));
+    let single = run_in(folder.path(), &["transform", "in", "w=9", "-o", "c.jpg"]);
+    assert!(text(&single.stderr).contains("cannot read in/deep/odd: "), "{}", text(&single.stderr));
+}
+
+#[test]
 fn a_batch_tells_programs_what_became_of_each_image() {
     let folder = folder_with(&[("a.jpg", "photo.jpg"), ("b.jpg", "broken/text.jpg"), ("c.png", "png/rgb-8.png")]);
     let all = ["transform", "a.jpg", "b.jpg", "c.png", "w=20&format=webp", "--out-dir", "out", "--json"];

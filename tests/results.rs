@@ -161,6 +161,35 @@ impl Source for Noted {
     }
 }
 
+/// A store in which a key and a version of another key have different originals. It answers when it is asked for both.
+struct Versioned(Folder, tokio::sync::Barrier);
+
+impl Source for Versioned {
+    fn open<'a>(&'a self, options: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
+        Box::pin(async move {
+            let key = if options.version.is_some() { "/photo.jpg" } else { "/drawing.png" };
+            self.1.wait().await;
+            let key = &image_origin::source::Key::from_url_path(key).unwrap();
+            let GetResult::Object(mut object) = self.0.open(GetOptions { key, ..options }).await? else { panic!() };
+            object.meta.etag = Some("the-same".to_owned());
+            Ok(GetResult::Object(object))
+        })
+    }
+
+    fn parameters(&self) -> &'static [&'static str] {
+        &["versionId"]
+    }
+}
+
+#[tokio::test]
+async fn a_line_break_in_a_version_is_not_one_in_a_key() {
+    let source = Versioned(Folder::new(fixtures()).unwrap(), tokio::sync::Barrier::new(2));
+    let origin = over(Box::new(source), Layer::default());
+    let both = async { tokio::join!(get(&origin, "/a", "w=9&versionId=b%0A"), get(&origin, "/a%0Ab", "w=9")) };
+    let (version, key) = tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("both are opened");
+    assert_eq!([version, key].map(|answer| answer.headers["content-type"].clone()), ["image/jpeg", "image/png"]);
+}
+
 #[tokio::test]
 async fn answers_carry_what_the_original_and_the_query_say_of_their_freshness() {
     let presets: image_origin::query::Presets = [("card".to_owned(), "w=40".to_owned())].into();

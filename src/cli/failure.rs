@@ -59,13 +59,30 @@ pub(super) fn output_failed(error: &std::io::Error) -> Failure {
 }
 
 /// The text with control characters other than line breaks and tabs, and marks that change the direction of text, as question marks,
-/// as `ls` prints them: names of files must not command the terminal.
+/// as `ls` prints them: names of files must not command the terminal. Errors of the system are without their numbers.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let text = without_numbers(text);
     let is_command = |character: char| {
         (character.is_control() && !matches!(character, '\n' | '\t'))
             || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    if text.contains(is_command) { text.replace(is_command, "?").into() } else { text.into() }
+    if text.contains(is_command) { text.replace(is_command, "?").into() } else { text }
+}
+
+/// The text without the numbers that the standard library appends to errors of the system: "(os error 2)".
+pub(super) fn without_numbers(text: &str) -> Cow<'_, str> {
+    const START: &str = " (os error ";
+    let mut pieces = text.split(START);
+    let Some(first) = pieces.next().filter(|first| first.len() < text.len()) else { return text.into() };
+    let mut out = first.to_owned();
+    for piece in pieces {
+        let number = piece.trim_start_matches(|c: char| c.is_ascii_digit());
+        match number.strip_prefix(')').filter(|_| number.len() < piece.len()) {
+            Some(rest) => out.push_str(rest),
+            None => out.extend([START, piece]),
+        }
+    }
+    out.into()
 }
 
 /// Any other failure. Exit code 1.
@@ -86,6 +103,9 @@ mod tests {
             ("\u{1b}[31mred\u{7}.jpg", "?[31mred?.jpg"),
             ("a\rb\tc\u{9b}d", "a?b\tc?d"),
             ("photo\u{202e}gpj.exe", "photo?gpj.exe"),
+            ("a: No such file or directory (os error 2)", "a: No such file or directory"),
+            ("one (os error 13); two (os error 2)\u{7}", "one; two?"),
+            ("a (os error ).jpg, b (os error x), c (os error 3", "a (os error ).jpg, b (os error x), c (os error 3"),
         ] {
             assert_eq!(printable(text), printed);
         }

@@ -216,7 +216,7 @@ fn serve(place: Option<String>, cdn: edge::CdnArguments, mut given: Given<Server
     let audience = audience(&settings, entrance.has_policy());
     let replaceable = front::serve::Replaceable::new(entrance.router(&origin, &originals, &settings));
     let router = replaceable.clone().router();
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let listener = listen(&settings.listen, "--listen").await?;
         let address = listener.address().map_err(|error| error.to_string())?;
         let mut metrics = None;
@@ -276,8 +276,14 @@ fn serve(place: Option<String>, cdn: edge::CdnArguments, mut given: Given<Server
             let _ = tokio::task::spawn_blocking(move || exporters.end()).await;
         }
         Ok(())
-    })
+    });
+    // A file system that hangs would keep the process for ever.
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    outcome
 }
+
+/// The time that threads which wait for files have to end after the last response.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who may see the playground. It lists what not everybody may know of.
 fn audience(settings: &Settings, has_policy: bool) -> Option<playground::Audience> {

@@ -12,6 +12,7 @@ use image_origin::front::serve::Replaceable;
 use image_origin::origin::Origin;
 use tokio::task::JoinHandle;
 
+use super::failure::without_numbers;
 use super::settings::{Given, Server};
 use super::{Entrance, Failure, LogFilter, Originals, edge, parse_filter};
 
@@ -66,7 +67,9 @@ impl Reloader {
                             "the settings were read again; those in `kept` change with a restart only"
                         );
                     }
-                    Err(failure) => tracing::error!(error = failure.message, "the settings stay as they were"),
+                    Err(failure) => {
+                        tracing::error!(error = %without_numbers(&failure.message), "the settings stay as they were")
+                    }
                 }
             }
         });

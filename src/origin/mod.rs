@@ -207,9 +207,9 @@ impl ParsedRequest {
         self.overlay.as_ref().is_none_or(|overlay| overlay.tag.is_some())
     }
 
-    /// The key by which equal requests are coalesced.
+    /// The key by which equal requests are coalesced. A version may contain anything, but a key no NUL, and a variant is a digest.
     fn id(&self) -> String {
-        format!("{}\n{}\n{}", self.located.id(), self.version.as_deref().unwrap_or_default(), self.variant.as_str())
+        format!("{}\n{}\0{}", self.variant.as_str(), self.located.id(), self.version.as_deref().unwrap_or_default())
     }
 }
 
@@ -638,9 +638,20 @@ fn variant(
     let parts = [("query", query.as_str()), ("accept", accept.as_str())];
     let svg = (settings.svg != SvgMode::Sanitize).then_some(("svg", settings.svg.name()));
     let marks = (!settings.keep_ai_marks).then_some(("keep_ai_marks", "false"));
+    let fonts = fonts().map(|digest| format!("{digest:016x}"));
+    let fonts = fonts.as_deref().map(|digest| ("svg_fonts", digest));
     let overlay = overlay.map(RequestedOverlay::id);
     let overlay = overlay.as_deref().map(|id| ("overlay", id));
-    Variant::new(&parts.into_iter().chain(setting).chain(svg).chain(marks).chain(overlay).collect::<Vec<_>>())
+    let rest = [svg, marks, fonts, overlay].into_iter().flatten();
+    Variant::new(&parts.into_iter().chain(setting).chain(rest).collect::<Vec<_>>())
+}
+
+/// A digest of the fonts for the text of drawings, if there are any.
+fn fonts() -> Option<u64> {
+    #[cfg(feature = "svg-text")]
+    return crate::codec::svg_fonts();
+    #[cfg(not(feature = "svg-text"))]
+    None
 }
 
 fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {

@@ -253,9 +253,11 @@ fn file_id(id: &str, tag: &str) -> String {
 /// Attributes a problem to the overlay instead of the original.
 fn of_overlay(problem: Problem) -> Problem {
     let code = match problem.code {
-        Code::NotFound => Code::OverlayNotFound,
+        Code::NotFound => {
+            return Problem::new(Code::OverlayNotFound, "there is no picture with the name of the overlay");
+        }
         Code::Forbidden | Code::SourceTooLarge | Code::UnsupportedImage | Code::DamagedImage => Code::OverlayUnreadable,
         code => code,
     };
-    Problem::new(code, format!("the overlay: {}", problem.detail))
+    Problem::new(code, format!("the overlay cannot be used: {}", problem.detail))
 }

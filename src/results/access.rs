@@ -40,8 +40,9 @@ pub(crate) struct Results {
     timeout: Duration,
     claims: bool,
     claiming: Arc<Semaphore>,
-    /// A store may lack the permission to write.
+    /// A store may lack the permission to write, or be full, and still have results.
     claim_health: Mutex<Health>,
+    write_health: Mutex<Health>,
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     write_memory: Arc<Semaphore>,
@@ -140,6 +141,7 @@ impl Results {
             claims: false,
             claiming: Arc::new(Semaphore::new(READS)),
             claim_health: Mutex::default(),
+            write_health: Mutex::default(),
             reads: Arc::new(Semaphore::new(READS)),
             writes: Arc::new(Semaphore::new(WRITES)),
             write_memory: Arc::new(Semaphore::new(WRITE_MEMORY_KIB as usize)),
@@ -252,7 +254,8 @@ impl Results {
             return;
         }
         let kib = u32::try_from(bytes.len() / 1024 + 1).unwrap_or(u32::MAX);
-        let permit = if self.is_paused() { None } else { self.write_memory.clone().try_acquire_many_owned(kib).ok() };
+        let is_paused = self.is_paused() || lock(&self.write_health).is_paused();
+        let permit = if is_paused { None } else { self.write_memory.clone().try_acquire_many_owned(kib).ok() };
         let Some(permit) = permit else {
             self.count(|stats| stats.dropped += 1);
             return;
@@ -276,16 +279,18 @@ impl Results {
             };
             match timeout(WRITE_TIMEOUT, write).await {
                 Ok(Ok((Written::Stored, length))) => {
-                    results.has_worked();
+                    results.has_written();
                     results.count(|stats| {
                         stats.written += 1;
                         stats.bytes_written += length;
                     });
                 }
-                Ok(Ok((Written::AlreadyThere, _))) => results.has_worked(),
+                Ok(Ok((Written::AlreadyThere, _))) => results.has_written(),
                 Ok(Ok((Written::TooLarge, _))) => results.count(|stats| stats.dropped += 1),
-                Ok(Err(error)) => results.has_failed(&error),
-                Err(_) => results.has_failed(&StoreError::Io(std::io::ErrorKind::TimedOut.into())),
+                Ok(Err(error)) => results.note_failure(&results.write_health, &error),
+                Err(_) => {
+                    results.note_failure(&results.write_health, &StoreError::Io(std::io::ErrorKind::TimedOut.into()));
+                }
             }
             if let Some(claim) = claim {
                 // The result is there already, or never will be.
@@ -316,6 +321,10 @@ impl Results {
 
     fn has_worked(&self) {
         *lock(&self.health) = Health::default();
+    }
+
+    fn has_written(&self) {
+        *lock(&self.write_health) = Health::default();
     }
 
     fn has_failed(&self, error: &StoreError) {
@@ -357,6 +366,7 @@ mod tests {
         Refuses,
         Panics,
         IsEmpty,
+        IsFull,
     }
 
     struct Odd(Manner, AtomicU64);
@@ -368,7 +378,7 @@ mod tests {
                 Manner::Hangs => std::future::pending().await,
                 Manner::Refuses => Err(StoreError::Io(std::io::ErrorKind::PermissionDenied.into())),
                 Manner::Panics => panic!("on purpose"),
-                Manner::IsEmpty => Ok(None),
+                Manner::IsEmpty | Manner::IsFull => Ok(None),
             }
         }
     }
@@ -384,7 +394,9 @@ mod tests {
             Box::pin(async {
                 match self.0 {
                     Manner::Hangs => std::future::pending().await,
-                    Manner::Refuses | Manner::Panics => Err(StoreError::Io(std::io::ErrorKind::StorageFull.into())),
+                    Manner::Refuses | Manner::Panics | Manner::IsFull => {
+                        Err(StoreError::Io(std::io::ErrorKind::StorageFull.into()))
+                    }
                     Manner::IsEmpty => Ok(Written::Stored),
                 }
             })
@@ -522,6 +534,18 @@ mod tests {
         }
         results.settle().await;
         assert_eq!((odd.1.load(Ordering::Relaxed), results.stats().errors), (WRITES as u64, 3 * WRITES as u64));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_cannot_be_written_to_is_still_read() {
+        let (_, results) = results(Manner::IsFull, ResultsFor::All);
+        for _ in 0..2 * FAILURES {
+            results.keep(ResultId::of("k", "x"), finished(Bytes::from_static(b"x")), Duration::ZERO, None);
+            results.settle().await;
+            assert!(!is_unavailable(&results).await);
+        }
+        let stats = results.stats();
+        assert_eq!((stats.errors, stats.dropped), (FAILURES.into(), FAILURES.into()), "writing is paused");
     }
 
     #[tokio::test]

@@ -52,16 +52,24 @@ impl Bucket {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(refused(&error)),
         };
-        let record = record(&output).ok_or(StoreError::Damaged)?;
+        let Some(record) = record(&output) else { return self.discard(id).await };
         if record.length > IN_MEMORY {
             let content = Content::Stream(verified(s3::pieces(output.body), record));
             return Ok(Some(Stored { record, content }));
         }
         let bytes = read_all(s3::pieces(output.body), record.length).await?;
         if !record.fits(&bytes) {
-            return Err(StoreError::Damaged);
+            return self.discard(id).await;
         }
         Ok(Some(Stored { record, content: Content::Memory(bytes.into()) }))
+    }
+
+    /// Removes a damaged result, which would otherwise be read for every request, and never be replaced.
+    async fn discard<T>(&self, id: &ResultId) -> Result<T, StoreError> {
+        if let Err(error) = self.delete(&id.path()).await {
+            tracing::debug!(%error, "a damaged result was not removed");
+        }
+        Err(StoreError::Damaged)
     }
 
     async fn write(&self, id: &ResultId, record: &Record, bytes: Bytes) -> Result<Written, StoreError> {

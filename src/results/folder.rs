@@ -9,17 +9,21 @@
 //! use, to the minute.
 //!
 //! A claim is an empty, locked file in the subfolder `claims`. The system unlocks it when its process ends.
+//!
+//! A file system may hang, and the process with the lock may be suspended. Both block a few threads only, and the second no
+//! longer than [`PATIENCE`], so that originals can be read meanwhile, and the process can end.
 
 use std::collections::BinaryHeap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::record::RECORD_LEN;
 use super::{Claim, Content, IN_MEMORY, Record, ResultId, ResultStore, StoreError, Stored, StoredResult, Written};
@@ -39,6 +43,17 @@ const CLAIM_ATTEMPTS: u32 = 8;
 /// Each eviction frees at least this fraction (1/n) of the limit, so that it is not needed for every result.
 const EVICTED_SHARE: u64 = 10;
 
+/// The maximum number of threads that read results, and that write, remove or claim them. The threads that wait for files
+/// are those of the originals as well.
+const READERS: usize = 8;
+const WRITERS: usize = 4;
+
+/// The maximum time to wait for the permission to write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause between two attempts to get it.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// The resolution of the time of last use: a result used within this time is not marked again.
 const USE_RESOLUTION: Duration = Duration::from_secs(60);
 
@@ -48,6 +63,8 @@ pub(crate) struct Folder {
     root: PathBuf,
     /// The maximum total size of all results including their records, in bytes.
     max_bytes: u64,
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
 }
 
 impl Folder {
@@ -57,11 +74,29 @@ impl Folder {
     /// The system's error if the folder is not writable.
     pub(crate) fn new(root: &Path, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        let folder = Self { root: root.canonicalize()?, max_bytes };
+        let folder = Self::at(root, max_bytes)?;
         drop(folder.size_file()?);
         fs::create_dir_all(folder.root.join(CLAIMS))?;
         folder.remove_abandoned_claims()?;
         Ok(folder)
+    }
+
+    /// Opens a store that exists, and changes nothing in it.
+    ///
+    /// # Errors
+    /// The system's error, or one that tells that the folder is no store.
+    pub(crate) fn existing(root: &Path, max_bytes: u64) -> io::Result<Self> {
+        let folder = Self::at(root, max_bytes)?;
+        match folder.root.join(SIZE).metadata() {
+            Ok(facts) if facts.is_file() => Ok(folder),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Err(io::Error::other("no server has stored results in this folder")),
+        }
+    }
+
+    fn at(root: &Path, max_bytes: u64) -> io::Result<Self> {
+        let [readers, writers] = [READERS, WRITERS].map(|threads| Arc::new(Semaphore::new(threads)));
+        Ok(Self { root: root.canonicalize()?, max_bytes, readers, writers })
     }
 
     /// Removes the files of claims whose process was killed.
@@ -126,8 +161,9 @@ impl Folder {
             return Err(StoreError::Damaged);
         };
         let now = SystemTime::now();
+        // A time in the future is that of a clock that has been corrected since.
         let is_marked =
-            facts.modified().is_ok_and(|used| now.duration_since(used).unwrap_or_default() < USE_RESOLUTION);
+            facts.modified().is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age < USE_RESOLUTION));
         if !is_marked {
             // The file of another user cannot be marked, and is evicted sooner.
             let _ = file.set_modified(now);
@@ -162,11 +198,16 @@ impl Folder {
         }
         let used = total.bytes.unwrap_or_default();
         total.store(used + size)?;
+        if let Err(error) = self.write_partial(record, bytes) {
+            if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                return Err(error.into());
+            }
+            // The disk is smaller than the limit, or others fill it.
+            let left = self.evict_share(size)?;
+            total.store(left + size)?;
+            self.write_partial(record, bytes)?;
+        }
         let partial = self.root.join(PARTIAL);
-        let mut file = File::create(&partial)?;
-        file.write_all(&record.to_bytes())?;
-        file.write_all(bytes)?;
-        drop(file);
         if let Some(parent) = path.parent() {
             match fs::create_dir(parent) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
@@ -177,15 +218,25 @@ impl Folder {
         Ok(Written::Stored)
     }
 
+    /// Writes a result under its temporary name. If that fails, nothing of it is left.
+    fn write_partial(&self, record: &Record, bytes: &[u8]) -> io::Result<()> {
+        let partial = self.root.join(PARTIAL);
+        // One that a killed process left, or something else: what is written must be a new file.
+        remove_if_there(&partial)?;
+        let write = || {
+            let mut file = File::create_new(&partial)?;
+            file.write_all(&record.to_bytes())?;
+            file.write_all(bytes)
+        };
+        write().inspect_err(|_| _ = fs::remove_file(&partial))
+    }
+
     /// Removes the result with this path, if it exists.
     fn discard(&self, path: &str) -> io::Result<()> {
         let mut total = Total::lock(self.size_file()?)?;
         let path = self.root.join(path);
-        let length = path.metadata().map_or(0, |facts| facts.len());
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        let length = path.symlink_metadata().map_or(0, |facts| facts.len());
+        remove_if_there(&path)?;
         match total.bytes {
             Some(used) => total.store(used.saturating_sub(length)),
             None => Ok(()),
@@ -218,8 +269,18 @@ impl Folder {
 
     /// Evicts the least recently used results until there is room for `size` bytes plus a reserve, and returns the
     /// remaining total size. `believed` is the recorded total size, which may be wrong in either direction.
-    fn evict(&self, size: u64, mut believed: u64) -> io::Result<u64> {
-        let target = (self.max_bytes - self.max_bytes / EVICTED_SHARE).max(size) - size;
+    fn evict(&self, size: u64, believed: u64) -> io::Result<u64> {
+        self.evict_to((self.max_bytes - self.max_bytes / EVICTED_SHARE).max(size) - size, believed)
+    }
+
+    /// Evicts so many bytes, and a share of what is there, and returns the remaining total size.
+    fn evict_share(&self, size: u64) -> io::Result<u64> {
+        let mut total = 0_u64;
+        self.for_each(|_, length, _| total += length)?;
+        self.evict_to((total - total / EVICTED_SHARE).saturating_sub(size), total)
+    }
+
+    fn evict_to(&self, target: u64, mut believed: u64) -> io::Result<u64> {
         loop {
             let mut oldest = Oldest::new(believed.saturating_sub(target));
             let mut total = 0_u64;
@@ -231,10 +292,8 @@ impl Folder {
                 if total <= target {
                     break;
                 }
-                match fs::remove_file(&entry.path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => total -= entry.length,
-                }
+                remove_if_there(&entry.path)?;
+                total -= entry.length;
             }
             if total <= target {
                 return Ok(total);
@@ -247,7 +306,8 @@ impl Folder {
     fn for_each(&self, mut each: impl FnMut(SystemTime, u64, PathBuf)) -> io::Result<()> {
         for folder in fs::read_dir(&self.root)? {
             let folder = folder?;
-            if !is_hex(&folder.file_name(), 2) {
+            // What is named like a result, but is none, is not the store's.
+            if !is_hex(&folder.file_name(), 2) || !folder.file_type()?.is_dir() {
                 continue;
             }
             for file in fs::read_dir(folder.path())? {
@@ -256,6 +316,7 @@ impl Folder {
                     continue;
                 }
                 let facts = match file.metadata() {
+                    Ok(facts) if facts.is_dir() => continue,
                     Ok(facts) => facts,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => return Err(error),
@@ -271,6 +332,13 @@ impl Folder {
 fn remove_claim(mut file: &File, path: &Path) {
     let _ = file.write_all(b"ended");
     let _ = fs::remove_file(path);
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn is_hex(name: &std::ffi::OsStr, length: usize) -> bool {
@@ -298,7 +366,17 @@ struct Total {
 
 impl Total {
     fn lock(mut file: File) -> io::Result<Self> {
-        file.lock()?;
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "another process keeps its lock"));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
         let mut text = [0; 20];
         let length = file.read(&mut text)?;
         let bytes = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.trim_end().parse().ok());
@@ -351,7 +429,7 @@ impl Oldest {
 impl ResultStore for Folder {
     fn get<'a>(&'a self, id: &'a ResultId) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
         let (folder, id) = (self.clone(), id.clone());
-        Box::pin(blocking(move || folder.read(&id)))
+        Box::pin(blocking(self.readers.clone(), move || folder.read(&id)))
     }
 
     fn put<'a>(
@@ -361,29 +439,37 @@ impl ResultStore for Folder {
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         let (folder, id, record) = (self.clone(), id.clone(), *record);
-        Box::pin(blocking(move || folder.write(&id, &record, &bytes)))
+        Box::pin(blocking(self.writers.clone(), move || folder.write(&id, &record, &bytes)))
     }
 
     fn claim<'a>(&'a self, id: &'a ResultId, _max_age: Duration) -> BoxFuture<'a, Result<Option<Claim>, StoreError>> {
         let (folder, id) = (self.clone(), id.clone());
-        Box::pin(blocking(move || folder.claim_file(&id)))
+        Box::pin(blocking(self.writers.clone(), move || folder.claim_file(&id)))
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<StoredResult>, StoreError>> {
         let (folder, prefix) = (self.clone(), prefix.to_owned());
-        Box::pin(blocking(move || Ok(folder.find(&prefix)?)))
+        Box::pin(blocking(self.readers.clone(), move || Ok(folder.find(&prefix)?)))
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         let (folder, path) = (self.clone(), path.to_owned());
-        Box::pin(blocking(move || Ok(folder.discard(&path)?)))
+        Box::pin(blocking(self.writers.clone(), move || Ok(folder.discard(&path)?)))
     }
 }
 
+/// Runs a job on a thread of its own, when one of `threads` is free.
 async fn blocking<T: Send + 'static>(
-    cancellation: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    threads: Arc<Semaphore>,
+    job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(cancellation).await.map_err(io::Error::other)?
+    let thread = threads.acquire_owned().await.map_err(io::Error::other)?;
+    let run = move || {
+        // Until the job ends, even if nobody waits for it any longer.
+        let _thread = thread;
+        job()
+    };
+    tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]
@@ -559,6 +645,83 @@ mod tests {
             let (there, believed) = sizes(&folder);
             assert!(there == believed && there <= 4 * size, "{noted}: {there} {believed}");
             assert!(temporary.path().join("foreign").exists());
+        }
+    }
+
+    #[test]
+    fn a_folder_without_results_is_not_made_a_store() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("typo");
+        assert!(Folder::existing(&path, 1000).is_err() && !path.exists());
+        fs::create_dir(&path).unwrap();
+        let error = Folder::existing(&path, 1000).unwrap_err();
+        assert_eq!(error.to_string(), "no server has stored results in this folder");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        store(&Folder::new(&path, 1000).unwrap(), "x", b"bytes");
+        assert_eq!(stored(&Folder::existing(&path, 1000).unwrap(), "x").as_deref(), Some(b"bytes".as_slice()));
+    }
+
+    #[test]
+    fn what_is_not_the_stores_is_left_alone_and_in_nobodys_way() {
+        let temporary = tempfile::tempdir().unwrap();
+        let size = RECORD_LEN as u64 + 1000;
+        let folder = Folder::new(temporary.path(), 4 * size).unwrap();
+        let foreign = ["ab", "cd/".to_owned().as_str(), &format!("ef/{}/", "0".repeat(62))].map(|name| {
+            let path = temporary.path().join(name);
+            if name.ends_with('/') {
+                fs::create_dir_all(&path).unwrap()
+            } else {
+                fs::write(&path, "foreign").unwrap()
+            }
+            path
+        });
+        for name in 0..40 {
+            // Results that belong in the folder whose name a file has cannot be stored.
+            let _ = folder.write(
+                &ResultId::of(&name.to_string(), "x"),
+                &Record::of("image/png", None, &[1; 1000]),
+                &[1; 1000],
+            );
+            assert!(sizes(&folder).0 <= 4 * size);
+        }
+        assert!(sizes(&folder).0 >= 3 * size && foreign.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn a_temporary_file_of_another_process_is_replaced_and_not_followed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(&temporary.path().join("store"), 100_000).unwrap();
+        let other = temporary.path().join("other");
+        fs::write(&other, "other").unwrap();
+        std::os::unix::fs::symlink(&other, folder.root.join(PARTIAL)).unwrap();
+        store(&folder, "x", b"bytes");
+        assert_eq!(fs::read(&other).unwrap(), b"other");
+        assert_eq!(stored(&folder, "x").as_deref(), Some(b"bytes".as_slice()));
+    }
+
+    #[test]
+    fn a_time_of_use_in_the_future_is_corrected() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path(), 100_000).unwrap();
+        store(&folder, "x", b"bytes");
+        let path = folder.path(&ResultId::of("k", "x"));
+        let future = SystemTime::now() + Duration::from_secs(1_000_000);
+        File::options().write(true).open(&path).unwrap().set_modified(future).unwrap();
+        stored(&folder, "x").unwrap();
+        assert!(path.metadata().unwrap().modified().unwrap() <= SystemTime::now() + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn evicting_a_share_makes_room_below_the_limit() {
+        let temporary = tempfile::tempdir().unwrap();
+        let size = RECORD_LEN as u64 + 1000;
+        let folder = Folder::new(temporary.path(), 1000 * size).unwrap();
+        for name in 0..20 {
+            store(&folder, &name.to_string(), &[1; 1000]);
+        }
+        for (bytes, left) in [(0, 18), (size, 15), (1 << 40, 0), (size, 0)] {
+            assert_eq!(folder.evict_share(bytes).unwrap(), left * size, "{bytes}");
+            assert_eq!(sizes(&folder).0, left * size, "{bytes}");
         }
     }
 

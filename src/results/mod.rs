@@ -15,7 +15,7 @@ mod folder;
 mod record;
 mod removal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +81,14 @@ pub enum OpenError {
         /// The system's error.
         reason: std::io::Error,
     },
+    /// There are no results in the folder that could be listed or removed.
+    #[error("there are no results in {folder}: {reason}")]
+    NoStore {
+        /// The folder.
+        folder: String,
+        /// The system's error, or why the folder is no store.
+        reason: std::io::Error,
+    },
     /// The location in S3 is invalid.
     #[error("cannot store results: {0}")]
     S3(#[from] crate::source::OpenError),
@@ -88,15 +96,28 @@ pub enum OpenError {
 
 /// Opens the configured store.
 pub(crate) fn open(settings: &ResultsSettings) -> Result<Results, OpenError> {
-    Ok(Results::new(open_store(settings)?, settings.which, settings.timeout).claiming(settings.claims))
+    let folder = |path: &Path| {
+        let failed = |reason| OpenError::Folder { folder: path.display().to_string(), reason };
+        Folder::new(path, settings.max_bytes).map_err(failed)
+    };
+    Ok(Results::new(open_store(settings, folder)?, settings.which, settings.timeout).claiming(settings.claims))
 }
 
-fn open_store(settings: &ResultsSettings) -> Result<Arc<dyn ResultStore>, OpenError> {
+/// Opens a store that exists, and creates nothing.
+fn open_existing(settings: &ResultsSettings) -> Result<Arc<dyn ResultStore>, OpenError> {
+    open_store(settings, |path| {
+        let failed = |reason| OpenError::NoStore { folder: path.display().to_string(), reason };
+        Folder::existing(path, settings.max_bytes).map_err(failed)
+    })
+}
+
+/// Opens the store of the settings, and one in a folder by this function.
+fn open_store(
+    settings: &ResultsSettings,
+    open_folder: impl FnOnce(&Path) -> Result<Folder, OpenError>,
+) -> Result<Arc<dyn ResultStore>, OpenError> {
     let store: Arc<dyn ResultStore> = match &settings.place {
-        ResultsPlace::Folder(path) => {
-            let failed = |reason| OpenError::Folder { folder: path.display().to_string(), reason };
-            Arc::new(Folder::new(path, settings.max_bytes).map_err(failed)?)
-        }
+        ResultsPlace::Folder(path) => Arc::new(open_folder(path)?),
         #[cfg(feature = "s3")]
         ResultsPlace::S3(place) => Arc::new(Bucket::new(crate::source::s3::Place::new(place)?, settings.s3.clone())),
         #[cfg(not(feature = "s3"))]

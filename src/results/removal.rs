@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{OpenError, ResultStore, ResultsSettings, StoreError, open_store, record};
+use super::{OpenError, ResultStore, ResultsSettings, StoreError, open_existing, record};
 
 /// A result store, for listing and removing results.
 pub struct StoredResults(Arc<dyn ResultStore>);
@@ -30,12 +30,12 @@ impl StoredResult {
 pub struct RemovalError(#[from] StoreError);
 
 impl StoredResults {
-    /// Opens the store of the settings.
+    /// Opens the store of the settings, and creates nothing.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open(settings: &ResultsSettings) -> Result<Self, OpenError> {
-        open_store(settings).map(Self)
+        open_existing(settings).map(Self)
     }
 
     /// The stored results of an original, for all of its entity tags.

@@ -1,15 +1,23 @@
 //! A folder of originals. Keys cannot escape from it through `..`, absolute paths or symbolic links.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use tokio::sync::Semaphore;
+
 use super::{BoxFuture, Content, GetOptions, GetResult, Key, Object, ObjectMeta, OpenError, Source, SourceError};
+
+/// The maximum number of threads that open files. A file system that hangs leaves those of other sources and of the result
+/// store.
+const THREADS: usize = 12;
 
 /// A folder of originals.
 #[derive(Debug, Clone)]
 pub struct Folder {
     /// The canonical path: absolute and without symbolic links.
     root: PathBuf,
+    threads: Arc<Semaphore>,
 }
 
 impl Folder {
@@ -28,7 +36,7 @@ impl Folder {
         // This requires the permission to open files in the folder, but not to list them.
         let readable = absolute.join(".").metadata();
         readable.map_err(|error| OpenError::Unreadable { folder: folder(), reason: error.to_string() })?;
-        Ok(Self { root: absolute })
+        Ok(Self { root: absolute, threads: Arc::new(Semaphore::new(THREADS)) })
     }
 
     fn open_blocking(&self, key: &Key) -> Result<Object, SourceError> {
@@ -71,7 +79,13 @@ impl Source for Folder {
     fn open<'a>(&'a self, options: GetOptions<'a>) -> BoxFuture<'a, Result<GetResult, SourceError>> {
         let (folder, key) = (self.clone(), options.key.clone());
         Box::pin(async move {
-            let opened = tokio::task::spawn_blocking(move || folder.open_blocking(&key)).await;
+            let thread = folder.threads.clone().acquire_owned().await;
+            let open = move || {
+                // Until the file is open, even if nobody waits for it any longer.
+                let _thread = thread;
+                folder.open_blocking(&key)
+            };
+            let opened = tokio::task::spawn_blocking(open).await;
             opened.unwrap_or_else(|error| Err(SourceError::Failed(error.to_string()))).map(GetResult::Object)
         })
     }

@@ -77,6 +77,18 @@ fn a_purge_that_cannot_be_done_says_why() {
         assert!(text.contains(message), "{arguments:?}: {text}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let typo = folder.path().join("typo");
+    for reason in ["No such file or directory", "no server has stored results in this folder"] {
+        let output = purge(&["a.jpg", "--yes", "--results", &format!("dir:{}", typo.display())], &[]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(text, format!("image-origin: there are no results in {}: {reason}\n", typo.display()));
+        assert_eq!(output.status.code(), Some(1));
+        if !typo.exists() {
+            std::fs::create_dir(&typo).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(&typo).unwrap().count(), 0);
+    }
     // Nobody listens there.
     let gone = "http://127.0.0.1:1";
     let output = purge(&["--distribution", "E2EXAMPLE", "--endpoint", gone, "a.jpg", "--yes"], &[]);

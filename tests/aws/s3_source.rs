@@ -101,6 +101,29 @@ fn finished_pictures_are_shared_by_way_of_a_bucket() {
 }
 
 #[test]
+fn a_damaged_result_in_a_bucket_is_replaced() {
+    let store = Store::with_photo();
+    let place = format!("s3://{}/results", super::store::BUCKET);
+    let program = Program::serve(
+        store.address,
+        &[("IMAGE_ORIGIN_RESULTS", &place), ("IMAGE_ORIGIN_CACHE", "0"), ("IMAGE_ORIGIN_RESULTS_TIMEOUT", "30")],
+    );
+    let timing = || program.get("/photo.jpg?w=70").header("server-timing").unwrap().to_owned();
+    let wait_until_stored = || while timing() != "cache;desc=stored" {};
+    wait_until_stored();
+    for damage in [|bytes: &mut Vec<u8>| bytes.push(0), |bytes: &mut Vec<u8>| bytes.truncate(99)] {
+        let folders = std::fs::read_dir(store.path("results")).unwrap().map(|folder| folder.unwrap().path());
+        let [folder] = &folders.filter(|path| !path.ends_with("claims")).collect::<Vec<_>>()[..] else { panic!() };
+        let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+        let mut bytes = std::fs::read(&file).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&file, bytes).unwrap();
+        assert!(timing().contains("encode"), "it is made again");
+        wait_until_stored();
+    }
+}
+
+#[test]
 fn four_processes_make_each_picture_at_most_twice() {
     const PICTURES: usize = 100;
     const CLIENTS: usize = 20;

@@ -47,7 +47,7 @@ pub use raster::{Channels, Raster, Samples};
 use image_origin_container as container;
 use image_origin_svg::Error as DrawingError;
 #[cfg(feature = "svg-text")]
-pub use svg::load_svg_fonts;
+pub use svg::{load_svg_fonts, svg_fonts};
 
 /// The error of decoding or encoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,7 @@ use super::{
 };
 use estimate::Estimate;
 #[cfg(feature = "svg-text")]
-pub use fonts::load_svg_fonts;
+pub use fonts::{load_svg_fonts, svg_fonts};
 use image_origin_svg::{self as svg, Metadata};
 use pictures::Pictures;
 

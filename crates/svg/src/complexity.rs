@@ -27,6 +27,11 @@ const MAX_MATCHES: u64 = 40_000_000;
 /// The maximum number of steps for finding definitions that refer to themselves.
 const MAX_SEARCH: u64 = 60_000_000;
 
+/// The maximum number of arcs and closings in a row in a path: the renderer's reader calls itself for each that draws nothing.
+const MAX_IN_A_ROW: u64 = 1000;
+/// The least number of numbers that an arc is written with, whose two flags and the number after them may be written as one.
+const ARC_NUMBERS: u64 = 5;
+
 /// The maximum number of tags of a drawing that is looked at: a start and an end for each element, and as many again of
 /// what is removed.
 const MAX_TAGS: u64 = 4 * MAX_ELEMENTS;
@@ -88,6 +93,7 @@ pub fn complexity(text: &str, meter: &Meter<'_>) -> Result<Complexity, Error> {
             "the number of selectors and elements",
         ),
         (search, MAX_SEARCH, "the number of nested definitions"),
+        (drawing.in_a_row, MAX_IN_A_ROW, "the number of arcs and closings in a row in a path"),
     ];
     for (found, allowed, what) in limits {
         if found > allowed {
@@ -177,6 +183,8 @@ struct Drawing {
     selectors: [u64; 16],
     /// The largest number of functions of filters in a rule.
     sheet_functions: u64,
+    /// The largest number of arcs and closings in a row in a path.
+    in_a_row: u64,
     has_text: bool,
 }
 
@@ -241,7 +249,10 @@ impl Drawing {
                     let index = self.nodes.len();
                     self.ids.entry(value.to_owned()).or_insert(index);
                 }
-                "d" | "points" => node.vertices = value.len() as u64 / 2 + 1,
+                "d" | "points" => {
+                    node.vertices = value.len() as u64 / 2 + 1;
+                    self.in_a_row = self.in_a_row.max(in_a_row(value));
+                }
                 "x1" => node.vertices = 2,
                 _ => {}
             }
@@ -426,6 +437,47 @@ impl Drawing {
     }
 }
 
+/// A bound on the arcs and closings in a row in the data of a path (SVG 2, section 9.3).
+fn in_a_row(path: &str) -> u64 {
+    // In numbers of an arc.
+    let (mut run, mut longest) = (0u64, 0u64);
+    let (mut is_arc, mut is_number, mut has_dot, mut last) = (false, false, false, 0);
+    for byte in path.bytes() {
+        let is_start = match byte {
+            b'z' | b'Z' | b'a' | b'A' => {
+                (is_arc, is_number) = (matches!(byte, b'a' | b'A'), false);
+                run += if is_arc { 0 } else { ARC_NUMBERS };
+                false
+            }
+            b'+' | b'-' => !matches!(last, b'e' | b'E'),
+            b'.' => !is_number || has_dot,
+            b'0'..=b'9' => !is_number,
+            b'e' | b'E' => {
+                // A dot after an exponent begins another number.
+                has_dot = true;
+                false
+            }
+            b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b',' => {
+                is_number = false;
+                false
+            }
+            _ => {
+                (run, is_arc, is_number) = (0, false, false);
+                false
+            }
+        };
+        if is_start {
+            (is_number, has_dot) = (true, byte == b'.');
+            run += u64::from(is_arc);
+        } else if byte == b'.' {
+            has_dot = true;
+        }
+        longest = longest.max(run);
+        last = byte;
+    }
+    longest / ARC_NUMBERS
+}
+
 /// Adds the references of a value.
 fn links(value: &str, property: Property, links: &mut Vec<Link>, meter: &Meter<'_>) -> Result<(), Error> {
     for id in css::fragments(value) {
@@ -539,6 +591,27 @@ mod tests {
                 "{found:?} {}",
                 &bomb[..60]
             );
+        }
+    }
+
+    #[test]
+    fn arcs_and_closings_in_a_row_are_counted() {
+        for (path, least, most) in [
+            ("", 0, 0),
+            ("M0 0L9 9z", 1, 1),
+            ("M0 0zzZ z\n,z", 5, 5),
+            ("M0 0zM0 0z", 1, 1),
+            ("A1 1 0 0 1 9 9", 1, 1),
+            ("a.1.1.1 00.1.1", 1, 2),
+            ("a1-1+1 001-1-1-1-1 001-1", 2, 2),
+            ("A1e-1 1E+1 0 0 1 1e1.1 1 1 0 0 1 9 9", 2, 2),
+            ("A1 1 0 0 1 9 9zA1 1 0 0 1 9 9c1 1 1 1 1 1", 3, 4),
+            (&"a1 1 0 001-1".repeat(100), 100, 140),
+            (&format!("a{}", "1 1 0 001-1 ".repeat(100)), 100, 125),
+            (&format!("M0 0{}", "L1 1 2 2".repeat(1000)), 0, 0),
+        ] {
+            let found = in_a_row(path);
+            assert!((least..=most).contains(&found), "{path}: {found}");
         }
     }
 }

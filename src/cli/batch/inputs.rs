@@ -26,6 +26,16 @@ pub(super) struct Inputs {
     pub(super) files: Vec<Input>,
     /// The number of files in folders that are not images.
     pub(super) others: usize,
+    /// What in folders could not be read, and the folders themselves.
+    pub(super) unreadable: Vec<Unreadable>,
+}
+
+/// A file or folder that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    pub(super) path: PathBuf,
+    /// The message, which names the path.
+    pub(super) reason: String,
 }
 
 /// The options for resolving names to inputs.
@@ -85,7 +95,7 @@ impl Inputs {
             if path != Path::new("-") && path.is_dir() {
                 let mut folder = Folder { out_dir: out_dir.as_deref(), entered: HashSet::new(), inputs: &mut inputs };
                 let below = if naming.keep_paths { below(&path)? } else { PathBuf::new() };
-                folder.walk(&path, &below)?;
+                folder.walk(&path, &below);
             } else {
                 let below = if naming.keep_paths { below(&path)? } else { file_name(&path) };
                 inputs.files.push(Input { path, below });
@@ -104,27 +114,44 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    fn walk(&mut self, folder: &Path, below: &Path) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| format!("cannot read the folder {}: {error}", folder.display());
-        let real = folder.canonicalize().map_err(failed)?;
-        if self.out_dir == Some(real.as_path()) || !self.entered.insert(real) {
-            return Ok(());
-        }
-        let entries = std::fs::read_dir(folder).map_err(failed)?;
-        let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        names.sort();
+    /// Adds the images in a folder. What cannot be read does not keep the rest from being added.
+    fn walk(&mut self, folder: &Path, below: &Path) {
+        let names = match self.enter(folder) {
+            Ok(names) => names,
+            Err(error) => return self.add_unreadable(folder, "the folder ", &error),
+        };
         for name in names.into_iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
             let (path, below) = (folder.join(&name), below.join(&name));
-            if path.is_dir() {
-                self.walk(&path, &below)?;
-            } else if path.is_file() && sniff_file(&path).map_or(true, |format| format.is_some()) {
+            match path.metadata() {
+                Ok(facts) if facts.is_dir() => self.walk(&path, &below),
                 // One that cannot be read may be an image, and is told as a failure.
-                self.inputs.files.push(Input { path, below });
-            } else {
-                self.inputs.others += 1;
+                Ok(facts) if facts.is_file() && sniff_file(&path).map_or(true, |format| format.is_some()) => {
+                    self.inputs.files.push(Input { path, below });
+                }
+                // Links to nothing are not there.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.add_unreadable(&path, "", &error);
+                }
+                Ok(_) | Err(_) => self.inputs.others += 1,
             }
         }
-        Ok(())
+    }
+
+    /// The sorted names in a folder; none if it is the output folder, or was entered before.
+    fn enter(&mut self, folder: &Path) -> io::Result<Vec<OsString>> {
+        let real = folder.canonicalize()?;
+        if self.out_dir == Some(real.as_path()) || !self.entered.insert(real) {
+            return Ok(Vec::new());
+        }
+        let mut names =
+            std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn add_unreadable(&mut self, path: &Path, what: &str, error: &io::Error) {
+        let reason = format!("cannot read {what}{}: {error}", path.display());
+        self.inputs.unreadable.push(Unreadable { path: path.to_owned(), reason });
     }
 }
 

@@ -8,6 +8,7 @@ mod summary;
 mod watch;
 mod write;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,10 +20,11 @@ use image_origin::query::{Answer, FormatChoice, Transform};
 use image_origin::transform::{Accepted, Limits, Render, Rendered};
 use serde::Serialize;
 
+use super::failure::without_numbers;
 use super::query::{looks_like_query, parse_strictly};
 use super::settings::{Given, TimeLimit, Transforming};
 use super::{Failure, print_line, read};
-use inputs::{Inputs, Naming, read_list};
+use inputs::{Inputs, Naming, Unreadable, read_list};
 use overlays::Overlays;
 use plan::{Ending, Existing, Job, Output, explain_existing, into_folder};
 use progress::Progress;
@@ -104,13 +106,13 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     };
     let naming = Naming { keep_paths: arguments.keep_paths, out_dir: arguments.out_dir.as_deref() };
     let inputs = Inputs::collect(names.clone(), &naming)?;
-    let watcher = Watcher::new(&inputs.files);
+    let watcher = Watcher::new(&inputs);
     let jobs = match (&arguments.output, &arguments.out_dir) {
         (Some(output), _) => vec![single(&inputs, output, existing, &mut transform, arguments.json)?],
         (None, Some(folder)) => into_folder(&inputs.files, folder, transform.output.format, existing)?,
         (None, None) => return Err(Failure::usage("no output given: use -o or --out-dir")),
     };
-    if jobs.is_empty() && !arguments.watch {
+    if jobs.is_empty() && inputs.unreadable.is_empty() && !arguments.watch {
         return Err(Failure::usage("no images found"));
     }
     let accepted = Accepted::from_header(arguments.accept.as_deref().unwrap_or_default(), &settings.auto_formats);
@@ -127,9 +129,10 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
         json: arguments.json,
     };
     let stop = stop_at_ctrl_c();
+    batch.tell_unreadable(&inputs.unreadable)?;
     let summary = batch.run(&jobs, settings.workers, &stop)?;
     let Some(folder) = arguments.out_dir.as_deref() else { return summary.of_one() };
-    let outcome = summary.report(folder, inputs.others);
+    let outcome = summary.report(folder, &inputs);
     if !arguments.watch {
         return outcome;
     }
@@ -137,15 +140,12 @@ pub(super) fn transform(arguments: Arguments) -> Result<(), Failure> {
     let batch = Batch { existing: Existing::Replace, ..batch };
     watcher.watch(
         &stop,
-        || {
-            let inputs = Inputs::collect(names.clone(), &naming)?;
-            Ok(inputs.files)
-        },
+        || Inputs::collect(names.clone(), &naming),
         |all, changed| {
             // Names that two results would share are found among all of them.
             let mut jobs = into_folder(all, folder, batch.transform.output.format, Existing::Replace)?;
             jobs.retain(|job| changed.contains(&job.input));
-            batch.run(&jobs, settings.workers, &stop)?.report(folder, 0)
+            batch.run(&jobs, settings.workers, &stop)?.report(folder, &Inputs::default())
         },
     );
     Ok(())
@@ -186,6 +186,9 @@ fn single(
     transform: &mut Transform,
     json: bool,
 ) -> Result<Job, Failure> {
+    if let [Unreadable { reason, .. }, ..] = inputs.unreadable.as_slice() {
+        return Err(reason.clone().into());
+    }
     let [input] = inputs.files.as_slice() else {
         return Err(Failure::usage("-o takes a single image; use --out-dir for several"));
     };
@@ -271,6 +274,17 @@ impl Batch {
         Ok(summary)
     }
 
+    /// Reports what in folders could not be read. The only error is that of standard output.
+    fn tell_unreadable(&self, unreadable: &[Unreadable]) -> Result<(), Failure> {
+        for Unreadable { path, reason } in unreadable {
+            Failure::from(reason.clone()).print();
+            if self.json {
+                print_json_line(&Line::new(path, &Err(reason.clone())))?;
+            }
+        }
+        Ok(())
+    }
+
     fn make(&self, Job { input, output }: &Job) -> Result<Made, String> {
         if let (Existing::Skip, Output::File(path)) = (self.existing, output)
             && path.symlink_metadata().is_ok()
@@ -316,9 +330,12 @@ impl Batch {
         if !self.json {
             return Ok(());
         }
-        let line = serde_json::to_string(&Line::new(&job.input, made)).map_err(|error| error.to_string())?;
-        print_line(&line)
+        print_json_line(&Line::new(&job.input, made))
     }
+}
+
+fn print_json_line(line: &Line<'_>) -> Result<(), Failure> {
+    print_line(&serde_json::to_string(line).map_err(|error| error.to_string())?)
 }
 
 /// A flag that Ctrl-C sets. Pictures in progress are then finished; a second Ctrl-C ends the program at once.
@@ -359,7 +376,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     input_bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    error: Option<Cow<'a, str>>,
 }
 
 impl<'a> Line<'a> {
@@ -388,7 +405,7 @@ impl<'a> Line<'a> {
                 ..line
             },
             Ok(Made::Skipped { output }) => Self { status: "skipped", output: Some(shown(output)), ..line },
-            Err(error) => Self { error: Some(error), ..line },
+            Err(error) => Self { error: Some(without_numbers(error)), ..line },
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::inputs::Inputs;
 use super::{Failure, Made};
 
 /// A number of images, and their sizes before and after.
@@ -72,8 +73,9 @@ impl Summary {
     }
 
     /// Prints the summary, and returns the exit status.
-    pub(super) fn report(&self, folder: &Path, others: usize) -> Result<(), Failure> {
+    pub(super) fn report(&self, folder: &Path, inputs: &Inputs) -> Result<(), Failure> {
         let Self { all, skipped, failed, .. } = self;
+        let (others, unreadable) = (inputs.others, inputs.unreadable.len());
         let Sum { images: written, after: bytes, .. } = self.total();
         let mut line = format!("{written} of {all} images written to {}, {bytes} bytes", folder.display());
         if *skipped > 0 {
@@ -89,10 +91,13 @@ impl Summary {
                 all - written - skipped - failed
             )));
         }
-        match failed {
-            0 => Ok(()),
-            _ if failed == all => Err(format!("{failed} of {all} images failed").into()),
-            _ => Err(Failure::partly(format!("{failed} of {all} images failed"))),
+        let images = (*failed > 0).then(|| format!("{failed} of {all} images failed"));
+        let paths = (unreadable > 0).then(|| format!("{unreadable} paths in folders cannot be read"));
+        let what = images.into_iter().chain(paths).collect::<Vec<_>>().join(", and ");
+        match what.as_str() {
+            "" => Ok(()),
+            _ if failed == all => Err(what.into()),
+            _ => Err(Failure::partly(what)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Failure;
-use super::inputs::Input;
+use super::inputs::{Input, Inputs};
 
 /// The minimum time between two polls.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -42,12 +42,14 @@ pub(super) struct Watcher {
     done: HashMap<PathBuf, State>,
     /// The states of the last poll.
     seen: HashMap<PathBuf, State>,
+    /// What could not be read at the last poll, and has been told.
+    unreadable: HashSet<PathBuf>,
 }
 
 impl Watcher {
-    /// Creates the watcher; the inputs count as processed.
-    pub(super) fn new(inputs: &[Input]) -> Self {
-        Self { done: states(inputs), seen: HashMap::new() }
+    /// Creates the watcher; the inputs count as processed, and what of them cannot be read as told.
+    pub(super) fn new(inputs: &Inputs) -> Self {
+        Self { done: states(&inputs.files), seen: HashMap::new(), unreadable: paths(inputs) }
     }
 
     /// Polls the files of `list` until `stop`, and calls `make` with all originals and the changed ones. Errors of
@@ -55,7 +57,7 @@ impl Watcher {
     pub(super) fn watch(
         mut self,
         stop: &AtomicBool,
-        list: impl Fn() -> Result<Vec<Input>, Failure>,
+        list: impl Fn() -> Result<Inputs, Failure>,
         make: impl Fn(&[Input], &HashSet<PathBuf>) -> Result<(), Failure>,
     ) {
         eprintln!("watching for changes; press Ctrl-C to stop");
@@ -75,10 +77,14 @@ impl Watcher {
                 }
             };
             told = None;
-            let changed = self.changed(&inputs);
+            for unreadable in inputs.unreadable.iter().filter(|found| !self.unreadable.contains(&found.path)) {
+                Failure::from(unreadable.reason.clone()).print();
+            }
+            self.unreadable = paths(&inputs);
+            let changed = self.changed(&inputs.files);
             pause = PAUSE.max(started.elapsed() * SHARE);
             if !changed.is_empty() {
-                make(&inputs, &changed).unwrap_or_else(Failure::print);
+                make(&inputs.files, &changed).unwrap_or_else(Failure::print);
             }
         }
     }
@@ -99,6 +105,10 @@ impl Watcher {
         self.seen = now;
         changed
     }
+}
+
+fn paths(inputs: &Inputs) -> HashSet<PathBuf> {
+    inputs.unreadable.iter().map(|unreadable| unreadable.path.clone()).collect()
 }
 
 fn states(inputs: &[Input]) -> HashMap<PathBuf, State> {
@@ -128,7 +138,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let input = |name: &str| Input { path: path(name), below: name.into() };
         std::fs::write(path("a"), "1").unwrap();
-        let mut watcher = Watcher::new(&[input("a")]);
+        let mut watcher = Watcher::new(&Inputs { files: vec![input("a")], ..Inputs::default() });
         let mut changed = |names: &[&str]| {
             let inputs: Vec<_> = names.iter().map(|name| input(name)).collect();
             let mut changed: Vec<_> = watcher.changed(&inputs).into_iter().collect();

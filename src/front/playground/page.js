@@ -231,7 +231,13 @@ function complain(problem) {
     if (mine) input.closest('details').open = true;
   }
   $('error').hidden = !problem;
-  $('error').textContent = problem ? [problem.title, problem.detail].filter(Boolean).join('. ') : '';
+  $('error').textContent = problem ? sentence(problem) : '';
+}
+
+/** A problem as one sentence: its title, and its detail if that tells more. */
+function sentence({ title = '', detail = '' }) {
+  const isRepeated = title.toLowerCase() === detail.toLowerCase();
+  return `${[title, isRepeated ? '' : detail].filter(Boolean).join(': ')}`.replace(/[^.]$/, '$&.');
 }
 
 /** Shows another original, and what is known of it. */

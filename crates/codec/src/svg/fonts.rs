@@ -1,5 +1,6 @@
 //! Fonts for the text of drawings: those of one folder, for the whole process. Without them, there is no text.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -11,11 +12,21 @@ const MAX_FONTS: u64 = 64 << 20;
 /// The maximum depth of folders of fonts.
 const MAX_FOLDERS: usize = 4;
 
-static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
+static FONTS: OnceLock<Fonts> = OnceLock::new();
+
+struct Fonts {
+    database: Arc<fontdb::Database>,
+    digest: u64,
+}
+
+/// A digest of the fonts that have been loaded, which decide what drawings with text look like.
+pub fn svg_fonts() -> Option<u64> {
+    FONTS.get().map(|fonts| fonts.digest)
+}
 
 /// Gives the renderer the fonts. Returns whether there are any.
 pub(super) fn provide(options: &mut Options<'_>) -> bool {
-    FONTS.get().map(|fonts| options.fontdb = fonts.clone()).is_some()
+    FONTS.get().map(|fonts| options.fontdb = fonts.database.clone()).is_some()
 }
 
 /// Loads the fonts (TrueType, OpenType, and collections of them) in a folder and the folders in it, for all drawings of
@@ -26,7 +37,8 @@ pub(super) fn provide(options: &mut Options<'_>) -> bool {
 pub fn load_svg_fonts(folder: &Path) -> io::Result<usize> {
     let mut fonts = fontdb::Database::new();
     let mut length = 0;
-    load_folder(folder, MAX_FOLDERS, &mut fonts, &mut length)?;
+    let mut digest = DefaultHasher::new();
+    load_folder(folder, MAX_FOLDERS, &mut fonts, &mut length, &mut digest)?;
     let names: Vec<String> = fonts.faces().flat_map(|face| &face.families).map(|(name, _)| name.clone()).collect();
     let Some(first) = names.first() else { return Err(io::Error::other("there are no fonts in it")) };
     // What a drawing asks for and is not there is drawn in the first of these that is.
@@ -55,11 +67,17 @@ pub fn load_svg_fonts(folder: &Path) -> io::Result<usize> {
     fonts.set_cursive_family(pick(&["Comic Sans MS", "Comic Neue"]));
     fonts.set_fantasy_family(pick(&["Impact"]));
     let count = fonts.len();
-    let _ = FONTS.set(Arc::new(fonts));
+    let _ = FONTS.set(Fonts { database: Arc::new(fonts), digest: digest.finish() });
     Ok(count)
 }
 
-fn load_folder(folder: &Path, depth: usize, fonts: &mut fontdb::Database, length: &mut u64) -> io::Result<()> {
+fn load_folder(
+    folder: &Path,
+    depth: usize,
+    fonts: &mut fontdb::Database,
+    length: &mut u64,
+    digest: &mut DefaultHasher,
+) -> io::Result<()> {
     let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
@@ -67,7 +85,7 @@ fn load_folder(folder: &Path, depth: usize, fonts: &mut fontdb::Database, length
         let metadata = path.metadata()?;
         if metadata.is_dir() {
             if depth > 0 {
-                load_folder(&path, depth - 1, fonts, length)?;
+                load_folder(&path, depth - 1, fonts, length, digest)?;
             }
             continue;
         }
@@ -79,7 +97,9 @@ fn load_folder(folder: &Path, depth: usize, fonts: &mut fontdb::Database, length
         if *length > MAX_FONTS {
             return Err(io::Error::other("the fonts in it have more than 64 MiB"));
         }
-        fonts.load_font_data(std::fs::read(&path)?);
+        let font = std::fs::read(&path)?;
+        font.hash(digest);
+        fonts.load_font_data(font);
     }
     Ok(())
 }

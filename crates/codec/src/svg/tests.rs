@@ -132,6 +132,9 @@ fn what_takes_too_long_or_too_much_is_refused() {
         ("elements", repeated(60_000, "<path/>")),
         ("uses", "<path id='l0' d='M0 0h9v9z'/>".to_owned() + &(1..9).map(|i| format!("<g id='l{i}'>{}</g>", format!("<use href='#l{}'/>", i - 1).repeat(10))).collect::<String>()),
         ("nested drawings", repeated(300, "<svg>") + &repeated(300, "</svg>")),
+        ("closings", format!("<path d='M0 0{}'/>", "z".repeat(100_000))),
+        ("arcs that draw nothing", format!("<path d='M0 0{}'/>", "A9 9 0 1 1 1 1".repeat(20_000))),
+        ("arcs beyond all numbers", format!("<path d='M0 0A{}'/>", "1e200 1e200 0 1 1 5 5 ".repeat(20_000))),
         ("recursion", "<pattern id='p'><path fill='url(#p)' d='M0 0h9v9z'/></pattern><path fill='url(#p)' d='M0 0h9v9z'/>".to_owned()),
     ];
     for (name, inner) in &bombs {
@@ -155,6 +158,12 @@ fn usual_drawings_are_far_from_the_limits() {
             + &"<path fill='url(#g)' stroke='blue' stroke-dasharray='2 1' d='M0 0c1 2 3 4 5 6l7 8z'/>".repeat(300)
             + "</g><rect width='20' height='20' filter='url(#f)'/>";
     assert!(rendered(&drawing("width='24' height='24'", &inner), None, 30.0, BUDGET).is_ok());
+    // As many in a row as are rendered. Without optimisation, frames take ten times the stack.
+    for in_a_row in ["z".repeat(999), "A9 9 0 11 1-1".repeat(830)] {
+        let file = drawing("width='24' height='24'", &format!("<path d='M0 0h9v9z{in_a_row}'/>"));
+        let on_a_large_stack = std::thread::Builder::new().stack_size(8 << 20);
+        on_a_large_stack.spawn(move || assert!(rendered(&file, None, 1.0, BUDGET).is_ok())).unwrap().join().unwrap();
+    }
     let deep = "<g transform='translate(1)'>".repeat(120) + "<path d='M0 0h9v9z'/>" + &"</g>".repeat(120);
     let on_a_small_stack = std::thread::Builder::new().stack_size(1 << 20);
     let file = drawing("width='24' height='24'", &deep);

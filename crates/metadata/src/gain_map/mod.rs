@@ -9,12 +9,15 @@ mod parameters;
 
 use std::io::{self, Cursor, Read, Seek};
 
-use crate::strip::gain_map::{iso_payload, mp_offsets, mp_segment};
+use crate::Error;
+use crate::strip::gain_map::{is_announced, iso_payload, mp_offsets, mp_segment};
+use crate::strip::jpeg::image;
 use crate::xmp::Xmp;
 use image_origin_container::blocks::Blocks;
 use image_origin_container::jpeg::{self, Segment};
 use image_origin_container::{Cancellation, Exhausted, Input, Meter, from_memory};
 pub use parameters::Parameters;
+pub(crate) use parameters::without_trailing;
 
 /// The version of the metadata that a base picture with a gain map has: all of it is in the map (ISO 21496-1, C.2).
 const ISO_VERSION: [u8; 4] = [0; 4];
@@ -41,29 +44,48 @@ pub fn gain_map(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Gain
         let input = &mut Input::new(Cursor::new(bytes), meter)?;
         let header = jpeg::header_segments(input)?;
         let end = header.last().map_or(2, |segment| segment.range.end);
-        for start in mp_offsets(input, &header)? {
-            if start < end || input.array::<3>(start)? != Some([0xff, jpeg::SOI, 0xff]) {
-                continue;
-            }
-            if let Some(found) = at(input, start, &header)? {
+        let is_announced = is_announced(input, &header)?;
+        let mut starts = mp_offsets(input, &header)?;
+        starts.retain(|start| *start >= end);
+        for start in &starts {
+            if let Some(found) = at(input, *start, &header, is_announced)? {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        if !is_announced && starts.is_empty() {
+            return Ok(None);
+        }
+        // A directory that is wrong, or was left out by an editor. To find the end of the first image, all of it is read.
+        match image(input, 0) {
+            Ok(first) => at(input, first.end, &header, is_announced),
+            Err(Error::Io(error)) => Err(error),
+            Err(Error::Exhausted(exhausted)) => Err(io::Error::other(exhausted)),
+            Err(_) => Ok(None),
+        }
     };
     Ok(from_memory(find())?.flatten())
 }
 
-/// The gain map in the image at `start`, if it is one. `base` is the header of the first image.
-fn at<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, base: &[Segment]) -> io::Result<Option<GainMap>> {
+/// The gain map in the image at `start`, if it is one. `base` is the header of the first image. Only Apple's is not announced
+/// there.
+fn at<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    start: u64,
+    base: &[Segment],
+    is_announced: bool,
+) -> io::Result<Option<GainMap>> {
+    if input.array::<3>(start)? != Some([0xff, jpeg::SOI, 0xff]) {
+        return Ok(None);
+    }
     let header = jpeg::header_segments_from(input, start + 2)?;
     let Ok(start) = usize::try_from(start) else { return Ok(None) };
     // A reader that knows both uses the standard's.
-    if let Some(parameters) = iso_payload(input, &header)?.as_deref().and_then(Parameters::from_iso) {
+    let iso = iso_payload(input, &header)?;
+    if let (Some(parameters), true) = (iso.as_deref().and_then(Parameters::from_iso), is_announced) {
         return Ok(Some(GainMap { start, parameters, samples: None }));
     }
     let Some(xmp) = xmp(input, &header)? else { return Ok(None) };
-    if let Some(parameters) = Parameters::from_xmp(&xmp) {
+    if let (Some(parameters), true) = (Parameters::from_xmp(&xmp), is_announced) {
         return Ok(Some(GainMap { start, parameters, samples: None }));
     }
     if !apple::is_gain_map(&xmp) {

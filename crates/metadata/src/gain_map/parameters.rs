@@ -16,6 +16,23 @@ const LARGEST: f64 = 64.0;
 /// The offset that Adobe's specification has as default.
 const OFFSET: f64 = 1.0 / 64.0;
 
+/// The number of fractions for a whole map, and for each of its channels.
+const FRACTIONS: usize = 2;
+const CHANNEL_FRACTIONS: usize = 5;
+
+/// A payload of ISO 21496-1 without what follows its parameters. That of a version that is not known is not changed.
+pub(crate) fn without_trailing(payload: &[u8]) -> &[u8] {
+    let length = match payload {
+        [0, 0, _, _, flags, ..] => {
+            let channels = if flags & IS_MULTICHANNEL != 0 { 3 } else { 1 };
+            let fractions = FRACTIONS + CHANNEL_FRACTIONS * channels;
+            HEADER + if flags & HAS_COMMON_DENOMINATOR != 0 { 4 + fractions * 4 } else { fractions * 8 }
+        }
+        _ => payload.len(),
+    };
+    &payload[..length.min(payload.len())]
+}
+
 /// The parameters of one channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Channel {
@@ -56,17 +73,20 @@ impl Parameters {
         others.iter().any(|other| other != first)
     }
 
-    /// Whether the values can be applied. A base that is the HDR rendition is not supported.
+    /// Whether the values can be applied, also after they were rounded to be written. A base that is the HDR rendition is not
+    /// supported.
     fn is_usable(&self) -> bool {
+        const STEP: f64 = 1.0 / DENOMINATOR as f64;
         let is_small = |value: f64| value.abs() <= LARGEST;
         let is_channel = |channel: &Channel| {
             let Channel { min, max, gamma, base_offset, alternate_offset } = *channel;
-            [min, max, gamma, base_offset, alternate_offset].into_iter().all(is_small) && gamma > 0.0 && min <= max
+            [min, max, gamma, base_offset, alternate_offset].into_iter().all(is_small) && gamma >= STEP && min <= max
         };
         self.channels.iter().all(is_channel)
             && is_small(self.base_headroom)
             && is_small(self.alternate_headroom)
-            && self.base_headroom < self.alternate_headroom
+            && self.base_headroom >= 0.0
+            && self.base_headroom + STEP <= self.alternate_headroom
     }
 
     /// Reads the payload of a gain map's segment after its identifier (ISO 21496-1, C.2.2).
@@ -224,6 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_parameters_is_cut_off() {
+        let single = parameters(false).to_iso();
+        let several = parameters(true).to_iso();
+        let common: Vec<u8> = [0, 0, 0, 0, 0x48].into_iter().chain([1; 4 + 7 * 4]).collect();
+        let version = vec![0; 4];
+        for good in [single, several, common, version] {
+            assert_eq!(without_trailing(&good), good);
+            if good.len() > 4 {
+                assert_eq!(without_trailing(&[good.as_slice(), b"Ann"].concat()), good);
+            }
+        }
+        // A later version, which has other parameters.
+        assert_eq!(without_trailing(b"\0\x01\0\x01\0other parameters"), b"\0\x01\0\x01\0other parameters");
+    }
+
+    #[test]
     fn a_common_denominator_is_read() {
         let words = [100_u32, 0, 230, 0, 200, 100, 1, 1];
         let payload: Vec<u8> =
@@ -254,6 +290,10 @@ mod tests {
             ("GainMapMax=\"2.25\"", ""),
             ("Gamma=\"0.75\"", "Gamma=\"0\""),
             ("HDRCapacityMax=\"2.5\"", "HDRCapacityMax=\"-1\""),
+            // What would be written as 0, or as a number that has no sign.
+            ("Gamma=\"0.75\"", "Gamma=\"1e-7\""),
+            ("HDRCapacityMin=\"0\"", "HDRCapacityMin=\"-1\""),
+            ("HDRCapacityMax=\"2.5\"", "HDRCapacityMax=\"1e-9\""),
         ] {
             assert!(packet.contains(from), "{from}");
             assert_eq!(

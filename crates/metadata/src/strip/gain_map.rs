@@ -10,7 +10,7 @@
 use std::io::{self, Read, Seek};
 
 use super::jpeg::{Image, image, kept};
-use crate::gain_map::{apple, exif, xmp};
+use crate::gain_map::{apple, exif, without_trailing, xmp};
 use crate::xmp::Xmp;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -42,7 +42,9 @@ pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) ->
     let iso_segments = iso_segments(input, &primary.segments)?;
     let is_announced = announcing.is_some() || !iso_segments.is_empty();
     let mut candidates = mp_offsets(input, &primary.segments)?;
-    candidates.push(primary.end);
+    if is_announced || !candidates.is_empty() {
+        candidates.push(primary.end);
+    }
     candidates.retain(|&start| start >= primary.end);
     let mut walks = 0;
     for start in candidates {
@@ -68,6 +70,12 @@ pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) ->
         }
     }
     Ok(None)
+}
+
+/// Whether the segments of the first image announce a gain map.
+pub(crate) fn is_announced<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<bool> {
+    let has_version = |xmp: Xmp| xmp.gain_map().is_some();
+    Ok(iso_payload(input, segments)?.is_some() || xmp(input, segments)?.is_some_and(has_version))
 }
 
 /// The serialized segments by which a gain map with this header is applied; `None` if it has none.
@@ -117,7 +125,8 @@ fn gain_map_xmp<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) 
 /// The ISO 21496-1 segment among these, serialized again; empty if there is none.
 fn iso_segments<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<Vec<u8>> {
     let payload = iso_payload(input, segments)?;
-    Ok(payload.map(|payload| jpeg::segment(jpeg::APP2, &[jpeg::ISO_GAIN_MAP, &payload])).unwrap_or_default())
+    let segment = |payload: Vec<u8>| jpeg::segment(jpeg::APP2, &[jpeg::ISO_GAIN_MAP, without_trailing(&payload)]);
+    Ok(payload.map(segment).unwrap_or_default())
 }
 
 /// The payload of the ISO 21496-1 segment among these, after its identifier.
@@ -257,6 +266,39 @@ mod tests {
                 assert!(!has(b"Ann") && !has(b"Apple iOS"), "{name} {keep:?}");
                 assert_eq!(stripped(&out, keep, true), out, "{name} {keep:?}");
                 assert!(found(&stripped(&original, keep, false), &Cancellation::unbounded()).unwrap().is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_that_the_picture_shows_stays_in_the_original_too() {
+        let packet = |properties: &str| {
+            let packet = format!(
+                "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\
+                 <rdf:Description xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\" {properties}/></rdf:RDF></x:xmpmeta>"
+            );
+            xmp_segment(packet.as_bytes())
+        };
+        let insert = |file: &[u8], segments: &[u8]| [&file[..2], segments, &file[2..]].concat();
+        let how = packet("hdrgm:Version=\"1.0\" hdrgm:GainMapMax=\"2\" hdrgm:HDRCapacityMax=\"2\"");
+        let map = insert(&fixture("jpeg/grey.jpg"), &how);
+        let plain = fixture("photo.jpg");
+        let announcements =
+            [packet("hdrgm:Version=\"1.0\""), jpeg::segment(jpeg::APP2, &[jpeg::ISO_GAIN_MAP, &[0; 4]]), Vec::new()];
+        for (index, announcement) in announcements.iter().enumerate() {
+            let mp_at = 2 + announcement.len() as u64;
+            let length = plain.len() as u64 + announcement.len() as u64 + mp_segment(0, 0, 0).len() as u64;
+            let directories = [
+                mp_segment(mp_at, length, map.len() as u64),
+                mp_segment(mp_at, length - 700, map.len() as u64),
+                Vec::new(),
+            ];
+            for directory in directories {
+                let file = [insert(&plain, &[announcement.as_slice(), &directory].concat()), map.clone()].concat();
+                let is_found = |file: &[u8]| found(file, &Cancellation::unbounded()).unwrap().is_some();
+                let what = format!("announcement {index}, directory of {} bytes", directory.len());
+                assert_eq!(is_found(&file), !announcement.is_empty(), "{what}");
+                assert_eq!(is_found(&stripped(&file, Keep::None, true)), !announcement.is_empty(), "{what}");
             }
         }
     }

@@ -24,11 +24,11 @@ const ADOBE_LEN: usize = 12;
 const ICC_CHUNK: usize = jpeg::MAX_PAYLOAD - jpeg::ICC.len() - 2;
 
 /// An image in the file.
-pub(super) struct Image {
+pub(crate) struct Image {
     /// The segments up to its EOI; entropy-coded data belongs to the preceding SOS.
     pub(super) segments: Vec<Segment>,
     /// The offset of its end.
-    pub(super) end: u64,
+    pub(crate) end: u64,
 }
 
 impl Image {
@@ -60,7 +60,7 @@ pub(super) fn strip<R: Read + Seek>(
 }
 
 /// Reads the image that begins at `start`.
-pub(super) fn image<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Image, Error> {
+pub(crate) fn image<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Image, Error> {
     image_with(input, start, false)
 }
 

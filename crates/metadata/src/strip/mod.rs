@@ -12,7 +12,7 @@ mod heif_meta;
 mod heif_movie;
 mod heif_units;
 mod ico;
-mod jpeg;
+pub(crate) mod jpeg;
 mod jpeg_tables;
 mod jxl;
 mod lzw;
