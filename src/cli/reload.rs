@@ -68,7 +68,7 @@ impl Reloader {
                         );
                     }
                     Err(failure) => {
-                        tracing::error!(error = %without_numbers(&failure.message), "the settings stay as they were")
+                        tracing::error!(error = %without_numbers(&failure.message), "the settings stay as they were");
                     }
                 }
             }

@@ -669,9 +669,9 @@ mod tests {
         let foreign = ["ab", "cd/".to_owned().as_str(), &format!("ef/{}/", "0".repeat(62))].map(|name| {
             let path = temporary.path().join(name);
             if name.ends_with('/') {
-                fs::create_dir_all(&path).unwrap()
+                fs::create_dir_all(&path).unwrap();
             } else {
-                fs::write(&path, "foreign").unwrap()
+                fs::write(&path, "foreign").unwrap();
             }
             path
         });

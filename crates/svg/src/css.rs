@@ -24,13 +24,15 @@ pub(super) fn is_harmless(value: &str) -> bool {
     if plain.contains('<') {
         return false;
     }
+    // Not for each function: a value may have as many as it has bytes.
+    let is_escaped = value.contains('\\');
     plain.match_indices('(').all(|(at, _)| {
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_') || !c.is_ascii();
         let name = &plain[plain[..at].trim_end_matches(is_part).len()..at];
         match name.to_ascii_lowercase().as_str() {
             "" => true,
             // An escape in the argument is not needed, and read by few.
-            "url" => !value.contains('\\') && is_harmless_url(&plain[at + 1..]),
+            "url" => !is_escaped && is_harmless_url(&plain[at + 1..]),
             name => names::is_function(name),
         }
     })

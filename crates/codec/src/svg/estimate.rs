@@ -17,6 +17,9 @@ const MAX_WORK: f64 = 2e9;
 const MAX_LAYERS: u64 = 16;
 const LEAST_MEMORY: u64 = 64 << 20;
 
+/// The maximum offset of a filter in pixels.
+const MAX_OFFSET: u64 = 1_000_000_000;
+
 /// The work for an element, a segment of a path, and a segment of an outline.
 const ELEMENT: f64 = 400.0;
 const SEGMENT: f64 = 60.0;
@@ -110,6 +113,18 @@ fn mapped(transform: Transform, x: f32, y: f32) -> (f64, f64) {
     (along(sx, kx, tx), along(ky, sy, ty))
 }
 
+/// A transform without its rotation and skew, and the size that covers `limit` without them; `None` if nothing is painted.
+fn upright(transform: Transform, limit: Canvas) -> Option<(Transform, Canvas)> {
+    let Transform { sx, kx, ky, sy, .. } = transform;
+    let (across, down) = (sx.hypot(ky), kx.hypot(sy));
+    let inverse = Transform::from_row(sx / across, ky / across, kx / down, sy / down, 0.0, 0.0).invert()?;
+    let side = |of_width: f32, of_height: f32| {
+        f64::from(of_width.abs()) * limit.width + f64::from(of_height.abs()) * limit.height
+    };
+    let covering = Canvas { width: side(inverse.sx, inverse.kx), height: side(inverse.ky, inverse.sy) };
+    Some((inverse.pre_concat(transform), covering))
+}
+
 struct Walk<'a> {
     limit: Canvas,
     /// Bytes that are held while the current element is painted.
@@ -170,7 +185,15 @@ impl Walk<'_> {
         if !group.should_isolate() {
             return self.children(group, transform, canvas);
         }
-        let layer = self.limit.clip(group.layer_bounding_box().to_rect(), transform);
+        let bounds = group.layer_bounding_box().to_rect();
+        let (outer, mut transform) = (self.limit, transform);
+        if !group.filters().is_empty() {
+            // A layer with filters is painted upright, and turned and skewed when it is laid onto what is below.
+            self.work(canvas.clip(bounds, transform).area() * 2.0 * LAYER)?;
+            let Some(upright) = upright(transform, outer) else { return Ok(()) };
+            (transform, self.limit) = upright;
+        }
+        let layer = self.limit.clip(bounds, transform);
         self.work(layer.area() * LAYER)?;
         self.holding(layer.area() * 4.0, |walk| {
             walk.children(group, transform, layer)?;
@@ -184,7 +207,9 @@ impl Walk<'_> {
                 walk.mask(mask, transform, layer)?;
             }
             Ok(())
-        })
+        })?;
+        self.limit = outer;
+        Ok(())
     }
 
     fn clip(&mut self, clip: &ClipPath, transform: Transform, layer: Canvas) -> Result<(), Error> {
@@ -247,6 +272,7 @@ impl Walk<'_> {
         self.holding(area * 4.0 * (count + 3.0), |walk| {
             for primitive in filter.primitives() {
                 let (x, y) = transform.get_scale();
+                check_offset(primitive.kind(), x.max(y))?;
                 let work = match primitive.kind() {
                     Kind::Flood(_) | Kind::Offset(_) => 15.0,
                     Kind::Blend(_) | Kind::Composite(_) | Kind::Tile(_) => 40.0,
@@ -277,6 +303,20 @@ impl Walk<'_> {
             Ok(())
         })
     }
+}
+
+/// Refuses offsets by which the renderer would compute coordinates that are no integers of 32 bits.
+fn check_offset(kind: &Kind, scale: f32) -> Result<(), Error> {
+    let (dx, dy) = match kind {
+        Kind::Offset(offset) => (offset.dx(), offset.dy()),
+        Kind::DropShadow(shadow) => (shadow.dx(), shadow.dy()),
+        _ => return Ok(()),
+    };
+    let largest = f64::from(dx.abs().max(dy.abs())) * f64::from(scale);
+    if largest <= MAX_OFFSET as f64 {
+        return Ok(());
+    }
+    Err(Error::TooLarge { what: "the offset of a filter in pixels", needs: largest as u64, allowed: MAX_OFFSET })
 }
 
 /// Measures of a path in pixels of what it is painted on.

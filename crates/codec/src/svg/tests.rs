@@ -115,6 +115,8 @@ fn what_takes_too_long_or_too_much_is_refused() {
     let bombs = [
         ("large blurs", filter("<feGaussianBlur stdDeviation='500'/>", 5)),
         ("large morphology", filter("<feMorphology operator='dilate' radius='400'/>", 1)),
+        ("far offsets", filter("<feOffset dx='1e38'/>", 1)),
+        ("far shadows", filter("<feDropShadow dy='-1e38' stdDeviation='0'/>", 1)),
         ("octaves", filter("<feTurbulence baseFrequency='.1' numOctaves='100000'/>", 1)),
         ("many primitives", filter(&repeated(200, "<feOffset dx='1'/>"), 1)),
         ("merge", filter(&format!("<feMerge>{}</feMerge>", repeated(5000, "<feMergeNode in='SourceGraphic'/>")), 1)),
@@ -146,6 +148,21 @@ fn what_takes_too_long_or_too_much_is_refused() {
     let huge = drawing("viewBox='0 0 900000 900000'", "<path d='M0 0h9v9z'/>");
     assert!(matches!(rendered(&huge, None, 1.0, BUDGET), Err(Error::TooLarge { .. })));
     assert_eq!(rendered(&huge, None, 1e-4, BUDGET).unwrap().raster.width(), 90);
+}
+
+#[test]
+fn layers_with_filters_are_reckoned_as_they_are_painted() {
+    for (transform, is_painted) in
+        [("", true), ("rotate(30)", true), ("rotate(30) skewX(80)", false), ("skewY(89)", false)]
+    {
+        let inner = format!(
+            "<filter id='f' x='-1e6' y='-1e6' width='1e9' height='1e9'><feFlood/><feFlood/><feFlood/></filter>\
+             <path d='M0 0h1v1z' transform='{transform}' filter='url(#f)'/>"
+        );
+        let outcome = rendered(&drawing("width='200' height='200'", &inner), None, 1.0, BUDGET);
+        assert_eq!(outcome.is_ok(), is_painted, "{transform}");
+        assert!(is_painted || matches!(outcome, Err(Error::TooLarge { .. })), "{transform}: {outcome:?}");
+    }
 }
 
 #[test]
