@@ -1,8 +1,9 @@
 //! Selection of the output format.
 
 use super::finish::EncodeRequest;
+use super::strips::{self, Likely};
 use super::{Error, Rendered};
-use image_origin_codec::{self as codec, Budget, ColorCount, EncodeOptions, Encoder, Format, Raster};
+use image_origin_codec::{self as codec, Budget, Cancellation, ColorCount, EncodeOptions, Encoder, Format, Raster};
 use image_origin_query::{FormatChoice, accept};
 
 /// The maximum number of pixels of an AVIF chosen by `format=auto`, which takes a core three to four seconds; larger
@@ -71,7 +72,7 @@ pub(super) struct Candidates<E> {
     pub(super) ways: Vec<Candidate<E>>,
     /// The number of pixels.
     pixels: u64,
-    /// Whether all lossy formats are tried: the picture is drawn, or so small that it takes no time.
+    /// Whether all lossy formats are tried: the picture is drawn and transparent, or so small that it takes no time.
     compares_all: bool,
 }
 
@@ -96,7 +97,9 @@ impl Choice {
     pub(super) fn for_raster(
         &self,
         raster: &Raster,
+        request: EncodeRequest,
         budget: Budget,
+        cancellation: &Cancellation,
     ) -> Result<Candidates<&'static dyn Encoder>, Error> {
         if let Some(format) = self.settled() {
             let encoder = encoder(format)?;
@@ -105,17 +108,40 @@ impl Choice {
         }
         let newer = if self.asked.is_some() { self.accepted } else { Accepted::default() };
         let is_drawn = self.lossless || codec::repetition(raster).is_drawn();
-        let compares_all = is_drawn || self.is_small();
-        let old = suitable(raster, self.lossless, is_drawn, budget)?.iter().map(|format| (*format, true));
-        let exact = compares_all.then_some((Format::WebP, true)).filter(|_| newer.accepts(Format::WebP));
-        let lossy = newer.formats(self.lossless, self.size).map(|format| (format, false));
         let mut ways = Vec::new();
-        for (format, is_universal) in old {
-            let is_exact = format == Format::Png;
+        let mut add = |format, is_exact, is_universal| {
             ways.push(Candidate { encoder: encoder(format)?, format, is_exact, is_universal });
-        }
-        for (format, is_exact) in exact.into_iter().chain(lossy.filter(|_| !self.lossless)) {
-            ways.push(Candidate { encoder: encoder(format)?, format, is_exact, is_universal: false });
+            Ok::<_, Error>(())
+        };
+        let lossy = newer.formats(self.lossless, self.size);
+        let compares_all = self.is_small() || is_drawn && raster.channels().has_alpha();
+        if is_drawn && !self.lossless && !compares_all && newer.accepts(Format::WebP) {
+            // Only lossy files can be as short as is asked for.
+            let likely = match request.max_bytes {
+                None => strips::likely(raster, request, budget, cancellation)?,
+                Some(_) => Likely::Unknown,
+            };
+            if likely != Likely::Exact {
+                add(Format::Jpeg, false, true)?;
+            }
+            if likely != Likely::Lossy {
+                add(Format::WebP, true, false)?;
+            }
+            for format in lossy.filter(|_| likely != Likely::Exact) {
+                add(format, false, false)?;
+            }
+            // Longer than lossless WebP, so it is only written if nothing else can be.
+            add(Format::Png, true, true)?;
+        } else {
+            for format in suitable(raster, self.lossless, is_drawn, budget)? {
+                add(*format, *format == Format::Png, true)?;
+            }
+            if (is_drawn || compares_all) && newer.accepts(Format::WebP) {
+                add(Format::WebP, true, false)?;
+            }
+            for format in lossy.filter(|_| !self.lossless) {
+                add(format, false, false)?;
+            }
         }
         ways.retain(|way| self.fits(way.encoder));
         if ways.is_empty() {
@@ -208,8 +234,8 @@ const CLEARLY_SMALLER: (u64, u64) = (3, 4);
 /// A lossless file of at most one byte for this number of pixels is chosen without trying lossy formats.
 const FEW_PIXELS_A_BYTE: u64 = 64;
 
-/// The share of the length of a JPEG, as a divisor, at which a lossless file is chosen without trying lossy formats.
-const SHARE_OF_JPEG: u64 = 4;
+/// The share of the length of a JPEG up to which a lossless file is chosen without trying newer lossy formats.
+const SHARE_OF_JPEG: (u64, u64) = (3, 10);
 
 impl<E> Candidates<E> {
     /// The formats of the candidates.
@@ -281,12 +307,16 @@ impl<E: Copy> Candidates<E> {
 
     /// Whether a candidate may be the smallest, given the candidates that were tried before, with their lengths.
     fn can_win(&self, way: &Candidate<E>, tried: &[(Candidate<E>, u64)]) -> bool {
+        if way.format == Format::Png {
+            return tried.iter().all(|(way, _)| way.is_universal);
+        }
         if way.is_exact || way.is_universal {
             return true;
         }
         let jpeg = tried.iter().find(|(way, _)| way.is_universal && !way.is_exact).map(|(_, length)| *length);
         let is_beaten = tried.iter().filter(|(way, _)| way.is_exact).any(|(_, length)| {
-            length * FEW_PIXELS_A_BYTE <= self.pixels || jpeg.is_some_and(|jpeg| length * SHARE_OF_JPEG <= jpeg)
+            length * FEW_PIXELS_A_BYTE <= self.pixels
+                || jpeg.is_some_and(|jpeg| length * SHARE_OF_JPEG.1 <= jpeg * SHARE_OF_JPEG.0)
         });
         if is_beaten {
             return false;
@@ -379,7 +409,10 @@ mod tests {
             let size = (raster.width(), raster.height());
             let asked = Some(FormatChoice::Auto);
             let choice = Choice { asked, lossless, accepted, source: Format::Png, size };
-            let candidates = choice.for_raster(raster, Budget::UNLIMITED).unwrap();
+            let request =
+                EncodeRequest { options: EncodeOptions::DEFAULT, quality: Quality::Number(80), max_bytes: None };
+            let never = Cancellation::unbounded();
+            let candidates = choice.for_raster(raster, request, Budget::UNLIMITED, &never).unwrap();
             candidates.ways.iter().map(|way| (way.format, way.is_exact)).collect::<Vec<_>>()
         };
         let picture_of = |width: u32, height: u32, channels: u32| {
@@ -478,6 +511,7 @@ mod tests {
         };
         for (pixels, sizes, max_bytes, chosen, tried) in [
             (1000, [400, 300, 200, 210, 220], None, (Format::WebP, 200), 5),
+            (1000, [600, 300, 180, 50, 60], None, (Format::WebP, 180), 3),
             (1000, [400, 300, 200, 181, 220], None, (Format::WebP, 200), 5),
             (1000, [400, 300, 200, 179, 220], None, (Format::Avif, 179), 5),
             (1000, [400, 300, 200, 190, 150], None, (Format::WebP, 150), 5),
@@ -489,6 +523,10 @@ mod tests {
         ] {
             assert_eq!(drawing(pixels, sizes, max_bytes), (Ok(chosen), tried), "{sizes:?}");
         }
+        // PNG is written if nothing newer is.
+        let last = [(jpeg, 400), (exact, 200), (avif, 150), (png, 20)];
+        assert_eq!(run(&last, 1000, false, None), (Ok((Format::Avif, 150)), 3));
+        assert_eq!(run(&[(exact, 7), (png, 3)], 10, false, Some(4)), (Ok((Format::Png, 3)), 2));
         let failed = Error::MaxBytes { smallest: 7, allowed: 4 };
         assert_eq!(run(&[(png, 9), (exact, 7), (avif, 8)], 10, true, Some(4)), (Err(failed), 3));
     }

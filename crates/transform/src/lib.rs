@@ -46,6 +46,7 @@ mod saliency;
 #[cfg(feature = "ssimulacra2")]
 mod scorer;
 mod smart_crop;
+mod strips;
 mod tilt;
 mod trim;
 mod vector;

@@ -152,7 +152,7 @@ impl<'a> Render<'a> {
         let (header, plan) = (picture.header, picture.plan);
         let Framed { raster, space, canvas } = picture.framed()?;
         let rest = budget.beside(raster.bytes())?;
-        let candidates = choice.for_raster(&raster, rest)?;
+        let candidates = choice.for_raster(&raster, self.encode_request(), rest, cancellation)?;
         let resized = Instant::now();
         let carried = metadata::carry(self.original, self.kept(), cancellation)?;
         let carried = gain_map::carried(carried, self, (header, &plan), candidates.formats(), rest)?;
