@@ -27,6 +27,9 @@ const MAX_MATCHES: u64 = 40_000_000;
 /// The maximum number of steps for finding definitions that refer to themselves.
 const MAX_SEARCH: u64 = 60_000_000;
 
+/// The maximum sum, over elements of text, of their spans times the bytes of their text: a third of a microsecond each, since the
+/// renderer goes through all of the text for each span.
+const MAX_SPANS: u64 = 4_000_000;
 /// The maximum number of arcs and closings in a row in a path: the renderer's reader calls itself for each that draws nothing.
 const MAX_IN_A_ROW: u64 = 1000;
 /// The least number of numbers that an arc is written with, whose two flags and the number after them may be written as one.
@@ -93,6 +96,11 @@ pub fn complexity(text: &str, meter: &Meter<'_>) -> Result<Complexity, Error> {
             "the number of selectors and elements",
         ),
         (search, MAX_SEARCH, "the number of nested definitions"),
+        (
+            expanded.spans.saturating_add(elements.saturating_mul(shared.spans)),
+            MAX_SPANS,
+            "the number of spans of text times its length",
+        ),
         (drawing.in_a_row, MAX_IN_A_ROW, "the number of arcs and closings in a row in a path"),
     ];
     for (found, allowed, what) in limits {
@@ -144,6 +152,8 @@ struct Node {
     extra: u64,
     data: u64,
     pictures: u64,
+    /// In an element of text, its spans times the bytes of its text.
+    spans: u64,
     vertices: u64,
     /// The sum of the vertices of all elements before, each of which counts as one at least.
     vertices_before: u64,
@@ -157,6 +167,7 @@ struct Totals {
     depth: u64,
     data: u64,
     pictures: u64,
+    spans: u64,
     path_attributes: u64,
 }
 
@@ -167,6 +178,7 @@ impl Totals {
         self.elements = sum(self.elements, other.elements);
         self.data = sum(self.data, other.data);
         self.pictures = sum(self.pictures, other.pictures);
+        self.spans = sum(self.spans, other.spans);
         self.depth = self.depth.max(other.depth);
         self.path_attributes = self.path_attributes.max(other.path_attributes);
     }
@@ -218,6 +230,11 @@ impl Drawing {
                     in_style = false;
                     if let Some(index) = open.pop() {
                         drawing.nodes[index].end = drawing.nodes.len();
+                        if text_end == Some(open.len()) {
+                            let below = &mut drawing.nodes[index..];
+                            let bytes = below.iter().map(|node| node.extra).sum::<u64>();
+                            below[0].spans = bytes.saturating_mul(below.len() as u64);
+                        }
                     }
                     text_end = text_end.filter(|end| *end < open.len());
                 }
@@ -374,8 +391,13 @@ impl Drawing {
     /// The sum of an element, whose children and targets are done.
     fn sum(&self, index: usize, totals: &[Totals]) -> Totals {
         let node = &self.nodes[index];
-        let mut sum =
-            Totals { elements: 1 + node.extra, data: node.data, pictures: node.pictures, ..Totals::default() };
+        let mut sum = Totals {
+            elements: 1 + node.extra,
+            data: node.data,
+            pictures: node.pictures,
+            spans: node.spans,
+            ..Totals::default()
+        };
         let mut child = index + 1;
         while child < node.end {
             sum.add(totals[child], 1);
@@ -410,6 +432,7 @@ impl Drawing {
                 depth: known.depth.max(target.depth),
                 data: known.data.max(target.data),
                 pictures: known.pictures.max(target.pictures),
+                spans: known.spans.max(target.spans),
                 path_attributes: known.path_attributes.max(target.path_attributes),
             };
         }
@@ -591,6 +614,24 @@ mod tests {
                 "{found:?} {}",
                 &bomb[..60]
             );
+        }
+    }
+
+    #[test]
+    fn spans_are_weighed_by_the_length_of_their_text() {
+        let spans = |count: usize| "<tspan>a</tspan>".repeat(count);
+        let uses = format!("<g id='t'><text>{}</text></g>{}", spans(900), "<use href='#t'/>".repeat(9));
+        for (inner, is_allowed) in [
+            (format!("<text>{}</text>", spans(1900)), true),
+            (format!("<text>{}</text>", spans(2100)), false),
+            (format!("<text>{}</text>", spans(500)).repeat(10), true),
+            (format!("<text>{}</text>", "a".repeat(40_000)), true),
+            (uses, false),
+        ] {
+            let text = format!("<svg xmlns='http://www.w3.org/2000/svg'>{inner}</svg>");
+            let cancellation = Cancellation::unbounded();
+            let outcome = complexity(&text, &Meter::new(text.len() as u64, &cancellation));
+            assert_eq!(outcome.is_ok(), is_allowed, "{outcome:?}");
         }
     }
 
