@@ -30,6 +30,9 @@ const MAX_SEARCH: u64 = 60_000_000;
 /// The maximum sum, over elements of text, of their spans times the bytes of their text: a third of a microsecond each, since the
 /// renderer goes through all of the text for each span.
 const MAX_SPANS: u64 = 4_000_000;
+/// The maximum number of digits before the point where there is text on a path: the renderer never finds the place of a letter on
+/// a segment so long that its length has no fraction.
+const MAX_DIGITS: u64 = 6;
 /// The maximum number of arcs and closings in a row in a path: the renderer's reader calls itself for each that draws nothing.
 const MAX_IN_A_ROW: u64 = 1000;
 /// The least number of numbers that an arc is written with, whose two flags and the number after them may be written as one.
@@ -100,6 +103,11 @@ pub fn complexity(text: &str, meter: &Meter<'_>) -> Result<Complexity, Error> {
             expanded.spans.saturating_add(elements.saturating_mul(shared.spans)),
             MAX_SPANS,
             "the number of spans of text times its length",
+        ),
+        (
+            if drawing.has_text_path { drawing.digits } else { 0 },
+            MAX_DIGITS,
+            "the number of digits of a coordinate in a drawing with text on a path",
         ),
         (drawing.in_a_row, MAX_IN_A_ROW, "the number of arcs and closings in a row in a path"),
     ];
@@ -197,7 +205,10 @@ struct Drawing {
     sheet_functions: u64,
     /// The largest number of arcs and closings in a row in a path.
     in_a_row: u64,
+    /// The largest number of digits before the point in coordinates and transforms.
+    digits: u64,
     has_text: bool,
+    has_text_path: bool,
 }
 
 impl Drawing {
@@ -297,6 +308,11 @@ impl Drawing {
                 }
             }
         }
+        self.has_text_path |= element.local == "textPath";
+        let of_shapes = element.attributes.iter().filter(|attribute| {
+            matches!(attribute.local, "d" | "points" | "transform" | "x" | "y" | "width" | "height" | "r" | "rx" | "ry")
+        });
+        self.digits = of_shapes.map(|attribute| digits(&attribute.value)).fold(self.digits, u64::max);
         if let Some(last) = self.nodes.last() {
             node.vertices_before = last.vertices_before.saturating_add(last.vertices.max(1));
         }
@@ -501,6 +517,25 @@ fn in_a_row(path: &str) -> u64 {
     longest / ARC_NUMBERS
 }
 
+/// The largest number of digits before the point of numbers in a value, or `u64::MAX` if one has an exponent that is positive, or
+/// if transforms multiply.
+fn digits(value: &str) -> u64 {
+    let has_exponent = value.as_bytes().windows(2).any(|pair| matches!(pair, [b'e' | b'E', b'0'..=b'9' | b'+']));
+    let factors: usize = ["scale", "matrix", "skew"].iter().map(|name| value.matches(name).count()).sum();
+    if has_exponent || factors > 1 {
+        return u64::MAX;
+    }
+    let (mut run, mut longest, mut is_fraction) = (0, 0, false);
+    for byte in value.bytes() {
+        match byte {
+            b'0'..=b'9' => run += u64::from(!is_fraction),
+            _ => (run, is_fraction) = (0, byte == b'.'),
+        }
+        longest = longest.max(run);
+    }
+    longest
+}
+
 /// Adds the references of a value.
 fn links(value: &str, property: Property, links: &mut Vec<Link>, meter: &Meter<'_>) -> Result<(), Error> {
     for id in css::fragments(value) {
@@ -632,6 +667,27 @@ mod tests {
             let cancellation = Cancellation::unbounded();
             let outcome = complexity(&text, &Meter::new(text.len() as u64, &cancellation));
             assert_eq!(outcome.is_ok(), is_allowed, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_not_laid_on_paths_without_end() {
+        for (attributes, is_allowed) in [
+            ("d='M0 0L1000.123456789 99'", true),
+            ("d='M0 0L1e-9 99' transform='translate(9 9) scale(2)'", true),
+            ("d='M0 0L1e30 99'", false),
+            ("d='M0 0L1E+9 99'", false),
+            ("d='M0 0L10000000 99'", false),
+            ("d='M0 0h9' transform='scale(1e30)'", false),
+            ("d='M0 0h9' transform='scale(99999)scale(99999)'", false),
+        ] {
+            let path = format!("<path id='p' {attributes}/>");
+            for (text, is_allowed) in [("<text><textPath href='#p'>a</textPath></text>", is_allowed), ("", true)] {
+                let text = format!("<svg xmlns='http://www.w3.org/2000/svg'>{path}{text}</svg>");
+                let cancellation = Cancellation::unbounded();
+                let outcome = complexity(&text, &Meter::new(text.len() as u64, &cancellation));
+                assert_eq!(outcome.is_ok(), is_allowed, "{text}: {outcome:?}");
+            }
         }
     }
 
