@@ -2,6 +2,7 @@
 
 use super::resize::{blank, is_opaque};
 use image_origin_codec::{self as codec, Cancelled, Channels, Raster, Samples};
+use image_origin_kernel::{Kernel, dispatch};
 use image_origin_query::Color;
 
 /// Rounds to 8-bit samples.
@@ -107,13 +108,55 @@ pub(super) fn flattened(raster: Raster, [r, g, b]: [u8; 3]) -> Raster {
     match (raster.channels(), raster.into_samples()) {
         (Channels::La, Samples::U8(samples)) => of_samples(width, height, Channels::L, blend::<_, 2, 1>(samples, [g])),
         (Channels::La, Samples::U16(samples)) => of_samples(width, height, Channels::L, blend::<_, 2, 1>(samples, [g])),
-        (Channels::Rgba, Samples::U8(samples)) => {
-            of_samples(width, height, Channels::Rgb, blend::<_, 4, 3>(samples, [r, g, b]))
+        (Channels::Rgba, Samples::U8(mut samples)) => {
+            dispatch(Flatten { samples: &mut samples, below: [r, g, b] });
+            of_samples(width, height, Channels::Rgb, samples)
         }
         (Channels::Rgba, Samples::U16(samples)) => {
             of_samples(width, height, Channels::Rgb, blend::<_, 4, 3>(samples, [r, g, b]))
         }
         (channels, samples) => of_samples(width, height, channels, samples),
+    }
+}
+
+/// The kernel of [`flattened`] for RGBA of 8 bits.
+struct Flatten<'s> {
+    samples: &'s mut Vec<u8>,
+    below: [u8; 3],
+}
+
+impl Kernel for Flatten<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        /// The number of samples that are blended together.
+        const TOGETHER: usize = 64;
+        let Self { samples, below: [r, g, b] } = self;
+        let mut below = [0; TOGETHER];
+        below.as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| *pixel = [r, g, b, 0]);
+        let length = samples.len();
+        let mut end = 0;
+        for start in (0..length).step_by(TOGETHER) {
+            let mut above = [0; TOGETHER];
+            match samples[start..].first_chunk() {
+                Some(group) => above = *group,
+                None => above[..length - start].copy_from_slice(&samples[start..]),
+            }
+            let (mut alphas, mut blended) = ([0; TOGETHER], [0u8; TOGETHER]);
+            for (alphas, pixel) in alphas.as_chunks_mut::<4>().0.iter_mut().zip(above.as_chunks::<4>().0) {
+                *alphas = [pixel[3]; 4];
+            }
+            for (((to, above), below), alpha) in blended.iter_mut().zip(above).zip(below).zip(alphas) {
+                *to = above.over(below, alpha);
+            }
+            for pixel in &blended.as_chunks::<4>().0[..(length - start).min(TOGETHER) / 4] {
+                // The fourth byte is overwritten by the next pixel, or cut off.
+                samples[end..end + 4].copy_from_slice(pixel);
+                end += 3;
+            }
+        }
+        samples.truncate(end);
     }
 }
 
@@ -129,6 +172,7 @@ impl Sample for u8 {
         sample
     }
 
+    #[inline(always)]
     fn over(self, below: Self, alpha: Self) -> Self {
         let [above, below, alpha] = [self, below, alpha].map(u16::from);
         ((above * alpha + below * (255 - alpha) + 127) / 255) as Self

@@ -1,22 +1,34 @@
 //! The LZW decoder of GIF: codes of up to 12 bits, the low bits first (GIF89a, appendix F).
 //!
 //! Each new string is the previous one and the first byte of the one after it, which are next to each other in what was
-//! decoded. So a table entry is a place and a length there.
+//! decoded. So a table entry is a place and a length there. It also has the first bytes, so that most strings are written
+//! by one store that waits for nothing before it.
 
 use crate::{Cancellation, Error};
 
 /// The length of the longest codes in bits.
 const LONGEST: u32 = 12;
 
-/// The number of bytes that are copied at once.
+/// The number of bytes that an entry has, and that are copied at once.
 const STEP: usize = 8;
 
 /// A string of decoded bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Piece {
+    /// The first bytes, the first of them lowest, and zeros behind the last one.
+    head: u64,
     start: u32,
     /// The length; 0 if there is no string.
     length: u32,
+}
+
+impl Piece {
+    /// This string and a byte behind it.
+    #[inline(always)]
+    fn extended(self, byte: u64) -> Self {
+        let added = if self.length < STEP as u32 { byte << (8 * self.length) } else { 0 };
+        Self { head: self.head | added, length: self.length + 1, ..self }
+    }
 }
 
 /// Why no further bytes are decoded.
@@ -70,11 +82,15 @@ struct Decoder<'o> {
 
 impl<'o> Decoder<'o> {
     fn new(literal_bits: u32, out: &'o mut [u8]) -> Self {
+        let mut pieces = Box::new([Piece::default(); 1 << LONGEST]);
+        for (literal, piece) in (0..1u64 << literal_bits).zip(pieces.iter_mut()) {
+            *piece = Piece { head: literal & 0xff, start: 0, length: 1 };
+        }
         Self {
             literal_bits,
             out,
             end: 0,
-            pieces: Box::new([Piece::default(); 1 << LONGEST]),
+            pieces,
             next: (1 << literal_bits) + 2,
             previous: Piece::default(),
             bits: 0,
@@ -109,55 +125,63 @@ impl<'o> Decoder<'o> {
             let code = (bits & ((1 << width) - 1)) as usize;
             bits >>= width;
             bit_count -= width;
-            // A code may refer to the entry that it defines: its string begins like the previous one.
-            let defined = Piece { start: previous.start, length: previous.length + 1 };
-            let has_previous = previous.length > 0;
-            previous = Piece { start: end as u32, length: 1 };
-            if code < clear {
-                out[end] = code as u8;
-                end += 1;
-            } else if code == clear {
+            if code & !1 == clear {
+                if code > clear {
+                    break State::Ended;
+                }
                 (width, next, previous) = (self.literal_bits + 1, clear + 2, Piece::default());
                 continue;
-            } else if code == clear + 1 {
-                break State::Ended;
-            } else {
-                let piece = match pieces.get(code) {
-                    Some(piece) if code < next => *piece,
-                    Some(_) if code == next && has_previous => defined,
-                    _ => break State::Damaged,
-                };
-                previous.length = piece.length;
-                end = copy(out, piece, end);
+            }
+            let has_previous = previous.length > 0;
+            let mut piece = pieces[code % pieces.len()];
+            if code >= next {
+                // A code may refer to the entry that it defines: its string begins like the previous one.
+                if code > next || !has_previous {
+                    break State::Damaged;
+                }
+                piece = previous.extended(previous.head & 0xff);
             }
             if let Some(place) = pieces.get_mut(next).filter(|_| has_previous) {
-                *place = defined;
+                *place = previous.extended(piece.head & 0xff);
                 next += 1;
                 if next >> width > 0 && width < LONGEST {
                     width += 1;
                 }
             }
+            previous = Piece { start: end as u32, ..piece };
+            end = put(out, piece, end);
         };
         (self.end, self.next, self.previous) = (end, next, previous);
         (self.bits, self.bit_count, self.width) = (bits, bit_count, width);
     }
 }
 
-/// Copies as much of a string as there is room for behind the decoded bytes, and returns their new number.
+/// Writes as much of a string as there is room for behind the decoded bytes, and returns their new number.
 #[inline(always)]
+fn put(out: &mut [u8], piece: Piece, end: usize) -> usize {
+    let length = piece.length as usize;
+    let Some(head) = out[end..].first_chunk_mut::<STEP>() else {
+        return copy(out, piece, end);
+    };
+    // Bytes behind the last one are overwritten later.
+    *head = piece.head.to_le_bytes();
+    if length <= STEP { end + length } else { copy(out, piece, end) }
+}
+
+/// As [`put`], for long strings, and for the last ones.
+#[inline(never)]
 fn copy(out: &mut [u8], piece: Piece, end: usize) -> usize {
     let (start, length) = (piece.start as usize, piece.length as usize);
     let new_end = (end + length).min(out.len());
-    if end - start >= STEP && new_end + STEP <= out.len() {
-        // Bytes behind the last one are overwritten later.
-        for offset in (0..length).step_by(STEP) {
-            let Some(bytes) = out[start + offset..].first_chunk::<STEP>().copied() else { break };
-            out[end + offset..][..STEP].copy_from_slice(&bytes);
-        }
-    } else {
-        // The last byte may be the first one of what is copied.
-        for place in end..new_end {
-            out[place] = out[place - (end - start)];
+    let head = piece.head.to_le_bytes();
+    out[end..new_end].iter_mut().zip(head).for_each(|(to, from)| *to = from);
+    // The last byte may be the first one of what is copied, which is there by now.
+    for offset in (STEP..length).step_by(STEP) {
+        let (from, to) = (start + offset, end + offset);
+        if end - start >= STEP && to + STEP <= out.len() {
+            out.copy_within(from..from + STEP, to);
+        } else {
+            (to..new_end.min(to + STEP)).for_each(|place| out[place] = out[place - (end - start)]);
         }
     }
     new_end

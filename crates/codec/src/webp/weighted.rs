@@ -123,50 +123,73 @@ impl Kernel for Add<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { mut sums, luma, chroma, alpha } = self;
-        let pairs = sums[0].len();
-        for start in (0..pairs).step_by(PAIRS) {
+        let Self { sums: [luma_sums, blue_sums, red_sums, alpha_sums], luma, chroma: [blue, red], alpha } = self;
+        for start in (0..alpha_sums.len()).step_by(PAIRS) {
             // Columns behind the last one have no weight.
-            let two = |rows: [&[u8]; 2]| rows.map(|row| group::<COLUMNS>(row, 2 * start));
-            let one = chroma.map(|row| group::<PAIRS>(row, start));
-            let added = weighted(two(luma), one, two(alpha));
-            for (sums, added) in sums.iter_mut().zip(&added) {
-                sums[start..].iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
-            }
+            let alpha = [group(alpha[0], 2 * start), group(alpha[1], 2 * start)];
+            let luma = [group(luma[0], 2 * start), group(luma[1], 2 * start)];
+            let weights = sums_of(&alpha);
+            add(&mut luma_sums[start..], &products(&luma, &alpha));
+            add(&mut blue_sums[start..], &weighted(&group(blue, start), &weights));
+            add(&mut red_sums[start..], &weighted(&group(red, start), &weights));
+            add(&mut alpha_sums[start..], &weights);
         }
     }
+}
+
+#[inline(always)]
+fn add(sums: &mut [u32], more: &[u32; PAIRS]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
 /// The samples from a place on, and zeros behind the last one.
 #[inline(always)]
 fn group<const COUNT: usize>(row: &[u8], start: usize) -> [u8; COUNT] {
     let rest = row.get(start..).unwrap_or_default();
-    rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut samples = [0; COUNT];
-        samples.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        samples
-    })
+    if let Some(samples) = rest.first_chunk() {
+        return *samples;
+    }
+    let mut samples = [0; COUNT];
+    samples.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    samples
 }
 
-/// For each pair of columns of two rows, the weighted sums of luma and chroma, and the sum of alpha.
+/// Both columns of a pair as one word: vectors of these need not be taken apart.
 #[inline(always)]
-fn weighted(luma: [[u8; COLUMNS]; 2], chroma: [[u8; PAIRS]; 2], alpha: [[u8; COLUMNS]; 2]) -> [[u32; PAIRS]; PLANES] {
-    let mut sums = [[0; PAIRS]; PLANES];
-    for (luma, alpha) in luma.iter().zip(&alpha) {
-        let pairs = luma.as_chunks::<2>().0.iter().zip(alpha.as_chunks::<2>().0);
-        for (place, (luma, alpha)) in pairs.enumerate() {
-            // Both columns as one word: vectors of these need not be taken apart.
-            let (luma, alpha) = (u16::from_le_bytes(*luma), u16::from_le_bytes(*alpha));
-            let (left, right) = ((luma & 0xff).wrapping_mul(alpha & 0xff), (luma >> 8).wrapping_mul(alpha >> 8));
-            sums[0][place] += u32::from(left) + u32::from(right);
-            sums[3][place] += u32::from((alpha & 0xff) + (alpha >> 8));
+fn pair(row: &[u8; COLUMNS], place: usize) -> u16 {
+    u16::from_le_bytes([row[2 * place], row[2 * place + 1]])
+}
+
+/// For each pair of columns of two rows, the sum of its samples.
+#[inline(always)]
+fn sums_of(rows: &[[u8; COLUMNS]; 2]) -> [u32; PAIRS] {
+    let mut sums = [0; PAIRS];
+    for (place, sum) in sums.iter_mut().enumerate() {
+        let (above, below) = (pair(&rows[0], place), pair(&rows[1], place));
+        *sum = u32::from((above & 0xff) + (above >> 8) + (below & 0xff) + (below >> 8));
+    }
+    sums
+}
+
+/// For each pair of columns of two rows, the sum of the products of their samples with those of other rows.
+#[inline(always)]
+fn products(rows: &[[u8; COLUMNS]; 2], others: &[[u8; COLUMNS]; 2]) -> [u32; PAIRS] {
+    let mut sums = [0; PAIRS];
+    for (row, other) in rows.iter().zip(others) {
+        for (place, sum) in sums.iter_mut().enumerate() {
+            let (one, other) = (pair(row, place), pair(other, place));
+            let (left, right) = ((one & 0xff).wrapping_mul(other & 0xff), (one >> 8).wrapping_mul(other >> 8));
+            *sum += u32::from(left) + u32::from(right);
         }
     }
-    for place in 0..PAIRS {
-        let weight = sums[3][place];
-        for (plane, chroma) in [1, 2].into_iter().zip(&chroma) {
-            sums[plane][place] = u32::from(chroma[place]) * weight;
-        }
+    sums
+}
+
+#[inline(always)]
+fn weighted(samples: &[u8; PAIRS], weights: &[u32; PAIRS]) -> [u32; PAIRS] {
+    let mut sums = [0; PAIRS];
+    for ((sum, sample), weight) in sums.iter_mut().zip(samples).zip(weights) {
+        *sum = u32::from(*sample) * weight;
     }
     sums
 }
@@ -197,19 +220,19 @@ impl Kernel for Mean<'_> {
         let squares = luma.len();
         let whole = Divisor::new((factor * rows) as u32);
         for start in (0..squares).step_by(SQUARES) {
-            let totals = sums.map(|sums| totals(&sums[start * factor / 2..], factor / 2));
-            let divisors = totals[3].map(Divisor::new);
-            for (means, totals) in [&mut *luma, &mut *blue, &mut *red].into_iter().zip(&totals) {
-                let totals: [u8; SQUARES] = std::array::from_fn(|place| divisors[place].mean(totals[place]));
-                means[start..].iter_mut().zip(totals).for_each(|(mean, total)| *mean = total);
-            }
-            let weights = totals[3].map(|weight| whole.mean(weight));
-            alpha[start..].iter_mut().zip(weights).for_each(|(mean, weight)| *mean = weight);
+            let totals_of = |sums: &[u32]| totals(&sums[start * factor / 2..], factor / 2);
+            let weights = totals_of(sums[3]);
+            let mut divisors = [whole; SQUARES];
+            divisors.iter_mut().zip(&weights).for_each(|(divisor, weight)| *divisor = Divisor::new(*weight));
+            set_means(&mut luma[start..], &totals_of(sums[0]), &divisors);
+            set_means(&mut blue[start..], &totals_of(sums[1]), &divisors);
+            set_means(&mut red[start..], &totals_of(sums[2]), &divisors);
+            set_means(&mut alpha[start..], &weights, &[whole; SQUARES]);
             if squares - start <= SQUARES {
                 // The last square may be narrower.
                 let last = squares - 1;
                 let columns = width - last * factor;
-                alpha[last] = Divisor::new((columns * rows) as u32).mean(totals[3][last - start]);
+                alpha[last] = Divisor::new((columns * rows) as u32).mean(weights[last - start]);
             }
         }
     }
@@ -217,6 +240,15 @@ impl Kernel for Mean<'_> {
 
 /// The number of squares whose means are computed together.
 const SQUARES: usize = 16;
+
+#[inline(always)]
+fn set_means(means: &mut [u8], totals: &[u32; SQUARES], divisors: &[Divisor; SQUARES]) {
+    let mut group = [0; SQUARES];
+    for ((mean, total), divisor) in group.iter_mut().zip(totals).zip(divisors) {
+        *mean = divisor.mean(*total);
+    }
+    means.iter_mut().zip(group).for_each(|(mean, new)| *mean = new);
+}
 
 /// The totals of the first squares that are `side` sums wide.
 #[inline(always)]
