@@ -58,6 +58,7 @@ pub(super) struct Shrink {
     sums: Sums,
     /// The number of rows in the sums.
     rows: usize,
+    totals: Vec<u16>,
     out: Vec<u8>,
 }
 
@@ -79,13 +80,21 @@ impl Shrink {
             true => Sums::Weighted(vec![0; width * count]),
             false => Sums::Plain(vec![0; width * count]),
         };
-        Self { factor, width, channels, sums, rows: 0, out: Vec::new() }
+        Self { factor, width, channels, sums, rows: 0, totals: Vec::new(), out: Vec::new() }
     }
 
     /// As [`Self::new`] for RGB, of rows that have an unused sample after each pixel.
     pub(super) fn rgbx(width: u32, factor: usize) -> Self {
         let width = width as usize;
-        Self { factor, width, channels: Channels::Rgb, sums: Sums::Rgbx(vec![0; width * 4]), rows: 0, out: Vec::new() }
+        Self {
+            factor,
+            width,
+            channels: Channels::Rgb,
+            sums: Sums::Rgbx(vec![0; width * 4]),
+            rows: 0,
+            totals: Vec::new(),
+            out: Vec::new(),
+        }
     }
 
     /// The maximum memory in bytes for a picture of this size.
@@ -119,13 +128,13 @@ impl Shrink {
     }
 
     fn end_squares(&mut self) {
-        let Self { factor, rows, sums, out, channels, .. } = self;
+        let Self { factor, rows, sums, totals, out, channels, .. } = self;
         let (factor, rows) = (*factor, *rows);
         match (&mut *sums, channels) {
-            (Sums::Plain(sums), Channels::L) => dispatch(EndPlain::<1, 1> { sums, factor, rows, out }),
-            (Sums::Plain(sums), Channels::Cmyk) => dispatch(EndPlain::<4, 4> { sums, factor, rows, out }),
-            (Sums::Plain(sums), _) => dispatch(EndPlain::<3, 3> { sums, factor, rows, out }),
-            (Sums::Rgbx(sums), _) => dispatch(EndPlain::<4, 3> { sums, factor, rows, out }),
+            (Sums::Plain(sums), Channels::L) => dispatch(EndPlain::<1, 1> { sums, totals, factor, rows, out }),
+            (Sums::Plain(sums), Channels::Cmyk) => dispatch(EndPlain::<4, 4> { sums, totals, factor, rows, out }),
+            (Sums::Plain(sums), _) => dispatch(EndPlain::<3, 3> { sums, totals, factor, rows, out }),
+            (Sums::Rgbx(sums), _) => dispatch(EndPlain::<4, 3> { sums, totals, factor, rows, out }),
             (Sums::Weighted(sums), Channels::La) => dispatch(EndWeighted::<2> { sums, factor, rows, out }),
             (Sums::Weighted(sums), _) => dispatch(EndWeighted::<4> { sums, factor, rows, out }),
         }
@@ -175,24 +184,58 @@ impl<const COUNT: usize> Kernel for AddWeighted<'_, COUNT> {
 /// clears their sums.
 struct EndPlain<'s, const COUNT: usize, const KEPT: usize> {
     sums: &'s mut [u16],
+    /// Space for as many sums.
+    totals: &'s mut Vec<u16>,
     factor: usize,
     rows: usize,
     out: &'s mut Vec<u8>,
+}
+
+impl<const COUNT: usize, const KEPT: usize> EndPlain<'_, COUNT, KEPT> {
+    /// The maximum number of pixels in a square whose total fits into 16 bits, and whose mean [`Self::end_small`] finds by
+    /// a multiplication of 32 bits.
+    const SMALL: usize = 256;
+
+    /// The squares of `factor` columns, which have up to [`Self::SMALL`] pixels: their totals are found for all columns at
+    /// once, so that the loops become vectors, and then those that begin a square are kept.
+    #[inline(always)]
+    fn end_small(&mut self) {
+        let Self { sums, totals, factor, rows, out } = self;
+        let squares = sums.len() / COUNT / *factor;
+        totals.clear();
+        totals.extend_from_slice(&sums[..squares * *factor * COUNT]);
+        for column in 1..*factor {
+            let after = sums.iter().skip(column * COUNT);
+            totals.iter_mut().zip(after).for_each(|(total, sum)| *total = total.wrapping_add(*sum));
+        }
+        for square in 0..squares {
+            let total: [u16; KEPT] = std::array::from_fn(|channel| totals[square * *factor * COUNT + channel]);
+            totals[square * KEPT..][..KEPT].copy_from_slice(&total);
+        }
+        // With up to 256 pixels, the error of the reciprocal times the largest total is below 2^24 / 256.
+        let pixels = (*factor * *rows) as u32;
+        let (half, reciprocal) = (pixels / 2, (1u32 << 24).div_ceil(pixels));
+        let mean = |total: &u16| (((u32::from(*total) + half) * reciprocal) >> 24) as u8;
+        out.extend(totals[..squares * KEPT].iter().map(mean));
+    }
 }
 
 impl<const COUNT: usize, const KEPT: usize> Kernel for EndPlain<'_, COUNT, KEPT> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        let whole = Divisor::new((self.factor * self.rows) as u32);
-        for square in self.sums.as_chunks::<COUNT>().0.chunks(self.factor) {
+    fn run(mut self) {
+        let mut ended = 0;
+        if self.factor * self.factor <= Self::SMALL {
+            self.end_small();
+            ended = self.sums.len() / COUNT / self.factor;
+        }
+        for square in self.sums.as_chunks::<COUNT>().0.chunks(self.factor).skip(ended) {
             let mut totals = [0; COUNT];
             for pixel in square {
                 totals.iter_mut().zip(pixel).for_each(|(total, sum)| *total += u32::from(*sum));
             }
-            let last = || Divisor::new((square.len() * self.rows) as u32);
-            let divisor = if square.len() == self.factor { whole } else { last() };
+            let divisor = Divisor::new((square.len() * self.rows) as u32);
             self.out.extend(totals[..KEPT].iter().map(|total| divisor.mean(*total)));
         }
         self.sums.fill(0);
@@ -296,6 +339,39 @@ mod tests {
             }
         }
         assert_eq!(Divisor::new(0).mean(0), 0);
+    }
+
+    #[test]
+    fn squares_of_any_size_have_the_means_of_their_samples() {
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        for channels in [Channels::L, Channels::La, Channels::Rgb, Channels::Rgba, Channels::Cmyk] {
+            for (width, height, factor) in [(7, 5, 2), (33, 7, 3), (64, 17, 8), (50, 33, 16), (41, 35, 17), (3, 2, 16)]
+            {
+                let count = channels.count();
+                let rows: Vec<Vec<u8>> = (0..height).map(|_| (0..width * count).map(|_| random()).collect()).collect();
+                let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+                let (columns, _, means) = shrunk(width as u32, channels, factor, &rows);
+                for (place, found) in means.iter().enumerate() {
+                    let (x, y, channel) =
+                        (place / count % columns as usize, place / count / columns as usize, place % count);
+                    let pixels = (y * factor..((y + 1) * factor).min(height))
+                        .flat_map(|y| (x * factor..((x + 1) * factor).min(width)).map(move |x| (x * count, y)));
+                    let is_weighted = channels.has_alpha() && channel + 1 < count;
+                    let (mut total, mut weight) = (0, 0);
+                    for (at, y) in pixels {
+                        let share = if is_weighted { u32::from(rows[y][at + count - 1]) } else { 1 };
+                        total += u32::from(rows[y][at + channel]) * share;
+                        weight += share;
+                    }
+                    let expected = (total + weight / 2) / weight.max(1);
+                    assert_eq!(u32::from(*found), expected, "{channels:?} {width}x{height} by {factor}: {x}, {y}");
+                }
+            }
+        }
     }
 
     #[test]

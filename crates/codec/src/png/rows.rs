@@ -70,7 +70,7 @@ impl<'a> Rows<'a> {
             chunk: None,
             input: &[],
             decompressor,
-            buffer: vec![0; WINDOW + needed + 2 * PIECE],
+            buffer: vec![0; WINDOW + needed + 4 * PIECE],
             used: 0,
             filled: 0,
             unfilter,
@@ -84,7 +84,7 @@ impl<'a> Rows<'a> {
 
     /// The memory in bytes for pictures of this width.
     pub(super) fn memory(width: u32, pixel: usize) -> u64 {
-        (WINDOW + 2 * PIECE) as u64 + DECOMPRESSOR + Unfilter::memory(width.into(), pixel as u64)
+        (WINDOW + 4 * PIECE) as u64 + DECOMPRESSOR + Unfilter::memory(width.into(), pixel as u64)
     }
 
     /// Begins a picture or pass, whose first row has none above it.
