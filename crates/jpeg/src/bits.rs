@@ -113,30 +113,35 @@ pub(super) struct Mark {
     count: u32,
 }
 
+/// The bytes of a window, and padding.
+pub(super) type WindowBytes = [u8; CAPACITY + PADDING];
+
 /// The unstuffed bytes of a restart interval, a part at a time.
 #[derive(Debug)]
 pub(super) struct Window<'a> {
     data: &'a [u8],
     /// The next byte of `data` to be unstuffed; at a marker, its 0xFF.
     next: usize,
-    bytes: Box<[u8]>,
+    bytes: Box<WindowBytes>,
     /// The number of valid bytes in the window.
     end: usize,
     /// Whether there are no more bytes before the next marker or the end of the file.
     complete: bool,
     place: Place,
     corrupt: bool,
+    /// How often the window has been filled.
+    filling: usize,
 }
 
 impl<'a> Window<'a> {
     /// The memory of a window in bytes.
-    pub(super) const BYTES: usize = CAPACITY + PADDING;
+    pub(super) const BYTES: usize = size_of::<WindowBytes>();
 
     /// Starts at the first byte of entropy-coded data.
     pub(super) fn new(data: &'a [u8], start: usize) -> Self {
-        let bytes = vec![0; Self::BYTES].into_boxed_slice();
+        let bytes = Box::new([0; CAPACITY + PADDING]);
         let place = Place::default();
-        let mut window = Self { data, next: start, bytes, end: 0, complete: false, place, corrupt: false };
+        let mut window = Self { data, next: start, bytes, end: 0, complete: false, place, corrupt: false, filling: 0 };
         window.fill();
         window
     }
@@ -145,7 +150,7 @@ impl<'a> Window<'a> {
     #[inline(always)]
     pub(super) fn reader(&self) -> (Bits<'_>, usize) {
         let limit = if self.complete { self.end } else { self.end.saturating_sub(MAX_MCU_BYTES + 16) };
-        (Bits { bytes: &self.bytes, place: self.place }, limit)
+        (Bits { bytes: &*self.bytes, place: self.place }, limit)
     }
 
     /// Stores the position of a reader.
@@ -163,6 +168,52 @@ impl<'a> Window<'a> {
             self.fill();
         }
         !self.is_overrun()
+    }
+
+    /// The bytes; those behind the data are padding.
+    pub(super) const fn bytes(&self) -> &WindowBytes {
+        &self.bytes
+    }
+
+    /// How often the window has been filled.
+    pub(super) const fn filling(&self) -> usize {
+        self.filling
+    }
+
+    /// The offset in bits of the next bit.
+    const fn position(&self) -> usize {
+        self.place.pos * 8 - self.place.count as usize
+    }
+
+    /// The offset in bits of the next bit, and one before which an MCU can be read; the same twice if the end of the data is in
+    /// the window.
+    pub(super) const fn searchable(&self) -> (u32, u32) {
+        let start = self.position();
+        let end = if self.complete { 0 } else { self.end.saturating_sub(MAX_MCU_BYTES + 16) * 8 };
+        (start as u32, if end > start { end as u32 } else { start as u32 })
+    }
+
+    /// A reader from an offset in bits on, which is valid for 49 of them.
+    #[inline(always)]
+    pub(super) fn reader_at(&self, bit: u32) -> Bits<'_> {
+        // Seven bytes, so that the count is below 64.
+        let reservoir = Self::word(&self.bytes, bit) & (!0xff << (bit & 7));
+        let place = Place { pos: (bit as usize >> 3) + 7, reservoir, count: 56 - (bit & 7), corrupt: false };
+        Bits { bytes: &*self.bytes, place }
+    }
+
+    /// Goes to an offset in bits.
+    pub(super) fn move_to(&mut self, bit: u32) {
+        self.place = Place { corrupt: self.place.corrupt, ..self.reader_at(bit).place };
+    }
+
+    /// The bits from an offset on, the first highest: at least 57.
+    #[inline(always)]
+    pub(super) fn word(bytes: &WindowBytes, bit: u32) -> u64 {
+        // All data is in front of the padding.
+        let start = (bit >> 3) as usize % CAPACITY;
+        let bytes = bytes[start..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        bytes << (bit & 7)
     }
 
     /// Whether bits after the end of the data have been consumed.
@@ -224,10 +275,17 @@ impl<'a> Window<'a> {
     #[cold]
     #[inline(never)]
     fn fill(&mut self) {
-        let start = self.place.pos.min(self.end);
+        self.filling += 1;
+        let bit = self.position();
+        let start = (bit >> 3).min(self.end);
         self.bytes.copy_within(start..self.end, 0);
         self.end -= start;
-        self.place.pos -= start;
+        self.unstuff();
+        self.move_to((bit - start * 8) as u32);
+    }
+
+    /// Unstuffs bytes until the window is full or there are no more.
+    fn unstuff(&mut self) {
         while self.end + 32 <= CAPACITY {
             let rest = &self.data[self.next.min(self.data.len())..];
             if let Some(chunk) = rest.get(..32).filter(|chunk| !has_ff(chunk)) {

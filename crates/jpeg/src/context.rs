@@ -89,7 +89,8 @@ impl<'a> Job<'a> {
     fn check_memory(&self, layout: &Layout, output: u64) -> Result<(), DecodeError> {
         let coefficients = if self.is_streamed() { 0 } else { Store::bytes(layout) };
         let fixed = Window::BYTES as u64 + TABLE_BYTES;
-        let needed = output + Band::bytes(layout) + coefficients + fixed;
+        let finder = if self.is_streamed() { sequential::finder_bytes(layout, self.context.bytes.len()) } else { 0 };
+        let needed = output + Band::bytes(layout) + coefficients + finder + fixed;
         let limit = self.context.options.max_bytes;
         if needed > limit { Err(DecodeError::TooLarge { needed, limit }) } else { Ok(()) }
     }

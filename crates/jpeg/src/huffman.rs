@@ -231,36 +231,49 @@ const UNKNOWN: u16 = 512;
 /// The number of AC coefficients of a block.
 const LAST: usize = 63;
 
+/// A code by the bits that start with it: its length, that of code and magnitude, and the number of coefficients that it
+/// stands for, [`END`] or [`UNKNOWN`].
+type Single = (u32, u32, u16);
+
+/// The AC codes that are not too long for a lookup.
+fn single_codes(spec: &HuffmanSpec) -> Vec<Single> {
+    let mut single = vec![(0, 0, UNKNOWN); 1 << SKIP_BITS];
+    spec.for_each_code(|code, length, symbol| {
+        let (run, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
+        if length <= SKIP_BITS && size <= MAX_FAST_SIZE {
+            let passed = if size == 0 && run != 15 { END as u16 } else { run + 1 };
+            let first = (code >> (16 - SKIP_BITS)) as usize;
+            let entries = 1 << (SKIP_BITS - length);
+            single[first..first + entries].fill((length, length + size, passed));
+        }
+    });
+    single
+}
+
+/// The number of bits and of coefficients of the AC codes that begin in `bits`, those of a lookup, after `used` of them. A
+/// further code is included if all of its own bits are inside; its magnitude may extend beyond.
+fn follow(single: &[Single], bits: usize, mut used: u32) -> (u32, u16) {
+    let mut passed = 0;
+    while used < SKIP_BITS {
+        let (length, total, next) = single[(bits << used) & ((1 << SKIP_BITS) - 1)];
+        if next == UNKNOWN || used + length > SKIP_BITS || usize::from(passed + next % END as u16) > LAST {
+            break;
+        }
+        used += total;
+        passed += next;
+        if next == END as u16 {
+            break;
+        }
+    }
+    (used, passed)
+}
+
 impl SkipTable {
     pub(super) fn new(spec: &HuffmanSpec) -> Self {
-        // First the single codes: (length with magnitude, skipped coefficients), by the bits that start with them.
-        let mut single = vec![(0u32, 0u32, UNKNOWN); 1 << SKIP_BITS];
-        spec.for_each_code(|code, length, symbol| {
-            let (run, size) = (u16::from(symbol >> 4), u32::from(symbol & 15));
-            if length <= SKIP_BITS && size <= MAX_FAST_SIZE {
-                let passed = if size == 0 && run != 15 { END as u16 } else { run + 1 };
-                let first = (code >> (16 - SKIP_BITS)) as usize;
-                let entries = 1 << (SKIP_BITS - length);
-                single[first..first + entries].fill((length, length + size, passed));
-            }
-        });
+        let single = single_codes(spec);
         let mut fast = Box::new([0; 1 << SKIP_BITS]);
-        for (start, entry) in fast.iter_mut().enumerate() {
-            let (mut used, mut passed) = (0, 0);
-            let mut ahead = start;
-            // A further code is included if all of its own bits are inside; its magnitude may extend beyond.
-            while used < SKIP_BITS {
-                let (length, total, next) = single[ahead];
-                if next == UNKNOWN || used + length > SKIP_BITS || usize::from(passed + next % END as u16) > LAST {
-                    break;
-                }
-                used += total;
-                passed += next;
-                ahead = (ahead << total) & ((1 << SKIP_BITS) - 1);
-                if next == END as u16 {
-                    break;
-                }
-            }
+        for (bits, entry) in fast.iter_mut().enumerate() {
+            let (used, passed) = follow(&single, bits, 0);
             *entry = if used == 0 { UNKNOWN << 6 } else { used as u16 | (passed << 6) };
         }
         Self { fast, codes: Codes::new(spec) }
@@ -324,4 +337,129 @@ impl SkipTable {
 #[inline(always)]
 const fn is_end(k: usize) -> bool {
     k == LAST || k.wrapping_sub(END) < LAST
+}
+
+/// Skips whole blocks in steps that all look alike: a lookup stands for a DC code with the AC codes behind it, or for AC
+/// codes, so that no branch depends on the data. The number of coefficients of a block that were skipped is a state, in
+/// which 63 or [`STEPPED_END`] and more mean the end of the block.
+pub(super) struct Steps {
+    /// For each component a table for DC codes and one for AC codes, of [`Step`]s.
+    tables: Box<[u16; STEP_TABLES << SKIP_BITS]>,
+    codes: Vec<Codes>,
+}
+
+/// The maximum number of tables: two for each of four components.
+const STEP_TABLES: usize = 8;
+/// Added to the number of skipped coefficients by an end of block. Bit 6 of a sum is set if it is more than a block has, or the
+/// block was over before.
+const STEPPED_END: u32 = 129;
+/// The number of skipped coefficients if the first code is longer than the lookup: it sets bit 6 of any sum.
+const STEPPED_UNKNOWN: u32 = 64;
+
+/// What a lookup stands for: the number of bits (5 bits), and what it adds to the number of skipped coefficients.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step(u32);
+
+impl Step {
+    /// An undefined code.
+    const UNDEFINED: Self = Self::new(16, 1 << 10);
+
+    const fn new(bits: u32, passed: u32) -> Self {
+        Self(bits | passed << 5)
+    }
+    #[inline(always)]
+    pub(super) const fn bits(self) -> u32 {
+        self.0 & 31
+    }
+    #[inline(always)]
+    pub(super) const fn passed(self) -> u32 {
+        self.0 >> 5
+    }
+    pub(super) const fn is_undefined(self) -> bool {
+        self.0 == Self::UNDEFINED.0
+    }
+}
+
+impl Steps {
+    /// The memory in bytes.
+    pub(super) const BYTES: u64 = (STEP_TABLES * (size_of::<[u16; 1 << SKIP_BITS]>() + size_of::<Codes>())) as u64;
+
+    /// Creates the tables of up to four components from their DC and AC codes. `None` if there are more.
+    pub(super) fn new(components: &[(HuffmanSpec, HuffmanSpec)]) -> Option<Self> {
+        let mut tables = Box::new([Step::new(0, STEPPED_UNKNOWN).0 as u16; STEP_TABLES << SKIP_BITS]);
+        let mut codes = Vec::with_capacity(STEP_TABLES);
+        let step = |(bits, passed): (u32, u16)| match usize::from(passed) {
+            ended if ended >= END => Step::new(bits, (ended - END) as u32 + STEPPED_END),
+            passed => Step::new(bits, passed as u32),
+        };
+        for (part, (dc, ac)) in components.iter().enumerate() {
+            let (of_dc, of_ac) = (Self::of_dc(part), Self::of_ac(part));
+            let single = single_codes(ac);
+            let of_ac = tables.get_mut(of_ac..of_ac + (1 << SKIP_BITS))?;
+            for (bits, entry) in of_ac.iter_mut().enumerate() {
+                let (used, passed) = follow(&single, bits, 0);
+                *entry = if used == 0 { *entry } else { step((used, passed)).0 as u16 };
+            }
+            dc.for_each_code(|code, length, symbol| {
+                let size = u32::from(symbol);
+                if length <= SKIP_BITS && size <= MAX_FAST_SIZE {
+                    let first = (code >> (16 - SKIP_BITS)) as usize;
+                    for bits in first..first + (1 << (SKIP_BITS - length)) {
+                        tables[of_dc + bits] = step(follow(&single, bits, length + size)).0 as u16;
+                    }
+                }
+            });
+            codes.extend([Codes::new(dc), Codes::new(ac)]);
+        }
+        Some(Self { tables, codes })
+    }
+
+    /// The place of the table for the DC codes of a component.
+    pub(super) const fn of_dc(component: usize) -> usize {
+        (2 * component) << SKIP_BITS
+    }
+
+    /// The place of the table for the AC codes of a component.
+    pub(super) const fn of_ac(component: usize) -> usize {
+        (2 * component + 1) << SKIP_BITS
+    }
+
+    /// Whether the table at a place is one for DC codes.
+    pub(super) const fn is_dc(table: usize) -> bool {
+        table >> SKIP_BITS & 1 == 0
+    }
+
+    /// What the bits ahead stand for, by the table at a place. Holds if [`Self::is_sound`] says so of the sum.
+    #[inline(always)]
+    pub(super) fn look_up(&self, table: usize, ahead: u64) -> Step {
+        let bits = (ahead >> (64 - SKIP_BITS)) as usize;
+        Step(self.tables[(table + bits) % (STEP_TABLES << SKIP_BITS)].into())
+    }
+
+    /// Whether a block has this number of skipped coefficients.
+    #[inline(always)]
+    pub(super) const fn is_sound(passed: u32) -> bool {
+        passed & 64 == 0
+    }
+
+    /// 1 if a block ends with this number of skipped coefficients, and 0 otherwise.
+    #[inline(always)]
+    pub(super) fn is_end(passed: u32) -> u32 {
+        ((passed + 65) >> 7).min(1)
+    }
+
+    /// A single code, and the number of skipped coefficients with it. An undefined code is read like the end of a block.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn single(&self, table: usize, ahead: u64, before: u32) -> (Step, u32) {
+        let Some(codes) = self.codes.get(table >> SKIP_BITS) else { return (Step::UNDEFINED, before + STEPPED_END) };
+        let found = codes.decode(ahead);
+        let (run, size) = (u32::from(found.symbol >> 4), u32::from(found.symbol & 15));
+        let passed = match () {
+            () if Self::is_dc(table) => before,
+            () if size == 0 && run != 15 => before + STEPPED_END,
+            () => (before + run + 1).min(LAST as u32),
+        };
+        (if found.valid { Step::new(found.length + size, 0) } else { Step::UNDEFINED }, passed)
+    }
 }

@@ -61,6 +61,7 @@ mod colour;
 mod context;
 mod encode;
 mod error;
+mod finder;
 mod frame;
 mod header;
 mod huffman;

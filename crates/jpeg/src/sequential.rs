@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::bits::{Bits, Window};
 use super::context::Context;
 use super::error::{DecodeError, Warning};
+use super::finder::Finder;
 use super::frame::Scan;
 use super::huffman::{SkipTable, Table};
 use super::idct::{
@@ -38,6 +39,13 @@ pub(super) fn decode(
     Ok(())
 }
 
+/// The memory in bytes for finding blocks in a file of this length, if they are looked for.
+pub(super) fn finder_bytes(layout: &Layout, length: usize) -> u64 {
+    let uses_dc_only = layout.components.iter().all(|component| component.size == 1);
+    // A band has a sample for each coefficient of four bytes.
+    if uses_dc_only && length >= LONG { Finder::BYTES + 4 * Band::bytes(layout) } else { 0 }
+}
+
 /// The state of a scan.
 struct Sequential<'a> {
     layout: &'a Layout,
@@ -46,8 +54,13 @@ struct Sequential<'a> {
     channels: Vec<Channel>,
     /// The samples of one row of MCUs, in the order of the frame header.
     bands: Vec<Band>,
+    /// Present if only the DC coefficients of all blocks are needed, and there are many.
+    finder: Option<Finder>,
     is_truncated: bool,
 }
+
+/// The length of a file in bytes from which on it pays to build the tables of a [`Finder`].
+const LONG: usize = 64 << 10;
 
 impl<'a> Sequential<'a> {
     fn new(context: &Context<'a>, layout: &'a Layout, scan: &Scan, start: usize) -> Result<Self, DecodeError> {
@@ -73,16 +86,30 @@ impl<'a> Sequential<'a> {
                 dc_step: i32::from(quantisation[0]),
                 method: Method::new(component.size, &quantisation, layout.reduction()),
                 prediction: 0,
+                coefficients: Vec::new(),
             });
         }
+        let looks_for_blocks = finder_bytes(layout, context.bytes.len()) > 0;
+        let finder = if looks_for_blocks { Self::finder(context, scan, &channels)? } else { None };
         Ok(Self {
             layout,
+            finder,
             window: Window::new(context.bytes, start),
             interval: Interval::new(context.tables.restart_interval),
             channels,
             bands: Band::all(layout),
             is_truncated: false,
         })
+    }
+
+    /// A finder of the blocks of a scan.
+    fn finder(context: &Context<'_>, scan: &Scan, channels: &[Channel]) -> Result<Option<Finder>, DecodeError> {
+        let mut tables = Vec::with_capacity(scan.components.len());
+        for part in &scan.components {
+            tables.push((context.tables.dc_table(part.dc_table)?, context.tables.ac_table(part.ac_table)?));
+        }
+        let blocks: Vec<_> = channels.iter().map(|channel| channel.h * channel.v).collect();
+        Ok(Finder::new(&tables, &blocks))
     }
 
     /// Decodes one row of MCUs, restart interval by restart interval; grey if there is no data.
@@ -94,6 +121,7 @@ impl<'a> Sequential<'a> {
         while column < columns {
             if self.interval.is_over() {
                 self.interval.restart(&mut self.window);
+                self.finder.iter_mut().for_each(Finder::clear);
                 self.channels.iter_mut().for_each(|channel| channel.prediction = 0);
             }
             let end = column + self.interval.take(columns - column);
@@ -119,6 +147,7 @@ impl<'a> Sequential<'a> {
             if column < cut {
                 column = dispatch(Span {
                     window: &mut self.window,
+                    finder: self.finder.as_mut(),
                     channels: &mut self.channels,
                     bands: &mut self.bands,
                     columns: column..cut,
@@ -163,6 +192,8 @@ struct Channel {
     method: Method,
     /// The DC coefficient of the previous block (T.81 F.1.1.5.1).
     prediction: i32,
+    /// The DC coefficients of the MCUs that were found.
+    coefficients: Vec<i32>,
 }
 
 /// The reconstruction of a block.
@@ -202,6 +233,7 @@ impl Method {
 /// Consecutive MCUs of a row.
 struct Span<'s, 'a> {
     window: &'s mut Window<'a>,
+    finder: Option<&'s mut Finder>,
     channels: &'s mut [Channel],
     bands: &'s mut [Band],
     columns: std::ops::Range<usize>,
@@ -217,9 +249,28 @@ impl Kernel for Span<'_, '_> {
 
     #[inline(always)]
     fn run(self) -> usize {
-        let Self { window, channels, bands, columns, first_kept, keep } = self;
+        let Self { window, mut finder, channels, bands, columns, first_kept, keep } = self;
         let mut column = columns.start;
-        while column < columns.end && window.has_more() {
+        loop {
+            if let Some(finder) = &mut finder {
+                let blocks = finder.blocks();
+                let starts = finder.take(columns.len() - (column - columns.start));
+                let mut first = 0;
+                for channel in channels.iter_mut() {
+                    let band = keep.then(|| (&mut bands[channel.index], column - first_kept));
+                    channel.read_found(window, starts, first, blocks, band);
+                    first += channel.h * channel.v;
+                }
+                column += starts.len() / blocks;
+            }
+            if column == columns.end || !window.has_more() {
+                break;
+            }
+            if let Some(finder) = &mut finder
+                && finder.search(window)
+            {
+                continue;
+            }
             let (mut bits, limit) = window.reader();
             loop {
                 for channel in channels.iter_mut() {
@@ -262,6 +313,37 @@ impl Channel {
         for y in 0..self.v {
             for x in column..column + self.h {
                 self.decode_block(bits, band, x, y);
+            }
+        }
+    }
+
+    /// Reads the DC coefficients of consecutive MCUs, of `blocks` blocks each that start at these bits of the window; this
+    /// component's are those from `first` on. With a band and the index of the first MCU there, sets its samples.
+    #[inline(always)]
+    fn read_found(
+        &mut self,
+        window: &Window<'_>,
+        starts: &[u32],
+        first: usize,
+        blocks: usize,
+        band: Option<(&mut Band, usize)>,
+    ) {
+        let (count, mut prediction) = (self.h * self.v, self.prediction);
+        self.coefficients.clear();
+        for mcu in starts.chunks_exact(blocks) {
+            for start in &mcu[first..first + count] {
+                prediction = prediction.wrapping_add(self.dc.read(&mut window.reader_at(*start)).1);
+                self.coefficients.push(prediction);
+            }
+        }
+        self.prediction = prediction;
+        let Some((band, column)) = band else { return };
+        for y in 0..self.v {
+            let row = band.row_mut(y, column * self.h).chunks_exact_mut(self.h);
+            for (out, mcu) in row.zip(self.coefficients.chunks_exact(count)) {
+                for (out, coefficient) in out.iter_mut().zip(&mcu[y * self.h..]) {
+                    *out = idct::flat(coefficient.wrapping_mul(self.dc_step));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 mod encoding;
 mod exactness;
 mod kinds;
+mod lanes;
 mod peers;
 mod robustness;
 mod samples;
