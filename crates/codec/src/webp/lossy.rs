@@ -57,7 +57,7 @@ fn decode_full(picture: &Lossy<'_>, rows: Range<usize>, options: &DecodeOptions<
     let mut full = Full::new(size(picture), rows.clone(), Rows::Opaque(pixels));
     vp8::decode(
         picture.frame,
-        &decoder_options(&rows, options.scale).check(&|| options.cancellation.go_on()),
+        &decoder_options(picture, &rows, options.scale).check(&|| options.cancellation.go_on()),
         &mut full,
     )?;
     Ok(full.finish())
@@ -73,7 +73,7 @@ fn decode_smaller(
     let mut smaller = Smaller::new(size(picture), rows.clone(), factor);
     vp8::decode(
         picture.frame,
-        &decoder_options(&rows, options.scale).check(&|| options.cancellation.go_on()),
+        &decoder_options(picture, &rows, options.scale).check(&|| options.cancellation.go_on()),
         &mut smaller,
     )?;
     Ok(smaller.finish())
@@ -95,7 +95,7 @@ fn decode_with_alpha(
     options.budget.check_memory(pixels + out + vp8::memory(width))?;
     let alpha = alpha::decode(chunk, width, height, options.budget, options.cancellation)?;
     let check = || options.cancellation.go_on();
-    let frame_options = decoder_options(&rows, options.scale).check(&check);
+    let frame_options = decoder_options(picture, &rows, options.scale).check(&check);
     if factor > 1 {
         let mut weighted = Weighted::new(size(picture), rows, factor, alpha);
         vp8::decode(picture.frame, &frame_options, &mut weighted)?;
@@ -111,11 +111,40 @@ fn size(picture: &Lossy<'_>) -> (usize, usize) {
     (picture.width as usize, picture.height as usize)
 }
 
-/// The scale up to which pictures are not filtered, which brings them nearer to what was encoded, if anything: see
-/// `crates/vp8/NOTES.md`.
+/// The scale up to which large pictures are not filtered, which brings them nearer to what was encoded, if anything, and from how
+/// many pixels on they are large: see `crates/vp8/NOTES.md`.
 const UNFILTERED_SCALE: f64 = 1.0 / 3.0;
+const LARGE: usize = 2_000_000;
 
-/// The last row is interpolated with chroma from the row below it.
-fn decoder_options(rows: &Range<usize>, scale: f64) -> vp8::DecodeOptions<'static> {
-    vp8::DecodeOptions::default().filtered(scale > UNFILTERED_SCALE).rows(rows.end + 2)
+/// The side of squares whose means hide the filter's effect in pictures of any size.
+const UNFILTERED_FACTOR: usize = 8;
+
+fn decoder_options(picture: &Lossy<'_>, rows: &Range<usize>, scale: f64) -> vp8::DecodeOptions<'static> {
+    // The last row is interpolated with chroma from the row below it.
+    vp8::DecodeOptions::default().filtered(is_filtered(size(picture), scale)).rows(rows.end + 2)
+}
+
+/// Whether a picture of this size is filtered before it is reduced to a scale.
+fn is_filtered((width, height): (usize, usize), scale: f64) -> bool {
+    let is_hidden = width * height >= LARGE && scale <= UNFILTERED_SCALE || factor(scale) >= UNFILTERED_FACTOR;
+    !is_hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hides_the_filter_leaves_it_out() {
+        for (size, scale, expected) in [
+            ((2000, 1000), 1.0, true),
+            ((2000, 1000), 0.34, true),
+            ((2000, 1000), 0.33, false),
+            ((2000, 999), 0.33, true),
+            ((2000, 999), 0.07, true),
+            ((2000, 999), 0.06, false),
+        ] {
+            assert_eq!(is_filtered(size, scale), expected, "{size:?} {scale}");
+        }
+    }
 }

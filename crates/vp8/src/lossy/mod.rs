@@ -48,8 +48,8 @@ impl std::fmt::Debug for DecodeOptions<'_> {
 }
 
 impl<'a> DecodeOptions<'a> {
-    /// Whether the loop filter is applied (section 15). It is by default. A picture that becomes a third as wide
-    /// afterwards looks the same without it, or better.
+    /// Whether the loop filter is applied (section 15). It is by default. A large picture that becomes a
+    /// third as wide afterwards looks the same without it, or better.
     #[must_use]
     pub const fn filtered(mut self, filtered: bool) -> Self {
         self.filtered = filtered;
