@@ -31,7 +31,8 @@ impl FrameEncoder {
         let [x, y] = [column, row].map(|unit| (unit >> u32::from(self.is_halved)) * 4);
         let areas = [1, 2].map(|plane| TransformBlock { plane, x, y, size });
         let at = self.place(areas[0], self.is_beside_smooth(true, row, column));
-        let edges = [1, 2].map(|plane| Edges::read(&self.frame[plane].samples, self.frame[plane].stride, size, at));
+        let edges =
+            [1, 2].map(|plane| Edges::read(&self.frame[plane].samples, self.frame[plane].stride, size, at, true));
         let source = areas.map(|area| self.source_block(area));
         let contexts = areas.map(|area| self.context(area, block));
 
@@ -40,7 +41,7 @@ impl FrameEncoder {
         if can_be_from_luma(block) {
             let mut mean = vec![0; size.area()];
             let alphas = [0, 1].map(|i| {
-                edges[i].predict(Mode::plain(DC), size, &mut mean);
+                edges[i].predict(Mode::plain(DC), size, &mut mean, size.width());
                 alpha(&source[i], &mean, &deviations)
             });
             if alphas != [0; 2] {
@@ -55,9 +56,9 @@ impl FrameEncoder {
             let tx_type = tx_type(chroma.mode.base, size);
             let parts = [0, 1].map(|i| {
                 let mut prediction = vec![0; size.area()];
-                edges[i].predict(chroma.mode, size, &mut prediction);
+                edges[i].predict(chroma.mode, size, &mut prediction, size.width());
                 if chroma.mode.base == FROM_LUMA {
-                    predict::add_luma(&mut prediction, &deviations, chroma.alphas[i]);
+                    predict::add_luma(&mut prediction, &deviations, chroma.alphas[i], 8);
                 }
                 let quantized = self.quantized(&source[i], &prediction, contexts[i], tx_type, 0);
                 total += quantized.distortion + self.lambda * quantized.rate as f32;
@@ -78,7 +79,7 @@ impl FrameEncoder {
     /// The modes with the lowest estimated costs, except for chroma from luma.
     fn chroma_candidates(
         &mut self,
-        edges: &[Edges; 2],
+        edges: &[Edges<u8>; 2],
         source: &[Vec<u8>; 2],
         [block, size]: [BlockSize; 2],
         luma: Mode,
@@ -98,7 +99,7 @@ impl FrameEncoder {
             self.put_chroma(block, luma, chroma, &mut rate);
             let mut satd_cost = 0.0;
             for ((edges, source), rate) in edges.iter().zip(source).zip([rate.0, 0]) {
-                edges.predict(mode, size, &mut prediction);
+                edges.predict(mode, size, &mut prediction, size.width());
                 satd_cost += self.satd_cost(source, &prediction, size, rate);
             }
             candidates.push((satd_cost, chroma));
@@ -141,8 +142,7 @@ fn alpha(source: &[u8], prediction: &[u8], deviations: &[i16]) -> i8 {
     if square == 0 { 0 } else { (product as f32 * 8.0 / square as f32).round().clamp(-16.0, 16.0) as i8 }
 }
 
-/// `Mode_To_Txfm` (9.3), if the size allows that type (5.11.40).
+/// The type that a mode implies, if the size allows it (5.11.40).
 fn tx_type(base: u8, size: BlockSize) -> TxType {
-    const OF_MODES: [u8; 14] = [0, 1, 2, 0, 3, 1, 2, 2, 1, 3, 1, 2, 3, 0];
-    if size.longest() > 4 { TxType::DCT } else { TxType(OF_MODES[usize::from(base)]) }
+    if size.longest() > 4 { TxType::DCT } else { TxType::of_mode(base) }
 }

@@ -14,7 +14,7 @@ pub(super) static SCANS: LazyLock<Vec<Vec<u16>>> =
 
 /// `get_default_scan` (5.11.41): diagonals, downwards in tall transforms, upwards in wide ones, and alternating in
 /// squares.
-fn scan(size: BlockSize) -> Vec<u16> {
+pub(super) fn scan(size: BlockSize) -> Vec<u16> {
     let (w, h) = (size.width(), size.height());
     let mut positions = Vec::with_capacity(w * h);
     for diagonal in 0..w + h - 1 {
@@ -124,18 +124,15 @@ pub(super) fn group(count: usize) -> (usize, u32) {
     if count <= 2 { (count, 0) } else { ((count - 1).ilog2() as usize + 2, (count - 1).ilog2()) }
 }
 
-/// Dequantizes levels to the coefficients of the coded part, row by row, like a decoder (7.12.3).
+/// Dequantizes levels to the coefficients of the coded part, column by column, like a decoder (7.12.3).
 pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coefficients: &mut [i32]) {
-    let shift = match (size.longest(), size.w + size.h) {
-        (6, 11..) => 2,
-        (6, _) | (5, 9..) => 1,
-        _ => 0,
-    };
+    let (shift, coded) = (size.dequantizer_shift(), size.coded());
     coefficients.fill(0);
     for (level, position) in levels.0.iter().zip(&SCANS[size.transform_index()]) {
         let magnitude = (i32::from(level.unsigned_abs()) * steps.step[usize::from(*position)] as i32) & 0xff_ffff;
         let value = magnitude >> shift;
-        coefficients[usize::from(*position)] =
+        let [row, column] = [*position >> coded.w, *position & ((1 << coded.w) - 1)].map(usize::from);
+        coefficients[column * coded.height() + row] =
             (if *level < 0 { -value } else { value }).clamp(-(1 << 15), (1 << 15) - 1);
     }
 }

@@ -229,6 +229,8 @@ impl FrameEncoder {
             have_below_left: self.is_decoded(plane, row + h + 1, column),
             end: [(self.columns * 4) >> shift, (self.rows * 4) >> shift],
             beside_smooth,
+            depth: 8,
+            softens: true,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Open bitstream units and their headers (5.3 to 5.9).
 
 use super::frame::DELTA_SHIFT;
-use super::matrices;
+use super::quantizer::LEVEL;
 
 /// A writer of bits, the highest first.
 #[derive(Default)]
@@ -125,8 +125,8 @@ impl Headers {
         }
         bits.flag(self.with_matrices);
         if self.with_matrices {
-            bits.put(matrices::LEVEL.into(), 4);
-            bits.put(matrices::LEVEL.into(), 4);
+            bits.put(LEVEL.into(), 4);
+            bits.put(LEVEL.into(), 4);
         }
         bits.flag(false); // segmentation_enabled
         // Lossless frames have nothing to choose or to filter.

@@ -2,6 +2,7 @@
 //!
 //! Butterflies process eight columns (or rows) at once, so that compilers vectorize them.
 
+use super::sample::Sample;
 use super::size::BlockSize;
 use super::tables::COSINE;
 
@@ -10,82 +11,166 @@ const LANES: usize = 8;
 
 type Lanes = [i32; LANES];
 
-/// The range of intermediate values: 16 bits for 8-bit samples.
-const LOW: i32 = -(1 << 15);
-const HIGH: i32 = (1 << 15) - 1;
-
-/// The transforms of columns and rows; the numbers are those of `PlaneTxType`.
+/// The transforms of columns and rows; the numbers are those of `PlaneTxType` (6.10.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TxType(pub(super) u8);
+
+/// A one-dimensional transform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Dct,
+    Adst,
+    /// The ADST, backwards.
+    Flipped,
+    Identity,
+}
 
 impl TxType {
     pub(super) const DCT: Self = Self(0);
 
-    /// All types with an ADST.
+    /// All types with an ADST and without flips.
     pub(super) const WITH_ADST: [Self; 3] = [Self(1), Self(2), Self(3)];
 
+    /// `IDTX`, the first of the types with identity transforms.
+    pub(super) const IDENTITY: Self = Self(9);
+
+    /// `Mode_To_Txfm` (9.3).
+    pub(super) fn of_mode(base: u8) -> Self {
+        const OF_MODES: [u8; 14] = [0, 1, 2, 0, 3, 1, 2, 2, 1, 3, 1, 2, 3, 0];
+        Self(OF_MODES[usize::from(base)])
+    }
+
     pub(super) fn columns_are_adst(self) -> bool {
-        self.0 & 1 != 0
+        self.columns() == Kind::Adst
     }
 
     pub(super) fn rows_are_adst(self) -> bool {
-        self.0 & 2 != 0
+        self.rows() == Kind::Adst
+    }
+
+    fn columns(self) -> Kind {
+        match self.0 {
+            1 | 3 | 7 | 12 => Kind::Adst,
+            4 | 6 | 8 | 14 => Kind::Flipped,
+            9 | 11 | 13 | 15 => Kind::Identity,
+            _ => Kind::Dct,
+        }
+    }
+
+    fn rows(self) -> Kind {
+        match self.0 {
+            2 | 3 | 8 | 13 => Kind::Adst,
+            5 | 6 | 7 | 15 => Kind::Flipped,
+            9 | 10 | 12 | 14 => Kind::Identity,
+            _ => Kind::Dct,
+        }
     }
 }
 
-/// Adds the residual of `coefficients` to samples. `coefficients` are those of the coded part, row by row, and are
-/// overwritten.
-pub(super) fn add(coefficients: &mut [i32], size: BlockSize, tx_type: TxType, samples: &mut [u8], stride: usize) {
+/// Adds the residual of `coefficients` to samples of `depth` bits (7.13.3). `coefficients` are those of the coded part,
+/// column by column; only the first `rows` of each may differ from 0. They are zero afterwards.
+pub(super) fn add<S: Sample>(
+    coefficients: &mut [i32],
+    rows: usize,
+    size: BlockSize,
+    tx_type: TxType,
+    depth: u32,
+    samples: &mut [S],
+    stride: usize,
+) {
     let (width, height, coded) = (size.width(), size.height(), size.coded());
     let row_shift = [0u32, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][size.transform_index()];
     let oblong = size.w.abs_diff(size.h) == 1;
+    let (row_high, high) = ((1 << (depth + 7)) - 1, (1 << (depth.max(10) + 5)) - 1);
+    // Bands of transformed rows, column by column; those that are not filled are zero.
+    let mut bands = [[[0; LANES]; 64]; 4];
+    let count = rows.div_ceil(LANES);
+    for (band, lanes) in bands[..count].iter_mut().enumerate() {
+        let (top, lanes) = (band * LANES, &mut lanes[..width]);
+        for (lane, column) in lanes.iter_mut().zip(coefficients.chunks_exact_mut(coded.height())) {
+            let column = &mut column[top..(top + LANES).min(coded.height())];
+            lane[..column.len()].copy_from_slice(column);
+            column.fill(0);
+            if oblong {
+                *lane = lane.map(|value| round(value.wrapping_mul(2896), 12));
+            }
+        }
+        transform(lanes, size.w, tx_type.rows(), row_high);
+        for lane in lanes {
+            *lane = lane.map(|value| round(value, row_shift).clamp(-high - 1, high));
+        }
+    }
     let mut lanes = [[0; LANES]; 64];
-    let mut rows = [0i32; 64 * 64];
-    for top in (0..coded.height()).step_by(LANES) {
-        let band = &coefficients[top * coded.width()..(top + LANES).min(coded.height()) * coded.width()];
-        if band.iter().all(|value| *value == 0) {
-            continue;
-        }
-        lanes[..width].fill([0; LANES]);
-        for (y, row) in band.chunks_exact(coded.width()).enumerate() {
-            for (x, value) in row.iter().enumerate() {
-                lanes[x][y] = if oblong { round(value * 2896, 12) } else { *value };
-            }
-        }
-        transform(&mut lanes[..width], size.w, tx_type.rows_are_adst());
-        for y in 0..LANES.min(height - top) {
-            for (x, lane) in lanes[..width].iter().enumerate() {
-                rows[(top + y) * width + x] = round(lane[y], row_shift).clamp(LOW, HIGH);
-            }
-        }
-    }
+    let lanes = &mut lanes[..height];
     for left in (0..width).step_by(LANES) {
-        let count = LANES.min(width - left);
-        for (y, lane) in lanes[..height].iter_mut().enumerate() {
-            lane[..count].copy_from_slice(&rows[y * width + left..][..count]);
+        let across = LANES.min(width - left);
+        let (filled, empty) = lanes.split_at_mut((count * LANES).min(height));
+        for (band, rows) in bands.iter().zip(filled.chunks_mut(LANES)) {
+            for (x, column) in band[left..left + across].iter().enumerate() {
+                for (row, value) in rows.iter_mut().zip(column) {
+                    row[x] = *value;
+                }
+            }
         }
-        transform(&mut lanes[..height], size.h, tx_type.columns_are_adst());
-        for (y, lane) in lanes[..height].iter().enumerate() {
-            for (sample, value) in samples[y * stride + left..][..count].iter_mut().zip(lane) {
-                *sample = (i32::from(*sample) + round(*value, 4)).clamp(0, 255) as u8;
+        empty.fill([0; LANES]);
+        transform(lanes, size.h, tx_type.columns(), high);
+        for (line, lane) in samples.chunks_mut(stride).zip(&*lanes) {
+            for (sample, value) in line[left..left + across].iter_mut().zip(lane) {
+                *sample = S::clamped(Into::<i32>::into(*sample) + round(*value, 4), depth);
             }
         }
     }
 }
 
+#[inline(always)]
 fn round(value: i32, bits: u32) -> i32 {
-    if bits == 0 { value } else { (value + (1 << (bits - 1))) >> bits }
+    if bits == 0 { value } else { value.wrapping_add(1 << (bits - 1)) >> bits }
 }
 
-fn transform(t: &mut [Lanes], log2: u8, adst: bool) {
-    match (adst, log2) {
-        (false, _) => dct(t, log2.into()),
-        (true, 2) => adst4(t),
-        (true, 3) => adst8(t),
-        (true, _) => adst16(t),
+/// Transforms as many lanes as `1 << log2`.
+fn transform(t: &mut [Lanes], log2: u8, kind: Kind, high: i32) {
+    match log2 {
+        2 => transform_of::<4>(t, kind, high),
+        3 => transform_of::<8>(t, kind, high),
+        4 => transform_of::<16>(t, kind, high),
+        5 => transform_of::<32>(t, kind, high),
+        _ => transform_of::<64>(t, kind, high),
     }
 }
 
+fn transform_of<const N: usize>(t: &mut [Lanes], kind: Kind, high: i32) {
+    let Some(t) = t.first_chunk_mut::<N>() else { return };
+    match kind {
+        Kind::Dct => dct(t, high),
+        Kind::Adst | Kind::Flipped => {
+            match N {
+                4 => adst4(t),
+                8 => adst8(t, high),
+                // There is none of 32.
+                _ => adst16(&mut t[..N.min(16)], high),
+            }
+            if kind == Kind::Flipped {
+                t.reverse();
+            }
+        }
+        Kind::Identity => identity(t),
+    }
+}
+
+/// The inverse identity transform process (7.13.2.15).
+#[inline(always)]
+fn identity<const N: usize>(t: &mut [Lanes; N]) {
+    for lane in t {
+        *lane = lane.map(|value| match N {
+            4 => round(value.wrapping_mul(5793), 12),
+            8 => value.wrapping_mul(2),
+            16 => round(value.wrapping_mul(11586), 12),
+            _ => value.wrapping_mul(4),
+        });
+    }
+}
+
+#[inline(always)]
 fn cosine(angle: i32) -> i32 {
     let angle = angle & 255;
     match angle {
@@ -102,19 +187,19 @@ fn rotate(t: &mut [Lanes], a: usize, b: usize, angle: i32, flip: bool) {
     let (cos, sin) = (cosine(angle), cosine(angle - 64));
     let (mut x, mut y) = ([0; LANES], [0; LANES]);
     for lane in 0..LANES {
-        x[lane] = round(t[a][lane] * cos - t[b][lane] * sin, 12);
-        y[lane] = round(t[a][lane] * sin + t[b][lane] * cos, 12);
+        x[lane] = round(t[a][lane].wrapping_mul(cos).wrapping_sub(t[b][lane].wrapping_mul(sin)), 12);
+        y[lane] = round(t[a][lane].wrapping_mul(sin).wrapping_add(t[b][lane].wrapping_mul(cos)), 12);
     }
     (t[a], t[b]) = if flip { (y, x) } else { (x, y) };
 }
 
 /// `H(a, b, flip)`: a Hadamard rotation, sum and difference.
 #[inline(always)]
-fn hadamard(t: &mut [Lanes], a: usize, b: usize, flip: bool) {
+fn hadamard(t: &mut [Lanes], a: usize, b: usize, flip: bool, high: i32) {
     let (a, b) = if flip { (b, a) } else { (a, b) };
     let (x, y) = (t[a], t[b]);
-    t[a] = std::array::from_fn(|lane| (x[lane] + y[lane]).clamp(LOW, HIGH));
-    t[b] = std::array::from_fn(|lane| (x[lane] - y[lane]).clamp(LOW, HIGH));
+    t[a] = std::array::from_fn(|lane| x[lane].wrapping_add(y[lane]).clamp(-high - 1, high));
+    t[b] = std::array::from_fn(|lane| x[lane].wrapping_sub(y[lane]).clamp(-high - 1, high));
 }
 
 fn reversed(bits: u32, value: usize) -> usize {
@@ -122,12 +207,13 @@ fn reversed(bits: u32, value: usize) -> usize {
 }
 
 /// The inverse DCT process (7.13.2.3), step by step.
-fn dct(t: &mut [Lanes], n: u32) {
-    let mut permuted = [[0; LANES]; 64];
-    for (i, lane) in permuted[..1 << n].iter_mut().enumerate() {
-        *lane = t[reversed(n, i)];
+#[inline(always)]
+fn dct<const N: usize>(t: &mut [Lanes; N], high: i32) {
+    let n = N.ilog2();
+    let copy = *t;
+    for (i, lane) in t.iter_mut().enumerate() {
+        *lane = copy[reversed(n, i)];
     }
-    t.copy_from_slice(&permuted[..1 << n]);
     if n == 6 {
         for i in 0..16 {
             rotate(t, 32 + i, 63 - i, 63 - 4 * reversed(4, i) as i32, false);
@@ -140,7 +226,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     }
     if n == 6 {
         for i in 0..16 {
-            hadamard(t, 32 + i * 2, 33 + i * 2, i & 1 != 0);
+            hadamard(t, 32 + i * 2, 33 + i * 2, i & 1 != 0, high);
         }
     }
     if n >= 4 {
@@ -150,7 +236,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     }
     if n >= 5 {
         for i in 0..8 {
-            hadamard(t, 16 + 2 * i, 17 + 2 * i, i & 1 != 0);
+            hadamard(t, 16 + 2 * i, 17 + 2 * i, i & 1 != 0, high);
         }
     }
     if n == 6 {
@@ -168,7 +254,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     }
     if n >= 4 {
         for i in 0..4 {
-            hadamard(t, 8 + 2 * i, 9 + 2 * i, i & 1 != 0);
+            hadamard(t, 8 + 2 * i, 9 + 2 * i, i & 1 != 0, high);
         }
     }
     if n >= 5 {
@@ -182,7 +268,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     if n == 6 {
         for i in 0..8 {
             for j in 0..2 {
-                hadamard(t, 32 + i * 4 + j, 35 + i * 4 - j, i & 1 != 0);
+                hadamard(t, 32 + i * 4 + j, 35 + i * 4 - j, i & 1 != 0, high);
             }
         }
     }
@@ -191,7 +277,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     }
     if n >= 3 {
         for i in 0..2 {
-            hadamard(t, 4 + 2 * i, 5 + 2 * i, i != 0);
+            hadamard(t, 4 + 2 * i, 5 + 2 * i, i != 0, high);
         }
     }
     if n >= 4 {
@@ -202,7 +288,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     if n >= 5 {
         for i in 0..4 {
             for j in 0..2 {
-                hadamard(t, 16 + 4 * i + j, 19 + 4 * i - j, i & 1 != 0);
+                hadamard(t, 16 + 4 * i + j, 19 + 4 * i - j, i & 1 != 0, high);
             }
         }
     }
@@ -215,7 +301,7 @@ fn dct(t: &mut [Lanes], n: u32) {
         }
     }
     for i in 0..2 {
-        hadamard(t, i, 3 - i, false);
+        hadamard(t, i, 3 - i, false, high);
     }
     if n >= 3 {
         rotate(t, 6, 5, 32, true);
@@ -223,7 +309,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     if n >= 4 {
         for i in 0..2 {
             for j in 0..2 {
-                hadamard(t, 8 + 4 * i + j, 11 + 4 * i - j, i != 0);
+                hadamard(t, 8 + 4 * i + j, 11 + 4 * i - j, i != 0, high);
             }
         }
     }
@@ -235,13 +321,13 @@ fn dct(t: &mut [Lanes], n: u32) {
     if n == 6 {
         for i in 0..4 {
             for j in 0..4 {
-                hadamard(t, 32 + 8 * i + j, 39 + 8 * i - j, i & 1 != 0);
+                hadamard(t, 32 + 8 * i + j, 39 + 8 * i - j, i & 1 != 0, high);
             }
         }
     }
     if n >= 3 {
         for i in 0..4 {
-            hadamard(t, i, 7 - i, false);
+            hadamard(t, i, 7 - i, false, high);
         }
     }
     if n >= 4 {
@@ -252,7 +338,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     if n >= 5 {
         for i in 0..2 {
             for j in 0..4 {
-                hadamard(t, 16 + i * 8 + j, 23 + i * 8 - j, i != 0);
+                hadamard(t, 16 + i * 8 + j, 23 + i * 8 - j, i != 0, high);
             }
         }
     }
@@ -263,7 +349,7 @@ fn dct(t: &mut [Lanes], n: u32) {
     }
     if n >= 4 {
         for i in 0..8 {
-            hadamard(t, i, 15 - i, false);
+            hadamard(t, i, 15 - i, false, high);
         }
     }
     if n >= 5 {
@@ -273,13 +359,13 @@ fn dct(t: &mut [Lanes], n: u32) {
     }
     if n == 6 {
         for i in 0..8 {
-            hadamard(t, 32 + i, 47 - i, false);
-            hadamard(t, 48 + i, 63 - i, true);
+            hadamard(t, 32 + i, 47 - i, false, high);
+            hadamard(t, 48 + i, 63 - i, true, high);
         }
     }
     if n >= 5 {
         for i in 0..16 {
-            hadamard(t, i, 31 - i, false);
+            hadamard(t, i, 31 - i, false, high);
         }
     }
     if n == 6 {
@@ -287,7 +373,7 @@ fn dct(t: &mut [Lanes], n: u32) {
             rotate(t, 55 - i, 40 + i, 32, true);
         }
         for i in 0..32 {
-            hadamard(t, i, 63 - i, false);
+            hadamard(t, i, 63 - i, false, high);
         }
     }
 }
@@ -296,12 +382,15 @@ fn dct(t: &mut [Lanes], n: u32) {
 fn adst4(t: &mut [Lanes]) {
     const SINPI: [i32; 5] = [0, 1321, 2482, 3344, 3803];
     let [t0, t1, t2, t3] = [t[0], t[1], t[2], t[3]];
+    let times = |k: usize, value: i32| SINPI[k].wrapping_mul(value);
     for lane in 0..LANES {
-        let s0 = SINPI[1] * t0[lane] + SINPI[4] * t2[lane] + SINPI[2] * t3[lane];
-        let s1 = SINPI[2] * t0[lane] - SINPI[1] * t2[lane] - SINPI[4] * t3[lane];
-        let s2 = SINPI[3] * (t0[lane] - t2[lane] + t3[lane]);
-        let s3 = SINPI[3] * t1[lane];
-        for (row, x) in t.iter_mut().zip([s0 + s3, s1 + s3, s2, s0 + s1 - s3]) {
+        let [a, b, c, d] = [t0[lane], t1[lane], t2[lane], t3[lane]];
+        let s0 = times(1, a).wrapping_add(times(4, c)).wrapping_add(times(2, d));
+        let s1 = times(2, a).wrapping_sub(times(1, c)).wrapping_sub(times(4, d));
+        let s2 = times(3, a.wrapping_sub(c).wrapping_add(d));
+        let s3 = times(3, b);
+        let sums = [s0.wrapping_add(s3), s1.wrapping_add(s3), s2, s0.wrapping_add(s1).wrapping_sub(s3)];
+        for (row, x) in t.iter_mut().zip(sums) {
             row[lane] = round(x, 12);
         }
     }
@@ -330,20 +419,20 @@ fn permute_out(t: &mut [Lanes], n: usize) {
 }
 
 /// The inverse ADST8 process (7.13.2.7).
-fn adst8(t: &mut [Lanes]) {
+fn adst8(t: &mut [Lanes], high: i32) {
     permute_in(t);
     for i in 0..4 {
         rotate(t, 2 * i, 2 * i + 1, 60 - 16 * i as i32, true);
     }
     for i in 0..4 {
-        hadamard(t, i, 4 + i, false);
+        hadamard(t, i, 4 + i, false, high);
     }
     for i in 0..2 {
         rotate(t, 4 + 3 * i, 5 + i, 48 - 32 * i as i32, true);
     }
     for i in 0..2 {
         for j in 0..2 {
-            hadamard(t, 4 * j + i, 2 + 4 * j + i, false);
+            hadamard(t, 4 * j + i, 2 + 4 * j + i, false, high);
         }
     }
     for i in 0..2 {
@@ -353,13 +442,13 @@ fn adst8(t: &mut [Lanes]) {
 }
 
 /// The inverse ADST16 process (7.13.2.8).
-fn adst16(t: &mut [Lanes]) {
+fn adst16(t: &mut [Lanes], high: i32) {
     permute_in(t);
     for i in 0..8 {
         rotate(t, 2 * i, 2 * i + 1, 62 - 8 * i as i32, true);
     }
     for i in 0..8 {
-        hadamard(t, i, 8 + i, false);
+        hadamard(t, i, 8 + i, false, high);
     }
     for i in 0..2 {
         rotate(t, 8 + 2 * i, 9 + 2 * i, 56 - 32 * i as i32, true);
@@ -367,7 +456,7 @@ fn adst16(t: &mut [Lanes]) {
     }
     for i in 0..4 {
         for j in 0..2 {
-            hadamard(t, 8 * j + i, 4 + 8 * j + i, false);
+            hadamard(t, 8 * j + i, 4 + 8 * j + i, false, high);
         }
     }
     for i in 0..2 {
@@ -377,7 +466,7 @@ fn adst16(t: &mut [Lanes]) {
     }
     for i in 0..2 {
         for j in 0..4 {
-            hadamard(t, 4 * j + i, 2 + 4 * j + i, false);
+            hadamard(t, 4 * j + i, 2 + 4 * j + i, false, high);
         }
     }
     for i in 0..4 {

@@ -1,29 +1,39 @@
-//! An AV1 encoder for 8-bit still pictures, in safe Rust without dependencies (AV1 Bitstream & Decoding Process
+//! An AV1 decoder and encoder for still pictures, in safe Rust without dependencies (AV1 Bitstream & Decoding Process
 //! Specification, version 1.0.0 with Errata 1, to which section numbers refer).
 //!
 //! ```
+//! use std::ops::ControlFlow;
+//!
+//! use image_origin_av1::decode::{DecodeOptions, Decoder, Row};
 //! use image_origin_av1::{Colour, EncodeOptions, Picture, Planes, encode};
 //!
 //! let luma: Vec<u8> = (0..64 * 48).map(|i| (i % 64 * 3) as u8).collect();
 //! let picture = Picture::new(64, 48, Planes::Grey(&luma), Colour::default())?;
-//! let stream = encode(&picture, &EncodeOptions::default().quantizer(60))?;
-//! // A sequence header comes first (5.3.2).
-//! assert_eq!(stream.units[0] >> 3 & 15, 1);
-//! # Ok::<(), image_origin_av1::EncodeError>(())
+//! let stream = encode(&picture, &EncodeOptions::default().quantizer(0))?;
+//!
+//! let decoder = Decoder::new(&stream.units, &|| ControlFlow::Continue(()))?;
+//! let decoded = decoder.decode(&DecodeOptions::default())?;
+//! assert_eq!(decoded.row(0, 47), Row::Eight(&luma[47 * 64..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What it does
 //!
-//! The input is planes, grey or with chroma at half or full resolution; the output is a sequence header and one key
-//! frame, as used in AVIF, lossy or lossless. Equal input yields equal bytes on every machine: the effort depends on
-//! [`SpeedSettings`] alone, never on the clock. Memory is known in advance ([`memory`]), and a callback, called at
-//! every superblock, cancels.
+//! [`decode`](mod@decode) reads one frame that does not refer to others, as pictures in AVIF are: of 8, 10 and 12 bits, with all
+//! intra tools, in-loop filters, superres and film grain. Samples equal those of other decoders. The filters can be left out,
+//! for callers that reduce the picture. No input makes it panic, or take time or memory out of proportion.
+//!
+//! [`encode`](fn@encode) takes planes of 8 bits, grey or with chroma at half or full resolution; the output is a sequence header
+//! and one key frame, as used in AVIF, lossy or lossless. Equal input yields equal bytes on every machine: the effort depends on
+//! [`SpeedSettings`] alone, never on the clock.
+//!
+//! The memory of both is known in advance, and a callback, called at every superblock, cancels.
 //!
 //! # What it does not do
 //!
-//! It writes no container, a single frame of 8 bits, and one tile on one thread, so the picture cannot exceed the size
-//! of a tile; AVIF supports grids for larger ones. It does not implement CDEF, loop restoration, palettes or intra
-//! block copy.
+//! It reads and writes no container, and runs on one thread. Frames that are predicted from others are not decoded. The
+//! encoder writes a single frame of one tile, so the picture cannot exceed the size of a tile; AVIF supports grids for larger
+//! ones. It does not write CDEF, loop restoration, palettes or intra block copy.
 //!
 //! # Speed
 //!
@@ -37,18 +47,22 @@
 //! | 6 MP to 300 pixels | 32.0 | 230.8 | 0.786 |
 //! | 8 MP to 800 pixels | 216.5 | 1712.3 | 0.981 |
 //!
-//! `NOTES.md` in the crate's folder describes experiments.
+//! `NOTES.md` in the crate's folder describes experiments, and the time of the decoder.
 //!
 //! # How it works
 //!
-//! The frame is divided into superblocks of 64 by 64. For each, `partition` searches block sizes, `luma` and `chroma`
-//! search predictions and transforms, `quantize` performs rate-distortion optimized quantization, and `write` codes the
-//! result. The `FrameEncoder` always has the state that a decoder would have at that point, so that a decoder
+//! A frame is divided into superblocks of 64 or 128 by 128. To encode one, `partition` searches block sizes, `luma` and
+//! `chroma` search predictions and transforms, `quantize` performs rate-distortion optimized quantization, and `write` codes
+//! the result. The `FrameEncoder` always has the state that a decoder would have at that point, so that a decoder
 //! reconstructs exactly what the encoder assumed; only the deblocking filter is applied afterwards.
+//!
+//! The decoder (`decode`) reads the blocks of each tile and reconstructs them at once, in planes of whole superblocks; the
+//! filters follow, a pass over the planes each. Both share predictions (`predict`), inverse transforms (`inverse`) and tables.
 
 mod adapt;
 mod chroma;
 mod coefficients;
+pub mod decode;
 mod defaults;
 mod error;
 mod forward;
@@ -66,6 +80,7 @@ mod probabilities;
 mod quantize;
 mod quantizer;
 mod rates;
+mod sample;
 mod size;
 mod symbols;
 mod tables;

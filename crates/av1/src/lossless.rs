@@ -1,6 +1,7 @@
 //! Lossless blocks: the Walsh-Hadamard transform of 4 by 4 samples (7.13.2.10), whose coefficients are the levels.
 
 use super::coefficients::{Levels, SCANS};
+use super::sample::Sample;
 use super::size::BlockSize;
 
 /// The transform size of lossless blocks.
@@ -28,16 +29,21 @@ pub(super) fn add(levels: &Levels, samples: &mut [u8], stride: usize) {
     for (level, position) in levels.0.iter().zip(&SCANS[SIZE.transform_index()]) {
         values[usize::from(*position)] = i32::from(*level);
     }
+    add_values(&mut values, 8, samples, stride);
+}
+
+/// Adds the residuals of coefficients, row by row and without the quantizer's step of 4, to samples.
+pub(super) fn add_values<S: Sample>(values: &mut [i32; 16], depth: u32, samples: &mut [S], stride: usize) {
     for row in 0..4 {
-        inverse(&mut values, [row * 4, row * 4 + 1, row * 4 + 2, row * 4 + 3]);
+        inverse(values, [row * 4, row * 4 + 1, row * 4 + 2, row * 4 + 3]);
     }
     for column in 0..4 {
         let at = |row: usize| row * 4 + column;
-        inverse(&mut values, [at(0), at(1), at(2), at(3)]);
+        inverse(values, [at(0), at(1), at(2), at(3)]);
     }
     for (line, values) in samples.chunks_mut(stride).zip(values.chunks_exact(4)) {
         for (sample, value) in line.iter_mut().zip(values) {
-            *sample = (i32::from(*sample) + value).clamp(0, 255) as u8;
+            *sample = S::clamped(Into::<i32>::into(*sample).saturating_add(*value), depth);
         }
     }
 }

@@ -43,7 +43,7 @@ struct Task {
     place: [usize; 2],
     size: BlockSize,
     source: Vec<u8>,
-    edges: Edges,
+    edges: Edges<u8>,
     context: CoefContext,
 }
 
@@ -57,13 +57,13 @@ impl FrameEncoder {
             place: [row, column],
             size,
             source: self.source_block(area),
-            edges: Edges::read(&self.frame[0].samples, self.frame[0].stride, size, place),
+            edges: Edges::read(&self.frame[0].samples, self.frame[0].stride, size, place, true),
             context: self.context(area, size),
         };
         let candidates = self.candidates(&task, speed);
         let plain = |candidates: &Candidate| {
             let mut prediction = vec![0; size.area()];
-            task.edges.predict(candidates.mode, size, &mut prediction);
+            task.edges.predict(candidates.mode, size, &mut prediction, size.width());
             self.coded(&task, *candidates, prediction, &[TxType::DCT])
         };
         let mut coded: Vec<Luma> = candidates.iter().map(plain).collect();
@@ -86,7 +86,7 @@ impl FrameEncoder {
         let mut candidates = Vec::with_capacity(32);
         let mut prediction = vec![0; task.size.area()];
         let mut consider = |encoder: &mut Self, candidates: &mut Vec<Candidate>, mode: Mode| {
-            task.edges.predict(mode, task.size, &mut prediction);
+            task.edges.predict(mode, task.size, &mut prediction, task.size.width());
             let rate = encoder.mode_rate(task, mode);
             candidates.push(Candidate {
                 satd_cost: encoder.satd_cost(&task.source, &prediction, task.size, rate),

@@ -255,7 +255,7 @@ impl FrameEncoder {
             let mut coefficients = [0; 1024];
             let coefficients = &mut coefficients[..size.coded().area()];
             dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);
-            inverse::add(coefficients, size, tx_type, samples, *stride);
+            inverse::add(coefficients, size.coded().height(), size, tx_type, 8, samples, *stride);
         }
         self.update_level_contexts(area, &levels);
         self.mark_decoded(area, true);

@@ -1,5 +1,6 @@
 //! Intra prediction (7.11.2): the samples of a block from those above and to the left.
 
+use super::sample::Sample;
 use super::size::BlockSize;
 use super::tables::{DERIVATIVE, FILTER_INTRA_TAPS, SMOOTH_4, SMOOTH_8, SMOOTH_16, SMOOTH_32, SMOOTH_64};
 
@@ -42,19 +43,24 @@ impl Mode {
 /// The index of `AboveRow[0]` and `LeftCol[0]`; there are samples before them.
 const ORIGIN: usize = 16;
 
-type Edge = [u8; ORIGIN + 2 * 128 + 16];
+type Edge<S> = [S; EDGE];
+
+/// Twice the longest side of a transform, and margins.
+const EDGE: usize = ORIGIN + 2 * 64 + 32;
 
 /// The samples adjacent to a block.
 #[derive(Clone)]
-pub(super) struct Edges {
-    above: Edge,
-    left: Edge,
+pub(super) struct Edges<S> {
+    above: Edge<S>,
+    left: Edge<S>,
     have_above: bool,
     have_left: bool,
     /// The numbers of samples above, and to the left, that are inside the picture.
     inside: [usize; 2],
     /// Whether a neighbour uses smooth prediction.
     beside_smooth: bool,
+    depth: u32,
+    softens: bool,
 }
 
 /// The position of a block, and its decoded neighbours.
@@ -69,141 +75,165 @@ pub(super) struct Place {
     /// The coded numbers of columns and rows of the plane.
     pub(super) end: [usize; 2],
     pub(super) beside_smooth: bool,
+    /// The depth of samples in bits.
+    pub(super) depth: u32,
+    /// `enable_intra_edge_filter`.
+    pub(super) softens: bool,
 }
 
-impl Edges {
-    /// Reads the samples adjacent to a block of `size` at `place` of a plane.
-    pub(super) fn read(samples: &[u8], stride: usize, size: BlockSize, place: Place) -> Self {
-        let Place { x, y, have_above, have_left, end, .. } = place;
+impl<S: Sample> Edges<S> {
+    /// Reads the samples adjacent to a block of `size` at `place` of a plane; those beyond its corners only if `far`,
+    /// as directional modes need.
+    #[inline(always)]
+    pub(super) fn read(samples: &[S], stride: usize, size: BlockSize, place: Place, far: bool) -> Self {
+        let Place { x, y, have_above, have_left, end, depth, .. } = place;
         let (w, h) = (size.width(), size.height());
-        let (mut above, mut left) = ([0; size_of::<Edge>()], [0; size_of::<Edge>()]);
-        let count = w + h;
+        let (mut above, mut left) = ([S::default(); EDGE], [S::default(); EDGE]);
+        let [across, down] = if far { [w + h; 2] } else { [w, h] };
         let at = |x: usize, y: usize| samples[y * stride + x];
+        let middle = 1 << (depth - 1);
         if have_above {
             let limit = (x + if place.have_above_right { 2 * w } else { w }).min(end[0]);
             let line = &samples[(y - 1) * stride + x..(y - 1) * stride + limit];
-            let known = line.len().min(count);
+            let known = line.len().min(across);
             above[ORIGIN..ORIGIN + known].copy_from_slice(&line[..known]);
-            above[ORIGIN + known..ORIGIN + count].fill(line[known - 1]);
+            above[ORIGIN + known..ORIGIN + across].fill(line[known - 1]);
         } else {
-            above[ORIGIN..ORIGIN + count].fill(if have_left { at(x - 1, y) } else { 127 });
+            above[ORIGIN..ORIGIN + across].fill(if have_left { at(x - 1, y) } else { S::of(middle - 1) });
         }
         if have_left {
-            let limit = (y + if place.have_below_left { 2 * h } else { h }).min(end[1]) - 1;
-            for (i, sample) in left[ORIGIN..ORIGIN + count].iter_mut().enumerate() {
-                *sample = at(x - 1, limit.min(y + i));
+            let limit = (y + if place.have_below_left { 2 * h } else { h }).min(end[1]);
+            let known = (limit - y).min(down);
+            let column = samples[y * stride + x - 1..].chunks(stride);
+            for (edge, line) in left[ORIGIN..ORIGIN + known].iter_mut().zip(column) {
+                *edge = line[0];
             }
+            let last = left[ORIGIN + known - 1];
+            left[ORIGIN + known..ORIGIN + down].fill(last);
         } else {
-            left[ORIGIN..ORIGIN + count].fill(if have_above { at(x, y - 1) } else { 129 });
+            left[ORIGIN..ORIGIN + down].fill(if have_above { at(x, y - 1) } else { S::of(middle + 1) });
         }
         let corner = match (have_above, have_left) {
             (true, true) => at(x - 1, y - 1),
             (true, false) => at(x, y - 1),
             (false, true) => at(x - 1, y),
-            (false, false) => 128,
+            (false, false) => S::of(middle),
         };
         (above[ORIGIN - 1], left[ORIGIN - 1]) = (corner, corner);
         let inside = [w.min(end[0] - x), h.min(end[1] - y)];
-        Self { above, left, have_above, have_left, inside, beside_smooth: place.beside_smooth }
+        let Place { beside_smooth, softens, .. } = place;
+        Self { above, left, have_above, have_left, inside, beside_smooth, depth, softens }
     }
 
-    /// Writes the prediction, row by row.
-    pub(super) fn predict(&self, mode: Mode, size: BlockSize, out: &mut [u8]) {
+    /// Writes the prediction to rows that are `stride` samples apart.
+    #[inline(always)]
+    pub(super) fn predict(&self, mode: Mode, size: BlockSize, out: &mut [S], stride: usize) {
         let (w, h) = (size.width(), size.height());
         let (above, left) = (&self.above[ORIGIN..ORIGIN + w], &self.left[ORIGIN..ORIGIN + h]);
-        let rows = out.chunks_exact_mut(w).zip(left);
         match mode {
-            Mode { filter: Some(filter), .. } => self.filtered(filter, w, h, out),
-            Mode { base: DC, .. } | Mode { base: FROM_LUMA, .. } => out[..w * h].fill(self.mean(w, h)),
-            Mode { base: VERTICAL, delta: 0, .. } => rows.for_each(|(row, _)| row.copy_from_slice(above)),
-            Mode { base: HORIZONTAL, delta: 0, .. } => rows.for_each(|(row, left)| row.fill(*left)),
+            Mode { filter: Some(filter), .. } => self.filtered(filter, w, h, out, stride),
+            Mode { base: DC, .. } | Mode { base: FROM_LUMA, .. } => {
+                let mean = self.mean(w, h);
+                out.chunks_mut(stride).take(h).for_each(|row| row[..w].fill(mean));
+            }
+            Mode { base: VERTICAL, delta: 0, .. } => {
+                out.chunks_mut(stride).take(h).for_each(|row| row[..w].copy_from_slice(above));
+            }
+            Mode { base: HORIZONTAL, delta: 0, .. } => {
+                out.chunks_mut(stride).zip(left).for_each(|(row, left)| row[..w].fill(*left));
+            }
             Mode { base: PAETH, .. } => {
                 let corner = self.above[ORIGIN - 1];
-                rows.for_each(|(row, left)| paeth(row, above, *left, corner));
+                out.chunks_mut(stride).zip(left).for_each(|(row, left)| paeth(&mut row[..w], above, *left, corner));
             }
-            Mode { base: SMOOTH..=SMOOTH_H, .. } => smooth(mode.base, above, left, out),
-            _ => self.directional(mode, size, out),
+            Mode { base: SMOOTH..=SMOOTH_H, .. } => smooth(mode.base, above, left, out, stride),
+            _ => self.directional(mode, size, out, stride),
         }
     }
 
-    fn mean(&self, w: usize, h: usize) -> u8 {
-        let sum =
-            |edge: &Edge, count: usize| edge[ORIGIN..ORIGIN + count].iter().map(|s| usize::from(*s)).sum::<usize>();
-        match (self.have_above, self.have_left) {
-            (true, true) => ((sum(&self.above, w) + sum(&self.left, h) + ((w + h) >> 1)) / (w + h)) as u8,
-            (true, false) => ((sum(&self.above, w) + (w >> 1)) / w) as u8,
-            (false, true) => ((sum(&self.left, h) + (h >> 1)) / h) as u8,
-            (false, false) => 128,
-        }
+    fn mean(&self, w: usize, h: usize) -> S {
+        let sum = |edge: &Edge<S>, count: usize| {
+            edge[ORIGIN..ORIGIN + count].iter().map(|sample| Into::<u32>::into(*sample)).sum::<u32>()
+        };
+        let [count_above, count_left] = [w as u32, h as u32];
+        let (sum, count) = match (self.have_above, self.have_left) {
+            (true, true) => (sum(&self.above, w) + sum(&self.left, h), count_above + count_left),
+            (true, false) => (sum(&self.above, w), count_above),
+            (false, true) => (sum(&self.left, h), count_left),
+            (false, false) => (1 << (self.depth - 1), 1),
+        };
+        S::of(((sum + (count >> 1)) / count) as i32)
     }
 
     /// The recursive intra prediction process (7.11.2.3): blocks of 4 by 2 from 7 neighbours.
-    fn filtered(&self, filter: u8, w: usize, h: usize, out: &mut [u8]) {
+    fn filtered(&self, filter: u8, w: usize, h: usize, out: &mut [S], stride: usize) {
         let taps = &FILTER_INTRA_TAPS[usize::from(filter)];
-        let taps: [[i16; 8]; 7] = std::array::from_fn(|i| taps.map(|taps| taps[i].into()));
-        // Including the samples above and to the left.
-        let mut samples = [0u8; (32 + 1) * (32 + 1)];
-        let stride = w + 1;
-        samples[..stride].copy_from_slice(&self.above[ORIGIN - 1..ORIGIN + w]);
-        for (row, left) in samples.chunks_exact_mut(stride).skip(1).zip(&self.left[ORIGIN..ORIGIN + h]) {
-            row[0] = *left;
-        }
-        for y in (0..h).step_by(2) {
+        let taps: [[i32; 8]; 7] = std::array::from_fn(|i| taps.map(|taps| taps[i].into()));
+        // The samples above, from the corner on.
+        let mut above = [S::default(); 33];
+        above[..=w].copy_from_slice(&self.above[ORIGIN - 1..ORIGIN + w]);
+        let left = self.left[ORIGIN - 1..].windows(3).step_by(2);
+        for (rows, beside) in out.chunks_mut(2 * stride).take(h / 2).zip(left) {
+            let (first, second) = rows.split_at_mut(stride);
+            above[0] = beside[0];
+            let mut beside = [beside[1], beside[2]];
             for x in (0..w).step_by(4) {
-                let at = y * stride + x;
-                let near = [at, at + 1, at + 2, at + 3, at + 4, at + stride, at + 2 * stride];
-                let mut sums = [0i16; 8];
-                for (taps, i) in taps.iter().zip(near) {
-                    let sample = i16::from(samples[i]);
+                let near: [S; 5] = std::array::from_fn(|i| above[x + i]);
+                let near = [near[0], near[1], near[2], near[3], near[4], beside[0], beside[1]];
+                let mut sums = [0i32; 8];
+                for (taps, sample) in taps.iter().zip(near) {
+                    let sample: i32 = sample.into();
                     for (sum, tap) in sums.iter_mut().zip(taps) {
                         *sum += tap * sample;
                     }
                 }
-                let block = sums.map(|sum| ((sum + 8) >> 4).clamp(0, 255) as u8);
-                samples[at + stride + 1..][..4].copy_from_slice(&block[..4]);
-                samples[at + 2 * stride + 1..][..4].copy_from_slice(&block[4..]);
+                let block = sums.map(|sum| S::clamped((sum + 8) >> 4, self.depth));
+                first[x..x + 4].copy_from_slice(&block[..4]);
+                second[x..x + 4].copy_from_slice(&block[4..]);
+                beside = [block[3], block[7]];
             }
-        }
-        for (row, samples) in out.chunks_exact_mut(w).zip(samples.chunks_exact(stride).skip(1)) {
-            row.copy_from_slice(&samples[1..]);
+            above[1..=w].copy_from_slice(&second[..w]);
         }
     }
 
     /// The directional intra prediction process (7.11.2.4).
-    fn directional(&self, mode: Mode, size: BlockSize, out: &mut [u8]) {
+    fn directional(&self, mode: Mode, size: BlockSize, out: &mut [S], stride: usize) {
         let (w, h) = (size.width(), size.height());
         let angle = [0, 90, 180, 45, 135, 113, 157, 203, 67][usize::from(mode.base)] + 3 * i32::from(mode.delta);
         let (mut above, mut left) = (self.above, self.left);
-        if 90 < angle && angle < 180 && w + h >= 24 {
-            let sum = u32::from(left[ORIGIN]) * 5 + u32::from(above[ORIGIN - 1]) * 6 + u32::from(above[ORIGIN]) * 5;
-            let corner = ((sum + 8) >> 4) as u8;
-            (above[ORIGIN - 1], left[ORIGIN - 1]) = (corner, corner);
-        }
-        let (down, across) = (if angle < 90 { h } else { 0 }, if angle > 180 { w } else { 0 });
-        if self.have_above {
-            let strength = strength(w + h, self.beside_smooth, (angle - 90).abs());
-            soften(&mut above, self.inside[0] + down + 1, strength);
-        }
-        if self.have_left {
-            let strength = strength(w + h, self.beside_smooth, (angle - 180).abs());
-            soften(&mut left, self.inside[1] + across + 1, strength);
-        }
-        let finer_above = is_upsampled(w + h, self.beside_smooth, (angle - 90).abs());
-        let finer_left = is_upsampled(w + h, self.beside_smooth, (angle - 180).abs());
-        if finer_above {
-            upsample(&mut above, w + down);
-        }
-        if finer_left {
-            upsample(&mut left, h + across);
+        let (mut finer_above, mut finer_left) = (false, false);
+        if self.softens {
+            if 90 < angle && angle < 180 && w + h >= 24 {
+                let [a, b, c] = [left[ORIGIN], above[ORIGIN - 1], above[ORIGIN]].map(Into::<i32>::into);
+                let corner = S::of((a * 5 + b * 6 + c * 5 + 8) >> 4);
+                (above[ORIGIN - 1], left[ORIGIN - 1]) = (corner, corner);
+            }
+            let (down, across) = (if angle < 90 { h } else { 0 }, if angle > 180 { w } else { 0 });
+            if self.have_above && angle < 180 {
+                let strength = strength(w + h, self.beside_smooth, (angle - 90).abs());
+                soften(&mut above, self.inside[0] + down + 1, strength);
+            }
+            if self.have_left && angle > 90 {
+                let strength = strength(w + h, self.beside_smooth, (angle - 180).abs());
+                soften(&mut left, self.inside[1] + across + 1, strength);
+            }
+            finer_above = is_upsampled(w + h, self.beside_smooth, (angle - 90).abs());
+            finer_left = is_upsampled(w + h, self.beside_smooth, (angle - 180).abs());
+            if finer_above {
+                upsample(&mut above, w + down, self.depth);
+            }
+            if finer_left {
+                upsample(&mut left, h + across, self.depth);
+            }
         }
         let derivative = |degrees: i32| i32::from(DERIVATIVE[degrees as usize]);
         if angle < 90 {
-            from_above(&above, finer_above, derivative(angle), w, h, out);
+            from_above(&above, finer_above, derivative(angle), [w, h], out, stride);
         } else if angle < 180 {
             let (dx, dy) = (derivative(180 - angle), derivative(angle - 90));
-            from_both((&above, finer_above, dx), (&left, finer_left, dy), w, out);
+            from_both((&above, finer_above, dx), (&left, finer_left, dy), [w, h], out, stride);
         } else {
-            from_left(&left, finer_left, derivative(270 - angle), w, out);
+            from_left(&left, finer_left, derivative(270 - angle), [w, h], out, stride);
         }
     }
 }
@@ -215,10 +245,10 @@ fn round_signed(value: i32, bits: u32) -> i32 {
 
 /// Interpolates the samples of an edge from `base` on, at an offset of `shift` 32nds.
 #[inline(always)]
-fn interpolate(edge: &Edge, base: i32, finer: bool, shift: i32, out: &mut [u8]) {
+fn interpolate<S: Sample>(edge: &Edge<S>, base: i32, finer: bool, shift: i32, out: &mut [S]) {
     let start = (ORIGIN as i32 + base) as usize;
-    let (near, far) = (32 - shift as u16, shift as u16);
-    let blend = |a: u8, b: u8| ((u16::from(a) * near + u16::from(b) * far + 16) >> 5) as u8;
+    let (near, far) = (32 - shift as u32, shift as u32);
+    let blend = |a: S, b: S| S::of(((Into::<u32>::into(a) * near + Into::<u32>::into(b) * far + 16) >> 5) as i32);
     if finer {
         for (sample, pair) in out.iter_mut().zip(edge[start..].as_chunks::<2>().0) {
             *sample = blend(pair[0], pair[1]);
@@ -230,24 +260,29 @@ fn interpolate(edge: &Edge, base: i32, finer: bool, shift: i32, out: &mut [u8]) 
     }
 }
 
-fn from_above(above: &Edge, finer: bool, dx: i32, w: usize, h: usize, out: &mut [u8]) {
+fn from_above<S: Sample>(above: &Edge<S>, finer: bool, dx: i32, [w, h]: [usize; 2], out: &mut [S], stride: usize) {
     let up = u32::from(finer);
     let last = ((w + h - 1) << up) as i32;
-    for (i, row) in out.chunks_exact_mut(w).take(h).enumerate() {
+    for (i, row) in out.chunks_mut(stride).take(h).enumerate() {
         let index = (i as i32 + 1) * dx;
         let base = index >> (6 - up);
         // The last sample is repeated beyond the end.
         let inside = ((last - base).max(0) as usize).div_ceil(1 << up).min(w);
-        interpolate(above, base, finer, ((index << up) >> 1) & 31, &mut row[..inside]);
-        row[inside..].fill(above[ORIGIN + last as usize]);
+        interpolate(above, base.min(last), finer, ((index << up) >> 1) & 31, &mut row[..inside]);
+        row[inside..w].fill(above[ORIGIN + last as usize]);
     }
 }
 
-fn from_both(above: (&Edge, bool, i32), left: (&Edge, bool, i32), w: usize, out: &mut [u8]) {
+fn from_both<S: Sample>(
+    above: (&Edge<S>, bool, i32),
+    left: (&Edge<S>, bool, i32),
+    [w, h]: [usize; 2],
+    out: &mut [S],
+    stride: usize,
+) {
     let ((above, finer, dx), (left, finer_left, dy)) = (above, left);
     let (up, up_left) = (u32::from(finer), u32::from(finer_left));
-    let h = out.len() / w;
-    let mut column = [0; 64];
+    let mut column = [S::default(); 64];
     for j in 0..w {
         let index = -(j as i32 + 1) * dy;
         let base = index >> (6 - up_left);
@@ -257,30 +292,30 @@ fn from_both(above: (&Edge, bool, i32), left: (&Edge, bool, i32), w: usize, out:
         if from < h {
             interpolate(left, start, finer_left, ((index << up_left) >> 1) & 31, &mut column[from..h]);
         }
-        for (row, sample) in out.chunks_exact_mut(w).zip(column).skip(from) {
-            row[j] = sample;
+        for (row, sample) in out.chunks_mut(stride).zip(&column[..h]).skip(from) {
+            row[j] = *sample;
         }
     }
-    for (i, row) in out.chunks_exact_mut(w).enumerate() {
+    for (i, row) in out.chunks_mut(stride).take(h).enumerate() {
         let index = -(i as i32 + 1) * dx;
         let base = index >> (6 - up);
         // The first column that uses the edge above.
         let from = (-(base >> up) - 1).clamp(0, w as i32) as usize;
         if from < w {
-            interpolate(above, base + ((from as i32) << up), finer, ((index << up) >> 1) & 31, &mut row[from..]);
+            interpolate(above, base + ((from as i32) << up), finer, ((index << up) >> 1) & 31, &mut row[from..w]);
         }
     }
 }
 
-fn from_left(left: &Edge, finer: bool, dy: i32, w: usize, out: &mut [u8]) {
+fn from_left<S: Sample>(left: &Edge<S>, finer: bool, dy: i32, [w, h]: [usize; 2], out: &mut [S], stride: usize) {
     let up = u32::from(finer);
-    let h = out.len() / w;
-    let mut column = [0; 64];
+    let mut column = [S::default(); 64];
     for j in 0..w {
         let index = (j as i32 + 1) * dy;
-        interpolate(left, index >> (6 - up), finer, ((index << up) >> 1) & 31, &mut column[..h]);
-        for (row, sample) in out.chunks_exact_mut(w).zip(column) {
-            row[j] = sample;
+        let base = (index >> (6 - up)).min(((w + h) << up) as i32);
+        interpolate(left, base, finer, ((index << up) >> 1) & 31, &mut column[..h]);
+        for (row, sample) in out.chunks_mut(stride).zip(&column[..h]) {
+            row[j] = *sample;
         }
     }
 }
@@ -301,7 +336,7 @@ fn strength(sides: usize, beside_smooth: bool, degrees: i32) -> u8 {
 }
 
 /// The intra edge filter process (7.11.2.12) over `count` samples, the first of which is the one before [`ORIGIN`].
-fn soften(edge: &mut Edge, count: usize, strength: u8) {
+fn soften<S: Sample>(edge: &mut Edge<S>, count: usize, strength: u8) {
     let kernel = match strength {
         0 => return,
         1 => [0, 4, 8, 4, 0],
@@ -310,8 +345,9 @@ fn soften(edge: &mut Edge, count: usize, strength: u8) {
     };
     let before = *edge;
     for i in 1..count {
-        let tap = |j: usize| u32::from(before[ORIGIN - 1 + (i + j).saturating_sub(2).min(count - 1)]) * kernel[j];
-        edge[ORIGIN - 1 + i] = (((0..5).map(tap).sum::<u32>() + 8) >> 4) as u8;
+        let tap =
+            |j: usize| Into::<u32>::into(before[ORIGIN - 1 + (i + j).saturating_sub(2).min(count - 1)]) * kernel[j];
+        edge[ORIGIN - 1 + i] = S::of((((0..5).map(tap).sum::<u32>() + 8) >> 4) as i32);
     }
 }
 
@@ -321,21 +357,22 @@ fn is_upsampled(sides: usize, beside_smooth: bool, degrees: i32) -> bool {
 }
 
 /// The intra edge upsample process (7.11.2.11).
-fn upsample(edge: &mut Edge, count: usize) {
+fn upsample<S: Sample>(edge: &mut Edge<S>, count: usize, depth: u32) {
     let before = *edge;
-    let at = |i: usize| i32::from(before[(ORIGIN + i - 2).clamp(ORIGIN - 1, ORIGIN + count - 1)]);
+    let at = |i: usize| Into::<i32>::into(before[(ORIGIN + i - 2).clamp(ORIGIN - 1, ORIGIN + count - 1)]);
     edge[ORIGIN - 2] = before[ORIGIN - 1];
     for i in 0..count {
         let sum = 9 * (at(i + 1) + at(i + 2)) - at(i) - at(i + 3);
-        edge[ORIGIN + 2 * i - 1] = ((sum + 8) >> 4).clamp(0, 255) as u8;
+        edge[ORIGIN + 2 * i - 1] = S::clamped((sum + 8) >> 4, depth);
         edge[ORIGIN + 2 * i] = before[ORIGIN + i];
     }
 }
 
-fn paeth(row: &mut [u8], above: &[u8], left: u8, corner: u8) {
-    let (left_signed, corner_signed) = (i16::from(left), i16::from(corner));
+#[inline(always)]
+fn paeth<S: Sample>(row: &mut [S], above: &[S], left: S, corner: S) {
+    let [left_signed, corner_signed] = [left, corner].map(Into::<i32>::into);
     for (sample, above) in row.iter_mut().zip(above) {
-        let top = i16::from(*above);
+        let top: i32 = (*above).into();
         let (p_left, p_top) = ((top - corner_signed).abs(), (left_signed - corner_signed).abs());
         let p_corner = (top + left_signed - 2 * corner_signed).abs();
         *sample = if p_left <= p_top && p_left <= p_corner {
@@ -359,25 +396,36 @@ fn weights(length: usize) -> &'static [u8] {
 }
 
 /// The smooth intra prediction process (7.11.2.6).
-fn smooth(base: u8, above: &[u8], left: &[u8], out: &mut [u8]) {
+#[inline(always)]
+fn smooth<S: Sample>(base: u8, above: &[S], left: &[S], out: &mut [S], stride: usize) {
     let (across, down) = (weights(above.len()), weights(left.len()));
-    let (right, bottom) = (i32::from(above[above.len() - 1]), i32::from(left[left.len() - 1]));
-    let blend = |weight: u8, near: u8, far: i32| i32::from(weight) * i32::from(near) + (256 - i32::from(weight)) * far;
-    for ((row, beside), wy) in out.chunks_exact_mut(above.len()).zip(left).zip(down) {
-        for ((sample, top), wx) in row.iter_mut().zip(above).zip(across) {
-            *sample = match base {
-                SMOOTH => (blend(*wy, *top, bottom) + blend(*wx, *beside, right) + 256) >> 9,
-                SMOOTH_V => (blend(*wy, *top, bottom) + 128) >> 8,
-                _ => (blend(*wx, *beside, right) + 128) >> 8,
-            } as u8;
+    let [right, bottom] = [above[above.len() - 1], left[left.len() - 1]].map(Into::<i32>::into);
+    let blend = |weight: u8, near: i32, far: i32| i32::from(weight) * near + (256 - i32::from(weight)) * far;
+    for ((row, beside), wy) in out.chunks_mut(stride).zip(left).zip(down) {
+        let beside: i32 = (*beside).into();
+        let row = row[..above.len()].iter_mut().zip(above);
+        match base {
+            SMOOTH => {
+                for ((sample, top), wx) in row.zip(across) {
+                    let sum = blend(*wy, (*top).into(), bottom) + blend(*wx, beside, right);
+                    *sample = S::of((sum + 256) >> 9);
+                }
+            }
+            SMOOTH_V => row.for_each(|(sample, top)| *sample = S::of((blend(*wy, (*top).into(), bottom) + 128) >> 8)),
+            _ => {
+                for ((sample, _), wx) in row.zip(across) {
+                    *sample = S::of((blend(*wx, beside, right) + 128) >> 8);
+                }
+            }
         }
     }
 }
 
 /// Adds luma's deviation from its mean, times `alpha` / 8, to chroma (7.11.5). `deviations` are in eighths.
-pub(super) fn add_luma(samples: &mut [u8], deviations: &[i16], alpha: i8) {
+#[inline(always)]
+pub(super) fn add_luma<S: Sample>(samples: &mut [S], deviations: &[i16], alpha: i8, depth: u32) {
     for (sample, deviation) in samples.iter_mut().zip(deviations) {
         let scaled = round_signed(i32::from(alpha) * i32::from(*deviation), 6);
-        *sample = (i32::from(*sample) + scaled).clamp(0, 255) as u8;
+        *sample = S::clamped(Into::<i32>::into(*sample) + scaled, depth);
     }
 }

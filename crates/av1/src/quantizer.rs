@@ -1,12 +1,11 @@
 //! Quantizer steps (7.12.2, 7.12.3), and the weights of quantization errors.
 
-use super::matrices::MATRICES;
+use super::matrices::matrix;
 use super::size::BlockSize;
 use super::tables::{AC_QUANTIZER, DC_QUANTIZER};
 
-/// `Qm_Offset` (9.5.2): the offset of the matrix of each transform size.
-const OFFSETS: [usize; 19] =
-    [0, 16, 80, 336, 336, 1360, 1392, 1424, 1552, 1680, 2192, 336, 336, 2704, 2768, 2832, 3088, 1680, 2192];
+/// The level of the quantizer matrices, from 0, the steepest, to 14; 15 stands for none.
+pub(super) const LEVEL: u8 = 2;
 
 /// The neutral entry of a quantizer matrix.
 const NEUTRAL: u8 = 32;
@@ -29,9 +28,9 @@ pub(super) struct Quantizer {
 impl Quantizer {
     /// Creates the quantizer for a `qindex`; with matrices, or with the same step for all frequencies.
     pub(super) fn new(index: u8, with_matrices: bool) -> Self {
-        let steps =
-            |matrix| BlockSize::transforms().map(|size| steps(size, index, with_matrices.then_some(matrix))).collect();
-        Self { steps: MATRICES.each_ref().map(steps) }
+        let of = |is_chroma, size| with_matrices.then(|| matrix(LEVEL, is_chroma, size));
+        let steps = |is_chroma| BlockSize::transforms().map(|size| steps(size, index, of(is_chroma, size))).collect();
+        Self { steps: [false, true].map(steps) }
     }
 
     pub(super) fn steps(&self, is_chroma: bool, size: BlockSize) -> &Steps {
@@ -41,18 +40,18 @@ impl Quantizer {
 
 /// The quantizer step of a `qindex`, in sample values.
 pub(super) fn step_of_samples(index: u8) -> f32 {
-    f32::from(AC_QUANTIZER[usize::from(index)]) / 8.0
+    f32::from(AC_QUANTIZER[0][usize::from(index)]) / 8.0
 }
 
 /// The `qindex` with the step nearest to that of `index` divided by `ratio`.
 pub(super) fn finer(index: u8, ratio: f32) -> u8 {
-    let target = f32::from(AC_QUANTIZER[usize::from(index)]) / ratio;
-    AC_QUANTIZER.partition_point(|step| f32::from(*step) < target).min(index.into()) as u8
+    let target = f32::from(AC_QUANTIZER[0][usize::from(index)]) / ratio;
+    AC_QUANTIZER[0].partition_point(|step| f32::from(*step) < target).min(index.into()) as u8
 }
 
-fn steps(size: BlockSize, index: u8, matrix: Option<&[u8; 3344]>) -> Steps {
+fn steps(size: BlockSize, index: u8, matrix: Option<Vec<u8>>) -> Steps {
     let coded = size.coded();
-    let entry = |i: usize| f32::from(matrix.map_or(NEUTRAL, |matrix| matrix[OFFSETS[size.transform_index()] + i]));
+    let entry = |i: usize| f32::from(matrix.as_ref().map_or(NEUTRAL, |matrix| matrix[i]));
     // A transform of 64 samples uses a matrix of 32, which represents the lower half of the frequencies.
     let shown = |i: usize| {
         let (x, y) = (i % coded.width(), i / coded.width());
@@ -60,7 +59,7 @@ fn steps(size: BlockSize, index: u8, matrix: Option<&[u8; 3344]>) -> Steps {
     };
     let mut steps = Steps::default();
     for i in 0..coded.area() {
-        let table = if i == 0 { &DC_QUANTIZER } else { &AC_QUANTIZER };
+        let table = if i == 0 { &DC_QUANTIZER[0] } else { &AC_QUANTIZER[0] };
         let step = (f32::from(table[usize::from(index)]) * entry(i) / 32.0 + 0.5).floor();
         steps.step.push(step);
         steps.inverse.push(1.0 / step);

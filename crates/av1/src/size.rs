@@ -1,13 +1,13 @@
 //! Block and transform sizes, which the specification numbers differently (6.10.4, 6.10.16).
 
-/// Binary logarithms of width and height in samples, each from 2 to 6.
+/// Binary logarithms of width and height in samples, each from 2 to 7; of transforms, up to 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockSize {
     pub(super) w: u8,
     pub(super) h: u8,
 }
 
-/// `BLOCK_4X4` and its successors, except for those of 128.
+/// `BLOCK_4X4` and its successors.
 const BLOCKS: [[u8; 2]; 22] = [
     [2, 2],
     [2, 3],
@@ -22,9 +22,9 @@ const BLOCKS: [[u8; 2]; 22] = [
     [5, 6],
     [6, 5],
     [6, 6],
-    [0, 0],
-    [0, 0],
-    [0, 0],
+    [6, 7],
+    [7, 6],
+    [7, 7],
     [2, 4],
     [4, 2],
     [3, 5],
@@ -56,20 +56,18 @@ const TRANSFORMS: [[u8; 2]; 19] = [
     [6, 4],
 ];
 
-const fn index<const N: usize>(sizes: &[[u8; 2]; N]) -> [[u8; 5]; 5] {
-    let mut table = [[0; 5]; 5];
+const fn index<const N: usize>(sizes: &[[u8; 2]; N]) -> [[u8; 6]; 6] {
+    let mut table = [[0; 6]; 6];
     let mut i = 0;
     while i < N {
-        if sizes[i][0] > 0 {
-            table[sizes[i][0] as usize - 2][sizes[i][1] as usize - 2] = i as u8;
-        }
+        table[sizes[i][0] as usize - 2][sizes[i][1] as usize - 2] = i as u8;
         i += 1;
     }
     table
 }
 
-static BLOCK_INDEX: [[u8; 5]; 5] = index(&BLOCKS);
-static TRANSFORM_INDEX: [[u8; 5]; 5] = index(&TRANSFORMS);
+static BLOCK_INDEX: [[u8; 6]; 6] = index(&BLOCKS);
+static TRANSFORM_INDEX: [[u8; 6]; 6] = index(&TRANSFORMS);
 
 impl BlockSize {
     pub(super) const fn new(w: u8, h: u8) -> Self {
@@ -125,12 +123,27 @@ impl BlockSize {
 
     /// The size of this block in a plane with or without subsampling (5.11.38).
     pub(super) fn in_plane(self, halved: bool) -> Self {
-        if halved { Self { w: (self.w - 1).max(2), h: (self.h - 1).max(2) } } else { self }
+        self.in_planes(halved, halved)
+    }
+
+    /// The size of this block in a plane with half of the columns, and of the rows, or not.
+    pub(super) fn in_planes(self, halves_columns: bool, halves_rows: bool) -> Self {
+        let side = |log2: u8, halved| (log2 - u8::from(halved)).max(2);
+        Self { w: side(self.w, halves_columns), h: side(self.h, halves_rows) }
     }
 
     /// The coded part of a transform: all but the high frequencies of 64 samples.
     pub(super) fn coded(self) -> Self {
         Self { w: self.w.min(5), h: self.h.min(5) }
+    }
+
+    /// The binary logarithm of `dqDenom` (7.12.3).
+    pub(super) fn dequantizer_shift(self) -> u32 {
+        match (self.longest(), self.w + self.h) {
+            (6, 11..) => 2,
+            (6, _) | (5, 9..) => 1,
+            _ => 0,
+        }
     }
 
     /// `txSzCtx` (5.11.39).

@@ -240,9 +240,12 @@ fn forward_transforms_are_the_inverse_of_inverse_transforms() {
                 9..=10 if size.longest() > 4 => 2.0,
                 _ => 1.0,
             };
-            let mut levels: Vec<i32> = coefficients.iter().map(|value| (value / scale).round() as i32).collect();
-            let mut samples = vec![128; size.area()];
-            inverse::add(&mut levels, size, tx_type, &mut samples, size.width());
+            // Column by column.
+            let [w, h] = [size.coded().width(), size.coded().height()];
+            let mut levels: Vec<i32> =
+                (0..w * h).map(|i| (coefficients[i % h * w + i / h] / scale).round() as i32).collect();
+            let mut samples = vec![128u8; size.area()];
+            inverse::add(&mut levels, size.coded().height(), size, tx_type, 8, &mut samples, size.width());
             for (sample, difference) in samples.iter().zip(&differences) {
                 let error = f32::from(*sample) - 128.0 - difference;
                 assert!(error.abs() <= 1.5, "{size:?} {tx_type:?}: {error}");

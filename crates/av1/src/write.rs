@@ -9,10 +9,10 @@ use super::size::BlockSize;
 use super::symbols::{Sink, Writer};
 
 /// `Intra_Mode_Context`.
-const MODE_CONTEXT: [usize; 13] = [0, 1, 2, 3, 4, 4, 4, 4, 3, 0, 1, 2, 0];
+pub(super) const MODE_CONTEXT: [usize; 13] = [0, 1, 2, 3, 4, 4, 4, 4, 3, 0, 1, 2, 0];
 
 /// The direction that filter intra modes imply for the coding of the transform type.
-const FILTER_DIRECTION: [u8; 5] = [0, 1, 2, 6, 0];
+pub(super) const FILTER_DIRECTION: [u8; 5] = [0, 1, 2, 6, 0];
 
 /// Whether chroma from luma is allowed.
 pub(super) fn can_be_from_luma(block: BlockSize) -> bool {

@@ -183,7 +183,13 @@ impl Codec for Heic {
         planes + copied + BYTES_PER_PIXEL * pixels + 3 * length as u64 + OVERHEAD
     }
 
-    fn decode(data: &[u8], stream: &Stream, filtered: bool, budget: Budget) -> Result<Box<dyn Planes>, Error> {
+    fn decode(
+        data: &[u8],
+        stream: &Stream,
+        filtered: bool,
+        budget: Budget,
+        _cancellation: &Cancellation,
+    ) -> Result<Box<dyn Planes>, Error> {
         let (width, height) = stream.coded;
         budget.check_pixels(width, height)?;
         budget.check_memory(Self::memory(stream, data.len()))?;

@@ -95,9 +95,9 @@ fn cells_are_of_sizes_that_other_readers_take() {
     let planes = [gradient(3075, 6, Channels::L), gradient(1538, 3, Channels::L), gradient(1538, 3, Channels::L)];
     let encoder = Avif.planar(&ENCODING).unwrap();
     let bytes = encoder.encode_planes(&planes, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
-    let sequence = stream::Sequence::read(&coded(&bytes).colour.cell(0)).unwrap();
+    let cell = decode::describe(&coded(&bytes).colour.cell(0)).unwrap();
     // Even sides, and of 64 at least; with an odd side of the whole, all of chroma.
-    assert_eq!((sequence.width, sequence.height, sequence.subsampling), (1538, 64, [false, false]));
+    assert_eq!((cell.width, cell.height, cell.subsampling), (1538, 64, [false, false]));
     let decoded = decode(&bytes, BUDGET).unwrap().raster;
     assert_eq!((decoded.width(), decoded.height(), decoded.channels()), (3075, 6, Channels::Rgb));
 }
@@ -149,25 +149,43 @@ fn a_file_is_refused_by_its_headers() {
 }
 
 #[test]
-fn streams_of_many_frames_are_refused() {
-    // A sequence header of 64 by 64 (reduced), and frames.
-    let header = [0x0a, 0x06, 0x18, 0x15, 0x7f, 0xfc, 0x00, 0x02];
-    let frame = [0x32, 0x01, 0x00];
-    let stream = |frames: usize| [&header[..], &frame.repeat(frames)].concat();
-    let read = |data: &[u8]| <Avif as Codec>::read(data, &[], &Cancellation::unbounded()).unwrap();
-    let frames = |data: &[u8]| read(data).check().map(|()| read(data).frames());
-    assert_eq!((frames(&stream(0)), frames(&stream(1)), frames(&stream(8))), (Ok(1), Ok(1), Ok(8)));
-    assert!(frames(&stream(9)).is_err());
-    let sequence = Sequence::read(&stream(1)).unwrap();
-    let luma = u64::from(sequence.width.next_multiple_of(128)) * u64::from(sequence.height.next_multiple_of(128));
-    let memory = |frames| decode::memory(&read(&stream(frames)), stream(frames).len());
-    assert!(memory(8) - memory(1) >= 7 * luma * 3 / 2, "frames that are not shown are kept as well");
-    let pixels = u64::from(sequence.width) * u64::from(sequence.height);
-    let budget = Budget { pixels: 8 * pixels - 1, ..BUDGET };
-    let decoded = <Avif as Codec>::decode(&stream(8), &read(&stream(8)), true, budget);
-    assert!(matches!(decoded, Err(Error::TooLarge { .. })));
-    let changed = [&stream(1)[..], &[0x0a, 0x02, 0x18, 0x16]].concat();
-    assert!(frames(&changed).is_err());
+fn of_several_frames_the_last_that_stands_alone_is_shown() {
+    let read = |data: &[u8]| <Avif as Codec>::read(data, &[], &Cancellation::unbounded());
+    let frame = |shade: u8| {
+        let raster = Raster::new(64, 64, Channels::L, Samples::U8(vec![shade; 64 * 64])).unwrap();
+        let bytes = Avif.encode(&raster, &ENCODING, BUDGET, &Cancellation::unbounded()).unwrap();
+        coded(&bytes).colour.cell(0).into_owned()
+    };
+    let shown = |data: &[u8]| -> Result<u8, Error> {
+        let planes = <Avif as Codec>::decode(data, &read(data)?, true, BUDGET, &Cancellation::unbounded())?;
+        match planes.row(0, 0) {
+            heif::Row::Eight(row) => Ok(row[0]),
+            heif::Row::Sixteen(_) => panic!("eight bits"),
+        }
+    };
+    let (dark, light) = (frame(40), frame(200));
+    assert!(shown(&dark).unwrap().abs_diff(40) < 4 && shown(&light).unwrap().abs_diff(200) < 4);
+    assert_eq!(shown(&[&dark[..], &light].concat()).unwrap(), shown(&light).unwrap());
+    // A temporal delimiter, and a tile list, change nothing.
+    assert_eq!(shown(&[&[0x12, 0x00][..], &dark, &[0x42, 0x00]].concat()).unwrap(), shown(&dark).unwrap());
+    let small = Budget { pixels: 64 * 64 - 1, ..BUDGET };
+    let refused = <Avif as Codec>::decode(&dark, &0, true, small, &Cancellation::unbounded());
+    assert!(matches!(refused, Err(Error::TooLarge { .. })));
+    // Another sequence header, none, and no frame.
+    for broken in [&[&dark[..], &[0x0a, 0x02, 0x18, 0x16]].concat(), &dark[..0], &dark[..12]] {
+        assert!(matches!(read(broken), Err(Error::Damaged { .. })));
+    }
+}
+
+#[test]
+fn decoding_is_stopped_on_its_way() {
+    let picture = gradient(512, 512, Channels::Rgb);
+    let bytes = Avif.encode(&picture, &ENCODING, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
+    let stream = coded(&bytes).colour.cell(0).into_owned();
+    let stopped = Cancellation::unbounded();
+    stopped.cancel();
+    let decoded = <Avif as Codec>::decode(&stream, &0, true, BUDGET, &stopped);
+    assert!(matches!(decoded, Err(Error::Cancelled(_))));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! aperture, and colours.
 //!
 //! The container is parsed by `image-origin-container`. Codecs parse the headers of coded pictures; these are checked
-//! against the budget before a decoder sees them. Cells are decoded one after the other, and cancellation is checked in
-//! between. Pictures of 8 bits are decoded to 8 bits, deeper ones to 16 bits.
+//! against the budget before a decoder sees them. Cells are decoded one after the other, and cancellation is checked
+//! in between at least. Pictures of 8 bits are decoded to 8 bits, deeper ones to 16 bits.
 
 mod colour;
 
@@ -44,7 +44,13 @@ pub(super) trait Codec {
     fn memory(stream: &Self::Stream, length: usize) -> u64;
 
     /// Decodes a picture, within the budget. Without `filtered`, the in-loop filters may be left out.
-    fn decode(data: &[u8], stream: &Self::Stream, filtered: bool, budget: Budget) -> Result<Box<dyn Planes>, Error>;
+    fn decode(
+        data: &[u8],
+        stream: &Self::Stream,
+        filtered: bool,
+        budget: Budget,
+        cancellation: &Cancellation,
+    ) -> Result<Box<dyn Planes>, Error>;
 }
 
 /// What is known of a coded picture before it is decoded.
@@ -235,7 +241,7 @@ impl<'n, C: Codec> Canvas<'n, C> {
             let (data, budget) = cell(coded, index, self.budget)?;
             let read = || C::read(&data, coded.configuration(), self.cancellation);
             let stream = self.first.take().map_or_else(read, Ok);
-            let decoded = stream.and_then(|stream| C::decode(&data, &stream, self.filtered, budget));
+            let decoded = stream.and_then(|stream| C::decode(&data, &stream, self.filtered, budget, self.cancellation));
             let planes = match decoded {
                 Ok(planes) => planes,
                 Err(error @ Error::Damaged { .. }) => {

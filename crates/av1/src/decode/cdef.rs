@@ -1,0 +1,243 @@
+//! The constrained directional enhancement filter (7.15).
+
+use super::frame::Frame;
+use super::tile::Setting;
+use super::{Check, DecodeError, go_on};
+use crate::sample::Sample;
+
+/// A sample outside of the frame.
+const OUTSIDE: u16 = u16::MAX;
+
+/// The reach of the filter.
+const REACH: usize = 2;
+
+/// `Cdef_Directions`: rows and columns of the first and the second tap.
+const DIRECTIONS: [[[isize; 2]; 2]; 8] = [
+    [[-1, 1], [-2, 2]],
+    [[0, 1], [-1, 2]],
+    [[0, 1], [0, 2]],
+    [[0, 1], [1, 2]],
+    [[1, 1], [2, 2]],
+    [[1, 0], [2, 1]],
+    [[1, 0], [2, 0]],
+    [[1, 0], [2, -1]],
+];
+
+/// Samples before filtering: some rows of a plane, and [`REACH`] rows and columns on all sides.
+struct Band {
+    samples: Vec<u16>,
+    stride: usize,
+    rows: usize,
+}
+
+impl Band {
+    fn new<S: Sample>(samples: &[S], source_stride: usize, [width, height]: [usize; 2], rows: usize) -> Self {
+        let stride = width + 2 * REACH;
+        let mut band = Self { samples: vec![OUTSIDE; stride * (rows + 2 * REACH)], stride, rows };
+        for row in 0..rows + REACH {
+            band.load(samples, source_stride, [width, height], row, row + REACH);
+        }
+        band
+    }
+
+    fn load<S: Sample>(&mut self, samples: &[S], stride: usize, [width, height]: [usize; 2], y: usize, row: usize) {
+        let line = &mut self.samples[row * self.stride + REACH..][..width];
+        if y < height {
+            let source = &samples[y * stride..][..width];
+            line.iter_mut().zip(source).for_each(|(place, sample)| *place = (*sample).into());
+        } else {
+            line.fill(OUTSIDE);
+        }
+    }
+
+    /// Moves on to the rows from `y` on.
+    fn advance<S: Sample>(&mut self, samples: &[S], stride: usize, size: [usize; 2], y: usize) {
+        let kept = 2 * REACH * self.stride;
+        let start = self.rows * self.stride;
+        self.samples.copy_within(start..start + kept, 0);
+        for row in 2 * REACH..self.rows + 2 * REACH {
+            self.load(samples, stride, size, y + row - REACH, row);
+        }
+    }
+}
+
+/// The memory of [`filter`] in bytes, for as many samples in a row of all planes.
+pub(super) fn memory(samples: u64) -> u64 {
+    (8 + 2 * REACH as u64) * 2 * (samples + 12)
+}
+
+/// Filters all 8 by 8 blocks with coefficients.
+pub(super) fn filter<S: Sample>(
+    setting: &Setting<'_>,
+    frame: &mut Frame<S>,
+    check: Check<'_>,
+) -> Result<(), DecodeError> {
+    let Some(cdef) = &setting.header.cdef else { return Ok(()) };
+    if cdef.strengths[..1 << cdef.bits].iter().flatten().flatten().all(|strength| *strength == 0) {
+        return Ok(());
+    }
+    let sequence = setting.sequence;
+    let depth = u32::from(sequence.depth);
+    let sizes: Vec<[usize; 2]> = (0..frame.planes.len())
+        .map(|plane| {
+            let [x, y] = sequence.shifts(plane);
+            [(frame.columns * 4) >> x, (frame.rows * 4) >> y]
+        })
+        .collect();
+    let heights: Vec<usize> = (0..frame.planes.len()).map(|plane| 8 >> sequence.shifts(plane)[1]).collect();
+    let mut bands: Vec<Band> = Vec::with_capacity(3);
+    for ((plane, size), rows) in frame.planes.iter().zip(&sizes).zip(&heights) {
+        bands.push(Band::new(&plane.samples, plane.stride, *size, *rows));
+    }
+    for row in (0..frame.rows).step_by(2) {
+        if row % 16 == 0 {
+            go_on(check)?;
+        }
+        if row > 0 {
+            for (plane, band) in bands.iter_mut().enumerate() {
+                let source = &frame.planes[plane];
+                band.advance(&source.samples, source.stride, sizes[plane], row / 2 * heights[plane]);
+            }
+        }
+        for column in (0..frame.columns).step_by(2) {
+            let index = frame.cdef[frame.cdef_at(row, column)];
+            if index < 0 || !frame.is_coded[row / 2 * (frame.across / 2) + column / 2] {
+                continue;
+            }
+            let strengths = cdef.strengths[index as usize];
+            let (direction, variance) = direction(&bands[0], column * 4, depth);
+            for (plane, band) in bands.iter().enumerate() {
+                let [x, y] = sequence.shifts(plane);
+                let is_chroma = plane > 0;
+                let [mut primary, secondary] =
+                    strengths[usize::from(is_chroma)].map(|strength| i32::from(strength) << (depth - 8));
+                let mut direction = if primary == 0 { 0 } else { direction };
+                if !is_chroma {
+                    let log2 = if variance >> 6 > 0 { ((variance >> 6).ilog2() as i32).min(12) } else { 0 };
+                    primary = if variance > 0 { (primary * (4 + log2) + 8) >> 4 } else { 0 };
+                } else if primary > 0 {
+                    direction = match (x, y) {
+                        (1, 0) => [7, 0, 2, 4, 5, 6, 6, 6][direction],
+                        (0, 1) => [1, 2, 2, 2, 3, 4, 6, 0][direction],
+                        _ => direction,
+                    };
+                }
+                if primary == 0 && secondary == 0 {
+                    continue;
+                }
+                let filter = Filter {
+                    primary,
+                    secondary,
+                    damping: cdef.damping + depth - 8 - u32::from(is_chroma),
+                    direction,
+                    depth,
+                };
+                let target = &mut frame.planes[plane];
+                let (left, top) = ((column * 4) >> x, (row * 4) >> y);
+                let out = &mut target.samples[top * target.stride + left..];
+                filter.apply(band, left, [8 >> x, 8 >> y], out, target.stride);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The CDEF direction process (7.15.2): the direction of a block of luma, and its variance.
+fn direction(band: &Band, left: usize, depth: u32) -> (usize, u32) {
+    const DIVISORS: [i32; 9] = [0, 840, 420, 280, 210, 168, 140, 120, 105];
+    let mut partial = [[0i32; 15]; 8];
+    for i in 0..8 {
+        let line = &band.samples[(i + REACH) * band.stride + REACH + left..][..8];
+        for (j, sample) in line.iter().enumerate() {
+            let x = i32::from(sample >> (depth - 8)) - 128;
+            partial[0][i + j] += x;
+            partial[1][i + j / 2] += x;
+            partial[2][i] += x;
+            partial[3][3 + i - j / 2] += x;
+            partial[4][7 + i - j] += x;
+            partial[5][3 - i / 2 + j] += x;
+            partial[6][j] += x;
+            partial[7][i / 2 + j] += x;
+        }
+    }
+    let square = |sum: i32| sum * sum;
+    let mut cost = [0i32; 8];
+    for k in [2, 6] {
+        cost[k] = partial[k][..8].iter().map(|sum| square(*sum)).sum::<i32>() * DIVISORS[8];
+    }
+    for k in [0, 4] {
+        cost[k] = square(partial[k][7]) * DIVISORS[8];
+        for i in 0..7 {
+            cost[k] += (square(partial[k][i]) + square(partial[k][14 - i])) * DIVISORS[i + 1];
+        }
+    }
+    for k in [1, 3, 5, 7] {
+        cost[k] = partial[k][3..8].iter().map(|sum| square(*sum)).sum::<i32>() * DIVISORS[8];
+        for j in 0..3 {
+            cost[k] += (square(partial[k][j]) + square(partial[k][10 - j])) * DIVISORS[2 * j + 2];
+        }
+    }
+    let mut best = 0;
+    for k in 1..8 {
+        if cost[k] > cost[best] {
+            best = k;
+        }
+    }
+    (best, ((cost[best] - cost[(best + 4) & 7]) >> 10) as u32)
+}
+
+/// The parameters of the filter for a block.
+struct Filter {
+    primary: i32,
+    secondary: i32,
+    damping: u32,
+    direction: usize,
+    depth: u32,
+}
+
+impl Filter {
+    /// The CDEF filter process (7.15.3).
+    fn apply<S: Sample>(&self, band: &Band, left: usize, [w, h]: [usize; 2], out: &mut [S], stride: usize) {
+        let Self { primary, secondary, damping, direction, depth } = *self;
+        let damping_of = |strength: i32| if strength > 0 { damping.saturating_sub(strength.ilog2()) } else { 0 };
+        let (primary_damping, secondary_damping) = (damping_of(primary), damping_of(secondary));
+        let taps = if primary >> (depth - 8) & 1 == 1 { [3, 3] } else { [4, 2] };
+        let offset = |direction: usize, k: usize| {
+            let [y, x] = DIRECTIONS[direction & 7][k];
+            y * band.stride as isize + x
+        };
+        for (i, line) in out.chunks_mut(stride).take(h).enumerate() {
+            for (j, sample) in line[..w].iter_mut().enumerate() {
+                let at = (i + REACH) * band.stride + REACH + left + j;
+                let x = i32::from(band.samples[at]);
+                let (mut sum, mut most, mut least) = (0, x, x);
+                for (k, primary_weight) in taps.into_iter().enumerate() {
+                    let parts = [
+                        (offset(direction, k), primary_weight, primary, primary_damping),
+                        (offset(direction + 2, k), 2 - k as i32, secondary, secondary_damping),
+                        (offset(direction + 6, k), 2 - k as i32, secondary, secondary_damping),
+                    ];
+                    for (offset, weight, strength, damping) in parts {
+                        for at in [at.wrapping_add_signed(offset), at.wrapping_add_signed(-offset)] {
+                            let near = band.samples[at];
+                            if near != OUTSIDE {
+                                let near = i32::from(near);
+                                sum += weight * constrained(near - x, strength, damping);
+                                most = most.max(near);
+                                least = least.min(near);
+                            }
+                        }
+                    }
+                }
+                *sample = S::of((x + ((8 + sum - i32::from(sum < 0)) >> 4)).clamp(least, most));
+            }
+        }
+    }
+}
+
+/// `constrain`.
+fn constrained(difference: i32, strength: i32, damping: u32) -> i32 {
+    let magnitude = difference.abs();
+    let limited = (strength - (magnitude >> damping)).clamp(0, magnitude);
+    if difference < 0 { -limited } else { limited }
+}
