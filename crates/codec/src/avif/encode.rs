@@ -73,10 +73,12 @@ const QUANTIZERS: [(u8, u8); 17] = [
     (100, 1),
 ];
 
-/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between: lossy AVIF shows
-/// sharp edges better. NOTES.md of `image-origin-codec` has the measurements.
-const OF_DRAWINGS: [(u8, u8); 9] =
-    [(1, 1), (30, 24), (50, 34), (60, 39), (70, 44), (80, 62), (90, 82), (95, 91), (100, 100)];
+/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between, and the same for
+/// pictures with sharp chroma: lossy AVIF shows sharp edges better. NOTES.md of `image-origin-codec` has the measurements.
+const OF_DRAWINGS: [(u8, u8); 10] =
+    [(1, 1), (30, 27), (40, 34), (50, 39), (60, 46), (70, 53), (80, 69), (90, 84), (95, 92), (100, 100)];
+const OF_COLOURED: [(u8, u8); 9] =
+    [(1, 1), (30, 24), (50, 33), (60, 38), (70, 47), (80, 64), (90, 83), (95, 91), (100, 100)];
 
 /// The AV1 quantizer for a quality on JPEG's scale.
 pub fn quantizer(quality: u8) -> u8 {
@@ -160,11 +162,13 @@ impl Encoder for Avif {
                 }
                 _ => Sampling::Halved,
             };
-            let options = if content.has_own_scale(colours) {
-                EncodeOptions { quality: calibrated(&OF_DRAWINGS, options.quality).round() as u8, ..*options }
-            } else {
-                *options
+            let quality = match content {
+                content if !content.has_own_scale(colours) => options.quality,
+                Content::Photograph => options.quality,
+                Content::Drawing => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
+                Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
             };
+            let options = EncodeOptions { quality, ..*options };
             image(Source::Colour(colours), sampling, &options, rest, cancellation)?
         };
         if !raster.channels().has_alpha() {
