@@ -392,11 +392,12 @@ impl Table<'_> {
         self.0.get(next as usize & self.0.len().wrapping_sub(1)).copied().unwrap_or(Entry::NONE)
     }
 
-    /// Adds an entry for all bits that begin with codes of this length, which are the first of `next`.
+    /// Adds an entry for all bits that begin with codes of this length, which are the first of `next`, unless they have one:
+    /// each entry is written once.
     #[inline(always)]
     fn add(&mut self, entry: Entry, next: u64, length: usize) {
         let step = 1usize << length.min(63);
-        if step <= self.0.len() && length > 0 {
+        if step <= self.0.len() && length > 0 && self.find(next) == Entry::NONE {
             self.0.iter_mut().skip(next as usize & (step - 1)).step_by(step).for_each(|place| *place = entry);
         }
     }
