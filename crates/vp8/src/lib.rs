@@ -13,7 +13,8 @@
 //! # What it does
 //!
 //! A VP8 frame is emitted as rows of luma and chroma while it is decoded, so that a caller that reduces a picture never
-//! holds all of it; the loop filter can be disabled. Its samples equal libwebp's, and so do VP8L's pixels. Truncated
+//! holds all of it; the loop filter can be disabled. A VP8L stream can be emitted as rows of RGBA, beside which its coded
+//! pixels are held. Its samples equal libwebp's, and so do VP8L's pixels. Truncated
 //! frames and streams are decoded as far as possible.
 //!
 //! No input makes it panic, allocate more than the limit, or take time out of proportion to the sizes of input and

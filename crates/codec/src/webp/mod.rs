@@ -1,8 +1,8 @@
 //! WebP: lossy, lossless, and alpha. Decoding is safe Rust; encoding is libwebp's, which only receives pixels of this
 //! program, except that large lossless pictures, and their alpha, are encoded in Rust with less memory.
 //!
-//! The decoders are those of the crate `image-origin-vp8`: VP8, which can reduce lossy pictures while decoding, and
-//! VP8L, for lossless pictures and alpha. Animations consist of such pictures.
+//! The decoders are those of the crate `image-origin-vp8`: VP8, for lossy pictures, and VP8L, for lossless pictures and
+//! alpha. Pictures are reduced while they are decoded. Animations consist of such pictures.
 
 mod alpha;
 mod colour;
