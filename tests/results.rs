@@ -117,7 +117,13 @@ async fn results_are_stored_for_whom_the_setting_says() {
 
 #[tokio::test]
 async fn a_store_that_is_damaged_or_gone_costs_nobody_an_answer() {
-    let damages: [fn(&Path); 4] = [
+    let damages: [fn(&Path); 5] = [
+        |file| {
+            let mut bytes = std::fs::read(file).unwrap();
+            let at = bytes.windows(10).position(|bytes| bytes == b"image/jpeg").unwrap();
+            bytes[at..at + 10].copy_from_slice(b"image/avif");
+            std::fs::write(file, bytes).unwrap();
+        },
         |file| std::fs::write(file, "rubbish").unwrap(),
         |file| std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(200).unwrap(),
         |file| std::fs::remove_dir_all(file.parent().unwrap().parent().unwrap()).unwrap(),

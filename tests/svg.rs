@@ -89,6 +89,30 @@ fn drawings_are_sanitised_whatever_is_asked_for() {
 }
 
 #[test]
+fn pictures_in_drawings_are_sent_without_metadata() {
+    // GIFs of one pixel, with the comment "who" and without.
+    let (who, clean) = ("R0lGODlhAQABAAAAACH+A3dobwAsAAAAAAEAAQAAAgJMAQA7", "R0lGODlhAQABAAAAACwAAAAAAQABAAACAkwBADs=");
+    let drawing = |data: &str| {
+        let image = format!("<image width=\"9\" height=\"9\" href=\"data:image/gif;base64,{data}\"/>");
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\">{image}</svg>")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.svg"), drawing(who)).unwrap();
+    let server = Server::over(Box::new(Folder::new(folder.path()).unwrap()), Layer::default());
+    for (target, data) in [
+        ("/a.svg", clean),
+        ("/a.svg?w=30", clean),
+        ("/a.svg?format=svg", clean),
+        ("/a.svg?metadata=copyright", clean),
+        ("/a.svg?format=svg&metadata=all", who),
+        ("/a.svg?metadata=all", who),
+    ] {
+        let response = server.get(target);
+        assert_eq!((response.status, String::from_utf8_lossy(&response.body)), (200, drawing(data).into()), "{target}");
+    }
+}
+
+#[test]
 fn what_is_no_readable_drawing_is_refused() {
     let (server, _folder) = server(None);
     let table = [

@@ -50,10 +50,13 @@ pub(crate) struct Record {
 }
 
 /// The length of a [`Record`] at the beginning of a stored file.
-pub(super) const RECORD_LEN: usize = 160;
+pub(super) const RECORD_LEN: usize = 192;
 
 /// The magic word of a record. The number is incremented when the format changes.
-const MAGIC: &str = "image-origin-result-1";
+const MAGIC: &str = "image-origin-result-2";
+
+/// The number of digits of the checksum of a record.
+const CHECKSUM_DIGITS: usize = 16;
 
 impl Record {
     /// Computes the record of these bytes.
@@ -61,15 +64,21 @@ impl Record {
         Self { media_type, likeness, length: bytes.len() as u64, digest: Sha256::digest(bytes).into() }
     }
 
-    /// Media type, length and digest, and the likeness if there is one, separated by spaces.
+    /// Media type, length and digest, the likeness if there is one, and a checksum of the text before it, separated by
+    /// spaces.
     pub(super) fn to_text(self) -> String {
         let likeness = self.likeness.map(|likeness| format!(" {likeness}").replace(", ", ",")).unwrap_or_default();
-        format!("{MAGIC} {} {} {}{likeness}", self.media_type, self.length, hex::lower(&self.digest))
+        with_checksum(&format!("{MAGIC} {} {} {}{likeness}", self.media_type, self.length, hex::lower(&self.digest)))
     }
 
     /// Parses the output of [`Self::to_text`]; `None` for anything else.
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        let mut words = text.split_ascii_whitespace();
+        let text = text.trim_ascii_end();
+        let (fields, _) = text.rsplit_once(' ')?;
+        if with_checksum(fields) != text {
+            return None;
+        }
+        let mut words = fields.split_ascii_whitespace();
         if words.next()? != MAGIC {
             return None;
         }
@@ -90,7 +99,7 @@ impl Record {
     pub(super) fn to_bytes(self) -> [u8; RECORD_LEN] {
         let mut bytes = [b' '; RECORD_LEN];
         let text = self.to_text();
-        // There is room for the longest media type, a length of twenty digits, a digest, and a likeness.
+        // There is room for the longest media type, a length of twenty digits, a digest, a likeness, and the checksum.
         let length = text.len().min(RECORD_LEN - 1);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
         bytes[RECORD_LEN - 1] = b'\n';
@@ -106,6 +115,11 @@ impl Record {
     pub(super) fn fits(&self, bytes: &[u8]) -> bool {
         self.length == bytes.len() as u64 && self.digest == *Sha256::digest(bytes)
     }
+}
+
+/// The fields of a record, followed by their checksum.
+fn with_checksum(fields: &str) -> String {
+    format!("{fields} {}", &hex::lower(&Sha256::digest(fields))[..CHECKSUM_DIGITS])
 }
 
 /// The media types of responses that can be stored.
@@ -144,17 +158,42 @@ mod tests {
     #[test]
     fn what_is_no_record_is_none() {
         let good = Record::of("image/png", None, b"").to_text();
+        let fields = &good[..good.len() - CHECKSUM_DIGITS - 1];
+        assert!(Record::from_text(&with_checksum(fields)).is_some());
         let table = [
             String::new(),
-            good.replace("result-1", "result-2"),
-            good.replace("image/png", "text/html"),
-            good.replace(" 0 ", " -1 "),
-            good[..good.len() - 1].to_owned(),
-            format!("{good} more"),
-            good.replace("e3b0", "zzzz"),
+            fields.replace("result-2", "result-1"),
+            fields.replace("image/png", "text/html"),
+            fields.replace(" 0 ", " -1 "),
+            fields[..fields.len() - 1].to_owned(),
+            format!("{fields} more"),
+            fields.replace("e3b0", "zzzz"),
         ];
-        for text in table {
+        for fields in table {
+            assert_eq!(Record::from_text(&with_checksum(&fields)), None, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_was_changed_is_none() {
+        let likeness = "q=71, ssimulacra2=80.4".parse().ok();
+        let good = Record::of("image/png", likeness, b"bytes").to_text();
+        let others = [
+            good.replace("image/png", "image/jpeg"),
+            good.replace("q=71", "q=72"),
+            good.replace(" 5 ", " 6 "),
+            good.replace(",ssimulacra2=80.4", ""),
+            good[..good.len() - 1].to_owned(),
+            good[..good.len() - CHECKSUM_DIGITS - 1].to_owned(),
+            format!("{good} {good}"),
+        ];
+        for text in others {
             assert_eq!(Record::from_text(&text), None, "{text}");
+        }
+        for at in 0..good.len() {
+            let mut bytes = good.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert_eq!(Record::from_text(&String::from_utf8(bytes).unwrap()), None, "byte {at}");
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::Cursor;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use image_origin::codec::Cancellation;
 use image_origin::codec::{Format, sniff};
 use image_origin::container;
@@ -55,6 +57,63 @@ fn nothing_survives_but_pixels_profile_and_orientation() {
         let report = transform::report(&out, &Cancellation::unbounded()).unwrap();
         assert!(report.xmp.is_empty() && report.iptc.is_empty() && report.exif.photo.is_empty(), "{name}: {report:?}");
     }
+}
+
+/// A drawing with the same picture wherever it can stand.
+fn drawing(file: &[u8]) -> Vec<u8> {
+    let data = STANDARD.encode(file);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:x=\"http://www.w3.org/1999/xlink\">\
+         <style>g{{mask:url(data:image/png;base64,{data})}}</style><image href='data:image/jpeg;base64,{data}' width='9'/>\
+         <image x:href=\"data:image/webp;base64,{data}\"/><filter><feImage href='data:image/gif;base64,{data}'/></filter>\
+         <g style='fill:url(data:image/png;base64,{data})' mask='url(data:image/png;base64,{data})'/></svg>"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn pictures_in_drawings_lose_what_their_files_lose() {
+    for (name, file) in samples::all() {
+        for keep in [Keep::None, Keep::Marks, Keep::Copyright, Keep::All] {
+            let expected = drawing(&stripped(&file, keep));
+            let plan = metadata::strip(&mut Cursor::new(&expected), keep, &Cancellation::unbounded()).unwrap();
+            assert!(plan.is_identity(), "{name} {keep:?}");
+            assert!(stripped(&drawing(&file), keep) == expected, "{name} {keep:?}");
+        }
+        let utf16 = |text: &[u8]| -> Vec<u8> {
+            let text = std::str::from_utf8(text).unwrap();
+            std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect()
+        };
+        let expected = drawing(&stripped(&file, Keep::None));
+        assert!(stripped(&utf16(&drawing(&file)), Keep::None) == expected, "{name}");
+    }
+    // A thousand small ones are within the budget of their drawing.
+    let small = format!("<image href='data:image/gif;base64,{}'/>", STANDARD.encode(samples::gif()));
+    let many = format!("<svg xmlns=\"http://www.w3.org/2000/svg\">{}</svg>", small.repeat(1000));
+    assert!(!contains(&stripped(many.as_bytes(), Keep::None), &small));
+}
+
+#[test]
+fn pictures_in_drawings_that_cannot_be_stripped_are_removed() {
+    let jpeg = samples::jpeg();
+    let files: [&[u8]; 8] = [
+        b"",
+        b"SecretText",
+        &jpeg[2..],
+        &samples::png()[..20],
+        &samples::webp()[..13],
+        &samples::gif()[..9],
+        &samples::tiff(),
+        &drawing(&jpeg),
+    ];
+    for (at, file) in files.into_iter().enumerate() {
+        let out = String::from_utf8(stripped(&drawing(file), Keep::None)).unwrap();
+        assert!(!out.contains("data:"), "{at}: {out}");
+        assert!(out.contains("<image width='9'/>") && out.contains("g{mask:url(#)}"), "{at}: {out}");
+    }
+    // What is left of a photograph is shown.
+    let cut = &jpeg[..jpeg.len() - 30];
+    assert!(stripped(&drawing(cut), Keep::None) == drawing(&stripped(cut, Keep::None)));
 }
 
 #[test]

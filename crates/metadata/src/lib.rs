@@ -45,7 +45,7 @@ pub use gain_map::{GainMap, Parameters as GainMapParameters, gain_map};
 pub use icc::description as icc_description;
 pub use report::{Report, Stored, report};
 pub use rewrite::{Piece, Rewrite, RewriteReader};
-pub use strip::{Keep, strip, strip_with_format};
+pub use strip::{Keep, sanitize_drawing, strip, strip_with_format};
 pub use svg::MAX_LEN as MAX_DRAWING;
 
 use image_origin_container::{self as container, Exhausted, Format};

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::names;
-use super::url::{is_embedded_picture, is_fragment};
+use super::sanitize::{Pictures, Value};
+use super::url::{embedded_picture, is_embedded_picture, is_fragment};
 use image_origin_container::{Exhausted, Meter};
 
 /// The maximum depth of blocks.
@@ -40,7 +41,24 @@ pub(super) fn is_harmless(value: &str) -> bool {
 
 /// Whether the argument of `url(` at the start of this text is a reference that stays.
 fn is_harmless_url(text: &str) -> bool {
+    url_argument(text).is_some_and(|Argument { inner, is_quoted, .. }| {
+        is_fragment(inner) && (is_quoted || !inner.contains(' ')) || is_embedded_picture(inner)
+    })
+}
+
+/// The argument of a function `url(`.
+struct Argument<'t> {
+    inner: &'t str,
+    is_quoted: bool,
+    /// The number of bytes before it.
+    start: usize,
+}
+
+/// The argument of `url(` at the start of this text; `None` if it is not plain.
+fn url_argument(text: &str) -> Option<Argument<'_>> {
+    let length = text.len();
     let text = text.trim_start_matches(' ');
+    let spaces = length - text.len();
     let quote = text.chars().next().filter(|quote| matches!(quote, '"' | '\''));
     let inner = match quote {
         Some(quote) => text[1..].split_once(quote).and_then(|(inner, after)| {
@@ -49,10 +67,33 @@ fn is_harmless_url(text: &str) -> bool {
         }),
         None => text.split_once(')').map(|(inner, _)| inner.trim_end_matches(' ')),
     };
-    inner.is_some_and(|inner| {
-        let is_plain = !inner.contains(['"', '\'', '(', ')', '\n', '\r', '\t']);
-        is_plain && (is_fragment(inner) && (quote.is_some() || !inner.contains(' ')) || is_embedded_picture(inner))
-    })
+    let inner = inner.filter(|inner| !inner.contains(['"', '\'', '(', ')', '\n', '\r', '\t']))?;
+    Some(Argument { inner, is_quoted: quote.is_some(), start: spaces + usize::from(quote.is_some()) })
+}
+
+/// CSS that is harmless, with the pictures embedded in it as `pictures` wants them. Instead of those that it removes, a
+/// reference to nothing is left, so that the value stays valid.
+pub(super) fn with_pictures<'t>(text: Cow<'t, str>, pictures: &Pictures<'_>) -> Result<Cow<'t, str>, Exhausted> {
+    let (mut out, mut copied) = (String::new(), 0);
+    for (at, _) in text.match_indices('(') {
+        let is_url = text.get(at.saturating_sub(3)..at).is_some_and(|name| name.eq_ignore_ascii_case("url"));
+        let Some(argument) = is_url.then(|| url_argument(&text[at + 1..])).flatten() else { continue };
+        let Some(picture) = embedded_picture(argument.inner) else { continue };
+        let url = match pictures.filter(picture)? {
+            Value::Same => continue,
+            Value::Changed(url) => url,
+            Value::Removed => Cow::Borrowed("#"),
+        };
+        let start = at + 1 + argument.start;
+        out.push_str(&text[copied..start]);
+        out.push_str(&url);
+        copied = start + argument.inner.len();
+    }
+    if copied == 0 {
+        return Ok(text);
+    }
+    out.push_str(&text[copied..]);
+    Ok(Cow::Owned(out))
 }
 
 /// The names of elements in `url(#...)` of a harmless value.

@@ -1,7 +1,8 @@
 //! SVG originals: reading them strictly, removing whatever is not part of a still drawing, and their size.
 //!
 //! [`decode`] converts a file to UTF-8. [`sanitize`] lists the parts of that text that stay: elements and attributes of
-//! an allow-list, references to the drawing's own elements, and embedded pictures. Scripts, event handlers, foreign
+//! an allow-list, references to the drawing's own elements, and embedded pictures, which [`sanitize_with`] lets a caller
+//! rewrite. Scripts, event handlers, foreign
 //! elements, external references, comments, processing instructions, the document type and the metadata of editors are
 //! left out; the rest is kept byte for byte. A file that is not well-formed is refused, so that every XML parser
 //! understands the result alike.
@@ -34,7 +35,7 @@ mod xml;
 
 pub use complexity::{Complexity, check_tags, complexity};
 pub use encoding::{MAX_LEN, decode};
-pub use sanitize::{Metadata, Part, Sanitized, sanitize};
+pub use sanitize::{Metadata, Part, Picture, PictureFilter, Sanitized, sanitize, sanitize_with};
 pub use size::{Size, size};
 
 use image_origin_container::Exhausted;

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use super::names::{self, Content, Namespace};
 use super::size::Size;
-use super::url::{is_embedded_picture, is_fragment};
+use super::url::{EmbeddedPicture, embedded_picture, is_fragment};
 use super::xml::{Attribute, Element, Event, Reader};
 use super::{Error, css};
-use image_origin_container::Meter;
+use image_origin_container::{Exhausted, Meter};
 
 /// The XML declaration of a text that was in another encoding or version.
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
@@ -69,14 +69,46 @@ impl Sanitized {
     }
 }
 
-/// Removes from a drawing what is not part of a picture.
+/// What becomes of the file of a picture that is embedded in a drawing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picture {
+    /// It stays.
+    Same,
+    /// Another file replaces it.
+    Changed(Vec<u8>),
+    /// It is removed, together with the reference that contains it.
+    Removed,
+}
+
+/// Decides what becomes of the pictures that are embedded in a drawing.
+pub type PictureFilter<'f> = dyn Fn(&[u8]) -> Result<Picture, Exhausted> + 'f;
+
+/// Removes from a drawing what is not part of a picture. Embedded pictures stay as they are.
 ///
 /// # Errors
 /// Any [`Error`]. [`Error::NotWellFormed`] also if the root element is not `svg` of the SVG namespace.
 pub fn sanitize(text: &str, metadata: Metadata, meter: &Meter<'_>) -> Result<Sanitized, Error> {
+    sanitized(text, metadata, Pictures { filter: None, meter })
+}
+
+/// Like [`sanitize`], and passes each embedded picture to `filter`, except for what is not valid base64, which is removed.
+///
+/// # Errors
+/// The errors of [`sanitize`], and those of `filter`.
+pub fn sanitize_with(
+    text: &str,
+    metadata: Metadata,
+    filter: &PictureFilter<'_>,
+    meter: &Meter<'_>,
+) -> Result<Sanitized, Error> {
+    sanitized(text, metadata, Pictures { filter: Some(filter), meter })
+}
+
+fn sanitized(text: &str, metadata: Metadata, pictures: Pictures<'_>) -> Result<Sanitized, Error> {
+    let meter = pictures.meter;
     let mut reader = Reader::new(text, meter);
     let start = text.len() - text.trim_start_matches('\u{feff}').len();
-    let mut out = Output { text, parts: Vec::new(), is_changed: false, meter };
+    let mut out = Output { text, parts: Vec::new(), is_changed: false, pictures };
     out.copy(0..start.min('\u{feff}'.len_utf8()))?;
     let mut context = Context { size: None, open: Vec::new(), metadata };
     while let Some((event, range)) = reader.next()? {
@@ -209,7 +241,7 @@ fn style<'t>(
         let Some((event, range)) = reader.next()? else { return Ok(()) };
         match event {
             Event::End if reader.depth() < depth => {
-                let filtered = css::style_sheet(&sheet, out.meter)?;
+                let filtered = css::with_pictures(css::style_sheet(&sheet, out.pictures.meter)?, &out.pictures)?;
                 if is_plain && matches!(filtered, Cow::Borrowed(_)) {
                     pieces.into_iter().try_for_each(|piece| out.copy(piece))?;
                 } else {
@@ -219,13 +251,13 @@ fn style<'t>(
             }
             Event::Text(raw) => {
                 let replaced = reader.replaced(raw)?;
-                out.meter.hold(replaced.text.len() as u64)?;
+                out.pictures.meter.hold(replaced.text.len() as u64)?;
                 is_plain &= !replaced.has_entity && !has_stray_bracket(raw);
                 sheet.push_str(&replaced.text);
                 pieces.push(range);
             }
             Event::CData(content) => {
-                out.meter.hold(content.len() as u64)?;
+                out.pictures.meter.hold(content.len() as u64)?;
                 sheet.push_str(content);
                 pieces.push(range);
             }
@@ -245,11 +277,41 @@ fn has_stray_bracket(raw: &str) -> bool {
     raw.trim_start_matches(']').starts_with('>')
 }
 
-/// The value of an attribute after sanitising.
-enum Value<'a> {
+/// The value of an attribute, or a URL in CSS, after sanitising.
+pub(super) enum Value<'a> {
     Same,
     Changed(Cow<'a, str>),
     Removed,
+}
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    /// A text that is borrowed if it is the same.
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(_) => Self::Same,
+            Cow::Owned(_) => Self::Changed(text),
+        }
+    }
+}
+
+/// The embedded pictures.
+#[derive(Clone, Copy)]
+pub(super) struct Pictures<'m> {
+    filter: Option<&'m PictureFilter<'m>>,
+    meter: &'m Meter<'m>,
+}
+
+impl Pictures<'_> {
+    /// The URL of a picture after filtering.
+    pub(super) fn filter(&self, picture: EmbeddedPicture<'_>) -> Result<Value<'static>, Exhausted> {
+        let Some(filter) = self.filter else { return Ok(Value::Same) };
+        let Some(file) = picture.decode(self.meter)? else { return Ok(Value::Removed) };
+        Ok(match filter(&file)? {
+            Picture::Same => Value::Same,
+            Picture::Changed(file) => Value::Changed(Cow::Owned(picture.with(&file))),
+            Picture::Removed => Value::Removed,
+        })
+    }
 }
 
 fn value<'a>(
@@ -257,7 +319,7 @@ fn value<'a>(
     attribute: &'a Attribute<'_>,
     within: Within,
     metadata: Metadata,
-    meter: &Meter<'_>,
+    pictures: Pictures<'_>,
 ) -> Result<Value<'a>, Error> {
     let Attribute { prefix, local, namespace, ref value, has_entity, .. } = *attribute;
     let same = || if has_entity { Value::Changed(Cow::Borrowed(value.as_ref())) } else { Value::Same };
@@ -271,20 +333,30 @@ fn value<'a>(
         (Namespace::Rdf, _) => within == Within::Metadata,
         (_, _) if within == Within::Metadata => false,
         (Namespace::None | Namespace::XLink, "href") => {
-            let is_picture = matches!(element.local, "image" | "feImage") && is_embedded_picture(value);
-            is_fragment(value) || is_picture
+            let picture = embedded_picture(value).filter(|_| matches!(element.local, "image" | "feImage"));
+            match picture.map(|picture| pictures.filter(picture)).transpose()? {
+                Some(Value::Same) => true,
+                Some(filtered) => return Ok(filtered),
+                None => is_fragment(value),
+            }
         }
         (Namespace::None, "attributeName") => names::is_animation(element.local),
         (Namespace::XLink, "title") => true,
         (Namespace::XLink, "type") => &**value == "simple",
         (Namespace::None, "style") => {
-            return Ok(match css::declarations(value, meter)? {
-                Cow::Borrowed(_) => same(),
-                Cow::Owned(filtered) if filtered.trim_ascii().is_empty() => Value::Removed,
-                filtered => Value::Changed(filtered),
+            let filtered = css::with_pictures(css::declarations(value, pictures.meter)?, &pictures)?;
+            return Ok(match filtered.into() {
+                Value::Changed(filtered) if filtered.trim_ascii().is_empty() => Value::Removed,
+                Value::Same => same(),
+                filtered => filtered,
             });
         }
-        (Namespace::None, local) => names::is_attribute(local) && css::is_harmless(value),
+        (Namespace::None, local) if names::is_attribute(local) && css::is_harmless(value) => {
+            match css::with_pictures(Cow::Borrowed(value), &pictures)?.into() {
+                Value::Same => true,
+                filtered => return Ok(filtered),
+            }
+        }
         _ => false,
     };
     Ok(if stays { same() } else { Value::Removed })
@@ -310,7 +382,7 @@ struct Output<'t> {
     text: &'t str,
     parts: Vec<Part>,
     is_changed: bool,
-    meter: &'t Meter<'t>,
+    pictures: Pictures<'t>,
 }
 
 impl Output<'_> {
@@ -319,7 +391,7 @@ impl Output<'_> {
             Some(Part::Copy(last)) if last.end == range.start => last.end = range.end,
             _ if range.is_empty() => {}
             _ => {
-                self.meter.entry::<Part>()?;
+                self.pictures.meter.entry::<Part>()?;
                 self.parts.push(Part::Copy(range));
             }
         }
@@ -328,11 +400,11 @@ impl Output<'_> {
 
     fn insert(&mut self, text: &str) -> Result<(), Error> {
         self.is_changed = true;
-        self.meter.hold(text.len() as u64)?;
+        self.pictures.meter.hold(text.len() as u64)?;
         match self.parts.last_mut() {
             Some(Part::Insert(last)) => last.push_str(text),
             _ => {
-                self.meter.entry::<Part>()?;
+                self.pictures.meter.entry::<Part>()?;
                 self.parts.push(Part::Insert(text.to_owned()));
             }
         }
@@ -360,7 +432,7 @@ impl Output<'_> {
     ) -> Result<(), Error> {
         let mut at = range.start;
         for attribute in &element.attributes {
-            match value(element, attribute, within, metadata, self.meter)? {
+            match value(element, attribute, within, metadata, self.pictures)? {
                 Value::Same => {}
                 Value::Removed => {
                     self.is_changed = true;
@@ -369,7 +441,11 @@ impl Output<'_> {
                 }
                 Value::Changed(value) => {
                     self.copy(at..attribute.value_range.start)?;
-                    self.insert(&escaped(&value).replace('"', "&quot;").replace('\'', "&apos;"))?;
+                    if value.contains(['&', '<', '>', '\r', '"', '\'']) {
+                        self.insert(&escaped(&value).replace('"', "&quot;").replace('\'', "&apos;"))?;
+                    } else {
+                        self.insert(&value)?;
+                    }
                     at = attribute.value_range.end;
                 }
             }
@@ -481,6 +557,73 @@ mod tests {
         for inner in ["<script>&x;</script>", "<a b='&x;'/>", "<style>&x;</style>", "<script></b></script>"] {
             assert!(sanitized(&format!("{SVG}>{inner}</svg>"), Metadata::None).is_err(), "{inner}");
         }
+    }
+
+    #[test]
+    fn embedded_pictures_are_filtered_wherever_they_stand() {
+        // "old" becomes "new", "bad" goes, and all others stay.
+        let filter = |file: &[u8]| {
+            Ok(match file {
+                b"old" => Picture::Changed(b"new".to_vec()),
+                b"bad" => Picture::Removed,
+                _ => Picture::Same,
+            })
+        };
+        let table = [
+            ("<image href='data:image/png;base64,b2xk'/>", "<image href='data:image/png;base64,bmV3'/>"),
+            (
+                "<image href=' DATA:image/JPEG;charset=utf-8;base64,b2\n xk' x='1'/>",
+                "<image href='DATA:image/JPEG;charset=utf-8;base64,bmV3' x='1'/>",
+            ),
+            ("<image href='data:image/png;base64,%62%32x%0Ak'/>", "<image href='data:image/png;base64,bmV3'/>"),
+            ("<feImage href=\"data:image/gif;base64,b2xk\"/>", "<feImage href=\"data:image/gif;base64,bmV3\"/>"),
+            ("<image href='data:image/png;base64,YmFk' x='1'/>", "<image x='1'/>"),
+            ("<image href='data:image/png;base64,b'/>", "<image/>"),
+            ("<image href='data:image/png;base64,====b2xk'/>", "<image/>"),
+            ("<image href='data:image/png;base64,b2%xk'/>", "<image/>"),
+            ("<image href='data:image/png;base64,'/>", "<image href='data:image/png;base64,'/>"),
+            ("<image href='data:image/png;base64,A A==%20'/>", "<image href='data:image/png;base64,A A==%20'/>"),
+            ("<image href='data:image/png;base64,b2xkZXI'/>", "<image href='data:image/png;base64,b2xkZXI'/>"),
+            ("<use href='data:image/png;base64,b2xk'/>", "<use/>"),
+            (
+                "<g mask='url(data:image/png;base64,b2xk) url( \"data:image/png;base64,YmFk\")' fill='url(#a)'/>",
+                "<g mask='url(data:image/png;base64,bmV3) url( &quot;#&quot;)' fill='url(#a)'/>",
+            ),
+            (
+                "<g style='a:URL(data:image/png;base64,b2xk);b:url(data:image/png;base64,AA)'/>",
+                "<g style='a:URL(data:image/png;base64,bmV3);b:url(data:image/png;base64,AA)'/>",
+            ),
+            (
+                "<style>a{b:url( 'data:image/webp;base64,b2xk' )}c{d:url(data:image/png;base64,YmFk)}</style>",
+                "<style>a{b:url( 'data:image/webp;base64,bmV3' )}c{d:url(#)}</style>",
+            ),
+            ("<style>a{b:url(data:image/png;base64,AA)}</style>", "<style>a{b:url(data:image/png;base64,AA)}</style>"),
+            (
+                "<set attributeName='mask' to='url(data:image/png;base64,b2xk)'/>",
+                "<set attributeName='mask' to='url(data:image/png;base64,bmV3)'/>",
+            ),
+        ];
+        let cancellation = Cancellation::unbounded();
+        let filtered = |text: &str| {
+            let meter = Meter::new(text.len() as u64, &cancellation);
+            let result = sanitize_with(text, Metadata::None, &filter, &meter).unwrap();
+            let clean = result.to_text(text);
+            assert_eq!(result.is_changed, clean != text, "{text}");
+            clean
+        };
+        for (inner, expected) in table {
+            let [text, expected] = [inner, expected].map(|inner| format!("{SVG}>{inner}</svg>"));
+            assert_eq!(filtered(&text), expected);
+            assert_eq!(filtered(&expected), expected);
+        }
+        let long = "b2xk".repeat(5000);
+        let text = format!("{SVG}><image href='data:image/png;base64,{long}'/></svg>");
+        let meter = Meter::new(text.len() as u64, &cancellation);
+        let reversed = |file: &[u8]| Ok(Picture::Changed(file.iter().rev().copied().collect()));
+        let result = sanitize_with(&text, Metadata::None, &reversed, &meter).unwrap();
+        assert_eq!(result.to_text(&text), text.replace("b2xk", "ZGxv"));
+        let failed = |_: &[u8]| Err(Exhausted::Cancelled(image_origin_container::Cancelled));
+        assert!(matches!(sanitize_with(&text, Metadata::None, &failed, &meter), Err(Error::Exhausted(_))));
     }
 
     #[test]

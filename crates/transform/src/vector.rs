@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::{Error, Render, Rendered, Stages};
 use image_origin_codec::{self as codec, Format, Meter, sniff};
+use image_origin_metadata as metadata;
 use image_origin_query::{Fit, FormatChoice, Output, TargetBox, Transform};
 use image_origin_svg as svg;
 
@@ -33,7 +34,7 @@ pub(super) fn render(render: &Render<'_>, started: Instant) -> Result<Option<Ren
     let meter = Meter::new(render.original.len() as u64, &render.cancellation);
     let read = || {
         let text = svg::decode(render.original, &meter)?;
-        let sanitized = svg::sanitize(&text, render.kept().into(), &meter)?;
+        let sanitized = metadata::sanitize_drawing(&text, render.kept(), &meter)?;
         Ok((sanitized.to_text(&text).into_bytes(), sanitized.size))
     };
     let (bytes, size) = read().map_err(codec::Error::of_drawing)?;

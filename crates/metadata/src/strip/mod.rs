@@ -27,6 +27,8 @@ mod zlib;
 
 use std::io::{Read, Seek, SeekFrom};
 
+pub use svg::sanitize_drawing;
+
 use super::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::parts::Want;
@@ -87,19 +89,29 @@ pub fn strip_with_format(
     if keep == Keep::All && format != Format::Svg {
         return Ok((format, Rewrite::identity(input.len())));
     }
+    Ok((format, plan(&mut input, format, keep, keeps_gain_map)?))
+}
+
+/// Plans the content of a file of this format.
+fn plan<R: Read + Seek>(
+    input: &mut Input<'_, R>,
+    format: Format,
+    keep: Keep,
+    keeps_gain_map: bool,
+) -> Result<Rewrite, Error> {
     let rewrite = match format {
-        Format::Jpeg => jpeg::strip(&mut input, keep, keeps_gain_map)?,
-        Format::Png => png::strip(&mut input, keep)?,
-        Format::WebP => webp::strip(&mut input, keep)?,
-        Format::Gif => gif::strip(&mut input, keep)?,
-        Format::Ico => ico::strip(&mut input, keep)?,
-        Format::Tiff => tiff::strip(&mut input, keep)?,
-        Format::Avif | Format::Heic => heif::strip(&mut input, keep, keeps_gain_map)?,
-        Format::JpegXl => jxl::strip(&mut input, keep)?,
-        Format::Pnm => pnm::strip(&mut input)?,
-        Format::Bmp => bmp::strip(&mut input)?,
-        Format::Qoi => qoi::strip(&mut input)?,
-        Format::Svg => svg::strip(&mut input, keep)?,
+        Format::Jpeg => jpeg::strip(input, keep, keeps_gain_map)?,
+        Format::Png => png::strip(input, keep)?,
+        Format::WebP => webp::strip(input, keep)?,
+        Format::Gif => gif::strip(input, keep)?,
+        Format::Ico => ico::strip(input, keep)?,
+        Format::Tiff => tiff::strip(input, keep)?,
+        Format::Avif | Format::Heic => heif::strip(input, keep, keeps_gain_map)?,
+        Format::JpegXl => jxl::strip(input, keep)?,
+        Format::Pnm => pnm::strip(input)?,
+        Format::Bmp => bmp::strip(input)?,
+        Format::Qoi => qoi::strip(input)?,
+        Format::Svg => svg::strip(input, keep)?,
     };
-    Ok((format, rewrite.recognise(&mut input)?))
+    Ok(rewrite.recognise(input)?)
 }
