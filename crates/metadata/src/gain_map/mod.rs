@@ -17,7 +17,7 @@ use image_origin_container::blocks::Blocks;
 use image_origin_container::jpeg::{self, Segment};
 use image_origin_container::{Cancellation, Exhausted, Input, Meter, from_memory};
 pub use parameters::Parameters;
-pub(crate) use parameters::without_trailing;
+pub(crate) use parameters::{MAX_LEN as MAX_PARAMETERS, payload_len, without_trailing};
 
 /// The version of the metadata that a base picture with a gain map has: all of it is in the map (ISO 21496-1, C.2).
 const ISO_VERSION: [u8; 4] = [0; 4];

@@ -20,16 +20,20 @@ const OFFSET: f64 = 1.0 / 64.0;
 const FRACTIONS: usize = 2;
 const CHANNEL_FRACTIONS: usize = 5;
 
+/// The maximum length of a payload of ISO 21496-1 of a version that is known.
+pub(crate) const MAX_LEN: usize = HEADER + (FRACTIONS + CHANNEL_FRACTIONS * 3) * 8;
+
+/// The length of the payload of ISO 21496-1 that begins with these bytes; `None` if its version is not known.
+pub(crate) fn payload_len(payload: &[u8]) -> Option<usize> {
+    let [0, 0, _, _, flags, ..] = payload else { return None };
+    let channels = if flags & IS_MULTICHANNEL != 0 { 3 } else { 1 };
+    let fractions = FRACTIONS + CHANNEL_FRACTIONS * channels;
+    Some(HEADER + if flags & HAS_COMMON_DENOMINATOR != 0 { 4 + fractions * 4 } else { fractions * 8 })
+}
+
 /// A payload of ISO 21496-1 without what follows its parameters. That of a version that is not known is not changed.
 pub(crate) fn without_trailing(payload: &[u8]) -> &[u8] {
-    let length = match payload {
-        [0, 0, _, _, flags, ..] => {
-            let channels = if flags & IS_MULTICHANNEL != 0 { 3 } else { 1 };
-            let fractions = FRACTIONS + CHANNEL_FRACTIONS * channels;
-            HEADER + if flags & HAS_COMMON_DENOMINATOR != 0 { 4 + fractions * 4 } else { fractions * 8 }
-        }
-        _ => payload.len(),
-    };
+    let length = payload_len(payload).unwrap_or(payload.len());
     &payload[..length.min(payload.len())]
 }
 

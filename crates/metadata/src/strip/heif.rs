@@ -8,14 +8,15 @@ use std::ops::Range;
 
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
-use super::heif_meta::{kept_items, without_items};
+use super::heif_meta::{derived_len, kept_items, without_items};
 use super::heif_movie::samples;
 use super::heif_units::{Coding, Units};
+use crate::gain_map::MAX_PARAMETERS;
 use crate::rights::for_same_pixels;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
-use image_origin_container::heif::{Meta, meta};
+use image_origin_container::heif::{Location, Meta, meta};
 use image_origin_container::isobmff::{BoxAt, boxes};
 use image_origin_container::parts;
 use image_origin_container::{Exhausted, Meter};
@@ -42,29 +43,37 @@ pub(super) fn strip<R: Read + Seek>(
     }
     let mut edits = Vec::new();
     let (mut used, mut replaced) = (Vec::new(), Vec::new());
-    let kept = meta.as_ref().map(|meta| kept_items(meta, keeps_gain_map)).unwrap_or_default();
+    let derived = meta.as_ref().map(|meta| derived_images(input, meta)).transpose()?.unwrap_or_default();
+    let tone_mapped = derived.iter().filter(|(_, image)| keeps_gain_map && image.is_tone_mapped && image.len > 0);
+    let tone_mapped: BTreeSet<_> = tone_mapped.map(|(id, _)| *id).collect();
+    let kept = meta.as_ref().map(|meta| kept_items(meta, &tone_mapped)).unwrap_or_default();
     let media = media_data(&all);
     let items = meta.as_ref().map(|meta| meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end);
     let mut units = Units::new(&media.iter().cloned().chain(items).collect::<Vec<_>>());
     if let Some(meta) = &meta {
         replaced = replacements(input, meta, &kept, keep)?;
         add_items(input, meta, &kept, &mut units)?;
-        used = extents_of(meta, |id| kept.contains(&id));
+        used = used_by(meta, &kept, &derived);
         let idat = meta.payload_at + meta.idat.start..=meta.payload_at + meta.idat.end;
         if used.iter().any(|range| meta.range.contains(&range.start) && !idat.contains(&range.start)) {
             return Err(Error::Damaged("image data within the meta box"));
         }
     }
+    let used_by_items = used.clone();
     if let Some(movie) = sequence {
         used.extend(samples(input, movie, &mut edits, &mut units)?);
     }
     let padding = units.padding();
     if let Some(meta) = &meta {
-        edits.push((meta.range.clone(), Edit::Bytes(new_meta(input, meta, &kept, &replaced, &padding)?)));
+        edits.push((
+            meta.range.clone(),
+            Edit::Bytes(new_meta(input, meta, &kept, &used_by_items, &replaced, &padding)?),
+        ));
     }
     let file_type = all.iter().find(|found| &found.kind == b"ftyp");
     if let Some(found) = file_type {
-        edit_brands(input, found, &mut edits)?;
+        let has_gain_map = kept.iter().any(|id| tone_mapped.contains(id));
+        edit_brands(input, found, has_gain_map, &mut edits)?;
     }
     let meta_at = meta.as_ref().map(|meta| meta.range.start);
     let is_kept = |found: &BoxAt| match &found.kind {
@@ -103,10 +112,12 @@ pub(super) fn strip<R: Read + Seek>(
     Ok(apply(input.len(), end, edits))
 }
 
-/// Clears the version of the major brand, and overwrites unknown brands with the major brand.
+/// Clears the version of the major brand, and overwrites unknown brands with the major brand. Readers refuse a file with the
+/// brand of gain maps that has none.
 fn edit_brands<R: Read + Seek>(
     input: &mut Input<'_, R>,
     found: &BoxAt,
+    has_gain_map: bool,
     edits: &mut Vec<(Range<u64>, Edit)>,
 ) -> Result<(), Error> {
     let mut content = input.copy(found.payload.clone(), usize::MAX)?;
@@ -116,7 +127,8 @@ fn edit_brands<R: Read + Seek>(
     if let Some(version) = brands.get_mut(1) {
         *version = [0; 4];
     }
-    for brand in brands.iter_mut().skip(2).filter(|brand| !BRANDS.contains(&&**brand)) {
+    let stays = |brand: &[u8; 4]| BRANDS.contains(&brand) && (has_gain_map || brand != b"tmap");
+    for brand in brands.iter_mut().skip(2).filter(|brand| !stays(brand)) {
         *brand = major;
     }
     edits.push((found.payload.clone(), Edit::Bytes(content)));
@@ -156,8 +168,46 @@ fn media_data(all: &[BoxAt]) -> Vec<Range<u64>> {
     all.iter().filter(|found| &found.kind == b"mdat").map(|found| found.payload.clone()).collect()
 }
 
-fn extents_of(meta: &Meta, wanted: impl Fn(u32) -> bool) -> Vec<Range<u64>> {
-    meta.locations.iter().filter(|location| wanted(location.id)).flat_map(|location| meta.extents(location)).collect()
+/// An image that is computed from others: an identity, an overlay, or a tone-mapped rendition.
+struct DerivedImage {
+    is_tone_mapped: bool,
+    /// The number of bytes of its data that are meaningful.
+    len: u64,
+}
+
+/// The derived images by their ids. An id that a coded image has as well is not among them.
+fn derived_images<R: Read + Seek>(input: &mut Input<'_, R>, meta: &Meta) -> Result<BTreeMap<u32, DerivedImage>, Error> {
+    let inputs = meta.references.iter().filter(|reference| &reference.kind == b"dimg");
+    let inputs: BTreeMap<_, _> = inputs.map(|reference| (reference.from, reference.to.len())).collect();
+    let (mut found, mut coded) = (BTreeMap::new(), BTreeSet::new());
+    for item in &meta.items {
+        input.meter().step()?;
+        if derived_len(item.kind, &[], 0).is_none() {
+            coded.insert(item.id);
+        }
+        if coded.contains(&item.id) || found.contains_key(&item.id) {
+            continue;
+        }
+        let head = meta.data(input, item.id, 1 + MAX_PARAMETERS)?;
+        let len = derived_len(item.kind, &head, inputs.get(&item.id).copied().unwrap_or(0)).unwrap_or(0);
+        found.insert(item.id, DerivedImage { is_tone_mapped: &item.kind == b"tmap", len });
+    }
+    found.retain(|id, _| !coded.contains(id));
+    Ok(found)
+}
+
+/// The ranges of the file that the kept items use.
+fn used_by(meta: &Meta, kept: &BTreeSet<u32>, derived: &BTreeMap<u32, DerivedImage>) -> Vec<Range<u64>> {
+    let locations = meta.locations.iter().filter(|location| kept.contains(&location.id));
+    let of_one = |location: &Location| {
+        let mut left = derived.get(&location.id).map_or(u64::MAX, |image| image.len);
+        meta.extents(location).into_iter().filter_map(move |range| {
+            let end = range.end.min(range.start.saturating_add(left));
+            left = left.saturating_sub(end.saturating_sub(range.start));
+            (range.start < end).then_some(range.start..end)
+        })
+    };
+    locations.flat_map(of_one).collect()
 }
 
 /// An item that is kept with new content of the same length.
@@ -221,6 +271,7 @@ fn new_meta<R: Read + Seek>(
     input: &mut Input<'_, R>,
     meta: &Meta,
     kept: &BTreeSet<u32>,
+    used: &[Range<u64>],
     replaced: &[Replacement],
     padding: &[(Range<u64>, Vec<u8>)],
 ) -> Result<Vec<u8>, Error> {
@@ -228,8 +279,7 @@ fn new_meta<R: Read + Seek>(
     let mut payload = meta.payload.clone();
     // The data of items in the meta box itself (8.11.11).
     let idat = meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end;
-    let used = extents_of(meta, |id| kept.contains(&id));
-    for range in without(std::slice::from_ref(&idat), &used) {
+    for range in without(std::slice::from_ref(&idat), used) {
         overwrite(&mut payload, meta.payload_at, &range, |_| 0);
     }
     for (range, bytes) in replaced.iter().flat_map(|replacement| &replacement.extents).chain(padding) {
@@ -252,4 +302,109 @@ pub(super) fn edit_to_free(found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) {
     let kind_at = found.range.start + 4;
     edits.push((kind_at..kind_at + 4, Edit::Bytes(b"free".to_vec())));
     edits.push((found.payload.clone(), Edit::Zeros));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::strip_with_format;
+    use image_origin_container::Cancellation;
+    use image_origin_container::isobmff::write_box;
+
+    /// What stands for the data of a coded image.
+    const DATA: &[u8] = b"coded image";
+
+    /// An AVIF file of a picture and its gain map, which a rendition of this data and length leads to. Behind the data are
+    /// secrets.
+    fn tone_mapped_avif(rendition: &[u8], len: u32) -> Vec<u8> {
+        let start = b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miaftmap".to_vec();
+        let data = [DATA, DATA, rendition];
+        let meta = |media_at: u32| {
+            let entry =
+                |id: u8, kind: &[u8]| write_box(*b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0][..], kind, b"\0"].concat());
+            let entries = [entry(1, b"av01"), entry(2, b"av01"), entry(3, b"tmap")];
+            let mut places = vec![0, 0, 0, 0, 0x44, 0, 0, 3];
+            let mut at = media_at;
+            for (id, len) in [(1, DATA.len() as u32), (2, DATA.len() as u32), (3, len)] {
+                places.extend([0, id, 0, 0, 0, 1]);
+                places.extend([at.to_be_bytes(), len.to_be_bytes()].concat());
+                at += DATA.len() as u32;
+            }
+            let children = [
+                write_box(*b"hdlr", b"\0\0\0\0\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+                write_box(*b"pitm", &[0, 0, 0, 0, 0, 1]),
+                write_box(*b"iloc", &places),
+                write_box(*b"iinf", &[&[0, 0, 0, 0, 0, 3][..], &entries.concat()].concat()),
+                write_box(*b"iref", &[&[0; 4][..], &write_box(*b"dimg", &[0, 3, 0, 2, 0, 1, 0, 2])].concat()),
+                // A property that is longer than what contains it.
+                write_box(*b"iprp", &write_box(*b"ipco", b"\0\0\0\xffudesSecretText")),
+                write_box(
+                    *b"grpl",
+                    &write_box(*b"altr", &[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 1]),
+                ),
+            ];
+            write_box(*b"meta", &[&[0; 4][..], &children.concat()].concat())
+        };
+        let media_at = start.len() + meta(0).len() + 8;
+        let media = write_box(*b"mdat", &[data.concat().as_slice(), b"SecretTrailer"].concat());
+        [start, meta(media_at as u32), media].concat()
+    }
+
+    #[test]
+    fn gain_maps_of_avif_stay_without_what_follows_their_parameters() {
+        // A rendition's version and flags, and fractions of one denominator.
+        let parameters: Vec<u8> = [0, 0, 0, 0, 0, 0x48].into_iter().chain([1; 4 + 7 * 4]).collect();
+        let length = parameters.len() as u32;
+        let secret = [parameters.as_slice(), b"SecretComment"].concat();
+        let newer: Vec<u8> = [0, 0, 1].into_iter().chain(parameters[3..].iter().copied()).collect();
+        let table: [(&str, &[u8], u32, bool); 6] = [
+            ("right", &parameters, length, true),
+            ("with a trailer", &secret, length + 13, true),
+            ("to the end of the file", &secret, 0, true),
+            ("too short", &parameters, length - 1, false),
+            ("of a later version", &newer, length, false),
+            ("no parameters", b"SecretComment", 13, false),
+        ];
+        for (name, rendition, len, stays) in table {
+            let file = tone_mapped_avif(rendition, len);
+            for keeps_gain_map in [true, false] {
+                let plan = |file: &[u8]| {
+                    let cancellation = Cancellation::unbounded();
+                    strip_with_format(&mut Cursor::new(file), Keep::None, keeps_gain_map, &cancellation).unwrap().1
+                };
+                let mut out = Vec::new();
+                plan(&file).write_to(Cursor::new(&file), &mut out).unwrap();
+                let stays = stays && keeps_gain_map;
+                let count = |bytes: &[u8]| out.windows(bytes.len()).filter(|window| *window == bytes).count();
+                assert_eq!(count(b"Secret"), 0, "{name}");
+                // The brand, the item, and the group of alternatives.
+                let stays = usize::from(stays);
+                for mark in [b"miaftmap".as_slice(), b"\0\x03\0\0tmap", b"altr", &parameters] {
+                    assert_eq!(count(mark), stays, "{name}: {mark:?}");
+                }
+                assert_eq!(count(DATA), 1 + stays, "{name}");
+                assert!(plan(&out).is_identity(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn derived_images_have_a_length() {
+        let table: [([u8; 4], &[u8], Option<u64>); 9] = [
+            (*b"iden", b"Secret", Some(0)),
+            (*b"iovl", &[0, 0, 9], Some(10 + 4 + 3 * 4)),
+            (*b"iovl", &[0, 1], Some(10 + 8 + 3 * 8)),
+            (*b"iovl", &[1, 0], Some(0)),
+            (*b"iovl", &[], Some(0)),
+            (*b"tmap", &[0; 80], Some(1 + 5 + 7 * 8)),
+            (*b"tmap", &[0; 61], Some(0)),
+            (*b"grid", &[0; 8], None),
+            (*b"av01", &[0; 8], None),
+        ];
+        for (kind, head, expected) in table {
+            assert_eq!(derived_len(kind, head, 3), expected, "{kind:?} {head:?}");
+        }
+    }
 }

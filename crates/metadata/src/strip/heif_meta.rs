@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::heif_units::cleaned;
+use crate::gain_map::payload_len;
 use crate::{Error, icc};
 use image_origin_container::heif::{Association, Item, Meta, Reference, children_at, meta_children};
 use image_origin_container::isobmff::{BoxAt, Fields, write_box};
@@ -19,12 +20,12 @@ pub(super) const HANDLER_KIND: Range<u64> = 8..12;
 
 /// Returns the primary image and everything that it consists of or is shown with: tiles, alpha, and a tone-mapped
 /// rendition with its gain map (`tmap`, ISO 21496-1). Thumbnails, depth maps, mattes, other images of a collection and
-/// metadata are excluded, and the rendition without `keeps_gain_map`.
-pub(super) fn kept_items(meta: &Meta, keeps_gain_map: bool) -> BTreeSet<u32> {
+/// metadata are excluded, and renditions that are not among `tone_mapped`.
+pub(super) fn kept_items(meta: &Meta, tone_mapped: &BTreeSet<u32>) -> BTreeSet<u32> {
     let (metadata, images): (Vec<_>, Vec<_>) = meta.items.iter().partition(|item| is_metadata(item));
     let images: BTreeSet<_> = images.iter().map(|item| item.id).collect();
     let Some(primary) = meta.primary else { return BTreeSet::new() };
-    let mut kept = shown_with(meta, primary, keeps_gain_map);
+    let mut kept = shown_with(meta, primary, tone_mapped);
     // A damaged file may have metadata as its primary image, or the same id for an image and metadata.
     metadata.iter().filter(|item| !images.contains(&item.id)).for_each(|item| _ = kept.remove(&item.id));
     kept
@@ -35,8 +36,8 @@ fn is_metadata(item: &Item) -> bool {
 }
 
 /// The primary image and the items that it refers to.
-fn shown_with(meta: &Meta, primary: u32, keeps_gain_map: bool) -> BTreeSet<u32> {
-    let leads_to = leads_to(meta, keeps_gain_map);
+fn shown_with(meta: &Meta, primary: u32, tone_mapped: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let leads_to = leads_to(meta, tone_mapped);
     let mut kept = BTreeSet::from([primary]);
     let mut next = vec![primary];
     while let Some(id) = next.pop() {
@@ -46,10 +47,26 @@ fn shown_with(meta: &Meta, primary: u32, keeps_gain_map: bool) -> BTreeSet<u32> 
     kept
 }
 
+/// The length in bytes of the data of an image that is derived from so many others and begins with these bytes (ISO/IEC
+/// 23008-12, 6.6.2, and ISO 21496-1, C.3): 0 if it is damaged or of another version; `None` for other images. Grids are
+/// among the units of `heif_units.rs`.
+pub(super) fn derived_len(kind: [u8; 4], head: &[u8], inputs: usize) -> Option<u64> {
+    let length = match (&kind, head) {
+        (b"iovl", [0, flags, ..]) => {
+            let field = if flags & 1 == 0 { 2 } else { 4 };
+            10 + field * 2 + inputs * field * 2
+        }
+        (b"tmap", [0, parameters @ ..]) => {
+            payload_len(parameters).filter(|length| *length <= parameters.len()).map_or(0, |length| 1 + length)
+        }
+        (b"iden" | b"iovl" | b"tmap", _) => 0,
+        _ => return None,
+    };
+    Some(length as u64)
+}
+
 /// The items that must be kept if an item is kept.
-fn leads_to(meta: &Meta, keeps_gain_map: bool) -> BTreeMap<u32, Vec<u32>> {
-    let tone_mapped = meta.items.iter().filter(|item| keeps_gain_map && &item.kind == b"tmap");
-    let tone_mapped: BTreeSet<_> = tone_mapped.map(|item| item.id).collect();
+fn leads_to(meta: &Meta, tone_mapped: &BTreeSet<u32>) -> BTreeMap<u32, Vec<u32>> {
     let alpha = alpha_items(meta);
     let mut edges: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for Reference { kind, from, to } in &meta.references {
@@ -213,7 +230,12 @@ fn properties(
             out.iter_mut().skip(kind).zip(*b"free").for_each(|(to, from)| *to = from);
         }
     }
-    zero(&mut out, parent.range.start, &(end..parent.payload.end));
+    // What is no box becomes one, or is too short to be one.
+    let rest = out.split_off((end - parent.range.start) as usize).len();
+    match rest.checked_sub(8) {
+        Some(content) => out.extend(write_box(*b"free", &vec![0; content])),
+        None => out.resize(out.len() + rest, 0),
+    }
     Ok(out)
 }
 
