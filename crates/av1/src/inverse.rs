@@ -67,41 +67,95 @@ impl TxType {
     }
 }
 
-/// Adds the residual of `coefficients` to samples of `depth` bits (7.13.3). `coefficients` are those of the coded part,
-/// column by column; only the first `rows` of each may differ from 0. They are zero afterwards.
+/// Buffers for a transform block. What they hold between blocks does not matter.
+pub(super) struct Space {
+    /// Bands of transformed rows, column by column.
+    bands: [[Lanes; 64]; 4],
+    lanes: [Lanes; 64],
+}
+
+impl Space {
+    pub(super) fn new() -> Self {
+        Self { bands: [[[0; LANES]; 64]; 4], lanes: [[0; LANES]; 64] }
+    }
+}
+
+/// The residual of a transform block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) size: BlockSize,
+    pub(super) tx_type: TxType,
+    /// The number of rows of coefficients that may differ from 0.
+    pub(super) rows: usize,
+    /// The depth of samples in bits.
+    pub(super) depth: u32,
+}
+
+impl Shape {
+    /// The largest intermediate values of rows and of columns.
+    fn limits(self) -> (i32, i32) {
+        ((1 << (self.depth + 7)) - 1, (1 << (self.depth.max(10) + 5)) - 1)
+    }
+
+    fn row_shift(self) -> u32 {
+        [0, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][self.size.transform_index()]
+    }
+
+    /// Whether one side is twice as long as the other.
+    fn is_oblong(self) -> bool {
+        self.size.w.abs_diff(self.size.h) == 1
+    }
+}
+
+/// Adds the residual of `coefficients` to samples (7.13.3). `coefficients` are those of the coded part, column by
+/// column, and zero afterwards.
 pub(super) fn add<S: Sample>(
     coefficients: &mut [i32],
-    rows: usize,
-    size: BlockSize,
-    tx_type: TxType,
-    depth: u32,
+    shape: Shape,
     samples: &mut [S],
     stride: usize,
+    space: &mut Space,
 ) {
+    let Shape { size, tx_type, rows, depth } = shape;
     let (width, height, coded) = (size.width(), size.height(), size.coded());
-    let row_shift = [0u32, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][size.transform_index()];
-    let oblong = size.w.abs_diff(size.h) == 1;
-    let (row_high, high) = ((1 << (depth + 7)) - 1, (1 << (depth.max(10) + 5)) - 1);
-    // Bands of transformed rows, column by column; those that are not filled are zero.
-    let mut bands = [[[0; LANES]; 64]; 4];
+    let (row_high, high) = shape.limits();
+    let (row_shift, is_oblong) = (shape.row_shift(), shape.is_oblong());
+    if tx_type == TxType::DCT
+        && rows == 1
+        && coefficients[coded.height()..].iter().step_by(coded.height()).all(|c| *c == 0)
+    {
+        add_constant(coefficients, shape, samples, stride);
+        return;
+    }
     let count = rows.div_ceil(LANES);
-    for (band, lanes) in bands[..count].iter_mut().enumerate() {
+    let bands = &mut space.bands[..count];
+    for (band, lanes) in bands.iter_mut().enumerate() {
         let (top, lanes) = (band * LANES, &mut lanes[..width]);
-        for (lane, column) in lanes.iter_mut().zip(coefficients.chunks_exact_mut(coded.height())) {
+        let (filled, empty) = lanes.split_at_mut(coded.width());
+        for (lane, column) in filled.iter_mut().zip(coefficients.chunks_exact_mut(coded.height())) {
             let column = &mut column[top..(top + LANES).min(coded.height())];
-            lane[..column.len()].copy_from_slice(column);
-            column.fill(0);
-            if oblong {
+            match column.first_chunk_mut::<LANES>() {
+                Some(column) => {
+                    *lane = *column;
+                    *column = [0; LANES];
+                }
+                None => {
+                    *lane = [0; LANES];
+                    lane[..column.len()].copy_from_slice(column);
+                    column.fill(0);
+                }
+            }
+            if is_oblong {
                 *lane = lane.map(|value| round(value.wrapping_mul(2896), 12));
             }
         }
+        empty.fill([0; LANES]);
         transform(lanes, size.w, tx_type.rows(), row_high);
         for lane in lanes {
             *lane = lane.map(|value| round(value, row_shift).clamp(-high - 1, high));
         }
     }
-    let mut lanes = [[0; LANES]; 64];
-    let lanes = &mut lanes[..height];
+    let lanes = &mut space.lanes[..height];
     for left in (0..width).step_by(LANES) {
         let across = LANES.min(width - left);
         let (filled, empty) = lanes.split_at_mut((count * LANES).min(height));
@@ -115,9 +169,33 @@ pub(super) fn add<S: Sample>(
         empty.fill([0; LANES]);
         transform(lanes, size.h, tx_type.columns(), high);
         for (line, lane) in samples.chunks_mut(stride).zip(&*lanes) {
-            for (sample, value) in line[left..left + across].iter_mut().zip(lane) {
-                *sample = S::clamped(Into::<i32>::into(*sample) + round(*value, 4), depth);
+            let line = &mut line[left..left + across];
+            match line.first_chunk_mut::<LANES>() {
+                Some(line) => add_lane(line, lane, depth),
+                None => add_lane(line, lane, depth),
             }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_lane<S: Sample>(line: &mut [S], lane: &Lanes, depth: u32) {
+    for (sample, value) in line.iter_mut().zip(lane) {
+        *sample = S::clamped(Into::<i32>::into(*sample) + round(*value, 4), depth);
+    }
+}
+
+/// Adds the residual of the first coefficient alone, which is the same for all samples.
+fn add_constant<S: Sample>(coefficients: &mut [i32], shape: Shape, samples: &mut [S], stride: usize) {
+    let (_, high) = shape.limits();
+    let scaled = |value: i32| round(value.wrapping_mul(2896), 12);
+    let first = if shape.is_oblong() { scaled(coefficients[0]) } else { coefficients[0] };
+    coefficients[0] = 0;
+    let row = round(scaled(first), shape.row_shift()).clamp(-high - 1, high);
+    let residual = round(scaled(row), 4);
+    for line in samples.chunks_mut(stride).take(shape.size.height()) {
+        for sample in &mut line[..shape.size.width()] {
+            *sample = S::clamped(Into::<i32>::into(*sample) + residual, shape.depth);
         }
     }
 }

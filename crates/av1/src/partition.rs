@@ -4,7 +4,7 @@
 
 use super::coefficients::{Levels, dequantize};
 use super::frame::{Block, FrameEncoder, ModeInfo, Node, Partition, Plane, Residual, SUPERBLOCK, TransformBlock};
-use super::inverse::{self, TxType};
+use super::inverse::{self, Shape, Space, TxType};
 use super::size::BlockSize;
 use super::symbols::{BIT, cost};
 use super::{SpeedSettings, lossless};
@@ -255,7 +255,8 @@ impl FrameEncoder {
             let mut coefficients = [0; 1024];
             let coefficients = &mut coefficients[..size.coded().area()];
             dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);
-            inverse::add(coefficients, size.coded().height(), size, tx_type, 8, samples, *stride);
+            let shape = Shape { size, tx_type, rows: size.coded().height(), depth: 8 };
+            inverse::add(coefficients, shape, samples, *stride, &mut Space::new());
         }
         self.update_level_contexts(area, &levels);
         self.mark_decoded(area, true);

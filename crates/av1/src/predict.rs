@@ -84,11 +84,31 @@ pub(super) struct Place {
 impl<S: Sample> Edges<S> {
     /// Reads the samples adjacent to a block of `size` at `place` of a plane; those beyond its corners only if `far`,
     /// as directional modes need.
-    #[inline(always)]
     pub(super) fn read(samples: &[S], stride: usize, size: BlockSize, place: Place, far: bool) -> Self {
+        let mut edges = Self::new();
+        edges.load(samples, stride, size, place, far);
+        edges
+    }
+
+    /// Edges of nothing yet.
+    pub(super) fn new() -> Self {
+        Self {
+            above: [S::default(); EDGE],
+            left: [S::default(); EDGE],
+            have_above: false,
+            have_left: false,
+            inside: [0; 2],
+            beside_smooth: false,
+            depth: 8,
+            softens: false,
+        }
+    }
+
+    /// Reads edges as [`Self::read`] does, in place of others.
+    pub(super) fn load(&mut self, samples: &[S], stride: usize, size: BlockSize, place: Place, far: bool) {
         let Place { x, y, have_above, have_left, end, depth, .. } = place;
         let (w, h) = (size.width(), size.height());
-        let (mut above, mut left) = ([S::default(); EDGE], [S::default(); EDGE]);
+        let Self { above, left, .. } = self;
         let [across, down] = if far { [w + h; 2] } else { [w, h] };
         let at = |x: usize, y: usize| samples[y * stride + x];
         let middle = 1 << (depth - 1);
@@ -120,13 +140,12 @@ impl<S: Sample> Edges<S> {
             (false, false) => S::of(middle),
         };
         (above[ORIGIN - 1], left[ORIGIN - 1]) = (corner, corner);
-        let inside = [w.min(end[0] - x), h.min(end[1] - y)];
-        let Place { beside_smooth, softens, .. } = place;
-        Self { above, left, have_above, have_left, inside, beside_smooth, depth, softens }
+        self.inside = [w.min(end[0] - x), h.min(end[1] - y)];
+        (self.have_above, self.have_left) = (have_above, have_left);
+        (self.beside_smooth, self.softens, self.depth) = (place.beside_smooth, place.softens, depth);
     }
 
     /// Writes the prediction to rows that are `stride` samples apart.
-    #[inline(always)]
     pub(super) fn predict(&self, mode: Mode, size: BlockSize, out: &mut [S], stride: usize) {
         let (w, h) = (size.width(), size.height());
         let (above, left) = (&self.above[ORIGIN..ORIGIN + w], &self.left[ORIGIN..ORIGIN + h]);

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-use super::inverse::TxType;
+use super::inverse::{Shape, Space, TxType};
 use super::size::BlockSize;
 use super::*;
 
@@ -245,7 +245,8 @@ fn forward_transforms_are_the_inverse_of_inverse_transforms() {
             let mut levels: Vec<i32> =
                 (0..w * h).map(|i| (coefficients[i % h * w + i / h] / scale).round() as i32).collect();
             let mut samples = vec![128u8; size.area()];
-            inverse::add(&mut levels, size.coded().height(), size, tx_type, 8, &mut samples, size.width());
+            let shape = Shape { size, tx_type, rows: size.coded().height(), depth: 8 };
+            inverse::add(&mut levels, shape, &mut samples, size.width(), &mut Space::new());
             for (sample, difference) in samples.iter().zip(&differences) {
                 let error = f32::from(*sample) - 128.0 - difference;
                 assert!(error.abs() <= 1.5, "{size:?} {tx_type:?}: {error}");

@@ -4,9 +4,9 @@ use super::context::LARGEST;
 use super::frame::Copied;
 use super::tile::Tile;
 use super::{DecodeError, coefficients, damaged};
-use crate::inverse::{self, TxType};
+use crate::inverse::{self, Shape, TxType};
 use crate::lossless;
-use crate::predict::{self, DC, Edges, FROM_LUMA, Mode, Place};
+use crate::predict::{self, DC, FROM_LUMA, Mode, Place};
 use crate::sample::Sample;
 use crate::size::BlockSize;
 use crate::write::{FILTER_DIRECTION, MODE_CONTEXT};
@@ -558,9 +558,9 @@ impl<S: Sample> Tile<'_, S> {
         }
         let target = &mut self.frame.planes[plane];
         let stride = target.stride;
-        let edges = Edges::read(&target.samples, stride, size, at, is_directional);
+        self.edges.load(&target.samples, stride, size, at, is_directional);
         let out = &mut target.samples[y * 4 * stride + x * 4..];
-        edges.predict(mode, size, out, stride);
+        self.edges.predict(mode, size, out, stride);
         if from_luma {
             let deviations = self.luma.chunks(size.width()).take(size.height());
             for (line, deviations) in out.chunks_mut(stride).zip(deviations) {
@@ -740,7 +740,8 @@ impl<S: Sample> Tile<'_, S> {
                 values.fill(0);
                 lossless::add_values(&mut rows, depth, out, stride);
             } else {
-                inverse::add(values, read.rows, size, tx_type, depth, out, stride);
+                let shape = Shape { size, tx_type, rows: read.rows, depth };
+                inverse::add(values, shape, out, stride, &mut self.space.transforms);
             }
         }
         self.above.level[plane][x..x + w].fill(context);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::probabilities::Probabilities;
 use super::symbols::Symbols;
 use crate::coefficients::{base_offset, last_context, range_offset, scan};
-use crate::inverse::TxType;
+use crate::inverse::{self, TxType};
 use crate::size::BlockSize;
 
 /// The width of a row of levels: the longest side that is coded, and the reach of contexts.
@@ -86,6 +86,7 @@ pub(super) struct Workspace {
     levels: Box<[u8; STRIDE * (32 + REACH)]>,
     /// The positions in scan order of levels that are not zero, last first.
     found: Box<[u16; 32 * 32]>,
+    pub(super) transforms: Box<inverse::Space>,
 }
 
 impl Workspace {
@@ -94,6 +95,7 @@ impl Workspace {
             coefficients: Box::new([0; 32 * 32]),
             levels: Box::new([0; STRIDE * (32 + REACH)]),
             found: Box::new([0; 32 * 32]),
+            transforms: Box::new(inverse::Space::new()),
         }
     }
 }

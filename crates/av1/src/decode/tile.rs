@@ -8,6 +8,7 @@ use super::probabilities::Probabilities;
 use super::symbols::Symbols;
 use super::{Check, DecodeError, damaged, go_on};
 use crate::matrices;
+use crate::predict::Edges;
 use crate::sample::Sample;
 use crate::size::BlockSize;
 use crate::tables::{AC_QUANTIZER, DC_QUANTIZER};
@@ -82,6 +83,7 @@ pub(super) struct Tile<'t, S> {
     pub(super) self_guided: [[i8; 2]; 3],
     /// The colour indices of palettes of luma and chroma, in rows of 64.
     pub(super) colours: [Box<[u8; 64 * 64]>; 2],
+    pub(super) edges: Box<Edges<S>>,
     /// Deviations of luma from its mean.
     pub(super) luma: Box<[i16; 32 * 32]>,
     /// The end of the coded part of luma in the current block, in samples (`MaxLumaW`, `MaxLumaH`).
@@ -137,6 +139,7 @@ impl<'t, S: Sample> Tile<'t, S> {
             wiener: [[[3, -7, 15]; 2]; 3],
             self_guided: [[-32, 31]; 3],
             colours: std::array::from_fn(|_| Box::new([0; 64 * 64])),
+            edges: Box::new(Edges::new()),
             luma: Box::new([0; 32 * 32]),
             luma_end: [0; 2],
             split_transforms: Box::new([0; LARGEST * LARGEST]),
