@@ -5,8 +5,8 @@ use super::tile::Setting;
 use super::{Check, DecodeError, go_on};
 use crate::sample::Sample;
 
-/// A sample outside of the frame.
-const OUTSIDE: u16 = u16::MAX;
+/// A sample outside of the frame: so far from all others that it does not count.
+const OUTSIDE: i16 = i16::MAX;
 
 /// The reach of the filter.
 const REACH: usize = 2;
@@ -25,7 +25,7 @@ const DIRECTIONS: [[[isize; 2]; 2]; 8] = [
 
 /// Samples before filtering: some rows of a plane, and [`REACH`] rows and columns on all sides.
 struct Band {
-    samples: Vec<u16>,
+    samples: Vec<i16>,
     stride: usize,
     rows: usize,
 }
@@ -44,10 +44,16 @@ impl Band {
         let line = &mut self.samples[row * self.stride + REACH..][..width];
         if y < height {
             let source = &samples[y * stride..][..width];
-            line.iter_mut().zip(source).for_each(|(place, sample)| *place = (*sample).into());
+            line.iter_mut().zip(source).for_each(|(place, sample)| *place = Into::<i32>::into(*sample) as i16);
         } else {
             line.fill(OUTSIDE);
         }
+    }
+
+    /// The samples from a place on.
+    #[inline(always)]
+    fn at<const W: usize>(&self, at: usize) -> [i16; W] {
+        std::array::from_fn(|i| self.samples[at..at + W][i])
     }
 
     /// Moves on to the rows from `y` on.
@@ -110,10 +116,10 @@ pub(super) fn filter<S: Sample>(
                 let [x, y] = sequence.shifts(plane);
                 let is_chroma = plane > 0;
                 let [mut primary, secondary] =
-                    strengths[usize::from(is_chroma)].map(|strength| i32::from(strength) << (depth - 8));
+                    strengths[usize::from(is_chroma)].map(|strength| i16::from(strength) << (depth - 8));
                 let mut direction = if primary == 0 { 0 } else { direction };
                 if !is_chroma {
-                    let log2 = if variance >> 6 > 0 { ((variance >> 6).ilog2() as i32).min(12) } else { 0 };
+                    let log2 = if variance >> 6 > 0 { ((variance >> 6).ilog2() as i16).min(12) } else { 0 };
                     primary = if variance > 0 { (primary * (4 + log2) + 8) >> 4 } else { 0 };
                 } else if primary > 0 {
                     direction = match (x, y) {
@@ -135,7 +141,11 @@ pub(super) fn filter<S: Sample>(
                 let target = &mut frame.planes[plane];
                 let (left, top) = ((column * 4) >> x, (row * 4) >> y);
                 let out = &mut target.samples[top * target.stride + left..];
-                filter.apply(band, left, [8 >> x, 8 >> y], out, target.stride);
+                if x == 1 {
+                    filter.apply::<S, 4>(band, left, 8 >> y, out, target.stride);
+                } else {
+                    filter.apply::<S, 8>(band, left, 8 >> y, out, target.stride);
+                }
             }
         }
     }
@@ -188,56 +198,64 @@ fn direction(band: &Band, left: usize, depth: u32) -> (usize, u32) {
 
 /// The parameters of the filter for a block.
 struct Filter {
-    primary: i32,
-    secondary: i32,
+    primary: i16,
+    secondary: i16,
     damping: u32,
     direction: usize,
     depth: u32,
 }
 
+/// A pair of samples on opposite sides.
+#[derive(Debug, Clone, Copy)]
+struct Tap {
+    offset: isize,
+    weight: i16,
+    strength: i16,
+    damping: u32,
+}
+
 impl Filter {
-    /// The CDEF filter process (7.15.3).
-    fn apply<S: Sample>(&self, band: &Band, left: usize, [w, h]: [usize; 2], out: &mut [S], stride: usize) {
+    /// The taps of a row of samples that are `stride` apart from the next. Those without strength do not count.
+    fn taps(&self, stride: usize) -> impl Iterator<Item = Tap> {
         let Self { primary, secondary, damping, direction, depth } = *self;
-        let damping_of = |strength: i32| if strength > 0 { damping.saturating_sub(strength.ilog2()) } else { 0 };
-        let (primary_damping, secondary_damping) = (damping_of(primary), damping_of(secondary));
-        let taps = if primary >> (depth - 8) & 1 == 1 { [3, 3] } else { [4, 2] };
-        let offset = |direction: usize, k: usize| {
-            let [y, x] = DIRECTIONS[direction & 7][k];
-            y * band.stride as isize + x
+        let weights = if primary >> (depth - 8) & 1 == 1 { [3, 3] } else { [4, 2] };
+        let tap = move |turn: usize, k: usize, weight: i16, strength: i16| {
+            let [y, x] = DIRECTIONS[(direction + turn) & 7][k];
+            let damping = damping.saturating_sub(strength.max(1).ilog2());
+            Tap { offset: y * stride as isize + x, weight, strength, damping }
         };
-        for (i, line) in out.chunks_mut(stride).take(h).enumerate() {
-            for (j, sample) in line[..w].iter_mut().enumerate() {
-                let at = (i + REACH) * band.stride + REACH + left + j;
-                let x = i32::from(band.samples[at]);
-                let (mut sum, mut most, mut least) = (0, x, x);
-                for (k, primary_weight) in taps.into_iter().enumerate() {
-                    let parts = [
-                        (offset(direction, k), primary_weight, primary, primary_damping),
-                        (offset(direction + 2, k), 2 - k as i32, secondary, secondary_damping),
-                        (offset(direction + 6, k), 2 - k as i32, secondary, secondary_damping),
-                    ];
-                    for (offset, weight, strength, damping) in parts {
-                        for at in [at.wrapping_add_signed(offset), at.wrapping_add_signed(-offset)] {
-                            let near = band.samples[at];
-                            if near != OUTSIDE {
-                                let near = i32::from(near);
-                                sum += weight * constrained(near - x, strength, damping);
-                                most = most.max(near);
-                                least = least.min(near);
-                            }
-                        }
+        let taps = (0..2).flat_map(move |k| {
+            let second = 2 - k as i16;
+            [tap(0, k, weights[k], primary), tap(2, k, second, secondary), tap(6, k, second, secondary)]
+        });
+        taps.filter(|tap| tap.strength > 0)
+    }
+
+    /// The CDEF filter process (7.15.3), of a block of `W` columns.
+    fn apply<S: Sample, const W: usize>(&self, band: &Band, left: usize, rows: usize, out: &mut [S], stride: usize) {
+        let mut taps = [Tap { offset: 0, weight: 0, strength: 0, damping: 0 }; 6];
+        let count = taps.iter_mut().zip(self.taps(band.stride)).map(|(place, tap)| *place = tap).count();
+        for (i, line) in out.chunks_mut(stride).take(rows).enumerate() {
+            let at = (i + REACH) * band.stride + REACH + left;
+            let x: [i16; W] = band.at(at);
+            let (mut sum, mut most, mut least) = ([0i16; W], x, x);
+            for Tap { offset, weight, strength, damping } in taps[..count].iter().copied() {
+                for offset in [offset, -offset] {
+                    let near: [i16; W] = band.at(at.wrapping_add_signed(offset));
+                    for j in 0..W {
+                        let difference = near[j] - x[j];
+                        let magnitude = difference.abs();
+                        let limited = (strength - (magnitude >> damping)).max(0).min(magnitude);
+                        sum[j] += weight * if difference < 0 { -limited } else { limited };
+                        most[j] = most[j].max(if near[j] == OUTSIDE { x[j] } else { near[j] });
+                        least[j] = least[j].min(near[j]);
                     }
                 }
-                *sample = S::of((x + ((8 + sum - i32::from(sum < 0)) >> 4)).clamp(least, most));
+            }
+            for (j, sample) in line[..W].iter_mut().enumerate() {
+                let value = x[j] + ((8 + sum[j] - i16::from(sum[j] < 0)) >> 4);
+                *sample = S::of(value.max(least[j]).min(most[j]).into());
             }
         }
     }
-}
-
-/// `constrain`.
-fn constrained(difference: i32, strength: i32, damping: u32) -> i32 {
-    let magnitude = difference.abs();
-    let limited = (strength - (magnitude >> damping)).clamp(0, magnitude);
-    if difference < 0 { -limited } else { limited }
 }
