@@ -17,6 +17,9 @@ use libfuzzer_sys::fuzz_target;
 /// What tables are counted with (`TABLE_BYTES` of the decoder), and a small picture: large ones cost time and have no bugs
 /// of their own.
 const MAX_BYTES: u64 = (320 + 20) << 10;
+/// The length of a file from which on blocks are looked for at several places at once, and what that takes.
+const LONG: usize = 64 << 10;
+const LONG_BYTES: u64 = MAX_BYTES + (700 << 10);
 /// Asked once for each row of MCUs of each scan: as often as 1000 scans of 2048 rows would have it at most.
 const MOST_CHECKS: usize = 2_100_000;
 
@@ -30,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
         check_image(&image, header.width, header.height, Scale::Full);
         Ok(())
     });
-    let scale = Scale::ALL[usize::from(way & 3)];
+    let scale = Scale::ALL[usize::from(way >> 5) % Scale::ALL.len()];
     let upsampling = if way & 4 == 0 { Upsampling::Smooth } else { Upsampling::Nearest };
     // Mutation finds the edges of the wanted part.
     let region = header.as_ref().ok().filter(|_| way & 8 != 0).map(|header| {
@@ -56,6 +59,12 @@ fuzz_target!(|bytes: &[u8]| {
     let is_own = |result: &Result<(), DecodeError>| matches!(result, Err(DecodeError::TooLarge { .. }));
     if region.is_none() && !is_own(&whole) && !is_own(&other) {
         assert_eq!(whole, other);
+    }
+    // The data of a scan over and over.
+    if way & 2 != 0 && whole.is_ok() {
+        let long: Vec<u8> = [bytes, &[0; 16]].concat().into_iter().cycle().take(LONG.max(bytes.len())).collect();
+        let options = DecodeOptions::default().scale(Scale::Eighth).max_bytes(LONG_BYTES);
+        let _ = decode_planes(&long, &options);
     }
 });
 
