@@ -24,14 +24,10 @@ pub fn decode<'b>(bytes: &'b [u8], meter: &Meter<'_>) -> Result<Cow<'b, str>, Er
     }
     // One byte more shows that the drawing is too long.
     let bytes = gunzip(bytes, MAX_LEN + 1, meter)?.ok_or(Error::Undecodable("gzip"))?;
-    let text = match text(&bytes, meter)? {
-        Cow::Borrowed(text) => {
-            meter.hold(text.len() as u64)?;
-            text.to_owned()
-        }
-        Cow::Owned(text) => text,
-    };
-    Ok(Cow::Owned(text))
+    if let Cow::Owned(text) = text(&bytes, meter)? {
+        return Ok(Cow::Owned(text));
+    }
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Error::Undecodable("UTF-8"))
 }
 
 fn text<'b>(bytes: &'b [u8], meter: &Meter<'_>) -> Result<Cow<'b, str>, Error> {
