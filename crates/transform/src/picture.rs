@@ -154,9 +154,10 @@ impl Picture<'_> {
     pub(super) fn finished(self) -> Result<(Raster, Colorspace), codec::Error> {
         let Render { transform, cancellation, .. } = self.render;
         let conversion = Conversion::new(&self.decoded, transform.colorspace);
-        let is_grey = colour::is_grey(&self.decoded.raster);
-        let below = background::early(transform, self.render.choice(self.header.format, &self.plan).settled())
-            .and_then(|color| conversion.source_color(color, is_grey));
+        let is_seen = self.decoded.raster.channels().has_alpha();
+        let format = || self.render.choice(self.header.format, &self.plan).settled();
+        let below = is_seen.then(|| background::early(transform, format())).flatten();
+        let below = below.and_then(|color| conversion.source_color(color, colour::is_grey(&self.decoded.raster)));
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
         let Self { plan: Plan { orientation, tilt, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
