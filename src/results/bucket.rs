@@ -22,6 +22,9 @@ use crate::source::{ByteStream, SourceError, SourceSettings};
 /// The key of the object metadata that contains the record.
 const RECORD: &str = "image-origin";
 
+/// The age in seconds from which on an object is no longer being written.
+const SETTLED: u64 = 2;
+
 /// The key of the object metadata that contains the time of a claim, in milliseconds since 1970.
 const CLAIMED: &str = "image-origin-claimed";
 
@@ -52,20 +55,25 @@ impl Bucket {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(refused(&error)),
         };
-        let Some(record) = record(&output) else { return self.discard(id).await };
+        let written = output.last_modified().map_or(0, aws_sdk_s3::primitives::DateTime::secs);
+        let Some(record) = record(&output) else { return self.discard(id, written).await };
         if record.length > IN_MEMORY {
             let content = Content::Stream(verified(s3::pieces(output.body), record));
             return Ok(Some(Stored { record, content }));
         }
         let bytes = read_all(s3::pieces(output.body), record.length).await?;
         if !record.fits(&bytes) {
-            return self.discard(id).await;
+            return self.discard(id, written).await;
         }
         Ok(Some(Stored { record, content: Content::Memory(bytes.into()) }))
     }
 
-    /// Removes a damaged result, which would otherwise be read for every request, and never be replaced.
-    async fn discard<T>(&self, id: &ResultId) -> Result<T, StoreError> {
+    /// Removes a damaged result, which would otherwise be read for every request, and never be replaced. One that was
+    /// `written` just now, in seconds since 1970, is not there yet: not every store shows an object only when all of it is.
+    async fn discard(&self, id: &ResultId, written: i64) -> Result<Option<Stored>, StoreError> {
+        if since_1970(SystemTime::now()).as_secs().saturating_sub(written.unsigned_abs()) < SETTLED {
+            return Ok(None);
+        }
         if let Err(error) = self.delete(&id.path()).await {
             tracing::debug!(%error, "a damaged result was not removed");
         }

@@ -124,7 +124,7 @@ fn a_damaged_result_in_a_bucket_is_replaced() {
 }
 
 #[test]
-fn four_processes_make_few_pictures_more_than_once() {
+fn four_processes_make_each_picture_at_most_twice() {
     const PICTURES: usize = 100;
     const CLIENTS: usize = 20;
     let store = Store::with_photo();
@@ -151,13 +151,12 @@ fn four_processes_make_few_pictures_more_than_once() {
         }
     });
     let made = made.into_inner().unwrap();
-    // A process that looked for a result just before it was stored may claim it just after, when nobody does any more.
-    assert!(made.iter().all(|times| (1..=4).contains(times)), "{made:?}");
-    let again = made.iter().sum::<u32>() as usize - PICTURES;
-    assert!(again <= PICTURES / 4, "{made:?}");
+    assert!(made.iter().all(|times| (1..=2).contains(times)), "{made:?}");
+    let twice = made.iter().filter(|times| **times == 2).count();
     println!(
-        "{CLIENTS} clients, {} requests: {PICTURES} pictures were made, {again} times more than once",
-        CLIENTS * 50
+        "{CLIENTS} clients, {} requests: {} pictures were made once, {twice} twice",
+        CLIENTS * 50,
+        PICTURES - twice
     );
 }
 
