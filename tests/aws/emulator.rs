@@ -1,13 +1,13 @@
 //! The function under cargo-lambda's emulator: a runtime API and a function URL that others have written.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::program::command;
-use crate::common::{Response, Server, fixtures, python};
+use crate::common::{Response, Server, fixtures, free_address, python};
 
 /// The emulator and the function under it.
 struct Emulator {
@@ -19,7 +19,7 @@ struct Emulator {
 impl Emulator {
     fn start() -> Self {
         let program = python::program("cargo-lambda", "cargo-lambda==1.9.2");
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let port = address.port().to_string();
         let emulator = Command::new(&program)
             .args(["lambda", "watch", "--only-lambda-apis", "--invoke-address", "127.0.0.1", "--invoke-port", &port])

@@ -1,13 +1,13 @@
 //! A Lambda web function: Node.js loads the launcher, which starts the binary.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{fixtures, request};
+use crate::common::{fixtures, free_address, request};
 
 fn launcher(environment: &[(&str, &str)]) -> (Child, SocketAddr) {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let child = Command::new("node")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/infra/web/index.js"))
         .env("IMAGE_ORIGIN_PROGRAM", env!("CARGO_BIN_EXE_image-origin"))

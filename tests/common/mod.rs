@@ -110,6 +110,17 @@ impl Server {
     }
 }
 
+/// An address where a program that is about to be started can listen.
+///
+/// The socket that finds it never listens: processes that other tests start in this moment hold a copy of it until they
+/// run their program, and a copy that listens would take the first connections and reset them.
+pub(crate) fn free_address() -> SocketAddr {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    socket.local_addr().unwrap()
+}
+
 /// Sends one request and reads its answer.
 pub(crate) fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
